@@ -150,19 +150,19 @@ def saved(folder: Path) -> tuple[Path, Path]:
 
 
 def decoding(maps: str, masks: str) -> tuple[Callable[[], object], int]:
-    from pipeline_src.judging.files import pair_files
-    from pipeline_src.judging.two_classes import read
+    from pipeline_src.maps.counts import read_binary
+    from pipeline_src.maps.pairs import pair_files
 
     pairs = pair_files(Path(maps), Path(masks))
-    return lambda: [read(pair) for pair in pairs], len(pairs)
+    return lambda: [read_binary(pair) for pair in pairs], len(pairs)
 
 
 def counting(maps: str, masks: str) -> tuple[Callable[[], object], int]:
     from pipeline_src.counting.statistic import TwoClassStatistic
-    from pipeline_src.judging.files import pair_files
-    from pipeline_src.judging.two_classes import read
+    from pipeline_src.maps.counts import read_binary
+    from pipeline_src.maps.pairs import pair_files
 
-    decoded = [(*read(pair)[:2], pair.stem) for pair in pair_files(Path(maps), Path(masks))]
+    decoded = [(*read_binary(pair)[:2], pair.stem) for pair in pair_files(Path(maps), Path(masks))]
 
     def run() -> None:
         statistic = TwoClassStatistic.empty()
@@ -174,8 +174,8 @@ def counting(maps: str, masks: str) -> tuple[Callable[[], object], int]:
 
 
 def judging(maps: str, masks: str) -> tuple[Callable[[], object], int]:
-    from pipeline_src.judging.files import pair_files
-    from pipeline_src.judging.two_classes import count
+    from pipeline_src.maps.counts import count
+    from pipeline_src.maps.pairs import pair_files
 
     pairs = pair_files(Path(maps), Path(masks))
     return lambda: count(pairs), len(pairs)

@@ -140,13 +140,13 @@ def one(name: str, pixels: int) -> dict:
 def maps_pass(maps: Path, masks: Path) -> None:
     """Seconds to decode all files, and of the pass over the decoded maps, both protocols."""
     from pipeline_src.counting.statistic import TwoClassStatistic
-    from pipeline_src.judging.files import pair_files
-    from pipeline_src.judging.two_classes import read
+    from pipeline_src.maps.counts import read_binary
+    from pipeline_src.maps.pairs import pair_files
 
     decode, count = [], []
     for _ in range(5):
         start = time.perf_counter()
-        decoded = [(*read(pair)[:2], pair.stem) for pair in pair_files(maps, masks)]
+        decoded = [(*read_binary(pair)[:2], pair.stem) for pair in pair_files(maps, masks)]
         decode.append(time.perf_counter() - start)
         start = time.perf_counter()
         statistic = TwoClassStatistic.empty()

@@ -14,6 +14,8 @@ from pathlib import Path
 from pipeline_src.errors import UserError
 from pipeline_src.files import FULL
 
+# Modules of the extra `pipeline` in pyproject.toml.
+PIPELINE = {"torch", "torchvision", "mmengine", "mmcv", "mmseg", "timm", "safetensors", "snakemake", "dvc"}
 STOPPED = 130  # the exit code after Ctrl-C
 
 
@@ -81,6 +83,15 @@ def _run(app: Callable[[], None]) -> None:
             found=error,
             expected="memory for each of them: the system kills processes where it ends",
             do="fewer at once, as by --cores 1 or --processes 1, or close other programs",
+        ) from error
+    except ModuleNotFoundError as error:
+        if error.name not in PIPELINE:
+            raise
+        raise UserError(
+            f"this command needs {error.name}, which is not installed",
+            found="an installation for saved maps only",
+            expected="an installation with the extra `pipeline`",
+            do='python -m pip install -e ".[pipeline]"',
         ) from error
     except ImportError as error:
         if "cannot open shared object file" not in str(error):  # the words of the dynamic loader

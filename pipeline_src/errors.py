@@ -1,4 +1,4 @@
-"""The one error a user is meant to read."""
+"""The error that users are meant to read, and the parts of its text."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Bad input, told in the user's words; the command line prints it without a traceback (exit code 2).
+    """Wrong input; the command line prints the message without a traceback and ends with exit code 2.
 
     Args:
         what: the file or key that is wrong, and in which way.
-        found: what was found there.
-        expected: what was expected.
-        do: what to do about it, best as the line to type or write.
+        found: the value that was found there.
+        expected: the values that are allowed.
+        fix: what the user can do, best as the line to type or write. `do` is its former name.
     """
 
-    def __init__(self, what: str, *, found: object = None, expected: object = None, do: str | None = None):
+    def __init__(
+        self, what: str, *, found: object = None, expected: object = None, fix: str | None = None, do: str | None = None
+    ):
         lines = [what]
-        for label, text in (("found", found), ("expected", expected), ("do", do)):
+        for label, text in (("found", found), ("expected", expected), ("fix", do if fix is None else fix)):
             if text is not None:
                 lines.append(f"  {label + ':':<10}{text}")
         super().__init__("\n".join(lines))
@@ -39,7 +41,13 @@ def few(items: Iterable[object], most: int = 10) -> str:
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str | None:
-    """A hint with the nearest valid name, upper and lower case alike, or None if nothing is near."""
-    lower = {str(each).lower(): each for each in valid}
+    """A hint with the nearest valid name, upper and lower case alike, or None if no name is near."""
+    lower = {str(text).lower(): text for text in valid}
     near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.5)
     return f"did you mean {lower[near[0]]!r}?" if near else None
+
+
+def hint(name: str, valid: Iterable[str]) -> str:
+    """`did_you_mean` as the end of a message; empty if no name is near."""
+    text = did_you_mean(name, valid)
+    return f"; {text}" if text else ""

@@ -1,4 +1,4 @@
-"""Files: written so that they are either whole or not there, what is no file, and the hashes of bytes."""
+"""Atomic writes of files, faults of paths and disks, and digests."""
 
 from __future__ import annotations
 
@@ -19,30 +19,22 @@ from typing import Any
 
 from pipeline_src.errors import UserError
 
-NOT_FILES = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-}
 FULL = (errno.ENOSPC, errno.EDQUOT)
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
-SPARE = 1 << 20  # bytes; with fewer a disk is full
-SPACE = 32 << 20  # bytes that are free before a result is made
-DIGITS = 8  # significant, of measured numbers in tables and JSON: more take room, and the last of 17 are a processor's
-NAME_BYTES = 255  # between two /, that a disk can hold
-SUMS = ".sha256"  # of the file with the digests of a result and of those beside it
+SPARE = SPACE = 1 << 20  # bytes; with fewer a disk counts as full
+DIGITS = 8  # significant digits of measured numbers in tables and JSON; the last of 17 depend on the processor
+NAME_BYTES = 255  # longest file name of common file systems
+SUMS = ".sha256"  # suffix of the file with the digests of a result
 
 
 @contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on success flush it to disk and put it in place at once.
+    """Yield a temporary path in the folder of `path`; on success flush it to disk and rename it to `path`.
 
-    Whoever reads `path` sees the old file or the new one, never a half of either, also after a power cut.
+    A reader of `path` sees the old file or the new one, never a part of either, also after a power cut.
 
     Raises:
-        UserError: the disk is full, or the folder not writable. The old file is as it was.
+        UserError: the disk is full, or the folder is not writable. The old file is unchanged.
     """
     path = Path(path)
     with writing(path):
@@ -52,26 +44,49 @@ def atomic(path: Path | str) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         try:
-            with writing(path):  # here too, since a full disk has space again without the temporary file
+            with writing(path):  # checked before the temporary file frees its space
                 yield temporary
                 flush(temporary)
             mask = os.umask(0)
             os.umask(mask)
-            temporary.chmod(0o666 & ~mask)  # mkstemp makes private files; results are meant to be shared
+            temporary.chmod(0o666 & ~mask)  # mkstemp makes private files
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty temporary folder; on success it replaces the folder `path`, which is complete whenever it exists.
+
+    The next call removes the leftovers of a killed process.
+
+    Raises:
+        UserError: the disk is full, or the folder above is not writable.
+    """
+    temporary = path.parent / f".{path.name}.partial"
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir()
+    try:
+        with writing(path):
+            yield temporary
+        shutil.rmtree(path, ignore_errors=True)
+        os.rename(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def remove_leftovers(paths: Iterable[Path]) -> None:
-    """Remove the temporary files of `atomic` that a killed process left beside these files."""
-    of_folder: dict[Path, set[tuple[str, str]]] = defaultdict(set)
+    """Remove the temporary files of `atomic` that a killed process left next to these files."""
+    names: dict[Path, set[tuple[str, str]]] = defaultdict(set)
     for path in paths:
-        of_folder[path.parent].add((f".{path.stem[:100]}", path.suffix))
-    for folder, own in of_folder.items():
+        names[path.parent].add((f".{path.stem[:100]}", path.suffix))
+    for folder, stems in names.items():
         for file in folder.glob(".*-????????*"):
-            parts = re.fullmatch(r"(.+)-.{8}(\.[^.]+)?", file.name, re.DOTALL)
-            if parts and (parts[1], parts[2] or "") in own:
+            match = re.fullmatch(r"(.+)-.{8}(\.[^.]+)?", file.name, re.DOTALL)
+            if match and (match[1], match[2] or "") in stems:
                 file.unlink(missing_ok=True)
 
 
@@ -93,48 +108,44 @@ def writing(path: Path) -> Iterator[None]:
                 f"{path} could not be written: the disk is full",
                 found=f"{_free(path) / 2**20:.1f} MiB free; {error}",
                 expected="space for the file; what was there before is as it was",
-                do="free some space, and start the same command again",
+                fix="free some space, and start the same command again",
             ) from error
         if number in READ_ONLY and str(path.parent) in str(name or path):
             raise UserError(
                 f"{path} could not be written: its folder is not writable",
                 found=error,
                 expected=f"write permission in {path.parent}",
-                do="change the permissions, or work in another folder",
+                fix="change the permissions, or work in another folder",
             ) from error
         raise
 
 
-def check_writable(folder: Path, needed: int = SPACE, what: str = "what is made", do: str = "free some space") -> None:
+def check_writable(
+    folder: Path, needed: int = SPACE, what: str = "the result", fix: str = "free some space", do: str | None = None
+) -> None:
     """Make `folder`, and find out whether something can be written there, before hours go into it.
 
     Args:
         needed: bytes that have to be free.
-        what: belongs there.
-        do: what helps where the disk is too small.
+        what: the content that is to be written there.
+        fix: advice for a disk that is too small. `do` is its former name.
 
     Raises:
-        UserError: a file is in the way, the folder cannot be made, is not writable, or the disk is full.
+        UserError: the folder cannot be made, is not writable, or the disk is full.
     """
-    places = (folder, *folder.parents)
-    if wrong := next((path for path in places if os.path.exists(path) and not os.path.isdir(path)), None):
-        raise UserError(
-            f"{wrong} cannot be a folder, and {what} belongs into {folder}/",
-            found="a file",
-            expected="a folder that can be written to, or none",
-            do=f"move {wrong} away, and start the command again",
-        )
     with writing(folder / "*"):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             if error.errno in FULL:
                 raise
+            blocking = next((path for path in (folder, *folder.parents) if os.path.isfile(path)), None)
+            problem = f"{blocking} cannot be a folder" if blocking else f"{folder} cannot be made"
             raise UserError(
-                f"{folder} cannot be made",
-                found=error,
+                f"{problem}, and {what} belongs into {folder}/",
+                found="a file" if blocking else error,
                 expected="a folder that can be made and written",
-                do="change the permissions, or name another folder",
+                fix=f"move {blocking} away" if blocking else "change the permissions, or name another folder",
             ) from error
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable-"):
             pass
@@ -143,7 +154,7 @@ def check_writable(folder: Path, needed: int = SPACE, what: str = "what is made"
             f"the disk is nearly full: {what} does not fit into {folder}",
             found=f"{free / 2**20:,.1f} MiB free",
             expected=f"{needed / 2**20:,.0f} MiB or more",
-            do=f"{do}, and start the same command again",
+            fix=f"{do or fix}, and start the same command again",
         )
 
 
@@ -153,22 +164,16 @@ def _free(path: Path) -> int:
 
 
 def fault(path: Path) -> str | None:
-    """Why `path` cannot be read as a file, such as "is a named pipe"; None for a file and a link to one.
-
-    Nothing is opened: a pipe would wait for ever.
-    """
-    link = "a link to " if path.is_symlink() else ""
+    """Why `path` cannot be read as a file, such as "is a folder"; None for a file."""
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        if link:
-            return "is a link in a loop" if error.errno == errno.ELOOP else "is a link to nothing"
         return f"cannot be read: {error.strerror}"
-    return None if stat.S_ISREG(mode) else f"is {link}{NOT_FILES.get(stat.S_IFMT(mode), 'no file')}"
+    return None if stat.S_ISREG(mode) else "is a folder" if stat.S_ISDIR(mode) else "is not a file"
 
 
 def content(path: Path) -> bytes:
-    """The bytes of a file; OSError for what is none (`fault`)."""
+    """The bytes of a file; OSError where `fault` finds one."""
     if reason := fault(path):
         raise OSError(reason)
     return path.read_bytes()
@@ -176,35 +181,44 @@ def content(path: Path) -> bytes:
 
 @contextmanager
 def reading(
-    what: str, *, expected: str | None, do: str, also: type[Exception] = OSError, named: bool = False
+    what: str,
+    *,
+    expected: str | None = None,
+    fix: str | None = None,
+    do: str | None = None,
+    also: type[Exception] = OSError,
+    named: bool = False,
 ) -> Iterator[None]:
-    """Turn what a missing, foreign or damaged file makes its reader raise into a UserError of that text.
+    """Turn the errors of reading a missing, foreign or damaged file into a UserError of that text.
 
     Args:
-        also: what the reader of this format raises besides Python's usual errors.
-        named: whether what is found there begins with the kind of the error.
+        expected, fix: parts of the UserError; `do` is the former name of `fix`.
+        also: an error that the reader of this format raises in addition to Python's usual errors.
+        named: whether the type of the error is shown.
     """
     try:
         yield
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, also) as error:
         text = f"{type(error).__name__}: {error}" if named else str(error)
-        raise UserError(what, found=text, expected=expected, do=do) from error
+        raise UserError(what, found=text, expected=expected, fix=do if fix is None else fix) from error
 
 
 def state(path: Path) -> list[int]:
-    """What tells that a file has changed, without reading it: size, mtime and ctime in ns, inode. Whoever writes into a
-    file can set its mtime back, but not its ctime."""
+    """Size, mtime and ctime in ns, and inode of a file: they change with its content.
+
+    A program can reset the mtime, but not the ctime.
+    """
     info = path.stat()
     return [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
 
 
 def printable(name: str) -> str:
-    """A file name for people, though it may not be UTF-8 (Python has stand-ins for such bytes)."""
+    """A file name as text, with escapes for bytes that are not UTF-8."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def composed(name: str) -> str:
-    """A name in the composed form of Unicode (NFC): an é is one character or two, and macOS makes it two."""
+    """A name in the composed form of Unicode (NFC): macOS stores é as two characters."""
     return unicodedata.normalize("NFC", name)
 
 
@@ -214,8 +228,7 @@ def is_utf8(name: str) -> bool:
 
 
 def overlong(name: str) -> str | None:
-    """Why `atomic` cannot write a file of that name, though the disk may hold it: the temporary file's has ten bytes
-    more. None if it can."""
+    """Why `atomic` cannot write a file of that name, whose temporary name is ten bytes longer; None if it can."""
     stem, suffix = os.path.splitext(name)
     if len(os.fsencode(f".{stem[:100]}-{8 * '?'}{suffix}")) <= NAME_BYTES:
         return None
@@ -240,7 +253,7 @@ def write_json(path: Path | str, content: Any) -> None:
 
 
 def rounded(content: Any) -> Any:
-    """`DIGITS` significant digits of a float, or of those in dictionaries and lists; what else there is stays."""
+    """Round floats to `DIGITS` significant digits, also in dictionaries and lists; other values stay."""
     if isinstance(content, float):
         return float(f"{content:.{DIGITS}g}")
     if isinstance(content, Mapping):
@@ -254,7 +267,7 @@ def write_sums(path: Path, sums: Mapping[str, str]) -> None:
 
 
 def read_sums(path: Path) -> dict[str, str]:
-    """What `write_sums` wrote; lines in another form are of no file."""
+    """The SHA-256 by name that `write_sums` wrote."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return {name: hashed for hashed, _, name in (line.partition("  ") for line in lines)}
 
@@ -266,6 +279,6 @@ def sha256(path: Path | str) -> str:
 
 
 def sha256_without(key: str, content: Mapping[str, Any]) -> str:
-    """64 hex digits of JSON-like content without the entry that is to hold them, whatever the order of the others."""
-    others = {name: value for name, value in content.items() if name != key}
-    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
+    """64 hex digits of JSON-like content without the entry `key` that holds them, independent of the order of keys."""
+    covered = {name: value for name, value in content.items() if name != key}
+    return hashlib.sha256(json.dumps(covered, sort_keys=True).encode()).hexdigest()

@@ -21,7 +21,7 @@ RESULTS = {  # command -> files by which its results are known; calibrators are 
     "judge": ("metrics.json", "statistic.npz"),
     "calibrate": ("scores.json", "calibrator.json"),
     "predict": ("maps.jsonl",),
-    "export": ("SHA256SUMS", "model.safetensors", "calibrator.json"),
+    "export": ("SHA256SUMS", "model.pt2", "calibrator.json"),
 }
 STAGING = ".new"  # in a folder of results: what is to be moved there
 FORMER, MOVED = ".former", ".moved"  # in it: what was there before, and the names of what is moved, the last one last

@@ -1,4 +1,4 @@
-"""The package's name and folder, and Python files as syntax trees, from which contracts are made."""
+"""The package's name and folder, and Python files as syntax trees."""
 
 from __future__ import annotations
 

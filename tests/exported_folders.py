@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from project import TESTS
 
-from pipeline_src.export import folder, graph
-from pipeline_src.export.members import Members, tensor_name
-from pipeline_src.export.standalone import ExportedModel
+from pipeline_src.export import folder
+from pipeline_src.export.members import Members
+from pipeline_src.export.model import ExportedModel
 from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.models.build import build_segmentor, normalisation
@@ -33,22 +33,25 @@ def predictor(classes: int = 2, networks: int = 1, method: PostHoc | None = None
     return Predictor(members, method or PostHoc())
 
 
+def model(predictor: Predictor, calibrator: dict[str, Any] | None = None) -> ExportedModel:
+    """The module of a predictor."""
+    return ExportedModel(Members(predictor).eval(), SIZE, calibrator).eval()
+
+
 def write(
-    out: Path, of: Predictor, calibrator: dict[str, Any] | None = None, onnx: bool = False, card: str = ""
-) -> ExportedModel:
+    out: Path, predictor: Predictor, calibrator: dict[str, Any] | None = None, onnx: bool = False, card: str = ""
+) -> folder.Exported:
     """The folder of a predictor."""
-    classes, number = of.networks[0].classes, len(of.networks)
-    written = graph.written_out(
-        Members(of).eval(), SIZE, 1 if classes == 2 else classes, lambda name: tensor_name(name, number)
-    )
+    network, exported = predictor.networks[0], model(predictor, calibrator)
+    program, single = folder.traced(exported)
     settings = folder.Preprocessing(
         image_size=SIZE,
-        mean=of.networks[0].mean.flatten().tolist(),
-        std=of.networks[0].std.flatten().tolist(),
-        classes=classes,
-        single=written.single,
+        mean=network.mean.flatten().tolist(),
+        std=network.std.flatten().tolist(),
+        classes=network.classes,
+        single=single,
     )
-    return folder.write(out, written, settings, calibrator, {folder.CARD: card}, {"run": "test"}, onnx)
+    return folder.write(out, exported, program, settings, {folder.CARD: card}, onnx)
 
 
 def record(classes: int = 2, **changes: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from made_results import HandMade, by_hand
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.claims.view import View
+from pipeline_src.claims.checks import View
 
 PARTS = {"val": "val", "one": "id", "two": "id", "dots": "ood", "lines": "ood"}
 SLP = MethodFacts("slp", {"alpha": 0.05, "beta": 1.0})

@@ -9,10 +9,8 @@ from typing import Any
 from made_statistics import counted, varied
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.counting.compact_file import Load, kept_of, write_counts
-from pipeline_src.counting.counts import image_rows
-from pipeline_src.counting.loading import AnyStatistic, named_counts
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.compact_file import Load, run_of, write_counts
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.publishing import published
 from pipeline_src.publishing.published import Publication
 
@@ -20,20 +18,18 @@ METHODS = {"baseline": MethodFacts("baseline"), "slp": MethodFacts("slp", {"alph
 FACTS = Facts("small", METHODS, {"photos": "id"})
 
 
-def maps(method: str, seed: int, part: str) -> TwoClassStatistic:
+def maps(method: str, seed: int, part: str) -> MapCounts:
     """Over-confident maps of 12 images, the baseline's more so; the same images for all methods and seeds."""
     sharp = {"baseline": 2.0, "slp": 1.2}.get(method, 1.5) + seed / 10
     return counted(varied(12, sharp=sharp), whole=False)
 
 
-def load(statistic: AnyStatistic, bins: int, exact: bool = True) -> Load:
+def load(statistic: MapCounts, bins: int, exact: bool = True) -> Load:
     """What `write_counts` takes of a run."""
-    counts, confusion = named_counts(statistic)
-    ids = image_rows(next(iter(counts.values()))).ids
-    return lambda: (ids, kept_of(counts, bins, exact), confusion)
+    return lambda: run_of(statistic, bins, exact)
 
 
-def write(file: Path, statistics: Mapping[int, AnyStatistic], bins: int = 10, exact: bool = True) -> None:
+def write(file: Path, statistics: Mapping[int, MapCounts], bins: int = 10, exact: bool = True) -> None:
     """Write the counts of a method `m` on a data set `photos`, by seed."""
     loads = {seed: load(statistic, bins, exact) for seed, statistic in statistics.items()}
     write_counts(file, {("photos", "m"): loads}, bins, exact)
@@ -42,7 +38,7 @@ def write(file: Path, statistics: Mapping[int, AnyStatistic], bins: int = 10, ex
 def publish(
     name: str,
     facts: Facts = FACTS,
-    statistic: Callable[[str, int, str], TwoClassStatistic] = maps,
+    statistic: Callable[[str, int, str], MapCounts] = maps,
     made: Mapping[str, str] | None = None,
     **more: Any,
 ) -> Path:

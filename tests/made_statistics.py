@@ -6,10 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from pipeline_src.counting.loading import AnyStatistic
-from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.regions import EVALUATED_REGIONS, RegionStatistics
-from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
@@ -18,9 +16,9 @@ from pipeline_src.metrics.summary import summary
 Image = tuple[np.ndarray, np.ndarray, str]  # map, mask, id
 
 
-def one(f, y, quick: bool = False, name: str = "a") -> TwoClassStatistic:
-    """Statistic of one image given as rows of numbers."""
-    statistic = TwoClassStatistic.empty(quick=quick)
+def one(f, y, quick: bool = False, name: str = "a") -> MapCounts:
+    """MapCounts of one image given as rows of numbers."""
+    statistic = MapCounts.empty(quick=quick)
     statistic.add(np.atleast_2d(f), np.atleast_2d(np.asarray(y, np.uint8)), name, ignore=IGNORED)
     return statistic
 
@@ -48,9 +46,9 @@ def varied(count: int, seed: int = 0, kind: str = "float32", sharp: float = 1.5,
         yield (np.round(f * top) if top else f).astype(kind), y, f"{k:04d}"
 
 
-def counted(of: Iterable[Image], whole: bool = True) -> TwoClassStatistic:
-    """Statistic of images, by default with their S, E and regions, of which borders are a pixel wide."""
-    statistic, regions = TwoClassStatistic.empty(), RegionStatistics(1, EVALUATED_REGIONS)
+def counted(of: Iterable[Image], whole: bool = True) -> MapCounts:
+    """MapCounts of images, by default with their S, E and regions, of which borders are a pixel wide."""
+    statistic, regions = MapCounts.empty(), RegionStatistics(1, EVALUATED_REGIONS)
     for f, y, name in of:
         statistic.add(f, y, name, whole=whole_map_measures(f, y, EVALUATED_MEASURES) if whole else None, ignore=IGNORED)
         if whole:
@@ -70,9 +68,9 @@ def scene(seed: int, classes: int = 5, shape=(30, 40), sharp: float = 1.7) -> tu
     return sharpened.astype(np.float32), truth
 
 
-def of_scenes(scenes: Iterable[tuple[np.ndarray, np.ndarray]], classes: int = 5) -> MultiClassStatistic:
-    """Statistic of maps of several classes."""
-    statistic = MultiClassStatistic.empty(classes)
+def of_scenes(scenes: Iterable[tuple[np.ndarray, np.ndarray]], classes: int = 5) -> MapCounts:
+    """MapCounts of maps of several classes."""
+    statistic = MapCounts.of_classes(classes)
     for k, (p, truth) in enumerate(scenes):
         statistic.add(p, truth, str(k))
     return statistic
@@ -90,6 +88,6 @@ def ious(maps, classes: int) -> np.ndarray:
     return IoUMetric.total_area_to_metrics(*map(sum, zip(*areas, strict=True)))["IoU"]
 
 
-def summaries(statistic: AnyStatistic, bins: int = 10) -> dict[str, tuple[dict[str, float | None], dict[str, str]]]:
+def summaries(statistic: MapCounts, bins: int = 10) -> dict[str, tuple[dict[str, float | None], dict[str, str]]]:
     """Exact values and the reasons of those that are undefined, by protocol."""
     return {protocol: summary(run, bins) for protocol, run in ProtocolCounts.by_protocol(statistic).items()}

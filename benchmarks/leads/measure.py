@@ -42,9 +42,11 @@ PIXELS = 2000  # of an image
 RESULTS = Path("results/leads")
 SIMULATED = ("baseline", "aslp_cl", "aslp_groups")
 GAIN, LAST = ASLPCL().gain, 20
-TEXT = f"""# Leads
+TEXT = f"""# Exploratory results
 
-Made by `measure.py`, of seed {SEED} alone; [docs/evidence.md](../../docs/evidence.md#leads) says what it shows.
+[evidence.md](../../docs/evidence.md#tried-did-not-work) says what they show. `python benchmarks/leads/temperatures.py`
+refits temperatures from the published counts ([table](temperatures.md)).
+All below is of seed {SEED}, by `python benchmarks/leads/measure.py`.
 
 By distance to a border, in pixels of the network's images, on the validation images: share of the pixels / accuracy /
 confidence minus accuracy, in %:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import markers
 import method_tables
 import metric_tables
 import params_schema
@@ -79,7 +80,8 @@ def files() -> list[Path]:
 def pairs(page: str) -> list[str]:
     """The pairs of published methods whose differences a page shows."""
     comments = [block[3].split() for block in BLOCK.finditer(page) if block[2] == "published"]
-    return [pair for words in comments if words[0] == "differences" for pair in words[2:]]
+    shown = [pair for words in comments if words[0] == "differences" for pair in words[2:]]
+    return [*shown, *markers.pairs(page)]
 
 
 def rewritten(page: str, folder: Path = published.FOLDER) -> str:

@@ -12,8 +12,17 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from pipeline_src.params.parts import Corrupted, Part
-from pipeline_src.params.schema import Augmentation, Data, Evaluation, Experiment, Limits, Model, Params, Training
-from pipeline_src.params.sweep import Sweep
+from pipeline_src.params.schema import (
+    Augmentation,
+    Data,
+    Evaluation,
+    Experiment,
+    Limits,
+    Model,
+    Params,
+    Sweep,
+    Training,
+)
 from pipeline_src.training.method import Method
 from pipeline_src.training.registry import method_class, method_names
 

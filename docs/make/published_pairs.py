@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
-from zipfile import ZipFile
 
-from pipeline_src.analysis.compare import Cell
+import numpy as np
+
+from pipeline_src.analysis.compare import differences
+from pipeline_src.analysis.estimate import Estimate
+from pipeline_src.errors import UserError
 from pipeline_src.files import sha256_without, write_text
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.publishing import published
-from pipeline_src.publishing.compare import compare_experiments
 from pipeline_src.tables.differences import QUANTITIES
 from pipeline_src.tables.paper_table import SIGNS
 
@@ -21,8 +24,8 @@ FILE = published.FOLDER / published.OVERVIEW / "differences.json"
 
 def write(pairs: Iterable[str]) -> None:
     """Write the differences of pairs `EXPERIMENT:METHOD/EXPERIMENT:METHOD`, the first less the second. Those of
-    the same counts as before stay as they are, if nobody edited them; another takes a minute. After a change of what is
-    computed from counts, remove the file first.
+    the same counts as before stay as they are, if nobody edited them; another takes seconds. Remove the file after a
+    change of what is computed from counts.
 
     Raises:
         UserError: there is no such experiment or method, or a statistic is not what was published.
@@ -49,7 +52,7 @@ def _made(pair: str, before: dict[str, Any]) -> dict[str, Any]:
     digests = made_of(pair)
     if before.get("made_of") == digests:
         return before
-    return _entry(digests, _in_table(pair) or _computed(pair))
+    return _entry(digests, _computed(pair))
 
 
 def _entry(made_of: dict[str, str], texts: Texts) -> dict[str, Any]:
@@ -57,37 +60,37 @@ def _entry(made_of: dict[str, str], texts: Texts) -> dict[str, Any]:
     return {"made_of": made_of, "differences": texts, "digest": sha256_without("", texts)}
 
 
-def _in_table(pair: str) -> Texts:
-    """What table T14 of an experiment has of two of its methods: the same as is computed, which takes a minute."""
-    (name, _, method), (other, _, reference) = (side.partition(":") for side in pair.split("/"))
-    texts: Texts = {}
-    if name != other:
-        return {}
-    with ZipFile(published.FOLDER / name / published.TABLES) as tables:
-        lines = tables.read("T14.csv").decode().splitlines() if "T14.csv" in tables.namelist() else []
-    for row in csv.DictReader(lines):
-        if (row["method"], row["reference"]) == (method, reference):
-            mean, low, high = (float(row[key] or "nan") for key in ("mean", "low", "high"))
-            text = QUANTITIES[row["metric"]].text(mean, low=low, high=high, mark=SIGNS.get(row["mark"], ""))
-            texts.setdefault(row["protocol"], {}).setdefault(row["part"], {})[row["column"]] = text
-    return texts
-
-
 def _computed(pair: str) -> Texts:
-    first, second = (str(published.FOLDER / side) for side in pair.split("/"))
-    comparison = compare_experiments(second, first)
+    (name, _, method), (other, _, reference) = (side.partition(":") for side in pair.split("/"))
+    publications = [published.Publication.read(published.FOLDER / each) for each in (other, name)]
+    entries = [publication.facts.methods for publication in publications]
+    for title, methods, of_side in zip((other, name), entries, (reference, method), strict=True):
+        if of_side not in methods:
+            raise UserError(f"{title} has no method {of_side!r}", expected=f"one of: {', '.join(methods)}")
     texts: Texts = {}
-    for metric, quantity in QUANTITIES.items():
-        for cell in comparison.cells:
-            if cell.metric == metric and cell.part in comparison.a.facts.tests:
-                of_part = texts.setdefault(cell.protocol, {}).setdefault(cell.part, {})
-                of_part[quantity.column] = _text(cell)
+    for part in (part for part in publications[0].facts.tests if part in publications[1].facts.tests):
+        sides = [
+            {seed: _counts(title, of_side, seed, part) for seed in publication.facts.seeds_of(of_side)}
+            for title, of_side, publication in zip((other, name), (reference, method), publications, strict=True)
+        ]
+        groups = next((p.groups[part] for p in publications if part in p.groups), None)
+        numbers = None if groups is None else np.array(groups, np.int64)
+        for protocol in publications[0].facts.protocols:
+            a, b = ({seed: counts[protocol] for seed, counts in side.items()} for side in sides)
+            effects = differences(part, publications[0].facts.bins, a, b, [*QUANTITIES], numbers)
+            by_metric = {QUANTITIES[metric].column: _text(metric, effect) for metric, effect in effects.items()}
+            texts.setdefault(protocol, {})[part] = by_metric
     return texts
 
 
-def _text(cell: Cell) -> str:
-    """As table T14 has it."""
-    quantity, effect = QUANTITIES[cell.metric], cell.effect
-    if effect is None:
-        return quantity.text(cell.b - cell.a)
-    return quantity.text(effect.value, low=effect.low, high=effect.high, mark=SIGNS.get(effect.direction, ""))
+@lru_cache(maxsize=64)  # several pairs share a method
+def _counts(experiment: str, method: str, seed: int, part: str) -> dict[str, ProtocolCounts]:
+    folder = published.FOLDER / experiment
+    counts = published.PublishedCounts(published.Publication.read(folder), folder, part)
+    return ProtocolCounts.by_protocol(counts[method, seed])
+
+
+def _text(metric: str, effect: Estimate) -> str:
+    """A difference as table T14 prints it."""
+    mark = SIGNS.get(effect.direction, "")
+    return QUANTITIES[metric].text(effect.value, low=effect.low, high=effect.high, mark=mark)

@@ -10,10 +10,10 @@ import numpy as np
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.intervals import FEW_GROUPS, NAN, interval
 from pipeline_src.analysis.resampling import Resampled
-from pipeline_src.metrics.cells import TOP
 from pipeline_src.metrics.image_inputs import FilledBins
 from pipeline_src.metrics.inputs import Binned
 from pipeline_src.metrics.metric import FRACTION
+from pipeline_src.metrics.protocol_counts import TOP
 
 
 def accuracy_band(seeds: Sequence[Resampled], bins: int) -> np.ndarray | None:
@@ -23,14 +23,14 @@ def accuracy_band(seeds: Sequence[Resampled], bins: int) -> np.ndarray | None:
     if pixels not in seeds[0].sums:
         return None
     return band_of_sums(
-        np.array([one.sums[pixels].whole[: 2 * bins] for one in seeds]),
-        np.sum([one.sums[pixels].resampled[:, : 2 * bins] for one in seeds], axis=0),
-        np.array([one.sums[filled].whole for one in seeds]),
+        np.array([run.sums[pixels].whole[: 2 * bins] for run in seeds]),
+        np.sum([run.sums[pixels].resampled[:, : 2 * bins] for run in seeds], axis=0),
+        np.array([run.sums[filled].whole for run in seeds]),
         seeds[0].units,
     )
 
 
-def band_of_sums(whole: np.ndarray, resampled: np.ndarray, filled: np.ndarray, units: int) -> np.ndarray:
+def band_of_sums(totals: np.ndarray, resampled: np.ndarray, filled: np.ndarray, units: int) -> np.ndarray:
     """(bins + 1, 2) ends of the 95 % interval of the accuracy in each bin, and in all, of the pixels of all seeds
     together: over images, and with several seeds over training (`Estimate`).
 
@@ -47,7 +47,7 @@ def band_of_sums(whole: np.ndarray, resampled: np.ndarray, filled: np.ndarray, u
         *(filled.min(axis=0) > min(FEW_GROUPS, units) - 1e-6),
         True,
     ]  # shares of images add up to one but for rounding
-    together, drawn = (np.stack(_pixels_and_hits(sums)) for sums in (whole, resampled))
+    together, drawn = (np.stack(_pixels_and_hits(sums)) for sums in (totals, resampled))
     return np.array(
         [
             _interval(together[0, :, k], together[1, :, k], drawn[..., k], units) if enough[k] else NAN
@@ -58,7 +58,10 @@ def band_of_sums(whole: np.ndarray, resampled: np.ndarray, filled: np.ndarray, u
 
 def _pixels_and_hits(sums: np.ndarray) -> tuple[np.ndarray, ...]:
     """(..., bins + 1) pixels and right ones in each bin, and in all."""
-    return tuple(np.append(of, of.sum(axis=-1, keepdims=True), axis=-1) for of in np.split(sums, 2, axis=-1))
+    return tuple(
+        np.append(sums_of_kind, sums_of_kind.sum(axis=-1, keepdims=True), axis=-1)
+        for sums_of_kind in np.split(sums, 2, axis=-1)
+    )
 
 
 def _interval(pixels: np.ndarray, hits: np.ndarray, drawn: np.ndarray, units: int) -> tuple[float, float]:

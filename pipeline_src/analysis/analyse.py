@@ -13,24 +13,23 @@ from pipeline_src.analysis.intervals import NAN, error_interval, interval, withi
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choices, counts_arrays, write
 from pipeline_src.analysis.resampling import Resampled, key_of, resample
 from pipeline_src.counting.counts import COLUMNS, Counts, image_rows
-from pipeline_src.counting.loading import AnyStatistic, by_protocol, load
+from pipeline_src.counting.loading import load
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import top_label
-from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.cells import CLASSES, split
-from pipeline_src.metrics.image_inputs import FilledBins
+from pipeline_src.metrics.image_inputs import ClassAreas, FilledBins
 from pipeline_src.metrics.image_risks import ImageRisks
 from pipeline_src.metrics.inputs import BinNoise
 from pipeline_src.metrics.metric import FRACTION
+from pipeline_src.metrics.protocol_counts import CLASSES, split
 from pipeline_src.metrics.ranked import CELLS, Ranked
-from pipeline_src.metrics.row_inputs import ClassAreas
 
 
 def analyse(
     part: str,
     bins: int,
-    statistics: Mapping[tuple[str, int], Path | AnyStatistic],
+    statistics: Mapping[tuple[str, int], Path | MapCounts],
     out: Path,
     note: str = "",
     groups_of: Callable[[Sequence[str]], np.ndarray] | None = None,
@@ -55,7 +54,7 @@ def analyse(
         for seed in seeds:
             found = statistics[method, seed]
             statistic = load(found) if isinstance(found, Path) else found
-            ids = image_rows(by_protocol(statistic)["raw"]).ids
+            ids = image_rows(statistic.raw).ids
             if expected is None:
                 expected, groups = ids, groups_of(ids) if groups_of else None
             if ids != expected:
@@ -65,11 +64,11 @@ def analyse(
                     expected="the same images for all methods and seeds",
                 )
             of_seeds.append(statistic)
-            further = [FilledBins(), *[ImageRisks()] * isinstance(statistic, TwoClassStatistic)]
+            further = [FilledBins(), *[ImageRisks()] * (not statistic.classes)]
             resampled.append(resample(statistic, bins, key_of(part), groups=groups, further=further))
         for protocol in resampled[0]:
-            of_protocol = [one[protocol] for one in resampled]
-            counts = [by_protocol(statistic)[protocol] for statistic in of_seeds]
+            of_protocol = [run[protocol] for run in resampled]
+            counts = [statistic.protocols[protocol] for statistic in of_seeds]
             measured[protocol, method] = _measurement(seeds, counts, of_protocol, groups, bins)
     order = sorted(measured, key=lambda key: key[0] != "raw")  # stable: methods stay in order
     write(out, {"part": part, "bins": bins, "note": note}, {key: measured[key] for key in order})
@@ -82,10 +81,10 @@ def _measurement(
     groups: np.ndarray | None,
     bins: int,
 ) -> Measurement:
-    first, *rest = (replace(one, rows=None) for one in counts)
-    at = [COLUMNS.index(name) for name in IMAGE_SUMS]
+    first, *rest = (replace(run, rows=None) for run in counts)
+    columns = [COLUMNS.index(name) for name in IMAGE_SUMS]
     arrays = counts_arrays(sum(rest, first)) | {
-        "image_sums": np.stack([image_rows(one).table[:][:, at] for one in counts]),
+        "image_sums": np.stack([image_rows(run).table[:][:, columns] for run in counts]),
         "errors_by_bins": _errors_by_bins(counts, bins),
         "seed_bins": _seed_bins(counts, bins),
     }
@@ -94,35 +93,35 @@ def _measurement(
     if (band := accuracy_band(resampled, bins)) is not None:
         arrays["accuracy_band"] = band
     if (ranked := Ranked().family) in resampled[0].sums:
-        drawn = [one.sums[ranked].resampled[:, :CELLS] for one in resampled]
-        arrays["confidence"] = np.stack([top_label(one).count for one in counts])
+        drawn = [run.sums[ranked].resampled[:, :CELLS] for run in resampled]
+        arrays["confidence"] = np.stack([top_label(run).count for run in counts])
         arrays["confidence_cells"] = np.stack(drawn).astype(np.float32)
     if ImageRisks.family in resampled[0].sums:
-        risks = [one.sums[ImageRisks.family] for one in resampled]
+        risks = [run.sums[ImageRisks.family] for run in resampled]
         arrays["risk_sums"] = np.stack([sums.whole for sums in risks])
         arrays["risk_sums_resampled"] = np.stack([sums.resampled for sums in risks]).astype(np.float32)
     if ClassAreas.family in resampled[0].sums:
         arrays["class_metrics"] = _class_metrics(resampled, bins)
-    values = {name: of for one in resampled for name, of in one.values.items()}
+    values = {name: entry for run in resampled for name, entry in run.values.items()}
     return Measurement(
         seeds,
         len(image_rows(counts[0])),
         resampled[0].units,
-        {name: np.array([one.points.get(name, np.nan) for one in resampled]) for name in values},
+        {name: np.array([run.points.get(name, np.nan) for run in resampled]) for name in values},
         {
-            name: np.stack([one.values.get(name, np.full_like(of, np.nan)) for one in resampled])
-            for name, of in values.items()
+            name: np.stack([run.values.get(name, np.full_like(entry, np.nan)) for run in resampled])
+            for name, entry in values.items()
         },
         counts[0].pixels,
-        {name: np.array([one.bounds.get(name, 0.0) for one in resampled]) for name in resampled[0].bounds},
-        {name: reason for one in resampled for name, reason in one.reasons.items()},
+        {name: np.array([run.bounds.get(name, 0.0) for run in resampled]) for name in resampled[0].bounds},
+        {name: reason for run in resampled for name, reason in run.reasons.items()},
         arrays=arrays,
     )
 
 
 def _errors_by_bins(counts: Sequence[Counts], bins: int) -> np.ndarray:
     """(B, 2) ECE and OE for several numbers of bins, means over seeds; NaN without pixels."""
-    pixels = [pixels for one in counts if (pixels := top_label(one)).count.any()]
+    pixels = [pixels for run in counts if (pixels := top_label(run)).count.any()]
     rows = []
     for number in bin_choices(bins):
         of_seeds = [histogram.binned(number).bins for histogram in pixels]
@@ -134,8 +133,8 @@ def _errors_by_bins(counts: Sequence[Counts], bins: int) -> np.ndarray:
 
 def _seed_bins(counts: Sequence[Counts], bins: int) -> np.ndarray:
     """(S, 3, bins) pixels, hits and excess of the top label in each bin."""
-    binned = [top_label(one).binned(bins) for one in counts]
-    return np.array([[of.count, of.hits, of.excess] for of in binned], np.float64)
+    binned = [top_label(run).binned(bins) for run in counts]
+    return np.array([[entry.count, entry.hits, entry.excess] for entry in binned], np.float64)
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may lack a class
@@ -144,19 +143,19 @@ def _class_metrics(resampled: Sequence[Resampled], bins: int) -> np.ndarray:
 
     def values(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         (cells, noise), (iou,) = (
-            of.from_sums(np.stack([getattr(one.sums[of.family], name) for one in resampled]), bins)
-            for of in (BinNoise(CLASSES), ClassAreas())
+            entry.from_sums(np.stack([getattr(run.sums[entry.family], name) for run in resampled]), bins)
+            for entry in (BinNoise(CLASSES), ClassAreas())
         )
         of_class = split(cells, bins)
         noise = noise.reshape(of_class.count.shape)
         errors = estimators.ece(of_class), estimators.squared_error(of_class, noise), iou
-        return tuple(of.mean(axis=0) for of in errors)
+        return tuple(entry.mean(axis=0) for entry in errors)
 
     exact, drawn = values("whole"), values("resampled")
     drawn[1][:] += exact[1] - drawn[1].mean(axis=0)  # resampling adds noise to a square
     ece, square, iou = (
-        [interval(*of, resampled[0].units) or NAN for of in zip(values, of_resamples.T, strict=True)]
+        [interval(*entry, resampled[0].units) or NAN for entry in zip(values, of_resamples.T, strict=True)]
         for values, of_resamples in zip(exact, drawn, strict=True)
     )
-    ece = [within(error_interval(*of), FRACTION) for of in zip(exact[0], ece, square, strict=True)]
+    ece = [within(error_interval(*entry), FRACTION) for entry in zip(exact[0], ece, square, strict=True)]
     return np.array([np.column_stack([exact[0], ece]), np.column_stack([exact[2], iou])])

@@ -14,9 +14,10 @@ import numpy as np
 
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import Resampled, key_of, resample
+from pipeline_src.analysis.resampling import Resampled, key_of, resample, resample_metrics
 from pipeline_src.counting.loading import AnyStatistic, by_protocol
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
+from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import summary
 
 SAME, DIFFERENT, UNDECIDED = "same", "different", "cannot be said"
@@ -127,6 +128,31 @@ def compare(
                 )
             )
     return cells
+
+
+def differences(
+    part: str,
+    bins: int,
+    a: Mapping[int, ProtocolCounts],
+    b: Mapping[int, ProtocolCounts],
+    names: Sequence[str],
+    groups: Groups = None,
+) -> dict[str, Estimate]:
+    """Differences B - A of some metrics on the same images of a data set, by metric.
+
+    Args:
+        part, bins: as of `compare`.
+        a, b: seed -> counts of a protocol.
+        groups: of the images.
+    """
+    pairs = seed_pairs([*a], [*b])
+    wanted = dict.fromkeys([*names, *filter(None, (METRICS[name].decided_by for name in names))])
+    measured = [
+        paired([resample_metrics(by_seed[pair[k]], [*wanted], bins, key_of(part), groups) for pair in pairs])
+        for k, by_seed in enumerate((a, b))
+    ]
+    effects = {name: estimate(name, (measured[1], 1.0), (measured[0], -1.0)) for name in names}
+    return {name: effect for name, effect in effects.items() if effect is not None}
 
 
 def _verdict(largest: float, effect: Estimate | None) -> str:

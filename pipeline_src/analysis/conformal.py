@@ -84,10 +84,10 @@ def level(bound: Bound, sums: np.ndarray) -> int | None:
     Args:
         sums: of `ImageRisks` over units, (516,).
     """
-    kept = np.flatnonzero(bounds(bound, sums) <= bound.alpha)
-    if not len(kept):
+    allowed = np.flatnonzero(bounds(bound, sums) <= bound.alpha)
+    if not len(allowed):
         return None
-    return int(kept[-1] if bound.risk == "fnr" else kept[0])
+    return int(allowed[-1] if bound.risk == "fnr" else allowed[0])
 
 
 def trivial(bound: Bound, t: int, sums: np.ndarray) -> bool:
@@ -102,8 +102,8 @@ def of_units(counted: ProtocolCounts, levels: np.ndarray) -> np.ndarray:
     at_levels = []
     for block in ImageRisks().units(counted):
         risks, units = split(block)
-        at, levels = levels[: len(block)], levels[len(block) :]
-        at_levels.append(np.where(units > 0, risks[np.arange(len(block)), :, at], np.nan))
+        chosen_levels, levels = levels[: len(block)], levels[len(block) :]
+        at_levels.append(np.where(units > 0, risks[np.arange(len(block)), :, chosen_levels], np.nan))
     return np.concatenate(at_levels)
 
 
@@ -111,8 +111,8 @@ def of_folds(counted: ProtocolCounts, folds: np.ndarray) -> np.ndarray:
     """(K, 516) sums of `ImageRisks` over the units of each fold, (U,) numbers from 0."""
     sums = np.zeros((folds.max() + 1, len(RISK_NAMES) * (EIGHT_BIT + 2)))
     for block in ImageRisks().units(counted):
-        at, folds = folds[: len(block)], folds[len(block) :]
-        np.add.at(sums, at, block)
+        chosen_levels, folds = folds[: len(block)], folds[len(block) :]
+        np.add.at(sums, chosen_levels, block)
     return sums
 
 
@@ -124,7 +124,7 @@ def controlled(bound: Bound, fitted: Measurement, unseen: Measurement) -> Measur
         no threshold keeps the bound.
     """
     seeds = common_seeds([fitted, unseen])
-    if not seeds or not all("risk_sums" in one.arrays for one in (fitted, unseen)):
+    if not seeds or not all("risk_sums" in measurement.arrays for measurement in (fitted, unseen)):
         return None
     levels = [level(bound, of) for of in fitted.of_seeds(fitted.arrays["risk_sums"], seeds)]
     if None in levels:

@@ -4,7 +4,7 @@ An interval has two parts: the images could have been others, and so could the n
 and Donner, Statistics in Medicine 2008): distances of an end from the value add in squares. The first part is a
 bootstrap interval over images of the mean over seeds. The second is t s / sqrt(S) with s the standard deviation of the
 effect over S seeds and t of S - 1 degrees of freedom. With one seed there is no second part, and the interval speaks of
-these networks only. `benchmarks/interval_coverage.py` measures how often intervals hold the true value.
+these networks only. `benchmarks/intervals` measures how often equal methods are called different.
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import NormalDist
 
 import numpy as np
 
-from pipeline_src.analysis.intervals import LEVEL, NAN, error_interval, interval, students_t, widened, within
+from pipeline_src.analysis.intervals import LEVEL, NAN, NORMAL, error_interval, interval, students_t, widened, within
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.metrics.metric import Metric, Quantity
 from pipeline_src.metrics.registry import METRICS
 
-NORMAL = NormalDist()
 LOWER, HIGHER = "lower", "higher"
+# With so many seeds the interval of a difference of calibration errors decides by itself: their spread widens it where
+# resampling images misleads (benchmarks/intervals). Squared errors of the positive class can have the other sign.
+DECISIVE_SEEDS, DECISIVE_METRICS = 3, ("positive_ece",)
+
+MOST_SEEDS, MOST_IMAGES = 50, 100  # that `needed_sample` tries; images as a multiple of those that were evaluated
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ class Estimate:
         by_seed: seed -> value.
         image_low, image_high: ends of the 95 % interval over images of the mean over seeds; NaN where undefined.
         resampled: (R,) the mean over seeds on resamples of the images; empty where it is not known.
-        decided: for differences of metrics that are `decided_by` another: the difference of that one. This one has no
-            printed interval then: near 0 it holds the true value too rarely.
+        decided: for differences of metrics that are `decided_by` another, of fewer than `DECISIVE_SEEDS` seeds: the
+            difference of that one. This one has no printed interval then: near 0 it covers the true value too rarely.
         own: of a `decided` difference: the same with the interval of its resamples. Two methods of one error can have
             other squares, where one is spread over bins otherwise: only where both intervals exclude 0 do they differ.
         reference: of a `decided` difference, the value of what is subtracted.
@@ -137,6 +140,8 @@ def estimate(
         ends, of_square = ((one.image_low, one.image_high) for one in (plain, decided))
         low, high = error_interval(plain.value, ends, of_square)
         return replace(plain, image_low=low, image_high=high)
+    if len(seeds) >= DECISIVE_SEEDS or metric in DECISIVE_METRICS:
+        return plain
     return Estimate(plain.by_seed, *NAN, decided=decided, own=plain, units=plain.units)
 
 
@@ -175,21 +180,21 @@ def or_none(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def level_of_each(effects: Sequence[Estimate]) -> float:
-    """The level at which each of several intervals is taken so that all together hold in 95 % of cases.
+def needed_sample(effect: Estimate, distance: float, level: float = LEVEL) -> tuple[int | None, float | None]:
+    """What would narrow the interval of an effect to `distance` on either side, from its variance components.
 
-    By the largest abs(t) over the effects on the resamples of the images, which knows how effects on the same images
-    depend on each other (Romano and Wolf, Econometrica 2005); by Sidak's bound where resamples are not known, or do not
-    tell it all: networks of different methods err independently."""
-    apart = max(LEVEL, LEVEL ** (1 / max(1, len(effects))))
-    number = min((len(effect.resampled) for effect in effects), default=0)
-    if not number or any(effect.training_error for effect in effects):
-        return apart
-    resampled = np.array([effect.resampled[:number] for effect in effects])
-    spread = resampled.std(axis=1, keepdims=True)
-    resampled, spread = resampled[spread[:, 0] > 0], spread[spread[:, 0] > 0]
-    if not len(resampled):
-        return LEVEL
-    largest = np.abs((resampled - resampled.mean(axis=1, keepdims=True)) / spread).max(axis=0)
-    together = 2 * NORMAL.cdf(float(np.quantile(largest, LEVEL))) - 1
-    return float(np.clip(together, LEVEL, apart))
+    Returns:
+        The fewest seeds with these images (None with one seed, of which no variance is known), and the least multiple
+        of the images with these seeds; None above `MOST_SEEDS` and `MOST_IMAGES`.
+    """
+    tail, seeds = (1 + level) / 2, len(effect.by_seed)
+    scale = NORMAL.inv_cdf(tail) / NORMAL.inv_cdf((1 + LEVEL) / 2)
+    width = scale * max(effect.image_high - effect.value, effect.value - effect.image_low)
+
+    def narrow(number: int, factor: float) -> bool:
+        training = students_t(number, tail) * effect.sd / math.sqrt(number) if number > 1 else 0.0
+        return math.hypot(width / math.sqrt(factor), training) < distance
+
+    more_seeds = (number for number in range(seeds + 1, MOST_SEEDS + 1) if seeds > 1 and narrow(number, 1))
+    more_images = (step / 10 for step in range(11, 10 * MOST_IMAGES + 1) if narrow(seeds, step / 10))
+    return next(more_seeds, None), next(more_images, None)

@@ -194,8 +194,8 @@ class Facts:
     @property
     def static(self) -> dict[str, Perturbation]:
         """Methods of static perturbation."""
-        of = {name: method.static_on(self.classes) for name, method in self.methods.items()}
-        return {name: perturbation for name, perturbation in of.items() if perturbation}
+        perturbations = {name: method.static_on(self.classes) for name, method in self.methods.items()}
+        return {name: perturbation for name, perturbation in perturbations.items() if perturbation}
 
     def blocks(self, code: str) -> list[str]:
         """Blocks of a code, the principal first: the one of the code's name, or else the first in the experiment.

@@ -15,6 +15,7 @@ import numpy as np
 FEW_GROUPS = 10  # below it resamples are too few different ones for percentiles
 ENOUGH = 50  # below it intervals miss the true value too often where a few units are far worse than all others
 LEVEL = 0.95
+NORMAL = NormalDist()
 NAN = (math.nan, math.nan)  # the ends of an interval that is undefined
 
 
@@ -29,7 +30,7 @@ def percentiles(values: np.ndarray, units: int) -> tuple[float, float] | None:
     if units < FEW_GROUPS:
         half = _distance(units) * float(values.std())
         return float(values.mean()) - half, float(values.mean()) + half
-    tail = NormalDist().cdf(-_distance(units))
+    tail = NORMAL.cdf(-_distance(units))
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
 

@@ -19,7 +19,7 @@ from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.storage import pack, unpack
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
-from pipeline_src.metrics.row_inputs import PixelMeans
+from pipeline_src.metrics.image_inputs import PixelMeans
 
 IMAGE_SUMS = PixelMeans.names
 BIN_CHOICES = (5, 10, 15, 20, 30, 50, 100)  # numbers of bins of the interactive diagrams, besides the experiment's own
@@ -116,22 +116,22 @@ def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, st
         header: facts on the data set, as JSON can hold them.
     """
     entries, arrays = [], dict[str, Any]()
-    for (protocol, method), one in measured.items():
+    for (protocol, method), measurement in measured.items():
         facts = {
             "protocol": protocol,
             "method": method,
-            "seeds": list(one.seeds),
-            "images": one.images,
-            "units": one.units,
-            "pixels": one.pixels,
-            "reasons": dict(one.reasons),
-            "points": {name: of.tolist() for name, of in one.points.items()},
-            "bounds": {name: of.tolist() for name, of in one.bounds.items()},
+            "seeds": list(measurement.seeds),
+            "images": measurement.images,
+            "units": measurement.units,
+            "pixels": measurement.pixels,
+            "reasons": dict(measurement.reasons),
+            "points": {name: numbers.tolist() for name, numbers in measurement.points.items()},
+            "bounds": {name: numbers.tolist() for name, numbers in measurement.bounds.items()},
         }
-        entries.append(facts | {"arrays": list(one.arrays)})
-        named = {"values": one.values, "": one.arrays}
-        for folder, of in named.items():
-            arrays |= {_member(protocol, method, folder, name): array for name, array in of.items()}
+        entries.append(facts | {"arrays": list(measurement.arrays)})
+        named = {"values": measurement.values, "": measurement.arrays}
+        for folder, members in named.items():
+            arrays |= {_member(protocol, method, folder, name): array for name, array in members.items()}
     text = json.dumps({**header, "entries": entries}, ensure_ascii=False)
     with atomic(path) as temporary:
         np.savez(temporary, header=np.frombuffer(text.encode(), np.uint8), **arrays)
@@ -151,7 +151,7 @@ class Reader:
             self._entries = {(e["protocol"], e["method"]): e for e in self.header["entries"]}
             for entry in self._entries.values():
                 for numbers in ("points", "bounds"):
-                    entry[numbers] = {name: np.array(of) for name, of in entry[numbers].items()}
+                    entry[numbers] = {name: np.array(by_seed) for name, by_seed in entry[numbers].items()}
         except Exception as error:  # whatever a missing, foreign or broken file makes numpy, zip or json raise
             raise UserError(
                 f"{path} is not the analysis of a data set",

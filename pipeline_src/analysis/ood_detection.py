@@ -37,13 +37,15 @@ QUANTITIES = {
 
 def fpr(bins: Bins) -> np.ndarray:
     """Share of misses kept by the threshold that keeps `KEPT_INSIDE` of the hits, ties spread evenly."""
-    hits, miss = (np.flip(of, axis=-1) for of in (bins.hits, bins.count - bins.hits))
+    hits, miss = (np.flip(counted, axis=-1) for counted in (bins.hits, bins.count - bins.hits))
     true, false = np.cumsum(hits, axis=-1), np.cumsum(miss, axis=-1)
-    kept = KEPT_INSIDE * (1 - 1e-12) * true[..., -1:]  # 0.95 n can be a whole number, and its product a bit more
-    at = np.argmax(true >= kept, axis=-1)[..., None]
-    within, others, before, below = (np.take_along_axis(of, at, axis=-1) for of in (hits, miss, true - hits, false))
+    needed = KEPT_INSIDE * (1 - 1e-12) * true[..., -1:]  # 0.95 n can be a whole number, and its product a bit more
+    cell = np.argmax(true >= needed, axis=-1)[..., None]
+    within, others, before, below = (
+        np.take_along_axis(counted, cell, axis=-1) for counted in (hits, miss, true - hits, false)
+    )
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = (kept - before) / within
+        share = (needed - before) / within
         return ((below - others * (1 - share)) / false[..., -1:])[..., 0]
 
 
@@ -67,17 +69,17 @@ def detection(score: str, inside: Mapping[str, Measurement], outside: Mapping[st
     """
     both = [*inside.values(), *outside.values()]
     seeds = common_seeds(both)
-    if not seeds or not all("confidence_cells" in one.arrays for one in both):
+    if not seeds or not all("confidence_cells" in measurement.arrays for measurement in both):
         return None
     of_score = _of_pixels if score == "pixels" else _of_images
     by_seed = [of_score(score, inside, outside, seed) for seed in seeds]
     return Measurement(
         seeds,
-        sum(one.images for one in outside.values()),
-        min(one.units for one in both),
+        sum(measurement.images for measurement in outside.values()),
+        min(measurement.units for measurement in both),
         {name: np.array([points[name] for points, _ in by_seed]) for name in MEASURES},
         {name: np.stack([values[name] for _, values in by_seed]) for name in MEASURES},
-        of_all_seeds=all(one.of_all_seeds for one in both),
+        of_all_seeds=all(measurement.of_all_seeds for measurement in both),
     )
 
 
@@ -88,19 +90,22 @@ def _of_pixels(
     score: str, inside: Mapping[str, Measurement], outside: Mapping[str, Measurement], seed: int
 ) -> PointsAndValues:
     levels, cells = (
-        [np.sum([_of_seed(one, array, seed) for one in sets.values()], axis=0) for sets in (inside, outside)]
+        [
+            np.sum([_of_seed(measurement, array, seed) for measurement in sets.values()], axis=0)
+            for sets in (inside, outside)
+        ]
         for array in ("confidence", "confidence_cells")
     )
     points = _measured(*levels)
-    whole, values = _measured(*(by_cell(of) for of in levels)), _measured(*cells)
-    return points, {name: values[name] + (points[name] - whole[name]) for name in MEASURES}
+    joined, values = _measured(*(by_cell(counted) for counted in levels)), _measured(*cells)
+    return points, {name: values[name] + (points[name] - joined[name]) for name in MEASURES}
 
 
 def _of_images(
     score: str, inside: Mapping[str, Measurement], outside: Mapping[str, Measurement], seed: int
 ) -> PointsAndValues:
     sets = [*inside.items(), *outside.items()]
-    scores = [_image_scores(score, _of_seed(one, "image_sums", seed)) for _, one in sets]
+    scores = [_image_scores(score, _of_seed(measurement, "image_sums", seed)) for _, measurement in sets]
     scored = [~np.isnan(values) for values in scores]
     both = np.concatenate([values[images] for values, images in zip(scores, scored, strict=True)])
     every, place = np.unique(both, return_inverse=True)
@@ -109,20 +114,22 @@ def _of_images(
     ours = np.repeat([name in inside for name, _ in sets], [k.sum() for k in scored])[order]
 
     def blocks() -> Iterator[dict[str, np.ndarray]]:
-        groups = [None if one.groups is None else one.groups.tobytes() for _, one in sets]
-        of_sets = [_times(name, one.images, group) for (name, one), group in zip(sets, groups, strict=True)]
+        groups = [None if measurement.groups is None else measurement.groups.tobytes() for _, measurement in sets]
+        of_sets = [
+            _times(name, measurement.images, group) for (name, measurement), group in zip(sets, groups, strict=True)
+        ]
         times = [drawn[:, images] for drawn, images in zip(of_sets, scored, strict=True)]
         for block in parts(1 + FEW, 50):  # memory does not grow with the number of resamples
             drawn = np.concatenate([of_set[block] for of_set in times], axis=1)[:, order].astype(np.float64)
             yield _measured(*(np.add.reduceat(drawn * which, starts, axis=1) for which in (ours, ~ours)))
 
-    made = list(blocks())
-    joint = {name: np.concatenate([measured[name] for measured in made]) for name in MEASURES}
+    measured_blocks = list(blocks())
+    joint = {name: np.concatenate([measured[name] for measured in measured_blocks]) for name in MEASURES}
     return {name: values[0] for name, values in joint.items()}, {name: values[1:] for name, values in joint.items()}
 
 
-def _of_seed(one: Measurement, array: str, seed: int) -> np.ndarray:
-    return one.of_seeds(one.arrays[array], [seed])[0]
+def _of_seed(measurement: Measurement, array: str, seed: int) -> np.ndarray:
+    return measurement.of_seeds(measurement.arrays[array], [seed])[0]
 
 
 def _image_scores(score: str, sums: np.ndarray) -> np.ndarray:

@@ -84,11 +84,11 @@ class Results:
         reasons: dict[tuple[str, str], str] = {}
         for protocol in self.facts.protocols:
             for part, role in self.facts.parts.items():
-                for method, one in self.measured(protocol, part).items():
-                    reasons |= {(part, name): reason for name, reason in one.reasons.items()}
-                    for k, seed in enumerate(one.seeds):
-                        place = (protocol, part, role, method, seed, one.images, one.pixels)
-                        values = {name: by_seed[k] for name, by_seed in one.points.items()}
+                for method, measurement in self.measured(protocol, part).items():
+                    reasons |= {(part, name): reason for name, reason in measurement.reasons.items()}
+                    for k, seed in enumerate(measurement.seeds):
+                        place = (protocol, part, role, method, seed, measurement.images, measurement.pixels)
+                        values = {name: by_seed[k] for name, by_seed in measurement.points.items()}
                         rows.append(dict(zip(KEYS, place, strict=True)) | values)
         columns = [*KEYS, *defined(self.facts.classes)]
         table = pd.DataFrame(rows, columns=columns)

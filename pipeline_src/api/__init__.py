@@ -5,12 +5,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pipeline_src.errors import UserError
+
 if TYPE_CHECKING:
     from pipeline_src.api.diagram import reliability_diagram
     from pipeline_src.api.losses import ASLP, SCBCE
     from pipeline_src.api.statistic import CalibrationReport, Statistic, calibration_report
     from pipeline_src.api.torch_metric import DenseCalibration
-    from pipeline_src.errors import UserError
 
 __all__ = [
     "ASLP",
@@ -27,7 +28,6 @@ _NAMES = {
     "pipeline_src.api.losses": ["ASLP", "SCBCE"],
     "pipeline_src.api.statistic": ["CalibrationReport", "Statistic", "calibration_report"],
     "pipeline_src.api.torch_metric": ["DenseCalibration"],
-    "pipeline_src.errors": ["UserError"],
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
@@ -35,7 +35,15 @@ _MODULES = {name: module for module, names in _NAMES.items() for name in names}
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
+    try:
+        return getattr(import_module(_MODULES[name]), name)
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{name} needs a package that is not installed",
+            found=f"no module {error.name}",
+            expected="the packages of the experiment pipeline, torch among them",
+            do='pip install "dense-calibration[pipeline]"',
+        ) from error
 
 
 def __dir__() -> list[str]:

@@ -28,8 +28,13 @@ def images(probabilities: Any, masks: Any, ignore: int | None) -> tuple[Any, Any
     Raises:
         UserError: the shapes do not fit.
     """
-    if other := [type(of).__name__ for of in (probabilities, masks) if not hasattr(of, "ndim")]:
-        raise UserError("these are no images", found=f"of type {other[0]}", expected="arrays or tensors")
+    if other := [type(given).__name__ for given in (probabilities, masks) if not hasattr(given, "ndim")]:
+        raise UserError(
+            "these are no images",
+            found=f"of type {other[0]}",
+            expected=f"arrays or tensors: {PAIRS}",
+            do="count images of different sizes one by one, or as lists of maps and masks by Statistic",
+        )
     p, y = probabilities, masks
     if y.ndim == 2:
         p, y = p[None], y[None]
@@ -52,12 +57,21 @@ def images(probabilities: Any, masks: Any, ignore: int | None) -> tuple[Any, Any
 
 def _clipped(p: Any) -> Any:
     """Floats that are outside of [0, 1] by rounding alone, brought back; all others as they are."""
+    from pipeline_src.counting.accumulate import surely_in_unit_interval  # compiled, and slow to import
+
     floats = p.is_floating_point() if hasattr(p, "is_floating_point") else p.dtype.kind == "f"
     if not floats or 0 in p.shape:
+        return p
+    if str(getattr(p, "device", "cpu")) == "cpu" and surely_in_unit_interval(array(p).reshape(-1)):
         return p
     low, high = p.aminmax() if hasattr(p, "aminmax") else (p.min(), p.max())
     rounded = -SLACK <= low < 0 <= high <= 1 + SLACK or -SLACK <= low <= 1 < high <= 1 + SLACK
     return p.clip(0, 1) if rounded else p
+
+
+def listed(values: Any) -> bool:
+    """Whether `values` is a list of arrays or tensors, one for each image."""
+    return isinstance(values, list | tuple) and len(values) > 0 and all(getattr(v, "ndim", 0) > 1 for v in values)
 
 
 def check_number(bins: Any) -> int:
@@ -111,7 +125,12 @@ def array(values: Any) -> np.ndarray:
         values = values.detach().cpu()
         # numpy has no bfloat16; all floats are counted as float32.
         values = (values.float() if values.is_floating_point() else values).numpy()
-    return native(np.asarray(values))
+    try:
+        return native(np.asarray(values))
+    except ValueError as error:
+        raise UserError(
+            "these are no images", found=error, expected=f"{PAIRS}; or lists of arrays, one for each image"
+        ) from error
 
 
 def binary(masks: np.ndarray, ignore: int | None) -> np.ndarray:
@@ -124,16 +143,17 @@ def binary(masks: np.ndarray, ignore: int | None) -> np.ndarray:
     if masks.dtype == bool:
         return masks.view(np.uint8)
     ignore = IGNORED if ignore is None else ignore
-    whole = masks.dtype.kind in "iu"
-    if whole and masks.size and masks.min() >= 0 and masks.max() <= 1 and ignore not in (0, 1):
-        return masks.astype(np.uint8, copy=False)  # as most are
+    integral = masks.dtype.kind in "iu"
+    # Most masks hold 0 and 1 only, which one pass tells: together they have no other bit.
+    if integral and ignore not in (0, 1) and 0 <= np.bitwise_or.reduce(masks, axis=None) <= 1:
+        return masks.astype(np.uint8, copy=False)
     ignored, labelled = masks == ignore, (masks == 0) | (masks == 1)
     if masks.dtype.kind not in "iuf" or not (ignored | labelled).all():
         raise UserError(
             "masks have unknown labels",
             found=f"{masks.dtype} with the values {np.unique(masks)[:10].tolist()}",
             expected=f"whole numbers: 0 background, 1 object, {ignore} ignored; or bool",
-            do=f"cut grey masks first, as by `mask > {127 if whole or (masks > 1).any() else 0.5}`",
+            do=f"cut grey masks first, as by `mask > {127 if integral or (masks > 1).any() else 0.5}`",
         )
     return np.where(ignored, IGNORED, masks).astype(np.uint8)
 

@@ -106,8 +106,8 @@ class SCBCE(nn.Module):
                 expected="(B, 1, H, W) for two classes or (B, K, H, W), and (B, H, W)",
             )
         soft, ignored = y.is_floating_point() and z.shape[1] == 1, y == self.ignore
-        whole = y == y.round() if y.is_floating_point() else True
-        allowed = (y >= 0) & (y <= 1) if soft else ((y >= 0) & (y < self.classes) & whole) | ignored
+        integral = y == y.round() if y.is_floating_point() else True
+        allowed = (y >= 0) & (y <= 1) if soft else ((y >= 0) & (y < self.classes) & integral) | ignored
         if not allowed.all():
             raise UserError(
                 "masks have unknown labels",
@@ -183,20 +183,20 @@ class ASLP(SCBCE):
             logits, masks: as in `SCBCE`.
             index: (B,) which of the training images these are, from 0.
         """
-        at = torch.as_tensor(index).cpu().numpy()
-        whole = at.dtype.kind in "iu" and at.shape == (len(logits),)
-        if not whole or not ((at >= 0) & (at < len(self.alphas))).all():
+        indices = torch.as_tensor(index).cpu().numpy()
+        integral = indices.dtype.kind in "iu" and indices.shape == (len(logits),)
+        if not integral or not ((indices >= 0) & (indices < len(self.alphas))).all():
             raise UserError(
                 "index does not name training images",
-                found=at.tolist(),
+                found=indices.tolist(),
                 expected=f"{len(logits)} numbers from 0 to {len(self.alphas) - 1}",
             )
         z, y = self._planes(logits, masks)
-        loss = self._loss(z, y, at)
+        loss = self._loss(z, y, indices)
         if self.training:
             m = self.method.image_statistic(z, y)
             assert m is not None
-            for margins, images in all_gather_object((m.cpu().double().numpy(), at)):
+            for margins, images in all_gather_object((m.cpu().double().numpy(), indices)):
                 self.method.after_step(margins, images, self.epoch)
         return loss
 
@@ -234,13 +234,13 @@ class ASLP(SCBCE):
             UserError: it is of another rule, or of other numbers of images or classes.
         """
         method = unpacked(state["method"])
-        there = state.get("rule", self.rule), len(method["_alphas"]), method["_classes"]
-        here = self.rule, len(self.alphas) or there[1], self.classes  # a decode head's loss has no images yet
-        if there != here:
+        saved = state.get("rule", self.rule), len(method["_alphas"]), method["_classes"]
+        expected = self.rule, len(self.alphas) or saved[1], self.classes  # a decode head's loss has no images yet
+        if saved != expected:
             raise UserError(
                 "ASLP: the checkpoint is of another one",
-                found="rule {!r}, {} images, {} classes".format(*there),
-                expected="rule {!r}, {} images, {} classes".format(*here),
+                found="rule {!r}, {} images, {} classes".format(*saved),
+                expected="rule {!r}, {} images, {} classes".format(*expected),
                 do="train on with the same settings and images, or begin anew",
             )
         self.epoch = state["epoch"]

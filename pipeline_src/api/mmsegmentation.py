@@ -77,11 +77,11 @@ class DenseCalibrationMetric(BaseMetric):
         # Process r of R is given the images r, r + R, ...: those from `size` on are repeated ones.
         if (self.seen - 1) * get_world_size() + get_rank() < size:
             self._count_last()
-        whole = [counts for counts in all_gather_object(self.counts) if counts is not None]
+        gathered = [counts for counts in all_gather_object(self.counts) if counts is not None]
         self._reset()
-        if not whole:
+        if not gathered:
             raise UserError("DenseCalibrationMetric has seen no image", do="check the evaluation's dataloader")
-        numbers = values(sum(whole[1:], whole[0]), self.names, self.bins)
+        numbers = values(sum(gathered[1:], gathered[0]), self.names, self.bins)
         return {f"{self.prefix}/{name}": number for name, number in numbers.items()}
 
     def compute_metrics(self, results: list) -> dict:

@@ -13,16 +13,16 @@ from pipeline_src.api.arrays import array, binary, check_label, check_number, ch
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import COARSE, LEVELS
-from pipeline_src.counting.score_histogram import UndefinedMetricError, top_label
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.counting.score_histogram import UndefinedMetricError
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.labels import IGNORED
+from pipeline_src.metrics.image_inputs import PixelMeans
 from pipeline_src.metrics.inputs import Binned, Input
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import value
 
-ALSO = ("accuracy", "gap")  # means over pixels that counts have too
-OF_COUNTS = [name for name, metric in METRICS.items() if metric.of.pooled or name in ALSO]
+OF_COUNTS = [name for name, metric in METRICS.items() if metric.of.pooled]
 DEFAULT = ("ece", "oe", "accuracy", "gap")
 
 
@@ -61,9 +61,10 @@ def levels_for(names: Collection[str], bins: int) -> int:
     """The number of levels that metrics need: COARSE where its levels form the bins of all of them, else LEVELS."""
 
     def formed(wanted: Input) -> bool:
-        return isinstance(wanted, Binned) and COARSE % (wanted.bins or bins) == 0
+        of_bins = isinstance(wanted, Binned) and COARSE % (wanted.bins or bins) == 0
+        return of_bins or isinstance(wanted, PixelMeans)
 
-    return COARSE if all(name in ALSO or formed(METRICS[name].of) for name in names) else LEVELS
+    return COARSE if all(formed(METRICS[name].of) for name in names) else LEVELS
 
 
 @torch.no_grad()
@@ -82,7 +83,7 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: in
     """
     p, y = images(probabilities, masks, ignore)
     if p.ndim == 3:
-        statistic = TwoClassStatistic(Counts.empty(rows=False, levels=levels), None)
+        statistic = MapCounts(Counts.empty(rows=False, levels=levels))
         rows = len(p), math.prod(p.shape[1:])  # a batch may be empty
         f, truth = array(p).reshape(rows), binary(array(y), ignore).reshape(rows)
         statistic.add(f, truth, "the batch", ignore=None if ignore is None else IGNORED)
@@ -91,7 +92,7 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: in
     check_sums(p, y, ignore)
     ignored = IGNORED if ignore is None else ignore
     labels = class_ids(array(y), p.shape[1], ignored).reshape(-1)
-    confidence, predicted = (array(of).reshape(-1) for of in p.max(1))  # where the tensor is: one number of K moves
+    confidence, predicted = (array(part).reshape(-1) for part in p.max(1))  # where the tensor is: one number of K moves
     valid = labels != ignored
     counts = Counts.empty(rows=False, top=True, levels=levels)
     of_scores = FloatPass(counts, scores=True)
@@ -108,9 +109,6 @@ def values(counts: Counts, names: Sequence[str], bins: int) -> dict[str, float]:
 
 def _value(name: str, counts: Counts, bins: int) -> float:
     try:
-        if name == "gap":  # from the confidences of the counts; `value` takes them from rows
-            pixels = top_label(counts).binned(1).bins
-            return float(pixels.excess.sum() / pixels.n)
         return value(name, counts, bins)
     except UndefinedMetricError:
         return float("nan")

@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
-from pipeline_src.api.arrays import array, binary, check_label, check_number, check_sums, class_ids, images
-from pipeline_src.counting import statistic as two_classes
-from pipeline_src.counting.counts import Counts, ImageRows
-from pipeline_src.counting.loading import AnyStatistic
+from pipeline_src.api.arrays import array, binary, check_label, check_number, check_sums, class_ids, images, listed
+from pipeline_src.counting.counts import Counts, ImageRows, image_rows
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.map_range import check_range
-from pipeline_src.counting.multiclass import MultiClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.metric import with_ends
@@ -82,7 +80,7 @@ class Statistic:
     def __init__(self, ignore: int | None = None):
         check_label(ignore)
         self.ignore = ignore
-        self._statistic: AnyStatistic | None = None  # the number of classes is that of the first image
+        self._statistic: MapCounts | None = None  # the number of classes is that of the first image
         self._highest: dict[str, int] = {}  # value of integer maps, by type
 
     def update(self, probabilities: Any, masks: Any, names: Sequence[str] | None = None) -> Statistic:
@@ -91,13 +89,16 @@ class Statistic:
         Args:
             probabilities: of an object, (H, W), (N, H, W) or (N, 1, H, W): floats in [0, 1], uint8 of v / 255 or uint16
                 of v / 65535. Of K classes, (N, K, H, W), or (K, H, W) with one mask: floats that sum to 1. Of two
-                classes the second is the object. Arrays or tensors.
-            masks: (N, H, W) or (H, W): 0, 1 and the ignored label, or bool; class ids for K classes.
+                classes the second is the object. Arrays or tensors; or a list of those of single images, whose sizes
+                may differ.
+            masks: (N, H, W) or (H, W): 0, 1 and the ignored label, or bool; class ids for K classes. A list for a list.
             names: N names of the images, each once; by default they are numbered.
 
         Raises:
             UserError: shapes, labels, values or names do not fit. The images before the one at fault are counted.
         """
+        if listed(probabilities) or listed(masks):
+            return self._update_each(list(probabilities), list(masks), names)
         p, y = images(array(probabilities), array(masks), self.ignore)
         classes = p.shape[1] if p.ndim == 4 else 2
         statistic = self._with_classes(classes)
@@ -105,7 +106,7 @@ class Statistic:
         names = [f"image {first + k:09d}" for k in range(len(y))] if names is None else list(map(str, names))
         if len(names) != len(y):
             raise UserError("names do not fit the images", found=f"{len(names)} for {len(y)}", expected="one for each")
-        if isinstance(statistic, MultiClassStatistic):
+        if classes > 2:
             check_sums(p, y, self.ignore)
             ignored = IGNORED if self.ignore is None else self.ignore
             for row in zip(p, class_ids(y, classes, ignored), names, strict=True):
@@ -118,15 +119,26 @@ class Statistic:
                 self._note({str(p.dtype): int(p.max())})
         return self
 
+    def _update_each(self, maps: list[Any], masks: list[Any], names: Sequence[str] | None) -> Statistic:
+        """Count images that are given as lists."""
+        if len(maps) != len(masks) or (names is not None and len(names) != len(maps)):
+            raise UserError(
+                "lists of images do not fit",
+                found=f"{len(maps)} maps, {len(masks)} masks" + (f", {len(names)} names" if names else ""),
+                expected="a mask, and a name where there are names, for each map",
+            )
+        for k, (probability, mask) in enumerate(zip(maps, masks, strict=True)):
+            self.update(probability, mask, None if names is None else [names[k]])
+        return self
+
     def _note(self, highest: Mapping[str, int]) -> None:
         for kind, value in highest.items():
             self._highest[kind] = max(self._highest.get(kind, 0), value)
 
-    def _with_classes(self, classes: int) -> AnyStatistic:
+    def _with_classes(self, classes: int) -> MapCounts:
         if self._statistic is None or not len(self):  # the first images may have been refused
-            several = MultiClassStatistic.empty(classes) if classes > 2 else None
-            # The raw protocol alone: the stretched one is the paper's, and takes as long again.
-            self._statistic = several or two_classes.TwoClassStatistic(Counts.empty(), None)
+            # Of an object the raw protocol only: the stretched one is the paper's, and takes as long again.
+            self._statistic = MapCounts.of_classes(classes) if classes > 2 else MapCounts(Counts.empty())
         if self.classes != classes:
             raise UserError(
                 "images of one statistic have different numbers of classes",
@@ -138,14 +150,12 @@ class Statistic:
     @property
     def classes(self) -> int:
         """The number of classes; 2 for an object."""
-        return len(self._statistic.classes) if isinstance(self._statistic, MultiClassStatistic) else 2
+        return len(self._statistic.classes) or 2 if self._statistic else 2
 
     @property
     def counts(self) -> Counts:
         """The pixels by predicted class, label and probability; of K classes by the top one and its probability."""
-        if self._statistic is None:
-            return Counts.empty()
-        return self._statistic.top if isinstance(self._statistic, MultiClassStatistic) else self._statistic.raw
+        return self._statistic.raw if self._statistic else Counts.empty()
 
     def __len__(self) -> int:
         """The number of images."""
@@ -168,7 +178,7 @@ class Statistic:
             )
         if other._statistic is not None and len(other):
             this, that = self._with_classes(other.classes), _renumbered(other._statistic, len(self))
-            self._statistic = this + that  # type: ignore[operator]  # both of one kind, by `_with_classes`
+            self._statistic = this + that
             self._note(other._highest)
         return self
 
@@ -188,7 +198,7 @@ class Statistic:
         """
         bins = check_number(bins)
         check_range(self._highest, "maps")
-        statistic = self._statistic or two_classes.TwoClassStatistic(Counts.empty(), None)
+        statistic = self._statistic or MapCounts(Counts.empty())
         rows = self.counts.rows
         units = None if groups is None else _numbered(groups, [] if rows is None else rows.ids)
         run = ProtocolCounts(statistic, self.counts, units=units)
@@ -197,22 +207,6 @@ class Statistic:
         ends = resample_counts(run, bins, SEED, RESAMPLES, units).intervals() if intervals and defined else {}
         both = {name: interval for name, interval in ends.items() if interval}
         return CalibrationReport(defined, len(self), self.counts.pixels, bins, both, reasons)
-
-    # Copies must not share or lose the buffers of a pass over the pixels: they are made anew from the counts.
-
-    def __getstate__(self) -> dict[str, Any]:
-        statistic, parts = self._statistic, None
-        if isinstance(statistic, MultiClassStatistic):
-            parts = statistic.top, statistic.classes, statistic.confusion
-        elif statistic is not None:
-            parts = statistic.raw, None
-        return {"ignore": self.ignore, "parts": parts, "highest": self._highest}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.ignore, parts = state["ignore"], state["parts"]
-        self._highest = dict(state.get("highest", {}))  # which earlier versions did not keep
-        kind = MultiClassStatistic if parts and len(parts) == 3 else two_classes.TwoClassStatistic
-        self._statistic = kind(*parts) if parts else None
 
 
 def calibration_report(
@@ -241,15 +235,13 @@ def _numbered(groups: Groups, images: Sequence[str]) -> np.ndarray:
     return np.array([number[group] for group in of_images], np.int64)
 
 
-def _renumbered(statistic: AnyStatistic, start: int) -> AnyStatistic:
+def _renumbered(statistic: MapCounts, start: int) -> MapCounts:
     """The same statistic, with images that have no names numbered from `start` on."""
 
     def counts(part: Counts) -> Counts:
-        rows = part.rows
-        assert rows is not None
+        rows = image_rows(part)
         ids = [f"image {start + int(i[6:]):09d}" if NUMBERED.fullmatch(i) else i for i in rows.ids]
         return replace(part, rows=ImageRows(ids, rows.table, rows.levels))
 
-    if isinstance(statistic, MultiClassStatistic):
-        return MultiClassStatistic(counts(statistic.top), list(map(counts, statistic.classes)), statistic.confusion)
-    return two_classes.TwoClassStatistic(counts(statistic.raw), None)
+    classes = [counts(part) for part in statistic.classes]
+    return MapCounts(counts(statistic.raw), classes=classes, confusion=statistic.confusion)

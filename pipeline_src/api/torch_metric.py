@@ -63,7 +63,7 @@ class DenseCalibration(Metric):
         """Nothing: the state stays whole numbers."""
         return self
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *how: Any) -> None:
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
         saved = state_dict.get(prefix + "count")
         if saved is not None and saved.shape != self.count.shape:
             raise UserError(
@@ -72,7 +72,7 @@ class DenseCalibration(Metric):
                 expected=f"{tuple(self.count.shape)}, for names={list(self.names)} and bins={self.bins}",
                 do="make the metric with the names and bins that it was saved with",
             )
-        super()._load_from_state_dict(state_dict, prefix, *how)
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def update(self, probabilities: Tensor, masks: Tensor) -> None:
         """Count a batch.
@@ -82,23 +82,28 @@ class DenseCalibration(Metric):
                 is the object. On any device.
             masks: (N, H, W) whole numbers: 0 and 1, or class ids, and the ignored label.
         """
-        counts = counted(probabilities, masks, self.ignore, self.levels)
+        self._batch = counts = counted(probabilities, masks, self.ignore, self.levels)
         check_classes(self.names, counts)
-        if counts.top:
-            number = int(probabilities.shape[-3])
-            of_all = torch.maximum(self.classes, self.classes.new_tensor([number, -number]))
-            _check_same(of_all)
-            self.classes = of_all
+        top = self.top.clone()
+        top[int(counts.top)] += 1
+        number = int(probabilities.shape[-3]) if counts.top else 0
+        classes = torch.maximum(self.classes, self.classes.new_tensor([number, -number or -UNKNOWN]))
+        _check_same(top, classes)
+        self.top, self.classes = top, classes
         for name in ARRAYS:
             getattr(self, name).add_(torch.from_numpy(getattr(counts, name)).to(self.device))
-        self.top[int(counts.top)] += 1
+
+    def forward(self, probabilities: Tensor, masks: Tensor) -> dict[str, Tensor]:
+        """Count a batch, and return the metrics of the batch; what is counted is not changed by a refused one."""
+        self.update(probabilities, masks)
+        numbers = self._tensors(self._batch)
+        self._forward_cache: Any = numbers  # where Lightning's `log` looks
+        return numbers
 
     @property
     def counts(self) -> Counts:
         """The pixels that were counted; also of all processes, within `compute`."""
-        if self.top.all():
-            raise UserError("one metric was given maps of an object and of several classes", do="a metric for each")
-        _check_same(self.classes)
+        _check_same(self.top, self.classes)
         arrays = {name: getattr(self, name).cpu().numpy() for name in ARRAYS}
         return Counts(**arrays, rows=None, top=bool(self.top[1]))
 
@@ -111,12 +116,17 @@ class DenseCalibration(Metric):
 
     def compute(self) -> dict[str, Tensor]:
         """Metrics by name, float64 scalars; NaN where one is undefined, as without pixels."""
-        numbers = values(self.counts, self.names, self.bins)
+        return self._tensors(self.counts)
+
+    def _tensors(self, counts: Counts) -> dict[str, Tensor]:
+        numbers = values(counts, self.names, self.bins)
         return {name: torch.tensor(number, dtype=torch.float64) for name, number in numbers.items()}
 
 
-def _check_same(classes: Tensor) -> None:
-    """UserError where batches have different numbers of classes; (2,) the most, and the fewest as a negative number."""
+def _check_same(top: Tensor, classes: Tensor) -> None:
+    """UserError where batches have different numbers of classes; (2,) the state of `DenseCalibration`."""
+    if top.all():
+        raise UserError("one metric was given maps of an object and of several classes", do="a metric for each")
     most, fewest = classes.tolist()
     if most and most != -fewest:
         raise UserError(

@@ -8,20 +8,20 @@ import numpy as np
 from pydantic import Field
 from scipy.special import expit, log_expit
 
-from pipeline_src.calibrators.calibrator import Coefficient, least, nll_and_gradient
-from pipeline_src.calibrators.per_class import PerClass
+from pipeline_src.calibrators.calibrator import PerClass, minimize_loss, nll_and_gradient
 from pipeline_src.validation import Strict
 
 
 class BetaCurve(Strict):
     """sigmoid(a log f - b log(1 - f) + c) with a, b >= 0; a = b = 1 and c = 0 is the identity."""
 
-    a: Coefficient = Field(ge=0)
-    b: Coefficient = Field(ge=0)
-    c: Coefficient
+    a: float = Field(ge=0)
+    b: float = Field(ge=0)
+    c: float
 
     @classmethod
     def fit(cls, z: np.ndarray, hits: np.ndarray, weights: np.ndarray) -> Self:
+        """Maximize the likelihood over a, b and c."""
         terms = np.stack([log_expit(z), -log_expit(-z), np.ones_like(z)], axis=1)
         labels, weights = hits.astype(np.int64), weights / weights.sum()
 
@@ -29,16 +29,29 @@ class BetaCurve(Strict):
             value, gradient = nll_and_gradient((terms @ parameters)[:, None], labels, weights)
             return value, gradient[:, 0] @ terms
 
-        a, b, c = least(loss, [1.0, 1.0, 0.0], [(0, None), (0, None), (None, None)])
+        a, b, c = minimize_loss(loss, [1.0, 1.0, 0.0], [(0, None), (0, None), (None, None)])
         return cls(a=a, b=b, c=c)
 
     def __call__(self, z: np.ndarray) -> np.ndarray:
+        """Logits (N,) -> probabilities (N,)."""
         return expit(self.a * log_expit(z) - self.b * log_expit(-z) + self.c)
 
 
 class BetaCalibrator(PerClass):
-    """The three-parameter map of Kull et al., by maximum likelihood under a, b >= 0, so that it never falls. It moves
-    the threshold: the class of a pixel may change. Contains Platt scaling (a = b) and the identity."""
+    """Give probabilities near 0 and near 1 a slope each: the three-parameter map of Kull et al.
+
+    It is fitted by maximum likelihood under a, b >= 0, so it never falls. It contains Platt scaling (a = b) and the
+    identity. It moves the threshold: the class of a pixel may change.
+
+    Kind: posthoc
+    Idea: The two ends of the scale have a slope each. The threshold moves.
+    Formula: `f' = sigmoid(a log f - b log(1 - f) + c)`, `a, b >= 0`, of least NLL on the validation images
+    Changes: probabilities and, by the bias, classes
+    Cost: none; the fit is one pass over the validation images
+    Setting: Maximum likelihood, as the authors'. Ours: a pixel stands for a sample; of K classes one curve for each
+        against the rest, over their sum.
+    Source: Kull, Silva Filho, Flach, AISTATS 2017
+    """
 
     name: ClassVar[str] = "beta"
     keeps_class: ClassVar[bool] = False

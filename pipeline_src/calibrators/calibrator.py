@@ -1,13 +1,12 @@
-"""What a calibrator is: its interface, the likelihood that it is fitted by, and the minimisation."""
+"""The interface of a calibrator, the likelihood that it is fitted by, and calibrated maps in the type of their file."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
-from pydantic import Field
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, log_softmax
 
@@ -16,19 +15,18 @@ from pipeline_src.counting.levels import CLAMP
 from pipeline_src.errors import UserError, few
 from pipeline_src.validation import Strict
 
-Coefficient = Annotated[float, Field(ge=-1e9, le=1e9)]  # times a logit, it is a number
-VERSION = 1  # of calibrator.json
 Bounds = Sequence[tuple[float | None, float | None]]
+TINY = 1e-12  # the least probability of a class before the classes are normalized
 
 
 class Calibrator(Strict):
     """A fitted calibrator; its fields are its parameters.
 
     Attributes:
-        name: that of the file and of the method.
-        keeps_class: whether the predicted class of every pixel stays what it was.
-        of_image: whether a pixel's probability depends on other pixels of its image; else on its own logits alone.
-        classes: for which numbers of classes it is defined: "two", "several" (three or more) or "any".
+        name: the name of its file, of the post-hoc method and of `--method`.
+        keeps_class: whether the predicted class of every pixel stays the same.
+        of_image: whether a pixel's probability depends on other pixels of its image; else on its own logits only.
+        classes: the numbers of classes for which it is defined: "two", "several" (three or more) or "any".
     """
 
     name: ClassVar[str]
@@ -39,31 +37,38 @@ class Calibrator(Strict):
     @classmethod
     @abstractmethod
     def fit(cls, pixels: Pixels) -> Self:
-        """Fitted to pixels, each with its weight. UserError where the pixels are of a wrong number of classes."""
+        """Fit to weighted pixels. UserError where the calibrator is not defined for their number of classes."""
 
     @abstractmethod
     def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
-        """Logits (N, C) and the `FEATURES` of their images (N, 4) or (1, 4) -> probabilities (N, C) float64: of the
-        positive class for one logit, else of the K classes."""
+        """Return calibrated probabilities (N, C) float64.
+
+        Args:
+            z: (N, C) logits; C = 1 for two classes, K for K classes.
+            features: (N, 4) or (1, 4), the `FEATURES` of the pixels' images.
+
+        Returns:
+            The probability of the positive class for one logit, else of the K classes.
+        """
 
     def apply(self, z: np.ndarray) -> np.ndarray:
-        """The logits of one whole image, (C, H, W) -> its probabilities float64: (H, W) for one logit, else (K, H,
-        W)."""
+        """The calibrated probabilities of one image, float64: logits (1, H, W) -> (H, W), (K, H, W) -> (K, H, W)."""
         features = image_features(z) if self.of_image else np.full(len(FEATURES), np.nan)
         f = self.probabilities(z.reshape(len(z), -1).T.astype(np.float64), features[None]).T
         return f.reshape(z.shape)[0] if len(z) == 1 else f.reshape(z.shape)
 
     def of_pixels(self, pixels: Pixels) -> np.ndarray:
-        """The probabilities (N, C) of pixels."""
+        """The calibrated probabilities (N, C) of pixels."""
         return self.probabilities(pixels.z, pixels.of_images)
 
     def warnings(self, pixels: Pixels) -> list[str]:
-        """Lines on a fit to these pixels that should make one look at the maps and masks again."""
+        """Return warnings about the fit to these pixels, a line each."""
         if self.keeps_class or not pixels.absent:
             return []
         return [
             f"no fitted pixel is of class {few(pixels.absent)}: {self.name} learns not to predict what it has not "
-            "seen; fit to masks that have all classes, or take one that keeps the predicted class, such as temperature"
+            "seen; fit to masks that have all classes, or use a calibrator that keeps the predicted class, such as "
+            "temperature"
         ]
 
     @classmethod
@@ -78,12 +83,62 @@ class Calibrator(Strict):
             raise UserError(
                 f"the calibrator {cls.name} is for {cls.classes} classes",
                 found=f"{classes} classes",
-                do="take another one, such as platt or temperature",
+                do="use another one, such as platt or temperature",
             )
 
 
+class Curve(Protocol):
+    """A function of one probability, which is given by its logit."""
+
+    @classmethod
+    def fit(cls, z: np.ndarray, hits: np.ndarray, weights: np.ndarray) -> Self:
+        """Fit to log-odds z (N,), whether the class is right (N,) bool, and weights (N,)."""
+
+    def __call__(self, z: np.ndarray) -> np.ndarray:
+        """Logits (N,) -> probabilities (N,)."""
+
+
+class PerClass(Calibrator):
+    """A calibrator that is one curve for two classes. For K classes it has one curve for each class against the rest,
+    and divides their values by their sum (Zadrozny and Elkan, KDD 2002)."""
+
+    curve: ClassVar[type[Curve]]
+
+    curves: list[Any]
+
+    @classmethod
+    def fit(cls, pixels: Pixels) -> Self:
+        """Fit one curve per class."""
+        z = _one_against_rest(pixels.z)
+        classes = [1] if z.shape[1] == 1 else range(z.shape[1])
+        columns = zip(classes, z.T, strict=True)
+        return cls(curves=[cls.curve.fit(column, pixels.labels == k, pixels.weights) for k, column in columns])
+
+    def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
+        """See `Calibrator`."""
+        columns = zip(self.curves, _one_against_rest(z).T, strict=True)
+        f = np.stack([curve(column) for curve, column in columns], axis=1)
+        if f.shape[1] == 1:
+            return f
+        f = f.clip(TINY, None)  # where all curves are 0, all classes get the same probability
+        return f / f.sum(axis=1, keepdims=True)
+
+
+def _one_against_rest(z: np.ndarray) -> np.ndarray:
+    """The log-odds of each class, (N, C); of one logit itself."""
+    if z.shape[1] == 1:
+        return z
+    log_f = log_softmax(z, axis=1)
+    return log_f - np.log(-np.expm1(np.minimum(log_f, -TINY)))
+
+
+def fitted(calibrator: type[Calibrator], pixels: Pixels, **options: Any) -> Calibrator:
+    """Fit a calibrator, to pixels pooled over images unless it uses features of images."""
+    return calibrator.fit(pixels if calibrator.of_image else pixels.pooled(), **options)
+
+
 def calibrated(calibrator: Calibrator, probability: np.ndarray) -> np.ndarray:
-    """A map as it was stored, (H, W) or (K, H, W), with calibrated probabilities in the same type."""
+    """A stored map, (H, W) or (K, H, W), with calibrated probabilities in the same type."""
     if probability.dtype == np.uint8 and probability.size > 256 and not calibrator.of_image:
         return calibrated(calibrator, np.arange(256, dtype=np.uint8)[None])[0][probability]
     f = calibrator.apply(log_odds(probability))
@@ -96,59 +151,17 @@ def calibrated(calibrator: Calibrator, probability: np.ndarray) -> np.ndarray:
 
 
 def rounded(f: np.ndarray, top: int | np.ndarray) -> np.ndarray:
-    """Probabilities as an integer map with the highest level `top` holds them, a whole number of levels over `top`.
+    """Round probabilities to the levels k / top of an integer map.
 
-    They are rounded on both sides of 0.5 alike, halves away from it: rounding moves no pixel to the other class, and
-    leaves what is on a level.
+    Values are rounded alike on both sides of 0.5, halves away from it. So rounding moves no pixel to the other class,
+    and a value on a level stays.
     """
     from_middle = (np.floor(np.abs(f - 0.5) * top + 1e-6) + 0.5) / top
     return np.where(f >= 0.5, 0.5 + from_middle, 0.5 - from_middle)
 
 
-class FittedOn(Strict):
-    """What a calibrator was fitted on: number of images and pixels, and the NLL of the pixels in nats."""
-
-    images: int
-    pixels: int
-    nll_before: float
-    nll_after: float
-
-
-class Record(Strict):
-    """A calibrator as it is kept: the content of calibrator.json, and of a post-hoc method's run.json."""
-
-    version: Literal[1]  # VERSION
-    calibrator: str
-    classes: int
-    parameters: dict[str, Any]
-    fitted_on: FittedOn
-
-    @classmethod
-    def of(cls, calibrator: Calibrator, pixels: Pixels) -> Record:
-        """The record of a calibrator and of the pixels that it was fitted to."""
-        fitted_on = FittedOn(
-            images=pixels.number,
-            pixels=round(pixels.weights.sum()),
-            nll_before=nll(uncalibrated(pixels), pixels),
-            nll_after=nll(calibrator.of_pixels(pixels), pixels),
-        )
-        parameters = calibrator.model_dump(mode="json")
-        return cls(
-            version=VERSION,
-            calibrator=calibrator.name,
-            classes=pixels.classes,
-            parameters=parameters,
-            fitted_on=fitted_on,
-        )
-
-
-def fitted(calibrator: type[Calibrator], pixels: Pixels, **options: Any) -> Calibrator:
-    """`calibrator.fit`, of pixels pooled where their images do not matter to it."""
-    return calibrator.fit(pixels if calibrator.of_image else pixels.pooled(), **options)
-
-
 def uncalibrated(pixels: Pixels) -> np.ndarray:
-    """The probabilities (N, C) of pixels as they are."""
+    """The probabilities (N, C) of pixels without a calibrator."""
     return expit(pixels.z) if pixels.z.shape[1] == 1 else np.exp(log_softmax(pixels.z, axis=1))
 
 
@@ -162,7 +175,7 @@ def nll(f: np.ndarray, pixels: Pixels) -> float:
 
 
 def nll_and_gradient(z: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
-    """Mean NLL of logits z (N, C) with weights that sum to 1, and its gradient by z, (N, C)."""
+    """Mean NLL of logits z (N, C) with weights that sum to 1, and its gradient with respect to z, (N, C)."""
     if z.shape[1] == 1:
         sign = 1.0 - 2 * labels
         loss = -(weights @ log_expit(-sign * z[:, 0]))
@@ -174,9 +187,9 @@ def nll_and_gradient(z: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> 
     return -(weights @ log_f[rows, labels]), weights[:, None] * gradient
 
 
-def least(
+def minimize_loss(
     loss: Callable[[np.ndarray], tuple[float, np.ndarray]], start: Sequence[float], bounds: Bounds | None = None
 ) -> np.ndarray:
-    """The parameters of least loss. `loss` returns its value and its gradient."""
+    """The parameters that minimize `loss`, which returns its value and its gradient (L-BFGS-B)."""
     options = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 2000, "maxfun": 20_000}
     return minimize(loss, np.asarray(start, float), jac=True, method="L-BFGS-B", bounds=bounds, options=options).x

@@ -10,42 +10,52 @@ from pydantic import Field
 from scipy.special import expit, softmax
 
 from pipeline_src.calibrators import Feature
-from pipeline_src.calibrators.calibrator import Calibrator, Coefficient, least, nll_and_gradient
+from pipeline_src.calibrators.calibrator import Calibrator, minimize_loss, nll_and_gradient
 from pipeline_src.calibrators.pixels import FEATURES, OF_TWO_CLASSES, Pixels
 from pipeline_src.calibrators.temperature import BOUNDS, FLAT, NEAR, nll_at
 from pipeline_src.errors import UserError
 
-SHAPES = (0.05, 20.0)
-EQUAL = 1e-6  # spread of a feature up to which rounding, and no difference of the images, explains it
-FEW = 10  # images that do not tell how temperature follows a feature
+SHAPES = (0.05, 20.0)  # bounds of g
+EQUAL = 1e-6  # a smaller spread of a feature is rounding, not a difference of images
+FEW = 10  # fewer images do not determine how temperature depends on a feature
 
 
 class ImageTemperatureCalibrator(Calibrator):
-    """z' = sign(z) abs(z)^g / T with log T = a + sum_j b_j x_j, x the features of the image, by maximum likelihood.
+    """Divide the logits of each image by a temperature that depends on the image's features.
 
-    Where all b are 0 and g is 1 it is temperature scaling. The logits of K classes are taken less their mean,
-    so that g moves no class; T of an image stays in [0.01, 100].
+    z' = sign(z) abs(z)^g / T with log T = a + sum_j b_j x_j, x the features of the image, fitted by maximum
+    likelihood. With b = 0 and g = 1 it is temperature scaling. The logits of K classes are centered first, so that g
+    changes no class. T stays in [0.01, 100]. Where confidence equals accuracy on each of several groups of images, it
+    does on every mixture of them; the entropy of an image tells the groups apart without ground truth.
 
     Attributes:
         a: log T of an image whose features are 0.
-        b: by feature.
-        g: the shape: below 1 logits far from 0 are drawn in, above 1 those near to it.
+        b: the coefficient of each feature.
+        g: the shape: below 1 it draws in logits far from 0, above 1 logits near 0.
+
+    Kind: posthoc
+    Idea: A temperature per image, which depends on how unsure the network is of it.
+    Formula: `z' = sign(z) abs(z)^g / T`, `log T = a + sum_j b_j x_j`, of least NLL on the validation images; `x_j` the
+        image's `features`: mean predictive `entropy` in nats, predicted share of `foreground`, mean `margin`, `peak`;
+        `g` fitted if `shape`, else 1
+    Changes: probabilities
+    Cost: none; the fit is one pass over the validation images, and one over their crops with `null_images`
+    Setting: No author's. A pixel stands for a sample; `null_images` adds object-free crops of the validation images,
+        truth all background, with this share of the weight.
+    Source: ours, after Guo et al., ICML 2017
     """
 
     name: ClassVar[str] = "image_temperature"
     keeps_class: ClassVar[bool] = True
     of_image: ClassVar[bool] = True
 
-    a: Coefficient
-    b: dict[Feature, Coefficient]
+    a: float
+    b: dict[Feature, float]
     g: float = Field(1.0, ge=SHAPES[0] / 10, le=SHAPES[1] * 10)
 
     @classmethod
     def fit(cls, pixels: Pixels, features: Sequence[Feature] = ("entropy",), shape: bool = False) -> Self:
-        """Args:
-        features: which ones.
-        shape: whether g is fitted, or 1.
-        """
+        """Maximize the likelihood over a, b and, if `shape`, g; see `calibrators.ImageTemperatureOptions`."""
         if pixels.classes > 2 and (undefined := sorted(OF_TWO_CLASSES & set(features))):
             raise UserError(
                 f"{' and '.join(undefined)}: features of two classes",
@@ -53,10 +63,10 @@ class ImageTemperatureCalibrator(Calibrator):
                 do="leave them out",
             )
         columns = [FEATURES.index(name) for name in features]
-        of_image = pixels.features[:, columns]
-        centre, spread = of_image.mean(axis=0), of_image.std(axis=0)
-        scale = np.where(spread > EQUAL, 1 / np.maximum(spread, EQUAL), 0)  # standardised for the minimisation alone
-        x = np.hstack([np.ones((pixels.number, 1)), (of_image - centre) * scale])[pixels.images]
+        values = pixels.features[:, columns]
+        centre, spread = values.mean(axis=0), values.std(axis=0)
+        scale = np.where(spread > EQUAL, 1 / np.maximum(spread, EQUAL), 0)  # standardized for the minimization only
+        x = np.hstack([np.ones((pixels.number, 1)), (values - centre) * scale])[pixels.images]
         z, weights = centred(pixels.z), pixels.weights / pixels.weights.sum()
         sign, log_z = np.sign(z), np.log(np.maximum(np.abs(z), 1e-300))
 
@@ -72,12 +82,13 @@ class ImageTemperatureCalibrator(Calibrator):
             return value, np.append(by_t, g * (by_log * log_z).sum())
 
         limits = tuple(np.log(SHAPES)) if shape else (0.0, 0.0)
-        fitted = least(loss, [0.0] * (len(columns) + 2), [(None, None)] * (len(columns) + 1) + [limits])
-        b = fitted[1:-1] * scale
-        named = dict(zip(features, b.tolist(), strict=True))
-        return cls(a=float(fitted[0] - b @ centre), b=named, g=float(np.exp(fitted[-1])))
+        solution = minimize_loss(loss, [0.0] * (len(columns) + 2), [(None, None)] * (len(columns) + 1) + [limits])
+        b = solution[1:-1] * scale
+        by_name = dict(zip(features, b.tolist(), strict=True))
+        return cls(a=float(solution[0] - b @ centre), b=by_name, g=float(np.exp(solution[-1])))
 
     def warnings(self, pixels: Pixels) -> list[str]:
+        """Lines where images are few, and where the pixels do not determine the temperatures."""
         lines, n = [], pixels.number
         if self.b and n < FEW:
             features = " and ".join(self.b)
@@ -92,24 +103,25 @@ class ImageTemperatureCalibrator(Calibrator):
 
     def _flat(self, pixels: Pixels) -> bool:
         """Whether one temperature at a bound has no larger NLL."""
-        bent, of = self._bent(pixels.z), (pixels.labels, pixels.weights)
-        least = nll_at(bent / self.temperatures(pixels.of_images)[:, None], *of, 1)
-        return any(nll_at(bent, *of, bound) <= least * (1 + FLAT) for bound in BOUNDS)
+        shaped, labels, weights = self._shaped(pixels.z), pixels.labels, pixels.weights
+        least = nll_at(shaped / self.temperatures(pixels.of_images)[:, None], labels, weights, 1)
+        return any(nll_at(shaped, labels, weights, bound) <= least * (1 + FLAT) for bound in BOUNDS)
 
     def temperatures(self, features: np.ndarray) -> np.ndarray:
-        """(N, 4) features -> (N,) T."""
+        """The temperatures (N,) of images by their features (N, 4)."""
         log_t = self.a + sum(b * features[:, FEATURES.index(name)] for name, b in self.b.items())
         return np.exp(np.clip(log_t, *np.log(BOUNDS)) * np.ones(len(features)))
 
     def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
-        z = self._bent(z) / self.temperatures(features)[:, None]
+        """See `Calibrator`."""
+        z = self._shaped(z) / self.temperatures(features)[:, None]
         return expit(z) if z.shape[1] == 1 else softmax(z, axis=1)
 
-    def _bent(self, z: np.ndarray) -> np.ndarray:
+    def _shaped(self, z: np.ndarray) -> np.ndarray:
         z = centred(z)
         return np.sign(z) * np.abs(z) ** self.g
 
 
 def centred(z: np.ndarray) -> np.ndarray:
-    """Logits (N, K) less their mean; of one logit itself."""
+    """Logits (N, K) minus their mean over classes; one logit stays."""
     return z if z.shape[1] == 1 else z - z.mean(axis=1, keepdims=True)

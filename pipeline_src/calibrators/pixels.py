@@ -59,30 +59,31 @@ class Pixels:
         return self.features[self.images]
 
     def take(self, images: np.ndarray) -> Pixels:
-        """Those of some images, (I,) bool."""
-        kept = images[self.images]
+        """The pixels of the selected images, (I,) bool."""
+        rows = images[self.images]
         new = np.cumsum(images) - 1
-        rows = (self.z[kept], self.labels[kept], self.weights[kept], new[self.images[kept]])
-        return Pixels(*rows, self.features[images])
+        columns = (self.z[rows], self.labels[rows], self.weights[rows], new[self.images[rows]])
+        return Pixels(*columns, self.features[images])
 
     def weighted(self, total: float) -> Pixels:
-        """The same with weights that sum to `total`: a group of images that is to count more or less than it is large
-        (`joined`)."""
+        """The same pixels with weights that sum to `total`, for a group of images whose share is fixed."""
         return replace(self, weights=self.weights * (total / self.weights.sum()))
 
     def grouped(self) -> Pixels:
-        """Pixels of an image with one logit in the same cell as one row of each label, with their mean logit. Cells are
-        1/64 wide and end where a bin of histogram binning does.
+        """Merge pixels of one image and label whose logits share a cell, at their mean logit.
 
-        Of 8-bit maps no two values share a cell: it is the same exactly. Of finer ones it moves an NLL by less
-        than 1e-4 of it where there are 20,000 pixels, and by less the more there are. Pixels of K classes stay apart.
+        Cells are 1/64 wide and end where a bin of histogram binning does. For 8-bit maps no two values share a cell, so
+        nothing changes. For finer maps an NLL of 20,000 pixels or more moves by less than a factor 1e-4. Pixels of K
+        classes are not merged.
         """
         return self._grouped(self.images, self.features) if self.z.shape[1] == 1 else self
 
     def pooled(self) -> Pixels:
-        """The same over all images, which become one without features: for calibrators of single pixels."""
-        one = np.zeros_like(self.images), np.full((1, len(FEATURES)), np.nan)
-        return self._grouped(*one) if self.z.shape[1] == 1 else replace(self, images=one[0], features=one[1])
+        """The same over all images, which become one image without features: for calibrators of single pixels."""
+        images, features = np.zeros_like(self.images), np.full((1, len(FEATURES)), np.nan)
+        return (
+            self._grouped(images, features) if self.z.shape[1] == 1 else replace(self, images=images, features=features)
+        )
 
     def _grouped(self, images: np.ndarray, features: np.ndarray) -> Pixels:
         z = self.z[:, 0]
@@ -93,20 +94,20 @@ class Pixels:
         # The mean of both labels, so that no calibrator can tell them apart, and exactly z where all are the same.
         off = np.bincount(inverse, self.weights * (z - z[first][inverse])) / np.where(weights > 0, weights, 1)
         k = max(2, self.labels.max(initial=0) + 1)
-        key, at = np.unique(inverse * k + self.labels, return_inverse=True)
+        key, row = np.unique(inverse * k + self.labels, return_inverse=True)
         cell = key // k
         mean = (z[first] + off)[cell]
-        return Pixels(mean[:, None], key % k, np.bincount(at, self.weights), images[first][cell], features)
+        return Pixels(mean[:, None], key % k, np.bincount(row, self.weights), images[first][cell], features)
 
 
 def bins_of(z: np.ndarray) -> np.ndarray:
-    """The one of ten left-closed bins of f that each logit lies in. Levels of 8-bit maps lie on edges, such as 51/255:
-    1e-9 keeps them right of it however f is rounded."""
+    """The number of the left-closed bin of f, of ten, that each logit lies in. Levels of 8-bit maps lie on edges, such
+    as 51/255: 1e-9 keeps them right of the edge however f is rounded."""
     return np.minimum((expit(z) * BINS + 1e-9).astype(np.int64), BINS - 1)
 
 
 def joined(parts: Sequence[Pixels]) -> Pixels:
-    """The images of several groups, or of several ones, one after the other."""
+    """The pixels of several images or groups of images as one."""
     starts = np.cumsum([0, *(part.number for part in parts[:-1])])
     images = [part.images + start for part, start in zip(parts, starts, strict=True)]
     z, labels, weights, features = (
@@ -125,11 +126,11 @@ def image_pixels(z: np.ndarray, truth: np.ndarray, chosen: np.ndarray | None = N
     """
     flat, y = z.reshape(len(z), -1), truth.reshape(-1)
     valid = np.flatnonzero(y < max(2, len(z)))
-    kept = valid if chosen is None else valid[chosen]
-    weights = np.full(len(kept), len(valid) / max(1, len(kept)))
-    labels = y[kept].astype(np.int64)
+    rows = valid if chosen is None else valid[chosen]
+    weights = np.full(len(rows), len(valid) / max(1, len(rows)))
+    labels = y[rows].astype(np.int64)
     features = image_features(z)[None]
-    return Pixels(flat[:, kept].T.astype(np.float64), labels, weights, np.zeros(len(kept), np.int64), features)
+    return Pixels(flat[:, rows].T.astype(np.float64), labels, weights, np.zeros(len(rows), np.int64), features)
 
 
 def image_features(z: np.ndarray) -> np.ndarray:

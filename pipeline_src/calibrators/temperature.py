@@ -1,4 +1,4 @@
-"""Temperature scaling (Guo et al., ICML 2017): one number for all logits."""
+"""Temperature scaling (Guo et al., On Calibration of Modern Neural Networks, ICML 2017): one number for all logits."""
 
 from __future__ import annotations
 
@@ -12,15 +12,27 @@ from scipy.special import expit, logsumexp, softmax
 from pipeline_src.calibrators.calibrator import Calibrator
 from pipeline_src.calibrators.pixels import Pixels
 
-BOUNDS = (1e-2, 1e2)
-NEAR = 1.001  # times a bound is at it
-FLAT = 1e-9  # as a share of the NLL
-Temperature = Annotated[float, Field(ge=1e-3, le=1e3)]  # of a file, which can be written by hand
+BOUNDS = (1e-2, 1e2)  # of a fitted temperature
+NEAR = 1.001  # a temperature within this factor of a bound is at the bound
+FLAT = 1e-9  # difference of two losses that is none, as a share of the NLL
+Temperature = Annotated[float, Field(ge=1e-3, le=1e3)]  # of a file
 
 
 class TemperatureCalibrator(Calibrator):
-    """softmax(z / T), sigmoid for one logit, where T minimises the NLL. The class of a pixel stays what it was, but for
-    logits so near 0 (within 6e-8 T) that a float32 probability rounds to 0.5."""
+    """Divide all logits by one temperature T > 0: softmax(z / T), for one logit sigmoid(z / T).
+
+    T minimizes the NLL of the valid validation pixels. T > 1 makes an overconfident network less confident. The
+    predicted class of every pixel stays, except for logits so near 0 (within 6e-8 T) that a float32 probability rounds
+    to 0.5.
+
+    Kind: posthoc
+    Idea: One number, fitted on the validation images, divides all logits.
+    Formula: `f = sigmoid(z / T)`, `T` of least NLL on the validation images
+    Changes: probabilities
+    Cost: none; the fit is one pass over the validation images
+    Setting: The authors' criterion, NLL on the validation set. Ours: a pixel stands for a sample.
+    Source: Guo et al., ICML 2017
+    """
 
     name: ClassVar[str] = "temperature"
     keeps_class: ClassVar[bool] = True
@@ -29,28 +41,31 @@ class TemperatureCalibrator(Calibrator):
 
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:
-        return cls(temperature=minimised(pixels.z, pixels.labels, pixels.weights))
+        """Minimize the NLL over T in `BOUNDS`."""
+        return cls(temperature=fit_temperature(pixels.z, pixels.labels, pixels.weights))
 
     def warnings(self, pixels: Pixels) -> list[str]:
+        """A line where the pixels do not determine T."""
         return undetermined(pixels.z, pixels.labels, pixels.weights, self.temperature)
 
     def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
+        """See `Calibrator`."""
         return expit(z / self.temperature) if z.shape[1] == 1 else softmax(z / self.temperature, axis=1)
 
 
 def nll_at(z: np.ndarray, labels: np.ndarray, weights: np.ndarray, temperature: float) -> float:
-    """Mean negative log-likelihood in nats of logits (N, C) at a temperature, with weights (N,); sigmoid for C = 1,
-    softmax above. Not clamped, since logits can't be infinitely sure."""
+    """Mean negative log-likelihood in nats of logits (N, C) divided by a temperature, with weights (N,): of the sigmoid
+    for C = 1, of the softmax above. It is not clamped, because logits are finite."""
     z = z / temperature
     if z.shape[1] == 1:
-        of_pixel = np.logaddexp(0, (1 - 2 * labels) * z[:, 0])
+        losses = np.logaddexp(0, (1 - 2 * labels) * z[:, 0])
     else:
-        of_pixel = logsumexp(z, axis=1) - z[np.arange(len(z)), labels]
-    return float(weights @ of_pixel / weights.sum())
+        losses = logsumexp(z, axis=1) - z[np.arange(len(z)), labels]
+    return float(weights @ losses / weights.sum())
 
 
-def minimised(z: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
-    """The temperature in `BOUNDS` of least NLL. NLL is convex in 1/T, so there is one minimum."""
+def fit_temperature(z: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
+    """The temperature in `BOUNDS` of least NLL. The NLL is convex in 1 / T, so there is one minimum."""
     result = minimize_scalar(
         lambda log_t: nll_at(z, labels, weights, np.exp(log_t)),
         bounds=np.log(BOUNDS),
@@ -61,13 +76,13 @@ def minimised(z: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
 
 
 def undetermined(z: np.ndarray, labels: np.ndarray, weights: np.ndarray, temperature: float) -> list[str]:
-    """A line where a temperature at a bound has no larger NLL than the fitted one: the minimum lies there, or the NLL
-    is flat up to it, as that of hard maps without errors is, which underflows."""
+    """A line where a temperature at a bound has no larger NLL than the fitted one: the minimum lies at the bound, or
+    the NLL is flat up to it, as for decisions without errors."""
     most = nll_at(z, labels, weights, temperature) * (1 + FLAT)
-    at = [bound for bound in BOUNDS if nll_at(z, labels, weights, bound) <= most]
-    if not at:
+    reached = [bound for bound in BOUNDS if nll_at(z, labels, weights, bound) <= most]
+    if not reached:
         return []
-    near = any(bound / NEAR < temperature < bound * NEAR for bound in at)
-    flat = " and ".join(f"{bound:g}" for bound in at)
+    near = any(bound / NEAR < temperature < bound * NEAR for bound in reached)
+    flat = " and ".join(f"{bound:g}" for bound in reached)
     where = "lies at a bound" if near else f"is one of many: the loss is flat up to {flat}"
     return [f"the temperature {temperature:.4g} {where}; the pixels do not determine it"]

@@ -1,71 +1,143 @@
-"""How claims are checked: each takes an experiment in one protocol, the block that stands for the claim's subject and
-the methods with which it is compared, and yields evidence, or what is missing.
-"""
+"""How claims are checked: an experiment in one protocol, and checks that yield its comparisons or what is missing."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from pipeline_src.claims.evidence import ABOVE_ZERO, BELOW_ZERO, Evidence, Wanted
-from pipeline_src.claims.view import Items, View
+from pipeline_src.analysis.estimate import common_seeds, estimate
+from pipeline_src.analysis.facts import ROLES, Facts, run_command
+from pipeline_src.analysis.results import Results
+from pipeline_src.claims.verdict import ABOVE_ZERO, MARGINS, Evidence, Missing, Wanted
+from pipeline_src.metrics.registry import METRICS
 
-MARGIN = 0.005  # what counts as kept (accuracy) or similar (ECE): half a percentage point
-FAR_MORE = 2.0  # "far more" over-confident: more than twice
+if TYPE_CHECKING:
+    import pandas as pd
+
+MARGIN = MARGINS["accuracy"]  # what counts as kept (accuracy) or similar (ECE): half a percentage point
+FAR_MORE = 2.0  # "far more" overconfident: more than twice
 NOT_LOWER, SIMILAR = Wanted(-MARGIN, math.inf), Wanted(-MARGIN, MARGIN)
 SAME_S = 1e-3  # relative; params.yaml rounds alpha
+Items = Iterator[Evidence | Missing]
 
-Check = Callable[[View, str, Sequence[str]], Items]
+
+@dataclass(frozen=True)
+class View:
+    """What a check may ask; what an experiment lacks comes as `Missing` in the place of evidence.
+
+    Args:
+        results: the measurements of the experiment.
+        protocol: raw or stretched.
+        alphas: (method, seed) -> the alphas of the methods that learn some, by image (rows) and epoch.
+        instead: the sets of a role in the place of those that decide claims.
+    """
+
+    results: Results
+    protocol: str = "raw"
+    alphas: Mapping[tuple[str, int], pd.DataFrame] = field(default_factory=dict)
+    instead: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> Facts:
+        """What the experiment consists of."""
+        return self.results.facts
+
+    def sets(self, role: str) -> list[str]:
+        """The test sets of a role, id or ood, that decide claims."""
+        decisive = self.facts.textures if role == "ood" else self.facts.parts_of((role,))
+        return list(self.instead.get(role, decisive))
+
+    def on_sets(self, role: str, compare: Callable[[str], Iterable[Evidence | Missing]]) -> Items:
+        """What `compare` yields for each set of a role."""
+        if not (parts := self.sets(role)):
+            yield self.missing(f"a test set {ROLES[role]}", f"add one to “data: {role}:”")
+        for part in parts:
+            yield from compare(part)
+
+    def without(self, code: str) -> Items:
+        """A `Missing` if no block is of this code."""
+        if not self.facts.blocks(code):
+            yield self.missing(f"a block of {code}", "add it to “methods:”")
+
+    def missing(self, what: str, change: str = "") -> Missing:
+        """With the command that makes it, after a `change` to the experiment in params.yaml if it needs one."""
+        name = self.facts.experiment
+        change = f"{change} of the experiment {name} in params.yaml and " if change else ""
+        return Missing(what, f"{change}run: {run_command(name)}")
+
+    def difference(self, metric: str, wanted: Wanted, method: str, other: str, part: str) -> Evidence | Missing:
+        """A metric of a method minus that of another on the same images, paired by image and seed."""
+        terms = [(method, part, 1.0), (other, part, -1.0)]
+        return self.weighted_sum(metric, wanted, f"{method} − {other}", terms, MARGINS.get(metric, 0.0))
+
+    def differences(self, metric: str, wanted: Wanted, method: str, others: Iterable[str], role: str) -> Items:
+        """The `difference` to each of some methods, on each set of a role."""
+        others = list(others)
+        return self.on_sets(role, lambda part: (self.difference(metric, wanted, method, o, part) for o in others))
+
+    def weighted_sum(
+        self, metric: str, wanted: Wanted, subject: str, terms: Sequence[tuple[str, str, float]], margin: float = 0.0
+    ) -> Evidence | Missing:
+        """A metric summed over (method, set, weight) terms and averaged over the seeds that all of them have."""
+        measured, sets = [], {}
+        for method, part, weight in terms:
+            if (measurement := self.results.measurement(self.protocol, method, part)) is None:
+                return self.missing(f"{method} on {part}")
+            measured.append((measurement, weight))
+            sets[part] = measurement.images
+        if not common_seeds([measurement for measurement, _ in measured]):
+            return self.missing(f"a seed that {' and '.join(method for method, _, _ in terms)} share")
+        what = f"{METRICS[metric].title} of {subject}"
+        if (effect := estimate(metric, *measured)) is None:
+            return self.missing(f"{what}, which is undefined on {' or '.join(sets)}")
+        return Evidence(what, sets, effect, wanted, METRICS[metric], margin)
 
 
-def over_confident(view: View, block: str, rivals: Sequence[str] = ()) -> Items:
+Check = Callable[[View, str, Sequence[str]], Items]  # experiment, entry of the claim's subject, comparison methods
+
+
+def over_confident(view: View, entry: str, others: Sequence[str] = ()) -> Items:
     """Confidence above accuracy in distribution, and OE far higher out of distribution."""
-    yield from view.on_sets("id", lambda part: [view.value("gap", ABOVE_ZERO, block, part)])
-    yield from view.on_sets(
-        "ood", lambda part: (view.excess("oe", ABOVE_ZERO, block, part, other, FAR_MORE) for other in view.sets("id"))
-    )
+    yield from view.on_sets("id", lambda part: [view.weighted_sum("gap", ABOVE_ZERO, entry, [(entry, part, 1.0)])])
+
+    def excess(part: str) -> Items:
+        for other in view.sets("id"):
+            subject = f"{entry} on {part} minus {FAR_MORE:g} times that on {other}"
+            yield view.weighted_sum("oe", ABOVE_ZERO, subject, [(entry, part, 1.0), (entry, other, -FAR_MORE)])
+
+    yield from view.on_sets("ood", excess)
 
 
-def lowers(role: str, *metrics: str) -> Check:
-    """Metrics below the baseline's on all sets of a role."""
+def against_baseline(role: str, wanted: Wanted, *metrics: str) -> Check:
+    """Metrics minus those of the baseline on all sets of a role."""
 
-    def check(view: View, block: str, rivals: Sequence[str] = ()) -> Items:
+    def check(view: View, entry: str, others: Sequence[str] = ()) -> Items:
+        yield from view.without("baseline")
         for metric in metrics:
-            yield from view.against_baseline(metric, BELOW_ZERO, block, role)
+            yield from view.differences(metric, wanted, entry, filter(None, [view.facts.baseline]), role)
 
     return check
 
 
-def like_smoothing(view: View, block: str, rivals: Sequence[str] = ()) -> Items:
-    """ECE of every SLP of the same s as the label smoothing `block` is similar to its."""
+def against_others(wanted: Wanted, metric: str, *roles: str) -> Check:
+    """A metric minus that of each comparison method on all sets of some roles; of OOD sets where there are any."""
+
+    def check(view: View, entry: str, others: Sequence[str]) -> Items:
+        for role in roles:
+            if role == "id" or view.sets(role):
+                yield from view.differences(metric, wanted, entry, others, role)
+
+    return check
+
+
+def like_smoothing(view: View, entry: str, others: Sequence[str] = ()) -> Items:
+    """ECE of every SLP of the same s as the label smoothing `entry` is similar to its."""
     static = view.facts.static
-    equal = [n for n in view.facts.blocks("slp") if math.isclose(static[n].s, static[block].s, rel_tol=SAME_S)]
+    equal = [n for n in view.facts.blocks("slp") if math.isclose(static[n].s, static[entry].s, rel_tol=SAME_S)]
     if not equal:
-        what = f"a block of slp with 2 alpha beta = {static[block].s:g}, as {block} has it"
+        what = f"an entry of slp with 2 alpha beta = {static[entry].s:g}, which {entry} has"
         yield view.missing(what, "add one to “methods:”")
     for name in equal:
-        yield from view.differences("ece", SIMILAR, name, [block], "id")
-
-
-def lowest_ece(view: View, block: str, rivals: Sequence[str]) -> Items:
-    """ECE below that of every rival in distribution."""
-    return view.differences("ece", BELOW_ZERO, block, rivals, "id")
-
-
-def lowest_mean_ece(view: View, block: str, rivals: Sequence[str]) -> Items:
-    """Mean ECE below that of every rival in distribution, and significantly above that of none."""
-    for item in lowest_ece(view, block, rivals):
-        yield replace(item, mean_decides=True) if isinstance(item, Evidence) else item
-
-
-def keeps(metric: str) -> Check:
-    """A score at most a margin below the baseline's in distribution."""
-    return lambda view, block, rivals: view.against_baseline(metric, NOT_LOWER, block, "id")
-
-
-def highest_entropy(view: View, block: str, rivals: Sequence[str]) -> Items:
-    """Mean entropy above that of every rival on all test sets."""
-    for role in ("id", "ood"):
-        if role == "id" or view.sets(role):
-            yield from view.differences("entropy", ABOVE_ZERO, block, rivals, role)
+        yield from view.differences("ece", SIMILAR, name, [entry], "id")

@@ -1,4 +1,4 @@
-"""All claims of an experiment, judged and written."""
+"""All claims of an experiment: their verdicts, and the files that hold them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ from pipeline_src.analysis.facts import COMPARED
 from pipeline_src.analysis.intervals import groups_in_words
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import text
-from pipeline_src.claims.alphas import mean_levels, read
-from pipeline_src.claims.checks import keeps
-from pipeline_src.claims.evidence import Evidence
-from pipeline_src.claims.finding import Finding
-from pipeline_src.claims.other_tasks import AGAINST_BASELINE, against_baseline
+from pipeline_src.claims.alphas import mean_levels, read_alphas
+from pipeline_src.claims.checks import Items, View
+from pipeline_src.claims.other_tasks import AGAINST_BASELINE, comparisons_with_baseline
 from pipeline_src.claims.registry import CLAIMS, Claim
-from pipeline_src.claims.view import Items, View
-from pipeline_src.metrics.registry import METRICS
+from pipeline_src.claims.verdict import Evidence, Finding
 
 READINGS = ("theta_lm", "beta")  # parameters of adaptive methods that the paper's sources leave open
 
@@ -29,39 +26,37 @@ def write_claims(results: Results, alphas: Mapping[tuple[str, int], Path], folde
     Args:
         alphas: (method, seed) -> `alpha.csv` of the methods that learn alphas.
     """
-    tables = {run: read(file) for run, file in alphas.items()}
+    tables = {run: read_alphas(file) for run, file in alphas.items()}
     text.write(judged(View(results, alphas=tables)), folder)
 
 
 def judged(view: View) -> dict[str, Any]:
-    """The experiment's claims as claims.json has them: per claim and protocol the verdict, its reason and evidence, and
-    secondary verdicts, which do not count. What does not depend on the protocol stands under `any`. Where all are asked
-    for on data of the user's, `left_out` names those that cannot be judged."""
+    """The experiment's claims as claims.json has them: verdict, reason and evidence by claim and protocol (`any` where
+    the claim does not depend on it), and secondary verdicts."""
     facts = view.facts
-    wanted = [name for name in CLAIMS if facts.claims is None or name in facts.claims]
-    claims = {name: _judged(CLAIMS[name], view) for name in wanted}
-    left_out = [name for name in claims if facts.own_data and facts.claims is None and text.is_not_run(claims[name])]
+    asked = [name for name in CLAIMS if facts.claims is None or name in facts.claims]
     codes = {method.code for method in facts.methods.values()}
+    groups = {part: view.results.groups(part) for part in facts.tests}
     return {
         "experiment": facts.experiment,
         "synthetic": facts.synthetic,
         "interval": text.INTERVAL,
         "compared": facts.compared,
         "learned": _learned(view),
-        "groups": [f"{p}: {groups_in_words(of)}" for p in facts.tests if (of := view.results.groups(p)) is not None],
+        "groups": [f"{part}: {groups_in_words(group)}" for part, group in groups.items() if group is not None],
         "not_compared": [code for code in COMPARED if code not in codes],
-        "claims": [{"claim": name, **claim} for name, claim in claims.items() if name not in left_out],
-        **({"left_out": left_out} if left_out else {}),
-        AGAINST_BASELINE: {p: against_baseline(replace(view, protocol=p)) for p in facts.protocols},
+        "claims": [{"claim": name, **_judged(CLAIMS[name], view)} for name in asked],
+        AGAINST_BASELINE: {p: comparisons_with_baseline(replace(view, protocol=p)) for p in facts.protocols},
     }
 
 
 def _learned(view: View) -> list[str]:
-    """What methods that learn alphas end at, and as what they were read: verdicts on them depend on it."""
+    """The mean alphas of methods that learn some, and the readings that verdicts on them depend on."""
     methods, levels = view.facts.methods, []
-    for block, mean in mean_levels(view).items():
-        read = [f"{name} {methods[block].parameters[name]}" for name in READINGS if name in methods[block].parameters]
-        levels.append(f"{block} {mean:.3f}" + f" ({', '.join(read)})" * bool(read))
+    for entry, mean in mean_levels(view).items():
+        parameters = methods[entry].parameters
+        readings = ", ".join(f"{name} {parameters[name]}" for name in READINGS if name in parameters)
+        levels.append(f"{entry} {mean:.3f}" + f" ({readings})" * bool(readings))
     return [f"Mean alpha over the last fifth of the epochs: {', '.join(levels)}."] if levels else []
 
 
@@ -75,43 +70,36 @@ def _judged(claim: Claim, view: View) -> dict[str, Any]:
 
 
 def evidence(claim: Claim, view: View) -> Items:
-    """All that decides a claim."""
+    """All comparisons that decide a claim."""
     for code in claim.subjects:
         yield from view.without(code)
-        if block := view.facts.principal(code):
-            yield from claim.check(view, block, rivals(claim, view, code))
+        if entry := view.facts.principal(code):
+            yield from claim.check(view, entry, compared(claim, view, code))
 
 
 def secondary(claim: Claim, view: View) -> Iterator[tuple[str, Finding]]:
-    """The same check, in words, for other blocks of the subjects and their substitutes, in weaker readings and further
-    metrics, against methods that the claim does not speak of, on textures that are not the paper's, and under shift."""
+    """The same check for other entries of the subjects and for their substitutes, against methods that the claim does
+    not name, on OOD sets that are not the paper's, and under distribution shift."""
     facts = view.facts
     for code in (*claim.subjects, *claim.substitutes):
-        for block in facts.blocks(code)[code in claim.subjects :]:
-            yield f"{block} instead", Finding.of(claim.check(view, block, rivals(claim, view, code)))
-    principal = {code: block for code in claim.subjects if (block := facts.principal(code))}
-    subjects = list(principal.values())
-    for what, check in claim.readings.items():
-        for code, block in principal.items():
-            yield f"{block}, {what}", Finding.of(check(view, block, rivals(claim, view, code)))
-    for metric in filter(view.measured, claim.metrics):
-        for block in subjects:
-            yield f"{METRICS[metric].title} of {block}", Finding.of(keeps(metric)(view, block, ()))
-    own = {name for code in claim.subjects for name in (*facts.blocks(code), *rivals(claim, view, code))}
-    outside = [name for name in facts.methods if name not in own] if claim.rivals else []
-    for block in subjects:
+        for entry in facts.blocks(code)[code in claim.subjects :]:
+            yield f"{entry} instead", Finding.of(claim.check(view, entry, compared(claim, view, code)))
+    principal = {code: entry for code in claim.subjects if (entry := facts.principal(code))}
+    named = {name for code in claim.subjects for name in (*facts.blocks(code), *compared(claim, view, code))}
+    outside = [name for name in facts.methods if name not in named] if claim.compared else []
+    for entry in principal.values():
         for other in outside:
-            yield f"{block} against {other}", Finding.of(claim.check(view, block, [other]))
+            yield f"{entry} against {other}", Finding.of(claim.check(view, entry, [other]))
     textures = [part for part in facts.parts_of(["ood"]) if part not in facts.textures]
-    for role, aside in (("ood", textures), ("id", facts.parts_of(["shifted"]))):
-        seen = replace(view, instead={role: aside})
-        for code, block in principal.items() if aside else ():
-            items = claim.check(seen, block, rivals(claim, seen, code))
-            on = [item for item in items if isinstance(item, Evidence) and set(item.sets) & set(aside)]
-            yield f"{block} on {', '.join(aside)}", Finding.of(on)
+    for role, parts in (("ood", textures), ("id", facts.parts_of(["shifted"]))):
+        seen = replace(view, instead={role: parts})
+        for code, entry in principal.items() if parts else ():
+            items = claim.check(seen, entry, compared(claim, seen, code))
+            on_parts = [item for item in items if isinstance(item, Evidence) and set(item.sets) & set(parts)]
+            yield f"{entry} on {', '.join(parts)}", Finding.of(on_parts)
 
 
-def rivals(claim: Claim, view: View, code: str) -> list[str]:
+def compared(claim: Claim, view: View, code: str) -> list[str]:
     """The methods with which a claim compares the subject of a code."""
-    wanted = {*claim.rivals} - {code}
-    return [name for name in view.facts.compared if view.facts.methods[name].code in wanted]
+    codes = {*claim.compared} - {code}
+    return [name for name in view.facts.compared if view.facts.methods[name].code in codes]

@@ -8,17 +8,17 @@ from typing import Annotated, Any, get_args
 import typer
 
 from pipeline_src.analysis.resampling import RESAMPLES
-from pipeline_src.calibrators import Feature
-from pipeline_src.cli.options import Groups, Ignore, MaxPixels, Resamples, Risk, check_groups, start_log
+from pipeline_src.calibrators import NAMES, Feature
+from pipeline_src.cli.judge import Bins, FormerMaxPixels
+from pipeline_src.cli.options import Groups, Ignore, Resamples, Risk, check_groups, start_log
 from pipeline_src.cli.words import off_by, remarks
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.params.schema import LIMITS
 from pipeline_src.text_tables import aligned
 
 INTERVALS = (
-    "in brackets: 95 % intervals over {units}; of differences on the same resamples",
-    "lower, higher: this interval excludes 0; of ECE, the squared error's does, too",
+    "in brackets: 95 % confidence intervals over {units}; paired for differences",
+    "lower, higher: this interval excludes 0; for ECE, that of the squared error",
 )
 
 
@@ -30,7 +30,7 @@ def calibrate(
     apply: Annotated[Path, typer.Option(help="Folder of the maps to calibrate")],
     out: Annotated[Path, typer.Option(help="Folder to write into: calibrator.json, scores.json, maps/")],
     method: Annotated[
-        str, typer.Option(help="A calibrator of docs/calibrate.md, or auto: that of least cross-validated NLL")
+        str, typer.Option(help=f"auto (the calibrator of least cross-validated NLL), {', '.join(NAMES)}")
     ] = "auto",
     features: Annotated[
         str,
@@ -40,21 +40,21 @@ def calibrate(
         ),
     ] = "",
     shape: Annotated[
-        bool, typer.Option("--shape", metavar="", help="Of image_temperature: fit a power of the logits too")
+        bool, typer.Option("--shape", metavar="", help="Of image_temperature: also fit a power of the logits")
     ] = False,
     test_mask: Annotated[Path | None, typer.Option(help="Masks of the maps to calibrate, to score them by")] = None,
     risk: Risk = "",
     ignore: Ignore = None,
-    bins: Annotated[int, typer.Option(help="Number of bins of the ECE; a divisor of 66300")] = 10,
+    bins: Bins = 10,
     resamples: Resamples = RESAMPLES,
-    max_pixels: MaxPixels = LIMITS.pixels,
+    max_pixels: FormerMaxPixels = None,
     groups: Groups = "",
 ) -> None:
     """Calibrate saved prediction maps of any model: fit on validation maps, apply to others.
 
     Example: dense-calibration calibrate --pred val/maps --mask val/masks --apply test/maps --out calibrated
     """
-    from pipeline_src.judging.calibration import calibrate_folder  # imports scipy and OpenCV, as judge does
+    from pipeline_src.maps.calibrate import calibrate_folder  # imports scipy and OpenCV, as judge does
 
     check_groups(groups)
     start_log()
@@ -69,7 +69,6 @@ def calibrate(
         bins=bins,
         resamples=resamples,
         groups=groups,
-        max_pixels=max_pixels,
         risk=risk,
         features=features,
         shape=shape,
@@ -82,18 +81,18 @@ def in_words(result: dict[str, Any], out: Path) -> str:
     lines = [f"{result['method']}, fitted to {result['images']} images, {result['pixels']:,} pixels"]
     if result["chosen"]:
         losses = result["cross_validated_nll"] | {"(as they are)": result["nll_as_they_are"]}
-        lines.append("  chosen by the NLL of images that were held out (5 folds):")
+        lines.append("  chosen by the NLL of held-out images (5 folds):")
         lines += [f"    {name:<20}{value:.5f}" for name, value in sorted(losses.items(), key=lambda item: item[1])]
     if not result["keeps_class"]:
         lines.append("  the predicted class of any pixel may change")
     where = (
-        f"{result['scored_images']} fitted images, each by a calibrator that has not seen it"
+        f"{result['scored_images']} fitted images, each by a calibrator fitted without it"
         if result["scored_on"] == "cross-validation"
         else f"{result['scored_images']} images in {result['scored_on']}"
     )
     lines.append(f"  on {where}; {result['bins']} bins")
     if result["chosen"] and result["scored_on"] == "cross-validation":
-        lines.append("  but the choice of the method has: scores are a little too good (not with --test-mask)")
+        lines.append("  the method was chosen on all of them: scores are a little too good (not with --test-mask)")
     rows = [["", "before", "after", "difference"]]
     for name, score in result["scores"].items():
         metric = METRICS[name]
@@ -104,7 +103,7 @@ def in_words(result: dict[str, Any], out: Path) -> str:
     for side, off in result["bounds"].items():
         lines += off_by(off, side)
     if "risk" in result:
-        from pipeline_src.judging import risk  # as above
+        from pipeline_src.maps import risk  # as above
 
         cross_validated = result["scored_on"] == "cross-validation"
         where = {} if cross_validated else {"where": f"on {result['scored_on']}"}

@@ -1,5 +1,7 @@
-"""One streaming pass over the pixels of images into a statistic: counts, rows per image, and their storage.
+"""One streaming pass over the pixels of images, and what is counted in it: integers that add up in any order.
 
-Metrics are functions of it in `metrics`, which training and evaluation never reach. What they need is here: bins and
-their errors (`score_histogram`), and S and E, for which counts do not suffice (`whole_maps`).
+`MapCounts` holds the counts of a set of maps: by protocol, region and class, each a `Counts`: pixels by level of a
+score, predicted class and label, with one row per image. Every binned metric of an image, a region or a resample is a
+sum of them. `score_histogram` gives bins, `whole_maps` has S and E, for which counts do not suffice. Metrics are
+functions of counts in `metrics`, which training and evaluation never reach.
 """

@@ -6,6 +6,8 @@ the histogram of an integer map, at most 2 x 65,536 entries, and works in exact 
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from pipeline_src.counting import kernels, surest
@@ -31,6 +33,18 @@ def score_sums(error: np.ndarray, logs: np.ndarray, number: np.ndarray) -> np.nd
     kernels.chances(error, CLAMP, logs)
     np.log(logs, out=logs)  # numpy takes several at once; compiled loops take one after the other
     return np.array(kernels.score_sums(error, logs, number, CLAMP, UNIT), object)
+
+
+class ImageCounts(NamedTuple):
+    """What is known of one image.
+
+    Attributes:
+        sums: its sums by column name (`counts.COLUMNS`).
+        levels: (256, 2) int64, its pixels per 8-bit level and label.
+    """
+
+    sums: dict[str, int]
+    levels: np.ndarray
 
 
 class FloatPass:
@@ -61,18 +75,15 @@ class FloatPass:
         y: np.ndarray,
         scale: tuple[np.float32, np.float32] | None = None,
         summed: bool = True,
-    ) -> tuple[dict[str, int], np.ndarray] | None:
+    ) -> ImageCounts:
         """Count one image.
 
         Args:
             f: (n,) float32 in [0, 1].
             y: (n,) uint8 in {0, 1}.
             scale: low and high of the stretch f -> (f - low) / (high - low), if any; where they are equal f becomes 0.
-            summed: whether to return the sums of the image, which take most of the time.
-
-        Returns:
-            The sums of the image by column name (empty unless `summed`), and its (256, 2) pixels per 8-bit level and
-            label; None where the counts keep no rows.
+            summed: whether the sums of the image are wanted, which take most of the time. Neither they nor the levels
+                are computed where the counts keep no rows.
         """
         sums, scores = np.zeros(2, object), np.zeros(len(SCORE_SUMS), object)
         levels = np.zeros((256, 2), np.int64)
@@ -90,33 +101,34 @@ class FloatPass:
                 sums += kernels.compare_floats(fb, yb, UNIT, levels, error)
                 if summed:
                     scores += score_sums(error, self.logs[: 2 * n].reshape(2, n), self.single)
-        if self.counts.rows is None:
-            return None
-        if not summed:
-            return {}, levels
-        return dict(zip(("correct", "confidence", *SCORE_SUMS), (*sums, *scores), strict=True)), levels
+        return ImageCounts(_by_column(len(f), *sums, *scores) if summed else {}, levels)
 
     def _count(self, f: np.ndarray, y: np.ndarray) -> None:
         """Count a block."""
         if self.held + len(f) > kernels.PENDING:
             self.flush()
         self.held += len(f)
-        levels, of = self.counts.levels, (self.cell, self.rest, self.pending)
+        levels, buffers = self.counts.levels, (self.cell, self.rest, self.pending)
         if self.copies > 1:
-            kernels.count_coarsely(f, y, levels, POSITION.bit_length() - 1, *of)
+            kernels.count_coarsely(f, y, levels, POSITION.bit_length() - 1, *buffers)
             return
-        edge = kernels.count_floats(f, y, self.scores, levels, POSITION, surest.SHIFT, self.last, *of)
+        edge = kernels.count_floats(f, y, self.scores, levels, POSITION, surest.SHIFT, self.last, *buffers)
         if levels == LEVELS:
             self.counts.on_edge[LEVELS // 4] += edge
 
     def flush(self) -> None:
         """Move the buffered pixels into the counts."""
-        of = (getattr(self.counts, name).reshape(-1) for name in ("count", "position", "surest"))
-        kernels.move(self.pending, self.level, self.copies, self.counts.levels, *of)
+        arrays = (getattr(self.counts, name).reshape(-1) for name in ("count", "position", "surest"))
+        kernels.move(self.pending, self.level, self.copies, self.counts.levels, *arrays)
         self.held = 0
 
 
-def extremes(values: np.ndarray) -> tuple:
+def _by_column(pixels: int, *sums: int) -> dict[str, int]:
+    """The sums of an image by column name."""
+    return {"pixels": pixels} | dict(zip(("correct", "confidence", *SCORE_SUMS), sums, strict=True))
+
+
+def extremes(values: np.ndarray) -> tuple[float, float]:
     """Smallest and largest of values (n,), (0, 0) without any; NaN if one is. Each block is read from memory once."""
     blocks = [values[start : start + BLOCK] for start in range(0, len(values), BLOCK)]
     ends = np.array([(block.min(), block.max()) for block in blocks] or [(0, 0)], values.dtype)
@@ -128,7 +140,7 @@ def surely_in_unit_interval(f: np.ndarray) -> bool:
 
     Read as unsigned integers, negative numbers, NaN and numbers above 1 are all above 1.
     """
-    return f.dtype == np.float32 and (not f.size or f.view(np.uint32).max() <= np.float32(1).view(np.uint32))
+    return f.dtype == np.float32 and bool(not f.size or f.view(np.uint32).max() <= np.float32(1).view(np.uint32))
 
 
 def histogram(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -139,8 +151,8 @@ def histogram(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
         y: (n,) uint8 in {0, 1}.
     """
     pixels = by_value(v, y)
-    at = np.flatnonzero(pixels)
-    return at >> 1, at & 1, pixels.reshape(-1)[at]
+    cells = np.flatnonzero(pixels)
+    return cells >> 1, cells & 1, pixels.reshape(-1)[cells]
 
 
 def by_value(v: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -152,21 +164,18 @@ def by_value(v: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def add_fractions(
     counts: Counts, value: np.ndarray, label: np.ndarray, number: np.ndarray, denominator: int
-) -> tuple[dict[str, int], np.ndarray]:
+) -> ImageCounts:
     """Count the histogram of one integer map: `number` pixels with f = value / denominator and the label.
 
     Args:
         counts: what is added to.
         value, label, number: (n,) int64, as of `histogram`; 0 <= value <= denominator, label in {0, 1}.
-
-    Returns:
-        The sums of the image by column name, and its (256, 2) pixels per 8-bit level and label.
     """
     levels, error = np.zeros((256, 2), np.int64), np.empty(len(value))
     grid = (counts.levels, POSITION, surest.SHIFT, surest.LAST)
-    of = (counts.count, counts.position, counts.on_edge, counts.surest, levels, error)
-    correct, doubts = kernels.count_fractions(value, label, number, denominator, *grid, *of)
-    pixels = number.sum()
+    arrays = (counts.count, counts.position, counts.on_edge, counts.surest, levels, error)
+    correct, doubts = kernels.count_fractions(value, label, number, denominator, *grid, *arrays)
+    pixels = int(number.sum())
     confidence = round((1 - doubts / denominator / max(1, pixels)) * pixels * UNIT)
     scores = score_sums(error, np.empty((2, len(value))), number)
-    return dict(zip(("correct", "confidence", *SCORE_SUMS), (correct, int(confidence), *scores), strict=True)), levels
+    return ImageCounts(_by_column(pixels, correct, confidence, *scores), levels)

@@ -7,7 +7,7 @@ arguments, and call kernels of their own file alone.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline_src.errors import UserError
 
@@ -37,17 +37,20 @@ def written(dtype: str, axes: int = 1) -> types.Array:
     return types.Array(getattr(types, dtype), axes, "C")
 
 
-def compiled(*signatures: Signature) -> Callable[[Callable], Callable]:
+def compiled(*signatures: Signature) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Compile a function for these types of arguments, at once, and so that it may run beside other threads.
 
     What the folder of the cache does, full, read-only, damaged or in use by others, costs time alone.
     """
 
-    def decorate(function: Callable) -> Callable:
-        settings = {"nogil": True, "error_model": "numpy"}
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        def compile_it(cache: bool) -> Callable[..., Any]:
+            kernel: Callable[..., Any] = njit(list(signatures), cache=cache, nogil=True, error_model="numpy")(function)
+            return kernel
+
         try:
-            return njit(list(signatures), cache=True, **settings)(function)
+            return compile_it(cache=True)
         except Exception:  # whatever the folder makes of it; a fault of the function is raised again
-            return njit(list(signatures), **settings)(function)
+            return compile_it(cache=False)
 
     return decorate

@@ -78,8 +78,10 @@ class ImageRows:
 
     def pooled(self) -> np.ndarray:
         """(256, 2) int64: the levels of all images together."""
-        levels = self._levels
-        return sum((levels[part].sum(axis=0, dtype=np.int64) for part in parts(len(levels))), np.zeros((256, 2), int))
+        total = np.zeros((256, 2), np.int64)
+        for part in parts(len(self._levels)):
+            total += self._levels[part].sum(axis=0, dtype=np.int64)
+        return total
 
     def _in_order(self) -> ImageRows:
         """Itself, with the rows in the order of their ids, so that no result depends on the order of adding.
@@ -112,7 +114,7 @@ class ImageRows:
             return NotImplemented
         return self.ids == other.ids and self.table == other.table and self.levels == other.levels
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
 
 def _ascending(ids: Sequence[str]) -> bool:
@@ -166,7 +168,7 @@ class Counts:
     def __add__(self, other: Counts) -> Counts:
         if (self.rows is None) != (other.rows is None):
             raise ValueError("a quick statistic (without rows) and a full one cannot be added")
-        rows = None if self.rows is None else self.rows + other.rows
+        rows = None if self.rows is None or other.rows is None else self.rows + other.rows
         count, position, on_edge = (getattr(self, name) + getattr(other, name) for name in ARRAYS[:3])
         surest = self.surest + other.surest if len(self.surest) == len(other.surest) else UNKNOWN
         return Counts(count, position, on_edge, rows, self.top, surest)
@@ -177,7 +179,7 @@ class Counts:
         same = all(np.array_equal(getattr(self, name), getattr(other, name)) for name in ARRAYS)
         return same and self.rows == other.rows and self.top == other.top
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
 
 def image_rows(counts: Counts) -> ImageRows:
@@ -193,7 +195,7 @@ def upper_edge(counts: Counts) -> np.ndarray:
     Truncation to 8 bits does not tell them from those beside the edge. They are not counted in the pass but known: they
     are what the 8-bit level above a threshold holds beyond the grid's levels.
     """
-    total = counts.rows.pooled()
+    total = image_rows(counts).pooled()
     edge = np.zeros((HALF + 1, 2), np.int64)
     edge[0] = total[255]
     for j in range(EIGHT, HALF, EIGHT):

@@ -32,15 +32,15 @@ def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pendin
     Returns:
         background and foreground pixels at f = 0.25, the one edge below 0.5 that a float32 can lie on.
     """
-    one, half = np.float32(1), np.float32(0.5)
+    unity, half = np.float32(1), np.float32(0.5)
     edge, edge_foreground = 0, 0
     shift, last = np.int32(shift), np.int32(last)
     for start in range(0, f.size, cell.size):
         fb, yb = f[start : start + cell.size], y[start : start + cell.size]
         for i in range(fb.size):  # several pixels at once, as nothing is looked up
             p = fb[i]
-            least = np.float32(abs(min(p, one - p)))  # of -0.0, too
-            doubt = np.float64(least if scores else one - max(p, one - p))
+            least = np.float32(abs(min(p, unity - p)))  # of -0.0, too
+            doubt = np.float64(least if scores else unity - max(p, unity - p))
             level = np.floor(doubt * levels)  # exact: 24 by 17 bits
             rest[i] = np.int32(np.rint(doubt * position) * levels - level * position)
             finer = (np.float32(least).view(np.int32) >> shift) + (least > 0)
@@ -58,14 +58,14 @@ def count_coarsely(f, y, levels, bits, cell, rest, pending):
     """As `count_floats` without `scores`, for up to 255 levels, none of which ends at 0.25: doubts are whole numbers of
     2^-`bits`, up to 2^23 of them, and their products with the levels have 31 bits. `pending`: (COPIES * (2 * levels +
     4),)."""
-    one, half = np.float32(1), np.float32(0.5)
+    unity, half = np.float32(1), np.float32(0.5)
     number, bits, below = np.int32(levels), np.int32(bits), np.int32((1 << bits) - 1)
     unit = np.float32(1 << bits)
     for start in range(0, f.size, cell.size):
         fb, yb = f[start : start + cell.size], y[start : start + cell.size]
         for i in range(fb.size):
             p = fb[i]
-            doubt = np.int32(np.int32((one - max(p, one - p)) * unit) * number)
+            doubt = np.int32(np.int32((unity - max(p, unity - p)) * unit) * number)
             rest[i] = doubt & below
             cell[i] = COPIES * (4 * np.int32(doubt >> bits) + 2 * (p >= half) + yb[i]) + i % COPIES
         for i in range(fb.size):
@@ -91,11 +91,11 @@ def move(pending, level, copies, levels, count, position, surest):
 def compare_floats(f, y, unit, levels, error):
     """Correct pixels of a block and their summed confidences in 1 / `unit`; its pixels by 8-bit level and label are
     added to `levels` (256, 2), and |f - y| is written to `error`."""
-    one, half = np.float32(1), np.float32(0.5)
+    unity, half = np.float32(1), np.float32(0.5)
     correct, confidence = 0, 0
     for i in range(f.size):
         correct += (f[i] >= half) == (y[i] == 1)
-        confidence += np.int32(max(f[i], one - f[i]) * np.float64(unit))
+        confidence += np.int32(max(f[i], unity - f[i]) * np.float64(unit))
         error[i] = abs(y[i] - np.float64(f[i]))
     for i in range(f.size):
         levels[np.uint64(255 * np.float64(f[i])), y[i]] += 1  # exact

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.labels import IGNORED
 
 REGIONS = ("border", "interior", "background")
@@ -27,9 +27,9 @@ def regions(truth: np.ndarray, width: float = 5) -> dict[str, np.ndarray]:
     foreground = (truth == 1).astype(np.uint8)
     background = (truth == 0).astype(np.uint8)
     near = np.zeros(truth.shape, bool)
-    for own, other in ((foreground, background), (background, foreground)):
-        if own.any() and other.any():
-            near |= (own == 1) & (cv2.distanceTransform(1 - other, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= width)
+    for this, other in ((foreground, background), (background, foreground)):
+        if this.any() and other.any():
+            near |= (this == 1) & (cv2.distanceTransform(1 - other, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= width)
     return {
         "border": near,
         "interior": (foreground == 1) & ~near,
@@ -38,14 +38,14 @@ def regions(truth: np.ndarray, width: float = 5) -> dict[str, np.ndarray]:
 
 
 class RegionStatistics:
-    """One `TwoClassStatistic` per region of `names`, in `by_name`."""
+    """One `MapCounts` per region of `names`, in `by_name`."""
 
     def __init__(self, width: float = 5, names: Sequence[str] = REGIONS):
         self.width = width
-        self.by_name = {name: TwoClassStatistic.empty() for name in names}
+        self.by_name = {name: MapCounts.empty() for name in names}
 
     def add(self, probability: np.ndarray, truth: np.ndarray, image_id: str, ignore: int | None = None) -> None:
-        """Count one image, as `TwoClassStatistic.add`; the stretch is that of the whole map."""
+        """Count one image, as `MapCounts.add`; the stretch is that of the whole map."""
         truth = np.where(truth == IGNORED, IGNORED, truth.astype(np.uint8))
         within = regions(truth, self.width)
         for name, statistic in self.by_name.items():

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from tempfile import SpooledTemporaryFile
+from typing import Any
 
 import numpy as np
 
@@ -38,14 +39,14 @@ class Rows:
     def __len__(self) -> int:
         return self._length
 
-    def __del__(self):
+    def __del__(self) -> None:
         self._file.close()
 
     def append(self, rows: np.ndarray) -> None:
         """Add rows, (n, *shape)."""
         rows = np.ascontiguousarray(rows, self.dtype).reshape(-1, *self.shape)
         self._file.seek(0, os.SEEK_END)
-        self._file.write(rows.reshape(-1).view(np.uint8))
+        self._file.write(rows.data.cast("B") if rows.size else b"")
         self._length += len(rows)
 
     def __getitem__(self, part: slice) -> np.ndarray:
@@ -79,9 +80,10 @@ class Rows:
             self._read(k * self.row_bytes + start * self.dtype.itemsize, row)
         return values
 
-    def _read(self, at: int, into: np.ndarray) -> None:
-        self._file.seek(at)
-        self._file.readinto(into.reshape(-1).view(np.uint8))
+    def _read(self, offset: int, into: np.ndarray) -> None:
+        self._file.seek(offset)
+        if into.size:
+            self._file.readinto(into.data.cast("B"))
 
     def __add__(self, other: Rows) -> Rows:
         both = Rows(self.shape, self.dtype)
@@ -103,9 +105,9 @@ class Rows:
         same = (len(self), self.shape, self.dtype) == (len(other), other.shape, other.dtype)
         return same and all(np.array_equal(self[part], other[part]) for part in parts(len(self)))
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return rows_of, (self[:],)  # an open file cannot be pickled or copied
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -30,12 +29,12 @@ def native(array: np.ndarray) -> np.ndarray:
 
 def pack(counts: Counts, prefix: str) -> dict[str, np.ndarray | Rows]:
     """The arrays of `counts` by name; only cells with pixels, since most levels of a small data set are empty."""
-    arrays = {}
+    arrays: dict[str, np.ndarray | Rows] = {}
     for name in ARRAYS if len(counts.surest) else ARRAYS[:3]:
         dense = getattr(counts, name).reshape(-1)
-        at = np.flatnonzero(dense)
-        arrays[f"{prefix}_{name}_at"] = np.diff(at, prepend=0).astype(np.uint32)
-        arrays[f"{prefix}_{name}"] = dense[at]
+        cells = np.flatnonzero(dense)
+        arrays[f"{prefix}_{name}_at"] = np.diff(cells, prepend=0).astype(np.uint32)
+        arrays[f"{prefix}_{name}"] = dense[cells]
     if counts.rows is not None:
         arrays["ids"] = _text(counts.rows.ids)
         arrays[f"{prefix}_table"] = counts.rows.table
@@ -43,15 +42,15 @@ def pack(counts: Counts, prefix: str) -> dict[str, np.ndarray | Rows]:
     return arrays
 
 
-def unpack(arrays: Mapping[str, np.ndarray | Rows], prefix: str) -> Counts:
+def unpack(arrays: Mapping[str, Any], prefix: str) -> Counts:
     """The counts that `pack` packed."""
     rows = f"{prefix}_table" in arrays
     counts = Counts.empty(rows=rows)
     if f"{prefix}_surest" not in arrays:  # as earlier versions wrote it
         counts.surest = UNKNOWN
     for name in ARRAYS if len(counts.surest) else ARRAYS[:3]:
-        at = np.cumsum(arrays[f"{prefix}_{name}_at"], dtype=np.int64)
-        getattr(counts, name).reshape(-1)[at] = arrays[f"{prefix}_{name}"]
+        cells = np.cumsum(arrays[f"{prefix}_{name}_at"], dtype=np.int64)
+        getattr(counts, name).reshape(-1)[cells] = arrays[f"{prefix}_{name}"]
     check(counts.surest, counts.count, f"{prefix}_surest")
     if rows:
         ids, table, levels = (arrays[name] for name in ("ids", f"{prefix}_table", f"{prefix}_image_levels"))
@@ -85,35 +84,18 @@ def write(path: Path | str, kind: str, arrays: Mapping[str, np.ndarray | Rows], 
 
 
 def _write_rows(member: IO[bytes], rows: Rows) -> None:
-    shape = (len(rows), *rows.shape)
-    npy.write_array_header_1_0(
-        member, {"descr": npy.dtype_to_descr(rows.dtype), "fortran_order": False, "shape": shape}
-    )
+    header = {"descr": npy.dtype_to_descr(rows.dtype), "fortran_order": False, "shape": (len(rows), *rows.shape)}
+    npy.write_array_header_1_0(member, header)
     for part in parts(len(rows)):
         member.write(rows[part].tobytes())
 
 
-def _member(file: ZipFile, entry: str, of_rows: bool = False) -> np.ndarray | Rows:
-    """An array of the file. Its size is looked at first: a small file can claim, or hold, a huge one."""
-    with file.open(entry) as member:
-        npy.read_magic(member)
-        (*shape,), _, dtype = npy.read_array_header_1_0(member)
-        size, there = math.prod(shape) * dtype.itemsize, file.getinfo(entry).file_size - member.tell()
-        if size != there or dtype.hasobject:
-            raise ValueError(f"{entry} is for {size:,} bytes of {dtype}, and holds {there:,}")
-        if of_rows:
-            return _read_rows(member, shape[0], Rows(tuple(shape[1:]), dtype))
-    if size > IN_MEMORY:
-        raise ValueError(f"{entry} has {size:,} bytes, more than {IN_MEMORY:,}")
-    with file.open(entry) as member:
-        return npy.read_array(member, allow_pickle=False)
-
-
-def _read_rows(member: IO[bytes], length: int, rows: Rows) -> Rows:
-    if not rows.row_bytes:
-        raise ValueError("rows without a column")
+def _read_rows(member: IO[bytes]) -> Rows:
+    npy.read_magic(member)
+    (length, *shape), _, dtype = npy.read_array_header_1_0(member)
+    rows = Rows(tuple(shape), dtype)
     for part in parts(length):
-        rows.append(np.frombuffer(member.read((part.stop - part.start) * rows.row_bytes), rows.dtype))
+        rows.append(np.frombuffer(member.read((part.stop - part.start) * rows.row_bytes), dtype))
     return rows
 
 
@@ -124,11 +106,13 @@ def read(path: Path | str, kind: str) -> tuple[dict[str, Any], dict]:
         UserError: the file is missing, not a statistic, or of another kind or schema.
     """
     try:
-        arrays = {}
+        arrays: dict[str, Any] = {}
         with ZipFile(path) as file:
             for entry in file.namelist():
                 name = entry.removesuffix(".npy")
-                arrays[name] = _member(file, entry, name.endswith(("_table", "_image_levels")))
+                with file.open(entry) as member:
+                    of_rows = name.endswith(("_table", "_image_levels"))
+                    arrays[name] = _read_rows(member) if of_rows else npy.read_array(member, allow_pickle=False)
         header = dict(json.loads(arrays.pop("header").tobytes()))
         provenance = header["provenance"]
     except Exception as error:
@@ -148,8 +132,8 @@ def read(path: Path | str, kind: str) -> tuple[dict[str, Any], dict]:
 def kind(path: Path | str) -> str:
     """The kind of statistic that a file holds, by its header; UserError where it has none."""
     try:
-        with ZipFile(path) as file:
-            return json.loads(_member(file, "header.npy").tobytes())["kind"]
+        with ZipFile(path) as file, file.open("header.npy") as member:
+            return str(json.loads(npy.read_array(member, allow_pickle=False).tobytes())["kind"])
     except Exception as error:
         raise unreadable(path, error) from error
 

@@ -20,7 +20,7 @@ from pipeline_src.counting.levels import HALF, LEVELS
 
 SPLIT = 16  # levels: from there on a level is as narrow, beside its doubt, as a cell
 SHIFT = 19  # bits of a float32 below the leading ones
-_B = 1 + (np.float32(np.arange(1, SPLIT + 1) / LEVELS).view(np.int32) >> SHIFT)  # of the levels' upper ends
+_B = 1 + ((np.arange(1, SPLIT + 1) / LEVELS).astype(np.float32).view(np.int32) >> SHIFT)  # of the levels' upper ends
 LAST = int(_B[-1])
 CELLS = SPLIT + LAST
 STARTS = np.append(0, np.arange(1, SPLIT) + _B[:-1])  # the first cell of each level
@@ -33,7 +33,7 @@ LEVEL_OF_CELL = np.concatenate(
 
 def further_cells(surest: np.ndarray) -> int:
     """How many more cells than levels hold pixels, (CELLS, 2, 2); 0 where each level has one value, or of `UNKNOWN`."""
-    held = surest.any(axis=(1, 2))
+    held = np.asarray(surest.any(axis=(1, 2)))
     return int(held.sum() - np.logical_or.reduceat(held, STARTS).sum()) if len(held) else 0
 
 

@@ -86,7 +86,9 @@ def s_measure(f: np.ndarray, y: np.ndarray) -> float:
     if share in (0, 1):
         return f.mean() if share else 1 - f.mean()
     outside = ~y
-    rectangles = [(_part(f[at][outside[at]]), _part(f[at][y[at]])) for at in _rectangles(y)]
+    rectangles = [
+        (_part(f[rectangle][outside[rectangle]]), _part(f[rectangle][y[rectangle]])) for rectangle in _rectangles(y)
+    ]
     background, foreground = map(_together, zip(*rectangles, strict=True))
     inverse = background._replace(mean=1 - background.mean)
     object_score = share * _object_score(foreground) + (1 - share) * _object_score(inverse)
@@ -192,11 +194,12 @@ def places(y: np.ndarray) -> Places:
     from scipy import ndimage  # slow to import, and evaluation does without
 
     ends = [np.flatnonzero(y.any(axis=axis))[[0, -1]].tolist() for axis in (1, 0)]
-    box = tuple(slice(max(0, start - RADIUS), end + RADIUS + 1) for start, end in ends)
+    rows, columns = (slice(max(0, start - RADIUS), end + RADIUS + 1) for start, end in ends)
+    box = rows, columns
     nearest = ndimage.distance_transform_edt(~y[box], return_distances=False, return_indices=True)
     distance = cv2.distanceTransform((~y).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    distance *= distance  # a whole number, which float32 holds up to FULL_WEIGHT_FROM
-    return Places(box, nearest, np.take(_weights(), np.rint(distance).astype(np.intp), mode="clip"))
+    squared = np.rint(np.square(distance)).astype(np.intp)  # whole, which float32 holds up to FULL_WEIGHT_FROM
+    return Places(box, nearest, np.take(_weights(), squared, mode="clip"))
 
 
 @cache

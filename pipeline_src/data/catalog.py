@@ -1,4 +1,4 @@
-"""All data sets by name: the built-in ones of catalog.yaml and a user's own."""
+"""All datasets by name: the built-in datasets of catalog.yaml and those of users."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from pipeline_src.data.entry import Entry, hint
-from pipeline_src.errors import UserError
+from pipeline_src.data.entry import Entry
+from pipeline_src.errors import UserError, hint
 from pipeline_src.params.load import Loader
 from pipeline_src.validation import Strict, validate
 
@@ -23,61 +23,53 @@ class Catalog(Strict):
 
 
 def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Entry]:
-    """The built-in sets and the user's, by name; a user's entry replaces a built-in one of the same name, whose `task`
-    and `in_paper` it keeps where it does not say otherwise.
+    """The built-in datasets and those of the user, by name.
+
+    A user's entry replaces a built-in entry of the same name, and keeps its `task` and `in_paper` by default.
 
     Raises:
         UserError: names every wrong key and value of the user's entries.
     """
-    ours = _entries(_content()["datasets"], built_in=True)
-    return ours | _entries({name: _kept(ours, name, raw) for name, raw in (datasets or {}).items()})
-
-
-def load_valid(datasets: Mapping[str, Any]) -> tuple[dict[str, Entry], dict[str, str]]:
-    """As `load`, but entries with wrong keys or values are left out; why, by name."""
-    entries, wrong = load(), {}
-    for name, raw in datasets.items():
-        try:
-            entries |= _entries({name: _kept(entries, name, raw)})
-        except UserError as error:
-            wrong[str(name)] = str(error)
-    return entries, wrong
+    built_in = _entries(_content()["datasets"], built_in=True)
+    return built_in | _entries({name: _completed(built_in, name, raw) for name, raw in (datasets or {}).items()})
 
 
 def tasks() -> dict[str, str]:
     """Headings of the tasks by their names in the catalog; salient objects first."""
-    return _content()["tasks"]
+    tasks: dict[str, str] = _content()["tasks"]
+    return tasks
 
 
 def find(catalog: Mapping[str, Entry], name: str) -> Entry:
-    """The set called `name`; UserError names the nearest one."""
+    """The dataset called `name`; UserError names the nearest."""
     if name not in catalog:
         raise UserError(
-            f"there is no data set {name!r}{hint(name, catalog)}",
+            f"there is no dataset {name!r}{hint(name, catalog)}",
             expected=f"one of {', '.join(catalog)}",
-            do="or add it under `datasets:` in params.yaml:  mine: {images: path, masks: path}",
+            fix="correct it, or add it under `datasets:` in params.yaml:  mine: {images: path, masks: path}",
         )
     return catalog[name]
 
 
 def is_known(name: str) -> bool:
-    """Whether the catalog has a set of that name, whoever's entry it has here."""
+    """Whether the catalog has a dataset of that name."""
     return name in _content()["datasets"]
 
 
-def _kept(ours: Mapping[str, Entry], name: Any, raw: Any) -> Any:
-    """A user's entry with what it keeps of the built-in one of its name: other files are the same set."""
-    if name not in ours or not isinstance(raw, Mapping):
+def _completed(built_in: Mapping[str, Entry], name: Any, raw: Any) -> Any:
+    """A user's entry with `task` and `in_paper` of the built-in entry of its name."""
+    if name not in built_in or not isinstance(raw, Mapping):
         return raw
-    return {"task": ours[name].task, "in_paper": ours[name].in_paper, **raw}
+    return {"task": built_in[name].task, "in_paper": built_in[name].in_paper, **raw}
 
 
 def _content() -> dict[str, Any]:
-    return yaml.load(FILE.read_text(encoding="utf-8"), Loader)
+    content: dict[str, Any] = yaml.load(FILE.read_text(encoding="utf-8"), Loader)
+    return content
 
 
 def _entries(datasets: Mapping[str, Any], built_in: bool = False) -> dict[str, Entry]:
-    named = {  # a name that is no text stays what it is, and is refused as a key
+    named = {
         name: {**raw, "name": str(name), "built_in": built_in} if isinstance(raw, Mapping) else raw
         for name, raw in datasets.items()
     }

@@ -1,19 +1,19 @@
-"""The entry of a data set: where its files come from, how they are laid out, and what is known about the set.
+"""The entry of a dataset: sources, layout of files, splits and facts.
 
-One form serves the built-in sets (catalog.yaml) and a user's own (`datasets:` in params.yaml).
+The built-in datasets (catalog.yaml) and those of users (`datasets:` in params.yaml) have one form.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
-from pipeline_src.errors import did_you_mean
+from pipeline_src.errors import hint
 from pipeline_src.labels import NO_CLASS
 from pipeline_src.params.parts import ALL
 from pipeline_src.validation import LONGEST, Count, Strict
@@ -25,7 +25,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Byte = Annotated[int, Field(ge=0, le=255)]
 Role = Literal["train", "val", "test", "ood"]
 GROUPS_FILE = ".csv"
-BACKGROUND = "background"  # the class, of id 0, of pixels that show no object
+BACKGROUND = "background"  # the class of id 0 of pixels that show no object
 
 
 def _as_tuple(value: Any) -> Any:
@@ -33,7 +33,7 @@ def _as_tuple(value: Any) -> Any:
 
 
 def check_groups(groups: str) -> str:
-    """`groups`, as they are; ValueError where they are neither a csv file nor a regular expression with one group."""
+    """`groups` unchanged; ValueError if it is neither a csv file nor a regular expression with one group."""
     if not groups or groups.endswith(GROUPS_FILE):
         return groups
     try:
@@ -49,11 +49,10 @@ Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
 class Split(Strict):
-    """A named choice of samples: name lists (joined in their order), a folder, or a part of another split.
+    """A named choice of samples: name lists (joined in their order), a folder, or a share of another split.
 
-    In YAML `val: names.txt` or `val: [one.txt, two.txt]` for lists, `{folder: Train}` for the samples whose image lies
-    in a folder of that name, `{of: train, fraction: 0.1, seed: 0}` for a seeded share and
-    `{of: train, without: val}` for the rest.
+    In YAML `val: names.txt` or `val: [one.txt, two.txt]` for lists, `{folder: Train}` for the images in a folder of
+    that name, `{of: train, fraction: 0.1, seed: 0}` for a seeded share and `{of: train, without: val}` for the rest.
     """
 
     names: Strings = ()
@@ -83,7 +82,7 @@ class Split(Strict):
 
 
 class Generator(Strict):
-    """Drawn, not downloaded: `data.synthetic.scenes.write_set(kind, split, count, seed, folder)` for each split."""
+    """A synthetic dataset: `data.synthetic.scenes.write_set(kind, split, count, seed, folder)` for each split."""
 
     kind: str
     counts: dict[SetName, Count]
@@ -92,7 +91,7 @@ class Generator(Strict):
 
 
 class Layout(Strict):
-    """Where images and masks lie: a folder below the source's root (at any depth), or a list of alternatives.
+    """The folders of images and masks: a folder at any depth of the source, or a list of alternatives.
 
     `folder/*_mask.png` selects files by pattern; the text that `*` stands for is the stem. Without a pattern the stem
     is the file name up to its last dot, and every image file at any depth in the folder counts.
@@ -104,10 +103,10 @@ class Layout(Strict):
 
 
 class Source(Layout):
-    """One place that a set can come from; sha256 and count are its own, layout and splits may override the set's.
+    """A source of a dataset; layout and splits override those of the dataset.
 
-    `get` is the page of its authors, `download` the address of each archive, `mirror` that of somebody else's copy;
-    `note` is what to know of getting it.
+    `get` is the authors' page, `download` the address of each archive, `mirror` the address of a copy, `note` a remark
+    for users who get it.
     """
 
     archive: Strings = ()
@@ -137,33 +136,33 @@ class Source(Layout):
 
     @property
     def label(self) -> str:
-        """The files or folders of the source, as text."""
+        """The files or folders of the source."""
         if self.kind == "paths":
             return " and ".join(f"{path}/" for path in (*self.images, *self.masks))
         return " + ".join(self.archive) or (f"{self.folder}/" if self.folder else "the generator")
 
     @property
     def description(self) -> str:
-        """The label with the number of images and where to download them."""
+        """The label with the number of images and the authors' page."""
         count = f" ({self.count:,} images)" if self.count else ""
         return f"{self.label}{count}{f', from {self.get}' if self.get else ''}"
 
 
 class Entry(Source):
-    """A data set. Without `sources`, the entry is its own only source.
+    """A dataset. Without `sources`, the entry itself is the only source.
 
     Attributes:
-        ood: the images show no object, so the set needs no masks and all pixels are background.
-        built_in: the entry is in catalog.yaml. Not everyone has all name lists of these sets.
+        ood: the images show no object: no masks are needed, all pixels are background.
+        built_in: the entry is in catalog.yaml. Not everyone has all name lists of these datasets.
         classes: with classes, masks hold ids 0, 1, 2...; without, they are grey, from background to object.
         void: the id of pixels that never count.
-        in_paper: the paper reports numbers on the set. Such textures decide the claims on textures, if there are any.
+        in_paper: the paper reports numbers on the dataset. Claims on textures use these textures first.
         skip_unmasked: leave out images without a mask, instead of reporting them as problems.
-        groups: which images are not independent (`data.groups`); intervals are then over groups.
-        caption: what readers of numbers on the set need to know; tables print it.
-        benchmark_list: name list of the images on which others report their numbers.
-        lists: name list -> where to get it.
-        faults: known issues of the set, which `data check` repeats.
+        groups: which images are not independent (`data.groups`); confidence intervals are then over groups.
+        caption: facts for readers of numbers on the dataset; tables print it.
+        benchmark_list: name list of the images of published benchmarks.
+        lists: origin of each name list.
+        faults: known issues, which `data check` repeats.
     """
 
     name: SetName = Field(exclude=True)  # `catalog.load` sets it, and `built_in`
@@ -186,11 +185,11 @@ class Entry(Source):
 
     @model_validator(mode="after")
     def _valid_sources(self) -> Entry:
-        own = {key: getattr(self, key) for key in Source.model_fields if key in self.model_fields_set}
-        if misplaced := own.keys() - {*Layout.model_fields, "splits"} if self.sources else ():
+        given = {key: getattr(self, key) for key in Source.model_fields if key in self.model_fields_set}
+        if misplaced := given.keys() - {*Layout.model_fields, "splits"} if self.sources else ():
             raise ValueError(f"move {', '.join(sorted(misplaced))} into the `sources` of the set")
         if not self.sources:
-            self.sources["given"] = Source(**own)
+            self.sources["given"] = Source(**given)
         for key, source in self.sources.items():
             where = f"source {key}: " if len(self.sources) > 1 else ""
             layout = self.layout(source)
@@ -218,41 +217,40 @@ class Entry(Source):
         return bool(self.classes) and self.classes[0] != BACKGROUND
 
     @property
+    def uses(self) -> list[Role]:
+        """The roles of the dataset; by default `ood` for images without an object, and all others for the rest."""
+        return [role for role in self.roles if "roles" in self.model_fields_set or self.ood == (role == "ood")]
+
+    @property
     def generated(self) -> bool:
-        """Whether the set is drawn by this program."""
+        """Whether the dataset is synthetic."""
         return any(source.generator for source in self.sources.values())
 
     def layout(self, source: Source) -> Layout:
-        """The layout of one source: its own values override the set's."""
-        own = source.model_dump(include=set(Layout.model_fields), exclude_defaults=True)
-        return Layout(**{**self.model_dump(include=set(Layout.model_fields)), **own})
+        """The layout of a source: its values override those of the dataset."""
+        given = source.model_dump(include=set(Layout.model_fields), exclude_defaults=True)
+        return Layout(**{**self.model_dump(include=set(Layout.model_fields)), **given})
 
     def splits_of(self, source: Source) -> dict[str, Split]:
-        """The splits of one source: its own override the set's."""
+        """The splits of a source: its splits override those of the dataset."""
         return {**self.splits, **source.splits}
 
     @property
     def draws_groups(self) -> bool:
-        """Whether shares are drawn by whole groups; those of built-in sets stay as results were published."""
+        """Whether shares are drawn by whole groups; splits of built-in datasets stay as they were published."""
         splits = (split for source in self.sources.values() for split in self.splits_of(source).values())
         return bool(self.groups) and not self.built_in and any(split.fraction is not None for split in splits)
 
     @cached_property
     def split_names(self) -> tuple[str, ...]:
-        """All split names that some source of the set has."""
-        own = (name for source in self.sources.values() for name in source.splits)
-        return (ALL, *dict.fromkeys([*self.splits, *own]))
-
-
-def hint(name: str, valid: Iterable[str]) -> str:
-    """The nearest valid name, as the end of a message."""
-    text = did_you_mean(name, valid)
-    return f"; {text}" if text else ""
+        """The names of the splits of all sources."""
+        names = (name for source in self.sources.values() for name in source.splits)
+        return (ALL, *dict.fromkeys([*self.splits, *names]))
 
 
 def _check_splits(splits: Mapping[str, Split]) -> None:
     if ALL in splits:
-        raise ValueError(f"`{ALL}` is every set's own split, choose another name")
+        raise ValueError(f"`{ALL}` is a split of every dataset, choose another name")
     for name, split in splits.items():
         for parent in split.parents:
             if parent not in (ALL, *splits):

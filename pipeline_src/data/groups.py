@@ -1,8 +1,8 @@
-"""Images that are not independent, such as frames of one video: which of them belong together.
+"""Groups of images that are not independent, such as frames of a video.
 
 `groups` is a regular expression with one group in brackets, searched in an image's stem (images with the same text
 there belong together), or the name of a csv file with the columns `id` (the stem) and `group`. An image that the file
-does not name belongs to no other.
+does not name is a group of its own.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 
 from pipeline_src.data.entry import GROUPS_FILE
 from pipeline_src.data.lookup import find_name_list
-from pipeline_src.errors import UserError, listed
+from pipeline_src.errors import UserError, few, listed
 from pipeline_src.files import composed, content, reading
 
 COLUMNS = ["id", "group"]
-SHOWN = 5  # groups that a line names
+GroupName = str | tuple[str]  # a tuple holds the stem of an image that belongs to no other
 
 
 def find(groups: str, data_root: Path | str | None) -> Path | None:
@@ -37,74 +37,71 @@ def find(groups: str, data_root: Path | str | None) -> Path | None:
         raise UserError(
             f"the file of groups {groups} is missing",
             expected=f"a csv file with the columns {','.join(COLUMNS)}, in the working folder or in {data_root}",
-            do="put it there, or take `groups` out",
+            fix="put it there, or remove `groups`",
         )
     return path
 
 
-def names(ids: Sequence[str], groups: str, file: Path | None = None) -> list[str | tuple[str]]:
-    """The group of each image; that of an image that belongs to no other is a tuple with its stem.
+def names(ids: Sequence[str], groups: str, file: Path | None = None) -> list[GroupName]:
+    """The group of each image.
 
     Args:
         ids: stems, or ids "<set>/<stem>".
-        file: what `find` returned.
+        file: the result of `find`.
 
     Raises:
         UserError: images that the pattern does not fit; a file of another form, or one that names none of the images.
     """
     stems = [name.rpartition("/")[2] for name in ids]
-    return _of_pattern(stems, groups) if file is None else _of_file(stems, file)
+    if file is None:
+        matches = {stem: re.search(groups, stem) for stem in stems}
+        by_stem = {stem: match[1] for stem, match in matches.items() if match and match[1]}
+        if unmatched := [stem for stem in stems if stem not in by_stem]:
+            raise UserError(
+                f"`groups` {groups!r} does not fit all image names",
+                found=listed(unmatched),
+                fix="change it, or use a csv file",
+            )
+    else:
+        by_stem = _read(file)
+        if stems and not any(stem in by_stem for stem in stems):
+            raise UserError(
+                f"the file of groups {file} names none of the images",
+                found=f"{next(iter(by_stem))} in the file, {stems[0]} among the images",
+                expected="names of images without folder and suffix",
+            )
+    return [by_stem.get(stem, (stem,)) for stem in stems]
 
 
 def number(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
     """(N,) int64: the group of each image (`names`), from 0 in the order in which they occur."""
-    numbers: dict[object, int] = {}
+    numbers: dict[GroupName, int] = {}
     return np.array([numbers.setdefault(name, len(numbers)) for name in names(ids, groups, file)], np.int64)
 
 
-def crossings(parts: Mapping[str, Sequence[str | tuple[str]]]) -> list[str]:
-    """A line for each two parts that have groups in common, of the groups of their images; test parts may."""
+def crossings(parts: Mapping[str, Sequence[GroupName]]) -> list[str]:
+    """A line for each two parts that share groups, except for two test parts."""
     lines = []
-    for one, two in combinations(parts, 2):
-        shared = sorted({*parts[one]} & {*parts[two]}, key=str) if {one, two} & {"train", "val"} else []
-        if shared := [name for name in shared if isinstance(name, str)]:
-            number, more = len(shared), ", ..." * (len(shared) > SHOWN)
-            which = f"group{'s' * (number > 1)} of images that are not independent: {', '.join(shared[:SHOWN])}{more}"
-            lines.append(f"{one} and {two} share {number:,} {which}")
+    for first, second in combinations(parts, 2):
+        shared = sorted(name for name in {*parts[first]} & {*parts[second]} if isinstance(name, str))
+        if shared and {first, second} & {"train", "val"}:
+            count = f"{len(shared):,} group{'s' * (len(shared) > 1)}"
+            lines.append(f"{first} and {second} share {count} of images that are not independent: {few(shared, 5)}")
     return lines
-
-
-def _of_pattern(stems: Sequence[str], pattern: str) -> list[str | tuple[str]]:
-    matches = {stem: re.search(pattern, stem) for stem in stems}
-    if without := [stem for stem, match in matches.items() if not (match and match[1])]:
-        raise UserError(
-            f"`groups` {pattern!r} fits not all image names", found=listed(without), do="change it, or use a csv file"
-        )
-    return [matches[stem][1] for stem in stems]
-
-
-def _of_file(stems: Sequence[str], file: Path) -> list[str | tuple[str]]:
-    groups = _read(file)
-    if stems and not any(stem in groups for stem in stems):
-        raise UserError(
-            f"the file of groups {file} names none of the images",
-            found=f"{next(iter(groups))} in the file, {stems[0]} among the images",
-            expected="names of images without folder and suffix",
-        )
-    return [groups.get(stem, (stem,)) for stem in stems]  # a tuple is no name of a group
 
 
 def _read(file: Path) -> dict[str, str]:
     """Group by stem."""
-    what = f"the file of groups {file} cannot be read"
-    with reading(what, expected="a csv file in UTF-8", do="correct it", also=csv.Error):
+    with reading(f"the file of groups {file} cannot be read", expected="a csv file in UTF-8", also=csv.Error):
         lines = composed(content(file).decode("utf-8-sig")).splitlines()
         header, *rows = list(csv.reader(line for line in lines if not line.startswith("#"))) or [[]]
     bad = [",".join(row) for row in rows if len(row) != len(COLUMNS) or not all(row)]
     if header != COLUMNS or bad or not rows:
-        problem = ",".join(header) if header != COLUMNS else listed(bad) or "no row"
-        expected = f"the line {','.join(COLUMNS)}, then a row per image"
-        raise UserError(f"the file of groups {file} has another form", found=problem, expected=expected)
+        raise UserError(
+            f"the file of groups {file} has another form",
+            found=",".join(header) if header != COLUMNS else listed(bad) or "no row",
+            expected=f"the line {','.join(COLUMNS)}, then a row per image",
+        )
     groups = dict(rows)
     if twice := sorted({name for name, group in rows if groups[name] != group}):
         raise UserError(f"the file of groups {file} puts images into two groups", found=listed(twice))

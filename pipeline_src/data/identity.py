@@ -1,7 +1,7 @@
-"""What identifies a set's data in a contract: its files, its name lists, and what its entry says about them.
+"""The identity of a dataset in a fingerprint: digests of files and name lists, and the facts of its entry.
 
-Nothing of it belongs to this machine. Where the files are not here, as in a clone with pulled results, they count as
-those that the set was prepared from, as long as the entry still names them; the entry itself counts always.
+It does not depend on the machine. If the files are missing, as in a clone with pulled results, the digests of the
+files that the dataset was prepared from are used, as long as the entry names the same files.
 """
 
 from __future__ import annotations
@@ -12,20 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.data.content_hash import hash_of, hash_of_archives
 from pipeline_src.data.entry import Entry, Layout, Source
 from pipeline_src.data.lookup import find_name_list, read_name_list
-from pipeline_src.data.sources import Located, MissingSourceError, locate
+from pipeline_src.data.sources import Located, MissingSourceError, hash_of, hash_of_archives, locate
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What `prepare` reads of a set.
+    """The input of `prepare` for a dataset.
 
     Attributes:
-        parameters: of the contract, in JSON's types: `set`, `ood`, `content` (64 hex digits for the files), `layout`,
-            `count`, and `splits` with a digest for each name list.
-        unchecked: why the files cannot be checked here; empty where they are here.
+        parameters: in JSON's types: `set`, `ood`, `content` (64 hex digits for the files), `layout`, `count`, and
+            `splits` with a digest for each name list.
+        unchecked: the reason why the files cannot be checked; empty if they are available.
     """
 
     parameters: Mapping[str, Any]
@@ -33,15 +32,15 @@ class Identity:
 
 
 def identify(entry: Entry, data_root: Path | str | None, unpacked: Path, prepared: Path | None = None) -> Identity:
-    """The identity of a set.
+    """The identity of a dataset.
 
     Args:
         data_root: the user's folder of downloads.
         unpacked: cache folder.
-        prepared: the set's manifest folder; its summary counts if no source is available.
+        prepared: the dataset's manifest folder; its summary counts if no source is available.
 
     Raises:
-        MissingSourceError: no source is available, and the set was not prepared.
+        MissingSourceError: no source is available, and the dataset was not prepared.
     """
     try:
         located = locate(entry, data_root, unpacked)
@@ -49,14 +48,16 @@ def identify(entry: Entry, data_root: Path | str | None, unpacked: Path, prepare
         recorded = _recorded(prepared)
         if recorded is None:
             raise
-        return _from_recorded(entry, data_root, recorded, missing)
-    return Identity(
-        _parameters(entry, located.source, located.layout, located.content, _lists(entry, located, data_root))
-    )
+        where = str(missing).partition("\n")[0]
+        if data_root is not None and not Path(data_root).expanduser().is_dir():
+            where = f"{where}: there is no folder {data_root}"
+        return Identity(_from_recorded(entry, data_root, recorded), f"{where}, so it can't be checked here")
+    lists = _lists(entry, located, data_root)
+    return Identity(_parameters(entry, located.source, located.layout, located.content, lists))
 
 
 def summary(entry: Entry, located: Located, data_root: Path | str | None) -> dict[str, Any]:
-    """What summary.json keeps, so that the set can be identified without its files."""
+    """The part of summary.json by which a dataset is identified without its files."""
     return {
         "place": _place(entry, located.source),
         "layout": located.layout.model_dump(mode="json"),
@@ -83,7 +84,7 @@ def _parameters(
 
 
 def _lists(entry: Entry, located: Located, data_root: Path | str | None) -> dict[str, str | None]:
-    """A digest for each name list; None for a missing one, and one in an archive, which the archive's hash covers."""
+    """A digest for each name list; None for lists that are missing or inside an archive, whose hash covers them."""
     return {file: _list_digest(file, data_root, located.root) for file in _files(entry, located.source)}
 
 
@@ -97,44 +98,32 @@ def _files(entry: Entry, source: Source) -> list[str]:
 
 
 def _place(entry: Entry, source: Source) -> str:
-    """A digest for where the entry says that the files are."""
+    """A digest of the names of the files in the entry."""
     layout = entry.layout(source)
     paths = [layout.images, layout.masks] if source.kind == "paths" else []
     return hash_of(archive=source.archive, folder=source.folder, paths=paths)
 
 
 def _recorded(prepared: Path | None) -> dict[str, Any] | None:
-    """What `summary` gave when the set was prepared; None if it was not."""
-    file = Path(prepared) / "summary.json" if prepared else None
-    if file is None or not file.is_file():
-        return None
+    """The `summary` of a prepared dataset and the key of its source; None if it was not prepared."""
     try:
-        summary = json.loads(file.read_text(encoding="utf-8"))
-        recorded = {key: summary["identity"][key] for key in ("place", "content")} | {"source": str(summary["source"])}
-        layout, lists = (dict(summary["identity"][key]) for key in ("layout", "lists"))
-        return recorded | {"layout": Layout(**layout), "lists": lists}
-    except (OSError, ValueError, KeyError, TypeError):  # of an older version, or damaged
+        summary = json.loads((Path(prepared or "") / "summary.json").read_text(encoding="utf-8"))
+        return {"source": summary["source"], **summary["identity"]}
+    except (OSError, ValueError, LookupError, TypeError):
         return None
 
 
-def _from_recorded(
-    entry: Entry, data_root: Path | str | None, recorded: Mapping[str, Any], missing: MissingSourceError
-) -> Identity:
-    """The identity by today's entry and the files that the set was prepared from."""
+def _from_recorded(entry: Entry, data_root: Path | str | None, recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters by today's entry and the files that the dataset was prepared from."""
     source = entry.sources.get(recorded["source"]) or next(iter(entry.sources.values()))
-    layout, place, changed = entry.layout(source), _place(entry, source), []
-    declared = hash_of_archives(source.sha256) if source.sha256 and all(source.sha256) else None
+    layout, place = entry.layout(source), _place(entry, source)
     if source.kind == "paths" and place == recorded["place"]:
-        layout = recorded["layout"].model_copy(update={"foreground": layout.foreground})
-    content = declared or (recorded["content"] if place == recorded["place"] else f"not here: {place}")
-    if content != recorded["content"]:
-        changed.append("other files")
-    lists = {}
-    for file in _files(entry, source):
-        lists[file] = _list_digest(file, data_root, None) or recorded["lists"].get(file, f"not here: {file}")
-        changed += [file] * (file not in recorded["lists"])
-    where = str(missing).partition("\n")[0]
-    if data_root is not None and not Path(data_root).expanduser().is_dir():
-        where = f"{where}: there is no folder {data_root}"
-    since = f"; its entry names {' and '.join(changed)} since it was prepared" if changed else ""
-    return Identity(_parameters(entry, source, layout, content, lists), f"{where}, so it can't be checked here{since}")
+        layout = Layout(**recorded["layout"]).model_copy(update={"foreground": layout.foreground})
+    content = recorded["content"] if place == recorded["place"] else f"not here: {place}"
+    if source.sha256 and all(source.sha256):
+        content = hash_of_archives(map(str, source.sha256))
+    lists = {
+        file: _list_digest(file, data_root, None) or recorded["lists"].get(file, f"not here: {file}")
+        for file in _files(entry, source)
+    }
+    return _parameters(entry, source, layout, content, lists)

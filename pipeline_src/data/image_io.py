@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,36 +15,36 @@ from pipeline_src.params.schema import LIMITS
 
 try:
     import cv2
-except ImportError as error:  # OpenCV's wheel needs these libraries, and bare containers lack them
+except ImportError as error:  # bare containers lack the libraries that OpenCV needs
     raise UserError(
         "OpenCV cannot be imported",
         found=error,
         expected="its system libraries libGL and glib",
-        do="on Debian or Ubuntu:  apt-get install libgl1 libglib2.0-0",
+        fix="on Debian or Ubuntu:  apt-get install libgl1 libglib2.0-0",
     ) from error
 
 JPEG = b"\xff\xd8"
 PIXELS = LIMITS.pixels
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
-Image.MAX_IMAGE_PIXELS = None  # `image_headers` has a limit that the user can change
+Image.MAX_IMAGE_PIXELS = None  # `image_headers.read_header` has a limit that users can change
 
 # Each job uses one thread; parallel jobs fill the cores.
 cv2.setNumThreads(1)
 
-# The channels of a grey mask saved as JPEG differ a little; those of a coloured one differ a lot.
+# The channels of a grey mask saved as JPEG differ a little; those of a colored mask differ a lot.
 GREY_SPREAD = 16
 
 
 class UnreadableImageError(ValueError):
-    """An image file cannot be used: the problem, and what to do about it."""
+    """An image file cannot be used: the problem and its fix."""
 
-    def __init__(self, problem: str, do: str):
+    def __init__(self, problem: str, fix: str):
         super().__init__(problem)
-        self.problem, self.do = problem, do
+        self.problem, self.fix = problem, fix
 
 
 def decode_image(data: bytes) -> np.ndarray:
-    """Image file as RGB, uint8 (H, W, 3), its stored pixels as they are (an EXIF orientation is not applied).
+    """An image file as RGB, uint8 (H, W, 3); an EXIF orientation is not applied.
 
     Raises:
         UnreadableImageError: not an image, or cut off.
@@ -58,36 +55,35 @@ def decode_image(data: bytes) -> np.ndarray:
 
 
 def decode_mask(data: bytes, foreground: int | None = None) -> np.ndarray:
-    """Mask file as uint8 (H, W): 0 background, 255 object, grey between them (soft edges).
+    """A mask file as uint8 (H, W): 0 background, 255 object, grey for soft edges.
 
     Args:
         data: bytes of the file; one channel, or RGB that is grey.
-        foreground: where given, the pixels of this value are the object and all others background.
+        foreground: the value of the object, if it is not 255; all other values are background.
 
     Raises:
-        UnreadableImageError: not an image, cut off, coloured, 16-bit, or without a value above 2 (most likely
-            `foreground: 1` is missing).
+        UnreadableImageError: not an image, cut off, colored, 16-bit, or without a value above 2.
     """
     return as_mask(mask_values(data, foreground is not None), foreground)
 
 
 def as_mask(values: np.ndarray, foreground: int | None) -> np.ndarray:
-    """The result of `decode_mask` for the values of a file."""
+    """`decode_mask` of the values of a file, uint8 (H, W)."""
     if foreground is not None:
         return np.where(values == foreground, np.uint8(255), np.uint8(0))
     if 0 < values.max() < 3:
         raise UnreadableImageError(
             f"mask has no value above {values.max()}, so nothing in it is an object",
-            f"if {values.max()} is its object, add `foreground: {values.max()}` to the data set",
+            f"if {values.max()} is its object, add `foreground: {values.max()}` to the dataset",
         )
     return values
 
 
 def mask_values(data: bytes, indices: bool) -> np.ndarray:
-    """Values in a mask file, uint8 (H, W).
+    """The values of a mask file, uint8 (H, W).
 
     Args:
-        indices: return the indices of a file with a palette, instead of the greys that they stand for.
+        indices: whether to return the indices of a file with a palette, instead of their greys.
 
     Raises:
         UnreadableImageError: as `decode_mask`.
@@ -101,21 +97,17 @@ def mask_values(data: bytes, indices: bool) -> np.ndarray:
             f"mask has {mask.dtype} values", "save it with 8 bits, 0 for background and 255 for the object"
         )
     if mask.ndim == 3:
-        colour = mask[..., :3].astype(np.int16)
-        if np.ptp(colour, axis=2).max() > GREY_SPREAD:
-            raise UnreadableImageError("mask is coloured", _without_colours(data))
+        color = mask[..., :3].astype(np.int16)
+        if np.ptp(color, axis=2).max() > GREY_SPREAD:
+            if (indices := palette_indices(data)) is None:
+                raise UnreadableImageError("mask is colored", "save it with one channel, 0 and 255 for the object")
+            value = indices.max() if len(np.unique(indices)) <= 2 else "N"
+            fix = f"it has a palette: add `foreground: {value}`, the index of the object, to the dataset"
+            raise UnreadableImageError("mask is colored", fix)
         if mask.shape[2] == 4 and mask[..., 3].min() < 255:
             raise UnreadableImageError("mask is partly transparent", "save it without an alpha channel")
         mask = np.ascontiguousarray(mask[..., 1])
     return mask
-
-
-def _without_colours(data: bytes) -> str:
-    """What to do about a coloured mask."""
-    if (indices := palette_indices(data)) is None:
-        return "save it with one channel, 0 for background and 255 for the object"
-    which = indices.max() if len(np.unique(indices)) <= 2 else "N"
-    return f"it has a palette: add `foreground: {which}`, the index of the object, to the data set"
 
 
 def open_image(data: bytes) -> Image.Image:
@@ -131,8 +123,7 @@ def open_image(data: bytes) -> Image.Image:
 
 
 def palette_indices(data: bytes) -> np.ndarray | None:
-    """The indices (H, W), uint8, of an image file with a palette, which OpenCV replaces by colours; None without a
-    palette.
+    """The palette indices of an image file, uint8 (H, W), which OpenCV replaces by colors; None without a palette.
 
     Raises:
         UnreadableImageError: not an image, or cut off.
@@ -144,17 +135,17 @@ def palette_indices(data: bytes) -> np.ndarray | None:
 
 @contextmanager
 def _pillow() -> Iterator[None]:
-    """Turn Pillow's errors on foreign or broken files into `UnreadableImageError`."""
+    """Turn Pillow's errors into `UnreadableImageError`."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd tags, without the name of the file
+            warnings.simplefilter("ignore")  # about odd tags, without the name of the file
             yield
-    except Exception as error:  # whatever a foreign or broken file makes its plugins raise
+    except Exception as error:  # plugins raise many types
         raise UnreadableImageError(f"cannot be read as an image ({error})", "get the file again") from error
 
 
 def resize(array: np.ndarray, size: int) -> np.ndarray:
-    """`array` (H, W[, 3]) as (size, size[, 3]): area average when it shrinks both ways, else linear."""
+    """`array` (H, W[, 3]) resized to (size, size[, 3]): area average if both sides shrink, else linear."""
     height, width = array.shape[:2]
     shrinks = size <= min(height, width)
     return cv2.resize(array, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
@@ -166,42 +157,14 @@ def decode(data: bytes, flags: int) -> np.ndarray:
     Raises:
         UnreadableImageError: not an image, or too large.
     """
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:  # too many pixels
-        image = None
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
         raise UnreadableImageError("cannot be decoded as an image", "get the file again")
     return image
 
 
-@contextmanager
-def warnings_of_libjpeg(data: bytes) -> Iterator[list[str]]:
-    """What libjpeg writes to the standard error of the process while `data` is decoded, such as "Corrupt JPEG data:
-    premature end of data segment"; lines of others go on to it."""
-    lines: list[str] = []
-    if not data.startswith(JPEG):
-        yield lines
-        return
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), 2)
-        try:
-            yield lines
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            file.seek(0)
-            for line in file.read().decode("utf-8", "replace").splitlines():
-                if "JPEG" in line:
-                    lines.append(line)
-                else:
-                    print(line, file=sys.stderr)
-
-
 def check_whole(data: bytes) -> None:
-    """Look for the end of the file: OpenCV silently fills what is cut off with grey.
+    """Check that the end of a file is present: OpenCV silently fills missing pixels with grey.
 
     Raises:
         UnreadableImageError: the file is empty or cut off.
@@ -209,10 +172,10 @@ def check_whole(data: bytes) -> None:
     if not data:
         raise UnreadableImageError("is empty", "get the file again")
     if data.startswith(JPEG):  # an end marker after the last start of a scan
-        whole = data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
+        complete = data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
     elif data.startswith(b"\x89PNG"):
-        whole = b"IEND" in data[-4096:]
+        complete = b"IEND" in data[-4096:]
     else:
-        whole = True
-    if not whole:
+        complete = True
+    if not complete:
         raise UnreadableImageError("is cut off", "get the file again")

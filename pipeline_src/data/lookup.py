@@ -13,19 +13,17 @@ LISTS = Path(__file__).parent / "lists"
 
 
 def find_path(name: str, data_root: Path | str | None, subfolder: str) -> Path | None:
-    """A file or folder in `data_root`, in its `subfolder`, or (for a user's own) in the working folder."""
+    """A file or folder in `data_root`, in its `subfolder`, or in the working folder; None if it is missing."""
     path = Path(name).expanduser()
     roots = [Path(data_root).expanduser(), Path(data_root).expanduser() / subfolder] if data_root else []
     return next((root / path for root in (*roots, Path()) if os.path.exists(root / path)), None)
 
 
 def find_name_list(name: str, data_root: Path | str | None, root: Path | None) -> Path | None:
-    """A name list in the set's own folder `root`, in `data_root` or its splits/, in the working folder, or in LISTS."""
-    inside = root / name if root is not None else None
-    if inside is not None and inside.is_file():
-        return inside
-    built_in = LISTS / name
-    return find_path(name, data_root, "splits") or (built_in if built_in.is_file() else None)
+    """A name list in the dataset's folder `root`, in `data_root` or its splits/, in the working folder, or in LISTS."""
+    if root is not None and (root / name).is_file():
+        return root / name
+    return find_path(name, data_root, "splits") or (LISTS / name if (LISTS / name).is_file() else None)
 
 
 def read_name_list(path: Path) -> list[str]:
@@ -33,7 +31,7 @@ def read_name_list(path: Path) -> list[str]:
     with reading(
         f"name list {path} cannot be read",
         expected="a text file in UTF-8, one name a line",
-        do="correct the file, or the split that names it",
+        fix="correct the file, or the split that names it",
     ):
         lines = content(path).decode("utf-8-sig").splitlines()
     stems = []
@@ -45,5 +43,10 @@ def read_name_list(path: Path) -> list[str]:
 
 
 def benchmark_file(entry: Entry, data_root: Path | str | None) -> Path | None:
-    """Name list of the images on which others report their numbers; None if the set has none, or it is missing."""
+    """Name list of the images of published benchmarks; None if the dataset has none, or the list is missing."""
     return find_path(entry.benchmark_list, data_root, "splits") if entry.benchmark_list else None
+
+
+def origin(entry: Entry, file: str) -> str:
+    """The place that offers a name list, as the end of a line; empty if it is unknown."""
+    return f" (it is {entry.lists[file]})" if file in entry.lists else ""

@@ -1,18 +1,19 @@
-"""The list of a set's samples and the list of its problems: written by `prepare`, read by later steps."""
+"""The samples of a dataset and its problems: tables that `prepare` writes and later steps read."""
 
 from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import astuple, dataclass, field, fields
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, TypeVar, get_type_hints
 
 from pipeline_src.errors import UserError
-from pipeline_src.files import write_text
+from pipeline_src.files import reading, write_text
 from pipeline_src.params.parts import ALL, Part
+
+T = TypeVar("T")
 
 
 @dataclass(kw_only=True)
@@ -23,11 +24,11 @@ class Row:
         id: "<set>/<stem>".
         stem: file name of image and mask without suffix.
         splits: position of the sample (from 0) in each split that has it.
-        image, mask: paths relative to the set's folder; `mask` is empty for images without an object.
+        image, mask: paths relative to the dataset's folder; `mask` is empty for images without an object.
         height, width: pixels.
-        foreground: share of the mask's pixels that are above 127; of a set with classes, that are not void.
+        foreground: share of the mask's pixels that are above 127; with classes, that are not void.
         grey: number of the mask's pixels that are neither 0 nor 255.
-        sha256_image, sha256_mask: of the files.
+        sha256_image, sha256_mask: digests of the files.
     """
 
     id: str
@@ -45,14 +46,14 @@ class Row:
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """A problem with a file, name list or source, and what to do about it."""
+    """A problem with a file, name list or source, and its fix."""
 
     file: str
     problem: str
-    do: str
+    fix: str
 
     def __str__(self) -> str:
-        return f"{self.file}: {self.problem}; {self.do}"
+        return f"{self.file}: {self.problem}; {self.fix}"
 
 
 TYPES = get_type_hints(Row) | {"splits": str}  # of the columns
@@ -78,23 +79,19 @@ def write(folder: Path, rows: Iterable[Row]) -> None:
 
 
 def read(folder: Path) -> list[Row]:
-    """Rows of `folder`/manifest.csv, by stem; UserError where it is missing, or was not written by `prepare`."""
+    """Rows of `folder`/manifest.csv, by stem; UserError if it is missing or damaged."""
     return _read_csv(Path(folder) / "manifest.csv", _row)
 
 
 def _row(cells: dict[str, str]) -> Row:
-    if not all(re.fullmatch("[0-9a-f]{64}|", cells[key]) for key in ("sha256_image", "sha256_mask")):
-        raise ValueError(f"no sha256 of {cells['id']}")
     splits = dict(item.rsplit(":", 1) for item in cells.pop("splits").split())
-    return Row(
-        splits={name: int(rank) for name, rank in splits.items()},
-        **{key: TYPES[key](value) for key, value in cells.items()},
-    )
+    values = {key: TYPES[key](value) for key, value in cells.items()}
+    return Row(splits={name: int(rank) for name, rank in splits.items()}, **values)
 
 
 def write_problems(folder: Path, problems: Iterable[Problem]) -> None:
     """Write `folder`/problems.csv."""
-    write_csv(Path(folder) / "problems.csv", [each.name for each in fields(Problem)], map(astuple, problems))
+    write_csv(Path(folder) / "problems.csv", [column.name for column in fields(Problem)], map(astuple, problems))
 
 
 def read_problems(folder: Path) -> list[Problem]:
@@ -117,22 +114,16 @@ def select(part: Part, folder: Path) -> list[Row]:
             f"{part} has too few samples",
             found=f"{len(rows):,} samples in {part.set}/{part.split}",
             expected=f"{needed:,} or more",
-            do=f"see notes and splits in {Path(folder) / 'summary.json'} (a missing name list leaves its split empty)",
+            fix=f"see notes and splits in {Path(folder) / 'summary.json'} (a missing name list leaves its split empty)",
         )
     return [rows[position] for position in part.positions(len(rows))]
 
 
-def _read_csv(path: Path, row: Callable[[dict[str, str]], Any]) -> list[Any]:
+def _read_csv(path: Path, row: Callable[[dict[str, Any]], T]) -> list[T]:
     """The rows of a table that `prepare` wrote."""
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            return [row(cells) for cells in csv.DictReader(file)]
-    except FileNotFoundError as error:
-        raise UserError(f"there is no list {path}", found=error, do="prepare the data set first") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
-        raise UserError(
-            f"{path} cannot be read",
-            found=f"{type(error).__name__}: {error}",
-            expected="the list that `prepare` wrote",
-            do="remove it, and prepare the data set again",
-        ) from None
+    fix = "prepare the dataset (again)"
+    with (
+        reading(f"{path} cannot be read", expected="the list that `prepare` wrote", fix=fix, also=csv.Error),
+        open(path, encoding="utf-8", newline="") as file,
+    ):
+        return [row(cells) for cells in csv.DictReader(file)]

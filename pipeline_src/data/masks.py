@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -12,25 +12,43 @@ from pipeline_src.data import image_io
 from pipeline_src.data.entry import Entry, Layout
 from pipeline_src.data.image_io import UnreadableImageError
 from pipeline_src.data.manifest import Problem, Row
+from pipeline_src.errors import few
 from pipeline_src.labels import IGNORED
+
+MAX_CLASSES = 64  # larger values of unknown masks are greys
+LARGE = 0.6  # share of object pixels from which a mask looks inverted; of DUTS-TR, 2 % of the masks are larger
+
+
+class Loaded(NamedTuple):
+    """A mask as a store holds it.
+
+    Attributes:
+        mask: uint8 (size, size), at the network's size.
+        labels: uint8 (H, W), at the original size.
+        grey: places of grey pixels in the flattened labels.
+    """
+
+    mask: np.ndarray
+    labels: np.ndarray
+    grey: np.ndarray
 
 
 def masks_of(entry: Entry, layout: Layout) -> ObjectMasks | ClassMasks:
-    """Masks of class ids if the set has classes, else of one object."""
+    """Masks of class ids if the dataset has classes, else masks of one object."""
     return ClassMasks(entry) if entry.classes else ObjectMasks(entry, layout)
 
 
 class ObjectMasks:
-    """Grey masks: 0 background, 255 object (or `foreground`), greys between them for soft edges."""
+    """Masks of one object: 0 background, 255 object (or `foreground`), greys between them for soft edges."""
 
     def __init__(self, entry: Entry, layout: Layout):
         self.entry, self.layout = entry, layout
-        self.values: set[int] = set()  # all values in the masks read so far
-        self.unexpected: set[int] = set()  # those that are neither 0 nor `foreground`, if that is given
+        self.counts = np.zeros(256, np.int64)  # pixels by value, of the masks read so far
+        self.unexpected: set[int] = set()  # values that are neither 0 nor `foreground`, if that is given
         self.unexpected_masks = 0
 
     def read(self, row: Row, data: bytes) -> tuple[int, ...]:
-        """Verify the mask file of a sample and fill in `foreground` and `grey` of its row; the mask's shape (H, W).
+        """The shape (H, W) of a mask file; fills in `foreground` and `grey` of its row.
 
         Raises:
             UnreadableImageError: the file cannot be used.
@@ -40,9 +58,8 @@ class ObjectMasks:
             _check_ids(data, "the value `foreground`", ", or leave out `foreground` if its values are 0 and 255")
         stored = image_io.mask_values(data, foreground is not None)
         mask = image_io.as_mask(stored, foreground)
-        values = set(np.bincount(stored.ravel()).nonzero()[0].tolist())
-        self.values |= values
-        if foreground is not None and (unexpected := values - {0, foreground}):
+        self.counts += (counts := np.bincount(stored.ravel(), minlength=256))
+        if foreground is not None and (unexpected := {*counts.nonzero()[0].tolist()} - {0, foreground}):
             self.unexpected |= unexpected
             self.unexpected_masks += 1
         row.grey = int(np.count_nonzero((mask > 0) & (mask < 255)))
@@ -50,23 +67,29 @@ class ObjectMasks:
         return mask.shape
 
     def problems(self, rows: Sequence[Row]) -> list[Problem]:
-        """One problem if no mask shows an object: most likely its value is another one."""
+        """One problem if no mask shows an object: most likely the object has another value."""
         if any(row.foreground or not row.mask for row in rows):
             return []
-        largest = max(self.values)
-        if largest:
-            do = f"if {largest} is the value of the object, write `foreground: {largest}` into the data set"
+        if largest := self.counts.nonzero()[0].max():
+            fix = f"if {largest} is the value of the object, write `foreground: {largest}` into the dataset"
         else:
-            do = "if these images show no object, write `ood: true` into the data set"
-        return [Problem(" or ".join(self.layout.masks), "no mask has an object", do)]
+            fix = "if these images show no object, write `ood: true` into the dataset"
+        return [Problem(" or ".join(self.layout.masks), "no mask has an object", fix)]
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
-        """Facts about the masks that a user should know."""
+        """Facts and warnings about the masks."""
         notes = []
+        if 2 * (large := sum(row.foreground > LARGE for row in rows)) > len(rows):
+            value = 0 if self.layout.foreground is None else "N"
+            notes.append(
+                f"WARNING: in {large:,} of {len(rows):,} masks the object covers more than {LARGE:.0%} of the image. "
+                f"If the masks are inverted, write `foreground: {value}` (the value of the object) into the dataset"
+            )
+        if self.layout.foreground is None and (note := perhaps_ids(self.counts)):
+            notes.append(note)
         if self.unexpected_masks:
-            values = ", ".join(map(str, sorted(self.unexpected)[:5])) + (", ..." if len(self.unexpected) > 5 else "")
-            text = "masks have values besides 0 and `foreground`, which count as background"
-            notes.append(f"{self.unexpected_masks:,} {text}: {values}")
+            text = "masks have values other than 0 and `foreground`, which count as background"
+            notes.append(f"{self.unexpected_masks:,} {text}: {few(sorted(self.unexpected), 5)}")
         if grey := sum(row.grey for row in rows):
             share = grey / sum(row.height * row.width for row in rows)
             notes.append(f"{share:.2%} of the mask pixels are grey; above 127 they count as object")
@@ -84,11 +107,11 @@ class ObjectMasks:
             "mean_foreground": round(float(np.mean([row.foreground for row in rows])), 6),
         }
 
-    def load(self, data: bytes, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The mask at the network's size, uint8 (size, size), the labels at the original size, uint8 (H, W), and the
-        places of grey pixels in them, flattened."""
+    def load(self, data: bytes, size: int) -> Loaded:
+        """The mask file of a sample, for the store of networks of this size."""
         mask = image_io.decode_mask(data, self.layout.foreground)
-        return image_io.resize(mask, size), (mask > 127).astype(np.uint8), np.flatnonzero((mask > 0) & (mask < 255))
+        grey = np.flatnonzero((mask > 0) & (mask < 255))
+        return Loaded(image_io.resize(mask, size), (mask > 127).astype(np.uint8), grey)
 
     def store_info(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Facts for store.json."""
@@ -117,14 +140,14 @@ class ClassMasks:
         return [f"no pixel is of the class {name}" for name, count in counts.items() if not count]
 
     def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
-        pixels = sum(self.pixels[row.id] for row in rows)
+        pixels = sum((self.pixels[row.id] for row in rows), np.zeros(IGNORED + 1, np.int64))
         by_class = dict(zip(self.entry.classes, pixels.tolist(), strict=False))
         return {"pixels": int(pixels.sum()), "void_pixels": int(pixels[IGNORED]), "class_pixels": by_class}
 
-    def load(self, data: bytes, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def load(self, data: bytes, size: int) -> Loaded:
         labels = self._decode(data)
         resized = cv2.resize(labels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
-        return resized, labels, np.empty(0, np.int64)
+        return Loaded(resized, labels, np.empty(0, np.int64))
 
     def store_info(self, rows: Sequence[Row]) -> dict[str, Any]:
         return {"classes": len(self.entry.classes), "ood": False}
@@ -134,7 +157,7 @@ class ClassMasks:
 
 
 def _check_ids(data: bytes, ids: str, more: str = "") -> None:
-    """Refuse a JPEG file where single values count: it moves them by a few."""
+    """Refuse a JPEG file where single values count: compression changes them."""
     if data.startswith(image_io.JPEG):
         raise UnreadableImageError(
             f"mask is a JPEG file, which does not keep {ids}", f"save it as PNG, not from the JPEG{more}"
@@ -160,6 +183,18 @@ def decode_labels(data: bytes, classes: int, void: int = IGNORED) -> np.ndarray:
     invalid = values[(values >= classes) & (values != void)]
     if invalid.size:
         text = f"mask has the values {', '.join(map(str, invalid[:5]))}, neither a class (0 to {classes - 1}) nor void"
-        raise UnreadableImageError(text, f"correct it, or `classes` and `void` (now {void}) of the data set")
+        raise UnreadableImageError(text, f"correct it, or `classes` and `void` (now {void}) of the dataset")
     labels[labels == void] = IGNORED
     return labels
+
+
+def perhaps_ids(counts: np.ndarray) -> str:
+    """A note if pixels by value (256,), read as an object of 255, may be class ids and void; else empty."""
+    ids = [value for value in counts.nonzero()[0].tolist() if value not in (0, 255)]
+    if not ids or ids[-1] >= MAX_CLASSES or not counts[255]:
+        return ""
+    return (
+        f"The masks have the values {few([0] * bool(counts[0]) + ids)} and 255: 255 counts as the object, "
+        f"{few(ids)} as background. If {'they are classes' if len(ids) > 1 else f'{ids[0]} is a class'} and 255 is "
+        "void, write `classes:`."
+    )

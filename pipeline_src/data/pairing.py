@@ -1,16 +1,16 @@
-"""Finds the images and masks of a folder, and pairs them by file name."""
+"""Images and masks of a folder, paired by file name."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from pipeline_src.data.entry import Entry, Layout
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import composed, is_utf8, printable
+from pipeline_src.files import composed
 
 
 def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], list[Problem]]:
@@ -20,20 +20,19 @@ def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], lis
         UserError: as `find_files` and `find_images_and_masks`.
     """
     try:
+        mask_files: dict[str, list[str]] = {}
         if entry.ood:
-            image_files, mask_files = find_files(root, layout.images), {}
+            image_files = find_files(root, layout.images)
         else:
             image_files, mask_files = find_images_and_masks(root, layout.images, layout.masks)
     except UserError as error:
-        raise UserError(f"data set {entry.name}: {error}") from None
-    rows, problems = [], []
+        raise UserError(f"dataset {entry.name}: {error}") from None
+    rows: list[Row] = []
+    problems: list[Problem] = []
 
-    def report(paths: Iterable[str], problem: str, do: str) -> None:
-        problems.extend(Problem(path, problem, do) for path in paths)
+    def report(paths: Sequence[str], problem: str, fix: str) -> None:
+        problems.extend(Problem(path, problem, fix) for path in paths)
 
-    for files in (image_files, mask_files):
-        for stem in [stem for stem, paths in files.items() if not all(map(is_utf8, paths))]:
-            report(map(printable, files.pop(stem)), "its name is not UTF-8", "rename it")
     for stem in sorted({*image_files, *mask_files}):
         images, masks = image_files.get(stem, []), mask_files.get(stem, [])
         for kind, paths in (("image", images), ("mask", masks)):
@@ -53,7 +52,7 @@ def find_files(root: Path, layout: Iterable[str]) -> dict[str, list[str]]:
 
     Args:
         root: folder of the source.
-        layout: alternatives, of which the first that exists is used (`entry.Layout`).
+        layout: alternatives; the first that exists is used (`entry.Layout`).
 
     Raises:
         UserError: no alternative exists.
@@ -76,8 +75,8 @@ def find_files(root: Path, layout: Iterable[str]) -> dict[str, list[str]]:
     raise UserError(
         f"no folder {' or '.join(layout)} in {root}",
         found="the folders" + listed(map(str, folders)) if folders else "no folders",
-        do="correct `images:` or `masks:` of the data set under `datasets:` of params.yaml, where a built-in set can "
-        "have an entry of yours:  SOD: {folder: SOD, images: Imgs/*.jpg, masks: Imgs/*.png}",
+        fix="correct `images:` or `masks:` under `datasets:` of params.yaml, also for a built-in dataset:  "
+        "SOD: {folder: SOD, images: Imgs/*.jpg, masks: Imgs/*.png}",
     )
 
 
@@ -97,13 +96,13 @@ def find_images_and_masks(
         raise UserError(
             "the same files are images and masks",
             found=listed(sorted(mask_paths), 3),
-            do="distinguish them by pattern, such as  images: Imgs/*.jpg  masks: Imgs/*.png",
+            fix="distinguish them by pattern, such as  images: Imgs/*.jpg  masks: Imgs/*.png",
         )
     return only_images, mask_files
 
 
 def walk(top: Path) -> Iterator[Path]:
-    """Files below `top` (and what is no file), without hidden ones and those that macOS adds to zip archives.
+    """Files below `top`, without hidden files and those that macOS adds to zip archives.
 
     Raises:
         UserError: a folder cannot be read.
@@ -122,9 +121,7 @@ def _folders(root: Path) -> list[PurePosixPath]:
 
 
 def _refuse(error: OSError) -> None:
-    raise UserError(
-        f"folder {error.filename} cannot be read", found=error.strerror, expected="read permission", do="change it"
-    )
+    raise UserError(f"folder {error.filename} cannot be read", found=error.strerror, fix="change its permissions")
 
 
 def _hidden(name: str) -> bool:
@@ -138,19 +135,19 @@ def _ends_with(path: PurePosixPath, folder: PurePosixPath) -> bool:
 
 
 def _matches(name: str, pattern: str) -> bool:
-    before, star, after = pattern.partition("*")
+    start, star, end = pattern.partition("*")
     if not star:
         return name == pattern
-    return name.startswith(before) and name.endswith(after) and len(name) >= len(before) + len(after)
+    return name.startswith(start) and name.endswith(end) and len(name) >= len(start) + len(end)
 
 
 def _split_pattern(alternative: str) -> tuple[PurePosixPath, tuple[str, str] | None]:
-    """'Imgs/*_mask.png' -> (Imgs, ('', '_mask.png')); a folder alone has no pattern."""
+    """'Imgs/*_mask.png' -> (Imgs, ('', '_mask.png')); a folder has no pattern."""
     path = PurePosixPath(alternative)
     if "*" not in path.name:
         return path, None
-    before, _, after = path.name.partition("*")
-    return path.parent, (before, after)
+    start, _, end = path.name.partition("*")
+    return path.parent, (start, end)
 
 
 def _stem(name: str, pattern: tuple[str, str] | None) -> str | None:
@@ -159,8 +156,8 @@ def _stem(name: str, pattern: tuple[str, str] | None) -> str | None:
         return None
     if pattern is None:
         return stem
-    before, after = pattern
-    if not (name.startswith(before) and name.endswith(after)) or len(name) <= len(before) + len(after):
+    start, end = pattern
+    if not (name.startswith(start) and name.endswith(end)) or len(name) <= len(start) + len(end):
         return None
     # 'folder/*' and 'folder/a*' leave the suffix to the star.
-    return name[len(before) : len(name) - len(after)] if after else stem[len(before) :]
+    return name[len(start) : len(name) - len(end)] if end else stem[len(start) :]

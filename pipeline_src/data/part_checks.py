@@ -1,4 +1,4 @@
-"""Whether the parts of an experiment's data are valid, go together, and have their name lists."""
+"""Checks of the parts of an experiment's data: names, classes, name lists, overlap."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.data import advice, sources
+from pipeline_src.data import sources
 from pipeline_src.data.catalog import find
-from pipeline_src.data.entry import BACKGROUND, Entry, Split, hint
-from pipeline_src.data.lookup import find_name_list
-from pipeline_src.errors import UserError, listed
+from pipeline_src.data.entry import BACKGROUND, Entry, Split
+from pipeline_src.data.lookup import find_name_list, find_path, origin
+from pipeline_src.errors import UserError, hint, listed
 from pipeline_src.params.parts import ALL, Part
 
-# Those that `data add` writes, in a form that fits entries in lines and in braces.
+# The splits that `data add` writes.
 SPLITS = (
     "add to its entry what `data add` writes: splits: {test: {of: all, fraction: 0.2, seed: 0}, "
     "not-test: {of: all, without: test}, val: {of: not-test, fraction: 0.1, seed: 0}, "
@@ -25,19 +25,19 @@ Parts = Mapping[str, tuple[Part, str]]  # part and role (train, val, id, shifted
 
 
 def check_parts(entries: Mapping[str, Entry], parts: Parts) -> None:
-    """Make sure that sets and splits exist, and that a network trained on one part can be tested on all others.
+    """Check that datasets and splits exist, and that a network trained on one part can be tested on all others.
 
     Raises:
-        UserError: an unknown set or split; sets with different classes; images without an object in a test set, though
-            no class is right on them.
+        UserError: an unknown dataset or split; datasets with different classes; images without an object in a test
+            set, though no class is right on them.
     """
     for part, _ in parts.values():
         names = find(entries, part.set).split_names
         if part.split not in names:
             raise UserError(
-                f"data set {part.set} has no split {part.split!r}{hint(part.split, names)}",
+                f"dataset {part.set} has no split {part.split!r}{hint(part.split, names)}",
                 expected=f"one of {', '.join(names)}",
-                do=SPLITS if len(names) == 1 else None,
+                fix=SPLITS if len(names) == 1 else None,
             )
     training_set = entries[parts["train"][0].set]
     for name, (part, role) in parts.items():
@@ -50,64 +50,61 @@ def _check_classes(name: str, entry: Entry, training_set: Entry) -> None:
         raise UserError(
             f"{name}: on images without an object no class of {training_set.name} is right",
             expected=f"a set with masks, or a training set whose first class is called {BACKGROUND!r}",
-            do="move the set to the out-of-distribution sets (`ood:`)",
+            fix="move the set to the out-of-distribution sets (`ood:`)",
         )
     if not entry.ood and entry.classes != training_set.classes:
         raise UserError(
-            f"{name}: data set {entry.name} has other classes than the training set {training_set.name}",
+            f"{name}: dataset {entry.name} has other classes than the training set {training_set.name}",
             found=", ".join(entry.classes) or "one object",
             expected=", ".join(training_set.classes) or "one object",
         )
 
 
 def check_name_lists(entries: Mapping[str, Entry], parts: Parts, data_root: Path | str | None, unpacked: Path) -> None:
-    """Make sure that the name lists of all parts are available. Not everyone has all lists of the built-in sets.
+    """Check that the name lists of all parts are available. Not everyone has all lists of the built-in datasets.
 
     Raises:
         UserError: names all missing lists, and where to put them.
     """
     missing = [
-        f"{file}, for {name}: split {part.split} of {part.set}{advice.origin(entries[part.set], file)}"
+        f"{file}, for {name}: split {part.split} of {part.set}{origin(entries[part.set], file)}"
         for name, (part, _) in parts.items()
-        for file in _missing_lists(entries[part.set], part.split, data_root, unpacked)
+        for file in _missing_lists(entries[part.set], part.split, data_root)
     ]
     if missing:
         raise UserError(
             f"name lists are missing:{listed(missing)}",
             expected=f"text files, one image name a line, under these names in {data_root} or its sub-folder splits/",
-            do="put them there, name the folder that has them by `data_root:` in params.yaml or the environment "
+            fix="put them there, name the folder that has them by `data_root:` in params.yaml or the environment "
             f"variable ASLP_DOWNLOADS, or choose other splits under `data:` of the experiment (`{ALL}` needs no list)",
         )
 
 
-def _missing_lists(entry: Entry, split: str, data_root: Path | str | None, unpacked: Path) -> list[str]:
-    """Missing lists of a split; none as long as they may be in an archive that is not unpacked yet."""
-    every = {file for source in entry.sources.values() for file in _lists_of(split, entry.splits_of(source))}
-    if all(find_name_list(file, data_root, None) for file in every):  # the usual case, without hashing a folder
+def _missing_lists(entry: Entry, split: str, data_root: Path | str | None) -> list[str]:
+    """Missing lists of a split of a built-in dataset; none without data, as for results of another machine."""
+    if (key := sources.available_source(entry, data_root)) is None:
         return []
-    try:
-        located = sources.locate(entry, data_root, unpacked)
-    except sources.MissingSourceError:  # results of another machine need no data
-        return []
-    root = located.root or sources.unpacked_folder(entry.name, located.content, unpacked)
-    lists = dict.fromkeys(_lists_of(split, entry.splits_of(located.source)))
-    return [file for file in lists if root.is_dir() and not find_name_list(file, data_root, root)]
+    source = entry.sources[key]
+    root = find_path(source.folder, data_root, ".") if source.folder else None
+    files = [file for file in dict.fromkeys(_lists_of(split, entry.splits_of(source))) if "/" not in file]
+    # Lists with a folder in their name are inside archives; `prepare` checks these and lists of users.
+    return [file for file in files if entry.built_in and not find_name_list(file, data_root, root)]
 
 
 def _lists_of(name: str, splits: Mapping[str, Split]) -> list[str]:
     """The name lists of a split and of those that it is made from."""
     names = [name]
-    for each in names:  # which grows
-        names += [parent for parent in (splits[each].parents if each in splits else ()) if parent not in names]
-    return [file for each in names if each in splits for file in splits[each].names]
+    for split in names:  # which grows
+        names += [parent for parent in (splits[split].parents if split in splits else ()) if parent not in names]
+    return [file for split in names if split in splits for file in splits[split].names]
 
 
 def check_disjoint(parts: Mapping[str, Sequence[Any]]) -> dict[tuple[str, str], list[tuple[str, str]]]:
-    """Make sure that no sample has two purposes: train, val and each test part have to be disjoint.
+    """Check that train, val and each test part are disjoint.
 
     Args:
         parts: rows of `manifest.select` or of `Store.index` by part; "train" and "val" are compared with each other and
-            with all others (test parts may overlap among themselves).
+            with all others (test parts may overlap).
 
     Returns:
         Byte-identical images of different ids, by pair of parts, as (id, id). Some sets have them; report them.
@@ -116,23 +113,22 @@ def check_disjoint(parts: Mapping[str, Sequence[Any]]) -> dict[tuple[str, str], 
         UserError: a sample is in two parts.
     """
     overlaps, identical = [], {}
-    for one, two in combinations(parts, 2):
-        if not {one, two} & {"train", "val"}:
+    for first, second in combinations(parts, 2):
+        if not {first, second} & {"train", "val"}:
             continue
-        ids = {row.id for row in parts[one]}
-        shared = [row.id for row in parts[two] if row.id in ids]
-        if shared:
-            overlaps.append(f"{one} and {two} share {len(shared):,} samples, the first is {shared[0]}")
+        ids = {row.id for row in parts[first]}
+        if shared := [row.id for row in parts[second] if row.id in ids]:
+            overlaps.append(f"{first} and {second} share {len(shared):,} samples, the first is {shared[0]}")
         by_hash = defaultdict(list)
-        for row in parts[one]:
+        for row in parts[first]:
             by_hash[row.sha256_image].append(row.id)
-        pairs = [(other, row.id) for row in parts[two] for other in by_hash[row.sha256_image] if other != row.id]
+        pairs = [(twin, row.id) for row in parts[second] for twin in by_hash[row.sha256_image] if twin != row.id]
         if pairs:
-            identical[one, two] = pairs
+            identical[first, second] = pairs
     if overlaps:
         raise UserError(
             f"parts of the data overlap:{listed(overlaps)}",
             expected="training, validation and test parts without a common sample",
-            do="choose other splits, or `first` and `last` ranges that do not meet, under `data:` in params.yaml",
+            fix="choose other splits, or `first` and `last` ranges that do not meet, under `data:` in params.yaml",
         )
     return identical

@@ -1,4 +1,4 @@
-"""A data set made ready: unpacked, paired, every file verified, and listed."""
+"""A prepared dataset: unpacked, paired, every file verified, and listed."""
 
 from __future__ import annotations
 
@@ -6,24 +6,29 @@ import hashlib
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import cv2
+import numpy as np
+
 from pipeline_src.data import identity, image_io, manifest, sources
-from pipeline_src.data.entry import Entry, Layout
-from pipeline_src.data.image_headers import Header, read_header
+from pipeline_src.data.entry import Entry, Split
+from pipeline_src.data.image_headers import UPRIGHT, read_header
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.data.masks import ClassMasks, ObjectMasks, masks_of
 from pipeline_src.data.pairing import pair_files
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import fault, write_text
+from pipeline_src.files import content, write_text
 from pipeline_src.params.parts import ALL
 from pipeline_src.params.schema import LIMITS, Limits
 
 log = logging.getLogger(__name__)
+NEAR = 0.97  # correlation of thumbnails: between frames of a video it is often higher, between photos hardly ever
+NEAR_SHARE = 0.05  # share of a drawn split from which near-copies are reported
 
 
 def prepare(
@@ -33,51 +38,61 @@ def prepare(
     out: Path,
     on_problem: Literal["fail", "skip"] = "fail",
     limits: Limits = LIMITS,
-    headers: dict[str, Header] | None = None,
 ) -> dict[str, Any]:
-    """Unpack (or draw) the set, pair images and masks, verify every file, and write the list of its samples.
+    """Unpack (or draw) the dataset, pair images and masks, verify every file, and write the list of its samples.
 
     Args:
-        entry: the set.
+        entry: the dataset.
         data_root: the user's folder of downloads.
         unpacked: cache folder for unpacked archives.
-        out: gets manifest.csv, problems.csv and summary.json (no paths of this machine, no time stamps).
+        out: gets manifest.csv, problems.csv and summary.json (no paths of this machine, no times).
         on_problem: "fail" raises if there is a problem, "skip" leaves the samples out and counts them.
-        limits: larger archives are refused, and larger images are problems.
-        headers: gets what the headers of the files say, by name, for who wants to know more than is verified here.
+        limits: images of more pixels are problems.
 
     Returns:
         The content of summary.json.
 
     Raises:
-        UserError: no source, an unsafe or wrong archive, unpacked files that were changed, no usable sample, or (under
-            "fail") problems, all at once. problems.csv is written then, and manifest.csv and summary.json are not.
+        UserError: no source, a wrong archive, no usable sample, or (under "fail") problems, all at once. Then
+            problems.csv is written, and manifest.csv and summary.json are not.
     """
     located = sources.locate(entry, data_root, unpacked)
-    root, source = sources.open_root(located, unpacked, limits), located.source
-    sources.check_unpacked(located, root)
-    masks = masks_of(entry, located.layout)
+    root, source = sources.open_root(located, unpacked), located.source
     pairs, problems = pair_files(entry, located.layout, root)
     log.info("%s: source %s (%s), verifying %s images", entry.name, located.key, source.label, f"{len(pairs):,}")
-    rows, notes, headers = [], [], {} if headers is None else headers
-    for row in pairs:
-        row_problems, row_notes = _verify(row, root, masks, limits.pixels, headers)
-        problems += row_problems
-        notes += row_notes
-        rows += [] if row_problems else [row]
+    verifier = _Verifier(root, masks_of(entry, located.layout), limits.pixels)
+    rows = [row for row in pairs if verifier.verify(row)]
+    problems += verifier.problems
+    notes = verifier.notes()
     if source.count is not None and source.count != len(rows):
         text = f"has {len(rows):,} usable samples, {source.count:,} expected"
-        if entry.ood and len(rows) < source.count:  # a smaller set of textures is still one
+        if entry.ood and len(rows) < source.count:  # some textures are enough
             notes.append(text)
         else:
             problems.append(Problem(source.label, text, "download it again, or correct `count` of the source"))
-    problems += masks.problems(rows) if rows else []
+    problems += verifier.masks.problems(rows) if rows else []
     splits = entry.splits_of(source)
     split_problems, split_notes = assign_splits(entry, splits, data_root, root, rows)
     problems = sorted(problems + split_problems)
     manifest.write_problems(out, problems)
-    _check_usable(entry, located.layout, root, pairs, rows, problems, on_problem)
-    identical = _identical_images(rows)
+    if not pairs and not problems:
+        raise UserError(
+            f"dataset {entry.name} is empty",
+            found=f"no image in {' and '.join((*located.layout.images, *located.layout.masks))} of {root}",
+            expected=f"files {', '.join(sorted(IMAGE_SUFFIXES))}",
+        )
+    if (problems and on_problem == "fail") or not rows:
+        raise UserError(
+            f"dataset {entry.name} has {len(problems):,} problems:{listed(problems)}",
+            found=f"{len(rows):,} usable samples in {root}",
+            fix="fix them, or leave them out with `data: {on_problem: skip}`",
+        )
+    identical, crossing = _identical_images(rows)
+    notes += [*split_notes, *verifier.masks.notes(rows)]
+    if identical:
+        notes.append(f"{len(identical):,} pairs of byte-identical images, {crossing:,} of them across splits")
+    if not entry.groups and not entry.built_in:
+        notes += near_copies(rows, splits, verifier.thumbnails)
     summary = {
         "set": entry.name,
         "source": located.key,
@@ -87,10 +102,10 @@ def prepare(
         "samples": len(rows),
         "left_out": len(pairs) - len(rows),
         "splits": {ALL: len(rows), **{name: sum(name in row.splits for row in rows) for name in splits}},
-        **masks.summary(rows),
+        **verifier.masks.summary(rows),
         "identical_images": identical,
         "problems": len(problems),
-        "notes": [*notes, *split_notes, *masks.notes(rows), *_identity_notes(rows, identical)],
+        "notes": notes,
     }
     manifest.write(out, rows)
     write_text(Path(out) / "summary.json", json.dumps(summary, indent=1) + "\n")
@@ -98,82 +113,102 @@ def prepare(
     return summary
 
 
-def _check_usable(
-    entry: Entry,
-    layout: Layout,
-    root: Path,
-    pairs: Sequence[Row],
-    rows: Sequence[Row],
-    problems: Sequence[Problem],
-    on_problem: str,
-) -> None:
-    """UserError where there is no sample, or a problem that is not to be skipped."""
-    if not pairs and not problems:
-        raise UserError(
-            f"data set {entry.name} is empty",
-            found=f"no image in {' and '.join((*layout.images, *layout.masks))} of {root}",
-            expected=f"files {', '.join(sorted(IMAGE_SUFFIXES))}",
-            do="put the images there, or correct `images:` and `masks:` of the data set",
-        )
-    if (problems and on_problem == "fail") or not rows:
-        raise UserError(
-            f"data set {entry.name} has {len(problems):,} problems:{listed(problems)}",
-            found=f"{len(rows):,} usable samples in {root}",
-            do="fix them, or leave them out with `data: {on_problem: skip}`",
-        )
+class _Verifier:
+    """Reads every file of a dataset.
 
+    Attributes:
+        problems: problems with files.
+        turned, several: names of files with an EXIF orientation, and of files with several pictures.
+        thumbnails: (256,) float32 by id, grey images of 16 x 16 pixels of mean 0 and norm 1.
+    """
 
-def _verify(
-    row: Row, root: Path, masks: ObjectMasks | ClassMasks, pixels: int, headers: dict[str, Header]
-) -> tuple[list[Problem], list[str]]:
-    """Read a sample's files, and fill in its row and their headers; the problems with them, and notes."""
-    problems, notes = [], []
+    def __init__(self, root: Path, masks: ObjectMasks | ClassMasks, pixels: int):
+        self.root, self.masks, self.pixels = root, masks, pixels
+        self.problems: list[Problem] = []
+        self.turned: list[str] = []
+        self.several: list[str] = []
+        self.thumbnails: dict[str, np.ndarray] = {}
 
-    def read(name: str, decode: Callable[[bytes], tuple[int, ...]]) -> tuple[str, tuple[int, ...] | None]:
-        """The sha256 and the shape of a file."""
+    def verify(self, row: Row) -> bool:
+        """Whether a sample can be used; fills in its row."""
+        count = len(self.problems)
+
+        def decode(data: bytes) -> tuple[int, ...]:
+            image = image_io.decode_image(data)
+            self.thumbnails[row.id] = _thumbnail(image)
+            return image.shape[:2]
+
+        row.sha256_image, shape = self._read(row.image, decode)
+        row.height, row.width = shape or (0, 0)
+        if row.mask:
+            row.sha256_mask, mask = self._read(row.mask, lambda data: self.masks.read(row, data))
+            if shape and mask and mask != shape:
+                turned = mask == shape[::-1]
+                fix = "rotate the image's pixels (its EXIF orientation is not applied)" if turned else "fix the sizes"
+                text = f"mask is {mask[1]} x {mask[0]}, its image {row.width} x {row.height} pixels"
+                self.problems.append(Problem(row.mask, text, fix))
+        return len(self.problems) == count
+
+    def _read(self, name: str, decode: Callable[[bytes], tuple[int, ...]]) -> tuple[str, tuple[int, ...] | None]:
+        """The sha256 and the shape (H, W) of a file."""
         try:
-            if reason := fault(root / name):
-                problems.append(Problem(name, reason, "replace it by a file, or remove it"))
-                return "", None
-            data = (root / name).read_bytes()
-            headers[name] = read_header(data, pixels)
-            with image_io.warnings_of_libjpeg(data) as warnings:
-                shape = decode(data)
-            notes.extend(f"{name}: libjpeg warns: {text}" for text in warnings)
-            return hashlib.sha256(data).hexdigest(), shape
+            data = content(self.root / name)
+            header = read_header(data, self.pixels)
+            self.turned += [name] * (header.orientation != UPRIGHT)
+            self.several += [name] * header.several
+            return hashlib.sha256(data).hexdigest(), decode(data)
         except image_io.UnreadableImageError as error:
-            problems.append(Problem(name, error.problem, error.do))
+            self.problems.append(Problem(name, error.problem, error.fix))
         except OSError as error:
-            problems.append(Problem(name, f"cannot be read: {error.strerror}", "check its permissions and the disk"))
+            self.problems.append(Problem(name, str(error), "check its permissions and the disk"))
         return "", None
 
-    row.sha256_image, image = read(row.image, lambda data: image_io.decode_image(data).shape[:2])
-    if image is not None:
-        row.height, row.width = image
-    if row.mask:
-        row.sha256_mask, mask = read(row.mask, lambda data: masks.read(row, data))
-        if image is not None and mask is not None and mask != image:
-            turned = mask == image[::-1]
-            do = "rotate the image's pixels (its EXIF orientation is not applied)" if turned else "make the sizes equal"
-            text = f"mask is {mask[1]} x {mask[0]}, its image {row.width} x {row.height} pixels"
-            problems.append(Problem(row.mask, text, do))
-    return problems, notes
+    def notes(self) -> list[str]:
+        """Facts about headers that change the meaning of files."""
+        turned = "have an EXIF orientation, which is not applied: images and masks must fit as their pixels are stored"
+        several = "hold several pictures; the first counts"
+        cases = ((self.turned, turned), (self.several, several))
+        return [f"{len(names):,} files, such as {names[0]}, {text}" for names, text in cases if names]
 
 
-def _identical_images(rows: Sequence[Row]) -> list[list[str]]:
-    """Pairs of ids whose images are byte-identical: the first of a group with each other one."""
+def _thumbnail(image: np.ndarray) -> np.ndarray:
+    small = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA).mean(axis=2, dtype=np.float32).ravel()
+    small -= small.mean()
+    return np.asarray(small / max(float(np.linalg.norm(small)), 1e-6))
+
+
+def near_copies(rows: Sequence[Row], splits: Mapping[str, Split], thumbnails: Mapping[str, np.ndarray]) -> list[str]:
+    """A note for each drawn split with many images that look like an image outside of it.
+
+    Args:
+        thumbnails: (256,) float32 by id, of mean 0 and norm 1.
+    """
+    notes = []
+    for name in (name for name, split in splits.items() if split.fraction is not None):
+        drawn = [row for row in rows if name in row.splits]
+        rest = [row for row in rows if name not in row.splits]
+        if not drawn or not rest:
+            continue
+        table = np.array([thumbnails[row.id] for row in rest]).T
+        nearest = [(int((scores := thumbnails[row.id] @ table).argmax()), float(scores.max())) for row in drawn]
+        near = [(row, rest[i]) for row, (i, score) in zip(drawn, nearest, strict=True) if score > NEAR]
+        if len(near) > NEAR_SHARE * len(drawn):
+            notes.append(
+                f"WARNING: {len(near):,} of {len(drawn):,} images of the drawn split {name} look like an image outside "
+                f"of it, such as {near[0][0].stem} like {near[0][1].stem}. If they are frames of a video or images of "
+                "a patient, name these by `groups:`, and they are drawn together"
+            )
+    return notes
+
+
+def _identical_images(rows: Sequence[Row]) -> tuple[list[list[str]], int]:
+    """Pairs of ids of byte-identical images (the first of each group with the rest), and how many cross splits."""
     groups = defaultdict(list)
     for row in rows:
-        groups[row.sha256_image].append(row.id)
-    return [[first, other] for first, *others in groups.values() for other in others]
-
-
-def _identity_notes(rows: Sequence[Row], pairs: list[list[str]]) -> list[str]:
-    if not pairs:
-        return []
-    splits = {row.id: frozenset(row.splits) for row in rows}
-    crossing = sum(splits[one] != splits[two] for one, two in pairs)
-    return [f"{len(pairs):,} pairs of byte-identical images, {crossing:,} of them across splits"]
+        groups[row.sha256_image].append(row)
+    pairs = [(first, other) for first, *rest in groups.values() for other in rest]
+    crossing = sum(first.splits.keys() != other.splits.keys() for first, other in pairs)
+    return [[first.id, other.id] for first, other in pairs], crossing
 
 
 def _log(summary: dict[str, Any]) -> None:

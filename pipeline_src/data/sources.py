@@ -1,36 +1,43 @@
-"""From a set's entry to its files: which source is available, the hash of its content, and the folder it is in."""
+"""The source of a dataset that is available: its files, the hash of their content, and the folder that holds them."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import tarfile
+import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from pipeline_src.data.content_hash import file_hash, file_hashes, folder_hash, hash_of, hash_of_archives
+from pipeline_src.data import pairing
 from pipeline_src.data.entry import Entry, Layout, Source
 from pipeline_src.data.lookup import find_path
-from pipeline_src.data.unpack import unpack, whole_folder
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import reading, sha256, write_text
+from pipeline_src.files import atomic_folder, sha256, write_text, writing
 from pipeline_src.locks import alone
-from pipeline_src.params.schema import LIMITS, Limits
 from pipeline_src.python_source import ROOT
-from pipeline_src.verified import is_hash
+from pipeline_src.verified import readings
 
 GENERATOR = "pipeline_src.data.synthetic.scenes"
-UNPACKED = ".files.json"  # in an unpacked folder: the sha256 of each file, as it was unpacked
 GENERATOR_FILES = (*sorted((ROOT / "data" / "synthetic").glob("*.py")), ROOT / "rng.py")
+FINGERPRINTS = ".fingerprints"  # digests of the files of each source, below the folder of unpacked datasets
+UNPACKED = ".unpacked"  # in an unpacked folder: the number of its files
+NOT_UNPACKED = (".rar", ".7z")  # archives that users unpack themselves
 
 
 class MissingSourceError(UserError):
-    """No source of a set is available."""
+    """No source of a dataset is available."""
 
 
 @dataclass(frozen=True)
 class Located:
-    """An available source of the set `name`: its `archives`, or its folder `root`; `content` is 64 hex digits."""
+    """An available source of the dataset `name`: its `archives`, or its folder `root`.
+
+    `content` is a hash of 64 hex digits.
+    """
 
     name: str
     key: str
@@ -39,6 +46,17 @@ class Located:
     content: str
     archives: tuple[Path, ...] = ()
     root: Path | None = None
+
+
+def hash_of(**values: object) -> str:
+    """64 hex digits for JSON-like values."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def hash_of_archives(hashes: Iterable[str]) -> str:
+    """The sha256 of one archive, or a hash of those of several."""
+    hashes = list(hashes)
+    return hashes[0] if len(hashes) == 1 else hash_of(archives=hashes)
 
 
 def available_source(entry: Entry, data_root: Path | str | None) -> str | None:
@@ -54,7 +72,7 @@ def available_source(entry: Entry, data_root: Path | str | None) -> str | None:
 
 
 def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Located:
-    """The first available source of the set. An archive of known sha256 may be gone once it is unpacked.
+    """The first available source of the dataset. An archive of known sha256 may be gone once it is unpacked.
 
     Raises:
         MissingSourceError: no source is available.
@@ -62,7 +80,7 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
     """
     for key, source in entry.sources.items():
         layout = entry.layout(source)
-        if source.kind == "generator":
+        if source.generator:
             return Located(entry.name, key, source, layout, hash_of(generator=source.generator.model_dump()))
         if source.kind in ("folder", "paths"):
             if folder := _find_folder(source, layout, data_root):
@@ -70,89 +88,79 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
                 try:
                     content = folder_hash(root, layout, unpacked)
                 except UserError as error:
-                    raise UserError(f"data set {entry.name}: {error}") from None
+                    raise UserError(f"dataset {entry.name}: {error}") from None
                 return Located(entry.name, key, source, layout, content, root=root)
             continue
-        declared = hash_of_archives(source.sha256) if source.sha256 and all(source.sha256) else None
+        declared = hash_of_archives(map(str, source.sha256)) if source.sha256 and all(source.sha256) else None
         archives = tuple(path for name in source.archive if (path := find_path(name, data_root, "archives")))
         if len(archives) == len(source.archive):
-            content = declared or hash_of_archives(_archive_hash(entry, path, unpacked) for path in archives)
+            content = declared or hash_of_archives(_archive_hash(path, unpacked) for path in archives)
             return Located(entry.name, key, source, layout, content, archives)
         if declared and is_unpacked(unpacked_folder(entry.name, declared, unpacked)):
             return Located(entry.name, key, source, layout, declared)
     raise _missing(entry, data_root)
 
 
-def _archive_hash(entry: Entry, path: Path, unpacked: Path) -> str:
-    if is_hash(hashed := file_hash(path, unpacked)):
-        return hashed
-    raise UserError(
-        f"data set {entry.name}: {path} {hashed}",
-        expected="a zip or tar archive",
-        do="get the file again, or write `folder:` instead of `archive:` if it is a folder",
-    )
+def folder_hash(root: Path, layout: Layout, unpacked: Path) -> str:
+    """Hash of names and bytes of all images and masks; only changed files are read again."""
+    paths = [
+        path
+        for folders in (layout.images, layout.masks)
+        if folders
+        for stems in pairing.find_files(root, folders).values()
+        for path in stems
+    ]
+    read = readings(root, paths, _record(root, unpacked))
+    return hash_of(files=[(path, read[path].sha256 if path in read else "cannot be read") for path in paths])
 
 
-def open_root(located: Located, unpacked: Path, limits: Limits = LIMITS) -> Path:
-    """Folder of the set's files: the user's own, or one below `unpacked`, which is filled if it does not exist yet."""
+def _archive_hash(path: Path, unpacked: Path) -> str:
+    """The sha256 of an archive; only a changed file is read again."""
+    return readings(path.parent, [path.name], _record(path, unpacked))[path.name].sha256
+
+
+def _record(source: Path, unpacked: Path) -> Path:
+    return unpacked / FINGERPRINTS / f"{hash_of(source=str(source.absolute()))[:16]}.json"
+
+
+def open_root(located: Located, unpacked: Path, limits: object = None, needed: Iterable[str] = ()) -> Path:
+    """The folder of the dataset's files: the user's folder, or one below `unpacked`, which is filled if necessary.
+
+    Args:
+        needed: paths in it; if one of them is missing, the archive is unpacked again.
+    """
     folder = root_folder(located, unpacked)
     if located.root is not None:
         return folder
-    with alone(located.name, folder.parent / f".{located.name}.lock"):  # parallel jobs may need the same set
-        if not is_unpacked(folder):
-            _fill(located, folder, limits)
+    with alone(located.name, folder.parent / f".{located.name}.lock"):  # parallel jobs may need the same dataset
+        if not is_unpacked(folder) or not all((folder / path).is_file() for path in needed):
+            _fill(located, folder)
     return folder
 
 
 def root_folder(located: Located, unpacked: Path) -> Path:
-    """Folder of the set's files: the user's own, or one below `unpacked`, which may not exist yet."""
+    """The folder of the dataset's files: the user's folder, or one below `unpacked`, which may not exist yet."""
     if located.root is not None:
         return located.root
     content = located.content
-    if located.source.kind == "generator":  # another version of the generator draws other files
+    if located.source.generator:  # another version of the generator draws other files
         content = hash_of(content=content, code=[sha256(file) for file in GENERATOR_FILES])
     return unpacked_folder(located.name, content, unpacked)
 
 
+def unpacked_folder(name: str, content: str, unpacked: Path) -> Path:
+    """The folder below `unpacked` of a dataset's archives with that content."""
+    return Path(unpacked) / f"{name}-{content[:8]}"
+
+
 def is_unpacked(folder: Path) -> bool:
-    """Whether a set was unpacked there, with a list of its files."""
-    return (folder / UNPACKED).is_file()
+    """Whether a dataset was unpacked there, and has as many files as then."""
+    marker = folder / UNPACKED
+    return marker.is_file() and _file_count(folder) > int(marker.read_text(encoding="utf-8") or 0)
 
 
-def check_unpacked(located: Located, root: Path) -> None:
-    """Make sure that a set's files are those that were unpacked. All are read; of a user's own folder none.
-
-    Raises:
-        UserError: names the files that were changed, added or removed: they are not those of the archive; or the list
-            of them, where that is damaged.
-    """
-    if located.root is not None:
-        return
-    expected = _list_of(root)
-    actual = file_hashes(root)
-    del actual[UNPACKED]
-    if actual != expected:
-        changed = [name for name in sorted({*actual, *expected}) if actual.get(name) != expected.get(name)]
-        raise UserError(
-            f"files in {root} have changed since they were unpacked",
-            found=listed(changed),
-            expected=f"the files of {located.source.label}, as they are in it",
-            do=f"remove {root}, and they are unpacked again; edited files go elsewhere, into a `folder:` of the entry",
-        )
-
-
-def _list_of(root: Path) -> dict[str, str]:
-    """The SHA-256 of each file of an unpacked set by its list; UserError where that is none."""
-    with reading(
-        f"{root / UNPACKED} is damaged, by which unpacked files are checked",
-        expected="the SHA-256 of each file, as it was unpacked",
-        do=f"remove {root}, and it is unpacked again",
-        named=True,
-    ):
-        content = json.loads((root / UNPACKED).read_bytes())
-        if not isinstance(content, dict):
-            raise ValueError(f"no list of files: {type(content).__name__}")
-    return content
+def _file_count(folder: Path) -> int:
+    return sum(len(names) for _, _, names in os.walk(folder))
 
 
 def check_archives(located: Located) -> None:
@@ -164,51 +172,71 @@ def check_archives(located: Located) -> None:
     for path, declared in zip(located.archives, located.source.sha256, strict=False):
         if declared and (actual := sha256(path)) != declared:
             raise UserError(
-                f"{path} is not the archive that data set {located.name} names",
+                f"{path} is not the archive that dataset {located.name} names",
                 found=f"sha256 {actual}",
                 expected=f"sha256 {declared}",
-                do="download it again, or correct `sha256` of the set",
+                fix="download it again, or correct `sha256` of the dataset",
             )
 
 
-def unpacked_folder(name: str, content: str, unpacked: Path) -> Path:
-    """Where a set's archives of that content are unpacked, or will be."""
-    return Path(unpacked) / f"{name}-{content[:8]}"
-
-
-def _fill(located: Located, folder: Path, limits: Limits) -> None:
+def _fill(located: Located, folder: Path) -> None:
     check_archives(located)
-    with whole_folder(folder) as temporary:
+    with atomic_folder(folder) as temporary:
         if generator := located.source.generator:
-            # Imported by name: only the contracts of generated sets contain the generator's code, and numpy and OpenCV
-            # are not loaded at every start.
+            # Imported by name: numpy and OpenCV are not loaded at every start.
             write_set = import_module(GENERATOR).write_set
             for split, count in generator.counts.items():
                 write_set(generator.kind, split, count, generator.seed, temporary / split, **generator.options)
         for path in located.archives:
-            unpack(path, temporary / path.name if len(located.archives) > 1 else temporary, limits)
-        write_text(temporary / UNPACKED, json.dumps(file_hashes(temporary)) + "\n")
+            unpack(path, temporary / path.name if len(located.archives) > 1 else temporary)
+        write_text(temporary / UNPACKED, str(_file_count(temporary)))
+
+
+def unpack(archive: Path, into: Path) -> None:
+    """Unpack a zip or (compressed) tar archive into a folder; links and names that lead out of it are refused.
+
+    Raises:
+        UserError: the archive is broken, encrypted, unsafe or of another kind.
+    """
+    into.mkdir(parents=True, exist_ok=True)
+    try:
+        if zipfile.is_zipfile(archive):
+            with writing(into), zipfile.ZipFile(archive) as opened:
+                opened.extractall(into)
+        elif tarfile.is_tarfile(archive):
+            with writing(into), tarfile.open(archive) as packed:
+                packed.extractall(into, filter="data")
+        else:
+            raise ValueError("neither a zip nor a tar archive")
+    except UserError:
+        raise
+    except Exception as error:  # zipfile, tarfile and their decompressors raise many types
+        raise UserError(
+            f"archive {archive} cannot be unpacked",
+            found=f"{type(error).__name__}: {error}",
+            expected="a complete .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz, not encrypted",
+            fix="download it again, or unpack it yourself (as a .rar or .7z) and write `folder:` instead of `archive:`",
+        ) from error
 
 
 def _find_folder(source: Source, layout: Layout, data_root: Path | str | None) -> tuple[Path, Layout] | None:
     """Root and layout of a folder source; the root of images and masks given directly is the folder above both."""
-    if source.kind == "folder":
+    if source.folder is not None:
         root = find_path(source.folder, data_root, ".")
         return (root, layout) if root is not None and os.path.isdir(root) else None
-    groups: dict[str, list[tuple[Path, str]]] = {}
-    for key in ("images", "masks"):
+    groups: dict[str, list[tuple[Path, str]]] = {"images": [], "masks": []}
+    for key in groups:
         for given in getattr(layout, key):
             name, pattern = (str(Path(given).parent), Path(given).name) if "*" in Path(given).name else (given, "")
             folder = find_path(name, data_root, ".")
             if folder is None or not os.path.isdir(folder):
                 return None
-            groups.setdefault(key, []).append((folder.absolute(), pattern))
+            groups[key].append((folder.absolute(), pattern))
     root = Path(os.path.commonpath([folder for group in groups.values() for folder, _ in group]))
-    relative = {
-        key: tuple((folder.relative_to(root) / pattern).as_posix() for folder, pattern in group)
-        for key, group in groups.items()
-    }
-    return root, Layout(foreground=layout.foreground, **relative)
+    images, masks = (
+        tuple((folder.relative_to(root) / pattern).as_posix() for folder, pattern in group) for group in groups.values()
+    )
+    return root, Layout(images=images, masks=masks, foreground=layout.foreground)
 
 
 def _missing(entry: Entry, data_root: Path | str | None) -> MissingSourceError:
@@ -216,9 +244,22 @@ def _missing(entry: Entry, data_root: Path | str | None) -> MissingSourceError:
     as_archive = " as it is (archives need not be unpacked)" if any(source.archive for source in sources) else ""
     fetched = f"run: dense-calibration data get {entry.name}; or " if any(source.download for source in sources) else ""
     where = f"the folder {data_root}" if data_root else "the folder named by `data_root` in params.yaml (it is not set)"
+    fix = f"{fetched}put it there{as_archive}, or set `data_root` in params.yaml to the folder that has it"
+    notes = download_notes(entry, data_root)
     return MissingSourceError(
-        f"data set {entry.name} is not available",
+        f"dataset {entry.name} is not available",
         found=None if not data_root or Path(data_root).expanduser().is_dir() else f"no folder {data_root}",
         expected=f"one of these in {where}:{listed(source.description for source in sources)}",
-        do=f"{fetched}put it there{as_archive}, or set `data_root` in params.yaml to the folder that has it",
+        fix=fix + (listed(notes) if notes else ""),
     )
+
+
+def download_notes(entry: Entry, data_root: Path | str | None) -> list[str]:
+    """Notes on the sources of a dataset, and its downloaded archives that have to be unpacked by hand."""
+    lines = [f"{source.label}: {source.note}" for source in entry.sources.values() if source.note]
+    folder = next((source.folder for source in entry.sources.values() if source.folder), entry.name)
+    root = Path(data_root).expanduser() if data_root else Path()
+    for suffix in NOT_UNPACKED:
+        if data_root and (archive := find_path(f"{entry.name}{suffix}", data_root, "archives")):
+            lines.append(f"unpack {archive} by hand into {root / folder}/")
+    return lines

@@ -1,4 +1,4 @@
-"""Which samples are in which split."""
+"""The samples of each split: lists, folders and seeded shares."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline_src.data import groups
 from pipeline_src.data.entry import Entry, Split
+from pipeline_src.data.groups import GroupName
 from pipeline_src.data.lookup import find_name_list, read_name_list
 from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.params.parts import ALL
@@ -22,39 +23,46 @@ def assign_splits(
     """Write the position of each row in every split into it.
 
     Args:
-        splits: those of the located source.
-        root: folder of the set.
+        splits: splits of the located source.
+        root: folder of the dataset.
 
     Returns:
         Problems with name lists, and notes.
 
     Raises:
-        UserError: the set's `groups` do not fit its images.
+        UserError: the dataset's `groups` do not fit its images.
     """
     stems = [row.stem for row in rows]
     grouped = bool(entry.groups) and not entry.built_in
     file = groups.find(entry.groups, data_root) if grouped else None
-    of = dict(zip(stems, groups.names(stems, entry.groups, file), strict=True)) if grouped else {}
-    assignment = _Assignment(entry, splits, data_root, root, rows, of)
+    group_of = dict(zip(stems, groups.names(stems, entry.groups, file), strict=True)) if grouped else {}
+    assignment = _Assignment(entry, splits, data_root, root, rows, group_of)
     by_stem = {row.stem: row for row in rows}
     for name in splits:
         for rank, stem in enumerate(assignment.stems(name)):
             by_stem[stem].splits[name] = rank
     if not entry.built_in:
-        assignment.notes += [f"split {name} is empty" for name, stems in assignment.done.items() if not stems]
-    shared = {name: [of[stem] for stem in assignment.done.get(name, ()) if of] for name in USUAL}
+        assignment.notes += [f"split {name} is empty" for name, chosen in assignment.done.items() if not chosen]
+    shared = {name: [group_of[stem] for stem in assignment.done.get(name, ()) if group_of] for name in USUAL}
     assignment.notes += [f"splits {line}" for line in groups.crossings(shared)]
     return assignment.problems, list(dict.fromkeys(assignment.notes))
 
 
 @dataclass
 class _Assignment:
+    """The splits of a dataset, each made when it is first needed.
+
+    Attributes:
+        groups: group of each stem; empty if all images are independent.
+        done: stems of the splits so far.
+    """
+
     entry: Entry
     splits: dict[str, Split]
     data_root: Path | str | None
     root: Path
     rows: Sequence[Row]
-    groups: Mapping[str, str | tuple[str]]  # of each stem; empty where all images are independent
+    groups: Mapping[str, GroupName]
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     done: dict[str, list[str]] = field(default_factory=dict)
@@ -74,28 +82,27 @@ class _Assignment:
         return self.done[name]
 
     def _derived(self, name: str, split: Split) -> list[str]:
-        stems = self.stems(split.of)
+        """The stems of a share of another split."""
+        stems = self.stems(split.of or ALL)
         if split.without is not None:
             excluded = set(self.stems(split.without))
             stems = [stem for stem in stems if stem not in excluded]
         if split.fraction is not None:
-            # By hash, so that one more image does not change the choice among all others.
-            together, wanted = self._together(stems), round(split.fraction * len(stems))
+            # Drawn by hash: one more image hardly changes the choice among the others.
+            together, size = self._together(stems), round(split.fraction * len(stems))
             drawn: set[str] = set()
             for first in sorted(together, key=lambda stem: hashlib.sha256(f"{split.seed}/{stem}".encode()).digest()):
-                if len(drawn) < wanted:
+                if len(drawn) < size:
                     drawn.update(together[first])
-            if self.entry.draws_groups and len(drawn) != wanted:
-                asked = f"{split.fraction:g} of {len(stems):,} images are {wanted:,}"
+            if self.entry.draws_groups and len(drawn) != size:
+                asked = f"{split.fraction:g} of {len(stems):,} images are {size:,}"
                 self.notes.append(f"split {name} has {len(drawn):,} images ({asked}): groups are drawn whole")
             stems = [stem for stem in stems if stem in drawn]
         return stems
 
     def _together(self, stems: list[str]) -> dict[str, list[str]]:
-        """The stems of byte-identical images, and of those of one group, by the first of them. They are drawn together,
-        so that no training image is validated or tested on under another name, and no patient or video by another
-        image."""
-        from scipy.cluster.hierarchy import DisjointSet  # takes half a second, which `plan` does without
+        """The stems that are drawn together (byte-identical images, images of one group), by the first of them."""
+        from scipy.cluster.hierarchy import DisjointSet  # takes half a second, which `plan` saves
 
         keys: dict[str, list[object]] = {row.stem: [row.sha256_image or row.stem] for row in self.rows}
         if self.entry.draws_groups:
@@ -108,6 +115,7 @@ class _Assignment:
         return {min(subset): sorted(subset) for subset in sets.subsets()}
 
     def _listed(self, name: str, split: Split) -> list[str]:
+        """The usable stems of name lists, in their order."""
         listed: dict[str, None] = {}
         for file in split.names:
             path = find_name_list(file, self.data_root, self.root)
@@ -121,17 +129,16 @@ class _Assignment:
         usable = {row.stem for row in self.rows}
         files, present = " + ".join(split.names), [stem for stem in listed if stem in usable]
         if not self.entry.ood:
-            text, do = f"of split {name} has no usable sample", "add it or take it off the list"
-            self.problems += [Problem(files, f"{stem} {text}", do) for stem in listed if stem not in usable]
-        elif len(present) < len(listed):  # a smaller set of textures is still one
+            text, fix = f"of split {name} has no usable sample", "add it or take it off the list"
+            self.problems += [Problem(files, f"{stem} {text}", fix) for stem in listed if stem not in usable]
+        elif len(present) < len(listed):  # some textures are enough
             self.notes.append(f"{len(present):,} of the {len(listed):,} names of {files} are available")
         return present
 
     def _report_missing_list(self, name: str, file: str) -> None:
-        if self.entry.built_in:  # not everyone has all name lists of these sets
-            self.notes.append(
-                f"split {name} is empty: its name list {file} is not in the folder of downloads or splits/"
-            )
+        if self.entry.built_in:  # not everyone has all name lists of these datasets
+            place = "the folder of downloads or splits/"
+            self.notes.append(f"split {name} is empty: its name list {file} is not in {place}")
         else:
-            do = "put it into the set's folder, the folder of downloads or its splits/, or correct `splits:`"
-            self.problems.append(Problem(file, f"the name list of split {name} is missing", do))
+            fix = "put it into the dataset's folder, the folder of downloads or its splits/, or correct `splits:`"
+            self.problems.append(Problem(file, f"the name list of split {name} is missing", fix))

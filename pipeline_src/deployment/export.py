@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pipeline_src.analysis.measurement import Measurement
     from pipeline_src.engine.job import Job
     from pipeline_src.export.card import Card
-    from pipeline_src.export.folder import Preprocessing
-    from pipeline_src.export.standalone import ExportedModel
+    from pipeline_src.export.folder import Exported, Preprocessing
+    from pipeline_src.export.model import ExportedModel
     from pipeline_src.prediction.predict import Predictor
 
 log = logging.getLogger(__name__)
@@ -42,7 +42,8 @@ def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = Tr
             written then.
     """
     from pipeline_src.export import folder as exported
-    from pipeline_src.export import graph, members, onnx_file
+    from pipeline_src.export import members, onnx_file
+    from pipeline_src.export.model import ExportedModel
 
     exported.check(out)
     if onnx:
@@ -52,12 +53,9 @@ def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = Tr
     for network in predictor.networks:
         network.cpu().amp = "off"
     record = _calibrator(members.calibrator_of(predictor, run.method), calibrator, run)
-    parts, size = members.Members(predictor).eval(), run.experiment.settings.image_size
-    classes, number = run.experiment.facts.classes, len(predictor.networks)
-    written = graph.written_out(
-        parts, size, 1 if classes == 2 else classes, lambda tensor: members.tensor_name(tensor, number)
-    )
-    log.info("%s: network.py written, %d tensors", run.name, len(written.tensors))
+    size, classes = run.experiment.settings.image_size, run.experiment.facts.classes
+    model = ExportedModel(members.Members(predictor).eval(), size, record)
+    program, single = exported.traced(model)
     facts = _facts(run)
     settings = exported.Preprocessing(
         image_size=size,
@@ -65,13 +63,13 @@ def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = Tr
         std=facts["normalisation"][1],
         classes=classes,
         class_names=list(run.experiment.facts.class_names),
-        single=written.single,
+        single=single,
     )
     card = _card(run, settings, record, _seeds(run), onnx, calibrator)
     texts = {exported.CARD: card.text(), exported.CONFIG: yaml.safe_dump(_config(run, facts), sort_keys=False)}
     out = out.resolve()  # of "." nothing is left when it is replaced
     with outputs.replaced(out) as new:
-        _check(exported.write(new, written, settings, record, texts, facts, onnx), predictor)
+        _check(exported.write(new, model, program, settings, texts, onnx), model, predictor)
     return out
 
 
@@ -86,22 +84,24 @@ def _calibrator(own: dict[str, Any] | None, file: Path | None, run: FinishedRun)
     return record.model_dump(mode="json")
 
 
-def _check(model: ExportedModel, predictor: Predictor) -> None:
-    """UserError where the folder's networks give other probabilities than the run's, ahead of any calibrator."""
+def _check(exported: Exported, model: ExportedModel, predictor: Predictor) -> None:
+    """UserError where the folder's model gives other probabilities than the run's networks, on images of their size."""
     import torch
 
-    from pipeline_src.export.standalone import averaged, probability
+    from pipeline_src.export.model import averaged
     from pipeline_src.training import callbacks
 
-    size = model.settings["image_size"]
-    x = torch.randint(0, 256, (3, 3, size, size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    generator, size = torch.Generator().manual_seed(0), model.size
+    x = torch.randint(0, 256, (3, 3, size, size), dtype=torch.uint8, generator=generator)
     with torch.inference_mode():
-        of_run = callbacks.logits(predictor.method, predictor.networks, x, ["0", "1", "2"], predictor.seed)
-        ours, theirs = (probability(averaged([z.float() for z in of])) for of in (model.logits(x.float()), of_run))
-    if (off := float((ours - theirs).abs().max())) > TOLERANCE:
+        logits = callbacks.logits(predictor.method, predictor.networks, x, ["0", "1", "2"], predictor.seed)
+        resized = [torch.nn.functional.interpolate(z.float(), size, mode="bilinear") for z in logits]
+        expected = model.calibrated(averaged(resized))
+        actual = torch.cat([exported.model(image[None]) for image in x])
+    if (difference := float((actual - expected).abs().max())) > TOLERANCE:
         raise UserError(
             "the exported network differs from the run's",
-            found=f"probabilities that differ by {off:.2g}",
+            found=f"probabilities that differ by {difference:.2g}",
             expected=f"at most {TOLERANCE:g}",
             do="predict with the run itself: dense-calibration predict --run RUN",
         )
@@ -186,10 +186,9 @@ def _card(
 
 def _source(run: FinishedRun, method: str) -> str:
     """ ": " and where the method comes from; empty for what has no source, such as a baseline."""
-    text = type(run.experiment.methods[method].method).__doc__ or ""
-    lines = [line.strip() for line in text.splitlines()]
-    sources = [line.removeprefix("Source: ") for line in lines if line.startswith("Source: ")]
-    source = sources[0] if sources else "a method of its own"
+    from pipeline_src.training.described import docstring_lines
+
+    source = docstring_lines(type(run.experiment.methods[method].method)).get("Source", "a method of its own")
     return "" if source == UNDEFINED else f": {source}"
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from pipeline_src import outputs
 from pipeline_src.calibrators.files import read_for
@@ -13,34 +15,33 @@ from pipeline_src.deployment import runs
 from pipeline_src.engine.code import digest
 from pipeline_src.errors import UserError
 from pipeline_src.files import sha256
-from pipeline_src.params.schema import LIMITS, Evaluation, Experiment, Training
+from pipeline_src.params.schema import LIMITS
 from pipeline_src.prediction import image_files
+from pipeline_src.prediction.image_files import ImageFile
 from pipeline_src.prediction.map_folder import Format, MapFolder
 from pipeline_src.progress import with_progress
 from pipeline_src.steps import networks
-
-if TYPE_CHECKING:
-    from pipeline_src.prediction.predict import Predictor
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class MapSource:
-    """What predicts.
+    """A model that predicts maps.
 
     Attributes:
         name: of the run, or of the exported folder.
         digest: of all that its maps depend on.
-        settings: image size, batch size and machine.
+        batch_size: images that are predicted together.
+        maps: image files -> their probabilities float32, (H, W) or (K, H, W), in that order.
         calibrated: the method or file that calibrates it; empty where nothing does.
     """
 
     name: str
     digest: str
     classes: int
-    settings: Experiment
-    predictor: Predictor
+    batch_size: int
+    maps: Callable[[Sequence[ImageFile]], Iterator[np.ndarray]]
     calibrated: str = ""
 
 
@@ -66,7 +67,6 @@ def predict(
         UserError: names all images that cannot be used, or the option that does not fit; nothing is written then.
     """
     from pipeline_src.calibrators.calibrator import calibrated
-    from pipeline_src.prediction.predict import predict as predictions
 
     form: Format = format or ("png16" if source.classes == 2 else "npy")
     if source.classes > 2 and form != "npy":
@@ -90,13 +90,10 @@ def predict(
     if len(missing) < len(files):
         log.info("%d of %d maps are there already", len(files) - len(missing), len(files))
     # In whole batches of the list, since the last bits of a prediction depend on its batch.
-    size = source.settings.evaluation.batch_size
+    size = source.batch_size
     batches = [files[start : start + size] for start in range(0, len(files), size)]
     wanted = [file for batch in batches if missing & {file.name for file in batch} for file in batch]
-    store = image_files.ImageStore(wanted, source.settings.image_size)
-    # The store has all that a prediction reads of one.
-    made = predictions(source.predictor, store, source.settings)  # type: ignore[arg-type]
-    for file, (probability, _, _) in with_progress(zip(wanted, made, strict=True), len(wanted)):
+    for file, probability in with_progress(zip(wanted, source.maps(wanted), strict=True), len(wanted)):
         if file.name in missing:
             maps.write(file, calibrated(applied, probability) if applied else probability)
     maps.finish()
@@ -105,26 +102,30 @@ def predict(
 
 def of_run(name: str) -> MapSource:
     """A run of an experiment, with its settings."""
+    from pipeline_src.prediction.predict import predict as predictions
     from pipeline_src.training.calibrated import Calibrated
 
     run = runs.find(name)
-    classes, settings = run.experiment.facts.classes, networks.settings(run.evaluation)
-    predictor = run.predictor()
-    by = run.method if isinstance(predictor.method, Calibrated) else ""
-    return MapSource(run.name, run.digest, classes, settings, predictor, by)
+    settings, predictor = networks.settings(run.evaluation), run.predictor()
+
+    def maps(files: Sequence[ImageFile]) -> Iterator[np.ndarray]:
+        # The store has everything that a prediction reads from one.
+        store = image_files.ImageStore(files, settings.image_size)
+        return (probability for probability, *_ in predictions(predictor, store, settings))  # type: ignore[arg-type]
+
+    calibrated_by = run.method if isinstance(predictor.method, Calibrated) else ""
+    classes, batch_size = run.experiment.facts.classes, settings.evaluation.batch_size
+    return MapSource(run.name, run.digest, classes, batch_size, maps, calibrated_by)
 
 
 def of_folder(folder: Path) -> MapSource:
-    """An exported folder, on a GPU if there is one."""
+    """An exported folder, on the CPU."""
     from pipeline_src.export import folder as exported
-    from pipeline_src.prediction.predict import Predictor
-    from pipeline_src.training.device import prepare_device
 
-    training = Training()
-    model = exported.read(folder).to(prepare_device(training))
-    values = {"image_size": model.settings["image_size"], "training": training, "evaluation": Evaluation()}
-    settings = Experiment.model_construct(**values)
-    predictor = Predictor([exported.Member.of(model)], method=exported.Exported(), fitted={"model": model})  # type: ignore[list-item]
-    by = model.calibrator["calibrator"] if model.calibrator else ""
-    hashed = digest([sha256(folder / name) for name in exported.PREDICTS if (folder / name).exists()])
-    return MapSource(folder.resolve().name, hashed, model.settings["classes"], settings, predictor, by)
+    read = exported.read(folder)
+
+    def maps(files: Sequence[ImageFile]) -> Iterator[np.ndarray]:
+        return (exported.probabilities(read, image_files.read_image(file)) for file in files)
+
+    name, digest = folder.resolve().name, sha256(folder / exported.MODEL)
+    return MapSource(name, digest, read.settings.classes, 1, maps, read.calibrator)

@@ -13,30 +13,16 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.facts import ROLES
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.export.folder import (
-    ATTRIBUTES,
-    CALIBRATOR,
-    CONFIG,
-    NETWORK,
-    ONNX,
-    PREPROCESSING,
-    SUMS,
-    WEIGHTS,
-    Preprocessing,
-)
+from pipeline_src.export.folder import CALIBRATOR, CONFIG, INPUT, MODEL, ONNX, SUMS, Preprocessing
 from pipeline_src.export.onnx_file import OPSET
 from pipeline_src.metrics.registry import METRICS, SUMMARY
 
-TAGS = ["image-segmentation", "calibration", "uncertainty", "safetensors"]
+TAGS = ["image-segmentation", "calibration", "uncertainty"]
 CONTENT = {
-    WEIGHTS: "the weights by name, and facts of the run in its metadata",
-    NETWORK: "the network as torch's operators",
-    "model.py": "from images to probabilities: resizing, network, upsampling, calibrator",
-    "load.py": "loads all of it",
-    PREPROCESSING: "size, channels and normalisation of the input, classes",
-    CALIBRATOR: "the calibrator, and what it was fitted to",
-    ONNX: f"all of it in one graph, opset {OPSET}",
-    ATTRIBUTES: "keeps git from changing line ends, so that the digests hold",
+    MODEL: "the model, from images to probabilities, as a program of torch.export",
+    ONNX: f"the same as ONNX, opset {OPSET}",
+    INPUT: "size, channels and normalization of the input, classes: information, all of it is inside the model",
+    CALIBRATOR: "the calibrator, and the pixels that it was fitted to",
     SUMS: "the SHA-256 of these files, for `sha256sum --check`",
     CONFIG: "the experiment, method and network in full",
 }

@@ -1,4 +1,4 @@
-"""The networks of a run as one module, and whether what a method makes of them can leave this program."""
+"""The networks of a run as one module, and the calibrator that its post-hoc method adds."""
 
 from __future__ import annotations
 
@@ -47,14 +47,8 @@ class _MemberNetwork(nn.Module):
         return logits(self.segmentor, x)
 
 
-def tensor_name(name: str, members: int) -> str:
-    """What a tensor of `Members` is called: of one network as in the model.safetensors of its run."""
-    name = name.replace(".segmentor.", ".")
-    return name.removeprefix("members.0.") if members == 1 else name
-
-
 def calibrator_of(predictor: Predictor, method: str) -> dict[str, Any] | None:
-    """What was fitted, as the content of calibrator.json; None where the method averages probabilities alone.
+    """The fitted calibrator as the content of calibrator.json; None where the method only averages probabilities.
 
     Raises:
         UserError: the method is more than networks and a calibrator.
@@ -63,16 +57,16 @@ def calibrator_of(predictor: Predictor, method: str) -> dict[str, Any] | None:
     if isinstance(predictor.method, Calibrated):
         if predictor.fitted.get("calibrator") in CALIBRATORS:
             return predictor.fitted
-        reason = "its calibrator is not one of docs/calibrate.md"
+        reason = "its calibrator is not one of the package's"
     elif isinstance(predictor.method, MCDropout):
-        reason = "its passes are drawn"
+        reason = "its passes are drawn at random"
     elif kind.probability is not PostHoc.probability:
-        reason = f"{kind.__name__}.probability() is code that the folder would not have"
+        reason = f"{kind.__name__}.probability() cannot be traced"
     else:
         return None
     raise UserError(
         f"{method} cannot be exported",
         found=reason,
-        expected="networks, the mean of their probabilities, and a calibrator of docs/calibrate.md",
+        expected="networks, the mean of their probabilities, and a calibrator of the package",
         do=f"export the run of {predictor.method.of}, or predict here: dense-calibration predict --run RUN",
     )

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from pipeline_src.errors import UserError
-from pipeline_src.export.standalone import ExportedModel, probability
+from pipeline_src.export.model import ExportedModel, probability
 from pipeline_src.files import atomic
 from pipeline_src.logs import quiet
 
@@ -35,14 +35,12 @@ def check_installed() -> None:
         )
 
 
-def write(model: ExportedModel, file: Path, description: str) -> None:
-    """Write a model. Number, height and width of the images are free; of a network that takes one at a time, the number
-    is 1."""
+def write(model: ExportedModel, file: Path, single: bool) -> None:
+    """Write a model for images of any height and width, and of any number unless it takes a `single` one."""
     check_installed()
     import onnx
 
-    size, single = model.settings["image_size"], model.settings["single"]
-    images = torch.randint(0, 256, (1 if single else 2, 3, size + 9, size + 20), dtype=torch.uint8)
+    images = torch.randint(0, 256, (1 if single else 2, 3, model.size + 9, model.size + 20), dtype=torch.uint8)
     names = {0: "batch", 2: "height", 3: "width"}
     free = {axis: name for axis, name in names.items() if axis or not single}
     with quiet(*map(logging.getLogger, LOGGERS)), warnings.catch_warnings(action="ignore"), torch.no_grad():
@@ -60,7 +58,6 @@ def write(model: ExportedModel, file: Path, description: str) -> None:
     proto = program.model_proto
     _remove_traces(proto)
     del proto.graph.output[1]  # its name stays
-    proto.doc_string = description
     with atomic(file) as temporary:
         onnx.save(proto, str(temporary))
 
@@ -73,7 +70,7 @@ class _WithLogits(torch.nn.Module):
         self.model = model
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        z = self.model.logits_of(images)
+        z = self.model.logits(images)
         return self.model.calibrated(z), z
 
 
@@ -88,8 +85,26 @@ def differences(model: ExportedModel, file: Path, images: torch.Tensor) -> np.nd
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
     actual, z = map(torch.from_numpy, session.run([OUTPUT, LOGITS], {INPUT: images.numpy()}))
     with torch.inference_mode():
-        ahead, behind = probability(z) - probability(model.logits_of(images)), actual - model.calibrated(z)
+        ahead, behind = probability(z) - probability(model.logits(images)), actual - model.calibrated(z)
     return np.abs(np.concatenate([ahead.flatten().numpy(), behind.flatten().numpy()]))
+
+
+def check(model: ExportedModel, file: Path, single: bool) -> None:
+    """UserError where the file gives other probabilities than torch on random images."""
+    rng = np.random.default_rng(0)
+    for number, height, width in (
+        (1, model.size, model.size),
+        (1 if single else 2, 2 * model.size + 5, model.size + 30),
+    ):
+        images = torch.from_numpy(rng.integers(0, 256, (number, 3, height, width), dtype=np.uint8))
+        worst = float(differences(model, file, images).max())
+        if worst > TOLERANCE:
+            raise UserError(
+                f"{file} differs from torch",
+                found=f"probabilities that differ by {worst:.2g}",
+                expected=f"at most {TOLERANCE:g}",
+                do="leave it out: --no-onnx",
+            )
 
 
 def _remove_traces(proto: Any) -> None:

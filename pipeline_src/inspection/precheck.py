@@ -46,8 +46,7 @@ def check(experiment: ExperimentGraph) -> list[str]:
     if unknown := [name for name in experiment.stored_parts if name not in rows]:
         lines.append(f"Whether {', '.join(unknown)} share images with other parts is known when they are prepared.")
     lines += _few_validation(experiment)
-    runs = (networks.notes(job) for job in experiment.of_kinds("train"))
-    return list(dict.fromkeys([*lines, *(line for lines in runs for line in lines)]))
+    return list(dict.fromkeys(lines))
 
 
 def _few_validation(experiment: ExperimentGraph) -> list[str]:
@@ -88,8 +87,7 @@ def check_again(experiment: ExperimentGraph, jobs: Iterable[Job]) -> None:
     for name, job in {job.options["entry"].name: job for job in readers}.items():
         try:
             located = sources.locate(experiment.entries[name], experiment.data_root, UNPACKED)
-            if sources.is_unpacked(root := sources.root_folder(located, UNPACKED)):
-                sources.check_unpacked(located, root)
+            sources.root_folder(located, UNPACKED)
         except UserError as error:
             raise UserError(f"{job.name} can't be made again here, and nothing was forgotten: {error}") from None
 

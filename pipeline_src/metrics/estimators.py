@@ -98,11 +98,11 @@ def _noise(bins: Bins, rate: np.ndarray) -> np.ndarray:
 def equal_mass(bins: Bins, groups: int) -> np.ndarray:
     """ECE over `groups` groups of N/groups pixels each; a cell's pixels are spread evenly over the groups it meets."""
 
-    def of(row: Bins) -> float:
+    def row_value(row: Bins) -> float:
         rank, _, excess = _cumulative(row)
         return _grouped_error(rank, excess, groups)
 
-    return _by_row(bins, of)
+    return _by_row(bins, row_value)
 
 
 def equal_mass_bound(row: Bins, groups: int) -> float:
@@ -258,12 +258,12 @@ def miscalibration(bins: Bins) -> np.ndarray:
 def discrimination(bins: Bins) -> np.ndarray:
     """(...) Sum of n_b/N (hits_b - h)^2 over the pooled blocks b, with h the overall hit rate: DSC of CORP."""
 
-    def of(row: Bins) -> float:
+    def row_value(row: Bins) -> float:
         met, rate = recalibrated(row)
         count, hits = row.count[met], row.hits[met]
         return float((count * (rate - hits.sum() / count.sum()) ** 2).sum() / count.sum())
 
-    return _by_row(bins, of)
+    return _by_row(bins, row_value)
 
 
 def recalibrated(row: Bins) -> tuple[np.ndarray, np.ndarray]:

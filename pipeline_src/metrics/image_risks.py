@@ -3,12 +3,9 @@ background it takes for one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from pipeline_src.counting.rows import parts
-from pipeline_src.metrics.inputs import Input, of_groups
+from pipeline_src.metrics.inputs import Input
 from pipeline_src.metrics.metric import FRACTION, NEITHER, Quantity
 from pipeline_src.metrics.protocol_counts import Columns, ProtocolCounts
 
@@ -45,12 +42,6 @@ class ImageRisks(Input):
         risks, units = split(sums)
         with np.errstate(invalid="ignore", divide="ignore"):
             return tuple(np.moveaxis(risks / units[..., None], -2, 0))
-
-    def units(self, counted: ProtocolCounts) -> Iterator[np.ndarray]:
-        """Blocks (n, 516) of independent units, images or groups of them, in order."""
-        columns = self.columns(counted, bins=0)
-        blocks = (columns(block) for block in parts(len(counted.rows)))
-        yield from map(self.of_units, blocks if counted.units is None else [of_groups(counted, columns)])
 
 
 def split(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -14,9 +15,8 @@ import numpy as np
 from pipeline_src.counting.counts import UNMEASURED
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.rows import parts
-from pipeline_src.counting.score_histogram import Bins
-from pipeline_src.metrics.cells import CLASSES, POSITIVE, TOP, as_bins
-from pipeline_src.metrics.protocol_counts import Columns, ProtocolCounts
+from pipeline_src.counting.score_histogram import Bins, UndefinedMetricError
+from pipeline_src.metrics.protocol_counts import CLASSES, POSITIVE, TOP, Columns, ProtocolCounts, as_bins
 
 FEW = 250  # resamples of such metrics, which cost ten times as much as the others
 
@@ -59,8 +59,14 @@ class Input:
         return False
 
     def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
-        """The metric's arguments for all images, shape ()."""
-        raise NotImplementedError
+        """The metric's arguments for all images, shape (): by default those of the sums over all independent units."""
+        return self.from_sums(np.sum([units.sum(axis=0) for units in self.units(counted, bins)], axis=0), bins)
+
+    def units(self, counted: ProtocolCounts, bins: int = 10) -> Iterator[np.ndarray]:
+        """Blocks (n, C) of what is summed over independent units, images or groups of them, in order."""
+        columns = self.columns(counted, bins)
+        blocks = (columns(block) for block in parts(len(counted.rows)))
+        yield from map(self.of_units, blocks if counted.units is None else [of_groups(counted, columns)])
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
         """The numbers of each image that are summed."""
@@ -106,19 +112,18 @@ class Binned(Input):
         return {TOP: "any", POSITIVE: "two", CLASSES: "several"}[self.score]
 
     def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
-        of = [one.histogram(score).binned(self.bins or bins).bins for one, score in self._scores(counted)]
-        arrays = ([getattr(one, name.name) for one in of] for name in fields(Bins))
+        binned = [pixels.histogram(score).binned(self.bins or bins).bins for pixels, score in self._scores(counted)]
+        arrays = ([getattr(cells, name.name) for cells in binned] for name in fields(Bins))
         return (Bins(*map(np.concatenate, arrays)),)
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
         number = self.bins or bins
-        cells = [of_pixels(one, score, number) for one, score in self._scores(counted)]
-
+        cells = [of_pixels(pixels, score, number) for pixels, score in self._scores(counted)]
         if self.score == TOP:
             return _with_own_confidence(counted, cells[0], number)
 
         def of_images(images: slice) -> np.ndarray:
-            by_kind = [of(images).reshape(-1, 3, number) for of in cells]
+            by_kind = [columns(images).reshape(-1, 3, number) for columns in cells]
             return np.concatenate(by_kind, axis=2).reshape(-1, 3 * number * len(cells))
 
         return of_images
@@ -154,11 +159,7 @@ class BinNoise(Binned):
         return f"{super().description}, image by image"
 
     def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
-        images = parts(len(counted.rows))
-        columns = self.columns(counted, bins)
-        units = (columns(block) for block in images) if counted.units is None else [of_groups(counted, columns)]
-        sums = sum(self.of_units(unit).sum(axis=0) for unit in units)
-        return *super().exact(counted, bins), self.from_sums(sums, bins)[1]
+        return *super().exact(counted, bins), Input.exact(self, counted, bins)[1]
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         (pixels,) = super().from_sums(sums, bins)
@@ -167,6 +168,52 @@ class BinNoise(Binned):
         units = sums[..., -1:]
         spread = np.maximum(squared_excess - 2 * gap * product + gap**2 * square, 0)  # at least 0 but for rounding
         return pixels, np.where(units > 1, units / np.maximum(units - 1, 1), np.nan) * spread
+
+
+@dataclass(frozen=True)
+class InRegion(Input):
+    """What another input is of all pixels, of those in a region (`counting.regions`).
+
+    Attributes:
+        region: its name.
+        input: the other input.
+    """
+
+    region: str
+    input: Input
+    classes = "two"
+
+    @property
+    def description(self) -> str:
+        return f"{self.input.description}, {self.region}"
+
+    @property
+    def family(self) -> object:
+        return self.region, self.input.family
+
+    @property
+    def few(self) -> bool:
+        return self.input.few
+
+    @property
+    def centred(self) -> bool:
+        return self.input.centred
+
+    def of_units(self, columns: np.ndarray) -> np.ndarray:
+        return self.input.of_units(columns)
+
+    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
+        if self.region not in counted.regions:
+            raise UndefinedMetricError("the regions of the masks were not counted")
+        if counted.regions[self.region].counts.pixels == 0:
+            raise UndefinedMetricError(f"no pixel lies in the {self.region} of an object")
+        return self.input.exact(counted.of_regions[self.region], bins)
+
+    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
+        return self.input.columns(counted.of_regions[self.region], bins)
+
+    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
+        return self.input.from_sums(sums, bins)
 
 
 def _with_own_confidence(counted: ProtocolCounts, columns: Columns, bins: int) -> Columns:
@@ -182,10 +229,10 @@ def _with_own_confidence(counted: ProtocolCounts, columns: Columns, bins: int) -
 
     def missing(images: slice, cells: np.ndarray) -> np.ndarray:
         pixels, _, confidence = np.moveaxis(cells.sum(axis=2, keepdims=True), 1, 0)
-        own = counted.confidences[images, None]
-        off = own / UNIT - confidence
+        of_rows = counted.confidences[images, None]
+        off = of_rows / UNIT - confidence
         exact = np.abs(off) <= pixels / UNIT  # as of 8-bit maps: the confidence of each pixel was rounded
-        return np.where(exact | (own == UNMEASURED), 0, off) / np.maximum(pixels, 1)
+        return np.where(exact | (of_rows == UNMEASURED), 0, off) / np.maximum(pixels, 1)
 
     def of_images(images: slice) -> np.ndarray:
         cells = columns(images).reshape(-1, 3, bins)

@@ -10,10 +10,9 @@ from pipeline_src.counting.counts import COLUMNS, PIXEL_SUMS, Counts, image_rows
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.rows import parts
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.cells import TOP, as_bins
+from pipeline_src.metrics.image_inputs import f_curve
 from pipeline_src.metrics.inputs import Binned
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
-from pipeline_src.metrics.row_inputs import f_curve
+from pipeline_src.metrics.protocol_counts import TOP, ProtocolCounts, as_bins
 
 
 def per_image(counts: Counts, bins: int = 10) -> Iterator[tuple[slice, dict[str, np.ndarray]]]:

@@ -16,9 +16,8 @@ from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import HALF, LEVELS
 from pipeline_src.counting.score_histogram import Bins, positive, top_label
 from pipeline_src.counting.surest import SPLIT, further_cells
-from pipeline_src.metrics.cells import POSITIVE, TOP, as_bins
 from pipeline_src.metrics.inputs import Input, of_pixels
-from pipeline_src.metrics.protocol_counts import Columns, ProtocolCounts
+from pipeline_src.metrics.protocol_counts import POSITIVE, TOP, Columns, ProtocolCounts, as_bins
 
 EQUAL = 204  # equally wide cells
 

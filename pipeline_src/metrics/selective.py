@@ -17,8 +17,8 @@ def augrc(bins: Bins) -> np.ndarray:
     With the accuracy a and the AUC of telling hits from misses it is a (1 - a) (1 - AUC) + (1 - a)^2 / 2.
     """
     count, errors = cumulative(bins)
-    kept, wrong = np.diff(count, axis=-1), (errors[..., 1:] + errors[..., :-1]) / 2
-    return (kept / bins.n[..., None] * (wrong / bins.n[..., None])).sum(axis=-1)
+    coverage, wrong = np.diff(count, axis=-1), (errors[..., 1:] + errors[..., :-1]) / 2
+    return (coverage / bins.n[..., None] * (wrong / bins.n[..., None])).sum(axis=-1)
 
 
 def augrc_bound(row: Bins) -> float:
@@ -33,17 +33,17 @@ def coverage_at_risk(bins: Bins, one_in: int) -> np.ndarray:
     before, after = count[..., :-1], count[..., 1:]
     below, wrong = errors[..., :-1], np.diff(errors, axis=-1)
     # Kept up to x within a cell, below + rate (x - before) are wrong: a cell whose start has room is left on the way.
-    whole = errors[..., 1:] * one_in <= after
-    room = (before > 0) & (below * one_in <= before) & ~whole
+    filled = errors[..., 1:] * one_in <= after
+    room = (before > 0) & (below * one_in <= before) & ~filled
     rate = wrong / np.where(after > before, after - before, 1)
     crossing = (rate * before - below) / np.where(room, np.maximum(rate - 1 / one_in, 1e-12), 1)
-    reached = np.where(whole, after, np.where(room, np.clip(crossing, before, after), 0))
+    reached = np.where(filled, after, np.where(room, np.clip(crossing, before, after), 0))
     return reached.max(axis=-1) / bins.n
 
 
 def cumulative(bins: Bins) -> tuple[np.ndarray, np.ndarray]:
     """(..., K + 1) pixels, and errors among them, from the most confident cell on, starting with 0."""
-    both = (np.cumsum(np.flip(of, axis=-1), axis=-1) for of in (bins.count, bins.count - bins.hits))
+    both = (np.cumsum(np.flip(numbers, axis=-1), axis=-1) for numbers in (bins.count, bins.count - bins.hits))
     start = np.zeros((*bins.count.shape[:-1], 1))
-    count, errors = (np.concatenate([start, of], axis=-1) for of in both)
+    count, errors = (np.concatenate([start, numbers], axis=-1) for numbers in both)
     return count, errors

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from itertools import count
-
 import numpy as np
 
 from pipeline_src.counting.score_histogram import Bins
 
-SIGMAS = 1 << 30  # steps of the width of smooth ECE
+STEPS = 30  # of the bisection for the width
 
 
 def smooth(bins: Bins) -> np.ndarray:
     """Smooth ECE: the sigma at which the smoothed error (`_smoothed`) equals sigma; cells must be equally wide."""
     spectrum = _cosines(bins.excess) / bins.n[..., None]
-    low, high = np.zeros(bins.n.shape), np.full(bins.n.shape, float(SIGMAS))
-    before, gap_before = low, _smoothed(spectrum, low)
-    sigma = np.clip(np.floor(gap_before * SIGMAS), 1, SIGMAS - 1)
-    for step in count():  # secants: the smoothed error falls with sigma, so that there is one crossing
-        gap = _smoothed(spectrum, sigma / SIGMAS) - sigma / SIGMAS
-        low, high = np.where(gap > 0, sigma, low), np.where(gap > 0, high, sigma)
-        if not (high - low > 1).any():
-            break
-        with np.errstate(invalid="ignore", divide="ignore"):
-            crossing = sigma - gap * (sigma - before) / (gap - gap_before)
-        near = (crossing > low) & (crossing < high) & (step % 8 < 7)  # else bisection, so that it ends soon
-        crossing = np.where(near, crossing, (low + high) / 2)
-        beyond = np.where(crossing < sigma, np.floor(crossing), np.ceil(crossing))  # so that both ends come close
-        before, gap_before, sigma = sigma, gap, np.clip(beyond, low + (high - low > 1), high - 1)
-    return _smoothed(spectrum, (low + high) / 2 / SIGMAS)
+    low, high = np.zeros(bins.n.shape), np.ones(bins.n.shape)
+    for _ in range(STEPS):  # the smoothed error falls with sigma, so that there is one crossing
+        middle = (low + high) / 2
+        above = _smoothed(spectrum, middle) > middle
+        low, high = np.where(above, middle, low), np.where(above, high, middle)
+    return _smoothed(spectrum, (low + high) / 2)
 
 
 def _smoothed(spectrum: np.ndarray, sigma: np.ndarray) -> np.ndarray:

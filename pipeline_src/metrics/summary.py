@@ -9,8 +9,7 @@ import numpy as np
 
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import POSITION
-from pipeline_src.counting.loading import AnyStatistic
-from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import UndefinedMetricError
 from pipeline_src.counting.surest import further_cells
 from pipeline_src.metrics.inputs import Input
@@ -25,7 +24,7 @@ FEW_VALUES = 64  # of all pixels; a network that is not rounded has thousands
 def value(name: str, counts: Counts, bins: int = 10) -> float:
     """One metric of the counts of a protocol; raises `UndefinedMetricError` where it does not exist."""
     counted = ProtocolCounts(None, counts)
-    return _value(METRICS[name], counted, lambda of: of.exact(counted, bins))
+    return _value(METRICS[name], counted, lambda source: source.exact(counted, bins))
 
 
 def summary(counted: ProtocolCounts, bins: int = 10) -> tuple[dict[str, float | None], dict[str, str]]:
@@ -36,7 +35,7 @@ def summary(counted: ProtocolCounts, bins: int = 10) -> tuple[dict[str, float | 
     """
     values: dict[str, float | None] = {}
     reasons: dict[str, str] = {}
-    exact = cache(lambda of: of.exact(counted, bins))  # many metrics have the same arguments
+    exact = cache(lambda source: source.exact(counted, bins))  # many metrics have the same arguments
     for name in defined_for(counted.statistic):
         try:
             values[name] = _value(METRICS[name], counted, exact)
@@ -45,9 +44,9 @@ def summary(counted: ProtocolCounts, bins: int = 10) -> tuple[dict[str, float | 
     return values, reasons
 
 
-def defined_for(statistic: AnyStatistic | None) -> list[str]:
+def defined_for(statistic: MapCounts | None) -> list[str]:
     """Names of the metrics of a statistic. Saved maps can have two classes of which none is the positive one."""
-    return defined(max(3, len(statistic.classes)) if isinstance(statistic, MultiClassStatistic) else 2)
+    return defined(max(3, len(statistic.classes)) if statistic and statistic.classes else 2)
 
 
 def defined(classes: int) -> list[str]:
@@ -61,8 +60,8 @@ def bounds(counted: ProtocolCounts, bins: int, names: Collection[str]) -> dict[s
     or 16 bits none is."""
     if _ties_are_real(counted.counts):
         return {}
-    wanted = {name: (of, METRICS[name].of) for name in names if (of := METRICS[name].bound)}
-    return {name: float(bound(*of.exact(counted, bins))) for name, (bound, of) in wanted.items()}
+    wanted = {name: (bound, METRICS[name].of) for name in names if (bound := METRICS[name].bound)}
+    return {name: float(bound(*source.exact(counted, bins))) for name, (bound, source) in wanted.items()}
 
 
 def _ties_are_real(counts: Counts) -> bool:
@@ -73,17 +72,17 @@ def _ties_are_real(counts: Counts) -> bool:
     level, predicted, label = np.nonzero(counts.count)
     cell = level, predicted, label
     mean = (level + counts.position[cell] / counts.count[cell] / POSITION) / counts.levels
-    whole = not finer and any(
+    tied = not finer and any(
         (np.abs(mean - nearest) < ROUNDED).all() for nearest in (np.rint(65535 * mean) / 65535, _fraction(mean))
     )
-    return whole or len(np.unique(level)) + finer <= FEW_VALUES
+    return tied or len(np.unique(level)) + finer <= FEW_VALUES
 
 
 def _fraction(values: np.ndarray) -> np.ndarray:
     """The nearest k/m with 0 < m < 256, of which two are at least 1 / (254 * 255) apart: a level is narrower."""
     fractions = np.unique(np.concatenate([np.arange(m + 1) / m for m in range(1, 256)]))
-    at = np.searchsorted((fractions[1:] + fractions[:-1]) / 2, values)
-    return fractions[at]
+    places = np.searchsorted((fractions[1:] + fractions[:-1]) / 2, values)
+    return fractions[places]
 
 
 def _value(metric: Metric, counted: ProtocolCounts, exact: Callable[[Input], tuple]) -> float:
@@ -100,5 +99,5 @@ def _value(metric: Metric, counted: ProtocolCounts, exact: Callable[[Input], tup
 
 def _without_class(counted: ProtocolCounts) -> bool:
     """Whether some pixels of several classes have no true class."""
-    several = counted.statistic
-    return isinstance(several, MultiClassStatistic) and int(several.confusion.sum()) < counted.counts.pixels
+    confusion = counted.statistic.confusion if counted.statistic else None
+    return confusion is not None and int(confusion.sum()) < counted.counts.pixels

@@ -1,6 +1,6 @@
-"""What a command line changes of params.yaml, for one run and one experiment.
+"""Changes of params.yaml by the command line, for one run and one experiment.
 
-It travels in the environment, so that Snakemake, the commands that it calls and the ranks of a training agree.
+The environment carries them, because Snakemake, its jobs and the ranks of a training have to agree.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from typing import Any
 
 import yaml
 
-from pipeline_src.errors import UserError, did_you_mean, listed
+from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.params.load import FILE, merge, params_file, resolve
-from pipeline_src.params.misread import misread
 from pipeline_src.params.schema import Params
 
 SET = "ASLP_SET"
@@ -36,7 +35,7 @@ def take(config: Mapping[str, Any]) -> None:
                 f"--config {key}: no such key",
                 found=f"{key}={config[key]}",
                 expected=", ".join(CONFIG),
-                do=did_you_mean(key, CONFIG) or f"one key of the experiment: --config set='{key}={config[key]}'",
+                fix=did_you_mean(key, CONFIG) or f"one key of the experiment: --config set='{key}={config[key]}'",
             )
     os.environ.update({variable: _words(config[key]) for key, variable in VARIABLES.items() if config.get(key)})
     if config.get("method"):
@@ -64,14 +63,14 @@ def changed(params: Params, name: str | None = None) -> Params:
     texts, name = os.environ.get(SET, "").split(), name or params.experiment
     if not texts or name not in params.experiments:
         return params
-    methods, own = dict(params.methods), params.experiments[name] or {}
+    methods, values = dict(params.methods), params.experiments[name] or {}
     for text in texts:
         (first, *rest), value = _parsed(text)
         if first == "methods" and rest:
             methods = merge(methods, _nested([_block(rest[0], text, params), *rest[1:]], value))
         else:
-            own = merge(own, _nested([first, *rest], value))
-    new = params.model_copy(update={"methods": methods, "experiments": params.experiments | {name: own}})
+            values = merge(values, _nested([first, *rest], value))
+    new = params.model_copy(update={"methods": methods, "experiments": params.experiments | {name: values}})
     try:
         resolve(new, name)
     except UserError as error:
@@ -85,24 +84,22 @@ def _parsed(text: str) -> tuple[list[str], Any]:
     path = key.split(".")
     with suppress(yaml.YAMLError):
         if written and all(path):
-            if other := misread(yaml.compose(written)):
-                raise UserError(f"set: {text!r} is not what it looks like:{listed(other)}", do="write it so")
             return path, yaml.safe_load(written)
     raise UserError(
         f"set: {text!r} cannot be read",
         found=text,
         expected=FORM,
-        do="write several with blanks between them, and none inside of one: set='training.epochs=5 seeds=[0,1]'",
+        fix="write several with blanks between them, and none inside of one: set='training.epochs=5 seeds=[0,1]'",
     )
 
 
 def _block(method: str, text: str, params: Params) -> str:
     if method not in params.methods:
         raise UserError(
-            f"set: there is no block {method!r} under `methods:`",
+            f"set: there is no entry {method!r} under `methods:`",
             found=text,
             expected=", ".join(params.methods),
-            do=did_you_mean(method, params.methods),
+            fix=did_you_mean(method, params.methods),
         )
     return method
 
@@ -114,5 +111,5 @@ def _nested(path: list[str], value: Any) -> dict[str, Any]:
 
 
 def _words(value: Any) -> str:
-    """A value of `--config`, of which Snakemake makes numbers and lists; one with blanks of these."""
+    """A value of `--config`, which Snakemake turns into numbers and lists; one with blanks of these."""
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)

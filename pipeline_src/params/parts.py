@@ -1,4 +1,4 @@
-"""Parts of data sets, as `data:` of an experiment names them."""
+"""Parts of datasets, as `data:` of an experiment names them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, mo
 
 from pipeline_src.validation import Count, Strict, distinct
 
-ALL = "all"  # the split that every data set has: all samples, sorted by name
+ALL = "all"  # the split that every dataset has: all samples, sorted by name
 
 
 class Part(Strict):
@@ -68,7 +68,9 @@ class Corrupted(Part):
 
     def parts(self, name: str) -> dict[str, tuple[CorruptionName, int]]:
         """The parts that a line `name` stands for, such as `name-jpeg-5`: the corruption and the severity of each."""
-        return {f"{name}-{of}-{severity}": (of, severity) for of, severity in product(self.corrupt, self.severity)}
+        return {
+            f"{name}-{kind}-{severity}": (kind, severity) for kind, severity in product(self.corrupt, self.severity)
+        }
 
 
 def _perhaps_corrupted(value: Any) -> Any:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from pipeline_src.params.parts import Corrupted, Part, TestSet
-from pipeline_src.params.sweep import Sweep
 from pipeline_src.validation import LONGEST, Count, Fraction, Name, Strict, distinct
 
-# Folders in results/ and data/ that are of no experiment.
+# Folders in results/ and data/ that belong to no experiment.
 TAKEN = {"judged", "overview", "published", "published-rebuilt", "unpacked", "downloads"}
 
 
@@ -25,8 +26,8 @@ class Data(Strict):
     id: dict[Name, TestSet] = Field(description="In-distribution test sets, by the name the tables give them.")
     shifted: dict[Name, TestSet] = Field(
         {},
-        description="Test sets of the same task, from another source: judged as those of `id`, with their own heading, "
-        "and without a say in what the report recommends.",
+        description="Test sets under distribution shift: evaluated as those of `id`, under their own heading; the "
+        "report's recommendation ignores them.",
     )
     ood: dict[Name, TestSet] = Field({}, description="Out-of-distribution test sets: no object, all background.")
     on_problem: Literal["fail", "skip"] = Field(
@@ -36,10 +37,9 @@ class Data(Strict):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Data:
-        tests = [(name, part) for of in (self.id, self.shifted, self.ood) for name, part in of.items()]
-        corrupted = [each for name, part in tests if isinstance(part, Corrupted) for each in part.parts(name)]
-        names = ["train", "val", *(name for name, _ in tests), *corrupted]
-        if duplicates := _duplicates(names):
+        tests = [test for group in (self.id, self.shifted, self.ood) for test in group.items()]
+        corrupted = [title for name, part in tests if isinstance(part, Corrupted) for title in part.parts(name)]
+        if duplicates := _duplicates(["train", "val", *(name for name, _ in tests), *corrupted]):
             raise ValueError(f"each test set needs a name of its own, duplicates are {', '.join(duplicates)}")
         return self
 
@@ -94,7 +94,7 @@ class Augmentation(Strict):
 
     flip: Fraction = Field(0.5, description="Probability of a horizontal flip.")
     crop: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.075, description="A centred crop takes up to this share off each side length (30 px of a 400 px photograph)."
+        0.075, description="A centred crop takes up to this share off each side length (30 px of a 400 px image)."
     )
     rotate_probability: Fraction = Field(0.2, description="Probability of a rotation.")
     rotate_degrees: Annotated[float, Field(ge=0, le=180)] = Field(
@@ -103,7 +103,7 @@ class Augmentation(Strict):
 
 
 class Training(Strict):
-    """The optimisation, the same for every method."""
+    """The optimisation, equal for every method."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = Field(30, description="Passes over the training images.")
     batch_size: Count = Field(10, description="Images a step (over all devices).")
@@ -161,7 +161,7 @@ class Training(Strict):
 
 
 class Evaluation(Strict):
-    """How predictions are judged (docs/protocol.md)."""
+    """How predictions are evaluated (docs/protocol.md)."""
 
     bins: Literal[2, 4, 5, 10, 15, 20, 25, 30, 50, 60, 100] = Field(
         10, description="Equal-width bins on [0, 1] of ECE, OE and the diagrams."
@@ -191,22 +191,65 @@ class Experiment(Strict):
     claims: bool | list[Name] = Field(
         True,
         description="The paper's claims to judge: all (`true`), none (`false`) or those of a list, as in `[C1, C5]`. "
-        "On data sets of yours, `true` is those that can be judged.",
+        "On your datasets, `true` means those that apply.",
     )
 
     _distinct = field_validator("seeds", "methods")(distinct)
 
 
 class Limits(Strict):
-    """Sizes above which input is refused before it takes memory, disk or time. No result depends on them."""
+    """Sizes above which input is refused before it takes memory or time. No result depends on them."""
 
     pixels: Count = Field(100_000_000, description="Pixels of an image or mask.")
-    archive_members: Count = Field(250_000, description="Files and folders of an archive.")
-    archive_bytes: Count = Field(64 * 2**30, description="Bytes of an archive's files, unpacked.")
     combinations: Count = Field(1000, description="Methods that a sweep stands for.")
 
 
 LIMITS = Limits()
+
+
+class Sweep(Strict):
+    """A grid over one method's parameters."""
+
+    model_config = ConfigDict(extra="allow")
+
+    method: Name | None = Field(None, description="The method, one of those in docs/methods.md.")
+    file: str | None = Field(
+        None, description="Instead of `method`, a Python file of yours, which is run (docs/your-method.md)."
+    )
+    files: list[str] | None = Field(None, description="With `file`: the files that it reads.")
+
+    @model_validator(mode="after")
+    def _spans_a_grid(self) -> Sweep:
+        if (self.method is None) == (self.file is None):
+            raise ValueError("give `method` or `file`")
+        if not self._swept or not all(self._swept.values()):
+            raise ValueError("give at least one parameter a list of values to try, as in `alpha: [0.02, 0.05]`")
+        return self
+
+    @property
+    def _swept(self) -> dict[str, list[Any]]:
+        return {key: values for key, values in (self.model_extra or {}).items() if isinstance(values, list)}
+
+    @property
+    def combinations(self) -> int:
+        """How many methods it stands for."""
+        return math.prod(map(len, self._swept.values()))
+
+    def blocks(self, name: str) -> dict[str, dict[str, Any] | None]:
+        """The entries of `methods:` that a sweep `name` stands for, such as `name-alpha0_05-beta0_75`."""
+        code: dict[str, Any] = {"method": self.method} if self.method else {"file": self.file}
+        code |= {"files": self.files} if self.files else {}
+        code |= self.model_extra or {}
+        chosen = (dict(zip(self._swept, values, strict=True)) for values in product(*self._swept.values()))
+        return {title: code | values for title, values in zip(self.titles(name), chosen, strict=True)}
+
+    def titles(self, name: str) -> list[str]:
+        """The names of the entries of a sweep `name`, one for each combination."""
+        texts = (
+            [key + re.sub(r"[^A-Za-z0-9+-]", "_", str(value)) for value in values]
+            for key, values in self._swept.items()
+        )
+        return ["-".join([name, *chosen]) for chosen in product(*texts)]
 
 
 class Params(Strict):
@@ -222,9 +265,9 @@ class Params(Strict):
     )
     judged: str = Field(
         "results/judged",
-        description="Table T8 shows what `judge` wrote below this folder: `--out <folder>/<data set>/<model>`.",
+        description="Table T8 shows what `judge` wrote below this folder: `--out <folder>/<dataset>/<model>`.",
     )
-    datasets: dict[str, Any] = Field({}, description="Your own data sets, in the catalog's form (docs/data.md).")
+    datasets: dict[str, Any] = Field({}, description="Your datasets, in the catalog's form (docs/data.md).")
     methods: dict[Name, dict[str, Any] | None] = Field(
         description="A block of parameters per method. The block's name is the method's, unless a key `method:` names "
         "another (a variant) or its key `file:` a Python file of yours, which is run; `files:` lists what that reads "
@@ -247,9 +290,9 @@ class Params(Strict):
     @field_validator("trackers")
     @classmethod
     def _have_types(cls, trackers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        for of in trackers:
-            if not isinstance(of.get("type"), str):
-                raise ValueError(f"each needs the name of its class, as in {{type: TensorboardVisBackend}}: {of}")
+        for tracker in trackers:
+            if not isinstance(tracker.get("type"), str):
+                raise ValueError(f"give the name of its class, as in {{type: TensorboardVisBackend}}: {tracker}")
         return trackers
 
     @model_validator(mode="after")
@@ -268,28 +311,25 @@ class Params(Strict):
         if duplicates := _duplicates(names):
             raise ValueError(f"duplicate names of methods, sweeps or their combinations: {', '.join(duplicates)}")
         if long := [name for name in names if len(name) > LONGEST]:
-            raise ValueError(f"a method's name, which is that of files, is longer than {LONGEST} letters: {long[0]}")
+            raise ValueError(f"a method's name is longer than {LONGEST} letters: {long[0]}")
         return self
 
     @model_validator(mode="after")
     def _experiments_have_folders_of_their_own(self) -> Params:
         if duplicates := _duplicates(list(self.experiments)):
-            raise ValueError(f"experiments whose folders would be one on some disks: {', '.join(duplicates)}")
+            raise ValueError(f"experiments whose names differ in capitals only: {', '.join(duplicates)}")
         taken = {*TAKEN, Path(self.judged).name, Path(self.data_root).name}
         if clash := [name for name in self.experiments if name.lower() in taken]:
-            raise ValueError(
-                f"experiments.{clash[0]}: results/{clash[0]} or data/{clash[0]} is a folder of something else: choose "
-                "another name"
-            )
+            raise ValueError(f"experiments.{clash[0]}: its folder has another purpose; choose another name")
         return self
 
     def blocks(self) -> dict[str, dict[str, Any] | None]:
-        """The blocks of all methods, combinations of sweeps among them."""
+        """The entries of all methods, with combinations of sweeps."""
         swept = (sweep.blocks(name) for name, sweep in self.sweeps.items())
         return {title: block for blocks in (self.methods, *swept) for title, block in blocks.items()}
 
 
 def _duplicates(names: list[str]) -> list[str]:
-    """Duplicate names; capitals do not tell them apart, as they are those of files."""
+    """Duplicate names, capitals ignored: names become files, and some disks ignore capitals."""
     count = Counter(name.lower() for name in names)
     return sorted({name for name in names if count[name.lower()] > 1})

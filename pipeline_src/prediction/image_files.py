@@ -107,7 +107,7 @@ def check(files: Sequence[ImageFile], pixels: int) -> None:
         raise UserError(
             f"{len(problems)} of {len(files)} images cannot be used{listed(problems)}",
             expected="whole image files, of 8 or 16 bits a channel",
-            do="get them again, or choose others by a pattern: --images 'DIR/*.png'",
+            do="replace them, choose others by a pattern (--images 'DIR/*.png'), or raise --max-pixels",
         )
     if turned:
         log.warning(
@@ -124,6 +124,19 @@ def _check_depth(header: Header) -> None:
         raise UnreadableImageError(f"has values of {header.bits} bits", "save it with 8 or 16 bits")
 
 
+def read_image(file: ImageFile) -> np.ndarray:
+    """An RGB image (H, W, 3) uint8; UserError where the file cannot be decoded."""
+    try:
+        return image_io.decode_image(content(file.path))
+    except (OSError, UnreadableImageError) as error:
+        raise UserError(
+            f"{file.path} cannot be predicted",
+            found=error,
+            expected="a whole image file, of 8 or 16 bits",
+            do="replace the file, and start the same command again: finished maps stay",
+        ) from None
+
+
 class ImageStore:
     """What `evaluation_batches` reads of a `Store`: RGB images resized to S x S, and labels of their original sizes,
     which say the size and no more."""
@@ -137,20 +150,7 @@ class ImageStore:
         return len(self.files)
 
     def image(self, i: int) -> np.ndarray:
-        path = self.files[i].path
-        try:
-            data = content(path)
-            with image_io.warnings_of_libjpeg(data) as warnings:
-                image = image_io.decode_image(data)
-        except (OSError, UnreadableImageError) as error:
-            raise UserError(
-                f"{path} cannot be predicted",
-                found=error,
-                expected="a whole image file, of 8 or 16 bits",
-                do="get it again, and start the same command again: finished maps stay",
-            ) from None
-        for text in warnings:
-            log.warning("%s: %s", path, text)
+        image = read_image(self.files[i])
         self._shape = image.shape[:2]
         return image_io.resize(image, self.size)
 

@@ -21,10 +21,10 @@ from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.files import write_text
 from pipeline_src.params.load import read
 from pipeline_src.publishing import published
-from pipeline_src.publishing.published import FOLDER, Counts, Publication
+from pipeline_src.publishing.published import FOLDER, Publication, PublishedCounts
 
 if TYPE_CHECKING:
-    from pipeline_src.counting.loading import AnyStatistic
+    from pipeline_src.counting.map_counts import MapCounts
 
 Evaluation = tuple[str, int, str]  # method, seed, data set
 # Settings that change no number, or that are compared one by one: seeds, methods and data sets.
@@ -66,15 +66,17 @@ class Side:
         """(N,) the group of each image."""
         return np.array(self.groups[part], np.int64) if part in self.groups else None
 
-    def statistics(self, method: str, seeds: Sequence[int], part: str) -> dict[int, AnyStatistic]:
+    def statistics(self, method: str, seeds: Sequence[int], part: str) -> dict[int, MapCounts]:
         """Seed -> counts as they are published, in which some metrics differ a little from the full ones."""
         places = {seed: self.evaluations[method, seed, part] for seed in seeds}
         if isinstance(self.source, Path):
-            counts = Counts(Publication.read(self.source), self.source, part)
+            counts = PublishedCounts(Publication.read(self.source), self.source, part)
             return {seed: counts[name, seed] for seed, (name, _, _) in places.items()}
-        from pipeline_src.counting.compact_file import as_published
+        from pipeline_src.counting.compact_file import counts_of, run_of
+        from pipeline_src.counting.loading import load
 
-        return {seed: as_published(self.source[place], self.facts.bins) for seed, place in places.items()}
+        files = {seed: self.source[place] for seed, place in places.items()}
+        return {seed: counts_of(run_of(load(file), self.facts.bins)) for seed, file in files.items()}
 
     def only(self, method: str, title: str) -> Side:
         """What is present of one method, under another title."""

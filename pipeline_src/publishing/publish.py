@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from pipeline_src.steps.report import provenance, store_facts
 if TYPE_CHECKING:
     from pipeline_src.analysis.facts import Facts
     from pipeline_src.analysis.run_cost import RunCost
-    from pipeline_src.counting.compact_file import Load
+    from pipeline_src.counting.compact_file import Run
     from pipeline_src.steps.experiment import ExperimentGraph
 
 STAGING = Path("results/.published")
@@ -80,7 +81,7 @@ def evaluated(experiment: str) -> tuple[Facts, dict[str, Any], dict[tuple[str, i
         Its facts, its settings, (method, seed, data set) -> statistic of the evaluations that are current, and data
         set -> the group of each image, where they are not independent.
     """
-    from pipeline_src.counting.loading import by_protocol, load
+    from pipeline_src.counting.loading import load
     from pipeline_src.data import groups as image_groups
     from pipeline_src.steps.build import chosen
 
@@ -92,7 +93,7 @@ def evaluated(experiment: str) -> tuple[Facts, dict[str, Any], dict[tuple[str, i
     for part, file in {key[2]: file for key, file in files.items()}.items():
         options = graph.job(job_names.analysis(part)).options
         if options["groups"]:
-            rows = by_protocol(load(file))["raw"].rows
+            rows = load(file).raw.rows
             ids = rows.ids if rows else []
             groups[part] = image_groups.number(ids, groups=options["groups"], file=options["grouped"]).tolist()
     return graph.facts, graph.settings.model_dump(mode="json"), files, groups
@@ -117,29 +118,21 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
 
 def write_sources(found: Gathered, folder: Path, cores: int = 1) -> None:
     """Write counts.zip, runs.zip and experiment.json."""
-    from pipeline_src.counting.compact_file import write_counts
+    from pipeline_src.counting.compact_file import run_of, write_counts
+    from pipeline_src.counting.loading import load
 
     bins = found.publication.facts.bins
+
+    def load_run(file: Path) -> Run:
+        return run_of(load(file), bins, exact=False)
+
     loads = {
-        block: {seed: _load(file, bins) for seed, file in by_seed.items()}
+        block: {seed: partial(load_run, file) for seed, file in by_seed.items()}
         for block, by_seed in found.statistics.items()
     }
     write_counts(folder / COUNTS, loads, bins, exact=False, cores=cores)
     pack({name: _run_file(file) for name, file in found.files.items()}, folder / RUNS)
     found.publication.write(folder)
-
-
-def _load(file: Path, bins: int) -> Load:
-    def load() -> tuple[list[str], Mapping[str, Any], Any]:
-        from pipeline_src.counting.compact_file import kept_of
-        from pipeline_src.counting.counts import image_rows
-        from pipeline_src.counting.loading import load, named_counts
-
-        counts, confusion = named_counts(load(file))
-        ids = image_rows(next(iter(counts.values()))).ids
-        return ids, kept_of(counts, bins, exact=False), confusion
-
-    return load
 
 
 def _run_file(file: Path) -> bytes:

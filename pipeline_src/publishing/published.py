@@ -18,7 +18,7 @@ from pipeline_src.figures.types import Sources
 from pipeline_src.files import sha256, sha256_without, write_text
 
 if TYPE_CHECKING:
-    from pipeline_src.counting.loading import AnyStatistic
+    from pipeline_src.counting.map_counts import MapCounts
 
 FOLDER = Path("results/published")
 EXPERIMENT, COUNTS, RUNS = SOURCES = ("experiment.json", "counts.zip", "runs.zip")
@@ -115,7 +115,7 @@ def _is_published(file: Path, digest: str | None) -> bool:
     return file.is_file() and sha256(file) == digest
 
 
-class Counts(Mapping[tuple[str, int], "AnyStatistic"]):
+class PublishedCounts(Mapping[tuple[str, int], "MapCounts"]):
     """The published counts of all runs on a data set by (method, seed), read when they are asked for."""
 
     def __init__(self, publication: Publication, folder: Path, part: str):
@@ -125,15 +125,12 @@ class Counts(Mapping[tuple[str, int], "AnyStatistic"]):
         homes = {method: publication.counts_in.get(method, folder.name) for method in publication.facts.methods}
         files = {name: CountsFile(folder.parent / name / COUNTS) for name in {*homes.values()}}
         self._files = {method: files[name] for method, name in homes.items()}
-        self._read: tuple[str, Mapping[int, AnyStatistic]] = ("", {})
+        self._read: tuple[str, Mapping[int, MapCounts]] = ("", {})
 
-    def __getitem__(self, run: tuple[str, int]) -> AnyStatistic:
-        from pipeline_src.counting.loading import statistic_of
-
+    def __getitem__(self, run: tuple[str, int]) -> MapCounts:
         method, seed = run
         if self._read[0] != method:
-            by_seed = self._files[method].read(self._part, method)
-            self._read = method, {seed: statistic_of(*counts) for seed, counts in by_seed.items()}
+            self._read = method, self._files[method].read(self._part, method)
         return self._read[1][seed]
 
     def __iter__(self) -> Iterator[tuple[str, int]]:

@@ -21,7 +21,16 @@ from pipeline_src.data import catalog
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures import style
 from pipeline_src.files import DIGITS, check_writable, write_json
-from pipeline_src.publishing.published import COMPUTED, FOLDER, TABLES, Counts, Publication, checked, pack, sources
+from pipeline_src.publishing.published import (
+    COMPUTED,
+    FOLDER,
+    TABLES,
+    Publication,
+    PublishedCounts,
+    checked,
+    pack,
+    sources,
+)
 from pipeline_src.steps.report import described
 
 log = logging.getLogger(__name__)
@@ -144,7 +153,7 @@ def _analyse(folder: Path, out: Path, part: str) -> None:
     analyse(
         part,
         publication.facts.bins,
-        Counts(publication, folder, part),
+        PublishedCounts(publication, folder, part),
         _results(publication, out).files[part],
         note=publication.notes.get(part, ""),
         groups_of=None if groups is None else lambda ids: np.array(groups, np.int64),

@@ -39,8 +39,6 @@ def work(job: Job, folder: Path) -> None:
     from pipeline_src.data.store import Store
     from pipeline_src.training import callbacks
 
-    for line in networks.notes(job):
-        log.warning(line)
     store = Store(job.inputs["val"].folder) if "val" in job.inputs else None
     fitted = callbacks.fit(job.parameters["method"], networks.load(job), store, networks.settings(job))
     shown = ", ".join(f"{name} {value:.6g}" for name, value in numbers(fitted).items()) or "nothing to fit"

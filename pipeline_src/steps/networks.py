@@ -61,15 +61,6 @@ def code(experiment: ExperimentGraph, method: str) -> dict[str, Any]:
     }
 
 
-def notes(job: Job) -> list[str]:
-    """What to tell the user of the files behind a run (`user_checks.notes`)."""
-    from pipeline_src.training.models.source import own_weights
-    from pipeline_src.training.user_checks import notes
-
-    declared = (*job.other_files.values(), *own_weights(job.options["model"].network))
-    return notes(type(job.parameters["method"]), job.code_files, declared)
-
-
 def settings(job: Job) -> Experiment:
     """The settings that a job knows. There are no `data`: a job sees its inputs and no others."""
     parameters, machine = job.parameters, {key: job.options[key] for key in MACHINE}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline_src.data import advice, catalog, groups, sources
+from pipeline_src.data import catalog, groups, sources
 from pipeline_src.data.identity import identify
 from pipeline_src.engine.contract import file_digest
 from pipeline_src.engine.job import Job
@@ -31,7 +31,7 @@ def jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         try:
             identity = identify(entry, experiment.data_root, UNPACKED, folder)
         except sources.MissingSourceError as error:
-            absent += [str(error), *(f"  {'note:':<10}{line}" for line in advice.notes(entry, experiment.data_root))]
+            absent.append(str(error))
             continue
         yield Job(
             kind="prepare",

@@ -76,8 +76,6 @@ def train_into(job: Job, folder: Path) -> None:
     of, stores = job.parameters, [Store(job.inputs[part].folder) for part in ("train", "val")]
     if main := int(os.environ.get("RANK", 0)) == 0:
         networks.report_overlap(dict(zip(("train", "val"), stores, strict=True)), job.options["tests"])
-        for line in networks.notes(job):
-            log.warning(line)
     references = {name: job.inputs[f"references/{name}"].folder / "history.csv" for name in of["method"].references()}
     accuracies = {name: _accuracies(file) for name, file in references.items()}
     settings, name, facts = networks.settings(job), job.options["title"], networks.facts(job)

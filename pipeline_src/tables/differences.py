@@ -15,9 +15,9 @@ from pipeline_src.tables.paper_table import PaperTable, Row
 QUANTITIES = {name: Difference.of(METRICS[name]) for name in ("ece", "brier", "nll", "accuracy")}
 ABOUT = (
     "Of two methods with the same data and seeds: the mean of the first less that of the second. Each interval stands "
-    "for itself: of twenty differences of equal methods about one is marked by chance. One of ECE has "
-    "no interval: near 0 it would hold the true value too rarely, as an error cannot fall below 0. It is marked where "
-    "its own interval and that of the squared error exclude 0."
+    "for itself: of twenty differences of equal methods about one is marked by chance. With fewer than three seeds one "
+    "of ECE has no interval, because near 0 it would cover the true value too rarely. It is marked where its own "
+    "interval and that of the squared error exclude 0."
 )
 
 

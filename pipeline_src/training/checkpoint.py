@@ -1,11 +1,10 @@
-"""Checkpoints of a run: a file per epoch, written atomically with a digest of itself; the last two are kept."""
+"""Checkpoints of a run: one file per epoch, written atomically with its SHA-256; the last two are kept."""
 
 from __future__ import annotations
 
 import io
 import logging
 import re
-from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,8 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def save(folder: Path, epoch: int, content: dict[str, Any]) -> None:
-    """Write `content` (tensors and `packed` values) as the checkpoint after `epoch`; only the one of the epoch before
-    stays beside it."""
+    """Write `content` (tensors and `packed` values) as the checkpoint of `epoch`, and keep the last two."""
     with files.atomic(folder / f"epoch{epoch}.pt") as temporary:
         torch.save(content, temporary)
         digest = files.sha256(temporary)
@@ -35,31 +33,14 @@ def save(folder: Path, epoch: int, content: dict[str, Any]) -> None:
             file.unlink()
 
 
-def load(folder: Path, fault: Callable[[dict[str, Any]], str | None] = lambda content: None) -> dict[str, Any] | None:
-    """The newest checkpoint that is whole and fits the run, None where there is none yet. Those that are passed over
-    are named in the log.
-
-    Args:
-        fault: what is wrong with a content for this run; None if it fits.
-
-    Raises:
-        UserError: there are checkpoints, and none can be used; weeks of training are not thrown away unasked.
-    """
-    faults = []
+def load(folder: Path) -> dict[str, Any] | None:
+    """The content of the newest whole checkpoint, None where there is none: the run then starts from the beginning,
+    to the same result. A warning names each damaged file."""
     for file in checkpoints(folder).values():
-        content, wrong = _read(file)
-        wrong = wrong or fault(content)
-        if not wrong:
+        content, fault = _read(file)
+        if not fault:
             return content
-        log.warning("%s can't be used (%s): it is passed over", file, wrong)
-        faults.append(f"{file.name}: {wrong}")
-    if faults:
-        raise UserError(
-            f"{folder}: no checkpoint of this run can be used",
-            found="; ".join(faults),
-            expected="a checkpoint that this run has written, unchanged",
-            do=f"put back {folder} as it was, or remove it to start from the beginning",
-        )
+        log.warning("%s: %s; the run continues without it", file, fault)
     return None
 
 
@@ -70,7 +51,7 @@ def checkpoints(folder: Path) -> dict[int, Path]:
 
 
 def _read(file: Path) -> tuple[dict[str, Any], str | None]:
-    """The content of a checkpoint, and what is wrong with it."""
+    """The content of a checkpoint, and its fault or None."""
     try:
         whole = file.read_bytes()
     except OSError as error:
@@ -78,9 +59,9 @@ def _read(file: Path) -> tuple[dict[str, Any], str | None]:
     content, mark, digest = whole[: -DIGITS - len(MARK)], whole[-DIGITS - len(MARK) : -DIGITS], whole[-DIGITS:]
     del whole  # a large network's takes gigabytes
     if mark != MARK:
-        return {}, "it is cut off, or no checkpoint"
+        return {}, "truncated, or not a checkpoint"
     if sha256(content).hexdigest().encode() != digest:
-        return {}, "its content is not what was written"
+        return {}, "damaged: the digest differs"
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True), None
     except Exception as error:  # a digest over anything at all

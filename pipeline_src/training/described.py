@@ -8,15 +8,21 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline_src.training.calibrated import Calibrated
 from pipeline_src.training.method import Block
 from pipeline_src.training.registry import method_class, method_names
 
 
 def docstring_lines(method: type[Block]) -> dict[str, str]:
-    """The lines at the end of a method's docstring by key, such as `Idea`."""
-    text = inspect.cleandoc(method.__doc__ or "")
+    """The lines at the end of a method's docstring, or its calibrator's, by key such as `Idea`."""
+    text = inspect.cleandoc(_documented(method).__doc__ or "")
     lines = re.findall(r"^([A-Z][a-z]+): (.+(?:\n[ \t]+.+)*)", text, re.MULTILINE)
     return {key: " ".join(value.split()) for key, value in lines}
+
+
+def _documented(method: type[Block]) -> type:
+    """The class that describes a method: its calibrator, if it is one."""
+    return method.calibrator() if issubclass(method, Calibrated) else method
 
 
 def described(code: str, parameters: Mapping[str, Any], epochs: int) -> dict[str, str]:
@@ -25,7 +31,7 @@ def described(code: str, parameters: Mapping[str, Any], epochs: int) -> dict[str
     if code not in method_names():
         return {}
     method = method_class(code)
-    module = " ".join((sys.modules[method.__module__].__doc__ or code).split())
+    module = " ".join((sys.modules[_documented(method).__module__].__doc__ or code).split())
     title, idea = re.split(r": | \(|\.$", module)[0], docstring_lines(method).get("Idea", "")
     if (start := parameters.get("start_epoch", 0)) >= epochs:
         title += " without perturbation"

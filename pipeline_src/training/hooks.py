@@ -15,7 +15,6 @@ from mmengine.dist import all_gather_object, broadcast, is_main_process, master_
 from mmengine.hooks import EMAHook, Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
-from torch import Tensor
 
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Training
@@ -24,8 +23,6 @@ from pipeline_src.training import callbacks, checkpoint
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.method import Method
 
-# What a checkpoint holds.
-CONTENT = {"of", "epoch", "model", "optimizer", "method", "history", "timing", "alphas", "average"}
 log = logging.getLogger(__name__)
 
 
@@ -164,43 +161,38 @@ class HistoryHook(Hook):
 
 
 class CheckpointHook(Hook):
-    """A checkpoint at the end of each epoch, and a start from the last one that is whole and of this run.
+    """A checkpoint at the end of each epoch, and a start from the last whole one.
 
     Args:
-        of: what the run is (`train`'s `facts`), and its training images in the order of the alphas.
-        average: of the weights.
+        folder: the checkpoints of this run only; its path contains the fingerprint of the run.
+        average: the average of the weights.
     """
 
     priority = "VERY_LOW"  # after the callbacks and the history of the epoch
 
-    def __init__(
-        self, folder: Path, method: Method, history: HistoryHook, of: dict[str, Any], average: AverageHook
-    ):
-        self.folder, self.method, self.history, self.of, self.average = folder, method, history, of, average
+    def __init__(self, folder: Path, method: Method, history: HistoryHook, average: AverageHook):
+        self.folder, self.method, self.history, self.average = folder, method, history, average
 
     @master_only
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        state = callbacks.call(self.method, "state")
         content = {
-            "of": self.of,
             "epoch": runner.epoch,
             "model": classifier(runner).state_dict(),
+            "average": self.average.ema_model.state_dict(),
             "optimizer": runner.optim_wrapper.state_dict(),
-            "method": checkpoint.packed(
-                callbacks.call(self.method, "state"), callbacks.full_name(self.method, "state").removesuffix("()")
-            ),
+            "method": checkpoint.packed(state, callbacks.full_name(self.method, "state").removesuffix("()")),
             "history": self.history.rows,
             "timing": self.history.timing,
             "alphas": torch.from_numpy(np.array(self.history.alphas)),
-            "average": self.average.ema_model.state_dict(),
         }
         checkpoint.save(self.folder, runner.epoch, content)
 
     def before_train(self, runner: Runner) -> None:
-        network = classifier(runner)
-        saved = checkpoint.load(self.folder, lambda content: self._fault(content, network.state_dict()))
+        saved = checkpoint.load(self.folder)
         if saved is None:
             return
-        network.load_state_dict(saved["model"])
+        classifier(runner).load_state_dict(saved["model"])
         self.average.ema_model.load_state_dict(saved["average"])
         runner.optim_wrapper.load_state_dict(saved["optimizer"])
         callbacks.call(self.method, "restore", checkpoint.unpacked(saved["method"]))
@@ -209,18 +201,3 @@ class CheckpointHook(Hook):
         loop = runner.train_loop
         loop._epoch, loop._iter = saved["epoch"], saved["epoch"] * len(loop.dataloader)
         log.info("%s  resumes after epoch %d", self.history.name, saved["epoch"])
-
-    def _fault(self, saved: Any, weights: dict[str, Tensor]) -> str | None:
-        """Why a checkpoint's content is not of this run."""
-        if not (isinstance(saved, dict) and saved.keys() >= CONTENT and isinstance(saved["of"], dict)):
-            return "it is not a checkpoint of a run"
-        if saved["of"] != self.of:
-            differing = [key for key in self.of if saved["of"].get(key) != self.of[key]]
-            return f"it belongs to another run: other {', '.join(differing)}"
-        if _shapes(saved["model"]) != _shapes(weights):
-            return "its weights have other names or shapes than the network's"
-        return None
-
-
-def _shapes(weights: dict[str, Tensor]) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in weights.items()}

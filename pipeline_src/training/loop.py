@@ -91,10 +91,9 @@ def train(
 
     Args:
         references: validation accuracies by epoch of the methods that `method.references()` names.
-        work: folder of this run's checkpoints alone.
+        work: folder of the checkpoints of this run and no other.
         name: of the run, in progress lines.
-        facts: what the run is, in JSON's types. Model and checkpoints keep them; a checkpoint is of this run if its
-            facts are the same.
+        facts: metadata of the network files, in JSON's types.
         follow: called on rank 0 with each epoch's row of history.csv, as soon as it is known.
     """
     training = experiment.training
@@ -114,8 +113,8 @@ def train(
     average = AverageHook(
         (method.average_epochs or training.average_epochs) * len(train_batches), bool(method.average_epochs)
     )
-    keep = CheckpointHook(work, method, history, {**(facts or {}), "training images": train_store.ids}, average)
-    hooks = [BroadcastBuffersHook(), MethodHook(method), history, keep]
+    checkpoints = CheckpointHook(work, method, history, average)
+    hooks = [BroadcastBuffersHook(), MethodHook(method), history, checkpoints]
     runner = _Runner(
         model=model.to(device),
         work_dir=str(work),

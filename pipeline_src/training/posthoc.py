@@ -1,4 +1,4 @@
-"""What a post-hoc method is: it trains nothing, and predicts with the networks of a method that does."""
+"""Post-hoc methods: they train nothing, and predict with the networks of a method that trains."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # as in method.py: params.yaml is checked without torch
 
 
 class PostHoc(Block):
-    """One network as it is, and the base of every post-hoc method: a subclass overrides what it does differently."""
+    """One network without a change, and the base of every post-hoc method, whose subclasses override methods."""
 
     every_seed: ClassVar[bool] = False  # one run made of the networks of all seeds, instead of one run per seed
     fits: ClassVar[bool] = False  # whether `fit` looks at the validation images
@@ -28,27 +28,38 @@ class PostHoc(Block):
     )
 
     def references(self) -> list[str]:
+        """The method whose networks it uses."""
         return [self.of]
 
     def fit(self, networks: list[DenseClassifier], store: Store, experiment: Experiment) -> dict[str, Any]:
-        """Once per run, before it is evaluated: what is learned from the validation images: a dict of
-        numbers and texts, and of lists and dicts of them, as JSON can hold.
+        """Learn from the validation images, once per run, before the run is evaluated.
 
         Args:
-            networks: one of the run's seed, or of all seeds where `every_seed`.
+            networks: the network of the run's seed, or of all seeds where `every_seed`.
             store: the validation images.
+
+        Returns:
+            Numbers and texts, and lists and dicts of them, that JSON can store.
         """
         return {}
 
     def logits(self, networks: list[DenseClassifier], x: Tensor, ids: list[str], seed: int) -> list[Tensor]:
-        """The predictions that are averaged: images x (B, 3, S, S) uint8 -> logits, each (B, C, h, w)."""
+        """Return the predictions to be averaged: images x (B, 3, S, S) uint8 -> logits, each (B, C, h, w)."""
         return [network(x) for network in networks]
 
     def probability(self, logits: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]) -> np.ndarray:
-        """One image's predictions (C, h, w) -> the mean of their probabilities at its original `size`, float32: (H, W)
-        for one logit, (K, H, W) for K classes. `fitted` is what `fit` gave."""
+        """Average the probabilities of one image at its original size.
+
+        Args:
+            logits: predictions (C, h, w).
+            size: (H, W).
+            fitted: the result of `fit`.
+
+        Returns:
+            float32, (H, W) for one logit, (K, H, W) for K classes.
+        """
         from pipeline_src.training.classifier import probability
 
         # In double precision, whose sum rounds to the same float32 in any order of the networks.
-        total = sum(probability(z, size).astype(np.float64) for z in logits)
-        return (total / len(logits)).astype(np.float32)
+        total = np.sum([probability(z, size).astype(np.float64) for z in logits], axis=0)
+        return np.asarray(total / len(logits), np.float32)

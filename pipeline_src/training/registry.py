@@ -8,8 +8,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from pipeline_src.calibrators import NAMES
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.training import methods
+from pipeline_src.training.calibrated import calibrated_method
 from pipeline_src.training.method import Block
 from pipeline_src.training.user_checks import check_callbacks
 from pipeline_src.training.user_code import load
@@ -19,19 +21,21 @@ FOLDER = Path(methods.__file__).parent
 
 
 def method_names() -> list[str]:
-    """The methods of the project."""
-    return sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
+    """The methods of the project: a file each, and the calibrators."""
+    return sorted([*(path.stem for path in FOLDER.glob("[!_]*.py")), *NAMES])
 
 
 def method_class(name: str) -> type[Block]:
     """The class of a method of the project."""
+    if name in NAMES:
+        return calibrated_method(name)
     return _class(name, importlib.import_module(f"{methods.__name__}.{name}"))
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A method, training or post-hoc, with its parameters; its code is a `module` of the package or a user's `file`,
-    which reads `files`."""
+    """A method, training or post-hoc, with its parameters; its code is a `module` of the package, whose last part is
+    the method's name, or a user's `file`, which reads `files`."""
 
     method: Block
     module: str | None
@@ -67,8 +71,9 @@ def choose(name: str, block: dict[str, Any] | None) -> Chosen:
         kind = _class(name, load(Path(file), f"methods.{name}.file"))
         check_callbacks(kind)
     method = validate(kind, parameters, f"methods.{name}")
-    own = file is None
-    return Chosen(method, kind.__module__ if own else None, None if own else Path(file).expanduser(), files)
+    if file is not None:
+        return Chosen(method, None, Path(file).expanduser(), files)
+    return Chosen(method, f"pipeline_src.calibrators.{code}" if code in NAMES else kind.__module__, None, files)
 
 
 def _files(name: str, named: Any, has_file: bool) -> tuple[Path, ...]:

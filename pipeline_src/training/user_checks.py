@@ -1,22 +1,19 @@
-"""What a user's files do without a word to the program: callbacks that nothing calls, inputs that no contract holds."""
+"""Misspelled callbacks of a user's method."""
 
 from __future__ import annotations
 
 import ast
 import difflib
 import inspect
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import FunctionType
 
 from pipeline_src.errors import UserError
-from pipeline_src.python_source import PACKAGE, ROOT, syntax_tree
+from pipeline_src.python_source import PACKAGE, syntax_tree
 from pipeline_src.training.method import Block
 
 NEAR = 0.65  # difflib's ratio from which a name is taken for a misspelt callback: `target` has 0.92, `describe` 0.53
-IMPORTS = {"__import__", "import_module", "run_module"}
-READS = {"open", "read_text", "read_bytes", "exec", "eval", "run_path", "spec_from_file_location", "SourceFileLoader"}
-ENVIRONMENT = {"os.environ", "os.getenv"}
 
 
 def check_callbacks(kind: type[Block]) -> None:
@@ -31,56 +28,6 @@ def check_callbacks(kind: type[Block]) -> None:
                 expected=", ".join(sorted(callbacks)),
                 do=f"did you mean {near[0]!r}? Begin the name with _ if it is meant as it is",
             )
-
-
-def notes(kind: type[Block], files: Collection[Path], declared: Collection[Path]) -> list[str]:
-    """What to tell the user of a method and of the files of a run: methods that nothing calls, and what the files read
-    past the contract.
-
-    Args:
-        files: code of the run; the package's own is passed over.
-        declared: files whose content is in the contract.
-    """
-    uncalled = [f"{file.name}: nothing calls {owner}.{name}()" for file, owner, name in _uncalled(kind)]
-    own = [file for file in files if file.suffix == ".py" and ROOT not in file.absolute().parents]
-    return uncalled + [line for file in own for line in hidden_inputs(file, declared)]
-
-
-def hidden_inputs(file: Path, declared: Collection[Path] = ()) -> list[str]:
-    """Lines of a Python file that read or import something that is not `declared`: a file beside it or in the working
-    folder, a name that is made when the program runs, an environment variable."""
-    folders = (file.absolute().parent, Path.cwd())
-    resolved = {path.expanduser().resolve() for path in declared}
-    lines: dict[int, str] = {}
-    for node in ast.walk(syntax_tree(file)):
-        text = ast.unparse(node) if isinstance(node, ast.expr) else ""
-        if isinstance(node, ast.Attribute) and text in ENVIRONMENT:
-            lines.setdefault(node.lineno, f"{text} is in no contract; make it a parameter of the method")
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if set(_named(node.value, folders)) - resolved:
-                lines.setdefault(node.lineno, f"{node.value!r} is a file in no contract; list it under `files:`")
-        elif isinstance(node, ast.Call) and (why := _unknown(node, folders, resolved)):
-            lines.setdefault(node.lineno, f"{text[:60]} {why}")
-    return [f"{file.name}, line {number}: {line}" for number, line in sorted(lines.items())]
-
-
-def _unknown(call: ast.Call, folders: Collection[Path], declared: set[Path]) -> str:
-    """What is wrong with a call that reads or imports; empty if nothing is."""
-    function = ast.unparse(call.func).rpartition(".")[2]
-    if function not in IMPORTS | READS:
-        return ""
-    if call.args and isinstance(call.args[0], ast.Constant):
-        module = str(call.args[0].value).replace(".", "/") if function in IMPORTS else ""
-        files = [path for suffix in (".py", "/__init__.py") for path in _named(module + suffix, folders) if module]
-        return "imports a file in no contract; list it under `files:`" if set(files) - declared else ""
-    return "" if declared else "reads what no contract may hold; list the files under `files:`"
-
-
-def _named(text: str, folders: Collection[Path]) -> list[Path]:
-    """The files that a text names."""
-    if not text or "\n" in text or "\0" in text or len(text) > 200:
-        return []
-    return [path.resolve() for folder in folders if (path := folder / text).is_file()][:1]
 
 
 def _callbacks(kind: type[Block]) -> set[str]:

@@ -12,8 +12,8 @@ import numpy as np
 from mmengine.dist import all_gather_object
 from mmengine.evaluator import BaseMetric
 
-from pipeline_src.counting.score_histogram import positive, top_label
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.counting.score_histogram import ScoreHistogram, positive, top_label
 from pipeline_src.data.null_images import MARK
 from pipeline_src.labels import IGNORED
 from pipeline_src.training.method import Validation
@@ -36,7 +36,7 @@ class CalibrationMetric(BaseMetric):
         self._reset()
 
     def _reset(self) -> None:
-        self.statistic, self.null, self.right_on_grey = TwoClassStatistic.empty(quick=True), None, 0
+        self.statistic, self.null, self.right_on_grey = MapCounts.empty(quick=True), MapCounts.empty(quick=True), 0
 
     def process(self, data_batch: Any, data_samples: Sequence[tuple]) -> None:
         for (probability, truth, name), grey in zip(data_samples, data_batch["grey"], strict=True):
@@ -46,26 +46,25 @@ class CalibrationMetric(BaseMetric):
             elif self.released:
                 right = (probability.ravel()[grey] >= 0.5) == truth.ravel()[grey]
                 self.right_on_grey += int(np.count_nonzero(right))
-            if name.endswith(MARK):
-                self.null = self.null or TwoClassStatistic.empty(quick=True)
-                self.null.add(probability, truth, name)
-            else:
-                self.statistic.add(probability, truth, name)
+            (self.null if name.endswith(MARK) else self.statistic).add(probability, truth, name)
 
     def evaluate(self, size: int) -> dict[str, Any]:
         """Accuracy, ECE and `Validation` of all ranks' images together."""
-        parts = all_gather_object((self.statistic, self.null, self.right_on_grey))
+        ranks = all_gather_object((self.statistic, self.null, self.right_on_grey))
         self._reset()
-        whole, right_on_grey = reduce(add, (of for of, *_ in parts)), sum(right for *_, right in parts)
-        validation = self._validation(whole, right_on_grey)
-        if null := [of for _, of, _ in parts if of is not None]:
-            validation = replace(validation, null=self._validation(reduce(add, null), 0))
-        bins = validation.histogram.binned(10)
+        statistic, null = (reduce(add, counted) for counted in list(zip(*ranks, strict=True))[:2])
+        histogram = self._histogram(statistic)
+        validation = self._validation(histogram, sum(right for *_, right in ranks))
+        if null.raw.pixels:
+            validation = replace(validation, null=self._validation(self._histogram(null), 0))
+        bins = histogram.binned(10)
         ece = float(np.abs(bins.excess).sum() / bins.count.sum())
         return {"val/accuracy": validation.accuracy, "val/ece": ece, "val/validation": validation}
 
-    def _validation(self, statistic: TwoClassStatistic, right_on_grey: int) -> Validation:
-        histogram = (positive if self.classwise else top_label)(statistic.raw)
+    def _histogram(self, statistic: MapCounts) -> ScoreHistogram:
+        return (positive if self.classwise else top_label)(statistic.raw)
+
+    def _validation(self, histogram: ScoreHistogram, right_on_grey: int) -> Validation:
         pixels = int(histogram.count.sum())
         accuracy, confidence = (
             (int(histogram.hits.sum()) - right_on_grey) / pixels,

@@ -14,14 +14,6 @@ from pipeline_src.analysis.intervals import interval
 IMAGES, SEEDS = 40, 3
 
 
-def test_the_band_of_few_images_ends_where_accuracies_do():
-    """Student's t of two units reaches 18 standard deviations of the resamples."""
-    sums = np.array([[10, 10, 0, 9, 1, 0], [10, 10, 0, 10, 0, 0]] * 20, float)  # pixels of three bins, then right ones
-    band = band_of_sums(sums.sum(axis=0)[None], sums, np.array([[2, 2, 0]]), 2)
-    assert band[0].tolist()[1] == 1 and band[1].tolist()[0] == 0 and np.isnan(band[2]).all()
-    assert interval(0.95, sums[:, 3] / 10, 2)[1] > 1 and interval(0.05, sums[:, 4] / 10, 2)[0] < 0
-
-
 def test_a_bin_of_few_images_has_no_band():
     """Nine images of a hundred, however many pixels they have there; of two images, one; of one seed, nine."""
     sums = np.array([[90, 100, 80, 95], [90, 100, 81, 94]] * 20, float)  # of two bins
@@ -50,30 +42,3 @@ def test_images_and_seeds_add_in_squares():
     assert band[1] == pytest.approx(
         [0.75 + sign * math.hypot(0.75 - end, training[1]) for sign, end in zip((-1, 1), images, strict=True)]
     )
-
-
-def test_of_seeds_of_other_sizes_the_largest_decides():
-    """Of two networks, one with nearly all pixels: the accuracy is its own, and no surer than that of one network."""
-    whole = np.array([[9999.0, 5000], [1, 0.6]])
-    (low, high), _ = band_of_sums(whole, np.tile(whole.sum(axis=0), (20, 1)), np.full((2, 1), 50), 50)
-    one_network = t.ppf(0.975, 1) * np.std([5000 / 9999, 0.6], ddof=1)
-    assert min(0.5, one_network) == 0.5 and (low, high) == (0, 1)
-
-
-@pytest.mark.parametrize("alike", [True, False], ids=["equal shares", "shares that differ"])
-def test_bands_hold_the_accuracy_of_other_images_and_networks(alike):
-    """95 % of them; those of images alone, as if no other networks could have been trained, hold far fewer."""
-    rng, true, held, of_images, tries = np.random.default_rng(7), 0.8, 0, 0, 200
-    for _ in range(tries):
-        pixels = rng.integers(50, 200, IMAGES) * np.ones((SEEDS, 1))
-        if not alike:
-            pixels = pixels * rng.lognormal(0, 1, (SEEDS, 1))
-        accuracy = true + rng.normal(0, 0.05, (SEEDS, 1)) + rng.normal(0, 0.08, IMAGES)
-        sums = np.stack([pixels, pixels * accuracy], axis=-1)  # (S, N, 2): one bin
-        times = rng.multinomial(IMAGES, np.full(IMAGES, 1 / IMAGES), 200)
-        whole, drawn = sums.sum(axis=1), times @ sums.sum(axis=0)
-        low, high = band_of_sums(whole, drawn, np.full((SEEDS, 1), IMAGES), IMAGES)[0]
-        held += low <= true <= high
-        low, high = band_of_sums(whole.sum(axis=0)[None], drawn, np.full((1, 1), IMAGES), IMAGES)[0]
-        of_images += low <= true <= high
-    assert held / tries > 0.92 and of_images / tries < 0.75, (held / tries, of_images / tries)

@@ -16,12 +16,8 @@ from pipeline_src.analysis.measurement import IMAGE_SUMS, Reader, bin_choices
 from pipeline_src.analysis.resampling import RESAMPLES, key_of, resample
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.loading import load
-from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
-from pipeline_src.metrics.image_inputs import FilledBins
-from pipeline_src.metrics.metric import Metric
-from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.row_inputs import PixelMeans
 from pipeline_src.metrics.summary import value
 
 SHARPNESS = {"baseline": 2.0, "slp": 1.4, "ensemble": 1.7}
@@ -104,13 +100,6 @@ def test_differences_are_paired_by_seed_and_image(results):
     assert (same.value, same.low, same.high, same.excludes_zero) == (0, 0, 0, False)
 
 
-def test_a_method_of_all_seeds_is_paired_with_each_seed(results):
-    ensemble, slp = (results.measurement("raw", method, "photos") for method in ("ensemble", "slp"))
-    gap = estimate("ece", (ensemble, 1), (slp, -1))
-    assert gap.by_seed == {k: ensemble.points["ece"][0] - slp.points["ece"][k] for k in (0, 1)}
-    assert estimate("ece", (ensemble, 1)).by_seed == {0: ensemble.points["ece"][0]}
-
-
 def test_an_estimate_needs_common_seeds_and_the_metric(results):
     slp, texture = (results.measurement("raw", "slp", part) for part in FACTS.parts)
     assert estimate("max_f", (slp, 1), (texture, -1)) is None
@@ -131,16 +120,6 @@ def test_the_pixels_of_all_seeds(files, results):
     assert raw.image_means("confidence") == pytest.approx(confidence, abs=1e-8)
     assert raw.image_means("correct") == pytest.approx([((f >= 0.5) == y).mean() for f, y in maps], abs=1e-12)
     assert raw.arrays["image_sums"].shape == (2, IMAGES, len(IMAGE_SUMS))
-
-
-def test_images_in_bins_are_counted(files):
-    statistic = load(files["photos"]["slp", 0])
-    sums = resample(statistic, 10, key_of("photos"), further=[FilledBins()])["raw"].sums[FilledBins.family]
-    present = np.zeros(10)
-    for f, _, _ in images("slp", 0, "photos"):
-        confidence = np.maximum(f / 255, 1 - f / 255)
-        present[np.unique(np.ceil(confidence * 10 - 1e-9).astype(int)) - 1] += 1
-    np.testing.assert_allclose(sums.whole, present, atol=1e-9)
 
 
 def test_the_accuracy_band_is_that_of_the_drawn_images_and_of_the_seeds(results):
@@ -164,19 +143,6 @@ def test_the_accuracy_band_is_that_of_the_drawn_images_and_of_the_seeds(results)
         training = T_OF_TWO * np.std(of_seeds, ddof=1) * np.sqrt((shares**2).sum())
         expected = value - np.hypot(value - ends[0], training), value + np.hypot(value - ends[1], training)
         np.testing.assert_allclose(band[k], np.clip(expected, 0, 1), atol=1e-9)
-
-
-def test_the_band_of_all_bins_is_the_interval_of_the_accuracy(results):
-    for method in ("slp", "ensemble"):
-        measured = results.measurement("raw", method, "photos")
-        accuracy = estimate("accuracy", (measured, 1))
-        assert measured.arrays["accuracy_band"][-1] == pytest.approx([accuracy.low, accuracy.high], abs=1e-9)
-
-
-@pytest.mark.slow
-def test_the_same_statistics_give_the_same_bytes(files, results, tmp_path):
-    analyse("photos", 10, files["photos"], tmp_path / "again.npz", "Grey.")
-    assert (tmp_path / "again.npz").read_bytes() == results.files["photos"].read_bytes()
 
 
 def test_methods_on_other_images_are_refused(files, tmp_path):
@@ -242,18 +208,11 @@ def test_several_classes(tmp_path, recwarn):
     assert [str(w.message) for w in recwarn] == []
 
 
-def test_the_error_of_a_calibrated_class_may_be_0(tmp_path):
-    of_scenes([scene(k, classes=3, sharp=1.0) for k in range(20)], 3).save(tmp_path / "0.npz", {})
-    analyse("streets", 10, {("baseline", 0): tmp_path / "0.npz"}, tmp_path / "streets.npz")
-    low, high = Reader(tmp_path / "streets.npz").measurement("raw", "baseline").arrays["class_metrics"][0].T[1:]
-    assert (low == 0).all() and (high > 0).all()
-
-
-def _class_eces(statistic: MultiClassStatistic) -> list[float]:
+def _class_eces(statistic: MapCounts) -> list[float]:
     return [value("positive_ece", counts) for counts in statistic.classes]
 
 
-def _class_ious(statistic: MultiClassStatistic) -> np.ndarray:
+def _class_ious(statistic: MapCounts) -> np.ndarray:
     both = np.diag(statistic.confusion)
     with np.errstate(invalid="ignore"):
         return both / (statistic.confusion.sum(axis=0) + statistic.confusion.sum(axis=1) - both)
@@ -261,43 +220,3 @@ def _class_ious(statistic: MultiClassStatistic) -> np.ndarray:
 
 def _mean(rows: list) -> np.ndarray:
     return np.mean(rows, axis=0)
-
-
-@pytest.mark.slow
-def test_a_metric_added_to_the_registry_has_numbers_and_intervals(files, tmp_path, monkeypatch):
-    excess = Metric(
-        title="excess",
-        of=PixelMeans("nll", "entropy"),
-        function=np.subtract,
-        definition="Mean NLL minus mean entropy.",
-    )
-    monkeypatch.setitem(METRICS, "nll_excess", excess)
-    analyse("photos", 10, files["photos"], tmp_path / "photos.npz")
-    facts = replace(FACTS, parts={"photos": "id"})
-    results = Results(facts, {"photos": tmp_path / "photos.npz"})
-    mean = results.numbers.mean
-    assert mean["nll_excess"].tolist() == pytest.approx((mean["nll"] - mean["entropy"]).tolist())
-    slp = results.measurement("raw", "slp", "photos")
-    shown = estimate("nll_excess", (slp, 1))
-    assert shown.low < shown.value < shown.high and METRICS["nll_excess"].column == "excess"
-    assert slp.values["nll_excess"] == pytest.approx(slp.values["nll"] - slp.values["entropy"], abs=1e-12)
-
-
-@pytest.mark.slow
-def test_groups_of_images_are_resampled_together_kept_and_told(files, tmp_path):
-    in_pairs = lambda ids: np.arange(len(ids)) // 2  # noqa: E731
-    analyse("photos", 10, files["photos"], tmp_path / "photos.npz", "Grey.", in_pairs)
-    results = Results(replace(FACTS, parts={"photos": "id"}), {"photos": tmp_path / "photos.npz"})
-    one = results.measurement("raw", "slp", "photos")
-    assert one.groups.tolist() == in_pairs(range(IMAGES)).tolist()
-    assert one.size == "12 images in 6 groups (few: rough intervals)"
-    alone = resample(load(files["photos"]["slp", 1]), 10, key_of("photos"), groups=one.groups)["raw"]
-    np.testing.assert_array_equal(one.values["ece"][1], alone.values["ece"])
-    assert results.note("photos") == (
-        "Photographs. Grey. Intervals: bootstrap over 6 groups of images that are not independent; of fewer than 10 "
-        "they are rough (Student's t)."
-    )
-    analyse("photos", 10, files["photos"], tmp_path / "one.npz", groups_of=lambda ids: np.zeros(len(ids), np.int64))
-    results = Results(replace(FACTS, parts={"photos": "id"}), {"photos": tmp_path / "one.npz"})
-    assert np.isnan(results.estimate("ece", "raw", "slp", "photos").low)
-    assert results.note("photos").endswith("All images belong to one group, so that there are no intervals.")

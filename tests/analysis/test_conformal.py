@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_statistics import one, varied
+from made_statistics import varied
 
 from pipeline_src.analysis import conformal
 from pipeline_src.analysis.analyse import analyse
 from pipeline_src.analysis.conformal import Bound, bounds, controlled, level
 from pipeline_src.analysis.measurement import Reader
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
-from pipeline_src.metrics.image_risks import THRESHOLDS, ImageRisks, of_levels, split
+from pipeline_src.metrics.image_risks import ImageRisks, of_levels, split
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 
 
 def counted(images, groups=None) -> ProtocolCounts:
-    statistic = TwoClassStatistic.empty()
+    statistic = MapCounts.empty()
     for k, (f, y) in enumerate(images):
         statistic.add(np.atleast_2d(f), np.atleast_2d(np.asarray(y, np.uint8)), f"{k:05d}")
     return ProtocolCounts(statistic, statistic.raw, units=groups)
@@ -34,25 +34,6 @@ HAND = [  # one image of both labels, one without foreground, one without backgr
     (np.array([[10, 20]], np.uint8), [[0, 0]]),
     (np.array([[30]], np.uint8), [[1]]),
 ]
-
-
-def test_risks_by_hand():
-    risks, units = split(sums(counted(HAND)))
-    fnr, fpr = risks
-    assert units.tolist() == [2, 2]
-    # FNR: the second image has none; the third misses its pixel from t = 31 on.
-    expected = {0: 0, 30: 0, 31: 1, 100: 1, 101: 1.5, 200: 1.5, 201: 2, 256: 2}
-    assert {t: fnr[t] for t in expected} == expected
-    expected = {0: 2, 10: 2, 11: 1.5, 20: 1.5, 21: 1, 50: 1, 51: 0.5, 150: 0.5, 151: 0, 256: 0}
-    assert {t: fpr[t] for t in expected} == expected
-
-
-def test_a_group_of_images_is_one_unit():
-    """The mean over those of its images that have the risk."""
-    (block,) = ImageRisks().units(counted(HAND, groups=np.array([0, 0, 1])))
-    risks, known = split(block)
-    assert known.tolist() == [[1, 1], [1, 0]]
-    assert risks[0, 1, 15] == (1 + 0.5) / 2 and risks[0, 0, 150] == 0.5
 
 
 def test_thresholds_by_hand():
@@ -125,7 +106,7 @@ def test_an_experiment_takes_the_thresholds_of_another_set(tmp_path):
     statistics = {}
     for part, number in (("val", 30), ("test", 12)):
         for seed in (0, 1):
-            of = TwoClassStatistic.empty()
+            of = MapCounts.empty()
             for f, y, name in varied(number, seed=seed + number, kind="uint8"):
                 of.add(f, y, name)
             of.save(tmp_path / f"{part}{seed}.npz", {})
@@ -142,14 +123,6 @@ def test_an_experiment_takes_the_thresholds_of_another_set(tmp_path):
         assert found.values["fnr"].shape == (2, 250) and found.values["fnr"].std() > 0
         assert found.values["fnr"][k].mean() == pytest.approx(found.points["fnr"][k], abs=0.02)
     assert controlled(Bound("fnr", 0.01), fitted, unseen) is None  # thirty images are too few
-
-
-def test_of_several_images_on_a_threshold_none_is_missed():
-    """f = t/255 is in the mask: 8-bit values and floats alike."""
-    for f in (np.uint8(54), np.float32(54 / 255), np.uint16(54 * 257)):
-        of = one(np.array([[f]]), [[1]])
-        risks, _ = split(sums(ProtocolCounts(of, of.raw)))
-        assert risks[0, 54] == 0 and risks[0, 55] == 1 and risks.shape == (2, THRESHOLDS)
 
 
 @pytest.mark.parametrize("text", ["fnr", "fnr=", "fnr=0", "fnr=1", "fnr=-1", "fnr=nan", "fnr=ten", "recall=0.1", ""])

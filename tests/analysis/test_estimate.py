@@ -1,4 +1,4 @@
-"""Intervals: their two parts, what decides about calibration errors, and several that hold together."""
+"""Intervals: their two parts, and what decides a difference of calibration errors."""
 
 from __future__ import annotations
 
@@ -15,12 +15,11 @@ from hypothesis import strategies as st
 from made_results import by_hand
 from scipy import stats
 
-from pipeline_src.analysis.estimate import Estimate, estimate, level_of_each
+from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.metrics.entries.calibration import SQUARED
 from pipeline_src.metrics.registry import METRICS
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
-import interval_coverage as coverage
 import metric_coverage
 
 SEEDS = {0: 0.03, 1: 0.05, 2: 0.04}  # mean 0.04, standard error 0.01 / sqrt(3)
@@ -59,6 +58,13 @@ def test_differences_of_calibration_errors_are_decided_by_the_square():
     assert gap.value == pytest.approx(0.02) and np.isnan([gap.low, gap.high]).all()
     assert gap.decided.value == pytest.approx(0.0008) and gap.decided.reference == pytest.approx(0.0001)
     assert gap.excludes_zero
+    # With three seeds, and of the positive class, its own interval decides.
+    for metric, points in (("ece", [0.01, 0.012, 0.011]), ("positive_ece", [0.01])):
+        low, high = (
+            by_hand({metric: [p + more for p in points]}, np.zeros(11), range(len(points))) for more in (0, 0.02)
+        )
+        plain = estimate(metric, (high, 1.0), (low, -1.0))
+        assert plain.decided is None and plain.low == pytest.approx(0.02) and plain.direction == "higher"
     # Error and square disagree: nothing is decided.
     near.points[SQUARED][:] = near.values[SQUARED][:] = 0.01
     assert not estimate("ece", (far, 1.0), (near, -1.0)).excludes_zero
@@ -114,73 +120,7 @@ def test_an_effect_on_several_sets_has_the_units_of_the_smallest():
     assert estimate("nll", (large, 0.5), (small, 0.5)).units == 5
 
 
-# Several at once
-
-
-def effects(values: np.ndarray) -> list[Estimate]:
-    return [Estimate({0: float(of.mean())}, -1, 1, of) for of in values]
-
-
-def test_the_same_effect_twice_costs_nothing():
-    one = np.random.default_rng(0).normal(size=1000)
-    assert level_of_each(effects(np.stack([one] * 20))) == pytest.approx(level_of_each(effects(one[None])), abs=1e-12)
-    assert level_of_each(effects(one[None])) == 0.95  # never below
-
-
-def test_independent_effects_cost_what_sidak_says():
-    apart = level_of_each(effects(np.random.default_rng(0).normal(size=(20, 4000))))
-    assert 0.995 < apart <= 0.95 ** (1 / 20)
-    without = [Estimate({0: 0.0}, -1, 1)] * 20
-    assert level_of_each(without) == pytest.approx(0.95 ** (1 / 20))
-    assert level_of_each([]) == 0.95
-
-
-def test_networks_of_several_seeds_cost_what_sidak_says():
-    """The resamples are those of the same images, and do not tell that networks err independently."""
-    resampled = np.random.default_rng(0).normal(size=1000)
-    trained = [Estimate({0: -0.1, 1: 0.0, 2: 0.1}, -1, 1, resampled)] * 6
-    assert level_of_each(trained) == pytest.approx(0.95 ** (1 / 6))
-
-
-def test_of_twenty_true_nulls_one_opposes_in_one_of_twenty_cases():
-    """Intervals of correlated effects without an effect: all of them together hold 0 in 95 % of cases."""
-    rng, alone, together = np.random.default_rng(1), 0, 0
-    repetitions = 400
-    for _ in range(repetitions):
-        common = rng.normal(size=(1, 501))
-        draws = np.sqrt(0.5) * common + np.sqrt(0.5) * rng.normal(size=(20, 501))
-        seen, resampled = draws[:, :1], draws[:, 1:]  # as far from 0 as resamples are from what is seen
-        made = [
-            Estimate({0: float(value)}, float(value - 1.96), float(value + 1.96), value + of)
-            for (value,), of in zip(seen, resampled, strict=True)
-        ]
-        level = level_of_each(made)
-        alone += any(low > 0 or high < 0 for low, high in (of.interval() for of in made))
-        together += any(low > 0 or high < 0 for low, high in (of.interval(level) for of in made))
-    assert alone / repetitions > 0.25
-    assert together / repetitions < 0.1
-
-
-# Coverage, as benchmarks/interval_coverage.py measures it
-
-
-def test_the_square_covers_where_percentiles_of_the_error_do_not():
-    shares = coverage.one_seed(200, (0.0, 0.02), 60, np.random.default_rng(0))
-    assert shares["ECE, percentiles"] < 0.2  # a true 0 is never held
-    assert shares["ECE"] > 0.85 and shares["Δ squared"] > 0.85
-
-
-@pytest.mark.slow
-def test_equal_methods_of_three_seeds_are_rarely_called_different():
-    shares = coverage.equal_methods(200, 0.03, 0.01, 3, 60, np.random.default_rng(0))
-    assert shares["percentiles"] > 0.2
-    assert shares["ECE"] < 0.15 and shares["Brier"] < 0.15
-
-
-def test_methods_of_one_error_in_other_bins_are_rarely_called_different():
-    shares = coverage.equal_error(200, 0.02, 0.0, 1, 60, np.random.default_rng(0))
-    assert shares["square"] > 0.3  # it tells their shapes apart, not their errors
-    assert shares["both"] < 0.15
+# Coverage, as benchmarks/metric_coverage.py measures it
 
 
 @pytest.mark.slow

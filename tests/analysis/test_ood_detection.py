@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_statistics import counted, of_scenes, scene, varied
+from made_statistics import counted, varied
 from sklearn.metrics import average_precision_score, roc_auc_score, roc_curve
 
 from pipeline_src.analysis.analyse import analyse
-from pipeline_src.analysis.intervals import percentiles
 from pipeline_src.analysis.measurement import Reader
-from pipeline_src.analysis.ood_detection import QUANTITIES, SCORES, detection, fpr
+from pipeline_src.analysis.ood_detection import SCORES, detection, fpr
 from pipeline_src.analysis.resampling import key_of
 from pipeline_src.counting.score_histogram import Bins
 from pipeline_src.metrics import estimators
@@ -102,14 +101,6 @@ def test_resamples_are_those_of_images_drawn_of_each_set_by_itself(measured, sco
             assert one.values[name][1, k] == pytest.approx(value, abs=5e-3 if score == "pixels" else 1e-9), name
 
 
-def test_intervals_hold_their_values(measured):
-    for score in SCORES:
-        one = found(measured[1], score)
-        for name in QUANTITIES:
-            low, high = percentiles(one.values[name].mean(axis=0), one.units)
-            assert low <= one.points[name].mean() <= high and low < high
-
-
 def bins(inside, outside) -> Bins:
     hits, miss = np.array(inside), np.array(outside)
     return Bins(hits + miss, hits, hits, hits)
@@ -141,30 +132,3 @@ def test_the_false_positive_rate_lies_on_the_curve(cells):
     # the better the detection of one, the worse that of the other
     mirrored = bins(inside[::-1], outside[::-1])
     assert estimators.auc(mirrored) == pytest.approx(1 - estimators.auc(bins(inside, outside)))
-
-
-def test_a_method_without_a_common_seed_or_without_pixels_has_none(measured, tmp_path):
-    _, of = measured
-    ignored = counted(((f, 0 * y + 255, name) for f, y, name in maps(OUTSIDE, 0, "uint8")), whole=False)
-    ignored.save(tmp_path / "0.npz", {})
-    for seed, shown in ((7, "textures"), (0, "empty")):
-        statistic = tmp_path / "0.npz"
-        analyse(shown, 10, {("ce", seed): statistic}, tmp_path / "out.npz")
-        other = Reader(tmp_path / "out.npz").measurement("raw", "ce")
-        assert detection("confidence", {"photos": of["photos"]}, {shown: other}) is None
-
-
-def test_several_classes(tmp_path):
-    of, confidence = {}, {}
-    for part, sharp in (("streets", 2.5), ("dots", 0.7)):
-        scenes = [scene(k, sharp=sharp) for k in range(4)]
-        of_scenes(scenes).save(tmp_path / "s.npz", {})
-        analyse(part, 10, {("ce", 0): tmp_path / "s.npz"}, tmp_path / f"{part}.npz")
-        of[part] = Reader(tmp_path / f"{part}.npz").measurement("raw", "ce")
-        confidence[part] = [p.max(axis=0)[truth != 255] for p, truth in scenes]
-    one = detection("pixels", {"streets": of["streets"]}, {"dots": of["dots"]})
-    for name, value in by_sklearn(*(np.concatenate(each) for each in confidence.values())).items():
-        assert one.points[name] == pytest.approx([value], abs=1e-3)
-    images = detection("confidence", {"streets": of["streets"]}, {"dots": of["dots"]})
-    assert images.points["ood_auroc"].tolist() == [1]  # every street is surer than every texture
-    assert images.points["ood_fpr"].tolist() == [0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -12,28 +11,20 @@ from made_statistics import counted, of_scenes, scene, summaries, varied
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
-from pipeline_src.analysis import resampling
 from pipeline_src.analysis.compare import paired
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.intervals import (
     few_in_words,
-    groups_in_words,
-    images_in_words,
     interval,
     percentiles,
-    units_of,
 )
 from pipeline_src.analysis.resampling import image_means, key_of, resample
-from pipeline_src.counting.compact_file import as_published
-from pipeline_src.counting.multiclass import MultiClassStatistic
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.surest import UNKNOWN
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.cells import split
 from pipeline_src.metrics.entries.calibration import UNDER
-from pipeline_src.metrics.inputs import FEW
+from pipeline_src.metrics.protocol_counts import split
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import value
 
 
 def drawn(images: int, resamples: int, key: int) -> list[np.ndarray]:
@@ -75,30 +66,6 @@ def test_images_that_are_wholly_ignored_are_not_drawn():
         }
 
 
-@pytest.mark.parametrize("kind, alike", [("uint8", 0.999), ("float32", 0.9)])
-def test_coverage_at_a_risk_varies_over_resamples_as_that_of_the_images_drawn(kind, alike):
-    images = list(varied(12, kind=kind))
-    resampled = resample(counted(images, whole=False), 10, key=4, resamples=30)["raw"].values
-    drawn_images = [[images[i] for i in chosen] for chosen in drawn(12, 30, 4)]
-    again = [counted(((f, y, str(n)) for n, (f, y, _) in enumerate(of)), whole=False).raw for of in drawn_images]
-    for name in ("coverage_at_1", "coverage_at_5"):
-        exact = np.array([value(name, counts) for counts in again])
-        assert np.corrcoef(exact, resampled[name])[0, 1] > alike
-        assert resampled[name].std() == pytest.approx(exact.std(), rel=0.1)
-
-
-@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
-def test_what_sums_over_images_leave_out_is_small(kind, monkeypatch):
-    """All images once: values are exact by the shift, which is small, and 0 but for metrics that sort pixels."""
-    monkeypatch.setattr(resampling, "draws", lambda n, resamples, *_: [(slice(0, n), np.ones((resamples, n)))])
-    for of in resample(counted(varied(6, kind=kind)), 10, key=0, resamples=2).values():
-        for name, point in of.points.items():
-            metric = METRICS[name]
-            assert of.values[name] == pytest.approx([point, point], abs=1e-12), name
-            whole = metric.function(*metric.of.from_sums(of.sums[metric.of.family].whole, 10))
-            assert whole == pytest.approx(point, abs=0.01 if metric.of.few else 1e-12), name
-
-
 def test_images_of_a_sure_network_keep_their_own_confidence():
     """All pixels above 254/255 and right: the ECE is the mean doubt of the images, and varies as that."""
     rng = np.random.default_rng(3)
@@ -109,16 +76,6 @@ def test_images_of_a_sure_network_keep_their_own_confidence():
     assert of.points["image_ece"] == pytest.approx(doubts.mean(), rel=1e-3)
     for name in ("ece", "mce", "image_ece"):
         assert of.values[name].std() == pytest.approx(of.values["gap"].std(), rel=1e-3), name
-
-
-def test_published_regions_vary_as_their_images_do(tmp_path):
-    """Their rows have no confidence of their own any more: bins are those of their 8-bit levels."""
-    statistic = counted(varied(12))
-    statistic.save(tmp_path / "s.npz", {})
-    compact = as_published(tmp_path / "s.npz", 10)
-    whole, published = (resample(of, 10, key=0, resamples=300)["raw"] for of in (statistic, compact))
-    for name in ("ece", "border_ece", "interior_ece"):
-        assert published.values[name].std() == pytest.approx(whole.values[name].std(), rel=0.08), name
 
 
 @pytest.mark.parametrize("counted_by_cell", [True, False])
@@ -143,23 +100,12 @@ def test_a_temperature_is_not_said_to_change_the_order(counted_by_cell):
     assert estimate("augrc", (plain[0], 1.0), (plain[1], -1.0)).direction == ("" if counted_by_cell else "lower")
 
 
-@pytest.mark.parametrize("kind", ["uint8", "uint16", "float32"])
-def test_only_float_maps_have_ties_that_are_none(kind):
-    for protocol, of in resample(counted(varied(6, kind=kind), whole=False), 10, key=0, resamples=2).items():
-        assert (of.bounds == {}) == (kind == "uint8" or (kind == "uint16" and protocol == "raw"))
-
-
 def test_intervals_are_wider_by_what_ties_leave_open():
     of = resample(counted(varied(12), whole=False), 10, key=0, resamples=200)["raw"]
     wide, plain = of.intervals(), replace(of, bounds={}).intervals()
     assert of.bounds and min(of.bounds.values()) > 0
     for name, bound in of.bounds.items():
         assert wide[name] == pytest.approx((plain[name][0] - bound, plain[name][1] + bound), abs=1e-12), name
-
-
-def test_few_values_are_tied_in_truth():
-    maps = [(np.float32(np.round(f, 1) * 0.99 + 0.003), y, name) for f, y, name in varied(6)]
-    assert resample(counted(maps, whole=False), 10, key=0, resamples=2)["raw"].bounds == {}
 
 
 def test_class_metrics_of_resamples_are_those_of_the_images_drawn():
@@ -182,12 +128,6 @@ def test_class_metrics_of_resamples_are_those_of_the_images_drawn():
         assert resampled.values["mean_iou"][k] == pytest.approx(values["mean_iou"], abs=1e-12)
 
 
-def test_intervals_of_several_classes_hold_their_values():
-    resampled = resample(of_scenes(scene(k) for k in range(4)), 10, key=0, resamples=60)["raw"]
-    for name, (low, high) in resampled.intervals().items():
-        assert low <= resampled.points[name] + 1e-12 and resampled.points[name] - 1e-12 <= high and low < high, name
-
-
 def test_the_interval_of_a_part_that_is_0_in_nearly_all_resamples_holds_0():
     """Four pixels of 0.75 in each image, of which two or four are right: under-confident in one of 100 resamples."""
     f, labels = np.float32([[0.75] * 4]), [np.uint8([[1, 1, 0, 0]])] * 27 + [np.uint8([[1, 1, 1, 1]])] * 13
@@ -195,21 +135,6 @@ def test_the_interval_of_a_part_that_is_0_in_nearly_all_resamples_holds_0():
     assert of.points[UNDER] == 0 < percentiles(of.values[UNDER], 40)[0], "centred on their mean they lie above 0"
     low, high = of.intervals()[UNDER]
     assert low <= 0 < high < 3 * of.values[UNDER].max()
-
-
-def test_intervals_cover_and_shrink():
-    def small(count: int, seed: int) -> TwoClassStatistic:
-        return counted(varied(count, seed=seed, shape=(8, 10), kind="uint8"), whole=False)
-
-    def ends(name: str, count: int, seed: int) -> tuple[float, float]:
-        return resample(small(count, seed), 10, key=seed, resamples=60)["raw"].intervals()[name]
-
-    truth = summaries(small(1000, 99))["raw"][0]["ece"]
-    intervals = [ends("ece", 60, seed) for seed in range(8)]
-    assert sum(low <= truth <= high for low, high in intervals) >= 6  # 7.6 of 8 on average
-    assert all(low < high for low, high in intervals)
-    wide, narrow = (np.diff(ends("accuracy", count, 1))[0] for count in (30, 400))
-    assert narrow < wide / 2
 
 
 def test_draws_depend_on_the_key_and_not_on_the_order_of_images():
@@ -231,12 +156,6 @@ def test_bits_do_not_depend_on_the_number_of_threads():
     assert all(np.array_equal(one, values[1][name], equal_nan=True) for name, one in values[0].items())
 
 
-def test_metrics_that_sort_pixels_have_fewer_resamples():
-    values = resample(counted(varied(4), whole=False), 10, key=0, resamples=FEW + 1)["raw"].values
-    for name, of in values.items():
-        assert len(of) == (FEW if METRICS[name].of.few else FEW + 1)
-
-
 def test_without_foreground_the_other_metrics_have_intervals():
     images = [(f, np.zeros_like(y), name) for f, y, name in varied(5)]
     resampled = resample(counted(images), 10, key=0, resamples=50)["raw"]
@@ -246,22 +165,8 @@ def test_without_foreground_the_other_metrics_have_intervals():
     images[0] = next(varied(1))
     intervals = resample(counted(images), 10, key=0, resamples=50)["raw"].intervals()
     assert intervals["max_f"] is None and intervals["ap"] is None and intervals["ece"] is not None
-    for empty in (TwoClassStatistic.empty(), MultiClassStatistic.empty(3)):
+    for empty in (MapCounts.empty(), MapCounts.of_classes(3)):
         assert resample(empty, 10, key=0)["raw"].values == {}
-
-
-def test_values_that_are_0_on_resamples_are_exactly_0():
-    """Ties between methods are decided by the images and not by rounding. One image is over-confident: OE is 0 on the
-    resamples without it, and nowhere almost 0."""
-    for seed in range(6):
-        rng, statistic = np.random.default_rng(seed), TwoClassStatistic.empty()
-        for number in range(5):
-            f = rng.uniform(0.51, 0.99, (9, 11)).astype(np.float32)
-            truth = (rng.random(f.shape) < (0.6 if number == 0 else 1)).astype(np.uint8)
-            statistic.add(f, truth, str(number))
-        values = resample(statistic, 10, key=seed, resamples=40)["raw"].values["oe"]
-        assert (values == 0).any() and (values > 1e-3).any()
-        assert not ((values != 0) & (abs(values) < 1e-9)).any()
 
 
 def test_means_over_resampled_images():
@@ -281,33 +186,6 @@ def test_percentiles_are_as_far_out_as_students_t():
     assert percentiles(np.array([0, np.nan]), 5) is None
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("units", "usual_at_most"), [(2, 360), (5, 530), (10, 555)])
-def test_intervals_of_few_groups_cover(units, usual_at_most):
-    """Of the mean of a few draws 95 in 100 do; of the usual percentiles 50 of two, 83 of five, 90 of ten."""
-    held = {"usual": 0, "these": 0}
-    for k in range(600):
-        resampled = image_means(np.random.default_rng(k).normal(size=(units, 1)), key=k, resamples=400)[:, 0]
-        usual = np.quantile(resampled, [0.025, 0.975])
-        for name, (low, high) in (("usual", usual), ("these", interval(resampled.mean(), resampled, units))):
-            held[name] += low <= 0 <= high
-    # Of ten, 540 and 570 are expected, with standard deviations of 7 and 5.
-    assert held["usual"] < usual_at_most and held["these"] > 555, held
-
-
-@pytest.mark.slow
-def test_intervals_of_skewed_means_cover():
-    """Where few images are much worse than all others: 92 in 100; of percentiles as far out as Student's t 90."""
-    held = {"percentiles": 0, "these": 0}
-    for k in range(600):
-        values = np.random.default_rng(k).gamma(0.3, 1, (30, 1))
-        resampled = image_means(values, key=k, resamples=400)[:, 0]
-        ends = {"percentiles": percentiles(resampled, 30), "these": interval(values.mean(), resampled, 30)}
-        for name, (low, high) in ends.items():
-            held[name] += low <= 0.3 <= high
-    assert held["these"] > held["percentiles"] + 5 and held["these"] > 545, held  # 554 and 543
-
-
 def test_the_interval_of_a_skewed_mean_is_johnsons():
     resampled, t = np.random.default_rng(1).gamma(16, 1, 10**6), math.sqrt(30 / 29) * stats.t.ppf(0.975, 29)
     low, high = interval(16.0, resampled, 30)
@@ -319,25 +197,6 @@ def test_the_interval_of_a_skewed_mean_is_johnsons():
     rare = np.append(np.zeros(999), 1.0)  # with a skewness of 32
     assert interval(0.0, rare, 30)[1] < 10 * rare.std()
     assert interval(0.5, np.full(100, 0.5), 30) == (0.5, 0.5)
-
-
-def test_readers_are_told_of_few_images_and_groups():
-    said = {number: images_in_words(number) for number in (1, 9, 10, 49, 50)}
-    assert said[1] == ["one image has no intervals"] and said[50] == []
-    for number, words in ((9, "fewer than 10, are rough"), (10, "are too narrow"), (49, "are too narrow")):
-        assert f"intervals over {number} images" in said[number][0] and words in said[number][0]
-    of_groups = {number: groups_in_words(np.arange(2 * number) // 2) for number in (1, 9, 10, 49, 50)}
-    assert groups_in_words(None) == "" and "no intervals" in of_groups[1]
-    assert "of fewer than 10 they are rough" in of_groups[9] and of_groups[50].endswith("not independent.")
-    assert all("of fewer than 50 they are too narrow" in of_groups[number] for number in (10, 49))
-
-
-def test_a_thousand_resamples_take_seconds():
-    images = list(varied(50, shape=(60, 60)))
-    statistic = counted(((*images[k % 50][:2], f"{k:03d}") for k in range(400)), whole=False)
-    start = time.process_time()
-    resample(statistic, 10, key=0)
-    assert time.process_time() - start < 16
 
 
 def test_images_of_a_group_are_drawn_together():
@@ -359,12 +218,6 @@ def test_images_of_a_group_are_drawn_together():
     )
 
 
-def test_groups_of_one_image_each_change_nothing():
-    images = counted(varied(9))
-    alone, grouped = (resample(images, 10, 0, 20, groups)["raw"].values for groups in (None, np.arange(9)))
-    assert all(np.array_equal(alone[name], grouped[name]) for name in alone)
-
-
 def test_a_single_group_has_no_intervals():
     """Nothing is known of how groups differ; an interval of no width would say that all is known."""
     for images, groups in ((5, np.zeros(5, np.int64)), (1, None)):
@@ -372,18 +225,6 @@ def test_a_single_group_has_no_intervals():
         assert one.points["ece"] > 0 and set(one.intervals().values()) == {None}
     several = resample(of_scenes((scene(k) for k in range(3)), 5), 10, 0, 20, np.zeros(3, np.int64))["raw"]
     assert set(several.intervals().values()) == {None}
-
-
-def test_intervals_over_groups_cover_where_images_are_copies():
-    """30 videos of 8 equal frames: resampled frames look like eight times as much data as there is."""
-    groups, covered = np.repeat(np.arange(30), 8), {"images": 0, "groups": 0}
-    for k in range(100):
-        values = np.random.default_rng(k).normal(size=30)[groups, None]
-        for name, of in (("images", None), ("groups", groups)):
-            low, high = percentiles(image_means(values, key=k, resamples=200, groups=of)[:, 0], units_of(of, 240))
-            covered[name] += low <= 0 <= high
-    # The interval over images is 1 / sqrt(8) as wide as it must be: 51 % coverage. Six standard deviations apart.
-    assert covered["images"] <= 70 and covered["groups"] >= 80
 
 
 @pytest.mark.parametrize("groups", [None, np.arange(24) // 2])

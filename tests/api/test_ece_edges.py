@@ -6,7 +6,7 @@ import sys
 from fractions import Fraction
 
 import pytest
-from project import ROOT, call
+from project import ROOT
 
 sys.path.append(str(ROOT / "benchmarks"))
 from ece_edges.check import CASES, wrong
@@ -46,24 +46,3 @@ def test_answers_are_the_definitions(case):
 
 def test_ours_misses_what_is_known_and_nothing_else():
     assert {case["name"] for case, _, _ in wrong(ours)} == KNOWN.keys()
-
-
-@pytest.mark.parametrize("words", [(), ("naive",), ("no_such_module:ece",), ("json:ece",), ("a:b", "c")])
-def test_the_runner_tells_how_it_is_called(words, tmp_path):
-    said = call(tmp_path, "python", str(ROOT / "benchmarks/ece_edges/check.py"), *words, check=False)
-    assert said.startswith("usage: python check.py MODULE:FUNCTION") and "Traceback" not in said
-
-
-def test_the_runner_stands_alone(tmp_path):
-    (tmp_path / "naive.py").write_text(
-        "import numpy as np\n"
-        "def ece(p, y, bins):\n"
-        "    c = np.maximum(p, 1 - p)\n"
-        "    k = np.minimum((c * np.float32(bins)).astype(int), bins - 1)\n"
-        "    gap = c - ((p >= 0.5) == y)\n"
-        "    return sum(abs(gap[k == b].sum()) for b in range(bins)) / len(p)\n"
-    )
-    runner = str(ROOT / "benchmarks/ece_edges/check.py")
-    said = call(tmp_path, "python", runner, "naive:ece", check=False)
-    assert "float32 0.7 and 0.68: " in said and "times 10 in float32 it is 7." in said
-    assert f"of {len(CASES)} cases are right" in said and f"{len(CASES)} of" not in said

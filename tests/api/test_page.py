@@ -36,8 +36,3 @@ def test_the_page_lists_what_can_be_imported():
     listed = set(re.findall(r"`(\w+)`", "\n".join(re.findall(r"^\| (`.*?) \|", PAGE, re.MULTILINE))))
     assert listed == set(api.__all__) - {"CalibrationReport", "UserError"} | {"DenseCalibrationMetric"}
     assert all(getattr(api, name) for name in api.__all__)
-
-
-def test_importing_the_package_needs_no_torch(tmp_path):
-    code = "import sys; from pipeline_src.api import Statistic, reliability_diagram; assert 'torch' not in sys.modules"
-    call(tmp_path, "python", "-c", code, PYTHONPATH=str(ROOT))

@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 from made_claims import view
 
-from pipeline_src.claims.alphas import read, spread
-from pipeline_src.claims.evidence import Evidence
-from pipeline_src.claims.finding import HOLDS, Finding
+from pipeline_src.claims.alphas import read_alphas, spread
 from pipeline_src.claims.registry import CLAIMS
+from pipeline_src.claims.verdict import FOR, INCONCLUSIVE, SUPPORTED, Evidence, Finding
 from pipeline_src.claims.write import evidence
 
 
@@ -47,13 +46,12 @@ def test_a_saw_alone_is_no_difference(beta):
     values = saw(np.full(500, 4.0), beta)
     assert values[:, -1].std() > 0.05 * values[:, -1].mean()
     result = judged(s0=values)
-    assert result.says() == "open" and result.effect.value < 0.01, result.text
-    assert f"the last alphas: {100 * values[:, -1].std() / values[:, -1].mean():.1f} %" in result.what
+    assert result.says() == INCONCLUSIVE and result.effect.value < 0.01
 
 
 def test_images_that_differ_are_distinguished_from_the_saw():
     result = judged(s0=saw(np.full(500, 4.0)) * np.random.default_rng(1).uniform(0.5, 1.5, (500, 1)))
-    assert result.says() == "for it"
+    assert result.says() == FOR
     assert result.effect.value == pytest.approx(np.sqrt(1 / 12), rel=0.1)
 
 
@@ -62,7 +60,7 @@ def test_margins_that_differ_are_found_beyond_the_saw(beta):
     """A few percent of the mean alpha, where the last alphas spread by 8 to 24 %: a tenth is too much to ask."""
     values = saw(np.random.default_rng(1).uniform(2, 7, 1000), beta)
     result = judged(s0=values)
-    assert result.says() == "for it" and result.effect.value < 0.1, result.text
+    assert result.says() == FOR and result.effect.value < 0.1
 
 
 def test_seeds_are_averaged():
@@ -75,7 +73,7 @@ def test_seeds_are_averaged():
 
 def test_alphas_of_0_do_not_differ():
     result = judged(s0=np.zeros((20, 30)))
-    assert (result.effect.value, result.says()) == (0, "open")
+    assert (result.effect.value, result.says()) == (0, INCONCLUSIVE)
 
 
 def test_both_methods_and_enough_epochs_are_needed(tmp_path):
@@ -84,9 +82,9 @@ def test_both_methods_and_enough_epochs_are_needed(tmp_path):
 
     def finding(**files: Path) -> Finding:
         return Finding.of(
-            evidence(CLAIMS["C9"], view(alphas={(method, 0): read(file) for method, file in files.items()}))
+            evidence(CLAIMS["C9"], view(alphas={(method, 0): read_alphas(file) for method, file in files.items()}))
         )
 
-    assert finding(aslp_mc=differing, aslp_mei=differing).verdict == HOLDS
+    assert finding(aslp_mc=differing, aslp_mei=differing).verdict == SUPPORTED
     assert "15 epochs" in finding(aslp_mc=differing, aslp_mei=short).why
     assert "the run of aslp_mei" in finding(aslp_mc=differing).why

@@ -74,7 +74,7 @@ def test_what_a_rank_tells_reaches_the_user(tmp_path, monkeypatch):
         return subprocess.CompletedProcess(command, 1)
 
     monkeypatch.setattr(subprocess, "run", run)
-    with pytest.raises(UserError, match=r"the loss is nan\n  do: +lower"):
+    with pytest.raises(UserError, match=r"the loss is nan\n  fix: +lower"):
         ranks.launch(["train"], 2, tmp_path)
     (tmp_path / ranks.ERROR_FILE).unlink()
     monkeypatch.setattr(subprocess, "run", lambda command, check: subprocess.CompletedProcess(command, 1))

@@ -14,8 +14,8 @@ from pipeline_src.cli.judge import judge, tendency
 from pipeline_src.cli.main import app
 from pipeline_src.cli.words import off_by, wrapped
 from pipeline_src.errors import UserError
-from pipeline_src.judging.calibration import calibrate_folder
-from pipeline_src.judging.folder import judge_folder
+from pipeline_src.maps.calibrate import calibrate_folder
+from pipeline_src.maps.judge import judge_folder
 
 
 @pytest.fixture
@@ -41,13 +41,13 @@ def test_the_main_numbers_are_shown(folders, tmp_path):
         [*("--pred", str(maps), "--mask", str(masks), "--out", str(out), "--protocol", "stretched"), "--no-whole-maps"],
     )
     assert shown.exit_code == 0, shown.output
-    for words in ("maps: 3 images, 6,000 pixels", "ECE %", "off by at most equal mass %", "variance of training"):
+    for words in ("maps: 3 images, 6,000 pixels", "ECE %", "off by at most equal mass %", "training variance"):
         assert words in shown.output
     assert "floor: the ECE that a calibrated" in shown.output
     for file in ("reliability-stretched.svg", "metrics.json", "images.csv"):  # what is there to open
         assert f": {out / file}\n" in shown.output and (out / file).is_file()
     sentence = " ".join(shown.output.split())
-    assert "-confident by " in sentence and " points on average: mean confidence " in sentence
+    assert "confident by " in sentence and " points on average: mean confidence " in sentence
     assert all(len(line) <= 80 for line in shown.output.splitlines() if str(tmp_path) not in line), shown.output
     result = json.loads((out / "metrics.json").read_text())
     assert "raw" not in result and set(result["intervals"]) == {"stretched"}
@@ -60,7 +60,7 @@ def test_the_main_numbers_are_shown(folders, tmp_path):
 
 def test_the_diagram_names_the_images(folders, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr("pipeline_src.judging.folder.draw_counts", lambda *of: drawn.append(of[3]))
+    monkeypatch.setattr("pipeline_src.figures.reliability.draw_counts", lambda *of: drawn.append(of[3]))
     maps, masks = folders
     options = {"protocols": ("raw",), "whole": False, "resamples": 0, "diagrams": True}
     result = judge_folder(maps, masks, "net", tmp_path / "out", **options)
@@ -80,7 +80,7 @@ def test_what_is_typed_is_what_is_done(folders, tmp_path, monkeypatch):
     expected = judge_folder(*folders, "n", one, protocols=("raw",), border=2, whole=False, **options)
     words += ["--pred", str(maps), "--mask", str(masks), "--out"]
     typed = [*words, str(two), "--name", "n", "--protocol", "raw", "--border", "2", "--no-whole-maps"]
-    monkeypatch.setattr("pipeline_src.judging.folder.draw_counts", lambda *of: None)
+    monkeypatch.setattr("pipeline_src.figures.reliability.draw_counts", lambda *of: None)
     assert CliRunner().invoke(app, ["judge", *typed], catch_exceptions=False).exit_code == 0
     assert json.loads((two / "metrics.json").read_text()) == json.loads(json.dumps(expected))
     assert expected["n_pixels"] == 3 * 37 * 50 and "3 groups" in expected["groups"]
@@ -99,14 +99,14 @@ def test_what_is_typed_is_what_is_done(folders, tmp_path, monkeypatch):
         (
             0.04,
             (0.02, 0.06),
-            "over-confident by 4.00 [2.00, 6.00] points on average: mean confidence 94.00 %, accuracy 90",
+            "overconfident by 4.00 [2.00, 6.00] points on average: mean confidence 94.00 %, accuracy 90",
         ),
-        (-0.04, (-0.06, -0.03), "under-confident by 4.00 [3.00, 6.00] points on average: mean confidence 86.00 %"),
-        (0.04, None, "over-confident by 4.00 points on average: mean confidence 94.00 %, accuracy 90.00 %"),
-        (0.04, (-0.01, 0.06), "whether over- or under-confident on average cannot be said from these images: mean"),
-        (0.0, (-0.006, 0.004), "whether over- or under-confident on average cannot be said from these images: mean"),
-        (0.001, (-0.003, 0.005), "neither over- nor under-confident on average: mean"),
-        (0.0, None, "neither over- nor under-confident"),
+        (-0.04, (-0.06, -0.03), "underconfident by 4.00 [3.00, 6.00] points on average: mean confidence 86.00 %"),
+        (0.04, None, "overconfident by 4.00 points on average: mean confidence 94.00 %, accuracy 90.00 %"),
+        (0.04, (-0.01, 0.06), "whether over- or underconfident on average is inconclusive"),
+        (0.0, (-0.006, 0.004), "whether over- or underconfident on average is inconclusive"),
+        (0.001, (-0.003, 0.005), "neither over- nor underconfident"),
+        (0.0, None, "neither over- nor underconfident"),
         (None, None, ""),
     ],
 )

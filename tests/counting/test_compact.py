@@ -10,13 +10,12 @@ from made_published import load, write
 from made_statistics import counted, images, of_scenes, scene, summaries, varied
 
 from pipeline_src.analysis.resampling import resample
-from pipeline_src.counting import compact_file
+from pipeline_src.counting import compact_block, compact_file
 from pipeline_src.counting.compact import STARTS, Precision
 from pipeline_src.counting.compact_file import CountsFile
 from pipeline_src.counting.counts import ARRAYS, COLUMNS, PIXEL_SUMS, UNMEASURED, Counts, ImageRows
 from pipeline_src.counting.levels import UNIT
-from pipeline_src.counting.loading import AnyStatistic, by_protocol, statistic_of
-from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.rows import rows_of
 from pipeline_src.counting.score_histogram import positive, top_label
 from pipeline_src.counting.surest import UNKNOWN
@@ -59,22 +58,21 @@ STATISTICS = {
 
 
 @pytest.fixture(params=STATISTICS, scope="module")
-def both(request, tmp_path_factory) -> tuple[AnyStatistic, AnyStatistic]:
+def both(request, tmp_path_factory) -> tuple[MapCounts, MapCounts]:
     """A statistic, and what is read of it in its compact form."""
     whole = STATISTICS[request.param]()
     return whole, compacted(whole, tmp_path_factory.mktemp("compact") / "a.zip", bins=12)
 
 
-def compacted(statistic: AnyStatistic, file: Path, bins: int = 10, exact: bool = True) -> AnyStatistic:
+def compacted(statistic: MapCounts, file: Path, bins: int = 10, exact: bool = True) -> MapCounts:
     """What is read of a statistic that was written as the second of two seeds."""
     write(file, {0: statistic, 3: statistic}, bins, exact)
-    return statistic_of(*CountsFile(file).read("photos", "m")[3])
+    return CountsFile(file).read("photos", "m")[3]
 
 
-def counts_of(statistic: AnyStatistic) -> list[Counts]:
+def counts_of(statistic: MapCounts) -> list[Counts]:
     """Of whole images, and of their classes."""
-    classes = statistic.classes if isinstance(statistic, MultiClassStatistic) else []
-    return [*by_protocol(statistic).values(), *classes]
+    return [*statistic.protocols.values(), *statistic.classes]
 
 
 def pairs(both) -> list[tuple[Counts, Counts]]:
@@ -163,7 +161,7 @@ def test_a_damaged_file_is_named(tmp_path):
     for place in range(60, len(whole), len(whole) // 40):
         file.write_bytes(whole[:place] + bytes([whole[place] ^ 16]) + whole[place + 1 :])
         try:
-            assert CountsFile(file).read("photos", "m")[0][0]["raw"].pixels  # a byte that says nothing
+            assert CountsFile(file).read("photos", "m")[0].raw.pixels  # a byte that says nothing
         except UserError as error:
             assert "counts.zip" in str(error)
     file.write_bytes(whole[: len(whole) // 2])
@@ -179,10 +177,10 @@ def test_an_interior_that_is_not_what_the_border_leaves_is_refused(tmp_path):
 
 
 def test_other_logarithms_read_the_same(monkeypatch):
-    scores, log = compact_file._scores(), np.log
+    scores, log = compact_block._scores(), np.log
     for error in (-1e-12, 1e-12):
         monkeypatch.setattr(np, "log", lambda q, error=error: log(q) * (1 + error))
-        np.testing.assert_array_equal(compact_file._scores.__wrapped__(), scores)
+        np.testing.assert_array_equal(compact_block._scores.__wrapped__(), scores)
 
 
 def test_sums_of_an_image_are_near(both):
@@ -237,7 +235,7 @@ def test_rounded_counts_keep_pooled_bins_and_the_pixels_of_images(name, tmp_path
         for bins in (10, 15, 100):
             np.testing.assert_array_equal(top_label(one).binned(bins).hits, top_label(other).binned(bins).hits)
     for region, of in getattr(compact, "regions", {}).items():
-        assert [*by_protocol(of)] == ["raw"]
+        assert [*of.protocols] == ["raw"]
         pixels = whole.regions[region].raw.rows.levels[:].sum(axis=1)
         np.testing.assert_array_equal(of.raw.rows.levels[:].sum(axis=1), pixels)
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-import os
 import runpy
-import shutil
 import subprocess
 import sys
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,10 +18,7 @@ from pipeline_src.counting import kernels
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import ARRAYS, SCORE_SUMS, Counts
 from pipeline_src.counting.levels import CLAMP, COARSE, HALF, LEVELS, POSITION, UNIT
-from pipeline_src.counting.score_histogram import ScoreHistogram, positive, top_label
-from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.surest import CELLS, SPLIT
-from pipeline_src.engine.code import Code
 from pipeline_src.errors import UserError
 from pipeline_src.python_source import ROOT
 
@@ -145,16 +139,6 @@ def test_coarse_levels_join_fine_ones(pixels, scores):
     assert_joined(coarse, fine, rounded=scores)
 
 
-@pytest.mark.parametrize("kind", ["uint8", "uint16"])
-def test_coarse_levels_join_those_of_integer_maps(kind):
-    v = np.arange(np.iinfo(kind).max + 1, dtype=kind).reshape(16, -1)
-    fine, coarse = Counts.empty(rows=False), Counts.empty(rows=False, levels=COARSE)
-    for counts in (fine, coarse):
-        TwoClassStatistic(counts, None).add(v, np.ones(v.shape, bool), "all")
-    assert coarse.on_edge.any()
-    assert_joined(coarse, fine, rounded=True)
-
-
 def assert_joined(coarse: Counts, fine: Counts, rounded: bool) -> None:
     """Positions are the same, or each is rounded to its own unit."""
     level, width = np.arange(HALF + 1), LEVELS // COARSE
@@ -162,31 +146,6 @@ def assert_joined(coarse: Counts, fine: Counts, rounded: bool) -> None:
     count, position = (np.add.reduceat(of, level[::width]) for of in (fine.count, position))
     assert np.array_equal(coarse.count, count) and np.array_equal(coarse.on_edge, fine.on_edge[::width])
     assert (np.abs(width * coarse.position - position) <= rounded * (width + 1) / 2 * count).all()
-
-
-@pytest.mark.parametrize("read", [top_label, positive])
-def test_coarse_levels_have_the_same_bins_bit_by_bit(read):
-    """Of five hundred billion pixels, whose sums have more bits than a float64, and need 62 of them."""
-    rng = np.random.default_rng(0)
-    f, y = rng.random(100_000, np.float32), rng.integers(0, 2, 100_000).astype(np.uint8)
-    bins = []
-    for levels in (LEVELS, COARSE):
-        counts = Counts.empty(rows=False, levels=levels)
-        counting = FloatPass(counts)
-        counting.add(f, y)
-        counting.flush()
-        many = Counts(*(5_000_000 * of for of in (counts.count, counts.position, counts.on_edge)), None)
-        bins.append(read(many).binned(15).bins)
-    fine, coarse = bins
-    for name in ("count", "hits", "score", "excess"):
-        assert np.array_equal(getattr(fine, name), getattr(coarse, name)), name
-
-
-def test_sums_of_scores_are_rounded_once():
-    """2^52 + 1/2 + 2^-24, whose last part a sum of float64 numbers would lose."""
-    whole, part = np.array([2**52 - 2**29]), np.array([2**53 + 2**23 + 1])
-    cells = ScoreHistogram(np.array([1]), np.array([0]), whole, part)
-    assert cells.score[0] == cells.excess[0] == (2**52 + 1) / LEVELS
 
 
 @pytest.mark.parametrize(("levels", "scores"), [(LEVELS, True), (COARSE, True), (COARSE, False)])
@@ -203,85 +162,8 @@ def test_a_cell_holds_more_pixels_than_are_buffered(value, levels, scores):
         assert np.array_equal(getattr(counts, name), len(f) * getattr(single, name)), name
 
 
-@pytest.mark.parametrize("kind", ["float32", "uint8"])
-def test_maps_may_be_read_only_and_lie_in_memory_as_they_like(kind):
-    rng = np.random.default_rng(0)
-    f = rng.integers(0, 256, (20, 30)).astype(kind) / (255 if kind == "float32" else 1)
-    f, y = f.astype(kind), rng.integers(0, 2, (20, 30)).astype(np.uint8)
-    expected = one(f, y)
-    turned = one(np.asfortranarray(f), y[::-1, ::-1].copy()[::-1, ::-1])
-    for array in (f, y):
-        array.flags.writeable = False
-    assert one(f, y) == turned == expected
-    flipped = one(f[::-1, ::-1], y[::-1, ::-1])
-    assert np.array_equal(flipped.raw.count, expected.raw.count)
-
-
-def test_the_digest_of_counting_code_knows_the_kernels(tmp_path):
-    root = tmp_path / ROOT.name
-    shutil.copytree(ROOT / "counting", root / "counting", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("__init__.py", "errors.py", "labels.py", "files.py"):
-        shutil.copy(ROOT / name, root)
-    definitions = ((f"{ROOT.name}.counting.statistic", "TwoClassStatistic"),)
-    before = Code(root).digest(definitions)
-    assert f"{ROOT.name}/counting/kernels.py" in before.files
-    text = (root / "counting/kernels.py").read_text()
-    for old, new in {"+ rest[i]": "- rest[i]", "correct += n *": "correct += 2 * n *", '"uint16"': '"uint32"'}.items():
-        assert old in text
-        (root / "counting/kernels.py").write_text(text.replace(old, new))
-        assert Code(root).digest(definitions).whole != before.whole, old
-
-
-# The cache, with a kernel that takes no time to compile
-
-KERNEL = """
-from pipeline_src.counting.compiled import INT, compiled
-
-@compiled(INT(INT))
-def doubled(x):
-    return 2 * x
-"""
-
-
-@pytest.fixture
-def kernel(tmp_path):
-    """The file of a kernel."""
-    (tmp_path / "kernel.py").write_text(KERNEL)
-    return tmp_path / "kernel.py"
-
-
-def loaded(kernel: Path) -> int:
-    """How many compiled kernels of the file came from the cache; they are run."""
-    doubled = runpy.run_path(str(kernel))["doubled"]
-    assert doubled(21) == 42
-    return sum(doubled.stats.cache_hits.values())
-
-
-@pytest.mark.parametrize("content", [b"", b"\x80\x04no", None])
-def test_a_damaged_cache_is_passed_over(kernel, content):
-    assert [loaded(kernel), loaded(kernel)] == [0, 1]
-    for file in (kernel.parent / "__pycache__").glob("*.nb?"):
-        file.write_bytes(content if content is not None else file.read_bytes()[:-40])
-    assert loaded(kernel) == 0
-
-
-def test_kernels_do_without_a_folder_for_the_cache(kernel, monkeypatch):
-    (kernel.parent / "__pycache__").touch()
-    monkeypatch.setenv("HOME", str(kernel))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(kernel))
-    assert [loaded(kernel), loaded(kernel)] == [0, 0]
-
-
-def test_processes_share_the_cache(kernel):
-    command = [sys.executable, "-c", f"import runpy; print(runpy.run_path({str(kernel)!r})['doubled'](21))"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT.parent)}
-    at_once = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(3)]
-    assert [process.communicate()[0] for process in at_once] == ["42\n"] * 3
-    assert loaded(kernel) == 1
-
-
 def test_numba_is_imported_once_something_is_counted():
-    code = "import sys; from pipeline_src.counting import statistic, whole_maps; assert 'numba' not in sys.modules"
+    code = "import sys; from pipeline_src.counting import map_counts, whole_maps; assert 'numba' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT.parent, check=True)
 
 

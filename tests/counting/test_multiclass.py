@@ -10,7 +10,7 @@ import pytest
 from made_statistics import ious, of_scenes, one, scene, summaries
 
 from pipeline_src.analysis.resampling import resample
-from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import positive
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
@@ -60,11 +60,11 @@ def test_bins_are_decided_exactly_below_a_half(bins):
         edge = np.float32(k / bins)
         for f in (np.nextafter(edge, np.float32(0)), edge, np.nextafter(edge, np.float32(1))):
             p = np.float32([f, (1 - f) / 3, (1 - f) / 3, (1 - f) / 3]).reshape(4, 1, 1)
-            statistic = MultiClassStatistic.empty(4)
+            statistic = MapCounts.of_classes(4)
             statistic.add(p, np.zeros((1, 1), np.uint8), "a")
             index = np.flatnonzero(positive(statistic.classes[0]).binned(bins).count)
             assert index.tolist() == [math.ceil(Fraction(float(f)) * bins) - 1], (k, f)
-            top = np.flatnonzero(positive(statistic.top).binned(bins).count)
+            top = np.flatnonzero(positive(statistic.raw).binned(bins).count)
             assert top.tolist() == [math.ceil(Fraction(float(p.max())) * bins) - 1]
 
 
@@ -88,7 +88,7 @@ def test_where_no_class_is_right_confidence_is_error():
     p, truth = scene(0, classes=4)
     p = p.astype(np.float64)
     truth = np.where(truth == 255, 255, 254).astype(np.uint8)
-    statistic = MultiClassStatistic.empty(4)
+    statistic = MapCounts.of_classes(4)
     statistic.add(p, truth, "a", no_class=254)
     values, reasons = summaries(statistic)["raw"]
     p = p[:, truth == 254].astype(np.float32).astype(np.float64)
@@ -99,14 +99,14 @@ def test_where_no_class_is_right_confidence_is_error():
     resampled = resample(statistic, 10, key=0, resamples=5)["raw"].values
     assert not {"nll", "mean_iou"} & set(resampled) and {"ece", "entropy"} <= set(resampled)
     with pytest.raises(UserError, match="class ids"):  # a mask of somebody's may well hold 254 by mistake
-        MultiClassStatistic.empty(4).add(p.reshape(4, 1, -1), np.full((1, p.shape[1]), 254), "a")
+        MapCounts.of_classes(4).add(p.reshape(4, 1, -1), np.full((1, p.shape[1]), 254), "a")
 
 
 def test_two_classes_give_the_binary_numbers():
     f = np.random.default_rng(0).random((1, 500), np.float32)
     y = (np.random.default_rng(1).random((1, 500)) < f**2).astype(np.uint8)
     f[f == 0.5] = 0.75
-    statistic = MultiClassStatistic.empty(2)
+    statistic = MapCounts.of_classes(2)
     statistic.add(np.stack([1 - f, f]), y, "a")
     values, _ = summaries(statistic)["raw"]
     binary = one(f, y).raw
@@ -115,28 +115,3 @@ def test_two_classes_give_the_binary_numbers():
         assert values[name] == pytest.approx(value(name, binary), abs=1e-6), name
     assert values["brier"] == pytest.approx(2 * value("brier", binary), abs=1e-6)
     assert values["classwise_ece"] == pytest.approx(value("positive_ece", binary), abs=1e-6)
-
-
-def test_merged_and_saved(counted, tmp_path):
-    statistic, _, _ = counted
-    parts = [MultiClassStatistic.empty(5) for _ in range(2)]
-    for k in (3, 1, 0, 2):
-        parts[k % 2].add(*scene(k), str(k))
-    assert parts[1] + parts[0] == statistic
-    statistic.save(tmp_path / "m.npz", {"set": "x"})
-    assert MultiClassStatistic.load(tmp_path / "m.npz") == (statistic, {"set": "x"})
-
-
-def test_bad_input_is_named():
-    statistic = MultiClassStatistic.empty(3)
-    p, truth = scene(0, classes=3)
-    for wrong, mask, words in (
-        (p[:2], truth, "do not fit"),
-        (p * 2, truth, "not probabilities"),
-        (p / 2, truth, "not probabilities"),
-        (p, np.where(truth == 255, 7, truth), "class ids"),
-    ):
-        with pytest.raises(UserError, match=words):
-            statistic.add(wrong, mask, "a")
-    assert statistic == MultiClassStatistic.empty(3)
-    assert set(summaries(statistic)["raw"][0].values()) == {None}

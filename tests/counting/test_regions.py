@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 from made_statistics import counted, varied
 
-from pipeline_src.analysis.resampling import resample
-from pipeline_src.counting.loading import load
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.regions import EVALUATED_REGIONS, RegionStatistics, regions
-from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import summary
 
@@ -28,7 +26,7 @@ def test_regions_by_distance():
     statistic = RegionStatistics(width=2)
     f = np.linspace(0.2, 0.8, truth.size, dtype=np.float32).reshape(truth.shape)
     statistic.add(f, truth, "a")
-    whole = TwoClassStatistic.empty()
+    whole = MapCounts.empty()
     whole.add(f, truth, "a")
     for protocol in ("raw", "stretched"):  # each region is stretched as the map is, not by itself
         total = sum(getattr(s, protocol).count for s in statistic.by_name.values())
@@ -42,9 +40,9 @@ def shapes(count: int, kind: str = "uint8"):
         yield f, (np.hypot(yy - 20, xx - 25) < 9 + k).astype(np.uint8), name
 
 
-def evaluated(images, width: float = 5) -> TwoClassStatistic:
+def evaluated(images, width: float = 5) -> MapCounts:
     """A statistic as evaluation makes it."""
-    statistic, parts = TwoClassStatistic.empty(), RegionStatistics(width, EVALUATED_REGIONS)
+    statistic, parts = MapCounts.empty(), RegionStatistics(width, EVALUATED_REGIONS)
     for f, y, name in images:
         statistic.add(f, y, name)
         parts.add(f, y, name)
@@ -80,37 +78,6 @@ def test_metrics_of_regions_are_those_of_their_pixels():
     expected = plain(images)
     assert {name: values[name] for name in expected} == pytest.approx(expected, abs=1e-9)
     assert len({round(value, 4) for value in (*expected.values(), values["ece"], values["oe"])}) == 6
-
-
-def test_regions_are_resampled_with_their_images():
-    images = list(shapes(6))
-    resampled = resample(evaluated(images), 10, key=3, resamples=4)["raw"].values
-    generator = np.random.Generator(np.random.PCG64(3))
-    for k in range(4):
-        chosen = [images[i] for i in generator.integers(0, 6, 6)]
-        for name, value in plain(chosen).items():
-            assert resampled[name][k] == pytest.approx(value, abs=1e-9), name
-
-
-def test_the_squared_error_of_a_region_is_that_of_its_pixels_by_groups_of_images():
-    statistic, groups = evaluated(shapes(6)), np.array([0, 1, 0, 2, 1, 2])
-    whole = resample(statistic, 10, key=3, resamples=20, groups=groups)["raw"]
-    border = resample(statistic.regions["border"], 10, key=3, resamples=20, groups=groups)["raw"]
-    assert whole.points["border_squared_error"] == border.points["squared_error"]
-    assert np.array_equal(whole.values["border_squared_error"], border.values["squared_error"])
-    assert whole.intervals()["border_ece"] == border.intervals()["ece"]
-
-
-def test_regions_are_saved_and_merged_with_the_statistic(tmp_path):
-    images = list(shapes(5, "float32"))
-    whole, first, second = (evaluated(part) for part in (images, images[:2], images[2:]))
-    assert first + second == whole and first != evaluated(images[:2], width=2)
-    whole.save(tmp_path / "whole.npz", {})
-    assert load(tmp_path / "whole.npz") == whole and list(whole.regions) == list(EVALUATED_REGIONS)
-    (first + second).save(tmp_path / "merged.npz", {})
-    assert (tmp_path / "merged.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
-    with pytest.raises(ValueError, match="regions"):
-        whole + counted(varied(2, seed=9), whole=False)
 
 
 def test_what_was_not_counted_or_is_empty_is_said():

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import tracemalloc
-import zipfile
 
 import numpy as np
 import pytest
@@ -13,9 +11,8 @@ from made_statistics import images
 
 from pipeline_src.analysis import resampling
 from pipeline_src.counting import rows
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.rows import Rows, rows_of
-from pipeline_src.counting.statistic import TwoClassStatistic
-from pipeline_src.metrics.per_image import per_image
 
 
 @pytest.fixture(params=["memory", "disk"])
@@ -45,58 +42,11 @@ def test_a_statistic_is_the_same_on_disk(monkeypatch, tmp_path):
     for size in (1 << 22, 1):
         monkeypatch.setattr(rows, "IN_MEMORY", size)
         resampling._times.cache_clear()
-        statistic = TwoClassStatistic.empty()
+        statistic = MapCounts.empty()
         for image in reversed(list(images(9))):
             statistic.add(*image)
         statistic.save(tmp_path / f"{size}.npz", {})
         of[size] = statistic, resampling.resample(statistic, 10, key=0, resamples=20)["raw"].intervals()
-        assert TwoClassStatistic.load(tmp_path / f"{size}.npz")[0] == statistic
+        assert MapCounts.load(tmp_path / f"{size}.npz")[0] == statistic
     assert of[1] == of[1 << 22]
     assert (tmp_path / "1.npz").read_bytes() == (tmp_path / f"{1 << 22}.npz").read_bytes()
-
-
-def test_the_file_is_one_of_numpy(tmp_path):
-    statistic = TwoClassStatistic.empty()
-    for image in images(300):
-        statistic.add(*image)
-    statistic.save(tmp_path / "ours.npz", {"set": "x"})
-    with np.load(tmp_path / "ours.npz", allow_pickle=False) as file:
-        arrays = dict(file)
-    assert np.array_equal(arrays["raw_image_levels"], statistic.raw.rows.levels[:])
-    assert np.array_equal(arrays["raw_table"], statistic.raw.rows.table[:])
-    np.savez_compressed(tmp_path / "numpy.npz", **arrays)
-    assert (tmp_path / "ours.npz").read_bytes() == (tmp_path / "numpy.npz").read_bytes()
-    assert zipfile.ZipFile(tmp_path / "ours.npz").testzip() is None
-
-
-def test_a_statistic_grows_after_it_was_added_to_another():
-    a, b, c = (TwoClassStatistic.empty() for _ in range(3))
-    *first, last = images(3)
-    for image in first:
-        a.add(*image)
-    both = a + b
-    a.add(*last)
-    for image in first:
-        c.add(*image)
-    assert both == c != a
-
-
-@pytest.mark.slow
-def test_memory_does_not_grow_with_the_images(monkeypatch, tmp_path):
-    monkeypatch.setattr(rows, "IN_MEMORY", 1)
-    f, y = np.uint8([[0, 99, 255]]), np.uint8([[0, 1, 1]])
-
-    def peak(count):
-        tracemalloc.start()
-        statistic = TwoClassStatistic.empty()
-        for k in range(count):
-            statistic.add(f, y, f"{k:05d}")
-        statistic.save(tmp_path / "s.npz", {})
-        resampling.resample(statistic, 10, key=0, resamples=100)
-        assert len([values for _, values in per_image(statistic.raw)]) == -(-count // rows.PART)
-        most = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return most
-
-    peak(10)  # imports; from 512 images on all blocks have their full size
-    assert peak(1400) - peak(600) < 500 * 800  # bytes; rows and draws come to 4.5 KB per image

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
-from made_statistics import images, of_scenes, one, scene
+from made_statistics import images, one
 
 from pipeline_src.counting.levels import LEVELS
-from pipeline_src.counting.loading import load
-from pipeline_src.counting.statistic import TwoClassStatistic
-from pipeline_src.counting.surest import CELLS, LAST, LEVEL_OF_CELL, SHIFT, SPLIT, STARTS, UNKNOWN, further_cells
-from pipeline_src.errors import UserError
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
-from pipeline_src.metrics.summary import bounds, value
+from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.counting.surest import CELLS, LAST, LEVEL_OF_CELL, SHIFT, SPLIT, STARTS, further_cells
 
 
-def sure(kind: str = "float32", count: int = 3) -> TwoClassStatistic:
+def sure(kind: str = "float32", count: int = 3) -> MapCounts:
     """Of images most of whose pixels are in the first levels of doubt."""
-    statistic = TwoClassStatistic.empty()
+    statistic = MapCounts.empty()
     for f, y, name in images(count, kind="float64"):
         z = 4 * np.log(f / (1 - f))
         top = {"uint8": 255, "uint16": 65535}.get(kind)
@@ -59,63 +53,3 @@ def test_values_of_8_and_16_bits_stored_as_floats_part_no_level():
         f = (np.arange(top + 1) / top).astype(np.float32)
         counts = one(f, np.arange(top + 1) % 2).raw
         assert further_cells(counts.surest) == 0 and counts.surest.any()
-
-
-def without_cells(path: Path, change: Callable[[dict], None]) -> Path:
-    """A file with some of its arrays changed."""
-    with np.load(path) as file:
-        arrays = dict(file)
-    change(arrays)
-    np.savez(path, **arrays)
-    return path
-
-
-def test_files_of_earlier_versions_are_read_as_they_were(tmp_path):
-    def drop(arrays: dict) -> None:
-        for name in [name for name in arrays if "_surest" in name]:
-            del arrays[name]
-
-    new, path = sure(), tmp_path / "a.npz"
-    new.save(path, {})
-    old = load(without_cells(path, drop))
-    for protocol in ("raw", "stretched"):
-        read, counted = getattr(old, protocol), getattr(new, protocol)
-        assert read.surest is UNKNOWN and np.array_equal(read.count, counted.count) and read != counted
-        (bound,) = bounds(ProtocolCounts(old, read), 10, ["aurc"]).values()
-        (finer,) = bounds(ProtocolCounts(new, counted), 10, ["aurc"]).values()
-        assert 0 < finer < bound and abs(value("aurc", read) - value("aurc", counted)) <= bound + finer
-    more = one(np.float32([1e-7, 0.2]), [0, 1], name="z")
-    assert (old + more).raw.surest is UNKNOWN and (old + more).raw == (more + old).raw
-    old.save(path, {})
-    assert load(path) == old
-    old.add(np.float32([[1e-7]]), np.uint8([[0]]), "y")
-    assert not old.raw.surest.size and old.raw.pixels == new.raw.pixels + 1
-
-
-@pytest.mark.parametrize("name", ["raw_surest", "stretched_surest"])
-@pytest.mark.parametrize("move", ["one more", "below 0", "another class", "beyond"])
-def test_damaged_cells_are_named(name, move, tmp_path):
-    def damage(arrays: dict) -> None:
-        if move == "one more":
-            arrays[name][0] += 1
-        elif move == "below 0":
-            arrays[name][:2] += 10**6, -(10**6)
-            arrays[f"{name}_at"][1] = 4  # the same class and label in the next cell
-        elif move == "another class":
-            arrays[f"{name}_at"][0] ^= 2
-        else:
-            arrays[f"{name}_at"][-1] += 4 * CELLS
-
-    sure().save(tmp_path / "a.npz", {})
-    with pytest.raises(UserError, match="is not a statistic") as told:
-        load(without_cells(tmp_path / "a.npz", damage))
-    assert name in str(told.value) or move == "beyond"
-
-
-def test_several_classes_are_counted_by_cell(tmp_path):
-    statistic = of_scenes((scene(k, classes=3, sharp=20) for k in range(3)), 3)
-    for counts in (statistic.top, *statistic.classes):
-        assert np.array_equal(counts.surest.sum(axis=0), counts.count[:SPLIT].sum(axis=0))
-        assert further_cells(counts.surest) > 0
-    statistic.save(tmp_path / "a.npz", {})
-    assert load(tmp_path / "a.npz") == statistic

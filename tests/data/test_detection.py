@@ -1,4 +1,4 @@
-"""`data add` looks into a folder: what is an image, what a mask, what their values mean, and which splits there are."""
+"""Detection of images, masks, values and splits of an unknown folder."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ import pytest
 from made_sets import encoded, files, image, mask, photo, write_files
 from PIL import Image
 
-from pipeline_src.data.detection.contact_sheet import contact_sheet
 from pipeline_src.data.detection.detect import detect
-from pipeline_src.data.detection.mask_recognition import perhaps_ids
-from pipeline_src.data.detection.params_entry import complete_splits
+from pipeline_src.data.detection.params_entry import complete_splits, validation_share
+from pipeline_src.data.masks import perhaps_ids
 from pipeline_src.errors import UserError
 
 LAYOUTS = {
@@ -70,14 +69,8 @@ LAYOUTS = {
 def test_layouts_are_recognised(tmp_path, name):
     made, images, masks, splits = LAYOUTS[name]
     found = detect(write_files(tmp_path, made))
-    assert (found.images, found.masks, set(found.splits), found.unpaired) == (
-        images,
-        masks,
-        splits,
-        name == "test without masks",
-    )
+    assert (found.images, found.masks, set(found.splits)) == (images, masks, splits)
     assert len(found.pairs) == 4 and (found.values.foreground, found.values.classes) == (None, 0)
-    assert list(found.alternatives) == (["Edge"] if name == "edges too" else [])
 
 
 @pytest.mark.parametrize(
@@ -123,14 +116,6 @@ def of_values(shares: dict[int, int]):
     return files(3, "images/*.jpg", "masks/*.png", lambda i: np.resize(values, (30, 40)))
 
 
-@pytest.mark.parametrize("shares", [{0: 1000, 2: 10, 255: 190}, {0: 1000, 1: 5, 7: 5, 255: 190}])
-def test_a_frequent_255_beside_small_ids_may_be_void(tmp_path, shares):
-    found = detect(write_files(tmp_path, of_values(shares)))
-    assert (found.values.foreground, found.values.classes) == (None, 0)
-    (note,) = found.notes
-    assert f"values {', '.join(map(str, list(shares)[:-1]))} and 255" in note and "write `classes:`" in note
-
-
 def test_a_note_on_ids_names_values_that_occur():
     def note(*values: int) -> str:
         return perhaps_ids(np.isin(np.arange(256), values).astype(int))
@@ -169,68 +154,62 @@ def test_a_palette_of_two_names_its_object(tmp_path):
         assert detect(write_files(tmp_path / str(high), made(high))).values.foreground == high
 
 
-def test_masks_in_colours_and_masks_alone_are_refused(tmp_path):
-    colours = np.array([[128, 0, 0], [0, 128, 0]], np.uint8)
-    made = files(3, "images/*.jpg", "masks/*.png", lambda i: np.resize(colours, (30, 40, 3)))
-    with pytest.raises(UserError, match="masks in masks are coloured"):
-        detect(write_files(tmp_path / "colours", made))
-    with pytest.raises(UserError, match="only masks in the folders"):
-        detect(write_files(tmp_path / "masks", {f"GT/{i}.png": encoded(mask(i)) for i in range(3)}))
+COLORS = np.array([[128, 0, 0], [0, 128, 0]], np.uint8)
+IMAGES = {f"images/p{i}.jpg": photo(i) for i in range(3)}
+REFUSED = {  # files and the text that is named
+    "colors": (files(3, "images/*.jpg", "masks/*.png", lambda i: np.resize(COLORS, (30, 40, 3))), "masks in masks"),
+    "masks only": ({f"GT/{i}.png": encoded(mask(i)) for i in range(3)}, "GT"),
+    "deep": (files(3, "images/*.jpg", "masks/*.png", lambda i: mask(i).astype(np.uint16) * 257), "uint16"),
+    "odd": (
+        files(3, "images/*.jpg", "masks/*.png", lambda i: np.resize([0, 20, 90, 100, 140], (30, 40)).astype(np.uint8)),
+        "0, 20, 90, 100, 140",
+    ),
+    "empty": (files(3, "images/*.jpg", "masks/*.png", lambda i: mask(i) * 0), "--ood"),
+    "no masks": (IMAGES | {f"masks/p{i}.jpg": photo(9) for i in range(3)}, "--ood"),
+    "other names": (IMAGES | {f"masks/other{i}.png": encoded(mask()) for i in range(3)}, "masks"),
+    "nothing": ({"notes.txt": b"none"}, "no images"),
+    "splits": (
+        files(2, "train/images/*.jpg", "train/masks/*.png") | files(2, "test/images/*.jpg", "test/masks/*.png"),
+        "test/images, train/images",
+    ),
+    "overlay": (files(3, "images/*.jpg", "masks/*.png") | {f"overlay/p{i}.jpg": photo(i) for i in range(2)}, "overlay"),
+}
 
 
-def test_masks_that_cannot_be_used_are_refused_as_in_the_check(tmp_path):
-    for name, kind, told in (
-        ("deep", lambda i: mask(i).astype(np.uint16) * 257, "uint16"),
-        ("odd", lambda i: np.resize([0, 20, 90, 100, 140], (30, 40)).astype(np.uint8), "0, 20, 90, 100, 140"),
-        ("empty", lambda i: mask(i) * 0, r"all masks are empty, such as (.|\n)*--ood"),
-    ):
-        with pytest.raises(UserError, match=told):
-            detect(write_files(tmp_path / name, files(3, "images/*.jpg", "masks/*.png", kind)))
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_not_recognized_is_refused_with_its_name(tmp_path, name):
+    made, named = REFUSED[name]
+    with pytest.raises(UserError, match=named):
+        detect(write_files(tmp_path, made))
 
 
-@pytest.mark.parametrize("masks", ["masks/*.gif", "labels/*.npy", "masks/other*.png", "masks/*.jpg"])
-def test_masks_that_are_not_recognised_are_no_textures(tmp_path, masks):
-    made = {f"images/p{i}.jpg": photo(i) for i in range(3)}
-    data = photo(9) if masks.endswith("jpg") else encoded(mask())  # a mask in colours, as JPEG
-    write_files(tmp_path, made | {masks.replace("*", f"{'' if 'other' in masks else 'p'}{i}"): data for i in range(3)})
-    with pytest.raises(UserError, match=rf"no masks of the images(.|\n)*{masks.split('/')[0]}: (.|\n)*--ood"):
-        detect(tmp_path)
-
-
-def test_names_that_are_duplicate_are_refused(tmp_path):
-    made = files(2, "train/images/*.jpg", "train/masks/*.png") | files(2, "test/images/*.jpg", "test/masks/*.png")
-    with pytest.raises(UserError, match=r"2 file names occur in several splits(.|\n)*test/images, train/images"):
-        detect(write_files(tmp_path / "splits", made))
-    made = files(2, "images/*.jpg", "masks/*.png") | {f"overlay/p{i}.jpg": photo(i) for i in range(2)}
-    write_files(tmp_path / "overlay", made)
-    with pytest.raises(UserError, match=r"images, overlay(.|\n)*--images images"):
-        detect(tmp_path / "overlay")
-    found = detect(tmp_path / "overlay", images="images")
-    assert (found.images, found.masks, len(found.pairs)) == ("images", "masks", 2)
+def test_an_option_chooses_the_folder(tmp_path):
+    write_files(tmp_path, REFUSED["overlay"][0])
+    found = detect(tmp_path, images="images")
+    assert (found.images, found.masks, len(found.pairs)) == ("images", "masks", 3)
+    with pytest.raises(UserError, match="nowhere"):
+        detect(tmp_path, masks="nowhere")
 
 
 def test_textures_are_taken_from_all_folders(tmp_path):
     write_files(tmp_path, {f"{kind}/{kind}{i}.jpg": photo(i) for kind in ("banded", "woven") for i in range(3)})
     found = detect(tmp_path, ood=True)
     assert (found.images, found.masks, len(found.pairs)) == (".", "", 6)
-    with pytest.raises(UserError, match=r"1 file names occur in several folders(.|\n)*a unique name"):
-        detect(write_files(tmp_path / "twice", {f"{kind}/1.jpg": photo(1) for kind in "ab"}), ood=True)
-    (tmp_path / "twice/b/1.jpg").unlink()
     write_files(tmp_path, {f"masks/banded{i}.png": encoded(mask(i)) for i in range(3)})
     with pytest.raises(UserError, match="masks among the images"):
         detect(tmp_path, ood=True)
 
 
-def test_several_names_of_one_split_are_told(tmp_path):
+def test_several_names_of_one_split_are_noted(tmp_path):
     made = {}
     for name in ("train", "dev", "valid"):
         made |= files(2, f"{name}/images/{name}*.jpg", f"{name}/masks/{name}*.png")
     found = detect(write_files(tmp_path, made))
     assert found.splits == {"train": {"folder": "train"}, "val": {"folder": "dev"}, "valid": {"folder": "valid"}}
-    assert found.notes == ["valid could be the split val, too; the entry has it as valid."]
+    assert "valid" in found.notes[0]
 
 
-def test_what_is_drawn_leaves_out_what_is_given():
+def test_drawn_splits_leave_out_given_splits():
     assert complete_splits({"val": "val.txt"}) == {
         "val": "val.txt",
         "not-val": {"of": "all", "without": "val"},
@@ -239,10 +218,11 @@ def test_what_is_drawn_leaves_out_what_is_given():
     }
 
 
-def test_files_that_cannot_be_read_are_counted_and_not_shown(tmp_path):
+@pytest.mark.parametrize(("images", "share"), [(5, 0.3), (100, 0.3), (120, 0.25), (400, 0.1), (10_000, 0.1)])
+def test_validation_has_thirty_images_if_the_set_allows(images, share):
+    assert validation_share(images) == share
+
+
+def test_unreadable_files_are_left_to_the_check(tmp_path):
     made = files(4, "images/*.jpg", "masks/*.png") | {"images/p0.jpg": photo(0)[:200], "masks/p1.png": b""}
-    found = detect(write_files(tmp_path, made))
-    assert (len(found.pairs), found.unreadable) == (4, 2)
-    sheet = contact_sheet([(tmp_path / image, tmp_path / mask) for _, image, mask in found.pairs])
-    assert sheet.shape == (192, 192, 3)
-    assert contact_sheet([(tmp_path / "images/p0.jpg", None)]).size == 0
+    assert len(detect(write_files(tmp_path, made)).pairs) == 4

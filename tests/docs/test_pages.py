@@ -36,7 +36,7 @@ def test_links_between_our_pages_lead_somewhere():
 def test_the_two_commands_start_from_the_systems_python():
     start = Path("README.md").read_text(encoding="utf-8").split("\n## Start\n")[1].split("\n## ")[0]
     run, check = (text.strip().split(" && ") for text in re.findall(r"```sh\n(.*?)```", start, re.DOTALL))
-    assert run[:3] == ["python3 -m venv .venv", ". .venv/bin/activate", "python -m pip install -e ."]
+    assert run[:3] == ["python3 -m venv .venv", ". .venv/bin/activate", 'python -m pip install -e ".[pipeline]"']
     assert check[0] == run[1] and check[-1] == "pytest"
     libraries = re.search(r"apt-get install (?:\S+ )*?(libgl1 [^`]*)`", start)[1]
     for file in ("pipeline_src/__main__.py", ".ci/run", ".github/workflows/ci.yml"):

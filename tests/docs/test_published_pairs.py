@@ -9,8 +9,8 @@ import published_pairs
 import pytest
 from made_published import FACTS, maps, publish
 
+from pipeline_src.engine.code import digest
 from pipeline_src.errors import UserError
-from pipeline_src.files import sha256_without
 from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.publishing import published
@@ -43,21 +43,12 @@ def test_they_are_those_of_compare(folder):
     assert texts["ECE, points"].startswith("−") and "[" not in texts["ECE, points"]
 
 
-def test_a_pair_of_one_experiment_is_that_of_its_table(folder):
-    pair = "one:slp/one:baseline"
-    head = "protocol,part,method,metric,column,mean,low,high,mark,reference"
-    table = f"{head}\nraw,photos,slp,brier,Brier,-0.001,-0.002,-0.0005,lower,baseline\n"
-    published.pack({"T14.csv": table.encode()}, published.FOLDER / "one" / published.TABLES)
-    published_pairs.write([pair])
-    assert written()[pair]["differences"] == {"raw": {"photos": {"Brier": "−0.00100↓ [−0.00200, −0.00050]"}}}
-
-
 @pytest.mark.slow
 def test_what_rests_on_the_same_is_kept(folder):
     published_pairs.write([PAIR])
     before = written()
     texts = {"raw": {"photos": {"ECE, points": "kept"}}}
-    marked = {PAIR: before[PAIR] | {"differences": texts, "digest": sha256_without("", texts)}}
+    marked = {PAIR: before[PAIR] | {"differences": texts, "digest": digest(texts)}}
     published_pairs.FILE.write_text(json.dumps(marked), encoding="utf-8")
     published_pairs.write([PAIR])
     assert written() == marked

@@ -95,11 +95,11 @@ def test_edited_numbers_are_named(folder, content):
 
 
 def test_claims_are_a_table_too(folder):
-    protocols = {"raw": {"verdict": "holds", "why": "All for it."}, "stretched": {"verdict": "not run", "why": "–"}}
+    protocols = {"raw": {"verdict": "supported", "why": "All for it."}, "stretched": {"verdict": "not run", "why": "–"}}
     claims = [{"claim": "C1", "text": "Over-confident.", "protocols": protocols}]
     (folder / "small" / "claims.json").write_text(json.dumps({"claims": claims}))
     written = rewritten(PAGE.replace("raw ece accuracy", "claims"), folder)
-    assert "| C1 | Over-confident. | raw: holds | All for it. |\n|  |  | stretched: not run | – |" in written
+    assert "| C1 | Over-confident. | raw: supported | All for it. |\n|  |  | stretched: not run | – |" in written
 
 
 def test_verdicts_of_several_experiments_are_a_table_too(folder):
@@ -108,19 +108,19 @@ def test_verdicts_of_several_experiments_are_a_table_too(folder):
         return json.dumps({"claims": [{"claim": name, "text": f"{name}.", "protocols": of[name]} for name in of]})
 
     (folder / "small" / "claims.json").write_text(
-        claims(C2={"raw": "holds"}, ours={"stretched": "holds"}, C10={"any": "not decided"})
+        claims(C2={"raw": "supported"}, ours={"stretched": "supported"}, C10={"any": "inconclusive"})
     )
     (folder / "other").mkdir()
     (folder / "other" / "claims.json").write_text(
-        claims(C2={"raw": "not run", "stretched": "holds"}, C9={"raw": "holds"})
+        claims(C2={"raw": "not run", "stretched": "supported"}, C9={"raw": "supported"})
     )
     written = rewritten(PAGE.replace("raw ece accuracy", "verdicts raw other"), folder)
     rows = [
         "| raw | claim | small | other |",
         "| --- | --- | --- | --- |",
-        "| C2 | C2. | holds | – |",
-        "| C9 | C9. | – | holds |",
-        "| C10 | C10. | not decided | – |",
+        "| C2 | C2. | supported | – |",
+        "| C9 | C9. | – | supported |",
+        "| C10 | C10. | inconclusive | – |",
         "| ours | ours. | – | – |",
     ]
     assert "\n".join(rows) in written
@@ -133,14 +133,14 @@ def test_verdicts_of_what_spans_experiments_are_made_before_the_pages(folder, mo
     monkeypatch.setattr(pages.published, "names", list)
     monkeypatch.setattr(pages.published_pairs, "write", lambda pairs: None)
     verdict = '{"claims": [{"claim": "C8", "text": "On all tasks.", "protocols": {"raw": {"verdict": "%s"}}}]}'
-    Path("small/claims.json").write_text(verdict % "holds")
+    Path("small/claims.json").write_text(verdict % "supported")
     monkeypatch.setattr(
-        pages.published_overview, "write", lambda: Path("small/claims.json").write_text(verdict % "does not hold")
+        pages.published_overview, "write", lambda: Path("small/claims.json").write_text(verdict % "refuted")
     )
     Path("README.md").write_text(PAGE.replace("raw ece accuracy", "verdicts raw"))
     monkeypatch.setattr(pages, "rewritten", lambda page: rewritten(page, Path(".")))
     pages.write()
-    assert "| C8 | On all tasks. | does not hold |" in Path("README.md").read_text()
+    assert "| C8 | On all tasks. | refuted |" in Path("README.md").read_text()
 
 
 def test_a_page_that_is_edited_while_differences_are_made_keeps_the_edit(folder, monkeypatch):

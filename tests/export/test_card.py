@@ -15,9 +15,11 @@ from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.deployment import export as step
 from pipeline_src.export.folder import Preprocessing
+from pipeline_src.training.calibrated import calibrated_method
 from pipeline_src.training.methods.baseline import Baseline
 from pipeline_src.training.methods.deep_ensemble import DeepEnsemble
-from pipeline_src.training.methods.temperature import Temperature
+
+Temperature = calibrated_method("temperature")
 
 FACTS = Facts("made", {"ce": MethodFacts("baseline")}, {"val": "val", "one": "id", "old": "ood"}, (0, 1))
 SETTINGS = Preprocessing(image_size=32, mean=[1.0] * 3, std=[2.0] * 3, classes=2, class_names=[], single=False)

@@ -88,8 +88,9 @@ def run(*words: str) -> None:
 
 def parts_of(message: str) -> dict[str, str]:
     """The parts of a UserError's text."""
-    parts = re.split(r"^  (found|expected|do): +", message, flags=re.MULTILINE)
-    return {"what": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
+    parts = re.split(r"^  (found|expected|do|fix): +", message, flags=re.MULTILINE)
+    named = dict(zip(parts[1::2], parts[2::2], strict=True))
+    return {"what": parts[0], **named, "do": named.get("fix", named.get("do", ""))}
 
 
 def contents(folder: Path) -> dict[Path, str]:

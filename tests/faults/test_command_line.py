@@ -86,14 +86,6 @@ def damaged_manifest(folder: Path) -> None:
     write_text(folder / "data/small/manifests/tiny-scenes/manifest.csv", "id\n")
 
 
-def without_list(folder: Path) -> None:
-    """A store, and the list of the unpacked files that it would be made of again is damaged."""
-    prepared(folder)
-    execute(chosen().job("store/val"))
-    (unpacked,) = (folder / "data/unpacked").glob("tiny-scenes-*")
-    (unpacked / ".files.json").write_text("[1]")
-
-
 def with_archive(folder: Path, files: dict[str, bytes]) -> None:
     """A project on a set of the user's."""
     write_zip(folder / "a.zip", files)
@@ -210,7 +202,7 @@ ROWS = [
         "method-unknown",
         "`--config method=` names no method",
         configured(method="sl"),
-        r"with methods=\[sl\]: .*no block 'sl'",
+        r"with methods=\[sl\]: .*no entry 'sl'",
         expected="baseline, slp",
         do="did you mean 'slp'",
         happens="the nearest one and all are named",
@@ -247,15 +239,8 @@ ROWS = [
         "set-comment",
         "`--set` of nothing but the start of a comment",
         typed("--set", "training.epochs=#", "plan"),
-        r"with training.epochs=#.*\n.*expected a whole number \(found None\)",
+        r"with training.epochs=#.*\n.*epochs: .*\(found None\)",
         happens="no value is what is found",
-    ),
-    row(
-        "set-octal",
-        "`--set` of a number with a leading 0",
-        typed("--set", "training.epochs=010", "plan"),
-        "'training.epochs=010' is not what it looks like(.|\n)*YAML reads 010 as 8; write 8",
-        happens="what it is read as is named",
     ),
     row(
         "set-unknown-key",
@@ -268,14 +253,14 @@ ROWS = [
         "set-wrong-value",
         "`--set` of a value that the key cannot have",
         typed("--set", "training.epochs=few", "plan"),
-        r"training\.epochs: .*whole number.*found 'few'",
+        r"training\.epochs: .*found 'few'",
         happens="key and value are named",
     ),
     row(
         "set-unknown-method",
         "`--set` of a method's key, of no such method",
         typed("--set", "methods.slq.alpha=0.1", "plan"),
-        "no block 'slq'",
+        "no entry 'slq'",
         found="methods.slq.alpha",
         expected="slp",
         do="did you mean 'slp'",
@@ -425,7 +410,7 @@ ROWS = [
         "init-cannot-write",
         "`init` of a folder that cannot be made",
         typed("init", 300 * "x"),
-        "xxx cannot be made\n",
+        "xxx cannot be made",
         found="too long",
         expected="made and written",
         do="another folder",
@@ -485,7 +470,7 @@ ROWS = [
         "prepare-with-problems",
         "`prepare` of a set with a broken image",
         typed("prepare", "--set", "mine"),
-        "data set mine has 1 problems",
+        "dataset mine has 1 problems",
         found="15 usable samples",
         do=r"fix them, or leave them out [^,]*\n  all problems: data/small/manifests/mine/problems\.failed\.csv$",
         make=lambda folder: with_archive(folder, pairs(16) | {"Image/s00.jpg": b"no image"}),
@@ -495,20 +480,10 @@ ROWS = [
         "redo-without-data",
         "`redo` of what can't be made, as the data are not here",
         typed("redo", "store/train"),
-        "store/[a-z]+ can't be made again here, and nothing was forgotten: data set mine is not available",
+        "store/[a-z]+ can't be made again here, and nothing was forgotten: dataset mine is not available",
         expected=r"a\.zip",
         do="put it there",
         make=without_data,
-        happens="no result is forgotten",
-    ),
-    row(
-        "redo-damaged-list",
-        "the same, as the list of unpacked files is damaged",
-        typed("redo", "store/val"),
-        r"nothing was forgotten: data/unpacked/tiny-scenes-.*\.files\.json is damaged",
-        expected="SHA-256",
-        do="remove data/unpacked/tiny-scenes-",
-        make=without_list,
         happens="no result is forgotten",
     ),
     row(
@@ -536,16 +511,6 @@ ROWS = [
         expected="a finished experiment",
         do="snakemake --cores all --config experiment=small",
         happens="nothing is written, and what is not current is named",
-    ),
-    row(
-        "croissant-not-prepared",
-        "Croissant metadata of a data set that is not prepared",
-        typed("data", "croissant", "tiny-scenes"),
-        "data set tiny-scenes is not prepared",
-        found="data/small/manifests/tiny-scenes/manifest.csv",
-        expected="which `prepare` writes",
-        do="prepare --set tiny-scenes",
-        happens="nothing is written, and the missing list of files is named",
     ),
 ]
 

@@ -17,10 +17,10 @@ from made_sets import entry, pairs, write_files, write_zip
 from pipeline_src import files
 from pipeline_src.data.build import build
 from pipeline_src.data.prepare import prepare
-from pipeline_src.data.unpack import whole_folder
 from pipeline_src.engine.execute import execute
 from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
+from pipeline_src.files import atomic_folder
 from pipeline_src.params.parts import Part
 
 MINE = {"archive": "a.zip", "images": "Image", "masks": "GT"}
@@ -50,7 +50,7 @@ def writing(folder: Path) -> None:
 
 
 def unpacking(folder: Path) -> None:
-    with whole_folder(folder / "set") as into:
+    with atomic_folder(folder / "set") as into:
         (into / "a").write_text("1")
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

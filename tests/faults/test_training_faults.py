@@ -22,9 +22,11 @@ from pipeline_src.prediction.predict import load
 from pipeline_src.steps import predictors, train
 from pipeline_src.steps.build import build
 from pipeline_src.training import checkpoint
-from pipeline_src.training.methods.temperature import Temperature
+from pipeline_src.training.calibrated import calibrated_method
 from pipeline_src.training.models.build import build_segmentor
 from pipeline_src.training.network_file import write
+
+Temperature = calibrated_method("temperature")
 
 METHOD = "from pipeline_src.training.method import Method\n\n\nclass Mine(Method):\n    {}\n"
 NET = """

@@ -54,7 +54,7 @@ def graph(tmp_path, monkeypatch):
 def test_what_is_pulled_is_current_and_what_cannot_be_checked_is_said(graph):
     absent = graph()
     assert all(job.current for job in absent.of_kinds("prepare", "store"))
-    assert unchecked(absent) == ["data set mine is not available, so it can't be checked here"]
+    assert unchecked(absent) == ["dataset mine is not available, so it can't be checked here"]
     (said,) = unchecked(graph("data/wrong"))
     assert "there is no folder data/wrong, so it can't be checked here" in said
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from made_statistics import one
 
-from pipeline_src.figures.bin_tables import isotonic_table
 from pipeline_src.metrics.summary import value
 
 
@@ -53,31 +52,8 @@ def test_the_brier_score_is_their_sum(pixels):
     assert total == pytest.approx(value("brier", counts), abs=3e-5 if saved.dtype == np.float32 else 1e-7)
 
 
-def test_the_curve_of_a_diagram_is_that_of_the_top_label(pixels):
-    saved, f, y = pixels
-    confidence, right = np.round(np.maximum(f, 1 - f), 12), (f >= 0.5) == y  # 1 - f is rounded: ties are ties
-    curve = isotonic_table(one(saved, y).raw)
-    at, accuracy = curve["confidence"], curve["accuracy"]
-    assert (np.diff(accuracy) >= 0).all() and (np.diff(at) > 0).all()
-    off = np.abs(np.interp(confidence, at, accuracy) - plain_isotonic(confidence, right))
-    # Pixels of a float map within 1.5e-5 of each other are tied.
-    assert off.max() < 1e-9 if saved.dtype == np.uint8 else off.mean() < 1e-3
-    assert isotonic_table(one(saved[:3], np.full(3, 255)).raw).empty
-
-
 def test_a_constant_map_discriminates_nothing():
     y = (np.random.default_rng(0).random(1000) < 0.3).astype(np.uint8)
     counts = one(np.full(1000, 0.5, np.float32), y).raw
     assert value("dsc", counts) == pytest.approx(0, abs=1e-12)
     assert value("mcb", counts) == pytest.approx((0.5 - y.mean()) ** 2, abs=1e-7)
-
-
-def test_sharpening_is_paid_in_miscalibration_alone():
-    """A monotone change leaves DSC as it is, and calibrated levels have an MCB of 0."""
-    level, y = np.repeat([51, 102, 204], 100).astype(np.uint8), np.zeros(300, np.uint8)
-    for start, hits in ((0, 20), (100, 40), (200, 80)):
-        y[start : start + hits] = 1
-    calibrated, sharp = one(level, y).raw, one(np.array([5, 51, 250], np.uint8).repeat(100), y).raw
-    assert value("mcb", calibrated) == pytest.approx(0, abs=1e-12)
-    assert value("mcb", sharp) > 0.01
-    assert value("dsc", calibrated) == pytest.approx(value("dsc", sharp), abs=1e-12)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from made_statistics import counted, of_scenes, one, scene, summaries
 
-from pipeline_src.counting.score_histogram import Bins, UndefinedMetricError, top_label
+from pipeline_src.counting.score_histogram import Bins, top_label
 from pipeline_src.metrics import estimators, smooth_ece
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
@@ -53,29 +53,6 @@ def test_equal_mass_on_sorted_pixels(pixels, groups):
     assert limit < 0.03
 
 
-def test_equal_mass_by_hand():
-    # 4 pixels at 0.75, two of them right, then 2 at 1, both right: two groups of three
-    counts = one(np.float32([0.75, 0.75, 0.75, 0.75, 1, 1]), [1, 1, 0, 0, 1, 1]).raw
-    first = abs(3 * 0.75 - 1.5)
-    second = abs(0.75 + 2 - 0.5 - 2)
-    assert value("ece_equal_mass", counts, 2) == pytest.approx((first + second) / 6, abs=1e-15)
-    assert value("ece_equal_mass", counts, 1) == pytest.approx(abs(5 - 4) / 6, abs=1e-15)
-
-
-def test_sweep_on_sorted_pixels(pixels):
-    counts, confidence, right, _, _ = pixels
-    plain, hits = equal_mass_plain(confidence, right, 1)
-    groups = 1
-    while True:
-        wider, hits = equal_mass_plain(confidence, right, groups + 1)
-        if np.any(np.diff(hits) < -1e-9):
-            break
-        groups, plain = groups + 1, wider
-    error, number = estimators.sweep_groups(top_label(counts).bins)
-    assert number == groups > 2
-    assert error == value("ece_sweep", counts) == pytest.approx(plain, abs=2e-4)
-
-
 def test_sweep_ends_before_the_first_number_of_groups_that_is_not_monotone():
     rng, ends = np.random.default_rng(0), set()
     for cells in (2, 5, 30, 100) * 20:
@@ -93,22 +70,6 @@ def test_sweep_ends_before_the_first_number_of_groups_that_is_not_monotone():
     assert min(ends) < 5 and max(ends) > 40
 
 
-@pytest.mark.parametrize("right", [0, 1])
-def test_sweep_of_pixels_that_are_all_wrong_or_all_right(right):
-    score = np.arange(1, 3001) / 3001  # so many levels would take minutes one number of groups after the other
-    count = np.ones(3000)
-    row = Bins(count, count * right, score, score - right)
-    value = abs(score.mean() - right)
-    assert estimators.sweep_groups(row) == (pytest.approx(value), 3000)
-    few = Bins(*(a[:40] for a in (count, count * right, score, score - right)))
-    assert estimators.sweep_groups(few)[1] == 40
-
-
-def test_sweep_ends_where_every_group_is_a_level():
-    counts = one(np.float32([0.625, 0.625, 0.875, 0.875]), [0, 1, 1, 1]).raw
-    assert estimators.sweep_groups(top_label(counts).bins) == (pytest.approx(0.125), 2)
-
-
 def test_debiased_by_its_formula(pixels):
     counts, confidence, right, _, _ = pixels
     root, authors = 0.0, 0.0
@@ -124,25 +85,6 @@ def test_debiased_by_its_formula(pixels):
                 authors += n / len(right) * (gap**2 - noise[1])
     assert value("ece_debiased_pixels", counts) == pytest.approx(np.sqrt(root), abs=1e-9)
     assert value("ece_debiased_authors", counts) == pytest.approx(authors, abs=1e-9)
-
-
-@pytest.mark.parametrize("hit", [0, 1])
-def test_a_single_pixel_allows_no_estimate_of_its_noise(hit):
-    counts = one(np.float32([0.8]), [hit]).raw
-    assert value("ece_debiased_authors", counts) == pytest.approx((0.8 - hit) ** 2, abs=1e-6)
-
-
-def test_debiased_is_nought_on_calibrated_noise():
-    counts = one(np.full(8, 0.75, np.float32), [1, 1, 1, 0, 1, 1, 1, 0]).raw
-    assert value("ece_debiased_pixels", counts) == 0
-    assert value("ece_debiased_authors", counts) == pytest.approx(-0.75 * 0.25 / 7, abs=1e-12)
-    single = one(np.float32([0.75]), [1]).raw
-    # A resample of rounded counts: one a little above a pixel, and a mean score above 1.
-    rounded = Bins(*np.array([[1000, 1 + 1e-9, 1.25], [700, 0.5, 1], [690, 0.75, 1.5], [-10, 0.25, 0.5]]))
-    assert abs(estimators.debiased_authors(rounded)) < 1e-2
-    assert value("ece_debiased_pixels", single) == pytest.approx(0.25)
-    with pytest.raises(UndefinedMetricError, match="two images"):
-        value("ece_debiased", single)
 
 
 def test_debiased_over_images_by_hand():
@@ -170,37 +112,6 @@ def test_the_squared_error_is_that_of_over_confident_bins_and_of_others():
     assert value("squared_overconfidence", counts) == pytest.approx(over)
     assert value("squared_underconfidence", counts) == pytest.approx(0.05**2 / 2, rel=1e-5)
     assert value("squared_error", counts) == pytest.approx(over + 0.05**2 / 2, rel=1e-5)
-
-
-@pytest.mark.slow
-def test_the_squared_errors_are_unbiased_and_the_floor_is_the_mean_ece_of_a_calibrated_network():
-    """Calibrated images whose pixels are right or wrong together: ECE and OE of few of them are far above 0."""
-    rng = np.random.default_rng(0)
-    found = {name: [] for name in ("squared_error", "squared_overconfidence", "ece_floor", "ece", "oe")}
-    f = np.float32([[0.625, 0.75, 0.875]] * 10)
-    for _ in range(100):
-        right = rng.random((24, 3)) < f[0]
-        images = [(f, np.repeat(y[None], 10, axis=0), str(k)) for k, y in enumerate(right)]
-        counts = counted(images, whole=False).raw
-        for name, of in found.items():
-            of.append(value(name, counts))
-    for name in ("squared_error", "squared_overconfidence"):
-        assert abs(np.mean(found[name])) < 4 * np.std(found[name]) / 10, name
-    assert np.mean(found["ece_floor"]) == pytest.approx(np.mean(found["ece"]), rel=0.2)
-    assert np.mean(found["ece"]) > 0.03 and np.mean(found["oe"]) > 0.01
-
-
-def test_the_square_of_the_positive_class_is_not_that_of_the_top_label():
-    """Of three pixels of 0.75 one or two are foreground, of three of 0.25 none: as many are right as it says."""
-    f = np.float32([[0.75] * 3 + [0.25] * 3])
-    labels = [np.uint8([[1, k, 0, 0, 0, 0]]) for k in (0, 1, 0, 1)]
-    counts = counted([(f, y, str(k)) for k, y in enumerate(labels)]).raw
-    # Excesses of f: 1.25, 0.25 twice each in the upper bin, V = 4/3 (4 0.5^2); 0.75 each in the lower one, V = 0.
-    assert value("positive_squared_error", counts) == pytest.approx(((3**2 - 4 / 3) / 12 + 3**2 / 12) / 24)
-    # Excesses of confidence: 4.5 - 4 and 4.5 - 5.
-    assert value("squared_error", counts) == pytest.approx((0 - 4 / 3) / 24 / 24)
-    twice = counted([(f, labels[k], f"{k}") for k in (0, 1)]).raw
-    assert value("squared_error", twice) < 0 < value("positive_squared_error", twice)
 
 
 def plain_square(scores: list[np.ndarray], hits: list[np.ndarray], bins: int) -> float:
@@ -266,25 +177,6 @@ def test_smooth_ece_by_its_definition(pixels, sigma):
     assert smoothed_plain(confidence[part], right[part], width) == pytest.approx(width, rel=2e-3)
 
 
-def test_smooth_ece_is_where_bisection_ends():
-    """To the bit, for resamples as different as can be: few pixels, no error, all wrong, no pixel."""
-    draws = np.random.default_rng(0)
-    count = draws.integers(1, 1000, (40, 204))
-    count[:10] *= draws.random((10, 204)) < 0.03
-    score = count * (np.arange(204) + 0.5) / 204
-    hits = draws.binomial(count, draws.random((40, 204))).astype(float)
-    hits[20:30], hits[30], hits[31], count[32] = draws.binomial(count[20:30], 0.5), score[30], 0, 0
-    bins = Bins(count, hits, score, score - hits)
-    low, high = np.zeros(40), np.ones(40)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for _ in range(30):
-            middle = (low + high) / 2
-            above = np.array([smoothed(bins, sigma)[k] for k, sigma in enumerate(middle)]) > middle
-            low, high = np.where(above, middle, low), np.where(above, high, middle)
-        ends = np.array([smoothed(bins, sigma)[k] for k, sigma in enumerate((low + high) / 2)])
-        np.testing.assert_array_equal(smooth_ece.smooth(bins), ends)
-
-
 def test_smooth_ece_against_its_authors_package(pixels):
     relplot = pytest.importorskip("relplot", reason="the relplot package is not installed")
     counts, confidence, right, _, _ = pixels
@@ -313,30 +205,6 @@ def test_ranking_against_sklearn(pixels):
     assert value("ap", counts) == pytest.approx(
         sklearn.average_precision_score(y, exact), abs=(bound("ap", counts) if tied else 0) + 1e-9
     )
-
-
-def test_aurc_on_sorted_pixels(pixels):
-    counts, confidence, right, _, _ = pixels
-    _, tie = np.unique(np.round(confidence * 255 * 2**20).astype(np.int64), return_inverse=True)
-    wrong = (np.bincount(tie, 1 - right) / np.bincount(tie))[tie][np.argsort(-tie, kind="stable")]
-    plain = np.mean(np.cumsum(wrong) / np.arange(1, len(wrong) + 1))
-    assert value("aurc", counts) == pytest.approx(plain, abs=1e-4)
-
-
-def test_aurc_by_hand():
-    counts = one(np.float32([1, 0.75, 0.625]), [0, 1, 0]).raw
-    assert value("aurc", counts) == pytest.approx((1 + 1 / 2 + 2 / 3) / 3, abs=1e-12)
-
-
-def test_ranking_needs_both_classes():
-    background = one(np.float32([0.25, 0.75]), [0, 0]).raw
-    foreground = one(np.float32([0.25, 0.75]), [1, 1]).raw
-    for name in ("auc", "ap"):
-        with pytest.raises(UndefinedMetricError, match="foreground"):
-            value(name, background)
-    with pytest.raises(UndefinedMetricError, match="background"):
-        value("auc", foreground)
-    assert value("ap", foreground) == 1
 
 
 def test_bounds_hold_for_any_order_of_tied_pixels():

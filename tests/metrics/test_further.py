@@ -10,10 +10,7 @@ from made_statistics import counted, of_scenes, one, scene, summaries, varied
 from sklearn.metrics import roc_auc_score
 
 from pipeline_src.analysis.resampling import resample
-from pipeline_src.counting.score_histogram import Bins, top_label
-from pipeline_src.counting.statistic import TwoClassStatistic
-from pipeline_src.metrics import selective
-from pipeline_src.metrics.cells import TOP, PixelGroups
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.metrics.ranked import CELL_OF_LEVEL, CELLS, by_cell
 from pipeline_src.metrics.summary import value
 
@@ -28,11 +25,6 @@ def top_of(maps) -> tuple[np.ndarray, np.ndarray]:
         confidence.append(p.max(axis=0)[valid].astype(float))
         right.append((predicted == y)[valid])
     return np.concatenate(confidence), np.concatenate(right)
-
-
-def eight_bit(count: int = 6) -> list[tuple[np.ndarray, np.ndarray, str]]:
-    """Maps in [0, 1] that were 8-bit, as float64, with masks and ids."""
-    return [(v / 255, y, name) for v, y, name in varied(count, kind="uint8")]
 
 
 @pytest.fixture(scope="module", params=["uint8", "float32", "classes"])
@@ -59,21 +51,6 @@ def test_ace_on_all_pixels(measured):
     index = np.ceil(confidence * 10 - 1e-9)
     gaps = [abs(confidence[index == k].mean() - right[index == k].mean()) for k in np.unique(index)]
     assert values["ace"] == pytest.approx(np.mean(gaps), abs=1e-6)
-
-
-def test_ace_is_not_swamped_by_background():
-    """Ninety-eight sure and right pixels beside two at 0.75, one of them wrong: bins of 98 and 2 pixels weigh alike."""
-    counts = one(np.float32([0] * 98 + [0.75, 0.75]), [0] * 98 + [0, 1]).raw
-    assert value("ece", counts) == pytest.approx(0.25 * 2 / 100, abs=1e-15)
-    assert value("ace", counts) == pytest.approx((0 + 0.25) / 2, abs=1e-15)
-
-
-def test_augrc_is_the_area_under_its_curve(measured):
-    values, confidence, right = measured
-    kept, errors = risk_curve(confidence, right)
-    n = len(right)
-    area = (np.diff(kept) / n * (errors[1:] + errors[:-1]) / 2 / n).sum()
-    assert values["augrc"] == pytest.approx(area, abs=1e-6)
 
 
 def test_augrc_from_the_auc_of_scikit_learn(measured):
@@ -107,32 +84,6 @@ def test_coverage_is_the_last_point_of_the_curve_below_a_risk(measured, name, ri
     assert values[name] == pytest.approx(
         x[below[-1]] / kept[-1], abs=2e-5 if len(np.unique(confidence)) < 256 else 2e-3
     )
-
-
-def test_a_curve_that_comes_back_below_a_risk_counts_to_its_last_point():
-    right = np.array([1] * 50 + [0] + [1] * 49 + [0] * 100)  # 1 of 51 is above 1 %, 1 of 100 is not
-    count = np.ones(200)
-    bins = Bins(*(np.flip(a) for a in (count, right, count, count - right)))
-    assert selective.coverage_at_risk(bins, 100) == 0.5
-
-
-def test_a_risk_that_is_just_reached_is_kept():
-    """By all pixels of the last cell, too, behind which there is none."""
-    bins = Bins(*np.array([[100.0], [99.0], [99.0], [0.0]]))
-    assert selective.coverage_at_risk(bins, 100) == 1
-
-
-def test_the_bound_of_augrc_holds_for_any_order_of_tied_pixels():
-    rng = np.random.default_rng(5)
-    cells, n = np.sort(rng.integers(0, 6, 60)), 60
-    right = rng.random(n) < rng.random(6)[cells]
-    counts = one(np.float32(0.53125 + cells / 16), right.astype(int)).raw
-    found = []
-    for first in (right, ~right):
-        errors = np.cumsum(~right[np.lexsort((first, cells))][::-1])
-        found.append(((errors + np.concatenate([[0], errors[:-1]])) / 2).sum() / n**2)
-    limit = selective.augrc_bound(top_label(counts).bins)
-    assert sorted(found) == pytest.approx([value("augrc", counts) - limit, value("augrc", counts) + limit], abs=1e-12)
 
 
 @settings(max_examples=40, deadline=None)
@@ -178,14 +129,6 @@ def test_areas_are_those_of_the_maps(kind, close):
     assert np.abs(bias).mean() > abs(bias.mean()) + 1e-3
 
 
-def test_images_without_pixels_do_not_count():
-    images = list(varied(3, kind="uint8"))
-    empty = (images[0][0], np.full_like(images[0][1], 255), "empty")
-    few, more = (counted(of, whole=False).raw for of in (images, [*images, empty]))
-    for name in ("image_ece", "image_ece_sd", "area_bias", "area_error"):
-        assert value(name, more) == pytest.approx(value(name, few), abs=1e-12)
-
-
 def test_cells_of_the_ranking():
     assert len(np.unique(CELL_OF_LEVEL)) == CELLS and (np.diff(CELL_OF_LEVEL) >= 0).all()
     assert (np.diff(CELL_OF_LEVEL[-20:]) == 1).all()  # the surest pixels keep their order
@@ -197,7 +140,7 @@ def test_cells_of_the_ranking():
 def test_eight_bit_values_stored_as_floats_are_the_same_images():
     """float32 v/255 lies on either side of v/255, and below 0.5 the grid and the rows round it differently."""
     rng = np.random.default_rng(0)
-    of_bytes, of_floats = TwoClassStatistic.empty(), TwoClassStatistic.empty()
+    of_bytes, of_floats = MapCounts.empty(), MapCounts.empty()
     for k in range(30):
         logits = rng.normal(rng.normal(), 2, (16, 16))
         v = np.uint8(255 / (1 + np.exp(-logits)))
@@ -212,13 +155,3 @@ def test_eight_bit_values_stored_as_floats_are_the_same_images():
         assert other.points[name] == pytest.approx(one.points[name], rel=1e-4), name
     for name in ("ece", "positive_ece", "image_ece"):
         assert other.intervals()[name] == pytest.approx(one.intervals()[name], rel=1e-3, abs=1e-6), name
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
-def test_the_grid_and_the_rows_have_the_same_pixels_on_every_eight_bit_level(dtype):
-    v = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    statistic = TwoClassStatistic.empty()
-    statistic.add(v if dtype == np.uint8 else v / np.float32(255), v % 2, "all levels")
-    groups = PixelGroups(statistic.raw)
-    pixels = np.bincount(groups.group, groups.entries[TOP][1], 512)
-    assert np.array_equal(pixels, statistic.raw.rows.pooled().reshape(-1))

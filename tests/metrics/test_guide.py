@@ -18,7 +18,7 @@ from pipeline_src.analysis.analyse import analyse
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
-from pipeline_src.judging.folder import judge_folder
+from pipeline_src.maps.judge import judge_folder
 from pipeline_src.metrics.summary import value
 from pipeline_src.tables.write import write_tables
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_statistics import one
 
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import positive, top_label
-from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.figures.bin_tables import reliability_table
 from pipeline_src.metrics.entries.calibration import OVER, SQUARED, SQUARED_POSITIVE, UNDER
@@ -90,22 +90,8 @@ def test_bins_are_right_closed_on_probability_in_the_positive_view(f, bins, inde
     assert view.hits.sum() == 1
 
 
-def test_extremes():
-    n = 50
-    right = raw(np.full(n, 1, np.float32), np.ones(n))
-    wrong = raw(np.full(n, 1, np.float32), np.zeros(n))
-    assert value("ece", right) == value("oe", right) == value("ue", right) == value("mce", right) == 0
-    assert value("ece", wrong) == value("oe", wrong) == value("mce", wrong) == 1
-    assert value("nll", wrong) == pytest.approx(-math.log(1e-7), abs=1e-9)
-    assert value("entropy", right) == pytest.approx(1.712e-6, rel=1e-3)  # of the clamped 1e-7
-    half = raw(np.full(n, 0.5, np.float32), np.arange(n) % 2)
-    assert value("ece", half) == 0 and value("entropy", half) == pytest.approx(math.log(2), abs=1e-9)
-    one_bin = raw(np.full(n, 0.75, np.float32), np.arange(n) % 2)
-    assert value("ece", one_bin, 1) == value("ece", one_bin, 100) == 0.25
-
-
 def test_what_is_undefined_is_none_with_a_reason():
-    values, reasons = summary(ProtocolCounts(None, TwoClassStatistic.empty().raw))
+    values, reasons = summary(ProtocolCounts(None, MapCounts.empty().raw))
     assert set(values.values()) == {None} and set(reasons) == set(values)
     values, reasons = summary(ProtocolCounts(None, raw(np.float32([0.5, 0.7]), [255, 255])))
     assert set(values.values()) == {None}
@@ -183,7 +169,7 @@ def saved_maps():
 @pytest.mark.filterwarnings("ignore:This class will be removed")
 def test_parity_with_pysodmetrics(saved_maps):
     py_sod_metrics = pytest.importorskip("py_sod_metrics", reason="needs the extra `parity` (CONTRIBUTING.md)")
-    statistic = TwoClassStatistic.empty()
+    statistic = MapCounts.empty()
     fm, mae = py_sod_metrics.Fmeasure(), py_sod_metrics.MAE()
     for k, (v, mask) in enumerate(saved_maps):
         statistic.add(v, mask, str(k))
@@ -230,12 +216,3 @@ def test_f_by_hand():
     assert value("max_f", counts) == pytest.approx(max(low, high), abs=1e-15)
     # 255 * 0.25 = 63.75: thresholds 0..63 find all, 64..191 one, none beyond
     assert value("mean_f", counts) == pytest.approx((64 * low + 128 * high) / 256, abs=1e-15)
-
-
-def test_pooled_f_is_another_quantity(saved_maps):
-    statistic = TwoClassStatistic.empty()
-    for k, (v, mask) in enumerate(saved_maps):
-        statistic.add(v, mask, str(k))
-    assert value("pooled_max_f", statistic.raw) != pytest.approx(value("max_f", statistic.raw), abs=1e-4)
-    single = one(*saved_maps[1])
-    assert value("pooled_max_f", single.raw) == value("max_f", single.raw)

@@ -17,10 +17,9 @@ import pytest
 from made_published import FACTS, maps, publish
 from project import ROOT
 
-from pipeline_src.counting.loading import by_protocol
 from pipeline_src.errors import UserError
 from pipeline_src.publishing import published, rebuild
-from pipeline_src.publishing.published import Counts, Publication
+from pipeline_src.publishing.published import Publication, PublishedCounts
 
 MOST_FILES, MOST_BYTES = 300, 64e6
 
@@ -33,16 +32,16 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_counts_are_read_by_run():
     facts = replace(FACTS, seeds=(0, 2))
-    counts = Counts(Publication.read(one := publish("one", facts)), one, "photos")
+    counts = PublishedCounts(Publication.read(one := publish("one", facts)), one, "photos")
     assert [*counts] == [("baseline", 0), ("baseline", 2), ("slp", 0), ("slp", 2)]
     expected = maps("slp", 2, "photos").raw.rows
-    np.testing.assert_array_equal(by_protocol(counts["slp", 2])["raw"].rows.pooled(), expected.pooled())
+    np.testing.assert_array_equal(counts["slp", 2].raw.rows.pooled(), expected.pooled())
 
 
 def test_counts_can_be_those_of_another_experiment():
     publish("one")
     two = publish("two", statistic=lambda *run: maps("other", *run[1:]), counts_in={"slp": "one"})
-    counts = Counts(Publication.read(two), two, "photos")
+    counts = PublishedCounts(Publication.read(two), two, "photos")
     for method, expected in (("slp", "slp"), ("baseline", "other")):
         pooled = maps(expected, 0, "photos").raw.rows.pooled()
         np.testing.assert_array_equal(counts[method, 0].raw.rows.pooled(), pooled)

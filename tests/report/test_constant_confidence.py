@@ -10,7 +10,7 @@ from made_results import analysed
 from made_statistics import varied
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.judging.folder import judge_folder
+from pipeline_src.maps.judge import judge_folder
 from pipeline_src.report.comparison import KEPT, ProtocolComparison
 from pipeline_src.report.recommendation import recommendation
 

@@ -60,11 +60,12 @@ EVIDENCE = {
     "high": -0.01,
     "unit": "percentage points",
     "printed": "−1.23 [−2.00, −1.00]",
+    "printed_joint": "[−2.10, −0.90]",
     "printed_seeds": "0",
     "wanted": "below 0",
-    "says": "for it",
+    "says": "for",
 }
-HOLDS = {"verdict": "holds", "seeds": 2, "why": "Of 1 comparison 1 for it.", "evidence": [EVIDENCE], "missing": []}
+HOLDS = {"verdict": "supported", "seeds": 2, "why": "Of 1 comparison 1 for.", "evidence": [EVIDENCE], "missing": []}
 CLAIMS = {
     "experiment": FACTS.experiment,
     "synthetic": False,
@@ -305,9 +306,9 @@ def test_holds_the_tables_and_what_filters_them(html, page):
 
 def test_shows_every_claim_with_verdict_and_evidence(page):
     assert "C4 ASLP_MC has the lowest ECE." in page.text
-    for text in ("holds raw Of 1 comparison", "not run stretched Missing: a block.", EVIDENCE["printed"]):
+    for text in ("supported raw Of 1 comparison", "not run stretched Missing: a block.", EVIDENCE["printed"]):
         assert text in page.text
-    assert "which do not count for the verdict: ASLP_CL & co: holds. It does too." in page.text
+    assert "which do not count for the verdict: ASLP_CL & co: supported. It does too." in page.text
 
 
 def test_same_input_same_bytes(results, tables, figures, html, tmp_path):

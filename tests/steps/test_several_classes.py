@@ -21,8 +21,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.figures import classes
 from pipeline_src.figures import examples as drawn
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.cells import split
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
+from pipeline_src.metrics.protocol_counts import ProtocolCounts, split
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import summary
 from pipeline_src.params.load import read

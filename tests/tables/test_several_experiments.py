@@ -11,7 +11,7 @@ import pytest
 from pipeline_src.analysis.facts import ExperimentSummary
 from pipeline_src.errors import UserError
 from pipeline_src.files import rounded
-from pipeline_src.judging import output_folder
+from pipeline_src.maps import judge
 from pipeline_src.tables.paper_table import PaperTable
 from pipeline_src.tables.several_experiments import (
     OVERVIEW_TABLES,
@@ -173,7 +173,7 @@ def test_judged_maps_that_were_altered_are_named_and_not_shown(tmp_path):
     (folder := tmp_path / "ECSSD/U2Net").mkdir(parents=True)
     for name in ("statistic.npz", "images.csv"):
         (folder / name).write_text("")
-    output_folder.complete(folder, json.dumps(content))
+    judge.complete(folder, json.dumps(content))
     made = judged_table(tmp_path)
     assert [row["mean"] for row in made.rows] == [0.1] and not made.notes
     assert {file.name for file in judged_files(tmp_path)} == {"metrics.json", "metrics.sha256"}

@@ -30,7 +30,7 @@ def test_workers_change_no_bit(stores, tmp_path):
     alone = outputs(run(stores, tmp_path / "0", workers=0))
     assert alone == outputs(run(stores, tmp_path / "2", workers=2))
     assert not multiprocessing.active_children(), "the workers end with the run"
-    assert len(alone) == 3
+    assert len(alone) == 4
 
 
 def test_slp_with_alpha_zero_is_the_baseline_bit_for_bit(stores, tmp_path):

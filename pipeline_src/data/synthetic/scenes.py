@@ -1,4 +1,4 @@
-"""The embedded data: photo-like scenes with salient objects, and pure textures that hold no object.
+"""Synthetic data: photo-like scenes with salient objects, and pure textures that hold no object.
 
 A scene has a background (one surface, a ground under a wall or sky, leaf litter), one to four candidates for the
 salient object, occluders, light and a camera. A rule that can be learned, though not without error, decides what is
@@ -8,6 +8,7 @@ Difficulty varies by image: contrast and camouflage, clutter, blur, haze, noise 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,8 +16,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from pipeline_src.data.synthetic.camera import photograph
-from pipeline_src.data.synthetic.shapes import SHAPES, UPRIGHT, filled
+from pipeline_src.data.synthetic.shapes import SHAPES, UPRIGHT, Shape, filled
 from pipeline_src.data.synthetic.textures import PATTERNS, Array, Rng, noise, palette, surface
 from pipeline_src.errors import UserError
 from pipeline_src.rng import generator
@@ -59,7 +59,8 @@ def _background(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
         scene += upper * (_far_part(rng, height, width, palette(rng)) - scene)
     if rng.random() < 0.35:  # clutter: shapes, mostly blurred
         for _ in range(int(rng.integers(2, 7))):
-            thing = _thing(rng, height, width, rng.choice(SHAPES), rng.uniform(0.08, 0.22), rng.random(2), colours, 0.6)
+            shape = SHAPES[rng.integers(len(SHAPES))]
+            thing = _thing(rng, height, width, shape, rng.uniform(0.08, 0.22), rng.random(2), colours, 0.6)
             cover = cv2.GaussianBlur(thing.cover, (0, 0), rng.uniform(0.8, 3))[..., None]
             scene += cover * (thing.colours - scene)
     if rng.random() < 0.5:  # out of focus
@@ -79,7 +80,14 @@ def _placed(rng: Rng, shape: object, height: int, width: int, size: float, centr
 
 
 def _thing(
-    rng: Rng, height: int, width: int, shape, size: float, centre: Array, around: Array, hidden: float
+    rng: Rng,
+    height: int,
+    width: int,
+    shape: Callable[[Rng], Shape],
+    size: float,
+    centre: Array,
+    around: Array,
+    hidden: float,
 ) -> _Thing:
     """A shaded object; `hidden` in [0, 1] blends its colours with those `around` it (4, 3)."""
     outline, inner = shape(rng)
@@ -126,7 +134,7 @@ def _skin(rng: Rng, cover: Array, parts: Array, scale: float, around: Array, hid
     colour = colour * (1 - strength + strength * np.clip(facing, 0, 1.6))[..., None]
     if rng.random() < 0.25:
         colour += (rng.uniform(0.2, 0.6) * np.clip(facing - 1.15, 0, 1) ** 2 * 8)[..., None].astype(np.float32)
-    return colour.astype(np.float32)
+    return np.asarray(colour.astype(np.float32))
 
 
 def _candidates(rng: Rng, height: int, width: int, around: Array) -> list[_Thing]:
@@ -145,7 +153,7 @@ def _candidates(rng: Rng, height: int, width: int, around: Array) -> list[_Thing
 
 
 def _score(thing: _Thing, seen: Array, scene: Array) -> float:
-    """Salience of a candidate of which `seen` (H, W) is visible: size, centrality, contrast to its surround."""
+    """Salience of a candidate whose part `seen` (H, W) is visible: size, centrality, contrast to its surround."""
     area = float(seen.sum())
     if area < 30:
         return 0.0
@@ -154,7 +162,7 @@ def _score(thing: _Thing, seen: Array, scene: Array) -> float:
     outside = (scene * ring[..., None]).sum((0, 1)) / ring.sum()
     contrast = float(np.linalg.norm(inside - outside))
     away = (thing.centre[0] - 0.5) ** 2 + (thing.centre[1] - 0.5) ** 2
-    return np.sqrt(area / seen.size) * float(np.exp(-3 * away)) * (0.35 + contrast)
+    return float(np.sqrt(area / seen.size) * float(np.exp(-3 * away)) * (0.35 + contrast))
 
 
 def _occluder(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
@@ -185,13 +193,14 @@ def draw_scene(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
         seen: list[Array] = []
         for thing in things:
             if thing.shadow:
-                moved = np.float32([[1, 0.15, rng.uniform(-8, 8)], [0, 1, rng.uniform(1, 6)]])
+                moved = np.array([[1, 0.15, rng.uniform(-8, 8)], [0, 1, rng.uniform(1, 6)]], np.float32)
                 shade = cv2.GaussianBlur(cv2.warpAffine(thing.cover, moved, (width, height)), (0, 0), rng.uniform(2, 6))
                 scene *= 1 - thing.shadow * shade[..., None]
             scene += thing.cover[..., None] * (thing.colours - scene)
             seen = [outline * (1 - thing.outline) for outline in seen] + [thing.outline]
         scores = [_score(thing, visible, scene) for thing, visible in zip(things, seen, strict=True)]
-        mask = sum(part for part, score in zip(seen, scores, strict=True) if score >= _CLOSE * max(scores))
+        salient = (part for part, score in zip(seen, scores, strict=True) if score >= _CLOSE * max(scores))
+        mask = sum(salient, np.zeros((height, width), np.float32))
         for _ in range(int(rng.integers(1, 4)) if rng.random() < 0.3 else 0):
             colours, cover = _occluder(rng, height, width)
             scene += cover[..., None] * (colours - scene)
@@ -216,8 +225,35 @@ def draw_texture(rng: Rng, height: int, width: int) -> Array:
     return photograph(rng, scene)
 
 
+def uneven_light(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """A multiplier (height, width) around 1: a slope, soft patches of shade, at times a sharp shadow, a vignette."""
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
+    angle = rng.uniform(0, 2 * np.pi)
+    light = 1 + rng.uniform(0, 0.35) * (np.cos(angle) * x + np.sin(angle) * y)
+    light += rng.uniform(0, 0.6) * (noise(rng, height, width, 0.6 * height, 2) - 0.5)
+    if rng.random() < 0.25:
+        edge = (noise(rng, height, width, 0.4 * height, 3) - rng.uniform(0.4, 0.65)) * rng.uniform(5, 25)
+        light *= 1 - rng.uniform(0.25, 0.6) * np.clip(edge, 0, 1)
+    return np.asarray(np.clip(light * (1 - rng.uniform(0, 0.25) * (x * x + y * y)), 0.15, 1.8))
+
+
+def photograph(rng: np.random.Generator, scene: np.ndarray) -> np.ndarray:
+    """Scene RGB float32 (H, W, 3), about [0, 1] -> uint8 RGB of the same size."""
+    height, width = scene.shape[:2]
+    balance = np.exp(rng.normal(0, 0.07, 3)) * np.exp(rng.normal(0, 0.18))
+    taken = scene * uneven_light(rng, height, width)[..., None] * balance.astype(np.float32)
+    taken = np.clip(taken, 0, 1.3) ** np.float32(np.exp(rng.normal(0, 0.15)))
+    if rng.random() < 0.3:  # haze: low contrast
+        veil = rng.uniform(0.15, 0.6)
+        taken = taken * (1 - veil) + veil * rng.uniform(0.4, 0.85)
+    if rng.random() < 0.6:
+        taken = cv2.GaussianBlur(taken, (0, 0), rng.uniform(0.3, 1.3))
+    grain = rng.standard_normal((height, width, 3), dtype=np.float32) * rng.uniform(0.003, 0.045)
+    return np.asarray((np.clip(taken + grain, 0, 1) * 255 + 0.5).astype(np.uint8))
+
+
 def _size(rng: Rng, size: tuple[int, int]) -> tuple[int, int]:
-    """Height and width near `size`, as photographs of one collection differ; one in five stands upright."""
+    """Height and width near `size`, as photos of one collection differ; one in five stands upright."""
     long, short = (round(side * rng.uniform(0.9, 1.1)) for side in (max(size), min(size)))
     return (long, short) if rng.random() < 0.2 else (short, long)
 
@@ -232,11 +268,11 @@ def write_set(
 ) -> None:
     """Write `count` images with the layout of a downloaded set: Image/<stem>.jpg, GT/<stem>.png (all 0 for textures).
 
-    Each image depends on (seed, kind, split, its number) alone: a longer set begins with the shorter one.
+    Each image depends only on (seed, kind, split, its number): a longer set begins with the shorter one.
     `size` is (height, width) about which sizes vary.
     """
     if kind not in ("scenes", "textures"):
-        raise UserError("unknown kind of generated set", found=kind, expected="scenes or textures")
+        raise UserError("unknown kind of synthetic dataset", found=kind, expected="scenes or textures")
     folder = Path(folder)
     for name in ("Image", "GT"):
         (folder / name).mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ _CIRCLE = np.stack([np.cos(np.linspace(0, 2 * np.pi, 25)[:-1]), np.sin(np.linspa
 
 def ellipse(x: float, y: float, a: float, b: float, angle: float = 0) -> np.ndarray:
     cos, sin = np.cos(angle), np.sin(angle)
-    return _CIRCLE * (a, b) @ np.array([[cos, sin], [-sin, cos]]) + (x, y)
+    return np.asarray(_CIRCLE * (a, b) @ np.array([[cos, sin], [-sin, cos]]) + (x, y))
 
 
 def limb(*points: tuple[float, float, float]) -> Polygons:
@@ -190,9 +190,10 @@ def blob(rng: Rng) -> Shape:
 def bouquet(rng: Rng) -> Shape:
     """Many round things close together: bushes, fruit in a bowl, balloons."""
     count = int(rng.integers(5, 14))
-    balls = [
-        ellipse(*rng.normal(0, 0.36, 2), *rng.uniform(0.18, 0.4, 2), angle=rng.uniform(0, 3)) for _ in range(count)
-    ]
+    balls = []
+    for _ in range(count):
+        (x, y), (a, b) = rng.normal(0, 0.36, 2), rng.uniform(0.18, 0.4, 2)
+        balls.append(ellipse(x, y, a, b, rng.uniform(0, 3)))
     return balls, balls[:: int(rng.integers(2, 4))]
 
 

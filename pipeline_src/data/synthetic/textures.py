@@ -28,7 +28,7 @@ def noise(rng: Rng, height: int, width: int, cell: float, octaves: int = 4, stre
         gain, cell = gain * 0.55, cell / 2
         if cell < 1:
             break
-    return cv2.normalize(total, None, 0, 1, cv2.NORM_MINMAX)
+    return np.asarray(cv2.normalize(total, np.empty_like(total), 0, 1, cv2.NORM_MINMAX))
 
 
 def coordinates(rng: Rng, height: int, width: int, period: float, warp: float = 0.5) -> tuple[Array, Array]:
@@ -52,13 +52,13 @@ def _table(rng: Rng, bands: int) -> Array:
 
 
 def _look_up(table: Array, phase: Array) -> Array:
-    return table[(np.floor(phase * 256).astype(np.int32)) & 255]
+    return np.asarray(table[(np.floor(phase * 256).astype(np.int32)) & 255])
 
 
 def _cells(rng: Rng, height: int, width: int, period: float) -> tuple[Array, Array]:
     """Distance in periods to the nearest of scattered seeds, and which seed that is (an int per pixel)."""
     rows, columns = int(height / period) + 2, int(width / period) + 2
-    grid = np.stack(np.mgrid[0:rows, 0:columns], -1).reshape(-1, 2) - 0.5
+    grid = np.stack([*np.mgrid[0:rows, 0:columns]], -1).reshape(-1, 2) - 0.5
     seeds = ((grid + rng.uniform(-0.4, 0.4, grid.shape)) * period).astype(int)
     seeds = seeds[(seeds >= 0).all(1) & (seeds[:, 0] < height) & (seeds[:, 1] < width)]
     canvas = np.full((height, width), 255, np.uint8)
@@ -84,12 +84,12 @@ def stripes(rng: Rng, height: int, width: int, period: float) -> Array:
 def plaid(rng: Rng, height: int, width: int, period: float) -> Array:
     u, v = coordinates(rng, height, width, 2 * period, 0.25)
     table = _table(rng, int(rng.integers(2, 6)))
-    return 0.5 * (_look_up(table, u) + _look_up(table, v))
+    return np.asarray(0.5 * (_look_up(table, u) + _look_up(table, v)))
 
 
 def checks(rng: Rng, height: int, width: int, period: float) -> Array:
     u, v = coordinates(rng, height, width, 2 * period, 0.25)
-    return 0.5 + 0.5 * np.clip(4 * np.sin(2 * np.pi * u) * np.sin(2 * np.pi * v), -1, 1)
+    return np.asarray(0.5 + 0.5 * np.clip(4 * np.sin(2 * np.pi * u) * np.sin(2 * np.pi * v), -1, 1))
 
 
 def weave(rng: Rng, height: int, width: int, period: float) -> Array:
@@ -106,13 +106,13 @@ def dots(rng: Rng, height: int, width: int, period: float) -> Array:
 def bumps(rng: Rng, height: int, width: int, period: float) -> Array:
     distance, label = _cells(rng, height, width, 1.3 * period)
     size = rng.uniform(0.45, 0.75, label.max() + 1).astype(np.float32)[label]
-    return np.sqrt(np.clip(1 - (distance / size) ** 2, 0, 1))
+    return np.asarray(np.sqrt(np.clip(1 - (distance / size) ** 2, 0, 1)))
 
 
 def pebbles(rng: Rng, height: int, width: int, period: float) -> Array:
     _, label = _cells(rng, height, width, 1.4 * period)
     tone = rng.random(label.max() + 1, dtype=np.float32)[label]
-    return (0.25 + 0.75 * tone) * np.clip(_edges(label) / (0.25 * period + 1), 0, 1) ** 0.7
+    return np.asarray((0.25 + 0.75 * tone) * np.clip(_edges(label) / (0.25 * period + 1), 0, 1) ** 0.7)
 
 
 def cracks(rng: Rng, height: int, width: int, period: float) -> Array:
@@ -137,7 +137,7 @@ def fibres(rng: Rng, height: int, width: int, period: float) -> Array:
 
 def granite(rng: Rng, height: int, width: int, period: float) -> Array:
     fine = noise(rng, height, width, max(period / 3, 2), 3)
-    return np.clip(0.5 + rng.uniform(1, 3) * (fine - noise(rng, height, width, period, 3)), 0, 1)
+    return np.asarray(np.clip(0.5 + rng.uniform(1, 3) * (fine - noise(rng, height, width, period, 3)), 0, 1))
 
 
 def cloud(rng: Rng, height: int, width: int, period: float) -> Array:
@@ -146,13 +146,13 @@ def cloud(rng: Rng, height: int, width: int, period: float) -> Array:
 
 def marble(rng: Rng, height: int, width: int, period: float) -> Array:
     ridge = np.abs(2 * noise(rng, height, width, 2.5 * period, 4) - 1)
-    return np.clip(ridge * rng.uniform(2, 5), 0, 1)
+    return np.asarray(np.clip(ridge * rng.uniform(2, 5), 0, 1))
 
 
 def wood(rng: Rng, height: int, width: int, period: float) -> Array:
     u, v = coordinates(rng, height, width, period, 0.4)
     ring = np.sqrt((u - u.mean()) ** 2 + (0.1 * (v - v.min())) ** 2)
-    return np.mod(ring + noise(rng, height, width, 3 * period, 3), 1).astype(np.float32)
+    return np.asarray(np.mod(ring + noise(rng, height, width, 3 * period, 3), 1).astype(np.float32))
 
 
 def bricks(rng: Rng, height: int, width: int, period: float) -> Array:
@@ -163,7 +163,7 @@ def bricks(rng: Rng, height: int, width: int, period: float) -> Array:
     u = x / (2.2 * period) + 0.5 * np.mod(row, 2)
     tone = rng.random(4096, dtype=np.float32)[(np.floor(u) * 131 + row * 17).astype(np.int32) & 4095]
     joint = np.minimum(np.minimum(np.mod(v, 1), 1 - np.mod(v, 1)), 2.2 * np.minimum(np.mod(u, 1), 1 - np.mod(u, 1)))
-    return (0.35 + 0.65 * tone) * np.clip(joint * 9, 0.1, 1)
+    return np.asarray((0.35 + 0.65 * tone) * np.clip(joint * 9, 0.1, 1))
 
 
 def scales(rng: Rng, height: int, width: int, period: float) -> Array:
@@ -171,7 +171,7 @@ def scales(rng: Rng, height: int, width: int, period: float) -> Array:
     row = np.floor(v)
     across = np.mod(u + 0.5 * np.mod(row, 2), 1) - 0.5
     down = np.mod(v, 1)
-    return np.clip(1.1 - np.sqrt(across**2 * 2 + down**2), 0, 1).astype(np.float32)
+    return np.asarray(np.clip(1.1 - np.sqrt(across**2 * 2 + down**2), 0, 1).astype(np.float32))
 
 
 def litter(rng: Rng, height: int, width: int, period: float) -> Array:
@@ -232,7 +232,7 @@ def palette(rng: Rng, mood: str | None = None) -> Array:
     colours = np.stack([360 * hues, np.clip(saturation * rng.uniform(0.6, 1.2, 4), 0, 1), value], 1)
     if rng.random() < 0.15:
         colours[rng.integers(4), 0] = rng.uniform(0, 360)
-    return cv2.cvtColor(colours.astype(np.float32)[None], cv2.COLOR_HSV2RGB)[0]
+    return np.asarray(cv2.cvtColor(colours.astype(np.float32)[None], cv2.COLOR_HSV2RGB)[0])
 
 
 def coloured(tone: Array, colours: Array) -> Array:
@@ -250,4 +250,4 @@ def surface(rng: Rng, height: int, width: int, pattern: str, colours: Array, per
     angle = rng.uniform(0, 2 * np.pi)
     slope = np.cos(angle) * cv2.Sobel(body, cv2.CV_32F, 1, 0) + np.sin(angle) * cv2.Sobel(body, cv2.CV_32F, 0, 1)
     light = 1 + relief * np.clip(slope, -1.5, 1.5) + 0.35 * (grain - 0.5)
-    return coloured(0.8 * tone + 0.25 * (grain - 0.1), colours) * light[..., None]
+    return np.asarray(coloured(0.8 * tone + 0.25 * (grain - 0.1), colours) * light[..., None])

@@ -8,11 +8,11 @@ import numpy as np
 
 from pipeline_src.counting.levels import LEVELS
 from pipeline_src.metrics import estimators, smooth_ece
-from pipeline_src.metrics.cells import CLASSES, POSITIVE, TOP
+from pipeline_src.metrics.image_inputs import PixelMeans
 from pipeline_src.metrics.inputs import Binned, BinNoise, Input
 from pipeline_src.metrics.metric import NEITHER, SIGNED, Metric, percent
+from pipeline_src.metrics.protocol_counts import CLASSES, POSITIVE, TOP
 from pipeline_src.metrics.ranked import Ordered
-from pipeline_src.metrics.row_inputs import PixelMeans
 
 SQUARED, OVER, UNDER = "squared_error", "squared_overconfidence", "squared_underconfidence"
 SQUARED_POSITIVE, SQUARED_CLASSES = "positive_squared_error", "classwise_squared_error"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.image_inputs import ImageAreas
+from pipeline_src.metrics.image_inputs import ClassAreas, ImageAreas, ImageMeans, MeanFCurve, PooledLevels, f_curve
 from pipeline_src.metrics.metric import (
     HIGH,
     NEITHER,
@@ -15,7 +15,6 @@ from pipeline_src.metrics.metric import (
     percent,
     same,
 )
-from pipeline_src.metrics.row_inputs import ClassAreas, ImageMeans, MeanFCurve, PooledLevels, f_curve
 
 WHOLE_MAPS = "no image has it: it is measured on whole maps, and needs masks without ignored pixels"
 POPORDANOSKA = "Popordanoska et al., MICCAI 2021"

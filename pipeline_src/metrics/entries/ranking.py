@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from pipeline_src.metrics import estimators, selective
-from pipeline_src.metrics.cells import POSITIVE
 from pipeline_src.metrics.metric import HIGH, NO_FOREGROUND, Metric, fraction, percent
+from pipeline_src.metrics.protocol_counts import POSITIVE
 from pipeline_src.metrics.ranked import Ranked
 
 GEIFMAN = "Geifman and El-Yaniv, NeurIPS 2017"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.cells import TOP
 from pipeline_src.metrics.entries.calibration import OVER, SQUARED, squared
 from pipeline_src.metrics.image_inputs import ImageErrors
-from pipeline_src.metrics.inputs import Binned, BinNoise
+from pipeline_src.metrics.inputs import Binned, BinNoise, InRegion
 from pipeline_src.metrics.metric import NEITHER, Metric, percent
-from pipeline_src.metrics.region_inputs import InRegion
+from pipeline_src.metrics.protocol_counts import TOP
 
 
 def _of_region(region: str, title: str, heading: str, pixels: str) -> dict[str, Metric]:

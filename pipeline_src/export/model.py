@@ -1,0 +1,217 @@
+"""The module that an exported folder holds: from images of any size to calibrated probabilities of that size.
+
+It is traced as a whole, so every step is an operator of torch. Calibrators are those of `pipeline_src.calibrators`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from math import log
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+CLAMP, TINY = 1e-7, 1e-12
+LOGIT_CLAMP = log((1 - CLAMP) / CLAMP)
+BOUNDS = (log(1e-2), log(1e2))  # of an image's log T
+
+
+class ExportedModel(nn.Module):
+    """Images (B, 3, H, W) uint8, RGB -> probabilities float32: of the object (B, H, W), or of K classes (B, K, H, W).
+
+    Args:
+        members: x (B, 3, S, S) float32, RGB in 0..255 -> the predictions that are averaged, each logits (B, C, h, w),
+            C = 1 for an object, else K.
+        size: S.
+        calibrator: the content of calibrator.json, None where there is no calibrator.
+    """
+
+    def __init__(self, members: nn.Module, size: int, calibrator: Mapping[str, Any] | None = None):
+        super().__init__()
+        self.members, self.size, self.calibrator = members, size, calibrator
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.calibrated(self.logits(images))
+
+    def logits(self, images: Tensor) -> Tensor:
+        """The logits of the mean prediction at the size of the images, (B, C, H, W)."""
+        predictions = self.members(resized(images, self.size))
+        return averaged([F.interpolate(z, tuple(images.shape[-2:]), mode="bilinear") for z in predictions])
+
+    def calibrated(self, z: Tensor) -> Tensor:
+        """The probabilities of logits (B, C, H, W)."""
+        if self.calibrator:
+            f = CALIBRATORS[self.calibrator["calibrator"]](z.double(), self.calibrator["parameters"]).float()
+        else:
+            f = probability(z)
+        return f[:, 0] if z.shape[1] == 1 else f
+
+
+# Resizing
+
+
+def resized(images: Tensor, size: int) -> Tensor:
+    """As `cv2.resize` to a square, ratio not kept: INTER_AREA where both sides shrink or stay, else INTER_LINEAR.
+
+    All sums are of whole numbers or halves, which double precision holds exactly: every machine rounds alike. An
+    enlarged image may differ from OpenCV's by one level, since that weighs in steps of 1/2048.
+    """
+    rows, columns = (torch.arange(n + 1, dtype=torch.float64, device=images.device) for n in images.shape[-2:])
+    height, width = rows[-1], columns[-1]
+    shrinks = torch.minimum(height, width) >= size
+    down, across = _weights(rows, size, shrinks), _weights(columns, size, shrinks)
+    pixels = down @ images.double() @ across.T
+    mean = pixels / torch.where(shrinks, height * width, size * size)
+    halved = (height == 2 * size) & (width == 2 * size)  # the one case in which OpenCV rounds halves up, not to even
+    return torch.round(mean + torch.where(halved, 1e-3, 0.0)).float()
+
+
+def _weights(edges: Tensor, size: int, shrinks: Tensor) -> Tensor:
+    """What each of n pixels counts in each of `size`, (size, n): rows sum to n where the image shrinks, else to
+    `size`."""
+    n, pixel = edges[-1], edges[:-1]
+    place = torch.arange(size, dtype=torch.float64, device=edges.device)[:, None]
+    first, last = torch.maximum(place * n, pixel * size), torch.minimum((place + 1) * n, (pixel + 1) * size)
+    centre = torch.minimum(((place + 0.5) * n - size / 2).clamp(min=0), (n - 1) * size)
+    linear = (size - (centre - pixel * size).abs()).clamp(min=0)
+    return torch.where(shrinks, (last - first).clamp(min=0), linear)
+
+
+# Probabilities. Logits z are (B, 1, H, W) of one object, or (B, K, H, W) of K classes.
+
+
+def averaged(logits: list[Tensor]) -> Tensor:
+    """The logits of the mean probability of several predictions; of one itself."""
+    if len(logits) == 1:
+        return logits[0]
+    z = torch.stack(logits)
+    if z.shape[2] > 1:
+        return z.log_softmax(2).logsumexp(0)
+    return log_sigmoid(z).logsumexp(0) - log_sigmoid(-z).logsumexp(0)
+
+
+def probability(z: Tensor) -> Tensor:
+    return z.sigmoid() if z.shape[1] == 1 else z.softmax(1)
+
+
+def log_sigmoid(z: Tensor) -> Tensor:
+    return z.clamp(max=0) - (1 + (-z.abs()).exp()).log()
+
+
+def against_rest(z: Tensor) -> Tensor:
+    """The log-odds of each class; of one logit itself."""
+    if z.shape[1] == 1:
+        return z
+    log_f = z.log_softmax(1)
+    return log_f - (-torch.expm1(log_f.clamp(max=-TINY))).log()
+
+
+def by_class(values: list[float], z: Tensor) -> Tensor:
+    return z.new_tensor(values).view(-1, 1, 1)
+
+
+def shared_out(f: Tensor) -> Tensor:
+    """Values of one class against the rest, over their sum."""
+    if f.shape[1] == 1:
+        return f
+    f = f.clamp(min=TINY)
+    return f / f.sum(1, keepdim=True)
+
+
+# Calibrators: functions of z float64 and their parameters.
+
+
+def temperature(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
+    return probability(z / parameters["temperature"])
+
+
+def platt(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
+    z = z if z.shape[1] == 1 else z.log_softmax(1)
+    return probability(z * by_class(parameters["scale"], z) + by_class(parameters["bias"], z))
+
+
+def beta(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
+    z = against_rest(z)
+    a, b, c = (by_class([curve[name] for curve in parameters["curves"]], z) for name in "abc")
+    return shared_out((a * log_sigmoid(z) - b * log_sigmoid(-z) + c).sigmoid())
+
+
+def dirichlet(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
+    log_f = z.log_softmax(1)
+    turned = (z.new_tensor(parameters["matrix"]) @ log_f.flatten(2)).view_as(log_f)
+    return (turned + by_class(parameters["bias"], z)).softmax(1)
+
+
+def isotonic(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
+    f = against_rest(z).sigmoid()
+    curves = zip(f.unbind(1), parameters["curves"], strict=True)
+    values = [interpolated(x, x.new_tensor(curve["f"]), x.new_tensor(curve["value"])) for x, curve in curves]
+    return shared_out(torch.stack(values, 1))
+
+
+def interpolated(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
+    """`numpy.interp`. The knot below is found by bisection, since ONNX has no operator for it."""
+    last = len(knots) - 1
+    below = torch.zeros_like(x, dtype=torch.int64)
+    for power in reversed(range(last.bit_length())):
+        ahead = below + 2**power
+        below = torch.where((ahead <= last) & (knots[ahead.clamp(max=last)] <= x), ahead, below)
+    above = (below + 1).clamp(max=last)
+    step = (knots[above] - knots[below]).clamp(min=1e-300)  # 0 at the last knot, beyond which the value stays
+    share = ((x - knots[below]) / step).clamp(0, 1)
+    return values[below] + share * (values[above] - values[below])
+
+
+def histogram_binning(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
+    f = against_rest(z).sigmoid()
+    values = []
+    for x, curve in zip(f.unbind(1), parameters["curves"], strict=True):
+        bins = len(curve["shares"])
+        values.append(x.new_tensor(curve["shares"])[(x * bins + 1e-9).long().clamp(max=bins - 1)])
+    return shared_out(torch.stack(values, 1))
+
+
+def image_temperature(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
+    features = image_features(z, parameters["b"])
+    log_t = parameters["a"] + sum(b * features[name] for name, b in parameters["b"].items())
+    t = torch.as_tensor(log_t, dtype=z.dtype, device=z.device).clamp(*BOUNDS).exp()
+    z = z if z.shape[1] == 1 else z - z.mean(1, keepdim=True)
+    return probability(z.sign() * z.abs() ** parameters["g"] / t)
+
+
+def image_features(z: Tensor, names: Collection[str]) -> dict[str, Tensor]:
+    """Of each image, (B, 1, 1, 1): mean entropy in nats, predicted share of the object, mean margin of the logits, and,
+    among `names` alone since it sorts, the peak: the logit that a hundredth of the pixels reach."""
+    pixels = (1, 2, 3)
+    if z.shape[1] == 1:
+        entropy = -(z.sigmoid() * log_sigmoid(z) + (-z).sigmoid() * log_sigmoid(-z))
+        foreground = (z >= 0).to(z.dtype).mean(pixels, keepdim=True)
+        margin = z.abs().clamp(max=LOGIT_CLAMP).mean(pixels, keepdim=True)
+        features = {"entropy": entropy.mean(pixels, keepdim=True), "foreground": foreground, "margin": margin}
+        if "peak" in names:
+            flat = z.clamp(-LOGIT_CLAMP, LOGIT_CLAMP).flatten(1)
+            features["peak"] = flat.topk(flat.shape[1] // 100 + 1).values[:, -1].view(-1, 1, 1, 1)
+        return features
+    log_f = z.log_softmax(1)
+    entropy = -(log_f.exp() * log_f).sum(1, keepdim=True)
+    clamped = log_f.clamp(log(CLAMP), log(1 - CLAMP))
+    classes = z.shape[1]
+    margin = classes / (classes - 1) * (clamped.amax(1, keepdim=True) - clamped.mean(1, keepdim=True))
+    return {"entropy": entropy.mean(pixels, keepdim=True), "margin": margin.mean(pixels, keepdim=True)}
+
+
+def selective_scaling(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
+    terms = z.abs() if z.shape[1] == 1 else z.log_softmax(1)
+    score = (terms * by_class(parameters["weights"], z)).sum(1, keepdim=True) + parameters["bias"]
+    return probability(z / (1 + (parameters["temperature"] - 1) * (score > parameters["threshold"]).to(z.dtype)))
+
+
+CALIBRATORS = {
+    function.__name__: function
+    for function in (
+        *(temperature, platt, beta, dirichlet),
+        *(isotonic, histogram_binning, image_temperature, selective_scaling),
+    )
+}

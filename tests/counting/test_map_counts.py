@@ -1,0 +1,249 @@
+"""Maps and what is counted of them: exact, mergeable in any order, saved, and clear about bad input."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from made_statistics import counted, images, of_scenes, one, scene, summaries
+
+from pipeline_src.counting.counts import COLUMNS, UNMEASURED
+from pipeline_src.counting.levels import UNIT
+from pipeline_src.counting.loading import load
+from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.counting.regions import EVALUATED_REGIONS
+from pipeline_src.counting.score_histogram import UndefinedMetricError, positive, top_label
+from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
+from pipeline_src.errors import UserError
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
+from pipeline_src.metrics.summary import summary, value
+
+
+def test_pixels_on_an_edge_belong_to_the_cell_below_it():
+    """0.75 is in doubt as 0.25 is, and lies on no edge; of the last level all pixels below 0.5 do."""
+    counts = one(np.float32([0.75] * 3 + [0.25] * 2), [1, 0, 1, 0, 1]).raw
+    assert counts.on_edge.sum() == 2 and positive(counts).count.min() >= 0
+    just_below = one(np.nextafter(np.float32([0.5]), np.float32(0)), [1]).raw
+    assert positive(just_below).count.sum() == positive(just_below).hits.sum() == 1
+
+
+@pytest.mark.parametrize("kind", ["float32", "uint8", "uint16"])
+@pytest.mark.parametrize("protocol", ["raw", "stretched"])
+def test_counts_equal_a_plain_float64_computation(kind, protocol):
+    f, y, _name = next(images(1, seed=3, kind=kind))
+    counts = getattr(one(f, y), protocol)
+    valid = y != 255
+    f, y = f[valid], y[valid].astype(int)
+    if protocol == "stretched":
+        low, high = f.min(), f.max()
+        f = (f - low) / (high - low) if kind == "float32" else (f - low) / float(high - low)
+    elif kind != "float32":
+        f = f / np.iinfo(kind).max
+    f = f.astype(np.float64)
+    q = np.clip(np.where(y == 1, f, 1 - f), 1e-7, 1 - 1e-7)
+    confidence = np.maximum(f, 1 - f)
+    expected = {
+        "absolute": np.abs(f - y),
+        "brier": (f - y) ** 2,
+        "nll": -np.log(q),
+        "entropy": -q * np.log(q) - (1 - q) * np.log(1 - q),
+        "confidence": confidence,
+        "correct": ((f >= 0.5) == y) / UNIT,
+    }
+    assert counts.pixels == len(f)
+    for column, values in expected.items():
+        assert counts.rows.total(column) / UNIT == pytest.approx(values.sum(), rel=1e-6), column
+    assert top_label(counts).score.sum() == pytest.approx(confidence.sum(), rel=1e-7)
+    assert positive(counts).score.sum() == pytest.approx(f.sum(), abs=2.0**-24 * len(f))
+    assert np.array_equal(counts.rows.levels[:1].sum(axis=(0, 1)), [np.sum(y == 0), np.sum(y == 1)])
+
+
+@pytest.mark.parametrize("kind", ["float32", "uint8", "uint16"])
+def test_ignored_pixels_never_count(kind):
+    f, y, _name = next(images(1, seed=5, kind=kind))
+    other = f.copy()
+    other[y == 255] = 0 if kind != "float32" else np.nan
+    assert one(f, y) == one(other, y)
+    nothing = one(f, np.full_like(y, 255))
+    assert nothing.raw.pixels == 0 and len(nothing.raw.rows) == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_the_order_of_pixels_does_not_matter(data):
+    n = data.draw(st.integers(1, 60))
+    f = np.array(data.draw(st.lists(st.floats(0, 1, width=32), min_size=n, max_size=n)), np.float32)
+    y = np.array(data.draw(st.lists(st.sampled_from([0, 1, 255]), min_size=n, max_size=n)), np.uint8)
+    order = np.array(data.draw(st.permutations(range(n))))
+    statistic = one(f, y)
+    assert statistic == one(f[order], y[order])
+    valid = y != 255
+    assert statistic.raw.pixels == valid.sum()
+    correct = np.sum((f >= 0.5)[valid] == y[valid])
+    assert statistic.raw.rows.total("correct") == correct == top_label(statistic.raw).hits.sum()
+
+
+def test_measures_of_whole_maps_are_kept_per_image(tmp_path):
+    rng = np.random.default_rng(0)
+    truths = {"b": (rng.random((20, 30)) < 0.4).astype(np.uint8), "a": np.zeros((9, 8), np.uint8)}
+    truths["c"] = np.where(rng.random((20, 30)) < 0.1, 255, truths["b"]).astype(np.uint8)
+    statistic, found = MapCounts.empty(), {}
+    for name, truth in truths.items():
+        f = (0.2 + 0.5 * rng.random(truth.shape)).astype(np.float32)
+        found[name] = whole_map_measures(f, truth, EVALUATED_MEASURES)
+        statistic.add(f, truth, name, whole=found[name])
+    statistic.save(tmp_path / "s.npz", {})
+    statistic, _ = MapCounts.load(tmp_path / "s.npz")
+    for protocol in ("raw", "stretched"):
+        expected = np.array([[found[name][protocol][key] for key in EVALUATED_MEASURES] for name in "abc"])
+        counts = getattr(statistic, protocol)
+        columns = np.stack([counts.rows.table.column(COLUMNS.index(key)) for key in EVALUATED_MEASURES], axis=1)
+        kept = np.where(columns == UNMEASURED, np.nan, columns / UNIT)
+        np.testing.assert_allclose(kept, expected, atol=1e-9)  # nine decimals are kept
+        assert np.isnan(expected).tolist() == [[False, False], [False, False], [True, True]]
+        assert value("s_measure", counts) == pytest.approx(expected[:2, 0].mean(), abs=1e-9)
+        assert value("e_measure", counts) == pytest.approx(expected[:2, 1].mean(), abs=1e-9)
+    # All background: S is 1 - the mean probability (Fan et al. 2017).
+    f = np.full((2, 2), 0.25, np.float32)
+    assert whole_map_measures(f, np.zeros((2, 2), np.uint8), EVALUATED_MEASURES)["raw"]["s_measure"] == 0.75
+    alone = one(np.float32([0.5]), [1])
+    with pytest.raises(UndefinedMetricError, match="whole maps"):
+        value("s_measure", alone.raw)
+
+
+def test_a_file_holds_what_was_counted_and_names_what_is_wrong(tmp_path):
+    path, statistic = tmp_path / "s.npz", counted(images(3))
+    statistic.save(path, {"model": "U2Net", "of": ["a", 1]})
+    assert MapCounts.load(path) == (statistic, {"model": "U2Net", "of": ["a", 1]})
+    with np.load(path) as file:
+        arrays = dict(file)
+    header = json.loads(arrays["header"].tobytes())
+    cells = arrays["raw_surest"].copy()
+    cells[0] += 1
+    damaged = [
+        {"header": np.frombuffer(json.dumps(header | change).encode(), np.uint8)}
+        for change in ({"schema": 9}, {"clamp": 1e-6}, {"columns": [*COLUMNS[1:], COLUMNS[0]]}, {"levels": 10})
+    ]
+    for change in (
+        *damaged,
+        {"raw_surest": cells},
+        {"raw_table": arrays["raw_table"][:-1]},
+        {"ids": arrays["ids"][:-1]},
+    ):
+        np.savez(path, **arrays | change)
+        with pytest.raises(UserError, match=r"s\.npz"):
+            MapCounts.load(path)
+    for content in (None, b"no", b""):
+        path.unlink() if content is None else path.write_bytes(content)
+        with pytest.raises(UserError, match=r"s\.npz"):
+            MapCounts.load(path)
+
+
+F, Y = np.float32([[0.5, 0.1]]), np.uint8([[0, 1]])
+P, IDS = scene(0, classes=3)
+
+
+@pytest.mark.parametrize(
+    ("f", "y", "named"),
+    [
+        (F + 1, Y, "1.5"),
+        (F - 1, Y, "from -0"),
+        (F * np.nan, Y, "nan"),
+        (F, Y + 1, r"\[1, 2\]"),
+        (F, Y.astype(np.float32), "float32"),
+        (F, Y * 255, "ignore=255"),
+        (F[:, :1], Y, r"\(1, 1\)"),
+        (F[0], Y[0], r"\(2,\)"),
+        (F.astype(np.int64), Y, "int64"),
+        (P[:2], IDS, r"\(2, 30, 40\)"),
+        (2 * P, IDS, "sum to 1"),
+        (P / 2, IDS, "sum to 1"),
+        (P, np.where(IDS == 255, 7, IDS), "to 7"),
+        (P, np.where(IDS == 255, 254, IDS), "to 254"),
+    ],
+)
+def test_bad_input_is_named_and_not_counted(f, y, named):
+    for quick in (False, True):
+        statistic = MapCounts.empty(3 if f.ndim == 3 else 2, quick=quick)
+        with pytest.raises(UserError, match=named) as told:
+            statistic.add(f, y, "picture-7")
+        assert "picture-7" in str(told.value) and statistic == MapCounts.empty(3 if f.ndim == 3 else 2, quick=quick)
+
+
+@pytest.mark.parametrize("kind", ["object", "classes"])
+def test_an_image_is_counted_once(kind):
+    statistic, image = (one(F, Y), (F, Y)) if kind == "object" else (of_scenes([(P, IDS)], 3), (P, IDS))
+    with pytest.raises(UserError, match=statistic.raw.rows.ids[0]):
+        statistic.add(*image, statistic.raw.rows.ids[0])
+    with pytest.raises(UserError, match=statistic.raw.rows.ids[0]):
+        statistic + statistic
+
+
+def test_quick_has_the_same_counts():
+    f, y, _ = next(images(1))
+    f[0, 0] = -0.0
+    quick, full = one(f, y, quick=True), one(f, y)
+    assert np.array_equal(quick.raw.count, full.raw.count)
+    assert quick.stretched is None and quick.raw.rows is None
+    values, reasons = summary(ProtocolCounts(quick, quick.raw))
+    for name in ("ece", "accuracy", "gap"):
+        assert values[name] == pytest.approx(value(name, full.raw), abs=1e-9)
+    assert values["nll"] is None and reasons["nll"]
+    for other in (full, of_scenes([(P, IDS)], 3)):
+        with pytest.raises(ValueError):
+            quick + other
+
+
+KINDS = st.sampled_from(["uint8", "uint16", "float32"])
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.permutations(range(6)), st.lists(st.integers(0, 2), min_size=6, max_size=6), KINDS)
+def test_any_order_and_split_of_images_gives_the_same_counts(order, shares, kind):
+    """With regions and measures of whole maps; copies count on."""
+    everything = list(images(6, kind=kind))
+    shared = [counted(everything[k] for k in order if shares[k] == share) for share in range(3)]
+    assert pickle.loads(pickle.dumps(shared[2])) + shared[0] + copy.deepcopy(shared[1]) == counted(everything)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.permutations(range(4)), st.integers(0, 4))
+def test_any_split_of_images_of_classes_gives_the_same_counts(order, cut):
+    scenes = [scene(k, shape=(6, 7)) for k in range(4)]
+    both = MapCounts.of_classes(5), MapCounts.of_classes(5)
+    for place, k in enumerate(order):
+        both[place < cut].add(*scenes[k], str(k))
+    whole = of_scenes(scenes)
+    assert both[0] + both[1] == whole and pickle.loads(pickle.dumps(whole)) == whole != of_scenes(scenes[:3])
+
+
+def test_merged_statistics_are_the_same_file_and_the_same_metrics(tmp_path):
+    everything = list(images(5))
+    merged, whole = counted(everything[3:]) + counted(everything[:3]), counted(everything)
+    for name, statistic in (("a", merged), ("b", whole)):
+        statistic.save(tmp_path / f"{name}.npz", {"set": "x"})
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    assert load(tmp_path / "a.npz") == whole and summaries(merged) == summaries(whole)
+    assert list(load(tmp_path / "a.npz").regions) == list(EVALUATED_REGIONS)
+    several = of_scenes([scene(0)])
+    several.save(tmp_path / "c.npz", {})
+    assert load(tmp_path / "c.npz") == several
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=30), st.sampled_from([1, 5, 10, 15, 20, 30, 100]))
+def test_bins_are_sums_of_finer_ones(values, bins):
+    """Of both scores: every binned number is a sum of the levels."""
+    counts = one(np.float32(values), np.arange(len(values)) % 2).raw
+    for histogram in (top_label(counts), positive(counts)):
+        fine, coarse = histogram.binned(300), histogram.binned(bins) if 300 % bins == 0 else histogram.binned(10)
+        for name in ("count", "hits", "whole"):
+            parts = getattr(fine, name).reshape(len(coarse.count), -1)
+            assert np.array_equal(parts.sum(axis=1), getattr(coarse, name))
+        assert histogram.count.sum() == coarse.count.sum() == len(values)
+        assert coarse.score.sum() == pytest.approx(histogram.score.sum(), rel=1e-12)

@@ -1,0 +1,140 @@
+"""The module of exported folders: its resizing against OpenCV, its calibrators against those of the package."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit, softmax
+
+from pipeline_src.calibrators.calibrator import Calibrator, fitted
+from pipeline_src.calibrators.files import CALIBRATORS
+from pipeline_src.calibrators.pixels import FEATURES, image_pixels, joined
+from pipeline_src.data.image_io import resize
+from pipeline_src.export import model
+from pipeline_src.export.onnx_file import OPSET, TOLERANCE
+
+DEFINED = [(name, channels) for name in CALIBRATORS for channels in (1, 4) if name != "dirichlet" or channels == 4]
+
+
+def resized(image: np.ndarray, size: int) -> np.ndarray:
+    return model.resized(torch.from_numpy(image).permute(2, 0, 1)[None], size)[0].permute(1, 2, 0).numpy()
+
+
+def image(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (64, 64), (96, 32), (133, 171), (300, 401), (1000, 33)])
+def test_smaller_images_are_opencvs(shape):
+    assert np.array_equal(resized(image(*shape), 32), resize(image(*shape), 32))
+
+
+@settings(max_examples=30, deadline=None)
+@given(height=st.integers(1, 150), width=st.integers(1, 150), seed=st.integers(0, 9))
+def test_all_images_are_opencvs_within_a_level(height, width, seed):
+    ours, theirs = resized(image(height, width, seed), 32), resize(image(height, width, seed), 32)
+    assert np.abs(ours - theirs).max() <= 1
+    if min(height, width) >= 32:  # where a mean is a half, OpenCV's single precision may fall to either side
+        assert (ours != theirs).mean() < 0.05
+
+
+def test_resizing_by_hand():
+    row = np.uint8([[0, 10, 20, 31]]).repeat(4, 0)[..., None].repeat(3, 2)
+    assert resized(row, 2)[0, :, 0].tolist() == [5, 26]  # 25.5 is rounded up, as OpenCV does where it halves
+    assert resized(row[:1, :2], 4)[0, :, 0].tolist() == [0, 2, 8, 10]  # 2.5 and 7.5, to even
+
+
+def logits(channels: int, images: int = 2) -> np.ndarray:
+    """Of images with different spreads, (B, C, H, W) float32."""
+    rng = np.random.default_rng(channels)
+    return (rng.normal(0, 1, (images, channels, 12, 17)) * np.geomspace(2, 6, images)[:, None, None, None]).astype("f4")
+
+
+def calibrator(name: str, channels: int) -> Calibrator:
+    """Fitted to labels drawn from logits that are half as large."""
+    z = logits(channels, 4).astype(float)
+    rng = np.random.default_rng(0)
+    both = np.concatenate([np.zeros_like(z), z], 1) if channels == 1 else z
+    truth = (both / 2 + rng.gumbel(size=both.shape)).argmax(1)
+    return fitted(CALIBRATORS[name], joined([image_pixels(a, b) for a, b in zip(z, truth, strict=True)]))
+
+
+def expected(of: Calibrator, z: np.ndarray) -> np.ndarray:
+    """Probabilities (B, C, H, W) by the package."""
+    return np.stack([of.apply(each).reshape(each.shape) for each in z])
+
+
+def ours(of: Calibrator, z: torch.Tensor) -> torch.Tensor:
+    return model.CALIBRATORS[of.name](z.double(), of.model_dump(mode="json"))
+
+
+def test_every_calibrator_is_there():
+    assert model.CALIBRATORS.keys() == CALIBRATORS.keys()
+
+
+@pytest.mark.parametrize(("name", "channels"), DEFINED)
+def test_a_calibrator_is_the_packages(name, channels):
+    of, z = calibrator(name, channels), logits(channels)
+    found = ours(of, torch.from_numpy(z)).numpy()
+    assert np.abs(found - expected(of, z)).max() < 1e-9
+    plain = expit(z) if channels == 1 else softmax(z, axis=1)
+    assert np.abs(found - plain).max() > 0.01  # it does something
+
+
+def by_features(*features: str) -> Calibrator:
+    pixels = joined([image_pixels(z, (z[0] > 0).astype(int)) for z in logits(1, 5).astype(float)])
+    return CALIBRATORS["image_temperature"].fit(pixels, features=features, shape=True)
+
+
+@pytest.mark.parametrize("features", [*((name,) for name in FEATURES), FEATURES])
+def test_features_of_an_image_are_the_packages(features):
+    of = by_features(*features)
+    assert np.abs(ours(of, torch.from_numpy(logits(1))).numpy() - expected(of, logits(1))).max() < 1e-9
+
+
+class All(torch.nn.Module):
+    """Logits -> the probabilities of every calibrator for their number."""
+
+    def __init__(self, calibrators: list[Calibrator]):
+        super().__init__()
+        self.calibrators = calibrators
+
+    def forward(self, z: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(ours(of, z).float() for of in self.calibrators)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("channels", [1, 4])
+def test_onnx_has_every_calibrator(channels, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    names = [name for name, number in DEFINED if number == channels]
+    calibrators = [calibrator(name, channels) for name in names]
+    calibrators += [by_features("peak", "margin")] if channels == 1 else []
+    example, file = (torch.from_numpy(logits(channels)),), str(tmp_path / "all.onnx")
+    free = ({0: "batch", 2: "height", 3: "width"},)
+    torch.onnx.export(All(calibrators).eval(), example, file, dynamo=True, opset_version=OPSET, dynamic_shapes=free)
+    session = onnxruntime.InferenceSession(file)
+    z = logits(channels, 3)[1:, ..., :-4]  # none that was fitted to: there a probability can jump
+    results = session.run(None, {session.get_inputs()[0].name: z})
+    for of, result in zip(calibrators, results, strict=True):
+        assert np.abs(result - expected(of, z)).max() < TOLERANCE, of.name
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_logits_of_a_mean(channels):
+    members = [torch.from_numpy(np.random.default_rng(i).normal(0, 4, (2, channels, 5, 6))) for i in range(3)]
+    mean = torch.stack([model.probability(z) for z in members]).mean(0)
+    assert torch.allclose(model.probability(model.averaged(members)), mean, atol=1e-12)
+    assert model.averaged(members[:1]) is members[0]
+
+
+def test_a_logit_without_bound_stays_a_probability():
+    z = torch.tensor([-1e4, -50.0, 0.0, 50.0, 1e4]).view(1, 1, 1, 5)
+    for name, channels in DEFINED:
+        if channels == 1:
+            f = ours(calibrator(name, 1), z)
+            assert torch.isfinite(f).all() and (f >= 0).all() and (f <= 1).all(), name

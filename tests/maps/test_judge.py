@@ -1,0 +1,402 @@
+"""Saved maps evaluated: every number against a second way, what is read as it was meant, and what is written."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import unicodedata
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from damaged import full_disk
+from made_statistics import scene, summaries
+from PIL import Image
+from scipy.special import expit
+
+from pipeline_src.analysis.resampling import resample_counts
+from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.regions import regions
+from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
+from pipeline_src.errors import UserError
+from pipeline_src.files import read_sums, sha256
+from pipeline_src.maps import judge as module
+from pipeline_src.maps.counts import count, read_binary
+from pipeline_src.maps.judge import judge_folder
+from pipeline_src.maps.masks import USUAL
+from pipeline_src.maps.pairs import pair_files
+from pipeline_src.maps.whole_images import whole_images
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
+from pipeline_src.metrics.summary import value
+
+PROTOCOLS = ("raw", "stretched")
+METRICS = ("ece", "ece_equal_mass", "ece_debiased", "smooth_ece", "oe", "accuracy", "brier", "nll", "mae", "max_f")
+IGNORE = 128  # without `ignore` it is taken for a soft edge
+Y, X = np.mgrid[:24, :32]
+DISC = np.hypot(Y - 12, X - 14) < 7
+P = np.where(DISC, 0.8, 0.3).astype(np.float32)  # accuracy 1
+LABELS = np.uint8(DISC * (1 + (X > 14)))
+THREE = np.float32([0.1, 0.2, 0.7])[(np.arange(3)[:, None, None] - LABELS - 1) % 3]  # accuracy 1
+QUICK = {"whole": False, "resamples": 0}
+
+
+def write_map(path: Path, f: np.ndarray, k: int) -> None:
+    """Save a map in one of the formats that are read."""
+    if k % 5 < 2:
+        top, kind = ((255, np.uint8), (65535, np.uint16))[k % 5]
+        cv2.imwrite(str(path.with_suffix(".png")), np.rint(top * f).astype(kind))
+    elif k % 5 == 3:
+        np.savez_compressed(path.with_suffix(".npz"), f.astype(np.float64))
+    else:
+        np.save(path.with_suffix(".npy"), f.astype(np.float32)[None] if k % 5 == 4 else f.astype(">f4"))
+
+
+def make(root: Path, images: int = 6) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Overconfident maps in all formats and masks whose first rows are not to count; the first has no object.
+
+    Returns:
+        Map as it is stored and ground truth (0, 1, 255 ignored) by stem.
+    """
+    rng, pairs = np.random.default_rng(0), {}
+    for folder in ("maps", "masks"):
+        (root / folder).mkdir()
+    for k in range(images):
+        z = rng.normal(rng.normal(0, 1), 2, (24, 30))
+        mask = np.uint8(255 * (rng.random(z.shape) < expit(z)) * (k > 0))
+        mask[: k % 4] = IGNORE
+        write_map(root / f"maps/a{k}", 0.1 + 0.8 * expit(2 * z), k)
+        cv2.imwrite(str(root / f"masks/a{k}.png"), mask)
+        pair = pair_files(root / "maps", root / "masks")[k]
+        stored, *_ = read_binary(pair)
+        pairs[f"a{k}"] = stored, np.where(mask == IGNORE, 255, mask > 127).astype(np.uint8)
+    return pairs
+
+
+def statistic(pairs, region: str = "", width: float = 0) -> TwoClassStatistic:
+    """The counts of all pixels that count, or of a region."""
+    counted = TwoClassStatistic.empty()
+    for stem, (f, truth) in pairs.items():
+        counted.add(f, truth, stem, regions(truth, width)[region] if region else None, ignore=255)
+    return counted
+
+
+def table(out: Path) -> dict[str, dict[str, str]]:
+    with open(out / "images.csv", newline="") as file:
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+@pytest.fixture
+def judged(tmp_path, monkeypatch):
+    """Evaluate what was put into the folders `maps` and `masks`."""
+    (tmp_path / "maps").mkdir(), (tmp_path / "masks").mkdir()
+    monkeypatch.chdir(tmp_path)
+
+    def run(out="out", mask="masks", **options):
+        return judge_folder(Path("maps"), mask and Path(mask), "net", Path(out), **QUICK | options)
+
+    return run
+
+
+def put(folder, **files):
+    """Save arrays by stem: integers as PNG, floats and bool as .npy."""
+    for stem, array in files.items():
+        if array.dtype.kind == "u" and array.ndim == 2:
+            cv2.imwrite(f"{folder}/{stem}.png", array)
+        else:
+            np.save(f"{folder}/{stem}.npy", array)
+
+
+# Numbers
+
+
+@pytest.mark.parametrize("bins", [10, 15])
+def test_numbers_are_those_of_the_statistic(tmp_path, bins):
+    pairs = make(tmp_path)
+    options = {"ignore": IGNORE, "border": 1, "bins": bins, "resamples": 20, "whole": False}
+    result = judge_folder(tmp_path / "maps", tmp_path / "masks", "net", out := tmp_path / "out", **options)
+    counted, rows = statistic(pairs), table(out)
+    assert json.loads((out / "metrics.json").read_text()) == json.loads(json.dumps(result))
+    assert TwoClassStatistic.load(out / "statistic.npz")[0].raw == counted.raw
+    written = {"metrics.json", "statistic.npz", "images.csv"}
+    assert read_sums(out / "metrics.sha256") == {name: sha256(out / name) for name in written}
+    for protocol in PROTOCOLS:
+        counts = getattr(counted, protocol)
+        for name in METRICS:
+            assert result[protocol][name] == value(name, counts, bins)
+            low, high = result["intervals"][protocol][name]
+            assert low <= result[protocol][name] <= high
+        for region in ("border", "interior", "background"):
+            counts = getattr(statistic(pairs, region, 1), protocol)
+            found = result["regions"][protocol][region]
+            assert (found["n_pixels"], found["ece"]) == (counts.pixels, value("ece", counts, bins))
+    eces = [float(row["raw_ece"]) for row in rows.values()]
+    assert eces == sorted(eces, reverse=True) and rows.keys() == pairs.keys()
+    for stem, pair in pairs.items():
+        counts = statistic({stem: pair})
+        for name in ("accuracy", "nll", "brier", "mae"):
+            assert float(rows[stem][f"stretched_{name}"]) == pytest.approx(value(name, counts.stretched), rel=1e-5)
+        assert float(rows[stem]["raw_ece"]) == pytest.approx(value("ece", counts.raw, bins), abs=5e-3)
+
+
+def test_measures_of_whole_maps_are_means_over_the_images_that_have_them(tmp_path):
+    """The first image, without an object, has no weighted F: it counts as no 0 in the mean."""
+    pairs = {stem: (f, np.where(truth == 255, 0, truth)) for stem, (f, truth) in make(tmp_path).items()}
+    for stem, (_, truth) in pairs.items():
+        cv2.imwrite(str(tmp_path / f"masks/{stem}.png"), 255 * truth)
+    result = judge_folder(tmp_path / "maps", tmp_path / "masks", "net", tmp_path / "out", resamples=50)
+    measured = {stem: whole_map_measures(*pair) for stem, pair in pairs.items()}
+    for protocol in PROTOCOLS:
+        for name in MEASURES:
+            values = [of[protocol][name] for of in measured.values() if not np.isnan(of[protocol][name])]
+            assert len(values) == (5 if name == "weighted_f" else 6)
+            assert result[protocol][name] == pytest.approx(np.mean(values), abs=1e-12)
+            low, high = result["intervals"][protocol][name]
+            assert 0 < low <= result[protocol][name] <= high < 1
+    assert 0 < result["bounds"]["raw"]["ece_equal_mass"] < 0.02
+
+
+@pytest.mark.slow
+def test_several_processes_measure_the_same(tmp_path, monkeypatch):
+    make(tmp_path)
+    pairs = pair_files(tmp_path / "maps", tmp_path / "masks")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1}, raising=False)
+    alone = whole_images(pairs, USUAL, 0)
+    monkeypatch.setattr("pipeline_src.maps.whole_images.EACH", 2)
+    shared = whole_images(pairs, USUAL, 4)
+    for protocol in PROTOCOLS:
+        assert np.array_equal(alone[protocol].table, shared[protocol].table, equal_nan=True)
+
+
+def test_maps_of_several_classes(tmp_path):
+    counted = MultiClassStatistic.empty(4)
+    for folder in ("maps", "masks"):
+        (tmp_path / folder).mkdir()
+    for k in range(4):
+        rng = np.random.default_rng(k)
+        z = rng.normal(0, 2, (4, 20, 30))
+        p = (np.exp(z) / np.exp(z).sum(axis=0)).astype(np.float32)
+        truth = rng.integers(0, 4, (20, 30)).astype(np.uint8)
+        truth[:2] = 11
+        np.savez_compressed(tmp_path / f"maps/m{k}.npz", p)
+        cv2.imwrite(str(tmp_path / f"masks/m{k}.png"), truth)
+        counted.add(p, truth, f"m{k}", ignore=11)
+    result = judge_folder(tmp_path / "maps", tmp_path / "masks", "four", tmp_path / "out", ignore=11, resamples=30)
+    assert (result["n_classes"], result["n_pixels"]) == (4, 4 * 18 * 30)
+    assert result["raw"] == summaries(counted)["raw"][0]
+    low, high = result["intervals"]["raw"]["ece"]
+    assert low < result["raw"]["ece"] < high
+    assert set(result["bounds"]["raw"]) == {"ece_equal_mass", "ece_sweep", "aurc", "augrc"}
+
+
+def test_softmax_maps_of_two_classes_have_no_positive_class(judged):
+    counted = MultiClassStatistic.empty(2)
+    for k in "01":
+        p, truth = scene(int(k), classes=2)
+        put("maps", **{k: p}), put("masks", **{k: truth})
+        counted.add(p, truth, k)
+    result = judged()
+    assert result["n_classes"] == 2 and result["raw"] == summaries(counted)["raw"][0]
+    assert not {"max_f", "positive_ece"} & result["raw"].keys()
+
+
+def test_without_masks_all_is_background(tmp_path):
+    make(tmp_path)
+    result = judge_folder(tmp_path / "maps", None, "net", tmp_path / "out", resamples=20)
+    assert result["raw"]["max_f"] is None and "foreground" in result["undefined"]["raw"]["max_f"]
+    assert result["raw"]["weighted_f"] is None and result["intervals"]["raw"]["weighted_f"] is None
+    assert result["raw"]["accuracy"] < 1 and result["raw"]["s_measure"] is not None
+
+
+def test_images_of_a_group_are_resampled_together(tmp_path):
+    make(tmp_path, 5)
+    groups = np.array([0, 0, 0, 1, 2])
+    (tmp_path / "groups.csv").write_text("id,group\n" + "".join(f"a{k},{group}\n" for k, group in enumerate(groups)))
+    options = {"groups": str(tmp_path / "groups.csv"), "protocols": ("raw",), "border": 2, "ignore": IGNORE}
+    folders = tmp_path / "maps", tmp_path / "masks"
+    result = judge_folder(*folders, "net", tmp_path / "out", whole=False, resamples=50, **options)
+    counted = count(pair_files(*folders), None, IGNORE, 2)
+    wanted = resample_counts(counted.runs()["raw"], 10, 0, 50, groups)
+    assert {name: of for name, of in result["raw"].items() if of is not None} == wanted.points
+    assert result["intervals"]["raw"] == {name: wanted.intervals().get(name) for name in result["raw"]}
+    assert "3 groups" in result["groups"]
+    for name, of in counted.regions.by_name.items():
+        points = resample_counts(ProtocolCounts.by_protocol(of)["raw"], 10, 0, 0, groups).points
+        found = result["regions"]["raw"][name]
+        assert {n: of for n, of in found.items() if n != "n_pixels" and of is not None} == points
+
+
+def test_intervals_count_the_images_with_pixels_that_count(judged, recwarn):
+    for k in range(12):
+        put("maps", **{f"{k:02d}": np.arange(64, dtype=np.uint8).reshape(8, 8) * 4})
+        put("masks", **{f"{k:02d}": np.tile(np.uint8([0, 255]), (8, 4)) if k < 5 else np.full((8, 8), 77, np.uint8)})
+    result = judged(ignore=77, resamples=50)
+    assert any("5 images" in line for line in result["warnings"])
+    for k in range(1, 5):
+        put("masks", **{f"{k:02d}": np.full((8, 8), 77, np.uint8)})
+    assert judged(ignore=77, resamples=20)["intervals"]["raw"]["ece"] is None and not list(recwarn)
+
+
+# What is read as it was meant
+
+
+@pytest.mark.parametrize(
+    ("mask", "options"),
+    [
+        (255 * LABELS.clip(0, 1), {}),
+        (LABELS.clip(0, 1), {}),
+        (DISC, {}),
+        (np.float32(255 * DISC), {}),
+        (np.where(DISC, np.float32(0.51), np.float32(0.5)), {}),
+        (cv2.GaussianBlur(np.uint8(255 * DISC), (5, 5), 0), {}),
+        (np.where(Y < 3, 255, LABELS.clip(0, 1)).astype(np.uint8), {"ignore": 255}),
+    ],
+    ids=["0 and 255", "0 and 1", "bool", "floats", "fractions", "soft edges", "void"],
+)
+def test_binary_masks(judged, mask, options):
+    put("maps", a=P), put("masks", a=mask)
+    assert judged(**options)["raw"]["accuracy"] > 0.95
+
+
+def test_palettes(judged):
+    def palette(indices, colors):
+        image = Image.fromarray(indices, "P")
+        image.putpalette(colors)
+        image.save("masks/a.png")
+
+    put("maps", a=P)
+    palette(np.uint8(DISC), [0, 0, 0, 128, 0, 0])  # colored: its indices 0 and 1
+    assert judged()["raw"]["accuracy"] == 1
+    palette(np.uint8(~DISC), [255, 255, 255, 0, 0, 0])  # gray: as it looks
+    assert judged()["raw"]["accuracy"] == 1
+    put("maps", a=THREE)
+    for colors in ([0, 0, 0, 128, 0, 0, 0, 128, 0], [0, 0, 0, 2, 2, 2, 1, 1, 1]):
+        palette(LABELS, colors)
+        assert judged()["raw"]["accuracy"] == 1
+
+
+def test_a_first_mask_that_means_something_else_than_all_together_is_read_again(judged):
+    soft = np.uint8([[0, 1, 64, 127, 128, 200, 255, 255]])
+    for stem, mask in (("a", np.uint8([[0, 1, 1, 0, 0, 0, 0, 0]])), ("b", soft), ("c", soft)):
+        put("maps", **{stem: np.uint8([[10, 20, 30, 40, 50, 60, 70, 80]])})
+        np.save(f"masks/{stem}.npy", mask)
+    counted = count(pair_files(Path("maps"), Path("masks")))
+    assert (counted.meaning.foreground, counted.gray_pixels) == (255, 2 + 2 * 5)
+    for stem in "bc":
+        np.save(f"masks/{stem}.npy", np.uint8(soft > 127))
+    counted = count(pair_files(Path("maps"), Path("masks")))
+    assert (counted.meaning.foreground, counted.gray_pixels) == (1, 0)
+    assert counted.statistic.raw.count[:, :, 1].sum() == 2 + 2 * 4
+
+
+def test_names_and_subfolders(judged):
+    """Composed and decomposed accents are one name; hidden files and older results are left out."""
+    for form, folder, array in (("NFC", "maps", P), ("NFD", "masks", np.uint8(255 * DISC))):
+        for video in ("v/1", "v/2"):
+            Path(folder, video).mkdir(parents=True)
+            put(f"{folder}/{video}", **{unicodedata.normalize(form, "é"): array})
+    Path("maps/.hidden.npy").touch(), Path("maps/notes.txt").touch()
+    judge_folder(Path("maps"), Path("masks"), "net", Path("maps/judged"), **QUICK)
+    result = judged()
+    assert result["n_images"] == 2 and result["raw"]["accuracy"] == 1
+    assert table(Path("out")).keys() == {"v/1/é", "v/2/é"}
+
+
+def test_sizes_channels_and_rounding(judged):
+    put(
+        "maps", a=np.where(DISC, np.float32(1.0000002), P), b=cv2.resize(P, (20, 20)), c=P[..., None].astype(np.float16)
+    )
+    put("masks", a=DISC, b=DISC, c=DISC)
+    result = judged()
+    assert result["raw"]["accuracy"] > 0.95 and "(b)" in result["warnings"][0]
+    for stem in "bc":
+        os.remove(f"maps/{stem}.npy"), os.remove(f"masks/{stem}.npy")
+    put("maps", a=THREE[:, :, 14:15]), put("masks", a=LABELS[:, 14:15].astype(np.int64))
+    assert judged()["n_classes"] == 3
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "words"),
+    [
+        ({"maps": P, "masks": 0 * LABELS}, {}, "no mask has an object"),
+        ({"maps": P, "masks": 0 * LABELS + 255}, {}, "every mask pixel"),
+        ({"maps": np.uint8(100 * P), "masks": DISC}, {}, "another scale"),
+        ({"maps": np.uint16(4095 * P), "masks": DISC}, {}, "another scale"),
+        ({"maps": np.uint8(0 * P), "masks": DISC}, {}, "0 everywhere"),
+        ({"maps": np.float32(DISC), "masks": DISC}, {}, "only 0 and 1"),
+        ({"maps": np.float32(DISC), "masks": P}, {}, "--pred and --mask swapped"),
+        ({"maps": np.float32(np.arange(3)[:, None, None] == LABELS), "masks": LABELS}, {}, "only 0 and 1"),
+        ({"maps": P * 0 + np.float32(0.25), "masks": DISC}, {}, "one value only"),
+        ({"maps": P, "masks": ~DISC}, {}, "inverted"),
+        ({"maps": THREE[[1, 2, 0]], "masks": LABELS}, {}, "another order"),
+        ({"maps": P, "masks": DISC}, {"ignore": 7}, "value 7"),
+        ({"maps": THREE, "masks": LABELS}, {"ignore": 9}, "value 9"),
+        ({"maps": P, "masks": np.where(Y < 3, 128, np.uint8(255 * DISC)).astype(np.uint8)}, {}, "--ignore 128"),
+        ({"maps": P, "masks": DISC}, {"resamples": 20}, "one image"),
+    ],
+)
+def test_what_is_likely_a_mistake_is_told(judged, files, options, words):
+    for folder, array in files.items():
+        put(folder, a=array)
+    assert any(words in line for line in judged(**options)["warnings"])
+
+
+def test_good_maps_have_no_warning(judged):
+    put("maps", a=P, b=np.uint16(65535 * P)), put("masks", a=DISC, b=DISC)
+    assert judged()["warnings"] == []
+    Path("maps/a.npy").unlink(), Path("maps/b.png").unlink()
+    put("maps", a=THREE, b=THREE), put("masks", a=LABELS, b=LABELS)
+    Path("masks/a.npy").unlink(), Path("masks/b.npy").unlink()
+    assert judged()["warnings"] == []
+
+
+# What is written
+
+
+def test_nothing_is_read_before_the_folder_to_write_into_is_checked(judged, monkeypatch):
+    monkeypatch.setattr(module, "pair_files", lambda *_: pytest.fail("read"))
+    for name in ("maps", "masks"):
+        with pytest.raises(UserError, match=f"--out {name}"):
+            judged(out=name)
+
+
+def test_old_diagrams_are_removed(judged):
+    put("maps", a=P), put("masks", a=DISC)
+    judged()
+    Path("out/reliability-stretched.svg").touch()
+    judged(protocols=("raw",))
+    assert sorted(os.listdir("out")) == ["images.csv", "metrics.json", "metrics.sha256", "statistic.npz"]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_an_interrupted_run_leaves_no_mixture(judged, monkeypatch):
+    put("maps", a=P), put("masks", a=DISC)
+    judged()
+    replace, out = os.replace, Path("out")
+
+    def stop(source, target):
+        if Path(target) == out / "images.csv":
+            raise KeyboardInterrupt
+        replace(source, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", stop)
+        judged(bins=15)
+    judged(bins=15), judged(out="new", bins=15)
+    assert contents(out) == contents(Path("new"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", range(4))
+def test_a_full_disk_leaves_what_was_there(judged, moment):
+    put("maps", a=P), put("masks", a=DISC)
+    judged()
+    before = contents(Path("out"))
+    with full_disk(moment), pytest.raises(UserError, match="the disk is full"):
+        judged(bins=15)
+    assert contents(Path("out")) == before

@@ -1,0 +1,223 @@
+"""`--risk`: the threshold of saved maps, and what it delivers, by hand and against a second way of counting."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from scipy.stats import beta
+from typer.testing import CliRunner
+
+from pipeline_src.analysis.conformal import Bound
+from pipeline_src.analysis.intervals import interval
+from pipeline_src.analysis.resampling import SEED, image_means
+from pipeline_src.calibrators.calibrator import calibrated, fitted
+from pipeline_src.calibrators.platt import PlattCalibrator
+from pipeline_src.calibrators.selection import folds_of
+from pipeline_src.cli.main import app
+from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.maps.calibrate import calibrate_folder, pixels_of
+from pipeline_src.maps.counts import count
+from pipeline_src.maps.judge import judge_folder
+from pipeline_src.maps.pairs import pair_files
+from pipeline_src.maps.reader import read_map
+from pipeline_src.maps.risk import exceeded, risk_spread
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
+
+IMAGES = 25
+
+
+def made(root: Path, part: str, seed: int, objects: int = IMAGES) -> tuple[Path, Path]:
+    """8-bit maps that see more or less of the object, and masks; images from `objects` on have none."""
+    rng, (maps, masks) = np.random.default_rng(seed), (root / part / name for name in ("maps", "masks"))
+    maps.mkdir(parents=True), masks.mkdir()
+    for i in range(IMAGES):
+        truth = np.zeros((12, 14), np.uint8)
+        truth[2:9, 3:9] = 255 * (i < objects)
+        f = np.clip(rng.normal(np.where(truth > 0, rng.normal(150, 40), rng.normal(60, 20)), 40), 0, 255)
+        cv2.imwrite(str(masks / f"{i:02d}.png"), truth)
+        cv2.imwrite(str(maps / f"{i:02d}.png"), f.astype(np.uint8))
+    return maps, masks
+
+
+def second_way(maps: Path, masks: Path) -> np.ndarray:
+    """(N, 257) FNR of the images at all thresholds, pixel by pixel."""
+    rows = []
+    for path in sorted(maps.iterdir()):
+        f = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[cv2.imread(str(masks / path.name), cv2.IMREAD_UNCHANGED) > 0]
+        rows.append([np.mean(f < t) for t in range(257)])
+    return np.array(rows)
+
+
+def least_cautious(fnr: np.ndarray) -> int:
+    """The highest threshold that promises an FNR of 0.2."""
+    n = len(fnr)
+    kept = n / (n + 1) * fnr.mean(axis=0) + 1 / (n + 1) <= 0.2
+    return int(np.flatnonzero(kept)[-1])
+
+
+def held_out(fnr: np.ndarray) -> float:
+    """The mean FNR of all images, each at the threshold of the folds that it is not in."""
+    folds = folds_of(np.arange(IMAGES))
+    return float(np.mean([fnr[i, least_cautious(fnr[folds != folds[i]])] for i in range(IMAGES)]))
+
+
+def judged(where, out: Path, **options) -> dict:
+    return judge_folder(*where, "net", out, whole=False, resamples=options.pop("resamples", 0), **options)
+
+
+@pytest.fixture(scope="module")
+def val(tmp_path_factory) -> tuple[Path, Path]:
+    return made(tmp_path_factory.mktemp("maps"), "val", 0)
+
+
+def test_threshold_and_folds_are_those_of_a_second_way(val, tmp_path):
+    fnr = second_way(*val)
+    result = judged(val, tmp_path / "out", risk="fnr=0.2", resamples=50)["risk"]
+
+    t, raw = least_cautious(fnr), result["raw"]
+    assert (raw["level"], raw["threshold"], raw["images"]) == (t, t / 255, IMAGES)
+    assert raw["promised"] == pytest.approx((fnr[:, t].sum() + 1) / (IMAGES + 1))
+    assert raw["delivered"]["fnr"] == pytest.approx(held_out(fnr))
+    low, high = raw["delivered"]["intervals"]["fnr"]
+    assert low < raw["delivered"]["fnr"] < high
+    assert result["stretched"]["level"] != t  # a threshold of other maps
+
+
+def test_images_without_an_object_do_not_count(tmp_path):
+    where = made(tmp_path, "few", 0, objects=15)
+    result = judged(where, tmp_path / "out", risk="fnr=0.2", protocols=("raw",))["risk"]["raw"]
+    assert result["images"] == 15 and result["delivered"]["images"] == IMAGES  # these have a background
+    none = judged(where, tmp_path / "none", risk="fnr=0.05", protocols=("raw",))["risk"]["raw"]
+    assert none["level"] is None and none["delivered"] is None
+    assert "15 images" in none["reason"] and "19" in none["reason"]
+
+
+def test_intervals_count_the_images_that_have_the_risk(tmp_path):
+    """As many images without an object say nothing of the FNR: seven images, and not 25."""
+    where = made(tmp_path, "few", 0, objects=7)
+    options = {"risk": "fnr=0.4", "protocols": ("raw",), "resamples": 200}
+    result = judged(where, tmp_path / "out", **options)
+    delivered = result["risk"]["raw"]["delivered"]
+    fnr, levels = second_way(*where), {}
+    folds = folds_of(np.arange(IMAGES))
+    for fold in range(5):
+        rest = fnr[(folds != fold) & (np.arange(IMAGES) < 7)]
+        levels[fold] = np.flatnonzero((rest.sum(axis=0) + 1) / (len(rest) + 1) <= 0.4)[-1]
+    risks = np.full((IMAGES, 1), np.nan)
+    risks[:7, 0] = [fnr[i, levels[folds[i]]] for i in range(7)]
+    resampled = image_means(risks, SEED, 200)[:, 0]
+    assert delivered["intervals"]["fnr"] == pytest.approx(interval(delivered["fnr"], resampled, 7, (0, 1)))
+    assert delivered["few"] == {"fnr": 7}
+    assert any("have max_f (7), mean_f (7)" in line for line in result["warnings"])
+
+
+def test_textures_have_a_false_positive_rate(val, tmp_path):
+    result = judge_folder(val[0], None, "net", tmp_path / "out", whole=False, resamples=0, risk="fpr=0.2")["risk"][
+        "raw"
+    ]
+    assert result["delivered"]["fnr"] is None and result["delivered"]["fpr"] < 0.25
+
+
+def test_groups_count_once(val, tmp_path):
+    (tmp_path / "groups.csv").write_text("id,group\n" + "".join(f"{i:02d},{i % 12}\n" for i in range(IMAGES)))
+    options = {"groups": str(tmp_path / "groups.csv"), "protocols": ("raw",), "risk": "fnr=0.2"}
+    result = judged(val, tmp_path / "out", **options)["risk"]["raw"]
+    fnr = second_way(*val)
+    of_groups = np.stack([fnr[g::12].mean(axis=0) for g in range(12)])
+    assert (result["images"], result["over"]) == (12, "groups")
+    assert result["level"] == np.flatnonzero((of_groups.sum(axis=0) + 1) / 13 <= 0.2)[-1]
+
+
+@pytest.mark.parametrize(
+    ("value", "risk", "level", "words"),
+    [
+        (0, "fnr=0.2", 0, "all background, too"),
+        (128, "fnr=0.2", 128, "all background, too"),
+        (128, "fpr=0.2", 129, "no pixel of an object"),
+        (255, "fpr=0.2", 256, "no pixel of an object"),
+    ],
+)
+def test_a_bound_that_costs_all_there_is_is_said_to_be_useless(tmp_path, value, risk, level, words):
+    """Of maps that see nothing, wherever their threshold lies."""
+    maps, masks = made(tmp_path, "poor", 0)
+    for path in maps.iterdir():
+        cv2.imwrite(str(path), np.full((12, 14), value, np.uint8))
+    result = judged((maps, masks), tmp_path / "out", risk=risk, protocols=("raw",))["risk"]["raw"]
+    assert result["level"] == level and words in result["reason"]
+
+
+def test_a_bound_that_is_of_use_has_no_reason_against_it(val, tmp_path):
+    for risk in ("fnr=0.2", "fpr=0.2"):
+        assert "reason" not in judged(val, tmp_path / risk, risk=risk, protocols=("raw",))["risk"]["raw"]
+
+
+@pytest.mark.parametrize("masks", [True, False])
+def test_calibrated_maps_have_a_threshold_of_their_own(val, tmp_path, masks):
+    """That of `judge` on the calibrated maps; tried on the others at this threshold, or in folds."""
+    apply, test_mask = made(tmp_path, "test", 1)
+    options = {"method": "platt", "resamples": 0, "risk": "fnr=0.2", "test_mask": test_mask if masks else None}
+    done = calibrate_folder(*val, apply, tmp_path / "out", **options)["risk"]
+    of_fitted = judged(val, tmp_path / "j", calibrator=tmp_path / "out/calibrator.json", risk="fnr=0.2")["risk"]["raw"]
+    assert {key: done[key] for key in ("level", "promised", "images")} == {
+        key: of_fitted[key] for key in ("level", "promised", "images")
+    }
+    if masks:
+        assert done["delivered"]["fnr"] == pytest.approx(
+            second_way(tmp_path / "out/maps", test_mask)[:, done["level"]].mean()
+        )
+    else:
+        pairs = pair_files(*val)
+        pixels, _ = pixels_of(pairs, None, count(pairs), None)
+        unseen, folds = tmp_path / "unseen", folds_of(np.arange(IMAGES))
+        unseen.mkdir()
+        for i, path in enumerate(sorted(val[0].iterdir())):
+            calibrator = fitted(PlattCalibrator, pixels.take(folds != folds[i]))
+            cv2.imwrite(str(unseen / path.name), calibrated(calibrator, read_map(path)))
+        assert done["delivered"]["fnr"] == pytest.approx(held_out(second_way(unseen, val[1])))
+        assert done["delivered"]["fnr"] != of_fitted["delivered"]["fnr"]  # of maps calibrated by what has seen them
+
+
+def single_pixels(rng: np.random.Generator, images: int) -> ProtocolCounts:
+    """Images of one object pixel of a random level, whose FNR is 0 or 1."""
+    counted = TwoClassStatistic.empty()
+    for k in range(images):
+        counted.add(rng.integers(0, 256, (1, 1), dtype=np.uint8), np.ones((1, 1), np.uint8), f"{k:03d}")
+    return ProtocolCounts(counted, counted.raw)
+
+
+def test_the_spread_is_that_of_the_beta_distribution():
+    """For risks of 0 and 1 the true risk at the threshold of n images is Beta(l, n + 1 - l), l = (n + 1) alpha."""
+    rng, n = np.random.default_rng(0), 99
+    ends = [risk_spread(single_pixels(rng, n), Bound("fnr", 0.2), seed, 300) for seed in range(20)]
+    assert np.mean(ends, axis=0) == pytest.approx(beta.ppf([0.025, 0.975], 20, 80), abs=0.02)
+    assert risk_spread(single_pixels(rng, 9), Bound("fnr", 0.2), 0, 300) is None
+
+
+def test_an_empirical_risk_above_the_bound_is_told(val, tmp_path):
+    """Other images, on which the maps see less of the object."""
+    apply, test_mask = made(tmp_path, "test", 1)
+    options = {"method": "temperature", "resamples": 100, "risk": "fnr=0.2", "test_mask": test_mask}
+    like = calibrate_folder(*val, apply, tmp_path / "like", **options)
+    low, high = like["risk"]["spread"]
+    assert low < like["risk"]["promised"] < high and not exceeded(like["risk"], "x")
+    for path in apply.iterdir():
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED) // 2)
+    worse = calibrate_folder(*val, apply, tmp_path / "worse", **options)
+    assert worse["risk"]["delivered"]["intervals"]["fnr"][0] > 0.2
+    (warning,) = exceeded(worse["risk"], str(apply))
+    assert warning in worse["warnings"] and str(apply) in warning
+
+
+def test_the_command_says_it_and_takes_features(val, tmp_path):
+    words = ["--pred", str(val[0]), "--mask", str(val[1]), "--apply", str(val[0]), "--out", str(tmp_path / "out")]
+    words += ["--method", "image_temperature", "--features", "entropy,margin", "--shape", "--resamples", "20"]
+    shown = CliRunner().invoke(app, ["calibrate", *words, "--risk", "fnr=0.2"])
+    assert shown.exit_code == 0, shown.output
+    kept = json.loads((tmp_path / "out/scores.json").read_text())["risk"]
+    assert f"({kept['level']} of 255)" in shown.output
+    parameters = json.loads((tmp_path / "out/calibrator.json").read_text())["parameters"]
+    assert list(parameters["b"]) == ["entropy", "margin"] and parameters["g"] != 1
