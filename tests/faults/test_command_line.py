@@ -503,15 +503,6 @@ ROWS = [
         make=damaged_manifest,
         happens="it is named",
     ),
-    row(
-        "crate-not-finished",
-        "a crate of an experiment that is not finished",
-        typed("crate"),
-        r"small has no crate: \d+ of its \d+ results are not current",
-        expected="a finished experiment",
-        do="snakemake --cores all --config experiment=small",
-        happens="nothing is written, and what is not current is named",
-    ),
 ]
 
 
