@@ -1,11 +1,11 @@
 """What the parts cost beside other programs, side by side in one run: a table of ratios in Markdown.
 
-    python benchmarks/all.py [--rounds 7] [--only WORD] [--against FOLDER] [--maps DIR --masks DIR] [--write]
+    python benchmarks/all.py [--rounds 7] [--only WORD] [--against FOLDER] [--maps DIR --masks DIR]
 
 Each program is a process of its own on one thread, which waits until it is its turn. In each round all programs of a
 row run once, one after the other, and a figure is the median over the rounds of the ratio of two of them: whatever else
 the machine does, it does to both. Times are those of the processor. --against names a checkout of another version,
-beside which each part of ours runs too. --write puts the table into docs/performance.md. Saved maps are made up unless
+beside which each part of ours runs too. The last full run is in speed.txt. Saved maps are made up unless
 --maps and --masks name folders. Training is beside bare loops, step by step (`training_loop.py`).
 """
 
@@ -31,7 +31,6 @@ for library in ("OMP", "MKL", "OPENBLAS"):
 import numpy as np  # noqa: E402 (after the threads are set)
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs/performance.md"
 PIXELS, IMAGES = 6_000_000, 16
 BATCH, SIDE = 8, 96  # of the forward pass, as validation and evaluation of `mini`
 
@@ -379,24 +378,17 @@ def main() -> None:
     parser.add_argument("--against", type=lambda path: Path(path).resolve())
     parser.add_argument("--maps", type=lambda path: str(Path(path).resolve()))
     parser.add_argument("--masks", type=lambda path: str(Path(path).resolve()))
-    parser.add_argument("--write", action="store_true", help="into docs/performance.md")
     arguments = parser.parse_args()
-    table = [facts(), ""]
     print(facts(), "\n")
     with tempfile.TemporaryDirectory() as folder:
         maps = (arguments.maps, arguments.masks) if arguments.maps else tuple(map(str, saved(Path(folder))))
         for row in lines(
             [row for row in ROWS if arguments.only in row.what], maps, arguments.rounds, arguments.against
         ):
-            table.append(row)
             print(row, flush=True)
     if arguments.only in "training":
         for row in training():
-            table.append(row)
             print(row, flush=True)
-    if arguments.write:
-        before, _, after = re.split(r"(?s)(?<=<!-- measured -->\n)(.*)(?=<!-- end of measured -->)", PAGE.read_text())
-        PAGE.write_text(before + "\n".join(table) + "\n" + after)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 export ASLP_DOWNLOADS=PATH
 snakemake --cores all --config experiment=development
-python benchmarks/image_conditional.py >benchmarks/image_conditional.md
+python benchmarks/image_conditional.py >benchmarks/image_conditional.txt
 python benchmarks/image_conditional.py --page    # an excerpt of the table into docs/evidence.md
 
 Every candidate is fitted to the validation images, as a post-hoc method is, and scored on photographs that no other
@@ -60,7 +60,7 @@ class Corrupted(Store):
 
 
 def page() -> None:
-    """Write the rows `SHOWN` of the baseline, as image_conditional.md has them, into docs/evidence.md."""
+    """Write the rows `SHOWN` of the baseline, as image_conditional.txt has them, into docs/evidence.md."""
     lines = Path(__file__).with_suffix(".md").read_text(encoding="utf-8").splitlines()
     cells = {row[1].strip(" °"): row for row in (line.split("|") for line in lines if line.startswith("|"))}
     table = [f"| {' | '.join(['fitted', *GROUPS])} |", "|---" * (1 + len(GROUPS)) + "|"]

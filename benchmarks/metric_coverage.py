@@ -8,8 +8,8 @@ times a factor that goes with how hard the image is, so that some images are ove
 (both). One more expects too much foreground, in images of which every second is turned over, so that its confidence is
 right nevertheless: as much over-confident where it predicts foreground as under-confident elsewhere (biased). The last
 one is nearly right but for a tenth of the images, where it is nearly a guess (few bad). True values are those of 20,000
-images. Writes benchmarks/intervals/metrics.md and, of few images and of groups of unequal numbers of images, which are
-as hard as their group is, metrics_few.md, from where docs/metrics.md has them; or the one that is named.
+images. Writes benchmarks/intervals/metrics.txt and, of few images and of groups of unequal numbers of images, which are
+as hard as their group is, metrics_few.txt; or the one that is named.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def rows(cells: dict[str, dict[str, float]]) -> Iterator[str]:
 
 
 def main(repetitions: int | None, names: Sequence[str]) -> None:
-    for table, file, usual in ((metrics, "metrics.md", 200), (few, "metrics_few.md", 54)):
+    for table, file, usual in ((metrics, "metrics.txt", 200), (few, "metrics_few.txt", 54)):
         if not names or table.__name__ in names:
             text = "\n".join(table(repetitions or usual)) + "\n"
             print(text)

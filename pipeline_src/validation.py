@@ -40,7 +40,7 @@ def validate(
     schema: type[Schema],
     content: Any,
     where: str,
-    expected: str = "keys and values as in docs/params.md; of datasets, as in docs/data.md",
+    expected: str = "keys and values as in docs/reference/params.md; of datasets, as in docs/reference/datasets.md",
     fix: str = "correct the keys that are named",
     do: str | None = None,
 ) -> Schema:

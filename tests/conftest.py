@@ -78,7 +78,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
             copy(folder)
             call(folder, "git", "init", "--quiet")
             with pytest.MonkeyPatch.context() as patch:
-                draw_quickly(patch, svg=True)  # the report is looked at
+                draw_quickly(patch)
                 make(folder, "prepare", "store", "train", "evaluate", "analyse", "tables", "figures", "claims")
             snakemake(folder)  # it makes more where a killed run goes on, and where a parameter changes
             call(folder, "dvc", "remote", "add", "--default", "storage", f"{folder}-storage")

@@ -27,7 +27,10 @@ ENVIRONMENT = os.environ | {
     **{f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
 }
 SHOWN = {"analyse": 3, "tables": 1, "figures": 1, "claims": 1, "report": 1}  # jobs of `tiny` behind the statistics
-BLANK = '<svg viewBox="0 0 1 1"></svg>'  # what the report needs of a picture
+BLANK = bytes.fromhex(  # an image of one pixel: what the report needs of a figure
+    "89504e470d0a1a0a0000000d4948445200000001000000010100000000376ef9240000000a49444154789c63600000000200"
+    "0148afa4710000000049454e44ae426082"
+)
 NAMES = {"val", "scenes", "textures", "tables", "figures", "claims", "report"}  # stems of their stamps
 
 
@@ -85,17 +88,12 @@ def make(folder: Path, *kinds: str) -> None:
             execute(job)
 
 
-def draw_quickly(patch: pytest.MonkeyPatch, svg: bool = False) -> None:
-    """In this process, figures are painted and saved as blank files, or SVG files as they are with `svg`: saving takes
-    half of the time of drawing. tests/figures looks at all files."""
+def draw_quickly(patch: pytest.MonkeyPatch) -> None:
+    """In this process, figures are painted and saved as blank files: saving takes half of the time of drawing.
+    tests/figures looks at all files."""
     from matplotlib.figure import Figure
 
-    save = Figure.savefig
-
-    def savefig(self: Figure, path: Path, **options) -> None:
-        save(self, path, **options) if svg and path.suffix == ".svg" else path.write_text(BLANK)
-
-    patch.setattr(Figure, "savefig", savefig)
+    patch.setattr(Figure, "savefig", lambda self, path, **options: path.write_bytes(BLANK))
 
 
 def edit(file: Path, old: str, new: str) -> None:

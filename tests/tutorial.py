@@ -1,84 +1,115 @@
-"""A page of docs/ followed as its reader follows it: block by block, in a project of its own.
+"""Pages followed as their readers follow them, block by block, in a project of their own.
 
-    yaml     is laid over params.yaml
-    python   is written to the file that its first line names (`# my_net.py`), or run where that names none
+    yaml     is merged into params.yaml
+    python   is written to the file that its first line names (`# my_net.py`), or run if that names none
     sh       is called, a line at a time
+    text     shows what the block before it printed
 
-Other languages show output, and a fence with a further word (```sh skip) is only shown.
+Other languages, and a fence with a further word (```sh skip), are only shown. A comment `<!-- picture: FILE -->` above
+an image names the file that it is a copy of. `python tests/tutorial.py` follows all pages and writes outputs and
+pictures into them.
 """
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 import shlex
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from project import ROOT, call, copy, draw_quickly
-from snakemake.cli import get_argument_parser, parse_config
+from project import ROOT, call, copy
 
 from pipeline_src.cli.main import app
-from pipeline_src.engine.contract import package_code
-from pipeline_src.engine.execute import execute
-from pipeline_src.engine.job import Job
-from pipeline_src.params.load import merge, read
-from pipeline_src.steps.build import build
+from pipeline_src.params.load import merge
 
-FILES = ("train", "tables", "figures", "claims", "report")  # jobs whose files are targets (pipeline_src/workflow/rules)
+PAGES = ("docs/getting-started.md", "docs/tutorials/saved-maps.md", "docs/tutorials/own-experiment.md")
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+PICTURE = re.compile(r"<!-- picture: (\S+) -->\n\n!\[[^\]]*\]\(([^)]+)\)")
 
 
-def follow(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Follow `page` in `folder`, which becomes the working folder; all that it tells to do must succeed."""
+def follow(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Follow `page` in `folder`, which becomes the working folder.
+
+    Returns:
+        The text of the page with the output of this run. All that the page tells to do must succeed.
+    """
     copy(folder)
-    draw_quickly(monkeypatch)
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(folder)  # as `python -m` has it
-    for language, text in blocks((ROOT / page).read_text(encoding="utf-8")):
-        if language == "yaml":
-            params = folder / "params.yaml"
-            params.write_text(yaml.safe_dump(merge(yaml.safe_load(params.read_text()), yaml.safe_load(text))))
-        elif language == "python":
-            name = re.match(r"# (\S+\.py)\n", text)
-            code = folder / (name[1] if name else "block.py")
-            code.parent.mkdir(parents=True, exist_ok=True)
-            code.write_text(text)
-            if not name:
-                call(folder, "python", code.name)
-        elif language == "sh":
-            for line in text.replace("\\\n", " ").splitlines():
-                command(folder, shlex.split(line, comments=True))
+    printed = ""
+
+    def followed(block: re.Match[str]) -> str:
+        nonlocal printed
+        if block[1] == "text":
+            return f"```text\n{printed.strip()}\n```"
+        if block[1] in ACTIONS:
+            printed = ACTIONS[block[1]](folder, block[2])
+        return block[0]
+
+    return BLOCK.sub(followed, (ROOT / page).read_text(encoding="utf-8"))
 
 
 def blocks(text: str) -> Iterator[tuple[str, str]]:
     """(language, content) of the fenced blocks of a page, without those that are only shown."""
-    return ((found[1], found[2]) for found in re.finditer(r"^```(\w+)\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    return ((block[1], block[2]) for block in BLOCK.finditer(text))
 
 
-def command(folder: Path, words: list[str]) -> None:
-    """A line of a shell. Ours run in this process, since importing torch and mmseg anew takes seconds; so do the jobs
-    that Snakemake would run (that it does is tested in tests/workflow)."""
-    if words[:1] == ["dense-calibration"]:
-        app(words[1:], standalone_mode=False)
-    elif words[:1] == ["snakemake"]:
-        options = get_argument_parser().parse_args(words[1:])
-        # Of all words after --config, up to the next option: a target among them is refused, as Snakemake does.
-        name = parse_config(options.config or []).get("experiment")
-        package_code.cache_clear()  # files were written since
-        jobs = list(build(read(), name).jobs.values())
-        made = {str(path): job for job in jobs if job.kind in FILES for path in job.paths}
-        if unknown := set(options.targets) - set(made):
-            raise ValueError(f"{unknown} are no files that a rule of Snakemake makes")
-        if options.targets:
-            wanted = set().union(*(behind(made[target]) for target in options.targets))
-            jobs = [job for job in jobs if job.name in wanted]
-        for job in jobs:
-            execute(job)
-    elif words:
-        call(folder, *words)
+def without_numbers(text: str) -> str:
+    """The words of a text: numbers and alignment differ between machines and versions."""
+    return re.sub(r"\s+", " ", re.sub(r"[-+−]?\d[\d.,]*(e-?\d+)?", "#", text))
 
 
-def behind(job: Job) -> set[str]:
-    """The names of a job and of all that it needs."""
-    return {job.name}.union(*(behind(of) for of in job.inputs.values()))
+def _merge_params(folder: Path, text: str) -> str:
+    params = folder / "params.yaml"
+    params.write_text(yaml.safe_dump(merge(yaml.safe_load(params.read_text()), yaml.safe_load(text))))
+    return ""
+
+
+def _run_python(folder: Path, text: str) -> str:
+    name = re.match(r"# (\S+\.py)\n", text)
+    code = folder / (name[1] if name else "block.py")
+    code.write_text(text)
+    return "" if name else call(folder, "python", code.name)
+
+
+def _run_lines(folder: Path, text: str) -> str:
+    lines = text.replace("\\\n", " ").splitlines()
+    return "".join(command(folder, shlex.split(line, comments=True)) for line in lines)
+
+
+ACTIONS = {"yaml": _merge_params, "python": _run_python, "sh": _run_lines}
+
+
+def command(folder: Path, words: list[str]) -> str:
+    """What a line of a shell prints. Our command runs in this process, because importing torch takes seconds; the
+    messages of Snakemake are left out."""
+    if words[:1] != ["dense-calibration"]:
+        printed = call(folder, *words) if words else ""
+        return "" if words[:1] == ["snakemake"] else printed
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
+        try:
+            app(words[1:], standalone_mode=False)
+        except Exception:
+            print(out.getvalue())
+            raise
+    return re.sub(r".* images/s .*\n", "", out.getvalue())  # progress, which slow machines print
+
+
+def write_outputs() -> None:
+    """Write the output and the pictures of a run into every page."""
+    for page in PAGES:
+        with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+            text = follow(page, Path(name), patch)
+            for source, target in PICTURE.findall(text):
+                shutil.copy(Path(name) / source, (ROOT / page).parent / target)
+        (ROOT / page).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_outputs()

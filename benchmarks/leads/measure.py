@@ -2,7 +2,7 @@
 
 snakemake --cores all --config experiment=evidence data_root=PATH -- models
 snakemake --cores all --config experiment=development data_root=PATH -- data
-ASLP_DOWNLOADS=PATH python benchmarks/leads/measure.py >benchmarks/leads/README.md
+ASLP_DOWNLOADS=PATH python benchmarks/leads/measure.py >benchmarks/leads/numbers.txt
 
 Everything is fitted to the validation images and scored on photographs that no other part uses, on the same with a
 corruption each, and on crops of them without an object, as in benchmarks/image_conditional.py. No test set is read.
@@ -45,7 +45,7 @@ GAIN, LAST = ASLPCL().gain, 20
 TEXT = f"""# Exploratory results
 
 [evidence.md](../../docs/evidence.md#tried-did-not-work) says what they show. `python benchmarks/leads/temperatures.py`
-refits temperatures from the published counts ([table](temperatures.md)).
+refits temperatures from the published counts ([table](temperatures.txt)).
 All below is of seed {SEED}, by `python benchmarks/leads/measure.py`.
 
 By distance to a border, in pixels of the network's images, on the validation images: share of the pixels / accuracy /

@@ -2,7 +2,7 @@
 
     python benchmarks/leads/temperatures.py
 
-Writes benchmarks/leads/temperatures.md (about five minutes of one core). A temperature is fitted by likelihood to the
+Writes benchmarks/leads/temperatures.txt (about five minutes of one core). A temperature is fitted by likelihood to the
 pooled validation pixels of each network. Points use the cells of the published counts (about 200 over [0, 1]).
 Intervals use the pixels of each image by 8-bit level, shifted to the point.
 """
@@ -27,7 +27,7 @@ from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.publishing import published
 
-PAGE = Path(__file__).with_suffix(".md")
+PAGE = Path(__file__).with_suffix(".txt")
 BASELINE = ("mini_seeds", "baseline")
 SOFT = (  # methods whose training labels are soft
     *(("mini_seeds", name) for name in ("slp", "aslp_mei", "aslp_mc", "aslp_cl")),

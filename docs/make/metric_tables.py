@@ -1,36 +1,37 @@
-"""The tables of docs/metrics.md, from the registry of metrics: a row each."""
+"""The lists of docs/reference/metrics.md, from the registry of metrics."""
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from functools import partial
 
-from pipeline_src.metrics.metric import HIGH, LOW, NEITHER, Metric
+from pipeline_src.metrics.metric import HIGH, LOW, Metric
 from pipeline_src.metrics.registry import METRICS
 
 CLASSES = ("any", "two", "several")
-BETTER = {LOW: "lower", HIGH: "higher", NEITHER: "–"}
+BETTER = {LOW: "↓", HIGH: "↑"}
 
 
-def of_classes(classes: str) -> str:
+def list_of(classes: str) -> str:
     """The metrics for one object (`two` classes), for several classes, or for any number."""
-    rows = [_row(name, metric) for name, metric in METRICS.items() if metric.classes == classes]
-    head = ["| name | heading | from | definition | range | better | reference |", "|---|---|---|---|---|---|---|"]
-    return "\n".join(head + rows)
+    return "\n".join(_item(name, metric) for name, metric in METRICS.items() if metric.classes == classes)
 
 
-def _row(name: str, metric: Metric) -> str:
-    better = BETTER[metric.better]
-    cells = [f"`{name}`", metric.column, metric.of.description, metric.definition, _range(metric)]
-    return f"| {' | '.join([*cells, better, metric.reference or '–'])} |"
+def _item(name: str, metric: Metric) -> str:
+    details = " ".join(text for text in (BETTER.get(metric.better, ""), _range(metric)) if text)
+    definition = re.split(r"(?<=[.)]) (?=[A-Z])", metric.definition)[0].rstrip(".")
+    source = f" ({metric.reference})" if metric.reference else ""
+    return f"- `{name}`{f' {details}' if details else ''}: {definition}{source}."
 
 
 def _range(metric: Metric) -> str:
+    """The range, unless it is [0, 1]."""
     low, high = metric.range
-    if math.isinf(high):
-        return "–" if math.isinf(low) else f"≥ {low:g}"
-    return f"{low:g} to {high:g}"
+    if metric.range == (0, 1) or math.isinf(low):
+        return ""
+    return f"≥ {low:g}" if math.isinf(high) else f"[{low:g}, {high:g}]"
 
 
-TABLES: dict[str, Callable[[], str]] = {classes: partial(of_classes, classes) for classes in CLASSES}
+TABLES: dict[str, Callable[[], str]] = {classes: partial(list_of, classes) for classes in CLASSES}

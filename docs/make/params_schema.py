@@ -83,7 +83,7 @@ def _variant(names: list[str]) -> Schema:
     ]
     properties = {
         "method": {"enum": names, "description": "The method whose code this block runs under its own name."},
-        "file": {"type": "string", "description": "A Python file of yours (docs/your-method.md)."},
+        "file": {"type": "string", "description": "A Python file of yours (docs/tutorials/own-experiment.md)."},
     }
     return {"type": "object", "properties": properties, "allOf": of_method}
 

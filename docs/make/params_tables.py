@@ -1,7 +1,8 @@
-"""The tables of docs/params.md, from the schema: the keys, their types, defaults and texts."""
+"""The lists of docs/reference/params.md, from the schema: keys with types, defaults and descriptions."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import partial
 from types import UnionType
@@ -43,27 +44,33 @@ BLOCKS: dict[str, type[BaseModel]] = {
 
 
 def corrupted() -> str:
-    """The keys of a corrupted test set that a part lacks."""
-    return _table({key: field for key, field in Corrupted.model_fields.items() if key not in Part.model_fields})
+    """The keys of a corrupted test set that a split lacks."""
+    return _list({key: field for key, field in Corrupted.model_fields.items() if key not in Part.model_fields})
 
 
 def methods() -> str:
-    """The own parameters of every method, each under a heading."""
-    fields = {name: own_fields(method_class(name)) for name in method_names()}
-    return "\n\n".join(f"### `{name}`\n\n{_table(of) if of else 'No parameters.'}" for name, of in fields.items())
+    """The parameters of all methods: a key that several methods share in one meaning stands once."""
+    users: dict[str, list[str]] = {}
+    for name in method_names():
+        for key, field in own_fields(method_class(name)).items():
+            users.setdefault(_item(key, field), []).append(name)
+    return "\n".join(f"{item} *{', '.join(names)}*" for item, names in sorted(users.items()))
 
 
-def _table(fields: dict[str, FieldInfo]) -> str:
-    rows = ["| key | type | default | |", "|---|---|---|---|"]
-    for name, field in fields.items():
-        kind = _type(field.annotation, field).replace("|", "\\|")
-        rows.append(f"| `{name}` | {kind} | {_default(field)} | {field.description or ''} |")
-    return "\n".join(rows)
+def _list(fields: dict[str, FieldInfo]) -> str:
+    return "\n".join(_item(name, field) for name, field in fields.items())
+
+
+def _item(name: str, field: FieldInfo) -> str:
+    default = _default(field)
+    details = f"{_type(field.annotation, field)}{f', default {default}' if default else ''}"
+    purpose = re.split(r"(?<=[.)]) (?=[A-Z`])", field.description or "")[0]  # its first sentence
+    return f"- `{name}` ({details}): {purpose}" if purpose else f"- `{name}` ({details})."
 
 
 def _default(field: FieldInfo) -> str:
     if field.is_required():
-        return "required"
+        return ""
     value = field.get_default(call_default_factory=True)
     if isinstance(value, BaseModel) or value == {}:
         return ""
@@ -81,10 +88,10 @@ def _type(kind: Any, field: FieldInfo | None = None) -> str:
     if origin in (list, tuple):
         return f"list of {_type(get_args(kind)[0])}"
     if origin is dict:
-        return f"mapping of names to {_type(get_args(kind)[1])}"
+        return "mapping"
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return "part" if kind is Part else "block"
-    names = {str: "text", int: "whole number", float: "number", bool: "true or false", Any: "values"}
+        return "split" if kind is Part else "mapping"
+    names = {str: "str", int: "int", float: "float", bool: "bool", Any: "values"}
     limits = [
         f"{sign} {getattr(limit, key)}"
         for limit in (field.metadata if field else ())
@@ -95,7 +102,7 @@ def _type(kind: Any, field: FieldInfo | None = None) -> str:
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    **{name: partial(_table, block.model_fields) for name, block in BLOCKS.items()},
+    **{name: partial(_list, block.model_fields) for name, block in BLOCKS.items()},
     "corrupted": corrupted,
     "methods": methods,
 }

@@ -73,7 +73,7 @@ def table(published: Mapping[str, Any], words: Sequence[str]) -> str:
     """
     protocol, metrics = (words[0], words[1:]) if words else ("", [])
     if protocol not in published["metrics"] or not metrics or set(metrics) - set(METRICS):
-        _refuse(words, METRIC_TABLE, published["metrics"], "metrics by their names in docs/metrics.md")
+        _refuse(words, METRIC_TABLE, published["metrics"], "metrics by their names in docs/reference/metrics.md")
     roles = {part: about["role"] for part, about in published["sets"].items() if about["role"] != "val"}
     heads = [part + " (OOD)" * (role == "ood") for part, role in roles.items()]
     rows = [

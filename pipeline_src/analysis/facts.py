@@ -20,11 +20,8 @@ from pipeline_src.files import reading
 # Role of a data set -> how it is called in text.
 ROLES = {"val": "validation", "id": "in distribution", "shifted": "under shift", "ood": "out of distribution"}
 LIKE_ID = ("id", "shifted")  # objects of the training task: the same metrics for both
-# Both protocols are measured on the same pixels and never mixed (docs/protocol.md).
-MEANING = {
-    "raw": "probabilities as the model gives them",
-    "stretched": "each map stretched to [0, 1] first, as the released test program does",
-}
+# Key of a protocol -> its name in text. Both are measured on the same pixels and never mixed (docs/protocol.md).
+PROTOCOL_NAMES = {"raw": "unnormalized", "stretched": "min-max normalized"}
 # What claims compare with each other, by code: the paper's methods and our list of its rivals (docs/protocol.md,
 # section 6). Temperature scaling counts where it corrects the baseline.
 COMPARED = (

@@ -1,4 +1,7 @@
-"""What other programs import (docs/api.md): a name is loaded when it is first used, torch with those that need it."""
+"""What other programs import (docs/tutorials/in-code.md).
+
+A name is loaded when it is first used, torch with the names that need it.
+"""
 
 from __future__ import annotations
 

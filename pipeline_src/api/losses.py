@@ -53,7 +53,7 @@ class SCBCE(nn.Module):
         classes: K; 2 for one logit a pixel.
         ignore: the label of pixels that never count. Without one it is 255, and for two classes a batch without any 1
             that has it is refused: its 255 is more often the object.
-        parameters: others of `slp` in docs/params.md, `noise` and `form`.
+        parameters: others of `slp` in docs/reference/params.md, `noise` and `form`.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class ASLP(SCBCE):
         classes: K; 2 for one logit a pixel.
         ignore: the label of pixels that never count. Without one it is 255, and for two classes a batch without any 1
             that has it is refused: its 255 is more often the object.
-        parameters: of `aslp_mc`, `aslp_mei` or `aslp_cl` in docs/params.md: `beta`, `eta`, `lam`, `start_epoch`, ...
+        parameters: of `aslp_mc`, `aslp_mei` or `aslp_cl` in docs/reference/params.md: `beta`, `eta`, `lam`, ...
     """
 
     def __init__(

@@ -32,7 +32,7 @@ class DenseCalibrationMetric(BaseMetric):
     even are left out, as `collect_results` leaves out theirs.
 
     Args:
-        names: of docs/metrics.md; those that need images one by one are refused, and those of an object for K
+        names: of docs/reference/metrics.md; those that need images one by one are refused, and those of an object for K
             classes.
         bins: equal-width and equal-mass bins, a divisor of 66,300.
         ignore: the label of pixels that never count.

@@ -28,7 +28,7 @@ Groups = Sequence[Hashable] | Mapping[str, Hashable]  # of images
 
 @dataclass(frozen=True, eq=False)
 class CalibrationReport(Mapping[str, float]):
-    """What `Statistic.compute` returns: a mapping of the names of docs/metrics.md to values, fractions and not percent;
+    """What `Statistic.compute` returns: a mapping of the names of docs/reference/metrics.md to fractions, not percent;
     printed, it is a table.
 
     Attributes:
@@ -183,7 +183,7 @@ class Statistic:
         return self
 
     def compute(self, bins: int = 10, intervals: bool = False, groups: Groups | None = None) -> CalibrationReport:
-        """Every metric that is defined (docs/metrics.md).
+        """Every metric that is defined (docs/reference/metrics.md).
 
         Args:
             bins: equal-width and equal-mass bins, a divisor of 66,300 such as 10, 15, 20 or 100.

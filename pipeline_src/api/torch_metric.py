@@ -30,7 +30,7 @@ class DenseCalibration(Metric):
     that repeats images to make processes even (DistributedSampler) has them counted twice.
 
     Args:
-        names: of docs/metrics.md; those that need images one by one are refused, and those of an object for K
+        names: of docs/reference/metrics.md; those that need images one by one are refused, and those of an object for K
             classes.
         bins: equal-width and equal-mass bins, a divisor of 66,300.
         ignore: the label of pixels that never count. Without one it is 255, and a batch of 0 and 255 alone is refused.

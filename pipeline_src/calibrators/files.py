@@ -33,7 +33,7 @@ CLASSES: tuple[type[Calibrator], ...] = (
 )
 CALIBRATORS = {calibrator.name: calibrator for calibrator in CLASSES}  # in the order of `calibrators.NAMES`
 VERSION = 1  # of calibrator.json
-EXPECTED, DO = "what `calibrate` wrote (docs/calibrate.md)", "fit it again: dense-calibration calibrate"
+EXPECTED, DO = "what `calibrate` wrote (docs/tutorials/saved-maps.md)", "fit it again: dense-calibration calibrate"
 FORMER_DIGEST = "sha256"  # a key of files that earlier versions wrote
 
 

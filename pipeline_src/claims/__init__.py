@@ -1,4 +1,4 @@
-"""The paper's claims and whether experiments support them (docs/protocol.md section 6, docs/guides/claim.md)."""
+"""The paper's claims and whether experiments support them (docs/protocol.md, docs/contributing/extending.md)."""
 
 from collections.abc import Collection
 

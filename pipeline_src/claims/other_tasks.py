@@ -89,7 +89,7 @@ def _task_items(
 ) -> Items:
     """Comparisons on one task, and what is missing for them; `contents` are the claims.json by experiment."""
     if not experiments:
-        yield Missing(f"an experiment on {task}", "add one to params.yaml that trains on such a set (docs/data.md).")
+        yield Missing(f"an experiment on {task}", "add one that trains on such a set (docs/reference/datasets.md).")
     for summary in experiments:
         by_protocol = contents[summary.name].get(AGAINST_BASELINE)
         if by_protocol is None:

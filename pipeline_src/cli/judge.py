@@ -38,7 +38,7 @@ MEANINGS = {  # of names that do not explain themselves
     "smooth_ece": "a calibration error without bins",
 }
 ACCEPTED_BINS = ", ".join(str(bins) for bins in range(5, 101) if LEVELS % bins == 0)
-TWO_INTERVALS = "ECE = |confidence - accuracy| here; the ECE's interval is mirrored at its value"
+TWO_INTERVALS = "ECE = |confidence - accuracy| here; its interval is mirrored at the value"
 Bins = Annotated[
     int, typer.Option(metavar="N", help=f"Number of bins: {ACCEPTED_BINS}, or another divisor of {LEVELS}")
 ]

@@ -12,8 +12,8 @@ from pipeline_src.figures.types import DataFrame, Figure, FigureType, Painted, P
 
 BANDS = ((0.05, 0.95), (0.25, 0.75))
 MEANING = {  # of α, by the form of the perturbation; a method of the user's may have none
-    "drawn": "α is the probability with which an image's label is perturbed at a visit.",
-    "expected": "No label is drawn at random: α is the share of the perturbed label in an image's at every visit.",
+    "drawn": "α is the probability of perturbing an image's label at a visit.",
+    "expected": "α is the share of the perturbed label at every visit.",
 }
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -21,9 +21,9 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every method that learns alphas."""
     for method in facts.learned:
-        how = f"α of the training images over epochs and after the last; {facts.networks_in_words(method)}"
-        caption = f"{method}: {how}. {MEANING.get(facts.methods[method].parameters.get('form', ''), '')}".strip()
-        yield Picture(FIGURE, (method,), method, caption, method=method, tables=("last",))
+        shown = f"α of the training images over epochs; {facts.networks_in_words(method)}"
+        caption = f"{method}: {shown}. {MEANING.get(facts.methods[method].parameters.get('form', ''), '')}".strip()
+        yield Picture(FIGURE, (method,), f"{method}: learned α", caption, method=method, tables=("last",))
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
@@ -31,13 +31,8 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     tables = tables_of(sources.alphas, picture.method)
     epochs, last = quantiles(tables), histogram(tables)
     networks = results.facts.networks_in_words(picture.method)
-    title = f"{picture.title}: learned α"
     lines = [f"{len(tables[0]):,} training images · {len(epochs)} epochs · {networks}"]
-    if (epochs["mean"] == 0).all():  # as of a control
-        figure = style.only_words(title, [*lines, "α is 0 for every image in every epoch."])
-    else:
-        figure = draw(epochs, last, title, lines)
-    return Painted(figure, {"": epochs, "last": last})
+    return Painted(draw(epochs, last, picture.title, lines), {"": epochs, "last": last})
 
 
 def quantiles(alphas: Sequence[DataFrame]) -> DataFrame:
@@ -69,31 +64,19 @@ def draw(epochs: DataFrame, last: DataFrame, heading: str, lines: Sequence[str])
     main, side = (style.place(figure, x, used + 0.3, wide, 2.0) for x, wide in ((0.51, 1.84), (2.57, 0.78)))
     side.sharey(main)
     for (low, high), shade in zip(BANDS, (0.18, 0.34), strict=True):
-        main.fill_between(
-            epochs["epoch"], epochs[_column(low)], epochs[_column(high)], color=style.ACCENT, alpha=shade, linewidth=0
-        )
+        band = epochs[_column(low)], epochs[_column(high)]
+        main.fill_between(epochs["epoch"], *band, color=style.ACCENT, alpha=shade, linewidth=0)
     main.plot(epochs["epoch"], epochs["q50"], color=style.INK)
     main.set_xlim(min(1, epochs["epoch"].min()), max(epochs["epoch"].max(), 2))
     main.set_ylim(0, 1.04 * max(epochs["q95"].max(), last["upper"].max()))
-    main.yaxis.set_major_formatter("{x:g}")
     main.set_ylabel("Perturbation level, α")
     main.set_xlabel("Epoch")
-    main.locator_params("x", integer=True)
-    main.set_title("median, 50 % and 90 % of images", fontsize=7, loc="left", color=style.MUTED)
-    width = last["upper"] - last["lower"]
-    side.barh(
-        last["lower"],
-        last["images"],
-        height=width,
-        align="edge",
-        color=style.ACCENT,
-        edgecolor=style.PAPER,
-        linewidth=0.3,
-    )
+    side.barh(last["lower"], last["images"], height=last["upper"] - last["lower"], align="edge", color=style.ACCENT)
     side.set_xlabel("Images")
-    side.locator_params("x", integer=True, nbins=3)
     side.tick_params(labelleft=False)
-    side.set_title("after the last", fontsize=7, loc="left", color=style.MUTED)
+    for axes, title in ((main, "median, 50 % and 90 % of images"), (side, "after the last")):
+        axes.locator_params("x", integer=True, nbins=3)
+        axes.set_title(title, fontsize=7, loc="left", color=style.MUTED)
     return figure
 
 
@@ -113,7 +96,7 @@ FIGURE = FigureType(
     "alpha",
     "Learned perturbation levels",
     "The level α of each training image: the median over images and the bands that hold 50 % and 90 % of them, epoch "
-    "by epoch, and all of them after the last epoch. Below each figure stands what the level is.",
+    "by epoch, and all of them after the last epoch.",
     pictures,
     paint,
 )

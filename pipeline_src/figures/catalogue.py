@@ -1,4 +1,4 @@
-"""All figures that an experiment has, by sort. How they are written is in `write.py`."""
+"""All figures of an experiment, by figure type. `write.py` draws and saves them."""
 
 from __future__ import annotations
 
@@ -8,25 +8,21 @@ from pipeline_src.figures import (
     classes,
     comparison,
     entropy,
+    estimates,
     examples,
     extremes,
     joint,
-    overconfidence,
-    overview,
     reliability,
     risk,
     severity,
     sweep,
-    tradeoff,
     training,
 )
 from pipeline_src.figures.types import Picture
 
-# In the order of the gallery. A new figure is a file here and a line in this list (docs/guides/figure.md).
+# In the order of the report. A new figure is a file here and a line in this list (docs/contributing/extending.md).
 FIGURE_TYPES = (
-    tradeoff.FIGURE,
-    overview.FIGURE,
-    overconfidence.FIGURE,
+    estimates.FIGURE,
     entropy.FIGURE,
     comparison.FIGURE,
     classes.FIGURE,
@@ -43,7 +39,7 @@ FIGURE_TYPES = (
 
 
 def pictures(facts: Facts) -> list[Picture]:
-    """All figures of an experiment, in the order of the gallery."""
+    """All figures of an experiment, in the order of the report."""
     return [picture for figure_type in FIGURE_TYPES for picture in figure_type.pictures(facts)]
 
 

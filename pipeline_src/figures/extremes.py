@@ -10,7 +10,6 @@ import numpy as np
 from pipeline_src.analysis.alphas import window
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.thumbnails import row_name, show, shrunk
 from pipeline_src.figures.types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources, tables_of
 
 if TYPE_CHECKING:
@@ -23,12 +22,12 @@ CELL_SIDE, LABEL = 0.94, 0.95  # inches
 def pictures(facts: Facts) -> Iterator[Picture]:
     """One of every method that learns alphas."""
     for method in facts.learned if facts.shows_images else ():
-        how = f"the training images of lowest and highest α; {facts.networks_in_words(method)}"
-        yield Picture(FIGURE, (method,), method, f"{method}: {how}.", method=method, wide=True)
+        caption = f"{method}: the training images of lowest and highest α; {facts.networks_in_words(method)}."
+        yield Picture(FIGURE, (method,), method, caption, method=method, wide=True)
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
-    """The images from the training store."""
+    """The training images of the lowest and the highest mean α."""
     from pipeline_src.data.store import Store
 
     table = prepare(tables_of(sources.alphas, picture.method))
@@ -58,22 +57,22 @@ def prepare(alphas: Sequence[DataFrame], number: int = IMAGES_PER_END) -> DataFr
 
 
 def draw(table: DataFrame, store: Store, heading: str, lines: Sequence[str]) -> Figure:
-    """Draw the images, the outline of their masks on them, from the training store."""
+    """Draw the images, the outline of their masks on them, from the preprocessed training images."""
     step = CELL_SIDE + 0.24
     figure, used = style.new_figure(2 * step + 0.12, heading, lines, style.WIDE)
     for r, end in enumerate(("lowest", "highest")):
         y = used + 0.06 + r * step
-        row_name(figure, f"{end} α", y + CELL_SIDE / 2, 14)
+        style.write(figure, 0.1, y + CELL_SIDE / 2, f"{end} α", color=style.INK)
         for c, row in enumerate(table[table["end"] == end].itertuples()):
-            k = store.ids.index(row.id)
-            size = store.index[k].height, store.index[k].width
-            axes = show(figure, shrunk(np.asarray(store.images[k]), *size), LABEL + c * 1.0, y, CELL_SIDE, CELL_SIDE)
-            mask = shrunk(np.asarray(store.masks[k]), *size)
+            k, x = store.ids.index(row.id), LABEL + c
+            image, mask = np.asarray(store.images[k]), np.asarray(store.masks[k])
+            axes = style.show_image(figure, image, x, y, CELL_SIDE, CELL_SIDE)
             if mask.min() < 128 <= mask.max():
-                for colour, width in ((style.PAPER, 1.8), (style.OVER, 0.9)):
-                    axes.contour(mask, levels=[127.5], colors=[colour], linewidths=[width])
-            middle = LABEL + c + CELL_SIDE / 2
-            style.write(figure, middle, y + CELL_SIDE + 0.1, f"{row.alpha:.3g}", ha="center", fontsize=6.5)
+                axes.contour(
+                    mask, levels=[127.5], colors=[style.OVER], linewidths=[0.9], extent=axes.images[0].get_extent()
+                )
+            look = {"ha": "center", "fontsize": 6.5}
+            style.write(figure, x + CELL_SIDE / 2, y + CELL_SIDE + 0.1, f"{row.alpha:.3g}", **look)
     return figure
 
 

@@ -38,17 +38,11 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         notes[method] = f"{curve['y'].iloc[0]:.{digits}f} → {curve['y'].iloc[-1]:.{digits}f}"
     every = np.concatenate([curve[["low", "high"]].to_numpy().ravel() for curve in shown.values()])
     low, high = np.quantile(every[np.isfinite(every)], [0.005, 0.995]) if np.isfinite(every).any() else (0, 1)
-    room = 0.06 * max(high - low, 1e-3)
-    epochs = max(int(table["epoch"].max()) for table in tables.values())
-    figure = draw_curves(
-        shown,
-        notes,
-        picture.title,
-        [f"after each epoch · {style.averaged(facts)}", *["each panel has its own scale"] * (column == "loss")],
-        ("Epoch", label),
-        (1, max(epochs, 2)),
-        (low - room, high + room) if column != "loss" else None,
-    )
+    margin = 0.06 * max(high - low, 1e-3)
+    x_range = (1, max(2, *(int(table["epoch"].max()) for table in tables.values())))
+    y_range = None if column == "loss" else (low - margin, high + margin)
+    lines = [f"after each epoch · {style.averaged(facts)}" + " · each panel has its own scale" * (column == "loss")]
+    figure = draw_curves(shown, notes, picture.title, lines, ("Epoch", label), x_range, y_range)
     return Painted(figure, {"": stacked(tables)})
 
 
@@ -68,8 +62,8 @@ def prepare(histories: Sequence[DataFrame], column: str) -> DataFrame:
 FIGURE = FigureType(
     "training",
     "Training",
-    "Loss on the training images and accuracy and ECE on the validation images after each epoch; the faint curves are "
-    "the other methods', a band is the range of the seeds. Losses of different methods cannot be compared.",
+    "Loss on the training images, accuracy and ECE on the validation images after each epoch; a band is the range of "
+    "the seeds. Losses of different methods cannot be compared.",
     pictures,
     paint,
 )

@@ -1,4 +1,4 @@
-"""A sort of figure: its heading, the pictures that an experiment has of it, and how one is painted.
+"""Figure types: the heading, the pictures that an experiment has of a type, and the function that draws one.
 
 Snakemake asks for the names of all figures whenever it starts, so a module of a figure imports what is slow (pandas,
 matplotlib) in the functions that need it.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline_src.analysis.estimate import Estimate as Estimate
     from pipeline_src.analysis.results import Results as Results
     from pipeline_src.counting.counts import Counts as Counts
-else:  # slow to import, and named in annotations alone
+else:  # slow to import, and named only in annotations
     Axes = Figure = DataFrame = Estimate = Results = Counts = Any
 
 SUFFIXES = (".csv", ".pdf", ".png", ".svg")
@@ -33,10 +33,10 @@ class Picture:
     """A figure of an experiment.
 
     Attributes:
-        type: its sort.
-        key: what distinguishes its files from those of other pictures of its sort.
-        title: short, distinguishes it from other pictures of its sort.
-        caption: says what is shown, and from what.
+        type: its figure type.
+        key: what distinguishes its files from those of other pictures of its type.
+        title: short, distinguishes it from other pictures of its type.
+        caption: what is shown, from what, in at most 25 words.
         protocol, part, method, metric: what it is about; empty where it is about several.
         wide: two columns wide (7 in), not one (3.5 in).
         tables: endings of further csv files.
@@ -90,7 +90,7 @@ class Painted:
 
 @dataclass(frozen=True)
 class FigureType:
-    """A sort of figure.
+    """A figure type.
 
     Attributes:
         name: the start of its files' names.

@@ -30,7 +30,7 @@ class Input:
 
     @property
     def description(self) -> str:
-        """In a word or two, for docs/metrics.md."""
+        """In a word or two, for docs/reference/metrics.md."""
         raise NotImplementedError
 
     @property

@@ -1,7 +1,7 @@
-"""The registry of metrics: the one source of tables, intervals, the report, `judge` and docs/metrics.md.
+"""The registry of metrics: the one source of tables, intervals, the report, `judge` and docs/reference/metrics.md.
 
 A new metric is a function (in `estimators`, or a file of its own) and an entry in the file of `entries/` whose
-subject it is of (docs/guides/metric.md).
+subject it is of (docs/contributing/extending.md).
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ def read(file: Path | None = None) -> Params:
         raise UserError(
             f"{file} must be a mapping of keys to values",
             found=type(content).__name__,
-            expected="keys and values as in docs/params.md",
+            expected="keys and values as in docs/reference/params.md",
         )
     return validate(Params, content, str(file))
 
@@ -63,7 +63,7 @@ def read_yaml(file: Path) -> Any:
         raise UserError(
             f"{file} is not valid YAML",
             found=" ".join(str(error).split()) or type(error).__name__,
-            expected="keys and values in UTF-8, as in docs/params.md",
+            expected="keys and values in UTF-8, as in docs/reference/params.md",
             fix="fix the line that the message names",
         ) from None
     if duplicates:

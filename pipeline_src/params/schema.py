@@ -46,7 +46,7 @@ class Data(Strict):
 
 class Model(Strict):
     """The network: any mmsegmentation model, turned into one logit a pixel, or any network of yours
-    (docs/your-model.md)."""
+    (docs/tutorials/own-experiment.md)."""
 
     config: str = Field(
         "efficientnet_lite0_fpn",
@@ -212,9 +212,9 @@ class Sweep(Strict):
 
     model_config = ConfigDict(extra="allow")
 
-    method: Name | None = Field(None, description="The method, one of those in docs/methods.md.")
+    method: Name | None = Field(None, description="The method, one of those in docs/reference/methods.md.")
     file: str | None = Field(
-        None, description="Instead of `method`, a Python file of yours, which is run (docs/your-method.md)."
+        None, description="Instead of `method`, a Python file of yours (docs/tutorials/own-experiment.md)."
     )
     files: list[str] | None = Field(None, description="With `file`: the files that it reads.")
 
@@ -267,11 +267,11 @@ class Params(Strict):
         "results/judged",
         description="Table T8 shows what `judge` wrote below this folder: `--out <folder>/<dataset>/<model>`.",
     )
-    datasets: dict[str, Any] = Field({}, description="Your datasets, in the catalog's form (docs/data.md).")
+    datasets: dict[str, Any] = Field({}, description="Your datasets (docs/reference/datasets.md).")
     methods: dict[Name, dict[str, Any] | None] = Field(
         description="A block of parameters per method. The block's name is the method's, unless a key `method:` names "
         "another (a variant) or its key `file:` a Python file of yours, which is run; `files:` lists what that reads "
-        "(docs/your-method.md)."
+        "(docs/tutorials/own-experiment.md)."
     )
     sweeps: dict[Name, Sweep] = Field(
         {}, description="Grids by name; in an experiment's `methods:` such a name stands for a method per combination."

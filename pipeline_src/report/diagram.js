@@ -6,11 +6,11 @@
   const tip = document.getElementById("tip"), sides = document.getElementById("sides"), readout = document.getElementById("readout");
   const SERIES = 8, SYMBOLS = ["circle", "square", "triangle", "diamond", "star", "cross", "wye"];
   const TALLEST = 560; // of the plot, in pixels
-  const MOST_WHISKERS = 4; // methods; the whiskers of more would hide each other
+  const MOST_BARS = 4; // methods with error bars; those of more would hide each other
   const percent = (value, digits = 2) => (value === null ? "–" : (100 * value).toFixed(digits).replace(/^-(?=.*[1-9])/, "−").replace(/^-/, ""));
   const inPercent = d3.format(".0%"), counted = d3.format(",");
 
-  for (const id of ["sides", "numbers", "every-bin", "interactive"]) document.getElementById(id).hidden = false;
+  for (const id of ["sides", "numbers", "every-bin"]) document.getElementById(id).hidden = false;
   form.addEventListener("submit", (event) => event.preventDefault());
   form.addEventListener("input", draw);
   for (const radio of document.querySelectorAll("input[name=protocol]")) {
@@ -20,7 +20,7 @@
     });
   }
   new ResizeObserver(() => { if (chart.clientWidth !== width) draw(); }).observe(chart);
-  let width = 0, shown = Object.keys(data.cells)[0]; // the protocol; of both, the one that was chosen last
+  let width = 0, shown = Object.keys(data.cells)[0]; // the protocol
 
   // What is chosen: a series per method, each with its bins. A method keeps its look, whatever else is chosen. The floor of
   // confidence is 1 over the number of classes.
@@ -50,22 +50,22 @@
     // A bin left of the axis holds confidences of the floor alone; a few of them would only distract.
     const points = series.flatMap((one) => one.bins.filter((bin) => bin.upper > data.floor || bin.share >= 0.001));
     const least = d3.min(points, (bin) => bin.low ?? bin.accuracy) ?? data.floor;
-    const bottom = Math.max(0, Math.min(data.floor, Math.floor(10 * least) / 10));
-    // A point of accuracy is as high as one of confidence is wide, where the page has room for it.
-    const [left, right, above, below] = [52, 16, 28, 24];
-    const height = above + below + Math.min(TALLEST, ((width - left - right) * (1 - bottom)) / (1 - data.floor));
+    const start = Math.max(0, Math.min(data.floor, Math.floor(10 * least) / 10));
+    // Both axes have one range and one length, so that the diagonal has 45 degrees.
+    const [left, above, below] = [52, 28, 24];
+    const side = Math.min(TALLEST, width - left - 16), right = width - left - side, height = above + below + side;
     const shared = {
       width, marginLeft: left, marginRight: right, style: { fontSize: "12px", fontFamily: "inherit", background: "none", color: "var(--ink)" },
     };
-    const x = { domain: [data.floor, 1], label: null, tickFormat: inPercent, ticks: width < 480 ? 5 : 10 };
-    const y = { domain: [bottom, 1], label: "Accuracy of the top label", labelArrow: "none", tickFormat: inPercent, grid: true };
+    const x = { domain: [start, 1], label: null, tickFormat: inPercent, ticks: width < 480 ? 5 : 10 };
+    const y = { domain: [start, 1], label: "Accuracy of the top label", labelArrow: "none", tickFormat: inPercent, grid: true };
     const main = Plot.plot({
       ...shared, height, x, y, marginBottom: below, marginTop: above, ariaLabel: `Accuracy against confidence${inWords(series)}`, marks: [
-        ...(series.length === 1 ? bars(points, bottom) : []),
-        Plot.line([[data.floor, data.floor], [1, 1]], { stroke: "var(--muted)", strokeDasharray: "5 3" }),
+        ...(series.length === 1 ? bars(points, start) : []),
+        Plot.line([[start, start], [1, 1]], { stroke: "var(--muted)", strokeDasharray: "5 3" }),
         ...(series.length === 1 ? [] : lines(series, points)),
         Plot.dot(points, { x: "confidence", y: "accuracy", fill: series.length === 1 ? "var(--ink)" : (bin) => bin.colour, symbol: (bin) => (series.length === 1 ? "circle" : bin.symbol), stroke: "var(--paper)", strokeWidth: 1, r: 3.5, className: "points", clip: false }),
-        ...(series.length > MOST_WHISKERS ? [] : [whiskers(series, points)]),
+        ...(series.length > MOST_BARS ? [] : [errorBars(series, points)]),
       ],
       symbol: { type: "identity" },
       color: { type: "identity" },
@@ -88,16 +88,17 @@
     main.setAttribute("role", "group"); // its points are images, each with its numbers
     shares.setAttribute("role", "img");
     for (const mark of d3.selectAll([main, shares]).selectAll("g[aria-label]")) mark.removeAttribute("aria-label"); // "rect"
+    sides.classList.toggle("tinted", series.length === 1); // squares as the areas of the plot, which several methods lack
     chart.replaceChildren(tip, main, sides, shares);
     tip.hidden = true;
     addTips(main, points);
     showNumbers(series);
-    const where = `on ${part}, ${protocol} protocol, ${bins} bins`;
+    const where = `on ${part}, ${protocol === "raw" ? "unnormalized" : "min-max normalized"}, ${bins} bins`;
     document.getElementById("drawn").textContent = [
       series.length ? `${series.map((one) => one.name).join(", ")} ${where}.` : `Choose a method: none is shown ${where}.`,
       ...equals(series).map((names) => `Equal in all bins: ${names.join(", ")}.`),
     ].join(" ");
-    document.getElementById("no-whiskers").hidden = bins === data.bins;
+    document.getElementById("no-error-bars").hidden = bins === data.bins;
   }
 
   // The methods that hide each other, having the same numbers.
@@ -107,20 +108,20 @@
   }
 
   // One method: bars up to the accuracy, and the gap from there to the bin's mean confidence.
-  function bars(points, bottom) {
+  function bars(points, start) {
     const gap = (over) => points.filter((bin) => bin.confidence > bin.accuracy === over);
     const between = { x1: "lower", x2: "upper", y1: "accuracy", y2: "confidence", insetLeft: 0.5, insetRight: 0.5, fillOpacity: 0.45 };
     return [
-      Plot.rect(points, { x1: "lower", x2: "upper", y1: bottom, y2: (bin) => Math.min(bin.accuracy, bin.confidence), fill: "var(--bar)", insetLeft: 0.5, insetRight: 0.5 }),
+      Plot.rect(points, { x1: "lower", x2: "upper", y1: start, y2: (bin) => Math.min(bin.accuracy, bin.confidence), fill: "var(--bar)", insetLeft: 0.5, insetRight: 0.5 }),
       Plot.rect(gap(true), { ...between, fill: "var(--over)" }),
       Plot.rect(gap(false), { ...between, fill: "var(--under)" }),
       Plot.ruleY(points, { x1: "lower", x2: "upper", y: "accuracy", stroke: "var(--ink)", strokeWidth: 2 }),
     ];
   }
 
-  function whiskers(series, points) {
+  function errorBars(series, points) {
     const known = points.filter((bin) => bin.low !== null);
-    return Plot.ruleX(known, { x: "confidence", y1: "low", y2: "high", stroke: series.length === 1 ? "var(--ink)" : (bin) => bin.colour, strokeWidth: 1.5, marker: "tick-x", className: "whiskers", pointerEvents: "none" });
+    return Plot.ruleX(known, { x: "confidence", y1: "low", y2: "high", stroke: series.length === 1 ? "var(--ink)" : (bin) => bin.colour, strokeWidth: 1.5, marker: "tick-x", className: "error-bars", pointerEvents: "none" });
   }
 
   function lines(series, points) {
@@ -134,7 +135,7 @@
     `${bin.name}, confidence ${range(bin)} %`,
     `${counted(bin.pixels)} pixels (${percent(bin.share)} %)`,
     `confidence ${percent(bin.confidence)} %, accuracy ${percent(bin.accuracy)} %`,
-    ...(bin.low === null ? [] : [`95 % interval of the accuracy ${interval(bin)}`]),
+    ...(bin.low === null ? [] : [`95 % CI of the accuracy ${interval(bin)}`]),
   ];
 
   // A bin's numbers on hover and on focus; Tab comes to the first point, the arrow keys go from there.

@@ -11,7 +11,7 @@ from pipeline_src.analysis.measurement import Measurement, bin_choices
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.score_histogram import ScoreHistogram, top_label
 
-DIGITS = 3  # of a bin's summed confidence minus hits: in pixels, so that no error can be seen
+DIGITS = 3  # of a bin's summed confidence minus hits: in pixels: no error can be seen
 
 
 def diagrams(results: Results) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def diagrams(results: Results) -> dict[str, Any]:
         "methods": list(facts.methods),
         "cells": {
             protocol: {
-                part: {m: _by_bins(one, facts.bins) for m, one in results.measured(protocol, part).items()}
+                part: {m: _by_bins(run, facts.bins) for m, run in results.measured(protocol, part).items()}
                 for part in facts.parts
             }
             for protocol in facts.protocols
@@ -50,7 +50,7 @@ def _by_bins(measurement: Measurement, bins: int) -> dict[str, dict[str, Any]]:
 
 def _rows(bins: ScoreHistogram, band: np.ndarray | None) -> list[list[float]]:
     filled = np.flatnonzero(bins.count)
-    of = (filled, bins.count[filled], bins.hits[filled], bins.excess[filled].round(DIGITS))
-    rows = zip(*(numbers.tolist() for numbers in of), strict=True)
+    columns = (filled, bins.count[filled], bins.hits[filled], bins.excess[filled].round(DIGITS))
+    rows = zip(*(numbers.tolist() for numbers in columns), strict=True)
     ends = np.full((len(filled), 2), np.nan) if band is None else band[filled].round(5)
     return [[*row, *pair[~np.isnan(pair)].tolist()] for row, pair in zip(rows, ends, strict=True)]

@@ -51,7 +51,7 @@
   }
 
   // Filters: rows by method, groups of rows by data set; a table of which nothing is left goes. What is of no single method or
-  // data set stays. Raw and stretched are chosen for the whole page.
+  // data set stays. The protocol is chosen for the whole page.
   const filters = document.getElementById("filters");
   filters.hidden = false;
   const filter = () => {

@@ -1,4 +1,4 @@
-"""One page that shows an experiment: words, diagrams, claims, tables, figures, how it was made. It needs no network."""
+"""One page that shows an experiment: recommendation, claims, tables, figures and provenance. It works offline."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from pipeline_src.analysis.estimate import Estimate
-from pipeline_src.analysis.facts import MEANING, ROLES, Facts
+from pipeline_src.analysis.facts import PROTOCOL_NAMES, ROLES, Facts
 from pipeline_src.analysis.intervals import FEW_GROUPS
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import text
 from pipeline_src.files import write_text
+from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.report import lowest, sentences
+from pipeline_src.report import gallery
 from pipeline_src.report.comparison import ProtocolComparison
 from pipeline_src.report.diagrams import diagrams
-from pipeline_src.report.gallery import Gallery
-from pipeline_src.report.recommendation import glance, recommendation, use_in_short
-from pipeline_src.tables.captions import seeds_in_words
+from pipeline_src.report.recommendation import RULE, overview, recommend, sentences
+from pipeline_src.tables.captions import LEGEND, SYNTHETIC
+from pipeline_src.tables.paper_table import SIGNS
 from pipeline_src.text_tables import UNDEFINED, Table
 
 HERE = Path(__file__).parent
 SCRIPTS = ("vendor/d3.min.js", "vendor/plot.min.js", "page.js", "diagram.js")
-PRINTED_TABLES = 6  # the first, up to T6: all of them fill a book; others are printed where the reader opened them
+PRINTED_TABLES = 6  # the first, up to T6; others are printed where the reader opened them
+OTHER_ROLES = ("shifted", "ood")
 
 
 def write_report(
@@ -58,52 +60,47 @@ def write_report(
         tables: folder that `tables.write.write_tables` wrote.
         figures: folder that `figures.write.write_figures` wrote.
         out: the HTML file.
-        claims: what claims.json holds; left out where none was judged.
+        claims: the content of claims.json.
         params: the resolved experiment; printed as YAML.
         made: versions, commit, hardware and the like, name -> text; what is not known is left out.
-        data: a row per data set (manifest and store summaries), name of the column -> value.
-        described: what methods are, method -> its `title` and its `idea` in a sentence.
-        task: what the training images show, in words; empty if it is not known.
-        command: what makes all of it again.
-        fitted: (method, seed) -> what was fitted in the place of training, name -> value.
-        judged: models judged from saved maps, protocol -> their table.
-        published: whether all is made from the published statistics, without networks.
+        data: a row per dataset, name of the column -> value.
+        described: method -> its `title` and its `idea` in a sentence.
+        task: what the training images show, as text; empty if it is not known.
+        command: the command that reproduces the page.
+        fitted: (method, seed) -> the fitted values of a post-hoc method, name -> value.
+        judged: protocol -> table of models evaluated from saved maps.
+        published: whether all comes from the published counts, without networks.
 
     Raises:
         UserError: a result or a figure is missing.
     """
-    facts, pictures = results.facts, Gallery(results.facts, figures)
+    facts = results.facts
     printed = json.loads((tables / "printed.json").read_text(encoding="utf-8"))
     if judged:
         printed["T8"] = {protocol: asdict(table) for protocol, table in judged.items()}
     absent = text.not_run(claims)
     html = (
-        _environment({method: of["idea"] for method, of in described.items()})
+        _environment({method: words["idea"] for method, words in described.items()})
         .get_template("report.html.j2")
         .render(
             css=Markup((HERE / "report.css").read_text(encoding="utf-8")),
             scripts=[Markup((HERE / name).read_text(encoding="utf-8")) for name in SCRIPTS],
-            experiment=facts.experiment,
-            about=[*_trained_on(task, params, data), *_about(facts)],
-            protocols=facts.protocols,
-            several=facts.classes > 2,
-            few=FEW_GROUPS,
-            few_units=sentences.few_units(results, facts.parts),
-            meaning=MEANING,
+            facts=facts,
+            title=_title(facts),
+            about=_about(facts, task, params, data),
+            protocol_names=PROTOCOL_NAMES,
             printed_tables=PRINTED_TABLES,
-            several_seeds=len(facts.seeds) > 1,
-            caution=sentences.caution(results),
+            caution=SYNTHETIC if facts.synthetic else "",
+            few=FEW_GROUPS,
             diagrams=diagrams(results) | {"parts": [_part(results, part) for part in facts.parts]},
-            **_comparison(results, pictures, _titles(facts, described)),
-            cards=[_card(results, part) for part in facts.parts],
-            reading=sentences.reading(facts),
+            **_comparison(results, figures, {m: words["title"] for m, words in described.items()}, params, data),
+            legend=[*LEGEND, *RULE],
             claims=[_claim(claims, claim) for claim in claims["claims"] if claim not in absent],
-            not_run=[_claim(claims, claim) for claim in absent],
+            not_run=[claim["claim"] for claim in absent],
             claims_reading=text.reading(claims),
-            tables={_title(name, by_protocol): by_protocol for name, by_protocol in printed.items()},
+            tables={_table_title(name, by_protocol): by_protocol for name, by_protocol in printed.items()},
             part_of=_parts_by_heading(facts, (table for tables in printed.values() for table in tables.values())),
-            gallery=pictures.sections(),
-            glyphs=pictures.glyphs(),  # after all figures
+            gallery=gallery.sections(facts, figures),
             command=command,
             published=published,
             made=made,
@@ -116,17 +113,18 @@ def write_report(
 
 
 def _environment(ideas: Mapping[str, str]) -> Environment:
-    """Everything that is put into the page is escaped; what is undefined is an error, not a gap.
+    """Return the templates; all content is escaped, and an undefined name is an error.
 
     Args:
-        ideas: method -> what it is, which is shown where its name is pointed at.
+        ideas: method -> a sentence on it, shown as the tooltip of its name.
     """
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    made.globals["ideas"] = defaultdict(str, ideas)
-    made.filters |= {"small": _small, "estimate": _estimate, "ends": _ends, "breakable": _breakable}
-    return made
+    environment.globals["ideas"] = defaultdict(str, ideas)
+    filters = {"small": _small, "estimate": _estimate, "change": _change, "ends": _ends, "breakable": _breakable}
+    environment.filters |= filters
+    return environment
 
 
 def _small(cell: str) -> Markup:
@@ -145,86 +143,85 @@ def _estimate(effect: Estimate | None, metric: str) -> Markup:
     return _small(METRICS[metric].text(effect.value, low=effect.low, high=effect.high) if effect else UNDEFINED)
 
 
+def _change(effect: Estimate | None, metric: str) -> Markup:
+    """A difference to the baseline, marked where it is significant, with the interval of its resamples."""
+    if effect is None:
+        return Markup(UNDEFINED)
+    ends, quantity = effect.own or effect, Difference.of(METRICS[metric])
+    return _small(quantity.text(effect.value, low=ends.low, high=ends.high, mark=SIGNS.get(effect.direction, "")))
+
+
 def _ends(effect: Estimate) -> tuple[float, float]:
     """The ends of the interval, or the value where there is none."""
     return (effect.value, effect.value) if math.isnan(effect.low) else (effect.low, effect.high)
 
 
-def _trained_on(task: str, params: Mapping[str, Any], data: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The task, the network and the training images, as far as they are recorded."""
-    model, size = params.get("model", {}), params.get("image_size")
-    network = model.get("config") or model.get("factory") or ""
-    images = next((row["images"] for row in data if row["part"] == "train"), None)
-    setting = ", ".join(filter(None, (network, f"{size} px" if size else "")))
-    of = params.get("data", {}).get("train", {}).get("set")
-    trained = [f"{images:,} training images of {of}"] if images and of else []
-    return [*filter(None, (task, setting)), *trained]
+def _title(facts: Facts) -> str:
+    """Return what was compared: the experiment, its methods and the test sets in distribution."""
+    number, sets = len(facts.methods), " and ".join(facts.parts_of(["id"]) or facts.parts)
+    compared = f"{number} methods compared" if number > 1 else f"calibration of {next(iter(facts.methods))}"
+    return f"{facts.experiment}: {compared} on {sets}"
 
 
-def _about(facts: Facts) -> list[str]:
-    methods, parts = len(facts.methods), len(facts.tests)
-    return [
-        f"{methods} method{'s' * (methods > 1)}",
-        f"{parts} test set{'s' * (parts > 1)}",
-        f"{facts.epochs} epochs",
-        seeds_in_words(facts),
-    ]
+def _about(facts: Facts, task: str, params: Mapping[str, Any], data: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the methods, the task, the network and the test sets, as far as they are recorded."""
+    model = params.get("model", {})
+    outside = [f"{ROLES[role]}: {', '.join(facts.parts_of([role]))}" for role in OTHER_ROLES if facts.parts_of([role])]
+    texts = [", ".join(facts.methods), task, model.get("config") or model.get("factory") or "", *outside]
+    return [words for words in texts if words]
+
+
+def _setting(facts: Facts, params: Mapping[str, Any], data: Sequence[Mapping[str, Any]]) -> str:
+    """Return resolution, training images and epochs, as far as they are recorded."""
+    size = params.get("image_size")
+    images = next((row["images"] for row in data if row["part"] == "train" and "images" in row), None)
+    texts = [f"{size} px" if size else "", f"{images:,} training images" if images else "", f"{facts.epochs} epochs"]
+    return ", ".join(filter(None, texts))
 
 
 def _part(results: Results, part: str) -> dict[str, str]:
-    role, one = results.facts.parts[part], next(iter(results.measured("raw", part).values()))
-    size = f"{one.images:,} images, {one.pixels:,} pixels"
-    return {"name": part, "role": role, "meaning": ROLES[role], "size": size}
+    role, run = results.facts.parts[part], next(iter(results.measured("raw", part).values()))
+    size = f"{run.images:,} images, {run.pixels:,} pixels"
+    return {"name": part, "role": role, "meaning": ROLES[role], "size": size, "note": results.note(part)}
 
 
-def _titles(facts: Facts, described: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """Methods by the names that literature has for them, where these say more; with the networks that one is of, if
-    these are not the baseline's."""
-    titles = {}
-    for method, of in described.items():
-        if re.sub(r"\W|_", "", of["title"].lower()) != re.sub(r"\W|_", "", method.lower()):
-            uses = facts.methods[method].uses
-            titles[method] = of["title"] + f" of {uses}" * (uses not in (None, facts.baseline))
-    return titles
-
-
-def _comparison(results: Results, pictures: Gallery, titles: Mapping[str, str]) -> dict[str, Any]:
-    """How the methods compare on the sets of each role, what follows from it, and the diagrams that are shown first."""
+def _comparison(
+    results: Results,
+    figures: Path,
+    titles: Mapping[str, str],
+    params: Mapping[str, Any],
+    data: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return the comparison of the methods, the recommendation, and the diagrams that the page opens with."""
+    facts = results.facts
     compared = {
-        protocol: [ProtocolComparison.of(results, protocol, (role,)) for role in ("id", "ood", "shifted")]
-        for protocol in results.facts.protocols
+        protocol: (
+            ProtocolComparison.of(results, protocol, ["id"]),
+            [sets for role in OTHER_ROLES if (sets := ProtocolComparison.of(results, protocol, [role])).parts],
+        )
+        for protocol in facts.protocols
     }
-    inside, outside, shifted = compared["raw"]
-    first_methods, first_set = _first_choice(inside)
+    inside, elsewhere = compared["raw"]
+    choice = recommend(inside).method
+    shown = {facts.baseline, choice if choice != facts.baseline else next(iter(inside.methods), None)}
+    first_methods = [method for method in facts.methods if method in shown] or list(facts.methods)[:1]
+    first_set = next(iter(inside.parts or facts.parts))
+    setting = _setting(facts, params, data)
     return {
-        "recommended": {protocol: recommendation(*by_role, titles=titles) for protocol, by_role in compared.items()},
-        "use": {protocol: use_in_short(inside, titles) for protocol, (inside, *_) in compared.items()},
-        "glance": {protocol: glance(*by_role) for protocol, by_role in compared.items()},
+        "use": {protocol: sentences(*sets, setting, titles) for protocol, sets in compared.items()},
+        "overview": {protocol: overview(*sets) for protocol, sets in compared.items()},
         "inside": inside,
-        "outside": outside,
-        "shifted": shifted,
+        "elsewhere": [ROLES[facts.parts[sets.parts[0]]] for sets in elsewhere],
         "first_methods": first_methods,
         "first_set": first_set,
-        "first_diagrams": pictures.diagrams(first_methods, first_set, "raw"),
+        "first_diagrams": gallery.diagrams(facts, figures, first_methods, first_set, "raw"),
     }
 
 
-def _first_choice(inside: ProtocolComparison) -> tuple[list[str], str]:
-    """Methods and data set that the diagrams show at first: the baseline and the recommended or else the best
-    calibrated other method, on the first set in distribution."""
-    facts = inside.facts
-    first = {facts.baseline, inside.recommended or next(iter(inside.others), None)}
-    return [m for m in facts.methods if m in first] or list(facts.methods)[:1], next(iter(inside.parts or facts.parts))
-
-
-def _card(results: Results, part: str) -> dict[str, Any]:
-    texts = {protocol: lowest.on_set(results, protocol, part) for protocol in results.facts.protocols}
-    return {**_part(results, part), "note": results.note(part), "texts": texts}
-
-
-def _title(name: str, tables: Mapping[str, Mapping[str, Any]]) -> str:
-    """A table's name, and what it shows: the start of its caption."""
-    shows = re.split(r", \w+ protocol|\.", next(iter(tables.values()))["caption"])[0]
+def _table_title(name: str, tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return a table's name and the start of its caption."""
+    names = "|".join(PROTOCOL_NAMES.values())
+    shows = re.split(rf", (?:{names})|\.", next(iter(tables.values()))["caption"])[0]
     return shows if name == "main" else f"{name} {shows}"
 
 
@@ -236,15 +233,16 @@ def _parts_by_heading(facts: Facts, tables: Iterable[Mapping[str, Any]]) -> dict
 
 
 def _claim(claims: Mapping[str, Any], claim: Mapping[str, Any]) -> dict[str, Any]:
-    """A claim as it is shown; its verdicts say so where they come from generated images."""
+    """Return a claim as the page shows it."""
 
-    def shown(facts: Mapping[str, Any]) -> dict[str, str]:
-        return {"verdict": text.verdict(claims, facts), "css": facts["verdict"].replace(" ", "-"), "why": facts["why"]}
+    def shown(finding: Mapping[str, Any]) -> dict[str, str]:
+        css = re.sub(r"\W+", "-", finding["verdict"])
+        return {"verdict": text.verdict(claims, finding), "css": css, "why": finding["why"]}
 
     by_protocol = {}
-    for protocol, facts in claim["protocols"].items():
-        secondary = [{"what": item["what"], **shown(item)} for item in facts["secondary"]]
-        by_protocol[protocol] = {**shown(facts), "evidence": text.evidence(claim, protocol), "secondary": secondary}
+    for protocol, finding in claim["protocols"].items():
+        secondary = [{"what": item["what"], **shown(item)} for item in finding["secondary"]]
+        by_protocol[protocol] = {**shown(finding), "evidence": text.evidence(claim, protocol), "secondary": secondary}
     return {"name": claim["claim"], "text": claim["text"], "rule": claim["rule"], "protocols": by_protocol}
 
 
@@ -264,17 +262,10 @@ def _methods(
 
 
 def _named(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {_in_words(value)}" for name, value in values.items())
+    shown = {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in values.items()}
+    return ", ".join(f"{name}: {value}" for name, value in shown.items())
 
 
-def _in_words(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "none"}[value]
-    if isinstance(value, (list, tuple)):
-        return " and ".join(map(_in_words, value)) or "none"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list]:
+def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     columns = list(dict.fromkeys(column for row in rows for column in row))
     return {"columns": columns, "rows": [[row.get(column, "") for column in columns] for row in rows]}

@@ -1,4 +1,4 @@
-"""Tables of an experiment and across experiments (docs/guides/table.md)."""
+"""Tables of an experiment and across experiments (docs/contributing/extending.md)."""
 
 
 def table_files() -> tuple[str, ...]:

@@ -33,9 +33,9 @@ def rows(
 ) -> Iterator[Row]:
     """A row for a metric, or another of `quantities`, of each measured method, after what `place` says."""
     marked = marks(metric, measured, quantities)
-    for method, one in measured.items():
-        points = one.points.get(metric, np.array([math.nan]))
-        interval = estimate(metric, (one, 1.0), quantities=quantities)
+    for method, run in measured.items():
+        points = run.points.get(metric, np.array([math.nan]))
+        interval = estimate(metric, (run, 1.0), quantities=quantities)
         yield {
             **place,
             "method": method,
@@ -44,8 +44,8 @@ def rows(
             "sd": sample_sd(points),
             "low": interval.low if interval else math.nan,
             "high": interval.high if interval else math.nan,
-            "seeds": " ".join(map(str, one.seeds)),
-            "images": one.images,
+            "seeds": " ".join(map(str, run.seeds)),
+            "images": run.images,
             "mark": marked.get(method, ""),
         }
 
@@ -56,10 +56,10 @@ def marks(
     """method -> BEST, TIED or FLOOR, for one metric, or another of `quantities`, on one data set.
 
     The best is the one of the best mean. Methods whose paired difference to it is not significant, or not available
-    since they share no seed, are tied with it. One alone is no best, and where neither direction is better none is.
-    What lies below the noise floor is marked as that alone.
+    since they share no seed, are tied with it. A single method is no best, and no method is where neither
+    direction is better. A method below the noise floor has only that mark.
     """
-    means = {method: one.points[metric].mean() for method, one in measured.items() if metric in one.points}
+    means = {method: run.points[metric].mean() for method, run in measured.items() if metric in run.points}
     means = {method: mean for method, mean in means.items() if not math.isnan(mean)}
     better = quantities[metric].better
     below = {m: FLOOR for m in means if below_floor(metric, measured[m])}
@@ -70,16 +70,16 @@ def marks(
     return (dict.fromkeys([best, *tied], TIED) if tied else {best: BEST}) | below
 
 
-def _differ(metric: str, one: Measurement, other: Measurement) -> bool:
-    difference = estimate(metric, (one, 1.0), (other, -1.0))
+def _differ(metric: str, run: Measurement, other: Measurement) -> bool:
+    difference = estimate(metric, (run, 1.0), (other, -1.0))
     return difference is not None and difference.excludes_zero
 
 
-def below_floor(metric: str, one: Measurement) -> bool:
+def below_floor(metric: str, run: Measurement) -> bool:
     """Whether a metric is below what it would be without an error, where that is known. Errors whose differences the
     square of the same bins decides are, where the ECE is."""
     if metric not in METRICS:
         return False
     name = "ece" if METRICS[metric].decided_by in (SQUARED, OVER, UNDER) else metric
     floor = METRICS[name].floor
-    return floor in one.points and bool(one.points[name].mean() < one.points[floor].mean())
+    return floor in run.points and bool(run.points[name].mean() < run.points[floor].mean())

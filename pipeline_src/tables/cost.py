@@ -1,4 +1,4 @@
-"""T9: what runs cost. These numbers are of the machine: no contract holds them, and another run gives others."""
+"""T9: what runs cost. The numbers depend on the machine, and another run gives others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from pipeline_src.analysis.estimate import sample_sd
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.metric import HIGH, Quantity
-from pipeline_src.tables.captions import not_run
+from pipeline_src.tables.captions import about, not_run
 from pipeline_src.tables.paper_table import PaperTable
 
 QUANTITIES = {  # the fields of a `RunCost`
@@ -20,12 +20,11 @@ QUANTITIES = {  # the fields of a `RunCost`
     "evaluation": Quantity(title="evaluation, s", digits=1),
     "parameters": Quantity(title="parameters, million", factor=1e-6, digits=2),
 }
-ABOUT = (
-    "Training time is that of all epochs with their validation; images/s those of training alone; memory the largest "
-    "resident set of the training process; evaluation the time of all data sets, loading of libraries included. They "
-    "depend on the machine and on what else it did."
+NOTES = (
+    "Training time includes validation; images/s counts training only; memory is the largest resident set of the "
+    "training process; evaluation is the time of all datasets. All depend on the machine and its load.",
+    "A dash: the method trains nothing.",
 )
-BLANK = "A dash: the method trains nothing."
 
 
 def cost(results: Results) -> PaperTable:
@@ -47,6 +46,5 @@ def cost(results: Results) -> PaperTable:
                     "seeds": " ".join(map(str, measured)),
                 }
             )
-    notes = [BLANK] if rows else [not_run(facts.experiment, "all runs")]
-    about = f"Experiment {facts.experiment}, {facts.epochs} epochs. {ABOUT}"
-    return PaperTable("Cost", rows, about, notes, quantities=QUANTITIES)
+    notes = NOTES if rows else [not_run(facts.experiment, "all runs")]
+    return PaperTable("Cost", rows, about(facts, binned=False), notes, quantities=QUANTITIES)

@@ -1,4 +1,4 @@
-"""T14: every method beside the baseline, and beside its temperature scaling, paired by image and seed."""
+"""T14: every method compared with the baseline and with its temperature scaling, paired by image and seed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pipeline_src.tables.captions import about, heading, notes
 from pipeline_src.tables.paper_table import PaperTable, Row
 
 QUANTITIES = {name: Difference.of(METRICS[name]) for name in ("ece", "brier", "nll", "accuracy")}
-ABOUT = (
-    "Of two methods with the same data and seeds: the mean of the first less that of the second. Each interval stands "
-    "for itself: of twenty differences of equal methods about one is marked by chance. With fewer than three seeds one "
-    "of ECE has no interval, because near 0 it would cover the true value too rarely. It is marked where its own "
-    "interval and that of the squared error exclude 0."
+NOTES = (
+    "First method minus second, paired by image and seed. About one of twenty differences of equal methods is marked "
+    "by chance.",
+    "With fewer than three seeds, a difference of ECE has no interval, which would be too narrow near 0. It is marked "
+    "if its own interval and that of the squared error exclude 0.",
 )
 
 
@@ -30,8 +30,8 @@ def differences(results: Results) -> PaperTable:
         for part in parts
         for row in _rows(results, protocol, part)
     ]
-    text = f"{about(facts)} {ABOUT}"
-    return PaperTable("Differences between methods", rows, text, notes(results, (), parts), quantities=QUANTITIES)
+    below = [*NOTES, *notes(results, (), parts)]
+    return PaperTable("Differences between methods", rows, about(facts), below, quantities=QUANTITIES)
 
 
 def _rows(results: Results, protocol: str, part: str) -> Iterator[Row]:
@@ -41,22 +41,22 @@ def _rows(results: Results, protocol: str, part: str) -> Iterator[Row]:
     for number, reference in enumerate(references):
         for method in (name for name in measured if name not in references[: number + 1]):
             for name, quantity in QUANTITIES.items():
-                if of := estimate(name, (measured[method], 1.0), (measured[reference], -1.0)):
+                if change := estimate(name, (measured[method], 1.0), (measured[reference], -1.0)):
                     yield {
                         "row": f"{method} − {reference}",
                         "column": quantity.column,
                         "method": method,
                         "reference": reference,
                         "metric": name,
-                        "mean": of.value,
-                        "low": of.low,
-                        "high": of.high,
-                        "seeds": " ".join(map(str, of.by_seed)),
+                        "mean": change.value,
+                        "low": change.low,
+                        "high": change.high,
+                        "seeds": " ".join(map(str, change.by_seed)),
                         "images": measured[method].images,
-                        "mark": of.direction,
-                        "own_low": of.own.low if of.own else math.nan,
-                        "own_high": of.own.high if of.own else math.nan,
-                        "decided_by": METRICS[name].decided_by if of.decided else "",
-                        "decided_low": of.decided.low if of.decided else math.nan,
-                        "decided_high": of.decided.high if of.decided else math.nan,
+                        "mark": change.direction,
+                        "own_low": change.own.low if change.own else math.nan,
+                        "own_high": change.own.high if change.own else math.nan,
+                        "decided_by": METRICS[name].decided_by if change.decided else "",
+                        "decided_low": change.decided.low if change.decided else math.nan,
+                        "decided_high": change.decided.high if change.decided else math.nan,
                     }

@@ -7,20 +7,17 @@ from collections.abc import Iterator, Mapping
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.ood_detection import QUANTITIES, SCORES, detection
 from pipeline_src.analysis.results import Results
-from pipeline_src.metrics.inputs import FEW
 from pipeline_src.tables.captions import about, not_run, notes
 from pipeline_src.tables.cells import rows
 from pipeline_src.tables.paper_table import PaperTable, Row
 
-ABOUT = (
-    "{sets} taken together against each set out of distribution; what is in distribution is the positive class. AUROC: "
-    "how often it scores above the other; 50 % is chance, and below it the network is surer of the other, of "
-    "textures than of photographs, however methods rank. AUPR depends on how many there are of both. FPR: share of the "
-    "other that a threshold lets pass that keeps 95 % of it. "
-    "Each set is drawn by itself. "
+NOTE = (
+    "Positive class: {sets} together. AUROC is the probability that it scores above the dataset out of distribution; "
+    "at 50 % a score separates nothing. AUPR depends on the sizes of both. FPR: share of the dataset above the "
+    "threshold that keeps 95 % of the positive class."
 )
 PIXELS_NOTE = {
-    False: "Of two classes the entropy of pixels ranks as their confidence does.",
+    False: "With two classes, the entropy of pixels ranks as their confidence does.",
     True: "The entropy of pixels is undefined: the counts of several classes do not hold it.",
 }
 
@@ -28,20 +25,21 @@ PIXELS_NOTE = {
 def ood_detection(results: Results) -> PaperTable:
     """Methods by sets out of distribution; groups by score."""
     facts, inside, outside = results.facts, results.facts.parts_of(["id"]), results.facts.parts_of(["ood"])
-    title, said = "Detection of what is out of distribution", about(facts, binned=False, resamples=FEW)
+    title, caption = "Detection of images out of distribution", about(facts, binned=False)
     if not inside or not outside:
         lacking = "id" if not inside else "ood"
         change = f"add one to “data: {lacking}:” of the experiment"
-        return PaperTable(title, [], said, [not_run(facts.experiment, f"a test set “{lacking}”", change)])
-    made = [
+        return PaperTable(title, [], caption, [not_run(facts.experiment, f"a test set “{lacking}”", change)])
+    found = [
         {**cell, "group": group, "row": cell["method"], "column": f"{part}: {QUANTITIES[cell['metric']].column}"}
         for protocol in facts.protocols
         for score, group in SCORES.items()
         for part in outside
         for cell in _cells(results, protocol, score, inside, part)
     ]
-    text = f"{said} {ABOUT.format(sets=' and '.join(inside))}{PIXELS_NOTE[facts.classes > 2]}"
-    return PaperTable(title, made, text, notes(results, (), [*inside, *outside]), quantities=QUANTITIES)
+    below = [NOTE.format(sets=" and ".join(inside)), PIXELS_NOTE[facts.classes > 2]]
+    below += notes(results, (), [*inside, *outside])
+    return PaperTable(title, found, caption, below, quantities=QUANTITIES)
 
 
 def _cells(results: Results, protocol: str, score: str, inside: list[str], part: str) -> Iterator[Row]:
@@ -59,4 +57,4 @@ def _detections(results: Results, protocol: str, score: str, inside: list[str], 
         method: detection(score, {name: measured[name][method] for name in inside}, {part: measured[part][method]})
         for method in common
     }
-    return {method: one for method, one in detections.items() if one}
+    return {method: found for method, found in detections.items() if found}

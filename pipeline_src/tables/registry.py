@@ -1,17 +1,19 @@
-"""The tables of an experiment besides the main one, in the order in which they are shown.
+"""The tables of an experiment after the main one, in the order in which they are shown.
 
-A new table is an entry here: columns of metrics by method as `ByMethod`, all else as a function in a file of its own
-(docs/guides/table.md).
+A new table is an entry here: metrics by method as `ByMethod`, any other as a function in a file of its own
+(docs/contributing/extending.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
-from pipeline_src.analysis.facts import LIKE_ID
+from pipeline_src.analysis.facts import LIKE_ID, ROLES
 from pipeline_src.analysis.results import Results
-from pipeline_src.metrics.inputs import FEW
-from pipeline_src.tables.by_method import ByMethod
+from pipeline_src.metrics.registry import METRICS
+from pipeline_src.tables.captions import about, heading, not_run, notes, titled
+from pipeline_src.tables.cells import cells
 from pipeline_src.tables.cost import cost
 from pipeline_src.tables.differences import differences
 from pipeline_src.tables.ood_detection import ood_detection
@@ -19,17 +21,57 @@ from pipeline_src.tables.paper_table import PaperTable
 from pipeline_src.tables.promised_risk import promised_risk
 from pipeline_src.tables.static_grid import static_grid
 
+
+@dataclass(frozen=True)
+class ByMethod:
+    """A table of all methods on the data sets of some roles.
+
+    Attributes:
+        title: what it shows.
+        roles: of its data sets.
+        metrics: its columns, by name; those that are not defined for the number of classes are left out.
+        more: a further note.
+        several: title and note for several classes, where other metrics are left.
+        binned: as in `captions.about`.
+    """
+
+    title: str
+    roles: Sequence[str]
+    metrics: Sequence[str]
+    more: str = ""
+    several: tuple[str, str] | None = None
+    binned: bool = True
+
+    def __call__(self, results: Results) -> PaperTable:
+        """The table of an experiment."""
+        facts, parts = results.facts, results.facts.parts_of(self.roles)
+        rows = [
+            {**cell, "group": heading(results, part), "row": cell["method"], "column": METRICS[metric].column}
+            for protocol in facts.protocols
+            for part in parts
+            for metric in self.metrics
+            for cell in cells(results, protocol, part, metric)
+        ]
+        role = self.roles[0]
+        change = f"add one to “data: {role}:” of the experiment"
+        missing = [not_run(facts.experiment, f"a test set {ROLES[role]}", change)]
+        title, more = self.several if self.several and facts.classes > 2 else (self.title, self.more)
+        title = titled(title, [facts.parts[part] for part in parts])
+        below = [more] * bool(more) + (notes(results, self.metrics, parts) if parts else missing)
+        return PaperTable(title, rows, about(facts, binned=self.binned), below)
+
+
 TABLES: dict[str, Callable[[Results], PaperTable]] = {
     "T1": ByMethod("Calibration in distribution", LIKE_ID, ("ece", "oe")),
     "T2": ByMethod(
         "Accuracy kept",
         LIKE_ID,
         ("max_f", "mean_f", "s_measure", "e_measure", "mae", "accuracy", "mean_iou"),
-        "F, S and E are means over images, E over 256 thresholds too; MAE and accuracy are of all pixels.",
+        "F, S and E are means over images, E also over 256 thresholds; MAE and accuracy are means over all pixels.",
         several=(
             "Accuracy kept",
-            "Both are of all pixels that are not void: accuracy is the share of them that are right; mIoU is the mean "
-            "over the classes that occur of intersection over union.",
+            "Accuracy is the share of correct pixels, void ones excluded; mIoU is the mean intersection over union of "
+            "the classes that occur.",
         ),
         binned=False,
     ),
@@ -38,16 +80,13 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
         "Calibration out of distribution",
         ("ood",),
         ("ece", "oe", "accuracy"),
-        "There is no object: the truth is background, and accuracy is the share of pixels called background. "
-        "Of several classes without a background none is right, and ECE is the mean confidence.",
+        "With several classes and no background class, no prediction is correct, and ECE is the mean confidence.",
     ),
     "T6": ByMethod(
         "Estimators of the calibration error side by side",
         LIKE_ID,
         ("ece", "ece_floor", "ece_equal_mass", "ece_sweep", "ece_debiased", "smooth_ece", "classwise_ece"),
-        "ECE is that of equal-width bins; without a calibration error it would be at the floor. The debiased one is a "
-        "root of mean squares (RMS): compare it within its column. "
-        f"Intervals of equal mass, sweep and smooth rest on {FEW} of the resamples.",
+        "The debiased ECE is a root of mean squares (RMS): compare it within its column.",
     ),
     "T9": cost,
     "T10": ood_detection,
@@ -55,19 +94,17 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
         "Selective prediction in distribution",
         LIKE_ID,
         ("aurc", "augrc", "coverage_at_1", "coverage_at_5"),
-        "What is gained where the least confident pixels are left out.",
+        "The error if the least confident pixels are left out.",
         binned=False,
-        resamples=FEW,
     ),
     "T12": ByMethod(
-        "Calibration beyond the mean over pixels: borders, inside of objects, single images, areas",
+        "Calibration of borders, interiors, single images and areas",
         LIKE_ID,
         ("ace", "border_ece", "interior_ece", "image_ece", "image_ece_sd", "area_bias", "area_error"),
-        "ACE weighs bins alike, so that background does not swamp the doubtful pixels. Borders are what lies within 5 "
-        "pixels of the other class.",
+        "ACE gives each bin the same weight. Borders are the pixels within 5 pixels of the other class.",
         several=(
-            "Calibration beyond the mean over pixels: single images",
-            "ACE weighs bins alike, so that the many sure pixels do not swamp the doubtful ones.",
+            "Calibration of single images",
+            "ACE gives each bin the same weight.",
         ),
     ),
     "T13": promised_risk,

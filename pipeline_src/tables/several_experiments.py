@@ -23,7 +23,6 @@ from pipeline_src.tables.paper_table import NUMBERS, PaperTable, Row
 OVERVIEW_TABLES = tuple(f"{name}.{suffix}" for name in ("T5", "T7", "T8") for suffix in ("csv", "md", "tex"))
 READ = {"T1": ("ece", "oe"), "T2": ("accuracy",)}  # tables of an experiment, and the metrics taken from them
 JUDGED = ("ece", "oe", "accuracy", "mean_iou", "mae", "max_f", "s_measure", "e_measure")
-ABOUT = "In brackets: 95 % bootstrap intervals over images; of several seeds, with the spread over them."
 NEW = "add an experiment NAME"
 
 
@@ -35,7 +34,7 @@ def write_overview_tables(
     Args:
         experiments: all of params.yaml, whether they were run or not.
         judged: the folder below which `judge` wrote.
-        tasks: the tasks of the catalog in words.
+        tasks: task of the catalog -> its name in text.
     """
     task_table(experiments, tasks).write("T5", folder)
     network_table(experiments).write("T7", folder)
@@ -60,9 +59,9 @@ def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str
             missing += [] if of_experiment else [not_run(e.name, text)]
             rows += of_experiment
         if not of_task:
-            missing.append(not_run("NAME", text, f"{NEW} that trains on such a set (docs/data.md)"))
+            missing.append(not_run("NAME", text, f"{NEW} that trains on such a set (docs/reference/datasets.md)"))
     return PaperTable(
-        titled("Other tasks, in distribution", _roles(rows)), by_part(rows), ABOUT, [*captions.values(), *missing]
+        titled("Other tasks, in distribution", _roles(rows)), by_part(rows), "", [*captions.values(), *missing]
     )
 
 
@@ -75,16 +74,16 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
     rows: list[Row] = []
     missing = []
     for group in several:
-        made = {e.name: numbers(e) for e in group if not e.unread}
+        by_name = {e.name: numbers(e) for e in group if not e.unread}
         missing += [_not_read(e) for e in group if e.unread]
         of_group: list[Row] = []
         for network in dict.fromkeys(e.network for e in group):
-            read = [e.name for e in group if e.network == network and e.name in made]
-            methods = {name: {row["method"] for row in made[name]} for name in read}
-            others = {row["method"] for e in group if e.network != network for row in made.get(e.name, ())}
+            read = [e.name for e in group if e.network == network and e.name in by_name]
+            methods = {name: {row["method"] for row in by_name[name]} for name in read}
+            other_methods = {row["method"] for e in group if e.network != network for row in by_name.get(e.name, ())}
             # One experiment stands for a network: that with most of the methods that the other networks have.
-            shown = max(read, key=lambda name: (len(others & methods[name]), len(methods[name])), default="")
-            of_network = [row | {"group": f"{row['group']}: {network} ({shown})"} for row in made.get(shown, ())]
+            shown = max(read, key=lambda name: (len(other_methods & methods[name]), len(methods[name])), default="")
+            of_network = [row | {"group": f"{row['group']}: {network} ({shown})"} for row in by_name.get(shown, ())]
             missing += [not_run(shown, network)] if shown and not of_network else []
             of_group += of_network
         rows += by_part(of_group)
@@ -92,7 +91,7 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
         change = f"{NEW} with the data of another and another “model: config:”"
         missing.append(not_run("NAME", "a second network on the same data", change))
     rows.sort(key=_protocol)
-    return PaperTable(titled("Networks on the same data, in distribution", _roles(rows)), rows, ABOUT, missing)
+    return PaperTable(titled("Networks on the same data, in distribution", _roles(rows)), rows, "", missing)
 
 
 def numbers(e: ExperimentSummary) -> list[dict[str, Any]]:
@@ -144,63 +143,40 @@ def _protocol(row: Row) -> int:
 
 
 def judged_files(folder: Path) -> list[Path]:
-    """What T8 reads of what `judge` wrote below a folder."""
+    """Return the files below a folder that `judge` wrote and T8 reads."""
     # What a killed or running `judge` has in a hidden folder is no result.
     files = (file.relative_to(folder) for file in folder.rglob("metrics.json"))
-    judged = sorted(folder / file for file in files if not any(part.startswith(".") for part in file.parts))
-    return [*judged, *(sums for file in judged if (sums := file.with_suffix(SUMS)).is_file())]
-
-
-def _judged(file: Path) -> tuple[dict[str, Any] | None, str]:
-    """The content of a metrics.json if it is to be shown, and what a reader has to know of it."""
-    sums, content, problem = file.with_suffix(SUMS), None, ""
-    try:
-        has_sums = sums.is_file()
-        if has_sums and read_sums(sums).get(file.name) != sha256(file):
-            problem = f"it is damaged or was altered since `judge` wrote it, by {sums.name} beside it"
-        elif not _is_judged(content := json.loads(file.read_bytes())):
-            problem = "it is damaged, or `judge` did not write it"
-    except (OSError, ValueError, RecursionError) as error:
-        problem = f"it is damaged ({type(error).__name__})"
-    if problem:
-        return None, f"{file} is not shown: {problem}."
-    return content, "" if has_sums else f"{file} can't be checked: {sums.name} is not beside it. Judge the maps again."
-
-
-def _is_judged(content: Any) -> bool:
-    """Whether `judge` writes such a metrics.json."""
-    try:
-        numbers = [of.get(metric) for name in PROTOCOLS if (of := content.get(name)) for metric in JUDGED]
-        pairs = [pair for of in content["intervals"].values() for pair in of.values() if pair]
-        ends = [end for low, high in pairs for end in (low, high)]
-        is_whole = isinstance(content["name"], str) and isinstance(content["n_images"], int)
-    except (ValueError, AttributeError, KeyError, TypeError):
-        return False
-    return is_whole and all(n is None or isinstance(n, int | float) for n in [*numbers, *ends])
+    found = sorted(folder / file for file in files if not any(part.startswith(".") for part in file.parts))
+    return [*found, *(sums for file in found if (sums := file.with_suffix(SUMS)).is_file())]
 
 
 def judged_table(folder: Path) -> PaperTable:
-    """T8: what `judge` wrote into `folder`/<data set>/<model>/metrics.json."""
-    judged, notes = {}, []
+    """Return T8: the metrics that `judge` wrote into `folder`/<dataset>/<model>/metrics.json."""
+    rows, notes = [], []
     for file in (file for file in judged_files(folder) if file.suffix != SUMS):
-        content, note = _judged(file)
-        notes += [note] if note else []
-        if content:
-            judged[file] = content
-    rows = []
-    for protocol in PROTOCOLS:
-        for file, content in judged.items():
-            part = "/".join(file.relative_to(folder).parts[:-2])
-            values, intervals = content.get(protocol, {}), content["intervals"].get(protocol, {})
-            place = {"protocol": protocol, "group": part, "row": content["name"], "part": part}
-            for metric in (metric for metric in JUDGED if values.get(metric) is not None):
-                low, high = intervals.get(metric) or (math.nan, math.nan)
-                rows.append(
-                    place
-                    | {"column": METRICS[metric].column, "method": content["name"], "metric": metric}
-                    | {"mean": values[metric], "low": low, "high": high, "images": content["n_images"]}
-                )
+        sums = file.with_suffix(SUMS)
+        try:
+            if sums.is_file() and read_sums(sums).get(file.name) != sha256(file):
+                raise ValueError(f"it differs from {sums.name}")
+            rows += _judged_rows(json.loads(file.read_bytes()), "/".join(file.relative_to(folder).parts[:-2]))
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            notes.append(f"{file} is not shown: it is damaged ({error}). Run `judge` again.")
     command = f"dense-calibration judge --pred DIR --mask DIR --name MODEL --out {folder}/DATA_SET/MODEL"
-    notes += [] if judged else [f"Not run: no saved maps were judged. To get it, run: {command}"]
-    about = f"Equal-width bins as `judge` was given. {ABOUT} No best is marked: the intervals are of each model alone."
-    return PaperTable("Other people's models, judged from their saved maps", rows, about, notes)
+    notes += [] if rows or notes else [f"Not run: no saved maps were evaluated. To get it, run: {command}"]
+    rows.sort(key=_protocol)
+    about = "Equal-width bins as given to `judge`; no best is marked."
+    return PaperTable("Other models, evaluated from their saved maps", rows, about, notes)
+
+
+def _judged_rows(content: Any, part: str) -> list[Row]:
+    """Return the rows of one model; ValueError, LookupError, TypeError or AttributeError for foreign content."""
+    rows: list[Row] = []
+    for protocol in PROTOCOLS:
+        values, intervals = content.get(protocol, {}), content["intervals"].get(protocol, {})
+        place = {"protocol": protocol, "group": part, "row": str(content["name"]), "part": part}
+        for metric in (metric for metric in JUDGED if values.get(metric) is not None):
+            low, high = map(float, intervals.get(metric) or (math.nan, math.nan))
+            numbers = {"mean": float(values[metric]), "low": low, "high": high, "images": int(content["n_images"])}
+            column = METRICS[metric].column
+            rows.append(place | {"column": column, "method": place["row"], "metric": metric} | numbers)
+    return rows

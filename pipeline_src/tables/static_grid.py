@@ -14,6 +14,7 @@ from pipeline_src.tables.paper_table import PaperTable, Row
 
 GRID_METRICS = ("ece", "oe", "accuracy")
 FEWEST = 4  # methods that make a grid
+NOTE = "s is the share of the uniform label in the expected label."
 QUANTITIES = METRICS | {"s": Quantity(title="s")}
 
 
@@ -24,17 +25,17 @@ def static_grid(results: Results) -> PaperTable:
     labels = _labels(static)
     rows = []
     for cell, group in _numbers(results, static):
-        one = static[cell["method"]]
-        position = {"group": group, "row": labels[cell["method"]], "column": _column(one)}
-        rows.append({**cell, **position, "alpha": one.alpha, "beta": one.beta, "s": one.s})
+        perturbation = static[cell["method"]]
+        position = {"group": group, "row": labels[cell["method"]], "column": _column(perturbation)}
+        rows.append({**cell, **position, "alpha": perturbation.alpha, "beta": perturbation.beta, "s": perturbation.s})
     change = "add the sweep “static” to “methods:” of the experiment"
     missing = [not_run(facts.experiment, "a grid over α and β", change)] if len(static) < FEWEST else []
     return PaperTable(
         titled("Static label perturbation over α and β, in distribution", facts.parts.values()),
         rows,
-        f"{about(facts)} s is the share of the uniform label in the expected label.",
-        missing + [SYNTHETIC] * bool(facts.synthetic and static),
-        list(dict.fromkeys(map(_column, sorted(static.values(), key=lambda one: one.beta)))),
+        about(facts),
+        [NOTE, *missing, *[SYNTHETIC] * bool(facts.synthetic and static)],
+        list(dict.fromkeys(map(_column, sorted(static.values(), key=lambda perturbation: perturbation.beta)))),
         QUANTITIES,
     )
 
@@ -42,8 +43,8 @@ def static_grid(results: Results) -> PaperTable:
 def _numbers(results: Results, static: Mapping[str, Perturbation]) -> Iterator[tuple[Row, str]]:
     """Each number, and the heading of its group."""
     for protocol in results.facts.protocols if static else ():
-        for method, one in static.items():
-            yield {"protocol": protocol, "method": method, "metric": "s", "mean": one.s}, "s = 2 α β"
+        for method, perturbation in static.items():
+            yield {"protocol": protocol, "method": method, "metric": "s", "mean": perturbation.s}, "s = 2 α β"
         for part in results.facts.parts_of(LIKE_ID):
             for metric in GRID_METRICS:
                 for cell in cells(results, protocol, part, metric, list(static)):
@@ -54,13 +55,13 @@ def _labels(static: Mapping[str, Perturbation]) -> dict[str, str]:
     """Method -> its row; methods in the same row and column get a row each."""
     labels: dict[str, str] = {}
     taken = set()
-    for method, one in static.items():
-        row = f"α = {one.alpha:.3g}" + f", {one.variant}" * bool(one.variant)
-        position = (row, _column(one))
+    for method, perturbation in static.items():
+        row = f"α = {perturbation.alpha:.3g}" + f", {perturbation.variant}" * bool(perturbation.variant)
+        position = (row, _column(perturbation))
         labels[method] = f"{row} ({method})" if position in taken else row
         taken.add(position)
     return labels
 
 
-def _column(one: Perturbation) -> str:
-    return f"β = {one.beta:.3g}"
+def _column(perturbation: Perturbation) -> str:
+    return f"β = {perturbation.beta:.3g}"

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.analysis.estimate import or_none
-from pipeline_src.analysis.facts import MEANING
+from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.results import Results
 from pipeline_src.files import DIGITS, write_json, write_text
 from pipeline_src.metrics.metric import Metric
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.tables.captions import heading, notes, seeds_in_words
+from pipeline_src.tables.captions import about, heading, notes
 from pipeline_src.tables.cells import below_floor
 from pipeline_src.tables.paper_table import FLOOR, SIGNS, write_printed
 from pipeline_src.tables.registry import TABLES
@@ -21,11 +21,11 @@ from pipeline_src.text_tables import Group, Table
 
 # Several classes lack the last but one; the mean IoU stands in its place.
 MAIN_COLUMNS = ("ece", "ece_floor", "oe", "accuracy", "brier", "nll", "entropy", "mae", "max_f", "mean_iou")
-LAST = (  # sentence of the caption: for one object class, and for several
-    "All but max F are means over all pixels of a data set; NLL and entropy in nats; max F is the largest value of the "
-    "mean of the images' F curves.",
-    "Means over all pixels of a data set that are not void; the Brier score is a sum over classes, NLL and entropy are "
-    "in nats, mIoU is the mean over classes that occur.",
+NOTE = (  # for one object class, and for several
+    "Means over all pixels of a dataset, except max F, the largest value of the mean F curve of its images. NLL and "
+    "entropy are in nats.",
+    "Means over all pixels of a dataset that are not void. The Brier score is a sum over classes; NLL and entropy are "
+    "in nats.",
 )
 
 
@@ -56,22 +56,19 @@ def main_table(results: Results, protocol: str) -> Table:
     groups = []
     for part in facts.parts:
         rows = []
-        for method, one in results.measured(protocol, part).items():
+        for method, run in results.measured(protocol, part).items():
             key = (protocol, part, method)
-            marks = {name: SIGNS[FLOOR] * (name in one.points and below_floor(name, one)) for name in metrics}
+            marks = {name: SIGNS[FLOOR] * (name in run.points and below_floor(name, run)) for name in metrics}
             cells = [
                 metric.text(mean.loc[key, name], spread.loc[key, name], mark=marks[name])
                 for name, metric in metrics.items()
             ]
             rows.append([method, *cells])
         groups += [Group(heading(results, part), rows)] if rows else []
-    caption = (
-        f"Calibration and accuracy, {protocol} protocol ({MEANING[protocol]}). Experiment {facts.experiment}, "
-        f"{facts.epochs} epochs, {seeds_in_words(facts)}. ECE and OE of the top label over {facts.bins} "
-        f"equal-width bins on [0, 1], ° where an ECE is below its noise floor. {LAST[facts.classes > 2]}"
-    )
+    caption = f"Calibration and accuracy, {PROTOCOL_NAMES[protocol]}. {about(facts)}"
     columns = ["", *(metric.column for metric in metrics.values())]
-    return Table(f"tab:main-{protocol}", caption, columns, groups, notes(results, metrics, facts.parts))
+    below = [NOTE[facts.classes > 2], *notes(results, metrics, facts.parts)]
+    return Table(f"tab:main-{protocol}", caption, columns, groups, below)
 
 
 def shown(results: Results) -> dict[str, Metric]:
@@ -82,7 +79,7 @@ def shown(results: Results) -> dict[str, Metric]:
 
 def means(results: Results) -> dict[str, dict[str, dict[str, Mapping[str, float | None]]]]:
     """Means over seeds of the printed metrics, for `dvc metrics show`: protocol -> method -> data set -> metric."""
-    tree: dict = {}
+    tree: dict[str, dict[str, dict[str, Mapping[str, float | None]]]] = {}
     for (protocol, part, method), row in results.numbers.mean.iterrows():
         values = {name: or_none(float(row[name])) for name in shown(results)}
         tree.setdefault(protocol, {}).setdefault(method, {})[part] = values
@@ -101,9 +98,9 @@ def metrics_with_intervals(results: Results) -> dict[str, Any]:
     metrics: dict[str, Any] = {}
     for protocol in facts.protocols:
         for part in facts.parts:
-            for method, one in results.measured(protocol, part).items():
+            for method, run in results.measured(protocol, part).items():
                 of_method = metrics.setdefault(protocol, {}).setdefault(method, {})
-                of_method[part] = {name: _values(results, name, protocol, method, part) for name in one.points}
+                of_method[part] = {name: _values(results, name, protocol, method, part) for name in run.points}
     labels = dict(zip(facts.methods, facts.methods, strict=True))
     return {"experiment": facts.experiment, "labels": labels, "sets": sets, "metrics": metrics}
 

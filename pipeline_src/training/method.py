@@ -1,4 +1,4 @@
-"""A method of training: its parameters, its callbacks and its state (docs/your-method.md, docs/theory.md)."""
+"""A training method: its parameters, callbacks and state (docs/tutorials/own-experiment.md, docs/theory.md)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ sys.path.append(str(ROOT / "benchmarks"))
 from ece_edges.check import CASES, wrong
 from peers_at_edges import ours
 
-KNOWN = {  # docs/exactness.md
+KNOWN = {  # docs/reference/metrics.md
     "next to 0.5": "a float32 probability below 0.5 stands for the float32 confidence 1 - f, which is 0.5 here",
     "float64 just above 0.7": "float64 maps are rounded to float32",
 }

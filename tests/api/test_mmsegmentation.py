@@ -1,5 +1,4 @@
-"""The configs of docs/api.md, trained and tested by mmsegmentation's own programs over a config that knows nothing of
-this package."""
+"""The configs of docs/tutorials/in-code.md, trained and tested by mmsegmentation's own programs."""
 
 from __future__ import annotations
 
@@ -71,7 +70,7 @@ def trained(tmp_path_factory):
             (folder / name).mkdir(exist_ok=True)
             assert cv2.imwrite(str(folder / name / f"{k}.png"), picture.astype(np.uint8))
     (folder / "my_config.py").write_text(BASE.replace("FOLDER", str(folder)))
-    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/tutorials/in-code.md").read_text(encoding="utf-8")
     measured, with_loss = [text for _, text in blocks(page) if "custom_imports" in text]
     (folder / "measured.py").write_text('_base_ = "my_config.py"\n' + measured)
     (folder / "with_loss.py").write_text(with_loss)

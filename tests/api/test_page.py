@@ -1,4 +1,4 @@
-"""docs/api.md does what it says: its examples with >>> by doctest, the loop in PyTorch as it stands."""
+"""docs/tutorials/in-code.md does what it says: its examples with >>> by doctest, the loop in PyTorch as it stands."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tutorial import blocks
 
 from pipeline_src import api
 
-PAGE = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs/tutorials/in-code.md").read_text(encoding="utf-8")
 
 
 def test_the_examples_give_what_the_page_says():
     pytest.importorskip("torchmetrics")
     text = re.sub(r"^```.*$", "", PAGE, flags=re.MULTILINE)  # doctest would take a fence for output
-    examples = doctest.DocTestParser().get_doctest(text, {}, "docs/api.md", "docs/api.md", 0)
+    examples = doctest.DocTestParser().get_doctest(text, {}, "in-code.md", "in-code.md", 0)
     results = doctest.DocTestRunner().run(examples)
     assert results.attempted > 25 and not results.failed
 

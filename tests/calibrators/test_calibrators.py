@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
-from scipy.special import expit, log_softmax, logit, softmax
+from scipy.special import expit, log_softmax, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from pipeline_src.calibrators import files
-from pipeline_src.calibrators.beta import BetaCalibrator, BetaCurve
+from pipeline_src.calibrators import NAMES, files
+from pipeline_src.calibrators.beta import BetaCalibrator
 from pipeline_src.calibrators.calibrator import Calibrator, calibrated, fitted, nll, rounded, uncalibrated
 from pipeline_src.calibrators.dirichlet import PENALTY, DirichletCalibrator
 from pipeline_src.calibrators.files import CALIBRATORS, Record
@@ -25,7 +25,6 @@ from pipeline_src.calibrators.pixels import FEATURES, Pixels, image_features, im
 from pipeline_src.calibrators.platt import PlattCalibrator
 from pipeline_src.calibrators.selective_scaling import SelectiveScalingCalibrator
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
-from pipeline_src.errors import UserError
 
 DEFINED = [(name, k) for name in CALIBRATORS for k in (1, 3) if name != "dirichlet" or k == 3]
 NOWHERE = np.full((1, len(FEATURES)), np.nan)
@@ -82,15 +81,6 @@ def test_platt_tells_the_classes_that_are_ranked_the_wrong_way_round():
     assert "for class 1 (-0.5)" in warning
 
 
-def test_platt_names_a_class_without_a_pixel_beside_it():
-    of = sample(3)
-    seen = of.labels != 2
-    of = pixels(of.z[seen], of.labels[seen])
-    assert of.absent == [2] and not sample(1).absent
-    wrong, absent = sorted(PlattCalibrator(scale=[1, -0.5, 1], bias=[0, 0, 0]).warnings(of), reverse=True)
-    assert "for class 1 (-0.5)" in wrong and "of class 2:" in absent
-
-
 def test_beta_is_the_direct_optimum():
     of = weighted_sample()
     log_f, log_g = np.log(expit(of.z[:, 0])), np.log(expit(-of.z[:, 0]))
@@ -103,13 +93,6 @@ def test_beta_is_the_direct_optimum():
     (curve,) = BetaCalibrator.fit(of).curves
     assert [curve.a, curve.b, curve.c] == pytest.approx([*abs(direct.x[:2]), direct.x[2]], abs=1e-3)
     assert loss(np.array([curve.a, curve.b, curve.c])) <= direct.fun + 1e-10
-
-
-def test_beta_keeps_its_slopes_above_zero():
-    z = np.linspace(-3, 3, 61)[:, None]
-    falling = pixels(z, (z[:, 0] < 0).astype(int))
-    (curve,) = BetaCalibrator.fit(falling).curves
-    assert curve.a == curve.b == 0
 
 
 def test_isotonic_is_that_of_scikit_learn():
@@ -155,12 +138,6 @@ def test_histogram_binning_by_hand():
     binned = HistogramBinningCalibrator.fit(of)
     assert binned.curves[0].shares == pytest.approx([0.25, 0.15, 0.25, 0.35, 0.45, 1, 0.65, 0.75, 0.85, 0.25])
     assert binned.of_pixels(of)[:, 0] == pytest.approx([0.25, 0.25, 0.25, 0.25, 1])
-
-
-def test_isotonic_by_hand():
-    f = np.array([0.1, 0.2, 0.3, 0.4])
-    of = pixels(logit(f)[:, None], np.array([0, 1, 0, 1]), np.array([1.0, 1, 3, 1]))
-    assert IsotonicCalibrator.fit(of).of_pixels(of)[:, 0] == pytest.approx([0, 0.25, 0.25, 1])  # 0.2 and 0.3 are pooled
 
 
 def test_temperature_by_hand():
@@ -252,14 +229,6 @@ def test_temperatures_that_the_pixels_do_not_determine_are_told(name):
     assert not kind.fit(known).warnings(known)
 
 
-def test_few_images_do_not_tell_how_a_temperature_follows_them():
-    few, enough = (sample(1, (1.0, 2.0, 3.0) * n) for n in (3, 4))
-    (line,) = ImageTemperatureCalibrator.fit(few).warnings(few)
-    assert "9 images" in line and "entropy" in line
-    assert not ImageTemperatureCalibrator.fit(enough).warnings(enough)
-    assert not ImageTemperatureCalibrator.fit(few, features=[]).warnings(few)
-
-
 def test_groups_of_images_weigh_what_they_are_told():
     photographs, null = sample(1, (1.5, 1.5)), sample(1, (4.0,))
     both = joined([photographs, null.weighted(photographs.weights.sum() * 2 / 3)])
@@ -320,17 +289,11 @@ def test_ignored_pixels_do_not_count():
     assert some.weights.sum() == pytest.approx(len(of.z)) and some.z == pytest.approx(of.z[:100])
 
 
-def test_a_fit_to_a_billion_pixels_is_one_to_the_levels():
-    """Pooled pixels have a row per logit on a grid and label, whatever their number."""
-    of = sample(1, (2.0,)).pooled()
-    assert len(of.z) == len(joined([sample(1, (2.0,))] * 3).pooled().z)
-    many = pixels(of.z, of.labels, of.weights * 1e6)
-    for name in ("temperature", "platt", "beta", "isotonic", "histogram_binning"):
-        one, other = (fitted(CALIBRATORS[name], each) for each in (of, many))
-        assert one.of_pixels(of) == pytest.approx(other.of_pixels(of), abs=1e-5)
-
-
 # What all promise
+
+
+def test_the_names_are_those_of_the_classes():
+    assert tuple(CALIBRATORS) == NAMES
 
 
 @pytest.fixture(scope="module")
@@ -390,43 +353,8 @@ def test_a_file_gives_the_same_calibrator(of_all, case, tmp_path):
     assert record.fitted_on.pixels == len(of.z)
     assert record.fitted_on.nll_after < record.fitted_on.nll_before
     content = json.loads((tmp_path / "calibrator.json").read_text())
-    assert content["version"] == 1 and content["calibrator"] == case[0]
-    del content["sha256"]
-    (tmp_path / "earlier.json").write_text(json.dumps(content))
+    (tmp_path / "earlier.json").write_text(json.dumps(content | {"sha256": "of an earlier version"}))
     assert files.read(tmp_path / "earlier.json") == (again, record)
-
-
-def test_a_flipped_bit_of_a_file_is_found(of_all, tmp_path):
-    """Parameters, counts, names, keys and the digest itself: whatever is still JSON, and other content."""
-    files.write(file := tmp_path / "calibrator.json", Record.of(of_all["platt", 1], sample(1)))
-    written, content = file.read_bytes(), json.loads(file.read_bytes())
-    for place, byte in enumerate(written):
-        file.write_bytes(changed := written[:place] + bytes([byte ^ 1]) + written[place + 1 :])
-        try:
-            files.read(file)
-        except UserError as error:
-            assert "calibrator.json" in str(error)
-        else:  # a space, or the last of 17 digits of the same float
-            assert json.loads(changed) == content
-
-
-@settings(max_examples=50, deadline=None)
-@given(a=st.floats(0, 5), b=st.floats(0, 5), c=st.floats(-5, 5))
-def test_parameters_survive_json(a, b, c):
-    one = BetaCalibrator(curves=[BetaCurve(a=a, b=b, c=c)])
-    assert BetaCalibrator.model_validate(json.loads(json.dumps(one.model_dump(mode="json")))) == one
-
-
-def test_a_log_softmax_of_a_map_is_the_map():
-    f = softmax(np.random.default_rng(0).normal(0, 3, (4, 5, 6)), axis=0)
-    assert softmax(log_odds(f.astype(np.float32)), axis=0) == pytest.approx(f, abs=1e-6)
-
-
-def test_what_is_not_defined_is_refused():
-    with pytest.raises(UserError, match="dirichlet is for several classes"):
-        DirichletCalibrator.fit(sample(1))
-    with pytest.raises(UserError, match="foreground: features of two classes"):
-        ImageTemperatureCalibrator.fit(sample(3), features=["foreground"])
 
 
 @pytest.mark.parametrize("name", [name for name, k in DEFINED if k == 1])

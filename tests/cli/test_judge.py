@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 
 from pipeline_src.cli.judge import judge, tendency
 from pipeline_src.cli.main import app
-from pipeline_src.cli.words import off_by, wrapped
 from pipeline_src.errors import UserError
 from pipeline_src.maps.calibrate import calibrate_folder
 from pipeline_src.maps.judge import judge_folder
@@ -56,16 +55,6 @@ def test_the_main_numbers_are_shown(folders, tmp_path):
         assert isinstance(CliRunner().invoke(alone, [*wrong, "--out", str(out)]).exception, UserError)
     wrong = CliRunner().invoke(alone, ["--pred", str(maps), "--ood", "--out", str(tmp_path / "no"), "--bins", "11"])
     assert isinstance(wrong.exception, UserError) and not (tmp_path / "no").exists()
-
-
-def test_the_diagram_names_the_images(folders, tmp_path, monkeypatch):
-    drawn = []
-    monkeypatch.setattr("pipeline_src.figures.reliability.draw_counts", lambda *of: drawn.append(of[3]))
-    maps, masks = folders
-    options = {"protocols": ("raw",), "whole": False, "resamples": 0, "diagrams": True}
-    result = judge_folder(maps, masks, "net", tmp_path / "out", **options)
-    errors = "ECE {:.2f} % · OE {:.2f} %".format(*(100 * result["raw"][name] for name in ("ece", "oe")))
-    assert drawn == [[f"images of {tmp_path.name}/masks", "3 images · 6,000 pixels", "raw protocol · 10 bins", errors]]
 
 
 def test_what_is_typed_is_what_is_done(folders, tmp_path, monkeypatch):
@@ -126,16 +115,3 @@ def test_protocols_of_equal_numbers_are_shown_once(folders, tmp_path):
     np.save(path, 0.2 + 0.6 * np.load(path))
     shown = CliRunner().invoke(app, ["judge", "--pred", str(maps), "--out", str(tmp_path / "b"), *options]).output
     assert "the same as" not in shown and shown.count("ECE %") == 2
-
-
-def test_a_number_and_its_unit_stay_on_one_line():
-    for length in range(60, 80):
-        lines = wrapped(f"{'x' * length} 98.80 % of")
-        assert not any(line.strip().startswith("%") for line in lines) and " ".join(map(str.strip, lines)).endswith(
-            "98.80 % of"
-        )
-
-
-def test_what_is_off_by_much_is_no_power_of_ten():
-    (line,) = off_by({"ece_equal_mass": 0.027, "aurc": 1e-7})
-    assert "equal mass % 2.7," in line and line.endswith("1.0e-07")

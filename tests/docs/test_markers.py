@@ -11,7 +11,7 @@ from project import ROOT
 
 from pipeline_src.publishing import published
 
-MARKED = ("docs/evidence.md",)  # pages in which every comparison carries a marker
+MARKED = ("README.md", "docs/evidence.md", "docs/results.md")  # pages in which every comparison carries a marker
 PAGES = [Path("README.md"), *sorted(path.relative_to(ROOT) for path in (ROOT / "docs").rglob("*.md"))]
 CELLS = {"ECE, points": "−1.50↓ [−2.00, −1.00]", "Brier": "+0.00010 [−0.00100, +0.00120]", "accuracy, points": "−0.10"}
 

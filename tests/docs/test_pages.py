@@ -5,32 +5,55 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
+import pytest
 import yaml
 
-from pipeline_src.data import catalog
-from pipeline_src.data.part_checks import check_parts
-from pipeline_src.params.schema import Data
+PAGES = (Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").rglob("*.md")))
+NAMING = (".py", ".md", ".yaml", ".toml", ".smk", ".def", ".j2")
+NAMED = re.compile(r"docs/[a-z_/-]+\.md")  # pages that code, configuration and messages name
 
 
-def blocks(file: str, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", Path(file).read_text(encoding="utf-8"), re.DOTALL)
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub and MkDocs make them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
 
 
-def test_the_data_entries_of_the_tutorial_are_valid():
-    shown = [yaml.safe_load(text) for text in blocks("docs/data.md", "yaml")]
-    for entries in (block["datasets"] for block in shown if "datasets" in block):
-        assert set(entries) <= set(catalog.load(entries))
-    data = Data(**next(block["data"] for block in shown if "data" in block))
-    entries = catalog.load(shown[1]["datasets"])
-    tests = {name: (part, role) for role in ("id", "ood") for name, part in getattr(data, role).items()}
-    check_parts(entries, {"train": (data.train, "train"), "val": (data.val, "val"), **tests})
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_a_page_has_no_dead_link(page):
+    dead = []
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", page.read_text(encoding="utf-8")):
+        file = page.parent / target if target else page
+        if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file)):
+            dead.append(f"{target}#{anchor}")
+    assert dead == []
 
 
-def test_links_between_our_pages_lead_somewhere():
-    for page in (Path("README.md"), Path("CONTRIBUTING.md"), *Path("docs").rglob("*.md")):
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
-            assert (page.parent / target).exists(), f"{page}: {target}"
+def test_pages_that_the_code_names_exist():
+    files = [path for top in ("pipeline_src", "benchmarks", "workflow", "containers") for path in Path(top).rglob("*")]
+    files += [Path("params.yaml"), Path("pyproject.toml"), Path("config/README.md"), Path("data/README.md")]
+    texts = {path: path.read_text(encoding="utf-8") for path in files if path.suffix in NAMING}
+    named = {(str(path), page) for path, text in texts.items() for page in NAMED.findall(text)}
+    assert [found for found in sorted(named) if not Path(found[1]).is_file()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_files_that_a_page_names_exist(page):
+    text = page.read_text(encoding="utf-8")
+    named = re.findall(r"`((?:pipeline_src|tests|benchmarks|workflow|docs)/[\w./-]+)`", text)
+    assert [name for name in named if not Path(name).exists()] == []
+
+
+def test_the_metric_of_the_guide_is_one():
+    (code,) = re.findall(r"```python\n(.*?)```", Path("docs/contributing/extending.md").read_text(), re.DOTALL)
+    exec(code, names := {})
+    # Confidence 0.75 with half of the pixels right, then 1 with all right.
+    bins = SimpleNamespace(excess=np.array([0.5, 0.0]), one=np.array([2.0, 2.0]), n=4)
+    assert names["rms_error"](bins) == pytest.approx((0.25**2 / 2) ** 0.5)
+    assert names["RMS"].column == "RMS %"
 
 
 def test_the_two_commands_start_from_the_systems_python():
@@ -47,5 +70,6 @@ def test_the_rules_software_is_the_packages():
     listed = yaml.safe_load(Path("pipeline_src/workflow/envs/pipeline.yaml").read_text(encoding="utf-8"))[
         "dependencies"
     ][-1]["pip"]
-    with open("pyproject.toml", "rb") as project:
-        assert listed == tomllib.load(project)["project"]["dependencies"]
+    with open("pyproject.toml", "rb") as file:
+        project = tomllib.load(file)["project"]
+    assert sorted(listed) == sorted(project["dependencies"] + project["optional-dependencies"]["pipeline"])

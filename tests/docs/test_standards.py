@@ -38,7 +38,7 @@ def test_the_catalogue_promises_what_the_rules_have():
 
 def test_containers_have_the_software_of_the_readme():
     libraries = re.search(r"libgl1 [a-z0-9. -]+", (ROOT / "README.md").read_text(encoding="utf-8"))
-    pip = "python -m pip install --no-cache-dir --editable . --constraint constraints.txt"
+    pip = 'python -m pip install --no-cache-dir --editable ".[pipeline]" --constraint constraints.txt'
     images = set()
     for text in (DOCKER, APPTAINER):
         assert libraries and f"--no-install-recommends git {libraries[0].strip()}" in text and pip in text

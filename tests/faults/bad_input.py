@@ -1,4 +1,4 @@
-"""Faults as rows: what is broken, what happens, and the error. `page.py` lists them in docs/reliability.md.
+"""Faults as rows: what is broken, what happens, and the error.
 
 A module `test_*.py` of this folder holds a list `ROWS` and one test, `test_it_is_refused`, over them:
 `refusals`, or one that looks at more than `check` does.
@@ -29,12 +29,12 @@ class BadInput:
 
     Attributes:
         name: identifier of the row, unique in its module.
-        fault: what is broken, in the words of docs/reliability.md.
+        fault: what is broken.
         call: what a user calls; it ends in a UserError.
         what, found, expected, do: patterns (regular expressions) that the parts of the error hold. The first names the
             file or key; the others are any text if left out.
         make: makes the input in an empty folder, which is the working folder then, and what was computed before.
-        happens: what the program does, in the words of docs/reliability.md.
+        happens: what the program does.
     """
 
     name: str

@@ -193,27 +193,6 @@ def test_calibrated_maps_are_better_left_as_they_are(tmp_path):
     assert any("keep them" in line for line in left["warnings"])
 
 
-def test_groups_are_those_of_the_scored_images(folders, tmp_path):
-    """Three groups of the scored images, each four times the same image: as wide as three images, and not as twelve."""
-    rng, apply, test_mask = np.random.default_rng(0), tmp_path / "apply", tmp_path / "masks"
-    apply.mkdir(), test_mask.mkdir()
-    for group in range(3):
-        f = rng.random((9, 9))
-        for i in range(4):
-            np.save(apply / f"a{group}{i}.npy", f)
-            cv2.imwrite(str(test_mask / f"a{group}{i}.png"), np.uint8(255 * (f > 0.2 + 0.3 * group)))
-    paths = folders["pred"], folders["mask"], apply
-    options = {"method": "temperature", "test_mask": test_mask, "resamples": 200, "risk": "fpr=0.2"}
-    alone = calibrate_folder(*paths, tmp_path / "alone", **options)
-    grouped = calibrate_folder(*paths, tmp_path / "grouped", groups="^a(.)", **options | {"risk": "fpr=0.5"})
-    assert "over 3 groups" in grouped["groups"] and "groups" not in alone
-    assert grouped["scores"]["brier"]["after"] == alone["scores"]["brier"]["after"]
-    for side in ("before", "after", "difference"):
-        wide, narrow = (np.diff(of["scores"]["brier"]["intervals"][side]) for of in (grouped, alone))
-        assert wide > 1.3 * narrow
-    assert (grouped["risk"]["delivered"]["images"], alone["risk"]["delivered"]["images"]) == (3, 12)
-
-
 def surely(root: Path, kind: str) -> tuple[Path, Path]:
     """Maps of one type, or `mixed` of two, over-confident discs whose pixels reach 0 and 1, some of these
     wrong; and their masks."""
@@ -328,21 +307,6 @@ def test_two_planes_are_calibrated_as_the_map_of_one_object(as_planes, tmp_path,
             assert two["scores"][name]["after"] == pytest.approx(times * one["scores"][name]["after"], abs=1e-4)
 
 
-def test_maps_of_classes_one_pixel_wide_are_calibrated(tmp_path):
-    """(K, H, 1), which is no map (K, H) with an axis for its channel; with masks of what is applied and without."""
-    paths = three_classes(tmp_path, T, lambda *_: False)
-    for path in (path for part in ("val", "test") for path in (tmp_path / part).rglob("*.*")):
-        if path.suffix == ".npy":
-            np.save(path, np.load(path)[..., :1])
-        else:
-            cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[:, :1])
-    for test_mask in (None, tmp_path / "test/masks"):
-        calibrate_folder(*paths, tmp_path / "out", method="temperature", test_mask=test_mask, resamples=0)
-        before, after = np.load(tmp_path / "test/maps/0.npy"), np.load(tmp_path / "out/maps/0.npy")
-        assert after.shape == before.shape == (3, 20, 1) and after.sum(axis=0) == pytest.approx(1, abs=1e-6)
-        assert (after.max(axis=0) < before.max(axis=0)).all()
-
-
 def without_a_class(root: Path) -> list[Path]:
     """Maps of three classes; the masks to fit to leave out all pixels of the last one."""
     return three_classes(root, 1, lambda part, truth: (truth == 2) & (part == "val"))
@@ -361,17 +325,6 @@ def test_a_class_without_a_fitted_pixel_is_named(tmp_path, method):
         for folder in (folders[2], tmp_path / "out/maps")
     )
     assert after < before / 2 if named else after == before
-
-
-def test_auto_keeps_the_class_that_it_has_not_seen(tmp_path):
-    pred, mask, apply = without_a_class(tmp_path)
-    words = ["--pred", str(pred), "--mask", str(mask), "--apply", str(apply), "--out", str(tmp_path / "out")]
-    shown = CliRunner().invoke(app, ["calibrate", *words, "--resamples", "0"])
-    kept = json.loads((tmp_path / "out/scores.json").read_text())
-    assert set(kept["cross_validated_nll"]) == {"temperature", "image_temperature", "selective_scaling"}
-    (line,) = [line for line in kept["warnings"] if "platt, beta, dirichlet" in line]
-    assert "of class 2:" in line and "platt, beta, dirichlet, isotonic, histogram_binning" in line
-    assert f"warning: {line}" in shown.output
 
 
 def contents(folder: Path) -> dict[str, bytes]:

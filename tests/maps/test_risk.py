@@ -150,11 +150,6 @@ def test_a_bound_that_costs_all_there_is_is_said_to_be_useless(tmp_path, value, 
     assert result["level"] == level and words in result["reason"]
 
 
-def test_a_bound_that_is_of_use_has_no_reason_against_it(val, tmp_path):
-    for risk in ("fnr=0.2", "fpr=0.2"):
-        assert "reason" not in judged(val, tmp_path / risk, risk=risk, protocols=("raw",))["risk"]["raw"]
-
-
 @pytest.mark.parametrize("masks", [True, False])
 def test_calibrated_maps_have_a_threshold_of_their_own(val, tmp_path, masks):
     """That of `judge` on the calibrated maps; tried on the others at this threshold, or in folds."""

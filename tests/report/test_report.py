@@ -1,4 +1,4 @@
-"""The report: one file that needs nothing else, says what the numbers say, and takes any name."""
+"""The report: one file that needs nothing else, shows each number at its place, and takes any name."""
 
 from __future__ import annotations
 
@@ -9,32 +9,23 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from made_page import page_of
 from made_results import HandMade, analysed, by_hand
-from PIL import Image
 from project import call
-from typer.testing import CliRunner
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
-from pipeline_src.cli.main import app
 from pipeline_src.errors import UserError
-from pipeline_src.figures import alpha, reliability, style
-from pipeline_src.figures.bin_tables import isotonic_table, reliability_tables
+from pipeline_src.figures import reliability, style
 from pipeline_src.figures.catalogue import pictures
-from pipeline_src.figures.types import Picture
-from pipeline_src.report import lowest, provenance, sentences
-from pipeline_src.report.gallery import Gallery
-from pipeline_src.report.page import HERE, SCRIPTS, _named
+from pipeline_src.report import gallery, page, provenance
+from pipeline_src.report.page import HERE, SCRIPTS
 from pipeline_src.report.provenance import commit, made_by
-from pipeline_src.steps.build import chosen
-from pipeline_src.steps.report import described, fitted, own_ideas
+from pipeline_src.tables.captions import LEGEND, SYNTHETIC
 from pipeline_src.text_tables import Group, Table
-from pipeline_src.training.registry import choose
 
 ODD = "<b>o_d&d</b></script>"
 METHODS = {"ce": MethodFacts("baseline"), "aslp_<mc>": MethodFacts("aslp_mc", learns=True)}
@@ -65,7 +56,13 @@ EVIDENCE = {
     "wanted": "below 0",
     "says": "for",
 }
-HOLDS = {"verdict": "supported", "seeds": 2, "why": "Of 1 comparison 1 for.", "evidence": [EVIDENCE], "missing": []}
+SUPPORTED = {
+    "verdict": "supported",
+    "seeds": 2,
+    "why": "Of 1 comparison 1 for it.",
+    "evidence": [EVIDENCE],
+    "missing": [],
+}
 CLAIMS = {
     "experiment": FACTS.experiment,
     "synthetic": False,
@@ -78,7 +75,7 @@ CLAIMS = {
             "text": "ASLP_MC has the lowest ECE.",
             "rule": "It is below <every> other.",
             "protocols": {
-                "raw": HOLDS | {"secondary": [{"what": "ASLP_CL & co", **HOLDS, "why": "It does too."}]},
+                "raw": SUPPORTED | {"secondary": [{"what": "ASLP_CL & co", **SUPPORTED, "why": "It does too."}]},
                 "stretched": {"verdict": "not run", "why": "Missing: a block.", "evidence": [], "secondary": []},
             },
         }
@@ -125,16 +122,13 @@ def results(tmp_path_factory) -> Results:
 
 
 @pytest.fixture(scope="module")
-def figures(results, tmp_path_factory) -> Path:
+def figures(tmp_path_factory) -> Path:
     """The files of all figures; one drawing stands for all."""
     folder = tmp_path_factory.mktemp("figures")
     with style.house():
-        curve = isotonic_table(results.measurement("raw", "ce", "val").counts)
-        drawing = reliability.draw(reliability_tables(results, "val")["raw", "ce"], "Drawn", ["once"], curve)
-        style.save(drawing, folder / "drawn")
+        style.save_for_page(style.new_figure(1, "Drawn", [])[0], folder / "drawn")
     for picture in pictures(FACTS):
-        for suffix in ("svg", "png"):
-            (folder / f"{picture.name}.{suffix}").hardlink_to(folder / f"drawn.{suffix}")
+        (folder / f"{picture.name}.png").hardlink_to(folder / "drawn.png")
     return folder
 
 
@@ -145,7 +139,7 @@ def tables(tmp_path_factory) -> Path:
         Group(f"{part}: 2 images", [[method, f"{k}.25 ± 0.10"] for k, method in enumerate(METHODS)])
         for part in FACTS.parts
     ]
-    main = Table("tab:main", "Calibration and accuracy, raw protocol", ["", "ECE %"], groups, ["A <note>."])
+    main = Table("tab:main", "Calibration and accuracy, unnormalized", ["", "ECE %"], groups, ["A <note>."])
     folder = tmp_path_factory.mktemp("tables")
     printed = {"main": {"raw": asdict(main)}, "T3": {"": asdict(replace(main, caption="Strengths. All.", groups=[]))}}
     (folder / "printed.json").write_text(json.dumps(printed), encoding="utf-8")
@@ -158,239 +152,119 @@ def html(results, tables, figures, tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="module")
-def page(html) -> Page:
+def read(html) -> Page:
     return Page(html)
 
 
-def test_may_load_nothing(html, page):
-    policy = next(a["content"] for tag, a in page.tags if tag == "meta" and "http-equiv" in a)
+def test_may_load_nothing(html, read):
+    policy = next(a["content"] for tag, a in read.tags if tag == "meta" and "http-equiv" in a)
     assert policy.startswith("default-src 'none';")
-    links = [v for _, attributes in page.tags for k, v in attributes.items() if k in ("src", "href", "xlink:href")]
+    links = [v for _, attributes in read.tags for k, v in attributes.items() if k in ("src", "href", "xlink:href")]
     links += re.findall(r"url\(([^)]*)\)", html[: html.index("<script")])
     assert links
     assert all(link.startswith(("#", "data:")) for link in links)
 
 
-def test_the_gallery_holds_the_catalogue(page):
+def test_the_figures_section_holds_the_catalogue(read):
     shown = [picture for picture in pictures(FACTS) if picture.type != reliability.FIGURE]
     opening = [p for p in pictures(FACTS) if p.type == reliability.FIGURE and (p.part, p.protocol) == (ODD, "raw")]
     assert [picture.method for picture in opening] == ["ce", "aslp_<mc>"]
-    drawn = [a for tag, a in page.tags if tag == "svg" and "viewbox" in a]
-    drawn += [a for tag, a in page.tags if tag == "img"]
-    assert all(picture.caption in page.text for picture in shown)
-    captions = [picture.caption for picture in opening + shown]
-    assert sorted(a.get("aria-label") or a["alt"] for a in drawn) == sorted(captions)
+    assert all(picture.caption in read.text for picture in shown)
+    drawn = [attributes["alt"] for tag, attributes in read.tags if tag == "img"]
+    assert sorted(drawn) == sorted(picture.caption for picture in opening + shown)
 
 
-def test_a_method_has_one_colour_in_figures_and_in_the_page():
+def test_captions_are_short(read, html):
+    assert all(len(picture.caption.split()) <= 25 for picture in pictures(FACTS))
+    captions = re.findall(r"<(?:fig)?caption>(.*?)<(?:noscript|/(?:fig)?caption)", html, flags=re.S)
+    assert captions and all(len(re.sub("<[^>]*>", "", caption).split()) <= 25 for caption in captions)
+    assert all(read.text.count(sentence) == 1 for sentence in LEGEND)
+
+
+def test_a_method_has_one_color_in_figures_and_in_the_page():
     css = (HERE / "report.css").read_text(encoding="utf-8")
-    colours = re.findall(r"--c\d: light-dark\((#\w+),", css)
-    assert tuple(colours) == style.METHOD_COLOURS
+    assert tuple(re.findall(r"--c\d: light-dark\((#\w+),", css)) == style.METHOD_COLORS
 
 
-def test_headings_count_the_figures_that_a_reader_of_one_protocol_sees(html):
-    counts = re.findall(r"<summary><h3>([^<]+)</h3> <span class=\"count\">([^<]+)</span>", html)
-    shown = [picture for picture in pictures(FACTS) if picture.type is not reliability.FIGURE]
-    assert len(counts) == len({picture.type for picture in shown})
-    for heading, text in counts:
-        of = [picture for picture in shown if picture.type.heading == heading]
-        one = [picture for picture in of if picture.protocol in ("", "raw")]
-        assert text == (str(len(one)) if len(one) == len(of) else f"{len(one)} in each protocol")
+def test_the_first_screen_says_what_was_compared_and_recommends_once_per_protocol(html, read):
+    title = re.search("<title>(.*?)</title>", html)[1]
+    assert title == re.search("<h1>(.*?)</h1>", html)[1]
+    assert all(name in Page(title).text for name in (FACTS.experiment, "2 methods", ODD))
+    uses = [attributes["data-protocol"] for _, attributes in read.tags if attributes.get("class") == "use"]
+    assert uses == ["raw", "stretched"]
+    assert html.index('class="use"') < html.index("<nav")
 
 
-def test_parameters_are_written_in_words():
-    values = {"features": ["entropy", "area"], "shape": False, "of": None, "lr": 0.001}
-    assert _named(values) == "features entropy and area, shape no, of none, lr 0.001"
+def test_synthetic_images_are_named_above_the_recommendation(results, tables, figures, html, tmp_path):
+    synthetic = page_of(replace(results, facts=replace(FACTS, synthetic=True)), tables, figures, tmp_path)
+    assert synthetic.index(SYNTHETIC) < synthetic.index('class="use"') and SYNTHETIC not in html
 
 
-def test_the_page_opens_with_its_picture(page):
-    sections = [attributes["id"] for tag, attributes in page.tags if tag == "section"]
-    assert sections[:4] == ["reliability", "summary", "methods", "claims"]
-    figure = next(k for k, (tag, _) in enumerate(page.tags) if tag == "figure")
-    assert [tag for tag, _ in page.tags[figure:]].index("svg") < [tag for tag, _ in page.tags[figure:]].index("table")
-
-
-def test_the_page_says_what_to_use_before_its_picture_and_what_methods_are(results, tables, figures, tmp_path):
-    ideas = {"ce": {"title": "Baseline", "idea": "Plain <likelihood>."}}
-    page = Page(page_of(results, tables, figures, tmp_path, described=ideas, published=True, command="make it"))
-    classes = [attributes.get("class", "") for _, attributes in page.tags]
-    assert classes.index("use") < classes.index("diagram")
-    named = [attributes["title"] for tag, attributes in page.tags if tag == "th" and "title" in attributes]
-    assert len(named) > 1 and set(named) == {"Plain <likelihood>."}
-    assert "baselinePlain <likelihood>." in page.text  # code and idea, in the table of methods
-    assert "which are not trained again, by make it" in page.text
-    assert page.text.count("Protocol") == 1
-
-
-def test_what_is_said_below_the_diagram_is_of_this_experiment(page):
-    """Two images and one seed: all bins with both images have whiskers."""
-    assert "and of a set of fewer than that, one in which not all of them have" in page.text
-    assert "of the accuracy over images or their groups; a bin" in page.text
-    assert "ECE and OE are those of the tables" in page.text and "means over seeds, as" not in page.text
-
-
-@pytest.mark.parametrize(("start", "never"), [(2, False), (3, True), (100_000, True)])
-def test_a_block_that_perturbs_in_no_epoch_is_described_so(start, never):
-    methods = {"control": MethodFacts("aslp_groups", {"start_epoch": start})}
-    of = described(replace(FACTS, methods=methods))["control"]  # of three epochs
-    assert ("no label is perturbed" in of["idea"]) == ("without perturbation" in of["title"]) == never
-
-
-@pytest.mark.parametrize(
-    ("docstring", "idea"),
-    [
-        ('"""Less sure\n    of edges.\n\n    More."""', "Less sure of edges."),
-        ('"""M.\n\n    Idea: Surer."""', "Surer."),
-        ("", ""),
-    ],
-)
-def test_a_method_of_the_users_is_described_by_its_docstring(tmp_path, docstring, idea):
-    text = f"from pipeline_src.training.method import Method\n\nclass Mine(Method):\n    {docstring}\n    pass\n"
-    (tmp_path / "mine.py").write_text(text)
-    methods = {"mine": choose("mine", {"file": str(tmp_path / "mine.py")}), "baseline": choose("baseline", {})}
-    ideas = own_ideas(SimpleNamespace(methods=methods))
-    of = described(replace(FACTS, methods={"mine": MethodFacts(), "baseline": MethodFacts("baseline")}), ideas)
-    assert of.get("mine", {}).get("idea", "") == idea and of["baseline"]["idea"]
-
-
-def test_an_empty_table_has_no_frame(page):
-    assert not any("Strengths. All." in attributes.get("aria-label", "") for _, attributes in page.tags)
-
-
-def test_a_large_drawing_is_an_image(tmp_path):
-    picture = Picture(alpha.FIGURE, ("x",), "x", "What it shows")
-    Image.new("L", (12, 7)).save(tmp_path / "alpha-x.png")
-    for size, wanted in ((style.LARGEST_SVG - 100, "<svg"), (style.LARGEST_SVG + 1, "<img")):
-        (tmp_path / "alpha-x.svg").write_text(f'<svg viewBox="0 0 1 1"><path d="{"M" * size}"/></svg>')
-        drawn = Gallery(FACTS, tmp_path).html(picture)
-        assert drawn.startswith(wanted)
-    assert 'width="12" height="7"' in drawn
-
-
-def test_ids_are_unique_and_references_lead_somewhere(html, page):
-    ids = Counter(attributes["id"] for _, attributes in page.tags if "id" in attributes)
+def test_ids_are_unique_and_references_lead_somewhere(read):
+    ids = Counter(attributes["id"] for _, attributes in read.tags if "id" in attributes)
     assert max(ids.values()) == 1
-    aimed = {value[1:] for _, a in page.tags for key, value in a.items() if key == "href" and value.startswith("#")}
-    aimed |= set(re.findall(r"url\(#([^)]*)\)", html[: html.index("<script")]))
-    aimed |= {a[key] for _, a in page.tags for key in ("aria-labelledby", "data-copy") if key in a}
-    assert aimed <= set(ids)
+    targets = {value[1:] for _, a in read.tags for key, value in a.items() if key == "href" and value.startswith("#")}
+    targets |= {a[key] for _, a in read.tags for key in ("aria-labelledby", "data-copy") if key in a}
+    assert targets <= set(ids)
 
 
-def test_no_figure_has_the_letters_of_others(html):
-    """It could be hidden or taken out of the page."""
-    figures, shared = html.rsplit('<svg width="0"', 1)
-    assert '<path id="FigureSans-' in shared and '<path id="FigureSans-' not in figures
-
-
-def test_names_and_values_are_text_and_never_markup(page):
+def test_names_and_values_are_text_and_never_markup(read):
     for name in (
-        ODD,
-        "tiny & <i>small</i>",
-        "aslp_<mc>",
-        "</pre><script>alert(1)</script> & more",
-        "<2 cores> & no GPU",
-        "Its masks are <drawn>.",
-        "It is below <every> other.",
+        *(ODD, "tiny & <i>small</i>", "aslp_<mc>", "</pre><script>alert(1)</script> & more"),
+        *("<2 cores> & no GPU", "Its masks are <drawn>.", "It is below <every> other."),
     ):
-        assert name in page.text, name
-    assert not {"i"} & {tag for tag, _ in page.tags}
-    assert sum(tag == "script" for tag, _ in page.tags) == 1 + len(SCRIPTS)
-    assert page.open == []
+        assert name in read.text, name
+    assert "i" not in {tag for tag, _ in read.tags}
+    assert sum(tag == "script" for tag, _ in read.tags) == 1 + len(SCRIPTS)
+    assert read.open == []
 
 
-def test_holds_the_tables_and_what_filters_them(html, page):
-    assert re.search("ECE % .*0.25 ± 0.10.*1.25 ± 0.10.*A <note>", page.text)
-    assert {attributes["data-part"] for tag, attributes in page.tags if "data-part" in attributes} == set(FACTS.parts)
+def test_holds_the_tables_and_what_filters_them(html, read):
+    assert re.search("ECE % .*0.25 ± 0.10.*1.25 ± 0.10.*A <note>", read.text)
+    assert {attributes["data-part"] for tag, attributes in read.tags if "data-part" in attributes} == set(FACTS.parts)
     assert html.count('data-method="aslp_&lt;mc&gt;"') == len(FACTS.parts)
+    assert not any("Strengths. All." in attributes.get("aria-label", "") for _, attributes in read.tags)  # no rows
 
 
-def test_shows_every_claim_with_verdict_and_evidence(page):
-    assert "C4 ASLP_MC has the lowest ECE." in page.text
-    for text in ("supported raw Of 1 comparison", "not run stretched Missing: a block.", EVIDENCE["printed"]):
-        assert text in page.text
-    assert "which do not count for the verdict: ASLP_CL & co: supported. It does too." in page.text
+def test_claims_have_verdict_and_evidence_and_those_not_run_take_one_line(results, tables, figures, html, tmp_path):
+    absent = {"verdict": "not run", "why": "Missing: a block.", "evidence": [], "secondary": [], "seeds": 0}
+    more = [{"claim": name, "text": "T", "rule": "R", "protocols": {"raw": absent}} for name in ("C7", "C8")]
+    claims = CLAIMS | {"claims": [*CLAIMS["claims"], *more]}
+    shown = page_of(results, tables, figures, tmp_path, claims=claims)
+    assert re.search(r'<p class="not-run">[^<]*: C7, C8\.</p>', shown) and "<h3>C7" not in shown
+    (section,) = re.findall('<section id="claims".*?</section>', shown, flags=re.S)
+    for text in ("C4", "Of 1 comparison", "Missing: a block.", EVIDENCE["printed"], "It does too."):
+        assert text in Page(section).text
+    assert 'id="claims"' in html and 'id="claims"' not in page_of(results, tables, figures, tmp_path)
 
 
 def test_same_input_same_bytes(results, tables, figures, html, tmp_path):
     assert page_of(results, tables, figures, tmp_path, claims=CLAIMS, **ABOUT) == html
 
 
-def test_where_no_claim_was_judged_there_is_no_section_of_them(results, tables, figures, html, tmp_path):
-    title = "The paper's claims"
-    assert title in Page(html).text and title not in Page(page_of(results, tables, figures, tmp_path)).text
-
-
-def test_what_several_classes_do_not_have_is_left_out(results, tables, figures, html, tmp_path):
-    """The parts of the Brier score."""
-    several = replace(FACTS, class_names=("a", "b", "c"))
-    for picture in pictures(several):
-        for suffix in ("svg", "png"):
-            (tmp_path / f"{picture.name}.{suffix}").hardlink_to(figures / f"drawn.{suffix}")
-    text = page_of(replace(results, facts=several), tables, tmp_path, tmp_path)
-    for words in ("Miscalib. (CORP)", "by the CORP decomposition", "MCB and DSC in tables"):
-        assert words in html and words not in text
-
-
-def test_what_was_trained_on_what_stands_at_the_top(results, tables, figures, tmp_path):
-    params = {"model": {"config": "unet<s>"}, "image_size": 96, "data": {"train": {"set": "DUTS-TR"}}}
-    known = {"params": params, "data": [{"part": "train", "images": 1500}], "task": "salient objects"}
-    text = Page(page_of(results, tables, figures, tmp_path, **known)).text
-    about = "salient objects · unet<s>, 96 px · 1,500 training images of DUTS-TR · 2 methods · 2 test sets · 3 epochs"
-    assert about in text
-
-
-def test_claims_that_were_not_run_take_one_line(results, tables, figures, tmp_path):
-    absent = {"verdict": "not run", "why": "Missing: a block.", "evidence": [], "secondary": [], "seeds": 0}
-    more = [{"claim": name, "text": "T", "rule": "R", "protocols": {"raw": absent}} for name in ("C7", "C8")]
-    claims = CLAIMS | {"claims": [*CLAIMS["claims"], *more]}
-    html = page_of(results, tables, figures, tmp_path, claims=claims)
-    shown, folded = html.split("<summary>Not run here: C7, C8</summary>")
-    assert "<h3>C7" in folded and "<h3>C7" not in shown and CLAIMS["claims"][0]["text"] not in folded.split("</ul>")[0]
-
-
-def test_shows_what_methods_were_given_and_what_was_fitted(results, tables, figures, tmp_path):
-    """And the models that were judged from saved maps, where there are any."""
+def test_shows_what_is_known_of_the_setting_and_the_methods(results, tables, figures, tmp_path):
     methods = {"ce": MethodFacts("baseline"), "aslp_<mc>": MethodFacts("", {"beta": 1.0, "rule": "<b>"}, learns=True)}
-    told = replace(results, facts=replace(FACTS, methods=methods))
     groups = [Group("X", [["U<2>Net", "3.21"]])]
-    judged = {"raw": Table("tab:T8", "Other people's models, raw protocol", ["", "ECE %"], groups)}
-    fits = {("aslp_<mc>", 0): {"temperature": 1.23456789, "sampled": 100}}
-    for more, shown in (({"fitted": fits, "judged": judged}, True), ({}, False)):
-        text = Page(page_of(told, tables, figures, tmp_path, **more)).text
-        assert "a file of the user'sbeta 1, rule <b>" in text
-        for words in ("temperature 1.23457, sampled 100", "T8 Other people's models", "U<2>Net3.21"):
-            assert (words in text) == shown, words
-
-
-def test_the_job_knows_fits_and_judged_models(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    CliRunner().invoke(app, ["init", "."])
-    plain = chosen().job("report")
-    assert not any(role.startswith("judged/") for role in plain.other_files)
-    file = Path("results/judged/SET/MODEL/metrics.json")
-    file.parent.mkdir(parents=True)
-    file.write_text("{}")
-    job = chosen().job("report")
-    assert job.other_files["judged/SET/MODEL/metrics.json"] == file and job.contract != plain.contract
-    run = job.inputs["train/temperature/seed0"].paths[0]
-    run.parent.mkdir(parents=True)
-    run.write_text(json.dumps({"fitted": {"temperature": 1.5}}))
-    assert fitted(job) == {("temperature", 0): {"temperature": 1.5}}
+    more = {
+        "params": {"model": {"config": "unet<s>"}, "image_size": 96},
+        "data": [{"part": "train", "images": 1500}],
+        "task": "salient objects",
+        "described": {"ce": {"title": "Baseline", "idea": "Plain <likelihood>."}},
+        "fitted": {("aslp_<mc>", 0): {"temperature": 1.23456789, "sampled": 100}},
+        "judged": {"raw": Table("tab:T8", "Other models, unnormalized", ["", "ECE %"], groups)},
+    }
+    shown = Page(page_of(replace(results, facts=replace(FACTS, methods=methods)), tables, figures, tmp_path, **more))
+    for words in ("salient objects · unet<s>", "96 px", "1,500", "Plain <likelihood>.", "rule: <b>"):
+        assert words in shown.text
+    for words in ("temperature: 1.23457, sampled: 100", "T8 Other models", "U<2>Net3.21"):
+        assert words in shown.text
+    assert {a["title"] for tag, a in shown.tags if tag == "th" and "title" in a} == {"Plain <likelihood>."}
 
 
 def test_a_missing_figure_is_named(results, tables, tmp_path):
-    with pytest.raises(UserError, match=r"reliability-raw-ce-.*\.svg"):
+    with pytest.raises(UserError, match=r"reliability-raw-ce-.*\.png"):
         page_of(results, tables, tmp_path, tmp_path)
     assert not (tmp_path / "report.html").exists()
-
-
-def test_the_baseline_is_known_by_its_code(results, page):
-    words = page.text.replace("\u00a0", " ")
-    assert "has a significantly lower mean ECE than ce" in words  # two images
-    assert "not significantly higher: ce (" in words
-    on_set = lowest.on_set(results, "raw", ODD)
-    assert "aslp_<mc> has the lowest ECE" in on_set and ", not significantly below " in on_set
-    assert "; ce has " in on_set
 
 
 def test_versions_and_machine_are_known(monkeypatch, tmp_path):
@@ -422,71 +296,75 @@ def test_a_commit_is_dirty_where_code_is(tmp_path, monkeypatch):
     assert commit() == ""
 
 
-def made_up(ece: dict[str, float], accuracy: dict[str, float]) -> Results:
-    """Results that say the given things, on one in-distribution set."""
-    facts = Facts("x", {name: MethodFacts(name) for name in ece}, {"set": "id"})
-    points = {name: {"ece": [ece[name]], "oe": [0.01], "accuracy": [accuracy[name]]} for name in ece}
-    return HandMade(facts, {}, {("raw", "set", name): by_hand(of, np.zeros(2)) for name, of in points.items()})
+PARTS = {"textures": "ood", "set": "id", "set: more": "shifted"}
+PLACED = ("baseline", "slp", "mc")
+ECE = {  # in %, of the methods in their order; no two numbers are alike
+    ("raw", "set"): (4.1, 2.1, 3.1),
+    ("raw", "set: more"): (5.1, 6.1, 7.1),
+    ("raw", "textures"): (9.1, 8.1, 7.6),
+    ("stretched", "set"): (4.2, 3.2, 2.2),
+    ("stretched", "set: more"): (5.2, 6.2, 7.2),
+    ("stretched", "textures"): (9.2, 8.2, 7.7),
+}
+BEST = {"raw": "slp", "stretched": "mc"}
 
 
-def test_lowest_is_the_lowest():
-    results = made_up({"baseline": 0.04, "slp": 0.02, "aslp": 0.03}, {"baseline": 0.9, "slp": 0.88, "aslp": 0.9})
-    assert lowest.on_set(results, "raw", "set").replace("\u00a0", " ") == (
-        "slp has the lowest ECE, 2.00 % (OE 1.00 %); baseline has 4.00 % (OE 1.00 %). "
-        "Accuracy 88.00 %, with baseline 90.00 %."
-    )
+@pytest.fixture(scope="module")
+def placed(tmp_path_factory) -> str:
+    """The page of made-up numbers, without figures."""
+    folder, measured = tmp_path_factory.mktemp("report"), {}
+    for (protocol, part), errors in ECE.items():
+        for method, ece in zip(PLACED, errors, strict=True):
+            points = {"ece": ece / 100, "oe": 0.01, "accuracy": 0.9, "brier": ece / 50}
+            run = by_hand({name: [value] for name, value in points.items()}, np.array([-0.001, 0, 0.001]))
+            measured[protocol, part, method] = run
+    facts = Facts("places", {name: MethodFacts(name) for name in PLACED}, PARTS)
+    groups = [Group(f"{part}: 100 images", [[method, "1"] for method in PLACED]) for part in [*PARTS, "sets"]]
+    groups += [Group(f"FNR ≤ 10 %, {part}: 100 images", [["slp − baseline", "1"]]) for part in PARTS]
+    printed = {"main": {"raw": asdict(Table("", "All.", ["", "ECE %"], groups))}}
+    (folder / "printed.json").write_text(json.dumps(printed), encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gallery, "sections", lambda facts, folder: [])
+        patch.setattr(gallery, "diagrams", lambda facts, folder, *place: [f"first: {place}"])
+        patch.setattr(page, "diagrams", lambda results: {"methods": PLACED, "bins": 10, "choices": [10]})
+        html = page_of(HandMade(facts, {}, measured), folder, folder, folder)
+    return html.replace("\u00a0", " ").replace("&#39;", "'")
 
 
-def test_the_baseline_may_win():
-    text = lowest.on_set(made_up({"baseline": 0.01, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9}), "raw", "set")
-    assert text.startswith("baseline has the lowest ECE, 1.00")
-    assert "next is slp, 2.00" in text
+@pytest.mark.parametrize("protocol", BEST)
+def test_the_recommendation_is_of_the_protocol_and_each_sentence_of_its_role(placed, protocol):
+    (use,) = re.findall(f'<p class="use" data-protocol="{protocol}">(.*?)</p>', placed)
+    numbers = {part: dict(zip(PLACED, ECE[protocol, part], strict=True)) for part in PARTS}
+    best = BEST[protocol]
+    inside, shifted, outside = re.split(r"Under shift|Out of distribution", use)
+    for text, part in ((inside, "set"), (shifted, "set: more"), (outside, "textures")):
+        assert part in text
+        assert f"{numbers[part][best]:.2f} %" in text and f"{numbers[part]['baseline']:.2f} %" in text
+    assert f"Use {best}" in inside
 
 
-def test_equal_in_print_is_a_tie():
-    ece = {"baseline": 0.04, "slp": 0.020001, "aslp": 0.02}
-    text = lowest.on_set(made_up(ece, dict.fromkeys(ece, 0.9)), "raw", "set")
-    assert text.startswith("slp (OE 1.00\u00a0%) and aslp (OE 1.00\u00a0%) share the lowest ECE, 2.00\u00a0%; baseline")
-    text = lowest.on_set(made_up(ece, {"baseline": 0.9, "slp": 0.88, "aslp": 0.91}), "raw", "set")
-    assert text.endswith("88.00\u00a0% and 91.00\u00a0% in this order, with baseline 90.00\u00a0%.")
+@pytest.mark.parametrize("protocol", BEST)
+def test_the_table_of_methods_has_a_column_for_each_role(placed, protocol):
+    block = re.search(f'<div data-protocol="{protocol}">.*?</table>', placed, flags=re.S)[0]
+    heads = [
+        re.sub(r"<[^>]*>", "", head) for head in re.findall(r"<t[hd]\b[^>]*>(.*?)</t[hd]>", block.split("<tbody>")[0])
+    ]
+    columns = {"ECE %": "set", "ECE %, under shift": "set: more", "ECE %, out of distribution": "textures"}
+    rows = re.findall(r"<tr><th scope=\"row\".*?</tr>", block, flags=re.S)
+    assert len(rows) == len(PLACED)
+    for row in rows:
+        cells = [re.sub(r"<[^>]*>", "", cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, flags=re.S)]
+        shown = dict(zip(heads, cells, strict=True))
+        for column, part in columns.items():
+            expected = ECE[protocol, part][PLACED.index(shown["Method"])]
+            assert shown[column].split()[0] == f"{expected:.2f}"
 
 
-def test_without_a_baseline_nothing_is_compared_with_it():
-    results = made_up({"slp": 0.1, "aslp": 0.2}, {"slp": 0.9, "aslp": 0.9})
-    assert lowest.on_set(results, "raw", "set").endswith("next is aslp, 20.00\u00a0% (OE 1.00\u00a0%).")
+def test_a_table_belongs_to_the_set_of_its_heading_though_a_name_begins_with_another(placed):
+    bodies = re.findall(r'<tbody data-part="([^"]*)">\s*<tr class="group"><th[^>]*><span>(.*?)</span>', placed)
+    assert bodies == [(part, f"{before}{part}: 100 images") for before in ("", "FNR ≤ 10 %, ") for part in PARTS]
+    assert placed.count('data-method="slp − baseline"') == len(PARTS)
 
 
-@pytest.mark.parametrize(("seeds", "words"), [((0,), "trained once"), ((0, 1), "means over 2 seeds")])
-def test_says_what_the_numbers_cannot_tell(seeds, words):
-    text = " ".join(sentences.reading(replace(FACTS, seeds=seeds)))
-    assert words in text
-    assert ("of the images alone" in text) == (len(seeds) == 1) == ("spread over seeds" not in text)
-
-
-def test_what_must_be_known_comes_first():
-    results = made_up({"baseline": 0.04, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9})
-    assert not sentences.caution(results)
-    (generated,) = sentences.caution(replace(results, facts=replace(results.facts, synthetic=True)))
-    assert "decide no claim" in generated
-    few = {key: replace(one, units=9) for key, one in results.measurements.items()}
-    (rough,) = sentences.caution(replace(results, measurements=few))
-    assert rough.startswith("set has 9 images.") and "decides no claim" in rough
-
-
-def test_below_the_noise_floor_nothing_is_ranked():
-    results = made_up({"baseline": 0.01, "slp": 0.02, "aslp": 0.005}, dict.fromkeys(("baseline", "slp", "aslp"), 0.9))
-    floors = {
-        key: replace(one, points=one.points | {"ece_floor": np.array([0.015])})
-        for key, one in results.measurements.items()
-    }
-    text = lowest.on_set(replace(results, measurements=floors), "raw", "set").replace("\u00a0", " ")
-    assert text == (
-        "baseline with 1.00 % (OE 1.00 %) and aslp with 0.50 % (OE 1.00 %) are below the noise floor (1.50 %), where a "
-        "network without calibration error would be; methods there are not ranked."
-    )
-
-
-def test_validation_images_are_said_to_be_fitted_to():
-    results = made_up({"baseline": 0.04, "slp": 0.02}, {"baseline": 0.9, "slp": 0.9})
-    on_val = replace(results, facts=replace(results.facts, parts={"set": "val"}))
-    assert lowest.on_set(on_val, "raw", "set") == f"{lowest.on_set(results, 'raw', 'set')} {lowest.FITTED}"
+def test_the_first_diagrams_are_of_the_baseline_and_the_recommended_method(placed):
+    assert "first: (['baseline', 'slp'], 'set', 'raw')" in placed

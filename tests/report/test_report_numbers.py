@@ -1,8 +1,7 @@
-"""Every number of the page comes from a statistic: diagrams and words against a count of their own."""
+"""The numbers of the diagrams and of the comparison, counted again from the maps."""
 
 from __future__ import annotations
 
-import re
 from itertools import product
 
 import numpy as np
@@ -12,7 +11,6 @@ from made_results import analysed
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.measurement import BIN_CHOICES
 from pipeline_src.analysis.results import Results
-from pipeline_src.report import lowest
 from pipeline_src.report.comparison import ProtocolComparison
 from pipeline_src.report.diagrams import diagrams
 
@@ -75,13 +73,9 @@ def test_the_diagrams_hold_the_counted_bins(results, bins):
             assert ends == pytest.approx(band[k].tolist() if known else [], abs=1e-5)
 
 
-def test_the_glance_and_the_cards_hold_the_counted_errors(results):
+def test_the_comparison_holds_the_counted_errors(results):
     compared = ProtocolComparison.of(results, "raw", ("id",))
     for method, metric in product(METHODS, ("ece", "oe", "accuracy")):
         assert compared.mean(metric, method).value == pytest.approx(mean(metric, method, "set"), abs=1e-6)
     difference = compared.difference("ece", "slp", "baseline")
     assert difference.value == pytest.approx(mean("ece", "slp", "set") - mean("ece", "baseline", "set"), abs=1e-6)
-    for part in PARTS:
-        errors = {f"{100 * mean(metric, m, part):.2f}" for m in METHODS for metric in ("ece", "oe", "accuracy")}
-        numbers = set(re.findall(r"\d+\.\d\d", lowest.on_set(results, "raw", part)))
-        assert numbers and numbers <= errors

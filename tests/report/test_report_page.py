@@ -1,4 +1,4 @@
-"""The report of a finished run in a real browser: it needs nothing, its controls work, and everybody can use it."""
+"""The report in a real browser: it loads nothing, its controls work, and everybody can use it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
+from made_figures import make_facts, maps
+from made_page import page_of
+from made_results import analysed
 
-from pipeline_src.counting.levels import PROTOCOLS
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.analysis.facts import Facts
+from pipeline_src.figures import style
+from pipeline_src.figures.catalogue import pictures
+from pipeline_src.tables.write import write_tables
 
 pytestmark = pytest.mark.slow  # a browser takes a second and more for each
 
@@ -36,8 +40,18 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def results(finished) -> Path:
-    return finished / "results/tiny"
+def results(tmp_path_factory) -> Path:
+    """The folder of a report, with its tables; one drawing stands for all figures."""
+    folder = tmp_path_factory.mktemp("results")
+    facts = Facts("made", make_facts().methods, {"val": "val", "scenes": "id", "textures": "ood"})
+    made = analysed(folder, facts, maps)
+    write_tables(made, folder / "tables")
+    with style.house():
+        style.save_for_page(style.new_figure(1, "Drawn", [])[0], folder / "figures/drawn")
+    for picture in pictures(facts):
+        (folder / f"figures/{picture.name}.png").hardlink_to(folder / "figures/drawn.png")
+    page_of(made, folder / "tables", folder / "figures", folder)
+    return folder
 
 
 def opened(browser, results: Path, **options):
@@ -59,13 +73,8 @@ def page(browser, results) -> Iterator:
     page.context.close()
 
 
-@pytest.fixture(scope="module")
-def numbers(results) -> pd.DataFrame:
-    return pd.read_csv(results / "tables/main.csv").groupby(["protocol", "part", "method"]).mean(numeric_only=True)
-
-
 def open_all(page) -> None:
-    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    page.evaluate("for (const part of document.querySelectorAll('details')) part.open = true")
 
 
 def rows(page, table: str) -> list[list[str]]:
@@ -79,19 +88,13 @@ def test_opens_from_a_file_without_errors_and_loads_nothing(page, results):
     assert page.locator(".still").count() == 0
     assert page.complaints == []
     assert [url for url in page.requests if not url.startswith("data:")] == [(results / "report.html").as_uri()]
+    assert page.locator("header .use:visible").bounding_box()["y"] < DESKTOP["height"] / 2
 
 
-def test_the_page_begins_with_its_picture(page):
-    assert page.locator("main > section").first.get_attribute("id") == "reliability"
-    box = page.locator("#chart").bounding_box()
-    assert box["y"] + 0.7 * box["height"] <= DESKTOP["height"]
-
-
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_the_diagram_has_the_numbers_of_the_table(page, numbers, protocol):
+@pytest.mark.parametrize("protocol", ["raw", "stretched"])
+def test_the_diagram_has_the_numbers_of_the_table(page, results, protocol):
+    numbers = pd.read_csv(results / "tables/main.csv").groupby(["protocol", "part", "method"]).mean(numeric_only=True)
     page.check(f"#protocol-{protocol}", force=True)
-    for method in numbers.index.unique("method"):
-        page.check(f"#choose [value={method}]", force=True)
     for part in numbers.index.unique("part"):
         page.select_option("#choose [name=set]", part)
         shown = {row[0]: row[1:] for row in rows(page, "#readout")}
@@ -101,74 +104,32 @@ def test_the_diagram_has_the_numbers_of_the_table(page, numbers, protocol):
             assert texts[:3] == [f"{100 * row[name]:.2f}" for name in ("ece", "oe", "accuracy")]
 
 
-@pytest.mark.parametrize("bins", [5, 10, 30])
-def test_the_bins_are_those_of_the_statistic(page, results, bins):
-    """Counted again from the levels of the file, by numpy."""
-    page.select_option("#choose [name=bins]", str(bins))
-    page.select_option("#choose [name=set]", "scenes")
-    page.uncheck("#choose [value=aslp_mc]", force=True)
-    counts = TwoClassStatistic.load(results / "statistics/baseline/seed0/scenes.npz")[0].raw
-    pixels = counts.count.sum(axis=(1, 2))[::-1]  # by confidence, ascending from 0.5
-    hits = (counts.count[:, 0, 0] + counts.count[:, 1, 1])[::-1]
-    levels = 2 * (len(pixels) - 1)
-    place = -(-(np.arange(len(pixels)) + levels // 2) * bins // levels) - 1  # right-closed bins
-    wanted = [
-        (f"{pixels[place == k].sum():,}", f"{100 * hits[place == k].sum() / pixels[place == k].sum():.2f}")
-        for k in range(bins)
-        if pixels[place == k].sum()
-    ]
-    assert [(row[2], row[5]) for row in rows(page, "#bins")] == wanted
-    assert all(re.fullmatch(r"−?\d+\.\d\d", row[7]) for row in rows(page, "#bins"))
-    assert page.locator("#chart .points > *").count() == len(wanted)
-
-
-@pytest.mark.parametrize("part", ["scenes", "textures"])
-def test_whiskers_are_the_intervals_of_the_figures(page, results, part):
-    page.select_option("#choose [name=set]", part)
-    page.uncheck("#choose [value=aslp_mc]", force=True)
-    bins = pd.read_csv(results / f"figures/reliability-raw-baseline-{part}.csv", dtype={"bin": str})
-    bins = bins[(bins["bin"] != "all") & (bins["pixels"] > 0)]
-    wanted = [(100 * row.low, 100 * row.high) if row.low == row.low else () for row in bins.itertuples()]
-    shown = [tuple(map(float, re.findall(r"[\d.]+", row[6]))) for row in rows(page, "#bins")]
-    assert len(shown) == len(wanted)
-    for one, other in zip(shown, wanted, strict=True):
-        assert one == pytest.approx(other, abs=0.0051)
-    known = sum(bool(ends) for ends in wanted)
-    assert page.locator("#chart .whiskers line").count() == known > 0
+def test_the_diagonal_has_45_degrees_and_error_bars_stand_at_their_points(page):
+    ends = page.locator("#chart [stroke-dasharray='5 3']").first.bounding_box()
+    assert ends["width"] == pytest.approx(ends["height"], abs=1)
+    middles = "all => all.map(e => { const box = e.getBoundingClientRect(); return box.left + box.width / 2; })"
+    points = page.locator("#chart .points > *").evaluate_all(middles)
+    bars = page.locator("#chart .error-bars line").evaluate_all(middles)
+    assert bars and all(min(abs(x - point) for point in points) < 0.6 for x in bars)
     page.select_option("#choose [name=bins]", "20")
-    assert page.locator("#chart .whiskers line").count() == 0  # they are known for the experiment's own bins
+    assert page.locator("#chart .error-bars line").count() == 0  # known for the experiment's own bins
 
 
-def test_a_method_keeps_its_colour_whatever_else_is_chosen(browser, results, tmp_path):
-    html = (results / "report.html").read_text(encoding="utf-8")
-    methods = '"methods": ["baseline", "aslp_mc"]'
-    assert methods in html
-    (tmp_path / "report.html").write_text(html.replace(methods, methods.replace("[", '["not chosen", ')), "utf-8")
-    page = opened(browser, tmp_path)
-    for method in ("baseline", "aslp_mc"):
-        page.check(f"#choose [value={method}]", force=True)
-    looks = page.locator("#readout .swatch").evaluate_all(
-        "all => all.map(e => e.querySelector('path').getAttribute('stroke'))"
-    )
-    assert looks == ["var(--c2)", "var(--c3)"]
-    page.context.close()
-
-
-def test_choosing_changes_the_diagram(page):
+def test_choosing_changes_the_diagram_and_a_method_keeps_its_color(page):
     seen = []
     for change in (
-        lambda: page.check("#choose [value=aslp_mc]", force=True),
         lambda: page.select_option("#choose [name=bins]", "20"),
         lambda: page.select_option("#choose [name=set]", "textures"),
-        lambda: page.uncheck("#choose [value=aslp_mc]", force=True),
+        lambda: page.uncheck("#choose [value=baseline]", force=True),
+        lambda: page.check("#choose [value=baseline]", force=True),
         lambda: page.check("#protocol-stretched", force=True),
     ):
         change()
+        strokes = "all => all.map(e => e.querySelector('path').getAttribute('stroke'))"
+        looks = page.locator("#readout .swatch").evaluate_all(strokes)
+        assert looks in ([], ["var(--c1)", "var(--c2)"])
         seen.append((page.inner_html("#chart"), page.inner_text("#drawn")))
     assert len(set(seen)) == len(seen)
-    assert seen[-1][1] == "baseline on textures, stretched protocol, 20 bins."
-    page.uncheck("#choose [value=baseline]", force=True)
-    assert "Choose a method" in page.inner_text("#drawn")
     assert page.complaints == []
 
 
@@ -189,28 +150,15 @@ def test_a_bin_shows_its_numbers_on_hover_and_to_the_keyboard(page):
     assert page.is_hidden("#tip")
 
 
-def test_the_keyboard_reaches_every_control(page):
-    reached = set()
-    for _ in range(120):
-        page.keyboard.press("Tab")
-        reached.add(
-            page.evaluate(
-                "(e => e.id || e.name || e.closest('.points')?.getAttribute('class')"
-                " || e.closest('th, summary')?.tagName || '')(document.activeElement)"
-            )
-        )
-    assert {"theme", "protocol-raw", "set", "bins", "of", "points", "method", "part"} <= reached
-    assert {"TH", "SUMMARY"} <= reached
-
-
 def test_tables_sort_by_click_and_by_key(page):
-    table = "#tables table >> nth=0"
-    heading = page.locator(table).locator("thead th").first
+    table = page.locator("#tables table").first
+    heading = table.locator("thead th").first
     column = "rows => rows.filter(row => !row.classList.contains('group')).map(row => row.textContent)"
 
     def state():
-        bodies = page.locator(table).locator("tbody").all()
-        return heading.get_attribute("aria-sort"), [body.locator("tr").evaluate_all(column) for body in bodies]
+        return heading.get_attribute("aria-sort"), [
+            body.locator("tr").evaluate_all(column) for body in table.locator("tbody").all()
+        ]
 
     def errors(shown):
         return [[float(re.search(r"\d+\.\d\d", text).group()) for text in body] for body in shown[1]]
@@ -224,44 +172,31 @@ def test_tables_sort_by_click_and_by_key(page):
     assert (first[0], up[0], down[0]) == (None, "ascending", "descending")
     assert all(a <= b for body in errors(up) for a, b in pairwise(body))
     assert all(a >= b for body in errors(down) for a, b in pairwise(body))
-    assert [sorted(body) for body in up[1]] == [sorted(body) for body in first[1]]
     assert state() == first
 
 
-def test_tables_filter_by_method_set_and_protocol(page):
-    shown = "#tables details[open] tr[data-method]:visible"
-    everything = page.locator(shown).count()
+def test_tables_filter_by_method_and_dataset(page):
+    open_all(page)
+    shown, left = "#tables details[open] tr[data-method]:visible", "#tables > details:visible"
+    everything, tables = page.locator(shown).count(), page.locator(left).count()
     page.fill("#filters [name=method]", "ASLP")
-    assert set(page.locator(shown).evaluate_all("rows => rows.map(row => row.dataset.method)")) == {"aslp_mc"}
-    page.select_option("#filters [name=part]", "scenes")
-    assert page.locator(shown).count() == 1
-    page.check("#protocol-both", force=True)
-    assert page.locator(shown).count() == 2
+    names = page.locator(shown).evaluate_all("rows => rows.map(row => row.dataset.method)")
+    assert names and all("aslp_mc" in name for name in names)
+    page.select_option("#filters [name=part]", "textures")
+    parts = page.locator("#tables tbody[data-part]:visible").evaluate_all("all => all.map(e => e.dataset.part)")
+    assert set(parts) == {"textures"} and 0 < page.locator(left).count() < tables
     page.fill("#filters [name=method]", "no such")
-    assert page.inner_text("#filtered") == "No row fits."
+    assert page.inner_text("#filtered")
     page.click("#filters [type=reset]")
-    page.check("#protocol-raw", force=True)
     playwright.expect(page.locator(shown)).to_have_count(everything)
 
 
-def test_a_table_of_which_a_filter_leaves_nothing_goes(page):
+def test_min_max_results_stay_behind_their_switch(page):
     open_all(page)
-    left = "#tables > details:visible"
-    everything = page.locator(left).count()
-    page.select_option("#filters [name=part]", "textures")
-    assert 0 < page.locator(left).count() < everything
-    parts = page.locator("#tables tbody[data-part]:visible").evaluate_all("all => all.map(e => e.dataset.part)")
-    assert set(parts) == {"textures"}
-    empty = "all => all.filter(e => e.querySelector('tbody') && [...e.querySelectorAll('tbody')].every(b => b.hidden))"
-    assert page.locator(left).evaluate_all(f"all => ({empty})(all).length") == 0
-
-
-def test_whiskers_stand_at_their_points(page):
-    page.check("#choose [value=aslp_mc]", force=True)
-    middles = "all => all.map(e => { const box = e.getBoundingClientRect(); return box.left + box.width / 2; })"
-    points = page.locator("#chart .points > *").evaluate_all(middles)
-    whiskers = page.locator("#chart .whiskers line").evaluate_all(middles)
-    assert whiskers and all(min(abs(x - of) for of in points) < 0.6 for x in whiskers)
+    for protocol, other in (("raw", "stretched"), ("stretched", "raw")):
+        page.check(f"#protocol-{protocol}", force=True)
+        assert page.locator(f"[data-protocol={protocol}]:visible").count() > 3
+        assert page.locator(f"[data-protocol={other}]:visible").count() == 0
 
 
 def test_the_theme_follows_the_system_and_the_button(browser, results):
@@ -282,70 +217,36 @@ def test_the_theme_follows_the_system_and_the_button(browser, results):
 def test_no_violation_of_accessibility(browser, results, scheme):
     page = opened(browser, results, color_scheme=scheme)
     open_all(page)
-    page.check("#protocol-both", force=True)
     result = axe.Axe().run(page)
     assert result.violations_count == 0, result.generate_report()
     page.context.close()
 
 
-def test_names_on_a_phone_are_whole(browser, results, tmp_path):
-    html = (results / "report.html").read_text(encoding="utf-8")
-    name = "temperature_of_a_method_with_a_long_name"
-    (tmp_path / "report.html").write_text(re.sub(r'(<th scope="row"[^>]*>)baseline', rf"\1{name}", html), "utf-8")
-    page = opened(browser, tmp_path, viewport=PHONE)
-    open_all(page)
-    cut = "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
-    names = page.locator("tbody th[scope=row]", has_text=name)
-    assert names.count() > 1 and names.evaluate_all(cut) == []
-    page.context.close()
-
-
-def test_on_a_phone_effects_of_claims_are_in_view_and_wide_drawings_scroll(browser, results):
-    page = opened(browser, results, viewport=PHONE)
-    open_all(page)
-    right = "all => all.filter(e => e.offsetParent).map(e => e.getBoundingClientRect().right)"
-    effects = page.locator(".claims tbody td:nth-child(2)").evaluate_all(right)
-    assert effects and max(effects) < PHONE["width"]
-    widths = page.locator(".wide > .scroll:has(svg)").evaluate_all(
-        "all => all.filter(e => e.offsetParent).map(e => [e.scrollWidth, e.clientWidth])"
-    )
-    assert widths and all(drawing > 600 > seen for drawing, seen in widths)
-    page.context.close()
-
-
 @pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
-def test_the_page_never_scrolls_sideways(browser, results, size):
+def test_the_whole_navigation_is_in_view_and_the_page_never_scrolls_sideways(browser, results, size):
     page = opened(browser, results, viewport=size)
     open_all(page)
-    page.check("#protocol-both", force=True)
     assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
+    edges = "all => all.map(e => e.getBoundingClientRect()).map(box => [box.left, box.right])"
+    links = page.locator("nav a, nav label, nav button").evaluate_all(edges)
+    assert len(links) >= 8 and all(0 <= left < right <= size["width"] for left, right in links)
     page.context.close()
 
 
-def test_print_shows_claims_first_tables_and_what_was_opened_and_no_controls(page):
-    page.locator("#figures > details").first.evaluate("one => { one.open = true; }")
+def test_print_shows_first_tables_and_no_controls(page):
     page.emulate_media(media="print")
     assert page.locator("nav, form").evaluate_all("all => all.every(e => getComputedStyle(e).display === 'none')")
-    seen = "all => all.map(e => e.lastElementChild.checkVisibility())"
-    assert all(page.locator("details.printed, details[open]").evaluate_all(seen))
-    folded = page.locator("#figures > details:not([open]), #tables > details:not(.printed):not([open])")
-    assert folded.count() > 1 and not any(folded.evaluate_all(seen))
-    hidden = page.locator("[data-protocol]").evaluate_all(
-        "all => all.filter(e => getComputedStyle(e).display === 'none')"
-    )
-    assert hidden == []
+    seen = "all => all.map(e => e.children[1].checkVisibility())"
+    assert all(page.locator("details.printed:visible, details[open]").evaluate_all(seen))
+    assert not any(page.locator("#figures > details:not([open])").evaluate_all(seen))
 
 
-def test_without_javascript_words_pictures_claims_and_tables_are_there(browser, results):
+def test_without_javascript_recommendation_figures_and_tables_are_there(browser, results):
     page = opened(browser, results, java_script_enabled=False)
-    assert page.is_visible("#summary .lead")
-    assert page.is_visible("#claims .verdict")
+    assert page.locator(".use:visible").count() == 1
     assert page.locator("#tables tbody tr:visible").count() > 0
-    assert page.is_hidden("#choose")
-    assert page.is_hidden("#filters")
-    assert page.is_hidden("#numbers")
-    assert page.is_hidden("#theme")
-    assert page.locator(".still svg:visible").count() == 2
+    assert all(page.is_hidden(control) for control in ("#choose", "#filters", "#numbers", "#theme"))
+    assert page.locator(".still img:visible").count() == 2
     page.context.close()
 
 

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
-import subprocess
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from made_results import HandMade, by_hand
-from made_statistics import counted, summaries, varied
 
 from pipeline_src.analysis.estimate import HIGHER, LOWER
-from pipeline_src.analysis.facts import LIKE_ID, Facts, MethodFacts
+from pipeline_src.analysis.facts import LIKE_ID, PROTOCOL_NAMES, Facts, MethodFacts
 from pipeline_src.analysis.intervals import percentiles
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.run_cost import RunCost
-from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import defined
-from pipeline_src.tables.by_method import ByMethod
 from pipeline_src.tables.captions import heading
 from pipeline_src.tables.cells import marks
 from pipeline_src.tables.paper_table import BEST, CSV_COLUMNS, FLOOR, TIED
-from pipeline_src.tables.registry import TABLES
+from pipeline_src.tables.registry import TABLES, ByMethod
 
 PARTS = {"val": "val", "one": "id", "dots": "ood"}
 METHODS = {
@@ -101,11 +95,8 @@ def test_tables_of_several_classes_have_what_these_have():
     made = {name: make(measured(three)) for name, make in TABLES.items()}
     assert {row["metric"] for row in made["T2"].rows} == {"accuracy", "mean_iou"}
     assert "classwise_ece" in {row["metric"] for row in made["T6"].rows}
-    assert "mIoU" in made["T2"].about and not re.search(r"\bF\b|MAE", made["T2"].about)
-    assert made["T12"].title.endswith(": single images") and "orders" not in made["T12"].about
-    for name in BY_METHOD:
-        assert {row["protocol"] for row in made[name].rows} == {"raw"}
-        assert any("no stretched protocol" in note for note in made[name].notes)
+    assert made["T12"].title == BY_METHOD["T12"].several[0]
+    assert all({row["protocol"] for row in made[name].rows} == {"raw"} for name in BY_METHOD)
 
 
 def test_static_grid(tables, written):
@@ -177,78 +168,40 @@ def test_below_the_noise_floor_nothing_is_ranked():
     assert marks("ece", {"a": of(0.001, 0.002)}) == {"a": FLOOR}
 
 
-def test_one_image_has_numbers_without_intervals_and_marks():
-    """Its squared error and its noise floor do not exist."""
-    made = {}
-    for protocol, part, method in product(PROTOCOLS, PARTS, METHODS):
-        one = by_hand({"ece": [0.1, 0.2], "oe": [0.1, 0.2]}, np.full(9, np.nan), FACTS.seeds, images=1)
-        kept = {
-            name: {k: of[k] for k in ("ece", "oe")} for name, of in (("points", one.points), ("values", one.values))
-        }
-        made[protocol, part, method] = replace(one, **kept)
-    rows = TABLES["T1"](HandMade(FACTS, {}, made)).rows
-    assert rows and all(math.isnan(row["low"]) and math.isnan(row["high"]) for row in rows)
-
-
-def test_the_best_score_is_the_highest():
-    assert marks("accuracy", {"a": one_metric([0.1]), "b": one_metric([0.2])}) == {"b": BEST}
-    assert marks("mae", {"a": one_metric([0.1]), "b": one_metric([0.2])}) == {}
-
-
-@pytest.mark.parametrize("points", [(0.1, 0.2), (0.1, 0.1)])
-def test_nothing_is_best_where_neither_direction_is_better(points):
-    assert marks("entropy", {name: one_metric([point]) for name, point in zip("ab", points, strict=True)}) == {}
+def test_marks_know_which_direction_is_better():
+    two = {"a": one_metric([0.1]), "b": one_metric([0.2])}
+    assert [marks(metric, two) for metric in ("accuracy", "entropy", "mae")] == [{"b": BEST}, {}, {}]
 
 
 def test_marks_are_shown_and_explained(tables, written):
-    text = (written / "T1.md").read_text(encoding="utf-8")
+    body, legend = (written / "T1.md").read_text(encoding="utf-8").split("ECE, the expected", 1)
     for mark, sign in ((BEST, "★"), (TIED, "†")):
         marked = tables["T1"][tables["T1"]["mark"] == mark]
-        assert len(re.findall(rf"\d{sign}", text)) == len(marked)
-        assert (f"{sign} " in text) == (len(marked) > 0)
+        assert len(re.findall(rf"\d{sign}", body)) == (marked["protocol"] == "raw").sum()
+        assert sign in legend
     assert len(tables["T1"]["mark"].dropna()) > 0
 
 
-def test_captions_name_protocol_images_and_interval(written):
-    for name in BY_METHOD:
-        captions = (written / f"{name}.md").read_text(encoding="utf-8").split("**Table.**")[1:]
-        for protocol, caption in zip(PROTOCOLS, captions, strict=True):
-            head = caption.splitlines()[0]
-            assert f"{protocol} protocol" in head
-            assert re.search(r"Images: (one|dots) 8\.", head)
-            assert "95 %" in head
-            assert "seeds 0, 1" in head
+def test_captions_are_short_and_name_experiment_and_protocol(results):
+    for name, make in TABLES.items():
+        for protocol, table in make(results).printed(name).items():
+            assert len(table.caption.split()) <= 25, table.caption
+            assert PROTOCOL_NAMES.get(protocol, "") in table.caption and FACTS.experiment in table.caption
+            assert ("10 bins" in table.caption) == (name in ("T1", "T3", "T4", "T6", "T12", "T14"))
 
 
-@pytest.mark.parametrize("name", [*BY_METHOD, "T10", "T13"])
-def test_captions_name_bins_where_they_matter_and_the_resamples_behind_all_intervals(results, name):
-    """Whether metrics of a table depend on the number of bins is seen from their values; T10 and T13 have none."""
-    metrics = [metric for metric in BY_METHOD[name].metrics if metric in defined(2)] if name in BY_METHOD else []
-    few, drawn = [METRICS[metric].of.few for metric in metrics], TABLES[name](results).about
-    values = [summaries(counted(varied(3)), bins)["raw"][0] for bins in (5, 10)]
-    assert (", 10 bins" in drawn) == any(values[0][metric] != values[1][metric] for metric in metrics)
-    assert f"from {'250' if all(few) else '1,000'} bootstrap resamples" in drawn
-    assert drawn.count("resamples") == 1 + (0 < sum(few) < len(few))
-
-
-def test_what_is_missing_is_named_with_the_command(results):
+def test_what_is_missing_is_named_with_the_command(results, tmp_path):
     few = replace(FACTS, methods={"baseline": METHODS["baseline"]}, parts={"val": "val", "one": "id"})
     made = {name: make(replace(results, facts=few)) for name, make in TABLES.items()}
     for name in ("T3", "T4", "T9"):
         assert not made[name].rows, name
-        assert made[name].csv() == ",".join(CSV_COLUMNS) + "\n"
-        assert "Not run: " in " ".join(made[name].notes), name
+        made[name].write(name, tmp_path)
+        assert (tmp_path / f"{name}.csv").read_text() == ",".join(CSV_COLUMNS) + "\n"
         assert "snakemake --cores all" in " ".join(made[name].notes), name
-    assert "add one to “data: ood:”" in made["T4"].notes[0]
+    assert "data: ood:" in " ".join(made["T4"].notes)
     second = replace(few, seeds=(0, 1, 2))
-    assert TABLES["T1"](replace(results, facts=second)).notes == [
-        "Not run: baseline seed 2 on one. To get it, run: snakemake --cores all --config experiment=made"
-    ]
-
-
-def test_notes_of_data_sets_are_below(results):
-    facts = replace(FACTS, captions={"one": "Near-duplicates.", "dots": "Not shown here."})
-    assert TABLES["T1"](replace(results, facts=facts)).notes == ["one: Near-duplicates."]
+    (note,) = TABLES["T1"](replace(results, facts=second)).notes
+    assert "baseline seed 2 on one" in note and "experiment=made" in note
 
 
 def test_cost(results, tmp_path):
@@ -263,40 +216,6 @@ def test_cost(results, tmp_path):
         ["baseline", "2.0 ± 0.7", "15.0 ± 0.0", "512 ± 0", "8.0 ± 0.0", "2.00"],
         ["slp", "–", "–", "–", "–", "–"],
     ]
-
-
-def test_csv_loads_in_pandas(tables):
-    for name, table in tables.items():
-        assert list(table.columns[: len(CSV_COLUMNS)]) == list(CSV_COLUMNS), name
-        if len(table):
-            assert table[["mean", "low", "high"]].dtypes.map(pd.api.types.is_float_dtype).all(), name
-
-
-def test_latex_is_well_formed(written):
-    for name in TABLES:
-        text = (written / f"{name}.tex").read_text(encoding="utf-8").split("\n\n", 1)[1]
-        assert text.isascii(), name
-        bare = re.sub(r"\\[{}]", "", text)
-        assert bare.count("{") == bare.count("}"), name
-        assert text.count("\\begin{tabular}") == text.count("\\end{tabular}") >= 1
-        for table in text.split("\\begin{table}")[1:]:
-            columns = len(re.search(r"@\{\}(lr*)@\{\}", table)[1])
-            for row in re.findall(r"^.*\\\\$", table, re.MULTILINE):
-                cells = len(re.findall(r"(?<!\\)&", row)) + 1
-                assert cells == columns or row.startswith(f"\\multicolumn{{{columns}}}"), (name, row)
-
-
-def test_latex_compiles(written, tmp_path):
-    styles = shutil.which("kpsewhich") and subprocess.run(["kpsewhich", "booktabs.sty"], capture_output=True).stdout
-    if not shutil.which("pdflatex") or not styles:
-        pytest.skip("no pdflatex with booktabs here")
-    inputs = "".join(f"\\input{{{name}}}\\clearpage " for name in TABLES)
-    for name in TABLES:
-        shutil.copy(written / f"{name}.tex", tmp_path)
-    document = f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}{inputs}\\end{{document}}"
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", document]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-2000:]
 
 
 def one_seed(ece: float, accuracy: float, ends: tuple[float, float]) -> Measurement:
@@ -339,8 +258,3 @@ def test_sets_under_shift_are_shown_as_those_in_distribution(results):
     assert "one: under shift, " in heading(far, "one")
     titles = [TABLES["T1"](each).title for each in (near, far)]
     assert titles == ["Calibration in distribution", "Calibration in distribution and under shift"]
-
-
-def test_metrics_of_tables_exist():
-    for table in BY_METHOD.values():
-        assert set(table.metrics) <= METRICS.keys()

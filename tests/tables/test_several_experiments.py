@@ -61,7 +61,8 @@ def test_networks_are_compared_on_each_data_that_has_several(experiments):
             (mean, rounded(mean - 0.1), 8, "0 1", "best")
         }
     assert made.rows[0]["group"] == "one: small (usual)"
-    assert made.notes == ["Not run: huge. To get it, run: snakemake --cores all --config experiment=larger"]
+    assert len(made.notes) == 1 and "experiment=larger" in made.notes[0]
+    assert not network_table(experiments[:1]).rows
 
 
 def test_the_experiment_with_the_most_common_methods_stands_for_a_network(experiments, tmp_path):
@@ -79,30 +80,12 @@ def test_the_experiment_with_the_most_common_methods_stands_for_a_network(experi
         assert {row["experiment"] for row in network_table(group).rows} == shown
 
 
-def test_without_a_second_network_the_change_is_named(experiments):
-    made = network_table(experiments[:1])
-    assert not made.rows
-    assert "a second network on the same data" in made.notes[0] and "experiment=NAME" in made.notes[0]
-
-
 def test_other_tasks(experiments):
     made = task_table(experiments, TASKS)
     assert {row["experiment"] for row in made.rows} == {"hidden", "hidden_big"}
     assert made.rows[0]["group"] == "camouflaged objects: one (hidden)"
-    assert any(note.startswith("Not run: smoke.") and note.endswith("experiment=foggy") for note in made.notes)
-    assert any(note.startswith("Not run: polyps.") and "docs/data.md" in note for note in made.notes)
-    assert "camouflaged" not in " ".join(made.notes)
-
-
-def test_the_table_of_tasks_says_what_a_shown_set_needs(tmp_path):
-    captions = {"one": "Near-duplicates.", "not shown": "Nothing."}
-    folders = (tables(tmp_path, 0.5, "shifted"), ABSENT)
-    made = task_table(
-        [ExperimentSummary("fog", "smoke", "small", 0, folder, captions=captions) for folder in folders], {}
-    )
-    assert {row["group"] for row in made.rows} == {"smoke: one, under shift (fog)"}
-    assert made.title == "Other tasks, in distribution and under shift"
-    assert made.notes[0] == "one: Near-duplicates." and not any("Nothing" in note for note in made.notes)
+    assert any("smoke" in note and "experiment=foggy" in note for note in made.notes)
+    assert any("polyps" in note for note in made.notes) and "camouflaged" not in " ".join(made.notes)
 
 
 def test_files_of_the_overview(experiments, tmp_path):
@@ -112,77 +95,6 @@ def test_files_of_the_overview(experiments, tmp_path):
         rows = list(csv.DictReader(file))
     assert rows[0]["model"] == "small" and float(rows[0]["mean"]) == 0.5 and rows[0]["sd"] == ""
     assert "dense-calibration judge --pred" in (tmp_path / "overview/T8.md").read_text(encoding="utf-8")
-
-
-def test_judged_maps(tmp_path):
-    values = {"ece": 0.1, "oe": None, "accuracy": 0.9, "mean_iou": None, "s_measure": 0.8}
-    content = {"name": "U2Net", "n_images": 7, "raw": values, "intervals": {"raw": {"ece": [0.05, 0.15], "oe": None}}}
-    other = {"name": "Other", "n_images": 7, "raw": {"oe": 0.01}, "intervals": {}}
-    foreign = {
-        "binary": b"\xff",
-        "cut": json.dumps(content).encode()[:-9],
-        "empty": b"",
-        "ends": json.dumps(content | {"intervals": {"raw": {"ece": [0.1]}}}).encode(),
-        "foreign": b'{"accuracy": 1}',
-        "list": b"[]",
-        "name": json.dumps(content | {"name": 3}).encode(),
-        "text": json.dumps(content | {"raw": {"ece": "high"}}).encode(),
-    }
-    for name, written in {
-        "U2Net": json.dumps(content).encode(),
-        "other": json.dumps(other).encode(),
-        **foreign,
-    }.items():
-        (tmp_path / "ECSSD" / name).mkdir(parents=True)
-        (tmp_path / "ECSSD" / name / "metrics.json").write_bytes(written)
-    made = judged_table(tmp_path)
-    damaged = {"binary": "UnicodeDecodeError", "cut": "JSONDecodeError", "empty": "JSONDecodeError"}
-    earlier = " can't be checked: metrics.sha256 is not beside it. Judge the maps again."
-    assert {note.removeprefix(f"{tmp_path}/ECSSD/") for note in made.notes} == {
-        *(f"{name}/metrics.json{earlier}" for name in ("U2Net", "other")),
-        *(f"{name}/metrics.json is not shown: it is damaged ({error})." for name, error in damaged.items()),
-        *(
-            f"{name}/metrics.json is not shown: it is damaged, or `judge` did not write it."
-            for name in foreign.keys() - damaged.keys()
-        ),
-    }
-    (row,) = (row for row in made.rows if (row["method"], row["metric"]) == ("U2Net", "ece"))
-    assert [row[key] for key in ("part", "mean", "low", "high", "images")] == ["ECSSD", 0.1, 0.05, 0.15, 7]
-    (table,) = made.printed("T8").values()
-    assert table.columns == ["", "ECE %", "Acc. %", "S", "OE %"]  # nobody has a mean IoU
-    assert table.groups[0].rows == [
-        ["U2Net", "10.00 [5.00, 15.00]", "90.00", "0.800", "–"],
-        ["Other", "–", "–", "–", "1.00"],
-    ]
-
-
-def test_judged_maps_have_the_intervals_of_their_protocol(tmp_path):
-    ends = {"raw": [0.05, 0.15], "stretched": [0.25, 0.35]}
-    values = {protocol: {"ece": sum(pair) / 2} for protocol, pair in ends.items()}
-    content = {"name": "U2Net", "n_images": 7, "intervals": {of: {"ece": pair} for of, pair in ends.items()}} | values
-    (folder := tmp_path / "ECSSD/U2Net").mkdir(parents=True)
-    (folder / "metrics.json").write_text(json.dumps(content))
-    rows = judged_table(tmp_path).rows
-    assert {row["protocol"]: (row["mean"], row["low"], row["high"]) for row in rows} == {
-        protocol: (values[protocol]["ece"], *pair) for protocol, pair in ends.items()
-    }
-
-
-def test_judged_maps_that_were_altered_are_named_and_not_shown(tmp_path):
-    content = {"name": "U2Net", "n_images": 7, "raw": {"ece": 0.1}, "intervals": {}}
-    (folder := tmp_path / "ECSSD/U2Net").mkdir(parents=True)
-    for name in ("statistic.npz", "images.csv"):
-        (folder / name).write_text("")
-    judge.complete(folder, json.dumps(content))
-    made = judged_table(tmp_path)
-    assert [row["mean"] for row in made.rows] == [0.1] and not made.notes
-    assert {file.name for file in judged_files(tmp_path)} == {"metrics.json", "metrics.sha256"}
-    (folder / "metrics.json").write_text(json.dumps(content | {"raw": {"ece": 0.01}}))
-    made = judged_table(tmp_path)
-    assert not made.rows and made.notes[0] == (
-        f"{folder}/metrics.json is not shown: it is damaged or was altered since `judge` wrote it, by metrics.sha256 "
-        "beside it."
-    )
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"", b"[]\n", b"a,b\n1,2\n"])
@@ -198,3 +110,55 @@ def test_what_a_killed_judge_left_is_no_result(tmp_path):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "metrics.json").write_text("{}")
     assert judged_files(tmp_path) == [tmp_path / "photos/net/metrics.json"]
+
+
+CONTENT = {"name": "U2Net", "n_images": 7, "raw": {"ece": 0.1, "oe": None, "s_measure": 0.8}}
+CONTENT |= {"stretched": {"ece": 0.3}, "intervals": {"raw": {"ece": [0.05, 0.15]}, "stretched": {"ece": [0.25, 0.35]}}}
+
+
+def write_judged(folder: Path, content: bytes) -> Path:
+    folder.mkdir(parents=True)
+    for name in ("statistic.npz", "images.csv"):
+        (folder / name).write_text("")
+    (folder / "metrics.json").write_bytes(content)
+    return folder / "metrics.json"
+
+
+def test_judged_maps(tmp_path):
+    write_judged(tmp_path / "ECSSD/U2Net", json.dumps(CONTENT).encode())
+    table = judged_table(tmp_path)
+    shown = {
+        (row["protocol"], row["metric"]): (row["part"], row["mean"], row["low"], row["images"]) for row in table.rows
+    }
+    assert shown["raw", "ece"] == ("ECSSD", 0.1, 0.05, 7) and shown["stretched", "ece"] == ("ECSSD", 0.3, 0.25, 7)
+    raw = table.printed("T8")["raw"]
+    assert raw.columns == ["", "ECE %", "S"] and raw.groups[0].rows == [["U2Net", "10.00 [5.00, 15.00]", "0.800"]]
+    assert not table.notes
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff",
+        b"[]",
+        b'{"accuracy": 1}',
+        json.dumps(CONTENT).encode()[:-9],
+        json.dumps(CONTENT | {"raw": {"ece": "high"}}).encode(),
+        json.dumps(CONTENT | {"intervals": {"raw": {"ece": [0.1]}}}).encode(),
+    ],
+)
+def test_a_foreign_file_is_named_and_not_shown(tmp_path, content):
+    file = write_judged(tmp_path / "ECSSD/U2Net", content)
+    table = judged_table(tmp_path)
+    assert not table.rows and str(file) in table.notes[0]
+
+
+def test_an_altered_file_is_named_and_not_shown(tmp_path):
+    file = write_judged(tmp_path / "ECSSD/U2Net", b"")
+    judge.complete(file.parent, json.dumps(CONTENT))
+    assert judged_table(tmp_path).rows and {f.name for f in judged_files(tmp_path)} == {
+        "metrics.json",
+        "metrics.sha256",
+    }
+    file.write_text(json.dumps(CONTENT | {"n_images": 8}))
+    assert not judged_table(tmp_path).rows and str(file) in judged_table(tmp_path).notes[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,8 +17,8 @@ from made_results import HandMade, analysed, by_hand
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
-from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables import table_files
+from pipeline_src.tables.captions import SYNTHETIC
 from pipeline_src.tables.write import MAIN_COLUMNS, main_table, metrics_with_intervals, write_tables
 from pipeline_src.text_tables import Group, Table, latex, markdown
 
@@ -54,13 +53,6 @@ def written(results, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def numbers(written) -> pd.DataFrame:
     return pd.read_csv(written / "main.csv")
-
-
-def only_set_a(tmp_path: Path, facts: Facts, without=()) -> str:
-    """main.md of one data set, of which some runs may be missing."""
-    facts = replace(facts, parts={"Set_A": "id"})
-    write_tables(analysed(tmp_path, facts, maps, without), tmp_path)
-    return (tmp_path / "main.md").read_text(encoding="utf-8")
 
 
 def from_maps(method: str, seed: int, part: str, protocol: str) -> dict[str, float]:
@@ -108,40 +100,6 @@ def test_csv_agrees_with_the_maps(numbers):
         values = {name: getattr(row, name) for name in expected}
         assert values == pytest.approx(expected, abs=1e-6), (row.protocol, row.part, row.method, row.seed)
         assert (row.role, row.images, row.pixels) == (PARTS[row.part], 3, 360)
-
-
-def test_protocols_differ(numbers):
-    both = numbers.set_index(["part", "method", "seed", "protocol"])["ece"].unstack("protocol")
-    assert set(both.columns) == {"raw", "stretched"}
-    assert (both["raw"] != both["stretched"]).all()
-
-
-def test_markdown_shows_mean_and_spread_over_seeds(written, numbers):
-    raw, stretched = (written / "main.md").read_text(encoding="utf-8").split("**Table.**")[1:]
-    for protocol, text in (("raw", raw), ("stretched", stretched)):
-        assert f"{protocol} protocol" in text.splitlines()[0]
-        rows = [line.strip("| ").split(" | ") for line in text.splitlines() if re.match(r"\| (baseline|aslp)", line)]
-        assert len(rows) == 2 * len(PARTS)
-        at = iter(rows)
-        for part in PARTS:
-            for method in METHODS:
-                cells = dict(zip(TWO_CLASSES, next(at)[1:], strict=True))
-                same = (numbers["protocol"] == protocol) & (numbers["part"] == part) & (numbers["method"] == method)
-                for name, cell in cells.items():
-                    values = numbers[same][name].to_numpy() * METRICS[name].factor
-                    if np.isnan(values).all():
-                        assert cell == "–"
-                        continue
-                    mean, spread = (float(text) for text in cell.split(" ± "))
-                    unit = 10.0 ** -METRICS[name].digits
-                    assert mean == pytest.approx(values.mean(), abs=0.51 * unit)
-                    assert spread == pytest.approx(values.std(ddof=1), abs=0.51 * unit)
-
-
-def test_one_seed_has_no_spread(tmp_path):
-    text = only_set_a(tmp_path, replace(FACTS, seeds=(0,)))
-    assert "±" not in text
-    assert "seed 0" in text
 
 
 def test_undefined_is_a_dash_with_its_reason_and_never_zero(written, numbers):
@@ -197,47 +155,6 @@ def test_published_metrics_are_the_estimates():
             assert metric == "ece_floor" or values["low"] < values["mean"] < values["high"]
 
 
-def test_tables_as_printed_are_those_of_the_report(written):
-    printed = json.loads((written / "printed.json").read_text(encoding="utf-8"))
-    assert list(printed)[:2] == ["main", "T1"]
-    table = printed["main"]["raw"]
-    text = markdown(Table(**table | {"groups": [Group(**group) for group in table["groups"]]}))
-    assert text == (written / "main.md").read_text(encoding="utf-8").split("\n\n**Table.**")[0] + "\n"
-
-
-def test_a_missing_run_is_named(tmp_path):
-    text = only_set_a(tmp_path, FACTS, {("aslp_mc", 1, "Set_A")})
-    assert r"Not run: aslp\_mc seed 1 on Set\_A." in text
-
-
-def test_a_run_of_all_seeds_is_no_missing_run(tmp_path):
-    methods = METHODS | {"aslp_mc": MethodFacts("aslp_mc", of_all_seeds=True)}
-    text = only_set_a(tmp_path, replace(FACTS, methods=methods))
-    assert "Not run" not in text
-    assert r"aslp\_mc is one run, made of the networks of all seeds" in text
-    assert any("±" in line for line in text.splitlines() if "baseline" in line)
-    assert not any("±" in line for line in text.splitlines() if line.startswith(r"| aslp\_mc"))
-
-
-def test_blocks_of_the_baseline_are_shown_by_their_own_names(tmp_path):
-    methods = {"ce": MethodFacts("baseline"), "ce_again": MethodFacts("baseline")}
-    text = only_set_a(tmp_path, replace(FACTS, methods=methods, seeds=(0,)))
-    rows = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| ce")]
-    assert rows == ["| ce", r"| ce\_again"] * 2
-
-
-def test_generated_images_decide_no_claim(results, tmp_path):
-    write_tables(replace(results, facts=replace(FACTS, synthetic=True)), tmp_path)
-    for name in ("main.md", "main.tex"):
-        assert "decide no claim" in (tmp_path / name).read_text(encoding="utf-8")
-
-
-def test_same_results_same_bytes(results, written, tmp_path):
-    write_tables(Results(results.facts, results.files), tmp_path)
-    for name in table_files():
-        assert (tmp_path / name).read_bytes() == (written / name).read_bytes(), name
-
-
 ODD = r"a_b & <c> 50% $x$ #1 {y} ~z ^w \v [u] *t* |s|"
 ODD_TABLE = Table("tab:odd", ODD, ["", "ECE %"], [Group(ODD, [["[first]", "1 ± 2"], [ODD, "–"]])], [ODD])
 
@@ -252,49 +169,6 @@ def test_latex_escapes():
     assert not any(line.startswith(("[", "*")) for line in text.splitlines()), "LaTeX would read an option of \\\\"
 
 
-MACROS = {  # what TeX prints for them
-    r"$\pm$": "±",
-    "$-$": "−",
-    "--": "–",
-    r"$^\star$": "★",
-    r"$^\dagger$": "†",
-    r"$^\ddagger$": "‡",
-    r"$^\circ$": "°",
-    r"$\downarrow$": "↓",
-    r"$\uparrow$": "↑",
-    r"\_": "_",
-    r"\%": "%",
-    "{[}": "[",
-    "{*}": "*",
-}
-
-
-def in_print(tex: str) -> list[list[str]]:
-    """The rows of LaTeX tables as they are printed, without those of groups."""
-    lines = [
-        line.removesuffix(r" \\") for line in tex.splitlines() if line.endswith(r"\\") and "multicolumn" not in line
-    ]
-    found = [[re.sub(r"\{\\tiny (.*)\}", r" \1", cell) for cell in re.split(r" (?<!\\)& ", line)] for line in lines]
-    for macro, sign in MACROS.items():
-        found = [[cell.replace(macro, sign) for cell in row] for row in found]
-    return found
-
-
-def test_latex_prints_the_cells_of_markdown(written):
-    marks = [f"{k}.5 ± 0.1 [{k}.0, {k}.9] {sign}" for k, sign in enumerate("★†‡°↓↑")]
-    made_up = Table(
-        "tab:marks", "Marks.", ["", "ECE %"], [Group("", [[f"m_{k}", cell] for k, cell in enumerate(marks)])]
-    )
-    texts = [
-        (name, *((written / f"{name}.{end}").read_text(encoding="utf-8") for end in ("md", "tex")))
-        for name in ("main", "T1")
-    ]
-    for name, md, tex in [*texts, ("made up", markdown(made_up), latex(made_up))]:
-        rows = [line[2:-2].split(" | ") for line in md.splitlines() if line.startswith("| ")]
-        rows = [row for row in rows if set(row[1:]) != {""} and row[0] != "---"]
-        assert in_print(tex) == [[re.sub(r"\\(.)", r"\1", cell) for cell in row] for row in rows], name
-
-
 def test_markdown_escapes():
     text = markdown(ODD_TABLE)
     rows = [line for line in text.splitlines() if line.startswith("| ")]
@@ -303,14 +177,12 @@ def test_markdown_escapes():
     assert "&lt;c&gt;" in text
 
 
-def test_latex_compiles(written, tmp_path):
-    styles = shutil.which("kpsewhich") and subprocess.run(["kpsewhich", "booktabs.sty"], capture_output=True).stdout
-    if not shutil.which("pdflatex") or not styles:
-        pytest.skip("no pdflatex with booktabs here")
-    (tmp_path / "odd.tex").write_text(latex(ODD_TABLE), encoding="utf-8")
-    shutil.copy(written / "main.tex", tmp_path)
-    document = r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{main}\input{odd}\end{document}"
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", document]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout[-2000:]
-    assert "Overfull" not in done.stdout.split("odd.tex")[0]
+def test_notes_of_the_main_table(tmp_path):
+    methods = METHODS | {"together": MethodFacts("baseline", of_all_seeds=True)}
+    facts = replace(FACTS, methods=methods, parts={"Set_A": "id"}, synthetic=True, captions={"Set_A": "Its masks."})
+    table = main_table(analysed(tmp_path, facts, maps, {("aslp_mc", 1, "Set_A")}), "raw")
+    rows = {row[0]: " ".join(row[1:]) for row in table.groups[0].rows}
+    assert "±" in rows["baseline"] and "±" not in rows["together"]
+    text = " ".join(table.notes)
+    assert "aslp_mc seed 1 on Set_A" in text and "together" in text and "together seed" not in text
+    assert SYNTHETIC in text and "Set_A: Its masks." in text

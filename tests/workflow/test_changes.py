@@ -21,10 +21,10 @@ from pipeline_src.steps.build import build
 def test_a_changed_parameter_runs_what_depends_on_it_and_nothing_else(finished, clone):
     """Changed by hand, then by `dvc exp run -S`, which rewrites params.yaml in its own style."""
     drawn, files = (
-        "    with style.house(), _rare_collections():\n",
+        "    with style.house():\n        for picture",
         "for picture in pictures(results.facts)[share] for name in picture.files",
     )
-    blank = f"    return [write_text(out / name, {BLANK!r}) {files}]\n"
+    blank = f"    return [Path(out / name).write_bytes({BLANK!r}) {files}]\n"
     edit(clone / "pipeline_src/figures/write.py", drawn, blank + drawn)
     before = stamps(clone)
     edit(clone / "params.yaml", "    bins: 10\n", "    bins: 15\n")

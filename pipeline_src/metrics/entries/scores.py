@@ -63,7 +63,7 @@ SCORES: dict[str, Metric] = {
         Ordered(POSITIVE),
         estimators.miscalibration,
         "What isotonic recalibration of f would save of the Brier score, which is MCB − DSC + uncertainty. No bins. "
-        "Of saturated float maps some percent too low (docs/exactness.md).",
+        "Of saturated float maps some percent too low (docs/reference/metrics.md).",
         heading="MCB",
         digits=4,
         reference=CORP,

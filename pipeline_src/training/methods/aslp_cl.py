@@ -32,8 +32,10 @@ class ASLPCL(AdaptivePerturbation):
     Source: ours, after ASLP_MC
     """
 
-    lam: float = Field(100.0, gt=0, description="Pull of each alpha to the mark; the spread of alphas falls with it.")
-    gain: float = Field(0.3, gt=0, lt=1, description="Share of the gap by which the mark moves after an epoch.")
+    lam: float = Field(
+        100.0, gt=0, description="Pull of each alpha to the target level; the spread of alphas falls with it."
+    )
+    gain: float = Field(0.3, gt=0, lt=1, description="Share of the gap by which the target level moves after an epoch.")
     form: Literal["drawn", "expected"] = Field("expected", description="`drawn` perturbs by chance, as ASLP does.")
     _mark: float = PrivateAttr(default=0.0)
     _margins: np.ndarray = PrivateAttr(default=None)

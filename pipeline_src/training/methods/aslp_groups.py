@@ -24,15 +24,17 @@ class ASLPGroups(ASLPCL):
     with confidence and accuracy on such squares of the validation images. The levels of the photographs follow ASLP_CL.
 
     Kind: ours
-    Idea: ASLP_CL by groups: photographs and their object-free crops are each driven until confidence equals accuracy.
-    Formula: as `aslp_cl`; for null images `B_0 <- B_0 + gain (C_0 - A_0)`, `alpha = B_0 / beta`
+    Idea: ASLP_CL by groups: images and their object-free crops are each driven until confidence equals accuracy.
+    Formula: as `aslp_cl`; for object-free crops `B_0 <- B_0 + gain (C_0 - A_0)`, `alpha = B_0 / beta`
     Changes: images and labels
     Cost: a second validation of each epoch, on null images
     Source: ours
     """
 
     validates_null: ClassVar[bool] = True
-    null_images: float = Field(0.25, gt=0, lt=1, description="Chance that an image is replaced by a null image of it.")
+    null_images: float = Field(
+        0.25, gt=0, lt=1, description="Probability that an image is replaced by an object-free crop of it."
+    )
     _null_mark: float = PrivateAttr(default=0.0)
     _replaced: np.ndarray = PrivateAttr(default=None)  # of the images of a step (B,) bool
 

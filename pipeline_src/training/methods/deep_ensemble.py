@@ -12,7 +12,7 @@ class DeepEnsemble(PostHoc):
     """The networks of all the experiment's seeds as one run, filed under the first seed.
 
     Kind: posthoc
-    Idea: Networks that differ in their seed alone are averaged.
+    Idea: Networks that differ only in their seed are averaged.
     Formula: mean of `f` over the seeds
     Changes: probabilities
     Cost: none, given the seeds; a prediction costs as many passes as there are seeds

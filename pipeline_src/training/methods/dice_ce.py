@@ -19,7 +19,7 @@ class DiceCE(Method):
     what calibration starts from in medical segmentation. One logit has the Dice loss of the object alone.
 
     Kind: rivals
-    Idea: The standard of medical segmentation: an overlap that rewards certainty, beside cross entropy.
+    Idea: The standard of medical segmentation: an overlap that rewards certainty, added to cross entropy.
     Formula: `L(y) + weight mean_k (1 - (2 sum f_k y_k + smooth) / (sum f_k + sum y_k + smooth))`
     Changes: loss
     Cost: none measurable

@@ -19,7 +19,7 @@ class SVLS(Method):
     normalise. Labels change at borders between classes alone. The outermost pixels are repeated beyond the image.
 
     Kind: rivals
-    Idea: Labels are smoothed by those around them, so at borders alone.
+    Idea: Labels are smoothed by those around them, so only at borders.
     Formula: `L(1/2 y + 1/2 sum_j g_j y_j / (1 - g_centre))`, `g` Gaussian of `sigma` pixels
     Changes: labels
     Cost: none measurable

@@ -1,4 +1,4 @@
-"""A network of the user's own: any `nn.Module`, built by a function that params.yaml names (docs/your-model.md)."""
+"""A network of the user: any `nn.Module` that a function in params.yaml builds (docs/tutorials/own-experiment.md)."""
 
 from __future__ import annotations
 

@@ -1,0 +1,77 @@
+"""Hooks of MkDocs: pages and published reports from outside docs/ join the site, links follow them, and formulas
+become MathML, which browsers show without a script.
+
+A link that leaves the site points into the repository if `repo_url` is set (GITHUB_REPOSITORY in the workflow that
+publishes the site); otherwise its text stays.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+from latex2mathml.converter import convert
+from mkdocs.structure.files import File
+
+TOP = {"CONTRIBUTING.md": "contributing/index.md", "CHANGELOG.md": "changelog.md"}  # file -> page
+SOURCES = {page: file for file, page in TOP.items()}
+REPORTS = "reports.md"
+FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
+LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
+
+
+def on_config(config: Any) -> Any:
+    """Set the address of the repository where the workflow knows it."""
+    if repository := os.environ.get("GITHUB_REPOSITORY"):
+        config.repo_url = f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository}"
+    return config
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Add CONTRIBUTING.md, CHANGELOG.md, the reports and a page that lists them."""
+    for file, page in TOP.items():
+        files.append(File.generated(config, page, content=Path(file).read_text(encoding="utf-8")))
+    names = []
+    for top in ("published", "published-rebuilt"):  # of an experiment that is in both, the published one
+        for report in sorted(Path("results", top).glob("*/report.html")):
+            if report.parent.name not in names:
+                names.append(report.parent.name)
+                uri = report.relative_to("results").as_posix()
+                files.append(File(uri, "results", config.site_dir, config.use_directory_urls))
+    rows = [f"- [{name}](published/{name}/report.html)" for name in names]
+    text = "\n".join(rows) or "`snakemake --cores all published` computes them."
+    intro = "Each report is one self-contained page with diagrams, verdicts and tables, without images of datasets."
+    files.append(File.generated(config, REPORTS, content=f"# Published reports\n\n{intro}\n\n{text}\n"))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
+    """Point relative links at pages of the site, or at the repository."""
+    uri = page.file.src_uri
+    folder = posixpath.dirname(SOURCES.get(uri, f"docs/{uri}"))
+
+    def moved(link: re.Match[str]) -> str:
+        image, text, target, anchor = link[1], link[2], link[3], link[4] or ""
+        path = posixpath.normpath(posixpath.join(folder, target))
+        inside = TOP.get(path) or path.removeprefix("docs/")
+        if uri == REPORTS or (inside != path and files.get_file_from_path(inside)):
+            place = target if uri == REPORTS else posixpath.relpath(inside, posixpath.dirname(uri) or ".")
+            return f"{image}[{text}]({place}{anchor})"
+        if not Path(path).exists():
+            return link[0]  # a dead link, which MkDocs names
+        return f"[{text}]({config.repo_url}/blob/main/{path})" if config.repo_url else text
+
+    return LINK.sub(moved, markdown)
+
+
+def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
+    """Render formulas."""
+
+    def rendered(formula: re.Match[str]) -> str:
+        return str(convert(html.unescape(formula[3]).strip(), "block" if formula[2] == "[" else "inline"))
+
+    return FORMULA.sub(rendered, content)
