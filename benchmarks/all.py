@@ -56,14 +56,14 @@ def counts(kind: str) -> tuple[Callable[[], object], int]:
     """Counts for ECE alone (bins), or the full statistic in both protocols of float32 or 8-bit maps."""
     from pipeline_src.counting.counts import Counts
     from pipeline_src.counting.levels import COARSE
-    from pipeline_src.counting.statistic import TwoClassStatistic
+    from pipeline_src.counting.map_counts import MapCounts
 
     f, y = pixels()
     if kind == "8-bit":
         f = np.concatenate([np.rint(part * 255).astype(np.uint8) for part in f])[None]
         y = y.reshape(1, -1)
     few = kind == "bins"
-    statistic = TwoClassStatistic(Counts.empty(rows=False, levels=COARSE), None) if few else TwoClassStatistic.empty()
+    statistic = MapCounts(Counts.empty(rows=False, levels=COARSE)) if few else MapCounts.empty()
     numbers = iter(range(10**9))
 
     def run() -> None:
@@ -101,9 +101,9 @@ def images() -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def statistic() -> tuple[Callable[[], object], int]:
-    from pipeline_src.counting.statistic import TwoClassStatistic
+    from pipeline_src.counting.map_counts import MapCounts
 
-    counted, of, numbers = TwoClassStatistic.empty(), images(), iter(range(10**9))
+    counted, of, numbers = MapCounts.empty(), images(), iter(range(10**9))
 
     def run() -> None:
         for f, y in of:
@@ -157,14 +157,14 @@ def decoding(maps: str, masks: str) -> tuple[Callable[[], object], int]:
 
 
 def counting(maps: str, masks: str) -> tuple[Callable[[], object], int]:
-    from pipeline_src.counting.statistic import TwoClassStatistic
+    from pipeline_src.counting.map_counts import MapCounts
     from pipeline_src.maps.counts import read_binary
     from pipeline_src.maps.pairs import pair_files
 
     decoded = [(*read_binary(pair)[:2], pair.stem) for pair in pair_files(Path(maps), Path(masks))]
 
     def run() -> None:
-        statistic = TwoClassStatistic.empty()
+        statistic = MapCounts.empty()
         for image in decoded:
             statistic.add(*image)
         _ = statistic.raw, statistic.stretched

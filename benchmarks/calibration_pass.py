@@ -54,20 +54,20 @@ def ours_bins(f, y):
     """As `DenseCalibration` counts."""
     from pipeline_src.counting.counts import Counts
     from pipeline_src.counting.levels import COARSE
-    from pipeline_src.counting.statistic import TwoClassStatistic
+    from pipeline_src.counting.map_counts import MapCounts
     from pipeline_src.metrics.summary import value
 
-    statistic = TwoClassStatistic(Counts.empty(rows=False, levels=COARSE), None)
+    statistic = MapCounts(Counts.empty(rows=False, levels=COARSE))
     statistic.add(f, y, "all")
     return value("ece", statistic.raw, BINS)
 
 
 def ours_full(f, y):
     """Both protocols, so twice the pass."""
-    from pipeline_src.counting.statistic import TwoClassStatistic
+    from pipeline_src.counting.map_counts import MapCounts
     from pipeline_src.metrics.summary import value
 
-    statistic = TwoClassStatistic.empty()
+    statistic = MapCounts.empty()
     statistic.add(f, y, "all")
     _ = statistic.stretched
     return value("ece", statistic.raw, BINS)
@@ -139,7 +139,7 @@ def one(name: str, pixels: int) -> dict:
 
 def maps_pass(maps: Path, masks: Path) -> None:
     """Seconds to decode all files, and of the pass over the decoded maps, both protocols."""
-    from pipeline_src.counting.statistic import TwoClassStatistic
+    from pipeline_src.counting.map_counts import MapCounts
     from pipeline_src.maps.counts import read_binary
     from pipeline_src.maps.pairs import pair_files
 
@@ -149,7 +149,7 @@ def maps_pass(maps: Path, masks: Path) -> None:
         decoded = [(*read_binary(pair)[:2], pair.stem) for pair in pair_files(maps, masks)]
         decode.append(time.perf_counter() - start)
         start = time.perf_counter()
-        statistic = TwoClassStatistic.empty()
+        statistic = MapCounts.empty()
         for image in decoded:
             statistic.add(*image)
         _ = statistic.raw, statistic.stretched

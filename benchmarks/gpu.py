@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from training_loop import Noise
 
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.params.load import read, resolve
 from pipeline_src.params.schema import Experiment
 from pipeline_src.training.device import autocast
@@ -133,7 +133,7 @@ def counting_rows(experiment: Experiment, device: torch.device, seconds: float) 
     """(what, where, images per second) of counting probability maps that lie on the device."""
     size, batch = experiment.image_size, experiment.training.batch_size
     f, y = torch.rand(batch, size, size, device=device), torch.randint(0, 2, (batch, size, size), device=device)
-    statistic, numbers = TwoClassStatistic.empty(), iter(range(10**9))
+    statistic, numbers = MapCounts.empty(), iter(range(10**9))
 
     def on_cpu() -> None:
         for map_, mask in zip(f.cpu().numpy(), y.cpu().numpy().astype(np.uint8), strict=True):

@@ -25,9 +25,9 @@ from pipeline_src.calibrators.pixels import FEATURES, Pixels, joined
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.data.null_images import NullImages
 from pipeline_src.data.store import Store
+from pipeline_src.pipeline import networks
+from pipeline_src.pipeline.jobs import chosen
 from pipeline_src.prediction.corruptions import CORRUPTIONS, corrupted
-from pipeline_src.steps import fit, networks
-from pipeline_src.steps.build import chosen
 from pipeline_src.training.samples import evaluation_batches
 from pipeline_src.training.validation_pixels import pixels_of
 
@@ -108,7 +108,7 @@ def main() -> None:
     held_out, changed = Store(unused), Corrupted(unused)
     table: dict[tuple[str, Candidate | None], list[np.ndarray]] = {}
     for method, seed in (run for run in graph.runs if graph.posthoc(run[0])):
-        job = fit.job(graph, method, seed)
+        job = graph.job(f"train/{method}/seed{seed}")
         (network,), settings, of = networks.load(job), networks.settings(job), graph.posthoc(method).of
         val = Store(graph.job("store/val").folder)
         photographs, _, null = (pixels.grouped() for pixels in groups(network, val, val, settings))

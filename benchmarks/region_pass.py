@@ -18,8 +18,8 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = os.environ["OPEN
 import cv2
 import numpy as np
 
-from pipeline_src.counting.regions import EVALUATED_REGIONS, RegionStatistics
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.counting.regions import EVALUATED_REGIONS
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 
 
@@ -36,10 +36,10 @@ def made(images: int):
 def main(images: int) -> None:
     """Print the table."""
     cv2.setNumThreads(1)
-    statistic, regions = TwoClassStatistic.empty(), RegionStatistics(names=EVALUATED_REGIONS)
+    statistic, with_regions = MapCounts.empty(), MapCounts.empty(regions=EVALUATED_REGIONS)
     passes = {
         "statistic": lambda f, y, name: statistic.add(f, y, name),
-        "regions": lambda f, y, name: regions.add(f, y, name),
+        "with regions": lambda f, y, name: with_regions.add(f, y, name),
         "S and E": lambda f, y, name: whole_map_measures(f, y, EVALUATED_MEASURES),
     }
     seconds = dict.fromkeys(passes, 0.0)
@@ -51,9 +51,8 @@ def main(images: int) -> None:
     for name, total in seconds.items():
         print(f"{name:<12}{1000 * total / images:6.1f} ms/image")
     with tempfile.TemporaryDirectory() as folder:
-        for name, parts in {"without": {}, "with": regions.by_name}.items():
-            statistic.regions = parts
-            statistic.save(Path(folder) / "statistic.npz", {})
+        for name, counted in {"without": statistic, "with regions": with_regions}.items():
+            counted.save(Path(folder) / "statistic.npz", {})
             print(f"{name:<12}{os.path.getsize(Path(folder) / 'statistic.npz') / images:6.0f} bytes/image")
 
 

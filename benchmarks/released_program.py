@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.data.image_io import decode_image, decode_mask, resize
 from pipeline_src.maps.pairs import pair_files
@@ -120,7 +120,7 @@ def scores(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
 
 
 def ours(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-    statistic = TwoClassStatistic.empty()
+    statistic = MapCounts.empty()
     for number, (level, mask) in enumerate(pairs):
         truth = (mask > 127 / 255).astype(np.uint8)
         statistic.add(level, truth, str(number), whole=whole_map_measures(level, truth, EVALUATED_MEASURES))

@@ -25,8 +25,9 @@ def main() -> None:
     try:
         _have_working_folder()
         os.environ["MPLBACKEND"] = "agg"  # no command opens a window; that of a notebook's shell need not be installed
-        from pipeline_src.cli.main import app
+        from pipeline_src.cli.main import SHARED, app
 
+        sys.argv[1:] = _shared_options_first(sys.argv[1:], SHARED)
         _run(app)
     except KeyboardInterrupt:  # while it imports
         print("Aborted!", file=sys.stderr)
@@ -43,13 +44,29 @@ def main() -> None:
         sys.exit(1)
 
 
+def _shared_options_first(words: list[str], shared: tuple[str, ...]) -> list[str]:
+    """A command line with the options of all commands, each with its value, ahead of the command."""
+    first, rest, queue = [], [], list(words)
+    while queue:
+        word = queue.pop(0)
+        if word == "--":
+            rest += [word, *queue]
+            break
+        if word.partition("=")[0] in shared:
+            first += [word] if "=" in word else [word, *queue[:1]]
+            queue = queue[0 if "=" in word else 1 :]
+        else:
+            rest.append(word)
+    return first + rest
+
+
 def _have_working_folder() -> None:
     """Let modules in the working folder be imported by the installed command: behind those of Python, and before those
     of libraries, as a job of the workflow (`python -m`) finds them."""
     try:
         folder = str(Path.cwd())
     except FileNotFoundError:
-        raise UserError("the working folder does not exist any more", do="cd into a folder that does") from None
+        raise UserError("the working folder does not exist any more", fix="cd into a folder that does") from None
     if not {"", folder} & set(sys.path):
         libraries = sysconfig.get_path("purelib")
         sys.path.insert(sys.path.index(libraries) if libraries in sys.path else len(sys.path), folder)
@@ -66,7 +83,7 @@ def _run(app: Callable[[], None]) -> None:
                 "a file is larger than this system allows",
                 found=error,
                 expected="a disk and a limit (ulimit -f) that take files of any size",
-                do="raise the limit, or use another disk",
+                fix="raise the limit, or use another disk",
             ) from error
         if error.errno not in FULL or error.filename:
             raise
@@ -75,14 +92,14 @@ def _run(app: Callable[[], None]) -> None:
             "the output could not be written: the disk that it goes to is full",
             found=error,
             expected="a terminal, or a file or program that takes it",
-            do="free some space, or send the output elsewhere",
+            fix="free some space, or send the output elsewhere",
         ) from error
     except BrokenExecutor as error:
         raise UserError(
             "a process that worked for this command was killed",
             found=error,
             expected="memory for each of them: the system kills processes where it ends",
-            do="fewer at once, as by --cores 1 or --processes 1, or close other programs",
+            fix="fewer at once, as by --cores 1 or --processes 1, or close other programs",
         ) from error
     except ModuleNotFoundError as error:
         if error.name not in PIPELINE:
@@ -91,7 +108,7 @@ def _run(app: Callable[[], None]) -> None:
             f"this command needs {error.name}, which is not installed",
             found="an installation for saved maps only",
             expected="an installation with the extra `pipeline`",
-            do='python -m pip install -e ".[pipeline]"',
+            fix='python -m pip install -e ".[pipeline]"',
         ) from error
     except ImportError as error:
         if "cannot open shared object file" not in str(error):  # the words of the dynamic loader
@@ -100,7 +117,7 @@ def _run(app: Callable[[], None]) -> None:
             "a library of the system is missing",
             found=error,
             expected="libGL and glib, which OpenCV uses and pip cannot install",
-            do="on Debian or Ubuntu:  apt-get install libgl1 libglib2.0-0",
+            fix="on Debian or Ubuntu:  apt-get install libgl1 libglib2.0-0",
         ) from error
 
 

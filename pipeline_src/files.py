@@ -212,19 +212,9 @@ def state(path: Path) -> list[int]:
     return [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
 
 
-def printable(name: str) -> str:
-    """A file name as text, with escapes for bytes that are not UTF-8."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
 def composed(name: str) -> str:
     """A name in the composed form of Unicode (NFC): macOS stores é as two characters."""
     return unicodedata.normalize("NFC", name)
-
-
-def is_utf8(name: str) -> bool:
-    """Whether a file name is UTF-8."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def overlong(name: str) -> str | None:

@@ -1,6 +1,5 @@
 """The folder that a user names by `--out`: whether a command may write its results there, by one process at a time, and
-how they come there. A command that fails or is interrupted leaves what was there or what is new, never a mixture. One
-that is killed does so, too, or leaves what was there aside, from where the next command puts it back."""
+how they are moved there. Results of two runs are never mixed: results are complete if their last file is there."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from typing import ParamSpec, TypeVar
 
 from pipeline_src import locks
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import check_writable, write_text, writing
+from pipeline_src.files import check_writable, writing
 
 RESULTS = {  # command -> files by which its results are known; calibrators are in folders of two commands
     "judge": ("metrics.json", "statistic.npz"),
@@ -24,7 +23,6 @@ RESULTS = {  # command -> files by which its results are known; calibrators are 
     "export": ("SHA256SUMS", "model.pt2", "calibrator.json"),
 }
 STAGING = ".new"  # in a folder of results: what is to be moved there
-FORMER, MOVED = ".former", ".moved"  # in it: what was there before, and the names of what is moved, the last one last
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,7 +62,7 @@ def check(
                 f"--out {out} {what}",
                 found=there,
                 expected=f"a new folder, or one with older results of {command}",
-                do="give another --out",
+                fix="give another --out",
             )
 
 
@@ -105,7 +103,7 @@ def _taken(out: Path, whole: bool) -> Iterator[None]:
         f"another command is writing into {out}",
         found=f"{lock}, which it holds",
         expected="one command at a time that writes into a folder",
-        do="wait until it has ended, or give another --out",
+        fix="wait until it has ended, or give another --out",
     )
     absent = [folder for folder in (out, *out.parents) if not os.path.exists(folder)]
     try:
@@ -113,8 +111,6 @@ def _taken(out: Path, whole: bool) -> Iterator[None]:
         with locks.alone(str(out), lock, busy):
             if whole:
                 _tidy(out.resolve(), aside(out.resolve()))
-            else:
-                _put_back(out)
             check_writable(out)
             yield
     finally:
@@ -125,46 +121,27 @@ def _taken(out: Path, whole: bool) -> Iterator[None]:
 
 @contextmanager
 def staged(out: Path, last: str, older: Collection[str] = ()) -> Iterator[Path]:
-    """Yield an empty folder in `out` to write into. What is in it is moved to `out` at the end; until then, what was
-    there stays as it was. Where a move fails all are undone, after a kill by the next call.
+    """Yield an empty folder in `out` to write into. Its content is moved to `out` at the end; until then, earlier
+    results stay.
 
     Args:
-        last: the file that comes last, and goes first of older results: that it is there means that all of them are,
-            and belong together.
-        older: patterns of further older results that go first, as not all of them are overwritten.
+        last: the file that is removed first of earlier results, and moved last: results are complete if it is there.
+        older: patterns of further earlier results that are removed, because not all of them are overwritten.
     """
     new = out / STAGING
-    _put_back(out)
+    shutil.rmtree(new, ignore_errors=True)  # of a command that was killed
     try:
         with writing(new):
             new.mkdir(parents=True)
         yield new
-        names = sorted((path.name for path in new.iterdir()), key=lambda name: (name == last, name))
-        (former := new / FORMER).mkdir()
-        write_text(new / MOVED, "\n".join(names))
-        for path in [*(path for pattern in (last, *older) for path in out.glob(pattern)), *(out / n for n in names)]:
-            if os.path.lexists(path):
-                os.replace(path, former / path.name)
-        for name in names:
-            os.replace(new / name, out / name)
+        for path in [path for pattern in (last, *older) for path in sorted(out.glob(pattern))]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for path in sorted(new.iterdir(), key=lambda path: path.name == last):
+            if (target := out / path.name).is_dir():
+                shutil.rmtree(target)
+            os.replace(path, target)
     finally:
-        _put_back(out)
-
-
-def _put_back(out: Path) -> None:
-    """Undo what `staged` has moved, unless it has moved all, and remove what else is left. It may be killed, too: what
-    is listed in `MOVED` is to be undone until that is gone."""
-    new = out / STAGING
-    if (moved := new / MOVED).is_file():
-        names = moved.read_text(encoding="utf-8").split("\n")
-        if any(os.path.lexists(new / name) for name in names):
-            for name in reversed(names):
-                if os.path.lexists(out / name) and not os.path.lexists(new / name):
-                    os.replace(out / name, new / name)
-            for path in sorted((new / FORMER).iterdir(), key=lambda path: (path.name == names[-1], path.name)):
-                os.replace(path, out / path.name)
-        moved.unlink()
-    shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)
 
 
 @contextmanager

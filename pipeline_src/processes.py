@@ -5,10 +5,48 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
-from multiprocessing import active_children, get_context, parent_process
+from multiprocessing import active_children, get_context
+
+OWNER = "DENSE_CALIBRATION_OWNER"  # the process id of the Snakemake that a job works for
+POLL = 0.3  # seconds
+
+
+def end_with_owner() -> None:
+    """End this process and its children when the Snakemake that started it ends, even by SIGKILL."""
+    if owner := os.environ.get(OWNER):
+        _end_without(int(owner))
+
+
+def _end_without(owner: int) -> None:
+    """End this process group or process as soon as another process has ended."""
+
+    def watch() -> None:
+        while _is_alive(owner):
+            time.sleep(POLL)
+        for child in active_children():
+            child.kill()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _start_worker(interrupted: signal.Handlers, owner: int) -> None:
+    signal.signal(signal.SIGINT, interrupted)
+    _end_without(owner)
 
 
 @contextmanager
@@ -21,7 +59,7 @@ def pool(count: int) -> Iterator[Executor]:
     interrupted = signal.SIG_IGN if signal.getsignal(signal.SIGINT) == signal.SIG_IGN else signal.SIG_DFL
     others = active_children()
     workers = ProcessPoolExecutor(
-        count, get_context("spawn"), initializer=_start, initargs=(interrupted,)
+        count, get_context("spawn"), initializer=_start_worker, initargs=(interrupted, os.getpid())
     )
     with _sigterm_as_interrupt():
         try:
@@ -37,19 +75,6 @@ def pool(count: int) -> Iterator[Executor]:
             raise
         finally:
             workers.shutdown(cancel_futures=True)
-
-
-def _start(interrupted: signal.Handlers) -> None:
-    """What a worker does first: SIGINT is handled as `interrupted` says, and the worker ends with its command, be it by
-    SIGKILL."""
-    signal.signal(signal.SIGINT, interrupted)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    if parent := parent_process():
-        parent.join()
-        os._exit(1)
 
 
 @contextmanager

@@ -22,14 +22,14 @@ import cv2
 import numpy as np
 import pytest
 from filelock import FileLock
-from project import call, copy, draw_quickly, make, snakemake
+from project import call, copy, draw_quickly, make
 
 # What tests write need not outlive a power cut, and small files take no time but for the wait for the disk.
 os.fsync = lambda file: None
 
 # These take longest. The first keeps a worker busy while another makes `finished`.
 FIRST = ("training/test_every_method", "workflow/", "faults/test_kill", "docs/test_tutorials")
-FIRST += ("steps/test_several_classes", "training/test_posthoc", "export/")
+FIRST += ("pipeline/test_several_classes", "training/test_posthoc", "export/")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -80,8 +80,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
             with pytest.MonkeyPatch.context() as patch:
                 draw_quickly(patch)
                 make(folder, "prepare", "store", "train", "evaluate", "analyse", "tables", "figures", "claims")
-            snakemake(folder)  # it makes more where a killed run goes on, and where a parameter changes
             call(folder, "dvc", "remote", "add", "--default", "storage", f"{folder}-storage")
+            call(folder, "dvc", "repro", "--quiet")
             call(folder, "dvc", "push", "--quiet")
             call(folder, "git", "add", "--all")
             call(folder, "git", "commit", "--quiet", "--message", "results")

@@ -16,7 +16,7 @@ from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.entries.calibration import OVER, SQUARED
@@ -40,7 +40,7 @@ def analysed(
         runs = [(method, seed) for method, seed in facts.runs if (method, seed, part) not in without]
         files = {run: folder / f"{run[0]}-{run[1]}-{quote(part, safe='')}.npz" for run in runs}
         for (method, seed), file in files.items():
-            statistic = TwoClassStatistic.empty()
+            statistic = MapCounts.empty()
             for number, (f, truth) in enumerate(maps(method, seed, part)):
                 statistic.add(
                     f, truth, f"{part}/{number}", whole=whole_map_measures(f, truth, EVALUATED_MEASURES), ignore=IGNORED

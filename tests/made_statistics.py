@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.regions import EVALUATED_REGIONS, RegionStatistics
+from pipeline_src.counting.regions import EVALUATED_REGIONS
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
@@ -48,12 +48,9 @@ def varied(count: int, seed: int = 0, kind: str = "float32", sharp: float = 1.5,
 
 def counted(of: Iterable[Image], whole: bool = True) -> MapCounts:
     """MapCounts of images, by default with their S, E and regions, of which borders are a pixel wide."""
-    statistic, regions = MapCounts.empty(), RegionStatistics(1, EVALUATED_REGIONS)
+    statistic = MapCounts.empty(regions=EVALUATED_REGIONS if whole else (), border=1)
     for f, y, name in of:
         statistic.add(f, y, name, whole=whole_map_measures(f, y, EVALUATED_MEASURES) if whole else None, ignore=IGNORED)
-        if whole:
-            regions.add(f, y, name, IGNORED)
-    statistic.regions = regions.by_name if whole else {}
     return statistic
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline_src.engine.execute import execute
 from pipeline_src.params.load import read
-from pipeline_src.steps.build import build
+from pipeline_src.pipeline.fingerprint import forget_code
+from pipeline_src.pipeline.jobs import build
+from pipeline_src.pipeline.runner import run_job
 
 TESTS = Path(__file__).parent
 ROOT = TESTS.parent
@@ -31,7 +32,6 @@ BLANK = bytes.fromhex(  # an image of one pixel: what the report needs of a figu
     "89504e470d0a1a0a0000000d4948445200000001000000010100000000376ef9240000000a49444154789c63600000000200"
     "0148afa4710000000049454e44ae426082"
 )
-NAMES = {"val", "scenes", "textures", "tables", "figures", "claims", "report"}  # stems of their stamps
 
 
 def call(folder: Path, *command: str, check: bool = True, **environment: str) -> str:
@@ -69,13 +69,14 @@ def counted(said: str) -> dict[str, int]:
 OUTDATED = """
 import collections, json
 from pipeline_src.params.load import read
-from pipeline_src.steps.build import build
-print(json.dumps(collections.Counter(job.kind for job in build(read()).jobs.values() if not job.current)))
+from pipeline_src.pipeline.jobs import build
+jobs = build(read()).jobs.values()
+print(json.dumps(collections.Counter(job.kind for job in jobs if not (job.is_made or job.is_batch))))
 """
 
 
 def outdated(folder: Path) -> dict[str, int]:
-    """How many jobs of each kind are to be made again, by the package and the parameters in `folder`. Snakemake asks
+    """How many jobs of each kind are to be run, by the package and the parameters in `folder`. Snakemake asks
     the same, and takes several times as long."""
     return json.loads(call(folder, "python", "-c", OUTDATED))
 
@@ -84,8 +85,9 @@ def make(folder: Path, *kinds: str) -> None:
     """Make the jobs of some kinds in this process, where torch and mmseg are imported once. The package in `folder`
     must be as it is here."""
     with contextlib.chdir(folder):
+        forget_code()
         for job in build(read()).of_kinds(*kinds):
-            execute(job)
+            run_job(job)
 
 
 def draw_quickly(patch: pytest.MonkeyPatch) -> None:
@@ -102,10 +104,9 @@ def edit(file: Path, old: str, new: str) -> None:
     file.write_text(text.replace(old, new))
 
 
-def stamps(folder: Path) -> set[str]:
-    """All stamps below `data` and `results`."""
-    files = (path for top in ("data", "results") for path in (folder / top).rglob("*"))
-    return {str(path.relative_to(folder)) for path in files if re.fullmatch(r"\.[0-9a-f]{16}", path.suffix)}
+def results(folder: Path) -> set[str]:
+    """The names of all results in the store."""
+    return {file.parent.name for file in (folder / "results/.store").glob("*/manifest.json")}
 
 
 def copy(folder: Path) -> None:
@@ -118,8 +119,3 @@ def copy(folder: Path) -> None:
             shutil.copy(source, folder / name)
     text = (folder / "params.yaml").read_text()
     (folder / "params.yaml").write_text(re.sub(r"^experiment: \w+", "experiment: tiny", text, flags=re.MULTILINE))
-
-
-def idle(folder: Path) -> bool:
-    """Whether DVC knows of no change. It always writes the contracts, since it can't know what they are made of."""
-    return call(folder, "dvc", "status") == "contracts@tiny:\n\talways changed\n"

@@ -28,12 +28,6 @@ def test_the_training_loop_beside_a_bare_one(tiny):
     assert tuple(seconds) == loops and all(len(of) == 2 and of.min() > 0 for of in seconds.values())
 
 
-def test_the_rate_of_a_job_with_its_threads(tiny):
-    import threads
-
-    assert threads.rate("tiny", 1, 1) > 0
-
-
 @pytest.mark.slow
 def test_the_rows_of_the_gpu_script(tiny):
     import gpu

@@ -53,77 +53,30 @@ def moments(work: Callable[[], object], before: Callable[[], object], stops: Cal
         number += 1
 
 
-def fail(out: Path) -> None:
-    """The next run, which ends before it has made anything."""
-    with pytest.raises(ZeroDivisionError), outputs.staged(out, "scores.json"):
-        raise ZeroDivisionError
-
-
 OLD = {**dict.fromkeys(NAMES, "old"), "drawing-a.svg": "old", "maps/c.png": "old"}
 NEW = dict.fromkeys(NAMES, "new")
-MINE = {"notes.txt": "mine"}
+STOPS = {
+    "killed": is_killed,
+    "Ctrl-C": partial(is_interrupted, error=KeyboardInterrupt()),
+    "I/O error": partial(is_interrupted, error=OSError(errno.EIO, "")),
+}
 
 
-@pytest.fixture(params=[OLD, {}], ids=["older results", "none"])
-def older(request, tmp_path) -> tuple[Path, dict[str, str], Callable[[], None]]:
-    """A folder, what it holds before `stage`, and what makes it so."""
+@pytest.mark.parametrize("stops", STOPS)
+def test_results_that_are_complete_are_those_of_one_run(tmp_path, stops):
+    out, seen = tmp_path / "out", []
 
     def before() -> None:
-        shutil.rmtree(tmp_path / "out", ignore_errors=True)
-        if request.param:
-            stage(tmp_path / "out", "old", tuple(OLD))
-        write(tmp_path / "out", "mine", ("notes.txt",))
-        assert content(tmp_path / "out") == was
+        shutil.rmtree(out, ignore_errors=True)
+        stage(out, "old", tuple(OLD))
 
-    was = request.param | MINE
-    return tmp_path / "out", was, before
-
-
-def check_parts(left: dict[str, str], was: dict[str, str]) -> None:
-    """What is there between two moves: no mixture, and no last file unless all of them are there."""
-    assert "scores.json" not in left or left in (was, NEW | MINE)
-    assert "maps/a.png" not in left or left["maps/a.png"] == left["maps/b.png"] == left["calibrator.json"]
-
-
-def test_results_that_are_moved_are_those_of_one_run_or_the_next_puts_them_back(older):
-    (out, was, before), seen = older, []
-    for _ in moments(lambda: stage(out, "new"), before):
-        left, number = content(out), 0
-        seen.append(left)
-        check_parts(left, was)
-        while is_killed(lambda: fail(out), number):
-            check_parts(content(out), was)
-            number += 1
+    for _ in moments(lambda: stage(out, "new"), before, STOPS[stops]):
         left = content(out)
-        assert left in (was, NEW | MINE) and not [*out.rglob(".*")]
-        assert seen[-1] not in (was, NEW | MINE) or left == seen[-1], "what was whole stays"
-    assert was in seen and NEW | MINE in seen and any("scores.json" not in left for left in seen)
-    assert content(out) == NEW | MINE and not [*out.rglob(".*")]
-
-
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.EIO, "")], ids=["Ctrl-C", "I/O error"])
-def test_results_that_are_moved_are_those_of_one_run_wherever_it_is_interrupted(older, error):
-    (out, was, before), seen = older, []
-    for _ in moments(lambda: stage(out, "new"), before, partial(is_interrupted, error=error)):
-        seen.append(content(out))
-        assert seen[-1] in (was, NEW | MINE)
-        fail(out)
-        assert content(out) == seen[-1] and not [*out.rglob(".*")]
-    assert was in seen and NEW | MINE in seen and content(out) == NEW | MINE
-
-
-def test_a_command_puts_back_what_it_is_to_look_at(older):
-    """`outputs.check` is called before anything is staged."""
-    (out, was, before), seen = older, []
-
-    @outputs.exclusive()
-    def look(out: Path) -> None:
-        seen.append(content(out))
-
-    for _ in moments(lambda: stage(out, "new"), before):
-        look(out)
-        assert seen[-1] in (was, NEW | MINE)
-    assert was in seen and NEW | MINE in seen
+        seen.append(left)
+        assert "scores.json" not in left or left in (OLD, NEW)
+        stage(out, "new")
+        assert content(out) == NEW and not [*out.rglob(".*")]
+    assert OLD in seen and NEW in seen
 
 
 def test_older_results_that_are_not_overwritten_go(tmp_path):
@@ -193,7 +146,7 @@ def test_a_second_command_is_told_which_folder_is_taken(tmp_path, monkeypatch, w
     first.start()
     assert begun.wait(60)
     with pytest.raises(
-        UserError, match=r"writing into out\n(.|\n)*do: +wait until it has ended, or give another --out"
+        UserError, match=r"writing into out\n(.|\n)*fix: +wait until it has ended, or give another --out"
     ):
         work(Path("out"))
     work(Path("other"))
@@ -253,6 +206,6 @@ def test_each_command_keeps_out_of_the_folders_of_the_others(tmp_path, command, 
     if command == other:
         outputs.check(tmp_path, command)
         return
-    named = rf"holds results of another command\n  found:(.|\n)*, of {other}(.|\n)*do: +give another --out"
+    named = rf"holds results of another command\n  found:(.|\n)*, of {other}(.|\n)*fix: +give another --out"
     with pytest.raises(UserError, match=named):
         outputs.check(tmp_path, command)

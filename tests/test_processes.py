@@ -84,3 +84,28 @@ def test_a_signal_ends_all_processes_at_once_and_lets_a_command_clean_up(tmp_pat
     assert begun.returncode == 130 and "Aborted!" in said and "Traceback" not in said
     _, alive = psutil.wait_procs(workers, timeout=20)
     assert not alive and not (tmp_path / "unfinished").exists() and not (tmp_path / "e").exists()
+
+
+ORPHAN = """
+import os, sys, time
+from pipeline_src import processes
+
+if __name__ == "__main__":
+    processes.end_with_owner()
+    with processes.pool(1) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        time.sleep(300)
+"""
+
+
+def test_a_job_and_its_workers_end_when_their_snakemake_was_killed(tmp_path):
+    """SIGKILL leaves nobody who could tell them."""
+    (tmp_path / "job.py").write_text(ORPHAN)
+    with subprocess.Popen(["sleep", "300"]) as owner:
+        environment = os.environ | {"PYTHONPATH": str(Path.cwd()), processes.OWNER: str(owner.pid)}
+        job = subprocess.Popen([sys.executable, "job.py"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE)
+        assert job.stdout
+        worker = psutil.Process(int(job.stdout.readline()))
+        owner.kill()
+    assert job.wait(60) == 1
+    worker.wait(60)

@@ -24,8 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.analysis.estimate import Estimate, estimate
-from pipeline_src.analysis.intervals import LEVEL
-from pipeline_src.analysis.joint import joint_level
+from pipeline_src.analysis.intervals import LEVEL, NORMAL, students_t
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import one_thread
 from pipeline_src.counting.loading import load
@@ -41,7 +40,7 @@ METHODS = {
 }
 BINS, RESAMPLES, SEEDS = 5, 200, (3, 5, 9)  # bins on [0.5, 1]: no confidence of the top label lies below
 POINT = 0.01  # the difference whose detection is measured
-RATIOS, CORRELATIONS, COMPARISONS = (0.5, 2.0, 6.0), (0.0, 0.9), (8, 20)
+RATIOS, CORRELATIONS, COMPARISONS = (0.5, 2.0, 6.0), (0.0, 0.9), (8,)
 
 
 @dataclass(frozen=True)
@@ -173,9 +172,7 @@ def decisions(case: Case, population: Population, repetitions: int, rng: np.rand
     return counts / repetitions
 
 
-def together(
-    seeds: int, ratio: float, correlation: float, number: int, rng: np.random.Generator, resamples: int = RESAMPLES
-) -> list[bool]:
+def together(seeds: int, ratio: float, correlation: float, number: int, rng: np.random.Generator) -> list[bool]:
     """Whether one of a `number` of comparisons of equal methods is called different: each by its own 95 % interval, by
     Sidak's bound, by the joint level."""
 
@@ -184,14 +181,38 @@ def together(
         return math.sqrt(correlation) * common + math.sqrt(1 - correlation) * single
 
     by_seed, image = ratio * correlated(seeds), correlated(1)
-    resampled = correlated(resamples)
+    resampled = correlated(2 * RESAMPLES)
     effects = []
     for values, error, deviations in zip(by_seed, image[:, 0], resampled, strict=True):
         shifted = dict(enumerate((values + error).tolist()))
         mean = float(values.mean() + error)
         effects.append(Estimate(shifted, mean - 1.96, mean + 1.96, mean + deviations))
-    levels = (LEVEL, LEVEL ** (1 / number), joint_level(effects, fewest_seeds=2))
+    levels = (LEVEL, LEVEL ** (1 / number), joint_level(by_seed, resampled))
     return [any(low > 0 or high < 0 for low, high in (of.interval(level) for of in effects)) for level in levels]
+
+
+def joint_level(by_seed: np.ndarray, resampled: np.ndarray) -> float:
+    """The level of each of K intervals by the largest abs(t) over images, `resampled` (K, R), and seeds, (K, S).
+
+    Means over seeds and their errors are simulated without an effect. Their correlation over the comparisons is that of
+    the seeds, shrunk by 4 / (S - 1).
+    """
+    (effects, seeds), number = by_seed.shape, resampled.shape[1]
+    rng = np.random.Generator(np.random.PCG64(0))
+    deviations = (by_seed - by_seed.mean(axis=1, keepdims=True)) / math.sqrt(seeds - 1)
+    shrinkage = min(1.0, 4 / (seeds - 1))
+    common = np.tensordot(deviations, rng.normal(size=(seeds, number, seeds)), axes=1)
+    single = by_seed.std(axis=1, ddof=1)[:, None, None] * rng.normal(size=(effects, number, seeds))
+    values = math.sqrt(1 - shrinkage) * common + math.sqrt(shrinkage) * single
+    images = resampled - resampled.mean(axis=1, keepdims=True)
+    distances, errors = np.abs(values.mean(axis=2) + images), values.std(axis=2, ddof=1) / math.sqrt(seeds)
+    sidak = LEVEL ** (1 / effects)
+    for tail in np.geomspace((1 - LEVEL) / 2, (1 - sidak) / 2, 40):
+        image_widths = NORMAL.inv_cdf(1 - tail) * images.std(axis=1)[:, None]
+        widths = np.hypot(image_widths, students_t(seeds, 1 - tail) * errors)
+        if (distances <= widths).all(axis=0).mean() >= LEVEL:
+            return float(1 - 2 * tail)
+    return sidak
 
 
 def decision_rows(repetitions: int, cases: Sequence[Case] = CASES, seed: int = 0) -> Iterator[list[str]]:
@@ -209,18 +230,14 @@ def repeated_rows(repetitions: int) -> Iterator[list[str]]:
 
 def joint_rows(repetitions: int) -> Iterator[list[str]]:
     """Rows of the table of joint intervals."""
-    rng = np.random.default_rng(0)
-    for seeds, number, ratio, correlation in product(SEEDS, COMPARISONS, RATIOS, CORRELATIONS):
-        yield _joint_row(repetitions, seeds, number, ratio, correlation, rng)
+    for place in product(SEEDS, COMPARISONS, RATIOS, CORRELATIONS):
+        yield joint_row(repetitions, *place)
 
 
-def joint_repeated_rows(repetitions: int) -> Iterator[list[str]]:
-    """The same of the case nearest to the limit, with as many resamples as published intervals have."""
-    yield _joint_row(4 * repetitions, 9, 20, 0.5, 0.0, np.random.default_rng(1), resamples=1000)
-
-
-def _joint_row(repetitions: int, seeds: int, number: int, ratio: float, correlation: float, rng, **more) -> list[str]:
-    counts = np.sum([together(seeds, ratio, correlation, number, rng, **more) for _ in range(repetitions)], axis=0)
+def joint_row(repetitions: int, seeds: int, number: int, ratio: float, correlation: float) -> list[str]:
+    """The row of one case, with random numbers of its own."""
+    rng = np.random.default_rng([seeds, number, int(10 * ratio), int(10 * correlation)])
+    counts = np.sum([together(seeds, ratio, correlation, number, rng) for _ in range(repetitions)], axis=0)
     shares = (f"{100 * count / repetitions:.1f}" for count in counts)
     return [str(seeds), str(number), f"{ratio:g}", f"{correlation:g}", *shares]
 
@@ -231,7 +248,6 @@ TABLES = {
     "decisions": (decision_rows, DECISIONS),
     "repeated": (repeated_rows, DECISIONS),
     "joint": (joint_rows, JOINT),
-    "joint-repeated": (joint_repeated_rows, JOINT),
 }
 
 

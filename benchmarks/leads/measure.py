@@ -28,10 +28,10 @@ from image_conditional import GROUPS, Corrupted, scores
 from pipeline_src.calibrators.pixels import Pixels
 from pipeline_src.data.null_images import NullImages
 from pipeline_src.data.store import Store
+from pipeline_src.pipeline import networks
+from pipeline_src.pipeline.jobs import chosen
 from pipeline_src.prediction.predict import load
 from pipeline_src.rng import generator
-from pipeline_src.steps import networks
-from pipeline_src.steps.build import chosen
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.methods.aslp_cl import ASLPCL
 from pipeline_src.training.pixels import upsampled

@@ -15,7 +15,7 @@ import numpy as np
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import Resampled, key_of, resample, resample_metrics
-from pipeline_src.counting.loading import AnyStatistic, by_protocol
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import summary
@@ -80,8 +80,8 @@ def compare(
     part: str,
     method: str,
     bins: int,
-    a: Mapping[int, AnyStatistic],
-    b: Mapping[int, AnyStatistic],
+    a: Mapping[int, MapCounts],
+    b: Mapping[int, MapCounts],
     groups: tuple[Groups, Groups] = (None, None),
     intervals: bool = True,
 ) -> list[Cell]:
@@ -161,12 +161,12 @@ def _verdict(largest: float, effect: Estimate | None) -> str:
     return DIFFERENT if effect is not None and effect.excludes_zero else UNDECIDED
 
 
-def _same_images(sides: Sequence[Sequence[AnyStatistic]]) -> bool:
-    a, b = (by_protocol(statistics[0])["raw"].rows for statistics in sides)
+def _same_images(sides: Sequence[Sequence[MapCounts]]) -> bool:
+    a, b = (statistics[0].raw.rows for statistics in sides)
     return a is not None and b is not None and a.ids == b.ids
 
 
-def _points(statistics: Sequence[AnyStatistic], groups: Groups, bins: int) -> Points:
+def _points(statistics: Sequence[MapCounts], groups: Groups, bins: int) -> Points:
     of_seeds = [
         {name: summary(counted, bins)[0] for name, counted in ProtocolCounts.by_protocol(statistic, groups).items()}
         for statistic in statistics
@@ -186,7 +186,7 @@ def _largest(a: Points, b: Points, protocol: str, metric: str) -> float:
 
 
 def _resampled(
-    part: str, bins: int, sides: Sequence[Sequence[AnyStatistic]], groups: tuple[Groups, Groups], same: bool
+    part: str, bins: int, sides: Sequence[Sequence[MapCounts]], groups: tuple[Groups, Groups], same: bool
 ) -> tuple[list[dict[str, Measurement]], dict[str, dict[str, int]]]:
     """Measurements of A and B by protocol, with the pairs of seeds numbered; `same` images have the same draws. And how
     many images, or groups, have a metric that some have not: the fewest of all, by protocol and metric."""

@@ -1,16 +1,16 @@
 """Conformal risk control (Angelopoulos et al., ICLR 2024): a threshold that bounds the expected risk of an image.
 
-Of n images the mean risk R(t) at a threshold is known. The threshold is the least cautious one with
+The mean risk R(t) of n images at a threshold t is known. The method takes the least cautious threshold with
 
     n / (n + 1) R(t) + 1 / (n + 1) <= alpha,
 
-1 being the largest risk that an image can have. The expected risk of a further image is then at most alpha, over the
-drawing of all n + 1, if these are exchangeable: of the same distribution, in any order. That is a mean, and not
-the risk of every image, and it ends where the distribution changes.
+where 1 is the largest risk of an image. If all n + 1 images are exchangeable (drawn from one distribution, in any
+order), the expected risk of a further image is at most alpha. The expectation is over the drawing of all n + 1 images:
+a single image, or the further images at the threshold of one sample, can have a higher risk (`maps.risk.risk_spread`).
 
-Both risks are shares of the pixels of one label (`metrics.image_risks`): of the foreground, and of the background. They
-are monotone in the threshold, as the method needs, and an image without an object has the second, too. The share of a
-mask that is background, the false discovery rate, has neither property.
+Both risks are shares of the pixels of one label (`metrics.image_risks`), the foreground or the background. They are
+monotone in the threshold, as the method needs. An image without an object also has the second. The false discovery
+rate, the share of a mask that is background, has neither property.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ RISK_NAMES = list(RISKS)
 
 @dataclass(frozen=True)
 class Bound:
-    """What is promised of a risk.
+    """A bound that is to be guaranteed on a risk.
 
     Attributes:
         risk: of `RISKS`.
-        alpha: what its expectation is at most, in (0, 1).
+        alpha: the highest expected risk, in (0, 1).
     """
 
     risk: str
@@ -62,7 +62,7 @@ class Bound:
 
     @property
     def needs(self) -> int:
-        """The least number of images by which it can be kept: those of 1 / (n + 1) <= alpha."""
+        """The least number of images n that can guarantee it: 1 / (n + 1) <= alpha."""
         return math.ceil(1 / self.alpha - 1 - 1e-9)
 
     def __str__(self) -> str:
@@ -126,7 +126,7 @@ def controlled(bound: Bound, fitted: Measurement, unseen: Measurement) -> Measur
     seeds = common_seeds([fitted, unseen])
     if not seeds or not all("risk_sums" in measurement.arrays for measurement in (fitted, unseen)):
         return None
-    levels = [level(bound, of) for of in fitted.of_seeds(fitted.arrays["risk_sums"], seeds)]
+    levels = [level(bound, sums) for sums in fitted.of_seeds(fitted.arrays["risk_sums"], seeds)]
     if None in levels:
         return None
     chosen = np.arange(len(seeds))[:, None], np.array(levels)[:, None]

@@ -33,7 +33,7 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder, n
             f"{there[0]} is there already",
             found=listed(there),
             expected="a folder that is new, or has none of these files",
-            do=f"choose another folder, or use this one: dense-calibration --params {folder / 'params.yaml'} plan",
+            fix=f"choose another folder, or use this one: dense-calibration --params {folder / 'params.yaml'} plan",
         )
     for parent in {path.parent for path in wanted.values()}:
         check_writable(parent, what="the project")

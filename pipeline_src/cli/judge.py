@@ -34,7 +34,7 @@ MARGIN = 0.005  # a smaller difference of confidence and accuracy, half a point,
 MEANINGS = {  # of names that do not explain themselves
     "ece_floor": "the ECE that a calibrated network would have on these images",
     "oe": "only overconfidence, weighted by confidence",
-    "ece_debiased": "root of the squared calibration error, minus the contribution of noise",
+    "ece_debiased": "root of the squared calibration error, minus noise",
     "smooth_ece": "a calibration error without bins",
 }
 ACCEPTED_BINS = ", ".join(str(bins) for bins in range(5, 101) if LEVELS % bins == 0)

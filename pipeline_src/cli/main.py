@@ -1,4 +1,4 @@
-"""The command line: every step of the workflow as a command that also runs alone, and what one asks of the workflow."""
+"""The command line: its commands, and the options that all of them share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline_src.cli import calibrate, contracts, init, judge, networks, plan, published, steps
+from pipeline_src.cli import calibrate, init, judge, networks, plan, published, report, run_job, upkeep
 from pipeline_src.cli.data import app as data
 from pipeline_src.errors import UserError
 from pipeline_src.params import changes
@@ -20,19 +20,17 @@ app = typer.Typer(
     no_args_is_help=True, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
 )
 EXPERIMENTS = "Experiments"
+SHARED = ("--params", "--set")  # options of all commands, which may also stand behind the command
 PANELS: dict[str, tuple[Callable[..., object], ...]] = {  # of --help: what is used first comes first
     "Maps and networks": (judge.judge, calibrate.calibrate, networks.predict, networks.export),
-    EXPERIMENTS: (init.init, plan.plan, steps.report, published.compare),
-    "Steps of an experiment, which Snakemake calls in order": (
-        *(steps.prepare, steps.store, steps.train, steps.evaluate, steps.analyse),
-        *(steps.tables, steps.figures, steps.claims, steps.overview),
-    ),
-    "Upkeep": (contracts.verify, contracts.redo, contracts.adopt, contracts.clean, contracts.contracts),
+    EXPERIMENTS: (init.init, plan.plan, report.report, published.compare),
+    "Published results": (published.publish, published.rebuild),
+    "Upkeep": (upkeep.verify, upkeep.keep, upkeep.clean),
 }
 for panel, commands in PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
-app.command(hidden=True)(contracts.finish)
+app.command("run-job", hidden=True)(run_job.run_job)
 app.add_typer(data, name="data", no_args_is_help=True, rich_help_panel=EXPERIMENTS)
 
 
@@ -71,7 +69,7 @@ def _go_to(params: Path) -> None:
             f"--params {params} {'is a folder' if params.is_dir() else 'does not exist'}",
             found=f"the working folder {Path.cwd()}",
             expected="the params.yaml of a project",
-            do="make a project: dense-calibration init DIR",
+            fix="make a project: dense-calibration init DIR",
         )
     before = str(Path.cwd())
     os.chdir(params.parent)

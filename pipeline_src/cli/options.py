@@ -14,8 +14,8 @@ from pipeline_src.data import entry
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.params.schema import Params
-from pipeline_src.steps.build import chosen
-from pipeline_src.steps.experiment import ExperimentGraph
+from pipeline_src.pipeline.experiment import ExperimentGraph
+from pipeline_src.pipeline.jobs import chosen
 
 
 def completed_by(names: Callable[[Params], Iterable[str]]) -> Callable[[str], list[str]]:
@@ -38,16 +38,6 @@ ExperimentName = Annotated[
         help="Experiment of params.yaml [default: the one it picks]",
         autocompletion=completed_by(lambda params: params.experiments),
     ),
-]
-Method = Annotated[
-    str,
-    typer.Option(
-        "--method", "-m", help="A block of `methods:`", autocompletion=completed_by(lambda params: params.blocks())
-    ),
-]
-Contract = Annotated[
-    str | None,
-    typer.Option(help="The contract the caller planned with; the command stops if it is another", hidden=True),
 ]
 Log = Annotated[Path | None, typer.Option(help="Also write all messages to this file")]
 
@@ -90,7 +80,7 @@ def check_groups(groups: str) -> None:
     try:
         entry.check_groups(groups)
     except ValueError as error:
-        raise UserError("--groups cannot be used", found=groups, do=str(error)) from None
+        raise UserError("--groups cannot be used", found=groups, fix=str(error)) from None
 
 
 def experiment_graph(experiment: str | None, log: Path | None = None) -> ExperimentGraph:

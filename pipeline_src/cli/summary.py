@@ -12,26 +12,21 @@ from rich.text import Text
 from pipeline_src.claims.text import not_run, protocols
 from pipeline_src.cli.options import plain_console
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.steps.experiment import ExperimentGraph
+from pipeline_src.pipeline.experiment import ExperimentGraph
 
 
-def show(graph: ExperimentGraph) -> None:
-    """Print ECE and accuracy (raw) of all methods by data set, the verdicts on the claims, and where the report is."""
-    file = graph.job("tables").folder / "main.csv"
+def print_summary(graph: ExperimentGraph) -> None:
+    """Print ECE and accuracy (unnormalized maps) of all methods by data set, and the verdicts on the claims."""
     console = plain_console()
-    if file.is_file() and graph.job("tables").current:
-        rows = pd.read_csv(file, keep_default_na=False, na_values=[""])  # a method may be called NA
+    if (job := graph.job("tables")).is_made:
+        rows = pd.read_csv(job.folder / "main.csv", keep_default_na=False, na_values=[""])  # a method may be called NA
         console.print(_table(graph, rows), soft_wrap=False)
-    file = graph.results / "claims.json"
-    if file.is_file() and graph.job("claims").current:
-        claims = json.loads(file.read_text(encoding="utf-8"))
+    if (job := graph.job("claims")).is_made:
+        claims = json.loads(job.paths[0].read_text(encoding="utf-8"))
         if len(not_run(claims)) < len(claims["claims"]):
             console.print(_claims(claims), soft_wrap=False)
         if absent := not_run(claims):
             console.print(f"Claims not run here: {', '.join(claim['claim'] for claim in absent)} (the report says why)")
-    report = graph.results / "report.html"
-    if report.is_file() and graph.job("report").current:
-        console.print(Text.assemble("Report: ", (report.absolute().as_uri(), "bold")))
 
 
 def _claims(claims: dict[str, Any]) -> Table:

@@ -45,7 +45,9 @@ class MapCounts:
             the image's pixels of class k by label or prediction, and `correct` those by both: IoU is correct / pixels.
             Empty for one object.
         confusion: (K, K) int64, pixels by label and predicted class; None for one object.
-        regions: statistics of parts of the same images by name (`regions.RegionStatistics`); none by default.
+        regions: counts of parts of the same images by name (`regions`); none by default. Their stretch is that of the
+            whole map.
+        border: pixels, the width of the border of an object.
     """
 
     def __init__(
@@ -55,23 +57,28 @@ class MapCounts:
         regions: Mapping[str, MapCounts] | None = None,
         classes: Sequence[Counts] = (),
         confusion: np.ndarray | None = None,
+        border: float = 5,
     ):
         self._counts = {"raw": raw} | ({} if stretched is None else {"stretched": stretched})
         self.regions, self.classes, self.confusion = dict(regions or {}), list(classes), confusion
+        self.border = border
         self._passes: dict[str, FloatPass] = {}
         self._ids = set() if raw.rows is None else set(raw.rows.ids)
 
     @classmethod
-    def empty(cls, classes: int = 2, quick: bool = False) -> MapCounts:
+    def empty(cls, classes: int = 2, quick: bool = False, regions: Sequence[str] = (), border: float = 5) -> MapCounts:
         """A statistic without images, of one object (2) or of K > 2 classes.
 
         Args:
             quick: whether to keep the counts of the raw protocol only, without rows per image. They suffice for ECE, OE
                 and accuracy of one object, in a third of the time.
+            regions: of one object, which of `regions.REGIONS` to count, too.
+            border: pixels, the width of the border of an object.
         """
-        if classes == 2:
-            return cls(Counts.empty(rows=not quick), None if quick else Counts.empty())
-        return cls.of_classes(classes)
+        if classes > 2:
+            return cls.of_classes(classes)
+        parts = {name: cls(Counts.empty(), Counts.empty()) for name in regions}
+        return cls(Counts.empty(rows=not quick), None if quick else Counts.empty(), parts, border=border)
 
     @classmethod
     def of_classes(cls, classes: int) -> MapCounts:
@@ -117,7 +124,7 @@ class MapCounts:
             truth: (H, W) uint8 with 0 background, 1 foreground, 255 ignored; or bool. Of K classes integers, class ids
                 0..K-1, `ignore` or `no_class`.
             image_id: names the image; each image once.
-            within: (H, W) bool, the pixels that count; None for all (see `regions`). The stretch is of the whole map.
+            within: (H, W) bool, the pixels that count; None for all. The stretch is of the whole map.
             whole: measures of the whole map to keep, by protocol and name (`whole_maps`); NaN where undefined.
             ignore: the label of pixels that never count, 255. A mask of one object that has 0 and 255 is refused unless
                 255 is given, since it is more often the foreground.
@@ -160,6 +167,12 @@ class MapCounts:
                 row |= {name: round(value * UNIT) for name, value in values if not math.isnan(value)}
                 rows.append(image_id, row | image.sums, image.levels)
                 self._ids.add(image_id)
+        if self.regions:
+            from pipeline_src.counting.regions import regions  # OpenCV, which other counts do without
+
+            parts = regions(truth, self.border)
+            for name, part in self.regions.items():
+                part.add(probability, truth, image_id, parts[name], ignore=ignore)
 
     def _floats(
         self, f: np.ndarray, y: np.ndarray, selected: np.ndarray | None, image_id: str
@@ -230,7 +243,7 @@ class MapCounts:
         if this.keys() != that.keys():
             raise ValueError(f"statistics of {', '.join(this)} and of {', '.join(that)} cannot be added")
         confusion = None if self.confusion is None or other.confusion is None else self.confusion + other.confusion
-        return from_names({name: counts + that[name] for name, counts in this.items()}, confusion)
+        return from_names({name: counts + that[name] for name, counts in this.items()}, confusion, self.border)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MapCounts):
@@ -244,7 +257,7 @@ class MapCounts:
     # Copies must not share or lose the buffers of a pass over the pixels: they are made anew from the counts.
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"counts": by_name(self), "confusion": self.confusion}
+        return {"counts": by_name(self), "confusion": self.confusion, "border": self.border}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ = from_names(**state).__dict__
@@ -287,11 +300,11 @@ def by_name(statistic: MapCounts) -> dict[str, Counts]:
     return statistic.protocols | regions
 
 
-def from_names(counts: Mapping[str, Counts], confusion: np.ndarray | None) -> MapCounts:
+def from_names(counts: Mapping[str, Counts], confusion: np.ndarray | None, border: float = 5) -> MapCounts:
     """The statistic of `by_name`."""
     if confusion is not None:
         classes = [counts[f"class{k}"] for k in range(len(confusion))]
         return MapCounts(replace(counts["top"], top=True), classes=classes, confusion=confusion)
     names = dict.fromkeys(name.partition("/")[0] for name in counts if "/" in name)
     regions = {name: MapCounts(counts[f"{name}/raw"], counts.get(f"{name}/stretched")) for name in names}
-    return MapCounts(counts["raw"], counts.get("stretched"), regions)
+    return MapCounts(counts["raw"], counts.get("stretched"), regions, border=border)

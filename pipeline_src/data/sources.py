@@ -123,7 +123,7 @@ def _record(source: Path, unpacked: Path) -> Path:
     return unpacked / FINGERPRINTS / f"{hash_of(source=str(source.absolute()))[:16]}.json"
 
 
-def open_root(located: Located, unpacked: Path, limits: object = None, needed: Iterable[str] = ()) -> Path:
+def open_root(located: Located, unpacked: Path, needed: Iterable[str] = ()) -> Path:
     """The folder of the dataset's files: the user's folder, or one below `unpacked`, which is filled if necessary.
 
     Args:

@@ -14,15 +14,15 @@ from pipeline_src import outputs
 from pipeline_src.deployment import runs
 from pipeline_src.deployment.runs import FinishedRun
 from pipeline_src.errors import UserError
-from pipeline_src.steps import job_names, networks
+from pipeline_src.pipeline import job_names, networks
 from pipeline_src.text_tables import UNDEFINED
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.measurement import Measurement
-    from pipeline_src.engine.job import Job
     from pipeline_src.export.card import Card
     from pipeline_src.export.folder import Exported, Preprocessing
     from pipeline_src.export.model import ExportedModel
+    from pipeline_src.pipeline.job import Job
     from pipeline_src.prediction.predict import Predictor
 
 log = logging.getLogger(__name__)
@@ -113,7 +113,7 @@ def _facts(run: FinishedRun) -> dict[str, Any]:
     if len(seeds) > 1:
         del facts["seed"]
         facts["seeds"] = seeds
-    return {**facts, "run": run.name, "contract": ", ".join(job.contract for job in run.made_of)}
+    return {**facts, "run": run.name, "contract": ", ".join(job.fingerprint for job in run.made_of)}
 
 
 def _network_jobs(run: FinishedRun) -> list[Job]:
@@ -198,7 +198,7 @@ def _measured(run: FinishedRun) -> dict[str, tuple[str, Measurement]]:
     from pipeline_src.export.card import of_seed
 
     graph = run.experiment
-    current = {part: job for part in graph.facts.tests if (job := graph.job(job_names.analysis(part))).current}
+    current = {part: job for part in graph.facts.tests if (job := graph.job(job_names.analysis(part))).is_made}
     facts = replace(graph.facts, parts={part: graph.facts.parts[part] for part in current})
     results = Results(facts, {part: job.paths[0] for part, job in current.items()})
     return {

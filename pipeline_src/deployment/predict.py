@@ -12,15 +12,15 @@ import numpy as np
 from pipeline_src import outputs
 from pipeline_src.calibrators.files import read_for
 from pipeline_src.deployment import runs
-from pipeline_src.engine.code import digest
 from pipeline_src.errors import UserError
 from pipeline_src.files import sha256
 from pipeline_src.params.schema import LIMITS
+from pipeline_src.pipeline import networks
+from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.prediction import image_files
 from pipeline_src.prediction.image_files import ImageFile
 from pipeline_src.prediction.map_folder import Format, MapFolder
 from pipeline_src.progress import with_progress
-from pipeline_src.steps import networks
 
 log = logging.getLogger(__name__)
 

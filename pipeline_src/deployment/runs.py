@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from pipeline_src.engine.code import digest
-from pipeline_src.engine.explain import stale
 from pipeline_src.errors import UserError, listed
 from pipeline_src.params.load import read
-from pipeline_src.steps import job_names, predictors
-from pipeline_src.steps.build import chosen
+from pipeline_src.pipeline import job_names, networks
+from pipeline_src.pipeline.fingerprint import digest
+from pipeline_src.pipeline.jobs import chosen
+from pipeline_src.pipeline.runner import check_inputs
 
 if TYPE_CHECKING:
-    from pipeline_src.engine.job import Job
+    from pipeline_src.pipeline.experiment import ExperimentGraph
+    from pipeline_src.pipeline.job import Job
     from pipeline_src.prediction.predict import Predictor
-    from pipeline_src.steps.experiment import ExperimentGraph
 
 FORM = "EXPERIMENT/METHOD/seedN, as mini/aslp_cl/seed0, or METHOD/seedN of the experiment that params.yaml picks"
 
@@ -48,11 +48,11 @@ class FinishedRun:
     @property
     def digest(self) -> str:
         """16 hex digits of the content that predictions depend on."""
-        return digest([self.method, self.seed, [[job.contract, job.content] for job in self.made_of]])
+        return digest([self.method, self.seed, [[job.fingerprint, job.content] for job in self.made_of]])
 
     def predictor(self) -> Predictor:
         """What predicts as it does in evaluation."""
-        return predictors.predictor(self.evaluation)
+        return networks.predictor(self.evaluation)
 
 
 def find(run: str) -> FinishedRun:
@@ -64,18 +64,19 @@ def find(run: str) -> FinishedRun:
     parts = _parts(run)
     number = re.fullmatch(r"seed(\d+)", parts[-1]) if len(parts) in (2, 3) else None
     if number is None:
-        raise UserError(f"--run {run} is not the name of a run", found=run, expected=FORM, do="dense-calibration plan")
+        raise UserError(f"--run {run} is not the name of a run", found=run, expected=FORM, fix="dense-calibration plan")
     method, seed = parts[-2], int(number[1])
     experiment = chosen(parts[0] if len(parts) == 3 else None)
     experiment.job(job_names.training(method, seed))  # UserError where there is none
     finished = FinishedRun(experiment, method, seed)
-    if reasons := stale(finished.made_of):
+    if missing := [job.name for job in finished.made_of if not job.is_made]:
         raise UserError(
             f"the run {finished.name} is not finished, or not current",
-            found=listed(reasons),
-            expected="results of today's parameters, data and code, as they were made",
-            do=experiment.command,
+            found=listed(missing),
+            expected="results of today's parameters, data and code",
+            fix=experiment.command,
         )
+    check_inputs(replace(finished.evaluation, inputs={job.name: job for job in finished.made_of}), experiment.command)
     return finished
 
 

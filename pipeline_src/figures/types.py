@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Figure
     from pandas import DataFrame as DataFrame
 
-    from pipeline_src.analysis.estimate import Estimate as Estimate
     from pipeline_src.analysis.results import Results as Results
     from pipeline_src.counting.counts import Counts as Counts
 else:  # slow to import, and named only in annotations
-    Axes = Figure = DataFrame = Estimate = Results = Counts = Any
+    Axes = Figure = DataFrame = Results = Counts = Any
 
 SUFFIXES = (".csv", ".pdf", ".png", ".svg")
 

@@ -9,12 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline_src.counting.counts import Counts, image_rows
-from pipeline_src.counting.loading import AnyStatistic, by_protocol
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.map_range import MEANINGS, check_range, low_range
-from pipeline_src.counting.multiclass import MultiClassStatistic
-from pipeline_src.counting.regions import RegionStatistics
+from pipeline_src.counting.regions import REGIONS
 from pipeline_src.counting.score_histogram import UndefinedMetricError
-from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 from pipeline_src.maps.masks import USUAL, Meaning, Survey, check_ignore, first_meaning, ground_truth, unused_ignore
@@ -32,7 +30,6 @@ class FolderCounts:
 
     Attributes:
         statistic: of all pixels that count.
-        regions: statistics of the regions of the masks, if asked for.
         meaning: how binary masks are read.
         resized: stems of the maps that had another size than their mask.
         gray_pixels: mask pixels that were neither background nor object.
@@ -40,8 +37,7 @@ class FolderCounts:
         notes: further warnings, a line each.
     """
 
-    statistic: AnyStatistic
-    regions: RegionStatistics | None = None
+    statistic: MapCounts
     meaning: Meaning = USUAL
     resized: list[str] = field(default_factory=list)
     gray_pixels: int = 0
@@ -51,7 +47,7 @@ class FolderCounts:
     @property
     def counts(self) -> dict[str, Counts]:
         """The counts of each protocol; for K classes those of the top label."""
-        return by_protocol(self.statistic)
+        return self.statistic.protocols
 
     def runs(self, units: np.ndarray | None = None) -> dict[str, ProtocolCounts]:
         """The inputs of metrics by protocol; `units` (N,) are the groups of the images."""
@@ -82,7 +78,7 @@ class FolderCounts:
             return []
         accuracy = value("accuracy", run)
         right = f"the maps are right on {100 * accuracy:.1f} % of the pixels"
-        if isinstance(self.statistic, MultiClassStatistic):
+        if self.statistic.classes:
             worse = accuracy < 1 / len(self.statistic.classes)
             return [f"{right}; are class ids in another order?"] * worse
         try:
@@ -193,20 +189,14 @@ def _count_binary(pairs: Pairs, ignore: int | None, border: float | None) -> Fol
 
 def _binary_pass(pairs: Pairs, meaning: Meaning, border: float | None, survey: Survey | None) -> FolderCounts:
     """The counts of all pairs, whose masks `survey` notes. UserError names all unusable files."""
-    statistic = TwoClassStatistic.empty()
+    statistic = MapCounts.empty() if border is None else MapCounts.empty(regions=REGIONS, border=border)
     counted = FolderCounts(statistic)
     problems: list[str] = []
-    if border is not None:
-        counted.regions = RegionStatistics(border)
     for pair, content in readable(pairs, lambda pair: read_binary(pair, meaning, survey), problems):
         probability, truth, resized, gray = content
         statistic.add(probability, truth, pair.stem, ignore=IGNORED)
-        if counted.regions is not None:
-            counted.regions.add(probability, truth, pair.stem, IGNORED)
         counted.note_map(pair, probability, resized)
         counted.gray_pixels += gray
-    if counted.regions is not None:
-        statistic.regions = counted.regions.by_name
     check_problems(pairs, problems)
     return counted
 
@@ -273,7 +263,7 @@ def _check_ids(ids: np.ndarray, classes: int, ignore: int) -> None:
 
 
 def _count_classes(pairs: Pairs, classes: int, ignore: int | None) -> FolderCounts:
-    statistic, any_ignored = MultiClassStatistic.empty(classes), False
+    statistic, any_ignored = MapCounts.of_classes(classes), False
     problems: list[str] = []
     counted, void = FolderCounts(statistic), IGNORED if ignore is None else ignore
     for pair, content in readable(pairs, lambda pair: read_classes(pair, classes, void), problems):
@@ -282,7 +272,8 @@ def _count_classes(pairs: Pairs, classes: int, ignore: int | None) -> FolderCoun
         counted.note_map(pair, probability, resized)
         any_ignored = any_ignored or bool((truth == void).any())
     check_problems(pairs, problems)
-    if void == IGNORED and any_ignored and not statistic.confusion[1:].any() and statistic.raw.pixels:
+    only_first = statistic.confusion is not None and not statistic.confusion[1:].any()
+    if void == IGNORED and any_ignored and only_first and statistic.raw.pixels:
         raise UserError(
             f"the masks in {pairs.masks} hold class 0 and 255 only, and 255 is ignored",
             expected=f"class ids 0 to {classes - 1}",

@@ -31,7 +31,7 @@ def write_images(path: Path, counts: Mapping[str, Counts], bins: int, images: Ma
         blocks = [block for _, block in per_image(of_protocol, bins)]
         values = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
         values |= dict(zip(MEASURES, images[protocol].table.T, strict=True)) if images else {}
-        columns |= {f"{protocol}_{name}": of for name, of in values.items() if not name.endswith("_pixels")}
+        columns |= {f"{protocol}_{name}": column for name, column in values.items() if not name.endswith("_pixels")}
     rows = image_rows(next(iter(counts.values())))
     eces = [values for name, values in columns.items() if name.endswith("_ece")] or [np.zeros(len(rows))]
     sizes = np.stack([rows.table.column(COLUMNS.index(name)) for name in SIZES], axis=1)

@@ -18,7 +18,7 @@ from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
 from pipeline_src.calibrators.files import read_for
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import PROTOCOLS
-from pipeline_src.counting.regions import RegionStatistics
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.data.groups import find, number
 from pipeline_src.errors import UserError
@@ -131,8 +131,8 @@ def judge_folder(
     if bound:
         runs = counted.runs(units)
         result["risk"] = {protocol: controlled(runs[protocol], bound, SEED, resamples) for protocol in counts}
-    if counted.regions is not None:
-        result["regions"] = {"border_pixels": border, **_regions(counted.regions, protocols, bins, units)}
+    if regions := counted.statistic.regions:
+        result["regions"] = {"border_pixels": border, **_regions(regions, protocols, bins, units)}
 
     provenance = {"name": name, "pred": str(pred), "mask": str(mask) if mask else None, "version": __version__}
     with outputs.staged(out, "metrics.json", [f"metrics{SUMS}", "reliability-*.*"]) as new:
@@ -227,10 +227,10 @@ def _numbers(
 
 
 def _regions(
-    regions: RegionStatistics, protocols: tuple[str, ...], bins: int, units: np.ndarray | None
+    regions: Mapping[str, MapCounts], protocols: tuple[str, ...], bins: int, units: np.ndarray | None
 ) -> dict[str, dict[str, Any]]:
     """Values by protocol and region."""
-    by_name = {region: ProtocolCounts.by_protocol(statistic, units) for region, statistic in regions.by_name.items()}
+    by_name = {region: ProtocolCounts.by_protocol(statistic, units) for region, statistic in regions.items()}
     return {
         p: {name: {"n_pixels": runs[p].counts.pixels, **summary(runs[p], bins)[0]} for name, runs in by_name.items()}
         for p in protocols

@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.regions import EVALUATED_REGIONS, RegionStatistics
+from pipeline_src.counting.regions import EVALUATED_REGIONS
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.data.store import Store
 from pipeline_src.labels import NO_CLASS
@@ -25,18 +25,15 @@ def evaluate(
     """The statistic of a predictor on a store, of one object with its regions, and its probabilities on
     `examples.example_ids`."""
     classes = predictor.networks[0].classes  # a store without masks does not know its number
-    statistic, shown = MapCounts.empty(classes), examples.example_ids(store.ids)
+    statistic, shown = MapCounts.empty(classes, regions=EVALUATED_REGIONS), examples.example_ids(store.ids)
     maps: dict[str, np.ndarray] = {}
-    regions = RegionStatistics(names=EVALUATED_REGIONS if classes == 2 else ())
     started = logged = time.perf_counter()
     for count, (probability, truth, sample) in enumerate(predict(predictor, store, experiment), 1):
         whole = whole_map_measures(probability, truth, EVALUATED_MEASURES) if classes == 2 else None
         statistic.add(probability, truth, sample, whole=whole, no_class=NO_CLASS)
-        regions.add(probability, truth, sample)
         if sample in shown:
             maps[sample] = probability
         if (now := time.perf_counter()) - logged > 10 or count == len(store):
             logged = now
             log.info("%s  image %d/%d  %.0f images/s", name, count, len(store), count / (now - started))
-    statistic.regions = regions.by_name
     return statistic, {name: maps[name] for name in shown}

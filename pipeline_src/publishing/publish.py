@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline_src import outputs, processes
 from pipeline_src.files import check_writable
+from pipeline_src.pipeline import job_names
+from pipeline_src.pipeline.report import provenance, store_facts
+from pipeline_src.pipeline.work import costs, results
 from pipeline_src.publishing.published import COUNTS, FOLDER, RUNS, Publication, pack
 from pipeline_src.publishing.rebuild import recompute, replace_computed
-from pipeline_src.steps import job_names
-from pipeline_src.steps.job_results import costs, results
-from pipeline_src.steps.report import provenance, store_facts
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.facts import Facts
     from pipeline_src.analysis.run_cost import RunCost
     from pipeline_src.counting.compact_file import Run
-    from pipeline_src.steps.experiment import ExperimentGraph
+    from pipeline_src.pipeline.experiment import ExperimentGraph
 
 STAGING = Path("results/.published")
 NEEDED = ("prepare", "store", "train", "evaluate", "analyse")
@@ -83,11 +83,11 @@ def evaluated(experiment: str) -> tuple[Facts, dict[str, Any], dict[tuple[str, i
     """
     from pipeline_src.counting.loading import load
     from pipeline_src.data import groups as image_groups
-    from pipeline_src.steps.build import chosen
+    from pipeline_src.pipeline.jobs import chosen
 
     graph = chosen(experiment)
     keys = [(*run, part) for run in graph.facts.runs for part in graph.facts.parts]
-    jobs = {key: job for key in keys if (job := graph.job(job_names.evaluation(*key))).current}
+    jobs = {key: job for key in keys if (job := graph.job(job_names.evaluation(*key))).is_made}
     files = {key: job.paths[0] for key, job in jobs.items()}
     groups = {}
     for part, file in {key[2]: file for key, file in files.items()}.items():

@@ -21,6 +21,7 @@ from pipeline_src.data import catalog
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures import style
 from pipeline_src.files import DIGITS, check_writable, write_json
+from pipeline_src.pipeline.report import described
 from pipeline_src.publishing.published import (
     COMPUTED,
     FOLDER,
@@ -31,7 +32,6 @@ from pipeline_src.publishing.published import (
     pack,
     sources,
 )
-from pipeline_src.steps.report import described
 
 log = logging.getLogger(__name__)
 

@@ -43,10 +43,10 @@ def test_a_missing_library_of_the_system_is_the_users_to_install(monkeypatch, ca
     assert re.search(message, caplog.records[-1].getMessage())
 
 
-@pytest.mark.parametrize("command", ["publish", "rebuild", "compare a b", "figures"])
+@pytest.mark.parametrize("command", ["publish", "rebuild", "compare a b", "run-job tables"])
 @pytest.mark.parametrize("number", ["-1", "0", "1000000000000"])
 def test_a_number_of_processes_that_cannot_be_is_refused(command, number):
-    option = "--processes" if command == "figures" else "--cores"
+    option = "--processes" if command.startswith("run-job") else "--cores"
     done = CliRunner(env={"COLUMNS": "200"}).invoke(app, [*command.split(), option, number])
     assert done.exit_code == 2 and f"Invalid value for '{option}'" in done.output
 

@@ -18,10 +18,13 @@ def test_methods_and_sets_may_have_names_that_pandas_takes_for_nothing(tmp_path,
     pd.DataFrame(rows, columns=["protocol", "method", "part", "ece", "accuracy"]).to_csv(
         tmp_path / "main.csv", index=False
     )
-    jobs = {name: SimpleNamespace(folder=tmp_path, current=name == "tables") for name in ("tables", "claims", "report")}
+    jobs = {
+        name: SimpleNamespace(folder=tmp_path, paths=[], is_made=name == "tables")
+        for name in ("tables", "claims", "report")
+    }
     facts = SimpleNamespace(bins=10, parts=parts)
     monkeypatch.setenv("COLUMNS", "120")
-    summary.show(SimpleNamespace(name="mine", results=tmp_path, facts=facts, methods=methods, job=jobs.get))
+    summary.print_summary(SimpleNamespace(name="mine", results=tmp_path, facts=facts, methods=methods, job=jobs.get))
     said = capsys.readouterr().out
     for number, (method, _) in enumerate(runs):
         (line,) = [line for line in said.splitlines() if line.strip("│ ").startswith(f"{method} ")]

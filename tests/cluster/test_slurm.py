@@ -24,7 +24,7 @@ import pytest
 from project import ENVIRONMENT, ROOT, call, copy, edit
 
 from pipeline_src.params.load import read
-from pipeline_src.steps.build import build
+from pipeline_src.pipeline.jobs import build
 
 SCRIPT = Path(__file__).parent / "slurm.sh"
 METHOD = """
@@ -134,15 +134,20 @@ def running(rule: str) -> list[str]:
 
 def kept_epoch(folder: Path) -> int:
     """The last epoch that is kept of the slow training, while that is not finished; 0 before there is one."""
-    contracts = [log.suffixes[-2] for log in (folder / "results/tiny/logs/train").glob("slow-seed0.*.log")]
-    kept = [f for of in contracts for f in (folder / "results/.cache/unfinished" / of[1:]).glob("epoch*.pt")]
+    kept = (folder / "results/.store/unfinished" / slow_job(folder)).glob("epoch*.pt")
     return max((int(file.stem[5:]) for file in kept), default=0)
 
 
-def contents(folder: Path) -> dict[str, tuple[str, str | None]]:
-    """Contract and content of every result."""
+def slow_job(folder: Path) -> str:
+    """The key of the slow training."""
     with contextlib.chdir(folder):
-        return {job.name: (job.contract, job.content) for job in build(read()).jobs.values()}
+        return build(read()).job("train/slow/seed0").key
+
+
+def contents(folder: Path) -> dict[str, tuple[str, str]]:
+    """Fingerprint and content of every result."""
+    with contextlib.chdir(folder):
+        return {job.name: (job.fingerprint, job.content) for job in build(read()).jobs.values()}
 
 
 def same(one: Path, two: Path, pattern: str) -> None:
@@ -164,16 +169,24 @@ def test_the_documented_command_goes_on_after_its_end_and_a_cancelled_job(projec
     assert kept_epoch(project) >= kept
     said = ended(project, start(project, COMMAND))
     assert "Nothing to be done" not in said
-    (log,) = (project / "results/tiny/logs/train").glob("slow-seed0.*.log")
+    log = project / f"results/tiny/logs/{slow_job(project)}.log"
     assert int(re.search(r"resumes after epoch (\d+)", log.read_text())[1]) >= kept
     assert contents(project) == contents(local)
-    assert None not in dict(contents(project).values())
+    assert "" not in dict(contents(project).values())
     for pattern in (
         "results/tiny/runs/*/seed0/history.csv",
         "results/tiny/runs/slow/seed0/alpha.csv",
         "results/tiny/tables/T1.*",
     ):
         same(local, project, pattern)
+
+
+def test_a_cancelled_job_is_noticed_and_named(project, local):
+    process = start(project, f"{COMMAND} --retries 0 --config set='seeds=[3]' method=slow -- models")
+    until(lambda: running("train"))
+    subprocess.run(["scancel", *running("train")], check=True)
+    said = ended(project, process, good=False)
+    assert "Failed: train/slow/seed3" in said and "results/tiny/logs/train-" in said
 
 
 def test_a_time_limit_costs_no_epoch_that_was_trained(project, local):
@@ -192,7 +205,7 @@ def test_two_gpus_are_asked_for_on_one_node(project, local):
     assert "train" in said
     last = jobs("train")[-1]
     assert last["TresPerJob"] == "gres/gpu:2" and last["NumNodes"] == "1" and last["NumCPUs"] == "2"
-    logs = "".join(file.read_text() for file in (project / "results/tiny/logs/train").glob("baseline-seed2.*"))
+    logs = "".join(file.read_text() for file in (project / "results/tiny/logs").glob("train-*.log"))
     assert "this machine has no 2 GPUs" in logs or "this machine has no 2 GPUs" in said  # it has none at all
 
 
@@ -204,6 +217,6 @@ def test_the_profile_for_other_clusters_ends_in_the_same_bits(project, local, tm
     (folder / "site/config.yaml").write_text("seconds-between-status-checks: 5\n")
     command = COMMAND.replace("profiles/slurm", "profiles/cluster-generic")
     ended(folder, start(folder, f"{command} --config method=baseline -- statistics", EPOCH_SECONDS="0"))
-    assert jobs("evaluate")[-1]["JobState"] == "COMPLETED"
+    assert jobs("evaluations")[-1]["JobState"] == "COMPLETED"
     same(local, folder, "results/tiny/runs/baseline/seed0/*.safetensors")
     same(local, folder, "results/tiny/statistics/baseline/seed0/*.npz")

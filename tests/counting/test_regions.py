@@ -7,7 +7,7 @@ import pytest
 from made_statistics import counted, varied
 
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.regions import EVALUATED_REGIONS, RegionStatistics, regions
+from pipeline_src.counting.regions import EVALUATED_REGIONS, REGIONS, regions
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import summary
 
@@ -23,13 +23,13 @@ def test_regions_by_distance():
     assert not any(part[0].any() for part in parts.values())
     assert not regions(np.zeros((4, 4), np.uint8))["border"].any()
 
-    statistic = RegionStatistics(width=2)
+    statistic = MapCounts.empty(regions=REGIONS, border=2)
     f = np.linspace(0.2, 0.8, truth.size, dtype=np.float32).reshape(truth.shape)
     statistic.add(f, truth, "a")
     whole = MapCounts.empty()
     whole.add(f, truth, "a")
     for protocol in ("raw", "stretched"):  # each region is stretched as the map is, not by itself
-        total = sum(getattr(s, protocol).count for s in statistic.by_name.values())
+        total = sum(getattr(s, protocol).count for s in statistic.regions.values())
         assert np.array_equal(total, getattr(whole, protocol).count)
 
 
@@ -42,11 +42,9 @@ def shapes(count: int, kind: str = "uint8"):
 
 def evaluated(images, width: float = 5) -> MapCounts:
     """A statistic as evaluation makes it."""
-    statistic, parts = MapCounts.empty(), RegionStatistics(width, EVALUATED_REGIONS)
+    statistic = MapCounts.empty(regions=EVALUATED_REGIONS, border=width)
     for f, y, name in images:
         statistic.add(f, y, name)
-        parts.add(f, y, name)
-    statistic.regions = parts.by_name
     return statistic
 
 

@@ -9,10 +9,10 @@ import published_pairs
 import pytest
 from made_published import FACTS, maps, publish
 
-from pipeline_src.engine.code import digest
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
+from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.publishing import published
 from pipeline_src.publishing.compare import compare_experiments
 

@@ -1,7 +1,7 @@
 """`tiny` killed at random moments, gone on with, and compared: `python tests/faults/kill.py 100`.
 
-Three levels take turns: a training run, Snakemake and DVC. kill -9 meets a command with all that it has started, or an
-engine alone, whose orphans work on while the same command is started again.
+Three levels take turns: a training run, Snakemake and DVC. SIGKILL, SIGTERM or SIGINT meets a command with all that it
+has started, or the command alone, whose jobs then end by themselves while the same command is started again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,12 +23,13 @@ import pandas as pd
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from project import ENVIRONMENT, call, copy, edit, stamps
+from project import ENVIRONMENT, call, copy, edit
+from project import results as stored
 
 from pipeline_src.files import sha256
 
 LEVELS = {
-    "train": [sys.executable, "-m", "pipeline_src", "train", "--method", "aslp_mc"],
+    "train": [sys.executable, "-m", "pipeline_src", "run-job", "train/aslp_mc/seed0"],
     "snakemake": ["snakemake", "--cores", "2", "--quiet", "all", "--", "statistics", "results/tiny/tables/main.csv"],
     "dvc": ["dvc", "repro", "--quiet"],
 }
@@ -51,7 +53,7 @@ def alphas(folder: Path) -> dict[str, list[float]]:
 def epochs(folder: Path) -> int:
     """The epochs that the runs at work have a checkpoint of, together."""
     last: dict[Path, int] = {}
-    for file in (folder / "results" / ".cache" / "unfinished").glob("*/epoch*.pt"):
+    for file in (folder / "results/.store/unfinished").glob("*/epoch*.pt"):
         last[file.parent] = max(int(file.stem.removeprefix("epoch")), last.get(file.parent, 0))
     return sum(last.values())
 
@@ -64,13 +66,23 @@ def start(folder: Path, level: str) -> subprocess.Popen:
     )
 
 
-def kill(process: subprocess.Popen, when: Callable[[], bool], alone: bool = False) -> bool:
-    """Kill a command and what it has started as soon as `when`, or the command `alone`; False if it ended before."""
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+PATIENCE = 60  # seconds that a command may take to end after a signal
+
+
+def kill(
+    process: subprocess.Popen, when: Callable[[], bool], alone: bool = False, by: signal.Signals = signal.SIGKILL
+) -> bool:
+    """End a command and what it has started by a signal as soon as `when`, or the command `alone`; False if it ended
+    before. Snakemake waits for its jobs after SIGTERM, so it is killed after a while."""
     while not when() and process.poll() is None:
         time.sleep(0.002)
     running = process.poll() is None
     with contextlib.suppress(ProcessLookupError):
-        (os.kill if alone else os.killpg)(process.pid, 9)
+        (os.kill if alone else os.killpg)(process.pid, by)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(PATIENCE)
+        os.killpg(process.pid, signal.SIGKILL) if not alone else process.kill()
     process.wait()
     return running
 
@@ -83,9 +95,9 @@ def after(seconds: float) -> Callable[[], bool]:
 # One command, many kills
 
 
-def project(folder: Path, data: Path | None = None) -> Path:
+def project(folder: Path, finished: Path | None = None) -> Path:
     """`tiny` with two methods that learn alphas from the second epoch on (on so few images ASLP_MEI's would be those of
-    ASLP_MC), in a git repository, with the `data` of a finished one."""
+    ASLP_MC), in a git repository, with the preprocessed images of a `finished` one."""
     folder.mkdir()
     copy(folder)
     file = folder / "params.yaml"
@@ -93,8 +105,8 @@ def project(folder: Path, data: Path | None = None) -> Path:
     edit(file, "training: {epochs: 7, batch_size: 4}", "training: {epochs: 20, batch_size: 4}")
     file.write_text(file.read_text().replace("start_epoch: 5", "start_epoch: 1"))
     call(folder, "git", "init", "--quiet")
-    if data:
-        shutil.copytree(data, folder / "data")
+    for result in (finished / "results/.store").glob("[ps][rt]*-*") if finished else ():  # prepare and store
+        shutil.copytree(result, folder / "results/.store" / result.name)
     return folder
 
 
@@ -102,7 +114,7 @@ def undisturbed(top: Path) -> tuple[dict[str, float], Path]:
     """Seconds of each level, and a finished project; the levels agree, and the alphas differ."""
     seconds, found = {}, {}
     for level in reversed(LEVELS):
-        folder = project(top / level, top / "dvc" / "data" if level == "train" else None)
+        folder = project(top / level, top / "dvc" if level == "train" else None)
         started = time.monotonic()
         assert start(folder, level).wait() == 0, f"{level} fails undisturbed"
         seconds[level], found[level] = time.monotonic() - started, results(folder)
@@ -122,11 +134,12 @@ def main(number: int, seed: int) -> int:
         print(f"{'':4}  {'level':<10} {'killed':<12} {'after':>7}  {'made then':<12} result")
         for count in range(1, number + 1):
             level = list(LEVELS)[count % len(LEVELS)]
-            folder = project(Path(name) / "killed", reference / "data" if level == "train" else None)
+            folder = project(Path(name) / "killed", reference if level == "train" else None)
             moment, alone = rng.uniform(0, seconds[level]), level != "train" and rng.random() < 0.25
             first = start(folder, level)
-            killed = kill(first, after(moment), alone)
-            made = f"{len(stamps(folder))} results"
+            by = rng.choice(SIGNALS)
+            killed = kill(first, after(moment), alone, by)
+            made = f"{len(stored(folder))} results"
             code = start(folder, level).wait()
             found = results(folder)
             wanted = {name: of for name, of in whole.items() if level != "train" or name.startswith("runs/aslp_mc/")}
@@ -135,7 +148,7 @@ def main(number: int, seed: int) -> int:
                 differing = [name for name in differing if name in found or not name.startswith("tables/")]
             bad += bool(differing or code)
             outcome = f"exit code {code}" if code else ", ".join(differing) or "same bits"
-            who = ("engine" if alone else "all") if killed else "was finished"
+            who = f"{'one' if alone else 'all'} {by.name}" if killed else "was finished"
             print(f"{count:>4}  {level:<10} {who:<12} {moment:6.1f}s  {made:<12} {outcome}", flush=True)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(first.pid, 9)  # orphans that have nothing to do any more

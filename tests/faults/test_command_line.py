@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,12 +11,8 @@ import yaml
 from bad_input import BadInput, check, run
 from made_sets import pairs, write_zip
 
-from pipeline_src.engine import contract
-from pipeline_src.engine.execute import execute
-from pipeline_src.files import write_text
 from pipeline_src.params import changes
-from pipeline_src.params.load import read
-from pipeline_src.steps.build import build, chosen
+from pipeline_src.pipeline.jobs import chosen
 
 PARAMS = {
     "experiment": "small",
@@ -44,12 +36,6 @@ def project(folder: Path) -> None:
     (folder / "params.yaml").write_text(yaml.safe_dump(PARAMS, sort_keys=False))
     (folder / "results").mkdir()
     (folder / "results/before.csv").write_text("1\n")
-
-
-def prepared(folder: Path) -> None:
-    """With one result that is there."""
-    project(folder)
-    execute(chosen().job("prepare/tiny-scenes"))
 
 
 def empty(folder: Path) -> None:
@@ -76,16 +62,6 @@ def with_file(name: str, text: str = "in the way\n") -> Callable[[Path], None]:
     return make
 
 
-def results_are_a_file(folder: Path) -> None:
-    prepared(folder)
-    (folder / "data/small/stores").write_text("in the way\n")
-
-
-def damaged_manifest(folder: Path) -> None:
-    prepared(folder)
-    write_text(folder / "data/small/manifests/tiny-scenes/manifest.csv", "id\n")
-
-
 def with_archive(folder: Path, files: dict[str, bytes]) -> None:
     """A project on a set of the user's."""
     write_zip(folder / "a.zip", files)
@@ -96,15 +72,6 @@ def with_archive(folder: Path, files: dict[str, bytes]) -> None:
     small = before | {"data": before["data"] | data}
     params = PARAMS | {"data_root": ".", "datasets": mine, "experiments": {"small": small}}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
-
-
-def without_data(folder: Path) -> None:
-    """Stores of an archive that is gone since, as after `dvc pull`."""
-    with_archive(folder, pairs(16))
-    for job in chosen().of_kinds("prepare", "store"):
-        execute(job)
-    (folder / "a.zip").unlink()
-    shutil.rmtree(folder / "data/unpacked")
 
 
 def changed(**keys) -> Callable[[Path], None]:
@@ -293,93 +260,9 @@ ROWS = [
         happens="key and value are named",
     ),
     row(
-        "train-other-method",
-        "`train` of a method that the experiment does not run",
-        typed("train", "-m", "temperature"),
-        "experiment small has no job train/temperature/seed0",
-        expected="train/baseline/seed0, train/slp/seed0",
-        happens="those that it runs are named",
-    ),
-    row(
-        "train-other-seed",
-        "`train` of a seed that the experiment does not have",
-        typed("train", "-m", "slp", "-s", "7"),
-        "has no job train/slp/seed7",
-        expected="train/slp/seed0",
-        do="did you mean 'train/slp/seed0'",
-        happens="the nearest run is named",
-    ),
-    row(
-        "evaluate-other-part",
-        "`evaluate` on a set that the experiment does not have",
-        typed("evaluate", "-m", "slp", "--part", "scene"),
-        "no job evaluate/slp/seed0/scene",
-        expected="evaluate/slp/seed0/scenes",
-        do="did you mean",
-        happens="those that it has are named",
-    ),
-    row(
-        "prepare-other-set",
-        "`prepare` of a set that the experiment does not use",
-        typed("prepare", "--set", "ECSSD"),
-        "no job prepare/ECSSD",
-        expected="prepare/tiny-scenes",
-        happens="those that it uses are named",
-    ),
-    row(
-        "inputs-not-current",
-        "a step before those that it needs",
-        typed("train", "-m", "slp", "-e", "small"),
-        "train/slp/seed0: inputs are not current",
-        found="store/train: not made yet",
-        expected="results of today's parameters",
-        do=ASKS,
-        happens="they are named, and the experiment's command",
-    ),
-    row(
-        "inputs-not-current-set",
-        "the same with a key changed by `--set`",
-        typed("--set", "image_size=40", "store", "--part", "val"),
-        "store/val: inputs are not current",
-        found="prepare/tiny-scenes: not made yet",
-        expected="results of today's parameters",
-        do=f"{ASKS} set=image_size=40",
-        happens="the command has the change",
-    ),
-    row(
-        "open-no-report",
-        "`report --open` before there is a page",
-        typed("report", "--open"),
-        "report: inputs are not current",
-        do=ASKS,
-        happens="the command that makes it is named",
-    ),
-    row(
-        "contract-changed",
-        "code or data changed while Snakemake ran",
-        typed("store", "--part", "val", "--contract", "0" * 16),
-        "store/val: parameters, data or code changed",
-        found="[0-9a-f]{16}",
-        expected="0{16}",
-        do="start the command again",
-        make=prepared,
-        happens="the job stops before it works",
-    ),
-    row(
-        "folder-is-a-file",
-        "a file where a folder of results belongs",
-        typed("store", "--part", "val"),
-        "data/small/stores cannot be a folder, and store/val",
-        found="a file",
-        expected="a folder",
-        do="move data/small/stores away",
-        make=results_are_a_file,
-        happens="it is named",
-    ),
-    row(
         "log-folder-is-a-file",
         "`--log` below a file",
-        typed("overview", "--log", "logs/a.log"),
+        typed("run-job", "overview", "--log", "logs/a.log"),
         "--log logs/a.log cannot be written",
         expected="folder",
         make=with_file("logs"),
@@ -407,17 +290,6 @@ ROWS = [
         happens="it is named",
     ),
     row(
-        "init-cannot-write",
-        "`init` of a folder that cannot be made",
-        typed("init", 300 * "x"),
-        "xxx cannot be made",
-        found="too long",
-        expected="made and written",
-        do="another folder",
-        make=empty,
-        happens="it is named",
-    ),
-    row(
         "init-over-a-file",
         "`init` where a file lies in the place of one of its folders",
         typed("init", "."),
@@ -429,62 +301,66 @@ ROWS = [
         happens="it is named, and nothing is written",
     ),
     row(
-        "init-on-a-link",
-        "`init` of a folder that is a link to nothing",
-        typed("init", "mine"),
-        "mine cannot be made",
-        found="File exists",
-        expected="made and written",
-        do="another folder",
-        make=link_to_nothing,
-        happens="it is named",
-    ),
-    row(
-        "explain-unknown",
-        "`contracts --explain` of no job",
-        typed("contracts", "--explain", "tabels"),
-        "has no job tabels",
-        expected="tables",
-        do="did you mean 'tables'",
-        happens="the nearest one is named",
-    ),
-    row(
-        "adopt-nothing",
-        "`adopt` of what was not made",
-        typed("adopt", "train/*", "--why", "x"),
-        "results cannot be adopted",
-        found="train/baseline/seed0: not made yet",
-        expected="whole results",
-        do="Snakemake",
-        happens="what is missing is said",
-    ),
-    row(
-        "adopt-no-match",
-        "`adopt` of a pattern that no job has",
-        typed("adopt", "tran/*", "--why", "x"),
-        r"has no job tran/\*",
-        expected="train/slp/seed0",
-        happens="the jobs are named",
-    ),
-    row(
         "prepare-with-problems",
-        "`prepare` of a set with a broken image",
-        typed("prepare", "--set", "mine"),
+        "a set with a broken image",
+        typed("run-job", "prepare/mine"),
         "dataset mine has 1 problems",
         found="15 usable samples",
-        do=r"fix them, or leave them out [^,]*\n  all problems: data/small/manifests/mine/problems\.failed\.csv$",
+        do=r"all problems: results/small/prepared/mine/problems\.failed\.csv$",
         make=lambda folder: with_archive(folder, pairs(16) | {"Image/s00.jpg": b"no image"}),
         happens="the file that lists all problems is named",
     ),
     row(
-        "redo-without-data",
-        "`redo` of what can't be made, as the data are not here",
-        typed("redo", "store/train"),
-        "store/[a-z]+ can't be made again here, and nothing was forgotten: dataset mine is not available",
-        expected=r"a\.zip",
-        do="put it there",
-        make=without_data,
-        happens="no result is forgotten",
+        "job-unknown",
+        "a job that the experiment does not have",
+        typed("run-job", "train/slp/seed7"),
+        "has no job train/slp/seed7",
+        expected="train/baseline/seed0, train/slp/seed0",
+        do="did you mean 'train/slp/seed0'",
+        happens="it is named",
+    ),
+    row(
+        "fingerprint-changed",
+        "code or data changed while Snakemake ran",
+        typed("run-job", "store-0000000000000000"),
+        "no job store-0{16}",
+        found="store-[0-9a-f]{16}",
+        expected="store-0{16}",
+        do="start the command again",
+        happens="the job stops before it works",
+    ),
+    row(
+        "input-missing",
+        "a job before its inputs, with a key changed by `--set`",
+        typed("--set", "image_size=40", "run-job", "store/val"),
+        "store/val needs prepare/tiny-scenes",
+        found="no manifest in results/.store/prepare-",
+        do=f"{ASKS} set=image_size=40",
+        happens="the input is named, and the experiment's command",
+    ),
+    row(
+        "report-missing",
+        "`report` before there is a page",
+        typed("report", "--open"),
+        "small has no report",
+        found="results/small/report.html",
+        do=ASKS,
+        happens="the command that makes it is named",
+    ),
+    row(
+        "keep-nothing",
+        "`keep` of what was not made",
+        typed("keep", "train/*", "--why", "x"),
+        "results cannot be kept",
+        found="train/baseline/seed0: no earlier result",
+        happens="nothing is renamed",
+    ),
+    row(
+        "keep-no-match",
+        "`keep` of a pattern that no job matches",
+        typed("keep", "trian/*", "--why", "x"),
+        r"has no job trian/\*",
+        happens="it is named",
     ),
     row(
         "publish-unfinished",
@@ -493,15 +369,6 @@ ROWS = [
         "small cannot be published",
         do=ASKS,
         happens="what is not current is named",
-    ),
-    row(
-        "publish-damaged-manifest",
-        "`publish` where a data set's list of images is damaged",
-        typed("publish"),
-        r"small cannot be published(.|\n)*prepare/tiny-scenes: manifest\.csv was changed",
-        do=ASKS,
-        make=damaged_manifest,
-        happens="it is named",
     ),
 ]
 
@@ -512,35 +379,3 @@ def test_it_is_refused(row, tmp_path, monkeypatch):
     for name in changes.VARIABLES.values():
         monkeypatch.setenv(name, "")
     check(row, tmp_path)
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", "5", '{"code": "%s"}', '{"code": "%s", "digests": {"a": [1]}}'])
-def test_a_damaged_cache_of_digests_is_made_anew(tmp_path, monkeypatch, text):
-    """.snakemake/code.json: it only saves time."""
-    monkeypatch.chdir(tmp_path)
-    project(tmp_path)
-    contract._kept.cache_clear()
-    wanted = build(read()).job("tables").contract
-    code = json.loads(contract.DIGESTS.read_text())["code"]
-    contract.DIGESTS.write_text(text % code if "%" in text else text)
-    contract._kept.cache_clear()
-    assert build(read()).job("tables").contract == wanted
-    assert json.loads(contract.DIGESTS.read_text())["digests"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null"])
-def test_a_damaged_stamp_of_an_older_contract_is_no_result(tmp_path, monkeypatch, text):
-    monkeypatch.chdir(tmp_path)
-    prepared(tmp_path)
-    job = chosen().job("prepare/tiny-scenes")
-    old = job.stamp.with_suffix(f".{'0' * 16}")
-    os.replace(job.stamp, old)
-    old.write_text(text)
-    said = []
-    monkeypatch.setattr("typer.echo", said.append)
-    run("contracts", "--explain", job.name)
-    assert "No result lies there." in said[-1]
-    execute(job)
-    assert job.current and not old.exists()
-    assert re.fullmatch(r"\.[0-9a-f]{16}", job.stamp.suffix)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,8 +16,6 @@ from made_sets import entry, pairs, write_files, write_zip
 from pipeline_src import files
 from pipeline_src.data.build import build
 from pipeline_src.data.prepare import prepare
-from pipeline_src.engine.execute import execute
-from pipeline_src.engine.job import Job
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic_folder
 from pipeline_src.params.parts import Part
@@ -61,31 +58,6 @@ def torch_saves(folder: Path) -> None:
         temporary.write_text("2\n")
         patch.setattr(files, "_free", lambda path: 0)
         raise RuntimeError("[enforce fail at inline_container.cc:664] . unexpected pos 64 vs 0")
-
-
-def trains(job: Job, folder: Path) -> None:
-    (folder / "model").write_text("an hour of work")
-
-
-def fills(job: Job, folder: Path) -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-def job(work: Callable = trains) -> Job:
-    return Job("train", "train/a/seed0", Path("results/runs/a"), "train", ("model",), work)
-
-
-def executing(work: Callable = trains) -> Callable[[Path], None]:
-    return lambda folder: execute(job(work)) and None
-
-
-def full(call: Callable[[Path], None], free: int = 1 << 20) -> Callable[[Path], None]:
-    def called(folder: Path) -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(files, "_free", lambda path: free)
-            call(folder)
-
-    return called
 
 
 row = partial(BadInput, make=result)
@@ -145,40 +117,6 @@ ROWS = [
         *PERMISSION,
         happens=OLD,
     ),
-    row(
-        "results-read-only",
-        "a folder of results that is not writable, when a training is started",
-        failing("NamedTemporaryFile", errno.EACCES, executing(), files.tempfile),
-        "results/runs/a/.* could not be written: its folder is not writable",
-        *PERMISSION,
-        happens="it is named before the training starts",
-    ),
-    row(
-        "nearly-full",
-        "a disk with 20 MiB free, when a training is started",
-        full(executing(), 20 << 20),
-        "the disk is nearly full: .* does not fit into results/runs/a",
-        "20.0 MiB free",
-        "32 MiB or more",
-        "free some space",
-        happens="it is told before the training starts",
-    ),
-    row(
-        "full-while-training",
-        "the disk is full while a job works",
-        executing(fills),
-        r"results/runs/a/\.train\.new could not be written: the disk is full",
-        *FULL,
-        happens="the job's folder is named; earlier results stay",
-    ),
-    row(
-        "full-without-links",
-        "the disk has no hard links, and is full when a result is copied to where results are kept",
-        failing("link", errno.EPERM, failing("copy2", errno.ENOSPC, executing(), shutil)),
-        r"results/\.cache/.*/model could not be written: the disk is full",
-        *FULL,
-        happens="the copy is named; the result is whole",
-    ),
 ]
 
 
@@ -188,20 +126,6 @@ def test_it_is_refused(row, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     check(row, tmp_path)
     assert not [path for path in tmp_path.rglob(".table*")]
-
-
-def test_a_result_is_whole_where_it_could_not_be_kept(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="the disk is full"):
-        failing("link", errno.EXDEV, failing("copy2", errno.ENOSPC, executing(), shutil))(tmp_path)
-    assert job().current and not execute(job())
-
-
-def test_the_same_command_goes_on_after_a_full_disk(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match="the disk is full"):
-        executing(fills)(tmp_path)
-    assert execute(job()) and job().current
 
 
 def test_other_errors_are_left_as_they_are(tmp_path):

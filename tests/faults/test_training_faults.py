@@ -15,12 +15,11 @@ from damaged import Trap, cut, flipped
 from project import ROOT
 from safetensors.torch import load_file, save_file
 
-from pipeline_src.engine.execute import execute
-from pipeline_src.inspection import precheck
 from pipeline_src.params.load import read, resolve
+from pipeline_src.pipeline import precheck
+from pipeline_src.pipeline.jobs import build
+from pipeline_src.pipeline.runner import run_job
 from pipeline_src.prediction.predict import load
-from pipeline_src.steps import predictors, train
-from pipeline_src.steps.build import build
 from pipeline_src.training import checkpoint
 from pipeline_src.training.calibrated import calibrated_method
 from pipeline_src.training.models.build import build_segmentor
@@ -90,7 +89,7 @@ def prepared(**changes: str) -> Callable[[Path], None]:
 
     def make(folder: Path) -> None:
         params(folder)
-        execute(build(read()).job("prepare/tiny-scenes"))
+        run_job(build(read()).job("prepare/tiny-scenes"))
         params(folder, **changes)
 
     return make
@@ -497,35 +496,6 @@ ROWS = [
                 "it belongs to another",
             ),
             ("code", "runs code", lambda f: checkpoint.save(f.parent, 7, {"of": Trap()}), "Weights only load failed"),
-        )
-    ),
-    BadInput(
-        "reference-history",
-        "The history of a run that another needs is no table of it",
-        lambda folder: train._accuracies(folder / "history.csv"),
-        "history.csv does not hold validation accuracies",
-        found="val_accuracy",
-        expected="of numbers",
-        do=AGAIN,
-        make=lambda folder: (folder / "history.csv").write_text("epoch,loss\n1,0.5\n"),
-        happens="Refused by name.",
-    ),
-    *(
-        BadInput(
-            f"fitted-{name}",
-            f"What a post-hoc method has fitted {fault}",
-            lambda folder: predictors.read(folder / "run.json"),
-            "run.json does not say what was fitted",
-            found=found,
-            expected='"fitted"',
-            do=AGAIN,
-            make=lambda folder, text=text: (folder / "run.json").write_text(text),
-            happens="Refused by name.",
-        )
-        for name, fault, text, found in (
-            ("cut", "is cut off", '{"fitted": {"T"', "JSONDecodeError"),
-            ("list", "is a list", '{"fitted": ["T"]}', "TypeError"),
-            ("other", "is missing", '{"images": 3}', "KeyError"),
         )
     ),
     BadInput(

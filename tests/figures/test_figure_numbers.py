@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_figures import SEEDS, make_results, make_store, maps
-from made_results import RESAMPLES, HandMade, analysed, by_hand
+from made_results import analysed
 
-from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts
+from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.levels import CLAMP
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.data.store import Store
 from pipeline_src.figures import (
     alpha,
@@ -22,7 +22,6 @@ from pipeline_src.figures import (
     extremes,
     joint,
     risk,
-    severity,
     training,
 )
 from pipeline_src.figures.bin_tables import reliability_tables
@@ -104,7 +103,7 @@ def test_entropies_are_of_images(results):
 
 
 def counts_of(probability: list[float], truth: list[int]):
-    statistic = TwoClassStatistic.empty()
+    statistic = MapCounts.empty()
     statistic.add(np.array([probability], np.float32), np.array([truth], np.uint8), "one")
     return statistic.raw
 
@@ -163,34 +162,6 @@ def test_examples_numbers(tmp_path):
     assert row["accuracy"] == pytest.approx(right[2].mean())
     several = examples.top_label(np.array([[[0.2, 0.5]], [[0.7, 0.1]], [[0.1, 0.4]]]))
     assert [values.tolist() for values in several] == [[[0.7, 0.5]], [[1, 0]]]
-
-
-def corrupted(clean: str) -> Facts:
-    """Two corruptions of Set_A in one severity each, one of another set, and a test set beside."""
-    parts = {"Set_A": "id", "A-c-jpeg-3": "shifted", "A-c-contrast-1": "shifted", "B-c-jpeg-1": "shifted"}
-    of = {
-        "A-c-jpeg-3": Corruption("A-c", "jpeg", 3, clean),
-        "A-c-contrast-1": Corruption("A-c", "contrast", 1, clean),
-        "B-c-jpeg-1": Corruption("B-c", "jpeg", 1),
-    }
-    return Facts("made", {"baseline": MethodFacts("baseline")}, parts, corrupted=of)
-
-
-@pytest.mark.parametrize("clean", ["Set_A", ""])
-def test_severity_begins_with_the_images_as_they_are(clean):
-    facts = corrupted(clean)
-    measured = {
-        ("raw", part, "baseline"): by_hand({"ece": [k / 100], "accuracy": [1 - k / 10]}, np.zeros(RESAMPLES))
-        for k, part in enumerate(facts.parts)
-    }
-    [first, _, other, _] = severity.pictures(facts)
-    assert (first.key, other.key) == (("raw", "A-c"), ("raw", "B-c"))
-    table = severity.paint(first, HandMade(facts, {}, measured), Sources()).tables[""]
-    shown = {(row.corruption, row.severity): row.value for row in table[table["metric"] == "ece"].itertuples()}
-    as_they_are = {("jpeg", 0): 0.0, ("contrast", 0): 0.0} if clean else {}
-    assert shown == pytest.approx(as_they_are | {("jpeg", 3): 0.01, ("contrast", 1): 0.02})
-    assert set(table["part"]) == {"A-c-jpeg-3", "A-c-contrast-1"} | {clean} - {""}
-    assert table.loc[table["metric"] == "accuracy", "value"].min() == pytest.approx(0.8)
 
 
 @pytest.mark.parametrize("protocol", ["raw", "stretched"])

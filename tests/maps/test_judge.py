@@ -17,9 +17,8 @@ from PIL import Image
 from scipy.special import expit
 
 from pipeline_src.analysis.resampling import resample_counts
-from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.regions import regions
-from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.files import read_sums, sha256
@@ -75,9 +74,9 @@ def make(root: Path, images: int = 6) -> dict[str, tuple[np.ndarray, np.ndarray]
     return pairs
 
 
-def statistic(pairs, region: str = "", width: float = 0) -> TwoClassStatistic:
+def statistic(pairs, region: str = "", width: float = 0) -> MapCounts:
     """The counts of all pixels that count, or of a region."""
-    counted = TwoClassStatistic.empty()
+    counted = MapCounts.empty()
     for stem, (f, truth) in pairs.items():
         counted.add(f, truth, stem, regions(truth, width)[region] if region else None, ignore=255)
     return counted
@@ -119,7 +118,7 @@ def test_numbers_are_those_of_the_statistic(tmp_path, bins):
     result = judge_folder(tmp_path / "maps", tmp_path / "masks", "net", out := tmp_path / "out", **options)
     counted, rows = statistic(pairs), table(out)
     assert json.loads((out / "metrics.json").read_text()) == json.loads(json.dumps(result))
-    assert TwoClassStatistic.load(out / "statistic.npz")[0].raw == counted.raw
+    assert MapCounts.load(out / "statistic.npz")[0].raw == counted.raw
     written = {"metrics.json", "statistic.npz", "images.csv"}
     assert read_sums(out / "metrics.sha256") == {name: sha256(out / name) for name in written}
     for protocol in PROTOCOLS:
@@ -171,7 +170,7 @@ def test_several_processes_measure_the_same(tmp_path, monkeypatch):
 
 
 def test_maps_of_several_classes(tmp_path):
-    counted = MultiClassStatistic.empty(4)
+    counted = MapCounts.of_classes(4)
     for folder in ("maps", "masks"):
         (tmp_path / folder).mkdir()
     for k in range(4):
@@ -192,7 +191,7 @@ def test_maps_of_several_classes(tmp_path):
 
 
 def test_softmax_maps_of_two_classes_have_no_positive_class(judged):
-    counted = MultiClassStatistic.empty(2)
+    counted = MapCounts.of_classes(2)
     for k in "01":
         p, truth = scene(int(k), classes=2)
         put("maps", **{k: p}), put("masks", **{k: truth})
@@ -222,7 +221,7 @@ def test_images_of_a_group_are_resampled_together(tmp_path):
     assert {name: of for name, of in result["raw"].items() if of is not None} == wanted.points
     assert result["intervals"]["raw"] == {name: wanted.intervals().get(name) for name in result["raw"]}
     assert "3 groups" in result["groups"]
-    for name, of in counted.regions.by_name.items():
+    for name, of in counted.statistic.regions.items():
         points = resample_counts(ProtocolCounts.by_protocol(of)["raw"], 10, 0, 0, groups).points
         found = result["regions"]["raw"][name]
         assert {n: of for n, of in found.items() if n != "n_pixels" and of is not None} == points

@@ -18,7 +18,7 @@ from pipeline_src.calibrators.calibrator import calibrated, fitted
 from pipeline_src.calibrators.platt import PlattCalibrator
 from pipeline_src.calibrators.selection import folds_of
 from pipeline_src.cli.main import app
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.maps.calibrate import calibrate_folder, pixels_of
 from pipeline_src.maps.counts import count
 from pipeline_src.maps.judge import judge_folder
@@ -178,7 +178,7 @@ def test_calibrated_maps_have_a_threshold_of_their_own(val, tmp_path, masks):
 
 def single_pixels(rng: np.random.Generator, images: int) -> ProtocolCounts:
     """Images of one object pixel of a random level, whose FNR is 0 or 1."""
-    counted = TwoClassStatistic.empty()
+    counted = MapCounts.empty()
     for k in range(images):
         counted.add(rng.integers(0, 256, (1, 1), dtype=np.uint8), np.ones((1, 1), np.uint8), f"{k:03d}")
     return ProtocolCounts(counted, counted.raw)

@@ -15,11 +15,11 @@ from scipy import ndimage
 
 from pipeline_src.analysis.facts import Corruption
 from pipeline_src.data.store import Store
-from pipeline_src.engine.graph import Graph
 from pipeline_src.params.parts import CorruptionName
 from pipeline_src.params.schema import Params
+from pipeline_src.pipeline.job import Graph
+from pipeline_src.pipeline.jobs import build
 from pipeline_src.prediction.corruptions import CORRUPTIONS, CorruptedStore, corrupted
-from pipeline_src.steps.build import build
 from pipeline_src.training.samples import EvaluationSamples, collate
 from pipeline_src.validation import validate
 
@@ -156,7 +156,7 @@ def built(**tests: dict[str, Any]) -> Graph:
 
 
 def contracts(of: Graph) -> dict[str, str]:
-    return {job.name: job.contract for job in of.of_kinds("prepare", "store", "train", "evaluate", "analyse")}
+    return {job.name: job.fingerprint for job in of.of_kinds("prepare", "store", "train", "evaluate", "analyse")}
 
 
 def test_a_line_stands_for_a_part_of_each_corruption_and_severity():
@@ -179,8 +179,8 @@ def test_the_images_of_a_test_set_are_stored_once(role):
     assert {job.name for job in graph.of_kinds("store")} == stored
     one, other = (of.job("evaluate/baseline/seed0/scenes-c-jpeg-1") for of in (graph, alone))
     assert one.inputs["part"] is graph.job("store/scenes")
-    assert one.contract == other.contract
-    assert alone.job("store/scenes-c").contract == graph.job("store/scenes").contract
+    assert one.fingerprint == other.fingerprint
+    assert alone.job("store/scenes-c").fingerprint == graph.job("store/scenes").fingerprint
 
 
 def test_corrupted_textures_decide_no_claim():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_statistics import ious, summaries
 
-from pipeline_src.counting.multiclass import MultiClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import positive
 from pipeline_src.data import catalog
 from pipeline_src.data.build import build
@@ -44,10 +44,10 @@ def test_street_scenes_of_camvid(downloads, tmp_path):
     maps = [(p, truth) for p, truth, _ in predict(predictor, store, experiment)]
     assert all(p.shape == (11, *truth.shape) and p.dtype == np.float32 for p, truth in maps)
     valid = [truth != 255 for _, truth in maps]
-    assert 0 < sum(v.sum() for v in valid) == statistic.top.pixels < sum(v.size for v in valid)
+    assert 0 < sum(v.sum() for v in valid) == statistic.raw.pixels < sum(v.size for v in valid)
     # An untrained network is equally unsure everywhere; answers made from the labels have confidences of all sizes.
     rng = np.random.default_rng(0)
-    answered, varied = MultiClassStatistic.empty(11), []
+    answered, varied = MapCounts.of_classes(11), []
     for k, (_, truth) in enumerate(maps):
         z = rng.normal(0, 2, (11, *truth.shape)) + 3 * (np.arange(11)[:, None, None] == truth)
         varied.append(((np.exp(z) / np.exp(z).sum(axis=0)).astype(np.float32), truth))
@@ -60,4 +60,4 @@ def test_street_scenes_of_camvid(downloads, tmp_path):
         assert values["mean_iou"] == pytest.approx(np.nanmean(ious(pairs, 11)), abs=1e-6)
         peer = multiclass_calibration_error(scores.double(), labels, num_classes=11, n_bins=10, norm="l1")
         assert values["ece"] == pytest.approx(float(peer), abs=1e-5)
-    assert np.count_nonzero(positive(answered.top).binned(10).count) >= 8
+    assert np.count_nonzero(positive(answered.raw).binned(10).count) >= 8

@@ -19,10 +19,10 @@ from pipeline_src.analysis.resampling import resample
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.params.parts import Part
+from pipeline_src.pipeline.work import analyse as work
 from pipeline_src.publishing.compare import compare_experiments
 from pipeline_src.publishing.published import Publication
 from pipeline_src.publishing.rebuild import _analyse, _results
-from pipeline_src.steps.analyse import work
 
 FACTS = replace(OF_TWO, methods={"slp": OF_TWO.methods["slp"]})
 FILMS, FRAMES = 6, 3

@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.cli.main import app
-from pipeline_src.steps.build import chosen
-from pipeline_src.steps.report import described, fitted, own_ideas
+from pipeline_src.pipeline.jobs import _own_ideas as own_ideas
+from pipeline_src.pipeline.jobs import chosen
+from pipeline_src.pipeline.report import described, fitted
 from pipeline_src.training.registry import choose
 
 
@@ -49,7 +50,7 @@ def test_the_job_knows_fits_and_judged_models(tmp_path, monkeypatch):
     file.parent.mkdir(parents=True)
     file.write_text("{}")
     job = chosen().job("report")
-    assert job.other_files["judged/SET/MODEL/metrics.json"] == file and job.contract != plain.contract
+    assert job.other_files["judged/SET/MODEL/metrics.json"] == file and job.fingerprint != plain.fingerprint
     run = job.inputs["train/temperature/seed0"].paths[0]
     run.parent.mkdir(parents=True)
     run.write_text(json.dumps({"fitted": {"temperature": 1.5}}))

@@ -238,10 +238,6 @@ def test_claims_have_verdict_and_evidence_and_those_not_run_take_one_line(result
     assert 'id="claims"' in html and 'id="claims"' not in page_of(results, tables, figures, tmp_path)
 
 
-def test_same_input_same_bytes(results, tables, figures, html, tmp_path):
-    assert page_of(results, tables, figures, tmp_path, claims=CLAIMS, **ABOUT) == html
-
-
 def test_shows_what_is_known_of_the_setting_and_the_methods(results, tables, figures, tmp_path):
     methods = {"ce": MethodFacts("baseline"), "aslp_<mc>": MethodFacts("", {"beta": 1.0, "rule": "<b>"}, learns=True)}
     groups = [Group("X", [["U<2>Net", "3.21"]])]

@@ -18,12 +18,12 @@ from tutorial import command
 from pipeline_src.calibrators.pixels import Pixels
 from pipeline_src.calibrators.temperature import nll_at
 from pipeline_src.data.store import Store
-from pipeline_src.engine.graph import Graph
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.params.schema import Experiment, Params
+from pipeline_src.pipeline.job import Graph
+from pipeline_src.pipeline.jobs import build
 from pipeline_src.prediction.predict import Predictor, load, predict
-from pipeline_src.steps.build import build
 from pipeline_src.training import validation_pixels as sampling
 from pipeline_src.training.calibrated import calibrated_method
 from pipeline_src.training.classifier import DenseClassifier
@@ -322,7 +322,7 @@ def built(methods: list[str], seeds: list[int] = (0, 1), blocks: dict | None = N
 
 def contracts(of: Graph) -> dict[str, str]:
     """Contracts up to the statistics, which concern one run each."""
-    return {job.name: job.contract for job in of.of_kinds("prepare", "store", "train", "evaluate")}
+    return {job.name: job.fingerprint for job in of.of_kinds("prepare", "store", "train", "evaluate")}
 
 
 def inputs(of: Graph, name: str) -> set[str]:
@@ -398,7 +398,7 @@ def test_an_experiment_with_post_hoc_methods(tmp_path, monkeypatch):
     edit(tmp_path / "params.yaml", "training: {epochs: 7, batch_size: 4}", "training: {epochs: 2, batch_size: 4}")
     edit(tmp_path / "params.yaml", "      ood:\n        textures: {set: tiny-textures}", "      ood: {}")
     command(tmp_path, ["snakemake", "--cores", "1", "results/tiny/tables/main.md"])
-    assert build(read()).job("tables").current
+    assert build(read()).job("tables").is_made
     results = tmp_path / "results/tiny"
     table = pd.read_csv(results / "tables/main.csv")
     assert set(table["method"]) == {"baseline", "temperature", "mc_dropout"}

@@ -6,11 +6,11 @@ import re
 
 import pytest
 
-from pipeline_src.engine import contract
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
+from pipeline_src.pipeline import fingerprint
+from pipeline_src.pipeline.jobs import build
 from pipeline_src.python_source import ROOT
-from pipeline_src.steps.build import build
 from pipeline_src.training.models.source import own_weights
 
 CONFIG = "model = dict(type='EncoderDecoder', decode_head=dict(type='FCNHead'))\n"
@@ -24,10 +24,10 @@ def of(tmp_path, monkeypatch):
     params = (ROOT.parent / "params.yaml").read_text()
 
     def contract_of(model: str = "{config: tiny_fpn, pretrained: false}", block: str = "{}") -> str:
-        contract.package_code.cache_clear()
+        fingerprint.forget_code()
         text = re.sub(r"model: {config: tiny_fpn.*}", f"model: {model}", params)
         (tmp_path / "params.yaml").write_text(text.replace("  baseline: {}", f"  baseline: {block}"))
-        return build(read(), "tiny").job("train/baseline/seed0").contract
+        return build(read(), "tiny").job("train/baseline/seed0").fingerprint
 
     return contract_of
 

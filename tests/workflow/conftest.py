@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from project import call
 
-from pipeline_src.engine.contract import DIGESTS
+from pipeline_src.pipeline.fingerprint import CACHE
 
 
 @pytest.fixture(scope="session")
@@ -21,8 +21,8 @@ def pulled(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     call(folder, "dvc", "pull", "--quiet")
     # The same code, compiled by Python and numba, and its digests: every process of a test would make them again.
     shutil.copytree(finished / "pipeline_src", folder / "pipeline_src", dirs_exist_ok=True)
-    (folder / DIGESTS).parent.mkdir()
-    shutil.copy(finished / DIGESTS, folder / DIGESTS)
+    (folder / CACHE).parent.mkdir()
+    shutil.copy(finished / CACHE, folder / CACHE)
     return folder
 
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from networks import trains_and_comes_back
 
-from pipeline_src.engine import contract
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
+from pipeline_src.pipeline import fingerprint
+from pipeline_src.pipeline.jobs import build
 from pipeline_src.python_source import ROOT
-from pipeline_src.steps.build import build
 from pipeline_src.training.models.build import build_segmentor
 
 TIED = """
@@ -132,9 +132,9 @@ def contracts(folder):
     params = (ROOT.parent / "params.yaml").read_text()
 
     def of(model: str) -> set[str]:
-        contract.package_code.cache_clear()
+        fingerprint.forget_code()
         (folder / "params.yaml").write_text(re.sub(r"model: {config: tiny_fpn.*}", f"model: {model}", params))
-        return {job.contract for job in build(read(), "tiny").of_kinds("train")}
+        return {job.fingerprint for job in build(read(), "tiny").of_kinds("train")}
 
     return of
 

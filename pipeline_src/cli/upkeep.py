@@ -1,0 +1,72 @@
+"""The commands on stored results: `verify`, `keep` and `clean`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from pipeline_src.cli.options import ExperimentName, experiment_graph, plain_console, start_log
+from pipeline_src.params.load import read
+
+Patterns = Annotated[list[str] | None, typer.Argument(help="Names of jobs, or patterns as in 'train/*' [default: all]")]
+
+
+def verify(jobs: Patterns = None, experiment: ExperimentName = None) -> None:
+    """Read every file of the results again, and name what is missing, damaged or made from other inputs.
+
+    Example: dense-calibration verify 'train/*' --experiment mini
+    """
+    from pipeline_src.pipeline.upkeep import verify as step
+
+    graph = experiment_graph(experiment)
+    chosen = graph.matching(jobs or ["*"])
+    number, problems = step(chosen, graph.command)
+    for line in problems:
+        typer.echo(line)
+    result = f"{len(problems)} problems" if problems else "all are as they were made"
+    typer.echo(f"{graph.name}: {number:,} files of {len(chosen)} jobs read, {result}")
+    if problems:
+        raise typer.Exit(1)
+
+
+def keep(
+    jobs: Annotated[list[str], typer.Argument(help="Names of jobs, or patterns as in 'train/*'")],
+    why: Annotated[str, typer.Option(help="Why the results are still right; their manifests record it")],
+    experiment: ExperimentName = None,
+) -> None:
+    """Take over results of an earlier fingerprint, after a change that does not concern them, instead of a new run.
+
+    Example: dense-calibration keep 'train/*' 'evaluate/*' --why 'a function was renamed'
+    """
+    from pipeline_src.pipeline.upkeep import keep as step
+
+    graph = experiment_graph(experiment)
+    kept = step(graph.matching(jobs), why)
+    for name in kept:
+        typer.echo(f"kept: {name}")
+    if not kept:
+        typer.echo("Nothing was to be kept: these results are current.")
+
+
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Remove without asking")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", metavar="", help="Only list")] = False,
+) -> None:
+    """Remove the results that no experiment of params.yaml needs; it lists them with sizes and asks.
+
+    Example: dense-calibration clean
+    """
+    from pipeline_src.pipeline.upkeep import leftovers, remove, size
+
+    start_log()
+    console, found = plain_console(), leftovers(read())
+    for path, what in found.items():
+        console.print(f"{size(path) / 2**20:>10,.1f} MiB  {path}  {what}")
+    if not found:
+        console.print("Nothing is to be removed: params.yaml needs all results.")
+        return
+    console.print(f"Together {sum(map(size, found)) / 2**20:,.1f} MiB in {len(found)} folders")
+    if not dry_run and (yes or typer.confirm("Remove them?")):
+        remove(found)
+        console.print("Removed.")

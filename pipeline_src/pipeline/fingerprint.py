@@ -1,0 +1,327 @@
+"""Fingerprints: 16 hex digits for all that a result is made from. They name its folder in the store.
+
+A fingerprint covers the parameters of a job, the fingerprints of its inputs, and code. Code is the job's function with
+the definitions that it uses beside it, and every module of the package that these import, directly or not. A module
+counts as its syntax tree without docstrings, comments, type hints of functions, log calls and texts of raised errors.
+Files of a user's count likewise, with what they import from their own folder.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import hashlib
+import inspect
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from enum import Enum
+from functools import cache
+from pathlib import Path, PurePath
+from typing import Any
+
+from pydantic import BaseModel
+
+from pipeline_src.errors import UserError
+from pipeline_src.files import sha256, write_text
+from pipeline_src.python_source import PACKAGE, ROOT, syntax_tree
+
+LENGTH = 16
+# Modules that cannot change a result: errors, values that are hashed themselves, the machinery of jobs, progress.
+NEUTRAL = {
+    *("errors", "validation", "locks", "logs", "processes", "progress", "verified", "versions", "python_source"),
+    *("data.catalog", "data.entry", "training.gpus", "training.memory", "training.trackers", "training.user_checks"),
+    *(
+        f"pipeline.{name}"
+        for name in ("experiment", "fingerprint", "job", "jobs", "manifest", "runner", "view", "work")
+    ),
+}
+NEUTRAL_PACKAGES = ("params",)
+LOGGERS = {"log", "logger", "logging", "warnings"}
+IGNORED = {"ctx", "kind", "returns", "type_comment", "type_params"}  # fields of syntax trees
+CACHE = Path(".snakemake/code.json")  # digests of modules by size and time of change; may be removed at any time
+
+
+def digest(content: Any) -> str:
+    """16 hex digits for JSON-like `content`."""
+    return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:LENGTH]
+
+
+@cache
+def _file_digest(file: Path, size: int, changed: int) -> str:
+    return sha256(file)[:LENGTH]
+
+
+def file_digest(file: Path) -> str:
+    """16 hex digits of a file's bytes, computed once in a process: all runs share the weights that they start from."""
+    state = file.stat()
+    return _file_digest(file, state.st_size, state.st_mtime_ns)
+
+
+def as_json(value: Any) -> Any:
+    """A parameter in JSON's types. Fields of models and dataclasses are sorted; the order of mappings and lists counts.
+
+    Raises:
+        UserError: the value is of a type whose text may differ between machines or runs.
+    """
+    if isinstance(value, BaseModel):
+        value = dict(sorted(dict(value).items()))
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {name: getattr(value, name) for name in sorted(field.name for field in dataclasses.fields(value))}
+    if isinstance(value, Mapping):
+        return {str(key): as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_json(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(map(as_json, value))
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if isinstance(value, PurePath):
+        return value.as_posix()
+    if isinstance(value, Enum):
+        return as_json(value.value)
+    raise UserError(
+        "a parameter of a job cannot be part of its fingerprint",
+        found=f"{value!r} of type {type(value).__name__}",
+        expected="numbers, texts, None; models, mappings, lists, tuples and sets of them",
+    )
+
+
+# Code
+
+
+@dataclasses.dataclass(frozen=True)
+class Code:
+    """What a file of Python code, or a function of it, does.
+
+    Attributes:
+        digest: of its syntax.
+        imports: the names that it imports, as `a.b` or `a.b:c`.
+        files: the files of the package that these run, relative to the folder of the package.
+    """
+
+    digest: str
+    imports: tuple[str, ...]
+    files: tuple[str, ...]
+
+
+def code_digests(
+    function: Callable[..., object], values: Any, modules: Iterable[str] = (), files: Iterable[Path] = ()
+) -> dict[str, str]:
+    """The code that a job depends on, as a digest by file.
+
+    Args:
+        function: the work of the job.
+        values: its parameters; modules that define the classes of models and dataclasses among them count.
+        modules: dotted names of further modules of the package.
+        files: Python files of the user's, and other files whose bytes count.
+    """
+    classes = tuple(dict.fromkeys(_classes(values)))
+    return _code_digests(function, classes, tuple(modules), tuple(files))
+
+
+@cache
+def _code_digests(
+    function: Callable[..., object], classes: tuple[type, ...], modules: tuple[str, ...], files: tuple[Path, ...]
+) -> dict[str, str]:
+    own, found = list(files), dict[str, str]()
+    queue = _files_of_names([*modules, *(kind.__module__ for kind in classes)])
+    if function.__module__.partition(".")[0] == PACKAGE:
+        code = _cache.code(Path(inspect.getfile(function)).relative_to(ROOT).as_posix(), function.__name__)
+        found[f"{function.__module__}:{function.__name__}"] = code.digest
+        queue += code.files
+    else:
+        own.append(Path(inspect.getfile(function)))
+    for file in own:
+        found |= _own_code(file, queue)
+    seen: set[str] = set()
+    while queue:
+        if (name := queue.pop()) not in seen and not _is_neutral(name):
+            seen.add(name)
+            code = _cache.code(name)
+            found[f"{PACKAGE}/{name}"] = code.digest
+            queue += code.files
+    _cache.save()
+    return dict(sorted(found.items()))
+
+
+def forget_code() -> None:
+    """Read code again at the next call: files were edited since."""
+    _code_digests.cache_clear()
+    _definitions.cache_clear()
+    _cache.records = None
+
+
+def _classes(value: Any) -> Iterator[type]:
+    """The classes of models and dataclasses in a value that are defined in the package."""
+    if isinstance(value, BaseModel) or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
+        if type(value).__module__.partition(".")[0] == PACKAGE:
+            yield type(value)
+        value = vars(value)
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _classes(item)
+
+
+@cache
+def _is_neutral(file: str) -> bool:
+    name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    return name in NEUTRAL or name.partition(".")[0] in NEUTRAL_PACKAGES
+
+
+def _files_of_names(names: Iterable[str]) -> list[str]:
+    """The files that importing `a.b` or `a.b:c` of the package runs, with those of the packages above."""
+    found: dict[str, None] = {}
+    for name in names:
+        module, _, member = name.partition(":")
+        top, *parts = [*module.split("."), *([member] if member else [])]
+        for end in range(len(parts) + 1 if top == PACKAGE else 0):
+            place = "/".join(parts[:end])
+            both = (f"{place}.py", f"{place}/__init__.py") if place else ("__init__.py",)
+            found |= dict.fromkeys(file for file in both if (ROOT / file).is_file())
+    return list(found)
+
+
+def _own_code(start: Path, queue: list[str]) -> dict[str, str]:
+    """The digests of a user's file and of what it imports from its folder; imports of the package join `queue`."""
+    folder, found, files = start.absolute().parent, {}, [start.absolute()]
+    while files:
+        file = files.pop()
+        name = f"own:{os.path.relpath(file, folder)}"
+        if name in found:
+            continue
+        if file.suffix != ".py":
+            found[name] = file_digest(file)
+            continue
+        code = _parsed(file)
+        found[name] = code.digest
+        for imported in code.imports:
+            module, _, member = imported.partition(":")
+            place = folder.joinpath(*module.split(".")) if module else folder
+            beside = (place.with_suffix(".py"), place / "__init__.py", place / f"{member}.py")
+            files += [path for path in beside if path.is_file() and path.name != ".py"]
+        queue += _files_of_names(code.imports)
+    return found
+
+
+class _Cache:
+    """The code of the package's files, kept between processes as long as the files have the same size and time."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, Any] | None = None
+        self.changed = False
+
+    def code(self, file: str, function: str = "") -> Code:
+        """The code of a file of the package, or of a function in it with what it uses beside it."""
+        if self.records is None:
+            self.records = self._read()
+        key, path = f"{file}:{function}", os.path.join(ROOT, file)
+        info = os.stat(path)
+        record = self.records.get(key)
+        if not record or record[:2] != [info.st_size, info.st_mtime_ns]:
+            code = _function(Path(path), function) if function else _parsed(Path(path))
+            files = _files_of_names(code.imports)
+            record = self.records[key] = [info.st_size, info.st_mtime_ns, code.digest, files]
+            self.changed = True
+        return Code(record[2], (), tuple(record[3]))
+
+    def _read(self) -> dict[str, Any]:
+        """The records of an earlier process with the same rules."""
+        rules = os.stat(__file__).st_mtime_ns
+        with suppress(OSError, ValueError):
+            content = json.loads(CACHE.read_bytes())
+            if isinstance(content, dict) and content.get("rules") == rules:
+                return content
+        return {"rules": rules}
+
+    def save(self) -> None:
+        if self.changed:
+            self.changed = False
+            with suppress(OSError, UserError):
+                write_text(CACHE, json.dumps(self.records))
+
+
+_cache = _Cache()
+
+
+def _parsed(file: Path) -> Code:
+    nodes = syntax_tree(file).body
+    return Code(digest(_text(nodes)), tuple(_imports(nodes)), ())
+
+
+@cache
+def _definitions(file: Path) -> dict[str, ast.stmt]:
+    """The statements at the top level of a file by the names that they bind; an import of several names as several."""
+    found: dict[str, ast.stmt] = {}
+    for node in syntax_tree(file).body:
+        if isinstance(node, ast.Import):
+            found |= {(alias.asname or alias.name).partition(".")[0]: ast.Import([alias]) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {it.asname or it.name: ast.ImportFrom(node.module, [it], node.level) for it in node.names}
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found[node.name] = node
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            found |= dict.fromkeys((child.id for child in ast.walk(node) if isinstance(child, ast.Name)), node)
+    return found
+
+
+def _function(file: Path, name: str) -> Code:
+    """A function and what it uses of the definitions beside it, with their imports."""
+    definitions = _definitions(file)
+    used, queue = dict[str, ast.stmt](), [name]
+    while queue:
+        if (found := queue.pop()) in definitions and found not in used:
+            used[found] = definitions[found]
+            queue += [node.id for node in _nodes([used[found]]) if isinstance(node, ast.Name)]
+    nodes = [node for key, node in definitions.items() if key in used]
+    return Code(digest(_text(nodes)), tuple(_imports(nodes)), ())
+
+
+def _nodes(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """All nodes but those that only a type checker reads."""
+    for node in nodes:
+        if not _is_for_type_checkers(node):
+            yield node
+            yield from _nodes(ast.iter_child_nodes(node))
+
+
+def _is_for_type_checkers(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def _imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in _nodes(nodes):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module or ''}:{alias.name}" for alias in node.names)
+
+
+def _text(node: Any) -> str:
+    """What a node does, as text that does not depend on the version of Python."""
+    if isinstance(node, list):
+        return f"[{','.join(_text(item) for item in node if not _is_silent(item))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    if isinstance(node, ast.Raise):
+        raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        return f"Raise({_text(raised)})"
+    fields = (
+        f"{name}={_text(value)}"
+        for name, value in ast.iter_fields(node)
+        if value not in (None, []) and name not in IGNORED and not (name == "annotation" and isinstance(node, ast.arg))
+    )
+    return f"{type(node).__name__}({','.join(fields)})"
+
+
+def _is_silent(node: Any) -> bool:
+    """Whether a statement changes no result: a docstring, a log call, imports for type checkers."""
+    if not isinstance(node, ast.Expr):
+        return _is_for_type_checkers(node)
+    if isinstance(node.value, ast.Constant):
+        return isinstance(node.value.value, str)
+    call = node.value.func if isinstance(node.value, ast.Call) else None
+    return isinstance(call, ast.Attribute) and isinstance(call.value, ast.Name) and call.value.id in LOGGERS

@@ -1,0 +1,179 @@
+"""A job: what its result is made from, where it lies, and whether it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.pipeline.fingerprint import as_json, code_digests, digest, file_digest
+from pipeline_src.pipeline.manifest import NAME, STORE, Manifest
+
+UNFINISHED = STORE / "unfinished"
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One job. Its result is current if it is there: the path of its folder holds the fingerprint.
+
+    `work` sees the job and nothing else of the experiment, so the fingerprint covers all that can change the result.
+
+    Attributes:
+        kind: what it does, such as "train"; part of the fingerprint.
+        name: unique in an experiment, such as "train/baseline/seed0"; not part of the fingerprint.
+        files: the files that it writes.
+        work: a function at the top level of a module, `work(job, folder)`, that writes `files` into an empty folder.
+        parameters: all values that the result depends on, in JSON's types, models or dataclasses.
+        inputs: role -> the job whose result it reads. Roles are part of the fingerprint, names of jobs are not.
+        options: what `work` may use and the result cannot depend on: device, processes, where data lie.
+        modules: dotted names of further modules whose code counts, chosen when the experiment is read.
+        code_files: files of the user's, which count with what they import from their own folders.
+        other_files: role -> a file whose bytes count: weights, a style sheet, a template.
+        view: the folder below `results/<experiment>` in which people find the files.
+        view_names: file -> its name there, where that is another.
+        varying: files that hold times or dates. Another content of them makes nothing else outdated.
+        is_batch: whether it only stands for its inputs, which are made with it in one process.
+    """
+
+    kind: str
+    name: str
+    files: tuple[str, ...]
+    work: Callable[[Job, Path], None]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Job] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    modules: tuple[str, ...] = ()
+    code_files: tuple[Path, ...] = ()
+    other_files: Mapping[str, Path] = field(default_factory=dict)
+    view: Path | None = None
+    view_names: Mapping[str, str] = field(default_factory=dict)
+    varying: tuple[str, ...] = ()
+    is_batch: bool = False
+
+    @cached_property
+    def ingredients(self) -> dict[str, Any]:
+        """What the fingerprint is the digest of."""
+        values = {"parameters": self.parameters, "options": self.options}
+        return {
+            "kind": self.kind,
+            "parameters": as_json(dict(sorted(self.parameters.items()))),
+            "inputs": {role: self.inputs[role].fingerprint for role in sorted(self.inputs)},
+            "code": code_digests(self.work, values, self.modules, self.code_files),
+            "files": {role: file_digest(self.other_files[role]) for role in sorted(self.other_files)},
+        }
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits."""
+        return digest(self.ingredients)
+
+    @property
+    def key(self) -> str:
+        """The name of the folder of the result."""
+        return f"{self.kind}-{self.fingerprint}"
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder of the result."""
+        return STORE / self.key
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files of the result."""
+        return [self.folder / name for name in self.files]
+
+    @property
+    def scratch(self) -> Path:
+        """A folder for what `work` can resume from; removed when the result is there."""
+        return UNFINISHED / self.key
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the result is there. Whoever reads its files compares them with the manifest."""
+        return (self.folder / NAME).exists() and not (
+            self.is_batch and not all(needed.is_made for needed in self.inputs.values())
+        )
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """The manifest of the result, None if it is not there."""
+        return Manifest.read(self.folder)
+
+    @property
+    def content(self) -> str:
+        """16 hex digits for the files of the result, except those that vary; empty if it is not there."""
+        files = manifest.files if (manifest := self.manifest) else {}
+        return digest([facts["sha256"] for name, facts in files.items() if name not in self.varying]) if files else ""
+
+    @property
+    def links(self) -> dict[Path, Path]:
+        """The paths at which people find the files -> the files."""
+        if self.view is None:
+            return {}
+        return {self.view / self.view_names.get(name, name): self.folder / name for name in self.files}
+
+    @property
+    def former(self) -> tuple[Path, Manifest] | None:
+        """The result that the view shows in the place of today's, and its manifest; None if there is no such result."""
+        for link in self.links:
+            folder = link.resolve().parent
+            if link.is_symlink() and (manifest := Manifest.read(folder)):
+                return STORE / folder.name, manifest
+        return None
+
+
+@dataclass
+class Graph:
+    """Jobs by name, inputs before those that need them.
+
+    Attributes:
+        name: of the experiment.
+    """
+
+    name: str
+    jobs: dict[str, Job] = field(default_factory=dict, init=False)
+
+    def add(self, jobs: Iterable[Job]) -> None:
+        """Add jobs whose inputs were added before."""
+        for job in jobs:
+            self.jobs[job.name] = job
+
+    def job(self, name: str) -> Job:
+        """The job of a name; UserError names the nearest if there is none."""
+        if name not in self.jobs:
+            kind = name.partition("/")[0]
+            raise UserError(
+                f"experiment {self.name} has no job {name}",
+                expected=", ".join(job.name for job in self.of_kinds(kind)) or ", ".join(self.jobs),
+                fix=did_you_mean(name, self.jobs),
+            )
+        return self.jobs[name]
+
+    def find(self, key: str) -> Job:
+        """The job whose result lies in the folder `key`; UserError where no job has this fingerprint."""
+        kind = key.rpartition("-")[0]
+        for job in self.jobs.values():
+            if job.kind == kind and job.key == key:
+                return job
+        raise UserError(
+            f"experiment {self.name} has no job {key}: parameters, data or code changed since this run was planned",
+            found=", ".join(job.key for job in self.of_kinds(kind)) or f"no job of kind {kind}",
+            expected=key,
+            fix="start the command again",
+        )
+
+    def of_kinds(self, *kinds: str) -> list[Job]:
+        """All jobs of some kinds."""
+        return [job for job in self.jobs.values() if job.kind in kinds]
+
+    def matching(self, patterns: Iterable[str]) -> list[Job]:
+        """Jobs by names with wildcards, as in `train/*`; UserError for a pattern that none matches."""
+        matches: dict[str, Job] = {}
+        for pattern in patterns:
+            names = [name for name in self.jobs if fnmatchcase(name, pattern)]
+            matches |= {name: self.job(name) for name in names or [pattern]}
+        return [job for name, job in self.jobs.items() if name in matches]

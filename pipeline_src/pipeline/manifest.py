@@ -1,0 +1,100 @@
+"""Manifests: the file in the folder of a result that says what it was made from, and what its files are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pipeline_src import verified
+from pipeline_src.files import sha256, write_text
+
+STORE = Path("results/.store")
+NAME = "manifest.json"
+
+
+class Fault(NamedTuple):
+    """A file that is not as its manifest says: its SHA-256, empty if it is missing, and the expected one."""
+
+    file: Path
+    actual: str
+    expected: str
+
+    @property
+    def missing(self) -> bool:
+        return not self.actual
+
+    def __str__(self) -> str:
+        return f"{self.file} is missing" if self.missing else f"{self.file} is damaged"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known of a result.
+
+    Attributes:
+        fingerprint: 16 hex digits for `ingredients`.
+        ingredients: `kind`, `parameters`, `inputs` (role -> fingerprint), `code` (file -> digest), `files` (role ->
+            digest of a file that counts by its content).
+        files: name -> `size` in bytes and `sha256`.
+        inputs: role -> `name` of the job and `digest` of the content that was read.
+        made: `job`, `time` (UTC), `seconds`, `memory` (MB), `machine`, `versions` of the libraries that it had loaded.
+        kept: earlier fingerprints of the result, each with the reason (`why`) and `time` of `keep`.
+    """
+
+    fingerprint: str
+    ingredients: Mapping[str, Any]
+    files: Mapping[str, Mapping[str, Any]]
+    inputs: Mapping[str, Mapping[str, str]]
+    made: Mapping[str, Any]
+    kept: list[Mapping[str, str]] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest | None:
+        """The manifest of the result in `folder`; None if there is none, or it cannot be read."""
+        try:
+            info = (folder / NAME).stat()
+        except OSError:
+            return None
+        return _parsed(folder / NAME, info.st_ino, info.st_mtime_ns, info.st_size)
+
+    def write(self, folder: Path) -> None:
+        """Write it atomically."""
+        write_text(folder / NAME, json.dumps(asdict(self), indent=1) + "\n")
+
+    def faults(self, folder: Path, again: bool = False) -> list[Fault]:
+        """The files in `folder` that are missing or damaged. Those that have not changed since they were last read are
+        not read, unless `again`."""
+        readings = verified.readings(folder, self.files, verified.READINGS / f"{folder.name}.json", again)
+        actual = {name: readings[name].sha256 if name in readings else "" for name in self.files}
+        return [
+            Fault(folder / name, actual[name], facts["sha256"])
+            for name, facts in self.files.items()
+            if actual[name] != facts["sha256"]
+        ]
+
+
+@cache
+def _parsed(file: Path, *state: int) -> Manifest | None:
+    """The manifest in a file of that state. Many jobs ask for the manifest of one input."""
+    try:
+        manifest = Manifest(**json.loads(file.read_bytes()))
+        _ = [facts["sha256"] for facts in manifest.files.values()], manifest.ingredients["kind"], manifest.made["time"]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return manifest
+
+
+def stored(kind: str) -> Iterator[tuple[Path, Manifest]]:
+    """The folders of all results of a kind in the store, with their manifests."""
+    for file in sorted(STORE.glob(f"{kind}-*/{NAME}")):
+        if manifest := Manifest.read(file.parent):
+            yield file.parent, manifest
+
+
+def sizes_and_digests(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Size and SHA-256 of files in `folder`, by name."""
+    return {name: {"size": (folder / name).stat().st_size, "sha256": sha256(folder / name)} for name in names}

@@ -1,0 +1,114 @@
+"""The networks of a job: its settings, what it loads, and what it predicts with."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline_src.params.parts import Part
+from pipeline_src.params.schema import Evaluation, Experiment
+
+if TYPE_CHECKING:
+    from pipeline_src.data.store import Store
+    from pipeline_src.pipeline.job import Job
+    from pipeline_src.prediction.predict import Predictor
+    from pipeline_src.training.classifier import DenseClassifier
+
+log = logging.getLogger(__name__)
+
+# Of the machine: results are meant to survive a move to another one.
+MACHINE = {"device": "auto", "gpus": 0, "workers": 0}
+
+
+def settings(job: Job) -> Experiment:
+    """The settings that a job knows. There are no `data`: a job sees its inputs and no others."""
+    parameters, machine = job.parameters, {key: job.options[key] for key in MACHINE}
+    values: dict[str, Any] = {key: parameters[key] for key in ("image_size", "augmentation")}
+    values |= {"model": job.options["model"], "training": parameters["training"].model_copy(update=machine)}
+    values["evaluation"] = Evaluation(batch_size=parameters["batch_size"])
+    return Experiment.model_construct(**values)
+
+
+def facts(run: Job) -> dict[str, Any]:
+    """What the network of a training job is, for its checkpoints and its model.safetensors. No name of an experiment,
+    block or part is among it: those may share the run."""
+    from pipeline_src.training.models.build import description
+
+    of = run.parameters
+    return {
+        **description(run.options["model"].network, of["image_size"], of["classes"]),
+        "method": type(of["method"]).__name__,
+        "parameters": run.ingredients["parameters"]["method"],
+        "seed": of["seed"],
+        "contract": run.fingerprint,
+    }
+
+
+def load(job: Job) -> list[DenseClassifier]:
+    """The networks of a job's inputs `networks/0`, `networks/1`..."""
+    from pipeline_src.prediction.predict import load
+
+    weights = getattr(job.parameters.get("method"), "weights", "last")
+    name = "averaged.safetensors" if weights == "averaged" else "model.safetensors"
+    runs = [run for role, run in job.inputs.items() if role.startswith("networks/")]
+    return [load(run.folder / name, settings(job), job.parameters["classes"], {}) for run in runs]
+
+
+def predictor(job: Job) -> Predictor:
+    """What predicts in a job of evaluation: its networks, and what was fitted to them."""
+    from pipeline_src.prediction.predict import Predictor
+
+    plain = Predictor(load(job))
+    if "fit" not in job.inputs:
+        return plain
+    fitted = read_fitted(job.inputs["fit"].folder / "run.json")
+    return replace(plain, method=job.parameters["method"], seed=job.parameters["seed"], fitted=fitted)
+
+
+def read_fitted(file: Path) -> dict[str, Any]:
+    """What was fitted, from run.json."""
+    return dict(json.loads(file.read_bytes())["fitted"])
+
+
+def numbers(fitted: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of what was fitted, by name, down through dicts and lists of one element; longer lists and the
+    version of a record are left out."""
+    by_name: dict[str, float] = {}
+    for name, value in fitted.items():
+        while isinstance(value, list) and len(value) == 1:
+            (value,) = value
+        if isinstance(value, Mapping):
+            by_name |= numbers(value)
+        elif isinstance(value, int | float) and name != "version":
+            by_name[name] = float(value)
+    return by_name
+
+
+def report_overlap(stores: Mapping[str, Store], tests: Mapping[str, tuple[dict[str, Any], Path]]) -> None:
+    """Stop where parts share a sample; log where they share a photograph under two names (some sets do), and of which
+    of the `tests` that is not known yet."""
+    from pipeline_src.data import manifest
+    from pipeline_src.data.part_checks import check_disjoint
+
+    prepared = {
+        name: (Part(**part), folder) for name, (part, folder) in tests.items() if (folder / "manifest.json").is_file()
+    }
+    rows = {name: store.index for name, store in stores.items()}
+    twins = check_disjoint(rows | {name: manifest.select(*of) for name, of in prepared.items()})
+    for line in shared_images(twins):
+        log.warning(line)
+    if unknown := [name for name in tests if name not in prepared]:
+        log.info("%s: not prepared yet, so images that they share with training are told later", ", ".join(unknown))
+
+
+def shared_images(twins: Mapping[tuple[str, str], list[tuple[str, str]]]) -> list[str]:
+    """A line for each pair of parts with byte-identical images under different names (`part_checks.check_disjoint`)."""
+    lines = []
+    for (one, two), pairs in twins.items():
+        shown = ", ".join(f"{a} = {b}" for a, b in pairs[:3])
+        lines.append(f"{one} and {two} hold {len(pairs)} byte-identical images under different names: {shown}")
+    return lines

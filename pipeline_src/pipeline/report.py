@@ -1,0 +1,119 @@
+"""The report: one page with all of it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline_src.data import catalog
+from pipeline_src.errors import few
+from pipeline_src.pipeline import job_names, networks
+from pipeline_src.pipeline.fingerprint import digest
+from pipeline_src.pipeline.work import costs, results
+from pipeline_src.tables.several_experiments import judged_files, judged_table
+from pipeline_src.versions import installed
+
+if TYPE_CHECKING:
+    from pipeline_src.analysis.facts import Facts
+    from pipeline_src.pipeline.job import Job
+
+
+def write(job: Job, folder: Path) -> None:
+    """Write the page."""
+    from pipeline_src.report.page import write_report
+
+    claims, judged = job.inputs["claims"].paths[0], job.options["judged"]
+    write_report(
+        results(job),
+        tables=job.inputs["tables"].folder,
+        figures=job.inputs["figures"].folder,
+        out=folder / job.files[0],
+        params=job.options["settings"].model_dump(mode="json"),
+        made=provenance(job),
+        data=[store_facts(job, name) for name in job.parameters["parts"]],
+        fitted=fitted(job),
+        judged=judged_table(judged).printed("T8") if judged_files(judged) else None,
+        described=described(job.parameters["facts"], job.parameters.get("ideas", {})),
+        command=job.options["command"],
+        task=catalog.tasks().get(job.options["task"], ""),
+        claims=json.loads(claims.read_text(encoding="utf-8")),
+    )
+
+
+def provenance(job: Job) -> dict[str, str]:
+    """What made the results that the page shows: commit, versions, machine and time of training, and what is known of
+    the results themselves."""
+    from pipeline_src.report.provenance import made_by
+
+    seconds = [cost.training for cost in costs(job).values()]
+    return made_by(sum(filter(math.isfinite, seconds))) | _result_facts(job)
+
+
+def fitted(job: Job) -> dict[tuple[str, int], dict[str, float]]:
+    """What the post-hoc methods among a job's inputs were fitted to: (method, seed) -> name -> value."""
+    facts = job.parameters["facts"]
+    fits = {run: job.inputs[job_names.training(*run)] for run in facts.runs if run[0] not in facts.trained}
+    return {run: networks.numbers(networks.read_fitted(job.paths[0])) for run, job in fits.items()}
+
+
+def described(facts: Facts, ideas: Mapping[str, str] | None = None) -> dict[str, dict[str, str]]:
+    """What the methods are, block -> `title` and `idea`; of the user's own files `ideas` has the latter."""
+    from pipeline_src.training.described import described
+
+    of = {name: described(method.code, method.parameters, facts.epochs) for name, method in facts.methods.items()}
+    own = {name: {"title": name, "idea": idea} for name, idea in (ideas or {}).items()}
+    return {name: text for name, text in (of | own).items() if text}
+
+
+def store_facts(job: Job, name: str) -> dict[str, Any]:
+    """What the report shows of a part: where it is from, how many images, and a hash of all of them."""
+    from pipeline_src.data.store import Store
+
+    images, role = Store(job.inputs[job_names.store(name)].folder), job.parameters["facts"].parts.get(name, name)
+    hashed = digest([[row.id, row.sha256_image, row.sha256_mask] for row in images.index])
+    return {
+        "part": name,
+        "role": role,
+        "from": str(job.parameters["parts"][name]),
+        "images": len(images),
+        "hash": hashed,
+    }
+
+
+def _result_facts(job: Job) -> dict[str, str]:
+    """What is known of the results that the page shows: libraries of other versions than here, and results that were
+    made under another fingerprint and kept by hand."""
+    results = with_inputs(job.inputs.values())
+    others = [f"{version}: {few(names, 5)}" for version, names in other_versions(results.values()).items()]
+    kept = {name: manifest.kept for name, it in results.items() if (manifest := it.manifest) and manifest.kept}
+    why = sorted({f"{entry['why']} ({entry['time']})" for entries in kept.values() for entry in entries})
+    facts = {
+        "made with other versions": "; ".join(others),
+        "kept results": f"{', '.join(kept)}: {'; '.join(why)}" if kept else "",
+    }
+    return {name: text for name, text in facts.items() if text}
+
+
+def with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
+    """Jobs and all their inputs, direct or not, by name."""
+    found: dict[str, Job] = {}
+    queue = list(jobs)
+    while queue:
+        job = queue.pop()
+        if job.name not in found:
+            found[job.name] = job
+            queue += job.inputs.values()
+    return dict(sorted(found.items()))
+
+
+def other_versions(jobs: Iterable[Job]) -> dict[str, list[str]]:
+    """A library's version that is not the one here -> names of the jobs that used it."""
+    names: dict[str, list[str]] = {}
+    for job in jobs:
+        for library, version in job.manifest.made.get("versions", {}).items() if job.manifest else ():
+            if version != (present := installed(library)):
+                names.setdefault(f"{library} {version} (here {present or 'none'})", []).append(job.name)
+    return names

@@ -1,0 +1,290 @@
+"""What the jobs do: each function reads the results of its job's inputs, and writes its files into an empty folder.
+
+Libraries are imported inside, since whoever only plans goes without torch and matplotlib. A function's code counts in
+the fingerprints of its jobs, with the definitions that it uses here (`fingerprint`).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline_src.data import groups, lookup, manifest
+from pipeline_src.errors import UserError
+from pipeline_src.files import write_text
+from pipeline_src.params.parts import Part
+from pipeline_src.pipeline import job_names, networks
+
+if TYPE_CHECKING:
+    from pipeline_src.analysis.facts import Facts
+    from pipeline_src.analysis.results import Results
+    from pipeline_src.analysis.run_cost import RunCost
+    from pipeline_src.data.store import Store
+    from pipeline_src.pipeline.job import Job
+
+log = logging.getLogger(__name__)
+FAILED = "problems.failed.csv"  # in the view, where a preparation failed
+LOW = 0.2  # validation accuracy below which masks may be inverted
+LARGE = 1e3  # training loss of a diverged training
+BATCH = "evaluated.txt"
+
+
+# Data
+
+
+def prepare(job: Job, folder: Path) -> None:
+    """Unpack, pair and verify a set; where that fails, the list of problems outlives it."""
+    from pipeline_src.data.prepare import prepare
+
+    assert job.view
+    failed, options = job.view / FAILED, job.options
+    try:
+        places = (options["data_root"], options["unpacked"], folder)
+        prepare(options["entry"], *places, job.parameters["on_problem"], options["limits"])
+    except UserError as error:
+        problems = folder / "problems.csv"
+        if not problems.is_file():
+            raise
+        write_text(failed, problems.read_text(encoding="utf-8"))
+        raise UserError(f"{error}\n  all problems: {failed}") from None
+    failed.unlink(missing_ok=True)
+
+
+def store(job: Job, folder: Path) -> None:
+    """Decode and resize the images of a part."""
+    from pipeline_src.data.build import build
+
+    parameters, options, prepared = job.parameters, job.options, job.inputs["prepare"].folder
+    places = (options["data_root"], options["unpacked"], prepared, parameters["size"], folder)
+    build(parameters["part"], options["entry"], *places, parameters["label"], options["limits"])
+
+
+# Networks
+
+
+def train(job: Job, folder: Path) -> None:
+    """Train, or resume; on several devices in a process each."""
+    from pipeline_src.training.distributed import launch
+    from pipeline_src.training.run_checks import check_gpus
+
+    check_gpus(networks.settings(job).training)
+    if job.parameters["ranks"] > 1:
+        launch(["run-job", job.key, "--experiment", job.options["experiment"]], job.parameters["ranks"], folder)
+    else:
+        train_into(job, folder)
+    _warn_of_accuracy(job, folder)
+
+
+def train_into(job: Job, folder: Path) -> None:
+    """Train in this process (one rank of several); files are written into `folder`."""
+    from pipeline_src.data.store import Store
+    from pipeline_src.training.loop import train
+    from pipeline_src.training.trackers import trackers
+
+    parameters, stores = job.parameters, [Store(job.inputs[part].folder) for part in ("train", "val")]
+    if main := int(os.environ.get("RANK", 0)) == 0:
+        networks.report_overlap(dict(zip(("train", "val"), stores, strict=True)), job.options["tests"])
+    method = parameters["method"]
+    references = {name: job.inputs[f"references/{name}"].folder / "history.csv" for name in method.references()}
+    accuracies = {name: _accuracies(file) for name, file in references.items()}
+    settings, name, facts = networks.settings(job), job.options["title"], networks.facts(job)
+    with trackers(job.options["trackers"] if main else [], **job.options["tracked"]) as tracking:
+        run = train(
+            stores[0], stores[1], settings, method, parameters["seed"], job.scratch, name, accuracies, facts,
+            tracking.add,
+        )  # fmt: skip
+    if main:
+        run.write(folder)
+
+
+def _accuracies(history: Path) -> list[float]:
+    """Validation accuracies by epoch."""
+    import pandas as pd
+
+    return pd.read_csv(history)["val_accuracy"].astype(float).tolist()
+
+
+def _warn_of_accuracy(job: Job, folder: Path) -> None:
+    """Warn of the two faults of a training that end without an error: inverted masks, and divergence."""
+    import numpy as np
+    import pandas as pd
+
+    from pipeline_src.data.store import Store
+
+    last, title = pd.read_csv(folder / "history.csv").iloc[-1], job.options["title"]
+    accuracy, loss = float(last["val_accuracy"]), float(last["loss"])
+    images, counts = Store(job.inputs["val"].folder), np.zeros(256, np.int64)
+    for number in range(len(images)):
+        counts += np.bincount(images.truth(number).ravel(), minlength=256)
+    counts = counts[: job.parameters["classes"]]
+    majority = float(counts.max() / max(1, counts.sum()))
+    if accuracy < LOW and job.parameters["classes"] == 2:
+        log.warning("%s: validation accuracy %.1f %%. Masks may be inverted.", title, 100 * accuracy)
+    elif not loss < LARGE or accuracy < majority - LOW:
+        text = (
+            "%s: the training diverged or is too short: loss %.3g, validation accuracy %.1f %%, majority class %.1f %%"
+        )
+        log.warning(text, title, loss, 100 * accuracy, 100 * majority)
+
+
+def fit(job: Job, folder: Path) -> None:
+    """Fit a post-hoc method on the validation images; run.json holds what was fitted."""
+    from pipeline_src.data.store import Store
+    from pipeline_src.training import callbacks
+
+    images = Store(job.inputs["val"].folder) if "val" in job.inputs else None
+    fitted = callbacks.fit(job.parameters["method"], networks.load(job), images, networks.settings(job))
+    values = ", ".join(f"{name} {value:.6g}" for name, value in networks.numbers(fitted).items()) or "nothing to fit"
+    log.info("%s: %s", job.options["title"], values)
+    write_text(folder / "run.json", json.dumps({"fitted": fitted}, indent=2) + "\n")
+
+
+# Numbers
+
+
+def evaluate(job: Job, folder: Path) -> None:
+    """Predict every image of a part once, and count."""
+    from pipeline_src.data.store import Store
+
+    _evaluate(job, folder, Store(job.inputs["part"].folder))
+
+
+def evaluate_corrupted(job: Job, folder: Path) -> None:
+    """Evaluate on images that are corrupted when they are read. The code of corruptions concerns these evaluations
+    only."""
+    from pipeline_src.prediction.corruptions import CorruptedStore
+
+    _evaluate(job, folder, CorruptedStore(job.inputs["part"].folder, *job.parameters["corruption"]))
+
+
+def _evaluate(job: Job, folder: Path, images: Store) -> None:
+    from pipeline_src.data.store import Store
+    from pipeline_src.prediction import examples
+    from pipeline_src.prediction.evaluate import evaluate
+
+    if job.inputs["part"] is not job.inputs["val"]:
+        stores = {name: Store(job.inputs[name].folder) for name in ("train", "val")}
+        networks.report_overlap(stores | {job.options["part"]: images}, {})
+    statistic, shown = evaluate(networks.predictor(job), images, networks.settings(job), job.options["title"])
+    statistic.save(folder / job.files[0], {"contract": job.fingerprint})
+    examples.write(folder / job.files[1], shown)
+
+
+def evaluations(job: Job, folder: Path) -> None:
+    """List the evaluations of a run, which were made with this job."""
+    write_text(folder / BATCH, "".join(f"{evaluation.key}\n" for evaluation in job.inputs.values()))
+
+
+def analyse(job: Job, folder: Path) -> None:
+    """Compute the metrics of all runs on a part, and resample its images once."""
+    from pipeline_src.analysis.analyse import analyse
+
+    parameters, options = job.parameters, job.options
+    runs = {(method, seed): job.inputs[f"{method}/seed{seed}"] for method, seed in parameters["runs"]}
+    pattern, file = options["groups"], options["grouped"]
+    analyse(
+        parameters["part"],
+        parameters["bins"],
+        {run: evaluated.paths[0] for run, evaluated in runs.items()},
+        folder / job.files[0],
+        groups_of=partial(groups.number, groups=pattern, file=file) if pattern else None,
+        note=coverage(parameters["images"], job.inputs["prepare"].folder, options["names"], parameters.get("list", "")),
+    )
+
+
+def coverage(part: Part, prepared: Path, names: Path | None, title: str) -> str:
+    """How many of the images that others report numbers on are in a part; empty if all are, or nothing is known.
+
+    Args:
+        prepared: folder of the set's manifest.
+        names: file with the names of these images.
+        title: what the list is called.
+    """
+    if names is None or not (prepared / "manifest.csv").is_file():
+        return ""
+    wanted, present = set(lookup.read_name_list(names)), {row.stem for row in manifest.select(part, prepared)}
+    if wanted == present:
+        return ""
+    return f"{len(wanted & present):,} of its {len(present):,} images are among the {len(wanted):,} of {title}."
+
+
+# What people read
+
+
+def tables(job: Job, folder: Path) -> None:
+    """Write the tables."""
+    from pipeline_src.tables.write import write_tables
+
+    write_tables(replace(results(job), costs=costs(job)), folder)
+
+
+def claims(job: Job, folder: Path) -> None:
+    """Judge the paper's claims."""
+    from pipeline_src.claims.write import write_claims
+
+    runs = {run: job_names.training(*run) for run in job.parameters["facts"].runs}
+    alphas = {run: job.inputs[name].folder / "alpha.csv" for run, name in runs.items() if name in job.inputs}
+    write_claims(results(job), alphas, folder)
+
+
+def figures(job: Job, folder: Path) -> None:
+    """Draw the figures."""
+    from pipeline_src import processes
+    from pipeline_src.figures.types import Sources
+    from pipeline_src.figures.write import draw
+
+    facts = job.parameters["facts"]
+    runs = {run: job.inputs[job_names.training(*run)].folder for run in facts.runs}
+    sources = Sources(
+        alphas={run: folder / "alpha.csv" for run, folder in runs.items() if run[0] in facts.learned},
+        histories={run: folder / "history.csv" for run, folder in runs.items() if run[0] in facts.trained},
+        examples={key: job.inputs[name].paths[1] for key, name in example_names(facts).items()},
+        stores={name.removeprefix("store/"): it.folder for name, it in job.inputs.items() if it.kind == "store"},
+    )
+    count = job.options.get("processes", 1)
+    with processes.pool(count) if count > 1 else nullcontext() as pool:
+        draw(results(job), sources, folder, pool)
+
+
+def example_names(facts: Facts) -> dict[tuple[str, str], str]:
+    """(method, part) -> the evaluation whose example maps are drawn: of the first seed."""
+    return {
+        (method, part): job_names.evaluation(method, facts.seeds[0], part)
+        for method in facts.methods
+        for part in facts.tests
+    }
+
+
+def results(job: Job) -> Results:
+    """What the analyses among the inputs of a job hold."""
+    from pipeline_src.analysis.results import Results
+
+    facts = job.parameters["facts"]
+    return Results(facts, {part: job.inputs[job_names.analysis(part)].paths[0] for part in facts.parts})
+
+
+def costs(job: Job) -> dict[tuple[str, int], RunCost]:
+    """(method, seed) -> what the run cost on the machine that made it."""
+    return {run: _cost(job, *run) for run in job.parameters["facts"].runs}
+
+
+def _cost(job: Job, method: str, seed: int) -> RunCost:
+    from pipeline_src.analysis.run_cost import RunCost
+
+    run, facts = job.inputs[job_names.training(method, seed)], job.parameters["facts"]
+    evaluated = [job.inputs[job_names.analysis(part)].inputs[f"{method}/seed{seed}"] for part in facts.tests]
+    seconds = sum(_made(evaluation, "seconds") for evaluation in evaluated)
+    return RunCost.read(run.folder, _made(run, "memory"), seconds)
+
+
+def _made(job: Job, key: str) -> float:
+    """A measurement of a result; NaN where the result is not there."""
+    record: dict[str, Any] = dict(job.manifest.made) if job.manifest else {}
+    return record.get(key, math.nan)

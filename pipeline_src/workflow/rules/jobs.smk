@@ -1,0 +1,80 @@
+# One rule per kind of job. What stands behind `shell:` is read when the loop is over, so it takes all from `params:`.
+
+for kind in REQUESTS:
+
+    rule:
+        name:
+            kind
+        input:
+            ancient(inputs_of(kind)),
+        output:
+            f"{STORE}/{kind}-{{fingerprint}}/{NAME}",
+        threads: (DEFAULT | REQUESTS[kind])["threads"]
+        resources:
+            gpu=resource(kind, "gpu"),
+            nodes=1,
+            mem_mb=resource(kind, "mem_mb"),
+            runtime=resource(kind, "runtime"),
+        params:
+            key=key_of(kind),
+            name=name_of(kind),
+        log:
+            f"results/{EXPERIMENT}/logs/{kind}-{{fingerprint}}.log",
+        conda:
+            "../envs/pipeline.yaml"
+        message:
+            "{params.name}"
+        shell:
+            "python -m pipeline_src run-job {params.key} --experiment {EXPERIMENT} --processes {threads} --log {log}"
+
+
+# A file of the view as a target: `snakemake --cores all results/demo/tables/main.csv`.
+rule view:
+    input:
+        ancient(lambda wildcards: manifest(shown_job(wildcards))),
+    output:
+        f"{GRAPH.results}/{{file}}",
+    params:
+        key=lambda wildcards: shown_job(wildcards).key,
+    localrule: True
+    conda:
+        "../envs/pipeline.yaml"
+    message:
+        "{output}"
+    shell:
+        "python -m pipeline_src run-job {params.key} --experiment {EXPERIMENT}"
+
+
+if "overview" in sys.argv:
+    # Tables and a claim that span experiments, from what lies in results/.
+    from pipeline_src.params.load import read
+    from pipeline_src.pipeline import overview
+
+    OVERVIEW = refused(lambda: overview.job(read()))
+
+    rule overview:
+        output:
+            str(OVERVIEW.folder / NAME),
+        log:
+            "results/overview/overview.log",
+        localrule: True
+        conda:
+            "../envs/pipeline.yaml"
+        message:
+            "Make the overview of all experiments"
+        shell:
+            "python -m pipeline_src run-job overview --log {log}"
+
+
+# Results in the repository, made again from their statistics and compared; it has no output, so it always does.
+rule published:
+    log:
+        "results/published-rebuilt/rebuild.log",
+    localrule: True
+    threads: lambda wildcards: workflow.cores
+    conda:
+        "../envs/pipeline.yaml"
+    message:
+        "Make published results again"
+    shell:
+        "python -m pipeline_src rebuild --cores {threads} --log {log}"

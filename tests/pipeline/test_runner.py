@@ -1,0 +1,297 @@
+"""One job: run once, into the folder of its fingerprint; its inputs are verified, and its files shown."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+from killed import is_killed
+
+from pipeline_src import files
+from pipeline_src.errors import UserError
+from pipeline_src.pipeline import upkeep, view
+from pipeline_src.pipeline.job import Graph, Job
+from pipeline_src.pipeline.manifest import Manifest
+from pipeline_src.pipeline.plan import differences
+from pipeline_src.pipeline.runner import run_job
+
+VIEW = Path("results/mine")
+COMMAND = "snakemake --cores all"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def work(job: Job, folder: Path) -> None:
+    """Write the files; each holds its name, the seed, and the texts of inputs."""
+    read = [path.read_text() for needed in job.inputs.values() for path in needed.paths]
+    for name in job.files[: job.options.get("files")]:
+        (folder / name).write_text("\n".join([name, str(job.parameters.get("seed")), *read]))
+    job.options.get("during", lambda: None)()
+
+
+def graph(seed: int = 0, **options) -> Graph:
+    """A training, two evaluations of it, the batch of these, and a table."""
+    found = Graph("mine")
+    found.add(
+        [Job("train", "train", ("model", "history.csv"), work, {"seed": seed}, options=options, view=VIEW / "run")]
+    )
+    train = found.job("train")
+    for name in ("a", "b"):
+        inputs, names = {"network": train}, {"counts": f"{name}.npz"}
+        job = Job("evaluate", name, ("counts",), work, {"part": name}, inputs, view=VIEW, view_names=names)
+        found.add([job])
+    found.add([Job("evaluations", "both", ("list",), work, inputs={n: found.job(n) for n in "ab"}, is_batch=True)])
+    found.add([Job("tables", "tables", ("T1.csv",), work, inputs={n: found.job(n) for n in "ab"}, view=VIEW)])
+    return found
+
+
+def finished() -> Graph:
+    found = graph()
+    for name in ("train", "both", "tables"):
+        run_job(found.job(name))
+    return found
+
+
+def test_a_job_is_run_once_into_the_folder_of_its_fingerprint():
+    job = graph().job("train")
+    assert run_job(job) and not run_job(job) and not run_job(graph().job("train"))
+    assert job.folder == Path(f"results/.store/train-{job.fingerprint}") and len(job.fingerprint) == 16
+    manifest = json.loads((job.folder / "manifest.json").read_text())
+    assert manifest["fingerprint"] == job.fingerprint and manifest["ingredients"]["parameters"] == {"seed": 0}
+    assert manifest["files"]["model"]["sha256"] == files.sha256(job.folder / "model")
+    assert {"job", "time", "seconds", "memory", "machine", "versions"} == set(manifest["made"])
+    assert sorted(path.name for path in Path("results/.store").iterdir()) == [job.folder.name]
+
+
+@pytest.mark.parametrize(
+    ("change", "differs"),
+    [({"seed": 1}, True), ({"during": print}, False)],
+    ids=["a parameter", "an option"],
+)
+def test_parameters_count_and_options_do_not(change, differs):
+    assert (graph(**change).job("train").fingerprint != graph().job("train").fingerprint) == differs
+    assert (graph(**change).job("tables").fingerprint != graph().job("tables").fingerprint) == differs
+
+
+def test_two_experiments_of_equal_ingredients_share_a_result():
+    run_job(graph().job("train"))
+    other = Job("train", "another name", ("model", "history.csv"), work, {"seed": 0}, view=Path("results/other"))
+    assert other.is_made and not run_job(other)
+    assert Path("results/other/model").samefile("results/mine/run/model")
+
+
+def test_a_batch_makes_its_inputs_and_is_made_while_they_are():
+    found = graph()
+    run_job(found.job("train"))
+    run_job(found.job("a"))
+    assert run_job(found.job("both")) and all(found.job(name).is_made for name in ("a", "b", "both"))
+    shutil.rmtree(found.job("a").folder)
+    assert not found.job("both").is_made
+
+
+def test_the_view_shows_files_by_relative_links_and_outdated_ones_until_new_are_made():
+    finished()
+    assert os.readlink(VIEW / "a.npz").startswith("../.store/evaluate-")
+    assert (VIEW / "T1.csv").read_text().startswith("T1.csv")
+    run_job(graph(1).job("train"))
+    assert (VIEW / "run/model").read_text() == "model\n1" and "0" in (VIEW / "a.npz").read_text()
+    short = Job("train", "train", ("model",), work, {"seed": 1}, view=VIEW / "run")
+    run_job(short)
+    assert [path.name for path in (VIEW / "run").iterdir()] == ["model"]
+
+
+def test_the_view_has_copies_where_links_are_impossible(monkeypatch):
+    def refuse(*_) -> None:
+        raise OSError(errno.EPERM, "no links")
+
+    monkeypatch.setattr(os, "symlink", refuse)
+    run_job(graph().job("train"))
+    assert (VIEW / "run/model").read_text() == "model\n0" and not (VIEW / "run/model").is_symlink()
+
+
+def test_a_target_that_shows_an_outdated_result_is_forgotten():
+    finished()
+    jobs = list(graph(1).jobs.values())
+    view.forget([VIEW / "T1.csv", VIEW / "elsewhere"], jobs)
+    assert not (VIEW / "T1.csv").exists() and (VIEW / "a.npz").exists()
+    view.forget([VIEW / "a.npz"], graph().jobs.values())
+    assert (VIEW / "a.npz").exists()
+
+
+# Damage
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    state = file.stat()
+    file.write_bytes(content)
+    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+DAMAGE = {  # what happens to a model -> what the error says
+    "a flipped bit": (flip, "model is damaged"),
+    "cut off": (lambda file: os.truncate(file, 3), "model is damaged"),
+    "removed": (Path.unlink, "model is missing"),
+    "manifest": (lambda file: flip(file.with_name("history.csv")), "history.csv is damaged"),
+    "damaged manifest": (lambda file: os.truncate(file.with_name("manifest.json"), 9), "which is not there"),
+    "no result": (lambda file: shutil.rmtree(file.parent), "which is not there"),
+}
+
+
+@pytest.mark.parametrize("fault", DAMAGE)
+def test_a_damaged_input_is_named_with_the_command_that_makes_it_again_and_never_used(fault):
+    damage, words = DAMAGE[fault]
+    found = graph()
+    train = found.job("train")
+    run_job(train)
+    damage(train.folder / "model")
+    with pytest.raises(UserError) as told:
+        run_job(found.job("a"), COMMAND)
+    assert f"a needs train{':' if 'not there' not in words else ','} " in str(told.value) and words in str(told.value)
+    command = f"rm -r {train.folder} && {COMMAND}" if fault != "no result" else COMMAND
+    assert f"fix:      {command}\n" in f"{told.value}\n" and not found.job("a").is_made
+    number, problems = upkeep.verify([train], COMMAND)
+    assert problems and number == (0 if ("manifest" in fault and fault != "manifest") or fault == "no result" else 2)
+    shutil.rmtree(train.folder, ignore_errors=True)
+    run_job(graph().job("train"))
+    assert run_job(graph().job("a")) and upkeep.verify([graph().job("train")], COMMAND) == (2, [])
+
+
+def test_verify_names_what_was_made_from_other_bits():
+    found = finished()
+    train = found.job("train")
+    shutil.rmtree(train.folder)
+    run_job(graph(during=lambda: next(Path("results/.store").glob(".*/model")).write_text("other bits")).job("train"))
+    _, problems = upkeep.verify(graph().jobs.values(), COMMAND)
+    assert [line.partition(":")[0] for line in problems] == ["a", "b"]
+    assert all("another result of train" in line for line in problems)
+
+
+def test_a_file_that_varies_outdates_nothing():
+    job = Job("train", "train", ("model", "timing.csv"), work, varying=("timing.csv",))
+    run_job(job)
+    before = job.content
+    manifest = Manifest.read(job.folder)
+    times = {**manifest.files, "timing.csv": {"size": 1, "sha256": "0"}}
+    Manifest(job.fingerprint, manifest.ingredients, times, {}, manifest.made).write(job.folder)
+    assert job.content == before
+
+
+# Faults while a job runs
+
+
+def test_a_job_that_leaves_out_a_file_is_refused():
+    with pytest.raises(UserError, match="train did not write history"):
+        run_job(graph(files=1).job("train"))
+    assert not Path("results/.store").is_dir() or not [*Path("results/.store").glob("*train*")]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_named_and_loses_nothing(number):
+    run_job(graph().job("train"))
+
+    def fill() -> None:
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(UserError, match="the disk is full"):
+        run_job(graph(1, during=fill).job("train"))
+    assert [path.name.split("-")[0] for path in Path("results/.store").iterdir()] == ["train"]
+    assert run_job(graph(1).job("train"))
+
+
+def test_a_folder_that_is_not_writable_is_named(monkeypatch):
+    def refuse(*_, **__) -> None:
+        raise OSError(errno.EACCES, "Permission denied", "results/.store")
+
+    monkeypatch.setattr(files.tempfile, "NamedTemporaryFile", refuse)
+    with pytest.raises(UserError, match=r"results/\.store.* could not be written"):
+        run_job(graph().job("train"))
+
+
+def test_a_killed_job_leaves_all_of_a_result_or_none():
+    moment, made = 0, set()
+    while is_killed(lambda: run_job(graph().job("train")), moment):
+        job = graph().job("train")
+        made.add(job.is_made)
+        assert not job.is_made or upkeep.verify([job], COMMAND)[1] == []
+        run_job(graph().job("train"))
+        assert upkeep.verify([graph().job("train")], COMMAND) == (2, [])
+        assert (VIEW / "run/model").read_text() == "model\n0"
+        shutil.rmtree("results")
+        moment += 1
+    assert made == {True, False}
+
+
+def test_of_two_processes_one_makes_a_result_and_the_other_waits():
+    begun, done = threading.Event(), []
+
+    def wait() -> None:
+        begun.set()
+        assert not done
+
+    first = threading.Thread(target=lambda: done.append(run_job(graph(during=wait).job("train"))))
+    first.start()
+    assert begun.wait(10)
+    done.append(run_job(graph().job("train")))
+    first.join()
+    assert sorted(done) == [False, True]
+
+
+def test_what_a_job_resumes_from_is_removed_when_it_is_done():
+    job = graph().job("train")
+    job.scratch.mkdir(parents=True)
+    (job.scratch / "epoch1.pt").touch()
+    run_job(job)
+    assert not job.scratch.exists()
+
+
+# Upkeep
+
+
+def test_keep_takes_results_over_into_todays_fingerprints():
+    finished()
+    new = graph(1)
+    assert differences(new.job("train")) == ["seed 0 -> 1"]
+    assert differences(new.job("tables")) == ["inputs a changed", "inputs b changed"]
+    kept = upkeep.keep([new.job(name) for name in ("train", "a", "b")], "a renamed function")
+    assert kept == ["train", "a", "b"] and not graph().job("train").is_made
+    manifest = new.job("train").manifest
+    assert manifest.fingerprint == new.job("train").fingerprint and manifest.kept[0]["why"] == "a renamed function"
+    assert (VIEW / "run/model").read_text() == "model\n0"
+    assert run_job(new.job("tables")) and upkeep.verify(new.jobs.values(), COMMAND)[1][0].startswith("both: not there")
+    assert upkeep.keep([new.job("train")], "again") == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda job: flip(job.folder / "model"), "model is damaged"),
+        (lambda job: shutil.rmtree(VIEW), "no earlier result is shown"),
+    ],
+)
+def test_keep_refuses_what_is_damaged_or_not_shown(damage, words):
+    old = finished().job("train")
+    damage(old)
+    with pytest.raises(UserError, match=words):
+        upkeep.keep([graph(1).job("train")], "why")
+    assert old.is_made and not graph(1).job("train").is_made
+
+
+def test_names_of_jobs_and_patterns():
+    found = graph()
+    assert [job.name for job in found.matching(["t*", "b"])] == ["train", "b", "tables"]
+    with pytest.raises(UserError, match="'train'"):
+        found.job("trian")
+    assert found.find(found.job("a").key) is found.job("a")
+    with pytest.raises(UserError, match="train-0000000000000000"):
+        found.find("train-0000000000000000")

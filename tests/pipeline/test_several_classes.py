@@ -1,0 +1,213 @@
+"""An experiment on three classes with void, from files to the report."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import project
+import pytest
+import yaml
+from made_sets import encoded, write_files
+
+from pipeline_src.analysis.results import Results
+from pipeline_src.counting.loading import load
+from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.data.build import build
+from pipeline_src.data.store import Store
+from pipeline_src.errors import UserError
+from pipeline_src.figures import classes
+from pipeline_src.figures import examples as drawn
+from pipeline_src.metrics import estimators
+from pipeline_src.metrics.protocol_counts import ProtocolCounts, split
+from pipeline_src.metrics.registry import METRICS
+from pipeline_src.metrics.summary import summary
+from pipeline_src.params.load import read
+from pipeline_src.pipeline import networks, work
+from pipeline_src.pipeline.experiment import ExperimentGraph
+from pipeline_src.pipeline.jobs import UNPACKED
+from pipeline_src.pipeline.jobs import build as build_experiment
+from pipeline_src.pipeline.runner import run_job
+from pipeline_src.prediction import examples
+from pipeline_src.prediction.evaluate import evaluate
+from pipeline_src.prediction.predict import Predictor
+from pipeline_src.training.registry import choose
+
+CLASSES = ["background", "red", "blue"]
+VOID = 9
+METHODS = ["baseline", "aslp_mc", "temperature"]
+ROOT = project.ROOT
+
+
+def files(first: int, count: int) -> dict[str, bytes]:
+    """Images of noise with a red and a blue block, and masks of ids whose first rows are void."""
+    found = {}
+    for i in range(first, first + count):
+        rng = np.random.default_rng(i)
+        ids = np.zeros((36, 44), np.uint8)
+        y, x = rng.integers(8, 16, 2)
+        ids[y : y + 12, x : x + 8], ids[y + 2 : y + 14, x + 12 : x + 20] = 1, 2
+        picture = rng.integers(0, 140, (36, 44, 3)) + 60 * np.stack([ids == 1, ids == 3, ids == 2], axis=2)
+        ids[:3] = VOID
+        found |= {f"Image/s{i:02}.png": encoded(picture.astype(np.uint8)), f"Label/s{i:02}.png": encoded(ids)}
+        found[f"Texture/t{i:02}.png"] = encoded(rng.integers(0, 200, (30, 40, 3)).astype(np.uint8))
+    return found
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> ExperimentGraph:
+    """The whole graph, made in a folder of its own."""
+    folder = tmp_path_factory.mktemp("several")
+    write_files(folder / "data/downloads/blocks", files(0, 12))
+    write_files(folder / "data/downloads/unseen", files(20, 4))
+    parts = {name: {"set": "blocks", **which} for name, which in (("train", {"first": 8}), ("val", {"last": 4}))}
+    made = {
+        "image_size": 32,
+        "seeds": [0],
+        "methods": METHODS,
+        "claims": ["C1", "C4", "C5", "C9"],
+        "model": {"config": "tiny_fpn", "pretrained": False},
+        "training": {"epochs": 2, "batch_size": 4, "device": "cpu"},
+        "data": parts | {"id": {"unseen": {"set": "unseen"}}, "ood": {"textures": {"set": "plain", "first": 3}}},
+    }
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["experiments"] = {"several": made}
+    params["experiment"] = "several"
+    layout = {"images": "Image", "masks": "Label", "classes": CLASSES, "void": VOID}
+    params["datasets"] = {name: layout | {"folder": name} for name in ("blocks", "unseen")}
+    params["datasets"]["plain"] = {"folder": "blocks", "images": "Texture", "ood": True}
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        project.draw_quickly(patch)
+        patch.delenv("ASLP_DOWNLOADS", raising=False)
+        found = build_experiment(read())
+        for job in found.jobs.values():
+            run_job(job)
+        yield found
+
+
+def results(built: ExperimentGraph) -> Results:
+    return work.results(built.job("tables"))
+
+
+def statistic_of(built: ExperimentGraph, method: str, part: str) -> MapCounts:
+    return load(built.job(f"evaluate/{method}/seed0/{part}").paths[0])
+
+
+def run_of(statistic: MapCounts) -> ProtocolCounts:
+    return ProtocolCounts.by_protocol(statistic)["raw"]
+
+
+def test_methods_of_null_images_are_refused(built, monkeypatch):
+    monkeypatch.setitem(built.methods, "aslp_cl", choose("aslp_groups", {}))
+    with pytest.raises(UserError, match=r"methods\.aslp_cl makes null images"):
+        built.check()
+
+
+def test_void_counts_nowhere(built):
+    store = Store(built.job("store/unseen").folder)
+    valid = sum(int((store.truth(i) != 255).sum()) for i in range(len(store)))
+    assert valid == 4 * 33 * 44
+    for method in METHODS:
+        statistic = statistic_of(built, method, "unseen")
+        assert statistic.raw.pixels == statistic.confusion.sum() == valid
+        assert [counts.pixels for counts in statistic.classes] == [valid] * 3
+
+
+def test_temperature_keeps_the_classes_and_changes_the_confidence(built):
+    before, after = (statistic_of(built, method, "val") for method in ("baseline", "temperature"))
+    assert (before.confusion == after.confusion).all()
+    facts = json.loads(built.job("train/temperature/seed0").paths[0].read_text())["fitted"]
+    nll = [summary(run_of(of))[0]["nll"] for of in (before, after)]  # the fit saw these very pixels
+    assert nll == pytest.approx([facts["fitted_on"]["nll_before"], facts["fitted_on"]["nll_after"]], abs=1e-4)
+
+
+def test_examples_are_distributions_over_the_classes(built):
+    maps = examples.read(built.job("evaluate/baseline/seed0/unseen").paths[1])
+    assert len(maps) == 4
+    for of in maps.values():
+        assert of.shape == (3, 36, 44)
+        assert np.abs(of.sum(axis=0) - 1).max() < 3 / 510 + 1e-6
+
+
+def test_tables_have_what_several_classes_have(built):
+    folder = built.job("tables").folder
+    main = pd.read_csv(folder / "main.csv")
+    assert set(main["protocol"]) == {"raw"}
+    row = main.set_index(["method", "part"]).loc["baseline", "unseen"]
+    statistic = statistic_of(built, "baseline", "unseen")
+    assert row["accuracy"] == pytest.approx(np.trace(statistic.confusion) / statistic.confusion.sum(), rel=1e-7)
+    assert row["mean_iou"] == pytest.approx(summary(run_of(statistic))[0]["mean_iou"], rel=1e-7)
+    assert "mIoU %" in (folder / "main.md").read_text() and "MAE" not in (folder / "main.md").read_text()
+    tables = {name: pd.read_csv(folder / f"{name}.csv") for name in ("T1", "T2", "T4", "T6")}
+    assert all(set(table["protocol"]) == {"raw"} and set(table["method"]) == set(METHODS) for table in tables.values())
+    for name, defined in {"T1": {"ece", "oe"}, "T2": {"accuracy", "mean_iou"}}.items():
+        assert set(tables[name]["metric"]) == defined and tables[name]["mean"].notna().all()
+    assert set(tables["T4"]["metric"]) == {"ece", "oe", "accuracy"} and tables["T4"]["low"].notna().all()
+    for name, metric in (("T6", "classwise_ece"), ("T2", "mean_iou")):
+        numbers = tables[name][tables[name]["metric"] == metric]
+        assert len(numbers) == len(METHODS) and (numbers["low"] <= numbers["high"]).all()
+
+
+def test_claims_are_judged_on_the_top_class(built):
+    found = json.loads((built.results / "claims.json").read_text())
+    assert {p for claim in found["claims"] for p in claim["protocols"]} == {"raw", "any"}
+    (claim,) = (claim for claim in found["claims"] if claim["claim"] == "C5")
+    (item,) = (item for item in claim["protocols"]["raw"]["evidence"] if "aslp_mc" in item["what"])
+    mc, baseline = (
+        np.trace(of.confusion) / of.confusion.sum()
+        for of in (statistic_of(built, method, "unseen") for method in ("aslp_mc", "baseline"))
+    )
+    assert item["effect"] == pytest.approx(mc - baseline, abs=1e-12)
+
+
+def test_figures_and_report_are_there(built):
+    assert (built.results / "report.html").is_file()
+    assert results(built).facts.protocols == ("raw",) and set(results(built).measured("raw", "unseen")) == set(METHODS)
+    folder = built.job("figures").folder
+    names = [path.name for path in folder.glob("*.svg")]
+    assert names and not any("stretched" in name for name in names)
+    assert {name for name in names if name.startswith("classes")} == {
+        "classes-ece-unseen.svg",
+        "classes-iou-unseen.svg",
+    }
+    table = pd.read_csv(folder / "classes-iou-unseen.csv").set_index("method").loc["baseline"]
+    statistic = statistic_of(built, "baseline", "unseen")
+    assert table["class"].tolist() == CLASSES
+    (iou,), (cells,) = (
+        of.exact(run_of(statistic), 10) for of in (METRICS[name].of for name in ("mean_iou", "classwise_ece"))
+    )
+    ece = estimators.ece(split(cells, 10))
+    for name, exact in (("iou", iou), ("ece", ece)):
+        assert table[name].tolist() == pytest.approx(exact.tolist(), rel=5e-5)  # it has five digits
+    for metric in ("ece", "iou"):
+        assert (table[f"{metric}_low"] <= table[metric]).all() and (table[metric] <= table[f"{metric}_high"]).all()
+
+
+def test_without_a_background_every_answer_on_textures_is_wrong(built, tmp_path):
+    named = built.entries["blocks"].model_copy(update={"classes": ("ground", "red", "blue")})
+    other = replace(built, entries={**built.entries, "blocks": named})
+    assert built.label("textures") == 0 and other.label("unseen") is None and other.label("textures") == 254
+    chosen, _ = built.used_parts["textures"]
+    places = built.data_root, UNPACKED, built.job("prepare/plain").folder, 32, tmp_path / "store"
+    build(chosen, built.entries["plain"], *places, label=other.label("textures"))
+    store = Store(tmp_path / "store")
+    assert {int(v) for i in range(len(store)) for v in np.unique(store.truth(i))} == {254}
+    statistic, shown = evaluate(
+        Predictor(networks.load(built.job("evaluate/baseline/seed0/textures"))), store, built.settings, "textures"
+    )
+    values, reasons = summary(run_of(statistic))
+    assert values["accuracy"] == 0 and values["ece"] > 1 / 3
+    assert values["mean_iou"] is values["nll"] is None and "no class is right" in reasons["nll"]
+    assert drawn.prepare({"baseline": shown}, store)["accuracy"].tolist() == [0] * len(store)
+
+
+def test_more_classes_than_a_column_can_show():
+    ece = np.linspace(0, 0.3, 40)
+    table = pd.DataFrame({"class": [f"c{k}" for k in range(40)], "ece": ece, "iou": 1 - ece})
+    assert classes.drawn_classes({"a": table, "b": table}, "ece") == [f"c{k}" for k in range(16, 40)]
+    assert classes.drawn_classes({"a": table}, "iou") == [f"c{k}" for k in range(16, 40)]
+    assert classes.drawn_classes({"a": table[:5]}, "iou") == ["c0", "c1", "c2", "c3", "c4"]

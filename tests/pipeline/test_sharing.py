@@ -1,0 +1,115 @@
+"""Experiments of equal ingredients share results: the path is the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from project import ROOT
+from safetensors import safe_open
+
+from pipeline_src.data import catalog
+from pipeline_src.params.load import read, resolve
+from pipeline_src.pipeline import view
+from pipeline_src.pipeline.experiment import ExperimentGraph
+from pipeline_src.pipeline.jobs import build
+from pipeline_src.pipeline.networks import facts
+from pipeline_src.pipeline.plan import plan
+from pipeline_src.pipeline.runner import run_job
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A project in which an experiment with two seeds was trained and evaluated."""
+    folder = tmp_path_factory.mktemp("sharing")
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["methods"]["ce"] = {"method": "baseline"}
+    tiny = content["experiments"]["tiny"] | {"training": {"epochs": 1, "batch_size": 4}, "methods": ["baseline", "slp"]}
+    renamed = tiny["data"] | {"id": {"unseen": tiny["data"]["id"]["scenes"]}}
+    content["experiments"] = {
+        "seeds": tiny | {"seeds": [0, 1]},
+        "one": tiny,
+        "names": tiny | {"methods": ["ce", "baseline"], "data": renamed},
+        "longer": tiny | {"training": {"epochs": 2, "batch_size": 4}},
+    }
+    content["experiment"] = "seeds"
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for job in build(read()).of_kinds("prepare", "store", "train", "evaluate"):
+            run_job(job)
+    return folder
+
+
+@pytest.fixture
+def experiment(made, monkeypatch):
+    monkeypatch.chdir(made)
+
+    def of(name: str) -> ExperimentGraph:
+        return build(read(), name)
+
+    return of
+
+
+def kinds(jobs) -> set[str]:
+    return {job.kind for job in jobs}
+
+
+def test_mini_takes_every_network_over_from_mini_seeds(monkeypatch):
+    """By its settings, as its data need not be there."""
+    monkeypatch.chdir(ROOT)
+    one, three = (resolve(read(), name)[1].model_dump() for name in ("mini", "mini_seeds"))
+    assert set(one.pop("methods")) <= set(three.pop("methods")) and set(one.pop("seeds")) <= set(three.pop("seeds"))
+    assert one == three
+
+
+def test_after_two_seeds_one_seed_trains_nothing(experiment):
+    missing = kinds(plan(experiment("one")).missing)
+    assert missing == {"analyse", "tables", "figures", "claims", "report"}
+
+
+def test_names_of_blocks_and_parts_matter_to_no_network(experiment):
+    graph = experiment("names")
+    assert not kinds(plan(graph).missing) & {"train", "evaluate", "store"}
+    view.show(graph.jobs.values())
+    model = Path("results/names/runs/ce/seed0/model.safetensors")
+    assert model.samefile(experiment("seeds").job("train/baseline/seed0").paths[0])
+    assert Path("results/names/statistics/ce/seed0/unseen.npz").is_file()
+
+
+def test_a_model_says_of_which_run_it_is_by_no_name_that_others_may_have(experiment):
+    for name, block in (("seeds", "baseline"), ("one", "baseline"), ("names", "ce")):
+        run = experiment(name).job(f"train/{block}/seed0")
+        with safe_open("results/seeds/runs/baseline/seed0/model.safetensors", "pt") as file:
+            said = json.loads(file.metadata()["run"])
+        assert said == facts(run)
+    assert said["contract"] == run.fingerprint and said["method"] == "Baseline" and said["seed"] == 0
+    assert said["network"] == "tiny_fpn" and said["model"]["backbone"]["depth"] == 18
+    assert (said["classes"], said["image_size"], said["normalisation"]) == (2, 32, [[127.5] * 3] * 2)
+
+
+def test_two_blocks_that_mean_the_same_are_made_once(experiment):
+    graph = experiment("longer")
+    names = [f"train/{method}/seed0" for method in graph.methods]
+    assert [job.name for job in plan(graph).missing if job.kind == "train"] == names
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["experiments"]["longer"]["methods"] = ["ce", "baseline"]
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    found = plan(experiment("longer"))
+    assert [job.name for job in found.missing if job.kind == "train"] == ["train/ce/seed0"]
+
+
+def test_groups_of_a_set_are_in_the_contract_of_its_analysis_alone(experiment, made):
+    before = {job.name: job.fingerprint for job in experiment("one").jobs.values()}
+    content = yaml.safe_load((made / "params.yaml").read_text())
+    plain = yaml.safe_load(catalog.FILE.read_text())["datasets"]["tiny-scenes"]
+    content["datasets"] = {"tiny-scenes": plain | {"groups": "^(.).*$"}}
+    (made / "grouped.yaml").write_text(yaml.safe_dump(content))
+    after = {job.name: job for job in build(read(made / "grouped.yaml"), "one").jobs.values()}
+    assert "groups" not in after["analyse/textures"].parameters
+    assert after["analyse/scenes"].parameters["groups"] == "^(.).*$"
+    assert kinds(job for name, job in after.items() if job.fingerprint != before[name]) == {
+        *("analyse", "tables", "figures", "claims", "report")
+    }
