@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-from collections.abc import Iterable
 from pathlib import Path
-from zipfile import ZipFile
 
 import pages
 import pytest
@@ -167,31 +164,6 @@ def test_differences_are_a_table_too(folder):
     for words in ("raw", "raw a:slp/c:slp", "no a:slp/b:slp"):
         with pytest.raises(UserError, match="nothing is known of"):
             rewritten(page.replace("raw a:slp/b:slp", words), folder)
-
-
-NUMBER = r"[+−]?\d+\.\d+"
-EFFECT = re.compile(rf"({NUMBER})[↓↑]? \[({NUMBER}), ({NUMBER})\]")
-
-
-def effects(lines: Iterable[str]) -> set[tuple[float, ...]]:
-    """Values with the ends of their intervals, as they are printed."""
-    return {tuple(float(n.replace("−", "-")) for n in of) for line in lines for of in EFFECT.findall(line)}
-
-
-def test_intervals_in_prose_are_those_of_a_table():
-    """Rounded, of the tables of published differences that a command writes."""
-    lines = [line for name in ("evidence", "findings") for line in (ROOT / f"docs/{name}.md").read_text().splitlines()]
-    tables = []
-    for archive in map(ZipFile, ROOT.glob("results/published/*/tables.zip")):
-        tables += [archive.read(name).decode() for name in archive.namelist() if name == "T14.csv"]
-    known = effects(line for line in lines if line.startswith("|"))
-    for row in (row for text in tables for row in csv.DictReader(text.splitlines()) if row["low"]):
-        factor = 100 if row["metric"] == "accuracy" else 1
-        known.add(tuple(factor * float(row[name]) for name in ("mean", "low", "high")))
-    told = effects(line for line in lines if not line.startswith("|"))
-    assert len(told) > 5
-    rounded = {tuple(round(number, digits) for number in of) for of in known for digits in (2, 3, 4)}
-    assert told <= rounded, told - rounded
 
 
 def test_published_differences_rest_on_what_is_published():
