@@ -9,42 +9,51 @@ from typing import Any
 from made_statistics import counted, varied
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.counting.loading import save_compact
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.compact_file import Load, run_of, write_counts
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.publishing import published
-from pipeline_src.publishing.published import Publication, source_digests
+from pipeline_src.publishing.published import Publication
 
-FACTS = Facts(
-    "small", {"baseline": MethodFacts("baseline"), "slp": MethodFacts("slp", {"alpha": 0.1})}, {"photos": "id"}
-)
+METHODS = {"baseline": MethodFacts("baseline"), "slp": MethodFacts("slp", {"alpha": 0.1, "beta": 1.0})}
+FACTS = Facts("small", METHODS, {"photos": "id"})
 
 
-def maps(method: str, seed: int, part: str) -> TwoClassStatistic:
+def maps(method: str, seed: int, part: str) -> MapCounts:
     """Over-confident maps of 12 images, the baseline's more so; the same images for all methods and seeds."""
     sharp = {"baseline": 2.0, "slp": 1.2}.get(method, 1.5) + seed / 10
     return counted(varied(12, sharp=sharp), whole=False)
 
 
+def load(statistic: MapCounts, bins: int, exact: bool = True) -> Load:
+    """What `write_counts` takes of a run."""
+    return lambda: run_of(statistic, bins, exact)
+
+
+def write(file: Path, statistics: Mapping[int, MapCounts], bins: int = 10, exact: bool = True) -> None:
+    """Write the counts of a method `m` on a data set `photos`, by seed."""
+    loads = {seed: load(statistic, bins, exact) for seed, statistic in statistics.items()}
+    write_counts(file, {("photos", "m"): loads}, bins, exact)
+
+
 def publish(
     name: str,
     facts: Facts = FACTS,
-    statistic: Callable[[str, int, str], TwoClassStatistic] = maps,
+    statistic: Callable[[str, int, str], MapCounts] = maps,
     made: Mapping[str, str] | None = None,
     **more: Any,
 ) -> Path:
-    """Write results/published/`name` into the working folder, as `publish` does; returns the folder."""
+    """Write the sources of results/published/`name` into the working folder; returns the folder."""
     folder = published.FOLDER / name
+    folder.mkdir(parents=True, exist_ok=True)
+    loads: dict[tuple[str, str], dict[int, Load]] = {}
     for method, seed in facts.runs:
         for part in facts.parts:
-            file = published.statistic_file(folder, method, seed, part)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            save_compact(statistic(method, seed, part), file, facts.bins)
-        run = published.run_folder(folder, method, seed)
-        run.mkdir(parents=True, exist_ok=True)
-        (run / "history.csv").write_text("epoch\n1\n")
+            loads.setdefault((part, method), {})[seed] = load(statistic(method, seed, part), facts.bins)
+    write_counts(folder / published.COUNTS, loads, facts.bins)
+    histories = {f"{method}/seed{seed}/history.csv": b"epoch\n1\n" for method, seed in facts.runs}
+    published.pack(histories, folder / published.RUNS)
     params = {"image_size": 96, "training": {"epochs": 60, "device": "auto"}} | more.pop("params", {})
     data = [{"part": part, "hash": "a"} for part in facts.parts]
-    fields = {"notes": {}, "groups": {}, "costs": [], "params": params, "data": data} | more
-    of = Publication(facts, made=made or {"torch": "2.9.0"}, files=source_digests(facts, folder), **fields)
-    (folder / published.EXPERIMENT).write_text(of.text())
+    fields = {"notes": {}, "groups": {}, "costs": [], "params": params, "data": data, "files": {}} | more
+    Publication(facts, made=made or {"torch": "2.9.0"}, **fields).write(folder)
     return folder

@@ -53,7 +53,7 @@ def write() -> None:
         UserError: names a published file that was changed, or a comment without its partner.
     """
     for name in published.names():
-        published.check_results(published.FOLDER / name)
+        published.checked(published.FOLDER / name, published.COMPUTED)
     write_text(params_schema.FILE, params_schema.page())
     published_overview.write()  # before the pages, which show its verdicts
     published_pairs.write(pair for file in files() for pair in pairs(file.read_text(encoding="utf-8")))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pipeline_src.analysis.facts import ExperimentSummary
 from pipeline_src.claims.other_tasks import write_overview_claims
@@ -14,14 +17,15 @@ from pipeline_src.tables.several_experiments import write_overview_tables
 
 def write() -> None:
     """Write them beside the published experiments."""
-    experiments, tasks = list(_experiments()), catalog.tasks()
-    shown = {task: text for task, text in tasks.items() if task in {e.task for e in experiments}}
-    folder = published.FOLDER / published.OVERVIEW
-    write_overview_tables(experiments, folder / "judged", shown, folder)
-    write_overview_claims(experiments, tasks, folder)
+    folder, tasks = published.FOLDER / published.OVERVIEW, catalog.tasks()
+    with TemporaryDirectory() as unpacked:
+        experiments = list(_experiments(Path(unpacked)))
+        shown = {task: text for task, text in tasks.items() if task in {e.task for e in experiments}}
+        write_overview_tables(experiments, folder / "judged", shown, folder)
+        write_overview_claims(experiments, tasks, folder)
 
 
-def _experiments() -> Iterator[ExperimentSummary]:
+def _experiments(unpacked: Path) -> Iterator[ExperimentSummary]:
     entries = catalog.load({})
     for name in published.names():
         folder = published.FOLDER / name
@@ -33,4 +37,6 @@ def _experiments() -> Iterator[ExperimentSummary]:
         tests = of.facts.parts_of(("id", "shifted"))
         captions = {part: caption for part, caption in of.facts.captions.items() if part in tests}
         network = of.params["model"]["config"] or of.params["model"]["factory"]
-        yield ExperimentSummary(name, task, network, of.params["data"], folder, captions)
+        published.unpack_tables(folder, unpacked / name / "tables")
+        shutil.copyfile(folder / "claims.json", unpacked / name / "claims.json")
+        yield ExperimentSummary(name, task, network, of.params["data"], unpacked / name, captions)

@@ -11,11 +11,9 @@ import numpy as np
 
 from pipeline_src.analysis.compare import differences
 from pipeline_src.analysis.estimate import Estimate
-from pipeline_src.counting.loading import load
 from pipeline_src.errors import UserError
-from pipeline_src.files import write_text
+from pipeline_src.files import sha256_without, write_text
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
-from pipeline_src.pipeline.fingerprint import code_digests, digest
 from pipeline_src.publishing import published
 from pipeline_src.tables.differences import QUANTITIES
 from pipeline_src.tables.paper_table import SIGNS
@@ -25,8 +23,9 @@ FILE = published.FOLDER / published.OVERVIEW / "differences.json"
 
 
 def write(pairs: Iterable[str]) -> None:
-    """Write the differences of pairs `EXPERIMENT:METHOD/EXPERIMENT:METHOD`, the first less the second. Those that rest
-    on the same statistics and code as before stay as they are, if nobody edited them; another takes seconds.
+    """Write the differences of pairs `EXPERIMENT:METHOD/EXPERIMENT:METHOD`, the first less the second. Those of
+    the same counts as before stay as they are, if nobody edited them; another takes seconds. Remove the file after a
+    change of what is computed from counts.
 
     Raises:
         UserError: there is no such experiment or method, or a statistic is not what was published.
@@ -36,7 +35,6 @@ def write(pairs: Iterable[str]) -> None:
         before = {pair: of for pair, of in before.items() if of == _entry(of["made_of"], of["differences"])}
     except (ValueError, AttributeError, TypeError, KeyError):
         before = {}  # damaged: all of it is made again
-    _counts.cache_clear()
     made: dict[str, Any] = {}
     for pair in sorted(set(pairs)):
         made[pair] = _made(pair, before.get(pair, {}))
@@ -45,11 +43,9 @@ def write(pairs: Iterable[str]) -> None:
 
 
 def made_of(pair: str) -> dict[str, str]:
-    """Digests of the statistics and the code that a pair's differences are computed from."""
-    digests = {"code": digest(code_digests(differences, ()))}
-    for name in (side.partition(":")[0] for side in pair.split("/")):
-        digests[name] = digest(sorted(published.Publication.read(published.FOLDER / name).files.items()))
-    return digests
+    """SHA-256 of the counts that a pair's differences are computed from, by experiment."""
+    names = (side.partition(":")[0] for side in pair.split("/"))
+    return {name: published.Publication.read(published.FOLDER / name).files[published.COUNTS] for name in names}
 
 
 def _made(pair: str, before: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +57,7 @@ def _made(pair: str, before: dict[str, Any]) -> dict[str, Any]:
 
 def _entry(made_of: dict[str, str], texts: Texts) -> dict[str, Any]:
     """What is kept of a pair; by the digest of its texts an edit is found."""
-    return {"made_of": made_of, "differences": texts, "digest": digest(texts)}
+    return {"made_of": made_of, "differences": texts, "digest": sha256_without("", texts)}
 
 
 def _computed(pair: str) -> Texts:
@@ -89,7 +85,9 @@ def _computed(pair: str) -> Texts:
 
 @lru_cache(maxsize=64)  # several pairs share a method
 def _counts(experiment: str, method: str, seed: int, part: str) -> dict[str, ProtocolCounts]:
-    return ProtocolCounts.by_protocol(load(published.statistic_file(published.FOLDER / experiment, method, seed, part)))
+    folder = published.FOLDER / experiment
+    counts = published.PublishedCounts(published.Publication.read(folder), folder, part)
+    return ProtocolCounts.by_protocol(counts[method, seed])
 
 
 def _text(metric: str, effect: Estimate) -> str:

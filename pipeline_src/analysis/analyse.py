@@ -14,6 +14,7 @@ from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choic
 from pipeline_src.analysis.resampling import Resampled, key_of, resample
 from pipeline_src.counting.counts import COLUMNS, Counts, image_rows
 from pipeline_src.counting.loading import load
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import top_label
 from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics import estimators
@@ -28,7 +29,7 @@ from pipeline_src.metrics.ranked import CELLS, Ranked
 def analyse(
     part: str,
     bins: int,
-    statistics: Mapping[tuple[str, int], Path],
+    statistics: Mapping[tuple[str, int], Path | MapCounts],
     out: Path,
     note: str = "",
     groups_of: Callable[[Sequence[str]], np.ndarray] | None = None,
@@ -37,7 +38,7 @@ def analyse(
 
     Args:
         part: name of the data set, the key of its draws.
-        statistics: (method, seed) -> statistic file; the order of methods is that of the result.
+        statistics: (method, seed) -> statistic, or its file; the order of methods is that of the result.
         note: what readers of its numbers have to know of the data set.
         groups_of: the group of each image by its id, where images are not independent.
 
@@ -51,7 +52,8 @@ def analyse(
         seeds = sorted(seed for name, seed in statistics if name == method)
         of_seeds, resampled = [], []
         for seed in seeds:
-            statistic = load(statistics[method, seed])
+            found = statistics[method, seed]
+            statistic = load(found) if isinstance(found, Path) else found
             ids = image_rows(statistic.raw).ids
             if expected is None:
                 expected, groups = ids, groups_of(ids) if groups_of else None

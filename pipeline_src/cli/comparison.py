@@ -87,12 +87,12 @@ def _counts(cells: Sequence[Cell]) -> str:
 
 def _explained(comparison: Comparison) -> list[str]:
     """What differs, by topic; seeds and contracts where they do."""
-    topics, cells = comparison.explanations(), comparison.cells
+    topics, cells = comparison.explanations, comparison.cells
     texts = [f"{topic}: {text}".removeprefix(": ") for topic, lines in topics.items() for text in lines]
     seeds = dict.fromkeys(f"other seeds: {one} / {two}" for cell in cells for one, two in cell.seeds if one != two)
     differ = any(cell.verdict != SAME for cell in cells)
     if not differ:
         return []
     if not (texts or seeds):
-        return ["Nothing that is recorded differs: neither seeds, parameters, images, versions nor the machine."]
+        return ["Nothing that is recorded differs: neither seeds, parameters, images nor versions."]
     return [f"What may explain differences (A / B):{listed([*seeds, *texts])}"]

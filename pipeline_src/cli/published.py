@@ -17,39 +17,27 @@ logger = logging.getLogger(__name__)
 Cores = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes [default: one per core]")]
 
 
-def publish(
-    experiment: ExperimentName = None,
-    cores: Cores = None,
-    again: Annotated[
-        bool,
-        typer.Option(
-            "--from-published", metavar="", help="Take the statistics that are published, after a change of code"
-        ),
-    ] = False,
-) -> None:
+def publish(experiment: ExperimentName = None, cores: Cores = None) -> None:
     """Write the results of a finished experiment to results/published/, for the repository.
 
     Example: dense-calibration publish --experiment mini
     """
-    from pipeline_src.params.load import read
     from pipeline_src.publishing import publish as step
 
-    number = cores or os.cpu_count() or 1
-    if again:
-        start_log()
-        folder = step.publish_again(experiment or read().experiment, number)
-    else:
-        folder = step.publish(experiment_graph(experiment), number)
+    folder = step.publish(experiment_graph(experiment), cores or os.cpu_count() or 1)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     typer.echo(f"{folder}: {size / 1e6:.1f} MB. Commit it.")
 
 
 def rebuild(
     experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="A published one [default: all]")] = None,
+    write: Annotated[
+        bool, typer.Option("--write", metavar="", help="Replace the published tables, claims and metrics")
+    ] = False,
     cores: Cores = None,
     log: Log = None,
 ) -> None:
-    """Make tables, claims, figures and reports of published experiments again, and compare them with the published.
+    """Recompute tables, claims and reports of published experiments from their counts, and compare the numbers.
 
     Example: dense-calibration rebuild --experiment mini_seeds
     """
@@ -57,10 +45,10 @@ def rebuild(
     from pipeline_src.publishing import rebuild as step
 
     start_log(log)
-    names = [experiment] if experiment else published.checked_names()
+    names = [experiment] if experiment else published.names()
     if not names:
         logger.info("%s holds no experiment; `dense-calibration publish` writes a finished one there", published.FOLDER)
-    step.rebuild_all(names, cores or os.cpu_count() or 1)
+    step.rebuild_all(names, cores or os.cpu_count() or 1, write)
 
 
 def compare(

@@ -15,6 +15,8 @@ rows are not kept of regions, whose metrics are those of bins. `compact_file` wr
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,8 +30,25 @@ BINS = (100, 30)  # every number of bins in use divides one of them
 SHARES = 24  # no cell holds a greater part of the pixels of a predicted class, unless they are on one level
 LOWER = (0, 1, 2, 4, 8, 16, 26, 51, 77, 102)  # finest where most pixels are, and near the edges of ten bins
 STARTS = (*LOWER, 128, *sorted(256 - start for start in LOWER[1:]))  # of the groups of 8-bit levels
-STEPS = 12  # bits of an image's mean score
+ROUGH_STARTS = (0, 4, 26, 51, 77, 102, 128, 154, 179, 205, 230, 243, 252)  # those of ten bins, and of sure pixels
 IMAGES = 4096  # of which the pixels are dealt to 8-bit levels at once
+
+
+class Precision(NamedTuple):
+    """How finely counts are kept.
+
+    Attributes:
+        starts: the 8-bit levels at which the G groups begin in which the pixels of each image are kept.
+        bits: those of an image's mean score.
+        rounded: whether pixels of images are `rounded`, and cells of regions are of regular width.
+    """
+
+    starts: Sequence[int] = STARTS
+    bits: int = 12
+    rounded: bool = False
+
+
+EXACT, ROUGH = Precision(), Precision(ROUGH_STARTS, bits=8, rounded=True)
 
 
 class KeptRows(NamedTuple):
@@ -55,6 +74,7 @@ class Kept(NamedTuple):
         groups: (G, 2, N) pixels of each image by group of levels and label.
         table: None of regions.
         surest: of `Counts`; `UNKNOWN` where it says no more than the levels, and of regions and of single classes.
+        precision: of the groups and of the table.
     """
 
     limits: np.ndarray
@@ -63,27 +83,28 @@ class Kept(NamedTuple):
     groups: np.ndarray
     table: KeptRows | None
     surest: np.ndarray = UNKNOWN
+    precision: Precision = EXACT
 
     @property
     def steps(self) -> np.ndarray:
         """(columns,) the unit in which each column is kept, a power of 2: 1 for whole numbers."""
         pixels = max(1, int(self.groups.sum()) // self.groups.shape[2])
-        of_score = UNIT >> STEPS
+        of_score = UNIT >> self.precision.bits
         sizes = {"s_measure": of_score, "e_measure": of_score}
         sizes |= dict.fromkeys(PIXEL_SUMS, of_score << pixels.bit_length() - 1)
         return np.array([sizes.get(name, 1) for name in COLUMNS])
 
 
-def keep(counts: Counts, bins: int, columns: bool, order: bool) -> Kept:
-    """What is kept of counts; `bins` is a further number of bins that is kept exactly, `columns` whether those of the
-    rows are kept, `order` whether the cells of the surest pixels are."""
+def keep(counts: Counts, bins: int, columns: bool, order: bool, precision: Precision = EXACT) -> Kept:
+    """What is kept of counts; `bins` is a further number of bins that is kept exactly, `columns` whether the columns of
+    the rows are kept, `order` whether the cells of the surest pixels are."""
     surest = counts.surest if order and further_cells(counts.surest) else UNKNOWN
-    limits = edges(counts, bins)
+    limits = edges(counts, bins) if order or not precision.rounded else regular_edges(bins)
     if len(surest):
         limits = np.union1d(limits, SPLIT)
     rows = image_rows(counts)
-    groups = np.add.reduceat(rows.levels[:].astype(np.int64), STARTS, axis=1).transpose(1, 2, 0)
-    kept = Kept(limits, _cells(counts, limits), rows.pooled(), groups, None, surest)
+    groups = np.add.reduceat(rows.levels[:].astype(np.int64), precision.starts, axis=1).transpose(1, 2, 0)
+    kept = Kept(limits, _cells(counts, limits), rows.pooled(), groups, None, surest, precision)
     return kept._replace(table=_table(rows.table[:], kept.steps)) if columns else kept
 
 
@@ -94,8 +115,46 @@ def restored(kept: Kept, ids: list[str], top: bool) -> Counts:
     counts.surest = kept.surest
     shape = (len(ids), len(COLUMNS))
     table = np.full(shape, UNMEASURED) if kept.table is None else _of_table(kept.table, kept.steps)
-    counts.rows, counts.top = ImageRows(ids, rows_of(table), _levels(kept.groups, kept.pooled)), top
+    counts.rows, counts.top = ImageRows(ids, rows_of(table), _levels(kept)), top
     return counts
+
+
+def grain(kept: Kept) -> int:
+    """The unit to which pixels of images are rounded: a power of 2, about half the standard deviation of a group's
+    pixels over images, in the median over groups."""
+    spread = float(np.median(kept.groups[1:-1].std(axis=2)))
+    return 1 << max(0, round(math.log2(max(1.0, spread / 2))))
+
+
+def rounded(groups: np.ndarray, unit: int) -> np.ndarray:
+    """(..., N) pixels of images in multiples of `unit`; each image takes what its predecessors left over."""
+    return np.diff(groups.cumsum(axis=-1) // unit, axis=-1, prepend=0) * unit
+
+
+def fitted(groups: np.ndarray, pixels: np.ndarray, pooled: np.ndarray) -> np.ndarray:
+    """`rounded` groups (G, 2, N) changed to have so many pixels (2, N) in each image, and (G, 2) in each group.
+
+    The largest groups of an image take what it has too few or too many pixels. Then what a group has too many moves to
+    one that has too few, within images, in proportion to their pixels in the group.
+    """
+    made = groups.copy()
+    for label in (0, 1):
+        of_label = made[:, label]
+        order = np.argsort(-of_label, axis=0, kind="stable")
+        more = pixels[label] - of_label.sum(axis=0)
+        for place in order:
+            at = place, np.arange(len(place))
+            taken = np.maximum(more, -of_label[at])
+            of_label[at] += taken
+            more -= taken
+        lack = pooled[:, label] - of_label.sum(axis=1)
+        while lack.any():
+            to, source = lack.argmax(), lack.argmin()
+            amount = min(lack[to], -lack[source])
+            moved = np.diff(amount * of_label[source].cumsum() // of_label[source].sum(), prepend=0)
+            of_label[[to, source]] += [moved, -moved]
+            lack[[to, source]] += [-amount, amount]
+    return made
 
 
 def regular_edges(bins: int) -> np.ndarray:
@@ -158,17 +217,17 @@ def _of_table(table: KeptRows, steps: np.ndarray) -> np.ndarray:
     return rows
 
 
-def _levels(groups: np.ndarray, pooled: np.ndarray) -> Rows:
-    """Rows (256, 2) of pixels by 8-bit level and label, with sums over groups of levels, `groups` (G, 2, N), and over
-    images, `pooled` (256, 2)."""
+def _levels(kept: Kept) -> Rows:
+    """Rows (256, 2) of pixels by 8-bit level and label, with the sums over groups of levels and over images."""
+    groups, starts = kept.groups, kept.precision.starts
     sums, rows = np.pad(groups.cumsum(axis=2), ((0, 0), (0, 0), (1, 0))), Rows((256, 2), np.uint32)
     for part in parts(groups.shape[2], IMAGES):
-        dealt = _dealt(sums[..., part.start : part.stop + 1], pooled)
+        dealt = _dealt(sums[..., part.start : part.stop + 1], kept.pooled, starts)
         rows.append(np.diff(dealt, axis=2).transpose(2, 0, 1).astype(np.uint32))
     return rows
 
 
-def _dealt(groups: np.ndarray, pooled: np.ndarray) -> np.ndarray:
+def _dealt(groups: np.ndarray, pooled: np.ndarray, starts: Sequence[int]) -> np.ndarray:
     """(256, 2, n) pixels of the first images together by 8-bit level and label, of those by group of levels (G, 2, n):
     rounding them, not the pixels of each image, keeps both sums."""
     sums = np.zeros((256, 2, groups.shape[2]), np.int64)
@@ -184,6 +243,6 @@ def _dealt(groups: np.ndarray, pooled: np.ndarray) -> np.ndarray:
         halve(lower, start, middle)
         halve(whole - lower, middle, stop)
 
-    for of_group, start, stop in zip(groups, STARTS, (*STARTS[1:], 256), strict=True):
+    for of_group, start, stop in zip(groups, starts, (*starts[1:], 256), strict=True):
         halve(of_group, start, stop)
     return sums

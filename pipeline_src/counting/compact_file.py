@@ -1,276 +1,173 @@
-"""The file of a compact statistic: what `compact` keeps, without loss and in few bytes.
+"""The counts of all runs of an experiment in one file: what `compact` keeps, without loss and in few bytes.
 
-All of it is written as non-negative integers under LZMA. What follows from other numbers is left out, and what is near
-to others is written as the difference to them:
+The file is a ZIP archive. Each member is compressed by xz, and any tool can open it:
 
-- the interior of objects is what their border leaves of the foreground;
-- `stretched` is what the stretch moves of `raw` over the edges of groups of levels;
-- an image's sums of scores are near those of pixels in the middle of their 8-bit levels;
-- of each column, images stand in the order of another column that is known by then: like numbers are neighbours, and
-  LZMA adapts to them.
+- `header.json`: `bins`; the `precision` (`compact.Precision`); `blocks`, which maps each `DATA SET/METHOD` to its
+  `seeds`, the `names` of its counts, which of these have `surest` cells, the number of `classes` of a confusion matrix
+  (0 for two classes), and the `unit` to which pixels of images are rounded.
+- `DATA SET/ids.json.xz`: the ids of the N images. `DATA SET/images.npy.xz`: height, width and, for each name, the
+  pixels of both labels of every image: all runs share them, so a block holds the differences only.
+- `DATA SET/METHOD.npy.xz`: a block, the counts of a method's seeds as one stream of non-negative integers. The array
+  is uint8 of shape (planes, numbers), least significant bytes first. `Stream.take` lists the order of the numbers.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import lzma
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from zipfile import ZipFile
+from typing import Any
+from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 
-from pipeline_src.counting.compact import SHARES, STARTS, Kept, KeptRows, keep, regular_edges, restored
-from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts, image_rows
-from pipeline_src.counting.levels import CLAMP, EIGHT, HALF, PROTOCOLS, UNIT
-from pipeline_src.counting.storage import IN_MEMORY, read, unreadable, write
-from pipeline_src.counting.surest import CELLS
+from pipeline_src.counting.compact import EXACT, ROUGH, Kept, Precision, grain, keep, restored
+from pipeline_src.counting.compact_block import CountsBlock, Stream, shared_pixels, whole_name
+from pipeline_src.counting.counts import image_rows
+from pipeline_src.counting.levels import PROTOCOLS
+from pipeline_src.counting.map_counts import MapCounts, by_name, from_names
+from pipeline_src.errors import UserError
+from pipeline_src.files import atomic
 
-KIND = "compact"
-MEMBERS = ("header", "ids", "confusion", "numbers")
 RANKED = (*PROTOCOLS, "top")  # the counts whose pixels metrics sort
-MOST_COUNTS = 1_000  # of counts in a file, each of which is read as a grid of 2.6 MB
-IDS = 1 << 27  # bytes of the images' ids
-DICTIONARY = 1 << 27  # bytes that LZMA may take to read them
-SCALE = 1 << 16  # of the expected scores of a pixel
 FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "lc": 0, "pb": 0}]
+HEADER, IDS, IMAGES = "header.json", "ids.json.xz", "images"
+# The ids of the images, what is kept by name, and a confusion matrix of several classes.
+Run = tuple[list[str], dict[str, Kept], np.ndarray | None]
+Load = Callable[[], Run]
 
 
-def write_compact(path: Path, counts: Mapping[str, Counts], confusion: np.ndarray | None, bins: int) -> None:
-    """Write counts of the same images by name; `bins` is a further number of bins that is kept exactly.
+class CountsFile:
+    """The counts in a file that `write_counts` wrote; those of a method are read when they are asked for.
 
-    Those of a region are named `border/raw` and the like, and come after the whole images and the border.
+    Attributes:
+        seeds: (data set, method) -> the seeds whose counts the file holds.
+
+    Raises:
+        UserError: there is no such file, or it is damaged.
     """
-    ids = image_rows(next(iter(counts.values()))).ids
-    kept = {name: keep(of, bins, _whole(name) == name, name in RANKED) for name, of in counts.items()}
-    arrays = {"ids": np.frombuffer(lzma.compress(json.dumps(ids).encode()), np.uint8)}
-    if confusion is not None:
-        arrays["confusion"] = confusion
-    surest = {name: of.surest for name, of in kept.items() if len(of.surest)}
-    arrays["numbers"] = _squeezed([*_cells(kept, bins), *_groups(kept), *_tables(kept), *surest.values()])
-    write(path, KIND, arrays, {"names": list(kept), "bins": bins} | ({"surest": list(surest)} if surest else {}))
+
+    def __init__(self, path: Path):
+        self.path = path
+        with self._readable(), ZipFile(path) as file:
+            header = json.loads(file.read(HEADER))
+            self._blocks, self._common = header["blocks"], {"bins": header["bins"]}
+            self._common["precision"] = Precision(*header["precision"])
+            self.seeds = {tuple(place.split("/")): block["seeds"] for place, block in self._blocks.items()}
+
+    def read(self, part: str, method: str) -> dict[int, MapCounts]:
+        """Seed -> counts of a method on a data set; UserError for a damaged file."""
+        return {seed: counts_of(run) for seed, run in self.read_kept(part, method).items()}
+
+    def read_kept(self, part: str, method: str) -> dict[int, Run]:
+        """Seed -> what the file keeps of its counts."""
+        with self._readable():
+            with ZipFile(self.path) as file:
+                ids = json.loads(lzma.decompress(file.read(f"{part}/{IDS}")))
+                shared, stream = (Stream(file.read(f"{part}/{name}.npy.xz")) for name in (IMAGES, method))
+            block = CountsBlock(images=len(ids), **self._common, **self._blocks[f"{part}/{method}"])
+            kept, confusion = block.read(stream, block.read_shared(shared))
+            if stream.left or shared.left:
+                raise ValueError("more numbers than the header says")
+            return {
+                seed: (ids, {name: of[k] for name, of in kept.items()}, confusion[k])
+                for k, seed in enumerate(block.seeds)
+            }
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # whatever damaged bytes make of zip, xz, json and numpy
+            raise UserError(
+                f"{self.path} is not a file of counts that can be read",
+                found=f"{type(error).__name__}: {error}",
+                expected="the file that `dense-calibration publish` wrote",
+                do=f"git checkout -- {self.path}",
+            ) from error
 
 
-def read_compact(path: Path) -> tuple[dict[str, Counts], np.ndarray | None]:
-    """What `write_compact` wrote: counts by name, and the confusion matrix of several classes."""
-    try:
-        _check_members(path)
-    except Exception as error:
-        raise unreadable(path, error) from error
-    arrays, about = read(path, KIND)
-    try:
-        opened = lzma.LZMADecompressor(lzma.FORMAT_AUTO, memlimit=DICTIONARY)
-        ids = json.loads(_decompressed(arrays["ids"], opened, IDS))
-        if not all(isinstance(name, str) for name in ids):
-            raise ValueError("ids that are not text")
-        kept = _read_kept(arrays["numbers"], len(ids), about["names"], about["bins"], about.get("surest", []))
-        return {name: restored(of, ids, name == "top") for name, of in kept.items()}, arrays.get("confusion")
-    except Exception as error:  # whatever missing or damaged members make of it
-        raise unreadable(path, error) from error
+def run_of(statistic: MapCounts, bins: int, exact: bool = True) -> Run:
+    """What is kept of the counts of a run.
+
+    Args:
+        bins: a further number of bins in which pooled pixels stay exact.
+        exact: keep the pixels of each image in groups of levels as they are. Else groups are wider and their pixels are
+            rounded to about half their standard deviation over images (20 to 60 instead of 110 bytes for each image and
+            run): 95 % intervals differ by a few percent of their width. Pooled bins and the pixels of images stay
+            exact. Regions are kept of the unnormalized maps only.
+    """
+    counts, precision = by_name(statistic), EXACT if exact else ROUGH
+    names = [name for name in counts if exact or not name.endswith("/stretched")]
+    kept = {name: keep(counts[name], bins, whole_name(name) == name, name in RANKED, precision) for name in names}
+    return image_rows(statistic.raw).ids, kept, statistic.confusion
 
 
-def _check_members(path: Path) -> None:
-    """ValueError for members that no compact statistic has: each would be read."""
-    with ZipFile(path) as file:
-        members = [name.removesuffix(".npy") for name in file.namelist()]
-    if len(members) > len(MEMBERS) or not {*members} <= {*MEMBERS}:
-        raise ValueError(f"{len(members)} members, such as {members[-1]}; expected {', '.join(MEMBERS)}")
+def counts_of(run: Run) -> MapCounts:
+    """The counts of which `run_of` kept something, in which some metrics differ a little."""
+    ids, kept, confusion = run
+    return from_names({name: restored(of, ids, name == "top") for name, of in kept.items()}, confusion)
 
 
-def _read_kept(
-    numbers: np.ndarray, images: int, names: Sequence[str], bins: int, surest: Sequence[str]
-) -> dict[str, Kept]:
-    """What is kept, of the member `numbers` of a file; ValueError where it holds more."""
-    stream = _Stream(numbers, _most(images, names, bins))
-    cells = {name: _read_cells(stream, bins) for name in names}
-    groups = _read_groups(stream, names, images)
-    kept = {name: Kept(*cells[name], groups[name], None) for name in names}
-    read = kept | _read_tables(stream, kept)
-    for name in surest:
-        read[name] = read[name]._replace(surest=stream.take(CELLS, 2, 2))
-    if stream.left:
-        raise ValueError(f"{stream.left:,} numbers too many")
-    if any(pixels.size and pixels.min() < 0 for of in read.values() for pixels in (of.cells[:2], of.pooled, of.groups)):
-        raise ValueError("fewer than 0 pixels")
-    return read
+def write_counts(
+    path: Path, loads: Mapping[tuple[str, str], Mapping[int, Load]], bins: int, exact: bool = True, cores: int = 1
+) -> None:
+    """Write the counts of an experiment.
+
+    Args:
+        loads: (data set, method) -> seed -> what returns the counts of a run.
+        bins, exact: those of `run_of`.
+        cores: threads that compress.
+    """
+    shared: dict[str, dict[str, np.ndarray]] = {}
+    with atomic(path) as temporary, ZipFile(temporary, "w") as file, ThreadPoolExecutor(cores) as pool:
+
+        def add(name: str, content: bytes) -> None:
+            file.writestr(ZipInfo(name), content)  # without the time: the same counts give the same bytes
+
+        for (part, _), by_seed in loads.items():
+            if part not in shared:
+                ids, kept, _ = next(iter(by_seed.values()))()
+                shared[part] = shared_pixels(kept)
+                add(f"{part}/{IDS}", _squeezed(json.dumps(ids).encode()))
+                add(f"{part}/{IMAGES}.npy.xz", _planes(shared[part].values()))
+        made = pool.map(lambda key: _block(loads[key], shared[key[0]], bins, exact), loads)
+        blocks = {}
+        for (part, method), (about, content) in zip(loads, made, strict=True):
+            add(f"{part}/{method}.npy.xz", content)
+            blocks[f"{part}/{method}"] = about
+        add(HEADER, json.dumps({"bins": bins, "precision": EXACT if exact else ROUGH, "blocks": blocks}).encode())
 
 
-def _most(images: int, names: Sequence[str], bins: int) -> int:
-    """The numbers that a file of so many images and such counts can hold."""
-    if len(names) > MOST_COUNTS:
-        raise ValueError(f"{len(names):,} counts, more than {MOST_COUNTS:,}")
-    cells = 12 * (len(regular_edges(bins)) + 2 * SHARES) + 2 * SHARES + 512 + 4 * CELLS
-    groups = sum(2 * len(STARTS) * images for name in names if not name.startswith("interior/"))
-    return len(names) * cells + groups + sum(len(COLUMNS) * (images + 1) for name in names if _whole(name) == name)
+def _block(
+    by_seed: Mapping[int, Load], shared: Mapping[str, np.ndarray], bins: int, exact: bool
+) -> tuple[dict[str, Any], bytes]:
+    """What the header says of a method's counts, and these."""
+    runs = [load() for load in by_seed.values()]
+    kept = {name: [run[1][name] for run in runs] for name in runs[0][1]}
+    confusion = [run[2] for run in runs if run[2] is not None]
+    first = next(iter(kept.values()))[0]
+    unit = grain(first) if first.precision.rounded else 1
+    surest = [(name, k) for name, of in kept.items() for k, one in enumerate(of) if len(one.surest)]
+    classes = len(confusion[0]) if confusion else 0
+    block = CountsBlock(len(runs[0][0]), bins, list(by_seed), list(kept), surest, classes, unit, first.precision)
+    about = {key: value for key, value in asdict(block).items() if key not in ("images", "bins", "precision")}
+    return about, _planes([*block.numbers(kept, shared), *confusion])
 
 
-def _whole(name: str) -> str:
-    """`raw` of `border/raw`: the counts of whole images that those of a region are a part of."""
-    return name.rpartition("/")[2]
-
-
-def _base(name: str) -> str:
-    """What counts are written as a difference to; their own name if to none."""
-    return name.replace("stretched", "raw")
-
-
-def _cells(kept: Mapping[str, Kept], bins: int) -> Iterator[np.ndarray]:
-    for of in kept.values():
-        further = np.setdiff1d(of.limits, regular_edges(bins))
-        yield np.diff(np.pad(further, (0, 2 * SHARES - len(further)), constant_values=HALF), prepend=0)
-        edge, inside, doubt = of.cells
-        yield np.stack([edge, inside, _unsigned(doubt - _middle(of.limits, inside))]).transpose(0, 2, 3, 1)
-        yield _unsigned(of.pooled - _by_level(of.limits, edge, inside))
-
-
-def _read_cells(stream: _Stream, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    limits = np.union1d(regular_edges(bins), stream.take(2 * SHARES).cumsum())
-    edge, inside, doubt = stream.take(3, 2, 2, len(limits)).transpose(0, 3, 1, 2)
-    pooled = _signed(stream.take(256, 2)) + _by_level(limits, edge, inside)
-    return limits, np.stack([edge, inside, _signed(doubt) + _middle(limits, inside)]), pooled
-
-
-def _middle(limits: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """The doubts of the pixels inside cells, were they in the middle."""
-    return inside * np.diff(limits, append=HALF + 1)[:, None, None] // 2
-
-
-def _by_level(limits: np.ndarray, edge: np.ndarray, inside: np.ndarray) -> np.ndarray:
-    """(256, 2) pixels by 8-bit level and label; a few of float32 are off by a level, since below 0.5 cells know f to
-    2^-24."""
-    eight, pixels = limits // EIGHT, np.zeros((256, 2), np.int64)
-    np.add.at(pixels, eight, edge[:, 0] + inside[:, 0])
-    np.add.at(pixels, 254 - eight, inside[:, 1])  # f = 1 - doubt
-    np.add.at(pixels, 255 - eight, edge[:, 1])  # on a threshold, the first of the level above it
-    return pixels
-
-
-def _groups(kept: Mapping[str, Kept]) -> Iterator[np.ndarray]:
-    groups, written = {name: of.groups for name, of in kept.items()}, {}
-    for name, of in groups.items():
-        if name.startswith("interior/"):
-            if not np.array_equal(of, _interior(name, groups)):
-                raise ValueError(f"{name} is not what the border leaves of the foreground")
-            continue
-        numbers = _unsigned((of - groups[_base(name)]).cumsum(axis=0)) if _base(name) in written else of
-        columns = written[name] = numbers.transpose(1, 0, 2).reshape(2 * len(STARTS), -1)
-        sort_keys = np.roll(columns, 1, axis=0) if _whole(name) == name else written[_whole(name)]
-        yield columns[:1]
-        yield np.take_along_axis(columns, np.argsort(sort_keys, axis=1, kind="stable"), axis=1)[1:]
-
-
-def _read_groups(stream: _Stream, names: Sequence[str], images: int) -> dict[str, np.ndarray]:
-    groups: dict[str, np.ndarray] = {}
-    read: dict[str, np.ndarray] = {}
-    for name in names:
-        if name.startswith("interior/"):
-            groups[name] = _interior(name, groups)
-            continue
-        columns = read[name] = stream.take(2 * len(STARTS), images)
-        for k, column in enumerate(columns[1:].copy(), 1):
-            sort_keys = columns[k - 1] if _whole(name) == name else read[_whole(name)][k]
-            columns[k, np.argsort(sort_keys, kind="stable")] = column
-        numbers = columns.reshape(2, len(STARTS), images).transpose(1, 0, 2)
-        base = groups.get(_base(name))
-        groups[name] = numbers if base is None else base + np.diff(_signed(numbers), axis=0, prepend=0)
-    return groups
-
-
-def _interior(name: str, groups: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Foreground off the border."""
-    return (groups[_whole(name)] - groups[f"border/{_whole(name)}"]) * [[0], [1]]
-
-
-def _tables(kept: Mapping[str, Kept]) -> Iterator[np.ndarray]:
-    beyond: dict[str, np.ndarray] = {}
-    for name, of in kept.items():
-        if of.table is not None:
-            measured, base = of.table.values != UNMEASURED, beyond.get(_base(name), 0)
-            beyond[name] = measured * (of.table.values - _expected(of))
-            yield of.table.rest
-            yield measured * (1 + _unsigned(beyond[name] - base))
-
-
-def _read_tables(stream: _Stream, kept: Mapping[str, Kept]) -> dict[str, Kept]:
-    beyond: dict[str, np.ndarray] = {}
-    read = {}
-    for name, of in kept.items():
-        if _whole(name) == name:
-            rest, numbers = stream.take(len(COLUMNS)), stream.take(len(COLUMNS), of.groups.shape[2])
-            measured = numbers > 0
-            beyond[name] = measured * (_signed(numbers - 1) + beyond.get(_base(name), 0))
-            values = np.where(measured, beyond[name] + _expected(of), UNMEASURED)
-            read[name] = of._replace(table=KeptRows(values, rest))
-    return read
-
-
-def _expected(of: Kept) -> np.ndarray:
-    """(columns, N) what the table would hold if pixels were in the middle of their 8-bit level; 0 of columns that say
-    something else. In integers, so that it is the same everywhere."""
-    pooled = of.pooled[..., None]
-    scores = np.add.reduceat(pooled * _scores(), STARTS) // np.maximum(1, np.add.reduceat(pooled, STARTS))
-    sums, steps = np.tensordot(scores, of.groups, axes=((0, 1), (0, 1))), of.steps[:, None]
-    return np.where(steps == 1, sums // SCALE, sums * (UNIT // SCALE) // steps)
-
-
-@cache
-def _scores() -> np.ndarray:
-    """(256, 2, columns) of a pixel by 8-bit level and label, in units of 1 / SCALE."""
-    f = np.minimum((np.arange(256) + 0.5) / 255, 1)
-    q = np.clip(np.stack([1 - f, f], axis=1), CLAMP, 1 - CLAMP)  # given to the label
-    of = {
-        "pixels": np.ones_like(q),
-        "correct": q > 0.5,
-        "confidence": np.maximum(q, 1 - q),
-        "absolute": 1 - q,
-        "brier": (1 - q) ** 2,
-        "nll": -np.log(q),
-        "entropy": -q * np.log(q) - (1 - q) * np.log(1 - q),
-    }
-    return np.stack([np.rint(SCALE * of.get(name, 0 * q)).astype(np.int64) for name in COLUMNS], axis=2)
-
-
-def _unsigned(numbers: np.ndarray) -> np.ndarray:
-    """0, -1, 1, -2, ... as 0, 1, 2, 3, ..."""
-    return np.where(numbers < 0, -2 * numbers - 1, 2 * numbers)
-
-
-def _signed(numbers: np.ndarray) -> np.ndarray:
-    """The numbers of `_unsigned`."""
-    return np.where(numbers % 2, -(numbers + 1) // 2, numbers // 2)
-
-
-class _Stream:
-    """The integers of `_squeezed`, taken one array after the other."""
-
-    def __init__(self, data: np.ndarray, most: int):
-        opened = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=FILTERS)
-        planes = np.frombuffer(_decompressed(data, opened, min(8 * most, IN_MEMORY)), np.uint8)
-        self._numbers = np.ascontiguousarray(planes.reshape(8, -1).T).view("<i8").reshape(-1).astype(np.int64)
-
-    @property
-    def left(self) -> int:
-        """How many numbers were not taken."""
-        return len(self._numbers)
-
-    def take(self, *shape: int) -> np.ndarray:
-        """The next numbers, of this shape."""
-        taken, self._numbers = np.split(self._numbers, [math.prod(shape)])
-        return taken.reshape(shape)
-
-
-def _squeezed(arrays: Iterable[np.ndarray]) -> np.ndarray:
+def _planes(arrays: Iterable[np.ndarray]) -> bytes:
     """Non-negative integers, compressed: all lowest bytes first, then the next ones, which are alike."""
     numbers = np.concatenate([array.reshape(-1) for array in arrays]).astype("<i8")
     planes = np.ascontiguousarray(numbers.view(np.uint8).reshape(-1, 8).T)
-    return np.frombuffer(lzma.compress(planes.tobytes(), lzma.FORMAT_RAW, filters=FILTERS), np.uint8)
+    file = io.BytesIO()
+    np.lib.format.write_array(file, planes[: np.flatnonzero(planes.any(axis=1)).max(initial=0) + 1])
+    return _squeezed(file.getvalue())
 
 
-def _decompressed(data: np.ndarray, opened: lzma.LZMADecompressor, most: int) -> bytes:
-    """What `data` holds; ValueError for more than `most` bytes."""
-    content = opened.decompress(data.tobytes(), most + 1)
-    if not opened.eof or len(content) > most:
-        raise ValueError(f"cut off, or more than {most:,} bytes")
-    return content
+def _squeezed(content: bytes) -> bytes:
+    return lzma.compress(content, check=lzma.CHECK_CRC32, filters=FILTERS)

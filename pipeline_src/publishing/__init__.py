@@ -1,1 +1,27 @@
-"""What leaves a finished experiment: published results, made again and compared, and its description as a crate."""
+"""Published results: the folders `results/published/<experiment>/` of this repository.
+
+A published experiment is small enough for git. Its tables, claims and report are recomputed from it without data and
+networks. A folder holds:
+
+- `experiment.json`: what the experiment consists of (`facts`: methods, seeds, data sets, bins), its `params`, the
+  versions and the machine that `made` it, its `data` with hashes, the `groups` of images that are not independent,
+  `notes` on data sets and `costs` of runs. `files` has the SHA-256 of every file below, `digest` that of the content
+  of experiment.json. `counts_in` names methods whose counts are in the file of another experiment: the same networks.
+- `counts.zip`: the counts of all runs on all data sets. `header.json` in it lists them, and there is one xz-compressed
+  numpy array for each data set and method. `pipeline_src/counting/compact_file.py` describes the array and what is
+  exact; `CountsFile(path).read(part, method)` returns the counts by seed.
+- `runs.zip`: `METHOD/seedN/history.csv` of every trained network, a row for each epoch, and `METHOD/seedN/alpha.csv` of
+  methods that learn perturbation levels, a row for each image and a column for each epoch, rounded to 4 digits.
+- `metrics.json`: protocol -> method -> data set -> metric -> mean and sd over seeds and the 95 % confidence limits.
+- `tables.md`: all tables as they are printed. `tables.zip`: the same as CSV files with all digits; `main.csv` has all
+  metrics, a row for each protocol, data set, method and seed.
+- `claims.json`, `claims.md`: the verdicts on the paper's claims and the numbers behind them.
+- `report.html` of `mini_seeds` and `evidence`; `rebuild` writes those of the others to results/published-rebuilt/.
+
+The first three files are sources. `rebuild` computes the others from them and compares numbers: they are equal up to
+1e-9 or one unit in the last digit that is written. `rebuild --write` replaces the computed files. `overview/` holds
+what spans the published experiments.
+
+Modules: `publish` writes a folder from a finished experiment, `published` reads and checks it, `rebuild` recomputes it,
+`compare` compares two experiments or methods.
+"""

@@ -1,167 +1,152 @@
-"""A finished experiment made small enough for the repository, and all that is made from it."""
+"""Publish a finished experiment: its counts, histories and facts made small enough for the repository."""
 
 from __future__ import annotations
 
-import logging
+import io
 import math
-import re
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline_src import outputs
-from pipeline_src.errors import UserError, listed
-from pipeline_src.files import check_writable, write_text
+from pipeline_src import outputs, processes
+from pipeline_src.files import check_writable
 from pipeline_src.pipeline import job_names
 from pipeline_src.pipeline.report import provenance, store_facts
 from pipeline_src.pipeline.work import costs, results
-from pipeline_src.publishing import published
-from pipeline_src.publishing.published import STAGING, Publication
-from pipeline_src.publishing.rebuild import rebuild_alone
+from pipeline_src.publishing.published import COUNTS, FOLDER, RUNS, Publication, pack
+from pipeline_src.publishing.rebuild import recompute, replace_computed
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.facts import Facts
     from pipeline_src.analysis.run_cost import RunCost
+    from pipeline_src.counting.compact_file import Run
     from pipeline_src.pipeline.experiment import ExperimentGraph
-    from pipeline_src.pipeline.job import Job
 
-log = logging.getLogger(__name__)
-
+STAGING = Path("results/.published")
 NEEDED = ("prepare", "store", "train", "evaluate", "analyse")
-SUFFIXES = (".csv", ".json", ".md", ".tex", ".npz", ".svg", ".xz", ".html")
-IMAGE = re.compile(r"<image\b|data:image/")
 ALPHA_DIGITS = 4  # of the perturbation probabilities, which move by thousandths
 
 
+@dataclass(frozen=True)
+class Gathered:
+    """What `publish` needs of a finished experiment.
+
+    Attributes:
+        publication: all of experiment.json but digests.
+        statistics: (data set, method) -> seed -> the file of the statistic.
+        files: name in runs.zip -> history or alphas of a run.
+    """
+
+    publication: Publication
+    statistics: Mapping[tuple[str, str], Mapping[int, Path]]
+    files: Mapping[str, Path]
+
+
+def gathered(graph: ExperimentGraph) -> Gathered:
+    """All that is read of an experiment; UserError names what is not finished or not current."""
+    graph.finished(*NEEDED, otherwise="cannot be published")
+    facts, report, tables = graph.facts, graph.job("report"), graph.job("tables")
+    measured = results(tables)
+    publication = Publication(
+        facts=replace(facts, shows_images=False),  # data sets are not ours to publish
+        notes={part: note for part in facts.parts if (note := measured.own_note(part))},
+        groups={part: groups.tolist() for part in facts.parts if (groups := measured.groups(part)) is not None},
+        costs=[_cost(*run, cost) for run, cost in costs(tables).items()],
+        params=graph.settings.model_dump(mode="json"),
+        made=provenance(report),
+        data=[store_facts(report, name) for name in report.parameters["parts"]],
+        files={},
+    )
+    statistics: dict[tuple[str, str], dict[int, Path]] = {}
+    for part in facts.parts:
+        for method, seed in facts.runs:
+            file = graph.job(job_names.evaluation(method, seed, part)).paths[0]
+            statistics.setdefault((part, method), {})[seed] = file
+    names = {"history.csv": facts.trained, "alpha.csv": facts.learned}
+    files = {
+        f"{method}/seed{seed}/{name}": graph.job(job_names.training(method, seed)).folder / name
+        for method, seed in facts.runs
+        for name, methods in names.items()
+        if method in methods
+    }
+    return Gathered(publication, statistics, files)
+
+
+def evaluated(experiment: str) -> tuple[Facts, dict[str, Any], dict[tuple[str, int, str], Path], dict[str, list[int]]]:
+    """An experiment of params.yaml as `compare` reads it.
+
+    Returns:
+        Its facts, its settings, (method, seed, data set) -> statistic of the evaluations that are current, and data
+        set -> the group of each image, where they are not independent.
+    """
+    from pipeline_src.counting.loading import load
+    from pipeline_src.data import groups as image_groups
+    from pipeline_src.pipeline.jobs import chosen
+
+    graph = chosen(experiment)
+    keys = [(*run, part) for run in graph.facts.runs for part in graph.facts.parts]
+    jobs = {key: job for key in keys if (job := graph.job(job_names.evaluation(*key))).is_made}
+    files = {key: job.paths[0] for key, job in jobs.items()}
+    groups = {}
+    for part, file in {key[2]: file for key, file in files.items()}.items():
+        options = graph.job(job_names.analysis(part)).options
+        if options["groups"]:
+            rows = load(file).raw.rows
+            ids = rows.ids if rows else []
+            groups[part] = image_groups.number(ids, groups=options["groups"], file=options["grouped"]).tolist()
+    return graph.facts, graph.settings.model_dump(mode="json"), files, groups
+
+
 def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
-    """Write `results/published/<experiment>/` from an experiment that is finished; returns the folder.
+    """Write `results/published/<experiment>/` from a finished experiment; returns the folder.
 
     Raises:
         UserError: names what is not finished or not current.
     """
-    graph.finished(*NEEDED, otherwise="cannot be published")
-    with _anew(graph.name) as staging:
-        _write_sources(graph, staging, cores)
-        _complete(staging, cores)
-    return published.FOLDER / graph.name
+    found, folder = gathered(graph), FOLDER / graph.name
+    for place in (STAGING, FOLDER):
+        check_writable(place)
+    with outputs.replaced(folder, STAGING) as staging, outputs.replaced(STAGING / f"{graph.name}.made") as made:
+        write_sources(found, staging, cores)
+        with processes.pool(cores) as pool:
+            recompute(staging, made, pool, report=True)
+        replace_computed(staging, made)
+    return folder
 
 
-def publish_again(name: str, cores: int = 1) -> Path:
-    """Make what is published of an experiment anew from its statistics, after a change of code; returns the folder."""
-    with _anew(name) as staging:
-        published.check_sources(published.FOLDER / name)
-        for source in published.SOURCES:
-            old = published.FOLDER / name / source
-            (shutil.copytree if old.is_dir() else _copy)(old, staging / source)
-        _complete(staging, cores)
-    return published.FOLDER / name
+def write_sources(found: Gathered, folder: Path, cores: int = 1) -> None:
+    """Write counts.zip, runs.zip and experiment.json."""
+    from pipeline_src.counting.compact_file import run_of, write_counts
+    from pipeline_src.counting.loading import load
+
+    bins = found.publication.facts.bins
+
+    def load_run(file: Path) -> Run:
+        return run_of(load(file), bins, exact=False)
+
+    loads = {
+        block: {seed: partial(load_run, file) for seed, file in by_seed.items()}
+        for block, by_seed in found.statistics.items()
+    }
+    write_counts(folder / COUNTS, loads, bins, exact=False, cores=cores)
+    pack({name: _run_file(file) for name, file in found.files.items()}, folder / RUNS)
+    found.publication.write(folder)
 
 
-@contextmanager
-def _anew(name: str) -> Iterator[Path]:
-    """Yield a folder that becomes that of a published experiment; UserError where nothing can be written."""
-    for folder in (STAGING, published.FOLDER):
-        check_writable(folder)
-    with published.alone(name), outputs.replaced(published.FOLDER / name, STAGING) as staging:
-        yield staging
-
-
-def _write_sources(graph: ExperimentGraph, folder: Path, cores: int) -> None:
-    """Write what all else is made from."""
+def _run_file(file: Path) -> bytes:
+    """A history, or alphas with `ALPHA_DIGITS` digits."""
     import pandas as pd
 
-    facts = graph.facts
-    _compress(graph, folder, cores)
-    for method, seed in facts.runs:
-        run, to = graph.job(job_names.training(method, seed)).folder, published.run_folder(folder, method, seed)
-        if method in facts.trained:
-            _copy(run / "history.csv", to / "history.csv")
-        if method in facts.learned:
-            alphas = pd.read_csv(run / "alpha.csv", dtype={"id": str}).round(ALPHA_DIGITS)
-            alphas.to_csv(to / "alpha.csv.xz", index=False, lineterminator="\n")
-    files = published.source_digests(facts, folder)
-    write_text(folder / published.EXPERIMENT, _publication(graph, files).text())
-
-
-def _compress(graph: ExperimentGraph, folder: Path, cores: int) -> None:
-    """Write the compact statistics, by threads: lzma, nearly all of the work, lets others run."""
-    from pipeline_src.counting.loading import load, save_compact
-
-    def compress(job: Job, file: Path) -> None:
-        save_compact(load(job.paths[0]), file, graph.facts.bins)
-
-    files = {
-        graph.job(job_names.evaluation(method, seed, part)): published.statistic_file(folder, method, seed, part)
-        for method, seed in graph.facts.runs
-        for part in graph.facts.parts
-    }
-    with ThreadPoolExecutor(cores) as pool:
-        made = pool.map(compress, files, files.values())
-        for number, (job, _) in enumerate(zip(files, made, strict=True), 1):
-            log.info("%s compressed, %d of %d", job.name, number, len(files))
-
-
-def _publication(graph: ExperimentGraph, files: Mapping[str, str]) -> Publication:
-    report, of_tables = graph.job("report"), graph.job("tables")
-    measured, facts = results(of_tables), replace(graph.facts, shows_images=False)
-    return Publication(
-        facts=facts,
-        notes={part: note for part in facts.parts if (note := measured.own_note(part))},
-        groups={part: groups.tolist() for part in facts.parts if (groups := measured.groups(part)) is not None},
-        costs=[_cost(*run, cost) for run, cost in costs(of_tables).items()],
-        params=graph.settings.model_dump(mode="json"),
-        made=provenance(report),
-        data=[store_facts(report, name) for name in report.parameters["parts"]],
-        files=files,
-        contracts={job.name: job.fingerprint for job in graph.of_kinds("evaluate")},
-    )
+    if file.name != "alpha.csv":
+        return file.read_bytes()
+    alphas = pd.read_csv(file, dtype={"id": str}).round(ALPHA_DIGITS)
+    alphas.to_csv(content := io.StringIO(), index=False, lineterminator="\n")
+    return content.getvalue().encode()
 
 
 def _cost(method: str, seed: int, cost: RunCost) -> dict[str, Any]:
     """What is published of a run's cost: what was measured."""
     measured = {name: value for name, value in asdict(cost).items() if not math.isnan(value)}
     return {"method": method, "seed": seed, **measured}
-
-
-def _complete(staging: Path, cores: int) -> None:
-    """Add what is computed from the sources."""
-    made = staging / ".made"  # by what has no images, so that the report can hold none
-    rebuild_alone(staging, made, cores)
-    facts = Publication.read(staging).facts
-    for file in (
-        *(made / "tables").iterdir(),
-        *_drawn(facts, made / "figures"),
-        *(file for suffix in ("json", "md", "html") for file in made.glob(f"*.{suffix}")),
-    ):
-        _copy(file, staging / file.relative_to(made))
-    shutil.rmtree(made)
-    refuse_images(staging)
-    publication = replace(Publication.read(staging), results=published.result_digests(staging))
-    write_text(staging / published.EXPERIMENT, publication.text())
-
-
-def _drawn(facts: Facts, folder: Path) -> Iterable[Path]:
-    """The numbers of all figures; drawings are made from them."""
-    return folder.glob("*.csv")
-
-
-def refuse_images(folder: Path) -> None:
-    """UserError where a file below a folder could hold an image: data sets are not ours to publish."""
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
-    unknown = [file for file in files if file.suffix not in SUFFIXES]
-    drawn = [file for file in files if file.suffix == ".svg" and IMAGE.search(file.read_text(encoding="utf-8"))]
-    if unknown or drawn:
-        raise UserError(
-            f"{folder}: nothing made of a data set's pixels but numbers is published{listed([*unknown, *drawn])}",
-            expected=f"files in {', '.join(SUFFIXES)}, and drawings without an image in them",
-            do="a figure that shows images has none where `facts.shows_images` is false (docs/guides/figure.md)",
-        )
-
-
-def _copy(file: Path, to: Path) -> None:
-    to.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(file, to)

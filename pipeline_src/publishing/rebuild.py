@@ -1,4 +1,4 @@
-"""Tables, claims, figures and the report of a published experiment, made again without its data and networks."""
+"""Tables, claims and the report of published experiments, recomputed from their counts without data and networks."""
 
 from __future__ import annotations
 
@@ -6,203 +6,196 @@ import json
 import logging
 import math
 import re
+import shutil
 from collections.abc import Iterable
 from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
+from zipfile import ZipFile
 
 import numpy as np
 
 from pipeline_src import outputs, processes
-from pipeline_src.analysis.compare import ROUNDING
 from pipeline_src.analysis.results import Results
-from pipeline_src.analysis.run_cost import RunCost
 from pipeline_src.data import catalog
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures import style
 from pipeline_src.files import DIGITS, check_writable, write_json
 from pipeline_src.pipeline.report import described
 from pipeline_src.publishing.published import (
+    COMPUTED,
     FOLDER,
+    TABLES,
     Publication,
-    alone,
-    check_sources,
-    compared,
+    PublishedCounts,
+    checked,
+    pack,
     sources,
-    statistic_file,
 )
 
 log = logging.getLogger(__name__)
 
 REBUILT = Path("results/published-rebuilt")
-PASSED_ON = ("printed.json", "metrics.json")  # from tables to the report and `dvc`, which others repeat
-DECIMAL = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
-ONE_REPORT = Lock()  # at a time: threads would take turns in writing two, after importing torch at once
-LAST_DIGIT = 1.01 * 10 ** (1 - DIGITS)  # one more or less there, of 1.0000000
+REPORT = "report.html"
+WITH_REPORT = ("evidence", "mini_seeds")  # whose report is in the repository
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+TOLERANCE = 1e-9
+LAST_DIGIT = 1.01 * 10 ** (1 - DIGITS)  # one more or less in the last digit that is written, of 1.0000000
+ONE_REPORT = Lock()  # at a time: threads would take turns in writing two
 
 
-def rebuild_all(names: Iterable[str], cores: int = 1) -> None:
-    """Make published experiments anew and compare them (`check_equal`), several at once in the same processes: what one
-    process does at the end of an experiment leaves no core idle, and libraries are imported once.
+def rebuild_all(names: Iterable[str], cores: int = 1, write: bool = False) -> None:
+    """Recompute published experiments, several at once in the same processes.
+
+    Args:
+        cores: processes.
+        write: replace the published files by the recomputed ones; else compare both.
 
     Raises:
-        UserError: an experiment is not what is published; those that are being made are stopped.
+        UserError: a source was altered, or a recomputed number differs; what is under way is stopped.
     """
-    # Largest first: a small one at the end fills the cores to the last.
-    ordered = sorted(names, key=lambda name: len(Publication.read(FOLDER / name).files), reverse=True)
-    with ExitStack() as stack:
-        for name in ordered:
-            stack.enter_context(alone(name))
-        checked = {name: check_sources(FOLDER / name) for name in ordered}
-        threads = stack.enter_context(ThreadPoolExecutor(cores))
-        pool = stack.enter_context(processes.pool(cores))  # ends first, as threads wait for it
+    check_writable(REBUILT)
+    # Largest first: a small experiment at the end fills the cores to the last.
+    published = {name: checked(FOLDER / name) for name in names}
+    ordered = sorted(published, key=lambda name: -len(published[name].facts.runs) * len(published[name].facts.parts))
+    with (
+        ThreadPoolExecutor(cores) as threads,
+        processes.pool(cores) as pool,
+    ):  # the pool ends first: threads wait for it
         try:
-            for done in as_completed([threads.submit(_compared, *of, pool) for of in checked.items()]):
+            for done in as_completed([threads.submit(_rebuild, name, pool, write) for name in ordered]):
                 done.result()
         except BaseException:
             threads.shutdown(wait=False, cancel_futures=True)
             raise
 
 
-def _compared(name: str, publication: Publication, pool: Executor) -> None:
-    source, out = FOLDER / name, REBUILT / name
-    rebuild(publication, source, out, pool)
-    same, close = check_equal(source, out)
-    rounded = f", {close} more but for rounding" if close else ""
-    log.info("%s: %d files are equal to what is published%s. Report: %s", name, same, rounded, out / "report.html")
+def _rebuild(name: str, pool: Executor, write: bool) -> None:
+    with outputs.replaced(REBUILT / name) as out:
+        recompute(FOLDER / name, out, pool)
+    if write:
+        replace_computed(FOLDER / name, REBUILT / name)
+        log.info("%s: the computed files are replaced", name)
+        return
+    if wrong := differing(FOLDER / name, REBUILT / name):
+        raise UserError(
+            f"{FOLDER / name}: published numbers are not what its counts give today",
+            found=listed(wrong),
+            do=f"compare with {REBUILT / name}; if the change is wanted: "
+            f"dense-calibration rebuild --write --experiment {name}",
+        )
+    log.info("%s: all numbers are equal to the published ones. Report: %s", name, REBUILT / name / REPORT)
 
 
-def rebuild_alone(source: Path, out: Path, cores: int = 1) -> None:
-    """`rebuild` in so many processes of its own."""
-    with processes.pool(cores) as pool:
-        rebuild(check_sources(source), source, out, pool)
-
-
-def rebuild(publication: Publication, source: Path, out: Path, pool: Executor) -> None:
-    """Make all results of a published experiment.
-
-    Args:
-        publication: what `check_sources` read of it.
-        source: its folder.
-        out: a folder that is made anew: tables/, figures/, claims.json, claims.md, metrics.json, report.html.
-        pool: processes that analyse data sets, draw figures and write tables.
-    """
-    check_writable(out.parent)
-    with outputs.replaced(out) as new:
-        _make(publication, source, new, pool)
-
-
-def _make(publication: Publication, source: Path, out: Path, pool: Executor) -> None:
+def recompute(folder: Path, out: Path, pool: Executor, report: bool = True) -> None:
+    """Write `published.COMPUTED` and the report of a published experiment into `out`."""
     from pipeline_src.figures.write import draw
 
-    facts = publication.facts
-    analysed = {part: pool.submit(_analyse, source, out, part) for part in facts.parts}
-    for part, done in analysed.items():
+    publication = Publication.read(folder)
+    read = sources(publication.facts, folder, out / "runs")
+    for done in [pool.submit(_analyse, folder, out, part) for part in publication.facts.parts]:
         done.result()
-        log.info("%s: %s analysed", facts.experiment, part)
-    written = pool.submit(_write_numbers, source, out)
-    draw(_results(publication, out), sources(facts, source), out / "figures", pool, style.save_for_page)
+    written = pool.submit(_write_numbers, folder, out)
+    if report:
+        draw(_results(publication, out), read, out / "figures", pool, style.save_for_page)
     written.result()
-    with ONE_REPORT:
-        _write_page(publication, out)
-    for name in PASSED_ON:
-        (out / "tables" / name).unlink()
+    if report:
+        with ONE_REPORT:
+            _write_page(publication, out)
 
 
-def _write_numbers(source: Path, out: Path) -> None:
-    """Tables, claims and metrics of what is analysed."""
-    from pipeline_src.claims.write import write_claims
-    from pipeline_src.tables.write import metrics_with_intervals, write_tables
-
-    publication = Publication.read(source)
-    results = _results(publication, out)
-    write_tables(results, out / "tables")
-    write_claims(results, sources(publication.facts, source).alphas, out)
-    write_json(out / "metrics.json", metrics_with_intervals(results))
+def replace_computed(folder: Path, out: Path) -> None:
+    """Replace the computed files of a published experiment by those in `out`."""
+    for name in (*COMPUTED, *[REPORT] * (folder.name in WITH_REPORT)):
+        shutil.copyfile(out / name, folder / name)
+    Publication.read(folder).write(folder)
 
 
-def _write_page(publication: Publication, out: Path) -> None:
-    from pipeline_src.report.page import write_report
-
-    write_report(
-        _results(publication, out),
-        tables=out / "tables",
-        figures=out / "figures",
-        out=out / "report.html",
-        params=publication.params,
-        made=publication.made,
-        data=publication.data,
-        described=described(publication.facts),
-        command="snakemake --cores all published",
-        published=True,
-        task=_task(publication),
-        claims=json.loads((out / "claims.json").read_text(encoding="utf-8")),
-    )
+def differing(folder: Path, out: Path) -> list[str]:
+    """The computed files that are not as published, but for rounding; each with the first difference."""
+    wrong = []
+    for name in COMPUTED:
+        before, after = _texts(folder / name), _texts(out / name)
+        for member in before | after:
+            if found := difference(before.get(member, ""), after.get(member, "")):
+                wrong.append(f"{name}: {found}")
+    return wrong
 
 
-def _task(publication: Publication) -> str:
-    """What the training images show, in words; empty of a set that is not of the catalog."""
-    entry = catalog.load({}).get(publication.params["data"]["train"]["set"])
-    return catalog.tasks().get(entry.task, "") if entry else ""
+def _texts(file: Path) -> dict[str, str]:
+    """The texts of a computed file, by their names if it is an archive."""
+    if file.suffix != ".zip" or not file.is_file():
+        return {"": file.read_text(encoding="utf-8")} if file.is_file() else {}
+    with ZipFile(file) as archive:
+        return {name: archive.read(name).decode() for name in archive.namelist()}
 
 
-def _results(publication: Publication, out: Path) -> Results:
-    costs = {(run.pop("method"), run.pop("seed")): RunCost(**run) for run in map(dict, publication.costs)}
-    files = {part: out / "analysis" / f"{part}.npz" for part in publication.facts.parts}
-    return Results(publication.facts, files, costs=costs)
+def difference(published: str, computed: str) -> str:
+    """Where two texts differ by more than rounding; empty if nowhere."""
+    if published == computed:
+        return ""
+    words = [NUMBER.split(text) for text in (published, computed)]
+    if words[0] != words[1]:
+        first = next((pair for pair in zip(*words, strict=False) if pair[0] != pair[1]), ("", "more text"))
+        return f"{first[0][-60:]!r} is {first[1][-60:]!r}"
+    for before, after in zip(NUMBER.findall(published), NUMBER.findall(computed), strict=True):
+        if not math.isclose(float(before), float(after), rel_tol=LAST_DIGIT, abs_tol=TOLERANCE):
+            return f"{before} is {after}"
+    return ""
 
 
-def _analyse(source: Path, out: Path, part: str) -> None:
-    """Analyse the compact statistics of all runs on a data set."""
+def _analyse(folder: Path, out: Path, part: str) -> None:
+    """Analyse the published counts of all runs on a data set."""
     from pipeline_src.analysis.analyse import analyse
 
-    publication = Publication.read(source)
-    statistics = {run: statistic_file(source, *run, part) for run in publication.facts.runs}
+    publication = Publication.read(folder)
     groups = publication.groups.get(part)
     analyse(
         part,
         publication.facts.bins,
-        statistics,
+        PublishedCounts(publication, folder, part),
         _results(publication, out).files[part],
         note=publication.notes.get(part, ""),
         groups_of=None if groups is None else lambda ids: np.array(groups, np.int64),
     )
 
 
-def check_equal(source: Path, out: Path) -> tuple[int, int]:
-    """Compare what is published with what was rebuilt from it: all but drawings, whose bytes depend on fonts.
+def _write_numbers(folder: Path, out: Path) -> None:
+    """Write `published.COMPUTED` of what was analysed."""
+    from pipeline_src.claims.write import write_claims
+    from pipeline_src.tables.write import metrics_with_intervals, write_tables
 
-    Returns:
-        The number of files that are equal byte by byte, and of those that differ by rounding.
-
-    Raises:
-        UserError: names the files that differ.
-    """
-    old, new = compared(source), compared(out)
-    other = [f"{file} is not made any more" for file in sorted(old - new)]
-    other += [f"{file} is not published" for file in sorted(new - old)]
-    close = 0
-    for file in sorted(old & new):
-        before, after = ((folder / file).read_bytes() for folder in (source, out))
-        if before == after:
-            continue
-        if _close(*(content.decode(errors="replace") for content in (before, after))):
-            close += 1
-        else:
-            other.append(f"{file} differs")
-    if other:
-        raise UserError(
-            f"{source}: what is published is not what its statistics give today{listed(other)}",
-            do=f"compare it with {out}; if the change is wanted: "
-            f"dense-calibration publish --from-published --experiment {source.name}",
-        )
-    return len(old) - close, close
+    publication = Publication.read(folder)
+    results, tables = _results(publication, out), out / "tables"
+    write_tables(results, tables)
+    write_claims(results, sources(publication.facts, folder, out / "runs").alphas, out)
+    write_json(out / "metrics.json", metrics_with_intervals(results))
+    pack({file.name: file.read_bytes() for file in sorted(tables.glob("*.csv"))}, out / TABLES)
+    pages = sorted(tables.glob("*.md"), key=lambda file: (file.stem != "main", len(file.stem), file.stem))
+    texts = [f"## {file.stem}\n\n{file.read_text(encoding='utf-8').strip()}\n" for file in pages]
+    (out / "tables.md").write_text("\n".join(texts), encoding="utf-8")
 
 
-def _close(one: str, two: str) -> bool:
-    """Whether two texts differ in numbers only, and in these by rounding: by one in the last digit."""
-    if DECIMAL.split(one) != DECIMAL.split(two):
-        return False
-    pairs = zip(DECIMAL.findall(one), DECIMAL.findall(two), strict=True)
-    return all(math.isclose(float(a), float(b), rel_tol=LAST_DIGIT, abs_tol=ROUNDING) for a, b in pairs)
+def _write_page(publication: Publication, out: Path) -> None:
+    from pipeline_src.report.page import write_report
+
+    entry = catalog.load({}).get(publication.params["data"]["train"]["set"])
+    write_report(
+        _results(publication, out),
+        tables=out / "tables",
+        figures=out / "figures",
+        out=out / REPORT,
+        params=publication.params,
+        made=publication.made,
+        data=publication.data,
+        described=described(publication.facts),
+        command="snakemake --cores all published",
+        published=True,
+        task=catalog.tasks().get(entry.task, "") if entry else "",
+        claims=json.loads((out / "claims.json").read_text(encoding="utf-8")),
+    )
+
+
+def _results(publication: Publication, out: Path) -> Results:
+    files = {part: out / "analysis" / f"{part}.npz" for part in publication.facts.parts}
+    return Results(publication.facts, files, costs=publication.run_costs())

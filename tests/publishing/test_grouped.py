@@ -17,7 +17,6 @@ from pipeline_src.analysis import analyse, compare
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting.loading import save_compact
 from pipeline_src.counting.statistic import TwoClassStatistic
 from pipeline_src.params.parts import Part
 from pipeline_src.pipeline.work import analyse as work
@@ -85,7 +84,7 @@ def test_an_analysis_takes_the_groups_of_the_set(tmp_path, kind):
     Path("clips.csv").write_text("id,group\n" + "".join(f"film{g}-{k},{g}\n" for k, g in enumerate(GROUPS)))
     evaluated = {}
     for method, seed in FACTS.runs:
-        save_compact(films(method, seed, "photos"), tmp_path / f"{method}.npz", FACTS.bins)
+        films(method, seed, "photos").save(tmp_path / f"{method}.npz", {})
         evaluated[f"{method}/seed{seed}"] = SimpleNamespace(paths=[tmp_path / f"{method}.npz"])
 
     def analysed(groups: str, grouped: Path | None) -> Results:

@@ -15,7 +15,6 @@ from pipeline_src.publishing import rebuild
 
 PUBLISHED, REBUILT = Path("results/published/tiny"), Path("results/published-rebuilt/tiny")
 PAGE = (ROOT / "docs/workflow.md").read_text(encoding="utf-8")
-MADE = ("tables/T1.csv", "tables/main.md", "claims.json", "metrics.json", "figures/reliability-raw-baseline-scenes.csv")
 
 
 class Here(Executor):
@@ -58,20 +57,10 @@ def test_published_results_are_made_again_without_data(clone: Path, tmp_path: Pa
     call(tmp_path, "git", "clone", "--quiet", str(clone), str(bare))
     assert not (bare / "data" / "tiny").exists() and not (bare / "results" / "tiny").exists()
 
-    assert "files are equal to what is published" in snakemake(bare, "published")
-    for name in MADE:
-        assert (bare / REBUILT / name).read_bytes() == (clone / PUBLISHED / name).read_bytes(), name
+    assert "all numbers are equal" in snakemake(bare, "published")
+    assert rebuild.differing(bare / PUBLISHED, bare / REBUILT) == []
     assert (bare / REBUILT / "report.html").is_file()
-    for repeated in rebuild.PASSED_ON:
-        assert not (clone / PUBLISHED / "tables" / repeated).exists()
     assert not call(bare, "git", "status", "--porcelain")
-
-    table = bare / PUBLISHED / "tables" / "T1.csv"
-    table.write_text(table.read_text().replace("baseline", "somebody"))
-    monkeypatch.chdir(bare)
-    monkeypatch.setattr(rebuild, "rebuild", lambda *_: None)  # it would be the same again
-    said = CliRunner().invoke(app, ["rebuild"])
-    assert said.exit_code and "tables/T1.csv differs" in str(said.exception)
 
 
 def test_what_is_not_finished_is_not_published(clone: Path):
