@@ -54,12 +54,12 @@ def find(images: str) -> list[ImageFile]:
             do="correct the path" + (", or put images into the folder" if folder.is_dir() else ""),
         )
     if other := {path for path in paths if not path.is_dir()} - {*image_paths}:
-        log.info("--images %s: %d other files are passed over, such as %s", images, len(other), min(other))
+        log.info("--images %s: %d other files are skipped, such as %s", images, len(other), min(other))
     files = [ImageFile(path, path.relative_to(top).with_suffix("").as_posix()) for path in image_paths]
     same = defaultdict(list)
     for file in files:
         same[file.name].append(file.path)
-    if shared := [", ".join(map(str, of)) for of in same.values() if len(of) > 1]:
+    if shared := [", ".join(map(str, paths)) for paths in same.values() if len(paths) > 1]:
         raise UserError(
             f"--images {images}: images would have the same map{listed(shared)}",
             expected="one image of each name, whatever its suffix",

@@ -42,8 +42,8 @@ def check(model: Model) -> list[str]:
                 f"model.pretrained: {file} is not the file that its name says",
                 found=f"sha256 {actual}",
                 expected=f"sha256 {expected[1]}...",
-                do=f"remove it, and get {address} anew; weights of your own are named as `checkpoint` by a config of "
-                "yours",
+                do=f"remove it, and download {address} again; weights of your own are named as `checkpoint` by a "
+                "config of yours",
             )
         else:
             log.info("pretrained weights: %s, sha256 %s", file.name, actual)
