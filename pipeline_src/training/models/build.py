@@ -118,11 +118,6 @@ def _from_config(config: str, pretrained: bool, classes: int) -> nn.Module:
         )
     model = model if pretrained else bare
     _set_classes(model, classes)
-    if model.decode_head.loss_decode.loss_weight == 0:
-        raise UserError(
-            f"model.config: {config}: the losses of its decode head have the weight 0",
-            expected="a loss_weight above 0; those of auxiliary heads are taken relative to it",
-        )
     return _built(model, config, weights if pretrained else [])
 
 
