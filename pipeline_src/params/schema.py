@@ -277,23 +277,10 @@ class Params(Strict):
         {}, description="Grids by name; in an experiment's `methods:` such a name stands for a method per combination."
     )
     limits: Limits = Field(LIMITS, description="Sizes above which input is refused.")
-    trackers: list[dict[str, Any]] = Field(
-        [],
-        description="Where training curves go besides history.csv: visualisation backends of mmengine, as in "
-        "`[{type: TensorboardVisBackend}]` (docs/workflow.md). No result depends on them.",
-    )
     defaults: dict[str, Any] = Field({}, description="Values shared by all experiments; keys as in an experiment.")
     experiments: dict[Name, dict[str, Any] | None] = Field(
         description="Experiments by name, each only what differs from `defaults:`."
     )
-
-    @field_validator("trackers")
-    @classmethod
-    def _have_types(cls, trackers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        for tracker in trackers:
-            if not isinstance(tracker.get("type"), str):
-                raise ValueError(f"give the name of its class, as in {{type: TensorboardVisBackend}}: {tracker}")
-        return trackers
 
     @model_validator(mode="after")
     def _sweeps_are_of_bounded_size(self) -> Params:

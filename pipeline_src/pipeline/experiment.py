@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts, run_command
 from pipeline_src.claims import check_names
@@ -34,7 +33,6 @@ class ExperimentGraph(Graph):
         methods: the methods of the experiment by block, in the order in which they are shown.
         judged: folder of what was judged from saved maps.
         limits: sizes above which input is refused.
-        trackers: where training curves are sent.
     """
 
     settings: Experiment
@@ -43,7 +41,6 @@ class ExperimentGraph(Graph):
     methods: Mapping[str, Chosen]
     judged: Path
     limits: Limits = LIMITS
-    trackers: Sequence[dict[str, Any]] = ()
 
     # Where things lie
 

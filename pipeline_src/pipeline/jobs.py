@@ -45,7 +45,7 @@ def build(params: Params, name: str | None = None) -> ExperimentGraph:
     entries, blocks = catalog.load(params.datasets), params.blocks()
     methods = {method: choose(method, blocks[method]) for method in settings.methods}
     experiment = ExperimentGraph(
-        name, settings, entries, downloads(params), methods, Path(params.judged), params.limits, params.trackers
+        name, settings, entries, downloads(params), methods, Path(params.judged), params.limits
     )
     part_checks.check_parts(entries, experiment.stored_parts)
     experiment.check()
@@ -78,15 +78,7 @@ def _trained(experiment: ExperimentGraph, method: str, seed: int) -> Job:
         parameters=_network_parameters(experiment)
         | {"method": network, "seed": seed, "batch_size": Evaluation().batch_size},
         inputs={part: experiment.job(job_names.store(part)) for part in ("train", "val")} | references,
-        options=_network_options(experiment, f"{method} seed {seed}")
-        | {
-            "tests": _tests(experiment),
-            "trackers": experiment.trackers,
-            "tracked": {
-                "folder": experiment.results / "trackers" / method / f"seed{seed}",
-                "names": {"experiment": experiment.name, "method": method, "seed": seed},
-            },
-        },
+        options=_network_options(experiment, f"{method} seed {seed}") | {"tests": _tests(experiment)},
         **code,
         varying=("timing.csv",),
     )

@@ -86,7 +86,6 @@ def train_into(job: Job, folder: Path) -> None:
     """Train in this process (one rank of several); files are written into `folder`."""
     from pipeline_src.data.store import Store
     from pipeline_src.training.loop import train
-    from pipeline_src.training.trackers import trackers
 
     parameters, stores = job.parameters, [Store(job.inputs[part].folder) for part in ("train", "val")]
     if main := int(os.environ.get("RANK", 0)) == 0:
@@ -95,11 +94,8 @@ def train_into(job: Job, folder: Path) -> None:
     references = {name: job.inputs[f"references/{name}"].folder / "history.csv" for name in method.references()}
     accuracies = {name: _accuracies(file) for name, file in references.items()}
     settings, name, facts = networks.settings(job), job.options["title"], networks.facts(job)
-    with trackers(job.options["trackers"] if main else [], **job.options["tracked"]) as tracking:
-        run = train(
-            stores[0], stores[1], settings, method, parameters["seed"], job.scratch, name, accuracies, facts,
-            tracking.add,
-        )  # fmt: skip
+    seed = parameters["seed"]
+    run = train(stores[0], stores[1], settings, method, seed, job.scratch, name, accuracies, facts)
     if main:
         run.write(folder)
 

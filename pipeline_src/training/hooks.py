@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -103,10 +102,10 @@ class MethodHook(Hook):
 
 class HistoryHook(Hook):
     """An entry per epoch in `rows` (of history.csv, the same for the same seed), `timing` (of the machine) and `alphas`
-    (of methods that have them), and a line in the log. `follow` is called with each row."""
+    (of methods that have them), and a line in the log."""
 
-    def __init__(self, method: Method, name: str, follow: Callable[[dict[str, float]], None] | None = None):
-        self.method, self.name, self.follow = method, name, follow
+    def __init__(self, method: Method, name: str):
+        self.method, self.name = method, name
         self.rows: list[dict[str, float]] = []
         self.timing: list[dict[str, float]] = []
         self.alphas: list[np.ndarray] = []
@@ -146,8 +145,6 @@ class HistoryHook(Hook):
             self.alphas.append(alphas.copy())
         if is_main_process():
             log.info(self._line(row, runner.max_epochs))
-            if self.follow:
-                self.follow(row)
 
     def _line(self, row: dict[str, float], epochs: int) -> str:
         """At most 80 columns, unless a name is long. Accuracy and ECE are of the validation images."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,11 +82,10 @@ def train(
     name: str,
     references: dict[str, list[float]] | None = None,
     facts: Mapping[str, Any] | None = None,
-    follow: Callable[[dict[str, float]], None] | None = None,
 ) -> TrainedRun:
     """Train a network with `method`, or resume where an earlier call with the same `work` folder was stopped.
 
-    The result depends on the arguments but `work`, `name` and `follow`, and on the device: it is the same bits however
+    The result depends on the arguments except `work` and `name`, and on the device: it is the same bits however
     often the run was killed, and for any number of workers.
 
     Args:
@@ -94,7 +93,6 @@ def train(
         work: folder of the checkpoints of this run and no other.
         name: of the run, in progress lines.
         facts: metadata of the network files, in JSON's types.
-        follow: called on rank 0 with each epoch's row of history.csv, as soon as it is known.
     """
     training = experiment.training
     device = prepare_device(training)
@@ -109,7 +107,7 @@ def train(
     model = DenseClassifier(
         segmentor, normalisation(experiment.model.network), method, train_store.ids, seed, training.amp, classes
     )
-    history = HistoryHook(method, name, follow)
+    history = HistoryHook(method, name)
     average = AverageHook(
         (method.average_epochs or training.average_epochs) * len(train_batches), bool(method.average_epochs)
     )

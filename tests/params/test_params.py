@@ -153,7 +153,6 @@ WRONG = [  # old text of TEXT, new text (or a whole file), and the text that is 
     (METHODS, f"{METHODS}, SLP: {{method: slp}}", "SLP, slp"),
     ("  small:", "  SMALL: {methods: [baseline]}\n  small:", "SMALL, small"),
     ("  small:", "  Unpacked:", "Unpacked"),
-    ("defaults:", "trackers: [{save_dir: curves}]\ndefaults:", "trackers"),
     ("defaults:", "sweeps: {slp: {method: slp, alpha: [1]}}\ndefaults:", "slp"),
     ("defaults:", "sweeps: {grid: {file: a.py, kind: [a/b, a_b]}}\ndefaults:", "grid-kinda_b"),
     ("defaults:", f"sweeps: {{g: {{method: slp, alpha: [{'1' * 90}]}}}}\ndefaults:", "g-alpha1"),
