@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -39,7 +40,7 @@ class CorruptedStore(Store):
         super().__init__(folder)
         self._corruption = corruption, severity
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.folder, *self._corruption)
 
     def image(self, i: int) -> np.ndarray:

@@ -78,7 +78,7 @@ class AverageHook(EMAHook):
         if self.validate:
             super().before_val_epoch(runner)
 
-    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
         if self.validate:
             super().after_val_epoch(runner, metrics)
 
@@ -96,7 +96,7 @@ class MethodHook(Hook):
             for m, index in all_gather_object(statistic) if runner.world_size > 1 else [statistic]:
                 callbacks.call(self.method, "after_step", m, index, runner.epoch + 1)
 
-    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
         callbacks.call(self.method, "after_validation", metrics["val/validation"], runner.epoch)
 
 
@@ -107,6 +107,7 @@ class HistoryHook(Hook):
     def __init__(self, method: Method, name: str):
         self.method, self.name = method, name
         self.rows: list[dict[str, float]] = []
+        self.losses: list[float] = []  # of the steps of an epoch
         self.timing: list[dict[str, float]] = []
         self.alphas: list[np.ndarray] = []
 
@@ -126,7 +127,7 @@ class HistoryHook(Hook):
     def after_train_epoch(self, runner: Runner) -> None:
         self.trained = time.perf_counter()
 
-    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
         now = time.perf_counter()
         alphas = self.method.alphas
         row = {
@@ -171,7 +172,7 @@ class CheckpointHook(Hook):
         self.folder, self.method, self.history, self.average = folder, method, history, average
 
     @master_only
-    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
         state = callbacks.call(self.method, "state")
         content = {
             "epoch": runner.epoch,

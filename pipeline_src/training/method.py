@@ -157,6 +157,7 @@ class Perturbing(Method):
 
     beta: float
     form: Literal["drawn", "expected"] = "drawn"
+    _alphas: np.ndarray = PrivateAttr(default_factory=lambda: np.zeros(0))
 
     def perturbed(self, y: Tensor, batch: Batch, rows: Sequence[int]) -> Tensor:
         """The perturbed label p(y, beta) of the images `rows` of a batch."""

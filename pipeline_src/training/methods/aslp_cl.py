@@ -38,7 +38,7 @@ class ASLPCL(AdaptivePerturbation):
     gain: float = Field(0.3, gt=0, lt=1, description="Share of the gap by which the target level moves after an epoch.")
     form: Literal["drawn", "expected"] = Field("expected", description="`drawn` perturbs by chance, as ASLP does.")
     _mark: float = PrivateAttr(default=0.0)
-    _margins: np.ndarray = PrivateAttr(default=None)
+    _margins: np.ndarray
 
     @model_validator(mode="after")
     def _settles(self) -> ASLPCL:

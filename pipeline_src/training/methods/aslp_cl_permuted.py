@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from pydantic import PrivateAttr
 
 from pipeline_src.rng import generator
 from pipeline_src.training.method import Batch
@@ -25,11 +24,11 @@ class ASLPCLPermuted(ASLPCL):
     Source: ours
     """
 
-    _order: np.ndarray = PrivateAttr(default=None)
+    _order: np.ndarray
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
         super().start(n, references, classes)
         self._order = generator("aslp_cl_permuted", n).permutation(n)
 
     def levels(self, batch: Batch) -> np.ndarray:
-        return self.alphas[self._order[batch.index]]
+        return self._alphas[self._order[batch.index]]

@@ -36,7 +36,7 @@ class ASLPGroups(ASLPCL):
         0.25, gt=0, lt=1, description="Probability that an image is replaced by an object-free crop of it."
     )
     _null_mark: float = PrivateAttr(default=0.0)
-    _replaced: np.ndarray = PrivateAttr(default=None)  # of the images of a step (B,) bool
+    _replaced: np.ndarray  # of the images of a step (B,) bool
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
         if classes > 2:

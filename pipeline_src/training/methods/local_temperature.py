@@ -60,8 +60,8 @@ class LocalTemperature(PostHoc):
             order = generator("local_temperature", epoch).permutation(len(images))
             for start in range(0, len(order), size):
                 optimiser.zero_grad()
-                for i in order[start : start + size]:
-                    loss = _loss(model, *images[i], classes) * (len(images) / (size * pixels))
+                for z, x, truth in [images[i] for i in order[start : start + size].tolist()]:
+                    loss = _loss(model, z, x, truth, classes) * (len(images) / (size * pixels))
                     if loss.requires_grad:
                         loss.backward()
                 optimiser.step()
@@ -78,7 +78,7 @@ class LocalTemperature(PostHoc):
 
         model = tree(len(logits[0])).to(logits[0].device)
         model.load_state_dict({name: torch.tensor(value) for name, value in fitted["weights"].items()})
-        return super().probability([scaled(model, *logits, size)], size, fitted)
+        return super().probability([scaled(model, logits[0], logits[1], size)], size, fitted)
 
 
 def tree(channels: int) -> nn.ModuleDict:
@@ -88,17 +88,17 @@ def tree(channels: int) -> nn.ModuleDict:
     from torch import nn
 
     names = ["leaf1", "leaf2", "leaf3", "leaf4", "gate1", "gate2", "gate3", "gate4"]
-    model = nn.ModuleDict({name: _convolution(channels) for name in names} | {"image": _convolution(3)})
+    convolutions = {name: _convolution(channels) for name in names} | {"image": _convolution(3)}
     draws = torch.Generator().manual_seed(torch_seed("local_temperature"))
-    for name, convolution in model.items():
-        nn.init.zeros_(convolution.bias)
-        nn.init.zeros_(convolution.weight)
+    for name, convolution in convolutions.items():
+        for parameter in convolution.parameters():
+            nn.init.zeros_(parameter)
         if name.startswith("gate"):
             nn.init.normal_(convolution.weight, std=0.01, generator=draws)
-    return model
+    return nn.ModuleDict(convolutions)
 
 
-def _convolution(channels: int) -> nn.Module:
+def _convolution(channels: int) -> nn.Conv2d:
     from torch import nn
 
     return nn.Conv2d(channels, 1, kernel_size=5, padding=4, padding_mode="reflect", dilation=2)

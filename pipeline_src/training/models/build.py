@@ -197,7 +197,7 @@ def unchanged(network: nn.Module) -> Iterator[None]:
             buffer.copy_(before)
 
 
-def _take_a_step(network: Network, what: str, image_size: int) -> None:
+def _take_a_step(network: EncoderDecoder, what: str, image_size: int) -> None:
     """A step of training without its update: train mode, two images, channels_last, backward. The network is left as it
     was, and no draw is taken from torch's generator."""
     network.to(memory_format=torch.channels_last).train()

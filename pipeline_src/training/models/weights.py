@@ -77,7 +77,7 @@ def tensors_alone() -> Iterator[None]:
         except Exception as error:
             raise _unreadable(path, error) from None
 
-    torch.load = guarded  # what mmengine, mmcv, timm and torch.hub call
+    torch.load = guarded  # type: ignore[assignment]  # what mmengine, mmcv, timm and torch.hub call
     try:
         yield
     finally:
