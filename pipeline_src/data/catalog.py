@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ def _completed(built_in: Mapping[str, Entry], name: Any, raw: Any) -> Any:
     return {"task": built_in[name].task, "in_paper": built_in[name].in_paper, **raw}
 
 
+@cache
 def _content() -> dict[str, Any]:
     content: dict[str, Any] = yaml.load(FILE.read_text(encoding="utf-8"), Loader)
     return content

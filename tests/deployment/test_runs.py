@@ -13,17 +13,17 @@ from pipeline_src.params import changes
 
 
 def digest(method: str = "baseline", seed: int = 0, **jobs: tuple[str, str]) -> str:
-    """Of a run whose evaluation reads jobs of these contracts and contents, by role."""
+    """Of a run whose evaluation reads jobs of these fingerprints and contents, by role."""
     inputs = {
-        role.replace("_", "/"): SimpleNamespace(contract=contract, content=content)
-        for role, (contract, content) in jobs.items()
+        role.replace("_", "/"): SimpleNamespace(fingerprint=fingerprint, content=content)
+        for role, (fingerprint, content) in jobs.items()
     }
     experiment = SimpleNamespace(name="tiny", job=lambda name: SimpleNamespace(inputs=inputs))
     return FinishedRun(experiment, method, seed).digest
 
 
 def test_a_runs_digest_is_of_all_that_its_maps_depend_on():
-    """Of what was trained again, of the same contract, too: another machine gives other bits."""
+    """Of what was trained again, of the same fingerprint, too: another machine gives other bits."""
     network, fit = ("a" * 16, "b" * 16), ("c" * 16, "d" * 16)
     run = digest(networks_0=network, fit=fit, store=("e", "f"))
     assert run == digest(networks_0=network, fit=fit, store=("g", "h"))
@@ -73,5 +73,5 @@ def test_a_refused_run_is_made_by_the_command_with_what_the_command_line_changes
     (project / "params.yaml").rename(project / "other.yaml")
     monkeypatch.setenv(changes.VARIABLES["params"], "other.yaml")
     monkeypatch.setenv(changes.SET, "training.epochs=3")
-    do = "do:       snakemake --cores all --config experiment=first params=other.yaml set=training.epochs=3"
-    assert do in refused("first/slp/seed0")
+    fix = "fix:      snakemake --cores all --config experiment=first params=other.yaml set=training.epochs=3"
+    assert fix in refused("first/slp/seed0")

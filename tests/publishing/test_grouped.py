@@ -17,7 +17,7 @@ from pipeline_src.analysis import analyse, compare
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting.statistic import TwoClassStatistic
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.params.parts import Part
 from pipeline_src.pipeline.work import analyse as work
 from pipeline_src.publishing.compare import compare_experiments
@@ -29,7 +29,7 @@ FILMS, FRAMES = 6, 3
 GROUPS = np.repeat(np.arange(FILMS), FRAMES)
 
 
-def films(method: str, seed: int, part: str) -> TwoClassStatistic:
+def films(method: str, seed: int, part: str) -> MapCounts:
     """Six films of three equal frames: as if independent, they seem to say three times as much."""
     scenes = list(varied(FILMS, sharp=1.2 + seed / 10))
     return counted(((*scenes[film][:2], f"film{film}-{k}") for k, film in enumerate(GROUPS)), whole=False)
