@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 
 import pytest
-from project import ROOT
-from typer.testing import CliRunner
 
-from pipeline_src.cli import steps
-from pipeline_src.cli.main import app
 from pipeline_src.params.schema import Training
 from pipeline_src.training.gpus import VISIBLE, reserved
 
@@ -79,17 +74,3 @@ def test_nothing_is_chosen_where_there_is_no_choice(monkeypatch, device, number,
     monkeypatch.setattr("torch.cuda.device_count", lambda: here)
     with reserved(Training(device=device), number):
         assert VISIBLE not in os.environ
-
-
-@pytest.mark.parametrize(
-    ("command", "gpus", "expected"), [("train", 1, "0"), ("train", 2, "0,1"), ("evaluate", 2, "0")]
-)
-def test_trainings_and_evaluations_have_gpus_of_their_own(monkeypatch, tmp_path, command, gpus, expected):
-    monkeypatch.chdir(tmp_path)
-    text = (ROOT / "params.yaml").read_text()
-    (tmp_path / "params.yaml").write_text(re.sub(r"gpus: 0", f"gpus: {gpus}", text))
-    saw = set()
-    monkeypatch.setattr(steps, "execute", lambda *_, **__: saw.add(os.environ.get(VISIBLE)))
-    words = [command, "--method", "baseline", "--experiment", "tiny"]
-    assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
-    assert saw == {expected} and VISIBLE not in os.environ
