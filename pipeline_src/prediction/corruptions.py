@@ -1,7 +1,7 @@
 """Corruptions of images in five severities: Hendrycks and Dietterich, "Benchmarking neural network robustness to common
 corruptions and perturbations" (ICLR 2019).
 
-Formulas and parameters are those of their ImageNet-C, which are for photographs of 224 px. Here a store's images are
+Formulas and parameters are those of their ImageNet-C, which are for images of 224 px. Here a store's images are
 corrupted at the size that the network sees: a blur of so many pixels is stronger on smaller images. Values are rounded
 to 8 bits, where their program cuts off, and are not saved as JPEG afterwards.
 """

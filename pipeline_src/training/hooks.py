@@ -38,7 +38,7 @@ def classifier(runner: Runner) -> DenseClassifier:
 
 
 class ScheduleHook(Hook):
-    """The order of images, the learning rate and torch's seed (dropout) as functions of seed, epoch and step, so that
+    """The order of images, the learning rate and torch's seed (dropout) as functions of seed, epoch and step:
     there is nothing to save or resume."""
 
     def __init__(self, training: Training, seed: int):
@@ -54,8 +54,8 @@ class ScheduleHook(Hook):
 
 
 class BroadcastBuffersHook(Hook):
-    """The buffers of rank 0 on all ranks before each validation, so that the network that is validated is the one that
-    is saved, exported and trained further. Weights agree anyway; running statistics follow each rank's own images."""
+    """The buffers of rank 0 on all ranks before each validation: the validated network is the one that is
+    saved, exported and trained further. Weights agree anyway; running statistics follow each rank's own images."""
 
     def before_val_epoch(self, runner: Runner) -> None:
         for buffer in classifier(runner).buffers():

@@ -122,9 +122,7 @@ def train(
         val_cfg={},
         val_evaluator=Evaluator(CalibrationMetric(training.accuracy_on == "released")),
         optim_wrapper={
-            "type": "AmpOptimWrapper"
-            if training.amp == "fp16"
-            else "OptimWrapper",  # fp16 alone needs its loss scaling
+            "type": "AmpOptimWrapper" if training.amp == "fp16" else "OptimWrapper",  # only fp16 needs loss scaling
             "optimizer": {"type": "Adam", "lr": training.lr, "weight_decay": training.weight_decay},
         },
         default_hooks=dict.fromkeys(

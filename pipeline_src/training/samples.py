@@ -44,7 +44,7 @@ class TrainingSamples(Dataset[dict[str, Any]]):
 class KeyedSampler(Sampler[int]):
     """Keys of one epoch's samples, in an order drawn from (seed, epoch); under DDP each rank takes every `world`-th.
 
-    The last ranks repeat first images of the order if N is not a multiple of `world`, so that all make the same
+    The last ranks repeat first images of the order if N is not a multiple of `world`: all make the same
     number of steps.
     """
 

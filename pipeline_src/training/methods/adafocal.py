@@ -27,10 +27,10 @@ class AdaFocal(Method):
     (1 - f)^gamma (-log f) for gamma > 0, else the inverse focal loss (1 + f)^|gamma| (-log f), which sharpens.
 
     With two classes all wrong pixels fall in the lowest bin, and a gamma near `highest` there silences them: 0.5^20 is
-    1e-6. A network that predicts one class alone can stay so.
+    1e-6. A network that predicts only one class can stay so.
 
     The update and all defaults are those of the authors' program. Ours: soft labels mix the losses of their classes;
-    confidences are resolved to 1 / 66,300, so that bins that would share an edge merge into the lowest of them and the
+    confidences are resolved to 1 / 66,300, so bins that would share an edge merge into the lowest of them and the
     empty ones keep their gamma; the mean over pixels where the program sums. `mean_gamma` of the history is the mean
     over all bins, empty ones too: of a saturated network it stays nearer to 1 than that of the bins with pixels.
 

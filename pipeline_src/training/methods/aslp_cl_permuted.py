@@ -13,8 +13,8 @@ class ASLPCLPermuted(ASLPCL):
     """ASLP_CL, but that an image is perturbed by the alpha that another image learned.
 
     The other image is given by one random permutation of all training images, the same for every seed, which leaves
-    one image its own on average. The mark, the mean alpha and the spread of alphas follow the same rule; which image
-    has which alpha does not.
+    one image its own on average. The target level, the mean alpha and the spread of alphas follow the same rule;
+    which image has which alpha does not.
 
     Kind: ours
     Idea: A control of ASLP_CL: each image is perturbed by the alpha that another image learned.

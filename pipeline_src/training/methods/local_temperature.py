@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class LocalTemperature(PostHoc):
-    """The class of every pixel stays what it was. It needs the image, so that `calibrate` of saved maps has not got it.
+    """The class of every pixel stays what it was. It needs the image, so `calibrate` of saved maps does not offer it.
 
     Kind: posthoc
     Idea: A temperature per pixel, from the logits around it and from the image.
@@ -55,7 +55,7 @@ class LocalTemperature(PostHoc):
         optimiser = torch.optim.Adam(model.parameters(), self.rate)
         classes, size = networks[0].classes, experiment.evaluation.batch_size
         pixels = sum(int((truth < classes).sum()) for *_, truth in images)
-        before = _nll(model, images, classes) / pixels
+        nll_before = _nll(model, images, classes) / pixels
         for epoch in range(self.epochs):
             order = generator("local_temperature", epoch).permutation(len(images))
             for start in range(0, len(order), size):
@@ -65,9 +65,15 @@ class LocalTemperature(PostHoc):
                     if loss.requires_grad:
                         loss.backward()
                 optimiser.step()
-        after = _nll(model, images, classes) / pixels
+        nll_after = _nll(model, images, classes) / pixels
         weights = {name: tensor.tolist() for name, tensor in model.state_dict().items()}
-        return {"images": len(images), "pixels": pixels, "nll_before": before, "nll_after": after, "weights": weights}
+        return {
+            "images": len(images),
+            "pixels": pixels,
+            "nll_before": nll_before,
+            "nll_after": nll_after,
+            "weights": weights,
+        }
 
     def logits(self, networks: list[DenseClassifier], x: Tensor, ids: list[str], seed: int) -> list[Tensor]:
         """The prediction, and the images for `probability`."""
@@ -82,7 +88,7 @@ class LocalTemperature(PostHoc):
 
 
 def tree(channels: int) -> nn.ModuleDict:
-    """The network: leaves and gates from the logits and a leaf from the image. Leaves start at 0, so that T is 1, gates
+    """The network: leaves and gates from the logits and a leaf from the image. Leaves start at 0, where T is 1, gates
     at small keyed weights: with weights of 0 all leaves would stay alike."""
     import torch
     from torch import nn

@@ -88,7 +88,7 @@ def _imported(name: str) -> ModuleType:
             f"model.factory: the module {name} can't be imported",
             found=f"{type(error).__name__}: {error}",
             expected="a module that is installed, or below the folder in which the command runs",
-            do=f"check it alone: python -c 'import {name}'; or name a file, as in `factory: my_net.py:build`",
+            do=f"check the import: python -c 'import {name}'; or name a file, as in `factory: my_net.py:build`",
         ) from error
 
 
