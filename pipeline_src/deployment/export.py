@@ -15,6 +15,7 @@ from pipeline_src.deployment import runs
 from pipeline_src.deployment.runs import FinishedRun
 from pipeline_src.errors import UserError
 from pipeline_src.pipeline import job_names, networks
+from pipeline_src.pipeline.runner import check_results
 from pipeline_src.text_tables import UNDEFINED
 
 if TYPE_CHECKING:
@@ -199,6 +200,7 @@ def _measured(run: FinishedRun) -> dict[str, tuple[str, Measurement]]:
 
     graph = run.experiment
     current = {part: job for part in graph.facts.tests if (job := graph.job(job_names.analysis(part))).is_made}
+    check_results(current.values(), "the card", graph.command)
     facts = replace(graph.facts, parts={part: graph.facts.parts[part] for part in current})
     results = Results(facts, {part: job.paths[0] for part, job in current.items()})
     return {

@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Training
+from pipeline_src.progress import epoch_line
 from pipeline_src.rng import torch_seed
 from pipeline_src.training import callbacks, checkpoint
 from pipeline_src.training.classifier import DenseClassifier
@@ -145,17 +146,8 @@ class HistoryHook(Hook):
         if alphas is not None:
             self.alphas.append(alphas.copy())
         if is_main_process():
-            log.info(self._line(row, runner.max_epochs))
-
-    def _line(self, row: dict[str, float], epochs: int) -> str:
-        """At most 80 columns, unless a name is long. Accuracy and ECE are of the validation images."""
-        left = np.mean([t["seconds"] for t in self.timing[-10:]]) * (epochs - row["epoch"])
-        alpha = "" if math.isnan(row["mean_alpha"]) else f"  alpha {row['mean_alpha']:.3f}"
-        return (
-            f"{self.name}  {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.3f}  "
-            f"acc {row['val_accuracy']:.1%}  ECE {row['val_ece']:.2%}{alpha}  "
-            f"{int(left) // 60}:{int(left) % 60:02d} left"
-        )
+            left = np.mean([t["seconds"] for t in self.timing[-10:]]) * (runner.max_epochs - row["epoch"])
+            log.info(epoch_line(self.name, row, runner.max_epochs, int(left)))
 
 
 class CheckpointHook(Hook):
