@@ -69,7 +69,7 @@ class ScoreHistogram:
 
     @property
     def excess(self) -> np.ndarray:
-        """(K,) float64, summed scores minus hits per cell; positive where over-confident. Free of cancellation."""
+        """(K,) float64, summed scores minus hits per cell; positive where overconfident. Free of cancellation."""
         whole, part = self._carried
         return (whole - self.hits * LEVELS + part / POSITION) / LEVELS
 

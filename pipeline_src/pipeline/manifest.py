@@ -34,7 +34,7 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is known of a result.
+    """The provenance record of a result.
 
     Attributes:
         fingerprint: 16 hex digits for `ingredients`.
