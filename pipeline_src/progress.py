@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
 log = logging.getLogger(__name__)
@@ -20,3 +21,17 @@ def with_progress(images: Iterable[Item], number: int) -> Iterator[Item]:
         if (now := time.perf_counter()) - logged > EVERY:
             logged, left = now, (now - started) / count * (number - count)
             log.info("image %d/%d  %.1f images/s  %.0f s left", count, number, count / (now - started), left)
+
+
+def epoch_line(name: str, row: Mapping[str, float], epochs: int, left: int) -> str:
+    """The line of an epoch, of at most 80 columns unless `name` is long.
+
+    Args:
+        row: values of `history.csv`. Accuracy and ECE are of the validation images.
+        left: seconds until the end of the training.
+    """
+    alpha = "" if math.isnan(row["mean_alpha"]) else f"  alpha {row['mean_alpha']:.3f}"
+    return (
+        f"{name}  {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.3f}  "
+        f"acc {row['val_accuracy']:.1%}  ECE {row['val_ece']:.2%}{alpha}  {left // 60}:{left % 60:02d} left"
+    )

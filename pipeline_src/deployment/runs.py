@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ from pipeline_src.params.load import read
 from pipeline_src.pipeline import job_names, networks
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.pipeline.jobs import chosen
-from pipeline_src.pipeline.runner import check_inputs
+from pipeline_src.pipeline.runner import check_results
 
 if TYPE_CHECKING:
     from pipeline_src.pipeline.experiment import ExperimentGraph
@@ -76,7 +76,7 @@ def find(run: str) -> FinishedRun:
             expected="results of today's parameters, data and code",
             fix=experiment.command,
         )
-    check_inputs(replace(finished.evaluation, inputs={job.name: job for job in finished.made_of}), experiment.command)
+    check_results(finished.made_of, finished.evaluation.name, experiment.command)
     return finished
 
 

@@ -146,7 +146,7 @@ class ExperimentGraph(Graph):
         there, or damaged."""
         jobs = self.of_kinds(*kinds)
         missing = [job.name for job in jobs if not job.is_made]
-        damaged = [fault for job in jobs if (manifest := job.manifest) for fault in manifest.faults(job.folder)]
+        damaged = [fault for job in jobs if job.is_made for fault in job.faults()]
         if missing or damaged:
             raise UserError(
                 f"{self.name} {otherwise}: {len(missing)} of its {len(jobs)} results are not current{listed(missing)}"

@@ -2,7 +2,8 @@
 
 A fingerprint covers the parameters of a job, the fingerprints of its inputs, and code. Code is the job's function with
 the definitions that it uses beside it, and every module of the package that these import, directly or not. A module
-counts as its syntax tree without docstrings, comments, type hints of functions, log calls and texts of raised errors.
+counts as its syntax tree without docstrings, comments, type hints of functions, log calls, texts of errors and
+descriptions of parameters.
 Files of a user's count likewise, with what they import from their own folder.
 """
 
@@ -306,15 +307,22 @@ def _text(node: Any) -> str:
         return f"[{','.join(_text(item) for item in node if not _is_silent(item))}]"
     if not isinstance(node, ast.AST):
         return repr(node)
-    if isinstance(node, ast.Raise):
-        raised = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-        return f"Raise({_text(raised)})"
+    if isinstance(node, ast.Call):
+        if (name := _called(node)).endswith("Error"):
+            return f"Call(func={_text(node.func)})"
+        if name == "Field":
+            node = ast.Call(node.func, node.args, [it for it in node.keywords if it.arg != "description"])
     fields = (
         f"{name}={_text(value)}"
         for name, value in ast.iter_fields(node)
         if value not in (None, []) and name not in IGNORED and not (name == "annotation" and isinstance(node, ast.arg))
     )
     return f"{type(node).__name__}({','.join(fields)})"
+
+
+def _called(node: ast.Call) -> str:
+    """The last name of what is called; empty where it has none."""
+    return getattr(node.func, "attr", getattr(node.func, "id", ""))
 
 
 def _is_silent(node: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.pipeline.fingerprint import as_json, code_digests, digest, file_digest
-from pipeline_src.pipeline.manifest import NAME, STORE, Manifest
+from pipeline_src.pipeline.manifest import NAME, STORE, Fault, Manifest
 
 UNFINISHED = STORE / "unfinished"
 
@@ -102,6 +102,11 @@ class Job:
     def manifest(self) -> Manifest | None:
         """The manifest of the result, None if it is not there."""
         return Manifest.read(self.folder)
+
+    def faults(self, again: bool = False) -> list[Fault]:
+        """The files of a result that are missing or damaged, its manifest among them (`Manifest.faults`)."""
+        manifest = self.manifest
+        return manifest.faults(self.folder, again) if manifest else [Fault(self.folder / NAME, "unreadable", "")]
 
     @property
     def content(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from pipeline_src import verified
 from pipeline_src.files import sha256, write_text
+from pipeline_src.pipeline.fingerprint import digest
 
 STORE = Path("results/.store")
 NAME = "manifest.json"
@@ -54,7 +55,7 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
-        """The manifest of the result in `folder`; None if there is none, or it cannot be read."""
+        """The manifest of the result in `folder`; None if there is none, or it is damaged."""
         try:
             info = (folder / NAME).stat()
         except OSError:
@@ -79,13 +80,13 @@ class Manifest:
 
 @cache
 def _parsed(file: Path, *state: int) -> Manifest | None:
-    """The manifest in a file of that state. Many jobs ask for the manifest of one input."""
+    """The manifest in a file of that state; None if it is damaged. Many jobs ask for the manifest of one input."""
     try:
         manifest = Manifest(**json.loads(file.read_bytes()))
         _ = [facts["sha256"] for facts in manifest.files.values()], manifest.ingredients["kind"], manifest.made["time"]
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    return manifest
+    return manifest if digest(manifest.ingredients) == manifest.fingerprint else None
 
 
 def stored(kind: str) -> Iterator[tuple[Path, Manifest]]:

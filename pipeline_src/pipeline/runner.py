@@ -9,6 +9,7 @@ import resource
 import shutil
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline_src import versions
@@ -42,7 +43,7 @@ def run_job(job: Job, command: str = "snakemake --cores all") -> bool:
         if made := not job.is_made:
             for needed in job.inputs.values() if job.is_batch else ():
                 run_job(needed, command)
-            check_inputs(job, command)
+            check_results(job.inputs.values(), job.name, command)
             new = job.folder.with_name(f".{job.key}.new")
             try:
                 _make(job, new)
@@ -55,20 +56,25 @@ def run_job(job: Job, command: str = "snakemake --cores all") -> bool:
     return made
 
 
-def check_inputs(job: Job, command: str) -> None:
-    """UserError where an input is not there, or one of its files is not as its manifest says."""
-    for needed in job.inputs.values():
+def check_results(jobs: Iterable[Job], reader: str, command: str) -> None:
+    """Raise a UserError where a result is not there, or one of its files is not as its manifest says.
+
+    Args:
+        reader: what reads the results, for the error.
+        command: what makes all results.
+    """
+    for needed in jobs:
         manifest = needed.manifest
         if manifest is None:
             raise UserError(
-                f"{job.name} needs {needed.name}, which is not there",
-                found=f"no manifest in {needed.folder}, or one that cannot be read",
+                f"{reader} needs {needed.name}, which is not there",
+                found=f"no manifest in {needed.folder}, or one that is damaged",
                 expected="a finished result of today's parameters, data and code",
                 fix=remedy(needed, command) if needed.folder.exists() else command,
             )
         if faults := manifest.faults(needed.folder):
             raise UserError(
-                f"{job.name} needs {needed.name}: {faults[0]}",
+                f"{reader} needs {needed.name}: {faults[0]}",
                 found=f"sha256 {faults[0].actual or 'of no file'}",
                 expected=f"sha256 {faults[0].expected}, as {needed.folder}/manifest.json says",
                 fix=remedy(needed, command),

@@ -124,10 +124,10 @@ def _warn_of_accuracy(job: Job, folder: Path) -> None:
     if accuracy < LOW and job.parameters["classes"] == 2:
         log.warning("%s: validation accuracy %.1f %%. Masks may be inverted.", title, 100 * accuracy)
     elif not loss < LARGE or accuracy < majority - LOW:
-        text = (
-            "%s: the training diverged or is too short: loss %.3g, validation accuracy %.1f %%, majority class %.1f %%"
+        log.warning(
+            "%s: the training diverged or is too short: loss %.3g, validation accuracy %.1f %%, majority class %.1f %%",
+            *(title, loss, 100 * accuracy, 100 * majority),
         )
-        log.warning(text, title, loss, 100 * accuracy, 100 * majority)
 
 
 def fit(job: Job, folder: Path) -> None:

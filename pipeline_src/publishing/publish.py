@@ -84,10 +84,12 @@ def evaluated(experiment: str) -> tuple[Facts, dict[str, Any], dict[tuple[str, i
     from pipeline_src.counting.loading import load
     from pipeline_src.data import groups as image_groups
     from pipeline_src.pipeline.jobs import chosen
+    from pipeline_src.pipeline.runner import check_results
 
     graph = chosen(experiment)
     keys = [(*run, part) for run in graph.facts.runs for part in graph.facts.parts]
     jobs = {key: job for key in keys if (job := graph.job(job_names.evaluation(*key))).is_made}
+    check_results(jobs.values(), "compare", graph.command)
     files = {key: job.paths[0] for key, job in jobs.items()}
     groups = {}
     for part, file in {key[2]: file for key, file in files.items()}.items():

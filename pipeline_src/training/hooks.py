@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Training
+from pipeline_src.progress import epoch_line
 from pipeline_src.rng import torch_seed
 from pipeline_src.training import callbacks, checkpoint
 from pipeline_src.training.classifier import DenseClassifier
@@ -38,7 +39,7 @@ def classifier(runner: Runner) -> DenseClassifier:
 
 
 class ScheduleHook(Hook):
-    """The order of images, the learning rate and torch's seed (dropout) as functions of seed, epoch and step, so that
+    """The order of images, the learning rate and torch's seed (dropout) as functions of seed, epoch and step:
     there is nothing to save or resume."""
 
     def __init__(self, training: Training, seed: int):
@@ -54,8 +55,8 @@ class ScheduleHook(Hook):
 
 
 class BroadcastBuffersHook(Hook):
-    """The buffers of rank 0 on all ranks before each validation, so that the network that is validated is the one that
-    is saved, exported and trained further. Weights agree anyway; running statistics follow each rank's own images."""
+    """The buffers of rank 0 on all ranks before each validation: the validated network is the one that is
+    saved, exported and trained further. Weights agree anyway; running statistics follow each rank's own images."""
 
     def before_val_epoch(self, runner: Runner) -> None:
         for buffer in classifier(runner).buffers():
@@ -78,7 +79,7 @@ class AverageHook(EMAHook):
         if self.validate:
             super().before_val_epoch(runner)
 
-    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
         if self.validate:
             super().after_val_epoch(runner, metrics)
 
@@ -96,7 +97,7 @@ class MethodHook(Hook):
             for m, index in all_gather_object(statistic) if runner.world_size > 1 else [statistic]:
                 callbacks.call(self.method, "after_step", m, index, runner.epoch + 1)
 
-    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
         callbacks.call(self.method, "after_validation", metrics["val/validation"], runner.epoch)
 
 
@@ -107,6 +108,7 @@ class HistoryHook(Hook):
     def __init__(self, method: Method, name: str):
         self.method, self.name = method, name
         self.rows: list[dict[str, float]] = []
+        self.losses: list[float] = []  # of the steps of an epoch
         self.timing: list[dict[str, float]] = []
         self.alphas: list[np.ndarray] = []
 
@@ -126,7 +128,7 @@ class HistoryHook(Hook):
     def after_train_epoch(self, runner: Runner) -> None:
         self.trained = time.perf_counter()
 
-    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
         now = time.perf_counter()
         alphas = self.method.alphas
         row = {
@@ -144,17 +146,8 @@ class HistoryHook(Hook):
         if alphas is not None:
             self.alphas.append(alphas.copy())
         if is_main_process():
-            log.info(self._line(row, runner.max_epochs))
-
-    def _line(self, row: dict[str, float], epochs: int) -> str:
-        """At most 80 columns, unless a name is long. Accuracy and ECE are of the validation images."""
-        left = np.mean([t["seconds"] for t in self.timing[-10:]]) * (epochs - row["epoch"])
-        alpha = "" if math.isnan(row["mean_alpha"]) else f"  alpha {row['mean_alpha']:.3f}"
-        return (
-            f"{self.name}  {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.3f}  "
-            f"acc {row['val_accuracy']:.1%}  ECE {row['val_ece']:.2%}{alpha}  "
-            f"{int(left) // 60}:{int(left) % 60:02d} left"
-        )
+            left = np.mean([t["seconds"] for t in self.timing[-10:]]) * (runner.max_epochs - row["epoch"])
+            log.info(epoch_line(self.name, row, runner.max_epochs, int(left)))
 
 
 class CheckpointHook(Hook):
@@ -171,7 +164,7 @@ class CheckpointHook(Hook):
         self.folder, self.method, self.history, self.average = folder, method, history, average
 
     @master_only
-    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
         state = callbacks.call(self.method, "state")
         content = {
             "epoch": runner.epoch,
