@@ -87,7 +87,7 @@ class ScoreHistogram:
         return Bins(self.count, self.hits, self.score, self.excess)
 
     def binned(self, bins: int) -> ScoreHistogram:
-        """The same in `bins` equal-width bins, which must divide the number of cells (UserError)."""
+        """Return the counts in `bins` equal-width bins, which must divide the number of cells (UserError)."""
         check_bins(bins, len(self.count))
         arrays = (self.count, self.hits, self.whole, self.part)
         return ScoreHistogram(*(a.reshape(bins, -1).sum(axis=1) for a in arrays))

@@ -63,7 +63,7 @@ class Manifest:
         return _parsed(folder / NAME, info.st_ino, info.st_mtime_ns, info.st_size)
 
     def write(self, folder: Path) -> None:
-        """Write it atomically."""
+        """Write the manifest atomically."""
         write_text(folder / NAME, json.dumps(asdict(self), indent=1) + "\n")
 
     def faults(self, folder: Path, again: bool = False) -> list[Fault]:

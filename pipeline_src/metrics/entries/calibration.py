@@ -155,8 +155,7 @@ CALIBRATION: dict[str, Metric] = {
         "squared underconfidence",
         BinNoise(TOP),
         estimators.squared_underconfidence,
-        "The terms of the squared calibration error of the bins in which conf_k is below acc_k; it decides "
-        "differences of UE.",
+        "As squared_overconfidence, of the bins in which conf_k is below acc_k; it decides differences of UE.",
         heading="squared under, debiased",
     ),
     SQUARED_POSITIVE: squared(

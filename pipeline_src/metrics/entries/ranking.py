@@ -47,7 +47,7 @@ RANKING: dict[str, Metric] = {
         "coverage at 5 % risk",
         Ranked(),
         partial(selective.coverage_at_risk, one_in=20),
-        "Largest share of pixels, the most confident, of which at most 5 % are wrong.",
+        "As coverage_at_1, with at most 5 % wrong.",
         heading="coverage % at risk 5 %",
         better=HIGH,
         reference=GEIFMAN,

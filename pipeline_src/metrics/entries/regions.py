@@ -59,7 +59,7 @@ REGIONS: dict[str, Metric] = {
         "spread of the ECE over images",
         ImageErrors(),
         lambda mean, spread: spread,
-        "Sample standard deviation over images of the image's own ECE.",
+        "Sample standard deviation over images of their ECE.",
         heading="± over images %",
         better=NEITHER,
         undefined="it needs two images",

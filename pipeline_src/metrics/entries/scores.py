@@ -73,7 +73,7 @@ SCORES: dict[str, Metric] = {
         "discrimination",
         Ordered(POSITIVE),
         estimators.discrimination,
-        "Discrimination: how much lower the Brier score of the recalibrated f is than that of a constant f, "
+        "Discrimination: how much the recalibrated f lowers the Brier score of a constant f, "
         "the share of foreground. 0 for a constant map. Of saturated float maps as much too low as MCB.",
         heading="DSC",
         digits=4,
