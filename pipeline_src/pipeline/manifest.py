@@ -34,7 +34,7 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """The provenance record of a result.
+    """The provenance record of a result. Its file also has a `digest` of the whole record.
 
     Attributes:
         fingerprint: 16 hex digits for `ingredients`.
@@ -64,7 +64,8 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write the manifest atomically."""
-        write_text(folder / NAME, json.dumps(asdict(self), indent=1) + "\n")
+        content = asdict(self)
+        write_text(folder / NAME, json.dumps(content | {"digest": digest(content)}, indent=1) + "\n")
 
     def faults(self, folder: Path, again: bool = False) -> list[Fault]:
         """The files in `folder` that are missing or damaged. Those that have not changed since they were last read are
@@ -82,11 +83,13 @@ class Manifest:
 def _parsed(file: Path, *state: int) -> Manifest | None:
     """The manifest in a file of that state; None if it is damaged. Many jobs ask for the manifest of one input."""
     try:
-        manifest = Manifest(**json.loads(file.read_bytes()))
+        content = json.loads(file.read_bytes())
+        written = content.pop("digest", None)
+        manifest = Manifest(**content)
         _ = [facts["sha256"] for facts in manifest.files.values()], manifest.ingredients["kind"], manifest.made["time"]
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    return manifest if digest(manifest.ingredients) == manifest.fingerprint else None
+    return manifest if written == digest(content) else None
 
 
 def stored(kind: str) -> Iterator[tuple[Path, Manifest]]:

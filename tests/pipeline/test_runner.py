@@ -138,8 +138,8 @@ def flip(file: Path) -> None:
     os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
-def flip_seed(manifest: Path) -> None:
-    manifest.write_text(manifest.read_text().replace('"seed": 0', '"seed": 1'))
+def flip_cores(manifest: Path) -> None:
+    manifest.write_text(manifest.read_text().replace(" cores", " corez"))
 
 
 DAMAGE = {  # what happens to a model -> what the error says
@@ -148,7 +148,7 @@ DAMAGE = {  # what happens to a model -> what the error says
     "removed": (Path.unlink, "model is missing"),
     "manifest": (lambda file: flip(file.with_name("history.csv")), "history.csv is damaged"),
     "damaged manifest": (lambda file: os.truncate(file.with_name("manifest.json"), 9), "which is not there"),
-    "a flipped bit of a manifest": (lambda file: flip_seed(file.with_name("manifest.json")), "which is not there"),
+    "a flipped bit of a manifest": (lambda file: flip_cores(file.with_name("manifest.json")), "which is not there"),
     "no result": (lambda file: shutil.rmtree(file.parent), "which is not there"),
 }
 
