@@ -22,7 +22,7 @@ RESULTS = {  # command -> files by which its results are known; calibrators are 
     "predict": ("maps.jsonl",),
     "export": ("SHA256SUMS", "model.pt2", "calibrator.json"),
 }
-STAGING = ".new"  # in a folder of results: what is to be moved there
+STAGING, FORMER = ".new", ".former"  # in a folder of results: what is to be moved there
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -121,27 +121,40 @@ def _taken(out: Path, whole: bool) -> Iterator[None]:
 
 @contextmanager
 def staged(out: Path, last: str, older: Collection[str] = ()) -> Iterator[Path]:
-    """Yield an empty folder in `out` to write into. Its content is moved to `out` at the end; until then, earlier
-    results stay.
+    """Yield an empty folder in `out` to write into. Its content is moved to `out` at the end. After an interruption the
+    earlier results are back, after a kill with the next call.
 
     Args:
         last: the file that is removed first of earlier results, and moved last: results are complete if it is there.
         older: patterns of further earlier results that are removed, because not all of them are overwritten.
     """
-    new = out / STAGING
-    shutil.rmtree(new, ignore_errors=True)  # of a command that was killed
+    new, former = out / STAGING, out / FORMER
+    _restore(out, former, last)
+    shutil.rmtree(new, ignore_errors=True)  # left by a command that was killed
     try:
         with writing(new):
             new.mkdir(parents=True)
         yield new
-        for path in [path for pattern in (last, *older) for path in sorted(out.glob(pattern))]:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        for path in sorted(new.iterdir(), key=lambda path: path.name == last):
+        names = sorted((path.name for path in new.iterdir()), key=lambda name: name == last)
+        earlier = [path for pattern in (last, *older, *names) for path in sorted(out.glob(pattern))]
+        former.mkdir()
+        for path in dict.fromkeys(earlier):
+            os.replace(path, former / path.name)
+        for name in names:
+            os.replace(new / name, out / name)
+    finally:
+        _restore(out, former, last)
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _restore(out: Path, former: Path, last: str) -> None:
+    """Move earlier results back where the new ones are incomplete, and remove them where these are complete."""
+    if former.is_dir() and not (out / last).exists():
+        for path in sorted(former.iterdir(), key=lambda path: path.name == last):
             if (target := out / path.name).is_dir():
                 shutil.rmtree(target)
             os.replace(path, target)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+    shutil.rmtree(former, ignore_errors=True)
 
 
 @contextmanager

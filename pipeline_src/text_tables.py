@@ -1,4 +1,4 @@
-"""A printed table, and how it is spelled in Markdown and LaTeX; the report spells it in HTML. Rows for the terminal."""
+"""Tables as text: in Markdown, in LaTeX, and as aligned rows for the terminal. The report writes HTML."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as they are to be read; `label` is the LaTeX label."""
+    """A table of cells in their printed form; `label` is the LaTeX label."""
 
     label: str
     caption: str
@@ -29,13 +29,13 @@ class Table:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows for the terminal, a line each, their columns below each other."""
+    """Return one line per row for the terminal, with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def markdown(table: Table) -> str:
-    """GitHub's Markdown: numbers to the right, a group's heading in a row of its own."""
+    """Return the table in GitHub's Markdown, with right-aligned numbers and a row per group heading."""
     blank = [""] * (len(table.columns) - 1)
     body = [table.columns, ["---", *("---:" for _ in blank)]]
     for group in table.groups:
@@ -49,7 +49,7 @@ def markdown(table: Table) -> str:
 
 
 def latex(table: Table) -> str:
-    """A `table` float for `\\input`; needs the package booktabs and nothing else."""
+    """Return the table as a LaTeX float for `\\input`, which needs the package booktabs."""
     width = len(table.columns)
     lines = [
         "\\begin{table}[htbp]",
@@ -71,18 +71,18 @@ def latex(table: Table) -> str:
 
 
 def markdown_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of GitHub's Markdown, of cells as they are."""
+    """Return a GitHub Markdown table of cells that are not escaped."""
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [columns, ["---"] * len(columns), *rows])
 
 
 def markdown_text(text: str) -> str:
-    """Characters that Markdown or the HTML inside it would take for its own are escaped."""
+    """Return `text` with the special characters of Markdown and HTML escaped."""
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("\n", " ")
     return re.sub(r"([\\`*_\[\]|])", r"\\\1", text)
 
 
 def _latex_cell(text: str) -> str:
-    """A cell; spread and interval are set small, or eight metrics with theirs would not fit on a page."""
+    """Return a LaTeX cell with spread and interval in tiny type, so eight metrics fit on a page."""
     number, *rest = re.split(r"(?= [±\[])", text, maxsplit=1)
     return _latex(number) + "".join(f"{{\\tiny {_latex(small.lstrip())}}}" for small in rest)
 

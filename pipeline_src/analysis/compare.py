@@ -20,7 +20,7 @@ from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import summary
 
-SAME, DIFFERENT, UNDECIDED = "same", "different", "cannot be said"
+SAME, DIFFERENT, UNDECIDED = "same", "different", "inconclusive"
 ROUNDING = 1e-9  # what another processor's order of additions may change
 Groups = np.ndarray | None
 Points = Mapping[str, Mapping[str, np.ndarray]]  # protocol -> metric -> (S,), NaN where it is undefined
@@ -54,7 +54,7 @@ class Cell:
 
     @property
     def no_verdict(self) -> str:
-        """Why it cannot be said whether A and B differ; empty if it can."""
+        """Why the difference of A and B is inconclusive; empty if it is not."""
         if self.verdict != UNDECIDED:
             return ""
         if math.isnan(self.largest):

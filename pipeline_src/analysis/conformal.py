@@ -62,7 +62,7 @@ class Bound:
 
     @property
     def needs(self) -> int:
-        """The least number of images n that can guarantee it: 1 / (n + 1) <= alpha."""
+        """Return the smallest number of images n that can guarantee the bound: 1 / (n + 1) <= alpha."""
         return math.ceil(1 / self.alpha - 1 - 1e-9)
 
     def __str__(self) -> str:

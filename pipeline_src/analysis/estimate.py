@@ -92,8 +92,8 @@ class Estimate:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the 95 % interval excludes 0; where another metric decides, whether its does as well, on the same
-        side."""
+        """Whether the 95 % interval excludes 0. If another metric decides (squared error for ECE), its interval must
+        exclude 0 on the same side."""
         if self.decided and self.own:
             return self.own.excludes_zero and self.decided.excludes_zero and self.decided.value * self.value > 0
         return self.low > 0 or self.high < 0

@@ -77,7 +77,7 @@ class Results:
 
     @cached_property
     def numbers(self) -> Numbers:
-        """The exact values of all metrics."""
+        """The values of all metrics on the images themselves, without resampling."""
         import pandas as pd  # 0.3 s: who asks for the names of tables must not wait for it
 
         rows: list[dict[str, object]] = []

@@ -90,7 +90,7 @@ class DenseCalibrationMetric(BaseMetric):
 
 
 class _HeadLoss:
-    """What a decode head asks of a loss.
+    """A loss with the interface that a decode head calls.
 
     Attributes:
         loss_weight: factor of the loss.

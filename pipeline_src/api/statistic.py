@@ -28,8 +28,7 @@ Groups = Sequence[Hashable] | Mapping[str, Hashable]  # of images
 
 @dataclass(frozen=True, eq=False)
 class CalibrationReport(Mapping[str, float]):
-    """What `Statistic.compute` returns: a mapping of the names of docs/reference/metrics.md to fractions, not percent;
-    printed, it is a table.
+    """Metrics by their names in docs/reference/metrics.md, as fractions, not percent. `print` shows a table.
 
     Attributes:
         numbers: metric -> value, of all metrics that are defined.
@@ -217,7 +216,7 @@ def calibration_report(
     ignore: int | None = None,
     groups: Sequence[Hashable] | None = None,
 ) -> CalibrationReport:
-    """Every metric of some images with its interval; arguments as those of `Statistic`."""
+    """Return every metric of some images with its confidence interval; arguments are those of `Statistic`."""
     return Statistic(ignore).update(probabilities, masks).compute(bins, intervals, groups)
 
 
@@ -236,7 +235,7 @@ def _numbered(groups: Groups, images: Sequence[str]) -> np.ndarray:
 
 
 def _renumbered(statistic: MapCounts, start: int) -> MapCounts:
-    """The same statistic, with images that have no names numbered from `start` on."""
+    """Return the statistic with unnamed images numbered from `start`."""
 
     def counts(part: Counts) -> Counts:
         rows = image_rows(part)

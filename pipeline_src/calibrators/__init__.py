@@ -29,7 +29,7 @@ Feature = Literal["entropy", "foreground", "margin", "peak"]
 
 
 class FitOptions(Strict):
-    """What a user chooses before a calibrator is fitted; most calibrators leave nothing to choose."""
+    """The options of a calibrator that a user sets before the fit; most calibrators have none."""
 
 
 class ImageTemperatureOptions(FitOptions):

@@ -73,7 +73,7 @@ class Calibrator(Strict):
 
     @classmethod
     def takes(cls, classes: int) -> bool:
-        """Whether it is defined for a number of classes."""
+        """Return whether the calibrator is defined for this number of classes."""
         return cls.classes == "any" or (cls.classes == "two") == (classes == 2)
 
     @classmethod

@@ -50,7 +50,7 @@ class Pixels:
 
     @property
     def absent(self) -> list[int]:
-        """The classes that no pixel is of."""
+        """The classes without a pixel."""
         return np.flatnonzero(np.bincount(self.labels, self.weights, minlength=self.classes) == 0).tolist()
 
     @cached_property
@@ -66,7 +66,7 @@ class Pixels:
         return Pixels(*columns, self.features[images])
 
     def weighted(self, total: float) -> Pixels:
-        """The same pixels with weights that sum to `total`, for a group of images whose share is fixed."""
+        """Return the pixels with weights that sum to `total`, for a group of images whose share is fixed."""
         return replace(self, weights=self.weights * (total / self.weights.sum()))
 
     def grouped(self) -> Pixels:
@@ -79,7 +79,7 @@ class Pixels:
         return self._grouped(self.images, self.features) if self.z.shape[1] == 1 else self
 
     def pooled(self) -> Pixels:
-        """The same over all images, which become one image without features: for calibrators of single pixels."""
+        """Return the pixels of all images as one image without features, for calibrators of single pixels."""
         images, features = np.zeros_like(self.images), np.full((1, len(FEATURES)), np.nan)
         return (
             self._grouped(images, features) if self.z.shape[1] == 1 else replace(self, images=images, features=features)

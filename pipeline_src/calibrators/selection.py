@@ -51,7 +51,7 @@ def select(
     options: dict[str, Any],
     cross_validate: bool,
 ) -> Selection:
-    """Fit the calibrator `method`, or for `auto` the one of least cross-validated NLL.
+    """Fit the calibrator `method`, or for `auto` the one with the lowest cross-validated NLL.
 
     Args:
         tops: (I,) the highest level of each image's map, 255 or 65,535; 0 for floats.

@@ -25,7 +25,7 @@ Items = Iterator[Evidence | Missing]
 
 @dataclass(frozen=True)
 class View:
-    """What a check may ask; what an experiment lacks comes as `Missing` in the place of evidence.
+    """An experiment in one protocol, as checks of claims see it; a `Missing` replaces evidence that it lacks.
 
     Args:
         results: the measurements of the experiment.
@@ -41,7 +41,7 @@ class View:
 
     @property
     def facts(self) -> Facts:
-        """What the experiment consists of."""
+        """The facts of the experiment: its methods, test sets and roles."""
         return self.results.facts
 
     def sets(self, role: str) -> list[str]:
@@ -50,19 +50,19 @@ class View:
         return list(self.instead.get(role, decisive))
 
     def on_sets(self, role: str, compare: Callable[[str], Iterable[Evidence | Missing]]) -> Items:
-        """What `compare` yields for each set of a role."""
+        """Yield what `compare` yields for each test set of a role; a `Missing` if there is none."""
         if not (parts := self.sets(role)):
             yield self.missing(f"a test set {ROLES[role]}", f"add one to “data: {role}:”")
         for part in parts:
             yield from compare(part)
 
     def without(self, code: str) -> Items:
-        """A `Missing` if no block is of this code."""
+        """Yield a `Missing` if no entry of `methods:` uses the method `code`."""
         if not self.facts.blocks(code):
             yield self.missing(f"a block of {code}", "add it to “methods:”")
 
     def missing(self, what: str, change: str = "") -> Missing:
-        """With the command that makes it, after a `change` to the experiment in params.yaml if it needs one."""
+        """Return a `Missing` with the command that produces it, after a `change` of the experiment in params.yaml."""
         name = self.facts.experiment
         change = f"{change} of the experiment {name} in params.yaml and " if change else ""
         return Missing(what, f"{change}run: {run_command(name)}")
@@ -99,7 +99,7 @@ Check = Callable[[View, str, Sequence[str]], Items]  # experiment, entry of the 
 
 
 def over_confident(view: View, entry: str, others: Sequence[str] = ()) -> Items:
-    """Confidence above accuracy in distribution, and OE far higher out of distribution."""
+    """Check that confidence exceeds accuracy in distribution, and that OE is far higher out of distribution."""
     yield from view.on_sets("id", lambda part: [view.weighted_sum("gap", ABOVE_ZERO, entry, [(entry, part, 1.0)])])
 
     def excess(part: str) -> Items:
@@ -111,7 +111,7 @@ def over_confident(view: View, entry: str, others: Sequence[str] = ()) -> Items:
 
 
 def against_baseline(role: str, wanted: Wanted, *metrics: str) -> Check:
-    """Metrics minus those of the baseline on all sets of a role."""
+    """Return a check of metrics minus those of the baseline, on all test sets of a role."""
 
     def check(view: View, entry: str, others: Sequence[str] = ()) -> Items:
         yield from view.without("baseline")
@@ -122,7 +122,7 @@ def against_baseline(role: str, wanted: Wanted, *metrics: str) -> Check:
 
 
 def against_others(wanted: Wanted, metric: str, *roles: str) -> Check:
-    """A metric minus that of each comparison method on all sets of some roles; of OOD sets where there are any."""
+    """Return a check of a metric minus that of each comparison method, on all test sets of the roles that exist."""
 
     def check(view: View, entry: str, others: Sequence[str]) -> Items:
         for role in roles:
@@ -133,7 +133,7 @@ def against_others(wanted: Wanted, metric: str, *roles: str) -> Check:
 
 
 def like_smoothing(view: View, entry: str, others: Sequence[str] = ()) -> Items:
-    """ECE of every SLP of the same s as the label smoothing `entry` is similar to its."""
+    """Check that every SLP with the same s as the label smoothing `entry` has a similar ECE."""
     static = view.facts.static
     equal = [n for n in view.facts.blocks("slp") if math.isclose(static[n].s, static[entry].s, rel_tol=SAME_S)]
     if not equal:

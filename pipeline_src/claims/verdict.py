@@ -225,7 +225,7 @@ class Finding:
 
     @property
     def verdict(self) -> str:
-        """One opposing comparison refutes a claim; all have to be for it to support it, and none may be missing."""
+        """The verdict on the claim: one opposing comparison refutes it; support needs all comparisons, none missing."""
         says = {item.says(self.level) for item in self.evidence}
         if AGAINST in says:
             return REFUTED

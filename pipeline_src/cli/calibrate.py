@@ -30,7 +30,7 @@ def calibrate(
     apply: Annotated[Path, typer.Option(help="Folder of the maps to calibrate")],
     out: Annotated[Path, typer.Option(help="Folder to write into: calibrator.json, scores.json, maps/")],
     method: Annotated[
-        str, typer.Option(help=f"auto (the calibrator of least cross-validated NLL), {', '.join(NAMES)}")
+        str, typer.Option(help=f"auto (the calibrator with the lowest cross-validated NLL), {', '.join(NAMES)}")
     ] = "auto",
     features: Annotated[
         str,

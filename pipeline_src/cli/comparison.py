@@ -23,7 +23,7 @@ FITTED = " (validation images: what is fitted after training was fitted to these
 
 def in_words(comparison: Comparison) -> str:
     """The main metrics of all methods, how many metrics differ, and what may explain it."""
-    lines = [*_head(comparison), "B - A with 95 % intervals:  = same  ≠ different  ? cannot be said"]
+    lines = [*_head(comparison), "B - A with 95 % intervals:  = same  ≠ different  ? inconclusive"]
     by_place: dict[str, dict[str, dict[str, Cell]]] = {}
     for cell in comparison.cells:
         by_place.setdefault(f"{cell.part}, {cell.protocol}", {}).setdefault(cell.method, {})[cell.metric] = cell
@@ -86,7 +86,7 @@ def _counts(cells: Sequence[Cell]) -> str:
 
 
 def _explained(comparison: Comparison) -> list[str]:
-    """What differs, by topic; seeds and contracts where they do."""
+    """What differs between two experiments, by topic; seeds and fingerprints only if they differ."""
     topics, cells = comparison.explanations, comparison.cells
     texts = [f"{topic}: {text}".removeprefix(": ") for topic, lines in topics.items() for text in lines]
     seeds = dict.fromkeys(f"other seeds: {one} / {two}" for cell in cells for one, two in cell.seeds if one != two)

@@ -1,4 +1,4 @@
-"""The command `init`: a project of one's own."""
+"""The command `init`, which creates a project outside of a clone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ IGNORED = ".gitignore"
 
 
 def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder, new or without a project")]) -> None:
-    """Make a project of your own: params.yaml with a small experiment, and what Snakemake needs to run it.
+    """Create a project: params.yaml with a small experiment, and the files that Snakemake needs.
 
     Example: dense-calibration init my-project
     """
@@ -43,6 +43,6 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder, n
             with atomic(path) as temporary:
                 shutil.copyfile(file, temporary)
     typer.echo(
-        f"{folder / 'params.yaml'} names an experiment on drawn scenes; your data, models and methods go there, too.\n"
+        f"{folder / 'params.yaml'} has an experiment on synthetic scenes. Add your data, models and methods there.\n"
         f"Next: cd {shlex.quote(str(folder))} && dense-calibration plan && snakemake --cores all"
     )

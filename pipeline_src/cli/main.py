@@ -45,12 +45,13 @@ def options(
     params: Annotated[
         Path | None,
         typer.Option(
-            help="File of parameters, of a project elsewhere say: the command runs in its folder", show_default=False
+            help="File of parameters, for example of another project; the command runs in its folder",
+            show_default=False,
         ),
     ] = None,
     change: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the experiment, as in training.epochs=5"),
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the experiment, such as training.epochs=5"),
     ] = None,
     show_version: Annotated[
         bool, typer.Option("--version", metavar="", help="Show the version and exit", callback=_version, is_eager=True)

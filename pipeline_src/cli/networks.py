@@ -22,7 +22,7 @@ def predict(
     images: Annotated[str, typer.Option(metavar="DIR|GLOB", help="Folder of images, or a pattern in quotes")],
     out: Annotated[Path, typer.Option(help="Folder to write the maps into")],
     run: Run = None,
-    weights: Annotated[Path | None, typer.Option(help="Folder that `export` wrote, in the place of --run")] = None,
+    weights: Annotated[Path | None, typer.Option(help="Folder that `export` wrote, instead of --run")] = None,
     format: Annotated[
         str | None,
         typer.Option(help="png8, png16 or npy (float32) [default: png16; npy for several classes]", show_default=False),
@@ -33,7 +33,7 @@ def predict(
 ) -> None:
     """Write probability maps of images, at their original size, by a trained run or an exported folder.
 
-    The calibrator of a run or folder is applied. Started again, the command goes on where it was.
+    The calibrator of a run or folder is applied. A repeated command continues where it stopped.
 
     Example: dense-calibration predict --run demo/temperature/seed0 --images photos --out maps
     """
@@ -52,15 +52,15 @@ def predict(
 
 
 def export(
-    out: Annotated[Path, typer.Option(help="Folder to write, replaced where export wrote it before")],
+    out: Annotated[Path, typer.Option(help="Folder to write; an earlier export there is replaced")],
     run: Run = None,
     calibrator: CalibratorFile = None,
-    onnx: Annotated[bool, typer.Option(metavar="", help="Whether it has a model.onnx")] = True,
+    onnx: Annotated[bool, typer.Option(metavar="", help="Also write model.onnx")] = True,
     log: Log = None,
 ) -> None:
-    """Write a trained run as a folder that stands alone: weights, calibrator, ONNX, model card, and code to load it.
+    """Export a trained network as a self-contained folder: model.pt2, model.onnx, calibrator and model card.
 
-    It needs torch and safetensors alone. Nothing is uploaded.
+    Loading model.pt2 needs only torch. Nothing is uploaded.
 
     Example: dense-calibration export --run demo/temperature/seed0 --out exported
     """

@@ -44,30 +44,33 @@ Log = Annotated[Path | None, typer.Option(help="Also write all messages to this 
 # Of the commands on trained networks
 Run = Annotated[
     str | None,
-    typer.Option(metavar="EXPERIMENT/METHOD/seedN", help="A finished run, as demo/aslp_cl/seed0", show_default=False),
+    typer.Option(
+        metavar="EXPERIMENT/METHOD/seedN", help="A finished run, such as demo/aslp_cl/seed0", show_default=False
+    ),
 ]
 CalibratorFile = Annotated[
-    Path | None, typer.Option(help="A calibrator.json that `calibrate` fitted to maps of the model, to be applied")
+    Path | None, typer.Option(help="Apply this calibrator.json, which `calibrate` fitted to maps of the model")
 ]
 
 # Of the commands on saved maps
 Ignore = Annotated[
-    int | None, typer.Option(metavar="N", help="Value of mask pixels that never count; of K classes 255 if not given")
+    int | None,
+    typer.Option(metavar="N", help="Value of mask pixels that never count; for K classes the default is 255"),
 ]
 Resamples = Annotated[int, typer.Option(metavar="N", min=0, help="Bootstrap resamples; 0 for no intervals")]
 Risk = Annotated[
     str,
     typer.Option(
         metavar="BOUND",
-        help="fnr=A or fpr=A: also give the threshold that bounds the expected share of an image's object (background) "
-        "that is missed (taken for object)",
+        help="fnr=A or fpr=A: also give the threshold that bounds the expected share of an image's object that is "
+        "missed (fnr), or of its background that is predicted as object (fpr)",
     ),
 ]
 Groups = Annotated[
     str,
     typer.Option(
         metavar="GROUPS",
-        help="Images that are not independent: a regular expression with one group, or a csv file id,group",
+        help="Dependent images: a regular expression with one group, or a csv file id,group",
     ),
 ]
 MaxPixels = Annotated[

@@ -16,7 +16,7 @@ def plan(
     experiment: ExperimentName = None,
     cores: Annotated[int | None, typer.Option(min=1, help="Cores to plan with [default: all]")] = None,
 ) -> None:
-    """A dry look: what would run and why, how long it takes here, how much disk it needs.
+    """List what would run and why, how long it takes on this machine, and how much disk it needs.
 
     Example: dense-calibration plan --experiment mini
     """

@@ -63,7 +63,7 @@ def compare(
     ] = None,
     cores: Cores = None,
 ) -> None:
-    """Compare two experiments, or two methods: same, different or cannot be said, number by number, and why.
+    """Compare the numbers of two experiments or two methods: equal, different or inconclusive, and possible reasons.
 
     Example: dense-calibration compare results/published/mini_seeds mini_seeds
     Example: dense-calibration compare mini_seeds:baseline mini_seeds:aslp_cl

@@ -13,7 +13,7 @@ Patterns = Annotated[list[str] | None, typer.Argument(help="Names of jobs, or pa
 
 
 def verify(jobs: Patterns = None, experiment: ExperimentName = None) -> None:
-    """Read every file of the results again, and name what is missing, damaged or made from other inputs.
+    """Read every file of the results, and list those that are missing, damaged or made from other inputs.
 
     Example: dense-calibration verify 'train/*' --experiment mini
     """
@@ -35,7 +35,7 @@ def keep(
     why: Annotated[str, typer.Option(help="Why the results are still right; their manifests record it")],
     experiment: ExperimentName = None,
 ) -> None:
-    """Take over results of an earlier fingerprint, after a change that does not concern them, instead of a new run.
+    """Reuse results of an earlier fingerprint after a change of code that does not affect them.
 
     Example: dense-calibration keep 'train/*' 'evaluate/*' --why 'a function was renamed'
     """
@@ -53,7 +53,7 @@ def clean(
     yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Remove without asking")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", metavar="", help="Only list")] = False,
 ) -> None:
-    """Remove the results that no experiment of params.yaml needs; it lists them with sizes and asks.
+    """List the results that no experiment of params.yaml needs, ask, and remove them.
 
     Example: dense-calibration clean
     """

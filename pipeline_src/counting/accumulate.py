@@ -36,7 +36,7 @@ def score_sums(error: np.ndarray, logs: np.ndarray, number: np.ndarray) -> np.nd
 
 
 class ImageCounts(NamedTuple):
-    """What is known of one image.
+    """The counts and measures of one image.
 
     Attributes:
         sums: its sums by column name (`counts.COLUMNS`).

@@ -35,7 +35,7 @@ IMAGES = 4096  # of which the pixels are dealt to 8-bit levels at once
 
 
 class Precision(NamedTuple):
-    """How finely counts are kept.
+    """The resolution at which counts are stored.
 
     Attributes:
         starts: the 8-bit levels at which the G groups begin in which the pixels of each image are kept.
@@ -64,7 +64,7 @@ class KeptRows(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What is kept of counts: L cells, G groups of 8-bit levels, N images; all int64.
+    """The stored counts of a run: L cells, G groups of 8-bit levels, N images; all int64.
 
     Attributes:
         limits: (L,) the levels at which cells begin, ascending.
@@ -96,8 +96,10 @@ class Kept(NamedTuple):
 
 
 def keep(counts: Counts, bins: int, columns: bool, order: bool, precision: Precision = EXACT) -> Kept:
-    """What is kept of counts; `bins` is a further number of bins that is kept exactly, `columns` whether the columns of
-    the rows are kept, `order` whether the cells of the surest pixels are."""
+    """Return the counts to store.
+
+    `bins` is a further number of bins that is exact, `columns` whether the columns of the rows are stored, `order`
+    whether the cells of the most confident pixels are."""
     surest = counts.surest if order and further_cells(counts.surest) else UNKNOWN
     limits = edges(counts, bins) if order or not precision.rounded else regular_edges(bins)
     if len(surest):
@@ -199,7 +201,7 @@ def _of_cells(cells: np.ndarray, limits: np.ndarray) -> Counts:
 
 
 def _table(rows: np.ndarray, steps: np.ndarray) -> KeptRows:
-    """What is kept of the columns of the rows, (N, columns)."""
+    """Return the stored columns of the rows, (N, columns)."""
     measured = rows != UNMEASURED
     # Each row takes what its predecessors left over, so that sums over many images stay as they are. A sum beyond int64
     # wraps, and so does what is read again: the steps are powers of 2.

@@ -30,7 +30,7 @@ SIZE, INTERIOR = "size", "interior/"
 
 @dataclass(frozen=True)
 class CountsBlock:
-    """How the counts of a method are written: N `images`, S `seeds`, counts by `names`.
+    """The layout in which the counts of a method are written: N `images`, S `seeds`, counts by `names`.
 
     Attributes:
         surest: (name, k) of the k-th seed's counts that have cells of the surest pixels.
@@ -62,7 +62,7 @@ class CountsBlock:
         return {name: stream.take(2, self.images) for name in [SIZE, *_sharing(self.names, self.precision)]}
 
     def read(self, stream: Stream, shared: Mapping[str, np.ndarray]) -> tuple[dict[str, list[Kept]], Sequence[Any]]:
-        """What is kept by name for each seed, and the confusion matrices."""
+        """Return the stored arrays by name for each seed, and the confusion matrices."""
         cells = {name: [_read_cells(stream, self.bins) for _ in self.seeds] for name in self.names}
         groups = self._read_groups(stream, shared, {name: [of[2] for of in cells[name]] for name in self.names})
         kept = {
@@ -172,7 +172,7 @@ class CountsBlock:
 
 
 def shared_pixels(kept: Mapping[str, Kept]) -> dict[str, np.ndarray]:
-    """What all runs on a data set have in common: (2, N) height and width, and by name the pixels of both labels."""
+    """Return what all runs on a dataset share: (2, N) height and width, and by name the pixels of both labels."""
     (first, *_) = kept.values()
     sums = {name: kept[name].groups.sum(axis=0) for name in _sharing(kept, first.precision)}
     assert first.table is not None
@@ -209,7 +209,7 @@ def whole_name(name: str) -> str:
 
 
 def _base(name: str) -> str:
-    """What counts are written as a difference to; their own name if to none."""
+    """Return the name of the counts from which others are written as a difference; their own name if there are none."""
     return name.replace("stretched", "raw")
 
 
@@ -297,10 +297,10 @@ class Stream:
 
     @property
     def left(self) -> int:
-        """How many numbers were not taken."""
+        """Return how many numbers remain."""
         return len(self._numbers) - self._taken
 
     def take(self, *shape: int) -> np.ndarray:
-        """The next numbers, of this shape."""
+        """Return the next numbers of the block, in this shape."""
         first, self._taken = self._taken, self._taken + math.prod(shape)
         return self._numbers[first : self._taken].reshape(shape)

@@ -93,7 +93,7 @@ class CountsFile:
 
 
 def run_of(statistic: MapCounts, bins: int, exact: bool = True) -> Run:
-    """What is kept of the counts of a run.
+    """Return the counts of a run as they are stored.
 
     Args:
         bins: a further number of bins in which pooled pixels stay exact.
@@ -147,7 +147,7 @@ def write_counts(
 def _block(
     by_seed: Mapping[int, Load], shared: Mapping[str, np.ndarray], bins: int, exact: bool
 ) -> tuple[dict[str, Any], bytes]:
-    """What the header says of a method's counts, and these."""
+    """Return a method's entry of the header, and its counts."""
     runs = [load() for load in by_seed.values()]
     kept = {name: [run[1][name] for run in runs] for name in runs[0][1]}
     confusion = [run[2] for run in runs if run[2] is not None]

@@ -93,7 +93,7 @@ class Rows:
         return both
 
     def ordered(self, order: Sequence[int]) -> Rows:
-        """The same rows in another order."""
+        """Return these rows in another order."""
         rows = Rows(self.shape, self.dtype)
         for part in parts(len(order)):
             rows.append(self.take(order[part]))

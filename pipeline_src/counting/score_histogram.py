@@ -69,7 +69,7 @@ class ScoreHistogram:
 
     @property
     def excess(self) -> np.ndarray:
-        """(K,) float64, summed scores minus hits per cell; positive where over-confident. Free of cancellation."""
+        """(K,) float64, summed scores minus hits per cell; positive where overconfident. Free of cancellation."""
         whole, part = self._carried
         return (whole - self.hits * LEVELS + part / POSITION) / LEVELS
 
@@ -87,7 +87,7 @@ class ScoreHistogram:
         return Bins(self.count, self.hits, self.score, self.excess)
 
     def binned(self, bins: int) -> ScoreHistogram:
-        """The same in `bins` equal-width bins, which must divide the number of cells (UserError)."""
+        """Return the counts in `bins` equal-width bins, which must divide the number of cells (UserError)."""
         check_bins(bins, len(self.count))
         arrays = (self.count, self.hits, self.whole, self.part)
         return ScoreHistogram(*(a.reshape(bins, -1).sum(axis=1) for a in arrays))

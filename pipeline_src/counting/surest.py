@@ -32,7 +32,9 @@ LEVEL_OF_CELL = np.concatenate(
 
 
 def further_cells(surest: np.ndarray) -> int:
-    """How many more cells than levels hold pixels, (CELLS, 2, 2); 0 where each level has one value, or of `UNKNOWN`."""
+    """Return by how many the cells of `surest` (CELLS, 2, 2) that hold pixels outnumber the levels that do.
+
+    It is 0 if each level has one value, and for `UNKNOWN`."""
     held = np.asarray(surest.any(axis=(1, 2)))
     return int(held.sum() - np.logical_or.reduceat(held, STARTS).sum()) if len(held) else 0
 

@@ -58,7 +58,7 @@ def whole_map_measures(
 
 
 class PixelSums(NamedTuple):
-    """What S needs to know of a set of pixels.
+    """The sums over a set of pixels that the S-measure needs.
 
     Attributes:
         n: number of pixels.
@@ -175,7 +175,7 @@ def e_measure(f: np.ndarray, y: np.ndarray) -> float:
 
 
 class Places(NamedTuple):
-    """What weighted F needs to know of a mask, the same for all maps of an image.
+    """The quantities of a mask that weighted F needs, shared by all maps of an image.
 
     Attributes:
         box: rows and columns around the foreground that hold its windows.

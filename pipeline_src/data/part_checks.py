@@ -81,7 +81,9 @@ def check_name_lists(entries: Mapping[str, Entry], parts: Parts, data_root: Path
 
 
 def _missing_lists(entry: Entry, split: str, data_root: Path | str | None) -> list[str]:
-    """Missing lists of a split of a built-in dataset; none without data, as for results of another machine."""
+    """Return the name lists that a split of a built-in dataset needs and lacks.
+
+    The list is empty if the data are absent, as in a clone that only has results."""
     if (key := sources.available_source(entry, data_root)) is None:
         return []
     source = entry.sources[key]

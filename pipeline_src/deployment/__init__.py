@@ -1,1 +1,1 @@
-"""Networks of finished runs used outside of the workflow: maps of image files, folders that stand alone."""
+"""Networks of finished runs outside of the workflow: maps of image files, and self-contained folders."""

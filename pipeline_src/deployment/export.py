@@ -1,4 +1,4 @@
-"""A run as a folder that stands alone."""
+"""The export of a run as a self-contained folder."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = Tr
     return out
 
 
-def _calibrator(own: dict[str, Any] | None, file: Path | None, run: FinishedRun) -> dict[str, Any] | None:
+def _calibrator(fitted: dict[str, Any] | None, file: Path | None, run: FinishedRun) -> dict[str, Any] | None:
     from pipeline_src.calibrators.files import read_for
 
     if file is None:
-        return own
-    by = own["calibrator"] if own else ""
+        return fitted
+    by = fitted["calibrator"] if fitted else ""
     do = "fit one to maps of this run: dense-calibration predict, then dense-calibration calibrate"
     _, record = read_for(file, run.experiment.facts.classes, run.name, do, by)
     return record.model_dump(mode="json")
@@ -167,7 +167,7 @@ def _card(
     }
     return Card(
         run=run.name,
-        what=("A network" if members == 1 else f"{members} networks, whose probabilities are averaged,")
+        summary=("A network" if members == 1 else f"{members} networks, whose probabilities are averaged,")
         + f" for dense (per-pixel) classification: {experiment.model.network}, trained on "
         f"{graph.parts_as_written['train'][0]}, with the method `{trained}`"
         + ("." if trained == run.method else f", and the post-hoc method `{run.method}`, which trains nothing."),
@@ -212,8 +212,8 @@ def _measured(run: FinishedRun) -> dict[str, tuple[str, Measurement]]:
 
 def _limits(run: FinishedRun, calibrated: bool, members: int) -> list[str]:
     settings, facts = run.experiment.settings, run.experiment.facts
-    trainings = "one training run" if members == 1 else f"one set of {members} training runs"
-    others = "another seed gives" if members == 1 else "other seeds give"
+    runs_text = "one training run" if members == 1 else f"one set of {members} training runs"
+    seeds_text = "another seed gives" if members == 1 else "other seeds give"
     texts = [
         f"It was trained on images of {settings.image_size} x {settings.image_size} pixels; of larger ones it sees no "
         "finer detail.",
@@ -222,10 +222,10 @@ def _limits(run: FinishedRun, calibrated: bool, members: int) -> list[str]:
         + " What was measured on corrupted images is not in this card."
         * bool(facts.corrupted),
         "Calibration is of all pixels of a set together; in a single image or region it can be off.",
-        f"It is {trainings}: {others} other numbers. Nothing here speaks of fitness for a purpose.",
+        f"It is {runs_text}: {seeds_text} other numbers. Nothing here speaks of fitness for a purpose.",
     ]
     if facts.synthetic:
-        texts.insert(0, "It was trained on drawn scenes, to try the program: it is of no use for photographs.")
+        texts.insert(0, "It was trained on synthetic images, to test the program: it is of no use for real images.")
     if calibrated:
         texts.append(
             "Its calibrator was fitted elsewhere, and no numbers of network and calibrator together are known."

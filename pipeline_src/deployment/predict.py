@@ -58,7 +58,7 @@ def predict(
 
     Args:
         images: a folder or a pattern.
-        out: folder of the maps. Those that are there, of the same image and the same model, are not made again.
+        out: folder of the maps. Maps of the same image and model stay as they are.
         format: by default png16 for maps of one object, npy for those of several classes.
         calibrator: a calibrator.json, fitted to maps of this model, that is applied to them.
         max_pixels: that an image may have.
@@ -92,8 +92,8 @@ def predict(
     # In whole batches of the list, since the last bits of a prediction depend on its batch.
     size = source.batch_size
     batches = [files[start : start + size] for start in range(0, len(files), size)]
-    wanted = [file for batch in batches if missing & {file.name for file in batch} for file in batch]
-    for file, probability in with_progress(zip(wanted, source.maps(wanted), strict=True), len(wanted)):
+    inputs = [file for batch in batches if missing & {file.name for file in batch} for file in batch]
+    for file, probability in with_progress(zip(inputs, source.maps(inputs), strict=True), len(inputs)):
         if file.name in missing:
             maps.write(file, calibrated(applied, probability) if applied else probability)
     maps.finish()

@@ -1,1 +1,1 @@
-"""Networks as folders that stand alone: weights, graph, calibrator, preprocessing, ONNX and a model card."""
+"""Networks as self-contained folders: weights, graph, calibrator, preprocessing, ONNX and a model card."""

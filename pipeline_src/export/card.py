@@ -34,12 +34,12 @@ class Card:
 
     Attributes:
         run: the name of the run.
-        what: a sentence on network and method.
+        summary: a sentence on network and method.
         settings: of its input.
         calibrator: the content of calibrator.json, if there is one.
         fitted_to: the images that it was fitted to.
         training: further facts by name.
-        measured: test set -> role and the measurement of this run alone.
+        measured: test set -> role and the measurement of this run.
         limits: sentences.
         data: of all sets that were used `name`, `use` and `terms`.
         members: number of networks.
@@ -49,7 +49,7 @@ class Card:
     """
 
     run: str
-    what: str
+    summary: str
     settings: Preprocessing
     calibrator: Mapping[str, Any] | None
     fitted_to: str
@@ -72,14 +72,19 @@ class Card:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
-        metrics = [name for name in SUMMARY if any(name in one.points for _, one in self.measured.values())]
+        metrics = [name for name in SUMMARY if any(name in result.points for _, result in self.measured.values())]
         context = vars(self) | {
             "front_matter": yaml.safe_dump(self.metadata(), sort_keys=False, allow_unicode=True),
             "opset": OPSET,
             "titles": [METRICS[name].column for name in metrics],
             "results": [
-                {"part": part, "role": ROLES[role], "images": one.size, "texts": [_text(one, name) for name in metrics]}
-                for part, (role, one) in self.measured.items()
+                {
+                    "part": part,
+                    "role": ROLES[role],
+                    "images": result.size,
+                    "texts": [_text(result, name) for name in metrics],
+                }
+                for part, (role, result) in self.measured.items()
             ],
             "files": {name: text for name, text in CONTENT.items() if not absent.get(name)},
         }
@@ -91,9 +96,9 @@ class Card:
             {
                 "task": {"type": "image-segmentation"},
                 "dataset": {"name": part, "type": part, "args": {"role": ROLES[role]}},
-                "metrics": [metric for name in SUMMARY if (metric := _metric(one, name))],
+                "metrics": [metric for name in SUMMARY if (metric := _metric(result, name))],
             }
-            for part, (role, one) in self.measured.items()
+            for part, (role, result) in self.measured.items()
         ]
         return {
             "license": "other",
@@ -107,10 +112,10 @@ class Card:
 
 
 def of_seed(measured: Measurement, seed: int) -> Measurement:
-    """The numbers of one seed's network alone, of the metrics of a card."""
-    wanted = {*SUMMARY, *(METRICS[name].decided_by for name in SUMMARY)} & set(measured.points)
+    """Return the numbers of one seed's network, for the metrics of a card."""
+    names = {*SUMMARY, *(METRICS[name].decided_by for name in SUMMARY)} & set(measured.points)
     points, values = (
-        {name: measured.of_seeds(of[name], [seed]) for name in wanted} for of in (measured.points, measured.values)
+        {name: measured.of_seeds(table[name], [seed]) for name in names} for table in (measured.points, measured.values)
     )
     return replace(measured, seeds=[seed], points=points, values=values, of_all_seeds=False)
 

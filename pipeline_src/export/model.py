@@ -183,7 +183,7 @@ def image_temperature(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
 
 def image_features(z: Tensor, names: Collection[str]) -> dict[str, Tensor]:
     """Of each image, (B, 1, 1, 1): mean entropy in nats, predicted share of the object, mean margin of the logits, and,
-    among `names` alone since it sorts, the peak: the logit that a hundredth of the pixels reach."""
+    only if it is among `names` (it sorts), the peak: the logit that a hundredth of the pixels reach."""
     pixels = (1, 2, 3)
     if z.shape[1] == 1:
         entropy = -(z.sigmoid() * log_sigmoid(z) + (-z).sigmoid() * log_sigmoid(-z))

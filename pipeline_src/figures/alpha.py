@@ -19,7 +19,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
-    """One of every method that learns alphas."""
+    """Yield one figure per method that learns alphas."""
     for method in facts.learned:
         shown = f"α of the training images over epochs; {facts.networks_in_words(method)}"
         caption = f"{method}: {shown}. {MEANING.get(facts.methods[method].parameters.get('form', ''), '')}".strip()

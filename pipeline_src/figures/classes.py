@@ -16,7 +16,7 @@ MOST_ROWS = 24  # classes that fit into a column
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
-    """One of every test set and metric where there are several classes and images hold them."""
+    """Yield one figure per test set and metric if the masks have several classes."""
     for part in facts.parts_of(LIKE_ID) if facts.class_names else ():
         for metric, label in METRICS.items():
             title, wide = f"{label} class by class on {part}", style.is_wide(len(facts.methods))

@@ -16,7 +16,7 @@ FOOT = 0.2  # of the height of the accuracy axis, for the shares of pixels
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
-    """One of every dataset in every protocol."""
+    """Yield one figure per dataset and protocol."""
     for part, protocol in product(facts.clean, facts.protocols):
         title, wide = f"All methods on {part}", style.is_wide(len(facts.methods))
         caption = f"{title}, {PROTOCOL_NAMES[protocol]}; {facts.networks_in_words()}."

@@ -17,7 +17,7 @@ ALPHA = 0.65  # of the areas, here and in the legend
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
-    """One in every protocol where there are test sets in and out of distribution."""
+    """Yield one figure per protocol if the experiment has test sets in and out of distribution."""
     for protocol in facts.protocols if {"id", "ood"} <= set(facts.tests.values()) else ():
         caption = f"Mean predictive entropy of the images in and out of distribution, {PROTOCOL_NAMES[protocol]}."
         yield Picture(FIGURE, (protocol,), "Entropy in and out of distribution", caption, protocol)

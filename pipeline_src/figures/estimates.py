@@ -11,7 +11,7 @@ from pipeline_src.figures.types import DataFrame, Figure, FigureType, Painted, P
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
-    """One of every metric in every protocol."""
+    """Yield one figure per metric and protocol."""
     for protocol in facts.protocols if facts.tests else ():
         for metric, label in style.AXES.items():
             title = f"{label.removesuffix(', %')} of all methods"

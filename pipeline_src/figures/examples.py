@@ -22,7 +22,7 @@ Maps = Mapping[str, Mapping[str, np.ndarray]]  # method -> image id -> (H, W) or
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
-    """One of every test set."""
+    """Yield one figure per test set."""
     methods = " and ".join(shown_methods(facts))
     for part in facts.tests if facts.shows_images else ():
         caption = f"Images of {part}, their masks, confidence and wrong pixels of {methods}, unnormalized."

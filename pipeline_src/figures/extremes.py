@@ -20,7 +20,7 @@ CELL_SIDE, LABEL = 0.94, 0.95  # inches
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
-    """One of every method that learns alphas."""
+    """Yield one figure per method that learns alphas."""
     for method in facts.learned if facts.shows_images else ():
         caption = f"{method}: the training images of lowest and highest α; {facts.networks_in_words(method)}."
         yield Picture(FIGURE, (method,), method, caption, method=method, wide=True)

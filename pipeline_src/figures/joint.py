@@ -18,7 +18,7 @@ SHADES = "Blues"  # from light to dark
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
-    """One of every test set in every protocol."""
+    """Yield one figure per test set and protocol."""
     for part, protocol in product(facts.tests, facts.protocols):
         title, wide = f"Confidence and accuracy of the images of {part}", style.is_wide(len(facts.methods))
         caption = f"{title}: their joint density, {PROTOCOL_NAMES[protocol]}; {facts.networks_in_words()}."

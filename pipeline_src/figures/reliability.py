@@ -25,7 +25,7 @@ ISOTONIC = "isotonic"  # ending of a csv file
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
-    """One of every method on every dataset in every protocol."""
+    """Yield one figure per method, dataset and protocol."""
     for part, protocol, method in product(facts.clean, facts.protocols, facts.methods):
         title = f"{method} on {part}"
         caption = f"{title}, {PROTOCOL_NAMES[protocol]}; {facts.networks_in_words(method)}."

@@ -16,7 +16,7 @@ POINTS = 100
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
-    """One of every test set in every protocol."""
+    """Yield one figure per test set and protocol."""
     for part, protocol in product(facts.tests, facts.protocols):
         title, wide = f"Error by coverage on {part}", style.is_wide(len(facts.methods))
         caption = (

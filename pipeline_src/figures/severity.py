@@ -13,7 +13,7 @@ METRICS = ("ece", "accuracy")
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
-    """One of every corrupted set in every protocol."""
+    """Yield one figure per corrupted set and protocol."""
     for line in dict.fromkeys(corruption.line for corruption in facts.corrupted.values()):
         names = {corruption.name for corruption in facts.corrupted.values() if corruption.line == line}
         for protocol in facts.protocols:

@@ -143,7 +143,7 @@ def size(picture: Picture, results: Results) -> str:
 
 
 def error_bars(facts: Facts, seeds: Sequence[int] | None = None) -> str:
-    """What error bars and bands show, as text; `seeds` are those of a single method."""
+    """Return a text that explains error bars and bands; `seeds` are those of a single method."""
     several = len(facts.seeds if seeds is None else seeds) > 1
     return f"error bars: 95 % CI over images{' and training seeds' * several}"
 

@@ -16,7 +16,7 @@ SHADES = ("#7fb2d9", "#3f86c1", "#0b4f86", "#c2410c", "#7a2a08", "#444444")
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
-    """One in every protocol where static methods have several strengths."""
+    """Yield one figure per protocol if static methods have several strengths."""
     strengths = {round(perturbation.s, 9) for perturbation in facts.static.values()}
     for protocol in facts.protocols if facts.tests and len(strengths) >= FEWEST else ():
         caption = f"ECE, OE and accuracy of static label perturbation over s = 2αβ, {PROTOCOL_NAMES[protocol]}."

@@ -20,7 +20,7 @@ CURVES = {
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
-    """One of every column where methods train."""
+    """Yield one figure per column of the histories if a method trains."""
     for key, (_, label, *_) in CURVES.items() if facts.trained else ():
         title = f"{label.removesuffix(', %')} of the {'training' if key == 'loss' else 'validation'} images"
         caption = f"{title} over epochs, all methods that train."

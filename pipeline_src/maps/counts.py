@@ -60,7 +60,7 @@ class FolderCounts:
         self.resized += [pair.stem] * resized
 
     def warnings(self) -> list[str]:
-        """One line per kind of warning that occurred."""
+        """Return one line per kind of warning that occurred."""
         lines = []
         if self.resized:
             some = ", ".join(self.resized[:3]) + (", ..." if len(self.resized) > 3 else "")

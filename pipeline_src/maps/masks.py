@@ -17,7 +17,7 @@ SMALL = 64  # class ids lie below; soft edges have values on both sides
 
 @dataclass(frozen=True)
 class Meaning:
-    """How masks are read.
+    """The rules by which masks are read.
 
     Attributes:
         ignore: the value of pixels that never count, if any.
@@ -70,7 +70,7 @@ class Survey:
                 self.example.setdefault(value, name)
 
     def meaning(self) -> Meaning:
-        """How all masks are read: 0 and 1, or 0 and 255.
+        """Return what the values of the masks mean: 0 and 1, or 0 and 255 for the object.
 
         Raises:
             UserError: class ids, or ignored pixels that `ignore` does not name, which would be counted wrongly.

@@ -78,7 +78,7 @@ class Pairs:
         return [stem for stem, *_ in self.names]
 
     def calibrated(self, calibrator: Calibrator) -> Pairs:
-        """The same pairs, whose maps are read as this calibrator transforms them."""
+        """Return the pairs with maps that this calibrator transforms when they are read."""
         return replace(self, calibrator=lambda stem: calibrator)
 
     def __iter__(self) -> Iterator[Pair]:
@@ -172,7 +172,7 @@ def check_problems(pairs: Pairs, unusable: list[str]) -> None:
 
 
 def _by_reason(problems: list[str]) -> list[str]:
-    """One line for all files that cannot be used for the same reason."""
+    """Return one line per reason, with all files that it makes unusable."""
     names: dict[str, list[str]] = defaultdict(list)
     for name, _, reason in (line.partition(": ") for line in problems):
         names[reason].append(name)

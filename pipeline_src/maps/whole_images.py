@@ -52,7 +52,7 @@ class WholeImages:
         return {n: None if mean is None else interval(mean, means, units[n], FRACTION) for (n, mean), means in pairs}
 
     def present(self, groups: np.ndarray | None) -> dict[str, int]:
-        """How many images, or groups of them, have each measure."""
+        """Return the number of images, or of groups, that have each measure."""
         units = np.arange(len(self.table)) if groups is None else groups
         columns = zip(MEASURES, ~np.isnan(self.table.T), strict=True)
         return {name: len(np.unique(units[defined])) for name, defined in columns}

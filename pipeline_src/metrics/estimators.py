@@ -60,7 +60,7 @@ def squared_overconfidence(bins: Bins, variance: np.ndarray) -> np.ndarray:
 
 
 def squared_underconfidence(bins: Bins, variance: np.ndarray) -> np.ndarray:
-    """The same of the bins whose score is below their hits."""
+    """`squared_error` of the bins whose mean score is below their share of hits."""
     return squared_error(bins, variance, bins.excess < 0)
 
 

@@ -73,8 +73,8 @@ class Input:
         raise NotImplementedError
 
     def of_units(self, columns: np.ndarray) -> np.ndarray:
-        """What is summed over independent units, (n, C), of the `columns` (n, c) of each: of an image, or summed over a
-        group of images that are not independent."""
+        """Return the sums (n, C) of n independent units from their `columns` (n, c). A unit is an image, or a group of
+        dependent images."""
         return columns
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
@@ -140,7 +140,7 @@ class Binned(Input):
         return (as_bins(sums if self.bins else sums[..., : sums.shape[-1] // 2]),)
 
     def _scores(self, counted: ProtocolCounts) -> list[tuple[ProtocolCounts, str]]:
-        """What is binned by which score."""
+        """The name of the score that is binned."""
         if self.score != CLASSES:
             return [(counted, self.score)]
         return [(ProtocolCounts(counted.statistic, counts), POSITIVE) for counts in counted.of_classes]
@@ -148,9 +148,10 @@ class Binned(Input):
 
 @dataclass(frozen=True)
 class BinNoise(Binned):
-    """The same and the sampling variance of each bin's excess, (..., B): V_k = n / (n - 1) sum_i (e_ik - g_k c_ik)^2
-    over n independent units (images, or groups of them), with c_ik pixels of excess e_ik of unit i in bin k, and g_k
-    their ratio over all units."""
+    """Binned counts with the sampling variance of each bin's excess, (..., B).
+
+    V_k = n / (n - 1) sum_i (e_ik - g_k c_ik)^2 over n independent units (images, or groups of them).
+    Unit i has c_ik pixels of excess e_ik in bin k, and g_k is their ratio over all units."""
 
     pooled, centred = False, True
 
@@ -172,7 +173,7 @@ class BinNoise(Binned):
 
 @dataclass(frozen=True)
 class InRegion(Input):
-    """What another input is of all pixels, of those in a region (`counting.regions`).
+    """Another input, restricted to the pixels of a region (`counting.regions`).
 
     Attributes:
         region: its name.

@@ -23,7 +23,7 @@ def per_image(counts: Counts, bins: int = 10) -> Iterator[tuple[slice, dict[str,
 
     Yields:
         the images of a block and (n,) float64 by name: pixels, confidence and accuracy (means), gap (their difference,
-        positive where over-confident), ece, oe, brier, nll, entropy, mae, max_f (over thresholds, of this image). NaN
+        positive where overconfident), ece, oe, brier, nll, entropy, mae, max_f (over thresholds, of this image). NaN
         where an image has no pixel that counts, or no foreground (max_f).
     """
     rows, in_bins = image_rows(counts), Binned(TOP).columns(ProtocolCounts(None, counts), bins)

@@ -27,7 +27,7 @@ Columns = Callable[[slice], np.ndarray]  # images -> (n, C), numbers of each ima
 
 @dataclass(frozen=True)
 class ProtocolCounts:
-    """What a statistic counts in one protocol, of all its classes or of one.
+    """The counts of a counts file in one protocol, for all its classes or for one.
 
     Attributes:
         statistic: None of counts alone, of which no metric of several classes can be told.
@@ -64,7 +64,7 @@ class ProtocolCounts:
 
     @cached_property
     def shared(self) -> dict[int, np.ndarray]:
-        """What `_with_own_confidence` finds out of all images, by number of bins: several inputs need it."""
+        """A cache of the results of `_with_own_confidence` by number of bins, which several inputs share."""
         return {}
 
     @cached_property

@@ -94,7 +94,7 @@ class Augmentation(Strict):
 
     flip: Fraction = Field(0.5, description="Probability of a horizontal flip.")
     crop: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.075, description="A centred crop takes up to this share off each side length (30 px of a 400 px image)."
+        0.075, description="A centered crop takes up to this share off each side length (30 px of a 400 px image)."
     )
     rotate_probability: Fraction = Field(0.2, description="Probability of a rotation.")
     rotate_degrees: Annotated[float, Field(ge=0, le=180)] = Field(
@@ -103,7 +103,7 @@ class Augmentation(Strict):
 
 
 class Training(Strict):
-    """The optimisation, equal for every method."""
+    """The optimization, equal for every method."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = Field(30, description="Passes over the training images.")
     batch_size: Count = Field(10, description="Images a step (over all devices).")

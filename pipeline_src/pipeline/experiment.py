@@ -50,7 +50,7 @@ class ExperimentGraph(Graph):
 
     @property
     def command(self) -> str:
-        """What makes all of it, with what the command line changes."""
+        """The command that runs the whole experiment, with the changes of the command line."""
         return " ".join([run_command(self.name), *changes.options()])
 
     # What there is
@@ -113,7 +113,7 @@ class ExperimentGraph(Graph):
 
     @cached_property
     def facts(self) -> Facts:
-        """What tables, figures, claims and the report know of the experiment."""
+        """The facts of the experiment that tables, figures, claims and the report use."""
         tested = {name: role for name, (_, role) in self.used_parts.items() if role != "train"}
         return Facts(
             experiment=self.name,

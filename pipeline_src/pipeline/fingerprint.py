@@ -94,7 +94,7 @@ def as_json(value: Any) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class Code:
-    """What a file of Python code, or a function of it, does.
+    """The digest and imports of a Python file, or of one function in it.
 
     Attributes:
         digest: of its syntax.

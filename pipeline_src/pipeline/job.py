@@ -18,7 +18,7 @@ UNFINISHED = STORE / "unfinished"
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One job. Its result is current if it is there: the path of its folder holds the fingerprint.
+    """One unit of work. Its result is current if its folder exists, because the path holds the fingerprint.
 
     `work` sees the job and nothing else of the experiment, so the fingerprint covers all that can change the result.
 
@@ -56,7 +56,7 @@ class Job:
 
     @cached_property
     def ingredients(self) -> dict[str, Any]:
-        """What the fingerprint is the digest of."""
+        """The values whose digest is the fingerprint."""
         values = {"parameters": self.parameters, "options": self.options}
         return {
             "kind": self.kind,

@@ -19,7 +19,7 @@ def training(method: str, seed: int) -> str:
 
 
 def evaluations(method: str, seed: int) -> str:
-    """What the evaluations of a run are called together."""
+    """Return the name of the job that evaluates a run on all splits."""
     return f"evaluate/{method}/seed{seed}"
 
 

@@ -109,7 +109,7 @@ def _networks(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, 
 
 
 def _network_parameters(experiment: ExperimentGraph) -> dict[str, Any]:
-    """What the networks of an experiment depend on. A model's config counts as code."""
+    """Return the parameters on which the networks of an experiment depend. A model's config counts as code."""
     settings = experiment.settings
     return {
         "image_size": settings.image_size,
@@ -123,7 +123,8 @@ def _network_parameters(experiment: ExperimentGraph) -> dict[str, Any]:
 
 
 def _predictor_parameters(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Any]:
-    """What predictions depend on besides weights: of a method that trains nothing more than the batch size."""
+    """Return the parameters, besides weights, on which predictions depend. Only post-hoc methods add to the batch
+    size."""
     fitted = {"method": experiment.posthoc(method), "seed": seed} if experiment.posthoc(method) else {}
     return _network_parameters(experiment) | {"batch_size": experiment.settings.evaluation.batch_size} | fitted
 

@@ -34,7 +34,7 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What is known of a result; its file also has a `digest` of all of it.
+    """The provenance record of a result. Its file also has a `digest` of the whole record.
 
     Attributes:
         fingerprint: 16 hex digits for `ingredients`.
@@ -63,7 +63,7 @@ class Manifest:
         return _parsed(folder / NAME, info.st_ino, info.st_mtime_ns, info.st_size)
 
     def write(self, folder: Path) -> None:
-        """Write it atomically."""
+        """Write the manifest atomically."""
         content = asdict(self)
         write_text(folder / NAME, json.dumps(content | {"digest": digest(content)}, indent=1) + "\n")
 
@@ -89,7 +89,7 @@ def _parsed(file: Path, *state: int) -> Manifest | None:
         _ = [facts["sha256"] for facts in manifest.files.values()], manifest.ingredients["kind"], manifest.made["time"]
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    return manifest if written in (None, digest(content)) else None  # early manifests have no digest
+    return manifest if written == digest(content) else None
 
 
 def stored(kind: str) -> Iterator[tuple[Path, Manifest]]:

@@ -34,8 +34,9 @@ def settings(job: Job) -> Experiment:
 
 
 def facts(run: Job) -> dict[str, Any]:
-    """What the network of a training job is, for its checkpoints and its model.safetensors. No name of an experiment,
-    block or part is among it: those may share the run."""
+    """Return facts that identify the network of a training job, for its checkpoints and model.safetensors.
+
+    They name no experiment, method entry or split, because several may share the run."""
     from pipeline_src.training.models.build import description
 
     of = run.parameters
@@ -59,7 +60,7 @@ def load(job: Job) -> list[DenseClassifier]:
 
 
 def predictor(job: Job) -> Predictor:
-    """What predicts in a job of evaluation: its networks, and what was fitted to them."""
+    """Return the predictor of an evaluation job: its networks, and the values fitted to them."""
     from pipeline_src.prediction.predict import Predictor
 
     plain = Predictor(load(job))
@@ -70,7 +71,7 @@ def predictor(job: Job) -> Predictor:
 
 
 def read_fitted(file: Path) -> dict[str, Any]:
-    """What was fitted, from run.json."""
+    """Return the fitted values of a post-hoc method, from run.json."""
     return dict(json.loads(file.read_bytes())["fitted"])
 
 

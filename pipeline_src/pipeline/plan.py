@@ -24,7 +24,7 @@ NO_MASKS = "Its masks do not count: under `ood:` all pixels are background. If t
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would do.
+    """The jobs of an experiment that are missing, with their expected time and disk space.
 
     Attributes:
         jobs: all jobs of the experiment.
@@ -49,7 +49,7 @@ class Plan:
 
 
 def plan(experiment: ExperimentGraph, cores: int | None = None) -> Plan:
-    """What a run on so many cores (default: all) would do."""
+    """Return the plan of a run on this number of cores (default: all)."""
     warnings = precheck.check(experiment)
     jobs = [job for job in experiment.jobs.values() if not job.is_batch]
     missing = list({job.key: job for job in reversed(jobs) if not job.is_made}.values())[::-1]
@@ -157,7 +157,7 @@ def _lines(file: Path) -> int:
 
 
 def _network(ingredients: Mapping[str, Any]) -> list[Any]:
-    """What the speed of a training depends on most."""
+    """Return the settings that the speed of training depends on most."""
     own = sorted((name, value) for name, value in ingredients["code"].items() if name.startswith("own:"))
     return [ingredients["parameters"].get("image_size"), own]
 

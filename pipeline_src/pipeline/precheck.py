@@ -101,7 +101,7 @@ def _check_size(experiment: ExperimentGraph, name: str) -> None:
 
 
 def _most(experiment: ExperimentGraph, part: Part) -> int | None:
-    """How many images a split can have at most, if anything is known of it."""
+    """Return the largest number of images that a split can have, if that is known."""
     job = experiment.job(job_names.preparation(part.set))
     if job.is_made:
         return len(manifest.select(Part(set=part.set, split=part.split), job.folder))

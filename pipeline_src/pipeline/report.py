@@ -44,8 +44,8 @@ def write(job: Job, folder: Path) -> None:
 
 
 def provenance(job: Job) -> dict[str, str]:
-    """What made the results that the page shows: commit, versions, machine and time of training, and what is known of
-    the results themselves."""
+    """Return the provenance that the report shows: commit, versions, machine, training time, and facts about reused
+    results."""
     from pipeline_src.report.provenance import made_by
 
     seconds = [cost.training for cost in costs(job).values()]
@@ -53,14 +53,14 @@ def provenance(job: Job) -> dict[str, str]:
 
 
 def fitted(job: Job) -> dict[tuple[str, int], dict[str, float]]:
-    """What the post-hoc methods among a job's inputs were fitted to: (method, seed) -> name -> value."""
+    """Return the fitted values of the post-hoc methods among a job's inputs: (method, seed) -> name -> value."""
     facts = job.parameters["facts"]
     fits = {run: job.inputs[job_names.training(*run)] for run in facts.runs if run[0] not in facts.trained}
     return {run: networks.numbers(networks.read_fitted(job.paths[0])) for run, job in fits.items()}
 
 
 def described(facts: Facts, ideas: Mapping[str, str] | None = None) -> dict[str, dict[str, str]]:
-    """What the methods are, block -> `title` and `idea`; of the user's own files `ideas` has the latter."""
+    """Return a description of each method: entry of `methods:` -> `title` and `idea`."""
     from pipeline_src.training.described import described
 
     of = {name: described(method.code, method.parameters, facts.epochs) for name, method in facts.methods.items()}
@@ -69,7 +69,7 @@ def described(facts: Facts, ideas: Mapping[str, str] | None = None) -> dict[str,
 
 
 def store_facts(job: Job, name: str) -> dict[str, Any]:
-    """What the report shows of a part: where it is from, how many images, and a hash of all of them."""
+    """Return what the report shows of a split: its source, number of images and a hash of all images."""
     from pipeline_src.data.store import Store
 
     images, role = Store(job.inputs[job_names.store(name)].folder), job.parameters["facts"].parts.get(name, name)
@@ -84,8 +84,8 @@ def store_facts(job: Job, name: str) -> dict[str, Any]:
 
 
 def _result_facts(job: Job) -> dict[str, str]:
-    """What is known of the results that the page shows: libraries of other versions than here, and results that were
-    made under another fingerprint and kept by hand."""
+    """Return remarks on the results in the report: library versions that differ from the installed ones, and results
+    that `keep` reused from another fingerprint."""
     results = with_inputs(job.inputs.values())
     others = [f"{version}: {few(names, 5)}" for version, names in other_versions(results.values()).items()]
     kept = {name: manifest.kept for name, it in results.items() if (manifest := it.manifest) and manifest.kept}

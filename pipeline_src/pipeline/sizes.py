@@ -30,7 +30,7 @@ def size(experiment: ExperimentGraph, part: str) -> int | None:
 
 
 def declared(source: Source, split: str) -> int | None:
-    """How many images a split has, as far as a source says so."""
+    """Return the number of images of a split, if a source states it."""
     if source.generator:
         return sum(source.generator.counts.values()) if split == ALL else source.generator.counts.get(split)
     return source.count if split == ALL else None

@@ -62,7 +62,7 @@ def _described(fault: Fault) -> str:
 
 
 def _raw_faults(job: Job) -> tuple[int, list[Fault]]:
-    """How many raw files of a set are here, and those that are not as its manifest and its entry say."""
+    """Return the number of raw files of a dataset, and those that differ from its manifest or its entry."""
     entry = job.options["entry"]
     try:
         located = sources.locate(entry, job.options["data_root"], UNPACKED)
@@ -108,7 +108,7 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
 
 
 def _keep_problem(job: Job) -> str:
-    """Why the result that the view shows cannot become that of a job; empty if it can."""
+    """Return why the result that the view shows cannot be reused for a job; empty if it can."""
     if job.former is None:
         return "no earlier result is shown"
     folder, manifest = job.former

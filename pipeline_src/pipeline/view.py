@@ -11,7 +11,7 @@ from pipeline_src.pipeline.job import Job
 
 
 def show(jobs: Iterable[Job]) -> None:
-    """Let the view show the results of jobs that are made; results of others stay as they are."""
+    """Link the results of finished jobs into the view; links to other results stay."""
     for job in jobs:
         if job.is_made:
             if job.view and (former := job.former):

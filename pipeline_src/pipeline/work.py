@@ -196,7 +196,7 @@ def analyse(job: Job, folder: Path) -> None:
 
 
 def coverage(part: Part, prepared: Path, names: Path | None, title: str) -> str:
-    """How many of the images that others report numbers on are in a part; empty if all are, or nothing is known.
+    """Return how many images of the published benchmark list a split has; empty if it has all, or the list is unknown.
 
     Args:
         prepared: folder of the set's manifest.
@@ -259,7 +259,7 @@ def example_names(facts: Facts) -> dict[tuple[str, str], str]:
 
 
 def results(job: Job) -> Results:
-    """What the analyses among the inputs of a job hold."""
+    """Return the results of the analyses among the inputs of a job."""
     from pipeline_src.analysis.results import Results
 
     facts = job.parameters["facts"]

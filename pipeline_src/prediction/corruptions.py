@@ -1,7 +1,7 @@
 """Corruptions of images in five severities: Hendrycks and Dietterich, "Benchmarking neural network robustness to common
 corruptions and perturbations" (ICLR 2019).
 
-Formulas and parameters are those of their ImageNet-C, which are for photographs of 224 px. Here a store's images are
+Formulas and parameters are those of their ImageNet-C, which are for images of 224 px. Here a store's images are
 corrupted at the size that the network sees: a blur of so many pixels is stronger on smaller images. Values are rounded
 to 8 bits, where their program cuts off, and are not saved as JPEG afterwards.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -39,7 +40,7 @@ class CorruptedStore(Store):
         super().__init__(folder)
         self._corruption = corruption, severity
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.folder, *self._corruption)
 
     def image(self, i: int) -> np.ndarray:

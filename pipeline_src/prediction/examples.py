@@ -1,6 +1,6 @@
 """A few images whose probability maps are kept, for figures that show pictures.
 
-They depend on the data set alone: the `NUMBER` images whose ids have the smallest SHA-256 under a fixed key. So all
+They depend only on the dataset: the `NUMBER` images whose ids have the smallest SHA-256 under a fixed key. So all
 methods and seeds of an experiment show the same images, and none is selected by its result.
 """
 
@@ -26,13 +26,13 @@ def example_ids(ids: Iterable[str]) -> list[str]:
 
 def write(path: Path | str, maps: Mapping[str, np.ndarray]) -> None:
     """Write probabilities in [0, 1], (H, W) or (K, H, W) by image id, to 8 bits; the same maps give the same bytes."""
-    levels = {name: np.rint(of * WHITE).astype(np.uint8) for name, of in maps.items()}
+    levels = {name: np.rint(probability * WHITE).astype(np.uint8) for name, probability in maps.items()}
     with atomic(path) as temporary:
         np.savez_compressed(temporary, **levels)
 
 
 def read(path: Path | str) -> dict[str, np.ndarray]:
-    """What `write` wrote: float32 probabilities in [0, 1], off by at most 1/510.
+    """Return the maps that `write` wrote: float32 probabilities in [0, 1], off by at most 1/510.
 
     Returns:
         by image id, in the order of `example_ids`: the positive class (H, W), or K classes (K, H, W), at original size.

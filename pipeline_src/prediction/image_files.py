@@ -17,7 +17,7 @@ from pipeline_src.data.image_io import UnreadableImageError
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.data.pairing import walk
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import content, overlong
+from pipeline_src.files import content
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def find(images: str) -> list[ImageFile]:
     """The images of a folder, at any depth, or a file, or those that a pattern such as `photos/*.jpg` matches, by name.
 
     Raises:
-        UserError: there are none, two would have the same map, or the name of one is too long for a map.
+        UserError: there are none, or two would have the same map.
     """
     folder = Path(images)
     if folder.is_dir():
@@ -54,23 +54,16 @@ def find(images: str) -> list[ImageFile]:
             do="correct the path" + (", or put images into the folder" if folder.is_dir() else ""),
         )
     if other := {path for path in paths if not path.is_dir()} - {*image_paths}:
-        log.info("--images %s: %d other files are passed over, such as %s", images, len(other), min(other))
+        log.info("--images %s: %d other files are skipped, such as %s", images, len(other), min(other))
     files = [ImageFile(path, path.relative_to(top).with_suffix("").as_posix()) for path in image_paths]
     same = defaultdict(list)
     for file in files:
         same[file.name].append(file.path)
-    if shared := [", ".join(map(str, of)) for of in same.values() if len(of) > 1]:
+    if shared := [", ".join(map(str, paths)) for paths in same.values() if len(paths) > 1]:
         raise UserError(
             f"--images {images}: images would have the same map{listed(shared)}",
             expected="one image of each name, whatever its suffix",
             do="rename them, or choose by a pattern: --images 'DIR/*.png'",
-        )
-    reasons = {file.path: overlong(f"{file.path.stem}.png") for file in files}  # .npy is as long
-    if long := [f"{path}: its map has {reason}" for path, reason in reasons.items() if reason]:
-        raise UserError(
-            f"--images {images}: maps of {len(long)} images cannot be written{listed(long)}",
-            expected="shorter names; letters that are not English ones have two to four bytes each",
-            do="rename them, or choose others by a pattern: --images 'DIR/*.png'",
         )
     return files
 

@@ -1,4 +1,4 @@
-"""A folder of probability maps that says what each was made of, so that an interrupted prediction goes on."""
+"""A folder of probability maps with a record of their sources, from which an interrupted prediction resumes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DTYPES: dict[str, type[np.unsignedinteger]] = {"png8": np.uint8, "png16": np.uin
 
 @dataclass(frozen=True)
 class Made:
-    """A line of the record: a map's file, of which model and which image it is, and the digests of all three."""
+    """A line of the record: the file of a map, its model and its image, and the digests of all three."""
 
     map: str
     model: str
@@ -79,12 +79,12 @@ class MapFolder:
             foreign=[name for name in names if name not in self.made and (self.folder / name).exists()],
         )
         suffix = ".npy" if self.format == "npy" else ".png"
-        there = sorted(name for name in self.made if not name.endswith(suffix) and (self.folder / name).exists())
-        if there:
+        stale = sorted(name for name in self.made if not name.endswith(suffix) and (self.folder / name).exists())
+        if stale:
             raise UserError(
-                f"--out {self.folder} has maps in another format, which would stay beside the new ones",
-                found=listed(there, 3),
-                expected=f"a new folder, or one with {suffix} maps alone: --format {self.format} was asked for",
+                f"--out {self.folder} has maps in another format, which would stay among the new ones",
+                found=listed(stale, 3),
+                expected=f"a new folder, or one with only {suffix} maps: --format {self.format} was asked for",
                 do="give another --out, or the --format of the maps that are there",
             )
 

@@ -34,7 +34,7 @@ NOT_VERSIONS = ("written", "training", "all runs", "adopted results", "results v
 
 @dataclass(frozen=True)
 class Side:
-    """One of two experiments.
+    """One of the two experiments of a comparison, with its facts and counts.
 
     Attributes:
         name: as the user gave it.

@@ -31,7 +31,7 @@ ALPHA_DIGITS = 4  # of the perturbation probabilities, which move by thousandths
 
 @dataclass(frozen=True)
 class Gathered:
-    """What `publish` needs of a finished experiment.
+    """The facts and files of a finished experiment that `publish` writes.
 
     Attributes:
         publication: all of experiment.json but digests.
@@ -45,7 +45,7 @@ class Gathered:
 
 
 def gathered(graph: ExperimentGraph) -> Gathered:
-    """All that is read of an experiment; UserError names what is not finished or not current."""
+    """Return all files of an experiment to publish; a UserError names results that are missing or not current."""
     graph.finished(*NEEDED, otherwise="cannot be published")
     facts, report, tables = graph.facts, graph.job("report"), graph.job("tables")
     measured = results(tables)
@@ -149,6 +149,6 @@ def _run_file(file: Path) -> bytes:
 
 
 def _cost(method: str, seed: int, cost: RunCost) -> dict[str, Any]:
-    """What is published of a run's cost: what was measured."""
+    """Return the measured costs of a run that are published."""
     measured = {name: value for name, value in asdict(cost).items() if not math.isnan(value)}
     return {"method": method, "seed": seed, **measured}

@@ -29,7 +29,7 @@ OVERVIEW = "overview"  # the folder of what spans the published experiments
 
 @dataclass(frozen=True)
 class Publication:
-    """What experiment.json holds.
+    """The content of experiment.json.
 
     Attributes:
         facts: what the experiment consists of.

@@ -131,7 +131,7 @@ def _texts(file: Path) -> dict[str, str]:
 
 
 def difference(published: str, computed: str) -> str:
-    """Where two texts differ by more than rounding; empty if nowhere."""
+    """Return where two texts differ by more than rounding; empty if they agree."""
     if published == computed:
         return ""
     words = [NUMBER.split(text) for text in (published, computed)]

@@ -57,7 +57,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> str:
-    """System, processor and number of cores."""
+    """Return the system, processor and number of cores of this machine."""
     parts = [f"{platform.system()} {platform.machine()}", _processor(), f"{os.cpu_count()} CPU cores"]
     return ", ".join(filter(None, parts))
 

@@ -87,9 +87,11 @@ def means(results: Results) -> dict[str, dict[str, dict[str, Mapping[str, float 
 
 
 def metrics_with_intervals(results: Results) -> dict[str, Any]:
-    """What a published metrics.json holds: `labels`, the methods' names by themselves, `sets` with `role`, `images` and
-    `pixels`, and `metrics`: protocol -> method -> data set -> metric -> `mean` and `sd` over seeds, and the ends `low`
-    and `high` of the interval. What is undefined is null."""
+    """Return the content of a published metrics.json.
+
+    It has `labels`, the names of the methods, `sets` with `role`, `images` and `pixels`, and `metrics`: protocol ->
+    method -> dataset -> metric -> `mean` and `sd` over seeds, and the confidence limits `low` and `high`. Undefined
+    values are null."""
     facts = results.facts
     sets = {}
     for part, role in facts.parts.items():

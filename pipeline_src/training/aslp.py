@@ -1,4 +1,4 @@
-"""ASLP, adaptive stochastic label perturbation: what its variants share (docs/theory.md section 3)."""
+"""ASLP, adaptive stochastic label perturbation: the base of its variants (docs/theory.md section 3)."""
 
 from __future__ import annotations
 
@@ -95,9 +95,9 @@ class OnAccuracy(AdaptivePerturbation):
         self._baseline = references.get("baseline", [])
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
-        before, self._accuracy = self._accuracy, validation.accuracy
+        previous, self._accuracy = self._accuracy, validation.accuracy
         self._best = max(self._best, self._accuracy)
         if self.theta_lm == "baseline":
             self._kept = self._baseline[epoch - 1]
         else:
-            self._kept = {"current": self._accuracy, "last_epoch": before, "best_so_far": self._best}[self.theta_lm]
+            self._kept = {"current": self._accuracy, "last_epoch": previous, "best_so_far": self._best}[self.theta_lm]

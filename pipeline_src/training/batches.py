@@ -6,14 +6,14 @@ import os
 from typing import Any
 
 import torch
-from torch.utils.data import ConcatDataset, DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from pipeline_src.data.null_images import NullImages
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Experiment, Training
 from pipeline_src.training.run_checks import check_batch
-from pipeline_src.training.samples import EvaluationSamples, KeyedSampler, TrainingSamples, collate
+from pipeline_src.training.samples import EvaluationSamples, JoinedSamples, KeyedSampler, TrainingSamples, collate
 
 
 def processes() -> tuple[int, int]:
@@ -21,7 +21,7 @@ def processes() -> tuple[int, int]:
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 
 
-def training_batches(store: Store, experiment: Experiment, seed: int, device: torch.device) -> DataLoader:
+def training_batches(store: Store, experiment: Experiment, seed: int, device: torch.device) -> DataLoader[Any]:
     """Augmented images in a keyed order, `training.batch_size` over all processes.
 
     Raises:
@@ -44,13 +44,12 @@ def training_batches(store: Store, experiment: Experiment, seed: int, device: to
     return DataLoader(samples, batch_size, sampler=order, drop_last=lone, **_loading(experiment.training, device))
 
 
-def validation_batches(store: Store, training: Training, null_images: bool, device: torch.device) -> DataLoader:
+def validation_batches(store: Store, training: Training, null_images: bool, device: torch.device) -> DataLoader[Any]:
     """The images as they are and, where a method validates on them, null images made of them."""
     rank, number = processes()
-    samples: Dataset = EvaluationSamples(store)
+    samples: EvaluationSamples | JoinedSamples = EvaluationSamples(store)
     if null_images:
-        samples = ConcatDataset([samples, EvaluationSamples(NullImages(store))])
-        samples.metainfo = {}  # mmengine warns of a data set without
+        samples = JoinedSamples([samples, EvaluationSamples(NullImages(store))])
     share = range(rank, len(samples), number)
     return DataLoader(samples, training.batch_size, sampler=share, collate_fn=collate, **_loading(training, device))
 

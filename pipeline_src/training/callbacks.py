@@ -50,7 +50,7 @@ def start(method: Method, n: int, references: dict[str, list[float]], classes: i
 
 def inputs(method: Method, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     result = call(method, "inputs", x, y, batch)
-    shapes = [_shape(each) for each in result] if isinstance(result, tuple | list) else []
+    shapes = [_shape(tensor) for tensor in result] if isinstance(result, tuple | list) else []
     if len(shapes) == 2 and all(
         s and len(s) == 4 and s[:2] == old[:2] for s, old in zip(shapes, (x.shape, y.shape), strict=True)
     ):
@@ -73,7 +73,7 @@ def loss(method: Method, z: Tensor, t: Tensor) -> Tensor:
 
 
 def image_statistic(method: Method, z: Tensor, y: Tensor) -> np.ndarray | None:
-    """(B,) float64, or None."""
+    """Return the statistic of each image of a step, (B,) float64; None for a method without one."""
     result = call(method, "image_statistic", z, y)
     if result is None:
         return None
@@ -130,7 +130,7 @@ def probability(method: Block, z: list[Tensor], size: tuple[int, int], fitted: d
     if not isinstance(result, np.ndarray) or result.shape != shape:
         raise _wrong(method, "probability", result, f"an array of probabilities of shape {shape}")
     low, high = float(result.min()), float(result.max())
-    if not (low >= 0 and high <= 1):  # false for NaN too
+    if not (low >= 0 and high <= 1):  # also false for NaN
         raise UserError(
             f"{full_name(method, 'probability')} gives no probabilities",
             found=f"values from {low:g} to {high:g}",
@@ -168,8 +168,8 @@ def _shape(value: Any) -> torch.Size | None:
     return value.shape if isinstance(value, Tensor) else None
 
 
-def _broadcasts(shape: torch.Size | None, to: torch.Size) -> bool:
+def _broadcasts(shape: torch.Size | None, target: torch.Size) -> bool:
     try:
-        return shape is not None and torch.broadcast_shapes(shape, to) == to
+        return shape is not None and torch.broadcast_shapes(shape, target) == target
     except RuntimeError:
         return False

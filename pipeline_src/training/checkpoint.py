@@ -34,7 +34,7 @@ def save(folder: Path, epoch: int, content: dict[str, Any]) -> None:
 
 
 def load(folder: Path) -> dict[str, Any] | None:
-    """The content of the newest whole checkpoint, None where there is none: the run then starts from the beginning,
+    """Return the content of the newest undamaged checkpoint, or None. The run then starts from the beginning,
     to the same result. A warning names each damaged file."""
     for file in checkpoints(folder).values():
         content, fault = _read(file)
@@ -53,11 +53,11 @@ def checkpoints(folder: Path) -> dict[int, Path]:
 def _read(file: Path) -> tuple[dict[str, Any], str | None]:
     """The content of a checkpoint, and its fault or None."""
     try:
-        whole = file.read_bytes()
+        data = file.read_bytes()
     except OSError as error:
         return {}, str(error)
-    content, mark, digest = whole[: -DIGITS - len(MARK)], whole[-DIGITS - len(MARK) : -DIGITS], whole[-DIGITS:]
-    del whole  # a large network's takes gigabytes
+    content, mark, digest = data[: -DIGITS - len(MARK)], data[-DIGITS - len(MARK) : -DIGITS], data[-DIGITS:]
+    del data  # a large network's takes gigabytes
     if mark != MARK:
         return {}, "truncated, or not a checkpoint"
     if sha256(content).hexdigest().encode() != digest:
@@ -68,13 +68,13 @@ def _read(file: Path) -> tuple[dict[str, Any], str | None]:
         return {}, " ".join(str(error).split())[:200]
 
 
-def packed(value: Any, what: str) -> Any:
-    """`value` in types that a checkpoint can hold: numbers, texts, None, tensors and arrays, and dicts, lists and
-    tuples of them. UserError about `what` for any other type."""
+def packed(value: Any, name: str) -> Any:
+    """Return `value` in types that a checkpoint can hold: numbers, texts, None, tensors and arrays, and dicts, lists
+    and tuples of them. UserError about `name` for any other type."""
     if isinstance(value, dict):
-        return {packed(key, what): packed(each, f"{what}[{key!r}]") for key, each in value.items()}
+        return {packed(key, name): packed(item, f"{name}[{key!r}]") for key, item in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(packed(each, f"{what}[{i}]") for i, each in enumerate(value))
+        return type(value)(packed(item, f"{name}[{i}]") for i, item in enumerate(value))
     if isinstance(value, np.generic) and value.dtype.kind in "biuf":
         return value.item()
     if isinstance(value, np.ndarray) and value.dtype.kind in "biufc" and value.dtype.isnative:
@@ -82,7 +82,7 @@ def packed(value: Any, what: str) -> Any:
     if value is None or type(value) in (bool, int, float, str) or isinstance(value, torch.Tensor):
         return value
     raise UserError(
-        f"{what} can't be saved, so a stopped run could not be resumed",
+        f"{name} can't be saved, so a stopped run could not be resumed",
         found=f"{type(value).__module__}.{type(value).__name__}",
         expected="numbers, texts, numpy arrays, tensors, None; dicts, lists and tuples of them",
         do="keep it in such types, or let state() and restore() of the method turn it into them",
@@ -90,7 +90,7 @@ def packed(value: Any, what: str) -> Any:
 
 
 def unpacked(value: Any) -> Any:
-    """What was `packed`; arrays are new ones."""
+    """Return the value that was `packed`; arrays are copies."""
     if isinstance(value, dict):
         return value[ARRAY].numpy().copy() if set(value) == {ARRAY} else {k: unpacked(v) for k, v in value.items()}
     return type(value)(map(unpacked, value)) if type(value) in (list, tuple) else value

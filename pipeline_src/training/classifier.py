@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +27,7 @@ class DenseClassifier(BaseModel):
     Args:
         segmentor: an mmsegmentation EncoderDecoder with one output channel, or K.
         normalisation: (mean, std) per RGB channel in units of 0..255.
-        method: makes targets and loss; None where the model only predicts.
+        method: makes targets and loss in training.
         ids: sample ids of the training images, by index.
         seed: key of the method's draws.
         amp: mixed precision of the network (off, bf16, fp16); loss and probabilities are float32 always.
@@ -44,7 +46,7 @@ class DenseClassifier(BaseModel):
     ):
         super().__init__()
         self.segmentor = segmentor.to(memory_format=torch.channels_last)
-        self.method, self.ids, self.seed, self.amp, self.classes = method, ids, seed, amp, classes
+        self.method, self.ids, self.seed, self.amp, self.classes = method or Method(), ids or [], seed, amp, classes
         for name, values in zip(("mean", "std"), normalisation, strict=True):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
         self.image_statistic: tuple[np.ndarray, np.ndarray] | None = None  # of the last step, and its indices
@@ -72,16 +74,16 @@ class DenseClassifier(BaseModel):
         y = masks.float() / 255 if self.classes == 2 else class_planes(masks, self.classes)
         x, y = callbacks.inputs(self.method, x, y, batch)
         t = callbacks.targets(self.method, y, batch)
-        total, main = 0.0, None
+        maps: list[Tensor] = []
+        losses: list[Tensor] = []
         with autocast(x.device, self.amp):
             outputs = all_logits(self.segmentor, x)
         for z, weight in zip(outputs, auxiliary_weights(self.segmentor), strict=True):
-            z = upsampled(z, y.shape[2:])
-            main = z if main is None else main
-            total = total + weight * callbacks.loss(self.method, z, t)
-        m = callbacks.image_statistic(self.method, main, y)
+            maps.append(upsampled(z, y.shape[2:]))
+            losses.append(weight * callbacks.loss(self.method, maps[-1], t))
+        m = callbacks.image_statistic(self.method, maps[0], y)
         self.image_statistic = None if m is None else (m, index)
-        return {"loss": total}
+        return {"loss": reduce(add, losses)}
 
 
 def probability(z: Tensor, size: tuple[int, int]) -> np.ndarray:

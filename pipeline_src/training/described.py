@@ -1,4 +1,4 @@
-"""What the project's methods are, in words: from their files, which say it once."""
+"""Titles and ideas of methods, read from the docstrings of their files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def described(code: str, parameters: Mapping[str, Any], epochs: int) -> dict[str
     title, idea = re.split(r": | \(|\.$", module)[0], docstring_lines(method).get("Idea", "")
     if (start := parameters.get("start_epoch", 0)) >= epochs:
         title += " without perturbation"
-        idea += f" Not here: it would start after epoch {start:,} of {epochs}, so that no label is perturbed."
+        idea += f" Not here: it would start after epoch {start:,} of {epochs}, so no label is perturbed."
     return {"title": title, "idea": idea.strip()}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
 
 import cv2
 import torch
@@ -49,6 +48,6 @@ def prepare_device(training: Training) -> torch.device:
     return torch.device(name)
 
 
-def autocast(device: torch.device, amp: str) -> AbstractContextManager:
+def autocast(device: torch.device, amp: str) -> torch.autocast:
     """Mixed precision `amp` (off, bf16, fp16) for what is computed inside."""
     return torch.autocast(device.type, dtype=DTYPES.get(amp), enabled=amp != "off")

@@ -25,7 +25,7 @@ def reserved(training: Training, number: int) -> Iterator[None]:
     fewer are free: jobs share them then, since who lets more jobs run than there are GPUs wants that.
     """
     devices = _visible() if number and training.device in ("auto", "cuda") else []
-    before, mine = os.environ.get(VISIBLE), []
+    previous, mine = os.environ.get(VISIBLE), []
     with ExitStack() as held:
         if len(devices) > number:
             mine = _first_free(devices, number, held)
@@ -36,7 +36,7 @@ def reserved(training: Training, number: int) -> Iterator[None]:
             yield
         finally:
             os.environ.pop(VISIBLE, None)
-            os.environ.update({VISIBLE: before} if before is not None else {})
+            os.environ.update({VISIBLE: previous} if previous is not None else {})
 
 
 def _first_free(devices: list[str], number: int, held: ExitStack) -> list[str]:
@@ -60,6 +60,6 @@ def _visible() -> list[str]:
     """The devices that CUDA sees, by the names that `CUDA_VISIBLE_DEVICES` has for them."""
     import torch
 
-    here = torch.cuda.device_count()
+    count = torch.cuda.device_count()
     named = os.environ.get(VISIBLE)
-    return [name.strip() for name in named.split(",")][:here] if named else [str(index) for index in range(here)]
+    return [name.strip() for name in named.split(",")][:count] if named else [str(index) for index in range(count)]

@@ -39,7 +39,7 @@ def classifier(runner: Runner) -> DenseClassifier:
 
 
 class ScheduleHook(Hook):
-    """The order of images, the learning rate and torch's seed (dropout) as functions of seed, epoch and step, so that
+    """The order of images, the learning rate and torch's seed (dropout) as functions of seed, epoch and step:
     there is nothing to save or resume."""
 
     def __init__(self, training: Training, seed: int):
@@ -55,8 +55,8 @@ class ScheduleHook(Hook):
 
 
 class BroadcastBuffersHook(Hook):
-    """The buffers of rank 0 on all ranks before each validation, so that the network that is validated is the one that
-    is saved, exported and trained further. Weights agree anyway; running statistics follow each rank's own images."""
+    """The buffers of rank 0 on all ranks before each validation: the validated network is the one that is
+    saved, exported and trained further. Weights agree anyway; running statistics follow each rank's own images."""
 
     def before_val_epoch(self, runner: Runner) -> None:
         for buffer in classifier(runner).buffers():
@@ -79,7 +79,7 @@ class AverageHook(EMAHook):
         if self.validate:
             super().before_val_epoch(runner)
 
-    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
         if self.validate:
             super().after_val_epoch(runner, metrics)
 
@@ -97,7 +97,7 @@ class MethodHook(Hook):
             for m, index in all_gather_object(statistic) if runner.world_size > 1 else [statistic]:
                 callbacks.call(self.method, "after_step", m, index, runner.epoch + 1)
 
-    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
         callbacks.call(self.method, "after_validation", metrics["val/validation"], runner.epoch)
 
 
@@ -108,6 +108,7 @@ class HistoryHook(Hook):
     def __init__(self, method: Method, name: str):
         self.method, self.name = method, name
         self.rows: list[dict[str, float]] = []
+        self.losses: list[float] = []  # of the steps of an epoch
         self.timing: list[dict[str, float]] = []
         self.alphas: list[np.ndarray] = []
 
@@ -127,7 +128,7 @@ class HistoryHook(Hook):
     def after_train_epoch(self, runner: Runner) -> None:
         self.trained = time.perf_counter()
 
-    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
         now = time.perf_counter()
         alphas = self.method.alphas
         row = {
@@ -163,7 +164,7 @@ class CheckpointHook(Hook):
         self.folder, self.method, self.history, self.average = folder, method, history, average
 
     @master_only
-    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
         state = callbacks.call(self.method, "state")
         content = {
             "epoch": runner.epoch,

@@ -40,7 +40,7 @@ from pipeline_src.training.validation_metric import CalibrationMetric
 class _Runner(Runner):
     """mmengine's Runner on the device that params.yaml names; mmengine itself takes the first accelerator it finds."""
 
-    def wrap_model(self, model_wrapper_cfg: dict | None, model: DenseClassifier) -> torch.nn.Module:
+    def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: DenseClassifier) -> torch.nn.Module:
         return MMDistributedDataParallel(model, broadcast_buffers=False) if self.distributed else model
 
 
@@ -122,9 +122,7 @@ def train(
         val_cfg={},
         val_evaluator=Evaluator(CalibrationMetric(training.accuracy_on == "released")),
         optim_wrapper={
-            "type": "AmpOptimWrapper"
-            if training.amp == "fp16"
-            else "OptimWrapper",  # fp16 alone needs its loss scaling
+            "type": "AmpOptimWrapper" if training.amp == "fp16" else "OptimWrapper",  # only fp16 needs loss scaling
             "optimizer": {"type": "Adam", "lr": training.lr, "weight_decay": training.weight_decay},
         },
         default_hooks=dict.fromkeys(

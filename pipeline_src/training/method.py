@@ -39,7 +39,7 @@ class Batch:
 
     def uniform(self, purpose: str) -> np.ndarray:
         """One number in [0, 1) per image, shape (B,)."""
-        return np.array([of_image.random() for of_image in self.generators(purpose)])
+        return np.array([draws.random() for draws in self.generators(purpose)])
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Validation:
         histogram: all pixels by confidence, exactly: what calibration metrics are functions of.
         grey: share of pixels that are right, but that `accuracy` takes for errors because their masks are grey
             (`training.accuracy_on`).
-        null: the same of the null images among them (`data/null_images.py`), for a method that trains on such.
+        null: the same for object-free crops (`data/null_images.py`), for a method that trains on such.
     """
 
     accuracy: float
@@ -157,6 +157,7 @@ class Perturbing(Method):
 
     beta: float
     form: Literal["drawn", "expected"] = "drawn"
+    _alphas: np.ndarray = PrivateAttr(default_factory=lambda: np.zeros(0))
 
     def perturbed(self, y: Tensor, batch: Batch, rows: Sequence[int]) -> Tensor:
         """The perturbed label p(y, beta) of the images `rows` of a batch."""

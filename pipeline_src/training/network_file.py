@@ -1,4 +1,4 @@
-"""The network of a run as a file: safetensors that say of which run they are."""
+"""The network of a run as a file of safetensors, whose metadata name the run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline_src.files import atomic
 
 METADATA = "run"  # key of the one text among the file's metadata: safetensors writes several in an order of chance
 CHANGING = {"contract", "parameters"}  # facts that change with code while a network may stay
-AGAIN = "train it again: remove the file, then start the command again"
+AGAIN = "re-train it: remove the file, then start the command again"
 
 
 def write(file: Path, network: nn.Module, facts: Mapping[str, Any]) -> None:
@@ -32,7 +32,7 @@ def write(file: Path, network: nn.Module, facts: Mapping[str, Any]) -> None:
 
 
 def read(file: Path, expected: Mapping[str, Any]) -> dict[str, Tensor]:
-    """The tensors of the network of a run.
+    """Return the tensors of the network of a run.
 
     Args:
         expected: facts of the run that the file has to be of, but for those in `CHANGING`. A file without facts is
@@ -50,6 +50,8 @@ def read(file: Path, expected: Mapping[str, Any]) -> dict[str, Tensor]:
             f"{file} can't be read as a network", found=error, expected="a whole file of safetensors", do=AGAIN
         ) from None
     if facts and (differing := [key for key in expected if key not in CHANGING and facts.get(key) != expected[key]]):
-        here, there = ("; ".join(f"{key} {of.get(key)}" for key in differing)[:500] for of in (facts, expected))
-        raise UserError(f"{file} is of another run: other {', '.join(differing)}", found=here, expected=there, do=AGAIN)
+        found, required = ("; ".join(f"{key} {run.get(key)}" for key in differing)[:500] for run in (facts, expected))
+        raise UserError(
+            f"{file} is of another run: other {', '.join(differing)}", found=found, expected=required, do=AGAIN
+        )
     return tensors

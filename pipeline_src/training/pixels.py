@@ -50,9 +50,9 @@ def around(y: Tensor, window: Tensor) -> Tensor:
     """Mean of planes y (B, K, H, W) over the pixels around each that count, weighted by `window` (s, s), s odd; 0 on a
     pixel that does not count. The outermost pixels are repeated beyond the image."""
     counts = valid(y)[:, None].to(y.dtype)
-    each = torch.cat([y, counts], 1)
-    padded = F.pad(each, [len(window) // 2] * 4, mode="replicate")
-    sums = F.conv2d(padded.flatten(0, 1)[:, None], window[None, None]).view_as(each)
+    channels = torch.cat([y, counts], 1)
+    padded = F.pad(channels, [len(window) // 2] * 4, mode="replicate")
+    sums = F.conv2d(padded.flatten(0, 1)[:, None], window[None, None]).view_as(channels)
     return counts * sums[:, :-1] / sums[:, -1:].clamp(min=1e-12)
 
 

@@ -1,4 +1,4 @@
-"""From a block of `methods:` in params.yaml to the method it describes."""
+"""The methods of the package, and the method that an entry of `methods:` in params.yaml describes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FOLDER = Path(methods.__file__).parent
 
 
 def method_names() -> list[str]:
-    """The methods of the project: a file each, and the calibrators."""
+    """Return the names of the package's methods: one per file, and the calibrators."""
     return sorted([*(path.stem for path in FOLDER.glob("[!_]*.py")), *NAMES])
 
 
@@ -80,14 +80,14 @@ def _files(name: str, named: Any, has_file: bool) -> tuple[Path, ...]:
     """The files that a user's method reads."""
     if named is None:
         return ()
-    if not isinstance(named, list) or not all(isinstance(each, str) for each in named) or not has_file:
+    if not isinstance(named, list) or not all(isinstance(name, str) for name in named) or not has_file:
         raise UserError(
-            f"methods.{name}.files: " + ("must be a list of files" if has_file else "goes with `file:` alone"),
+            f"methods.{name}.files: " + ("must be a list of files" if has_file else "needs `file:`"),
             found=repr(named),
-            expected="`file: my_method.py`, and beside it a list of what that reads, as in `files: [weights.csv]`",
+            expected="`file: my_method.py`, and a list of the files that it reads, as in `files: [weights.csv]`",
             do="write the list" if has_file else "remove the key: methods of the project read nothing",
         )
-    files = tuple(Path(each).expanduser() for each in named)
+    files = tuple(Path(text).expanduser() for text in named)
     if absent := [file for file in files if not file.is_file()]:
         raise UserError(
             f"methods.{name}.files: there is no file {absent[0]}",
@@ -99,14 +99,14 @@ def _files(name: str, named: Any, has_file: bool) -> tuple[Path, ...]:
 
 
 def _class(name: str, module: ModuleType) -> type[Block]:
-    own = [
+    classes = [
         c
         for c in vars(module).values()
         if isinstance(c, type) and issubclass(c, Block) and c.__module__ == module.__name__
     ]
-    if len(own) != 1:
+    if len(classes) != 1:
         raise UserError(
             f"methods.{name}: {module.__file__} must define exactly one class derived from Method or PostHoc",
-            found=", ".join(c.__name__ for c in own) or "none",
+            found=", ".join(c.__name__ for c in classes) or "none",
         )
-    return own[0]
+    return classes[0]

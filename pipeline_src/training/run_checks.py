@@ -1,4 +1,4 @@
-"""Whether a run can be trained at all, asked before it starts."""
+"""Checks of a run before its training starts."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pipeline_src.training.models.build import all_logits, unchanged
 
 
 def check_gpus(training: Training) -> None:
-    """UserError where a run asks for several GPUs and this machine has fewer; `device: cpu` trains on it without."""
-    here = torch.cuda.device_count()
-    if training.gpus > max(1, here) and training.device != "cpu":
+    """Raise a UserError if a run asks for more GPUs than the machine has; `device: cpu` trains without them."""
+    count = torch.cuda.device_count()
+    if training.gpus > max(1, count) and training.device != "cpu":
         raise UserError(
             f"training.gpus: this machine has no {training.gpus} GPUs",
-            found=f"{here} CUDA devices",
+            found=f"{count} CUDA devices",
             expected=f"{training.gpus} or more",
             do="start the command where they are, or set `gpus: 0`",
         )
 
 
 def check_batch(training: Training, images: int) -> None:
-    """UserError where a step has more images than there are."""
+    """Raise a UserError if a step has more images than the training set."""
     if training.batch_size > images:
         raise UserError(
             "training.batch_size: a step has more images than there are",
@@ -34,8 +34,8 @@ def check_batch(training: Training, images: int) -> None:
 
 
 def check_single_image(segmentor: nn.Module, image_size: int) -> None:
-    """UserError where a network can't be trained on one image a step: batch norm after global pooling has one value a
-    channel then. The network and torch's generator are left as they were."""
+    """Raise a UserError if a network can't be trained on one image a step: batch norm after global pooling then has one
+    value a channel. The network and torch's generator are left as they were."""
     try:
         with unchanged(segmentor), torch.no_grad():
             all_logits(segmentor.train(), torch.zeros(1, 3, image_size, image_size))

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Sampler
 
 from pipeline_src.data.store import Store
 from pipeline_src.params.schema import Augmentation, Experiment
@@ -16,11 +16,11 @@ from pipeline_src.rng import generator
 from pipeline_src.training.augment import augment
 
 
-class TrainingSamples(Dataset):
+class TrainingSamples(Dataset[dict[str, Any]]):
     """Augmented samples of a store. The key `epoch * N + i` gives image i as it is augmented in that epoch, in any
     process."""
 
-    metainfo: ClassVar[dict] = {}  # mmengine warns of a data set without
+    metainfo: ClassVar[dict[str, Any]] = {}  # mmengine warns of a dataset without it
 
     def __init__(self, store: Store, augmentation: Augmentation, seed: int):
         self.store, self.augmentation, self.seed = store, augmentation, seed
@@ -44,7 +44,7 @@ class TrainingSamples(Dataset):
 class KeyedSampler(Sampler[int]):
     """Keys of one epoch's samples, in an order drawn from (seed, epoch); under DDP each rank takes every `world`-th.
 
-    The last ranks repeat first images of the order if N is not a multiple of `world`, so that all make the same
+    The last ranks repeat first images of the order if N is not a multiple of `world`: all make the same
     number of steps.
     """
 
@@ -64,11 +64,11 @@ class KeyedSampler(Sampler[int]):
         return -(-self.n // self.world)
 
 
-class EvaluationSamples(Dataset):
+class EvaluationSamples(Dataset[dict[str, Any]]):
     """Samples of a store as they are, with their truth at original size (H, W) uint8: 0, 1, 255 ignored;
     and the places of grey mask pixels in it, flattened."""
 
-    metainfo: ClassVar[dict] = {}
+    metainfo: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, store: Store):
         self.store = store
@@ -82,9 +82,15 @@ class EvaluationSamples(Dataset):
         return {"inputs": image, "truth": truth, "grey": grey, "id": self.store.ids[i]}
 
 
+class JoinedSamples(ConcatDataset[dict[str, Any]]):
+    """The samples of several datasets, one dataset after the other."""
+
+    metainfo: ClassVar[dict[str, Any]] = {}
+
+
 def collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
     """Samples as a batch: `inputs` (B, 3, S, S) uint8 stacked, the rest as lists (original sizes differ)."""
-    batch = {key: [sample[key] for sample in samples] for key in samples[0]}
+    batch: dict[str, Any] = {key: [sample[key] for sample in samples] for key in samples[0]}
     batch["inputs"] = torch.stack(batch["inputs"])
     return batch
 

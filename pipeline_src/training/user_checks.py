@@ -17,8 +17,8 @@ NEAR = 0.65  # difflib's ratio from which a name is taken for a misspelt callbac
 
 
 def check_callbacks(kind: type[Block]) -> None:
-    """UserError where a user's class has a method that is named much like a callback and that nothing calls: the
-    baseline would be trained under the user's name."""
+    """Raise a UserError if nothing calls a method of a user's class and its name is close to a callback's: the baseline
+    would be trained under the user's name."""
     callbacks = _callbacks(kind)
     for file, owner, name in _uncalled(kind):
         if near := difflib.get_close_matches(name.lower(), callbacks, n=1, cutoff=NEAR):
@@ -60,6 +60,6 @@ def _names(file: Path, owner: str) -> tuple[set[str], list[str]]:
     used |= {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     bodies = [node.body for node in nodes if isinstance(node, ast.ClassDef) and node.name == owner]
     defined = [
-        each for body in bodies for each in body if isinstance(each, ast.FunctionDef) and not each.decorator_list
+        node for body in bodies for node in body if isinstance(node, ast.FunctionDef) and not node.decorator_list
     ]
-    return used, [each.name for each in defined if not each.name.startswith("_")]
+    return used, [node.name for node in defined if not node.name.startswith("_")]

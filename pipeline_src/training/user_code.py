@@ -28,6 +28,7 @@ def load(file: Path, key: str) -> ModuleType:
     if (folder := str(file.parent.absolute())) not in sys.path:
         sys.path.insert(0, folder)
     spec = importlib.util.spec_from_file_location(f"{PREFIX}{file.stem}", file)
+    assert spec and spec.loader, file  # a suffix other than .py has none
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # pydantic resolves annotations through it
     try:

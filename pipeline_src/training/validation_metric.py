@@ -38,7 +38,7 @@ class CalibrationMetric(BaseMetric):
     def _reset(self) -> None:
         self.statistic, self.null, self.right_on_grey = MapCounts.empty(quick=True), MapCounts.empty(quick=True), 0
 
-    def process(self, data_batch: Any, data_samples: Sequence[tuple]) -> None:
+    def process(self, data_batch: Any, data_samples: Sequence[tuple[np.ndarray, np.ndarray, str]]) -> None:
         for (probability, truth, name), grey in zip(data_samples, data_batch["grey"], strict=True):
             self.classwise = probability.ndim == 3
             if self.classwise:
@@ -72,7 +72,7 @@ class CalibrationMetric(BaseMetric):
         )
         return Validation(accuracy, confidence, histogram, right_on_grey / pixels)
 
-    def compute_metrics(self, results: list) -> dict:
+    def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
         raise NotImplementedError("evaluate() does it all")
 
 

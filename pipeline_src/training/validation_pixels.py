@@ -22,7 +22,7 @@ MOST_LOGITS = 2**23  # of validation pixels, about, are held at once: 64 MB
 
 def validation_pixels(network: DenseClassifier, store: Store, experiment: Experiment, null: float = 0.0) -> Pixels:
     """Valid validation pixels. Of more than 2^23 / K the same share of each image is taken, without replacement and
-    keyed by its id, and a taken pixel stands for as many as its image has per taken one, so that an image weighs
+    keyed by its id, and a taken pixel stands for as many as its image has per taken one: an image weighs
     exactly its valid pixels.
 
     Args:

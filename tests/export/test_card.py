@@ -52,7 +52,7 @@ def run(results) -> SimpleNamespace:
         stored_parts={},
         entries={},
         job=lambda name: SimpleNamespace(
-            current=not name.endswith("old"), paths=[results.files[name.removeprefix("analyse/")]]
+            is_made=not name.endswith("old"), paths=[results.files[name.removeprefix("analyse/")]]
         ),
     )
     return SimpleNamespace(name="made/ce/seed1", method="ce", seed=1, experiment=experiment)
@@ -90,10 +90,10 @@ def test_networks_of_several_seeds_are_not_called_one(run):
 def test_metadata_name_the_seeds_of_all_networks(monkeypatch):
     def job(seed: int):
         names = {"kind": "train", "files": ["model.safetensors"], "parameters": {"seed": seed}}
-        return SimpleNamespace(**names, contract=f"of{seed}")
+        return SimpleNamespace(**names, fingerprint=f"of{seed}")
 
     monkeypatch.setattr(step.networks, "facts", lambda of: {"network": "unet", "seed": of.parameters["seed"]})
-    fitted = SimpleNamespace(kind="fit", contract="fitted")
+    fitted = SimpleNamespace(kind="fit", fingerprint="fitted")
     one, both = (SimpleNamespace(name="a", made_of=[*map(job, seeds), fitted]) for seeds in ([3], [3, 4]))
     assert step._facts(one) == {"network": "unet", "seed": 3, "run": "a", "contract": "of3, fitted"}
     assert step._facts(both) == {"network": "unet", "seeds": [3, 4], "run": "a", "contract": "of3, of4, fitted"}

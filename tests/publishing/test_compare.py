@@ -39,7 +39,7 @@ def said(*words: str, code: int = 0) -> str:
 def test_an_experiment_is_the_same_as_itself(folder):
     a, b = publish("one"), publish("two", made={"torch": "2.9.0", "commit": "new"})
     told = said(a, b)
-    assert "0 different, 0 cannot be said" in told and "commit" not in told  # nothing is to be explained
+    assert "0 different, 0 inconclusive" in told and "commit" not in told  # nothing is to be explained
     assert "None differs by more than 0." in said(a, b, "--within", "0")
 
 
@@ -50,7 +50,7 @@ def test_two_methods_of_an_experiment_are_compared_in_pairs(folder):
     assert {cell["method"] for cell in cells} == {"slp - baseline"} and "slp - baseline" in told
     nll = next(c for c in cells if (c["metric"], c["protocol"]) == ("nll", "raw"))
     assert nll["seeds"] == [[0, 0]] and nll["difference"] == pytest.approx(nll["b"] - nll["a"])
-    assert "0 different, 0 cannot be said" in said(f"{a}:slp", f"{a}:slp")
+    assert "0 different, 0 inconclusive" in said(f"{a}:slp", f"{a}:slp")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_method_of_which_nothing_is_finished_is_refused(folder):
 def test_a_published_experiment_is_found_by_its_name(folder):
     copy(folder)
     publish("one")
-    assert "0 different, 0 cannot be said" in said("one:slp", "results/published/one:slp")
+    assert "0 different, 0 inconclusive" in said("one:slp", "results/published/one:slp")
 
 
 @pytest.mark.parametrize(
@@ -167,5 +167,5 @@ def test_what_one_lacks_is_left_out(folder):
 
 @pytest.mark.parametrize(("largest", "told"), [(math.nan, True), (1.5, True), (1.0, False)])
 def test_what_one_side_alone_defines_is_beyond_any_tolerance(largest, told):
-    cell = Cell("raw", "photos", "slp", "auc", [(0, 0)], math.nan, 0.9, "cannot be said", largest)
+    cell = Cell("raw", "photos", "slp", "auc", [(0, 0)], math.nan, 0.9, "inconclusive", largest)
     assert Comparison(None, None, [cell], {}).beyond(1) == [cell] * told

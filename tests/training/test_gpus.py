@@ -9,9 +9,9 @@ import pytest
 from project import ROOT
 from typer.testing import CliRunner
 
-from pipeline_src.cli import steps
 from pipeline_src.cli.main import app
 from pipeline_src.params.schema import Training
+from pipeline_src.pipeline import job_names, runner
 from pipeline_src.training.gpus import VISIBLE, reserved
 
 AUTO = Training(device="auto")
@@ -82,14 +82,21 @@ def test_nothing_is_chosen_where_there_is_no_choice(monkeypatch, device, number,
 
 
 @pytest.mark.parametrize(
-    ("command", "gpus", "expected"), [("train", 1, "0"), ("train", 2, "0,1"), ("evaluate", 2, "0")]
+    ("job", "gpus", "expected"),
+    [
+        (job_names.training("baseline", 0), 1, "0"),
+        (job_names.training("baseline", 0), 2, "0,1"),
+        (job_names.evaluation("baseline", 0, "val"), 2, "0"),
+    ],
 )
-def test_trainings_and_evaluations_have_gpus_of_their_own(monkeypatch, tmp_path, command, gpus, expected):
+def test_training_and_evaluation_reserve_their_gpus(monkeypatch, tmp_path, job, gpus, expected):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "params.yaml").read_text()
     (tmp_path / "params.yaml").write_text(re.sub(r"gpus: 0", f"gpus: {gpus}", text))
-    saw = set()
-    monkeypatch.setattr(steps, "execute", lambda *_, **__: saw.add(os.environ.get(VISIBLE)))
-    words = [command, "--method", "baseline", "--experiment", "tiny"]
-    assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
-    assert saw == {expected} and VISIBLE not in os.environ
+    visible = []
+    monkeypatch.setattr(runner, "run_job", lambda *_, **__: visible.append(os.environ.get(VISIBLE)))
+    monkeypatch.setattr("pipeline_src.training.memory.keep_freed", lambda: True)
+    monkeypatch.setattr("pipeline_src.training.models.pretrained.leave_out_noise", lambda: None)
+    result = CliRunner().invoke(app, ["run-job", job, "--experiment", "tiny"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert visible == [expected] and VISIBLE not in os.environ

@@ -76,7 +76,6 @@ def test_bases_of_configs_of_every_kind_are_followed(of, tmp_path, suffix):
         ({"net.yaml": "a: [1"}, "{config: net.yaml}", "model.config: net.yaml can't be read"),
         ({"net.py": "import aid", "aid.py": "\nb = = 2"}, "{factory: 'net.py:build'}", r"aid.py, line 2[\s\S]*fix it"),
         ({"pack/__init__.py": "1 / 0", "pack/net.py": ""}, "{factory: 'pack.net:build'}", r"package of pack.net"),
-        ({"packs/__init__.py": "exit()", "packs/net.py": ""}, "{factory: 'packs.net:build'}", r"package of packs.net"),
     ],
 )
 def test_a_file_that_can_not_be_read_is_named_with_key_and_line(of, tmp_path, files, model, message):

@@ -58,8 +58,8 @@ CALIBRATION: dict[str, Metric] = {
         "average calibration error",
         Binned(TOP),
         estimators.ace,
-        "Mean of abs(conf_k − acc_k) over the bins with pixels: the many sure pixels of background weigh no more than "
-        "the few doubtful ones.",
+        "Mean of abs(conf_k − acc_k) over the bins with pixels: the many confident pixels of background weigh no "
+        "more than the few uncertain ones.",
         heading="ACE %",
         reference="Neumann, Zisserman, Vedaldi, NeurIPS 2018 workshop MLITS",
         decided_by=SQUARED,
@@ -68,7 +68,7 @@ CALIBRATION: dict[str, Metric] = {
         "OE",
         Binned(TOP),
         estimators.oe,
-        "Over-confidence error, Σ n_k/N conf_k max(conf_k − acc_k, 0).",
+        "Overconfidence error, Σ n_k/N conf_k max(conf_k − acc_k, 0).",
         reference="Thulasidasan et al., NeurIPS 2019",
         decided_by=OVER,
     ),
@@ -76,14 +76,14 @@ CALIBRATION: dict[str, Metric] = {
         "UE",
         Binned(TOP),
         estimators.ue,
-        "Under-confidence error, the mirror of OE: Σ n_k/N conf_k max(acc_k − conf_k, 0). OE + UE is at most the ECE.",
+        "Underconfidence error, the mirror of OE: Σ n_k/N conf_k max(acc_k − conf_k, 0). OE + UE is at most the ECE.",
         decided_by=UNDER,
     ),
     "gap": percent(
         "confidence − accuracy",
         PixelMeans("confidence", "correct"),
         np.subtract,
-        "Mean confidence minus accuracy: above 0 where over-confident.",
+        "Mean confidence minus accuracy: above 0 for an overconfident network.",
         better=NEITHER,
         range=SIGNED,
     ),
@@ -144,7 +144,7 @@ CALIBRATION: dict[str, Metric] = {
         heading="squared, debiased",
     ),
     OVER: squared(
-        "squared over-confidence",
+        "squared overconfidence",
         BinNoise(TOP),
         estimators.squared_overconfidence,
         "The terms of the squared calibration error of the bins in which conf_k is above acc_k; it decides "
@@ -152,10 +152,10 @@ CALIBRATION: dict[str, Metric] = {
         heading="squared over, debiased",
     ),
     UNDER: squared(
-        "squared under-confidence",
+        "squared underconfidence",
         BinNoise(TOP),
         estimators.squared_underconfidence,
-        "The same of the bins in which conf_k is below acc_k; it decides differences of UE.",
+        "As squared_overconfidence, of the bins in which conf_k is below acc_k; it decides differences of UE.",
         heading="squared under, debiased",
     ),
     SQUARED_POSITIVE: squared(

@@ -35,7 +35,7 @@ MASKS: dict[str, Metric] = {
         "mean F",
         MeanFCurve(),
         lambda curve: curve.mean(axis=-1),
-        "Mean over 256 thresholds of the same curve.",
+        "Mean over 256 thresholds of the images' mean F curve.",
         better=HIGH,
         undefined=NO_FOREGROUND,
     ),
@@ -99,7 +99,7 @@ MASKS: dict[str, Metric] = {
         "area error",
         ImageAreas(),
         lambda signed, absolute: absolute,
-        "Mean over images of the absolute value of the same. Of float and 16-bit maps by 8-bit levels.",
+        "Mean over images of the absolute area bias. Of float and 16-bit maps by 8-bit levels.",
         reference=POPORDANOSKA,
     ),
 }

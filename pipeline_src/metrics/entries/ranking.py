@@ -26,7 +26,7 @@ RANKING: dict[str, Metric] = {
         of=Ranked(),
         function=selective.augrc,
         definition=(
-            "Area under the generalised risk-coverage curve: mean over coverages of the errors among the pixels kept, "
+            "Area under the generalized risk-coverage curve: mean over coverages of the errors among the pixels kept, "
             "as a share of all pixels. 0.5 if all are wrong."
         ),
         digits=5,
@@ -47,7 +47,7 @@ RANKING: dict[str, Metric] = {
         "coverage at 5 % risk",
         Ranked(),
         partial(selective.coverage_at_risk, one_in=20),
-        "The same for 5 %.",
+        "As coverage_at_1, with at most 5 % wrong.",
         heading="coverage % at risk 5 %",
         better=HIGH,
         reference=GEIFMAN,

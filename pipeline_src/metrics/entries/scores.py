@@ -44,7 +44,7 @@ SCORES: dict[str, Metric] = {
         "resolution",
         Binned(POSITIVE),
         estimators.resolution,
-        "Resolution term of the same, Σ n_k/N (foreground share_k − foreground share)².",
+        "Resolution term of the Brier score of the positive class, Σ n_k/N (foreground share_k − foreground share)².",
         digits=4,
         better=HIGH,
         reference=MURPHY,
@@ -62,8 +62,8 @@ SCORES: dict[str, Metric] = {
         "miscalibration",
         Ordered(POSITIVE),
         estimators.miscalibration,
-        "What isotonic recalibration of f would save of the Brier score, which is MCB − DSC + uncertainty. No bins. "
-        "Of saturated float maps some percent too low (docs/reference/metrics.md).",
+        "Miscalibration: how much isotonic recalibration of f lowers the Brier score, which is MCB − DSC + "
+        "uncertainty. No bins. Of saturated float maps some percent too low.",
         heading="MCB",
         digits=4,
         reference=CORP,
@@ -73,8 +73,8 @@ SCORES: dict[str, Metric] = {
         "discrimination",
         Ordered(POSITIVE),
         estimators.discrimination,
-        "What f, so recalibrated, saves over a constant f, the share of foreground. 0 for a constant map. "
-        "Of saturated float maps as much too low as MCB.",
+        "Discrimination: how much the recalibrated f lowers the Brier score of a constant f, "
+        "the share of foreground. 0 for a constant map. Of saturated float maps as much too low as MCB.",
         heading="DSC",
         digits=4,
         better=HIGH,

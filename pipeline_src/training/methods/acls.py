@@ -13,7 +13,7 @@ class ACLS(Method):
 
     predicted max(0, max l - margin)^2 + others / (K - 1) sum_j max(0, max l - l_j - margin)^2.
 
-    The first term moves the predicted class's logit alone and the second the others' alone: max l is held constant in
+    The first term moves only the predicted class's logit and the second only the others: max l is held constant in
     the second. Both are those of the authors' program, whose defaults these are. The first depends on what is added to
     all logits.
 
@@ -45,9 +45,9 @@ class ACLS(Method):
 
         logits = torch.cat([-z / 2, z / 2], 1) if z.shape[1] == 1 else z
         highest = logits.amax(1, keepdim=True)
-        of_predicted = self._beyond(highest).sum(1)
-        of_others = self._beyond(highest.detach() - logits).sum(1) / (logits.shape[1] - 1)
-        penalty = self.predicted * of_predicted + self.others * of_others
+        predicted = self._beyond(highest).sum(1)
+        rest = self._beyond(highest.detach() - logits).sum(1) / (logits.shape[1] - 1)
+        penalty = self.predicted * predicted + self.others * rest
         return super().loss(z, t) + self.weight * mean(penalty, planes(t))
 
     def _beyond(self, value: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from pipeline_src.training.method import Method, Tensor, Validation
 from pipeline_src.training.methods.focal import one_minus_p
@@ -27,10 +27,10 @@ class AdaFocal(Method):
     (1 - f)^gamma (-log f) for gamma > 0, else the inverse focal loss (1 + f)^|gamma| (-log f), which sharpens.
 
     With two classes all wrong pixels fall in the lowest bin, and a gamma near `highest` there silences them: 0.5^20 is
-    1e-6. A network that predicts one class alone can stay so.
+    1e-6. A network that predicts only one class can stay so.
 
     The update and all defaults are those of the authors' program. Ours: soft labels mix the losses of their classes;
-    confidences are resolved to 1 / 66,300, so that bins that would share an edge merge into the lowest of them and the
+    confidences are resolved to 1 / 66,300, so bins that would share an edge merge into the lowest of them and the
     empty ones keep their gamma; the mean over pixels where the program sums. `mean_gamma` of the history is the mean
     over all bins, empty ones too: of a saturated network it stays nearer to 1 than that of the bins with pixels.
 
@@ -55,8 +55,8 @@ class AdaFocal(Method):
     switch: float = Field(0.2, gt=0, description="Below this |gamma| a bin goes over to the other of the two losses.")
     highest: float = Field(20.0, gt=0, description="Largest gamma.")
     lowest: float = Field(-2.0, lt=0, description="Smallest gamma; negative, an inverse focal loss.")
-    _gammas: np.ndarray = PrivateAttr(default=None)  # (bins,)
-    _edges: np.ndarray = PrivateAttr(default=None)  # (bins - 1,): bin b holds edge b-1 < f <= edge b
+    _gammas: np.ndarray  # (bins,)
+    _edges: np.ndarray  # (bins - 1,): bin b holds edge b-1 < f <= edge b
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
         super().start(n, references, classes)
@@ -74,6 +74,7 @@ class AdaFocal(Method):
         return mean((y * base ** gamma.abs() * -log_f).sum(1), y)
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
+        assert validation.histogram is not None
         self._edges, errors = equal_mass(validation.histogram, self.bins)
         gammas = self._gammas * np.exp(np.sign(self._gammas) * self.rate * errors)
         gammas = np.where(np.abs(gammas) < self.switch, -np.sign(gammas) * self.switch, gammas)

@@ -15,12 +15,12 @@ from pipeline_src.training.method import Validation
 
 
 class ASLPCL(AdaptivePerturbation):
-    """ASLP whose mark is not 1 - A but B, driven by the network's own signed gap on the validation images:
+    """ASLP whose target level is not 1 - A but B, driven by the network's own signed gap on the validation images:
 
     B <- B + gain (C - A) after every epoch,   alpha <- projection(alpha_i + eta ((m_i - mean m) / beta + lam Reg_i)),
 
-    Reg_i = B - beta alpha_i on both sides of the mark. The projection keeps the mean of beta alpha_i at B, step by
-    step, so that B = 0 is the baseline. B rests only where confidence C equals accuracy A; the gradient of the loss
+    Reg_i = B - beta alpha_i above and below the target level. The projection keeps the mean of beta alpha_i at B in
+    each step. B = 0 is the baseline. B rests only where confidence C equals accuracy A; the gradient of the loss
     then orders the images around it.
 
     Kind: ours
@@ -38,13 +38,13 @@ class ASLPCL(AdaptivePerturbation):
     gain: float = Field(0.3, gt=0, lt=1, description="Share of the gap by which the target level moves after an epoch.")
     form: Literal["drawn", "expected"] = Field("expected", description="`drawn` perturbs by chance, as ASLP does.")
     _mark: float = PrivateAttr(default=0.0)
-    _margins: np.ndarray = PrivateAttr(default=None)
+    _margins: np.ndarray
 
     @model_validator(mode="after")
     def _settles(self) -> ASLPCL:
-        pull = self.eta * self.lam * self.beta  # share of its distance to the mark that an alpha goes in a step
+        pull = self.eta * self.lam * self.beta  # share of its distance to the target level that an alpha goes in a step
         if pull > 1:
-            raise ValueError(f"eta lam beta is {pull:g}; above 1 alpha overshoots its mark")
+            raise ValueError(f"eta lam beta is {pull:g}; above 1 alpha overshoots its target level")
         return self
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
@@ -68,11 +68,11 @@ class ASLPCL(AdaptivePerturbation):
         self._project()
 
     def moved(self, mark: float, gap: float) -> float:
-        """A mark after an epoch that ended with a gap C - A."""
+        """Return the target level after an epoch that ended with a gap C - A."""
         return float(np.clip(mark + self.gain * gap, 0.0, self.shortfall(self.highest)))  # clipped: no wind-up
 
     def _project(self) -> None:
-        """Set the mean shortfall to the mark."""
+        """Set the mean shortfall to the target level."""
         self._alphas = projected(self._alphas, self._mark / self.beta, self.highest)
 
     def history_values(self) -> dict[str, float]:

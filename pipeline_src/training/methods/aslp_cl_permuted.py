@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from pydantic import PrivateAttr
 
 from pipeline_src.rng import generator
 from pipeline_src.training.method import Batch
@@ -14,8 +13,8 @@ class ASLPCLPermuted(ASLPCL):
     """ASLP_CL, but that an image is perturbed by the alpha that another image learned.
 
     The other image is given by one random permutation of all training images, the same for every seed, which leaves
-    one image its own on average. The mark, the mean alpha and the spread of alphas follow the same rule; which image
-    has which alpha does not.
+    one image its own on average. The target level, the mean alpha and the spread of alphas follow the same rule;
+    which image has which alpha does not.
 
     Kind: ours
     Idea: A control of ASLP_CL: each image is perturbed by the alpha that another image learned.
@@ -25,11 +24,11 @@ class ASLPCLPermuted(ASLPCL):
     Source: ours
     """
 
-    _order: np.ndarray = PrivateAttr(default=None)
+    _order: np.ndarray
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
         super().start(n, references, classes)
         self._order = generator("aslp_cl_permuted", n).permutation(n)
 
     def levels(self, batch: Batch) -> np.ndarray:
-        return self.alphas[self._order[batch.index]]
+        return self._alphas[self._order[batch.index]]

@@ -1,4 +1,4 @@
-"""ASLP_CL by groups: a mark for photographs and one for crops without an object (docs/theory.md section 7)."""
+"""ASLP_CL by groups: a target level for images and one for object-free crops (docs/theory.md section 7)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from pipeline_src.training.methods.aslp_cl import ASLPCL
 
 
 class ASLPGroups(ASLPCL):
-    """ASLP_CL that trains on null images too, and closes their gap by a mark of its own.
+    """ASLP_CL that also trains on object-free crops, with a target level of their own.
 
     An image is replaced by its largest square without an object, resized, with the chance `null_images`. The labels of
     these are all perturbed at one level, B_0 / beta,
 
     B_0 <- B_0 + gain (C_0 - A_0) after every epoch,
 
-    with confidence and accuracy on such squares of the validation images. The levels of the photographs follow ASLP_CL.
+    with confidence and accuracy on such squares of the validation images. The levels of the other images follow
+    ASLP_CL.
 
     Kind: ours
     Idea: ASLP_CL by groups: images and their object-free crops are each driven until confidence equals accuracy.
@@ -36,12 +37,12 @@ class ASLPGroups(ASLPCL):
         0.25, gt=0, lt=1, description="Probability that an image is replaced by an object-free crop of it."
     )
     _null_mark: float = PrivateAttr(default=0.0)
-    _replaced: np.ndarray = PrivateAttr(default=None)  # of the images of a step (B,) bool
+    _replaced: np.ndarray  # of the images of a step (B,) bool
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
         if classes > 2:
             raise UserError(
-                "aslp_groups: null images are background alone, and masks of several classes need not have any",
+                "aslp_groups: object-free crops are only background, and masks of several classes need not have any",
                 found=f"{classes} classes",
                 do="take aslp_cl",
             )
@@ -56,13 +57,13 @@ class ASLPGroups(ASLPCL):
         return np.where(self._replaced, self._null_mark / self.beta, super().levels(batch))
 
     def image_statistic(self, z: Tensor, y: Tensor) -> Tensor:
-        """The mean margins m_i, (B,); NaN of null images, whose level follows their mark alone."""
+        """The mean margins m_i, (B,); NaN for object-free crops, which share one level."""
         replaced = z.new_tensor(self._replaced).bool()
         return super().image_statistic(z, y).masked_fill(replaced, float("nan"))
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
-        photographs = ~np.isnan(m)
-        super().after_step(m[photographs], index[photographs], epoch)
+        images = ~np.isnan(m)
+        super().after_step(m[images], index[images], epoch)
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
         super().after_validation(validation, epoch)
@@ -75,7 +76,7 @@ class ASLPGroups(ASLPCL):
 
 def with_null_images(x: Tensor, y: Tensor, drawn: np.ndarray) -> tuple[Tensor, Tensor, np.ndarray]:
     """Images x (B, 3, H, W) and labels y (B, 1, H, W), those `drawn` (B,) bool replaced where their background has room
-    for a null image; and which were."""
+    for an object-free crop; and which were replaced."""
     from torch.nn.functional import interpolate
 
     x, y, replaced = x.clone(), y.clone(), np.zeros_like(drawn)

@@ -16,7 +16,7 @@ class DiceCE(Method):
 
     The Dice loss is not a proper score: where a pixel is of class k with a probability of less than half the Dice score
     that is reached, it is least at f_k = 0, elsewhere at f_k = 1. It makes networks sure of themselves, and is here as
-    what calibration starts from in medical segmentation. One logit has the Dice loss of the object alone.
+    what calibration starts from in medical segmentation. One logit has only the Dice loss of the object.
 
     Kind: rivals
     Idea: The standard of medical segmentation: an overlap that rewards certainty, added to cross entropy.
@@ -37,6 +37,6 @@ class DiceCE(Method):
 
         y = planes(t)
         f = log_distribution(z).exp() * valid(y)[:, None]
-        intersection, areas = (of.sum((0, 2, 3))[-z.shape[1] :] for of in (f * y, f + y))
+        intersection, areas = (plane.sum((0, 2, 3))[-z.shape[1] :] for plane in (f * y, f + y))
         dice = (2 * intersection + self.smooth) / (areas + self.smooth)
         return super().loss(z, t) + self.weight * (1 - dice).mean()

@@ -18,7 +18,7 @@ class Focal(Method):
     """Mean over pixels of sum_k y_k (1 - f_k)^gamma_k (-log f_k).
 
     FLSD-53, what Mukhoti et al. propose, has a gamma per pixel: 5 where the probability f_k of the label is below 0.2,
-    and 3 elsewhere. As in their program, `gamma` is that from 0.5 on alone: between 0.2 and 0.5 it is 3 always. No
+    and 3 elsewhere. As in their program, `gamma` holds only from 0.5 on: between 0.2 and 0.5 it is 3 always. No
     gradient passes through that choice. For hard labels this is the authors' loss; for soft ones
     (anti-aliased edges), the mix of its values by label, it is our reading. At gamma = 0, fixed, it is cross entropy.
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class LocalTemperature(PostHoc):
-    """The class of every pixel stays what it was. It needs the image, so that `calibrate` of saved maps has not got it.
+    """The class of every pixel stays what it was. It needs the image, so `calibrate` of saved maps does not offer it.
 
     Kind: posthoc
     Idea: A temperature per pixel, from the logits around it and from the image.
@@ -55,19 +55,25 @@ class LocalTemperature(PostHoc):
         optimiser = torch.optim.Adam(model.parameters(), self.rate)
         classes, size = networks[0].classes, experiment.evaluation.batch_size
         pixels = sum(int((truth < classes).sum()) for *_, truth in images)
-        before = _nll(model, images, classes) / pixels
+        nll_before = _nll(model, images, classes) / pixels
         for epoch in range(self.epochs):
             order = generator("local_temperature", epoch).permutation(len(images))
             for start in range(0, len(order), size):
                 optimiser.zero_grad()
-                for i in order[start : start + size]:
-                    loss = _loss(model, *images[i], classes) * (len(images) / (size * pixels))
+                for z, x, truth in [images[i] for i in order[start : start + size].tolist()]:
+                    loss = _loss(model, z, x, truth, classes) * (len(images) / (size * pixels))
                     if loss.requires_grad:
                         loss.backward()
                 optimiser.step()
-        after = _nll(model, images, classes) / pixels
+        nll_after = _nll(model, images, classes) / pixels
         weights = {name: tensor.tolist() for name, tensor in model.state_dict().items()}
-        return {"images": len(images), "pixels": pixels, "nll_before": before, "nll_after": after, "weights": weights}
+        return {
+            "images": len(images),
+            "pixels": pixels,
+            "nll_before": nll_before,
+            "nll_after": nll_after,
+            "weights": weights,
+        }
 
     def logits(self, networks: list[DenseClassifier], x: Tensor, ids: list[str], seed: int) -> list[Tensor]:
         """The prediction, and the images for `probability`."""
@@ -78,27 +84,27 @@ class LocalTemperature(PostHoc):
 
         model = tree(len(logits[0])).to(logits[0].device)
         model.load_state_dict({name: torch.tensor(value) for name, value in fitted["weights"].items()})
-        return super().probability([scaled(model, *logits, size)], size, fitted)
+        return super().probability([scaled(model, logits[0], logits[1], size)], size, fitted)
 
 
 def tree(channels: int) -> nn.ModuleDict:
-    """The network: leaves and gates from the logits and a leaf from the image. Leaves start at 0, so that T is 1, gates
+    """The network: leaves and gates from the logits and a leaf from the image. Leaves start at 0, where T is 1, gates
     at small keyed weights: with weights of 0 all leaves would stay alike."""
     import torch
     from torch import nn
 
     names = ["leaf1", "leaf2", "leaf3", "leaf4", "gate1", "gate2", "gate3", "gate4"]
-    model = nn.ModuleDict({name: _convolution(channels) for name in names} | {"image": _convolution(3)})
+    convolutions = {name: _convolution(channels) for name in names} | {"image": _convolution(3)}
     draws = torch.Generator().manual_seed(torch_seed("local_temperature"))
-    for name, convolution in model.items():
-        nn.init.zeros_(convolution.bias)
-        nn.init.zeros_(convolution.weight)
+    for name, convolution in convolutions.items():
+        for parameter in convolution.parameters():
+            nn.init.zeros_(parameter)
         if name.startswith("gate"):
             nn.init.normal_(convolution.weight, std=0.01, generator=draws)
-    return model
+    return nn.ModuleDict(convolutions)
 
 
-def _convolution(channels: int) -> nn.Module:
+def _convolution(channels: int) -> nn.Conv2d:
     from torch import nn
 
     return nn.Conv2d(channels, 1, kernel_size=5, padding=4, padding_mode="reflect", dilation=2)

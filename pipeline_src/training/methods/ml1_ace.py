@@ -46,7 +46,7 @@ class ML1ACE(Method):
         from pipeline_src.training.pixels import log_distribution, planes, valid
 
         y = planes(t)
-        f, y, counts = (of.flatten(2) for of in (log_distribution(z).exp(), y, valid(y)[:, None].expand_as(y)))
+        f, y, counts = (values.flatten(2) for values in (log_distribution(z).exp(), y, valid(y)[:, None].expand_as(y)))
         gaps, filled = self._gaps(f, y, counts.to(f.dtype))
         error = (gaps * filled).sum(2) / filled.sum(2).clamp(min=1)
         if self.binning == "soft":

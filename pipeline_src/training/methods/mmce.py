@@ -75,7 +75,7 @@ class MMCE(Method):
 def kernel_sum(r: Tensor, d: Tensor, width: float) -> Tensor:
     """sum_ij d_i d_j exp(-|r_i - r_j| / width) for r (N,) in [0, 1] and d (N,), in O(N log N).
 
-    For sorted r the kernel is exp(-r_i / width) exp(r_j / width) for all j < i, so that the inner sum is a cumulative
+    For sorted r the kernel is exp(-r_i / width) exp(r_j / width) for all j < i, so the inner sum is a cumulative
     one.
     """
     order = r.detach().argsort(stable=True)

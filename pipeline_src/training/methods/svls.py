@@ -16,7 +16,7 @@ class SVLS(Method):
     t = 1/2 y + 1/2 sum_j g_j y_j / (1 - g_centre),   j over the other pixels of the window.
 
     The centre's own weight is thus the sum of all others', which is what the authors put in its place before they
-    normalise. Labels change at borders between classes alone. The outermost pixels are repeated beyond the image.
+    normalise. Labels change only at borders between classes. The outermost pixels are repeated beyond the image.
 
     Kind: rivals
     Idea: Labels are smoothed by those around them, so only at borders.

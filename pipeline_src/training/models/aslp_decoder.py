@@ -6,6 +6,9 @@ The fusion follows RefineNet (Lin et al., CVPR 2017): residual convolution units
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import add
+from typing import Any
 
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
@@ -28,7 +31,9 @@ class ASLPHead(BaseDecodeHead):
         channels: channels that the last, 1 x 1 convolution reads (32 in the released program).
     """
 
-    def __init__(self, in_channels: Sequence[int], channels: int = 32, width: int = 256, hidden: int = 128, **kwargs):
+    def __init__(
+        self, in_channels: Sequence[int], channels: int = 32, width: int = 256, hidden: int = 128, **kwargs: Any
+    ):
         # mmsegmentation's own init_cfg would draw the last convolution with a standard deviation of 0.01.
         super().__init__(
             in_channels=in_channels, channels=channels, input_transform="multiple_select", init_cfg=None, **kwargs
@@ -49,9 +54,9 @@ class ASLPHead(BaseDecodeHead):
         return self.cls_seg(self.leave(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)))
 
 
-def aligned(x: Tensor, **to) -> Tensor:
-    """Bilinear upsampling that keeps the four corner pixels: the fusion's alone."""
-    return F.interpolate(x, mode="bilinear", align_corners=True, **to)
+def aligned(x: Tensor, size: Sequence[int] | None = None, scale_factor: float | None = None) -> Tensor:
+    """Bilinear upsampling that keeps the four corner pixels; only the fusion uses it."""
+    return F.interpolate(x, size, scale_factor, mode="bilinear", align_corners=True)
 
 
 class DilatedSum(nn.Module):
@@ -59,12 +64,13 @@ class DilatedSum(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
-        self.convs = nn.ModuleList(nn.Conv2d(in_channels, out_channels, 3, padding=d, dilation=d) for d in DILATIONS)
-        for conv in self.convs:
+        convolutions = [nn.Conv2d(in_channels, out_channels, 3, padding=d, dilation=d) for d in DILATIONS]
+        self.convs = nn.ModuleList(convolutions)
+        for conv in convolutions:
             nn.init.normal_(conv.weight, std=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
-        return sum(conv(x) for conv in self.convs)
+        return reduce(add, [conv(x) for conv in self.convs])
 
 
 class Fusion(nn.Module):

@@ -118,11 +118,6 @@ def _from_config(config: str, pretrained: bool, classes: int) -> nn.Module:
         )
     model = model if pretrained else bare
     _set_classes(model, classes)
-    if model.decode_head.loss_decode.loss_weight == 0:
-        raise UserError(
-            f"model.config: {config}: the losses of its decode head have the weight 0",
-            expected="a loss_weight above 0; those of auxiliary heads are taken relative to it",
-        )
     return _built(model, config, weights if pretrained else [])
 
 
@@ -166,19 +161,19 @@ def _built(model: Any, config: str, weights: list[str]) -> nn.Module:
     return revert_sync_batchnorm(segmentor)  # synchronised statistics need a process group
 
 
-def _try_out(segmentor: nn.Module, what: str, image_size: int) -> None:
+def _try_out(segmentor: nn.Module, name: str, image_size: int) -> None:
     """UserError where the model can't process images of this size or gives more than one map."""
     segmentor.eval()
     try:
         with torch.no_grad():
             all_logits(segmentor, torch.zeros(1, 3, image_size, image_size))
         if isinstance(segmentor, Network):
-            _take_a_step(segmentor, what, image_size)
+            _take_a_step(segmentor, name, image_size)
     except UserError:
         raise
     except (Exception, SystemExit) as error:
         raise UserError(
-            f"{what} fails on an image of {image_size} x {image_size} pixels",
+            f"{name} fails on an image of {image_size} x {image_size} pixels",
             found=f"{type(error).__name__}: {error}",
             do="try another image_size, and that the channels of its parts fit together",
         ) from error
@@ -193,11 +188,11 @@ def unchanged(network: nn.Module) -> Iterator[None]:
         with torch.random.fork_rng(devices=[]):
             yield
     finally:
-        for buffer, before in zip(network.buffers(), buffers, strict=True):
-            buffer.copy_(before)
+        for buffer, saved in zip(network.buffers(), buffers, strict=True):
+            buffer.copy_(saved)
 
 
-def _take_a_step(network: Network, what: str, image_size: int) -> None:
+def _take_a_step(network: EncoderDecoder, name: str, image_size: int) -> None:
     """A step of training without its update: train mode, two images, channels_last, backward. The network is left as it
     was, and no draw is taken from torch's generator."""
     network.to(memory_format=torch.channels_last).train()
@@ -211,7 +206,7 @@ def _take_a_step(network: Network, what: str, image_size: int) -> None:
         log.warning(
             "%s: all outputs lie in [0, 1]. They are taken as logits: if the network ends in a sigmoid or softmax, "
             "remove that",
-            what,
+            name,
         )
 
 

@@ -62,7 +62,7 @@ def read_config(config: str) -> Any:
             f"model.config: {path} can't be read",
             found=f"{type(error).__name__}: {error}",
             expected="an mmsegmentation config file; modules named in its custom_imports must be importable",
-            do="check it alone: python -c \"from mmengine.config import Config; Config.fromfile('" + str(path) + "')\"",
+            do="check the file: python -c \"from mmengine.config import Config; Config.fromfile('" + str(path) + "')\"",
         ) from error
     if not isinstance(content.get("model"), dict) or "decode_head" not in content.model:
         raise UserError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from typing import Any
 
 import timm
 import torch
@@ -40,9 +41,9 @@ class EfficientNetLite(BaseModule):
         init_cfg: None, or dict(type='Pretrained', checkpoint=PACKAGE), the package that has the weights.
     """
 
-    def __init__(self, variant: int = 0, init_cfg: dict | None = None):
+    def __init__(self, variant: int = 0, init_cfg: dict[str, Any] | None = None):
         super().__init__(init_cfg)
-        self.features = timm.create_model(
+        self.features: Any = timm.create_model(
             f"tf_efficientnet_lite{variant}", features_only=True, out_indices=(1, 2, 3, 4)
         )
 

@@ -13,6 +13,14 @@ from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.training.user_code import load
 
 
+class _Output(nn.Identity):
+    """The output of a user's network in place of a decode head: no parameters, and a weight of 1 in the loss."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.out_channels, self.loss_decode = channels, SimpleNamespace(loss_weight=1.0)
+
+
 class Network(nn.Module):
     """A user's `network` in the place of an `EncoderDecoder`: its output is the one map of a head without parameters.
 
@@ -24,8 +32,7 @@ class Network(nn.Module):
     def __init__(self, network: nn.Module, channels: int, factory: str):
         super().__init__()
         self.network, self.factory = network, factory
-        self.decode_head = nn.Identity()
-        self.decode_head.out_channels, self.decode_head.loss_decode = channels, SimpleNamespace(loss_weight=1.0)
+        self.decode_head = _Output(channels)
 
     def extract_feat(self, inputs: Tensor) -> Tensor:
         """Logits (B, C, h, w); UserError where the network gives anything else."""
@@ -81,7 +88,7 @@ def _imported(name: str) -> ModuleType:
             f"model.factory: the module {name} can't be imported",
             found=f"{type(error).__name__}: {error}",
             expected="a module that is installed, or below the folder in which the command runs",
-            do=f"check it alone: python -c 'import {name}'; or name a file, as in `factory: my_net.py:build`",
+            do=f"check the import: python -c 'import {name}'; or name a file, as in `factory: my_net.py:build`",
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Pretrained weights that come from an address: whether they are here, and whether they are what their name says."""
+"""Pretrained weights that come from an address, compared with the digest in their file name."""
 
 from __future__ import annotations
 
@@ -23,31 +23,26 @@ CLASSIFIER = re.compile(r"unexpected key in source state_dict: ((fc|classifier|h
 log = logging.getLogger(__name__)
 
 
-def check(model: Model) -> list[str]:
-    """Which weights are not here yet, and where they go; the SHA-256 of those that are here is logged.
+def check(model: Model) -> None:
+    """Compare the pretrained weights on this machine with the digest in their file name, and log their SHA-256.
 
     Raises:
         UserError: a file is not the one that its name says.
     """
-    absent = []
     for address, file in _files(model):
         expected = HASHED.search(file.name)
-        if not file.is_file():
-            absent.append(
-                f"model.pretrained: {file.name} is not here. The first training downloads it from {address}; without a "
-                f"network put it there: {file}"
-            )
-        elif (actual := sha256(file)) and expected and not actual.startswith(expected[1]):
+        if not file.is_file():  # the first training downloads it
+            continue
+        actual = sha256(file)
+        if expected and not actual.startswith(expected[1]):
             raise UserError(
                 f"model.pretrained: {file} is not the file that its name says",
                 found=f"sha256 {actual}",
                 expected=f"sha256 {expected[1]}...",
-                do=f"remove it, and get {address} anew; weights of your own are named as `checkpoint` by a config of "
-                "yours",
+                do=f"remove it, and download {address} again; weights of your own are named as `checkpoint` by a "
+                "config of yours",
             )
-        else:
-            log.info("pretrained weights: %s, sha256 %s", file.name, actual)
-    return absent
+        log.info("pretrained weights: %s, sha256 %s", file.name, actual)
 
 
 def _files(model: Model) -> Iterator[tuple[str, Path]]:

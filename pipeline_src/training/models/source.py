@@ -1,4 +1,4 @@
-"""The files and modules that a network is made of, and its own weights, for contracts."""
+"""The files, modules and weights that a network consists of, for its fingerprint."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline_src.training.models.config import config_path, is_factory
 
 def network_sources(network: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """(files, modules of the package) that a network consists of: a factory's file, or a config with its `_base_` and
-    `custom_imports` of either kind. Contracts follow the imports of these files themselves.
+    `custom_imports` of either kind. Fingerprints also follow the imports of these files.
 
     Installed packages (`_base_ = ["mmseg::..."]` too) and modules that cannot be found are left out.
 
@@ -33,8 +33,8 @@ def network_sources(network: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
         for name in _texts(values.get("custom_imports")):
             if name.startswith(__name__.partition(".")[0] + "."):
                 modules.append(name)
-            elif own := _own(name, "model.config"):
-                files.append(own)
+            elif file := _own_file(name, "model.config"):
+                files.append(file)
     return tuple(files), tuple(modules)
 
 
@@ -48,8 +48,8 @@ def own_weights(network: str) -> tuple[Path, ...]:
 def _of_factory(factory: str) -> tuple[Path, ...]:
     code, _, function = factory.rpartition(":")
     if not code.endswith(".py"):
-        own = _own(code, "model.factory")
-        return (own,) if own else ()
+        module = _own_file(code, "model.factory")
+        return (module,) if module else ()
     file = Path(code).expanduser()
     if not file.is_file():
         raise UserError(
@@ -93,11 +93,11 @@ def _texts(value: Any) -> list[str]:
     if isinstance(value, dict):
         return _texts([*value, *value.values()])
     if isinstance(value, list | tuple):
-        return [text for each in value for text in _texts(each)]
+        return [text for item in value for text in _texts(item)]
     return [value] if isinstance(value, str) else []
 
 
-def _own(name: str, key: str) -> Path | None:
+def _own_file(name: str, key: str) -> Path | None:
     """The file of a module, None if it is installed or there is none; the packages that contain it are imported."""
     try:
         spec = importlib.util.find_spec(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mmcv.cnn import VGG
 from mmseg.registry import MODELS
 
@@ -16,7 +18,7 @@ class VGG16(VGG):
         init_cfg: None, or dict(type='Pretrained', checkpoint=FILE_OR_URL).
     """
 
-    def __init__(self, init_cfg: dict | None = None):
+    def __init__(self, init_cfg: dict[str, Any] | None = None):
         super().__init__(depth=16, out_indices=(1, 2, 3, 4))
         self.init_cfg = init_cfg
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
 
-# Keeps the tensors of a file alone. One line, to be copied.
+# Keeps only the tensors of a file. One line, to be copied.
 CONVERT = (
     "python -c \"import torch, safetensors.torch as s; of = torch.load({old!r}, 'cpu', weights_only=False); "
     "of = of.get('state_dict', of.get('model', of)); "
@@ -77,7 +77,7 @@ def tensors_alone() -> Iterator[None]:
         except Exception as error:
             raise _unreadable(path, error) from None
 
-    torch.load = guarded  # what mmengine, mmcv, timm and torch.hub call
+    torch.load = guarded  # type: ignore[assignment]  # what mmengine, mmcv, timm and torch.hub call
     try:
         yield
     finally:
@@ -96,7 +96,7 @@ def _unreadable(file: Path, error: Exception) -> UserError:
     return UserError(
         f"model.pretrained: {file} may hold more than weights, and run code when it is read",
         found=reason,
-        expected="safetensors, or a file of torch.save with tensors and plain values alone",
+        expected="safetensors, or a file of torch.save with only tensors and plain values",
         do=f"if you trust its origin, convert it and name {new.name} in the config instead: "
         + CONVERT.format(old=str(file), new=str(new)),
     )
