@@ -33,8 +33,8 @@ def report(
             f"experiment {graph.name} has no report", found=f"no file {page}", fix=f"run it first: {graph.command}"
         )
     if job.is_made:
-        shown = [graph.job("tables"), graph.job("claims"), job]
-        check_results([job for job in shown if job.is_made], "report", graph.command)
+        shown = graph.of_kinds("tables", "claims", "report")
+        check_results([made for made in shown if made.is_made], "report", graph.command)
         print_summary(graph)
     else:
         logger.warning("%s was made from other parameters, data or code than today's. Now: %s", page, graph.command)

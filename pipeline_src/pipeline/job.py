@@ -154,7 +154,7 @@ class Graph:
             raise UserError(
                 f"experiment {self.name} has no job {name}",
                 expected=", ".join(job.name for job in self.of_kinds(kind)) or ", ".join(self.jobs),
-                fix=did_you_mean(name, self.jobs),
+                fix=did_you_mean(name, self.jobs) or "name a job of the list",
             )
         return self.jobs[name]
 

@@ -51,6 +51,13 @@ def test_without_a_browser_its_address_is_printed(opened, monkeypatch, caplog):
     assert done.exit_code == 0 and "/results/tiny/report.html\n" in done.output and caplog.records
 
 
+def test_a_damaged_page_is_named_and_not_opened(opened):
+    Path("results/tiny/report.html").write_text("other")
+    error = report("--open").exception
+    assert isinstance(error, UserError) and opened == []
+    assert "report.html is damaged" in str(error) and "rm -r results/.store/report-" in str(error)
+
+
 def test_an_outdated_page_opens_with_a_warning(opened, monkeypatch, caplog):
     (Path("results/tiny/report.html").resolve().parent / "manifest.json").unlink()
     with caplog.at_level(logging.WARNING):

@@ -172,6 +172,13 @@ def test_a_damaged_input_is_named_with_the_command_that_makes_it_again_and_never
     assert run_job(graph().job("a")) and upkeep.verify([graph().job("train")], COMMAND) == (2, [])
 
 
+def test_the_faults_of_a_result_have_its_manifest_among_them():
+    job = finished().job("tables")
+    assert job.faults() == []
+    flip_cores(job.folder / "manifest.json")
+    assert [fault.file for fault in graph().job("tables").faults()] == [job.folder / "manifest.json"]
+
+
 def test_verify_names_what_was_made_from_other_bits():
     found = finished()
     train = found.job("train")
