@@ -20,7 +20,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import sha256
 
 HELD: list[FileLock] = []  # a lock ends with its object
-BUSY = {"found": r"\.lock, which it holds", "expected": "one command at a time", "do": "wait(.|\n)*another --out"}
+BUSY = {"found": r"\.lock, which it holds", "expected": "one command at a time", "fix": "wait(.|\n)*another --out"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class BadInput:
         name: identifier of the row, unique in its module.
         fault: what is broken.
         call: what a user calls; it ends in a UserError.
-        what, found, expected, do: patterns (regular expressions) that the parts of the error hold. The first names the
+        what, found, expected, fix: patterns (regular expressions) that the parts of the error hold. The first names the
             file or key; the others are any text if left out.
         make: makes the input in an empty folder, which is the working folder then, and what was computed before.
         happens: what the program does.
@@ -66,7 +66,7 @@ def check(row: BadInput, folder: Path) -> None:
     with pytest.raises(UserError) as refusal:
         row.call(folder)
     parts = parts_of(str(refusal.value))
-    for part in ("what", "found", "expected", "do"):
+    for part in ("what", "found", "expected", "fix"):
         assert re.search(getattr(row, part), parts.get(part, "")), (part, getattr(row, part), str(refusal.value))
     after = contents(folder)
     assert {path: after.get(path) for path in before} == before
@@ -88,9 +88,8 @@ def run(*words: str) -> None:
 
 def parts_of(message: str) -> dict[str, str]:
     """The parts of a UserError's text."""
-    parts = re.split(r"^  (found|expected|do|fix): +", message, flags=re.MULTILINE)
-    named = dict(zip(parts[1::2], parts[2::2], strict=True))
-    return {"what": parts[0], **named, "do": named.get("fix", named.get("do", ""))}
+    parts = re.split(r"^  (found|expected|fix): +", message, flags=re.MULTILINE)
+    return {"what": parts[0], **dict(zip(parts[1::2], parts[2::2], strict=True))}
 
 
 def contents(folder: Path) -> dict[Path, str]:
