@@ -13,14 +13,12 @@ class UserError(Exception):
         what: the file or key that is wrong, and in which way.
         found: the value that was found there.
         expected: the values that are allowed.
-        fix: what the user can do, best as the line to type or write. `do` is its former name.
+        fix: what the user can do, best as the line to type or write.
     """
 
-    def __init__(
-        self, what: str, *, found: object = None, expected: object = None, fix: str | None = None, do: str | None = None
-    ):
+    def __init__(self, what: str, *, found: object = None, expected: object = None, fix: str | None = None):
         lines = [what]
-        for label, text in (("found", found), ("expected", expected), ("fix", do if fix is None else fix)):
+        for label, text in (("found", found), ("expected", expected), ("fix", fix)):
             if text is not None:
                 lines.append(f"  {label + ':':<10}{text}")
         super().__init__("\n".join(lines))

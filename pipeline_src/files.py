@@ -120,15 +120,13 @@ def writing(path: Path) -> Iterator[None]:
         raise
 
 
-def check_writable(
-    folder: Path, needed: int = SPACE, what: str = "the result", fix: str = "free some space", do: str | None = None
-) -> None:
+def check_writable(folder: Path, needed: int = SPACE, what: str = "the result", fix: str = "free some space") -> None:
     """Make `folder`, and find out whether something can be written there, before hours go into it.
 
     Args:
         needed: bytes that have to be free.
         what: the content that is to be written there.
-        fix: advice for a disk that is too small. `do` is its former name.
+        fix: advice for a disk that is too small.
 
     Raises:
         UserError: the folder cannot be made, is not writable, or the disk is full.
@@ -154,7 +152,7 @@ def check_writable(
             f"the disk is nearly full: {what} does not fit into {folder}",
             found=f"{free / 2**20:,.1f} MiB free",
             expected=f"{needed / 2**20:,.0f} MiB or more",
-            fix=f"{do or fix}, and start the same command again",
+            fix=f"{fix}, and start the same command again",
         )
 
 
@@ -185,14 +183,13 @@ def reading(
     *,
     expected: str | None = None,
     fix: str | None = None,
-    do: str | None = None,
     also: type[Exception] = OSError,
     named: bool = False,
 ) -> Iterator[None]:
     """Turn the errors of reading a missing, foreign or damaged file into a UserError of that text.
 
     Args:
-        expected, fix: parts of the UserError; `do` is the former name of `fix`.
+        expected, fix: parts of the UserError.
         also: an error that the reader of this format raises in addition to Python's usual errors.
         named: whether the type of the error is shown.
     """
@@ -200,7 +197,7 @@ def reading(
         yield
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, also) as error:
         text = f"{type(error).__name__}: {error}" if named else str(error)
-        raise UserError(what, found=text, expected=expected, fix=do if fix is None else fix) from error
+        raise UserError(what, found=text, expected=expected, fix=fix) from error
 
 
 def state(path: Path) -> list[int]:

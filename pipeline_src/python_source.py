@@ -28,5 +28,5 @@ def syntax_tree(file: Path, key: str | None = None) -> ast.Module:
     except (OSError, SyntaxError, ValueError) as error:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         reason = error.msg if isinstance(error, SyntaxError) else error
-        do = None if key else "fix it: a method or the model that params.yaml names imports it"
-        raise UserError(f"{prefix}{file}{line}: can't be read as Python", found=reason, do=do) from None
+        fix = None if key else "fix it: a method or the model that params.yaml names imports it"
+        raise UserError(f"{prefix}{file}{line}: can't be read as Python", found=reason, fix=fix) from None

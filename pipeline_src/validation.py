@@ -42,13 +42,12 @@ def validate(
     where: str,
     expected: str = "keys and values as in docs/reference/params.md; of datasets, as in docs/reference/datasets.md",
     fix: str = "correct the keys that are named",
-    do: str | None = None,
 ) -> Schema:
     """`content` as a `schema`.
 
     Args:
         where: the file or key that holds `content`.
-        expected, fix: parts of the error; `do` is the former name of `fix`.
+        expected, fix: parts of the error.
 
     Raises:
         UserError: names every wrong key and value, with the nearest valid names.
@@ -57,7 +56,7 @@ def validate(
         return schema.model_validate(content)
     except ValidationError as error:
         messages = [_message(details, schema) for details in error.errors()]
-        raise UserError(f"{where} has invalid values:{listed(messages)}", expected=expected, fix=do or fix) from None
+        raise UserError(f"{where} has invalid values:{listed(messages)}", expected=expected, fix=fix) from None
 
 
 def _message(details: Mapping[str, Any], schema: type[BaseModel]) -> str:

@@ -86,7 +86,7 @@ def rewritten(page: str, folder: Path = published.FOLDER) -> str:
             "a text that is made from code or results has no beginning or no end",
             found=stray[0],
             expected=f"<!-- KIND: ... -->, and below it <!-- end of KIND -->, each a line; KIND is {KINDS}",
-            do="write the other line",
+            fix="write the other line",
         )
 
     def filled(block: re.Match[str]) -> str:
@@ -101,6 +101,6 @@ def _list(kind: str, name: str) -> str:
     tables = TABLES[kind]
     if name not in tables:
         raise UserError(
-            f"there is no table <!-- {kind}: {name} -->", expected=", ".join(tables), do=did_you_mean(name, tables)
+            f"there is no table <!-- {kind}: {name} -->", expected=", ".join(tables), fix=did_you_mean(name, tables)
         )
     return tables[name]()

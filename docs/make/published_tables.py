@@ -44,7 +44,7 @@ def text(words: Sequence[str], folder: Path) -> str | None:
             f"{place}: metrics.json, claims.json or differences.json is not what was published",
             found=f"{type(error).__name__}: {error}",
             expected="the files that `dense-calibration publish` wrote",
-            do=f"git checkout -- {place}",
+            fix=f"git checkout -- {place}",
         ) from None
 
 

@@ -56,7 +56,7 @@ class Bound:
                 "--risk cannot be used",
                 found=text,
                 expected=f"{' or '.join(f'{risk}=ALPHA' for risk in RISKS)} with 0 < ALPHA < 1",
-                do=(did_you_mean(name, RISKS) if name not in RISKS else None) or "--risk fnr=0.1",
+                fix=(did_you_mean(name, RISKS) if name not in RISKS else None) or "--risk fnr=0.1",
             )
         return cls(name, alpha)
 

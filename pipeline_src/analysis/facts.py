@@ -260,8 +260,8 @@ class ExperimentSummary:
 
     def reading(self, file: Path, expected: str) -> AbstractContextManager[None]:
         """`files.reading` of a file of its results."""
-        do = f"remove it and run: {run_command(self.name)}; of a published experiment: git checkout -- {file}"
-        return reading(f"{file} is damaged", expected=expected, do=do, also=csv.Error, named=True)
+        fix = f"remove it and run: {run_command(self.name)}; of a published experiment: git checkout -- {file}"
+        return reading(f"{file} is damaged", expected=expected, fix=fix, also=csv.Error, named=True)
 
 
 def run_command(experiment: str) -> str:

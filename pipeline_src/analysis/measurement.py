@@ -156,7 +156,7 @@ class Reader:
             raise UserError(
                 f"{path} is not the analysis of a data set",
                 found=error,
-                do="run `snakemake --cores all`, which makes it",
+                fix="run `snakemake --cores all`, which makes it",
             ) from None
 
     def __contains__(self, pair: object) -> bool:

@@ -45,7 +45,7 @@ def __getattr__(name: str) -> Any:
             f"{name} needs a package that is not installed",
             found=f"no module {error.name}",
             expected="the packages of the experiment pipeline, torch among them",
-            do='pip install "dense-calibration[pipeline]"',
+            fix='pip install "dense-calibration[pipeline]"',
         ) from error
 
 

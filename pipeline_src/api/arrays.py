@@ -33,7 +33,7 @@ def images(probabilities: Any, masks: Any, ignore: int | None) -> tuple[Any, Any
             "these are no images",
             found=f"of type {other[0]}",
             expected=f"arrays or tensors: {PAIRS}",
-            do="count images of different sizes one by one, or as lists of maps and masks by Statistic",
+            fix="count images of different sizes one by one, or as lists of maps and masks by Statistic",
         )
     p, y = probabilities, masks
     if y.ndim == 2:
@@ -77,7 +77,7 @@ def listed(values: Any) -> bool:
 def check_number(bins: Any) -> int:
     """The number of bins as an int; UserError where it is no whole number, or bins cannot be formed exactly."""
     if isinstance(bins, bool) or not isinstance(bins, int | np.integer):
-        raise UserError("bins must be a whole number", found=repr(bins), expected="a divisor of 66300", do="bins=10")
+        raise UserError("bins must be a whole number", found=repr(bins), expected="a divisor of 66300", fix="bins=10")
     check_bins(int(bins))
     return int(bins)
 
@@ -86,7 +86,7 @@ def check_label(ignore: Any) -> None:
     """UserError where `ignore` is neither None nor a whole number: no pixel would have such a label."""
     if ignore is not None and (isinstance(ignore, bool) or not isinstance(ignore, int | np.integer)):
         raise UserError(
-            "ignore must be a label", found=repr(ignore), expected="a whole number, or None", do="ignore=255"
+            "ignore must be a label", found=repr(ignore), expected="a whole number, or None", fix="ignore=255"
         )
 
 
@@ -105,7 +105,7 @@ def check_sums(p: Any, masks: Any, ignore: int | None) -> None:
             "these are not probabilities of several classes",
             found=f"values from {low:g} to {high:g}, whose sums over classes are up to {off:g} off 1",
             expected="probabilities in [0, 1] that sum to 1 over the classes",
-            do="take the softmax in float32" if off < NEAR else "apply the softmax to logits",
+            fix="take the softmax in float32" if off < NEAR else "apply the softmax to logits",
         )
 
 
@@ -119,7 +119,7 @@ def array(values: Any) -> np.ndarray:
         raise UserError(
             "a masked array has masked values, which would count",
             expected="an array, in which the masks say which pixels never count",
-            do="`masks.filled(255)` for masks, `probabilities.data` for probabilities",
+            fix="`masks.filled(255)` for masks, `probabilities.data` for probabilities",
         )
     if hasattr(values, "detach"):
         values = values.detach().cpu()
@@ -153,7 +153,7 @@ def binary(masks: np.ndarray, ignore: int | None) -> np.ndarray:
             "masks have unknown labels",
             found=f"{masks.dtype} with the values {np.unique(masks)[:10].tolist()}",
             expected=f"whole numbers: 0 background, 1 object, {ignore} ignored; or bool",
-            do=f"cut grey masks first, as by `mask > {127 if integral or (masks > 1).any() else 0.5}`",
+            fix=f"cut grey masks first, as by `mask > {127 if integral or (masks > 1).any() else 0.5}`",
         )
     return np.where(ignored, IGNORED, masks).astype(np.uint8)
 

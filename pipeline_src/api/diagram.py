@@ -34,10 +34,10 @@ def reliability_diagram(of: Statistic | DenseCalibration, bins: int = 10, ax: Ax
             "a reliability diagram is drawn from counts",
             found=f"of type {type(of).__name__}",
             expected="a Statistic or a DenseCalibration",
-            do="reliability_diagram(Statistic().update(probabilities, masks))",
+            fix="reliability_diagram(Statistic().update(probabilities, masks))",
         )
     if not counts.pixels:
-        raise UserError("there is nothing to draw", found="no pixel that counts", do="`update` with images first")
+        raise UserError("there is nothing to draw", found="no pixel that counts", fix="`update` with images first")
     table, curve = bin_tables.reliability_table(counts, bins), bin_tables.isotonic_table(counts)
     with style.house():
         if ax is None:

@@ -94,7 +94,7 @@ class SCBCE(nn.Module):
                 "the loss takes tensors",
                 found=f"of type {other[0]}",
                 expected="torch.Tensor",
-                do="torch.as_tensor(...)",
+                fix="torch.as_tensor(...)",
             )
         z = (logits[:, None] if logits.ndim == 3 else logits).float()
         y = masks[:, None] if masks.ndim == 3 else masks
@@ -123,7 +123,7 @@ class SCBCE(nn.Module):
                 "the masks have no foreground, and 255 may be it",
                 found=f"the values {torch.unique(y).tolist()}",
                 expected="1 for foreground, and 255 for pixels that are ignored",
-                do="masks > 127 if 255 is the foreground; ignore=255 if it is not: "
+                fix="masks > 127 if 255 is the foreground; ignore=255 if it is not: "
                 f"{type(self).__name__}(..., ignore=255)",
             )
         if z.shape[1] == 1 and not some:
@@ -165,7 +165,7 @@ class ASLP(SCBCE):
             raise UserError(
                 "ASLP: this rule needs another run",
                 found=f"theta_lm={parameters['theta_lm']!r}, the accuracies of {', '.join(needed)}",
-                do="leave out theta_lm, or train with this project's own loop",
+                fix="leave out theta_lm, or train with this project's own loop",
             )
         self.rule, self.epoch = rule, 1
 
@@ -215,7 +215,7 @@ class ASLP(SCBCE):
                 "end_epoch: accuracy or gap is not a fraction",
                 found=f"accuracy={float(accuracy)}, gap={gap if gap is None else float(gap)}",
                 expected="accuracy from 0 to 1, gap from -1 to 1",
-                do="divide percentages by 100",
+                fix="divide percentages by 100",
             )
         if gap is None and self.rule == "cl":
             raise UserError("end_epoch: rule='cl' follows the gap of confidence and accuracy", expected="both numbers")
@@ -241,7 +241,7 @@ class ASLP(SCBCE):
                 "ASLP: the checkpoint is of another one",
                 found="rule {!r}, {} images, {} classes".format(*saved),
                 expected="rule {!r}, {} images, {} classes".format(*expected),
-                do="train on with the same settings and images, or begin anew",
+                fix="train on with the same settings and images, or begin anew",
             )
         self.epoch = state["epoch"]
         self.method.restore(method)

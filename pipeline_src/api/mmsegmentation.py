@@ -80,7 +80,7 @@ class DenseCalibrationMetric(BaseMetric):
         gathered = [counts for counts in all_gather_object(self.counts) if counts is not None]
         self._reset()
         if not gathered:
-            raise UserError("DenseCalibrationMetric has seen no image", do="check the evaluation's dataloader")
+            raise UserError("DenseCalibrationMetric has seen no image", fix="check the evaluation's dataloader")
         numbers = values(sum(gathered[1:], gathered[0]), self.names, self.bins)
         return {f"{self.prefix}/{name}": number for name, number in numbers.items()}
 
@@ -104,7 +104,7 @@ class _HeadLoss:
 
     def _settings(self, weight: Tensor | None, ignore_index: int) -> None:
         if weight is not None:
-            raise UserError("label perturbation has no weights of pixels", do="leave out `sampler` in the decode head")
+            raise UserError("label perturbation has no weights of pixels", fix="leave out `sampler` in the decode head")
         self.ignore, self.ignore_given = ignore_index, True  # mmsegmentation pads with it
 
 
@@ -146,7 +146,7 @@ class ASLPHeadLoss(_HeadLoss, losses.ASLP):
     ) -> Tensor:
         self._settings(weight, ignore_index)
         if self.index is None:
-            raise UserError("loss_decode: ASLP is not told which images it sees", do='add dict(type="ASLPHook")')
+            raise UserError("loss_decode: ASLP is not told which images it sees", fix='add dict(type="ASLPHook")')
         return self.loss_weight * super().forward(logits, masks, self.index)
 
 
@@ -183,7 +183,7 @@ class ASLPHook(Hook):
             raise UserError(
                 f"ASLPHook: the validation has no metric {self.prefix}/accuracy",
                 found=", ".join(metrics or {}) or "none",
-                do='val_evaluator = dict(type="DenseCalibrationMetric")',
+                fix='val_evaluator = dict(type="DenseCalibrationMetric")',
             )
         for loss in self._losses(runner):
             loss.end_epoch(accuracy, gap)

@@ -33,14 +33,14 @@ def check(names: Sequence[str], bins: int, ignore: int | None) -> None:
     check_label(ignore)
     if isinstance(names, str) or not isinstance(names, Collection):
         raise UserError(
-            "names must be a list", found=repr(names), expected="names of metrics", do='names=["ece", "oe"]'
+            "names must be a list", found=repr(names), expected="names of metrics", fix='names=["ece", "oe"]'
         )
     if unknown := [name for name in names if name not in OF_COUNTS]:
         raise UserError(
             f"names: {unknown[0]!r} is not a metric of counts alone",
             found=", ".join(map(str, unknown)),
             expected=", ".join(OF_COUNTS),
-            do="Statistic has the metrics that need images"
+            fix="Statistic has the metrics that need images"
             if unknown[0] in METRICS
             else did_you_mean(unknown[0], OF_COUNTS),
         )
@@ -53,7 +53,7 @@ def check_classes(names: Sequence[str], counts: Counts) -> None:
             "names: of several classes these metrics are not defined",
             found=", ".join(of_object),
             expected=", ".join(name for name in OF_COUNTS if METRICS[name].classes != "two"),
-            do="leave them out",
+            fix="leave them out",
         )
 
 

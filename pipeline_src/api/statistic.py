@@ -142,7 +142,7 @@ class Statistic:
             raise UserError(
                 "images of one statistic have different numbers of classes",
                 found=f"{classes} after {self.classes}",
-                do="a Statistic for each",
+                fix="a Statistic for each",
             )
         return self._statistic
 
@@ -173,7 +173,7 @@ class Statistic:
                 "merge takes another statistic",
                 found="itself" if other is self else f"of type {type(other).__name__}",
                 expected="a Statistic, from which reports are computed",
-                do="merge statistics first, then `compute`",
+                fix="merge statistics first, then `compute`",
             )
         if other._statistic is not None and len(other):
             this, that = self._with_classes(other.classes), _renumbered(other._statistic, len(self))

@@ -16,7 +16,7 @@ try:
     from torchmetrics import Metric
 except ImportError as error:
     raise UserError(
-        "DenseCalibration is a metric of torchmetrics, which is not installed", do="python -m pip install torchmetrics"
+        "DenseCalibration is a metric of torchmetrics, which is not installed", fix="python -m pip install torchmetrics"
     ) from error
 
 UNKNOWN = 2**31  # classes, before the first batch of several
@@ -70,7 +70,7 @@ class DenseCalibration(Metric):
                 "the saved counts are those of a metric with other names or bins",
                 found=f"counts of the shape {tuple(saved.shape)}",
                 expected=f"{tuple(self.count.shape)}, for names={list(self.names)} and bins={self.bins}",
-                do="make the metric with the names and bins that it was saved with",
+                fix="make the metric with the names and bins that it was saved with",
             )
         super()._load_from_state_dict(state_dict, prefix, *arguments)
 
@@ -126,12 +126,12 @@ class DenseCalibration(Metric):
 def _check_same(top: Tensor, classes: Tensor) -> None:
     """UserError where batches have different numbers of classes; (2,) the state of `DenseCalibration`."""
     if top.all():
-        raise UserError("one metric was given maps of an object and of several classes", do="a metric for each")
+        raise UserError("one metric was given maps of an object and of several classes", fix="a metric for each")
     most, fewest = classes.tolist()
     if most and most != -fewest:
         raise UserError(
             "batches of one metric have different numbers of classes",
             found=f"{-fewest} and {most}",
             expected="the same number in all batches, of all processes",
-            do="a metric for each",
+            fix="a metric for each",
         )

@@ -83,7 +83,7 @@ class Calibrator(Strict):
             raise UserError(
                 f"the calibrator {cls.name} is for {cls.classes} classes",
                 found=f"{classes} classes",
-                do="use another one, such as platt or temperature",
+                fix="use another one, such as platt or temperature",
             )
 
 

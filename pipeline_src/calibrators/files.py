@@ -80,7 +80,7 @@ def named(name: str, where: str) -> type[Calibrator]:
             f"{where}: there is no calibrator of this name",
             found=name,
             expected=", ".join(CALIBRATORS),
-            do=did_you_mean(name, CALIBRATORS) or "give one of these",
+            fix=did_you_mean(name, CALIBRATORS) or "give one of these",
         )
     return CALIBRATORS[name]
 
@@ -97,7 +97,7 @@ def read(path: Path) -> tuple[Calibrator, Record]:
     Raises:
         UserError: names the file, which is absent, not JSON, of another version, or has wrong parameters.
     """
-    with reading(f"{path} is not a calibrator's file", expected=EXPECTED, do=DO):
+    with reading(f"{path} is not a calibrator's file", expected=EXPECTED, fix=DO):
         content = json.loads(path.read_text(encoding="utf-8"))
     if isinstance(content, dict):
         content.pop(FORMER_DIGEST, None)
@@ -108,7 +108,7 @@ def read(path: Path) -> tuple[Calibrator, Record]:
     return calibrator, record
 
 
-def read_for(path: Path, classes: int, source: str, do: str, by: str = "") -> tuple[Calibrator, Record]:
+def read_for(path: Path, classes: int, source: str, fix: str, by: str = "") -> tuple[Calibrator, Record]:
     """`read` a calibrator that is to be applied to predictions of so many classes.
 
     Args:
@@ -124,7 +124,7 @@ def read_for(path: Path, classes: int, source: str, do: str, by: str = "") -> tu
             f"--calibrator {path}: the predictions are calibrated already",
             found=f"{source} by {by}",
             expected="predictions of a network without a calibrator",
-            do="leave out --calibrator, or use the network without its calibrator",
+            fix="leave out --calibrator, or use the network without its calibrator",
         )
     calibrator, record = read(path)
     if record.classes != classes:
@@ -132,6 +132,6 @@ def read_for(path: Path, classes: int, source: str, do: str, by: str = "") -> tu
             f"{path} was fitted to maps of {record.classes} classes",
             found=f"{classes} classes in {source}",
             expected="as many classes as it was fitted to",
-            do=do,
+            fix=fix,
         )
     return calibrator, record

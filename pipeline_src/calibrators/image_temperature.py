@@ -60,7 +60,7 @@ class ImageTemperatureCalibrator(Calibrator):
             raise UserError(
                 f"{' and '.join(undefined)}: features of two classes",
                 found=f"{pixels.classes} classes",
-                do="leave them out",
+                fix="leave them out",
             )
         columns = [FEATURES.index(name) for name in features]
         values = pixels.features[:, columns]

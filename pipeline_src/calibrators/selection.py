@@ -71,7 +71,7 @@ def select(
             "one image, or one group of images, cannot be cross-validated",
             found=f"{pixels.number} image(s) in --pred",
             expected="two or more, of two groups",
-            do="give more images, or --method and --test-mask",
+            fix="give more images, or --method and --test-mask",
         )
     results = {name: cross_validated(kind, pixels, folds, tops, **options) for name, kind in candidates.items()}
     best = min(results, key=lambda name: results[name][1])

@@ -17,5 +17,5 @@ def check_names(names: Collection[str], key: str) -> None:
                 f"{key}: there is no claim {name!r}",
                 found=f"[{', '.join(names)}]",
                 expected=f"true, false, or some of {', '.join(CLAIMS)}",
-                do=did_you_mean(name, CLAIMS) or "docs/protocol.md, section 6, lists them",
+                fix=did_you_mean(name, CLAIMS) or "docs/protocol.md, section 6, lists them",
             )

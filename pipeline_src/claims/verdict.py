@@ -196,7 +196,7 @@ class Missing:
     """What a claim needs and an experiment lacks, and what to do about it."""
 
     what: str
-    do: str
+    fix: str
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ class Finding:
     @property
     def why(self) -> str:
         """The verdict's reason: the comparison that decides; if none does, what would decide it; what is missing."""
-        missing = [MISSING.format(item.what, item.do) for item in self.missing]
+        missing = [MISSING.format(item.what, item.fix) for item in self.missing]
         if self.verdict == NOT_RUN:
             return " ".join(missing)
         says = [item.says(self.level) for item in self.evidence]

@@ -86,7 +86,7 @@ def judge(
 
     if ood == (mask is not None):
         raise UserError(
-            "judge needs either masks or --ood", do="give --mask DIR, or --ood where every pixel is background"
+            "judge needs either masks or --ood", fix="give --mask DIR, or --ood where every pixel is background"
         )
     check_groups(groups)
     start_log()

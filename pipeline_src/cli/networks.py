@@ -38,10 +38,10 @@ def predict(
     Example: dense-calibration predict --run demo/temperature/seed0 --images photos --out maps
     """
     if (run is None) == (weights is None):
-        raise UserError("predict needs either --run or --weights", do="--run EXPERIMENT/METHOD/seedN, or --weights DIR")
+        raise UserError("predict needs --run or --weights", fix="--run EXPERIMENT/METHOD/seedN, or --weights DIR")
     form = next((each for each in MAP_FORMATS if each == format), None)
     if form != format:
-        raise UserError("unknown --format", found=format, expected=", ".join(MAP_FORMATS), do="--format png16")
+        raise UserError("unknown --format", found=format, expected=", ".join(MAP_FORMATS), fix="--format png16")
     from pipeline_src.deployment import predict as step  # imports torch, which other commands do without
 
     start_log(log)
@@ -65,7 +65,7 @@ def export(
     Example: dense-calibration export --run demo/temperature/seed0 --out exported
     """
     if run is None:
-        raise UserError("export needs --run", do="--run EXPERIMENT/METHOD/seedN")
+        raise UserError("export needs --run", fix="--run EXPERIMENT/METHOD/seedN")
     from pipeline_src.deployment.export import export as step  # as above
 
     start_log(log)

@@ -88,7 +88,7 @@ class CountsFile:
                 f"{self.path} is not a file of counts that can be read",
                 found=f"{type(error).__name__}: {error}",
                 expected="the file that `dense-calibration publish` wrote",
-                do=f"git checkout -- {self.path}",
+                fix=f"git checkout -- {self.path}",
             ) from error
 
 

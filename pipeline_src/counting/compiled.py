@@ -18,7 +18,7 @@ except ImportError as error:
         "numba, which compiles the loops over pixels, cannot be used",
         found=error,
         expected="a numba that fits this Python and this numpy",
-        do="python -m pip install --upgrade numba",
+        fix="python -m pip install --upgrade numba",
     ) from error
 
 if TYPE_CHECKING:

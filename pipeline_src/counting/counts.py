@@ -99,7 +99,7 @@ class ImageRows:
                 f"{len(twice)} image(s) were added to a statistic more than once",
                 found=listed(twice),
                 expected="every image id once",
-                do="merge statistics of different images only, and give every image an id of its own",
+                fix="merge statistics of different images only, and give every image an id of its own",
             )
         self._ids, self._table, self._levels = ids, self._table.ordered(order), self._levels.ordered(order)
         self._ordered = True

@@ -106,13 +106,13 @@ def labels(truth: np.ndarray, image_id: str, ignore: int | None) -> tuple[np.nda
             f"the mask of {image_id} has unknown labels",
             found=f"{truth.dtype} with the values {np.unique(truth)[:10].tolist()}",
             expected="uint8 with 0 background, 1 foreground, 255 ignored",
-            do="threshold grey masks first: (mask > 127).astype('uint8')",
+            fix="threshold grey masks first: (mask > 127).astype('uint8')",
         )
     if not all_count and ignore != IGNORED and not np.any(truth == 1):
         raise UserError(
             f"the mask of {image_id} has no foreground, and 255 may be it",
             found=f"uint8 with the values {np.unique(truth).tolist()}",
             expected="1 for foreground, and 255 for pixels that are ignored",
-            do="(mask > 127).astype('uint8') if 255 is the foreground; ignore=255 if it is not: Statistic(ignore=255)",
+            fix="(mask > 127).astype('uint8') if 255 is the foreground; ignore=255 if it is not: Statistic(ignore=255)",
         )
     return truth, all_count

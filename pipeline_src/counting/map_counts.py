@@ -194,7 +194,7 @@ class MapCounts:
                 f"the map of {image_id} holds values that are not probabilities",
                 found=f"values from {low} to {high}",
                 expected="probabilities in [0, 1]",
-                do="apply the sigmoid to logits; save 0..255 maps as uint8",
+                fix="apply the sigmoid to logits; save 0..255 maps as uint8",
             )
         if selected is not None:
             f, y = f[selected], y[selected]

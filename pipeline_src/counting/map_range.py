@@ -27,7 +27,7 @@ def check_range(highest: Mapping[str, float], maps: str) -> None:
                 f"the {kind} {maps} look like {meaning}: read as probabilities, all would be nearly 0",
                 found=f"no value above {highest[kind]}",
                 expected=f"0 to {np.iinfo(kind).max} for probabilities from 0 to 1",
-                do=f"save round({np.iinfo(kind).max} * probability), or floats as .npy if probabilities are that small",
+                fix=f"save round({np.iinfo(kind).max} * probability), or floats as .npy if the values are so small",
             )
 
 

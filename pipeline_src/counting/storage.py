@@ -124,7 +124,7 @@ def read(path: Path | str, kind: str) -> tuple[dict[str, Any], dict]:
             f"{path} is a statistic of another schema",
             found=actual,
             expected=expected,
-            do="make it again from the prediction maps with this version",
+            fix="make it again from the prediction maps with this version",
         )
     return arrays, provenance
 
@@ -144,7 +144,7 @@ def unreadable(path: Path | str, error: Exception) -> UserError:
         f"{path} is not a statistic that can be read",
         found=f"{type(error).__name__}: {error}",
         expected="a file that `evaluate`, `judge` or `publish` wrote",
-        do="let it be made again: remove it and run the same command, or `git checkout -- FILE` if it is published",
+        fix="let it be made again: remove it and run the same command, or `git checkout -- FILE` if it is published",
     )
 
 

@@ -80,8 +80,8 @@ def _calibrator(fitted: dict[str, Any] | None, file: Path | None, run: FinishedR
     if file is None:
         return fitted
     by = fitted["calibrator"] if fitted else ""
-    do = "fit one to maps of this run: dense-calibration predict, then dense-calibration calibrate"
-    _, record = read_for(file, run.experiment.facts.classes, run.name, do, by)
+    fix = "fit one to maps of this run: dense-calibration predict, then dense-calibration calibrate"
+    _, record = read_for(file, run.experiment.facts.classes, run.name, fix, by)
     return record.model_dump(mode="json")
 
 
@@ -104,7 +104,7 @@ def _check(exported: Exported, model: ExportedModel, predictor: Predictor) -> No
             "the exported network differs from the run's",
             found=f"probabilities that differ by {difference:.2g}",
             expected=f"at most {TOLERANCE:g}",
-            do="predict with the run itself: dense-calibration predict --run RUN",
+            fix="predict with the run itself: dense-calibration predict --run RUN",
         )
 
 

@@ -74,12 +74,12 @@ def predict(
             "maps of several classes cannot be PNG files",
             found=f"--format {form}, {source.classes} classes",
             expected="npy, an array (classes, height, width)",
-            do="--format npy",
+            fix="--format npy",
         )
     applied = None
     if calibrator:
-        do = "fit one to maps of this model: dense-calibration calibrate"
-        applied, _ = read_for(calibrator, source.classes, source.name, do, source.calibrated)
+        fix = "fit one to maps of this model: dense-calibration calibrate"
+        applied, _ = read_for(calibrator, source.classes, source.name, fix, source.calibrated)
     files = image_files.find(images)
     made_by = digest([source.digest, form, sha256(calibrator) if calibrator else None])
     maps = MapFolder(out, source.name, made_by, form)

@@ -123,7 +123,7 @@ def traced(model: ExportedModel) -> tuple[torch.export.ExportedProgram, bool]:
             "the network cannot be written as a graph of operators",
             found=f"{type(error).__name__}: {_first_line(error)}",
             expected="a forward pass whose steps do not depend on the values of its tensors",
-            do="export another network, or predict with it here: dense-calibration predict --run RUN",
+            fix="export another network, or predict with it here: dense-calibration predict --run RUN",
         ) from error
 
 
@@ -142,7 +142,7 @@ def read(folder: Path) -> Exported:
             f"{folder} is not an exported folder",
             found=f"no {', '.join(missing)}" if folder.is_dir() else "no such folder",
             expected="a folder that `export` wrote",
-            do="dense-calibration export --run RUN --out DIR",
+            fix="dense-calibration export --run RUN --out DIR",
         )
     expected, actual = read_sums(folder / SUMS).get(MODEL), sha256(folder / MODEL)
     if expected != actual:
@@ -150,9 +150,9 @@ def read(folder: Path) -> Exported:
             f"{folder / MODEL} is not the file that was exported",
             found=f"sha256 {actual}",
             expected=f"sha256 {expected}, as {SUMS} says",
-            do="export the run again, or copy the folder again",
+            fix="export the run again, or copy the folder again",
         )
-    with reading(f"{folder / INPUT} cannot be read", expected="JSON", do="export the run again"):
+    with reading(f"{folder / INPUT} cannot be read", expected="JSON", fix="export the run again"):
         content = json.loads((folder / INPUT).read_text(encoding="utf-8"))
         settings = validate(Preprocessing, content, str(folder / INPUT))
         record = folder / CALIBRATOR

@@ -68,5 +68,5 @@ def calibrator_of(predictor: Predictor, method: str) -> dict[str, Any] | None:
         f"{method} cannot be exported",
         found=reason,
         expected="networks, the mean of their probabilities, and a calibrator of the package",
-        do=f"export the run of {predictor.method.of}, or predict here: dense-calibration predict --run RUN",
+        fix=f"export the run of {predictor.method.of}, or predict here: dense-calibration predict --run RUN",
     )

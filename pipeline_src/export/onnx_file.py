@@ -31,7 +31,7 @@ def check_installed() -> None:
             "model.onnx needs libraries that are not installed",
             found=f"no {', '.join(missing)}",
             expected=", ".join(NEEDED),
-            do=f"python -m pip install {' '.join(NEEDED)}, or leave the file out: --no-onnx",
+            fix=f"python -m pip install {' '.join(NEEDED)}, or leave the file out: --no-onnx",
         )
 
 
@@ -103,7 +103,7 @@ def check(model: ExportedModel, file: Path, single: bool) -> None:
                 f"{file} differs from torch",
                 found=f"probabilities that differ by {worst:.2g}",
                 expected=f"at most {TOLERANCE:g}",
-                do="leave it out: --no-onnx",
+                fix="leave it out: --no-onnx",
             )
 
 

@@ -135,7 +135,7 @@ def _check_folders(pred: Path, mask: Path, apply: Path, test_mask: Path | None, 
             "--test-mask would score the calibrator on the images that it was fitted to",
             found=f"--apply and --pred are both {pred}",
             expected="scores of images that it has not seen",
-            do="leave out --test-mask: the scores are cross-validated then",
+            fix="leave out --test-mask: the scores are cross-validated then",
         )
 
 
@@ -150,10 +150,10 @@ def _fit_options(method: str, features: str, shape: bool) -> dict[str, Any]:
         raise UserError(
             f"--{misplaced[0]} is an option of image_temperature",
             found=f"--method {method}",
-            do="--method image_temperature",
+            fix="--method image_temperature",
         )
-    expected, do = f"features among {', '.join(FEATURES)}", "--features entropy,margin"
-    return dict(validate(options_of(method), given, f"--method {method}", expected, do))
+    expected, fix = f"features among {', '.join(FEATURES)}", "--features entropy,margin"
+    return dict(validate(options_of(method), given, f"--method {method}", expected, fix))
 
 
 def check_applied(pairs: Pairs, classes: int | None) -> None:
@@ -220,7 +220,7 @@ def _check_labels(pixels: Pixels, mask: Path) -> None:
             f"no calibrator can be fitted to the masks in {mask}",
             found=found,
             expected="pixels of two classes or more",
-            do="give --mask the masks of validation images with and without objects",
+            fix="give --mask the masks of validation images with and without objects",
         )
 
 
@@ -237,7 +237,7 @@ def _write_map(path: Path, original: Path, probability: np.ndarray) -> None:
         if path.suffix.lower() not in ARRAYS:
             encoded, data = cv2.imencode(path.suffix.lower(), probability)
             if not encoded:
-                raise UserError(f"{path} cannot be written as {path.suffix}", do="save the maps as .png or .npy")
+                raise UserError(f"{path} cannot be written as {path.suffix}", fix="save the maps as .png or .npy")
             temporary.write_bytes(data.tobytes())
             return
         loaded = np.load(original, allow_pickle=False)

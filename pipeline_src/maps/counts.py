@@ -277,7 +277,7 @@ def _count_classes(pairs: Pairs, classes: int, ignore: int | None) -> FolderCoun
         raise UserError(
             f"the masks in {pairs.masks} hold class 0 and 255 only, and 255 is ignored",
             expected=f"class ids 0 to {classes - 1}",
-            do="save objects by their class id, or mark ignored pixels with another value and name it by --ignore",
+            fix="save objects by their class id, or mark ignored pixels with another value and name it by --ignore",
         )
     counted.notes += _decisions(counted, statistic.raw)
     if ignore is not None and not any_ignored:

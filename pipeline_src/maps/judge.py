@@ -96,10 +96,10 @@ def judge_folder(
     check_bins(bins)
     check_resamples(resamples)
     if border is not None and not 0 <= border < np.inf:
-        raise UserError("--border cannot be used", found=border, expected="0 or more pixels", do="--border 5")
+        raise UserError("--border cannot be used", found=border, expected="0 or more pixels", fix="--border 5")
     outputs.check(out, "judge", inputs=(pred, mask), model=name, others=_other_models(out, name))
     if mask is None and ignore is not None:
-        raise UserError("--ignore applies to masks, and there are none", do="leave out --ignore")
+        raise UserError("--ignore applies to masks, and there are none", fix="leave out --ignore")
     pairs = pair_files(pred, mask)
     units = groups_of(pairs, groups)
     classes = classes_of(pairs)
@@ -151,7 +151,7 @@ def check_resamples(resamples: int) -> None:
             "--resamples cannot be used",
             found=f"{resamples:,}",
             expected=f"0 to {MOST_RESAMPLES:,}",
-            do="--resamples 1000",
+            fix="--resamples 1000",
         )
 
 
@@ -163,15 +163,15 @@ def groups_of(pairs: Pairs, groups: str) -> np.ndarray | None:
 def _check_options(pairs: Pairs, classes: int, protocols: tuple[str, ...], border: float | None) -> None:
     if pairs.masks is None:
         raise UserError(
-            "maps of several classes need masks", found=f"{classes} classes in {pairs.maps}", do="--mask DIR"
+            "maps of several classes need masks", found=f"{classes} classes in {pairs.maps}", fix="--mask DIR"
         )
     if border is not None:
-        raise UserError("--border applies to maps of one object, not of several classes", do="leave out --border")
+        raise UserError("--border applies to maps of one object, not of several classes", fix="leave out --border")
     if "raw" not in protocols:
         raise UserError(
             "maps of several classes cannot be min-max normalized",
             found=f"--protocol {' '.join(protocols)}",
-            do="--protocol raw",
+            fix="--protocol raw",
         )
 
 
@@ -182,7 +182,7 @@ def _check_pixels(counts: Counts, mask: Path | None, ignore: int | None) -> None
             f"no pixel of the masks in {mask} counts; nothing was written",
             found=f"the value {IGNORED if ignore is None else ignore}, which is ignored, at every pixel",
             expected="pixels of other values",
-            do="name another value by --ignore",
+            fix="name another value by --ignore",
         )
 
 

@@ -105,7 +105,7 @@ def check_ignore(pairs: Pairs, ignore: int | None) -> None:
         "--ignore is a value that no mask can have",
         found=f"--ignore {ignore}, masks of 8 bits in {pairs.masks}",
         expected="0 to 255",
-        do="name the value of the ignored pixels, such as --ignore 255",
+        fix="name the value of the ignored pixels, such as --ignore 255",
     )
 
 
@@ -121,7 +121,7 @@ def _check_jpeg(pairs: Pairs, masks: str, values: list[int], ignore: int | None)
             + ("the value of ignored pixels" if ignore is not None else "ids such as 0 and 1"),
             found=f"--ignore {ignore}, {example}" if ignore is not None else f"no value above 127 ({example})",
             expected="PNG files, or JPEG files of 0 and 255 without ignored pixels",
-            do="save the masks as PNG from their source, and not from the JPEG files"
+            fix="save the masks as PNG from their source, and not from the JPEG files"
             + ("; images without any object need no masks: --ood" if ignore is None and not any(values) else ""),
         )
 
@@ -134,7 +134,7 @@ def _check_values(masks: str, values: list[int], ignored: int | None, example: d
             unclear,
             found="0 and 255 only, and --ignore 255 leaves out what seems to be the object",
             expected="0 and 255, or 0 and 1, and another value for ignored pixels",
-            do="leave out --ignore, or mark ignored pixels with another value",
+            fix="leave out --ignore, or mark ignored pixels with another value",
         )
     if not values or values[-1] <= 1:
         return
@@ -146,7 +146,7 @@ def _check_values(masks: str, values: list[int], ignored: int | None, example: d
             unclear,
             found=shown,
             expected="0 and 255, or 0 and 1 (class ids need maps of K classes)",
-            do=f"save np.uint8(255 * (mask == {object_id})) as PNG"
+            fix=f"save np.uint8(255 * (mask == {object_id})) as PNG"
             + (", with the id of the object" if object_id == "ID" else ""),
         )
     below = [value for value in values if 0 < value < top]
@@ -155,5 +155,5 @@ def _check_values(masks: str, values: list[int], ignored: int | None, example: d
             unclear,
             found=shown,
             expected="0 and 255, or 0 and 1",
-            do=f"if {top} marks pixels that never count: --ignore {top}; else save np.uint8(255 * (mask == ID)) as PNG",
+            fix=f"if {top} marks ignored pixels: --ignore {top}; else save np.uint8(255 * (mask == ID)) as PNG",
         )

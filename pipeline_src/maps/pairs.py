@@ -105,14 +105,14 @@ def pair_files(maps: Path, masks: Path | None) -> Pairs:
             "maps and masks are the same folder, and would agree in every pixel",
             found=maps,
             expected="a folder of maps and one of masks",
-            do="name the other one",
+            fix="name the other one",
         )
     if empty:
         raise UserError(
             "there are no maps, or no masks, to read",
             found=listed(empty),
             expected="a folder of maps and one of masks",
-            do="name the folder of masks; for images without any object `judge` has --ood"
+            fix="name the folder of masks; for images without any object `judge` has --ood"
             if map_names
             else "name the folder that holds the maps: PNG, TIFF or BMP of one channel, .npy or .npz",
         )
@@ -167,7 +167,7 @@ def check_problems(pairs: Pairs, unusable: list[str]) -> None:
         expected="one mask for every map and one map for every mask, with the same name except for the suffix"
         if pairs.problems
         else None,
-        do=remedy,
+        fix=remedy,
     )
 
 

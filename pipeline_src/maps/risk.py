@@ -34,18 +34,18 @@ def bound_of(text: str, pairs: Pairs, classes: int | None) -> Bound | None:
         raise UserError(
             "--risk is for maps of one object",
             found=f"maps of {classes} classes in {pairs.maps}",
-            do="leave out --risk",
+            fix="leave out --risk",
         )
     if pairs.masks is None and bound.risk == "fnr":
         raise UserError(
-            f"--risk {text} needs masks: without any object none is missed", do="--risk fpr=0.05, or --mask DIR"
+            f"--risk {text} needs masks: without any object none is missed", fix="--risk fpr=0.05, or --mask DIR"
         )
     if len(pairs) < bound.needs:
         raise UserError(
             f"--risk {text} cannot be guaranteed by so few images",
             found=f"{len(pairs):,} in {pairs.maps}",
             expected=f"{bound.needs:,} or more: 1 / (n + 1) has to be {bound.alpha:g} at most",
-            do="give more images, or a larger ALPHA",
+            fix="give more images, or a larger ALPHA",
         )
     return bound
 

@@ -40,7 +40,7 @@ def read(path: Path | str) -> dict[str, np.ndarray]:
     Raises:
         UserError: there is no such file.
     """
-    do = "run `snakemake --cores all`, which makes them"
-    with reading(f"no example maps in {path}", expected=None, do=do), np.load(path) as file:
+    fix = "run `snakemake --cores all`, which makes them"
+    with reading(f"no example maps in {path}", expected=None, fix=fix), np.load(path) as file:
         maps = {name: file[name].astype(np.float32) / WHITE for name in file.files}
     return maps

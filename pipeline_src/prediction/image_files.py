@@ -51,7 +51,7 @@ def find(images: str) -> list[ImageFile]:
             f"--images {images}: there are no images",
             found=_what_is_there(folder, paths),
             expected=f"a folder, or a pattern in quotes as 'photos/*.jpg': {', '.join(sorted(IMAGE_SUFFIXES))}",
-            do="correct the path" + (", or put images into the folder" if folder.is_dir() else ""),
+            fix="correct the path" + (", or put images into the folder" if folder.is_dir() else ""),
         )
     if other := {path for path in paths if not path.is_dir()} - {*image_paths}:
         log.info("--images %s: %d other files are skipped, such as %s", images, len(other), min(other))
@@ -63,7 +63,7 @@ def find(images: str) -> list[ImageFile]:
         raise UserError(
             f"--images {images}: images would have the same map{listed(shared)}",
             expected="one image of each name, whatever its suffix",
-            do="rename them, or choose by a pattern: --images 'DIR/*.png'",
+            fix="rename them, or choose by a pattern: --images 'DIR/*.png'",
         )
     return files
 
@@ -100,7 +100,7 @@ def check(files: Sequence[ImageFile], pixels: int) -> None:
         raise UserError(
             f"{len(problems)} of {len(files)} images cannot be used{listed(problems)}",
             expected="whole image files, of 8 or 16 bits a channel",
-            do="replace them, choose others by a pattern (--images 'DIR/*.png'), or raise --max-pixels",
+            fix="replace them, choose others by a pattern (--images 'DIR/*.png'), or raise --max-pixels",
         )
     if turned:
         log.warning(
@@ -126,7 +126,7 @@ def read_image(file: ImageFile) -> np.ndarray:
             f"{file.path} cannot be predicted",
             found=error,
             expected="a whole image file, of 8 or 16 bits",
-            do="replace the file, and start the same command again: finished maps stay",
+            fix="replace the file, and start the same command again: finished maps stay",
         ) from None
 
 

@@ -85,7 +85,7 @@ class MapFolder:
                 f"--out {self.folder} has maps in another format, which would stay among the new ones",
                 found=listed(stale, 3),
                 expected=f"a new folder, or one with only {suffix} maps: --format {self.format} was asked for",
-                do="give another --out, or the --format of the maps that are there",
+                fix="give another --out, or the --format of the maps that are there",
             )
 
     def clear(self, images: Sequence[ImageFile]) -> None:

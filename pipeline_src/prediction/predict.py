@@ -58,7 +58,7 @@ def load(
             f"{weights} does not fit the model {network}",
             found=str(error)[:500],
             expected="weights of the network's names and shapes",
-            do=network_file.AGAIN,
+            fix=network_file.AGAIN,
         ) from None
     model = DenseClassifier(segmentor, normalisation(network), amp=experiment.training.amp, classes=classes)
     return model.to(prepare_device(experiment.training)).eval()

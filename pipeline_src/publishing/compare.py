@@ -84,7 +84,7 @@ class Side:
             raise UserError(
                 f"{self.name} has no method {method!r}",
                 expected=f"one of: {', '.join(self.facts.methods)}",
-                do=did_you_mean(method, self.facts.methods),
+                fix=did_you_mean(method, self.facts.methods),
             )
         renamed = {(title, *key[1:]): place for key, place in self.evaluations.items() if key[0] == method}
         if not renamed:
@@ -259,7 +259,7 @@ def _side(name: str) -> Side:
     raise UserError(
         f"{name} is neither a published experiment nor one of params.yaml",
         expected=f"one of: {', '.join(dict.fromkeys([*published.names(), *experiments]))}",
-        do="results of another project are compared after `dense-calibration publish` there",
+        fix="results of another project are compared after `dense-calibration publish` there",
     )
 
 
@@ -286,7 +286,7 @@ def _nothing(name: str) -> UserError:
     return UserError(
         f"{name}: nothing of it is finished and current",
         expected="results of one method and seed or more",
-        do=f"snakemake --cores all --config experiment={name.partition(':')[0].removeprefix('results/')}",
+        fix=f"snakemake --cores all --config experiment={name.partition(':')[0].removeprefix('results/')}",
     )
 
 

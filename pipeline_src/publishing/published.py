@@ -67,14 +67,14 @@ class Publication:
                 f"{folder} is not a published experiment",
                 found=error,
                 expected=f"one of: {', '.join(names()) or 'none'}",
-                do=f"git checkout -- {folder}, or: dense-calibration publish --experiment {folder.name}",
+                fix=f"git checkout -- {folder}, or: dense-calibration publish --experiment {folder.name}",
             ) from None
         except (ValueError, AttributeError, TypeError, ValidationError) as error:
             raise UserError(
                 f"{file} was altered",
                 found=error,
                 expected="the file that `dense-calibration publish` wrote",
-                do=f"git checkout -- {file}",
+                fix=f"git checkout -- {file}",
             ) from None
 
     def write(self, folder: Path) -> None:
@@ -103,7 +103,7 @@ def checked(folder: Path, files: Sequence[str] = SOURCES[1:]) -> Publication:
             f"{wrong[0]} is not what was published",
             found=f"missing or altered:{listed(wrong)}",
             expected=f"the files whose SHA-256 is in {folder / EXPERIMENT}",
-            do=f"git checkout -- {folder}"
+            fix=f"git checkout -- {folder}"
             + f", or: dense-calibration rebuild --write --experiment {folder.name}" * (not {*files} & {*SOURCES}),
         )
     for name in {*publication.counts_in.values()}:

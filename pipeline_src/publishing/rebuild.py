@@ -81,7 +81,7 @@ def _rebuild(name: str, pool: Executor, write: bool) -> None:
         raise UserError(
             f"{FOLDER / name}: published numbers are not what its counts give today",
             found=listed(wrong),
-            do=f"compare with {REBUILT / name}; if the change is wanted: "
+            fix=f"compare with {REBUILT / name}; if the change is wanted: "
             f"dense-calibration rebuild --write --experiment {name}",
         )
     log.info("%s: all numbers are equal to the published ones. Report: %s", name, REBUILT / name / REPORT)

@@ -65,4 +65,4 @@ def image(folder: Path, picture: Picture) -> Markup:
 def _check(folder: Path, pictures: Iterable[Picture]) -> None:
     files = [folder / f"{picture.name}.png" for picture in pictures]
     if missing := [file.name for file in files if not file.is_file()]:
-        raise UserError(f"figures are missing in {folder}{listed(missing)}", do="run `dense-calibration figures`")
+        raise UserError(f"figures are missing in {folder}{listed(missing)}", fix="run `dense-calibration figures`")

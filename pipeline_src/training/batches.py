@@ -37,7 +37,7 @@ def training_batches(store: Store, experiment: Experiment, seed: int, device: to
             "data.train: a step can't be made of one image",
             found=f"{len(store)} images on {number} process(es)",
             expected="two images or more on each",
-            do="take more training images, or fewer processes (`gpus`)",
+            fix="take more training images, or fewer processes (`gpus`)",
         )
     check_batch(experiment.training, len(store))
     samples = TrainingSamples(store, experiment.augmentation, seed)

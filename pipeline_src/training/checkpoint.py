@@ -85,7 +85,7 @@ def packed(value: Any, name: str) -> Any:
         f"{name} can't be saved, so a stopped run could not be resumed",
         found=f"{type(value).__module__}.{type(value).__name__}",
         expected="numbers, texts, numpy arrays, tensors, None; dicts, lists and tuples of them",
-        do="keep it in such types, or let state() and restore() of the method turn it into them",
+        fix="keep it in such types, or let state() and restore() of the method turn it into them",
     )
 
 

@@ -33,10 +33,10 @@ def prepare_device(training: Training) -> torch.device:
             raise UserError(
                 f"training.device: this machine has no {name!r}",
                 found=f"{torch.cuda.device_count()} CUDA devices",
-                do="set `device: auto`, or install a CUDA build of torch (README)",
+                fix="set `device: auto`, or install a CUDA build of torch (README)",
             )
     if name == "mps" and not torch.backends.mps.is_available():
-        raise UserError("training.device: this machine has no 'mps'", do="set `device: auto`")
+        raise UserError("training.device: this machine has no 'mps'", fix="set `device: auto`")
     if "LOCAL_RANK" in os.environ and not torch.distributed.is_initialized():
         # Before mmengine does: it needs a GPU on every rank.
         torch.distributed.init_process_group("nccl" if name.startswith("cuda") else "gloo")

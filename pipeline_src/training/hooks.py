@@ -120,7 +120,7 @@ class HistoryHook(Hook):
         if not math.isfinite(loss):
             raise UserError(
                 f"{self.name}: the loss is {loss} in epoch {runner.epoch + 1}",
-                do="lower training.lr, or set `amp: off`; the run's last checkpoint is kept",
+                fix="lower training.lr, or set `amp: off`; the run's last checkpoint is kept",
             )
         self.losses.append(loss)
         self.images += len(data_batch["inputs"]) * runner.world_size

@@ -47,11 +47,11 @@ def read(file: Path, expected: Mapping[str, Any]) -> dict[str, Tensor]:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (it is no mapping)
     except (OSError, SafetensorError, ValueError) as error:
         raise UserError(
-            f"{file} can't be read as a network", found=error, expected="a whole file of safetensors", do=AGAIN
+            f"{file} can't be read as a network", found=error, expected="a whole file of safetensors", fix=AGAIN
         ) from None
     if facts and (differing := [key for key in expected if key not in CHANGING and facts.get(key) != expected[key]]):
         found, required = ("; ".join(f"{key} {run.get(key)}" for key in differing)[:500] for run in (facts, expected))
         raise UserError(
-            f"{file} is of another run: other {', '.join(differing)}", found=found, expected=required, do=AGAIN
+            f"{file} is of another run: other {', '.join(differing)}", found=found, expected=required, fix=AGAIN
         )
     return tensors

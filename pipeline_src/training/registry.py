@@ -55,7 +55,7 @@ def choose(name: str, block: dict[str, Any] | None) -> Chosen:
         raise UserError(
             f"methods.{name}: `method` and `file` exclude each other",
             found=f"method: {parameters['method']}, file: {parameters['file']}",
-            do="keep `method` for a method of the project under another name, or `file` for one of yours",
+            fix="keep `method` for a method of the project under another name, or `file` for one of yours",
         )
     code, file = parameters.pop("method", name), parameters.pop("file", None)
     if file is None:
@@ -64,7 +64,7 @@ def choose(name: str, block: dict[str, Any] | None) -> Chosen:
             raise UserError(
                 f"methods.{name}: there is no method {code!r}",
                 expected=", ".join(names),
-                do=did_you_mean(code, names) or "name a file of yours with `file: my_method.py`",
+                fix=did_you_mean(code, names) or "name a file of yours with `file: my_method.py`",
             )
         kind = method_class(code)
     else:
@@ -85,7 +85,7 @@ def _files(name: str, named: Any, has_file: bool) -> tuple[Path, ...]:
             f"methods.{name}.files: " + ("must be a list of files" if has_file else "needs `file:`"),
             found=repr(named),
             expected="`file: my_method.py`, and a list of the files that it reads, as in `files: [weights.csv]`",
-            do="write the list" if has_file else "remove the key: methods of the project read nothing",
+            fix="write the list" if has_file else "remove the key: methods of the project read nothing",
         )
     files = tuple(Path(text).expanduser() for text in named)
     if absent := [file for file in files if not file.is_file()]:
@@ -93,7 +93,7 @@ def _files(name: str, named: Any, has_file: bool) -> tuple[Path, ...]:
             f"methods.{name}.files: there is no file {absent[0]}",
             found=f"nothing at {absent[0].absolute()}" if not absent[0].exists() else "a folder",
             expected="files, by their path from the working folder",
-            do="correct the path, or remove it from the list",
+            fix="correct the path, or remove it from the list",
         )
     return files
 

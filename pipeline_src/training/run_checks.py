@@ -18,7 +18,7 @@ def check_gpus(training: Training) -> None:
             f"training.gpus: this machine has no {training.gpus} GPUs",
             found=f"{count} CUDA devices",
             expected=f"{training.gpus} or more",
-            do="start the command where they are, or set `gpus: 0`",
+            fix="start the command where they are, or set `gpus: 0`",
         )
 
 
@@ -29,7 +29,7 @@ def check_batch(training: Training, images: int) -> None:
             "training.batch_size: a step has more images than there are",
             found=f"batch_size: {training.batch_size:,} and {images:,} training images",
             expected=f"{images:,} or fewer",
-            do=f"set `batch_size: {min(images, 16)}`",
+            fix=f"set `batch_size: {min(images, 16)}`",
         )
 
 
@@ -44,5 +44,5 @@ def check_single_image(segmentor: nn.Module, image_size: int) -> None:
             "training.batch_size: this network can't be trained on one image a step",
             found=f"batch_size: 1 a process; {error}",
             expected="two images or more: its batch norm has one value per channel otherwise",
-            do="set `batch_size: 2` or more for each GPU, or a larger image_size",
+            fix="set `batch_size: 2` or more for each GPU, or a larger image_size",
         ) from None

@@ -26,7 +26,7 @@ def check_callbacks(kind: type[Block]) -> None:
                 f"methods: {file.name}: {owner}.{name}() is not a callback, and nothing calls it",
                 found=name,
                 expected=", ".join(sorted(callbacks)),
-                do=f"did you mean {near[0]!r}? Begin the name with _ if it is meant as it is",
+                fix=f"did you mean {near[0]!r}? Begin the name with _ if it is meant as it is",
             )
 
 

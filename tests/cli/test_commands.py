@@ -50,7 +50,7 @@ def test_there_are_at_most_20_commands():
 
 def test_what_a_rank_tells_reaches_the_user(tmp_path, monkeypatch):
     def fails() -> None:
-        raise UserError("the loss is nan", do="lower training.lr")
+        raise UserError("the loss is nan", fix="lower training.lr")
 
     def run(command, check):
         with pytest.raises(UserError):

@@ -43,7 +43,7 @@ class BadInput:
     what: str
     found: str = ""
     expected: str = ""
-    do: str = ""
+    fix: str = ""
     make: Callable[[Path], None] = lambda folder: None
     happens: str = ""
 

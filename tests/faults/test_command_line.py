@@ -113,7 +113,7 @@ ROWS = [
         r"params\.yaml does not exist",
         found="the folder /",
         expected="file of parameters",
-        do="init DIR",
+        fix="init DIR",
         make=empty,
         happens="it says where it looked, and how to make one",
     ),
@@ -124,7 +124,7 @@ ROWS = [
         r"--params other\.yaml does not exist",
         found="folder /",
         expected="params",
-        do="init DIR",
+        fix="init DIR",
         happens="the file and the working folder are named",
     ),
     row(
@@ -133,7 +133,7 @@ ROWS = [
         typed("--params", "results", "plan"),
         "--params results is a folder",
         expected=r"params\.yaml",
-        do="init",
+        fix="init",
         happens="it says so",
     ),
     row(
@@ -142,7 +142,7 @@ ROWS = [
         typed("plan", "-e", "smal"),
         "no experiment 'smal'",
         expected="small",
-        do="did you mean 'small'",
+        fix="did you mean 'small'",
         happens="the nearest one and all are named",
     ),
     row(
@@ -152,7 +152,7 @@ ROWS = [
         "--config experimnt",
         found="experimnt=small",
         expected="experiment, method, data_root",
-        do="did you mean 'experiment'",
+        fix="did you mean 'experiment'",
         happens="the nearest one and all are named",
     ),
     row(
@@ -162,7 +162,7 @@ ROWS = [
         "--config learning_rate: no such key",
         found="learning_rate=3",
         expected="set",
-        do=r"--config set='learning_rate=3'",
+        fix=r"--config set='learning_rate=3'",
         happens="`set=` is shown",
     ),
     row(
@@ -171,7 +171,7 @@ ROWS = [
         configured(method="sl"),
         r"with methods=\[sl\]: .*no entry 'sl'",
         expected="baseline, slp",
-        do="did you mean 'slp'",
+        fix="did you mean 'slp'",
         happens="the nearest one and all are named",
     ),
     row(
@@ -179,7 +179,7 @@ ROWS = [
         "one method, without the one that it refers to",
         configured(method="temperature"),
         "methods.temperature needs the run of 'baseline'",
-        do="add baseline",
+        fix="add baseline",
         happens="what to add is said",
     ),
     row(
@@ -189,7 +189,7 @@ ROWS = [
         "'training.epochs' cannot be read",
         found="training.epochs",
         expected="KEY=VALUE",
-        do="set='training.epochs=5",
+        fix="set='training.epochs=5",
         happens="the form is shown",
     ),
     row(
@@ -199,7 +199,7 @@ ROWS = [
         "cannot be read",
         found=r"seeds=\[0,1",
         expected="KEY=VALUE",
-        do="blanks",
+        fix="blanks",
         happens="the form is shown",
     ),
     row(
@@ -230,7 +230,7 @@ ROWS = [
         "no entry 'slq'",
         found="methods.slq.alpha",
         expected="slp",
-        do="did you mean 'slp'",
+        fix="did you mean 'slp'",
         happens="the nearest one is named",
     ),
     row(
@@ -247,7 +247,7 @@ ROWS = [
         r"experiments\.small\.claims: there is no claim 'C99'",
         found=r"\[C5, C99\]",
         expected="true, false, or some of C1, C2",
-        do="did you mean 'C9'",
+        fix="did you mean 'C9'",
         make=changed(claims=["C5", "C99"]),
         happens="the nearest one and all are named",
     ),
@@ -275,7 +275,7 @@ ROWS = [
         r"params\.yaml is there already",
         found=r"params\.yaml",
         expected="new",
-        do="--params params.yaml plan",
+        fix="--params params.yaml plan",
         happens="nothing is overwritten",
     ),
     row(
@@ -285,7 +285,7 @@ ROWS = [
         "mine cannot be a folder, and the project",
         found="a file",
         expected="a folder",
-        do="move mine away",
+        fix="move mine away",
         make=with_file("mine"),
         happens="it is named",
     ),
@@ -296,7 +296,7 @@ ROWS = [
         "workflow cannot be a folder, and the project",
         found="a file",
         expected="a folder",
-        do="move workflow away",
+        fix="move workflow away",
         make=file_for_a_folder,
         happens="it is named, and nothing is written",
     ),
@@ -306,7 +306,7 @@ ROWS = [
         typed("run-job", "prepare/mine"),
         "dataset mine has 1 problems",
         found="15 usable samples",
-        do=r"all problems: results/small/prepared/mine/problems\.failed\.csv$",
+        fix=r"all problems: results/small/prepared/mine/problems\.failed\.csv$",
         make=lambda folder: with_archive(folder, pairs(16) | {"Image/s00.jpg": b"no image"}),
         happens="the file that lists all problems is named",
     ),
@@ -316,7 +316,7 @@ ROWS = [
         typed("run-job", "train/slp/seed7"),
         "has no job train/slp/seed7",
         expected="train/baseline/seed0, train/slp/seed0",
-        do="did you mean 'train/slp/seed0'",
+        fix="did you mean 'train/slp/seed0'",
         happens="it is named",
     ),
     row(
@@ -326,7 +326,7 @@ ROWS = [
         "no job store-0{16}",
         found="store-[0-9a-f]{16}",
         expected="store-0{16}",
-        do="start the command again",
+        fix="start the command again",
         happens="the job stops before it works",
     ),
     row(
@@ -335,7 +335,7 @@ ROWS = [
         typed("--set", "image_size=40", "run-job", "store/val"),
         "store/val needs prepare/tiny-scenes",
         found="no manifest in results/.store/prepare-",
-        do=f"{ASKS} set=image_size=40",
+        fix=f"{ASKS} set=image_size=40",
         happens="the input is named, and the experiment's command",
     ),
     row(
@@ -344,7 +344,7 @@ ROWS = [
         typed("report", "--open"),
         "small has no report",
         found="results/small/report.html",
-        do=ASKS,
+        fix=ASKS,
         happens="the command that makes it is named",
     ),
     row(
@@ -367,7 +367,7 @@ ROWS = [
         "`publish` of an unfinished experiment",
         typed("publish"),
         "small cannot be published",
-        do=ASKS,
+        fix=ASKS,
         happens="what is not current is named",
     ),
 ]

@@ -217,7 +217,7 @@ def test_a_sweep_stands_for_all_combinations(tmp_path, content):
     assert params.blocks()[names[1]] == {"method": "slp", "alpha": 0.02, "beta": 1.0, "form": "expected"}
     experiment = build(params, "tiny")
     assert len(experiment.of_kinds("train")) == 5
-    assert experiment.methods[names[2]].method == SLP(alpha=0.05, beta=0.5, form="expected")
+    assert experiment.methods[names[2]].method.model_dump() == SLP(alpha=0.05, beta=0.5, form="expected").model_dump()
     content["experiments"]["tiny"]["methods"].remove("static-alpha0_02-beta1_0")
     assert resolve(read(written(tmp_path, content)), "tiny")[1] == tiny
 

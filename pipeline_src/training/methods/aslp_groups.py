@@ -44,7 +44,7 @@ class ASLPGroups(ASLPCL):
             raise UserError(
                 "aslp_groups: object-free crops are only background, and masks of several classes need not have any",
                 found=f"{classes} classes",
-                do="take aslp_cl",
+                fix="take aslp_cl",
             )
         super().start(n, references, classes)
         self._null_mark, self._replaced = 0.0, np.zeros(0, bool)

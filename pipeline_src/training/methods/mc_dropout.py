@@ -76,7 +76,7 @@ def dropouts(network: nn.Module) -> Sequence[nn.Module]:
         raise UserError(
             "mc_dropout: the network has no dropout",
             expected="a dropout layer, as the config's decode_head gets from dropout_ratio=0.1",
-            do="take mc_dropout out of the experiment's `methods:`, or train with a `model.config` that has dropout",
+            fix="take mc_dropout out of the experiment's `methods:`, or train with a `model.config` that has dropout",
         )
     return modules
 

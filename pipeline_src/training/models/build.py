@@ -85,7 +85,7 @@ def normalisation(network: str) -> tuple[list[float], list[float]]:
             f"model.config: {network} does not define how RGB images are normalised",
             found=f"data_preprocessor = {dict(values)}",
             expected="data_preprocessor=dict(type='SegDataPreProcessor', mean=[...], std=[...], bgr_to_rgb=True)",
-            do="for ImageNet weights of torchvision: mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]",
+            fix="for ImageNet weights of torchvision: mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]",
         )
     return [float(value) for value in mean], [float(value) for value in std]
 
@@ -114,7 +114,7 @@ def _from_config(config: str, pretrained: bool, classes: int) -> nn.Module:
         raise UserError(
             f"model.pretrained is true, but {config} names no weights",
             expected="an init_cfg=dict(type='Pretrained', checkpoint=...) in the config",
-            do="name them there, or write `pretrained: false`",
+            fix="name them there, or write `pretrained: false`",
         )
     model = model if pretrained else bare
     _set_classes(model, classes)
@@ -175,7 +175,7 @@ def _try_out(segmentor: nn.Module, name: str, image_size: int) -> None:
         raise UserError(
             f"{name} fails on an image of {image_size} x {image_size} pixels",
             found=f"{type(error).__name__}: {error}",
-            do="try another image_size, and that the channels of its parts fit together",
+            fix="try another image_size, and that the channels of its parts fit together",
         ) from error
     segmentor.train()
 
@@ -225,5 +225,5 @@ def _one_map(head: nn.Module, features: Any) -> Tensor:
         f"model.config: {type(head).__name__} does not give one map of logits per class",
         found=f"shape {tuple(z.shape)}" if isinstance(z, Tensor) else type(z).__name__,
         expected=f"a tensor (B, {head.out_channels}, h, w) in training and in evaluation",
-        do="choose a head that does, such as FPNHead, FCNHead, PSPHead, DepthwiseSeparableASPPHead or SegformerHead",
+        fix="choose a head that does, such as FPNHead, FCNHead, PSPHead, DepthwiseSeparableASPPHead or SegformerHead",
     )

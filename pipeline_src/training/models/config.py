@@ -37,7 +37,7 @@ def config_path(config: str) -> Path:
     raise UserError(
         f"model.config: there is no model {config!r}",
         expected=", ".join(model_names()) + ", or the path of an mmsegmentation config file",
-        do=did_you_mean(config, model_names())
+        fix=did_you_mean(config, model_names())
         or "for a config of yours write its path, as in `config: configs/my_model.py`",
     )
 
@@ -62,7 +62,7 @@ def read_config(config: str) -> Any:
             f"model.config: {path} can't be read",
             found=f"{type(error).__name__}: {error}",
             expected="an mmsegmentation config file; modules named in its custom_imports must be importable",
-            do="check the file: python -c \"from mmengine.config import Config; Config.fromfile('" + str(path) + "')\"",
+            fix="check it: python -c \"from mmengine.config import Config; Config.fromfile('" + str(path) + "')\"",
         ) from error
     if not isinstance(content.get("model"), dict) or "decode_head" not in content.model:
         raise UserError(

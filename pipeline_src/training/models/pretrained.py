@@ -39,7 +39,7 @@ def check(model: Model) -> None:
                 f"model.pretrained: {file} is not the file that its name says",
                 found=f"sha256 {actual}",
                 expected=f"sha256 {expected[1]}...",
-                do=f"remove it, and download {address} again; weights of your own are named as `checkpoint` by a "
+                fix=f"remove it, and download {address} again; weights of your own are named as `checkpoint` by a "
                 "config of yours",
             )
         log.info("pretrained weights: %s, sha256 %s", file.name, actual)

@@ -51,7 +51,7 @@ def weights_unavailable(weights: list[str], error: OSError) -> UserError:
         "model.pretrained is true, but the weights are unavailable",
         found=" ".join(str(error).split()),
         expected=", ".join(weights),
-        do=f"fetch them where there is a network, and put the file into {torch.hub.get_dir()}/checkpoints under the "
+        fix=f"fetch them where there is a network, and put the file into {torch.hub.get_dir()}/checkpoints under the "
         "last part of its URL; or name its path as `checkpoint` in a config of yours; or write `pretrained: false`",
     )
 
@@ -91,13 +91,13 @@ def _unreadable(file: Path, error: Exception) -> UserError:
             f"model.pretrained: {file} can't be read as weights",
             found=f"{type(error).__name__}: {reason}",
             expected="a whole file of safetensors or torch.save",
-            do="fetch the file again",
+            fix="fetch the file again",
         )
     return UserError(
         f"model.pretrained: {file} may hold more than weights, and run code when it is read",
         found=reason,
         expected="safetensors, or a file of torch.save with only tensors and plain values",
-        do=f"if you trust its origin, convert it and name {new.name} in the config instead: "
+        fix=f"if you trust its origin, convert it and name {new.name} in the config instead: "
         + CONVERT.format(old=str(file), new=str(new)),
     )
 
@@ -132,7 +132,7 @@ def _loads_file(part: nn.Module, config: str) -> bool:
                 found=f"{number} of {len(weights)} weights have a value of the file, which holds "
                 f"{', '.join(list(content)[:3])}...",
                 expected=f"{', '.join(list(dict(part.named_parameters()))[:3])}...",
-                do="take a file made for this module (`prefix='backbone.'` in its init_cfg takes a part of a larger "
+                fix="take a file made for this module (`prefix='backbone.'` in its init_cfg takes a part of a larger "
                 "one), or write `pretrained: false`",
             )
     return loaded

@@ -18,6 +18,7 @@ for kind in REQUESTS:
         params:
             key=key_of(kind),
             name=name_of(kind),
+            experiment=EXPERIMENT,
         log:
             f"results/{EXPERIMENT}/logs/{kind}-{{fingerprint}}.log",
         conda:
@@ -25,7 +26,7 @@ for kind in REQUESTS:
         message:
             "{params.name}"
         shell:
-            "python -m pipeline_src run-job {params.key} --experiment {EXPERIMENT} --processes {threads} --log {log}"
+            "python -m pipeline_src run-job {params.key} --experiment {params.experiment} --processes {threads} --log {log}"
 
 
 # A file of the view as a target: `snakemake --cores all results/demo/tables/main.csv`.
@@ -36,13 +37,16 @@ rule view:
         f"{GRAPH.results}/{{file}}",
     params:
         key=lambda wildcards: shown_job(wildcards).key,
+        experiment=EXPERIMENT,
+    log:
+        f"results/{EXPERIMENT}/logs/view/{{file}}.log",
     localrule: True
     conda:
         "../envs/pipeline.yaml"
     message:
         "{output}"
     shell:
-        "python -m pipeline_src run-job {params.key} --experiment {EXPERIMENT}"
+        "python -m pipeline_src run-job {params.key} --experiment {params.experiment} --log {log}"
 
 
 if "overview" in sys.argv:
