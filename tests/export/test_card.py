@@ -51,8 +51,12 @@ def run(results) -> SimpleNamespace:
         methods={"ce": SimpleNamespace(method=Baseline())},
         stored_parts={},
         entries={},
+        command="snakemake --cores all",
         job=lambda name: SimpleNamespace(
-            is_made=not name.endswith("old"), paths=[results.files[name.removeprefix("analyse/")]]
+            manifest=SimpleNamespace(faults=lambda folder: []),
+            folder=Path(),
+            is_made=not name.endswith("old"),
+            paths=[results.files[name.removeprefix("analyse/")]],
         ),
     )
     return SimpleNamespace(name="made/ce/seed1", method="ce", seed=1, experiment=experiment)
