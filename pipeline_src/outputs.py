@@ -185,11 +185,6 @@ def aside(out: Path, within: Path | None = None) -> Path:
     return (within or out.parent) / f".{out.name}.former"
 
 
-def set_aside(within: Path) -> list[str]:
-    """The names of the folders that are there."""
-    return [folder.name[1:].removesuffix(".former") for folder in within.glob(".*.former")]
-
-
 def _tidy(out: Path, former: Path) -> None:
     """Put `out` back if it was moved aside, and remove what else is left. What is being removed is called `new`, so
     that what is aside is always whole."""
