@@ -60,8 +60,8 @@ def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = Tr
     facts = _facts(run)
     settings = exported.Preprocessing(
         image_size=size,
-        mean=facts["normalisation"][0],
-        std=facts["normalisation"][1],
+        mean=facts["normalization"][0],
+        std=facts["normalization"][1],
         classes=classes,
         class_names=list(run.experiment.facts.class_names),
         single=single,
@@ -114,7 +114,7 @@ def _facts(run: FinishedRun) -> dict[str, Any]:
     if len(seeds) > 1:
         del facts["seed"]
         facts["seeds"] = seeds
-    return {**facts, "run": run.name, "contract": ", ".join(job.fingerprint for job in run.made_of)}
+    return {**facts, "run": run.name, "fingerprint": ", ".join(job.fingerprint for job in run.made_of)}
 
 
 def _network_jobs(run: FinishedRun) -> list[Job]:
@@ -132,8 +132,8 @@ def _config(run: FinishedRun, facts: dict[str, Any]) -> dict[str, Any]:
         "run": run.name,
         "method": {"block": run.method, "class": type(block).__name__, "parameters": block.model_dump(mode="json")},
         **{key: facts[key] for key in ("seed", "seeds") if key in facts},
-        "network": {key: facts[key] for key in ("network", "model", "classes", "normalisation") if key in facts},
-        "contract": facts["contract"],
+        "network": {key: facts[key] for key in ("network", "model", "classes", "normalization") if key in facts},
+        "fingerprint": facts["fingerprint"],
         "experiment": run.experiment.settings.model_dump(mode="json"),
     }
 
@@ -187,7 +187,7 @@ def _card(
 
 def _source(run: FinishedRun, method: str) -> str:
     """ ": " and where the method comes from; empty for what has no source, such as a baseline."""
-    from pipeline_src.training.described import docstring_lines
+    from pipeline_src.training.registry import docstring_lines
 
     source = docstring_lines(type(run.experiment.methods[method].method)).get("Source", "a method of its own")
     return "" if source == UNDEFINED else f": {source}"

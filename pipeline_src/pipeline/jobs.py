@@ -283,7 +283,7 @@ def _report(experiment: ExperimentGraph) -> Iterator[Job]:
 
 def _own_ideas(experiment: ExperimentGraph) -> dict[str, str]:
     """Block of a method of the user's -> what its docstring says of it, where it has one."""
-    from pipeline_src.training.described import own_idea
+    from pipeline_src.training.registry import own_idea
 
     ideas = {name: own_idea(type(entry.method)) for name, entry in experiment.methods.items() if entry.file}
     return {name: idea for name, idea in ideas.items() if idea}

@@ -61,7 +61,7 @@ def fitted(job: Job) -> dict[tuple[str, int], dict[str, float]]:
 
 def described(facts: Facts, ideas: Mapping[str, str] | None = None) -> dict[str, dict[str, str]]:
     """Return a description of each method: entry of `methods:` -> `title` and `idea`."""
-    from pipeline_src.training.described import described
+    from pipeline_src.training.registry import described
 
     of = {name: described(method.code, method.parameters, facts.epochs) for name, method in facts.methods.items()}
     own = {name: {"title": name, "idea": idea} for name, idea in (ideas or {}).items()}

@@ -99,8 +99,8 @@ def test_metadata_name_the_seeds_of_all_networks(monkeypatch):
     monkeypatch.setattr(step.networks, "facts", lambda of: {"network": "unet", "seed": of.parameters["seed"]})
     fitted = SimpleNamespace(kind="fit", fingerprint="fitted")
     one, both = (SimpleNamespace(name="a", made_of=[*map(job, seeds), fitted]) for seeds in ([3], [3, 4]))
-    assert step._facts(one) == {"network": "unet", "seed": 3, "run": "a", "contract": "of3, fitted"}
-    assert step._facts(both) == {"network": "unet", "seeds": [3, 4], "run": "a", "contract": "of3, of4, fitted"}
+    assert step._facts(one) == {"network": "unet", "seed": 3, "run": "a", "fingerprint": "of3, fitted"}
+    assert step._facts(both) == {"network": "unet", "seeds": [3, 4], "run": "a", "fingerprint": "of3, of4, fitted"}
 
 
 @pytest.mark.parametrize(

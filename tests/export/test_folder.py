@@ -171,7 +171,7 @@ def finished_run(monkeypatch):
     experiment = SimpleNamespace(settings=SimpleNamespace(image_size=SIZE), facts=facts)
     run = SimpleNamespace(name="a/b/seed0", method="b", experiment=experiment, predictor=predictor)
     monkeypatch.setattr(step.runs, "find", lambda name: run)
-    monkeypatch.setattr(step, "_facts", lambda run: {"normalisation": ([1, 2, 3], [4, 5, 6]), "run": run.name})
+    monkeypatch.setattr(step, "_facts", lambda run: {"normalization": ([1, 2, 3], [4, 5, 6]), "run": run.name})
     monkeypatch.setattr(step, "_config", lambda *arguments: {})
     monkeypatch.setattr(step, "_seeds", lambda run: [0])
     monkeypatch.setattr(step, "_card", lambda *arguments: SimpleNamespace(text=lambda: "card"))

@@ -21,11 +21,12 @@ from pipeline_src.pipeline import precheck
 from pipeline_src.pipeline.jobs import build
 from pipeline_src.pipeline.runner import run_job
 from pipeline_src.prediction import predict
-from pipeline_src.training import network_file, run_checks
+from pipeline_src.training import machine
 from pipeline_src.training.calibrated import calibrated_method
+from pipeline_src.training.checkpoint import save_network
 from pipeline_src.training.device import prepare_device
-from pipeline_src.training.models import pretrained
 from pipeline_src.training.models.build import build_segmentor
+from pipeline_src.training.models.weights import check_downloaded
 
 METHOD = "from pipeline_src.training.method import Method\n\n\nclass Mine(Method):\n    pass\n"
 CONFIG = """
@@ -100,9 +101,7 @@ def network(change: Callable[[Path], object]) -> Callable[[Path], None]:
 
     def write(folder: Path) -> None:
         params(folder)
-        network_file.write(
-            folder / "model.safetensors", build_segmentor("tiny_fpn", False, 32), {"seed": 0, "method": "Baseline"}
-        )
+        save_network(folder / "model.safetensors", build_segmentor("tiny_fpn", False, 32), {})
         change(folder / "model.safetensors")
 
     return write
@@ -138,11 +137,11 @@ def on_device() -> object:
 
 
 def on_gpus() -> object:
-    return run_checks.check_gpus(resolve(read())[1].training)
+    return machine.check_gpus(resolve(read())[1].training)
 
 
 def downloaded() -> object:
-    return pretrained.check(resolve(read())[1].model)
+    return check_downloaded(resolve(read())[1].model)
 
 
 def started() -> object:
@@ -150,7 +149,7 @@ def started() -> object:
 
 
 def loaded() -> object:
-    return predict.load(Path("model.safetensors"), resolve(read())[1], 2, {"seed": 1, "method": "Baseline"})
+    return predict.load(Path("model.safetensors"), resolve(read())[1])
 
 
 def restored() -> object:
@@ -166,13 +165,13 @@ class Row(NamedTuple):
 
 
 NAMED = ["model.safetensors"]
-CODE = ["model.pretrained", "weights.pth", "weights.safetensors"]
+CODE = ["model.pretrained", "weights.pth", "weights_only"]
 ROWS = {
     "large seed": Row(planned, ["experiments.tiny", "seeds.0", "10000000000"], settings(seeds=[10_000_000_000])),
-    "absent file of a method": Row(planned, ["methods.baseline.files", "weights.csv"], user_method(["weights.csv"])),
-    "folder of a method": Row(planned, ["methods.baseline.files", "tables"], user_method(["tables"])),
-    "files as text": Row(planned, ["methods.baseline.files", "[weights.csv]"], user_method("weights.csv")),
-    "files without a file": Row(planned, ["methods.baseline.files", "file:"], settings(baseline={"files": ["a.csv"]})),
+    "absent file of a method": Row(planned, ["methods.baseline", "files", "weights.csv"], user_method(["weights.csv"])),
+    "folder of a method": Row(planned, ["methods.baseline", "files", "tables"], user_method(["tables"])),
+    "files as text": Row(planned, ["methods.baseline", "files", "weights.csv"], user_method("weights.csv")),
+    "files alone": Row(planned, ["methods.baseline", "files", "file:"], settings(baseline={"files": ["a.csv"]})),
     "first": Row(planned, ["data.train", "1,000,000"], settings(train={"split": "train", "first": 1_000_000})),
     "last": Row(planned, ["data.val", "1,000 or more"], settings(val={"split": "val", "last": 1000})),
     "training is validation": Row(planned, ["data.train", "data.val"], settings(val={"split": "train"})),
@@ -187,7 +186,6 @@ ROWS = {
     "network of torch.save": Row(loaded, NAMED, network(lambda file: torch.save({}, file))),
     "network absent": Row(loaded, NAMED, network(lambda file: file.unlink())),
     "network of other shapes": Row(loaded, [*NAMED, "tiny_fpn", "size mismatch"], network(doubled)),
-    "network of another seed": Row(loaded, [*NAMED, "seed 0", "seed 1"], network(lambda file: None)),
     "weights with another digest": Row(downloaded, ["model.pretrained", HUB, "sha256 0676ba61"], hub),
     "weights with code": Row(started, CODE, weights({"state_dict": {}, "hook": Trap()})),
     "weights with objects": Row(started, CODE, weights({"state_dict": {}, "args": argparse.Namespace(lr=1)})),

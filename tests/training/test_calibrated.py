@@ -16,10 +16,9 @@ from pipeline_src.data.null_images import NullImages, largest_square
 from pipeline_src.errors import UserError
 from pipeline_src.prediction.predict import Predictor, predict
 from pipeline_src.training import callbacks
-from pipeline_src.training.calibrated import Calibrated
+from pipeline_src.training.batches import evaluation_batches
+from pipeline_src.training.calibrated import Calibrated, validation_pixels
 from pipeline_src.training.registry import choose, method_names
-from pipeline_src.training.samples import evaluation_batches
-from pipeline_src.training.validation_pixels import validation_pixels
 
 METHODS = [name for name in method_names() if isinstance(choose(name, {}).method, Calibrated)]
 SETTINGS = SimpleNamespace(evaluation=SimpleNamespace(batch_size=4), training=SimpleNamespace(workers=0))
@@ -140,7 +139,7 @@ def test_the_largest_square():
 def test_features_are_those_of_the_image_not_of_its_sample(monkeypatch):
     store, network = Made(1), Coloured(1)
     whole = validation_pixels(network, store, SETTINGS)
-    monkeypatch.setattr("pipeline_src.training.validation_pixels.MOST_LOGITS", 2000)
+    monkeypatch.setattr("pipeline_src.training.calibrated.MOST_LOGITS", 2000)
     some = validation_pixels(network, store, SETTINGS)
     assert isinstance(some, Pixels) and len(some.z) < 1100 < len(whole.z)
     assert some.features == pytest.approx(whole.features, nan_ok=True)

@@ -24,7 +24,7 @@ from pipeline_src.params.schema import Experiment, Params
 from pipeline_src.pipeline.job import Graph
 from pipeline_src.pipeline.jobs import build
 from pipeline_src.prediction.predict import Predictor, load, predict
-from pipeline_src.training import validation_pixels as sampling
+from pipeline_src.training import calibrated as sampling
 from pipeline_src.training.calibrated import calibrated_method
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.loop import train
@@ -32,7 +32,7 @@ from pipeline_src.training.methods import mc_dropout
 from pipeline_src.training.methods.deep_ensemble import DeepEnsemble
 from pipeline_src.training.methods.mc_dropout import MCDropout
 from pipeline_src.training.methods.tta import TTA
-from pipeline_src.training.models.build import build_segmentor, normalisation
+from pipeline_src.training.models.build import build_segmentor, normalization
 from pipeline_src.training.pixels import upsampled
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import choose
@@ -79,7 +79,7 @@ def of_classes() -> MadeStore:
 def three() -> DenseClassifier:
     torch.manual_seed(0)
     segmentor = build_segmentor("tiny_fpn", False, 32, 3)
-    return DenseClassifier(segmentor, normalisation("tiny_fpn"), classes=3).eval()
+    return DenseClassifier(segmentor, normalization("tiny_fpn"), classes=3).eval()
 
 
 def maps(predictor: Predictor, store, experiment: Experiment = EXPERIMENT) -> dict[str, np.ndarray]:
@@ -145,7 +145,7 @@ def predicted_as_trained(network: DenseClassifier, store: Store):
     """What validation during training sees."""
     from torch.utils.data import DataLoader
 
-    from pipeline_src.training.samples import EvaluationSamples, collate
+    from pipeline_src.training.batches import EvaluationSamples, collate
 
     with torch.inference_mode():
         for batch in DataLoader(EvaluationSamples(store), 4, collate_fn=collate):
@@ -302,7 +302,7 @@ def test_test_time_augmentation_of_three_classes_does_not_depend_on_batches(thre
 
 
 def test_a_network_without_dropout_is_refused(val):
-    network = DenseClassifier(build_segmentor("tiny_fpn", False, 32), normalisation("tiny_fpn")).eval()
+    network = DenseClassifier(build_segmentor("tiny_fpn", False, 32), normalization("tiny_fpn")).eval()
     assert MCDropout().fit([network], val, EXPERIMENT) == {"dropout_layers": 1}
     for module in mc_dropout.dropouts(network):
         module.p = 0.0
