@@ -217,17 +217,6 @@ class Facts:
         plain = {name for name in candidates if self.methods[name].code == "baseline"}
         return [name for name in self.methods if name in candidates and self.methods[name].uses in (None, *plain)]
 
-    def family(self, method: str) -> str:
-        """What kind of method it is, as figures colour it."""
-        facts = self.methods[method]
-        if method == self.baseline:
-            return "baseline"
-        if method in self.static:
-            return "static perturbation"
-        if facts.learns:
-            return "adaptive perturbation"
-        return "other training" if facts.trains else "post-hoc"
-
     def networks_in_words(self, method: str = "") -> str:
         """Which networks stand behind the numbers of one method, or of all."""
         if method and self.methods[method].of_all_seeds:

@@ -22,7 +22,6 @@ from pipeline_src.files import atomic
 from pipeline_src.metrics.image_inputs import PixelMeans
 
 IMAGE_SUMS = PixelMeans.names
-BIN_CHOICES = (5, 10, 15, 20, 30, 50, 100)  # numbers of bins of the interactive diagrams, besides the experiment's own
 
 
 @dataclass(frozen=True)
@@ -40,15 +39,15 @@ class Measurement:
         reasons: metric -> why it is undefined.
         of_all_seeds: whether its one run is made of the networks of all seeds; it is then compared with each seed of
             other methods.
-        arrays: further arrays: `image_sums` (S, N, len(IMAGE_SUMS)) over the pixels of each image, in units of the
-            rows; `accuracy_band` (bins + 1, 2), ends of the interval of the accuracy in each bin and of all pixels, of
-            all seeds together, over images and training, NaN in bins of few images of a seed; `seed_bins` (S, 3, bins),
-            pixels, hits and summed confidence minus hits of the top label in each bin; `errors_by_bins` (B, 2), ECE and
-            OE as means over seeds for the B `bin_choices`;
-            `class_metrics` (2, K, 3), ECE and IoU of each class with the ends of their intervals; `confidence` (S,
-            LEVELS), pixels by level of confidence; `confidence_cells` (S, FEW, CELLS), the same of resamples in the
-            cells of `metrics.ranked`; `risk_sums` (S, 516) and `risk_sums_resampled` (S, FEW, 516), sums of
-            `metrics.image_risks` over the images, and over resamples of them; `groups` (N,).
+        arrays: further arrays:
+            `image_sums` (S, N, len(IMAGE_SUMS)): sums over the pixels of each image, in units of the rows;
+            `accuracy_band` (bins + 1, 2): confidence limits of the accuracy in each bin and over all pixels;
+            `class_metrics` (2, K, 3): ECE and IoU of each class with their confidence limits;
+            `confidence` (S, LEVELS): pixels by level of confidence;
+            `confidence_cells` (S, FEW, CELLS): the same of resamples, in the cells of `metrics.ranked`;
+            `risk_sums` (S, 516), `risk_sums_resampled` (S, FEW, 516): sums of `metrics.image_risks` over the images;
+            `groups` (N,): the group of each image;
+            and the pooled counts of all seeds (`counts_arrays`).
     """
 
     seeds: Sequence[int]
@@ -96,11 +95,6 @@ class Measurement:
         sums = self.arrays["image_sums"].reshape(-1, len(IMAGE_SUMS))
         (means,) = PixelMeans(column).from_sums(sums[sums[:, 0] > 0], bins=0)
         return means
-
-
-def bin_choices(bins: int) -> list[int]:
-    """The numbers of bins of the interactive diagrams."""
-    return sorted({*BIN_CHOICES, bins})
 
 
 def counts_arrays(counts: Counts) -> dict[str, np.ndarray]:

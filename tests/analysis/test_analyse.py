@@ -12,7 +12,7 @@ from pipeline_src.analysis.analyse import analyse
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.intervals import interval
-from pipeline_src.analysis.measurement import IMAGE_SUMS, Reader, bin_choices
+from pipeline_src.analysis.measurement import IMAGE_SUMS, Reader
 from pipeline_src.analysis.resampling import RESAMPLES, key_of, resample
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.loading import load
@@ -72,17 +72,14 @@ def test_values_are_those_of_each_statistic(files, results):
 
 
 def test_numbers_of_all_runs(files, results):
-    table = results.numbers.table
-    assert len(table) == 2 * 2 * 5 and list(results.numbers.mean.index.names) == ["protocol", "part", "method"]
+    table = results.table
+    assert len(table) == 2 * 2 * 5
     for (method, seed), path in files["photos"].items():
         rows = table[(table.method == method) & (table.seed == seed) & (table.part == "photos")].set_index("protocol")
         for protocol, (values, _) in summaries(load(path)).items():
             assert {name: rows.loc[protocol, name] for name in values} == values
-    both = table[(table.protocol == "raw") & (table.part == "photos") & (table.method == "slp")]["ece"]
-    assert results.numbers.mean.loc[("raw", "photos", "slp"), "ece"] == pytest.approx(both.mean())
-    assert results.numbers.spread.loc[("raw", "photos", "slp"), "ece"] == pytest.approx(both.std())
-    assert np.isnan(results.numbers.mean.loc[("raw", "textures", "slp"), "max_f"])
-    assert "foreground" in results.numbers.reasons["textures", "max_f"]
+    assert table[table.part == "textures"]["max_f"].isna().all()
+    assert "foreground" in results.reasons["textures", "max_f"]
     assert results.note("photos") == "Photographs. Grey." and results.note("textures") == ""
 
 
@@ -111,9 +108,6 @@ def test_the_pixels_of_all_seeds(files, results):
     one = results.measurement("stretched", "slp", "photos")
     of_seeds = [load(files["photos"]["slp", seed]).stretched for seed in (0, 1)]
     assert one.counts == replace(of_seeds[0], rows=None) + replace(of_seeds[1], rows=None)
-    for bins, errors in zip(bin_choices(10), one.arrays["errors_by_bins"], strict=True):
-        expected = [np.mean([value(name, of, bins) for of in of_seeds]) for name in ("ece", "oe")]
-        assert errors == pytest.approx(expected, abs=1e-12)
     maps = [(f / 255, y) for seed in (0, 1) for f, y, _ in images("slp", seed, "photos")]
     confidence = [np.maximum(f, 1 - f).mean() for f, _ in maps]
     raw = results.measurement("raw", "slp", "photos")
@@ -194,9 +188,7 @@ def test_several_classes(tmp_path, recwarn):
     results = Results(facts, {"streets": tmp_path / "streets.npz"})
     one = results.measurement("raw", "baseline", "streets")
     assert list(results.measured("stretched", "streets")) == [] and one.counts.top
-    assert results.numbers.table["mean_iou"].tolist() == [
-        summaries(statistics[seed])["raw"][0]["mean_iou"] for seed in (0, 1)
-    ]
+    assert results.table["mean_iou"].tolist() == [summaries(statistics[seed])["raw"][0]["mean_iou"] for seed in (0, 1)]
     (ece, ece_low, ece_high), (iou, iou_low, iou_high) = (of.T for of in one.arrays["class_metrics"])
     assert ece == pytest.approx(_mean([_class_eces(of) for of in statistics.values()]), abs=1e-12)
     assert iou == pytest.approx(_mean([_class_ious(of) for of in statistics.values()]), nan_ok=True)
