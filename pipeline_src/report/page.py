@@ -24,8 +24,7 @@ from pipeline_src.files import write_text
 from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.report import gallery
-from pipeline_src.report.comparison import ProtocolComparison
-from pipeline_src.report.recommendation import RULE, overview, recommend, sentences
+from pipeline_src.report.recommendation import RULE, ProtocolComparison, overview, recommend, sentences
 from pipeline_src.tables.captions import LEGEND, SYNTHETIC
 from pipeline_src.tables.paper_table import SIGNS
 from pipeline_src.text_tables import UNDEFINED, Table

@@ -12,8 +12,16 @@ from made_statistics import varied
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.metrics.entries.calibration import SQUARED
-from pipeline_src.report.comparison import KEPT, ProtocolComparison
-from pipeline_src.report.recommendation import RECOMMENDED, SIMPLICITY, overview, recommend, sentences, simplicity
+from pipeline_src.report.recommendation import (
+    KEPT,
+    RECOMMENDED,
+    SIMPLICITY,
+    ProtocolComparison,
+    overview,
+    recommend,
+    sentences,
+    simplicity,
+)
 
 STEADY = np.array([-0.002, 0.0, 0.002])  # resamples around a point, alike for all: differences are certain
 ASIDE = np.array([1, 0, -1])
