@@ -88,7 +88,7 @@ class FloatPass:
         """
         sums, scores = np.zeros(2, object), np.zeros(len(SCORE_SUMS), object)
         levels = np.zeros((256, 2), np.int64)
-        block = kernels.PENDING if scale is None and self.counts.rows is None else BLOCK  # the kernel has its own blocks
+        block = BLOCK if scale or self.counts.rows is not None else kernels.PENDING  # kernels have blocks of their own
         for start in range(0, len(f), block):
             fb, yb = f[start : start + block], y[start : start + block]
             n = len(fb)
@@ -112,7 +112,8 @@ class FloatPass:
         self.held += len(f)
         levels = self.counts.levels
         if self.copies > 1:
-            if not kernels.count_coarsely(f, y, levels, POSITION.bit_length() - 1, self.cell, self.amount, self.pending):
+            bits, buffers = POSITION.bit_length() - 1, (self.cell, self.amount, self.pending)
+            if not kernels.count_coarsely(f, y, levels, bits, *buffers):
                 raise ValueError("values outside of [0, 1]")
             return
         buffers = self.cell, self.rest, self.pending

@@ -10,7 +10,7 @@ from pipeline_src.counting.compiled import BOOL, FLOAT, INT, NOTHING, compiled, 
 # since the rounding of scores may put a pixel that far below its level.
 PIXEL = 1 << 44
 PENDING = 1_000_000  # pixels that a cell can hold: their positions sum to less than PIXEL
-COPIES = 4  # of few cells, used in turn: a pixel does not wait for the previous one of its cell; more leave the L1 cache
+COPIES = 4  # of few cells, used in turn: a pixel does not wait for the previous one. More would leave the L1 cache
 VALUE_COPIES = 4  # of the values of an 8-bit map, likewise
 
 BYTES, WORDS, SINGLES, DOUBLES, INTS = (read(name) for name in ("uint8", "uint16", "float32", "float64", "int64"))
