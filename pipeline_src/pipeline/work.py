@@ -62,7 +62,7 @@ def store(job: Job, folder: Path) -> None:
 
     parameters, options, prepared = job.parameters, job.options, job.inputs["prepare"].folder
     places = (options["data_root"], options["unpacked"], prepared, parameters["size"], folder)
-    build(parameters["part"], options["entry"], *places, parameters["label"], options["limits"])
+    build(parameters["part"], options["entry"], *places, parameters["label"])
 
 
 # Networks
