@@ -34,10 +34,13 @@ def rebuild(
     write: Annotated[
         bool, typer.Option("--write", metavar="", help="Replace the published tables, claims and metrics")
     ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", metavar="", help="Also write report.html to results/published-rebuilt/")
+    ] = False,
     cores: Cores = None,
     log: Log = None,
 ) -> None:
-    """Recompute tables, claims and reports of published experiments from their counts, and compare the numbers.
+    """Recompute tables and claims of published experiments from their counts, and compare the numbers.
 
     Example: dense-calibration rebuild --experiment mini_seeds
     """
@@ -48,7 +51,7 @@ def rebuild(
     names = [experiment] if experiment else published.names()
     if not names:
         logger.info("%s holds no experiment; `dense-calibration publish` writes a finished one there", published.FOLDER)
-    step.rebuild_all(names, cores or os.cpu_count() or 1, write)
+    step.rebuild_all(names, cores or os.cpu_count() or 1, write, report)
 
 
 def compare(

@@ -17,9 +17,9 @@ from pipeline_src.data.entry import Entry, Layout, Source
 from pipeline_src.data.lookup import find_path
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic_folder, sha256, write_text, writing
-from pipeline_src.locks import alone
+from pipeline_src.processes import alone
 from pipeline_src.python_source import ROOT
-from pipeline_src.verified import readings
+from pipeline_src.verified import digests
 
 GENERATOR = "pipeline_src.data.synthetic.scenes"
 GENERATOR_FILES = (*sorted((ROOT / "data" / "synthetic").glob("*.py")), ROOT / "rng.py")
@@ -110,13 +110,13 @@ def folder_hash(root: Path, layout: Layout, unpacked: Path) -> str:
         for stems in pairing.find_files(root, folders).values()
         for path in stems
     ]
-    read = readings(root, paths, _record(root, unpacked))
-    return hash_of(files=[(path, read[path].sha256 if path in read else "cannot be read") for path in paths])
+    read = digests(root, paths, _record(root, unpacked))
+    return hash_of(files=[(path, read.get(path, "cannot be read")) for path in paths])
 
 
 def _archive_hash(path: Path, unpacked: Path) -> str:
     """The sha256 of an archive; only a changed file is read again."""
-    return readings(path.parent, [path.name], _record(path, unpacked))[path.name].sha256
+    return digests(path.parent, [path.name], _record(path, unpacked))[path.name]
 
 
 def _record(source: Path, unpacked: Path) -> Path:

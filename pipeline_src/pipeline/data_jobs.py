@@ -1,4 +1,4 @@
-"""The jobs on data: each set is prepared, and the images of each part are decoded and resized."""
+"""The jobs on data: datasets are prepared, and the images of each part are decoded and resized."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STORE_FILES = ("images.npy", "masks.npy", "truth.npy", "grey.npy", "index.csv", 
 
 
 def preparations(experiment: ExperimentGraph) -> Iterator[Job]:
-    """A job per data set; UserError names all sets that are not here."""
+    """Yield a job per dataset; a UserError names all missing datasets."""
     absent = []
     for name in dict.fromkeys(part.set for part, _ in experiment.used_parts.values()):
         entry = catalog.find(experiment.entries, name)
@@ -39,8 +39,8 @@ def preparations(experiment: ExperimentGraph) -> Iterator[Job]:
 
 
 def _pulled_preparation(experiment: ExperimentGraph, entry: Entry) -> Job | None:
-    """The preparation of a set whose files are not here, by a result in the store: one of today's parameters and code
-    if there is one. None if the store has no such result."""
+    """Return the preparation of a dataset without files, from the results in the store: a current one if possible; None
+    if the store has no result of it."""
     jobs = []
     for folder, manifest in stored("prepare"):
         if manifest.ingredients["parameters"]["data"]["set"] == entry.name:
@@ -63,7 +63,7 @@ def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) 
         parameters={
             "data": identity.parameters,
             "on_problem": on_problem,
-            # What is too large is left out then, and an error else.
+            # Larger images are left out then; otherwise they are errors.
             **({"pixels": experiment.limits.pixels} if on_problem == "skip" else {}),
             "classes": entry.classes,
             "void": entry.void if entry.classes else None,
@@ -82,7 +82,7 @@ def _data_options(experiment: ExperimentGraph, entry: Entry) -> dict[str, Any]:
 
 
 def stores(experiment: ExperimentGraph) -> Iterator[Job]:
-    """A job per part: its images decoded and resized."""
+    """Yield a job per part: its images decoded and resized."""
     for name, (part, _) in experiment.stored_parts.items():
         yield Job(
             kind="store",

@@ -1,4 +1,4 @@
-"""The jobs of an experiment, kind by kind: name, inputs, files and parameters of each. `work` has what they do."""
+"""The jobs of an experiment: name, inputs, files and parameters of each kind. `work` has their functions."""
 
 from __future__ import annotations
 
@@ -30,16 +30,15 @@ MEASURED = ("T9.csv", "T9.md", "T9.tex", "printed.json")  # tables with what run
 
 
 def chosen(name: str | None = None) -> ExperimentGraph:
-    """The jobs of the experiment that a command names (default: the one that params.yaml picks), with what the command
-    line changes of it."""
+    """Return the jobs of an experiment (default: `experiment` of params.yaml), with the changes of the command line."""
     return build(changed(read(), name), name)
 
 
 def build(params: Params, name: str | None = None) -> ExperimentGraph:
-    """The jobs of an experiment (default: the one that params.yaml picks).
+    """Return the jobs of an experiment (default: the one that params.yaml picks).
 
     Raises:
-        UserError: a data set is unknown or not available, a method or a model config doesn't exist.
+        UserError: a dataset is unknown or not available, or a method or a model config does not exist.
     """
     name, settings = resolve(params, name)
     entries, blocks = catalog.load(params.datasets), params.blocks()
@@ -60,7 +59,7 @@ def build(params: Params, name: str | None = None) -> ExperimentGraph:
 
 
 def _train(experiment: ExperimentGraph) -> Iterator[Job]:
-    """A job per run: trained, or fitted if the method is post-hoc."""
+    """Yield a job per run: a training, or a fit if the method is post-hoc."""
     for method, seed in experiment.runs:
         yield (_fitted if experiment.posthoc(method) else _trained)(experiment, method, seed)
 
@@ -74,11 +73,11 @@ def _trained(experiment: ExperimentGraph, method: str, seed: int) -> Job:
         **_run(experiment, method, seed),
         files=(*RUN_FILES, "alpha.csv") if network.learns else RUN_FILES,
         work=work.train,
-        # Validation has a batch size of its own: that of `evaluation` may change without a new training.
+        # Validation has its own batch size, so `evaluation.batch_size` may change without a new training.
         parameters=_network_parameters(experiment)
         | {"method": network, "seed": seed, "batch_size": Evaluation().batch_size},
         inputs={part: experiment.job(job_names.store(part)) for part in ("train", "val")} | references,
-        options=_network_options(experiment, f"{method} seed {seed}") | {"tests": _tests(experiment)},
+        options=_network_options(experiment, f"{method} seed {seed}"),
         **code,
         varying=("timing.csv",),
     )
@@ -130,31 +129,21 @@ def _predictor_parameters(experiment: ExperimentGraph, method: str, seed: int) -
 
 
 def _network_options(experiment: ExperimentGraph, title: str) -> dict[str, Any]:
-    """The machine, the name of the model, and what messages call the run."""
+    """Return settings of the machine, the model, and the title of the run in messages."""
     settings = experiment.settings
     machine = {key: getattr(settings.training, key) for key in MACHINE}
     return machine | {"model": settings.model, "title": title, "experiment": experiment.name}
 
 
 def _network_code(experiment: ExperimentGraph, method: str) -> dict[str, Any]:
-    """Files and modules that the networks of a method consist of, as arguments of `Job`."""
+    """Return the files and modules of the networks of a method, as arguments of `Job`."""
     files, modules = experiment.network_sources
     method_entry = experiment.methods[method]
-    own = [method_entry.file.expanduser()] if method_entry.file else []
+    user_files = [method_entry.file.expanduser()] if method_entry.file else []
     return {
-        "code_files": (*own, *files),
+        "code_files": (*user_files, *files),
         "modules": modules,
         "other_files": {f"files/{number}": file for number, file in enumerate(method_entry.files)},
-    }
-
-
-def _tests(experiment: ExperimentGraph) -> dict[str, tuple[dict[str, Any], Path]]:
-    """Part and folder of the manifest of each test part, as options of a training job: what it is tested on changes no
-    network."""
-    return {
-        name: (part.model_dump(), experiment.job(job_names.preparation(part.set)).folder)
-        for name, (part, _) in experiment.stored_parts.items()
-        if name not in ("train", "val")
     }
 
 
@@ -162,7 +151,7 @@ def _tests(experiment: ExperimentGraph) -> dict[str, tuple[dict[str, Any], Path]
 
 
 def _evaluate(experiment: ExperimentGraph) -> Iterator[Job]:
-    """A job per run and evaluated part, and one per run that makes all of these."""
+    """Yield a job per run and evaluated part, and one per run that computes them all."""
     for method, seed in experiment.runs:
         jobs = {part: _evaluation(experiment, method, seed, part) for part in experiment.facts.parts}
         yield from jobs.values()
@@ -194,13 +183,13 @@ def _evaluation(experiment: ExperimentGraph, method: str, seed: int, part: str) 
 
 
 def _analyse(experiment: ExperimentGraph) -> Iterator[Job]:
-    """A job per evaluated part: the metrics of all runs."""
+    """Yield a job per evaluated part: the metrics of all runs."""
     for part in experiment.facts.parts:
         entry = experiment.entry(part)
         names = lookup.benchmark_file(entry, experiment.data_root)
         job = _analysis(experiment, part, names, file_digest(names) if names else None)
         if names is None and entry.benchmark_list and not job.is_made:
-            # Where results were pulled without data, what was made with the list of names stays current.
+            # In a clone without data, pulled results that used a list of names stay current.
             recorded = {manifest.ingredients["parameters"].get("names") for _, manifest in stored("analyse")}
             jobs = [_analysis(experiment, part, None, digest) for digest in recorded]
             job = next((pulled for pulled in jobs if pulled.is_made), job)
@@ -232,11 +221,11 @@ def _analysis(experiment: ExperimentGraph, part: str, names: Path | None, digest
     )
 
 
-# What people read
+# Files for readers
 
 
 def _shown(experiment: ExperimentGraph) -> Iterator[Job]:
-    """Tables, figures and claims."""
+    """Yield the jobs of tables, figures and claims."""
     facts = experiment.facts
     analyses = {job.name: job for job in experiment.of_kinds("analyse")}
     runs = {name: experiment.job(name) for name in (job_names.training(*run) for run in facts.runs)}
@@ -260,7 +249,7 @@ def _shown(experiment: ExperimentGraph) -> Iterator[Job]:
 
 
 def _report(experiment: ExperimentGraph) -> Iterator[Job]:
-    """The page with all of it."""
+    """Yield the job of the page."""
     shown = [*experiment.of_kinds("train", "store", "analyse"), *map(experiment.job, ("tables", "figures", "claims"))]
     pages = sorted(file for file in (ROOT / "report").rglob("*") if file.suffix in (".j2", ".css", ".js"))
     judged = {f"judged/{file.relative_to(experiment.judged)}": file for file in judged_files(experiment.judged)}
@@ -282,7 +271,7 @@ def _report(experiment: ExperimentGraph) -> Iterator[Job]:
 
 
 def _own_ideas(experiment: ExperimentGraph) -> dict[str, str]:
-    """Block of a method of the user's -> what its docstring says of it, where it has one."""
+    """Return the idea of each user's method from its docstring, by the entry of the method."""
     from pipeline_src.training.described import own_idea
 
     ideas = {name: own_idea(type(entry.method)) for name, entry in experiment.methods.items() if entry.file}

@@ -1,4 +1,4 @@
-"""The report: one page with all of it."""
+"""The report of an experiment: the results of its jobs as input of the page."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ def described(facts: Facts, ideas: Mapping[str, str] | None = None) -> dict[str,
     """Return a description of each method: entry of `methods:` -> `title` and `idea`."""
     from pipeline_src.training.described import described
 
-    of = {name: described(method.code, method.parameters, facts.epochs) for name, method in facts.methods.items()}
-    own = {name: {"title": name, "idea": idea} for name, idea in (ideas or {}).items()}
-    return {name: text for name, text in (of | own).items() if text}
+    texts = {name: described(method.code, method.parameters, facts.epochs) for name, method in facts.methods.items()}
+    texts |= {name: {"title": name, "idea": idea} for name, idea in (ideas or {}).items()}
+    return {name: text for name, text in texts.items() if text}
 
 
 def store_facts(job: Job, name: str) -> dict[str, Any]:
@@ -86,19 +86,25 @@ def store_facts(job: Job, name: str) -> dict[str, Any]:
 def _result_facts(job: Job) -> dict[str, str]:
     """Return remarks on the results in the report: library versions that differ from the installed ones, and results
     that `keep` reused from another fingerprint."""
-    results = with_inputs(job.inputs.values())
-    others = [f"{version}: {few(names, 5)}" for version, names in other_versions(results.values()).items()]
-    kept = {name: manifest.kept for name, it in results.items() if (manifest := it.manifest) and manifest.kept}
-    why = sorted({f"{entry['why']} ({entry['time']})" for entries in kept.values() for entry in entries})
+    manifests = {
+        name: manifest for name, made in with_inputs(job.inputs.values()).items() if (manifest := made.manifest)
+    }
+    others: dict[str, list[str]] = {}
+    for name, manifest in manifests.items():
+        for library, version in manifest.made.get("versions", {}).items():
+            if version != (present := installed(library)):
+                others.setdefault(f"{library} {version} (here {present or 'none'})", []).append(name)
+    kept = {name: manifest.kept for name, manifest in manifests.items() if manifest.kept}
+    reasons = sorted({f"{entry['why']} ({entry['time']})" for entries in kept.values() for entry in entries})
     facts = {
-        "made with other versions": "; ".join(others),
-        "kept results": f"{', '.join(kept)}: {'; '.join(why)}" if kept else "",
+        "made with other versions": "; ".join(f"{version}: {few(names, 5)}" for version, names in others.items()),
+        "kept results": f"{', '.join(kept)}: {'; '.join(reasons)}" if kept else "",
     }
     return {name: text for name, text in facts.items() if text}
 
 
 def with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
-    """Jobs and all their inputs, direct or not, by name."""
+    """Return jobs and all their inputs, direct or not, by name."""
     found: dict[str, Job] = {}
     queue = list(jobs)
     while queue:
@@ -107,13 +113,3 @@ def with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
             found[job.name] = job
             queue += job.inputs.values()
     return dict(sorted(found.items()))
-
-
-def other_versions(jobs: Iterable[Job]) -> dict[str, list[str]]:
-    """A library's version that is not the one here -> names of the jobs that used it."""
-    names: dict[str, list[str]] = {}
-    for job in jobs:
-        for library, version in job.manifest.made.get("versions", {}).items() if job.manifest else ():
-            if version != (present := installed(library)):
-                names.setdefault(f"{library} {version} (here {present or 'none'})", []).append(job.name)
-    return names

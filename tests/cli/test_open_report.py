@@ -63,8 +63,3 @@ def test_an_outdated_page_opens_with_a_warning(opened, monkeypatch, caplog):
     with caplog.at_level(logging.WARNING):
         assert report("--open").exit_code == 0 and len(opened) == 1
     assert "snakemake --cores all --config experiment=tiny" in caplog.text
-
-
-def test_no_page_is_an_error(opened):
-    Path("results/tiny/report.html").unlink()
-    assert isinstance(report("--open").exception, UserError) and opened == []

@@ -42,7 +42,7 @@ def damaged(folder: Path) -> None:
         (copy, (ONE, "tiny"), f"{ONE} is not a published experiment"),
         (copy, ("tinny", "tiny"), r"tinny is neither(.|\n)*tiny"),
         (copy, ("workflow", "tiny"), "workflow is neither"),
-        (copy, ("tiny", "tiny"), r"tiny: nothing(.|\n)*experiment=tiny"),
+        (copy, ("tiny", "tiny"), r"tiny has no(.|\n)*experiment=tiny"),
         (damaged, (ONE, TWO), r"two/runs\.zip"),
         (two(bins=15), (ONE, TWO), r"bins(.|\n)*10 and 15"),
         (two(parts={"others": "id"}), (ONE, TWO), r"photos(.|\n)*others"),
