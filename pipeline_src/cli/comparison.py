@@ -38,34 +38,12 @@ def in_words(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def checked(comparison: Comparison, tolerance: float) -> str:
-    """Return whether all runs of the same seed have the same numbers, within a tolerance."""
-    runs = {(cell.method, seed, cell.part) for cell in comparison.cells for seed, _ in cell.seeds}
-    beyond = sorted(comparison.beyond(tolerance), key=lambda cell: -cell.largest)
-    comparable = [cell for cell in comparison.cells if not math.isnan(cell.largest)]
-    largest = max(comparable, key=lambda cell: cell.largest)
-    lines = [
-        *_head(comparison),
-        f"{len(runs)} runs on data sets have the same seed in both; {len(comparison.cells)} numbers, means over seeds",
-        f"largest difference of a run: {largest.largest:.3g} ({_place(largest)})",
-    ]
-    if not beyond:
-        return "\n".join([*lines, f"None differs by more than {tolerance:g}."])
-    shown = listed((f"{_place(cell)}: {cell.a:.6g} and {cell.b:.6g}" for cell in beyond), MOST_EXAMPLES)
-    differ = f"{len(beyond)} numbers differ by more than {tolerance:g}:{shown}"
-    return "\n".join([*lines, differ, *_explained(comparison)])
-
-
 def _head(comparison: Comparison) -> list[str]:
     lines = [f"A: {comparison.a.name}", f"B: {comparison.b.name}"]
     for side, runs in comparison.lacking.items():
         if runs:
             lines.append(f"{side} lacks{listed(('/'.join(map(str, run)) for run in runs), MOST_EXAMPLES)}")
     return lines
-
-
-def _place(cell: Cell) -> str:
-    return f"{cell.metric} of {cell.method} on {cell.part}, {cell.protocol}"
 
 
 def _text(cell: Cell | None) -> str:

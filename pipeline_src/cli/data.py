@@ -20,7 +20,7 @@ from pipeline_src.data.sources import available_source, unpack
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError, few
 from pipeline_src.params.load import FILE, downloads, params_file, read
-from pipeline_src.pipeline.data_jobs import UNPACKED
+from pipeline_src.pipeline.job import UNPACKED
 
 if TYPE_CHECKING:
     from pipeline_src.data.detection.detect import Detected

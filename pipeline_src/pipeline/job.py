@@ -14,6 +14,7 @@ from pipeline_src.pipeline.fingerprint import as_json, code_digests, digest, fil
 from pipeline_src.pipeline.manifest import NAME, STORE, Fault, Manifest
 
 UNFINISHED = STORE / "unfinished"
+UNPACKED = Path("data/unpacked")  # archives, unpacked once for all experiments
 
 
 @dataclass(frozen=True, eq=False)

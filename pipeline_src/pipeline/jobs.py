@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.claims import CLAIM_FILES
-from pipeline_src.data import catalog, groups, lookup, part_checks
-from pipeline_src.figures.catalogue import figure_files
+from pipeline_src.data import catalog, groups, lookup, part_checks, sources
+from pipeline_src.data.entry import Entry
+from pipeline_src.data.identity import Identity, identify
+from pipeline_src.errors import UserError
 from pipeline_src.params.changes import changed
 from pipeline_src.params.load import downloads, read, resolve
 from pipeline_src.params.schema import Evaluation, Params
-from pipeline_src.pipeline import data_jobs, job_names, report, work
-from pipeline_src.pipeline.data_jobs import UNPACKED
+from pipeline_src.pipeline import job_names, report, work
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.fingerprint import file_digest
-from pipeline_src.pipeline.job import Job
+from pipeline_src.pipeline.job import UNPACKED, Job
 from pipeline_src.pipeline.manifest import stored
 from pipeline_src.pipeline.networks import MACHINE
-from pipeline_src.python_source import ROOT
-from pipeline_src.tables import table_files
-from pipeline_src.tables.several_experiments import judged_files
 from pipeline_src.training.registry import choose
 
+STORE_FILES = ("images.npy", "masks.npy", "truth.npy", "grey.npy", "index.csv", "store.json")
 RUN_FILES = ("model.safetensors", "averaged.safetensors", "history.csv", "timing.csv", "run.json")
-MEASURED = ("T9.csv", "T9.md", "T9.tex", "printed.json")  # tables with what runs took
 
 
 def chosen(name: str | None = None) -> ExperimentGraph:
@@ -48,11 +44,90 @@ def build(params: Params, name: str | None = None) -> ExperimentGraph:
     )
     part_checks.check_parts(entries, experiment.stored_parts)
     experiment.check()
-    experiment.add(data_jobs.preparations(experiment))
+    experiment.add(_prepare(experiment))
     part_checks.check_name_lists(entries, experiment.stored_parts, experiment.data_root, UNPACKED)
-    for kind in (data_jobs.stores, _train, _evaluate, _analyse, _shown, _report):
+    for kind in (_store, _train, _evaluate, _analyse, report.shown_jobs):
         experiment.add(kind(experiment))
     return experiment
+
+
+# Data
+
+
+def _prepare(experiment: ExperimentGraph) -> Iterator[Job]:
+    """Yield a job per dataset; a UserError names all missing datasets."""
+    absent = []
+    for name in dict.fromkeys(part.set for part, _ in experiment.used_parts.values()):
+        entry = catalog.find(experiment.entries, name)
+        try:
+            job = _preparation(experiment, entry, identify(entry, experiment.data_root, UNPACKED))
+        except sources.MissingSourceError as error:
+            if pulled := _pulled_preparation(experiment, entry):
+                job = pulled
+            else:
+                absent.append(str(error))
+                continue
+        yield job
+    if absent:
+        raise UserError("\n".join(absent))
+
+
+def _pulled_preparation(experiment: ExperimentGraph, entry: Entry) -> Job | None:
+    """Return the preparation of a dataset without files, from the results in the store: a current one if possible; None
+    if the store has no result of it."""
+    jobs = []
+    for folder, manifest in stored("prepare"):
+        if manifest.ingredients["parameters"]["data"]["set"] == entry.name:
+            try:
+                identity = identify(entry, experiment.data_root, UNPACKED, folder)
+            except sources.MissingSourceError:
+                continue
+            jobs.append(_preparation(experiment, entry, identity))
+    return next((job for job in jobs if job.is_made), jobs[-1] if jobs else None)
+
+
+def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) -> Job:
+    grouped = groups.find(entry.groups, experiment.data_root) if entry.draws_groups else None
+    on_problem = experiment.settings.data.on_problem
+    return Job(
+        kind="prepare",
+        name=job_names.preparation(entry.name),
+        files=("manifest.csv", "problems.csv", "summary.json"),
+        work=work.prepare,
+        parameters={
+            "data": identity.parameters,
+            "on_problem": on_problem,
+            # Larger images are left out then; otherwise they are errors.
+            **({"pixels": experiment.limits.pixels} if on_problem == "skip" else {}),
+            "classes": entry.classes,
+            "void": entry.void if entry.classes else None,
+            "skip_unmasked": entry.skip_unmasked,
+            **({"groups": file_digest(grouped) if grouped else entry.groups} if entry.draws_groups else {}),
+        },
+        options={**_data_options(experiment, entry), "unchecked": identity.unchecked},
+        modules=(sources.GENERATOR,) if entry.generated else (),
+        view=experiment.results / "prepared" / entry.name,
+    )
+
+
+def _data_options(experiment: ExperimentGraph, entry: Entry) -> dict[str, Any]:
+    places = {"data_root": experiment.data_root, "unpacked": UNPACKED}
+    return {"entry": entry, **places, "limits": experiment.limits}
+
+
+def _store(experiment: ExperimentGraph) -> Iterator[Job]:
+    """Yield a job per part: its images decoded and resized."""
+    for name, (part, _) in experiment.stored_parts.items():
+        yield Job(
+            kind="store",
+            name=job_names.store(name),
+            files=STORE_FILES,
+            work=work.store,
+            parameters={"part": part, "size": experiment.settings.image_size, "label": experiment.label(name)},
+            inputs={"prepare": experiment.job(job_names.preparation(part.set))},
+            options=_data_options(experiment, experiment.entry(name)),
+            view=experiment.results / "stores" / name,
+        )
 
 
 # Networks
@@ -219,60 +294,3 @@ def _analysis(experiment: ExperimentGraph, part: str, names: Path | None, digest
         view=experiment.results / "analysis",
         view_names={"analysis.npz": f"{part}.npz"},
     )
-
-
-# Files for readers
-
-
-def _shown(experiment: ExperimentGraph) -> Iterator[Job]:
-    """Yield the jobs of tables, figures and claims."""
-    facts = experiment.facts
-    analyses = {job.name: job for job in experiment.of_kinds("analyse")}
-    runs = {name: experiment.job(name) for name in (job_names.training(*run) for run in facts.runs)}
-    learned = {name: runs[name] for name in (job_names.training(*r) for r in facts.runs if r[0] in facts.learned)}
-    stores = {job.name: job for job in experiment.of_kinds("store")}
-    examples = {name: experiment.job(name) for name in work.example_names(facts).values()}
-    tables = Job("tables", "tables", tuple(table_files()), work.tables, {"facts": facts}, analyses | runs)
-    yield replace(tables, varying=MEASURED, view=experiment.results / "tables")
-    yield Job(
-        kind="figures",
-        name="figures",
-        files=tuple(figure_files(facts)),
-        work=work.figures,
-        parameters={"facts": facts},
-        inputs=analyses | runs | examples | stores,
-        other_files={f"style/{file.name}": file for file in sorted((ROOT / "figures").glob("*.mplstyle"))},
-        view=experiment.results / "figures",
-    )
-    claims = Job("claims", "claims", tuple(CLAIM_FILES), work.claims, {"facts": facts}, analyses | learned)
-    yield replace(claims, view=experiment.results)
-
-
-def _report(experiment: ExperimentGraph) -> Iterator[Job]:
-    """Yield the job of the page."""
-    shown = [*experiment.of_kinds("train", "store", "analyse"), *map(experiment.job, ("tables", "figures", "claims"))]
-    pages = sorted(file for file in (ROOT / "report").rglob("*") if file.suffix in (".j2", ".css", ".js"))
-    judged = {f"judged/{file.relative_to(experiment.judged)}": file for file in judged_files(experiment.judged)}
-    parts = {name: part for name, (part, _) in experiment.stored_parts.items()}
-    ideas = _own_ideas(experiment)
-    yield Job(
-        kind="report",
-        name="report",
-        files=("report.html",),
-        work=report.write,
-        parameters={"facts": experiment.facts, "parts": parts} | ({"ideas": ideas} if ideas else {}),
-        inputs={job.name: job for job in shown},
-        options={"settings": experiment.settings, "judged": experiment.judged, "command": experiment.command}
-        | {"task": experiment.entry("train").task},
-        other_files={f"page/{file.name}": file for file in pages} | judged,
-        view=experiment.results,
-        varying=("report.html",),
-    )
-
-
-def _own_ideas(experiment: ExperimentGraph) -> dict[str, str]:
-    """Return the idea of each user's method from its docstring, by the entry of the method."""
-    from pipeline_src.training.described import own_idea
-
-    ideas = {name: own_idea(type(entry.method)) for name, entry in experiment.methods.items() if entry.file}
-    return {name: idea for name, idea in ideas.items() if idea}

@@ -14,7 +14,7 @@ from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError
 from pipeline_src.params.parts import ALL, Part
 from pipeline_src.pipeline import job_names, networks
-from pipeline_src.pipeline.data_jobs import UNPACKED
+from pipeline_src.pipeline.job import UNPACKED
 
 if TYPE_CHECKING:
     from pipeline_src.pipeline.experiment import ExperimentGraph
@@ -32,13 +32,12 @@ def check(experiment: ExperimentGraph) -> list[str]:
         UserError: splits share images or have too few, or a batch is too large.
     """
     _check_ranges(experiment)
-    rows = {}
+    sizes, rows = {name: size(experiment, name) for name in experiment.stored_parts}, {}
     for name, (part, _) in experiment.stored_parts.items():
         job = experiment.job(job_names.preparation(part.set))
         if job.is_made:
             rows[name] = manifest.select(part, job.folder)
     lines = networks.shared_images(check_disjoint(rows)) + _shared_groups(experiment, rows)
-    sizes = {name: size(experiment, name) for name in experiment.stored_parts}
     _check_batch(experiment, sizes["train"])
     if unknown := [name for name in experiment.stored_parts if name not in rows]:
         lines.append(f"Whether {', '.join(unknown)} share images with other parts is known when they are prepared.")

@@ -1,24 +1,87 @@
-"""The report of an experiment: the results of its jobs as input of the page."""
+"""The files for readers: jobs of tables, figures, claims and the report, and the content of the report."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.data import catalog
 from pipeline_src.errors import few
-from pipeline_src.pipeline import job_names, networks
+from pipeline_src.figures.catalogue import figure_files
+from pipeline_src.pipeline import job_names, networks, work
+from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.fingerprint import digest
+from pipeline_src.pipeline.job import Job
 from pipeline_src.pipeline.work import costs, results
+from pipeline_src.python_source import ROOT
+from pipeline_src.tables import table_files
 from pipeline_src.tables.several_experiments import judged_files, judged_table
 from pipeline_src.versions import installed
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.facts import Facts
-    from pipeline_src.pipeline.job import Job
+
+MEASURED = ("T9.csv", "T9.md", "T9.tex", "printed.json")  # tables with measured times
+
+
+def shown_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
+    """Yield the jobs of files for readers: tables, figures, claims and the report."""
+    facts = experiment.facts
+    analyses = {job.name: job for job in experiment.of_kinds("analyse")}
+    runs = {name: experiment.job(name) for name in (job_names.training(*run) for run in facts.runs)}
+    learned = {name: runs[name] for name in (job_names.training(*r) for r in facts.runs if r[0] in facts.learned)}
+    stores = {job.name: job for job in experiment.of_kinds("store")}
+    examples = {name: experiment.job(name) for name in work.example_names(facts).values()}
+    tables = Job("tables", "tables", tuple(table_files()), work.tables, {"facts": facts}, analyses | runs)
+    tables = replace(tables, varying=MEASURED, view=experiment.results / "tables")
+    figures = Job(
+        kind="figures",
+        name="figures",
+        files=tuple(figure_files(facts)),
+        work=work.figures,
+        parameters={"facts": facts},
+        inputs=analyses | runs | examples | stores,
+        other_files={f"style/{file.name}": file for file in sorted((ROOT / "figures").glob("*.mplstyle"))},
+        view=experiment.results / "figures",
+    )
+    yield from (tables, figures)
+    claims = Job("claims", "claims", tuple(CLAIM_FILES), work.claims, {"facts": facts}, analyses | learned)
+    claims = replace(claims, view=experiment.results)
+    yield claims
+    yield _report(experiment, [*experiment.of_kinds("train", "store", "analyse"), tables, figures, claims])
+
+
+def _report(experiment: ExperimentGraph, shown: Iterable[Job]) -> Job:
+    pages = sorted(file for file in (ROOT / "report").rglob("*") if file.suffix in (".j2", ".css", ".js"))
+    judged = {f"judged/{file.relative_to(experiment.judged)}": file for file in judged_files(experiment.judged)}
+    parts = {name: part for name, (part, _) in experiment.stored_parts.items()}
+    ideas = _own_ideas(experiment)
+    return Job(
+        kind="report",
+        name="report",
+        files=("report.html",),
+        work=write,
+        parameters={"facts": experiment.facts, "parts": parts} | ({"ideas": ideas} if ideas else {}),
+        inputs={job.name: job for job in shown},
+        options={"settings": experiment.settings, "judged": experiment.judged, "command": experiment.command}
+        | {"task": experiment.entry("train").task},
+        other_files={f"page/{file.name}": file for file in pages} | judged,
+        view=experiment.results,
+        varying=("report.html",),
+    )
+
+
+def _own_ideas(experiment: ExperimentGraph) -> dict[str, str]:
+    """Return the idea of each user's method from its docstring, by the entry of the method."""
+    from pipeline_src.training.described import own_idea
+
+    ideas = {name: own_idea(type(entry.method)) for name, entry in experiment.methods.items() if entry.file}
+    return {name: idea for name, idea in ideas.items() if idea}
 
 
 def write(job: Job, folder: Path) -> None:

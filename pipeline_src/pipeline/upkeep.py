@@ -15,8 +15,7 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.files import sha256
 from pipeline_src.params.schema import Params
 from pipeline_src.pipeline import overview
-from pipeline_src.pipeline.data_jobs import UNPACKED
-from pipeline_src.pipeline.job import UNFINISHED, Job
+from pipeline_src.pipeline.job import UNFINISHED, UNPACKED, Job
 from pipeline_src.pipeline.jobs import build
 from pipeline_src.pipeline.manifest import STORE, Fault, now
 from pipeline_src.pipeline.runner import place, remedy, show

@@ -157,10 +157,6 @@ class Comparison:
                 present[cell.metric] = min(cell.present, present.get(cell.metric, cell.present))
         return [*texts, *few_in_words(present)]
 
-    def beyond(self, tolerance: float) -> list[Cell]:
-        """Return the cells with a run that differs by more than `tolerance`, or is defined on one side only."""
-        return [cell for cell in self.cells if not cell.largest <= tolerance]
-
     def write(self, file: Path) -> None:
         """Write all cells as JSON; undefined numbers are null."""
         content = {
@@ -174,14 +170,13 @@ class Comparison:
         write_text(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def compare_experiments(a: str, b: str, cores: int = 1, same_seeds: bool = False) -> Comparison:
+def compare_experiments(a: str, b: str, cores: int = 1) -> Comparison:
     """Compare all that two experiments have in common.
 
     Args:
         a, b: a published experiment by its folder or name, an experiment of params.yaml or its folder of results; with
             `:METHOD` behind each, these methods only.
         cores: processes.
-        same_seeds: compare runs of the same seed only, without intervals.
 
     Raises:
         UserError: there is no such experiment, it has no results, or both have nothing in common.
@@ -195,15 +190,13 @@ def compare_experiments(a: str, b: str, cores: int = 1, same_seeds: bool = False
                 expected=f"the same number of {name}: calibration errors depend on it",
             )
     common = [pair for pair in first.pairs if pair in {*second.pairs}]
-    if same_seeds:
-        common = [pair for pair in common if {*first.seeds(*pair)} & {*second.seeds(*pair)}]
     if not common:
         raise UserError(
             f"{a} and {b} have no result in common",
             found=f"A: {sorted(first.files)}\n            B: {sorted(second.files)}",
-            expected="a method by the same name on a dataset by the same name" + ", with the same seed" * same_seeds,
+            expected="a method by the same name on a dataset by the same name",
         )
-    work, count = partial(_cells, first, second, intervals=not same_seeds), min(cores, len(common))
+    work, count = partial(_cells, first, second), min(cores, len(common))
     with processes.pool(count) if count > 1 else nullcontext() as pool:
         cells = [cell for found in (pool.map if pool else map)(work, common) for cell in found]
     lacking = {
@@ -213,11 +206,11 @@ def compare_experiments(a: str, b: str, cores: int = 1, same_seeds: bool = False
     return Comparison(first, second, cells, lacking)
 
 
-def _cells(a: Side, b: Side, pair: tuple[str, str], intervals: bool) -> list[Cell]:
+def _cells(a: Side, b: Side, pair: tuple[str, str]) -> list[Cell]:
     method, part = pair
     seeds_a, seeds_b = zip(*seed_pairs(a.seeds(*pair), b.seeds(*pair)), strict=True)
     counts = a.counts(method, seeds_a, part), b.counts(method, seeds_b, part)
-    return compare(part, method, a.facts.bins, *counts, (a.group(part), b.group(part)), intervals)
+    return compare(part, method, a.facts.bins, *counts, (a.group(part), b.group(part)))
 
 
 def _sides(a: str, b: str) -> tuple[Side, Side]:

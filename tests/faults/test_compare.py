@@ -53,10 +53,3 @@ def test_it_is_refused(tmp_path, monkeypatch, write, experiments, named):
     write(tmp_path)
     with pytest.raises(UserError, match=named):
         compare_experiments(*experiments)
-
-
-def test_a_check_needs_common_seeds(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    two(seeds=(1,))(tmp_path)
-    with pytest.raises(UserError, match="no result in common"):
-        compare_experiments(ONE, TWO, same_seeds=True)
