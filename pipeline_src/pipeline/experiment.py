@@ -129,7 +129,6 @@ class ExperimentGraph(Graph):
             in_paper=tuple(name for name in tested if entries[name].in_paper and name not in self.corruptions),
             captions={name: caption for name in tested if (caption := entries[name].caption)},
             claims=None if self.settings.claims is True else tuple(self.settings.claims or ()),
-            own_data=not all(catalog.is_known(entry.name) for entry in entries.values()),
             corrupted=self.corruptions,
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.data import catalog, groups, lookup, part_checks, sources
+from pipeline_src.data import catalog, checks, groups, lookup, sources
 from pipeline_src.data.entry import Entry
 from pipeline_src.data.identity import Identity, identify
 from pipeline_src.errors import UserError
@@ -42,10 +42,10 @@ def build(params: Params, name: str | None = None) -> ExperimentGraph:
     experiment = ExperimentGraph(
         name, settings, entries, downloads(params), methods, Path(params.judged), params.limits
     )
-    part_checks.check_parts(entries, experiment.stored_parts)
+    checks.check_parts(entries, experiment.stored_parts)
     experiment.check()
     experiment.add(_prepare(experiment))
-    part_checks.check_name_lists(entries, experiment.stored_parts, experiment.data_root, UNPACKED)
+    checks.check_name_lists(entries, experiment.stored_parts, experiment.data_root)
     for kind in (_store, _train, _evaluate, _analyse, report.shown_jobs):
         experiment.add(kind(experiment))
     return experiment

@@ -90,14 +90,14 @@ def numbers(fitted: Mapping[str, Any]) -> dict[str, float]:
 
 def report_overlap(stores: Mapping[str, Store]) -> None:
     """Log images that parts share under different names; raise a UserError if parts share a sample."""
-    from pipeline_src.data.part_checks import check_disjoint
+    from pipeline_src.data import manifest
 
-    for line in shared_images(check_disjoint({name: store.index for name, store in stores.items()})):
+    for line in shared_images(manifest.check_disjoint({name: store.index for name, store in stores.items()})):
         log.warning(line)
 
 
 def shared_images(twins: Mapping[tuple[str, str], list[tuple[str, str]]]) -> list[str]:
-    """Return a line for each two parts with byte-identical images under different names (`check_disjoint`)."""
+    """Return a line for each two parts with byte-identical images under different names (`manifest.check_disjoint`)."""
     lines = []
     for (first, second), pairs in twins.items():
         shown = ", ".join(f"{a} = {b}" for a, b in pairs[:3])

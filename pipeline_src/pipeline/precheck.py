@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from pipeline_src.data import groups, manifest, sources
 from pipeline_src.data.manifest import Row
 from pipeline_src.data.pairing import pair_files
-from pipeline_src.data.part_checks import check_disjoint
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError
 from pipeline_src.params.parts import ALL, Part
@@ -37,7 +36,7 @@ def check(experiment: ExperimentGraph) -> list[str]:
         job = experiment.job(job_names.preparation(part.set))
         if job.is_made:
             rows[name] = manifest.select(part, job.folder)
-    lines = networks.shared_images(check_disjoint(rows)) + _shared_groups(experiment, rows)
+    lines = networks.shared_images(manifest.check_disjoint(rows)) + _shared_groups(experiment, rows)
     _check_batch(experiment, sizes["train"])
     if unknown := [name for name in experiment.stored_parts if name not in rows]:
         lines.append(f"Whether {', '.join(unknown)} share images with other parts is known when they are prepared.")
@@ -74,7 +73,7 @@ def _split_size(experiment: ExperimentGraph, part: Part) -> int | None:
         if number:
             return number
         root = sources.root_folder(located, UNPACKED)
-        if located.root is None and not sources.is_unpacked(root):
+        if not root.is_dir():
             return None
         rows, _ = pair_files(entry, located.layout, root)
         assign_splits(entry, entry.splits_of(located.source), experiment.data_root, root, rows)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.data import catalog
 from pipeline_src.errors import few
-from pipeline_src.figures.catalogue import figure_files
+from pipeline_src.figures.registry import figure_files
 from pipeline_src.pipeline import job_names, networks, work
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.fingerprint import digest

@@ -126,14 +126,14 @@ class Comparison:
         return {topic: lines for topic, lines in texts.items() if lines and topic in shown}
 
     def why(self, cell: Cell) -> list[str]:
-        """Return possible reasons for the difference of a cell, after the reason for a missing verdict."""
+        """Return possible reasons for the difference of a cell."""
         if cell.verdict == SAME:
             return []
         uses = self.a.facts.methods[cell.method].uses or ""
         texts = [f"other seeds: {a} / {b}" for a, b in cell.seeds if a != b]
         for topic in dict.fromkeys(["", "train", "val", cell.part, cell.method, uses]):
             texts += [f"{topic}: {text}".removeprefix(": ") for text in self.explanations.get(topic, [])]
-        return [*filter(None, [cell.no_verdict]), *(texts or ["nothing that is recorded differs"])]
+        return texts or ["nothing that is recorded differs"]
 
     def warnings(self) -> dict[str, list[str]]:
         """Return warnings on the intervals: dataset (empty for all) -> texts."""

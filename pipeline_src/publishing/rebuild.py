@@ -176,7 +176,7 @@ def _write_numbers(folder: Path, out: Path) -> None:
 
 def write_report(folder: Path, out: Path, pool: Executor) -> None:
     """Draw the figures and write report.html of a recomputed experiment into `out`."""
-    from pipeline_src.figures.write import draw
+    from pipeline_src.figures.registry import draw
     from pipeline_src.report.page import write_report
 
     publication = Publication.read(folder)
