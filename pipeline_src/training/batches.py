@@ -100,20 +100,13 @@ def training_batches(store: Store, experiment: Experiment, seed: int, device: to
     """Return augmented images in a keyed order, `training.batch_size` over all ranks.
 
     Raises:
-        UserError: a step would have more images than there are, or only one of a rank's.
+        UserError: a step would have more images than there are.
     """
     training, images, (rank, world) = experiment.training, len(store), ranks()
     order = KeyedSampler(images, seed, rank, world)
     batch_size = max(1, training.batch_size // world)
     # A last batch of one image would stop batch norm after global pooling; another image is left out in each epoch.
     single = batch_size > 1 and len(order) % batch_size == 1
-    if single and len(order) == 1:
-        raise UserError(
-            "data.train: a step can't be made of one image",
-            found=f"{images} images on {world} process(es)",
-            expected="two images or more on each",
-            fix="take more training images, or fewer processes (`gpus`)",
-        )
     if training.batch_size > images:
         raise UserError(
             "training.batch_size: a step has more images than there are",

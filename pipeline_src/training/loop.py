@@ -34,7 +34,7 @@ from pipeline_src.training.hooks import (
     ScheduleHook,
 )
 from pipeline_src.training.method import Method
-from pipeline_src.training.models.build import build_segmentor, check_single_image, normalization
+from pipeline_src.training.models.build import build_segmentor, normalization
 from pipeline_src.training.validation_metric import CalibrationMetric
 
 
@@ -106,8 +106,6 @@ def train(
     torch.manual_seed(torch_seed(seed, "weights"))
     network = experiment.model.network
     segmentor = build_segmentor(network, experiment.model.pretrained, experiment.image_size, classes)
-    if train_batches.batch_size == 1:
-        check_single_image(segmentor, experiment.image_size)
     model = DenseClassifier(segmentor, normalization(network), method, train_store.ids, seed, training.amp, classes)
     history = HistoryHook(method, name)
     epochs = method.average_epochs or training.average_epochs

@@ -26,7 +26,6 @@ from pipeline_src.training.calibrated import calibrated_method
 from pipeline_src.training.checkpoint import save_network
 from pipeline_src.training.device import prepare_device
 from pipeline_src.training.models.build import build_segmentor
-from pipeline_src.training.models.weights import check_downloaded
 
 METHOD = "from pipeline_src.training.method import Method\n\n\nclass Mine(Method):\n    pass\n"
 CONFIG = """
@@ -40,7 +39,6 @@ model = dict(
     decode_head=dict(type="FCNHead", in_channels=64, in_index=3, channels=8, num_convs=1, num_classes=2),
 )
 """
-HUB = "hub/checkpoints/resnet50-0676ba61.pth"  # whose SHA-256 begins with the eight digits
 
 
 def params(folder: Path, **changes: object) -> None:
@@ -89,13 +87,6 @@ def prepared(folder: Path) -> None:
     params(folder, scenes={})
 
 
-def hub(folder: Path) -> None:
-    """Another file in place of the weights that torch.hub downloads."""
-    params(folder, model={"config": "resnet50_aslp", "pretrained": True})
-    (folder / HUB).parent.mkdir(parents=True)
-    torch.save({"fc.bias": torch.ones(3)}, folder / HUB)
-
-
 def network(change: Callable[[Path], object]) -> Callable[[Path], None]:
     """A network of `tiny`, then changed."""
 
@@ -140,10 +131,6 @@ def on_gpus() -> object:
     return machine.check_gpus(resolve(read())[1].training)
 
 
-def downloaded() -> object:
-    return check_downloaded(resolve(read())[1].model)
-
-
 def started() -> object:
     return build_segmentor("net.py", True, 64)
 
@@ -186,7 +173,6 @@ ROWS = {
     "network of torch.save": Row(loaded, NAMED, network(lambda file: torch.save({}, file))),
     "network absent": Row(loaded, NAMED, network(lambda file: file.unlink())),
     "network of other shapes": Row(loaded, [*NAMED, "tiny_fpn", "size mismatch"], network(doubled)),
-    "weights with another digest": Row(downloaded, ["model.pretrained", HUB, "sha256 0676ba61"], hub),
     "weights with code": Row(started, CODE, weights({"state_dict": {}, "hook": Trap()})),
     "weights with objects": Row(started, CODE, weights({"state_dict": {}, "args": argparse.Namespace(lr=1)})),
     "weights cut": Row(started, ["model.pretrained", "weights.pth"], weights({"a": torch.ones(1000)}, cut)),
@@ -198,7 +184,6 @@ ROWS = {
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_the_error_names_it_and_nothing_changes(row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     row.change(tmp_path)
     before = contents(tmp_path)
     with pytest.raises(UserError) as error:

@@ -6,8 +6,6 @@ import copy
 import importlib
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,11 +71,10 @@ def build_segmentor(network: str, pretrained: bool, image_size: int, classes: in
         segmentor, key = _from_factory(network, 1 if classes == 2 else classes), "factory"
     else:
         segmentor, key = _from_config(network, pretrained, classes), "config"
+    image = torch.randn(1, 3, image_size, image_size, generator=torch.Generator().manual_seed(0))
     try:
         with torch.no_grad():
-            all_logits(segmentor.eval(), torch.zeros(1, 3, image_size, image_size))
-        if isinstance(segmentor, Network):
-            _take_a_step(segmentor, image_size)
+            z, *_ = all_logits(segmentor.eval(), image)
     except UserError:
         raise
     except (Exception, SystemExit) as error:
@@ -86,6 +83,12 @@ def build_segmentor(network: str, pretrained: bool, image_size: int, classes: in
             found=f"{type(error).__name__}: {error}",
             fix="try another image_size, and that the channels of its parts fit together",
         ) from error
+    if z.min() >= 0 and z.max() <= 1 and z.any():
+        log.warning(
+            "%s: all outputs lie in [0, 1]. They are taken as logits: if the network ends in a sigmoid or softmax, "
+            "remove that",
+            network,
+        )
     return segmentor.train()  # type: ignore[no-any-return]
 
 
@@ -143,21 +146,6 @@ def description(network: str, image_size: int, classes: int = 2) -> dict[str, An
     resolved = json.loads(json.dumps(model, default=lambda value: getattr(value, "__qualname__", str(type(value)))))
     # A config of the user's is what it holds: under another name it is the same network.
     return {"network": network if network in model_names() else "a config", "model": resolved} | facts
-
-
-def check_single_image(segmentor: EncoderDecoder | Network, image_size: int) -> None:
-    """Raise a UserError if a network can't be trained on one image a step: batch norm after global pooling then has one
-    value per channel. The network and torch's generator are left as they were."""
-    try:
-        with _unchanged(segmentor), torch.no_grad():
-            all_logits(segmentor.train(), torch.zeros(1, 3, image_size, image_size))
-    except ValueError as error:
-        raise UserError(
-            "training.batch_size: this network can't be trained on one image a step",
-            found=f"batch_size: 1 a process; {error}",
-            expected="two images or more: its batch norm has one value per channel otherwise",
-            fix="set `batch_size: 2` or more for each GPU, or a larger image_size",
-        ) from None
 
 
 # Networks of mmsegmentation
@@ -284,31 +272,3 @@ def _from_factory(factory: str, channels: int) -> Network:
             f"model.factory: {factory} builds no network", found=_described(network), expected="a torch.nn.Module"
         )
     return Network(network, channels, factory)
-
-
-def _take_a_step(network: Network, image_size: int) -> None:
-    """Take a training step without its update: train mode, two images, channels_last, backward. The network and torch's
-    generator are left as they were."""
-    network.to(memory_format=torch.channels_last).train()
-    with _unchanged(network):
-        z = network(torch.randn(2, 3, image_size, image_size).to(memory_format=torch.channels_last))
-        z.square().mean().backward()
-    network.zero_grad()
-    if z.min() >= 0 and z.max() <= 1 and z.any():
-        log.warning(
-            "%s: all outputs lie in [0, 1]. They are taken as logits: if the network ends in a sigmoid or softmax, "
-            "remove that",
-            network.factory,
-        )
-
-
-@contextmanager
-def _unchanged(network: nn.Module) -> Iterator[None]:
-    """Afterwards running statistics and torch's generator are as they were before."""
-    buffers = [buffer.clone() for buffer in network.buffers()]
-    try:
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        for buffer, saved in zip(network.buffers(), buffers, strict=True):
-            buffer.copy_(saved)

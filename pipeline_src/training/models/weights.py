@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import copy
-import logging
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
-from urllib.parse import urlparse
 
 import torch
 from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
-from pipeline_src.files import sha256
-from pipeline_src.params.schema import Model
-from pipeline_src.training.models.config import is_factory, read_config
 
-HASHED = re.compile(r"-([0-9a-f]{8})\.\w+$")  # names of torch.hub end with the start of the SHA-256
 FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 ERRORS = (OSError, RuntimeError, EOFError, UnpicklingError)  # of a file that is absent, damaged or more than weights
 CONVERT = "python -c \"import torch; torch.save(torch.load('OLD', weights_only=False)['state_dict'], 'NEW')\""
-log = logging.getLogger(__name__)
 
 
 def remove_weights(node: Any) -> list[str]:
@@ -95,8 +86,8 @@ def check_loaded(segmentor: nn.Module, config: str) -> None:
     stay random, and would be called pretrained."""
     from mmengine.runner.checkpoint import CheckpointLoader
 
-    whole = pretrained_files(getattr(segmentor, "init_cfg", None))  # mmengine then loads nothing for the parts
-    for module in [segmentor] if whole else segmentor.modules():
+    outer = pretrained_files(getattr(segmentor, "init_cfg", None))  # mmengine then loads nothing for the parts
+    for module in [segmentor] if outer else segmentor.modules():
         for file in pretrained_files(getattr(module, "init_cfg", None)):
             if "://" not in file and not Path(file).is_file():
                 continue  # a package, whose names its backbone checks
@@ -119,27 +110,3 @@ def check_loaded(segmentor: nn.Module, config: str) -> None:
 def _digest(tensor: Tensor) -> tuple[tuple[int, ...], float]:
     """Distinguishes tensors without their names: backbones rename on loading."""
     return tuple(tensor.shape), tensor.double().sum().item()
-
-
-def check_downloaded(model: Model) -> None:
-    """Compare downloaded weights on this machine with the digest in their file name, and log their SHA-256.
-
-    Raises:
-        UserError: a file has another digest.
-    """
-    network = model.network
-    weights = remove_weights(copy.deepcopy(read_config(network).model)) if not is_factory(network) else []
-    for address in weights if model.pretrained else []:
-        file = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(address).path).name)
-        if not re.match("https?://", address) or not file.is_file():  # the first training downloads it
-            continue
-        actual, expected = sha256(file), HASHED.search(file.name)
-        if expected and not actual.startswith(expected[1]):
-            raise UserError(
-                f"model.pretrained: {file} is not the file that its name says",
-                found=f"sha256 {actual}",
-                expected=f"sha256 {expected[1]}...",
-                fix=f"remove it, and download {address} again; weights of your own are named as `checkpoint` by a "
-                "config of yours",
-            )
-        log.info("pretrained weights: %s, sha256 %s", file.name, actual)

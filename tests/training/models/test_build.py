@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 import torch
 from damaged import Trap
 
 from pipeline_src.errors import UserError
-from pipeline_src.params.schema import Model
-from pipeline_src.training.models import weights
 from pipeline_src.training.models.build import (
     all_logits,
     build_segmentor,
-    check_single_image,
     head_weights,
     logits,
     normalization,
@@ -176,21 +171,6 @@ def test_a_wrong_config_is_refused(written, change, shown):
         build_segmentor(written(PLAIN + change + "\n"), False, 64)
 
 
-@pytest.mark.parametrize("fits", [True, False])
-def test_one_image_a_step_is_refused_where_batch_norm_follows_pooling(written, fits):
-    """Neither the network nor torch's generator is changed."""
-    head = "PSPHead" if not fits else "FCNHead"
-    segmentor = build_segmentor(written(CONFIG.format(head=head, options=HEADS[head])), False, 64)
-    before = [buffer.clone() for buffer in segmentor.buffers()], torch.random.get_rng_state()
-    if fits:
-        check_single_image(segmentor, 64)
-    else:
-        with pytest.raises(UserError, match=r"training\.batch_size"):
-            check_single_image(segmentor, 64)
-    assert all(map(torch.equal, segmentor.buffers(), before[0]))
-    assert torch.equal(torch.random.get_rng_state(), before[1])
-
-
 # Pretrained weights
 
 
@@ -208,14 +188,6 @@ def test_torchvisions_weights_fill_the_whole_backbone(offline):
     backbone = build_segmentor("resnet50_aslp", pretrained=True, image_size=32).backbone.state_dict()
     assert set(content) - set(backbone) == {"fc.weight", "fc.bias"} and set(backbone) <= set(content)
     assert all(torch.equal(backbone[key], content[key]) for key in backbone)
-
-
-def test_the_digest_of_downloaded_weights_is_in_the_log(offline, monkeypatch, caplog):
-    (offline / "resnet50-0676ba61.pth").write_bytes(b"")
-    monkeypatch.setattr(weights, "sha256", lambda file: f"0676ba61{file.stat().st_size:056}")
-    with caplog.at_level(logging.INFO):
-        weights.check_downloaded(Model(config="resnet50_aslp"))
-    assert f"sha256 0676ba61{0:056}" in caplog.text
 
 
 @pytest.mark.parametrize(("change", "part", "prefix"), [(BACKBONE, "backbone", "backbone."), (WHOLE, "", "model.")])
