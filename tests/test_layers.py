@@ -28,7 +28,6 @@ ALLOWED = {  # room -> rooms below it; every room may use the ground and itself
     "data": {"params"},
     "training": {"counting", "params", "data", "calibrators"},
     "prediction": {"counting", "params", "data", "training"},
-    "export": NUMBERS | NETWORKS,
     "tables": NUMBERS,
     "claims": NUMBERS,
     "figures": NUMBERS | {"data", "prediction"},  # figures that show images
@@ -36,7 +35,7 @@ ALLOWED = {  # room -> rooms below it; every room may use the ground and itself
     "report": NUMBERS | {"tables", "figures", "claims"},
     "pipeline": NUMBERS | NETWORKS | SHOWN,
     "publishing": NUMBERS | SHOWN | {"params", "data", "pipeline"},
-    "deployment": NUMBERS | NETWORKS | {"export", "pipeline"},
+    "export": NUMBERS | NETWORKS | {"pipeline"},
 }
 ALLOWED["cli"] = set(ALLOWED)
 ALLOWED["api"] = NUMBERS | {"figures", "training"}

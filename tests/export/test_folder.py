@@ -14,8 +14,8 @@ import torch
 from exported_folders import SIZE, predictor, record
 
 from pipeline_src.data.image_io import resize
-from pipeline_src.deployment import export as step
 from pipeline_src.errors import UserError
+from pipeline_src.export import export as step
 from pipeline_src.export import folder, members, onnx_file
 from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training import callbacks
@@ -168,13 +168,14 @@ def test_a_faulty_file_is_named(name, fault, tmp_path):
 def finished_run(monkeypatch):
     """A stand-in for the trained run a/b/seed0."""
     facts = SimpleNamespace(classes=2, class_names=())
-    experiment = SimpleNamespace(settings=SimpleNamespace(image_size=SIZE), facts=facts)
-    run = SimpleNamespace(name="a/b/seed0", method="b", experiment=experiment, predictor=predictor)
+    model = SimpleNamespace(network=exported_folders.FACTORY)
+    experiment = SimpleNamespace(settings=SimpleNamespace(image_size=SIZE, model=model), facts=facts)
+    run = SimpleNamespace(
+        name="a/b/seed0", method="b", experiment=experiment, predictor=predictor, training_jobs=[], jobs=[]
+    )
     monkeypatch.setattr(step.runs, "find", lambda name: run)
-    monkeypatch.setattr(step, "_facts", lambda run: {"normalisation": ([1, 2, 3], [4, 5, 6]), "run": run.name})
-    monkeypatch.setattr(step, "_config", lambda *arguments: {})
-    monkeypatch.setattr(step, "_seeds", lambda run: [0])
-    monkeypatch.setattr(step, "_card", lambda *arguments: SimpleNamespace(text=lambda: "card"))
+    monkeypatch.setattr(step, "describe", lambda *arguments: {})
+    monkeypatch.setattr(step, "card_text", lambda *arguments: "card")
 
 
 def test_a_folder_that_predicts_otherwise_than_the_run_replaces_nothing(finished_run, tmp_path, monkeypatch):

@@ -69,7 +69,7 @@ def maps(model: str) -> Callable[[Path], None]:
     """A folder with the map of another model or format."""
 
     def change(root: Path) -> None:
-        line = {"map": "a.png", "model": model, "made_by": "x", "image": "x", "content": "x"}
+        line = {"map": "a.png", "model": model, "digest": "x", "image": "x"}
         file("maps/maps.jsonl", json.dumps(line) + "\n")(root)
         file("maps/a.png", b"")(root)
 
