@@ -6,12 +6,15 @@ import hashlib
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import cv2
+import numpy as np
+
 from pipeline_src.data import identity, image_io, manifest, sources
-from pipeline_src.data.entry import Entry
+from pipeline_src.data.entry import Entry, Split
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.data.masks import ClassMasks, ObjectMasks, create_masks
@@ -23,6 +26,8 @@ from pipeline_src.params.parts import ALL
 from pipeline_src.params.schema import LIMITS, Limits
 
 log = logging.getLogger(__name__)
+NEAR = 0.97  # correlation of thumbnails: between frames of a video it is often higher, between photos hardly ever
+NEAR_SHARE = 0.05  # share of a drawn split from which near-copies are reported
 
 
 def prepare(
@@ -86,6 +91,8 @@ def prepare(
     notes += [*split_notes, *verifier.masks.notes(rows)]
     if identical:
         notes.append(f"{len(identical):,} pairs of byte-identical images, {crossing:,} of them across splits")
+    if not entry.groups and not entry.built_in:
+        notes += near_copies(rows, splits, verifier.thumbnails)
     summary = {
         "set": entry.name,
         "source": located.key,
@@ -114,6 +121,7 @@ class _Verifier:
     Attributes:
         problems: problems with files.
         turned, several: names of files with an EXIF orientation, and of files with several pictures.
+        thumbnails: id -> `thumbnail` of the image.
     """
 
     def __init__(self, root: Path, masks: ObjectMasks | ClassMasks, pixels: int):
@@ -121,11 +129,18 @@ class _Verifier:
         self.problems: list[Problem] = []
         self.turned: list[str] = []
         self.several: list[str] = []
+        self.thumbnails: dict[str, np.ndarray] = {}
 
     def verify(self, row: Row) -> bool:
         """Whether a sample can be used; fills in its row."""
         count = len(self.problems)
-        row.sha256_image, shape = self._read(row.image, lambda data: image_io.decode_image(data).shape[:2])
+
+        def decode(data: bytes) -> tuple[int, ...]:
+            image = image_io.decode_image(data)
+            self.thumbnails[row.id] = thumbnail(image)
+            return image.shape[:2]
+
+        row.sha256_image, shape = self._read(row.image, decode)
         row.height, row.width = shape
         if row.mask:
             row.sha256_mask, mask = self._read(row.mask, lambda data: self.masks.read(row, data))
@@ -156,6 +171,33 @@ class _Verifier:
         several = "hold several pictures; the first counts"
         cases = ((self.turned, turned), (self.several, several))
         return [f"{len(names):,} files, such as {names[0]}, {text}" for names, text in cases if names]
+
+
+def thumbnail(image: np.ndarray) -> np.ndarray:
+    """A gray image of 16 x 16 pixels, (256,) float32 with mean 0 and norm 1."""
+    gray = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA).mean(axis=2, dtype=np.float32).ravel()
+    gray -= gray.mean()
+    return np.asarray(gray / max(float(np.linalg.norm(gray)), 1e-6))
+
+
+def near_copies(rows: Sequence[Row], splits: Mapping[str, Split], thumbnails: Mapping[str, np.ndarray]) -> list[str]:
+    """A warning for each randomly drawn split with many images that look like an image outside the split."""
+    notes = []
+    for name in (name for name, split in splits.items() if split.fraction is not None):
+        drawn, rest = ([row for row in rows if (name in row.splits) is inside] for inside in (True, False))
+        if not drawn or not rest:
+            continue
+        images, others = (np.array([thumbnails[row.id] for row in side]) for side in (drawn, rest))
+        correlations = images @ others.T
+        near = np.flatnonzero(correlations.max(axis=1) > NEAR)
+        if len(near) > NEAR_SHARE * len(drawn):
+            first, other = drawn[near[0]], rest[correlations[near[0]].argmax()]
+            notes.append(
+                f"WARNING: {len(near):,} of {len(drawn):,} images of the drawn split {name} look like an image outside "
+                f"the split, such as {first.stem} like {other.stem}. If they are frames of a video or images of a "
+                "patient, name these by `groups:`, and they are drawn together"
+            )
+    return notes
 
 
 def _identical_images(rows: Sequence[Row]) -> tuple[list[list[str]], int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.data import catalog, checks, groups, lookup
-from pipeline_src.figures.catalogue import figure_files
+from pipeline_src.figures.registry import figure_files
 from pipeline_src.params.changes import changed
 from pipeline_src.params.load import downloads, read, resolve
 from pipeline_src.params.schema import Evaluation, Params

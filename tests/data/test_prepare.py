@@ -204,6 +204,21 @@ def test_orientation_and_several_pictures_are_noted_and_change_no_pixel(run):
     np.testing.assert_array_equal(image_io.decode_mask(pages.getvalue()), mask())
 
 
+def frame(video: int, number: int) -> np.ndarray:
+    """A frame of a video: a scene of its own, moved a little."""
+    scene = np.random.default_rng(video).integers(0, 256, (4, 4, 3), np.uint8).repeat(20, 0).repeat(20, 1)
+    return np.roll(scene, number, 1)[:30, :40]
+
+
+def test_near_copies_in_drawn_splits_give_a_hint_at_groups(run):
+    drawn = {"val": {"of": "all", "fraction": 0.3}, "train": {"of": "all", "without": "val"}}
+    files = {f"Image/v{i % 5}_{i}.png": encoded(frame(i % 5, i // 5)) for i in range(20)}
+    files |= {f"GT/v{i % 5}_{i}.png": encoded(mask()) for i in range(20)}
+    assert noted(run(files, splits=drawn)[1], "`groups:`")
+    assert not noted(run({}, splits=drawn, groups="^(v.)_")[1], "`groups:`")
+    assert not noted(run(pairs(20), images="Image/s*.jpg", masks="GT/s*.png", splits=drawn)[1], "`groups:`")
+
+
 def test_ood_sets_need_no_masks(run):
     files = {name: data for name, data in pairs(3).items() if name.startswith("Image")} | {"test.txt": b"s00\ns77\n"}
     rows, summary = run(files, masks=[], ood=True, count=9, splits={"test": "test.txt"})
