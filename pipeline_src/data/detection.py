@@ -141,8 +141,8 @@ def _best_layouts(layouts: Mapping[str, Files], images: str | None, masks: str |
             stems = {stem for stem, several in image_files.items() if not mask_paths.issuperset(several)}
             pairs = len(stems & mask_files.keys())
             usual = any(name in layout.lower() for name in IMAGE_WORDS), -word
-            whole = _folder(layout) != ".", mask_folder != ".", "*" not in layout, "*" not in mask_layout
-            ranked.append((pairs, pairs - len(stems), usual, whole, layout, mask_layout))
+            simplicity = _folder(layout) != ".", mask_folder != ".", "*" not in layout, "*" not in mask_layout
+            ranked.append((pairs, pairs - len(stems), usual, simplicity, layout, mask_layout))
     best = max(ranked, default=(0, 0, (), (), "", ""))
     if best[0] == 0:
         raise UserError(

@@ -127,8 +127,8 @@ def measurements(run: FinishedRun) -> Measured:
                 {name: result.of_seeds(table[name], [run.seed]) for name in names & set(result.points)}
                 for table in (result.points, result.values)
             )
-            own = replace(result, seeds=[run.seed], points=points, values=values, of_all_seeds=False)
-            measured[part] = graph.facts.parts[part], own
+            network = replace(result, seeds=[run.seed], points=points, values=values, of_all_seeds=False)
+            measured[part] = graph.facts.parts[part], network
     return measured
 
 

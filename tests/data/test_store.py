@@ -68,16 +68,6 @@ def test_order_and_ids_are_those_of_the_split(stored):
         stored(split="val", first=4)
 
 
-def test_bytes_are_equal_again_and_in_another_place(stored):
-    first, second = stored("one").folder, stored("deep/two").folder
-    names = sorted(path.name for path in first.iterdir())
-    assert names == ["grey.npy", "images.npy", "index.csv", "masks.npy", "store.json", "truth.npy"]
-    for name in names:
-        assert (first / name).read_bytes() == (second / name).read_bytes()
-        assert str(stored.folder).encode() not in (first / name).read_bytes()
-    assert not [*stored.folder.rglob(".*partial*")]
-
-
 @pytest.mark.parametrize("missing", ["unpacked", "unpacked/mine-*", "unpacked/mine-*/Image", "unpacked/mine-*/*/*"])
 def test_removed_unpacked_files_are_recreated(stored, missing):
     before = stored().images.copy()

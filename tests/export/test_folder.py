@@ -82,16 +82,6 @@ def test_onnx_equals_torch(exported, network, number, height, width):
     assert onnx_file.differences(model, exported / folder.ONNX, batch).max() < onnx_file.TOLERANCE
 
 
-def test_onnx_has_free_sizes_and_no_paths(exported):
-    onnx = pytest.importorskip("onnx")
-    proto = onnx.load(str(exported / folder.ONNX))
-    onnx.checker.check_model(proto)
-    assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", onnx_file.OPSET)]
-    dims = [dim.dim_param or dim.dim_value for dim in proto.graph.input[0].type.tensor_type.shape.dim]
-    assert dims == ["batch", 3, "height", "width"]
-    assert str(Path(__file__).parents[2]).encode() not in (exported / folder.ONNX).read_bytes()
-
-
 def test_a_wrong_onnx_file_is_found(exported, network):
     with pytest.raises(UserError, match=r"model\.onnx"):
         onnx_file.check(exported_folders.model(network), exported / folder.ONNX, single=False)

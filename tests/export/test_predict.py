@@ -71,12 +71,6 @@ def test_a_pattern_chooses_images(source, images, tmp_path):
     assert [file.name for file in image_files.find_images(str(images / "deep/d.png"))] == ["d"]
 
 
-def test_a_file_whose_name_looks_like_a_pattern_is_found(images):
-    file = (images / "deep/d.png").rename(images / "d [2]*.png")
-    assert image_files.find_images(str(file)) == [image_files.ImageFile(file, "d [2]*")]
-    file.rename(images / "deep/d.png")
-
-
 @pytest.mark.parametrize(("form", "top", "kind"), [("png8", 255, np.uint8), ("png16", 65535, np.uint16)])
 def test_levels_are_the_nearest_and_keep_the_class(form, top, kind, tmp_path):
     f = np.float32([0, 1e-6, 0.2, np.nextafter(np.float32(0.5), np.float32(0)) - 1e-6, 0.5, 0.50001, 1]).reshape(1, -1)
@@ -86,12 +80,6 @@ def test_levels_are_the_nearest_and_keep_the_class(form, top, kind, tmp_path):
     read = cv2.imread(str(tmp_path / "out/i.png"), cv2.IMREAD_UNCHANGED)
     assert read.dtype == kind and np.abs(read / top - f).max() <= 0.5001 / top
     assert np.array_equal(read / top >= 0.5, f >= 0.5)
-
-
-def test_several_classes_are_arrays(images, tmp_path):
-    step.predict(made(3), str(images), tmp_path / "out")
-    f = np.load(tmp_path / "out/a.npy")
-    assert f.shape == (3, *SHAPES["a"]) and np.allclose(f.sum(0), 1, atol=1e-6)
 
 
 def test_an_interrupted_prediction_goes_on_and_ends_in_the_same_bytes(source, images, tmp_path, monkeypatch):
@@ -113,13 +101,6 @@ def test_an_interrupted_prediction_goes_on_and_ends_in_the_same_bytes(source, im
     assert step.predict(source, str(images), tmp_path / "out") == (4, 2)
     assert written(tmp_path / "out") == written(tmp_path / "whole")
     assert step.predict(source, str(images), tmp_path / "out") == (4, 0)
-
-
-def test_files_of_other_kinds_are_reported(images, caplog):
-    (images / "film.gif").write_bytes(b"")
-    with caplog.at_level("INFO", "pipeline_src"):
-        assert len(image_files.find_images(str(images))) == len(SHAPES)
-    assert "2 files" in caplog.text  # notes.txt, too
 
 
 def test_an_orientation_that_is_not_applied_is_told(images, caplog):
