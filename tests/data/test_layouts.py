@@ -70,7 +70,6 @@ FOLDERS = {
 }
 
 
-# set: archives as they are handed out
 def prepared(name: str, folder, count: int = 2) -> dict:
     """The set's summary, from whichever source lies in `folder`; a stand-in has `count` images."""
     entry = SETS[name]
