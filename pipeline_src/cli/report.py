@@ -47,7 +47,7 @@ def _published_page(experiment: str) -> Path | None:
     raise UserError(
         f"the repository has the numbers of {experiment}, and not its report",
         found=f"{folders[0]}/tables.md, claims.md",
-        fix=f"dense-calibration rebuild --experiment {experiment}",
+        fix=f"dense-calibration rebuild --report --experiment {experiment}",
     )
 
 

@@ -23,9 +23,9 @@ from pipeline_src.training.models.build import normalisation
 TOLERANCE = 1e-5  # of probabilities, between the folder and the run
 
 
-@outputs.exclusive(whole=True)
+@outputs.exclusive
 def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = True) -> Path:
-    """Write the run `name` into the folder `out`, which is replaced as a whole at the end; returns it.
+    """Write the run `name` into the folder `out`, whose earlier export it replaces at the end; returns it.
 
     Args:
         calibrator: a calibrator.json, fitted to maps of the run, that the folder applies.
@@ -64,8 +64,7 @@ def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = Tr
         folder.CARD: card_text(run, settings, record, seeds, onnx, calibrator is not None),
         folder.CONFIG: yaml.safe_dump(describe(run, seeds), sort_keys=False),
     }
-    out = out.resolve()  # nothing is left of "." when it is replaced
-    with outputs.replaced(out) as new:
+    with outputs.staged(out, folder.SUMS, folder.FILES) as new:
         _check(folder.write(new, model, program, settings, texts, onnx), model, predictor)
     return out
 

@@ -18,11 +18,11 @@ from pipeline_src.export import image_files, runs
 from pipeline_src.export.image_files import ImageFile
 from pipeline_src.export.map_folder import Format, MapFolder
 from pipeline_src.files import sha256
+from pipeline_src.logs import with_progress
 from pipeline_src.params.schema import LIMITS
 from pipeline_src.pipeline import networks
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.prediction.predict import predict as predictions
-from pipeline_src.progress import with_progress
 from pipeline_src.training.calibrated import Calibrated
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class MapSource:
     calibrated: str = ""
 
 
-@outputs.exclusive()
+@outputs.exclusive
 def predict(
     source: MapSource,
     images: str,

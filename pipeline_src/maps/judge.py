@@ -48,7 +48,7 @@ NOTE_OF_CLASSES = (
 )
 
 
-@outputs.exclusive()
+@outputs.exclusive
 def judge_folder(
     pred: Path,
     mask: Path | None,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline_src import outputs
 from pipeline_src.errors import UserError, few, listed
 from pipeline_src.files import composed
-from pipeline_src.progress import with_progress
+from pipeline_src.logs import with_progress
 
 if TYPE_CHECKING:
     from pipeline_src.calibrators.calibrator import Calibrator

@@ -179,7 +179,7 @@ def _setting(facts: Facts, params: Mapping[str, Any], data: Sequence[Mapping[str
 def _part(results: Results, part: str) -> dict[str, str]:
     role, run = results.facts.parts[part], next(iter(results.measured("raw", part).values()))
     size = f"{run.images:,} images, {run.pixels:,} pixels"
-    return {"name": part, "role": role, "meaning": ROLES[role], "size": size, "note": results.note(part)}
+    return {"name": part, "meaning": ROLES[role], "size": size, "note": results.note(part)}
 
 
 def _comparison(

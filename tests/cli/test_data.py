@@ -155,12 +155,6 @@ def test_textures_classes_and_void(project):
     assert entry["classes"] == [f"class{i}" for i in range(10)] and call("check").count("in order") == 3
 
 
-def test_an_entry_names_the_files_that_were_read(project):
-    write_files(project / "set", files(6, "photos/*.jpg", "masks/*.png"))
-    write_files(project / "downloads/set", files(3, "photos/*.jpg", "masks/*.png"))
-    assert added("set")["folder"] == str(project / "set")
-
-
 @pytest.mark.parametrize(
     ("words", "named"),
     [(["nothing"], "nothing"), (["my set"], "--name"), (["ECSSD"], "data check ECSSD"), (["a.zip"], r"a\.zip")],
@@ -178,7 +172,6 @@ def test_what_cannot_be_added_is_named(project, words, named):
     [
         PARAMS.replace("datasets: {}      # yours\n", ""),
         PARAMS.replace("datasets: {}", "datasets:\t{}").replace("\n", "\r\n"),
-        PARAMS.replace("datasets: {}", "datasets: { }"),
         PARAMS.replace("datasets: {}      # yours\n", "").rstrip("\n"),
     ],
 )
