@@ -85,7 +85,6 @@ def predict(
     maps = MapFolder(out, source.name, made_by, form)
     maps.check(files)
     image_files.check(files, max_pixels)
-    maps.clear(files)
     missing = {file.name for file in files if not maps.is_done(file)}
     if len(missing) < len(files):
         log.info("%d of %d maps are there already", len(files) - len(missing), len(files))

@@ -14,7 +14,7 @@ import numpy as np
 
 from pipeline_src import outputs
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import atomic, remove_leftovers, sha256, write_text
+from pipeline_src.files import atomic, sha256, write_text
 from pipeline_src.prediction.image_files import ImageFile
 
 RECORD = "maps.jsonl"
@@ -87,10 +87,6 @@ class MapFolder:
                 expected=f"a new folder, or one with only {suffix} maps: --format {self.format} was asked for",
                 fix="give another --out, or the --format of the maps that are there",
             )
-
-    def clear(self, images: Sequence[ImageFile]) -> None:
-        """Remove what a killed process left of maps that it had not finished."""
-        remove_leftovers([self.record, *(self.folder / self.name(image) for image in images)])
 
     def is_done(self, image: ImageFile) -> bool:
         """Whether the map of an image is there as it was made, by this model, of today's file."""

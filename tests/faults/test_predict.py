@@ -148,12 +148,12 @@ def test_the_error_names_it_and_nothing_changes(row: Row, tmp_path: Path, monkey
     assert {path: after.get(path) for path in before} == before
 
 
-@pytest.mark.parametrize(("words", "lock"), [(FOLDER, "maps/.lock"), ([*EXPORT, "--run", "x/y/seed0"], ".new.lock")])
+@pytest.mark.parametrize(("words", "lock"), [(FOLDER, "maps/.lock"), ([*EXPORT, "--run", "x/y/seed0"], "new/.lock")])
 def test_a_folder_in_use_is_refused(words: list[str], lock: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     project(tmp_path)
     (tmp_path / lock).parent.mkdir(exist_ok=True)
-    with FileLock(tmp_path / lock), pytest.raises(UserError, match=Path(lock).name.replace(".", r"\.")):
+    with FileLock(tmp_path / lock), pytest.raises(UserError, match=lock.replace(".", r"\.")):
         run(*words)
 
 
