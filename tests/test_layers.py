@@ -28,7 +28,6 @@ ALLOWED = {  # package -> packages that it may import
     "data": {"params"},
     "training": {"counting", "params", "data", "calibrators"},
     "prediction": {"counting", "params", "data", "training"},
-    "export": NUMBERS | NETWORKS,
     "tables": NUMBERS,
     "claims": NUMBERS,
     "figures": NUMBERS | {"data", "prediction"},  # figures that show images
@@ -36,7 +35,7 @@ ALLOWED = {  # package -> packages that it may import
     "report": NUMBERS | {"tables", "figures", "claims"},
     "pipeline": NUMBERS | NETWORKS | SHOWN,
     "publishing": NUMBERS | SHOWN | {"params", "data", "pipeline"},
-    "deployment": NUMBERS | NETWORKS | {"export", "pipeline"},
+    "export": NUMBERS | NETWORKS | {"pipeline"},
 }
 ALLOWED["cli"] = set(ALLOWED)
 ALLOWED["api"] = NUMBERS | {"figures", "training"}

@@ -30,7 +30,7 @@ FEWEST = 15  # epochs: a window of 3, because the oscillation's autocorrelation 
 SPREAD = Quantity(title="spread of alphas", unit="% of the mean alpha", factor=100, digits=1)
 
 
-def differ(view: View, entry: str, others: Sequence[str] = ()) -> Items:
+def differ(view: View, entry: str, compared: Sequence[str] = ()) -> Items:
     """The alphas of a method differ between images."""
     if not (tables := _tables(view, entry)):
         yield view.missing(f"the run of {entry}")

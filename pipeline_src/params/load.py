@@ -37,14 +37,7 @@ def read(file: Path | None = None) -> Params:
             fix="run the command in the project's top folder, name the file by --params, "
             "or make a project: dense-calibration init DIR",
         )
-    content = read_yaml(file)
-    if not isinstance(content, dict):
-        raise UserError(
-            f"{file} must be a mapping of keys to values",
-            found=type(content).__name__,
-            expected="keys and values as in docs/reference/params.md",
-        )
-    return validate(Params, content, str(file))
+    return validate(Params, read_yaml(file), str(file))
 
 
 def read_yaml(file: Path) -> Any:

@@ -62,13 +62,6 @@ class Model(Strict):
         True, description="Start from the config's pretrained (ImageNet) weights. A factory decides for itself."
     )
 
-    @field_validator("config")
-    @classmethod
-    def _names_no_function(cls, config: str) -> str:
-        if ":" in config:
-            raise ValueError("a function that builds a network is named by `factory:` instead")
-        return config
-
     @field_validator("factory")
     @classmethod
     def _names_a_function(cls, factory: str | None) -> str | None:

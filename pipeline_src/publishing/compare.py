@@ -296,12 +296,15 @@ def _flat(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 def _as_json(cell: Cell) -> dict[str, Any]:
     names = ("protocol", "part", "method", "metric", "verdict")
-    decided, own = (cell.effect.decided, cell.effect.own) if cell.effect else (None, None)
     numbers = {"a": cell.a, "b": cell.b, "difference": cell.b - cell.a, "largest_of_a_run": cell.largest}
     if cell.effect:
         numbers |= {"low": cell.effect.low, "high": cell.effect.high}
-    if decided and own:
-        numbers |= {"own_low": own.low, "own_high": own.high}
-        numbers |= {"deciding_difference": decided.value, "deciding_low": decided.low, "deciding_high": decided.high}
+        if decided := cell.effect.decided:
+            numbers |= dict(zip(("own_low", "own_high"), cell.effect.interval(), strict=True))
+            numbers |= {
+                "deciding_difference": decided.value,
+                "deciding_low": decided.low,
+                "deciding_high": decided.high,
+            }
     values = {name: or_none(value) for name, value in numbers.items()}
     return {name: getattr(cell, name) for name in names} | {"seeds": cell.seeds} | values

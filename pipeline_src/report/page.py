@@ -144,8 +144,8 @@ def _change(effect: Estimate | None, metric: str) -> Markup:
     """A difference to the baseline, marked where it is significant, with the interval of its resamples."""
     if effect is None:
         return Markup(UNDEFINED)
-    ends, quantity = effect.own or effect, Difference.of(METRICS[metric])
-    return _small(quantity.text(effect.value, low=ends.low, high=ends.high, mark=SIGNS.get(effect.direction, "")))
+    (low, high), mark = effect.interval(), SIGNS.get(effect.direction, "")
+    return _small(Difference.of(METRICS[metric]).text(effect.value, low=low, high=high, mark=mark))
 
 
 def _ends(effect: Estimate) -> tuple[float, float]:
@@ -179,7 +179,7 @@ def _setting(facts: Facts, params: Mapping[str, Any], data: Sequence[Mapping[str
 def _part(results: Results, part: str) -> dict[str, str]:
     role, run = results.facts.parts[part], next(iter(results.measured("raw", part).values()))
     size = f"{run.images:,} images, {run.pixels:,} pixels"
-    return {"name": part, "role": role, "meaning": ROLES[role], "size": size, "note": results.note(part)}
+    return {"name": part, "meaning": ROLES[role], "size": size, "note": results.note(part)}
 
 
 def _comparison(
