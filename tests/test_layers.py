@@ -14,7 +14,7 @@ from project import ROOT
 PACKAGE = ROOT / "pipeline_src"
 GROUND = {
     *("errors", "files", "validation", "rng", "python_source", "text_tables"),
-    *("labels", "versions", "processes", "locks", "logs", "progress", "verified", "outputs"),
+    *("labels", "versions", "processes", "logs", "verified", "outputs"),
 }
 NUMBERS = {"counting", "metrics", "analysis"}
 NETWORKS = {"params", "data", "calibrators", "training", "prediction"}

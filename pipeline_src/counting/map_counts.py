@@ -25,7 +25,7 @@ import numpy as np
 
 from pipeline_src.counting import image_pixels
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.levels import UNIT
+from pipeline_src.counting.levels import COARSE, UNIT
 from pipeline_src.counting.storage import pack, read, unpack, unreadable, write
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
@@ -131,7 +131,8 @@ class MapCounts:
             no_class: of K classes the label of pixels on which every class is wrong, as out of distribution.
 
         Raises:
-            UserError: shapes differ, a dtype or a value is not allowed, the id is taken. Nothing was counted then.
+            UserError: shapes differ, a dtype or a value is not allowed, the id is taken. Nothing was counted then,
+                except in coarse counts (`levels`), whose values are checked while they are counted.
         """
         if image_id in self._ids:
             raise UserError(f"the image {image_id} was already counted", expected="every image once, under its own id")
@@ -179,7 +180,7 @@ class MapCounts:
     ) -> Iterator[tuple[str, tuple[ImageCounts, bool]]]:
         """Count a float map (n,), whose pixels are those that `kept` says, in all protocols."""
         # Compiled code is slow to import, and reading counts does without.
-        from pipeline_src.counting.accumulate import FloatPass, extremes, surely_in_unit_interval
+        from pipeline_src.counting.accumulate import FloatPass, extremes
 
         if not np.issubdtype(f.dtype, np.floating):
             raise UserError(
@@ -187,15 +188,10 @@ class MapCounts:
                 found=f.dtype,
                 expected="float32 or float64 in [0, 1], uint8 or uint16",
             )
-        quick = "stretched" not in self._counts
-        low, high = (0, 1) if quick and surely_in_unit_interval(f) else extremes(f)
+        checked = self._counts["raw"].levels == COARSE and f.dtype == np.float32  # while they are counted
+        low, high = (0, 1) if checked else extremes(f)
         if not (low >= 0 and high <= 1):  # also catches NaN, which min and max return
-            raise UserError(
-                f"the map of {image_id} holds values that are not probabilities",
-                found=f"values from {low} to {high}",
-                expected="probabilities in [0, 1]",
-                fix="apply the sigmoid to logits; save 0..255 maps as uint8",
-            )
+            raise _no_probabilities(image_id, low, high)
         if selected is not None:
             f, y = f[selected], y[selected]
         f = np.ascontiguousarray(f, np.float32)
@@ -203,7 +199,10 @@ class MapCounts:
         for protocol, counts in self._counts.items():
             if protocol not in self._passes:
                 self._passes[protocol] = FloatPass(counts)
-            image = self._passes[protocol].add(f, y, (low, high) if protocol == "stretched" else None)
+            try:
+                image = self._passes[protocol].add(f, y, (low, high) if protocol == "stretched" else None)
+            except ValueError:
+                raise _no_probabilities(image_id, *extremes(f)) from None
             yield protocol, (image, bool(low == high) and f.size > 0)
 
     def _integers(
@@ -286,6 +285,15 @@ class MapCounts:
             return from_names({name: unpack(arrays, name) for name in names}, arrays.get("confusion")), provenance
         except Exception as error:  # whatever missing or damaged members make of it
             raise unreadable(path, error) from error
+
+
+def _no_probabilities(image_id: str, low: float, high: float) -> UserError:
+    return UserError(
+        f"the map of {image_id} holds values that are not probabilities",
+        found=f"values from {low} to {high}",
+        expected="probabilities in [0, 1]",
+        fix="apply the sigmoid to logits; save 0..255 maps as uint8",
+    )
 
 
 def by_name(statistic: MapCounts) -> dict[str, Counts]:

@@ -30,9 +30,9 @@ log = logging.getLogger(__name__)
 TOLERANCE = 1e-5  # of probabilities, between the folder and the run
 
 
-@outputs.exclusive(whole=True)
+@outputs.exclusive
 def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = True) -> Path:
-    """Write the run `name` into the folder `out`, which is replaced as a whole at the end; returns it.
+    """Write the run `name` into the folder `out`, whose earlier export it replaces at the end; returns it.
 
     Args:
         calibrator: a calibrator.json, fitted to maps of the run, that the folder is to have.
@@ -68,8 +68,7 @@ def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = Tr
     )
     card = _card(run, settings, record, _seeds(run), onnx, calibrator)
     texts = {exported.CARD: card.text(), exported.CONFIG: yaml.safe_dump(_config(run, facts), sort_keys=False)}
-    out = out.resolve()  # of "." nothing is left when it is replaced
-    with outputs.replaced(out) as new:
+    with outputs.staged(out, exported.SUMS, exported.FILES) as new:
         _check(exported.write(new, model, program, settings, texts, onnx), model, predictor)
     return out
 

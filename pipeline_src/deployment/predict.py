@@ -14,13 +14,13 @@ from pipeline_src.calibrators.files import read_for
 from pipeline_src.deployment import runs
 from pipeline_src.errors import UserError
 from pipeline_src.files import sha256
+from pipeline_src.logs import with_progress
 from pipeline_src.params.schema import LIMITS
 from pipeline_src.pipeline import networks
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.prediction import image_files
 from pipeline_src.prediction.image_files import ImageFile
 from pipeline_src.prediction.map_folder import Format, MapFolder
-from pipeline_src.progress import with_progress
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class MapSource:
     calibrated: str = ""
 
 
-@outputs.exclusive()
+@outputs.exclusive
 def predict(
     source: MapSource,
     images: str,

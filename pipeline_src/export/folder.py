@@ -61,8 +61,9 @@ def check(folder: Path) -> None:
 
 
 def _foreign(folder: Path) -> Iterator[str]:
-    names = {path.name for path in folder.glob("*")}
-    yield from sorted(names if MODEL not in names else names - {*FILES})
+    names = {path.name for path in folder.glob("[!.]*")}
+    is_export = MODEL in names or (folder / outputs.FORMER).exists()  # the latter after a kill
+    yield from sorted(names - {*FILES} if is_export else names)
 
 
 def write(

@@ -37,7 +37,7 @@ SCORED = ("ece", "brier", "augrc", "nll", "accuracy")
 MOST_NUMBERS = 2**23  # of pixels of K classes that are in memory at once
 
 
-@outputs.exclusive()
+@outputs.exclusive
 def calibrate_folder(
     pred: Path,
     mask: Path,

@@ -41,7 +41,7 @@ NOTE = (
 )
 
 
-@outputs.exclusive()
+@outputs.exclusive
 def judge_folder(
     pred: Path,
     mask: Path | None,

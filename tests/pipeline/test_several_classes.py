@@ -27,7 +27,7 @@ from pipeline_src.metrics.summary import summary
 from pipeline_src.params.load import read
 from pipeline_src.pipeline import networks, work
 from pipeline_src.pipeline.experiment import ExperimentGraph
-from pipeline_src.pipeline.jobs import UNPACKED
+from pipeline_src.pipeline.job import UNPACKED
 from pipeline_src.pipeline.jobs import build as build_experiment
 from pipeline_src.pipeline.runner import run_job
 from pipeline_src.prediction import examples

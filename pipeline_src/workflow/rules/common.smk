@@ -6,6 +6,7 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,9 +18,9 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from pipeline_src.errors import UserError
 from pipeline_src.params import changes
-from pipeline_src.pipeline import view
 from pipeline_src.pipeline.jobs import chosen
 from pipeline_src.pipeline.manifest import NAME, STORE
+from pipeline_src.pipeline.runner import forget, show
 from pipeline_src.processes import OWNER
 from pipeline_src.python_source import ROOT
 
@@ -93,12 +94,11 @@ def job_of(kind, wildcards):
 
 
 def inputs_of(kind):
-    """An input function: the manifests that a job of a kind needs. Of a training the sets of all tests are prepared before,
-    since it warns of images that it shares with them."""
+    """An input function: the manifests that a job of a kind needs."""
 
     def inputs(wildcards):
         job = job_of(kind, wildcards)
-        needed = GRAPH.needed(job) + (GRAPH.of_kinds("prepare") if kind == "train" and PLANS else [])
+        needed = GRAPH.needed(job)
         if job.key in MADE:  # what was removed of its inputs is made again without it
             needed = [other for other in needed if GRAPH.target(other).key in MADE]
         return list(dict.fromkeys(map(manifest, needed)))
@@ -142,8 +142,8 @@ if PLANS:
         if not batch.is_made:  # one of its evaluations was removed
             (batch.folder / NAME).unlink(missing_ok=True)
     named = [Path(word) for word in sys.argv if word.startswith(f"{GRAPH.results}/")]
-    view.forget(named, GRAPH.jobs.values())
-    view.show(GRAPH.jobs.values())
+    forget(named, GRAPH.jobs.values())
+    show(GRAPH.jobs.values())
     ALL = todo()
 
 
@@ -187,6 +187,7 @@ def started():
         raise WorkflowError(
             f"another snakemake runs in {Path.cwd()}: wait until it has ended, or end it. The lock is {LOCK.lock_file}"
         ) from None
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # at which Snakemake would wait for its jobs to end
     how_long = f"How long it takes: dense-calibration plan --experiment {EXPERIMENT}"
     lines = [f"Experiment {EXPERIMENT}: {len(GRAPH.runs)} runs. Results are in {GRAPH.results}/. {how_long}"]
     lines += [text for job in GRAPH.of_kinds("prepare") if (text := job.options["unchecked"])]
