@@ -23,12 +23,12 @@ from pipeline_src.training.posthoc import PostHoc
 
 @dataclass(frozen=True)
 class Predictor:
-    """The one network of a method that trains, or networks and the post-hoc method that uses them.
+    """One trained network, or several networks and the post-hoc method that uses them.
 
     Args:
-        method: how logits become probabilities; the default takes one network as it is.
-        seed: key of the method's draws.
-        fitted: the result of its `fit`.
+        method: maps logits to probabilities; the default applies sigmoid or softmax to one network.
+        seed: key of the method's random draws.
+        fitted: the result of the method's `fit`.
     """
 
     networks: list[DenseClassifier]
@@ -51,8 +51,11 @@ def load(weights: Path, experiment: Experiment, classes: int = 2) -> DenseClassi
 
 
 def predict(predictor: Predictor, store: Store, experiment: Experiment) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
-    """(probability float32 in [0, 1], (H, W) or (K, H, W); truth (H, W) uint8; sample id) of each image, at original
-    size."""
+    """Predict each image at its original size.
+
+    Yields:
+        Probabilities float32 in [0, 1], (H, W) or (K, H, W); ground truth uint8 (H, W); sample id.
+    """
     method, networks = predictor.method, predictor.networks
     for batch in evaluation_batches(store, experiment, networks[0].mean.device):
         with torch.inference_mode():
