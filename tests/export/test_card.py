@@ -55,7 +55,8 @@ def run(results) -> SimpleNamespace:
         entries={},
         command="snakemake --cores all",
         job=lambda name: SimpleNamespace(
-            manifest=SimpleNamespace(faults=lambda folder: []),
+            manifest=SimpleNamespace(),
+            faults=list,
             folder=Path(),
             is_made=not name.endswith("old"),
             paths=[results.files[name.removeprefix("analyse/")]],
