@@ -39,7 +39,7 @@ def predict(
     """
     if (run is None) == (weights is None):
         raise UserError("predict needs --run or --weights", fix="--run EXPERIMENT/METHOD/seedN, or --weights DIR")
-    form = next((each for each in MAP_FORMATS if each == format), None)
+    form = next((name for name in MAP_FORMATS if name == format), None)
     if form != format:
         raise UserError("unknown --format", found=format, expected=", ".join(MAP_FORMATS), fix="--format png16")
     from pipeline_src.export import predict as step  # imports torch, which other commands do without

@@ -36,7 +36,7 @@ Ignore = Annotated[
     int | None,
     typer.Option(metavar="N", help="Value of mask pixels that never count; for K classes the default is 255"),
 ]
-Resamples = Annotated[int, typer.Option(metavar="N", min=0, help="Bootstrap resamples; 0 for no intervals")]
+Resamples = Annotated[int, typer.Option(metavar="N", min=0, max=10**5, help="Bootstrap resamples; 0 for no intervals")]
 Risk = Annotated[
     str,
     typer.Option(
