@@ -91,6 +91,7 @@ CLEAR = Image.fromarray(np.dstack([mask()] * 3 + [np.full((30, 40), 128, np.uint
 CLEAR.save(TRANSPARENT := io.BytesIO(), "png")
 FAULTS = {  # files, keys of the entry, the file that is named
     "cut JPEG": ({"Image/s00.jpg": WHOLE[:300]}, {}, "Image/s00.jpg"),
+    "cut PNG": ({"GT/s00.png": encoded(mask(0, 200, 200))[:-20]}, {}, "GT/s00.png"),
     "empty": ({"Image/s00.jpg": b""}, {}, "Image/s00.jpg"),
     "no mask": ({"Image/x.jpg": WHOLE}, {}, "Image/x.jpg"),
     "turned": ({"GT/s00.png": encoded(mask(0, 40, 30))}, {}, "GT/s00.png"),
