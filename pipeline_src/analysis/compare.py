@@ -103,10 +103,10 @@ def compare(
         effect = None
         if measured:
             effect = estimate(metric, (measured[1][protocol], 1.0), (measured[0][protocol], -1.0))
-        largest, means = _largest(*values), [float(side.mean()) for side in values]
+        largest, (mean_a, mean_b) = _largest(*values), (float(side.mean()) for side in values)
         verdict = _verdict(largest, effect)
         fewest = present.get(protocol, {}).get(metric)
-        cells.append(Cell(protocol, part, method, metric, pairs, *means, verdict, largest, effect, fewest))
+        cells.append(Cell(protocol, part, method, metric, pairs, mean_a, mean_b, verdict, largest, effect, fewest))
     return cells
 
 

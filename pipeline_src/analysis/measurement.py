@@ -93,7 +93,7 @@ class Measurement:
         """(S N,) the mean of a column of `IMAGE_SUMS` over the pixels of each image; without images that have no pixel
         that counts."""
         sums = self.arrays["image_sums"].reshape(-1, len(IMAGE_SUMS))
-        (means,) = PixelMeans(column).from_sums(sums[sums[:, 0] > 0], bins=0)
+        means: np.ndarray = PixelMeans(column).from_sums(sums[sums[:, 0] > 0], bins=0)[0]
         return means
 
 

@@ -46,7 +46,7 @@ def fpr(bins: Bins) -> np.ndarray:
     )
     with np.errstate(invalid="ignore", divide="ignore"):
         share = (needed - hits_above) / cell_hits
-        return ((misses_up_to - cell_misses * (1 - share)) / false[..., -1:])[..., 0]
+        return np.divide(misses_up_to - cell_misses * (1 - share), false[..., -1:])[..., 0]
 
 
 MEASURES: dict[str, Callable[[Bins], np.ndarray]] = {
@@ -114,7 +114,8 @@ def _detect_images(score: str, inside: Sets, outside: Sets, seed: int) -> Points
 
 
 def _array(measurement: Measurement, name: str, seed: int) -> np.ndarray:
-    return measurement.of_seeds(measurement.arrays[name], [seed])[0]
+    array: np.ndarray = measurement.of_seeds(measurement.arrays[name], [seed])[0]
+    return array
 
 
 def _image_scores(score: str, sums: np.ndarray) -> np.ndarray:

@@ -11,9 +11,10 @@ bias that resampling adds to an unbiased estimate of a squared error (`Input.cen
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import ParamSpec, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -30,8 +31,16 @@ from pipeline_src.metrics.summary import bounds, summary
 
 Draws = Iterator[tuple[slice, np.ndarray]]  # as `draws` returns
 RESAMPLES, SEED = 1000, 0  # of a bootstrap whose draws no other has to share
-one_thread = threadpool_limits.wrap(limits=1, user_api="blas")  # with more, products differ in the last bits
 ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal methods differ by 0, and not by rounding
+
+
+P, T = ParamSpec("P"), TypeVar("T")
+
+
+def one_thread(function: Callable[P, T]) -> Callable[P, T]:
+    """A function whose matrix products use one thread: with more, they differ in the last bits."""
+    wrapped: Callable[P, T] = threadpool_limits.wrap(limits=1, user_api="blas")(function)
+    return wrapped
 
 
 @dataclass
@@ -234,6 +243,7 @@ def image_means(
     """(R, M) means over resampled images of M values per image, (N, M); NaN in `values` is left out."""
     defined = ~np.isnan(values)
     columns = np.concatenate([np.where(defined, values, 0), defined], axis=1)
-    sums = sum(times @ columns[block] for block, times in draws(len(values), resamples, key, groups))
+    sums: np.ndarray = sum(times @ columns[block] for block, times in draws(len(values), resamples, key, groups))
+    total, number = np.split(sums, 2, axis=1)
     with np.errstate(invalid="ignore"):
-        return sums[:, : values.shape[1]] / sums[:, values.shape[1] :]
+        return np.divide(total, number)

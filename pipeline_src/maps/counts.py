@@ -15,12 +15,12 @@ from pipeline_src.counting.score_histogram import UndefinedMetricError
 from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
+from pipeline_src.logs import with_progress
 from pipeline_src.maps.masks import Meaning, meaning_of
 from pipeline_src.maps.pairs import Pair, Pairs, UnusableFileError, check_problems, naming
 from pipeline_src.maps.reader import check_classes, matched, read_labels, read_map, read_mask
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import value
-from pipeline_src.progress import with_progress
 
 
 @dataclass

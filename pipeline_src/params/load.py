@@ -100,7 +100,7 @@ def resolve(params: Params, name: str | None = None) -> tuple[str, Experiment]:
     methods: list[str] = []
     for method in experiment.methods:
         if method in params.sweeps:
-            methods += params.sweeps[method].blocks(method)
+            methods += [title for title, _ in params.sweeps[method].entries(method)]
         elif method in params.blocks():
             methods.append(method)
         else:

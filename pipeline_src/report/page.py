@@ -172,7 +172,11 @@ def _setting(facts: Facts, params: Mapping[str, Any], data: Sequence[Mapping[str
     """Return resolution, training images and epochs, as far as they are recorded."""
     size = params.get("image_size")
     images = next((row["images"] for row in data if row["part"] == "train" and "images" in row), None)
-    texts = [f"{size} px" if size else "", f"{images:,} training images" if images else "", f"{facts.epochs} epochs"]
+    texts = [
+        f"{size} px" if size else "",
+        f"{images:,} training images" if images else "",
+        f"{facts.epochs} epoch{'s' * (facts.epochs != 1)}",
+    ]
     return ", ".join(filter(None, texts))
 
 

@@ -125,7 +125,6 @@ WRONG = [  # old text of TEXT, new text (or a whole file), and the text that is 
     ("  small:", "  Unpacked:", "Unpacked"),
     ("defaults:", "sweeps: {slp: {method: slp, alpha: [1]}}\ndefaults:", "slp"),
     ("defaults:", "sweeps: {grid: {file: a.py, kind: [a/b, a_b]}}\ndefaults:", "grid-kinda_b"),
-    ("defaults:", "limits: {combinations: 2}\nsweeps: {g: {method: slp, alpha: [1, 2, 3]}}\ndefaults:", r"sweeps\.g"),
     ("defaults:", "sweeps: {g: {alpha: [0.1]}}\ndefaults:", r"sweeps\.g"),
     ("defaults:", "sweeps: {g: {method: slp, alpha: 0.1}}\ndefaults:", r"sweeps\.g"),
 ]
