@@ -20,9 +20,9 @@ from pipeline_src.metrics.registry import METRICS, SUMMARY
 from pipeline_src.pipeline import job_names
 from pipeline_src.pipeline.runner import check_results
 from pipeline_src.text_tables import UNDEFINED
-from pipeline_src.training.described import docstring_lines
 from pipeline_src.training.models.config import is_factory
 from pipeline_src.training.posthoc import PostHoc
+from pipeline_src.training.registry import docstring_lines
 
 CONTENT = {
     MODEL: "the model, from images to probabilities, as a program of torch.export",
