@@ -18,8 +18,8 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = os.environ["OPEN
 import cv2
 import numpy as np
 
+from pipeline_src.counting.image_pixels import EVALUATED_REGIONS
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.regions import EVALUATED_REGIONS
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from pipeline_src.counting.image_pixels import EVALUATED_REGIONS
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.regions import EVALUATED_REGIONS
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.protocol_counts import ProtocolCounts

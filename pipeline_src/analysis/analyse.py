@@ -13,7 +13,6 @@ from pipeline_src.analysis.intervals import NAN, error_interval, interval, withi
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choices, counts_arrays, write
 from pipeline_src.analysis.resampling import Resampled, key_of, resample
 from pipeline_src.counting.counts import COLUMNS, Counts, image_rows
-from pipeline_src.counting.loading import load
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import top_label
 from pipeline_src.errors import UserError, listed
@@ -53,7 +52,7 @@ def analyse(
         of_seeds, resampled = [], []
         for seed in seeds:
             found = statistics[method, seed]
-            statistic = load(found) if isinstance(found, Path) else found
+            statistic = MapCounts.load(found) if isinstance(found, Path) else found
             ids = image_rows(statistic.raw).ids
             if expected is None:
                 expected, groups = ids, groups_of(ids) if groups_of else None
@@ -84,7 +83,7 @@ def _measurement(
     first, *rest = (replace(run, rows=None) for run in counts)
     columns = [COLUMNS.index(name) for name in IMAGE_SUMS]
     arrays = counts_arrays(sum(rest, first)) | {
-        "image_sums": np.stack([image_rows(run).table[:][:, columns] for run in counts]),
+        "image_sums": np.stack([image_rows(run).table[:, columns] for run in counts]),
         "errors_by_bins": _errors_by_bins(counts, bins),
         "seed_bins": _seed_bins(counts, bins),
     }

@@ -19,7 +19,7 @@ from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.storage import pack, unpack
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
-from pipeline_src.metrics.image_inputs import PixelMeans
+from pipeline_src.metrics.inputs import PixelMeans
 
 IMAGE_SUMS = PixelMeans.names
 BIN_CHOICES = (5, 10, 15, 20, 30, 50, 100)  # numbers of bins of the interactive diagrams, besides the experiment's own

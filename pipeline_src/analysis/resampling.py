@@ -20,9 +20,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pipeline_src.analysis.intervals import error_interval, interval, units_of, widened, within
-from pipeline_src.counting.counts import COLUMNS
+from pipeline_src.counting.counts import parts
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.rows import Rows, parts
 from pipeline_src.metrics.inputs import FEW, Input, of_groups
 from pipeline_src.metrics.protocol_counts import Columns, ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
@@ -158,7 +157,7 @@ def _present(names: Iterable[str], sums: Mapping[object, Sums], units: int) -> d
 def _with_pixels(counted: ProtocolCounts) -> np.ndarray | None:
     """(N,) a group for each image that has a pixel that counts, and -1 for others, which tell nothing; None if all
     have."""
-    counts = counted.rows.table.column(COLUMNS.index("pixels")) > 0
+    counts = counted.rows.column("pixels") > 0
     return None if counts.all() else np.where(counts, np.cumsum(counts) - 1, -1)
 
 
@@ -224,18 +223,18 @@ def draws(images: int, resamples: int, key: int, groups: np.ndarray | None = Non
     """
     alone = (images if groups is None else groups.max(initial=-1) + 1) == 1
     times = _times(images, resamples, key, None if groups is None else np.asarray(groups, np.int64).tobytes())
-    return ((block, np.where(alone, np.nan, times.columns(block))) for block in parts(images))
+    return ((block, np.where(alone, np.nan, times[:, block])) for block in parts(images))
 
 
 @lru_cache(maxsize=1)  # methods and seeds on a data set see the same
-def _times(images: int, resamples: int, key: int, groups: bytes | None) -> Rows:
+def _times(images: int, resamples: int, key: int, groups: bytes | None) -> np.ndarray:
     generator = np.random.Generator(np.random.PCG64(key))
     of_images = np.arange(images) if groups is None else np.frombuffer(groups, np.int64)
     units = of_images.max(initial=-1) + 1
-    times = Rows((images,), np.uint16)
-    for _ in range(resamples):
+    times = np.empty((resamples, images), np.uint16)
+    for row in times:
         drawn = np.bincount(generator.integers(0, units, units), minlength=units)
-        times.append(np.append(drawn, 0)[of_images])  # the last is that of -1
+        row[:] = np.append(drawn, 0)[of_images]  # the last is that of -1
     return times
 
 

@@ -17,8 +17,7 @@ from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import UndefinedMetricError
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.labels import IGNORED
-from pipeline_src.metrics.image_inputs import PixelMeans
-from pipeline_src.metrics.inputs import Binned, Input
+from pipeline_src.metrics.inputs import Binned, Input, PixelMeans
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import value
 
@@ -83,7 +82,7 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: in
     """
     p, y = images(probabilities, masks, ignore)
     if p.ndim == 3:
-        statistic = MapCounts(Counts.empty(rows=False, levels=levels))
+        statistic = MapCounts({"raw": Counts.empty(rows=False, levels=levels)})
         rows = len(p), math.prod(p.shape[1:])  # a batch may be empty
         f, truth = array(p).reshape(rows), binary(array(y), ignore).reshape(rows)
         statistic.add(f, truth, "the batch", ignore=None if ignore is None else IGNORED)

@@ -49,11 +49,11 @@ def prepare(counts: Counts) -> DataFrame:
     import pandas as pd
 
     from pipeline_src.counting.score_histogram import top_label
-    from pipeline_src.metrics.selective import cumulative
+    from pipeline_src.metrics.estimators import risk_coverage
 
     if not counts.pixels:
         return pd.DataFrame({"coverage": [], "risk": []})
-    selected, errors = cumulative(top_label(counts).bins)
+    selected, errors = risk_coverage(top_label(counts).bins)
     coverage = np.arange(1, POINTS + 1) / POINTS
     number = coverage * selected[-1]
     return pd.DataFrame({"coverage": coverage, "risk": np.interp(number, selected, errors) / number})

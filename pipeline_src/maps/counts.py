@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pipeline_src.counting.counts import Counts, image_rows
+from pipeline_src.counting.image_pixels import MEANINGS, REGIONS, check_range, low_range
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.map_range import MEANINGS, check_range, low_range
-from pipeline_src.counting.regions import REGIONS
 from pipeline_src.counting.score_histogram import UndefinedMetricError
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED

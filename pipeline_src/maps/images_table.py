@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_src.counting.counts import COLUMNS, Counts, image_rows
+from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.whole_maps import MEASURES
 from pipeline_src.files import atomic
 from pipeline_src.maps.whole_images import WholeImages
-from pipeline_src.metrics.per_image import per_image
+from pipeline_src.metrics.image_inputs import per_image
 
 SIZES = ("height", "width", "pixels")
 
@@ -28,13 +28,12 @@ def write_images(path: Path, counts: Mapping[str, Counts], bins: int, images: Ma
     """
     columns: dict[str, np.ndarray] = {}
     for protocol, of_protocol in counts.items():
-        blocks = [block for _, block in per_image(of_protocol, bins)]
-        values = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+        values = per_image(of_protocol, bins)
         values |= dict(zip(MEASURES, images[protocol].table.T, strict=True)) if images else {}
-        columns |= {f"{protocol}_{name}": values[name] for name in values if not f"_{name}".endswith("_pixels")}
+        columns |= {f"{protocol}_{name}": values[name] for name in values}
     rows = image_rows(next(iter(counts.values())))
     eces = [values for name, values in columns.items() if name.endswith("_ece")] or [np.zeros(len(rows))]
-    sizes = np.stack([rows.table.column(COLUMNS.index(name)) for name in SIZES], axis=1)
+    sizes = np.stack([rows.column(name) for name in SIZES], axis=1)
     with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as text:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["id", *SIZES, *columns])

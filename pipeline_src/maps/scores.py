@@ -13,7 +13,6 @@ from pipeline_src.analysis.compare import paired
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.resampling import SEED, resample_counts
 from pipeline_src.counting.counts import COLUMNS, ImageRows, image_rows
-from pipeline_src.counting.rows import parts
 from pipeline_src.maps.counts import FolderCounts
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
@@ -71,5 +70,4 @@ def _contents(rows: ImageRows) -> dict[str, bytes]:
     """By name, sums over an image's pixels, which identify its content. Maps of one value are left out: several images
     can have the same."""
     constant = COLUMNS.index("constant")
-    sums = (row for part in parts(len(rows)) for row in rows.table[part])
-    return {name: row.tobytes() for name, row in zip(rows.ids, sums, strict=True) if not row[constant]}
+    return {name: row.tobytes() for name, row in zip(rows.ids, rows.table, strict=True) if not row[constant]}

@@ -11,8 +11,8 @@ import numpy as np
 from pipeline_src import processes
 from pipeline_src.analysis.intervals import interval
 from pipeline_src.analysis.resampling import image_means
+from pipeline_src.counting.counts import parts
 from pipeline_src.counting.levels import PROTOCOLS
-from pipeline_src.counting.rows import parts
 from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
 from pipeline_src.maps.counts import read_binary
 from pipeline_src.maps.masks import Meaning

@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 
+from pipeline_src.counting.image_pixels import EVALUATED_REGIONS
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.regions import EVALUATED_REGIONS
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.data.store import Store
 from pipeline_src.labels import NO_CLASS

@@ -72,11 +72,13 @@ class Side:
         if isinstance(self.source, Path):
             counts = PublishedCounts(Publication.read(self.source), self.source, part)
             return {seed: counts[name, seed] for seed, (name, _, _) in places.items()}
-        from pipeline_src.counting.compact_file import counts_of, run_of
-        from pipeline_src.counting.loading import load
+        from pipeline_src.counting.compact import EXACT
+        from pipeline_src.counting.compact_file import compact_run, restored_run
+        from pipeline_src.counting.map_counts import MapCounts
 
         files = {seed: self.source[place] for seed, place in places.items()}
-        return {seed: counts_of(run_of(load(file), self.facts.bins)) for seed, file in files.items()}
+        runs = {seed: compact_run(MapCounts.load(file), self.facts.bins, EXACT) for seed, file in files.items()}
+        return {seed: restored_run(run) for seed, run in runs.items()}
 
     def only(self, method: str, title: str) -> Side:
         """What is present of one method, under another title."""

@@ -81,7 +81,7 @@ def evaluated(experiment: str) -> tuple[Facts, dict[str, Any], dict[tuple[str, i
         Its facts, its settings, (method, seed, data set) -> statistic of the evaluations that are current, and data
         set -> the group of each image, where they are not independent.
     """
-    from pipeline_src.counting.loading import load
+    from pipeline_src.counting.map_counts import MapCounts
     from pipeline_src.data import groups as image_groups
     from pipeline_src.pipeline.jobs import chosen
     from pipeline_src.pipeline.runner import check_results
@@ -95,7 +95,7 @@ def evaluated(experiment: str) -> tuple[Facts, dict[str, Any], dict[tuple[str, i
     for part, file in {key[2]: file for key, file in files.items()}.items():
         options = graph.job(job_names.analysis(part)).options
         if options["groups"]:
-            rows = load(file).raw.rows
+            rows = MapCounts.load(file).raw.rows
             ids = rows.ids if rows else []
             groups[part] = image_groups.number(ids, groups=options["groups"], file=options["grouped"]).tolist()
     return graph.facts, graph.settings.model_dump(mode="json"), files, groups
@@ -120,19 +120,19 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
 
 def write_sources(found: Gathered, folder: Path, cores: int = 1) -> None:
     """Write counts.zip, runs.zip and experiment.json."""
-    from pipeline_src.counting.compact_file import run_of, write_counts
-    from pipeline_src.counting.loading import load
+    from pipeline_src.counting.compact_file import compact_run, write_counts
+    from pipeline_src.counting.map_counts import MapCounts
 
     bins = found.publication.facts.bins
 
     def load_run(file: Path) -> Run:
-        return run_of(load(file), bins, exact=False)
+        return compact_run(MapCounts.load(file), bins)
 
     loads = {
         block: {seed: partial(load_run, file) for seed, file in by_seed.items()}
         for block, by_seed in found.statistics.items()
     }
-    write_counts(folder / COUNTS, loads, bins, exact=False, cores=cores)
+    write_counts(folder / COUNTS, loads, bins, cores)
     pack({name: _run_file(file) for name, file in found.files.items()}, folder / RUNS)
     found.publication.write(folder)
 

@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from made_statistics import counted, images, of_scenes, one, scene, summaries
 
 from pipeline_src.counting.counts import COLUMNS, UNMEASURED
+from pipeline_src.counting.image_pixels import EVALUATED_REGIONS
 from pipeline_src.counting.levels import UNIT
-from pipeline_src.counting.loading import load
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.regions import EVALUATED_REGIONS
 from pipeline_src.counting.score_histogram import UndefinedMetricError, positive, top_label
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.errors import UserError
@@ -98,11 +97,11 @@ def test_measures_of_whole_maps_are_kept_per_image(tmp_path):
         found[name] = whole_map_measures(f, truth, EVALUATED_MEASURES)
         statistic.add(f, truth, name, whole=found[name])
     statistic.save(tmp_path / "s.npz", {})
-    statistic, _ = MapCounts.load(tmp_path / "s.npz")
+    statistic = MapCounts.load(tmp_path / "s.npz")
     for protocol in ("raw", "stretched"):
         expected = np.array([[found[name][protocol][key] for key in EVALUATED_MEASURES] for name in "abc"])
         counts = getattr(statistic, protocol)
-        columns = np.stack([counts.rows.table.column(COLUMNS.index(key)) for key in EVALUATED_MEASURES], axis=1)
+        columns = np.stack([counts.rows.column(key) for key in EVALUATED_MEASURES], axis=1)
         kept = np.where(columns == UNMEASURED, np.nan, columns / UNIT)
         np.testing.assert_allclose(kept, expected, atol=1e-9)  # nine decimals are kept
         assert np.isnan(expected).tolist() == [[False, False], [False, False], [True, True]]
@@ -119,7 +118,7 @@ def test_measures_of_whole_maps_are_kept_per_image(tmp_path):
 def test_a_file_holds_what_was_counted_and_names_what_is_wrong(tmp_path):
     path, statistic = tmp_path / "s.npz", counted(images(3))
     statistic.save(path, {"model": "U2Net", "of": ["a", 1]})
-    assert MapCounts.load(path) == (statistic, {"model": "U2Net", "of": ["a", 1]})
+    assert MapCounts.load(path) == statistic
     with np.load(path) as file:
         arrays = dict(file)
     header = json.loads(arrays["header"].tobytes())
@@ -228,11 +227,11 @@ def test_merged_statistics_are_the_same_file_and_the_same_metrics(tmp_path):
     for name, statistic in (("a", merged), ("b", whole)):
         statistic.save(tmp_path / f"{name}.npz", {"set": "x"})
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    assert load(tmp_path / "a.npz") == whole and summaries(merged) == summaries(whole)
-    assert list(load(tmp_path / "a.npz").regions) == list(EVALUATED_REGIONS)
+    assert MapCounts.load(tmp_path / "a.npz") == whole and summaries(merged) == summaries(whole)
+    assert list(MapCounts.load(tmp_path / "a.npz").regions) == list(EVALUATED_REGIONS)
     several = of_scenes([scene(0)])
     several.save(tmp_path / "c.npz", {})
-    assert load(tmp_path / "c.npz") == several
+    assert MapCounts.load(tmp_path / "c.npz") == several
 
 
 @settings(max_examples=20, deadline=None)

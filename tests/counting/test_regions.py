@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from made_statistics import counted, varied
 
+from pipeline_src.counting.image_pixels import EVALUATED_REGIONS, REGIONS, regions
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.regions import EVALUATED_REGIONS, REGIONS, regions
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import summary
 

@@ -17,8 +17,8 @@ from PIL import Image
 from scipy.special import expit
 
 from pipeline_src.analysis.resampling import resample_counts
+from pipeline_src.counting.image_pixels import REGIONS
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.regions import regions
 from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.files import read_sums, sha256
@@ -74,11 +74,11 @@ def make(root: Path, images: int = 6) -> dict[str, tuple[np.ndarray, np.ndarray]
     return pairs
 
 
-def statistic(pairs, region: str = "", width: float = 0) -> MapCounts:
-    """The counts of all pixels that count, or of a region."""
-    counted = MapCounts.empty()
+def statistic(pairs) -> MapCounts:
+    """The counts of all pixels, and of regions with borders of a pixel."""
+    counted = MapCounts.empty(regions=REGIONS, border=1)
     for stem, (f, truth) in pairs.items():
-        counted.add(f, truth, stem, regions(truth, width)[region] if region else None, ignore=255)
+        counted.add(f, truth, stem, ignore=255)
     return counted
 
 
@@ -118,7 +118,7 @@ def test_numbers_are_those_of_the_statistic(tmp_path, bins):
     result = judge_folder(tmp_path / "maps", tmp_path / "masks", "net", out := tmp_path / "out", **options)
     counted, rows = statistic(pairs), table(out)
     assert json.loads((out / "metrics.json").read_text()) == json.loads(json.dumps(result))
-    assert MapCounts.load(out / "statistic.npz")[0].raw == counted.raw
+    assert MapCounts.load(out / "statistic.npz").raw == counted.raw
     written = {"metrics.json", "statistic.npz", "images.csv"}
     assert read_sums(out / "metrics.sha256") == {name: sha256(out / name) for name in written}
     for protocol in PROTOCOLS:
@@ -128,7 +128,7 @@ def test_numbers_are_those_of_the_statistic(tmp_path, bins):
             low, high = result["intervals"][protocol][name]
             assert low <= result[protocol][name] <= high
         for region in ("border", "interior", "background"):
-            counts = getattr(statistic(pairs, region, 1), protocol)
+            counts = counted.regions[region].protocols[protocol]
             found = result["regions"][protocol][region]
             assert (found["n_pixels"], found["ece"]) == (counts.pixels, value("ece", counts, bins))
     assert not [name for name in rows["a0"] if name.endswith("_pixels")]

@@ -68,7 +68,7 @@ def test_a_metric_has_values_or_a_reason(kind):
 def test_a_metric_is_described(name):
     metric = METRICS[name]
     assert metric.definition.endswith(".") and "\n" not in metric.definition and "|" not in metric.definition
-    assert metric.title and metric.of.description and metric.undefined and metric.better in (LOW, NEITHER, HIGH)
+    assert metric.title and metric.undefined and metric.better in (LOW, NEITHER, HIGH)
     assert metric.classes in ("two", "several", "any")
     assert metric.range[0] < metric.range[1]
     assert metric.column.endswith("%") == (metric.factor == 100) == (metric.unit == "percentage points")

@@ -13,7 +13,6 @@ import yaml
 from made_sets import encoded, write_files
 
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting.loading import load
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.data.build import build
 from pipeline_src.data.store import Store
@@ -94,7 +93,7 @@ def results(built: ExperimentGraph) -> Results:
 
 
 def statistic_of(built: ExperimentGraph, method: str, part: str) -> MapCounts:
-    return load(built.job(f"evaluate/{method}/seed0/{part}").paths[0])
+    return MapCounts.load(built.job(f"evaluate/{method}/seed0/{part}").paths[0])
 
 
 def run_of(statistic: MapCounts) -> ProtocolCounts:

@@ -8,8 +8,7 @@ import numpy as np
 
 from pipeline_src.counting.levels import LEVELS
 from pipeline_src.metrics import estimators, smooth_ece
-from pipeline_src.metrics.image_inputs import PixelMeans
-from pipeline_src.metrics.inputs import Binned, BinNoise, Input
+from pipeline_src.metrics.inputs import Binned, BinNoise, Input, PixelMeans
 from pipeline_src.metrics.metric import NEITHER, SIGNED, Metric, percent
 from pipeline_src.metrics.protocol_counts import CLASSES, POSITIVE, TOP
 from pipeline_src.metrics.ranked import Ordered

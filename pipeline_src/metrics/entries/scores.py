@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.entries.calibration import SQUARED_POSITIVE
-from pipeline_src.metrics.image_inputs import PixelMeans
-from pipeline_src.metrics.inputs import Binned
+from pipeline_src.metrics.inputs import Binned, PixelMeans
 from pipeline_src.metrics.metric import HIGH, NEITHER, NOT_NEGATIVE, Metric, fraction, percent, same
 from pipeline_src.metrics.protocol_counts import POSITIVE
 from pipeline_src.metrics.ranked import Ordered
