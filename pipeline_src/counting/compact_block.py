@@ -71,7 +71,9 @@ class Block:
             for counts in by_seed:
                 yield from _cell_numbers(counts, self.bins)
         yield from self._group_numbers(stored, shared)
-        yield from self._table_numbers(stored, shared)
+        # Tables are written as differences to what the groups predict, and the reader has rounded groups.
+        rounded = {name: [self._rounded(counts) for counts in by_seed] for name, by_seed in stored.items()}
+        yield from self._table_numbers(rounded, shared)
         yield from (stored[name][k].surest for name, k in self.surest)
 
     def read(
@@ -102,6 +104,12 @@ class Block:
     def _is_derived(self, name: str) -> bool:
         return name.startswith("interior/") and not self.precision.rounded
 
+    def _rounded(self, counts: StoredCounts) -> StoredCounts:
+        """The counts with the groups that are read."""
+        sums = np.add.reduceat(counts.pooled, self.precision.starts)
+        units = _units(counts.groups, self.unit)
+        return counts._replace(groups=_fitted(units * self.unit, counts.groups.sum(axis=0), sums))
+
     def _group_numbers(
         self, stored: Mapping[str, Sequence[StoredCounts]], shared: Mapping[str, np.ndarray]
     ) -> Iterator[np.ndarray]:
@@ -109,8 +117,7 @@ class Block:
         written: dict[str, np.ndarray] = {}
         for name, by_seed in stored.items():
             groups = np.stack([counts.groups for counts in by_seed])  # (S, G, 2, N)
-            # Each image takes what its predecessors left over.
-            units[name] = np.diff(groups.cumsum(axis=-1) // self.unit, axis=-1, prepend=0)
+            units[name] = _units(groups, self.unit)
             base, image = units.get(_base(name)), _image_name(name)
             numbers = units[name]
             if name != _base(name) and base is not None:
@@ -218,6 +225,11 @@ def _pixel_scores() -> np.ndarray:
         "entropy": -q * np.log(q) - (1 - q) * np.log(1 - q),
     }
     return np.stack([np.rint(SCALE * scores.get(name, 0 * q)).astype(np.int64) for name in COLUMNS], axis=2)
+
+
+def _units(groups: np.ndarray, unit: int) -> np.ndarray:
+    """(..., N) pixels of images in units; each image takes what its predecessors left over."""
+    return np.diff(groups.cumsum(axis=-1) // unit, axis=-1, prepend=0)
 
 
 def _fitted(rounded: np.ndarray, pixels: np.ndarray, pooled: np.ndarray) -> np.ndarray:

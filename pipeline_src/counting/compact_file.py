@@ -8,7 +8,8 @@ The file is a ZIP archive. Each member is compressed by xz, and any tool can ope
 - `DATASET/ids.json.xz`: the ids of the N images. `DATASET/images.npy.xz`: height, width and, for each name, the
   pixels of both labels of every image: all runs share them, so a block holds the differences only.
 - `DATASET/METHOD.npy.xz`: a block, the counts of a method's seeds as one stream of non-negative integers. The array
-  is uint8 of shape (planes, numbers), least significant bytes first. `compact_block.Block.numbers` lists the order of the numbers.
+  is uint8 of shape (planes, numbers), least significant bytes first. `compact_block.Block.numbers` lists the order of
+  the numbers.
 """
 
 from __future__ import annotations
