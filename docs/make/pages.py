@@ -71,7 +71,7 @@ def files() -> list[Path]:
 def pairs(page: str) -> list[str]:
     """The pairs of published methods whose differences a page shows."""
     comments = [block[3].split() for block in BLOCK.finditer(page) if block[2] == "published"]
-    shown = [pair for words in comments if words[0] == "differences" for pair in words[2:]]
+    shown = [pair for words in comments if words[0] == "differences" for pair in words[3:]]
     return [*shown, *markers.pairs(page)]
 
 

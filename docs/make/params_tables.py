@@ -62,10 +62,9 @@ def _list(fields: dict[str, FieldInfo]) -> str:
 
 
 def _item(name: str, field: FieldInfo) -> str:
-    default = _default(field)
-    details = f"{_type(field.annotation, field)}{f', default {default}' if default else ''}"
+    default = f" = {value}" if (value := _default(field)) else ""
     purpose = re.split(r"(?<=[.)]) (?=[A-Z`])", field.description or "")[0]  # its first sentence
-    return f"- `{name}` ({details}): {purpose}" if purpose else f"- `{name}` ({details})."
+    return f"- `{name}`{default} ({_type(field.annotation, field)}){f': {purpose}' if purpose else '.'}"
 
 
 def _default(field: FieldInfo) -> str:
@@ -80,7 +79,7 @@ def _default(field: FieldInfo) -> str:
 def _type(kind: Any, field: FieldInfo | None = None) -> str:
     origin = get_origin(kind)
     if origin is Literal:
-        return "one of " + ", ".join(f"`{value}`" for value in get_args(kind))
+        return "`" + "|".join(map(str, get_args(kind))) + "`"
     if origin is Annotated:
         return _type(get_args(kind)[0])
     if origin in (Union, UnionType):
@@ -93,7 +92,7 @@ def _type(kind: Any, field: FieldInfo | None = None) -> str:
         return "split" if kind is Part else "mapping"
     names = {str: "str", int: "int", float: "float", bool: "bool", Any: "values"}
     limits = [
-        f"{sign} {getattr(limit, key)}"
+        f"{sign}{getattr(limit, key)}"
         for limit in (field.metadata if field else ())
         for key, sign in SIGNS
         if hasattr(limit, key)

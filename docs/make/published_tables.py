@@ -7,9 +7,9 @@
 A row per method and a column per test set; a cell has the mean of each metric over seeds, the first with its standard
 deviation and its interval, and ° where it is below its noise floor. With `claims` after the experiment instead, a row
 per claim: its verdicts, and what decides. A table of an experiment that is not published stays as it is. With
-`differences`, a protocol, and pairs of published methods, of one experiment or two, a row per pair and metric:
+`differences`, a protocol, metrics, and pairs of published methods, of one experiment or two, a row per pair and metric:
 
-    <!-- published: differences raw small:aslp_cl/small:slp other:aslp_cl/small:aslp_cl -->
+    <!-- published: differences raw ece,brier small:aslp_cl/small:slp other:aslp_cl/small:aslp_cl -->
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ from typing import Any, NoReturn
 
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
+from pipeline_src.tables.differences import QUANTITIES
 from pipeline_src.text_tables import UNDEFINED, markdown_rows
 
 NOT_RUN = "not run"  # the verdict on a claim whose methods an experiment lacks
 METRIC_TABLE, CLAIMS, VERDICTS = "PROTOCOL METRIC ...", "claims", "verdicts PROTOCOL EXPERIMENT ..."
-DIFFERENCES = "differences PROTOCOL EXPERIMENT:METHOD/EXPERIMENT:METHOD ..."
+DIFFERENCES = "differences PROTOCOL METRIC,METRIC EXPERIMENT:METHOD/EXPERIMENT:METHOD ..."
 
 
 def text(words: Sequence[str], folder: Path) -> str | None:
@@ -87,17 +88,19 @@ def differences(published: Mapping[str, Any], words: Sequence[str]) -> str:
     """Pairs of published methods by test sets as Markdown, a row per metric, of what differences.json holds.
 
     Args:
-        words: a protocol, and pairs.
+        words: a protocol, metrics of `QUANTITIES` separated by commas, and pairs.
     """
-    protocol, *pairs = words or [""]
-    if not pairs or any(protocol not in published.get(pair, {"differences": {}})["differences"] for pair in pairs):
+    protocol, metrics, *pairs = *words, *[""] * (2 - len(words))
+    columns = [QUANTITIES[metric].column for metric in metrics.split(",") if metric in QUANTITIES]
+    known = [pair for pair in pairs if protocol in published.get(pair, {}).get("differences", {})]
+    if not pairs or not columns or known != pairs:
         _refuse(["differences", *words], DIFFERENCES, ("raw", "stretched"), "pairs of methods in results/published")
     cells = {pair: published[pair]["differences"][protocol] for pair in pairs}  # pair -> data set -> metric -> text
     sets = list(dict.fromkeys(part for by_part in cells.values() for part in by_part))
     rows = [
-        [f"{_pair_in_words(pair)}: {metric}", *(by_part.get(part, {}).get(metric, UNDEFINED) for part in sets)]
+        [f"{_pair_in_words(pair)}: {column}", *(by_part.get(part, {}).get(column, UNDEFINED) for part in sets)]
         for pair, by_part in cells.items()
-        for metric in dict.fromkeys(metric for by_metric in by_part.values() for metric in by_metric)
+        for column in columns
     ]
     return markdown_rows([protocol, *sets], rows)
 

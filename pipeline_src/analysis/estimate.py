@@ -169,6 +169,26 @@ def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Se
     return Estimate(by_seed, *ends, resampled, reference=float(reference), units=units)
 
 
+def joint_level(effects: Sequence[Estimate]) -> float:
+    """The level of each of several intervals at which all of them together hold in 95 % of cases, at most Sidak's.
+
+    With one seed it follows from the largest abs(t) over the effects on resamples of the same images (Romano and Wolf,
+    Econometrica 2005). With several seeds it is Sidak's, because a few seeds do not tell how networks of different
+    methods depend on each other (benchmarks/intervals).
+    """
+    sidak = max(LEVEL, LEVEL ** (1 / max(1, len(effects))))
+    number = min((len(effect.resampled) for effect in effects), default=0)
+    if not number or any(effect.training_error for effect in effects):
+        return sidak
+    resampled = np.array([effect.resampled[:number] for effect in effects])
+    resampled -= resampled.mean(axis=1, keepdims=True)
+    varied = resampled[resampled.std(axis=1) > 0]
+    if not len(varied):
+        return LEVEL
+    largest = np.abs(varied / varied.std(axis=1, keepdims=True)).max(axis=0)
+    return float(np.clip(2 * NORMAL.cdf(float(np.quantile(largest, LEVEL))) - 1, LEVEL, sidak))
+
+
 def common_seeds(measured: Sequence[Measurement]) -> list[int]:
     """Seeds that all measurements have; one of all seeds together goes with any."""
     single = [set(one.seeds) for one in measured if not one.of_all_seeds]

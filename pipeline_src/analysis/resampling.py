@@ -11,7 +11,7 @@ bias that resampling adds to an unbiased estimate of a squared error (`Input.cen
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from zlib import crc32
@@ -107,51 +107,39 @@ def resample_counts(
     resamples: int = RESAMPLES,
     groups: np.ndarray | None = None,
     further: Sequence[Input] = (),
+    names: Sequence[str] | None = None,
 ) -> Resampled:
-    """All metrics, exactly and on resamples of the images.
+    """Metrics, exactly and on resamples of the images.
 
     The draws depend on (number of images, their groups, resamples, key) only: two statistics of the same images, in the
-    order of their ids, see the same resamples, so that their differences are paired.
+    order of their ids, see the same resamples, so their differences are paired.
 
     Args:
         groups: (N,) the group of each image, as `draws` takes it.
-        further: inputs whose sums are wanted besides those of metrics.
+        further: inputs whose sums are also computed.
+        names: metrics, which have to be defined; all by default, which takes far longer.
     """
     counted = replace(counted, units=groups)
-    exact, reasons = summary(counted, bins)
-    points = {name: value for name, value in exact.items() if value is not None}
+    if names is None:
+        exact, reasons = summary(counted, bins)
+        points = {name: value for name, value in exact.items() if value is not None}
+        # Where another metric decides, one that sorts no pixels, the order of pixels decides nothing.
+        off = bounds(counted, bins, [name for name in points if not METRICS[name].decided_by])
+    else:
+        points = {name: float(METRICS[name].function(*METRICS[name].of.exact(counted, bins))) for name in names}
+        reasons, off = {}, {}
     inputs = {source.family: source for source in (*(METRICS[name].of for name in points), *further)}
     drawn = _with_pixels(counted) if points and groups is None else groups
     sums = _sums(counted, inputs, bins, draws(len(counted.rows), resamples, key, drawn)) if points else {}
     values = {name: _values(name, sums, bins, point) for name, point in points.items()}
-    # Where another metric decides, one that sorts no pixels, the order of pixels decides nothing.
-    off = bounds(counted, bins, [name for name in points if not METRICS[name].decided_by])
     units = units_of(drawn, len(counted.rows)) if points else 0
-    return Resampled(points, reasons, values, sums, units, off, _present(points, sums, units))
-
-
-@one_thread
-def resample_metrics(
-    counted: ProtocolCounts, names: Sequence[str], bins: int, key: int, groups: np.ndarray | None = None
-) -> Resampled:
-    """`resample_counts` of some metrics, which have to be defined, in a fraction of the time."""
-    counted = replace(counted, units=groups)
-    inputs = {METRICS[name].of.family: METRICS[name].of for name in names}
-    points = {name: float(METRICS[name].function(*METRICS[name].of.exact(counted, bins))) for name in names}
-    drawn = _with_pixels(counted) if groups is None else groups
-    sums = _sums(counted, inputs, bins, draws(len(counted.rows), RESAMPLES, key, drawn))
-    values = {name: _values(name, sums, bins, point) for name, point in points.items()}
-    return Resampled(points, {}, values, sums, units_of(drawn, len(counted.rows)))
-
-
-def _present(names: Iterable[str], sums: Mapping[object, Sums], units: int) -> dict[str, int]:
-    inputs = {name: METRICS[name].of for name in names}
     present = {
         name: int(sums[source.family].present[source.present])
-        for name, source in inputs.items()
+        for name, source in ((name, METRICS[name].of) for name in points)
         if source.present is not None
     }
-    return {name: number for name, number in present.items() if number < units}
+    fewer = {name: number for name, number in present.items() if number < units}
+    return Resampled(points, reasons, values, sums, units, off, fewer)
 
 
 def _with_pixels(counted: ProtocolCounts) -> np.ndarray | None:
@@ -221,9 +209,9 @@ def draws(images: int, resamples: int, key: int, groups: np.ndarray | None = Non
     Returns:
         NaN if there is one group: nothing is known then of how groups differ.
     """
-    alone = (images if groups is None else groups.max(initial=-1) + 1) == 1
+    single = (images if groups is None else groups.max(initial=-1) + 1) == 1
     times = _times(images, resamples, key, None if groups is None else np.asarray(groups, np.int64).tobytes())
-    return ((block, np.where(alone, np.nan, times[:, block])) for block in parts(images))
+    return ((block, np.where(single, np.nan, times[:, block])) for block in parts(images))
 
 
 @lru_cache(maxsize=1)  # methods and seeds on a data set see the same

@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from pipeline_src.analysis.estimate import MOST_IMAGES, MOST_SEEDS, Estimate, needed_sample, or_none
+from pipeline_src.analysis.estimate import MOST_IMAGES, MOST_SEEDS, Estimate, joint_level, needed_sample, or_none
 from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL
-from pipeline_src.analysis.joint import joint_level
 from pipeline_src.metrics.metric import Metric, Quantity
 
 FOR, AGAINST, BOUNDED, INCONCLUSIVE = "for", "against", "bounded", "inconclusive"

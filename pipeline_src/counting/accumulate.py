@@ -15,7 +15,7 @@ from pipeline_src.counting.counts import SCORE_SUMS, Counts
 from pipeline_src.counting.levels import CLAMP, COARSE, LEVELS, POSITION, UNIT
 
 BLOCK = 1 << 15  # pixels: few enough for the caches, enough to hide what a call costs
-KEYS = 1 << 11  # pixels whose cells are known before they are counted
+KEYS = 1 << 9  # pixels whose cells are computed at once, then counted: with the counts they fit the L1 cache
 
 
 def score_sums(error: np.ndarray, logs: np.ndarray, number: np.ndarray) -> np.ndarray:
@@ -64,6 +64,7 @@ class FloatPass:
         self.pending = np.zeros(self.copies * 4 * len(self.level), np.int64)
         self.held = 0
         self.cell, self.rest = np.empty((2, KEYS), np.int32)
+        self.amount = np.empty(KEYS, np.int64)
         self.scaled = np.empty(BLOCK, np.float32)
         self.error = np.empty(BLOCK)
         self.logs = np.empty(2 * BLOCK)
@@ -87,8 +88,9 @@ class FloatPass:
         """
         sums, scores = np.zeros(2, object), np.zeros(len(SCORE_SUMS), object)
         levels = np.zeros((256, 2), np.int64)
-        for start in range(0, len(f), BLOCK):
-            fb, yb = f[start : start + BLOCK], y[start : start + BLOCK]
+        block = BLOCK if scale or self.counts.rows is not None else kernels.PENDING  # kernels have blocks of their own
+        for start in range(0, len(f), block):
+            fb, yb = f[start : start + block], y[start : start + block]
             n = len(fb)
             if scale is not None:
                 low, high = scale
@@ -108,10 +110,13 @@ class FloatPass:
         if self.held + len(f) > kernels.PENDING:
             self.flush()
         self.held += len(f)
-        levels, buffers = self.counts.levels, (self.cell, self.rest, self.pending)
+        levels = self.counts.levels
         if self.copies > 1:
-            kernels.count_coarsely(f, y, levels, POSITION.bit_length() - 1, *buffers)
+            bits, buffers = POSITION.bit_length() - 1, (self.cell, self.amount, self.pending)
+            if not kernels.count_coarsely(f, y, levels, bits, *buffers):
+                raise ValueError("values outside of [0, 1]")
             return
+        buffers = self.cell, self.rest, self.pending
         edge = kernels.count_floats(f, y, self.scores, levels, POSITION, surest.SHIFT, self.last, *buffers)
         if levels == LEVELS:
             self.counts.on_edge[LEVELS // 4] += edge

@@ -10,7 +10,7 @@ from pipeline_src.counting.compiled import BOOL, FLOAT, INT, NOTHING, compiled, 
 # since the rounding of scores may put a pixel that far below its level.
 PIXEL = 1 << 44
 PENDING = 1_000_000  # pixels that a cell can hold: their positions sum to less than PIXEL
-COPIES = 8  # of few cells, used in turn: a pixel does not wait for the one before it in its cell
+COPIES = 4  # of few cells, used in turn: a pixel does not wait for the previous one. More would leave the L1 cache
 VALUE_COPIES = 4  # of the values of an 8-bit map, likewise
 
 BYTES, WORDS, SINGLES, DOUBLES, INTS = (read(name) for name in ("uint8", "uint16", "float32", "float64", "int64"))
@@ -53,23 +53,29 @@ def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pendin
     return edge - edge_foreground, edge_foreground
 
 
-@compiled(NOTHING(SINGLES, BYTES, INT, INT, SMALL, SMALL, ROWS))
-def count_coarsely(f, y, levels, bits, cell, rest, pending):
+@compiled(BOOL(SINGLES, BYTES, INT, INT, SMALL, ROWS, ROWS))
+def count_coarsely(f, y, levels, bits, cell, amount, pending):
     """As `count_floats` without `scores`, for up to 255 levels, none of which ends at 0.25: doubts are whole numbers of
     2^-`bits`, up to 2^23 of them, and their products with the levels have 31 bits. `pending`: (COPIES * (2 * levels +
-    4),)."""
-    unity, half = np.float32(1), np.float32(0.5)
+    4),). `cell`, `amount`: (m,) buffers, the second int64. Counting stops, and False is returned, where f is outside of
+    [0, 1]."""
+    zero, unity, half = np.float32(0), np.float32(1), np.float32(0.5)
     number, bits, below = np.int32(levels), np.int32(bits), np.int32((1 << bits) - 1)
     unit = np.float32(1 << bits)
     for start in range(0, f.size, cell.size):
         fb, yb = f[start : start + cell.size], y[start : start + cell.size]
-        for i in range(fb.size):
+        probabilities = np.int32(0)
+        for i in range(fb.size):  # several pixels at once, as nothing is looked up
             p = fb[i]
+            probabilities += np.int32((p >= zero) & (p <= unity))
             doubt = np.int32(np.int32((unity - max(p, unity - p)) * unit) * number)
-            rest[i] = doubt & below
+            amount[i] = np.int64(doubt & below) + (PIXEL + levels // 2)
             cell[i] = COPIES * (4 * np.int32(doubt >> bits) + 2 * (p >= half) + yb[i]) + i % COPIES
+        if probabilities < fb.size:
+            return False
         for i in range(fb.size):
-            pending[np.uint32(cell[i])] += PIXEL + levels // 2 + rest[i]
+            pending[np.uint32(cell[i])] += amount[i]
+    return True
 
 
 @compiled(NOTHING(ROWS, INTS, INT, INT, ROWS, ROWS, ROWS))

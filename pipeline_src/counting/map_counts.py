@@ -26,7 +26,7 @@ import numpy as np
 
 from pipeline_src.counting import image_pixels
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.levels import PROTOCOLS, UNIT
+from pipeline_src.counting.levels import COARSE, PROTOCOLS, UNIT
 from pipeline_src.counting.storage import pack, read_arrays, unpack, unreadable, write_arrays
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
@@ -145,7 +145,8 @@ class MapCounts:
             no_class: of K classes the label of pixels on which every class is wrong, as out of distribution.
 
         Raises:
-            UserError: shapes differ, a dtype or a value is not allowed, the id is taken. Nothing was counted then.
+            UserError: shapes differ, a dtype or a value is not allowed, the id is taken. Nothing was counted then,
+                except in coarse counts (`levels`), whose values are checked while they are counted.
         """
         if image_id in self._ids:
             raise UserError(f"the image {image_id} was already counted", expected="every image once, under its own id")
@@ -195,7 +196,7 @@ class MapCounts:
     ) -> Iterator[tuple[str, ImageCounts, bool]]:
         """Count a float map (n,); yield by name what was counted, and whether the map has one value."""
         # Compiled code is slow to import, and reading counts does without.
-        from pipeline_src.counting.accumulate import FloatPass, extremes, surely_in_unit_interval
+        from pipeline_src.counting.accumulate import FloatPass, extremes
 
         if not np.issubdtype(f.dtype, np.floating):
             raise UserError(
@@ -203,15 +204,10 @@ class MapCounts:
                 found=f.dtype,
                 expected="float32 or float64 in [0, 1], uint8 or uint16",
             )
-        unnormalized = "stretched" not in self._counts
-        low, high = (0, 1) if unnormalized and surely_in_unit_interval(f) else extremes(f)
+        checked = self._counts["raw"].levels == COARSE and f.dtype == np.float32  # while they are counted
+        low, high = (0, 1) if checked else extremes(f)
         if not (low >= 0 and high <= 1):  # also catches NaN, which min and max return
-            raise UserError(
-                f"the map of {image_id} holds values that are not probabilities",
-                found=f"values from {low} to {high}",
-                expected="probabilities in [0, 1]",
-                fix="apply the sigmoid to logits; save 0..255 maps as uint8",
-            )
+            raise _no_probabilities(image_id, low, high)
         f, scale = np.ascontiguousarray(f, np.float32), (np.float32(low), np.float32(high))
         pixels = {"": (f, y)} | {prefix: (f[selected], y[selected]) for prefix, selected in selections.items()}
         for name, counts in self._counts.items():
@@ -219,7 +215,10 @@ class MapCounts:
                 self._passes[name] = FloatPass(counts)
             region, _, protocol = name.rpartition("/")
             part = pixels[f"{region}/" if region else ""]
-            image = self._passes[name].add(*part, scale if protocol == "stretched" else None)
+            try:
+                image = self._passes[name].add(*part, scale if protocol == "stretched" else None)
+            except ValueError:
+                raise _no_probabilities(image_id, *extremes(f)) from None
             yield name, image, scale[0] == scale[1] and part[0].size > 0
 
     def _add_integers(
@@ -309,3 +308,12 @@ class MapCounts:
             return cls(counts, arrays.get("confusion"))
         except Exception as error:  # anything that missing or damaged members raise
             raise unreadable(path, error) from error
+
+
+def _no_probabilities(image_id: str, low: float, high: float) -> UserError:
+    return UserError(
+        f"the map of {image_id} holds values that are not probabilities",
+        found=f"values from {low} to {high}",
+        expected="probabilities in [0, 1]",
+        fix="apply the sigmoid to logits; save 0..255 maps as uint8",
+    )

@@ -11,8 +11,7 @@ import numpy as np
 
 from pipeline_src.counting.levels import SLACK, SUM_SLACK
 from pipeline_src.counting.storage import native
-from pipeline_src.data.image_headers import UPRIGHT, read_header
-from pipeline_src.data.image_io import JPEG, UnreadableImageError, decode, palette_indices
+from pipeline_src.data.image_io import JPEG, UPRIGHT, UnreadableImageError, decode, palette_indices, read_header
 from pipeline_src.maps.pairs import ARRAYS, UnusableFileError
 
 Palette = Literal["colors", "either", "indices"]  # how a picture is read: colors, indices, or colors if they are gray

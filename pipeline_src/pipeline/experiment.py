@@ -127,7 +127,6 @@ class ExperimentGraph(Graph):
             in_paper=tuple(part for part in tested if self.entry(part).in_paper and part not in self.corruptions),
             captions={part: caption for part in tested if (caption := self.entry(part).caption)},
             claims=None if self.settings.claims is True else tuple(self.settings.claims or ()),
-            own_data=not all(map(catalog.is_known, {self.entry(part).name for part in self.used_parts})),
             corrupted=self.corruptions,
         )
 

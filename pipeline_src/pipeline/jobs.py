@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.claims import CLAIM_FILES
-from pipeline_src.data import catalog, groups, lookup, part_checks
-from pipeline_src.figures.catalogue import figure_files
+from pipeline_src.data import catalog, checks, groups, lookup
+from pipeline_src.figures.registry import figure_files
 from pipeline_src.params.changes import changed
 from pipeline_src.params.load import downloads, read, resolve
 from pipeline_src.params.schema import Evaluation, Params
 from pipeline_src.pipeline import data_jobs, job_names, report, work
-from pipeline_src.pipeline.data_jobs import UNPACKED
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.fingerprint import file_digest
 from pipeline_src.pipeline.job import Job
@@ -47,10 +46,10 @@ def build(params: Params, name: str | None = None) -> ExperimentGraph:
     experiment = ExperimentGraph(
         name, settings, entries, downloads(params), methods, Path(params.judged), params.limits
     )
-    part_checks.check_parts(entries, experiment.stored_parts)
+    checks.check_parts(entries, experiment.stored_parts)
     experiment.check()
     experiment.add(data_jobs.preparations(experiment))
-    part_checks.check_name_lists(entries, experiment.stored_parts, experiment.data_root, UNPACKED)
+    checks.check_name_lists(entries, experiment.stored_parts, experiment.data_root)
     for kind in (data_jobs.stores, _train, _evaluate, _analyse, _shown, _report):
         experiment.add(kind(experiment))
     return experiment

@@ -93,13 +93,12 @@ def report_overlap(stores: Mapping[str, Store], tests: Mapping[str, tuple[dict[s
     """Stop where parts share a sample; log where they share a photograph under two names (some sets do), and of which
     of the `tests` that is not known yet."""
     from pipeline_src.data import manifest
-    from pipeline_src.data.part_checks import check_disjoint
 
     prepared = {
         name: (Part(**part), folder) for name, (part, folder) in tests.items() if (folder / "manifest.json").is_file()
     }
     rows = {name: store.index for name, store in stores.items()}
-    twins = check_disjoint(rows | {name: manifest.select(*of) for name, of in prepared.items()})
+    twins = manifest.check_disjoint(rows | {name: manifest.select(*of) for name, of in prepared.items()})
     for line in shared_images(twins):
         log.warning(line)
     if unknown := [name for name in tests if name not in prepared]:
@@ -107,7 +106,7 @@ def report_overlap(stores: Mapping[str, Store], tests: Mapping[str, tuple[dict[s
 
 
 def shared_images(twins: Mapping[tuple[str, str], list[tuple[str, str]]]) -> list[str]:
-    """A line for each pair of parts with byte-identical images under different names (`part_checks.check_disjoint`)."""
+    """A line for each pair of parts with byte-identical images under different names (`manifest.check_disjoint`)."""
     lines = []
     for (one, two), pairs in twins.items():
         shown = ", ".join(f"{a} = {b}" for a, b in pairs[:3])

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from pipeline_src.data import groups, manifest, sources
 from pipeline_src.data.manifest import Row
-from pipeline_src.data.part_checks import check_disjoint
 from pipeline_src.errors import UserError
 from pipeline_src.params.parts import Part
 from pipeline_src.pipeline import job_names, networks
@@ -37,7 +36,7 @@ def check(experiment: ExperimentGraph) -> list[str]:
         job = experiment.job(job_names.preparation(part.set))
         if job.is_made:
             rows[name] = manifest.select(part, job.folder)
-    lines = networks.shared_images(check_disjoint(rows)) + _shared_groups(experiment, rows)
+    lines = networks.shared_images(manifest.check_disjoint(rows)) + _shared_groups(experiment, rows)
     _check_batch(experiment)
     if unknown := [name for name in experiment.stored_parts if name not in rows]:
         lines.append(f"Whether {', '.join(unknown)} share images with other parts is known when they are prepared.")
@@ -113,7 +112,7 @@ def _most(experiment: ExperimentGraph, part: Part) -> int | None:
         return declared(located.source, part.split)
     if located.source.count is not None:
         return located.source.count
-    root = located.root or sources.unpacked_folder(located.name, located.content, UNPACKED)
+    root = sources.root_folder(located, UNPACKED)
     return sum(1 for _ in root.rglob("*")) if root.is_dir() else None
 
 

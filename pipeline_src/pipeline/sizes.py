@@ -45,7 +45,7 @@ def estimated(experiment: ExperimentGraph, part: str) -> int | None:
     try:
         located = sources.locate(entry, experiment.data_root, UNPACKED)
         root = sources.root_folder(located, UNPACKED)
-        if located.root is None and not sources.is_unpacked(root):
+        if not root.is_dir():
             return None
         rows, _ = pair_files(entry, located.layout, root)
         assign_splits(entry, entry.splits_of(located.source), experiment.data_root, root, rows)

@@ -24,8 +24,7 @@ from pipeline_src.pipeline import job_names, networks
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.facts import Facts
-    from pipeline_src.analysis.results import Results
-    from pipeline_src.analysis.run_cost import RunCost
+    from pipeline_src.analysis.results import Results, RunCost
     from pipeline_src.data.store import Store
     from pipeline_src.pipeline.job import Job
 
@@ -63,7 +62,7 @@ def store(job: Job, folder: Path) -> None:
 
     parameters, options, prepared = job.parameters, job.options, job.inputs["prepare"].folder
     places = (options["data_root"], options["unpacked"], prepared, parameters["size"], folder)
-    build(parameters["part"], options["entry"], *places, parameters["label"], options["limits"])
+    build(parameters["part"], options["entry"], *places, parameters["label"])
 
 
 # Networks
@@ -233,8 +232,8 @@ def claims(job: Job, folder: Path) -> None:
 def figures(job: Job, folder: Path) -> None:
     """Draw the figures."""
     from pipeline_src import processes
+    from pipeline_src.figures.registry import draw
     from pipeline_src.figures.types import Sources
-    from pipeline_src.figures.write import draw
 
     facts = job.parameters["facts"]
     runs = {run: job.inputs[job_names.training(*run)].folder for run in facts.runs}
@@ -272,7 +271,7 @@ def costs(job: Job) -> dict[tuple[str, int], RunCost]:
 
 
 def _cost(job: Job, method: str, seed: int) -> RunCost:
-    from pipeline_src.analysis.run_cost import RunCost
+    from pipeline_src.analysis.results import RunCost
 
     run, facts = job.inputs[job_names.training(method, seed)], job.parameters["facts"]
     evaluated = [job.inputs[job_names.analysis(part)].inputs[f"{method}/seed{seed}"] for part in facts.tests]

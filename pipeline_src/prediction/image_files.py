@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.data import image_io
-from pipeline_src.data.image_headers import UPRIGHT, Header, read_header
-from pipeline_src.data.image_io import UnreadableImageError
+from pipeline_src.data.image_io import UPRIGHT, Header, UnreadableImageError, read_header
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.data.pairing import walk
 from pipeline_src.errors import UserError, listed

@@ -127,7 +127,7 @@ class Comparison:
         return {topic: lines for topic, lines in texts.items() if lines and topic in shown}
 
     def why(self, cell: Cell) -> list[str]:
-        """What may explain the difference of a cell, after the reason for a missing verdict."""
+        """What may explain the difference of a cell."""
         if cell.verdict == SAME:
             return []
         topics = dict.fromkeys(
@@ -137,7 +137,7 @@ class Comparison:
         texts += [
             f"{topic}: {text}".removeprefix(": ") for topic in topics for text in self.explanations.get(topic, [])
         ]
-        return [*filter(None, [cell.no_verdict]), *(texts or ["nothing that is recorded differs"])]
+        return texts or ["nothing that is recorded differs"]
 
     def warnings(self) -> dict[str, list[str]]:
         """What readers of the intervals have to know: data set -> texts; empty for all data sets."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from pipeline_src.publishing.rebuild import recompute, replace_computed
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.facts import Facts
-    from pipeline_src.analysis.run_cost import RunCost
+    from pipeline_src.analysis.results import RunCost
     from pipeline_src.counting.compact_file import Run
     from pipeline_src.pipeline.experiment import ExperimentGraph
 
@@ -150,5 +150,5 @@ def _run_file(file: Path) -> bytes:
 
 def _cost(method: str, seed: int, cost: RunCost) -> dict[str, Any]:
     """Return the measured costs of a run that are published."""
-    measured = {name: value for name, value in asdict(cost).items() if not math.isnan(value)}
+    measured = {name: value for name, value in cost._asdict().items() if not math.isnan(value)}
     return {"method": method, "seed": seed, **measured}

@@ -12,7 +12,7 @@ from zipfile import ZIP_LZMA, ZipFile, ZipInfo
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline_src.analysis.facts import Facts
-from pipeline_src.analysis.run_cost import RunCost
+from pipeline_src.analysis.results import RunCost
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures.types import Sources
 from pipeline_src.files import sha256, sha256_without, write_text

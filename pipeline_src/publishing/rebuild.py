@@ -89,7 +89,7 @@ def _rebuild(name: str, pool: Executor, write: bool) -> None:
 
 def recompute(folder: Path, out: Path, pool: Executor, report: bool = True) -> None:
     """Write `published.COMPUTED` and the report of a published experiment into `out`."""
-    from pipeline_src.figures.write import draw
+    from pipeline_src.figures.registry import draw
 
     publication = Publication.read(folder)
     read = sources(publication.facts, folder, out / "runs")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_statistics import counted, varied
+from made_statistics import varied
 
 from pipeline_src.counting.image_pixels import EVALUATED_REGIONS, REGIONS, regions
 from pipeline_src.counting.map_counts import MapCounts
@@ -76,11 +76,3 @@ def test_metrics_of_regions_are_those_of_their_pixels():
     expected = plain(images)
     assert {name: values[name] for name in expected} == pytest.approx(expected, abs=1e-9)
     assert len({round(value, 4) for value in (*expected.values(), values["ece"], values["oe"])}) == 6
-
-
-def test_what_was_not_counted_or_is_empty_is_said():
-    _, reasons = summary(ProtocolCounts.by_protocol(counted(varied(2), whole=False))["raw"])
-    assert "not counted" in reasons["border_ece"]
-    background = evaluated((f, 0 * y, name) for f, y, name in shapes(2))
-    _, reasons = summary(ProtocolCounts.by_protocol(background)["raw"])
-    assert "no pixel lies in the border" in reasons["border_ece"] and "interior" in reasons["interior_oe"]

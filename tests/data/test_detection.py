@@ -9,9 +9,8 @@ import pytest
 from made_sets import encoded, files, image, mask, photo, write_files
 from PIL import Image
 
-from pipeline_src.data.detection.detect import detect
-from pipeline_src.data.detection.params_entry import complete_splits, validation_share
-from pipeline_src.data.masks import perhaps_ids
+from pipeline_src.data.detection import detect
+from pipeline_src.data.new_entry import complete_splits
 from pipeline_src.errors import UserError
 
 LAYOUTS = {
@@ -107,40 +106,7 @@ def test_stray_pixels_are_no_ids(tmp_path):
         return made
 
     found = detect(write_files(tmp_path, files(3, "images/*.jpg", "masks/*.png", stray))).values
-    assert (found.foreground, found.classes) == (None, 0) and "they are classes" in found.note
-
-
-def of_values(shares: dict[int, int]):
-    """Masks with these values, each on so many pixels of 1,200."""
-    values = np.concatenate([np.full(share, value, np.uint8) for value, share in shares.items()])
-    return files(3, "images/*.jpg", "masks/*.png", lambda i: np.resize(values, (30, 40)))
-
-
-def test_a_note_on_ids_names_values_that_occur():
-    def note(*values: int) -> str:
-        return perhaps_ids(np.isin(np.arange(256), values).astype(int))
-
-    assert note(0, 2, 255).startswith("The masks have the values 0, 2 and 255")
-    assert note(1, 2, 255).startswith("The masks have the values 1, 2 and 255")
-    assert note(0, 1) == note(1, 2, 3) == note(0, 255) == note(0, 200, 255) == ""
-
-
-@pytest.mark.parametrize(
-    ("shares", "classes", "void", "ids"),
-    [
-        ({0: 600, 1: 200, 2: 200, 3: 100, 254: 100}, 4, 254, [0, 1, 2, 3]),
-        ({0: 600, 1: 200, 4: 200, 100: 200}, 5, 100, [0, 1, 4]),
-        ({1: 600, 5: 200, 7: 200, 9: 100, 255: 100}, 10, None, [1, 5, 7, 9]),
-        ({0: 900, 1: 10, 2: 10, 254: 280}, 0, None, []),  # an object, and the noise of its edges
-        ({0: 600, 1: 100, 2: 100, 253: 100, 254: 300}, 0, None, []),
-        ({0: 900, 1: 100, 254: 200}, 0, None, []),
-        ({0: 600, 60: 10, 120: 10, 200: 10, 255: 570}, 0, None, []),
-    ],
-)
-def test_one_large_value_beside_class_ids_is_void(tmp_path, shares, classes, void, ids):
-    found = detect(write_files(tmp_path, of_values(shares)))
-    assert (found.values.classes, found.values.void, list(found.values.ids)) == (classes, void, ids)
-    assert found.values.foreground is None and len(found.notes) == (void is not None)
+    assert (found.foreground, found.classes) == (None, 0)
 
 
 def test_a_palette_of_two_names_its_object(tmp_path):
@@ -157,7 +123,10 @@ def test_a_palette_of_two_names_its_object(tmp_path):
 COLORS = np.array([[128, 0, 0], [0, 128, 0]], np.uint8)
 IMAGES = {f"images/p{i}.jpg": photo(i) for i in range(3)}
 REFUSED = {  # files and the text that is named
-    "colors": (files(3, "images/*.jpg", "masks/*.png", lambda i: np.resize(COLORS, (30, 40, 3))), "masks in masks"),
+    "colors": (
+        files(3, "images/*.jpg", "masks/*.png", lambda i: np.resize(COLORS, (30, 40, 3))),
+        "no masks of the images",
+    ),
     "masks only": ({f"GT/{i}.png": encoded(mask(i)) for i in range(3)}, "GT"),
     "deep": (files(3, "images/*.jpg", "masks/*.png", lambda i: mask(i).astype(np.uint16) * 257), "uint16"),
     "odd": (
@@ -210,7 +179,7 @@ def test_several_names_of_one_split_are_noted(tmp_path):
 
 
 def test_drawn_splits_leave_out_given_splits():
-    assert complete_splits({"val": "val.txt"}) == {
+    assert complete_splits({"val": "val.txt"}, 100) == {
         "val": "val.txt",
         "not-val": {"of": "all", "without": "val"},
         "test": {"of": "not-val", "fraction": 0.2, "seed": 0},
@@ -218,9 +187,9 @@ def test_drawn_splits_leave_out_given_splits():
     }
 
 
-@pytest.mark.parametrize(("images", "share"), [(5, 0.3), (100, 0.3), (120, 0.25), (400, 0.1), (10_000, 0.1)])
-def test_validation_has_thirty_images_if_the_set_allows(images, share):
-    assert validation_share(images) == share
+@pytest.mark.parametrize(("images", "share"), [(5, 0.3), (100, 0.3), (160, 0.24), (500, 0.1), (10_000, 0.1)])
+def test_validation_has_thirty_images_if_the_dataset_allows(images, share):
+    assert complete_splits({}, images)["val"]["fraction"] == share
 
 
 def test_unreadable_files_are_left_to_the_check(tmp_path):

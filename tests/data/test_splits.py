@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from made_sets import entry
 
 from pipeline_src.data import manifest
-from pipeline_src.data.manifest import Row
-from pipeline_src.data.part_checks import check_disjoint
+from pipeline_src.data.manifest import Row, check_disjoint
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError
 from pipeline_src.params.parts import Part

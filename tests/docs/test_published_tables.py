@@ -69,13 +69,13 @@ def test_a_table_of_an_experiment_that_is_not_published_stays(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", ["", "raw", "rotated ece", "raw ece nothing", "differences", "differences raw", "verdicts"]
+    "words", ["", "raw", "rotated ece", "raw ece nothing", "differences", "differences raw ece", "verdicts"]
 )
 def test_a_table_of_unknown_numbers_is_refused(folder, words):
     """The message says what was asked for, and all that can be."""
     with pytest.raises(UserError, match=f"found: +{words or 'the name of an experiment alone'}\n") as refused:
         rewritten(PAGE.replace("raw ece accuracy", words), folder)
-    for form in ("PROTOCOL METRIC ...", "differences PROTOCOL EXPERIMENT:METHOD/", "claims"):
+    for form in ("PROTOCOL METRIC ...", "differences PROTOCOL METRIC,METRIC", "claims"):
         assert str(refused.value).count(form) == 1
 
 
@@ -156,14 +156,14 @@ def test_differences_are_a_table_too(folder):
     (folder / "overview").mkdir()
     content = {"a:slp/b:slp": {"made_of": {}, "differences": {"raw": texts}}}
     (folder / "overview" / "differences.json").write_text(json.dumps(content))
-    page = "<!-- published: differences raw a:slp/b:slp -->\n<!-- end of published -->\n"
+    page = "<!-- published: differences raw ece,brier a:slp/b:slp -->\n<!-- end of published -->\n"
     assert pairs(page + PAGE) == ["a:slp/b:slp"]
     rows = [line for line in rewritten(page, folder).splitlines() if line.startswith("|")]
     assert rows[0] == "| raw | photos | smoke |"
     assert rows[2:] == ["| slp − slp: ECE, points | −3.00↓ | +1.00 |", "| slp − slp: Brier | 0.00 | – |"]
-    for words in ("raw", "raw a:slp/c:slp", "no a:slp/b:slp"):
+    for words in ("raw", "raw ece a:slp/c:slp", "no ece a:slp/b:slp", "raw mass a:slp/b:slp"):
         with pytest.raises(UserError, match="nothing is known of"):
-            rewritten(page.replace("raw a:slp/b:slp", words), folder)
+            rewritten(page.replace("raw ece,brier a:slp/b:slp", words), folder)
 
 
 def test_published_differences_rest_on_what_is_published():

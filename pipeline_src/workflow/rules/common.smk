@@ -6,6 +6,7 @@
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -187,6 +188,7 @@ def started():
         raise WorkflowError(
             f"another snakemake runs in {Path.cwd()}: wait until it has ended, or end it. The lock is {LOCK.lock_file}"
         ) from None
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # at which Snakemake would wait for its jobs to end
     how_long = f"How long it takes: dense-calibration plan --experiment {EXPERIMENT}"
     lines = [f"Experiment {EXPERIMENT}: {len(GRAPH.runs)} runs. Results are in {GRAPH.results}/. {how_long}"]
     lines += [text for job in GRAPH.of_kinds("prepare") if (text := job.options["unchecked"])]

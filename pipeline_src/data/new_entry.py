@@ -9,18 +9,18 @@ from typing import Any
 
 import yaml
 
-from pipeline_src.data.detection.detect import Detected
+from pipeline_src.data.detection import Detected
 from pipeline_src.data.lookup import find_path
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.params.load import Loader
 
 ENOUGH = 30  # validation images
-LARGEST = 0.3  # share of the training images that validate
+LARGEST = 0.3  # share of the images that validate
 
 
-def entry_of(path: Path, root: Path, detected: Detected, data_root: Path) -> dict[str, Any]:
-    """The dataset's entry. Missing splits are completed by seeded shares.
+def create_entry(path: Path, root: Path, detected: Detected, data_root: Path) -> dict[str, Any]:
+    """Create a dataset's entry. Missing splits are completed by seeded shares.
 
     Args:
         path: the folder or archive.
@@ -29,28 +29,25 @@ def entry_of(path: Path, root: Path, detected: Detected, data_root: Path) -> dic
         data_root: the folder of downloads.
     """
 
-    def source(split: Any) -> Any:
+    def split_source(split: Any) -> Any:
         if isinstance(split, dict):
             return split
         file = Path(split)
         return file.relative_to(root).as_posix() if file.is_relative_to(root) else _name(file, data_root, "splits")
 
-    if path.is_dir():
-        entry: dict[str, Any] = {"folder": _name(path, data_root, ".")}
-    else:
-        entry = {"archive": _name(path, data_root, "archives")}
-    entry["images"] = detected.images
+    kind, subfolder = ("folder", ".") if path.is_dir() else ("archive", "archives")
+    entry: dict[str, Any] = {kind: _name(path, data_root, subfolder), "images": detected.images}
     if not detected.masks:
         return {**entry, "ood": True}
     entry["masks"] = detected.masks
-    if detected.values.foreground is not None:
-        entry["foreground"] = detected.values.foreground
-    if detected.values.classes:
-        names = [f"class{i}" for i in range(detected.values.classes)]
-        entry["classes"] = ["background", *names[1:]] if 0 in detected.values.ids else names  # right on textures
-    if detected.values.void is not None:
-        entry["void"] = detected.values.void
-    return {**entry, "splits": complete_splits({name: source(split) for name, split in detected.splits.items()})}
+    values = detected.values
+    if values.foreground is not None:
+        entry["foreground"] = values.foreground
+    if values.ids:
+        names = [f"class{i}" for i in range(values.classes)]
+        entry["classes"] = ["background", *names[1:]] if 0 in values.ids else names  # the class of textures
+    splits = {name: split_source(split) for name, split in detected.splits.items()}
+    return {**entry, "splits": complete_splits(splits, len(detected.pairs))}
 
 
 def _name(path: Path, data_root: Path, subfolder: str) -> str:
@@ -62,18 +59,22 @@ def _name(path: Path, data_root: Path, subfolder: str) -> str:
     return name if match is not None and match.resolve() == full else full.as_posix()
 
 
-def complete_splits(splits: dict[str, Any]) -> dict[str, Any]:
-    """`splits` with train and val (and test, unless train is given); missing splits are seeded shares of the rest."""
+def complete_splits(splits: dict[str, Any], images: int) -> dict[str, Any]:
+    """`splits` with train and val (and test, unless train is given); missing splits are seeded shares of the rest.
+
+    The share of val is a tenth, or up to `LARGEST` in a dataset whose tenth has fewer than `ENOUGH` images.
+    """
+    pool = images if {"train", "test"} & splits.keys() else 0.8 * images
+    val = min(LARGEST, max(0.1, math.ceil(100 * ENOUGH / max(pool, 1)) / 100))
     splits = dict(splits)
     if "train" in splits:
         if "val" in splits:
             return splits
-        rest = "train-all"
+        rest, shares = "train-all", {"val": val}
         splits[rest] = splits.pop("train")
-        shares = {"val": 0.1}
     else:
         rest = "all"
-        shares = {name: share for name, share in (("test", 0.2), ("val", 0.1)) if name not in splits}
+        shares = {name: share for name, share in (("test", 0.2), ("val", val)) if name not in splits}
         for name in [name for name in ("test", "val") if name in splits]:
             splits[f"not-{name}"] = {"of": rest, "without": name}
             rest = f"not-{name}"
@@ -85,19 +86,14 @@ def complete_splits(splits: dict[str, Any]) -> dict[str, Any]:
     return splits
 
 
-def validation_share(images: int) -> float:
-    """The `fraction` of val among so many training and validation images: `ENOUGH` images if `LARGEST` allows."""
-    return min(LARGEST, max(0.1, math.ceil(100 * ENOUGH / max(images, 1)) / 100))
-
-
 def yaml_block(name: str, entry: dict[str, Any]) -> str:
     """The entry as YAML, indented by two spaces."""
     text = yaml.safe_dump({name: entry}, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
     return "".join(f"  {line}\n" for line in text.splitlines())
 
 
-def insert(file: Path, name: str, entry: dict[str, Any]) -> bool:
-    """Put an entry last under `datasets:` (added at the end if the key is missing); all other lines stay.
+def insert_entry(file: Path, name: str, entry: dict[str, Any]) -> bool:
+    """Insert an entry as the first of `datasets:` (added at the end if the key is missing); all other lines stay.
 
     Returns:
         Whether that was needed: the same entry may be present already.
@@ -113,34 +109,21 @@ def insert(file: Path, name: str, entry: dict[str, Any]) -> bool:
         if datasets[name] == entry:
             return False
         raise UserError(f"{file} has another dataset {name}", fix="choose another --name, or remove the old entry")
-    after = _with_block(text, yaml_block(name, entry))
+    newline = "\r\n" if "\r\n" in text else "\n"
+    key = re.compile(r"^datasets:(?:[ \t]*\{[ \t]*\})?([ \t]*(?:#.*?)?)(?:\r?\n|$)", re.MULTILINE)
+    if not re.search(r"^datasets:", text, re.MULTILINE):
+        text = f"{text.rstrip()}{newline}datasets:{newline}"
+    block = yaml_block(name, entry).replace("\n", newline)
+    changed = key.sub(lambda match: f"datasets:{match[1]}{newline}{block}", text, count=1)
     try:
-        unchanged = yaml.load(after, Loader) == {**parsed, "datasets": {**datasets, name: entry}}
+        inserted = yaml.load(changed, Loader) == {**parsed, "datasets": {**datasets, name: entry}}
     except yaml.YAMLError:
-        unchanged = False
-    if not unchanged:
+        inserted = False
+    if not inserted:
         raise UserError(
             f"the entry cannot be inserted into {file} automatically",
             expected="`datasets:` with its entries below, indented by two spaces",
             fix="insert the lines printed above yourself",
         )
-    write_text(file, after)
+    write_text(file, changed)
     return True
-
-
-def _with_block(text: str, block: str) -> str:
-    """`text` with a block of lines below those of `datasets:`."""
-    newline = "\r\n" if "\r\n" in text else "\n"
-    lines = [line.rstrip("\r\n") for line in text.splitlines()]
-    start = next((i for i, line in enumerate(lines) if line.startswith("datasets:")), None)
-    if start is None:
-        start = len(lines)
-        lines.append("datasets:")
-    lines[start] = re.sub(r"^datasets:\s*\{\s*\}", "datasets:", lines[start])
-    last = start
-    for i, line in enumerate(lines[start + 1 :], start + 1):
-        if line[:1] not in " \t#" and line:  # the next key
-            break
-        last = i if line.startswith("  ") and line.strip() else last
-    lines[last + 1 : last + 1] = block.splitlines()
-    return newline.join(lines) + newline
