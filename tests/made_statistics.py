@@ -50,7 +50,7 @@ def counted(of: Iterable[Image], whole: bool = True) -> MapCounts:
     """MapCounts of images, by default with their S, E and regions, of which borders are a pixel wide."""
     statistic = MapCounts.empty(regions=EVALUATED_REGIONS if whole else (), border=1)
     for f, y, name in of:
-        statistic.add(f, y, name, whole=whole_map_measures(f, y, EVALUATED_MEASURES) if whole else None, ignore=IGNORED)
+        statistic.add(f, y, name, measures=whole_map_measures(f, y, EVALUATED_MEASURES) if whole else None, ignore=IGNORED)
     return statistic
 
 

@@ -126,16 +126,16 @@ def resample_counts(
         # Where another metric decides, one that sorts no pixels, the order of pixels decides nothing.
         off = bounds(counted, bins, [name for name in points if not METRICS[name].decided_by])
     else:
-        points = {name: float(METRICS[name].function(*METRICS[name].of.exact(counted, bins))) for name in names}
+        points = {name: float(METRICS[name].function(*METRICS[name].input.exact(counted, bins))) for name in names}
         reasons, off = {}, {}
-    inputs = {source.family: source for source in (*(METRICS[name].of for name in points), *further)}
+    inputs = {source.family: source for source in (*(METRICS[name].input for name in points), *further)}
     drawn = _with_pixels(counted) if points and groups is None else groups
     sums = _sums(counted, inputs, bins, draws(len(counted.rows), resamples, key, drawn)) if points else {}
     values = {name: _values(name, sums, bins, point) for name, point in points.items()}
     units = units_of(drawn, len(counted.rows)) if points else 0
     present = {
         name: int(sums[source.family].present[source.present])
-        for name, source in ((name, METRICS[name].of) for name in points)
+        for name, source in ((name, METRICS[name].input) for name in points)
         if source.present is not None
     }
     fewer = {name: number for name, number in present.items() if number < units}
@@ -152,11 +152,11 @@ def _with_pixels(counted: ProtocolCounts) -> np.ndarray | None:
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may hold no pixel that counts
 def _values(name: str, sums: Mapping[object, Sums], bins: int, point: float) -> np.ndarray:
     metric = METRICS[name]
-    summed = sums[metric.of.family]
+    summed = sums[metric.input.family]
     if np.isnan(summed.resampled).all():  # a single group
         return np.full(len(summed.resampled), np.nan)
-    of_sums, values = (metric.function(*metric.of.from_sums(a, bins)) for a in (summed.whole, summed.resampled))
-    return around(point, values, values.mean() if metric.of.centred else of_sums)
+    of_sums, values = (metric.function(*metric.input.from_sums(a, bins)) for a in (summed.whole, summed.resampled))
+    return around(point, values, values.mean() if metric.input.centred else of_sums)
 
 
 def around(point: float, values: np.ndarray, of_sums: float | np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ from pipeline_src.metrics.inputs import Binned, Input, PixelMeans
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import value
 
-OF_COUNTS = [name for name, metric in METRICS.items() if metric.of.pooled]
+OF_COUNTS = [name for name, metric in METRICS.items() if metric.input.pooled]
 DEFAULT = ("ece", "oe", "accuracy", "gap")
 
 
@@ -63,7 +63,7 @@ def levels_for(names: Collection[str], bins: int) -> int:
         of_bins = isinstance(wanted, Binned) and COARSE % (wanted.bins or bins) == 0
         return of_bins or isinstance(wanted, PixelMeans)
 
-    return COARSE if all(formed(METRICS[name].of) for name in names) else LEVELS
+    return COARSE if all(formed(METRICS[name].input) for name in names) else LEVELS
 
 
 @torch.no_grad()

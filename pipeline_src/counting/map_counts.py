@@ -126,7 +126,7 @@ class MapCounts:
         probability: np.ndarray,
         truth: np.ndarray,
         image_id: str,
-        whole: Measures | None = None,
+        measures: Measures | None = None,
         ignore: int | None = None,
         no_class: int | None = None,
     ) -> None:
@@ -139,7 +139,7 @@ class MapCounts:
             truth: (H, W) uint8 with 0 background, 1 foreground, 255 ignored; or bool. Of K classes integers, class ids
                 0..K-1, `ignore` or `no_class`.
             image_id: names the image; each image once.
-            whole: measures of the whole map to keep, by protocol and name (`whole_maps`); NaN where undefined.
+            measures: of the whole map, to keep, by protocol and name (`whole_maps`); NaN where undefined.
             ignore: the label of pixels that never count, 255. A mask of one object that has 0 and 255 is refused unless
                 255 is given, since it is more often the foreground.
             no_class: of K classes the label of pixels on which every class is wrong, as out of distribution.
@@ -154,12 +154,12 @@ class MapCounts:
         if self.confusion is not None:
             self._add_classes(probability, truth, image_id, IGNORED if ignore is None else ignore, no_class)
         else:
-            self._add_object(probability, truth, image_id, whole or {}, ignore)
+            self._add_object(probability, truth, image_id, measures or {}, ignore)
         if next(iter(self._counts.values())).rows is not None:
             self._ids.add(image_id)
 
     def _add_object(
-        self, probability: np.ndarray, truth: np.ndarray, image_id: str, whole: Measures, ignore: int | None
+        self, probability: np.ndarray, truth: np.ndarray, image_id: str, measures: Measures, ignore: int | None
     ) -> None:
         """Count a map of one object in all protocols and regions."""
         if probability.shape != truth.shape or probability.ndim != 2:
@@ -179,7 +179,7 @@ class MapCounts:
             rows = self._counts[name].rows
             if rows is not None:
                 row = {"height": truth.shape[0], "width": truth.shape[1], "constant": int(constant)}
-                values = whole.get(name, {}).items()
+                values = measures.get(name, {}).items()
                 row |= {measure: round(value * UNIT) for measure, value in values if not math.isnan(value)}
                 rows.append(image_id, row | image.sums, image.levels)
 

@@ -52,8 +52,8 @@ class ScoreHistogram:
 
     Attributes:
         count, hits: (K,) int64, pixels and hits per cell.
-        units, fractions: (K,) int64, summed scores in units of 1 / LEVELS, and the rest in units of 2^-24 / LEVELS. Kept
-            apart since together they do not fit an int64.
+        units, fractions: (K,) int64, summed scores in units of 1 / LEVELS, and the rest in units of 2^-24 / LEVELS;
+            together they do not fit an int64.
     """
 
     count: np.ndarray

@@ -44,7 +44,7 @@ def whole_map_measures(
     raw, y = probability.astype(np.float64) / top, truth == 1
     functions = {"s_measure": s_measure, "e_measure": e_measure, "weighted_f": weighted_f}
     if "weighted_f" in names and y.any():
-        functions["weighted_f"] = partial(weighted_f, of=places(y))
+        functions["weighted_f"] = partial(weighted_f, mask_places=places(y))
 
     def measures(f: np.ndarray) -> dict[str, float]:
         return {name: float(functions[name](f, y)) for name in names}
@@ -176,7 +176,7 @@ def _weights() -> np.ndarray:
     return weights
 
 
-def weighted_f(f: np.ndarray, y: np.ndarray, of: Places | None = None) -> float:
+def weighted_f(f: np.ndarray, y: np.ndarray, mask_places: Places | None = None) -> float:
     """Weighted F1, in [0, 1]: errors weigh by where they are (Margolin et al., CVPR 2014); NaN without foreground.
 
     An error |f - y| in the foreground is the lesser of itself and a Gaussian mean of the errors around it, for which a
@@ -186,13 +186,13 @@ def weighted_f(f: np.ndarray, y: np.ndarray, of: Places | None = None) -> float:
     Args:
         f: (H, W) float64 in [0, 1], probabilities.
         y: (H, W) bool, the foreground.
-        of: the places of y, where they are known.
+        mask_places: the places of y, where they are known.
     """
     import cv2
 
     if not y.any():
         return float("nan")
-    box, nearest, weight = of or places(y)
+    box, nearest, weight = mask_places or places(y)
     error, inside = np.abs(f - y), y[box]
     window = np.exp(-(np.arange(-RADIUS, RADIUS + 1) ** 2) / (2 * SIGMA**2))
     window /= window.sum()

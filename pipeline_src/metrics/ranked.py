@@ -102,12 +102,12 @@ def _with_surest(counts: Counts, score: str) -> Bins:
     """Pixels and hits by level, ascending, and by cell at the ends; scores themselves play no part."""
     count, on_edge = counts.count.copy(), counts.on_edge.copy()
     count[:SPLIT] = on_edge[:SPLIT] = 0
-    others, cells = replace(counts, count=count, on_edge=on_edge), counts.surest
+    rest, cells = replace(counts, count=count, on_edge=on_edge), counts.surest
     if score == TOP and not counts.top:
-        middle, low = top_label(others), cells[:0, 0]
+        middle, low = top_label(rest), cells[:0, 0]
         high = np.stack([cells[:, 0, 1] + cells[:, 1, 0], cells[:, 0, 0] + cells[:, 1, 1]], axis=1)
     else:
-        middle, low, high = positive(others), cells[:, 0], cells[:, 1]
+        middle, low, high = positive(rest), cells[:, 0], cells[:, 1]
     return Bins(
         np.concatenate([low.sum(axis=1), middle.count, high[::-1].sum(axis=1)]),
         np.concatenate([low[:, 1], middle.hits, high[::-1, 1]]),

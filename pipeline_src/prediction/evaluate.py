@@ -30,7 +30,7 @@ def evaluate(
     started = logged = time.perf_counter()
     for count, (probability, truth, sample) in enumerate(predict(predictor, store, experiment), 1):
         measures = whole_map_measures(probability, truth, EVALUATED_MEASURES) if classes == 2 else None
-        statistic.add(probability, truth, sample, whole=measures, no_class=NO_CLASS)
+        statistic.add(probability, truth, sample, measures=measures, no_class=NO_CLASS)
         if sample in shown:
             maps[sample] = probability
         if (now := time.perf_counter()) - logged > 10 or count == len(store):

@@ -80,7 +80,7 @@ def test_measures_of_whole_maps_are_kept_per_image(tmp_path):
     for name, truth in truths.items():
         f = (0.2 + 0.5 * rng.random(truth.shape)).astype(np.float32)
         found[name] = whole_map_measures(f, truth, EVALUATED_MEASURES)
-        statistic.add(f, truth, name, whole=found[name])
+        statistic.add(f, truth, name, measures=found[name])
     statistic.save(tmp_path / "s.npz", {})
     statistic = MapCounts.load(tmp_path / "s.npz")
     for protocol in ("raw", "stretched"):

@@ -26,7 +26,7 @@ def nothing_is_right() -> MapCounts:
     return statistic
 
 
-REGIONAL = {name for name, metric in METRICS.items() if isinstance(metric.of, InRegion)}
+REGIONAL = {name for name, metric in METRICS.items() if isinstance(metric.input, InRegion)}
 STATISTICS = {
     "one object": (lambda: counted(varied(4)), set()),
     "background": (

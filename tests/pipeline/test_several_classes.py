@@ -177,7 +177,7 @@ def test_figures_and_report_are_there(built):
     statistic = statistic_of(built, "baseline", "unseen")
     assert table["class"].tolist() == CLASSES
     (iou,), (cells,) = (
-        of.exact(run_of(statistic), 10) for of in (METRICS[name].of for name in ("mean_iou", "classwise_ece"))
+        of.exact(run_of(statistic), 10) for of in (METRICS[name].input for name in ("mean_iou", "classwise_ece"))
     )
     ece = estimators.ece(split(cells, 10))
     for name, exact in (("iou", iou), ("ece", ece)):

@@ -23,7 +23,7 @@ RANKING: dict[str, Metric] = {
     ),
     "augrc": Metric(
         title="AUGRC",
-        of=Ranked(),
+        input=Ranked(),
         function=estimators.augrc,
         definition=(
             "Area under the generalized risk-coverage curve: mean over coverages of the errors among the pixels kept, "
