@@ -18,7 +18,7 @@ from pipeline_src.data.entry import SET_NAME, Entry
 from pipeline_src.data.sources import available_source, unpack
 from pipeline_src.errors import UserError, few
 from pipeline_src.params.load import FILE, downloads, params_file, read
-from pipeline_src.pipeline.data_jobs import UNPACKED
+from pipeline_src.pipeline.job import UNPACKED
 
 if TYPE_CHECKING:
     from pipeline_src.data.detection import Detected
@@ -140,13 +140,13 @@ def add(
     if not path.exists():
         raise UserError(f"{path} does not exist", expected="a folder, or a zip or tar archive")
     stem = path.name.split(".")[0]
-    name = _checked(name or stem)
+    name = _check_name(name or stem)
     with _opened(path) as folder:
         lists = [*path.parent.glob("*.txt"), *sorted((root / "splits").glob(f"{stem}[-_]*.txt"))]
         detected = detect(folder, [] if path.is_dir() else lists, name, images, masks, ood)
         entry = create_entry(path, folder, detected, root)
     catalog.load({**params.datasets, name: entry})  # an error now is better than later
-    console.print(f"{path}: {len(detected.pairs):,} {'pairs' if detected.masks else 'images, no masks'}")
+    console.print(f"{path}: {detected.pairs:,} {'pairs' if detected.masks else 'images, no masks'}")
     for text in _remarks(detected):
         console.print(text)
     if not write:
@@ -158,19 +158,19 @@ def add(
 
 
 def _remarks(detected: Detected) -> Iterator[str]:
-    """Facts of a folder for the user."""
+    """Yield facts of a folder for the user."""
     if ids := detected.values.ids:
         yield f"Masks of {len(ids)} ids: give `classes` their names, and name a void id by `void:`."
         if (empty := detected.values.classes - len(ids)) > 0:
             yield (
-                f"They are {few(ids)}: the entry has a class for each id from 0 to {ids[-1]}, {empty} of them without "
-                f"a pixel. Keep these, or renumber the masks to 0 to {len(ids) - 1}."
+                f"The ids are {few(ids)}: the entry has a class for each id from 0 to {ids[-1]}, {empty} of them "
+                f"without a pixel. Keep these, or renumber the masks to 0 to {len(ids) - 1}."
             )
     yield from detected.notes
 
 
-def _checked(name: str) -> str:
-    """The name of a new dataset; UserError if it cannot be one, or is the name of a built-in dataset."""
+def _check_name(name: str) -> str:
+    """Return the name of a new dataset; a UserError if it is invalid, or that of a built-in dataset."""
     if not re.fullmatch(SET_NAME, name):
         raise UserError(
             f"{name!r} cannot be the name of a dataset",
@@ -179,10 +179,8 @@ def _checked(name: str) -> str:
         )
     if catalog.is_known(name):
         raise UserError(
-            f"{name} is the name of a built-in dataset",
-            expected="its folder or archive in `data_root`, and no entry unless its layout is another",
-            fix=f"dense-calibration data check {name}; if no folder of the entry fits, write under `datasets:` of "
-            f"{FILE}  {name}: {{folder: PATH, images: Imgs/*.jpg, masks: Imgs/*.png}}; or choose another --name",
+            f"{name} is the name of a built-in dataset, which needs no entry",
+            fix=f"dense-calibration data check {name}, or choose another --name",
         )
     return name
 

@@ -11,8 +11,7 @@ from pipeline_src.counting.levels import CLAMP, SUM_SLACK, UNIT
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 
-REGIONS = ("border", "interior", "background")
-EVALUATED_REGIONS = REGIONS[:2]  # in evaluation; the rest is background
+REGIONS = ("border", "interior")  # of an object; the rest is background
 MEANINGS = {"uint8": (1, "decisions 0 and 1"), "uint16": (255, "8-bit values")}  # of maps that stay below a value
 
 
@@ -120,14 +119,14 @@ def labels(truth: np.ndarray, image_id: str, ignore: int | None) -> tuple[np.nda
 
 
 def regions(truth: np.ndarray, width: float = 5) -> dict[str, np.ndarray]:
-    """Split the pixels of a mask; every pixel that is not ignored is in one region.
+    """The regions of a mask.
 
     Args:
         truth: (H, W) bool, or uint8 with 0 background, 1 foreground, 255 ignored.
         width: pixels; the border is what lies within this Euclidean distance of the other class, on either side.
 
     Returns:
-        (H, W) bool by name: `border`, `interior` (foreground off the border), `background` (the same of background).
+        (H, W) bool by name: `border`, and `interior`, the foreground that is not on the border.
     """
     import cv2  # slow to import, and other counts do without
 
@@ -137,11 +136,7 @@ def regions(truth: np.ndarray, width: float = 5) -> dict[str, np.ndarray]:
     for label, other in ((foreground, background), (background, foreground)):
         if label.any() and other.any():
             near |= (label == 1) & (cv2.distanceTransform(1 - other, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) <= width)
-    return {
-        "border": near,
-        "interior": (foreground == 1) & ~near,
-        "background": (background == 1) & ~near,
-    }
+    return {"border": near, "interior": (foreground == 1) & ~near}
 
 
 def check_range(highest: Mapping[str, float], maps: str) -> None:

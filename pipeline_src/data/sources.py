@@ -18,9 +18,9 @@ from pipeline_src.data.entry import Entry, Layout, Source
 from pipeline_src.data.lookup import find_path
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic_folder, sha256, writing
-from pipeline_src.locks import alone
+from pipeline_src.processes import alone
 from pipeline_src.python_source import ROOT
-from pipeline_src.verified import readings
+from pipeline_src.verified import digests
 
 GENERATOR = "pipeline_src.data.synthetic.scenes"
 GENERATOR_FILES = (*sorted((ROOT / "data" / "synthetic").glob("*.py")), ROOT / "rng.py")
@@ -114,13 +114,13 @@ def _folder_hash(root: Path, layout: Layout, unpacked: Path) -> str:
     """Hash of names and bytes of all images and masks; only changed files are read again."""
     groups = [pairing.find_files(root, folders) for folders in (layout.images, layout.masks) if folders]
     paths = [path for stems in groups for several in stems.values() for path in several]
-    read = readings(root, paths, _record(root, unpacked))
-    return hash_of(files=[(path, read[path].sha256 if path in read else "cannot be read") for path in paths])
+    read = digests(root, paths, _record(root, unpacked))
+    return hash_of(files=[(path, read.get(path, "cannot be read")) for path in paths])
 
 
 def _archive_hash(path: Path, unpacked: Path) -> str:
     """The sha256 of an archive; only a changed file is read again."""
-    return readings(path.parent, [path.name], _record(path, unpacked))[path.name].sha256
+    return digests(path.parent, [path.name], _record(path, unpacked))[path.name]
 
 
 def _record(source: Path, unpacked: Path) -> Path:

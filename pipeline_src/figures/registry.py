@@ -84,7 +84,6 @@ def write_figures(
     with style.house():
         for picture in pictures(facts)[share]:
             painted = picture.type.paint(picture, results, sources)
-            for ending, table in painted.tables.items():
-                name = "-".join(filter(None, [picture.name, ending]))
-                write_text(out / f"{name}.csv", table.to_csv(index=False, float_format="%.5g", lineterminator="\n"))
+            numbers = painted.table.to_csv(index=False, float_format="%.5g", lineterminator="\n")
+            write_text(out / f"{picture.name}.csv", numbers)
             save(painted.figure, out / picture.name)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 CONFIDENCE = "Confidence of the top label, %"
 ACCURACY = "Accuracy of the top label, %"
 SIDE = 2.41  # inches, of the axes
-ISOTONIC = "isotonic"  # ending of a csv file
 BAR: dict[str, Any] = {"facecolor": style.CALIBRATED, "alpha": 0.45, "linewidth": 0}
 
 
@@ -30,7 +29,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     for part, protocol, method in product(facts.clean, facts.protocols, facts.methods):
         title = f"{method} on {part}"
         caption = f"{title}, {PROTOCOL_NAMES[protocol]}; {facts.networks_in_words(method)}."
-        yield Picture(FIGURE, (protocol, method, part), title, caption, protocol, part, method, tables=(ISOTONIC,))
+        yield Picture(FIGURE, (protocol, method, part), title, caption, protocol, part, method)
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
@@ -45,7 +44,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         f"bars: {facts.networks_in_words(method)} · {style.error_bars(facts, facts.seeds_of(method))}",
     ]
     low = bin_tables.corner_of_part(results, picture.part)
-    return Painted(draw(table, picture.title, lines, curve, low), {"": table, ISOTONIC: curve})
+    return Painted(draw(table, picture.title, lines, curve, low), table)
 
 
 def draw_counts(

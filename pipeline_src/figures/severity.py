@@ -43,7 +43,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
                 rows.append(row | {"value": number.value, "low": number.low, "high": number.high})
     table = pd.DataFrame(rows)
     lines = [f"{PROTOCOL_NAMES[protocol]} · {style.error_bars(facts)} · severity 0: {clean or 'none'}"]
-    return Painted(draw(table, style.method_looks(facts.methods), picture.title, lines), {"": table})
+    return Painted(draw(table, style.method_looks(facts.methods), picture.title, lines), table)
 
 
 def draw(table: DataFrame, looks: Mapping[str, Mapping[str, Any]], heading: str, lines: Sequence[str]) -> Figure:

@@ -37,7 +37,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         notes[method] = f"{curves[method]['mean'].iloc[0]:.{digits}f} → {curves[method]['mean'].iloc[-1]:.{digits}f}"
     own_scale = column == "loss"
     lines = [f"after each epoch · {style.averaged(facts)}" + " · each panel has its own scale" * own_scale]
-    return Painted(draw(curves, notes, label, own_scale, picture.title, lines), {"": stacked(tables)})
+    return Painted(draw(curves, notes, label, own_scale, picture.title, lines), stacked(tables))
 
 
 def prepare(histories: Sequence[DataFrame], column: str) -> DataFrame:

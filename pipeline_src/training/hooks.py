@@ -16,8 +16,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from pipeline_src.errors import UserError
+from pipeline_src.logs import epoch_line
 from pipeline_src.params.schema import Training
-from pipeline_src.progress import epoch_line
 from pipeline_src.rng import torch_seed
 from pipeline_src.training import callbacks, checkpoint
 from pipeline_src.training.classifier import DenseClassifier

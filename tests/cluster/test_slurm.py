@@ -204,7 +204,9 @@ def test_sigterm_ends_the_controller_and_a_job_that_waits_holds_no_gpu(project, 
 
 def test_a_partition_with_a_lower_time_limit_never_runs_a_job(project, local):
     """docs/cluster.md says what SLURM shows then; Ctrl-C cancels the job."""
-    process = start(project, f"{COMMAND} --set-resources train:slurm_partition=short --config set='seeds=[5]' -- models")
+    process = start(
+        project, f"{COMMAND} --set-resources train:slurm_partition=short --config set='seeds=[5]' -- models"
+    )
     until(lambda: [job for job in jobs("train") if job["Reason"] == "PartitionTimeLimit"])
     process.send_signal(signal.SIGINT)
     ended(project, process, good=False)

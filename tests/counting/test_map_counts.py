@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from made_statistics import counted, images, of_scenes, one, scene, summaries
 
 from pipeline_src.counting.counts import COLUMNS, UNMEASURED
-from pipeline_src.counting.image_pixels import EVALUATED_REGIONS
+from pipeline_src.counting.image_pixels import REGIONS
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import positive, top_label
@@ -200,7 +200,7 @@ def test_merged_statistics_are_the_same_file_and_the_same_metrics(tmp_path):
         statistic.save(tmp_path / f"{name}.npz", {"set": "x"})
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     assert MapCounts.load(tmp_path / "a.npz") == whole and summaries(merged) == summaries(whole)
-    assert list(MapCounts.load(tmp_path / "a.npz").regions) == list(EVALUATED_REGIONS)
+    assert list(MapCounts.load(tmp_path / "a.npz").regions) == list(REGIONS)
     several = of_scenes([scene(0)])
     several.save(tmp_path / "c.npz", {})
     assert MapCounts.load(tmp_path / "c.npz") == several

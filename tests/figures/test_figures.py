@@ -71,7 +71,7 @@ def test_equal_numbers_have_equal_bytes(made, figure_type, tmp_path):
         for path in tmp_path.iterdir():
             assert path.read_bytes() == (written / path.name).read_bytes(), path.name
         numbers = pd.read_csv(written / f"{picture.name}.csv", dtype={"id": str})
-        pd.testing.assert_frame_equal(numbers, painted.tables[""], check_dtype=False, rtol=5e-5)  # five digits
+        pd.testing.assert_frame_equal(numbers, painted.table, check_dtype=False, rtol=5e-5)  # five digits
 
 
 def test_a_method_that_was_not_evaluated_is_named(made, tmp_path):
@@ -196,7 +196,7 @@ def severities(methods, corruptions: int) -> Figure:
 
 def alphas_of(values: np.ndarray) -> Figure:
     table = pd.DataFrame({"id": range(50)} | {str(e): values * e / 30 for e in range(1, 31)})
-    return alpha.draw(alpha.quantiles([table]), alpha.histogram([table]), "ASLP-MC: learned α", LINES)
+    return alpha.draw(alpha.prepare([table]), "ASLP-MC: learned α", LINES)
 
 
 OVER = bins_of([0.01, 0.01, 0.01, 0.02, 0.95], [0.5, 0.5, 0.6, 0.7, 0.93])
@@ -350,7 +350,7 @@ def test_a_new_figure_is_a_file_and_a_line(made, tmp_path, monkeypatch):
 
     def paint(picture: Picture, results, sources: Sources) -> Painted:
         table = pd.DataFrame({"method": list(results.facts.methods), "brier": 0.1})
-        return Painted(style.new_figure(0.5, picture.title, [])[0], {"": table})
+        return Painted(style.new_figure(0.5, picture.title, [])[0], table)
 
     new = FigureType("brier", "Brier score", "Lower is better.", drawn, paint)
     monkeypatch.setattr(registry, "FIGURE_TYPES", (new,))
