@@ -13,7 +13,6 @@ import yaml
 from made_sets import encoded, write_files
 
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting.loading import load
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.data.build import build
 from pipeline_src.data.store import Store
@@ -92,7 +91,7 @@ def results(built: ExperimentGraph) -> Results:
 
 
 def statistic_of(built: ExperimentGraph, method: str, part: str) -> MapCounts:
-    return load(built.job(f"evaluate/{method}/seed0/{part}").paths[0])
+    return MapCounts.load(built.job(f"evaluate/{method}/seed0/{part}").paths[0])
 
 
 def run_of(statistic: MapCounts) -> ProtocolCounts:
@@ -168,7 +167,7 @@ def test_figures_and_report_are_there(built):
     statistic = statistic_of(built, "baseline", "unseen")
     assert table["class"].tolist() == CLASSES
     (iou,), (cells,) = (
-        of.exact(run_of(statistic), 10) for of in (METRICS[name].of for name in ("mean_iou", "classwise_ece"))
+        of.exact(run_of(statistic), 10) for of in (METRICS[name].input for name in ("mean_iou", "classwise_ece"))
     )
     ece = estimators.ece(split(cells, 10))
     for name, exact in (("iou", iou), ("ece", ece)):
