@@ -6,13 +6,11 @@ import errno
 import hashlib
 import json
 import os
-import re
 import shutil
 import stat
 import tempfile
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -84,18 +82,6 @@ def _clean_up(path: Path, new: Path, former: Path) -> None:
         os.rename(former, path)
     for folder in (new, former):
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def remove_leftovers(paths: Iterable[Path]) -> None:
-    """Remove the temporary files of `atomic` that a killed process left next to these files."""
-    names: dict[Path, set[tuple[str, str]]] = defaultdict(set)
-    for path in paths:
-        names[path.parent].add((f".{path.stem[:100]}", path.suffix))
-    for folder, stems in names.items():
-        for file in folder.glob(".*-????????*"):
-            match = re.fullmatch(r"(.+)-.{8}(\.[^.]+)?", file.name, re.DOTALL)
-            if match and (match[1], match[2] or "") in stems:
-                file.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -23,9 +23,9 @@ def accuracy_band(seeds: Sequence[Resampled], bins: int) -> np.ndarray | None:
     if pixels not in seeds[0].sums:
         return None
     return band_of_sums(
-        np.array([run.sums[pixels].whole[: 2 * bins] for run in seeds]),
+        np.array([run.sums[pixels].total[: 2 * bins] for run in seeds]),
         np.sum([run.sums[pixels].resampled[:, : 2 * bins] for run in seeds], axis=0),
-        np.array([run.sums[filled].whole for run in seeds]),
+        np.array([run.sums[filled].total for run in seeds]),
         seeds[0].units,
     )
 

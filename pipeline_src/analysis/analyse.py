@@ -95,7 +95,7 @@ def _measurement(
         arrays["confidence_cells"] = np.stack(drawn).astype(np.float32)
     if ImageRisks.family in resampled[0].sums:
         risks = [run.sums[ImageRisks.family] for run in resampled]
-        arrays["risk_sums"] = np.stack([sums.whole for sums in risks])
+        arrays["risk_sums"] = np.stack([sums.total for sums in risks])
         arrays["risk_sums_resampled"] = np.stack([sums.resampled for sums in risks]).astype(np.float32)
     if ClassAreas.family in resampled[0].sums:
         arrays["class_metrics"] = _class_metrics(resampled, bins)
@@ -130,7 +130,7 @@ def _class_metrics(resampled: Sequence[Resampled], bins: int) -> np.ndarray:
         errors = estimators.ece(of_class), estimators.squared_error(of_class, noise), iou
         return tuple(entry.mean(axis=0) for entry in errors)
 
-    exact, drawn = values("whole"), values("resampled")
+    exact, drawn = values("total"), values("resampled")
     drawn[1][:] += exact[1] - drawn[1].mean(axis=0)  # resampling adds noise to a square
     ece, square, iou = (
         [interval(*entry, resampled[0].units) or NAN for entry in zip(values, of_resamples.T, strict=True)]

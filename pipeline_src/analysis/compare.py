@@ -1,7 +1,7 @@
 """Two experiments compared number by number: a metric of a method on a data set, in each of both, and their difference.
 
-Where both were evaluated on the same images, the resamples of the images are the same, so that differences are paired
-by image. Where images differ, each side has draws of its own, so that its images count as independent of the other's.
+Where both were evaluated on the same images, the resamples of the images are the same, and differences are paired
+by image. Where images differ, each side has its own draws: its images count as independent of the other's.
 """
 
 from __future__ import annotations
@@ -103,10 +103,10 @@ def compare(
         effect = None
         if measured:
             effect = estimate(metric, (measured[1][protocol], 1.0), (measured[0][protocol], -1.0))
-        largest, means = _largest(*values), [float(side.mean()) for side in values]
+        largest, (mean_a, mean_b) = _largest(*values), (float(side.mean()) for side in values)
         verdict = _verdict(largest, effect)
         fewest = present.get(protocol, {}).get(metric)
-        cells.append(Cell(protocol, part, method, metric, pairs, *means, verdict, largest, effect, fewest))
+        cells.append(Cell(protocol, part, method, metric, pairs, mean_a, mean_b, verdict, largest, effect, fewest))
     return cells
 
 
@@ -131,8 +131,8 @@ def differences(
     def measured(side: Sequence[ProtocolCounts]) -> Measurement:
         return paired([resample_counts(run, bins, key_of(part), groups=groups, names=metrics) for run in side])
 
-    one, two = measured([a[seed] for seed, _ in pairs]), measured([b[seed] for _, seed in pairs])
-    effects = {name: estimate(name, (two, 1.0), (one, -1.0)) for name in names}
+    values_a, values_b = measured([a[seed] for seed, _ in pairs]), measured([b[seed] for _, seed in pairs])
+    effects = {name: estimate(name, (values_b, 1.0), (values_a, -1.0)) for name in names}
     return {name: effect for name, effect in effects.items() if effect is not None}
 
 

@@ -74,7 +74,7 @@ def bounds(bound: Bound, sums: np.ndarray) -> np.ndarray:
     """(..., 257) n / (n + 1) R(t) + 1 / (n + 1) at all thresholds t/255, of sums (..., 516) over n units."""
     risks, units = split(sums)
     k = RISK_NAMES.index(bound.risk)
-    return (risks[..., k, :] + 1) / (units[..., k, None] + 1)
+    return np.divide(risks[..., k, :] + 1, units[..., k, None] + 1)
 
 
 def level(bound: Bound, sums: np.ndarray) -> int | None:

@@ -109,7 +109,7 @@ class Facts:
         seeds: of the training runs.
         bins: equal-width bins of ECE and OE on [0, 1].
         epochs: each network was trained for.
-        synthetic: whether all images are generated, so that the numbers say nothing about photographs.
+        synthetic: whether all images are generated: the numbers say nothing about real images.
         class_names: of several classes; none for one object class.
         in_paper: data sets on which the paper reports numbers.
         captions: data set -> what the catalog says of it to readers of numbers.

@@ -1,7 +1,7 @@
-"""Measurements of the methods on a data set: each statistic is loaded and resampled once, and all else reads this.
+"""Measurements of the methods on a dataset: each counts file is loaded and resampled once.
 
-An .npz file holds one data set: its member `header` (JSON) lists what there is, and each array is a member of its own,
-so that a reader loads only what it needs.
+An .npz file holds one dataset: its member `header` (JSON) lists what there is, and each array is a member of its own.
+A reader loads only what it needs.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Measurement:
 
     @property
     def size(self) -> str:
-        """Its images in words, with the number of their groups."""
+        """The number of its images, and of their groups, as text."""
         of_images = "" if self.groups is None else f"{self.images:,} images in "
         few = " (few: rough intervals)" if 1 < self.units < FEW_GROUPS else " (no intervals)" * (self.units == 1)
         return f"{of_images}{self.units_in_words}{few}"
@@ -93,12 +93,12 @@ class Measurement:
         """(S N,) the mean of a column of `IMAGE_SUMS` over the pixels of each image; without images that have no pixel
         that counts."""
         sums = self.arrays["image_sums"].reshape(-1, len(IMAGE_SUMS))
-        (means,) = PixelMeans(column).from_sums(sums[sums[:, 0] > 0], bins=0)
+        means: np.ndarray = PixelMeans(column).from_sums(sums[sums[:, 0] > 0], bins=0)[0]
         return means
 
 
 def counts_arrays(counts: Counts) -> dict[str, np.ndarray]:
-    """The arrays from which `Measurement.counts` are made again."""
+    """The arrays that `Measurement.counts` reads."""
     # Rows alone lie on the disk, and a measurement has none.
     return cast(dict[str, np.ndarray], pack(counts, "all")) | {"top": np.array(counts.top)}
 

@@ -1,7 +1,7 @@
 """How well confidence and entropy tell data in distribution from data out of it.
 
 What is in distribution is the positive class and scores higher: by its confidence, or by minus its entropy. Pixels are
-ranked by confidence alone: the entropy of two classes is a falling function of it, and of several classes the counts do
+ranked only by confidence: the entropy of two classes is a falling function of it, and of several classes the counts do
 not hold the entropy of a pixel.
 """
 
@@ -41,12 +41,12 @@ def fpr(bins: Bins) -> np.ndarray:
     true, false = np.cumsum(hits, axis=-1), np.cumsum(miss, axis=-1)
     needed = KEPT_INSIDE * (1 - 1e-12) * true[..., -1:]  # 0.95 n can be a whole number, and its product a bit more
     cell = np.argmax(true >= needed, axis=-1)[..., None]
-    within, others, before, below = (
+    cell_hits, cell_misses, hits_above, misses_up_to = (
         np.take_along_axis(counted, cell, axis=-1) for counted in (hits, miss, true - hits, false)
     )
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = (needed - before) / within
-        return ((below - others * (1 - share)) / false[..., -1:])[..., 0]
+        share = (needed - hits_above) / cell_hits
+        return np.divide(misses_up_to - cell_misses * (1 - share), false[..., -1:])[..., 0]
 
 
 MEASURES: dict[str, Callable[[Bins], np.ndarray]] = {
@@ -114,7 +114,8 @@ def _detect_images(score: str, inside: Sets, outside: Sets, seed: int) -> Points
 
 
 def _array(measurement: Measurement, name: str, seed: int) -> np.ndarray:
-    return measurement.of_seeds(measurement.arrays[name], [seed])[0]
+    array: np.ndarray = measurement.of_seeds(measurement.arrays[name], [seed])[0]
+    return array
 
 
 def _image_scores(score: str, sums: np.ndarray) -> np.ndarray:

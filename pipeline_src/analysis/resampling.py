@@ -5,15 +5,16 @@ a group, such as frames of a video. Resampled values speak of the sampling of im
 of training.
 
 Metrics are functions of sums over images (`metrics.inputs`). What the sums leave out of the exact value, the finer
-order of pixels for instance, shifts all resampled values alike, so that they vary around the exact value. So does the
+order of pixels for instance, shifts all resampled values alike: they vary around the exact value. So does the
 bias that resampling adds to an unbiased estimate of a squared error (`Input.centred`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import ParamSpec, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -30,16 +31,24 @@ from pipeline_src.metrics.summary import bounds, summary
 
 Draws = Iterator[tuple[slice, np.ndarray]]  # as `draws` returns
 RESAMPLES, SEED = 1000, 0  # of a bootstrap whose draws no other has to share
-one_thread = threadpool_limits.wrap(limits=1, user_api="blas")  # with more, products differ in the last bits
 ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal methods differ by 0, and not by rounding
+
+
+P, T = ParamSpec("P"), TypeVar("T")
+
+
+def one_thread(function: Callable[P, T]) -> Callable[P, T]:
+    """A function whose matrix products use one thread: with more, they differ in the last bits."""
+    wrapped: Callable[P, T] = threadpool_limits.wrap(limits=1, user_api="blas")(function)
+    return wrapped
 
 
 @dataclass
 class Sums:
-    """Sums over images: `whole` (C,) over all, `resampled` (R, C) over resamples of them; `present` (C,) is the number
+    """Sums over images: `total` (C,) over all, `resampled` (R, C) over resamples of them; `present` (C,) is the number
     of images, or groups of them, that add something."""
 
-    whole: np.ndarray
+    total: np.ndarray
     resampled: np.ndarray
     present: np.ndarray
 
@@ -156,12 +165,12 @@ def _values(name: str, sums: Mapping[object, Sums], bins: int, point: float) -> 
     summed = sums[metric.of.family]
     if np.isnan(summed.resampled).all():  # a single group
         return np.full(len(summed.resampled), np.nan)
-    of_sums, values = (metric.function(*metric.of.from_sums(a, bins)) for a in (summed.whole, summed.resampled))
+    of_sums, values = (metric.function(*metric.of.from_sums(a, bins)) for a in (summed.total, summed.resampled))
     return around(point, values, values.mean() if metric.of.centred else of_sums)
 
 
 def around(point: float, values: np.ndarray, of_sums: float | np.ndarray) -> np.ndarray:
-    """Resampled values (R,) shifted so that they vary around the exact value `point` and not around `of_sums`, that of
+    """Resampled values (R,) shifted to vary around the exact value `point` and not around `of_sums`, that of
     the sums over all images or, of `Input.centred`, the mean of the values."""
     shift = float(point - of_sums)
     return values + shift if abs(shift) > ROUNDING else values
@@ -177,7 +186,7 @@ def _sums(counted: ProtocolCounts, inputs: Mapping[object, Input], bins: int, dr
             of_resamples = (times[:FEW] if inputs[family].few else times) @ values
             added = Sums(values.sum(axis=0), of_resamples, np.count_nonzero(values, axis=0))
             if family in sums:
-                sums[family].whole += added.whole
+                sums[family].total += added.total
                 sums[family].resampled += added.resampled
                 sums[family].present += added.present
             else:
@@ -204,7 +213,7 @@ def draws(images: int, resamples: int, key: int, groups: np.ndarray | None = Non
 
     Args:
         groups: (N,) int64, the group of each image, from 0 without gaps; -1 is never drawn. As many groups as there
-            are, are drawn, each with all its images, so that the number of images varies. None: each image is a group
+            are, are drawn, each with all its images: the number of images varies. None: each image is a group
             of its own.
 
     Returns:
@@ -234,6 +243,7 @@ def image_means(
     """(R, M) means over resampled images of M values per image, (N, M); NaN in `values` is left out."""
     defined = ~np.isnan(values)
     columns = np.concatenate([np.where(defined, values, 0), defined], axis=1)
-    sums = sum(times @ columns[block] for block, times in draws(len(values), resamples, key, groups))
+    sums: np.ndarray = sum(times @ columns[block] for block, times in draws(len(values), resamples, key, groups))
+    total, number = np.split(sums, 2, axis=1)
     with np.errstate(invalid="ignore"):
-        return sums[:, : values.shape[1]] / sums[:, values.shape[1] :]
+        return np.divide(total, number)

@@ -30,7 +30,7 @@ FEWEST = 15  # epochs: a window of 3, because the oscillation's autocorrelation 
 SPREAD = Quantity(title="spread of alphas", unit="% of the mean alpha", factor=100, digits=1)
 
 
-def differ(view: View, entry: str, others: Sequence[str] = ()) -> Items:
+def differ(view: View, entry: str, compared: Sequence[str] = ()) -> Items:
     """The alphas of a method differ between images."""
     if not (tables := _tables(view, entry)):
         yield view.missing(f"the run of {entry}")
@@ -81,7 +81,7 @@ def _means(table: pd.DataFrame, windows_ago: int = 0) -> np.ndarray:
     epochs = table.shape[1]
     length = max(1, epochs // WINDOWS)
     window = slice(epochs - (windows_ago + 1) * length, epochs - windows_ago * length)
-    return table.to_numpy()[:, window].mean(axis=1)
+    return np.mean(table.to_numpy()[:, window], axis=1)
 
 
 def _shares(moments: np.ndarray) -> np.ndarray:
@@ -92,4 +92,4 @@ def _shares(moments: np.ndarray) -> np.ndarray:
     """
     a, b, ab = np.moveaxis(moments, -1, 0)
     mean = (a + b) / 2
-    return np.sqrt(np.maximum(ab - a * b, 0)) / np.where(mean > 0, mean, 1)
+    return np.divide(np.sqrt(np.maximum(ab - a * b, 0)), np.where(mean > 0, mean, 1))

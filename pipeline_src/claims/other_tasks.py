@@ -23,7 +23,7 @@ RULE = (
 )
 TASKS = ("cod", "smoke", "semantic")  # that the claim names, in the catalog's words; others are secondary
 SUBJECTS = ("aslp_mc", "aslp_mei")
-WANTED = {"ece": BELOW_ZERO, "accuracy": NOT_LOWER}
+TARGETS = {"ece": BELOW_ZERO, "accuracy": NOT_LOWER}
 AGAINST_BASELINE = "against_baseline"  # the key of claims.json under which an experiment contributes
 
 
@@ -32,8 +32,8 @@ def comparisons_with_baseline(view: View) -> dict[str, dict[str, list[dict[str, 
     facts, by_code = view.facts, dict[str, dict[str, list[dict[str, Any]]]]()
     for code in SUBJECTS:
         if (entry := facts.principal(code)) and facts.baseline:
-            for metric, wanted in WANTED.items():
-                items = [view.difference(metric, wanted, entry, facts.baseline, part) for part in view.sets("id")]
+            for metric, target in TARGETS.items():
+                items = [view.difference(metric, target, entry, facts.baseline, part) for part in view.sets("id")]
                 found = [item.as_json() if isinstance(item, Evidence) else asdict(item) for item in items]
                 by_code.setdefault(code, {})[metric] = found
     return by_code
@@ -92,7 +92,7 @@ def _task_items(
             yield Missing(f"the experiment {name} ({task}){why}", f"run: {run_command(name)}")
             continue
         place, by_code = f"{task} ({name})", by_protocol.get(protocol)  # several classes have one protocol
-        for code, metric in product(SUBJECTS, WANTED) if by_code is not None else ():
+        for code, metric in product(SUBJECTS, TARGETS) if by_code is not None else ():
             items = by_code.get(code, {}).get(metric)
             if not items:
                 what = f"{code}, the baseline and a test set in distribution in {place}"
@@ -102,4 +102,4 @@ def _task_items(
                     yield Missing(**item)
                 else:
                     named = {**item, "what": f"{place}: {item['what']}"}
-                    yield Evidence.from_json(named, WANTED[metric], METRICS[metric], MARGINS[metric])
+                    yield Evidence.from_json(named, TARGETS[metric], METRICS[metric], MARGINS[metric])

@@ -146,7 +146,7 @@ def add(
         detected = detect(folder, [] if path.is_dir() else lists, name, images, masks, ood)
         entry = create_entry(path, folder, detected, root)
     catalog.load({**params.datasets, name: entry})  # an error now is better than later
-    console.print(f"{path}: {len(detected.pairs):,} {'pairs' if detected.masks else 'images, no masks'}")
+    console.print(f"{path}: {detected.pairs:,} {'pairs' if detected.masks else 'images, no masks'}")
     for text in _remarks(detected):
         console.print(text)
     if not write:

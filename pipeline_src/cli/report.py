@@ -65,7 +65,7 @@ def _own_page(experiment: str | None) -> Path:
         )
     if job.is_made:
         shown = graph.of_kinds("tables", "claims", "report")
-        check_results([made for made in shown if made.is_made], "report", graph.command)
+        check_results([shown_job for shown_job in shown if shown_job.is_made], "report", graph.command)
         print_summary(graph)
     else:
         logger.warning("%s was made from other parameters, data or code than today's. Now: %s", page, graph.command)

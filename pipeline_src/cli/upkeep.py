@@ -40,10 +40,10 @@ def keep(
     from pipeline_src.pipeline.upkeep import keep as step
 
     graph = experiment_graph(experiment)
-    kept = step(graph.matching(jobs), why)
-    for name in kept:
+    names = step(graph.matching(jobs), why)
+    for name in names:
         typer.echo(f"kept: {name}")
-    if not kept:
+    if not names:
         typer.echo("Nothing to keep: these results are current.")
 
 

@@ -20,7 +20,7 @@ from pipeline_src.data.manifest import Row
 from pipeline_src.data.masks import StoredMask, create_masks
 from pipeline_src.data.store import SCHEMA, IndexRow
 from pipeline_src.errors import UserError
-from pipeline_src.files import atomic_folder, check_writable, content, write_text
+from pipeline_src.files import atomic_folder, check_writable, write_text
 from pipeline_src.params.parts import Part
 
 log = logging.getLogger(__name__)
@@ -128,16 +128,8 @@ def _array(path: Path, *shape: int) -> Iterator[Callable[[np.ndarray], object]]:
 
 def _verified(path: Path, declared: str, fix: str) -> bytes:
     """The bytes of a file that has not changed since the dataset was prepared."""
-    try:
-        data = content(path)
-        actual = f"sha256 {hashlib.sha256(data).hexdigest()}"
-    except OSError as error:
-        data, actual = b"", str(error)
-    if actual != f"sha256 {declared}":
-        raise UserError(
-            f"{path} has changed since the dataset was prepared",
-            found=actual,
-            expected=f"sha256 {declared}",
-            fix=fix,
-        )
+    data = path.read_bytes() if path.is_file() else b""
+    if (actual := hashlib.sha256(data).hexdigest()) != declared:
+        changed = f"{path} has changed since the dataset was prepared"
+        raise UserError(changed, found=f"sha256 {actual}", expected=f"sha256 {declared}", fix=fix)
     return data

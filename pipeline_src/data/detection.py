@@ -4,30 +4,47 @@ from __future__ import annotations
 
 import os
 import re
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline_src.data import pairing
+import numpy as np
+
+from pipeline_src.data import image_io, pairing
 from pipeline_src.data.entry import SET_NAME
+from pipeline_src.data.image_io import UnreadableImageError
 from pipeline_src.data.lookup import IMAGE_SUFFIXES, read_name_list
-from pipeline_src.data.mask_values import MaskValues, evenly_spaced, interpret_masks, is_photo
-from pipeline_src.errors import UserError, listed
-from pipeline_src.files import composed
+from pipeline_src.data.masks import MAX_CLASSES
+from pipeline_src.errors import UserError, few, listed
+from pipeline_src.files import content
 from pipeline_src.params.parts import ALL
 
-MASK_WORDS = ("gt", "mask", "ground", "label", "annot", "seg")  # in names of mask folders, the likeliest first
-MASK_ENDING = re.compile(r"([_-](?:mask|gt|label|labels|seg|segmentation|annotation))$", re.IGNORECASE)
+MASK_WORDS = ("gt", "mask", "ground", "label", "annot", "seg")  # in names of mask folders and endings, likeliest first
+IMAGE_WORDS = ("im", "photo", "picture", "orig", "input")  # in names of image folders
+MASK_ENDING = re.compile(r"[_-](?:mask|gt|label|labels|seg|segmentation|annotation)$", re.IGNORECASE)
 SPLITS = {
     **dict.fromkeys(("train", "training", "trn", "tr"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing", "tst", "te"), "test"),
 }
+MIN_FILES = 0.1  # share of the files that a folder of images or masks has
 MIN_SHARE = 0.9  # share of a list's names that must be images of the dataset
-OOD_HINT = "for images without an object (textures), add --ood"
+VOID_RATIO = 4  # next to class ids, 255 is void if it is at most this many times as frequent
+
+Files = dict[str, list[str]]  # paths by stem, as from `pairing.find_files`
+
+
+class MaskValues(NamedTuple):
+    """The meaning of mask values: the value of an object that is not 255, or the class ids that occur."""
+
+    foreground: int | None = None
+    ids: Sequence[int] = ()
+
+    @property
+    def classes(self) -> int:
+        """Number of classes, 0 for masks of one object."""
+        return self.ids[-1] + 1 if self.ids else 0
 
 
 class Detected(NamedTuple):
@@ -35,60 +52,17 @@ class Detected(NamedTuple):
 
     Attributes:
         images, masks: as in `entry.Layout`; no masks for a dataset without objects.
-        pairs: (stem, image, mask) of each image with a mask (or "", without masks), paths below the root.
+        pairs: number of images with a mask, or of images without an object.
         splits: name -> {"folder": name} or the path of a name list.
         notes: remarks for the user.
     """
 
     images: str
     masks: str
-    pairs: list[tuple[str, str, str]]
+    pairs: int
     values: MaskValues
     splits: Mapping[str, Any]
     notes: Sequence[str]
-
-
-@dataclass(eq=False)
-class ImageGroup:
-    """Images of a folder (its parts below the root) with one suffix and one ending of their stems such as _mask."""
-
-    folder: tuple[str, ...]
-    suffix: str
-    ending: str
-    files: list[Path] = field(default_factory=list)
-
-    @property
-    def path(self) -> str:
-        return "/".join(self.folder) or "."
-
-    @cached_property
-    def stems(self) -> list[str]:
-        return [composed(file.stem) for file in self.files]
-
-    @cached_property
-    def has_photos(self) -> bool:
-        """Whether most of a sample of the files are photos, not masks."""
-        votes = [vote for file in evenly_spaced(self.files) if (vote := is_photo(file)) is not None]
-        return 2 * sum(votes) >= len(votes)
-
-    @cached_property
-    def words(self) -> list[str]:
-        """The parts of the folder without the names of splits."""
-        return [_split_of(name)[1] for name in self.folder]
-
-    def within(self, name: str) -> bool:
-        """Whether the folder `name`, or a path of several, is part of this group's path."""
-        return f"/{name.strip('/')}/" in f"/{self.path}/"
-
-
-class MaskCandidate(NamedTuple):
-    """Groups that may be the masks of the images: the image's stem is between `prefix` and `ending`."""
-
-    name: str
-    groups: list[ImageGroup]
-    prefix: str
-    ending: str
-    images: set[str]  # stems of the images that have a mask
 
 
 def detect(
@@ -108,150 +82,133 @@ def detect(
         ood: the images show no object, and no masks are looked for.
 
     Raises:
-        UserError: no images, masks that are not recognized, no pairs, or masks that cannot be used.
+        UserError: no images, no masks with the names of images, duplicate names, or masks that cannot be used.
     """
-    groups = _group_images(root)
-    if not groups:
+    files = [path.relative_to(root) for path in pairing.walk(root) if path.suffix.lower() in IMAGE_SUFFIXES]
+    if not files:
         raise UserError(f"there are no images in {root}", expected=", ".join(sorted(IMAGE_SUFFIXES)))
-    for option, name in (("--images", images), ("--masks", masks)):
-        if name is not None and not any(group.within(name) for group in groups):
-            raise UserError(f"{option}: no images in a folder {name!r}", found=", ".join(_paths(groups)))
-    photos = [g for g in groups if (g.within(images) if images is not None else g.has_photos)]
     if ood:
-        return _without_masks(root, photos or groups, groups)
-    photos = [g for g in photos if not (masks and g.within(masks))]
-    photos = [g for g in photos if not g.ending] or photos
-    candidate = _mask_candidate(root, groups, photos, masks)
-    photos = [g for g in photos if not candidate.images.isdisjoint(g.stems)]
-    _check_unique_names(photos)
-    layout = _layout(photos, candidate.groups), _layout(candidate.groups, photos, candidate.prefix, candidate.ending)
-    image_files, mask_files = pairing.find_images_and_masks(root, [layout[0]], [layout[1]])
+        found = pairing.find_files(root, [images or "."])
+        _check_unique_names(found)
+        return Detected(images or ".", "", len(found), MaskValues(), {}, [])
+    layouts = {layout: pairing.find_files(root, [layout]) for layout in _layouts(files, images, masks)}
+    image_layout, mask_layout = _best_layouts(layouts, images, masks, root)
+    image_files, mask_files = pairing.find_images_and_masks(root, [image_layout], [mask_layout])
     stems = sorted(image_files.keys() & mask_files.keys())
-    if not stems:
-        raise UserError(f"no image of {root} has a mask of its name", found=" and ".join(layout), fix=OOD_HINT)
-    pairs = [(stem, image_files[stem][0], mask_files[stem][0]) for stem in stems]
-    values, note = interpret_masks([root / mask for _, _, mask in pairs])
-    splits, notes = _splits_from_folders(photos)
+    for several in (image_files, mask_files):
+        _check_unique_names({stem: several[stem] for stem in stems})
+    values, note = _interpret_masks([root / mask_files[stem][0] for stem in stems])
+    splits, notes = _splits_from_folders(image_files[stem][0] for stem in stems)
     if not splits:
         splits, notes = _splits_from_lists([*sorted(root.rglob("*.txt")), *lists], set(stems), prefix)
-    return Detected(*layout, pairs, values, splits, [*notes, *filter(None, [note])])
+    return Detected(image_layout, mask_layout, len(stems), values, splits, [*notes, *filter(None, [note])])
 
 
-def _group_images(root: Path) -> list[ImageGroup]:
-    groups: dict[tuple[tuple[str, ...], str, str], ImageGroup] = {}
-    for path in sorted(pairing.walk(root)):
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            ending = MASK_ENDING.search(path.stem)
-            key = path.relative_to(root).parts[:-1], path.suffix, ending[1] if ending else ""
-            groups.setdefault(key, ImageGroup(*key)).files.append(path)
-    return list(groups.values())
+def _layouts(files: Sequence[Path], *given: str | None) -> list[str]:
+    """Folders and patterns that may be the layout of images or masks."""
+    count = Counter(name for file in files for name in {*file.parent.parts})
+    names = [name for name in count if count[name] >= MIN_FILES * len(files)]
+    layouts = list(dict.fromkeys([*names, ".", *filter(None, given)]))
+    for name in [*layouts]:
+        inside = [file for file in files if name == "." or f"/{name.strip('/')}/" in f"/{file.parent.as_posix()}/"]
+        for suffix in {file.suffix for file in inside}:
+            stems = [file.stem for file in inside if file.suffix == suffix]
+            # The text before the last and after the first separator that all stems share: mask_ and _lesion.
+            start = re.sub("[^_-]*$", "", os.path.commonprefix(stems))  # noqa: RUF071 (of texts)
+            end = re.sub("^[^_-]*", "", os.path.commonprefix([stem[::-1] for stem in stems])[::-1])  # noqa: RUF071
+            endings = {match[0] for stem in stems if (match := MASK_ENDING.search(stem))}
+            for prefix in {"", start}:
+                layouts += [f"{name}/{prefix}*{ending}{suffix}" for ending in {"", end, *endings}]
+    for name in names:  # *masks/* for train_masks and val_masks
+        split, rest = _split_of(name)
+        if split and rest:
+            layouts.append(f"*{rest}/*" if name.endswith(rest) else f"{rest}*/*")
+    return layouts
 
 
-def _paths(groups: Iterable[ImageGroup]) -> list[str]:
-    return sorted({group.path for group in groups})
-
-
-def _mask_candidate(
-    root: Path, groups: Sequence[ImageGroup], photos: Sequence[ImageGroup], masks: str | None
-) -> MaskCandidate:
-    """The likeliest masks of some photos: of most images, then by the name of their folder (or `masks`)."""
-    if not photos:
-        fix = "name a folder that has both, or give the folder of the images by --images"
-        raise UserError(f"no photos in {root}, only masks in the folders{listed(_paths(groups))}", fix=fix)
-    photo_words = {word for group in photos for word in group.words}
-    named = defaultdict(list)
-    for group in groups:
-        if group not in photos and (group.within(masks) if masks else group.ending or not group.has_photos):
-            words = [word for word in group.words if word and word not in photo_words]
-            named[masks or "/".join(words) or f"*{group.ending}{group.suffix}"].append(group)
-    stems = {stem for group in photos for stem in group.stems}
-    candidates = [MaskCandidate(name, several, *_affixes(several, stems)) for name, several in named.items()]
-    if not any(candidate.images for candidate in candidates):
+def _best_layouts(layouts: Mapping[str, Files], images: str | None, masks: str | None, root: Path) -> tuple[str, str]:
+    """The layouts of images and masks with most pairs, then fewest images without a mask, then the usual names."""
+    ranked = []
+    for mask_layout, mask_files in layouts.items():
+        mask_folder = _folder(mask_layout)
+        word = next((i for i, word in enumerate(MASK_WORDS) if word in mask_layout.lower()), len(MASK_WORDS))
+        mask_paths = {path for several in mask_files.values() for path in several}
+        for layout, image_files in layouts.items():
+            together = mask_layout.endswith(".png") and mask_folder == _folder(layout)
+            named = mask_folder == masks if masks else together or word < len(MASK_WORDS)
+            if not named or (images and _folder(layout) != images):
+                continue
+            stems = {stem for stem, several in image_files.items() if not mask_paths.issuperset(several)}
+            pairs = len(stems & mask_files.keys())
+            usual = any(name in layout.lower() for name in IMAGE_WORDS), -word
+            simplicity = _folder(layout) != ".", mask_folder != ".", "*" not in layout, "*" not in mask_layout
+            ranked.append((pairs, pairs - len(stems), usual, simplicity, layout, mask_layout))
+    best = max(ranked, default=(0, 0, (), (), "", ""))
+    if best[0] == 0:
         raise UserError(
             f"no masks of the images in {root} were recognized",
-            found=f"the folders{listed(_paths(groups))}",
-            expected="for each image a mask of its name, with one channel: 0 and 255, or class ids 0, 1, 2...",
-            fix="rename the masks, give their folder by --masks, or write the entry yourself where both have an ending "
-            f"(images: imgs/*_img.jpg, masks: masks/*_mask.png); {OOD_HINT}",
+            found=f"the folders and patterns{listed(layouts)}",
+            expected="for each image a mask of its name, in a folder or with an ending that is called "
+            f"{', '.join(MASK_WORDS)}",
+            fix="give the folders by --images and --masks, or write the entry yourself; "
+            "for images without an object (textures), add --ood",
         )
-
-    def rank(candidate: MaskCandidate) -> tuple[int, int, str]:
-        name = candidate.name.lower()
-        word = next((i for i, word in enumerate(MASK_WORDS) if word in name), len(MASK_WORDS))
-        return -len(candidate.images), word, candidate.name
-
-    return min(candidates, key=rank)
+    return best[4], best[5]
 
 
-def _affixes(groups: Sequence[ImageGroup], stems: set[str]) -> tuple[str, str, set[str]]:
-    """The text before and after the image's stem in most masks' stems, and the images that have such masks."""
-    masks = [stem for group in groups for stem in group.stems]
-    found: dict[tuple[str, str], set[str]] = {}
-    for mask in evenly_spaced(masks):
-        parts = ((mask[:i], mask[j:]) for i in range(len(mask)) for j in range(len(mask), i, -1) if mask[i:j] in stems)
-        prefix, ending = min(parts, key=lambda affixes: len("".join(affixes)), default=("", ""))
-        if (prefix, ending) not in found:
-            fitting = (name for name in masks if name.startswith(prefix) and name.endswith(ending))
-            found[prefix, ending] = stems & {name.removeprefix(prefix).removesuffix(ending) for name in fitting}
-    (prefix, ending), images = max(found.items(), key=lambda item: len(item[1]))
-    return prefix, ending, images
+def _folder(layout: str) -> str:
+    """The folder of a layout without its pattern."""
+    return layout.rpartition("/")[0] if "*" in layout else layout
 
 
-def _without_masks(root: Path, photos: list[ImageGroup], groups: list[ImageGroup]) -> Detected:
-    """All photos, by the folder that holds them all."""
-    _check_unique_names(photos)
-    top = Path(os.path.commonpath([group.path for group in photos])).parts
-    if mixed := _paths(g for g in groups if g not in photos and g.folder[: len(top)] == top):
-        raise UserError(
-            f"there are masks among the images of {root}",
-            found=", ".join(mixed),
-            fix="put the images into a folder of their own, or give their folder by --images",
-        )
-    layout = "/".join(top) or "."
-    pairs = [(stem, paths[0], "") for stem, paths in pairing.find_files(root, [layout]).items()]
-    return Detected(layout, "", pairs, MaskValues(), {}, [])
-
-
-def _check_unique_names(photos: list[ImageGroup]) -> None:
+def _check_unique_names(files: Files) -> None:
     """Images and masks are paired by name: each name must be unique."""
-    paths = defaultdict(set)
-    for group in photos:
-        for stem in group.stems:
-            paths[stem].add(group.path)
-    duplicates = {stem: sorted(several) for stem, several in paths.items() if len(several) > 1}
-    for stem, several in duplicates.items():
+    duplicates = [several for several in files.values() if len(several) > 1]
+    if duplicates:
+        folder = Path(duplicates[0][0]).parent
         raise UserError(
-            f"{len(duplicates):,} file names occur in several folders of images, such as {stem}",
-            found=", ".join(several),
+            f"{len(duplicates):,} file names occur in several folders",
+            found=", ".join(duplicates[0]),
             expected="a unique name for each image of the dataset",
-            fix=f"choose the folder of the images, such as --images {several[0]}, or put the split in front of names",
+            fix=f"choose the folders, such as --images {folder}, or put the split in front of names",
         )
 
 
-def _layout(groups: Sequence[ImageGroup], remaining: Sequence[ImageGroup], prefix: str = "", ending: str = "") -> str:
-    """A folder that all of `groups` and none of `remaining` are in, or else (or with a prefix or ending) a pattern."""
-    foreign = {word for group in remaining for word in group.words}
-    words = [w for w in groups[0].words if w and w not in foreign and all(w in group.words for group in groups)]
-    disjoint = {group.folder for group in groups}.isdisjoint(group.folder for group in remaining)
-    folder = ""
-    if words:
-        names = {name for group in groups for name in group.folder if _split_of(name)[1] == words[-1]}
-        star = f"*{words[-1]}" if all(name.endswith(words[-1]) for name in names) else f"{words[-1]}*"
-        folder = names.pop() if len(names) == 1 else star  # *masks for train_masks and val_masks
-    elif disjoint and len({group.folder for group in groups}) == 1:
-        folder = groups[0].path
-    if folder and not prefix and not ending:
-        return f"{folder}/*" if "*" in folder else folder
-    suffix = groups[0].suffix
-    # `find_images_and_masks` distinguishes images *.png from masks *_mask.png in one folder.
-    distinct = suffix not in {group.suffix for group in remaining} or any(group.ending for group in remaining)
-    if {group.suffix for group in groups} == {suffix} and (prefix or ending or disjoint or distinct):
-        common = [name for name in groups[0].folder if all(name in group.folder for group in groups)]
-        return f"{folder or (common or ['.'])[-1]}/{prefix}*{ending}{suffix}"
+def _interpret_masks(masks: Sequence[Path]) -> tuple[MaskValues, str]:
+    """The meaning of the values of all masks, and a note; a single mask may hold the only object or the third id.
+
+    Raises:
+        UserError: no mask can be used, all are empty, or their values are neither those of an object nor class ids.
+    """
+    counts, palette, unreadable = np.zeros(256, np.int64), False, ""
+    for path in masks:
+        try:
+            data = content(path)
+            counts += np.bincount(image_io.mask_values(data, indices=True).ravel(), minlength=256)
+            palette = palette or image_io.palette_indices(data) is not None
+        except (OSError, UnreadableImageError) as error:  # `data check` lists all
+            unreadable = f"{path}: {error}"
+    values = counts.nonzero()[0].tolist()
+    ids = [value for value in values if value not in (0, 255)]
+    if not values:
+        raise UserError("none of the masks can be used", found=unreadable)
+    if values == [0]:
+        raise UserError(f"all masks are empty, such as {masks[0]}", fix="for images without an object, add --ood")
+    if counts[255] > VOID_RATIO * counts[ids].sum():  # other values are stray pixels, not ids
+        return MaskValues(255 if palette else None), ""  # without `foreground`, the colors of a palette would count
+    if len(ids) == 1 and (255 not in values or ids[0] < MAX_CLASSES):
+        note = f"The masks have the values 0, {ids[0]} and 255; 255 counts as background (one object has no void)."
+        return MaskValues(ids[0]), note if 255 in values else ""
+    if ids[-1] < MAX_CLASSES:
+        return MaskValues(ids=[value for value in values if value != 255]), ""
+    near_ends = counts[:8].sum() + counts[248:].sum()  # soft edges or JPEG noise
+    if len(values) > MAX_CLASSES or (counts[248:].any() and near_ends >= counts.sum() / 2):
+        return MaskValues(), ""
     raise UserError(
-        "images and masks cannot be distinguished by folder or by file name",
-        found=", ".join(_paths((*groups, *remaining))),
-        fix="put images and masks into folders of their own, such as images/ and masks/",
+        f"the masks have {len(values)} values that are neither those of an object nor class ids",
+        found=few(values, 12),
+        expected=f"0 and 255 for an object, or class ids 0, 1, 2... below {MAX_CLASSES}",
+        fix="save them with these values, or write the entry yourself with `foreground:` or `classes:` and `void:`",
     )
 
 
@@ -264,9 +221,9 @@ def _split_of(folder: str) -> tuple[str | None, str]:
     return SPLITS[parts[place].lower()], "_".join(parts[:place] + parts[place + 1 :])
 
 
-def _splits_from_folders(photos: Iterable[ImageGroup]) -> tuple[dict[str, Any], list[str]]:
+def _splits_from_folders(images: Iterable[str]) -> tuple[dict[str, Any], list[str]]:
     """Splits by the parts of the images' folders, and notes; none if all images are of one split."""
-    names = dict.fromkeys(name for group in photos for name in group.folder)
+    names = dict.fromkeys(name for image in images for name in Path(image).parent.parts)
     candidates = [(split, name, {"folder": name}) for name in names if (split := _split_of(name)[0])]
     return _named_splits(candidates) if len(candidates) > 1 else ({}, [])
 

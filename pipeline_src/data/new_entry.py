@@ -47,7 +47,7 @@ def create_entry(path: Path, root: Path, detected: Detected, data_root: Path) ->
         names = [f"class{i}" for i in range(values.classes)]
         entry["classes"] = ["background", *names[1:]] if 0 in values.ids else names  # the class of textures
     splits = {name: split_source(split) for name, split in detected.splits.items()}
-    return {**entry, "splits": complete_splits(splits, len(detected.pairs))}
+    return {**entry, "splits": complete_splits(splits, detected.pairs)}
 
 
 def _name(path: Path, data_root: Path, subfolder: str) -> str:

@@ -184,11 +184,11 @@ def near_copies(rows: Sequence[Row], splits: Mapping[str, Split], thumbnails: Ma
     """A warning for each randomly drawn split with many images that look like an image outside the split."""
     notes = []
     for name in (name for name, split in splits.items() if split.fraction is not None):
-        drawn, rest = ([row for row in rows if (name in row.splits) is inside] for inside in (True, False))
+        drawn, rest = ([row for row in rows if (name in row.splits) is member] for member in (True, False))
         if not drawn or not rest:
             continue
-        images, others = (np.array([thumbnails[row.id] for row in side]) for side in (drawn, rest))
-        correlations = images @ others.T
+        inside, outside = (np.array([thumbnails[row.id] for row in side]) for side in (drawn, rest))
+        correlations = inside @ outside.T
         near = np.flatnonzero(correlations.max(axis=1) > NEAR)
         if len(near) > NEAR_SHARE * len(drawn):
             first, other = drawn[near[0]], rest[correlations[near[0]].argmax()]

@@ -92,7 +92,7 @@ class ExperimentGraph(Graph):
         of corrupted sets that are no test set themselves."""
         parts = {name: part for name, part in self.used_parts.items() if name not in self.corruptions}
         for name, (part, role) in self.parts_as_written.items():
-            if isinstance(part, Corrupted) and not all(self.corruptions[each].clean for each in part.parts(name)):
+            if isinstance(part, Corrupted) and not all(self.corruptions[line].clean for line in part.parts(name)):
                 parts[name] = part.clean, role
         return parts
 

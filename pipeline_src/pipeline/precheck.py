@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 from pipeline_src.data import groups, manifest, sources
@@ -30,7 +29,6 @@ def check(experiment: ExperimentGraph) -> list[str]:
     Raises:
         UserError: splits share images or have too few, or a batch is too large.
     """
-    _check_ranges(experiment)
     sizes, rows = {name: size(experiment, name) for name in experiment.stored_parts}, {}
     for name, (part, _) in experiment.stored_parts.items():
         job = experiment.job(job_names.preparation(part.set))
@@ -100,27 +98,6 @@ def _shared_groups(experiment: ExperimentGraph, rows: Mapping[str, Sequence[Row]
         by_part = {part: [row.id for row in rows[part]] for part in rows if experiment.entry(part).name == name}
         lines += groups.crossings({part: groups.names(ids, entry.groups, file) for part, ids in by_part.items()})
     return lines
-
-
-def _check_ranges(experiment: ExperimentGraph) -> None:
-    """Refuse parts whose ranges in params.yaml overlap."""
-    parts = {name: part for name, (part, _) in experiment.stored_parts.items()}
-    for first, second in combinations(parts, 2):
-        if {first, second} & {"train", "val"} and _overlap(parts[first], parts[second]):
-            raise UserError(
-                f"data.{first} and data.{second} are the same images",
-                found=f"{parts[first]} and {parts[second]}",
-                expected="training, validation and test parts without a common sample",
-                fix="choose other splits, or `first` of one and `last` of the other",
-            )
-
-
-def _overlap(a: Part, b: Part) -> bool:
-    """Whether two ranges of one split share images, whatever its size."""
-    apart = (a.first and b.last) or (a.last and b.first)
-    if a.first and b.first:
-        apart = a.skip + a.first <= b.skip or b.skip + b.first <= a.skip
-    return (a.set, a.split) == (b.set, b.split) and not apart
 
 
 def _check_batch(experiment: ExperimentGraph, images: int | None) -> None:

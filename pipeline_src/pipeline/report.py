@@ -152,15 +152,15 @@ def _result_facts(job: Job) -> dict[str, str]:
     manifests = {
         name: manifest for name, made in with_inputs(job.inputs.values()).items() if (manifest := made.manifest)
     }
-    others: dict[str, list[str]] = {}
+    differing: dict[str, list[str]] = {}
     for name, manifest in manifests.items():
         for library, version in manifest.made.get("versions", {}).items():
             if version != (present := installed(library)):
-                others.setdefault(f"{library} {version} (here {present or 'none'})", []).append(name)
+                differing.setdefault(f"{library} {version} (here {present or 'none'})", []).append(name)
     kept = {name: manifest.kept for name, manifest in manifests.items() if manifest.kept}
     reasons = sorted({f"{entry['why']} ({entry['time']})" for entries in kept.values() for entry in entries})
     facts = {
-        "made with other versions": "; ".join(f"{version}: {few(names, 5)}" for version, names in others.items()),
+        "made with other versions": "; ".join(f"{version}: {few(names, 5)}" for version, names in differing.items()),
         "kept results": f"{', '.join(kept)}: {'; '.join(reasons)}" if kept else "",
     }
     return {name: text for name, text in facts.items() if text}

@@ -23,12 +23,12 @@ from pipeline_src.training.samples import evaluation_batches
 
 @dataclass(frozen=True)
 class Predictor:
-    """The one network of a method that trains, or networks and the post-hoc method that uses them.
+    """One trained network, or several networks and the post-hoc method that uses them.
 
     Args:
-        method: how logits become probabilities; the default takes one network as it is.
-        seed: key of the method's draws.
-        fitted: the result of its `fit`.
+        method: maps logits to probabilities; the default applies sigmoid or softmax to one network.
+        seed: key of the method's random draws.
+        fitted: the result of the method's `fit`.
     """
 
     networks: list[DenseClassifier]
@@ -43,10 +43,10 @@ def load(
     """The experiment's network with the `weights` of a run (model.safetensors), in evaluation mode on its device.
 
     Args:
-        facts: what the run is that the file has to be of; a file without facts of its own is taken as it is.
+        facts: facts of the run that the file must repeat; a file without facts is accepted.
 
     Raises:
-        UserError: the file can't be read, is of another run, or its weights don't fit the network.
+        UserError: the file can't be read, belongs to another run, or its weights don't fit the network.
     """
     network = experiment.model.network
     segmentor = build_segmentor(network, False, experiment.image_size, classes)
@@ -65,8 +65,11 @@ def load(
 
 
 def predict(predictor: Predictor, store: Store, experiment: Experiment) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
-    """(probability float32 in [0, 1], (H, W) or (K, H, W); truth (H, W) uint8; sample id) of each image, at original
-    size."""
+    """Predict each image at its original size.
+
+    Yields:
+        Probabilities float32 in [0, 1], (H, W) or (K, H, W); ground truth uint8 (H, W); sample id.
+    """
     method, networks = predictor.method, predictor.networks
     for batch in evaluation_batches(store, experiment, networks[0].mean.device):
         with torch.inference_mode():

@@ -125,16 +125,6 @@ class Comparison:
             texts[topic] = [f"{name} {a[name]} / {b[name]}" for name in a if name in b and a[name] != b[name]]
         return {topic: lines for topic, lines in texts.items() if lines and topic in shown}
 
-    def why(self, cell: Cell) -> list[str]:
-        """Return possible reasons for the difference of a cell."""
-        if cell.verdict == SAME:
-            return []
-        uses = self.a.facts.methods[cell.method].uses or ""
-        texts = [f"other seeds: {a} / {b}" for a, b in cell.seeds if a != b]
-        for topic in dict.fromkeys(["", "train", "val", cell.part, cell.method, uses]):
-            texts += [f"{topic}: {text}".removeprefix(": ") for text in self.explanations.get(topic, [])]
-        return texts or ["nothing that is recorded differs"]
-
     def warnings(self) -> dict[str, list[str]]:
         """Return warnings on the intervals: dataset (empty for all) -> texts."""
         resampled = [cell for cell in self.cells if cell.effect and cell.verdict != SAME]
@@ -165,7 +155,7 @@ class Comparison:
             "explanations": {topic or "all": texts for topic, texts in self.explanations.items()},
             "warnings": {part or "all": texts for part, texts in self.warnings().items()},
             "lacking": {side: ["/".join(map(str, run)) for run in runs] for side, runs in self.lacking.items()},
-            "cells": [_as_json(cell) | {"why": self.why(cell)} for cell in self.cells],
+            "cells": [_as_json(cell) for cell in self.cells],
         }
         write_text(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
@@ -306,12 +296,15 @@ def _flat(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 def _as_json(cell: Cell) -> dict[str, Any]:
     names = ("protocol", "part", "method", "metric", "verdict")
-    decided, own = (cell.effect.decided, cell.effect.own) if cell.effect else (None, None)
     numbers = {"a": cell.a, "b": cell.b, "difference": cell.b - cell.a, "largest_of_a_run": cell.largest}
     if cell.effect:
         numbers |= {"low": cell.effect.low, "high": cell.effect.high}
-    if decided and own:
-        numbers |= {"own_low": own.low, "own_high": own.high}
-        numbers |= {"deciding_difference": decided.value, "deciding_low": decided.low, "deciding_high": decided.high}
+        if decided := cell.effect.decided:
+            numbers |= dict(zip(("own_low", "own_high"), cell.effect.interval(), strict=True))
+            numbers |= {
+                "deciding_difference": decided.value,
+                "deciding_low": decided.low,
+                "deciding_high": decided.high,
+            }
     values = {name: or_none(value) for name, value in numbers.items()}
     return {name: getattr(cell, name) for name in names} | {"seeds": cell.seeds} | values

@@ -8,22 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from pipeline_src import outputs, processes
-from pipeline_src.files import check_writable
+from pipeline_src import processes
+from pipeline_src.files import atomic_folder, check_writable
 from pipeline_src.pipeline import job_names
 from pipeline_src.pipeline.report import provenance, store_facts
 from pipeline_src.pipeline.work import costs, results
 from pipeline_src.publishing.published import COUNTS, FOLDER, RUNS, Publication, pack
-from pipeline_src.publishing.rebuild import recompute, replace_computed
+from pipeline_src.publishing.rebuild import REPORT, recompute, replace_computed
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.results import RunCost
     from pipeline_src.counting.compact_file import Run
     from pipeline_src.pipeline.experiment import ExperimentGraph
 
-STAGING = Path("results/.published")
 NEEDED = ("prepare", "store", "train", "evaluate", "analyse")
 ALPHA_DIGITS = 4  # of the perturbation probabilities, which move by thousandths
 
@@ -80,13 +80,15 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
         UserError: names what is not finished or not current.
     """
     found, folder = gathered(graph), FOLDER / graph.name
-    for place in (STAGING, FOLDER):
-        check_writable(place)
-    with outputs.replaced(folder, STAGING) as staging, outputs.replaced(STAGING / f"{graph.name}.made") as made:
+    has_report = (folder / REPORT).exists()
+    check_writable(FOLDER)
+    with atomic_folder(folder) as staging, TemporaryDirectory() as made:
         write_sources(found, staging, cores)
         with processes.pool(cores) as pool:
-            recompute(staging, made, pool, report=True)
-        replace_computed(staging, made)
+            recompute(staging, Path(made), pool, report=has_report)
+        if has_report:
+            (staging / REPORT).touch()
+        replace_computed(staging, Path(made))
     return folder
 
 

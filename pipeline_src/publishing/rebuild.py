@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 
 REBUILT = Path("results/published-rebuilt")
 REPORT = "report.html"
-WITH_REPORT = ("evidence", "mini_seeds")  # experiments whose report is in the repository
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 TOLERANCE = 1e-9
 LAST_DIGIT = 1.01 * 10 ** (1 - DIGITS)  # relative difference of one unit in the last digit that is written
@@ -64,7 +63,7 @@ def rebuild_all(names: Iterable[str], cores: int = 1, write: bool = False, repor
         numbers = {name: _submit_numbers(FOLDER / name, REBUILT / name, analyses[name], pool) for name in ordered}
         for name in ordered:
             numbers[name].result()
-            if report or (write and name in WITH_REPORT):
+            if report or (write and (FOLDER / name / REPORT).exists()):
                 write_report(FOLDER / name, REBUILT / name, pool)
                 log.info("%s: report: %s", name, REBUILT / name / REPORT)
             _replace_or_compare(name, write)
@@ -103,8 +102,8 @@ def _submit_numbers(folder: Path, out: Path, analyses: Iterable[Future[None]], p
 
 
 def replace_computed(folder: Path, out: Path) -> None:
-    """Replace the computed files of a published experiment, and a report in the repository, by those in `out`."""
-    for name in (*COMPUTED, *[REPORT] * (folder.name in WITH_REPORT)):
+    """Replace the computed files of a published experiment, and its report if it has one, by those in `out`."""
+    for name in (*COMPUTED, *[REPORT] * (folder / REPORT).exists()):
         shutil.copyfile(out / name, folder / name)
     Publication.read(folder).write(folder)
 
@@ -113,9 +112,9 @@ def differing(folder: Path, out: Path) -> list[str]:
     """Return the computed files that differ by more than rounding, each with the first difference."""
     wrong = []
     for name in COMPUTED:
-        before, after = _texts(folder / name), _texts(out / name)
-        for member in before | after:
-            if found := difference(before.get(member, ""), after.get(member, "")):
+        published, computed = _texts(folder / name), _texts(out / name)
+        for member in published | computed:
+            if found := difference(published.get(member, ""), computed.get(member, "")):
                 wrong.append(f"{name}: {found}")
     return wrong
 
@@ -136,9 +135,9 @@ def difference(published: str, computed: str) -> str:
     if words[0] != words[1]:
         first = next((pair for pair in zip(*words, strict=False) if pair[0] != pair[1]), ("", "more text"))
         return f"{first[0][-60:]!r} is {first[1][-60:]!r}"
-    for before, after in zip(NUMBER.findall(published), NUMBER.findall(computed), strict=True):
-        if not math.isclose(float(before), float(after), rel_tol=LAST_DIGIT, abs_tol=TOLERANCE):
-            return f"{before} is {after}"
+    for a, b in zip(NUMBER.findall(published), NUMBER.findall(computed), strict=True):
+        if not math.isclose(float(a), float(b), rel_tol=LAST_DIGIT, abs_tol=TOLERANCE):
+            return f"{a} is {b}"
     return ""
 
 

@@ -144,8 +144,8 @@ def _change(effect: Estimate | None, metric: str) -> Markup:
     """A difference to the baseline, marked where it is significant, with the interval of its resamples."""
     if effect is None:
         return Markup(UNDEFINED)
-    ends, quantity = effect.own or effect, Difference.of(METRICS[metric])
-    return _small(quantity.text(effect.value, low=ends.low, high=ends.high, mark=SIGNS.get(effect.direction, "")))
+    (low, high), mark = effect.interval(), SIGNS.get(effect.direction, "")
+    return _small(Difference.of(METRICS[metric]).text(effect.value, low=low, high=high, mark=mark))
 
 
 def _ends(effect: Estimate) -> tuple[float, float]:
@@ -172,7 +172,11 @@ def _setting(facts: Facts, params: Mapping[str, Any], data: Sequence[Mapping[str
     """Return resolution, training images and epochs, as far as they are recorded."""
     size = params.get("image_size")
     images = next((row["images"] for row in data if row["part"] == "train" and "images" in row), None)
-    texts = [f"{size} px" if size else "", f"{images:,} training images" if images else "", f"{facts.epochs} epochs"]
+    texts = [
+        f"{size} px" if size else "",
+        f"{images:,} training images" if images else "",
+        f"{facts.epochs} epoch{'s' * (facts.epochs != 1)}",
+    ]
     return ", ".join(filter(None, texts))
 
 

@@ -80,9 +80,9 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
         group_rows: list[Row] = []
         for network in dict.fromkeys(e.network for e in group):
             names = [e.name for e in group if e.network == network and e.name in by_name]
-            others = {method for name in methods if name not in names for method in methods[name]}
+            elsewhere = {method for name in methods if name not in names for method in methods[name]}
             # One experiment stands for a network: that with most of the methods that the other networks have.
-            chosen = max(names, key=lambda name: (len(others & methods[name]), len(methods[name])), default="")
+            chosen = max(names, key=lambda name: (len(elsewhere & methods[name]), len(methods[name])), default="")
             if chosen and not by_name[chosen]:
                 missing.append(not_run(chosen, network))
             group_rows += [row | {"group": f"{row['group']}: {network} ({chosen})"} for row in by_name.get(chosen, ())]

@@ -9,8 +9,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.metric import Quantity
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import SYNTHETIC, about, not_run, titled
-from pipeline_src.tables.cells import cells
-from pipeline_src.tables.paper_table import PaperTable, Row
+from pipeline_src.tables.paper_table import PaperTable, Row, cells
 
 GRID_METRICS = ("ece", "oe", "accuracy")
 FEWEST = 4  # methods that make a grid

@@ -14,8 +14,7 @@ from pipeline_src.files import DIGITS, write_json, write_text
 from pipeline_src.metrics.metric import Metric
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import about, heading, notes
-from pipeline_src.tables.cells import below_floor
-from pipeline_src.tables.paper_table import FLOOR, SIGNS, write_printed
+from pipeline_src.tables.paper_table import FLOOR, SIGNS, below_floor, write_printed
 from pipeline_src.tables.registry import TABLES
 from pipeline_src.text_tables import Group, Table
 

@@ -29,7 +29,7 @@ from pipeline_src.claims.verdict import (
     SUPPORTED,
     Evidence,
     Finding,
-    Wanted,
+    Target,
 )
 from pipeline_src.claims.write import evidence, judged, secondary, write_claims
 from pipeline_src.counting.levels import PROTOCOLS
@@ -128,12 +128,12 @@ def test_an_undefined_metric_is_named():
 # One comparison
 
 
-def comparison(effect: Estimate, wanted: Wanted = BELOW_ZERO, margin: float = 0.005) -> Evidence:
-    return Evidence("effect", {"one": 100}, effect, wanted, METRICS["ece"], margin)
+def comparison(effect: Estimate, target: Target = BELOW_ZERO, margin: float = 0.005) -> Evidence:
+    return Evidence("effect", {"one": 100}, effect, target, METRICS["ece"], margin)
 
 
 @pytest.mark.parametrize(
-    ("ends", "wanted", "says"),
+    ("ends", "target", "says"),
     [
         ((-0.03, -0.001), BELOW_ZERO, FOR),
         ((-0.004, -0.001), BELOW_ZERO, FOR),
@@ -141,17 +141,17 @@ def comparison(effect: Estimate, wanted: Wanted = BELOW_ZERO, margin: float = 0.
         ((0.001, 0.004), BELOW_ZERO, AGAINST),
         ((-0.006, 0.001), BELOW_ZERO, INCONCLUSIVE),
         ((0.001, 0.03), ABOVE_ZERO, FOR),
-        ((-0.004, 0.004), Wanted(-0.005, math.inf), FOR),
-        ((-0.006, 0.1), Wanted(-0.005, math.inf), INCONCLUSIVE),
+        ((-0.004, 0.004), Target(-0.005, math.inf), FOR),
+        ((-0.006, 0.1), Target(-0.005, math.inf), INCONCLUSIVE),
         ((math.nan, math.nan), BELOW_ZERO, INCONCLUSIVE),
     ],
 )
-def test_a_comparison_follows_from_its_interval(ends, wanted, says):
+def test_a_comparison_follows_from_its_interval(ends, target, says):
     effect = Estimate({0: sum(ends) / 2}, *ends)
-    assert comparison(effect, wanted).says() == says
+    assert comparison(effect, target).says() == says
     if says == BOUNDED:
-        assert comparison(effect, wanted, margin=0.0).says() == INCONCLUSIVE
-        assert comparison(effect, wanted, margin=0.003).says() == INCONCLUSIVE
+        assert comparison(effect, target, margin=0.0).says() == INCONCLUSIVE
+        assert comparison(effect, target, margin=0.003).says() == INCONCLUSIVE
 
 
 def test_few_units_decide_nothing():
@@ -161,21 +161,21 @@ def test_few_units_decide_nothing():
 
 def test_with_few_seeds_the_squared_error_has_to_agree():
     square, own = Estimate({0: -9e-4}, -12e-4, -6e-4, reference=25e-4), Estimate({0: -0.01}, -0.02, -0.005)
-    effect = replace(own, image_low=math.nan, image_high=math.nan, decided=square, own=own)
-    for wanted, says in ((BELOW_ZERO, FOR), (ABOVE_ZERO, AGAINST)):
-        assert comparison(effect, wanted).says() == says
+    effect = replace(own, decided=square)
+    for target, says in ((BELOW_ZERO, FOR), (ABOVE_ZERO, AGAINST)):
+        assert comparison(effect, target).says() == says
         for other in (
-            replace(effect, own=replace(own, image_high=0.001)),
+            replace(effect, image_high=0.001),
             replace(effect, decided=replace(square, image_high=1e-5)),
         ):
-            item = comparison(other, wanted)
+            item = comparison(other, target)
             assert item.says() == INCONCLUSIVE
-            assert Evidence.from_json(item.as_json(), wanted, METRICS["ece"]).says() == INCONCLUSIVE
+            assert Evidence.from_json(item.as_json(), target, METRICS["ece"]).says() == INCONCLUSIVE
 
 
 def test_a_margin_of_squares():
-    assert Wanted(-0.005, math.inf).squared(0.004) == Wanted(-math.inf, math.inf)  # an error is above 0
-    both = Wanted(-0.005, 0.005).squared(0.01)
+    assert Target(-0.005, math.inf).squared(0.004) == Target(-math.inf, math.inf)  # an error is above 0
+    both = Target(-0.005, 0.005).squared(0.01)
     assert (both.low, both.high) == pytest.approx((0.005**2 - 0.01**2, 0.015**2 - 0.01**2))
 
 
@@ -269,7 +269,7 @@ def test_seeds_are_paired_and_averaged():
     first = of_seeds({0: 0.01, 1: 0.04, 2: 0.5}, {0: 0.03, 1: 0.05, 3: 0.9}).evidence[0]
     assert first.effect.by_seed == pytest.approx({0: -0.02, 1: -0.01})
     # Standard errors 0.005 and, of the square, 0.5e-4; t = 12.7 with one degree of freedom; all images agree.
-    assert first.own.interval() == pytest.approx((-0.015 - 12.70620474 * 0.005, -0.015 + 12.70620474 * 0.005))
+    assert first.effect.interval() == pytest.approx((-0.015 - 12.70620474 * 0.005, -0.015 + 12.70620474 * 0.005))
     square = first.effect.decided
     assert (square.low, square.high) == pytest.approx((-8.5e-4 - 12.70620474 * 0.5e-4, -8.5e-4 + 12.70620474 * 0.5e-4))
     assert first.says() == INCONCLUSIVE

@@ -108,11 +108,6 @@ def test_a_fault_of_a_post_hoc_method_is_named(tmp_path, body, message):
         callbacks.probability(method, [each[0] for each in z], (6, 5), {})
 
 
-def test_numpy_numbers_of_a_fit_are_numbers(tmp_path):
-    fitted = callbacks.fit(_mine(tmp_path, "    def fit(self, *given): return {'t': np.float32(0.5)}"), [], None, None)
-    assert fitted == {"t": 0.5} and type(fitted["t"]) is float
-
-
 def _mine(folder, body: str):
     head = "import numpy as np\nfrom pipeline_src.training.posthoc import PostHoc\n\nclass Mine(PostHoc):\n"
     (folder / "mine.py").write_text(head + body + "\n")

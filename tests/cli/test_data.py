@@ -144,7 +144,7 @@ def test_an_archive_with_lists_outside_and_inside(project):
 
 def test_textures_classes_and_void(project):
     write_files(project / "walls", {f"a/{i}.jpg": photo(i) for i in range(3)})
-    assert added("walls", "--ood") == {"folder": "walls", "images": "a", "ood": True}
+    assert added("walls", "--ood") == {"folder": "walls", "images": ".", "ood": True}
     ids = np.resize([0, 1, 2, 255], (30, 40)).astype(np.uint8)
     write_files(project / "street", files(5, "images/*.jpg", "labels/*.png", lambda i: ids))
     assert added("street")["classes"] == ["background", "class1", "class2"]

@@ -89,12 +89,3 @@ def test_options_of_all_commands_may_stand_behind_the_command(tmp_path, monkeypa
     with pytest.raises(SystemExit) as stop:
         __main__.main()
     assert stop.value.code == 0 and "methods=[baseline]" in capsys.readouterr().out
-
-
-def test_version():
-    assert run("--version").startswith("dense-calibration ")
-
-
-def test_the_installed_command_is_the_module(tmp_path):
-    call(tmp_path, "python", "-m", "pipeline_src", "init", ".", **PACKAGE)
-    assert (tmp_path / "params.yaml").is_file()

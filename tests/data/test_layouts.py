@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_sets import encoded, image, mask, write_files, write_tar, write_zip
+from made_sets import encoded, image, mask, write_files, write_tar
 
 from pipeline_src.data import catalog, manifest
 from pipeline_src.data.lookup import LISTS, read_name_list
@@ -68,21 +68,6 @@ FOLDERS = {
     "Kvasir-SEG": [("folder", "Kvasir-SEG/images/*.jpg", "Kvasir-SEG/masks/*.png")],
     "CVC-ClinicDB": [("folder", "CVC-ClinicDB/Original/*.jpg", "CVC-ClinicDB/Ground Truth/*.png")],
 }
-# set: archives as they are handed out
-ARCHIVES = {
-    "DUTS-TR": {"DUTS-TR.zip": standins("DUTS-TR/DUTS-TR-Image/*.jpg", "DUTS-TR/DUTS-TR-Mask/*.png")},
-    "DUTS-TE": {"DUTS-TE.zip": standins("DUTS-TE/DUTS-TE-Image/*.jpg", "DUTS-TE/DUTS-TE-Mask/*.png")},
-    "DUT-OMRON": {
-        "DUT-OMRON-image.zip": standins("DUT-OMRON-image/*.jpg"),
-        "DUT-OMRON-gt-pixelwise.zip.zip": {
-            f"pixelwiseGT-new-PNG/{stem}.png": encoded(mask(i)) for i, stem in enumerate("ab")
-        },
-    },
-    "PASCAL-S": {"salObj.zip": standins("datasets/imgs/pascal/*.jpg", "datasets/masks/pascal/*.png")},
-    "DTD": {"dtd-r1.0.1.tar.gz": standins("dtd/images/dotted/*.jpg")},
-    "NC4K": {"NC4K.zip": standins("NC4K/Imgs/*.jpg", "NC4K/GT/*.png")},
-    "Kvasir-SEG": {"kvasir-seg.zip": standins("Kvasir-SEG/images/*.jpg", "Kvasir-SEG/masks/*.png")},
-}
 
 
 def prepared(name: str, folder, count: int = 2) -> dict:
@@ -104,27 +89,6 @@ def test_folders(tmp_path, name, layout):
     assert (summary["source"], summary["samples"], summary["problems"]) == (source, 2, 0)
 
 
-@pytest.mark.parametrize("name", ARCHIVES)
-def test_archives(tmp_path, name):
-    for archive, files in ARCHIVES[name].items():
-        write_zip(tmp_path / archive, files)
-    summary = prepared(name, tmp_path)
-    assert (summary["source"], summary["samples"], summary["problems"]) == (
-        "official" if name != "NC4K" else "archive",
-        2,
-        0,
-    )
-
-
-def test_what_is_not_camouflaged_is_no_part_of_cod10k(tmp_path):
-    write_files(
-        tmp_path / "COD10K-v3/Test",
-        standins("Image/COD10K-CAM-*.jpg", "GT_Object/COD10K-CAM-*.png")
-        | standins("Image/COD10K-NonCAM-*.jpg", "GT_Object/COD10K-NonCAM-*.png"),
-    )
-    assert prepared("COD10K", tmp_path)["samples"] == 2
-
-
 def test_camo_is_split_by_its_folders_less_the_photos_seen_twice(tmp_path):
     """Names as in CAMO: 419 is a test image, too, 16 and 129 show photos of ECSSD."""
     train = tuple(f"camourflage_{i:05}" for i in (16, 419, *range(1, 11)))
@@ -140,13 +104,6 @@ def test_camo_is_split_by_its_folders_less_the_photos_seen_twice(tmp_path):
     assert not {"train", "val"} & set(rows["camourflage_00419"])
 
 
-def test_the_shared_training_folder_is_split_without_the_test_image_of_camo(tmp_path):
-    stems = ("camourflage_00419", *(f"COD10K-CAM-{i}" for i in range(20)))
-    write_files(tmp_path / "TrainDataset", standins("Imgs/*.jpg", "GT/*.png", stems))
-    splits = prepared("COD-TR", tmp_path, 21)["splits"]
-    assert (splits["all"], splits["val"], splits["train"]) == (21, 2, 18)
-
-
 def test_smoke5k_validates_on_a_share_of_its_training_folder(tmp_path):
     train = ("ckb3uv42hu2cw0797ivwaxexz", *(f"s{i}" for i in range(20)))
     near = read_name_list(LISTS / "SMOKE5K-near-train.txt")
@@ -160,14 +117,6 @@ def test_smoke5k_validates_on_a_share_of_its_training_folder(tmp_path):
         "test": 1 + len(near),
         "apart": 1,
     }
-
-
-def test_the_shared_folder_has_the_test_images_of_camo(tmp_path):
-    stems = ("camourflage_00129", "camourflage_00444", "camourflage_00985", "camourflage_00012")
-    write_files(tmp_path / "TestDataset/CAMO", standins("Imgs/*.jpg", "GT/*.png", stems))
-    summary = prepared("CAMO", tmp_path, 4)
-    assert (summary["source"], summary["problems"]) == ("shared", 0)
-    assert [summary["splits"][name] for name in ("test", "test-apart", "train")] == [4, 1, 0]
 
 
 @pytest.mark.parametrize("folder", ["VOCdevkit/VOC2012", "VOC2012", "VOCtrainval_11-May-2012.tar"])

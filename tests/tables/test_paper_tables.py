@@ -19,8 +19,7 @@ from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import RunCost
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import defined
-from pipeline_src.tables.cells import marks
-from pipeline_src.tables.paper_table import BEST, CSV_COLUMNS, FLOOR, TIED
+from pipeline_src.tables.paper_table import BEST, CSV_COLUMNS, FLOOR, TIED, marks
 from pipeline_src.tables.registry import TABLES, ByMethod
 
 PARTS = {"val": "val", "one": "id", "dots": "ood"}

@@ -11,9 +11,9 @@ from made_results import analysed, by_hand
 
 from pipeline_src.analysis.conformal import controlled
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.tables import promised_risk as step
+from pipeline_src.tables import risk_bounds as step
 from pipeline_src.tables.paper_table import BROKEN
-from pipeline_src.tables.promised_risk import RISK_BOUNDS, promised_risk
+from pipeline_src.tables.risk_bounds import RISK_BOUNDS, risk_bounds
 
 PARTS = {"val": "val", "one": "id", "dots": "ood"}
 METHODS = {"baseline": MethodFacts("baseline"), "mean": MethodFacts("deep_ensemble", of_all_seeds=True, trains=False)}
@@ -35,7 +35,7 @@ def results(tmp_path_factory):
 
 
 def test_rows_are_thresholds_of_the_validation_images(results):
-    table = promised_risk(results)
+    table = risk_bounds(results)
     assert len(table.rows) == 2 * 2 * 2 * 2 * 3  # protocols, bounds, sets, methods, quantities
     by_name = {bound.risk: bound for bound in RISK_BOUNDS}
     for row in table.rows:
@@ -62,7 +62,7 @@ def test_a_bound_is_broken_where_the_interval_of_its_own_risk_lies_above_it(resu
 
     monkeypatch.setattr(step, "controlled", made_up)
     one_set = replace(results, facts=replace(FACTS, parts={"val": "val", "one": "id"}))
-    marks = {(row["risk"], row["method"], row["metric"]): row["mark"] for row in promised_risk(one_set).rows}
+    marks = {(row["risk"], row["method"], row["metric"]): row["mark"] for row in risk_bounds(one_set).rows}
     assert {key for key, mark in marks.items() if mark == BROKEN} == {
         ("fpr", "baseline", "fpr"),
         ("fnr", "mean", "fnr"),
@@ -71,8 +71,8 @@ def test_a_bound_is_broken_where_the_interval_of_its_own_risk_lies_above_it(resu
 
 def test_where_there_is_no_bound(results):
     without = replace(results, facts=replace(FACTS, parts={"one": "id"}))
-    assert not promised_risk(without).rows and "validation images" in promised_risk(without).notes[0]
+    assert not risk_bounds(without).rows and "validation images" in risk_bounds(without).notes[0]
     several = replace(results, facts=replace(FACTS, class_names=("a", "b", "c")))
-    few = promised_risk(replace(results, facts=replace(FACTS, parts={"one": "val", "val": "id"})))
-    assert not promised_risk(several).rows and not few.rows
+    few = risk_bounds(replace(results, facts=replace(FACTS, parts={"one": "val", "val": "id"})))
+    assert not risk_bounds(several).rows and not few.rows
     assert all(str(bound) in " ".join(few.notes) for bound in RISK_BOUNDS)

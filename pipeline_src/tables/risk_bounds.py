@@ -8,8 +8,7 @@ from pipeline_src.analysis.conformal import QUANTITIES, Bound, controlled
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import Results
 from pipeline_src.tables.captions import about, heading, not_run, notes
-from pipeline_src.tables.cells import rows
-from pipeline_src.tables.paper_table import BROKEN, PaperTable, Row
+from pipeline_src.tables.paper_table import BROKEN, PaperTable, Row, rows
 
 RISK_BOUNDS = (Bound("fnr", 0.1), Bound("fpr", 0.05))
 TITLE = "Masks with a guaranteed risk, by conformal risk control"
@@ -20,7 +19,7 @@ NOTE = (
 )
 
 
-def promised_risk(results: Results) -> PaperTable:
+def risk_bounds(results: Results) -> PaperTable:
     """Methods by data sets; groups by bound."""
     facts, (fitted, *_) = results.facts, [*results.facts.parts_of(["val"]), None]
     first = next(iter(results.measured("raw", fitted).values()), None) if fitted else None

@@ -10,17 +10,20 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src import outputs
+from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.calibrators.files import read_for
-from pipeline_src.deployment import runs
 from pipeline_src.errors import UserError
+from pipeline_src.export import folder as exported
+from pipeline_src.export import image_files, runs
+from pipeline_src.export.image_files import ImageFile
+from pipeline_src.export.map_folder import Format, MapFolder
 from pipeline_src.files import sha256
 from pipeline_src.logs import with_progress
 from pipeline_src.params.schema import LIMITS
 from pipeline_src.pipeline import networks
 from pipeline_src.pipeline.fingerprint import digest
-from pipeline_src.prediction import image_files
-from pipeline_src.prediction.image_files import ImageFile
-from pipeline_src.prediction.map_folder import Format, MapFolder
+from pipeline_src.prediction.predict import predict as predictions
+from pipeline_src.training.calibrated import Calibrated
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +34,10 @@ class MapSource:
 
     Attributes:
         name: of the run, or of the exported folder.
-        digest: of all that its maps depend on.
+        digest: digest of all that its maps depend on.
         batch_size: images that are predicted together.
         maps: image files -> their probabilities float32, (H, W) or (K, H, W), in that order.
-        calibrated: the method or file that calibrates it; empty where nothing does.
+        calibrated: the method or file that calibrates it; empty if nothing does.
     """
 
     name: str
@@ -58,16 +61,14 @@ def predict(
 
     Args:
         images: a folder or a pattern.
-        out: folder of the maps. Maps of the same image and model stay as they are.
+        out: folder of the maps. Maps of the same image and model are kept.
         format: by default png16 for maps of one object, npy for those of several classes.
         calibrator: a calibrator.json, fitted to maps of this model, that is applied to them.
-        max_pixels: that an image may have.
+        max_pixels: the largest number of pixels of an image.
 
     Raises:
         UserError: names all images that cannot be used, or the option that does not fit; nothing is written then.
     """
-    from pipeline_src.calibrators.calibrator import calibrated
-
     form: Format = format or ("png16" if source.classes == 2 else "npy")
     if source.classes > 2 and form != "npy":
         raise UserError(
@@ -80,15 +81,15 @@ def predict(
     if calibrator:
         fix = "fit one to maps of this model: dense-calibration calibrate"
         applied, _ = read_for(calibrator, source.classes, source.name, fix, source.calibrated)
-    files = image_files.find(images)
-    made_by = digest([source.digest, form, sha256(calibrator) if calibrator else None])
-    maps = MapFolder(out, source.name, made_by, form)
+    files = image_files.find_images(images)
+    digests = [source.digest, form, sha256(calibrator) if calibrator else None]
+    maps = MapFolder(out, source.name, digest(digests), form)
     maps.check(files)
-    image_files.check(files, max_pixels)
-    maps.clear(files)
-    missing = {file.name for file in files if not maps.is_done(file)}
+    image_files.check_images(files, max_pixels)
+    maps.record.touch()
+    missing = {file.name for file in files if not maps.has(file)}
     if len(missing) < len(files):
-        log.info("%d of %d maps are there already", len(files) - len(missing), len(files))
+        log.info("%d of %d maps exist already", len(files) - len(missing), len(files))
     # In whole batches of the list, since the last bits of a prediction depend on its batch.
     size = source.batch_size
     batches = [files[start : start + size] for start in range(0, len(files), size)]
@@ -100,11 +101,8 @@ def predict(
     return len(files), len(missing)
 
 
-def of_run(name: str) -> MapSource:
+def run_source(name: str) -> MapSource:
     """A run of an experiment, with its settings."""
-    from pipeline_src.prediction.predict import predict as predictions
-    from pipeline_src.training.calibrated import Calibrated
-
     run = runs.find(name)
     settings, predictor = networks.settings(run.evaluation), run.predictor()
 
@@ -118,14 +116,12 @@ def of_run(name: str) -> MapSource:
     return MapSource(run.name, run.digest, classes, batch_size, maps, calibrated_by)
 
 
-def of_folder(folder: Path) -> MapSource:
+def folder_source(folder: Path) -> MapSource:
     """An exported folder, on the CPU."""
-    from pipeline_src.export import folder as exported
-
-    read = exported.read(folder)
+    network = exported.read(folder)
 
     def maps(files: Sequence[ImageFile]) -> Iterator[np.ndarray]:
-        return (exported.probabilities(read, image_files.read_image(file)) for file in files)
+        return (exported.probabilities(network, image_files.read_image(file)) for file in files)
 
-    name, digest = folder.resolve().name, sha256(folder / exported.MODEL)
-    return MapSource(name, digest, read.settings.classes, 1, maps, read.calibrator)
+    name, model = folder.resolve().name, sha256(folder / exported.MODEL)
+    return MapSource(name, model, network.settings.classes, 1, maps, network.calibrator)

@@ -1,9 +1,8 @@
-"""Maps of image files: which images, how they are written, and what an interrupted prediction goes on with."""
+"""Maps of image files: the images, their maps, and the resumption of an interrupted prediction."""
 
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,13 +15,11 @@ from PIL import Image
 
 from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
-from pipeline_src.deployment import predict as step
-from pipeline_src.deployment.predict import MapSource
-from pipeline_src.errors import UserError
-from pipeline_src.files import atomic
+from pipeline_src.export import image_files
+from pipeline_src.export import predict as step
+from pipeline_src.export.map_folder import RECORD, MapFolder
+from pipeline_src.export.predict import MapSource
 from pipeline_src.params.schema import Evaluation, Experiment, Training
-from pipeline_src.prediction import image_files, map_folder
-from pipeline_src.prediction.map_folder import RECORD, MapFolder
 from pipeline_src.prediction.predict import predict as predictions
 
 SHAPES = {"a": (40, 50), "b": (33, 64), "deep/c": (20, 30), "deep/d": (64, 64)}
@@ -70,14 +67,8 @@ def test_maps_have_the_places_and_sizes_of_their_images(source, images, tmp_path
 def test_a_pattern_chooses_images(source, images, tmp_path):
     assert step.predict(source, str(images / "*/c.*"), tmp_path / "out") == (1, 1)
     assert [path.name for path in (tmp_path / "out").rglob("*.png")] == ["c.png"]
-    assert [file.name for file in image_files.find(str(images / "**/*.png"))] == sorted(SHAPES)
-    assert [file.name for file in image_files.find(str(images / "deep/d.png"))] == ["d"]
-
-
-def test_a_file_whose_name_looks_like_a_pattern_is_found(images):
-    file = (images / "deep/d.png").rename(images / "d [2]*.png")
-    assert image_files.find(str(file)) == [image_files.ImageFile(file, "d [2]*")]
-    file.rename(images / "deep/d.png")
+    assert [file.name for file in image_files.find_images(str(images / "**/*.png"))] == sorted(SHAPES)
+    assert [file.name for file in image_files.find_images(str(images / "deep/d.png"))] == ["d"]
 
 
 @pytest.mark.parametrize(("form", "top", "kind"), [("png8", 255, np.uint8), ("png16", 65535, np.uint16)])
@@ -89,12 +80,6 @@ def test_levels_are_the_nearest_and_keep_the_class(form, top, kind, tmp_path):
     read = cv2.imread(str(tmp_path / "out/i.png"), cv2.IMREAD_UNCHANGED)
     assert read.dtype == kind and np.abs(read / top - f).max() <= 0.5001 / top
     assert np.array_equal(read / top >= 0.5, f >= 0.5)
-
-
-def test_several_classes_are_arrays(images, tmp_path):
-    step.predict(made(3), str(images), tmp_path / "out")
-    f = np.load(tmp_path / "out/a.npy")
-    assert f.shape == (3, *SHAPES["a"]) and np.allclose(f.sum(0), 1, atol=1e-6)
 
 
 def test_an_interrupted_prediction_goes_on_and_ends_in_the_same_bytes(source, images, tmp_path, monkeypatch):
@@ -111,65 +96,34 @@ def test_an_interrupted_prediction_goes_on_and_ends_in_the_same_bytes(source, im
         patch.setattr(MapFolder, "write", interrupted)
         step.predict(source, str(images), tmp_path / "out")
     with open(tmp_path / "out" / RECORD, "a") as record_file:
-        record_file.write('{"map": "deep/c.png", "mod')  # killed while it wrote
+        record_file.write('\n{"map": "deep/c.png", "mod')  # killed while it wrote
+    cv2.imwrite(str(tmp_path / "out/deep/c.png"), np.zeros((1, 1)))
     assert step.predict(source, str(images), tmp_path / "out") == (4, 2)
     assert written(tmp_path / "out") == written(tmp_path / "whole")
     assert step.predict(source, str(images), tmp_path / "out") == (4, 0)
-
-
-def test_a_map_that_was_written_last_is_known(source, images, tmp_path, monkeypatch):
-    """Killed when a map is in place, whatever comes next: the folder does not take it for a stranger's."""
-
-    @contextmanager
-    def killed_behind(path):
-        with atomic(path) as temporary:
-            yield temporary
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(map_folder, "atomic", killed_behind)
-        step.predict(source, str(images), tmp_path / "out")
-    assert step.predict(source, str(images), tmp_path / "out") == (4, 3)
-
-
-def test_a_torn_line_stands_for_no_map(source, images, tmp_path):
-    step.predict(source, str(images), tmp_path / "out")
-    record_file = tmp_path / "out" / RECORD
-    record_file.write_text(record_file.read_text()[:-20])
-    with pytest.raises(UserError, match=r"c\.png|d\.png"):
-        step.predict(source, str(images), tmp_path / "out")
-
-
-def test_files_of_other_kinds_are_reported(images, caplog):
-    (images / "film.gif").write_bytes(b"")
-    with caplog.at_level("INFO", "pipeline_src"):
-        assert len(image_files.find(str(images))) == len(SHAPES)
-    assert "film.gif" in caplog.text
 
 
 def test_an_orientation_that_is_not_applied_is_told(images, caplog):
     exif = Image.Exif()
     exif[274] = 6
     Image.new("RGB", (60, 40)).save(images / "phone.jpg", exif=exif)
-    image_files.check(image_files.find(str(images)), 10_000)
+    image_files.check_images(image_files.find_images(str(images)), 10_000)
     assert "phone.jpg" in caplog.text and "EXIF" in caplog.text
 
 
-def test_what_differs_is_made_again_and_nothing_else(source, images, tmp_path):
+def test_only_maps_of_other_images_or_networks_are_predicted_again(source, images, tmp_path):
     out = tmp_path / "out"
     step.predict(source, str(images), out)
     cv2.imwrite(str(images / "a.png"), np.zeros((40, 50, 3), np.uint8))
-    (out / "b.png").write_bytes(b"damaged")
     (out / "deep/c.png").unlink()
-    assert step.predict(source, str(images), out) == (4, 3)
+    assert step.predict(source, str(images), out) == (4, 2)
     retrained = replace(source, digest="1" * 16)
     assert step.predict(retrained, str(images), out) == (4, 4)
     lines = [json.loads(line) for line in (out / RECORD).read_text().splitlines()]
     assert [line["map"] for line in lines] == [f"{name}.png" for name in sorted(SHAPES)]
 
 
-def test_maps_of_another_calibrator_or_format_are_made_again(source, images, tmp_path):
-    """Their names are the same."""
+def test_maps_of_another_calibrator_or_format_are_replaced(source, images, tmp_path):
     file, other = tmp_path / "calibrator.json", tmp_path / "other.json"
     file.write_text(json.dumps(record()))
     other.write_text(json.dumps(record(parameters={"temperature": 3.0})))
@@ -194,7 +148,7 @@ def test_a_calibrator_is_applied_as_calibrate_does(source, images, tmp_path):
 
 def test_a_folder_predicts_what_its_networks_do(source, images, tmp_path):
     exported_folders.write(tmp_path / "folder", predictor())
-    for model, out in ((source, "run"), (step.of_folder(tmp_path / "folder"), "exported")):
+    for model, out in ((source, "run"), (step.folder_source(tmp_path / "folder"), "exported")):
         step.predict(model, str(images), tmp_path / out, "npy")
     for name, shape in SHAPES.items():
         run, exported = (np.load(tmp_path / out / f"{name}.npy") for out in ("run", "exported"))

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 
 from pipeline_src.cli import init
-from pipeline_src.deployment.runs import FinishedRun, find
 from pipeline_src.errors import UserError
+from pipeline_src.export.runs import FinishedRun, find
 from pipeline_src.params import changes
 
 
@@ -22,8 +22,8 @@ def digest(method: str = "baseline", seed: int = 0, **jobs: tuple[str, str]) -> 
     return FinishedRun(experiment, method, seed).digest
 
 
-def test_a_runs_digest_is_of_all_that_its_maps_depend_on():
-    """Of what was trained again, of the same fingerprint, too: another machine gives other bits."""
+def test_a_digest_changes_with_everything_that_maps_depend_on():
+    """Also with the content of a network of the same fingerprint: another machine gives other bits."""
     network, fit = ("a" * 16, "b" * 16), ("c" * 16, "d" * 16)
     run = digest(networks_0=network, fit=fit, store=("e", "f"))
     assert run == digest(networks_0=network, fit=fit, store=("g", "h"))
@@ -57,19 +57,12 @@ def refused(run: str) -> str:
 
 
 @pytest.mark.parametrize("method", ["slp", "train", "runs", "results"])
-@pytest.mark.parametrize("form", ["{}/seed0", "train/{}/seed0", "first/{}/seed0", "results/first/runs/{}/seed0"])
-def test_a_run_is_found_by_its_name_its_folder_and_its_job(project, form, method):
+@pytest.mark.parametrize("form", ["{}/seed0", "first/{}/seed0", "results/first/runs/{}/seed0"])
+def test_a_run_is_found_by_its_name_and_its_folder(project, form, method):
     assert f"the run first/{method}/seed0 is not finished" in refused(form.format(method))
 
 
-def test_an_experiment_may_be_called_like_a_job(project):
-    text = (project / "params.yaml").read_text()
-    (project / "params.yaml").write_text(text + text[text.index("  first:") :].replace("  first:", "  train:", 1))
-    assert "the run train/slp/seed0 is not finished" in refused("train/slp/seed0")
-    assert "the run first/slp/seed0 is not finished" in refused("slp/seed0")
-
-
-def test_a_refused_run_is_made_by_the_command_with_what_the_command_line_changes(project, monkeypatch):
+def test_the_fix_keeps_the_changes_of_the_command_line(project, monkeypatch):
     (project / "params.yaml").rename(project / "other.yaml")
     monkeypatch.setenv(changes.VARIABLES["params"], "other.yaml")
     monkeypatch.setenv(changes.SET, "training.epochs=3")

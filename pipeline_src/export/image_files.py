@@ -6,13 +6,13 @@ import glob
 import logging
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from pipeline_src.data import image_io
-from pipeline_src.data.image_io import UPRIGHT, Header, UnreadableImageError, read_header
+from pipeline_src.data.image_io import UPRIGHT, UnreadableImageError, read_header
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.data.pairing import walk
 from pipeline_src.errors import UserError, listed
@@ -20,19 +20,16 @@ from pipeline_src.files import content
 
 log = logging.getLogger(__name__)
 
-WILD = ("*", "?", "[")
 
-
-@dataclass(frozen=True)
-class ImageFile:
+class ImageFile(NamedTuple):
     """An image, and the name of its map: its place below the folder of images, without a suffix."""
 
     path: Path
     name: str
 
 
-def find(images: str) -> list[ImageFile]:
-    """The images of a folder, at any depth, or a file, or those that a pattern such as `photos/*.jpg` matches, by name.
+def find_images(images: str) -> list[ImageFile]:
+    """Find the images of a folder, at any depth, or those that a pattern such as `photos/*.jpg` matches, by name.
 
     Raises:
         UserError: there are none, or two would have the same map.
@@ -42,46 +39,33 @@ def find(images: str) -> list[ImageFile]:
         top, paths = folder, [*walk(folder)]
     elif folder.exists():  # whose name may look like a pattern
         top, paths = folder.parent, [folder]
-    else:
-        top, paths = _fixed(folder), [Path(path) for path in glob.glob(images, recursive=True)]
-    image_paths = sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir())
+    else:  # the folder above the first part with a wildcard
+        top = next((path for path in folder.parents if not glob.has_magic(str(path))), Path())
+        paths = [path for name in glob.glob(images, recursive=True) if not (path := Path(name)).is_dir()]
+    image_paths = sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES)
     if not image_paths:
         raise UserError(
             f"--images {images}: there are no images",
-            found=_what_is_there(folder, paths),
+            found=f"{len(paths)} files of other kinds" if paths else f"nothing in {folder.absolute()}",
             expected=f"a folder, or a pattern in quotes as 'photos/*.jpg': {', '.join(sorted(IMAGE_SUFFIXES))}",
             fix="correct the path" + (", or put images into the folder" if folder.is_dir() else ""),
         )
-    if other := {path for path in paths if not path.is_dir()} - {*image_paths}:
-        log.info("--images %s: %d other files are skipped, such as %s", images, len(other), min(other))
-    files = [ImageFile(path, path.relative_to(top).with_suffix("").as_posix()) for path in image_paths]
-    same = defaultdict(list)
-    for file in files:
-        same[file.name].append(file.path)
-    if shared := [", ".join(map(str, paths)) for paths in same.values() if len(paths) > 1]:
+    if skipped := len(paths) - len(image_paths):
+        log.info("--images %s: %d files of other kinds are skipped", images, skipped)
+    by_name = defaultdict(list)
+    for path in image_paths:
+        by_name[path.relative_to(top).with_suffix("").as_posix()].append(path)
+    if shared := [", ".join(map(str, several)) for several in by_name.values() if len(several) > 1]:
         raise UserError(
             f"--images {images}: images would have the same map{listed(shared)}",
-            expected="one image of each name, whatever its suffix",
+            expected="one image of each name, regardless of its suffix",
             fix="rename them, or choose by a pattern: --images 'DIR/*.png'",
         )
-    return files
+    return [ImageFile(path, name) for name, (path,) in by_name.items()]
 
 
-def _what_is_there(folder: Path, paths: Sequence[Path]) -> str:
-    if paths:
-        return f"{len(paths)} files of other kinds"
-    return f"an empty folder, {folder.absolute()}" if folder.is_dir() else f"nothing at {folder.absolute()}"
-
-
-def _fixed(pattern: Path) -> Path:
-    """The folder ahead of the first part of a pattern that stands for several names."""
-    parts = pattern.parts[:-1]
-    wild = next((i for i, part in enumerate(parts) if any(mark in part for mark in WILD)), len(parts))
-    return Path(*parts[:wild])
-
-
-def check(files: Sequence[ImageFile], pixels: int) -> None:
-    """Look at the headers of all images.
+def check_images(files: Sequence[ImageFile], pixels: int) -> None:
+    """Read the headers of all images.
 
     Raises:
         UserError: names all that cannot be used.
@@ -90,8 +74,9 @@ def check(files: Sequence[ImageFile], pixels: int) -> None:
     for file in files:
         try:
             header = read_header(content(file.path), pixels, "raise --max-pixels")
-            _check_depth(header)
             header.check_single()
+            if header.bits > 16:  # OpenCV makes no colors of these
+                raise UnreadableImageError(f"has values of {header.bits} bits")
             turned += [file.path] if header.orientation != UPRIGHT else []
         except (OSError, UnreadableImageError) as error:
             problems.append(f"{file.path} {error}")
@@ -102,22 +87,12 @@ def check(files: Sequence[ImageFile], pixels: int) -> None:
             fix="replace them, choose others by a pattern (--images 'DIR/*.png'), or raise --max-pixels",
         )
     if turned:
-        log.warning(
-            "%d images, such as %s, have an EXIF orientation, which is not applied: they are predicted as their pixels "
-            "are stored, and so are their maps",
-            len(turned),
-            turned[0],
-        )
-
-
-def _check_depth(header: Header) -> None:
-    """Refuse a TIFF of values that OpenCV makes no colours of."""
-    if not isinstance(header.bits, int) or header.bits > 16:
-        raise UnreadableImageError(f"has values of {header.bits} bits", "save it with 8 or 16 bits")
+        text = "%d images, such as %s, have an EXIF orientation, which is not applied to them and their maps"
+        log.warning(text, len(turned), turned[0])
 
 
 def read_image(file: ImageFile) -> np.ndarray:
-    """An RGB image (H, W, 3) uint8; UserError where the file cannot be decoded."""
+    """An RGB image (H, W, 3) uint8; UserError if the file cannot be decoded."""
     try:
         return image_io.decode_image(content(file.path))
     except (OSError, UnreadableImageError) as error:
@@ -125,13 +100,13 @@ def read_image(file: ImageFile) -> np.ndarray:
             f"{file.path} cannot be predicted",
             found=error,
             expected="a whole image file, of 8 or 16 bits",
-            fix="replace the file, and start the same command again: finished maps stay",
+            fix="replace the file, and repeat the command: finished maps are kept",
         ) from None
 
 
 class ImageStore:
-    """What `evaluation_batches` reads of a `Store`: RGB images resized to S x S, and labels of their original sizes,
-    which say the size and no more."""
+    """Image files with the methods of a `Store` that a prediction reads: RGB images resized to (S, S), and empty labels
+    of their original sizes."""
 
     def __init__(self, files: Sequence[ImageFile], size: int):
         self.files, self.size = files, size
