@@ -11,7 +11,7 @@ def keep_freed() -> bool:
     """Let this process keep the memory that it frees; returns whether its C library (glibc) could be told so.
 
     Activations are freed at the end of a step. glibc gives them back to the system, and the next step gets them as new
-    pages, which the system clears: an eighth of a step's time (benchmarks/speed.txt). No number changes by it.
+    pages, which the system clears: an eighth of a step's time. No number changes by it.
     """
     tell = getattr(ctypes.CDLL(None), "mallopt", None)
     if tell is None:  # another C library: macOS, musl
