@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,40 +27,34 @@ NUMBERED = re.compile(r"image \d{9}")  # the name of an image that was given non
 Groups = Sequence[Hashable] | Mapping[str, Hashable]  # of images
 
 
-@dataclass(frozen=True, eq=False)
-class CalibrationReport(Mapping[str, float]):
+class CalibrationReport(dict[str, float]):
     """Metrics by their names in docs/reference/metrics.md, as fractions, not percent. `print` shows a table.
 
     Attributes:
-        numbers: metric -> value, of all metrics that are defined.
-        intervals: metric -> ends of its 95 % interval over images or groups of them; empty unless it was asked for.
+        intervals: metric -> limits of its 95 % interval over images or groups of them; empty unless it was asked for.
         undefined: metric -> why it has no value.
         images, pixels: that count.
         bins: of the metrics that have bins.
     """
 
-    numbers: Mapping[str, float]
-    images: int
-    pixels: int
-    bins: int
-    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    undefined: Mapping[str, str] = field(default_factory=dict)
+    def __init__(
+        self,
+        numbers: Mapping[str, float],
+        images: int,
+        pixels: int,
+        bins: int,
+        intervals: Mapping[str, tuple[float, float]],
+        undefined: Mapping[str, str],
+    ):
+        super().__init__(numbers)
+        self.images, self.pixels, self.bins = images, pixels, bins
+        self.intervals, self.undefined = intervals, undefined
 
-    def __getitem__(self, name: str) -> float:
-        if name in self.undefined:
-            raise KeyError(f"{name} is undefined: {self.undefined[name]}")
-        return self.numbers[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.numbers)
-
-    def __len__(self) -> int:
-        return len(self.numbers)
+    def __missing__(self, name: str) -> float:
+        raise KeyError(f"{name} is undefined: {self.undefined.get(name, 'there is no such metric')}")
 
     def __str__(self) -> str:
-        metrics = {name: METRICS[name] for name in self}
-        ends = {name: self.intervals.get(name) for name in metrics}
-        rows = [(metric.column, with_ends(metric, self[name], ends[name])) for name, metric in metrics.items()]
+        rows = [(METRICS[name].column, with_ends(METRICS[name], self[name], self.intervals.get(name))) for name in self]
         return "\n".join([f"{self.images:,} images, {self.pixels:,} pixels, {self.bins} bins", *aligned(rows)])
 
 
@@ -215,18 +209,15 @@ def _is_list_of_images(values: Any) -> bool:
     return isinstance(values, list | tuple) and len(values) > 0 and all(getattr(v, "ndim", 0) > 1 for v in values)
 
 
-def _numbered(groups: Groups, images: Sequence[str]) -> np.ndarray:
+def _numbered(groups: Groups, names: Sequence[str]) -> np.ndarray:
     """(N,) the number of the group of each image, from 0; UserError where `groups` do not fit the images."""
-    if isinstance(groups, Mapping):
-        of_images = [groups[image] for image in images if image in groups]
-        counted = f"none for {next((image for image in images if image not in groups), '')}"
-    else:
-        of_images = list(getattr(groups, "tolist", lambda: groups)())  # elements of tensors are never equal
-        counted = f"{len(of_images)} for {len(images)} images"
-    if len(of_images) != len(images):
-        raise UserError("groups do not fit the images", found=counted, expected="the group of each image")
-    number = {group: k for k, group in enumerate(dict.fromkeys(of_images))}
-    return np.array([number[group] for group in of_images], np.int64)
+    of_images = [groups[name] for name in names] if isinstance(groups, Mapping) else groups
+    given = list(getattr(of_images, "tolist", lambda: of_images)())  # elements of a tensor are never equal
+    if len(given) != len(names):
+        found = f"{len(given)} for {len(names)} images"
+        raise UserError("groups do not fit the images", found=found, expected="the group of each image")
+    numbers = {group: k for k, group in enumerate(dict.fromkeys(given))}
+    return np.array([numbers[group] for group in given], np.int64)
 
 
 def _renumbered(statistic: MapCounts, start: int) -> MapCounts:

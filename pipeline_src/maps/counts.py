@@ -116,7 +116,7 @@ def count(
         _check_void(pairs, statistic, any_ignored and ignore is None)
         if ignore is not None and not any_ignored:
             counted.warnings.append(f"no mask pixel has the value {ignore}, which --ignore names")
-    else:
+    elif all(pair.calibrator is None for pair in pairs):
         check_range(counted.highest, f"maps in {pairs.maps}")
     counted.warnings += _likely_mistakes(counted, pairs)
     return counted

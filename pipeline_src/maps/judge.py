@@ -32,11 +32,8 @@ from pipeline_src.metrics.summary import bounds, summary
 
 MISSING = "no image has it: it needs masks without ignored pixels, weighted F also foreground"
 NOTE = (
-    "Fractions, not percent. Pixels of all images are pooled; bins are right-closed on the confidence of the predicted "
-    "class. The Brier score of K classes is the sum over classes, in [0, 2]. NLL and entropy clamp probabilities to "
-    "[1e-7, 1 - 1e-7]. Metrics that sort pixels are exact for 8-bit and 16-bit maps; for float maps pixels within "
-    "1.5e-5 or less count as tied, which `bounds` limits. Intervals: 95 % bootstrap over images, or over their groups; "
-    "they leave out the variance of training."
+    "Fractions, not percent, defined in docs/reference/metrics.md. `bounds`: how far metrics that sort pixels can be "
+    "off for float maps. Intervals: 95 % bootstrap over images, or their groups, without the variance of training."
 )
 
 

@@ -28,7 +28,6 @@ from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.job import UNPACKED
 from pipeline_src.pipeline.jobs import build as build_experiment
 from pipeline_src.pipeline.runner import run_job
-from pipeline_src.prediction import examples
 from pipeline_src.prediction.evaluate import evaluate
 from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training.registry import choose
@@ -121,14 +120,6 @@ def test_temperature_keeps_the_classes_and_changes_the_confidence(built):
     facts = json.loads(built.job("train/temperature/seed0").paths[0].read_text())["fitted"]
     nll = [summary(run_of(of))[0]["nll"] for of in (before, after)]  # the fit saw these very pixels
     assert nll == pytest.approx([facts["fitted_on"]["nll_before"], facts["fitted_on"]["nll_after"]], abs=1e-4)
-
-
-def test_examples_are_distributions_over_the_classes(built):
-    maps = examples.read(built.job("evaluate/baseline/seed0/unseen").paths[1])
-    assert len(maps) == 4
-    for of in maps.values():
-        assert of.shape == (3, 36, 44)
-        assert np.abs(of.sum(axis=0) - 1).max() < 3 / 510 + 1e-6
 
 
 def test_tables_have_what_several_classes_have(built):
