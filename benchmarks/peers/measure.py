@@ -78,7 +78,7 @@ class Ours(Package):
         from pipeline_src.counting.map_counts import MapCounts
         from pipeline_src.metrics.summary import value
 
-        counts = MapCounts(Counts.empty(rows=False, levels=COARSE))  # as `DenseCalibration` counts
+        counts = MapCounts({"raw": Counts.empty(rows=False, levels=COARSE)})  # as `DenseCalibration` counts
         for f, y in zip(maps, masks, strict=True):
             counts.add(f, y, "map")
         return value("ece", counts.raw, BINS)
