@@ -63,7 +63,7 @@ def counts(kind: str) -> tuple[Callable[[], object], int]:
         f = np.concatenate([np.rint(part * 255).astype(np.uint8) for part in f])[None]
         y = y.reshape(1, -1)
     few = kind == "bins"
-    statistic = MapCounts(Counts.empty(rows=False, levels=COARSE)) if few else MapCounts.empty()
+    statistic = MapCounts({"raw": Counts.empty(rows=False, levels=COARSE)}) if few else MapCounts.empty()
     numbers = iter(range(10**9))
 
     def run() -> None:

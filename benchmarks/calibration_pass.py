@@ -57,7 +57,7 @@ def ours_bins(f, y):
     from pipeline_src.counting.map_counts import MapCounts
     from pipeline_src.metrics.summary import value
 
-    statistic = MapCounts(Counts.empty(rows=False, levels=COARSE))
+    statistic = MapCounts({"raw": Counts.empty(rows=False, levels=COARSE)})
     statistic.add(f, y, "all")
     return value("ece", statistic.raw, BINS)
 

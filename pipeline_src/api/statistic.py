@@ -12,8 +12,8 @@ import numpy as np
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
 from pipeline_src.api.arrays import array, binary, check_sums, class_ids, images
 from pipeline_src.counting.counts import Counts, ImageRows, image_rows
+from pipeline_src.counting.image_pixels import check_range
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.map_range import check_range
 from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
@@ -64,7 +64,7 @@ class Statistic:
     Neither the order of images nor their split among statistics that are merged changes a bit of a metric of all
     pixels. Metrics that compare images, such as `image_ece` and `ece_debiased`, and intervals are summed in the order
     of names; images without names are numbered as they come, and there their order matters. Memory is
-    about 3 MB, with K classes 3 MB for each, and 0.2 KB per image; 2 KB per image and class lie in temporary files.
+    about 3 MB, with K classes 3 MB for each, and 2 KB per image and class.
 
     Args:
         ignore: the label of pixels that never count. Without one it is 255, and a mask of only 0 and 255 is refused:
@@ -129,7 +129,7 @@ class Statistic:
     def _with_classes(self, classes: int) -> MapCounts:
         if self._statistic is None or not len(self):  # the first images may have been refused
             # Of an object the raw protocol only: the stretched one is the paper's, and takes as long again.
-            self._statistic = MapCounts.of_classes(classes) if classes > 2 else MapCounts(Counts.empty())
+            self._statistic = MapCounts.of_classes(classes) if classes > 2 else MapCounts({"raw": Counts.empty()})
         if self.classes != classes:
             raise UserError(
                 "images of one statistic have different numbers of classes",
@@ -182,7 +182,7 @@ class Statistic:
         """
         check_bins(bins)
         check_range(self._highest, "maps")
-        statistic = self._statistic or MapCounts(Counts.empty())
+        statistic = self._statistic or MapCounts({"raw": Counts.empty()})
         rows = self.counts.rows
         units = None if groups is None else _numbered(groups, [] if rows is None else rows.ids)
         run = ProtocolCounts(statistic, self.counts, units=units)
@@ -228,5 +228,4 @@ def _renumbered(statistic: MapCounts, start: int) -> MapCounts:
         ids = [f"image {start + int(i[6:]):09d}" if NUMBERED.fullmatch(i) else i for i in rows.ids]
         return replace(part, rows=ImageRows(ids, rows.table, rows.levels))
 
-    classes = [counts(part) for part in statistic.classes]
-    return MapCounts(counts(statistic.raw), classes=classes, confusion=statistic.confusion)
+    return MapCounts({name: counts(part) for name, part in statistic.counts.items()}, statistic.confusion)

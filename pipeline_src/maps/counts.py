@@ -9,8 +9,8 @@ import numpy as np
 
 from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.counting.counts import Counts, image_rows
+from pipeline_src.counting.image_pixels import check_range, low_range
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.map_range import check_range, low_range
 from pipeline_src.counting.score_histogram import UndefinedMetricError
 from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
 from pipeline_src.errors import UserError
