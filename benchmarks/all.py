@@ -63,7 +63,7 @@ def counts(kind: str) -> tuple[Callable[[], object], int]:
         f = np.concatenate([np.rint(part * 255).astype(np.uint8) for part in f])[None]
         y = y.reshape(1, -1)
     few = kind == "bins"
-    statistic = MapCounts(Counts.empty(rows=False, levels=COARSE)) if few else MapCounts.empty()
+    statistic = MapCounts({"raw": Counts.empty(rows=False, levels=COARSE)}) if few else MapCounts.empty()
     numbers = iter(range(10**9))
 
     def run() -> None:
@@ -149,19 +149,19 @@ def saved(folder: Path) -> tuple[Path, Path]:
 
 
 def decoding(maps: str, masks: str) -> tuple[Callable[[], object], int]:
-    from pipeline_src.maps.counts import read_binary
+    from pipeline_src.maps.counts import read_pair
     from pipeline_src.maps.pairs import pair_files
 
     pairs = pair_files(Path(maps), Path(masks))
-    return lambda: [read_binary(pair) for pair in pairs], len(pairs)
+    return lambda: [read_pair(pair) for pair in pairs], len(pairs)
 
 
 def counting(maps: str, masks: str) -> tuple[Callable[[], object], int]:
     from pipeline_src.counting.map_counts import MapCounts
-    from pipeline_src.maps.counts import read_binary
+    from pipeline_src.maps.counts import read_pair
     from pipeline_src.maps.pairs import pair_files
 
-    decoded = [(*read_binary(pair)[:2], pair.stem) for pair in pair_files(Path(maps), Path(masks))]
+    decoded = [(*read_pair(pair)[:2], pair.stem) for pair in pair_files(Path(maps), Path(masks))]
 
     def run() -> None:
         statistic = MapCounts.empty()

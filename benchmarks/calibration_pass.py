@@ -51,13 +51,13 @@ def exact(f, y):
 
 
 def ours_bins(f, y):
-    """As `DenseCalibration` counts."""
+    """Counts of 150 levels, enough for the ECE."""
     from pipeline_src.counting.counts import Counts
     from pipeline_src.counting.levels import COARSE
     from pipeline_src.counting.map_counts import MapCounts
     from pipeline_src.metrics.summary import value
 
-    statistic = MapCounts(Counts.empty(rows=False, levels=COARSE))
+    statistic = MapCounts({"raw": Counts.empty(rows=False, levels=COARSE)})
     statistic.add(f, y, "all")
     return value("ece", statistic.raw, BINS)
 
@@ -140,13 +140,13 @@ def one(name: str, pixels: int) -> dict:
 def maps_pass(maps: Path, masks: Path) -> None:
     """Seconds to decode all files, and of the pass over the decoded maps, both protocols."""
     from pipeline_src.counting.map_counts import MapCounts
-    from pipeline_src.maps.counts import read_binary
+    from pipeline_src.maps.counts import read_pair
     from pipeline_src.maps.pairs import pair_files
 
     decode, count = [], []
     for _ in range(5):
         start = time.perf_counter()
-        decoded = [(*read_binary(pair)[:2], pair.stem) for pair in pair_files(maps, masks)]
+        decoded = [(*read_pair(pair)[:2], pair.stem) for pair in pair_files(maps, masks)]
         decode.append(time.perf_counter() - start)
         start = time.perf_counter()
         statistic = MapCounts.empty()

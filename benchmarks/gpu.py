@@ -26,11 +26,11 @@ from training_loop import Noise
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.params.load import read, resolve
 from pipeline_src.params.schema import Experiment
+from pipeline_src.training.batches import KeyedSampler, TrainingSamples
 from pipeline_src.training.device import autocast
 from pipeline_src.training.loop import train
 from pipeline_src.training.models.build import build_segmentor, logits
 from pipeline_src.training.registry import choose
-from pipeline_src.training.samples import KeyedSampler, TrainingSamples
 
 OPTIONS = {  # name -> TF32, mixed precision, compiled
     "float32": (False, "off", False),

@@ -28,8 +28,8 @@ from pipeline_src.data.store import Store
 from pipeline_src.pipeline import networks
 from pipeline_src.pipeline.jobs import chosen
 from pipeline_src.prediction.corruptions import CORRUPTIONS, corrupted
-from pipeline_src.training.samples import evaluation_batches
-from pipeline_src.training.validation_pixels import pixels_of
+from pipeline_src.training.batches import evaluation_batches
+from pipeline_src.training.calibrated import pixels_of
 
 PIXELS = 1000  # of an image, about
 NULL = 0.4  # share of the weight that null images have where they are among the fitted ones

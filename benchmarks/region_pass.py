@@ -18,8 +18,8 @@ os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = os.environ["OPEN
 import cv2
 import numpy as np
 
+from pipeline_src.counting.image_pixels import REGIONS
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.regions import EVALUATED_REGIONS
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 
 
@@ -36,7 +36,7 @@ def made(images: int):
 def main(images: int) -> None:
     """Print the table."""
     cv2.setNumThreads(1)
-    statistic, with_regions = MapCounts.empty(), MapCounts.empty(regions=EVALUATED_REGIONS)
+    statistic, with_regions = MapCounts.empty(), MapCounts.empty(regions=REGIONS)
     passes = {
         "statistic": lambda f, y, name: statistic.add(f, y, name),
         "with regions": lambda f, y, name: with_regions.add(f, y, name),

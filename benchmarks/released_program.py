@@ -123,7 +123,7 @@ def ours(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
     statistic = MapCounts.empty()
     for number, (level, mask) in enumerate(pairs):
         truth = (mask > 127 / 255).astype(np.uint8)
-        statistic.add(level, truth, str(number), whole=whole_map_measures(level, truth, EVALUATED_MEASURES))
+        statistic.add(level, truth, str(number), measures=whole_map_measures(level, truth, EVALUATED_MEASURES))
     return {heading: value(name, statistic.stretched) for heading, name in SHOWN.items()}
 
 

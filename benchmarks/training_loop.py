@@ -8,7 +8,7 @@ A step of ours is all from one batch's first image to the next one's: reading, k
 alphas, history, and mmengine's loop. The alphas are set so that images are perturbed. Start-up, validation and
 checkpoints are not in it. The bare loop repeats one batch: forward, logits upsampled to the masks, loss, backward, Adam
 step. The images are noise: their content does not change the work. `kept` loops keep the memory that they free, as a
-training does (`pipeline_src/training/memory.py`); the others leave it to the system's allocator as it is.
+training does (`pipeline_src/training/machine.py`); the others leave it to the system's allocator as it is.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from torch.nn import functional as F
 
 from pipeline_src.params.load import read, resolve
 from pipeline_src.params.schema import Experiment
-from pipeline_src.training import memory
+from pipeline_src.training import machine
 from pipeline_src.training.device import autocast, prepare_device
 from pipeline_src.training.loop import train
 from pipeline_src.training.models.build import build_segmentor, logits
@@ -118,7 +118,7 @@ def on_cpu(name: str) -> Experiment:
 def work(loop: str, name: str, method: str, steps: int) -> None:
     """Make a step of a loop for every line of standard input, and print its seconds."""
     if "kept" in loop:
-        memory.keep_freed()
+        machine.keep_freed_memory()
     start = time.process_time()
 
     def turn() -> None:

@@ -21,7 +21,6 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 SPARE = 1 << 20  # bytes; a disk with fewer counts as full
 DIGITS = 8  # significant digits of measured numbers in tables and JSON; the last of 17 depend on the processor
-NAME_BYTES = 255  # longest file name of common file systems
 SUMS = ".sha256"  # suffix of the file with the digests of a result
 
 
@@ -200,14 +199,6 @@ def state(path: Path) -> list[int]:
 def composed(name: str) -> str:
     """A name in the composed form of Unicode (NFC): macOS stores é as two characters."""
     return unicodedata.normalize("NFC", name)
-
-
-def overlong(name: str) -> str | None:
-    """Why `atomic` cannot write a file of that name, whose temporary name is ten bytes longer; None if it can."""
-    stem, suffix = os.path.splitext(name)
-    if len(os.fsencode(f".{stem[:100]}-{8 * '?'}{suffix}")) <= NAME_BYTES:
-        return None
-    return f"a name of {len(os.fsencode(name))} bytes; at most {NAME_BYTES - 10} can be written, so rename it"
 
 
 def flush(path: Path) -> None:

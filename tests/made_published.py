@@ -9,7 +9,7 @@ from typing import Any
 from made_statistics import counted, varied
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.counting.compact_file import Load, run_of, write_counts
+from pipeline_src.counting.compact_file import Load, compact_run, write_counts
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.publishing import published
 from pipeline_src.publishing.published import Publication
@@ -24,15 +24,15 @@ def maps(method: str, seed: int, part: str) -> MapCounts:
     return counted(varied(12, sharp=sharp), whole=False)
 
 
-def load(statistic: MapCounts, bins: int, exact: bool = True) -> Load:
+def load(statistic: MapCounts, bins: int) -> Load:
     """What `write_counts` takes of a run."""
-    return lambda: run_of(statistic, bins, exact)
+    return lambda: compact_run(statistic, bins)
 
 
-def write(file: Path, statistics: Mapping[int, MapCounts], bins: int = 10, exact: bool = True) -> None:
+def write(file: Path, statistics: Mapping[int, MapCounts], bins: int = 10) -> None:
     """Write the counts of a method `m` on a data set `photos`, by seed."""
-    loads = {seed: load(statistic, bins, exact) for seed, statistic in statistics.items()}
-    write_counts(file, {("photos", "m"): loads}, bins, exact)
+    loads = {seed: load(statistic, bins) for seed, statistic in statistics.items()}
+    write_counts(file, {("photos", "m"): loads}, bins)
 
 
 def publish(

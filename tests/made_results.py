@@ -43,7 +43,11 @@ def analysed(
             statistic = MapCounts.empty()
             for number, (f, truth) in enumerate(maps(method, seed, part)):
                 statistic.add(
-                    f, truth, f"{part}/{number}", whole=whole_map_measures(f, truth, EVALUATED_MEASURES), ignore=IGNORED
+                    f,
+                    truth,
+                    f"{part}/{number}",
+                    measures=whole_map_measures(f, truth, EVALUATED_MEASURES),
+                    ignore=IGNORED,
                 )
             statistic.save(file, {})
         with patch("pipeline_src.analysis.analyse.resample", partial(resample, resamples=RESAMPLES)):

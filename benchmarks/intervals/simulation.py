@@ -27,7 +27,7 @@ from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.intervals import LEVEL, NORMAL, students_t
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import one_thread
-from pipeline_src.counting.loading import load
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.metrics.entries.calibration import SQUARED
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
@@ -105,8 +105,8 @@ class Population:
 
 def _table(folder: Path, method: str, seed: int, part: str) -> np.ndarray:
     """(N, 3, BINS) pixels, hits and summed confidence of every image."""
-    counted = ProtocolCounts.by_protocol(load(published.statistic_file(folder, method, seed, part)))["raw"]
-    columns = METRICS["ece"].of.columns(counted, 2 * BINS)
+    counted = ProtocolCounts.by_protocol(MapCounts.load(published.statistic_file(folder, method, seed, part)))["raw"]
+    columns = METRICS["ece"].input.columns(counted, 2 * BINS)
     return columns(slice(0, len(counted.rows))).reshape(-1, 3, 2 * BINS)[:, :, BINS:]
 
 
@@ -120,15 +120,15 @@ def gaps_of(case: Case, error: float, share: np.ndarray, second: bool) -> np.nda
 
 def measurement(networks: Sequence[np.ndarray], times: np.ndarray) -> Measurement:
     """ECE and its square of S networks (n, 3 BINS) each, on resamples of the images, `times` (R, n)."""
-    columns = np.stack([METRICS["ece"].of.of_units(table) for table in networks])
+    columns = np.stack([METRICS["ece"].input.of_units(table) for table in networks])
     whole = columns.sum(axis=1)
     resampled = np.tensordot(times, columns, axes=(1, 1)).transpose(1, 0, 2)
     points, values = {}, {}
     for name in ("ece", SQUARED):
         metric = METRICS[name]
-        points[name] = metric.function(*metric.of.from_sums(whole, BINS))
-        of_resamples = metric.function(*metric.of.from_sums(resampled, BINS))
-        centers = of_resamples.mean(axis=1) if metric.of.centred else points[name]
+        points[name] = metric.function(*metric.input.from_sums(whole, BINS))
+        of_resamples = metric.function(*metric.input.from_sums(resampled, BINS))
+        centers = of_resamples.mean(axis=1) if metric.input.centred else points[name]
         values[name] = of_resamples + (points[name] - centers)[:, None]
     images = times.shape[1]
     return Measurement(range(len(networks)), images, images, points, values)

@@ -32,10 +32,10 @@ from pipeline_src.pipeline import networks
 from pipeline_src.pipeline.jobs import chosen
 from pipeline_src.prediction.predict import load
 from pipeline_src.rng import generator
+from pipeline_src.training.batches import evaluation_batches
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.methods.aslp_cl import ASLPCL
 from pipeline_src.training.pixels import upsampled
-from pipeline_src.training.samples import evaluation_batches
 
 SEED = 0
 PIXELS = 2000  # of an image

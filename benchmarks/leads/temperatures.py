@@ -22,7 +22,7 @@ from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import around, draws, key_of
 from pipeline_src.counting.levels import CLAMP, LEVELS, POSITION
-from pipeline_src.counting.loading import load
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.publishing import published
@@ -56,7 +56,7 @@ class Counted:
 @cache
 def counted(experiment: str, method: str, seed: int, part: str) -> Counted:
     """The published counts of a run on a data set."""
-    counts = load(published.statistic_file(published.FOLDER / experiment, method, seed, part)).raw
+    counts = MapCounts.load(published.statistic_file(published.FOLDER / experiment, method, seed, part)).raw
     level, predicted, label = np.nonzero(counts.count)
     pixels = counts.count[level, predicted, label].astype(float)
     doubt = (level + counts.position[level, predicted, label] / (POSITION * pixels)) / LEVELS
@@ -64,7 +64,7 @@ def counted(experiment: str, method: str, seed: int, part: str) -> Counted:
     by_label[np.arange(len(level)), label] = pixels
     probability = np.where(predicted == 1, 1 - doubt, doubt)
     assert counts.rows is not None
-    return Counted(probability, by_label, counts.rows.levels[:].astype(float))
+    return Counted(probability, by_label, counts.rows.levels.astype(float))
 
 
 def scaled(probability: np.ndarray, temperature: float) -> np.ndarray:

@@ -13,7 +13,6 @@ from pipeline_src.analysis.intervals import NAN, error_interval, interval, withi
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, counts_arrays, write
 from pipeline_src.analysis.resampling import Resampled, key_of, resample
 from pipeline_src.counting.counts import COLUMNS, Counts, image_rows
-from pipeline_src.counting.loading import load
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import top_label
 from pipeline_src.errors import UserError, listed
@@ -53,7 +52,7 @@ def analyse(
         runs, resampled = [], []
         for seed in seeds:
             source = statistics[method, seed]
-            run = load(source) if isinstance(source, Path) else source
+            run = MapCounts.load(source) if isinstance(source, Path) else source
             ids = image_rows(run.raw).ids
             if expected is None:
                 expected, groups = ids, groups_of(ids) if groups_of else None
@@ -83,7 +82,7 @@ def _measurement(
     first, *rest = (replace(run, rows=None) for run in counts)
     columns = [COLUMNS.index(name) for name in IMAGE_SUMS]
     arrays = counts_arrays(sum(rest, first)) | {
-        "image_sums": np.stack([image_rows(run).table[:][:, columns] for run in counts]),
+        "image_sums": np.stack([image_rows(run).table[:, columns] for run in counts]),
     }
     if groups is not None:
         arrays["groups"] = groups

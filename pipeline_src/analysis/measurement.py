@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.storage import pack, unpack
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
-from pipeline_src.metrics.image_inputs import PixelMeans
+from pipeline_src.metrics.inputs import PixelMeans
 
 IMAGE_SUMS = PixelMeans.names
 
@@ -99,8 +99,7 @@ class Measurement:
 
 def counts_arrays(counts: Counts) -> dict[str, np.ndarray]:
     """The arrays that `Measurement.counts` reads."""
-    # Rows alone lie on the disk, and a measurement has none.
-    return cast(dict[str, np.ndarray], pack(counts, "all")) | {"top": np.array(counts.top)}
+    return pack(counts, "all") | {"top": np.array(counts.top)}
 
 
 def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, str], Measurement]) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from pipeline_src.analysis.estimate import common_seeds
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement
 from pipeline_src.analysis.resampling import draws, key_of
-from pipeline_src.counting.rows import parts
+from pipeline_src.counting.counts import parts
 from pipeline_src.counting.score_histogram import Bins
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.inputs import FEW

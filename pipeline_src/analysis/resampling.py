@@ -21,9 +21,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from pipeline_src.analysis.intervals import error_interval, interval, units_of, widened, within
-from pipeline_src.counting.counts import COLUMNS
+from pipeline_src.counting.counts import parts
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.rows import Rows, parts
 from pipeline_src.metrics.inputs import FEW, Input, of_groups
 from pipeline_src.metrics.protocol_counts import Columns, ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
@@ -136,16 +135,16 @@ def resample_counts(
         # Where another metric decides, one that sorts no pixels, the order of pixels decides nothing.
         off = bounds(counted, bins, [name for name in points if not METRICS[name].decided_by])
     else:
-        points = {name: float(METRICS[name].function(*METRICS[name].of.exact(counted, bins))) for name in names}
+        points = {name: float(METRICS[name].function(*METRICS[name].input.exact(counted, bins))) for name in names}
         reasons, off = {}, {}
-    inputs = {source.family: source for source in (*(METRICS[name].of for name in points), *further)}
+    inputs = {source.family: source for source in (*(METRICS[name].input for name in points), *further)}
     drawn = _with_pixels(counted) if points and groups is None else groups
     sums = _sums(counted, inputs, bins, draws(len(counted.rows), resamples, key, drawn)) if points else {}
     values = {name: _values(name, sums, bins, point) for name, point in points.items()}
     units = units_of(drawn, len(counted.rows)) if points else 0
     present = {
         name: int(sums[source.family].present[source.present])
-        for name, source in ((name, METRICS[name].of) for name in points)
+        for name, source in ((name, METRICS[name].input) for name in points)
         if source.present is not None
     }
     fewer = {name: number for name, number in present.items() if number < units}
@@ -155,18 +154,18 @@ def resample_counts(
 def _with_pixels(counted: ProtocolCounts) -> np.ndarray | None:
     """(N,) a group for each image that has a pixel that counts, and -1 for others, which tell nothing; None if all
     have."""
-    counts = counted.rows.table.column(COLUMNS.index("pixels")) > 0
+    counts = counted.rows.column("pixels") > 0
     return None if counts.all() else np.where(counts, np.cumsum(counts) - 1, -1)
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may hold no pixel that counts
 def _values(name: str, sums: Mapping[object, Sums], bins: int, point: float) -> np.ndarray:
     metric = METRICS[name]
-    summed = sums[metric.of.family]
+    summed = sums[metric.input.family]
     if np.isnan(summed.resampled).all():  # a single group
         return np.full(len(summed.resampled), np.nan)
-    of_sums, values = (metric.function(*metric.of.from_sums(a, bins)) for a in (summed.total, summed.resampled))
-    return around(point, values, values.mean() if metric.of.centred else of_sums)
+    of_sums, values = (metric.function(*metric.input.from_sums(a, bins)) for a in (summed.total, summed.resampled))
+    return around(point, values, values.mean() if metric.input.centred else of_sums)
 
 
 def around(point: float, values: np.ndarray, of_sums: float | np.ndarray) -> np.ndarray:
@@ -221,18 +220,18 @@ def draws(images: int, resamples: int, key: int, groups: np.ndarray | None = Non
     """
     single = (images if groups is None else groups.max(initial=-1) + 1) == 1
     times = _times(images, resamples, key, None if groups is None else np.asarray(groups, np.int64).tobytes())
-    return ((block, np.where(single, np.nan, times.columns(block))) for block in parts(images))
+    return ((block, np.where(single, np.nan, times[:, block])) for block in parts(images))
 
 
 @lru_cache(maxsize=1)  # methods and seeds on a data set see the same
-def _times(images: int, resamples: int, key: int, groups: bytes | None) -> Rows:
+def _times(images: int, resamples: int, key: int, groups: bytes | None) -> np.ndarray:
     generator = np.random.Generator(np.random.PCG64(key))
     of_images = np.arange(images) if groups is None else np.frombuffer(groups, np.int64)
     units = of_images.max(initial=-1) + 1
-    times = Rows((images,), np.uint16)
-    for _ in range(resamples):
+    times = np.empty((resamples, images), np.uint16)
+    for row in times:
         drawn = np.bincount(generator.integers(0, units, units), minlength=units)
-        times.append(np.append(drawn, 0)[of_images])  # the last is that of -1
+        row[:] = np.append(drawn, 0)[of_images]  # the last is that of -1
     return times
 
 

@@ -88,48 +88,48 @@ class DenseCalibrationMetric(BaseMetric):
         raise NotImplementedError
 
 
-class _HeadLoss:
+class _HeadLoss(losses.SCBCE):
     """A loss with the interface that a decode head calls.
 
-    Attributes:
+    Args:
         loss_weight: factor of the loss.
         loss_name: under which it is logged; begins with `loss`.
+        parameters: of the loss.
     """
 
-    loss_weight: float
-    loss_name: str
-    ignore: int
-    ignore_given: bool
+    default_name: str
 
-    def _settings(self, weight: Tensor | None, ignore_index: int) -> None:
-        if weight is not None:
-            raise UserError("label perturbation has no weights of pixels", fix="leave out `sampler` in the decode head")
-        self.ignore, self.ignore_given = ignore_index, True  # mmsegmentation pads with it
-
-
-@MODELS.register_module("SCBCE")
-class SCBCEHeadLoss(_HeadLoss, losses.SCBCE):
-    """`losses.SCBCE` in a decode head: `loss_decode=dict(type="SCBCE", alpha=0.05)`; `classes` for K classes."""
-
-    def __init__(self, loss_weight: float = 1.0, loss_name: str = "loss_scbce", **parameters: Any):
+    def __init__(self, loss_weight: float = 1.0, loss_name: str = "", **parameters: Any):
         super().__init__(**parameters)
-        self.loss_weight, self.loss_name = loss_weight, loss_name
+        self.loss_weight, self.loss_name = loss_weight, loss_name or self.default_name
+        self.index: tuple[Tensor, ...] = ()  # of the images of this step, set by `ASLPHook`
 
     def forward(
         self, logits: Tensor, masks: Tensor, weight: Tensor | None = None, ignore_index: int = IGNORED
     ) -> Tensor:
-        self._settings(weight, ignore_index)
-        return self.loss_weight * super().forward(logits, masks)
+        if weight is not None:
+            raise UserError("label perturbation has no weights of pixels", fix="leave out `sampler` in the decode head")
+        self.ignore, self.ignore_given = ignore_index, True  # mmsegmentation pads with it
+        if isinstance(self, losses.ASLP) and not self.index:
+            raise UserError("loss_decode: ASLP is not told which images it sees", fix='add dict(type="ASLPHook")')
+        return self.loss_weight * super().forward(logits, masks, *self.index)
+
+
+@MODELS.register_module("SCBCE")
+class SCBCEHeadLoss(_HeadLoss):
+    """`losses.SCBCE` in a decode head: `loss_decode=dict(type="SCBCE", alpha=0.05)`; `classes` for K classes."""
+
+    default_name = "loss_scbce"
 
 
 @MODELS.register_module("ASLP")
 class ASLPHeadLoss(_HeadLoss, losses.ASLP):
     """`losses.ASLP` in a decode head: `loss_decode=dict(type="ASLP", rule="mc")`, with an `ASLPHook`."""
 
-    def __init__(self, loss_weight: float = 1.0, loss_name: str = "loss_aslp", images: int = 0, **parameters: Any):
-        super().__init__(images, **parameters)
-        self.loss_weight, self.loss_name = loss_weight, loss_name
-        self.index: Tensor | None = None  # of the images of this step, set by the hook
+    default_name = "loss_aslp"
+
+    def __init__(self, images: int = 0, **parameters: Any):
+        super().__init__(images=images, **parameters)
 
     def start(self, images: int) -> None:
         """Begin with a number of training images, or go on where a checkpoint has levels of as many."""
@@ -139,14 +139,6 @@ class ASLPHeadLoss(_HeadLoss, losses.ASLP):
             raise UserError(
                 "the checkpoint has levels of other training images", found=len(self.alphas), expected=images
             )
-
-    def forward(  # type: ignore[override]
-        self, logits: Tensor, masks: Tensor, weight: Tensor | None = None, ignore_index: int = IGNORED
-    ) -> Tensor:
-        self._settings(weight, ignore_index)
-        if self.index is None:
-            raise UserError("loss_decode: ASLP is not told which images it sees", fix='add dict(type="ASLPHook")')
-        return self.loss_weight * super().forward(logits, masks, self.index)
 
 
 @HOOKS.register_module()
@@ -174,7 +166,7 @@ class ASLPHook(Hook):
     def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         index = torch.tensor([self.index[sample.img_path] for sample in data_batch["data_samples"]])
         for loss in self._losses(runner):
-            loss.index = index
+            loss.index = (index,)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
         accuracy, gap = ((metrics or {}).get(f"{self.prefix}/{name}") for name in ("accuracy", "gap"))

@@ -20,7 +20,7 @@ from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import value
 
-OF_COUNTS = [name for name, metric in METRICS.items() if metric.of.pooled]
+OF_COUNTS = [name for name, metric in METRICS.items() if metric.input.pooled]
 DEFAULT = ("ece", "oe", "accuracy", "gap")
 
 
@@ -64,7 +64,7 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None) -> Counts:
     """
     p, y = images(probabilities, masks, ignore)
     if p.ndim == 3:
-        statistic = MapCounts(Counts.empty(rows=False))
+        statistic = MapCounts({"raw": Counts.empty(rows=False)})
         rows = len(p), math.prod(p.shape[1:])  # a batch may be empty
         f, truth = array(p).reshape(rows), binary(array(y), ignore).reshape(rows)
         statistic.add(f, truth, "the batch", ignore=None if ignore is None else IGNORED)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ import numpy as np
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
 from pipeline_src.api.arrays import array, binary, check_sums, class_ids, images
 from pipeline_src.counting.counts import Counts, ImageRows, image_rows
+from pipeline_src.counting.image_pixels import check_range
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.map_range import check_range
 from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
@@ -27,40 +27,34 @@ NUMBERED = re.compile(r"image \d{9}")  # the name of an image that was given non
 Groups = Sequence[Hashable] | Mapping[str, Hashable]  # of images
 
 
-@dataclass(frozen=True, eq=False)
-class CalibrationReport(Mapping[str, float]):
+class CalibrationReport(dict[str, float]):
     """Metrics by their names in docs/reference/metrics.md, as fractions, not percent. `print` shows a table.
 
     Attributes:
-        numbers: metric -> value, of all metrics that are defined.
-        intervals: metric -> ends of its 95 % interval over images or groups of them; empty unless it was asked for.
+        intervals: metric -> limits of its 95 % interval over images or groups of them; empty unless it was asked for.
         undefined: metric -> why it has no value.
         images, pixels: that count.
         bins: of the metrics that have bins.
     """
 
-    numbers: Mapping[str, float]
-    images: int
-    pixels: int
-    bins: int
-    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    undefined: Mapping[str, str] = field(default_factory=dict)
+    def __init__(
+        self,
+        numbers: Mapping[str, float],
+        images: int,
+        pixels: int,
+        bins: int,
+        intervals: Mapping[str, tuple[float, float]],
+        undefined: Mapping[str, str],
+    ):
+        super().__init__(numbers)
+        self.images, self.pixels, self.bins = images, pixels, bins
+        self.intervals, self.undefined = intervals, undefined
 
-    def __getitem__(self, name: str) -> float:
-        if name in self.undefined:
-            raise KeyError(f"{name} is undefined: {self.undefined[name]}")
-        return self.numbers[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.numbers)
-
-    def __len__(self) -> int:
-        return len(self.numbers)
+    def __missing__(self, name: str) -> float:
+        raise KeyError(f"{name} is undefined: {self.undefined.get(name, 'there is no such metric')}")
 
     def __str__(self) -> str:
-        metrics = {name: METRICS[name] for name in self}
-        ends = {name: self.intervals.get(name) for name in metrics}
-        rows = [(metric.column, with_ends(metric, self[name], ends[name])) for name, metric in metrics.items()]
+        rows = [(METRICS[name].column, with_ends(METRICS[name], self[name], self.intervals.get(name))) for name in self]
         return "\n".join([f"{self.images:,} images, {self.pixels:,} pixels, {self.bins} bins", *aligned(rows)])
 
 
@@ -70,7 +64,7 @@ class Statistic:
     Neither the order of images nor their split among statistics that are merged changes a bit of a metric of all
     pixels. Metrics that compare images, such as `image_ece` and `ece_debiased`, and intervals are summed in the order
     of names; images without names are numbered as they come, and there their order matters. Memory is
-    about 3 MB, with K classes 3 MB for each, and 0.2 KB per image; 2 KB per image and class lie in temporary files.
+    about 3 MB, with K classes 3 MB for each, and 2 KB per image and class.
 
     Args:
         ignore: the label of pixels that never count. Without one it is 255, and a mask of only 0 and 255 is refused:
@@ -135,7 +129,7 @@ class Statistic:
     def _with_classes(self, classes: int) -> MapCounts:
         if self._statistic is None or not len(self):  # the first images may have been refused
             # Of an object the raw protocol only: the stretched one is the paper's, and takes as long again.
-            self._statistic = MapCounts.of_classes(classes) if classes > 2 else MapCounts(Counts.empty())
+            self._statistic = MapCounts.of_classes(classes) if classes > 2 else MapCounts({"raw": Counts.empty()})
         if self.classes != classes:
             raise UserError(
                 "images of one statistic have different numbers of classes",
@@ -188,7 +182,7 @@ class Statistic:
         """
         check_bins(bins)
         check_range(self._highest, "maps")
-        statistic = self._statistic or MapCounts(Counts.empty())
+        statistic = self._statistic or MapCounts({"raw": Counts.empty()})
         rows = self.counts.rows
         units = None if groups is None else _numbered(groups, [] if rows is None else rows.ids)
         run = ProtocolCounts(statistic, self.counts, units=units)
@@ -215,18 +209,15 @@ def _is_list_of_images(values: Any) -> bool:
     return isinstance(values, list | tuple) and len(values) > 0 and all(getattr(v, "ndim", 0) > 1 for v in values)
 
 
-def _numbered(groups: Groups, images: Sequence[str]) -> np.ndarray:
+def _numbered(groups: Groups, names: Sequence[str]) -> np.ndarray:
     """(N,) the number of the group of each image, from 0; UserError where `groups` do not fit the images."""
-    if isinstance(groups, Mapping):
-        of_images = [groups[image] for image in images if image in groups]
-        counted = f"none for {next((image for image in images if image not in groups), '')}"
-    else:
-        of_images = list(getattr(groups, "tolist", lambda: groups)())  # elements of tensors are never equal
-        counted = f"{len(of_images)} for {len(images)} images"
-    if len(of_images) != len(images):
-        raise UserError("groups do not fit the images", found=counted, expected="the group of each image")
-    number = {group: k for k, group in enumerate(dict.fromkeys(of_images))}
-    return np.array([number[group] for group in of_images], np.int64)
+    of_images = [groups[name] for name in names] if isinstance(groups, Mapping) else groups
+    given = list(getattr(of_images, "tolist", lambda: of_images)())  # elements of a tensor are never equal
+    if len(given) != len(names):
+        found = f"{len(given)} for {len(names)} images"
+        raise UserError("groups do not fit the images", found=found, expected="the group of each image")
+    numbers = {group: k for k, group in enumerate(dict.fromkeys(given))}
+    return np.array([numbers[group] for group in given], np.int64)
 
 
 def _renumbered(statistic: MapCounts, start: int) -> MapCounts:
@@ -237,5 +228,4 @@ def _renumbered(statistic: MapCounts, start: int) -> MapCounts:
         ids = [f"image {start + int(i[6:]):09d}" if NUMBERED.fullmatch(i) else i for i in rows.ids]
         return replace(part, rows=ImageRows(ids, rows.table, rows.levels))
 
-    classes = [counts(part) for part in statistic.classes]
-    return MapCounts(counts(statistic.raw), classes=classes, confusion=statistic.confusion)
+    return MapCounts({name: counts(part) for name, part in statistic.counts.items()}, statistic.confusion)

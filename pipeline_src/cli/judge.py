@@ -102,18 +102,14 @@ def judge(
 
 def in_words(result: dict[str, Any], out: Path) -> str:
     """What the terminal shows: the main numbers with their intervals, warnings, and where the rest is."""
-    meanings = {
-        METRICS[key].column: text
-        for key, text in MEANINGS.items()
-        if any(key in result[p] for p in result["undefined"])
-    }
     lines = [f"{result['name']}: {result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"]
     of_protocols = {protocol: _protocol(result, protocol) for protocol in result["undefined"]}
     first = next(iter(of_protocols))
     for protocol, numbers in of_protocols.items():
         same = protocol != first and numbers == of_protocols[first]
         lines += [f"  {protocol}: the same as {first}"] if same else [f"  {protocol}", *numbers]
-    lines += [f"  {name.removesuffix(' %')}: {text}" for name, text in meanings.items()]
+    shown = {METRICS[key].column.removesuffix(" %"): text for key, text in MEANINGS.items() if key in result[first]}
+    lines += [f"  {column}: {text}" for column, text in shown.items()]
     some = any(ends for by_metric in result["intervals"].values() for ends in by_metric.values())
     lines += remarks(result, ["in brackets: 95 % confidence intervals over {units}, without training variance"] * some)
     lines += [f"  diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]

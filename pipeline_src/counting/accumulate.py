@@ -140,14 +140,6 @@ def extremes(values: np.ndarray) -> tuple[float, float]:
     return ends[:, 0].min(), ends[:, 1].max()
 
 
-def surely_in_unit_interval(f: np.ndarray) -> bool:
-    """Whether f (n,) is float32 in [0, 1], by one pass; False may also mean -0.0.
-
-    Read as unsigned integers, negative numbers, NaN and numbers above 1 are all above 1.
-    """
-    return f.dtype == np.float32 and bool(not f.size or f.view(np.uint32).max() <= np.float32(1).view(np.uint32))
-
-
 def histogram(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The (value, label) pairs of an integer map: (m,) int64 values, labels and numbers of pixels, in ascending order.
 

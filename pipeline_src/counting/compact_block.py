@@ -1,10 +1,10 @@
-"""How the counts of a method on a data set are written as one stream of non-negative integers, and read.
+"""The counts of a method on a dataset as one stream of non-negative integers.
 
-Numbers that follow from others are left out, and numbers near others are written as differences: the interior of
-objects is what the border leaves of the foreground; the first and the last group of levels are what the others leave
-of the pixels of their label; `stretched` is written as what the stretch moves over the edges of groups; sums of scores
-as what they differ from those of pixels in the middle of their levels. The images of a column stand in the order of a
-column that is known by then: similar numbers are neighbors, to which xz adapts.
+Numbers that follow from others are left out, and numbers near others are written as differences: `stretched` as the
+pixels that the normalization moves over the edges of groups, sums of scores as the difference to those of pixels in the
+middle of their levels. The images of a column are sorted by a column that is known by then: similar numbers are
+neighbors, to which xz adapts. Files of earlier versions, whose precision is not `rounded`, also leave out the interior
+of objects (the foreground less the border) and the largest groups of levels.
 """
 
 from __future__ import annotations
@@ -12,24 +12,39 @@ from __future__ import annotations
 import io
 import lzma
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from pipeline_src.counting.compact import SHARES, Kept, KeptRows, Precision, fitted, regular_edges, rounded
+from pipeline_src.counting.compact import SHARES, Precision, StoredCounts, StoredTable, regular_edges
 from pipeline_src.counting.counts import COLUMNS, UNMEASURED
 from pipeline_src.counting.levels import CLAMP, EIGHT, HALF, UNIT
 from pipeline_src.counting.surest import CELLS
 
 SCALE = 1 << 16  # of the expected scores of a pixel
-SIZE, INTERIOR = "size", "interior/"
+SIZE = "size"
+
+
+class Stream:
+    """The integers of `_compress_numbers`, taken one array after the other."""
+
+    def __init__(self, content: bytes):
+        planes = np.lib.format.read_array(io.BytesIO(lzma.decompress(content)), allow_pickle=False)
+        padded = np.zeros((8, planes.shape[1]), np.uint8)
+        padded[: len(planes)] = planes
+        self._numbers = np.ascontiguousarray(padded.T).view("<i8").reshape(-1).astype(np.int64, copy=False)
+
+    def take(self, *shape: int) -> np.ndarray:
+        """Return the next numbers of the stream, in this shape."""
+        numbers, self._numbers = np.split(self._numbers, [math.prod(shape)])
+        return numbers.reshape(shape)
 
 
 @dataclass(frozen=True)
-class CountsBlock:
+class Block:
     """The layout in which the counts of a method are written: N `images`, S `seeds`, counts by `names`.
 
     Attributes:
@@ -48,55 +63,69 @@ class CountsBlock:
     unit: int
     precision: Precision
 
-    def numbers(self, kept: Mapping[str, Sequence[Kept]], shared: Mapping[str, np.ndarray]) -> Iterator[np.ndarray]:
+    def numbers(
+        self, stored: Mapping[str, Sequence[StoredCounts]], shared: Mapping[str, np.ndarray]
+    ) -> Iterator[np.ndarray]:
         """The arrays of non-negative integers that `read` takes, in its order."""
-        for of in kept.values():
-            for one in of:
-                yield from _cells(one, self.bins)
-        yield from self._groups(kept, shared)
-        yield from self._tables(kept, shared)
-        yield from (kept[name][k].surest for name, k in self.surest)
+        for by_seed in stored.values():
+            for counts in by_seed:
+                yield from _cell_numbers(counts, self.bins)
+        yield from self._group_numbers(stored, shared)
+        # Tables are written as differences to what the groups predict, and the reader has rounded groups.
+        rounded = {name: [self._rounded(counts) for counts in by_seed] for name, by_seed in stored.items()}
+        yield from self._table_numbers(rounded, shared)
+        yield from (stored[name][k].surest for name, k in self.surest)
+
+    def read(
+        self, stream: Stream, shared: Mapping[str, np.ndarray]
+    ) -> tuple[dict[str, list[StoredCounts]], Sequence[Any]]:
+        """Return the stored counts by name for each seed, and the confusion matrices."""
+        cells = {name: [_read_cells(stream, self.bins) for _ in self.seeds] for name in self.names}
+        pooled = {name: [seed[2] for seed in by_seed] for name, by_seed in cells.items()}
+        groups = self._read_groups(stream, shared, pooled)
+        stored = {
+            name: [
+                StoredCounts(*seed, groups[name][k], None, precision=self.precision) for k, seed in enumerate(by_seed)
+            ]
+            for name, by_seed in cells.items()
+        }
+        self._read_tables(stream, stored, shared)
+        for name, k in self.surest:
+            stored[name][k] = stored[name][k]._replace(surest=stream.take(CELLS, 2, 2))
+        if not self.classes:
+            return stored, [None] * len(self.seeds)
+        return stored, [*stream.take(len(self.seeds), self.classes, self.classes)]
 
     def read_shared(self, stream: Stream) -> dict[str, np.ndarray]:
-        """`_shared` of the data set."""
-        return {name: stream.take(2, self.images) for name in [SIZE, *_sharing(self.names, self.precision)]}
+        """`_shared_pixels` of the dataset."""
+        names = [name for name in self.names if not self._is_derived(name)]
+        return {name: stream.take(2, self.images) for name in [SIZE, *names]}
 
-    def read(self, stream: Stream, shared: Mapping[str, np.ndarray]) -> tuple[dict[str, list[Kept]], Sequence[Any]]:
-        """Return the stored arrays by name for each seed, and the confusion matrices."""
-        cells = {name: [_read_cells(stream, self.bins) for _ in self.seeds] for name in self.names}
-        groups = self._read_groups(stream, shared, {name: [of[2] for of in cells[name]] for name in self.names})
-        kept = {
-            name: [Kept(*of, groups[name][k], None, precision=self.precision) for k, of in enumerate(cells[name])]
-            for name in self.names
-        }
-        self._read_tables(stream, kept, shared)
-        for name, k in self.surest:
-            kept[name][k] = kept[name][k]._replace(surest=stream.take(CELLS, 2, 2))
-        for pixels in (
-            array for of in kept.values() for one in of for array in (one.cells[:2], one.pooled, one.groups)
-        ):
-            if pixels.size and pixels.min() < 0:
-                raise ValueError("fewer than 0 pixels")
-        if not self.classes:
-            return kept, [None] * len(self.seeds)
-        return kept, [*stream.take(len(self.seeds), self.classes, self.classes)]
+    def _is_derived(self, name: str) -> bool:
+        return name.startswith("interior/") and not self.precision.rounded
 
-    def _groups(self, kept: Mapping[str, Sequence[Kept]], shared: Mapping[str, np.ndarray]) -> Iterator[np.ndarray]:
-        groups = {name: np.stack([one.groups for one in of]) for name, of in kept.items()}  # (S, G, 2, N)
+    def _rounded(self, counts: StoredCounts) -> StoredCounts:
+        """The counts with the groups that are read."""
+        sums = np.add.reduceat(counts.pooled, self.precision.starts)
+        units = _units(counts.groups, self.unit)
+        return counts._replace(groups=_fitted(units * self.unit, counts.groups.sum(axis=0), sums))
+
+    def _group_numbers(
+        self, stored: Mapping[str, Sequence[StoredCounts]], shared: Mapping[str, np.ndarray]
+    ) -> Iterator[np.ndarray]:
         units: dict[str, np.ndarray] = {}
         written: dict[str, np.ndarray] = {}
-        for name, of in groups.items():
-            if name.startswith(INTERIOR) and not self.precision.rounded:
-                if not np.array_equal(of, _interior(name, groups)):
-                    raise ValueError(f"{name} is not what the border leaves of the foreground")
-                continue
-            units[name] = rounded(of, self.unit) // self.unit if self.precision.rounded else _without_ends(of)
-            base = units.get(_base(name)) if _base(name) != name else None
-            numbers = units[name] if base is None else _unsigned(self._moved(units[name] - base))
-            columns = written[name] = _columns(numbers)
-            yield _unsigned(of.sum(axis=1) - shared[name])
+        for name, by_seed in stored.items():
+            groups = np.stack([counts.groups for counts in by_seed])  # (S, G, 2, N)
+            units[name] = _units(groups, self.unit)
+            base, image = units.get(_base(name)), _image_name(name)
+            numbers = units[name]
+            if name != _base(name) and base is not None:
+                numbers = _unsigned((numbers - base).cumsum(axis=1))
+            columns = written[name] = numbers.transpose(2, 1, 0, 3).reshape(2 * groups.shape[1], -1)
+            keys = np.roll(columns, 1, axis=0) if image == name else written[image]
+            yield _unsigned(groups.sum(axis=1) - shared[name])
             yield columns[:1]
-            keys = np.roll(columns, 1, axis=0) if whole_name(name) == name else written[whole_name(name)]
             yield np.take_along_axis(columns, np.argsort(keys, axis=1, kind="stable"), axis=1)[1:]
 
     def _read_groups(
@@ -107,118 +136,133 @@ class CountsBlock:
         read: dict[str, np.ndarray] = {}
         seeds, count = len(self.seeds), len(self.precision.starts)
         for name in self.names:
-            if name.startswith(INTERIOR) and not self.precision.rounded:
-                groups[name] = _interior(name, groups)
+            image = _image_name(name)
+            if self._is_derived(name):
+                groups[name] = (groups[image] - groups[f"border/{image}"]) * [[0], [1]]
                 continue
             pixels = _signed(stream.take(seeds, 2, self.images)) + shared[name]
             columns = read[name] = stream.take(2 * count, seeds * self.images)
             for k, column in enumerate(columns[1:].copy(), 1):
-                keys = columns[k - 1] if whole_name(name) == name else read[whole_name(name)][k]
-                columns[k, np.argsort(keys, kind="stable")] = column
+                columns[k, np.argsort(columns[k - 1] if image == name else read[image][k], kind="stable")] = column
             numbers = columns.reshape(2, count, seeds, self.images).transpose(2, 1, 0, 3)
             base = units.get(_base(name))
-            units[name] = numbers if base is None else base + self._not_moved(_signed(numbers))
+            units[name] = numbers if base is None else base + self._differences(_signed(numbers))
             if self.precision.rounded:
-                sums = [np.add.reduceat(of, self.precision.starts) for of in pooled[name]]
-                each = zip(units[name] * self.unit, pixels, sums, strict=True)
-                groups[name] = np.stack([fitted(*of) for of in each])
+                sums = [np.add.reduceat(levels, self.precision.starts) for levels in pooled[name]]
+                each_seed = zip(units[name] * self.unit, pixels, sums, strict=True)
+                groups[name] = np.stack([_fitted(*arrays) for arrays in each_seed])
             else:
-                groups[name] = _with_ends(units[name].copy(), pixels)
+                left = pixels - units[name].sum(axis=1)
+                groups[name] = units[name].copy()
+                groups[name][:, 0, 0], groups[name][:, -1, 1] = left[:, 0], left[:, 1]
         return groups
 
-    def _moved(self, difference: np.ndarray) -> np.ndarray:
-        """(S, G, 2, N) pixels that were moved over the edges of groups, towards the ends where these are left out."""
-        if self.precision.rounded:
-            return difference.cumsum(axis=1)
-        down, up = difference[:, ::-1, 0].cumsum(axis=1)[:, ::-1], difference[:, :, 1].cumsum(axis=1)
-        return _without_ends(np.stack([down, up], axis=2))
-
-    def _not_moved(self, moved: np.ndarray) -> np.ndarray:
-        """The difference of `_moved`."""
+    def _differences(self, moved: np.ndarray) -> np.ndarray:
+        """(S, G, 2, N) differences of groups, from the pixels moved over the edges of groups; where not `rounded`,
+        towards the largest groups, which are 0."""
         up = np.diff(moved, axis=1, prepend=0)
         if self.precision.rounded:
             return up
         down = -np.diff(moved[:, :, 0], axis=1, append=0)
-        return _without_ends(np.stack([down, up[:, :, 1]], axis=2))
+        differences = np.stack([down, up[:, :, 1]], axis=2)
+        differences[:, 0, 0] = differences[:, -1, 1] = 0
+        return differences
 
-    def _tables(self, kept: Mapping[str, Sequence[Kept]], shared: Mapping[str, np.ndarray]) -> Iterator[np.ndarray]:
-        beyond: dict[str, np.ndarray] = {}
-        for name, of in kept.items():
-            tables = [one.table for one in of if one.table is not None]
+    def _table_numbers(
+        self, stored: Mapping[str, Sequence[StoredCounts]], shared: Mapping[str, np.ndarray]
+    ) -> Iterator[np.ndarray]:
+        differences: dict[str, np.ndarray] = {}
+        for name, by_seed in stored.items():
+            tables = [counts.table for counts in by_seed if counts.table is not None]
             if tables:
                 values = np.stack([table.values for table in tables])
                 measured = values != UNMEASURED
-                beyond[name] = measured * (values - self._expected(of, shared))
+                base = differences.get(_base(name), np.zeros(1, np.int64))
+                differences[name] = measured * (values - self._expected(by_seed, shared))
                 yield np.stack([table.rest for table in tables])
-                numbers = measured * (1 + _unsigned(beyond[name] - beyond.get(_base(name), 0) * (_base(name) != name)))
-                yield numbers.transpose(1, 0, 2)
+                yield (measured * (1 + _unsigned(differences[name] - base))).transpose(1, 0, 2)
 
-    def _read_tables(self, stream: Stream, kept: Mapping[str, list[Kept]], shared: Mapping[str, np.ndarray]) -> None:
-        beyond: dict[str, np.ndarray] = {}
-        for name in filter(lambda name: whole_name(name) == name, self.names):
+    def _read_tables(
+        self, stream: Stream, stored: Mapping[str, list[StoredCounts]], shared: Mapping[str, np.ndarray]
+    ) -> None:
+        differences: dict[str, np.ndarray] = {}
+        for name in filter(lambda name: _image_name(name) == name, self.names):
             rest = stream.take(len(self.seeds), len(COLUMNS))
             numbers = stream.take(len(COLUMNS), len(self.seeds), self.images).transpose(1, 0, 2)
             measured = numbers > 0
-            beyond[name] = measured * (_signed(numbers - 1) + beyond.get(_base(name), 0))
-            values = np.where(measured, beyond[name] + self._expected(kept[name], shared), UNMEASURED)
-            for k, one in enumerate(kept[name]):
-                kept[name][k] = one._replace(table=KeptRows(values[k], rest[k]))
+            base = differences.get(_base(name), np.zeros(1, np.int64))
+            differences[name] = measured * (_signed(numbers - 1) + base)
+            values = np.where(measured, differences[name] + self._expected(stored[name], shared), UNMEASURED)
+            for k, counts in enumerate(stored[name]):
+                stored[name][k] = counts._replace(table=StoredTable(values[k], rest[k]))
 
-    def _expected(self, kept: Sequence[Kept], shared: Mapping[str, np.ndarray]) -> np.ndarray:
-        """(S, columns, N) what the tables would hold if pixels were in the middle of their 8-bit level."""
-        expected = np.stack([_expected(one) for one in kept])
-        expected[:, :2] = shared[SIZE]
-        return expected
-
-
-def shared_pixels(kept: Mapping[str, Kept]) -> dict[str, np.ndarray]:
-    """Return what all runs on a dataset share: (2, N) height and width, and by name the pixels of both labels."""
-    (first, *_) = kept.values()
-    sums = {name: kept[name].groups.sum(axis=0) for name in _sharing(kept, first.precision)}
-    assert first.table is not None
-    return {SIZE: first.table.values[:2]} | sums
-
-
-def _sharing(names: Iterable[str], precision: Precision) -> list[str]:
-    """Names of counts whose pixels of images are written."""
-    return [name for name in names if precision.rounded or not name.startswith(INTERIOR)]
+    def _expected(self, by_seed: Sequence[StoredCounts], shared: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(S, columns, N) the tables if pixels were in the middle of their 8-bit level; 0 in other columns than sizes
+        and sums over pixels. In integers, so they are the same everywhere."""
+        expected = []
+        for counts in by_seed:
+            pooled, starts, steps = counts.pooled[..., None], counts.precision.starts, counts.steps[:, None]
+            scores = np.add.reduceat(pooled * _pixel_scores(), starts)
+            scores //= np.maximum(1, np.add.reduceat(pooled, starts))
+            sums = np.tensordot(scores, counts.groups, axes=((0, 1), (0, 1)))
+            expected.append(np.where(steps == 1, sums // SCALE, sums * (UNIT // SCALE) // steps))
+            expected[-1][:2] = shared[SIZE]
+        return np.stack(expected)
 
 
-def _columns(groups: np.ndarray) -> np.ndarray:
-    """(2 G, S N) by label and group, of (S, G, 2, N)."""
-    return groups.transpose(2, 1, 0, 3).reshape(2 * groups.shape[1], -1)
+@cache
+def _pixel_scores() -> np.ndarray:
+    """(256, 2, columns) of a pixel by 8-bit level and label, in units of 1 / SCALE."""
+    f = np.minimum((np.arange(256) + 0.5) / 255, 1)
+    q = np.clip(np.stack([1 - f, f], axis=1), CLAMP, 1 - CLAMP)  # given to the label
+    scores = {
+        "pixels": np.ones_like(q),
+        "correct": q > 0.5,
+        "confidence": np.maximum(q, 1 - q),
+        "absolute": 1 - q,
+        "brier": (1 - q) ** 2,
+        "nll": -np.log(q),
+        "entropy": -q * np.log(q) - (1 - q) * np.log(1 - q),
+    }
+    return np.stack([np.rint(SCALE * scores.get(name, 0 * q)).astype(np.int64) for name in COLUMNS], axis=2)
 
 
-def _without_ends(groups: np.ndarray) -> np.ndarray:
-    """(S, G, 2, N) without the first group of label 0 and the last of label 1, which have most pixels."""
-    groups = groups.copy()
-    groups[:, 0, 0] = groups[:, -1, 1] = 0
+def _units(groups: np.ndarray, unit: int) -> np.ndarray:
+    """(..., N) pixels of images in units; each image takes what its predecessors left over."""
+    return np.diff(groups.cumsum(axis=-1) // unit, axis=-1, prepend=0)
+
+
+def _fitted(rounded: np.ndarray, pixels: np.ndarray, pooled: np.ndarray) -> np.ndarray:
+    """Rounded groups (G, 2, N) changed to have so many pixels (2, N) in each image, and (G, 2) in each group.
+
+    The largest groups of an image take what it has too few or too many pixels. Then what a group has too many moves to
+    one that has too few, within images, in proportion to their pixels in the group.
+    """
+    groups = rounded.copy()
+    for label in (0, 1):
+        of_label = groups[:, label]
+        more = pixels[label] - of_label.sum(axis=0)
+        for group in np.argsort(-of_label, axis=0, kind="stable"):
+            place = group, np.arange(len(group))
+            taken = np.maximum(more, -of_label[place])
+            of_label[place] += taken
+            more -= taken
+        lack = pooled[:, label] - of_label.sum(axis=1)
+        while lack.any():
+            target, source = lack.argmax(), lack.argmin()
+            amount = min(lack[target], -lack[source])
+            moved = np.diff(amount * of_label[source].cumsum() // of_label[source].sum(), prepend=0)
+            of_label[[target, source]] += [moved, -moved]
+            lack[[target, source]] += [-amount, amount]
     return groups
 
 
-def _with_ends(groups: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """The groups of `_without_ends`, of so many pixels (S, 2, N)."""
-    left = pixels - groups.sum(axis=1)
-    groups[:, 0, 0], groups[:, -1, 1] = left[:, 0], left[:, 1]
-    return groups
-
-
-def whole_name(name: str) -> str:
-    """`raw` of `border/raw`: the counts of whole images that those of a region are a part of."""
-    return name.rpartition("/")[2]
-
-
-def _base(name: str) -> str:
-    """Return the name of the counts from which others are written as a difference; their own name if there are none."""
-    return name.replace("stretched", "raw")
-
-
-def _cells(of: Kept, bins: int) -> Iterator[np.ndarray]:
-    further = np.setdiff1d(of.limits, regular_edges(bins))
+def _cell_numbers(stored: StoredCounts, bins: int) -> Iterator[np.ndarray]:
+    further = np.setdiff1d(stored.limits, regular_edges(bins))
     yield np.diff(np.pad(further, (0, 2 * SHARES - len(further)), constant_values=HALF), prepend=0)
-    edge, inside, doubt = of.cells
-    yield np.stack([edge, inside, _unsigned(doubt - _middle(of.limits, inside))]).transpose(0, 2, 3, 1)
-    yield _unsigned(of.pooled - _by_level(of.limits, edge, inside))
+    edge, inside, doubt = stored.cells
+    yield np.stack([edge, inside, _unsigned(doubt - _middle(stored.limits, inside))]).transpose(0, 2, 3, 1)
+    yield _unsigned(stored.pooled - _by_level(stored.limits, edge, inside))
 
 
 def _read_cells(stream: Stream, bins: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -243,36 +287,14 @@ def _by_level(limits: np.ndarray, edge: np.ndarray, inside: np.ndarray) -> np.nd
     return pixels
 
 
-def _interior(name: str, groups: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Foreground off the border."""
-    return (groups[whole_name(name)] - groups[f"border/{whole_name(name)}"]) * [[0], [1]]
+def _image_name(name: str) -> str:
+    """`raw` of `border/raw`: the name of the counts of whole images."""
+    return name.rpartition("/")[2]
 
 
-def _expected(of: Kept) -> np.ndarray:
-    """(columns, N) what the table would hold if pixels were in the middle of their 8-bit level; 0 of columns that say
-    something else. In integers, so that it is the same everywhere."""
-    pooled = of.pooled[..., None]
-    scores = np.add.reduceat(pooled * _scores(), of.precision.starts)
-    scores //= np.maximum(1, np.add.reduceat(pooled, of.precision.starts))
-    sums, steps = np.tensordot(scores, of.groups, axes=((0, 1), (0, 1))), of.steps[:, None]
-    return np.where(steps == 1, sums // SCALE, sums * (UNIT // SCALE) // steps)
-
-
-@cache
-def _scores() -> np.ndarray:
-    """(256, 2, columns) of a pixel by 8-bit level and label, in units of 1 / SCALE."""
-    f = np.minimum((np.arange(256) + 0.5) / 255, 1)
-    q = np.clip(np.stack([1 - f, f], axis=1), CLAMP, 1 - CLAMP)  # given to the label
-    of = {
-        "pixels": np.ones_like(q),
-        "correct": q > 0.5,
-        "confidence": np.maximum(q, 1 - q),
-        "absolute": 1 - q,
-        "brier": (1 - q) ** 2,
-        "nll": -np.log(q),
-        "entropy": -q * np.log(q) - (1 - q) * np.log(1 - q),
-    }
-    return np.stack([np.rint(SCALE * of.get(name, 0 * q)).astype(np.int64) for name in COLUMNS], axis=2)
+def _base(name: str) -> str:
+    """The name of the counts from which others are written as a difference; their own name if there are none."""
+    return name.replace("stretched", "raw")
 
 
 def _unsigned(numbers: np.ndarray) -> np.ndarray:
@@ -283,24 +305,3 @@ def _unsigned(numbers: np.ndarray) -> np.ndarray:
 def _signed(numbers: np.ndarray) -> np.ndarray:
     """The numbers of `_unsigned`."""
     return np.where(numbers % 2, -(numbers + 1) // 2, numbers // 2)
-
-
-class Stream:
-    """The integers of `_planes`, taken one array after the other."""
-
-    def __init__(self, content: bytes):
-        planes = np.lib.format.read_array(io.BytesIO(lzma.decompress(content)), allow_pickle=False)
-        padded = np.zeros((8, planes.shape[1]), np.uint8)
-        padded[: len(planes)] = planes
-        self._numbers = np.ascontiguousarray(padded.T).view("<i8").reshape(-1).astype(np.int64, copy=False)
-        self._taken = 0
-
-    @property
-    def left(self) -> int:
-        """Return how many numbers remain."""
-        return len(self._numbers) - self._taken
-
-    def take(self, *shape: int) -> np.ndarray:
-        """Return the next numbers of the block, in this shape."""
-        first, self._taken = self._taken, self._taken + math.prod(shape)
-        return self._numbers[first : self._taken].reshape(shape)

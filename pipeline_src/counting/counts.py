@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
 
 from pipeline_src.counting.levels import EIGHT, HALF, LEVELS
-from pipeline_src.counting.rows import Rows, parts
 from pipeline_src.counting.surest import CELLS, UNKNOWN
 from pipeline_src.errors import UserError, listed
 
@@ -33,92 +32,104 @@ UNMEASURED = -1
 ARRAYS = ("count", "position", "on_edge", "surest")  # of `Counts`
 
 
-class ImageRows:
-    """One row per image, sorted by id whatever the order of appending.
+def parts(length: int, size: int = 256) -> Iterator[slice]:
+    """Slices of up to `size` images, in order, that cover `length` images: they bound the memory of a computation."""
+    return (slice(start, min(start + size, length)) for start in range(0, length, size))
 
-    The table and the levels are `Rows`: they may be on disk, and are read in parts.
+
+class ImageRows:
+    """One row per image, sorted by image id whatever the order of appending.
+
+    Args:
+        ids: N image ids.
+        table: (N, len(COLUMNS)) int64, columns as in `COLUMNS`.
+        levels: (N, 256, 2) uint32, pixels by 8-bit level floor(255 f) and label.
+
+    Raises:
+        UserError: an id occurs twice, that is, an image was counted twice.
     """
 
-    def __init__(self, ids: Sequence[str] = (), table: Rows | None = None, levels: Rows | None = None):
-        self._ids = list(ids)
-        self._table = Rows((len(COLUMNS),), np.int64) if table is None else table
-        self._levels = Rows((256, 2), np.uint32) if levels is None else levels
-        self._ordered = _ascending(self._ids)
+    def __init__(self, ids: Sequence[str] = (), table: np.ndarray | None = None, levels: np.ndarray | None = None):
+        empty = np.empty((0, len(COLUMNS)), np.int64), np.empty((0, 256, 2), np.uint32)
+        self._rows = _sorted_rows(
+            list(ids), empty[0] if table is None else table, empty[1] if levels is None else levels
+        )
+        self._appended: list[tuple[str, np.ndarray, np.ndarray]] = []
 
     @property
     def ids(self) -> list[str]:
-        """N image ids, each once."""
-        return self._in_order()._ids
+        """N image ids."""
+        return self._joined()[0]
 
     @property
-    def table(self) -> Rows:
+    def table(self) -> np.ndarray:
         """(N, len(COLUMNS)) int64, columns as in `COLUMNS`."""
-        return self._in_order()._table
+        return self._joined()[1]
 
     @property
-    def levels(self) -> Rows:
-        """(N, 256, 2) uint32, pixels per 8-bit level floor(255 f) and label: precision and recall at the thresholds
+    def levels(self) -> np.ndarray:
+        """(N, 256, 2) uint32, pixels by 8-bit level floor(255 f) and label: precision and recall at the thresholds
         f >= t/255, and the weights of the bootstrap over images."""
-        return self._in_order()._levels
+        return self._joined()[2]
 
     def __len__(self) -> int:
-        return len(self._ids)
+        return len(self._rows[0]) + len(self._appended)
 
-    def append(self, image_id: str, sums: dict[str, int], levels: np.ndarray) -> None:
+    def append(self, image_id: str, sums: Mapping[str, int], levels: np.ndarray) -> None:
         """Add an image: its values by column name, and its levels (256, 2). Columns without a value are unmeasured."""
-        self._ordered = self._ordered and _ascending([*self._ids[-1:], image_id])
-        self._ids.append(image_id)
-        self._table.append(np.array([sums.get(name, UNMEASURED) for name in COLUMNS], np.int64))
-        self._levels.append(levels)
+        row = np.array([sums.get(name, UNMEASURED) for name in COLUMNS], np.int64)
+        self._appended.append((image_id, row, levels.astype(np.uint32)))
+
+    def column(self, name: str) -> np.ndarray:
+        """(N,) int64, a column of the table."""
+        return self.table[:, COLUMNS.index(name)]
 
     def total(self, name: str) -> int:
         """Sum of a column over the images, as a Python int: it cannot overflow."""
-        k, table = COLUMNS.index(name), self._table
-        return sum(sum(table[part][:, k].tolist()) for part in parts(len(table)))
+        return sum(self.column(name).tolist())
 
     def pooled(self) -> np.ndarray:
-        """(256, 2) int64: the levels of all images together."""
-        total = np.zeros((256, 2), np.int64)
-        for part in parts(len(self._levels)):
-            total += self._levels[part].sum(axis=0, dtype=np.int64)
-        return total
+        """(256, 2) int64, the levels of all images together."""
+        return self.levels.sum(axis=0, dtype=np.int64)
 
-    def _in_order(self) -> ImageRows:
-        """Itself, with the rows in the order of their ids, so that no result depends on the order of adding.
-
-        Raises:
-            UserError: an id occurs twice, that is, an image was counted twice.
-        """
-        if self._ordered:  # as they come from a sorted folder
-            return self
-        order = sorted(range(len(self._ids)), key=self._ids.__getitem__)
-        ids = [self._ids[i] for i in order]
-        twice = sorted({a for a, b in pairwise(ids) if a == b})
-        if twice:
-            raise UserError(
-                f"{len(twice)} image(s) were added to a statistic more than once",
-                found=listed(twice),
-                expected="every image id once",
-                fix="merge statistics of different images only, and give every image an id of its own",
-            )
-        self._ids, self._table, self._levels = ids, self._table.ordered(order), self._levels.ordered(order)
-        self._ordered = True
-        return self
+    def _joined(self) -> tuple[list[str], np.ndarray, np.ndarray]:
+        if self._appended:
+            ids, table, levels = self._rows
+            new_ids, new_rows, new_levels = zip(*self._appended, strict=True)
+            self._rows = _sorted_rows([*ids, *new_ids], np.vstack([table, *new_rows]), np.stack([*levels, *new_levels]))
+            self._appended = []
+        return self._rows
 
     def __add__(self, other: ImageRows) -> ImageRows:
-        both = ImageRows(self._ids + other._ids, self._table + other._table, self._levels + other._levels)
-        return both._in_order()
+        return ImageRows(
+            self.ids + other.ids,
+            np.concatenate([self.table, other.table]),
+            np.concatenate([self.levels, other.levels]),
+        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ImageRows):
             return NotImplemented
-        return self.ids == other.ids and self.table == other.table and self.levels == other.levels
+        arrays = (self.table, other.table), (self.levels, other.levels)
+        return self.ids == other.ids and all(np.array_equal(a, b) for a, b in arrays)
 
     __hash__ = None  # type: ignore[assignment]
 
 
-def _ascending(ids: Sequence[str]) -> bool:
-    return all(a < b for a, b in pairwise(ids))
+def _sorted_rows(ids: list[str], table: np.ndarray, levels: np.ndarray) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Sort rows by id, so that no result depends on the order of adding."""
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    ids = [ids[i] for i in order]
+    if repeated := sorted({a for a, b in pairwise(ids) if a == b}):
+        raise UserError(
+            f"{len(repeated)} image(s) were counted more than once",
+            found=listed(repeated),
+            expected="every image id once",
+            fix="merge counts of different images only, and give every image its own id",
+        )
+    if order == list(range(len(ids))):
+        return ids, table, levels
+    return ids, table[order], levels[order]
 
 
 @dataclass

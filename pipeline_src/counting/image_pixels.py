@@ -1,9 +1,10 @@
-"""The pixels of an image that are counted: labels of one object, and of K classes the top label and every class."""
+"""The pixels of an image that are counted, and their checks: labels, regions, classes, and ranges of integer maps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,21 +12,21 @@ from pipeline_src.counting.levels import CLAMP, SUM_SLACK, UNIT
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 
+REGIONS = ("border", "interior")  # of an object; the rest is background
+MEANINGS = {"uint8": (1, "decisions 0 and 1"), "uint16": (255, "8-bit values")}  # of maps that stay below a value
 
-@dataclass(frozen=True)
-class ClassPixels:
-    """The N pixels of an image that count.
+
+class ClassPixels(NamedTuple):
+    """The N pixels that count of a map of K classes.
 
     Attributes:
-        image_id: names the image.
-        shape: height and width of the image.
+        size: height and width of the image.
         p: (K, N) float32, probabilities.
         y: (N,) int64, class ids; any class where `has_class` is false.
-        has_class: (N,) bool, whether one of the classes is right.
+        has_class: (N,) bool, whether one of the classes is correct.
     """
 
-    image_id: str
-    shape: tuple[int, ...]
+    size: tuple[int, ...]
     p: np.ndarray
     y: np.ndarray
     has_class: np.ndarray
@@ -33,11 +34,11 @@ class ClassPixels:
     def pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, int]]]:
         """Scores (N,) float32, hits (N,) uint8 and the row of the image: of the top label, then of every class."""
         predicted, confidence = self.p.argmax(axis=0), self.p.max(axis=0)
-        right = (predicted == self.y) & self.has_class
+        correct = (predicted == self.y) & self.has_class
         row = {name: int(np.rint(values * UNIT).sum()) for name, values in self._scores().items()}
         row["confidence"] = int(np.rint(confidence.astype(np.float64) * UNIT).sum())
-        row |= {"correct": int(right.sum()), "pixels": self.y.size, "constant": 0}
-        yield confidence, right.astype(np.uint8), row | {"height": self.shape[0], "width": self.shape[1]}
+        row |= {"correct": int(correct.sum()), "pixels": self.y.size, "constant": 0}
+        yield confidence, correct.astype(np.uint8), row | {"height": self.size[0], "width": self.size[1]}
         for index, f in enumerate(self.p):
             labelled, chosen = (self.y == index) & self.has_class, predicted == index
             areas = {"pixels": int((labelled | chosen).sum()), "correct": int((labelled & chosen).sum())}
@@ -93,7 +94,7 @@ def class_pixels(
             found=f"values from {p.min()} to {p.max()}, sums over classes up to {p.sum(axis=0).max()}",
             expected="probabilities in [0, 1] that sum to 1 over the classes",
         )
-    return ClassPixels(image_id, truth.shape, p, y, has_class)
+    return ClassPixels(truth.shape, p, y, has_class)
 
 
 def labels(truth: np.ndarray, image_id: str, ignore: int | None) -> tuple[np.ndarray, bool]:
@@ -116,3 +117,65 @@ def labels(truth: np.ndarray, image_id: str, ignore: int | None) -> tuple[np.nda
             fix="(mask > 127).astype('uint8') if 255 is the foreground; ignore=255 if it is not: Statistic(ignore=255)",
         )
     return truth, all_count
+
+
+def regions(truth: np.ndarray, width: float = 5) -> dict[str, np.ndarray]:
+    """The regions of a mask.
+
+    Args:
+        truth: (H, W) bool, or uint8 with 0 background, 1 foreground, 255 ignored.
+        width: pixels; the border is what lies within this Euclidean distance of the other class, on either side.
+
+    Returns:
+        (H, W) bool by name: `border`, and `interior`, the foreground that is not on the border.
+    """
+    foreground, background = truth == 1, truth == 0
+    near = (foreground & dilated(background, width)) | (background & dilated(foreground, width))
+    return {"border": near, "interior": foreground & ~near}
+
+
+def dilated(mask: np.ndarray, radius: float) -> np.ndarray:
+    """Return the pixels within a Euclidean distance of a mask, (H, W) bool."""
+    reach = int(radius)
+    height, width = mask.shape
+    padded = np.pad(mask, reach)
+    columns = padded[reach : reach + height].copy()  # dilated along columns by ever more rows
+    result = np.zeros(mask.shape, bool)
+    rows = 0
+    for shift in range(reach, -1, -1):
+        while rows < int(math.sqrt(radius**2 - shift**2)):
+            rows += 1
+            columns |= padded[reach - rows : reach - rows + height] | padded[reach + rows : reach + rows + height]
+        for left in {reach - shift, reach + shift}:
+            result |= columns[:, left : left + width]
+    return result
+
+
+def check_range(highest: Mapping[str, float], maps: str) -> None:
+    """Check that integer maps are probabilities.
+
+    Args:
+        highest: the largest value of all maps of a type.
+        maps: what to call them.
+
+    Raises:
+        UserError: all maps of a type hold such small values that they mean something else.
+    """
+    for kind, (low, meaning) in MEANINGS.items():
+        if 0 < highest.get(kind, 0) <= low:
+            raise UserError(
+                f"the {kind} {maps} look like {meaning}: read as probabilities, all would be nearly 0",
+                found=f"no value above {highest[kind]}",
+                expected=f"0 to {np.iinfo(kind).max} for probabilities from 0 to 1",
+                fix=f"save round({np.iinfo(kind).max} * probability), or floats as .npy if the values are so small",
+            )
+
+
+def low_range(highest: Mapping[str, float]) -> list[str]:
+    """Warnings where no map of a type has a probability above 0.5, though there are objects."""
+    return [
+        f"no {kind} map has a value above {highest[kind]} of {top}, and the masks have objects: if {highest[kind]} "
+        f"or less stands for probability 1, the maps are on another scale; save round({top} * probability)"
+        for kind in MEANINGS
+        if 0 < highest.get(kind, 0) <= (top := int(np.iinfo(kind).max)) // 2
+    ]

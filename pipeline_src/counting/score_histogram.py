@@ -52,32 +52,32 @@ class ScoreHistogram:
 
     Attributes:
         count, hits: (K,) int64, pixels and hits per cell.
-        whole, part: (K,) int64, summed scores in units of 1 / LEVELS, and the rest in units of 2^-24 / LEVELS. Kept
-            apart since together they do not fit an int64.
+        units, fractions: (K,) int64, summed scores in units of 1 / LEVELS, and the rest in units of 2^-24 / LEVELS;
+            together they do not fit an int64.
     """
 
     count: np.ndarray
     hits: np.ndarray
-    whole: np.ndarray
-    part: np.ndarray
+    units: np.ndarray
+    fractions: np.ndarray
 
     @property
     def score(self) -> np.ndarray:
         """(K,) float64, summed scores per cell."""
-        whole, part = self._carried
-        return (whole + part / POSITION) / LEVELS
+        units, fractions = self._carried
+        return (units + fractions / POSITION) / LEVELS
 
     @property
     def excess(self) -> np.ndarray:
         """(K,) float64, summed scores minus hits per cell; positive where overconfident. Free of cancellation."""
-        whole, part = self._carried
-        return (whole - self.hits * LEVELS + part / POSITION) / LEVELS
+        units, fractions = self._carried
+        return (units - self.hits * LEVELS + fractions / POSITION) / LEVELS
 
     @property
     def _carried(self) -> tuple[np.ndarray, np.ndarray]:
-        """`whole` and `part`, with `part` below POSITION and exact in float64: the sum is then rounded once."""
-        carry, part = np.divmod(self.part, POSITION)
-        return self.whole + carry, part
+        """`units` and `fractions`, these below POSITION and exact in float64: the sum is then rounded once."""
+        carry, fractions = np.divmod(self.fractions, POSITION)
+        return self.units + carry, fractions
 
     @property
     def bins(self) -> Bins:
@@ -89,7 +89,7 @@ class ScoreHistogram:
     def binned(self, bins: int) -> ScoreHistogram:
         """Return the counts in `bins` equal-width bins, which must divide the number of cells (UserError)."""
         check_bins(bins, len(self.count))
-        arrays = (self.count, self.hits, self.whole, self.part)
+        arrays = (self.count, self.hits, self.units, self.fractions)
         return ScoreHistogram(*(a.reshape(bins, -1).sum(axis=1) for a in arrays))
 
 
@@ -108,13 +108,10 @@ def top_label(counts: Counts) -> ScoreHistogram:
     """Pixels by confidence of the predicted class, a cell per level; for two classes the lower half is empty."""
     if counts.top:
         return positive(counts)
-    histogram, level, doubt = _cells(counts)
-    count = counts.count.sum(axis=(1, 2))
+    histogram, level, doubt = _empty(counts)
     hits = counts.count[:, 0, 0] + counts.count[:, 1, 1]
-    whole, part = _beyond(counts, counts.position.sum(axis=(1, 2)))
-    upper = counts.levels - 1 - level
-    histogram.count[upper], histogram.hits[upper] = count, hits
-    histogram.whole[upper], histogram.part[upper] = count * (LEVELS - doubt) - whole, -part
+    position = counts.position.sum(axis=(1, 2))
+    _add(histogram, counts.levels - 1 - level, counts.count.sum(axis=(1, 2)), hits, LEVELS - doubt, -position)
     return histogram
 
 
@@ -124,38 +121,38 @@ def positive(counts: Counts) -> ScoreHistogram:
     For one object, float32 probabilities below 0.5 are known to 2^-24, as 1 - float32 confidence; scores of K classes
     have their exact cells.
     """
-    histogram, level, doubt = _cells(counts)
-    upper = counts.levels - 1 - level
-    above = counts.count[:, 1].sum(axis=1)
-    whole, part = _beyond(counts, counts.position[:, 1].sum(axis=1))
-    histogram.count[upper], histogram.hits[upper] = above, counts.count[:, 1, 1]
-    histogram.whole[upper], histogram.part[upper] = above * (LEVELS - doubt) - whole, -part
-
+    histogram, level, doubt = _empty(counts)
+    below, above = np.moveaxis(counts.count, 1, 0)
+    position_below, position_above = counts.position.sum(axis=2).T
+    _add(histogram, counts.levels - 1 - level, above.sum(axis=1), above[:, 1], LEVELS - doubt, -position_above)
     # Below 0.5 the levels are closed at their lower edge: pixels on it belong one cell lower. All of the last level
     # lies on its edge, 0.5.
     edge = counts.on_edge.copy()
-    edge[-1] = counts.count[-1, 0]
-    inside = counts.count[:, 0] - edge
-    k = level[:-1]
-    whole, part = _beyond(counts, counts.position[:-1, 0].sum(axis=1))
-    histogram.count[k] += inside[:-1].sum(axis=1)
-    histogram.hits[k] += inside[:-1, 1]
-    histogram.whole[k] += inside[:-1].sum(axis=1) * doubt[:-1] + whole
-    histogram.part[k] += part
-    histogram.count[k] += edge[1:].sum(axis=1)
-    histogram.hits[k] += edge[1:, 1]
-    histogram.whole[k] += edge[1:].sum(axis=1) * doubt[1:]
+    edge[-1] = below[-1]
+    inside = (below - edge)[:-1]
+    _add(histogram, level[:-1], inside.sum(axis=1), inside[:, 1], doubt[:-1], position_below[:-1])
+    _add(histogram, level[:-1], edge[1:].sum(axis=1), edge[1:, 1], doubt[1:], np.zeros_like(doubt[1:]))
     return histogram
 
 
-def _cells(counts: Counts) -> tuple[ScoreHistogram, np.ndarray, np.ndarray]:
+def _empty(counts: Counts) -> tuple[ScoreHistogram, np.ndarray, np.ndarray]:
     """Empty cells; the numbers of the levels of doubt, and their lower ends in units of 1 / LEVELS."""
     level = np.arange(len(counts.count))
     return ScoreHistogram(*np.zeros((4, counts.levels), np.int64)), level, level * (LEVELS // counts.levels)
 
 
-def _beyond(counts: Counts, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Summed positions within levels (K,) as `ScoreHistogram.whole` and `part`."""
-    width = LEVELS // counts.levels
-    whole, part = np.divmod(position, POSITION)
-    return width * whole, width * part
+def _add(
+    histogram: ScoreHistogram,
+    cells: np.ndarray,
+    count: np.ndarray,
+    hits: np.ndarray,
+    start: np.ndarray,
+    position: np.ndarray,
+) -> None:
+    """Add pixels to distinct cells; each has the score `start`, and all have `position` on top (`Counts`)."""
+    width = LEVELS // len(histogram.count)
+    units, fractions = np.divmod(position, POSITION)
+    histogram.count[cells] += count
+    histogram.hits[cells] += hits
+    histogram.units[cells] += count * start + width * units
+    histogram.fractions[cells] += width * fractions

@@ -37,9 +37,3 @@ def further_cells(surest: np.ndarray) -> int:
     It is 0 if each level has one value, and for `UNKNOWN`."""
     held = np.asarray(surest.any(axis=(1, 2)))
     return int(held.sum() - np.logical_or.reduceat(held, STARTS).sum()) if len(held) else 0
-
-
-def check(surest: np.ndarray, count: np.ndarray, name: str) -> None:
-    """ValueError where the pixels by cell are not those of the first levels of `count`."""
-    if len(surest) and (surest.min() < 0 or not np.array_equal(surest.sum(axis=0), count[:SPLIT].sum(axis=0))):
-        raise ValueError(f"{name}: the pixels by cell are not those of the first {SPLIT} levels")

@@ -5,7 +5,6 @@ They are means over images and not defined with ignored pixels.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import cache, partial
 from typing import NamedTuple
@@ -45,7 +44,7 @@ def whole_map_measures(
     raw, y = probability.astype(np.float64) / top, truth == 1
     functions = {"s_measure": s_measure, "e_measure": e_measure, "weighted_f": weighted_f}
     if "weighted_f" in names and y.any():
-        functions["weighted_f"] = partial(weighted_f, of=places(y))
+        functions["weighted_f"] = partial(weighted_f, mask_places=places(y))
 
     def measures(f: np.ndarray) -> dict[str, float]:
         return {name: float(functions[name](f, y)) for name in names}
@@ -55,20 +54,6 @@ def whole_map_measures(
         return dict.fromkeys(("raw", "stretched"), measures(raw))
     stretched = (raw - low) / (high - low) if high > low else np.zeros_like(raw)
     return {"raw": measures(raw), "stretched": measures(stretched)}
-
-
-class PixelSums(NamedTuple):
-    """The sums over a set of pixels that the S-measure needs.
-
-    Attributes:
-        n: number of pixels.
-        mean: of their probabilities; 0 without pixels.
-        squares: sum of squared deviations from the mean; exactly 0 if and only if all probabilities are equal.
-    """
-
-    n: int
-    mean: float
-    squares: float
 
 
 def s_measure(f: np.ndarray, y: np.ndarray) -> float:
@@ -85,14 +70,9 @@ def s_measure(f: np.ndarray, y: np.ndarray) -> float:
     share = np.count_nonzero(y) / y.size
     if share in (0, 1):
         return f.mean() if share else 1 - f.mean()
-    outside = ~y
-    rectangles = [
-        (_part(f[rectangle][outside[rectangle]]), _part(f[rectangle][y[rectangle]])) for rectangle in _rectangles(y)
-    ]
-    background, foreground = map(_together, zip(*rectangles, strict=True))
-    inverse = background._replace(mean=1 - background.mean)
-    object_score = share * _object_score(foreground) + (1 - share) * _object_score(inverse)
-    region_score = sum((back.n + fore.n) * _region_score(back, fore) for back, fore in rectangles) / y.size
+    object_score = share * _object_score(f[y]) + (1 - share) * _object_score(1 - f[~y])
+    rectangles = [(f[place], y[place]) for place in _rectangles(y)]
+    region_score = sum(part.size * _similarity(part, mask) for part, mask in rectangles) / y.size
     return max(0.0, (object_score + region_score) / 2)
 
 
@@ -109,39 +89,25 @@ def _rectangles(y: np.ndarray) -> list[tuple[slice, slice]]:
     return [(rows, columns) for rows in cuts[0] for columns in cuts[1]]
 
 
-def _part(f: np.ndarray) -> PixelSums:
-    """A set of pixels from its probabilities, (n,)."""
-    if not f.size or f.min() == f.max():  # deviations from a rounded mean are not exactly 0
-        return PixelSums(f.size, float(f[0]) if f.size else 0.0, 0.0)
-    mean = f.mean()
-    return PixelSums(f.size, float(mean), float(np.square(f - mean).sum()))
+def _object_score(values: np.ndarray) -> float:
+    """2 m / (m^2 + 1 + s), m the mean and s the standard deviation of values (n,): 1 where all values are 1."""
+    mean, deviation = values.mean(), values.std(ddof=1) if len(values) > 1 else 0
+    return 2 * mean / (mean**2 + 1 + deviation + EPS)
 
 
-def _together(parts: Sequence[PixelSums]) -> PixelSums:
-    """The union of disjoint sets of pixels."""
-    n = sum(part.n for part in parts)
-    mean = sum(part.n * part.mean for part in parts) / n
-    return PixelSums(n, mean, sum(part.squares + part.n * (part.mean - mean) ** 2 for part in parts))
-
-
-def _object_score(part: PixelSums) -> float:
-    """2 m / (m^2 + 1 + s), m the mean and s the standard deviation: 1 where all values are 1."""
-    deviation = math.sqrt(part.squares / (part.n - 1)) if part.n > 1 else 0
-    return 2 * part.mean / (part.mean**2 + 1 + deviation + EPS)
-
-
-def _region_score(background: PixelSums, foreground: PixelSums) -> float:
-    """Structural similarity of map and mask in a rectangle, given by its pixels of each label.
+def _similarity(f: np.ndarray, y: np.ndarray) -> float:
+    """Structural similarity of map and mask in a rectangle.
 
     4 x y c / ((x^2 + y^2) (v + w)), where x and y are the means of map and mask, v and w their variances, c their
     covariance. Where the mask has one label, it is 1 if the map has one value, else 0.
     """
-    if not (background.n and foreground.n):
-        return float(background.squares + foreground.squares == 0)
-    n, x, squares = _together((background, foreground))
-    y, between = foreground.n / n, background.n * foreground.n / n  # between: the mask's squares
-    covariance = between * (foreground.mean - background.mean) / (n - 1)
-    return 4 * x * y * covariance / ((x**2 + y**2) * (squares + between) / (n - 1) + EPS)
+    if y.all() or not y.any():
+        return float(f.min() == f.max())
+    x, share, n = f.mean(), y.mean(), y.size
+    f_deviation = f - x
+    covariance = f_deviation[y].sum() / (n - 1)  # all deviations sum to 0
+    variances = (np.square(f_deviation).sum() + n * share * (1 - share)) / (n - 1)
+    return 4 * x * share * covariance / ((x**2 + share**2) * variances + EPS)
 
 
 def e_measure(f: np.ndarray, y: np.ndarray) -> float:
@@ -209,7 +175,7 @@ def _weights() -> np.ndarray:
     return weights
 
 
-def weighted_f(f: np.ndarray, y: np.ndarray, of: Places | None = None) -> float:
+def weighted_f(f: np.ndarray, y: np.ndarray, mask_places: Places | None = None) -> float:
     """Weighted F1, in [0, 1]: errors weigh by where they are (Margolin et al., CVPR 2014); NaN without foreground.
 
     An error |f - y| in the foreground is the lesser of itself and a Gaussian mean of the errors around it, for which a
@@ -219,13 +185,13 @@ def weighted_f(f: np.ndarray, y: np.ndarray, of: Places | None = None) -> float:
     Args:
         f: (H, W) float64 in [0, 1], probabilities.
         y: (H, W) bool, the foreground.
-        of: the places of y, where they are known.
+        mask_places: the places of y, where they are known.
     """
     from scipy import ndimage
 
     if not y.any():
         return float("nan")
-    box, nearest, weight = of or places(y)
+    box, nearest, weight = mask_places or places(y)
     error, inside = np.abs(f - y), y[box]
     window = np.exp(-(np.arange(-RADIUS, RADIUS + 1) ** 2) / (2 * SIGMA**2))
     window /= window.sum()

@@ -1,4 +1,4 @@
-"""The model card: README.md of an exported folder, with the metadata that model hubs read."""
+"""The model card: README.md of an exported folder, with the tags that model hubs read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from pipeline_src.analysis.estimate import estimate
@@ -21,9 +20,9 @@ from pipeline_src.metrics.registry import METRICS, SUMMARY
 from pipeline_src.pipeline import job_names
 from pipeline_src.pipeline.runner import check_results
 from pipeline_src.text_tables import UNDEFINED
-from pipeline_src.training.described import docstring_lines
 from pipeline_src.training.models.config import is_factory
 from pipeline_src.training.posthoc import PostHoc
+from pipeline_src.training.registry import docstring_lines
 
 CONTENT = {
     MODEL: "the model, from images to probabilities, as a program of torch.export",
@@ -80,7 +79,6 @@ def card_text(
         train=graph.parts_as_written["train"][0],
         validation=graph.parts_as_written["val"][0],
         pretrained=None if is_factory(network) else graph.settings.model.pretrained,
-        front_matter=yaml.safe_dump(metadata(run.name, measured, onnx), sort_keys=False, allow_unicode=True),
         titles=[METRICS[name].column for name in metrics],
         rows=[
             [part, ROLES[role], result.size, *(_text(result, name) for name in metrics)]
@@ -89,27 +87,6 @@ def card_text(
         data=_data(run),
         files={name: text for name, text in CONTENT.items() if not absent.get(name)},
     )
-
-
-def metadata(name: str, measured: Measured, onnx: bool) -> dict[str, Any]:
-    """The front matter: license, tags, and `model-index` with each number and its confidence interval."""
-    results = [
-        {
-            "task": {"type": "image-segmentation"},
-            "dataset": {"name": part, "type": part, "args": {"role": ROLES[role]}},
-            "metrics": [entry for metric in SUMMARY if (entry := _metric(result, metric))],
-        }
-        for part, (role, result) in measured.items()
-    ]
-    return {
-        "license": "other",
-        "license_name": "terms-of-the-training-data",
-        "license_link": "README.md",
-        "library_name": "pytorch",
-        "pipeline_tag": "image-segmentation",
-        "tags": ["image-segmentation", "calibration", "uncertainty", *(["onnx"] if onnx else [])],
-        **({"model-index": [{"name": name, "results": results}]} if results else {}),
-    }
 
 
 def measurements(run: FinishedRun) -> Measured:
@@ -141,16 +118,6 @@ def _source(run: FinishedRun, method: str) -> str:
 def _text(measured: Measurement, name: str) -> str:
     estimated = estimate(name, (measured, 1.0))
     return METRICS[name].text(estimated.value, low=estimated.low, high=estimated.high) if estimated else "undefined"
-
-
-def _metric(measured: Measurement, name: str) -> dict[str, Any] | None:
-    """A number as `model-index` has it; None if it is undefined."""
-    estimated = estimate(name, (measured, 1.0))
-    if estimated is None or estimated.value != estimated.value:
-        return None
-    limits = [float(f"{limit:.6g}") for limit in (estimated.low, estimated.high)]
-    interval = {"args": {"interval_95": limits}} if estimated.low == estimated.low else {}
-    return {"type": name, "name": METRICS[name].title, "value": float(f"{estimated.value:.6g}"), **interval}
 
 
 def _data(run: FinishedRun) -> list[tuple[str, str, str]]:

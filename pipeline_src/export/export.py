@@ -18,7 +18,7 @@ from pipeline_src.export.runs import FinishedRun
 from pipeline_src.pipeline import networks
 from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training import callbacks
-from pipeline_src.training.models.build import normalisation
+from pipeline_src.training.models.build import normalization
 
 TOLERANCE = 1e-5  # of probabilities, between the folder and the run
 
@@ -50,7 +50,7 @@ def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = Tr
         record = fitted.model_dump(mode="json")
     model = ExportedModel(members.Members(predictor).eval(), experiment.image_size, record)
     program, single = folder.traced(model)
-    mean, std = normalisation(experiment.model.network)
+    mean, std = normalization(experiment.model.network)
     settings = folder.Preprocessing(
         image_size=experiment.image_size,
         mean=list(mean),
@@ -76,7 +76,7 @@ def describe(run: FinishedRun, seeds: list[int]) -> dict[str, Any]:
         "run": run.name,
         "method": {"block": run.method, "class": type(block).__name__, "parameters": block.model_dump(mode="json")},
         "seeds": seeds,
-        "network": {key: facts[key] for key in ("network", "model", "classes", "normalisation") if key in facts},
+        "network": {key: facts[key] for key in ("network", "model", "classes", "normalization") if key in facts},
         "fingerprints": [job.fingerprint for job in run.jobs],
         "experiment": run.experiment.settings.model_dump(mode="json"),
     }

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -88,7 +88,7 @@ class MapFolder:
             if self.format == "npy":
                 np.save(temporary, probability.astype(np.float32))
             else:
-                kind = np.uint8 if self.format == "png8" else np.uint16
+                kind: type[np.unsignedinteger[Any]] = np.uint8 if self.format == "png8" else np.uint16
                 levels = np.rint(probability.astype(np.float64) * np.iinfo(kind).max).astype(kind)
                 temporary.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
         self.lines[name] = {"map": name, "model": self.model, "digest": self.digest, "image": sha256(image.path)}

@@ -13,8 +13,7 @@ from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training.calibrated import Calibrated
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.methods.mc_dropout import MCDropout
-from pipeline_src.training.models.build import logits
-from pipeline_src.training.models.factory import Network
+from pipeline_src.training.models.build import Network, logits
 from pipeline_src.training.posthoc import PostHoc
 
 

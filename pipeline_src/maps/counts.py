@@ -9,8 +9,8 @@ import numpy as np
 
 from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.counting.counts import Counts, image_rows
+from pipeline_src.counting.image_pixels import check_range, low_range
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.map_range import check_range, low_range
 from pipeline_src.counting.score_histogram import UndefinedMetricError
 from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
 from pipeline_src.errors import UserError
@@ -116,7 +116,7 @@ def count(
         _check_void(pairs, statistic, any_ignored and ignore is None)
         if ignore is not None and not any_ignored:
             counted.warnings.append(f"no mask pixel has the value {ignore}, which --ignore names")
-    else:
+    elif all(pair.calibrator is None for pair in pairs):
         check_range(counted.highest, f"maps in {pairs.maps}")
     counted.warnings += _likely_mistakes(counted, pairs)
     return counted

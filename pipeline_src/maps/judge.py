@@ -16,7 +16,7 @@ from pipeline_src.analysis.accuracy_band import accuracy_band
 from pipeline_src.analysis.intervals import groups_in_words, images_in_words, interval
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, image_means, resample_counts
 from pipeline_src.calibrators.files import read_for
-from pipeline_src.counting.counts import COLUMNS, Counts, image_rows
+from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.counting.whole_maps import MEASURES
@@ -26,19 +26,15 @@ from pipeline_src.files import SUMS, atomic, sha256, write_sums, write_text
 from pipeline_src.maps.counts import FolderCounts, classes_of, count
 from pipeline_src.maps.pairs import Pairs, pair_files
 from pipeline_src.maps.risk import bound_of, controlled
-from pipeline_src.metrics.image_inputs import FilledBins
+from pipeline_src.metrics.image_inputs import FilledBins, per_image
 from pipeline_src.metrics.metric import FRACTION, with_ends
-from pipeline_src.metrics.per_image import per_image
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import bounds, summary
 
 MISSING = "no image has it: it needs masks without ignored pixels, weighted F also foreground"
 NOTE = (
-    "Fractions, not percent. Pixels of all images are pooled; bins are right-closed on the confidence of the predicted "
-    "class. The Brier score of K classes is the sum over classes, in [0, 2]. NLL and entropy clamp probabilities to "
-    "[1e-7, 1 - 1e-7]. Metrics that sort pixels are exact for 8-bit and 16-bit maps; for float maps pixels within "
-    "1.5e-5 or less count as tied, which `bounds` limits. Intervals: 95 % bootstrap over images, or over their groups; "
-    "they leave out the variance of training."
+    "Fractions, not percent, defined in docs/reference/metrics.md. `bounds`: how far metrics that sort pixels can be "
+    "off for float maps. Intervals: 95 % bootstrap over images, or their groups, without the variance of training."
 )
 
 
@@ -102,7 +98,7 @@ def judge_folder(
             fix="name another value by --ignore",
         )
     numbers, bands = _numbers(counted, counts, bins, resamples, units)
-    number_of_images = np.count_nonzero(image_rows(first).table.column(COLUMNS.index("pixels")))
+    number_of_images = np.count_nonzero(image_rows(first).column("pixels"))
     few = images_in_words(number_of_images) if resamples and not groups else []
     result = {
         "name": name,
@@ -181,10 +177,9 @@ def _measured(
 def _write_images(path: Path, counts: Mapping[str, Counts], bins: int, measures: Mapping[str, np.ndarray]) -> None:
     """Write the metrics of each image and protocol, sorted by the ECE of the first protocol, largest first."""
     rows = image_rows(next(iter(counts.values())))
-    columns = {name: rows.table.column(COLUMNS.index(name)) for name in ("height", "width", "pixels")}
+    columns = {name: rows.column(name) for name in ("height", "width", "pixels")}
     for protocol, of_protocol in counts.items():
-        blocks = [block for _, block in per_image(of_protocol, bins)]
-        metrics = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0] if name != "pixels"}
+        metrics = per_image(of_protocol, bins)
         if protocol in measures:
             metrics |= dict(zip(MEASURES, measures[protocol].T, strict=True))
         columns |= {f"{protocol}_{name}": values for name, values in metrics.items()}

@@ -163,31 +163,71 @@ def _by_row(bins: Bins, function: Callable[[Bins], float]) -> np.ndarray:
 
 def aurc(bins: Bins) -> np.ndarray:
     """Mean over coverages i/N of the error rate of the i pixels with the highest score, ties spread evenly."""
-    count, wrong = (np.flip(a, axis=-1) for a in (bins.count, bins.count - bins.hits))
-    after, errors = np.cumsum(count, axis=-1), np.cumsum(wrong, axis=-1)
-    before = after - count
-    rate = wrong / np.where(count > 0, count, 1)
-    # Within a cell the i-th pixel sees (errors so far - rate * before) / i + rate; 1/i sums to a harmonic number.
-    harmonic = _digamma(after + 1.0) - _digamma(before + 1.0)
-    return ((errors - wrong - rate * before) * harmonic + rate * count).sum(axis=-1) / bins.n
+    count, errors = _risk_coverage(bins)
+    start, after = count[..., :-1], count[..., 1:]
+    rate = np.diff(errors, axis=-1) / np.where(after > start, after - start, 1)
+    # Within a cell the i-th pixel sees (errors - rate * start) / i + rate; 1/i sums to a harmonic number.
+    tied = (errors[..., :-1] - rate * start) * _inverses(start, after) + rate * (after - start)
+    return tied.sum(axis=-1) / bins.n
 
 
 def aurc_bound(row: Bins) -> float:
     """How far `aurc` of one row (K,) can be from its value on sorted pixels: where within each cell all errors come
     first, or all last."""
-    count, wrong = np.flip(row.count).astype(float), np.flip(row.count - row.hits).astype(float)
-    after, errors = np.cumsum(count), np.cumsum(wrong)
-    before, earlier = after - count, errors - wrong
+    count, errors = _risk_coverage(row)
+    start, after, wrong = count[:-1], count[1:], np.diff(errors)
+    first, last = start + wrong, after - wrong
+    most = wrong + (errors[:-1] - start) * _inverses(start, first) + errors[1:] * _inverses(first, after)
+    least = errors[:-1] * _inverses(start, last) + wrong + (errors[:-1] - last) * _inverses(last, after)
+    tied = float(aurc(row)) * after[-1]
+    return float(max(most.sum() - tied, tied - least.sum()) / after[-1])
 
-    def inverses(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
-        return _digamma(stop + 1) - _digamma(start + 1)
 
-    first, last = before + wrong, after - wrong
-    most = wrong + (earlier - before) * inverses(before, first) + errors * inverses(first, after)
-    least = earlier * inverses(before, last) + wrong + (earlier - last) * inverses(last, after)
-    rate = wrong / np.where(count > 0, count, 1)
-    tied = (earlier - rate * before) * inverses(before, after) + rate * count
-    return float(max((most - tied).sum(), (tied - least).sum()) / after[-1])
+def _inverses(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """Sums of 1/i over i = start + 1 .. stop."""
+    from scipy.special import digamma  # 0.2 s, for which readers of the registry need not wait
+
+    return digamma(stop + 1.0) - digamma(start + 1.0)
+
+
+def augrc(bins: Bins) -> np.ndarray:
+    """Integral over coverage of the errors among the pixels kept, as a share of all N pixels; in [0, 1/2].
+
+    With the accuracy a and the AUC of telling hits from misses it is a (1 - a) (1 - AUC) + (1 - a)^2 / 2.
+    """
+    count, errors = _risk_coverage(bins)
+    coverage, wrong = np.diff(count, axis=-1), (errors[..., 1:] + errors[..., :-1]) / 2
+    return (coverage / bins.n[..., None] * (wrong / bins.n[..., None])).sum(axis=-1)
+
+
+def augrc_bound(row: Bins) -> float:
+    """How far `augrc` of one row (K,) can be from its value on sorted pixels: half the pairs within a cell."""
+    n = float(row.n)
+    return float((row.hits / n * ((row.count - row.hits) / n)).sum() / 2)
+
+
+def coverage_at_risk(bins: Bins, one_in: int) -> np.ndarray:
+    """Largest share of pixels, the most confident, of which at most one in `one_in` is wrong; 0 if there is none."""
+    count, errors = _risk_coverage(bins)
+    start, after = count[..., :-1], count[..., 1:]
+    below, wrong = errors[..., :-1], np.diff(errors, axis=-1)
+    # Kept up to x within a cell, below + rate (x - start) are wrong: a cell whose start has room is left on the way.
+    filled = errors[..., 1:] * one_in <= after
+    room = (start > 0) & (below * one_in <= start) & ~filled
+    rate = wrong / np.where(after > start, after - start, 1)
+    crossing = (rate * start - below) / np.where(room, np.maximum(rate - 1 / one_in, 1e-12), 1)
+    reached = np.where(filled, after, np.where(room, np.clip(crossing, start, after), 0))
+    return reached.max(axis=-1) / bins.n
+
+
+def _risk_coverage(bins: Bins) -> tuple[np.ndarray, np.ndarray]:
+    """(..., K + 1) pixels, and errors among them, from the most confident cell on, starting with 0."""
+    start = np.zeros((*bins.count.shape[:-1], 1))
+    pixels, errors = (
+        np.concatenate([start, np.cumsum(np.flip(numbers, axis=-1), axis=-1)], axis=-1)
+        for numbers in (bins.count, bins.count - bins.hits)
+    )
+    return pixels, errors
 
 
 def auc(bins: Bins) -> np.ndarray:
@@ -221,7 +261,7 @@ def ap_bound(row: Bins) -> float:
     pixels, positives = np.cumsum(count) - count, np.cumsum(hits) - hits
 
     def gained(start: np.ndarray) -> float:  # sum over i = 1..hits of (positives + i) / (start + i)
-        return float((hits + (positives - start) * (_digamma(start + hits + 1) - _digamma(start + 1))).sum())
+        return float((hits + (positives - start) * _inverses(start, start + hits)).sum())
 
     tied = float((hits * (positives + hits) / (pixels + count)).sum())
     return max(gained(pixels) - tied, tied - gained(pixels + count - hits)) / float(hits.sum())
@@ -272,12 +312,6 @@ def recalibrated(row: Bins) -> tuple[np.ndarray, np.ndarray]:
 
     met = row.count > 0
     return met, isotonic_regression(row.hits[met] / row.count[met], weights=row.count[met]).x
-
-
-def _digamma(values: np.ndarray) -> np.ndarray:
-    from scipy.special import digamma  # 0.2 s, for which readers of the registry need not wait
-
-    return digamma(values)
 
 
 def mean_iou(iou: np.ndarray) -> np.ndarray:

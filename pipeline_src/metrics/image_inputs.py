@@ -1,63 +1,20 @@
-"""Inputs of metrics from the rows kept per image: means over pixels or images, F curves, areas, each image's own error.
+"""Inputs of metrics that compare images, from the rows kept per image: means, F curves, areas, each image's own error.
 
 What is computed from 8-bit levels is exact for 8-bit maps. Of float maps the pixels of an image within an 8-bit level
-take the distribution that all images together have there (`cells`); the mean confidence of an image is exact.
+take the distribution that all images together have there (`protocol_counts`); the mean confidence of an image is exact.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from pipeline_src.counting.counts import COLUMNS, UNMEASURED, image_rows
+from pipeline_src.counting.counts import COLUMNS, PIXEL_SUMS, UNMEASURED, Counts, image_rows, parts
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.inputs import Binned, Input
+from pipeline_src.metrics.inputs import Binned, Input, cells_of_images
 from pipeline_src.metrics.protocol_counts import POSITIVE, TOP, Columns, ProtocolCounts, as_bins
 
 BETA2 = 0.3  # of F
-
-
-class PixelMeans(Input):
-    """Means over pixels of columns of the rows per image: an array (...) each.
-
-    Args:
-        columns: of `names`.
-    """
-
-    description = "mean over pixels"
-    family = "pixels"
-    names = ("pixels", "correct", "confidence", "absolute", "brier", "nll", "entropy")
-
-    def __init__(self, *columns: str, classes: str = "any"):
-        self.of_pixels, self._classes = columns, classes
-
-    @property
-    def classes(self) -> str:
-        return self._classes
-
-    @property
-    def pooled(self) -> bool:
-        return {*self.of_pixels} <= {"correct", "confidence"}
-
-    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
-        counts = counted.counts
-        if self.pooled and counts.rows is None:
-            pixels = counted.histogram(TOP).binned(1).bins
-            sums = {"correct": pixels.hits[0], "confidence": pixels.score[0]}
-            return tuple(sums[name] / counts.pixels for name in self.of_pixels)
-        return tuple(counted.rows.total(name) / _unit(name) / counts.pixels for name in self.of_pixels)
-
-    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        places = [COLUMNS.index(name) for name in self.names]
-        return lambda images: counted.rows.table[images][:, places]
-
-    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
-        pixels = sums[..., 0]
-        return tuple(sums[..., self.names.index(name)] / _unit(name) / pixels for name in self.of_pixels)
-
-
-def _unit(column: str) -> int:
-    return 1 if column == "correct" else UNIT
 
 
 class ImageMeans(Input):
@@ -67,7 +24,6 @@ class ImageMeans(Input):
         column: of `names`; `absolute` is the mean over the pixels of an image, the others are measures of whole maps.
     """
 
-    description = "mean over images"
     family, classes = "images", "two"
     names = ("absolute", "s_measure", "e_measure")
 
@@ -76,15 +32,15 @@ class ImageMeans(Input):
         self.present = len(self.names) + self.names.index(column)
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        def summed(images: slice) -> np.ndarray:
-            table = counted.rows.table[images]
-            values = {name: table[:, COLUMNS.index(name)] for name in ("pixels", *self.names)}
-            measured = [np.where(values[name] == UNMEASURED, np.nan, values[name] / UNIT) for name in self.names]
-            measured[0] = np.where(values["pixels"] > 0, measured[0] / np.maximum(values["pixels"], 1), np.nan)
-            of_images = np.stack(measured, axis=1)
-            return np.concatenate([np.nan_to_num(of_images), ~np.isnan(of_images)], axis=1)
+        pixels, places = COLUMNS.index("pixels"), [COLUMNS.index(name) for name in self.names]
 
-        return summed
+        def values_and_presence(images: slice) -> np.ndarray:
+            table = counted.rows.table[images]
+            values = np.where(table[:, places] == UNMEASURED, np.nan, table[:, places] / UNIT)
+            values[:, 0] = np.where(table[:, pixels] > 0, values[:, 0] / np.maximum(table[:, pixels], 1), np.nan)
+            return np.concatenate([np.nan_to_num(values), ~np.isnan(values)], axis=1)
+
+        return values_and_presence
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         k = self.names.index(self.column)
@@ -113,7 +69,6 @@ def f_curve(levels: np.ndarray) -> np.ndarray:
 class MeanFCurve(Input):
     """The mean of the F curves of the images that have foreground, (..., 256) over thresholds."""
 
-    description = "F curves of images"
     family, classes, present = "F curves", "two", 256
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
@@ -130,7 +85,6 @@ class MeanFCurve(Input):
 class PooledLevels(Input):
     """Pixels of all images by 8-bit level and label, (..., 256, 2)."""
 
-    description = "F curve of all pixels"
     family, classes = "levels", "two"
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
@@ -143,16 +97,14 @@ class PooledLevels(Input):
 class ClassAreas(Input):
     """IoU of each of K classes, (..., K); NaN where a class does not occur."""
 
-    description = "areas of each class"
     family, classes = "class areas", "several"
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
         """Union of label and prediction of each class, and their intersection."""
         places = [COLUMNS.index(name) for name in ("pixels", "correct")]
         tables = [image_rows(counts).table for counts in counted.of_classes]
-        return lambda images: np.stack([table[images][:, places] for table in tables], axis=2).reshape(
-            -1, 2 * len(tables)
-        )
+        areas = np.stack([table[:, places] for table in tables], axis=2).reshape(-1, 2 * len(tables))
+        return lambda images: areas[images]
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         union, both = np.split(sums, 2, axis=-1)
@@ -162,19 +114,18 @@ class ClassAreas(Input):
 class ImageErrors(Input):
     """Mean and sample standard deviation over images of their ECE, (...) each; the latter is NaN for one image."""
 
-    description = "ECE of each image"
     family = "image errors"
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
         in_bins = Binned(TOP).columns(counted, bins)
 
         @np.errstate(invalid="ignore")
-        def summed(images: slice) -> np.ndarray:
-            of_images = as_bins(in_bins(images))
-            ece, has_pixels = estimators.ece(of_images), of_images.n > 0
+        def errors(images: slice) -> np.ndarray:
+            binned = as_bins(in_bins(images))
+            ece, has_pixels = estimators.ece(binned), binned.n > 0
             return np.where(has_pixels[:, None], np.stack([ece, ece**2, has_pixels], axis=1), 0)
 
-        return summed
+        return errors
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         total, squares, images = (sums[..., k] for k in range(3))
@@ -187,7 +138,6 @@ class FilledBins(Input):
     """How many independent units have pixels in each bin of the top label's confidence, (..., B). Of a bin of which an
     image has less than a pixel, where levels are shared out among images, that share of the image counts."""
 
-    description = "images in bins"
     family, few = "filled bins", True
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
@@ -200,18 +150,51 @@ class FilledBins(Input):
 class ImageAreas(Input):
     """Means over images of (mean f - share of foreground) and of its absolute value, (...) each."""
 
-    description = "area of each image"
     family, classes = "areas", "two"
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        levels, per_pixel = counted.levels, counted.groups.per_pixel(POSITIVE, 1)
+        one_cell = cells_of_images(counted, POSITIVE, 1)
 
-        def summed(images: slice) -> np.ndarray:
-            of_images = as_bins(levels(images) @ per_pixel)
-            bias = (of_images.excess / of_images.one)[:, 0]
-            return np.stack([bias, np.abs(bias), of_images.n > 0], axis=1)
+        def biases(images: slice) -> np.ndarray:
+            cells = as_bins(one_cell(images))
+            bias = (cells.excess / cells.one)[:, 0]
+            return np.stack([bias, np.abs(bias), cells.n > 0], axis=1)
 
-        return summed
+        return biases
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         return sums[..., 0] / sums[..., 2], sums[..., 1] / sums[..., 2]
+
+
+def per_image(counts: Counts, bins: int = 10) -> dict[str, np.ndarray]:
+    """Metrics of each image, in the order of `counts.rows.ids`.
+
+    `ece` and `oe` are exact for 8-bit maps; for float maps pixels within an 8-bit level (1/255 wide) take the pooled
+    distribution in it, and the mean confidence of their image. All others are exact.
+
+    Returns:
+        (N,) float64 by name: confidence and accuracy (means), gap (their difference, positive where overconfident),
+        ece, oe, brier, nll, entropy, mae, and of one object max_f (over thresholds, of this image). NaN where an image
+        has no pixel that counts, or no foreground (max_f).
+    """
+    rows, in_bins = image_rows(counts), Binned(TOP).columns(ProtocolCounts(None, counts), bins)
+    blocks = list(parts(len(rows)))
+    binned = as_bins(np.concatenate([in_bins(block) for block in blocks]))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        pixels = rows.column("pixels").astype(float)
+        mean = {name: rows.column(name) / pixels / UNIT for name in PIXEL_SUMS}
+        accuracy = rows.column("correct") / pixels
+        values = {
+            "confidence": mean["confidence"],
+            "accuracy": accuracy,
+            "gap": mean["confidence"] - accuracy,
+            "ece": estimators.ece(binned),
+            "oe": estimators.oe(binned),
+            "brier": mean["brier"],
+            "nll": mean["nll"],
+            "entropy": mean["entropy"],
+            "mae": mean["absolute"],
+        }
+    if not counts.top:
+        values["max_f"] = np.concatenate([f_curve(rows.levels[block]).max(axis=1) for block in blocks])
+    return values

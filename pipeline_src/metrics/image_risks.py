@@ -27,7 +27,6 @@ class ImageRisks(Input):
     Sums over units: both risks at all thresholds, then how many units have each, (514 + 2).
     """
 
-    description = "risks of images"
     family, classes, few = "risks", "two", True
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:

@@ -95,8 +95,8 @@ class Metric(Quantity):
     """A function of a statistic.
 
     Attributes:
-        of: what it is computed from.
-        function: arguments as `of` provides them, `Bins` or arrays -> values (...).
+        input: the arguments of the function, exactly or on resamples.
+        function: arguments as `input` provides them, `Bins` or arrays -> values (...).
         definition: formula and meaning, Markdown in one line.
         reference: its source.
         undefined: the reason where its value is NaN.
@@ -107,7 +107,7 @@ class Metric(Quantity):
         bound: arguments -> how far it can be off for float maps, whose pixels within a level or cell count as tied.
     """
 
-    of: Input
+    input: Input
     function: Callable[..., np.ndarray]
     definition: str
     reference: str = ""
@@ -120,18 +120,18 @@ class Metric(Quantity):
     @property
     def classes(self) -> str:
         """For which numbers of classes it is defined: "two", "several" or "any"."""
-        return self.of.classes
+        return self.input.classes
 
 
-def percent(title: str, of: Input, function: Callable, definition: str, **more: Any) -> Metric:
+def percent(title: str, input: Input, function: Callable, definition: str, **more: Any) -> Metric:
     """A fraction; differences are in percentage points."""
     about: dict[str, Any] = {"factor": 100, "digits": 2, "unit": "percentage points", "range": FRACTION} | more
-    return Metric(title=title, of=of, function=function, definition=definition, **about)
+    return Metric(title=title, input=input, function=function, definition=definition, **about)
 
 
-def fraction(title: str, of: Input, function: Callable, definition: str, **more: Any) -> Metric:
+def fraction(title: str, input: Input, function: Callable, definition: str, **more: Any) -> Metric:
     """A number between 0 and 1 that is printed as it is."""
-    return Metric(title=title, of=of, function=function, definition=definition, range=FRACTION, **more)
+    return Metric(title=title, input=input, function=function, definition=definition, range=FRACTION, **more)
 
 
 def same(mean: np.ndarray) -> np.ndarray:

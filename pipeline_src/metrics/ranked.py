@@ -7,7 +7,7 @@ pixels keep their order, and the cells of two data sets can be compared.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -16,7 +16,7 @@ from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import HALF, LEVELS
 from pipeline_src.counting.score_histogram import Bins, positive, top_label
 from pipeline_src.counting.surest import SPLIT, further_cells
-from pipeline_src.metrics.inputs import Input, of_pixels
+from pipeline_src.metrics.inputs import Input, cells_of_images
 from pipeline_src.metrics.protocol_counts import POSITIVE, TOP, Columns, ProtocolCounts, as_bins
 
 EQUAL = 204  # equally wide cells
@@ -40,48 +40,29 @@ _FROM_HALF = CELL_OF_LEVEL[HALF:] - CELL_OF_LEVEL[HALF]
 CELL_OF_PROBABILITY = np.concatenate([_FROM_HALF[-1] - _FROM_HALF[::-1], _FROM_HALF[-1] + 1 + _FROM_HALF])
 
 
-@dataclass(frozen=True)
-class _Sorted(Input):
-    """Pixels in the order of a score, TOP or POSITIVE: `Bins` of many narrow cells, ascending.
+class Ordered(Input):
+    """Pixels in the order of a score, TOP or POSITIVE: `Bins` of all levels, ascending; on resamples of `EQUAL` cells.
 
-    Exact for 8-bit and 16-bit maps. On resamples they are known in few cells, so that resampled values need a shift to
-    the exact one (`analysis.resampling`).
-    """
+    Exact for 8-bit and 16-bit maps. On resamples pixels are known in few cells, so resampled values need a shift to the
+    exact one (`analysis.resampling`).
 
-    score: str = TOP
-    pooled = few = True
-
-    @property
-    def classes(self) -> str:
-        return "any" if self.score == TOP else "two"
-
-
-@dataclass(frozen=True)
-class Ordered(_Sorted):
-    """In the order of the levels, on resamples in `EQUAL` cells.
-
-    Attributes:
+    Args:
         cells: joined to so many equally wide cells; None for all levels.
         groups: whether the metric is also given the number of bins.
     """
 
-    cells: int | None = None
-    groups: bool = False
+    pooled = few = True
 
-    @property
-    def description(self) -> str:
-        return f"order of {self.score}"
-
-    @property
-    def family(self) -> object:
-        return ("ordered", self.score)
+    def __init__(self, score: str = TOP, cells: int | None = None, groups: bool = False):
+        self.score, self.cells, self.groups = score, cells, groups
+        self.classes, self.family = "any" if score == TOP else "two", ("ordered", score)
 
     def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
         pixels = counted.histogram(self.score)
         return self._with_groups((pixels.binned(self.cells) if self.cells else pixels).bins, bins)
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        cells = of_pixels(counted, self.score, EQUAL)
+        cells = cells_of_images(counted, self.score, EQUAL)
         if self.score == POSITIVE or counted.counts.top:
             return cells
         # Of two classes no confidence lies below 0.5.
@@ -97,25 +78,21 @@ class Ordered(_Sorted):
         return (cells, bins) if self.groups else (cells,)
 
 
-@dataclass(frozen=True)
-class Ranked(_Sorted):
-    """In the order of the levels and, in the place of the first, of the cells of the surest pixels; on resamples in
-    `CELLS` cells, fine where scores lie."""
+class Ranked(Input):
+    """As `Ordered`, with the cells of the surest pixels in place of the first levels; on resamples in `CELLS` cells,
+    fine where scores lie."""
 
-    @property
-    def description(self) -> str:
-        return f"order of {self.score}, finer near its ends"
+    pooled = few = True
 
-    @property
-    def family(self) -> object:
-        return "ranked", self.score
+    def __init__(self, score: str = TOP):
+        self.score, self.classes, self.family = score, "any" if score == TOP else "two", ("ranked", score)
 
     def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
         finer = further_cells(counted.counts.surest)
         return (_with_surest(counted.counts, self.score) if finer else counted.histogram(self.score).bins,)
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        return of_pixels(counted, self.score, CELL_OF_LEVEL if self.score == TOP else CELL_OF_PROBABILITY)
+        return cells_of_images(counted, self.score, CELL_OF_LEVEL if self.score == TOP else CELL_OF_PROBABILITY)
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         return (as_bins(sums),)
@@ -125,12 +102,12 @@ def _with_surest(counts: Counts, score: str) -> Bins:
     """Pixels and hits by level, ascending, and by cell at the ends; scores themselves play no part."""
     count, on_edge = counts.count.copy(), counts.on_edge.copy()
     count[:SPLIT] = on_edge[:SPLIT] = 0
-    others, cells = replace(counts, count=count, on_edge=on_edge), counts.surest
+    rest, cells = replace(counts, count=count, on_edge=on_edge), counts.surest
     if score == TOP and not counts.top:
-        middle, low = top_label(others), cells[:0, 0]
+        middle, low = top_label(rest), cells[:0, 0]
         high = np.stack([cells[:, 0, 1] + cells[:, 1, 0], cells[:, 0, 0] + cells[:, 1, 1]], axis=1)
     else:
-        middle, low, high = positive(others), cells[:, 0], cells[:, 1]
+        middle, low, high = positive(rest), cells[:, 0], cells[:, 1]
     return Bins(
         np.concatenate([low.sum(axis=1), middle.count, high[::-1].sum(axis=1)]),
         np.concatenate([low[:, 1], middle.hits, high[::-1, 1]]),

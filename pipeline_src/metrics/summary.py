@@ -60,8 +60,8 @@ def bounds(counted: ProtocolCounts, bins: int, names: Collection[str]) -> dict[s
     or 16 bits none is."""
     if _ties_are_real(counted.counts):
         return {}
-    wanted = {name: (bound, METRICS[name].of) for name in names if (bound := METRICS[name].bound)}
-    return {name: float(bound(*source.exact(counted, bins))) for name, (bound, source) in wanted.items()}
+    bounded = {name: (bound, METRICS[name].input) for name in names if (bound := METRICS[name].bound)}
+    return {name: float(bound(*source.exact(counted, bins))) for name, (bound, source) in bounded.items()}
 
 
 def _ties_are_real(counts: Counts) -> bool:
@@ -91,7 +91,7 @@ def _value(metric: Metric, counted: ProtocolCounts, exact: Callable[[Input], tup
     if counted.counts.pixels == 0:
         raise UndefinedMetricError("no pixel counts")
     with np.errstate(invalid="ignore", divide="ignore"):
-        number = float(metric.function(*exact(metric.of)))
+        number = float(metric.function(*exact(metric.input)))
     if np.isnan(number):
         raise UndefinedMetricError(metric.undefined)
     return number

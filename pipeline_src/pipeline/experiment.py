@@ -194,14 +194,14 @@ class ExperimentGraph(Graph):
     @cached_property
     def network_sources(self) -> tuple[tuple[Path, ...], tuple[str, ...]]:
         """Files and modules of the network, which all jobs share."""
-        from pipeline_src.training.models.source import network_sources
+        from pipeline_src.training.models.config import network_sources
 
         return network_sources(self.settings.model.network)
 
     @cached_property
     def own_weights(self) -> tuple[Path, ...]:
         """The user's weight files from which the networks start."""
-        from pipeline_src.training.models.source import own_weights
+        from pipeline_src.training.models.config import own_weights
 
         model = self.settings.model
         return own_weights(model.network) if model.pretrained else ()

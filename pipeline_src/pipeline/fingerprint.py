@@ -31,7 +31,7 @@ LENGTH = 16
 # Modules that cannot change a result: errors, values that are hashed themselves, the machinery of jobs, progress.
 NEUTRAL = {
     *("errors", "validation", "logs", "processes", "verified", "versions", "python_source"),
-    *("data.catalog", "data.entry", "training.gpus", "training.memory", "training.user_checks"),
+    *("data.catalog", "data.entry", "training.machine"),
     *(f"pipeline.{name}" for name in ("experiment", "fingerprint", "job", "jobs", "manifest", "runner", "work")),
 }
 NEUTRAL_PACKAGES = ("params",)

@@ -60,11 +60,10 @@ def _prepare(experiment: ExperimentGraph) -> Iterator[Job]:
     for name in dict.fromkeys(part.set for part, _ in experiment.used_parts.values()):
         entry = catalog.find(experiment.entries, name)
         try:
-            job = _preparation(experiment, entry, identify(entry, experiment.data_root, UNPACKED))
+            job: Job | None = _preparation(experiment, entry, identify(entry, experiment.data_root, UNPACKED))
         except sources.MissingSourceError as error:
-            if pulled := _pulled_preparation(experiment, entry):
-                job = pulled
-            else:
+            job = _pulled_preparation(experiment, entry)
+            if job is None:
                 absent.append(str(error))
                 continue
         yield job

@@ -44,7 +44,7 @@ def facts(run: Job) -> dict[str, Any]:
         "method": type(parameters["method"]).__name__,
         "parameters": run.ingredients["parameters"]["method"],
         "seed": parameters["seed"],
-        "contract": run.fingerprint,
+        "fingerprint": run.fingerprint,
     }
 
 
@@ -55,7 +55,7 @@ def load(job: Job) -> list[DenseClassifier]:
     weights = getattr(job.parameters.get("method"), "weights", "last")
     name = "averaged.safetensors" if weights == "averaged" else "model.safetensors"
     runs = [run for role, run in job.inputs.items() if role.startswith("networks/")]
-    return [load(run.folder / name, settings(job), job.parameters["classes"], {}) for run in runs]
+    return [load(run.folder / name, settings(job), job.parameters["classes"]) for run in runs]
 
 
 def predictor(job: Job) -> Predictor:

@@ -120,17 +120,17 @@ def _seconds(experiment: ExperimentGraph, missing: list[Job], images: Mapping[st
             if not (speeds := list(_training_speeds(trained[0]))):
                 return None
             total += len(trained) * epochs * images["train"] / mean(speeds)
-        elif seconds := [manifest.made["seconds"] for _, manifest in stored(kind)]:
+        elif kind != "train" and (seconds := [manifest.made["seconds"] for _, manifest in stored(kind)]):
             total += number * mean(seconds)
     return total
 
 
 def _training_speeds(job: Job) -> Iterator[float]:
-    """Yield the images per second of finished runs with the network and image size of a job."""
+    """Yield the images per second in each epoch of finished runs with the network and image size of a job."""
     for folder, manifest in stored("train"):
         if _network(manifest.ingredients) == _network(job.ingredients) and (folder / "timing.csv").is_file():
             with (folder / "timing.csv").open(encoding="utf-8") as file:
-                yield mean(float(row["images_per_second"]) for row in csv.DictReader(file))
+                yield from (float(row["images_per_second"]) for row in csv.DictReader(file))
 
 
 def _network(ingredients: Mapping[str, Any]) -> list[Any]:

@@ -29,7 +29,8 @@ def check(experiment: ExperimentGraph) -> list[str]:
     Raises:
         UserError: splits share images or have too few, or a batch is too large.
     """
-    sizes, rows = {name: size(experiment, name) for name in experiment.stored_parts}, {}
+    sizes = {name: size(experiment, name) for name in experiment.stored_parts}
+    rows = {}
     for name, (part, _) in experiment.stored_parts.items():
         job = experiment.job(job_names.preparation(part.set))
         if job.is_made:

@@ -78,7 +78,7 @@ def _report(experiment: ExperimentGraph, shown: Iterable[Job]) -> Job:
 
 def _own_ideas(experiment: ExperimentGraph) -> dict[str, str]:
     """Return the idea of each user's method from its docstring, by the entry of the method."""
-    from pipeline_src.training.described import own_idea
+    from pipeline_src.training.registry import own_idea
 
     ideas = {name: own_idea(type(entry.method)) for name, entry in experiment.methods.items() if entry.file}
     return {name: idea for name, idea in ideas.items() if idea}
@@ -124,7 +124,7 @@ def fitted(job: Job) -> dict[tuple[str, int], dict[str, float]]:
 
 def described(facts: Facts, ideas: Mapping[str, str] | None = None) -> dict[str, dict[str, str]]:
     """Return a description of each method: entry of `methods:` -> `title` and `idea`."""
-    from pipeline_src.training.described import described
+    from pipeline_src.training.registry import described
 
     texts = {name: described(method.code, method.parameters, facts.epochs) for name, method in facts.methods.items()}
     texts |= {name: {"title": name, "idea": idea} for name, idea in (ideas or {}).items()}

@@ -70,12 +70,12 @@ def store(job: Job, folder: Path) -> None:
 
 def train(job: Job, folder: Path) -> None:
     """Train, or resume; on several devices in a process each."""
-    from pipeline_src.training.distributed import launch
-    from pipeline_src.training.run_checks import check_gpus
+    from pipeline_src.training import machine
 
-    check_gpus(networks.settings(job).training)
+    machine.check_gpus(networks.settings(job).training)
     if job.parameters["ranks"] > 1:
-        launch(["run-job", job.key, "--experiment", job.options["experiment"]], job.parameters["ranks"], folder)
+        command = ["run-job", job.key, "--experiment", job.options["experiment"]]
+        machine.launch_ranks(command, job.parameters["ranks"], folder)
     else:
         train_into(job, folder)
     _warn_of_accuracy(job, folder)
@@ -155,7 +155,7 @@ def _evaluate(job: Job, folder: Path, images: Store) -> None:
         stores = {name: Store(job.inputs[name].folder) for name in ("train", "val")}
         networks.report_overlap(stores | {job.options["part"]: images})
     statistic, shown = evaluate(networks.predictor(job), images, networks.settings(job), job.options["title"])
-    statistic.save(folder / job.files[0], {"contract": job.fingerprint})
+    statistic.save(folder / job.files[0], {"fingerprint": job.fingerprint})
     examples.write(folder / job.files[1], shown)
 
 

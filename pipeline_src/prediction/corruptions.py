@@ -30,7 +30,7 @@ def corrupted(image: np.ndarray, name: str, corruption: str, severity: int) -> n
     function, parameters = CORRUPTIONS[corruption]
     draws = generator(name, "corruption", corruption, severity)
     x = function(image / 255, draws, parameters[severity - 1])
-    return np.rint(255 * x.clip(0, 1)).astype(np.uint8)
+    return np.asarray(np.rint(255 * x.clip(0, 1)).astype(np.uint8))
 
 
 class CorruptedStore(Store):
@@ -57,7 +57,7 @@ def shot_noise(x: np.ndarray, draws: np.random.Generator, photons: float) -> np.
 
 
 def gaussian_blur(x: np.ndarray, draws: np.random.Generator, sigma: float) -> np.ndarray:
-    return gaussian_filter(x, (sigma, sigma, 0), mode="nearest")
+    return np.asarray(gaussian_filter(x, (sigma, sigma, 0), mode="nearest"))
 
 
 def defocus_blur(x: np.ndarray, draws: np.random.Generator, radius: float) -> np.ndarray:
@@ -71,14 +71,14 @@ def defocus_blur(x: np.ndarray, draws: np.random.Generator, radius: float) -> np
 def contrast(x: np.ndarray, draws: np.random.Generator, share: float) -> np.ndarray:
     """Scale the difference to the channel's mean by `share`."""
     mean = x.mean((0, 1))
-    return mean + share * (x - mean)
+    return np.asarray(mean + share * (x - mean))
 
 
 def brightness(x: np.ndarray, draws: np.random.Generator, added: float) -> np.ndarray:
     """Add to the V of HSV, the largest channel, at the same hue and saturation; black becomes gray."""
     value = x.max(2, keepdims=True)
     brighter = (value + added).clip(max=1)
-    return np.where(value > 0, x / np.where(value > 0, value, 1), 1) * brighter
+    return np.asarray(np.where(value > 0, x / np.where(value > 0, value, 1), 1) * brighter)
 
 
 def jpeg(x: np.ndarray, draws: np.random.Generator, quality: float) -> np.ndarray:

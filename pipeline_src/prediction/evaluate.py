@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 
+from pipeline_src.counting.image_pixels import REGIONS
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.regions import EVALUATED_REGIONS
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.data.store import Store
 from pipeline_src.labels import NO_CLASS
@@ -31,12 +31,12 @@ def evaluate(
         The counts, and probability maps by image id.
     """
     classes = predictor.networks[0].classes  # a store without masks has no number of classes
-    counts, shown = MapCounts.empty(classes, regions=EVALUATED_REGIONS), examples.example_ids(store.ids)
+    counts, shown = MapCounts.empty(classes, regions=REGIONS), examples.example_ids(store.ids)
     maps: dict[str, np.ndarray] = {}
     started = logged = time.perf_counter()
     for count, (probability, truth, sample) in enumerate(predict(predictor, store, experiment), 1):
         measures = whole_map_measures(probability, truth, EVALUATED_MEASURES) if classes == 2 else None
-        counts.add(probability, truth, sample, whole=measures, no_class=NO_CLASS)
+        counts.add(probability, truth, sample, measures=measures, no_class=NO_CLASS)
         if sample in shown:
             maps[sample] = probability
         if (now := time.perf_counter()) - logged > 10 or count == len(store):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,14 @@ import numpy as np
 import torch
 
 from pipeline_src.data.store import Store
-from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Experiment
-from pipeline_src.training import callbacks, network_file
+from pipeline_src.training import callbacks
+from pipeline_src.training.batches import evaluation_batches
+from pipeline_src.training.checkpoint import load_network
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.device import prepare_device
-from pipeline_src.training.models.build import build_segmentor, normalisation
+from pipeline_src.training.models.build import build_segmentor, normalization
 from pipeline_src.training.posthoc import PostHoc
-from pipeline_src.training.samples import evaluation_batches
 
 
 @dataclass(frozen=True)
@@ -37,30 +37,16 @@ class Predictor:
     fitted: dict[str, Any] = field(default_factory=dict)
 
 
-def load(
-    weights: Path, experiment: Experiment, classes: int = 2, facts: Mapping[str, Any] | None = None
-) -> DenseClassifier:
+def load(weights: Path, experiment: Experiment, classes: int = 2) -> DenseClassifier:
     """The experiment's network with the `weights` of a run (model.safetensors), in evaluation mode on its device.
 
-    Args:
-        facts: facts of the run that the file must repeat; a file without facts is accepted.
-
     Raises:
-        UserError: the file can't be read, belongs to another run, or its weights don't fit the network.
+        UserError: the file can't be read, or its weights don't fit the network.
     """
     network = experiment.model.network
     segmentor = build_segmentor(network, False, experiment.image_size, classes)
-    tensors = network_file.read(weights, facts or {})
-    try:
-        segmentor.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise UserError(
-            f"{weights} does not fit the model {network}",
-            found=str(error)[:500],
-            expected="weights of the network's names and shapes",
-            fix=network_file.AGAIN,
-        ) from None
-    model = DenseClassifier(segmentor, normalisation(network), amp=experiment.training.amp, classes=classes)
+    load_network(weights, segmentor, network)
+    model = DenseClassifier(segmentor, normalization(network), amp=experiment.training.amp, classes=classes)
     return model.to(prepare_device(experiment.training)).eval()
 
 

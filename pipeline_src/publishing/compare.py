@@ -72,11 +72,13 @@ class Side:
         if self.folder:
             published_counts = PublishedCounts(Publication.read(self.folder), self.folder, part)
             return {seed: published_counts[self.source_method or method, seed] for seed in seeds}
-        from pipeline_src.counting.compact_file import counts_of, run_of
-        from pipeline_src.counting.loading import load
+        from pipeline_src.counting.compact import EXACT
+        from pipeline_src.counting.compact_file import compact_run, restored_run
+        from pipeline_src.counting.map_counts import MapCounts
 
         files = {seed: file for seed in seeds if (file := self.files[method, seed, part])}
-        return {seed: counts_of(run_of(load(file), self.facts.bins)) for seed, file in files.items()}
+        runs = {seed: compact_run(MapCounts.load(file), self.facts.bins, EXACT) for seed, file in files.items()}
+        return {seed: restored_run(run) for seed, run in runs.items()}
 
     def only(self, method: str, title: str) -> Side:
         """Return the side with one method under a title."""
@@ -250,7 +252,7 @@ def _published(name: str, folder: Path) -> Side:
 
 def _local(name: str, experiment: str) -> Side:
     """Return the current evaluations of an experiment of params.yaml."""
-    from pipeline_src.counting.loading import load
+    from pipeline_src.counting.map_counts import MapCounts
     from pipeline_src.data import groups as image_groups
     from pipeline_src.pipeline import job_names
     from pipeline_src.pipeline.jobs import chosen
@@ -266,7 +268,7 @@ def _local(name: str, experiment: str) -> Side:
     for part, file in {part: file for (_, _, part), file in files.items()}.items():
         options = graph.job(job_names.analysis(part)).options
         if options["groups"]:
-            rows = load(file).raw.rows
+            rows = MapCounts.load(file).raw.rows
             ids = rows.ids if rows else []
             groups[part] = image_groups.number(ids, groups=options["groups"], file=options["grouped"]).tolist()
     conditions = {"": _flat(graph.settings.model_dump(mode="json"))} | _methods(facts)

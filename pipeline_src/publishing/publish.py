@@ -94,19 +94,19 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
 
 def write_sources(found: Gathered, folder: Path, cores: int = 1) -> None:
     """Write counts.zip, runs.zip and experiment.json."""
-    from pipeline_src.counting.compact_file import run_of, write_counts
-    from pipeline_src.counting.loading import load
+    from pipeline_src.counting.compact_file import compact_run, write_counts
+    from pipeline_src.counting.map_counts import MapCounts
 
     bins = found.publication.facts.bins
 
     def load_run(file: Path) -> Run:
-        return run_of(load(file), bins, exact=False)
+        return compact_run(MapCounts.load(file), bins)
 
     loads = {
         block: {seed: partial(load_run, file) for seed, file in by_seed.items()}
         for block, by_seed in found.statistics.items()
     }
-    write_counts(folder / COUNTS, loads, bins, exact=False, cores=cores)
+    write_counts(folder / COUNTS, loads, bins, cores)
     pack({name: _run_file(file) for name, file in found.files.items()}, folder / RUNS)
     found.publication.write(folder)
 

@@ -64,7 +64,7 @@ def rebuild_all(names: Iterable[str], cores: int = 1, write: bool = False, repor
         for name in ordered:
             numbers[name].result()
             if report or (write and (FOLDER / name / REPORT).exists()):
-                write_report(FOLDER / name, REBUILT / name, pool)
+                rebuild_report(FOLDER / name, REBUILT / name, pool)
                 log.info("%s: report: %s", name, REBUILT / name / REPORT)
             _replace_or_compare(name, write)
 
@@ -88,7 +88,7 @@ def recompute(folder: Path, out: Path, pool: Executor, report: bool = False) -> 
     """Write `published.COMPUTED` of a published experiment, and its report if requested, into `out`."""
     _submit_numbers(folder, out, _submit_analyses(folder, out, pool), pool).result()
     if report:
-        write_report(folder, out, pool)
+        rebuild_report(folder, out, pool)
 
 
 def _submit_analyses(folder: Path, out: Path, pool: Executor) -> list[Future[None]]:
@@ -173,7 +173,7 @@ def _write_numbers(folder: Path, out: Path) -> None:
     (out / "tables.md").write_text("\n".join(texts), encoding="utf-8")
 
 
-def write_report(folder: Path, out: Path, pool: Executor) -> None:
+def rebuild_report(folder: Path, out: Path, pool: Executor) -> None:
     """Draw the figures and write report.html of a recomputed experiment into `out`."""
     from pipeline_src.figures.registry import draw
     from pipeline_src.report.page import write_report

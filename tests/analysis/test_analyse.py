@@ -16,7 +16,7 @@ from pipeline_src.analysis.intervals import interval
 from pipeline_src.analysis.measurement import IMAGE_SUMS, Reader
 from pipeline_src.analysis.resampling import RESAMPLES, key_of, resample
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting.loading import load
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.summary import value
 
@@ -60,7 +60,7 @@ def results(files, tmp_path_factory):
 
 def test_values_are_those_of_each_statistic(files, results):
     for part, method, seed in (("photos", "slp", 1), ("photos", "ensemble", 0), ("textures", "baseline", 0)):
-        for protocol, alone in resample(load(files[part][method, seed]), 10, key_of(part)).items():
+        for protocol, alone in resample(MapCounts.load(files[part][method, seed]), 10, key_of(part)).items():
             one = results.measurement(protocol, method, part)
             assert (one.images, one.pixels, list(one.seeds)) == (IMAGES, IMAGES * 480, FACTS.seeds_of(method))
             assert {name: of[seed] for name, of in one.points.items()} == alone.points
@@ -76,7 +76,7 @@ def test_numbers_of_all_runs(files, results):
     assert len(table) == 2 * 2 * 5
     for (method, seed), path in files["photos"].items():
         rows = table[(table.method == method) & (table.seed == seed) & (table.part == "photos")].set_index("protocol")
-        for protocol, (values, _) in summaries(load(path)).items():
+        for protocol, (values, _) in summaries(MapCounts.load(path)).items():
             assert {name: rows.loc[protocol, name] for name in values} == values
     assert table[table.part == "textures"]["max_f"].isna().all()
     assert "foreground" in results.reasons["textures", "max_f"]
@@ -106,7 +106,7 @@ def test_an_estimate_needs_common_seeds_and_the_metric(results):
 
 def test_the_pixels_of_all_seeds(files, results):
     one = results.measurement("stretched", "slp", "photos")
-    of_seeds = [load(files["photos"]["slp", seed]).stretched for seed in (0, 1)]
+    of_seeds = [MapCounts.load(files["photos"]["slp", seed]).stretched for seed in (0, 1)]
     assert one.counts == replace(of_seeds[0], rows=None) + replace(of_seeds[1], rows=None)
     maps = [(f / 255, y) for seed in (0, 1) for f, y, _ in images("slp", seed, "photos")]
     confidence = [np.maximum(f, 1 - f).mean() for f, _ in maps]

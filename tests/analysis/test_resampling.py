@@ -39,11 +39,11 @@ def test_a_resample_is_the_statistic_of_the_images_drawn(kind):
     for protocol, of in resampled.items():
         for name, point in of.points.items():
             expected = np.array([summary[protocol][0][name] for summary in again])
-            if METRICS[name].of.centred:
+            if METRICS[name].input.centred:
                 expected += point - expected.mean()
             if name.startswith("coverage"):
                 continue  # a small change of the risk moves it far: see the next test
-            close = 3e-3 if kind == "float32" or METRICS[name].of.few else 1e-9
+            close = 3e-3 if kind == "float32" or METRICS[name].input.few else 1e-9
             assert of.values[name] == pytest.approx(expected, abs=close), name
 
 

@@ -18,8 +18,8 @@ KNOWN = {  # docs/reference/metrics.md
 }
 
 
-def number(value: str | int, of: str) -> Fraction:
-    return Fraction(value, {"uint8": 255, "uint16": 65535}[of]) if isinstance(value, int) else exact_float(value)
+def number(value: str | int, dtype: str) -> Fraction:
+    return Fraction(value, {"uint8": 255, "uint16": 65535}[dtype]) if isinstance(value, int) else exact_float(value)
 
 
 def exact_float(text: str) -> Fraction:

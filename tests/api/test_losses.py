@@ -27,10 +27,10 @@ def test_without_perturbation_it_is_cross_entropy():
 def test_every_draw_is_a_mix_of_labels_and_inverted_labels():
     """beta = 1: an image's label or its inversion; the mean over draws follows alpha."""
     torch.manual_seed(0)
-    of = [F.binary_cross_entropy_with_logits(Z[:1], target[:1, None].float()).item() for target in (Y, 1 - Y)]
+    losses = [F.binary_cross_entropy_with_logits(Z[:1], target[:1, None].float()).item() for target in (Y, 1 - Y)]
     drawn = np.array([SCBCE(0.3)(Z[:1], Y[:1]).item() for _ in range(1000)])
-    perturbed = np.isclose(drawn, of[1], rtol=1e-5)
-    assert (perturbed | np.isclose(drawn, of[0], rtol=1e-5)).all()
+    perturbed = np.isclose(drawn, losses[1], rtol=1e-5)
+    assert (perturbed | np.isclose(drawn, losses[0], rtol=1e-5)).all()
     assert abs(perturbed.mean() - 0.3) < 5 * np.sqrt(0.21 / 1000)
 
 
@@ -108,10 +108,10 @@ def test_a_checkpoint_goes_on_with_the_same_levels():
     file.seek(0)
     other = ASLP(images=4, rule="mei", start_epoch=1)
     other.load_state_dict(torch.load(file, weights_only=True))
-    for each in (criterion, other, copy.deepcopy(criterion)):
+    for perturbed in (criterion, other, copy.deepcopy(criterion)):
         torch.manual_seed(1)
-        each.end_epoch(0.7)
-        each(z, Y, range(4))
+        perturbed.end_epoch(0.7)
+        perturbed(z, Y, range(4))
     assert np.array_equal(other.alphas, criterion.alphas) and criterion.alphas.all()
 
 

@@ -28,10 +28,10 @@ def test_counts_are_those_of_the_statistic(classes, batch):
     metric = DenseCalibration(names, bins=15)
     for start in range(0, len(p), batch):
         metric.update(p[start : start + batch], y[start : start + batch])
-    whole = Statistic().update(p, y)
+    statistic = Statistic().update(p, y)
     for name in ARRAYS:
-        assert np.array_equal(getattr(metric.counts, name), getattr(whole.counts, name))
-    report = whole.compute(bins=15)
+        assert np.array_equal(getattr(metric.counts, name), getattr(statistic.counts, name))
+    report = statistic.compute(bins=15)
     values = metric.compute()
     assert values.pop("gap").item() == pytest.approx(report["gap"], abs=1e-9)  # of rows of 2^-30
     assert {name: value.item() for name, value in values.items()} == {name: report[name] for name in values}
@@ -58,12 +58,12 @@ def test_two_ranks_equal_one(tmp_path):
 
 def test_a_million_pixels_are_exact():
     """Against whole numbers of 2^-24 in float64, whose sums are exact."""
-    f, y = (np.stack([of[k].numpy() for of in sure()]) for k in (0, 1))
+    f, y = (np.stack([images[k].numpy() for images in sure()]) for k in (0, 1))
     confidence = np.maximum(f, np.float32(1) - f).astype(np.float64).ravel()
     bins = np.ceil(confidence * 10).astype(int)
     gap = np.bincount(bins, confidence) - np.bincount(bins, ((f >= 0.5) == y).ravel())
-    of = million(0, 1)
-    assert of["torchmetrics"] == of["mmengine"] == pytest.approx(np.abs(gap).sum() / 1e6, abs=1e-15)
+    images = million(0, 1)
+    assert images["torchmetrics"] == images["mmengine"] == pytest.approx(np.abs(gap).sum() / 1e6, abs=1e-15)
 
 
 def test_a_step_has_a_value_of_its_own():

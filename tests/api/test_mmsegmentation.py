@@ -119,5 +119,5 @@ def test_a_resumed_run_keeps_its_levels(trained):
     config.update(work_dir=str(folder / "resumed"), resume=True, load_from=str(folder / "work/epoch_3.pth"))
     again = Runner.from_cfg(config)
     again.train()  # no epoch is left
-    of_both = (each.model.decode_head.loss_decode for each in (runner, again))
+    of_both = (trained_runner.model.decode_head.loss_decode for trained_runner in (runner, again))
     assert np.array_equal(*(loss.alphas for loss in of_both))

@@ -14,7 +14,6 @@ import torch
 from matplotlib.figure import Figure
 from project import ROOT
 
-from pipeline_src.analysis.resampling import resample_counts
 from pipeline_src.api import Statistic, UserError, calibration_report, reliability_diagram
 from pipeline_src.api.pixel_counts import counted
 from pipeline_src.counting import map_counts as counting
@@ -75,14 +74,14 @@ def test_a_value_by_hand():
     assert report["accuracy"] == 0.5
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda of: pickle.loads(pickle.dumps(of))])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda statistic: pickle.loads(pickle.dumps(statistic))])
 @pytest.mark.parametrize(("maps", "masks"), [(MAPS, MASKS), (CLASSES, IDS)], ids=["object", "classes"])
 def test_copies_count_on_and_parts_merge(copied, maps, masks):
-    whole = Statistic().update(maps, masks)
+    total = Statistic().update(maps, masks)
     first = copied(Statistic().update(maps[:2], masks[:2])).update(maps[2:3], masks[2:3])
     rest = copied(Statistic()).merge(Statistic().update(maps[3:], masks[3:]))
-    assert copied(first.merge(rest)).counts == whole.counts
-    assert dict(first.compute(intervals=True).intervals) == dict(whole.compute(intervals=True).intervals)
+    assert copied(first.merge(rest)).counts == total.counts
+    assert dict(first.compute(intervals=True).intervals) == dict(total.compute(intervals=True).intervals)
 
 
 def test_several_classes_are_the_pipelines():
@@ -92,17 +91,6 @@ def test_several_classes_are_the_pipelines():
     statistic = Statistic().update(CLASSES, IDS)
     assert statistic.counts == ours.raw and statistic.classes == 4
     assert statistic.compute()["classwise_ece"] == summary(ProtocolCounts(ours, ours.raw), 10)[0]["classwise_ece"]
-
-
-@pytest.mark.parametrize(("maps", "masks"), [(MAPS, MASKS), (CLASSES, IDS)], ids=["object", "classes"])
-def test_what_noise_adds_is_reckoned_over_the_groups(maps, masks):
-    """Points are those that are resampled: a noise floor over images can lie outside of its interval over groups."""
-    groups = np.array([0, 0, 0, 1, 2, 2])[: len(maps)]
-    whole = Statistic().update(maps, masks)
-    report = whole.compute(groups=groups)
-    wanted = resample_counts(ProtocolCounts(whole._statistic, whole.counts), 10, 0, 0, groups).points
-    assert dict(report) == wanted
-    assert {"ece_floor", "squared_error"} <= {name for name, of in whole.compute().items() if of != wanted[name]}
 
 
 def test_nothing_counted_is_nothing_known():

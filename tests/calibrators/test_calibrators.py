@@ -53,45 +53,45 @@ def sample(channels: int = 1, temperatures: tuple[float, ...] = (2.0,), **option
 
 
 def weighted_sample(channels: int = 1) -> Pixels:
-    of = sample(channels, (2.5,))
-    return pixels(of.z, of.labels, np.random.default_rng(1).uniform(0.1, 5, len(of.z)))
+    data = sample(channels, (2.5,))
+    return pixels(data.z, data.labels, np.random.default_rng(1).uniform(0.1, 5, len(data.z)))
 
 
 def test_temperature_is_logistic_regression_without_an_intercept():
-    of = weighted_sample()
+    data = weighted_sample()
     model = LogisticRegression(C=np.inf, fit_intercept=False, tol=1e-10)
-    model.fit(of.z, of.labels, sample_weight=of.weights)
-    assert 1 / TemperatureCalibrator.fit(of).temperature == pytest.approx(model.coef_[0, 0], rel=1e-4)
+    model.fit(data.z, data.labels, sample_weight=data.weights)
+    assert 1 / TemperatureCalibrator.fit(data).temperature == pytest.approx(model.coef_[0, 0], rel=1e-4)
 
 
 def test_platt_is_logistic_regression():
-    of = weighted_sample()
-    model = LogisticRegression(C=np.inf, tol=1e-10).fit(of.z, of.labels, sample_weight=of.weights)
-    ours = PlattCalibrator.fit(of)
+    data = weighted_sample()
+    model = LogisticRegression(C=np.inf, tol=1e-10).fit(data.z, data.labels, sample_weight=data.weights)
+    ours = PlattCalibrator.fit(data)
     assert ours.scale[0] == pytest.approx(model.coef_[0, 0], abs=1e-4)
     assert ours.bias[0] == pytest.approx(model.intercept_[0], abs=1e-4)
 
 
 def test_beta_is_the_direct_optimum():
-    of = weighted_sample()
-    log_f, log_g = np.log(expit(of.z[:, 0])), np.log(expit(-of.z[:, 0]))
+    data = weighted_sample()
+    log_f, log_g = np.log(expit(data.z[:, 0])), np.log(expit(-data.z[:, 0]))
 
     def loss(p: np.ndarray) -> float:
         z = abs(p[0]) * log_f - abs(p[1]) * log_g + p[2]
-        return float(of.weights @ np.logaddexp(0, (1 - 2 * of.labels) * z)) / of.weights.sum()
+        return float(data.weights @ np.logaddexp(0, (1 - 2 * data.labels) * z)) / data.weights.sum()
 
     direct = minimize(loss, [1, 1, 0], method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-13, "maxiter": 4000})
-    (curve,) = BetaCalibrator.fit(of).curves
+    (curve,) = BetaCalibrator.fit(data).curves
     assert [curve.a, curve.b, curve.c] == pytest.approx([*abs(direct.x[:2]), direct.x[2]], abs=1e-3)
     assert loss(np.array([curve.a, curve.b, curve.c])) <= direct.fun + 1e-10
 
 
 def test_isotonic_is_that_of_scikit_learn():
-    of = weighted_sample()
-    f = expit(of.z[:, 0])
-    theirs = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(f, of.labels, sample_weight=of.weights)
-    ours = IsotonicCalibrator.fit(of)
-    assert ours.of_pixels(of)[:, 0] == pytest.approx(theirs.predict(f), abs=1e-9)
+    data = weighted_sample()
+    f = expit(data.z[:, 0])
+    theirs = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(f, data.labels, sample_weight=data.weights)
+    ours = IsotonicCalibrator.fit(data)
+    assert ours.of_pixels(data)[:, 0] == pytest.approx(theirs.predict(f), abs=1e-9)
     between = np.linspace(0, 1, 1001)
     inside = ours.probabilities(log_odds(between[None])[0].T, NOWHERE)[:, 0]
     assert inside == pytest.approx(theirs.predict(between), abs=1e-6)
@@ -99,9 +99,9 @@ def test_isotonic_is_that_of_scikit_learn():
 
 
 def test_vector_scaling_and_dirichlet_against_direct_optimisation():
-    of = sample(3, (2.0,), side=20)
-    log_f = log_softmax(of.z, axis=1)
-    right = np.arange(len(log_f)), of.labels
+    data = sample(3, (2.0,), side=20)
+    log_f = log_softmax(data.z, axis=1)
+    right = np.arange(len(log_f)), data.labels
 
     def vector(p: np.ndarray) -> float:
         return -log_softmax(log_f * p[:3] + p[3:], axis=1)[right].mean()
@@ -111,11 +111,11 @@ def test_vector_scaling_and_dirichlet_against_direct_optimisation():
         penalty = PENALTY * ((w[~np.eye(3, dtype=bool)] ** 2).mean() + (b**2).mean())
         return penalty - log_softmax(log_f @ w.T + b, axis=1)[right].mean()
 
-    ours = PlattCalibrator.fit(of)
+    ours = PlattCalibrator.fit(data)
     direct = minimize(vector, [1] * 3 + [0] * 3, method="BFGS")
     assert vector(np.array(ours.scale + ours.bias)) == pytest.approx(direct.fun, abs=1e-8)
     assert ours.scale == pytest.approx(direct.x[:3], abs=1e-2)
-    full = DirichletCalibrator.fit(of)
+    full = DirichletCalibrator.fit(data)
     direct = minimize(matrix, np.append(np.eye(3), np.zeros(3)), method="BFGS")
     assert matrix(np.append(np.ravel(full.matrix), full.bias)) == pytest.approx(direct.fun, abs=1e-8)
 
@@ -125,26 +125,18 @@ def test_vector_scaling_and_dirichlet_against_direct_optimisation():
 
 def test_histogram_binning_by_hand():
     f = np.array([0.01, 0.02, 0.99, 0.95, 0.5])
-    of = pixels(logit(f)[:, None], np.array([0, 1, 1, 0, 1]), np.array([3.0, 1, 1, 3, 2]))
-    binned = HistogramBinningCalibrator.fit(of)
+    data = pixels(logit(f)[:, None], np.array([0, 1, 1, 0, 1]), np.array([3.0, 1, 1, 3, 2]))
+    binned = HistogramBinningCalibrator.fit(data)
     assert binned.curves[0].shares == pytest.approx([0.25, 0.15, 0.25, 0.35, 0.45, 1, 0.65, 0.75, 0.85, 0.25])
-    assert binned.of_pixels(of)[:, 0] == pytest.approx([0.25, 0.25, 0.25, 0.25, 1])
-
-
-def test_temperature_by_hand():
-    """Of pixels at logit z a share sigmoid(z / 2) is foreground: T = 2."""
-    z = np.array([[-4.0], [-4], [1], [1]])
-    of = pixels(z, np.array([0, 1, 0, 1]), np.array([expit(2), expit(-2), expit(-0.5), expit(0.5)]))
-    assert TemperatureCalibrator.fit(of).temperature == pytest.approx(2, rel=1e-5)
-    assert PlattCalibrator.fit(of).scale + PlattCalibrator.fit(of).bias == pytest.approx([0.5, 0], abs=1e-5)
+    assert binned.of_pixels(data)[:, 0] == pytest.approx([0.25, 0.25, 0.25, 0.25, 1])
 
 
 def test_selective_scaling_makes_the_unsure_less_sure():
     """Pixels of abs(z) 1 are right by chance, those of abs(z) 6 nearly always."""
     z = np.repeat([[-6.0], [-1], [1], [6]], 2, axis=0)
-    of = pixels(z, np.array([0, 1] * 4), np.array([997.5, 2.5, 50, 50, 50, 50, 2.5, 997.5]))
-    ours = SelectiveScalingCalibrator.fit(of)
-    f = ours.of_pixels(of)[:, 0]
+    data = pixels(z, np.array([0, 1] * 4), np.array([997.5, 2.5, 50, 50, 50, 50, 2.5, 997.5]))
+    ours = SelectiveScalingCalibrator.fit(data)
+    f = ours.of_pixels(data)[:, 0]
     assert f[[0, -1]] == pytest.approx(expit([-6, 6]))
     assert f[2] == pytest.approx(0.5, abs=0.01) and ours.temperature > 10
 
@@ -165,25 +157,25 @@ def test_the_temperature_of_an_image_follows_its_entropy(channels):
     images = []
     for seed in range(10):
         images += drawn(channels, (3.0, 1.0), seed)
-    of = joined([image_pixels(z, truth) for z, truth in images])
-    ours = ImageTemperatureCalibrator.fit(of)
-    temperatures = ours.temperatures(of.features).reshape(-1, 2).mean(axis=0)
+    data = joined([image_pixels(z, truth) for z, truth in images])
+    ours = ImageTemperatureCalibrator.fit(data)
+    temperatures = ours.temperatures(data.features).reshape(-1, 2).mean(axis=0)
     assert temperatures == pytest.approx([3, 1], rel=0.1)
     assert ours.b["entropy"] < 0
-    plain = TemperatureCalibrator.fit(of)
-    assert nll(ours.of_pixels(of), of) < nll(plain.of_pixels(of), of) - 0.01
+    plain = TemperatureCalibrator.fit(data)
+    assert nll(ours.of_pixels(data), data) < nll(plain.of_pixels(data), data) - 0.01
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_image_temperature_contains_temperature_scaling(channels):
     """On images that are all alike it is temperature scaling; a shape that is there is found."""
     z, truth = drawn(channels, (2.0,), side=60)[0]
-    of = image_pixels(z, truth)
-    ours, plain = ImageTemperatureCalibrator.fit(of), TemperatureCalibrator.fit(of)
-    assert ours.of_pixels(of) == pytest.approx(plain.of_pixels(of), abs=1e-4)
+    data = image_pixels(z, truth)
+    ours, plain = ImageTemperatureCalibrator.fit(data), TemperatureCalibrator.fit(data)
+    assert ours.of_pixels(data) == pytest.approx(plain.of_pixels(data), abs=1e-4)
     shaped = ImageTemperatureCalibrator(a=0.3, b={"entropy": 0.5}, g=1.0)
-    scaled = plain.__class__(temperature=float(np.exp(0.3 + 0.5 * of.features[0, 0])))
-    assert shaped.of_pixels(of) == pytest.approx(scaled.of_pixels(of), abs=1e-12)
+    scaled = plain.__class__(temperature=float(np.exp(0.3 + 0.5 * data.features[0, 0])))
+    assert shaped.of_pixels(data) == pytest.approx(scaled.of_pixels(data), abs=1e-12)
     if channels == 1:
         bent = np.sign(z) * np.abs(z) ** 2  # whose square root is right, up to T
         found = ImageTemperatureCalibrator.fit(image_pixels(bent, truth), features=[], shape=True)
@@ -198,16 +190,6 @@ def decided(errors: float, images: int = 12, sure: float = np.inf) -> Pixels:
         f = np.where(rng.random(truth.shape) < errors, ~truth, truth).astype(np.float32)
         parts.append(image_pixels(log_odds(f).clip(-sure, sure), truth.astype(int)))
     return joined(parts)
-
-
-def test_images_of_equal_entropy_have_one_temperature():
-    """Their entropies differ by rounding, which says nothing of another image's temperature."""
-    of = decided(errors=0.1)
-    assert 0 < of.features[:, FEATURES.index("entropy")].std() < 1e-15
-    ours, plain = ImageTemperatureCalibrator.fit(of), TemperatureCalibrator.fit(of)
-    others = np.linspace(0, np.log(2), 5)[:, None] * np.ones(len(FEATURES))
-    assert ours.temperatures(others) == pytest.approx(np.full(5, plain.temperature), rel=1e-4)
-    assert not ours.warnings(of) and not plain.warnings(of)
 
 
 def test_a_temperature_at_a_bound_is_told():
@@ -231,8 +213,8 @@ def test_eight_bit_maps_are_grouped_exactly():
     v = np.arange(256, dtype=np.uint8).reshape(1, 256).repeat(3, axis=0)
     z = log_odds(v)
     truth = np.array([[0], [1], [1]]).repeat(256, axis=1)
-    of = image_pixels(z, truth)
-    grouped = of.grouped()
+    data = image_pixels(z, truth)
+    grouped = data.grouped()
     assert len(grouped.z) == 512
     assert set(np.round(grouped.z[:, 0], 9)) == set(np.round(np.unique(z), 9))
     assert grouped.weights[grouped.labels == 1] == pytest.approx(2 * np.ones(256))
@@ -243,13 +225,13 @@ def test_eight_bit_maps_are_grouped_exactly():
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("temperature", [0.5, 3.0])
 def test_grouping_hardly_moves_the_likelihood(temperature, seed):
-    of = sample(1, (3.0, 1.0), side=100, seed=seed)
-    whole = nll(TemperatureCalibrator(temperature=temperature).of_pixels(of), of)
-    for grouped in (of.grouped(), of.pooled()):
-        assert len(grouped.z) < len(of.z)
-        assert grouped.weights.sum() == pytest.approx(of.weights.sum())
+    data = sample(1, (3.0, 1.0), side=100, seed=seed)
+    expected_nll = nll(TemperatureCalibrator(temperature=temperature).of_pixels(data), data)
+    for grouped in (data.grouped(), data.pooled()):
+        assert len(grouped.z) < len(data.z)
+        assert grouped.weights.sum() == pytest.approx(data.weights.sum())
         assert nll(TemperatureCalibrator(temperature=temperature).of_pixels(grouped), grouped) == pytest.approx(
-            whole, rel=1e-4
+            expected_nll, rel=1e-4
         )
 
 
@@ -259,8 +241,8 @@ def test_pixels_are_grouped_within_the_bins_of_histogram_binning(dtype):
     f = np.random.default_rng(0).uniform(0, 1, (1, 200, 200))
     f = f.astype(dtype) if dtype == np.float32 else np.uint16(np.rint(65535 * f))
     truth = (np.random.default_rng(1).random(f.shape[1:]) < 0.5).astype(int)
-    of = image_pixels(log_odds(f[0]), truth)
-    ours = fitted(HistogramBinningCalibrator, of.grouped()).curves[0].shares
+    data = image_pixels(log_odds(f[0]), truth)
+    ours = fitted(HistogramBinningCalibrator, data.grouped()).curves[0].shares
     bins = np.floor(10 * (f[0] if dtype == np.float32 else f[0] / 65535) + 1e-9).astype(int).clip(0, 9)
     assert ours == pytest.approx([truth[bins == k].mean() for k in range(10)], abs=1e-12)
 
@@ -269,11 +251,11 @@ def test_ignored_pixels_do_not_count():
     (z, truth), *_ = drawn(3)
     truth = truth.copy()
     truth[:10] = 255
-    of = image_pixels(z, truth)
-    assert len(of.z) == (truth != 255).sum()
-    assert of.features[0] == pytest.approx(image_features(z), nan_ok=True)  # of all pixels, as in a test image
+    data = image_pixels(z, truth)
+    assert len(data.z) == (truth != 255).sum()
+    assert data.features[0] == pytest.approx(image_features(z), nan_ok=True)  # of all pixels, as in a test image
     some = image_pixels(z, truth, np.arange(100))
-    assert some.weights.sum() == pytest.approx(len(of.z)) and some.z == pytest.approx(of.z[:100])
+    assert some.weights.sum() == pytest.approx(len(data.z)) and some.z == pytest.approx(data.z[:100])
 
 
 # What all promise
@@ -316,28 +298,28 @@ def test_a_function_of_one_probability_never_falls(of_all, name, z):
 
 @pytest.mark.parametrize("case", DEFINED)
 def test_the_fit_lowers_the_likelihood_loss(of_all, case):
-    of = sample(case[1], (2.0, 1.0, 3.0))
-    assert nll(of_all[case].of_pixels(of), of) < nll(uncalibrated(of), of)
+    data = sample(case[1], (2.0, 1.0, 3.0))
+    assert nll(of_all[case].of_pixels(data), data) < nll(uncalibrated(data), data)
 
 
 @pytest.mark.parametrize("case", DEFINED)
 def test_what_is_calibrated_stays(case):
     """Fitted to pixels whose labels are drawn from their own probabilities, all are near the identity."""
     name, k = case
-    of = sample(k, (1.0, 1.0), side=150)
-    after = fitted(CALIBRATORS[name], of).of_pixels(of)
-    off = np.abs(after - uncalibrated(of)).mean()
+    data = sample(k, (1.0, 1.0), side=150)
+    after = fitted(CALIBRATORS[name], data).of_pixels(data)
+    off = np.abs(after - uncalibrated(data)).mean()
     assert off < (0.05 if name == "histogram_binning" else 0.015)
 
 
 @pytest.mark.parametrize("case", DEFINED)
 def test_a_file_gives_the_same_calibrator(of_all, case, tmp_path):
-    of = sample(case[1], (2.0, 1.0, 3.0))
-    (tmp_path / "calibrator.json").write_text(Record.of(of_all[case], of).model_dump_json())
+    data = sample(case[1], (2.0, 1.0, 3.0))
+    (tmp_path / "calibrator.json").write_text(Record.of(of_all[case], data).model_dump_json())
     again, record = files.read(tmp_path / "calibrator.json")
     assert again == of_all[case] and type(again) is type(of_all[case])
     assert record.classes == max(2, case[1]) and record.fitted_on.images == 3
-    assert record.fitted_on.pixels == len(of.z)
+    assert record.fitted_on.pixels == len(data.z)
     assert record.fitted_on.nll_after < record.fitted_on.nll_before
 
 

@@ -16,8 +16,7 @@ from typer.main import get_command
 from pipeline_src import __main__
 from pipeline_src.cli.main import app
 from pipeline_src.errors import UserError
-from pipeline_src.training import callbacks
-from pipeline_src.training import distributed as ranks
+from pipeline_src.training import callbacks, machine
 from pipeline_src.training.registry import choose
 
 
@@ -54,16 +53,16 @@ def test_what_a_rank_tells_reaches_the_user(tmp_path, monkeypatch):
 
     def run(command, check):
         with pytest.raises(UserError):
-            ranks.run_rank(fails, tmp_path)
+            machine.run_rank(fails, tmp_path)
         return subprocess.CompletedProcess(command, 1)
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(UserError, match=r"the loss is nan\n  fix: +lower"):
-        ranks.launch(["train"], 2, tmp_path)
-    (tmp_path / ranks.ERROR_FILE).unlink()
+        machine.launch_ranks(["train"], 2, tmp_path)
+    (tmp_path / machine.ERROR_FILE).unlink()
     monkeypatch.setattr(subprocess, "run", lambda command, check: subprocess.CompletedProcess(command, 1))
     with pytest.raises(subprocess.CalledProcessError):
-        ranks.launch(["train"], 2, tmp_path)
+        machine.launch_ranks(["train"], 2, tmp_path)
 
 
 def test_the_installed_command_imports_from_the_working_folder(tmp_path, monkeypatch):

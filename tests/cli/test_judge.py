@@ -63,22 +63,22 @@ def test_what_is_typed_is_what_is_done(folders, tmp_path, monkeypatch):
         cv2.imwrite(str(path), mask)
     words = ["--ignore", "77", "--groups", "(a.)", "--bins", "15", "--resamples", "20", "--risk", "fnr=0.5"]
     options = {"ignore": 77, "groups": "(a.)", "bins": 15, "resamples": 20, "risk": "fnr=0.5"}
-    one, two = tmp_path / "judged", tmp_path / "typed"
-    expected = judge_folder(*folders, "n", one, protocols=("raw",), whole_maps=False, **options)
+    called, typed_out = tmp_path / "judged", tmp_path / "typed"
+    expected = judge_folder(*folders, "n", called, protocols=("raw",), whole_maps=False, **options)
     words += ["--pred", str(maps), "--mask", str(masks), "--out"]
-    typed = [*words, str(two), "--name", "n", "--protocol", "raw", "--no-whole-maps"]
-    monkeypatch.setattr("pipeline_src.figures.reliability.draw_counts", lambda *of: None)
+    typed = [*words, str(typed_out), "--name", "n", "--protocol", "raw", "--no-whole-maps"]
+    monkeypatch.setattr("pipeline_src.figures.reliability.draw_counts", lambda *_: None)
     assert CliRunner().invoke(app, ["judge", *typed], catch_exceptions=False).exit_code == 0
-    assert json.loads((two / "metrics.json").read_text()) == json.loads(json.dumps(expected))
+    assert json.loads((typed_out / "metrics.json").read_text()) == json.loads(json.dumps(expected))
     assert expected["n_pixels"] == 3 * 37 * 50 and "3 groups" in expected["groups"]
 
-    one, two = tmp_path / "fitted", tmp_path / "typed_too"
-    expected = calibrate_folder(*folders, maps, one, method="platt", **options)
-    typed = [*words, str(two), "--apply", str(maps), "--method", "platt"]
+    called, typed_out = tmp_path / "fitted", tmp_path / "typed_too"
+    expected = calibrate_folder(*folders, maps, called, method="platt", **options)
+    typed = [*words, str(typed_out), "--apply", str(maps), "--method", "platt"]
     shown = CliRunner().invoke(app, ["calibrate", *typed], catch_exceptions=False)
     assert shown.exit_code == 0 and f"({expected['risk']['level']} of 255)" in shown.output
     assert all(len(line) <= 80 for line in shown.output.splitlines()[:12])
-    assert json.loads((two / "scores.json").read_text()) == json.loads(json.dumps(expected))
+    assert json.loads((typed_out / "scores.json").read_text()) == json.loads(json.dumps(expected))
     assert expected["pixels"] == 3 * 37 * 50 and "3 groups" in expected["groups"]
 
 
@@ -104,8 +104,8 @@ def test_protocols_of_equal_numbers_are_shown_once(folders, tmp_path):
     maps, masks = folders
     options = ["--mask", str(masks), "--no-whole-maps", "--resamples", "0"]
     for path in maps.iterdir():
-        of = np.load(path)
-        np.save(path, (of - of.min()) / np.ptp(of))
+        probability = np.load(path)
+        np.save(path, (probability - probability.min()) / np.ptp(probability))
     shown = CliRunner().invoke(app, ["judge", "--pred", str(maps), "--out", str(tmp_path / "a"), *options]).output
     assert "  stretched: the same as raw\n" in shown and shown.count("ECE %") == 1
     np.save(path, 0.2 + 0.6 * np.load(path))

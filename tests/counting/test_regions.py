@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_statistics import counted, varied
+from made_statistics import varied
 
+from pipeline_src.counting.image_pixels import REGIONS, regions
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.regions import EVALUATED_REGIONS, REGIONS, regions
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import summary
 
@@ -19,18 +19,15 @@ def test_regions_by_distance():
     parts = regions(truth, width=2)
     assert np.flatnonzero(parts["border"][4]).tolist() == [8, 9, 10, 11]
     assert np.flatnonzero(parts["interior"][4]).tolist() == list(range(12, 21))
-    assert np.flatnonzero(parts["background"][4]).tolist() == list(range(8))
     assert not any(part[0].any() for part in parts.values())
     assert not regions(np.zeros((4, 4), np.uint8))["border"].any()
 
-    statistic = MapCounts.empty(regions=REGIONS, border=2)
     f = np.linspace(0.2, 0.8, truth.size, dtype=np.float32).reshape(truth.shape)
-    statistic.add(f, truth, "a")
-    whole = MapCounts.empty()
-    whole.add(f, truth, "a")
-    for protocol in ("raw", "stretched"):  # each region is stretched as the map is, not by itself
-        total = sum(getattr(s, protocol).count for s in statistic.regions.values())
-        assert np.array_equal(total, getattr(whole, protocol).count)
+    of_regions, of_map = MapCounts.empty(regions=REGIONS, border=2), MapCounts.empty()
+    of_regions.add(f, truth, "a")
+    of_map.add(f, truth, "a")
+    foreground = sum(region.stretched.count for region in of_regions.regions.values())[:, :, 1]
+    assert np.array_equal(foreground, of_map.stretched.count[:, :, 1])  # regions are normalized as the map is
 
 
 def shapes(count: int, kind: str = "uint8"):
@@ -42,7 +39,7 @@ def shapes(count: int, kind: str = "uint8"):
 
 def evaluated(images, width: float = 5) -> MapCounts:
     """A statistic as evaluation makes it."""
-    statistic = MapCounts.empty(regions=EVALUATED_REGIONS, border=width)
+    statistic = MapCounts.empty(regions=REGIONS, border=width)
     for f, y, name in images:
         statistic.add(f, y, name)
     return statistic
@@ -50,7 +47,7 @@ def evaluated(images, width: float = 5) -> MapCounts:
 
 def plain(images) -> dict[str, float]:
     """ECE and OE by region from all pixels, by distances to every pixel of the other class."""
-    found = {region: ([], []) for region in EVALUATED_REGIONS}
+    found = {region: ([], []) for region in REGIONS}
     for v, y, _ in images:
         points = [np.argwhere(y == label) for label in (0, 1)]
         away = np.empty(y.shape)
@@ -76,11 +73,3 @@ def test_metrics_of_regions_are_those_of_their_pixels():
     expected = plain(images)
     assert {name: values[name] for name in expected} == pytest.approx(expected, abs=1e-9)
     assert len({round(value, 4) for value in (*expected.values(), values["ece"], values["oe"])}) == 6
-
-
-def test_what_was_not_counted_or_is_empty_is_said():
-    _, reasons = summary(ProtocolCounts.by_protocol(counted(varied(2), whole=False))["raw"])
-    assert "not counted" in reasons["border_ece"]
-    background = evaluated((f, 0 * y, name) for f, y, name in shapes(2))
-    _, reasons = summary(ProtocolCounts.by_protocol(background)["raw"])
-    assert "no pixel lies in the border" in reasons["border_ece"] and "interior" in reasons["interior_oe"]

@@ -6,70 +6,46 @@ import io
 
 import numpy as np
 import pytest
-from made_sets import encoded, files, image, mask, photo, write_files
+from made_sets import encoded, files, mask, photo, write_files
 from PIL import Image
 
-from pipeline_src.data.detection import detect
+from pipeline_src.data.detection import MaskValues, detect
 from pipeline_src.data.new_entry import complete_splits
 from pipeline_src.errors import UserError
 
-LAYOUTS = {
-    "beside": (files(4, "Photos/*.jpg", "GT/*.png"), "Photos", "GT", set()),
-    "split above": (
-        files(2, "train/img/*.jpg", "train/gt/*.png") | files(2, "test/img/t*.jpg", "test/gt/t*.png"),
-        "img",
-        "gt",
-        {"train", "test"},
-    ),
-    "split below": (
-        files(2, "images/train/*.jpg", "labels/train/*.png") | files(2, "images/val/v*.jpg", "labels/val/v*.png"),
-        "images",
-        "labels",
-        {"train", "val"},
-    ),
-    "one folder": (files(4, "all/*.jpg", "all/*.png"), "all", "all/*.png", set()),
-    "one ending, both png": (
-        {f"p{i}.png": encoded(image(i)) for i in range(4)} | {f"p{i}_mask.png": encoded(mask(i)) for i in range(4)},
-        ".",
-        "./*_mask.png",
-        set(),
-    ),
-    "before the name": (files(4, "images/*.jpg", "masks/mask_*.png"), "images", "masks/mask_*.png", set()),
-    "after the name": (files(4, "images/*.jpg", "masks/*_lesion.png"), "images", "masks/*_lesion.png", set()),
-    "split in the name": (
-        files(2, "Training_Images/*.jpg", "Training_Masks/*.png") | files(2, "Test_Images/t*.jpg", "Test_Masks/t*.png"),
+LAYOUTS = [  # patterns of images and masks, the layout of images and masks, splits
+    ("Photos/*.jpg GT/*.png", "Photos", "GT", ""),
+    ("train/img/*.jpg train/gt/*.png test/img/t*.jpg test/gt/t*.png", "img", "gt", "test train"),
+    ("images/train/*.jpg labels/train/*.png images/val/v*.jpg labels/val/v*.png", "images", "labels", "train val"),
+    ("all/*.jpg all/*.png", "all", "all/*.png", ""),
+    ("*.jpg *_mask.png", ".", "./*_mask.png", ""),
+    ("*.png *_mask.png", ".", "./*_mask.png", ""),
+    ("images/*.jpg masks/mask_*.png", "images", "masks/mask_*.png", ""),
+    ("images/*.jpg masks/*_lesion.png", "images", "masks/*_lesion.png", ""),
+    (
+        "Training_Images/*.jpg Training_Masks/*.png Test_Images/t*.jpg Test_Masks/t*.png",
         "*Images/*",
         "*Masks/*",
-        {"train", "test"},
+        "test train",
     ),
-    "split alone": (
-        files(2, "train/*.jpg", "train_masks/*.png") | files(2, "val/v*.jpg", "val_masks/v*.png"),
-        ".",
-        "*masks/*",
-        {"train", "val"},
-    ),
-    "test without masks": (
-        files(4, "train/images/*.jpg", "train/masks/*.png") | {"test/images/q.jpg": photo(1)},
-        "train",
-        "masks",
-        set(),
-    ),
-    "one ending": (files(4, "*.jpg", "*_mask.png"), ".", "./*_mask.png", set()),
-    "edges too": (
-        files(4, "Imgs/*.jpg", "GT/*.png") | {f"Edge/p{i}.png": encoded(mask(i)) for i in range(4)},
-        "Imgs",
-        "GT",
-        set(),
-    ),
-}
+    ("train/*.jpg train_masks/*.png val/v*.jpg val_masks/v*.png", ".", "*masks/*", "train val"),
+]
+MORE = {"Imgs/other.jpg": photo(9), "Edge/p0.png": encoded(mask())}  # an image without a mask, and another picture
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
-def test_layouts_are_recognised(tmp_path, name):
-    made, images, masks, splits = LAYOUTS[name]
+@pytest.mark.parametrize(("patterns", "images", "masks", "splits"), LAYOUTS)
+def test_layouts_are_recognized(tmp_path, patterns, images, masks, splits):
+    made = {}
+    for images_pattern, masks_pattern in zip(patterns.split()[::2], patterns.split()[1::2], strict=True):
+        made |= files(3, images_pattern, masks_pattern)
     found = detect(write_files(tmp_path, made))
-    assert (found.images, found.masks, set(found.splits)) == (images, masks, splits)
-    assert found.pairs == 4 and (found.values.foreground, found.values.classes) == (None, 0)
+    assert (found.images, found.masks, sorted(found.splits)) == (images, masks, splits.split())
+    assert 2 * found.pairs == len(made) and found.values == MaskValues()
+
+
+def test_an_image_without_a_mask_and_other_pictures_are_ignored(tmp_path):
+    found = detect(write_files(tmp_path, files(4, "Imgs/*.jpg", "GT/*.png") | MORE))
+    assert (found.images, found.masks, found.pairs) == ("Imgs", "GT", 4)
 
 
 @pytest.mark.parametrize(

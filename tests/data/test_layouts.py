@@ -11,63 +11,43 @@ from pipeline_src.data.lookup import LISTS, read_name_list
 from pipeline_src.data.prepare import prepare
 
 SETS = catalog.load()
-OOD = ""
 
 
-def standins(images: str, masks: str = OOD, stems: tuple[str, ...] = ("a", "b")) -> dict[str, bytes]:
+def standins(images: str, masks: str = "", stems: tuple[str, ...] = ("a", "b")) -> dict[str, bytes]:
     """Files of a set; in the patterns `images` and `masks` the star is the stem."""
     files = {images.replace("*", stem): encoded(image(i), ".jpg") for i, stem in enumerate(stems)}
     return files | ({masks.replace("*", stem): encoded(mask(i)) for i, stem in enumerate(stems)} if masks else {})
 
 
-# set: source that has to be found, images, masks
-FOLDERS = {
-    "DUTS-TR": [
-        ("folder", "DUTS-TR/DUTS-TR-Image/*.jpg", "DUTS-TR/DUTS-TR-Mask/*.png"),
-        ("folder", "DUTS-TR/Image/*.jpg", "DUTS-TR/Mask/*.png"),
-    ],
-    "DUTS-TE": [
-        ("folder", "DUTS-TE/DUTS-TE-Image/*.jpg", "DUTS-TE/DUTS-TE-Mask/*.png"),
-        ("folder", "DUTS-TE/Image/*.jpg", "DUTS-TE/Mask/*.png"),
-    ],
-    "DUT-OMRON": [
-        ("folder", "DUT-OMRON/DUT-OMRON-image/*.jpg", "DUT-OMRON/pixelwiseGT-new-PNG/*.png"),
-        ("folder", "DUT-OMRON/Imgs/*.jpg", "DUT-OMRON/GT/*.png"),
-        ("folder", "DUT-OMRON/Image/*.jpg", "DUT-OMRON/Mask/*.png"),
-    ],
-    "PASCAL-S": [
-        ("folder", "PASCAL-S/datasets/imgs/pascal/*.jpg", "PASCAL-S/datasets/masks/pascal/*.png"),
-        ("folder", "PASCAL-S/Image/*.jpg", "PASCAL-S/Mask/*.png"),
-    ],
-    "SOD": [
-        ("folder", "SOD/Imgs/*.jpg", "SOD/GT/*.png"),
-        ("folder", "SOD/Image/*.jpg", "SOD/Mask/*.png"),
-        ("folder", "SOD/Imgs/*.jpg", "SOD/Imgs/*.png"),
-    ],
-    "ECSSD": [
-        ("folder", "ECSSD/images/*.jpg", "ECSSD/ground_truth_mask/*.png"),
-        ("folder", "ECSSD/Image/*.jpg", "ECSSD/Mask/*.png"),
-    ],
-    "HKU-IS": [
-        ("folder", "HKU-IS/imgs/*.jpg", "HKU-IS/gt/*.png"),
-        ("folder", "HKU-IS/Image/*.jpg", "HKU-IS/Mask/*.png"),
-    ],
-    "DTD": [("folder", "dtd/images/banded/*.jpg", OOD), ("folder", "dtd/dtd/images/banded/*.jpg", OOD)],
-    "COD10K": [
-        ("shared", "TestDataset/COD10K/Imgs/*.jpg", "TestDataset/COD10K/GT/*.png"),
-        ("official", "COD10K-v3/Test/Image/COD10K-CAM-*.jpg", "COD10K-v3/Test/GT_Object/COD10K-CAM-*.png"),
-    ],
-    "NC4K": [
-        ("folder", "NC4K/Imgs/*.jpg", "NC4K/GT/*.png"),
-        ("shared", "TestDataset/NC4K/Imgs/*.jpg", "TestDataset/NC4K/GT/*.png"),
-    ],
-    "CHAMELEON": [
-        ("shared", "TestDataset/CHAMELEON/Imgs/*.jpg", "TestDataset/CHAMELEON/GT/*.png"),
-        ("folder", "CHAMELEON/Image/*.jpg", "CHAMELEON/GT/*.png"),
-    ],
-    "Kvasir-SEG": [("folder", "Kvasir-SEG/images/*.jpg", "Kvasir-SEG/masks/*.png")],
-    "CVC-ClinicDB": [("folder", "CVC-ClinicDB/Original/*.jpg", "CVC-ClinicDB/Ground Truth/*.png")],
-}
+# dataset, source that has to be found, images, masks
+FOLDERS = """
+DUTS-TR, folder, DUTS-TR/DUTS-TR-Image/*.jpg, DUTS-TR/DUTS-TR-Mask/*.png
+DUTS-TR, folder, DUTS-TR/Image/*.jpg, DUTS-TR/Mask/*.png
+DUTS-TE, folder, DUTS-TE/DUTS-TE-Image/*.jpg, DUTS-TE/DUTS-TE-Mask/*.png
+DUTS-TE, folder, DUTS-TE/Image/*.jpg, DUTS-TE/Mask/*.png
+DUT-OMRON, folder, DUT-OMRON/DUT-OMRON-image/*.jpg, DUT-OMRON/pixelwiseGT-new-PNG/*.png
+DUT-OMRON, folder, DUT-OMRON/Imgs/*.jpg, DUT-OMRON/GT/*.png
+DUT-OMRON, folder, DUT-OMRON/Image/*.jpg, DUT-OMRON/Mask/*.png
+PASCAL-S, folder, PASCAL-S/datasets/imgs/pascal/*.jpg, PASCAL-S/datasets/masks/pascal/*.png
+PASCAL-S, folder, PASCAL-S/Image/*.jpg, PASCAL-S/Mask/*.png
+SOD, folder, SOD/Imgs/*.jpg, SOD/GT/*.png
+SOD, folder, SOD/Image/*.jpg, SOD/Mask/*.png
+SOD, folder, SOD/Imgs/*.jpg, SOD/Imgs/*.png
+ECSSD, folder, ECSSD/images/*.jpg, ECSSD/ground_truth_mask/*.png
+ECSSD, folder, ECSSD/Image/*.jpg, ECSSD/Mask/*.png
+HKU-IS, folder, HKU-IS/imgs/*.jpg, HKU-IS/gt/*.png
+HKU-IS, folder, HKU-IS/Image/*.jpg, HKU-IS/Mask/*.png
+DTD, folder, dtd/images/banded/*.jpg
+DTD, folder, dtd/dtd/images/banded/*.jpg
+COD10K, shared, TestDataset/COD10K/Imgs/*.jpg, TestDataset/COD10K/GT/*.png
+COD10K, official, COD10K-v3/Test/Image/COD10K-CAM-*.jpg, COD10K-v3/Test/GT_Object/COD10K-CAM-*.png
+NC4K, folder, NC4K/Imgs/*.jpg, NC4K/GT/*.png
+NC4K, shared, TestDataset/NC4K/Imgs/*.jpg, TestDataset/NC4K/GT/*.png
+CHAMELEON, shared, TestDataset/CHAMELEON/Imgs/*.jpg, TestDataset/CHAMELEON/GT/*.png
+CHAMELEON, folder, CHAMELEON/Image/*.jpg, CHAMELEON/GT/*.png
+Kvasir-SEG, folder, Kvasir-SEG/images/*.jpg, Kvasir-SEG/masks/*.png
+CVC-ClinicDB, folder, CVC-ClinicDB/Original/*.jpg, CVC-ClinicDB/Ground Truth/*.png
+"""
 
 
 def prepared(name: str, folder, count: int = 2) -> dict:
@@ -79,12 +59,10 @@ def prepared(name: str, folder, count: int = 2) -> dict:
     return prepare(entry, folder, folder / "u", folder / "out")
 
 
-@pytest.mark.parametrize(
-    ("name", "layout"), [(name, layout) for name, several in FOLDERS.items() for layout in several]
-)
-def test_folders(tmp_path, name, layout):
-    source, images, masks = layout
-    write_files(tmp_path, standins(images, masks))
+@pytest.mark.parametrize("line", FOLDERS.strip().splitlines())
+def test_folders(tmp_path, line):
+    name, source, images, *masks = line.split(", ")
+    write_files(tmp_path, standins(images, *masks))
     summary = prepared(name, tmp_path)
     assert (summary["source"], summary["samples"], summary["problems"]) == (source, 2, 0)
 

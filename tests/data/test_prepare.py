@@ -94,7 +94,6 @@ FAULTS = {  # files, keys of the entry, the file that is named
     "cut PNG": ({"GT/s00.png": encoded(mask(0, 200, 200))[:-20]}, {}, "GT/s00.png"),
     "empty": ({"Image/s00.jpg": b""}, {}, "Image/s00.jpg"),
     "no mask": ({"Image/x.jpg": WHOLE}, {}, "Image/x.jpg"),
-    "other size": ({"GT/s00.png": encoded(mask(0, 30, 41))}, {}, "GT/s00.png"),
     "turned": ({"GT/s00.png": encoded(mask(0, 40, 30))}, {}, "GT/s00.png"),
     "colored mask": (with_mask(image(1)), {}, "GT/x.png"),
     "transparent mask": (with_mask(TRANSPARENT.getvalue()), {}, "GT/x.png"),

@@ -44,6 +44,8 @@ def damaged(folder: Path) -> None:
         (copy, ("workflow", "tiny"), "workflow is neither"),
         (copy, ("tiny", "tiny"), r"tiny has no(.|\n)*experiment=tiny"),
         (damaged, (ONE, TWO), r"two/runs\.zip"),
+        (two(), (f"{ONE}:slpp", f"{ONE}:slp"), "'slpp'(.|\n)*baseline"),
+        (two(), (f"{ONE}:slp", ONE), "EXPERIMENT:METHOD"),
         (two(bins=15), (ONE, TWO), r"bins(.|\n)*10 and 15"),
         (two(parts={"others": "id"}), (ONE, TWO), r"photos(.|\n)*others"),
     ],

@@ -176,12 +176,12 @@ CALIBRATE = [
 
 
 def refused(folder: Path, names: list[str], call: Callable[[], object]) -> None:
-    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    earlier = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.raises(UserError) as error:
         call()
     assert not [name for name in names if name not in str(error.value)], str(error.value)
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
-    assert after == before
+    assert after == earlier
 
 
 @pytest.mark.parametrize(("files", "options", "names"), [row[1:] for row in JUDGE], ids=[row[0] for row in JUDGE])

@@ -89,17 +89,17 @@ def test_maps_are_written_as_they_came(done, folders):
     for path in originals:
         written = out / "maps" / path.name
         if path.suffix in (".npy", ".npz"):
-            before, after = (np.load(each) for each in (path, written))
+            original, calibrated_map = (np.load(file) for file in (path, written))
             if path.suffix == ".npz":
-                assert list(before) == list(after)
-                before, after = before["probabilities"], after["probabilities"]
+                assert list(original) == list(calibrated_map)
+                original, calibrated_map = original["probabilities"], calibrated_map["probabilities"]
         else:
-            before, after = (cv2.imread(str(each), cv2.IMREAD_UNCHANGED) for each in (path, written))
-        kind = np.float32 if before.dtype == np.float16 else before.dtype
-        assert (kind, before.shape) == (after.dtype, after.shape)
-        assert not np.array_equal(before, after)
-        exact = calibrated(calibrator, read_map(path)).reshape(before.shape)
-        assert np.array_equal(after, exact.astype(kind))
+            original, calibrated_map = (cv2.imread(str(file), cv2.IMREAD_UNCHANGED) for file in (path, written))
+        kind = np.float32 if original.dtype == np.float16 else original.dtype
+        assert (kind, original.shape) == (calibrated_map.dtype, calibrated_map.shape)
+        assert not np.array_equal(original, calibrated_map)
+        exact = calibrated(calibrator, read_map(path)).reshape(original.shape)
+        assert np.array_equal(calibrated_map, exact.astype(kind))
 
 
 def test_a_half_precision_map_keeps_its_classes(tmp_path):
@@ -113,15 +113,15 @@ def test_a_half_precision_map_keeps_its_classes(tmp_path):
 def test_scores_are_those_of_judge_on_the_written_maps(done, folders, tmp_path):
     out, result = done
     options = {"whole_maps": False, "resamples": 0}
-    before = judge_folder(folders["apply"], folders["test_mask"], "m", tmp_path / "before", **options)
+    original = judge_folder(folders["apply"], folders["test_mask"], "m", tmp_path / "before", **options)
     written = judge_folder(out / "maps", folders["test_mask"], "m", tmp_path / "written", **options)
     as_if = judge_folder(
         folders["apply"], folders["test_mask"], "m", tmp_path / "if", calibrator=out / "calibrator.json", **options
     )
-    for name, of in result["scores"].items():
-        assert of["before"] == before["raw"][name]
-        assert of["after"] == pytest.approx(as_if["raw"][name], abs=1e-12)
-        assert of["after"] == pytest.approx(written["raw"][name], abs=1e-5)  # maps of float16 are rounded once more
+    for name, score in result["scores"].items():
+        assert score["before"] == original["raw"][name]
+        assert score["after"] == pytest.approx(as_if["raw"][name], abs=1e-12)
+        assert score["after"] == pytest.approx(written["raw"][name], abs=1e-5)  # maps of float16 are rounded once more
     assert as_if["calibrator"].endswith("calibrator.json")
     assert "calibrator" not in written
 
@@ -184,29 +184,29 @@ def as_planes(folders, tmp_path_factory) -> dict[str, dict[str, Path]]:
         for path in folder.iterdir():
             f = read_map(path)
             f = f.astype(float) / (np.iinfo(f.dtype).max if f.dtype.kind == "u" else 1)
-            one, two = (np.uint8(f), np.uint8(f)) if "mask" in name else (f, np.stack([1 - f, f]))
-            np.save(root / "one" / name / path.stem, one), np.save(root / "two" / name / path.stem, two)
+            single, planes = (np.uint8(f), np.uint8(f)) if "mask" in name else (f, np.stack([1 - f, f]))
+            np.save(root / "one" / name / path.stem, single), np.save(root / "two" / name / path.stem, planes)
     return {number: {name: root / number / name for name in folders} for number in ("one", "two")}
 
 
 @pytest.mark.parametrize("method", ["temperature", "isotonic", "image_temperature"])
 def test_two_planes_are_calibrated_as_the_map_of_one_object(as_planes, tmp_path, method):
     """By the same calibrator, whose file goes with both."""
-    one, two = (
+    single, planes = (
         calibrate_folder(**paths, out=tmp_path / number, method=method, resamples=0)
         for number, paths in as_planes.items()
     )
     for path in (tmp_path / "one/maps").iterdir():
         f = np.load(path)
         assert np.load(tmp_path / "two/maps" / path.name) == pytest.approx(np.stack([1 - f, f]), abs=1e-5)
-    for number, other, result in (("one", "two", one), ("two", "one", two)):
+    for number, other, result in (("one", "two", single), ("two", "one", planes)):
         paths = as_planes[number]["apply"], as_planes[number]["test_mask"]
         options = {"calibrator": tmp_path / other / "calibrator.json", "whole_maps": False, "resamples": 0}
         judged = judge_folder(*paths, "m", tmp_path / f"{number} by {other}", **options)["raw"]
-        for name, of in result["scores"].items():
-            assert judged[name] == pytest.approx(of["after"], abs=1e-4)
+        for name, score in result["scores"].items():
+            assert judged[name] == pytest.approx(score["after"], abs=1e-4)
             times = 2 if name == "brier" else 1  # the sum over both planes
-            assert two["scores"][name]["after"] == pytest.approx(times * one["scores"][name]["after"], abs=1e-4)
+            assert planes["scores"][name]["after"] == pytest.approx(times * single["scores"][name]["after"], abs=1e-4)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -215,7 +215,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_a_full_disk_leaves_what_was_there(done, folders):
     out, _ = done
-    before = contents(out)
+    original = contents(out)
     with full_disk(2), pytest.raises(UserError, match="the disk is full"):
         calibrate_folder(**folders, out=out, method="platt", resamples=0)
-    assert contents(out) == before
+    assert contents(out) == original

@@ -139,7 +139,7 @@ def test_measures_of_whole_maps_are_means_over_the_images_that_have_them(tmp_pat
     measured = {stem: whole_map_measures(*pair) for stem, pair in pairs.items()}
     for protocol in PROTOCOLS:
         for name in MEASURES:
-            values = [of[protocol][name] for of in measured.values() if not np.isnan(of[protocol][name])]
+            values = [number[protocol][name] for number in measured.values() if not np.isnan(number[protocol][name])]
             assert len(values) == (5 if name == "weighted_f" else 6)
             assert result[protocol][name] == pytest.approx(np.mean(values), abs=1e-12)
             low, high = result["intervals"][protocol][name]
@@ -195,9 +195,9 @@ def test_images_of_a_group_are_resampled_together(tmp_path):
     folders = tmp_path / "maps", tmp_path / "masks"
     result = judge_folder(*folders, "net", tmp_path / "out", whole_maps=False, resamples=50, **options)
     counted = count(pair_files(*folders), None, IGNORE)
-    wanted = resample_counts(counted.runs()["raw"], 10, 0, 50, groups)
-    assert {name: of for name, of in result["raw"].items() if of is not None} == wanted.points
-    assert result["intervals"]["raw"] == {name: wanted.intervals().get(name) for name in result["raw"]}
+    expected = resample_counts(counted.runs()["raw"], 10, 0, 50, groups)
+    assert {name: number for name, number in result["raw"].items() if number is not None} == expected.points
+    assert result["intervals"]["raw"] == {name: expected.intervals().get(name) for name in result["raw"]}
     assert "3 groups" in result["groups"]
 
 

@@ -60,7 +60,6 @@ def test_a_command_runs_without_the_extras(folder, words, written):
 
 
 def test_what_needs_an_extra_names_it(folder):
-    done = subprocess.run(
-        [sys.executable, "-c", BLOCKED, "run-job", "train/baseline/seed0"], cwd=folder, capture_output=True, text=True
-    )
+    words = [sys.executable, "-c", BLOCKED, "data", "add", "."]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 2 and ".[pipeline]" in done.stderr

@@ -45,13 +45,6 @@ def test_they_are_those_of_the_isotonic_regression_of_all_pixels(pixels):
     )
 
 
-def test_the_brier_score_is_their_sum(pixels):
-    saved, _, y = pixels
-    counts = one(saved, y).raw
-    total = value("mcb", counts) - value("dsc", counts) + value("brier_uncertainty", counts)
-    assert total == pytest.approx(value("brier", counts), abs=3e-5 if saved.dtype == np.float32 else 1e-7)
-
-
 def test_a_constant_map_discriminates_nothing():
     y = (np.random.default_rng(0).random(1000) < 0.3).astype(np.uint8)
     counts = one(np.full(1000, 0.5, np.float32), y).raw

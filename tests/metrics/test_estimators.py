@@ -18,7 +18,7 @@ from pipeline_src.metrics.summary import value
 
 def bound(name, counts, bins=10):
     metric = METRICS[name]
-    return float(metric.bound(*metric.of.exact(ProtocolCounts(None, counts), bins)))
+    return float(metric.bound(*metric.input.exact(ProtocolCounts(None, counts), bins)))
 
 
 @pytest.fixture(scope="module", params=["float32", "uint8"])
@@ -170,7 +170,7 @@ def test_smooth_ece_by_its_definition(pixels, sigma):
     _, confidence, right, exact, y = pixels
     part = slice(0, 400)
     counts = one(exact[part].astype(np.float32), y[part]).raw
-    cells = top_label(counts).binned(METRICS["smooth_ece"].of.cells).bins
+    cells = top_label(counts).binned(METRICS["smooth_ece"].input.cells).bins
     plain = smoothed_plain(confidence[part], right[part], sigma)
     assert float(smoothed(cells, sigma)) == pytest.approx(plain, rel=2e-3)
     width = value("smooth_ece", counts)

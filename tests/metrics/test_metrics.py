@@ -14,7 +14,6 @@ from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import positive, top_label
 from pipeline_src.errors import UserError
 from pipeline_src.figures.bin_tables import reliability_table
-from pipeline_src.metrics.entries.calibration import OVER, SQUARED, SQUARED_POSITIVE, UNDER
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import summary, value
 
@@ -90,21 +89,6 @@ def test_bins_are_right_closed_on_probability_in_the_positive_view(f, bins, inde
     assert view.hits.sum() == 1
 
 
-def test_what_is_undefined_is_none_with_a_reason():
-    values, reasons = summary(ProtocolCounts(None, MapCounts.empty().raw))
-    assert set(values.values()) == {None} and set(reasons) == set(values)
-    values, reasons = summary(ProtocolCounts(None, raw(np.float32([0.5, 0.7]), [255, 255])))
-    assert set(values.values()) == {None}
-    values, reasons = summary(ProtocolCounts(None, raw(np.float32([0.25, 0.75]), [0, 0])))
-    unmeasured = {"s_measure", "e_measure"}  # nobody gave them
-    unmeasured |= {f"{region}_{of}" for region in ("border", "interior") for of in ("ece", "oe", SQUARED, OVER)}
-    unmeasured |= {"image_ece_sd", "ece_debiased", "ece_floor"}  # there is one image
-    unmeasured |= {SQUARED, SQUARED_POSITIVE, OVER, UNDER}
-    assert set(reasons) == {"max_f", "mean_f", "pooled_max_f", "ap", "auc"} | unmeasured
-    assert "foreground" in reasons["max_f"] and "whole maps" in reasons["s_measure"]
-    assert values["ece"] == pytest.approx(0.25) and values["accuracy"] == 0.5
-
-
 def test_a_number_of_bins_that_cannot_be_exact_is_refused():
     with pytest.raises(UserError, match="divisor") as told:
         value("ece", raw(np.float32([0.5]), [1]), 11)
@@ -120,20 +104,6 @@ def random_pixels():
         f = f[np.abs(f * bins - np.round(f * bins)) > 1e-4]
     y = (rng.random(len(f)) < f**1.5).astype(np.uint8)
     return f, y
-
-
-@pytest.mark.parametrize("bins", [10, 15, 20])
-def test_parity_with_netcal(random_pixels, bins):
-    from netcal.metrics import ECE, MCE
-
-    f, y = random_pixels
-    counts = raw(f, y)
-    confidence = np.maximum(f, 1 - f).astype(np.float64)
-    correct = ((f >= 0.5) == y).astype(int)
-    assert value("positive_ece", counts, bins) == pytest.approx(ECE(bins).measure(f.astype(np.float64), y), abs=1e-6)
-    # netcal bins a score on [0, 1]; a pair (confidence, correct) is the top-label view
-    assert value("ece", counts, bins) == pytest.approx(ECE(bins).measure(confidence, correct), abs=1e-6)
-    assert value("mce", counts, bins) == pytest.approx(MCE(bins).measure(confidence, correct), abs=1e-6)
 
 
 @pytest.mark.parametrize("bins", [10, 15, 20])

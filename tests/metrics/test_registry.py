@@ -10,6 +10,7 @@ from made_statistics import counted, of_scenes, scene, summaries, varied
 
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.metrics.entries.calibration import SQUARED_CLASSES
 from pipeline_src.metrics.inputs import InRegion
 from pipeline_src.metrics.metric import HIGH, LOW, NEITHER, UNDEFINED, Quantity
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
@@ -25,7 +26,7 @@ def nothing_is_right() -> MapCounts:
     return statistic
 
 
-REGIONAL = {name for name, metric in METRICS.items() if isinstance(metric.of, InRegion)}
+REGIONAL = {name for name, metric in METRICS.items() if isinstance(metric.input, InRegion)}
 STATISTICS = {
     "one object": (lambda: counted(varied(4)), set()),
     "background": (
@@ -33,6 +34,11 @@ STATISTICS = {
         {"max_f", "mean_f", "pooled_max_f", "ap", "auc"} | REGIONAL,
     ),
     "without whole maps": (lambda: counted(varied(3), whole=False), {"s_measure", "e_measure"} | REGIONAL),
+    "one image": (
+        lambda: counted(varied(1)),
+        {"image_ece_sd", "ece_debiased", "ece_floor"}
+        | {name for name in METRICS if "squared" in name} - {SQUARED_CLASSES},
+    ),
     "nothing counts": (lambda: counted((f, 0 * y + 255, name) for f, y, name in varied(3)), "all"),
     "no image": (MapCounts.empty, "all"),
     "several classes": (lambda: of_scenes([scene(0), scene(1)]), set()),
@@ -68,7 +74,7 @@ def test_a_metric_has_values_or_a_reason(kind):
 def test_a_metric_is_described(name):
     metric = METRICS[name]
     assert metric.definition.endswith(".") and "\n" not in metric.definition and "|" not in metric.definition
-    assert metric.title and metric.of.description and metric.undefined and metric.better in (LOW, NEITHER, HIGH)
+    assert metric.title and metric.undefined and metric.better in (LOW, NEITHER, HIGH)
     assert metric.classes in ("two", "several", "any")
     assert metric.range[0] < metric.range[1]
     assert metric.column.endswith("%") == (metric.factor == 100) == (metric.unit == "percentage points")

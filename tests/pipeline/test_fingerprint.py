@@ -56,7 +56,7 @@ EDITS = [
         set(),
     ),
     ("pipeline/work.py", '"%s: validation accuracy %.1f %%. Masks may be inverted."', '"%s: %.1f"', set()),
-    ("training/models/weights.py", "but the weights are unavailable", "and no weights are here", set()),
+    ("training/models/weights.py", "but the weights can't be loaded", "and no weights are there", set()),
     ("training/method.py", "0: the last weights.", "0: those of the last step.", set()),
     ("logs.py", "  loss ", "  training loss ", set()),
     ("data/store.py", "{self.folder} cannot be read", "{self.folder} is damaged", set()),

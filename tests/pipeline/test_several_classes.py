@@ -13,7 +13,6 @@ import yaml
 from made_sets import encoded, write_files
 
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting.loading import load
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.data.build import build
 from pipeline_src.data.store import Store
@@ -29,7 +28,6 @@ from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.job import UNPACKED
 from pipeline_src.pipeline.jobs import build as build_experiment
 from pipeline_src.pipeline.runner import run_job
-from pipeline_src.prediction import examples
 from pipeline_src.prediction.evaluate import evaluate
 from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training.registry import choose
@@ -93,7 +91,7 @@ def results(built: ExperimentGraph) -> Results:
 
 
 def statistic_of(built: ExperimentGraph, method: str, part: str) -> MapCounts:
-    return load(built.job(f"evaluate/{method}/seed0/{part}").paths[0])
+    return MapCounts.load(built.job(f"evaluate/{method}/seed0/{part}").paths[0])
 
 
 def run_of(statistic: MapCounts) -> ProtocolCounts:
@@ -122,14 +120,6 @@ def test_temperature_keeps_the_classes_and_changes_the_confidence(built):
     facts = json.loads(built.job("train/temperature/seed0").paths[0].read_text())["fitted"]
     nll = [summary(run_of(of))[0]["nll"] for of in (before, after)]  # the fit saw these very pixels
     assert nll == pytest.approx([facts["fitted_on"]["nll_before"], facts["fitted_on"]["nll_after"]], abs=1e-4)
-
-
-def test_examples_are_distributions_over_the_classes(built):
-    maps = examples.read(built.job("evaluate/baseline/seed0/unseen").paths[1])
-    assert len(maps) == 4
-    for of in maps.values():
-        assert of.shape == (3, 36, 44)
-        assert np.abs(of.sum(axis=0) - 1).max() < 3 / 510 + 1e-6
 
 
 def test_tables_have_what_several_classes_have(built):
@@ -177,7 +167,7 @@ def test_figures_and_report_are_there(built):
     statistic = statistic_of(built, "baseline", "unseen")
     assert table["class"].tolist() == CLASSES
     (iou,), (cells,) = (
-        of.exact(run_of(statistic), 10) for of in (METRICS[name].of for name in ("mean_iou", "classwise_ece"))
+        of.exact(run_of(statistic), 10) for of in (METRICS[name].input for name in ("mean_iou", "classwise_ece"))
     )
     ece = estimators.ece(split(cells, 10))
     for name, exact in (("iou", iou), ("ece", ece)):

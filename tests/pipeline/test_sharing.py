@@ -84,9 +84,9 @@ def test_a_model_says_of_which_run_it_is_by_no_name_that_others_may_have(experim
         with safe_open("results/seeds/runs/baseline/seed0/model.safetensors", "pt") as file:
             said = json.loads(file.metadata()["run"])
         assert said == facts(run)
-    assert said["contract"] == run.fingerprint and said["method"] == "Baseline" and said["seed"] == 0
+    assert said["fingerprint"] == run.fingerprint and said["method"] == "Baseline" and said["seed"] == 0
     assert said["network"] == "tiny_fpn" and said["model"]["backbone"]["depth"] == 18
-    assert (said["classes"], said["image_size"], said["normalisation"]) == (2, 32, [[127.5] * 3] * 2)
+    assert (said["classes"], said["image_size"], said["normalization"]) == (2, 32, [[127.5] * 3] * 2)
 
 
 def test_two_blocks_that_mean_the_same_are_made_once(experiment):

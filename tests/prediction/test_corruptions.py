@@ -19,7 +19,7 @@ from pipeline_src.params.schema import Params
 from pipeline_src.pipeline.job import Graph
 from pipeline_src.pipeline.jobs import build
 from pipeline_src.prediction.corruptions import CORRUPTIONS, CorruptedStore, corrupted
-from pipeline_src.training.samples import EvaluationSamples, collate
+from pipeline_src.training.batches import EvaluationSamples, collate
 from pipeline_src.validation import validate
 
 GREY = np.full((64, 64, 3), 128, np.uint8)

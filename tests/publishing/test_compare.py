@@ -51,20 +51,6 @@ def test_two_methods_of_an_experiment_are_compared_in_pairs(folder):
     assert "0 different, 0 inconclusive" in said(f"{a}:slp", f"{a}:slp")
 
 
-@pytest.mark.parametrize(
-    ("a", "b", "words"),
-    [
-        ("results/published/one:slpp", "results/published/one:slp", ["no method 'slpp'", "baseline", "slp"]),
-        ("results/published/one:slp", "results/published/one", ["one side names a method", "EXPERIMENT:METHOD"]),
-    ],
-)
-def test_methods_that_can_not_be_compared(folder, a, b, words):
-    publish("one")
-    with pytest.raises(UserError) as raised:
-        compare_experiments(a, b)
-    assert all(word in str(raised.value) for word in words)
-
-
 def test_a_method_of_which_nothing_is_finished_is_refused(folder):
     """While another is: of a run that is under way."""
     side = _side(str(publish("one")))

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -91,30 +86,6 @@ def test_a_recomputed_number_that_differs_stops_the_rebuild(monkeypatch):
     monkeypatch.setattr(rebuild, "differing", lambda folder, out: ["metrics.json: 0.1 is 0.2"])
     with pytest.raises(UserError, match=r"results/published/one(.|\n)*metrics\.json(.|\n)*--write --experiment one"):
         rebuild._replace_or_compare("one", write=False)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_workers_end_with_the_command(number):
-    publish("one")
-    command = [sys.executable, "-m", "pipeline_src", "rebuild", "--cores", "2"]
-    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL)
-    while not (workers := children(process.pid)):
-        assert process.poll() is None
-        time.sleep(0.1)
-    process.send_signal(number)
-    process.wait(60)
-    end = time.monotonic() + 30
-    while any(Path(f"/proc/{pid}/cmdline").exists() for pid in workers):
-        assert time.monotonic() < end, "a worker outlives the command"
-        time.sleep(0.1)
-
-
-def children(pid: int) -> list[int]:
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
 
 
 @pytest.mark.parametrize("name", [file.parent.name for file in sorted((ROOT / published.FOLDER).glob("*/counts.zip"))])

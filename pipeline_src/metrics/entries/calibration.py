@@ -8,8 +8,7 @@ import numpy as np
 
 from pipeline_src.counting.levels import LEVELS
 from pipeline_src.metrics import estimators, smooth_ece
-from pipeline_src.metrics.image_inputs import PixelMeans
-from pipeline_src.metrics.inputs import Binned, BinNoise, Input
+from pipeline_src.metrics.inputs import Binned, BinNoise, Input, PixelMeans
 from pipeline_src.metrics.metric import NEITHER, SIGNED, Metric, percent
 from pipeline_src.metrics.protocol_counts import CLASSES, POSITIVE, TOP
 from pipeline_src.metrics.ranked import Ordered
@@ -21,11 +20,11 @@ NAEINI = "Naeini, Cooper, Hauskrecht, AAAI 2015"
 ROELOFS = "Roelofs et al., AISTATS 2022"
 
 
-def squared(title: str, of: Input, function: Callable, definition: str, heading: str) -> Metric:
+def squared(title: str, input: Input, function: Callable, definition: str, heading: str) -> Metric:
     """A squared error that decides differences of an error."""
     return Metric(
         title=title,
-        of=of,
+        input=input,
         function=function,
         definition=definition,
         heading=heading,
@@ -76,7 +75,7 @@ CALIBRATION: dict[str, Metric] = {
         "UE",
         Binned(TOP),
         estimators.ue,
-        "Underconfidence error, the mirror of OE: Σ n_k/N conf_k max(acc_k − conf_k, 0). OE + UE is at most the ECE.",
+        "Underconfidence error, the mirror of OE: Σ n_k/N conf_k max(acc_k − conf_k, 0).",
         decided_by=UNDER,
     ),
     "gap": percent(
@@ -138,9 +137,7 @@ CALIBRATION: dict[str, Metric] = {
         BinNoise(TOP),
         estimators.squared_error,
         "Σ (E_k² − V_k)/n_k/N: E_k is the summed confidence of a bin less its hits, V_k the sampling variance of E_k "
-        "over images, or over groups of them that are not independent. An unbiased estimate of "
-        "Σ n_k/N (conf_k − acc_k)², around 0 where there is no error. By its difference two methods are called "
-        "different in calibration error.",
+        "over images, or over groups of them that are not independent.",
         heading="squared, debiased",
     ),
     OVER: squared(
@@ -178,21 +175,18 @@ CALIBRATION: dict[str, Metric] = {
         "debiased root-mean-square calibration error",
         BinNoise(TOP),
         estimators.debiased,
-        "Root of the squared calibration error, 0 where that is negative. An L2 error, in which images count as the "
-        "independent units, and not pixels.",
+        "Root of the squared calibration error, 0 where that is negative.",
         heading="debiased RMS %",
         undefined=FEW_IMAGES,
         decided_by=SQUARED,
     ),
+    # A calibrated network lies above it about half of the time, of fewer than 50 images more often.
     "ece_floor": percent(
         "noise floor of the ECE",
         BinNoise(TOP),
         estimators.noise_floor,
         "Mean ECE that a perfectly calibrated network of this variance over images would measure on so many of them: "
-        "Σ √(2 V_k/π)/N. An ECE below it cannot be told from 0 by these images, which is no proof that it is small. A "
-        "calibrated network lies above it about half of the time, of fewer than 50 images more often (of five up to "
-        "four times in five), so that an ECE above it alone is no evidence of an error either; that is what the "
-        "interval of the squared error is for.",
+        "Σ √(2 V_k/π)/N.",
         heading="floor %",
         better=NEITHER,
         undefined=FEW_IMAGES,
@@ -201,8 +195,7 @@ CALIBRATION: dict[str, Metric] = {
         "root-mean-square calibration error debiased over pixels",
         Binned(TOP),
         estimators.debiased_over_pixels,
-        "Root of Σ n_k/N ((conf_k − acc_k)² − acc_k (1 − acc_k)/(n_k − 1)), 0 where that sum is negative. Pixels of an "
-        "image are not independent, so that it subtracts next to nothing on maps.",
+        "Root of Σ n_k/N ((conf_k − acc_k)² − acc_k (1 − acc_k)/(n_k − 1)), 0 where that sum is negative.",
         heading="debiased RMS over pixels %",
         reference=f"Bröcker, Climate Dynamics 2012; Ferro and Fricker, QJRMS 2012; {ROELOFS}",
         decided_by=SQUARED,
@@ -211,7 +204,7 @@ CALIBRATION: dict[str, Metric] = {
         "debiased error of the released program",
         Binned(TOP, 100),
         estimators.debiased_authors,
-        "ece_debiased_pixels over 100 bins, with conf_k (1 − conf_k) for the variance and no root. Can be negative.",
+        "ece_debiased_pixels over 100 bins, with conf_k (1 − conf_k) for the variance and no root.",
         heading="debiased (released) %",
         digits=4,
         range=(-1, 1),

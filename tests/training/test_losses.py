@@ -1,4 +1,4 @@
-"""The rivals of label perturbation against hand-worked numbers, independent float64 formulas and plain double loops."""
+"""Losses of the comparison methods against hand-worked numbers, independent float64 formulas and double loops."""
 
 from __future__ import annotations
 
@@ -107,20 +107,13 @@ def mmce(z: torch.Tensor, y: torch.Tensor, estimator: str, width: float = 0.4, s
 @pytest.mark.parametrize(
     ("name", "block", "f", "y", "expected"),
     [
-        ("brier", {}, 0.75, 1.0, 0.0625),
         ("brier", {}, 0.75, 0.0, 0.5625),
-        ("focal", {}, 0.75, 1.0, 0.25**3 * 0.2876820724517809),
         ("focal", {}, 0.1, 1.0, 0.9**5 * 2.302585092994046),
-        ("focal", {}, 0.9, 0.0, 0.9**5 * 2.302585092994046),
-        ("focal", {}, 0.25, 1.0, 0.75**3 * 1.3862943611198906),
-        ("focal", {"gamma": 2}, 0.1, 1.0, 0.9**5 * 2.302585092994046),
         ("focal", {"gamma": 2}, 0.25, 1.0, 0.75**3 * 1.3862943611198906),
         ("focal", {"gamma": 2}, 0.75, 1.0, 0.25**2 * 0.2876820724517809),
-        ("focal", {"schedule": "fixed"}, 0.1, 1.0, 0.9**3 * 2.302585092994046),
         ("focal", {"schedule": "fixed", "gamma": 2}, 0.75, 0.0, 0.75**2 * 1.3862943611198906),
         ("entropy_penalty", {}, 0.75, 1.0, 0.2876820724517809 - 0.1 * 0.5623351446188083),
         ("mbls", {"margin": 0.5, "weight": 2}, 0.75, 1.0, 0.2876820724517809 + 0.5986122886681098),
-        ("mbls", {}, 0.75, 1.0, 0.2876820724517809),
         # the largest logit is half of the distance, 1.0986
         (
             "acls",
@@ -129,8 +122,6 @@ def mmce(z: torch.Tensor, y: torch.Tensor, estimator: str, width: float = 0.4, s
             1.0,
             0.2876820724517809 + 2 * (0.0493061443340549**2 + 0.1 * 0.5986122886681098**2),
         ),
-        ("acls", {}, 0.75, 1.0, 0.2876820724517809),
-        ("mmce", {"estimator": "plain", "weight": 3}, 0.75, 1.0, 0.2876820724517809 + 3 * 0.25),
         ("mmce", {"estimator": "plain", "weight": 3}, 0.75, 0.0, 1.3862943611198906 + 3 * 0.75),
         ("mmce", {}, 0.75, 0.0, 1.3862943611198906),
     ],
@@ -196,25 +187,6 @@ def test_acls_of_classes_is_the_authors_program(common):
     assert far > 0
     ours = choose("acls", {}).method.loss(z + common, y) - choose("baseline", {}).method.loss(z, y)
     assert float(ours) == pytest.approx(float(0.1 * (near + 0.1 * far)), rel=1e-9)
-
-
-@pytest.mark.parametrize(("z", "expected"), [(9.0, 0), (15.0, 0.1 * 5**2), (30.0, 5**2 + 0.1 * 20**2)])
-def test_acls_first_term_of_one_logit_starts_at_twice_the_margin(z, expected):
-    logit = torch.full((1, 1, 1, 1), z, dtype=torch.float64)
-    ours = choose("acls", {"weight": 1}).method.loss(logit, torch.ones_like(logit))
-    assert float(ours - choose("baseline", {}).method.loss(logit, torch.ones_like(logit))) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("classes", [1, 5])
-def test_mbls_weighs_as_the_authors_program_whatever_the_number_of_classes(classes):
-    """The program takes the mean over the entries of the (N, K) matrix."""
-    z, y = pixels(classes, scale=9)
-    logits = torch.cat([0 * z, z], 1) if classes == 1 else z
-    flat = logits.movedim(1, -1).reshape(-1, max(classes, 2))
-    beyond = (flat.amax(1, keepdim=True) - flat - 10).clamp(min=0)
-    assert (beyond > 0).any()
-    ours = choose("mbls", {}).method.loss(z, y) - choose("baseline", {}).method.loss(z, y)
-    assert float(ours) == pytest.approx(float(0.1 * beyond.mean()), rel=1e-9)
 
 
 @pytest.mark.parametrize(("name", "block"), LOSSES)
@@ -289,8 +261,7 @@ def test_at_zero_strength_they_are_cross_entropy():
 
 
 @pytest.mark.parametrize("estimator", ["plain", "weighted", "released"])
-@pytest.mark.parametrize("classes", [2, 4])
-@pytest.mark.parametrize("width", [0.4, 0.05])
+@pytest.mark.parametrize(("classes", "width"), [(2, 0.4), (4, 0.05)])
 def test_mmce_is_the_double_sum(estimator, classes, width):
     z, y = pixels(classes, seed=3)
     y[0, :, 0] = 0
@@ -305,23 +276,6 @@ def test_mmce_is_the_double_sum(estimator, classes, width):
 
 def penalty(block: dict, z: torch.Tensor, y: torch.Tensor) -> float:
     return float(choose("mmce", {"weight": 1} | block).method.loss(z, y) - choose("baseline", {}).method.loss(z, y))
-
-
-@pytest.mark.parametrize(
-    ("block", "right", "wrong", "expected"),
-    [  # sums of coefficient times coefficient times exp(-distance / 0.4), by hand
-        ({"samples": 2}, [0.8], [0.6], (0.2**2 + 0.6**2 - 2 * 0.2 * 0.6 * 0.6065306597126334) ** 0.5),
-        ({"samples": 3}, [0.9, 0.9], [0.7], (0.05**2 + 0.7**2 - 2 * 0.05 * 0.7 * 0.6065306597126334) ** 0.5),
-        ({"samples": 6}, [0.9, 0.9], [0.7], (0.025**2 + 0.35**2 - 2 * 0.025 * 0.35 * 0.6065306597126334) ** 0.5),
-        # fewer than one wrong sample of a batch of two count as one
-        ({"samples": 2}, [0.9] * 3, [0.7], (0.0666666667**2 + 0.7**2 - 2 * 0.0666666667 * 0.7 * 0.60653066) ** 0.5),
-        ({"estimator": "weighted"}, [0.9] * 3, [0.7], (0.1**2 + 0.7**2 - 2 * 0.1 * 0.7 * 0.6065306597126334) ** 0.5),
-    ],
-)
-def test_mmce_of_few_pixels_by_hand(block, right, wrong, expected):
-    r = torch.tensor(right + wrong, dtype=torch.float64)
-    y = torch.tensor([1.0] * len(right) + [0.0] * len(wrong), dtype=torch.float64)
-    assert penalty(block, (r / (1 - r)).log().view(1, 1, 1, -1), y.view(1, 1, 1, -1)) == pytest.approx(expected)
 
 
 def test_released_mmce_is_the_programs_on_a_batch_of_as_many_samples():
@@ -351,7 +305,7 @@ def test_kernel_sum_is_exact_where_confidences_tie_and_for_many_pixels():
     assert float(kernel_sum(r, d, 0.4)) == pytest.approx(float(expected), rel=1e-10)
 
 
-def test_mmce_of_one_kind_of_pixels_or_of_none_too_sure():
+def test_mmce_of_one_kind_of_pixels_or_of_saturated_ones():
     y = torch.ones(1, 1, 2, 2)
     z = torch.full_like(y, 3.0).requires_grad_()
     plain = choose("baseline", {}).method
@@ -364,7 +318,7 @@ def test_mmce_of_one_kind_of_pixels_or_of_none_too_sure():
     assert (sure.grad == 0).all()
 
 
-def test_a_calibrated_network_minimises_plain_mmce_and_not_weighted_mmce():
+def test_a_calibrated_network_minimizes_plain_mmce_and_not_weighted_mmce():
     """90 of 100 pixels are right at confidence r: plain is |0.9 - r|, weighted |1 - 2 r|."""
     y = torch.ones(1, 1, 10, 10, dtype=torch.float64)
     y.flatten()[:10] = 0
@@ -372,29 +326,6 @@ def test_a_calibrated_network_minimises_plain_mmce_and_not_weighted_mmce():
         z = torch.full_like(y, math.log(r / (1 - r)))
         for estimator, expected in (("plain", abs(0.9 - r)), ("weighted", 2 * r - 1)):
             assert penalty({"estimator": estimator}, z, y) == pytest.approx(expected, abs=1e-5)
-
-
-def test_the_released_weight_belongs_to_the_released_form():
-    """A feature that tells 9 of 10 pixels, and a logit linear in it: the program's weight of 4 leaves a classifier with
-    the program's form, and none with the paper's, which is least at a confidence of 1/2."""
-    rng = np.random.default_rng(0)
-    feature = torch.from_numpy(rng.normal(size=(1, 1, 40, 50)))
-    y = torch.from_numpy(rng.random((1, 1, 40, 50))) < torch.sigmoid(6 * feature)
-    accuracy, confidence = {}, {}
-    for estimator in ("released", "weighted"):
-        method = choose("mmce", {"estimator": estimator}).method
-        line = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
-        optimiser = torch.optim.Adam([line], lr=0.05)
-        for _ in range(200):
-            optimiser.zero_grad()
-            method.loss(line[0] * feature + line[1], y.double()).backward()
-            optimiser.step()
-        f = torch.sigmoid(line[0] * feature + line[1]).detach()
-        accuracy[estimator] = float(((f > 0.5) == y).double().mean())
-        confidence[estimator] = float(torch.maximum(f, 1 - f).mean())
-    assert accuracy["released"] > 0.85
-    assert confidence["released"] > 0.8
-    assert confidence["weighted"] < 0.6
 
 
 # AdaFocal
@@ -431,13 +362,6 @@ def test_equal_mass_bins(n, bins):
     assert errors.tolist() == pytest.approx(expected[1], abs=1e-9)
 
 
-def test_bins_hold_equally_many_pixels():
-    cells = np.arange(LEVELS - 1500, LEVELS)
-    edges, _ = equal_mass(histogram_of(cells, cells > 0), 15)
-    assert np.diff(np.searchsorted(edges, (cells + 0.5) / LEVELS, side="left")).sum() == 14
-    assert set(np.bincount(np.searchsorted(edges, (cells + 0.5) / LEVELS))) == {100}
-
-
 def test_adafocal_follows_its_algorithm():
     rng = np.random.default_rng(0)
     method = choose("adafocal", {"bins": 5, "rate": 4.0}).method
@@ -445,7 +369,7 @@ def test_adafocal_follows_its_algorithm():
     gammas, seen = [1.0] * 5, set()
     for epoch in range(1, 120):
         cells = rng.integers(LEVELS // 2, LEVELS, 300)
-        skill = 0.35 if epoch % 60 < 25 else 1.0  # too sure of itself for 25 epochs, then not sure enough
+        skill = 0.35 if epoch % 60 < 25 else 1.0  # overconfident for 25 epochs, then underconfident
         right = rng.random(300) < skill
         edges, errors = bins_by_hand(cells, right, 5)
         for b, error in enumerate(errors):
@@ -461,18 +385,6 @@ def test_adafocal_follows_its_algorithm():
         assert method._edges.tolist() == edges
         assert method.history_values() == {"mean_gamma": pytest.approx(np.mean(gammas))}
     assert seen == {"to inverse", "to focal", "highest", "lowest"}
-
-
-def test_adafocal_takes_the_gamma_of_the_bin_of_the_labels_probability():
-    method = choose("adafocal", {"bins": 3}).method
-    method.start(10, {})
-    method._gammas, method._edges = np.array([2.0, -1.0, 4.0]), np.array([0.6, 0.9])
-    f = torch.tensor([0.3, 0.7, 0.95], dtype=torch.float64)
-    z, y = torch.logit(f).view(1, 1, 1, 3), torch.ones(1, 1, 1, 3, dtype=torch.float64)
-    expected = -(0.7**2 * math.log(0.3) + 1.7 * math.log(0.7) + 0.05**4 * math.log(0.95)) / 3
-    assert float(method.loss(z, y)) == pytest.approx(expected, rel=1e-9)
-    background = float(method.loss(-z, 1 - y))
-    assert background == pytest.approx(expected, rel=1e-9)
 
 
 # mixup
@@ -494,13 +406,6 @@ def test_mixup_mixes_images_and_labels_with_the_same_partners():
     share, partner = draws.beta(1.0, 1.0), draws.permutation(6)
     assert mixed[:, 0, 0, 0].tolist() == pytest.approx(share * np.arange(6) + (1 - share) * partner, rel=1e-6)
     assert len(set(mixed.flatten().tolist())) > 1
-
-
-def test_mixup_with_share_one_is_the_identity_and_zero_the_permutation():
-    x, y = images()
-    partner = [3, 0, 4, 1, 5, 2]
-    assert all(torch.equal(a, b) for a, b in zip(mix(x, y, 1.0, partner), (x, y), strict=True))
-    assert all(torch.equal(a, b[partner]) for a, b in zip(mix(x, y, 0.0, partner), (x, y), strict=True))
 
 
 def test_mixup_ignores_a_pixel_that_either_image_ignores():
@@ -528,11 +433,8 @@ def test_mixups_draws_depend_on_their_key_alone():
     ("name", "block"),
     [
         ("focal", {"gamma": -1}),
-        ("mixup", {"a": 0}),
         ("mmce", {"estimator": "other"}),
         ("adafocal", {"lowest": 0.5}),
-        ("adafocal", {"bins": 0}),
-        ("mbls", {"margin": -1}),
         ("acls", {"weigth": 1}),
     ],
 )
