@@ -31,7 +31,8 @@ def alone(name: str, path: Path) -> Iterator[None]:
     except Timeout:
         log.info("%s is in work by another process; waiting for it", name)
         if slurm_job := os.environ.get("SLURM_JOB_ID"):  # it would hold a GPU: SLURM ends it, and starts it again later
-            subprocess.run(["scontrol", "requeue", slurm_job], check=False)
+            with suppress(OSError):  # no scontrol here: it waits
+                subprocess.run(["scontrol", "requeue", slurm_job], check=False)
         lock.acquire(poll_interval=POLL)
     try:
         yield
