@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import sys
@@ -20,11 +19,10 @@ STOPPED = 130  # the exit code after Ctrl-C
 
 
 def main() -> None:
-    """Run a command; a UserError ends it with a message and exit code 2, anything unforeseen with a traceback, in the
-    log too."""
+    """Run a command. A UserError ends it with a message and exit code 2, any other error with a traceback and 1."""
     try:
-        _have_working_folder()
-        os.environ["MPLBACKEND"] = "agg"  # no command opens a window; that of a notebook's shell need not be installed
+        _import_from_working_folder()
+        os.environ["MPLBACKEND"] = "agg"  # a notebook's backend need not be installed
         from pipeline_src.cli.main import SHARED, app
 
         sys.argv[1:] = _shared_options_first(sys.argv[1:], SHARED)
@@ -33,7 +31,7 @@ def main() -> None:
         print("Aborted!", file=sys.stderr)
         sys.exit(STOPPED)
     except SystemExit as end:
-        if end.code == STOPPED:  # Typer makes it of Ctrl-C in a command, without a word
+        if end.code == STOPPED:  # Typer's code for Ctrl-C, without a message
             print("Aborted!", file=sys.stderr)
         raise
     except UserError as error:
@@ -45,24 +43,23 @@ def main() -> None:
 
 
 def _shared_options_first(words: list[str], shared: tuple[str, ...]) -> list[str]:
-    """A command line with the options of all commands, each with its value, ahead of the command."""
+    """Move the options of all commands, each with its value, to the front of a command line."""
     first, rest, queue = [], [], list(words)
     while queue:
         word = queue.pop(0)
-        if word == "--":
-            rest += [word, *queue]
-            break
-        if word.partition("=")[0] in shared:
-            first += [word] if "=" in word else [word, *queue[:1]]
-            queue = queue[0 if "=" in word else 1 :]
+        if word in shared:
+            first += [word, *queue[:1]]
+            queue = queue[1:]
+        elif word.partition("=")[0] in shared:
+            first.append(word)
         else:
             rest.append(word)
     return first + rest
 
 
-def _have_working_folder() -> None:
-    """Let modules in the working folder be imported by the installed command: behind those of Python, and before those
-    of libraries, as a job of the workflow (`python -m`) finds them."""
+def _import_from_working_folder() -> None:
+    """Let the installed command import modules in the working folder, as `python -m` does, with Python's own modules
+    first and those of libraries last."""
     try:
         folder = str(Path.cwd())
     except FileNotFoundError:
@@ -73,52 +70,31 @@ def _have_working_folder() -> None:
 
 
 def _run(app: Callable[[], None]) -> None:
-    """Call `app`; a shared library that the system lacks, whoever imports it first, is a UserError, and so is an output
-    that takes no more."""
+    """Call `app`; raise a UserError for a missing library, a full output and a killed process."""
     try:
         app()
-    except OSError as error:  # files that cannot be written are named where they are written
-        if error.errno == errno.EFBIG:
-            raise UserError(
-                "a file is larger than this system allows",
-                found=error,
-                expected="a disk and a limit (ulimit -f) that take files of any size",
-                fix="raise the limit, or use another disk",
-            ) from error
-        if error.errno not in FULL or error.filename:
+    except OSError as error:
+        if error.errno not in FULL or error.filename:  # `files.writing` names files
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python tries again at its end, and fails with a traceback
-        raise UserError(
-            "the output could not be written: the disk that it goes to is full",
-            found=error,
-            expected="a terminal, or a file or program that takes it",
-            fix="free some space, or send the output elsewhere",
-        ) from error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would flush it at exit, and fail with a traceback
+        raise UserError("the output could not be written: its disk is full", found=error) from error
     except BrokenExecutor as error:
         raise UserError(
-            "a process that worked for this command was killed",
+            "a process of this command was killed",
             found=error,
-            expected="memory for each of them: the system kills processes where it ends",
-            fix="fewer at once, as by --cores 1 or --processes 1, or close other programs",
+            expected="enough memory: the system kills processes when it runs out",
+            fix="fewer processes, as by --cores 1 or --processes 1",
         ) from error
     except ModuleNotFoundError as error:
         if error.name not in PIPELINE:
             raise
-        raise UserError(
-            f"this command needs {error.name}, which is not installed",
-            found="an installation for saved maps only",
-            expected="an installation with the extra `pipeline`",
-            fix='python -m pip install -e ".[pipeline]"',
-        ) from error
+        fix = 'python -m pip install -e ".[pipeline]"'
+        raise UserError(f"this command needs {error.name}, which is not installed", fix=fix) from error
     except ImportError as error:
-        if "cannot open shared object file" not in str(error):  # the words of the dynamic loader
+        if "cannot open shared object file" not in str(error):  # the message of the dynamic loader
             raise
-        raise UserError(
-            "a library of the system is missing",
-            found=error,
-            expected="libGL and glib, which OpenCV uses and pip cannot install",
-            fix="on Debian or Ubuntu:  apt-get install libgl1 libglib2.0-0",
-        ) from error
+        fix = "on Debian or Ubuntu:  apt-get install libgl1 libglib2.0-0"
+        raise UserError("a library of the system is missing", found=error, fix=fix) from error
 
 
 if __name__ == "__main__":

@@ -6,13 +6,11 @@ import errno
 import hashlib
 import json
 import os
-import re
 import shutil
 import stat
 import tempfile
 import unicodedata
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,9 +19,8 @@ from pipeline_src.errors import UserError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
-SPARE = SPACE = 1 << 20  # bytes; with fewer a disk counts as full
+SPARE = 1 << 20  # bytes; a disk with fewer counts as full
 DIGITS = 8  # significant digits of measured numbers in tables and JSON; the last of 17 depend on the processor
-NAME_BYTES = 255  # longest file name of common file systems
 SUMS = ".sha256"  # suffix of the file with the digests of a result
 
 
@@ -57,45 +54,40 @@ def atomic(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty temporary folder; on success it replaces the folder `path`, which is complete whenever it exists.
+    """Yield an empty temporary folder next to `path`; on success it replaces the folder `path`.
 
-    The next call removes the leftovers of a killed process.
+    The folder is the earlier one or the new one. After a kill between the two renames, the next call restores it.
 
     Raises:
         UserError: the disk is full, or the folder above is not writable.
     """
-    temporary = path.parent / f".{path.name}.partial"
+    new, former = (path.with_name(f".{path.name}.{suffix}") for suffix in ("partial", "former"))
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir()
+        _clean_up(path, new, former)
+        new.mkdir()
     try:
         with writing(path):
-            yield temporary
-        shutil.rmtree(path, ignore_errors=True)
-        os.rename(temporary, path)
+            yield new
+        if path.exists():
+            os.rename(path, former)
+        os.rename(new, path)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _clean_up(path, new, former)
 
 
-def remove_leftovers(paths: Iterable[Path]) -> None:
-    """Remove the temporary files of `atomic` that a killed process left next to these files."""
-    names: dict[Path, set[tuple[str, str]]] = defaultdict(set)
-    for path in paths:
-        names[path.parent].add((f".{path.stem[:100]}", path.suffix))
-    for folder, stems in names.items():
-        for file in folder.glob(".*-????????*"):
-            match = re.fullmatch(r"(.+)-.{8}(\.[^.]+)?", file.name, re.DOTALL)
-            if match and (match[1], match[2] or "") in stems:
-                file.unlink(missing_ok=True)
+def _clean_up(path: Path, new: Path, former: Path) -> None:
+    if former.exists() and not path.exists():
+        os.rename(former, path)
+    for folder in (new, former):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Name the file or folder `path` where the disk is full, or it may not be written.
+    """Raise a UserError that names the file or folder `path` if the disk is full or its folder is not writable.
 
-    Raises:
-        UserError: whatever numpy or torch made of the error.
+    numpy and torch raise errors of their own type on a full disk.
     """
     try:
         yield
@@ -107,44 +99,39 @@ def writing(path: Path) -> Iterator[None]:
             raise UserError(
                 f"{path} could not be written: the disk is full",
                 found=f"{_free(path) / 2**20:.1f} MiB free; {error}",
-                expected="space for the file; what was there before is as it was",
+                expected="space for the file; the earlier file is unchanged",
                 fix="free some space, and start the same command again",
             ) from error
-        if number in READ_ONLY and str(path.parent) in str(name or path):
+        parent = str(path.parent)
+        if number in READ_ONLY and (str(name or path) in parent or parent in str(name or path)):
             raise UserError(
                 f"{path} could not be written: its folder is not writable",
                 found=error,
-                expected=f"write permission in {path.parent}",
-                fix="change the permissions, or work in another folder",
+                expected=f"write permission in {parent}",
+                fix="change the permissions, or name another folder",
             ) from error
         raise
 
 
-def check_writable(folder: Path, needed: int = SPACE, what: str = "the result", fix: str = "free some space") -> None:
-    """Make `folder`, and find out whether something can be written there, before hours go into it.
+def check_writable(folder: Path, needed: int = SPARE, what: str = "the result", fix: str = "free some space") -> None:
+    """Create `folder` if necessary, and check that files can be written there.
 
     Args:
-        needed: bytes that have to be free.
-        what: the content that is to be written there.
+        needed: bytes that must be free.
+        what: the content of the folder, for the error.
         fix: advice for a disk that is too small.
 
     Raises:
-        UserError: the folder cannot be made, is not writable, or the disk is full.
+        UserError: a file is in the place of the folder, it is not writable, or the disk is full.
     """
+    if blocking := next((path for path in (folder, *folder.parents) if path.is_file()), None):
+        raise UserError(
+            f"{blocking} is a file, and {what} belongs into the folder {folder}",
+            expected="a folder that can be created and written",
+            fix=f"move {blocking} away",
+        )
     with writing(folder / "*"):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            if error.errno in FULL:
-                raise
-            blocking = next((path for path in (folder, *folder.parents) if os.path.isfile(path)), None)
-            problem = f"{blocking} cannot be a folder" if blocking else f"{folder} cannot be made"
-            raise UserError(
-                f"{problem}, and {what} belongs into {folder}/",
-                found="a file" if blocking else error,
-                expected="a folder that can be made and written",
-                fix=f"move {blocking} away" if blocking else "change the permissions, or name another folder",
-            ) from error
+        folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable-"):
             pass
     if (free := _free(folder / "*")) < needed:
@@ -212,14 +199,6 @@ def state(path: Path) -> list[int]:
 def composed(name: str) -> str:
     """A name in the composed form of Unicode (NFC): macOS stores é as two characters."""
     return unicodedata.normalize("NFC", name)
-
-
-def overlong(name: str) -> str | None:
-    """Why `atomic` cannot write a file of that name, whose temporary name is ten bytes longer; None if it can."""
-    stem, suffix = os.path.splitext(name)
-    if len(os.fsencode(f".{stem[:100]}-{8 * '?'}{suffix}")) <= NAME_BYTES:
-        return None
-    return f"a name of {len(os.fsencode(name))} bytes; at most {NAME_BYTES - 10} can be written, so rename it"
 
 
 def flush(path: Path) -> None:

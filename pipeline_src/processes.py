@@ -1,7 +1,8 @@
-"""Processes that work for a command."""
+"""Processes that work for a command, and locks between processes. A lock ends with its process."""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -10,9 +11,29 @@ from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing import active_children, get_context
+from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 OWNER = "DENSE_CALIBRATION_OWNER"  # the process id of the Snakemake that a job works for
 POLL = 0.3  # seconds
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def alone(name: str, path: Path) -> Iterator[None]:
+    """Hold the lock at `path` for the job or dataset `name`; wait while another process holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log.info("%s is in work by another process; waiting for it", name)
+        lock.acquire(poll_interval=POLL)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def end_with_owner() -> None:
@@ -51,13 +72,13 @@ def _start_worker(interrupted: signal.Handlers, owner: int) -> None:
 
 @contextmanager
 def pool(count: int) -> Iterator[Executor]:
-    """Yield so many processes, which import what they work on; an error, Ctrl-C or SIGTERM here ends them at once.
+    """Yield a pool of `count` spawned processes. An error, Ctrl-C or SIGTERM ends them at once.
 
-    Not a multiprocessing.Pool, which waits for ever if a worker is killed.
+    A multiprocessing.Pool would wait forever for a worker that was killed.
     """
-    # A terminal sends Ctrl-C to them too, and each would print a traceback.
+    # A terminal also sends Ctrl-C to the workers, and each would print a traceback.
     interrupted = signal.SIG_IGN if signal.getsignal(signal.SIGINT) == signal.SIG_IGN else signal.SIG_DFL
-    others = active_children()
+    earlier = active_children()
     workers = ProcessPoolExecutor(
         count, get_context("spawn"), initializer=_start_worker, initargs=(interrupted, os.getpid())
     )
@@ -66,10 +87,9 @@ def pool(count: int) -> Iterator[Executor]:
             yield workers
         except BaseException:
             for process in active_children():
-                if process not in others:
+                if process not in earlier:
                     process.terminate()
-            # A worker that ended within a result leaves the half of it, of which the end is awaited as long as this
-            # process could write it itself.
+            # The pool waits for the rest of a half-written result as long as this end of the pipe is open.
             with suppress(AttributeError, OSError):
                 workers._result_queue._writer.close()  # type: ignore[attr-defined]
             raise
@@ -79,9 +99,9 @@ def pool(count: int) -> Iterator[Executor]:
 
 @contextmanager
 def _sigterm_as_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt at SIGTERM, which else would leave the workers behind."""
-    ours = threading.current_thread() is threading.main_thread()
-    if not ours or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+    """Raise KeyboardInterrupt at SIGTERM, which would leave the workers behind."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)

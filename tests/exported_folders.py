@@ -13,7 +13,7 @@ from pipeline_src.export.members import Members
 from pipeline_src.export.model import ExportedModel
 from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training.classifier import DenseClassifier
-from pipeline_src.training.models.build import build_segmentor, normalisation
+from pipeline_src.training.models.build import build_segmentor, normalization
 from pipeline_src.training.posthoc import PostHoc
 
 SIZE = 32
@@ -29,7 +29,7 @@ def predictor(classes: int = 2, networks: int = 1, method: PostHoc | None = None
         *_, weight, bias = segmentor.parameters()  # of the last convolution
         weight.data.mul_(5)
         bias.data.zero_()
-        members.append(DenseClassifier(segmentor, normalisation(network), classes=classes).eval())
+        members.append(DenseClassifier(segmentor, normalization(network), classes=classes).eval())
     return Predictor(members, method or PostHoc())
 
 

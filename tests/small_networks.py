@@ -14,5 +14,5 @@ def build(outputs: int) -> nn.Module:
 
 
 def linear(outputs: int) -> nn.Module:
-    """Logits linear in a pixel's colour: cross entropy is convex in the weights."""
+    """Logits linear in a pixel's color: cross entropy is convex in the weights."""
     return nn.Conv2d(3, outputs, 1)

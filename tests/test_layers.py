@@ -1,4 +1,4 @@
-"""The rooms of the package, who may import whom, that no module imports itself by way of others, how long one is."""
+"""The packages: imports go downward only, without cycles; modules are short."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import pytest
 from project import ROOT
 
 PACKAGE = ROOT / "pipeline_src"
-GROUND = {
+SHARED = {  # modules that every package may import
     *("errors", "files", "validation", "rng", "python_source", "text_tables"),
-    *("labels", "versions", "processes", "locks", "logs", "progress", "verified", "outputs"),
+    *("labels", "versions", "processes", "logs", "verified", "outputs"),
 }
 NUMBERS = {"counting", "metrics", "analysis"}
 NETWORKS = {"params", "data", "calibrators", "training", "prediction"}
 SHOWN = {"tables", "claims", "figures", "report"}
-ALLOWED = {  # room -> rooms below it; every room may use the ground and itself
+ALLOWED = {  # package -> packages that it may import
     "counting": set(),
     "metrics": {"counting"},
     "analysis": {"counting", "metrics"},
@@ -28,7 +28,6 @@ ALLOWED = {  # room -> rooms below it; every room may use the ground and itself
     "data": {"params"},
     "training": {"counting", "params", "data", "calibrators"},
     "prediction": {"counting", "params", "data", "training"},
-    "export": NUMBERS | NETWORKS,
     "tables": NUMBERS,
     "claims": NUMBERS,
     "figures": NUMBERS | {"data", "prediction"},  # figures that show images
@@ -36,7 +35,7 @@ ALLOWED = {  # room -> rooms below it; every room may use the ground and itself
     "report": NUMBERS | {"tables", "figures", "claims"},
     "pipeline": NUMBERS | NETWORKS | SHOWN,
     "publishing": NUMBERS | SHOWN | {"params", "data", "pipeline"},
-    "deployment": NUMBERS | NETWORKS | {"export", "pipeline"},
+    "export": NUMBERS | NETWORKS | {"pipeline"},
 }
 ALLOWED["cli"] = set(ALLOWED)
 ALLOWED["api"] = NUMBERS | {"figures", "training"}
@@ -49,22 +48,22 @@ def modules() -> dict[str, Path]:
 
 
 def imports(path: Path, known: Set[str]) -> set[str]:
-    """The modules of the package that a file names in its imports, wherever they stand in it."""
+    """The modules of the package that a file imports, at any place."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{path}: relative imports hide where a module lies"
-            # What is taken from a package is a module of it, or else stands in its __init__.
+            # A name from a package is a module of it, or is defined in its __init__.
             both = {f"{node.module}.{alias.name}" for alias in node.names} & known
             names.update(both if len(both) == len(node.names) else both | {node.module})
     return names & known
 
 
-def room(module: str) -> str:
-    steps = module.split(".")
-    return steps[1] if len(steps) > 1 else ""
+def top(module: str) -> str:
+    """The package of a module, below `pipeline_src`."""
+    return [*module.split("."), ""][1]
 
 
 @pytest.fixture(scope="module")
@@ -74,39 +73,30 @@ def graph() -> dict[str, set[str]]:
     return {name: imports(path, files.keys()) for name, path in files.items()}
 
 
-def test_every_room_is_known(graph):
-    assert {room(name) for name in graph} == ALLOWED.keys() | GROUND | {"", "__main__"}
+def test_every_package_is_known(graph):
+    assert {top(name) for name in graph} == ALLOWED.keys() | SHARED | {"", "__main__"}
 
 
-@pytest.mark.parametrize("upper", sorted({*ALLOWED, *GROUND}))
-def test_imports_go_downward(graph, upper: str):
-    allowed = GROUND | {upper, ""} | ALLOWED.get(upper, set())
-    upward = {
-        f"{name} -> {other}"
-        for name in graph
-        if room(name) == upper
-        for other in graph[name]
-        if room(other) not in allowed
-    }
-    assert not upward
+@pytest.mark.parametrize("package", sorted({*ALLOWED, *SHARED}))
+def test_imports_go_downward(graph, package):
+    allowed = SHARED | {package, ""} | ALLOWED.get(package, set())
+    arrows = [(name, other) for name in graph if top(name) == package for other in graph[name]]
+    assert [arrow for arrow in arrows if top(arrow[1]) not in allowed] == []
 
 
-def test_no_circles(graph):
+def test_imports_have_no_cycles(graph):
     tuple(TopologicalSorter(graph).static_order())  # raises CycleError
 
 
-def test_no_two_classes_have_one_name():
-    where: dict[str, list[str]] = {}
+def test_class_names_are_unique_and_modules_short():
+    places: dict[str, list[str]] = {}
     for name, path in modules().items():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 350, name
+        for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.ClassDef):
-                where.setdefault(node.name, []).append(name)
-    assert not {name: places for name, places in where.items() if len(places) > 1}
-
-
-def test_no_module_is_longer_than_350_lines():
-    lines = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules().items()}
-    assert not {name: number for name, number in lines.items() if number > 350}
+                places.setdefault(node.name, []).append(name)
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
 def test_the_paths_of_the_architecture_page_exist():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import shutil
 import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -65,14 +64,12 @@ def run(
     name: str = "aslp_mc",
     block: dict | None = None,
     out: str = "out",
-    facts: dict[str, Any] | None = None,
     **training,
 ) -> Path:
     """A finished run in folder/out."""
     method = choose(name, EARLY if block is None else block).method
     opened = (Store(stores[part]) for part in ("train", "val"))
-    of = experiment(**training)
-    train(*opened, of, method, 0, folder / "work", "run", facts=facts).write(folder / out)
+    train(*opened, experiment(**training), method, 0, folder / "work", "run").write(folder / out)
     return folder / out
 
 
@@ -138,8 +135,8 @@ class MadeStore:
         return np.empty(0, np.int32)
 
 
-class Coloured:
-    """A network whose logits are the colours of its images, a channel a class."""
+class Colored:
+    """A network whose logits are the colors of its images, a channel a class."""
 
     def __init__(self, channels: int):
         self.classes, self.mean, self.channels = max(channels, 2), torch.zeros(1), channels
@@ -170,8 +167,7 @@ def two_ranks(target: Callable[[], Any]) -> None:
 
 
 def _free_port() -> int:
-    """Below those that systems give to whoever asks for any, so that nobody takes it before the ranks do; tests beside
-    this one begin to look elsewhere."""
+    """A port below the ephemeral ones, which parallel tests look for in different places."""
     for k in range(10_000):
         port = 20_000 + (7 * os.getpid() + k) % 10_000
         with contextlib.suppress(OSError), socket.socket() as free:
@@ -195,22 +191,3 @@ def every_method_as_rank(stores: dict[str, Path], folder: Path) -> None:
 def one_as_rank(stores: dict[str, Path], folder: Path, epochs: int) -> None:
     """A run in `folder`, written to out0 and out1."""
     run(stores, folder, out="out" + os.environ["RANK"], epochs=epochs)
-
-
-def part_of(store: Path, rows: list[int], folder: Path) -> Path:
-    """A store of some of another's images, in `folder`."""
-    whole = Store(store)
-    shutil.copytree(store, folder)
-    lines, offset = (folder / "index.csv").read_text().splitlines()[:1], 0
-    for row in (whole.index[i] for i in rows):
-        lines.append(",".join(map(str, row._replace(offset=offset))))
-        offset += row.height * row.width
-    (folder / "index.csv").write_text("\n".join(lines) + "\n")
-    arrays = {name: np.array(getattr(whole, name))[rows] for name in ("images", "masks")}
-    arrays |= {
-        name: np.concatenate([np.ravel(of(i)) for i in rows])
-        for name, of in (("truth", whole.truth), ("grey", whole.grey))
-    }
-    for name, content in arrays.items():
-        np.save(folder / f"{name}.npy", content)
-    return folder

@@ -1,7 +1,7 @@
 """The lists of docs/reference/methods.md, from the docstrings of the method files.
 
-The last lines of a docstring describe the method: `Idea:`, `Formula:`, `Changes:`, `Cost:` and `Source:`, each
-continued in the lines below it that are indented further. A method of others also has `Setting:`, its authors' setting.
+The last lines of a docstring describe the method: `Kind:`, `Idea:`, `Formula:` and `Source:`, each continued in the
+lines below it that are indented further. A method of others also has `Setting:`, how it differs from its authors'.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ from functools import partial
 from pydantic.fields import FieldInfo
 
 from pipeline_src.errors import UserError
-from pipeline_src.training.described import docstring_lines
 from pipeline_src.training.method import Block, Method
-from pipeline_src.training.registry import method_class, method_names
+from pipeline_src.training.registry import docstring_lines, method_class, method_names
 
-COLUMNS = ("Idea", "Formula", "Changes", "Cost", "Source")
-KINDS = ("paper", "ours", "rivals", "posthoc")
-OTHERS = ("rivals", "posthoc")  # methods of others, which say what is their authors' setting
+COLUMNS = ("Idea", "Formula", "Source")
+KINDS = ("paper", "ours", "comparison", "posthoc")
+OTHERS = ("comparison", "posthoc")  # methods of others, which say what is their authors' setting
 
 
 def list_of(kind: str) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline_src.analysis.accuracy_band import accuracy_band
 from pipeline_src.analysis.intervals import NAN, error_interval, interval, within
-from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, bin_choices, counts_arrays, write
+from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, counts_arrays, write
 from pipeline_src.analysis.resampling import Resampled, key_of, resample
 from pipeline_src.counting.counts import COLUMNS, Counts, image_rows
 from pipeline_src.counting.loading import load
@@ -50,11 +50,11 @@ def analyse(
     groups: np.ndarray | None = None
     for method in dict.fromkeys(method for method, _ in statistics):
         seeds = sorted(seed for name, seed in statistics if name == method)
-        of_seeds, resampled = [], []
+        runs, resampled = [], []
         for seed in seeds:
-            found = statistics[method, seed]
-            statistic = load(found) if isinstance(found, Path) else found
-            ids = image_rows(statistic.raw).ids
+            source = statistics[method, seed]
+            run = load(source) if isinstance(source, Path) else source
+            ids = image_rows(run.raw).ids
             if expected is None:
                 expected, groups = ids, groups_of(ids) if groups_of else None
             if ids != expected:
@@ -63,13 +63,12 @@ def analyse(
                     found=listed(sorted(set(expected) ^ set(ids))),
                     expected="the same images for all methods and seeds",
                 )
-            of_seeds.append(statistic)
-            further = [FilledBins(), *[ImageRisks()] * (not statistic.classes)]
-            resampled.append(resample(statistic, bins, key_of(part), groups=groups, further=further))
+            further = [FilledBins(), *[ImageRisks()] * (not run.classes)]
+            runs.append(run)
+            resampled.append(resample(run, bins, key_of(part), groups=groups, further=further))
         for protocol in resampled[0]:
-            of_protocol = [run[protocol] for run in resampled]
-            counts = [statistic.protocols[protocol] for statistic in of_seeds]
-            measured[protocol, method] = _measurement(seeds, counts, of_protocol, groups, bins)
+            counts = [run.protocols[protocol] for run in runs]
+            measured[protocol, method] = _measurement(seeds, counts, [run[protocol] for run in resampled], groups, bins)
     order = sorted(measured, key=lambda key: key[0] != "raw")  # stable: methods stay in order
     write(out, {"part": part, "bins": bins, "note": note}, {key: measured[key] for key in order})
 
@@ -85,8 +84,6 @@ def _measurement(
     columns = [COLUMNS.index(name) for name in IMAGE_SUMS]
     arrays = counts_arrays(sum(rest, first)) | {
         "image_sums": np.stack([image_rows(run).table[:][:, columns] for run in counts]),
-        "errors_by_bins": _errors_by_bins(counts, bins),
-        "seed_bins": _seed_bins(counts, bins),
     }
     if groups is not None:
         arrays["groups"] = groups
@@ -98,7 +95,7 @@ def _measurement(
         arrays["confidence_cells"] = np.stack(drawn).astype(np.float32)
     if ImageRisks.family in resampled[0].sums:
         risks = [run.sums[ImageRisks.family] for run in resampled]
-        arrays["risk_sums"] = np.stack([sums.whole for sums in risks])
+        arrays["risk_sums"] = np.stack([sums.total for sums in risks])
         arrays["risk_sums_resampled"] = np.stack([sums.resampled for sums in risks]).astype(np.float32)
     if ClassAreas.family in resampled[0].sums:
         arrays["class_metrics"] = _class_metrics(resampled, bins)
@@ -119,24 +116,6 @@ def _measurement(
     )
 
 
-def _errors_by_bins(counts: Sequence[Counts], bins: int) -> np.ndarray:
-    """(B, 2) ECE and OE for several numbers of bins, means over seeds; NaN without pixels."""
-    pixels = [pixels for run in counts if (pixels := top_label(run)).count.any()]
-    rows = []
-    for number in bin_choices(bins):
-        of_seeds = [histogram.binned(number).bins for histogram in pixels]
-        rows.append(
-            [np.mean([error(b) for b in of_seeds]) for error in (estimators.ece, estimators.oe)] if of_seeds else NAN
-        )
-    return np.array(rows)
-
-
-def _seed_bins(counts: Sequence[Counts], bins: int) -> np.ndarray:
-    """(S, 3, bins) pixels, hits and excess of the top label in each bin."""
-    binned = [top_label(run).binned(bins) for run in counts]
-    return np.array([[entry.count, entry.hits, entry.excess] for entry in binned], np.float64)
-
-
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may lack a class
 def _class_metrics(resampled: Sequence[Resampled], bins: int) -> np.ndarray:
     """(2, K, 3) ECE and IoU of each class as means over seeds, with the ends of their intervals."""
@@ -151,7 +130,7 @@ def _class_metrics(resampled: Sequence[Resampled], bins: int) -> np.ndarray:
         errors = estimators.ece(of_class), estimators.squared_error(of_class, noise), iou
         return tuple(entry.mean(axis=0) for entry in errors)
 
-    exact, drawn = values("whole"), values("resampled")
+    exact, drawn = values("total"), values("resampled")
     drawn[1][:] += exact[1] - drawn[1].mean(axis=0)  # resampling adds noise to a square
     ece, square, iou = (
         [interval(*entry, resampled[0].units) or NAN for entry in zip(values, of_resamples.T, strict=True)]

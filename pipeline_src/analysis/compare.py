@@ -1,12 +1,11 @@
 """Two experiments compared number by number: a metric of a method on a data set, in each of both, and their difference.
 
-Where both were evaluated on the same images, the resamples of the images are the same, so that differences are paired
-by image. Where images differ, each side has draws of its own, so that its images count as independent of the other's.
+Where both were evaluated on the same images, the resamples of the images are the same, and differences are paired
+by image. Where images differ, each side has its own draws: its images count as independent of the other's.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,8 @@ import numpy as np
 
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import Resampled, key_of, resample, resample_metrics
+from pipeline_src.analysis.resampling import Resampled, key_of, resample, resample_counts
+from pipeline_src.counting.counts import image_rows
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
@@ -52,22 +52,6 @@ class Cell:
     effect: Estimate | None = None
     present: int | None = None
 
-    @property
-    def no_verdict(self) -> str:
-        """Why the difference of A and B is inconclusive; empty if it is not."""
-        if self.verdict != UNDECIDED:
-            return ""
-        if math.isnan(self.largest):
-            return "undefined in one of both"
-        if self.effect is None:
-            return "no interval"
-        effects = [effect for effect in (self.effect.own, self.effect.decided) if effect] or [self.effect]
-        if any(math.isnan(effect.low) for effect in effects):
-            return "no interval: too few images or groups"
-        if all(effect.excludes_zero for effect in effects):
-            return "its interval and that of its square lie on other sides of 0"
-        return "the interval holds 0"
-
 
 def seed_pairs(a: Sequence[int], b: Sequence[int]) -> list[tuple[int, int]]:
     """Seeds of A with those of B: each with itself, or in their order where they have none in common."""
@@ -96,37 +80,33 @@ def compare(
         intervals: whether to resample where A and B are not equal.
     """
     pairs = seed_pairs([*a], [*b])
-    sides = [[by_seed[pair[k]] for pair in pairs] for k, by_seed in enumerate((a, b))]
-    same = _same_images(sides)
+    sides = [a[seed] for seed, _ in pairs], [b[seed] for _, seed in pairs]
+    same = image_rows(sides[0][0].raw).ids == image_rows(sides[1][0].raw).ids
     if same:
         shared = groups[1] if groups[0] is None else groups[0]
         groups = shared, shared  # the same draws
     points_a, points_b = (_points(*side, bins) for side in zip(sides, groups, strict=True))
-    protocols = [protocol for protocol in points_a if protocol in points_b]
-    resampled: list[dict[str, Measurement]] = []
+    points = [
+        (protocol, metric, values, points_b[protocol].get(metric, np.full(len(pairs), np.nan)))
+        for protocol in points_a
+        if protocol in points_b
+        for metric, values in points_a[protocol].items()
+    ]
+    measured: list[dict[str, Measurement]] = []
     present: Mapping[str, Mapping[str, int]] = {}
-    if intervals and any(
-        _largest(points_a, points_b, protocol, m) > ROUNDING for protocol in protocols for m in points_a[protocol]
-    ):
-        resampled, present = _resampled(part, bins, sides, groups, same)
+    if intervals and any(_largest(*values) > ROUNDING for _, _, *values in points):
+        measured, present = _resampled(part, bins, sides, groups, same)
     cells = []
-    for protocol in protocols:
-        for metric, values in points_a[protocol].items():
-            of_b = points_b[protocol].get(metric, np.full(len(pairs), np.nan))
-            if np.isnan([values, of_b]).all():
-                continue
-            measured = [side[protocol] for side in resampled]
-            effect = estimate(metric, (measured[1], 1.0), (measured[0], -1.0)) if measured else None
-            largest = _largest(points_a, points_b, protocol, metric)
-            cells.append(
-                Cell(
-                    *(protocol, part, method, metric, pairs, float(values.mean()), float(of_b.mean())),
-                    _verdict(largest, effect),
-                    largest,
-                    effect,
-                    present.get(protocol, {}).get(metric),
-                )
-            )
+    for protocol, metric, *values in points:
+        if np.isnan(values).all():
+            continue
+        effect = None
+        if measured:
+            effect = estimate(metric, (measured[1][protocol], 1.0), (measured[0][protocol], -1.0))
+        largest, (mean_a, mean_b) = _largest(*values), (float(side.mean()) for side in values)
+        verdict = _verdict(largest, effect)
+        fewest = present.get(protocol, {}).get(metric)
+        cells.append(Cell(protocol, part, method, metric, pairs, mean_a, mean_b, verdict, largest, effect, fewest))
     return cells
 
 
@@ -146,12 +126,13 @@ def differences(
         groups: of the images.
     """
     pairs = seed_pairs([*a], [*b])
-    wanted = dict.fromkeys([*names, *filter(None, (METRICS[name].decided_by for name in names))])
-    measured = [
-        paired([resample_metrics(by_seed[pair[k]], [*wanted], bins, key_of(part), groups) for pair in pairs])
-        for k, by_seed in enumerate((a, b))
-    ]
-    effects = {name: estimate(name, (measured[1], 1.0), (measured[0], -1.0)) for name in names}
+    metrics = [*dict.fromkeys([*names, *filter(None, (METRICS[name].decided_by for name in names))])]
+
+    def measured(side: Sequence[ProtocolCounts]) -> Measurement:
+        return paired([resample_counts(run, bins, key_of(part), groups=groups, names=metrics) for run in side])
+
+    values_a, values_b = measured([a[seed] for seed, _ in pairs]), measured([b[seed] for _, seed in pairs])
+    effects = {name: estimate(name, (values_b, 1.0), (values_a, -1.0)) for name in names}
     return {name: effect for name, effect in effects.items() if effect is not None}
 
 
@@ -159,11 +140,6 @@ def _verdict(largest: float, effect: Estimate | None) -> str:
     if largest <= ROUNDING:
         return SAME
     return DIFFERENT if effect is not None and effect.excludes_zero else UNDECIDED
-
-
-def _same_images(sides: Sequence[Sequence[MapCounts]]) -> bool:
-    a, b = (statistics[0].raw.rows for statistics in sides)
-    return a is not None and b is not None and a.ids == b.ids
 
 
 def _points(statistics: Sequence[MapCounts], groups: Groups, bins: int) -> Points:
@@ -177,12 +153,9 @@ def _points(statistics: Sequence[MapCounts], groups: Groups, bins: int) -> Point
     }
 
 
-def _largest(a: Points, b: Points, protocol: str, metric: str) -> float:
-    """NaN where the metric is undefined for a seed of A or of B alone."""
-    of_a, of_b = a[protocol][metric], b[protocol].get(metric)
-    if of_b is None:
-        return math.nan
-    return float(np.where(np.isnan(of_a) & np.isnan(of_b), 0, np.abs(of_b - of_a)).max())
+def _largest(a: np.ndarray, b: np.ndarray) -> float:
+    """The largest absolute difference; NaN where the metric is undefined for a seed of only one side."""
+    return float(np.where(np.isnan(a) & np.isnan(b), 0, np.abs(b - a)).max())
 
 
 def _resampled(
@@ -191,13 +164,15 @@ def _resampled(
     """Measurements of A and B by protocol, with the pairs of seeds numbered; `same` images have the same draws. And how
     many images, or groups, have a metric that some have not: the fewest of all, by protocol and metric."""
     keys = key_of(part), key_of(part if same else f"{part} of the other")
-    measured, present = [], dict[str, dict[str, int]]()
-    for statistics, key, of_images in zip(sides, keys, groups, strict=True):
-        of_seeds = [resample(statistic, bins, key, groups=of_images) for statistic in statistics]
-        measured.append({protocol: paired([seed[protocol] for seed in of_seeds]) for protocol in of_seeds[0]})
-        for protocol, seed in ((protocol, one[protocol]) for one in of_seeds for protocol in one):
-            fewest = present.setdefault(protocol, {})
-            fewest |= {name: min(number, fewest.get(name, number)) for name, number in seed.present.items()}
+    measured: list[dict[str, Measurement]] = []
+    present: dict[str, dict[str, int]] = {}
+    for statistics, key, side_groups in zip(sides, keys, groups, strict=True):
+        runs = [resample(statistic, bins, key, groups=side_groups) for statistic in statistics]
+        measured.append({protocol: paired([run[protocol] for run in runs]) for protocol in runs[0]})
+        for run in runs:
+            for protocol, resampled in run.items():
+                fewest = present.setdefault(protocol, {})
+                fewest |= {name: min(number, fewest.get(name, number)) for name, number in resampled.present.items()}
     return measured, present
 
 

@@ -6,7 +6,7 @@ The mean risk R(t) of n images at a threshold t is known. The method takes the l
 
 where 1 is the largest risk of an image. If all n + 1 images are exchangeable (drawn from one distribution, in any
 order), the expected risk of a further image is at most alpha. The expectation is over the drawing of all n + 1 images:
-a single image, or the further images at the threshold of one sample, can have a higher risk (`maps.risk.risk_spread`).
+a single image, or the further images at the threshold of one sample, can have a higher risk.
 
 Both risks are shares of the pixels of one label (`metrics.image_risks`), the foreground or the background. They are
 monotone in the threshold, as the method needs. An image without an object also has the second. The false discovery
@@ -74,7 +74,7 @@ def bounds(bound: Bound, sums: np.ndarray) -> np.ndarray:
     """(..., 257) n / (n + 1) R(t) + 1 / (n + 1) at all thresholds t/255, of sums (..., 516) over n units."""
     risks, units = split(sums)
     k = RISK_NAMES.index(bound.risk)
-    return (risks[..., k, :] + 1) / (units[..., k, None] + 1)
+    return np.divide(risks[..., k, :] + 1, units[..., k, None] + 1)
 
 
 def level(bound: Bound, sums: np.ndarray) -> int | None:

@@ -37,10 +37,10 @@ class Estimate:
         image_low, image_high: ends of the 95 % interval over images of the mean over seeds; NaN where undefined.
         resampled: (R,) the mean over seeds on resamples of the images; empty where it is not known.
         decided: for differences of metrics that are `decided_by` another, of fewer than `DECISIVE_SEEDS` seeds: the
-            difference of that one. This one has no printed interval then: near 0 it covers the true value too rarely.
-        own: of a `decided` difference: the same with the interval of its resamples. Two methods of one error can have
-            other squares, where one is spread over bins otherwise: only where both intervals exclude 0 do they differ.
-        reference: of a `decided` difference, the value of what is subtracted.
+            difference of that one, whose interval has to agree. Near 0 the interval of this one covers the true value
+            too rarely, and `low` and `high` are NaN. Methods of equal error can have different squares, if one error
+            is spread over bins differently: only where both intervals exclude 0 do they differ.
+        reference: of a difference, the value of what is subtracted.
         units: how many images, or groups of them, were resampled; 0 where it is not known.
         range: least and largest value that it can have, where its intervals end.
     """
@@ -50,7 +50,6 @@ class Estimate:
     image_high: float
     resampled: np.ndarray = field(default_factory=lambda: np.empty(0), compare=False)
     decided: Estimate | None = None
-    own: Estimate | None = None
     reference: float = math.nan
     units: int = 0
     range: tuple[float, float] = (-math.inf, math.inf)
@@ -82,21 +81,21 @@ class Estimate:
 
     @property
     def low(self) -> float:
-        """Lower end of the 95 % interval."""
-        return self.interval()[0]
+        """Lower limit of the 95 % interval that is printed; NaN where another metric decides."""
+        return math.nan if self.decided else self.interval()[0]
 
     @property
     def high(self) -> float:
-        """Upper end of the 95 % interval."""
-        return self.interval()[1]
+        """Upper limit of the 95 % interval that is printed; NaN where another metric decides."""
+        return math.nan if self.decided else self.interval()[1]
 
     @property
     def excludes_zero(self) -> bool:
         """Whether the 95 % interval excludes 0. If another metric decides (squared error for ECE), its interval must
         exclude 0 on the same side."""
-        if self.decided and self.own:
-            return self.own.excludes_zero and self.decided.excludes_zero and self.decided.value * self.value > 0
-        return self.low > 0 or self.high < 0
+        low, high = self.interval()
+        agrees = not self.decided or (self.decided.excludes_zero and self.decided.value * self.value > 0)
+        return agrees and (low > 0 or high < 0)
 
     @property
     def direction(self) -> str:
@@ -125,24 +124,24 @@ def estimate(
     Returns:
         None where the measurements have no seed in common or one lacks the metric.
     """
-    measured = [one for one, _ in terms]
+    measured = [run for run, _ in terms]
     seeds = common_seeds(measured)
     quantity = quantities.get(metric)
     decided_by = quantity.decided_by if isinstance(quantity, Metric) else ""
-    if not seeds or not all(metric in one.points for one in measured):
+    if not seeds or not all(metric in run.points for run in measured):
         return None
     plain = replace(_estimate(metric, terms, seeds), range=_range(quantity, [weight for _, weight in terms]))
-    if not decided_by or not all(decided_by in one.points for one in measured):  # of one image: nothing decides
+    if not decided_by or not all(decided_by in run.points for run in measured):  # of one image: nothing decides
         return plain
     # A twofold error is a fourfold square.
-    decided = _estimate(decided_by, [(one, math.copysign(weight**2, weight)) for one, weight in terms], seeds)
+    decided = _estimate(decided_by, [(run, math.copysign(weight**2, weight)) for run, weight in terms], seeds)
     if all(weight >= 0 for _, weight in terms):
-        ends, of_square = ((one.image_low, one.image_high) for one in (plain, decided))
-        low, high = error_interval(plain.value, ends, of_square)
+        ends, square_ends = ((effect.image_low, effect.image_high) for effect in (plain, decided))
+        low, high = error_interval(plain.value, ends, square_ends)
         return replace(plain, image_low=low, image_high=high)
     if len(seeds) >= DECISIVE_SEEDS or metric in DECISIVE_METRICS:
         return plain
-    return Estimate(plain.by_seed, *NAN, decided=decided, own=plain, units=plain.units)
+    return replace(plain, decided=decided)
 
 
 def _range(quantity: Quantity | None, weights: Sequence[float]) -> tuple[float, float]:
@@ -153,25 +152,42 @@ def _range(quantity: Quantity | None, weights: Sequence[float]) -> tuple[float, 
 
 
 def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Sequence[int]) -> Estimate:
-    points, values = (
-        [weight * one.of_seeds(of[metric], seeds) for (one, weight), of in zip(terms, of_terms, strict=True)]
-        for of_terms in ([one.points for one, _ in terms], [one.values for one, _ in terms])
-    )
-    of_seeds, resampled = np.sum(points, axis=0), np.sum(values, axis=0).mean(axis=0)
-    reference = -sum(of.mean() for of, (_, weight) in zip(points, terms, strict=True) if weight < 0)
-    by_seed = dict(zip(seeds, of_seeds.tolist(), strict=True))
-    units = min(one.units for one, _ in terms)  # of several sets: as if all were as small as the smallest
-    ends = interval(float(of_seeds.mean()), resampled, units) or NAN
-    off = sum(
-        abs(weight) * one.of_seeds(one.bounds[metric], seeds).mean() for one, weight in terms if metric in one.bounds
-    )
+    points = [weight * run.of_seeds(run.points[metric], seeds) for run, weight in terms]
+    values = [weight * run.of_seeds(run.values[metric], seeds) for run, weight in terms]
+    seed_values, resampled = np.sum(points, axis=0), np.sum(values, axis=0).mean(axis=0)
+    subtracted = [values.mean() for values, (_, weight) in zip(points, terms, strict=True) if weight < 0]
+    by_seed = dict(zip(seeds, seed_values.tolist(), strict=True))
+    units = min(run.units for run, _ in terms)  # of several sets: as if all were as small as the smallest
+    ends = interval(float(seed_values.mean()), resampled, units) or NAN
+    bounded = [(run, abs(weight)) for run, weight in terms if metric in run.bounds]
+    off = sum(weight * run.of_seeds(run.bounds[metric], seeds).mean() for run, weight in bounded)
     ends = widened(ends, float(off))
-    return Estimate(by_seed, *ends, resampled, reference=float(reference), units=units)
+    return Estimate(by_seed, *ends, resampled, reference=float(-sum(subtracted)), units=units)
+
+
+def joint_level(effects: Sequence[Estimate]) -> float:
+    """The level of each of several intervals at which all of them together hold in 95 % of cases, at most Sidak's.
+
+    With one seed it follows from the largest abs(t) over the effects on resamples of the same images (Romano and Wolf,
+    Econometrica 2005). With several seeds it is Sidak's, because a few seeds do not tell how networks of different
+    methods depend on each other (benchmarks/intervals).
+    """
+    sidak = max(LEVEL, LEVEL ** (1 / max(1, len(effects))))
+    number = min((len(effect.resampled) for effect in effects), default=0)
+    if not number or any(effect.training_error for effect in effects):
+        return sidak
+    resampled = np.array([effect.resampled[:number] for effect in effects])
+    resampled -= resampled.mean(axis=1, keepdims=True)
+    varied = resampled[resampled.std(axis=1) > 0]
+    if not len(varied):
+        return LEVEL
+    largest = np.abs(varied / varied.std(axis=1, keepdims=True)).max(axis=0)
+    return float(np.clip(2 * NORMAL.cdf(float(np.quantile(largest, LEVEL))) - 1, LEVEL, sidak))
 
 
 def common_seeds(measured: Sequence[Measurement]) -> list[int]:
     """Seeds that all measurements have; one of all seeds together goes with any."""
-    single = [set(one.seeds) for one in measured if not one.of_all_seeds]
+    single = [set(run.seeds) for run in measured if not run.of_all_seeds]
     return sorted(set.intersection(*single)) if single else list(measured[0].seeds)
 
 
@@ -184,7 +200,7 @@ def needed_sample(effect: Estimate, distance: float, level: float = LEVEL) -> tu
     """What would narrow the interval of an effect to `distance` on either side, from its variance components.
 
     Returns:
-        The fewest seeds with these images (None with one seed, of which no variance is known), and the least multiple
+        The fewest seeds with these images (None with one seed, whose variance is not known), and the least multiple
         of the images with these seeds; None above `MOST_SEEDS` and `MOST_IMAGES`.
     """
     tail, seeds = (1 + level) / 2, len(effect.by_seed)

@@ -109,13 +109,12 @@ class Facts:
         seeds: of the training runs.
         bins: equal-width bins of ECE and OE on [0, 1].
         epochs: each network was trained for.
-        synthetic: whether all images are generated, so that the numbers say nothing about photographs.
+        synthetic: whether all images are generated: the numbers say nothing about real images.
         class_names: of several classes; none for one object class.
         in_paper: data sets on which the paper reports numbers.
         captions: data set -> what the catalog says of it to readers of numbers.
         shows_images: whether figures may show images of the data sets; published results must not.
         claims: names of the claims to judge; None for all.
-        own_data: whether there are data sets of the user's, on which claims that cannot be judged are not shown.
         corrupted: data set -> what was done to its images. Such sets have a figure of their own and stand in the table
             of all numbers; they have no say in anything else.
     """
@@ -132,7 +131,6 @@ class Facts:
     captions: Mapping[str, str] = field(default_factory=dict)
     shows_images: bool = True
     claims: Sequence[str] | None = None
-    own_data: bool = False
     corrupted: Mapping[str, Corruption] = field(default_factory=dict)
 
     # Data sets
@@ -216,17 +214,6 @@ class Facts:
         candidates = {name for name in self.methods if self.methods[name].code in COMPARED}
         plain = {name for name in candidates if self.methods[name].code == "baseline"}
         return [name for name in self.methods if name in candidates and self.methods[name].uses in (None, *plain)]
-
-    def family(self, method: str) -> str:
-        """What kind of method it is, as figures colour it."""
-        facts = self.methods[method]
-        if method == self.baseline:
-            return "baseline"
-        if method in self.static:
-            return "static perturbation"
-        if facts.learns:
-            return "adaptive perturbation"
-        return "other training" if facts.trains else "post-hoc"
 
     def networks_in_words(self, method: str = "") -> str:
         """Which networks stand behind the numbers of one method, or of all."""

@@ -78,7 +78,7 @@ def interval(
 
 
 def _skewness(resampled: np.ndarray) -> float:
-    """Of resampled values (R,), at most that of the mean of images of which one differs: that one is drawn as often as
+    """Of resampled values (R,), at most that of the mean of images if one differs: that image is drawn as often as
     a Poisson variable of mean 1 says."""
     from_mean = resampled - resampled.mean()
     variance = float((from_mean**2).mean())

@@ -1,7 +1,7 @@
-"""Measurements of the methods on a data set: each statistic is loaded and resampled once, and all else reads this.
+"""Measurements of the methods on a dataset: each counts file is loaded and resampled once.
 
-An .npz file holds one data set: its member `header` (JSON) lists what there is, and each array is a member of its own,
-so that a reader loads only what it needs.
+An .npz file holds one dataset: its member `header` (JSON) lists what there is, and each array is a member of its own.
+A reader loads only what it needs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from pipeline_src.files import atomic
 from pipeline_src.metrics.image_inputs import PixelMeans
 
 IMAGE_SUMS = PixelMeans.names
-BIN_CHOICES = (5, 10, 15, 20, 30, 50, 100)  # numbers of bins of the interactive diagrams, besides the experiment's own
 
 
 @dataclass(frozen=True)
@@ -40,15 +39,15 @@ class Measurement:
         reasons: metric -> why it is undefined.
         of_all_seeds: whether its one run is made of the networks of all seeds; it is then compared with each seed of
             other methods.
-        arrays: further arrays: `image_sums` (S, N, len(IMAGE_SUMS)) over the pixels of each image, in units of the
-            rows; `accuracy_band` (bins + 1, 2), ends of the interval of the accuracy in each bin and of all pixels, of
-            all seeds together, over images and training, NaN in bins of few images of a seed; `seed_bins` (S, 3, bins),
-            pixels, hits and summed confidence minus hits of the top label in each bin; `errors_by_bins` (B, 2), ECE and
-            OE as means over seeds for the B `bin_choices`;
-            `class_metrics` (2, K, 3), ECE and IoU of each class with the ends of their intervals; `confidence` (S,
-            LEVELS), pixels by level of confidence; `confidence_cells` (S, FEW, CELLS), the same of resamples in the
-            cells of `metrics.ranked`; `risk_sums` (S, 516) and `risk_sums_resampled` (S, FEW, 516), sums of
-            `metrics.image_risks` over the images, and over resamples of them; `groups` (N,).
+        arrays: further arrays:
+            `image_sums` (S, N, len(IMAGE_SUMS)): sums over the pixels of each image, in units of the rows;
+            `accuracy_band` (bins + 1, 2): confidence limits of the accuracy in each bin and over all pixels;
+            `class_metrics` (2, K, 3): ECE and IoU of each class with their confidence limits;
+            `confidence` (S, LEVELS): pixels by level of confidence;
+            `confidence_cells` (S, FEW, CELLS): the same of resamples, in the cells of `metrics.ranked`;
+            `risk_sums` (S, 516), `risk_sums_resampled` (S, FEW, 516): sums of `metrics.image_risks` over the images;
+            `groups` (N,): the group of each image;
+            and the pooled counts of all seeds (`counts_arrays`).
     """
 
     seeds: Sequence[int]
@@ -80,7 +79,7 @@ class Measurement:
 
     @property
     def size(self) -> str:
-        """Its images in words, with the number of their groups."""
+        """The number of its images, and of their groups, as text."""
         of_images = "" if self.groups is None else f"{self.images:,} images in "
         few = " (few: rough intervals)" if 1 < self.units < FEW_GROUPS else " (no intervals)" * (self.units == 1)
         return f"{of_images}{self.units_in_words}{few}"
@@ -94,47 +93,35 @@ class Measurement:
         """(S N,) the mean of a column of `IMAGE_SUMS` over the pixels of each image; without images that have no pixel
         that counts."""
         sums = self.arrays["image_sums"].reshape(-1, len(IMAGE_SUMS))
-        (means,) = PixelMeans(column).from_sums(sums[sums[:, 0] > 0], bins=0)
+        means: np.ndarray = PixelMeans(column).from_sums(sums[sums[:, 0] > 0], bins=0)[0]
         return means
 
 
-def bin_choices(bins: int) -> list[int]:
-    """The numbers of bins of the interactive diagrams."""
-    return sorted({*BIN_CHOICES, bins})
-
-
 def counts_arrays(counts: Counts) -> dict[str, np.ndarray]:
-    """The arrays from which `Measurement.counts` are made again."""
+    """The arrays that `Measurement.counts` reads."""
     # Rows alone lie on the disk, and a measurement has none.
     return cast(dict[str, np.ndarray], pack(counts, "all")) | {"top": np.array(counts.top)}
 
 
 def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, str], Measurement]) -> None:
-    """Write the measurements of a data set, by (protocol, method); the same measurements give the same bytes.
+    """Write the measurements of a dataset, by (protocol, method); the same measurements give the same bytes.
 
     Args:
-        header: facts on the data set, as JSON can hold them.
+        header: facts on the dataset, as JSON can hold them.
     """
-    entries, arrays = [], dict[str, Any]()
-    for (protocol, method), measurement in measured.items():
-        facts = {
-            "protocol": protocol,
-            "method": method,
-            "seeds": list(measurement.seeds),
-            "images": measurement.images,
-            "units": measurement.units,
-            "pixels": measurement.pixels,
-            "reasons": dict(measurement.reasons),
-            "points": {name: numbers.tolist() for name, numbers in measurement.points.items()},
-            "bounds": {name: numbers.tolist() for name, numbers in measurement.bounds.items()},
-        }
-        entries.append(facts | {"arrays": list(measurement.arrays)})
-        named = {"values": measurement.values, "": measurement.arrays}
-        for folder, members in named.items():
-            arrays |= {_member(protocol, method, folder, name): array for name, array in members.items()}
+    entries, members = [], dict[str, Any]()
+    for (protocol, method), run in measured.items():
+        facts = {name: getattr(run, name) for name in ("images", "units", "pixels")}
+        facts |= {"protocol": protocol, "method": method, "seeds": list(run.seeds), "reasons": dict(run.reasons)}
+        for kind in ("points", "bounds"):
+            facts[kind] = {name: by_seed.tolist() for name, by_seed in getattr(run, kind).items()}
+        for kind in ("values", "arrays"):
+            facts[kind] = list(getattr(run, kind))
+            members |= {f"{protocol}/{method}/{kind}/{name}": array for name, array in getattr(run, kind).items()}
+        entries.append(facts)
     text = json.dumps({**header, "entries": entries}, ensure_ascii=False)
     with atomic(path) as temporary:
-        np.savez(temporary, header=np.frombuffer(text.encode(), np.uint8), **arrays)
+        np.savez(temporary, header=np.frombuffer(text.encode(), np.uint8), **members)
 
 
 class Reader:
@@ -148,15 +135,13 @@ class Reader:
         try:
             self._file = np.load(path, allow_pickle=False)
             self.header = json.loads(self._file["header"].tobytes())
-            self._entries = {(e["protocol"], e["method"]): e for e in self.header["entries"]}
+            self._entries = {(entry.pop("protocol"), entry.pop("method")): entry for entry in self.header["entries"]}
             for entry in self._entries.values():
-                for numbers in ("points", "bounds"):
-                    entry[numbers] = {name: np.array(by_seed) for name, by_seed in entry[numbers].items()}
+                for kind in ("points", "bounds"):
+                    entry[kind] = {name: np.array(by_seed) for name, by_seed in entry[kind].items()}
         except Exception as error:  # whatever a missing, foreign or broken file makes numpy, zip or json raise
             raise UserError(
-                f"{path} is not the analysis of a data set",
-                found=error,
-                fix="run `snakemake --cores all`, which makes it",
+                f"{path} is not the analysis of a dataset", found=error, fix="recompute it: `snakemake --cores all`"
             ) from None
 
     def __contains__(self, pair: object) -> bool:
@@ -165,39 +150,24 @@ class Reader:
 
     def measurement(self, protocol: str, method: str, of_all_seeds: bool = False) -> Measurement:
         """A method in one protocol; its arrays are read lazily."""
-        entry = self._entries[protocol, method]
-
-        return Measurement(
-            seeds=entry["seeds"],
-            images=entry["images"],
-            units=entry["units"],
-            points=entry["points"],
-            values=_Lazy(self._file, (protocol, method, "values"), entry["points"]),
-            pixels=entry["pixels"],
-            bounds=entry["bounds"],
-            reasons=entry["reasons"],
-            of_all_seeds=of_all_seeds,
-            arrays=_Lazy(self._file, (protocol, method, ""), entry["arrays"]),
-        )
+        entry, place = self._entries[protocol, method], f"{protocol}/{method}"
+        lazy = {kind: _Lazy(self._file, f"{place}/{kind}", entry[kind]) for kind in ("values", "arrays")}
+        return Measurement(**(entry | lazy), of_all_seeds=of_all_seeds)
 
 
-class _Lazy(Mapping):
-    """Arrays of a file by short names, those in one place of it."""
+class _Lazy(Mapping[str, np.ndarray]):
+    """Arrays of a file by short names, those in one folder of it."""
 
-    def __init__(self, file: Mapping[str, np.ndarray], place: tuple[str, str, str], names: Collection[str]):
-        self._file, self._place, self._names = file, place, names
+    def __init__(self, file: Mapping[str, np.ndarray], folder: str, names: Collection[str]):
+        self._file, self._folder, self._names = file, folder, names
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._names:
             raise KeyError(name)
-        return self._file[_member(*self._place, name)]
+        return self._file[f"{self._folder}/{name}"]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
     def __len__(self) -> int:
         return len(self._names)
-
-
-def _member(protocol: str, method: str, folder: str, name: str) -> str:
-    return "/".join(filter(None, (protocol, method, folder, name)))

@@ -5,15 +5,16 @@ a group, such as frames of a video. Resampled values speak of the sampling of im
 of training.
 
 Metrics are functions of sums over images (`metrics.inputs`). What the sums leave out of the exact value, the finer
-order of pixels for instance, shifts all resampled values alike, so that they vary around the exact value. So does the
+order of pixels for instance, shifts all resampled values alike: they vary around the exact value. So does the
 bias that resampling adds to an unbiased estimate of a squared error (`Input.centred`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import ParamSpec, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -30,16 +31,24 @@ from pipeline_src.metrics.summary import bounds, summary
 
 Draws = Iterator[tuple[slice, np.ndarray]]  # as `draws` returns
 RESAMPLES, SEED = 1000, 0  # of a bootstrap whose draws no other has to share
-one_thread = threadpool_limits.wrap(limits=1, user_api="blas")  # with more, products differ in the last bits
 ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal methods differ by 0, and not by rounding
+
+
+P, T = ParamSpec("P"), TypeVar("T")
+
+
+def one_thread(function: Callable[P, T]) -> Callable[P, T]:
+    """A function whose matrix products use one thread: with more, they differ in the last bits."""
+    wrapped: Callable[P, T] = threadpool_limits.wrap(limits=1, user_api="blas")(function)
+    return wrapped
 
 
 @dataclass
 class Sums:
-    """Sums over images: `whole` (C,) over all, `resampled` (R, C) over resamples of them; `present` (C,) is the number
+    """Sums over images: `total` (C,) over all, `resampled` (R, C) over resamples of them; `present` (C,) is the number
     of images, or groups of them, that add something."""
 
-    whole: np.ndarray
+    total: np.ndarray
     resampled: np.ndarray
     present: np.ndarray
 
@@ -108,51 +117,39 @@ def resample_counts(
     resamples: int = RESAMPLES,
     groups: np.ndarray | None = None,
     further: Sequence[Input] = (),
+    names: Sequence[str] | None = None,
 ) -> Resampled:
-    """All metrics, exactly and on resamples of the images.
+    """Metrics, exactly and on resamples of the images.
 
     The draws depend on (number of images, their groups, resamples, key) only: two statistics of the same images, in the
-    order of their ids, see the same resamples, so that their differences are paired.
+    order of their ids, see the same resamples, so their differences are paired.
 
     Args:
         groups: (N,) the group of each image, as `draws` takes it.
-        further: inputs whose sums are wanted besides those of metrics.
+        further: inputs whose sums are also computed.
+        names: metrics, which have to be defined; all by default, which takes far longer.
     """
     counted = replace(counted, units=groups)
-    exact, reasons = summary(counted, bins)
-    points = {name: value for name, value in exact.items() if value is not None}
+    if names is None:
+        exact, reasons = summary(counted, bins)
+        points = {name: value for name, value in exact.items() if value is not None}
+        # Where another metric decides, one that sorts no pixels, the order of pixels decides nothing.
+        off = bounds(counted, bins, [name for name in points if not METRICS[name].decided_by])
+    else:
+        points = {name: float(METRICS[name].function(*METRICS[name].of.exact(counted, bins))) for name in names}
+        reasons, off = {}, {}
     inputs = {source.family: source for source in (*(METRICS[name].of for name in points), *further)}
     drawn = _with_pixels(counted) if points and groups is None else groups
     sums = _sums(counted, inputs, bins, draws(len(counted.rows), resamples, key, drawn)) if points else {}
     values = {name: _values(name, sums, bins, point) for name, point in points.items()}
-    # Where another metric decides, one that sorts no pixels, the order of pixels decides nothing.
-    off = bounds(counted, bins, [name for name in points if not METRICS[name].decided_by])
     units = units_of(drawn, len(counted.rows)) if points else 0
-    return Resampled(points, reasons, values, sums, units, off, _present(points, sums, units))
-
-
-@one_thread
-def resample_metrics(
-    counted: ProtocolCounts, names: Sequence[str], bins: int, key: int, groups: np.ndarray | None = None
-) -> Resampled:
-    """`resample_counts` of some metrics, which have to be defined, in a fraction of the time."""
-    counted = replace(counted, units=groups)
-    inputs = {METRICS[name].of.family: METRICS[name].of for name in names}
-    points = {name: float(METRICS[name].function(*METRICS[name].of.exact(counted, bins))) for name in names}
-    drawn = _with_pixels(counted) if groups is None else groups
-    sums = _sums(counted, inputs, bins, draws(len(counted.rows), RESAMPLES, key, drawn))
-    values = {name: _values(name, sums, bins, point) for name, point in points.items()}
-    return Resampled(points, {}, values, sums, units_of(drawn, len(counted.rows)))
-
-
-def _present(names: Iterable[str], sums: Mapping[object, Sums], units: int) -> dict[str, int]:
-    inputs = {name: METRICS[name].of for name in names}
     present = {
         name: int(sums[source.family].present[source.present])
-        for name, source in inputs.items()
+        for name, source in ((name, METRICS[name].of) for name in points)
         if source.present is not None
     }
-    return {name: number for name, number in present.items() if number < units}
+    fewer = {name: number for name, number in present.items() if number < units}
+    return Resampled(points, reasons, values, sums, units, off, fewer)
 
 
 def _with_pixels(counted: ProtocolCounts) -> np.ndarray | None:
@@ -168,12 +165,12 @@ def _values(name: str, sums: Mapping[object, Sums], bins: int, point: float) -> 
     summed = sums[metric.of.family]
     if np.isnan(summed.resampled).all():  # a single group
         return np.full(len(summed.resampled), np.nan)
-    of_sums, values = (metric.function(*metric.of.from_sums(a, bins)) for a in (summed.whole, summed.resampled))
+    of_sums, values = (metric.function(*metric.of.from_sums(a, bins)) for a in (summed.total, summed.resampled))
     return around(point, values, values.mean() if metric.of.centred else of_sums)
 
 
 def around(point: float, values: np.ndarray, of_sums: float | np.ndarray) -> np.ndarray:
-    """Resampled values (R,) shifted so that they vary around the exact value `point` and not around `of_sums`, that of
+    """Resampled values (R,) shifted to vary around the exact value `point` and not around `of_sums`, that of
     the sums over all images or, of `Input.centred`, the mean of the values."""
     shift = float(point - of_sums)
     return values + shift if abs(shift) > ROUNDING else values
@@ -189,7 +186,7 @@ def _sums(counted: ProtocolCounts, inputs: Mapping[object, Input], bins: int, dr
             of_resamples = (times[:FEW] if inputs[family].few else times) @ values
             added = Sums(values.sum(axis=0), of_resamples, np.count_nonzero(values, axis=0))
             if family in sums:
-                sums[family].whole += added.whole
+                sums[family].total += added.total
                 sums[family].resampled += added.resampled
                 sums[family].present += added.present
             else:
@@ -216,15 +213,15 @@ def draws(images: int, resamples: int, key: int, groups: np.ndarray | None = Non
 
     Args:
         groups: (N,) int64, the group of each image, from 0 without gaps; -1 is never drawn. As many groups as there
-            are, are drawn, each with all its images, so that the number of images varies. None: each image is a group
+            are, are drawn, each with all its images: the number of images varies. None: each image is a group
             of its own.
 
     Returns:
         NaN if there is one group: nothing is known then of how groups differ.
     """
-    alone = (images if groups is None else groups.max(initial=-1) + 1) == 1
+    single = (images if groups is None else groups.max(initial=-1) + 1) == 1
     times = _times(images, resamples, key, None if groups is None else np.asarray(groups, np.int64).tobytes())
-    return ((block, np.where(alone, np.nan, times.columns(block))) for block in parts(images))
+    return ((block, np.where(single, np.nan, times.columns(block))) for block in parts(images))
 
 
 @lru_cache(maxsize=1)  # methods and seeds on a data set see the same
@@ -246,6 +243,7 @@ def image_means(
     """(R, M) means over resampled images of M values per image, (N, M); NaN in `values` is left out."""
     defined = ~np.isnan(values)
     columns = np.concatenate([np.where(defined, values, 0), defined], axis=1)
-    sums = sum(times @ columns[block] for block, times in draws(len(values), resamples, key, groups))
+    sums: np.ndarray = sum(times @ columns[block] for block, times in draws(len(values), resamples, key, groups))
+    total, number = np.split(sums, 2, axis=1)
     with np.errstate(invalid="ignore"):
-        return sums[:, : values.shape[1]] / sums[:, values.shape[1] :]
+        return np.divide(total, number)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,7 +16,6 @@ from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimat
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.intervals import groups_in_words
 from pipeline_src.analysis.measurement import Measurement, Reader
-from pipeline_src.analysis.run_cost import RunCost
 from pipeline_src.metrics.summary import defined
 
 if TYPE_CHECKING:
@@ -23,13 +24,37 @@ if TYPE_CHECKING:
 KEYS = ("protocol", "part", "role", "method", "seed", "images", "pixels")
 
 
+class RunCost(NamedTuple):
+    """What a run cost: seconds, images per second, MB, seconds, number of parameters; NaN where it was not measured."""
+
+    training: float = math.nan
+    images_per_second: float = math.nan
+    memory: float = math.nan
+    evaluation: float = math.nan
+    parameters: float = math.nan
+
+    @classmethod
+    def read(cls, folder: Path, memory: float, evaluation: float) -> RunCost:
+        """From a run's folder, and what its jobs have measured."""
+        import pandas as pd
+
+        timing, facts = folder / "timing.csv", folder / "run.json"
+        content = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
+        seconds = speed = math.nan
+        if timing.is_file():
+            table = pd.read_csv(timing)
+            seconds = float(table["seconds"].sum())
+            speed = len(table) / float((1 / table["images_per_second"]).sum())  # epochs have the same images
+        return cls(seconds, speed, memory, evaluation, content.get("parameters", math.nan))
+
+
 @dataclass(frozen=True, eq=False)
 class Results:
-    """An experiment and the analyses of its data sets.
+    """An experiment and the analyses of its datasets.
 
     Args:
         facts: what the experiment consists of.
-        files: data set -> file that `analyse` wrote.
+        files: dataset -> file that `analyse` wrote.
         costs: (method, seed) -> what the run cost, where that is shown.
     """
 
@@ -37,7 +62,7 @@ class Results:
     files: Mapping[str, Path]
     costs: Mapping[tuple[str, int], RunCost] = field(default_factory=dict, kw_only=True)
 
-    def __reduce__(self):  # another process opens the files itself
+    def __reduce__(self) -> tuple[type, tuple[Facts, Mapping[str, Path]]]:  # another process opens the files itself
         return type(self), (self.facts, self.files)
 
     @cached_property
@@ -45,7 +70,7 @@ class Results:
         return {part: Reader(self.files[part]) for part in self.facts.parts}
 
     def measured(self, protocol: str, part: str) -> dict[str, Measurement]:
-        """The methods that were run on a data set, in the order of the experiment."""
+        """The methods that were run on a dataset, in the order of the experiment."""
         reader, methods = self._readers[part], self.facts.methods
         return {
             name: reader.measurement(protocol, name, methods[name].of_all_seeds)
@@ -54,70 +79,54 @@ class Results:
         }
 
     def measurement(self, protocol: str, method: str, part: str) -> Measurement | None:
-        """One method on one data set; None where it was not run."""
+        """One method on one dataset; None where it was not run."""
         return self.measured(protocol, part).get(method)
 
     def estimate(self, metric: str, protocol: str, method: str, part: str) -> Estimate:
-        """A metric of a method that was run on a data set; NaN where it is undefined."""
+        """A metric of a method that was run on a dataset; NaN where it is undefined."""
         return estimate(metric, (self.measured(protocol, part)[method], 1.0)) or UNDEFINED_ESTIMATE
-
-    def note(self, part: str) -> str:
-        """What readers of its numbers have to know of a data set."""
-        groups = groups_in_words(self.groups(part))
-        return " ".join(filter(None, (self.facts.captions.get(part, ""), self.own_note(part), groups)))
 
     def groups(self, part: str) -> np.ndarray | None:
         """(N,) the group of each image, where images are not independent."""
         first = next(iter(self.measured("raw", part).values()), None)
         return first.groups if first else None
 
+    def note(self, part: str) -> str:
+        """What readers of its numbers have to know of a dataset."""
+        groups = groups_in_words(self.groups(part))
+        return " ".join(filter(None, (self.facts.captions.get(part, ""), self.own_note(part), groups)))
+
     def own_note(self, part: str) -> str:
-        """The part of `note` that was found out when the data set was analysed."""
-        return self._readers[part].header["note"]
+        """The part of `note` that was found when the dataset was analysed."""
+        return str(self._readers[part].header["note"])
 
     @cached_property
-    def numbers(self) -> Numbers:
-        """The values of all metrics on the images themselves, without resampling."""
+    def table(self) -> pd.DataFrame:
+        """All metrics without resampling: columns `KEYS`, then one per metric (NaN where it is undefined).
+
+        A row per protocol, dataset, method and seed. Errors, accuracy and F are in [0, 1]; entropy and NLL in nats per
+        pixel.
+        """
         import pandas as pd  # 0.3 s: who asks for the names of tables must not wait for it
 
         rows: list[dict[str, object]] = []
-        reasons: dict[tuple[str, str], str] = {}
         for protocol in self.facts.protocols:
             for part, role in self.facts.parts.items():
-                for method, measurement in self.measured(protocol, part).items():
-                    reasons |= {(part, name): reason for name, reason in measurement.reasons.items()}
-                    for k, seed in enumerate(measurement.seeds):
-                        place = (protocol, part, role, method, seed, measurement.images, measurement.pixels)
-                        values = {name: by_seed[k] for name, by_seed in measurement.points.items()}
-                        rows.append(dict(zip(KEYS, place, strict=True)) | values)
-        columns = [*KEYS, *defined(self.facts.classes)]
-        table = pd.DataFrame(rows, columns=columns)
-        return Numbers(table.astype(dict.fromkeys(columns[len(KEYS) :], float)), reasons)
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """All numbers of an experiment, one row per protocol, data set, method and seed.
-
-    Attributes:
-        table: columns `KEYS`, then one per metric (NaN where it is undefined). Errors, accuracy and F are in [0, 1];
-            entropy and NLL in nats per pixel.
-        reasons: (data set, metric) -> why it is undefined there.
-    """
-
-    table: pd.DataFrame
-    reasons: Mapping[tuple[str, str], str]
+                for method, run in self.measured(protocol, part).items():
+                    for k, seed in enumerate(run.seeds):
+                        keys = (protocol, part, role, method, seed, run.images, run.pixels)
+                        values = {name: by_seed[k] for name, by_seed in run.points.items()}
+                        rows.append(dict(zip(KEYS, keys, strict=True)) | values)
+        metrics = list(defined(self.facts.classes))
+        return pd.DataFrame(rows, columns=[*KEYS, *metrics]).astype(dict.fromkeys(metrics, float))
 
     @cached_property
-    def mean(self) -> pd.DataFrame:
-        """Mean over seeds, indexed by (protocol, part, method)."""
-        return self._over_seeds().mean()
-
-    @cached_property
-    def spread(self) -> pd.DataFrame:
-        """Sample standard deviation over seeds, indexed as `mean`; NaN for a single seed."""
-        return self._over_seeds().std(ddof=1)
-
-    def _over_seeds(self):
-        values = self.table.drop(columns=["role", "seed", "images", "pixels"])
-        return values.groupby(["protocol", "part", "method"], sort=False)
+    def reasons(self) -> dict[tuple[str, str], str]:
+        """(dataset, metric) -> why it is undefined there."""
+        return {
+            (part, name): reason
+            for protocol in self.facts.protocols
+            for part in self.facts.parts
+            for run in self.measured(protocol, part).values()
+            for name, reason in run.reasons.items()
+        }

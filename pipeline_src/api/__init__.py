@@ -26,26 +26,19 @@ __all__ = [
     "calibration_report",
     "reliability_diagram",
 ]
-_NAMES = {
-    "pipeline_src.api.diagram": ["reliability_diagram"],
-    "pipeline_src.api.losses": ["ASLP", "SCBCE"],
-    "pipeline_src.api.statistic": ["CalibrationReport", "Statistic", "calibration_report"],
-    "pipeline_src.api.torch_metric": ["DenseCalibration"],
-}
-_MODULES = {name: module for module, names in _NAMES.items() for name in names}
+_MODULES = {"ASLP": "losses", "SCBCE": "losses", "DenseCalibration": "torch_metric", "reliability_diagram": "diagram"}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(import_module(_MODULES[name]), name)
+        return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'statistic')}"), name)
     except ModuleNotFoundError as error:
         raise UserError(
             f"{name} needs a package that is not installed",
             found=f"no module {error.name}",
-            expected="the packages of the experiment pipeline, torch among them",
-            fix='pip install "dense-calibration[pipeline]"',
+            fix='pip install "dense-calibration[pipeline,torchmetrics]"',
         ) from error
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline_src.counting.counts import Counts
 from pipeline_src.errors import UserError
 from pipeline_src.figures import bin_tables, style
 from pipeline_src.figures.reliability import CONFIDENCE, draw_accuracy
@@ -16,26 +15,18 @@ if TYPE_CHECKING:
     from pipeline_src.api.torch_metric import DenseCalibration
 
 
-def reliability_diagram(of: Statistic | DenseCalibration, bins: int = 10, ax: Axes | None = None) -> Axes:
+def reliability_diagram(statistic: Statistic | DenseCalibration, bins: int = 10, ax: Axes | None = None) -> Axes:
     """Accuracy of the top label against its confidence, with both means and the isotonic regression, which has no bins.
 
     Args:
-        of: a `Statistic` or a `DenseCalibration`.
-        bins: equal-width bins of confidence, a divisor of 66,300; of 150 where a `DenseCalibration` has so many,
-            of which the isotonic regression is then too.
+        statistic: the counted pixels.
+        bins: equal-width bins of confidence, a divisor of 66,300.
         ax: where to draw; a new figure of pyplot by default.
 
     Raises:
-        UserError: it is neither of these, no pixel was counted, or the number of bins cannot be formed exactly.
+        UserError: no pixel was counted, or the number of bins cannot be formed exactly.
     """
-    counts = getattr(of, "counts", None)
-    if not isinstance(counts, Counts):
-        raise UserError(
-            "a reliability diagram is drawn from counts",
-            found=f"of type {type(of).__name__}",
-            expected="a Statistic or a DenseCalibration",
-            fix="reliability_diagram(Statistic().update(probabilities, masks))",
-        )
+    counts = statistic.counts
     if not counts.pixels:
         raise UserError("there is nothing to draw", found="no pixel that counts", fix="`update` with images first")
     table, curve = bin_tables.reliability_table(counts, bins), bin_tables.isotonic_table(counts)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from mmengine.dist import all_gather_object, get_rank
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
@@ -24,23 +23,6 @@ from pipeline_src.validation import validate
 RULES = ("mc", "mei", "cl")
 
 
-class _SLP(SLP):
-    """SLP of a number of classes that is known; a block of params.yaml is checked without, by the bound of two."""
-
-    classes: int = Field(2, ge=2)
-
-    @model_validator(mode="after")
-    def _right_side(self) -> Self:
-        bound = (self.classes - 1) / (self.classes * self.beta)
-        if self.alpha >= bound:
-            raise ValueError(
-                f"alpha must be below (K - 1) / (K beta) = {bound:g} for {self.classes} classes, else the "
-                "expected label changes class"
-            )
-        SLP._right_side(self.model_copy(update={"alpha": 0.0}))  # type: ignore[operator]  # all but the bound of two
-        return self
-
-
 class SCBCE(nn.Module):
     """Self-calibrating cross entropy with a fixed level (SLP): in a step an image's whole label is perturbed with
     probability `alpha`, with strength `beta`. SC-BCE for one logit, SC-CE for K classes.
@@ -48,7 +30,7 @@ class SCBCE(nn.Module):
     Draws come from torch's global generator: `torch.manual_seed` repeats them.
 
     Args:
-        alpha: probability that an image is perturbed; below (K - 1) / (K beta).
+        alpha: probability that an image is perturbed; below 1 / (2 beta).
         beta: 1 inverts its label, 0.5 makes it uniform.
         classes: K; 2 for one logit a pixel.
         ignore: the label of pixels that never count. Without one it is 255, and for two classes a batch without any 1
@@ -60,12 +42,12 @@ class SCBCE(nn.Module):
         self, alpha: float = 0.05, beta: float = 1.0, classes: int = 2, ignore: int | None = None, **parameters: Any
     ):
         super().__init__()
-        self._start(_SLP, {"alpha": alpha, "beta": beta} | parameters | {"classes": classes}, 1, classes, ignore)
+        self._start(SLP, {"alpha": alpha, "beta": beta} | parameters, 1, classes, ignore)
 
     def _start(
-        self, of: type[Block], parameters: dict[str, Any], images: int, classes: int, ignore: int | None
+        self, kind: type[Block], parameters: dict[str, Any], images: int, classes: int, ignore: int | None
     ) -> None:
-        method = validate(of, parameters, type(self).__name__)
+        method = validate(kind, parameters, type(self).__name__)
         assert isinstance(method, Method)
         method.start(images, {}, classes)
         self.method, self.classes = method, classes
@@ -89,13 +71,6 @@ class SCBCE(nn.Module):
 
     def _planes(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and labels as methods take them (`training.pixels`)."""
-        if other := [type(of).__name__ for of in (logits, masks) if not isinstance(of, Tensor)]:
-            raise UserError(
-                "the loss takes tensors",
-                found=f"of type {other[0]}",
-                expected="torch.Tensor",
-                fix="torch.as_tensor(...)",
-            )
         z = (logits[:, None] if logits.ndim == 3 else logits).float()
         y = masks[:, None] if masks.ndim == 3 else masks
         fits = z.ndim == 4 and y.shape == (len(z), 1, *z.shape[2:]) and max(2, z.shape[1]) == self.classes
@@ -113,7 +88,7 @@ class SCBCE(nn.Module):
                 "masks have unknown labels",
                 found=torch.unique(y)[:10].tolist(),
                 expected=f"whole numbers from 0 to {self.classes - 1}, and {self.ignore} for pixels that never count"
-                + ("; or floats from 0 to 1, all of which count" if soft else ""),
+                + ("; or floats from 0 to 1, which all count" if soft else ""),
             )
         if soft:
             return z, y
@@ -136,7 +111,7 @@ class ASLP(SCBCE):
     """Adaptive stochastic label perturbation: one level `alpha` per training image, learned as training goes.
 
     Call it with the images' indices, and `end_epoch` with the validation accuracy. Levels are part of `state_dict`.
-    Under torch.distributed all processes make all updates, so that their levels agree.
+    Under torch.distributed all processes make all updates: their levels agree.
 
     Args:
         images: number of training images; that of a checkpoint has to be the same.
@@ -158,15 +133,7 @@ class ASLP(SCBCE):
         nn.Module.__init__(self)
         if rule not in RULES:
             raise UserError("ASLP: there is no such rule", found=repr(rule), expected=", ".join(RULES))
-        if images < 0:
-            raise UserError("ASLP: the number of images is negative", found=images, expected="that of training images")
         self._start(method_class(f"aslp_{rule}"), parameters, images, classes, ignore)
-        if needed := self.method.references():
-            raise UserError(
-                "ASLP: this rule needs another run",
-                found=f"theta_lm={parameters['theta_lm']!r}, the accuracies of {', '.join(needed)}",
-                fix="leave out theta_lm, or train with this project's own loop",
-            )
         self.rule, self.epoch = rule, 1
 
     @property
@@ -241,7 +208,7 @@ class ASLP(SCBCE):
                 "ASLP: the checkpoint is of another one",
                 found="rule {!r}, {} images, {} classes".format(*saved),
                 expected="rule {!r}, {} images, {} classes".format(*expected),
-                fix="train on with the same settings and images, or begin anew",
+                fix="use the settings and images of the checkpoint, or start without it",
             )
         self.epoch = state["epoch"]
         self.method.restore(method)

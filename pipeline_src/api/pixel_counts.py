@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline_src.api.arrays import array, binary, check_label, check_number, check_sums, class_ids, images
+from pipeline_src.api.arrays import array, binary, check_sums, class_ids, images
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.levels import COARSE, LEVELS
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.score_histogram import UndefinedMetricError
+from pipeline_src.counting.score_histogram import UndefinedMetricError, check_bins
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.labels import IGNORED
-from pipeline_src.metrics.image_inputs import PixelMeans
-from pipeline_src.metrics.inputs import Binned, Input
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import value
 
@@ -26,18 +24,12 @@ OF_COUNTS = [name for name, metric in METRICS.items() if metric.of.pooled]
 DEFAULT = ("ece", "oe", "accuracy", "gap")
 
 
-def check(names: Sequence[str], bins: int, ignore: int | None) -> None:
-    """UserError where a metric is unknown or needs rows per image, bins cannot be formed exactly, or `ignore` is no
-    label."""
-    check_number(bins)
-    check_label(ignore)
-    if isinstance(names, str) or not isinstance(names, Collection):
-        raise UserError(
-            "names must be a list", found=repr(names), expected="names of metrics", fix='names=["ece", "oe"]'
-        )
+def check(names: Sequence[str], bins: int) -> None:
+    """UserError where a metric is unknown or needs rows per image, or bins cannot be formed exactly."""
+    check_bins(bins)
     if unknown := [name for name in names if name not in OF_COUNTS]:
         raise UserError(
-            f"names: {unknown[0]!r} is not a metric of counts alone",
+            f"names: {unknown[0]!r} is not a metric of counts without images",
             found=", ".join(map(str, unknown)),
             expected=", ".join(OF_COUNTS),
             fix="Statistic has the metrics that need images"
@@ -47,7 +39,7 @@ def check(names: Sequence[str], bins: int, ignore: int | None) -> None:
 
 
 def check_classes(names: Sequence[str], counts: Counts) -> None:
-    """UserError where counts are of K classes and a metric of an object alone is asked for."""
+    """UserError where counts are of K classes and a metric is defined for an object only."""
     if counts.top and (of_object := [name for name in names if METRICS[name].classes == "two"]):
         raise UserError(
             "names: of several classes these metrics are not defined",
@@ -57,18 +49,8 @@ def check_classes(names: Sequence[str], counts: Counts) -> None:
         )
 
 
-def levels_for(names: Collection[str], bins: int) -> int:
-    """The number of levels that metrics need: COARSE where its levels form the bins of all of them, else LEVELS."""
-
-    def formed(wanted: Input) -> bool:
-        of_bins = isinstance(wanted, Binned) and COARSE % (wanted.bins or bins) == 0
-        return of_bins or isinstance(wanted, PixelMeans)
-
-    return COARSE if all(formed(METRICS[name].of) for name in names) else LEVELS
-
-
 @torch.no_grad()
-def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: int = LEVELS) -> Counts:
+def counted(probabilities: Tensor, masks: Tensor, ignore: int | None) -> Counts:
     """The pixels of a batch: of an object by its probability, of K classes by the top one and its probability.
 
     Args:
@@ -76,14 +58,13 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: in
             the object.
         masks: (N, H, W) whole numbers or bool.
         ignore: as `Statistic` takes it; a batch is one mask.
-        levels: of the counts, LEVELS or COARSE.
 
     Raises:
         UserError: shapes, labels or values do not fit.
     """
     p, y = images(probabilities, masks, ignore)
     if p.ndim == 3:
-        statistic = MapCounts(Counts.empty(rows=False, levels=levels))
+        statistic = MapCounts(Counts.empty(rows=False))
         rows = len(p), math.prod(p.shape[1:])  # a batch may be empty
         f, truth = array(p).reshape(rows), binary(array(y), ignore).reshape(rows)
         statistic.add(f, truth, "the batch", ignore=None if ignore is None else IGNORED)
@@ -94,7 +75,7 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: in
     labels = class_ids(array(y), p.shape[1], ignored).reshape(-1)
     confidence, predicted = (array(part).reshape(-1) for part in p.max(1))  # where the tensor is: one number of K moves
     valid = labels != ignored
-    counts = Counts.empty(rows=False, top=True, levels=levels)
+    counts = Counts.empty(rows=False, top=True)
     of_scores = FloatPass(counts, scores=True)
     right = (predicted == labels)[valid].astype(np.uint8)
     of_scores.add(np.ascontiguousarray(confidence[valid]), right, summed=False)
@@ -104,11 +85,8 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: in
 
 def values(counts: Counts, names: Sequence[str], bins: int) -> dict[str, float]:
     """Metrics by name; NaN where one is undefined, as without pixels."""
-    return {name: _value(name, counts, bins) for name in names}
-
-
-def _value(name: str, counts: Counts, bins: int) -> float:
-    try:
-        return value(name, counts, bins)
-    except UndefinedMetricError:
-        return float("nan")
+    numbers = dict.fromkeys(names, math.nan)
+    for name in names:
+        with suppress(UndefinedMetricError):
+            numbers[name] = value(name, counts, bins)
+    return numbers

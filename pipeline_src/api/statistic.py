@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
-from pipeline_src.api.arrays import array, binary, check_label, check_number, check_sums, class_ids, images, listed
+from pipeline_src.api.arrays import array, binary, check_sums, class_ids, images
 from pipeline_src.counting.counts import Counts, ImageRows, image_rows
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.map_range import check_range
+from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.metric import with_ends
@@ -68,16 +69,15 @@ class Statistic:
 
     Neither the order of images nor their split among statistics that are merged changes a bit of a metric of all
     pixels. Metrics that compare images, such as `image_ece` and `ece_debiased`, and intervals are summed in the order
-    of names; images without names are numbered as they come, so that their order matters there. Memory is
+    of names; images without names are numbered as they come, and there their order matters. Memory is
     about 3 MB, with K classes 3 MB for each, and 0.2 KB per image; 2 KB per image and class lie in temporary files.
 
     Args:
-        ignore: the label of pixels that never count. Without one it is 255, and a mask of 0 and 255 alone is refused:
+        ignore: the label of pixels that never count. Without one it is 255, and a mask of only 0 and 255 is refused:
             its 255 is more often the object.
     """
 
     def __init__(self, ignore: int | None = None):
-        check_label(ignore)
         self.ignore = ignore
         self._statistic: MapCounts | None = None  # the number of classes is that of the first image
         self._highest: dict[str, int] = {}  # value of integer maps, by type
@@ -96,8 +96,17 @@ class Statistic:
         Raises:
             UserError: shapes, labels, values or names do not fit. The images before the one at fault are counted.
         """
-        if listed(probabilities) or listed(masks):
-            return self._update_each(list(probabilities), list(masks), names)
+        if _is_list_of_images(probabilities) or _is_list_of_images(masks):
+            names_of_each = [None] * len(masks) if names is None else [[name] for name in names]
+            if not len(probabilities) == len(masks) == len(names_of_each):
+                raise UserError(
+                    "lists of images do not fit",
+                    found=f"{len(probabilities)} maps, {len(masks)} masks, {len(names_of_each)} names",
+                    expected="a mask, and a name where there are names, for each map",
+                )
+            for image in zip(probabilities, masks, names_of_each, strict=True):
+                self.update(*image)
+            return self
         p, y = images(array(probabilities), array(masks), self.ignore)
         classes = p.shape[1] if p.ndim == 4 else 2
         statistic = self._with_classes(classes)
@@ -105,29 +114,18 @@ class Statistic:
         names = [f"image {first + k:09d}" for k in range(len(y))] if names is None else list(map(str, names))
         if len(names) != len(y):
             raise UserError("names do not fit the images", found=f"{len(names)} for {len(y)}", expected="one for each")
+        ignore = self.ignore
         if classes > 2:
-            check_sums(p, y, self.ignore)
-            ignored = IGNORED if self.ignore is None else self.ignore
-            for row in zip(p, class_ids(y, classes, ignored), names, strict=True):
-                statistic.add(*row, ignore=ignored)
+            check_sums(p, y, ignore)
+            ignore = IGNORED if ignore is None else ignore
+            y = class_ids(y, classes, ignore)
         else:
-            said = None if self.ignore is None else IGNORED
-            for row in zip(p, binary(y, self.ignore), names, strict=True):
-                statistic.add(*row, ignore=said)
-            if p.dtype.kind == "u" and p.size:
-                self._note({str(p.dtype): int(p.max())})
-        return self
-
-    def _update_each(self, maps: list[Any], masks: list[Any], names: Sequence[str] | None) -> Statistic:
-        """Count images that are given as lists."""
-        if len(maps) != len(masks) or (names is not None and len(names) != len(maps)):
-            raise UserError(
-                "lists of images do not fit",
-                found=f"{len(maps)} maps, {len(masks)} masks" + (f", {len(names)} names" if names else ""),
-                expected="a mask, and a name where there are names, for each map",
-            )
-        for k, (probability, mask) in enumerate(zip(maps, masks, strict=True)):
-            self.update(probability, mask, None if names is None else [names[k]])
+            y = binary(y, ignore)
+            ignore = None if ignore is None else IGNORED
+        for image in zip(p, y, names, strict=True):
+            statistic.add(*image, ignore=ignore)
+        if p.dtype.kind == "u" and p.size:
+            self._note({str(p.dtype): int(p.max())})
         return self
 
     def _note(self, highest: Mapping[str, int]) -> None:
@@ -166,15 +164,8 @@ class Statistic:
         numbered on.
 
         Raises:
-            UserError: it is no other `Statistic`, the classes differ, or an image has a name that is taken.
+            UserError: the classes differ, or an image has a name that is taken.
         """
-        if not isinstance(other, Statistic) or other is self:
-            raise UserError(
-                "merge takes another statistic",
-                found="itself" if other is self else f"of type {type(other).__name__}",
-                expected="a Statistic, from which reports are computed",
-                fix="merge statistics first, then `compute`",
-            )
         if other._statistic is not None and len(other):
             this, that = self._with_classes(other.classes), _renumbered(other._statistic, len(self))
             self._statistic = this + that
@@ -192,10 +183,10 @@ class Statistic:
                 the order of these names: that of adding where they were given none.
 
         Raises:
-            UserError: `groups` do not fit the images. Or all integer maps hold such small values that they are no
-                probabilities, as 8-bit values in uint16: it is said here, since one image can have none above them.
+            UserError: `groups` do not fit the images, or all integer maps have such small values that they are no
+                probabilities, such as 8-bit values in uint16.
         """
-        bins = check_number(bins)
+        check_bins(bins)
         check_range(self._highest, "maps")
         statistic = self._statistic or MapCounts(Counts.empty())
         rows = self.counts.rows
@@ -218,6 +209,10 @@ def calibration_report(
 ) -> CalibrationReport:
     """Return every metric of some images with its confidence interval; arguments are those of `Statistic`."""
     return Statistic(ignore).update(probabilities, masks).compute(bins, intervals, groups)
+
+
+def _is_list_of_images(values: Any) -> bool:
+    return isinstance(values, list | tuple) and len(values) > 0 and all(getattr(v, "ndim", 0) > 1 for v in values)
 
 
 def _numbered(groups: Groups, images: Sequence[str]) -> np.ndarray:

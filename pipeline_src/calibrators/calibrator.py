@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy.optimize import minimize
@@ -12,10 +12,12 @@ from scipy.special import expit, log_expit, log_softmax
 
 from pipeline_src.calibrators.pixels import FEATURES, Pixels, image_features, log_odds
 from pipeline_src.counting.levels import CLAMP
-from pipeline_src.errors import UserError, few
+from pipeline_src.errors import UserError
+from pipeline_src.rng import generator
 from pipeline_src.validation import Strict
 
 Bounds = Sequence[tuple[float | None, float | None]]
+FOLDS = 5
 TINY = 1e-12  # the least probability of a class before the classes are normalized
 
 
@@ -63,23 +65,12 @@ class Calibrator(Strict):
 
     def warnings(self, pixels: Pixels) -> list[str]:
         """Return warnings about the fit to these pixels, a line each."""
-        if self.keeps_class or not pixels.absent:
-            return []
-        return [
-            f"no fitted pixel is of class {few(pixels.absent)}: {self.name} learns not to predict what it has not "
-            "seen; fit to masks that have all classes, or use a calibrator that keeps the predicted class, such as "
-            "temperature"
-        ]
-
-    @classmethod
-    def takes(cls, classes: int) -> bool:
-        """Return whether the calibrator is defined for this number of classes."""
-        return cls.classes == "any" or (cls.classes == "two") == (classes == 2)
+        return []
 
     @classmethod
     def check_classes(cls, classes: int) -> None:
-        """UserError where it is not defined for a number of classes."""
-        if not cls.takes(classes):
+        """UserError where the calibrator is not defined for a number of classes."""
+        if cls.classes != "any" and (cls.classes == "two") != (classes == 2):
             raise UserError(
                 f"the calibrator {cls.name} is for {cls.classes} classes",
                 found=f"{classes} classes",
@@ -87,22 +78,11 @@ class Calibrator(Strict):
             )
 
 
-class Curve(Protocol):
-    """A function of one probability, which is given by its logit."""
-
-    @classmethod
-    def fit(cls, z: np.ndarray, hits: np.ndarray, weights: np.ndarray) -> Self:
-        """Fit to log-odds z (N,), whether the class is right (N,) bool, and weights (N,)."""
-
-    def __call__(self, z: np.ndarray) -> np.ndarray:
-        """Logits (N,) -> probabilities (N,)."""
-
-
 class PerClass(Calibrator):
     """A calibrator that is one curve for two classes. For K classes it has one curve for each class against the rest,
     and divides their values by their sum (Zadrozny and Elkan, KDD 2002)."""
 
-    curve: ClassVar[type[Curve]]
+    curve: ClassVar[Any]  # fit(z (N,), whether the class is right (N,), weights (N,)); curve(z) -> probabilities (N,)
 
     curves: list[Any]
 
@@ -135,6 +115,35 @@ def _one_against_rest(z: np.ndarray) -> np.ndarray:
 def fitted(calibrator: type[Calibrator], pixels: Pixels, **options: Any) -> Calibrator:
     """Fit a calibrator, to pixels pooled over images unless it uses features of images."""
     return calibrator.fit(pixels if calibrator.of_image else pixels.pooled(), **options)
+
+
+def folds_of(groups: np.ndarray) -> np.ndarray:
+    """The fold of each image (I,), 0 to 4 (fewer for fewer groups), drawn with a fixed key. Images of one group share a
+    fold."""
+    units = groups.max(initial=-1) + 1
+    order = generator("calibrate", "folds", int(units)).permutation(units)
+    return (order % min(FOLDS, units))[groups]
+
+
+def cross_fitted(calibrator: type[Calibrator], pixels: Pixels, groups: np.ndarray | None) -> list[Calibrator]:
+    """For each image the calibrator that is fitted to the other folds.
+
+    Args:
+        groups: (I,) the group of each image; None where images are independent.
+
+    Raises:
+        UserError: there is a single image or group.
+    """
+    folds = folds_of(np.arange(pixels.number) if groups is None else groups)
+    if folds.max(initial=0) < 1:
+        raise UserError(
+            "one image, or one group of images, cannot be cross-validated",
+            found=f"{pixels.number} image(s) to fit to",
+            expected="two or more, of two groups",
+            fix="give more images, or --test-mask",
+        )
+    of_folds = [fitted(calibrator, pixels.take(folds != fold)) for fold in range(folds.max() + 1)]
+    return [of_folds[fold] for fold in folds]
 
 
 def calibrated(calibrator: Calibrator, probability: np.ndarray) -> np.ndarray:

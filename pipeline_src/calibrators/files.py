@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -18,7 +17,7 @@ from pipeline_src.calibrators.platt import PlattCalibrator
 from pipeline_src.calibrators.selective_scaling import SelectiveScalingCalibrator
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.errors import UserError, did_you_mean
-from pipeline_src.files import reading, write_text
+from pipeline_src.files import reading
 from pipeline_src.validation import Strict, validate
 
 CLASSES: tuple[type[Calibrator], ...] = (
@@ -34,7 +33,6 @@ CLASSES: tuple[type[Calibrator], ...] = (
 CALIBRATORS = {calibrator.name: calibrator for calibrator in CLASSES}  # in the order of `calibrators.NAMES`
 VERSION = 1  # of calibrator.json
 EXPECTED, DO = "what `calibrate` wrote (docs/tutorials/saved-maps.md)", "fit it again: dense-calibration calibrate"
-FORMER_DIGEST = "sha256"  # a key of files that earlier versions wrote
 
 
 class FittedOn(Strict):
@@ -85,12 +83,6 @@ def named(name: str, where: str) -> type[Calibrator]:
     return CALIBRATORS[name]
 
 
-def write(path: Path, record: Record | Mapping[str, Any]) -> None:
-    """Write a calibrator.json."""
-    content = record.model_dump(mode="json") if isinstance(record, Record) else dict(record)
-    write_text(path, json.dumps(content, indent=2) + "\n")
-
-
 def read(path: Path) -> tuple[Calibrator, Record]:
     """The calibrator in a file, and its record.
 
@@ -99,8 +91,6 @@ def read(path: Path) -> tuple[Calibrator, Record]:
     """
     with reading(f"{path} is not a calibrator's file", expected=EXPECTED, fix=DO):
         content = json.loads(path.read_text(encoding="utf-8"))
-    if isinstance(content, dict):
-        content.pop(FORMER_DIGEST, None)
     record = validate(Record, content, str(path), EXPECTED, DO)
     kind = named(record.calibrator, str(path))
     kind.check_classes(record.classes)
@@ -113,7 +103,7 @@ def read_for(path: Path, classes: int, source: str, fix: str, by: str = "") -> t
 
     Args:
         source: what predicts: the name of a run, folder or file.
-        do: what to do if the calibrator was fitted to another number of classes.
+        fix: what to do if the calibrator was fitted to another number of classes.
         by: the calibrator that was applied to the predictions already, if any.
 
     Raises:

@@ -12,19 +12,18 @@ from scipy.special import expit, softmax
 from pipeline_src.calibrators import Feature
 from pipeline_src.calibrators.calibrator import Calibrator, minimize_loss, nll_and_gradient
 from pipeline_src.calibrators.pixels import FEATURES, OF_TWO_CLASSES, Pixels
-from pipeline_src.calibrators.temperature import BOUNDS, FLAT, NEAR, nll_at
+from pipeline_src.calibrators.temperature import BOUNDS, at_bound
 from pipeline_src.errors import UserError
 
 SHAPES = (0.05, 20.0)  # bounds of g
 EQUAL = 1e-6  # a smaller spread of a feature is rounding, not a difference of images
-FEW = 10  # fewer images do not determine how temperature depends on a feature
 
 
 class ImageTemperatureCalibrator(Calibrator):
     """Divide the logits of each image by a temperature that depends on the image's features.
 
     z' = sign(z) abs(z)^g / T with log T = a + sum_j b_j x_j, x the features of the image, fitted by maximum
-    likelihood. With b = 0 and g = 1 it is temperature scaling. The logits of K classes are centered first, so that g
+    likelihood. With b = 0 and g = 1 it is temperature scaling. The logits of K classes are centered first: then g
     changes no class. T stays in [0.01, 100]. Where confidence equals accuracy on each of several groups of images, it
     does on every mixture of them; the entropy of an image tells the groups apart without ground truth.
 
@@ -88,24 +87,8 @@ class ImageTemperatureCalibrator(Calibrator):
         return cls(a=float(solution[0] - b @ centre), b=by_name, g=float(np.exp(solution[-1])))
 
     def warnings(self, pixels: Pixels) -> list[str]:
-        """Lines where images are few, and where the pixels do not determine the temperatures."""
-        lines, n = [], pixels.number
-        if self.b and n < FEW:
-            features = " and ".join(self.b)
-            lines.append(f"{n} images hardly tell how the temperature follows {features}; give {FEW} or more")
-        temperatures = self.temperatures(pixels.features)
-        ends = ((temperatures < BOUNDS[0] * NEAR) | (temperatures > BOUNDS[1] / NEAR)).sum()
-        if ends:
-            lines.append(f"the temperature of {ends} of {n} images lies at a bound; the pixels do not determine it")
-        elif self._flat(pixels):
-            lines.append("the loss is flat up to a temperature's bound; the pixels do not determine the temperatures")
-        return lines
-
-    def _flat(self, pixels: Pixels) -> bool:
-        """Whether one temperature at a bound has no larger NLL."""
-        shaped, labels, weights = self._shaped(pixels.z), pixels.labels, pixels.weights
-        least = nll_at(shaped / self.temperatures(pixels.of_images)[:, None], labels, weights, 1)
-        return any(nll_at(shaped, labels, weights, bound) <= least * (1 + FLAT) for bound in BOUNDS)
+        """A line where temperatures lie at a bound."""
+        return at_bound(self.temperatures(pixels.features))
 
     def temperatures(self, features: np.ndarray) -> np.ndarray:
         """The temperatures (N,) of images by their features (N, 4)."""

@@ -25,8 +25,7 @@ class MonotoneCurve(Strict):
         count, hit = np.bincount(inverse, weights), np.bincount(inverse, weights * hits)
         value = isotonic_regression(hit / count, weights=count).x.clip(0, 1)
         # In a run of equal values the two ends suffice.
-        before, after = np.diff(value, prepend=-1), np.diff(value, append=2)
-        knot = (before != 0) | (after != 0)
+        knot = (np.diff(value, prepend=-1) != 0) | (np.diff(value, append=2) != 0)
         return cls(f=f[knot].tolist(), value=value[knot].tolist())
 
     def __call__(self, z: np.ndarray) -> np.ndarray:

@@ -48,11 +48,6 @@ class Pixels:
         """K."""
         return max(2, self.z.shape[1])
 
-    @property
-    def absent(self) -> list[int]:
-        """The classes without a pixel."""
-        return np.flatnonzero(np.bincount(self.labels, self.weights, minlength=self.classes) == 0).tolist()
-
     @cached_property
     def of_images(self) -> np.ndarray:
         """(N, 4) the features of each pixel's image."""
@@ -122,7 +117,7 @@ def image_pixels(z: np.ndarray, truth: np.ndarray, chosen: np.ndarray | None = N
     Args:
         z: (C, H, W) logits.
         truth: (H, W) integers: classes 0 to K - 1; pixels of other values do not count.
-        chosen: indices into the valid pixels, of which each then stands for an equal share; None for all.
+        chosen: indices into the valid pixels; each chosen pixel then stands for an equal share. None for all.
     """
     flat, y = z.reshape(len(z), -1), truth.reshape(-1)
     valid = np.flatnonzero(y < max(2, len(z)))
@@ -160,8 +155,8 @@ def log_odds(probability: np.ndarray) -> np.ndarray:
     log f_k, float64.
 
     A probability is known no better than it was stored: 0 and 1 of an 8-bit or 16-bit map stand half a level from the
-    end, at 1/510 or 1/131070, those of a float map at 1e-7. (An 8-bit 0 read as 1e-7 would claim a logit of -16, beside
-    which that of the next level is -5.5.)
+    end, at 1/510 or 1/131070, those of a float map at 1e-7. (An 8-bit 0 read as 1e-7 would have a logit of -16, and the
+    next level one of -5.5.)
 
     Args:
         probability: uint8 (v / 255), uint16 (v / 65535), or floats in [0, 1].

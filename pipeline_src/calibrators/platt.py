@@ -14,9 +14,9 @@ from pipeline_src.calibrators.pixels import Pixels
 class PlattCalibrator(Calibrator):
     """Scale the logit and add a bias: sigmoid(a z + b), and for K classes softmax(a_k log f_k + b_k).
 
-    Both are fitted by maximum likelihood. For K classes log f replaces the logits, so that the result is a function of
-    the probabilities. The bias moves the threshold: the class of a pixel may change. Platt's targets, which differ
-    slightly from 0 and 1, are left out because they serve small samples.
+    Both are fitted by maximum likelihood. For K classes log f replaces the logits: the result is a function of the
+    probabilities. The bias moves the threshold: the class of a pixel may change. Platt's targets, which differ slightly
+    from 0 and 1, are left out because they serve small samples.
 
     Kind: posthoc
     Idea: A scale and a bias for all logits; of K classes for each. The threshold moves.
@@ -47,19 +47,6 @@ class PlattCalibrator(Calibrator):
         solution = minimize_loss(loss, [1.0] * c + [0.0] * c)
         bias = solution[c:] - (solution[c:].mean() if c > 1 else 0)  # a constant added to all classes changes nothing
         return cls(scale=solution[:c].tolist(), bias=bias.tolist())
-
-    def warnings(self, pixels: Pixels) -> list[str]:
-        """Also a line where the predictions rank pixels the wrong way round."""
-        lines = super().warnings(pixels)
-        falling = [k for k, scale in enumerate(self.scale) if scale < 0]
-        if not falling:
-            return lines
-        classes = f" for class {', '.join(map(str, falling))}" if len(self.scale) > 1 else ""
-        return [
-            *lines,
-            f"the fitted slope is negative{classes} ({', '.join(f'{self.scale[k]:.3g}' for k in falling)}): the maps "
-            "rank pixels the wrong way round; are maps or masks inverted?",
-        ]
 
     def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
         """See `Calibrator`."""

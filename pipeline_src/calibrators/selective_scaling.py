@@ -9,7 +9,7 @@ from scipy.special import expit, log_softmax, softmax
 
 from pipeline_src.calibrators.calibrator import Calibrator, minimize_loss, nll_and_gradient
 from pipeline_src.calibrators.pixels import Pixels
-from pipeline_src.calibrators.temperature import Temperature, fit_temperature, nll_at, undetermined
+from pipeline_src.calibrators.temperature import Temperature, fit_temperature, nll_at
 
 CANDIDATES = 20  # thresholds that are tried
 
@@ -69,11 +69,6 @@ class SelectiveScalingCalibrator(Calibrator):
             best = min(best, (total, threshold, temperature))
         weights = (solution[:-1] / scale).tolist()
         return cls(weights=weights, bias=float(solution[-1]), threshold=best[1], temperature=best[2])
-
-    def warnings(self, pixels: Pixels) -> list[str]:
-        """A line where the pixels do not determine T."""
-        scaled = _rows(pixels, self._likely_wrong(pixels.z))
-        return undetermined(*scaled, self.temperature) if scaled[2].any() else []
 
     def _likely_wrong(self, z: np.ndarray) -> np.ndarray:
         """(N,) bool, the pixels whose logits are divided."""

@@ -14,7 +14,6 @@ from pipeline_src.calibrators.pixels import Pixels
 
 BOUNDS = (1e-2, 1e2)  # of a fitted temperature
 NEAR = 1.001  # a temperature within this factor of a bound is at the bound
-FLAT = 1e-9  # difference of two losses that is none, as a share of the NLL
 Temperature = Annotated[float, Field(ge=1e-3, le=1e3)]  # of a file
 
 
@@ -45,8 +44,8 @@ class TemperatureCalibrator(Calibrator):
         return cls(temperature=fit_temperature(pixels.z, pixels.labels, pixels.weights))
 
     def warnings(self, pixels: Pixels) -> list[str]:
-        """A line where the pixels do not determine T."""
-        return undetermined(pixels.z, pixels.labels, pixels.weights, self.temperature)
+        """A line where T lies at a bound."""
+        return at_bound(np.array([self.temperature]))
 
     def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
         """See `Calibrator`."""
@@ -75,14 +74,7 @@ def fit_temperature(z: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> f
     return float(np.exp(result.x))
 
 
-def undetermined(z: np.ndarray, labels: np.ndarray, weights: np.ndarray, temperature: float) -> list[str]:
-    """A line where a temperature at a bound has no larger NLL than the fitted one: the minimum lies at the bound, or
-    the NLL is flat up to it, as for decisions without errors."""
-    most = nll_at(z, labels, weights, temperature) * (1 + FLAT)
-    reached = [bound for bound in BOUNDS if nll_at(z, labels, weights, bound) <= most]
-    if not reached:
-        return []
-    near = any(bound / NEAR < temperature < bound * NEAR for bound in reached)
-    flat = " and ".join(f"{bound:g}" for bound in reached)
-    where = "lies at a bound" if near else f"is one of many: the loss is flat up to {flat}"
-    return [f"the temperature {temperature:.4g} {where}; the pixels do not determine it"]
+def at_bound(temperatures: np.ndarray) -> list[str]:
+    """A line where some of the temperatures (N,) lie at a bound."""
+    number = int(((temperatures < BOUNDS[0] * NEAR) | (temperatures > BOUNDS[1] / NEAR)).sum())
+    return [f"{number} fitted temperature(s) lie at a bound: the pixels do not determine them"] * (number > 0)

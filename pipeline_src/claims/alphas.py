@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline_src.analysis.alphas import window
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.intervals import NAN, interval
 from pipeline_src.analysis.resampling import image_means, key_of
@@ -26,11 +25,12 @@ from pipeline_src.metrics.metric import Quantity
 if TYPE_CHECKING:
     import pandas as pd
 
+WINDOWS = 5  # into which the epochs are cut
 FEWEST = 15  # epochs: a window of 3, because the oscillation's autocorrelation is gone after 3 visits at beta = 1
 SPREAD = Quantity(title="spread of alphas", unit="% of the mean alpha", factor=100, digits=1)
 
 
-def differ(view: View, entry: str, others: Sequence[str] = ()) -> Items:
+def differ(view: View, entry: str, compared: Sequence[str] = ()) -> Items:
     """The alphas of a method differ between images."""
     if not (tables := _tables(view, entry)):
         yield view.missing(f"the run of {entry}")
@@ -49,11 +49,8 @@ def read_alphas(file: Path) -> pd.DataFrame:
 
 def mean_levels(view: View) -> dict[str, float]:
     """The mean alpha of each method that learns some, over images, seeds and the last fifth of the epochs."""
-    ends = {
-        entry: [_means(table.to_numpy()).mean() for table in _tables(view, entry).values()]
-        for entry in view.facts.methods
-    }
-    return {entry: float(np.mean(means)) for entry, means in ends.items() if means}
+    levels = {entry: [_means(table).mean() for table in _tables(view, entry).values()] for entry in view.facts.methods}
+    return {entry: float(np.mean(means)) for entry, means in levels.items() if means}
 
 
 def _tables(view: View, entry: str) -> dict[int, pd.DataFrame]:
@@ -70,23 +67,24 @@ def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
     """
     shares, resampled = {}, []
     for seed, table in sorted(tables.items()):
-        before, last = (_means(table.to_numpy(), windows) for windows in (1, 0))
-        moments = np.stack([before, last, before * last], axis=1)
-        shares[seed] = float(shares_of(moments.mean(axis=0)))
-        resampled.append(shares_of(image_means(moments, key_of("train"))))
-    mean = float(np.mean(list(shares.values())))
-    effect = Estimate(shares, *(interval(mean, np.mean(resampled, axis=0), len(before)) or NAN))
-    return Evidence(
-        f"image-specific spread of the alphas of {method}", {"train": len(before)}, effect, ABOVE_ZERO, SPREAD
-    )
+        earlier, last = _means(table, windows_ago=1), _means(table)
+        moments = np.stack([earlier, last, earlier * last], axis=1)
+        shares[seed] = float(_shares(moments.mean(axis=0)))
+        resampled.append(_shares(image_means(moments, key_of("train"))))
+    images, mean = len(earlier), float(np.mean(list(shares.values())))
+    effect = Estimate(shares, *(interval(mean, np.mean(resampled, axis=0), images) or NAN))
+    return Evidence(f"image-specific spread of the alphas of {method}", {"train": images}, effect, ABOVE_ZERO, SPREAD)
 
 
-def _means(alphas: np.ndarray, ago: int = 0) -> np.ndarray:
-    """(N,) means of alphas (N, epochs) over the last window of epochs, or over that so many windows `ago`."""
-    return alphas[:, window(alphas.shape[1], ago)].mean(axis=1)
+def _means(table: pd.DataFrame, windows_ago: int = 0) -> np.ndarray:
+    """(N,) means of the alphas of N images over the last window of epochs, or over an earlier one."""
+    epochs = table.shape[1]
+    length = max(1, epochs // WINDOWS)
+    window = slice(epochs - (windows_ago + 1) * length, epochs - windows_ago * length)
+    return np.mean(table.to_numpy()[:, window], axis=1)
 
 
-def shares_of(moments: np.ndarray) -> np.ndarray:
+def _shares(moments: np.ndarray) -> np.ndarray:
     """Standard deviations (...) of the image-specific part, as shares of the mean alpha; 0 without any.
 
     Args:
@@ -94,4 +92,4 @@ def shares_of(moments: np.ndarray) -> np.ndarray:
     """
     a, b, ab = np.moveaxis(moments, -1, 0)
     mean = (a + b) / 2
-    return np.sqrt(np.maximum(ab - a * b, 0)) / np.where(mean > 0, mean, 1)
+    return np.divide(np.sqrt(np.maximum(ab - a * b, 0)), np.where(mean > 0, mean, 1))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeline_src.analysis.estimate import common_seeds, estimate
 from pipeline_src.analysis.facts import ROLES, Facts, run_command
 from pipeline_src.analysis.results import Results
-from pipeline_src.claims.verdict import ABOVE_ZERO, MARGINS, Evidence, Missing, Wanted
+from pipeline_src.claims.verdict import ABOVE_ZERO, MARGINS, Evidence, Missing, Target
 from pipeline_src.metrics.registry import METRICS
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MARGIN = MARGINS["accuracy"]  # what counts as kept (accuracy) or similar (ECE): half a percentage point
 FAR_MORE = 2.0  # "far more" overconfident: more than twice
-NOT_LOWER, SIMILAR = Wanted(-MARGIN, math.inf), Wanted(-MARGIN, MARGIN)
+NOT_LOWER, SIMILAR = Target(-MARGIN, math.inf), Target(-MARGIN, MARGIN)
 SAME_S = 1e-3  # relative; params.yaml rounds alpha
 Items = Iterator[Evidence | Missing]
 
@@ -67,18 +67,18 @@ class View:
         change = f"{change} of the experiment {name} in params.yaml and " if change else ""
         return Missing(what, f"{change}run: {run_command(name)}")
 
-    def difference(self, metric: str, wanted: Wanted, method: str, other: str, part: str) -> Evidence | Missing:
+    def difference(self, metric: str, target: Target, method: str, other: str, part: str) -> Evidence | Missing:
         """A metric of a method minus that of another on the same images, paired by image and seed."""
         terms = [(method, part, 1.0), (other, part, -1.0)]
-        return self.weighted_sum(metric, wanted, f"{method} − {other}", terms, MARGINS.get(metric, 0.0))
+        return self.weighted_sum(metric, target, f"{method} − {other}", terms, MARGINS.get(metric, 0.0))
 
-    def differences(self, metric: str, wanted: Wanted, method: str, others: Iterable[str], role: str) -> Items:
+    def differences(self, metric: str, target: Target, method: str, compared: Iterable[str], role: str) -> Items:
         """The `difference` to each of some methods, on each set of a role."""
-        others = list(others)
-        return self.on_sets(role, lambda part: (self.difference(metric, wanted, method, o, part) for o in others))
+        names = list(compared)
+        return self.on_sets(role, lambda part: (self.difference(metric, target, method, name, part) for name in names))
 
     def weighted_sum(
-        self, metric: str, wanted: Wanted, subject: str, terms: Sequence[tuple[str, str, float]], margin: float = 0.0
+        self, metric: str, target: Target, subject: str, terms: Sequence[tuple[str, str, float]], margin: float = 0.0
     ) -> Evidence | Missing:
         """A metric summed over (method, set, weight) terms and averaged over the seeds that all of them have."""
         measured, sets = [], {}
@@ -92,13 +92,13 @@ class View:
         what = f"{METRICS[metric].title} of {subject}"
         if (effect := estimate(metric, *measured)) is None:
             return self.missing(f"{what}, which is undefined on {' or '.join(sets)}")
-        return Evidence(what, sets, effect, wanted, METRICS[metric], margin)
+        return Evidence(what, sets, effect, target, METRICS[metric], margin)
 
 
 Check = Callable[[View, str, Sequence[str]], Items]  # experiment, entry of the claim's subject, comparison methods
 
 
-def over_confident(view: View, entry: str, others: Sequence[str] = ()) -> Items:
+def over_confident(view: View, entry: str, compared: Sequence[str] = ()) -> Items:
     """Check that confidence exceeds accuracy in distribution, and that OE is far higher out of distribution."""
     yield from view.on_sets("id", lambda part: [view.weighted_sum("gap", ABOVE_ZERO, entry, [(entry, part, 1.0)])])
 
@@ -110,29 +110,29 @@ def over_confident(view: View, entry: str, others: Sequence[str] = ()) -> Items:
     yield from view.on_sets("ood", excess)
 
 
-def against_baseline(role: str, wanted: Wanted, *metrics: str) -> Check:
+def against_baseline(role: str, target: Target, *metrics: str) -> Check:
     """Return a check of metrics minus those of the baseline, on all test sets of a role."""
 
-    def check(view: View, entry: str, others: Sequence[str] = ()) -> Items:
+    def check(view: View, entry: str, compared: Sequence[str] = ()) -> Items:
         yield from view.without("baseline")
         for metric in metrics:
-            yield from view.differences(metric, wanted, entry, filter(None, [view.facts.baseline]), role)
+            yield from view.differences(metric, target, entry, filter(None, [view.facts.baseline]), role)
 
     return check
 
 
-def against_others(wanted: Wanted, metric: str, *roles: str) -> Check:
+def against_others(target: Target, metric: str, *roles: str) -> Check:
     """Return a check of a metric minus that of each comparison method, on all test sets of the roles that exist."""
 
-    def check(view: View, entry: str, others: Sequence[str]) -> Items:
+    def check(view: View, entry: str, compared: Sequence[str]) -> Items:
         for role in roles:
             if role == "id" or view.sets(role):
-                yield from view.differences(metric, wanted, entry, others, role)
+                yield from view.differences(metric, target, entry, compared, role)
 
     return check
 
 
-def like_smoothing(view: View, entry: str, others: Sequence[str] = ()) -> Items:
+def like_smoothing(view: View, entry: str, compared: Sequence[str] = ()) -> Items:
     """Check that every SLP with the same s as the label smoothing `entry` has a similar ECE."""
     static = view.facts.static
     equal = [n for n in view.facts.blocks("slp") if math.isclose(static[n].s, static[entry].s, rel_tol=SAME_S)]

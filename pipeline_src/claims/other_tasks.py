@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -22,24 +23,20 @@ RULE = (
 )
 TASKS = ("cod", "smoke", "semantic")  # that the claim names, in the catalog's words; others are secondary
 SUBJECTS = ("aslp_mc", "aslp_mei")
-WANTED = {"ece": BELOW_ZERO, "accuracy": NOT_LOWER}
+TARGETS = {"ece": BELOW_ZERO, "accuracy": NOT_LOWER}
 AGAINST_BASELINE = "against_baseline"  # the key of claims.json under which an experiment contributes
 
 
 def comparisons_with_baseline(view: View) -> dict[str, dict[str, list[dict[str, Any]]]]:
     """What an experiment contributes in one protocol: comparisons by code of a subject and metric, for JSON."""
-    facts, by_code = view.facts, {}
+    facts, by_code = view.facts, dict[str, dict[str, list[dict[str, Any]]]]()
     for code in SUBJECTS:
         if (entry := facts.principal(code)) and facts.baseline:
-            by_code[code] = {
-                metric: [_as_json(view.difference(metric, wanted, entry, facts.baseline, p)) for p in view.sets("id")]
-                for metric, wanted in WANTED.items()
-            }
+            for metric, target in TARGETS.items():
+                items = [view.difference(metric, target, entry, facts.baseline, part) for part in view.sets("id")]
+                found = [item.as_json() if isinstance(item, Evidence) else asdict(item) for item in items]
+                by_code.setdefault(code, {})[metric] = found
     return by_code
-
-
-def _as_json(item: Evidence | Missing) -> dict[str, Any]:
-    return item.as_json() if isinstance(item, Evidence) else asdict(item)
 
 
 def write_overview_claims(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str], folder: Path) -> None:
@@ -78,10 +75,7 @@ def _content(summary: ExperimentSummary) -> dict[str, Any]:
     if summary.unread or not file.is_file():
         return {}
     with summary.reading(file, "the verdicts that the experiment wrote"):
-        content = json.loads(file.read_bytes())
-        if not isinstance(content, dict):
-            raise ValueError(type(content).__name__)
-    return content
+        return dict(json.loads(file.read_bytes()).items())
 
 
 def _task_items(
@@ -91,17 +85,14 @@ def _task_items(
     if not experiments:
         yield Missing(f"an experiment on {task}", "add one that trains on such a set (docs/reference/datasets.md).")
     for summary in experiments:
-        by_protocol = contents[summary.name].get(AGAINST_BASELINE)
+        name = summary.name
+        by_protocol = contents[name].get(AGAINST_BASELINE)
         if by_protocol is None:
             why = f": {summary.unread}" if summary.unread else ""
-            yield Missing(f"the experiment {summary.name} ({task}){why}", f"run: {run_command(summary.name)}")
-        elif protocol in by_protocol:  # several classes have no stretched protocol
-            yield from _experiment_items(by_protocol[protocol], f"{task} ({summary.name})", summary.name)
-
-
-def _experiment_items(by_code: Mapping[str, Any], place: str, name: str) -> Items:
-    for code in SUBJECTS:
-        for metric, wanted in WANTED.items():
+            yield Missing(f"the experiment {name} ({task}){why}", f"run: {run_command(name)}")
+            continue
+        place, by_code = f"{task} ({name})", by_protocol.get(protocol)  # several classes have one protocol
+        for code, metric in product(SUBJECTS, TARGETS) if by_code is not None else ():
             items = by_code.get(code, {}).get(metric)
             if not items:
                 what = f"{code}, the baseline and a test set in distribution in {place}"
@@ -111,4 +102,4 @@ def _experiment_items(by_code: Mapping[str, Any], place: str, name: str) -> Item
                     yield Missing(**item)
                 else:
                     named = {**item, "what": f"{place}: {item['what']}"}
-                    yield Evidence.from_json(named, wanted, METRICS[metric], MARGINS[metric])
+                    yield Evidence.from_json(named, TARGETS[metric], METRICS[metric], MARGINS[metric])

@@ -1,4 +1,4 @@
-"""Comparisons with confidence intervals, each wanted in a range, and the verdict on a claim that follows from them."""
+"""Comparisons with confidence intervals and target ranges, and the verdict on a claim that follows from them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from pipeline_src.analysis.estimate import MOST_IMAGES, MOST_SEEDS, Estimate, needed_sample, or_none
+from pipeline_src.analysis.estimate import MOST_IMAGES, MOST_SEEDS, Estimate, joint_level, needed_sample, or_none
 from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL
-from pipeline_src.analysis.joint import joint_level
 from pipeline_src.metrics.metric import Metric, Quantity
 
 FOR, AGAINST, BOUNDED, INCONCLUSIVE = "for", "against", "bounded", "inconclusive"
@@ -33,7 +32,7 @@ NOT_NEEDED = "Neither {} seeds nor {} times as many images would decide an effec
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Target:
     """The open range (low, high) in which a claim wants an effect."""
 
     low: float
@@ -47,13 +46,13 @@ class Wanted:
         """Whether the whole interval lies outside."""
         return interval[1] < self.low or interval[0] > self.high
 
-    def squared(self, reference: float) -> Wanted:
+    def squared(self, reference: float) -> Target:
         """The range of a difference of squared errors, where the error that is subtracted is `reference`."""
         low, high = (
             bound if math.isinf(bound) or bound == 0 else (reference + bound) ** 2 - reference**2
             for bound in (self.low, self.high)
         )
-        return Wanted(-math.inf if self.low < -reference else low, high)
+        return Target(-math.inf if self.low < -reference else low, high)
 
     def text(self, quantity: Quantity) -> str:
         """The range as it is printed."""
@@ -63,8 +62,8 @@ class Wanted:
         return f"{side} {quantity.signed(bound)}" if bound else f"{side} 0"
 
 
-BELOW_ZERO = Wanted(-math.inf, 0)
-ABOVE_ZERO = Wanted(0, math.inf)
+BELOW_ZERO = Target(-math.inf, 0)
+ABOVE_ZERO = Target(0, math.inf)
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Evidence:
         what: name of the effect.
         sets: data set -> its number of images.
         effect: mean over seeds, with its interval.
-        wanted: where the claim wants it.
+        target: where the claim wants it.
         quantity: how it is printed.
         margin: an interval within it of 0 bounds the effect; 0 where no margin was declared.
     """
@@ -83,54 +82,38 @@ class Evidence:
     what: str
     sets: Mapping[str, int]
     effect: Estimate
-    wanted: Wanted
+    target: Target
     quantity: Quantity
     margin: float = 0.0
 
     def says(self, level: float = LEVEL) -> str:
-        """FOR where the 95 % interval lies in the wanted range; AGAINST where the interval of `level` lies outside;
+        """FOR where the 95 % interval lies in the target range; AGAINST where the interval of `level` lies outside;
         BOUNDED where the 95 % interval lies within the margin; else INCONCLUSIVE, as always of fewer than `FEW_GROUPS`
         units."""
         if 0 < self.effect.units < FEW_GROUPS:
             return INCONCLUSIVE
-        ranges, margins = self._ranges(self.wanted), self._ranges(Wanted(-self.margin, self.margin))
-        if all(wanted.excludes(effect.interval(level)) for wanted, effect in ranges):
+        ranges, margins = self._ranges(self.target), self._ranges(Target(-self.margin, self.margin))
+        if all(target.excludes(effect.interval(level)) for target, effect in ranges):
             return AGAINST
-        if all(wanted.contains(effect.interval()) for wanted, effect in ranges):
+        if all(target.contains(effect.interval()) for target, effect in ranges):
             return FOR
         return BOUNDED if all(margin.contains(effect.interval()) for margin, effect in margins) else INCONCLUSIVE
 
-    def _ranges(self, wanted: Wanted) -> list[tuple[Wanted, Estimate]]:
+    def _ranges(self, target: Target) -> list[tuple[Target, Estimate]]:
         """The intervals that have to agree, with the range of each: of few seeds also that of the squared error."""
         if not (square := self.effect.decided):
-            return [(wanted, self.effect)]
-        return [(wanted.squared(math.sqrt(max(square.reference, 0))), square), (wanted, self.own)]
-
-    @property
-    def decisive(self) -> Estimate:
-        """The effect that decides: of few seeds that of the squared error."""
-        return self.effect.decided or self.effect
-
-    @property
-    def own(self) -> Estimate:
-        """The effect with its own interval, whether that decides or not."""
-        return self.effect.own or self.effect
-
-    @property
-    def known(self) -> bool:
-        """Whether the interval is defined, and over enough units to decide."""
-        return not math.isnan(self.own.low) and not 0 < self.effect.units < FEW_GROUPS
+            return [(target, self.effect)]
+        return [(target.squared(math.sqrt(max(square.reference, 0))), square), (target, self.effect)]
 
     @property
     def slack(self) -> float:
-        """How far the interval lies inside the wanted range, in half widths; negative where it reaches out of it."""
-        low, high = self.wanted.low, self.wanted.high
-        effect = self.own
-        return min(effect.low - low, high - effect.high) / ((effect.high - effect.low) / 2 or 1)
+        """How far the interval lies inside the target range, in half widths; negative where it reaches out of it."""
+        low, high = self.effect.interval()
+        return min(low - self.target.low, self.target.high - high) / ((high - low) / 2 or 1)
 
     def printed(self, level: float = LEVEL) -> str:
         """Effect and interval as they are printed."""
-        value, low, high = map(self.quantity.signed, (self.own.value, *self.own.interval(level)))
+        value, low, high = map(self.quantity.signed, (self.effect.value, *self.effect.interval(level)))
         return f"{value} [{low}, {high}]"
 
     @property
@@ -142,10 +125,10 @@ class Evidence:
     def needed(self, level: float) -> dict[str, int | None]:
         """The fewest seeds with these images, and the fewest images with these seeds, that would decide the comparison;
         None where none do."""
-        inside = self.wanted.contains((self.own.value, self.own.value))
-        bounds = [bound for bound in (self.wanted.low, self.wanted.high) if math.isfinite(bound)]
-        distance = min(abs(bound - self.own.value) for bound in bounds)
-        seeds, factor = needed_sample(self.own, distance, LEVEL if inside else level)
+        value = self.effect.value
+        inside = self.target.contains((value, value))
+        distance = min(abs(bound - value) for bound in (self.target.low, self.target.high) if math.isfinite(bound))
+        seeds, factor = needed_sample(self.effect, distance, LEVEL if inside else level)
         return {"seeds": seeds, "images": None if factor is None else math.ceil(factor * max(self.sets.values()))}
 
     def as_json(self, level: float = LEVEL) -> dict[str, Any]:
@@ -155,30 +138,32 @@ class Evidence:
         return {
             "what": self.what,
             "sets": dict(self.sets),
-            **_estimate_json(self.own),
+            **_estimate_json(self.effect),
             **({"squared": _estimate_json(square) | {"reference": or_none(square.reference)}} if square else {}),
             "unit": self.quantity.unit,
             "printed": self.printed(),
             "printed_joint": self.printed(level).partition(" ")[2],
             "printed_seeds": ", ".join(by_seed) if len(seeds) > 1 else str(next(iter(seeds))),
-            "wanted": self.wanted.text(self.quantity),
+            "wanted": self.target.text(self.quantity),
             "says": self.says(level),
         }
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any], wanted: Wanted, metric: Metric, margin: float = 0.0) -> Evidence:
+    def from_json(cls, content: Mapping[str, Any], target: Target, metric: Metric, margin: float = 0.0) -> Evidence:
         """The inverse of `as_json`, without the resamples."""
         effect = _estimate_of(content)
         if square := content.get("squared"):
             decided = replace(_estimate_of(square), reference=_number(square["reference"]))
-            effect = replace(effect, decided=decided, own=effect)
-        return cls(content["what"], content["sets"], effect, wanted, metric, margin)
+            effect = replace(effect, decided=decided)
+        return cls(content["what"], content["sets"], effect, target, metric, margin)
 
 
 def _estimate_json(effect: Estimate) -> dict[str, Any]:
-    names = {"effect": "value"} | {name: name for name in ("low", "high", "image_low", "image_high", "units")}
+    low, high = effect.interval()
+    numbers = {"effect": effect.value, "low": low, "high": high}
+    numbers |= {"image_low": effect.image_low, "image_high": effect.image_high, "units": effect.units}
     seeds = {seed: or_none(value) for seed, value in effect.by_seed.items()}
-    return {"seeds": seeds, **{name: or_none(getattr(effect, attribute)) for name, attribute in names.items()}}
+    return {"seeds": seeds, **{name: or_none(number) for name, number in numbers.items()}}
 
 
 def _number(value: float | None) -> float:
@@ -216,7 +201,7 @@ class Finding:
     @cached_property
     def level(self) -> float:
         """The level of each interval that may oppose, at which all of them together hold in 95 % of cases."""
-        return joint_level([item.decisive for item in self.evidence])
+        return joint_level([item.effect.decided or item.effect for item in self.evidence])
 
     @property
     def seeds(self) -> int:
@@ -248,7 +233,8 @@ class Finding:
         text, counts = closest.text, Counter(says)
         counted = ", ".join(f"{counts[word]} {word}" for word in (FOR, AGAINST, BOUNDED, INCONCLUSIVE) if counts[word])
         reason = COUNTED.format(len(says), counted, title, text) if len(says) > 1 else ONLY.format(says[0], text)
-        needed = [needed_text(closest.needed(self.level))] if self.verdict == INCONCLUSIVE and closest.known else []
+        known = not math.isnan(closest.effect.interval()[0]) and not 0 < closest.effect.units < FEW_GROUPS
+        needed = [needed_text(closest.needed(self.level))] if self.verdict == INCONCLUSIVE and known else []
         return " ".join([reason, *needed, *missing])
 
     def as_json(self) -> dict[str, Any]:

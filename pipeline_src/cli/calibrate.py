@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import typer
 
 from pipeline_src.analysis.resampling import RESAMPLES
-from pipeline_src.calibrators import NAMES, Feature
-from pipeline_src.cli.judge import Bins, FormerMaxPixels
+from pipeline_src.calibrators import NAMES
+from pipeline_src.cli.judge import Bins, remarks
 from pipeline_src.cli.options import Groups, Ignore, Resamples, Risk, check_groups, start_log
-from pipeline_src.cli.words import off_by, remarks
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import aligned
@@ -30,24 +29,16 @@ def calibrate(
     apply: Annotated[Path, typer.Option(help="Folder of the maps to calibrate")],
     out: Annotated[Path, typer.Option(help="Folder to write into: calibrator.json, scores.json, maps/")],
     method: Annotated[
-        str, typer.Option(help=f"auto (the calibrator with the lowest cross-validated NLL), {', '.join(NAMES)}")
-    ] = "auto",
-    features: Annotated[
         str,
         typer.Option(
-            metavar="NAME,...",
-            help=f"Of image_temperature: {', '.join(get_args(Feature))} of an image [default: entropy]",
+            metavar="NAME", help=f"Calibrator: {', '.join(NAMES)}; the first is the simplest that ties with the best"
         ),
-    ] = "",
-    shape: Annotated[
-        bool, typer.Option("--shape", metavar="", help="Of image_temperature: also fit a power of the logits")
-    ] = False,
+    ] = "temperature",
     test_mask: Annotated[Path | None, typer.Option(help="Masks of the maps to calibrate, to score them by")] = None,
     risk: Risk = "",
     ignore: Ignore = None,
     bins: Bins = 10,
     resamples: Resamples = RESAMPLES,
-    max_pixels: FormerMaxPixels = None,
     groups: Groups = "",
 ) -> None:
     """Calibrate saved prediction maps of any model: fit on validation maps, apply to others.
@@ -70,8 +61,6 @@ def calibrate(
         resamples=resamples,
         groups=groups,
         risk=risk,
-        features=features,
-        shape=shape,
     )
     typer.echo(in_words(result, out))
 
@@ -79,10 +68,6 @@ def calibrate(
 def in_words(result: dict[str, Any], out: Path) -> str:
     """What the terminal shows: the method and why, the scores before and after, and where the files are."""
     lines = [f"{result['method']}, fitted to {result['images']} images, {result['pixels']:,} pixels"]
-    if result["chosen"]:
-        losses = result["cross_validated_nll"] | {"(as they are)": result["nll_as_they_are"]}
-        lines.append("  chosen by the NLL of held-out images (5 folds):")
-        lines += [f"    {name:<20}{value:.5f}" for name, value in sorted(losses.items(), key=lambda item: item[1])]
     if not result["keeps_class"]:
         lines.append("  the predicted class of any pixel may change")
     where = (
@@ -91,17 +76,13 @@ def in_words(result: dict[str, Any], out: Path) -> str:
         else f"{result['scored_images']} images in {result['scored_on']}"
     )
     lines.append(f"  on {where}; {result['bins']} bins")
-    if result["chosen"] and result["scored_on"] == "cross-validation":
-        lines.append("  the method was chosen on all of them: scores are a little too good (not with --test-mask)")
     rows = [["", "before", "after", "difference"]]
     for name, score in result["scores"].items():
         metric = METRICS[name]
-        before, after = (with_ends(metric, score[side], score["intervals"][side]) for side in ("before", "after"))
+        sides = [with_ends(metric, score[side], score["intervals"][side]) for side in ("before", "after")]
         change = with_ends(Difference.of(metric), score["after"] - score["before"], score["intervals"]["difference"])
-        rows += _rows(metric.column, before, after, change, changed=score["changed"])
+        rows += _rows(metric.column, *sides, change, changed=score["changed"])
     lines += [f"    {line}" for line in aligned(rows)]
-    for side, off in result["bounds"].items():
-        lines += off_by(off, side)
     if "risk" in result:
         from pipeline_src.maps import risk  # as above
 
@@ -116,7 +97,7 @@ def in_words(result: dict[str, Any], out: Path) -> str:
 
 
 def _rows(name: str, *cells: str, changed: str) -> list[list[str]]:
-    """A metric in one row, and its intervals in a second, so that a terminal of 80 columns holds them."""
+    """A metric in one row, and its intervals in a second: a terminal of 80 columns holds them."""
     values, ends = zip(*(cell.partition(" [")[::2] for cell in cells), strict=True)
     *sides, change = values
     rows = [[name, *sides, f"{change} {changed}".rstrip()]]

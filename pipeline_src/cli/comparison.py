@@ -1,10 +1,10 @@
-"""A comparison of two experiments as the terminal shows it."""
+"""A comparison of two experiments as text for the terminal."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pipeline_src.analysis.compare import DIFFERENT, SAME, UNDECIDED, Cell
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 MARKS = {SAME: "=", DIFFERENT: "≠", UNDECIDED: "?"}
 MOST_EXAMPLES = 5
-FITTED = " (validation images: what is fitted after training was fitted to these)"
+FITTED = " (validation images, to which post-hoc methods were fitted)"
 
 
 def in_words(comparison: Comparison) -> str:
-    """The main metrics of all methods, how many metrics differ, and what may explain it."""
+    """Return the main metrics of all methods, how many metrics differ, and possible reasons."""
     lines = [*_head(comparison), "B - A with 95 % intervals:  = same  ≠ different  ? inconclusive"]
     by_place: dict[str, dict[str, dict[str, Cell]]] = {}
     for cell in comparison.cells:
@@ -33,27 +33,9 @@ def in_words(comparison: Comparison) -> str:
         table += [[method, *(_text(cells.get(name)) for name in names)] for method, cells in rows.items()]
         note = FITTED if comparison.a.facts.parts.get(heading.rpartition(", ")[0]) == "val" else ""
         lines += ["", f"{heading}{note}", *(f"  {line}" for line in aligned(table))]
-    warnings = [f"{part}: {text}".removeprefix(": ") for part, of in comparison.warnings().items() for text in of]
+    warnings = _texts(comparison.warnings())
     lines += ["", _counts(comparison.cells), *(f"Warning: {text}" for text in warnings), *_explained(comparison)]
     return "\n".join(lines)
-
-
-def checked(comparison: Comparison, tolerance: float) -> str:
-    """Whether all runs of the same seed have the same numbers, within a tolerance."""
-    runs = {(cell.method, seed, cell.part) for cell in comparison.cells for seed, _ in cell.seeds}
-    beyond = sorted(comparison.beyond(tolerance), key=lambda cell: -cell.largest)
-    comparable = [cell for cell in comparison.cells if not math.isnan(cell.largest)]
-    largest = max(comparable, key=lambda cell: cell.largest)
-    lines = [
-        *_head(comparison),
-        f"{len(runs)} runs on data sets have the same seed in both; {len(comparison.cells)} numbers, means over seeds",
-        f"largest difference of a run: {largest.largest:.3g} ({_place(largest)})",
-    ]
-    if not beyond:
-        return "\n".join([*lines, f"None differs by more than {tolerance:g}."])
-    shown = listed((f"{_place(cell)}: {cell.a:.6g} and {cell.b:.6g}" for cell in beyond), MOST_EXAMPLES)
-    differ = f"{len(beyond)} numbers differ by more than {tolerance:g}:{shown}"
-    return "\n".join([*lines, differ, *_explained(comparison)])
 
 
 def _head(comparison: Comparison) -> list[str]:
@@ -64,12 +46,8 @@ def _head(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _place(cell: Cell) -> str:
-    return f"{cell.metric} of {cell.method} on {cell.part}, {cell.protocol}"
-
-
 def _text(cell: Cell | None) -> str:
-    """The difference with its interval; an error that is decided by its square has none of its own."""
+    """Return the difference with its interval; a metric that is decided by its square has no interval."""
     if cell is None or math.isnan(cell.b - cell.a):
         return UNDEFINED
     metric, effect = Difference.of(METRICS[cell.metric]), cell.effect
@@ -81,18 +59,19 @@ def _counts(cells: Sequence[Cell]) -> str:
     number = Counter(cell.verdict for cell in cells)
     tested = number[DIFFERENT] + number[UNDECIDED]
     text = ", ".join(f"{number[verdict]} {verdict}" for verdict in MARKS)
-    chance = " Of equal ones one in twenty would be called different by chance." if tested else ""
+    chance = " One in twenty equal ones is called different by chance." if tested else ""
     return f"All {len(cells)} numbers: {text}.{chance}"
 
 
 def _explained(comparison: Comparison) -> list[str]:
-    """What differs between two experiments, by topic; seeds and fingerprints only if they differ."""
-    topics, cells = comparison.explanations, comparison.cells
-    texts = [f"{topic}: {text}".removeprefix(": ") for topic, lines in topics.items() for text in lines]
-    seeds = dict.fromkeys(f"other seeds: {one} / {two}" for cell in cells for one, two in cell.seeds if one != two)
-    differ = any(cell.verdict != SAME for cell in cells)
-    if not differ:
+    """Return the differences between two experiments that may explain other numbers."""
+    if all(cell.verdict == SAME for cell in comparison.cells):
         return []
-    if not (texts or seeds):
-        return ["Nothing that is recorded differs: neither seeds, parameters, images nor versions."]
-    return [f"What may explain differences (A / B):{listed([*seeds, *texts])}"]
+    seeds = {f"other seeds: {a} / {b}": None for cell in comparison.cells for a, b in cell.seeds if a != b}
+    if texts := [*seeds, *_texts(comparison.explanations)]:
+        return [f"What may explain differences (A / B):{listed(texts)}"]
+    return ["Nothing that is recorded differs: neither seeds, parameters, images nor versions."]
+
+
+def _texts(by_topic: Mapping[str, Sequence[str]]) -> list[str]:
+    return [f"{topic}: {text}".removeprefix(": ") for topic, texts in by_topic.items() for text in texts]

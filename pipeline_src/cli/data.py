@@ -7,23 +7,21 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline_src.cli.options import plain_console
 from pipeline_src.data import catalog
+from pipeline_src.data.checks import check_dataset, missing_lists
 from pipeline_src.data.entry import SET_NAME, Entry
-from pipeline_src.data.manifest import Row
-from pipeline_src.data.set_check import check_set, missing_lists
 from pipeline_src.data.sources import available_source, unpack
-from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError, few
 from pipeline_src.params.load import FILE, downloads, params_file, read
-from pipeline_src.pipeline.data_jobs import UNPACKED
+from pipeline_src.pipeline.job import UNPACKED
 
 if TYPE_CHECKING:
-    from pipeline_src.data.detection.detect import Detected
+    from pipeline_src.data.detection import Detected
 
 app = typer.Typer(help="Datasets: list, download, check and add them.")
 
@@ -107,7 +105,7 @@ def check(
         console.print(f"{root} has no known dataset.")
     faults = 0
     for entry in chosen:
-        report = check_set(entry, root, UNPACKED, params.limits)
+        report = check_dataset(entry, root, UNPACKED, params.limits)
         faults += len(report.problems)
         splits = ", ".join(f"{split} {count:,}" for split, count in report.splits.items())
         verdict = f"{len(report.problems):,} problems" if report.problems else "in order"
@@ -134,68 +132,45 @@ def add(
 
     Example: dense-calibration data add my-set.zip --write
     """
-    from pipeline_src.data.detection.detect import detect
-    from pipeline_src.data.detection.params_entry import ENOUGH, entry_of, insert, yaml_block
+    from pipeline_src.data.detection import detect
+    from pipeline_src.data.new_entry import create_entry, insert_entry, yaml_block
 
     params = read()
     root, console = downloads(params), plain_console()
     if not path.exists():
         raise UserError(f"{path} does not exist", expected="a folder, or a zip or tar archive")
     stem = path.name.split(".")[0]
-    name = _checked(name or stem)
+    name = _check_name(name or stem)
     with _opened(path) as folder:
         lists = [*path.parent.glob("*.txt"), *sorted((root / "splits").glob(f"{stem}[-_]*.txt"))]
         detected = detect(folder, [] if path.is_dir() else lists, name, images, masks, ood)
-        entry = entry_of(path, folder, detected, root)
-    rows = [Row(id=name, stem=stem, image=image, mask=mask) for stem, image, mask in detected.pairs]
+        entry = create_entry(path, folder, detected, root)
     catalog.load({**params.datasets, name: entry})  # an error now is better than later
-    console.print(f"{path}: {len(rows):,} {'pairs' if detected.masks else 'images, no masks'}")
+    console.print(f"{path}: {detected.pairs:,} {'pairs' if detected.masks else 'images, no masks'}")
     for text in _remarks(detected):
         console.print(text)
-    number = _draw_validation(name, entry, rows, root, path)
-    if number is not None and number < ENOUGH:
-        console.print(f"The split val has {number} of {len(rows):,} images: methods that are fitted on it vary much.")
     if not write:
         console.print(f"Put this under `datasets:` of {params_file()}, or call again with --write:\n")
     typer.echo(yaml_block(name, entry))
     if write:
-        done = "Written to" if insert(params_file(), name, entry) else "This is already in"
+        done = "Written to" if insert_entry(params_file(), name, entry) else "This is already in"
         console.print(f"{done} {params_file()}. Next: dense-calibration data check {name}")
 
 
 def _remarks(detected: Detected) -> Iterator[str]:
-    """Facts of a folder for the user."""
+    """Yield facts of a folder for the user."""
     if ids := detected.values.ids:
         yield f"Masks of {len(ids)} ids: give `classes` their names, and name a void id by `void:`."
         if (empty := detected.values.classes - len(ids)) > 0:
             yield (
-                f"They are {few(ids)}: the entry has a class for each id from 0 to {ids[-1]}, {empty} of them without "
-                f"a pixel. Keep these, or renumber the masks to 0 to {len(ids) - 1}."
+                f"The ids are {few(ids)}: the entry has a class for each id from 0 to {ids[-1]}, {empty} of them "
+                f"without a pixel. Keep these, or renumber the masks to 0 to {len(ids) - 1}."
             )
     yield from detected.notes
 
 
-def _draw_validation(name: str, entry: dict[str, Any], rows: list[Row], root: Path, path: Path) -> int | None:
-    """Choose the `fraction` of a drawn split val by the number of its images, which is returned; None if not drawn."""
-    from pipeline_src.data.detection.params_entry import validation_share
-
-    val = entry.get("splits", {}).get("val")
-    if not isinstance(val, dict) or "fraction" not in val:
-        return None
-
-    def size(*splits: str) -> int:
-        loaded = catalog.load({name: entry})[name]
-        for row in rows:
-            row.splits.clear()
-        assign_splits(loaded, loaded.splits, root, path, rows)
-        return sum(not row.splits.keys().isdisjoint(splits) for row in rows)
-
-    val["fraction"] = validation_share(size("train", "val"))
-    return size("val")
-
-
-def _checked(name: str) -> str:
-    """The name of a new dataset; UserError if it cannot be one, or is the name of a built-in dataset."""
+def _check_name(name: str) -> str:
+    """Return the name of a new dataset; a UserError if it is invalid, or that of a built-in dataset."""
     if not re.fullmatch(SET_NAME, name):
         raise UserError(
             f"{name!r} cannot be the name of a dataset",
@@ -204,10 +179,8 @@ def _checked(name: str) -> str:
         )
     if catalog.is_known(name):
         raise UserError(
-            f"{name} is the name of a built-in dataset",
-            expected="its folder or archive in `data_root`, and no entry unless its layout is another",
-            fix=f"dense-calibration data check {name}; if no folder of the entry fits, write under `datasets:` of "
-            f"{FILE}  {name}: {{folder: PATH, images: Imgs/*.jpg, masks: Imgs/*.png}}; or choose another --name",
+            f"{name} is the name of a built-in dataset, which needs no entry",
+            fix=f"dense-calibration data check {name}, or choose another --name",
         )
     return name
 

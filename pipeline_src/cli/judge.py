@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Annotated, Any
 
 import typer
 
 from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.cli.options import Groups, Ignore, Resamples, Risk, check_groups, start_log
-from pipeline_src.cli.words import off_by, remarks, wrapped
 from pipeline_src.counting.levels import LEVELS, PROTOCOLS
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.metric import with_ends
@@ -37,13 +37,8 @@ MEANINGS = {  # of names that do not explain themselves
     "ece_debiased": "root of the squared calibration error, minus noise",
     "smooth_ece": "a calibration error without bins",
 }
-ACCEPTED_BINS = ", ".join(str(bins) for bins in range(5, 101) if LEVELS % bins == 0)
-TWO_INTERVALS = "ECE = |confidence - accuracy| here; its interval is mirrored at the value"
 Bins = Annotated[
-    int, typer.Option(metavar="N", help=f"Number of bins: {ACCEPTED_BINS}, or another divisor of {LEVELS}")
-]
-FormerMaxPixels = Annotated[
-    int | None, typer.Option("--max-pixels", hidden=True, help="No longer needed: maps of any size are read")
+    int, typer.Option(metavar="N", help=f"Number of bins, a divisor of {LEVELS} such as 5, 10, 15, 20, 50 or 100")
 ]
 
 
@@ -62,20 +57,15 @@ def judge(
     ] = "both",
     ood: Annotated[bool, typer.Option("--ood", metavar="", help="No masks: every pixel is background")] = False,
     ignore: Ignore = None,
-    border: Annotated[
-        float | None,
-        typer.Option(metavar="N", min=0, help="Also report a band of N pixels around object borders"),
-    ] = None,
     calibrator: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="calibrator.json: evaluate the maps as if it had been applied to them"),
     ] = None,
     risk: Risk = "",
-    whole: Annotated[
+    whole_maps: Annotated[
         bool, typer.Option("--whole-maps/--no-whole-maps", metavar="", help="Also compute S, E and weighted F")
     ] = True,
     resamples: Resamples = RESAMPLES,
-    max_pixels: FormerMaxPixels = None,
     groups: Groups = "",
 ) -> None:
     """Evaluate saved prediction maps of any model against masks.
@@ -100,8 +90,7 @@ def judge(
         bins=bins,
         protocols=PROTOCOLS if protocol == "both" else (protocol,),
         ignore=ignore,
-        border=border,
-        whole=whole,
+        whole_maps=whole_maps,
         resamples=resamples,
         groups=groups,
         calibrator=calibrator,
@@ -125,8 +114,6 @@ def in_words(result: dict[str, Any], out: Path) -> str:
         same = protocol != first and numbers == of_protocols[first]
         lines += [f"  {protocol}: the same as {first}"] if same else [f"  {protocol}", *numbers]
     lines += [f"  {name.removesuffix(' %')}: {text}" for name, text in meanings.items()]
-    if any(_same_number(result[p], result["intervals"].get(p, {})) for p in result["undefined"]):
-        lines.append(f"  {TWO_INTERVALS}")
     some = any(ends for by_metric in result["intervals"].values() for ends in by_metric.values())
     lines += remarks(result, ["in brackets: 95 % confidence intervals over {units}, without training variance"] * some)
     lines += [f"  diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]
@@ -138,45 +125,51 @@ def _protocol(result: dict[str, Any], protocol: str) -> list[str]:
     """The numbers of one protocol in lines."""
     from pipeline_src.maps import risk  # as above
 
-    lines = []
-    for key in (k for k in PRINTED if k in result[protocol]):
-        value, ends = result[protocol][key], result["intervals"].get(protocol, {}).get(key)
-        shown = "undefined" if value is None else with_ends(METRICS[key], value, ends)
-        if value is not None and (floor := result[protocol].get(METRICS[key].floor)) and value < floor:
+    lines, values, ends = [], result[protocol], result["intervals"].get(protocol, {})
+    for key in (k for k in PRINTED if k in values):
+        value = values[key]
+        shown = "undefined" if value is None else with_ends(METRICS[key], value, ends.get(key))
+        if value is not None and (floor := values.get(METRICS[key].floor)) and value < floor:
             shown += " (below the noise floor: a calibrated network measures as much)"
         lines.append(f"    {METRICS[key].column:<16}{shown}")
-    ends = result["intervals"].get(protocol, {})
-    if sentence := tendency(result[protocol], ends.get("gap")):
-        lines += wrapped(sentence)
+    if values.get("gap") is not None:
+        lines += wrapped(tendency(values["accuracy"], values["gap"], ends.get("gap")))
     lines += off_by(result["bounds"].get(protocol, {}))
     if "risk" in result:
         lines += [f"    {text}" for text in risk.in_words(result["risk"][protocol])]
     return lines
 
 
-def tendency(values: dict[str, Any], ends: Sequence[float] | None) -> str:
-    """In a sentence, whether confidence is above or below accuracy, of values by metric and the interval of `gap`."""
-    accuracy, gap = values.get("accuracy"), values.get("gap")
-    if accuracy is None or gap is None:
-        return ""
+def tendency(accuracy: float, gap: float, ends: Sequence[float] | None) -> str:
+    """Whether mean confidence is above or below accuracy, by their difference `gap` and its interval."""
     number = METRICS["gap"].number
     means = f"mean confidence {number(accuracy + gap)} %, accuracy {number(accuracy)} %"
-    if not gap or (ends and ends[0] <= 0 <= ends[1]):
-        interval = f" (difference in points {with_ends(METRICS['gap'], gap, ends)})" if ends else ""
-        if ends and max(map(abs, ends)) > MARGIN:
-            return f"whether over- or underconfident on average is inconclusive on these images: {means}{interval}"
-        return f"neither over- nor underconfident on average: {means}{interval}"
-    return f"{'over' if gap > 0 else 'under'}confident by {_magnitude(gap, ends)} points on average: {means}"
+    if gap and not (ends and ends[0] <= 0 <= ends[1]):
+        return f"{'over' if gap > 0 else 'under'}confident on average: {means}"
+    interval = f" (difference in points {with_ends(METRICS['gap'], gap, ends)})" if ends else ""
+    if ends and max(map(abs, ends)) > MARGIN:
+        return f"whether over- or underconfident on average is inconclusive on these images: {means}{interval}"
+    return f"neither over- nor underconfident on average: {means}{interval}"
 
 
-def _same_number(values: dict[str, Any], intervals: dict[str, Any]) -> bool:
-    """Whether ECE and the difference of confidence and accuracy are printed as one number with two intervals."""
-    ece, gap = values.get("ece"), values.get("gap")
-    if not (ece and gap and intervals.get("ece") and intervals.get("gap")):
-        return False
-    printed = with_ends(METRICS["ece"], ece, intervals["ece"]), _magnitude(gap, intervals["gap"])
-    return METRICS["ece"].number(ece) == METRICS["gap"].number(abs(gap)) and printed[0] != printed[1]
+def wrapped(text: str) -> list[str]:
+    """A sentence in lines of a terminal of 80 columns; a number and its % stay together."""
+    lines = wrap(text.replace(" %", "\N{NO-BREAK SPACE}%"), 80, initial_indent=" " * 4, subsequent_indent=" " * 6)
+    return [line.replace("\N{NO-BREAK SPACE}%", " %") for line in lines]
 
 
-def _magnitude(gap: float, ends: Sequence[float] | None) -> str:
-    return with_ends(METRICS["gap"], abs(gap), sorted(map(abs, ends)) if ends else None)
+def off_by(bounds: dict[str, float]) -> list[str]:
+    """How far metrics of float maps can be off."""
+    if not bounds:
+        return []
+    printed = {METRICS[key].column: METRICS[key].factor * bound for key, bound in bounds.items()}
+    off = ", ".join(f"{column} {bound:{'.1f' if bound >= 0.1 else '.1e'}}" for column, bound in printed.items())
+    return wrapped(f"float maps, sorted on a grid: off by at most {off}")
+
+
+def remarks(result: dict[str, Any], intervals: Sequence[str]) -> list[str]:
+    """How the `intervals` are read, {units} standing for what they are over; groups of images; and warnings."""
+    over = "groups of images" if "groups" in result else "images"
+    lines = [text.format(units=over) for text in intervals]
+    lines += [result["groups"]] if result.get("groups") else []
+    return [f"  {line}" for line in [*lines, *(f"warning: {text}" for text in result["warnings"])]]

@@ -34,8 +34,8 @@ app.command("run-job", hidden=True)(run_job.run_job)
 app.add_typer(data, name="data", no_args_is_help=True, rich_help_panel=EXPERIMENTS)
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(show: bool) -> None:
+    if show:
         typer.echo(f"dense-calibration {version('dense-calibration')}")
         raise typer.Exit
 
@@ -64,16 +64,16 @@ def options(
 
 
 def _go_to(params: Path) -> None:
-    """Make the folder of a file of parameters the working folder, to which all that the project names is relative."""
+    """Change to the folder of a file of parameters, because the paths of a project are relative to it."""
     if not params.is_file():
         raise UserError(
             f"--params {params} {'is a folder' if params.is_dir() else 'does not exist'}",
             found=f"the working folder {Path.cwd()}",
             expected="the params.yaml of a project",
-            fix="make a project: dense-calibration init DIR",
+            fix="create a project: dense-calibration init DIR",
         )
-    before = str(Path.cwd())
+    former = str(Path.cwd())
     os.chdir(params.parent)
-    place = sys.path.index(before) if before in sys.path else len(sys.path)
-    sys.path.insert(place, str(Path.cwd()))  # where a user's modules lie, before those of the other folder
+    place = sys.path.index(former) if former in sys.path else len(sys.path)
+    sys.path.insert(place, str(Path.cwd()))  # the user's modules are before those of the former folder
     os.environ[changes.VARIABLES["params"]] = params.name

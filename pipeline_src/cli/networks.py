@@ -13,7 +13,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.params.schema import LIMITS
 
 if TYPE_CHECKING:
-    from pipeline_src.prediction.map_folder import Format
+    from pipeline_src.export.map_folder import Format
 
 MAP_FORMATS: tuple[Format, ...] = ("png8", "png16", "npy")
 
@@ -39,13 +39,13 @@ def predict(
     """
     if (run is None) == (weights is None):
         raise UserError("predict needs --run or --weights", fix="--run EXPERIMENT/METHOD/seedN, or --weights DIR")
-    form = next((each for each in MAP_FORMATS if each == format), None)
+    form = next((name for name in MAP_FORMATS if name == format), None)
     if form != format:
         raise UserError("unknown --format", found=format, expected=", ".join(MAP_FORMATS), fix="--format png16")
-    from pipeline_src.deployment import predict as step  # imports torch, which other commands do without
+    from pipeline_src.export import predict as step  # imports torch, which other commands do without
 
     start_log(log)
-    source = step.of_folder(weights) if weights is not None else step.of_run(run or "")
+    source = step.folder_source(weights) if weights is not None else step.run_source(run or "")
     number, new = step.predict(source, images, out, form, calibrator, max_pixels)
     by = f", calibrated by {source.calibrated or calibrator}" if source.calibrated or calibrator else ""
     typer.echo(f"{number} maps of {source.name}{by}, {new} of them new: {out}")
@@ -66,7 +66,7 @@ def export(
     """
     if run is None:
         raise UserError("export needs --run", fix="--run EXPERIMENT/METHOD/seedN")
-    from pipeline_src.deployment.export import export as step  # as above
+    from pipeline_src.export.export import export as step  # as above
 
     start_log(log)
     step(run, out, calibrator, onnx)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,32 +11,12 @@ from rich.console import Console
 
 from pipeline_src.data import entry
 from pipeline_src.errors import UserError
-from pipeline_src.params.load import read
-from pipeline_src.params.schema import Params
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.jobs import chosen
 
-
-def completed_by(names: Callable[[Params], Iterable[str]]) -> Callable[[str], list[str]]:
-    """What a shell completes an option by: names in params.yaml; none where that cannot be read."""
-
-    def complete(incomplete: str) -> list[str]:
-        try:
-            return [name for name in names(read()) if name.startswith(incomplete)]
-        except UserError:
-            return []
-
-    return complete
-
-
 ExperimentName = Annotated[
     str | None,
-    typer.Option(
-        "--experiment",
-        "-e",
-        help="Experiment of params.yaml [default: the one it picks]",
-        autocompletion=completed_by(lambda params: params.experiments),
-    ),
+    typer.Option("--experiment", "-e", help="Experiment of params.yaml [default: the one it picks]"),
 ]
 Log = Annotated[Path | None, typer.Option(help="Also write all messages to this file")]
 
@@ -57,7 +36,7 @@ Ignore = Annotated[
     int | None,
     typer.Option(metavar="N", help="Value of mask pixels that never count; for K classes the default is 255"),
 ]
-Resamples = Annotated[int, typer.Option(metavar="N", min=0, help="Bootstrap resamples; 0 for no intervals")]
+Resamples = Annotated[int, typer.Option(metavar="N", min=0, max=10**5, help="Bootstrap resamples; 0 for no intervals")]
 Risk = Annotated[
     str,
     typer.Option(
@@ -79,7 +58,7 @@ MaxPixels = Annotated[
 
 
 def check_groups(groups: str) -> None:
-    """UserError where `--groups` is neither a pattern nor a file."""
+    """Raise a UserError if `--groups` is neither a pattern nor a file."""
     try:
         entry.check_groups(groups)
     except ValueError as error:
@@ -87,14 +66,13 @@ def check_groups(groups: str) -> None:
 
 
 def experiment_graph(experiment: str | None, log: Path | None = None) -> ExperimentGraph:
-    """The jobs of an experiment; messages go to the terminal, and to a file."""
+    """Start the log, and return the jobs of an experiment."""
     start_log(log)
     return chosen(experiment)
 
 
 def plain_console() -> Console:
-    """Texts and names of the user are printed as they are: no [markup], no :emoji:, no line broken in the middle of an
-    address."""
+    """Return a console that prints texts unchanged: no [markup], no :emoji:, no broken addresses."""
     return Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline_src.cli.comparison import checked, in_words
+from pipeline_src.cli.comparison import in_words
 from pipeline_src.cli.options import ExperimentName, Log, experiment_graph, start_log
 from pipeline_src.files import check_writable
 
@@ -34,10 +34,13 @@ def rebuild(
     write: Annotated[
         bool, typer.Option("--write", metavar="", help="Replace the published tables, claims and metrics")
     ] = False,
+    report: Annotated[
+        bool, typer.Option("--report", metavar="", help="Also write report.html to results/published-rebuilt/")
+    ] = False,
     cores: Cores = None,
     log: Log = None,
 ) -> None:
-    """Recompute tables, claims and reports of published experiments from their counts, and compare the numbers.
+    """Recompute tables and claims of published experiments from their counts, and compare the numbers.
 
     Example: dense-calibration rebuild --experiment mini_seeds
     """
@@ -48,16 +51,12 @@ def rebuild(
     names = [experiment] if experiment else published.names()
     if not names:
         logger.info("%s holds no experiment; `dense-calibration publish` writes a finished one there", published.FOLDER)
-    step.rebuild_all(names, cores or os.cpu_count() or 1, write)
+    step.rebuild_all(names, cores or os.cpu_count() or 1, write, report)
 
 
 def compare(
     a: Annotated[str, typer.Argument(help="results/published/NAME, an experiment of params.yaml, or NAME:METHOD")],
     b: Annotated[str, typer.Argument(help="The same; differences are B - A")],
-    within: Annotated[
-        float | None,
-        typer.Option(min=0, help="Check that runs of the same seed differ by this at most, 0 for not at all"),
-    ] = None,
     json: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Write all metrics, intervals and reasons to this file")
     ] = None,
@@ -73,10 +72,8 @@ def compare(
     start_log()
     if json:
         check_writable(json.parent, what=json.name)
-    comparison = compare_experiments(a, b, cores or os.cpu_count() or 1, same_seeds=within is not None)
-    typer.echo(in_words(comparison) if within is None else checked(comparison, within))
+    comparison = compare_experiments(a, b, cores or os.cpu_count() or 1)
+    typer.echo(in_words(comparison))
     if json:
         comparison.write(json)
         typer.echo(f"All numbers: {json}")
-    if within is not None and comparison.beyond(within):
-        raise typer.Exit(1)

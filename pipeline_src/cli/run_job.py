@@ -11,7 +11,6 @@ import typer
 
 from pipeline_src import processes
 from pipeline_src.cli.options import ExperimentName, Log, experiment_graph, start_log
-from pipeline_src.pipeline.job import Job
 
 
 def run_job(
@@ -39,27 +38,16 @@ def run_job(
     job = graph.find(key) if re.fullmatch(r"\w+-[0-9a-f]{16}", key) else graph.job(key)
     if into:
         from pipeline_src.pipeline.work import train_into
-        from pipeline_src.training import distributed
+        from pipeline_src.training import machine
 
-        _prepare_networks(job)
-        distributed.run_rank(lambda: train_into(job, into), into)
+        machine.keep_freed_memory()
+        machine.run_rank(lambda: train_into(job, into), into)
     elif job.is_made or job.kind not in ("train", "evaluate", "evaluations"):
         run(replace(job, options={**job.options, "processes": count}), graph.command)
     else:
-        from pipeline_src.training import gpus
+        from pipeline_src.training import machine
 
-        _prepare_networks(job)
+        machine.keep_freed_memory()
         training = graph.settings.training
-        with gpus.reserved(training, training.gpus if job.kind == "train" else min(1, training.gpus)):
+        with machine.reserved_gpus(training, training.gpus if job.kind == "train" else min(1, training.gpus)):
             run(job, graph.command)
-
-
-def _prepare_networks(job: Job) -> None:
-    """What a process sets before it computes with networks."""
-    from pipeline_src.training import memory
-    from pipeline_src.training.models import pretrained
-
-    memory.keep_freed()
-    if job.kind == "train" and "model.safetensors" in job.files:
-        pretrained.leave_out_noise()
-        pretrained.check(job.options["model"])

@@ -22,10 +22,8 @@ def verify(jobs: Patterns = None, experiment: ExperimentName = None) -> None:
     graph = experiment_graph(experiment)
     chosen = graph.matching(jobs or ["*"])
     number, problems = step(chosen, graph.command)
-    for line in problems:
-        typer.echo(line)
-    result = f"{len(problems)} problems" if problems else "all are as they were made"
-    typer.echo(f"{graph.name}: {number:,} files of {len(chosen)} jobs read, {result}")
+    result = "there are problems" if problems else "all are as they were made"
+    typer.echo("\n".join([*problems, f"{graph.name}: {number:,} files of {len(chosen)} jobs read, {result}"]))
     if problems:
         raise typer.Exit(1)
 
@@ -42,11 +40,11 @@ def keep(
     from pipeline_src.pipeline.upkeep import keep as step
 
     graph = experiment_graph(experiment)
-    kept = step(graph.matching(jobs), why)
-    for name in kept:
+    names = step(graph.matching(jobs), why)
+    for name in names:
         typer.echo(f"kept: {name}")
-    if not kept:
-        typer.echo("Nothing was to be kept: these results are current.")
+    if not names:
+        typer.echo("Nothing to keep: these results are current.")
 
 
 def clean(
@@ -61,10 +59,10 @@ def clean(
 
     start_log()
     console, found = plain_console(), leftovers(read())
-    for path, what in found.items():
-        console.print(f"{size(path) / 2**20:>10,.1f} MiB  {path}  {what}")
+    for path, description in found.items():
+        console.print(f"{size(path) / 2**20:>10,.1f} MiB  {path}  {description}")
     if not found:
-        console.print("Nothing is to be removed: params.yaml needs all results.")
+        console.print("Nothing to remove: params.yaml needs all results.")
         return
     console.print(f"Together {sum(map(size, found)) / 2**20:,.1f} MiB in {len(found)} folders")
     if not dry_run and (yes or typer.confirm("Remove them?")):

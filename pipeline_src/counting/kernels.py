@@ -175,3 +175,11 @@ def count_fractions(
         correct += n * (predicted == y)
         doubts += n * doubt
     return correct, doubts
+
+
+@compiled(NOTHING(SINGLES, DOUBLES, ERRORS))
+def weigh(distance, weights, weight):
+    """Write the weight of each pixel, `weights` at its squared distance or at the last one."""
+    last = weights.size - 1
+    for i in range(distance.size):
+        weight[i] = weights[min(np.int64(np.rint(distance[i] * distance[i])), last)]

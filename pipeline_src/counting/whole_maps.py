@@ -191,15 +191,18 @@ class Places(NamedTuple):
 def places(y: np.ndarray) -> Places:
     """The places of a mask (H, W) bool with foreground."""
     import cv2
-    from scipy import ndimage  # slow to import, and evaluation does without
+    from scipy import ndimage  # slow to import, as compiled code is, and evaluation does without
+
+    from pipeline_src.counting.kernels import weigh
 
     ends = [np.flatnonzero(y.any(axis=axis))[[0, -1]].tolist() for axis in (1, 0)]
     rows, columns = (slice(max(0, start - RADIUS), end + RADIUS + 1) for start, end in ends)
     box = rows, columns
     nearest = ndimage.distance_transform_edt(~y[box], return_distances=False, return_indices=True)
     distance = cv2.distanceTransform((~y).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    squared = np.rint(np.square(distance)).astype(np.intp)  # whole, which float32 holds up to FULL_WEIGHT_FROM
-    return Places(box, nearest, np.take(_weights(), squared, mode="clip"))
+    weight = np.empty(y.shape)  # squared distances are whole, which float32 holds up to FULL_WEIGHT_FROM
+    weigh(distance.ravel(), _weights(), weight.ravel())
+    return Places(box, nearest, weight)
 
 
 @cache
@@ -227,13 +230,14 @@ def weighted_f(f: np.ndarray, y: np.ndarray, of: Places | None = None) -> float:
     if not y.any():
         return float("nan")
     box, nearest, weight = of or places(y)
-    error, inside = np.abs(f - y), y[box]
+    inside = y[box]
+    error = np.abs(f[box] - inside)
     window = np.exp(-(np.arange(-RADIUS, RADIUS + 1) ** 2) / (2 * SIGMA**2))
     window /= window.sum()
-    nearby = error[box][tuple(nearest)]
+    nearby = error[tuple(nearest)]
     around = cv2.sepFilter2D(nearby, cv2.CV_64F, window, window, borderType=cv2.BORDER_CONSTANT)
-    missed = np.minimum(error[box], around)[inside]
-    false = float(np.vdot(error, weight))
+    missed = np.minimum(error, around)[inside]
+    false = float(np.vdot(f, weight))  # errors of the background; the foreground weighs 0
     true = len(missed) - missed.sum()
     recall, precision = 1 - missed.mean(), true / (true + false + EPS)
     return 2 * recall * precision / (recall + precision + EPS)

@@ -17,10 +17,10 @@ import numpy as np
 from pipeline_src.data import image_io, manifest, sources
 from pipeline_src.data.entry import Entry
 from pipeline_src.data.manifest import Row
-from pipeline_src.data.masks import Loaded, masks_of
+from pipeline_src.data.masks import StoredMask, create_masks
 from pipeline_src.data.store import SCHEMA, IndexRow
 from pipeline_src.errors import UserError
-from pipeline_src.files import atomic_folder, check_writable, content, write_text
+from pipeline_src.files import atomic_folder, check_writable, write_text
 from pipeline_src.params.parts import Part
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,6 @@ def build(
     size: int,
     out: Path,
     label: int | None = None,
-    limits: object = None,
 ) -> dict[str, Any]:
     """Write the store of a part into the folder `out`, which is replaced as a whole at the end.
 
@@ -50,7 +49,6 @@ def build(
         out: folder of the store.
         label: the label of every pixel of a part out of distribution, 0 background or `labels.NO_CLASS`; masks are
             ignored. None if masks count; images without a mask are background.
-        limits: not used any more.
 
     Returns:
         The content of store.json.
@@ -61,7 +59,7 @@ def build(
     rows = manifest.select(part, manifest_folder)
     located = sources.locate(entry, data_root, unpacked)
     needed = [name for row in rows for name in (row.image, row.mask) if name]
-    root, masks = sources.open_root(located, unpacked, needed=needed), masks_of(entry, located.layout)
+    root, masks = sources.open_root(located, unpacked, needed=needed), create_masks(entry, located.layout)
     if label is not None:
         rows = [replace(row, mask="", sha256_mask="", grey=0) for row in rows]
     pixels = sum(row.height * row.width for row in rows)
@@ -79,13 +77,13 @@ def build(
     }
     again = "prepare the dataset again" if located.root else f"remove {root}, and the archive is unpacked again"
 
-    def load(row: Row) -> tuple[np.ndarray, Loaded]:
+    def load(row: Row) -> tuple[np.ndarray, StoredMask]:
         """The image (H, W, 3) and the mask of a sample."""
         image = image_io.decode_image(_verified(root / row.image, row.sha256_image, again))
         if row.mask:
             return image, masks.load(_verified(root / row.mask, row.sha256_mask, again), size)
         labels = np.full(image.shape[:2], label or 0, np.uint8)
-        return image, Loaded(np.zeros((size, size), np.uint8), labels, np.empty(0, np.int64))
+        return image, StoredMask(np.zeros((size, size), np.uint8), labels, np.empty(0, np.int64))
 
     with atomic_folder(Path(out)) as folder:
         _write_samples(folder, map(load, rows), rows, size)
@@ -93,7 +91,9 @@ def build(
     return info
 
 
-def _write_samples(folder: Path, samples: Iterator[tuple[np.ndarray, Loaded]], rows: Sequence[Row], size: int) -> None:
+def _write_samples(
+    folder: Path, samples: Iterator[tuple[np.ndarray, StoredMask]], rows: Sequence[Row], size: int
+) -> None:
     """Write the arrays and index.csv of a store."""
     index: list[IndexRow] = []
     greys: list[np.ndarray] = []
@@ -128,16 +128,8 @@ def _array(path: Path, *shape: int) -> Iterator[Callable[[np.ndarray], object]]:
 
 def _verified(path: Path, declared: str, fix: str) -> bytes:
     """The bytes of a file that has not changed since the dataset was prepared."""
-    try:
-        data = content(path)
-        actual = f"sha256 {hashlib.sha256(data).hexdigest()}"
-    except OSError as error:
-        data, actual = b"", str(error)
-    if actual != f"sha256 {declared}":
-        raise UserError(
-            f"{path} has changed since the dataset was prepared",
-            found=actual,
-            expected=f"sha256 {declared}",
-            fix=fix,
-        )
+    data = path.read_bytes() if path.is_file() else b""
+    if (actual := hashlib.sha256(data).hexdigest()) != declared:
+        changed = f"{path} has changed since the dataset was prepared"
+        raise UserError(changed, found=f"sha256 {actual}", expected=f"sha256 {declared}", fix=fix)
     return data

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pooch
 
@@ -16,19 +16,12 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.files import check_writable
 
 
-@dataclass(frozen=True)
-class Archive:
-    """A file of a dataset.
-
-    Attributes:
-        name: name of the file.
-        addresses: the authors' address, then mirrors.
-        sha256: digest of the file, None if it is unknown.
-    """
+class Archive(NamedTuple):
+    """A file of a dataset: its name, the addresses of authors and mirrors, and its digest, if that is known."""
 
     name: str
     addresses: tuple[str, ...]
-    sha256: str | None = None
+    sha256: str | None
 
 
 def archives(entry: Entry) -> list[Archive]:

@@ -1,14 +1,20 @@
-"""Reading and resizing of images and masks."""
+"""Reading and resizing of images and masks.
+
+The stored pixels of the first picture of a file count, for images, masks and maps alike. OpenCV and Pillow apply the
+orientation of a TIFF, but not the orientation in the EXIF data of other files.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import LIMITS
@@ -24,9 +30,9 @@ except ImportError as error:  # bare containers lack the libraries that OpenCV n
     ) from error
 
 JPEG = b"\xff\xd8"
-PIXELS = LIMITS.pixels
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
-Image.MAX_IMAGE_PIXELS = None  # `image_headers.read_header` has a limit that users can change
+UPRIGHT = 1
+Image.MAX_IMAGE_PIXELS = None  # `read_header` has a limit that users can change
 
 # Each job uses one thread; parallel jobs fill the cores.
 cv2.setNumThreads(1)
@@ -38,9 +44,77 @@ GREY_SPREAD = 16
 class UnreadableImageError(ValueError):
     """An image file cannot be used: the problem and its fix."""
 
-    def __init__(self, problem: str, fix: str):
+    def __init__(self, problem: str, fix: str = "get the file again"):
         super().__init__(problem)
         self.problem, self.fix = problem, fix
+
+
+class Header(NamedTuple):
+    """The header of an image file.
+
+    Attributes:
+        orientation: 1 to 8, the EXIF request to turn or mirror the stored pixels, which is not applied; 1 is upright.
+        several: whether the file holds several pictures, such as pages of a TIFF or frames of a GIF.
+        bits: bits of a channel of a TIFF; 8 for other formats.
+    """
+
+    orientation: int
+    several: bool
+    bits: int
+
+    def check_single(self) -> None:
+        """Raise UnreadableImageError for several pictures."""
+        if self.several:
+            raise UnreadableImageError("holds several pictures", "save the picture that counts as a file of its own")
+
+
+def read_header(
+    data: bytes, pixels: int = LIMITS.pixels, fix: str = "write `limits: {pixels: N}` with a larger N into params.yaml"
+) -> Header:
+    """Read the header of an image file before its pixels are decoded.
+
+    Args:
+        pixels: the largest number of pixels.
+        fix: the way to change this limit.
+
+    Raises:
+        UnreadableImageError: not an image, cut off, or of more `pixels`.
+    """
+    check_whole(data)
+    with open_image(data) as image:
+        width, height = image.size
+        several = image.format != "MPO" and getattr(image, "n_frames", 1) > 1  # phones add previews as MPO
+        if isinstance(image, TiffImageFile):
+            orientation, bits = UPRIGHT, max(image.tag_v2.get(BITSPERSAMPLE, (8,)))
+        else:
+            orientation, bits = _exif_orientation(image), 8
+    if width * height > pixels:
+        problem = f"has {width:,} x {height:,} pixels, and the limit is {pixels:,}"
+        raise UnreadableImageError(problem, f"make it smaller, or {fix}")
+    return Header(orientation, several, bits)
+
+
+def _exif_orientation(image: Image.Image) -> int:
+    exif = Image.Exif()
+    with contextlib.suppress(Exception):  # damaged EXIF data
+        exif.load(image.info.get("exif", b""))  # `getexif` would decode a PNG
+        if (turn := int(exif.get(ExifTags.Base.Orientation, UPRIGHT))) in range(UPRIGHT, 9):
+            return turn
+    return UPRIGHT
+
+
+@contextlib.contextmanager
+def open_image(data: bytes) -> Iterator[Image.Image]:
+    """An image file opened by Pillow, which keeps the indices of a palette.
+
+    Raises:
+        UnreadableImageError: not an image, or cut off.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            yield image
+    except Exception:  # Pillow's plugins raise many types
+        raise UnreadableImageError("cannot be decoded as an image") from None
 
 
 def decode_image(data: bytes) -> np.ndarray:
@@ -93,33 +167,19 @@ def mask_values(data: bytes, indices: bool) -> np.ndarray:
         return palette
     mask = decode(data, cv2.IMREAD_UNCHANGED)
     if mask.dtype != np.uint8:
-        raise UnreadableImageError(
-            f"mask has {mask.dtype} values", "save it with 8 bits, 0 for background and 255 for the object"
-        )
+        problem = f"mask has {mask.dtype} values"
+        raise UnreadableImageError(problem, "save it with 8 bits, 0 for background and 255 for the object")
     if mask.ndim == 3:
         color = mask[..., :3].astype(np.int16)
         if np.ptp(color, axis=2).max() > GREY_SPREAD:
-            if (indices := palette_indices(data)) is None:
-                raise UnreadableImageError("mask is colored", "save it with one channel, 0 and 255 for the object")
-            value = indices.max() if len(np.unique(indices)) <= 2 else "N"
-            fix = f"it has a palette: add `foreground: {value}`, the index of the object, to the dataset"
+            fix = "save it with one channel, 0 and 255 for the object"
+            if (palette := palette_indices(data)) is not None:
+                fix = f"it has a palette: add `foreground: {palette.max()}`, or the index of the object, to the dataset"
             raise UnreadableImageError("mask is colored", fix)
         if mask.shape[2] == 4 and mask[..., 3].min() < 255:
             raise UnreadableImageError("mask is partly transparent", "save it without an alpha channel")
         mask = np.ascontiguousarray(mask[..., 1])
     return mask
-
-
-def open_image(data: bytes) -> Image.Image:
-    """An image file opened by Pillow, which keeps the indices of a palette.
-
-    Raises:
-        UnreadableImageError: not an image, or cut off.
-    """
-    with _pillow():
-        image = Image.open(io.BytesIO(data))
-        image.load()
-        return image
 
 
 def palette_indices(data: bytes) -> np.ndarray | None:
@@ -128,38 +188,25 @@ def palette_indices(data: bytes) -> np.ndarray | None:
     Raises:
         UnreadableImageError: not an image, or cut off.
     """
-    with _pillow():
-        image = Image.open(io.BytesIO(data))
+    with open_image(data) as image:
         return np.array(image) if image.mode == "P" else None
-
-
-@contextmanager
-def _pillow() -> Iterator[None]:
-    """Turn Pillow's errors into `UnreadableImageError`."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about odd tags, without the name of the file
-            yield
-    except Exception as error:  # plugins raise many types
-        raise UnreadableImageError(f"cannot be read as an image ({error})", "get the file again") from error
 
 
 def resize(array: np.ndarray, size: int) -> np.ndarray:
     """`array` (H, W[, 3]) resized to (size, size[, 3]): area average if both sides shrink, else linear."""
-    height, width = array.shape[:2]
-    shrinks = size <= min(height, width)
+    shrinks = size <= min(array.shape[:2])
     return cv2.resize(array, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 def decode(data: bytes, flags: int) -> np.ndarray:
-    """An image file decoded by OpenCV; `flags` are those of `cv2.imdecode`.
+    """An image file decoded by OpenCV with the `flags` of `cv2.imdecode`.
 
     Raises:
-        UnreadableImageError: not an image, or too large.
+        UnreadableImageError: not an image.
     """
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
-        raise UnreadableImageError("cannot be decoded as an image", "get the file again")
+        raise UnreadableImageError("cannot be decoded as an image")
     return image
 
 
@@ -170,12 +217,8 @@ def check_whole(data: bytes) -> None:
         UnreadableImageError: the file is empty or cut off.
     """
     if not data:
-        raise UnreadableImageError("is empty", "get the file again")
-    if data.startswith(JPEG):  # an end marker after the last start of a scan
-        complete = data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
-    elif data.startswith(b"\x89PNG"):
-        complete = b"IEND" in data[-4096:]
-    else:
-        complete = True
-    if not complete:
-        raise UnreadableImageError("is cut off", "get the file again")
+        raise UnreadableImageError("is empty")
+    cut_png = data.startswith(b"\x89PNG") and b"IEND" not in data[-4096:]
+    # An end marker follows the last start of a scan.
+    if cut_png or (data.startswith(JPEG) and data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda")):
+        raise UnreadableImageError("is cut off")

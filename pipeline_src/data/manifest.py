@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable
-from dataclasses import astuple, dataclass, field, fields
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_type_hints
 
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, listed
 from pipeline_src.files import reading, write_text
 from pipeline_src.params.parts import ALL, Part
 
@@ -44,8 +46,7 @@ class Row:
     sha256_mask: str = ""
 
 
-@dataclass(frozen=True, order=True)
-class Problem:
+class Problem(NamedTuple):
     """A problem with a file, name list or source, and its fix."""
 
     file: str
@@ -68,35 +69,45 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[object
     write_text(path, text.getvalue())
 
 
+def read_csv(path: Path, row: Callable[[dict[str, Any]], T]) -> list[T]:
+    """The rows of a table that `prepare` wrote; UserError if it is missing or damaged."""
+    fix = "prepare the dataset (again)"
+    with (
+        reading(f"{path} cannot be read", expected="the list that `prepare` wrote", fix=fix, also=csv.Error),
+        open(path, encoding="utf-8", newline="") as file,
+    ):
+        return [row(cells) for cells in csv.DictReader(file)]
+
+
 def write(folder: Path, rows: Iterable[Row]) -> None:
     """Write `folder`/manifest.csv."""
 
-    def cells(row: Row) -> list[object]:
+    def cells(row: Row) -> Iterable[object]:
         splits = " ".join(f"{name}:{rank}" for name, rank in row.splits.items())
-        return list((vars(row) | {"splits": splits, "foreground": f"{row.foreground:.6f}"}).values())
+        return (vars(row) | {"splits": splits, "foreground": f"{row.foreground:.6f}"}).values()
 
     write_csv(Path(folder) / "manifest.csv", TYPES, map(cells, rows))
 
 
 def read(folder: Path) -> list[Row]:
     """Rows of `folder`/manifest.csv, by stem; UserError if it is missing or damaged."""
-    return _read_csv(Path(folder) / "manifest.csv", _row)
 
+    def row(cells: dict[str, str]) -> Row:
+        ranks = dict(item.rsplit(":", 1) for item in cells.pop("splits").split())
+        values = {key: TYPES[key](value) for key, value in cells.items()}
+        return Row(splits={name: int(rank) for name, rank in ranks.items()}, **values)
 
-def _row(cells: dict[str, str]) -> Row:
-    splits = dict(item.rsplit(":", 1) for item in cells.pop("splits").split())
-    values = {key: TYPES[key](value) for key, value in cells.items()}
-    return Row(splits={name: int(rank) for name, rank in splits.items()}, **values)
+    return read_csv(Path(folder) / "manifest.csv", row)
 
 
 def write_problems(folder: Path, problems: Iterable[Problem]) -> None:
     """Write `folder`/problems.csv."""
-    write_csv(Path(folder) / "problems.csv", [column.name for column in fields(Problem)], map(astuple, problems))
+    write_csv(Path(folder) / "problems.csv", Problem._fields, problems)
 
 
 def read_problems(folder: Path) -> list[Problem]:
     """The problems in `folder`/problems.csv."""
-    return _read_csv(Path(folder) / "problems.csv", lambda cells: Problem(**cells))
+    return read_csv(Path(folder) / "problems.csv", lambda cells: Problem(**cells))
 
 
 def select(part: Part, folder: Path) -> list[Row]:
@@ -119,11 +130,36 @@ def select(part: Part, folder: Path) -> list[Row]:
     return [rows[position] for position in part.positions(len(rows))]
 
 
-def _read_csv(path: Path, row: Callable[[dict[str, Any]], T]) -> list[T]:
-    """The rows of a table that `prepare` wrote."""
-    fix = "prepare the dataset (again)"
-    with (
-        reading(f"{path} cannot be read", expected="the list that `prepare` wrote", fix=fix, also=csv.Error),
-        open(path, encoding="utf-8", newline="") as file,
-    ):
-        return [row(cells) for cells in csv.DictReader(file)]
+def check_disjoint(parts: Mapping[str, Sequence[Any]]) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """Check that train, val and each test part are disjoint.
+
+    Args:
+        parts: rows of `select` or of `Store.index` by part; "train" and "val" are compared with each other and
+            with all others (test parts may overlap).
+
+    Returns:
+        Byte-identical images of different ids, by pair of parts, as (id, id). Some sets have them; report them.
+
+    Raises:
+        UserError: a sample is in two parts.
+    """
+    overlaps, identical = [], {}
+    for first, second in combinations(parts, 2):
+        if not {first, second} & {"train", "val"}:
+            continue
+        ids = {row.id for row in parts[first]}
+        if shared := [row.id for row in parts[second] if row.id in ids]:
+            overlaps.append(f"{first} and {second} share {len(shared):,} samples, the first is {shared[0]}")
+        by_hash = defaultdict(list)
+        for row in parts[first]:
+            by_hash[row.sha256_image].append(row.id)
+        pairs = [(twin, row.id) for row in parts[second] for twin in by_hash[row.sha256_image] if twin != row.id]
+        if pairs:
+            identical[first, second] = pairs
+    if overlaps:
+        raise UserError(
+            f"parts of the data overlap:{listed(overlaps)}",
+            expected="training, validation and test parts without a common sample",
+            fix="choose other splits, or `first` and `last` ranges that do not meet, under `data:` in params.yaml",
+        )
+    return identical

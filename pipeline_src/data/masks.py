@@ -19,7 +19,7 @@ MAX_CLASSES = 64  # larger values of unknown masks are greys
 LARGE = 0.6  # share of object pixels from which a mask looks inverted; of DUTS-TR, 2 % of the masks are larger
 
 
-class Loaded(NamedTuple):
+class StoredMask(NamedTuple):
     """A mask as a store holds it.
 
     Attributes:
@@ -33,7 +33,7 @@ class Loaded(NamedTuple):
     grey: np.ndarray
 
 
-def masks_of(entry: Entry, layout: Layout) -> ObjectMasks | ClassMasks:
+def create_masks(entry: Entry, layout: Layout) -> ObjectMasks | ClassMasks:
     """Masks of class ids if the dataset has classes, else masks of one object."""
     return ClassMasks(entry) if entry.classes else ObjectMasks(entry, layout)
 
@@ -44,8 +44,6 @@ class ObjectMasks:
     def __init__(self, entry: Entry, layout: Layout):
         self.entry, self.layout = entry, layout
         self.counts = np.zeros(256, np.int64)  # pixels by value, of the masks read so far
-        self.unexpected: set[int] = set()  # values that are neither 0 nor `foreground`, if that is given
-        self.unexpected_masks = 0
 
     def read(self, row: Row, data: bytes) -> tuple[int, ...]:
         """The shape (H, W) of a mask file; fills in `foreground` and `grey` of its row.
@@ -55,13 +53,10 @@ class ObjectMasks:
         """
         foreground = self.layout.foreground
         if foreground is not None:
-            _check_ids(data, "the value `foreground`", ", or leave out `foreground` if its values are 0 and 255")
+            _check_lossless(data, "the value `foreground`", ", or leave out `foreground` if its values are 0 and 255")
         stored = image_io.mask_values(data, foreground is not None)
         mask = image_io.as_mask(stored, foreground)
-        self.counts += (counts := np.bincount(stored.ravel(), minlength=256))
-        if foreground is not None and (unexpected := {*counts.nonzero()[0].tolist()} - {0, foreground}):
-            self.unexpected |= unexpected
-            self.unexpected_masks += 1
+        self.counts += np.bincount(stored.ravel(), minlength=256)
         row.grey = int(np.count_nonzero((mask > 0) & (mask < 255)))
         row.foreground = float(np.count_nonzero(mask > 127) / mask.size)
         return mask.shape
@@ -79,17 +74,21 @@ class ObjectMasks:
     def notes(self, rows: Sequence[Row]) -> list[str]:
         """Facts and warnings about the masks."""
         notes = []
+        foreground, values = self.layout.foreground, self.counts.nonzero()[0].tolist()
         if 2 * (large := sum(row.foreground > LARGE for row in rows)) > len(rows):
-            value = 0 if self.layout.foreground is None else "N"
             notes.append(
                 f"WARNING: in {large:,} of {len(rows):,} masks the object covers more than {LARGE:.0%} of the image. "
-                f"If the masks are inverted, write `foreground: {value}` (the value of the object) into the dataset"
+                f"If the masks are inverted, write `foreground: {0 if foreground is None else 'N'}` (the value of the "
+                "object) into the dataset"
             )
-        if self.layout.foreground is None and (note := perhaps_ids(self.counts)):
-            notes.append(note)
-        if self.unexpected_masks:
-            text = "masks have values other than 0 and `foreground`, which count as background"
-            notes.append(f"{self.unexpected_masks:,} {text}: {few(sorted(self.unexpected), 5)}")
+        ids = [value for value in values if value not in (0, 255)]
+        if foreground is None and 255 in values and ids and ids[-1] < MAX_CLASSES:
+            notes.append(
+                f"The masks have the values {few(ids)} and 255: 255 counts as the object, {few(ids)} as background. "
+                "If these values are classes and 255 is void, write `classes:`."
+            )
+        if foreground is not None and (unexpected := [v for v in values if v not in (0, foreground)]):
+            notes.append(f"masks have values that count as background: {few(unexpected, 5)}")
         if grey := sum(row.grey for row in rows):
             share = grey / sum(row.height * row.width for row in rows)
             notes.append(f"{share:.2%} of the mask pixels are grey; above 127 they count as object")
@@ -107,11 +106,11 @@ class ObjectMasks:
             "mean_foreground": round(float(np.mean([row.foreground for row in rows])), 6),
         }
 
-    def load(self, data: bytes, size: int) -> Loaded:
+    def load(self, data: bytes, size: int) -> StoredMask:
         """The mask file of a sample, for the store of networks of this size."""
         mask = image_io.decode_mask(data, self.layout.foreground)
         grey = np.flatnonzero((mask > 0) & (mask < 255))
-        return Loaded(image_io.resize(mask, size), (mask > 127).astype(np.uint8), grey)
+        return StoredMask(image_io.resize(mask, size), (mask > 127).astype(np.uint8), grey)
 
     def store_info(self, rows: Sequence[Row]) -> dict[str, Any]:
         """Facts for store.json."""
@@ -126,7 +125,7 @@ class ClassMasks:
         self.pixels: dict[str, np.ndarray] = {}  # pixels by id, of each mask read so far
 
     def read(self, row: Row, data: bytes) -> tuple[int, ...]:
-        _check_ids(data, "class ids")
+        _check_lossless(data, "class ids")
         labels = self._decode(data)
         self.pixels[row.id] = np.bincount(labels.ravel(), minlength=IGNORED + 1)
         row.foreground = float(1 - self.pixels[row.id][IGNORED] / labels.size)
@@ -144,57 +143,40 @@ class ClassMasks:
         by_class = dict(zip(self.entry.classes, pixels.tolist(), strict=False))
         return {"pixels": int(pixels.sum()), "void_pixels": int(pixels[IGNORED]), "class_pixels": by_class}
 
-    def load(self, data: bytes, size: int) -> Loaded:
+    def load(self, data: bytes, size: int) -> StoredMask:
         labels = self._decode(data)
         resized = cv2.resize(labels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
-        return Loaded(resized, labels, np.empty(0, np.int64))
+        return StoredMask(resized, labels, np.empty(0, np.int64))
 
     def store_info(self, rows: Sequence[Row]) -> dict[str, Any]:
         return {"classes": len(self.entry.classes), "ood": False}
 
     def _decode(self, data: bytes) -> np.ndarray:
-        return decode_labels(data, len(self.entry.classes), self.entry.void)
+        """A mask file as uint8 (H, W): 0 to classes - 1, and 255 for void.
+
+        Raises:
+            UnreadableImageError: not an image, cut off, or with other values.
+        """
+        classes, void = len(self.entry.classes), self.entry.void
+        with image_io.open_image(data) as image:
+            mode, labels = image.mode, np.array(image)
+        if mode not in ("L", "P"):
+            fix = "save it with 8 bits, the class id as value"
+            raise UnreadableImageError(f"mask of classes has the mode {mode}", fix)
+        values = np.unique(labels)
+        invalid = values[(values >= classes) & (values != void)]
+        if invalid.size:
+            values_text = ", ".join(map(str, invalid[:5]))
+            raise UnreadableImageError(
+                f"mask has the values {values_text}, neither a class (0 to {classes - 1}) nor void",
+                f"correct it, or `classes` and `void` (now {void}) of the dataset",
+            )
+        labels[labels == void] = IGNORED
+        return labels
 
 
-def _check_ids(data: bytes, ids: str, more: str = "") -> None:
+def _check_lossless(data: bytes, values: str, fix: str = "") -> None:
     """Refuse a JPEG file where single values count: compression changes them."""
     if data.startswith(image_io.JPEG):
-        raise UnreadableImageError(
-            f"mask is a JPEG file, which does not keep {ids}", f"save it as PNG, not from the JPEG{more}"
-        )
-
-
-def decode_labels(data: bytes, classes: int, void: int = IGNORED) -> np.ndarray:
-    """Mask file of class ids as uint8 (H, W): 0 to classes - 1, and 255 where it is `void`.
-
-    Args:
-        data: bytes of the file; 8 bits, grey or with a palette, whose indices are the ids.
-
-    Raises:
-        UnreadableImageError: not an image, cut off, or with other values.
-    """
-    image = image_io.open_image(data)
-    if image.mode not in ("L", "P"):
-        raise UnreadableImageError(
-            f"mask of classes has the mode {image.mode}", "save it with 8 bits, the class id as value"
-        )
-    labels = np.array(image)
-    values = np.unique(labels)
-    invalid = values[(values >= classes) & (values != void)]
-    if invalid.size:
-        text = f"mask has the values {', '.join(map(str, invalid[:5]))}, neither a class (0 to {classes - 1}) nor void"
-        raise UnreadableImageError(text, f"correct it, or `classes` and `void` (now {void}) of the dataset")
-    labels[labels == void] = IGNORED
-    return labels
-
-
-def perhaps_ids(counts: np.ndarray) -> str:
-    """A note if pixels by value (256,), read as an object of 255, may be class ids and void; else empty."""
-    ids = [value for value in counts.nonzero()[0].tolist() if value not in (0, 255)]
-    if not ids or ids[-1] >= MAX_CLASSES or not counts[255]:
-        return ""
-    return (
-        f"The masks have the values {few([0] * bool(counts[0]) + ids)} and 255: 255 counts as the object, "
-        f"{few(ids)} as background. If {'they are classes' if len(ids) > 1 else f'{ids[0]} is a class'} and 255 is "
-        "void, write `classes:`."
-    )
+        problem = f"mask is a JPEG file, which does not keep {values}"
+        raise UnreadableImageError(problem, f"save it as PNG, not from the JPEG{fix}")

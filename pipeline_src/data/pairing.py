@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from pipeline_src.data.entry import Entry, Layout
@@ -19,29 +20,24 @@ def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], lis
     Raises:
         UserError: as `find_files` and `find_images_and_masks`.
     """
-    try:
-        mask_files: dict[str, list[str]] = {}
-        if entry.ood:
-            image_files = find_files(root, layout.images)
-        else:
-            image_files, mask_files = find_images_and_masks(root, layout.images, layout.masks)
-    except UserError as error:
-        raise UserError(f"dataset {entry.name}: {error}") from None
+    mask_files: dict[str, list[str]] = {}
+    if entry.ood:
+        image_files = find_files(root, layout.images)
+    else:
+        image_files, mask_files = find_images_and_masks(root, layout.images, layout.masks)
     rows: list[Row] = []
     problems: list[Problem] = []
-
-    def report(paths: Sequence[str], problem: str, fix: str) -> None:
-        problems.extend(Problem(path, problem, fix) for path in paths)
-
     for stem in sorted({*image_files, *mask_files}):
         images, masks = image_files.get(stem, []), mask_files.get(stem, [])
-        for kind, paths in (("image", images), ("mask", masks)):
+        for paths in (images, masks):
             if len(paths) > 1:
-                report(paths, f"{kind} of the same stem as another", "rename or remove one")
+                problems += [Problem(path, "same stem as another file", "rename or remove one") for path in paths]
         if not images:
-            report(masks, "mask without an image", "add the image or remove the mask")
+            fix = "add the image or remove the mask"
+            problems += [Problem(path, "mask without an image", fix) for path in masks]
         if not masks and not entry.ood and not entry.skip_unmasked:
-            report(images, "image without a mask", "add the mask or remove the image")
+            fix = "add the mask or remove the image"
+            problems += [Problem(path, "image without a mask", fix) for path in images]
         if len(images) == 1 and len(masks) == (not entry.ood):
             rows.append(Row(id=f"{entry.name}/{stem}", stem=stem, image=images[0], mask="".join(masks)))
     return rows, problems
@@ -58,12 +54,12 @@ def find_files(root: Path, layout: Iterable[str]) -> dict[str, list[str]]:
         UserError: no alternative exists.
     """
     layout = list(layout)
-    folders = None
+    folders: list[PurePosixPath] = []
     for alternative in layout:
         folder, pattern = _split_pattern(alternative)
         tops = [root / folder] if (root / folder).is_dir() else []
         if not tops:
-            folders = _folders(root) if folders is None else folders
+            folders = folders or _folders(root)
             tops = [root / path for path in folders if _ends_with(path, folder)]
         if tops:
             stems: dict[str, list[str]] = {}
@@ -130,15 +126,8 @@ def _hidden(name: str) -> bool:
 
 def _ends_with(path: PurePosixPath, folder: PurePosixPath) -> bool:
     """Whether `path` ends with the parts of `folder`, in which a * stands for any text."""
-    parts = path.parts[-len(folder.parts) :]
-    return len(parts) == len(folder.parts) and all(map(_matches, map(composed, parts), map(composed, folder.parts)))
-
-
-def _matches(name: str, pattern: str) -> bool:
-    start, star, end = pattern.partition("*")
-    if not star:
-        return name == pattern
-    return name.startswith(start) and name.endswith(end) and len(name) >= len(start) + len(end)
+    pattern = "/".join(re.escape(composed(part)).replace(r"\*", "[^/]*") for part in folder.parts)
+    return re.search(f"(^|/){pattern}$", composed(str(path))) is not None
 
 
 def _split_pattern(alternative: str) -> tuple[PurePosixPath, tuple[str, str] | None]:

@@ -15,10 +15,9 @@ import numpy as np
 
 from pipeline_src.data import identity, image_io, manifest, sources
 from pipeline_src.data.entry import Entry, Split
-from pipeline_src.data.image_headers import UPRIGHT, read_header
 from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.data.manifest import Problem, Row
-from pipeline_src.data.masks import ClassMasks, ObjectMasks, masks_of
+from pipeline_src.data.masks import ClassMasks, ObjectMasks, create_masks
 from pipeline_src.data.pairing import pair_files
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError, listed
@@ -58,9 +57,10 @@ def prepare(
     """
     located = sources.locate(entry, data_root, unpacked)
     root, source = sources.open_root(located, unpacked), located.source
-    pairs, problems = pair_files(entry, located.layout, root)
+    with sources.naming(entry):
+        pairs, problems = pair_files(entry, located.layout, root)
     log.info("%s: source %s (%s), verifying %s images", entry.name, located.key, source.label, f"{len(pairs):,}")
-    verifier = _Verifier(root, masks_of(entry, located.layout), limits.pixels)
+    verifier = _Verifier(root, create_masks(entry, located.layout), limits.pixels)
     rows = [row for row in pairs if verifier.verify(row)]
     problems += verifier.problems
     notes = verifier.notes()
@@ -109,7 +109,9 @@ def prepare(
     }
     manifest.write(out, rows)
     write_text(Path(out) / "summary.json", json.dumps(summary, indent=1) + "\n")
-    _log(summary)
+    log.info("%s: %s samples, %d problems (problems.csv)", entry.name, f"{len(rows):,}", len(problems))
+    for note in notes:
+        log.info("%s: %s", entry.name, note)
     return summary
 
 
@@ -119,7 +121,7 @@ class _Verifier:
     Attributes:
         problems: problems with files.
         turned, several: names of files with an EXIF orientation, and of files with several pictures.
-        thumbnails: (256,) float32 by id, grey images of 16 x 16 pixels of mean 0 and norm 1.
+        thumbnails: id -> `thumbnail` of the image.
     """
 
     def __init__(self, root: Path, masks: ObjectMasks | ClassMasks, pixels: int):
@@ -135,33 +137,33 @@ class _Verifier:
 
         def decode(data: bytes) -> tuple[int, ...]:
             image = image_io.decode_image(data)
-            self.thumbnails[row.id] = _thumbnail(image)
+            self.thumbnails[row.id] = thumbnail(image)
             return image.shape[:2]
 
         row.sha256_image, shape = self._read(row.image, decode)
-        row.height, row.width = shape or (0, 0)
+        row.height, row.width = shape
         if row.mask:
             row.sha256_mask, mask = self._read(row.mask, lambda data: self.masks.read(row, data))
-            if shape and mask and mask != shape:
+            if len(self.problems) == count and mask != shape:
                 turned = mask == shape[::-1]
                 fix = "rotate the image's pixels (its EXIF orientation is not applied)" if turned else "fix the sizes"
                 text = f"mask is {mask[1]} x {mask[0]}, its image {row.width} x {row.height} pixels"
                 self.problems.append(Problem(row.mask, text, fix))
         return len(self.problems) == count
 
-    def _read(self, name: str, decode: Callable[[bytes], tuple[int, ...]]) -> tuple[str, tuple[int, ...] | None]:
-        """The sha256 and the shape (H, W) of a file."""
+    def _read(self, name: str, decode: Callable[[bytes], tuple[int, ...]]) -> tuple[str, tuple[int, ...]]:
+        """The sha256 and the shape (H, W) of a file; empty and (0, 0) if there is a problem with it."""
         try:
             data = content(self.root / name)
-            header = read_header(data, self.pixels)
-            self.turned += [name] * (header.orientation != UPRIGHT)
+            header = image_io.read_header(data, self.pixels)
+            self.turned += [name] * (header.orientation != image_io.UPRIGHT)
             self.several += [name] * header.several
             return hashlib.sha256(data).hexdigest(), decode(data)
         except image_io.UnreadableImageError as error:
             self.problems.append(Problem(name, error.problem, error.fix))
         except OSError as error:
             self.problems.append(Problem(name, str(error), "check its permissions and the disk"))
-        return "", None
+        return "", (0, 0)
 
     def notes(self) -> list[str]:
         """Facts about headers that change the meaning of files."""
@@ -171,32 +173,29 @@ class _Verifier:
         return [f"{len(names):,} files, such as {names[0]}, {text}" for names, text in cases if names]
 
 
-def _thumbnail(image: np.ndarray) -> np.ndarray:
-    small = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA).mean(axis=2, dtype=np.float32).ravel()
-    small -= small.mean()
-    return np.asarray(small / max(float(np.linalg.norm(small)), 1e-6))
+def thumbnail(image: np.ndarray) -> np.ndarray:
+    """A gray image of 16 x 16 pixels, (256,) float32 with mean 0 and norm 1."""
+    gray = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA).mean(axis=2, dtype=np.float32).ravel()
+    gray -= gray.mean()
+    return np.asarray(gray / max(float(np.linalg.norm(gray)), 1e-6))
 
 
 def near_copies(rows: Sequence[Row], splits: Mapping[str, Split], thumbnails: Mapping[str, np.ndarray]) -> list[str]:
-    """A note for each drawn split with many images that look like an image outside of it.
-
-    Args:
-        thumbnails: (256,) float32 by id, of mean 0 and norm 1.
-    """
+    """A warning for each randomly drawn split with many images that look like an image outside the split."""
     notes = []
     for name in (name for name, split in splits.items() if split.fraction is not None):
-        drawn = [row for row in rows if name in row.splits]
-        rest = [row for row in rows if name not in row.splits]
+        drawn, rest = ([row for row in rows if (name in row.splits) is member] for member in (True, False))
         if not drawn or not rest:
             continue
-        table = np.array([thumbnails[row.id] for row in rest]).T
-        nearest = [(int((scores := thumbnails[row.id] @ table).argmax()), float(scores.max())) for row in drawn]
-        near = [(row, rest[i]) for row, (i, score) in zip(drawn, nearest, strict=True) if score > NEAR]
+        inside, outside = (np.array([thumbnails[row.id] for row in side]) for side in (drawn, rest))
+        correlations = inside @ outside.T
+        near = np.flatnonzero(correlations.max(axis=1) > NEAR)
         if len(near) > NEAR_SHARE * len(drawn):
+            first, other = drawn[near[0]], rest[correlations[near[0]].argmax()]
             notes.append(
                 f"WARNING: {len(near):,} of {len(drawn):,} images of the drawn split {name} look like an image outside "
-                f"of it, such as {near[0][0].stem} like {near[0][1].stem}. If they are frames of a video or images of "
-                "a patient, name these by `groups:`, and they are drawn together"
+                f"the split, such as {first.stem} like {other.stem}. If they are frames of a video or images of a "
+                "patient, name these by `groups:`, and they are drawn together"
             )
     return notes
 
@@ -209,12 +208,3 @@ def _identical_images(rows: Sequence[Row]) -> tuple[list[list[str]], int]:
     pairs = [(first, other) for first, *rest in groups.values() for other in rest]
     crossing = sum(first.splits.keys() != other.splits.keys() for first, other in pairs)
     return [[first.id, other.id] for first, other in pairs], crossing
-
-
-def _log(summary: dict[str, Any]) -> None:
-    name, splits = summary["set"], ", ".join(f"{split} {count:,}" for split, count in summary["splits"].items())
-    log.info("%s: %s samples; %s", name, f"{summary['samples']:,}", splits)
-    if summary["problems"]:
-        log.info("%s: %d problems, %d left out, listed in problems.csv", name, summary["problems"], summary["left_out"])
-    for note in summary["notes"]:
-        log.info("%s: %s", name, note)

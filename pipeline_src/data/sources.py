@@ -7,7 +7,8 @@ import json
 import os
 import tarfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -16,15 +17,14 @@ from pipeline_src.data import pairing
 from pipeline_src.data.entry import Entry, Layout, Source
 from pipeline_src.data.lookup import find_path
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import atomic_folder, sha256, write_text, writing
-from pipeline_src.locks import alone
+from pipeline_src.files import atomic_folder, sha256, writing
+from pipeline_src.processes import alone
 from pipeline_src.python_source import ROOT
-from pipeline_src.verified import readings
+from pipeline_src.verified import digests
 
 GENERATOR = "pipeline_src.data.synthetic.scenes"
 GENERATOR_FILES = (*sorted((ROOT / "data" / "synthetic").glob("*.py")), ROOT / "rng.py")
 FINGERPRINTS = ".fingerprints"  # digests of the files of each source, below the folder of unpacked datasets
-UNPACKED = ".unpacked"  # in an unpacked folder: the number of its files
 NOT_UNPACKED = (".rar", ".7z")  # archives that users unpack themselves
 
 
@@ -59,6 +59,15 @@ def hash_of_archives(hashes: Iterable[str]) -> str:
     return hashes[0] if len(hashes) == 1 else hash_of(archives=hashes)
 
 
+@contextmanager
+def naming(entry: Entry) -> Iterator[None]:
+    """Put the name of a dataset in front of the text of a UserError."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"dataset {entry.name}: {error}") from None
+
+
 def available_source(entry: Entry, data_root: Path | str | None) -> str | None:
     """Key of the first source in `data_root`, without reading its files; None if there is none."""
     for key, source in entry.sources.items():
@@ -85,10 +94,8 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
         if source.kind in ("folder", "paths"):
             if folder := _find_folder(source, layout, data_root):
                 root, layout = folder
-                try:
-                    content = folder_hash(root, layout, unpacked)
-                except UserError as error:
-                    raise UserError(f"dataset {entry.name}: {error}") from None
+                with naming(entry):
+                    content = _folder_hash(root, layout, unpacked)
                 return Located(entry.name, key, source, layout, content, root=root)
             continue
         declared = hash_of_archives(map(str, source.sha256)) if source.sha256 and all(source.sha256) else None
@@ -96,27 +103,24 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
         if len(archives) == len(source.archive):
             content = declared or hash_of_archives(_archive_hash(path, unpacked) for path in archives)
             return Located(entry.name, key, source, layout, content, archives)
-        if declared and is_unpacked(unpacked_folder(entry.name, declared, unpacked)):
-            return Located(entry.name, key, source, layout, declared)
+        if declared:
+            unpacked_before = Located(entry.name, key, source, layout, declared)
+            if root_folder(unpacked_before, unpacked).is_dir():
+                return unpacked_before
     raise _missing(entry, data_root)
 
 
-def folder_hash(root: Path, layout: Layout, unpacked: Path) -> str:
+def _folder_hash(root: Path, layout: Layout, unpacked: Path) -> str:
     """Hash of names and bytes of all images and masks; only changed files are read again."""
-    paths = [
-        path
-        for folders in (layout.images, layout.masks)
-        if folders
-        for stems in pairing.find_files(root, folders).values()
-        for path in stems
-    ]
-    read = readings(root, paths, _record(root, unpacked))
-    return hash_of(files=[(path, read[path].sha256 if path in read else "cannot be read") for path in paths])
+    groups = [pairing.find_files(root, folders) for folders in (layout.images, layout.masks) if folders]
+    paths = [path for stems in groups for several in stems.values() for path in several]
+    read = digests(root, paths, _record(root, unpacked))
+    return hash_of(files=[(path, read.get(path, "cannot be read")) for path in paths])
 
 
 def _archive_hash(path: Path, unpacked: Path) -> str:
     """The sha256 of an archive; only a changed file is read again."""
-    return readings(path.parent, [path.name], _record(path, unpacked))[path.name].sha256
+    return digests(path.parent, [path.name], _record(path, unpacked))[path.name]
 
 
 def _record(source: Path, unpacked: Path) -> Path:
@@ -130,37 +134,21 @@ def open_root(located: Located, unpacked: Path, needed: Iterable[str] = ()) -> P
         needed: paths in it; if one of them is missing, the archive is unpacked again.
     """
     folder = root_folder(located, unpacked)
-    if located.root is not None:
-        return folder
-    with alone(located.name, folder.parent / f".{located.name}.lock"):  # parallel jobs may need the same dataset
-        if not is_unpacked(folder) or not all((folder / path).is_file() for path in needed):
-            _fill(located, folder)
+    if located.root is None:
+        with alone(located.name, folder.parent / f".{located.name}.lock"):  # parallel jobs may need the same dataset
+            if not folder.is_dir() or not all((folder / path).is_file() for path in needed):
+                _fill(located, folder)
     return folder
 
 
 def root_folder(located: Located, unpacked: Path) -> Path:
-    """The folder of the dataset's files: the user's folder, or one below `unpacked`, which may not exist yet."""
+    """The folder of the dataset's files: the user's folder, or one below `unpacked`, which exists once it is filled."""
     if located.root is not None:
         return located.root
     content = located.content
     if located.source.generator:  # another version of the generator draws other files
         content = hash_of(content=content, code=[sha256(file) for file in GENERATOR_FILES])
-    return unpacked_folder(located.name, content, unpacked)
-
-
-def unpacked_folder(name: str, content: str, unpacked: Path) -> Path:
-    """The folder below `unpacked` of a dataset's archives with that content."""
-    return Path(unpacked) / f"{name}-{content[:8]}"
-
-
-def is_unpacked(folder: Path) -> bool:
-    """Whether a dataset was unpacked there, and has as many files as then."""
-    marker = folder / UNPACKED
-    return marker.is_file() and _file_count(folder) > int(marker.read_text(encoding="utf-8") or 0)
-
-
-def _file_count(folder: Path) -> int:
-    return sum(len(names) for _, _, names in os.walk(folder))
+    return Path(unpacked) / f"{located.name}-{content[:8]}"
 
 
 def check_archives(located: Located) -> None:
@@ -189,7 +177,6 @@ def _fill(located: Located, folder: Path) -> None:
                 write_set(generator.kind, split, count, generator.seed, temporary / split, **generator.options)
         for path in located.archives:
             unpack(path, temporary / path.name if len(located.archives) > 1 else temporary)
-        write_text(temporary / UNPACKED, str(_file_count(temporary)))
 
 
 def unpack(archive: Path, into: Path) -> None:
@@ -198,16 +185,14 @@ def unpack(archive: Path, into: Path) -> None:
     Raises:
         UserError: the archive is broken, encrypted, unsafe or of another kind.
     """
-    into.mkdir(parents=True, exist_ok=True)
     try:
-        if zipfile.is_zipfile(archive):
-            with writing(into), zipfile.ZipFile(archive) as opened:
-                opened.extractall(into)
-        elif tarfile.is_tarfile(archive):
-            with writing(into), tarfile.open(archive) as packed:
-                packed.extractall(into, filter="data")
-        else:
-            raise ValueError("neither a zip nor a tar archive")
+        with writing(into):
+            if zipfile.is_zipfile(archive):
+                with zipfile.ZipFile(archive) as zipped:
+                    zipped.extractall(into)
+            else:
+                with tarfile.open(archive) as packed:
+                    packed.extractall(into, filter="data")
     except UserError:
         raise
     except Exception as error:  # zipfile, tarfile and their decompressors raise many types
@@ -224,19 +209,17 @@ def _find_folder(source: Source, layout: Layout, data_root: Path | str | None) -
     if source.folder is not None:
         root = find_path(source.folder, data_root, ".")
         return (root, layout) if root is not None and os.path.isdir(root) else None
-    groups: dict[str, list[tuple[Path, str]]] = {"images": [], "masks": []}
-    for key in groups:
-        for given in getattr(layout, key):
-            name, pattern = (str(Path(given).parent), Path(given).name) if "*" in Path(given).name else (given, "")
-            folder = find_path(name, data_root, ".")
-            if folder is None or not os.path.isdir(folder):
-                return None
-            groups[key].append((folder.absolute(), pattern))
-    root = Path(os.path.commonpath([folder for group in groups.values() for folder, _ in group]))
-    images, masks = (
-        tuple((folder.relative_to(root) / pattern).as_posix() for folder, pattern in group) for group in groups.values()
-    )
-    return root, Layout(images=images, masks=masks, foreground=layout.foreground)
+    folders: list[Path] = []
+    for given in (*layout.images, *layout.masks):
+        pattern = Path(given).name if "*" in Path(given).name else ""
+        folder = find_path(str(Path(given).parent) if pattern else given, data_root, ".")
+        if folder is None or not folder.is_dir():
+            return None
+        folders.append(folder.absolute() / pattern)
+    root = Path(os.path.commonpath([path.parent if "*" in path.name else path for path in folders]))
+    paths = [path.relative_to(root).as_posix() for path in folders]
+    number = len(layout.images)
+    return root, layout.model_copy(update={"images": tuple(paths[:number]), "masks": tuple(paths[number:])})
 
 
 def _missing(entry: Entry, data_root: Path | str | None) -> MissingSourceError:

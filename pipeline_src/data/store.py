@@ -12,6 +12,7 @@ import numpy as np
 from pipeline_src.files import reading
 
 SCHEMA = 2
+INTEGERS = ("height", "width", "offset", "grey")  # columns of index.csv
 
 
 class IndexRow(NamedTuple):
@@ -24,12 +25,6 @@ class IndexRow(NamedTuple):
     grey: int
     sha256_image: str
     sha256_mask: str
-
-
-def _index_row(cells: dict[str, str]) -> IndexRow:
-    integers = {"height", "width", "offset", "grey"}
-    values: dict[str, Any] = {key: int(value) if key in integers else value for key, value in cells.items()}
-    return IndexRow(**values)
 
 
 class Store:
@@ -56,19 +51,12 @@ class Store:
                 np.load(self.folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks", "truth", "grey")
             )
             with open(self.folder / "index.csv", encoding="utf-8", newline="") as file:
-                self.index = [_index_row(row) for row in csv.DictReader(file)]
-            self._check_sizes()
+                rows: list[dict[str, Any]] = [*csv.DictReader(file)]
+            self.index = [IndexRow(**row | {key: int(row[key]) for key in INTEGERS}) for row in rows]
+            if len(self.index) != len(self.images):
+                raise ValueError(f"index.csv has {len(self.index)} rows; images.npy has {len(self.images)} images")
         self.ids = [row.id for row in self.index]
         self._grey_ends = np.cumsum([row.grey for row in self.index])
-
-    def _check_sizes(self) -> None:
-        """ValueError if an array has another length than the index says."""
-        pixels, grey = sum(row.height * row.width for row in self.index), sum(row.grey for row in self.index)
-        square = (len(self.index), *self.images.shape[1:2] * 2)
-        expected = {"images": (*square, 3), "masks": square, "_truth": (pixels,), "_grey": (grey,)}
-        for name, shape in expected.items():
-            if (actual := getattr(self, name).shape) != shape:
-                raise ValueError(f"{name.strip('_')}.npy has the shape {actual}; index.csv has {shape}")
 
     def __reduce__(self) -> tuple[Any, ...]:  # worker processes map the files instead of receiving the content
         return type(self), (self.folder,)

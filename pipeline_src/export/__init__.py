@@ -1,1 +1,1 @@
-"""Networks as self-contained folders: weights, graph, calibrator, preprocessing, ONNX and a model card."""
+"""Networks of finished runs outside of the workflow: maps of image files, and self-contained folders."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -46,8 +46,7 @@ class Preprocessing(Strict):
     single: bool = False
 
 
-@dataclass(frozen=True)
-class Exported:
+class Exported(NamedTuple):
     """An exported folder that was read: `model` maps images (B, 3, H, W) uint8 to probabilities float32."""
 
     model: Callable[[Tensor], Tensor]
@@ -56,13 +55,10 @@ class Exported:
 
 
 def check(folder: Path) -> None:
-    """UserError where the folder cannot be written, or has files that `export` did not write."""
-    outputs.check(folder, "export", foreign=_foreign(folder))
-
-
-def _foreign(folder: Path) -> Iterator[str]:
-    names = {path.name for path in folder.glob("*")}
-    yield from sorted(names if MODEL not in names else names - {*FILES})
+    """UserError if the folder cannot be written, or has files that `export` did not write."""
+    names = {path.name for path in folder.glob("[!.]*")}
+    is_export = MODEL in names or (folder / outputs.FORMER).exists()  # the latter after a kill
+    outputs.check(folder, "export", foreign=sorted(names - {*FILES} if is_export else names))
 
 
 def write(
@@ -114,21 +110,17 @@ def traced(model: ExportedModel) -> tuple[torch.export.ExportedProgram, bool]:
 
     try:
         return graph(2), False
-    except Exception as error:  # whatever a network makes of tensors without content
-        log.warning("the exported network takes one image at a time: %s", _first_line(error))
+    except Exception as error:  # networks raise many types on tensors without content
+        log.warning("the exported network takes one image at a time: %s", str(error).partition("\n")[0])
     try:
         return graph(1), True
     except Exception as error:
         raise UserError(
             "the network cannot be written as a graph of operators",
-            found=f"{type(error).__name__}: {_first_line(error)}",
+            found=f"{type(error).__name__}: " + str(error).partition("\n")[0],
             expected="a forward pass whose steps do not depend on the values of its tensors",
             fix="export another network, or predict with it here: dense-calibration predict --run RUN",
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:300]
 
 
 def read(folder: Path) -> Exported:

@@ -1,4 +1,4 @@
-"""The networks of a run as one module, and the calibrator that its post-hoc method adds."""
+"""The networks of a run as one module, and the calibrator of its post-hoc method."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training.calibrated import Calibrated
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.methods.mc_dropout import MCDropout
-from pipeline_src.training.models.build import logits
-from pipeline_src.training.models.factory import Network
+from pipeline_src.training.models.build import Network, logits
 from pipeline_src.training.posthoc import PostHoc
 
 
@@ -48,10 +47,10 @@ class _MemberNetwork(nn.Module):
 
 
 def calibrator_of(predictor: Predictor, method: str) -> dict[str, Any] | None:
-    """The fitted calibrator as the content of calibrator.json; None where the method only averages probabilities.
+    """The fitted calibrator as the content of calibrator.json; None if the method only averages probabilities.
 
     Raises:
-        UserError: the method is more than networks and a calibrator.
+        UserError: the method does more than to average networks and to calibrate.
     """
     kind = type(predictor.method)
     if isinstance(predictor.method, Calibrated):

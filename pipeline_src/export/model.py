@@ -1,6 +1,6 @@
-"""The module that an exported folder holds: from images of any size to calibrated probabilities of that size.
+"""The module of an exported folder: from images of any size to calibrated probabilities of that size.
 
-It is traced as a whole, so every step is an operator of torch. Calibrators are those of `pipeline_src.calibrators`.
+All of it is traced, so every step is an operator of torch. The calibrators repeat `pipeline_src.calibrators`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 CLAMP, TINY = 1e-7, 1e-12
 LOGIT_CLAMP = log((1 - CLAMP) / CLAMP)
-BOUNDS = (log(1e-2), log(1e2))  # of an image's log T
+BOUNDS = (log(1e-2), log(1e2))  # limits of the log temperature of an image
 
 
 class ExportedModel(nn.Module):
@@ -25,7 +25,7 @@ class ExportedModel(nn.Module):
         members: x (B, 3, S, S) float32, RGB in 0..255 -> the predictions that are averaged, each logits (B, C, h, w),
             C = 1 for an object, else K.
         size: S.
-        calibrator: the content of calibrator.json, None where there is no calibrator.
+        calibrator: the content of calibrator.json; None without a calibrator.
     """
 
     def __init__(self, members: nn.Module, size: int, calibrator: Mapping[str, Any] | None = None):
@@ -53,10 +53,10 @@ class ExportedModel(nn.Module):
 
 
 def resized(images: Tensor, size: int) -> Tensor:
-    """As `cv2.resize` to a square, ratio not kept: INTER_AREA where both sides shrink or stay, else INTER_LINEAR.
+    """Resize as `cv2.resize` to (size, size): INTER_AREA if both sides shrink or stay, else INTER_LINEAR.
 
-    All sums are of whole numbers or halves, which double precision holds exactly: every machine rounds alike. An
-    enlarged image may differ from OpenCV's by one level, since that weighs in steps of 1/2048.
+    Sums of integers or halves are exact in double precision, so every machine rounds alike. An enlarged image may
+    differ from OpenCV's by one level, because OpenCV's weights are multiples of 1/2048.
     """
     rows, columns = (torch.arange(n + 1, dtype=torch.float64, device=images.device) for n in images.shape[-2:])
     height, width = rows[-1], columns[-1]
@@ -69,7 +69,7 @@ def resized(images: Tensor, size: int) -> Tensor:
 
 
 def _weights(edges: Tensor, size: int, shrinks: Tensor) -> Tensor:
-    """What each of n pixels counts in each of `size`, (size, n): rows sum to n where the image shrinks, else to
+    """The weights of n input pixels in each output pixel, (size, n). Rows sum to n if the image shrinks, else to
     `size`."""
     n, pixel = edges[-1], edges[:-1]
     place = torch.arange(size, dtype=torch.float64, device=edges.device)[:, None]
@@ -83,7 +83,7 @@ def _weights(edges: Tensor, size: int, shrinks: Tensor) -> Tensor:
 
 
 def averaged(logits: list[Tensor]) -> Tensor:
-    """The logits of the mean probability of several predictions; of one itself."""
+    """The logits of the mean probability of several predictions; one prediction is returned unchanged."""
     if len(logits) == 1:
         return logits[0]
     z = torch.stack(logits)
@@ -101,7 +101,7 @@ def log_sigmoid(z: Tensor) -> Tensor:
 
 
 def against_rest(z: Tensor) -> Tensor:
-    """The log-odds of each class; of one logit itself."""
+    """The log-odds of each class against the rest; a single logit is returned unchanged."""
     if z.shape[1] == 1:
         return z
     log_f = z.log_softmax(1)
@@ -112,8 +112,8 @@ def by_class(values: list[float], z: Tensor) -> Tensor:
     return z.new_tensor(values).view(-1, 1, 1)
 
 
-def shared_out(f: Tensor) -> Tensor:
-    """Values of one class against the rest, over their sum."""
+def normalized(f: Tensor) -> Tensor:
+    """Normalize probabilities of each class against the rest to a sum of 1."""
     if f.shape[1] == 1:
         return f
     f = f.clamp(min=TINY)
@@ -135,7 +135,7 @@ def platt(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
 def beta(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
     z = against_rest(z)
     a, b, c = (by_class([curve[name] for curve in parameters["curves"]], z) for name in "abc")
-    return shared_out((a * log_sigmoid(z) - b * log_sigmoid(-z) + c).sigmoid())
+    return normalized((a * log_sigmoid(z) - b * log_sigmoid(-z) + c).sigmoid())
 
 
 def dirichlet(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
@@ -148,18 +148,18 @@ def isotonic(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
     f = against_rest(z).sigmoid()
     curves = zip(f.unbind(1), parameters["curves"], strict=True)
     values = [interpolated(x, x.new_tensor(curve["f"]), x.new_tensor(curve["value"])) for x, curve in curves]
-    return shared_out(torch.stack(values, 1))
+    return normalized(torch.stack(values, 1))
 
 
 def interpolated(x: Tensor, knots: Tensor, values: Tensor) -> Tensor:
-    """`numpy.interp`. The knot below is found by bisection, since ONNX has no operator for it."""
+    """`numpy.interp`. Bisection finds the knot below, because ONNX has no operator for it."""
     last = len(knots) - 1
     below = torch.zeros_like(x, dtype=torch.int64)
     for power in reversed(range(last.bit_length())):
         ahead = below + 2**power
         below = torch.where((ahead <= last) & (knots[ahead.clamp(max=last)] <= x), ahead, below)
     above = (below + 1).clamp(max=last)
-    step = (knots[above] - knots[below]).clamp(min=1e-300)  # 0 at the last knot, beyond which the value stays
+    step = (knots[above] - knots[below]).clamp(min=1e-300)  # 0 at the last knot; values are constant beyond it
     share = ((x - knots[below]) / step).clamp(0, 1)
     return values[below] + share * (values[above] - values[below])
 
@@ -170,7 +170,7 @@ def histogram_binning(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
     for x, curve in zip(f.unbind(1), parameters["curves"], strict=True):
         bins = len(curve["shares"])
         values.append(x.new_tensor(curve["shares"])[(x * bins + 1e-9).long().clamp(max=bins - 1)])
-    return shared_out(torch.stack(values, 1))
+    return normalized(torch.stack(values, 1))
 
 
 def image_temperature(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
@@ -182,8 +182,8 @@ def image_temperature(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
 
 
 def image_features(z: Tensor, names: Collection[str]) -> dict[str, Tensor]:
-    """Of each image, (B, 1, 1, 1): mean entropy in nats, predicted share of the object, mean margin of the logits, and,
-    only if it is among `names` (it sorts), the peak: the logit that a hundredth of the pixels reach."""
+    """Features of each image, (B, 1, 1, 1): mean entropy in nats, predicted share of the object, mean margin of the
+    logits, and, if it is among `names`, the peak: the logit that 1 % of the pixels reach, which takes a sort."""
     pixels = (1, 2, 3)
     if z.shape[1] == 1:
         entropy = -(z.sigmoid() * log_sigmoid(z) + (-z).sigmoid() * log_sigmoid(-z))

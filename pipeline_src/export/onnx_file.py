@@ -19,13 +19,13 @@ from pipeline_src.logs import quiet
 OPSET = 18
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 INPUT, OUTPUT = "images", "probabilities"
-LOGITS = "logits"  # of the pixels; inside the graph, and no output
-LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")  # of the exporter
-TOLERANCE = 1e-5  # of probabilities, between onnxruntime and torch
+LOGITS = "logits"  # an inner value of the graph, not an output
+LOGGERS = ("torch.onnx", "onnxscript", "onnx_ir")  # loggers of the exporter
+TOLERANCE = 1e-5  # largest difference of probabilities between ONNX Runtime and torch
 
 
 def check_installed() -> None:
-    """UserError where a library is missing that writes or runs ONNX."""
+    """UserError if a library that writes or runs ONNX is missing."""
     if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
         raise UserError(
             "model.onnx needs libraries that are not installed",
@@ -36,7 +36,7 @@ def check_installed() -> None:
 
 
 def write(model: ExportedModel, file: Path, single: bool) -> None:
-    """Write a model for images of any height and width, and of any number unless it takes a `single` one."""
+    """Write a model for images of any height and width, and for any number of images unless `single`."""
     check_installed()
     import onnx
 
@@ -57,13 +57,13 @@ def write(model: ExportedModel, file: Path, single: bool) -> None:
     assert program is not None
     proto = program.model_proto
     _remove_traces(proto)
-    del proto.graph.output[1]  # its name stays
+    del proto.graph.output[1]  # the value keeps its name
     with atomic(file) as temporary:
         onnx.save(proto, str(temporary))
 
 
 class _WithLogits(torch.nn.Module):
-    """Images -> probabilities, and the logits that these are of."""
+    """Images -> probabilities and logits."""
 
     def __init__(self, model: ExportedModel):
         super().__init__()
@@ -75,8 +75,9 @@ class _WithLogits(torch.nn.Module):
 
 
 def differences(model: ExportedModel, file: Path, images: torch.Tensor) -> np.ndarray:
-    """How far the probabilities of images (B, 3, H, W) by onnxruntime are from those by torch: ahead of the calibrator,
-    and behind it for the same logits, since the last bit of one can move a calibrated probability far."""
+    """Absolute differences between ONNX Runtime and torch for images (B, 3, H, W): of probabilities before the
+    calibrator, and of calibrated probabilities of the same logits. The last bit of a logit can change a calibrated
+    probability by much more."""
     import onnx
     import onnxruntime
 
@@ -85,12 +86,12 @@ def differences(model: ExportedModel, file: Path, images: torch.Tensor) -> np.nd
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
     actual, z = map(torch.from_numpy, session.run([OUTPUT, LOGITS], {INPUT: images.numpy()}))
     with torch.inference_mode():
-        ahead, behind = probability(z) - probability(model.logits(images)), actual - model.calibrated(z)
-    return np.abs(np.concatenate([ahead.flatten().numpy(), behind.flatten().numpy()]))
+        plain, calibrated = probability(z) - probability(model.logits(images)), actual - model.calibrated(z)
+    return np.abs(np.concatenate([plain.flatten().numpy(), calibrated.flatten().numpy()]))
 
 
 def check(model: ExportedModel, file: Path, single: bool) -> None:
-    """UserError where the file gives other probabilities than torch on random images."""
+    """UserError if the file gives other probabilities than torch on random images."""
     rng = np.random.default_rng(0)
     for number, height, width in (
         (1, model.size, model.size),
@@ -108,7 +109,7 @@ def check(model: ExportedModel, file: Path, single: bool) -> None:
 
 
 def _remove_traces(proto: Any) -> None:
-    """Take out texts that name lines of code and folders of this machine."""
+    """Remove texts that name lines of code and folders of this machine."""
     graphs = [proto.graph, *proto.functions]
     for graph in graphs:
         for node in graph.node:

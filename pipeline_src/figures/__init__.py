@@ -1,1 +1,1 @@
-"""Figures of an experiment: which there are is in `catalogue.py`, how they are made in `write.py`."""
+"""Figures of an experiment: one file per figure type, listed in `registry.py`."""

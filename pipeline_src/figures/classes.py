@@ -37,7 +37,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     if len(facts.class_names) > MOST_ROWS:
         lines.append(f"the {MOST_ROWS} worst of {len(facts.class_names)} classes by the mean over methods")
     notes = {method: f"mean {style.percent(table[metric].mean(), 2)}" for method, table in tables.items()}
-    return Painted(draw(tables, metric, notes, picture.title, lines), {"": stacked(tables)})
+    return Painted(draw(tables, metric, notes, picture.title, lines), stacked(tables))
 
 
 def prepare(class_metrics: np.ndarray, class_names: Sequence[str]) -> DataFrame:

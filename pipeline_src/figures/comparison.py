@@ -34,7 +34,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     ]
     notes = {method: f"ECE {style.percent(value, 2)}" for method, value in ece.items()}
     low = bin_tables.corner_of_part(results, part)
-    return Painted(draw(tables, notes, picture.title, lines, low), {"": stacked(tables)})
+    return Painted(draw(tables, notes, picture.title, lines, low), stacked(tables))
 
 
 def draw(

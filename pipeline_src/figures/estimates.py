@@ -28,7 +28,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         f"{PROTOCOL_NAMES[picture.protocol]} · {style.averaged(facts)} · {style.error_bars(facts)}"
         + " · dashed: baseline" * bool(facts.baseline)
     ]
-    return Painted(draw(table, facts.baseline, style.AXES[picture.metric], picture.title, lines), {"": table})
+    return Painted(draw(table, facts.baseline, style.AXES[picture.metric], picture.title, lines), table)
 
 
 def prepare(results: Results, protocol: str, metric: str) -> DataFrame:

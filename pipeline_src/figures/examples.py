@@ -40,7 +40,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     lines = [
         f"unnormalized · seed {facts.seeds[0]} · numbers: mean confidence and accuracy of an image in %",
     ]
-    return Painted(draw(table, maps, store, picture.title, lines), {"": table})
+    return Painted(draw(table, maps, store, picture.title, lines), table)
 
 
 def shown_methods(facts: Facts) -> list[str]:

@@ -36,7 +36,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         f"{style.size(picture, results)} · {facts.networks_in_words()}",
         "below the diagonal: share of overconfident images",
     ]
-    return Painted(draw(tables, notes, picture.title, lines), {"": stacked(tables).drop(columns="density")})
+    return Painted(draw(tables, notes, picture.title, lines), stacked(tables).drop(columns="density"))
 
 
 def prepare(confidence: np.ndarray, accuracy: np.ndarray) -> DataFrame:

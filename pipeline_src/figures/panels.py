@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from pipeline_src.figures import style
 from pipeline_src.figures.types import Axes, DataFrame, Figure
@@ -83,95 +82,6 @@ def outer_labels(axes: Axes, first: bool, last: bool, x_label: str = "", y_label
         outer[-1].set_horizontalalignment("right")
         axes.set_xlabel(x_label, labelpad=3)
     axes.set_ylabel(y_label if first else "", labelpad=3)
-
-
-def draw_curves(
-    curves: Mapping[str, DataFrame],
-    notes: Mapping[str, str],
-    heading: str,
-    lines: Sequence[str],
-    axis_labels: tuple[str, str],
-    x_range: tuple[float, float],
-    y_range: tuple[float, float] | None,
-) -> Figure:
-    """A panel per method with its curve in its color, faintly with those of all others behind it.
-
-    Args:
-        curves: all methods -> `x`, `y`, and `low` and `high` where there is a band.
-        notes: method -> the text below its name.
-        y_range: None where heights of methods cannot be compared: each panel has a range of its own.
-    """
-    figure, panels = small_multiples(len(curves), heading, lines)
-    looks = style.method_looks(curves)
-    for (method, curve), (axes, first, last) in zip(curves.items(), panels, strict=True):
-        for other in curves.values() if y_range else ():
-            axes.plot(other["x"], other["y"], color=style.FAINT, linewidth=0.4)
-        color = looks[method]["color"]
-        if "low" in curve:
-            axes.fill_between(curve["x"], curve["low"], curve["high"], color=color, alpha=0.3, linewidth=0)
-        axes.plot(curve["x"], curve["y"], color=color, linewidth=1.4)
-        axes.set_xlim(*x_range)
-        axes.set_xticks([x_range[0], sum(x_range) / 2, x_range[1]], [f"{x_range[0]:g}", "", f"{x_range[1]:g}"])
-        if y_range:
-            axes.locator_params("y", nbins=4)
-            axes.set_ylim(*y_range)
-        else:
-            axes.set_yticks([])
-        outer_labels(axes, first, last, *axis_labels)
-        name_panel(axes, method, notes[method], curves)
-    return figure
-
-
-def draw_lines(
-    table: DataFrame,
-    looks: Mapping[str, Mapping[str, Any]],
-    names: tuple[str, str, str],
-    x_label: str,
-    spread: float,
-    heading: str,
-    lines: Sequence[str],
-    reference: Mapping[tuple[str, str], float] | None = None,
-) -> Figure:
-    """Metrics over a parameter: a row of panels per `metric`, a column per panel name, a line per series.
-
-    Args:
-        table: `metric`, `value`, `low`, `high`, and the columns of `names`.
-        looks: series -> color, marker and the like, in the order of the legend.
-        names: the columns of `table` that hold the panel, the series and the parameter.
-        spread: distance along the parameter over which series stand side by side.
-        reference: (panel, metric) -> height of a dashed line.
-    """
-    panel_name, series_name, x = names
-    columns, metrics = list(dict.fromkeys(table[panel_name])), list(dict.fromkeys(table["metric"]))
-    across = 4 if style.is_wide(len(columns) * len(metrics)) else 2
-    rows = math.ceil(len(looks) / across)
-    number, head = len(columns) * len(metrics), 0.15 * rows
-    sizes = {"inches": 1.1, "gap": 0.36, "title": 0.2, "head": head}
-    figure, panels = small_multiples(number, heading, lines, across=len(columns), **sizes)
-    top = (1 - panels[0][0].get_position().y1) * figure.get_figheight() - 0.2 - head
-    for k, (name, shown) in enumerate(style.short_names(looks, 24).items()):
-        style.key(figure, [(shown, looks[name])], 0.2 + k % across * 1.7, top + 0.07 + k // across * 0.15, 1)
-    titles = style.short_names([name.replace("_", " ") for name in columns], 24)
-    for k, (axes, first, last) in enumerate(panels):
-        metric, column = metrics[k // len(columns)], columns[k % len(columns)]
-        if reference and (column, metric) in reference:
-            axes.axhline(100 * reference[column, metric], **style.DASHED)
-        for place, (name, look) in enumerate(looks.items()):
-            chosen = (table[panel_name] == column) & (table[series_name] == name) & (table["metric"] == metric)
-            line = table[chosen].sort_values(x)
-            xs = line[x] + spread * ((place + 0.5) / len(looks) - 0.5)
-            axes.vlines(xs, 100 * line["low"], 100 * line["high"], color=look["color"], linewidth=0.7)
-            axes.plot(xs, 100 * line["value"], linewidth=1, markersize=3, **look)
-        axes.margins(y=0.1)
-        axes.locator_params("y", nbins=4)
-        axes.tick_params(labelbottom=last, labelsize=6.5)
-        axes.set_ylabel(style.AXES[metric] if first else "")
-        axes.set_xlabel(x_label if last else "")
-        if k < len(columns):
-            axes.set_title(
-                titles[column.replace("_", " ")], fontsize=7, fontweight="bold", loc="left", parse_math=False
-            )
-    return figure
 
 
 def stacked(tables: Mapping[str, DataFrame]) -> DataFrame:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CONFIDENCE = "Confidence of the top label, %"
 ACCURACY = "Accuracy of the top label, %"
 SIDE = 2.41  # inches, of the axes
-ISOTONIC = "isotonic"  # ending of a csv file
+BAR: dict[str, Any] = {"facecolor": style.CALIBRATED, "alpha": 0.45, "linewidth": 0}
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
@@ -29,7 +29,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     for part, protocol, method in product(facts.clean, facts.protocols, facts.methods):
         title = f"{method} on {part}"
         caption = f"{title}, {PROTOCOL_NAMES[protocol]}; {facts.networks_in_words(method)}."
-        yield Picture(FIGURE, (protocol, method, part), title, caption, protocol, part, method, tables=(ISOTONIC,))
+        yield Picture(FIGURE, (protocol, method, part), title, caption, protocol, part, method)
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
@@ -44,7 +44,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         f"bars: {facts.networks_in_words(method)} · {style.error_bars(facts, facts.seeds_of(method))}",
     ]
     low = bin_tables.corner_of_part(results, picture.part)
-    return Painted(draw(table, picture.title, lines, curve, low), {"": table, ISOTONIC: curve})
+    return Painted(draw(table, picture.title, lines, curve, low), table)
 
 
 def draw_counts(
@@ -109,7 +109,7 @@ def draw_bars(axes: Axes, bins: DataFrame, low: float) -> None:
         left, width = max(row.lower, low), row.upper - max(row.lower, low)
         lower, upper = sorted((row.confidence, row.accuracy))
         color = style.OVER if row.confidence > row.accuracy else style.UNDER
-        axes.add_patch(Rectangle((left, low), width, max(lower - low, 0), **_bar_look()))
+        axes.add_patch(Rectangle((left, low), width, max(lower - low, 0), **BAR))
         for patch in gap_patches((left, lower), width, upper - lower, color):
             axes.add_patch(patch)
         axes.plot([left, left + width], [row.accuracy] * 2, color=style.INK, linewidth=1.7, solid_capstyle="butt")
@@ -117,10 +117,6 @@ def draw_bars(axes: Axes, bins: DataFrame, low: float) -> None:
             middle = [left + width / 2] * 2
             axes.plot(middle, [row.low, row.high], color=style.INK, linewidth=0.9, zorder=5)
             axes.plot(middle, [row.low, row.high], "_", color=style.INK, markersize=4, zorder=5)
-
-
-def _bar_look() -> dict[str, Any]:
-    return {"facecolor": style.CALIBRATED, "alpha": 0.45, "linewidth": 0}
 
 
 def gap_patches(corner: tuple[float, float], width: float, height: float, color: str) -> tuple[Rectangle, Rectangle]:
@@ -138,7 +134,8 @@ def _legend(axes: Axes, bins: DataFrame, isotonic: Any) -> None:
     """A legend of what this diagram shows, with the same patches."""
     gaps = (("overconfident", style.OVER, bins["gap"] > 0), ("underconfident", style.UNDER, bins["gap"] < 0))
     entries: dict[str, Any] = {text: gap_patches((0, 0), 1, 1, color) for text, color, where in gaps if where.any()}
-    entries |= {"isotonic regression": isotonic} if isotonic else {}
+    if isotonic:
+        entries["isotonic regression"] = isotonic
     look: dict[str, Any] = {"frameon": True, "framealpha": 0.8, "edgecolor": "none", "facecolor": style.PAPER}
     legend = axes.legend(list(entries.values()), list(entries), loc="lower right", handlelength=1.6, **look)
     legend.set_zorder(6)
@@ -167,27 +164,13 @@ def draw_shares(axes: Axes, table: DataFrame, low: float) -> None:
     axes.set_yticks([0, 0.5, 1], ["0", "50", "100"])
     axes.set_ylabel("Pixels, %")
     bins, filled = len(table) - 1, bin_tables.drawn_bins(table)
-    for row in filled.itertuples():
-        left = max(row.lower, low)
-        axes.bar(
-            left,
-            row.share,
-            row.upper - left,
-            align="edge",
-            color=style.MUTED,
-            edgecolor=style.PAPER,
-            linewidth=10 / bins,
-        )
-        if (bins > 12 or low < LEAST) and row.Index != filled["share"].idxmax():
-            continue  # only one number fits
-        axes.annotate(
-            "< 0.1 %" if row.share < 0.0005 else style.percent(row.share),
-            ((left + row.upper) / 2, row.share),
-            xytext=(0, 2),
-            textcoords="offset points",
-            ha="center",
-            fontsize=6.5,
-        )
+    look: dict[str, Any] = {"color": style.MUTED, "edgecolor": style.PAPER, "linewidth": 10 / bins}
+    left = filled["lower"].clip(lower=low)
+    bars = axes.bar(left, filled["share"], filled["upper"] - left, align="edge", **look)
+    texts = ["< 0.1 %" if share < 0.0005 else style.percent(share) for share in filled["share"]]
+    if bins > 12 or low < LEAST:  # only one number fits
+        texts = [text if row == filled["share"].idxmax() else "" for row, text in zip(filled.index, texts, strict=True)]
+    axes.bar_label(bars, texts, padding=2, fontsize=6.5)
 
 
 FIGURE = FigureType(

@@ -26,7 +26,6 @@ HATCH = {OVER: "/////", UNDER: "\\\\\\\\\\"}  # dots would make an SVG ten times
 ACCENT = UNDER
 DASHED: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "linestyle": (0, (4, 2))}
 AXES = {"ece": "ECE, %", "oe": "OE, %", "accuracy": "Accuracy, %"}  # their titles
-ROLE_COLORS = {"id": "#2f73b3", "shifted": "#009988", "ood": "#c2410c"}
 # A method keeps its color, by its place in the experiment: cyclically, as --c1 to --c8 of the report.
 METHOD_COLORS = ("#5b6570", "#0072b2", "#d55e00", "#00845f", "#b0417f", "#8a6d00", "#6247aa", "#a3212b")
 METHOD_MARKERS = ("o", "s", "^", "D", "*", "P", "v")
@@ -96,16 +95,13 @@ def show_image(figure: Figure, image: Any, x: float, y: float, width: float, hei
     return axes
 
 
-def key(figure: Figure, entries: Sequence[tuple[str, Mapping[str, Any]]], x: float, y: float, step: float) -> None:
-    """Markers with their names in a row, the first `x`, `y` inches from the upper left corner, `step` inches apart."""
+def key(figure: Figure, text: str, look: Mapping[str, Any], x: float, y: float) -> None:
+    """A marker with its name, `x`, `y` inches from the upper left corner."""
     from matplotlib.lines import Line2D
 
     across, down = figure.get_size_inches()
-    for k, (text, look) in enumerate(entries):
-        marker = Line2D([(x + k * step) / across], [1 - y / down], linestyle="none", markersize=4.5)
-        marker.set(**look)
-        figure.add_artist(marker)
-        write(figure, x + k * step + 0.09, y, text)
+    figure.add_artist(Line2D([x / across], [1 - y / down], linestyle="none", markersize=4.5, **look))
+    write(figure, x + 0.09, y, text)
 
 
 def short_names(names: Collection[str], letters: int) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 from pipeline_src.analysis.facts import Facts
@@ -38,7 +38,6 @@ class Picture:
         caption: what is shown, from what, in at most 25 words.
         protocol, part, method, metric: what it is about; empty where it is about several.
         wide: two columns wide (7 in), not one (3.5 in).
-        tables: endings of further csv files.
     """
 
     type: FigureType
@@ -50,7 +49,6 @@ class Picture:
     method: str = ""
     metric: str = ""
     wide: bool = False
-    tables: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -59,7 +57,7 @@ class Picture:
 
     @property
     def files(self) -> list[str]:
-        return [*(self.name + suffix for suffix in SUFFIXES), *(f"{self.name}-{ending}.csv" for ending in self.tables)]
+        return [self.name + suffix for suffix in SUFFIXES]
 
 
 @dataclass(frozen=True)
@@ -79,12 +77,11 @@ class Sources:
     stores: Mapping[str, Path] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Painted:
-    """A figure and the numbers that it is drawn from, by ending of their file's name; "" is the figure's own."""
+class Painted(NamedTuple):
+    """A figure and the numbers that it is drawn from."""
 
     figure: Figure
-    tables: Mapping[str, DataFrame]
+    table: DataFrame
 
 
 @dataclass(frozen=True)

@@ -1,34 +1,29 @@
-"""Folders of saved prediction maps and masks: a map and its mask have the same path below their folders, without the
-suffix."""
+"""Folders of saved maps and masks: a map and its mask have the same path below their folders, without the suffix."""
 
 from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pipeline_src import outputs
 from pipeline_src.errors import UserError, few, listed
 from pipeline_src.files import composed
-from pipeline_src.progress import with_progress
 
 if TYPE_CHECKING:
     from pipeline_src.calibrators.calibrator import Calibrator
 
-IMAGES = (".png", ".tif", ".tiff", ".bmp")
 ARRAYS = (".npy", ".npz")
-JPEG_SUFFIXES = (".jpg", ".jpeg")
-MASK_IMAGES = (*IMAGES, *JPEG_SUFFIXES, ".gif")
-RESULTS = [{*outputs.RESULTS[command]} for command in ("judge", "calibrate")]
-LOSSY = "JPEG changes probabilities: save maps as .png or .npy"
+MAPS = (".png", ".tif", ".tiff", ".bmp", *ARRAYS)
+JPEG = (".jpg", ".jpeg")
+MASKS = (*MAPS, *JPEG, ".gif")
 
 
 class UnusableFileError(ValueError):
-    """A file cannot be used; the message says why, without its name."""
+    """A file cannot be used; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +33,7 @@ class Pair:
     Attributes:
         stem: the path below the folder without the suffix, such as `video/0001`; the name of the image.
         mask: None if all pixels are background.
-        calibrator: applied to the map, if any.
+        calibrator: applied to the map when it is read, if any.
     """
 
     stem: str
@@ -51,43 +46,38 @@ class Pair:
         return "/".join(path.parts[-1 - self.stem.count("/") :])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Pairs:
-    """Pairs in the order of their stems; only names are in memory.
+    """Pairs in the order of their stems.
 
     Attributes:
         maps, masks: the folders; no masks if all pixels are background.
-        names: stem, name of the map and name of the mask of each pair.
+        pairs: pairs of files.
         problems: files without a partner and duplicate stems, a line each; `check_problems` reports them together with
             unreadable files.
-        calibrator: returns the calibrator that is applied to the map of a stem; None for no calibrator.
     """
 
     maps: Path
     masks: Path | None
-    names: list[tuple[str, str, str]]
+    pairs: list[Pair]
     problems: list[str]
-    calibrator: Callable[[str], Calibrator] | None = None
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.pairs)
+
+    def __iter__(self) -> Iterator[Pair]:
+        return iter(self.pairs)
 
     @property
     def stems(self) -> list[str]:
         """The names of the images, in order."""
-        return [stem for stem, *_ in self.names]
+        return [pair.stem for pair in self.pairs]
 
-    def calibrated(self, calibrator: Calibrator) -> Pairs:
-        """Return the pairs with maps that this calibrator transforms when they are read."""
-        return replace(self, calibrator=lambda stem: calibrator)
-
-    def __iter__(self) -> Iterator[Pair]:
-        return map(self.__getitem__, range(len(self)))
-
-    def __getitem__(self, index: int) -> Pair:
-        stem, map_name, mask_name = self.names[index]
-        mask = None if self.masks is None else self.masks / mask_name
-        return Pair(stem, self.maps / map_name, mask, self.calibrator(stem) if self.calibrator else None)
+    def calibrated(self, *calibrators: Calibrator) -> Pairs:
+        """The pairs with maps that are calibrated when they are read: by one calibrator, or each map by its own."""
+        repeated = calibrators * (len(self) if len(calibrators) == 1 else 1)
+        pairs = [replace(pair, calibrator=c) for pair, c in zip(self.pairs, repeated, strict=True)]
+        return replace(self, pairs=pairs)
 
 
 def pair_files(maps: Path, masks: Path | None) -> Pairs:
@@ -96,47 +86,39 @@ def pair_files(maps: Path, masks: Path | None) -> Pairs:
     Raises:
         UserError: a folder is missing or holds nothing usable, or no file has a partner.
     """
-    empty: list[str] = []
+    if masks is not None and maps.resolve() == masks.resolve():
+        raise UserError("maps and masks are the same folder", found=maps, expected="a folder of maps and one of masks")
     problems: list[str] = []
-    map_names = _by_stem(maps, (*IMAGES, *ARRAYS), empty, problems)
-    mask_names = map_names if masks is None else _by_stem(masks, (*MASK_IMAGES, *ARRAYS), empty, problems)
-    if masks is not None and map_names and maps.resolve() == masks.resolve():
-        raise UserError(
-            "maps and masks are the same folder, and would agree in every pixel",
-            found=maps,
-            expected="a folder of maps and one of masks",
-            fix="name the other one",
-        )
-    if empty:
-        raise UserError(
-            "there are no maps, or no masks, to read",
-            found=listed(empty),
-            expected="a folder of maps and one of masks",
-            fix="name the folder of masks; for images without any object `judge` has --ood"
-            if map_names
-            else "name the folder that holds the maps: PNG, TIFF or BMP of one channel, .npy or .npz",
-        )
-    problems += [f"{map_names[stem]}: no mask" for stem in sorted(map_names.keys() - mask_names.keys())]
-    for stem in sorted(mask_names.keys() - map_names.keys()):
-        lossy = next((stem + suffix for suffix in JPEG_SUFFIXES if (maps / (stem + suffix)).is_file()), None)
-        why = f" but {lossy} ({LOSSY})" if lossy else ""
-        problems.append(f"{mask_names[stem]}: no prediction map{why}")
-    stems = sorted(map_names.keys() & mask_names.keys())
-    pairs = Pairs(maps, masks, [(stem, map_names[stem], mask_names[stem]) for stem in stems], problems)
-    if not stems:
-        check_problems(pairs, [])
-    return pairs
+    map_files = _by_stem(maps, MAPS, problems)
+    mask_files = map_files if masks is None else _by_stem(masks, MASKS, problems)
+    problems += [f"{map_files[stem]}: no mask" for stem in sorted(map_files.keys() - mask_files.keys())]
+    problems += [f"{mask_files[stem]}: no prediction map" for stem in sorted(mask_files.keys() - map_files.keys())]
+    stems = sorted(map_files.keys() & mask_files.keys())
+    pairs = [Pair(stem, maps / map_files[stem], masks and masks / mask_files[stem]) for stem in stems]
+    result = Pairs(maps, masks, pairs, problems)
+    if not pairs:
+        check_problems(result, [])
+    return result
 
 
-def readable(pairs: Pairs, read: Callable[[Pair], Any], problems: list[str]) -> Iterator[tuple[Pair, Any]]:
-    """Yield the pairs that `read` can read, with their content. Reasons of all others are appended to `problems`."""
-    for pair in with_progress(pairs, len(pairs)):
-        try:
-            content = read(pair)
-        except UnusableFileError as reason:
-            problems.append(str(reason))
-        else:
-            yield pair, content
+def _by_stem(folder: Path, suffixes: tuple[str, ...], problems: list[str]) -> dict[str, str]:
+    """The name of every file with one of the suffixes, by stem; hidden files and folders are left out."""
+    by_stem: dict[str, list[str]] = defaultdict(list)
+    for top, folders, files in os.walk(folder, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in (name for name in files if not name.startswith(".")):
+            stem, suffix = os.path.splitext((Path(top).relative_to(folder) / name).as_posix())
+            if suffix.lower() in suffixes:
+                by_stem[composed(stem)].append(stem + suffix)
+    if not by_stem:
+        raise UserError(
+            f"{folder} holds no file to read",
+            found="other files" if folder.is_dir() else "no folder",
+            expected=f"a folder with files that end in {' '.join(suffixes)} (JPEG changes probabilities)",
+            fix="name the folder of the files; images without any object need no masks: judge --ood",
+        )
+    problems += [f"{' and '.join(sorted(names))}: the same stem" for names in by_stem.values() if len(names) > 1]
+    return {stem: names[0] for stem, names in by_stem.items()}
 
 
 @contextmanager
@@ -151,67 +133,20 @@ def naming(pair: Pair, path: Path) -> Iterator[None]:
 def check_problems(pairs: Pairs, unusable: list[str]) -> None:
     """Stop if any file has no partner or cannot be used.
 
+    Args:
+        unusable: lines `name: reason`.
+
     Raises:
         UserError: names all of them.
     """
     if not pairs.problems and not unusable:
         return
-    remedy = None
-    if pairs.problems:
-        remedy = "add the missing files, or move files without a partner (or one of two with the same stem) elsewhere"
-        if not len(pairs):
-            remedy = "give every map the name of its mask, without anything before or after it"
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for name, _, reason in (line.partition(": ") for line in [*pairs.problems, *unusable]):
+        by_reason[reason].append(name)
     raise UserError(
         f"{len(pairs.problems) + len(unusable)} file(s) cannot be used; nothing was written",
-        found=listed(pairs.problems) + listed(_by_reason(unusable)),
-        expected="one mask for every map and one map for every mask, with the same name except for the suffix"
-        if pairs.problems
-        else None,
-        fix=remedy,
+        found=listed(f"{few(names, 20)}: {reason}" for reason, names in by_reason.items()),
+        expected="one mask for every map and one map for every mask, with the same name except for the suffix",
+        fix="add, remove or rename the files without a partner" if pairs.problems else None,
     )
-
-
-def _by_reason(problems: list[str]) -> list[str]:
-    """Return one line per reason, with all files that it makes unusable."""
-    names: dict[str, list[str]] = defaultdict(list)
-    for name, _, reason in (line.partition(": ") for line in problems):
-        names[reason].append(name)
-    return [f"{few(files, 20)}: {reason}" for reason, files in names.items()]
-
-
-def _files_below(folder: Path) -> list[str]:
-    """Names of the files below a folder, with forward slashes; hidden ones and results of `judge` and `calibrate` are
-    left out. OSError where a folder cannot be read."""
-    names = []
-    for top, folders, files in os.walk(folder, onerror=_raise, followlinks=True):
-        inside = Path(top).relative_to(folder)
-        if inside.parts and any(result <= {*files} for result in RESULTS):
-            folders.clear()
-            continue
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        names += [(inside / name).as_posix() for name in files if not name.startswith(".")]
-    return sorted(names)
-
-
-def _raise(error: OSError) -> None:
-    raise error
-
-
-def _by_stem(folder: Path, suffixes: tuple[str, ...], empty: list[str], problems: list[str]) -> dict[str, str]:
-    """The name of every file with one of the suffixes, by stem; accents may be composed or decomposed."""
-    try:
-        names = _files_below(folder)
-    except OSError as error:
-        empty.append(f"{error.filename or folder}: {error.strerror}")
-        return {}
-    by_stem: dict[str, list[str]] = defaultdict(list)
-    for name in names:
-        stem, suffix = os.path.splitext(name)
-        if suffix.lower() in suffixes:
-            by_stem[composed(stem)].append(name)
-    if not by_stem:
-        lossy = sum(name.lower().endswith(JPEG_SUFFIXES) for name in names)
-        why = f" but {lossy} JPEG files ({LOSSY})" if lossy else ""
-        empty.append(f"{folder}: no file with one of the suffixes {' '.join(suffixes)}{why}")
-    problems += [f"{' and '.join(files)}: the same stem" for _, files in sorted(by_stem.items()) if len(files) > 1]
-    return {stem: files[0] for stem, files in by_stem.items()}

@@ -65,11 +65,21 @@ def changed(params: Params, name: str | None = None) -> Params:
         return params
     methods, values = dict(params.methods), params.experiments[name] or {}
     for text in texts:
-        (first, *rest), value = _parsed(text)
-        if first == "methods" and rest:
-            methods = merge(methods, _nested([_block(rest[0], text, params), *rest[1:]], value))
+        path, value = _parsed(text)
+        of_method = path[0] == "methods" and len(path) > 1
+        if of_method and path[1] not in params.methods:
+            raise UserError(
+                f"set: there is no entry {path[1]!r} under `methods:`",
+                found=text,
+                expected=", ".join(params.methods),
+                fix=did_you_mean(path[1], params.methods),
+            )
+        for key in reversed(path):
+            value = {key: value}
+        if of_method:
+            methods = merge(methods, value["methods"])
         else:
-            values = merge(values, _nested([first, *rest], value))
+            values = merge(values, value)
     new = params.model_copy(update={"methods": methods, "experiments": params.experiments | {name: values}})
     try:
         resolve(new, name)
@@ -91,23 +101,6 @@ def _parsed(text: str) -> tuple[list[str], Any]:
         expected=FORM,
         fix="write several with blanks between them, and none inside of one: set='training.epochs=5 seeds=[0,1]'",
     )
-
-
-def _block(method: str, text: str, params: Params) -> str:
-    if method not in params.methods:
-        raise UserError(
-            f"set: there is no entry {method!r} under `methods:`",
-            found=text,
-            expected=", ".join(params.methods),
-            fix=did_you_mean(method, params.methods),
-        )
-    return method
-
-
-def _nested(path: list[str], value: Any) -> dict[str, Any]:
-    for key in reversed(path):
-        value = {key: value}
-    return value
 
 
 def _words(value: Any) -> str:

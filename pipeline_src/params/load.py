@@ -37,14 +37,7 @@ def read(file: Path | None = None) -> Params:
             fix="run the command in the project's top folder, name the file by --params, "
             "or make a project: dense-calibration init DIR",
         )
-    content = read_yaml(file)
-    if not isinstance(content, dict):
-        raise UserError(
-            f"{file} must be a mapping of keys to values",
-            found=type(content).__name__,
-            expected="keys and values as in docs/reference/params.md",
-        )
-    return validate(Params, content, str(file))
+    return validate(Params, read_yaml(file), str(file))
 
 
 def read_yaml(file: Path) -> Any:
@@ -107,7 +100,7 @@ def resolve(params: Params, name: str | None = None) -> tuple[str, Experiment]:
     methods: list[str] = []
     for method in experiment.methods:
         if method in params.sweeps:
-            methods += params.sweeps[method].blocks(method)
+            methods += [title for title, _ in params.sweeps[method].entries(method)]
         elif method in params.blocks():
             methods.append(method)
         else:

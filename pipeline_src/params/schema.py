@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from itertools import product
@@ -61,13 +60,6 @@ class Model(Strict):
     pretrained: bool = Field(
         True, description="Start from the config's pretrained (ImageNet) weights. A factory decides for itself."
     )
-
-    @field_validator("config")
-    @classmethod
-    def _names_no_function(cls, config: str) -> str:
-        if ":" in config:
-            raise ValueError("a function that builds a network is named by `factory:` instead")
-        return config
 
     @field_validator("factory")
     @classmethod
@@ -201,7 +193,6 @@ class Limits(Strict):
     """Sizes above which input is refused before it takes memory or time. No result depends on them."""
 
     pixels: Count = Field(100_000_000, description="Pixels of an image or mask.")
-    combinations: Count = Field(1000, description="Methods that a sweep stands for.")
 
 
 LIMITS = Limits()
@@ -230,26 +221,16 @@ class Sweep(Strict):
     def _swept(self) -> dict[str, list[Any]]:
         return {key: values for key, values in (self.model_extra or {}).items() if isinstance(values, list)}
 
-    @property
-    def combinations(self) -> int:
-        """How many methods it stands for."""
-        return math.prod(map(len, self._swept.values()))
-
-    def blocks(self, name: str) -> dict[str, dict[str, Any] | None]:
-        """The entries of `methods:` that a sweep `name` stands for, such as `name-alpha0_05-beta0_75`."""
+    def entries(self, name: str) -> list[tuple[str, dict[str, Any]]]:
+        """The entries of `methods:` of a sweep `name`, such as `name-alpha0_05-beta0_75`: one for each combination."""
         code: dict[str, Any] = {"method": self.method} if self.method else {"file": self.file}
         code |= {"files": self.files} if self.files else {}
-        code |= self.model_extra or {}
-        chosen = (dict(zip(self._swept, values, strict=True)) for values in product(*self._swept.values()))
-        return {title: code | values for title, values in zip(self.titles(name), chosen, strict=True)}
-
-    def titles(self, name: str) -> list[str]:
-        """The names of the entries of a sweep `name`, one for each combination."""
-        texts = (
-            [key + re.sub(r"[^A-Za-z0-9+-]", "_", str(value)) for value in values]
-            for key, values in self._swept.items()
-        )
-        return ["-".join([name, *chosen]) for chosen in product(*texts)]
+        entries = []
+        for values in product(*self._swept.values()):
+            chosen = dict(zip(self._swept, values, strict=True))
+            texts = [key + re.sub(r"[^A-Za-z0-9+-]", "_", str(value)) for key, value in chosen.items()]
+            entries.append(("-".join([name, *texts]), code | (self.model_extra or {}) | chosen))
+        return entries
 
 
 class Params(Strict):
@@ -283,18 +264,9 @@ class Params(Strict):
     )
 
     @model_validator(mode="after")
-    def _sweeps_are_of_bounded_size(self) -> Params:
-        for name, sweep in self.sweeps.items():
-            if sweep.combinations > self.limits.combinations:
-                raise ValueError(
-                    f"sweeps.{name} has {sweep.combinations:,} combinations, more than {self.limits.combinations:,}: "
-                    "take values out, or write `limits: {combinations: N}` with a larger N"
-                )
-        return self
-
-    @model_validator(mode="after")
     def _names_are_one_method_or_sweep(self) -> Params:
-        names = [*self.methods, *self.sweeps, *(title for k, sweep in self.sweeps.items() for title in sweep.titles(k))]
+        swept = (title for name, sweep in self.sweeps.items() for title, _ in sweep.entries(name))
+        names = [*self.methods, *self.sweeps, *swept]
         if duplicates := _duplicates(names):
             raise ValueError(f"duplicate names of methods, sweeps or their combinations: {', '.join(duplicates)}")
         if long := [name for name in names if len(name) > LONGEST]:
@@ -312,8 +284,9 @@ class Params(Strict):
 
     def blocks(self) -> dict[str, dict[str, Any] | None]:
         """The entries of all methods, with combinations of sweeps."""
-        swept = (sweep.blocks(name) for name, sweep in self.sweeps.items())
-        return {title: block for blocks in (self.methods, *swept) for title, block in blocks.items()}
+        return self.methods | {
+            title: block for name, sweep in self.sweeps.items() for title, block in sweep.entries(name)
+        }
 
 
 def _duplicates(names: list[str]) -> list[str]:

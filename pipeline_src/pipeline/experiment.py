@@ -1,4 +1,4 @@
-"""An experiment as a graph: its settings, runs and parts, and where its results lie."""
+"""An experiment as a graph of jobs: settings, runs, parts of data, and the folder of its results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from pipeline_src.labels import NO_CLASS
 from pipeline_src.params import changes
 from pipeline_src.params.parts import Corrupted, Part
 from pipeline_src.params.schema import LIMITS, Experiment, Limits
-from pipeline_src.pipeline import job_names
 from pipeline_src.pipeline.job import Graph, Job
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen
@@ -27,11 +26,11 @@ class ExperimentGraph(Graph):
     """All jobs of one experiment.
 
     Attributes:
-        settings: the experiment's block of params.yaml, laid over the defaults.
-        entries: all data sets that are known, by name.
+        settings: the experiment's entry of params.yaml with the defaults.
+        entries: all known datasets by name.
         data_root: folder of downloads.
-        methods: the methods of the experiment by block, in the order in which they are shown.
-        judged: folder of what was judged from saved maps.
+        methods: the methods of the experiment by their entry, in the order of tables and figures.
+        judged: folder of the results of `judge`.
         limits: sizes above which input is refused.
     """
 
@@ -42,10 +41,9 @@ class ExperimentGraph(Graph):
     judged: Path
     limits: Limits = LIMITS
 
-    # Where things lie
-
     @property
     def results(self) -> Path:
+        """The folder of the view."""
         return Path("results") / self.name
 
     @property
@@ -53,20 +51,20 @@ class ExperimentGraph(Graph):
         """The command that runs the whole experiment, with the changes of the command line."""
         return " ".join([run_command(self.name), *changes.options()])
 
-    # What there is
+    # Data
 
     @property
     def parts_as_written(self) -> dict[str, tuple[Part, str]]:
-        """Every part as it stands in params.yaml, with its role: train, val, id, shifted or ood."""
+        """Every part of params.yaml with its role: train, val, id, shifted or ood."""
         data = self.settings.data
-        named = {"train": (data.train, "train"), "val": (data.val, "val")}
-        tests = {"id": data.id, "shifted": data.shifted, "ood": data.ood}
-        return named | {name: (part, role) for role, parts in tests.items() for name, part in parts.items()}
+        parts: dict[str, tuple[Part, str]] = {"train": (data.train, "train"), "val": (data.val, "val")}
+        for role, tests in (("id", data.id), ("shifted", data.shifted), ("ood", data.ood)):
+            parts |= {name: (part, role) for name, part in tests.items()}
+        return parts
 
     @cached_property
     def used_parts(self) -> dict[str, tuple[Part, str]]:
-        """Every part that is used, with its role; a corrupted set is a part under shift for each of its corruptions and
-        severities."""
+        """Every part with its role. A corrupted set has a shifted part for each corruption and severity."""
         used: dict[str, tuple[Part, str]] = {}
         for name, (part, role) in self.parts_as_written.items():
             if isinstance(part, Corrupted):
@@ -77,73 +75,77 @@ class ExperimentGraph(Graph):
 
     @cached_property
     def corruptions(self) -> dict[str, Corruption]:
-        """Corrupted part -> what is done to its images."""
-        return {
-            each: Corruption(name, corruption, severity, self._clean_twin(part.clean, role == "ood"))
-            for name, (part, role) in self.parts_as_written.items()
-            if isinstance(part, Corrupted)
-            for each, (corruption, severity) in part.parts(name).items()
-        }
+        """Corrupted part -> the corruption of its images."""
+        tests = {name: part for name, part in self.parts_as_written.items() if name not in ("train", "val")}
+        found = {}
+        for line, (part, role) in tests.items():
+            if isinstance(part, Corrupted):
+                twins = (name for name, (p, r) in tests.items() if p == part.clean and (r == "ood") == (role == "ood"))
+                clean = next(twins, "")  # a test set of the same images and labels
+                for name, (corruption, severity) in part.parts(line).items():
+                    found[name] = Corruption(line, corruption, severity, clean)
+        return found
 
     @cached_property
     def stored_parts(self) -> dict[str, tuple[Part, str]]:
-        """The parts whose images are kept as they are, with their roles: all parts that are not corrupted, and the
-        clean images of corrupted sets where these are no test set themselves."""
-        lines = {corruption.line for corruption in self.corruptions.values() if not corruption.clean}
-        alone = {
-            name: (part.clean, role)
-            for name, (part, role) in self.parts_as_written.items()
-            if isinstance(part, Corrupted) and name in lines
-        }
-        return {name: part for name, part in self.used_parts.items() if name not in self.corruptions} | alone
+        """The parts whose preprocessed images are stored, with their roles: all uncorrupted parts, and the clean images
+        of corrupted sets that are no test set themselves."""
+        parts = {name: part for name, part in self.used_parts.items() if name not in self.corruptions}
+        for name, (part, role) in self.parts_as_written.items():
+            if isinstance(part, Corrupted) and not all(self.corruptions[line].clean for line in part.parts(name)):
+                parts[name] = part.clean, role
+        return parts
 
     def stored_name(self, part: str) -> str:
-        """The name of the stored part that has a part's images as they are."""
+        """Return the stored part with the uncorrupted images of a part."""
         corruption = self.corruptions.get(part)
         return (corruption.clean or corruption.line) if corruption else part
 
-    def _clean_twin(self, wanted: Part, ood: bool) -> str:
-        """A test set of these images, with the same labels."""
-        tests = {name: of for name, of in self.parts_as_written.items() if name not in ("train", "val")}
-        return next((name for name, (part, role) in tests.items() if part == wanted and (role == "ood") == ood), "")
-
     def entry(self, part: str) -> Entry:
-        """The data set of a part."""
+        """Return the dataset of a part."""
         return catalog.find(self.entries, (self.stored_parts | self.used_parts)[part][0].set)
+
+    def label(self, part: str) -> int | None:
+        """Return the label of every pixel of an out-of-distribution part: background, or that no class is right; None
+        for other parts, whose masks count."""
+        if self.stored_parts[part][1] != "ood":
+            return None
+        return NO_CLASS if self.entry("train").without_background else 0
 
     @cached_property
     def facts(self) -> Facts:
         """The facts of the experiment that tables, figures, claims and the report use."""
         tested = {name: role for name, (_, role) in self.used_parts.items() if role != "train"}
+        entries = {name: self.entry(name) for name in self.used_parts}
         return Facts(
             experiment=self.name,
-            methods={name: _facts(chosen) for name, chosen in self.methods.items()},
+            methods={name: _method_facts(chosen) for name, chosen in self.methods.items()},
             parts=tested,
             seeds=tuple(self.settings.seeds),
             bins=self.settings.evaluation.bins,
             epochs=self.settings.training.epochs,
-            synthetic=all(self.entry(part).generated for part in self.used_parts),
-            class_names=self.entry("train").classes,
-            in_paper=tuple(part for part in tested if self.entry(part).in_paper and part not in self.corruptions),
-            captions={part: caption for part in tested if (caption := self.entry(part).caption)},
+            synthetic=all(entry.generated for entry in entries.values()),
+            class_names=entries["train"].classes,
+            in_paper=tuple(name for name in tested if entries[name].in_paper and name not in self.corruptions),
+            captions={name: caption for name in tested if (caption := entries[name].caption)},
             claims=None if self.settings.claims is True else tuple(self.settings.claims or ()),
-            own_data=not all(map(catalog.is_known, {self.entry(part).name for part in self.used_parts})),
             corrupted=self.corruptions,
         )
 
+    # Runs and jobs
+
     @property
     def runs(self) -> list[tuple[str, int]]:
-        """(method, seed) of all that is evaluated, those that others need first: what trains, what trains after others,
-        what is post-hoc."""
+        """(method, seed) of all runs, in the order of their dependencies: methods that train, methods that train after
+        others, post-hoc methods."""
         return sorted(self.facts.runs, key=lambda run: (bool(self.posthoc(run[0])), bool(self.references(run[0]))))
 
-    def evaluations(self, method: str, seed: int) -> list[Job]:
-        """The evaluations of a run, on all parts."""
-        return [self.job(job_names.evaluation(method, seed, part)) for part in self.facts.parts]
-
     def finished(self, *kinds: str, otherwise: str, expected: str | None = None) -> list[Job]:
-        """All jobs of some kinds; UserError, which begins with the name and `otherwise`, where results of these are not
-        there, or damaged."""
+        """Return all jobs of some kinds.
+
+        Raises:
+            UserError: results are missing or damaged; it begins with the experiment's name and `otherwise`.
+        """
         jobs = self.of_kinds(*kinds)
         missing = [job.name for job in jobs if not job.is_made]
         damaged = [fault for job in jobs if job.is_made for fault in job.faults()]
@@ -158,32 +160,31 @@ class ExperimentGraph(Graph):
 
     @cached_property
     def batches(self) -> dict[str, Job]:
-        """Evaluation -> the job of Snakemake that makes all evaluations of its run: an evaluation takes seconds, and so
-        does importing torch."""
+        """Evaluation -> the job that evaluates its run on all parts: importing torch takes as long as an evaluation."""
         return {name: batch for batch in self.of_kinds("evaluations") for name in batch.inputs}
 
     def target(self, job: Job) -> Job:
-        """The job of Snakemake that makes the result of a job."""
+        """Return the Snakemake job that computes the result of a job."""
         return self.batches.get(job.name, job)
 
     def needed(self, job: Job) -> list[Job]:
-        """The jobs of Snakemake that come before one: a batch makes its own inputs, and needs theirs."""
+        """Return the Snakemake jobs that a job depends on; a batch computes its own inputs and depends on theirs."""
         inputs = job.inputs.values()
         if job.kind == "evaluations":
             inputs = [needed for evaluation in inputs for needed in evaluation.inputs.values()]
         return list({target.name: target for target in map(self.target, inputs)}.values())
 
     def references(self, method: str) -> list[str]:
-        """The methods whose runs a method needs."""
+        """Return the methods whose runs a method needs."""
         return self.methods[method].method.references()
 
     def posthoc(self, method: str) -> PostHoc | None:
-        """The method if it is post-hoc, None if it trains."""
-        block = self.methods[method].method
-        return block if isinstance(block, PostHoc) else None
+        """Return the method if it is post-hoc, None if it trains."""
+        chosen = self.methods[method].method
+        return chosen if isinstance(chosen, PostHoc) else None
 
     def networks(self, method: str, seed: int) -> list[tuple[str, int]]:
-        """The training runs whose networks predict for a run: itself, or those that a post-hoc method refers to."""
+        """Return the runs whose networks predict for a run: itself, or the references of a post-hoc method."""
         posthoc = self.posthoc(method)
         if not posthoc:
             return [(method, seed)]
@@ -192,31 +193,24 @@ class ExperimentGraph(Graph):
 
     @cached_property
     def network_sources(self) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-        """Files and modules that the networks consist of, all jobs' alike."""
-        from pipeline_src.training.models.source import network_sources
+        """Files and modules of the network, which all jobs share."""
+        from pipeline_src.training.models.config import network_sources
 
         return network_sources(self.settings.model.network)
 
     @cached_property
     def own_weights(self) -> tuple[Path, ...]:
-        """The user's files of weights that the networks start from."""
-        from pipeline_src.training.models.source import own_weights
+        """The user's weight files from which the networks start."""
+        from pipeline_src.training.models.config import own_weights
 
         model = self.settings.model
         return own_weights(model.network) if model.pretrained else ()
 
-    def label(self, part: str) -> int | None:
-        """The label of every pixel of a part out of distribution, whatever its set's masks show: background, or that no
-        class is right. None for all other parts, whose masks count."""
-        if self.stored_parts[part][1] != "ood":
-            return None
-        return NO_CLASS if self.entry("train").without_background else 0
-
     def check(self) -> None:
-        """UserError where methods lack what they refer to, and where a claim does not exist."""
+        """Raise a UserError if a method lacks its references, or a claim does not exist."""
         if self.facts.claims:
             check_names(self.facts.claims, f"experiments.{self.name}.claims")
-        for name in self.methods:
+        for name, chosen in self.methods.items():
             for needed in self.references(name):
                 if needed not in self.methods:
                     raise UserError(
@@ -228,23 +222,21 @@ class ExperimentGraph(Graph):
                         f"methods.{name} needs a method that trains, and {needed!r} is post-hoc itself",
                         expected=", ".join(m for m in self.methods if not self.posthoc(m)) or "baseline",
                     )
-            if self.facts.classes > 2 and getattr(self.methods[name].method, "validates_null", False):
+            if self.facts.classes > 2 and getattr(chosen.method, "validates_null", False):
                 raise UserError(
-                    f"methods.{name} makes null images, which are background alone",
+                    f"methods.{name} needs object-free crops, and no crop is free of all classes",
                     found=f"{self.facts.classes} classes",
-                    expected="masks of one object class",
                     fix="take the method out of the experiment's `methods:`",
                 )
-        of_all_seeds = [name for name, method in self.facts.methods.items() if method.of_all_seeds]
-        if of_all_seeds and len(self.settings.seeds) < 2:
-            raise UserError(
-                f"methods.{of_all_seeds[0]} is made of the networks of several seeds",
-                found=f"seeds: {self.settings.seeds}",
-                fix="give the experiment two seeds or more, or take the method out of its `methods:`",
-            )
+            if self.facts.methods[name].of_all_seeds and len(self.settings.seeds) < 2:
+                raise UserError(
+                    f"methods.{name} combines the networks of several seeds",
+                    found=f"seeds: {self.settings.seeds}",
+                    fix="give the experiment two seeds or more, or take the method out of its `methods:`",
+                )
 
 
-def _facts(chosen: Chosen) -> MethodFacts:
+def _method_facts(chosen: Chosen) -> MethodFacts:
     method, code = chosen.method, (chosen.module or "").rpartition(".")[2]
     posthoc = method if isinstance(method, PostHoc) else None
     of_all_seeds = posthoc is not None and posthoc.every_seed

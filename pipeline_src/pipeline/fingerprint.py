@@ -1,10 +1,9 @@
-"""Fingerprints: 16 hex digits for all that a result is made from. They name its folder in the store.
+"""Fingerprints: 16 hex digits for everything that a result is made from. They name its folder in the store.
 
-A fingerprint covers the parameters of a job, the fingerprints of its inputs, and code. Code is the job's function with
-the definitions that it uses beside it, and every module of the package that these import, directly or not. A module
+A fingerprint covers the parameters of a job, the fingerprints of its inputs, and code: the function of the job with the
+definitions of its module that it uses, and all modules of the package that these import, directly or not. A module
 counts as its syntax tree without docstrings, comments, type hints of functions, log calls, texts of errors and
-descriptions of parameters.
-Files of a user's count likewise, with what they import from their own folder.
+descriptions of parameters. Files of the user count likewise, with the files that they import from their own folder.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from contextlib import suppress
 from enum import Enum
 from functools import cache
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
@@ -31,21 +30,18 @@ from pipeline_src.python_source import PACKAGE, ROOT, syntax_tree
 LENGTH = 16
 # Modules that cannot change a result: errors, values that are hashed themselves, the machinery of jobs, progress.
 NEUTRAL = {
-    *("errors", "validation", "locks", "logs", "processes", "progress", "verified", "versions", "python_source"),
-    *("data.catalog", "data.entry", "training.gpus", "training.memory", "training.user_checks"),
-    *(
-        f"pipeline.{name}"
-        for name in ("experiment", "fingerprint", "job", "jobs", "manifest", "runner", "view", "work")
-    ),
+    *("errors", "validation", "logs", "processes", "verified", "versions", "python_source"),
+    *("data.catalog", "data.entry", "training.machine"),
+    *(f"pipeline.{name}" for name in ("experiment", "fingerprint", "job", "jobs", "manifest", "runner", "work")),
 }
 NEUTRAL_PACKAGES = ("params",)
 LOGGERS = {"log", "logger", "logging", "warnings"}
 IGNORED = {"ctx", "kind", "returns", "type_comment", "type_params"}  # fields of syntax trees
-CACHE = Path(".snakemake/code.json")  # digests of modules by size and time of change; may be removed at any time
+CACHE = Path(".snakemake/code.json")  # may be removed at any time
 
 
 def digest(content: Any) -> str:
-    """16 hex digits for JSON-like `content`."""
+    """Return 16 hex digits for JSON-like `content`."""
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:LENGTH]
 
 
@@ -55,13 +51,13 @@ def _file_digest(file: Path, size: int, changed: int) -> str:
 
 
 def file_digest(file: Path) -> str:
-    """16 hex digits of a file's bytes, computed once in a process: all runs share the weights that they start from."""
+    """Return 16 hex digits of a file's bytes, computed once in a process: runs share their initial weights."""
     state = file.stat()
     return _file_digest(file, state.st_size, state.st_mtime_ns)
 
 
 def as_json(value: Any) -> Any:
-    """A parameter in JSON's types. Fields of models and dataclasses are sorted; the order of mappings and lists counts.
+    """Return a parameter in JSON's types. Fields of models and dataclasses are sorted; the order of mappings counts.
 
     Raises:
         UserError: the value is of a type whose text may differ between machines or runs.
@@ -92,31 +88,23 @@ def as_json(value: Any) -> Any:
 # Code
 
 
-@dataclasses.dataclass(frozen=True)
-class Code:
-    """The digest and imports of a Python file, or of one function in it.
-
-    Attributes:
-        digest: of its syntax.
-        imports: the names that it imports, as `a.b` or `a.b:c`.
-        files: the files of the package that these run, relative to the folder of the package.
-    """
+class Code(NamedTuple):
+    """The digest of a Python file, or of a function in it, and the files of the package that it imports."""
 
     digest: str
-    imports: tuple[str, ...]
-    files: tuple[str, ...]
+    files: list[str]
 
 
 def code_digests(
     function: Callable[..., object], values: Any, modules: Iterable[str] = (), files: Iterable[Path] = ()
 ) -> dict[str, str]:
-    """The code that a job depends on, as a digest by file.
+    """Return the code that a job depends on: file -> digest.
 
     Args:
         function: the work of the job.
-        values: its parameters; modules that define the classes of models and dataclasses among them count.
+        values: its parameters; the modules of their models and dataclasses count.
         modules: dotted names of further modules of the package.
-        files: Python files of the user's, and other files whose bytes count.
+        files: Python files of the user, and other files whose bytes count.
     """
     classes = tuple(dict.fromkeys(_classes(values)))
     return _code_digests(function, classes, tuple(modules), tuple(files))
@@ -126,16 +114,16 @@ def code_digests(
 def _code_digests(
     function: Callable[..., object], classes: tuple[type, ...], modules: tuple[str, ...], files: tuple[Path, ...]
 ) -> dict[str, str]:
-    own, found = list(files), dict[str, str]()
-    queue = _files_of_names([*modules, *(kind.__module__ for kind in classes)])
+    user_files, found = list(files), dict[str, str]()
+    queue = _package_files([*modules, *(kind.__module__ for kind in classes)])
     if function.__module__.partition(".")[0] == PACKAGE:
         code = _cache.code(Path(inspect.getfile(function)).relative_to(ROOT).as_posix(), function.__name__)
         found[f"{function.__module__}:{function.__name__}"] = code.digest
         queue += code.files
     else:
-        own.append(Path(inspect.getfile(function)))
-    for file in own:
-        found |= _own_code(file, queue)
+        user_files.append(Path(inspect.getfile(function)))
+    for file in user_files:
+        found |= _user_code(file, queue)
     seen: set[str] = set()
     while queue:
         if (name := queue.pop()) not in seen and not _is_neutral(name):
@@ -148,14 +136,14 @@ def _code_digests(
 
 
 def forget_code() -> None:
-    """Read code again at the next call: files were edited since."""
+    """Read the code again at the next call, because files were edited."""
     _code_digests.cache_clear()
     _definitions.cache_clear()
-    _cache.records = None
+    _cache.records = {}
 
 
 def _classes(value: Any) -> Iterator[type]:
-    """The classes of models and dataclasses in a value that are defined in the package."""
+    """Yield the classes of models and dataclasses in a value that are defined in the package."""
     if isinstance(value, BaseModel) or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
         if type(value).__module__.partition(".")[0] == PACKAGE:
             yield type(value)
@@ -173,12 +161,11 @@ def _is_neutral(file: str) -> bool:
     return name in NEUTRAL or name.partition(".")[0] in NEUTRAL_PACKAGES
 
 
-def _files_of_names(names: Iterable[str]) -> list[str]:
-    """The files that importing `a.b` or `a.b:c` of the package runs, with those of the packages above."""
+def _package_files(names: Iterable[str]) -> list[str]:
+    """Return the files that an import of `a.b` or `a.b:c` of the package runs, with those of the packages above."""
     found: dict[str, None] = {}
     for name in names:
-        module, _, member = name.partition(":")
-        top, *parts = [*module.split("."), *([member] if member else [])]
+        top, *parts = name.replace(":", ".").split(".")
         for end in range(len(parts) + 1 if top == PACKAGE else 0):
             place = "/".join(parts[:end])
             both = (f"{place}.py", f"{place}/__init__.py") if place else ("__init__.py",)
@@ -186,8 +173,8 @@ def _files_of_names(names: Iterable[str]) -> list[str]:
     return list(found)
 
 
-def _own_code(start: Path, queue: list[str]) -> dict[str, str]:
-    """The digests of a user's file and of what it imports from its folder; imports of the package join `queue`."""
+def _user_code(start: Path, queue: list[str]) -> dict[str, str]:
+    """Return the digests of a user's file and of its imports from its folder; imports of the package join `queue`."""
     folder, found, files = start.absolute().parent, {}, [start.absolute()]
     while files:
         file = files.pop()
@@ -197,48 +184,43 @@ def _own_code(start: Path, queue: list[str]) -> dict[str, str]:
         if file.suffix != ".py":
             found[name] = file_digest(file)
             continue
-        code = _parsed(file)
-        found[name] = code.digest
-        for imported in code.imports:
+        nodes = syntax_tree(file).body
+        found[name], imports = digest(_text(nodes)), list(_imports(nodes))
+        for imported in imports:
             module, _, member = imported.partition(":")
             place = folder.joinpath(*module.split(".")) if module else folder
-            beside = (place.with_suffix(".py"), place / "__init__.py", place / f"{member}.py")
-            files += [path for path in beside if path.is_file() and path.name != ".py"]
-        queue += _files_of_names(code.imports)
+            candidates = (place.with_suffix(".py"), place / "__init__.py", place / f"{member}.py")
+            files += [path for path in candidates if path.is_file() and path.name != ".py"]
+        queue += _package_files(imports)
     return found
 
 
 class _Cache:
-    """The code of the package's files, kept between processes as long as the files have the same size and time."""
+    """The code of the package's files by their size and time, kept between processes."""
 
     def __init__(self) -> None:
-        self.records: dict[str, Any] | None = None
+        self.records: dict[str, Any] = {}
         self.changed = False
 
     def code(self, file: str, function: str = "") -> Code:
-        """The code of a file of the package, or of a function in it with what it uses beside it."""
-        if self.records is None:
-            self.records = self._read()
-        key, path = f"{file}:{function}", os.path.join(ROOT, file)
+        """Return the code of a file of the package, or of a function in it."""
+        rules = os.stat(__file__).st_mtime_ns
+        if not self.records:
+            with suppress(OSError, ValueError):
+                self.records = json.loads(CACHE.read_bytes())
+            if not isinstance(self.records, dict) or self.records.get("rules") != rules:
+                self.records = {"rules": rules}
+        key, path = f"{file}:{function}", ROOT / file
         info = os.stat(path)
         record = self.records.get(key)
         if not record or record[:2] != [info.st_size, info.st_mtime_ns]:
-            code = _function(Path(path), function) if function else _parsed(Path(path))
-            files = _files_of_names(code.imports)
-            record = self.records[key] = [info.st_size, info.st_mtime_ns, code.digest, files]
-            self.changed = True
-        return Code(record[2], (), tuple(record[3]))
-
-    def _read(self) -> dict[str, Any]:
-        """The records of an earlier process with the same rules."""
-        rules = os.stat(__file__).st_mtime_ns
-        with suppress(OSError, ValueError):
-            content = json.loads(CACHE.read_bytes())
-            if isinstance(content, dict) and content.get("rules") == rules:
-                return content
-        return {"rules": rules}
+            nodes = _used_definitions(path, function) if function else syntax_tree(path).body
+            record = [info.st_size, info.st_mtime_ns, digest(_text(nodes)), _package_files(_imports(nodes))]
+            self.records[key], self.changed = record, True
+        return Code(*record[2:])
 
     def save(self) -> None:
+        """Write new records."""
         if self.changed:
             self.changed = False
             with suppress(OSError, UserError):
@@ -248,14 +230,9 @@ class _Cache:
 _cache = _Cache()
 
 
-def _parsed(file: Path) -> Code:
-    nodes = syntax_tree(file).body
-    return Code(digest(_text(nodes)), tuple(_imports(nodes)), ())
-
-
 @cache
 def _definitions(file: Path) -> dict[str, ast.stmt]:
-    """The statements at the top level of a file by the names that they bind; an import of several names as several."""
+    """Return the top-level statements of a file by the names that they bind, with one import per name."""
     found: dict[str, ast.stmt] = {}
     for node in syntax_tree(file).body:
         if isinstance(node, ast.Import):
@@ -269,20 +246,19 @@ def _definitions(file: Path) -> dict[str, ast.stmt]:
     return found
 
 
-def _function(file: Path, name: str) -> Code:
-    """A function and what it uses of the definitions beside it, with their imports."""
+def _used_definitions(file: Path, name: str) -> list[ast.stmt]:
+    """Return a function and the definitions of its file that it uses."""
     definitions = _definitions(file)
-    used, queue = dict[str, ast.stmt](), [name]
+    used, queue = set[str](), [name]
     while queue:
         if (found := queue.pop()) in definitions and found not in used:
-            used[found] = definitions[found]
-            queue += [node.id for node in _nodes([used[found]]) if isinstance(node, ast.Name)]
-    nodes = [node for key, node in definitions.items() if key in used]
-    return Code(digest(_text(nodes)), tuple(_imports(nodes)), ())
+            used.add(found)
+            queue += [node.id for node in _nodes([definitions[found]]) if isinstance(node, ast.Name)]
+    return [node for key, node in definitions.items() if key in used]
 
 
 def _nodes(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """All nodes but those that only a type checker reads."""
+    """Yield all nodes except those that only a type checker reads."""
     for node in nodes:
         if not _is_for_type_checkers(node):
             yield node
@@ -302,13 +278,14 @@ def _imports(nodes: Iterable[ast.AST]) -> Iterator[str]:
 
 
 def _text(node: Any) -> str:
-    """What a node does, as text that does not depend on the version of Python."""
+    """Return a syntax tree as text that does not depend on the version of Python."""
     if isinstance(node, list):
         return f"[{','.join(_text(item) for item in node if not _is_silent(item))}]"
     if not isinstance(node, ast.AST):
         return repr(node)
     if isinstance(node, ast.Call):
-        if (name := _called(node)).endswith("Error"):
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        if name.endswith("Error") or name == "reading":  # of `files`, with the texts of an error
             return f"Call(func={_text(node.func)})"
         if name == "Field":
             node = ast.Call(node.func, node.args, [it for it in node.keywords if it.arg != "description"])
@@ -320,13 +297,8 @@ def _text(node: Any) -> str:
     return f"{type(node).__name__}({','.join(fields)})"
 
 
-def _called(node: ast.Call) -> str:
-    """The last name of what is called; empty where it has none."""
-    return getattr(node.func, "attr", getattr(node.func, "id", ""))
-
-
 def _is_silent(node: Any) -> bool:
-    """Whether a statement changes no result: a docstring, a log call, imports for type checkers."""
+    """Whether a statement cannot change a result: a docstring, a log call, imports for type checkers."""
     if not isinstance(node, ast.Expr):
         return _is_for_type_checkers(node)
     if isinstance(node.value, ast.Constant):

@@ -9,34 +9,35 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.errors import UserError, did_you_mean, few
 from pipeline_src.pipeline.fingerprint import as_json, code_digests, digest, file_digest
 from pipeline_src.pipeline.manifest import NAME, STORE, Fault, Manifest
 
 UNFINISHED = STORE / "unfinished"
+UNPACKED = Path("data/unpacked")  # archives, unpacked once for all experiments
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One unit of work. Its result is current if its folder exists, because the path holds the fingerprint.
+    """A unit of work. Its result is current if its folder exists, because the path contains the fingerprint.
 
-    `work` sees the job and nothing else of the experiment, so the fingerprint covers all that can change the result.
+    `work` sees only the job, so the fingerprint covers everything that can change the result.
 
     Attributes:
-        kind: what it does, such as "train"; part of the fingerprint.
+        kind: such as "train"; part of the fingerprint.
         name: unique in an experiment, such as "train/baseline/seed0"; not part of the fingerprint.
         files: the files that it writes.
-        work: a function at the top level of a module, `work(job, folder)`, that writes `files` into an empty folder.
+        work: a top-level function `work(job, folder)` that writes `files` into an empty folder.
         parameters: all values that the result depends on, in JSON's types, models or dataclasses.
         inputs: role -> the job whose result it reads. Roles are part of the fingerprint, names of jobs are not.
-        options: what `work` may use and the result cannot depend on: device, processes, where data lie.
-        modules: dotted names of further modules whose code counts, chosen when the experiment is read.
-        code_files: files of the user's, which count with what they import from their own folders.
+        options: values that cannot change the result: device, processes, folders of data.
+        modules: dotted names of further modules whose code counts.
+        code_files: files of the user, which count with the files that they import from their own folders.
         other_files: role -> a file whose bytes count: weights, a style sheet, a template.
         view: the folder below `results/<experiment>` in which people find the files.
-        view_names: file -> its name there, where that is another.
-        varying: files that hold times or dates. Another content of them makes nothing else outdated.
-        is_batch: whether it only stands for its inputs, which are made with it in one process.
+        view_names: file -> its name in the view, if it differs.
+        varying: files that contain times or dates. Their content outdates no other result.
+        is_batch: whether the job only stands for its inputs, which are computed with it in one process.
     """
 
     kind: str
@@ -93,10 +94,9 @@ class Job:
 
     @property
     def is_made(self) -> bool:
-        """Whether the result is there. Whoever reads its files compares them with the manifest."""
-        return (self.folder / NAME).exists() and not (
-            self.is_batch and not all(needed.is_made for needed in self.inputs.values())
-        )
+        """Whether the result exists. Readers compare its files with the manifest."""
+        complete = not self.is_batch or all(needed.is_made for needed in self.inputs.values())
+        return complete and (self.folder / NAME).exists()
 
     @property
     def manifest(self) -> Manifest | None:
@@ -104,7 +104,7 @@ class Job:
         return Manifest.read(self.folder)
 
     def faults(self, again: bool = False) -> list[Fault]:
-        """The files of a result that are missing or damaged, its manifest among them (`Manifest.faults`)."""
+        """The missing and damaged files of the result, including its manifest (`Manifest.faults`)."""
         manifest = self.manifest
         return manifest.faults(self.folder, again) if manifest else [Fault(self.folder / NAME, "unreadable", "")]
 
@@ -123,7 +123,7 @@ class Job:
 
     @property
     def former(self) -> tuple[Path, Manifest] | None:
-        """The result that the view shows in the place of today's, and its manifest; None if there is no such result."""
+        """The folder and manifest of the result that the view shows now; None if it shows none."""
         for link in self.links:
             folder = link.resolve().parent
             if link.is_symlink() and (manifest := Manifest.read(folder)):
@@ -153,23 +153,22 @@ class Graph:
             kind = name.partition("/")[0]
             raise UserError(
                 f"experiment {self.name} has no job {name}",
-                expected=", ".join(job.name for job in self.of_kinds(kind)) or ", ".join(self.jobs),
-                fix=did_you_mean(name, self.jobs) or "name a job of the list",
+                expected=few([job.name for job in self.of_kinds(kind)] or self.jobs, 50),
+                fix=did_you_mean(name, self.jobs),
             )
         return self.jobs[name]
 
     def find(self, key: str) -> Job:
         """The job whose result lies in the folder `key`; UserError where no job has this fingerprint."""
         kind = key.rpartition("-")[0]
-        for job in self.jobs.values():
-            if job.kind == kind and job.key == key:
-                return job
-        raise UserError(
-            f"experiment {self.name} has no job {key}: parameters, data or code changed since this run was planned",
-            found=", ".join(job.key for job in self.of_kinds(kind)) or f"no job of kind {kind}",
-            expected=key,
-            fix="start the command again",
-        )
+        jobs = {job.key: job for job in self.of_kinds(kind)}
+        if key not in jobs:
+            raise UserError(
+                f"experiment {self.name} has no job {key}: parameters, data or code changed since this run was planned",
+                found=few(jobs, 50),
+                fix="start the command again",
+            )
+        return jobs[key]
 
     def of_kinds(self, *kinds: str) -> list[Job]:
         """All jobs of some kinds."""

@@ -1,45 +1,40 @@
-"""The jobs of an experiment, kind by kind: name, inputs, files and parameters of each. `work` has what they do."""
+"""The jobs of an experiment: name, inputs, files and parameters of each kind. `work` has their functions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.claims import CLAIM_FILES
-from pipeline_src.data import catalog, groups, lookup, part_checks
-from pipeline_src.figures.catalogue import figure_files
+from pipeline_src.data import catalog, checks, groups, lookup, sources
+from pipeline_src.data.entry import Entry
+from pipeline_src.data.identity import Identity, identify
+from pipeline_src.errors import UserError
 from pipeline_src.params.changes import changed
 from pipeline_src.params.load import downloads, read, resolve
 from pipeline_src.params.schema import Evaluation, Params
-from pipeline_src.pipeline import data_jobs, job_names, report, work
-from pipeline_src.pipeline.data_jobs import UNPACKED
+from pipeline_src.pipeline import job_names, report, work
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.fingerprint import file_digest
-from pipeline_src.pipeline.job import Job
+from pipeline_src.pipeline.job import UNPACKED, Job
 from pipeline_src.pipeline.manifest import stored
 from pipeline_src.pipeline.networks import MACHINE
-from pipeline_src.python_source import ROOT
-from pipeline_src.tables import table_files
-from pipeline_src.tables.several_experiments import judged_files
 from pipeline_src.training.registry import choose
 
+STORE_FILES = ("images.npy", "masks.npy", "truth.npy", "grey.npy", "index.csv", "store.json")
 RUN_FILES = ("model.safetensors", "averaged.safetensors", "history.csv", "timing.csv", "run.json")
-MEASURED = ("T9.csv", "T9.md", "T9.tex", "printed.json")  # tables with what runs took
 
 
 def chosen(name: str | None = None) -> ExperimentGraph:
-    """The jobs of the experiment that a command names (default: the one that params.yaml picks), with what the command
-    line changes of it."""
+    """Return the jobs of an experiment (default: `experiment` of params.yaml), with the changes of the command line."""
     return build(changed(read(), name), name)
 
 
 def build(params: Params, name: str | None = None) -> ExperimentGraph:
-    """The jobs of an experiment (default: the one that params.yaml picks).
+    """Return the jobs of an experiment (default: the one that params.yaml picks).
 
     Raises:
-        UserError: a data set is unknown or not available, a method or a model config doesn't exist.
+        UserError: a dataset is unknown or not available, or a method or a model config does not exist.
     """
     name, settings = resolve(params, name)
     entries, blocks = catalog.load(params.datasets), params.blocks()
@@ -47,20 +42,98 @@ def build(params: Params, name: str | None = None) -> ExperimentGraph:
     experiment = ExperimentGraph(
         name, settings, entries, downloads(params), methods, Path(params.judged), params.limits
     )
-    part_checks.check_parts(entries, experiment.stored_parts)
+    checks.check_parts(entries, experiment.stored_parts)
     experiment.check()
-    experiment.add(data_jobs.preparations(experiment))
-    part_checks.check_name_lists(entries, experiment.stored_parts, experiment.data_root, UNPACKED)
-    for kind in (data_jobs.stores, _train, _evaluate, _analyse, _shown, _report):
+    experiment.add(_prepare(experiment))
+    checks.check_name_lists(entries, experiment.stored_parts, experiment.data_root)
+    for kind in (_store, _train, _evaluate, _analyse, report.shown_jobs):
         experiment.add(kind(experiment))
     return experiment
+
+
+# Data
+
+
+def _prepare(experiment: ExperimentGraph) -> Iterator[Job]:
+    """Yield a job per dataset; a UserError names all missing datasets."""
+    absent = []
+    for name in dict.fromkeys(part.set for part, _ in experiment.used_parts.values()):
+        entry = catalog.find(experiment.entries, name)
+        try:
+            job: Job | None = _preparation(experiment, entry, identify(entry, experiment.data_root, UNPACKED))
+        except sources.MissingSourceError as error:
+            job = _pulled_preparation(experiment, entry)
+            if job is None:
+                absent.append(str(error))
+                continue
+        yield job
+    if absent:
+        raise UserError("\n".join(absent))
+
+
+def _pulled_preparation(experiment: ExperimentGraph, entry: Entry) -> Job | None:
+    """Return the preparation of a dataset without files, from the results in the store: a current one if possible; None
+    if the store has no result of it."""
+    jobs = []
+    for folder, manifest in stored("prepare"):
+        if manifest.ingredients["parameters"]["data"]["set"] == entry.name:
+            try:
+                identity = identify(entry, experiment.data_root, UNPACKED, folder)
+            except sources.MissingSourceError:
+                continue
+            jobs.append(_preparation(experiment, entry, identity))
+    return next((job for job in jobs if job.is_made), jobs[-1] if jobs else None)
+
+
+def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) -> Job:
+    grouped = groups.find(entry.groups, experiment.data_root) if entry.draws_groups else None
+    on_problem = experiment.settings.data.on_problem
+    return Job(
+        kind="prepare",
+        name=job_names.preparation(entry.name),
+        files=("manifest.csv", "problems.csv", "summary.json"),
+        work=work.prepare,
+        parameters={
+            "data": identity.parameters,
+            "on_problem": on_problem,
+            # Larger images are left out then; otherwise they are errors.
+            **({"pixels": experiment.limits.pixels} if on_problem == "skip" else {}),
+            "classes": entry.classes,
+            "void": entry.void if entry.classes else None,
+            "skip_unmasked": entry.skip_unmasked,
+            **({"groups": file_digest(grouped) if grouped else entry.groups} if entry.draws_groups else {}),
+        },
+        options={**_data_options(experiment, entry), "unchecked": identity.unchecked},
+        modules=(sources.GENERATOR,) if entry.generated else (),
+        view=experiment.results / "prepared" / entry.name,
+    )
+
+
+def _data_options(experiment: ExperimentGraph, entry: Entry) -> dict[str, Any]:
+    places = {"data_root": experiment.data_root, "unpacked": UNPACKED}
+    return {"entry": entry, **places, "limits": experiment.limits}
+
+
+def _store(experiment: ExperimentGraph) -> Iterator[Job]:
+    """Yield a job per part: its images decoded and resized."""
+    for name, (part, _) in experiment.stored_parts.items():
+        yield Job(
+            kind="store",
+            name=job_names.store(name),
+            files=STORE_FILES,
+            work=work.store,
+            parameters={"part": part, "size": experiment.settings.image_size, "label": experiment.label(name)},
+            inputs={"prepare": experiment.job(job_names.preparation(part.set))},
+            options=_data_options(experiment, experiment.entry(name)),
+            view=experiment.results / "stores" / name,
+        )
 
 
 # Networks
 
 
 def _train(experiment: ExperimentGraph) -> Iterator[Job]:
-    """A job per run: trained, or fitted if the method is post-hoc."""
+    """Yield a job per run: a training, or a fit if the method is post-hoc."""
     for method, seed in experiment.runs:
         yield (_fitted if experiment.posthoc(method) else _trained)(experiment, method, seed)
 
@@ -74,11 +147,11 @@ def _trained(experiment: ExperimentGraph, method: str, seed: int) -> Job:
         **_run(experiment, method, seed),
         files=(*RUN_FILES, "alpha.csv") if network.learns else RUN_FILES,
         work=work.train,
-        # Validation has a batch size of its own: that of `evaluation` may change without a new training.
+        # Validation has its own batch size, so `evaluation.batch_size` may change without a new training.
         parameters=_network_parameters(experiment)
         | {"method": network, "seed": seed, "batch_size": Evaluation().batch_size},
         inputs={part: experiment.job(job_names.store(part)) for part in ("train", "val")} | references,
-        options=_network_options(experiment, f"{method} seed {seed}") | {"tests": _tests(experiment)},
+        options=_network_options(experiment, f"{method} seed {seed}"),
         **code,
         varying=("timing.csv",),
     )
@@ -130,31 +203,21 @@ def _predictor_parameters(experiment: ExperimentGraph, method: str, seed: int) -
 
 
 def _network_options(experiment: ExperimentGraph, title: str) -> dict[str, Any]:
-    """The machine, the name of the model, and what messages call the run."""
+    """Return settings of the machine, the model, and the title of the run in messages."""
     settings = experiment.settings
     machine = {key: getattr(settings.training, key) for key in MACHINE}
     return machine | {"model": settings.model, "title": title, "experiment": experiment.name}
 
 
 def _network_code(experiment: ExperimentGraph, method: str) -> dict[str, Any]:
-    """Files and modules that the networks of a method consist of, as arguments of `Job`."""
+    """Return the files and modules of the networks of a method, as arguments of `Job`."""
     files, modules = experiment.network_sources
     method_entry = experiment.methods[method]
-    own = [method_entry.file.expanduser()] if method_entry.file else []
+    user_files = [method_entry.file.expanduser()] if method_entry.file else []
     return {
-        "code_files": (*own, *files),
+        "code_files": (*user_files, *files),
         "modules": modules,
         "other_files": {f"files/{number}": file for number, file in enumerate(method_entry.files)},
-    }
-
-
-def _tests(experiment: ExperimentGraph) -> dict[str, tuple[dict[str, Any], Path]]:
-    """Part and folder of the manifest of each test part, as options of a training job: what it is tested on changes no
-    network."""
-    return {
-        name: (part.model_dump(), experiment.job(job_names.preparation(part.set)).folder)
-        for name, (part, _) in experiment.stored_parts.items()
-        if name not in ("train", "val")
     }
 
 
@@ -162,7 +225,7 @@ def _tests(experiment: ExperimentGraph) -> dict[str, tuple[dict[str, Any], Path]
 
 
 def _evaluate(experiment: ExperimentGraph) -> Iterator[Job]:
-    """A job per run and evaluated part, and one per run that makes all of these."""
+    """Yield a job per run and evaluated part, and one per run that computes them all."""
     for method, seed in experiment.runs:
         jobs = {part: _evaluation(experiment, method, seed, part) for part in experiment.facts.parts}
         yield from jobs.values()
@@ -194,13 +257,13 @@ def _evaluation(experiment: ExperimentGraph, method: str, seed: int, part: str) 
 
 
 def _analyse(experiment: ExperimentGraph) -> Iterator[Job]:
-    """A job per evaluated part: the metrics of all runs."""
+    """Yield a job per evaluated part: the metrics of all runs."""
     for part in experiment.facts.parts:
         entry = experiment.entry(part)
         names = lookup.benchmark_file(entry, experiment.data_root)
         job = _analysis(experiment, part, names, file_digest(names) if names else None)
         if names is None and entry.benchmark_list and not job.is_made:
-            # Where results were pulled without data, what was made with the list of names stays current.
+            # In a clone without data, pulled results that used a list of names stay current.
             recorded = {manifest.ingredients["parameters"].get("names") for _, manifest in stored("analyse")}
             jobs = [_analysis(experiment, part, None, digest) for digest in recorded]
             job = next((pulled for pulled in jobs if pulled.is_made), job)
@@ -230,60 +293,3 @@ def _analysis(experiment: ExperimentGraph, part: str, names: Path | None, digest
         view=experiment.results / "analysis",
         view_names={"analysis.npz": f"{part}.npz"},
     )
-
-
-# What people read
-
-
-def _shown(experiment: ExperimentGraph) -> Iterator[Job]:
-    """Tables, figures and claims."""
-    facts = experiment.facts
-    analyses = {job.name: job for job in experiment.of_kinds("analyse")}
-    runs = {name: experiment.job(name) for name in (job_names.training(*run) for run in facts.runs)}
-    learned = {name: runs[name] for name in (job_names.training(*r) for r in facts.runs if r[0] in facts.learned)}
-    stores = {job.name: job for job in experiment.of_kinds("store")}
-    examples = {name: experiment.job(name) for name in work.example_names(facts).values()}
-    tables = Job("tables", "tables", tuple(table_files()), work.tables, {"facts": facts}, analyses | runs)
-    yield replace(tables, varying=MEASURED, view=experiment.results / "tables")
-    yield Job(
-        kind="figures",
-        name="figures",
-        files=tuple(figure_files(facts)),
-        work=work.figures,
-        parameters={"facts": facts},
-        inputs=analyses | runs | examples | stores,
-        other_files={f"style/{file.name}": file for file in sorted((ROOT / "figures").glob("*.mplstyle"))},
-        view=experiment.results / "figures",
-    )
-    claims = Job("claims", "claims", tuple(CLAIM_FILES), work.claims, {"facts": facts}, analyses | learned)
-    yield replace(claims, view=experiment.results)
-
-
-def _report(experiment: ExperimentGraph) -> Iterator[Job]:
-    """The page with all of it."""
-    shown = [*experiment.of_kinds("train", "store", "analyse"), *map(experiment.job, ("tables", "figures", "claims"))]
-    pages = sorted(file for file in (ROOT / "report").rglob("*") if file.suffix in (".j2", ".css", ".js"))
-    judged = {f"judged/{file.relative_to(experiment.judged)}": file for file in judged_files(experiment.judged)}
-    parts = {name: part for name, (part, _) in experiment.stored_parts.items()}
-    ideas = _own_ideas(experiment)
-    yield Job(
-        kind="report",
-        name="report",
-        files=("report.html",),
-        work=report.write,
-        parameters={"facts": experiment.facts, "parts": parts} | ({"ideas": ideas} if ideas else {}),
-        inputs={job.name: job for job in shown},
-        options={"settings": experiment.settings, "judged": experiment.judged, "command": experiment.command}
-        | {"task": experiment.entry("train").task},
-        other_files={f"page/{file.name}": file for file in pages} | judged,
-        view=experiment.results,
-        varying=("report.html",),
-    )
-
-
-def _own_ideas(experiment: ExperimentGraph) -> dict[str, str]:
-    """Block of a method of the user's -> what its docstring says of it, where it has one."""
-    from pipeline_src.training.described import own_idea
-
-    ideas = {name: own_idea(type(entry.method)) for name, entry in experiment.methods.items() if entry.file}
-    return {name: idea for name, idea in ideas.items() if idea}

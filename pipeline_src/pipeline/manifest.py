@@ -1,10 +1,11 @@
-"""Manifests: the file in the folder of a result that says what it was made from, and what its files are."""
+"""Manifests: provenance and SHA-256 of each result of the store, in its folder."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ NAME = "manifest.json"
 
 
 class Fault(NamedTuple):
-    """A file that is not as its manifest says: its SHA-256, empty if it is missing, and the expected one."""
+    """A missing or damaged file: its SHA-256 (empty if it is missing) and that of its manifest."""
 
     file: Path
     actual: str
@@ -68,15 +69,11 @@ class Manifest:
         write_text(folder / NAME, json.dumps(content | {"digest": digest(content)}, indent=1) + "\n")
 
     def faults(self, folder: Path, again: bool = False) -> list[Fault]:
-        """The files in `folder` that are missing or damaged. Those that have not changed since they were last read are
-        not read, unless `again`."""
-        readings = verified.readings(folder, self.files, verified.READINGS / f"{folder.name}.json", again)
-        actual = {name: readings[name].sha256 if name in readings else "" for name in self.files}
-        return [
-            Fault(folder / name, actual[name], facts["sha256"])
-            for name, facts in self.files.items()
-            if actual[name] != facts["sha256"]
-        ]
+        """The missing and damaged files in `folder`. Files that are unchanged since they were last read are not read,
+        unless `again`."""
+        actual = verified.digests(folder, self.files, verified.READINGS / f"{folder.name}.json", again)
+        faults = (Fault(folder / name, actual.get(name, ""), facts["sha256"]) for name, facts in self.files.items())
+        return [fault for fault in faults if fault.actual != fault.expected]
 
 
 @cache
@@ -86,8 +83,7 @@ def _parsed(file: Path, *state: int) -> Manifest | None:
         content = json.loads(file.read_bytes())
         written = content.pop("digest", None)
         manifest = Manifest(**content)
-        _ = [facts["sha256"] for facts in manifest.files.values()], manifest.ingredients["kind"], manifest.made["time"]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
     return manifest if written == digest(content) else None
 
@@ -97,6 +93,11 @@ def stored(kind: str) -> Iterator[tuple[Path, Manifest]]:
     for file in sorted(STORE.glob(f"{kind}-*/{NAME}")):
         if manifest := Manifest.read(file.parent):
             yield file.parent, manifest
+
+
+def now() -> str:
+    """The time (UTC) as manifests have it."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def sizes_and_digests(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:

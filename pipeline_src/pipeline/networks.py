@@ -1,4 +1,4 @@
-"""The networks of a job: its settings, what it loads, and what it predicts with."""
+"""The networks of a job: settings, weights and fitted values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline_src.params.parts import Part
 from pipeline_src.params.schema import Evaluation, Experiment
 
 if TYPE_CHECKING:
@@ -20,12 +19,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Of the machine: results are meant to survive a move to another one.
+# Settings of the machine, on which results do not depend.
 MACHINE = {"device": "auto", "gpus": 0, "workers": 0}
 
 
 def settings(job: Job) -> Experiment:
-    """The settings that a job knows. There are no `data`: a job sees its inputs and no others."""
+    """Return the settings that a job knows, without `data`: a job sees only its inputs."""
     parameters, machine = job.parameters, {key: job.options[key] for key in MACHINE}
     values: dict[str, Any] = {key: parameters[key] for key in ("image_size", "augmentation")}
     values |= {"model": job.options["model"], "training": parameters["training"].model_copy(update=machine)}
@@ -39,24 +38,24 @@ def facts(run: Job) -> dict[str, Any]:
     They name no experiment, method entry or split, because several may share the run."""
     from pipeline_src.training.models.build import description
 
-    of = run.parameters
+    parameters = run.parameters
     return {
-        **description(run.options["model"].network, of["image_size"], of["classes"]),
-        "method": type(of["method"]).__name__,
+        **description(run.options["model"].network, parameters["image_size"], parameters["classes"]),
+        "method": type(parameters["method"]).__name__,
         "parameters": run.ingredients["parameters"]["method"],
-        "seed": of["seed"],
-        "contract": run.fingerprint,
+        "seed": parameters["seed"],
+        "fingerprint": run.fingerprint,
     }
 
 
 def load(job: Job) -> list[DenseClassifier]:
-    """The networks of a job's inputs `networks/0`, `networks/1`..."""
+    """Load the networks of a job's inputs `networks/0`, `networks/1`..."""
     from pipeline_src.prediction.predict import load
 
     weights = getattr(job.parameters.get("method"), "weights", "last")
     name = "averaged.safetensors" if weights == "averaged" else "model.safetensors"
     runs = [run for role, run in job.inputs.items() if role.startswith("networks/")]
-    return [load(run.folder / name, settings(job), job.parameters["classes"], {}) for run in runs]
+    return [load(run.folder / name, settings(job), job.parameters["classes"]) for run in runs]
 
 
 def predictor(job: Job) -> Predictor:
@@ -76,7 +75,7 @@ def read_fitted(file: Path) -> dict[str, Any]:
 
 
 def numbers(fitted: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers of what was fitted, by name, down through dicts and lists of one element; longer lists and the
+    """Return the fitted numbers by name, also from nested mappings and lists of one element. Longer lists and the
     version of a record are left out."""
     by_name: dict[str, float] = {}
     for name, value in fitted.items():
@@ -89,27 +88,18 @@ def numbers(fitted: Mapping[str, Any]) -> dict[str, float]:
     return by_name
 
 
-def report_overlap(stores: Mapping[str, Store], tests: Mapping[str, tuple[dict[str, Any], Path]]) -> None:
-    """Stop where parts share a sample; log where they share a photograph under two names (some sets do), and of which
-    of the `tests` that is not known yet."""
+def report_overlap(stores: Mapping[str, Store]) -> None:
+    """Log images that parts share under different names; raise a UserError if parts share a sample."""
     from pipeline_src.data import manifest
-    from pipeline_src.data.part_checks import check_disjoint
 
-    prepared = {
-        name: (Part(**part), folder) for name, (part, folder) in tests.items() if (folder / "manifest.json").is_file()
-    }
-    rows = {name: store.index for name, store in stores.items()}
-    twins = check_disjoint(rows | {name: manifest.select(*of) for name, of in prepared.items()})
-    for line in shared_images(twins):
+    for line in shared_images(manifest.check_disjoint({name: store.index for name, store in stores.items()})):
         log.warning(line)
-    if unknown := [name for name in tests if name not in prepared]:
-        log.info("%s: not prepared yet, so images that they share with training are told later", ", ".join(unknown))
 
 
 def shared_images(twins: Mapping[tuple[str, str], list[tuple[str, str]]]) -> list[str]:
-    """A line for each pair of parts with byte-identical images under different names (`part_checks.check_disjoint`)."""
+    """Return a line for each two parts with byte-identical images under different names (`manifest.check_disjoint`)."""
     lines = []
-    for (one, two), pairs in twins.items():
+    for (first, second), pairs in twins.items():
         shown = ", ".join(f"{a} = {b}" for a, b in pairs[:3])
-        lines.append(f"{one} and {two} hold {len(pairs)} byte-identical images under different names: {shown}")
+        lines.append(f"{first} and {second} hold {len(pairs)} byte-identical images under different names: {shown}")
     return lines

@@ -1,4 +1,4 @@
-"""What spans experiments: other tasks, other networks, other people's models, from what lies in results/."""
+"""Tables and a claim that span experiments: other tasks, other networks, and other models, from `results/`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ READ = (*(f"tables/{name}.csv" for name in TABLES_READ), "claims.json")  # of ea
 
 
 def job(params: Params) -> Job:
-    """The one job. Results of other experiments count by their content, as they lie there."""
+    """Return the job. Results of other experiments count by their content."""
     experiments, judged = list(_experiments(params)), Path(params.judged)
     files = {f"{e.name}/{name}": e.folder / name for e in experiments if not e.unread for name in READ}
     files |= {file.relative_to(judged).as_posix(): file for file in judged_files(judged)}
@@ -47,8 +47,8 @@ def write(job: Job, folder: Path) -> None:
 
 
 def _damage(folder: Path) -> str:
-    """Why the tables and claims that an experiment's folder shows are not read: no manifest vouches for them, or one is
-    damaged. Empty if they are as they were made, or if there are none."""
+    """Return why the tables and claims of an experiment are not read: a manifest is missing or a file is damaged; empty
+    if they are intact or do not exist."""
     for file in (folder / name for name in READ):
         if not file.is_file():
             continue
@@ -68,7 +68,7 @@ def _experiments(params: Params) -> Iterator[ExperimentSummary]:
             task = catalog.find(entries, settings.data.train.set).task
             tests = settings.data.id | settings.data.shifted
             captions = {part: catalog.find(entries, chosen.set).caption for part, chosen in tests.items()}
-        except UserError:  # whoever runs that experiment will read what is wrong with it
+        except UserError:  # a run of that experiment reports the fault
             continue
         captions = {part: caption for part, caption in captions.items() if caption}
         network, data = settings.model.network, settings.data.model_dump(mode="json")

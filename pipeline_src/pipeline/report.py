@@ -1,24 +1,87 @@
-"""The report: one page with all of it."""
+"""The files for readers: jobs of tables, figures, claims and the report, and the content of the report."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.data import catalog
 from pipeline_src.errors import few
-from pipeline_src.pipeline import job_names, networks
+from pipeline_src.figures.registry import figure_files
+from pipeline_src.pipeline import job_names, networks, work
+from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.fingerprint import digest
+from pipeline_src.pipeline.job import Job
 from pipeline_src.pipeline.work import costs, results
+from pipeline_src.python_source import ROOT
+from pipeline_src.tables import table_files
 from pipeline_src.tables.several_experiments import judged_files, judged_table
 from pipeline_src.versions import installed
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.facts import Facts
-    from pipeline_src.pipeline.job import Job
+
+MEASURED = ("T9.csv", "T9.md", "T9.tex", "printed.json")  # tables with measured times
+
+
+def shown_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
+    """Yield the jobs of files for readers: tables, figures, claims and the report."""
+    facts = experiment.facts
+    analyses = {job.name: job for job in experiment.of_kinds("analyse")}
+    runs = {name: experiment.job(name) for name in (job_names.training(*run) for run in facts.runs)}
+    learned = {name: runs[name] for name in (job_names.training(*r) for r in facts.runs if r[0] in facts.learned)}
+    stores = {job.name: job for job in experiment.of_kinds("store")}
+    examples = {name: experiment.job(name) for name in work.example_names(facts).values()}
+    tables = Job("tables", "tables", tuple(table_files()), work.tables, {"facts": facts}, analyses | runs)
+    tables = replace(tables, varying=MEASURED, view=experiment.results / "tables")
+    figures = Job(
+        kind="figures",
+        name="figures",
+        files=tuple(figure_files(facts)),
+        work=work.figures,
+        parameters={"facts": facts},
+        inputs=analyses | runs | examples | stores,
+        other_files={f"style/{file.name}": file for file in sorted((ROOT / "figures").glob("*.mplstyle"))},
+        view=experiment.results / "figures",
+    )
+    yield from (tables, figures)
+    claims = Job("claims", "claims", tuple(CLAIM_FILES), work.claims, {"facts": facts}, analyses | learned)
+    claims = replace(claims, view=experiment.results)
+    yield claims
+    yield _report(experiment, [*experiment.of_kinds("train", "store", "analyse"), tables, figures, claims])
+
+
+def _report(experiment: ExperimentGraph, shown: Iterable[Job]) -> Job:
+    pages = sorted(file for file in (ROOT / "report").rglob("*") if file.suffix in (".j2", ".css", ".js"))
+    judged = {f"judged/{file.relative_to(experiment.judged)}": file for file in judged_files(experiment.judged)}
+    parts = {name: part for name, (part, _) in experiment.stored_parts.items()}
+    ideas = _own_ideas(experiment)
+    return Job(
+        kind="report",
+        name="report",
+        files=("report.html",),
+        work=write,
+        parameters={"facts": experiment.facts, "parts": parts} | ({"ideas": ideas} if ideas else {}),
+        inputs={job.name: job for job in shown},
+        options={"settings": experiment.settings, "judged": experiment.judged, "command": experiment.command}
+        | {"task": experiment.entry("train").task},
+        other_files={f"page/{file.name}": file for file in pages} | judged,
+        view=experiment.results,
+        varying=("report.html",),
+    )
+
+
+def _own_ideas(experiment: ExperimentGraph) -> dict[str, str]:
+    """Return the idea of each user's method from its docstring, by the entry of the method."""
+    from pipeline_src.training.registry import own_idea
+
+    ideas = {name: own_idea(type(entry.method)) for name, entry in experiment.methods.items() if entry.file}
+    return {name: idea for name, idea in ideas.items() if idea}
 
 
 def write(job: Job, folder: Path) -> None:
@@ -61,11 +124,11 @@ def fitted(job: Job) -> dict[tuple[str, int], dict[str, float]]:
 
 def described(facts: Facts, ideas: Mapping[str, str] | None = None) -> dict[str, dict[str, str]]:
     """Return a description of each method: entry of `methods:` -> `title` and `idea`."""
-    from pipeline_src.training.described import described
+    from pipeline_src.training.registry import described
 
-    of = {name: described(method.code, method.parameters, facts.epochs) for name, method in facts.methods.items()}
-    own = {name: {"title": name, "idea": idea} for name, idea in (ideas or {}).items()}
-    return {name: text for name, text in (of | own).items() if text}
+    texts = {name: described(method.code, method.parameters, facts.epochs) for name, method in facts.methods.items()}
+    texts |= {name: {"title": name, "idea": idea} for name, idea in (ideas or {}).items()}
+    return {name: text for name, text in texts.items() if text}
 
 
 def store_facts(job: Job, name: str) -> dict[str, Any]:
@@ -86,19 +149,25 @@ def store_facts(job: Job, name: str) -> dict[str, Any]:
 def _result_facts(job: Job) -> dict[str, str]:
     """Return remarks on the results in the report: library versions that differ from the installed ones, and results
     that `keep` reused from another fingerprint."""
-    results = with_inputs(job.inputs.values())
-    others = [f"{version}: {few(names, 5)}" for version, names in other_versions(results.values()).items()]
-    kept = {name: manifest.kept for name, it in results.items() if (manifest := it.manifest) and manifest.kept}
-    why = sorted({f"{entry['why']} ({entry['time']})" for entries in kept.values() for entry in entries})
+    manifests = {
+        name: manifest for name, made in with_inputs(job.inputs.values()).items() if (manifest := made.manifest)
+    }
+    differing: dict[str, list[str]] = {}
+    for name, manifest in manifests.items():
+        for library, version in manifest.made.get("versions", {}).items():
+            if version != (present := installed(library)):
+                differing.setdefault(f"{library} {version} (here {present or 'none'})", []).append(name)
+    kept = {name: manifest.kept for name, manifest in manifests.items() if manifest.kept}
+    reasons = sorted({f"{entry['why']} ({entry['time']})" for entries in kept.values() for entry in entries})
     facts = {
-        "made with other versions": "; ".join(others),
-        "kept results": f"{', '.join(kept)}: {'; '.join(why)}" if kept else "",
+        "made with other versions": "; ".join(f"{version}: {few(names, 5)}" for version, names in differing.items()),
+        "kept results": f"{', '.join(kept)}: {'; '.join(reasons)}" if kept else "",
     }
     return {name: text for name, text in facts.items() if text}
 
 
 def with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
-    """Jobs and all their inputs, direct or not, by name."""
+    """Return jobs and all their inputs, direct or not, by name."""
     found: dict[str, Job] = {}
     queue = list(jobs)
     while queue:
@@ -107,13 +176,3 @@ def with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
             found[job.name] = job
             queue += job.inputs.values()
     return dict(sorted(found.items()))
-
-
-def other_versions(jobs: Iterable[Job]) -> dict[str, list[str]]:
-    """A library's version that is not the one here -> names of the jobs that used it."""
-    names: dict[str, list[str]] = {}
-    for job in jobs:
-        for library, version in job.manifest.made.get("versions", {}).items() if job.manifest else ():
-            if version != (present := installed(library)):
-                names.setdefault(f"{library} {version} (here {present or 'none'})", []).append(job.name)
-    return names

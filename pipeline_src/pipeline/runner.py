@@ -1,4 +1,4 @@
-"""A job is run: its inputs are checked, its files written into a temporary folder, which then becomes the result."""
+"""Run jobs: verify the inputs, write into a temporary folder, rename it to the result, link its files in the view."""
 
 from __future__ import annotations
 
@@ -15,24 +15,22 @@ from pathlib import Path
 from pipeline_src import versions
 from pipeline_src.errors import UserError
 from pipeline_src.files import check_writable, flush, writing
-from pipeline_src.locks import alone
-from pipeline_src.pipeline import view
 from pipeline_src.pipeline.job import Job
-from pipeline_src.pipeline.manifest import STORE, Manifest, sizes_and_digests
-from pipeline_src.verified import now
+from pipeline_src.pipeline.manifest import STORE, Manifest, now, sizes_and_digests
+from pipeline_src.processes import alone
 
 log = logging.getLogger(__name__)
 LOCKS = Path(".snakemake/locks")
 
 
 def run_job(job: Job, command: str = "snakemake --cores all") -> bool:
-    """Make the result of a job. Processes that want the same result wait for each other.
+    """Compute the result of a job. Processes that need the same result wait for each other.
 
     Args:
-        command: what makes all results, for errors that ask for it.
+        command: the command that computes all results, for errors.
 
     Returns:
-        False if the result was there.
+        False if the result existed.
 
     Raises:
         UserError: an input is missing or damaged, the folder cannot be written, the disk is full, or `work` left out a
@@ -40,55 +38,54 @@ def run_job(job: Job, command: str = "snakemake --cores all") -> bool:
     """
     check_writable(STORE, 0, job.name)
     with alone(job.name, LOCKS / f"{job.key}.lock"):
-        if made := not job.is_made:
+        if missing := not job.is_made:
             for needed in job.inputs.values() if job.is_batch else ():
                 run_job(needed, command)
             check_results(job.inputs.values(), job.name, command)
             new = job.folder.with_name(f".{job.key}.new")
             try:
-                _make(job, new)
+                _write_result(job, new)
             finally:
                 shutil.rmtree(new, ignore_errors=True)
         else:
-            log.info("%s is there: %s", job.name, job.folder)
+            log.info("%s exists: %s", job.name, job.folder)
         shutil.rmtree(job.scratch, ignore_errors=True)
-        view.show([job])
-    return made
+        show([job])
+    return missing
 
 
 def check_results(jobs: Iterable[Job], reader: str, command: str) -> None:
-    """Raise a UserError where a result is not there, or one of its files is not as its manifest says.
+    """Raise a UserError if a result is missing, or a file of it differs from its manifest.
 
     Args:
-        reader: what reads the results, for the error.
-        command: what makes all results.
+        reader: the job or command that reads the results, for the error.
+        command: the command that computes all results.
     """
     for needed in jobs:
-        manifest = needed.manifest
-        if manifest is None:
+        if needed.manifest is None:
             raise UserError(
                 f"{reader} needs {needed.name}, which is not there",
-                found=f"no manifest in {needed.folder}, or one that is damaged",
+                found=f"no manifest in {needed.folder}, or a damaged one",
                 expected="a finished result of today's parameters, data and code",
                 fix=remedy(needed, command) if needed.folder.exists() else command,
             )
-        if faults := manifest.faults(needed.folder):
+        if faults := needed.faults():
             raise UserError(
                 f"{reader} needs {needed.name}: {faults[0]}",
                 found=f"sha256 {faults[0].actual or 'of no file'}",
-                expected=f"sha256 {faults[0].expected}, as {needed.folder}/manifest.json says",
+                expected=f"sha256 {faults[0].expected}, from {needed.folder}/manifest.json",
                 fix=remedy(needed, command),
             )
 
 
 def remedy(job: Job, command: str) -> str:
-    """The command that makes a damaged result again."""
+    """Return the command that recomputes a damaged result."""
     return f"rm -r {job.folder} && {command}"
 
 
-def _make(job: Job, new: Path) -> None:
+def _write_result(job: Job, new: Path) -> None:
     """Write the files and the manifest of a job into the folder `new`, and rename it."""
-    shutil.rmtree(new, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(new, ignore_errors=True)  # of a killed run
     with writing(new):
         new.mkdir(parents=True)
         started = time.perf_counter()
@@ -114,13 +111,49 @@ def _make(job: Job, new: Path) -> None:
 
 
 def place(new: Path, folder: Path) -> None:
-    """Rename a finished folder to its place; what lies there is no finished result."""
+    """Rename the folder of a finished result; an unfinished one at its place is removed."""
     if folder.exists():
         shutil.rmtree(folder)
     os.replace(new, folder)
 
 
 def _memory() -> float:
-    """The largest resident set so far, of this process or one that it started, in MB."""
+    """Return the peak memory of this process and those that it started, in MB."""
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / unit
+
+
+# The view: `results/<experiment>/` shows people the files of the store under readable names.
+
+
+def show(jobs: Iterable[Job]) -> None:
+    """Link the results of finished jobs into the view; links to other results stay."""
+    for job in jobs:
+        if job.is_made:
+            if job.view and (former := job.former):
+                for name in former[1].files.keys() - set(job.files):
+                    (job.view / job.view_names.get(name, name)).unlink(missing_ok=True)
+            for link, file in job.links.items():
+                _link(link, file)
+
+
+def forget(paths: Iterable[Path], jobs: Iterable[Job]) -> None:
+    """Remove the links among `paths` that show an outdated result of one of the jobs."""
+    links = {link: file for job in jobs for link, file in job.links.items()}
+    for path in paths:
+        if path in links and path.is_symlink() and path.resolve() != links[path].resolve():
+            path.unlink()
+
+
+def _link(link: Path, file: Path) -> None:
+    """Write a relative link, or a copy on a file system without links."""
+    target = os.path.relpath(file, link.parent)
+    if link.is_symlink() and os.readlink(link) == target:
+        return
+    link.parent.mkdir(parents=True, exist_ok=True)
+    new = link.with_name(f".{link.name}.{os.getpid()}")
+    try:
+        os.symlink(target, new)
+    except OSError:
+        shutil.copyfile(file, new)
+    os.replace(new, link)

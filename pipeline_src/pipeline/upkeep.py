@@ -1,59 +1,56 @@
-"""Stored results: read again, taken over into today's fingerprints, or removed."""
+"""Stored results: verified, kept under today's fingerprints, or removed."""
 
 from __future__ import annotations
 
 import logging
 import os
 import shutil
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline_src.data import manifest as sets
+from pipeline_src.data import manifest as datasets
 from pipeline_src.data import sources
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import sha256
 from pipeline_src.params.schema import Params
-from pipeline_src.pipeline import overview, view
-from pipeline_src.pipeline.data_jobs import UNPACKED
-from pipeline_src.pipeline.job import UNFINISHED, Job
+from pipeline_src.pipeline import overview
+from pipeline_src.pipeline.job import UNFINISHED, UNPACKED, Job
 from pipeline_src.pipeline.jobs import build
-from pipeline_src.pipeline.manifest import STORE, Fault
-from pipeline_src.pipeline.runner import place, remedy
-from pipeline_src.verified import now
+from pipeline_src.pipeline.manifest import STORE, Fault, now
+from pipeline_src.pipeline.runner import place, remedy, show
 
 log = logging.getLogger(__name__)
 
 
 def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
-    """Read all files of the results of `jobs` and, of data sets, the raw files.
+    """Read all files of the results of `jobs` and the raw files of datasets.
 
     Args:
-        command: what makes all results.
+        command: the command that computes all results.
 
     Returns:
         How many files were read, and a line for each problem.
     """
     number, problems = 0, []
     for job in jobs:
-        manifest = job.manifest
-        if manifest is None:
-            damaged = job.is_made
-            problems.append(f"{job.name}: {'its manifest is damaged' if damaged else 'not there'}: {job.folder}")
-            problems += [f"    fix: {remedy(job, command)}"] if damaged else []
+        if job.manifest is None and not job.is_made:
+            problems.append(f"{job.name}: not there: {job.folder}")
             continue
-        number += len(manifest.files)
-        faults = [*manifest.faults(job.folder, again=True)]
+        faults, manifest = job.faults(again=True), job.manifest
         problems += [f"{job.name}: {_described(fault)}" for fault in faults]
         problems += [f"    fix: {remedy(job, command)}"] if faults else []
+        if manifest is None:
+            continue
+        number += len(manifest.files)
         for role, facts in manifest.inputs.items():
             content = job.inputs[role].content if role in job.inputs else ""
             if content and content != facts["digest"]:
-                problems.append(f"{job.name}: made from another result of {facts['name']} than the one in the store")
+                problems.append(f"{job.name}: computed from another result of {facts['name']} than the stored one")
         if job.kind == "prepare" and not faults:
-            read, raw = _raw_faults(job)
-            number += read
-            problems += [f"{job.name}: {_described(fault)}" for fault in raw]
+            raw_files = list(_raw_files(job))
+            number += len(raw_files)
+            problems += [f"{job.name}: {_described(raw)}" for raw in raw_files if raw.actual != raw.expected]
     return number, problems
 
 
@@ -61,22 +58,21 @@ def _described(fault: Fault) -> str:
     return str(fault) if fault.missing else f"{fault}: sha256 {fault.actual}, expected {fault.expected}"
 
 
-def _raw_faults(job: Job) -> tuple[int, list[Fault]]:
-    """Return the number of raw files of a dataset, and those that differ from its manifest or its entry."""
+def _raw_files(job: Job) -> Iterator[Fault]:
+    """Yield the raw files of a dataset with their actual and expected digests."""
     entry = job.options["entry"]
     try:
         located = sources.locate(entry, job.options["data_root"], UNPACKED)
     except sources.MissingSourceError as error:
         log.warning("%s is not checked: %s", entry.name, str(error).partition("\n")[0])
-        return 0, []
-    declared = zip(located.archives, located.source.sha256, strict=False)
-    files = [(archive, digest) for archive, digest in declared if digest]
+        return
+    files = [(file, digest) for file, digest in zip(located.archives, located.source.sha256, strict=False) if digest]
     if (root := sources.root_folder(located, UNPACKED)).is_dir():
-        for row in sets.read(job.folder):
+        for row in datasets.read(job.folder):
             files.append((root / row.image, row.sha256_image))
             files += [(root / row.mask, row.sha256_mask or "")] if row.mask else []
-    actual = {file: sha256(file) if file.is_file() else "" for file, _ in files}
-    return len(files), [Fault(file, actual[file], digest) for file, digest in files if actual[file] != digest]
+    for file, digest in files:
+        yield Fault(file, sha256(file) if file.is_file() else "", digest)
 
 
 def keep(jobs: Collection[Job], why: str) -> list[str]:
@@ -86,29 +82,29 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
         The names of the jobs.
 
     Raises:
-        UserError: nothing is renamed; a result is not there, has other files, or is damaged.
+        UserError: a result does not exist, has other files or is damaged; nothing is renamed.
     """
-    wanted = [job for job in jobs if not (job.is_made or job.is_batch)]
-    if problems := [f"{job.name}: {problem}" for job in wanted if (problem := _keep_problem(job))]:
+    outdated = [job for job in jobs if not (job.is_made or job.is_batch)]
+    if problems := [f"{job.name}: {problem}" for job in outdated if (problem := _keep_problem(job))]:
         raise UserError(
             "results cannot be kept",
             found=listed(problems),
             expected="undamaged results of an earlier fingerprint, with the files that the jobs write today",
-            fix="let Snakemake make them",
+            fix="let Snakemake compute them",
         )
-    for job in wanted:
+    for job in outdated:
         assert job.former
         folder, manifest = job.former
         record = {"fingerprint": manifest.fingerprint, "why": why, "time": now()}
         place(folder, job.folder)
         new = replace(manifest, fingerprint=job.fingerprint, ingredients=job.ingredients, kept=[*manifest.kept, record])
         new.write(job.folder)
-        view.show([job])
-    return [job.name for job in wanted]
+        show([job])
+    return [job.name for job in outdated]
 
 
 def _keep_problem(job: Job) -> str:
-    """Return why the result that the view shows cannot be reused for a job; empty if it can."""
+    """Return why the result that the view shows cannot be kept; empty if it can."""
     if job.former is None:
         return "no earlier result is shown"
     folder, manifest = job.former
@@ -118,8 +114,8 @@ def _keep_problem(job: Job) -> str:
 
 
 def leftovers(params: Params) -> dict[Path, str]:
-    """The folders that no experiment of params.yaml needs, with what they are: results in the store, unfinished
-    training, and views of experiments that are gone. An experiment that cannot be read needs what its view shows."""
+    """Return the folders that no experiment of params.yaml needs, with a description: results in the store, unfinished
+    training, and views of removed experiments. For an invalid experiment, the results in its view are needed."""
     needed = {overview.job(params).key}
     for name in params.experiments:
         try:
@@ -132,22 +128,22 @@ def leftovers(params: Params) -> dict[Path, str]:
         if folder.name.removesuffix(".new").removeprefix(".") not in needed:
             found[folder] = "a result of earlier parameters, data or code"
     for folder in sorted(UNFINISHED.glob("*-*")):
-        if folder.name.removesuffix(".lock") not in needed and folder.is_dir():
+        if folder.name not in needed and folder.is_dir():
             found[folder] = "an unfinished training of earlier parameters, data or code"
     for folder in sorted(STORE.parent.glob("[!.]*")):
-        links = [path for path in folder.rglob("*") if path.is_symlink()]
+        links = any(path.is_symlink() for path in folder.rglob("*"))
         if folder.name not in {*params.experiments, "published", "overview"} and links:
-            found[folder] = "the view of an experiment that is gone"
+            found[folder] = "the view of a removed experiment"
     return found
 
 
 def size(folder: Path) -> int:
-    """Bytes of the files below a folder."""
+    """Return the bytes of all files below a folder."""
     return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_symlink() or file.is_file())
 
 
 def remove(folders: Iterable[Path]) -> None:
-    """Remove folders, and the links of views that show nothing afterwards."""
+    """Remove folders, and the links of views into them."""
     for folder in folders:
         shutil.rmtree(folder)
     for path in STORE.parent.rglob("*"):

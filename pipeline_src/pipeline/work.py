@@ -1,7 +1,7 @@
-"""What the jobs do: each function reads the results of its job's inputs, and writes its files into an empty folder.
+"""The functions of the jobs: each reads the results of its job's inputs and writes its files into an empty folder.
 
-Libraries are imported inside, since whoever only plans goes without torch and matplotlib. A function's code counts in
-the fingerprints of its jobs, with the definitions that it uses here (`fingerprint`).
+Libraries are imported inside, because a plan needs neither torch nor matplotlib. A function counts in the fingerprints
+of its jobs with the definitions of this module that it uses (`fingerprint`).
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ from pipeline_src.pipeline import job_names, networks
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.facts import Facts
-    from pipeline_src.analysis.results import Results
-    from pipeline_src.analysis.run_cost import RunCost
+    from pipeline_src.analysis.results import Results, RunCost
     from pipeline_src.data.store import Store
     from pipeline_src.pipeline.job import Job
 
@@ -40,7 +39,7 @@ BATCH = "evaluated.txt"
 
 
 def prepare(job: Job, folder: Path) -> None:
-    """Unpack, pair and verify a set; where that fails, the list of problems outlives it."""
+    """Unpack, pair and verify a dataset. If that fails, the list of problems is kept in the view."""
     from pipeline_src.data.prepare import prepare
 
     assert job.view
@@ -63,7 +62,7 @@ def store(job: Job, folder: Path) -> None:
 
     parameters, options, prepared = job.parameters, job.options, job.inputs["prepare"].folder
     places = (options["data_root"], options["unpacked"], prepared, parameters["size"], folder)
-    build(parameters["part"], options["entry"], *places, parameters["label"], options["limits"])
+    build(parameters["part"], options["entry"], *places, parameters["label"])
 
 
 # Networks
@@ -71,63 +70,51 @@ def store(job: Job, folder: Path) -> None:
 
 def train(job: Job, folder: Path) -> None:
     """Train, or resume; on several devices in a process each."""
-    from pipeline_src.training.distributed import launch
-    from pipeline_src.training.run_checks import check_gpus
+    from pipeline_src.training import machine
 
-    check_gpus(networks.settings(job).training)
+    machine.check_gpus(networks.settings(job).training)
     if job.parameters["ranks"] > 1:
-        launch(["run-job", job.key, "--experiment", job.options["experiment"]], job.parameters["ranks"], folder)
+        command = ["run-job", job.key, "--experiment", job.options["experiment"]]
+        machine.launch_ranks(command, job.parameters["ranks"], folder)
     else:
         train_into(job, folder)
     _warn_of_accuracy(job, folder)
 
 
 def train_into(job: Job, folder: Path) -> None:
-    """Train in this process (one rank of several); files are written into `folder`."""
+    """Train in this process, which may be one rank of several, and write the files into `folder`."""
     from pipeline_src.data.store import Store
     from pipeline_src.training.loop import train
 
-    parameters, stores = job.parameters, [Store(job.inputs[part].folder) for part in ("train", "val")]
-    if main := int(os.environ.get("RANK", 0)) == 0:
-        networks.report_overlap(dict(zip(("train", "val"), stores, strict=True)), job.options["tests"])
-    method = parameters["method"]
-    references = {name: job.inputs[f"references/{name}"].folder / "history.csv" for name in method.references()}
-    accuracies = {name: _accuracies(file) for name, file in references.items()}
+    parameters, stores = job.parameters, {part: Store(job.inputs[part].folder) for part in ("train", "val")}
+    is_main = int(os.environ.get("RANK", 0)) == 0
+    if is_main:
+        networks.report_overlap(stores)
+    method, seed = parameters["method"], parameters["seed"]
+    accuracies = {name: _accuracies(job.inputs[f"references/{name}"].folder) for name in method.references()}
     settings, name, facts = networks.settings(job), job.options["title"], networks.facts(job)
-    seed = parameters["seed"]
-    run = train(stores[0], stores[1], settings, method, seed, job.scratch, name, accuracies, facts)
-    if main:
+    run = train(stores["train"], stores["val"], settings, method, seed, job.scratch, name, accuracies, facts)
+    if is_main:
         run.write(folder)
 
 
-def _accuracies(history: Path) -> list[float]:
-    """Validation accuracies by epoch."""
+def _accuracies(run: Path) -> list[float]:
+    """Return the validation accuracies of a run by epoch."""
     import pandas as pd
 
-    return pd.read_csv(history)["val_accuracy"].astype(float).tolist()
+    return pd.read_csv(run / "history.csv")["val_accuracy"].astype(float).tolist()
 
 
 def _warn_of_accuracy(job: Job, folder: Path) -> None:
     """Warn of the two faults of a training that end without an error: inverted masks, and divergence."""
-    import numpy as np
     import pandas as pd
-
-    from pipeline_src.data.store import Store
 
     last, title = pd.read_csv(folder / "history.csv").iloc[-1], job.options["title"]
     accuracy, loss = float(last["val_accuracy"]), float(last["loss"])
-    images, counts = Store(job.inputs["val"].folder), np.zeros(256, np.int64)
-    for number in range(len(images)):
-        counts += np.bincount(images.truth(number).ravel(), minlength=256)
-    counts = counts[: job.parameters["classes"]]
-    majority = float(counts.max() / max(1, counts.sum()))
-    if accuracy < LOW and job.parameters["classes"] == 2:
+    if not loss < LARGE:
+        log.warning("%s: the training diverged: loss %.3g, validation accuracy %.1f %%", title, loss, 100 * accuracy)
+    elif accuracy < LOW and job.parameters["classes"] == 2:
         log.warning("%s: validation accuracy %.1f %%. Masks may be inverted.", title, 100 * accuracy)
-    elif not loss < LARGE or accuracy < majority - LOW:
-        log.warning(
-            "%s: the training diverged or is too short: loss %.3g, validation accuracy %.1f %%, majority class %.1f %%",
-            *(title, loss, 100 * accuracy, 100 * majority),
-        )
 
 
 def fit(job: Job, folder: Path) -> None:
@@ -153,8 +140,7 @@ def evaluate(job: Job, folder: Path) -> None:
 
 
 def evaluate_corrupted(job: Job, folder: Path) -> None:
-    """Evaluate on images that are corrupted when they are read. The code of corruptions concerns these evaluations
-    only."""
+    """Evaluate on images that are corrupted when they are read. Other evaluations do not depend on that code."""
     from pipeline_src.prediction.corruptions import CorruptedStore
 
     _evaluate(job, folder, CorruptedStore(job.inputs["part"].folder, *job.parameters["corruption"]))
@@ -167,14 +153,14 @@ def _evaluate(job: Job, folder: Path, images: Store) -> None:
 
     if job.inputs["part"] is not job.inputs["val"]:
         stores = {name: Store(job.inputs[name].folder) for name in ("train", "val")}
-        networks.report_overlap(stores | {job.options["part"]: images}, {})
+        networks.report_overlap(stores | {job.options["part"]: images})
     statistic, shown = evaluate(networks.predictor(job), images, networks.settings(job), job.options["title"])
-    statistic.save(folder / job.files[0], {"contract": job.fingerprint})
+    statistic.save(folder / job.files[0], {"fingerprint": job.fingerprint})
     examples.write(folder / job.files[1], shown)
 
 
 def evaluations(job: Job, folder: Path) -> None:
-    """List the evaluations of a run, which were made with this job."""
+    """List the evaluations of a run, which are computed with this job."""
     write_text(folder / BATCH, "".join(f"{evaluation.key}\n" for evaluation in job.inputs.values()))
 
 
@@ -201,17 +187,17 @@ def coverage(part: Part, prepared: Path, names: Path | None, title: str) -> str:
     Args:
         prepared: folder of the set's manifest.
         names: file with the names of these images.
-        title: what the list is called.
+        title: name of the list.
     """
     if names is None or not (prepared / "manifest.csv").is_file():
         return ""
-    wanted, present = set(lookup.read_name_list(names)), {row.stem for row in manifest.select(part, prepared)}
-    if wanted == present:
+    expected, present = set(lookup.read_name_list(names)), {row.stem for row in manifest.select(part, prepared)}
+    if expected == present:
         return ""
-    return f"{len(wanted & present):,} of its {len(present):,} images are among the {len(wanted):,} of {title}."
+    return f"{len(expected & present):,} of its {len(present):,} images are among the {len(expected):,} of {title}."
 
 
-# What people read
+# Files for readers
 
 
 def tables(job: Job, folder: Path) -> None:
@@ -233,8 +219,8 @@ def claims(job: Job, folder: Path) -> None:
 def figures(job: Job, folder: Path) -> None:
     """Draw the figures."""
     from pipeline_src import processes
+    from pipeline_src.figures.registry import draw
     from pipeline_src.figures.types import Sources
-    from pipeline_src.figures.write import draw
 
     facts = job.parameters["facts"]
     runs = {run: job.inputs[job_names.training(*run)].folder for run in facts.runs}
@@ -250,7 +236,7 @@ def figures(job: Job, folder: Path) -> None:
 
 
 def example_names(facts: Facts) -> dict[tuple[str, str], str]:
-    """(method, part) -> the evaluation whose example maps are drawn: of the first seed."""
+    """Return the evaluations whose example maps are drawn, those of the first seed, by (method, part)."""
     return {
         (method, part): job_names.evaluation(method, facts.seeds[0], part)
         for method in facts.methods
@@ -267,12 +253,12 @@ def results(job: Job) -> Results:
 
 
 def costs(job: Job) -> dict[tuple[str, int], RunCost]:
-    """(method, seed) -> what the run cost on the machine that made it."""
+    """Return the measured cost of each run by (method, seed)."""
     return {run: _cost(job, *run) for run in job.parameters["facts"].runs}
 
 
 def _cost(job: Job, method: str, seed: int) -> RunCost:
-    from pipeline_src.analysis.run_cost import RunCost
+    from pipeline_src.analysis.results import RunCost
 
     run, facts = job.inputs[job_names.training(method, seed)], job.parameters["facts"]
     evaluated = [job.inputs[job_names.analysis(part)].inputs[f"{method}/seed{seed}"] for part in facts.tests]
@@ -281,6 +267,6 @@ def _cost(job: Job, method: str, seed: int) -> RunCost:
 
 
 def _made(job: Job, key: str) -> float:
-    """A measurement of a result; NaN where the result is not there."""
+    """Return a measurement of a result; NaN if the result does not exist."""
     record: dict[str, Any] = dict(job.manifest.made) if job.manifest else {}
     return record.get(key, math.nan)

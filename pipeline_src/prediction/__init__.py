@@ -1,1 +1,1 @@
-"""Prediction: trained networks over a store at the images' original size, and what is kept of it."""
+"""Prediction: trained networks on a store, at the original size of its images."""

@@ -1,9 +1,9 @@
 """Corruptions of images in five severities: Hendrycks and Dietterich, "Benchmarking neural network robustness to common
 corruptions and perturbations" (ICLR 2019).
 
-Formulas and parameters are those of their ImageNet-C, which are for images of 224 px. Here a store's images are
-corrupted at the size that the network sees: a blur of so many pixels is stronger on smaller images. Values are rounded
-to 8 bits, where their program cuts off, and are not saved as JPEG afterwards.
+Formulas and parameters are those of ImageNet-C, for images of 224 px. Here images are corrupted at the size of the
+network's input, so a blur of the same radius is stronger on smaller images. Values are rounded to 8 bits (ImageNet-C
+truncates them), and are not saved as JPEG afterwards.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ Function = Callable[[np.ndarray, np.random.Generator, float], np.ndarray]
 
 
 def corrupted(image: np.ndarray, name: str, corruption: str, severity: int) -> np.ndarray:
-    """An image (H, W, 3) uint8 with a corruption; draws are keyed by its `name`, the corruption and the severity."""
+    """Corrupt an image (H, W, 3) uint8; random draws are keyed by its `name`, the corruption and the severity."""
     function, parameters = CORRUPTIONS[corruption]
     draws = generator(name, "corruption", corruption, severity)
     x = function(image / 255, draws, parameters[severity - 1])
-    return np.rint(255 * x.clip(0, 1)).astype(np.uint8)
+    return np.asarray(np.rint(255 * x.clip(0, 1)).astype(np.uint8))
 
 
 class CorruptedStore(Store):
-    """A store whose images are corrupted whenever they are read; nothing is written."""
+    """A store whose images are corrupted when they are read."""
 
     def __init__(self, folder: Path, corruption: str, severity: int):
         super().__init__(folder)
@@ -52,16 +52,16 @@ def gaussian_noise(x: np.ndarray, draws: np.random.Generator, deviation: float) 
 
 
 def shot_noise(x: np.ndarray, draws: np.random.Generator, photons: float) -> np.ndarray:
-    """Poisson noise of so many photons a channel at full brightness."""
+    """Poisson noise; `photons` is the expected count of a channel at full brightness."""
     return draws.poisson(x * photons) / photons
 
 
 def gaussian_blur(x: np.ndarray, draws: np.random.Generator, sigma: float) -> np.ndarray:
-    return gaussian_filter(x, (sigma, sigma, 0), mode="nearest")
+    return np.asarray(gaussian_filter(x, (sigma, sigma, 0), mode="nearest"))
 
 
 def defocus_blur(x: np.ndarray, draws: np.random.Generator, radius: float) -> np.ndarray:
-    """The mean over a disk of so many pixels, whose edge is smoothed a little."""
+    """The mean over a disk of `radius` pixels with a smoothed edge."""
     reach = np.arange(-max(8, radius), max(8, radius) + 1)
     disk = (np.add.outer(reach**2, reach**2) <= radius**2).astype(float)
     side, sigma = (3 if radius <= 8 else 5), (0.1 if radius <= 3 else 0.5)
@@ -69,20 +69,20 @@ def defocus_blur(x: np.ndarray, draws: np.random.Generator, radius: float) -> np
 
 
 def contrast(x: np.ndarray, draws: np.random.Generator, share: float) -> np.ndarray:
-    """The distance to the channel's mean, made so many times as large."""
+    """Scale the difference to the channel's mean by `share`."""
     mean = x.mean((0, 1))
-    return mean + share * (x - mean)
+    return np.asarray(mean + share * (x - mean))
 
 
 def brightness(x: np.ndarray, draws: np.random.Generator, added: float) -> np.ndarray:
-    """More of the V of HSV, the largest channel, at the same hue and saturation; black becomes grey."""
+    """Add to the V of HSV, the largest channel, at the same hue and saturation; black becomes gray."""
     value = x.max(2, keepdims=True)
     brighter = (value + added).clip(max=1)
-    return np.where(value > 0, x / np.where(value > 0, value, 1), 1) * brighter
+    return np.asarray(np.where(value > 0, x / np.where(value > 0, value, 1), 1) * brighter)
 
 
 def jpeg(x: np.ndarray, draws: np.random.Generator, quality: float) -> np.ndarray:
-    """Encoded with that quality, and decoded."""
+    """Encode with this JPEG quality, and decode."""
     file = io.BytesIO()
     Image.fromarray(np.rint(255 * x).astype(np.uint8)).save(file, "JPEG", quality=int(quality))
     return np.asarray(Image.open(file)) / 255

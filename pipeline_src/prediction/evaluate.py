@@ -1,4 +1,4 @@
-"""The evaluation of a run on a part: the statistic of docs/protocol.md, and the maps of a few examples."""
+"""The evaluation of a run on a part: the counts of docs/protocol.md, and the maps of a few examples."""
 
 from __future__ import annotations
 
@@ -22,18 +22,24 @@ log = logging.getLogger(__name__)
 def evaluate(
     predictor: Predictor, store: Store, experiment: Experiment, name: str
 ) -> tuple[MapCounts, dict[str, np.ndarray]]:
-    """The statistic of a predictor on a store, of one object with its regions, and its probabilities on
-    `examples.example_ids`."""
-    classes = predictor.networks[0].classes  # a store without masks does not know its number
-    statistic, shown = MapCounts.empty(classes, regions=EVALUATED_REGIONS), examples.example_ids(store.ids)
+    """Count the predictions on a store, for one object also by region, and keep the maps of `examples.example_ids`.
+
+    Args:
+        name: name of the job in log messages.
+
+    Returns:
+        The counts, and probability maps by image id.
+    """
+    classes = predictor.networks[0].classes  # a store without masks has no number of classes
+    counts, shown = MapCounts.empty(classes, regions=EVALUATED_REGIONS), examples.example_ids(store.ids)
     maps: dict[str, np.ndarray] = {}
     started = logged = time.perf_counter()
     for count, (probability, truth, sample) in enumerate(predict(predictor, store, experiment), 1):
         measures = whole_map_measures(probability, truth, EVALUATED_MEASURES) if classes == 2 else None
-        statistic.add(probability, truth, sample, whole=measures, no_class=NO_CLASS)
+        counts.add(probability, truth, sample, whole=measures, no_class=NO_CLASS)
         if sample in shown:
             maps[sample] = probability
         if (now := time.perf_counter()) - logged > 10 or count == len(store):
             logged = now
             log.info("%s  image %d/%d  %.0f images/s", name, count, len(store), count / (now - started))
-    return statistic, {name: maps[name] for name in shown}
+    return counts, {name: maps[name] for name in shown}

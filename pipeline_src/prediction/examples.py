@@ -1,7 +1,7 @@
-"""A few images whose probability maps are kept, for figures that show pictures.
+"""A few images whose probability maps are stored, for figures that show images.
 
-They depend only on the dataset: the `NUMBER` images whose ids have the smallest SHA-256 under a fixed key. So all
-methods and seeds of an experiment show the same images, and none is selected by its result.
+They are the `NUMBER` images whose ids have the smallest SHA-256 under a fixed key. All methods and seeds of an
+experiment show the same images, and no image is selected by its result.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def read(path: Path | str) -> dict[str, np.ndarray]:
     Raises:
         UserError: there is no such file.
     """
-    fix = "run `snakemake --cores all`, which makes them"
+    fix = "run `snakemake --cores all`, which writes them"
     with reading(f"no example maps in {path}", expected=None, fix=fix), np.load(path) as file:
         maps = {name: file[name].astype(np.float32) / WHITE for name in file.files}
     return maps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,24 +11,24 @@ import numpy as np
 import torch
 
 from pipeline_src.data.store import Store
-from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Experiment
-from pipeline_src.training import callbacks, network_file
+from pipeline_src.training import callbacks
+from pipeline_src.training.batches import evaluation_batches
+from pipeline_src.training.checkpoint import load_network
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.device import prepare_device
-from pipeline_src.training.models.build import build_segmentor, normalisation
+from pipeline_src.training.models.build import build_segmentor, normalization
 from pipeline_src.training.posthoc import PostHoc
-from pipeline_src.training.samples import evaluation_batches
 
 
 @dataclass(frozen=True)
 class Predictor:
-    """The one network of a method that trains, or networks and the post-hoc method that uses them.
+    """One trained network, or several networks and the post-hoc method that uses them.
 
     Args:
-        method: how logits become probabilities; the default takes one network as it is.
-        seed: key of the method's draws.
-        fitted: the result of its `fit`.
+        method: maps logits to probabilities; the default applies sigmoid or softmax to one network.
+        seed: key of the method's random draws.
+        fitted: the result of the method's `fit`.
     """
 
     networks: list[DenseClassifier]
@@ -37,36 +37,25 @@ class Predictor:
     fitted: dict[str, Any] = field(default_factory=dict)
 
 
-def load(
-    weights: Path, experiment: Experiment, classes: int = 2, facts: Mapping[str, Any] | None = None
-) -> DenseClassifier:
+def load(weights: Path, experiment: Experiment, classes: int = 2) -> DenseClassifier:
     """The experiment's network with the `weights` of a run (model.safetensors), in evaluation mode on its device.
 
-    Args:
-        facts: what the run is that the file has to be of; a file without facts of its own is taken as it is.
-
     Raises:
-        UserError: the file can't be read, is of another run, or its weights don't fit the network.
+        UserError: the file can't be read, or its weights don't fit the network.
     """
     network = experiment.model.network
     segmentor = build_segmentor(network, False, experiment.image_size, classes)
-    tensors = network_file.read(weights, facts or {})
-    try:
-        segmentor.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise UserError(
-            f"{weights} does not fit the model {network}",
-            found=str(error)[:500],
-            expected="weights of the network's names and shapes",
-            fix=network_file.AGAIN,
-        ) from None
-    model = DenseClassifier(segmentor, normalisation(network), amp=experiment.training.amp, classes=classes)
+    load_network(weights, segmentor, network)
+    model = DenseClassifier(segmentor, normalization(network), amp=experiment.training.amp, classes=classes)
     return model.to(prepare_device(experiment.training)).eval()
 
 
 def predict(predictor: Predictor, store: Store, experiment: Experiment) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
-    """(probability float32 in [0, 1], (H, W) or (K, H, W); truth (H, W) uint8; sample id) of each image, at original
-    size."""
+    """Predict each image at its original size.
+
+    Yields:
+        Probabilities float32 in [0, 1], (H, W) or (K, H, W); ground truth uint8 (H, W); sample id.
+    """
     method, networks = predictor.method, predictor.networks
     for batch in evaluation_batches(store, experiment, networks[0].mean.device):
         with torch.inference_mode():

@@ -16,11 +16,11 @@ networks. A folder holds:
 - `tables.md`: all tables as they are printed. `tables.zip`: the same as CSV files with all digits; `main.csv` has all
   metrics, a row for each protocol, data set, method and seed.
 - `claims.json`, `claims.md`: the verdicts on the paper's claims and the numbers behind them.
-- `report.html` of `mini_seeds` and `evidence`; `rebuild` writes those of the others to results/published-rebuilt/.
+- `report.html` of `evidence`; `rebuild --report` writes those of others to results/published-rebuilt/.
 
 The first three files are sources. `rebuild` computes the others from them and compares numbers: they are equal up to
-1e-9 or one unit in the last digit that is written. `rebuild --write` replaces the computed files. `overview/` holds
-what spans the published experiments.
+1e-9 or one unit in the last digit that is written. `rebuild --write` replaces the computed files. `overview/` has
+the tables that span the published experiments.
 
 Modules: `publish` writes a folder from a finished experiment, `published` reads and checks it, `rebuild` recomputes it,
 `compare` compares two experiments or methods.

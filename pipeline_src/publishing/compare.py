@@ -1,4 +1,4 @@
-"""Two experiments or two methods compared: published ones, and those whose results are in `results/`."""
+"""Comparison of two experiments or two methods, published or in `results/`."""
 
 from __future__ import annotations
 
@@ -26,76 +26,77 @@ from pipeline_src.publishing.published import FOLDER, Publication, PublishedCoun
 if TYPE_CHECKING:
     from pipeline_src.counting.map_counts import MapCounts
 
-Evaluation = tuple[str, int, str]  # method, seed, data set
-# Settings that change no number, or that are compared one by one: seeds, methods and data sets.
+Evaluation = tuple[str, int, str]  # method, seed, dataset
+# Settings that change no number, or that are compared one by one: seeds, methods and datasets.
 APART = ("seeds", "methods", "claims", "data.id", "data.shifted", "data.ood", "training.device", "training.workers")
 NOT_VERSIONS = ("written", "training", "all runs", "adopted results", "results verified", "made with other versions")
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two experiments of a comparison, with its facts and counts.
+    """One of the two experiments of a comparison.
 
     Attributes:
         name: as the user gave it.
         facts: what it consists of.
-        evaluations: those that are present: (name of the method in `source`, seed, data set) by evaluation.
-        groups: data set -> the group of each image, where they are not independent.
-        conditions: what may explain a difference: topic (a method or a data set; empty for all) -> name -> value.
-        source: a published folder, or the statistics of evaluations.
-        bins: equal-width bins.
+        files: (method, seed, dataset) -> the file of its counts; None if the source is a published folder.
+        groups: dataset -> the group of each image, if images are not independent.
+        conditions: possible reasons for a difference: topic (a method or a dataset; empty for all) -> name -> value.
+        folder: the published folder.
+        source_method: the method in the source, if the side is one method under another title.
     """
 
     name: str
     facts: Facts
-    evaluations: Mapping[Evaluation, Evaluation]
+    files: Mapping[Evaluation, Path | None]
     groups: Mapping[str, Sequence[int]]
     conditions: Mapping[str, Mapping[str, Any]]
-    source: Path | Mapping[Evaluation, Path]
+    folder: Path | None = None
+    source_method: str = ""
 
     def seeds(self, method: str, part: str) -> list[int]:
-        """Seeds of a method that were evaluated on a data set."""
-        return [seed for name, seed, where in self.evaluations if (name, where) == (method, part)]
+        """Return the seeds of a method that were evaluated on a dataset."""
+        return [seed for name, seed, evaluated in self.files if (name, evaluated) == (method, part)]
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
-        """(method, data set) of all evaluations."""
-        return list(dict.fromkeys((method, part) for method, _, part in self.evaluations))
+        """(method, dataset) of all evaluations."""
+        return list(dict.fromkeys((method, part) for method, _, part in self.files))
 
     def group(self, part: str) -> np.ndarray | None:
-        """(N,) the group of each image."""
+        """Return the group of each image, (N,), or None."""
         return np.array(self.groups[part], np.int64) if part in self.groups else None
 
-    def statistics(self, method: str, seeds: Sequence[int], part: str) -> dict[int, MapCounts]:
-        """Seed -> counts as they are published, in which some metrics differ a little from the full ones."""
-        places = {seed: self.evaluations[method, seed, part] for seed in seeds}
-        if isinstance(self.source, Path):
-            counts = PublishedCounts(Publication.read(self.source), self.source, part)
-            return {seed: counts[name, seed] for seed, (name, _, _) in places.items()}
+    def counts(self, method: str, seeds: Sequence[int], part: str) -> dict[int, MapCounts]:
+        """Return the counts by seed as they are published: some metrics differ slightly from those of full counts."""
+        if self.folder:
+            published_counts = PublishedCounts(Publication.read(self.folder), self.folder, part)
+            return {seed: published_counts[self.source_method or method, seed] for seed in seeds}
         from pipeline_src.counting.compact_file import counts_of, run_of
         from pipeline_src.counting.loading import load
 
-        files = {seed: self.source[place] for seed, place in places.items()}
+        files = {seed: file for seed in seeds if (file := self.files[method, seed, part])}
         return {seed: counts_of(run_of(load(file), self.facts.bins)) for seed, file in files.items()}
 
     def only(self, method: str, title: str) -> Side:
-        """What is present of one method, under another title."""
+        """Return the side with one method under a title."""
         if method not in self.facts.methods:
             raise UserError(
                 f"{self.name} has no method {method!r}",
                 expected=f"one of: {', '.join(self.facts.methods)}",
                 fix=did_you_mean(method, self.facts.methods),
             )
-        renamed = {(title, *key[1:]): place for key, place in self.evaluations.items() if key[0] == method}
-        if not renamed:
+        files = {(title, seed, part): file for (name, seed, part), file in self.files.items() if name == method}
+        if not files:
             raise _nothing(f"{self.name}:{method}")
         conditions = {topic: values for topic, values in self.conditions.items() if topic not in self.facts.methods}
         return replace(
             self,
             name=f"{self.name}:{method}",
             facts=replace(self.facts, methods={title: self.facts.methods[method]}),
-            evaluations=renamed,
+            files=files,
             conditions=conditions | {title: self.conditions.get(method, {})},
+            source_method=method,
         )
 
 
@@ -116,7 +117,7 @@ class Comparison:
 
     @cached_property
     def explanations(self) -> dict[str, list[str]]:
-        """What may explain differences: topic -> texts with the values in A and in B."""
+        """Possible reasons for differences: topic -> texts with the values in A and in B."""
         shown = {topic for cell in self.cells for topic in ("", cell.method, cell.part, "train", "val")}
         texts = {}
         for topic, a in self.a.conditions.items():
@@ -124,25 +125,12 @@ class Comparison:
             texts[topic] = [f"{name} {a[name]} / {b[name]}" for name in a if name in b and a[name] != b[name]]
         return {topic: lines for topic, lines in texts.items() if lines and topic in shown}
 
-    def why(self, cell: Cell) -> list[str]:
-        """What may explain the difference of a cell, after the reason for a missing verdict."""
-        if cell.verdict == SAME:
-            return []
-        topics = dict.fromkeys(
-            ["", "train", "val", cell.part, cell.method, self.a.facts.methods[cell.method].uses or ""]
-        )
-        texts = [f"other seeds: {one} / {two}" for one, two in cell.seeds if one != two]
-        texts += [
-            f"{topic}: {text}".removeprefix(": ") for topic in topics for text in self.explanations.get(topic, [])
-        ]
-        return [*filter(None, [cell.no_verdict]), *(texts or ["nothing that is recorded differs"])]
-
     def warnings(self) -> dict[str, list[str]]:
-        """What readers of the intervals have to know: data set -> texts; empty for all data sets."""
+        """Return warnings on the intervals: dataset (empty for all) -> texts."""
         resampled = [cell for cell in self.cells if cell.effect and cell.verdict != SAME]
         texts = {}
         if any(len(cell.seeds) == 1 for cell in resampled):
-            texts[""] = ["one network a side: intervals are over images only, and another training gives other numbers"]
+            texts[""] = ["one network per side: the confidence intervals do not cover training variance"]
         for part in dict.fromkeys(cell.part for cell in resampled):
             cells = [cell for cell in resampled if cell.part == part]
             texts[part] = self._few(part, min(cell.effect.units for cell in cells if cell.effect), cells)
@@ -151,17 +139,13 @@ class Comparison:
     def _few(self, part: str, units: int, cells: Sequence[Cell]) -> list[str]:
         groups = next((found for side in (self.a, self.b) if (found := side.group(part)) is not None), None)
         texts = images_in_words(units) if groups is None else [groups_in_words(groups)] * (units < ENOUGH)
-        if units < FEW_GROUPS:  # or else it holds for all metrics
+        if units < FEW_GROUPS:  # a warning about single metrics would repeat it
             return texts
         present: dict[str, int] = {}
         for cell in cells:
             if cell.present is not None:
                 present[cell.metric] = min(cell.present, present.get(cell.metric, cell.present))
         return [*texts, *few_in_words(present)]
-
-    def beyond(self, tolerance: float) -> list[Cell]:
-        """Cells of which a run differs by more than `tolerance`, or is defined on one side only."""
-        return [cell for cell in self.cells if not cell.largest <= tolerance]
 
     def write(self, file: Path) -> None:
         """Write all cells as JSON; undefined numbers are null."""
@@ -171,86 +155,77 @@ class Comparison:
             "explanations": {topic or "all": texts for topic, texts in self.explanations.items()},
             "warnings": {part or "all": texts for part, texts in self.warnings().items()},
             "lacking": {side: ["/".join(map(str, run)) for run in runs] for side, runs in self.lacking.items()},
-            "cells": [_as_json(cell) | {"why": self.why(cell)} for cell in self.cells],
+            "cells": [_as_json(cell) for cell in self.cells],
         }
         write_text(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
-def compare_experiments(a: str, b: str, cores: int = 1, same_seeds: bool = False) -> Comparison:
+def compare_experiments(a: str, b: str, cores: int = 1) -> Comparison:
     """Compare all that two experiments have in common.
 
     Args:
         a, b: a published experiment by its folder or name, an experiment of params.yaml or its folder of results; with
             `:METHOD` behind each, these methods only.
         cores: processes.
-        same_seeds: compare runs of the same seed only, without intervals.
 
     Raises:
         UserError: there is no such experiment, it has no results, or both have nothing in common.
     """
-    one, two = sides(a, b)
-    _check_alike(one, two)
-    common = [pair for pair in one.pairs if pair in {*two.pairs}]
-    if same_seeds:
-        common = [pair for pair in common if {*one.seeds(*pair)} & {*two.seeds(*pair)}]
+    first, second = _sides(a, b)
+    for name in ("bins", "classes"):
+        if getattr(first.facts, name) != getattr(second.facts, name):
+            raise UserError(
+                f"{a} and {b} have different {name}",
+                found=f"{getattr(first.facts, name)} and {getattr(second.facts, name)}",
+                expected=f"the same number of {name}: calibration errors depend on it",
+            )
+    common = [pair for pair in first.pairs if pair in {*second.pairs}]
     if not common:
         raise UserError(
             f"{a} and {b} have no result in common",
-            found=f"A: {sorted(one.evaluations)}\n            B: {sorted(two.evaluations)}",
-            expected="a method by the same name on a data set by the same name" + ", with the same seed" * same_seeds,
+            found=f"A: {sorted(first.files)}\n            B: {sorted(second.files)}",
+            expected="a method by the same name on a dataset by the same name",
         )
-    work, count = partial(_cells, one, two, intervals=not same_seeds), min(cores, len(common))
+    work, count = partial(_cells, first, second), min(cores, len(common))
     with processes.pool(count) if count > 1 else nullcontext() as pool:
         cells = [cell for found in (pool.map if pool else map)(work, common) for cell in found]
     lacking = {
-        name: [run for run in other.evaluations if run not in side.evaluations]
-        for name, side, other in (("A", one, two), ("B", two, one))
+        "A": [run for run in second.files if run not in first.files],
+        "B": [run for run in first.files if run not in second.files],
     }
-    return Comparison(one, two, cells, lacking)
+    return Comparison(first, second, cells, lacking)
 
 
-def _check_alike(a: Side, b: Side) -> None:
-    for name in ("bins", "classes"):
-        if getattr(a.facts, name) != getattr(b.facts, name):
-            raise UserError(
-                f"{a.name} and {b.name} have different {name}",
-                found=f"{getattr(a.facts, name)} and {getattr(b.facts, name)}",
-                expected=f"the same number of {name}: calibration errors depend on it",
-            )
-
-
-def _cells(a: Side, b: Side, pair: tuple[str, str], intervals: bool) -> list[Cell]:
+def _cells(a: Side, b: Side, pair: tuple[str, str]) -> list[Cell]:
     method, part = pair
-    pairs = seed_pairs(a.seeds(*pair), b.seeds(*pair))
-    of_a, of_b = (
-        side.statistics(method, seeds, part) for side, seeds in zip((a, b), zip(*pairs, strict=True), strict=True)
-    )
-    return compare(part, method, a.facts.bins, of_a, of_b, (a.group(part), b.group(part)), intervals)
+    seeds_a, seeds_b = zip(*seed_pairs(a.seeds(*pair), b.seeds(*pair)), strict=True)
+    counts = a.counts(method, seeds_a, part), b.counts(method, seeds_b, part)
+    return compare(part, method, a.facts.bins, *counts, (a.group(part), b.group(part)))
 
 
-def sides(a: str, b: str) -> tuple[Side, Side]:
-    """Two experiments, or one method of each: `EXPERIMENT:METHOD`, under a title that names both."""
-    (one, _, of_one), (two, _, of_two) = a.partition(":"), b.partition(":")
-    if bool(of_one) != bool(of_two):
+def _sides(a: str, b: str) -> tuple[Side, Side]:
+    """Return two experiments, or one method of each (`EXPERIMENT:METHOD`) under a title that names both."""
+    (name_a, _, method_a), (name_b, _, method_b) = a.partition(":"), b.partition(":")
+    if bool(method_a) != bool(method_b):
         raise UserError(
             "one side names a method, the other does not",
             found=f"{a} and {b}",
             expected="EXPERIMENT:METHOD twice, or two experiments",
         )
-    if not of_one:
+    if not method_a:
         return _side(a), _side(b)
-    title = of_one if of_one == of_two else f"{of_two} - {of_one}"
-    return _side(one).only(of_one, title), _side(two).only(of_two, title)
+    title = method_a if method_a == method_b else f"{method_b} - {method_a}"
+    return _side(name_a).only(method_a, title), _side(name_b).only(method_b, title)
 
 
 def _side(name: str) -> Side:
-    """Results in results/ are preferred to published ones of the same name."""
+    """Return an experiment by its name or folder; results in results/ come before published ones of the same name."""
     folder = Path(name)
     if folder.parent == FOLDER or (folder / published.EXPERIMENT).exists():
         return _published(name, folder)
     experiments = read().experiments
     experiment = folder.name if folder.parent == Path("results") else name
-    if experiment in experiments and (side := _local(name, experiment)).evaluations:
+    if experiment in experiments and (side := _local(name, experiment)).files:
         return side
     if name in published.names():
         return _published(name, FOLDER / name)
@@ -269,29 +244,41 @@ def _published(name: str, folder: Path) -> Side:
     versions = {key: text for key, text in publication.made.items() if key not in NOT_VERSIONS}
     conditions = {"": _flat(publication.params) | versions} | _methods(facts)
     conditions |= {row["part"]: {"images": row["hash"]} for row in publication.data}
-    evaluations = {key: key for key in _evaluations(facts)}
-    return Side(name, facts, evaluations, publication.groups, conditions, folder)
+    evaluations = [(*run, part) for run in facts.runs for part in facts.parts]
+    return Side(name, facts, dict.fromkeys(evaluations), publication.groups, conditions, folder)
 
 
 def _local(name: str, experiment: str) -> Side:
-    """An experiment of params.yaml: those of its evaluations that are current."""
-    from pipeline_src.publishing.publish import evaluated
+    """Return the current evaluations of an experiment of params.yaml."""
+    from pipeline_src.counting.loading import load
+    from pipeline_src.data import groups as image_groups
+    from pipeline_src.pipeline import job_names
+    from pipeline_src.pipeline.jobs import chosen
+    from pipeline_src.pipeline.runner import check_results
 
-    facts, settings, files, groups = evaluated(experiment)
-    conditions = {"": _flat(settings)} | _methods(facts)
-    return Side(name, facts, {key: key for key in files}, groups, conditions, files)
+    graph = chosen(experiment)
+    facts = graph.facts
+    keys = [(*run, part) for run in facts.runs for part in facts.parts]
+    jobs = {key: job for key in keys if (job := graph.job(job_names.evaluation(*key))).is_made}
+    check_results(jobs.values(), "compare", graph.command)
+    files = {key: job.paths[0] for key, job in jobs.items()}
+    groups = {}
+    for part, file in {part: file for (_, _, part), file in files.items()}.items():
+        options = graph.job(job_names.analysis(part)).options
+        if options["groups"]:
+            rows = load(file).raw.rows
+            ids = rows.ids if rows else []
+            groups[part] = image_groups.number(ids, groups=options["groups"], file=options["grouped"]).tolist()
+    conditions = {"": _flat(graph.settings.model_dump(mode="json"))} | _methods(facts)
+    return Side(name, facts, files, groups, conditions)
 
 
 def _nothing(name: str) -> UserError:
     return UserError(
-        f"{name}: nothing of it is finished and current",
+        f"{name} has no finished and current result",
         expected="results of one method and seed or more",
         fix=f"snakemake --cores all --config experiment={name.partition(':')[0].removeprefix('results/')}",
     )
-
-
-def _evaluations(facts: Facts) -> list[Evaluation]:
-    return [(*run, part) for run in facts.runs for part in facts.parts]
 
 
 def _methods(facts: Facts) -> dict[str, dict[str, Any]]:
@@ -299,7 +286,7 @@ def _methods(facts: Facts) -> dict[str, dict[str, Any]]:
 
 
 def _flat(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Settings that can change a number, by dotted name."""
+    """Return the settings that can change a number, by dotted name."""
     flat: dict[str, Any] = {}
     for key, value in settings.items():
         if (name := f"{above}{key}") not in APART:
@@ -309,12 +296,15 @@ def _flat(settings: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 def _as_json(cell: Cell) -> dict[str, Any]:
     names = ("protocol", "part", "method", "metric", "verdict")
-    decided, own = (cell.effect.decided, cell.effect.own) if cell.effect else (None, None)
     numbers = {"a": cell.a, "b": cell.b, "difference": cell.b - cell.a, "largest_of_a_run": cell.largest}
     if cell.effect:
         numbers |= {"low": cell.effect.low, "high": cell.effect.high}
-    if decided and own:
-        numbers |= {"own_low": own.low, "own_high": own.high}
-        numbers |= {"deciding_difference": decided.value, "deciding_low": decided.low, "deciding_high": decided.high}
+        if decided := cell.effect.decided:
+            numbers |= dict(zip(("own_low", "own_high"), cell.effect.interval(), strict=True))
+            numbers |= {
+                "deciding_difference": decided.value,
+                "deciding_low": decided.low,
+                "deciding_high": decided.high,
+            }
     values = {name: or_none(value) for name, value in numbers.items()}
     return {name: getattr(cell, name) for name in names} | {"seeds": cell.seeds} | values

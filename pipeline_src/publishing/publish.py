@@ -5,26 +5,25 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from pipeline_src import outputs, processes
-from pipeline_src.files import check_writable
+from pipeline_src import processes
+from pipeline_src.files import atomic_folder, check_writable
 from pipeline_src.pipeline import job_names
 from pipeline_src.pipeline.report import provenance, store_facts
 from pipeline_src.pipeline.work import costs, results
 from pipeline_src.publishing.published import COUNTS, FOLDER, RUNS, Publication, pack
-from pipeline_src.publishing.rebuild import recompute, replace_computed
+from pipeline_src.publishing.rebuild import REPORT, recompute, replace_computed
 
 if TYPE_CHECKING:
-    from pipeline_src.analysis.facts import Facts
-    from pipeline_src.analysis.run_cost import RunCost
+    from pipeline_src.analysis.results import RunCost
     from pipeline_src.counting.compact_file import Run
     from pipeline_src.pipeline.experiment import ExperimentGraph
 
-STAGING = Path("results/.published")
 NEEDED = ("prepare", "store", "train", "evaluate", "analyse")
 ALPHA_DIGITS = 4  # of the perturbation probabilities, which move by thousandths
 
@@ -74,33 +73,6 @@ def gathered(graph: ExperimentGraph) -> Gathered:
     return Gathered(publication, statistics, files)
 
 
-def evaluated(experiment: str) -> tuple[Facts, dict[str, Any], dict[tuple[str, int, str], Path], dict[str, list[int]]]:
-    """An experiment of params.yaml as `compare` reads it.
-
-    Returns:
-        Its facts, its settings, (method, seed, data set) -> statistic of the evaluations that are current, and data
-        set -> the group of each image, where they are not independent.
-    """
-    from pipeline_src.counting.loading import load
-    from pipeline_src.data import groups as image_groups
-    from pipeline_src.pipeline.jobs import chosen
-    from pipeline_src.pipeline.runner import check_results
-
-    graph = chosen(experiment)
-    keys = [(*run, part) for run in graph.facts.runs for part in graph.facts.parts]
-    jobs = {key: job for key in keys if (job := graph.job(job_names.evaluation(*key))).is_made}
-    check_results(jobs.values(), "compare", graph.command)
-    files = {key: job.paths[0] for key, job in jobs.items()}
-    groups = {}
-    for part, file in {key[2]: file for key, file in files.items()}.items():
-        options = graph.job(job_names.analysis(part)).options
-        if options["groups"]:
-            rows = load(file).raw.rows
-            ids = rows.ids if rows else []
-            groups[part] = image_groups.number(ids, groups=options["groups"], file=options["grouped"]).tolist()
-    return graph.facts, graph.settings.model_dump(mode="json"), files, groups
-
-
 def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
     """Write `results/published/<experiment>/` from a finished experiment; returns the folder.
 
@@ -108,13 +80,15 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
         UserError: names what is not finished or not current.
     """
     found, folder = gathered(graph), FOLDER / graph.name
-    for place in (STAGING, FOLDER):
-        check_writable(place)
-    with outputs.replaced(folder, STAGING) as staging, outputs.replaced(STAGING / f"{graph.name}.made") as made:
+    has_report = (folder / REPORT).exists()
+    check_writable(FOLDER)
+    with atomic_folder(folder) as staging, TemporaryDirectory() as made:
         write_sources(found, staging, cores)
         with processes.pool(cores) as pool:
-            recompute(staging, made, pool, report=True)
-        replace_computed(staging, made)
+            recompute(staging, Path(made), pool, report=has_report)
+        if has_report:
+            (staging / REPORT).touch()
+        replace_computed(staging, Path(made))
     return folder
 
 
@@ -150,5 +124,5 @@ def _run_file(file: Path) -> bytes:
 
 def _cost(method: str, seed: int, cost: RunCost) -> dict[str, Any]:
     """Return the measured costs of a run that are published."""
-    measured = {name: value for name, value in asdict(cost).items() if not math.isnan(value)}
+    measured = {name: value for name, value in cost._asdict().items() if not math.isnan(value)}
     return {"method": method, "seed": seed, **measured}

@@ -1,4 +1,4 @@
-"""The folder of a published experiment: its facts, its counts, and whether they are what was published."""
+"""The folder of a published experiment: facts and counts, checked against their SHA-256."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zipfile import ZIP_LZMA, ZipFile, ZipInfo
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline_src.analysis.facts import Facts
-from pipeline_src.analysis.run_cost import RunCost
+from pipeline_src.analysis.results import RunCost
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures.types import Sources
 from pipeline_src.files import sha256, sha256_without, write_text
@@ -33,14 +33,14 @@ class Publication:
 
     Attributes:
         facts: what the experiment consists of.
-        notes: data set -> what readers of its numbers have to know of it.
-        groups: data set -> the group of each of its images, where they are not independent.
+        notes: dataset -> a remark for readers of its numbers.
+        groups: dataset -> the group of each of its images, if they are not independent.
         costs: for each run `method`, `seed`, and the fields of a `RunCost` that were measured.
         params: its settings.
         made: versions, commit, machine and the like, by name.
-        data: a row for each data set: where its images are from, how many, and a hash of them.
+        data: a row for each dataset: source, number and hash of its images.
         files: name -> SHA-256 of each other file.
-        counts_in: method -> the published experiment whose counts.zip holds its counts, where it is another one.
+        counts_in: method -> another published experiment, whose counts.zip has its counts.
     """
 
     facts: Facts
@@ -55,7 +55,7 @@ class Publication:
 
     @classmethod
     def read(cls, folder: Path) -> Publication:
-        """The published experiment in a folder; UserError where there is none, or experiment.json was altered."""
+        """Read a published experiment; a UserError if the folder has none, or experiment.json was altered."""
         file = folder / EXPERIMENT
         try:
             content = json.loads(file.read_bytes())
@@ -90,15 +90,15 @@ class Publication:
 
 
 def names() -> list[str]:
-    """The names of all published experiments."""
-    return sorted(file.parent.name for file in FOLDER.glob(f"*/{EXPERIMENT}"))
+    """Return the names of all published experiments."""
+    return sorted(file.parent.name for file in FOLDER.glob(f"[!.]*/{EXPERIMENT}"))
 
 
 def checked(folder: Path, files: Sequence[str] = SOURCES[1:]) -> Publication:
-    """The published experiment in a folder; UserError where one of `files` is missing or was altered."""
+    """Read a published experiment; a UserError if one of `files` is missing or was altered."""
     publication = Publication.read(folder)
-    wrong = [folder / name for name in files if not _is_published(folder / name, publication.files.get(name))]
-    if wrong:
+    digests = {name: sha256(folder / name) if (folder / name).is_file() else "" for name in files}
+    if wrong := [folder / name for name in files if digests[name] != publication.files.get(name)]:
         raise UserError(
             f"{wrong[0]} is not what was published",
             found=f"missing or altered:{listed(wrong)}",
@@ -111,20 +111,17 @@ def checked(folder: Path, files: Sequence[str] = SOURCES[1:]) -> Publication:
     return publication
 
 
-def _is_published(file: Path, digest: str | None) -> bool:
-    return file.is_file() and sha256(file) == digest
-
-
 class PublishedCounts(Mapping[tuple[str, int], "MapCounts"]):
-    """The published counts of all runs on a data set by (method, seed), read when they are asked for."""
+    """The published counts of all runs on a dataset by (method, seed), read on demand."""
 
     def __init__(self, publication: Publication, folder: Path, part: str):
         from pipeline_src.counting.compact_file import CountsFile
 
-        self._publication, self._part = publication, part
         homes = {method: publication.counts_in.get(method, folder.name) for method in publication.facts.methods}
         files = {name: CountsFile(folder.parent / name / COUNTS) for name in {*homes.values()}}
-        self._files = {method: files[name] for method, name in homes.items()}
+        self._part, self._files = part, {method: files[name] for method, name in homes.items()}
+        runs = publication.facts.runs
+        self._runs = [run for run in runs if run[1] in self._files[run[0]].seeds.get((part, run[0]), ())]
         self._read: tuple[str, Mapping[int, MapCounts]] = ("", {})
 
     def __getitem__(self, run: tuple[str, int]) -> MapCounts:
@@ -134,13 +131,10 @@ class PublishedCounts(Mapping[tuple[str, int], "MapCounts"]):
         return self._read[1][seed]
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
-        return (run for run in self._publication.facts.runs if run[1] in self._seeds(run[0]))
+        return iter(self._runs)
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def _seeds(self, method: str) -> Sequence[int]:
-        return self._files[method].seeds.get((self._part, method), ())
+        return len(self._runs)
 
 
 def pack(files: Mapping[str, bytes], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tables, claims and the report of published experiments, recomputed from their counts without data and networks."""
+"""Tables, claims and reports of published experiments, recomputed from their counts without data and networks."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import math
 import re
 import shutil
 from collections.abc import Iterable
-from concurrent.futures import Executor, ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, Future
 from pathlib import Path
-from threading import Lock
 from zipfile import ZipFile
 
 import numpy as np
 
-from pipeline_src import outputs, processes
+from pipeline_src import processes
 from pipeline_src.analysis.results import Results
 from pipeline_src.data import catalog
 from pipeline_src.errors import UserError, listed
@@ -37,93 +36,91 @@ log = logging.getLogger(__name__)
 
 REBUILT = Path("results/published-rebuilt")
 REPORT = "report.html"
-WITH_REPORT = ("evidence", "mini_seeds")  # whose report is in the repository
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 TOLERANCE = 1e-9
-LAST_DIGIT = 1.01 * 10 ** (1 - DIGITS)  # one more or less in the last digit that is written, of 1.0000000
-ONE_REPORT = Lock()  # at a time: threads would take turns in writing two
+LAST_DIGIT = 1.01 * 10 ** (1 - DIGITS)  # relative difference of one unit in the last digit that is written
 
 
-def rebuild_all(names: Iterable[str], cores: int = 1, write: bool = False) -> None:
-    """Recompute published experiments, several at once in the same processes.
+def rebuild_all(names: Iterable[str], cores: int = 1, write: bool = False, report: bool = False) -> None:
+    """Recompute published experiments in parallel.
 
     Args:
         cores: processes.
-        write: replace the published files by the recomputed ones; else compare both.
+        write: replace the published files by the recomputed ones, instead of comparing them.
+        report: write report.html for each experiment.
 
     Raises:
-        UserError: a source was altered, or a recomputed number differs; what is under way is stopped.
+        UserError: a source was altered, or a recomputed number differs.
     """
     check_writable(REBUILT)
-    # Largest first: a small experiment at the end fills the cores to the last.
     published = {name: checked(FOLDER / name) for name in names}
+    # Largest first: a small experiment at the end fills the cores to the last.
     ordered = sorted(published, key=lambda name: -len(published[name].facts.runs) * len(published[name].facts.parts))
-    with (
-        ThreadPoolExecutor(cores) as threads,
-        processes.pool(cores) as pool,
-    ):  # the pool ends first: threads wait for it
-        try:
-            for done in as_completed([threads.submit(_rebuild, name, pool, write) for name in ordered]):
-                done.result()
-        except BaseException:
-            threads.shutdown(wait=False, cancel_futures=True)
-            raise
+    for name in ordered:
+        shutil.rmtree(REBUILT / name, ignore_errors=True)
+    with processes.pool(cores) as pool:
+        analyses = {name: _submit_analyses(FOLDER / name, REBUILT / name, pool) for name in ordered}
+        numbers = {name: _submit_numbers(FOLDER / name, REBUILT / name, analyses[name], pool) for name in ordered}
+        for name in ordered:
+            numbers[name].result()
+            if report or (write and (FOLDER / name / REPORT).exists()):
+                rebuild_report(FOLDER / name, REBUILT / name, pool)
+                log.info("%s: report: %s", name, REBUILT / name / REPORT)
+            _replace_or_compare(name, write)
 
 
-def _rebuild(name: str, pool: Executor, write: bool) -> None:
-    with outputs.replaced(REBUILT / name) as out:
-        recompute(FOLDER / name, out, pool)
+def _replace_or_compare(name: str, write: bool) -> None:
     if write:
         replace_computed(FOLDER / name, REBUILT / name)
         log.info("%s: the computed files are replaced", name)
         return
     if wrong := differing(FOLDER / name, REBUILT / name):
         raise UserError(
-            f"{FOLDER / name}: published numbers are not what its counts give today",
+            f"{FOLDER / name}: published numbers differ from those of its counts",
             found=listed(wrong),
-            fix=f"compare with {REBUILT / name}; if the change is wanted: "
+            fix=f"compare with {REBUILT / name}; if the change is intended: "
             f"dense-calibration rebuild --write --experiment {name}",
         )
-    log.info("%s: all numbers are equal to the published ones. Report: %s", name, REBUILT / name / REPORT)
+    log.info("%s: all numbers are equal to the published ones", name)
 
 
-def recompute(folder: Path, out: Path, pool: Executor, report: bool = True) -> None:
-    """Write `published.COMPUTED` and the report of a published experiment into `out`."""
-    from pipeline_src.figures.write import draw
-
-    publication = Publication.read(folder)
-    read = sources(publication.facts, folder, out / "runs")
-    for done in [pool.submit(_analyse, folder, out, part) for part in publication.facts.parts]:
-        done.result()
-    written = pool.submit(_write_numbers, folder, out)
+def recompute(folder: Path, out: Path, pool: Executor, report: bool = False) -> None:
+    """Write `published.COMPUTED` of a published experiment, and its report if requested, into `out`."""
+    _submit_numbers(folder, out, _submit_analyses(folder, out, pool), pool).result()
     if report:
-        draw(_results(publication, out), read, out / "figures", pool, style.save_for_page)
-    written.result()
-    if report:
-        with ONE_REPORT:
-            _write_page(publication, out)
+        rebuild_report(folder, out, pool)
+
+
+def _submit_analyses(folder: Path, out: Path, pool: Executor) -> list[Future[None]]:
+    return [pool.submit(_analyse, folder, out, part) for part in Publication.read(folder).facts.parts]
+
+
+def _submit_numbers(folder: Path, out: Path, analyses: Iterable[Future[None]], pool: Executor) -> Future[None]:
+    for analysis in analyses:
+        analysis.result()
+    return pool.submit(_write_numbers, folder, out)
 
 
 def replace_computed(folder: Path, out: Path) -> None:
-    """Replace the computed files of a published experiment by those in `out`."""
-    for name in (*COMPUTED, *[REPORT] * (folder.name in WITH_REPORT)):
+    """Replace the computed files of a published experiment, and its report if it has one, by those in `out`."""
+    for name in (*COMPUTED, *[REPORT] * (folder / REPORT).exists()):
         shutil.copyfile(out / name, folder / name)
     Publication.read(folder).write(folder)
 
 
 def differing(folder: Path, out: Path) -> list[str]:
-    """The computed files that are not as published, but for rounding; each with the first difference."""
+    """Return the computed files that differ by more than rounding, each with the first difference."""
     wrong = []
     for name in COMPUTED:
-        before, after = _texts(folder / name), _texts(out / name)
-        for member in before | after:
-            if found := difference(before.get(member, ""), after.get(member, "")):
+        published, computed = _texts(folder / name), _texts(out / name)
+        for member in published | computed:
+            if found := difference(published.get(member, ""), computed.get(member, "")):
                 wrong.append(f"{name}: {found}")
     return wrong
 
 
 def _texts(file: Path) -> dict[str, str]:
-    """The texts of a computed file, by their names if it is an archive."""
+    """Return the text of a computed file, or the texts in an archive, by name."""
     if file.suffix != ".zip" or not file.is_file():
         return {"": file.read_text(encoding="utf-8")} if file.is_file() else {}
     with ZipFile(file) as archive:
@@ -131,16 +128,16 @@ def _texts(file: Path) -> dict[str, str]:
 
 
 def difference(published: str, computed: str) -> str:
-    """Return where two texts differ by more than rounding; empty if they agree."""
+    """Return the first difference of two texts by more than rounding; empty if they agree."""
     if published == computed:
         return ""
     words = [NUMBER.split(text) for text in (published, computed)]
     if words[0] != words[1]:
         first = next((pair for pair in zip(*words, strict=False) if pair[0] != pair[1]), ("", "more text"))
         return f"{first[0][-60:]!r} is {first[1][-60:]!r}"
-    for before, after in zip(NUMBER.findall(published), NUMBER.findall(computed), strict=True):
-        if not math.isclose(float(before), float(after), rel_tol=LAST_DIGIT, abs_tol=TOLERANCE):
-            return f"{before} is {after}"
+    for a, b in zip(NUMBER.findall(published), NUMBER.findall(computed), strict=True):
+        if not math.isclose(float(a), float(b), rel_tol=LAST_DIGIT, abs_tol=TOLERANCE):
+            return f"{a} is {b}"
     return ""
 
 
@@ -176,12 +173,16 @@ def _write_numbers(folder: Path, out: Path) -> None:
     (out / "tables.md").write_text("\n".join(texts), encoding="utf-8")
 
 
-def _write_page(publication: Publication, out: Path) -> None:
+def rebuild_report(folder: Path, out: Path, pool: Executor) -> None:
+    """Draw the figures and write report.html of a recomputed experiment into `out`."""
+    from pipeline_src.figures.registry import draw
     from pipeline_src.report.page import write_report
 
-    entry = catalog.load({}).get(publication.params["data"]["train"]["set"])
+    publication = Publication.read(folder)
+    results, entry = _results(publication, out), catalog.load({}).get(publication.params["data"]["train"]["set"])
+    draw(results, sources(publication.facts, folder, out / "runs"), out / "figures", pool, style.save_for_page)
     write_report(
-        _results(publication, out),
+        results,
         tables=out / "tables",
         figures=out / "figures",
         out=out / REPORT,

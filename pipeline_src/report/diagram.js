@@ -1,4 +1,4 @@
-// Interactive reliability diagrams, drawn from the numbers in #diagram-data (what they are: report/diagrams.py).
+// Interactive reliability diagrams, drawn from the numbers in #diagram-data (`gallery.diagram_data`).
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("diagram-data").textContent);
@@ -25,33 +25,32 @@
   // What is chosen: a series per method, each with its bins. A method keeps its look, whatever else is chosen. The floor of
   // confidence is 1 over the number of classes.
   function chosen() {
-    const bins = +form.elements.bins.value, part = form.elements.set.value, protocol = shown;
+    const part = form.elements.set.value, protocol = shown;
     const cells = data.cells[protocol][part];
     const ticked = [...form.querySelectorAll("input[name=of]:checked")].map((box) => box.value);
     const methods = data.methods.filter((name) => ticked.includes(name) && name in cells);
     const series = methods.map((name, place) => {
-      const { ece, oe, rows } = cells[name][bins];
-      const all = d3.sum(rows, (row) => row[1]), right = d3.sum(rows, (row) => row[2]), excess = d3.sum(rows, (row) => row[3]);
-      const own = data.methods.indexOf(name);
-      const look = { colour: `var(--c${(own % SERIES) + 1})`, symbol: SYMBOLS[own % SYMBOLS.length], dash: own < SERIES ? null : "4 3" };
-      const shown = rows.map(([k, pixels, hits, over, low = null, high = null]) => ({
-        name, place, pixels, low, high, ...look, lower: Math.max(k / bins, data.floor), from: k / bins, upper: (k + 1) / bins,
-        share: pixels / all, accuracy: hits / pixels, confidence: (hits + over) / pixels,
+      const { rows, ...errors } = cells[name];
+      const number = data.methods.indexOf(name);
+      const look = { color: `var(--c${(number % SERIES) + 1})`, symbol: SYMBOLS[number % SYMBOLS.length], dash: number < SERIES ? null : "4 3" };
+      const bins = rows.map(([k, pixels, share, confidence, accuracy, low, high]) => ({
+        name, place, pixels, share, confidence, accuracy, low, high, ...look,
+        lower: Math.max(k / data.bins, data.floor), from: k / data.bins, upper: (k + 1) / data.bins,
       }));
-      return { name, ...look, ece, oe, accuracy: all ? right / all : null, confidence: all ? (right + excess) / all : null, bins: shown };
+      return { name, ...look, ...errors, bins };
     });
-    return { bins, part, protocol, series };
+    return { part, protocol, series };
   }
 
   function draw() {
-    const { bins, part, protocol, series } = chosen();
+    const { part, protocol, series } = chosen();
     width = chart.clientWidth;
     if (!width) return; // not laid out yet; the observer draws it then
-    // A bin left of the axis holds confidences of the floor alone; a few of them would only distract.
+    // A bin left of the axis holds only confidences of the floor; a few of them would distract.
     const points = series.flatMap((one) => one.bins.filter((bin) => bin.upper > data.floor || bin.share >= 0.001));
     const least = d3.min(points, (bin) => bin.low ?? bin.accuracy) ?? data.floor;
     const start = Math.max(0, Math.min(data.floor, Math.floor(10 * least) / 10));
-    // Both axes have one range and one length, so that the diagonal has 45 degrees.
+    // Both axes have one range and one length: the diagonal has 45 degrees.
     const [left, above, below] = [52, 28, 24];
     const side = Math.min(TALLEST, width - left - 16), right = width - left - side, height = above + below + side;
     const shared = {
@@ -64,7 +63,7 @@
         ...(series.length === 1 ? bars(points, start) : []),
         Plot.line([[start, start], [1, 1]], { stroke: "var(--muted)", strokeDasharray: "5 3" }),
         ...(series.length === 1 ? [] : lines(series, points)),
-        Plot.dot(points, { x: "confidence", y: "accuracy", fill: series.length === 1 ? "var(--ink)" : (bin) => bin.colour, symbol: (bin) => (series.length === 1 ? "circle" : bin.symbol), stroke: "var(--paper)", strokeWidth: 1, r: 3.5, className: "points", clip: false }),
+        Plot.dot(points, { x: "confidence", y: "accuracy", fill: series.length === 1 ? "var(--ink)" : (bin) => bin.color, symbol: (bin) => (series.length === 1 ? "circle" : bin.symbol), stroke: "var(--paper)", strokeWidth: 1, r: 3.5, className: "points", clip: false }),
         ...(series.length > MOST_BARS ? [] : [errorBars(series, points)]),
       ],
       symbol: { type: "identity" },
@@ -73,14 +72,14 @@
     const shift = (bin) => bin.lower + ((bin.upper - bin.lower) * (bin.place + 1)) / (series.length + 1);
     const shares = Plot.plot({
       ...shared, height: 130, x: { ...x, label: "Confidence of the top label", labelAnchor: "center", labelArrow: "none" }, marginBottom: 38, marginTop: 24,
-      // The root of the share: a linear axis would show the last bin alone.
+      // The root of the share: a linear axis would show only the last bin.
       y: { domain: [0, 1], type: "sqrt", label: "Share of pixels (root scale)", labelArrow: "none", ticks: [0.01, 0.1, 0.5, 1], tickFormat: inPercent, grid: true },
       ariaLabel: "Share of pixels by confidence",
       marks: series.length === 1
         ? [Plot.rect(points, { x1: "lower", x2: "upper", y1: 0, y2: "share", fill: "var(--muted)", inset: 0.5 })]
         : [
-          Plot.ruleX(points, { x: shift, y1: 0, y2: "share", stroke: (bin) => bin.colour, strokeWidth: 2 }),
-          Plot.dot(points, { x: shift, y: "share", fill: (bin) => bin.colour, symbol: (bin) => bin.symbol, r: 2.5 }),
+          Plot.ruleX(points, { x: shift, y1: 0, y2: "share", stroke: (bin) => bin.color, strokeWidth: 2 }),
+          Plot.dot(points, { x: shift, y: "share", fill: (bin) => bin.color, symbol: (bin) => bin.symbol, r: 2.5 }),
         ],
       symbol: { type: "identity" },
       color: { type: "identity" },
@@ -93,12 +92,11 @@
     tip.hidden = true;
     addTips(main, points);
     showNumbers(series);
-    const where = `on ${part}, ${protocol === "raw" ? "unnormalized" : "min-max normalized"}, ${bins} bins`;
+    const where = `on ${part}, ${protocol === "raw" ? "unnormalized" : "min-max normalized"}, ${data.bins} bins`;
     document.getElementById("drawn").textContent = [
       series.length ? `${series.map((one) => one.name).join(", ")} ${where}.` : `Choose a method: none is shown ${where}.`,
       ...equals(series).map((names) => `Equal in all bins: ${names.join(", ")}.`),
     ].join(" ");
-    document.getElementById("no-error-bars").hidden = bins === data.bins;
   }
 
   // The methods that hide each other, having the same numbers.
@@ -121,11 +119,11 @@
 
   function errorBars(series, points) {
     const known = points.filter((bin) => bin.low !== null);
-    return Plot.ruleX(known, { x: "confidence", y1: "low", y2: "high", stroke: series.length === 1 ? "var(--ink)" : (bin) => bin.colour, strokeWidth: 1.5, marker: "tick-x", className: "error-bars", pointerEvents: "none" });
+    return Plot.ruleX(known, { x: "confidence", y1: "low", y2: "high", stroke: series.length === 1 ? "var(--ink)" : (bin) => bin.color, strokeWidth: 1.5, marker: "tick-x", className: "error-bars", pointerEvents: "none" });
   }
 
   function lines(series, points) {
-    return series.map((one, place) => Plot.line(points.filter((bin) => bin.place === place), { x: "confidence", y: "accuracy", stroke: one.colour, strokeWidth: 2, strokeDasharray: one.dash }));
+    return series.map((one, place) => Plot.line(points.filter((bin) => bin.place === place), { x: "confidence", y: "accuracy", stroke: one.color, strokeWidth: 2, strokeDasharray: one.dash }));
   }
 
   const inWords = (series) => series.map((one) => `; ${one.name}: ECE ${percent(one.ece)} %, OE ${percent(one.oe)} %`).join("");
@@ -180,11 +178,11 @@
   }
 
   // A method's line and symbol, as the diagram has them.
-  function swatch({ colour, symbol, dash }) {
+  function swatch({ color, symbol, dash }) {
     const shape = d3.symbol(d3[`symbol${symbol[0].toUpperCase()}${symbol.slice(1)}`], 45);
     const svg = d3.create("svg").attr("class", "swatch").attr("viewBox", "-12 -6 24 12").attr("aria-hidden", "true");
-    svg.append("path").attr("d", "M-12,0H12").attr("stroke", colour).attr("stroke-width", 2).attr("stroke-dasharray", dash);
-    svg.append("path").attr("d", shape()).attr("fill", colour);
+    svg.append("path").attr("d", "M-12,0H12").attr("stroke", color).attr("stroke-width", 2).attr("stroke-dasharray", dash);
+    svg.append("path").attr("d", shape()).attr("fill", color);
     return svg.node();
   }
 

@@ -1,4 +1,4 @@
-"""The figures of an experiment as elements of its page."""
+"""The figures of an experiment as elements of its page: images, and the numbers of its interactive diagrams."""
 
 from __future__ import annotations
 
@@ -10,20 +10,24 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
+from pipeline_src.analysis.estimate import or_none
 from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.results import Results
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures import reliability
-from pipeline_src.figures.catalogue import FIGURE_TYPES
-from pipeline_src.figures.types import Picture
+from pipeline_src.figures.bin_tables import reliability_tables
+from pipeline_src.figures.registry import FIGURE_TYPES
+from pipeline_src.figures.types import DataFrame, Picture
 
 INTERACTIVE = reliability.FIGURE  # drawn by the page itself, for all methods and datasets
+ROW = ["pixels", "share", "confidence", "accuracy", "low", "high"]  # of a bin, after its place from 0
 
 
 def sections(facts: Facts, folder: Path) -> list[dict[str, Any]]:
     """Return one section per figure type: `heading`, `reading`, and `figures`, each with its `picture` and `html`.
 
     Args:
-        folder: what `figures.write.write_figures` wrote.
+        folder: what `figures.registry.write_figures` wrote.
 
     Raises:
         UserError: a figure is missing.
@@ -41,12 +45,35 @@ def sections(facts: Facts, folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def diagrams(facts: Facts, folder: Path, methods: Iterable[str], part: str, protocol: str) -> list[Markup]:
+def still_diagrams(facts: Facts, folder: Path, methods: Iterable[str], part: str, protocol: str) -> list[Markup]:
     """Return the reliability diagrams of some methods on a dataset, shown where the page cannot draw its own."""
     places = {(method, part, protocol) for method in methods}
     pictures = [p for p in INTERACTIVE.pictures(facts) if (p.method, p.part, p.protocol) in places]
     _check(folder, pictures)
     return [image(folder, picture) for picture in pictures]
+
+
+def diagram_data(results: Results) -> dict[str, Any]:
+    """Return what the interactive diagrams show, for JSON: `cells` by protocol, dataset and method.
+
+    A cell has ECE and OE as means over seeds, and accuracy, confidence and `rows` of all seeds' pixels: for each bin
+    with pixels its place and `ROW`.
+    """
+    facts = results.facts
+    cells: dict[str, dict[str, dict[str, Any]]] = {}
+    for part in facts.parts:
+        for (protocol, method), table in reliability_tables(results, part).items():
+            cell = {name: or_none(results.estimate(name, protocol, method, part).value) for name in ("ece", "oe")}
+            cells.setdefault(protocol, {}).setdefault(part, {})[method] = cell | _pooled(table)
+    return {"bins": facts.bins, "floor": 1 / facts.classes, "methods": list(facts.methods), "cells": cells}
+
+
+def _pooled(table: DataFrame) -> dict[str, Any]:
+    """The bins of a `reliability_table`, and its last row."""
+    numbers = [[or_none(number) for number in row] for row in table[ROW].round(6).to_dict("split")["data"]]
+    _, _, confidence, accuracy, *_ = numbers.pop()
+    rows = [[place, *row] for place, row in enumerate(numbers) if row[0]]
+    return {"accuracy": accuracy, "confidence": confidence, "rows": rows}
 
 
 def image(folder: Path, picture: Picture) -> Markup:

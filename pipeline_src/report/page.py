@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,7 @@ from pipeline_src.files import write_text
 from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.report import gallery
-from pipeline_src.report.comparison import ProtocolComparison
-from pipeline_src.report.diagrams import diagrams
-from pipeline_src.report.recommendation import RULE, overview, recommend, sentences
+from pipeline_src.report.recommendation import RULE, ProtocolComparison, overview, recommend, sentences
 from pipeline_src.tables.captions import LEGEND, SYNTHETIC
 from pipeline_src.tables.paper_table import SIGNS
 from pipeline_src.text_tables import UNDEFINED, Table
@@ -58,7 +56,7 @@ def write_report(
 
     Args:
         tables: folder that `tables.write.write_tables` wrote.
-        figures: folder that `figures.write.write_figures` wrote.
+        figures: folder that `figures.registry.write_figures` wrote.
         out: the HTML file.
         claims: the content of claims.json.
         params: the resolved experiment; printed as YAML.
@@ -87,19 +85,18 @@ def write_report(
             scripts=[Markup((HERE / name).read_text(encoding="utf-8")) for name in SCRIPTS],
             facts=facts,
             title=_title(facts),
-            about=_about(facts, task, params, data),
+            about=_about(facts, task, params),
             protocol_names=PROTOCOL_NAMES,
             printed_tables=PRINTED_TABLES,
             caution=SYNTHETIC if facts.synthetic else "",
             few=FEW_GROUPS,
-            diagrams=diagrams(results) | {"parts": [_part(results, part) for part in facts.parts]},
+            diagrams=gallery.diagram_data(results) | {"parts": [_part(results, part) for part in facts.parts]},
             **_comparison(results, figures, {m: words["title"] for m, words in described.items()}, params, data),
             legend=[*LEGEND, *RULE],
             claims=[_claim(claims, claim) for claim in claims["claims"] if claim not in absent],
             not_run=[claim["claim"] for claim in absent],
             claims_reading=text.reading(claims),
             tables={_table_title(name, by_protocol): by_protocol for name, by_protocol in printed.items()},
-            part_of=_parts_by_heading(facts, (table for tables in printed.values() for table in tables.values())),
             gallery=gallery.sections(facts, figures),
             command=command,
             published=published,
@@ -147,8 +144,8 @@ def _change(effect: Estimate | None, metric: str) -> Markup:
     """A difference to the baseline, marked where it is significant, with the interval of its resamples."""
     if effect is None:
         return Markup(UNDEFINED)
-    ends, quantity = effect.own or effect, Difference.of(METRICS[metric])
-    return _small(quantity.text(effect.value, low=ends.low, high=ends.high, mark=SIGNS.get(effect.direction, "")))
+    (low, high), mark = effect.interval(), SIGNS.get(effect.direction, "")
+    return _small(Difference.of(METRICS[metric]).text(effect.value, low=low, high=high, mark=mark))
 
 
 def _ends(effect: Estimate) -> tuple[float, float]:
@@ -163,7 +160,7 @@ def _title(facts: Facts) -> str:
     return f"{facts.experiment}: {compared} on {sets}"
 
 
-def _about(facts: Facts, task: str, params: Mapping[str, Any], data: Sequence[Mapping[str, Any]]) -> list[str]:
+def _about(facts: Facts, task: str, params: Mapping[str, Any]) -> list[str]:
     """Return the methods, the task, the network and the test sets, as far as they are recorded."""
     model = params.get("model", {})
     outside = [f"{ROLES[role]}: {', '.join(facts.parts_of([role]))}" for role in OTHER_ROLES if facts.parts_of([role])]
@@ -175,14 +172,18 @@ def _setting(facts: Facts, params: Mapping[str, Any], data: Sequence[Mapping[str
     """Return resolution, training images and epochs, as far as they are recorded."""
     size = params.get("image_size")
     images = next((row["images"] for row in data if row["part"] == "train" and "images" in row), None)
-    texts = [f"{size} px" if size else "", f"{images:,} training images" if images else "", f"{facts.epochs} epochs"]
+    texts = [
+        f"{size} px" if size else "",
+        f"{images:,} training images" if images else "",
+        f"{facts.epochs} epoch{'s' * (facts.epochs != 1)}",
+    ]
     return ", ".join(filter(None, texts))
 
 
 def _part(results: Results, part: str) -> dict[str, str]:
     role, run = results.facts.parts[part], next(iter(results.measured("raw", part).values()))
     size = f"{run.images:,} images, {run.pixels:,} pixels"
-    return {"name": part, "role": role, "meaning": ROLES[role], "size": size, "note": results.note(part)}
+    return {"name": part, "meaning": ROLES[role], "size": size, "note": results.note(part)}
 
 
 def _comparison(
@@ -214,7 +215,7 @@ def _comparison(
         "elsewhere": [ROLES[facts.parts[sets.parts[0]]] for sets in elsewhere],
         "first_methods": first_methods,
         "first_set": first_set,
-        "first_diagrams": gallery.diagrams(facts, figures, first_methods, first_set, "raw"),
+        "first_diagrams": gallery.still_diagrams(facts, figures, first_methods, first_set, "raw"),
     }
 
 
@@ -223,13 +224,6 @@ def _table_title(name: str, tables: Mapping[str, Mapping[str, Any]]) -> str:
     names = "|".join(PROTOCOL_NAMES.values())
     shows = re.split(rf", (?:{names})|\.", next(iter(tables.values()))["caption"])[0]
     return shows if name == "main" else f"{name} {shows}"
-
-
-def _parts_by_heading(facts: Facts, tables: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """The data set of each group of rows whose heading begins with its name, or has it after a condition."""
-    headings = {group["heading"] for table in tables for group in table["groups"]}
-    by_name = sorted(facts.parts, key=len)
-    return {h: part for part in by_name for h in headings if h.startswith(f"{part}: ") or f", {part}: " in h}
 
 
 def _claim(claims: Mapping[str, Any], claim: Mapping[str, Any]) -> dict[str, Any]:

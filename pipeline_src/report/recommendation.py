@@ -1,21 +1,26 @@
-"""The recommended method by one stated rule, and the sentences and the table that report it.
+"""The methods of an experiment compared over datasets of one role, and the recommended one by one stated rule.
 
-`RULE` and `SIMPLICITY` are the rule as data: README, results pages and reports state these and nothing else.
+`RULE` and `SIMPLICITY` are the rule as data: README, results pages and reports state these and nothing else. Intervals
+and paired differences are those of tables. Each dataset has the same weight, however many images it has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from pipeline_src.analysis.estimate import Estimate
+from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimate
 from pipeline_src.analysis.facts import ROLES, Facts
 from pipeline_src.analysis.intervals import FEW_GROUPS
+from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.results import Results
 from pipeline_src.claims.checks import MARGIN
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.report.comparison import KEPT, ProtocolComparison
 
+KEPT, LOST, INCONCLUSIVE = "kept", "lost", "inconclusive"  # the baseline's accuracy
 IMAGEWISE = ("image_temperature", "local_temperature", "selective_scaling")  # depend on the image or the place in it
 # From the simplest: name of the group, and the codes of its methods. All other methods train differently.
 SIMPLICITY: tuple[tuple[str, frozenset[str]], ...] = (
@@ -35,6 +40,85 @@ RULE = (
     f"The simplest method of the tie is recommended: {', '.join(name for name, _ in SIMPLICITY)}, {TRAINED}.",
 )
 RECOMMENDED, TIED, HIGHER_ECE = "recommended", "tied", "higher ECE than the lowest"
+
+
+@dataclass(frozen=True)
+class ProtocolComparison:
+    """The methods in one protocol on some datasets, `parts`."""
+
+    results: Results
+    protocol: str
+    parts: Sequence[str]
+
+    @classmethod
+    def of(cls, results: Results, protocol: str, roles: Collection[str]) -> ProtocolComparison:
+        """Return the comparison on the datasets of some roles."""
+        return cls(results, protocol, results.facts.parts_of(roles))
+
+    @cached_property
+    def _measured(self) -> dict[str, dict[str, Measurement]]:
+        return {part: self.results.measured(self.protocol, part) for part in self.parts}
+
+    @cached_property
+    def methods(self) -> list[str]:
+        """Return the methods that were run on all datasets, by mean ECE, the lowest first."""
+        common = [
+            m for m in self.results.facts.methods if self.parts and all(m in runs for runs in self._measured.values())
+        ]
+        ece = {method: self.mean("ece", method).value for method in common}
+        return sorted((method for method in common if not math.isnan(ece[method])), key=ece.__getitem__)
+
+    @property
+    def baseline(self) -> str | None:
+        """Return the baseline, if it was run on all datasets."""
+        return self.results.facts.baseline if self.results.facts.baseline in self.methods else None
+
+    def mean(self, metric: str, method: str) -> Estimate:
+        """Return a metric's mean over the datasets; NaN where it is undefined."""
+        return self._sum(metric, self.parts, {method: 1.0}) or UNDEFINED_ESTIMATE
+
+    def difference(self, metric: str, method: str, other: str | None, part: str | None = None) -> Estimate | None:
+        """Return one method's metric minus another's, paired by image and seed, on a dataset or as the mean over all.
+
+        None without the other method or without a common seed.
+        """
+        parts = self.parts if part is None else [part]
+        return self._sum(metric, parts, {method: 1.0, other: -1.0}) if other is not None else None
+
+    def _sum(self, metric: str, parts: Sequence[str], weights: dict[str, float]) -> Estimate | None:
+        share = 1 / len(parts)
+        return estimate(metric, *((self._measured[part][m], w * share) for m, w in weights.items() for part in parts))
+
+    def below_floor(self, method: str) -> bool:
+        """Return whether a method's mean ECE is below what a network without calibration error would measure."""
+        return self.mean("ece", method).value < self.mean("ece_floor", method).value
+
+    def accuracy(self, method: str) -> str:
+        """Return whether the baseline's accuracy is KEPT, LOST or INCONCLUSIVE.
+
+        It is kept if, on every dataset, the whole interval of the difference lies above minus half a point.
+        """
+        changes = [self.difference("accuracy", method, self.results.facts.baseline, part) for part in self.parts]
+        if any(change and change.high < -MARGIN for change in changes):
+            return LOST
+        return KEPT if all(change and change.low > -MARGIN for change in changes) else INCONCLUSIVE
+
+    def lower_ece(self, method: str, other: str | None) -> bool:
+        """Return whether a method's mean ECE is significantly lower than another's."""
+        change = self.difference("ece", method, other)
+        return bool(change and change.excludes_zero and change.value < 0)
+
+    def higher_brier(self, method: str, other: str | None) -> bool:
+        """Return whether a method's mean Brier score is significantly higher than another's."""
+        change = self.difference("brier", method, other)
+        return bool(change and change.low > 0)
+
+    def ties(self, method: str, lowest: str) -> bool:
+        """Return whether a method ties with the one of the lowest ECE: no significant difference, no higher Brier."""
+        if method == lowest:
+            return True
+        both_at_floor = self.below_floor(method) and self.below_floor(lowest)
+        return (both_at_floor or not self.lower_ece(lowest, method)) and not self.higher_brier(method, lowest)
 
 
 def simplicity(facts: Facts, method: str) -> int:
@@ -77,7 +161,7 @@ def recommend(inside: ProtocolComparison) -> Recommendation:
             improving.append(method)
             outcomes[method] = TIED if inside.ties(method, improving[0]) else HIGHER_ECE
     tie = [method for method in improving if outcomes[method] == TIED]
-    chosen = min(tie, key=lambda method: simplicity(inside.facts, method), default=base)
+    chosen = min(tie, key=lambda method: simplicity(inside.results.facts, method), default=base)
     outcomes[chosen] = RECOMMENDED
     return Recommendation(chosen, [method for method in tie if method != chosen], outcomes)
 
@@ -95,7 +179,7 @@ def sentences(
     choice, base = recommend(inside), inside.baseline
     if choice.method is None or base is None:
         return ["No recommendation: it needs a baseline, another method and a test set in distribution."]
-    images = f"{'synthetic' if inside.facts.synthetic else 'real'} images ({', '.join(inside.parts)})"
+    images = f"{'synthetic' if inside.results.facts.synthetic else 'real'} images ({', '.join(inside.parts)})"
     if choice.method == base:
         lowest = _error(inside, inside.methods[0])
         texts = [
@@ -115,7 +199,7 @@ def sentences(
         texts += [_elsewhere(sets, choice.method, base) for sets in comparable]
     few = few_units(inside)
     texts += [f"A hint only, from few images: {', '.join(few)}."] if few else []
-    seeds = len(inside.facts.seeds)
+    seeds = len(inside.results.facts.seeds)
     limits = f"{seeds} seeds" if seeds > 1 else "1 seed (intervals leave out training variance)"
     return [*texts, f"Setting: {', '.join(filter(None, [setting, limits]))}."]
 
@@ -125,7 +209,7 @@ def _elsewhere(sets: ProtocolComparison, method: str, base: str) -> str:
     relation = "does not differ significantly from"
     if sets.lower_ece(method, base) or sets.lower_ece(base, method):
         relation = "is lower than" if sets.lower_ece(method, base) else "is higher than"
-    place = ROLES[sets.facts.parts[sets.parts[0]]].capitalize()
+    place = ROLES[sets.results.facts.parts[sets.parts[0]]].capitalize()
     error, other = _error(sets, method), _error(sets, base)
     return f"{place} ({', '.join(sets.parts)}), its ECE, {error}, {relation} the baseline's, {other}."
 

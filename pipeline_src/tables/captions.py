@@ -66,7 +66,7 @@ def notes(results: Results, metrics: Collection[str], parts: Collection[str]) ->
 
 def _undefined(results: Results, metrics: Collection[str], parts: Collection[str]) -> Iterator[str]:
     by_reason: dict[tuple[str, str], list[str]] = {}
-    for (part, name), reason in results.numbers.reasons.items():
+    for (part, name), reason in results.reasons.items():
         if name in metrics and part in parts:
             by_reason.setdefault((name, reason), []).append(part)
     for (name, reason), undefined_on in by_reason.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
 
 import numpy as np
 
@@ -31,7 +30,7 @@ def cost(results: Results) -> PaperTable:
     """Time, speed and memory by method, over seeds."""
     facts, rows = results.facts, []
     for method in dict.fromkeys(method for method, _ in results.costs):
-        by_seed = {seed: asdict(run) for (name, seed), run in results.costs.items() if name == method}
+        by_seed = {seed: run._asdict() for (name, seed), run in results.costs.items() if name == method}
         for name, quantity in QUANTITIES.items():
             measured = {seed: run[name] for seed, run in by_seed.items() if not math.isnan(run[name])}
             values = np.array(list(measured.values()))

@@ -8,8 +8,7 @@ from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.ood_detection import QUANTITIES, SCORES, detection
 from pipeline_src.analysis.results import Results
 from pipeline_src.tables.captions import about, not_run, notes
-from pipeline_src.tables.cells import rows
-from pipeline_src.tables.paper_table import PaperTable, Row
+from pipeline_src.tables.paper_table import PaperTable, Row, rows
 
 NOTE = (
     "Positive class: {sets} together. AUROC is the probability that it scores above the dataset out of distribution; "

@@ -1,19 +1,25 @@
-"""A table as data, a row per number, and how it is printed: what all tables except the main one share."""
+"""A table as data, a row per number, how it is printed, and the rows of metrics of methods with their marks."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.analysis.estimate import HIGHER, LOWER
+import numpy as np
+
+from pipeline_src.analysis.estimate import HIGHER, LOWER, estimate, sample_sd
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
+from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.results import Results
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.files import rounded, write_text
-from pipeline_src.metrics.metric import Quantity
+from pipeline_src.metrics.entries.calibration import OVER, SQUARED, UNDER
+from pipeline_src.metrics.metric import NEITHER, Quantity
 from pipeline_src.metrics.registry import METRICS
+from pipeline_src.metrics.summary import defined
 from pipeline_src.tables.captions import LEGEND
 from pipeline_src.text_tables import UNDEFINED, Group, Table, latex, markdown
 
@@ -35,8 +41,8 @@ class PaperTable:
 
     Attributes:
         title: what it shows, the start of its caption.
-        rows: the rows of the csv, a number each, in the order in which they are shown. Keys are `CSV_COLUMNS`, of which
-            those that do not apply may be absent, and further columns.
+        rows: the rows of the csv, a number each, in the order in which they are shown. Keys are `CSV_COLUMNS`
+            (those that do not apply may be absent) and further columns.
         about: the rest of its caption.
         notes: sentences below it; what is missing is named there, with the command that computes it.
         columns: their order, where it is not that of `rows`.
@@ -86,7 +92,7 @@ def write_printed(name: str, tables: Iterable[Table], folder: Path) -> None:
     """Write <name>.md and <name>.tex, each table followed by the shared legend."""
     complete = [replace(table, notes=[*table.notes, *LEGEND]) for table in tables]
     document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}\input{{{name}}}\end{{document}}"
-    head = r"% \input this in a document with \usepackage{booktabs}. To look at it alone:"
+    head = r"% \input this in a document with \usepackage{booktabs}. To look at only this table:"
     write_text(folder / f"{name}.md", "\n".join(map(markdown, complete)))
     write_text(folder / f"{name}.tex", f"{head}\n% pdflatex '{document}'\n\n" + "\n".join(map(latex, complete)))
 
@@ -94,3 +100,71 @@ def write_printed(name: str, tables: Iterable[Table], folder: Path) -> None:
 def _plain(value: Any) -> Any:
     """Return a value for csv files: floats with `files.DIGITS` digits, undefined ones empty."""
     return "" if isinstance(value, float) and math.isnan(value) else rounded(value)
+
+
+def cells(results: Results, protocol: str, part: str, metric: str, methods: Collection[str] = ()) -> Iterator[Row]:
+    """The rows of a `PaperTable` for a metric of some methods on a data set, all methods if none are named, marked
+    among themselves; without their place in the table."""
+    facts = results.facts
+    if metric not in defined(facts.classes):
+        return
+    measured = results.measured(protocol, part)
+    measured = {method: measured[method] for method in methods or measured if method in measured}
+    yield from rows({"protocol": protocol, "part": part, "role": facts.parts[part]}, metric, measured)
+
+
+def rows(
+    place: Row, metric: str, measured: Mapping[str, Measurement], quantities: Mapping[str, Quantity] = METRICS
+) -> Iterator[Row]:
+    """A row for a metric, or another of `quantities`, of each measured method, after what `place` says."""
+    marked = marks(metric, measured, quantities)
+    for method, run in measured.items():
+        points = run.points.get(metric, np.array([math.nan]))
+        interval = estimate(metric, (run, 1.0), quantities=quantities)
+        yield {
+            **place,
+            "method": method,
+            "metric": metric,
+            "mean": points.mean(),
+            "sd": sample_sd(points),
+            "low": interval.low if interval else math.nan,
+            "high": interval.high if interval else math.nan,
+            "seeds": " ".join(map(str, run.seeds)),
+            "images": run.images,
+            "mark": marked.get(method, ""),
+        }
+
+
+def marks(
+    metric: str, measured: Mapping[str, Measurement], quantities: Mapping[str, Quantity] = METRICS
+) -> dict[str, str]:
+    """method -> BEST, TIED or FLOOR, for one metric, or another of `quantities`, on one data set.
+
+    The best is the one of the best mean. Methods whose paired difference to it is not significant, or not available
+    since they share no seed, are tied with it. A single method is no best, and no method is where neither
+    direction is better. A method below the noise floor has only that mark.
+    """
+    means = {method: run.points[metric].mean() for method, run in measured.items() if metric in run.points}
+    means = {method: mean for method, mean in means.items() if not math.isnan(mean)}
+    better = quantities[metric].better
+    below = {m: FLOOR for m in means if below_floor(metric, measured[m])}
+    if len(means) < 2 or better == NEITHER:
+        return below
+    best = max(means, key=lambda method: better * means[method])
+    tied = [m for m in means if m != best and not _differ(metric, measured[best], measured[m])]
+    return (dict.fromkeys([best, *tied], TIED) if tied else {best: BEST}) | below
+
+
+def _differ(metric: str, run: Measurement, other: Measurement) -> bool:
+    difference = estimate(metric, (run, 1.0), (other, -1.0))
+    return difference is not None and difference.excludes_zero
+
+
+def below_floor(metric: str, run: Measurement) -> bool:
+    """Whether a metric is below what it would be without an error, where that is known. Errors whose differences the
+    square of the same bins decides are, where the ECE is."""
+    if metric not in METRICS:
+        return False
+    name = "ece" if METRICS[metric].decided_by in (SQUARED, OVER, UNDER) else metric
+    floor = METRICS[name].floor
+    return floor in run.points and bool(run.points[name].mean() < run.points[floor].mean())

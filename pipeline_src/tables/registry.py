@@ -13,12 +13,11 @@ from pipeline_src.analysis.facts import LIKE_ID, ROLES
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import about, heading, not_run, notes, titled
-from pipeline_src.tables.cells import cells
 from pipeline_src.tables.cost import cost
 from pipeline_src.tables.differences import differences
 from pipeline_src.tables.ood_detection import ood_detection
-from pipeline_src.tables.paper_table import PaperTable
-from pipeline_src.tables.promised_risk import promised_risk
+from pipeline_src.tables.paper_table import PaperTable, cells
+from pipeline_src.tables.risk_bounds import risk_bounds
 from pipeline_src.tables.static_grid import static_grid
 
 
@@ -107,6 +106,6 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
             "ACE gives each bin the same weight.",
         ),
     ),
-    "T13": promised_risk,
+    "T13": risk_bounds,
     "T14": differences,
 }

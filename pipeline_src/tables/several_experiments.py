@@ -74,19 +74,19 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
     rows: list[Row] = []
     missing = []
     for group in several:
-        by_name = {e.name: numbers(e) for e in group if not e.unread}
         missing += [_not_read(e) for e in group if e.unread]
-        of_group: list[Row] = []
+        by_name = {e.name: numbers(e) for e in group if not e.unread}
+        methods = {name: {row["method"] for row in found} for name, found in by_name.items()}
+        group_rows: list[Row] = []
         for network in dict.fromkeys(e.network for e in group):
-            read = [e.name for e in group if e.network == network and e.name in by_name]
-            methods = {name: {row["method"] for row in by_name[name]} for name in read}
-            other_methods = {row["method"] for e in group if e.network != network for row in by_name.get(e.name, ())}
+            names = [e.name for e in group if e.network == network and e.name in by_name]
+            elsewhere = {method for name in methods if name not in names for method in methods[name]}
             # One experiment stands for a network: that with most of the methods that the other networks have.
-            shown = max(read, key=lambda name: (len(other_methods & methods[name]), len(methods[name])), default="")
-            of_network = [row | {"group": f"{row['group']}: {network} ({shown})"} for row in by_name.get(shown, ())]
-            missing += [not_run(shown, network)] if shown and not of_network else []
-            of_group += of_network
-        rows += by_part(of_group)
+            chosen = max(names, key=lambda name: (len(elsewhere & methods[name]), len(methods[name])), default="")
+            if chosen and not by_name[chosen]:
+                missing.append(not_run(chosen, network))
+            group_rows += [row | {"group": f"{row['group']}: {network} ({chosen})"} for row in by_name.get(chosen, ())]
+        rows += by_part(group_rows)
     if not several:
         change = f"{NEW} with the data of another and another “model: config:”"
         missing.append(not_run("NAME", "a second network on the same data", change))
@@ -95,7 +95,7 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
 
 
 def numbers(e: ExperimentSummary) -> list[dict[str, Any]]:
-    """Calibration and accuracy of an experiment in distribution, grouped by data set; nothing if it was not run.
+    """Calibration and accuracy of an experiment in distribution, grouped by dataset; nothing if it was not run.
 
     Raises:
         UserError: a table is not what an experiment writes.
@@ -103,24 +103,17 @@ def numbers(e: ExperimentSummary) -> list[dict[str, Any]]:
     files = {e.folder / "tables" / f"{name}.csv": metrics for name, metrics in READ.items()}
     if not all(file.is_file() for file in files):
         return []
-    rows = []
+    rows: list[dict[str, Any]] = []
     for file, metrics in files.items():
-        with e.reading(file, "the table that the experiment wrote"):
-            rows += _rows(file, metrics)
-    return [row | {"experiment": e.name, "task": e.task, "model": e.network} for row in rows]
-
-
-def _rows(file: Path, metrics: Sequence[str]) -> list[dict[str, Any]]:
-    """The rows of a table with some metrics."""
-    rows = []
-    with open(file, newline="", encoding="utf-8") as lines:
-        table = csv.DictReader(lines)
-        if "metric" not in (table.fieldnames or ()):
-            raise ValueError("no column `metric`")
-        for row in (row for row in table if row["metric"] in metrics):
-            group = row["part"] + f", {ROLES['shifted']}" * (row["role"] == "shifted")
-            values = {key: float(row[key] or "nan") for key in NUMBERS} | {"images": int(row["images"])}
-            rows.append({**row, **values, "group": group})
+        with e.reading(file, "the table that the experiment wrote"), open(file, newline="", encoding="utf-8") as lines:
+            table = csv.DictReader(lines)
+            if "metric" not in (table.fieldnames or ()):
+                raise ValueError("no column `metric`")
+            for row in (row for row in table if row["metric"] in metrics):
+                values: dict[str, Any] = {key: float(row[key] or "nan") for key in NUMBERS}
+                values |= {"images": int(row["images"]), "experiment": e.name, "task": e.task, "model": e.network}
+                values["group"] = row["part"] + f", {ROLES['shifted']}" * (row["role"] == "shifted")
+                rows.append({**row, **values})
     return rows
 
 

@@ -9,8 +9,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.metric import Quantity
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import SYNTHETIC, about, not_run, titled
-from pipeline_src.tables.cells import cells
-from pipeline_src.tables.paper_table import PaperTable, Row
+from pipeline_src.tables.paper_table import PaperTable, Row, cells
 
 GRID_METRICS = ("ece", "oe", "accuracy")
 FEWEST = 4  # methods that make a grid
@@ -22,12 +21,11 @@ def static_grid(results: Results) -> PaperTable:
     """ECE, OE and accuracy in distribution; rows alpha, columns beta, and above them s."""
     facts = results.facts
     static = dict(sorted(facts.static.items(), key=lambda item: (item[1].alpha, item[1].variant, item[1].beta)))
-    labels = _labels(static)
-    rows = []
-    for cell, group in _numbers(results, static):
-        perturbation = static[cell["method"]]
-        position = {"group": group, "row": labels[cell["method"]], "column": _column(perturbation)}
-        rows.append({**cell, **position, "alpha": perturbation.alpha, "beta": perturbation.beta, "s": perturbation.s})
+    labels, rows = _labels(static), []
+    for cell in _cells(results, static) if static else ():
+        method = cell["method"]
+        strength = {name: getattr(static[method], name) for name in ("alpha", "beta", "s")}
+        rows.append({**cell, "row": labels[method], "column": _column(static[method]), **strength})
     change = "add the sweep “static” to “methods:” of the experiment"
     missing = [not_run(facts.experiment, "a grid over α and β", change)] if len(static) < FEWEST else []
     return PaperTable(
@@ -40,15 +38,16 @@ def static_grid(results: Results) -> PaperTable:
     )
 
 
-def _numbers(results: Results, static: Mapping[str, Perturbation]) -> Iterator[tuple[Row, str]]:
-    """Each number, and the heading of its group."""
-    for protocol in results.facts.protocols if static else ():
+def _cells(results: Results, static: Mapping[str, Perturbation]) -> Iterator[Row]:
+    """Each number with the heading of its group."""
+    for protocol in results.facts.protocols:
         for method, perturbation in static.items():
-            yield {"protocol": protocol, "method": method, "metric": "s", "mean": perturbation.s}, "s = 2 α β"
+            s = {"metric": "s", "mean": perturbation.s}
+            yield {"protocol": protocol, "method": method, "group": "s = 2 α β", **s}
         for part in results.facts.parts_of(LIKE_ID):
             for metric in GRID_METRICS:
                 for cell in cells(results, protocol, part, metric, list(static)):
-                    yield cell, f"{part}: {METRICS[metric].column}"
+                    yield {**cell, "group": f"{part}: {METRICS[metric].column}"}
 
 
 def _labels(static: Mapping[str, Perturbation]) -> dict[str, str]:

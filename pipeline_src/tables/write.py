@@ -14,8 +14,7 @@ from pipeline_src.files import DIGITS, write_json, write_text
 from pipeline_src.metrics.metric import Metric
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import about, heading, notes
-from pipeline_src.tables.cells import below_floor
-from pipeline_src.tables.paper_table import FLOOR, SIGNS, write_printed
+from pipeline_src.tables.paper_table import FLOOR, SIGNS, below_floor, write_printed
 from pipeline_src.tables.registry import TABLES
 from pipeline_src.text_tables import Group, Table
 
@@ -37,7 +36,7 @@ def write_tables(results: Results, folder: Path) -> None:
     metrics.json holds means over seeds: protocol -> method -> data set -> metric, null where a metric is undefined.
     """
     printed = {"main": {protocol: main_table(results, protocol) for protocol in results.facts.protocols}}
-    numbers = results.numbers.table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
+    numbers = results.table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
     write_text(folder / "main.csv", numbers)
     write_printed("main", printed["main"].values(), folder)
     for name, make in TABLES.items():
@@ -52,7 +51,8 @@ def write_tables(results: Results, folder: Path) -> None:
 def main_table(results: Results, protocol: str) -> Table:
     """Methods by data sets in one protocol."""
     facts, metrics = results.facts, shown(results)
-    mean, spread = results.numbers.mean, results.numbers.spread
+    values = results.table.groupby(["protocol", "part", "method"], sort=False)[list(metrics)]
+    mean, spread = values.mean(), values.std(ddof=1)
     groups = []
     for part in facts.parts:
         rows = []
@@ -73,15 +73,16 @@ def main_table(results: Results, protocol: str) -> Table:
 
 def shown(results: Results) -> dict[str, Metric]:
     """Columns of the main table: metrics that are defined somewhere."""
-    table = results.numbers.table
+    table = results.table
     return {name: METRICS[name] for name in MAIN_COLUMNS if name in table and table[name].notna().any()}
 
 
 def means(results: Results) -> dict[str, dict[str, dict[str, Mapping[str, float | None]]]]:
     """Means over seeds of the printed metrics, for `dvc metrics show`: protocol -> method -> data set -> metric."""
     tree: dict[str, dict[str, dict[str, Mapping[str, float | None]]]] = {}
-    for (protocol, part, method), row in results.numbers.mean.iterrows():
-        values = {name: or_none(float(row[name])) for name in shown(results)}
+    grouped = results.table.groupby(["protocol", "part", "method"], sort=False)[list(shown(results))]
+    for (protocol, part, method), row in grouped.mean().iterrows():
+        values = {name: or_none(float(value)) for name, value in row.items()}
         tree.setdefault(protocol, {}).setdefault(method, {})[part] = values
     return tree
 

@@ -24,7 +24,7 @@ class AdaptivePerturbation(Perturbing):
         1.0, gt=0, description="Strength of the perturbation, in the released program's convention (its default: 2)."
     )
     eta: float = Field(0.002, gt=0, description="Step size of alpha.")
-    lam: float = Field(2000.0, ge=0, description="Weight of the regulariser Reg.")
+    lam: float = Field(2000.0, ge=0, description="Weight of the regularizer Reg.")
     start_epoch: int = Field(5, ge=1, description="Alpha stays 0 through the first so many epochs.")
     form: Literal["drawn", "expected"] = Field(
         "drawn",
@@ -75,7 +75,7 @@ class AdaptivePerturbation(Perturbing):
 
 class OnAccuracy(AdaptivePerturbation):
     """ASLP whose Reg follows validation accuracies: `_accuracy`, A of the network after the last epoch, and `_kept`,
-    A(theta_lm) of the likelihood-maximising network, which a subclass reads in one of several ways:
+    A(theta_lm) of the likelihood-maximizing network, which a subclass reads in one of several ways:
 
     current: the network after the last epoch; last_epoch: one epoch before that; best_so_far: the epoch of the highest
     accuracy; baseline: the baseline's run of the same seed after the same epoch.

@@ -1,4 +1,4 @@
-"""Augmentation of the paper's program (docs/protocol.md): flip, centred crop, rotation, in one warp."""
+"""Augmentation of the paper's program (docs/protocol.md): flip, centered crop, rotation, in one warp."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def augment(
     turned = rng.random() < settings.rotate_probability
     angle = rng.uniform(-settings.rotate_degrees, settings.rotate_degrees)
 
-    # Where a pixel of the result comes from: (result) -> crop's scale and offset -> rotation about the centre -> flip.
-    centre = (side - 1) / 2
+    # Where a pixel of the result comes from: (result) -> crop's scale and offset -> rotation about the center -> flip.
+    center = (side - 1) / 2
     scale = np.diag([*(1 - cut / side), 1.0])
     radians = np.deg2rad(angle) if turned else 0.0
     rotation = np.array([[np.cos(radians), -np.sin(radians), 0], [np.sin(radians), np.cos(radians), 0], [0, 0, 1]])
     mirror = np.diag([-1.0 if flip else 1.0, 1.0, 1.0])
-    to_centre, back = np.eye(3), np.eye(3)
-    to_centre[:2, 2], back[:2, 2] = -centre, centre
-    source = (back @ mirror @ rotation @ scale @ to_centre)[:2]
+    to_center, back = np.eye(3), np.eye(3)
+    to_center[:2, 2], back[:2, 2] = -center, center
+    source = (back @ mirror @ rotation @ scale @ to_center)[:2]
 
     def warp(picture: np.ndarray, interpolation: int = cv2.INTER_LINEAR, border: int = 0) -> np.ndarray:
         return cv2.warpAffine(

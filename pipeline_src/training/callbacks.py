@@ -1,4 +1,4 @@
-"""The callbacks of a method, called and checked: errors in a user's code become a UserError with file and line."""
+"""Calls of a method's callbacks: an error or a wrong result of a user's code is a UserError with file and line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline_src.training.user_code import is_user_code
 
 
 def call(method: Block, callback: str, *arguments: Any) -> Any:
-    """The result of `method.callback(*arguments)`; a failure in a user's method is a UserError with file and line."""
+    """Return `method.callback(*arguments)`; a failure in a user's method is a UserError with file and line."""
     try:
         return getattr(method, callback)(*arguments)
     except UserError:
@@ -36,8 +36,11 @@ def call(method: Block, callback: str, *arguments: Any) -> Any:
 
 
 def full_name(method: Block, callback: str) -> str:
-    """`methods: my_margin.py: Margin.loss()`"""
+    """Return, for example, `methods: my_margin.py: Margin.loss()`."""
     return f"methods: {Path(inspect.getfile(type(method))).name}: {type(method).__name__}.{callback}()"
+
+
+# Methods that train: the arguments are those of the callbacks
 
 
 def start(method: Method, n: int, references: dict[str, list[float]], classes: int) -> None:
@@ -50,24 +53,24 @@ def start(method: Method, n: int, references: dict[str, list[float]], classes: i
 
 def inputs(method: Method, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
     result = call(method, "inputs", x, y, batch)
-    shapes = [_shape(tensor) for tensor in result] if isinstance(result, tuple | list) else []
-    if len(shapes) == 2 and all(
-        s and len(s) == 4 and s[:2] == old[:2] for s, old in zip(shapes, (x.shape, y.shape), strict=True)
-    ):
-        return result
+    if isinstance(result, tuple | list) and [_shape(tensor)[:2] for tensor in result] == [x.shape[:2], y.shape[:2]]:
+        return result[0], result[1]
     raise _wrong(method, "inputs", result, f"images and labels as they came, {tuple(x.shape)} and {tuple(y.shape)}")
 
 
 def targets(method: Method, y: Tensor, batch: Batch) -> Tensor:
     result = call(method, "targets", y, batch)
-    if _broadcasts(_shape(result), y.shape):
-        return result
+    try:
+        if isinstance(result, Tensor) and torch.broadcast_shapes(result.shape, y.shape) == y.shape:
+            return result
+    except RuntimeError:  # no common shape
+        pass
     raise _wrong(method, "targets", result, f"a tensor of the labels' shape {tuple(y.shape)}, or one that broadcasts")
 
 
 def loss(method: Method, z: Tensor, t: Tensor) -> Tensor:
     result = call(method, "loss", z, t)
-    if _shape(result) == () and (result.requires_grad or not z.requires_grad):
+    if isinstance(result, Tensor) and result.ndim == 0 and (result.requires_grad or not z.requires_grad):
         return result
     raise _wrong(method, "loss", result, "a tensor of one number, computed from the logits by torch's functions")
 
@@ -83,48 +86,50 @@ def image_statistic(method: Method, z: Tensor, y: Tensor) -> np.ndarray | None:
 
 
 def history_values(method: Method, columns: dict[str, Any]) -> dict[str, float]:
-    """The method's own columns of a history that has `columns` already."""
-    values = _numbers(method, "history_values", "a dict of numbers by the names of their columns")
+    """Return the method's own columns of a history that already has `columns`."""
+    values = call(method, "history_values")
+    if not isinstance(values, dict) or not all(isinstance(value, int | float | np.number) for value in values.values()):
+        raise _wrong(method, "history_values", values, "a dict of numbers by the names of their columns")
     if duplicates := sorted(values.keys() & columns.keys()):
         raise UserError(
             f"{full_name(method, 'history_values')} takes columns that every history has",
             found=", ".join(duplicates),
             expected=f"names other than {', '.join(columns)}",
         )
-    return values
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}
+
+
+# Post-hoc methods
 
 
 def fit(method: Block, *arguments: Any) -> dict[str, Any]:
-    """What a post-hoc method has learned, as values that JSON can hold."""
+    """Return what a post-hoc method has learned, as values that JSON can hold."""
     values = call(method, "fit", *arguments)
     try:
         plain = json.loads(json.dumps(values, allow_nan=False, default=lambda number: number.item()))
-    except (TypeError, ValueError, AttributeError, RuntimeError):  # torch's for a tensor of several numbers
+    except (TypeError, ValueError, AttributeError, RuntimeError):  # the last: a tensor of several numbers
         plain = None
-    if not isinstance(values, dict) or plain != values:  # keys that are no texts, tuples
+    if not isinstance(values, dict) or plain != values:  # differs by tuples and by keys that are not texts
         expected = "a dict of finite numbers, texts, and lists and dicts of them; {} where there is nothing to fit"
         raise _wrong(method, "fit", values, expected)
-    return plain
+    return dict(plain)
 
 
 def logits(method: Block, *arguments: Any) -> list[Tensor]:
-    """The predictions of a batch that a post-hoc method averages."""
+    """Return the predictions of a batch that a post-hoc method averages."""
     result = call(method, "logits", *arguments)
     images = len(arguments[1])
-    if (
-        isinstance(result, list | tuple)
-        and result
-        and all(len(_shape(z) or ()) == 4 and len(z) == images for z in result)
-    ):
+    shapes = [_shape(z) for z in result] if isinstance(result, list | tuple) else []
+    if shapes and all(len(shape) == 4 and shape[0] == images for shape in shapes):
         return list(result)
     raise _wrong(method, "logits", result, f"a list of tensors ({images}, C, h, w), one of each prediction")
 
 
 def probability(method: Block, z: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]) -> np.ndarray:
-    """One image's probabilities at its original `size`, float32: (H, W) for one logit, (K, H, W) for K classes."""
+    """Return one image's probabilities at its original `size`, float32: (H, W) for one logit, (K, H, W) for K
+    classes."""
     result = call(method, "probability", z, size, fitted)
-    channels = len(z[0])
-    shape = tuple(size) if channels == 1 else (channels, *size)
+    shape = tuple(size) if len(z[0]) == 1 else (len(z[0]), *size)
     if isinstance(result, Tensor):
         result = result.cpu().numpy()
     if not isinstance(result, np.ndarray) or result.shape != shape:
@@ -132,44 +137,30 @@ def probability(method: Block, z: list[Tensor], size: tuple[int, int], fitted: d
     low, high = float(result.min()), float(result.max())
     if not (low >= 0 and high <= 1):  # also false for NaN
         raise UserError(
-            f"{full_name(method, 'probability')} gives no probabilities",
+            f"{full_name(method, 'probability')} returns no probabilities",
             found=f"values from {low:g} to {high:g}",
             expected="numbers in [0, 1]",
         )
     return result.astype(np.float32, copy=False)
 
 
-def _numbers(method: Block, callback: str, expected: str, *arguments: Any) -> dict[str, float]:
-    values = call(method, callback, *arguments)
-    if not isinstance(values, dict) or not all(isinstance(value, int | float | np.number) for value in values.values()):
-        raise _wrong(method, callback, values, expected)
-    return {name: value.item() if isinstance(value, np.generic) else value for name, value in values.items()}
+def _shape(value: Any) -> tuple[int, ...]:
+    """The shape of a tensor; that of no tensor, (-1,), for anything else."""
+    return tuple(value.shape) if isinstance(value, Tensor) else (-1,)
 
 
 def _wrong(method: Block, callback: str, result: Any, expected: str) -> UserError:
     return UserError(
-        f"{full_name(method, callback)} does not give what it should", found=_described(result), expected=expected
+        f"{full_name(method, callback)} returns a wrong value", found=_described(result), expected=expected
     )
 
 
 def _described(value: Any) -> str:
     """Tensors and arrays by shape, other values by type and content."""
     if isinstance(value, Tensor):
-        detached = "" if value.requires_grad else ", without a gradient"
-        return f"a tensor of shape {tuple(value.shape)}{detached}"
+        return f"a tensor of shape {tuple(value.shape)}" + ("" if value.requires_grad else ", without a gradient")
     if isinstance(value, np.ndarray):
         return f"an array of shape {value.shape}"
     if isinstance(value, list | tuple):
         return f"a {type(value).__name__} of {', '.join(map(_described, value))}" if value else "nothing in it"
     return f"{type(value).__name__} {value!r}"[:200]
-
-
-def _shape(value: Any) -> torch.Size | None:
-    return value.shape if isinstance(value, Tensor) else None
-
-
-def _broadcasts(shape: torch.Size | None, target: torch.Size) -> bool:
-    try:
-        return shape is not None and torch.broadcast_shapes(shape, target) == target
-    except RuntimeError:
-        return False

@@ -14,7 +14,7 @@ from torch import Tensor
 from pipeline_src.training import callbacks
 from pipeline_src.training.device import autocast
 from pipeline_src.training.method import Batch, Method
-from pipeline_src.training.models.build import all_logits, auxiliary_weights, logits
+from pipeline_src.training.models.build import all_logits, head_weights, logits
 from pipeline_src.training.pixels import upsampled
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class DenseClassifier(BaseModel):
 
     Args:
         segmentor: an mmsegmentation EncoderDecoder with one output channel, or K.
-        normalisation: (mean, std) per RGB channel in units of 0..255.
+        normalization: (mean, std) per RGB channel in units of 0..255.
         method: makes targets and loss in training.
         ids: sample ids of the training images, by index.
         seed: key of the method's draws.
@@ -37,7 +37,7 @@ class DenseClassifier(BaseModel):
     def __init__(
         self,
         segmentor: EncoderDecoder,
-        normalisation: tuple[list[float], list[float]],
+        normalization: tuple[list[float], list[float]],
         method: Method | None = None,
         ids: list[str] | None = None,
         seed: int = 0,
@@ -47,7 +47,7 @@ class DenseClassifier(BaseModel):
         super().__init__()
         self.segmentor = segmentor.to(memory_format=torch.channels_last)
         self.method, self.ids, self.seed, self.amp, self.classes = method or Method(), ids or [], seed, amp, classes
-        for name, values in zip(("mean", "std"), normalisation, strict=True):
+        for name, values in zip(("mean", "std"), normalization, strict=True):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
         self.image_statistic: tuple[np.ndarray, np.ndarray] | None = None  # of the last step, and its indices
 
@@ -78,7 +78,7 @@ class DenseClassifier(BaseModel):
         losses: list[Tensor] = []
         with autocast(x.device, self.amp):
             outputs = all_logits(self.segmentor, x)
-        for z, weight in zip(outputs, auxiliary_weights(self.segmentor), strict=True):
+        for z, weight in zip(outputs, head_weights(self.segmentor), strict=True):
             maps.append(upsampled(z, y.shape[2:]))
             losses.append(weight * callbacks.loss(self.method, maps[-1], t))
         m = callbacks.image_statistic(self.method, maps[0], y)

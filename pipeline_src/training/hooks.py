@@ -1,4 +1,4 @@
-"""Hooks of mmengine's training loop: seeds and learning rate, the method's callbacks, history, checkpoints."""
+"""Hooks of mmengine's training loop: learning rate and seeds, weight average, method, history, checkpoints."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from pipeline_src.errors import UserError
+from pipeline_src.logs import epoch_line
 from pipeline_src.params.schema import Training
-from pipeline_src.progress import epoch_line
 from pipeline_src.rng import torch_seed
 from pipeline_src.training import callbacks, checkpoint
 from pipeline_src.training.classifier import DenseClassifier
@@ -27,20 +27,20 @@ log = logging.getLogger(__name__)
 
 
 def learning_rate(training: Training, epoch: int) -> float:
-    """The rate in epoch `epoch` (from 1). `compounding`: the *current* rate times 0.95^(e // 10) after each epoch e."""
+    """Return the rate in an epoch, from 1. `compounding`: the current rate times 0.95^(e // 10) after each epoch e."""
     if training.schedule == "constant":
         return training.lr
     return training.lr * 0.95 ** sum(e // 10 for e in range(1, epoch))
 
 
 def classifier(runner: Runner) -> DenseClassifier:
-    """The runner's model without its DDP wrapper."""
+    """Return the runner's model without its DDP wrapper."""
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
 class ScheduleHook(Hook):
-    """The order of images, the learning rate and torch's seed (dropout) as functions of seed, epoch and step:
-    there is nothing to save or resume."""
+    """Sets the order of images, the learning rate and torch's seed (dropout) from seed, epoch and step. A resumed run
+    needs no saved state for them."""
 
     def __init__(self, training: Training, seed: int):
         self.training, self.seed = training, seed
@@ -55,8 +55,7 @@ class ScheduleHook(Hook):
 
 
 class BroadcastBuffersHook(Hook):
-    """The buffers of rank 0 on all ranks before each validation: the validated network is the one that is
-    saved, exported and trained further. Weights agree anyway; running statistics follow each rank's own images."""
+    """Copies the running statistics of rank 0, which follow its own images, to all ranks before each validation."""
 
     def before_val_epoch(self, runner: Runner) -> None:
         for buffer in classifier(runner).buffers():
@@ -64,12 +63,8 @@ class BroadcastBuffersHook(Hook):
 
 
 class AverageHook(EMAHook):
-    """The exponential average of weights and running statistics over about the last `steps` steps. Until that many
-    steps are done, all of them weigh the same.
-
-    Args:
-        validate: whether the averaged network is validated in place of the last one.
-    """
+    """Averages weights and running statistics exponentially over about the last `steps` steps; equally until so many
+    steps are done. `validate`: whether the averaged network is validated in place of the last one."""
 
     def __init__(self, steps: float, validate: bool = False):
         super().__init__("MomentumAnnealingEMA", momentum=1 / max(steps, 2), gamma=1, update_buffers=True)
@@ -85,7 +80,7 @@ class AverageHook(EMAHook):
 
 
 class MethodHook(Hook):
-    """The method's callbacks after a step and after an epoch's validation."""
+    """Calls the method after a step and after an epoch's validation."""
 
     def __init__(self, method: Method):
         self.method = method
@@ -93,8 +88,7 @@ class MethodHook(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
         statistic = classifier(runner).image_statistic
         if statistic is not None:
-            # Under DDP each rank sees its own images; all ranks make all updates, so alphas agree.
-            for m, index in all_gather_object(statistic) if runner.world_size > 1 else [statistic]:
+            for m, index in all_gather_object(statistic):  # all ranks make all updates, so alphas agree
                 callbacks.call(self.method, "after_step", m, index, runner.epoch + 1)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, Any]) -> None:
@@ -102,8 +96,7 @@ class MethodHook(Hook):
 
 
 class HistoryHook(Hook):
-    """An entry per epoch in `rows` (of history.csv, the same for the same seed), `timing` (of the machine) and `alphas`
-    (of methods that have them), and a line in the log."""
+    """Collects the `rows` of history.csv, `timing` and the alphas of methods that have them; logs a line per epoch."""
 
     def __init__(self, method: Method, name: str):
         self.method, self.name = method, name
@@ -151,14 +144,9 @@ class HistoryHook(Hook):
 
 
 class CheckpointHook(Hook):
-    """A checkpoint at the end of each epoch, and a start from the last whole one.
+    """Saves a checkpoint in `folder` after each epoch, and starts from the last undamaged one."""
 
-    Args:
-        folder: the checkpoints of this run only; its path contains the fingerprint of the run.
-        average: the average of the weights.
-    """
-
-    priority = "VERY_LOW"  # after the callbacks and the history of the epoch
+    priority = "VERY_LOW"  # after the other hooks
 
     def __init__(self, folder: Path, method: Method, history: HistoryHook, average: AverageHook):
         self.folder, self.method, self.history, self.average = folder, method, history, average

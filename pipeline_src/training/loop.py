@@ -1,4 +1,4 @@
-"""One training run: stores + method + seed -> the network of the run, history and alphas."""
+"""One training run: preprocessed images, a method and a seed -> the network of the run, its history and alphas."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from pipeline_src.data.store import Store
 from pipeline_src.files import atomic, write_text
 from pipeline_src.params.schema import Experiment
 from pipeline_src.rng import torch_seed
-from pipeline_src.training import callbacks, network_file, run_checks
-from pipeline_src.training.batches import processes, training_batches, validation_batches
+from pipeline_src.training import callbacks
+from pipeline_src.training.batches import ranks, training_batches, validation_batches
+from pipeline_src.training.checkpoint import save_network
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.device import prepare_device
 from pipeline_src.training.hooks import (
@@ -33,7 +34,7 @@ from pipeline_src.training.hooks import (
     ScheduleHook,
 )
 from pipeline_src.training.method import Method
-from pipeline_src.training.models.build import build_segmentor, normalisation
+from pipeline_src.training.models.build import build_segmentor, normalization
 from pipeline_src.training.validation_metric import CalibrationMetric
 
 
@@ -46,7 +47,7 @@ class _Runner(Runner):
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """The result of a training run."""
+    """The result of a training run; `facts` are metadata of its network files, in JSON's types."""
 
     model: DenseClassifier
     averaged: DenseClassifier
@@ -55,21 +56,23 @@ class TrainedRun:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
-        """model.safetensors and averaged.safetensors with the run's facts, history.csv, timing.csv, alpha.csv (methods
-        with alphas) and run.json into `folder`."""
-        network_file.write(folder / "model.safetensors", self.model.segmentor, self.facts)
-        network_file.write(folder / "averaged.safetensors", self.averaged.segmentor, self.facts)
-        tables = {"history.csv": pd.DataFrame(self.history.rows), "timing.csv": pd.DataFrame(self.history.timing)}
+        """Write model.safetensors, averaged.safetensors, history.csv, timing.csv, run.json, and alpha.csv of methods
+        with alphas."""
+        save_network(folder / "model.safetensors", self.model.segmentor, self.facts)
+        save_network(folder / "averaged.safetensors", self.averaged.segmentor, self.facts)
+        tables = {
+            "history.csv": pd.DataFrame(self.history.rows).set_index("epoch"),
+            "timing.csv": pd.DataFrame(self.history.timing).set_index("epoch"),
+        }
         if self.history.alphas:
-            columns = [str(row["epoch"]) for row in self.history.rows]
-            tables["alpha.csv"] = pd.DataFrame(
-                np.transpose(self.history.alphas), index=self.ids, columns=columns
-            ).rename_axis("id")
+            epochs = [str(row["epoch"]) for row in self.history.rows]
+            alphas = pd.DataFrame(np.transpose(self.history.alphas), index=self.ids, columns=epochs)
+            tables["alpha.csv"] = alphas.rename_axis("id")
         for name, table in tables.items():
             with atomic(folder / name) as temporary:
-                table.to_csv(temporary, index=name == "alpha.csv", lineterminator="\n")
-        facts = {"parameters": sum(p.numel() for p in self.model.parameters()), "images": len(self.ids)}
-        write_text(folder / "run.json", json.dumps(facts, indent=2) + "\n")
+                table.to_csv(temporary, lineterminator="\n")
+        sizes = {"parameters": sum(p.numel() for p in self.model.parameters()), "images": len(self.ids)}
+        write_text(folder / "run.json", json.dumps(sizes, indent=2) + "\n")
 
 
 def train(
@@ -85,14 +88,14 @@ def train(
 ) -> TrainedRun:
     """Train a network with `method`, or resume where an earlier call with the same `work` folder was stopped.
 
-    The result depends on the arguments except `work` and `name`, and on the device: it is the same bits however
-    often the run was killed, and for any number of workers.
+    The result depends on the device and on the arguments except `work` and `name`. It is bit-identical however often
+    the run was killed, and for any number of workers.
 
     Args:
         references: validation accuracies by epoch of the methods that `method.references()` names.
         work: folder of the checkpoints of this run and no other.
         name: of the run, in progress lines.
-        facts: metadata of the network files, in JSON's types.
+        facts: metadata of the network files.
     """
     training = experiment.training
     device = prepare_device(training)
@@ -101,18 +104,13 @@ def train(
     val_batches = validation_batches(val_store, training, method.validates_null, device)
     callbacks.start(method, len(train_store), references or {}, classes)
     torch.manual_seed(torch_seed(seed, "weights"))
-    segmentor = build_segmentor(experiment.model.network, experiment.model.pretrained, experiment.image_size, classes)
-    if train_batches.batch_size == 1:
-        run_checks.check_single_image(segmentor, experiment.image_size)
-    model = DenseClassifier(
-        segmentor, normalisation(experiment.model.network), method, train_store.ids, seed, training.amp, classes
-    )
+    network = experiment.model.network
+    segmentor = build_segmentor(network, experiment.model.pretrained, experiment.image_size, classes)
+    model = DenseClassifier(segmentor, normalization(network), method, train_store.ids, seed, training.amp, classes)
     history = HistoryHook(method, name)
-    average = AverageHook(
-        (method.average_epochs or training.average_epochs) * len(train_batches), bool(method.average_epochs)
-    )
+    epochs = method.average_epochs or training.average_epochs
+    average = AverageHook(epochs * len(train_batches), validate=bool(method.average_epochs))
     checkpoints = CheckpointHook(work, method, history, average)
-    hooks = [BroadcastBuffersHook(), MethodHook(method), history, checkpoints]
     runner = _Runner(
         model=model.to(device),
         work_dir=str(work),
@@ -125,11 +123,14 @@ def train(
             "type": "AmpOptimWrapper" if training.amp == "fp16" else "OptimWrapper",  # only fp16 needs loss scaling
             "optimizer": {"type": "Adam", "lr": training.lr, "weight_decay": training.weight_decay},
         },
-        default_hooks=dict.fromkeys(
+        default_hooks=dict.fromkeys(  # none of mmengine's
             ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint")
-        ),  # none: the hooks below replace them
-        custom_hooks=[ScheduleHook(training, seed), average, *hooks],
-        launcher="pytorch" if processes()[1] > 1 else "none",
+        ),
+        custom_hooks=[
+            *(ScheduleHook(training, seed), average, BroadcastBuffersHook()),
+            *(MethodHook(method), history, checkpoints),
+        ],
+        launcher="pytorch" if ranks()[1] > 1 else "none",
         randomness={"seed": seed},
         log_level="WARNING",
         default_scope="mmseg",
@@ -138,7 +139,7 @@ def train(
     try:
         runner.train()
     finally:
-        # Ends the workers. Left to the garbage collector, which closes their queues first, each would take 5 s.
+        # Ends the workers. The garbage collector would close their queues first, and each would take 5 s.
         train_batches._iterator = val_batches._iterator = None
     averaged = average.ema_model.module
     return TrainedRun(averaged if method.average_epochs else model, averaged, history, train_store.ids, facts or {})

@@ -109,7 +109,7 @@ class Method(Block):
     # Callbacks
 
     def inputs(self, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """The network's images and labels, from x (B, 3, H, W) normalised and y as in `pixels`."""
+        """The network's images and labels, from x (B, 3, H, W) normalized and y as in `pixels`."""
         return x, y
 
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
@@ -127,7 +127,7 @@ class Method(Block):
         return None
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
-        """After the optimiser's step: `m` (B,) float64 is the `image_statistic` of the images `index` (B,). Epochs
+        """After the optimizer's step: `m` (B,) float64 is the `image_statistic` of the images `index` (B,). Epochs
         count from 1."""
 
     def after_validation(self, validation: Validation, epoch: int) -> None:

@@ -1,4 +1,4 @@
-"""Python files of the user, named in params.yaml."""
+"""Python files of the user that params.yaml names: methods and networks."""
 
 from __future__ import annotations
 
@@ -13,22 +13,19 @@ PREFIX = "_user_"
 
 
 def load(file: Path, key: str) -> ModuleType:
-    """The module in `file`, executed at each call; as a script, it can import the files of its folder.
+    """Execute `file` and return its module; it can import the files of its folder.
 
     Raises:
-        UserError: begins with `key`; the file is absent, not Python, or fails.
+        UserError: names `key`; the file is absent, not Python, or fails.
     """
     file = file.expanduser()
     if not file.is_file() or file.suffix != ".py":
-        raise UserError(
-            f"{key}: " + ("not a Python file" if file.is_file() else "no such file"),
-            found=file,
-            expected="a Python file, *.py",
-        )
+        problem = "not a Python file" if file.is_file() else "no such file"
+        raise UserError(f"{key}: {problem}", found=file, expected="a Python file, *.py")
     if (folder := str(file.parent.absolute())) not in sys.path:
         sys.path.insert(0, folder)
     spec = importlib.util.spec_from_file_location(f"{PREFIX}{file.stem}", file)
-    assert spec and spec.loader, file  # a suffix other than .py has none
+    assert spec and spec.loader, file
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # pydantic resolves annotations through it
     try:
@@ -39,5 +36,5 @@ def load(file: Path, key: str) -> ModuleType:
 
 
 def is_user_code(kind: type) -> bool:
-    """Whether a class is defined in a file that `load` has read."""
+    """Return whether a class is defined in a file that `load` has read."""
     return kind.__module__.startswith(PREFIX)

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 from made_statistics import counted, of_scenes, scene, summaries, varied
 
+from pipeline_src.analysis.accuracy_band import band_of_sums
 from pipeline_src.analysis.analyse import analyse
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.intervals import interval
-from pipeline_src.analysis.measurement import IMAGE_SUMS, Reader, bin_choices
+from pipeline_src.analysis.measurement import IMAGE_SUMS, Reader
 from pipeline_src.analysis.resampling import RESAMPLES, key_of, resample
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.loading import load
-from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.summary import value
 
@@ -72,17 +72,14 @@ def test_values_are_those_of_each_statistic(files, results):
 
 
 def test_numbers_of_all_runs(files, results):
-    table = results.numbers.table
-    assert len(table) == 2 * 2 * 5 and list(results.numbers.mean.index.names) == ["protocol", "part", "method"]
+    table = results.table
+    assert len(table) == 2 * 2 * 5
     for (method, seed), path in files["photos"].items():
         rows = table[(table.method == method) & (table.seed == seed) & (table.part == "photos")].set_index("protocol")
         for protocol, (values, _) in summaries(load(path)).items():
             assert {name: rows.loc[protocol, name] for name in values} == values
-    both = table[(table.protocol == "raw") & (table.part == "photos") & (table.method == "slp")]["ece"]
-    assert results.numbers.mean.loc[("raw", "photos", "slp"), "ece"] == pytest.approx(both.mean())
-    assert results.numbers.spread.loc[("raw", "photos", "slp"), "ece"] == pytest.approx(both.std())
-    assert np.isnan(results.numbers.mean.loc[("raw", "textures", "slp"), "max_f"])
-    assert "foreground" in results.numbers.reasons["textures", "max_f"]
+    assert table[table.part == "textures"]["max_f"].isna().all()
+    assert "foreground" in results.reasons["textures", "max_f"]
     assert results.note("photos") == "Photographs. Grey." and results.note("textures") == ""
 
 
@@ -111,9 +108,6 @@ def test_the_pixels_of_all_seeds(files, results):
     one = results.measurement("stretched", "slp", "photos")
     of_seeds = [load(files["photos"]["slp", seed]).stretched for seed in (0, 1)]
     assert one.counts == replace(of_seeds[0], rows=None) + replace(of_seeds[1], rows=None)
-    for bins, errors in zip(bin_choices(10), one.arrays["errors_by_bins"], strict=True):
-        expected = [np.mean([value(name, of, bins) for of in of_seeds]) for name in ("ece", "oe")]
-        assert errors == pytest.approx(expected, abs=1e-12)
     maps = [(f / 255, y) for seed in (0, 1) for f, y, _ in images("slp", seed, "photos")]
     confidence = [np.maximum(f, 1 - f).mean() for f, _ in maps]
     raw = results.measurement("raw", "slp", "photos")
@@ -143,6 +137,15 @@ def test_the_accuracy_band_is_that_of_the_drawn_images_and_of_the_seeds(results)
         training = T_OF_TWO * np.std(of_seeds, ddof=1) * np.sqrt((shares**2).sum())
         expected = value - np.hypot(value - ends[0], training), value + np.hypot(value - ends[1], training)
         np.testing.assert_allclose(band[k], np.clip(expected, 0, 1), atol=1e-9)
+
+
+def test_a_bin_of_few_images_or_without_pixels_of_a_seed_has_no_band():
+    """Nine images of a hundred, however many pixels they have there; of two images, one; of one seed, nine or none."""
+    sums = np.array([[90, 100, 80, 95], [90, 100, 81, 94]] * 20, float)  # of two bins
+    few = [(100, [[9, 10]]), (2, [[1, 2]]), (100, [[90, 10], [9, 80]]), (50, [[50, 50], [0, 50]])]
+    for units, filled in few:
+        band = band_of_sums(sums[: len(filled)], sums, np.array(filled), units)
+        assert np.isnan(band[:, 0]).tolist() == [True, False, False]
 
 
 def test_methods_on_other_images_are_refused(files, tmp_path):
@@ -194,29 +197,17 @@ def test_several_classes(tmp_path, recwarn):
     results = Results(facts, {"streets": tmp_path / "streets.npz"})
     one = results.measurement("raw", "baseline", "streets")
     assert list(results.measured("stretched", "streets")) == [] and one.counts.top
-    assert results.numbers.table["mean_iou"].tolist() == [
-        summaries(statistics[seed])["raw"][0]["mean_iou"] for seed in (0, 1)
-    ]
+    assert results.table["mean_iou"].tolist() == [summaries(statistics[seed])["raw"][0]["mean_iou"] for seed in (0, 1)]
     (ece, ece_low, ece_high), (iou, iou_low, iou_high) = (of.T for of in one.arrays["class_metrics"])
-    assert ece == pytest.approx(_mean([_class_eces(of) for of in statistics.values()]), abs=1e-12)
-    assert iou == pytest.approx(_mean([_class_ious(of) for of in statistics.values()]), nan_ok=True)
+    expected = [[value("positive_ece", counts) for counts in run.classes] for run in statistics.values()]
+    assert ece == pytest.approx(np.mean(expected, axis=0), abs=1e-12)
+    tables = [run.confusion for run in statistics.values()]
+    with np.errstate(invalid="ignore"):
+        expected = [np.diag(t) / (t.sum(axis=0) + t.sum(axis=1) - np.diag(t)) for t in tables]
+    assert iou == pytest.approx(np.mean(expected, axis=0), nan_ok=True)
     assert np.isnan(iou).tolist() == [False, False, False, True] and iou[2] == 0
     known = ~np.isnan(iou)
     assert np.isnan(iou_low).tolist() == np.isnan(iou_high).tolist() == [False, False, False, True]
     assert (iou_low <= iou)[known].all() and (iou <= iou_high)[known].all()
     assert (ece_low < ece)[:3].all() and (ece < ece_high)[:3].all()
     assert [str(w.message) for w in recwarn] == []
-
-
-def _class_eces(statistic: MapCounts) -> list[float]:
-    return [value("positive_ece", counts) for counts in statistic.classes]
-
-
-def _class_ious(statistic: MapCounts) -> np.ndarray:
-    both = np.diag(statistic.confusion)
-    with np.errstate(invalid="ignore"):
-        return both / (statistic.confusion.sum(axis=0) + statistic.confusion.sum(axis=1) - both)
-
-
-def _mean(rows: list) -> np.ndarray:
-    return np.mean(rows, axis=0)

@@ -42,7 +42,7 @@ def sharper() -> list[Cell]:
 def test_equal_statistics_are_the_same_and_need_no_resamples():
     cells = compare("photos", "baseline", 10, {0: maps()}, {0: maps()})
     assert len(cells) > 30 and {of.protocol for of in cells} == {"raw", "stretched"}
-    assert all((of.verdict, of.largest, of.effect, of.no_verdict) == (SAME, 0.0, None, "") for of in cells)
+    assert all((of.verdict, of.largest, of.effect) == (SAME, 0.0, None) for of in cells)
 
 
 def test_what_is_surer_of_itself_is_different(sharper):
@@ -60,15 +60,6 @@ def test_differences_are_paired_by_image(sharper):
     assert (found.image_low, found.image_high) == pytest.approx(interval(found.value, two - one, 12))
 
 
-def test_a_difference_is_as_unsure_as_the_order_of_pixels_on_both_sides(sharper):
-    one, two = (resample(maps(sharp), 10, key_of("photos"))["raw"] for sharp in (1.2, 2.0))
-    found = cell(sharper, "auc").effect
-    low, high = interval(found.value, two.values["auc"] - one.values["auc"], 12)
-    off = one.bounds["auc"] + two.bounds["auc"]
-    assert min(one.bounds["auc"], two.bounds["auc"]) > 1e-6
-    assert (found.image_low, found.image_high) == pytest.approx((low - off, high + off), abs=1e-12)
-
-
 @pytest.mark.slow
 def test_other_images_are_independent():
     """As many images by other names, whose errors are alike: on the same draws their difference would hardly vary."""
@@ -77,15 +68,7 @@ def test_other_images_are_independent():
     of_a, of_b = (resample(of, 10, 7)["raw"].values["brier"] for of in (maps(1.2), maps(2.0)))
     assert np.std(of_b - of_a) < 0.5 * of_a.std()
     assert other.effect.resampled.std() == pytest.approx(np.hypot(of_a.std(), of_b.std()), rel=0.15)
-    assert other.verdict == UNDECIDED and other.no_verdict == "the interval holds 0"
-
-
-def test_the_other_way_round_is_the_mirror_image(sharper):
-    mirrored = compare("photos", "baseline", 10, {0: maps(2.0)}, {0: maps(1.2)})
-    for one, two in zip(sharper, mirrored, strict=True):
-        assert (one.metric, one.a, one.b, one.verdict) == (two.metric, two.b, two.a, two.verdict)
-    one, two = cell(sharper, "brier").effect, cell(mirrored, "brier").effect
-    assert (one.low, one.high) == pytest.approx((-two.high, -two.low))
+    assert other.verdict == UNDECIDED
 
 
 def test_seeds_are_paired():
@@ -93,20 +76,10 @@ def test_seeds_are_paired():
     assert seed_pairs([1, 0], [5, 7, 6]) == [(0, 5), (1, 6)]
 
 
-@pytest.mark.slow
-def test_several_seeds_tell_of_training():
-    """Two networks whose differences scatter: what images decide, training leaves open."""
-    a, b = {0: maps(1.5), 1: maps(1.5)}, {0: maps(1.4), 1: maps(1.7)}
-    nll = cell(compare("photos", "baseline", 10, a, b), "nll")
-    assert nll.effect.by_seed.keys() == {0, 1} and nll.effect.image_low > 0
-    assert nll.verdict == UNDECIDED
-    assert nll.largest == pytest.approx(max(abs(of) for of in nll.effect.by_seed.values()))
-
-
 def test_one_group_has_no_interval():
     groups = np.zeros(12, np.int64)
     brier = cell(compare("photos", "baseline", 10, {0: maps(1.2)}, {0: maps(2.0)}, (groups, groups)), "brier")
-    assert brier.verdict == UNDECIDED and brier.no_verdict.startswith("no interval")
+    assert brier.verdict == UNDECIDED and np.isnan(brier.effect.low)
 
 
 @pytest.mark.slow
@@ -125,18 +98,3 @@ def test_without_intervals_only_equality_is_told():
     cells = compare("photos", "baseline", 10, {0: maps(1.2)}, {0: maps(2.0)}, intervals=False)
     assert cell(cells, "accuracy").verdict == SAME
     assert cell(cells, "nll").verdict == UNDECIDED and cell(cells, "nll").largest > 0.01
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("intervals", [False, True])
-def test_what_noise_adds_is_reckoned_over_the_groups(intervals):
-    """As in the tables of each: the points are those of the measurements that are compared."""
-    groups = np.arange(12) // 4
-    a, b = maps(1.2), maps(2.0)
-    cells = compare("photos", "baseline", 10, {0: a}, {0: b}, (groups, None), intervals)
-    sides = [resampling.resample(of, 10, 0, 0, groups)["raw"].points for of in (a, b)]
-    for metric in ("ece_floor", "squared_error", "ece"):
-        found = cell(cells, metric)
-        assert (found.a, found.b) == (sides[0][metric], sides[1][metric])
-    alone = cell(compare("photos", "baseline", 10, {0: a}, {0: b}, intervals=False), "ece_floor")
-    assert alone.a != sides[0]["ece_floor"]

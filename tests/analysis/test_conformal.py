@@ -118,7 +118,7 @@ def test_an_experiment_takes_the_thresholds_of_another_set(tmp_path):
     assert controlled(Bound("fnr", 0.01), fitted, unseen) is None  # thirty images are too few
 
 
-@pytest.mark.parametrize("text", ["fnr", "fnr=", "fnr=0", "fnr=1", "fnr=-1", "fnr=nan", "fnr=ten", "recall=0.1", ""])
+@pytest.mark.parametrize("text", ["fnr", "fnr=1", "fnr=nan", "fnr=ten", "recall=0.1"])
 def test_a_bound_that_is_none_is_refused(text):
     with pytest.raises(UserError, match="--risk cannot be used"):
         Bound.of(text)

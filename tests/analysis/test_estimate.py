@@ -13,33 +13,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_results import by_hand
-from scipy import stats
 
-from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.estimate import Estimate, estimate, joint_level
 from pipeline_src.metrics.entries.calibration import SQUARED
 from pipeline_src.metrics.registry import METRICS
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks/intervals"))
 import metric_coverage
+import simulation
 
 SEEDS = {0: 0.03, 1: 0.05, 2: 0.04}  # mean 0.04, standard error 0.01 / sqrt(3)
-
-
-def test_one_seed_leaves_the_interval_of_the_images():
-    assert Estimate({0: 0.04}, 0.03, 0.06).interval() == pytest.approx((0.03, 0.06))
 
 
 def test_both_parts_add_in_squares():
     low, high = Estimate(SEEDS, 0.03, 0.06).interval()
     training = 4.302652729911275 * 0.01 / np.sqrt(3)  # t of 2 degrees of freedom
     assert (low, high) == pytest.approx((0.04 - np.hypot(0.01, training), 0.04 + np.hypot(0.02, training)))
-
-
-@pytest.mark.parametrize("level", [0.95, 0.99, 0.999])
-def test_without_images_it_is_the_interval_of_t(level):
-    values = list(SEEDS.values())
-    expected = stats.t.interval(level, 2, np.mean(values), stats.sem(values))
-    assert Estimate(SEEDS, 0.04, 0.04).interval(level) == pytest.approx(expected)
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=5), st.floats(0, 1), st.floats(0, 1), st.floats(0.95, 0.999))
@@ -101,23 +91,50 @@ def test_intervals_end_at_the_range_of_the_metric(metric, points, expected):
     assert free.low < 0 if metric != "accuracy" else free.high > 1
 
 
-def test_a_difference_can_be_as_large_as_its_terms_allow():
-    one, other = (by_hand({"accuracy": points}, np.zeros(11), (0, 1)) for points in ([0.0, 1.0], [0.3, 0.1]))
-    of = estimate("accuracy", (one, 1.0), (other, -1.0))
-    assert (of.low, of.high) == (-1, 1)
-    half = estimate("accuracy", (one, 0.5), (other, 0.5))
-    assert (half.low, half.high) == (0, 1)
-
-
 def test_what_no_registry_knows_has_no_range():
     one = by_hand({"something": [0.0, 1.0]}, np.zeros(11), (0, 1))
     assert estimate("something", (one, 1.0)).high > 1
     assert estimate("something", (one, 1.0), quantities={"something": METRICS["accuracy"]}).high == 1
 
 
-def test_an_effect_on_several_sets_has_the_units_of_the_smallest():
-    small, large = (by_hand({"nll": [1.0]}, np.linspace(-1, 1, 101), units=units) for units in (5, 50))
-    assert estimate("nll", (large, 0.5), (small, 0.5)).units == 5
+# Several intervals that hold together
+
+
+def effects(values: np.ndarray, by_seed: np.ndarray | None = None) -> list[Estimate]:
+    """Effects of 0 with resampled `values` (K, R), and values of seeds (K, S)."""
+    seeds = np.zeros((len(values), 1)) if by_seed is None else by_seed
+    return [Estimate(dict(enumerate(s.tolist())), -1, 1, v) for s, v in zip(seeds, values, strict=True)]
+
+
+def test_the_joint_level_of_equal_and_of_independent_effects():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=1000)
+    assert joint_level(effects(np.stack([values] * 20))) == pytest.approx(0.95, abs=2e-3)
+    sidak = 0.95 ** (1 / 20)
+    assert 0.995 < joint_level(effects(rng.normal(size=(20, 4000)))) <= sidak
+    assert joint_level([Estimate({0: 0.0}, -1, 1)] * 20) == pytest.approx(sidak)  # resamples are not known
+    assert joint_level(effects(np.stack([values] * 6), rng.normal(size=(6, 3)))) == pytest.approx(0.95 ** (1 / 6))
+    assert joint_level([]) == 0.95
+
+
+def test_simulated_comparisons_keep_the_joint_level():
+    rng = np.random.default_rng(0)
+    single, sidak, joint = np.mean([simulation.together(9, 2.0, 0.9, 8, rng) for _ in range(200)], axis=0)
+    assert sidak <= joint < 0.12 and single > joint
+
+
+def test_simulated_networks_have_the_error_that_they_are_given():
+    """Counts, excess of mean 0 and scores of 27 networks on 40 images."""
+    rng = np.random.default_rng(0)
+    count = rng.integers(10, 50, (27, 40, simulation.BINS)).astype(float)
+    excess = rng.normal(size=count.shape)
+    excess -= excess.sum(axis=1, keepdims=True) * count / count.sum(axis=1, keepdims=True)
+    population = simulation.Population(count, excess, 0.8 * count)
+    table = population.network(0, np.arange(40), np.full(simulation.BINS, 0.03)).sum(axis=0).reshape(3, -1)
+    assert (table[2] - table[1]) / table[0] == pytest.approx(np.full(simulation.BINS, 0.03))
+    for error in (0.0, 0.3):
+        shares = simulation.decisions(simulation.Case("", error, 0.0), population, 20, rng)
+        assert shares.shape == (len(simulation.SEEDS), 4) and shares[:, 0].max() <= 0.3
 
 
 # Coverage, as benchmarks/metric_coverage.py measures it

@@ -11,8 +11,6 @@ from made_statistics import counted, of_scenes, scene, summaries, varied
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
-from pipeline_src.analysis.compare import paired
-from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.intervals import (
     few_in_words,
     interval,
@@ -20,10 +18,7 @@ from pipeline_src.analysis.intervals import (
 )
 from pipeline_src.analysis.resampling import image_means, key_of, resample
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.surest import UNKNOWN
-from pipeline_src.metrics import estimators
 from pipeline_src.metrics.entries.calibration import UNDER
-from pipeline_src.metrics.protocol_counts import split
 from pipeline_src.metrics.registry import METRICS
 
 
@@ -66,66 +61,12 @@ def test_images_that_are_wholly_ignored_are_not_drawn():
         }
 
 
-def test_images_of_a_sure_network_keep_their_own_confidence():
-    """All pixels above 254/255 and right: the ECE is the mean doubt of the images, and varies as that."""
-    rng = np.random.default_rng(3)
-    doubts = rng.uniform(1e-4, 3.8e-3, 40)
-    maps = [(np.full((8, 8), 1 - doubt, np.float32), np.ones((8, 8), np.uint8), f"{doubt:.6f}") for doubt in doubts]
-    of = resample(counted(maps, whole=False), 10, key=0)["raw"]
-    assert of.points["ece"] == pytest.approx(doubts.mean(), rel=1e-3)
-    assert of.points["image_ece"] == pytest.approx(doubts.mean(), rel=1e-3)
-    for name in ("ece", "mce", "image_ece"):
-        assert of.values[name].std() == pytest.approx(of.values["gap"].std(), rel=1e-3), name
-
-
-@pytest.mark.parametrize("counted_by_cell", [True, False])
-def test_a_temperature_is_not_said_to_change_the_order(counted_by_cell):
-    """Nearly all pixels share the level next to 1, where errors are fewer towards 1: the level does not show it, and of
-    f = 1 nothing does."""
-    rng = np.random.default_rng(0)
-    z = np.abs(rng.normal(14, 5, (30, 48, 48))).astype(np.float32)
-    y = (rng.random(z.shape) > 0.5 * np.exp(-z / 3)).astype(np.uint8)
-    done = []
-    for temperature in (1, 2.6):
-        f = 1 / (1 + np.exp(-z / np.float32(temperature)))
-        statistic = counted(zip(f, y, map(str, range(30)), strict=True), whole=False)
-        if not counted_by_cell:
-            statistic.raw.surest = statistic.stretched.surest = UNKNOWN
-        done.append(resample(statistic, 10, key=0)["raw"])
-    before, after = (paired([each]) for each in done)
-    for name in ("aurc", "augrc", "auc"):
-        assert estimate(name, (after, 1.0), (before, -1.0)).direction == "", name
-        assert abs(done[0].points[name] - done[1].points[name]) <= done[0].bounds[name] + done[1].bounds[name]
-    plain = replace(after, bounds={}), replace(before, bounds={})
-    assert estimate("augrc", (plain[0], 1.0), (plain[1], -1.0)).direction == ("" if counted_by_cell else "lower")
-
-
 def test_intervals_are_wider_by_what_ties_leave_open():
     of = resample(counted(varied(12), whole=False), 10, key=0, resamples=200)["raw"]
     wide, plain = of.intervals(), replace(of, bounds={}).intervals()
     assert of.bounds and min(of.bounds.values()) > 0
     for name, bound in of.bounds.items():
         assert wide[name] == pytest.approx((plain[name][0] - bound, plain[name][1] + bound), abs=1e-12), name
-
-
-def test_class_metrics_of_resamples_are_those_of_the_images_drawn():
-    """One class of three is only predicted."""
-    scenes = [scene(k, classes=3, shape=(12, 15)) for k in range(4)]
-    for _, truth in scenes:
-        truth[truth == 2] = 255
-    resampled = resample(of_scenes(scenes, 3), 10, key=0, resamples=5)["raw"]
-    (cells,), (ious,) = (
-        of.from_sums(resampled.sums[of.family].resampled, 10)
-        for of in (METRICS[name].of for name in ("classwise_ece", "mean_iou"))
-    )
-    eces = estimators.ece(split(cells, 10))
-    for k, chosen in enumerate(drawn(4, 5, 0)):
-        again = of_scenes((scenes[i] for i in chosen), 3)
-        both = np.diag(again.confusion)
-        assert ious[k] == pytest.approx(both / (again.confusion.sum(axis=0) + again.confusion.sum(axis=1) - both))
-        values, _ = summaries(again)["raw"]
-        assert eces[k].mean() == pytest.approx(values["classwise_ece"], abs=2e-3)
-        assert resampled.values["mean_iou"][k] == pytest.approx(values["mean_iou"], abs=1e-12)
 
 
 def test_the_interval_of_a_part_that_is_0_in_nearly_all_resamples_holds_0():

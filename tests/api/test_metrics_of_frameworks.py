@@ -11,8 +11,8 @@ import torch
 from api_ranks import as_rank, learned, made, measured, million, sure
 from training_runs import two_ranks
 
-from pipeline_src.api import Statistic, UserError
-from pipeline_src.api.pixel_counts import DEFAULT, OF_COUNTS
+from pipeline_src.api import Statistic
+from pipeline_src.api.pixel_counts import OF_COUNTS
 from pipeline_src.counting.counts import ARRAYS
 
 pytest.importorskip("torchmetrics")
@@ -44,19 +44,6 @@ def test_arrays_are_taken_like_tensors(classes):
     of_tensors.update(torch.as_tensor(p), torch.as_tensor(y))
     of_arrays.update(np.asarray(p), np.asarray(y))
     assert of_tensors.compute() == of_arrays.compute()
-
-
-@pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize(
-    ("names", "bins", "small"), [(DEFAULT, 15, True), (DEFAULT, 20, False), (("aurc",), 15, False)]
-)
-def test_bins_alone_need_a_small_state(classes, names, bins, small):
-    p, y = made(classes)
-    metric = DenseCalibration(names, bins)
-    metric.update(p, y)
-    assert (sum(getattr(metric, name).nbytes for name in metric._defaults) < 7000) == small
-    report = Statistic().update(p, y).compute(bins)
-    assert all(metric.compute()[name].item() == report[name] for name in names if name != "gap")
 
 
 @pytest.mark.slow
@@ -99,36 +86,10 @@ def test_an_empty_batch_adds_nothing(classes):
     assert metric.compute() == values
 
 
-def test_different_numbers_of_classes_are_found_where_states_come_together():
-    one, other = DenseCalibration(), DenseCalibration()
-    one.update(*made(3))
-    other.update(*made(11))
-    for name, reduce in one._reductions.items():  # as torchmetrics does with the states of processes
-        setattr(one, name, reduce(torch.stack([getattr(one, name), getattr(other, name)])))
-    with pytest.raises(UserError, match="different numbers of classes"):
-        one.compute()
-
-
-@pytest.mark.parametrize("call", [DenseCalibration.update, DenseCalibration.forward])
-@pytest.mark.parametrize("other", [2, 11])
-def test_a_batch_of_other_classes_is_refused_and_changes_nothing(call, other):
-    metric, (p, y) = DenseCalibration(), made(3)
-    call(metric, p, y)
-    before = metric.compute()
-    with pytest.raises(UserError):
-        call(metric, *made(other))
-    assert metric.compute() == before
-    metric.reset()
-    call(metric, *made(other))
-    assert metric.compute()["ece"] > 0
-
-
-def test_a_saved_state_goes_on_and_knows_its_classes():
+def test_a_saved_state_goes_on():
     metric, loaded, (p, y) = DenseCalibration(), DenseCalibration(), made(3)
     metric.persistent(True)
     metric.update(p[:3], y[:3])
     loaded.load_state_dict(metric.state_dict())
     loaded.update(p[3:], y[3:])
     assert loaded.compute()["ece"].item() == Statistic().update(p, y).compute()["ece"]
-    with pytest.raises(UserError):
-        loaded.update(*made(11))

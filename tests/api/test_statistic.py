@@ -153,6 +153,9 @@ def test_images_of_different_sizes_come_as_lists(form):
     named = Statistic().update(maps, masks, names=["b", "c", "a"])
     assert named.counts.rows.ids == ["a", "b", "c"]
     assert Statistic().update(list(MAPS), list(MASKS)).counts == WHOLE.counts
+    assert calibration_report(maps, masks)["ece"] == named.compute()["ece"]
+    with pytest.raises(UserError, match="2 maps, 3 masks"):
+        Statistic().update(maps[:2], masks)
 
 
 def test_arrays_need_neither_torch_nor_pandas_nor_matplotlib():
@@ -168,7 +171,7 @@ for name in ("DenseCalibration", "ASLP", "SCBCE"):
     try:
         getattr(api, name)
     except api.UserError as error:
-        assert "dense-calibration[pipeline]" in str(error) and name in str(error), error
+        assert "dense-calibration[pipeline" in str(error) and name in str(error), error
         print(name)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)

@@ -1,4 +1,4 @@
-"""Commands as their user meets them: errors in ranks, the installed program, a user's post-hoc method."""
+"""Help, the installed command, errors of ranks and of post-hoc methods of the user."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from typer.main import get_command
 from pipeline_src import __main__
 from pipeline_src.cli.main import app
 from pipeline_src.errors import UserError
-from pipeline_src.training import callbacks
-from pipeline_src.training import distributed as ranks
+from pipeline_src.training import callbacks, machine
 from pipeline_src.training.registry import choose
 
 
@@ -54,16 +53,16 @@ def test_what_a_rank_tells_reaches_the_user(tmp_path, monkeypatch):
 
     def run(command, check):
         with pytest.raises(UserError):
-            ranks.run_rank(fails, tmp_path)
+            machine.run_rank(fails, tmp_path)
         return subprocess.CompletedProcess(command, 1)
 
     monkeypatch.setattr(subprocess, "run", run)
     with pytest.raises(UserError, match=r"the loss is nan\n  fix: +lower"):
-        ranks.launch(["train"], 2, tmp_path)
-    (tmp_path / ranks.ERROR_FILE).unlink()
+        machine.launch_ranks(["train"], 2, tmp_path)
+    (tmp_path / machine.ERROR_FILE).unlink()
     monkeypatch.setattr(subprocess, "run", lambda command, check: subprocess.CompletedProcess(command, 1))
     with pytest.raises(subprocess.CalledProcessError):
-        ranks.launch(["train"], 2, tmp_path)
+        machine.launch_ranks(["train"], 2, tmp_path)
 
 
 def test_the_installed_command_imports_from_the_working_folder(tmp_path, monkeypatch):
@@ -93,26 +92,19 @@ def test_a_command_draws_whatever_a_notebook_draws_with(monkeypatch):
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("    def fit(self, *given): return None", r"Mine.fit\(\)[\s\S]*NoneType"),
         ("    def fit(self, *given): return {'t': float('nan')}", r"Mine.fit\(\)[\s\S]*finite"),
         ("    def fit(self, *given): return 1 / 0", r"mine.py: Mine.fit\(\) fails in line 5[\s\S]*ZeroDivisionError"),
         ("    def probability(self, z, size, fitted): return np.ones((2, 2))", r"shape \(2, 2\)[\s\S]*\(6, 5\)"),
-        ("    def probability(self, z, size, fitted): return np.full(size, 1.5)", r"values from 1.5 to 1.5"),
         ("    def probability(self, z, size, fitted): return np.full(size, np.nan)", r"values from nan"),
         ("    def logits(self, networks, x, ids, seed): return x", r"Mine.logits\(\)[\s\S]*list of tensors"),
     ],
 )
-def test_what_is_wrong_with_a_post_hoc_method_is_said(tmp_path, body, message):
+def test_a_fault_of_a_post_hoc_method_is_named(tmp_path, body, message):
     method = _mine(tmp_path, body)
     with pytest.raises(UserError, match=message):
         callbacks.fit(method, [], None, None)
         z = callbacks.logits(method, [lambda x: x[:, :1].float()], torch.zeros(2, 3, 4, 4), ["a", "b"], 0)
         callbacks.probability(method, [each[0] for each in z], (6, 5), {})
-
-
-def test_numpy_numbers_of_a_fit_are_numbers(tmp_path):
-    fitted = callbacks.fit(_mine(tmp_path, "    def fit(self, *given): return {'t': np.float32(0.5)}"), [], None, None)
-    assert fitted == {"t": 0.5} and type(fitted["t"]) is float
 
 
 def _mine(folder, body: str):

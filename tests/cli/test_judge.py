@@ -45,8 +45,6 @@ def test_the_main_numbers_are_shown(folders, tmp_path):
     assert "floor: the ECE that a calibrated" in shown.output
     for file in ("reliability-stretched.svg", "metrics.json", "images.csv"):  # what is there to open
         assert f": {out / file}\n" in shown.output and (out / file).is_file()
-    sentence = " ".join(shown.output.split())
-    assert "confident by " in sentence and " points on average: mean confidence " in sentence
     assert all(len(line) <= 80 for line in shown.output.splitlines() if str(tmp_path) not in line), shown.output
     result = json.loads((out / "metrics.json").read_text())
     assert "raw" not in result and set(result["intervals"]) == {"stretched"}
@@ -66,9 +64,9 @@ def test_what_is_typed_is_what_is_done(folders, tmp_path, monkeypatch):
     words = ["--ignore", "77", "--groups", "(a.)", "--bins", "15", "--resamples", "20", "--risk", "fnr=0.5"]
     options = {"ignore": 77, "groups": "(a.)", "bins": 15, "resamples": 20, "risk": "fnr=0.5"}
     one, two = tmp_path / "judged", tmp_path / "typed"
-    expected = judge_folder(*folders, "n", one, protocols=("raw",), border=2, whole=False, **options)
+    expected = judge_folder(*folders, "n", one, protocols=("raw",), whole_maps=False, **options)
     words += ["--pred", str(maps), "--mask", str(masks), "--out"]
-    typed = [*words, str(two), "--name", "n", "--protocol", "raw", "--border", "2", "--no-whole-maps"]
+    typed = [*words, str(two), "--name", "n", "--protocol", "raw", "--no-whole-maps"]
     monkeypatch.setattr("pipeline_src.figures.reliability.draw_counts", lambda *of: None)
     assert CliRunner().invoke(app, ["judge", *typed], catch_exceptions=False).exit_code == 0
     assert json.loads((two / "metrics.json").read_text()) == json.loads(json.dumps(expected))
@@ -77,30 +75,28 @@ def test_what_is_typed_is_what_is_done(folders, tmp_path, monkeypatch):
     one, two = tmp_path / "fitted", tmp_path / "typed_too"
     expected = calibrate_folder(*folders, maps, one, method="platt", **options)
     typed = [*words, str(two), "--apply", str(maps), "--method", "platt"]
-    assert CliRunner().invoke(app, ["calibrate", *typed], catch_exceptions=False).exit_code == 0
+    shown = CliRunner().invoke(app, ["calibrate", *typed], catch_exceptions=False)
+    assert shown.exit_code == 0 and f"({expected['risk']['level']} of 255)" in shown.output
+    assert all(len(line) <= 80 for line in shown.output.splitlines()[:12])
     assert json.loads((two / "scores.json").read_text()) == json.loads(json.dumps(expected))
     assert expected["pixels"] == 3 * 37 * 50 and "3 groups" in expected["groups"]
 
 
 @pytest.mark.parametrize(
-    "gap, ends, said",
+    ("gap", "ends", "verdict"),
     [
-        (
-            0.04,
-            (0.02, 0.06),
-            "overconfident by 4.00 [2.00, 6.00] points on average: mean confidence 94.00 %, accuracy 90",
-        ),
-        (-0.04, (-0.06, -0.03), "underconfident by 4.00 [3.00, 6.00] points on average: mean confidence 86.00 %"),
-        (0.04, None, "overconfident by 4.00 points on average: mean confidence 94.00 %, accuracy 90.00 %"),
-        (0.04, (-0.01, 0.06), "whether over- or underconfident on average is inconclusive"),
-        (0.0, (-0.006, 0.004), "whether over- or underconfident on average is inconclusive"),
+        (0.04, (0.02, 0.06), "overconfident"),
+        (-0.04, (-0.06, -0.03), "underconfident"),
+        (0.04, None, "overconfident"),
+        (0.04, (-0.01, 0.06), "whether over- or underconfident"),
+        (0.0, (-0.006, 0.004), "whether over- or underconfident"),
         (0.001, (-0.003, 0.005), "neither over- nor underconfident"),
         (0.0, None, "neither over- nor underconfident"),
-        (None, None, ""),
     ],
 )
-def test_a_sentence_says_whether_the_maps_are_too_sure(gap, ends, said):
-    assert tendency({"accuracy": 0.9, "gap": gap}, ends).startswith(said)
+def test_a_sentence_says_whether_the_maps_are_overconfident(gap, ends, verdict):
+    sentence = tendency(0.9, gap, ends)
+    assert sentence.startswith(verdict) and f"mean confidence {90 + 100 * gap:.2f} %, accuracy 90.00 %" in sentence
 
 
 def test_protocols_of_equal_numbers_are_shown_once(folders, tmp_path):

@@ -65,6 +65,10 @@ def test_an_outdated_page_opens_with_a_warning(opened, monkeypatch, caplog):
     assert "snakemake --cores all --config experiment=tiny" in caplog.text
 
 
-def test_no_page_is_an_error(opened):
-    Path("results/tiny/report.html").unlink()
-    assert isinstance(report("--open").exception, UserError) and opened == []
+def test_a_published_page_opens_without_data(opened):
+    page = Path("results/published/evidence/report.html")
+    page.parent.mkdir(parents=True)
+    assert "--report --experiment evidence" in str(report("--experiment", "evidence").exception)
+    page.touch()
+    assert report("--experiment", "evidence", "--open").exit_code == 0
+    assert [address.endswith(f"/{page}") for address in opened] == [True]

@@ -1,8 +1,7 @@
-"""A project of one's own: made by `init`, used from elsewhere by `--params`, changed by `--set`; completion."""
+"""A project of one's own: made by `init`, used from elsewhere by `--params`, changed by `--set`."""
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -47,27 +46,7 @@ def test_a_project_is_planned_and_run_in_an_empty_folder(tmp_path, monkeypatch):
     }
 
 
-@pytest.mark.parametrize("moment", [0, 1, 4])
-def test_an_init_that_was_killed_is_gone_on_with(tmp_path, monkeypatch, moment):
-    copied, copy = [], shutil.copyfile
-
-    def killed(source, target):
-        if len(copied) == moment:
-            Path(target).write_text("half")
-            raise KeyboardInterrupt
-        copied.append(copy(source, target))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(shutil, "copyfile", killed)
-        patch.setattr(Path, "unlink", lambda *_, **__: None)  # the temporary file stays, too
-        assert CliRunner().invoke(app, ["init", "mine"]).exit_code
-    run("init", "mine")
-    wanted = {path.relative_to(init.TEMPLATE): path for path in init.TEMPLATE.rglob("*") if path.is_file()}
-    made = {path.relative_to(tmp_path / "mine"): path for path in Path("mine").absolute().rglob("*") if path.is_file()}
-    assert made.keys() == wanted.keys() and all(made[name].read_bytes() == wanted[name].read_bytes() for name in made)
-
-
-def test_an_init_overwrites_nothing_that_was_changed(tmp_path):
+def test_an_init_overwrites_nothing(tmp_path):
     run("init", "mine")
     Path("mine/workflow/Snakefile").unlink()
     Path("mine/params.yaml").write_text("mine")
@@ -110,30 +89,3 @@ def test_options_of_all_commands_may_stand_behind_the_command(tmp_path, monkeypa
     with pytest.raises(SystemExit) as stop:
         __main__.main()
     assert stop.value.code == 0 and "methods=[baseline]" in capsys.readouterr().out
-
-
-def test_version():
-    assert run("--version").startswith("dense-calibration ")
-
-
-@pytest.mark.parametrize(
-    ("typed", "offered"),
-    [
-        ("plan -e ", {"first"}),
-    ],
-)
-def test_a_shell_completes_experiments(tmp_path, typed, offered):
-    run("init", ".")
-    words = f"dense-calibration {typed}"
-    environment = {
-        "_DENSE_CALIBRATION_COMPLETE": "complete_bash",
-        "COMP_WORDS": words,
-        "COMP_CWORD": str(len(words.split(" ")) - 1),
-    }
-    done = CliRunner().invoke(app, [], prog_name="dense-calibration", env=environment)
-    assert set(done.output.split()) == offered
-
-
-def test_the_installed_command_is_the_module(tmp_path):
-    call(tmp_path, "python", "-m", "pipeline_src", "init", ".", **PACKAGE)
-    assert (tmp_path / "params.yaml").is_file()

@@ -6,71 +6,46 @@ import io
 
 import numpy as np
 import pytest
-from made_sets import encoded, files, image, mask, photo, write_files
+from made_sets import encoded, files, mask, photo, write_files
 from PIL import Image
 
-from pipeline_src.data.detection.detect import detect
-from pipeline_src.data.detection.params_entry import complete_splits, validation_share
-from pipeline_src.data.masks import perhaps_ids
+from pipeline_src.data.detection import MaskValues, detect
+from pipeline_src.data.new_entry import complete_splits
 from pipeline_src.errors import UserError
 
-LAYOUTS = {
-    "beside": (files(4, "Photos/*.jpg", "GT/*.png"), "Photos", "GT", set()),
-    "split above": (
-        files(2, "train/img/*.jpg", "train/gt/*.png") | files(2, "test/img/t*.jpg", "test/gt/t*.png"),
-        "img",
-        "gt",
-        {"train", "test"},
-    ),
-    "split below": (
-        files(2, "images/train/*.jpg", "labels/train/*.png") | files(2, "images/val/v*.jpg", "labels/val/v*.png"),
-        "images",
-        "labels",
-        {"train", "val"},
-    ),
-    "one folder": (files(4, "all/*.jpg", "all/*.png"), "all/*.jpg", "all/*.png", set()),
-    "one ending, both png": (
-        {f"p{i}.png": encoded(image(i)) for i in range(4)} | {f"p{i}_mask.png": encoded(mask(i)) for i in range(4)},
-        "./*.png",
-        "./*_mask.png",
-        set(),
-    ),
-    "before the name": (files(4, "images/*.jpg", "masks/mask_*.png"), "images", "masks/mask_*.png", set()),
-    "after the name": (files(4, "images/*.jpg", "masks/*_lesion.png"), "images", "masks/*_lesion.png", set()),
-    "split in the name": (
-        files(2, "Training_Images/*.jpg", "Training_Masks/*.png") | files(2, "Test_Images/t*.jpg", "Test_Masks/t*.png"),
+LAYOUTS = [  # patterns of images and masks, the layout of images and masks, splits
+    ("Photos/*.jpg GT/*.png", "Photos", "GT", ""),
+    ("train/img/*.jpg train/gt/*.png test/img/t*.jpg test/gt/t*.png", "img", "gt", "test train"),
+    ("images/train/*.jpg labels/train/*.png images/val/v*.jpg labels/val/v*.png", "images", "labels", "train val"),
+    ("all/*.jpg all/*.png", "all", "all/*.png", ""),
+    ("*.jpg *_mask.png", ".", "./*_mask.png", ""),
+    ("*.png *_mask.png", ".", "./*_mask.png", ""),
+    ("images/*.jpg masks/mask_*.png", "images", "masks/mask_*.png", ""),
+    ("images/*.jpg masks/*_lesion.png", "images", "masks/*_lesion.png", ""),
+    (
+        "Training_Images/*.jpg Training_Masks/*.png Test_Images/t*.jpg Test_Masks/t*.png",
         "*Images/*",
         "*Masks/*",
-        {"train", "test"},
+        "test train",
     ),
-    "split alone": (
-        files(2, "train/*.jpg", "train_masks/*.png") | files(2, "val/v*.jpg", "val_masks/v*.png"),
-        "./*.jpg",
-        "*masks/*",
-        {"train", "val"},
-    ),
-    "test without masks": (
-        files(4, "train/images/*.jpg", "train/masks/*.png") | {"test/images/q.jpg": photo(1)},
-        "images",
-        "masks",
-        set(),
-    ),
-    "one ending": (files(4, "*.jpg", "*_mask.png"), "./*.jpg", "./*_mask.png", set()),
-    "edges too": (
-        files(4, "Imgs/*.jpg", "GT/*.png") | {f"Edge/p{i}.png": encoded(mask(i)) for i in range(4)},
-        "Imgs",
-        "GT",
-        set(),
-    ),
-}
+    ("train/*.jpg train_masks/*.png val/v*.jpg val_masks/v*.png", ".", "*masks/*", "train val"),
+]
+MORE = {"Imgs/other.jpg": photo(9), "Edge/p0.png": encoded(mask())}  # an image without a mask, and another picture
 
 
-@pytest.mark.parametrize("name", LAYOUTS)
-def test_layouts_are_recognised(tmp_path, name):
-    made, images, masks, splits = LAYOUTS[name]
+@pytest.mark.parametrize(("patterns", "images", "masks", "splits"), LAYOUTS)
+def test_layouts_are_recognized(tmp_path, patterns, images, masks, splits):
+    made = {}
+    for images_pattern, masks_pattern in zip(patterns.split()[::2], patterns.split()[1::2], strict=True):
+        made |= files(3, images_pattern, masks_pattern)
     found = detect(write_files(tmp_path, made))
-    assert (found.images, found.masks, set(found.splits)) == (images, masks, splits)
-    assert len(found.pairs) == 4 and (found.values.foreground, found.values.classes) == (None, 0)
+    assert (found.images, found.masks, sorted(found.splits)) == (images, masks, splits.split())
+    assert 2 * found.pairs == len(made) and found.values == MaskValues()
+
+
+def test_an_image_without_a_mask_and_other_pictures_are_ignored(tmp_path):
+    found = detect(write_files(tmp_path, files(4, "Imgs/*.jpg", "GT/*.png") | MORE))
+    assert (found.images, found.masks, found.pairs) == ("Imgs", "GT", 4)
 
 
 @pytest.mark.parametrize(
@@ -107,40 +82,7 @@ def test_stray_pixels_are_no_ids(tmp_path):
         return made
 
     found = detect(write_files(tmp_path, files(3, "images/*.jpg", "masks/*.png", stray))).values
-    assert (found.foreground, found.classes) == (None, 0) and "they are classes" in found.note
-
-
-def of_values(shares: dict[int, int]):
-    """Masks with these values, each on so many pixels of 1,200."""
-    values = np.concatenate([np.full(share, value, np.uint8) for value, share in shares.items()])
-    return files(3, "images/*.jpg", "masks/*.png", lambda i: np.resize(values, (30, 40)))
-
-
-def test_a_note_on_ids_names_values_that_occur():
-    def note(*values: int) -> str:
-        return perhaps_ids(np.isin(np.arange(256), values).astype(int))
-
-    assert note(0, 2, 255).startswith("The masks have the values 0, 2 and 255")
-    assert note(1, 2, 255).startswith("The masks have the values 1, 2 and 255")
-    assert note(0, 1) == note(1, 2, 3) == note(0, 255) == note(0, 200, 255) == ""
-
-
-@pytest.mark.parametrize(
-    ("shares", "classes", "void", "ids"),
-    [
-        ({0: 600, 1: 200, 2: 200, 3: 100, 254: 100}, 4, 254, [0, 1, 2, 3]),
-        ({0: 600, 1: 200, 4: 200, 100: 200}, 5, 100, [0, 1, 4]),
-        ({1: 600, 5: 200, 7: 200, 9: 100, 255: 100}, 10, None, [1, 5, 7, 9]),
-        ({0: 900, 1: 10, 2: 10, 254: 280}, 0, None, []),  # an object, and the noise of its edges
-        ({0: 600, 1: 100, 2: 100, 253: 100, 254: 300}, 0, None, []),
-        ({0: 900, 1: 100, 254: 200}, 0, None, []),
-        ({0: 600, 60: 10, 120: 10, 200: 10, 255: 570}, 0, None, []),
-    ],
-)
-def test_one_large_value_beside_class_ids_is_void(tmp_path, shares, classes, void, ids):
-    found = detect(write_files(tmp_path, of_values(shares)))
-    assert (found.values.classes, found.values.void, list(found.values.ids)) == (classes, void, ids)
-    assert found.values.foreground is None and len(found.notes) == (void is not None)
+    assert (found.foreground, found.classes) == (None, 0)
 
 
 def test_a_palette_of_two_names_its_object(tmp_path):
@@ -157,7 +99,10 @@ def test_a_palette_of_two_names_its_object(tmp_path):
 COLORS = np.array([[128, 0, 0], [0, 128, 0]], np.uint8)
 IMAGES = {f"images/p{i}.jpg": photo(i) for i in range(3)}
 REFUSED = {  # files and the text that is named
-    "colors": (files(3, "images/*.jpg", "masks/*.png", lambda i: np.resize(COLORS, (30, 40, 3))), "masks in masks"),
+    "colors": (
+        files(3, "images/*.jpg", "masks/*.png", lambda i: np.resize(COLORS, (30, 40, 3))),
+        "colored",
+    ),
     "masks only": ({f"GT/{i}.png": encoded(mask(i)) for i in range(3)}, "GT"),
     "deep": (files(3, "images/*.jpg", "masks/*.png", lambda i: mask(i).astype(np.uint16) * 257), "uint16"),
     "odd": (
@@ -165,14 +110,13 @@ REFUSED = {  # files and the text that is named
         "0, 20, 90, 100, 140",
     ),
     "empty": (files(3, "images/*.jpg", "masks/*.png", lambda i: mask(i) * 0), "--ood"),
-    "no masks": (IMAGES | {f"masks/p{i}.jpg": photo(9) for i in range(3)}, "--ood"),
+    "no masks": (IMAGES | {f"masks/p{i}.jpg": photo(9) for i in range(3)}, "masks/p2.jpg"),
     "other names": (IMAGES | {f"masks/other{i}.png": encoded(mask()) for i in range(3)}, "masks"),
     "nothing": ({"notes.txt": b"none"}, "no images"),
     "splits": (
         files(2, "train/images/*.jpg", "train/masks/*.png") | files(2, "test/images/*.jpg", "test/masks/*.png"),
-        "test/images, train/images",
+        "test/images/p0.jpg, train/images/p0.jpg",
     ),
-    "overlay": (files(3, "images/*.jpg", "masks/*.png") | {f"overlay/p{i}.jpg": photo(i) for i in range(2)}, "overlay"),
 }
 
 
@@ -184,9 +128,9 @@ def test_what_is_not_recognized_is_refused_with_its_name(tmp_path, name):
 
 
 def test_an_option_chooses_the_folder(tmp_path):
-    write_files(tmp_path, REFUSED["overlay"][0])
-    found = detect(tmp_path, images="images")
-    assert (found.images, found.masks, len(found.pairs)) == ("images", "masks", 3)
+    both = files(3, "left/*.jpg", "first_gt/*.png") | files(3, "right/*.jpg", "second_gt/*.png")
+    found = detect(write_files(tmp_path, both), images="left", masks="second_gt")
+    assert (found.images, found.masks, found.pairs) == ("left", "second_gt", 3)
     with pytest.raises(UserError, match="nowhere"):
         detect(tmp_path, masks="nowhere")
 
@@ -194,9 +138,9 @@ def test_an_option_chooses_the_folder(tmp_path):
 def test_textures_are_taken_from_all_folders(tmp_path):
     write_files(tmp_path, {f"{kind}/{kind}{i}.jpg": photo(i) for kind in ("banded", "woven") for i in range(3)})
     found = detect(tmp_path, ood=True)
-    assert (found.images, found.masks, len(found.pairs)) == (".", "", 6)
+    assert (found.images, found.masks, found.pairs) == (".", "", 6)
     write_files(tmp_path, {f"masks/banded{i}.png": encoded(mask(i)) for i in range(3)})
-    with pytest.raises(UserError, match="masks among the images"):
+    with pytest.raises(UserError, match="banded/banded0"):
         detect(tmp_path, ood=True)
 
 
@@ -210,7 +154,7 @@ def test_several_names_of_one_split_are_noted(tmp_path):
 
 
 def test_drawn_splits_leave_out_given_splits():
-    assert complete_splits({"val": "val.txt"}) == {
+    assert complete_splits({"val": "val.txt"}, 100) == {
         "val": "val.txt",
         "not-val": {"of": "all", "without": "val"},
         "test": {"of": "not-val", "fraction": 0.2, "seed": 0},
@@ -218,11 +162,11 @@ def test_drawn_splits_leave_out_given_splits():
     }
 
 
-@pytest.mark.parametrize(("images", "share"), [(5, 0.3), (100, 0.3), (120, 0.25), (400, 0.1), (10_000, 0.1)])
-def test_validation_has_thirty_images_if_the_set_allows(images, share):
-    assert validation_share(images) == share
+@pytest.mark.parametrize(("images", "share"), [(5, 0.3), (100, 0.3), (160, 0.24), (500, 0.1), (10_000, 0.1)])
+def test_validation_has_thirty_images_if_the_dataset_allows(images, share):
+    assert complete_splits({}, images)["val"]["fraction"] == share
 
 
 def test_unreadable_files_are_left_to_the_check(tmp_path):
     made = files(4, "images/*.jpg", "masks/*.png") | {"images/p0.jpg": photo(0)[:200], "masks/p1.png": b""}
-    assert len(detect(write_files(tmp_path, made)).pairs) == 4
+    assert detect(write_files(tmp_path, made)).pairs == 4

@@ -11,7 +11,7 @@ from pipeline_src.data import catalog, manifest
 from pipeline_src.data.build import build
 from pipeline_src.data.identity import identify
 from pipeline_src.data.lookup import find_path, read_name_list
-from pipeline_src.data.part_checks import check_disjoint
+from pipeline_src.data.manifest import check_disjoint
 from pipeline_src.data.prepare import prepare
 from pipeline_src.data.store import Store
 from pipeline_src.params.parts import Part

@@ -48,14 +48,6 @@ def test_the_videos_of_the_catalog_are_told_apart(downloads, name, split, number
     assert len(np.unique(groups.number(stems, entry.groups, groups.find(entry.groups, downloads)))) == number
 
 
-def test_the_groups_of_smoke_join_frames_of_a_fire(downloads):
-    entry = catalog.load()["SMOKE5K"]
-    stems = read_name_list(downloads / "splits" / "SMOKE5K-test.txt")
-    of = dict(zip(stems, groups.number(stems, entry.groups, groups.find(entry.groups, downloads)), strict=True))
-    assert of["1498417233_+00840"] == of["1498417653_+01260"] != of["1512674524_+00540"]  # seconds since it began
-    assert 10 < len(set(of.values())) < len(stems)
-
-
 def test_groups_that_two_parts_share_are_named_unless_both_are_tests():
     alone = ("x",)  # an image that belongs to no other, by the same name in two parts
     parts = {"train": ["a", "b", alone], "val": ["c", "b", "d"], "test": ["d", alone, "e"], "more": ["e", "c"]}

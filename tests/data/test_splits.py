@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from made_sets import entry
 
 from pipeline_src.data import manifest
-from pipeline_src.data.manifest import Row
-from pipeline_src.data.part_checks import check_disjoint
+from pipeline_src.data.manifest import Row, check_disjoint
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError
 from pipeline_src.params.parts import Part
@@ -81,23 +80,12 @@ def test_groups_and_identical_images_are_drawn_whole(size, fraction, seed):
     assert any("val" in note for note in notes) == (len(chosen["val"]) != round(fraction * len(stems)))
 
 
-def test_groups_do_not_change_shares_of_built_in_sets():
-    stems = [f"p{i // 4}-{i}" for i in range(40)]
-    assert assigned(stems, DRAWN, built_in=True, groups="^(p.)-")[0] == assigned(stems, DRAWN)[0]
-    chosen, *_ = assigned(stems, DRAWN)
-    assert {stem[:2] for stem in chosen["val"]} & {stem[:2] for stem in chosen["train"]}
-
-
 def test_groups_that_lists_divide_are_noted(tmp_path):
     (tmp_path / "train.txt").write_text("v1_a\nv2_a\n")
     (tmp_path / "test.txt").write_text("v1_b\nv3_a\n")
     splits = {"train": "train.txt", "test": "test.txt"}
     _, _, notes = assigned(["v1_a", "v1_b", "v2_a", "v3_a"], splits, tmp_path, groups="^(v.)_")
     assert len(notes) == 1 and "v1" in notes[0] and "v2" not in notes[0]
-
-
-def test_an_empty_split_is_noted():
-    assert "val" in assigned(["a", "b"], {"val": {"of": "all", "fraction": 0.1}})[2][0]
 
 
 def rows(*names: str) -> list[Row]:

@@ -1,8 +1,9 @@
-"""The card of an exported folder: the numbers of its own network, and none that are not of what it holds."""
+"""The card of an exported folder has the numbers of its own network, and no others."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +14,8 @@ from made_results import analysed, by_hand
 
 from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts
 from pipeline_src.analysis.results import Results
-from pipeline_src.deployment import export as step
+from pipeline_src.export import card
+from pipeline_src.export import export as step
 from pipeline_src.export.folder import Preprocessing
 from pipeline_src.training.calibrated import calibrated_method
 from pipeline_src.training.methods.baseline import Baseline
@@ -47,13 +49,14 @@ def run(results) -> SimpleNamespace:
     experiment = SimpleNamespace(
         settings=SimpleNamespace(model=model, training=training, image_size=32),
         facts=FACTS,
-        parts_as_written={"train": ["training photographs"], "val": ["validation photographs"]},
+        parts_as_written={"train": ["training images"], "val": ["validation images"]},
         methods={"ce": SimpleNamespace(method=Baseline())},
         stored_parts={},
         entries={},
         command="snakemake --cores all",
         job=lambda name: SimpleNamespace(
-            manifest=SimpleNamespace(faults=lambda folder: []),
+            manifest=SimpleNamespace(),
+            faults=list,
             folder=Path(),
             is_made=not name.endswith("old"),
             paths=[results.files[name.removeprefix("analyse/")]],
@@ -62,72 +65,64 @@ def run(results) -> SimpleNamespace:
     return SimpleNamespace(name="made/ce/seed1", method="ce", seed=1, experiment=experiment)
 
 
+text = partial(card.card_text, settings=SETTINGS, calibrator=None, seeds=[1], onnx=False, added=False)
+
+
 def test_the_numbers_are_of_the_runs_own_network(run, results):
-    card = step._card(run, SETTINGS, None, [1], False, None)
-    assert {part: role for part, (role, _) in card.measured.items()} == {"one": "id"}
-    _, own = card.measured["one"]
-    of_both = results.measurement("raw", "ce", "one").points
+    measured = card.measurements(run)
+    assert {part: role for part, (role, _) in measured.items()} == {"one": "id"}
+    points, both = measured["one"][1].points, results.measurement("raw", "ce", "one").points
     for name in ("ece", "accuracy"):
-        assert own.points[name].tolist() == of_both[name][1:].tolist() != of_both[name][:1].tolist()
-    assert f"{100 * of_both['ece'][1]:.2f}" in card.text()
-    (shown,) = card.metadata()["model-index"][0]["results"]
-    assert shown["metrics"][0]["value"] == pytest.approx(of_both["ece"][1], rel=1e-5)
+        assert points[name].tolist() == both[name][1:].tolist() != both[name][:1].tolist()
+    assert f"{100 * both['ece'][1]:.2f}" in text(run)
 
 
-def test_a_post_hoc_method_is_not_called_the_one_that_trained(run):
-    run.experiment.methods["warm"] = SimpleNamespace(method=Temperature(of="ce"))
+def test_methods_and_seeds_are_named(run):
+    run.experiment.methods |= {
+        "warm": SimpleNamespace(method=Temperature(of="ce")),
+        "both": SimpleNamespace(method=DeepEnsemble(of="ce")),
+    }
     run.method = "warm"
-    text = step._card(run, SETTINGS, record(), [1], False, None).text()
-    assert "with the method `ce`, and the post-hoc method `warm`" in text
-    assert "| method | `ce`, seed 1" in text and "| after training | `warm`: Guo" in text
-
-
-def test_networks_of_several_seeds_are_not_called_one(run):
-    run.experiment.methods["both"] = SimpleNamespace(method=DeepEnsemble(of="ce"))
+    post_hoc = text(run, calibrator=record())
+    assert "with the method `ce`, and the post-hoc method `warm`" in post_hoc
+    assert "| method | `ce`, seed 1" in post_hoc and "| after training | `warm`: Guo" in post_hoc
     run.method = "both"
-    text = step._card(run, SETTINGS, None, [0, 1], False, None).text()
-    assert "2 networks, whose probabilities are averaged" in text and "| method | `ce`, seeds 0, 1" in text
-    assert "one set of 2 training runs: other seeds give" in text and "It is one training run" not in text
-    assert "the mean of those of the networks" in text
+    several = text(run, seeds=[0, 1])
+    assert several.startswith("---\nlicense: other") and "2 networks" in several
+    assert "| method | `ce`, seeds 0, 1" in several and "2 training runs" in several
 
 
-def test_metadata_name_the_seeds_of_all_networks(monkeypatch):
-    def job(seed: int):
-        names = {"kind": "train", "files": ["model.safetensors"], "parameters": {"seed": seed}}
-        return SimpleNamespace(**names, fingerprint=f"of{seed}")
-
-    monkeypatch.setattr(step.networks, "facts", lambda of: {"network": "unet", "seed": of.parameters["seed"]})
-    fitted = SimpleNamespace(kind="fit", fingerprint="fitted")
-    one, both = (SimpleNamespace(name="a", made_of=[*map(job, seeds), fitted]) for seeds in ([3], [3, 4]))
-    assert step._facts(one) == {"network": "unet", "seed": 3, "run": "a", "contract": "of3, fitted"}
-    assert step._facts(both) == {"network": "unet", "seeds": [3, 4], "run": "a", "contract": "of3, of4, fitted"}
+def test_the_config_names_the_seeds_and_fingerprints(monkeypatch):
+    jobs = [SimpleNamespace(fingerprint=name) for name in ("of3", "fitted")]
+    methods = {"ce": SimpleNamespace(method=Baseline())}
+    settings = SimpleNamespace(model_dump=lambda mode: {"epochs": 3})
+    experiment = SimpleNamespace(methods=methods, settings=settings)
+    run = SimpleNamespace(name="a", method="ce", jobs=jobs, training_jobs=jobs[:1], experiment=experiment)
+    monkeypatch.setattr(step.networks, "facts", lambda job: {"network": "unet", "seed": 3})
+    config = step.describe(run, [3])
+    assert (config["seeds"], config["fingerprints"], config["network"]) == ([3], ["of3", "fitted"], {"network": "unet"})
+    assert config["method"]["class"] == "Baseline" and config["experiment"] == {"epochs": 3}
 
 
 @pytest.mark.parametrize(
-    ("network", "pretrained", "known", "others"),
+    ("network", "pretrained", "recorded", "named"),
     [("unet", True, True, True), ("unet", False, True, False), ("my_net.py:build", True, False, False)],
 )
-def test_weights_of_others_are_claimed_where_that_is_known(run, network, pretrained, known, others):
+def test_pretrained_weights_are_named_if_they_are_recorded(run, network, pretrained, recorded, named):
     run.experiment.settings.model = SimpleNamespace(network=network, pretrained=pretrained)
-    text = step._card(run, SETTINGS, None, [1], False, None).text()
-    assert ("and from weights that others trained" in text) == others
-    assert ("is up to the function" in text) != known
+    assert ("and from pretrained weights of others" in text(run)) == named
+    assert ("this is not recorded" in text(run)) != recorded
 
 
-def test_numbers_of_classes_and_what_has_no_row(run):
-    card = step._card(run, SETTINGS, None, [1], False, None)
+def test_metrics_of_classes_have_columns(run, monkeypatch):
+    assert "mIoU" not in text(run) and "corrupted" not in text(run)
     classes = by_hand({"accuracy": [0.9], "mean_iou": [0.25]}, np.array([-0.1, 0, 0.1]))
-    told = replace(card, measured={"one": ("id", classes)})
-    assert "| mIoU % |" in told.text() and "25.00" in told.text() and "mIoU" not in card.text()
-    assert told.metadata()["model-index"][0]["results"][0]["metrics"][1]["type"] == "mean_iou"
-    assert "corrupted" not in card.text()
+    monkeypatch.setattr(card, "measurements", lambda run: {"one": ("id", classes)})
     run.experiment.facts = replace(FACTS, corrupted={"one": Corruption("one", "fog", 1)})
-    assert "corrupted images is not in this card" in step._card(run, SETTINGS, None, [1], False, None).text()
+    assert "| mIoU % |" in text(run) and "25.00" in text(run) and "corrupted" in text(run)
 
 
-def test_of_a_calibrator_that_was_added_nothing_is_told_that_is_not_known(run):
-    own, added = (step._card(run, SETTINGS, record(), [1], False, file) for file in (None, Path("calibrator.json")))
-    assert own.measured and not added.measured
-    assert "images (validation photographs)" in own.text() and "None: no analysis" not in own.text()
-    assert "photographs)" not in added.text() and "None: no analysis" in added.text()
-    assert len(added.limits) == len(own.limits) + 1
+def test_a_calibrator_that_was_added_has_no_results(run):
+    fitted, added = (text(run, calibrator=record(), added=added) for added in (False, True))
+    assert "images (validation images)" in fitted and "None: no analysis" not in fitted
+    assert "images (validation images)" not in added and "None: no analysis" in added

@@ -14,8 +14,8 @@ import torch
 from exported_folders import SIZE, predictor, record
 
 from pipeline_src.data.image_io import resize
-from pipeline_src.deployment import export as step
 from pipeline_src.errors import UserError
+from pipeline_src.export import export as step
 from pipeline_src.export import folder, members, onnx_file
 from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training import callbacks
@@ -80,16 +80,6 @@ def test_onnx_equals_torch(exported, network, number, height, width):
     batch = torch.randint(0, 256, (number, 3, height, width), dtype=torch.uint8)
     model = exported_folders.model(network, record())
     assert onnx_file.differences(model, exported / folder.ONNX, batch).max() < onnx_file.TOLERANCE
-
-
-def test_onnx_has_free_sizes_and_no_paths(exported):
-    onnx = pytest.importorskip("onnx")
-    proto = onnx.load(str(exported / folder.ONNX))
-    onnx.checker.check_model(proto)
-    assert [(entry.domain, entry.version) for entry in proto.opset_import] == [("", onnx_file.OPSET)]
-    dims = [dim.dim_param or dim.dim_value for dim in proto.graph.input[0].type.tensor_type.shape.dim]
-    assert dims == ["batch", 3, "height", "width"]
-    assert str(Path(__file__).parents[2]).encode() not in (exported / folder.ONNX).read_bytes()
 
 
 def test_a_wrong_onnx_file_is_found(exported, network):
@@ -168,13 +158,14 @@ def test_a_faulty_file_is_named(name, fault, tmp_path):
 def finished_run(monkeypatch):
     """A stand-in for the trained run a/b/seed0."""
     facts = SimpleNamespace(classes=2, class_names=())
-    experiment = SimpleNamespace(settings=SimpleNamespace(image_size=SIZE), facts=facts)
-    run = SimpleNamespace(name="a/b/seed0", method="b", experiment=experiment, predictor=predictor)
+    model = SimpleNamespace(network=exported_folders.FACTORY)
+    experiment = SimpleNamespace(settings=SimpleNamespace(image_size=SIZE, model=model), facts=facts)
+    run = SimpleNamespace(
+        name="a/b/seed0", method="b", experiment=experiment, predictor=predictor, training_jobs=[], jobs=[]
+    )
     monkeypatch.setattr(step.runs, "find", lambda name: run)
-    monkeypatch.setattr(step, "_facts", lambda run: {"normalisation": ([1, 2, 3], [4, 5, 6]), "run": run.name})
-    monkeypatch.setattr(step, "_config", lambda *arguments: {})
-    monkeypatch.setattr(step, "_seeds", lambda run: [0])
-    monkeypatch.setattr(step, "_card", lambda *arguments: SimpleNamespace(text=lambda: "card"))
+    monkeypatch.setattr(step, "describe", lambda *arguments: {})
+    monkeypatch.setattr(step, "card_text", lambda *arguments: "card")
 
 
 def test_a_folder_that_predicts_otherwise_than_the_run_replaces_nothing(finished_run, tmp_path, monkeypatch):

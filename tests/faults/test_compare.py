@@ -42,7 +42,7 @@ def damaged(folder: Path) -> None:
         (copy, (ONE, "tiny"), f"{ONE} is not a published experiment"),
         (copy, ("tinny", "tiny"), r"tinny is neither(.|\n)*tiny"),
         (copy, ("workflow", "tiny"), "workflow is neither"),
-        (copy, ("tiny", "tiny"), r"tiny: nothing(.|\n)*experiment=tiny"),
+        (copy, ("tiny", "tiny"), r"tiny has no(.|\n)*experiment=tiny"),
         (damaged, (ONE, TWO), r"two/runs\.zip"),
         (two(bins=15), (ONE, TWO), r"bins(.|\n)*10 and 15"),
         (two(parts={"others": "id"}), (ONE, TWO), r"photos(.|\n)*others"),
@@ -53,10 +53,3 @@ def test_it_is_refused(tmp_path, monkeypatch, write, experiments, named):
     write(tmp_path)
     with pytest.raises(UserError, match=named):
         compare_experiments(*experiments)
-
-
-def test_a_check_needs_common_seeds(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    two(seeds=(1,))(tmp_path)
-    with pytest.raises(UserError, match="no result in common"):
-        compare_experiments(ONE, TWO, same_seeds=True)

@@ -21,10 +21,10 @@ from pipeline_src.pipeline import precheck
 from pipeline_src.pipeline.jobs import build
 from pipeline_src.pipeline.runner import run_job
 from pipeline_src.prediction import predict
-from pipeline_src.training import network_file, run_checks
+from pipeline_src.training import machine
 from pipeline_src.training.calibrated import calibrated_method
+from pipeline_src.training.checkpoint import save_network
 from pipeline_src.training.device import prepare_device
-from pipeline_src.training.models import pretrained
 from pipeline_src.training.models.build import build_segmentor
 
 METHOD = "from pipeline_src.training.method import Method\n\n\nclass Mine(Method):\n    pass\n"
@@ -39,7 +39,6 @@ model = dict(
     decode_head=dict(type="FCNHead", in_channels=64, in_index=3, channels=8, num_convs=1, num_classes=2),
 )
 """
-HUB = "hub/checkpoints/resnet50-0676ba61.pth"  # whose SHA-256 begins with the eight digits
 
 
 def params(folder: Path, **changes: object) -> None:
@@ -88,21 +87,12 @@ def prepared(folder: Path) -> None:
     params(folder, scenes={})
 
 
-def hub(folder: Path) -> None:
-    """Another file in place of the weights that torch.hub downloads."""
-    params(folder, model={"config": "resnet50_aslp", "pretrained": True})
-    (folder / HUB).parent.mkdir(parents=True)
-    torch.save({"fc.bias": torch.ones(3)}, folder / HUB)
-
-
 def network(change: Callable[[Path], object]) -> Callable[[Path], None]:
     """A network of `tiny`, then changed."""
 
     def write(folder: Path) -> None:
         params(folder)
-        network_file.write(
-            folder / "model.safetensors", build_segmentor("tiny_fpn", False, 32), {"seed": 0, "method": "Baseline"}
-        )
+        save_network(folder / "model.safetensors", build_segmentor("tiny_fpn", False, 32), {})
         change(folder / "model.safetensors")
 
     return write
@@ -138,11 +128,7 @@ def on_device() -> object:
 
 
 def on_gpus() -> object:
-    return run_checks.check_gpus(resolve(read())[1].training)
-
-
-def downloaded() -> object:
-    return pretrained.check(resolve(read())[1].model)
+    return machine.check_gpus(resolve(read())[1].training)
 
 
 def started() -> object:
@@ -150,7 +136,7 @@ def started() -> object:
 
 
 def loaded() -> object:
-    return predict.load(Path("model.safetensors"), resolve(read())[1], 2, {"seed": 1, "method": "Baseline"})
+    return predict.load(Path("model.safetensors"), resolve(read())[1])
 
 
 def restored() -> object:
@@ -166,17 +152,15 @@ class Row(NamedTuple):
 
 
 NAMED = ["model.safetensors"]
-CODE = ["model.pretrained", "weights.pth", "weights.safetensors"]
+CODE = ["model.pretrained", "weights.pth", "weights_only"]
 ROWS = {
     "large seed": Row(planned, ["experiments.tiny", "seeds.0", "10000000000"], settings(seeds=[10_000_000_000])),
-    "absent file of a method": Row(planned, ["methods.baseline.files", "weights.csv"], user_method(["weights.csv"])),
-    "folder of a method": Row(planned, ["methods.baseline.files", "tables"], user_method(["tables"])),
-    "files as text": Row(planned, ["methods.baseline.files", "[weights.csv]"], user_method("weights.csv")),
-    "files without a file": Row(planned, ["methods.baseline.files", "file:"], settings(baseline={"files": ["a.csv"]})),
+    "absent file of a method": Row(planned, ["methods.baseline", "files", "weights.csv"], user_method(["weights.csv"])),
+    "folder of a method": Row(planned, ["methods.baseline", "files", "tables"], user_method(["tables"])),
+    "files as text": Row(planned, ["methods.baseline", "files", "weights.csv"], user_method("weights.csv")),
+    "files alone": Row(planned, ["methods.baseline", "files", "file:"], settings(baseline={"files": ["a.csv"]})),
     "first": Row(planned, ["data.train", "1,000,000"], settings(train={"split": "train", "first": 1_000_000})),
     "last": Row(planned, ["data.val", "1,000 or more"], settings(val={"split": "val", "last": 1000})),
-    "training is validation": Row(planned, ["data.train", "data.val"], settings(val={"split": "train"})),
-    "training is test": Row(planned, ["data.train", "data.scenes"], settings(scenes={"split": "train", "first": 2})),
     "shared images": Row(planned, ["train", "scenes"], prepared),
     "batch size": Row(planned, ["training.batch_size", "1,000,000"], training(batch_size=1_000_000)),
     "GPUs": Row(on_gpus, ["training.gpus", "4"], training(gpus=4)),
@@ -187,8 +171,6 @@ ROWS = {
     "network of torch.save": Row(loaded, NAMED, network(lambda file: torch.save({}, file))),
     "network absent": Row(loaded, NAMED, network(lambda file: file.unlink())),
     "network of other shapes": Row(loaded, [*NAMED, "tiny_fpn", "size mismatch"], network(doubled)),
-    "network of another seed": Row(loaded, [*NAMED, "seed 0", "seed 1"], network(lambda file: None)),
-    "weights with another digest": Row(downloaded, ["model.pretrained", HUB, "sha256 0676ba61"], hub),
     "weights with code": Row(started, CODE, weights({"state_dict": {}, "hook": Trap()})),
     "weights with objects": Row(started, CODE, weights({"state_dict": {}, "args": argparse.Namespace(lr=1)})),
     "weights cut": Row(started, ["model.pretrained", "weights.pth"], weights({"a": torch.ones(1000)}, cut)),
@@ -200,7 +182,6 @@ ROWS = {
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
 def test_the_error_names_it_and_nothing_changes(row: Row, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     row.change(tmp_path)
     before = contents(tmp_path)
     with pytest.raises(UserError) as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,20 +11,15 @@ from made_results import analysed
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.levels import CLAMP
-from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.data.store import Store
 from pipeline_src.figures import (
     alpha,
-    entropy,
+    estimates,
     examples,
-    extremes,
     joint,
-    risk,
     training,
 )
 from pipeline_src.figures.bin_tables import reliability_tables
-from pipeline_src.figures.catalogue import pictures
-from pipeline_src.figures.types import Sources
 from pipeline_src.labels import IGNORED
 
 BINS = 10
@@ -94,24 +87,6 @@ def test_entropies_are_of_images(results):
             f = np.clip(probability.astype(np.float64), CLAMP, 1 - CLAMP)
             expected.append(-(f * np.log(f) + (1 - f) * np.log(1 - f)).mean())
     assert results.measurement(*BASELINE).image_means("entropy") == pytest.approx(expected, abs=1e-6)
-    table = entropy.prepare({("m", "id"): np.array(expected), ("m", "ood"): np.array([0.0, math.log(2)])})
-    inside = table[table["role"] == "id"]
-    where = np.searchsorted(inside["upper"], expected)
-    assert inside["images"].tolist() == np.bincount(where, minlength=len(inside)).tolist()
-    assert inside["median"].iloc[0] == pytest.approx(np.median(expected))
-    assert table[table["role"] == "ood"]["images"].iloc[[0, -1]].tolist() == [1, 1]
-
-
-def counts_of(probability: list[float], truth: list[int]):
-    statistic = MapCounts.empty()
-    statistic.add(np.array([probability], np.float32), np.array([truth], np.uint8), "one")
-    return statistic.raw
-
-
-def test_risk_of_four_pixels_by_hand():
-    # Kept in order: 0.9 right, then two tied at 0.8 of which one is wrong, then 0.6 wrong.
-    table = risk.prepare(counts_of([0.9, 0.8, 0.2, 0.6], [1, 0, 0, 0])).set_index("coverage")
-    assert table.loc[[0.25, 0.5, 0.75, 1.0], "risk"].tolist() == pytest.approx([0, 0.25, 1 / 3, 0.5])
 
 
 def test_a_set_of_which_no_pixel_counts(tmp_path):
@@ -123,28 +98,13 @@ def test_a_set_of_which_no_pixel_counts(tmp_path):
     assert table["pixels"].sum() == 0 and table["low"].isna().all()
 
 
-def test_alpha_quantiles_and_histogram():
+def test_alpha_quantiles():
     rng = np.random.default_rng(0)
     tables = [pd.DataFrame({"id": range(50), "1": 0.0, "2": rng.random(50), "10": rng.random(50)}) for _ in SEEDS]
-    values = pd.concat(tables)
-    epochs = alpha.quantiles(tables).set_index("epoch")
+    epochs, values = alpha.prepare(tables).set_index("epoch"), pd.concat(tables)["2"]
     assert epochs.index.tolist() == [1, 2, 10]
-    expected = np.quantile(values["2"], alpha.QUANTILES)
-    assert epochs.loc[2, ["q05", "q25", "q50", "q75", "q95"]].tolist() == pytest.approx(expected.tolist())
-    last = alpha.histogram(tables)
-    assert last["images"].sum() == 100
-    assert last["images"][3] == values["10"].between(last["lower"][3], last["upper"][3], inclusive="left").sum()
-
-
-def test_extremes_are_of_the_last_epochs_of_all_seeds():
-    ids = ["a", "b", "c", "d"]
-    first = pd.DataFrame({"id": ids, **{str(e): [0.9, 0.9, 0.0, 0.0] for e in range(1, 9)}})
-    first["9"], first["10"] = [0.1, 0.2, 0.3, 0.4], [0.3, 0.2, 0.1, 0.0]  # means 0.2 each
-    second = first.assign(**{"10": [0.3, 0.4, 0.1, 0.2]})  # means 0.2, 0.3, 0.2, 0.3
-    table = extremes.prepare([first, second], number=1)
-    assert table[["end", "id"]].to_numpy().tolist() == [["lowest", "a"], ["highest", "d"]]
-    assert table["alpha"].tolist() == pytest.approx([0.2, 0.25])
-    assert len(extremes.prepare([first], number=6)) == 4
+    expected = [*np.quantile(values, list(alpha.QUANTILES.values())), values.mean()]
+    assert epochs.loc[2].tolist() == pytest.approx(expected)
 
 
 def test_training_curves_are_over_seeds():
@@ -164,21 +124,17 @@ def test_examples_numbers(tmp_path):
     assert [values.tolist() for values in several] == [[[0.7, 0.5]], [[1, 0]]]
 
 
-@pytest.mark.parametrize("protocol", ["raw", "stretched"])
-def test_estimates_are_those_of_the_protocol(tmp_path, protocol):
-    """Maps that stop short of 0 and 1, which stretching changes."""
+def test_estimates_are_those_of_the_protocol(tmp_path):
+    """Maps that stop short of 0 and 1, which min-max normalization changes."""
 
     def faint(method: str, seed: int, part: str) -> list[tuple[np.ndarray, np.ndarray]]:
         return [(0.5 + 0.4 * (p - 0.5).astype(np.float32), target) for p, target in maps(method, seed, part)]
 
-    methods = {name: MethodFacts("slp", {"alpha": a, "beta": 0.5}) for name, a in (("a", 0.1), ("b", 0.2), ("c", 0.3))}
-    facts = Facts("both", {"baseline": MethodFacts("baseline")} | methods, {"Set_A": "id"})
-    results = analysed(tmp_path, facts, faint)
-    drawn = [p for p in pictures(facts) if p.protocol == protocol and p.type.name in ("estimates", "sweep")]
-    assert {p.type.name for p in drawn} == {"estimates", "sweep"}
-    for picture in drawn:
-        for row in picture.type.paint(picture, results, Sources()).tables[""].to_dict("records"):
-            expected = results.estimate(row.get("metric", picture.metric), protocol, row["method"], row["part"])
-            assert [row["value"], row["low"], row["high"]] == [expected.value, expected.low, expected.high]
-    ece = [results.estimate("ece", p, "a", "Set_A").value for p in ("raw", "stretched")]
+    facts = Facts("both", {"baseline": MethodFacts("baseline")}, {"Set_A": "id"})
+    results, ece = analysed(tmp_path, facts, faint), []
+    for picture in estimates.FIGURE.pictures(facts):
+        (row,) = estimates.prepare(results, picture.protocol, picture.metric).to_dict("records")
+        expected = results.estimate(picture.metric, picture.protocol, row["method"], row["part"])
+        assert [row["value"], row["low"], row["high"]] == [expected.value, expected.low, expected.high]
+        ece += [row["value"]] * (picture.metric == "ece")
     assert ece[0] != ece[1]

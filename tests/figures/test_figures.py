@@ -1,4 +1,4 @@
-"""Figures: the named files, the same bytes each time, and no text that is clipped or lies on another."""
+"""Figures: the named files, the same bytes each time, marks where the numbers are, and no text that is clipped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_figures import ODD, make_facts, make_results, make_sources, maps
 from made_results import HandMade, by_hand
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from project import ROOT
 
@@ -26,20 +28,18 @@ from pipeline_src.errors import UserError
 from pipeline_src.figures import (
     alpha,
     bin_tables,
-    catalogue,
+    classes,
     comparison,
-    entropy,
     estimates,
     joint,
-    panels,
+    registry,
     reliability,
     severity,
     style,
-    sweep,
+    training,
 )
-from pipeline_src.figures.catalogue import FIGURE_TYPES, figure_files, pictures
+from pipeline_src.figures.registry import FIGURE_TYPES, figure_files, pictures, write_figures
 from pipeline_src.figures.types import FigureType, Painted, Picture, Sources
-from pipeline_src.figures.write import write_figures
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +71,7 @@ def test_equal_numbers_have_equal_bytes(made, figure_type, tmp_path):
         for path in tmp_path.iterdir():
             assert path.read_bytes() == (written / path.name).read_bytes(), path.name
         numbers = pd.read_csv(written / f"{picture.name}.csv", dtype={"id": str})
-        pd.testing.assert_frame_equal(numbers, painted.tables[""], check_dtype=False, rtol=5e-5)  # five digits
+        pd.testing.assert_frame_equal(numbers, painted.table, check_dtype=False, rtol=5e-5)  # five digits
 
 
 def test_a_method_that_was_not_evaluated_is_named(made, tmp_path):
@@ -83,7 +83,7 @@ def test_a_method_that_was_not_evaluated_is_named(made, tmp_path):
 
 def test_names_of_files_are_known_without_slow_imports():
     """Snakemake asks for them whenever it starts."""
-    modules = "pipeline_src.figures.catalogue, pipeline_src.tables.several_experiments"
+    modules = "pipeline_src.figures.registry, pipeline_src.tables.several_experiments"
     command = f"import sys, pipeline_src.tables, {modules}; pipeline_src.tables.table_files(); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not {"matplotlib", "pandas", "scipy", "torch", "cv2"} & set(loaded.stdout.split())
@@ -97,25 +97,19 @@ def test_counts_make_a_diagram(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {f"reliability-raw.{end}" for end in ("svg", "pdf", "png")}
 
 
-def types(facts: Facts) -> set[str]:
-    return {picture.type.name for picture in pictures(facts)}
-
-
-def static(*alphas: float) -> dict[str, MethodFacts]:
-    return {f"s{k}": MethodFacts("slp", {"alpha": alpha, "beta": 0.5}) for k, alpha in enumerate(alphas)}
-
-
 def test_an_experiment_has_the_figures_of_what_it_holds():
+    def types(facts: Facts) -> set[str]:
+        return {picture.type.name for picture in pictures(facts)}
+
     least = Facts("least", {"temperature": MethodFacts("temperature", trains=False)}, {"val": "val"})
     assert types(least) == {"reliability", "comparison"}
-    assert "entropy" not in types(replace(least, parts={"a": "id", "b": "shifted"}))
-    assert "sweep" not in types(replace(least, parts={"a": "id"}, methods=static(0.1, 0.2, 0.2)))
-    everything = replace(make_facts(), methods=make_facts().methods | static(0.1, 0.2, 0.3))
     every = {figure_type.name for figure_type in FIGURE_TYPES}
-    assert types(everything) == every - {"classes", "severity"}
-    more = {"b-jpeg-1": Corruption("b", "jpeg", 1, "b")}
-    assert types(replace(everything, class_names=["sky", "road", "car"], corrupted=more)) == every
-    assert "examples" not in types(replace(everything, shows_images=False))
+    assert types(make_facts()) == every - {"classes", "severity"}
+    more = replace(
+        make_facts(), class_names=["sky", "road", "car"], corrupted={"b-jpeg-1": Corruption("b", "jpeg", 1, "b")}
+    )
+    assert types(more) == every
+    assert "examples" not in types(replace(more, shows_images=False))
 
 
 def test_pictures_have_titles_of_their_own_and_short_captions():
@@ -144,6 +138,8 @@ def test_shortened_names_stay_different(names, letters):
     assert list(shown) == names and len(set(shown.values())) == len(names)
     assert all(len(label) <= letters for label in shown.values())
 
+
+# Every figure with short and with long names: text and angles
 
 NAMES = ["Baseline", "SLP", "a method with a name that is far too long for its key", ODD]
 MANY = [f"aslp_mei_baseline_{k}" for k in range(21)]
@@ -176,37 +172,31 @@ def estimated(names, sets) -> Figure:
     return estimates.draw(table, names[0], "ECE, %", HEADING, LINES)
 
 
-def entropies(names) -> Figure:
-    values = {(name, role): np.linspace(0, 0.6, 30) ** 2 for name in names for role in ("id", "ood")}
-    return entropy.draw(entropy.prepare(values), HEADING, LINES)
-
-
 def joined(names, images: int) -> Figure:
     confidence = np.linspace(0.6, 1, images)
     table = joint.prepare(confidence, confidence**3)
     return joint.draw(dict.fromkeys(names, table), dict.fromkeys(names, "100 % below"), HEADING, LINES)
 
 
-def curved(names, y_range) -> Figure:
-    curve = pd.DataFrame({"x": range(1, 101), "y": np.linspace(0, 12, 100), "low": 1.0, "high": 2.0})
-    labels = ("Pixels kept, %", "Error, %")
-    notes = dict.fromkeys(names, "0.387 → 0.0629")
-    return panels.draw_curves(dict.fromkeys(names, curve), notes, HEADING, LINES, labels, (0, 100), y_range)
+def curved(names, own_scale: bool) -> Figure:
+    values = {"mean": np.linspace(0, 12, 100), "least": 1.0, "most": 2.0}
+    curve, notes = pd.DataFrame({"epoch": range(1, 101)} | values), dict.fromkeys(names, "0.387 → 0.0629")
+    return training.draw(dict.fromkeys(names, curve), notes, "ECE, %", own_scale, HEADING, LINES)
 
 
-def lined(figure_type, methods: dict[str, MethodFacts], corruptions: int, parts: dict[str, str]) -> Figure:
-    """A sweep, or corruptions in five severities."""
+def severities(methods, corruptions: int) -> Figure:
+    """Corruptions in two severities."""
     corrupted = {f"c-{k}-{s}": Corruption("c", f"defocus_blur_{k}", s, "") for k in range(corruptions) for s in (1, 5)}
-    facts = Facts("x", methods, parts | dict.fromkeys(corrupted, "shifted"), corrupted=corrupted)
-    run = by_hand({"ece": [0.1], "oe": [0.1], "accuracy": [0.9]}, np.array([-0.01, 0.01]))
+    facts = Facts("x", {m: MethodFacts(m) for m in methods}, dict.fromkeys(corrupted, "shifted"), corrupted=corrupted)
+    run = by_hand({"ece": [0.1], "accuracy": [0.9]}, np.array([-0.01, 0.01]))
     measured = {("raw", part, method): run for part in facts.parts for method in methods}
-    picture = next(iter(figure_type.pictures(facts)))
-    return figure_type.paint(picture, HandMade(facts, {}, measured), Sources()).figure
+    picture = next(iter(severity.FIGURE.pictures(facts)))
+    return severity.FIGURE.paint(picture, HandMade(facts, {}, measured), Sources()).figure
 
 
 def alphas_of(values: np.ndarray) -> Figure:
     table = pd.DataFrame({"id": range(50)} | {str(e): values * e / 30 for e in range(1, 31)})
-    return alpha.draw(alpha.quantiles([table]), alpha.histogram([table]), "ASLP-MC: learned α", LINES)
+    return alpha.draw(alpha.prepare([table]), "ASLP-MC: learned α", LINES)
 
 
 OVER = bins_of([0.01, 0.01, 0.01, 0.02, 0.95], [0.5, 0.5, 0.6, 0.7, 0.93])
@@ -214,7 +204,6 @@ UNDER = bins_of([0.2] * 5, [0.8, 0.9, 0.95, 0.99, 1])
 WRONG = bins_of([0, 0, 0, 0, 1], [*4 * [np.nan], 0.001])
 FINE = bins_of([0.02] * 50, list(np.linspace(0.5, 1, 50) ** 1.2), 100)
 CURVE = pd.DataFrame({"confidence": [0.5, 0.9, 1.0], "accuracy": [0.4, 0.7, 0.95]})
-BLOCKS = {name: MethodFacts(name) for name in MANY}
 DRAWN: dict[str, Callable[[], Figure]] = {
     **{
         f"diagram {k}": lambda bins=bins: reliability.draw(bins, HEADING, LINES, CURVE)
@@ -226,15 +215,12 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "estimates of 21 on 7": lambda: estimated(MANY, SETS),
     "joint density of one image": lambda: joined(NAMES[:1], 1),
     "joint densities of 21": lambda: joined(MANY, 30),
-    "entropy of 21": lambda: entropies(MANY),
-    "a curve": lambda: curved(NAMES[:1], (0, 12.5)),
-    "21 curves": lambda: curved(MANY, None),
+    "a curve": lambda: curved(NAMES[:1], own_scale=False),
+    "21 curves": lambda: curved(MANY, own_scale=True),
     "alphas": lambda: alphas_of(np.linspace(0, 0.49, 50)),
     "alphas of 0": lambda: alphas_of(np.zeros(50)),
-    "severities of one": lambda: lined(severity.FIGURE, {"a": MethodFacts("a")}, 1, {}),
-    "severities of 21": lambda: lined(severity.FIGURE, BLOCKS, 3, {}),
-    "a sweep": lambda: lined(sweep.FIGURE, static(0.1, 0.2, 0.3), 0, {"a": "id"}),
-    "a sweep on 7": lambda: lined(sweep.FIGURE, static(0.1, 0.2, 0.3), 0, SETS),
+    "severities of one": lambda: severities(NAMES[:1], 1),
+    "severities of 21": lambda: severities(MANY, 3),
 }
 
 
@@ -271,14 +257,74 @@ def test_the_diagonal_has_45_degrees(name):
     assert high / (top - bottom) == pytest.approx(wide / (right - left))
 
 
+# Marks lie where the tables have them
+
+
+def segments(axes) -> list[list[list[float]]]:
+    """Both ends of each error bar of the axes."""
+    found = [segment for lines in axes.collections for segment in getattr(lines, "get_segments", list)()]
+    return np.round(found, 6).tolist()
+
+
 @pytest.mark.parametrize(("accuracy", "shown"), [(0.8, "overconfident"), (0.99, "underconfident")])
-def test_the_legend_has_the_patches_of_the_plot(accuracy, shown):
+def test_bars_gaps_and_legend_of_a_diagram(accuracy, shown):
     with style.house():
-        axes = reliability.draw(bins_of([1.0], [accuracy]), HEADING, LINES, CURVE).axes[0]
+        axes = reliability.draw(bins_of([1.0], [accuracy]), HEADING, LINES, CURVE, 0.5).axes[0]
+    areas = {
+        to_hex(patch.get_facecolor()): np.round([patch.get_x(), patch.get_y(), patch.get_height()], 6).tolist()
+        for patch in axes.patches
+        if isinstance(patch, Rectangle) and patch.get_fill()
+    }
+    color = style.OVER if accuracy < 0.95 else style.UNDER
+    assert areas[color] == [0.9, min(accuracy, 0.95), pytest.approx(abs(0.95 - accuracy))]
+    lines = [np.round(line.get_xydata(), 6).tolist() for line in axes.lines]
+    assert [[0.9, accuracy], [1.0, accuracy]] in lines
+    assert [[0.95, round(accuracy - 0.03, 6)], [0.95, min(1, round(accuracy + 0.03, 6))]] in lines
     texts = [text.get_text() for text in axes.get_legend().get_texts()]
     assert texts[0] == shown and len(texts) == 2
-    colors = {patch.get_facecolor() for patch in axes.patches if patch.get_fill()}
-    assert {patch.get_facecolor() for patch in axes.get_legend().get_patches() if patch.get_fill()} <= colors
+
+
+def test_classes_have_their_own_values_over_the_first_methods():
+    columns = ("ece", "ece_low", "ece_high", "iou", "iou_low", "iou_high")
+    tables = {
+        m: pd.DataFrame([[x, x - 0.02, x + 0.01] * 2, [x + 0.1, x + 0.08, x + 0.11] * 2], columns=columns).assign(
+            **{"class": ["sky", "road"]}
+        )
+        for m, x in (("first", 0.2), ("other", 0.5))
+    }
+    with style.house():
+        figure = classes.draw(tables, "iou", dict.fromkeys(tables, ""), "Title", [])
+    for axes, x in zip(figure.axes, (20, 50), strict=True):
+        lines = [line for line in axes.lines if line.get_linestyle() == "None"]
+        points = [np.round(point, 6).tolist() for line in lines for point in line.get_xydata()]
+        assert points == [[20, 0], [30, 1], [x, 0], [x + 10, 1]]
+        assert segments(axes) == [[[x - 2, 0], [x + 1, 0]], [[x + 8, 1], [x + 11, 1]]]
+
+
+def test_estimates_have_the_colors_of_their_methods():
+    rows = [("ce", 0.05, 0.04, 0.07), ("slp", 0.03, 0.01, 0.035)]
+    table = pd.DataFrame(rows, columns=["method", "value", "low", "high"]).assign(part="p", role="id")
+    with style.house():
+        axes = estimates.draw(table, "ce", "ECE, %", "Title", []).axes[0]
+    assert segments(axes) == [[[4, 0], [7, 0]], [[1, 1], [3.5, 1]]]
+    points = axes.collections[1]
+    assert points.get_offsets().tolist() == [[5, 0], [3, 1]]
+    assert [to_hex(color) for color in points.get_facecolors()] == list(style.METHOD_COLORS[:2])
+    assert [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == "--"] == [5]
+
+
+def test_methods_stand_side_by_side_at_a_severity():
+    rows = [("c", m, x, metric, v) for m, v in (("a", 0.1), ("b", 0.2)) for x in (1, 2) for metric in severity.METRICS]
+    table = pd.DataFrame(rows, columns=["corruption", "method", "severity", "metric", "value"])
+    table = table.assign(low=table["value"] - 0.05, high=table["value"] + 0.05)
+    looks = style.method_looks(["a", "b"])
+    with style.house():
+        axes = severity.draw(table, looks, "Title", []).axes[0]
+    assert [line.get_color() for line in axes.lines] == [look["color"] for look in looks.values()]
+    aside = severity.SPREAD / 4
+    expected = [[[1 - aside, 10], [2 - aside, 10]], [[1 + aside, 20], [2 + aside, 20]]]
+    assert np.array([line.get_xydata() for line in axes.lines]) == pytest.approx(np.array(expected))
+    assert segments(axes)[0] == [[round(1 - aside, 6), 5], [round(1 - aside, 6), 15]]
 
 
 def test_the_few_pixels_of_confidence_one_half_are_not_drawn():
@@ -304,10 +350,10 @@ def test_a_new_figure_is_a_file_and_a_line(made, tmp_path, monkeypatch):
 
     def paint(picture: Picture, results, sources: Sources) -> Painted:
         table = pd.DataFrame({"method": list(results.facts.methods), "brier": 0.1})
-        return Painted(style.new_figure(0.5, picture.title, [])[0], {"": table})
+        return Painted(style.new_figure(0.5, picture.title, [])[0], table)
 
     new = FigureType("brier", "Brier score", "Lower is better.", drawn, paint)
-    monkeypatch.setattr(catalogue, "FIGURE_TYPES", (new,))
+    monkeypatch.setattr(registry, "FIGURE_TYPES", (new,))
     write_figures(*made[:2], tmp_path)
     named = [f"brier-raw.{ending}" for ending in ("csv", "pdf", "png", "svg")]
     assert sorted(path.name for path in tmp_path.iterdir()) == named == figure_files(made[0].facts)

@@ -82,7 +82,6 @@ IDS = np.uint8(DISC)
 INVALID = {"calibrator": Path("calibrator.json")}
 JUDGE = [  # name, files, options, names in the error
     ("no folder", {}, {"mask": "nowhere"}, ["nowhere"]),
-    ("a file as folder", {"notes": b""}, {"mask": "notes"}, ["notes"]),
     ("an empty folder", {"empty/notes.txt": b""}, {"mask": "empty"}, ["empty", ".png"]),
     ("one folder for both", {}, {"mask": "maps"}, ["maps"]),
     ("no mask", {"maps/c.npy": P}, {}, ["c.npy: no mask"]),
@@ -90,25 +89,16 @@ JUDGE = [  # name, files, options, names in the error
     ("no mask in a subfolder", {"maps/v/c.npy": P}, {}, ["v/c.npy: no mask"]),
     ("no pair at all", {"maps/a.npy": None, "maps/b.npy": None, "maps/a_sal.npy": P}, {}, ["a_sal.npy", "name"]),
     ("two maps of one stem", {"maps/a.png": MASK}, {}, ["a.npy and a.png"]),
-    ("a JPEG map", {"maps/b.npy": None, "maps/b.jpg": MASK}, {}, ["b.jpg"]),
     ("half an array", {"maps/b.npy": b"\x93NUMPY"}, {}, ["b.npy"]),
-    ("no zip file", {"maps/b.npy": None, "maps/b.npz": b"PK"}, {}, ["b.npz"]),
     ("two arrays", {"maps/b.npy": None, "maps/b.npz": npz(P, P)}, {}, ["b.npz: 2 arrays"]),
-    ("pickled objects", {"maps/b.npy": np.array([[{}]], object)}, {}, ["b.npy"]),
     ("text as picture", {"masks/b.png": b"no picture"}, {}, ["b.png"]),
-    ("half a picture", {"masks/b.png": b"\x89PNG\r\n\x1a\n"}, {}, ["b.png"]),
     ("logits", {"maps/b.npy": 8 * P - 4}, {}, ["b.npy", "sigmoid"]),
     ("logits of classes", TWO_OF_THREE | {"maps/b.npy": 8 * THREE - 4}, {}, ["b.npy", "softmax"]),
-    ("logarithms", {"maps/b.npy": np.log(P)}, {}, ["b.npy", "exp"]),
-    ("0 to 255 as floats", {"maps/b.npy": 255 * P}, {}, ["b.npy", "255"]),
-    ("interpolated", {"maps/b.npy": 1.04 * P / P.max() - 0.02}, {}, ["b.npy", "clip"]),
-    ("NaN", {"maps/b.npy": P * np.nan}, {}, ["b.npy", "NaN"]),
-    ("infinite", {"maps/b.npy": np.where(DISC, np.inf, P)}, {}, ["b.npy", "infinite"]),
+    ("NaN", {"maps/b.npy": P * np.nan}, {}, ["b.npy", "nan"]),
     ("whole numbers", {"maps/b.npy": np.int64(DISC)}, {}, ["b.npy", "int64"]),
     ("one axis", {"maps/b.npy": P[0]}, {}, ["b.npy", "(32,)"]),
     ("rotated", {"maps/b.npy": P.T}, {}, ["b.npy", "32 x 24"]),
     ("nearly square and rotated", {"maps/b.npy": P[:, :23], "masks/b.png": MASK[:, :23].T}, {}, ["b.npy", "24 x 23"]),
-    ("cropped", {"maps/b.npy": P[:, :26], "masks/b.png": MASK[:, :21]}, {}, ["b.npy", "24 x 26"]),
     ("a color picture", {"masks/b.png": np.dstack([MASK, IDS, MASK])}, {}, ["b.png", "color"]),
     ("transparent", {"masks/b.png": cv2.merge([IDS * 0] * 3 + [MASK])}, {}, ["b.png", "transparent"]),
     ("two pages", {"masks/b.png": None, "masks/b.tif": lambda p: cv2.imwritemulti(str(p), [MASK] * 2)}, {}, ["b.tif"]),
@@ -126,34 +116,14 @@ JUDGE = [  # name, files, options, names in the error
     ("mask beyond 255", {"masks/b.png": None, "masks/b.npy": np.float32(300 * DISC)}, {}, ["b.npy", "300"]),
     ("JPEG ids", {"masks/b.png": None, "masks/b.jpg": IDS, "masks/a.png": IDS}, {}, ["b.jpg", "PNG"]),
     ("JPEG void", {"masks/b.png": None, "masks/b.jpg": MASK}, {"ignore": 128}, ["b.jpg", "--ignore 128"]),
-    ("ignore of no mask", {}, {"ignore": 300}, ["--ignore 300"]),
     ("ignore of the object", {}, {"ignore": 255}, ["--ignore 255"]),
     ("ignore without masks", {}, {"ignore": 7, "mask": None}, ["--ignore"]),
     ("all ignored", {"masks/a.png": VOID, "masks/b.png": VOID}, {"ignore": 9}, ["masks", "9"]),
-    ("classes and one object", TWO_OF_THREE | {"maps/b.npy": P}, {}, ["b.npy", "3 classes"]),
-    (
-        "too many classes",
-        TWO_OF_THREE | {"maps/c.npy": np.concatenate([THREE] * 2) / 2, "masks/c.png": LABELS},
-        {},
-        ["c.npy: 6 classes"],
-    ),
+    ("classes and one object", TWO_OF_THREE | {"maps/b.npy": P}, {}, ["b.npy", "(3, "]),
     ("classes last", TWO_OF_THREE | {"maps/b.npy": LAST}, {}, ["b.npy", ".transpose(2, 0, 1)"]),
     ("sums below 1", TWO_OF_THREE | {"maps/b.npy": THREE / 2}, {}, ["b.npy", "0.5"]),
-    ("classes in 8 bits", TWO_OF_THREE | {"maps/b.npy": np.uint8(255 * THREE)}, {}, ["b.npy", "float16"]),
     ("ids beyond", TWO_OF_THREE | {"masks/b.png": LABELS + 2}, {}, ["b.png", "2 to 4"]),
-    ("an unnamed void", TWO_OF_THREE | {"masks/b.png": VOIDED[9]}, {}, ["b.png", "--ignore 9"]),
-    (
-        "an id left out",
-        TWO_OF_THREE | {"masks/b.png": GAP},
-        {},
-        ["b.png", "--ignore 3", "leave out 1"],
-    ),
-    (
-        "255 with another void",
-        TWO_OF_THREE | {"masks/b.png": VOIDED[255]},
-        {"ignore": 9},
-        ["b.png", "9"],
-    ),
+    ("an unnamed void", TWO_OF_THREE | {"masks/b.png": VOIDED[9]}, {}, ["b.png", "9", "--ignore"]),
     ("JPEG class ids", TWO_OF_THREE | {"masks/b.png": None, "masks/b.jpg": LABELS}, {}, ["b.jpg"]),
     (
         "ids as floats",
@@ -161,23 +131,16 @@ JUDGE = [  # name, files, options, names in the error
         {},
         ["b.npy", "float32"],
     ),
-    ("border of classes", TWO_OF_THREE, {"border": 2.0}, ["--border"]),
     ("classes without masks", TWO_OF_THREE, {"mask": None}, ["--mask"]),
-    ("classes normalized", TWO_OF_THREE, {"protocols": ("stretched",)}, ["--protocol stretched"]),
-    ("border", {}, {"border": np.inf}, ["--border", "inf"]),
+    ("classes normalized", TWO_OF_THREE, {"protocols": ("stretched",)}, ["--protocol raw"]),
     ("bins", {}, {"bins": 11}, ["11", "10"]),
-    ("resamples", {}, {"resamples": 10**12}, ["--resamples", "100,000"]),
     ("groups", {}, {"groups": "^(b)"}, ["^(b)", "- a"]),
     ("risk without objects", {}, {"risk": "fnr=0.5", "mask": None}, ["--risk fnr=0.5", "fpr"]),
     ("risk of classes", TWO_OF_THREE, {"risk": "fnr=0.5"}, ["--risk", "3 classes"]),
     ("risk of few images", {}, {"risk": "fpr=0.05"}, ["--risk fpr=0.05", "19"]),
     ("out is read", {}, {"out": "maps"}, ["maps"]),
     ("out calibrated", {"out/calibrator.json": b"{}"}, {"out": "out"}, ["calibrator.json", "calibrate"]),
-    ("out of another model", {"out/metrics.json": b'{"name": "B"}'}, {"out": "out"}, ["net", "- B"]),
-    ("no calibrator", {}, INVALID, ["calibrator.json"]),
     ("half a calibrator", {"calibrator.json": b'{"version": 1'}, INVALID, ["calibrator.json"]),
-    ("a later version", calibrator(version=2), INVALID, ["calibrator.json", "version"]),
-    ("an unknown key", calibrator(temperature=2), INVALID, ["calibrator.json", "temperature"]),
     ("an unknown calibrator", calibrator(calibrator="plat"), INVALID, ["calibrator.json", "'platt'"]),
     ("a wrong parameter", calibrator(parameters={"temperature": -1}), INVALID, ["calibrator.json", "temperature"]),
     ("a calibrator of classes", calibrator(calibrator="dirichlet"), INVALID, ["dirichlet", "2 classes"]),
@@ -188,13 +151,9 @@ FIT_CLASSES = TWO_OF_THREE | {"other/c.npy": THREE}
 CALIBRATE = [
     ("unknown method", {}, {"method": "temprature"}, ["temprature", "'temperature'"]),
     ("method of classes", {}, {"method": "dirichlet"}, ["dirichlet", "2 classes"]),
-    ("option of another method", {}, {"features": "entropy"}, ["--features", "image_temperature"]),
-    ("unknown feature", {}, {"method": "image_temperature", "features": "forground"}, ["features", "foreground"]),
-    ("feature twice", {}, {"method": "image_temperature", "features": "peak,peak"}, ["features", "peak"]),
     ("no applied map", {"other/c.npy": None}, {}, ["other"]),
     ("applied text", {"other/c.npy": b"text"}, {"method": "platt"}, ["c.npy"]),
-    ("a long name", {f"other/{82 * chr(0x56FE)}.npy": P}, {"method": "platt"}, ["250"]),
-    ("applied classes", {"other/c.npy": THREE}, {"method": "platt"}, ["c.npy", "3 classes"]),
+    ("applied classes", {"other/c.npy": THREE}, {"method": "platt"}, ["c.npy", "(3, "]),
     (
         "applied classes last",
         FIT_CLASSES | {"other/c.npy": LAST},
@@ -221,7 +180,7 @@ def refused(folder: Path, names: list[str], call: Callable[[], object]) -> None:
     with pytest.raises(UserError) as error:
         call()
     assert not [name for name in names if name not in str(error.value)], str(error.value)
-    after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".lock"}
+    after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
     assert after == before
 
 
@@ -229,7 +188,7 @@ def refused(folder: Path, names: list[str], call: Callable[[], object]) -> None:
 def test_judge_refuses(files, options, names, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make(tmp_path, files)
-    options = {"mask": "masks", "out": "results", "resamples": 0, "whole": False} | options
+    options = {"mask": "masks", "out": "results", "resamples": 0, "whole_maps": False} | options
     mask, out = options.pop("mask"), Path(options.pop("out"))
     refused(tmp_path, names, lambda: judge_folder(Path("maps"), mask and Path(mask), "net", out, **options))
 

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from scipy.stats import beta
-from typer.testing import CliRunner
 
-from pipeline_src.analysis.conformal import Bound
 from pipeline_src.analysis.intervals import interval
 from pipeline_src.analysis.resampling import SEED, image_means
-from pipeline_src.calibrators.calibrator import calibrated, fitted
+from pipeline_src.calibrators.calibrator import calibrated, fitted, folds_of
 from pipeline_src.calibrators.platt import PlattCalibrator
-from pipeline_src.calibrators.selection import folds_of
-from pipeline_src.cli.main import app
-from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.maps.calibrate import calibrate_folder, pixels_of
 from pipeline_src.maps.counts import count
 from pipeline_src.maps.judge import judge_folder
 from pipeline_src.maps.pairs import pair_files
 from pipeline_src.maps.reader import read_map
-from pipeline_src.maps.risk import exceeded, risk_spread
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 
 IMAGES = 25
 
@@ -66,7 +57,7 @@ def held_out(fnr: np.ndarray) -> float:
 
 
 def judged(where, out: Path, **options) -> dict:
-    return judge_folder(*where, "net", out, whole=False, resamples=options.pop("resamples", 0), **options)
+    return judge_folder(*where, "net", out, whole_maps=False, resamples=options.pop("resamples", 0), **options)
 
 
 @pytest.fixture(scope="module")
@@ -111,12 +102,10 @@ def test_intervals_count_the_images_that_have_the_risk(tmp_path):
     risks[:7, 0] = [fnr[i, levels[folds[i]]] for i in range(7)]
     resampled = image_means(risks, SEED, 200)[:, 0]
     assert delivered["intervals"]["fnr"] == pytest.approx(interval(delivered["fnr"], resampled, 7, (0, 1)))
-    assert delivered["few"] == {"fnr": 7}
-    assert any("have max_f (7), mean_f (7)" in line for line in result["warnings"])
 
 
 def test_textures_have_a_false_positive_rate(val, tmp_path):
-    result = judge_folder(val[0], None, "net", tmp_path / "out", whole=False, resamples=0, risk="fpr=0.2")["risk"][
+    result = judge_folder(val[0], None, "net", tmp_path / "out", whole_maps=False, resamples=0, risk="fpr=0.2")["risk"][
         "raw"
     ]
     assert result["delivered"]["fnr"] is None and result["delivered"]["fpr"] < 0.25
@@ -133,21 +122,16 @@ def test_groups_count_once(val, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("value", "risk", "level", "words"),
-    [
-        (0, "fnr=0.2", 0, "all background, too"),
-        (128, "fnr=0.2", 128, "all background, too"),
-        (128, "fpr=0.2", 129, "no pixel of an object"),
-        (255, "fpr=0.2", 256, "no pixel of an object"),
-    ],
+    ("value", "risk", "level"),
+    [(0, "fnr=0.2", 0), (128, "fnr=0.2", 128), (128, "fpr=0.2", 129), (255, "fpr=0.2", 256)],
 )
-def test_a_bound_that_costs_all_there_is_is_said_to_be_useless(tmp_path, value, risk, level, words):
+def test_a_bound_that_costs_all_there_is_is_said_to_be_useless(tmp_path, value, risk, level):
     """Of maps that see nothing, wherever their threshold lies."""
     maps, masks = made(tmp_path, "poor", 0)
     for path in maps.iterdir():
         cv2.imwrite(str(path), np.full((12, 14), value, np.uint8))
     result = judged((maps, masks), tmp_path / "out", risk=risk, protocols=("raw",))["risk"]["raw"]
-    assert result["level"] == level and words in result["reason"]
+    assert result["level"] == level and "reason" in result
 
 
 @pytest.mark.parametrize("masks", [True, False])
@@ -166,7 +150,7 @@ def test_calibrated_maps_have_a_threshold_of_their_own(val, tmp_path, masks):
         )
     else:
         pairs = pair_files(*val)
-        pixels, _ = pixels_of(pairs, None, count(pairs), None)
+        pixels = pixels_of(pairs, None, count(pairs))
         unseen, folds = tmp_path / "unseen", folds_of(np.arange(IMAGES))
         unseen.mkdir()
         for i, path in enumerate(sorted(val[0].iterdir())):
@@ -174,45 +158,3 @@ def test_calibrated_maps_have_a_threshold_of_their_own(val, tmp_path, masks):
             cv2.imwrite(str(unseen / path.name), calibrated(calibrator, read_map(path)))
         assert done["delivered"]["fnr"] == pytest.approx(held_out(second_way(unseen, val[1])))
         assert done["delivered"]["fnr"] != of_fitted["delivered"]["fnr"]  # of maps calibrated by what has seen them
-
-
-def single_pixels(rng: np.random.Generator, images: int) -> ProtocolCounts:
-    """Images of one object pixel of a random level, whose FNR is 0 or 1."""
-    counted = MapCounts.empty()
-    for k in range(images):
-        counted.add(rng.integers(0, 256, (1, 1), dtype=np.uint8), np.ones((1, 1), np.uint8), f"{k:03d}")
-    return ProtocolCounts(counted, counted.raw)
-
-
-def test_the_spread_is_that_of_the_beta_distribution():
-    """For risks of 0 and 1 the true risk at the threshold of n images is Beta(l, n + 1 - l), l = (n + 1) alpha."""
-    rng, n = np.random.default_rng(0), 99
-    ends = [risk_spread(single_pixels(rng, n), Bound("fnr", 0.2), seed, 300) for seed in range(20)]
-    assert np.mean(ends, axis=0) == pytest.approx(beta.ppf([0.025, 0.975], 20, 80), abs=0.02)
-    assert risk_spread(single_pixels(rng, 9), Bound("fnr", 0.2), 0, 300) is None
-
-
-def test_an_empirical_risk_above_the_bound_is_told(val, tmp_path):
-    """Other images, on which the maps see less of the object."""
-    apply, test_mask = made(tmp_path, "test", 1)
-    options = {"method": "temperature", "resamples": 100, "risk": "fnr=0.2", "test_mask": test_mask}
-    like = calibrate_folder(*val, apply, tmp_path / "like", **options)
-    low, high = like["risk"]["spread"]
-    assert low < like["risk"]["promised"] < high and not exceeded(like["risk"], "x")
-    for path in apply.iterdir():
-        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED) // 2)
-    worse = calibrate_folder(*val, apply, tmp_path / "worse", **options)
-    assert worse["risk"]["delivered"]["intervals"]["fnr"][0] > 0.2
-    (warning,) = exceeded(worse["risk"], str(apply))
-    assert warning in worse["warnings"] and str(apply) in warning
-
-
-def test_the_command_says_it_and_takes_features(val, tmp_path):
-    words = ["--pred", str(val[0]), "--mask", str(val[1]), "--apply", str(val[0]), "--out", str(tmp_path / "out")]
-    words += ["--method", "image_temperature", "--features", "entropy,margin", "--shape", "--resamples", "20"]
-    shown = CliRunner().invoke(app, ["calibrate", *words, "--risk", "fnr=0.2"])
-    assert shown.exit_code == 0, shown.output
-    kept = json.loads((tmp_path / "out/scores.json").read_text())["risk"]
-    assert f"({kept['level']} of 255)" in shown.output
-    parameters = json.loads((tmp_path / "out/calibrator.json").read_text())["parameters"]
-    assert list(parameters["b"]) == ["entropy", "margin"] and parameters["g"] != 1

@@ -1,4 +1,4 @@
-"""What `plan` says: which jobs run and why, how long they take, and what a reader of the results has to know."""
+"""`plan`: which jobs run and why, how long they take, and warnings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from pipeline_src.pipeline import precheck, work
 from pipeline_src.pipeline.jobs import build
 from pipeline_src.pipeline.plan import plan
 from pipeline_src.pipeline.runner import run_job
-from pipeline_src.pipeline.sizes import estimated
 
 TWIN = "train and other hold 1 byte-identical images under different names: mine/s00 = others/o01"
 
@@ -68,7 +67,6 @@ def test_plan_tells_images_that_parts_share(project):
 @pytest.mark.parametrize(
     ("methods", "images", "told"),
     [
-        (["baseline", "temperature"], 1, "data.val has 1 image: what temperature fit to fewer than 10"),
         (["baseline", "temperature"], 9, "data.val has 9 images"),
         (["baseline", "temperature"], 10, ""),
         (["baseline"], 1, ""),
@@ -109,7 +107,7 @@ def test_plan_counts_the_files_of_a_set_that_is_not_prepared(project):
     content["experiments"]["trial"]["data"] |= parts
     Path("params.yaml").write_text(yaml.safe_dump(content))
     graph = build(read())
-    assert {part: estimated(graph, part) for part in graph.stored_parts} == {"train": 9, "val": 3, "other": 4}
+    assert {part: precheck.size(graph, part) for part in graph.stored_parts} == {"train": 9, "val": 3, "other": 4}
     assert plan(graph).unknown == []
 
 
@@ -137,7 +135,13 @@ def test_plan_says_that_no_label_is_perturbed(project, epochs, said):
 
 def test_a_batch_of_more_images_than_there_are_is_refused(project):
     change("training", batch_size=9)
-    with pytest.raises(UserError, match="batch_size: 9 and 8 training images"):
+    with pytest.raises(UserError, match="batch_size: 9 and 8"):
+        precheck.check(build(read()))
+
+
+def test_more_images_than_there_are_are_refused(project):
+    change("data", id={"other": {"set": "others", "first": 5}})
+    with pytest.raises(UserError, match=r"data\.other"):
         precheck.check(build(read()))
 
 
@@ -177,26 +181,10 @@ def test_plan_takes_no_torch(project):
 
 
 def test_a_set_of_the_catalogue_is_none_of_the_users_whoever_wrote_its_entry(project):
-    assert build(read()).facts.own_data
     text = Path("params.yaml").read_text().replace("set: mine", "set: DUTS-TR").replace("set: others", "set: SOD")
     Path("params.yaml").write_text(text.replace("  mine:", "  DUTS-TR:").replace("  others:", "  SOD:"))
     facts = build(read()).facts
-    assert not facts.own_data and facts.in_paper == ("other",)
-
-
-def test_training_tells_shared_images_before_the_first_step(project, monkeypatch, caplog):
-    graph = build(read())
-    caplog.set_level("INFO")
-    told = {}
-    for names in (("prepare/mine", "store/train", "store/val"), ("prepare/others",)):
-        for name in names:
-            run_job(graph.job(name))
-        monkeypatch.setattr("pipeline_src.training.loop.train", lambda *_: told.update(log=caplog.text))
-        with pytest.raises(AttributeError):  # nothing was trained, so there is nothing to write
-            work.train_into(graph.job("train/baseline/seed0"), project)
-        assert (TWIN in told["log"]) == (names == ("prepare/others",))
-        assert ("other: not prepared yet" in told["log"]) == (names != ("prepare/others",))
-        caplog.clear()
+    assert facts.in_paper == ("other",)
 
 
 HISTORY = "epoch,loss,val_accuracy\n1,0.7,0.6\n2,{loss},{accuracy}\n"
@@ -204,19 +192,10 @@ HISTORY = "epoch,loss,val_accuracy\n1,0.7,0.6\n2,{loss},{accuracy}\n"
 
 @pytest.mark.parametrize(
     ("loss", "accuracy", "warns"),
-    [
-        (0.5, 0.95, ""),
-        (0.5, 0.05, "inverted"),
-        (1e12, 0.7, "diverged"),
-        ("nan", 0.9, "diverged"),
-        (0.5, 0.3, "diverged"),
-    ],
+    [(0.5, 0.95, ""), (0.5, 0.05, "inverted"), (1e12, 0.7, "diverged"), ("nan", 0.9, "diverged")],
 )
-def test_inverted_masks_and_a_diverged_training_are_told(project, caplog, loss, accuracy, warns):
-    graph = build(read())
-    for name in ("prepare/mine", "store/val"):
-        run_job(graph.job(name))
+def test_inverted_masks_and_a_diverged_training_are_logged(project, caplog, loss, accuracy, warns):
     Path("history.csv").write_text(HISTORY.format(loss=loss, accuracy=accuracy))
-    work._warn_of_accuracy(graph.job("train/baseline/seed0"), Path())
+    work._warn_of_accuracy(build(read()).job("train/baseline/seed0"), Path())
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(warnings) == bool(warns) and all(warns in text for text in warnings)

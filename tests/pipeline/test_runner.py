@@ -14,7 +14,7 @@ from killed import is_killed
 
 from pipeline_src import files
 from pipeline_src.errors import UserError
-from pipeline_src.pipeline import upkeep, view
+from pipeline_src.pipeline import runner, upkeep
 from pipeline_src.pipeline.job import Graph, Job
 from pipeline_src.pipeline.manifest import Manifest
 from pipeline_src.pipeline.plan import differences
@@ -121,9 +121,9 @@ def test_the_view_has_copies_where_links_are_impossible(monkeypatch):
 def test_a_target_that_shows_an_outdated_result_is_forgotten():
     finished()
     jobs = list(graph(1).jobs.values())
-    view.forget([VIEW / "T1.csv", VIEW / "elsewhere"], jobs)
+    runner.forget([VIEW / "T1.csv", VIEW / "elsewhere"], jobs)
     assert not (VIEW / "T1.csv").exists() and (VIEW / "a.npz").exists()
-    view.forget([VIEW / "a.npz"], graph().jobs.values())
+    runner.forget([VIEW / "a.npz"], graph().jobs.values())
     assert (VIEW / "a.npz").exists()
 
 
@@ -142,41 +142,33 @@ def flip_cores(manifest: Path) -> None:
     manifest.write_text(manifest.read_text().replace(" cores", " corez"))
 
 
-DAMAGE = {  # what happens to a model -> what the error says
-    "a flipped bit": (flip, "model is damaged"),
-    "cut off": (lambda file: os.truncate(file, 3), "model is damaged"),
-    "removed": (Path.unlink, "model is missing"),
-    "manifest": (lambda file: flip(file.with_name("history.csv")), "history.csv is damaged"),
-    "damaged manifest": (lambda file: os.truncate(file.with_name("manifest.json"), 9), "which is not there"),
-    "a flipped bit of a manifest": (lambda file: flip_cores(file.with_name("manifest.json")), "which is not there"),
-    "no result": (lambda file: shutil.rmtree(file.parent), "which is not there"),
+DAMAGE = {  # damage of a model or its folder -> the file that the error names
+    "a flipped bit": (flip, "model"),
+    "removed": (Path.unlink, "model"),
+    "another file": (lambda file: flip(file.with_name("history.csv")), "history.csv"),
+    "truncated manifest": (lambda file: os.truncate(file.with_name("manifest.json"), 9), ""),
+    "edited manifest": (lambda file: flip_cores(file.with_name("manifest.json")), ""),
+    "no result": (lambda file: shutil.rmtree(file.parent), ""),
 }
 
 
 @pytest.mark.parametrize("fault", DAMAGE)
-def test_a_damaged_input_is_named_with_the_command_that_makes_it_again_and_never_used(fault):
-    damage, words = DAMAGE[fault]
+def test_a_damaged_input_is_never_used_and_named_with_the_command_that_recomputes_it(fault):
+    damage, name = DAMAGE[fault]
     found = graph()
     train = found.job("train")
     run_job(train)
     damage(train.folder / "model")
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as error:
         run_job(found.job("a"), COMMAND)
-    assert f"a needs train{':' if 'not there' not in words else ','} " in str(told.value) and words in str(told.value)
+    assert "a needs train" in str(error.value) and str(train.folder / name) in str(error.value)
     command = f"rm -r {train.folder} && {COMMAND}" if fault != "no result" else COMMAND
-    assert f"fix:      {command}\n" in f"{told.value}\n" and not found.job("a").is_made
+    assert str(error.value).endswith(f" {command}") and not found.job("a").is_made
     number, problems = upkeep.verify([train], COMMAND)
-    assert problems and number == (0 if ("manifest" in fault and fault != "manifest") or fault == "no result" else 2)
+    assert problems and number == (2 if name else 0)
     shutil.rmtree(train.folder, ignore_errors=True)
     run_job(graph().job("train"))
     assert run_job(graph().job("a")) and upkeep.verify([graph().job("train")], COMMAND) == (2, [])
-
-
-def test_the_faults_of_a_result_have_its_manifest_among_them():
-    job = finished().job("tables")
-    assert job.faults() == []
-    flip_cores(job.folder / "manifest.json")
-    assert [fault.file for fault in graph().job("tables").faults()] == [job.folder / "manifest.json"]
 
 
 def test_verify_names_what_was_made_from_other_bits():
@@ -208,26 +200,16 @@ def test_a_job_that_leaves_out_a_file_is_refused():
     assert not Path("results/.store").is_dir() or not [*Path("results/.store").glob("*train*")]
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
-def test_a_full_disk_is_named_and_loses_nothing(number):
+def test_a_full_disk_is_named_and_loses_nothing():
     run_job(graph().job("train"))
 
     def fill() -> None:
-        raise OSError(number, os.strerror(number))
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with pytest.raises(UserError, match="the disk is full"):
         run_job(graph(1, during=fill).job("train"))
     assert [path.name.split("-")[0] for path in Path("results/.store").iterdir()] == ["train"]
     assert run_job(graph(1).job("train"))
-
-
-def test_a_folder_that_is_not_writable_is_named(monkeypatch):
-    def refuse(*_, **__) -> None:
-        raise OSError(errno.EACCES, "Permission denied", "results/.store")
-
-    monkeypatch.setattr(files.tempfile, "NamedTemporaryFile", refuse)
-    with pytest.raises(UserError, match=r"results/\.store.* could not be written"):
-        run_job(graph().job("train"))
 
 
 def test_a_killed_job_leaves_all_of_a_result_or_none():

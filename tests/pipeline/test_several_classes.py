@@ -18,7 +18,6 @@ from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.data.build import build
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
-from pipeline_src.figures import classes
 from pipeline_src.figures import examples as drawn
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.protocol_counts import ProtocolCounts, split
@@ -27,7 +26,7 @@ from pipeline_src.metrics.summary import summary
 from pipeline_src.params.load import read
 from pipeline_src.pipeline import networks, work
 from pipeline_src.pipeline.experiment import ExperimentGraph
-from pipeline_src.pipeline.jobs import UNPACKED
+from pipeline_src.pipeline.job import UNPACKED
 from pipeline_src.pipeline.jobs import build as build_experiment
 from pipeline_src.pipeline.runner import run_job
 from pipeline_src.prediction import examples
@@ -103,7 +102,7 @@ def run_of(statistic: MapCounts) -> ProtocolCounts:
 
 def test_methods_of_null_images_are_refused(built, monkeypatch):
     monkeypatch.setitem(built.methods, "aslp_cl", choose("aslp_groups", {}))
-    with pytest.raises(UserError, match=r"methods\.aslp_cl makes null images"):
+    with pytest.raises(UserError, match=r"methods\.aslp_cl"):
         built.check()
 
 
@@ -203,11 +202,3 @@ def test_without_a_background_every_answer_on_textures_is_wrong(built, tmp_path)
     assert values["accuracy"] == 0 and values["ece"] > 1 / 3
     assert values["mean_iou"] is values["nll"] is None and "no class is right" in reasons["nll"]
     assert drawn.prepare({"baseline": shown}, store)["accuracy"].tolist() == [0] * len(store)
-
-
-def test_more_classes_than_a_column_can_show():
-    ece = np.linspace(0, 0.3, 40)
-    table = pd.DataFrame({"class": [f"c{k}" for k in range(40)], "ece": ece, "iou": 1 - ece})
-    assert classes.drawn_classes({"a": table, "b": table}, "ece") == [f"c{k}" for k in range(16, 40)]
-    assert classes.drawn_classes({"a": table}, "iou") == [f"c{k}" for k in range(16, 40)]
-    assert classes.drawn_classes({"a": table[:5]}, "iou") == ["c0", "c1", "c2", "c3", "c4"]

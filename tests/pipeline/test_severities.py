@@ -43,7 +43,7 @@ def test_a_corrupted_set_is_evaluated_and_drawn_and_decides_nothing(tmp_path, mo
     assert {table.loc[(part, "tta"), "role"] for part in PARTS} == {"shifted"}
     picture = next(iter(severity.pictures(graph.facts)))
     with style.house():
-        drawn = severity.paint(picture, results(graph.job("tables")), Sources()).tables[""]
+        drawn = severity.paint(picture, results(graph.job("tables")), Sources()).table
     ece = drawn[drawn["metric"] == "ece"].set_index(["method", "severity"])["value"]
     for method in ("baseline", "tta"):
         shown = dict(zip((0, 1, 5), ("scenes", *PARTS), strict=True))

@@ -12,12 +12,11 @@ from safetensors import safe_open
 
 from pipeline_src.data import catalog
 from pipeline_src.params.load import read, resolve
-from pipeline_src.pipeline import view
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.jobs import build
 from pipeline_src.pipeline.networks import facts
 from pipeline_src.pipeline.plan import plan
-from pipeline_src.pipeline.runner import run_job
+from pipeline_src.pipeline.runner import run_job, show
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +72,7 @@ def test_after_two_seeds_one_seed_trains_nothing(experiment):
 def test_names_of_blocks_and_parts_matter_to_no_network(experiment):
     graph = experiment("names")
     assert not kinds(plan(graph).missing) & {"train", "evaluate", "store"}
-    view.show(graph.jobs.values())
+    show(graph.jobs.values())
     model = Path("results/names/runs/ce/seed0/model.safetensors")
     assert model.samefile(experiment("seeds").job("train/baseline/seed0").paths[0])
     assert Path("results/names/statistics/ce/seed0/unseen.npz").is_file()
@@ -85,9 +84,9 @@ def test_a_model_says_of_which_run_it_is_by_no_name_that_others_may_have(experim
         with safe_open("results/seeds/runs/baseline/seed0/model.safetensors", "pt") as file:
             said = json.loads(file.metadata()["run"])
         assert said == facts(run)
-    assert said["contract"] == run.fingerprint and said["method"] == "Baseline" and said["seed"] == 0
+    assert said["fingerprint"] == run.fingerprint and said["method"] == "Baseline" and said["seed"] == 0
     assert said["network"] == "tiny_fpn" and said["model"]["backbone"]["depth"] == 18
-    assert (said["classes"], said["image_size"], said["normalisation"]) == (2, 32, [[127.5] * 3] * 2)
+    assert (said["classes"], said["image_size"], said["normalization"]) == (2, 32, [[127.5] * 3] * 2)
 
 
 def test_two_blocks_that_mean_the_same_are_made_once(experiment):

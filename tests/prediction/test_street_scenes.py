@@ -19,7 +19,7 @@ from pipeline_src.params.schema import Evaluation
 from pipeline_src.prediction.evaluate import evaluate
 from pipeline_src.prediction.predict import Predictor, predict
 from pipeline_src.training.classifier import DenseClassifier
-from pipeline_src.training.models.build import build_segmentor, normalisation
+from pipeline_src.training.models.build import build_segmentor, normalization
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -36,7 +36,7 @@ def test_street_scenes_of_camvid(downloads, tmp_path):
     store = Store(tmp_path / "store")
     torch.manual_seed(0)
     network = DenseClassifier(
-        build_segmentor("tiny_fpn", False, 64, store.classes), normalisation("tiny_fpn"), classes=store.classes
+        build_segmentor("tiny_fpn", False, 64, store.classes), normalization("tiny_fpn"), classes=store.classes
     )
     experiment = SimpleNamespace(evaluation=Evaluation(bins=10, batch_size=2), training=SimpleNamespace(workers=0))
     predictor = Predictor([network.eval()])

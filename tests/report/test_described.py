@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.cli.main import app
-from pipeline_src.pipeline.jobs import _own_ideas as own_ideas
 from pipeline_src.pipeline.jobs import chosen
+from pipeline_src.pipeline.report import _own_ideas as own_ideas
 from pipeline_src.pipeline.report import described, fitted
 from pipeline_src.training.registry import choose
 

@@ -12,8 +12,16 @@ from made_statistics import varied
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.metrics.entries.calibration import SQUARED
-from pipeline_src.report.comparison import INCONCLUSIVE, KEPT, LOST, ProtocolComparison
-from pipeline_src.report.recommendation import RECOMMENDED, SIMPLICITY, overview, recommend, sentences, simplicity
+from pipeline_src.report.recommendation import (
+    KEPT,
+    RECOMMENDED,
+    SIMPLICITY,
+    ProtocolComparison,
+    overview,
+    recommend,
+    sentences,
+    simplicity,
+)
 
 STEADY = np.array([-0.002, 0.0, 0.002])  # resamples around a point, alike for all: differences are certain
 ASIDE = np.array([1, 0, -1])
@@ -107,16 +115,6 @@ def test_the_order_of_simplicity():
     assert simplicity(facts, "trained") == simplicity(facts, "slp")
 
 
-@pytest.mark.parametrize(
-    ("accuracy", "spread", "verdict"), [(0.8951, 0, KEPT), (0.8949, 0, LOST), (0.896, 0.01, INCONCLUSIVE)]
-)
-def test_accuracy_is_kept_within_half_a_point(accuracy, spread, verdict):
-    inside, *_ = compared(
-        {"baseline": 0.04, "slp": 0.02}, accuracy={"slp": accuracy}, uncertain={("slp", "accuracy"): spread}
-    )
-    assert inside.accuracy("slp") == verdict
-
-
 def text_of(*numbers, **more) -> str:
     inside, *others = compared(*numbers, **more)
     return " ".join(sentences(inside, others, "96 px", {"temperature": "Temperature scaling"})).replace("\u00a0", " ")
@@ -133,11 +131,6 @@ def test_the_text_has_effect_interval_and_setting():
     assert "4.00 %" in text_of({"baseline": 0.04, "slp": 0.05}) and "lowers" not in text_of({"slp": 0.04})
 
 
-def test_accuracy_is_called_unchanged_only_if_it_is():
-    ece = {"baseline": 0.04, "slp": 0.02}
-    assert "unchanged" in text_of(ece) and "unchanged" not in text_of(ece, accuracy={"slp": 0.899})
-
-
 def test_the_table_has_every_method_and_paired_differences():
     inside, *others = compared({"baseline": 0.04, "slp": 0.02, "mc": 0.03}, accuracy={"slp": 0.88})
     rows = overview(inside, others)
@@ -145,12 +138,6 @@ def test_the_table_has_every_method_and_paired_differences():
     assert [row["outcome"] for row in rows] == ["accuracy lost", RECOMMENDED, "baseline"]
     assert rows[0]["change"].value == pytest.approx(-0.02) and rows[2]["change"] is None
     assert [sets.value for sets in rows[0]["elsewhere"]] == pytest.approx([0.02, 0.02])
-
-
-def test_what_was_not_run_everywhere_is_not_compared():
-    inside, *_ = compared({"baseline": 0.04, "slp": 0.02, "mc": 0.01})
-    del inside.results.measurements["raw", "two", "mc"]
-    assert inside.methods == ["slp", "baseline"]
 
 
 def test_a_constant_confidence_is_not_recommended(tmp_path):

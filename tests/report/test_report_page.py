@@ -17,7 +17,7 @@ from made_results import analysed
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.catalogue import pictures
+from pipeline_src.figures.registry import pictures
 from pipeline_src.tables.write import write_tables
 
 pytestmark = pytest.mark.slow  # a browser takes a second and more for each
@@ -111,14 +111,11 @@ def test_the_diagonal_has_45_degrees_and_error_bars_stand_at_their_points(page):
     points = page.locator("#chart .points > *").evaluate_all(middles)
     bars = page.locator("#chart .error-bars line").evaluate_all(middles)
     assert bars and all(min(abs(x - point) for point in points) < 0.6 for x in bars)
-    page.select_option("#choose [name=bins]", "20")
-    assert page.locator("#chart .error-bars line").count() == 0  # known for the experiment's own bins
 
 
 def test_choosing_changes_the_diagram_and_a_method_keeps_its_color(page):
     seen = []
     for change in (
-        lambda: page.select_option("#choose [name=bins]", "20"),
         lambda: page.select_option("#choose [name=set]", "textures"),
         lambda: page.uncheck("#choose [value=baseline]", force=True),
         lambda: page.check("#choose [value=baseline]", force=True),
@@ -175,42 +172,12 @@ def test_tables_sort_by_click_and_by_key(page):
     assert state() == first
 
 
-def test_tables_filter_by_method_and_dataset(page):
-    open_all(page)
-    shown, left = "#tables details[open] tr[data-method]:visible", "#tables > details:visible"
-    everything, tables = page.locator(shown).count(), page.locator(left).count()
-    page.fill("#filters [name=method]", "ASLP")
-    names = page.locator(shown).evaluate_all("rows => rows.map(row => row.dataset.method)")
-    assert names and all("aslp_mc" in name for name in names)
-    page.select_option("#filters [name=part]", "textures")
-    parts = page.locator("#tables tbody[data-part]:visible").evaluate_all("all => all.map(e => e.dataset.part)")
-    assert set(parts) == {"textures"} and 0 < page.locator(left).count() < tables
-    page.fill("#filters [name=method]", "no such")
-    assert page.inner_text("#filtered")
-    page.click("#filters [type=reset]")
-    playwright.expect(page.locator(shown)).to_have_count(everything)
-
-
 def test_min_max_results_stay_behind_their_switch(page):
     open_all(page)
     for protocol, other in (("raw", "stretched"), ("stretched", "raw")):
         page.check(f"#protocol-{protocol}", force=True)
         assert page.locator(f"[data-protocol={protocol}]:visible").count() > 3
         assert page.locator(f"[data-protocol={other}]:visible").count() == 0
-
-
-def test_the_theme_follows_the_system_and_the_button(browser, results):
-    paper = "getComputedStyle(document.body).backgroundColor"
-    page = opened(browser, results, color_scheme="dark")
-    dark = page.evaluate(paper)
-    page.click("#theme")
-    light = page.evaluate(paper)
-    assert light != dark
-    page.reload()
-    assert page.evaluate(paper) == light
-    page.emulate_media(media="print")
-    assert page.evaluate(paper) == "rgb(255, 255, 255)"
-    page.context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -228,7 +195,7 @@ def test_the_whole_navigation_is_in_view_and_the_page_never_scrolls_sideways(bro
     open_all(page)
     assert page.evaluate("document.documentElement.scrollWidth") == size["width"]
     edges = "all => all.map(e => e.getBoundingClientRect()).map(box => [box.left, box.right])"
-    links = page.locator("nav a, nav label, nav button").evaluate_all(edges)
+    links = page.locator("nav a, nav label").evaluate_all(edges)
     assert len(links) >= 8 and all(0 <= left < right <= size["width"] for left, right in links)
     page.context.close()
 
@@ -245,14 +212,6 @@ def test_without_javascript_recommendation_figures_and_tables_are_there(browser,
     page = opened(browser, results, java_script_enabled=False)
     assert page.locator(".use:visible").count() == 1
     assert page.locator("#tables tbody tr:visible").count() > 0
-    assert all(page.is_hidden(control) for control in ("#choose", "#filters", "#numbers", "#theme"))
+    assert all(page.is_hidden(control) for control in ("#choose", "#numbers"))
     assert page.locator(".still img:visible").count() == 2
-    page.context.close()
-
-
-def test_the_citation_can_be_copied(browser, results):
-    page = opened(browser, results, permissions=["clipboard-read", "clipboard-write"])
-    page.click("[data-copy]")
-    playwright.expect(page.locator("[data-copy]")).to_have_text("Copied")
-    assert page.evaluate("navigator.clipboard.readText()") == page.inner_text("#bibtex")
     page.context.close()

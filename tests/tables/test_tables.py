@@ -19,23 +19,22 @@ from pipeline_src.tables import table_files
 from pipeline_src.tables.captions import SYNTHETIC
 from pipeline_src.tables.paper_table import PaperTable
 from pipeline_src.tables.registry import TABLES, ByMethod
-from pipeline_src.tables.write import MAIN_COLUMNS, main_table, metrics_with_intervals, write_tables
+from pipeline_src.tables.write import main_table, metrics_with_intervals, write_tables
 from pipeline_src.text_tables import Group, Table, latex, markdown
 
 PARTS = {"val": "val", "Set_A": "id", "textures": "ood"}
 METHODS = {"baseline": MethodFacts("baseline"), "aslp_mc": MethodFacts("aslp_mc")}
 FACTS = Facts("tiny", METHODS, PARTS, (0, 1), 10, 2)
-TWO_CLASSES = [name for name in MAIN_COLUMNS if name != "mean_iou"]
 
 
 def maps(method: str, seed: int, part: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Three made-up maps, on a grid that float32 holds exactly, and their masks."""
     for number in range(3):
         rng = np.random.default_rng([len(method), seed, number, *part.encode()])
-        truth = np.zeros((12, 10), np.uint8) if part == "textures" else (rng.random((12, 10)) < 0.4).astype(np.uint8)
+        target = np.zeros((12, 10), np.uint8) if part == "textures" else (rng.random((12, 10)) < 0.4).astype(np.uint8)
         wrong = rng.random((12, 10)) < (0.3 if method == "baseline" else 0.1)
-        probability = np.where(truth ^ wrong, rng.integers(520, 1025, (12, 10)), rng.integers(0, 505, (12, 10))) / 1024
-        yield probability.astype(np.float32), truth
+        probability = np.where(target ^ wrong, rng.integers(520, 1025, (12, 10)), rng.integers(0, 505, (12, 10))) / 1024
+        yield probability.astype(np.float32), target
 
 
 @pytest.fixture(scope="module")
@@ -45,52 +44,62 @@ def results(tmp_path_factory) -> Results:
 
 @pytest.fixture(scope="module")
 def written(results, tmp_path_factory) -> Path:
+    """All tables, with a table of metrics and a table of another kind that somebody adds."""
+
+    def sizes(results: Results) -> PaperTable:
+        rows = [{"row": part, "column": "gap", "metric": "gap", "mean": 0.1, "part": part} for part in PARTS]
+        return PaperTable("Sizes", rows)
+
     folder = tmp_path_factory.mktemp("written")
-    write_tables(results, folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TABLES, "T20", ByMethod("Confidence and accuracy", ("id",), ("gap", "oe")))
+        patch.setitem(TABLES, "T21", sizes)
+        write_tables(results, folder)
+        assert sorted(path.name for path in folder.iterdir()) == sorted(table_files())
     return folder
 
 
-@pytest.fixture(scope="module")
-def numbers(written) -> pd.DataFrame:
-    return pd.read_csv(written / "main.csv")
+def test_a_new_table_is_an_entry_or_a_function(written):
+    assert set(pd.read_csv(written / "T20.csv")["metric"]) == {"gap", "oe"}
+    assert pd.read_csv(written / "T21.csv")["part"].tolist() == list(PARTS)
 
 
 def from_maps(method: str, seed: int, part: str, protocol: str) -> dict[str, float]:
     """The metrics of a run from its maps, by plain formulas and without any statistic."""
     f, y = [], []
-    for probability, truth in maps(method, seed, part):
+    for probability, target in maps(method, seed, part):
         if protocol == "stretched":
             probability = (probability - probability.min()) / (probability.max() - probability.min())
         f.append(probability.ravel())
-        y.append(truth.ravel())
+        y.append(target.ravel())
     f, y = np.concatenate(f), np.concatenate(y)
-    confidence, right = np.maximum(f, 1 - f), (f >= 0.5) == y
-    bins = np.ceil(confidence.astype(np.float64) * 10) - 1
+    confidence, correct = np.maximum(f, 1 - f).astype(np.float64), (f >= 0.5) == y
+    bins = np.ceil(confidence * 10) - 1
     ece = oe = 0.0
-    for k in np.unique(bins):
-        inside = bins == k
-        gap = float(confidence[inside].mean(dtype=np.float64) - right[inside].mean())
+    for inside in (bins == k for k in np.unique(bins)):
+        gap = confidence[inside].mean() - correct[inside].mean()
         ece += inside.mean() * abs(gap)
-        oe += inside.mean() * confidence[inside].mean(dtype=np.float64) * max(gap, 0)
-    return {"ece": ece, "oe": oe, "accuracy": right.mean(), "brier": ((f - y) ** 2).mean(), "mae": np.abs(f - y).mean()}
+        oe += inside.mean() * confidence[inside].mean() * max(gap, 0)
+    brier, mae = ((f - y) ** 2).mean(), np.abs(f - y).mean()
+    return {"ece": ece, "oe": oe, "accuracy": correct.mean(), "brier": brier, "mae": mae}
 
 
-def test_files_are_those_that_are_named(written):
-    assert sorted(path.name for path in written.iterdir()) == sorted(table_files())
-
-
-def test_csv_agrees_with_the_maps(numbers):
+def test_numbers_agree_with_the_maps(written):
+    numbers = pd.read_csv(written / "main.csv")
     assert len(numbers) == 2 * len(PARTS) * len(METHODS) * 2
     for row in numbers.itertuples():
         expected = from_maps(row.method, row.seed, row.part, row.protocol)
         values = {name: getattr(row, name) for name in expected}
         assert values == pytest.approx(expected, abs=1e-6), (row.protocol, row.part, row.method, row.seed)
         assert (row.role, row.images, row.pixels) == (PARTS[row.part], 3, 360)
+    tree = json.loads((written / "metrics.json").read_text(encoding="utf-8"))
+    values = {(p, m, s): tree[p][m][s]["ece"] for p in tree for m in tree[p] for s in tree[p][m]}
+    assert values == pytest.approx(numbers.groupby(["protocol", "method", "part"])["ece"].mean().to_dict(), rel=1e-7)
 
 
-def test_undefined_is_a_dash_with_its_reason_and_never_zero(written, numbers):
-    assert numbers[numbers["part"] == "textures"]["max_f"].isna().all()
-    assert numbers[numbers["part"] != "textures"]["max_f"].notna().all()
+def test_undefined_is_a_dash_with_its_reason_and_never_zero(written):
+    numbers = pd.read_csv(written / "main.csv")
+    assert (numbers["max_f"].isna() == (numbers["part"] == "textures")).all()
     tree = json.loads((written / "metrics.json").read_text(encoding="utf-8"))
     assert tree["raw"]["baseline"]["textures"]["max_f"] is None
     for name in ("main.md", "main.tex"):
@@ -98,54 +107,35 @@ def test_undefined_is_a_dash_with_its_reason_and_never_zero(written, numbers):
         assert re.search(r"max F is undefined on textures: .*foreground", text), name
 
 
-def test_json_holds_means(written, numbers):
-    tree = json.loads((written / "metrics.json").read_text(encoding="utf-8"))
-    means = numbers.groupby(["protocol", "method", "part"])["ece"].mean()
-    values = {(p, m, s): tree[p][m][s]["ece"] for p in tree for m in tree[p] for s in tree[p][m]}
-    assert values == pytest.approx(means.to_dict(), rel=1e-7)  # eight digits
-
-
-def apart() -> HandMade:
+def test_the_noise_floor_has_a_sign_and_published_metrics_are_the_estimates():
     """One method below the noise floor and one above it, in numbers that are all different."""
     measured = {}
     for protocol, shift in (("raw", 0.0), ("stretched", 0.001)):
         for method, ece in (("baseline", 0.01), ("aslp_mc", 0.03)):
             points = {"ece": [ece + shift, ece + shift + 0.002], "ece_floor": [0.02, 0.02], "accuracy": [0.9, 0.91]}
             measured[protocol, "Set_A", method] = by_hand(points, np.array([-0.004, 0.001, 0.002]), (0, 1), pixels=7)
-    return HandMade(replace(FACTS, parts={"Set_A": "id"}), {}, measured)
-
-
-def test_what_lies_below_the_noise_floor_has_a_sign_in_the_main_table():
+    made = HandMade(replace(FACTS, parts={"Set_A": "id"}), {}, measured)
     for protocol in FACTS.protocols:
-        table = main_table(apart(), protocol)
+        table = main_table(made, protocol)
         shown = {row[0]: dict(zip(table.columns[1:], row[1:], strict=True)) for row in table.groups[0].rows}
-        assert {method: "°" in cells["ECE %"] for method, cells in shown.items()} == {
-            "baseline": True,
-            "aslp_mc": False,
-        }
-        assert not any("°" in cell for cells in shown.values() for name, cell in cells.items() if name != "ECE %")
-
-
-def test_published_metrics_are_the_estimates():
-    made = apart()
+        signed = {(method, name) for method, cells in shown.items() for name, cell in cells.items() if "°" in cell}
+        assert signed == {("baseline", "ECE %")}
     published = metrics_with_intervals(made)
     assert published["sets"] == {"Set_A": {"role": "id", "images": 100, "pixels": 7}}
-    for (protocol, part, method), one in made.measurements.items():
-        of = published["metrics"][protocol][method][part]
-        assert set(of) == set(one.points)
-        for metric, values in of.items():
-            expected = made.estimate(metric, protocol, method, part)
-            points = one.points[metric]
+    for (protocol, part, method), run in measured.items():
+        metrics = published["metrics"][protocol][method][part]
+        assert set(metrics) == set(run.points)
+        for metric, values in metrics.items():
+            expected, points = made.estimate(metric, protocol, method, part), run.points[metric]
             assert values["mean"] == pytest.approx(points.mean()) and values["sd"] == pytest.approx(points.std(ddof=1))
             assert (values["low"], values["high"]) == (expected.low, expected.high)
-            assert metric == "ece_floor" or values["low"] < values["mean"] < values["high"]
 
 
 ODD = r"a_b & <c> 50% $x$ #1 {y} ~z ^w \v [u] *t* |s|"
 ODD_TABLE = Table("tab:odd", ODD, ["", "ECE %"], [Group(ODD, [["[first]", "1 ± 2"], [ODD, "–"]])], [ODD])
 
 
-def test_latex_escapes():
+def test_latex_and_markdown_escape_what_they_would_read():
     text = latex(ODD_TABLE)
     assert r"a\_b \& \textless{}c\textgreater{} 50\% \$x\$ \#1 \{y\} \textasciitilde{}z" in text
     rows = [line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
@@ -153,14 +143,10 @@ def test_latex_escapes():
     bare = text.replace(r"\{", "").replace(r"\}", "")
     assert bare.count("{") == bare.count("}")
     assert not any(line.startswith(("[", "*")) for line in text.splitlines()), "LaTeX would read an option of \\\\"
-
-
-def test_markdown_escapes():
     text = markdown(ODD_TABLE)
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert all(len(re.findall(r"(?<!\\)\|", row)) == 3 for row in rows)
-    assert "<c>" not in text
-    assert "&lt;c&gt;" in text
+    assert "<c>" not in text and "&lt;c&gt;" in text
 
 
 def test_notes_of_the_main_table(tmp_path):
@@ -172,17 +158,3 @@ def test_notes_of_the_main_table(tmp_path):
     text = " ".join(table.notes)
     assert "aslp_mc seed 1 on Set_A" in text and "together" in text and "together seed" not in text
     assert SYNTHETIC in text and "Set_A: Its masks." in text
-
-
-def test_a_new_table_is_an_entry_or_a_function(results, tmp_path, monkeypatch):
-    def sizes(results: Results) -> PaperTable:
-        """What a file of its own would hold."""
-        rows = [{"row": part, "column": "gap", "metric": "gap", "mean": 0.1, "part": part} for part in PARTS]
-        return PaperTable("Sizes", rows)
-
-    monkeypatch.setitem(TABLES, "T20", ByMethod("Confidence and accuracy", ("id",), ("gap", "oe")))
-    monkeypatch.setitem(TABLES, "T21", sizes)
-    write_tables(results, tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(table_files())
-    assert set(pd.read_csv(tmp_path / "T20.csv")["metric"]) == {"gap", "oe"}
-    assert pd.read_csv(tmp_path / "T21.csv")["part"].tolist() == list(PARTS)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import expit
-from training_runs import Coloured, MadeStore
+from training_runs import Colored, MadeStore
 
 from pipeline_src.calibrators.files import CALIBRATORS
 from pipeline_src.calibrators.pixels import Pixels
@@ -16,24 +16,23 @@ from pipeline_src.data.null_images import NullImages, largest_square
 from pipeline_src.errors import UserError
 from pipeline_src.prediction.predict import Predictor, predict
 from pipeline_src.training import callbacks
-from pipeline_src.training.calibrated import Calibrated
+from pipeline_src.training.batches import evaluation_batches
+from pipeline_src.training.calibrated import Calibrated, validation_pixels
 from pipeline_src.training.registry import choose, method_names
-from pipeline_src.training.samples import evaluation_batches
-from pipeline_src.training.validation_pixels import validation_pixels
 
 METHODS = [name for name in method_names() if isinstance(choose(name, {}).method, Calibrated)]
 SETTINGS = SimpleNamespace(evaluation=SimpleNamespace(batch_size=4), training=SimpleNamespace(workers=0))
 
 
 class Made(MadeStore):
-    """Ten images of 24 px on which `Coloured` is too sure (T = 2.5), with masks of 30 x 40; a tenth is ignored."""
+    """Ten images of 24 px on which `Colored` is overconfident (T = 2.5), with masks of 30 x 40; a tenth is ignored."""
 
     masks = None  # what null images are cut from, and not `truths`
 
     def __init__(self, channels: int):
         rng = np.random.default_rng(channels)
         images = rng.integers(0, 256, (10, 24, 24, 3), np.uint8)
-        logits = Coloured(channels)(torch.from_numpy(images).permute(0, 3, 1, 2))
+        logits = Colored(channels)(torch.from_numpy(images).permute(0, 3, 1, 2))
         z = torch.nn.functional.interpolate(logits, (30, 40), mode="bilinear").numpy() / 2.5
         z = np.concatenate([np.zeros_like(z), z], 1) if channels == 1 else z
         drawn = (z + rng.gumbel(size=z.shape)).argmax(1)
@@ -52,7 +51,7 @@ def test_every_calibrator_is_a_method():
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_lowers_the_loss_and_is_its_calibrator(name, channels):
-    method, network, store = choose(name, {}).method, Coloured(channels), Made(channels)
+    method, network, store = choose(name, {}).method, Colored(channels), Made(channels)
     if channels == 1 and method.calibrator().classes == "several":
         with pytest.raises(UserError, match="for several classes"):
             method.fit([network], store, SETTINGS)
@@ -70,14 +69,14 @@ def test_a_method_lowers_the_loss_and_is_its_calibrator(name, channels):
 
 
 def test_parameters_reach_the_fit():
-    store, network = Made(1), Coloured(1)
+    store, network = Made(1), Colored(1)
     block = {"features": ["entropy", "foreground", "margin"], "shape": True}
     fitted = choose("image_temperature", block).method.fit([network], store, SETTINGS)
     assert set(fitted["parameters"]["b"]) == set(block["features"]) and fitted["parameters"]["g"] != 1
 
 
 def test_null_images_are_background_and_weigh_their_share():
-    store, network = Made(1), Coloured(1)
+    store, network = Made(1), Colored(1)
     plain = validation_pixels(network, store, SETTINGS)
     with_null = validation_pixels(network, store, SETTINGS, 0.4)
     assert (plain.number, with_null.number) == (10, 19)  # the first image has no room for one
@@ -91,16 +90,16 @@ def test_null_images_are_background_and_weigh_their_share():
     fitted = choose("image_temperature", block).method.fit([network], store, SETTINGS)
     assert fitted["fitted_on"]["images"] == 19
     with pytest.raises(UserError, match="3 classes"):
-        validation_pixels(Coloured(3), Made(3), SETTINGS, 0.4)
+        validation_pixels(Colored(3), Made(3), SETTINGS, 0.4)
     store.masks[:] = 255
     with pytest.raises(UserError, match="object-free crops"):
         validation_pixels(network, store, SETTINGS, 0.4)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_local_temperature_finds_where_the_network_is_too_sure(channels):
-    """Where the images are bright in their last colour (blue), logits are three times too large, elsewhere right."""
-    store, network, rng = Made(channels), Coloured(channels), np.random.default_rng(0)
+def test_local_temperature_finds_where_the_network_is_overconfident(channels):
+    """Where the images are bright in their last color (blue), logits are three times too large, elsewhere right."""
+    store, network, rng = Made(channels), Colored(channels), np.random.default_rng(0)
     store.images[..., 2] = 20
     store.images[:, :, 12:, 2] = 235
     x = torch.from_numpy(store.images).permute(0, 3, 1, 2)
@@ -132,15 +131,15 @@ def test_the_largest_square():
         free = rng.random((7, 9)) < 0.8
         top, left, side = largest_square(free)
         assert free[top : top + side, left : left + side].all()
-        more = side + 2  # it has a centre, so that its side is odd
+        more = side + 2  # it has a center, so that its side is odd
         larger = [free[y : y + more, x : x + more].all() for y in range(8 - more) for x in range(10 - more)]
         assert not any(larger)
 
 
 def test_features_are_those_of_the_image_not_of_its_sample(monkeypatch):
-    store, network = Made(1), Coloured(1)
+    store, network = Made(1), Colored(1)
     whole = validation_pixels(network, store, SETTINGS)
-    monkeypatch.setattr("pipeline_src.training.validation_pixels.MOST_LOGITS", 2000)
+    monkeypatch.setattr("pipeline_src.training.calibrated.MOST_LOGITS", 2000)
     some = validation_pixels(network, store, SETTINGS)
     assert isinstance(some, Pixels) and len(some.z) < 1100 < len(whole.z)
     assert some.features == pytest.approx(whole.features, nan_ok=True)

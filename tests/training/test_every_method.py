@@ -18,13 +18,13 @@ from pipeline_src.training.registry import choose
 
 
 @pytest.fixture(scope="module")
-def whole(stores, tmp_path_factory) -> Callable[[str], Path]:
+def undisturbed(stores, tmp_path_factory) -> Callable[[str], Path]:
     """The undisturbed run of a case."""
-    return cache(lambda case: run(stores, tmp_path_factory.mktemp("whole"), case, block(case)))
+    return cache(lambda case: run(stores, tmp_path_factory.mktemp("undisturbed"), case, block(case)))
 
 
-def coloured(classes: int) -> MadeStore:
-    """Eight images of 32 px in which every class has a colour of its own, which a linear classifier tells apart; of
+def colored(classes: int) -> MadeStore:
+    """Eight images of 32 px in which every class has a color of its own, which a linear classifier tells apart; of
     three classes the top row is void."""
     rng = np.random.default_rng(0)
     truths = np.zeros((8, 32, 32), np.uint8)
@@ -33,19 +33,19 @@ def coloured(classes: int) -> MadeStore:
         if classes == 3:
             truth[y : y + 20, x + 10 : x + 20] = 2
             truth[0] = 255
-    colours = np.full((256, 3), 60)
-    colours[1], colours[2] = (180, 180 if classes == 2 else 60, 60), (60, 60, 180)
-    images = colours[truths] + rng.integers(-20, 21, (8, 32, 32, 3))
+    colors = np.full((256, 3), 60)
+    colors[1], colors[2] = (180, 180 if classes == 2 else 60, 60), (60, 60, 180)
+    images = colors[truths] + rng.integers(-20, 21, (8, 32, 32, 3))
     return MadeStore(images.astype(np.uint8), truths, classes)
 
 
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("case", CASES)
-def test_it_learns_to_separate_colours(tmp_path, case, classes):
+def test_it_learns_to_separate_colors(tmp_path, case, classes):
     """A convex problem with a solution that is right everywhere, whose expected labels perturbation leaves on their
     side: near-perfect accuracy, where no constant prediction is right on three quarters of the pixels."""
-    store = coloured(classes)
-    twice = MadeStore(*(np.concatenate([of, of]) for of in (store.images, store.truths)), classes)
+    store = colored(classes)
+    twice = MadeStore(*(np.concatenate([array] * 2) for array in (store.images, store.truths)), classes)
     settings = experiment("linear", {"flip": 0, "crop": 0, "rotate_probability": 0}, epochs=8, lr=0.1)
     start = partial(train, twice, store, settings, choose(case, block(case)).method, 0, tmp_path, "run")
     if classes > 2 and choose(case, block(case)).method.validates_null:
@@ -61,26 +61,26 @@ def test_it_learns_to_separate_colours(tmp_path, case, classes):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_stopped_run_ends_in_the_same_bits(stores, tmp_path, monkeypatch, whole, case):
+def test_a_stopped_run_is_bit_identical(stores, tmp_path, monkeypatch, undisturbed, case):
     start = partial(run, stores, tmp_path, case, block(case))
-    assert outputs(stopped(monkeypatch, [2], start)) == outputs(whole(case))
+    assert outputs(stopped(monkeypatch, [2], start)) == outputs(undisturbed(case))
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_it_trains_in_bf16(stores, tmp_path, whole, case):
+def test_it_trains_in_bf16(stores, tmp_path, undisturbed, case):
     bf16, plain = (
         pd.read_csv(folder / "history.csv")["loss"].tolist()
-        for folder in (run(stores, tmp_path, case, block(case), amp="bf16"), whole(case))
+        for folder in (run(stores, tmp_path, case, block(case), amp="bf16"), undisturbed(case))
     )
     assert bf16 == pytest.approx(plain, abs=0.02)
     assert bf16 != plain
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_its_state_is_plain_and_whole(case):
-    """What `state` gives survives a checkpoint and makes another instance the same."""
-    one, other = (choose(case, block(case)).method for _ in range(2))
-    for method in (one, other):
-        method.start(4, {"baseline": [0.9] * 9})
-    other.restore(checkpoint.unpacked(checkpoint.packed(one.state(), case)))
-    assert str(other.state()) == str(one.state())
+def test_its_state_comes_back(case):
+    """`state` survives a checkpoint and makes another instance the same."""
+    method, other = (choose(case, block(case)).method for _ in range(2))
+    for started in (method, other):
+        started.start(4, {"baseline": [0.9] * 9})
+    other.restore(checkpoint.unpacked(checkpoint.packed(method.state(), case)))
+    assert str(other.state()) == str(method.state())

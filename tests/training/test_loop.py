@@ -1,9 +1,9 @@
-"""What a run does with its settings: steps, their draws and rates, the averaged network, and what is validated."""
+"""What a run does with its settings: steps, draws and rates, the averaged network, validation, auxiliary heads."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,14 +11,19 @@ import pytest
 import torch
 from made_statistics import counted, summaries
 from safetensors.torch import load_file
+from torch import nn
 from training_runs import experiment, run
 
 from pipeline_src.data.store import Store
+from pipeline_src.errors import UserError
+from pipeline_src.params.schema import Training
 from pipeline_src.prediction.predict import Predictor, load, predict
 from pipeline_src.training import loop
-from pipeline_src.training.batches import training_batches
+from pipeline_src.training.batches import KeyedSampler, training_batches
+from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.hooks import AverageHook, learning_rate
 from pipeline_src.training.method import Method
+from pipeline_src.training.validation_metric import CalibrationMetric
 
 
 @pytest.fixture
@@ -35,10 +40,11 @@ def weights(monkeypatch) -> list[dict[str, torch.Tensor]]:
     return seen
 
 
-def test_the_exported_network_is_validated_on_all_validation_images(stores, tmp_path):
-    """One that is trained on a few images and validated on others, which do not fill the last batch."""
-    folder, of, val = run(stores, tmp_path, "baseline", {}, epochs=2, batch_size=4), experiment(), Store(stores["val"])
-    maps = list(predict(Predictor([load(folder / "model.safetensors", of)]), val, of))
+def test_the_saved_network_is_validated_on_all_validation_images(stores, tmp_path):
+    """The validation images do not fill the last batch."""
+    folder, settings = run(stores, tmp_path, "baseline", {}, epochs=2, batch_size=4), experiment()
+    val = Store(stores["val"])
+    maps = list(predict(Predictor([load(folder / "model.safetensors", settings)]), val, settings))
     assert [name for *_, name in maps] == val.ids
     values, _ = summaries(counted(maps, whole=False))["raw"]
     last = pd.read_csv(folder / "history.csv").iloc[-1]
@@ -49,7 +55,7 @@ def test_the_exported_network_is_validated_on_all_validation_images(stores, tmp_
 def test_each_epoch_has_its_order_augmentation_rate_and_draws(stores, tmp_path, monkeypatch):
     """Eleven epochs of three steps; the compounding schedule lowers the rate after the tenth."""
     epochs, steps, images = 11, 3, 10
-    order, augmented, losses, seeds = [], defaultdict(list), [], []
+    order, augmented, losses, seeds, runners = [], defaultdict(list), [], [], []
 
     class Noting(Method):
         def inputs(self, x, y, batch):
@@ -64,75 +70,165 @@ def test_each_epoch_has_its_order_augmentation_rate_and_draws(stores, tmp_path, 
             losses.append(float(loss.detach()))
             return loss
 
-    monkeypatch.setattr("training_runs.choose", lambda name, block: type("Chosen", (), {"method": Noting()}))
-    settings = {"epochs": epochs, "schedule": "compounding"}
-    history = pd.read_csv(run(stores, tmp_path, **settings) / "history.csv")
-    orders = [tuple(order[k : k + images]) for k in range(0, len(order), images)]
-    assert [sorted(of) for of in orders] == [list(range(images))] * epochs, "a last batch of two is trained on"
-    assert len(set(orders)) == epochs
-    assert all(len(set(of)) == epochs for of in augmented.values())
-    assert len(set(seeds)) == epochs * steps
-    rates = [learning_rate(experiment(**settings).training, e) for e in range(1, epochs + 1)]
-    assert history["lr"].tolist() == pytest.approx(rates, rel=1e-12) and rates[-1] < rates[0]
-    assert history["loss"].tolist() == pytest.approx(np.reshape(losses, (epochs, steps)).mean(1).tolist())
-
-
-@pytest.mark.parametrize(("batch_size", "images"), [(3, 9), (4, 10), (5, 10)])
-def test_one_image_is_left_out_where_it_would_be_a_batch_alone(stores, batch_size, images):
-    batches = training_batches(Store(stores["train"]), experiment(batch_size=batch_size), 0, torch.device("cpu"))
-    assert sum(len(batch["inputs"]) for batch in batches) == images
-
-
-@pytest.mark.parametrize("pretrained", [False, True])
-def test_network_and_optimiser_are_those_of_the_settings(stores, tmp_path, monkeypatch, pretrained):
-    asked, runners = [], []
-    settings = {"epochs": 1, "lr": 0.02, "weight_decay": 0.03}
-
-    class Kept(loop._Runner):
+    class Runner(loop._Runner):
         def train(self) -> None:
             runners.append(self)
             super().train()
 
-    def build(network: str, pretrained: bool, *more: int, of: Callable = loop.build_segmentor) -> torch.nn.Module:
-        asked.append(pretrained)
-        return of(network, pretrained, *more)
+    monkeypatch.setattr("training_runs.choose", lambda name, block: SimpleNamespace(method=Noting()))
+    monkeypatch.setattr(loop, "_Runner", Runner)
+    settings = {"epochs": epochs, "schedule": "compounding", "lr": 0.02, "weight_decay": 0.03}
+    history = pd.read_csv(run(stores, tmp_path, **settings) / "history.csv")
+    orders = [tuple(order[k : k + images]) for k in range(0, len(order), images)]
+    assert [sorted(indices) for indices in orders] == [list(range(images))] * epochs, (
+        "a last batch of two is trained on"
+    )
+    assert len(set(orders)) == epochs
+    assert all(len(set(pictures)) == epochs for pictures in augmented.values())
+    assert len(set(seeds)) == epochs * steps
+    rates = [learning_rate(experiment(**settings).training, e) for e in range(1, epochs + 1)]
+    assert history["lr"].tolist() == pytest.approx(rates, rel=1e-12) and rates[-1] < rates[0]
+    assert history["loss"].tolist() == pytest.approx(np.reshape(losses, (epochs, steps)).mean(1).tolist())
+    (optimizer,) = (runner.optim_wrapper.optimizer for runner in runners)
+    assert type(optimizer) is torch.optim.Adam and optimizer.param_groups[0]["weight_decay"] == 0.03
 
-    monkeypatch.setattr(loop, "_Runner", Kept)
-    monkeypatch.setattr(loop, "build_segmentor", build)
-    of = experiment(**settings)
-    of = of.model_copy(update={"model": of.model.model_copy(update={"pretrained": pretrained})})
-    monkeypatch.setattr("training_runs.experiment", lambda **_: of)
-    run(stores, tmp_path, "baseline", {})
-    (optimiser,) = (runner.optim_wrapper.optimizer for runner in runners)
-    assert asked == [pretrained]
-    assert type(optimiser) is torch.optim.Adam
-    assert (optimiser.param_groups[0]["lr"], optimiser.param_groups[0]["weight_decay"]) == (0.02, 0.03)
+
+def test_the_compounding_schedule():
+    """docs/protocol.md: the current rate is multiplied by 0.95^(epoch // 10) after every epoch; 5.4e-6 in epoch 30."""
+    training = Training(lr=2.5e-5, schedule="compounding", epochs=30)
+    rate, rates = 2.5e-5, []
+    for epoch in range(1, 31):
+        rates.append(rate)
+        rate *= 0.95 ** (epoch // 10)
+    assert [learning_rate(training, e) for e in range(1, 31)] == pytest.approx(rates)
+    assert rates[-1] == pytest.approx(5.4e-6, rel=0.01)
+
+
+def test_the_order_is_a_permutation_that_ranks_share():
+    order = KeyedSampler(11, seed=0)
+    order.set_epoch(4)
+    keys = list(order)
+    assert sorted(key - 5 * 11 for key in keys) == list(range(11))
+    shares = [KeyedSampler(11, 0, rank, 2) for rank in range(2)]
+    for share in shares:
+        share.set_epoch(4)
+    halves = [list(share) for share in shares]
+    assert [len(half) for half in halves] == [6, 6]
+    assert [key for pair in zip(*halves, strict=True) for key in pair][:11] == keys
+
+
+@pytest.mark.parametrize(("batch_size", "images"), [(3, 9), (4, 10), (5, 10)])
+def test_one_image_is_left_out_where_it_would_be_a_batch(stores, batch_size, images):
+    batches = training_batches(Store(stores["train"]), experiment(batch_size=batch_size), 0, torch.device("cpu"))
+    assert sum(len(batch["inputs"]) for batch in batches) == images
+
+
+@pytest.mark.parametrize(
+    ("settings", "shown"),
+    [
+        ({"device": "cuda:99"}, r"training\.device"),
+        ({"device": "cpu", "amp": "fp16"}, r"training\.amp"),
+        ({"lr": 1e30}, r"training\.lr"),
+        ({"batch_size": 11}, r"training\.batch_size[\s\S]*11[\s\S]*10"),
+    ],
+)
+def test_settings_that_can_not_train_are_refused(stores, tmp_path, settings, shown):
+    """A device that is absent, or without fp16; a diverged loss; too few images."""
+    with pytest.raises(UserError, match=shown):
+        run(stores, tmp_path, **settings)
+
+
+# Averaged weights
 
 
 def test_averaged_weights_are_the_mean_of_those_after_each_step(stores, tmp_path, weights):
-    """As long as the window is not full. They are what is exported, and what is validated."""
+    """While the window is not full. They are saved and validated."""
     averaged = run(stores, tmp_path / "averaged", "slp", {"average_epochs": 100}, epochs=2)
     last = run(stores, tmp_path / "last", "slp", {}, epochs=2, average_epochs=100)
-    exported, others = (load_file(folder / "model.safetensors") for folder in (averaged, last))
+    saved, others = (load_file(folder / "model.safetensors") for folder in (averaged, last))
     alike = load_file(last / "averaged.safetensors")
-    assert all(torch.equal(value, alike[name]) for name, value in exported.items())
-    for name, value in exported.items():
+    assert all(torch.equal(value, alike[name]) for name, value in saved.items())
+    for name, value in saved.items():
         if value.is_floating_point():
             assert torch.allclose(value, torch.stack([step[name] for step in weights]).mean(0), atol=1e-6), name
-            assert torch.equal(weights[-1][name], others[name]), "training itself is that without an average"
+            assert torch.equal(weights[-1][name], others[name]), "averaging does not change the training"
     history, other = (pd.read_csv(folder / "history.csv") for folder in (averaged, last))
     assert history["loss"].tolist() == other["loss"].tolist()
-    assert history["val_ece"].tolist() != other["val_ece"].tolist(), "the averaged network is validated"
+    assert history["val_ece"].tolist() != other["val_ece"].tolist()
 
 
 def test_once_the_window_is_full_older_weights_fade(stores, tmp_path, weights):
     """A window of an epoch, three steps: from the third on, each new step counts a third."""
     averaged = run(stores, tmp_path, "baseline", {"average_epochs": 1}, epochs=3)
-    exported = load_file(averaged / "model.safetensors")
     assert len(weights) == 9
-    for name, value in exported.items():
+    for name, value in load_file(averaged / "model.safetensors").items():
         if value.is_floating_point():
             mean = weights[0][name]
             for k, step in enumerate(weights[1:], 2):
                 mean = mean + (step[name] - mean) / min(k, 3)
             assert torch.allclose(value, mean, atol=1e-6), name
+
+
+# Validation
+
+
+@pytest.mark.parametrize("released", [False, True])
+def test_released_accuracy_counts_every_grey_pixel_as_an_error(released):
+    """Correct against the thresholded masks are 4 of 6 and 3 of 4 pixels; of these, the greys 100, 200 and 128."""
+    masks = [np.array([[0, 100, 200], [255, 255, 0]], np.uint8), np.array([[128, 127, 255, 0]], np.uint8)]
+    maps = [np.array([[0.1, 0.2, 0.9], [0.8, 0.3, 0.6]]), np.array([[0.7, 0.7, 0.5, 0.4]])]
+    metric = CalibrationMetric(released)
+    for i, (mask, probability) in enumerate(zip(masks, maps, strict=True)):
+        truth, grey = (mask > 127).astype(np.uint8), np.flatnonzero((mask > 0) & (mask < 255))
+        metric.process({"grey": [grey]}, [(probability.astype(np.float32), truth, str(i))])
+    results = metric.evaluate(2)
+    validation = results["val/validation"]
+    assert (validation.accuracy, validation.grey) == ((0.4, 0.3) if released else (0.7, 0.0))
+    top = np.concatenate([np.maximum(f, 1 - f).ravel() for f in maps])
+    assert validation.gap == pytest.approx(top.mean() - 0.7, abs=1e-6)
+
+
+# Auxiliary heads
+
+
+class Head(nn.Module):
+    """The same logit for each pixel; `weight` is that of its loss."""
+
+    def __init__(self, logit: float, weight: float):
+        super().__init__()
+        self.out_channels, self.loss_decode = 1, SimpleNamespace(loss_weight=weight)
+        self.logit = nn.Parameter(torch.tensor(logit))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return self.logit.expand(len(features), 1, 4, 4)
+
+
+class Segmentor(nn.Module):
+    def __init__(self, decode: Head, auxiliary: Head):
+        super().__init__()
+        self.decode_head, self.auxiliary_head = decode, auxiliary
+
+    def extract_feat(self, x: torch.Tensor) -> torch.Tensor:
+        return x
+
+
+class MeanLogit(Method):
+    def loss(self, z, t):
+        return z.mean()
+
+    def image_statistic(self, z, y):
+        return z.mean((1, 2, 3))
+
+
+def test_an_auxiliary_head_counts_by_its_weight_in_the_loss_only():
+    """The weight is relative to that of the decode head: 1 + 0.8 / 2 of 10."""
+    segmentor = Segmentor(Head(1.0, 2.0), Head(10.0, 0.8))
+    model = DenseClassifier(segmentor, ([0.0] * 3, [1.0] * 3), MeanLogit(), ["a", "b"])
+    images, masks = torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
+    loss = model(images, mode="loss", masks=masks, index=torch.tensor([1, 0]), epoch=torch.ones(2))["loss"]
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(5)
+    slopes = [float(head.logit.grad) for head in (segmentor.decode_head, segmentor.auxiliary_head)]
+    assert slopes == pytest.approx([1, 0.4])
+    statistic, index = model.image_statistic
+    assert statistic.tolist() == [1, 1] and index.tolist() == [1, 0]

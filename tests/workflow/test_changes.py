@@ -1,9 +1,8 @@
-"""What a change of parameters, code or data makes again, and what it leaves."""
+"""The jobs that run again after a change of parameters, code or data."""
 
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,9 +10,6 @@ from project import SHOWN, call, copy, counted, edit, make, outdated, planned, r
 from typer.testing import CliRunner
 
 from pipeline_src.cli.main import app
-from pipeline_src.errors import UserError
-from pipeline_src.params.load import read
-from pipeline_src.pipeline.jobs import build
 
 
 @pytest.mark.slow
@@ -31,7 +27,7 @@ def test_a_changed_method_retrains_that_method_and_the_former_results_stay(clone
     assert outdated(clone) == {}
 
 
-def test_what_concerns_no_result_makes_nothing_again(clone):
+def test_a_change_that_concerns_no_result_outdates_nothing(clone):
     edit(clone / "params.yaml", "    workers: 0\n", "    workers: 2\n")
     edit(clone / "params.yaml", "    device: auto\n", "    device: cpu\n")
     edit(clone / "params.yaml", "    alpha: 0.05\n", "    alpha: 0.06\n")  # of a method that `tiny` does not run
@@ -47,7 +43,7 @@ def test_what_concerns_no_result_makes_nothing_again(clone):
     ],
     ids=["seed", "style"],
 )
-def test_what_a_change_makes_again(clone, file, old, new, jobs):
+def test_a_change_outdates_these_jobs(clone, file, old, new, jobs):
     if old:
         edit(clone / file, old, new)
     else:
@@ -60,37 +56,11 @@ def test_another_experiment_by_one_flag(clone):
     assert planned(clone, "--config", "experiment=demo")["train"] == 6
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (("    bins: 10\n", "    bins: 7\n"), ["evaluation.bins", "10"]),
-        (("{set: tiny-scenes, split: val}", "{set: tiny-scnes, split: val}"), ["tiny-scnes", "tiny-scenes"]),
-        (("config: tiny_fpn", "config: tiny_fpm"), ["tiny_fpm", "tiny_fpn"]),
-    ],
-)
-def test_wrong_parameters_are_told_before_anything_runs(finished, tmp_path, monkeypatch, change, words):
-    monkeypatch.chdir(tmp_path)
-    text = (finished / "params.yaml").read_text()
-    old, new = (part.strip() for part in change)
-    assert old in text
-    (tmp_path / "params.yaml").write_text(text.replace(old, new))
-    with pytest.raises(UserError) as told:
-        build(read())
-    assert all(word in str(told.value) for word in words), told.value
-
-
 @pytest.mark.slow
 def test_a_command_line_changes_one_key_for_the_jobs_too(clone):
     said = snakemake(clone, "--config", "set=image_size=40", "--", "data")
     assert counted(said) == {"store": 4, "data": 1} and "storing 6 samples at 40 px" in said
     assert outdated(clone) == {}  # at the former size
-
-
-def test_a_command_tells_wrong_parameters_in_words(tmp_path):
-    copy(tmp_path)
-    edit(tmp_path / "params.yaml", "experiment: tiny", "experiment: tinny")
-    said = call(tmp_path, sys.executable, "-m", "pipeline_src", "plan", check=False)
-    assert "did you mean 'tiny'" in said and "Traceback" not in said
 
 
 @pytest.mark.slow
@@ -125,7 +95,7 @@ def test_clean_asks_and_removes_what_no_experiment_needs(clone):
         return call(clone, "python", "-m", "pipeline_src", "clean", *options, check=False)
 
     before = results(clone)
-    assert "Nothing is to be removed" in clean()
+    assert clean().startswith("Nothing")
     edit(clone / "params.yaml", "{epochs: 7, batch_size: 4}", "{epochs: 8, batch_size: 4}")
     assert clean("--dry-run").count("results/.store/train-") == 2 and results(clone) == before
     clean()  # without a terminal nobody agrees

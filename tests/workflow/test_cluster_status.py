@@ -14,13 +14,9 @@ SCRIPT = Path(__file__).parents[2] / "workflow/profiles/cluster-generic/status.s
     ("sacct", "scontrol", "expected"),
     [
         ("COMPLETED|", "", "success"),
-        ("RUNNING|", "", "running"),
         ("FAILED|", "", "failed"),
-        ("CANCELLED by 0|", "", "failed"),
-        ("OUT_OF_MEMORY|", "", "failed"),
         ("", "JobId=7 JobName=train JobState=COMPLETED Reason=None", "success"),
         ("", "JobId=7 JobName=train JobState=STAGE_OUT Reason=None", "running"),
-        ("", "JobId=7 JobName=train JobState=REQUEUE_HOLD Reason=None", "running"),
         ("", "JobId=7 JobName=train JobState=TIMEOUT Reason=TimeLimit", "failed"),
         ("", "slurm_load_jobs error: Invalid job id specified", "failed"),  # forgotten: it would be waited for for ever
         ("", "slurm_load_jobs error: Unable to contact slurm controller (connect failure)", "running"),

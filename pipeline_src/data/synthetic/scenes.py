@@ -9,9 +9,8 @@ Difficulty varies by image: contrast and camouflage, clutter, blur, haze, noise 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import cv2
 import numpy as np
@@ -30,53 +29,38 @@ _JPEG_QUALITY = 92
 _TRIES = 50  # nearly every first try holds an object of a plausible size
 
 
-@dataclass
-class _Thing:
-    """A candidate: its colours (H, W, 3), coverage of image and drawn outline (H, W), and score."""
+class _Thing(NamedTuple):
+    """A candidate: its colors (H, W, 3), coverage of the image and of the drawn outline (H, W), center and shadow."""
 
-    colours: Array
+    colors: Array
     cover: Array
     outline: Array
-    centre: tuple[float, float]
+    center: tuple[float, float]
     shadow: float
-
-
-def _far_part(rng: Rng, height: int, width: int, colours: Array) -> Array:
-    pattern = rng.choice(["cloud", "cloud", *_NATURAL])
-    return surface(rng, height, width, pattern, colours, rng.uniform(6, 20), rng.uniform(0, 0.4))
 
 
 def _background(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
     """RGB float32 (H, W, 3) and the palette of the surface that objects stand on."""
-    colours = palette(rng)
+    colors = palette(rng)
     pattern = rng.choice(_NATURAL if rng.random() < 0.92 else _WORKED)
-    scene = surface(rng, height, width, pattern, colours, rng.uniform(5, 20), rng.uniform(0, 0.6))
+    scene = surface(rng, height, width, pattern, colors, rng.uniform(5, 20), rng.uniform(0, 0.6))
     if rng.random() < 0.45:  # something else above a horizon or an edge
         y, x = np.mgrid[0:height, 0:width].astype(np.float32)
         line = rng.uniform(0.15, 0.65) * height + rng.normal(0, 0.08) * (x - width / 2)
         line += rng.uniform(0, 0.25) * height * (noise(rng, height, width, 0.3 * width, 4) - 0.5)
         upper = np.clip((line - y) / rng.uniform(0.7, 4) + 0.5, 0, 1)[..., None]
-        scene += upper * (_far_part(rng, height, width, palette(rng)) - scene)
+        far_colors, pattern = palette(rng), rng.choice(["cloud", "cloud", *_NATURAL])
+        far = surface(rng, height, width, pattern, far_colors, rng.uniform(6, 20), rng.uniform(0, 0.4))
+        scene += upper * (far - scene)
     if rng.random() < 0.35:  # clutter: shapes, mostly blurred
         for _ in range(int(rng.integers(2, 7))):
             shape = SHAPES[rng.integers(len(SHAPES))]
-            thing = _thing(rng, height, width, shape, rng.uniform(0.08, 0.22), rng.random(2), colours, 0.6)
+            thing = _thing(rng, height, width, shape, rng.uniform(0.08, 0.22), rng.random(2), colors, 0.6)
             cover = cv2.GaussianBlur(thing.cover, (0, 0), rng.uniform(0.8, 3))[..., None]
-            scene += cover * (thing.colours - scene)
+            scene += cover * (thing.colors - scene)
     if rng.random() < 0.5:  # out of focus
         scene = cv2.GaussianBlur(scene, (0, 0), rng.uniform(0.8, 4.5))
-    return scene, colours
-
-
-def _placed(rng: Rng, shape: object, height: int, width: int, size: float, centre: Array) -> Array:
-    """Affine (2, 3) from a shape's own frame to pixels, upright where its kind stands on the ground."""
-    turn = rng.normal(0, 0.12) if shape in UPRIGHT else rng.uniform(-np.pi, np.pi)
-    flip = rng.choice([-1, 1])
-    stretch = np.exp(rng.normal(0, 0.12))
-    scale = float(size * np.sqrt(height * width))
-    turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    linear = scale * turned @ np.diag([flip * stretch, 1 / stretch])
-    return np.column_stack([linear, centre * (width, height)])
+    return scene, colors
 
 
 def _thing(
@@ -85,30 +69,35 @@ def _thing(
     width: int,
     shape: Callable[[Rng], Shape],
     size: float,
-    centre: Array,
+    center: Array,
     around: Array,
     hidden: float,
 ) -> _Thing:
-    """A shaded object; `hidden` in [0, 1] blends its colours with those `around` it (4, 3)."""
+    """A shaded object; `hidden` in [0, 1] blends its colors with those `around` it (4, 3)."""
     outline, inner = shape(rng)
-    place = _placed(rng, shape, height, width, size, np.asarray(centre))
+    turn = rng.normal(0, 0.12) if shape in UPRIGHT else rng.uniform(-np.pi, np.pi)
+    flip = rng.choice([-1, 1])
+    stretch = np.exp(rng.normal(0, 0.12))
     scale = float(size * np.sqrt(height * width))
+    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    linear = scale * rotation @ np.diag([flip * stretch, 1 / stretch])
+    place = np.column_stack([linear, center * (width, height)])
     cover = filled(outline, place, height, width, 0.04 * scale)
     parts = filled(inner, place, height, width, 0.02 * scale) if inner else np.zeros_like(cover)
     ys, xs = np.nonzero(cover > 0)
-    colours = np.zeros((height, width, 3), np.float32)
+    colors = np.zeros((height, width, 3), np.float32)
     if len(ys):
         box = np.s_[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
-        colours[box] = _skin(rng, cover[box], parts[box], scale, around, hidden)
+        colors[box] = _skin(rng, cover[box], parts[box], scale, around, hidden)
     drawn = cover
-    if rng.random() < 0.3:  # fur, feathers, leaves: the border is finer than a labeller's line
+    if rng.random() < 0.3:  # fur, feathers, leaves: the border is finer than a labeled outline
         fringe = noise(rng, height, width, 4, 2) - 0.5
         cover = np.clip(
             cv2.GaussianBlur(cover, (0, 0), rng.uniform(0.8, 2)) * 2.2 - 0.6 + 1.2 * fringe * (cover < 0.99), 0, 1
         )
     if rng.random() < 0.35:
         cover = cv2.GaussianBlur(cover, (0, 0), rng.uniform(0.4, 1.6))
-    return _Thing(colours, cover, drawn, tuple(centre), rng.uniform(0.2, 0.7) * (rng.random() < 0.6))
+    return _Thing(colors, cover, drawn, tuple(center), rng.uniform(0.2, 0.7) * (rng.random() < 0.6))
 
 
 def _skin(rng: Rng, cover: Array, parts: Array, scale: float, around: Array, hidden: float) -> Array:
@@ -116,11 +105,11 @@ def _skin(rng: Rng, cover: Array, parts: Array, scale: float, around: Array, hid
     smooth = rng.random() < 0.4
     painted = []
     for _ in range(2):
-        colours = palette(rng, rng.choice(["warm", "any", "grey", "earth", "blue", "green"]))
-        colours = (1 - hidden) * colours + hidden * around
+        colors = palette(rng, rng.choice(["warm", "any", "grey", "earth", "blue", "green"]))
+        colors = (1 - hidden) * colors + hidden * around
         pattern = "cloud" if smooth else rng.choice(_WORKED if rng.random() < 0.65 else _NATURAL)
-        painted.append(surface(rng, height, width, pattern, colours, rng.uniform(3, 10), rng.uniform(0, 0.5)))
-    colour = painted[0] + (rng.uniform(0.5, 1) * parts)[..., None] * (painted[1] - painted[0])
+        painted.append(surface(rng, height, width, pattern, colors, rng.uniform(3, 10), rng.uniform(0, 0.5)))
+    color = painted[0] + (rng.uniform(0.5, 1) * parts)[..., None] * (painted[1] - painted[0])
     # Roundness: the distance to the border is taken for a height, and lit from above left or right.
     solid = np.pad((cover > 0.5).astype(np.uint8), 1)
     depth = cv2.distanceTransform(solid, cv2.DIST_L2, 3)[1:-1, 1:-1]
@@ -131,10 +120,10 @@ def _skin(rng: Rng, cover: Array, parts: Array, scale: float, around: Array, hid
     side = rng.uniform(-0.8, 0.8)
     facing = (1 - side * slope_x + 0.7 * slope_y) / np.sqrt(1 + slope_x**2 + slope_y**2)
     strength = rng.uniform(0.1, 0.75)
-    colour = colour * (1 - strength + strength * np.clip(facing, 0, 1.6))[..., None]
+    color = color * (1 - strength + strength * np.clip(facing, 0, 1.6))[..., None]
     if rng.random() < 0.25:
-        colour += (rng.uniform(0.2, 0.6) * np.clip(facing - 1.15, 0, 1) ** 2 * 8)[..., None].astype(np.float32)
-    return np.asarray(colour.astype(np.float32))
+        color += (rng.uniform(0.2, 0.6) * np.clip(facing - 1.15, 0, 1) ** 2 * 8)[..., None].astype(np.float32)
+    return np.asarray(color.astype(np.float32))
 
 
 def _candidates(rng: Rng, height: int, width: int, around: Array) -> list[_Thing]:
@@ -146,10 +135,10 @@ def _candidates(rng: Rng, height: int, width: int, around: Array) -> list[_Thing
     for i in range(count):
         shape = kind if alike or i == 0 else SHAPES[rng.integers(len(SHAPES))]
         size = np.clip(np.exp(rng.normal(np.log(0.33), 0.3)), 0.15, 0.65) * (1 if i == 0 else rng.uniform(0.35, 0.95))
-        centre = rng.normal(0.5, 0.13, 2) if i == 0 else rng.uniform(0.02, 0.98, 2)
+        center = rng.normal(0.5, 0.13, 2) if i == 0 else rng.uniform(0.02, 0.98, 2)
         blend = np.clip(hidden + (0 if alike else rng.normal(0, 0.2)), 0, 0.93)
-        things.append(_thing(rng, height, width, shape, size, centre, around, blend))
-    return sorted(things, key=lambda thing: thing.centre[1])  # lower is nearer
+        things.append(_thing(rng, height, width, shape, size, center, around, blend))
+    return sorted(things, key=lambda thing: thing.center[1])  # lower is nearer
 
 
 def _score(thing: _Thing, seen: Array, scene: Array) -> float:
@@ -161,12 +150,12 @@ def _score(thing: _Thing, seen: Array, scene: Array) -> float:
     inside = (scene * seen[..., None]).sum((0, 1)) / area
     outside = (scene * ring[..., None]).sum((0, 1)) / ring.sum()
     contrast = float(np.linalg.norm(inside - outside))
-    away = (thing.centre[0] - 0.5) ** 2 + (thing.centre[1] - 0.5) ** 2
+    away = (thing.center[0] - 0.5) ** 2 + (thing.center[1] - 0.5) ** 2
     return float(np.sqrt(area / seen.size) * float(np.exp(-3 * away)) * (0.35 + contrast))
 
 
 def _occluder(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
-    """A near branch, post or blade in front of everything: colours and coverage."""
+    """A near branch, post or blade in front of everything: colors and coverage."""
     start, end = rng.uniform(-0.1, 1.1, 2) * (width, height), rng.uniform(-0.1, 1.1, 2) * (width, height)
     start[1], end[1] = rng.choice([-0.1, 1.1]) * height, end[1] if rng.random() < 0.5 else 1.1 * height
     cover = np.zeros((height, width), np.float32)
@@ -196,18 +185,18 @@ def draw_scene(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
                 moved = np.array([[1, 0.15, rng.uniform(-8, 8)], [0, 1, rng.uniform(1, 6)]], np.float32)
                 shade = cv2.GaussianBlur(cv2.warpAffine(thing.cover, moved, (width, height)), (0, 0), rng.uniform(2, 6))
                 scene *= 1 - thing.shadow * shade[..., None]
-            scene += thing.cover[..., None] * (thing.colours - scene)
+            scene += thing.cover[..., None] * (thing.colors - scene)
             seen = [outline * (1 - thing.outline) for outline in seen] + [thing.outline]
         scores = [_score(thing, visible, scene) for thing, visible in zip(things, seen, strict=True)]
         salient = (part for part, score in zip(seen, scores, strict=True) if score >= _CLOSE * max(scores))
         mask = sum(salient, np.zeros((height, width), np.float32))
         for _ in range(int(rng.integers(1, 4)) if rng.random() < 0.3 else 0):
-            colours, cover = _occluder(rng, height, width)
-            scene += cover[..., None] * (colours - scene)
-            if cover.mean() > 0.03:  # labellers cut around thick things only, and with a sharp line
+            colors, cover = _occluder(rng, height, width)
+            scene += cover[..., None] * (colors - scene)
+            if cover.mean() > 0.03:  # labelers cut around thick things only, and with a sharp line
                 mask = mask * (1 - np.clip(4 * cover - 1.5, 0, 1))
         if 0.015 < float((mask > 0.5).mean()) < 0.7:  # else a new scene from the same stream
-            return photograph(rng, scene), np.round(np.clip(mask, 0, 1) * 255).astype(np.uint8)
+            return simulate_camera(rng, scene), np.round(np.clip(mask, 0, 1) * 255).astype(np.uint8)
     raise RuntimeError(f"no scene of {height} x {width} px with a plausible object in {_TRIES} tries")
 
 
@@ -222,7 +211,7 @@ def draw_texture(rng: Rng, height: int, width: int) -> Array:
     if len(layers) > 1:  # moss on stone, rust on paint, stains: patches without an outline of their own, all over
         patch = np.clip((noise(rng, height, width, rng.uniform(20, 60), 4) - 0.5) * rng.uniform(3, 15) + 0.5, 0, 1)
         scene = scene + patch[..., None] * (layers[1] - scene)
-    return photograph(rng, scene)
+    return simulate_camera(rng, scene)
 
 
 def uneven_light(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -237,7 +226,7 @@ def uneven_light(rng: np.random.Generator, height: int, width: int) -> np.ndarra
     return np.asarray(np.clip(light * (1 - rng.uniform(0, 0.25) * (x * x + y * y)), 0.15, 1.8))
 
 
-def photograph(rng: np.random.Generator, scene: np.ndarray) -> np.ndarray:
+def simulate_camera(rng: np.random.Generator, scene: np.ndarray) -> np.ndarray:
     """Scene RGB float32 (H, W, 3), about [0, 1] -> uint8 RGB of the same size."""
     height, width = scene.shape[:2]
     balance = np.exp(rng.normal(0, 0.07, 3)) * np.exp(rng.normal(0, 0.18))

@@ -24,7 +24,7 @@ def ellipse(x: float, y: float, a: float, b: float, angle: float = 0) -> np.ndar
 
 
 def limb(*points: tuple[float, float, float]) -> Polygons:
-    """A chain of discs (x, y, radius) and what lies between neighbours: arms, legs, tails, necks."""
+    """A chain of discs (x, y, radius) and what lies between neighbors: arms, legs, tails, necks."""
     discs = [_CIRCLE * r + (x, y) for x, y, r in points]
     links = [cv2.convexHull(np.vstack(pair).astype(np.float32))[:, 0] for pair in itertools.pairwise(discs)]
     return links or discs

@@ -1,6 +1,6 @@
-"""Photo-like surfaces from numbers: patterns, colours and light.
+"""Photo-like surfaces from numbers: patterns, colors and light.
 
-A surface is a pattern (tone in [0, 1], which also serves as its relief), coloured by a palette and lit from one side.
+A surface is a pattern (tone in [0, 1], which also serves as its relief), colored by a palette and lit from one side.
 Patterns take (rng, height, width, period) with the period in pixels and return a float32 (height, width) array.
 """
 
@@ -179,10 +179,10 @@ def litter(rng: Rng, height: int, width: int, period: float) -> Array:
     canvas = np.full((height, width), 0.3, np.float32)
     count = int(min(1.6 * height * width / period**2 + 20, 350))
     size = np.minimum(0.35 * period / np.sqrt(rng.uniform(0.03, 1, count)), 2.5 * period)
-    centre = rng.uniform(0, 1, (count, 2)) * (width, height)
+    center = rng.uniform(0, 1, (count, 2)) * (width, height)
     ratio, turn, tone = rng.uniform(0.25, 0.9, count), rng.uniform(0, 180, count), rng.uniform(0.05, 1, count)
     for i in np.argsort(-size):  # the small ones last, or the large ones would hide them
-        box = (tuple(centre[i]), (2 * size[i], 2 * size[i] * ratio[i]), turn[i])
+        box = (tuple(center[i]), (2 * size[i], 2 * size[i] * ratio[i]), turn[i])
         cv2.ellipse(canvas, box, tone[i], -1, cv2.LINE_AA)
     return canvas
 
@@ -210,7 +210,7 @@ PATTERNS: dict[str, Callable[[Rng, int, int, float], Array]] = {
     )
 }
 
-# Hue (turns), how far it strays, and the range of saturation: what outdoor and indoor photographs mostly consist of.
+# Hue (turns), how far it strays, and the range of saturation: what outdoor and indoor images mostly consist of.
 _HUES = {
     "earth": (0.08, 0.03, 0.15, 0.65),
     "green": (0.26, 0.06, 0.2, 0.75),
@@ -222,32 +222,32 @@ _HUES = {
 
 
 def palette(rng: Rng, mood: str | None = None) -> Array:
-    """Four RGB colours (float32 (4, 3), [0, 1]) from dark to light around one hue, now and then with a foreign one."""
+    """Four RGB colors (float32 (4, 3), [0, 1]) from dark to light around one hue, now and then with a foreign one."""
     mood = mood or rng.choice(list(_HUES), p=[0.27, 0.22, 0.17, 0.1, 0.12, 0.12])
     hue, stray, low, high = _HUES[mood]
     hue, saturation = hue + rng.uniform(-stray, stray), rng.uniform(low, high)
     middle, spread = rng.uniform(0.2, 0.8), rng.uniform(0.12, 0.5)
     value = np.clip(middle + spread * np.array([-1, -0.3, 0.35, 1]) * rng.uniform(0.7, 1.2, 4), 0.02, 0.98)
     hues = np.mod(hue + rng.normal(0, 0.025, 4), 1)
-    colours = np.stack([360 * hues, np.clip(saturation * rng.uniform(0.6, 1.2, 4), 0, 1), value], 1)
+    colors = np.stack([360 * hues, np.clip(saturation * rng.uniform(0.6, 1.2, 4), 0, 1), value], 1)
     if rng.random() < 0.15:
-        colours[rng.integers(4), 0] = rng.uniform(0, 360)
-    return np.asarray(cv2.cvtColor(colours.astype(np.float32)[None], cv2.COLOR_HSV2RGB)[0])
+        colors[rng.integers(4), 0] = rng.uniform(0, 360)
+    return np.asarray(cv2.cvtColor(colors.astype(np.float32)[None], cv2.COLOR_HSV2RGB)[0])
 
 
-def coloured(tone: Array, colours: Array) -> Array:
+def colored(tone: Array, colors: Array) -> Array:
     """Tone (H, W) in [0, 1] through a palette (4, 3) to RGB float32 (H, W, 3)."""
     steps = np.linspace(0, 1, 256)
-    table = np.stack([np.interp(steps, np.linspace(0, 1, len(colours)), colours[:, c]) for c in range(3)], 1)
+    table = np.stack([np.interp(steps, np.linspace(0, 1, len(colors)), colors[:, c]) for c in range(3)], 1)
     return cv2.LUT((np.clip(tone, 0, 1) * 255).astype(np.uint8)[..., None].repeat(3, 2), table.astype(np.float32)[None])
 
 
-def surface(rng: Rng, height: int, width: int, pattern: str, colours: Array, period: float, relief: float) -> Array:
-    """A pattern coloured and lit by its own relief: RGB float32 (height, width, 3)."""
+def surface(rng: Rng, height: int, width: int, pattern: str, colors: Array, period: float, relief: float) -> Array:
+    """A pattern colored and lit by its own relief: RGB float32 (height, width, 3)."""
     tone = PATTERNS[pattern](rng, height, width, period).astype(np.float32)
     grain = noise(rng, height, width, max(period, 6), 5)
     body = cv2.GaussianBlur(tone, (0, 0), 0.8)
     angle = rng.uniform(0, 2 * np.pi)
     slope = np.cos(angle) * cv2.Sobel(body, cv2.CV_32F, 1, 0) + np.sin(angle) * cv2.Sobel(body, cv2.CV_32F, 0, 1)
     light = 1 + relief * np.clip(slope, -1.5, 1.5) + 0.35 * (grain - 0.5)
-    return np.asarray(coloured(0.8 * tone + 0.25 * (grain - 0.1), colours) * light[..., None])
+    return np.asarray(colored(0.8 * tone + 0.25 * (grain - 0.1), colors) * light[..., None])

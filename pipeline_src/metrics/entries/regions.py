@@ -68,7 +68,7 @@ REGIONS: dict[str, Metric] = {
         "border",
         "at borders",
         "border",
-        "the pixels near the border of an object, on either side: within 5, or what `judge --border` says",
+        "the pixels near the border of an object, on either side: within 5 pixels",
     ),
     **_of_region("interior", "inside of objects", "inside", "the pixels of objects that are not near a border"),
 }

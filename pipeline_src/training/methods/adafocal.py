@@ -1,4 +1,4 @@
-"""AdaFocal: Ghosh, Schaaf and Gormley, "AdaFocal: Calibration-aware adaptive focal loss" (NeurIPS 2022)."""
+"""AdaFocal (Ghosh, Schaaf and Gormley, NeurIPS 2022)."""
 
 from __future__ import annotations
 
@@ -15,37 +15,21 @@ if TYPE_CHECKING:
 
 
 class AdaFocal(Method):
-    """Focal loss with a gamma per bin of confidence, which follows the bin's calibration on the validation images.
+    """Focal loss (1 - f)^gamma (-log f) where gamma > 0, else inverse focal loss (1 + f)^|gamma| (-log f).
 
-    Bins hold equally many validation pixels by confidence. With E_b = confidence - accuracy of bin b, after each
-    validation
+    Bins hold equally many validation pixels by confidence. A |gamma_b| below `switch` becomes `switch` of the other
+    sign; then gamma_b is clipped. A training pixel takes the gamma of the bin of its label's probability f.
 
-    gamma_b <- gamma_b exp(rate E_b) where gamma_b > 0,   gamma_b exp(-rate E_b) where gamma_b < 0;
+    With two classes all wrong pixels fall in the lowest bin. A gamma near `highest` there silences them (0.5^20 is
+    1e-6), and the network can keep predicting one class. `mean_gamma` of the history includes empty bins.
 
-    then a |gamma_b| below `switch` becomes `switch` of the other sign, and gamma_b is clipped. A training pixel takes
-    the gamma of the bin that the probability f of its label falls in; below all bins, that of the lowest. Its loss is
-    (1 - f)^gamma (-log f) for gamma > 0, else the inverse focal loss (1 + f)^|gamma| (-log f), which sharpens.
-
-    With two classes all wrong pixels fall in the lowest bin, and a gamma near `highest` there silences them: 0.5^20 is
-    1e-6. A network that predicts only one class can stay so.
-
-    The update and all defaults are those of the authors' program. Ours: soft labels mix the losses of their classes;
-    confidences are resolved to 1 / 66,300, so bins that would share an edge merge into the lowest of them and the
-    empty ones keep their gamma; the mean over pixels where the program sums. `mean_gamma` of the history is the mean
-    over all bins, empty ones too: of a saturated network it stays nearer to 1 than that of the bins with pixels.
-
-    Kind: rivals
+    Kind: comparison
     Idea: Focal loss with a gamma per bin of confidence that follows the bin's calibration on the validation images.
     Formula: `gamma_b <- gamma_b exp(sign(gamma_b) rate (C_b - A_b))`; inverse focal where `gamma_b < 0`
-    Changes: loss
-    Cost: 8 %
-    Setting: All parameters are the defaults of the authors' program, which trains on CIFAR-10 and updates after each
-        epoch, as here. It trains 350 epochs, which are 350 updates of gamma; `mini` has 60. With the gaps of the
-        program's bins on a baseline of `mini`, held fixed, bins 8 to 12 of 15 (confidence above 0.9999) reach a gamma
-        of 1.2 to 1.6 after 60 updates and 3.4 to 13.7 after 350. With two classes all wrong pixels are in the lowest
-        bin, whose gamma would reach 18 after 60 by these gaps and silence them. Ours: bins are cut at 66,300 levels;
-        42 % of that network's validation pixels are in the highest level, so that the last six of 15 bins are empty
-        and keep gamma 1. A pixel stands for a sample, and the mean for their sum, whose gradient they clip.
+    Setting: Update and defaults of the authors' program, which trains 350 epochs on CIFAR-10. Ours: soft labels mix the
+        losses of their classes; bins are cut at 66,300 levels, merge where they share an edge, and empty ones keep
+        their gamma; a pixel is a sample, and the loss is the mean over pixels, where the authors clip the gradient of
+        the sum.
     Source: Ghosh et al., NeurIPS 2022
     """
 

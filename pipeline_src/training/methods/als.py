@@ -1,7 +1,4 @@
-"""ALS, adaptive label smoothing: ASLP_MC with the draw replaced by its mean (docs/theory.md section 3.4).
-
-Its rule is our definition.
-"""
+"""ALS, adaptive label smoothing: ASLP_MC with the draw replaced by its mean (docs/theory.md section 3.4)."""
 
 from __future__ import annotations
 
@@ -13,15 +10,12 @@ from pipeline_src.training.methods.aslp_mc import ASLPMC
 
 
 class ALS(ASLPMC):
-    """alpha = 1 and a learned beta_i per image. What is called alpha here is beta_i: at beta = 1 the expected form of
-    ASLP_MC smooths by 2 alpha_i, label smoothing with a strength beta_i by 2 beta_i, and the two rules are one.
+    """A learned strength beta_i per image at alpha = 1, stored as alphas. At beta = 1 the expected form of ASLP_MC
+    smooths by 2 alpha_i, and label smoothing of strength beta_i by 2 beta_i: the two rules are equal.
 
     Kind: paper
     Idea: Label smoothing with a strength per image, learned by ASLP_MC's rule.
     Formula: `L(p(y, beta_i))`, `beta_i <- clip(beta_i + eta (m_i + lam min(0, (1 - A) - beta_i)))`
-    Changes: labels
-    Cost: none measurable
-    Setting: No author's: the rule is ours, with the `eta`, `lam` and `start_epoch` that the paper takes for ASLP.
     Source: Liu et al., ICCV 2023, by name; the rule is our definition
     """
 

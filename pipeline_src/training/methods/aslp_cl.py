@@ -1,7 +1,4 @@
-"""ASLP_CL, closed-loop label perturbation: perturb until confidence and accuracy agree (docs/theory.md section 7).
-
-Ours, not the paper's.
-"""
+"""ASLP_CL, closed-loop label perturbation: perturb until confidence and accuracy agree (docs/theory.md section 7)."""
 
 from __future__ import annotations
 
@@ -15,20 +12,16 @@ from pipeline_src.training.method import Validation
 
 
 class ASLPCL(AdaptivePerturbation):
-    """ASLP whose target level is not 1 - A but B, driven by the network's own signed gap on the validation images:
+    """ASLP whose target level is not 1 - A but B, which follows the network's signed gap C - A on the validation
+    images.
 
-    B <- B + gain (C - A) after every epoch,   alpha <- projection(alpha_i + eta ((m_i - mean m) / beta + lam Reg_i)),
-
-    Reg_i = B - beta alpha_i above and below the target level. The projection keeps the mean of beta alpha_i at B in
-    each step. B = 0 is the baseline. B rests only where confidence C equals accuracy A; the gradient of the loss
-    then orders the images around it.
+    B = 0 is the baseline. B rests only where confidence C equals accuracy A. The projection keeps the mean of beta
+    alpha_i at B, and the gradient of the loss orders the images around it.
 
     Kind: ours
     Idea: One alpha per image, driven until the network's own confidence equals its accuracy.
     Formula: `B <- B + gain (C - A)`, `alpha_i <- alpha_i + eta ((m_i - mean m) / beta + lam (B - beta alpha_i))`,
         projected on mean `beta alpha_i = B`
-    Changes: labels
-    Cost: none measurable
     Source: ours, after ASLP_MC
     """
 

@@ -10,17 +10,12 @@ from pipeline_src.training.methods.aslp_cl import ASLPCL
 
 
 class ASLPCLPermuted(ASLPCL):
-    """ASLP_CL, but that an image is perturbed by the alpha that another image learned.
-
-    The other image is given by one random permutation of all training images, the same for every seed, which leaves
-    one image its own on average. The target level, the mean alpha and the spread of alphas follow the same rule;
-    which image has which alpha does not.
+    """Perturbs an image by the alpha that another image learned. One random permutation of all training images, the
+    same for every seed, names the other image.
 
     Kind: ours
     Idea: A control of ASLP_CL: each image is perturbed by the alpha that another image learned.
     Formula: as `aslp_cl`, with `alpha_pi(i)` in the label of image i, `pi` a fixed random permutation of the images
-    Changes: labels
-    Cost: none measurable
     Source: ours
     """
 

@@ -14,21 +14,14 @@ from pipeline_src.training.methods.aslp_cl import ASLPCL
 
 
 class ASLPGroups(ASLPCL):
-    """ASLP_CL that also trains on object-free crops, with a target level of their own.
+    """ASLP_CL that also trains on object-free crops, with their own target level B_0.
 
-    An image is replaced by its largest square without an object, resized, with the chance `null_images`. The labels of
-    these are all perturbed at one level, B_0 / beta,
-
-    B_0 <- B_0 + gain (C_0 - A_0) after every epoch,
-
-    with confidence and accuracy on such squares of the validation images. The levels of the other images follow
-    ASLP_CL.
+    With probability `null_images` an image is replaced by its largest square without an object, resized. The labels of
+    these are all perturbed at B_0 / beta; C_0 and A_0 are measured on such squares of the validation images.
 
     Kind: ours
     Idea: ASLP_CL by groups: images and their object-free crops are each driven until confidence equals accuracy.
     Formula: as `aslp_cl`; for object-free crops `B_0 <- B_0 + gain (C_0 - A_0)`, `alpha = B_0 / beta`
-    Changes: images and labels
-    Cost: a second validation of each epoch, on null images
     Source: ours
     """
 

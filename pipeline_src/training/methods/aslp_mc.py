@@ -12,14 +12,11 @@ from pipeline_src.training.aslp import OnAccuracy
 
 
 class ASLPMC(OnAccuracy):
-    """Reg_i = min(0, (1 - A) - beta alpha_i), A the pixel accuracy on the validation images, by default after the
-    last epoch.
+    """A is the pixel accuracy on the validation images, by default after the last epoch.
 
     Kind: paper
     Idea: One alpha per image, raised until the expected label is as confident as validation is accurate.
     Formula: `alpha_i <- clip(alpha_i + eta (m_i / beta + lam min(0, (1 - A) - beta alpha_i)))`
-    Changes: labels
-    Cost: none measurable
     Setting: `eta`, `lam`, `start_epoch` of the authors' program. beta is ours: its default, 2, is `aslp_mc_released`.
     Source: Liu et al., ICCV 2023
     """

@@ -11,16 +11,13 @@ from pipeline_src.training.aslp import OnAccuracy
 
 
 class ASLPMEI(OnAccuracy):
-    """Reg = min(0, A(theta) - A(theta_lm)), the same for all images.
-
-    The released program does not define theta_lm; three interpretations are available.
+    """Reg = min(0, A - A_lm), the same for all images. The released program has no MEI and does not define A_lm; three
+    interpretations are available.
 
     Kind: paper
     Idea: One alpha per image, raised as long as validation accuracy is kept.
     Formula: `alpha_i <- clip(alpha_i + eta (m_i / beta + lam min(0, A - A_lm)))`
-    Changes: labels
-    Cost: none measurable
-    Setting: `eta`, `lam` and `start_epoch` of the authors' program, which has no MEI. beta and the reading are ours.
+    Setting: `eta`, `lam` and `start_epoch` of the authors' program. beta and the interpretation are ours.
     Source: Liu et al., ICCV 2023
     """
 

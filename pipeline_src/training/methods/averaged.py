@@ -1,4 +1,4 @@
-"""Averaged weights: Polyak and Juditsky (SIAM Journal on Control and Optimization 1992); Izmailov et al. (UAI 2018)."""
+"""Averaged weights (Polyak and Juditsky, 1992; Izmailov et al., UAI 2018)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ from pipeline_src.training.posthoc import PostHoc
 
 
 class Averaged(PostHoc):
-    """The network of a training run with its weights averaged over the last epochs, exponentially.
+    """The network of a training run with its weights averaged over the last epochs.
 
     Kind: posthoc
     Idea: The weights of the last epochs are averaged.
     Formula: `w <- w + m (w_step - w)` after each step, `m` the inverse of the steps in `training.average_epochs` epochs
-    Changes: network
-    Cost: none; every training run writes its averaged weights
     Setting: An exponential average, where Izmailov et al. average equally under a cyclic learning rate.
     Source: Polyak and Juditsky 1992; Izmailov et al., UAI 2018
     """

@@ -1,4 +1,4 @@
-"""Baseline: binary cross entropy against the labels as they are (alpha = 0)."""
+"""Baseline: cross entropy against the labels as they are (alpha = 0)."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from pipeline_src.training.method import Method
 
 
 class Baseline(Method):
-    """Plain likelihood maximisation.
+    """Plain likelihood maximization.
 
     Kind: paper
-    Idea: Plain likelihood maximisation; what all others are compared with.
+    Idea: Plain likelihood maximization, to which all others are compared.
     Formula: `L(y)`
-    Changes: nothing
-    Cost: –
     Source: –
     """

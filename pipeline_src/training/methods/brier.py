@@ -1,6 +1,4 @@
-"""Brier score as a loss: G. W. Brier, "Verification of forecasts expressed in terms of probability" (Monthly Weather
-Review, 1950); as a rival of other calibrating losses in Mukhoti et al., "Calibrating deep neural networks using focal
-loss" (NeurIPS 2020)."""
+"""Brier score as a loss (Brier, Monthly Weather Review 1950; Mukhoti et al., NeurIPS 2020)."""
 
 from __future__ import annotations
 
@@ -8,16 +6,12 @@ from pipeline_src.training.method import Method, Tensor
 
 
 class Brier(Method):
-    """Mean over pixels of 1/2 sum_k (f_k - y_k)^2, which for one logit is (f - y)^2. In [0, 1]; a proper score.
+    """Mean over pixels of half the squared error: in [0, 1], a proper score.
 
-    The half is ours: without it two classes would count each error twice.
-
-    Kind: rivals
-    Idea: The squared error in place of cross entropy: proper too, and less steep where the network is sure and wrong.
+    Kind: comparison
+    Idea: The squared error in place of cross entropy: also proper, and less steep for confident errors.
     Formula: `mean 1/2 sum_k (f_k - y_k)^2`, for one logit `(f - y)^2`
-    Changes: loss
-    Cost: none measurable
-    Setting: There is no parameter. Ours: the half, which Mukhoti et al. leave out.
+    Setting: No parameter. Ours: the half, without which two classes would count each error twice.
     Source: Brier, Monthly Weather Review 1950; as a loss in Mukhoti et al., NeurIPS 2020
     """
 

@@ -1,6 +1,4 @@
-"""Dice loss and cross entropy: the standard of medical segmentation since Isensee, Jaeger, Kohl, Petersen and
-Maier-Hein, "nnU-Net: A self-configuring method for deep learning-based biomedical image segmentation" (Nature Methods
-2021)."""
+"""Dice loss and cross entropy (Isensee et al., nnU-Net, Nature Methods 2021)."""
 
 from __future__ import annotations
 
@@ -10,22 +8,17 @@ from pipeline_src.training.method import Method, Tensor
 
 
 class DiceCE(Method):
-    """Cross entropy plus `weight` times the mean over classes of
+    """Cross entropy plus the Dice loss, with sums over all pixels of the batch. One logit has only the object's Dice
+    loss.
 
-    1 - (2 sum f_k y_k + `smooth`) / (sum f_k + sum y_k + `smooth`),   sums over all pixels of the batch.
+    The Dice loss is not a proper score: a pixel's optimum is f_k = 0 where its probability of class k is less than half
+    the Dice score reached, else f_k = 1. It makes networks overconfident, and is where medical segmentation starts.
 
-    The Dice loss is not a proper score: where a pixel is of class k with a probability of less than half the Dice score
-    that is reached, it is least at f_k = 0, elsewhere at f_k = 1. It makes networks sure of themselves, and is here as
-    what calibration starts from in medical segmentation. One logit has only the Dice loss of the object.
-
-    Kind: rivals
+    Kind: comparison
     Idea: The standard of medical segmentation: an overlap that rewards certainty, added to cross entropy.
     Formula: `L(y) + weight mean_k (1 - (2 sum f_k y_k + smooth) / (sum f_k + sum y_k + smooth))`
-    Changes: loss
-    Cost: none measurable
-    Setting: Both weights, `smooth` and the sums over a batch are those of nnU-Net for images of two dimensions. Ours:
-        of several classes all count, where nnU-Net leaves out the background, which not every set has; no losses at
-        lower resolutions.
+    Setting: Weights, `smooth` and sums over a batch of nnU-Net in two dimensions. Ours: all of several classes count,
+        where nnU-Net leaves out the background; no losses at lower resolutions.
     Source: Isensee et al., Nature Methods 2021; the Dice loss after Milletari et al., 3DV 2016
     """
 

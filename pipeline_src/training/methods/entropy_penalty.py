@@ -1,5 +1,4 @@
-"""Confidence penalty: Pereyra, Tucker, Chorowski, Kaiser and Hinton, "Regularizing neural networks by penalizing
-confident output distributions" (ICLR workshop 2017)."""
+"""Confidence penalty (Pereyra et al., ICLR workshop 2017)."""
 
 from __future__ import annotations
 
@@ -9,17 +8,14 @@ from pipeline_src.training.method import Method, Tensor
 
 
 class EntropyPenalty(Method):
-    """Cross entropy minus `weight` times the mean entropy of the prediction, H(f) = -sum_k f_k log f_k in nats.
+    """Cross entropy minus the mean entropy of the prediction, H(f) = -sum_k f_k log f_k in nats; for one logit at most
+    log 2.
 
-    For one logit f is (1 - f, f), so H is at most log 2.
-
-    Kind: rivals
+    Kind: comparison
     Idea: The entropy of the prediction is rewarded.
     Formula: `L(y) - weight H(f)`
-    Changes: loss
-    Cost: none measurable
-    Setting: The weight is not the authors', who choose one per task. The program of MbLS takes 0.1 for this penalty as
-        a rival, but of the entropy's mean over classes, a weight K times smaller. Ours: a pixel stands for a sample.
+    Setting: The authors choose a weight per task. MbLS's program takes 0.1, but of the mean over classes, a weight K
+        times smaller. Ours: a pixel is a sample.
     Source: Pereyra et al., ICLR workshop 2017
     """
 

@@ -1,6 +1,4 @@
-"""Focal loss: Lin, Goyal, Girshick, He and Dollar, "Focal loss for dense object detection" (ICCV 2017); for calibration
-Mukhoti, Kulharia, Sanyal, Golodetz, Torr and Dokania, "Calibrating deep neural networks using focal loss" (NeurIPS
-2020)."""
+"""Focal loss (Lin et al., ICCV 2017; for calibration Mukhoti et al., NeurIPS 2020)."""
 
 from __future__ import annotations
 
@@ -15,21 +13,15 @@ UNLIKELY, STRONG, HALF, MIDDLE = 0.2, 5.0, 0.5, 3.0
 
 
 class Focal(Method):
-    """Mean over pixels of sum_k y_k (1 - f_k)^gamma_k (-log f_k).
+    """Focal loss with FLSD-53, the schedule that Mukhoti et al. propose. `gamma` holds only from f = 0.5 on, as in
+    their program, and no gradient passes through the choice of gamma. At gamma = 0, fixed, it is cross entropy.
 
-    FLSD-53, what Mukhoti et al. propose, has a gamma per pixel: 5 where the probability f_k of the label is below 0.2,
-    and 3 elsewhere. As in their program, `gamma` holds only from 0.5 on: between 0.2 and 0.5 it is 3 always. No
-    gradient passes through that choice. For hard labels this is the authors' loss; for soft ones
-    (anti-aliased edges), the mix of its values by label, it is our reading. At gamma = 0, fixed, it is cross entropy.
-
-    Kind: rivals
+    Kind: comparison
     Idea: Pixels that are right with confidence count less, which keeps entropy up.
-    Formula: `mean sum_k y_k (1 - f_k)^gamma_k (-log f_k)`, `gamma_k = 5` where `f_k < 0.2`,
-        3 where `f_k < 0.5`, else `gamma`
-    Changes: loss
-    Cost: none measurable
-    Setting: FLSD-53 with the gammas of Mukhoti et al., who propose it; `focal_3` is their FL-3, gamma 3 everywhere.
-        Ours: a pixel stands for a sample, and the mean for their sum, whose gradient they clip.
+    Formula: `mean sum_k y_k (1 - f_k)^gamma_k (-log f_k)`, `gamma_k = 5` where `f_k < 0.2`, 3 where `f_k < 0.5`, else
+        `gamma`
+    Setting: FLSD-53 with the gammas of Mukhoti et al.; `focal_3` is their FL-3. Ours: soft labels mix the losses of
+        their classes; a pixel is a sample, and the loss is the mean, where the authors clip the gradient of the sum.
     Source: Lin et al., ICCV 2017; for calibration Mukhoti et al., NeurIPS 2020
     """
 

@@ -1,7 +1,4 @@
-"""LS, label smoothing: every label is mixed with the uniform one (docs/theory.md section 3).
-
-Reference: Szegedy et al., Rethinking the Inception Architecture, CVPR 2016.
-"""
+"""LS, label smoothing: every label is mixed with the uniform one (docs/theory.md section 3)."""
 
 from __future__ import annotations
 
@@ -11,14 +8,12 @@ from pipeline_src.training.method import Batch, Method, Tensor, perturbed
 
 
 class LabelSmoothing(Method):
-    """Targets (1 - eps) y + eps / K: SC-BCE at alpha = 1, beta = eps (K - 1) / K, with nothing drawn.
+    """Targets (1 - eps) y + eps / K: SC-BCE at alpha = 1, beta = eps (K - 1) / K.
 
     Kind: paper
     Idea: Every label is mixed with the uniform one.
     Formula: `L((1 - eps) y + eps U)`
-    Changes: labels
-    Cost: none measurable
-    Setting: `eps` is the authors', for ImageNet. Ours: a pixel stands for a sample.
+    Setting: `eps` is the authors', for ImageNet. Ours: a pixel is a sample.
     Source: Szegedy et al., CVPR 2016
     """
 

@@ -20,18 +20,14 @@ if TYPE_CHECKING:
 
 
 class LocalTemperature(PostHoc):
-    """The class of every pixel stays what it was. It needs the image, so `calibrate` of saved maps does not offer it.
+    """Keeps the class of every pixel. It needs the image, so `calibrate` of saved maps does not offer it.
 
     Kind: posthoc
     Idea: A temperature per pixel, from the logits around it and from the image.
     Formula: `f = softmax(z / T(z, x))`, `T` a tree of gated 5 x 5 convolutions, of least NLL on the validation images
-    Changes: probabilities
-    Cost: none in training; the fit is `epochs` passes of the small network, a prediction one
     Setting: The authors' tree: four leaves and their gates from the logits, one leaf from the image. Ours: `T = exp` of
-        its root, which starts at 1, where theirs is a ReLU that starts at 2; gates that start at random. 10 epochs of
-        Adam at 0.01 in batches of `evaluation.batch_size`, and the last
-        state; theirs are 200 epochs at 1e-4 in batches of 4,
-        and the state of least NLL on held-out validation images.
+        its root, which starts at 1 (theirs: a ReLU from 2); random initial gates; 10 epochs of Adam at 0.01 in batches
+        of `evaluation.batch_size` and the last state (theirs: 200 epochs at 1e-4 in batches of 4, the best state).
     Source: Ding et al., ICCV 2021
     """
 
@@ -43,7 +39,7 @@ class LocalTemperature(PostHoc):
     def fit(self, networks: list[DenseClassifier], store: Store, experiment: Experiment) -> dict[str, Any]:
         import torch
 
-        from pipeline_src.training.samples import evaluation_batches
+        from pipeline_src.training.batches import evaluation_batches
 
         images: list[tuple[Tensor, Tensor, Tensor]] = []
         for batch in evaluation_batches(store, experiment, networks[0].mean.device):
@@ -52,19 +48,19 @@ class LocalTemperature(PostHoc):
             truths = [torch.from_numpy(truth.astype(np.int64)).to(z.device) for truth in batch["truth"]]
             images += zip(z, batch["inputs"], truths, strict=True)
         model = tree(images[0][0].shape[0]).to(images[0][0].device)
-        optimiser = torch.optim.Adam(model.parameters(), self.rate)
+        optimizer = torch.optim.Adam(model.parameters(), self.rate)
         classes, size = networks[0].classes, experiment.evaluation.batch_size
         pixels = sum(int((truth < classes).sum()) for *_, truth in images)
         nll_before = _nll(model, images, classes) / pixels
         for epoch in range(self.epochs):
             order = generator("local_temperature", epoch).permutation(len(images))
             for start in range(0, len(order), size):
-                optimiser.zero_grad()
+                optimizer.zero_grad()
                 for z, x, truth in [images[i] for i in order[start : start + size].tolist()]:
                     loss = _loss(model, z, x, truth, classes) * (len(images) / (size * pixels))
                     if loss.requires_grad:
                         loss.backward()
-                optimiser.step()
+                optimizer.step()
         nll_after = _nll(model, images, classes) / pixels
         weights = {name: tensor.tolist() for name, tensor in model.state_dict().items()}
         return {

@@ -1,5 +1,4 @@
-"""MbLS, margin-based label smoothing: Liu, Ben Ayed, Galdran and Dolz, "The devil is in the margin: Margin-based label
-smoothing for network calibration" (CVPR 2022)."""
+"""MbLS, margin-based label smoothing (Liu et al., CVPR 2022)."""
 
 from __future__ import annotations
 
@@ -9,20 +8,14 @@ from pipeline_src.training.method import Method, Tensor
 
 
 class MbLS(Method):
-    """Cross entropy plus `weight` times the mean over pixels and classes j of max(0, max_k l_k - l_j - margin).
+    """Cross entropy plus a penalty on distances between logits beyond a margin. For one logit l = (0, z).
 
-    For one logit l = (0, z), and the mean over classes is max(0, |z| - margin) / 2: only distances between logits
-    enter. The mean over classes is that of the authors' program; their paper writes the sum, a weight K times larger.
-
-    Kind: rivals
-    Idea: Distances between logits are penalised beyond a margin only.
+    Kind: comparison
+    Idea: Distances between logits are penalized only beyond a margin.
     Formula: `L(y) + weight mean_j max(0, max_k l_k - l_j - margin)`, for one logit
         `L(y) + weight / 2 max(0, abs(z) - margin)`
-    Changes: loss
-    Cost: none measurable
-    Setting: Weight, margin and the mean over classes are those of the authors' program; their paper writes the sum over
-        classes. The margin of 10 is that of classification; their segmentation program runs 5 and 3 to 15. Ours: one
-        logit as (0, z); a pixel stands for a sample.
+    Setting: Weight, margin and mean over classes of the authors' program for classification (their segmentation runs
+        margins of 3 to 15); their paper writes the sum over classes. Ours: one logit as (0, z); a pixel is a sample.
     Source: Liu et al., CVPR 2022
     """
 

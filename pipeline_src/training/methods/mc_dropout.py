@@ -1,4 +1,4 @@
-"""Monte Carlo dropout (Gal and Ghahramani, Dropout as a Bayesian Approximation, ICML 2016): dropout stays on."""
+"""Monte Carlo dropout (Gal and Ghahramani, ICML 2016)."""
 
 from __future__ import annotations
 
@@ -23,15 +23,12 @@ AT_ONCE = 10
 
 
 class MCDropout(PostHoc):
-    """The mean probability of several passes with dropout. Draws are keyed by (seed, sample id), so neither the batch
-    nor the order of images matters. The network must have dropout: `efficientnet_lite0_fpn` has it in its head,
-    `resnet50_aslp` has none.
+    """The mean probability of several passes with dropout, drawn by (seed, sample id): neither batch nor order matters.
+    The network must have dropout: `efficientnet_lite0_fpn` has it in its head, `resnet50_aslp` has none.
 
     Kind: posthoc
     Idea: Dropout stays on in prediction, and its passes are averaged.
     Formula: mean of `f` over the passes
-    Changes: probabilities
-    Cost: none; a prediction costs `passes` passes
     Setting: The mean over passes is the authors'. Ours: the number of passes, and dropout where the network has it.
     Source: Gal and Ghahramani, ICML 2016
     """

@@ -1,6 +1,4 @@
-"""mixup: Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: Beyond empirical risk minimization" (ICLR 2018); for calibration
-Thulasidasan, Chennupati, Bilmes, Bhattacharya and Michalak, "On mixup training: Improved calibration and predictive
-uncertainty for deep neural networks" (NeurIPS 2019)."""
+"""mixup (Zhang et al., ICLR 2018; for calibration Thulasidasan et al., NeurIPS 2019)."""
 
 from __future__ import annotations
 
@@ -10,21 +8,14 @@ from pipeline_src.training.method import Batch, Method, Tensor
 
 
 class Mixup(Method):
-    """Trains on mixes of images and, with the same share and partner, of their labels:
+    """Trains on mixes of images and, pixel by pixel, of their masks. The partner j is drawn by a permutation of the
+    batch. A pixel that is ignored in either image is ignored in the mix.
 
-    x_i <- share x_i + (1 - share) x_j,   y_i <- share y_i + (1 - share) y_j,   share ~ Beta(a, a) once per batch,
-
-    with j from a permutation of the batch. The dense form is ours: masks are mixed pixel by pixel, and a pixel that is
-    ignored in either image is ignored in the mix.
-
-    Kind: rivals
+    Kind: comparison
     Idea: Train on mixes of two images and of their labels.
     Formula: `L(share y_i + (1 - share) y_j)` on `share x_i + (1 - share) x_j`, `share ~ Beta(a, a)`
-    Changes: images and labels
-    Cost: none measurable
-    Setting: One share per batch, as in the program of Zhang et al.; `a` is what they take for ImageNet, while that
-        program, for CIFAR-10, takes 1. What Thulasidasan et al. take was not confirmed. Ours: masks are mixed pixel by
-        pixel.
+    Setting: One share per batch, as in the program of Zhang et al.; `a` is theirs for ImageNet (1 for CIFAR-10). The
+        value of Thulasidasan et al. was not confirmed. Ours: masks are mixed pixel by pixel.
     Source: Zhang et al., ICLR 2018; for calibration Thulasidasan et al., NeurIPS 2019
     """
 

@@ -1,7 +1,5 @@
-"""mL1-ACE, the marginal L1 average calibration error as an auxiliary loss: Barfoot, Garcia-Peraza-Herrera, Glocker and
-Vercauteren, "Average calibration error: A differentiable loss for improved reliability in image segmentation" (MICCAI
-2024); with soft bins Barfoot, Garcia-Peraza-Herrera, Akcay, Glocker and Vercauteren, "Average calibration losses for
-reliable uncertainty in medical image segmentation" (arXiv 2506.03942, 2025)."""
+"""mL1-ACE, the marginal L1 average calibration error as a loss (Barfoot et al., MICCAI 2024; with soft bins arXiv
+2506.03942, 2025)."""
 
 from __future__ import annotations
 
@@ -15,26 +13,18 @@ EMPTY = 0.01  # pixels: soft bins with less are empty, as in the authors' progra
 
 
 class ML1ACE(Method):
-    """Cross entropy plus `weight` times the mean over images and classes of the mean over non-empty bins b of
+    """Cross entropy plus the calibration error of each image and class, averaged over non-empty bins.
 
-    | mean of f_k - mean of y_k |,   over the image's pixels in bin b of f_k.
+    `hard`: f_k moves the mean of its bin (l, u] and does not choose it. `soft`: a pixel is in the two bins whose
+    centers are next to f_k, by linear shares; beyond the outermost centers in the outermost bin. A class that is absent
+    from an image has error 0 in `soft`, and its own error in `hard`.
 
-    `hard`: a pixel is in one of the `bins` equal intervals (l, u] of [0, 1]; f_k moves its bin's mean and does not
-    choose its bin. `soft`: it is in the two bins whose centres are next to f_k, by shares that are linear in between
-    and have a slope too; beyond the outermost centres it is in the outermost bin.
-
-    A class that is absent from an image counts in the mean. `soft` has 0 for its error and `hard` the error itself.
-
-    Kind: rivals
-    Idea: The calibration error of each image and class, every bin alike however few its pixels, is added to the loss.
+    Kind: comparison
+    Idea: The calibration error of each image and class, all bins with equal weight, is added to the loss.
     Formula: `L(y) + weight mean_{i,k,b} |mean f_k - mean y_k|` over images, classes and bins of `f_k`
-    Changes: loss
-    Cost: none measurable
-    Setting: Bins and equal weights of both parts are those of the authors' program with cross entropy
-        (`hardl1ace_ce.yaml`), but for a common factor. Their papers report it with a Dice loss as a third part.
-        `ml1_ace_soft` has the soft bins of their later program, and as there no error of a class that is absent from
-        an image; the hard bins have it, as in their first program. Ours: soft edges of masks count by their share;
-        ignored pixels are in no bin.
+    Setting: Bins and equal weights of the authors' program with cross entropy (`hardl1ace_ce.yaml`), but for a common
+        factor; their papers add a Dice loss. `ml1_ace_soft` has the soft bins of their later program. Ours: soft edges
+        of masks count by their share; ignored pixels are in no bin.
     Source: Barfoot et al., MICCAI 2024; soft bins from Barfoot et al., arXiv 2506.03942
     """
 
@@ -67,7 +57,7 @@ class ML1ACE(Method):
 
         if self.binning == "hard":
             return [((f.detach() * self.bins).ceil().long().sub(1).clamp(0, self.bins - 1), torch.ones_like(f))]
-        place = (f * self.bins - 0.5).clamp(0, self.bins - 1)  # in units of bins, 0 at the lowest centre
+        place = (f * self.bins - 0.5).clamp(0, self.bins - 1)  # in units of bins, 0 at the lowest center
         lower = place.detach().floor().clamp(max=self.bins - 2)
         upper = place - lower
         return [(lower.long(), 1 - upper), (lower.long() + 1, upper)]

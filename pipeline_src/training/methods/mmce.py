@@ -1,5 +1,4 @@
-"""MMCE, maximum mean calibration error as a penalty: Kumar, Sarawagi and Jain, "Trainable calibration measures for
-neural networks from kernel mean embeddings" (ICML 2018)."""
+"""MMCE, maximum mean calibration error as a penalty (Kumar, Sarawagi and Jain, ICML 2018)."""
 
 from __future__ import annotations
 
@@ -11,31 +10,26 @@ from pipeline_src.training.method import Method, Tensor
 
 
 class MMCE(Method):
-    """Cross entropy plus `weight` times the norm of sum_i d_i k(r_i, .), k(r, r') = exp(-|r - r'| / width),
-
-    over all N pixels i of the batch with confidence r_i and correctness c_i, the label's share of the predicted class
-    (0 or 1 but at soft edges, for which this is our reading). With a share a = sum c / N of right pixels, d_i is
+    """Cross entropy plus the kernel norm of sum_i d_i k(r_i, .), k(r, r') = exp(-|r - r'| / width), over all N pixels
+    of the batch with confidence r_i and correctness c_i (the label's share of the predicted class). With a = sum c /
+    N, d_i is
 
     released: c_i (1 - r_i) / (a N max(1, a n)) - (1 - c_i) r_i / ((1 - a) N max(1, (1 - a) n)),   n = `samples`;
     weighted: c_i (1 - r_i) / (a N) - (1 - c_i) r_i / ((1 - a) N);
     plain: (c_i - r_i) / N.
 
-    `weighted` is the paper's MMCE_w. The authors train with `released`, their program's form: it divides the means over
-    right and over wrong samples once more by the numbers of these in its batch, for which we take those of `samples`
-    samples with the same share a. Both are 0 in a batch without pixels of both kinds, and a calibrated network does not
-    minimise them; it does minimise `plain`.
+    `weighted` is the paper's MMCE_w. `released`, the authors' program, divides once more by the numbers of right and of
+    wrong samples in a batch. Both are 0 in a batch without pixels of both kinds, and a calibrated network does not
+    minimize them; it minimizes `plain`.
 
-    Kind: rivals
-    Idea: A kernel measure of miscalibration of the batch is added to the loss; here over all pairs of pixels, exactly.
-    Formula: `L(y) + weight sqrt(sum_ij d_i d_j exp(-|r_i - r_j| / width))`, `d = (1 - r) / (a N a n)` where right,
-        `-r / ((1 - a) N (1 - a) n)` where wrong
-    Changes: loss
-    Cost: 5 %
-    Setting: Estimator, width, weight and `samples` are the defaults of the authors' program. Its script runs weight 10
-        for ECE, Brier score and NLL, and 1 to 13 elsewhere. `mmce_mukhoti` is the setting of Mukhoti et al. (NeurIPS
-        2020): the same estimator with weight 2. The plain estimator is nobody's. Ours: pixels stand for samples, all of
-        a batch instead of 128. On validation pixels of a baseline of `mini` the program's penalty is 0.111, in the mean
-        over random batches of 128, and ours 0.089.
+    Kind: comparison
+    Idea: A kernel measure of the batch's miscalibration, exactly over all pairs of pixels, is added to the loss.
+    Formula: `L(y) + weight sqrt(sum_ij d_i d_j exp(-|r_i - r_j| / width))`, `d = (1 - r) / (a N a n)` where right, `-r
+        / ((1 - a) N (1 - a) n)` where wrong
+    Setting: Estimator, width, weight and `samples` are defaults of the authors' program, whose script runs weights of 1
+        to 13. `mmce_mukhoti` (NeurIPS 2020) has weight 2. Ours: all pixels of a batch instead of 128 samples. On
+        validation pixels of a baseline of `mini` their penalty is 0.111 (mean over random batches of 128), and ours
+        0.089.
     Source: Kumar et al., ICML 2018
     """
 

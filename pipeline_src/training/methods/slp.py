@@ -12,14 +12,12 @@ from pipeline_src.training.method import Batch, Perturbing, Tensor, perturbed
 
 
 class SLP(Perturbing):
-    """beta = 1 is hard inversion (HI), 0.75 soft inversion (SI), 0.5 moderation (M), the latter with `noise: 0.25`
-    dynamic moderation (DM).
+    """beta = 1 is hard inversion (HI), 0.75 soft inversion (SI), 0.5 moderation (M), with `noise: 0.25` dynamic
+    moderation.
 
     Kind: paper
     Idea: In a step, an image's whole label is perturbed with one fixed probability.
     Formula: `(1 - Z) L(y) + Z L(p(y, beta))`, `Z ~ Bernoulli(alpha)` per image and step
-    Changes: labels
-    Cost: none measurable
     Setting: alpha is ours: the paper's is not known.
     Source: Liu et al., ICCV 2023; HI as DisturbLabel (Xie et al., CVPR 2016)
     """

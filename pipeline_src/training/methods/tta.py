@@ -1,5 +1,4 @@
-"""Test-time augmentation: Wang, Li, Aertsen, Deprest, Ourselin and Vercauteren, "Aleatoric uncertainty estimation with
-test-time augmentation for medical image segmentation with convolutional neural networks" (Neurocomputing 2019)."""
+"""Test-time augmentation (Wang et al., Neurocomputing 2019)."""
 
 from __future__ import annotations
 
@@ -17,15 +16,13 @@ STRIDE = 32  # sides that every network takes are multiples of it
 
 
 class TTA(PostHoc):
-    """The mean probability over mirror images and scales of an image, each turned back. Nothing is drawn.
+    """The mean probability over mirror images and scales of an image, mapped back. Nothing is drawn.
 
     Kind: posthoc
     Idea: The predictions on mirror images (and on other scales) are averaged.
-    Formula: mean of `f` over the mirror images and scales, each turned back
-    Changes: probabilities
-    Cost: none; a prediction costs a pass for each mirror image and scale
+    Formula: mean of `f` over the mirror images and scales, mapped back
     Setting: The mean over augmented images is the authors'. Ours: which ones; they draw theirs, with rotations and
-        noise, too.
+        noise.
     Source: Wang et al., Neurocomputing 2019
     """
 

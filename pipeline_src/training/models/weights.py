@@ -1,7 +1,8 @@
-"""Pretrained weights that an mmsegmentation config names: removed from it, unavailable, or made for another module."""
+"""Pretrained weights that an mmsegmentation config names: removed from it, loaded safely, and checked."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,21 +10,17 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
 
-# Keeps only the tensors of a file. One line, to be copied.
-CONVERT = (
-    "python -c \"import torch, safetensors.torch as s; of = torch.load({old!r}, 'cpu', weights_only=False); "
-    "of = of.get('state_dict', of.get('model', of)); "
-    's.save_file({{k: t.clone() for k, t in of.items() if isinstance(t, torch.Tensor)}}, {new!r})"'
-)
+FORCE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
+ERRORS = (OSError, RuntimeError, EOFError, UnpicklingError)  # of a file that is absent, damaged or more than weights
+CONVERT = "python -c \"import torch; torch.save(torch.load('OLD', weights_only=False)['state_dict'], 'NEW')\""
 
 
 def remove_weights(node: Any) -> list[str]:
-    """Remove all that loads weights from a model's config, in place; returns the names of the weights."""
+    """Remove all that loads weights from a model's config, in place; return the names of the weights."""
     if isinstance(node, list):
         return [name for child in node for name in remove_weights(child)]
     if not isinstance(node, dict):
@@ -37,111 +34,79 @@ def remove_weights(node: Any) -> list[str]:
             node[key] = False if isinstance(value, bool) else None
             if value:
                 removed.append(str(value) if isinstance(value, str) else f"timm's {node.get('model_name')}")
-    init = node.get("init_cfg") or []
-    for entry in init if isinstance(init, list) else [init]:
-        if _loads(entry):
-            removed.append(str(entry.get("checkpoint")))
-            node["init_cfg"] = [other for other in init if other is not entry] if isinstance(init, list) else None
+    if files := pretrained_files(node.get("init_cfg")):
+        removed += files
+        node["init_cfg"] = [entry for entry in _entries(node["init_cfg"]) if not pretrained_files(entry)] or None
     return removed + [name for child in node.values() for name in remove_weights(child)]
 
 
-def weights_unavailable(weights: list[str], error: OSError) -> UserError:
-    """The error where `weights` can't be loaded."""
-    return UserError(
-        "model.pretrained is true, but the weights are unavailable",
-        found=" ".join(str(error).split()),
-        expected=", ".join(weights),
-        fix=f"fetch them where there is a network, and put the file into {torch.hub.get_dir()}/checkpoints under the "
-        "last part of its URL; or name its path as `checkpoint` in a config of yours; or write `pretrained: false`",
-    )
+def pretrained_files(init_cfg: Any) -> list[str]:
+    """Return the weights that an `init_cfg` of mmengine loads: files, addresses or names."""
+    kinds = [(getattr(entry.get("type"), "__name__", entry.get("type")), entry) for entry in _entries(init_cfg)]
+    return [str(entry.get("checkpoint")) for kind, entry in kinds if kind in ("Pretrained", "PretrainedInit")]
+
+
+def _entries(init_cfg: Any) -> list[Any]:
+    return init_cfg if isinstance(init_cfg, list) else [init_cfg] if init_cfg else []
 
 
 @contextmanager
-def tensors_alone() -> Iterator[None]:
-    """Inside, `torch.load` reads safetensors and pickled tensors and nothing else, whoever calls it and however: a
-    pickle can run code, and mmengine falls back to that where a file holds more than tensors.
-
-    Raises:
-        UserError: names a file that holds more, with the command that converts it, or that is damaged.
-    """
-    unguarded = torch.load
-
-    def guarded(file: Any, map_location: Any = None, **_: Any) -> Any:
-        path = Path(str(file))
-        try:
-            return (
-                load_file(path) if path.suffix == ".safetensors" else unguarded(file, map_location, weights_only=True)
-            )
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise _unreadable(path, error) from None
-
-    torch.load = guarded  # type: ignore[assignment]  # what mmengine, mmcv, timm and torch.hub call
+def weights_only() -> Iterator[None]:
+    """Inside, `torch.load` reads tensors and plain values only. Otherwise mmengine falls back to unpickling, which can
+    run code."""
+    previous = os.environ.get(FORCE)
+    os.environ[FORCE] = "1"
     try:
         yield
     finally:
-        torch.load = unguarded
+        del os.environ[FORCE]
+        os.environ.update({FORCE: previous} if previous else {})
 
 
-def _unreadable(file: Path, error: Exception) -> UserError:
-    reason, new = str(error).split("\n")[0].split(". ")[0], file.with_suffix(".safetensors")
-    if not isinstance(error, UnpicklingError):
-        return UserError(
-            f"model.pretrained: {file} can't be read as weights",
-            found=f"{type(error).__name__}: {reason}",
-            expected="a whole file of safetensors or torch.save",
-            fix="fetch the file again",
+def loading_error(weights: list[str], error: Exception) -> UserError:
+    """Return the error of weights that can't be loaded."""
+    if isinstance(error, UnpicklingError):
+        fix = f"if you trust their origin, keep only the tensors and name the new file in the config: {CONVERT}"
+    else:
+        folder = f"{torch.hub.get_dir()}/checkpoints"
+        fix = (
+            f"put the file into {folder} under the last part of its URL; or name its path as `checkpoint` in a config "
+            "of yours; or write `pretrained: false`"
         )
     return UserError(
-        f"model.pretrained: {file} may hold more than weights, and run code when it is read",
-        found=reason,
-        expected="safetensors, or a file of torch.save with only tensors and plain values",
-        fix=f"if you trust its origin, convert it and name {new.name} in the config instead: "
-        + CONVERT.format(old=str(file), new=str(new)),
+        "model.pretrained is true, but the weights can't be loaded",
+        found=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}",
+        expected=", ".join(weights),
+        fix=fix,
     )
 
 
 def check_loaded(segmentor: nn.Module, config: str) -> None:
-    """Refuse a file of weights that set less than half of the weights of its module: those that don't fit by name and
-    shape are skipped on loading, and the rest, left at random, would be called pretrained."""
-    checked: set[nn.Module] = set()
-    for part in segmentor.modules():  # from the outside in: what a whole model loads replaces what its parts had loaded
-        if part not in checked and _loads_file(part, config):
-            checked.update(part.modules())
-
-
-def _loads_file(part: nn.Module, config: str) -> bool:
-    """Whether a module has loaded a file; UserError where the file is not made for it."""
+    """Refuse a file that sets less than half of the weights of its module. Weights that do not fit by name and shape
+    stay random, and would be called pretrained."""
     from mmengine.runner.checkpoint import CheckpointLoader
 
-    init, loaded = getattr(part, "init_cfg", None) or [], False
-    for entry in init if isinstance(init, list) else [init]:
-        file = str(entry.get("checkpoint"))
-        if not _loads(entry) or not ("://" in file or Path(file).is_file()):
-            continue  # a package, whose names its backbone checks
-        loaded = True
-        content = CheckpointLoader.load_checkpoint(file, map_location="cpu")
-        content = content.get("state_dict", content.get("model", content))
-        values = {_fingerprint(t) for t in content.values() if isinstance(t, Tensor)}
-        weights = [p.detach() for p in part.parameters() if p.ndim > 1]  # others are all 0 or 1 at the start
-        number = sum(_fingerprint(weight) in values for weight in weights)
-        if number < len(weights) / 2:
-            raise UserError(
-                f"model.pretrained is true, but {file} is not made for the {type(part).__name__} of {config}",
-                found=f"{number} of {len(weights)} weights have a value of the file, which holds "
-                f"{', '.join(list(content)[:3])}...",
-                expected=f"{', '.join(list(dict(part.named_parameters()))[:3])}...",
-                fix="take a file made for this module (`prefix='backbone.'` in its init_cfg takes a part of a larger "
-                "one), or write `pretrained: false`",
-            )
-    return loaded
+    outer = pretrained_files(getattr(segmentor, "init_cfg", None))  # mmengine then loads nothing for the parts
+    for module in [segmentor] if outer else segmentor.modules():
+        for file in pretrained_files(getattr(module, "init_cfg", None)):
+            if "://" not in file and not Path(file).is_file():
+                continue  # a package, whose names its backbone checks
+            content = CheckpointLoader.load_checkpoint(file, map_location="cpu")
+            content = content.get("state_dict", content.get("model", content))
+            values = {_digest(tensor) for tensor in content.values() if isinstance(tensor, Tensor)}
+            weights = [p.detach() for p in module.parameters() if p.ndim > 1]  # others start as 0 or 1
+            number = sum(_digest(weight) in values for weight in weights)
+            if number < len(weights) / 2:
+                raise UserError(
+                    f"model.pretrained is true, but {file} is not made for the {type(module).__name__} of {config}",
+                    found=f"{number} of {len(weights)} weights have a value of the file, which holds "
+                    f"{', '.join(list(content)[:3])}...",
+                    expected=f"{', '.join(list(dict(module.named_parameters()))[:3])}...",
+                    fix="take a file made for this module (`prefix='backbone.'` in its init_cfg takes a part of a "
+                    "larger one), or write `pretrained: false`",
+                )
 
 
-def _fingerprint(tensor: Tensor) -> tuple[tuple[int, ...], float]:
+def _digest(tensor: Tensor) -> tuple[tuple[int, ...], float]:
     """Distinguishes tensors without their names: backbones rename on loading."""
     return tuple(tensor.shape), tensor.double().sum().item()
-
-
-def _loads(entry: dict[str, Any]) -> bool:
-    return getattr(entry.get("type"), "__name__", entry.get("type")) in ("Pretrained", "PretrainedInit")

@@ -1,11 +1,12 @@
-# All logic of the rules. The path of a result holds the fingerprint of what it is made from, so a result is current if its
-# path exists (docs/workflow.md). A job writes its manifest last, which is the output that its rule declares.
+# All logic of the rules. The path of a result contains its fingerprint, so a result is current if its path exists
+# (docs/workflow.md). A job writes its manifest last, which is the output that its rule declares.
 #
-# On a cluster each job reads these files again where it runs (docs/cluster.md). There only its own fingerprint is computed,
+# On a cluster each job parses these files again on its node (docs/cluster.md). There only its own fingerprint is computed,
 # with those of its inputs.
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,19 +18,19 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from pipeline_src.errors import UserError
 from pipeline_src.params import changes
-from pipeline_src.pipeline import view
 from pipeline_src.pipeline.jobs import chosen
 from pipeline_src.pipeline.manifest import NAME, STORE
+from pipeline_src.pipeline.runner import forget, show
 from pipeline_src.processes import OWNER
 from pipeline_src.python_source import ROOT
 
-PLANS = workflow.is_main_process  # else this is one job, whose command names its rule (--allowed-rules)
+PLANS = workflow.is_main_process  # otherwise this is one job, whose command names its rule (--allowed-rules)
 LOCK = FileLock(".snakemake/dense-calibration.lock")  # of the project; it ends with this process
 os.environ[OWNER] = str(os.getpid())  # the jobs end with this process
 
 
 def refused(action):
-    """The result of a function, with Snakemake's error in the place of ours."""
+    """The result of a function; a UserError becomes Snakemake's error."""
     try:
         return action()
     except UserError as error:
@@ -40,7 +41,7 @@ def refused(action):
 
 def experiment_jobs():
     """The jobs of the experiment that `--config` names."""
-    if {*"{}"} & {*str(ROOT)}:  # Snakemake fills what is between braces in the paths of its rules
+    if {*"{}"} & {*str(ROOT)}:  # Snakemake would take them for wildcards
         raise UserError("the folder of the program has a brace in its path", found=ROOT, fix="rename the folder")
     changes.take(config)
     return chosen(str(config["experiment"]) if config.get("experiment") else None)
@@ -54,8 +55,8 @@ RESULTS = [GRAPH.job(name) for name in ("tables", "figures", "claims", "report")
 # The Python that runs Snakemake also runs the commands, unless a software environment is activated for them.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
 
-# What a cluster is asked for (docs/cluster.md). `runtime` is in minutes, and generous: a training that is stopped by it resumes
-# from its last epoch. Of memory, each retry asks for as much again.
+# Resources on a cluster (docs/cluster.md). `runtime` is in minutes, and generous: a training that exceeds it resumes from its
+# last epoch. Each retry requests more memory.
 RANKS = max(1, TRAINING.gpus)
 GPUS = TRAINING.gpus if TRAINING.device != "cpu" else 0
 CORES = TRAINING.threads + TRAINING.workers
@@ -93,13 +94,12 @@ def job_of(kind, wildcards):
 
 
 def inputs_of(kind):
-    """An input function: the manifests that a job of a kind needs. Of a training the sets of all tests are prepared before,
-    since it warns of images that it shares with them."""
+    """An input function: the manifests that a job of a kind needs."""
 
     def inputs(wildcards):
         job = job_of(kind, wildcards)
-        needed = GRAPH.needed(job) + (GRAPH.of_kinds("prepare") if kind == "train" and PLANS else [])
-        if job.key in MADE:  # what was removed of its inputs is made again without it
+        needed = GRAPH.needed(job)
+        if job.key in MADE:  # removed inputs are recomputed without it
             needed = [other for other in needed if GRAPH.target(other).key in MADE]
         return list(dict.fromkeys(map(manifest, needed)))
 
@@ -124,13 +124,13 @@ def shown_job(wildcards):
 
 
 def resource(kind, name):
-    """What a job of a kind asks for: of memory, as much again with each retry."""
+    """The resource of a kind of job; memory grows with each retry."""
     value = (DEFAULT | REQUESTS[kind])[name]
     return lambda wildcards, attempt: value * (attempt if name == "mem_mb" else 1)
 
 
 def todo():
-    """What people open, and results that were removed though others are made from them."""
+    """The files for readers, and removed results that others were computed from."""
     jobs = [*RESULTS, *(job for job in GRAPH.jobs.values() if not job.is_made)]
     return list(dict.fromkeys(map(manifest, jobs)))
 
@@ -142,12 +142,12 @@ if PLANS:
         if not batch.is_made:  # one of its evaluations was removed
             (batch.folder / NAME).unlink(missing_ok=True)
     named = [Path(word) for word in sys.argv if word.startswith(f"{GRAPH.results}/")]
-    view.forget(named, GRAPH.jobs.values())
-    view.show(GRAPH.jobs.values())
+    forget(named, GRAPH.jobs.values())
+    show(GRAPH.jobs.values())
     ALL = todo()
 
 
-# What Snakemake tells of every job beside how many are done. Its file in .snakemake/log has all of it.
+# Messages of Snakemake about every job, which its file in .snakemake/log also has.
 CHATTER = ("Select jobs to execute", "Execute ", "Finished jobid: ")
 
 
@@ -157,7 +157,7 @@ def is_shown(record):
 
 
 class FailedJobs(logging.Handler):
-    """Names each job that fails, with its logs: `quiet: rules` in the profile hides Snakemake's own words."""
+    """Names each failed job with its logs: `quiet: rules` in the profile hides Snakemake's messages."""
 
     def emit(self, record):
         if getattr(record, "event", None) == LogEvent.JOB_ERROR:
@@ -180,13 +180,14 @@ if PLANS:
 
 
 def started():
-    """Hold the lock of the project, and say what runs."""
+    """Hold the lock of the project, and print what runs."""
     try:
         LOCK.acquire(timeout=0)
     except Timeout:
         raise WorkflowError(
             f"another snakemake runs in {Path.cwd()}: wait until it has ended, or end it. The lock is {LOCK.lock_file}"
         ) from None
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # at which Snakemake would wait for its jobs to end
     how_long = f"How long it takes: dense-calibration plan --experiment {EXPERIMENT}"
     lines = [f"Experiment {EXPERIMENT}: {len(GRAPH.runs)} runs. Results are in {GRAPH.results}/. {how_long}"]
     lines += [text for job in GRAPH.of_kinds("prepare") if (text := job.options["unchecked"])]

@@ -1,4 +1,4 @@
-# One rule per kind of job. What stands behind `shell:` is read when the loop is over, so it takes all from `params:`.
+# One rule per kind of job. Snakemake reads `shell:` after the loop, so it takes all values from `params:`.
 
 for kind in REQUESTS:
 
@@ -50,7 +50,7 @@ rule view:
 
 
 if "overview" in sys.argv:
-    # Tables and a claim that span experiments, from what lies in results/.
+    # Tables and a claim that span experiments, from results/.
     from pipeline_src.params.load import read
     from pipeline_src.pipeline import overview
 
@@ -65,12 +65,12 @@ if "overview" in sys.argv:
         conda:
             "../envs/pipeline.yaml"
         message:
-            "Make the overview of all experiments"
+            "The overview of all experiments"
         shell:
             "python -m pipeline_src run-job overview --log {log}"
 
 
-# Results in the repository, made again from their statistics and compared; it has no output, so it always does.
+# Published results, rebuilt from their counts and compared. The rule has no output, so it always runs.
 rule published:
     log:
         "results/published-rebuilt/rebuild.log",
@@ -79,6 +79,6 @@ rule published:
     conda:
         "../envs/pipeline.yaml"
     message:
-        "Make published results again"
+        "Rebuild published results"
     shell:
         "python -m pipeline_src rebuild --cores {threads} --log {log}"

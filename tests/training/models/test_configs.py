@@ -1,4 +1,4 @@
-"""mmsegmentation's own model configs, shrunken, each for two classes and for three."""
+"""The named models, and mmsegmentation's own model configs, shrunken: each trains and comes back from its file."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ from pathlib import Path
 
 import mmseg
 import pytest
+import torch
 from networks import trains_and_comes_back
 
+from pipeline_src.errors import UserError
+from pipeline_src.training.models.build import build_segmentor
+from pipeline_src.training.models.config import model_names, read_config
+
+SIZE = 32
 MODELS = Path(mmseg.__file__).parent / ".mim/configs/_base_/models"
 RESNET = "backbone=dict(depth=18, base_channels=8, stem_channels=8)"
 LAST = "decode_head=dict(in_channels=64, channels=8, {}), auxiliary_head=dict(in_channels=32, channels=8)"
@@ -32,8 +38,34 @@ CONFIGS = {
 
 @pytest.mark.parametrize("classes", [2, 3])
 @pytest.mark.parametrize("name", CONFIGS)
-def test_it_trains_and_comes_back_in_the_same_bits(name, classes, tmp_path):
+def test_a_config_of_mmsegmentation_trains_and_comes_back(name, classes, tmp_path):
     config = tmp_path / "mine.py"
     base = MODELS / f"{name.split()[0]}.py"
     config.write_text(f"_base_ = [{str(base)!r}]\nmodel = dict({CONFIGS[name]})\n")
     trains_and_comes_back(str(config), classes, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", model_names())
+def test_a_named_model_trains_and_comes_back(name, tmp_path):
+    model = trains_and_comes_back(name, 2, tmp_path, SIZE)
+    with torch.no_grad():
+        side = model(torch.zeros(1, 3, SIZE, SIZE)).shape[-1]
+    assert side == (SIZE if name == "resnet50_aslp" else SIZE // 4)
+
+
+@pytest.mark.parametrize("name", [name for name in model_names() if name.endswith("_fpn")])
+def test_only_the_backbone_differs(name):
+    head, tiny = (read_config(config).model.decode_head for config in (name, "tiny_fpn"))
+    channels = {"in_channels": [16] * 4, "channels": 16}
+    assert {**head, **(channels if name != "tiny_fpn" else {})} == dict(tiny)
+
+
+def test_unavailable_weights_are_named_with_their_place(offline):
+    for name in model_names():
+        init = read_config(name).model.backbone.get("init_cfg")
+        if init and "://" in init.checkpoint:
+            with pytest.raises(UserError) as error:
+                build_segmentor(name, True, SIZE)
+            for text in (str(offline), init.checkpoint, "`pretrained: false`"):
+                assert text in str(error.value)

@@ -1,7 +1,7 @@
 """VGG-16 (Simonyan and Zisserman, ICLR 2015; no batch norm) with a feature pyramid: 15 million parameters."""
 
 _base_ = ["_fpn.py"]
-custom_imports = dict(imports=["pipeline_src.training.models.vgg"])
+custom_imports = dict(imports=["pipeline_src.training.models.backbones"])
 model = dict(
     backbone=dict(
         type="VGG16",

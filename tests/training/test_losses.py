@@ -1,0 +1,443 @@
+"""Losses of the comparison methods against hand-worked numbers, independent float64 formulas and double loops."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from pipeline_src.counting.levels import LEVELS
+from pipeline_src.counting.score_histogram import ScoreHistogram
+from pipeline_src.errors import UserError
+from pipeline_src.training.method import Batch, Validation
+from pipeline_src.training.methods.adafocal import equal_mass
+from pipeline_src.training.methods.mixup import mix
+from pipeline_src.training.methods.mmce import kernel_sum
+from pipeline_src.training.registry import choose
+
+LOSSES = [
+    ("brier", {}),
+    ("focal", {}),
+    ("focal", {"gamma": 1.0}),
+    ("focal", {"schedule": "fixed"}),
+    ("focal", {"schedule": "fixed", "gamma": 0.5}),
+    ("mmce", {}),
+    ("mmce", {"estimator": "weighted"}),
+    ("mmce", {"estimator": "plain"}),
+    ("adafocal", {}),
+    ("entropy_penalty", {"weight": 0.3}),
+    ("mbls", {"margin": 0.7}),
+    ("acls", {"margin": 0.7}),
+]
+SPATIAL = [("nacl", {}), ("ml1_ace", {}), ("ml1_ace", {"binning": "soft"}), ("dice_ce", {})]  # of test_spatial_methods
+GAMMAS = np.array([-2.0, -0.5, -0.2, 0.2, 0.6, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 0.3, 12.0, 20.0, -1.0])
+
+
+def started(name: str, block: dict, classes: int = 2):
+    method = choose(name, block).method
+    method.start(10, {}, classes)
+    if name == "adafocal":
+        method._gammas = GAMMAS.copy()  # both losses, and both ends
+    return method
+
+
+def pixels(classes: int, seed: int = 0, scale: float = 2.0) -> tuple[torch.Tensor, torch.Tensor]:
+    """float64 logits and labels, (2, C, 3, 4): hard ones, and soft ones in the second image."""
+    rng = np.random.default_rng(seed)
+    planes = max(classes, 2)
+    y = np.eye(planes)[rng.integers(0, planes, (2, 3, 4))]
+    y[1] = rng.dirichlet(np.ones(planes), (3, 4))
+    y = torch.from_numpy(y).movedim(-1, 1)
+    z = torch.from_numpy(rng.normal(0, scale, (2, classes, 3, 4)))
+    return z, y[:, 1:] if classes == 1 else y
+
+
+def of_pixel(name: str, block: dict, logits: list[float], y: list[float]) -> float:
+    """The loss of one pixel with logits logits and labels y, written down from the papers; without MMCE's penalty."""
+    f = [math.exp(a) / sum(math.exp(b) for b in logits) for a in logits]
+    entropy = -sum(a * math.log(a) for a in f)
+    likelihood = -sum(b * math.log(a) for a, b in zip(f, y, strict=True))
+    if name == "brier":
+        return 0.5 * sum((a - b) ** 2 for a, b in zip(f, y, strict=True))
+    if name == "focal":
+        by_schedule = [5 if a < 0.2 else 3 if a < 0.5 else block.get("gamma", 3) for a in f]
+        gammas = [block.get("gamma", 3)] * len(f) if block.get("schedule") == "fixed" else by_schedule
+        return -sum(b * (1 - a) ** g * math.log(a) for a, b, g in zip(f, y, gammas, strict=True))
+    if name == "adafocal":
+        gammas = [GAMMAS[min(14, math.ceil(a * 15) - 1)] for a in f]
+        return -sum(b * (1 - math.copysign(a, g)) ** abs(g) * math.log(a) for a, b, g in zip(f, y, gammas, strict=True))
+    if name == "entropy_penalty":
+        return likelihood - 0.3 * entropy
+    if name == "mbls":
+        return likelihood + 0.1 * sum(max(0, max(logits) - a - 0.7) for a in logits) / len(logits)
+    if name == "acls":
+        top = max(0, max(logits) - 0.7) ** 2
+        return likelihood + 0.1 * (
+            top + 0.1 * sum(max(0, max(logits) - a - 0.7) ** 2 for a in logits) / (len(logits) - 1)
+        )
+    return likelihood
+
+
+def mmce(z: torch.Tensor, y: torch.Tensor, estimator: str, width: float = 0.4, samples: int = 128) -> torch.Tensor:
+    """The squared penalty by a plain double sum over the N pixels of z (B, K, H, W) and y."""
+    f, t = (a.movedim(1, -1).reshape(-1, z.shape[1]) for a in (z.softmax(1), y))
+    keep = t.sum(1) > 0.5
+    f, t = f[keep], t[keep]
+    r = f.max(1).values
+    c = t[range(len(t)), f.argmax(1)]
+    n, m = c.sum(), (1 - c).sum()
+    if estimator == "released":  # means over pairs, divided once more by how many of `samples` are of that kind
+        n, m = n * (samples * n / len(r)).clamp(min=1), m * (samples * m / len(r)).clamp(min=1)
+    total = r.new_zeros(())
+    for i in range(len(r)):
+        for j in range(len(r)):
+            k = torch.exp(-(r[i] - r[j]).abs() / width)
+            if estimator == "plain":
+                total = total + (c[i] - r[i]) * (c[j] - r[j]) * k / len(r) ** 2
+            else:
+                total = total + c[i] * c[j] * (1 - r[i]) * (1 - r[j]) * k / n**2
+                total = total + (1 - c[i]) * (1 - c[j]) * r[i] * r[j] * k / m**2
+                total = total - 2 * c[i] * (1 - c[j]) * (1 - r[i]) * r[j] * k / (n * m)
+    return total
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "f", "y", "expected"),
+    [
+        ("brier", {}, 0.75, 0.0, 0.5625),
+        ("focal", {}, 0.1, 1.0, 0.9**5 * 2.302585092994046),
+        ("focal", {"gamma": 2}, 0.25, 1.0, 0.75**3 * 1.3862943611198906),
+        ("focal", {"gamma": 2}, 0.75, 1.0, 0.25**2 * 0.2876820724517809),
+        ("focal", {"schedule": "fixed", "gamma": 2}, 0.75, 0.0, 0.75**2 * 1.3862943611198906),
+        ("entropy_penalty", {}, 0.75, 1.0, 0.2876820724517809 - 0.1 * 0.5623351446188083),
+        ("mbls", {"margin": 0.5, "weight": 2}, 0.75, 1.0, 0.2876820724517809 + 0.5986122886681098),
+        # the largest logit is half of the distance, 1.0986
+        (
+            "acls",
+            {"margin": 0.5, "weight": 2},
+            0.75,
+            1.0,
+            0.2876820724517809 + 2 * (0.0493061443340549**2 + 0.1 * 0.5986122886681098**2),
+        ),
+        ("mmce", {"estimator": "plain", "weight": 3}, 0.75, 0.0, 1.3862943611198906 + 3 * 0.75),
+        ("mmce", {}, 0.75, 0.0, 1.3862943611198906),
+    ],
+)
+def test_one_pixel_by_hand(name, block, f, y, expected):
+    z = torch.tensor(math.log(f / (1 - f)), dtype=torch.float64).view(1, 1, 1, 1)
+    method = choose(name, block).method
+    assert float(method.loss(z, torch.full_like(z, y))) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize(("name", "block"), LOSSES)
+def test_losses_are_those_of_the_papers(name, block, classes):
+    z, y = pixels(classes)
+    logits, t = (torch.cat([-z / 2, z / 2], 1), torch.cat([1 - y, y], 1)) if classes == 1 else (z, y)
+    flat = (a.movedim(1, -1).reshape(-1, logits.shape[1]).tolist() for a in (logits, t))
+    expected = np.mean([of_pixel(name, block, *pixel) for pixel in zip(*flat, strict=True)])
+    if name == "mmce":
+        expected += 4 * math.sqrt(mmce(logits, t, block.get("estimator", "released")))
+    assert float(started(name, block, logits.shape[1]).loss(z, y)) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize(("name", "block"), [case for case in LOSSES + SPATIAL if case[0] != "acls"])
+def test_gradients_are_those_of_the_losses(name, block, classes):
+    z, y = pixels(classes)
+    method = started(name, block)
+    assert torch.autograd.gradcheck(lambda z: method.loss(z, y), z.requires_grad_())
+
+
+def test_acls_moves_the_two_classes_alike_and_each_logit_by_its_own_term():
+    """The penalty's gradient: weight (|z|/2 - margin + 0.1 (|z| - margin)) sign(z) for one logit; for K classes that of
+    the predicted logit itself, and of each other one's distance to it, with the predicted one held."""
+    z, y = pixels(1, scale=5)
+    assert ((z.abs() > 2) & (z.abs() < 4)).any()
+    assert (z.abs() > 4).any()
+    method = choose("acls", {"margin": 2, "weight": 3}).method
+    plain = choose("baseline", {}).method
+    z.requires_grad_()
+    (slope,) = torch.autograd.grad(method.loss(z, y) - plain.loss(z, y), z)
+    size = (z.abs() / 2 - 2).clamp(min=0) + 0.1 * (z.abs() - 2).clamp(min=0)
+    expected = 3 * size * z.sign() / z.numel()
+    assert torch.allclose(slope, expected.detach(), rtol=1e-9, atol=1e-12)
+
+    logits = torch.tensor([1.0, -4.0, 6.0], dtype=torch.float64).view(1, 3, 1, 1).requires_grad_()
+    one = F.one_hot(torch.tensor(0), 3).double().view(1, 3, 1, 1)
+    (slope,) = torch.autograd.grad(method.loss(logits, one) - plain.loss(logits, one), logits)
+    expected = [-3 * 0.1 / 2 * 2 * (5 - 2), -3 * 0.1 / 2 * 2 * (10 - 2), 3 * 2 * (6 - 2)]
+    assert slope.flatten().tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("common", [0.0, 8.0])
+def test_acls_of_classes_is_the_authors_program(common):
+    """The program's two terms by its own indicator matrices; the first sees what all logits share."""
+    z, y = pixels(3, scale=8)
+    y = torch.eye(3, dtype=torch.float64)[y.argmax(1)].movedim(-1, 1)
+    flat = (z + common).movedim(1, -1).reshape(-1, 3)
+    largest = flat.amax(1, keepdim=True).expand(-1, 3)
+    predicted = (largest == flat).double()
+    near = (predicted * (largest - 10).clamp(min=0) ** 2).sum() / len(flat)
+    far = ((1 - predicted) * (largest - flat - 10).clamp(min=0) ** 2).sum() / (len(flat) * 2)
+    assert near > 0
+    assert far > 0
+    ours = choose("acls", {}).method.loss(z + common, y) - choose("baseline", {}).method.loss(z, y)
+    assert float(ours) == pytest.approx(float(0.1 * (near + 0.1 * far)), rel=1e-9)
+
+
+@pytest.mark.parametrize(("name", "block"), LOSSES)
+def test_two_logits_are_one_logit(name, block):
+    z, y = pixels(1)
+    z.requires_grad_()
+    two = torch.cat([-z / 2, z / 2], 1)
+    losses = started(name, block).loss(z, y), started(name, block).loss(two, torch.cat([1 - y, y], 1))
+    assert float(losses[0].detach()) == pytest.approx(float(losses[1].detach()), rel=1e-12)
+    slopes = [torch.autograd.grad(loss, z)[0] for loss in losses]
+    assert torch.allclose(*slopes, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize(("name", "block"), LOSSES)
+def test_ignored_pixels_change_nothing(name, block):
+    z, y = pixels(3)
+    method = started(name, block)
+    kept = method.loss(z[..., :2], y[..., :2])
+    y[..., 2:] = 0
+    for value in (0.0, 7.0, -200.0):
+        z[:, 1, :, 2:] = value
+        loss = method.loss(z.requires_grad_(), y)
+        assert float(loss) == pytest.approx(float(kept), rel=1e-12)
+        assert (torch.autograd.grad(loss, z)[0][..., 2:] == 0).all()
+        z = z.detach()
+    nothing = method.loss(z.requires_grad_(), torch.zeros_like(y))
+    nothing.backward()
+    assert float(nothing.detach()) == pytest.approx(0, abs=1e-5)
+    assert (z.grad == 0).all()
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3])
+@pytest.mark.parametrize(
+    ("name", "block"), [*LOSSES, *SPATIAL, ("focal", {"schedule": "fixed", "gamma": 0}), ("adafocal", {"bins": 1})]
+)
+def test_extreme_logits_have_finite_losses_and_gradients(name, block, classes):
+    values = torch.tensor([-200.0, -30.0, -1e-8, 0.0, 1e-8, 17.0, 30.0, 200.0])
+    labels = torch.tensor([0.0, 0.5, 1.0])
+    z, y = (a.reshape(1, 1, 8, 3) for a in torch.meshgrid(values, labels, indexing="ij"))
+    if classes > 1:
+        z = torch.cat([z, -z, *[torch.zeros_like(z)] * (classes - 2)], 1)
+        y = torch.cat([y, 1 - y, *[torch.zeros_like(y)] * (classes - 2)], 1)
+    method = choose(name, block).method
+    method.start(1, {}, max(classes, 2))
+    for gamma in (-2.0, 0.2, 20.0):
+        method._gammas = np.full(15, gamma) if name == "adafocal" else None
+        z = z.detach().clone().requires_grad_()
+        loss = method.loss(z, y)
+        loss.backward()
+        assert loss.dtype == torch.float32
+        assert torch.isfinite(loss)
+        assert torch.isfinite(z.grad).all()
+
+
+def test_at_zero_strength_they_are_cross_entropy():
+    z, y = pixels(3)
+    expected = float(choose("baseline", {}).method.loss(z, y))
+    for name, block in [
+        ("focal", {"schedule": "fixed", "gamma": 0}),
+        ("mmce", {"weight": 0}),
+        ("entropy_penalty", {"weight": 0}),
+        ("mbls", {"margin": 50}),
+        ("acls", {"margin": 50}),
+        ("nacl", {"weight": 0}),
+        ("ml1_ace", {"weight": 0}),
+        ("dice_ce", {"weight": 0}),
+    ]:
+        assert float(choose(name, block).method.loss(z, y)) == pytest.approx(expected, rel=1e-12)
+
+
+# MMCE
+
+
+@pytest.mark.parametrize("estimator", ["plain", "weighted", "released"])
+@pytest.mark.parametrize(("classes", "width"), [(2, 0.4), (4, 0.05)])
+def test_mmce_is_the_double_sum(estimator, classes, width):
+    z, y = pixels(classes, seed=3)
+    y[0, :, 0] = 0
+    z.requires_grad_()
+    method = choose("mmce", {"estimator": estimator, "width": width, "weight": 1}).method
+    ours = method.loss(z, y) - choose("baseline", {}).method.loss(z, y)
+    expected = mmce(z, y, estimator, width).sqrt()
+    assert float(ours.detach()) == pytest.approx(float(expected.detach()), rel=1e-9)
+    slopes = (torch.autograd.grad(loss, z)[0] for loss in (ours, expected))
+    assert torch.allclose(*slopes, rtol=1e-7, atol=1e-12)
+
+
+def penalty(block: dict, z: torch.Tensor, y: torch.Tensor) -> float:
+    return float(choose("mmce", {"weight": 1} | block).method.loss(z, y) - choose("baseline", {}).method.loss(z, y))
+
+
+def test_released_mmce_is_the_programs_on_a_batch_of_as_many_samples():
+    """As the program computes it: means over the pairs of right, of wrong and of mixed samples, each divided by the
+    numbers of samples once more, in matrices."""
+    z, _ = pixels(5, seed=1)
+    labels = torch.from_numpy(np.random.default_rng(2).integers(0, 5, (2, 3, 4)))
+    f = z.softmax(1).movedim(1, -1).reshape(24, 5)
+    r, predicted = f.max(1)
+    hit = predicted == labels.flatten()
+    a, b = 1 - r[hit], r[~hit]
+    kernel = torch.exp(-torch.cdist(r[:, None], r[:, None], p=1) / 0.4)
+    pairs = torch.outer(a, a) * kernel[hit][:, hit], torch.outer(b, b) * kernel[~hit][:, ~hit]
+    mixed = torch.outer(a, b) * kernel[hit][:, ~hit]
+    m, n = len(a), len(b)
+    assert 1 < m < n
+    expected = pairs[0].mean() / m**2 + pairs[1].mean() / n**2 - 2 * mixed.mean() / (m * n)
+    y = F.one_hot(labels, 5).movedim(-1, 1).double()
+    assert penalty({"samples": 24}, z, y) == pytest.approx(float(expected.sqrt()), rel=1e-9)
+
+
+def test_kernel_sum_is_exact_where_confidences_tie_and_for_many_pixels():
+    rng = np.random.default_rng(0)
+    r = torch.from_numpy(rng.integers(50, 101, 2000) / 100)
+    d = torch.from_numpy(rng.normal(size=2000))
+    expected = d @ torch.exp(-(r[:, None] - r[None]).abs() / 0.4) @ d
+    assert float(kernel_sum(r, d, 0.4)) == pytest.approx(float(expected), rel=1e-10)
+
+
+def test_mmce_of_one_kind_of_pixels_or_of_saturated_ones():
+    y = torch.ones(1, 1, 2, 2)
+    z = torch.full_like(y, 3.0).requires_grad_()
+    plain = choose("baseline", {}).method
+    for estimator in ("weighted", "released"):
+        assert float(choose("mmce", {"estimator": estimator}).method.loss(z, y)) == float(plain.loss(z, y))
+    sure = torch.full_like(y, 200.0).requires_grad_()  # c = r = 1 everywhere: the norm is 0, and has no slope
+    loss = choose("mmce", {"estimator": "plain"}).method.loss(sure, y)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(0, abs=1e-5)
+    assert (sure.grad == 0).all()
+
+
+def test_a_calibrated_network_minimizes_plain_mmce_and_not_weighted_mmce():
+    """90 of 100 pixels are right at confidence r: plain is |0.9 - r|, weighted |1 - 2 r|."""
+    y = torch.ones(1, 1, 10, 10, dtype=torch.float64)
+    y.flatten()[:10] = 0
+    for r in (0.8, 0.9, 0.97):
+        z = torch.full_like(y, math.log(r / (1 - r)))
+        for estimator, expected in (("plain", abs(0.9 - r)), ("weighted", 2 * r - 1)):
+            assert penalty({"estimator": estimator}, z, y) == pytest.approx(expected, abs=1e-5)
+
+
+# AdaFocal
+
+
+def histogram_of(cells: np.ndarray, right: np.ndarray) -> ScoreHistogram:
+    """The histogram of pixels in the middle of cells."""
+    count, hits = (np.bincount(cells, weights, minlength=LEVELS).astype(np.int64) for weights in (None, right))
+    return ScoreHistogram(count, hits, count * np.arange(LEVELS), count * (1 << 23))
+
+
+def bins_by_hand(cells: np.ndarray, right: np.ndarray, bins: int) -> tuple[list[float], list[float]]:
+    """Pixel by pixel: edge b is the upper end of the cell of the pixel of rank ceil(b N / bins)."""
+    ranked = sorted(cells.tolist())
+    edges = [(ranked[-(-b * len(ranked) // bins) - 1] + 1) / LEVELS for b in range(1, bins)]
+    gaps = [[] for _ in range(bins)]
+    for cell, hit in zip(cells.tolist(), right.tolist(), strict=True):
+        b = 0
+        while b < bins - 1 and (cell + 1) / LEVELS > edges[b]:
+            b += 1
+        gaps[b].append((cell + 0.5) / LEVELS - hit)
+    return edges, [sum(gap) / len(gap) if gap else 0.0 for gap in gaps]
+
+
+@pytest.mark.parametrize(("n", "bins"), [(1000, 15), (7, 15), (1, 4), (100, 1)])
+def test_equal_mass_bins(n, bins):
+    rng = np.random.default_rng(n)
+    cells = rng.integers(LEVELS // 2, LEVELS, n)
+    cells[: n // 3] = LEVELS - 1  # a third of the pixels saturate: bins merge there
+    right = rng.random(n) < 0.8
+    edges, errors = equal_mass(histogram_of(cells, right), bins)
+    expected = bins_by_hand(cells, right, bins)
+    assert edges.tolist() == expected[0]
+    assert errors.tolist() == pytest.approx(expected[1], abs=1e-9)
+
+
+def test_adafocal_follows_its_algorithm():
+    rng = np.random.default_rng(0)
+    method = choose("adafocal", {"bins": 5, "rate": 4.0}).method
+    method.start(10, {})
+    gammas, seen = [1.0] * 5, set()
+    for epoch in range(1, 120):
+        cells = rng.integers(LEVELS // 2, LEVELS, 300)
+        skill = 0.35 if epoch % 60 < 25 else 1.0  # overconfident for 25 epochs, then underconfident
+        right = rng.random(300) < skill
+        edges, errors = bins_by_hand(cells, right, 5)
+        for b, error in enumerate(errors):
+            gamma = gammas[b] * math.exp(4.0 * error if gammas[b] > 0 else -4.0 * error)
+            if abs(gamma) < 0.2:
+                seen.add("to inverse" if gamma > 0 else "to focal")
+                gamma = -0.2 if gamma > 0 else 0.2
+            if not -2 <= gamma <= 20:
+                seen.add("highest" if gamma > 20 else "lowest")
+            gammas[b] = max(min(gamma, 20.0), -2.0)
+        method.after_validation(Validation(0.9, 0.9, histogram_of(cells, right)), epoch)
+        assert method._gammas.tolist() == pytest.approx(gammas, rel=1e-9)
+        assert method._edges.tolist() == edges
+        assert method.history_values() == {"mean_gamma": pytest.approx(np.mean(gammas))}
+    assert seen == {"to inverse", "to focal", "highest", "lowest"}
+
+
+# mixup
+
+BATCH = Batch(np.arange(6), [f"set/{i}" for i in range(6)], seed=3, epoch=4)
+
+
+def images(channels: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each image is its number, each mask a tenth of it: what was mixed with what shows in every pixel."""
+    number = torch.arange(6.0).view(6, 1, 1, 1)
+    return number.expand(6, 3, 4, 5).clone(), (number / 10).expand(6, channels, 4, 5).clone()
+
+
+def test_mixup_mixes_images_and_labels_with_the_same_partners():
+    x, y = images()
+    mixed, labels = choose("mixup", {"a": 1.0}).method.inputs(x, y, BATCH)
+    assert torch.allclose(mixed[:, :1] / 10, labels)
+    draws = BATCH.generator("mixup")
+    share, partner = draws.beta(1.0, 1.0), draws.permutation(6)
+    assert mixed[:, 0, 0, 0].tolist() == pytest.approx(share * np.arange(6) + (1 - share) * partner, rel=1e-6)
+    assert len(set(mixed.flatten().tolist())) > 1
+
+
+def test_mixup_ignores_a_pixel_that_either_image_ignores():
+    x = torch.zeros(2, 3, 1, 4)
+    y = F.one_hot(torch.tensor([[[0, 1, 2, 0]], [[2, 1, 0, 0]]]), 3).movedim(-1, 1).float()
+    y[0, :, 0, 2] = 0
+    y[1, :, 0, 3] = 0
+    _, mixed = mix(x, y, 0.75, [1, 0])
+    assert mixed[0, :, 0].T.tolist() == [[0.75, 0, 0.25], [0, 1, 0], [0, 0, 0], [0, 0, 0]]
+    assert (mixed[1, :, 0, 2:] == 0).all()
+
+
+def test_mixups_draws_depend_on_their_key_alone():
+    x, y = images()
+    method = choose("mixup", {}).method
+    again = [method.inputs(x, y, BATCH)[0] for _ in range(2)]
+    assert torch.equal(*again)
+    assert not torch.equal(again[0], method.inputs(x, y, Batch(BATCH.index, BATCH.ids, 3, 5))[0])
+    shares = [Batch(BATCH.index, BATCH.ids, 0, e).generator("mixup").beta(0.2, 0.2) for e in range(2000)]
+    assert np.mean(shares) == pytest.approx(0.5, abs=0.04)
+    assert np.var(shares) == pytest.approx(1 / (4 * (2 * 0.2 + 1)), rel=0.06)
+
+
+@pytest.mark.parametrize(
+    ("name", "block"),
+    [
+        ("focal", {"gamma": -1}),
+        ("mmce", {"estimator": "other"}),
+        ("adafocal", {"lowest": 0.5}),
+        ("acls", {"weigth": 1}),
+    ],
+)
+def test_wrong_parameters_are_refused(name, block):
+    with pytest.raises(UserError, match=next(iter(block))):
+        choose(name, block)

@@ -1,0 +1,109 @@
+"""Which GPUs a job sees on invented machines, and that a process keeps the memory that it frees."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from project import ROOT
+from typer.testing import CliRunner
+
+from pipeline_src.cli.main import app
+from pipeline_src.params.schema import Training
+from pipeline_src.pipeline import job_names, runner
+from pipeline_src.training.machine import VISIBLE, reserved_gpus
+
+AUTO = Training(device="auto")
+STEPS = """
+import ctypes, resource
+from pipeline_src.training import machine
+machine.keep_freed_memory()
+def step():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    blocks = [b"x" * 20_000_000 for _ in range(5)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+step(), step()
+print(step() if hasattr(ctypes.CDLL(None), "mallopt") else "not glibc")
+"""
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch, tmp_path):
+    """One with three GPUs and no job."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.delenv(VISIBLE, raising=False)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+
+
+def seen(monkeypatch) -> str | None:
+    """What the job of this process sees; the next call is another process's."""
+    visible = os.environ.get(VISIBLE)
+    monkeypatch.delenv(VISIBLE, raising=False)
+    return visible
+
+
+def test_each_job_has_the_first_gpu_that_no_other_has(monkeypatch):
+    with reserved_gpus(AUTO, 1):
+        assert seen(monkeypatch) == "0"
+        with reserved_gpus(AUTO, 1):
+            assert seen(monkeypatch) == "1"
+            with reserved_gpus(AUTO, 2):  # only one is free, and stays free
+                assert seen(monkeypatch) is None
+                with reserved_gpus(AUTO, 1):
+                    assert seen(monkeypatch) == "2"
+                    with reserved_gpus(AUTO, 1):  # a fourth job on three GPUs
+                        assert seen(monkeypatch) is None
+        with reserved_gpus(AUTO, 2):
+            assert seen(monkeypatch) == "1,2"
+    with reserved_gpus(AUTO, 1):
+        assert seen(monkeypatch) == "0"
+
+
+def test_gpus_that_the_user_made_visible_are_shared_out(monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setenv(VISIBLE, "4, GPU-8f/1")
+    with reserved_gpus(AUTO, 1):
+        assert seen(monkeypatch) == "4"
+        monkeypatch.setenv(VISIBLE, "4, GPU-8f/1")
+        with reserved_gpus(AUTO, 1):
+            assert os.environ[VISIBLE] == "GPU-8f/1"
+        assert os.environ[VISIBLE] == "4, GPU-8f/1"
+
+
+@pytest.mark.parametrize(
+    ("device", "number", "count"), [("cuda:1", 1, 3), ("cpu", 2, 3), ("auto", 0, 3), ("auto", 1, 1)]
+)
+def test_nothing_is_chosen_where_there_is_no_choice(monkeypatch, device, number, count):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: count)
+    with reserved_gpus(Training(device=device), number):
+        assert VISIBLE not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("job", "gpus", "expected"),
+    [
+        (job_names.training("baseline", 0), 1, "0"),
+        (job_names.training("baseline", 0), 2, "0,1"),
+        (job_names.evaluation("baseline", 0, "val"), 2, "0"),
+    ],
+)
+def test_training_and_evaluation_reserve_their_gpus(monkeypatch, tmp_path, job, gpus, expected):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "params.yaml").read_text()
+    (tmp_path / "params.yaml").write_text(re.sub(r"gpus: 0", f"gpus: {gpus}", text))
+    visible = []
+    monkeypatch.setattr(runner, "run_job", lambda *_, **__: visible.append(os.environ.get(VISIBLE)))
+    monkeypatch.setattr("pipeline_src.training.machine.keep_freed_memory", lambda: None)
+    result = CliRunner().invoke(app, ["run-job", job, "--experiment", "tiny"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert visible == [expected] and VISIBLE not in os.environ
+
+
+def test_a_step_takes_the_memory_that_the_last_one_freed():
+    pages = subprocess.run([sys.executable, "-c", STEPS], capture_output=True, text=True, check=True).stdout.strip()
+    if pages == "not glibc":
+        pytest.skip(pages)
+    assert int(pages) < 100

@@ -1,0 +1,154 @@
+"""Runs are bit-identical after kills, stops and damaged checkpoints, for any number of workers, and on two ranks."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import shutil
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from zipfile import ZipFile
+
+import pandas as pd
+import pytest
+import torch
+from damaged import Trap, cut
+from safetensors.torch import load_file
+from training_runs import CASES, block, every_method_as_rank, one_as_rank, outputs, process, run, stopped, two_ranks
+
+from pipeline_src.training import checkpoint
+from pipeline_src.training.registry import choose
+
+EPOCHS = 4
+
+
+@pytest.fixture(scope="module")
+def undisturbed(stores, tmp_path_factory) -> Path:
+    """A finished run of ASLP_MC with its last two checkpoints."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run(stores, folder, epochs=EPOCHS)
+    return folder
+
+
+def test_workers_change_no_bit(undisturbed, stores, tmp_path):
+    assert outputs(run(stores, tmp_path, epochs=EPOCHS, workers=2)) == outputs(undisturbed / "out")
+    assert len(outputs(undisturbed / "out")) == 4
+    assert not multiprocessing.active_children(), "the workers end with the run"
+
+
+def test_a_run_stopped_after_any_epoch(undisturbed, stores, tmp_path, monkeypatch):
+    start = partial(run, stores, tmp_path, epochs=EPOCHS)
+    assert outputs(stopped(monkeypatch, (1, 2, 3, 4), start)) == outputs(undisturbed / "out")
+
+
+def test_a_stopped_run_with_averaged_weights(stores, tmp_path, monkeypatch):
+    """ASLP_CL's alphas follow from the averaged network."""
+    parameters = {"average_epochs": 1.5, "start_epoch": 1}
+    expected = outputs(run(stores, tmp_path / "undisturbed", "aslp_cl", parameters, epochs=4))
+    start = partial(run, stores, tmp_path / "stopped", "aslp_cl", parameters, epochs=4)
+    assert outputs(stopped(monkeypatch, (1, 3), start)) == expected
+
+
+def flip_weight(file: Path) -> None:
+    """Flip a bit in the middle of the largest tensor."""
+    with ZipFile(file) as archive:
+        record = max(archive.infolist(), key=lambda info: info.file_size)
+        position = file.read_bytes().index(archive.read(record)) + record.file_size // 2
+    content = bytearray(file.read_bytes())
+    content[position] ^= 1
+    file.write_bytes(content)
+
+
+FAULTS: dict[str, Callable[[Path], object]] = {
+    "a bit flipped": flip_weight,
+    "truncated": cut,
+    "empty": lambda file: file.write_bytes(b""),
+    "code": lambda file: torch.save({"model": Trap()}, file),
+    "a pickle": lambda file: file.write_bytes(pickle.dumps(Trap())),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(undisturbed, stores, tmp_path, caplog, fault):
+    shutil.copytree(undisturbed / "work", tmp_path / "work")
+    caplog.set_level("INFO")
+    file = tmp_path / "work" / f"epoch{EPOCHS}.pt"
+    FAULTS[fault](file)
+    assert outputs(run(stores, tmp_path, epochs=EPOCHS)) == outputs(undisturbed / "out")
+    assert str(file) in caplog.text and f"epoch {EPOCHS - 1}" in caplog.text
+
+
+def test_without_an_undamaged_checkpoint_the_run_starts_from_the_beginning(undisturbed, stores, tmp_path, caplog):
+    shutil.copytree(undisturbed / "work", tmp_path / "work")
+    for epoch in (EPOCHS, EPOCHS - 1):
+        cut(tmp_path / "work" / f"epoch{epoch}.pt")
+    assert outputs(run(stores, tmp_path, epochs=EPOCHS)) == outputs(undisturbed / "out")
+    assert all(f"epoch{epoch}.pt" in caplog.text for epoch in (EPOCHS, EPOCHS - 1))
+
+
+def test_two_checkpoints_and_files_of_others_are_kept(undisturbed, tmp_path):
+    assert sorted(file.name for file in (undisturbed / "work").glob("*.pt")) == ["epoch3.pt", "epoch4.pt"]
+    (tmp_path / "mine.pt").write_text("mine")
+    for epoch in (1, 2, 3):
+        checkpoint.save(tmp_path, epoch, {})
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["epoch2.pt", "epoch3.pt", "mine.pt"]
+
+
+@pytest.mark.slow
+def test_a_killed_process(stores, tmp_path):
+    """kill -9 at moments that fall anywhere: in steps, in validation, in the writing of a checkpoint."""
+    expected = outputs(run(stores, tmp_path / "undisturbed", epochs=30))
+    folder = tmp_path / "killed"
+    train = partial(run, stores, folder, epochs=30)
+    for wait in (0, 0.01, 0.02):
+        before = checkpoint.checkpoints(folder / "work").keys()
+        killed = process(train)
+        while killed.is_alive() and checkpoint.checkpoints(folder / "work").keys() <= before:
+            time.sleep(0.001)
+        time.sleep(wait)
+        killed.kill()
+        killed.join()
+        assert killed.exitcode == -9, "it was still running"
+    assert not (folder / "out").exists()
+    last = process(train)
+    last.join()
+    assert last.exitcode == 0
+    assert outputs(folder / "out") == expected
+
+
+@pytest.fixture(scope="module")
+def ranks_of_every_method(stores, tmp_path_factory) -> Path:
+    """A run of every method on two ranks of gloo, in case/rank."""
+    folder = tmp_path_factory.mktemp("ranks")
+    two_ranks(partial(every_method_as_rank, stores, folder))
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_two_ranks_keep_a_method_in_step(ranks_of_every_method, case):
+    """Alphas, all other learned state, weights, running statistics and validation are the same on both ranks."""
+    folders = [ranks_of_every_method / case / rank / "out" for rank in "01"]
+    first, second = (load_file(folder / "model.safetensors") for folder in folders)
+    assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+    histories = [pd.read_csv(folder / "history.csv").drop(columns="loss") for folder in folders]
+    assert {"val_accuracy", "val_ece", "mean_alpha"} <= set(histories[0])
+    pd.testing.assert_frame_equal(*histories)
+    if choose(case, block(case)).method.learns:
+        assert (folders[0] / "alpha.csv").read_bytes() == (folders[1] / "alpha.csv").read_bytes()
+        alphas, history = pd.read_csv(folders[0] / "alpha.csv"), histories[0]
+        # Those of ASLP_CL are 0 while its target level is 0.
+        assert (alphas["2"] > 0).any() == ("mark" not in history or history["mark"].iloc[-1] > 0)
+
+
+@pytest.mark.slow
+def test_two_ranks_that_resume(stores, tmp_path):
+    def trained(folder: Path, epochs: int) -> dict[str, bytes]:
+        two_ranks(partial(one_as_rank, stores, folder, epochs))
+        return outputs(folder / "out0")
+
+    expected = trained(tmp_path / "undisturbed", 3)
+    trained(tmp_path / "stopped", 2)
+    assert trained(tmp_path / "stopped", 3) == expected
