@@ -192,14 +192,15 @@ def weighted_f(f: np.ndarray, y: np.ndarray, mask_places: Places | None = None) 
     if not y.any():
         return float("nan")
     box, nearest, weight = mask_places or places(y)
-    error, inside = np.abs(f - y), y[box]
+    inside = y[box]
+    error = np.abs(f[box] - inside)
     window = np.exp(-(np.arange(-RADIUS, RADIUS + 1) ** 2) / (2 * SIGMA**2))
     window /= window.sum()
-    nearby = error[box][tuple(nearest)]
+    nearby = error[tuple(nearest)]
     for axis in (1, 0):
         nearby = ndimage.correlate1d(nearby, window, axis, mode="constant")
-    missed = np.minimum(error[box], nearby)[inside]
-    false = float(np.vdot(error, weight))
+    missed = np.minimum(error, nearby)[inside]
+    false = float(np.vdot(f, weight))  # errors of the background; the foreground weighs 0
     true = len(missed) - missed.sum()
     recall, precision = 1 - missed.mean(), true / (true + false + EPS)
     return 2 * recall * precision / (recall + precision + EPS)
