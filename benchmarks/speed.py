@@ -33,7 +33,7 @@ Run = Callable[[], object]
 
 @cache
 def maps() -> tuple[Maps, Maps]:
-    """50 maps and masks of 300 x 400 pixels."""
+    """20 maps and masks of 300 x 400 pixels."""
     return read_maps([])
 
 

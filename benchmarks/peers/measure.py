@@ -20,12 +20,12 @@ import numpy as np
 sys.path.append(str(Path(__file__).parents[1]))
 from ece_edges.check import CASES, wrong
 
-BINS, IMAGES, FITTED, REPETITIONS = 10, 50, 200_000, 3
+BINS, IMAGES, FITTED, REPETITIONS = 10, 20, 50_000, 3
 LARGEST = 16.0  # logits of probabilities 0 and 1
 
 
 def read_maps(folders: list[str]) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The first 50 maps, (H, W) float32, and masks, uint8 of 0 and 1."""
+    """The first 20 maps, (H, W) float32, and masks, uint8 of 0 and 1."""
     if folders:
         from PIL import Image
 
