@@ -90,7 +90,8 @@ class ImageRows:
 
     def pooled(self) -> np.ndarray:
         """(256, 2) int64, the levels of all images together."""
-        return self.levels.sum(axis=0, dtype=np.int64)
+        total: np.ndarray = self.levels.sum(axis=0, dtype=np.int64)
+        return total
 
     def _joined(self) -> tuple[list[str], np.ndarray, np.ndarray]:
         if self._appended:
