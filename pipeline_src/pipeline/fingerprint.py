@@ -59,11 +59,13 @@ def file_digest(file: Path) -> str:
 def as_json(value: Any) -> Any:
     """Return a parameter in JSON's types. Fields of models and dataclasses are sorted; the order of mappings counts.
 
+    A model has the name of its class, because calibrators with equal parameters differ in nothing else.
+
     Raises:
         UserError: the value is of a type whose text may differ between machines or runs.
     """
     if isinstance(value, BaseModel):
-        value = dict(sorted(dict(value).items()))
+        value = {"class": type(value).__name__, **dict(sorted(dict(value).items()))}
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {name: getattr(value, name) for name in sorted(field.name for field in dataclasses.fields(value))}
     if isinstance(value, Mapping):

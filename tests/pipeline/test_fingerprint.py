@@ -13,6 +13,7 @@ from project import ROOT, edit
 from pipeline_src.errors import UserError
 from pipeline_src.pipeline import fingerprint, work
 from pipeline_src.pipeline.fingerprint import as_json, code_digests, forget_code
+from pipeline_src.training.calibrated import calibrated_method
 from pipeline_src.training.methods import baseline, slp
 
 
@@ -177,6 +178,11 @@ class Point:
 def test_parameters_in_jsons_types(value, expected):
     found = as_json(value)
     assert found == expected or {key: found[key] for key in expected} == expected
+
+
+def test_methods_with_equal_parameters_differ():
+    names = ("temperature", "platt", "beta", "isotonic")
+    assert len({str(as_json(calibrated_method(name)())) for name in names}) == len(names)
 
 
 def test_a_parameter_without_a_stable_text_is_refused():
