@@ -14,7 +14,8 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import FULL
 
 # Modules of the extra `pipeline` in pyproject.toml.
-PIPELINE = {"torch", "torchvision", "mmengine", "mmcv", "mmseg", "timm", "safetensors", "snakemake", "dvc"}
+PIPELINE = {"cv2", "pandas", "torch", "torchvision", "mmengine", "mmcv", "mmseg", "timm", "safetensors"}
+PIPELINE |= {"snakemake", "dvc"}
 STOPPED = 130  # the exit code after Ctrl-C
 
 

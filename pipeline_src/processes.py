@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -29,6 +30,9 @@ def alone(name: str, path: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         log.info("%s is in work by another process; waiting for it", name)
+        if slurm_job := os.environ.get("SLURM_JOB_ID"):  # it would hold a GPU: SLURM ends it, and starts it again later
+            with suppress(OSError):  # no scontrol here: it waits
+                subprocess.run(["scontrol", "requeue", slurm_job], check=False)
         lock.acquire(poll_interval=POLL)
     try:
         yield

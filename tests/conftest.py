@@ -18,7 +18,6 @@ if sys.dont_write_bytecode:
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
-import cv2
 import numpy as np
 import pytest
 from filelock import FileLock
@@ -92,6 +91,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 @pytest.fixture(scope="session")
 def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Two small stores, `train` (10 images) and `val` (6), of 32 px, made from files in the usual way."""
+    import cv2
+
     from pipeline_src.data import catalog
     from pipeline_src.data.build import build
     from pipeline_src.data.prepare import prepare

@@ -1,38 +1,38 @@
-"""Benchmarks that train still do, on the smallest experiment; their numbers mean nothing."""
+"""Benchmarks run; their numbers mean nothing here."""
 
 from __future__ import annotations
 
 import sys
 
+import numpy as np
 import pytest
-import torch
 from project import ROOT
 
-from pipeline_src.params.load import read, resolve
-
 sys.path.append(str(ROOT / "benchmarks"))
+from peers.measure import PACKAGES, read_maps
+from peers.table import cell
 
 
-@pytest.fixture
-def tiny(monkeypatch):
-    monkeypatch.chdir(ROOT)
-    return resolve(read(), "tiny")[1]
+@pytest.mark.parametrize(("name", "tolerance"), [("ours", 1e-6), ("torchmetrics", 0.02)])  # float32 sums
+def test_packages_measure_the_ece_of_all_pixels(name, tolerance):
+    maps, masks = (arrays[:2] for arrays in read_maps([]))
+    f, y = (np.concatenate([array.ravel() for array in arrays]).astype(np.float64) for arrays in (maps, masks))
+    confidence, correct = np.maximum(f, 1 - f), (f >= 0.5) == y
+    cells = np.ceil(confidence * 10).astype(int) - 1
+    expected = np.abs(np.bincount(cells, confidence - correct)).sum() / f.size
+    assert PACKAGES[name]().ece(maps, masks) == pytest.approx(expected, rel=tolerance)
 
 
-@pytest.mark.slow  # starts two processes that import torch
-def test_the_training_loop_beside_a_bare_one(tiny):
-    import training_loop
+def test_the_table_marks_values_that_differ():
+    ours = {"ece": 0.02, "fastest": 1.0, "median": 2.0}
+    assert cell("ece", {"ece": 0.02}, ours) == "0.0200000"
+    assert cell("ece", {"ece": 0.021}, ours) == "**0.0210000**"
+    assert cell("ece", {"ece": None}, ours) == "-"
+    assert cell("ratio", {"fastest": 80.0, "median": 100.0}, ours) == "80 (50)"
 
-    loops = ("ours kept", "bare")
-    seconds = training_loop.measured("tiny", "aslp_mc", loops, 2)
-    assert tuple(seconds) == loops and all(len(of) == 2 and of.min() > 0 for of in seconds.values())
 
+def test_rows_of_the_speed_table_run():
+    import speed
 
-@pytest.mark.slow
-def test_the_rows_of_the_gpu_script(tiny):
-    import gpu
-
-    cpu = torch.device("cpu")
-    rows = [*gpu.network_rows(tiny, cpu, ["float32", "bf16"], 0.01), gpu.pipeline_row("tiny", tiny, cpu)]
-    rows += gpu.counting_rows(tiny, cpu, 0.01)
-    assert len(rows) == 7 and all(images > 0 for *_, images in rows)
+    rows = {row.title: row for row in speed.rows()}
+    assert speed.line(rows["counts for ECE; numpy.histogram"], 1).count("|") == 6

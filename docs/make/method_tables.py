@@ -12,7 +12,7 @@ from functools import partial
 from pydantic.fields import FieldInfo
 
 from pipeline_src.errors import UserError
-from pipeline_src.training.method import Block, Method
+from pipeline_src.training.method import Method, MethodEntry
 from pipeline_src.training.registry import docstring_lines, method_class, method_names
 
 COLUMNS = ("Idea", "Formula", "Source")
@@ -31,7 +31,7 @@ def list_of(kind: str) -> str:
     return "\n".join(items)
 
 
-def docstring_facts(method: type[Block]) -> dict[str, str]:
+def docstring_facts(method: type[MethodEntry]) -> dict[str, str]:
     """The lines at the end of a method's docstring, by key; UserError names those that are missing."""
     facts = {key: text for key, text in docstring_lines(method).items()}
     needed = ["Kind", *COLUMNS, *(["Setting"] if facts.get("Kind") in OTHERS else [])]
@@ -45,7 +45,7 @@ def docstring_facts(method: type[Block]) -> dict[str, str]:
     return facts
 
 
-def own_fields(method: type[Block]) -> dict[str, FieldInfo]:
+def own_fields(method: type[MethodEntry]) -> dict[str, FieldInfo]:
     """The parameters that not every method of training has."""
     return {name: field for name, field in method.model_fields.items() if name not in Method.model_fields}
 

@@ -14,7 +14,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 from pipeline_src.training.checkpoint import packed, unpacked
 from pipeline_src.training.classifier import class_planes
-from pipeline_src.training.method import Batch, Block, Method, Validation
+from pipeline_src.training.method import Batch, Method, MethodEntry, Validation
 from pipeline_src.training.methods.slp import SLP
 from pipeline_src.training.pixels import class_logits
 from pipeline_src.training.registry import method_class
@@ -45,7 +45,7 @@ class SCBCE(nn.Module):
         self._start(SLP, {"alpha": alpha, "beta": beta} | parameters, 1, classes, ignore)
 
     def _start(
-        self, kind: type[Block], parameters: dict[str, Any], images: int, classes: int, ignore: int | None
+        self, kind: type[MethodEntry], parameters: dict[str, Any], images: int, classes: int, ignore: int | None
     ) -> None:
         method = validate(kind, parameters, type(self).__name__)
         assert isinstance(method, Method)

@@ -90,7 +90,8 @@ class ImageRows:
 
     def pooled(self) -> np.ndarray:
         """(256, 2) int64, the levels of all images together."""
-        return self.levels.sum(axis=0, dtype=np.int64)
+        total: np.ndarray = self.levels.sum(axis=0, dtype=np.int64)
+        return total
 
     def _joined(self) -> tuple[list[str], np.ndarray, np.ndarray]:
         if self._appended:
@@ -140,11 +141,11 @@ class Counts:
         count: (H + 1, 2, 2) int64, pixels by doubt level, predicted class and label; H is half the number of levels.
         position: the same shape, int64, summed positions within the level in units of 1 / levels.POSITION.
         on_edge: (H + 1, 2) int64, pixels with f < 0.5 exactly on the lower end of a level, by level and label.
-        rows: one row per image; None in a quick statistic, which keeps the arrays only.
-        top: whether f is the confidence of the top one of K classes and y whether that class is right. The positive
+        rows: one row per image; None in quick counts, which keep the arrays only.
+        top: whether f is the confidence of the top one of K classes and y whether that class is correct. The positive
             class of such pairs is the top label.
         surest: (CELLS, 2, 2) int64, pixels of the first levels by cell (`surest`), predicted class and label; `UNKNOWN`
-            of few levels, and in statistics of earlier versions.
+            of few levels, and in files of earlier versions.
     """
 
     count: np.ndarray
@@ -178,7 +179,7 @@ class Counts:
 
     def __add__(self, other: Counts) -> Counts:
         if (self.rows is None) != (other.rows is None):
-            raise ValueError("a quick statistic (without rows) and a full one cannot be added")
+            raise ValueError("counts with and without rows per image cannot be added")
         rows = None if self.rows is None or other.rows is None else self.rows + other.rows
         count, position, on_edge = (getattr(self, name) + getattr(other, name) for name in ARRAYS[:3])
         surest = self.surest + other.surest if len(self.surest) == len(other.surest) else UNKNOWN
@@ -194,9 +195,9 @@ class Counts:
 
 
 def image_rows(counts: Counts) -> ImageRows:
-    """Its row per image; ValueError for a quick statistic, which has none."""
+    """Its row per image; ValueError for quick counts, which have none."""
     if counts.rows is None:
-        raise ValueError("a quick statistic has no rows")
+        raise ValueError("quick counts have no rows per image")
     return counts.rows
 
 

@@ -38,7 +38,8 @@ class Bins:
     @property
     def n(self) -> np.ndarray:
         """(...) pixels in all cells."""
-        return self.count.sum(axis=-1)
+        pixels: np.ndarray = self.count.sum(axis=-1)
+        return pixels
 
     @property
     def one(self) -> np.ndarray:
@@ -65,7 +66,8 @@ class ScoreHistogram:
     def score(self) -> np.ndarray:
         """(K,) float64, summed scores per cell."""
         units, fractions = self._carried
-        return (units + fractions / POSITION) / LEVELS
+        score: np.ndarray = (units + fractions / POSITION) / LEVELS
+        return score
 
     @property
     def excess(self) -> np.ndarray:

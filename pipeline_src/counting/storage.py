@@ -63,7 +63,7 @@ def unpack(arrays: Mapping[str, Any], prefix: str) -> Counts:
     return counts
 
 
-def write_arrays(path: Path | str, arrays: Mapping[str, np.ndarray], provenance: Mapping[str, Any]) -> None:
+def write_arrays(path: Path | str, arrays: Mapping[str, Any], provenance: Mapping[str, Any]) -> None:
     """Write arrays with a header on how to read them; `provenance` is anything that JSON can hold."""
     header = _json_array(FORMAT | {"provenance": provenance})
     with atomic(path) as temporary, open(temporary, "wb") as file:

@@ -156,15 +156,14 @@ class Places(NamedTuple):
 
 def places(y: np.ndarray) -> Places:
     """The places of a mask (H, W) bool with foreground."""
-    import cv2
     from scipy import ndimage  # slow to import, and evaluation does without
 
     ends = [np.flatnonzero(y.any(axis=axis))[[0, -1]].tolist() for axis in (1, 0)]
     rows, columns = (slice(max(0, start - RADIUS), end + RADIUS + 1) for start, end in ends)
     box = rows, columns
-    nearest = ndimage.distance_transform_edt(~y[box], return_distances=False, return_indices=True)
-    distance = cv2.distanceTransform((~y).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    squared = np.rint(np.square(distance)).astype(np.intp)  # whole, which float32 holds up to FULL_WEIGHT_FROM
+    distance, nearest = ndimage.distance_transform_edt(~y, return_indices=True)
+    nearest = nearest[:, rows, columns] - np.array([rows.start, columns.start])[:, None, None]
+    squared = np.rint(np.square(distance)).astype(np.intp)  # whole numbers
     return Places(box, nearest, np.take(_weights(), squared, mode="clip"))
 
 
@@ -188,18 +187,20 @@ def weighted_f(f: np.ndarray, y: np.ndarray, mask_places: Places | None = None) 
         y: (H, W) bool, the foreground.
         mask_places: the places of y, where they are known.
     """
-    import cv2
+    from scipy import ndimage
 
     if not y.any():
         return float("nan")
     box, nearest, weight = mask_places or places(y)
-    error, inside = np.abs(f - y), y[box]
+    inside = y[box]
+    error = np.abs(f[box] - inside)
     window = np.exp(-(np.arange(-RADIUS, RADIUS + 1) ** 2) / (2 * SIGMA**2))
     window /= window.sum()
-    nearby = error[box][tuple(nearest)]
-    around = cv2.sepFilter2D(nearby, cv2.CV_64F, window, window, borderType=cv2.BORDER_CONSTANT)
-    missed = np.minimum(error[box], around)[inside]
-    false = float(np.vdot(error, weight))
+    nearby = error[tuple(nearest)]
+    for axis in (1, 0):
+        nearby = ndimage.correlate1d(nearby, window, axis, mode="constant")
+    missed = np.minimum(error, nearby)[inside]
+    false = float(np.vdot(f, weight))  # errors of the background; the foreground weighs 0
     true = len(missed) - missed.sum()
     recall, precision = 1 - missed.mean(), true / (true + false + EPS)
     return 2 * recall * precision / (recall + precision + EPS)

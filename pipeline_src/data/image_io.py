@@ -16,26 +16,17 @@ import numpy as np
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
 
-from pipeline_src.errors import UserError
 from pipeline_src.params.schema import LIMITS
 
-try:
+with contextlib.suppress(ModuleNotFoundError):  # of the extra `pipeline`: saved maps need only Pillow
     import cv2
-except ImportError as error:  # bare containers lack the libraries that OpenCV needs
-    raise UserError(
-        "OpenCV cannot be imported",
-        found=error,
-        expected="its system libraries libGL and glib",
-        fix="on Debian or Ubuntu:  apt-get install libgl1 libglib2.0-0",
-    ) from error
+
+    cv2.setNumThreads(1)  # each job uses one thread; parallel jobs fill the cores
 
 JPEG = b"\xff\xd8"
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 UPRIGHT = 1
 Image.MAX_IMAGE_PIXELS = None  # `read_header` has a limit that users can change
-
-# Each job uses one thread; parallel jobs fill the cores.
-cv2.setNumThreads(1)
 
 # The channels of a grey mask saved as JPEG differ a little; those of a colored mask differ a lot.
 GREY_SPREAD = 16

@@ -8,14 +8,15 @@ from functools import lru_cache
 
 import numpy as np
 
-from pipeline_src.figures.types import Counts, DataFrame, Results
+from pipeline_src.figures.types import Counts, Results
 
 # A binary top label is never less confident than this, so the lower half of [0, 1] can hold no pixel.
 LEAST = 0.5
+COLUMNS = ["bin", "lower", "upper", "pixels", "share", "confidence", "accuracy", "gap", "low", "high"]
 
 
 @lru_cache(maxsize=16)  # small, and needed by several figures
-def reliability_tables(results: Results, part: str) -> dict[tuple[str, str], DataFrame]:
+def reliability_tables(results: Results, part: str) -> dict[tuple[str, str], np.recarray]:
     """`reliability_table` with its band for all methods on a dataset, by (protocol, method)."""
     return {
         (protocol, method): reliability_table(run.counts, results.facts.bins, run.arrays.get("accuracy_band"))
@@ -24,7 +25,7 @@ def reliability_tables(results: Results, part: str) -> dict[tuple[str, str], Dat
     }
 
 
-def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None) -> DataFrame:
+def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None) -> np.recarray:
     """Return the numbers of a reliability diagram.
 
     Args:
@@ -35,40 +36,36 @@ def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None)
         and `accuracy`, `gap` (positive where overconfident), NaN where the bin is empty, and `low` and `high`, the
         confidence limits of the accuracy. In the last row `bin` is "all", and the numbers cover all pixels.
     """
-    import pandas as pd
-
     from pipeline_src.counting.score_histogram import top_label
 
-    tables = []
-    for number in (bins, 1):
-        bins_of, edges = top_label(counts).binned(number), np.arange(number + 1) / number
-        n = np.where(bins_of.count > 0, bins_of.count, np.nan)
-        table = pd.DataFrame({"lower": edges[:-1], "upper": edges[1:], "pixels": bins_of.count})
-        table["share"] = bins_of.count / max(int(bins_of.count.sum()), 1)
-        table["confidence"], table["accuracy"] = bins_of.score / n, bins_of.hits / n
-        table["gap"] = table["confidence"] - table["accuracy"]
-        tables.append(table)
-    table = pd.concat(tables, ignore_index=True)
-    table.insert(0, "bin", [*map(str, range(1, bins + 1)), "all"])
+    binned = [top_label(counts).binned(number) for number in (bins, 1)]
+    pixels, score, hits = (
+        np.concatenate([getattr(cells, name) for cells in binned]) for name in ("count", "score", "hits")
+    )
+    lower, upper = ([*np.arange(start, start + bins) / bins, start] for start in (0, 1))
+    share = pixels / max(int(pixels[-1]), 1)
+    n = np.where(pixels > 0, pixels, np.nan)
+    confidence, accuracy = score / n, hits / n
     low, high = np.full((2, bins + 1), np.nan) if band is None else band.T
-    return table.assign(low=low, high=high)
+    names = np.array([*map(str, range(1, bins + 1)), "all"])
+    columns = [names, lower, upper, pixels, share, confidence, accuracy, confidence - accuracy, low, high]
+    return np.rec.fromarrays(columns, names=COLUMNS)
 
 
-def isotonic_table(counts: Counts) -> DataFrame:
+def isotonic_table(counts: Counts) -> np.recarray:
     """Return the isotonic regression of accuracy on the `confidence` of the top label: the ends of its blocks of equal
     `accuracy`, ascending; empty without pixels."""
-    import pandas as pd
-
     from pipeline_src.counting.score_histogram import top_label
     from pipeline_src.metrics.estimators import recalibrated
 
-    if not counts.pixels:
-        return pd.DataFrame(columns=["confidence", "accuracy"], dtype=float)
-    cells = top_label(counts).bins
-    met, rate = recalibrated(cells)
-    change = np.flatnonzero(np.diff(rate) > 0)
-    ends = np.unique([0, *change, *(change + 1), len(rate) - 1])
-    return pd.DataFrame({"confidence": (cells.score[met] / cells.count[met])[ends], "accuracy": rate[ends]})
+    confidence = accuracy = np.empty(0)
+    if counts.pixels:
+        cells = top_label(counts).bins
+        met, rate = recalibrated(cells)
+        change = np.flatnonzero(np.diff(rate) > 0)
+        ends = np.unique([0, *change, *(change + 1), len(rate) - 1])
+        confidence, accuracy = (cells.score[met] / cells.count[met])[ends], rate[ends]
+    return np.rec.fromarrays([confidence, accuracy], names=["confidence", "accuracy"])
 
 
 @lru_cache(maxsize=16)
@@ -77,14 +74,14 @@ def corner_of_part(results: Results, part: str) -> float:
     return corner(list(reliability_tables(results, part).values()))
 
 
-def corner(tables: Sequence[DataFrame]) -> float:
+def corner(tables: Sequence[np.recarray]) -> float:
     """Return where both axes of diagrams of `tables` begin, 0.5, 0.4 or 0: one range gives a diagonal of 45 degrees."""
-    columns = ["confidence", "accuracy", "low"]
-    lowest = min((drawn_bins(table)[columns].min(axis=None) for table in tables), default=math.nan)
-    return next((low for low in (LEAST, 0.4) if math.isnan(lowest) or lowest >= low), 0.0)
+    drawn = [drawn_bins(table)[name] for table in tables for name in ("confidence", "accuracy", "low")]
+    lowest = min((value for column in drawn for value in column if not math.isnan(value)), default=LEAST)
+    return next((low for low in (LEAST, 0.4) if lowest >= low), 0.0)
 
 
-def drawn_bins(table: DataFrame) -> DataFrame:
+def drawn_bins(table: np.recarray) -> np.recarray:
     """The bins that a diagram shows: those with pixels, except a bin that ends at 0.5 with less than 0.1 % of them.
 
     That right-closed bin holds confidences of exactly 0.5 of two classes, which would only distract.

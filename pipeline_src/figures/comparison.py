@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
+import numpy as np
+
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.figures import bin_tables, style
 from pipeline_src.figures.panels import name_panel, outer_labels, small_multiples, stacked
 from pipeline_src.figures.reliability import draw_bars, percent_ticks
-from pipeline_src.figures.types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
+from pipeline_src.figures.types import Figure, FigureType, Painted, Picture, Results, Sources
 
 FOOT = 0.2  # of the height of the accuracy axis, for the shares of pixels
 
@@ -38,7 +40,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
 
 
 def draw(
-    tables: Mapping[str, DataFrame], notes: Mapping[str, str], heading: str, lines: Sequence[str], low: float
+    tables: Mapping[str, np.recarray], notes: Mapping[str, str], heading: str, lines: Sequence[str], low: float
 ) -> Figure:
     """Draw the panels from their numbers.
 
@@ -53,7 +55,7 @@ def draw(
         bins = bin_tables.drawn_bins(table)
         draw_bars(axes, bins, low)
         axes.set_ylim(low - foot, 1)
-        left = bins["lower"].clip(lower=low)
+        left = np.maximum(bins["lower"], low)
         look: dict[str, Any] = {"color": style.MUTED, "edgecolor": style.PAPER, "linewidth": min(0.4, 4 / len(table))}
         heights = bins["share"] * foot * 0.8
         axes.bar(left, heights, bins["upper"] - left, low - foot, align="edge", **look)

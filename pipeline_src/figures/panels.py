@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 
+import numpy as np
+
 from pipeline_src.figures import style
 from pipeline_src.figures.types import Axes, DataFrame, Figure
 
@@ -84,8 +86,9 @@ def outer_labels(axes: Axes, first: bool, last: bool, x_label: str = "", y_label
     axes.set_ylabel(y_label if first else "", labelpad=3)
 
 
-def stacked(tables: Mapping[str, DataFrame]) -> DataFrame:
+def stacked(tables: Mapping[str, DataFrame | np.recarray]) -> DataFrame:
     """One table, with the method in its first column."""
     import pandas as pd
 
-    return pd.concat(tables, names=["method", None]).reset_index("method").reset_index(drop=True)
+    frames = {method: pd.DataFrame(table) for method, table in tables.items()}
+    return pd.concat(frames, names=["method", None]).reset_index("method").reset_index(drop=True)

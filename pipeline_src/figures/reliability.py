@@ -13,7 +13,7 @@ import numpy as np
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.figures import bin_tables, style
 from pipeline_src.figures.bin_tables import LEAST
-from pipeline_src.figures.types import Axes, Counts, DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
+from pipeline_src.figures.types import Axes, Counts, Figure, FigureType, Painted, Picture, Results, Sources
 
 if TYPE_CHECKING:
     from matplotlib.patches import Rectangle
@@ -34,6 +34,8 @@ def pictures(facts: Facts) -> Iterator[Picture]:
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     """Draw the diagram; all diagrams of a dataset have the same axes."""
+    import pandas as pd
+
     facts, method, place = results.facts, picture.method, (picture.protocol, picture.method, picture.part)
     table = bin_tables.reliability_tables(results, picture.part)[picture.protocol, method]
     curve = bin_tables.isotonic_table(results.measured(picture.protocol, picture.part)[method].counts)
@@ -44,7 +46,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         f"bars: {facts.networks_in_words(method)} · {style.error_bars(facts, facts.seeds_of(method))}",
     ]
     low = bin_tables.corner_of_part(results, picture.part)
-    return Painted(draw(table, picture.title, lines, curve, low), table)
+    return Painted(draw(table, picture.title, lines, curve, low), pd.DataFrame(table))
 
 
 def draw_counts(
@@ -57,7 +59,9 @@ def draw_counts(
         style.save(draw(table, title, lines, bin_tables.isotonic_table(counts)), stem)
 
 
-def draw(table: DataFrame, heading: str, lines: Sequence[str], curve: DataFrame, low: float | None = None) -> Figure:
+def draw(
+    table: np.recarray, heading: str, lines: Sequence[str], curve: np.recarray, low: float | None = None
+) -> Figure:
     """Draw the diagram from its numbers.
 
     Args:
@@ -85,7 +89,7 @@ def percent_ticks(set_ticks: Callable[..., object], ticks: Iterable[float]) -> N
     set_ticks(ticks, [f"{100 * tick:.0f}" for tick in ticks])
 
 
-def draw_accuracy(axes: Axes, table: DataFrame, curve: DataFrame, low: float) -> None:
+def draw_accuracy(axes: Axes, table: np.recarray, curve: np.recarray, low: float) -> None:
     """Accuracy against confidence, as `draw` has it above the shares of pixels; the same arguments."""
     bins = bin_tables.drawn_bins(table)
     draw_bars(axes, bins, low)
@@ -94,7 +98,7 @@ def draw_accuracy(axes: Axes, table: DataFrame, curve: DataFrame, low: float) ->
     _means(axes, table, low)
 
 
-def draw_bars(axes: Axes, bins: DataFrame, low: float) -> None:
+def draw_bars(axes: Axes, bins: np.recarray, low: float) -> None:
     """The bars of `bin_tables.drawn_bins`, their gaps and error bars, on square axes from `low` to 1."""
     from matplotlib.patches import Rectangle
 
@@ -104,7 +108,7 @@ def draw_bars(axes: Axes, bins: DataFrame, low: float) -> None:
     axes.set_aspect("equal")
     axes.set_ylabel(ACCURACY)
     axes.plot([low, 1], [low, 1], **style.DASHED, zorder=4)
-    for row in bins.itertuples():
+    for row in bins:
         # The gap is drawn from the bin's own mean confidence, which is what ECE compares, not from its middle.
         left, width = max(row.lower, low), row.upper - max(row.lower, low)
         lower, upper = sorted((row.confidence, row.accuracy))
@@ -130,7 +134,7 @@ def gap_patches(corner: tuple[float, float], width: float, height: float, color:
     )
 
 
-def _legend(axes: Axes, bins: DataFrame, isotonic: Any) -> None:
+def _legend(axes: Axes, bins: np.recarray, isotonic: Any) -> None:
     """A legend of what this diagram shows, with the same patches."""
     gaps = (("overconfident", style.OVER, bins["gap"] > 0), ("underconfident", style.UNDER, bins["gap"] < 0))
     entries: dict[str, Any] = {text: gap_patches((0, 0), 1, 1, color) for text, color, where in gaps if where.any()}
@@ -141,9 +145,9 @@ def _legend(axes: Axes, bins: DataFrame, isotonic: Any) -> None:
     legend.set_zorder(6)
 
 
-def _means(axes: Axes, table: DataFrame, low: float) -> None:
+def _means(axes: Axes, table: np.recarray, low: float) -> None:
     """Both means as dotted lines to the outer edges, where their values stand clear of the bars."""
-    confidence, accuracy = table.loc[table["bin"] == "all", ["confidence", "accuracy"]].iloc[0]
+    confidence, accuracy = table["confidence"][-1], table["accuracy"][-1]
     if math.isnan(confidence):
         return
     height = max(accuracy, low)
@@ -158,18 +162,18 @@ def _means(axes: Axes, table: DataFrame, low: float) -> None:
     axes.annotate(text, (1, height), xytext=(5, 0), ha="left", va="center", **look)
 
 
-def draw_shares(axes: Axes, table: DataFrame, low: float) -> None:
+def draw_shares(axes: Axes, table: np.recarray, low: float) -> None:
     """The share of pixels in each bin, as a number where it fits."""
     axes.set_ylim(0, 1.18)
     axes.set_yticks([0, 0.5, 1], ["0", "50", "100"])
     axes.set_ylabel("Pixels, %")
     bins, filled = len(table) - 1, bin_tables.drawn_bins(table)
     look: dict[str, Any] = {"color": style.MUTED, "edgecolor": style.PAPER, "linewidth": 10 / bins}
-    left = filled["lower"].clip(lower=low)
-    bars = axes.bar(left, filled["share"], filled["upper"] - left, align="edge", **look)
-    texts = ["< 0.1 %" if share < 0.0005 else style.percent(share) for share in filled["share"]]
+    left, share = np.maximum(filled["lower"], low), filled["share"]
+    bars = axes.bar(left, share, filled["upper"] - left, align="edge", **look)
+    texts = ["< 0.1 %" if value < 0.0005 else style.percent(value) for value in share]
     if bins > 12 or low < LEAST:  # only one number fits
-        texts = [text if row == filled["share"].idxmax() else "" for row, text in zip(filled.index, texts, strict=True)]
+        texts = [text if row == share.argmax() else "" for row, text in enumerate(texts)]
     axes.bar_label(bars, texts, padding=2, fontsize=6.5)
 
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
+from PIL import Image
 
 from pipeline_src import outputs
 from pipeline_src.analysis.compare import paired
@@ -208,7 +208,7 @@ def write_calibrated(pairs: Pairs, calibrator: Calibrator, folder: Path, classes
 def _write_map(path: Path, original: Path, probability: np.ndarray) -> None:
     with atomic(path) as temporary, open(temporary, "wb") as file:  # numpy appends .npy to the names of other files
         if path.suffix.lower() not in ARRAYS:
-            file.write(cv2.imencode(path.suffix.lower(), probability)[1].tobytes())
+            Image.fromarray(probability).save(file, Image.registered_extensions()[path.suffix.lower()])
             return
         loaded = np.load(original, allow_pickle=False)
         if isinstance(loaded, np.ndarray):

@@ -6,12 +6,11 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 
 from pipeline_src.counting.levels import SLACK, SUM_SLACK
 from pipeline_src.counting.storage import native
-from pipeline_src.data.image_io import UPRIGHT, UnreadableImageError, decode, palette_indices, read_header
+from pipeline_src.data.image_io import UPRIGHT, UnreadableImageError, open_image, palette_indices, read_header
 from pipeline_src.maps.pairs import ARRAYS, JPEG, UnusableFileError
 
 Palette = Literal["colors", "either", "indices"]  # a picture's colors, its indices, or its colors if they are gray
@@ -138,7 +137,7 @@ def _array(path: Path) -> np.ndarray:
 def _picture(path: Path, palette: Palette) -> np.ndarray:
     """A picture of one channel."""
     try:
-        data = path.read_bytes()  # by Python, because OpenCV cannot open every name
+        data = path.read_bytes()
         header = read_header(data, sys.maxsize)
         header.check_single()
         if header.orientation != UPRIGHT:
@@ -146,7 +145,7 @@ def _picture(path: Path, palette: Palette) -> np.ndarray:
         indices = palette_indices(data) if palette != "colors" else None
         if palette == "indices" and indices is not None:
             return indices
-        array = decode(data, cv2.IMREAD_UNCHANGED)
+        array = _decoded(data)
     except OSError as error:
         raise UnusableFileError(f"cannot be read: {error.strerror}") from error
     except UnreadableImageError as reason:
@@ -158,9 +157,18 @@ def _picture(path: Path, palette: Palette) -> np.ndarray:
         if indices is not None:
             return indices
         raise UnusableFileError("a color image; expected one channel, or K classes as .npy, (K, height, width)")
-    if array.shape[2] == 4 and array[..., 3].min() < np.iinfo(array.dtype).max:
+    if array.shape[2] == 4 and array[..., 3].min() < 255:
         raise UnusableFileError("partly transparent; save it without an alpha channel")
     return colors[..., 0]
+
+
+def _decoded(data: bytes) -> np.ndarray:
+    """The values of a picture, (H, W), or (H, W, 3 or 4) uint8 of colors."""
+    if data.startswith(b"\x89PNG") and data[24] == 16 and data[25] != 0:  # Pillow keeps 8 bits of 16
+        raise UnusableFileError("colors of 16 bits; save one channel")
+    with open_image(data) as image:
+        image = image.convert({"1": "L", "P": "RGBA", "LA": "RGBA"}.get(image.mode, image.mode))
+        return native(np.asarray(image))
 
 
 def matched(array: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, bool]:
@@ -185,4 +193,20 @@ def resized(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """A map (H, W) or (K, H, W) resized bilinearly to `shape` (height, width), in its own type."""
     if array.ndim == 3:
         return np.stack([resized(layer, shape) for layer in array])
-    return cv2.resize(array, (shape[1], shape[0]), interpolation=cv2.INTER_LINEAR)
+    (top, bottom, down), (left, right, across) = map(_neighbors, array.shape, shape)
+    down = down[:, None]
+    if array.dtype == np.uint8:  # weights in steps of 1 / 2048, in integers: as OpenCV
+        weights = (1 - across, across, 1 - down, down)
+        before, after, above, below = (np.rint(2048 * weight.astype(np.float32)).astype(np.int32) for weight in weights)
+        rows = (array[:, left] * before + array[:, right] * after) >> 4
+        return (((rows[top] * above >> 16) + (rows[bottom] * below >> 16) + 2) >> 2).astype(np.uint8)
+    values = array[:, left] * (1 - across) + array[:, right] * across
+    values = values[top] * (1 - down) + values[bottom] * down
+    return (np.rint(values) if array.dtype == np.uint16 else values).astype(array.dtype)
+
+
+def _neighbors(old: int, new: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The two pixels that each of `new` pixels lies between, of `old` along an axis, and the weight of the second."""
+    position = (np.arange(new) + 0.5) * (old / new) - 0.5
+    first = np.floor(position).astype(np.intp)
+    return np.clip(first, 0, old - 1), np.clip(first + 1, 0, old - 1), position - first

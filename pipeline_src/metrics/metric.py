@@ -92,7 +92,7 @@ class Difference(Quantity):
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(Quantity):
-    """A function of a statistic.
+    """A function of counts.
 
     Attributes:
         input: the arguments of the function, exactly or on resamples.

@@ -30,11 +30,14 @@ def _smoothed(spectrum: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     k = np.arange(spectrum.shape[-1])
     damped = spectrum * np.exp(-((np.pi * k * np.asarray(sigma)[..., None]) ** 2) / 2)
     cells = spectrum.shape[-1] - 1
-    return np.abs(np.fft.irfft(damped * np.exp(1j * np.pi * k / 2 / cells), axis=-1)[..., :cells]).sum(axis=-1)
+    smoothed = np.fft.irfft(damped * np.exp(1j * np.pi * k / 2 / cells), axis=-1)[..., :cells]
+    error: np.ndarray = np.abs(smoothed).sum(axis=-1)
+    return error
 
 
 def _cosines(values: np.ndarray) -> np.ndarray:
     """(..., K+1) cosine spectrum of values at the middles of K cells of [0, 1]."""
     mirrored = np.concatenate([values, values[..., ::-1]], axis=-1)
     k = np.arange(values.shape[-1] + 1)
-    return (np.fft.rfft(mirrored, axis=-1) * np.exp(-1j * np.pi * k / 2 / values.shape[-1])).real
+    spectrum: np.ndarray = np.fft.rfft(mirrored, axis=-1) * np.exp(-1j * np.pi * k / 2 / values.shape[-1])
+    return spectrum.real

@@ -1,4 +1,4 @@
-"""Exact values of all metrics of a statistic, and the reasons of those that are undefined."""
+"""Exact values of all metrics of counts, and the reasons of those that are undefined."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def summary(counted: ProtocolCounts, bins: int = 10) -> tuple[dict[str, float | 
 
 
 def defined_for(statistic: MapCounts | None) -> list[str]:
-    """Names of the metrics of a statistic. Saved maps can have two classes of which none is the positive one."""
+    """Names of the metrics of counts. Saved maps can have two classes of which none is the positive one."""
     return defined(max(3, len(statistic.classes)) if statistic and statistic.classes else 2)
 
 

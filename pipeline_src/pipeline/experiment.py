@@ -140,12 +140,9 @@ class ExperimentGraph(Graph):
         others, post-hoc methods."""
         return sorted(self.facts.runs, key=lambda run: (bool(self.posthoc(run[0])), bool(self.references(run[0]))))
 
-    def finished(self, *kinds: str, otherwise: str, expected: str | None = None) -> list[Job]:
-        """Return all jobs of some kinds.
-
-        Raises:
-            UserError: results are missing or damaged; it begins with the experiment's name and `otherwise`.
-        """
+    def check_finished(self, *kinds: str, otherwise: str) -> None:
+        """Raise a UserError, which begins with the experiment's name and `otherwise`, if a result of some kinds is
+        missing or damaged."""
         jobs = self.of_kinds(*kinds)
         missing = [job.name for job in jobs if not job.is_made]
         damaged = [fault for job in jobs if job.is_made for fault in job.faults()]
@@ -153,10 +150,8 @@ class ExperimentGraph(Graph):
             raise UserError(
                 f"{self.name} {otherwise}: {len(missing)} of its {len(jobs)} results are not current{listed(missing)}"
                 f"{listed(damaged)}",
-                expected=expected,
                 fix=f"run it first: {self.command}" if missing else f"rm -r {damaged[0].file.parent} && {self.command}",
             )
-        return jobs
 
     @cached_property
     def batches(self) -> dict[str, Job]:

@@ -45,7 +45,7 @@ class Gathered:
 
 def gathered(graph: ExperimentGraph) -> Gathered:
     """Return all files of an experiment to publish; a UserError names results that are missing or not current."""
-    graph.finished(*NEEDED, otherwise="cannot be published")
+    graph.check_finished(*NEEDED, otherwise="cannot be published")
     facts, report, tables = graph.facts, graph.job("report"), graph.job("tables")
     measured = results(tables)
     publication = Publication(

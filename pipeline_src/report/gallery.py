@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from markupsafe import Markup, escape
 
 from pipeline_src.analysis.estimate import or_none
@@ -17,7 +19,7 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.figures import reliability
 from pipeline_src.figures.bin_tables import reliability_tables
 from pipeline_src.figures.registry import FIGURE_TYPES
-from pipeline_src.figures.types import DataFrame, Picture
+from pipeline_src.figures.types import Picture
 
 INTERACTIVE = reliability.FIGURE  # drawn by the page itself, for all methods and datasets
 ROW = ["pixels", "share", "confidence", "accuracy", "low", "high"]  # of a bin, after its place from 0
@@ -68,9 +70,10 @@ def diagram_data(results: Results) -> dict[str, Any]:
     return {"bins": facts.bins, "floor": 1 / facts.classes, "methods": list(facts.methods), "cells": cells}
 
 
-def _pooled(table: DataFrame) -> dict[str, Any]:
+def _pooled(table: np.recarray) -> dict[str, Any]:
     """The bins of a `reliability_table`, and its last row."""
-    numbers = [[or_none(number) for number in row] for row in table[ROW].round(6).to_dict("split")["data"]]
+    rounded = pd.DataFrame(table)[ROW].round(6).to_dict("split")["data"]
+    numbers = [[or_none(number) for number in row] for row in rounded]
     _, _, confidence, accuracy, *_ = numbers.pop()
     rows = [[place, *row] for place, row in enumerate(numbers) if row[0]]
     return {"accuracy": accuracy, "confidence": confidence, "rows": rows}

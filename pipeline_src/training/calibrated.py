@@ -15,7 +15,6 @@ from pipeline_src.calibrators import options_of
 from pipeline_src.rng import generator
 from pipeline_src.training.method import Tensor
 from pipeline_src.training.posthoc import PostHoc
-from pipeline_src.validation import validate
 
 if TYPE_CHECKING:  # they import scipy, which takes long when params.yaml is checked
     from pipeline_src.calibrators.calibrator import Calibrator
@@ -64,11 +63,7 @@ class Calibrated(PostHoc):
         from pipeline_src.training.pixels import upsampled
 
         z = upsampled(logits[0][None], size)[0].cpu().numpy()
-        return self.restored(fitted).apply(z).astype(np.float32)
-
-    def restored(self, fitted: dict[str, Any]) -> Calibrator:
-        """Return the calibrator that `fit` stored; UserError if its parameters are damaged."""
-        return validate(self.calibrator(), fitted.get("parameters", {}), "run.json: fitted.parameters")
+        return self.calibrator().model_validate(fitted["parameters"]).apply(z).astype(np.float32)
 
 
 @cache

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor
 
 from pipeline_src.errors import UserError
-from pipeline_src.training.method import Batch, Block, Method
+from pipeline_src.training.method import Batch, Method, MethodEntry
 from pipeline_src.training.user_code import is_user_code
 
 
-def call(method: Block, callback: str, *arguments: Any) -> Any:
+def call(method: MethodEntry, callback: str, *arguments: Any) -> Any:
     """Return `method.callback(*arguments)`; a failure in a user's method is a UserError with file and line."""
     try:
         return getattr(method, callback)(*arguments)
@@ -35,7 +35,7 @@ def call(method: Block, callback: str, *arguments: Any) -> Any:
         ) from error
 
 
-def full_name(method: Block, callback: str) -> str:
+def full_name(method: MethodEntry, callback: str) -> str:
     """Return, for example, `methods: my_margin.py: Margin.loss()`."""
     return f"methods: {Path(inspect.getfile(type(method))).name}: {type(method).__name__}.{callback}()"
 
@@ -102,7 +102,7 @@ def history_values(method: Method, columns: dict[str, Any]) -> dict[str, float]:
 # Post-hoc methods
 
 
-def fit(method: Block, *arguments: Any) -> dict[str, Any]:
+def fit(method: MethodEntry, *arguments: Any) -> dict[str, Any]:
     """Return what a post-hoc method has learned, as values that JSON can hold."""
     values = call(method, "fit", *arguments)
     try:
@@ -115,7 +115,7 @@ def fit(method: Block, *arguments: Any) -> dict[str, Any]:
     return dict(plain)
 
 
-def logits(method: Block, *arguments: Any) -> list[Tensor]:
+def logits(method: MethodEntry, *arguments: Any) -> list[Tensor]:
     """Return the predictions of a batch that a post-hoc method averages."""
     result = call(method, "logits", *arguments)
     images = len(arguments[1])
@@ -125,7 +125,7 @@ def logits(method: Block, *arguments: Any) -> list[Tensor]:
     raise _wrong(method, "logits", result, f"a list of tensors ({images}, C, h, w), one of each prediction")
 
 
-def probability(method: Block, z: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]) -> np.ndarray:
+def probability(method: MethodEntry, z: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]) -> np.ndarray:
     """Return one image's probabilities at its original `size`, float32: (H, W) for one logit, (K, H, W) for K
     classes."""
     result = call(method, "probability", z, size, fitted)
@@ -149,7 +149,7 @@ def _shape(value: Any) -> tuple[int, ...]:
     return tuple(value.shape) if isinstance(value, Tensor) else (-1,)
 
 
-def _wrong(method: Block, callback: str, result: Any, expected: str) -> UserError:
+def _wrong(method: MethodEntry, callback: str, result: Any, expected: str) -> UserError:
     return UserError(
         f"{full_name(method, callback)} returns a wrong value", found=_described(result), expected=expected
     )

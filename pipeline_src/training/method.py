@@ -67,8 +67,8 @@ class Validation:
         return self.confidence - (self.accuracy + self.grey)
 
 
-class Block(Strict):
-    """A block of `methods:` in params.yaml: its fields are its parameters."""
+class MethodEntry(Strict):
+    """An entry of `methods:` in params.yaml: its fields are its parameters."""
 
     learns: ClassVar[bool] = False  # whether it learns alphas, which then get tables and figures
 
@@ -77,7 +77,7 @@ class Block(Strict):
         return []
 
 
-class Method(Block):
+class Method(MethodEntry):
     """Plain training, and the base of every method that trains: a subclass overrides the callbacks in which it differs.
 
     The learned state is `alphas` (one perturbation level per training image, keyed by sample id in what is saved) and

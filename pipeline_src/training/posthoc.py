@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from pipeline_src.training.method import Block, Tensor
+from pipeline_src.training.method import MethodEntry, Tensor
 from pipeline_src.validation import Name
 
 if TYPE_CHECKING:  # as in method.py: params.yaml is checked without torch
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # as in method.py: params.yaml is checked without torch
     from pipeline_src.training.classifier import DenseClassifier
 
 
-class PostHoc(Block):
+class PostHoc(MethodEntry):
     """One network without a change, and the base of every post-hoc method, whose subclasses override methods."""
 
     every_seed: ClassVar[bool] = False  # one run made of the networks of all seeds, instead of one run per seed

@@ -20,7 +20,7 @@ from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.python_source import PACKAGE
 from pipeline_src.training import methods
 from pipeline_src.training.calibrated import Calibrated, calibrated_method
-from pipeline_src.training.method import Block
+from pipeline_src.training.method import MethodEntry
 from pipeline_src.training.user_code import load
 from pipeline_src.validation import Strict, validate
 
@@ -33,7 +33,7 @@ def method_names() -> list[str]:
     return sorted([*(path.stem for path in FOLDER.glob("[!_]*.py")), *NAMES])
 
 
-def method_class(name: str) -> type[Block]:
+def method_class(name: str) -> type[MethodEntry]:
     """Return the class of a method of the package."""
     if name in NAMES:
         return calibrated_method(name)
@@ -66,7 +66,7 @@ class Chosen:
     """A method, training or post-hoc, with its parameters. Its code is a `module` of the package, whose last part is
     the method's name, or a user's `file`, which reads `files`."""
 
-    method: Block
+    method: MethodEntry
     module: str | None
     file: Path | None
     files: tuple[Path, ...] = ()
@@ -102,9 +102,11 @@ def choose(name: str, entry: dict[str, Any] | None) -> Chosen:
     return Chosen(validate(kind, parameters, f"methods.{name}"), module, None)
 
 
-def _class(name: str, module: ModuleType) -> type[Block]:
-    """The one class in a module that is derived from `Block`."""
-    members = [member for member in vars(module).values() if isinstance(member, type) and issubclass(member, Block)]
+def _class(name: str, module: ModuleType) -> type[MethodEntry]:
+    """The one class in a module that is derived from `MethodEntry`."""
+    members = [
+        member for member in vars(module).values() if isinstance(member, type) and issubclass(member, MethodEntry)
+    ]
     classes = [member for member in members if member.__module__ == module.__name__]
     if len(classes) != 1:
         raise UserError(
@@ -114,11 +116,11 @@ def _class(name: str, module: ModuleType) -> type[Block]:
     return classes[0]
 
 
-def _check_callbacks(kind: type[Block]) -> None:
+def _check_callbacks(kind: type[MethodEntry]) -> None:
     """Refuse a method of a user's class whose name is close to a callback's: nothing would call it, and the baseline
     would be trained under the user's name."""
     callbacks = _functions(base for base in kind.mro() if base.__module__.startswith(f"{PACKAGE}."))
-    for name in sorted(_functions([kind]) - callbacks - set(dir(Block))):
+    for name in sorted(_functions([kind]) - callbacks - set(dir(MethodEntry))):
         if near := difflib.get_close_matches(name.lower(), callbacks, n=1, cutoff=NEAR):
             raise UserError(
                 f"methods: {Path(inspect.getfile(kind)).name}: {kind.__name__}.{name}() is not a callback",
@@ -136,7 +138,7 @@ def _functions(classes: Iterable[type]) -> set[str]:
 # Descriptions, from docstrings
 
 
-def docstring_lines(method: type[Block]) -> dict[str, str]:
+def docstring_lines(method: type[MethodEntry]) -> dict[str, str]:
     """Return the lines at the end of a method's docstring, or its calibrator's, by key such as `Idea`."""
     text = inspect.cleandoc(_documented(method).__doc__ or "")
     lines = re.findall(r"^([A-Z][a-z]+): (.+(?:\n[ \t]+.+)*)", text, re.MULTILINE)
@@ -157,12 +159,12 @@ def described(name: str, parameters: Mapping[str, Any], epochs: int) -> dict[str
     return {"title": title, "idea": idea.strip()}
 
 
-def own_idea(method: type[Block]) -> str:
+def own_idea(method: type[MethodEntry]) -> str:
     """Return the `Idea` of a user's method, else the first paragraph of its docstring; empty without a docstring."""
     text = inspect.cleandoc(vars(method).get("__doc__") or "")
     return docstring_lines(method).get("Idea") or " ".join(text.split("\n\n")[0].split()) if text else ""
 
 
-def _documented(method: type[Block]) -> type:
+def _documented(method: type[MethodEntry]) -> type:
     """The class whose docstring describes a method: its calibrator, if it is one."""
     return method.calibrator() if issubclass(method, Calibrated) else method

@@ -10,7 +10,7 @@ from project import ROOT
 
 sys.path.append(str(ROOT / "benchmarks"))
 from ece_edges.check import CASES, wrong
-from peers_at_edges import ours
+from peers.measure import Ours
 
 KNOWN = {  # docs/reference/metrics.md
     "next to 0.5": "a float32 probability below 0.5 stands for the float32 confidence 1 - f, which is 0.5 here",
@@ -45,4 +45,4 @@ def test_answers_are_the_definitions(case):
 
 
 def test_ours_misses_what_is_known_and_nothing_else():
-    assert {case["name"] for case, _, _ in wrong(ours)} == KNOWN.keys()
+    assert {case["name"] for case, _, _ in wrong(Ours().ece_of_pixels)} == KNOWN.keys()

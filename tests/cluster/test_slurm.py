@@ -180,7 +180,7 @@ def test_the_documented_command_goes_on_after_its_end_and_a_cancelled_job(projec
         same(local, project, pattern)
 
 
-def test_a_cancelled_job_is_noticed_and_named(project, local):
+def test_a_cancelled_job_is_noticed_and_named(project, slurm):
     process = start(project, f"{COMMAND} --retries 0 --config set='seeds=[3]' method=slow -- models")
     until(lambda: running("train"))
     subprocess.run(["scancel", *running("train")], check=True)
@@ -188,7 +188,7 @@ def test_a_cancelled_job_is_noticed_and_named(project, local):
     assert "Failed: train/slow/seed3" in said and "results/tiny/logs/train-" in said
 
 
-def test_sigterm_ends_the_controller_and_a_job_that_waits_holds_no_gpu(project, local):
+def test_sigterm_ends_the_controller_and_a_job_that_waits_holds_no_gpu(project, slurm):
     command = f"{COMMAND} --config set='seeds=[4]' method=slow -- models"
     first = start(project, command)
     until(lambda: running("train"))
@@ -202,7 +202,7 @@ def test_sigterm_ends_the_controller_and_a_job_that_waits_holds_no_gpu(project, 
     assert states[training] == "COMPLETED"
 
 
-def test_a_partition_with_a_lower_time_limit_never_runs_a_job(project, local):
+def test_a_partition_with_a_lower_time_limit_never_runs_a_job(project, slurm):
     """docs/cluster.md says what SLURM shows then; Ctrl-C cancels the job."""
     process = start(
         project, f"{COMMAND} --set-resources train:slurm_partition=short --config set='seeds=[5]' -- models"
@@ -223,7 +223,7 @@ def test_a_time_limit_costs_no_epoch_that_was_trained(project, local):
     same(local, project, "results/tiny/runs/slow/seed1/alpha.csv")
 
 
-def test_two_gpus_are_asked_for_on_one_node(project, local):
+def test_two_gpus_are_asked_for_on_one_node(project, slurm):
     command = f"{COMMAND} --retries 0 --config set='training.gpus=2 seeds=[2]' method=baseline -- models"
     said = ended(project, start(project, command), good=False)
     assert "Failed: train/baseline/seed2" in said and "results/tiny/logs/train-" in said

@@ -9,7 +9,7 @@ from pages import BLOCK, TABLES, files, rewritten
 
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.training.method import Block
+from pipeline_src.training.method import MethodEntry
 
 PAGES = {file: file.read_text(encoding="utf-8") for file in files()}
 
@@ -35,7 +35,7 @@ def test_an_unknown_list_is_refused():
 
 
 def test_a_method_without_its_lines_is_named():
-    class Silent(Block):
+    class Silent(MethodEntry):
         """Does something.
 
         Kind: comparison

@@ -22,7 +22,6 @@ from pipeline_src.pipeline.jobs import build
 from pipeline_src.pipeline.runner import run_job
 from pipeline_src.prediction import predict
 from pipeline_src.training import machine
-from pipeline_src.training.calibrated import calibrated_method
 from pipeline_src.training.checkpoint import save_network
 from pipeline_src.training.device import prepare_device
 from pipeline_src.training.models.build import build_segmentor
@@ -139,10 +138,6 @@ def loaded() -> object:
     return predict.load(Path("model.safetensors"), resolve(read())[1])
 
 
-def restored() -> object:
-    return calibrated_method("temperature")().restored({"parameters": {"temperature": -1.0}})
-
-
 class Row(NamedTuple):
     """A call, the texts that its error shows, and the files that it finds."""
 
@@ -175,7 +170,6 @@ ROWS = {
     "weights with objects": Row(started, CODE, weights({"state_dict": {}, "args": argparse.Namespace(lr=1)})),
     "weights cut": Row(started, ["model.pretrained", "weights.pth"], weights({"a": torch.ones(1000)}, cut)),
     "weights of another network": Row(started, ["weights.pth", "ResNet"], weights({"a": torch.ones(3, 3)})),
-    "fitted parameter": Row(restored, ["run.json", "fitted.parameters", "temperature"]),
 }
 
 

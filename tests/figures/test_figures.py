@@ -148,7 +148,7 @@ LINES = ["stretched protocol · 5,019 images · 1,234.5 M pixels", "ECE 10.02 % 
 HEADING = "Method on a set " + "and on " * 8
 
 
-def bins_of(share: list[float], accuracy: list[float], number: int = 10) -> pd.DataFrame:
+def bins_of(share: list[float], accuracy: list[float], number: int = 10) -> np.recarray:
     """A table as `reliability_table` of the upper half of the bins, and of all pixels."""
     edges = np.arange(number + 1) / number
     table = pd.DataFrame({"lower": edges[:-1], "upper": edges[1:], "share": 0.0})[-len(share) :]
@@ -158,10 +158,10 @@ def bins_of(share: list[float], accuracy: list[float], number: int = 10) -> pd.D
     table = pd.concat([table, pd.DataFrame([{"lower": 0.0, "upper": 1.0, "share": 1.0, **mean}])], ignore_index=True)
     table.insert(0, "bin", [*map(str, range(1, len(share) + 1)), "all"])
     low, high = (table["accuracy"] - 0.03).clip(lower=0), (table["accuracy"] + 0.03).clip(upper=1)
-    return table.assign(gap=table["confidence"] - table["accuracy"], low=low, high=high)
+    return table.assign(gap=table["confidence"] - table["accuracy"], low=low, high=high).to_records(index=False)
 
 
-def compared(names, bins: pd.DataFrame) -> Figure:
+def compared(names, bins: np.recarray) -> Figure:
     low = bin_tables.corner([bins])
     return comparison.draw(dict.fromkeys(names, bins), dict.fromkeys(names, "ECE 10.02 %"), HEADING, LINES, low)
 
@@ -329,8 +329,8 @@ def test_methods_stand_side_by_side_at_a_severity():
 
 def test_the_few_pixels_of_confidence_one_half_are_not_drawn():
     bins = pd.DataFrame({"bin": ["5", "6"], "lower": [0.4, 0.5], "upper": [0.5, 0.6], "share": [0.0005, 0.9995]})
-    assert bin_tables.drawn_bins(bins)["upper"].tolist() == [0.6]
-    assert bin_tables.drawn_bins(bins.assign(share=0.5))["upper"].tolist() == [0.5, 0.6]
+    assert bin_tables.drawn_bins(bins.to_records())["upper"].tolist() == [0.6]
+    assert bin_tables.drawn_bins(bins.assign(share=0.5).to_records())["upper"].tolist() == [0.5, 0.6]
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ def test_the_few_pixels_of_confidence_one_half_are_not_drawn():
 def test_both_axes_begin_where_no_accuracy_is_lower(accuracy, low, corner):
     bins = {"bin": ["6", "7"], "lower": [0.5, 0.6], "upper": [0.6, 0.7], "share": [0.5, 0.5]}
     table = pd.DataFrame(bins | {"confidence": [0.55, 0.65], "accuracy": [accuracy, 0.7], "low": [low, 0.68]})
-    assert bin_tables.corner([table]) == corner
+    assert bin_tables.corner([table.to_records()]) == corner
 
 
 def test_a_new_figure_is_a_file_and_a_line(made, tmp_path, monkeypatch):

@@ -39,7 +39,7 @@ def test_four_pixels_by_hand():
     bins = reliability_table(counts, 10)[:-1]
     assert bins["pixels"].tolist() == [0] * 7 + [2, 1, 1]
     assert bins["confidence"][7:].tolist() == [0.75, 0.875, 1] and bins["accuracy"][7:].tolist() == [0.5, 1, 1]
-    assert bins["accuracy"][:7].isna().all()
+    assert np.isnan(bins["accuracy"][:7]).all()
     assert bins["lower"][7] == 0.7 and bins["upper"][9] == 1
 
 

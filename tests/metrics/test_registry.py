@@ -34,11 +34,6 @@ STATISTICS = {
         {"max_f", "mean_f", "pooled_max_f", "ap", "auc"} | REGIONAL,
     ),
     "without whole maps": (lambda: counted(varied(3), whole=False), {"s_measure", "e_measure"} | REGIONAL),
-    "one image": (
-        lambda: counted(varied(1)),
-        {"image_ece_sd", "ece_debiased", "ece_floor"}
-        | {name for name in METRICS if "squared" in name} - {SQUARED_CLASSES},
-    ),
     "nothing counts": (lambda: counted((f, 0 * y + 255, name) for f, y, name in varied(3)), "all"),
     "no image": (MapCounts.empty, "all"),
     "several classes": (lambda: of_scenes([scene(0), scene(1)]), set()),
@@ -68,6 +63,11 @@ def test_a_metric_has_values_or_a_reason(kind):
         for name, on_resamples in of.values.items():
             assert on_resamples.shape == (3,) and on_resamples.dtype == np.float64, name
             assert not np.isnan(on_resamples).any() and math.isfinite(of.points[name]), name
+
+
+def test_one_image_has_no_variance_over_images():
+    squares = {name for name in METRICS if "squared" in name} - {SQUARED_CLASSES}
+    assert summaries(counted(varied(1)))["raw"][1].keys() == {"image_ece_sd", "ece_debiased", "ece_floor", *squares}
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_page import page_of
 from made_results import HandMade, analysed, by_hand
@@ -137,7 +138,8 @@ def test_all_figures_are_shown_and_reliability_diagrams_of_the_opening(read):
 def test_the_diagrams_hold_the_bins_and_errors_of_the_results(results):
     cells = gallery.diagram_data(results)["cells"]
     for protocol, part, method in product(FACTS.protocols, PARTS, METHODS):
-        cell, table = cells[protocol][part][method], reliability_tables(results, part)[protocol, method]
+        cell = cells[protocol][part][method]
+        table = pd.DataFrame(reliability_tables(results, part)[protocol, method])
         assert cell["ece"] == results.estimate("ece", protocol, method, part).value
         assert cell["accuracy"] == pytest.approx(table["accuracy"].iloc[-1], abs=1e-6)
         bins = table[:-1][table["pixels"][:-1] > 0]

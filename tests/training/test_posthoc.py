@@ -19,8 +19,8 @@ from pipeline_src.params.schema import Experiment, Params
 from pipeline_src.pipeline.job import Graph
 from pipeline_src.pipeline.jobs import build
 from pipeline_src.prediction.predict import Predictor, load, predict
-from pipeline_src.training import calibrated as sampling
-from pipeline_src.training.calibrated import calibrated_method
+from pipeline_src.training import calibrated
+from pipeline_src.training.calibrated import calibrated_method, validation_pixels
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.loop import train
 from pipeline_src.training.methods import mc_dropout
@@ -63,30 +63,23 @@ def maps(predictor: Predictor, store, experiment: Experiment = EXPERIMENT) -> di
     return {name: probability for probability, _, name in predict(predictor, store, experiment)}
 
 
-def same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
-    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+def same(maps: dict[str, np.ndarray], others: dict[str, np.ndarray]) -> bool:
+    return maps.keys() == others.keys() and all(np.array_equal(maps[name], others[name]) for name in maps)
+
+
+SINGLE = EXPERIMENT.model_copy(update={"evaluation": EXPERIMENT.evaluation.model_copy(update={"batch_size": 1})})
 
 
 # Temperature
 
 
-def sampled(network, store, experiment) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    pixels = sampling.validation_pixels(network, store, experiment)
-    return pixels.z, pixels.labels, pixels.weights
-
-
-def at(t: float) -> dict:
-    """What is fitted where the temperature is t."""
-    return {"parameters": {"temperature": t}}
-
-
 def test_temperature_one_is_the_baseline_and_no_temperature_changes_a_class(networks, val):
     plain = maps(Predictor(networks[:1]), val)
     assert same(plain, {name: p for p, _, name in predicted_as_trained(networks[0], val)})
-    unchanged = maps(Predictor(networks[:1], Temperature(), 0, at(1.0)), val)
+    unchanged = maps(Predictor(networks[:1], Temperature(), 0, {"parameters": {"temperature": 1.0}}), val)
     assert all(unchanged[name] == pytest.approx(plain[name], abs=2e-7) for name in plain)
     for t in (0.3, 7.0):
-        scaled = maps(Predictor(networks[:1], Temperature(), 0, at(t)), val)
+        scaled = maps(Predictor(networks[:1], Temperature(), 0, {"parameters": {"temperature": t}}), val)
         assert not same(plain, scaled)
         assert all(np.array_equal(plain[name] >= 0.5, scaled[name] >= 0.5) for name in plain)
 
@@ -103,18 +96,14 @@ def predicted_as_trained(network: DenseClassifier, store: Store):
 
 
 def test_the_sample_is_keyed_by_image(networks, val, monkeypatch):
-    everything = sampled(networks[0], val, EXPERIMENT)[0]
-    monkeypatch.setattr(sampling, "MOST_LOGITS", 0.1 * 2 * len(everything))
-    z, labels, weights = sampled(networks[0], val, EXPERIMENT)
+    everything = validation_pixels(networks[0], val, EXPERIMENT).z
+    monkeypatch.setattr(calibrated, "MOST_LOGITS", 0.1 * 2 * len(everything))
+    pixels = validation_pixels(networks[0], val, EXPERIMENT)
     sizes = np.array([row.height * row.width for row in val.index])
     drawn = np.ceil(0.1 * sizes).astype(int)
-    assert weights == pytest.approx(np.repeat(sizes / drawn, drawn))
-    assert z.shape == (drawn.sum(), 1)
-    assert labels.shape == (drawn.sum(),)
-    assert np.isin(z, everything).all()
-    alone = EXPERIMENT.model_copy(update={"evaluation": EXPERIMENT.evaluation.model_copy(update={"batch_size": 1})})
-    again = sampled(networks[0], val, alone)[0]
-    assert again == pytest.approx(z, abs=1e-4)
+    assert pixels.weights == pytest.approx(np.repeat(sizes / drawn, drawn))
+    assert pixels.z.shape == (drawn.sum(), 1) and np.isin(pixels.z, everything).all()
+    assert validation_pixels(networks[0], val, SINGLE).z == pytest.approx(pixels.z, abs=1e-4)
 
 
 # Deep ensembles
@@ -159,14 +148,12 @@ def test_dropout_differs_between_passes_and_is_the_same_again(networks, val):
 
 def test_the_mean_over_passes_does_not_depend_on_batches(networks, val):
     predictor = Predictor(networks[:1], MCDropout(), seed=5)
-    one = maps(predictor, val)
+    mean = maps(predictor, val)
     torch.manual_seed(99)
-    size = EXPERIMENT.evaluation.model_copy(update={"batch_size": 1})
-    assert same(one, maps(predictor, val, EXPERIMENT.model_copy(update={"evaluation": size})))
-    assert not same(one, maps(Predictor(networks[:1], MCDropout(), seed=6), val))
+    assert same(mean, maps(predictor, val, SINGLE))
+    assert not same(mean, maps(Predictor(networks[:1], MCDropout(), seed=6), val))
     plain = maps(Predictor(networks[:1]), val)
-    assert not same(one, plain)
-    assert max(np.abs(one[name] - plain[name]).max() for name in one) < 0.3
+    assert 0 < max(np.abs(mean[name] - plain[name]).max() for name in mean) < 0.3
 
 
 def test_a_network_without_dropout_is_refused(val):
@@ -188,10 +175,6 @@ def built(methods: list[str], seeds: list[int] = (0, 1), blocks: dict | None = N
     return build(validate(Params, content, "params.yaml"), "tiny")
 
 
-def inputs(of: Graph, name: str) -> set[str]:
-    return {job.name for job in of.job(name).inputs.values()}
-
-
 def fingerprints(graph: Graph) -> dict[str, str]:
     """Fingerprints up to the counts of one run."""
     return {job.name: job.fingerprint for job in graph.of_kinds("prepare", "store", "train", "evaluate")}
@@ -204,49 +187,39 @@ def test_post_hoc_methods_and_more_seeds_change_only_what_uses_them():
 
 
 def test_the_jobs_of_post_hoc_methods():
-    of = built(["temperature", "deep_ensemble", "baseline", "mc_dropout"], seeds=[3, 1])
-    assert [run for run in of.runs if run[0] == "deep_ensemble"] == [("deep_ensemble", 3)]
-    assert [name for name, facts in of.facts.methods.items() if facts.of_all_seeds] == ["deep_ensemble"]
-    assert inputs(of, "train/temperature/seed1") == {"train/baseline/seed1", "store/val"}
-    assert inputs(of, "train/mc_dropout/seed1") == {"train/baseline/seed1"}
-    assert inputs(of, "train/deep_ensemble/seed3") == {"train/baseline/seed1", "train/baseline/seed3"}
-    assert inputs(of, "evaluate/temperature/seed1/scenes") == {
-        "train/temperature/seed1",
-        "train/baseline/seed1",
-        *("store/scenes", "store/train", "store/val"),
+    graph = built(["temperature", "deep_ensemble", "baseline", "mc_dropout"], seeds=[3, 1])
+    assert [run for run in graph.runs if run[0] == "deep_ensemble"] == [("deep_ensemble", 3)]
+    assert [name for name, facts in graph.facts.methods.items() if facts.of_all_seeds] == ["deep_ensemble"]
+    networks, stores = {"train/baseline/seed1", "train/baseline/seed3"}, {"store/train", "store/val"}
+    expected = {
+        "train/temperature/seed1": {"train/baseline/seed1", "store/val"},
+        "train/mc_dropout/seed1": {"train/baseline/seed1"},
+        "train/deep_ensemble/seed3": networks,
+        "evaluate/temperature/seed1/scenes": {"train/temperature/seed1", "train/baseline/seed1", "store/scenes"}
+        | stores,
+        "evaluate/deep_ensemble/seed3/val": {"train/deep_ensemble/seed3"} | networks | stores,
+        "evaluate/baseline/seed1/val": {"train/baseline/seed1"} | stores,
     }
-    assert inputs(of, "evaluate/deep_ensemble/seed3/val") == {
-        "train/deep_ensemble/seed3",
-        *("train/baseline/seed1", "train/baseline/seed3"),
-        *("store/train", "store/val"),
-    }
-    assert inputs(of, "evaluate/baseline/seed1/val") == {"train/baseline/seed1", "store/train", "store/val"}
-    assert len(of.of_kinds("train")) == 7
-    names = list(of.jobs)
-    assert all(names.index(needed) < names.index(name) for name in names for needed in inputs(of, name))
+    for name, inputs in expected.items():
+        assert {job.name for job in graph.job(name).inputs.values()} == inputs
+    assert len(graph.of_kinds("train")) == 7
 
 
 @pytest.mark.parametrize(
-    ("methods", "seeds", "blocks", "words"),
+    ("methods", "entries", "shown"),
     [
-        (["baseline", "deep_ensemble"], [0], {}, ["deep_ensemble", "seeds: [0]", "two seeds"]),
-        (["slp", "temperature"], [0], {}, ["methods.temperature", "'baseline'", "add baseline"]),
-        (["baseline", "temperature"], [0], {"temperature": {"of": "slp"}}, ["methods.temperature", "'slp'"]),
-        (
-            ["baseline", "temperature", "hot"],
-            [0],
-            {"hot": {"method": "mc_dropout", "of": "temperature"}},
-            ["methods.hot"],
-        ),
-        (["temperature"], [0], {"temperature": {"of": "temperature"}}, ["'temperature' is post-hoc"]),
-        (["baseline", "mc_dropout"], [0], {"mc_dropout": {"passes": 1}}, ["methods.mc_dropout", "passes"]),
+        (["baseline", "deep_ensemble"], {}, "deep_ensemble[\\s\\S]*seeds: "),
+        (["slp", "temperature"], {}, "methods.temperature[\\s\\S]*baseline"),
+        (["baseline", "temperature"], {"temperature": {"of": "slp"}}, "methods.temperature[\\s\\S]*slp"),
+        (["baseline", "temperature", "hot"], {"hot": {"method": "mc_dropout", "of": "temperature"}}, "methods.hot"),
+        (["temperature"], {"temperature": {"of": "temperature"}}, "methods.temperature"),
+        (["baseline", "mc_dropout"], {"mc_dropout": {"passes": 1}}, "methods.mc_dropout[\\s\\S]*passes"),
     ],
     ids=["one seed", "not in the experiment", "of another", "post-hoc of post-hoc", "of itself", "one pass"],
 )
-def test_what_is_refused(methods, seeds, blocks, words):
-    with pytest.raises(UserError) as error:
-        built(methods, seeds, blocks)
-    assert all(word in str(error.value) for word in words), error.value
+def test_post_hoc_methods_that_lack_their_networks_are_refused(methods, entries, shown):
+    with pytest.raises(UserError, match=shown):
+        built(methods, [0], entries)
 
 
 # From start to end
@@ -267,9 +240,5 @@ def test_an_experiment_with_post_hoc_methods(tmp_path, monkeypatch):
     raw = table[table["protocol"] == "raw"].set_index(["part", "method"])
     for part in ("val", "scenes"):
         assert raw.loc[(part, "temperature"), "accuracy"] == raw.loc[(part, "baseline"), "accuracy"]
-        assert raw.loc[(part, "temperature"), "nll"] != raw.loc[(part, "baseline"), "nll"]
     assert raw.loc[("val", "temperature"), "nll"] < raw.loc[("val", "baseline"), "nll"]
-    fitted = yaml.safe_load((results / "runs/temperature/seed0/run.json").read_text())
-    on = fitted["fitted"]["fitted_on"]
-    assert on["nll_after"] < on["nll_before"]
     assert [path.name for path in (results / "runs/temperature/seed0").iterdir()] == ["run.json"]

@@ -39,7 +39,7 @@ class Network(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return logits (B, C, h, w); UserError if the network returns anything else."""
-        z = self.network(inputs)
+        z: Tensor = self.network(inputs)
         if _is_map(z, self.channels) and z.is_floating_point() and len(z) == len(inputs):
             return z
         raise UserError(
@@ -89,20 +89,21 @@ def build_segmentor(network: str, pretrained: bool, image_size: int, classes: in
             "remove that",
             network,
         )
-    return segmentor.train()  # type: ignore[no-any-return]
+    trained: nn.Module = segmentor.train()
+    return trained
 
 
 def logits(segmentor: EncoderDecoder | Network, inputs: Tensor) -> Tensor:
     """Normalized images (B, 3, S, S) -> logits (B, C, h, w) of the decode head, at the resolution that it works in."""
     if isinstance(segmentor, Network):
-        return segmentor(inputs)  # type: ignore[no-any-return]
+        return segmentor.forward(inputs)
     return _one_map(segmentor.decode_head, segmentor.extract_feat(inputs))
 
 
 def all_logits(segmentor: EncoderDecoder | Network, inputs: Tensor) -> list[Tensor]:
     """Return logits of the decode head and of each auxiliary head, which exist for training only."""
     if isinstance(segmentor, Network):
-        return [segmentor(inputs)]
+        return [segmentor.forward(inputs)]
     features = segmentor.extract_feat(inputs)
     return [_one_map(head, features) for head in _heads(segmentor)]
 
@@ -214,9 +215,9 @@ def _heads(segmentor: EncoderDecoder) -> list[Any]:
 
 
 def _one_map(head: Any, features: Any) -> Tensor:
-    z = head(features)
+    z: Tensor = head(features)
     if _is_map(z, head.out_channels):
-        return z  # type: ignore[no-any-return]
+        return z
     raise UserError(
         f"model.config: {type(head).__name__} does not give one map of logits per class",
         found=_described(z),

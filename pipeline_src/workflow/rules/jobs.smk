@@ -10,6 +10,8 @@ for kind in REQUESTS:
         output:
             f"{STORE}/{kind}-{{fingerprint}}/{NAME}",
         threads: (DEFAULT | REQUESTS[kind])["threads"]
+        # Training runs, which take longest, begin first: evaluations fill the cores beside the last of them.
+        priority: int(kind == "train")
         resources:
             gpu=resource(kind, "gpu"),
             nodes=1,

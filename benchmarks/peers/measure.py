@@ -1,0 +1,271 @@
+"""Measure one package on maps: `python benchmarks/peers/measure.py PACKAGE [MAPS MASKS]` prints JSON for `table.py`.
+
+A package gets the arrays that its users would give it. Converting maps to them is part of its time and memory. MAPS and
+MASKS are folders of 8-bit images with the same names; without them maps are synthetic.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+sys.path.append(str(Path(__file__).parents[1]))
+from ece_edges.check import CASES, wrong
+
+BINS, IMAGES, FITTED, REPETITIONS = 10, 20, 50_000, 3
+LARGEST = 16.0  # logits of probabilities 0 and 1
+
+
+def read_maps(folders: list[str]) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The first 20 maps, (H, W) float32, and masks, uint8 of 0 and 1."""
+    if folders:
+        from PIL import Image
+
+        paths = sorted(Path(folders[0]).iterdir())[:IMAGES]
+        maps = [np.asarray(Image.open(path).convert("L")) / np.float32(255) for path in paths]
+        masks = [np.asarray(Image.open(Path(folders[1]) / path.name).convert("L")) for path in paths]
+        return maps, [(mask > 127).astype(np.uint8) for mask in masks]
+    rng = np.random.default_rng(0)
+    logits = [4 * rng.standard_normal((300, 400), np.float32) for _ in range(IMAGES)]
+    masks = [(rng.random(z.shape, np.float32) < 1 / (1 + np.exp(-z))).astype(np.uint8) for z in logits]
+    return [1 / (1 + np.exp(-1.2 * z)) for z in logits], masks
+
+
+def pairs(p: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Float32 confidence of the predicted class, and whether it is correct, of (N,) or (N, K) probabilities."""
+    if p.ndim == 2:
+        return p.max(1), (p.argmax(1) == y).astype(np.int64)
+    f = probabilities(p)
+    return np.maximum(f, np.float32(1) - f), ((f >= 0.5) == y).astype(np.int64)
+
+
+def probabilities(p: np.ndarray) -> np.ndarray:
+    """Float32 of floats or of 8-bit and 16-bit integers."""
+    return p / np.float32(np.iinfo(p.dtype).max) if p.dtype.kind == "u" else p.astype(np.float32, copy=False)
+
+
+class Package:
+    """What a package computes; None where it has no such function."""
+
+    brier: Callable[[np.ndarray, np.ndarray], float] | None = None  # of probabilities and labels, (N,)
+    temperature: Callable[[np.ndarray, np.ndarray], float] | None = None  # of logits and labels, (N,)
+
+    def ece(self, maps: list[np.ndarray], masks: list[np.ndarray]) -> float:
+        """ECE of all pixels."""
+        f, y = (np.concatenate([array.ravel() for array in arrays]) for arrays in (maps, masks))
+        return self.ece_of_pixels(f, y, BINS)
+
+    def ece_of_pixels(self, p: np.ndarray, y: np.ndarray, bins: int) -> float:
+        """ECE of probabilities (N,) or (N, K)."""
+        return float(self.ece_of_pairs(*pairs(p, y), bins))
+
+    def ece_of_pairs(self, confidence: np.ndarray, correct: np.ndarray, bins: int) -> float:
+        raise NotImplementedError
+
+
+class Ours(Package):
+    def ece(self, maps, masks):
+        from pipeline_src.counting.counts import Counts
+        from pipeline_src.counting.levels import COARSE
+        from pipeline_src.counting.map_counts import MapCounts
+        from pipeline_src.metrics.summary import value
+
+        counts = MapCounts({"raw": Counts.empty(rows=False, levels=COARSE)})  # as `DenseCalibration` counts
+        for f, y in zip(maps, masks, strict=True):
+            counts.add(f, y, "map")
+        return value("ece", counts.raw, BINS)
+
+    def ece_of_pixels(self, p, y, bins):
+        return self.statistic(p, y).compute(bins)["ece"]
+
+    def brier(self, f, y):
+        return self.statistic(f, y).compute(BINS)["brier"]
+
+    def statistic(self, p, y):
+        from pipeline_src.api import Statistic
+
+        p = p[None] if p.ndim == 1 else p.T[:, None]
+        return Statistic().update(p[None], y[None, None])
+
+    def temperature(self, z, y):
+        from pipeline_src.calibrators.temperature import fit_temperature
+
+        return fit_temperature(z[:, None].astype(np.float64), y, np.ones(len(z)))
+
+
+class Torchmetrics(Package):
+    def ece_of_pairs(self, confidence, correct, bins):
+        import torch
+        from torchmetrics.classification import BinaryCalibrationError
+
+        metric = BinaryCalibrationError(n_bins=bins)
+        metric.update(torch.from_numpy(confidence), torch.from_numpy(correct))
+        return metric.compute()
+
+
+class Netcal(Package):
+    def ece_of_pairs(self, confidence, correct, bins):
+        from netcal.metrics import ECE
+
+        return ECE(bins).measure(confidence, correct)
+
+    def temperature(self, z, y):
+        from netcal.scaling import TemperatureScaling
+
+        scaling = TemperatureScaling()
+        scaling.fit(1 / (1 + np.exp(-z.astype(np.float64))), y)
+        return 1 / float(np.squeeze(scaling.temperature))  # netcal keeps 1 / T
+
+
+class TorchUncertainty(Package):
+    def ece_of_pairs(self, confidence, correct, bins):
+        import torch
+        from torch_uncertainty.metrics import CalibrationError
+
+        return CalibrationError("binary", num_bins=bins)(torch.from_numpy(confidence), torch.from_numpy(correct))
+
+    def brier(self, f, y):
+        import torch
+        from torch_uncertainty.metrics import BrierScore
+
+        return float(BrierScore(1)(torch.from_numpy(f), torch.from_numpy(y)))
+
+    def temperature(self, z, y):
+        import torch
+        from torch_uncertainty.post_processing import TemperatureScaler
+
+        data = torch.utils.data.TensorDataset(*map(torch.from_numpy, (np.stack([0 * z, z], axis=1), y)))
+        scaler = TemperatureScaler()
+        scaler.fit(torch.utils.data.DataLoader(data, 10_000), progress=False)
+        return float(scaler.temperature[0])
+
+
+class Monai(Package):
+    def ece_of_pairs(self, confidence, correct, bins):
+        import torch
+        from monai.metrics import CalibrationErrorMetric
+
+        metric = CalibrationErrorMetric(bins)  # one image of one channel, or it would average the errors of images
+        metric(torch.from_numpy(confidence)[None, None], torch.from_numpy(correct)[None, None])
+        return metric.aggregate()
+
+
+class Fiducio(Package):
+    def ece_of_pixels(self, p, y, bins):
+        from fiducio.metrics import expected_calibration_error
+
+        return expected_calibration_error(two_classes(p), y.astype(np.int64), n_bins=bins)
+
+    def brier(self, f, y):
+        from fiducio.metrics import brier_score
+
+        return brier_score(two_classes(f), y) / 2  # it sums over both classes
+
+    def temperature(self, z, y):
+        from fiducio import TemperatureScaling
+
+        return TemperatureScaling().fit(np.stack([0 * z, z], axis=1), y).temperature
+
+
+class Mapie(Package):
+    def ece_of_pairs(self, confidence, correct, bins):
+        from mapie.metrics.calibration import expected_calibration_error
+
+        edges = bins + 1  # its num_bins counts the edges
+        return expected_calibration_error(correct, confidence, num_bins=edges, split_strategy="uniform")
+
+
+class Probmetrics(Package):
+    def ece_of_pairs(self, confidence, correct, bins):
+        from probmetrics.metrics import CalibrationError
+
+        return self.metric(CalibrationError(bins), confidence, correct)
+
+    def brier(self, f, y):
+        from probmetrics.metrics import BrierLoss
+
+        return float(self.metric(BrierLoss(binary_as_multiclass=False), f, y.astype(np.int64)))
+
+    def metric(self, metric, p, y):
+        import torch
+
+        return metric.compute_from_labels_probs(torch.from_numpy(y), torch.from_numpy(two_classes(p)))
+
+    def temperature(self, z, y):
+        import torch
+        from probmetrics.calibrators import TemperatureScalingCalibrator
+        from probmetrics.distributions import CategoricalLogits
+
+        calibrator = TemperatureScalingCalibrator()
+        calibrator.fit_torch(CategoricalLogits(torch.from_numpy(np.stack([0 * z, z], axis=1))), torch.from_numpy(y))
+        return 1 / float(calibrator.invtemp_)
+
+
+class Relplot(Package):
+    def ece_of_pairs(self, confidence, correct, bins):
+        from relplot.metrics import binnedECE
+
+        return binnedECE(confidence, correct, bins)
+
+
+PACKAGES = {
+    "ours": Ours,
+    "torchmetrics": Torchmetrics,
+    "netcal": Netcal,
+    "torch-uncertainty": TorchUncertainty,
+    "monai": Monai,
+    "fiducio": Fiducio,
+    "mapie": Mapie,
+    "probmetrics": Probmetrics,
+    "relplot": Relplot,
+}
+
+
+def two_classes(p: np.ndarray) -> np.ndarray:
+    """Probabilities of two or K classes, (N, 2) or (N, K), from (N,) or (N, K)."""
+    f = probabilities(p)
+    return np.stack([1 - f, f], axis=1) if f.ndim == 1 else f
+
+
+def measured(name: str, folders: list[str]) -> dict[str, float | str | None]:
+    """Numbers of one package, by row of the table."""
+    package = PACKAGES[name]()
+    maps, masks = read_maps(folders)
+    pixels = sum(f.size for f in maps)
+    package.ece(maps[:1], masks[:1])  # imports, and compiles
+    peak, seconds = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
+    for _ in range(REPETITIONS):
+        start = time.process_time()
+        ece = package.ece(maps, masks)
+        seconds.append(time.process_time() - start)
+    megabytes = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak) / 1024
+    f = np.concatenate([array.ravel() for array in maps])
+    y = np.concatenate([array.ravel() for array in masks])
+    some = np.random.default_rng(0).permutation(f.size)[:FITTED]
+    with np.errstate(divide="ignore"):
+        z = np.clip(np.log(f[some]) - np.log1p(-f[some]), -LARGEST, LARGEST)
+    return {
+        "version": version("dense-calibration" if name == "ours" else name),
+        "pixels": pixels,
+        "ece": float(ece),
+        "brier": package.brier and float(package.brier(f, y)),
+        "temperature": package.temperature and package.temperature(z, y[some].astype(np.int64)),
+        "edges": len(CASES) - len(list(wrong(package.ece_of_pixels))),
+        "cases": len(CASES),
+        "fastest": min(seconds) / pixels * 1e9,
+        "median": float(np.median(seconds)) / pixels * 1e9,
+        "megabytes": megabytes / pixels * 1e6,
+    }
+
+
+if __name__ == "__main__":
+    warnings.filterwarnings("ignore")
+    print(json.dumps(measured(sys.argv[1], sys.argv[2:])))
