@@ -1,4 +1,4 @@
-"""What tests of faults share: a command in this process, and the files that it must not change."""
+"""Commands in this process, and the content of folders before and after."""
 
 from __future__ import annotations
 
