@@ -20,6 +20,7 @@ from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
 from pipeline_src.calibrators import files
 from pipeline_src.calibrators.calibrator import Calibrator, calibrated, cross_fitted, fitted
 from pipeline_src.calibrators.pixels import Pixels, image_pixels, joined, log_odds
+from pipeline_src.counting.counts import image_rows
 from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
@@ -27,7 +28,7 @@ from pipeline_src.maps.counts import FolderCounts, classes_of, count, read_pair
 from pipeline_src.maps.judge import groups_of
 from pipeline_src.maps.pairs import ARRAYS, Pairs, UnusableFileError, check_problems, naming, pair_files
 from pipeline_src.maps.reader import check_classes, read_map
-from pipeline_src.maps.risk import bound_of, controlled
+from pipeline_src.maps.risk import bound_of, controlled, exceeded
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.rng import generator
@@ -97,6 +98,7 @@ def calibrate_folder(
         calibrated_pairs = applied.calibrated(calibrator)
         uncalibrated = count(applied, classes, ignore)
         warnings += [f"{apply}: {line}" for line in uncalibrated.warnings]
+        warnings += overlap_warnings(counted, uncalibrated)
     runs = [counts.runs()["raw"] for counts in (uncalibrated, count(calibrated_pairs, classes, ignore))]
     record = files.Record.of(calibrator, pixels)
     result = {
@@ -115,6 +117,7 @@ def calibrate_folder(
         fitted_run = count(pairs.calibrated(calibrator), classes, ignore).runs(units)["raw"]
         tried = {"held_out" if test_mask is None else "unseen": replace(runs[1], units=units_of_scored)}
         result["risk"] = controlled(fitted_run, bound, resamples, **tried)
+        result["warnings"] += exceeded(result["risk"], scored_on)
     with outputs.staged(out, SCORES, [FOLDER]) as new:
         write_text(new / CALIBRATOR, record.model_dump_json(indent=2) + "\n")
         write_calibrated(applied, calibrator, new / FOLDER, classes)
@@ -152,6 +155,30 @@ def _check_labels(pixels: Pixels, mask: Path) -> None:
             expected="pixels of two classes or more",
             fix="give --mask the masks of validation images with and without objects",
         )
+
+
+def overlap_warnings(fitted_counts: FolderCounts, scored_counts: FolderCounts) -> list[str]:
+    """A warning that names scored images whose content was also fitted, under any name."""
+    fitted_contents, scored_contents = _contents(fitted_counts), _contents(scored_counts)
+    known = set(fitted_contents.values())
+    shared = [name for name, content in scored_contents.items() if content in known]
+    if not shared:
+        return []
+    return [
+        f"{len(shared)} of the scored images were also fitted, perhaps under other names ({', '.join(shared[:3])}"
+        f"{', ...' if len(shared) > 3 else ''}): their scores are too good"
+    ]
+
+
+def _contents(counted: FolderCounts) -> dict[str, bytes]:
+    """By image id, the sums over the pixels of map and mask, which identify the content.
+
+    Images without a pixel that counts and maps of a single value are left out, because several images can have equal
+    sums.
+    """
+    rows = image_rows(counted.counts["raw"])
+    varied = (rows.column("pixels") > 0) & (rows.column("constant") == 0)
+    return {rows.ids[i]: rows.table[i].tobytes() for i in np.flatnonzero(varied)}
 
 
 def _compare(

@@ -25,7 +25,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import SUMS, atomic, sha256, write_sums, write_text
 from pipeline_src.maps.counts import FolderCounts, classes_of, count
 from pipeline_src.maps.pairs import Pairs, pair_files
-from pipeline_src.maps.risk import bound_of, controlled
+from pipeline_src.maps.risk import bound_of, controlled, exceeded
 from pipeline_src.metrics.image_inputs import FilledBins, per_image
 from pipeline_src.metrics.metric import FRACTION, with_ends
 from pipeline_src.metrics.registry import METRICS
@@ -115,6 +115,8 @@ def judge_folder(
     if bound:
         runs = counted.runs(units)
         result["risk"] = {protocol: controlled(runs[protocol], bound, resamples) for protocol in counts}
+        for protocol, controlled_risk in result["risk"].items():
+            result["warnings"] += exceeded(controlled_risk, f"{protocol}, held-out folds")
 
     provenance = {"name": name, "pred": str(pred), "mask": str(mask) if mask else None, "version": __version__}
     with outputs.staged(out, "metrics.json", [f"metrics{SUMS}", "reliability-*.*"]) as new:

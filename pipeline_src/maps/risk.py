@@ -8,12 +8,12 @@ import numpy as np
 
 from pipeline_src.analysis import conformal
 from pipeline_src.analysis.conformal import Bound
-from pipeline_src.analysis.intervals import interval
-from pipeline_src.analysis.resampling import SEED, image_means
+from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL, interval
+from pipeline_src.analysis.resampling import SEED, draws, image_means, one_thread
 from pipeline_src.calibrators.calibrator import folds_of
 from pipeline_src.errors import UserError
 from pipeline_src.maps.pairs import Pairs
-from pipeline_src.metrics.image_risks import EIGHT_BIT, RISKS, split
+from pipeline_src.metrics.image_risks import EIGHT_BIT, RISKS, ImageRisks, split
 from pipeline_src.metrics.metric import FRACTION, with_ends
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 
@@ -63,20 +63,22 @@ def controlled(
     Returns:
         `risk`, `alpha`; `images`, the n images (or groups of them) that have the risk; `over`, "groups" where the bound
         is on groups; `level` t and `threshold` t/255, None where no threshold meets the bound; `promised`, the
-        guaranteed n/(n+1) R + 1/(n+1) there; `reason`, why there is no threshold or it is useless; `delivered`, both
-        empirical risks with `images` and `intervals`, None where no threshold was tried.
+        guaranteed n/(n+1) R + 1/(n+1) there; `spread`, as `risk_spread` returns it; `reason`, why there is no
+        threshold or it is useless; `delivered`, both empirical risks with `images` and `intervals`, None where no
+        threshold was tried.
     """
     sums = conformal.of_folds(run, np.zeros(run.number, np.int64))[0]
     units = int(split(sums)[1][conformal.RISK_NAMES.index(bound.risk)])
     t = conformal.level(bound, sums)
     result: dict[str, Any] = {"risk": bound.risk, "alpha": bound.alpha, "images": units}
     result |= {"over": "groups"} if run.units is not None else {}
-    result |= {"level": t, "threshold": None, "promised": None, "delivered": None}
+    result |= {"level": t, "threshold": None, "promised": None, "spread": None, "delivered": None}
     if t is None:
         label = "foreground" if bound.risk == "fnr" else "background"
         result["reason"] = f"{units:,} images or groups of them have {label}, and {bound.needs:,} are needed"
     else:
         result |= {"threshold": t / (EIGHT_BIT - 1), "promised": float(conformal.bounds(bound, sums)[t])}
+        result["spread"] = risk_spread(run, bound, resamples)
         if conformal.trivial(bound, t, sums):
             result["reason"] = "useless: the mask holds " + ("all" if bound.risk == "fnr" else "nothing")
     if unseen is not None:
@@ -90,6 +92,54 @@ def controlled(
     if None not in levels:
         result["delivered"] = _empirical(tried, np.array(levels), resamples)
     return result
+
+
+@one_thread
+def risk_spread(run: ProtocolCounts, bound: Bound, resamples: int, key: int = SEED) -> tuple[float, float] | None:
+    """The 95 % range of the expected risk of a further image, over samples of n calibration images.
+
+    The bound holds for the mean over such samples; the threshold of a single sample has a higher or lower risk. The
+    bootstrap estimates this spread from the threshold of each resample and the mean risk of all images there. For 0/1
+    risks it approximates the beta distribution of Angelopoulos and Bates (arXiv 2107.07511, section 3.2).
+
+    Args:
+        run: the calibration images. Only the n images (or groups) that have the risk are resampled.
+        key: of the draws.
+
+    Returns:
+        None without resamples, with n < 10, or where a resample gives no threshold.
+    """
+    k = conformal.RISK_NAMES.index(bound.risk)
+    units = np.concatenate(list(ImageRisks().units(run)))
+    units = units[split(units)[1][:, k] > 0]
+    if not resamples or len(units) < FEW_GROUPS:
+        return None
+    sums: np.ndarray = sum(times @ units[block] for block, times in draws(len(units), resamples, key))
+    levels = [conformal.level(bound, resample) for resample in sums]
+    if None in levels:
+        return None
+    mean = split(units.mean(axis=0))[0][k]
+    low, high = np.quantile(mean[np.array(levels)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def exceeded(result: dict[str, Any], where: str) -> list[str]:
+    """A warning if the whole confidence interval of the empirical risk lies above the bound.
+
+    Args:
+        result: of `controlled`.
+        where: on which images the risk was measured.
+    """
+    bound, delivered = Bound(result["risk"], result["alpha"]), result["delivered"]
+    limits = delivered and delivered["intervals"][bound.risk]
+    if not limits or limits[0] <= bound.alpha:
+        return []
+    quantity = RISKS[bound.risk]
+    return [
+        f"{where}: the empirical {quantity.title} is {with_ends(quantity, delivered[bound.risk], limits)} %, above the "
+        f"bound of {quantity.factor * bound.alpha:g} %: the images may differ from the {result['images']:,} that gave "
+        "the threshold, or these are too few"
+    ]
 
 
 def _empirical(run: ProtocolCounts, levels: np.ndarray, resamples: int) -> dict[str, Any]:
@@ -117,6 +167,11 @@ def in_words(result: dict[str, Any], where: str = "each fifth of them at the thr
     ]
     if "reason" in result:
         lines.append(f"  {result['reason']}: the maps are too poor, or the images too few")
+    quantity = RISKS[bound.risk]
+    if spread := result["spread"]:
+        low, high = map(quantity.number, spread)
+        samples = f"95 % of samples of {result['images']:,} {units}"
+        lines.append(f"  {samples} give an expected {quantity.title} of {low} to {high} %")
     tried = result["delivered"]
     if tried is None:
         return [*lines, "  not tried: a part of the images gives no threshold"]

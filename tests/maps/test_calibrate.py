@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ from pipeline_src.calibrators import files
 from pipeline_src.calibrators.calibrator import calibrated, fitted, folds_of
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.errors import UserError
-from pipeline_src.maps.calibrate import calibrate_folder, pixels_of, write_calibrated
+from pipeline_src.maps.calibrate import calibrate_folder, overlap_warnings, pixels_of, write_calibrated
 from pipeline_src.maps.counts import count
 from pipeline_src.maps.judge import judge_folder
 from pipeline_src.maps.pairs import Pairs, pair_files
@@ -150,6 +151,21 @@ def test_inverted_maps_are_told(folders, tmp_path):
     options = {"method": "platt", "resamples": 0}
     result = calibrate_folder(folders["pred"], tmp_path / "inverted", folders["apply"], tmp_path / "out", **options)
     assert any("inverted" in line for line in result["warnings"])
+
+
+def test_fitted_images_among_the_scored_images_are_named(folders, tmp_path):
+    """A copy under another name is named. Maps of a single value are not, because unrelated images can have them."""
+    pred, mask, apply, test_mask = (Path(shutil.copytree(path, tmp_path / key)) for key, path in folders.items())
+    for maps, masks in ((pred, mask), (apply, test_mask)):
+        np.save(maps / "empty.npy", np.zeros((9, 9)))
+        cv2.imwrite(str(masks / "empty.png"), np.zeros((9, 9), np.uint8))
+    assert overlap_warnings(count(pair_files(pred, mask)), count(pair_files(apply, test_mask))) == []
+    shutil.copy(pred / "a01.tif", apply / "again.tif")
+    shutil.copy(mask / "a01.png", test_mask / "again.png")
+    (warning,) = overlap_warnings(count(pair_files(pred, mask)), count(pair_files(apply, test_mask)))
+    assert "(again)" in warning
+    result = calibrate_folder(pred, mask, apply, tmp_path / "out", test_mask=test_mask, resamples=0)
+    assert warning in result["warnings"]
 
 
 def three_classes(root: Path, sharpness: float, ignored) -> list[Path]:

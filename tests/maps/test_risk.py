@@ -7,14 +7,19 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from scipy.stats import beta
 
+from pipeline_src.analysis.conformal import Bound
 from pipeline_src.calibrators.calibrator import calibrated, fitted, folds_of
 from pipeline_src.calibrators.platt import PlattCalibrator
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.maps.calibrate import calibrate_folder, pixels_of
 from pipeline_src.maps.counts import count
 from pipeline_src.maps.judge import judge_folder
 from pipeline_src.maps.pairs import pair_files
 from pipeline_src.maps.reader import read_map
+from pipeline_src.maps.risk import exceeded, risk_spread
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 
 IMAGES = 25
 
@@ -139,3 +144,34 @@ def test_calibrated_maps_have_a_threshold_of_their_own(val, tmp_path, masks):
             cv2.imwrite(str(unseen / path.name), calibrated(calibrator, read_map(path)))
         assert done["delivered"]["fnr"] == pytest.approx(held_out(second_way(unseen, val[1])))
         assert done["delivered"]["fnr"] != of_fitted["delivered"]["fnr"]  # of maps calibrated by what has seen them
+
+
+def single_pixels(rng: np.random.Generator, images: int) -> ProtocolCounts:
+    """Images of one object pixel of a random level, whose FNR is 0 or 1."""
+    counted = MapCounts.empty()
+    for k in range(images):
+        counted.add(rng.integers(0, 256, (1, 1), dtype=np.uint8), np.ones((1, 1), np.uint8), f"{k:03d}")
+    return ProtocolCounts(counted, counted.raw)
+
+
+def test_spread_is_that_of_the_beta_distribution():
+    """For risks of 0 and 1 the true risk at the threshold of n images is Beta(l, n + 1 - l), l = (n + 1) alpha."""
+    rng, n = np.random.default_rng(0), 99
+    spreads = [risk_spread(single_pixels(rng, n), Bound("fnr", 0.2), 300, key) for key in range(20)]
+    assert np.mean(spreads, axis=0) == pytest.approx(beta.ppf([0.025, 0.975], 20, 80), abs=0.02)
+    assert risk_spread(single_pixels(rng, 9), Bound("fnr", 0.2), 300) is None
+
+
+def test_calibrate_warns_of_an_empirical_risk_above_the_bound(val, tmp_path):
+    """The maps of the other images see less of the object."""
+    apply, test_mask = made(tmp_path, "test", 1)
+    options = {"resamples": 100, "risk": "fnr=0.2", "test_mask": test_mask}
+    similar = calibrate_folder(*val, apply, tmp_path / "similar", **options)["risk"]
+    low, high = similar["spread"]
+    assert low < similar["promised"] < high and not exceeded(similar, "x")
+    for path in apply.iterdir():
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED) // 2)
+    worse = calibrate_folder(*val, apply, tmp_path / "worse", **options)
+    assert worse["risk"]["delivered"]["intervals"]["fnr"][0] > 0.2
+    (warning,) = exceeded(worse["risk"], str(apply))
+    assert warning in worse["warnings"]
