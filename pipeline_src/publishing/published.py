@@ -154,10 +154,11 @@ def unpack_tables(folder: Path, out: Path) -> Path:
 
 
 def sources(facts: Facts, folder: Path, out: Path) -> Sources:
-    """Alphas and histories of the runs, unpacked into `out`; there are no images."""
+    """Alphas and histories of the published runs, unpacked into `out`; there are no images."""
     with ZipFile(folder / RUNS) as file:
         file.extractall(out)
-    places = {run: out / run[0] / f"seed{run[1]}" for run in facts.runs}
+    folders = {run: out / run[0] / f"seed{run[1]}" for run in facts.runs}
+    places = {run: place for run, place in folders.items() if place.is_dir()}  # a method may lack a seed
     return Sources(
         alphas={run: place / "alpha.csv" for run, place in places.items() if run[0] in facts.learned},
         histories={run: place / "history.csv" for run, place in places.items() if run[0] in facts.trained},
