@@ -192,7 +192,7 @@ class Probmetrics(Package):
     def brier(self, f, y):
         from probmetrics.metrics import BrierLoss
 
-        return float(self.metric(BrierLoss(binary_as_multiclass=False), f, y.astype(np.int64)))
+        return float(self.metric(BrierLoss(), f, y.astype(np.int64))) / 2  # without both classes it sums over pixels
 
     def metric(self, metric, p, y):
         import torch

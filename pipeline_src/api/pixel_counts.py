@@ -13,10 +13,12 @@ from torch import Tensor
 from pipeline_src.api.arrays import array, binary, check_sums, class_ids, images
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.levels import COARSE, LEVELS
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import UndefinedMetricError, check_bins
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.labels import IGNORED
+from pipeline_src.metrics.inputs import Binned, PixelMeans
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import value
 
@@ -49,8 +51,16 @@ def check_classes(names: Sequence[str], counts: Counts) -> None:
         )
 
 
+def levels_for(names: Sequence[str], bins: int) -> int:
+    """The number of levels that metrics need: COARSE if every one of them takes bins that COARSE levels form."""
+    inputs = [METRICS[name].input for name in names]
+    numbers = [(entry.bins or bins) if isinstance(entry, Binned) else 1 for entry in inputs]
+    coarse = all(isinstance(entry, Binned | PixelMeans) for entry in inputs)
+    return COARSE if coarse and not any(COARSE % number for number in numbers) else LEVELS
+
+
 @torch.no_grad()
-def counted(probabilities: Tensor, masks: Tensor, ignore: int | None) -> Counts:
+def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: int = LEVELS) -> Counts:
     """The pixels of a batch: of an object by its probability, of K classes by the top one and its probability.
 
     Args:
@@ -58,13 +68,14 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None) -> Counts:
             the object.
         masks: (N, H, W) whole numbers or bool.
         ignore: as `Statistic` takes it; a batch is one mask.
+        levels: of the counts, LEVELS or COARSE.
 
     Raises:
         UserError: shapes, labels or values do not fit.
     """
     p, y = images(probabilities, masks, ignore)
     if p.ndim == 3:
-        statistic = MapCounts({"raw": Counts.empty(rows=False)})
+        statistic = MapCounts({"raw": Counts.empty(rows=False, levels=levels)})
         rows = len(p), math.prod(p.shape[1:])  # a batch may be empty
         f, truth = array(p).reshape(rows), binary(array(y), ignore).reshape(rows)
         statistic.add(f, truth, "the batch", ignore=None if ignore is None else IGNORED)
@@ -75,7 +86,7 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None) -> Counts:
     labels = class_ids(array(y), p.shape[1], ignored).reshape(-1)
     confidence, predicted = (array(part).reshape(-1) for part in p.max(1))  # where the tensor is: one number of K moves
     valid = labels != ignored
-    counts = Counts.empty(rows=False, top=True)
+    counts = Counts.empty(rows=False, top=True, levels=levels)
     of_scores = FloatPass(counts, scores=True)
     right = (predicted == labels)[valid].astype(np.uint8)
     of_scores.add(np.ascontiguousarray(confidence[valid]), right, summed=False)

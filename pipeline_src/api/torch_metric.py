@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline_src.api.pixel_counts import DEFAULT, check, check_classes, counted, values
+from pipeline_src.api.pixel_counts import DEFAULT, check, check_classes, counted, levels_for, values
 from pipeline_src.counting.counts import ARRAYS, Counts
 from pipeline_src.errors import UserError
 
@@ -23,9 +23,9 @@ except ImportError as error:
 class DenseCalibration(Metric):
     """Calibration of dense classifiers: `compute` returns a dict of metrics by name, fractions and not percent.
 
-    Its state is 2.7 MB of whole numbers, which processes sum: neither the order of images nor their split changes a
-    metric. A sampler that repeats images to make processes even (DistributedSampler) has them counted twice. All
-    batches have the same number of classes.
+    Its state is at most 2.7 MB of whole numbers, which processes sum: neither the order of images nor their split
+    changes a metric. A sampler that repeats images to make processes even (DistributedSampler) has them counted twice.
+    All batches have the same number of classes.
 
     Args:
         names: of docs/reference/metrics.md; those that need images one by one are refused, and those of an object for K
@@ -48,7 +48,8 @@ class DenseCalibration(Metric):
         super().__init__(**kwargs)
         check(names, bins)
         self.names, self.bins, self.ignore = tuple(names), bins, ignore
-        empty = Counts.empty(rows=False)
+        self.levels = levels_for(names, bins)
+        empty = Counts.empty(rows=False, levels=self.levels)
         for name in ARRAYS:
             self.add_state(name, torch.from_numpy(getattr(empty, name)), dist_reduce_fx="sum")
         self.add_state("top", torch.tensor(0), dist_reduce_fx="max")  # 1 for K classes
@@ -65,7 +66,7 @@ class DenseCalibration(Metric):
                 is the object. On any device.
             masks: (N, H, W) whole numbers: 0 and 1, or class ids, and the ignored label.
         """
-        counts = counted(probabilities, masks, self.ignore)
+        counts = counted(probabilities, masks, self.ignore, self.levels)
         check_classes(self.names, counts)
         self.top.fill_(int(counts.top))
         for name in ARRAYS:

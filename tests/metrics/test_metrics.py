@@ -107,6 +107,17 @@ def random_pixels():
 
 
 @pytest.mark.parametrize("bins", [10, 15, 20])
+def test_parity_with_netcal(random_pixels, bins):
+    from netcal.metrics import ECE, MCE
+
+    f, y = random_pixels
+    counts = raw(f, y)
+    top = np.maximum(f, 1 - f).astype(np.float64), ((f >= 0.5) == y).astype(int)  # a pair that netcal bins by its score
+    for name, peer, pairs in (("positive_ece", ECE, (f.astype(np.float64), y)), ("ece", ECE, top), ("mce", MCE, top)):
+        assert value(name, counts, bins) == pytest.approx(peer(bins).measure(*pairs), abs=1e-6)
+
+
+@pytest.mark.parametrize("bins", [10, 15, 20])
 def test_parity_with_torchmetrics(random_pixels, bins):
     import torch
     from torchmetrics.functional.classification import binary_calibration_error
