@@ -33,7 +33,8 @@ RESAMPLES, SEED = 1000, 0  # of a bootstrap whose draws no other has to share
 ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal methods differ by 0, and not by rounding
 
 
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def one_thread(function: Callable[P, T]) -> Callable[P, T]:

@@ -123,7 +123,7 @@ class SCBCEHeadLoss(_HeadLoss):
 
 
 @MODELS.register_module("ASLP")
-class ASLPHeadLoss(_HeadLoss, losses.ASLP):
+class ASLPHeadLoss(_HeadLoss, losses.ASLP):  # type: ignore[misc]
     """`losses.ASLP` in a decode head: `loss_decode=dict(type="ASLP", rule="mc")`, with an `ASLPHook`."""
 
     default_name = "loss_aslp"

@@ -214,12 +214,12 @@ class MapCounts:
             if name not in self._passes:
                 self._passes[name] = FloatPass(counts)
             region, _, protocol = name.rpartition("/")
-            part = pixels[f"{region}/" if region else ""]
+            scores, labels = pixels[f"{region}/" if region else ""]
             try:
-                image = self._passes[name].add(*part, scale if protocol == "stretched" else None)
+                image = self._passes[name].add(scores, labels, scale if protocol == "stretched" else None)
             except ValueError:
                 raise _no_probabilities(image_id, *extremes(f)) from None
-            yield name, image, scale[0] == scale[1] and part[0].size > 0
+            yield name, image, scale[0] == scale[1] and scores.size > 0
 
     def _add_integers(
         self, v: np.ndarray, y: np.ndarray, selections: Mapping[str, np.ndarray], image_id: str

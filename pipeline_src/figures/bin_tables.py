@@ -49,7 +49,7 @@ def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None)
     low, high = np.full((2, bins + 1), np.nan) if band is None else band.T
     names = np.array([*map(str, range(1, bins + 1)), "all"])
     columns = [names, lower, upper, pixels, share, confidence, accuracy, confidence - accuracy, low, high]
-    return np.rec.fromarrays(columns, names=COLUMNS)
+    return np.rec.fromarrays(columns, names=COLUMNS)  # type: ignore[call-overload]
 
 
 def isotonic_table(counts: Counts) -> np.recarray:
@@ -65,7 +65,7 @@ def isotonic_table(counts: Counts) -> np.recarray:
         change = np.flatnonzero(np.diff(rate) > 0)
         ends = np.unique([0, *change, *(change + 1), len(rate) - 1])
         confidence, accuracy = (cells.score[met] / cells.count[met])[ends], rate[ends]
-    return np.rec.fromarrays([confidence, accuracy], names=["confidence", "accuracy"])
+    return np.rec.fromarrays([confidence, accuracy], names=["confidence", "accuracy"])  # type: ignore[call-overload]
 
 
 @lru_cache(maxsize=16)

@@ -98,7 +98,7 @@ def judge_folder(
             fix="name another value by --ignore",
         )
     numbers, bands = _numbers(counted, counts, bins, resamples, units)
-    number_of_images = np.count_nonzero(image_rows(first).column("pixels"))
+    number_of_images = int(np.count_nonzero(image_rows(first).column("pixels")))
     few = images_in_words(number_of_images) if resamples and not groups else []
     result = {
         "name": name,

@@ -60,13 +60,12 @@ def _prepare(experiment: ExperimentGraph) -> Iterator[Job]:
     for name in dict.fromkeys(part.set for part, _ in experiment.used_parts.values()):
         entry = catalog.find(experiment.entries, name)
         try:
-            job: Job | None = _preparation(experiment, entry, identify(entry, experiment.data_root, UNPACKED))
+            yield _preparation(experiment, entry, identify(entry, experiment.data_root, UNPACKED))
         except sources.MissingSourceError as error:
-            job = _pulled_preparation(experiment, entry)
-            if job is None:
+            if pulled := _pulled_preparation(experiment, entry):
+                yield pulled
+            else:
                 absent.append(str(error))
-                continue
-        yield job
     if absent:
         raise UserError("\n".join(absent))
 
