@@ -67,7 +67,7 @@ def test_what_is_made_of_published_statistics_keeps_groups_and_notes():
 @pytest.mark.slow
 @pytest.mark.parametrize("known", ["A", "B"])
 def test_experiments_on_the_same_images_are_compared_over_the_groups_that_one_of_them_knows(known):
-    other = publish("other", FACTS, lambda method, seed, part: films(method, seed + 3, part))
+    other = publish("other", FACTS, lambda method, seed, part: films(method, seed + 20, part))
     frames = publish("frames", FACTS, films)
     grouped = publish("films", FACTS, films, groups={"photos": GROUPS.tolist()})
 
