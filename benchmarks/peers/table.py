@@ -1,6 +1,6 @@
 """Compare packages: `python benchmarks/peers/table.py [MAPS MASKS] [--python PACKAGE=INTERPRETER ...]`.
 
-Writes `table.md` from measurements (`measure.py`, a process per package, one thread) and `facts.yaml`. Packages that do
+Writes `table.txt` from measurements (`measure.py`, a process per package, one thread) and `facts.yaml`. Packages that do
 not fit into one environment get an interpreter of their own.
 """
 
@@ -80,7 +80,7 @@ def main() -> None:
         f"# Packages on the same maps\n\nBy `python benchmarks/peers/table.py` on {maps}, one thread. "
         "Bold: differs from our number. `facts.yaml` names the source of each statement.\n\n"
     )
-    (HERE / "table.md").write_text(intro + "\n".join(lines) + "\n", encoding="utf-8")
+    (HERE / "table.txt").write_text(intro + "\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -70,8 +70,8 @@ def _computed(pair: str) -> Texts:
     texts: Texts = {}
     for part in (part for part in publications[0].facts.tests if part in publications[1].facts.tests):
         sides = [
-            {seed: _counts(title, of_side, seed, part) for seed in publication.facts.seeds_of(of_side)}
-            for title, of_side, publication in zip((other, name), (reference, method), publications, strict=True)
+            {seed: _counts(title, of_side, seed, part) for seed in _seeds(title, of_side, part)}
+            for title, of_side in ((other, reference), (name, method))
         ]
         groups = next((p.groups[part] for p in publications if part in p.groups), None)
         numbers = None if groups is None else np.array(groups, np.int64)
@@ -81,6 +81,13 @@ def _computed(pair: str) -> Texts:
             by_metric = {QUANTITIES[metric].column: _text(metric, effect) for metric, effect in effects.items()}
             texts.setdefault(protocol, {})[part] = by_metric
     return texts
+
+
+def _seeds(experiment: str, method: str, part: str) -> list[int]:
+    """The seeds whose counts are published: a method may lack one."""
+    folder = published.FOLDER / experiment
+    counts = published.PublishedCounts(published.Publication.read(folder), folder, part)
+    return [seed for name, seed in counts if name == method]
 
 
 @lru_cache(maxsize=64)  # several pairs share a method

@@ -246,7 +246,8 @@ def _published(name: str, folder: Path) -> Side:
     versions = {key: text for key, text in publication.made.items() if key not in NOT_VERSIONS}
     conditions = {"": _flat(publication.params) | versions} | _methods(facts)
     conditions |= {row["part"]: {"images": row["hash"]} for row in publication.data}
-    evaluations = [(*run, part) for run in facts.runs for part in facts.parts]
+    runs = {part: {*PublishedCounts(publication, folder, part)} for part in facts.parts}
+    evaluations = [(*run, part) for run in facts.runs for part in facts.parts if run in runs[part]]
     return Side(name, facts, dict.fromkeys(evaluations), publication.groups, conditions, folder)
 
 
