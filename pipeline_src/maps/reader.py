@@ -198,7 +198,7 @@ def resized(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     if array.dtype == np.uint8:  # weights in steps of 1 / 2048, in integers: as OpenCV
         weights = (1 - across, across, 1 - down, down)
         before, after, above, below = (np.rint(2048 * weight.astype(np.float32)).astype(np.int32) for weight in weights)
-        rows: np.ndarray = (array[:, left] * before + array[:, right] * after) >> 4
+        rows = np.right_shift(array[:, left] * before + array[:, right] * after, 4)
         return (((rows[top] * above >> 16) + (rows[bottom] * below >> 16) + 2) >> 2).astype(np.uint8)
     values = array[:, left] * (1 - across) + array[:, right] * across
     values = values[top] * (1 - down) + values[bottom] * down
