@@ -1,7 +1,7 @@
 """Compare packages: `python benchmarks/peers/table.py [MAPS MASKS] [--python PACKAGE=INTERPRETER ...]`.
 
-Writes `table.txt` from measurements (`measure.py`, a process per package, one thread) and `facts.yaml`. Packages that do
-not fit into one environment get an interpreter of their own.
+Writes `table.txt` from measurements (`measure.py`, a process per package, one thread) and `facts.yaml`. Packages that
+do not fit into one environment get an interpreter of their own.
 """
 
 from __future__ import annotations
