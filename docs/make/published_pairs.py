@@ -69,10 +69,7 @@ def _computed(pair: str) -> Texts:
             raise UserError(f"{title} has no method {of_side!r}", expected=f"one of: {', '.join(methods)}")
     texts: Texts = {}
     for part in (part for part in publications[0].facts.tests if part in publications[1].facts.tests):
-        sides = [
-            {seed: _counts(title, of_side, seed, part) for seed in _seeds(title, of_side, part)}
-            for title, of_side in ((other, reference), (name, method))
-        ]
+        sides = [_counts(title, of_side, part) for title, of_side in ((other, reference), (name, method))]
         groups = next((p.groups[part] for p in publications if part in p.groups), None)
         numbers = None if groups is None else np.array(groups, np.int64)
         for protocol in publications[0].facts.protocols:
@@ -83,18 +80,13 @@ def _computed(pair: str) -> Texts:
     return texts
 
 
-def _seeds(experiment: str, method: str, part: str) -> list[int]:
-    """The seeds whose counts are published: a method may lack one."""
+@lru_cache(maxsize=32)  # several pairs share a method
+def _counts(experiment: str, method: str, part: str) -> dict[int, dict[str, ProtocolCounts]]:
+    """Seed -> protocol -> counts, of the seeds that are published: a method may lack one."""
     folder = published.FOLDER / experiment
     counts = published.PublishedCounts(published.Publication.read(folder), folder, part)
-    return [seed for name, seed in counts if name == method]
-
-
-@lru_cache(maxsize=64)  # several pairs share a method
-def _counts(experiment: str, method: str, seed: int, part: str) -> dict[str, ProtocolCounts]:
-    folder = published.FOLDER / experiment
-    counts = published.PublishedCounts(published.Publication.read(folder), folder, part)
-    return ProtocolCounts.by_protocol(counts[method, seed])
+    seeds = [seed for name, seed in counts if name == method]
+    return {seed: ProtocolCounts.by_protocol(counts[method, seed]) for seed in seeds}
 
 
 def _text(metric: str, effect: Estimate) -> str:

@@ -187,11 +187,14 @@ def near_copies(rows: Sequence[Row], splits: Mapping[str, Split], thumbnails: Ma
         drawn, rest = ([row for row in rows if (name in row.splits) is member] for member in (True, False))
         if not drawn or not rest:
             continue
-        inside, outside = (np.array([thumbnails[row.id] for row in side]) for side in (drawn, rest))
-        correlations = inside @ outside.T
-        near = np.flatnonzero(correlations.max(axis=1) > NEAR)
+        outside = np.array([thumbnails[row.id] for row in rest])
+        near = []
+        for row in drawn:  # one at a time: all correlations of a large dataset would fill the memory
+            correlations = outside @ thumbnails[row.id]
+            if correlations.max() > NEAR:
+                near.append((row, rest[correlations.argmax()]))
         if len(near) > NEAR_SHARE * len(drawn):
-            first, other = drawn[near[0]], rest[correlations[near[0]].argmax()]
+            first, other = near[0]
             notes.append(
                 f"WARNING: {len(near):,} of {len(drawn):,} images of the drawn split {name} look like an image outside "
                 f"the split, such as {first.stem} like {other.stem}. If they are frames of a video or images of a "
