@@ -58,8 +58,8 @@ def judge_folder(
     """Evaluate the maps in `pred` against the masks in `mask` and write the results into `out`.
 
     Writes metrics.json, statistic.npz, images.csv (worst calibrated first) and metrics.sha256, the digests of these.
-    Maps of K classes, (K, H, W), have one protocol, `raw`. Memory is that of one map and about 0.2 KB per image; other
-    numbers of images are in temporary files (TMPDIR), about 6.5 KB per image with both protocols and 1,000 resamples.
+    Maps of K classes, (K, H, W), have one protocol, `raw`. Memory holds one map, and about 2 KB per image and protocol,
+    or class.
 
     Args:
         mask: None if all pixels are background.

@@ -108,7 +108,7 @@ def keep_freed_memory() -> None:
     """Let this process keep the memory that it frees, where its C library is glibc.
 
     Activations are freed at the end of a step. glibc returns them to the system, which clears the pages of the next
-    step: an eighth of a step's time (benchmarks/speed.txt).
+    step and costs time.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
