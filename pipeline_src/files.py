@@ -56,31 +56,21 @@ def atomic(path: Path | str) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield an empty temporary folder next to `path`; on success it replaces the folder `path`.
 
-    The folder is the earlier one or the new one. After a kill between the two renames, the next call restores it.
-
     Raises:
         UserError: the disk is full, or the folder above is not writable.
     """
-    new, former = (path.with_name(f".{path.name}.{suffix}") for suffix in ("partial", "former"))
+    new = path.with_name(f".{path.name}.partial")
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _clean_up(path, new, former)
-        new.mkdir()
+        shutil.rmtree(new, ignore_errors=True)  # of a killed command
+        new.mkdir(parents=True)
     try:
         with writing(path):
             yield new
         if path.exists():
-            os.rename(path, former)
+            shutil.rmtree(path)
         os.rename(new, path)
     finally:
-        _clean_up(path, new, former)
-
-
-def _clean_up(path: Path, new: Path, former: Path) -> None:
-    if former.exists() and not path.exists():
-        os.rename(former, path)
-    for folder in (new, former):
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(new, ignore_errors=True)
 
 
 @contextmanager

@@ -23,7 +23,6 @@ from pipeline_src.training.models.build import normalization
 TOLERANCE = 1e-5  # of probabilities, between the folder and the run
 
 
-@outputs.exclusive
 def export(name: str, out: Path, calibrator: Path | None = None, onnx: bool = True) -> Path:
     """Write the run `name` into the folder `out`, whose earlier export it replaces at the end; returns it.
 

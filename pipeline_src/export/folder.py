@@ -57,8 +57,7 @@ class Exported(NamedTuple):
 def check(folder: Path) -> None:
     """UserError if the folder cannot be written, or has files that `export` did not write."""
     names = {path.name for path in folder.glob("[!.]*")}
-    is_export = MODEL in names or (folder / outputs.FORMER).exists()  # the latter after a kill
-    outputs.check(folder, "export", foreign=sorted(names - {*FILES} if is_export else names))
+    outputs.check(folder, "export", foreign=sorted(names - {*FILES} if MODEL in names else names))
 
 
 def write(

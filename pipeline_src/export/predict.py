@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_src import outputs
 from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.calibrators.files import read_for
 from pipeline_src.errors import UserError
@@ -48,7 +47,6 @@ class MapSource:
     calibrated: str = ""
 
 
-@outputs.exclusive
 def predict(
     source: MapSource,
     images: str,

@@ -38,7 +38,6 @@ SCORED = ("ece", "brier", "augrc", "nll", "accuracy")
 MOST_NUMBERS = 2**23  # of pixels of K classes that are in memory at once
 
 
-@outputs.exclusive
 def calibrate_folder(
     pred: Path,
     mask: Path,

@@ -38,7 +38,6 @@ NOTE = (
 )
 
 
-@outputs.exclusive
 def judge_folder(
     pred: Path,
     mask: Path | None,

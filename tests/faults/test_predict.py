@@ -15,7 +15,6 @@ import exported_folders
 import numpy as np
 import pytest
 from bad_input import contents, run
-from filelock import FileLock
 from project import ROOT
 
 from pipeline_src.errors import UserError
@@ -134,15 +133,6 @@ def test_the_error_names_it_and_nothing_changes(row: Row, tmp_path: Path, monkey
     assert [text for text in row.shows if text not in str(error.value)] == [], str(error.value)
     after = contents(tmp_path)
     assert {path: after.get(path) for path in before} == before
-
-
-@pytest.mark.parametrize(("words", "lock"), [(FOLDER, "maps/.lock"), ([*EXPORT, "--run", "x/y/seed0"], "new/.lock")])
-def test_a_folder_in_use_is_refused(words: list[str], lock: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(tmp_path)
-    project(tmp_path)
-    (tmp_path / lock).parent.mkdir(exist_ok=True)
-    with FileLock(tmp_path / lock), pytest.raises(UserError, match=lock.replace(".", r"\.")):
-        run(*words)
 
 
 def test_onnx_needs_its_libraries(monkeypatch: pytest.MonkeyPatch):
