@@ -33,7 +33,7 @@ class BetaCurve(Strict):
         return cls(a=a, b=b, c=c)
 
     def __call__(self, z: np.ndarray) -> np.ndarray:
-        """Logits (N,) -> probabilities (N,)."""
+        """Return the probabilities (N,) of logits (N,)."""
         return expit(self.a * log_expit(z) - self.b * log_expit(-z) + self.c)
 
 

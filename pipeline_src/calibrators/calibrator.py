@@ -1,24 +1,29 @@
-"""The interface of a calibrator, the likelihood that it is fitted by, and calibrated maps in the type of their file."""
+"""The interface of a calibrator, the likelihood that it is fitted by, and its file: calibrator.json."""
 
 from __future__ import annotations
 
+import json
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Self
+from importlib import import_module
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, log_softmax
 
-from pipeline_src.calibrators.pixels import FEATURES, Pixels, image_features, log_odds
+from pipeline_src.calibrators import NAMES
+from pipeline_src.calibrators.pixels import Pixels, log_odds, mean_entropy
 from pipeline_src.counting.levels import CLAMP
-from pipeline_src.errors import UserError
-from pipeline_src.rng import generator
-from pipeline_src.validation import Strict
+from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.files import reading
+from pipeline_src.validation import Strict, validate
 
 Bounds = Sequence[tuple[float | None, float | None]]
-FOLDS = 5
+Loss = Callable[[np.ndarray], tuple[float, np.ndarray]]  # parameters -> value and gradient
 TINY = 1e-12  # the least probability of a class before the classes are normalized
+EXPECTED, FIX = "what `calibrate` wrote (docs/tutorials/saved-maps.md)", "fit it again: dense-calibration calibrate"
 
 
 class Calibrator(Strict):
@@ -28,7 +33,7 @@ class Calibrator(Strict):
         name: the name of its file, of the post-hoc method and of `--method`.
         keeps_class: whether the predicted class of every pixel stays the same.
         of_image: whether a pixel's probability depends on other pixels of its image; else on its own logits only.
-        classes: the numbers of classes for which it is defined: "two", "several" (three or more) or "any".
+        classes: the numbers of classes for which it is defined: "several" (three or more) or "any".
     """
 
     name: ClassVar[str]
@@ -39,48 +44,41 @@ class Calibrator(Strict):
     @classmethod
     @abstractmethod
     def fit(cls, pixels: Pixels) -> Self:
-        """Fit to weighted pixels. UserError where the calibrator is not defined for their number of classes."""
+        """Fit to weighted pixels."""
 
     @abstractmethod
-    def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
+    def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities (N, C) float64.
 
         Args:
             z: (N, C) logits; C = 1 for two classes, K for K classes.
-            features: (N, 4) or (1, 4), the `FEATURES` of the pixels' images.
+            entropy: (N,) or (1,), the mean entropy of the pixels' images; NaN unless `of_image`.
 
         Returns:
             The probability of the positive class for one logit, else of the K classes.
         """
 
     def apply(self, z: np.ndarray) -> np.ndarray:
-        """The calibrated probabilities of one image, float64: logits (1, H, W) -> (H, W), (K, H, W) -> (K, H, W)."""
-        features = image_features(z) if self.of_image else np.full(len(FEATURES), np.nan)
-        f = self.probabilities(z.reshape(len(z), -1).T.astype(np.float64), features[None]).T
+        """Return calibrated probabilities of one image, float64: logits (1, H, W) -> (H, W), (K, H, W) -> the same."""
+        entropy = mean_entropy(z) if self.of_image else np.nan
+        f = self.probabilities(z.reshape(len(z), -1).T.astype(np.float64), np.array([entropy])).T
         return f.reshape(z.shape)[0] if len(z) == 1 else f.reshape(z.shape)
 
     def of_pixels(self, pixels: Pixels) -> np.ndarray:
-        """The calibrated probabilities (N, C) of pixels."""
-        return self.probabilities(pixels.z, pixels.of_images)
+        """Return the calibrated probabilities (N, C) of pixels."""
+        return self.probabilities(pixels.z, pixels.entropy[pixels.images])
 
     def warnings(self, pixels: Pixels) -> list[str]:
         """Return warnings about the fit to these pixels, a line each."""
         return []
 
-    @classmethod
-    def check_classes(cls, classes: int) -> None:
-        """UserError where the calibrator is not defined for a number of classes."""
-        if cls.classes != "any" and (cls.classes == "two") != (classes == 2):
-            raise UserError(
-                f"the calibrator {cls.name} is for {cls.classes} classes",
-                found=f"{classes} classes",
-                fix="use another one, such as platt or temperature",
-            )
-
 
 class PerClass(Calibrator):
-    """A calibrator that is one curve for two classes. For K classes it has one curve for each class against the rest,
-    and divides their values by their sum (Zadrozny and Elkan, KDD 2002)."""
+    """A calibrator that is one curve for two classes.
+
+    For K classes it has one curve for each class against the rest, and divides their values by their sum (Zadrozny and
+    Elkan, KDD 2002).
+    """
 
     curve: ClassVar[Any]  # fit(z (N,), whether the class is right (N,), weights (N,)); curve(z) -> probabilities (N,)
 
@@ -94,7 +92,7 @@ class PerClass(Calibrator):
         columns = zip(classes, z.T, strict=True)
         return cls(curves=[cls.curve.fit(column, pixels.labels == k, pixels.weights) for k, column in columns])
 
-    def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
+    def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """See `Calibrator`."""
         columns = zip(self.curves, _one_against_rest(z).T, strict=True)
         f = np.stack([curve(column) for curve, column in columns], axis=1)
@@ -105,86 +103,62 @@ class PerClass(Calibrator):
 
 
 def _one_against_rest(z: np.ndarray) -> np.ndarray:
-    """The log-odds of each class, (N, C); of one logit itself."""
+    """Return the log-odds of each class, (N, C); a single logit as it is."""
     if z.shape[1] == 1:
         return z
     log_f = log_softmax(z, axis=1)
     return log_f - np.log(-np.expm1(np.minimum(log_f, -TINY)))
 
 
-def fitted(calibrator: type[Calibrator], pixels: Pixels, **options: Any) -> Calibrator:
-    """Fit a calibrator, to pixels pooled over images unless it uses features of images."""
-    return calibrator.fit(pixels if calibrator.of_image else pixels.pooled(), **options)
-
-
-def folds_of(groups: np.ndarray) -> np.ndarray:
-    """The fold of each image (I,), 0 to 4 (fewer for fewer groups), drawn with a fixed key. Images of one group share a
-    fold."""
-    units = groups.max(initial=-1) + 1
-    order = generator("calibrate", "folds", int(units)).permutation(units)
-    return (order % min(FOLDS, units))[groups]
-
-
-def cross_fitted(calibrator: type[Calibrator], pixels: Pixels, groups: np.ndarray | None) -> list[Calibrator]:
-    """For each image the calibrator that is fitted to the other folds.
-
-    Args:
-        groups: (I,) the group of each image; None where images are independent.
+def calibrator_class(name: str, where: str = "calibrator") -> type[Calibrator]:
+    """Return the class of a calibrator, such as `HistogramBinningCalibrator` in the module `histogram_binning`.
 
     Raises:
-        UserError: there is a single image or group.
+        UserError: there is no calibrator of this name, which stands at `where`.
     """
-    folds = folds_of(np.arange(pixels.number) if groups is None else groups)
-    if folds.max(initial=0) < 1:
+    if name not in NAMES:
         raise UserError(
-            "one image, or one group of images, cannot be cross-validated",
-            found=f"{pixels.number} image(s) to fit to",
-            expected="two or more, of two groups",
-            fix="give more images, or --test-mask",
+            f"{where}: there is no calibrator of this name",
+            found=name,
+            expected=", ".join(NAMES),
+            fix=did_you_mean(name, NAMES) or "give one of these",
         )
-    of_folds = [fitted(calibrator, pixels.take(folds != fold)) for fold in range(folds.max() + 1)]
-    return [of_folds[fold] for fold in folds]
+    title = "".join(word.capitalize() for word in name.split("_"))
+    module = import_module(f"{__name__.rpartition('.')[0]}.{name}")
+    kind: type[Calibrator] = getattr(module, f"{title}Calibrator")
+    return kind
 
 
-def calibrated(calibrator: Calibrator, probability: np.ndarray) -> np.ndarray:
-    """A stored map, (H, W) or (K, H, W), with calibrated probabilities in the same type."""
-    if probability.dtype == np.uint8 and probability.size > 256 and not calibrator.of_image:
-        return calibrated(calibrator, np.arange(256, dtype=np.uint8)[None])[0][probability]
-    f = calibrator.apply(log_odds(probability))
-    if probability.ndim > f.ndim:  # two planes, of one logit
-        f = np.stack([1 - f, f])
-    if probability.dtype.kind != "u":
-        return f.astype(probability.dtype)
-    top = int(np.iinfo(probability.dtype).max)
-    return np.rint(rounded(f, top) * top).astype(probability.dtype)
+# The fit
 
 
-def rounded(f: np.ndarray, top: int | np.ndarray) -> np.ndarray:
-    """Round probabilities to the levels k / top of an integer map.
+def fitted(calibrator: type[Calibrator], pixels: Pixels) -> Calibrator:
+    """Fit a calibrator, to pixels pooled over images unless it depends on the image.
 
-    Values are rounded alike on both sides of 0.5, halves away from it. So rounding moves no pixel to the other class,
-    and a value on a level stays.
+    Raises:
+        UserError: the calibrator is not defined for their number of classes.
     """
-    from_middle = (np.floor(np.abs(f - 0.5) * top + 1e-6) + 0.5) / top
-    return np.where(f >= 0.5, 0.5 + from_middle, 0.5 - from_middle)
+    _check_classes(calibrator, pixels.classes)
+    return calibrator.fit(pixels.grouped() if calibrator.of_image else pixels.pooled())
 
 
-def uncalibrated(pixels: Pixels) -> np.ndarray:
-    """The probabilities (N, C) of pixels without a calibrator."""
-    return expit(pixels.z) if pixels.z.shape[1] == 1 else np.exp(log_softmax(pixels.z, axis=1))
+def _check_classes(calibrator: type[Calibrator], classes: int) -> None:
+    if calibrator.classes == "several" and classes == 2:
+        raise UserError(
+            f"the calibrator {calibrator.name} is for three classes or more",
+            found="2 classes",
+            fix="use another one, such as beta, which is the same family",
+        )
 
 
-def nll(f: np.ndarray, pixels: Pixels) -> float:
-    """Mean negative log-likelihood in nats of the probabilities f (N, C) of pixels, clamped to [1e-7, 1 - 1e-7]."""
-    if f.shape[1] == 1:
-        given = np.where(pixels.labels == 1, f[:, 0], 1 - f[:, 0])
-    else:
-        given = f[np.arange(len(f)), pixels.labels]
-    return float(-(pixels.weights @ np.log(given.clip(CLAMP, 1 - CLAMP))) / pixels.weights.sum())
+def minimize_loss(loss: Loss, start: Sequence[float], bounds: Bounds | None = None) -> np.ndarray:
+    """Return the parameters that minimize `loss` (L-BFGS-B)."""
+    options = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 2000, "maxfun": 20_000}
+    return minimize(loss, np.asarray(start, float), jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
 
 
 def nll_and_gradient(z: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
-    """Mean NLL of logits z (N, C) with weights that sum to 1, and its gradient with respect to z, (N, C)."""
+    """Return the mean NLL of logits z (N, C) with weights that sum to 1, and its gradient with respect to z, (N, C)."""
     if z.shape[1] == 1:
         sign = 1.0 - 2 * labels
         loss = -(weights @ log_expit(-sign * z[:, 0]))
@@ -196,9 +170,95 @@ def nll_and_gradient(z: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> 
     return -(weights @ log_f[rows, labels]), weights[:, None] * gradient
 
 
-def minimize_loss(
-    loss: Callable[[np.ndarray], tuple[float, np.ndarray]], start: Sequence[float], bounds: Bounds | None = None
-) -> np.ndarray:
-    """The parameters that minimize `loss`, which returns its value and its gradient (L-BFGS-B)."""
-    options = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 2000, "maxfun": 20_000}
-    return minimize(loss, np.asarray(start, float), jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+def nll(f: np.ndarray, pixels: Pixels) -> float:
+    """Return the mean NLL in nats of the probabilities f (N, C) of pixels, clamped to [1e-7, 1 - 1e-7]."""
+    if f.shape[1] == 1:
+        given = np.where(pixels.labels == 1, f[:, 0], 1 - f[:, 0])
+    else:
+        given = f[np.arange(len(f)), pixels.labels]
+    return float(-(pixels.weights @ np.log(given.clip(CLAMP, 1 - CLAMP))) / pixels.weights.sum())
+
+
+def uncalibrated(pixels: Pixels) -> np.ndarray:
+    """Return the probabilities (N, C) of pixels without a calibrator."""
+    return expit(pixels.z) if pixels.z.shape[1] == 1 else np.exp(log_softmax(pixels.z, axis=1))
+
+
+# Saved maps
+
+
+def calibrated(calibrator: Calibrator, probability: np.ndarray) -> np.ndarray:
+    """Return a stored map, (H, W) or (K, H, W), with calibrated probabilities in the same type."""
+    f = calibrator.apply(log_odds(probability))
+    if probability.ndim > f.ndim:  # two planes, of one logit
+        f = np.stack([1 - f, f])
+    if probability.dtype.kind != "u":
+        return f.astype(probability.dtype)
+    top = int(np.iinfo(probability.dtype).max)
+    # Halves are rounded away from 0.5 on both sides: no pixel moves to the other class, and a value on a level stays.
+    from_middle = (np.floor(np.abs(f - 0.5) * top + 1e-6) + 0.5) / top
+    return np.rint(np.where(f >= 0.5, 0.5 + from_middle, 0.5 - from_middle) * top).astype(probability.dtype)
+
+
+# The file
+
+
+class FittedOn(Strict):
+    """The data of a fit: number of images and pixels, and the NLL of the pixels in nats."""
+
+    images: int
+    pixels: int
+    nll_before: float
+    nll_after: float
+
+
+class Record(Strict):
+    """A stored calibrator: the content of calibrator.json, and of a post-hoc method's run.json."""
+
+    version: Literal[1] = 1
+    calibrator: str
+    classes: int
+    parameters: dict[str, Any]
+    fitted_on: FittedOn
+
+    @classmethod
+    def of(cls, calibrator: Calibrator, pixels: Pixels) -> Self:
+        """Return the record of a calibrator that was fitted to these pixels."""
+        fitted_on = FittedOn(
+            images=pixels.number,
+            pixels=round(pixels.weights.sum()),
+            nll_before=nll(uncalibrated(pixels), pixels),
+            nll_after=nll(calibrator.of_pixels(pixels), pixels),
+        )
+        parameters = calibrator.model_dump(mode="json")
+        return cls(calibrator=calibrator.name, classes=pixels.classes, parameters=parameters, fitted_on=fitted_on)
+
+
+def read_for(path: Path, classes: int, source: str, fix: str, by: str = "") -> tuple[Calibrator, Record]:
+    """Read a calibrator.json that is to be applied to predictions of so many classes.
+
+    Args:
+        source: what predicts: the name of a run or folder.
+        fix: what to do if the calibrator was fitted to another number of classes.
+        by: the calibrator that was applied to the predictions already, if any.
+
+    Raises:
+        UserError: names the file, which is absent, damaged or of another kind; it was fitted to another number of
+            classes, or the predictions are calibrated already.
+    """
+    if by:
+        raise UserError(
+            f"--calibrator {path}: the predictions are calibrated already",
+            found=f"{source} by {by}",
+            fix="leave out --calibrator, or use the network without its calibrator",
+        )
+    with reading(f"{path} is not a calibrator's file", expected=EXPECTED, fix=FIX):
+        content = json.loads(path.read_text(encoding="utf-8"))
+    record = validate(Record, content, str(path), EXPECTED, FIX)
+    kind = calibrator_class(record.calibrator, str(path))
+    calibrator = validate(kind, record.parameters, f"{path}: parameters", EXPECTED, FIX)
+    if record.classes != classes:
+        raise UserError(
+            f"{path} was fitted to maps of {record.classes} classes", found=f"{classes} classes in {source}", fix=fix
+        )
+    return calibrator, record

@@ -43,7 +43,6 @@ class DirichletCalibrator(Calibrator):
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:
         """Minimize NLL plus penalty over W and b."""
-        cls.check_classes(pixels.classes)
         log_f, weights, k = log_softmax(pixels.z, axis=1), pixels.weights / pixels.weights.sum(), pixels.classes
         off = 1 - np.eye(k)
 
@@ -57,6 +56,6 @@ class DirichletCalibrator(Calibrator):
         solution = minimize_loss(loss, np.append(np.eye(k), np.zeros(k)).tolist())
         return cls(matrix=solution[:-k].reshape(k, k).tolist(), bias=solution[-k:].tolist())
 
-    def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
+    def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """See `Calibrator`."""
         return softmax(log_softmax(z, axis=1) @ np.array(self.matrix).T + np.array(self.bias), axis=1)

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from pipeline_src.calibrators.calibrator import PerClass
-from pipeline_src.calibrators.pixels import BINS, bins_of
+from pipeline_src.calibrators.pixels import BINS, bin_numbers
 from pipeline_src.validation import Fraction, Strict
 
 
@@ -20,14 +20,14 @@ class Histogram(Strict):
     @classmethod
     def fit(cls, z: np.ndarray, hits: np.ndarray, weights: np.ndarray) -> Self:
         """Count weighted pixels and hits per bin."""
-        bins = bins_of(z)
+        bins = bin_numbers(z)
         count, hit = (np.bincount(bins, weights=column, minlength=BINS) for column in (weights, weights * hits))
         middle = (np.arange(BINS) + 0.5) / BINS
         return cls(shares=np.where(count > 0, hit / np.where(count > 0, count, 1), middle).tolist())
 
     def __call__(self, z: np.ndarray) -> np.ndarray:
-        """Logits (N,) -> probabilities (N,)."""
-        return np.array(self.shares)[bins_of(z)]
+        """Return the probabilities (N,) of logits (N,)."""
+        return np.array(self.shares)[bin_numbers(z)]
 
 
 class HistogramBinningCalibrator(PerClass):

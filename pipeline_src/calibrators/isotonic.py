@@ -29,7 +29,7 @@ class MonotoneCurve(Strict):
         return cls(f=f[knot].tolist(), value=value[knot].tolist())
 
     def __call__(self, z: np.ndarray) -> np.ndarray:
-        """Logits (N,) -> probabilities (N,)."""
+        """Return the probabilities (N,) of logits (N,)."""
         return np.interp(expit(z), self.f, self.value)
 
 

@@ -1,23 +1,17 @@
-"""The pixels of validation images that calibrators are fitted from."""
+"""The pixels of validation images that calibrators are fitted to."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import get_args
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax
 
-from pipeline_src.calibrators import Feature
 from pipeline_src.counting.levels import CLAMP
 
 BINS = 10  # of histogram binning
-CELL = 1 / 64  # of a logit; neighbouring 8-bit probabilities are further apart (at 0.5: 2 log(128/127) = 1/63.75)
-FEATURES: tuple[Feature, ...] = get_args(Feature)
-OF_TWO_CLASSES: frozenset[Feature] = frozenset({"foreground", "peak"})
-LARGEST = float(np.log((1 - CLAMP) / CLAMP))  # margins count up to it
+CELL = 1 / 64  # of a logit; neighboring 8-bit probabilities are further apart (at 0.5: 2 log(128/127) = 1/63.75)
 
 
 @dataclass(frozen=True)
@@ -25,44 +19,40 @@ class Pixels:
     """Weighted pixels of I images.
 
     Attributes:
-        z: (N, C) float64, one logit for two classes, or K of K classes.
+        z: (N, C) float64, one logit for two classes, or K for K classes.
         labels: (N,) int64, classes 0 to K - 1.
         weights: (N,) float64, how many pixels each stands for.
-        images: (N,) int64 in 0 to I - 1, the image of each.
-        features: (I, 4) float64, `FEATURES` of each image, from all of its pixels.
+        images: (N,) int64 in 0 to I - 1, the image of each pixel.
+        entropy: (I,) float64, `mean_entropy` of each image; NaN where images are pooled.
     """
 
     z: np.ndarray
     labels: np.ndarray
     weights: np.ndarray
     images: np.ndarray
-    features: np.ndarray
+    entropy: np.ndarray
 
     @property
     def number(self) -> int:
         """I."""
-        return len(self.features)
+        return len(self.entropy)
 
     @property
     def classes(self) -> int:
         """K."""
         return max(2, self.z.shape[1])
 
-    @cached_property
-    def of_images(self) -> np.ndarray:
-        """(N, 4) the features of each pixel's image."""
-        return self.features[self.images]
-
     def take(self, images: np.ndarray) -> Pixels:
-        """The pixels of the selected images, (I,) bool."""
+        """Return the pixels of the selected images, (I,) bool."""
         rows = images[self.images]
-        new = np.cumsum(images) - 1
-        columns = (self.z[rows], self.labels[rows], self.weights[rows], new[self.images[rows]])
-        return Pixels(*columns, self.features[images])
+        numbers = np.cumsum(images) - 1
+        columns = (self.z[rows], self.labels[rows], self.weights[rows], numbers[self.images[rows]])
+        return Pixels(*columns, self.entropy[images])
 
-    def weighted(self, total: float) -> Pixels:
-        """Return the pixels with weights that sum to `total`, for a group of images whose share is fixed."""
-        return replace(self, weights=self.weights * (total / self.weights.sum()))
+    def pooled(self) -> Pixels:
+        """Return the pixels of all images as one image, for calibrators of single pixels."""
+        pooled = replace(self, images=np.zeros_like(self.images), entropy=np.array([np.nan]))
+        return pooled.grouped()
 
     def grouped(self) -> Pixels:
         """Merge pixels of one image and label whose logits share a cell, at their mean logit.
@@ -71,48 +61,41 @@ class Pixels:
         nothing changes. For finer maps an NLL of 20,000 pixels or more moves by less than a factor 1e-4. Pixels of K
         classes are not merged.
         """
-        return self._grouped(self.images, self.features) if self.z.shape[1] == 1 else self
-
-    def pooled(self) -> Pixels:
-        """Return the pixels of all images as one image without features, for calibrators of single pixels."""
-        images, features = np.zeros_like(self.images), np.full((1, len(FEATURES)), np.nan)
-        return (
-            self._grouped(images, features) if self.z.shape[1] == 1 else replace(self, images=images, features=features)
-        )
-
-    def _grouped(self, images: np.ndarray, features: np.ndarray) -> Pixels:
+        if self.z.shape[1] > 1:
+            return self
         z = self.z[:, 0]
-        cells = np.rint(z / CELL).astype(np.int64) + bins_of(z)  # both rise with z: no two pairs have the same sum
+        cells = np.rint(z / CELL).astype(np.int64) + bin_numbers(z)  # both rise with z: no two pairs have the same sum
         low, span = cells.min(initial=0), np.ptp(cells) + 1 if len(cells) else 1
-        _, first, inverse = np.unique(images * span + cells - low, return_index=True, return_inverse=True)
+        _, first, inverse = np.unique(self.images * span + cells - low, return_index=True, return_inverse=True)
         weights = np.bincount(inverse, self.weights)
-        # The mean of both labels, so that no calibrator can tell them apart, and exactly z where all are the same.
+        # The mean of both labels, which no calibrator can tell apart; exactly z where all are equal.
         off = np.bincount(inverse, self.weights * (z - z[first][inverse])) / np.where(weights > 0, weights, 1)
-        k = max(2, self.labels.max(initial=0) + 1)
-        key, row = np.unique(inverse * k + self.labels, return_inverse=True)
-        cell = key // k
+        key, row = np.unique(inverse * 2 + self.labels, return_inverse=True)
+        cell = key // 2
         mean = (z[first] + off)[cell]
-        return Pixels(mean[:, None], key % k, np.bincount(row, self.weights), images[first][cell], features)
+        return Pixels(mean[:, None], key % 2, np.bincount(row, self.weights), self.images[first][cell], self.entropy)
 
 
-def bins_of(z: np.ndarray) -> np.ndarray:
-    """The number of the left-closed bin of f, of ten, that each logit lies in. Levels of 8-bit maps lie on edges, such
-    as 51/255: 1e-9 keeps them right of the edge however f is rounded."""
+def bin_numbers(z: np.ndarray) -> np.ndarray:
+    """Return the number of the left-closed bin of f, of ten, that each logit lies in.
+
+    Levels of 8-bit maps lie on edges, such as 51/255: 1e-9 keeps them right of the edge however f is rounded.
+    """
     return np.minimum((expit(z) * BINS + 1e-9).astype(np.int64), BINS - 1)
 
 
 def joined(parts: Sequence[Pixels]) -> Pixels:
-    """The pixels of several images or groups of images as one."""
+    """Return the pixels of several images or groups of images as one."""
     starts = np.cumsum([0, *(part.number for part in parts[:-1])])
     images = [part.images + start for part, start in zip(parts, starts, strict=True)]
-    z, labels, weights, features = (
-        np.concatenate([getattr(part, name) for part in parts]) for name in ("z", "labels", "weights", "features")
+    z, labels, weights, entropy = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("z", "labels", "weights", "entropy")
     )
-    return Pixels(z, labels, weights, np.concatenate(images), features)
+    return Pixels(z, labels, weights, np.concatenate(images), entropy)
 
 
 def image_pixels(z: np.ndarray, truth: np.ndarray, chosen: np.ndarray | None = None) -> Pixels:
-    """The valid pixels of one image.
+    """Return the valid pixels of one image.
 
     Args:
         z: (C, H, W) logits.
@@ -123,36 +106,21 @@ def image_pixels(z: np.ndarray, truth: np.ndarray, chosen: np.ndarray | None = N
     valid = np.flatnonzero(y < max(2, len(z)))
     rows = valid if chosen is None else valid[chosen]
     weights = np.full(len(rows), len(valid) / max(1, len(rows)))
-    labels = y[rows].astype(np.int64)
-    features = image_features(z)[None]
-    return Pixels(flat[:, rows].T.astype(np.float64), labels, weights, np.zeros(len(rows), np.int64), features)
+    columns = (flat[:, rows].T.astype(np.float64), y[rows].astype(np.int64), weights, np.zeros(len(rows), np.int64))
+    return Pixels(*columns, np.array([mean_entropy(z)]))
 
 
-def image_features(z: np.ndarray) -> np.ndarray:
-    """`FEATURES` of an image's logits (C, H, W), (4,) float64.
-
-    Entropy: mean entropy of the predicted distribution, in nats. Foreground: share of pixels whose class is the object.
-    Margin: mean of m = K / (K - 1) (max_k log f_k - mean_k log f_k) with f clamped, for one logit mean abs(z). Peak:
-    the logit that a hundredth of the pixels reach, so how sure it is that there is an object at all. Of K classes
-    foreground and peak are undefined, NaN.
-    """
+def mean_entropy(z: np.ndarray) -> float:
+    """Return the mean entropy, in nats, of the predictions for an image, from its logits (C, H, W)."""
     z = z.reshape(len(z), -1).astype(np.float64)
     if len(z) == 1:
-        entropy = -(expit(z) * log_expit(z) + expit(-z) * log_expit(-z))
-        clamped = z[0].clip(-LARGEST, LARGEST)
-        hundredth = len(clamped) - 1 - len(clamped) // 100
-        peak = np.partition(clamped, hundredth)[hundredth]
-        return np.array([entropy.mean(), (z >= 0).mean(), np.abs(clamped).mean(), peak])
+        return float(-(expit(z) * log_expit(z) + expit(-z) * log_expit(-z)).mean())
     log_f = log_softmax(z, axis=0)
-    entropy = -(np.exp(log_f) * log_f).sum(axis=0)
-    clamped = log_f.clip(np.log(CLAMP), np.log1p(-CLAMP))
-    margin = len(z) / (len(z) - 1) * (clamped.max(axis=0) - clamped.mean(axis=0))
-    return np.array([entropy.mean(), np.nan, margin.mean(), np.nan])
+    return float(-(np.exp(log_f) * log_f).sum(axis=0).mean())
 
 
 def log_odds(probability: np.ndarray) -> np.ndarray:
-    """The logits of a saved map: (H, W) -> (1, H, W), (2, H, W) -> (1, H, W) of its second plane, else (K, H, W) ->
-    log f_k, float64.
+    """Return the logits of a saved map, float64.
 
     A probability is known no better than it was stored: 0 and 1 of an 8-bit or 16-bit map stand half a level from the
     end, at 1/510 or 1/131070, those of a float map at 1e-7. (An 8-bit 0 read as 1e-7 would have a logit of -16, and the
@@ -160,6 +128,9 @@ def log_odds(probability: np.ndarray) -> np.ndarray:
 
     Args:
         probability: uint8 (v / 255), uint16 (v / 65535), or floats in [0, 1].
+
+    Returns:
+        (1, H, W) of a map (H, W), and of the second plane of a map (2, H, W); else (K, H, W), log f_k.
     """
     if probability.dtype.kind == "u":
         top = np.iinfo(probability.dtype).max

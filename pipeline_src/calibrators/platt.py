@@ -48,7 +48,7 @@ class PlattCalibrator(Calibrator):
         bias = solution[c:] - (solution[c:].mean() if c > 1 else 0)  # a constant added to all classes changes nothing
         return cls(scale=solution[:c].tolist(), bias=bias.tolist())
 
-    def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
+    def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """See `Calibrator`."""
         z = _inputs(z) * np.array(self.scale) + np.array(self.bias)
         return expit(z) if z.shape[1] == 1 else softmax(z, axis=1)

@@ -47,7 +47,7 @@ class TemperatureCalibrator(Calibrator):
         """A line where T lies at a bound."""
         return at_bound(np.array([self.temperature]))
 
-    def probabilities(self, z: np.ndarray, features: np.ndarray) -> np.ndarray:
+    def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """See `Calibrator`."""
         return expit(z / self.temperature) if z.shape[1] == 1 else softmax(z / self.temperature, axis=1)
 

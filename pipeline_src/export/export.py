@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from pipeline_src import outputs
-from pipeline_src.calibrators.files import read_for
+from pipeline_src.calibrators.calibrator import read_for
 from pipeline_src.errors import UserError
 from pipeline_src.export import folder, members, onnx_file, runs
 from pipeline_src.export.card import card_text

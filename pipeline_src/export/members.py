@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from pipeline_src.calibrators.files import CALIBRATORS
 from pipeline_src.errors import UserError
+from pipeline_src.export.model import CALIBRATORS
 from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training.calibrated import Calibrated
 from pipeline_src.training.classifier import DenseClassifier
@@ -56,7 +56,7 @@ def calibrator_of(predictor: Predictor, method: str) -> dict[str, Any] | None:
     if isinstance(predictor.method, Calibrated):
         if predictor.fitted.get("calibrator") in CALIBRATORS:
             return predictor.fitted
-        reason = "its calibrator is not one of the package's"
+        reason = "its calibrator has no export: it depends on the whole image, or is not one of the package's"
     elif isinstance(predictor.method, MCDropout):
         reason = "its passes are drawn at random"
     elif kind.probability is not PostHoc.probability:
@@ -66,6 +66,6 @@ def calibrator_of(predictor: Predictor, method: str) -> dict[str, Any] | None:
     raise UserError(
         f"{method} cannot be exported",
         found=reason,
-        expected="networks, the mean of their probabilities, and a calibrator of the package",
+        expected="networks, the mean of their probabilities, and a calibrator of single pixels",
         fix=f"export the run of {predictor.method.of}, or predict here: dense-calibration predict --run RUN",
     )

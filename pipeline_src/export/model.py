@@ -5,7 +5,7 @@ All of it is traced, so every step is an operator of torch. The calibrators repe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from math import log
 from typing import Any
 
@@ -173,45 +173,6 @@ def histogram_binning(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
     return normalized(torch.stack(values, 1))
 
 
-def image_temperature(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
-    features = image_features(z, parameters["b"])
-    log_t = parameters["a"] + sum(b * features[name] for name, b in parameters["b"].items())
-    t = torch.as_tensor(log_t, dtype=z.dtype, device=z.device).clamp(*BOUNDS).exp()
-    z = z if z.shape[1] == 1 else z - z.mean(1, keepdim=True)
-    return probability(z.sign() * z.abs() ** parameters["g"] / t)
-
-
-def image_features(z: Tensor, names: Collection[str]) -> dict[str, Tensor]:
-    """Features of each image, (B, 1, 1, 1): mean entropy in nats, predicted share of the object, mean margin of the
-    logits, and, if it is among `names`, the peak: the logit that 1 % of the pixels reach, which takes a sort."""
-    pixels = (1, 2, 3)
-    if z.shape[1] == 1:
-        entropy = -(z.sigmoid() * log_sigmoid(z) + (-z).sigmoid() * log_sigmoid(-z))
-        foreground = (z >= 0).to(z.dtype).mean(pixels, keepdim=True)
-        margin = z.abs().clamp(max=LOGIT_CLAMP).mean(pixels, keepdim=True)
-        features = {"entropy": entropy.mean(pixels, keepdim=True), "foreground": foreground, "margin": margin}
-        if "peak" in names:
-            flat = z.clamp(-LOGIT_CLAMP, LOGIT_CLAMP).flatten(1)
-            features["peak"] = flat.topk(flat.shape[1] // 100 + 1).values[:, -1].view(-1, 1, 1, 1)
-        return features
-    log_f = z.log_softmax(1)
-    entropy = -(log_f.exp() * log_f).sum(1, keepdim=True)
-    clamped = log_f.clamp(log(CLAMP), log(1 - CLAMP))
-    classes = z.shape[1]
-    margin = classes / (classes - 1) * (clamped.amax(1, keepdim=True) - clamped.mean(1, keepdim=True))
-    return {"entropy": entropy.mean(pixels, keepdim=True), "margin": margin.mean(pixels, keepdim=True)}
-
-
-def selective_scaling(z: Tensor, parameters: Mapping[str, Any]) -> Tensor:
-    terms = z.abs() if z.shape[1] == 1 else z.log_softmax(1)
-    score = (terms * by_class(parameters["weights"], z)).sum(1, keepdim=True) + parameters["bias"]
-    return probability(z / (1 + (parameters["temperature"] - 1) * (score > parameters["threshold"]).to(z.dtype)))
-
-
 CALIBRATORS = {
-    function.__name__: function
-    for function in (
-        *(temperature, platt, beta, dirichlet),
-        *(isotonic, histogram_binning, image_temperature, selective_scaling),
-    )
+    function.__name__: function for function in (temperature, platt, beta, dirichlet, isotonic, histogram_binning)
 }

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_src.calibrators.calibrator import calibrated
-from pipeline_src.calibrators.files import read_for
+from pipeline_src.calibrators.calibrator import calibrated, read_for
 from pipeline_src.errors import UserError
 from pipeline_src.export import folder as exported
 from pipeline_src.export import image_files, runs

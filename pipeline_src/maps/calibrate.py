@@ -17,8 +17,7 @@ from pipeline_src.analysis.compare import paired
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.intervals import groups_in_words, images_in_words
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
-from pipeline_src.calibrators import files
-from pipeline_src.calibrators.calibrator import Calibrator, calibrated, cross_fitted, fitted
+from pipeline_src.calibrators.calibrator import Calibrator, Record, calibrated, calibrator_class, fitted
 from pipeline_src.calibrators.pixels import Pixels, image_pixels, joined, log_odds
 from pipeline_src.counting.counts import image_rows
 from pipeline_src.counting.score_histogram import check_bins
@@ -28,7 +27,7 @@ from pipeline_src.maps.counts import FolderCounts, classes_of, count, read_pair
 from pipeline_src.maps.judge import groups_of
 from pipeline_src.maps.pairs import ARRAYS, Pairs, UnusableFileError, check_problems, naming, pair_files
 from pipeline_src.maps.reader import check_classes, read_map
-from pipeline_src.maps.risk import bound_of, controlled, exceeded
+from pipeline_src.maps.risk import bound_of, controlled, exceeded, folds_of
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.rng import generator
@@ -70,7 +69,7 @@ def calibrate_folder(
         UserError: names all unusable files, or the option that does not fit; nothing is written then.
     """
     check_bins(bins)
-    kind = files.named(method, "--method")
+    kind = calibrator_class(method, "--method")
     foreign = [out / FOLDER] if (out / FOLDER).exists() and not (out / CALIBRATOR).exists() else []
     outputs.check(out, "calibrate", below=[out / FOLDER], inputs=(pred, mask, apply, test_mask), foreign=foreign)
     if test_mask is not None and apply.resolve() == pred.resolve():
@@ -99,7 +98,7 @@ def calibrate_folder(
         warnings += [f"{apply}: {line}" for line in uncalibrated.warnings]
         warnings += overlap_warnings(counted, uncalibrated)
     runs = [counts.runs()["raw"] for counts in (uncalibrated, count(calibrated_pairs, classes, ignore))]
-    record = files.Record.of(calibrator, pixels)
+    record = Record.of(calibrator, pixels)
     result = {
         "method": calibrator.name,
         "keeps_class": calibrator.keeps_class,
@@ -154,6 +153,27 @@ def _check_labels(pixels: Pixels, mask: Path) -> None:
             expected="pixels of two classes or more",
             fix="give --mask the masks of validation images with and without objects",
         )
+
+
+def cross_fitted(calibrator: type[Calibrator], pixels: Pixels, groups: np.ndarray | None) -> list[Calibrator]:
+    """Return for each image the calibrator that is fitted to the other folds.
+
+    Args:
+        groups: (I,) the group of each image; None where images are independent.
+
+    Raises:
+        UserError: there is a single image or group.
+    """
+    folds = folds_of(np.arange(pixels.number) if groups is None else groups)
+    if folds.max(initial=0) < 1:
+        raise UserError(
+            "one image, or one group of images, cannot be cross-validated",
+            found=f"{pixels.number} image(s) to fit to",
+            expected="two or more, of two groups",
+            fix="give more images, or --test-mask",
+        )
+    by_fold = [fitted(calibrator, pixels.take(folds != fold)) for fold in range(folds.max() + 1)]
+    return [by_fold[fold] for fold in folds]
 
 
 def overlap_warnings(fitted_counts: FolderCounts, scored_counts: FolderCounts) -> list[str]:

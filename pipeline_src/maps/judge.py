@@ -15,7 +15,7 @@ from pipeline_src import __version__, outputs
 from pipeline_src.analysis.accuracy_band import accuracy_band
 from pipeline_src.analysis.intervals import groups_in_words, images_in_words, interval
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, image_means, resample_counts
-from pipeline_src.calibrators.files import read_for
+from pipeline_src.calibrators.calibrator import read_for
 from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.counting.score_histogram import check_bins

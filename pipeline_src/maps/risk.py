@@ -10,12 +10,14 @@ from pipeline_src.analysis import conformal
 from pipeline_src.analysis.conformal import Bound
 from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL, interval
 from pipeline_src.analysis.resampling import SEED, draws, image_means, one_thread
-from pipeline_src.calibrators.calibrator import folds_of
 from pipeline_src.errors import UserError
 from pipeline_src.maps.pairs import Pairs
 from pipeline_src.metrics.image_risks import EIGHT_BIT, RISKS, ImageRisks, split
 from pipeline_src.metrics.metric import FRACTION, with_ends
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
+from pipeline_src.rng import generator
+
+FOLDS = 5
 
 
 def bound_of(text: str, pairs: Pairs, classes: int | None) -> Bound | None:
@@ -92,6 +94,16 @@ def controlled(
     if None not in levels:
         result["delivered"] = _empirical(tried, np.array(levels), resamples)
     return result
+
+
+def folds_of(groups: np.ndarray) -> np.ndarray:
+    """Return the fold of each image (I,), 0 to 4 (fewer for fewer groups), drawn with a fixed key.
+
+    Images of one group share a fold.
+    """
+    units = groups.max(initial=-1) + 1
+    order = generator("calibrate", "folds", int(units)).permutation(units)
+    return (order % min(FOLDS, units))[groups]
 
 
 @one_thread

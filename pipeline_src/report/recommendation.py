@@ -21,7 +21,7 @@ from pipeline_src.claims.checks import MARGIN
 from pipeline_src.metrics.registry import METRICS
 
 KEPT, LOST, INCONCLUSIVE = "kept", "lost", "inconclusive"  # the baseline's accuracy
-IMAGEWISE = ("image_temperature", "local_temperature", "selective_scaling")  # depend on the image or the place in it
+IMAGEWISE = ("image_temperature", "local_temperature")  # depend on the image or the place in it
 # From the simplest: name of the group, and the codes of its methods. All other methods train differently.
 SIMPLICITY: tuple[tuple[str, frozenset[str]], ...] = (
     ("baseline", frozenset({"baseline"})),

@@ -9,9 +9,8 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from pydantic import Field, create_model
+from pydantic import create_model
 
-from pipeline_src.calibrators import options_of
 from pipeline_src.rng import generator
 from pipeline_src.training.method import Tensor
 from pipeline_src.training.posthoc import PostHoc
@@ -30,30 +29,25 @@ log = logging.getLogger(__name__)
 class Calibrated(PostHoc):
     """A network and a calibrator: the adapter that makes a post-hoc method of any calibrator (`calibrated_method`).
 
-    Its fields include the calibrator's options. It fits a `Record` of the calibrator.
+    It fits a `Record` of the calibrator.
     """
 
     fits: ClassVar[bool] = True
     calibrator_name: ClassVar[str]
 
-    null_images: float = Field(0.0, ge=0, lt=1, description="Share of the fitted weight that object-free crops have.")
-
     @classmethod
     def calibrator(cls) -> type[Calibrator]:
         """Return the class of its calibrator."""
-        from pipeline_src.calibrators.files import CALIBRATORS
+        from pipeline_src.calibrators.calibrator import calibrator_class
 
-        return CALIBRATORS[cls.calibrator_name]
+        return calibrator_class(cls.calibrator_name)
 
     def fit(self, networks: list[DenseClassifier], store: Store, experiment: Experiment) -> dict[str, Any]:
         """Fit the calibrator to the validation pixels of the first network, at the original size of their masks."""
-        from pipeline_src.calibrators.calibrator import fitted
-        from pipeline_src.calibrators.files import Record
+        from pipeline_src.calibrators.calibrator import Record, fitted
 
-        pixels = validation_pixels(networks[0], store, experiment, self.null_images)
-        kind = self.calibrator()
-        options = {name: getattr(self, name) for name in options_of(kind.name).model_fields}
-        calibrator = fitted(kind, pixels.grouped() if kind.of_image else pixels, **options)
+        pixels = validation_pixels(networks[0], store, experiment)
+        calibrator = fitted(self.calibrator(), pixels)
         for text in calibrator.warnings(pixels):
             log.warning("%s", text)
         return Record.of(calibrator, pixels).model_dump(mode="json")
@@ -68,34 +62,25 @@ class Calibrated(PostHoc):
 
 @cache
 def calibrated_method(name: str) -> type[Calibrated]:
-    """Return the post-hoc method of the calibrator of this name, with the calibrator's options as further fields."""
+    """Return the post-hoc method of the calibrator of this name."""
     title = "".join(word.capitalize() for word in name.split("_"))
     create: Any = create_model  # whose types allow only one base
-    method: type[Calibrated] = create(title, __base__=(options_of(name), Calibrated), __module__=__name__)
+    method: type[Calibrated] = create(title, __base__=Calibrated, __module__=__name__)
     method.calibrator_name = name
     method.__qualname__ = f"{calibrated_method.__name__}.<locals>.{title}"
     return method
 
 
-def validation_pixels(network: DenseClassifier, store: Store, experiment: Experiment, null: float = 0.0) -> Pixels:
+def validation_pixels(network: DenseClassifier, store: Store, experiment: Experiment) -> Pixels:
     """Return valid validation pixels with the network's logits at the original size of the masks.
 
     Of more than 2^23 / K pixels the same share of each image is drawn, without replacement and keyed by its id. A drawn
     pixel weighs as many as its image has per drawn one.
-
-    Args:
-        null: share of the weight that object-free crops of the validation images have, in [0, 1).
     """
-    from pipeline_src.calibrators.pixels import joined
-    from pipeline_src.data.null_images import NullImages
     from pipeline_src.training.batches import evaluation_batches
 
     share = MOST_LOGITS / (network.classes * sum(row.height * row.width for row in store.index))
-    pixels = pixels_of(network, evaluation_batches(store, experiment, network.mean.device), share)
-    if not null:
-        return pixels
-    added = pixels_of(network, evaluation_batches(NullImages(store), experiment, network.mean.device), share)
-    return joined([pixels, added.weighted(pixels.weights.sum() * null / (1 - null))])
+    return pixels_of(network, evaluation_batches(store, experiment, network.mean.device), share)
 
 
 def pixels_of(network: DenseClassifier, batches: Iterable[dict[str, Any]], share: float) -> Pixels:

@@ -11,25 +11,32 @@ from scipy.special import expit, log_softmax, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from pipeline_src.calibrators import NAMES, files
+from pipeline_src.calibrators import NAMES
 from pipeline_src.calibrators.beta import BetaCalibrator
-from pipeline_src.calibrators.calibrator import Calibrator, calibrated, fitted, nll, rounded, uncalibrated
+from pipeline_src.calibrators.calibrator import (
+    Calibrator,
+    Record,
+    calibrated,
+    calibrator_class,
+    fitted,
+    nll,
+    read_for,
+    uncalibrated,
+)
 from pipeline_src.calibrators.dirichlet import PENALTY, DirichletCalibrator
-from pipeline_src.calibrators.files import CALIBRATORS, Record
 from pipeline_src.calibrators.histogram_binning import HistogramBinningCalibrator
 from pipeline_src.calibrators.image_temperature import ImageTemperatureCalibrator
 from pipeline_src.calibrators.isotonic import IsotonicCalibrator
-from pipeline_src.calibrators.pixels import FEATURES, Pixels, image_features, image_pixels, joined, log_odds
+from pipeline_src.calibrators.pixels import Pixels, image_pixels, joined, log_odds, mean_entropy
 from pipeline_src.calibrators.platt import PlattCalibrator
-from pipeline_src.calibrators.selective_scaling import SelectiveScalingCalibrator
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
 
-DEFINED = [(name, k) for name in CALIBRATORS for k in (1, 3) if name != "dirichlet" or k == 3]
-NOWHERE = np.full((1, len(FEATURES)), np.nan)
+DEFINED = [(name, k) for name in NAMES for k in (1, 3) if name != "dirichlet" or k == 3]
+NOWHERE = np.array([np.nan])
 
 
 def pixels(z: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None) -> Pixels:
-    """Of one image without features."""
+    """Pixels of one image, of equal weight by default."""
     n = len(z)
     return Pixels(z, labels, np.ones(n) if weights is None else weights, np.zeros(n, np.int64), NOWHERE)
 
@@ -131,24 +138,10 @@ def test_histogram_binning_by_hand():
     assert binned.of_pixels(data)[:, 0] == pytest.approx([0.25, 0.25, 0.25, 0.25, 1])
 
 
-def test_selective_scaling_makes_the_unsure_less_sure():
-    """Pixels of abs(z) 1 are right by chance, those of abs(z) 6 nearly always."""
-    z = np.repeat([[-6.0], [-1], [1], [6]], 2, axis=0)
-    data = pixels(z, np.array([0, 1] * 4), np.array([997.5, 2.5, 50, 50, 50, 50, 2.5, 997.5]))
-    ours = SelectiveScalingCalibrator.fit(data)
-    f = ours.of_pixels(data)[:, 0]
-    assert f[[0, -1]] == pytest.approx(expit([-6, 6]))
-    assert f[2] == pytest.approx(0.5, abs=0.01) and ours.temperature > 10
-
-
-def test_features_by_hand():
+def test_the_entropy_by_hand():
     z = logit(np.array([[[0.9, 0.1], [0.1, 0.5]]]))
-    entropy = -(3 * (0.9 * np.log(0.9) + 0.1 * np.log(0.1)) + np.log(0.5)) / 4
-    assert image_features(z) == pytest.approx([entropy, 0.5, 3 * np.log(9) / 4, np.log(9)])
-    three = np.log(np.array([0.5, 0.25, 0.25]))[:, None, None]
-    mean = np.log([0.5, 0.25, 0.25]).mean()
-    expected = [1.5 * np.log(2), 1.5 * (np.log(0.5) - mean)]
-    assert image_features(three)[[0, 2]] == pytest.approx(expected) and np.isnan(image_features(three)[[1, 3]]).all()
+    assert mean_entropy(z) == pytest.approx(-(3 * (0.9 * np.log(0.9) + 0.1 * np.log(0.1)) + np.log(0.5)) / 4)
+    assert mean_entropy(np.log([0.5, 0.25, 0.25])[:, None, None]) == pytest.approx(1.5 * np.log(2))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -159,51 +152,31 @@ def test_the_temperature_of_an_image_follows_its_entropy(channels):
         images += drawn(channels, (3.0, 1.0), seed)
     data = joined([image_pixels(z, truth) for z, truth in images])
     ours = ImageTemperatureCalibrator.fit(data)
-    temperatures = ours.temperatures(data.features).reshape(-1, 2).mean(axis=0)
+    temperatures = ours.temperatures(data.entropy).reshape(-1, 2).mean(axis=0)
     assert temperatures == pytest.approx([3, 1], rel=0.1)
-    assert ours.b["entropy"] < 0
+    assert ours.b < 0
     plain = TemperatureCalibrator.fit(data)
     assert nll(ours.of_pixels(data), data) < nll(plain.of_pixels(data), data) - 0.01
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_image_temperature_contains_temperature_scaling(channels):
-    """On images that are all alike it is temperature scaling; a shape that is there is found."""
+    """On images that are all alike it is temperature scaling."""
     z, truth = drawn(channels, (2.0,), side=60)[0]
     data = image_pixels(z, truth)
     ours, plain = ImageTemperatureCalibrator.fit(data), TemperatureCalibrator.fit(data)
     assert ours.of_pixels(data) == pytest.approx(plain.of_pixels(data), abs=1e-4)
-    shaped = ImageTemperatureCalibrator(a=0.3, b={"entropy": 0.5}, g=1.0)
-    scaled = plain.__class__(temperature=float(np.exp(0.3 + 0.5 * data.features[0, 0])))
-    assert shaped.of_pixels(data) == pytest.approx(scaled.of_pixels(data), abs=1e-12)
-    if channels == 1:
-        bent = np.sign(z) * np.abs(z) ** 2  # whose square root is right, up to T
-        found = ImageTemperatureCalibrator.fit(image_pixels(bent, truth), features=[], shape=True)
-        assert found.g == pytest.approx(0.5, abs=0.05)
-
-
-def decided(errors: float, images: int = 12, sure: float = np.inf) -> Pixels:
-    """Images of 0 and 1 alone (float maps), whose entropies are equal but for rounding."""
-    rng, parts = np.random.default_rng(0), []
-    for k in range(images):
-        truth = rng.random((20, 20)) < 0.2 + 0.05 * k
-        f = np.where(rng.random(truth.shape) < errors, ~truth, truth).astype(np.float32)
-        parts.append(image_pixels(log_odds(f).clip(-sure, sure), truth.astype(int)))
-    return joined(parts)
+    scaled = TemperatureCalibrator(temperature=float(np.exp(0.3 + 0.5 * data.entropy[0])))
+    given = ImageTemperatureCalibrator(a=0.3, b=0.5)
+    assert given.of_pixels(data) == pytest.approx(scaled.of_pixels(data), abs=1e-12)
 
 
 def test_a_temperature_at_a_bound_is_told():
-    at_bound, inside = decided(0, sure=2.0), decided(0.1)
-    assert len(TemperatureCalibrator.fit(at_bound).warnings(at_bound)) == 1
+    truth = np.random.default_rng(0).random((20, 20)) < 0.3
+    right = image_pixels(4.0 * truth[None] - 2, truth.astype(int))
+    assert len(TemperatureCalibrator.fit(right).warnings(right)) == 1
+    inside = sample()
     assert not TemperatureCalibrator.fit(inside).warnings(inside)
-
-
-def test_groups_of_images_weigh_what_they_are_told():
-    photographs, null = sample(1, (1.5, 1.5)), sample(1, (4.0,))
-    both = joined([photographs, null.weighted(photographs.weights.sum() * 2 / 3)])
-    assert both.number == 3
-    assert both.weights[both.images == 2].sum() == pytest.approx(0.4 * both.weights.sum())
-    assert both.take(np.array([False, False, True])).features == pytest.approx(null.features)
 
 
 # Pixels
@@ -253,7 +226,7 @@ def test_ignored_pixels_do_not_count():
     truth[:10] = 255
     data = image_pixels(z, truth)
     assert len(data.z) == (truth != 255).sum()
-    assert data.features[0] == pytest.approx(image_features(z), nan_ok=True)  # of all pixels, as in a test image
+    assert data.entropy[0] == mean_entropy(z)  # of all pixels, as in a test image
     some = image_pixels(z, truth, np.arange(100))
     assert some.weights.sum() == pytest.approx(len(data.z)) and some.z == pytest.approx(data.z[:100])
 
@@ -261,25 +234,21 @@ def test_ignored_pixels_do_not_count():
 # What all promise
 
 
-def test_the_names_are_those_of_the_classes():
-    assert tuple(CALIBRATORS) == NAMES
-
-
 @pytest.fixture(scope="module")
 def of_all() -> dict[tuple[str, int], Calibrator]:
-    return {(name, k): fitted(CALIBRATORS[name], sample(k, (2.0, 1.0, 3.0))) for name, k in DEFINED}
+    return {(name, k): fitted(calibrator_class(name), sample(k, (2.0, 1.0, 3.0))) for name, k in DEFINED}
 
 
 @pytest.mark.parametrize("case", DEFINED)
 def test_probabilities(of_all, case):
-    name, k = case
+    k = case[1]
     z = np.random.default_rng(5).normal(0, 6, (k, 20, 30))
     f = of_all[case].apply(z)
     assert f.shape == ((20, 30) if k == 1 else (3, 20, 30))
     assert f.min() >= 0 and f.max() <= 1
     if k > 1:
         assert f.sum(axis=0) == pytest.approx(np.ones((20, 30)))
-    if CALIBRATORS[name].keeps_class:
+    if of_all[case].keeps_class:
         same = (f >= 0.5) == (z[0] >= 0) if k == 1 else f.argmax(axis=0) == z.argmax(axis=0)
         assert same.all()
 
@@ -290,7 +259,7 @@ def test_probabilities(of_all, case):
 def test_a_function_of_one_probability_never_falls(of_all, name, z):
     calibrator = of_all[name, 1]
     f = calibrator.apply(np.sort(np.array(z))[None, None])
-    if name not in ("selective_scaling", "histogram_binning"):
+    if name != "histogram_binning":
         assert (np.diff(f) >= -1e-12).all()
     if calibrator.keeps_class:
         assert ((f >= 0.5) == (np.sort(z) >= 0)).all()
@@ -307,7 +276,7 @@ def test_what_is_calibrated_stays(case):
     """Fitted to pixels whose labels are drawn from their own probabilities, all are near the identity."""
     name, k = case
     data = sample(k, (1.0, 1.0), side=150)
-    after = fitted(CALIBRATORS[name], data).of_pixels(data)
+    after = fitted(calibrator_class(name), data).of_pixels(data)
     off = np.abs(after - uncalibrated(data)).mean()
     assert off < (0.05 if name == "histogram_binning" else 0.015)
 
@@ -316,25 +285,27 @@ def test_what_is_calibrated_stays(case):
 def test_a_file_gives_the_same_calibrator(of_all, case, tmp_path):
     data = sample(case[1], (2.0, 1.0, 3.0))
     (tmp_path / "calibrator.json").write_text(Record.of(of_all[case], data).model_dump_json())
-    again, record = files.read(tmp_path / "calibrator.json")
+    again, record = read_for(tmp_path / "calibrator.json", max(2, case[1]), "maps", "fit")
     assert again == of_all[case] and type(again) is type(of_all[case])
     assert record.classes == max(2, case[1]) and record.fitted_on.images == 3
     assert record.fitted_on.pixels == len(data.z)
     assert record.fitted_on.nll_after < record.fitted_on.nll_before
 
 
-@pytest.mark.parametrize("name", [name for name, k in DEFINED if k == 1])
-def test_an_eight_bit_map_is_calibrated_as_a_whole(of_all, name):
-    """By its 256 levels where each pixel counts alone, and not where the image has a temperature of its own."""
-    v = np.random.default_rng(0).integers(90, 256, (32, 32)).astype(np.uint8)
-    expected = rounded(of_all[name, 1].apply(log_odds(v)), 255) * 255
-    assert np.array_equal(calibrated(of_all[name, 1], v), np.rint(expected))
+class Identity(TemperatureCalibrator):
+    """Give probabilities (H, W) as float64 in the place of those of the map."""
+
+    def apply(self, z: np.ndarray) -> np.ndarray:
+        return HALVES
 
 
-@pytest.mark.parametrize("top", [255, 65535])
-def test_probabilities_are_rounded_away_from_one_half(top):
-    """On both sides alike, and what is on a level stays; halves lie as close to it as a float64 can tell."""
-    k = np.arange(top + 1)
-    assert np.array_equal(np.rint(rounded(k / top, top) * top), k)
-    halves = (k[:-1] + 0.5) / top
-    assert np.array_equal(np.rint(rounded(halves, top) * top), np.where(halves >= 0.5, k[1:], k[:-1]))
+HALVES = (np.arange(255) + 0.5)[None] / 255
+
+
+def test_probabilities_are_rounded_away_from_one_half():
+    """On both sides alike, and what is on a level stays."""
+    levels = np.arange(256, dtype=np.uint8)[None]
+    assert np.array_equal(calibrated(TemperatureCalibrator(temperature=1.0), levels)[0, 1:-1], levels[0, 1:-1])
+    k = np.arange(255)
+    rounded = calibrated(Identity(temperature=1.0), levels[:, :255])[0]
+    assert np.array_equal(rounded, np.where(HALVES[0] >= 0.5, k + 1, k))

@@ -143,7 +143,6 @@ JUDGE = [  # name, files, options, names in the error
     ("half a calibrator", {"calibrator.json": b'{"version": 1'}, INVALID, ["calibrator.json"]),
     ("an unknown calibrator", calibrator(calibrator="plat"), INVALID, ["calibrator.json", "'platt'"]),
     ("a wrong parameter", calibrator(parameters={"temperature": -1}), INVALID, ["calibrator.json", "temperature"]),
-    ("a calibrator of classes", calibrator(calibrator="dirichlet"), INVALID, ["dirichlet", "2 classes"]),
     ("fitted to three classes", calibrator(classes=3), INVALID, ["calibrator.json", "3 classes"]),
 ]
 OTHER = {"other/c.npy": P}

@@ -12,8 +12,7 @@ import pytest
 from damaged import full_disk
 from scipy.special import expit, softmax
 
-from pipeline_src.calibrators import files
-from pipeline_src.calibrators.calibrator import calibrated, fitted, folds_of
+from pipeline_src.calibrators.calibrator import calibrated, calibrator_class, fitted, read_for
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.errors import UserError
 from pipeline_src.maps.calibrate import calibrate_folder, overlap_warnings, pixels_of, write_calibrated
@@ -21,6 +20,7 @@ from pipeline_src.maps.counts import count
 from pipeline_src.maps.judge import judge_folder
 from pipeline_src.maps.pairs import Pairs, pair_files
 from pipeline_src.maps.reader import read_map
+from pipeline_src.maps.risk import folds_of
 
 KINDS = ("uint8", "uint16", "float32", "float16", "npz", "channel")
 T = 2.5
@@ -66,7 +66,7 @@ def done(folders, tmp_path_factory) -> tuple[Path, dict]:
 
 def test_the_temperature_that_was_put_in_is_found(done):
     out, result = done
-    calibrator, record = files.read(out / "calibrator.json")
+    calibrator, record = read_for(out / "calibrator.json", 2, "", "")
     assert calibrator.temperature == pytest.approx(T, rel=0.1)
     assert record.fitted_on.pixels == 18 * 30 * 40 and record.fitted_on.images == 18
     ece = result["scores"]["ece"]
@@ -84,7 +84,7 @@ def test_the_temperature_that_was_put_in_is_found(done):
 
 def test_maps_are_written_as_they_came(done, folders):
     out, _ = done
-    calibrator, _ = files.read(out / "calibrator.json")
+    calibrator, _ = read_for(out / "calibrator.json", 2, "", "")
     originals = sorted(folders["apply"].iterdir())
     assert [path.name for path in originals] == sorted(path.name for path in (out / "maps").iterdir())
     for path in originals:
@@ -135,7 +135,7 @@ def test_without_masks_each_image_is_scored_by_a_calibrator_that_has_not_seen_it
     pixels, folds = pixels_of(pairs, None, count(pairs)), folds_of(np.arange(len(pairs)))
     for fold in range(5):
         selected = [pair for pair, of_pair in zip(pairs, folds, strict=True) if of_pair == fold]
-        calibrator = fitted(files.CALIBRATORS["platt"], pixels.take(folds != fold))
+        calibrator = fitted(calibrator_class("platt"), pixels.take(folds != fold))
         write_calibrated(Pairs(pred, mask, selected, []), calibrator, tmp_path / "unseen")
     judged = judge_folder(tmp_path / "unseen", mask, "m", tmp_path / "judged", whole_maps=False, resamples=0)["raw"]
     assert (result["scored_on"], result["scored_images"]) == ("cross-validation", 18)

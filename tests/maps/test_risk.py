@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import beta
 
 from pipeline_src.analysis.conformal import Bound
-from pipeline_src.calibrators.calibrator import calibrated, fitted, folds_of
+from pipeline_src.calibrators.calibrator import calibrated, fitted
 from pipeline_src.calibrators.platt import PlattCalibrator
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.maps.calibrate import calibrate_folder, pixels_of
@@ -18,7 +18,7 @@ from pipeline_src.maps.counts import count
 from pipeline_src.maps.judge import judge_folder
 from pipeline_src.maps.pairs import pair_files
 from pipeline_src.maps.reader import read_map
-from pipeline_src.maps.risk import exceeded, risk_spread
+from pipeline_src.maps.risk import exceeded, folds_of, risk_spread
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 
 IMAGES = 25

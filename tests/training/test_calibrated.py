@@ -10,13 +10,12 @@ import torch
 from scipy.special import expit
 from training_runs import Colored, MadeStore
 
-from pipeline_src.calibrators.files import CALIBRATORS
+from pipeline_src.calibrators import NAMES
 from pipeline_src.calibrators.pixels import Pixels
-from pipeline_src.data.null_images import NullImages, largest_square
+from pipeline_src.data.null_images import largest_square
 from pipeline_src.errors import UserError
 from pipeline_src.prediction.predict import Predictor, predict
 from pipeline_src.training import callbacks
-from pipeline_src.training.batches import evaluation_batches
 from pipeline_src.training.calibrated import Calibrated, validation_pixels
 from pipeline_src.training.registry import choose, method_names
 
@@ -43,7 +42,7 @@ class Made(MadeStore):
 
 
 def test_every_calibrator_is_a_method():
-    assert {choose(name, {}).method.calibrator().name: name for name in METHODS} == dict.fromkeys(CALIBRATORS) | {
+    assert {choose(name, {}).method.calibrator().name: name for name in METHODS} == dict.fromkeys(NAMES) | {
         name: name for name in METHODS
     }
 
@@ -53,7 +52,7 @@ def test_every_calibrator_is_a_method():
 def test_a_method_lowers_the_loss_and_is_its_calibrator(name, channels):
     method, network, store = choose(name, {}).method, Colored(channels), Made(channels)
     if channels == 1 and method.calibrator().classes == "several":
-        with pytest.raises(UserError, match="for several classes"):
+        with pytest.raises(UserError, match="three classes or more"):
             method.fit([network], store, SETTINGS)
         return
     fitted = callbacks.fit(method, [network], store, SETTINGS)
@@ -66,34 +65,6 @@ def test_a_method_lowers_the_loss_and_is_its_calibrator(name, channels):
         z = torch.nn.functional.interpolate(network(x), (30, 40), mode="bilinear")[0].numpy()
         assert f.dtype == np.float32 and f.shape == ((30, 40) if channels == 1 else (3, 30, 40))
         assert f == pytest.approx(calibrator.apply(z), abs=1e-6)
-
-
-def test_parameters_reach_the_fit():
-    store, network = Made(1), Colored(1)
-    block = {"features": ["entropy", "foreground", "margin"], "shape": True}
-    fitted = choose("image_temperature", block).method.fit([network], store, SETTINGS)
-    assert set(fitted["parameters"]["b"]) == set(block["features"]) and fitted["parameters"]["g"] != 1
-
-
-def test_null_images_are_background_and_weigh_their_share():
-    store, network = Made(1), Colored(1)
-    plain = validation_pixels(network, store, SETTINGS)
-    with_null = validation_pixels(network, store, SETTINGS, 0.4)
-    assert (plain.number, with_null.number) == (10, 19)  # the first image has no room for one
-    null = with_null.images >= 10
-    assert with_null.weights[null].sum() == pytest.approx(0.4 * with_null.weights.sum())
-    assert not with_null.labels[null].any()
-    batches = list(evaluation_batches(NullImages(store), SETTINGS, torch.device("cpu")))
-    assert [len(batch["id"]) for batch in batches] == [4, 4, 1]
-    assert batches[0]["inputs"].shape == (4, 3, 24, 24) and batches[0]["truth"][0].shape == (14, 19)  # 11 of 24
-    block = {"features": ["entropy"], "null_images": 0.4}
-    fitted = choose("image_temperature", block).method.fit([network], store, SETTINGS)
-    assert fitted["fitted_on"]["images"] == 19
-    with pytest.raises(UserError, match="3 classes"):
-        validation_pixels(Colored(3), Made(3), SETTINGS, 0.4)
-    store.masks[:] = 255
-    with pytest.raises(UserError, match="object-free crops"):
-        validation_pixels(network, store, SETTINGS, 0.4)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -136,12 +107,12 @@ def test_the_largest_square():
         assert not any(larger)
 
 
-def test_features_are_those_of_the_image_not_of_its_sample(monkeypatch):
+def test_the_entropy_is_that_of_the_image_not_of_its_sample(monkeypatch):
     store, network = Made(1), Colored(1)
     whole = validation_pixels(network, store, SETTINGS)
     monkeypatch.setattr("pipeline_src.training.calibrated.MOST_LOGITS", 2000)
     some = validation_pixels(network, store, SETTINGS)
     assert isinstance(some, Pixels) and len(some.z) < 1100 < len(whole.z)
-    assert some.features == pytest.approx(whole.features, nan_ok=True)
+    assert some.entropy == pytest.approx(whole.entropy)
     assert some.weights.sum() == pytest.approx(whole.weights.sum())
     assert expit(some.z).mean() == pytest.approx(expit(whole.z).mean(), abs=0.05)
