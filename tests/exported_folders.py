@@ -9,9 +9,8 @@ import torch
 from project import TESTS
 
 from pipeline_src.export import folder
-from pipeline_src.export.members import Members
-from pipeline_src.export.model import ExportedModel
 from pipeline_src.prediction.predict import Predictor
+from pipeline_src.training.calibrated import calibrated_method
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.models.build import build_segmentor, normalization
 from pipeline_src.training.posthoc import PostHoc
@@ -20,8 +19,14 @@ SIZE = 32
 FACTORY = f"{TESTS / 'small_networks.py'}:build"
 
 
-def predictor(classes: int = 2, networks: int = 1, method: PostHoc | None = None, network: str = FACTORY) -> Predictor:
-    """Networks with drawn weights, in evaluation mode, whose logits are far from 0."""
+def predictor(
+    classes: int = 2,
+    networks: int = 1,
+    method: PostHoc | None = None,
+    network: str = FACTORY,
+    fitted: dict[str, Any] | None = None,
+) -> Predictor:
+    """Networks with drawn weights, in evaluation mode, whose logits are far from 0; `fitted` as by `record`."""
     members = []
     for seed in range(networks):
         torch.manual_seed(seed)
@@ -30,28 +35,21 @@ def predictor(classes: int = 2, networks: int = 1, method: PostHoc | None = None
         weight.data.mul_(5)
         bias.data.zero_()
         members.append(DenseClassifier(segmentor, normalization(network), classes=classes).eval())
+    if fitted:
+        return Predictor(members, calibrated_method("temperature")(), fitted=fitted)
     return Predictor(members, method or PostHoc())
 
 
-def model(predictor: Predictor, calibrator: dict[str, Any] | None = None) -> ExportedModel:
-    """The module of a predictor."""
-    return ExportedModel(Members(predictor).eval(), SIZE, calibrator).eval()
-
-
-def write(
-    out: Path, predictor: Predictor, calibrator: dict[str, Any] | None = None, onnx: bool = False, card: str = ""
-) -> folder.Exported:
+def write(out: Path, predictor: Predictor) -> folder.Exported:
     """The folder of a predictor."""
-    network, exported = predictor.networks[0], model(predictor, calibrator)
-    program, single = folder.traced(exported)
-    settings = folder.Preprocessing(
-        image_size=SIZE,
-        mean=network.mean.flatten().tolist(),
-        std=network.std.flatten().tolist(),
-        classes=network.classes,
-        single=single,
+    out.mkdir(parents=True, exist_ok=True)
+    classes = predictor.networks[0].classes
+    names = [f"class {k}" for k in range(classes)]
+    provenance = {"run": "a/b/seed0", "method": {"entry": "b"}}
+    folder.write(
+        out, predictor, folder.Config(image_size=SIZE, classes=classes, class_names=names, provenance=provenance)
     )
-    return folder.write(out, exported, program, settings, {folder.CARD: card}, onnx)
+    return folder.read(out)
 
 
 def record(classes: int = 2, **changes: Any) -> dict[str, Any]:

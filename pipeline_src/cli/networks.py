@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline_src.cli.options import CalibratorFile, Log, MaxPixels, Run, start_log
+from pipeline_src.cli.options import CalibratorFile, Log, Run, start_log
 from pipeline_src.errors import UserError
-from pipeline_src.params.schema import LIMITS
 
 if TYPE_CHECKING:
-    from pipeline_src.export.map_folder import Format
+    from pipeline_src.export.predict import Format
 
 MAP_FORMATS: tuple[Format, ...] = ("png8", "png16", "npy")
 
@@ -28,7 +27,6 @@ def predict(
         typer.Option(help="png8, png16 or npy (float32) [default: png16; npy for several classes]", show_default=False),
     ] = None,
     calibrator: CalibratorFile = None,
-    max_pixels: MaxPixels = LIMITS.pixels,
     log: Log = None,
 ) -> None:
     """Write probability maps of images, at their original size, by a trained run or an exported folder.
@@ -45,20 +43,18 @@ def predict(
     from pipeline_src.export import predict as step  # imports torch, which other commands do without
 
     start_log(log)
-    source = step.folder_source(weights) if weights is not None else step.run_source(run or "")
-    number, new = step.predict(source, images, out, form, calibrator, max_pixels)
-    by = f", calibrated by {source.calibrated or calibrator}" if source.calibrated or calibrator else ""
-    typer.echo(f"{number} maps of {source.name}{by}, {new} of them new: {out}")
+    model = step.folder_model(weights) if weights is not None else step.run_model(run or "")
+    number, new = step.predict(model, images, out, form, calibrator)
+    by = f", calibrated by {model.calibrated or calibrator}" if model.calibrated or calibrator else ""
+    typer.echo(f"{number} maps of {model.name}{by}, {new} of them new: {out}")
 
 
 def export(
     out: Annotated[Path, typer.Option(help="Folder to write; an earlier export there is replaced")],
     run: Run = None,
-    calibrator: CalibratorFile = None,
-    onnx: Annotated[bool, typer.Option(metavar="", help="Also write model.onnx")] = True,
     log: Log = None,
 ) -> None:
-    """Export a trained network as a self-contained folder: model.pt2, model.onnx, calibrator and model card.
+    """Export a trained network as a self-contained folder: model.pt2, calibrator, configuration and model card.
 
     Loading model.pt2 needs only torch. Nothing is uploaded.
 
@@ -66,10 +62,10 @@ def export(
     """
     if run is None:
         raise UserError("export needs --run", fix="--run EXPERIMENT/METHOD/seedN")
-    from pipeline_src.export.export import export as step  # as above
+    from pipeline_src.export import folder as step  # as above
 
     start_log(log)
-    step(run, out, calibrator, onnx)
+    step.export(run, out)
     files = sorted(path.name for path in out.iterdir())
     typer.echo(f"{out}: {', '.join(files)}")
     typer.echo(f"Next: dense-calibration predict --weights {shlex.quote(str(out))} --images DIR --out MAPS")

@@ -52,9 +52,6 @@ Groups = Annotated[
         help="Dependent images: a regular expression with one group, or a csv file id,group",
     ),
 ]
-MaxPixels = Annotated[
-    int, typer.Option(metavar="N", min=1, help="Pixels that a map (times its classes) or a mask may have")
-]
 
 
 def check_groups(groups: str) -> None:

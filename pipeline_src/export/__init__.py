@@ -1,1 +1,1 @@
-"""Networks of finished runs outside of the workflow: maps of image files, and self-contained folders."""
+"""Trained networks outside of experiments: maps of image files, and self-contained folders."""

@@ -1,158 +1,217 @@
-"""Exported folders: the files in them, written and read."""
+"""Exported folders: one network as a graph of torch, its calibrator, its configuration and a model card."""
 
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from pipeline_src import outputs
+from pipeline_src.calibrators.calibrator import Record
 from pipeline_src.errors import UserError
-from pipeline_src.export import onnx_file
-from pipeline_src.export.model import ExportedModel
-from pipeline_src.files import atomic, read_sums, reading, sha256, write_sums, write_text
+from pipeline_src.export import runs
+from pipeline_src.files import read_sums, reading, sha256, write_sums, write_text
+from pipeline_src.prediction.predict import Predictor, predict_image
+from pipeline_src.training.calibrated import Calibrated, calibrated_method
+from pipeline_src.training.classifier import DenseClassifier
+from pipeline_src.training.models.build import Network, logits
+from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.validation import Count, Strict, validate
 
-MODEL, ONNX, INPUT = "model.pt2", "model.onnx", "preprocessing.json"
-CALIBRATOR, CONFIG, CARD, SUMS = "calibrator.json", "config.yaml", "README.md", "SHA256SUMS"
-FILES = (MODEL, ONNX, INPUT, CALIBRATOR, CONFIG, CARD, SUMS)
-RESIZING = "to image_size x image_size; area average where both sides shrink or stay, else bilinear (OpenCV's)"
-log = logging.getLogger(__name__)
+MODEL, CONFIG, CALIBRATOR, CARD, SUMS = "model.pt2", "config.json", "calibrator.json", "README.md", "SHA256SUMS"
+FILES = (MODEL, CONFIG, CALIBRATOR, CARD, SUMS)
+TOLERANCE = 1e-5  # of probabilities, between the folder and the run
+CARD_TEXT = """# {run}
+
+A network for dense (per-pixel) classification, trained with the method `{method}` of the experiment `{experiment}`.
+{calibration}
+
+```python
+import cv2
+import torch
+
+model = torch.export.load("model.pt2").module()
+image = cv2.cvtColor(cv2.imread("photo.jpg"), cv2.COLOR_BGR2RGB)
+x = torch.from_numpy(cv2.resize(image, ({size}, {size}), interpolation=cv2.INTER_AREA))
+with torch.inference_mode():
+    z = model(x.permute(2, 0, 1)[None])  # (B, 3, {size}, {size}) uint8 -> logits (B, {channels}, h, w)
+    z = torch.nn.functional.interpolate(z, image.shape[:2], mode="bilinear")
+    probabilities = {activation}
+```
+
+`dense-calibration predict --weights FOLDER --images DIR --out MAPS` does the same for many images{and_calibrator}.
+
+- Classes, from 0: {classes}.
+- Calibration holds for images like the validation images. Under distribution shift confidence can be wrong by more.
+- `config.json` has the experiment, the seed and the fingerprints of the training in full.
+- The weights were made from the datasets of the experiment, and perhaps from pretrained weights: respect their terms.
+"""
 
 
-class Preprocessing(Strict):
-    """The content of preprocessing.json. All steps are inside the model; the file is information.
+class Config(Strict):
+    """The content of config.json.
 
     Attributes:
         image_size: side of the network's square input, in pixels.
-        mean, std: normalization of RGB in 0..255.
-        single: whether the model takes one image at a time, because its graph depends on the number of images.
+        provenance: the run, its method, seed, fingerprints and experiment.
     """
 
     image_size: Count
-    channels: str = "RGB, 0 to 255"
-    resizing: str = RESIZING
-    mean: list[float]
-    std: list[float]
     classes: int
-    class_names: list[str] = Field([])
-    single: bool = False
+    class_names: list[str]
+    provenance: dict[str, Any]
 
 
 class Exported(NamedTuple):
-    """An exported folder that was read: `model` maps images (B, 3, H, W) uint8 to probabilities float32."""
+    """An exported folder as it was read."""
 
-    model: Callable[[Tensor], Tensor]
-    settings: Preprocessing
-    calibrator: str
-
-
-def check(folder: Path) -> None:
-    """UserError if the folder cannot be written, or has files that `export` did not write."""
-    names = {path.name for path in folder.glob("[!.]*")}
-    outputs.check(folder, "export", foreign=sorted(names - {*FILES} if MODEL in names else names))
+    config: Config
+    predictor: Predictor
+    calibrator: str  # its name; empty without a calibrator
 
 
-def write(
-    folder: Path,
-    model: ExportedModel,
-    program: torch.export.ExportedProgram,
-    settings: Preprocessing,
-    texts: Mapping[str, str],
-    onnx: bool,
-) -> Exported:
-    """Write all files, and return the folder as it is read back.
+class ExportedNetwork(nn.Module):
+    """Images (B, 3, S, S) uint8, RGB -> logits (B, C, h, w) in full precision."""
 
-    Args:
-        program: the graph of the model, as `traced` returns it.
-        texts: the content of further files by name.
-        onnx: whether model.onnx is written.
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: DenseClassifier):
+        super().__init__()
+        self.segmentor = network.segmentor.to(memory_format=torch.contiguous_format)
+        self.register_buffer("mean", network.mean)
+        self.register_buffer("std", network.std)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = (images.float() - self.mean) / self.std
+        if isinstance(self.segmentor, Network):  # whose check, len(x), would make the number of images a constant
+            z: Tensor = self.segmentor.network(x)
+            return z
+        return logits(self.segmentor, x)
+
+
+def export(name: str, out: Path) -> None:
+    """Write the run `name` into the folder `out`, whose earlier export it replaces at the end.
 
     Raises:
-        UserError: model.onnx differs from torch.
+        UserError: the run does not exist, or is not one network and a calibrator; nothing is written then.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with atomic(folder / MODEL) as temporary, open(temporary, "wb") as file:
+    names = {path.name for path in out.glob("[!.]*")}
+    outputs.check(out, "export", foreign=sorted(names - {*FILES} if MODEL in names else names))
+    run = runs.find(name)
+    predictor, graph = run.predictor(), run.experiment
+    for network in predictor.networks:
+        network.cpu().amp = "off"
+    provenance = {
+        "run": run.name,
+        "method": {"entry": run.method, **graph.methods[run.method].method.model_dump(mode="json")},
+        "seed": run.seed,
+        "fingerprints": [job.fingerprint for job in run.jobs],
+        "experiment": graph.settings.model_dump(mode="json"),
+    }
+    facts, size = graph.facts, graph.settings.image_size
+    names_of_classes = list(facts.class_names) or ["background", "object"]
+    config = Config(image_size=size, classes=facts.classes, class_names=names_of_classes, provenance=provenance)
+    with outputs.staged(out, SUMS, FILES) as new:
+        write(new, predictor, config)
+        _check(read(new).predictor, predictor, size)
+
+
+def write(folder: Path, predictor: Predictor, config: Config) -> None:
+    """Write all files of an exported folder; UserError where the network has no graph."""
+    program = traced(predictor.networks[0], config.image_size)
+    record = predictor.fitted if isinstance(predictor.method, Calibrated) else None
+    with open(folder / MODEL, "wb") as file:
         torch.export.save(program, file)
-    write_text(folder / INPUT, json.dumps(settings.model_dump(), indent=2) + "\n")
-    if model.calibrator:
-        write_text(folder / CALIBRATOR, json.dumps(model.calibrator, indent=2) + "\n")
-    for name, text in texts.items():
-        write_text(folder / name, text)
-    if onnx:
-        onnx_file.write(model, folder / ONNX, settings.single)
-        onnx_file.check(model, folder / ONNX, settings.single)
+    write_text(folder / CONFIG, json.dumps(config.model_dump(), indent=2) + "\n")
+    if record:
+        write_text(folder / CALIBRATOR, json.dumps(record, indent=2) + "\n")
+    write_text(folder / CARD, card(config, record))
     write_sums(folder / SUMS, {name: sha256(folder / name) for name in FILES[:-1] if (folder / name).exists()})
-    return read(folder)
 
 
-def traced(model: ExportedModel) -> tuple[torch.export.ExportedProgram, bool]:
-    """The graph of a model for images of any size, and whether it takes one image at a time.
-
-    Raises:
-        UserError: the network has no graph that is independent of the images.
-    """
-
-    def graph(images: int) -> torch.export.ExportedProgram:
-        example = torch.randint(0, 256, (images, 3, model.size + 9, model.size + 20), dtype=torch.uint8)
-        names = {0: "batch", 2: "height", 3: "width"}
-        free = {axis: torch.export.Dim(name) for axis, name in names.items() if axis or images > 1}
+def traced(network: DenseClassifier, size: int) -> torch.export.ExportedProgram:
+    """The graph of a network for any number of images; UserError where it has none."""
+    example = torch.zeros(2, 3, size, size, dtype=torch.uint8)
+    try:
         with torch.no_grad():
-            return torch.export.export(model, (example,), dynamic_shapes=(free,))
-
-    try:
-        return graph(2), False
+            module = ExportedNetwork(network).eval()
+            return torch.export.export(module, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     except Exception as error:  # networks raise many types on tensors without content
-        log.warning("the exported network takes one image at a time: %s", str(error).partition("\n")[0])
-    try:
-        return graph(1), True
-    except Exception as error:
         raise UserError(
             "the network cannot be written as a graph of operators",
             found=f"{type(error).__name__}: " + str(error).partition("\n")[0],
-            expected="a forward pass whose steps do not depend on the values of its tensors",
+            expected="a forward pass whose steps depend neither on the values of its tensors nor on their number",
             fix="export another network, or predict with it here: dense-calibration predict --run RUN",
         ) from error
 
 
+def card(config: Config, record: dict[str, Any] | None) -> str:
+    """The model card, README.md; `record` is the content of calibrator.json."""
+    provenance, single = config.provenance, config.classes == 2
+    calibration = "Its probabilities are those of the network, without a calibrator."
+    if record:
+        fitted_on = record["fitted_on"]
+        calibration = (
+            f"Its calibrator, `{record['calibrator']}`, was fitted to {fitted_on['images']:,} validation images "
+            "(`calibrator.json`); the code below leaves it out."
+        )
+    return CARD_TEXT.format(
+        run=provenance["run"],
+        method=provenance["method"]["entry"],
+        experiment=provenance["run"].partition("/")[0],
+        calibration=calibration,
+        size=config.image_size,
+        channels=1 if single else config.classes,
+        activation="z.sigmoid()[0, 0]" if single else "z.softmax(1)[0]",
+        and_calibrator=", and calibrates them" if record else "",
+        classes=", ".join(config.class_names),
+    )
+
+
 def read(folder: Path) -> Exported:
-    """The model of an exported folder.
+    """Read an exported folder.
 
     Raises:
         UserError: a file is missing, can't be read, or is not the one that `export` wrote.
     """
-    if missing := [name for name in (MODEL, INPUT, SUMS) if not (folder / name).is_file()]:
+    if missing := [name for name in (MODEL, CONFIG, SUMS) if not (folder / name).is_file()]:
         raise UserError(
             f"{folder} is not an exported folder",
             found=f"no {', '.join(missing)}" if folder.is_dir() else "no such folder",
             expected="a folder that `export` wrote",
             fix="dense-calibration export --run RUN --out DIR",
         )
-    expected, actual = read_sums(folder / SUMS).get(MODEL), sha256(folder / MODEL)
-    if expected != actual:
+    for name, expected in read_sums(folder / SUMS).items():
+        if not (folder / name).is_file() or sha256(folder / name) != expected:
+            raise UserError(
+                f"{folder / name} is not the file that was exported",
+                expected=f"sha256 {expected}, as {SUMS} says",
+                fix="export the run again, or copy the folder again",
+            )
+    with reading(f"{folder} cannot be read", expected="JSON files", fix="export the run again"):
+        config = validate(Config, json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(folder / CONFIG))
+        method, fitted = PostHoc(), {}
+        if (folder / CALIBRATOR).is_file():
+            content = json.loads((folder / CALIBRATOR).read_text(encoding="utf-8"))
+            fitted = validate(Record, content, str(folder / CALIBRATOR)).model_dump(mode="json")
+            method = calibrated_method(fitted["calibrator"])()
+    network: Any = torch.export.load(folder / MODEL).module()
+    return Exported(config, Predictor([network], method, fitted=fitted), fitted.get("calibrator", ""))
+
+
+def _check(exported: Predictor, run: Predictor, size: int) -> None:
+    """UserError if the folder predicts other probabilities than the run."""
+    image = np.random.default_rng(0).integers(0, 256, (size + 9, size + 20, 3), dtype=np.uint8)
+    actual, expected = (predict_image(predictor, image, size, "image") for predictor in (exported, run))
+    if (difference := float(np.abs(actual - expected).max())) > TOLERANCE:
         raise UserError(
-            f"{folder / MODEL} is not the file that was exported",
-            found=f"sha256 {actual}",
-            expected=f"sha256 {expected}, as {SUMS} says",
-            fix="export the run again, or copy the folder again",
+            "the exported network would differ from the run",
+            found=f"probabilities that differ by {difference:.2g}",
+            expected="a run that is one network, and perhaps a calibrator of the package",
+            fix="export the run of each network, or predict with the run itself: dense-calibration predict --run RUN",
         )
-    with reading(f"{folder / INPUT} cannot be read", expected="JSON", fix="export the run again"):
-        content = json.loads((folder / INPUT).read_text(encoding="utf-8"))
-        settings = validate(Preprocessing, content, str(folder / INPUT))
-        record = folder / CALIBRATOR
-        calibrator = json.loads(record.read_text(encoding="utf-8"))["calibrator"] if record.is_file() else ""
-    return Exported(torch.export.load(folder / MODEL).module(), settings, calibrator)
-
-
-def probabilities(exported: Exported, image: np.ndarray) -> np.ndarray:
-    """The probabilities of an RGB image (H, W, 3) uint8, float32: (H, W), or (K, H, W) for K classes."""
-    with torch.inference_mode():
-        images = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None]
-        return exported.model(images)[0].numpy()

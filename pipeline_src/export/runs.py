@@ -28,6 +28,7 @@ class FinishedRun:
 
     @property
     def name(self) -> str:
+        """The name of the run, such as `demo/aslp_cl/seed0`."""
         return f"{self.experiment.name}/{self.method}/seed{self.seed}"
 
     @property
@@ -40,11 +41,6 @@ class FinishedRun:
         """The jobs that trained the networks and fitted the post-hoc method."""
         inputs = self.evaluation.inputs
         return [job for role, job in inputs.items() if role == "fit" or role.startswith("networks/")]
-
-    @property
-    def training_jobs(self) -> list[Job]:
-        """The job of each network."""
-        return [job for job in self.jobs if job.kind == "train" and "model.safetensors" in job.files]
 
     @property
     def digest(self) -> str:

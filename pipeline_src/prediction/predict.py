@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from pipeline_src.data.image_io import resize
 from pipeline_src.data.store import Store
 from pipeline_src.params.schema import Experiment
 from pipeline_src.training import callbacks
@@ -36,6 +38,15 @@ class Predictor:
     seed: int = 0
     fitted: dict[str, Any] = field(default_factory=dict)
 
+    @torch.inference_mode()
+    def probabilities(self, images: Tensor, ids: list[str], sizes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+        """Return the probabilities of images (B, 3, S, S) uint8 at their original sizes, as `predict` yields them."""
+        members = callbacks.logits(self.method, self.networks, images, ids, self.seed)
+        return [
+            callbacks.probability(self.method, [z[i] for z in members], (size[0], size[1]), self.fitted)
+            for i, size in enumerate(sizes)
+        ]
+
 
 def load(weights: Path, experiment: Experiment, classes: int = 2) -> DenseClassifier:
     """The experiment's network with the `weights` of a run (model.safetensors), in evaluation mode on its device.
@@ -56,12 +67,19 @@ def predict(predictor: Predictor, store: Store, experiment: Experiment) -> Itera
     Yields:
         Probabilities float32 in [0, 1], (H, W) or (K, H, W); ground truth uint8 (H, W); sample id.
     """
-    method, networks = predictor.method, predictor.networks
-    for batch in evaluation_batches(store, experiment, networks[0].mean.device):
-        with torch.inference_mode():
-            members = callbacks.logits(method, networks, batch["inputs"], batch["id"], predictor.seed)
-            maps = [
-                callbacks.probability(method, [z[i] for z in members], truth.shape, predictor.fitted)
-                for i, truth in enumerate(batch["truth"])
-            ]
+    for batch in evaluation_batches(store, experiment, predictor.networks[0].mean.device):
+        sizes = [truth.shape for truth in batch["truth"]]
+        maps = predictor.probabilities(batch["inputs"], batch["id"], sizes)
         yield from zip(maps, batch["truth"], batch["id"], strict=True)
+
+
+def predict_image(predictor: Predictor, image: np.ndarray, size: int, name: str) -> np.ndarray:
+    """Return the probabilities of an RGB image (H, W, 3) uint8, which is resized to (size, size) for the network.
+
+    Args:
+        name: key of random draws.
+    """
+    parameter = next(predictor.networks[0].parameters(), None)
+    x = torch.from_numpy(resize(image, size).transpose(2, 0, 1).copy())[None]
+    x = x.to(parameter.device) if parameter is not None else x
+    return predictor.probabilities(x, [name], [image.shape[:2]])[0]

@@ -9,7 +9,6 @@ from tutorial import PAGES, ROOT, follow, without_numbers
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_prints_what_it_shows(page, tmp_path, monkeypatch):
-    pytest.importorskip("onnxruntime")
     shown = (ROOT / page).read_text(encoding="utf-8")
     printed = follow(page, tmp_path, monkeypatch)
     assert without_numbers(printed) == without_numbers(shown), "run `python tests/tutorial.py`"

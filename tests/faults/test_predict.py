@@ -18,7 +18,6 @@ from bad_input import contents, run
 from project import ROOT
 
 from pipeline_src.errors import UserError
-from pipeline_src.export.onnx_file import NEEDED, check_installed
 
 
 @cache
@@ -26,7 +25,7 @@ def folder(classes: int = 2, calibrated: bool = False) -> Path:
     """An exported folder, written once."""
     target = Path(mkdtemp()) / "net"
     record = exported_folders.record(classes) if calibrated else None
-    exported_folders.write(target, exported_folders.predictor(classes), record)
+    exported_folders.write(target, exported_folders.predictor(classes, fitted=record))
     return target
 
 
@@ -72,7 +71,7 @@ def maps(model: str) -> Callable[[Path], None]:
 
 PREDICT = ["predict", "--images", "photos", "--out", "maps"]
 FOLDER = [*PREDICT, "--weights", "net"]
-EXPORT = ["export", "--out", "new", "--no-onnx"]
+EXPORT = ["export", "--out", "new"]
 TIFF = np.zeros((64, 64), np.float32)
 
 
@@ -92,16 +91,13 @@ ROWS = {
     "unknown method": Row([*PREDICT, "--run", "tiny/baselin/seed0"], ["baselin", "baseline"]),
     "unfinished run": Row([*PREDICT, "--run", "tiny/aslp_mc/seed0"], ["tiny/aslp_mc/seed0", "snakemake"]),
     "no folder": Row([*PREDICT, "--weights", "nte"], ["nte", "export"]),
-    "value of preprocessing": Row(
-        FOLDER, ["preprocessing.json", "image_size"], value("net/preprocessing.json", image_size="small")
-    ),
+    "changed configuration": Row(FOLDER, ["config.json", "sha256"], value("net/config.json", image_size="small")),
     "no images": Row([*FOLDER, "--images", "phtos/*.png"], ["phtos/*.png"]),
     "one name twice": Row(FOLDER, ["a.jpg", "a.png"], file("photos/a.jpg", "x")),
     "broken image": Row(FOLDER, ["photos/a.png"], file("photos/a.png", "x")),
     "32-bit image": Row(FOLDER, ["photos/c.tif"], file("photos/c.tif", cv2.imencode(".tif", TIFF)[1].tobytes())),
-    "large image": Row([*FOLDER, "--max-pixels", "100"], ["photos/a.png", "--max-pixels"]),
     "unknown format": Row([*FOLDER, "--format", "jpg"], ["--format", "jpg", "png16"]),
-    "other format": Row([*FOLDER, "--format", "npy"], ["maps", "a.png", "--format"], maps("net")),
+    "other format": Row([*FOLDER, "--format", "npy"], ["maps", "a.png"], maps("net")),
     "format of classes": Row([*FOLDER, "--format", "png8"], ["png8", "npy"], classes=3),
     "calibrated twice": Row(
         [*FOLDER, "--calibrator", "c.json"],
@@ -133,9 +129,3 @@ def test_the_error_names_it_and_nothing_changes(row: Row, tmp_path: Path, monkey
     assert [text for text in row.shows if text not in str(error.value)] == [], str(error.value)
     after = contents(tmp_path)
     assert {path: after.get(path) for path in before} == before
-
-
-def test_onnx_needs_its_libraries(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(UserError, match=", ".join(NEEDED)):
-        check_installed()
