@@ -30,18 +30,6 @@ def mask(seed: int = 0, height: int = 30, width: int = 40) -> np.ndarray:
     return array
 
 
-def photo(seed: int, height: int = 30, width: int = 40) -> bytes:
-    """A picture with many greys and no pattern of a mask, as JPEG."""
-    slope = np.add.outer(np.linspace(40, 120, height), np.linspace(0, 90, width))
-    return encoded(np.dstack([slope + seed, slope, slope * 0.8]).astype(np.uint8), ".jpg")
-
-
-def files(count: int, images: str, masks: str, kind=mask) -> dict[str, bytes]:
-    """Files p0, p1... of a set of photographs; in the patterns `images` and `masks` the star is the stem."""
-    made = {images.replace("*", f"p{i}"): photo(i) for i in range(count)}
-    return made | {masks.replace("*", f"p{i}"): encoded(kind(i)) for i in range(count)}
-
-
 def pairs(count: int, images: str = "Image", masks: str = "GT") -> dict[str, bytes]:
     """Files of a clean set, by path."""
     files = {}

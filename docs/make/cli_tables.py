@@ -9,7 +9,7 @@ import typer
 
 from pipeline_src.cli.main import app
 
-SHARED = {"--help", "--experiment", "--log", "--cores", "--max-pixels"}  # the page describes them once
+SHARED = {"--help", "--experiment", "--log", "--cores"}  # the page describes them once
 SHARED |= {"--install-completion", "--show-completion"}
 
 

@@ -58,8 +58,7 @@ def build(
     """
     rows = manifest.select(part, manifest_folder)
     located = sources.locate(entry, data_root, unpacked)
-    needed = [name for row in rows for name in (row.image, row.mask) if name]
-    root, masks = sources.open_root(located, unpacked, needed=needed), create_masks(entry, located.layout)
+    root, masks = sources.open_root(located, unpacked), create_masks(entry, located.layout)
     if label is not None:
         rows = [replace(row, mask="", sha256_mask="", grey=0) for row in rows]
     pixels = sum(row.height * row.width for row in rows)
@@ -73,7 +72,7 @@ def build(
         "size": size,
         "samples": len(rows),
         "pixels": pixels,
-        **(masks.store_info(rows) if label is None else {"ood": True, "grey_pixels": 0}),
+        **({"classes": len(entry.classes)} if entry.classes and label is None else {}),
     }
     again = "prepare the dataset again" if located.root else f"remove {root}, and the archive is unpacked again"
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import yaml
 
-from pipeline_src.data.entry import Entry
+from pipeline_src.data.entry import BACKGROUND, Entry
 from pipeline_src.errors import UserError, hint
 from pipeline_src.params.load import Loader
+from pipeline_src.params.parts import Part
 from pipeline_src.validation import Strict, validate
 
 FILE = Path(__file__).parent / "catalog.yaml"
@@ -24,25 +25,31 @@ class Catalog(Strict):
 
 
 def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Entry]:
-    """The built-in datasets and those of the user, by name.
+    """Return the built-in datasets and those of the user, by name.
 
     A user's entry replaces a built-in entry of the same name, and keeps its `task` and `in_paper` by default.
 
     Raises:
         UserError: names every wrong key and value of the user's entries.
     """
-    built_in = _entries(_content()["datasets"], built_in=True)
-    return built_in | _entries({name: _completed(built_in, name, raw) for name, raw in (datasets or {}).items()})
+    built_in = _entries(_content()["datasets"], str(FILE), built_in=True)
+    given = {
+        name: {key: getattr(built_in[name], key) for key in ("task", "in_paper")} | raw
+        if name in built_in and isinstance(raw, Mapping)
+        else raw
+        for name, raw in (datasets or {}).items()
+    }
+    return built_in | _entries(given, "`datasets:` in params.yaml", built_in=False)
 
 
 def tasks() -> dict[str, str]:
-    """Headings of the tasks by their names in the catalog; salient objects first."""
+    """Return the headings of the tasks by their names in the catalog; salient objects first."""
     tasks: dict[str, str] = _content()["tasks"]
     return tasks
 
 
 def find(catalog: Mapping[str, Entry], name: str) -> Entry:
-    """The dataset called `name`; UserError names the nearest."""
+    """Return the dataset called `name`; a UserError names the nearest."""
     if name not in catalog:
         raise UserError(
             f"there is no dataset {name!r}{hint(name, catalog)}",
@@ -52,16 +59,39 @@ def find(catalog: Mapping[str, Entry], name: str) -> Entry:
     return catalog[name]
 
 
-def is_known(name: str) -> bool:
-    """Whether the catalog has a dataset of that name."""
-    return name in _content()["datasets"]
+def check_parts(entries: Mapping[str, Entry], parts: Mapping[str, tuple[Part, str]]) -> None:
+    """Check that datasets and splits exist, and that a network trained on one part can be tested on all others.
 
+    Args:
+        parts: part and role (train, val, id, shifted or ood) by name.
 
-def _completed(built_in: Mapping[str, Entry], name: Any, raw: Any) -> Any:
-    """A user's entry with `task` and `in_paper` of the built-in entry of its name."""
-    if name not in built_in or not isinstance(raw, Mapping):
-        return raw
-    return {"task": built_in[name].task, "in_paper": built_in[name].in_paper, **raw}
+    Raises:
+        UserError: an unknown dataset or split; datasets with different classes; images without an object in a test
+            set, though no class is right on them.
+    """
+    for part, _ in parts.values():
+        names = find(entries, part.set).split_names
+        if part.split not in names:
+            raise UserError(
+                f"dataset {part.set} has no split {part.split!r}{hint(part.split, names)}",
+                expected=f"one of {', '.join(names)}",
+                fix="add it under `splits:` of the dataset's entry",
+            )
+    training_set = entries[parts["train"][0].set]
+    for name, (part, role) in parts.items():
+        entry = entries[part.set]
+        if role != "ood" and entry.ood and training_set.without_background:
+            raise UserError(
+                f"{name}: on images without an object no class of {training_set.name} is right",
+                expected=f"a set with masks, or a training set whose first class is called {BACKGROUND!r}",
+                fix="move the set to the out-of-distribution sets (`ood:`)",
+            )
+        if role != "ood" and not entry.ood and entry.classes != training_set.classes:
+            raise UserError(
+                f"{name}: dataset {entry.name} has other classes than the training set {training_set.name}",
+                found=", ".join(entry.classes) or "one object",
+                expected=", ".join(training_set.classes) or "one object",
+            )
 
 
 @cache
@@ -70,9 +100,9 @@ def _content() -> dict[str, Any]:
     return content
 
 
-def _entries(datasets: Mapping[str, Any], built_in: bool = False) -> dict[str, Entry]:
+def _entries(datasets: Mapping[str, Any], where: str, built_in: bool) -> dict[str, Entry]:
     named = {
         name: {**raw, "name": str(name), "built_in": built_in} if isinstance(raw, Mapping) else raw
         for name, raw in datasets.items()
     }
-    return validate(Catalog, {"datasets": named}, str(FILE) if built_in else "`datasets:` in params.yaml").datasets
+    return validate(Catalog, {"datasets": named}, where).datasets

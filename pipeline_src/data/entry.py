@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
@@ -18,12 +18,6 @@ from pipeline_src.labels import NO_CLASS
 from pipeline_src.params.parts import ALL
 from pipeline_src.validation import LONGEST, Count, Strict
 
-# Names of sets and splits become folder names and parts of ids.
-SET_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-SetName = Annotated[str, StringConstraints(pattern=SET_NAME, max_length=LONGEST)]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Byte = Annotated[int, Field(ge=0, le=255)]
-Role = Literal["train", "val", "test", "ood"]
 GROUPS_FILE = ".csv"
 BACKGROUND = "background"  # the class of id 0 of pixels that show no object
 
@@ -33,7 +27,7 @@ def _as_tuple(value: Any) -> Any:
 
 
 def check_groups(groups: str) -> str:
-    """`groups` unchanged; ValueError if it is neither a csv file nor a regular expression with one group."""
+    """Return `groups` unchanged; ValueError if it is neither a csv file nor a regular expression with one group."""
     if not groups or groups.endswith(GROUPS_FILE):
         return groups
     try:
@@ -45,6 +39,10 @@ def check_groups(groups: str) -> str:
     return groups
 
 
+# Names of datasets and splits become folder names and parts of ids.
+SetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Byte = Annotated[int, Field(ge=0, le=255)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
@@ -84,10 +82,9 @@ class Split(Strict):
 class Generator(Strict):
     """A synthetic dataset: `data.synthetic.scenes.write_set(kind, split, count, seed, folder)` for each split."""
 
-    kind: str
+    kind: Literal["scenes", "textures"]
     counts: dict[SetName, Count]
     seed: int = 0
-    options: dict[str, Any] = Field({})
 
 
 class Layout(Strict):
@@ -105,8 +102,7 @@ class Layout(Strict):
 class Source(Layout):
     """A source of a dataset; layout and splits override those of the dataset.
 
-    `get` is the authors' page, `download` the address of each archive, `mirror` the address of a copy, `note` a remark
-    for users who get it.
+    `get` is the authors' page, `download` the address of each archive, `note` a remark for users who get it.
     """
 
     archive: Strings = ()
@@ -116,7 +112,6 @@ class Source(Layout):
     count: Count | None = None
     get: str | None = None
     download: Strings = ()
-    mirror: Strings = ()
     note: str = ""
     splits: dict[SetName, Split] = Field({})
 
@@ -125,21 +120,18 @@ class Source(Layout):
         kinds = [key for key in ("archive", "folder", "generator") if getattr(self, key)]
         if len(kinds) > 1:
             raise ValueError(f"{' and '.join(kinds)} cannot be given together; give several `sources` instead")
-        if self.sha256 and len(self.sha256) != len(self.archive):
-            raise ValueError("give one sha256 for each archive (null where it is unknown)")
+        for key in ("sha256", "download"):
+            if (values := getattr(self, key)) and len(values) != len(self.archive):
+                raise ValueError(f"give one {key} for each archive")
         return self
-
-    @property
-    def kind(self) -> str:
-        """archive, folder, generator, or paths (images and masks given directly)."""
-        return next((key for key in ("archive", "folder", "generator") if getattr(self, key)), "paths")
 
     @property
     def label(self) -> str:
         """The files or folders of the source."""
-        if self.kind == "paths":
-            return " and ".join(f"{path}/" for path in (*self.images, *self.masks))
-        return " + ".join(self.archive) or (f"{self.folder}/" if self.folder else "the generator")
+        if self.generator:
+            return "the generator"
+        paths = (self.folder,) if self.folder else (*self.images, *self.masks)
+        return " + ".join(self.archive) or " and ".join(f"{path}/" for path in paths)
 
     @property
     def description(self) -> str:
@@ -160,14 +152,11 @@ class Entry(Source):
         skip_unmasked: leave out images without a mask, instead of reporting them as problems.
         groups: which images are not independent (`data.groups`); confidence intervals are then over groups.
         caption: facts for readers of numbers on the dataset; tables print it.
-        benchmark_list: name list of the images of published benchmarks.
-        lists: origin of each name list.
         faults: known issues, which `data check` repeats.
     """
 
     name: SetName = Field(exclude=True)  # `catalog.load` sets it, and `built_in`
     task: str = "custom"
-    roles: tuple[Role, ...] = get_args(Role)
     ood: bool = False
     built_in: bool = Field(False, exclude=True)
     sources: dict[SetName, Source] = Field(default_factory=dict)
@@ -177,8 +166,6 @@ class Entry(Source):
     skip_unmasked: bool = False
     groups: Annotated[str, AfterValidator(check_groups)] = ""
     caption: str = ""
-    benchmark_list: str = ""
-    lists: dict[str, str] = Field({})
     terms: str = ""
     citation: str = ""
     faults: tuple[str, ...] = ()
@@ -217,22 +204,17 @@ class Entry(Source):
         return bool(self.classes) and self.classes[0] != BACKGROUND
 
     @property
-    def uses(self) -> list[Role]:
-        """The roles of the dataset; by default `ood` for images without an object, and all others for the rest."""
-        return [role for role in self.roles if "roles" in self.model_fields_set or self.ood == (role == "ood")]
-
-    @property
     def generated(self) -> bool:
         """Whether the dataset is synthetic."""
         return any(source.generator for source in self.sources.values())
 
     def layout(self, source: Source) -> Layout:
-        """The layout of a source: its values override those of the dataset."""
+        """Return the layout of a source: its values override those of the dataset."""
         given = source.model_dump(include=set(Layout.model_fields), exclude_defaults=True)
         return Layout(**{**self.model_dump(include=set(Layout.model_fields)), **given})
 
     def splits_of(self, source: Source) -> dict[str, Split]:
-        """The splits of a source: its splits override those of the dataset."""
+        """Return the splits of a source: its splits override those of the dataset."""
         return {**self.splits, **source.splits}
 
     @property

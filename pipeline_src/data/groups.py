@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.data.entry import GROUPS_FILE
-from pipeline_src.data.lookup import find_name_list
+from pipeline_src.data.pairing import find_name_list
 from pipeline_src.errors import UserError, few, listed
 from pipeline_src.files import composed, content, reading
 
@@ -25,7 +25,7 @@ GroupName = str | tuple[str]  # a tuple holds the stem of an image that belongs 
 
 
 def find(groups: str, data_root: Path | str | None) -> Path | None:
-    """The file that `groups` names, in `data_root`, its splits/, the working folder, or LISTS; None for a pattern.
+    """Return the file that `groups` names, looked up like a name list; None for a pattern.
 
     Raises:
         UserError: there is no such file.
@@ -43,7 +43,7 @@ def find(groups: str, data_root: Path | str | None) -> Path | None:
 
 
 def names(ids: Sequence[str], groups: str, file: Path | None = None) -> list[GroupName]:
-    """The group of each image.
+    """Return the group of each image.
 
     Args:
         ids: stems, or ids "<set>/<stem>".
@@ -74,13 +74,13 @@ def names(ids: Sequence[str], groups: str, file: Path | None = None) -> list[Gro
 
 
 def number(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
-    """(N,) int64: the group of each image (`names`), from 0 in the order in which they occur."""
+    """Return (N,) int64: the group of each image (`names`), from 0 in the order in which they occur."""
     numbers: dict[GroupName, int] = {}
     return np.array([numbers.setdefault(name, len(numbers)) for name in names(ids, groups, file)], np.int64)
 
 
 def crossings(parts: Mapping[str, Sequence[GroupName]]) -> list[str]:
-    """A line for each two parts that share groups, except for two test parts."""
+    """Return a line for each two parts that share groups, except for two test parts."""
     lines = []
     for first, second in combinations(parts, 2):
         shared = sorted(name for name in {*parts[first]} & {*parts[second]} if isinstance(name, str))
@@ -91,7 +91,7 @@ def crossings(parts: Mapping[str, Sequence[GroupName]]) -> list[str]:
 
 
 def _read(file: Path) -> dict[str, str]:
-    """Group by stem."""
+    """Return the group by stem."""
     with reading(f"the file of groups {file} cannot be read", expected="a csv file in UTF-8", also=csv.Error):
         lines = composed(content(file).decode("utf-8-sig")).splitlines()
         header, *rows = list(csv.reader(line for line in lines if not line.startswith("#"))) or [[]]
@@ -102,7 +102,4 @@ def _read(file: Path) -> dict[str, str]:
             found=",".join(header) if header != COLUMNS else listed(bad) or "no row",
             expected=f"the line {','.join(COLUMNS)}, then a row per image",
         )
-    groups = dict(rows)
-    if twice := sorted({name for name, group in rows if groups[name] != group}):
-        raise UserError(f"the file of groups {file} puts images into two groups", found=listed(twice))
-    return groups
+    return dict(rows)

@@ -10,13 +10,10 @@ import contextlib
 import io
 import warnings
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image
-from PIL.TiffImagePlugin import BITSPERSAMPLE, TiffImageFile
-
-from pipeline_src.params.schema import LIMITS
+from PIL.TiffImagePlugin import TiffImageFile
 
 with contextlib.suppress(ModuleNotFoundError):  # of the extra `pipeline`: saved maps need only Pillow
     import cv2
@@ -26,7 +23,7 @@ with contextlib.suppress(ModuleNotFoundError):  # of the extra `pipeline`: saved
 JPEG = b"\xff\xd8"
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 UPRIGHT = 1
-Image.MAX_IMAGE_PIXELS = None  # `read_header` has a limit that users can change
+Image.MAX_IMAGE_PIXELS = None  # large images are what some users have
 
 # The channels of a grey mask saved as JPEG differ a little; those of a colored mask differ a lot.
 GREY_SPREAD = 16
@@ -40,63 +37,29 @@ class UnreadableImageError(ValueError):
         self.problem, self.fix = problem, fix
 
 
-class Header(NamedTuple):
-    """The header of an image file.
-
-    Attributes:
-        orientation: 1 to 8, the EXIF request to turn or mirror the stored pixels, which is not applied; 1 is upright.
-        several: whether the file holds several pictures, such as pages of a TIFF or frames of a GIF.
-        bits: bits of a channel of a TIFF; 8 for other formats.
-    """
-
-    orientation: int
-    several: bool
-    bits: int
-
-    def check_single(self) -> None:
-        """Raise UnreadableImageError for several pictures."""
-        if self.several:
-            raise UnreadableImageError("holds several pictures", "save the picture that counts as a file of its own")
-
-
-def read_header(
-    data: bytes, pixels: int = LIMITS.pixels, fix: str = "write `limits: {pixels: N}` with a larger N into params.yaml"
-) -> Header:
-    """Read the header of an image file before its pixels are decoded.
-
-    Args:
-        pixels: the largest number of pixels.
-        fix: the way to change this limit.
+def read_orientation(data: bytes) -> int:
+    """Return the EXIF request (1 to 8) to turn or mirror the stored pixels, which is not applied; 1 is upright.
 
     Raises:
-        UnreadableImageError: not an image, cut off, or of more `pixels`.
+        UnreadableImageError: not an image, cut off, or several pictures.
     """
     check_whole(data)
     with open_image(data) as image:
-        width, height = image.size
-        several = image.format != "MPO" and getattr(image, "n_frames", 1) > 1  # phones add previews as MPO
+        if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # phones add previews as MPO
+            raise UnreadableImageError("holds several pictures", "save the picture that counts as a file of its own")
         if isinstance(image, TiffImageFile):
-            orientation, bits = UPRIGHT, max(image.tag_v2.get(BITSPERSAMPLE, (8,)))
-        else:
-            orientation, bits = _exif_orientation(image), 8
-    if width * height > pixels:
-        problem = f"has {width:,} x {height:,} pixels, and the limit is {pixels:,}"
-        raise UnreadableImageError(problem, f"make it smaller, or {fix}")
-    return Header(orientation, several, bits)
-
-
-def _exif_orientation(image: Image.Image) -> int:
-    exif = Image.Exif()
-    with contextlib.suppress(Exception):  # damaged EXIF data
-        exif.load(image.info.get("exif", b""))  # `getexif` would decode a PNG
-        if (turn := int(exif.get(ExifTags.Base.Orientation, UPRIGHT))) in range(UPRIGHT, 9):
-            return turn
+            return UPRIGHT
+        exif = Image.Exif()
+        with contextlib.suppress(Exception):  # damaged EXIF data
+            exif.load(image.info.get("exif", b""))  # `getexif` would decode a PNG
+            if (turn := int(exif.get(ExifTags.Base.Orientation, UPRIGHT))) in range(UPRIGHT, 9):
+                return turn
     return UPRIGHT
 
 
 @contextlib.contextmanager
 def open_image(data: bytes) -> Iterator[Image.Image]:
-    """An image file opened by Pillow, which keeps the indices of a palette.
+    """Yield an image file opened by Pillow, which keeps the indices of a palette.
 
     Raises:
         UnreadableImageError: not an image, or cut off.
@@ -104,38 +67,39 @@ def open_image(data: bytes) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=FORMATS) as image:
             yield image
+    except UnreadableImageError:
+        raise
     except Exception:  # Pillow's plugins raise many types
         raise UnreadableImageError("cannot be decoded as an image") from None
 
 
 def decode_image(data: bytes) -> np.ndarray:
-    """An image file as RGB, uint8 (H, W, 3); an EXIF orientation is not applied.
+    """Return an image file as RGB, uint8 (H, W, 3); an EXIF orientation is not applied.
 
     Raises:
         UnreadableImageError: not an image, or cut off.
     """
-    check_whole(data)
-    image = decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(_decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB)
 
 
 def decode_mask(data: bytes, foreground: int | None = None) -> np.ndarray:
-    """A mask file as uint8 (H, W): 0 background, 255 object, grey for soft edges.
+    """Return a mask file as uint8 (H, W): 0 background, 255 object, grey for soft edges.
 
     Args:
         data: bytes of the file; one channel, or RGB that is grey.
-        foreground: the value of the object, if it is not 255; all other values are background.
+        foreground: the value of the object, or its index in a palette, if it is not 255; all others are background.
 
     Raises:
         UnreadableImageError: not an image, cut off, colored, 16-bit, or without a value above 2.
     """
-    return as_mask(mask_values(data, foreground is not None), foreground)
-
-
-def as_mask(values: np.ndarray, foreground: int | None) -> np.ndarray:
-    """`decode_mask` of the values of a file, uint8 (H, W)."""
     if foreground is not None:
+        if data.startswith(JPEG):
+            fix = "save it as PNG, not from the JPEG, or leave out `foreground` if its values are 0 and 255"
+            raise UnreadableImageError("mask is a JPEG file, which does not keep the value `foreground`", fix)
+        palette = palette_indices(data)
+        values = _grey(data) if palette is None else palette
         return np.where(values == foreground, np.uint8(255), np.uint8(0))
+    values = _grey(data)
     if 0 < values.max() < 3:
         raise UnreadableImageError(
             f"mask has no value above {values.max()}, so nothing in it is an object",
@@ -144,57 +108,69 @@ def as_mask(values: np.ndarray, foreground: int | None) -> np.ndarray:
     return values
 
 
-def mask_values(data: bytes, indices: bool) -> np.ndarray:
-    """The values of a mask file, uint8 (H, W).
-
-    Args:
-        indices: whether to return the indices of a file with a palette, instead of their greys.
+def decode_labels(data: bytes, classes: int, void: int, ignored: int) -> np.ndarray:
+    """Return a mask of class ids as uint8 (H, W): 0 to classes - 1, and `ignored` for `void`.
 
     Raises:
-        UnreadableImageError: as `decode_mask`.
+        UnreadableImageError: not an image, cut off, JPEG, not 8-bit, or with other values.
     """
     check_whole(data)
-    if indices and (palette := palette_indices(data)) is not None:
-        return palette
-    mask = decode(data, cv2.IMREAD_UNCHANGED)
-    if mask.dtype != np.uint8:
-        problem = f"mask has {mask.dtype} values"
-        raise UnreadableImageError(problem, "save it with 8 bits, 0 for background and 255 for the object")
-    if mask.ndim == 3:
-        color = mask[..., :3].astype(np.int16)
-        if np.ptp(color, axis=2).max() > GREY_SPREAD:
-            fix = "save it with one channel, 0 and 255 for the object"
-            if (palette := palette_indices(data)) is not None:
-                fix = f"it has a palette: add `foreground: {palette.max()}`, or the index of the object, to the dataset"
-            raise UnreadableImageError("mask is colored", fix)
-        if mask.shape[2] == 4 and mask[..., 3].min() < 255:
-            raise UnreadableImageError("mask is partly transparent", "save it without an alpha channel")
-        mask = np.ascontiguousarray(mask[..., 1])
-    return mask
+    if data.startswith(JPEG):
+        raise UnreadableImageError("mask is a JPEG file, which does not keep class ids", "save it as PNG")
+    with open_image(data) as image:
+        mode, labels = image.mode, np.array(image)
+    if mode not in ("L", "P"):
+        raise UnreadableImageError(f"mask of classes has the mode {mode}", "save 8 bits, the class id as value")
+    values = np.unique(labels)
+    invalid = values[(values >= classes) & (values != void)]
+    if invalid.size:
+        raise UnreadableImageError(
+            f"mask has the values {', '.join(map(str, invalid[:5]))}, no classes (0 to {classes - 1}) and not void",
+            f"correct it, or `classes` and `void` (now {void}) of the dataset",
+        )
+    labels[labels == void] = ignored
+    return labels
 
 
 def palette_indices(data: bytes) -> np.ndarray | None:
-    """The palette indices of an image file, uint8 (H, W), which OpenCV replaces by colors; None without a palette.
+    """Return the palette indices of an image file, uint8 (H, W), which OpenCV replaces by colors; None without a
+    palette.
 
     Raises:
         UnreadableImageError: not an image, or cut off.
     """
+    check_whole(data)
     with open_image(data) as image:
         return np.array(image) if image.mode == "P" else None
 
 
 def resize(array: np.ndarray, size: int) -> np.ndarray:
-    """`array` (H, W[, 3]) resized to (size, size[, 3]): area average if both sides shrink, else linear."""
+    """Return `array` (H, W[, 3]) resized to (size, size[, 3]): area average if both sides shrink, else linear."""
     shrinks = size <= min(array.shape[:2])
     return cv2.resize(array, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
-def decode(data: bytes, flags: int) -> np.ndarray:
-    """An image file decoded by OpenCV with the `flags` of `cv2.imdecode`.
+def _grey(data: bytes) -> np.ndarray:
+    """Return the values of a mask file of one channel or of equal channels, uint8 (H, W)."""
+    mask = _decode(data, cv2.IMREAD_UNCHANGED)
+    if mask.dtype != np.uint8:
+        problem = f"mask has {mask.dtype} values"
+        raise UnreadableImageError(problem, "save it with 8 bits, 0 for background and 255 for the object")
+    if mask.ndim == 2:
+        return mask
+    if np.ptp(mask[..., :3].astype(np.int16), axis=2).max() > GREY_SPREAD:
+        fix = "save it with one channel, 0 and 255 for the object"
+        if (palette := palette_indices(data)) is not None:
+            fix = f"it has a palette: add `foreground: {palette.max()}`, or the index of the object, to the dataset"
+        raise UnreadableImageError("mask is colored", fix)
+    if mask.shape[2] == 4 and mask[..., 3].min() < 255:
+        raise UnreadableImageError("mask is partly transparent", "save it without an alpha channel")
+    return np.ascontiguousarray(mask[..., 1])
 
-    Raises:
-        UnreadableImageError: not an image.
-    """
+
+def _decode(data: bytes, flags: int) -> np.ndarray:
+    """Return an image file decoded by OpenCV with the `flags` of `cv2.imdecode`."""
+    check_whole(data)
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
         raise UnreadableImageError("cannot be decoded as an image")

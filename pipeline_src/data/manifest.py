@@ -70,7 +70,7 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[object
 
 
 def read_csv(path: Path, row: Callable[[dict[str, Any]], T]) -> list[T]:
-    """The rows of a table that `prepare` wrote; UserError if it is missing or damaged."""
+    """Return the rows of a table that `prepare` wrote; UserError if it is missing or damaged."""
     fix = "prepare the dataset (again)"
     with (
         reading(f"{path} cannot be read", expected="the list that `prepare` wrote", fix=fix, also=csv.Error),
@@ -90,7 +90,7 @@ def write(folder: Path, rows: Iterable[Row]) -> None:
 
 
 def read(folder: Path) -> list[Row]:
-    """Rows of `folder`/manifest.csv, by stem; UserError if it is missing or damaged."""
+    """Return the rows of `folder`/manifest.csv, by stem; UserError if it is missing or damaged."""
 
     def row(cells: dict[str, str]) -> Row:
         ranks = dict(item.rsplit(":", 1) for item in cells.pop("splits").split())
@@ -106,12 +106,12 @@ def write_problems(folder: Path, problems: Iterable[Problem]) -> None:
 
 
 def read_problems(folder: Path) -> list[Problem]:
-    """The problems in `folder`/problems.csv."""
+    """Return the problems in `folder`/problems.csv."""
     return read_csv(Path(folder) / "problems.csv", lambda cells: Problem(**cells))
 
 
 def select(part: Part, folder: Path) -> list[Row]:
-    """Rows of a part, in the order of its split.
+    """Return the rows of a part, in the order of its split.
 
     Raises:
         UserError: the split is empty, unknown, or shorter than `first` or `last`.
@@ -138,7 +138,7 @@ def check_disjoint(parts: Mapping[str, Sequence[Any]]) -> dict[tuple[str, str], 
             with all others (test parts may overlap).
 
     Returns:
-        Byte-identical images of different ids, by pair of parts, as (id, id). Some sets have them; report them.
+        Byte-identical images of different ids, by pair of parts, as (id, id). Some datasets have them.
 
     Raises:
         UserError: a sample is in two parts.

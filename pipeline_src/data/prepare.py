@@ -5,25 +5,24 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
 
-from pipeline_src.data import identity, image_io, manifest, sources
+from pipeline_src.data import groups, image_io, manifest, sources
 from pipeline_src.data.entry import Entry, Split
-from pipeline_src.data.lookup import IMAGE_SUFFIXES
 from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.data.masks import ClassMasks, ObjectMasks, create_masks
-from pipeline_src.data.pairing import pair_files
+from pipeline_src.data.pairing import IMAGE_SUFFIXES, pair_files
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import content, write_text
 from pipeline_src.params.parts import ALL
-from pipeline_src.params.schema import LIMITS, Limits
 
 log = logging.getLogger(__name__)
 NEAR = 0.97  # correlation of thumbnails: between frames of a video it is often higher, between photos hardly ever
@@ -36,7 +35,6 @@ def prepare(
     unpacked: Path,
     out: Path,
     on_problem: Literal["fail", "skip"] = "fail",
-    limits: Limits = LIMITS,
 ) -> dict[str, Any]:
     """Unpack (or draw) the dataset, pair images and masks, verify every file, and write the list of its samples.
 
@@ -46,7 +44,6 @@ def prepare(
         unpacked: cache folder for unpacked archives.
         out: gets manifest.csv, problems.csv and summary.json (no paths of this machine, no times).
         on_problem: "fail" raises if there is a problem, "skip" leaves the samples out and counts them.
-        limits: images of more pixels are problems.
 
     Returns:
         The content of summary.json.
@@ -57,53 +54,38 @@ def prepare(
     """
     located = sources.locate(entry, data_root, unpacked)
     root, source = sources.open_root(located, unpacked), located.source
-    with sources.naming(entry):
-        pairs, problems = pair_files(entry, located.layout, root)
+    pairs, problems = pair_files(entry, located.layout, root)
     log.info("%s: source %s (%s), verifying %s images", entry.name, located.key, source.label, f"{len(pairs):,}")
-    verifier = _Verifier(root, create_masks(entry, located.layout), limits.pixels)
+    verifier = _Verifier(root, create_masks(entry, located.layout))
     rows = [row for row in pairs if verifier.verify(row)]
-    problems += verifier.problems
-    notes = verifier.notes()
+    splits, notes = entry.splits_of(source), []
+    problems += verifier.problems + verifier.masks.problems(rows)
     if source.count is not None and source.count != len(rows):
         text = f"has {len(rows):,} usable samples, {source.count:,} expected"
         if entry.ood and len(rows) < source.count:  # some textures are enough
             notes.append(text)
         else:
             problems.append(Problem(source.label, text, "download it again, or correct `count` of the source"))
-    problems += verifier.masks.problems(rows) if rows else []
-    splits = entry.splits_of(source)
     split_problems, split_notes = assign_splits(entry, splits, data_root, root, rows)
     problems = sorted(problems + split_problems)
     manifest.write_problems(out, problems)
-    if not pairs and not problems:
-        raise UserError(
-            f"dataset {entry.name} is empty",
-            found=f"no image in {' and '.join((*located.layout.images, *located.layout.masks))} of {root}",
-            expected=f"files {', '.join(sorted(IMAGE_SUFFIXES))}",
-        )
     if (problems and on_problem == "fail") or not rows:
         raise UserError(
             f"dataset {entry.name} has {len(problems):,} problems:{listed(problems)}",
             found=f"{len(rows):,} usable samples in {root}",
+            expected=f"images and masks as {', '.join(sorted(IMAGE_SUFFIXES))}",
             fix="fix them, or leave them out with `data: {on_problem: skip}`",
         )
-    identical, crossing = _identical_images(rows)
-    notes += [*split_notes, *verifier.masks.notes(rows)]
-    if identical:
-        notes.append(f"{len(identical):,} pairs of byte-identical images, {crossing:,} of them across splits")
+    notes += [*split_notes, *verifier.masks.notes(rows), *_identical_images(rows)]
     if not entry.groups and not entry.built_in:
         notes += near_copies(rows, splits, verifier.thumbnails)
     summary = {
         "set": entry.name,
         "source": located.key,
-        "identity": identity.summary(entry, located, data_root),
-        "expected": source.count,
-        "images": len(pairs),
+        "identity": sources.recorded_identity(entry, located, data_root),
         "samples": len(rows),
         "left_out": len(pairs) - len(rows),
         "splits": {ALL: len(rows), **{name: sum(name in row.splits for row in rows) for name in splits}},
-        **verifier.masks.summary(rows),
-        "identical_images": identical,
         "problems": len(problems),
         "notes": notes,
     }
@@ -115,24 +97,49 @@ def prepare(
     return summary
 
 
+class DatasetReport(NamedTuple):
+    """The result of a check: the source that was read, its usable samples, problems, and notes."""
+
+    source: str
+    samples: int
+    splits: dict[str, int]
+    problems: list[str]
+    notes: list[str]
+
+
+def check_dataset(entry: Entry, data_root: Path | str | None, unpacked: Path) -> DatasetReport:
+    """Read every file of a dataset: pairs, counts, sizes, masks, name lists, and the sha256 of its archives."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        try:
+            sources.check_archives(sources.locate(entry, data_root, unpacked))
+            summary = prepare(entry, data_root, unpacked, folder, "skip")
+            notes, stems = summary["notes"], [row.stem for row in manifest.read(folder)]
+            if entry.groups:
+                number = len(set(groups.names(stems, entry.groups, groups.find(entry.groups, data_root))))
+                notes.append(f"{len(stems):,} images in {number:,} groups of images that are not independent")
+        except (UserError, OSError) as error:  # reported: the next dataset is checked in any case
+            return DatasetReport("", 0, {}, [str(error)], [])
+        problems = [str(problem) for problem in manifest.read_problems(folder)]
+    notes += [f"known: {fault}" for fault in entry.faults]
+    return DatasetReport(summary["source"], summary["samples"], summary["splits"], problems, notes)
+
+
 class _Verifier:
     """Reads every file of a dataset.
 
     Attributes:
         problems: problems with files.
-        turned, several: names of files with an EXIF orientation, and of files with several pictures.
         thumbnails: id -> `thumbnail` of the image.
     """
 
-    def __init__(self, root: Path, masks: ObjectMasks | ClassMasks, pixels: int):
-        self.root, self.masks, self.pixels = root, masks, pixels
+    def __init__(self, root: Path, masks: ObjectMasks | ClassMasks):
+        self.root, self.masks = root, masks
         self.problems: list[Problem] = []
-        self.turned: list[str] = []
-        self.several: list[str] = []
         self.thumbnails: dict[str, np.ndarray] = {}
 
     def verify(self, row: Row) -> bool:
-        """Whether a sample can be used; fills in its row."""
+        """Return whether a sample can be used; fills in its row."""
         count = len(self.problems)
 
         def decode(data: bytes) -> tuple[int, ...]:
@@ -152,12 +159,9 @@ class _Verifier:
         return len(self.problems) == count
 
     def _read(self, name: str, decode: Callable[[bytes], tuple[int, ...]]) -> tuple[str, tuple[int, ...]]:
-        """The sha256 and the shape (H, W) of a file; empty and (0, 0) if there is a problem with it."""
+        """Return the sha256 and the shape (H, W) of a file; empty and (0, 0) if there is a problem with it."""
         try:
             data = content(self.root / name)
-            header = image_io.read_header(data, self.pixels)
-            self.turned += [name] * (header.orientation != image_io.UPRIGHT)
-            self.several += [name] * header.several
             return hashlib.sha256(data).hexdigest(), decode(data)
         except image_io.UnreadableImageError as error:
             self.problems.append(Problem(name, error.problem, error.fix))
@@ -165,49 +169,39 @@ class _Verifier:
             self.problems.append(Problem(name, str(error), "check its permissions and the disk"))
         return "", (0, 0)
 
-    def notes(self) -> list[str]:
-        """Facts about headers that change the meaning of files."""
-        turned = "have an EXIF orientation, which is not applied: images and masks must fit as their pixels are stored"
-        several = "hold several pictures; the first counts"
-        cases = ((self.turned, turned), (self.several, several))
-        return [f"{len(names):,} files, such as {names[0]}, {text}" for names, text in cases if names]
-
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
-    """A gray image of 16 x 16 pixels, (256,) float32 with mean 0 and norm 1."""
+    """Return a gray image of 16 x 16 pixels, (256,) float32 with mean 0 and norm 1."""
     gray = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA).mean(axis=2, dtype=np.float32).ravel()
     gray -= gray.mean()
     return np.asarray(gray / max(float(np.linalg.norm(gray)), 1e-6))
 
 
 def near_copies(rows: Sequence[Row], splits: Mapping[str, Split], thumbnails: Mapping[str, np.ndarray]) -> list[str]:
-    """A warning for each randomly drawn split with many images that look like an image outside the split."""
+    """Return a warning for each randomly drawn split with many images that look like an image outside the split."""
     notes = []
     for name in (name for name, split in splits.items() if split.fraction is not None):
         drawn, rest = ([row for row in rows if (name in row.splits) is member] for member in (True, False))
         if not drawn or not rest:
             continue
         outside = np.array([thumbnails[row.id] for row in rest])
-        near = []
-        for row in drawn:  # one at a time: all correlations of a large dataset would fill the memory
-            correlations = outside @ thumbnails[row.id]
-            if correlations.max() > NEAR:
-                near.append((row, rest[correlations.argmax()]))
+        # One at a time: all correlations of a large dataset would fill the memory.
+        near = [row for row in drawn if (outside @ thumbnails[row.id]).max() > NEAR]
         if len(near) > NEAR_SHARE * len(drawn):
-            first, other = near[0]
+            twin = rest[(outside @ thumbnails[near[0].id]).argmax()]
             notes.append(
                 f"WARNING: {len(near):,} of {len(drawn):,} images of the drawn split {name} look like an image outside "
-                f"the split, such as {first.stem} like {other.stem}. If they are frames of a video or images of a "
+                f"the split, such as {near[0].stem} like {twin.stem}. If they are frames of a video or images of a "
                 "patient, name these by `groups:`, and they are drawn together"
             )
     return notes
 
 
-def _identical_images(rows: Sequence[Row]) -> tuple[list[list[str]], int]:
-    """Pairs of ids of byte-identical images (the first of each group with the rest), and how many cross splits."""
-    groups = defaultdict(list)
+def _identical_images(rows: Sequence[Row]) -> list[str]:
+    """Return a note if images are byte-identical: how many, and how many of them are in other splits."""
+    copies = defaultdict(list)
     for row in rows:
-        groups[row.sha256_image].append(row)
-    pairs = [(first, other) for first, *rest in groups.values() for other in rest]
+        copies[row.sha256_image].append(row)
+    pairs = [(first, other) for first, *rest in copies.values() for other in rest]
     crossing = sum(first.splits.keys() != other.splits.keys() for first, other in pairs)
-    return [[first.id, other.id] for first, other in pairs], crossing
+    return [f"{len(pairs):,} pairs of byte-identical images, {crossing:,} of them across splits"] if pairs else []

@@ -1,4 +1,8 @@
-"""The source of a dataset that is available: its files, the hash of their content, and the folder that holds them."""
+"""The source of a dataset: which one is available, the digest of its content, its folder, and its download.
+
+The identity of a dataset does not depend on the machine. If the files are missing, as in a clone with pulled results,
+the identity that `prepare` recorded is used, as long as the entry is the same.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,18 @@ import json
 import os
 import tarfile
 import zipfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from pipeline_src.data import pairing
 from pipeline_src.data.entry import Entry, Layout, Source
-from pipeline_src.data.lookup import find_path
+from pipeline_src.data.pairing import find_name_list, find_path, read_name_list
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import atomic_folder, sha256, writing
+from pipeline_src.files import atomic_folder, check_writable, sha256, writing
 from pipeline_src.processes import alone
 from pipeline_src.python_source import ROOT
 from pipeline_src.verified import digests
@@ -25,7 +30,7 @@ from pipeline_src.verified import digests
 GENERATOR = "pipeline_src.data.synthetic.scenes"
 GENERATOR_FILES = (*sorted((ROOT / "data" / "synthetic").glob("*.py")), ROOT / "rng.py")
 FINGERPRINTS = ".fingerprints"  # digests of the files of each source, below the folder of unpacked datasets
-NOT_UNPACKED = (".rar", ".7z")  # archives that users unpack themselves
+PROSE = {"get", "download", "note"}  # keys of a source that do not change the samples
 
 
 class MissingSourceError(UserError):
@@ -36,7 +41,7 @@ class MissingSourceError(UserError):
 class Located:
     """An available source of the dataset `name`: its `archives`, or its folder `root`.
 
-    `content` is a hash of 64 hex digits.
+    `content` is a digest of 64 hex digits.
     """
 
     name: str
@@ -48,78 +53,103 @@ class Located:
     root: Path | None = None
 
 
+@dataclass(frozen=True)
+class Identity:
+    """The input of `prepare` for a dataset.
+
+    Attributes:
+        parameters: in JSON's types: `set`, `ood`, `content` (64 hex digits for the files), `layout`, `count`, and
+            `splits` with a digest for each name list.
+        unchecked: the reason why the files cannot be checked; empty if they are available.
+    """
+
+    parameters: Mapping[str, Any]
+    unchecked: str = ""
+
+
 def hash_of(**values: object) -> str:
-    """64 hex digits for JSON-like values."""
+    """Return 64 hex digits for JSON-like values."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def hash_of_archives(hashes: Iterable[str]) -> str:
-    """The sha256 of one archive, or a hash of those of several."""
-    hashes = list(hashes)
-    return hashes[0] if len(hashes) == 1 else hash_of(archives=hashes)
-
-
-@contextmanager
-def naming(entry: Entry) -> Iterator[None]:
-    """Put the name of a dataset in front of the text of a UserError."""
-    try:
-        yield
-    except UserError as error:
-        raise UserError(f"dataset {entry.name}: {error}") from None
-
-
 def available_source(entry: Entry, data_root: Path | str | None) -> str | None:
-    """Key of the first source in `data_root`, without reading its files; None if there is none."""
-    for key, source in entry.sources.items():
-        if source.kind in ("folder", "paths"):
-            available = _find_folder(source, entry.layout(source), data_root) is not None
-        else:
-            available = all(find_path(name, data_root, "archives") for name in source.archive)
-        if available:
-            return key
-    return None
+    """Return the key of the first source in `data_root`, without reading its files; None if there is none."""
+    keys = (key for key, source in entry.sources.items() if _find(source, entry.layout(source), data_root))
+    return next(keys, None)
 
 
 def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Located:
-    """The first available source of the dataset. An archive of known sha256 may be gone once it is unpacked.
+    """Return the first available source of the dataset.
 
     Raises:
         MissingSourceError: no source is available.
         UserError: a folder has another layout than the entry.
     """
     for key, source in entry.sources.items():
-        layout = entry.layout(source)
-        if source.generator:
-            return Located(entry.name, key, source, layout, hash_of(generator=source.generator.model_dump()))
-        if source.kind in ("folder", "paths"):
-            if folder := _find_folder(source, layout, data_root):
-                root, layout = folder
-                with naming(entry):
-                    content = _folder_hash(root, layout, unpacked)
-                return Located(entry.name, key, source, layout, content, root=root)
+        if (files := _find(source, entry.layout(source), data_root)) is None:
             continue
-        declared = hash_of_archives(map(str, source.sha256)) if source.sha256 and all(source.sha256) else None
+        root, archives, layout = files
+        if source.generator:
+            content = hash_of(generator=source.generator.model_dump())
+        elif root:
+            content = _folder_hash(entry, root, layout, unpacked)
+        else:
+            declared = source.sha256 or (None,) * len(archives)
+            known = [digest or _archive_hash(path, unpacked) for path, digest in zip(archives, declared, strict=True)]
+            content = hash_of(archives=known)
+        return Located(entry.name, key, source, layout, content, archives, root)
+    sources = entry.sources.values()
+    fetched = f"run: dense-calibration data get {entry.name}; or " if any(source.download for source in sources) else ""
+    notes = [f"{source.label}: {source.note}" for source in sources if source.note]
+    raise MissingSourceError(
+        f"dataset {entry.name} is not available",
+        found=None if not data_root or Path(data_root).expanduser().is_dir() else f"no folder {data_root}",
+        expected=f"one of these in {data_root or '`data_root` of params.yaml, which is not set'}:"
+        + listed(source.description for source in sources),
+        fix=f"{fetched}put it there (archives as they are), or correct `data_root` in params.yaml{listed(notes)}",
+    )
+
+
+def _find(
+    source: Source, layout: Layout, data_root: Path | str | None
+) -> tuple[Path | None, tuple[Path, ...], Layout] | None:
+    """Return root, archives and layout of a source; None if it is missing.
+
+    The root of images and masks that are given directly is the folder above both.
+    """
+    if source.generator:
+        return None, (), layout
+    if source.archive:
         archives = tuple(path for name in source.archive if (path := find_path(name, data_root, "archives")))
-        if len(archives) == len(source.archive):
-            content = declared or hash_of_archives(_archive_hash(path, unpacked) for path in archives)
-            return Located(entry.name, key, source, layout, content, archives)
-        if declared:
-            unpacked_before = Located(entry.name, key, source, layout, declared)
-            if root_folder(unpacked_before, unpacked).is_dir():
-                return unpacked_before
-    raise _missing(entry, data_root)
+        return (None, archives, layout) if len(archives) == len(source.archive) else None
+    if source.folder:
+        root = find_path(source.folder, data_root, ".")
+        return (root, (), layout) if root and root.is_dir() else None
+    folders: list[Path] = []
+    for given in (*layout.images, *layout.masks):
+        pattern = Path(given).name if "*" in Path(given).name else ""
+        folder = find_path(str(Path(given).parent) if pattern else given, data_root, ".")
+        if folder is None or not folder.is_dir():
+            return None
+        folders.append(folder.absolute() / pattern)
+    root = Path(os.path.commonpath([path.parent if "*" in path.name else path for path in folders]))
+    paths = [path.relative_to(root).as_posix() for path in folders]
+    number = len(layout.images)
+    return root, (), layout.model_copy(update={"images": tuple(paths[:number]), "masks": tuple(paths[number:])})
 
 
-def _folder_hash(root: Path, layout: Layout, unpacked: Path) -> str:
-    """Hash of names and bytes of all images and masks; only changed files are read again."""
-    groups = [pairing.find_files(root, folders) for folders in (layout.images, layout.masks) if folders]
+def _folder_hash(entry: Entry, root: Path, layout: Layout, unpacked: Path) -> str:
+    """Return a digest of names and bytes of all images and masks; only changed files are read again."""
+    try:
+        groups = [pairing.find_files(root, folders) for folders in (layout.images, layout.masks) if folders]
+    except UserError as error:
+        raise UserError(f"dataset {entry.name}: {error}") from None
     paths = [path for stems in groups for several in stems.values() for path in several]
-    read = digests(root, paths, _record(root, unpacked))
-    return hash_of(files=[(path, read.get(path, "cannot be read")) for path in paths])
+    return hash_of(files=[*digests(root, paths, _record(root, unpacked)).items()])
 
 
 def _archive_hash(path: Path, unpacked: Path) -> str:
-    """The sha256 of an archive; only a changed file is read again."""
+    """Return the sha256 of an archive; only a changed file is read again."""
     return digests(path.parent, [path.name], _record(path, unpacked))[path.name]
 
 
@@ -127,22 +157,18 @@ def _record(source: Path, unpacked: Path) -> Path:
     return unpacked / FINGERPRINTS / f"{hash_of(source=str(source.absolute()))[:16]}.json"
 
 
-def open_root(located: Located, unpacked: Path, needed: Iterable[str] = ()) -> Path:
-    """The folder of the dataset's files: the user's folder, or one below `unpacked`, which is filled if necessary.
-
-    Args:
-        needed: paths in it; if one of them is missing, the archive is unpacked again.
-    """
+def open_root(located: Located, unpacked: Path) -> Path:
+    """Return the folder of the dataset's files: the user's folder, or one below `unpacked`, which is filled first."""
     folder = root_folder(located, unpacked)
-    if located.root is None:
+    if not folder.is_dir():
         with alone(located.name, folder.parent / f".{located.name}.lock"):  # parallel jobs may need the same dataset
-            if not folder.is_dir() or not all((folder / path).is_file() for path in needed):
+            if not folder.is_dir():
                 _fill(located, folder)
     return folder
 
 
 def root_folder(located: Located, unpacked: Path) -> Path:
-    """The folder of the dataset's files: the user's folder, or one below `unpacked`, which exists once it is filled."""
+    """Return the folder of the dataset's files: the user's, or one below `unpacked`, which exists once it is filled."""
     if located.root is not None:
         return located.root
     content = located.content
@@ -174,7 +200,7 @@ def _fill(located: Located, folder: Path) -> None:
             # Imported by name: numpy and OpenCV are not loaded at every start.
             write_set = import_module(GENERATOR).write_set
             for split, count in generator.counts.items():
-                write_set(generator.kind, split, count, generator.seed, temporary / split, **generator.options)
+                write_set(generator.kind, split, count, generator.seed, temporary / split)
         for path in located.archives:
             unpack(path, temporary / path.name if len(located.archives) > 1 else temporary)
 
@@ -204,45 +230,111 @@ def unpack(archive: Path, into: Path) -> None:
         ) from error
 
 
-def _find_folder(source: Source, layout: Layout, data_root: Path | str | None) -> tuple[Path, Layout] | None:
-    """Root and layout of a folder source; the root of images and masks given directly is the folder above both."""
-    if source.folder is not None:
-        root = find_path(source.folder, data_root, ".")
-        return (root, layout) if root is not None and os.path.isdir(root) else None
-    folders: list[Path] = []
-    for given in (*layout.images, *layout.masks):
-        pattern = Path(given).name if "*" in Path(given).name else ""
-        folder = find_path(str(Path(given).parent) if pattern else given, data_root, ".")
-        if folder is None or not folder.is_dir():
-            return None
-        folders.append(folder.absolute() / pattern)
-    root = Path(os.path.commonpath([path.parent if "*" in path.name else path for path in folders]))
-    paths = [path.relative_to(root).as_posix() for path in folders]
-    number = len(layout.images)
-    return root, layout.model_copy(update={"images": tuple(paths[:number]), "masks": tuple(paths[number:])})
+def identify(entry: Entry, data_root: Path | str | None, unpacked: Path, prepared: Path | None = None) -> Identity:
+    """Return the identity of a dataset.
+
+    Args:
+        data_root: the user's folder of downloads.
+        unpacked: cache folder.
+        prepared: the folder that `prepare` wrote for the dataset, which counts if no source is available.
+
+    Raises:
+        MissingSourceError: no source is available, and the dataset was not prepared by the same entry.
+    """
+    try:
+        return Identity(_parameters(entry, locate(entry, data_root, unpacked), data_root))
+    except MissingSourceError as missing:
+        recorded = _recorded(prepared)
+        if recorded.get("entry") != _entry_digest(entry):
+            raise
+        reason = f"{str(missing).partition(chr(10))[0]} in {data_root}"
+        return Identity(recorded["parameters"], f"{reason}, so it can't be checked here")
 
 
-def _missing(entry: Entry, data_root: Path | str | None) -> MissingSourceError:
-    sources = entry.sources.values()
-    as_archive = " as it is (archives need not be unpacked)" if any(source.archive for source in sources) else ""
-    fetched = f"run: dense-calibration data get {entry.name}; or " if any(source.download for source in sources) else ""
-    where = f"the folder {data_root}" if data_root else "the folder named by `data_root` in params.yaml (it is not set)"
-    fix = f"{fetched}put it there{as_archive}, or set `data_root` in params.yaml to the folder that has it"
-    notes = download_notes(entry, data_root)
-    return MissingSourceError(
-        f"dataset {entry.name} is not available",
-        found=None if not data_root or Path(data_root).expanduser().is_dir() else f"no folder {data_root}",
-        expected=f"one of these in {where}:{listed(source.description for source in sources)}",
-        fix=fix + (listed(notes) if notes else ""),
-    )
+def recorded_identity(entry: Entry, located: Located, data_root: Path | str | None) -> dict[str, Any]:
+    """Return the part of summary.json by which `identify` knows a dataset without its files."""
+    return {"entry": _entry_digest(entry), "parameters": _parameters(entry, located, data_root)}
 
 
-def download_notes(entry: Entry, data_root: Path | str | None) -> list[str]:
-    """Notes on the sources of a dataset, and its downloaded archives that have to be unpacked by hand."""
-    lines = [f"{source.label}: {source.note}" for source in entry.sources.values() if source.note]
-    folder = next((source.folder for source in entry.sources.values() if source.folder), entry.name)
-    root = Path(data_root).expanduser() if data_root else Path()
-    for suffix in NOT_UNPACKED:
-        if data_root and (archive := find_path(f"{entry.name}{suffix}", data_root, "archives")):
-            lines.append(f"unpack {archive} by hand into {root / folder}/")
-    return lines
+def _parameters(entry: Entry, located: Located, data_root: Path | str | None) -> dict[str, Any]:
+    return {
+        "set": entry.name,
+        "ood": entry.ood,
+        "content": located.content,
+        "layout": located.layout.model_dump(mode="json"),
+        "count": located.source.count,
+        "splits": {
+            name: {
+                **split.model_dump(mode="json"),
+                "names": [_list_digest(file, data_root, located.root) for file in split.names],
+            }
+            for name, split in sorted(entry.splits_of(located.source).items())
+        },
+    }
+
+
+def _list_digest(file: str, data_root: Path | str | None, root: Path | None) -> str | None:
+    """Return a digest of a name list; None if it is missing or inside an archive, whose digest covers it."""
+    path = find_name_list(file, data_root, root)
+    return None if path is None else hash_of(names=read_name_list(path))
+
+
+def _entry_digest(entry: Entry) -> str:
+    """Return a digest of all facts of an entry that choose its samples."""
+    sources = {key: source.model_dump(mode="json", exclude=PROSE) for key, source in entry.sources.items()}
+    shared = entry.model_dump(mode="json", include={"ood", "images", "masks", "foreground", "splits"})
+    return hash_of(sources=sources, **shared)
+
+
+def _recorded(prepared: Path | None) -> dict[str, Any]:
+    """Return the `recorded_identity` of a prepared dataset; empty if it was not prepared."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        return dict(json.loads((Path(prepared or "") / "summary.json").read_text(encoding="utf-8"))["identity"])
+    return {}
+
+
+def downloadable(entry: Entry) -> Source | None:
+    """Return the first source of a dataset whose archives have addresses; None if there is none."""
+    return next((source for source in entry.sources.values() if source.download), None)
+
+
+def download(entry: Entry, folder: Path) -> list[Path]:
+    """Download the missing archives of a dataset into the folder of downloads; return the new files.
+
+    Raises:
+        UserError: the dataset has no address, an address does not give the right file, or the folder is not writable.
+    """
+    if (source := downloadable(entry)) is None:
+        notes = [f"{source.description} {source.note}" for source in entry.sources.values()]
+        raise UserError(
+            f"dataset {entry.name} cannot be downloaded by a command",
+            found="no address of a file: its authors ask for a click or a registration, or it is passed on by hand",
+            expected=f"one of these in {folder}:{listed(notes)}",
+            fix="get it by hand and put it there",
+        )
+    check_writable(folder)
+    declared = source.sha256 or (None,) * len(source.archive)
+    return [
+        _fetch(address, folder / name, digest)
+        for name, address, digest in zip(source.archive, source.download, declared, strict=True)
+        if not find_path(name, folder, "archives")
+    ]
+
+
+def _fetch(address: str, path: Path, declared: str | None) -> Path:
+    import pooch  # not needed at every start
+
+    try:
+        known = f"sha256:{declared}" if declared else None
+        pooch.retrieve(address, known, path.name, path.parent, progressbar=True)
+        if not (declared or zipfile.is_zipfile(path) or tarfile.is_tarfile(path)):
+            path.unlink()
+            raise ValueError("a file that is no zip or tar archive")
+    except (OSError, ValueError) as error:  # no connection, no such file, another sha256
+        raise UserError(
+            f"{path.name} could not be downloaded from {address}",
+            found=error,
+            expected=f"a zip or tar archive{f' with sha256 {declared}' if declared else ''}",
+            fix=f"start the same command again, or put the file there by hand: {path}",
+        ) from error
+    return path

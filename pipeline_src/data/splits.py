@@ -10,8 +10,8 @@ from pathlib import Path
 from pipeline_src.data import groups
 from pipeline_src.data.entry import Entry, Split
 from pipeline_src.data.groups import GroupName
-from pipeline_src.data.lookup import find_name_list, read_name_list
 from pipeline_src.data.manifest import Problem, Row
+from pipeline_src.data.pairing import find_name_list, read_name_list
 from pipeline_src.params.parts import ALL
 
 USUAL = ("train", "val", "test")
@@ -45,7 +45,7 @@ def assign_splits(
         assignment.notes += [f"split {name} is empty" for name, chosen in assignment.done.items() if not chosen]
     shared = {name: [group_of[stem] for stem in assignment.done.get(name, ()) if group_of] for name in USUAL}
     assignment.notes += [f"splits {line}" for line in groups.crossings(shared)]
-    return assignment.problems, list(dict.fromkeys(assignment.notes))
+    return assignment.problems, assignment.notes
 
 
 @dataclass
@@ -68,7 +68,7 @@ class _Assignment:
     done: dict[str, list[str]] = field(default_factory=dict)
 
     def stems(self, name: str) -> list[str]:
-        """The stems of a split, in its order."""
+        """Return the stems of a split, in its order."""
         if name == ALL:
             return [row.stem for row in self.rows]
         if name not in self.done:
@@ -82,7 +82,7 @@ class _Assignment:
         return self.done[name]
 
     def _derived(self, name: str, split: Split) -> list[str]:
-        """The stems of a share of another split."""
+        """Return the stems of a share of another split."""
         stems = self.stems(split.of or ALL)
         if split.without is not None:
             excluded = set(self.stems(split.without))
@@ -101,7 +101,8 @@ class _Assignment:
         return stems
 
     def _together(self, stems: list[str]) -> dict[str, list[str]]:
-        """The stems that are drawn together (byte-identical images, images of one group), by the first of them."""
+        """Return the stems that are drawn together (byte-identical images, images of one group), by the first of
+        them."""
         from scipy.cluster.hierarchy import DisjointSet  # takes half a second, which `plan` saves
 
         keys: dict[str, list[object]] = {row.stem: [row.sha256_image or row.stem] for row in self.rows}
@@ -115,30 +116,22 @@ class _Assignment:
         return {min(subset): sorted(subset) for subset in sets.subsets()}
 
     def _listed(self, name: str, split: Split) -> list[str]:
-        """The usable stems of name lists, in their order."""
-        listed: dict[str, None] = {}
+        """Return the usable stems of name lists, in their order."""
+        names: dict[str, None] = {}
         for file in split.names:
-            path = find_name_list(file, self.data_root, self.root)
-            if path is None:
-                self._report_missing_list(name, file)
+            if (path := find_name_list(file, self.data_root, self.root)) is None:
+                if self.entry.built_in:  # not everyone has all name lists of these datasets
+                    self.notes.append(f"split {name} is empty: the folder of downloads lacks its name list {file}")
+                else:
+                    fix = "put it into the dataset's folder or the folder of downloads, or correct `splits:`"
+                    self.problems.append(Problem(file, f"the name list of split {name} is missing", fix))
                 return []
-            for stem in read_name_list(path):
-                if stem in listed:
-                    self.notes.append(f"name list {file} has {stem} more than once")
-                listed[stem] = None
+            names |= dict.fromkeys(read_name_list(path))
         usable = {row.stem for row in self.rows}
-        files, present = " + ".join(split.names), [stem for stem in listed if stem in usable]
+        files, present = " + ".join(split.names), [stem for stem in names if stem in usable]
         if not self.entry.ood:
             text, fix = f"of split {name} has no usable sample", "add it or take it off the list"
-            self.problems += [Problem(files, f"{stem} {text}", fix) for stem in listed if stem not in usable]
-        elif len(present) < len(listed):  # some textures are enough
-            self.notes.append(f"{len(present):,} of the {len(listed):,} names of {files} are available")
+            self.problems += [Problem(files, f"{stem} {text}", fix) for stem in names if stem not in usable]
+        elif len(present) < len(names):  # some textures are enough
+            self.notes.append(f"{len(present):,} of the {len(names):,} names of {files} are available")
         return present
-
-    def _report_missing_list(self, name: str, file: str) -> None:
-        if self.entry.built_in:  # not everyone has all name lists of these datasets
-            place = "the folder of downloads or splits/"
-            self.notes.append(f"split {name} is empty: its name list {file} is not in {place}")
-        else:
-            fix = "put it into the dataset's folder, the folder of downloads or its splits/, or correct `splits:`"
-            self.problems.append(Problem(file, f"the name list of split {name} is missing", fix))

@@ -17,9 +17,8 @@ import numpy as np
 
 from pipeline_src import outputs
 from pipeline_src.calibrators.calibrator import calibrated, read_for
-from pipeline_src.data.image_io import UPRIGHT, UnreadableImageError, decode_image, read_header
-from pipeline_src.data.lookup import IMAGE_SUFFIXES
-from pipeline_src.data.pairing import walk
+from pipeline_src.data.image_io import UPRIGHT, UnreadableImageError, decode_image, read_orientation
+from pipeline_src.data.pairing import IMAGE_SUFFIXES, walk
 from pipeline_src.errors import UserError, listed
 from pipeline_src.export import folder as exported
 from pipeline_src.export import runs
@@ -152,11 +151,7 @@ def check_images(files: Sequence[ImageFile]) -> None:
     problems, turned = [], []
     for file in files:
         try:
-            header = read_header(content(file.path))
-            header.check_single()
-            if header.bits > 16:  # OpenCV makes no colors of these
-                raise UnreadableImageError(f"has values of {header.bits} bits")
-            turned += [file.path] if header.orientation != UPRIGHT else []
+            turned += [file.path] if read_orientation(content(file.path)) != UPRIGHT else []
         except (OSError, UnreadableImageError) as error:
             problems.append(f"{file.path} {error}")
     if problems:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from pipeline_src.counting.levels import SLACK, SUM_SLACK
 from pipeline_src.counting.storage import native
-from pipeline_src.data.image_io import UPRIGHT, UnreadableImageError, open_image, palette_indices, read_header
+from pipeline_src.data.image_io import UPRIGHT, UnreadableImageError, open_image, palette_indices, read_orientation
 from pipeline_src.maps.pairs import ARRAYS, JPEG, UnusableFileError
 
 Palette = Literal["colors", "either", "indices"]  # a picture's colors, its indices, or its colors if they are gray
@@ -138,10 +137,8 @@ def _picture(path: Path, palette: Palette) -> np.ndarray:
     """A picture of one channel."""
     try:
         data = path.read_bytes()
-        header = read_header(data, sys.maxsize)
-        header.check_single()
-        if header.orientation != UPRIGHT:
-            raise UnusableFileError(f"an EXIF orientation of {header.orientation}, which is not applied: remove it")
+        if (orientation := read_orientation(data)) != UPRIGHT:
+            raise UnusableFileError(f"an EXIF orientation of {orientation}, which is not applied: remove it")
         indices = palette_indices(data) if palette != "colors" else None
         if palette == "indices" and indices is not None:
             return indices

@@ -189,15 +189,6 @@ class Experiment(Strict):
     _distinct = field_validator("seeds", "methods")(distinct)
 
 
-class Limits(Strict):
-    """Sizes above which input is refused before it takes memory or time. No result depends on them."""
-
-    pixels: Count = Field(100_000_000, description="Pixels of an image or mask.")
-
-
-LIMITS = Limits()
-
-
 class Sweep(Strict):
     """A grid over one method's parameters."""
 
@@ -257,7 +248,6 @@ class Params(Strict):
     sweeps: dict[Name, Sweep] = Field(
         {}, description="Grids by name; in an experiment's `methods:` such a name stands for a method per combination."
     )
-    limits: Limits = Field(LIMITS, description="Sizes above which input is refused.")
     defaults: dict[str, Any] = Field({}, description="Values shared by all experiments; keys as in an experiment.")
     experiments: dict[Name, dict[str, Any] | None] = Field(
         description="Experiments by name, each only what differs from `defaults:`."

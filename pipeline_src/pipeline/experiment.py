@@ -15,7 +15,7 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.labels import NO_CLASS
 from pipeline_src.params import changes
 from pipeline_src.params.parts import Corrupted, Part
-from pipeline_src.params.schema import LIMITS, Experiment, Limits
+from pipeline_src.params.schema import Experiment
 from pipeline_src.pipeline.job import Graph, Job
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen
@@ -31,7 +31,6 @@ class ExperimentGraph(Graph):
         data_root: folder of downloads.
         methods: the methods of the experiment by their entry, in the order of tables and figures.
         judged: folder of the results of `judge`.
-        limits: sizes above which input is refused.
     """
 
     settings: Experiment
@@ -39,7 +38,6 @@ class ExperimentGraph(Graph):
     data_root: Path
     methods: Mapping[str, Chosen]
     judged: Path
-    limits: Limits = LIMITS
 
     @property
     def results(self) -> Path:

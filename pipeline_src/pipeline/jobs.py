@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.data import catalog, checks, groups, lookup, sources
+from pipeline_src.data import catalog, groups, sources
 from pipeline_src.data.entry import Entry
-from pipeline_src.data.identity import Identity, identify
+from pipeline_src.data.sources import Identity, identify
 from pipeline_src.errors import UserError
 from pipeline_src.params.changes import changed
 from pipeline_src.params.load import downloads, read, resolve
@@ -39,13 +39,10 @@ def build(params: Params, name: str | None = None) -> ExperimentGraph:
     name, settings = resolve(params, name)
     entries, blocks = catalog.load(params.datasets), params.blocks()
     methods = {method: choose(method, blocks[method]) for method in settings.methods}
-    experiment = ExperimentGraph(
-        name, settings, entries, downloads(params), methods, Path(params.judged), params.limits
-    )
-    checks.check_parts(entries, experiment.stored_parts)
+    experiment = ExperimentGraph(name, settings, entries, downloads(params), methods, Path(params.judged))
+    catalog.check_parts(entries, experiment.stored_parts)
     experiment.check()
     experiment.add(_prepare(experiment))
-    checks.check_name_lists(entries, experiment.stored_parts, experiment.data_root)
     for kind in (_store, _train, _evaluate, _analyse, report.shown_jobs):
         experiment.add(kind(experiment))
     return experiment
@@ -86,7 +83,6 @@ def _pulled_preparation(experiment: ExperimentGraph, entry: Entry) -> Job | None
 
 def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) -> Job:
     grouped = groups.find(entry.groups, experiment.data_root) if entry.draws_groups else None
-    on_problem = experiment.settings.data.on_problem
     return Job(
         kind="prepare",
         name=job_names.preparation(entry.name),
@@ -94,9 +90,7 @@ def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) 
         work=work.prepare,
         parameters={
             "data": identity.parameters,
-            "on_problem": on_problem,
-            # Larger images are left out then; otherwise they are errors.
-            **({"pixels": experiment.limits.pixels} if on_problem == "skip" else {}),
+            "on_problem": experiment.settings.data.on_problem,
             "classes": entry.classes,
             "void": entry.void if entry.classes else None,
             "skip_unmasked": entry.skip_unmasked,
@@ -109,8 +103,7 @@ def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) 
 
 
 def _data_options(experiment: ExperimentGraph, entry: Entry) -> dict[str, Any]:
-    places = {"data_root": experiment.data_root, "unpacked": UNPACKED}
-    return {"entry": entry, **places, "limits": experiment.limits}
+    return {"entry": entry, "data_root": experiment.data_root, "unpacked": UNPACKED}
 
 
 def _store(experiment: ExperimentGraph) -> Iterator[Job]:
@@ -257,38 +250,19 @@ def _evaluation(experiment: ExperimentGraph, method: str, seed: int, part: str) 
 
 def _analyse(experiment: ExperimentGraph) -> Iterator[Job]:
     """Yield a job per evaluated part: the metrics of all runs."""
-    for part in experiment.facts.parts:
+    facts = experiment.facts
+    for part in facts.parts:
         entry = experiment.entry(part)
-        names = lookup.benchmark_file(entry, experiment.data_root)
-        job = _analysis(experiment, part, names, file_digest(names) if names else None)
-        if names is None and entry.benchmark_list and not job.is_made:
-            # In a clone without data, pulled results that used a list of names stay current.
-            recorded = {manifest.ingredients["parameters"].get("names") for _, manifest in stored("analyse")}
-            jobs = [_analysis(experiment, part, None, digest) for digest in recorded]
-            job = next((pulled for pulled in jobs if pulled.is_made), job)
-        yield job
-
-
-def _analysis(experiment: ExperimentGraph, part: str, names: Path | None, digest: str | None) -> Job:
-    facts, entry = experiment.facts, experiment.entry(part)
-    grouped = groups.find(entry.groups, experiment.data_root)
-    evaluated = {f"{m}/seed{seed}": experiment.job(job_names.evaluation(m, seed, part)) for m, seed in facts.runs}
-    return Job(
-        kind="analyse",
-        name=job_names.analysis(part),
-        files=("analysis.npz",),
-        work=work.analyse,
-        parameters={
-            "part": part,
-            "bins": facts.bins,
-            "runs": facts.runs,
-            "images": experiment.used_parts[part][0],
-            "names": digest,
-            **({"list": entry.benchmark_list} if entry.benchmark_list else {}),
-            **({"groups": file_digest(grouped) if grouped else entry.groups} if entry.groups else {}),
-        },
-        inputs={**evaluated, "prepare": experiment.job(job_names.preparation(entry.name))},
-        options={"names": names, "groups": entry.groups, "grouped": grouped},
-        view=experiment.results / "analysis",
-        view_names={"analysis.npz": f"{part}.npz"},
-    )
+        grouped = groups.find(entry.groups, experiment.data_root)
+        pattern = {"groups": file_digest(grouped) if grouped else entry.groups} if entry.groups else {}
+        yield Job(
+            kind="analyse",
+            name=job_names.analysis(part),
+            files=("analysis.npz",),
+            work=work.analyse,
+            parameters={"part": part, "bins": facts.bins, "runs": facts.runs, **pattern},
+            inputs={f"{m}/seed{seed}": experiment.job(job_names.evaluation(m, seed, part)) for m, seed in facts.runs},
+            options={"groups": entry.groups, "grouped": grouped},
+            view=experiment.results / "analysis",
+            view_names={"analysis.npz": f"{part}.npz"},
+        )

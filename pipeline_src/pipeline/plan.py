@@ -11,12 +11,10 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
-from pipeline_src.data.lookup import benchmark_file
-from pipeline_src.pipeline import job_names, precheck
+from pipeline_src.pipeline import precheck
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.job import Job
 from pipeline_src.pipeline.manifest import stored
-from pipeline_src.pipeline.work import coverage
 
 USUAL_PIXELS = 400 * 300  # of an image of the usual datasets, if its size is unknown
 UNKNOWN = 1000  # images of a part, if their number is unknown
@@ -102,11 +100,9 @@ def notes(experiment: ExperimentGraph) -> dict[str, str]:
     """Return notes on test sets for readers of their numbers: test set -> text."""
     texts = {}
     for part in experiment.facts.tests:
-        chosen, entry = experiment.used_parts[part][0], experiment.entry(part)
-        prepared, names = experiment.job(job_names.preparation(chosen.set)), benchmark_file(entry, experiment.data_root)
+        entry = experiment.entry(part)
         unused = "" if experiment.label(part) is None or entry.ood else NO_MASKS
-        covered = coverage(chosen, prepared.folder, names, entry.benchmark_list) if prepared.is_made else ""
-        texts[part] = " ".join(filter(None, (entry.caption, covered, unused)))
+        texts[part] = " ".join(filter(None, (entry.caption, unused)))
     return {part: text for part, text in texts.items() if text}
 
 

@@ -16,10 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline_src.data import groups, lookup, manifest
+from pipeline_src.data import groups
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
-from pipeline_src.params.parts import Part
 from pipeline_src.pipeline import job_names, networks
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def prepare(job: Job, folder: Path) -> None:
     failed, options = job.view / FAILED, job.options
     try:
         places = (options["data_root"], options["unpacked"], folder)
-        prepare(options["entry"], *places, job.parameters["on_problem"], options["limits"])
+        prepare(options["entry"], *places, job.parameters["on_problem"])
     except UserError as error:
         problems = folder / "problems.csv"
         if not problems.is_file():
@@ -177,24 +176,7 @@ def analyse(job: Job, folder: Path) -> None:
         {run: evaluated.paths[0] for run, evaluated in runs.items()},
         folder / job.files[0],
         groups_of=partial(groups.number, groups=pattern, file=file) if pattern else None,
-        note=coverage(parameters["images"], job.inputs["prepare"].folder, options["names"], parameters.get("list", "")),
     )
-
-
-def coverage(part: Part, prepared: Path, names: Path | None, title: str) -> str:
-    """Return how many images of the published benchmark list a split has; empty if it has all, or the list is unknown.
-
-    Args:
-        prepared: folder of the set's manifest.
-        names: file with the names of these images.
-        title: name of the list.
-    """
-    if names is None or not (prepared / "manifest.csv").is_file():
-        return ""
-    expected, present = set(lookup.read_name_list(names)), {row.stem for row in manifest.select(part, prepared)}
-    if expected == present:
-        return ""
-    return f"{len(expected & present):,} of its {len(present):,} images are among the {len(expected):,} of {title}."
 
 
 # Files for readers

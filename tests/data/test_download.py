@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from typer.testing import CliRunner
 
 from pipeline_src.cli.main import app
 from pipeline_src.data import catalog
-from pipeline_src.data.download import archives, download
+from pipeline_src.data.sources import download, downloadable
 from pipeline_src.errors import UserError
 
 
@@ -67,34 +66,12 @@ def test_missing_archives_are_downloaded(tmp_path, archive):
         assert download(both, tmp_path / "new") == []
 
 
-def test_a_mirror_is_asked_after_the_authors_and_must_have_the_sha256(tmp_path, archive):
-    with serve({"/copy.zip": archive}) as address:
-        for digest in (hashlib.sha256(archive).hexdigest(), "0" * 64):
-            mirrored = entry(address, mirror=f"{address}/copy.zip", sha256=digest)
-            assert archives(mirrored)[0].addresses == (f"{address}/a.zip", f"{address}/copy.zip")
-            if digest != "0" * 64:
-                assert download(mirrored, tmp_path / "d")[0].read_bytes() == archive
-            else:
-                with pytest.raises(UserError, match=rf"a\.zip(.|\n)*copy\.zip(.|\n)*{digest}(.|\n)*PAGE"):
-                    download(mirrored, tmp_path / "e")
-                assert not [*(tmp_path / "e").iterdir()]
-
-
 @pytest.mark.parametrize("data", ["page", "cut"])
 def test_a_page_or_a_part_of_an_archive_is_refused(tmp_path, archive, data):
     content, length = (b"<html>", None) if data == "page" else (archive, len(archive) + 10)
     with serve({"/a.zip": content}, length) as address, pytest.raises(UserError, match=r"a\.zip"):
         download(entry(address), tmp_path / "d")
     assert not [*(tmp_path / "d").iterdir()]
-
-
-@pytest.mark.parametrize(
-    ("more", "named"),
-    [({"download": []}, "PAGE"), ({"mirror": "http://x/a.zip"}, "sha256"), ({"download": ["a", "b"]}, "download")],
-)
-def test_entries_without_fitting_addresses_are_refused(tmp_path, more, named):
-    with pytest.raises(UserError, match=named):
-        download(entry("http://127.0.0.1:9", **more), tmp_path)
 
 
 def test_the_command_asks_for_the_terms_and_the_set_is_in_order(tmp_path, monkeypatch, archive):
@@ -110,7 +87,13 @@ def test_the_command_asks_for_the_terms_and_the_set_is_in_order(tmp_path, monkey
     assert "in order; 3 samples" in CliRunner().invoke(app, ["data", "check", "mine"]).output
 
 
-def test_the_addresses_of_the_catalog_fit_its_archives():
-    found = {name: files for name, one in catalog.load().items() if (files := archives(one))}
-    assert found.keys() >= {"DUTS-TR", "DUTS-TE", "DUT-OMRON", "ECSSD", "DTD", "VOC2012", "Kvasir-SEG"}
-    assert all(len(file.addresses) == 1 or file.sha256 for files in found.values() for file in files)
+@pytest.mark.parametrize(("key", "named"), [("download", "PAGE"), ("sha256", "0" * 64)])
+def test_an_entry_without_an_address_or_with_another_sha256_is_refused(tmp_path, archive, key, named):
+    with serve({"/a.zip": archive}) as address, pytest.raises(UserError, match=named):
+        download(entry(address, **{key: [] if key == "download" else named}), tmp_path / "d")
+    assert not [*tmp_path.glob("d/*")]
+
+
+def test_the_catalog_has_addresses():
+    found = {name for name, one in catalog.load().items() if downloadable(one)}
+    assert found >= {"DUTS-TR", "DUTS-TE", "DUT-OMRON", "ECSSD", "DTD", "VOC2012", "Kvasir-SEG"}

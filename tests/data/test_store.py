@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import shutil
 
 import cv2
 import numpy as np
@@ -67,14 +66,6 @@ def test_order_and_ids_are_those_of_the_split(stored):
         stored(split="val", first=4)
 
 
-@pytest.mark.parametrize("missing", ["unpacked", "unpacked/mine-*", "unpacked/mine-*/Image", "unpacked/mine-*/*/*"])
-def test_removed_unpacked_files_are_recreated(stored, missing):
-    before = stored().images.copy()
-    for path in stored.folder.glob(missing):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    assert np.array_equal(stored().images, before)
-
-
 def test_changed_files_are_named_and_the_old_store_stays(stored):
     before = stored().images.copy()
     (path,) = (stored.folder / "unpacked").glob("mine-*/Image/s2.png")
@@ -86,7 +77,7 @@ def test_changed_files_are_named_and_the_old_store_stays(stored):
 
 def test_parts_out_of_distribution_have_one_label(stored):
     background, no_class = stored("ood", 0), stored("none", 254)
-    assert background.info["ood"] and not background.masks.any() and not background.truth(0).any()
+    assert not background.masks.any() and not background.truth(0).any()
     assert (no_class.truth(0) == 254).all() and np.array_equal(no_class.images, stored().images)
     assert {row.sha256_mask for row in background.index} == {""}
     ood = entry(images="Image", ood=True)
