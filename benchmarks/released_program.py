@@ -27,7 +27,7 @@ from pipeline_src.params.schema import Augmentation
 from pipeline_src.training.augment import augment
 from pipeline_src.training.pixels import CLAMP
 
-SHOWN = {"max F": "max_f", "mean F": "mean_f", "image MAE": "image_mae", "E": "e_measure", "AP": "ap", "AUC": "auc"}
+SHOWN = {"max F": "max_f", "mean F": "mean_f", "E": "e_measure"}
 LONGER, SIDE, BORDER = 400, 384, 30
 # Of the levels 0..255, the lowest that reaches each threshold k/254: all but level 1.
 THRESHOLDS = -(-255 * np.arange(255) // 254)
@@ -86,8 +86,7 @@ def photographs(folder: Path) -> None:
 
 
 def released(level: np.ndarray, soft: np.ndarray) -> tuple[np.ndarray, ...]:
-    """At each threshold: precision, recall, F, E and false positive rate of a map (H, W) of levels and a mask (H, W) in
-    [0, 1]; and the mean absolute error."""
+    """F and E at each threshold of a map (H, W) of levels and a mask (H, W) in [0, 1]."""
     n, foreground = soft.size, soft.sum()
 
     def above(weights: np.ndarray | None) -> np.ndarray:
@@ -104,19 +103,13 @@ def released(level: np.ndarray, soft: np.ndarray) -> tuple[np.ndarray, ...]:
         for predicted, pixels in ((1, inside), (0, number - inside)):
             a, b = predicted - taken / n, here - foreground / n
             enhanced += pixels * (1 + 2 * a * b / (a * a + b * b + 1e-20)) ** 2 / 4
-    error = np.abs(level / 255 - soft).mean()
-    return precision, recall, f, enhanced / (n - 1), (taken - hits) / (n - foreground), np.full(1, error)
+    return f, enhanced / (n - 1)
 
 
 def scores(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
     """Of the released program, on pairs of `released`."""
-    means = (np.mean(rows, axis=0) for rows in zip(*[released(*pair) for pair in pairs], strict=True))
-    precision, recall, f, e, false, error = means
-    order = np.argsort(recall, kind="stable")
-    # The precision of a recall is the best of any higher one.
-    steps, best = np.diff(recall[order], prepend=0), np.maximum.accumulate(precision[order][::-1])[::-1]
-    auc = np.trapezoid(recall[::-1], false[::-1])
-    return dict(zip(SHOWN, (f.max(), f.mean(), error[0], e.mean(), (steps * best).sum(), auc), strict=True))
+    f, e = (np.mean(rows, axis=0) for rows in zip(*[released(*pair) for pair in pairs], strict=True))
+    return dict(zip(SHOWN, (f.max(), f.mean(), e.mean()), strict=True))
 
 
 def ours(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:

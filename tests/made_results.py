@@ -19,7 +19,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.labels import IGNORED
-from pipeline_src.metrics.entries.calibration import OVER, SQUARED
+from pipeline_src.metrics.registry import OVER, SQUARED
 
 RESAMPLES = 40  # a run takes a second with all of them
 

@@ -28,9 +28,8 @@ from pipeline_src.analysis.intervals import LEVEL, NORMAL, students_t
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import one_thread
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.metrics.entries.calibration import SQUARED
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
-from pipeline_src.metrics.registry import METRICS
+from pipeline_src.metrics.registry import METRICS, SQUARED
 from pipeline_src.publishing import published
 
 PAGE = Path(__file__).with_suffix(".txt")

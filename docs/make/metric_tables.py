@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 from pipeline_src.metrics.metric import HIGH, LOW, Metric
@@ -17,13 +17,7 @@ BETTER = {LOW: "↓", HIGH: "↑"}
 def list_of(classes: str) -> str:
     """The metrics for one object (`two` classes), for several classes, or for any number."""
     listed = {name: metric for name, metric in METRICS.items() if metric.classes == classes}
-    return "\n".join(_item(name, metric) for name, metric in listed.items() if not _repeats(name, listed))
-
-
-def _repeats(name: str, listed: Mapping[str, Metric]) -> bool:
-    """Whether a metric of a region is described with the first one of its region."""
-    region, _, metric = name.partition("_")
-    return f"{region}_ece" in listed and metric in ("oe", "squared_error", "squared_overconfidence")
+    return "\n".join(_item(name, metric) for name, metric in listed.items())
 
 
 def _item(name: str, metric: Metric) -> str:

@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_src.analysis.compare import differences
-from pipeline_src.analysis.estimate import Estimate
+from pipeline_src.analysis.compare import seed_pairs
+from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.resampling import key_of, resample_counts
 from pipeline_src.errors import UserError
 from pipeline_src.files import sha256_without, write_text
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
+from pipeline_src.metrics.registry import METRICS
 from pipeline_src.publishing import published
 from pipeline_src.tables.differences import QUANTITIES
 from pipeline_src.tables.paper_table import SIGNS
@@ -74,10 +77,24 @@ def _computed(pair: str) -> Texts:
         numbers = None if groups is None else np.array(groups, np.int64)
         for protocol in publications[0].facts.protocols:
             a, b = ({seed: counts[protocol] for seed, counts in side.items()} for side in sides)
-            effects = differences(part, publications[0].facts.bins, a, b, [*QUANTITIES], numbers)
+            effects = _differences(part, publications[0].facts.bins, a, b, numbers)
             by_metric = {QUANTITIES[metric].column: _text(metric, effect) for metric, effect in effects.items()}
             texts.setdefault(protocol, {})[part] = by_metric
     return texts
+
+
+def _differences(
+    part: str, bins: int, a: dict[int, ProtocolCounts], b: dict[int, ProtocolCounts], groups: np.ndarray | None
+) -> dict[str, Estimate]:
+    """Differences B - A of the metrics of table T14 on the same images, by metric; counts are by seed."""
+    pairs = seed_pairs([*a], [*b])
+    names = [*dict.fromkeys([*QUANTITIES, *filter(None, (METRICS[name].decided_by for name in QUANTITIES))])]
+    sides = []
+    for runs in ([a[seed] for seed, _ in pairs], [b[seed] for _, seed in pairs]):
+        resampled = [resample_counts(run, bins, key_of(part), groups=groups, names=names) for run in runs]
+        sides.append(Measurement.of_runs(range(len(runs)), resampled))
+    effects = {name: estimate(name, (sides[1], 1.0), (sides[0], -1.0)) for name in QUANTITIES}
+    return {name: effect for name, effect in effects.items() if effect is not None}
 
 
 @lru_cache(maxsize=32)  # several pairs share a method

@@ -10,19 +10,16 @@ import numpy as np
 
 from pipeline_src.analysis.accuracy_band import accuracy_band
 from pipeline_src.analysis.intervals import NAN, error_interval, interval, within
-from pipeline_src.analysis.measurement import IMAGE_SUMS, Measurement, counts_arrays, write
+from pipeline_src.analysis.measurement import Measurement, counts_arrays, write
 from pipeline_src.analysis.resampling import Resampled, key_of, resample
-from pipeline_src.counting.counts import COLUMNS, Counts, image_rows
+from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.score_histogram import top_label
 from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.image_inputs import ClassAreas, FilledBins
-from pipeline_src.metrics.image_risks import ImageRisks
 from pipeline_src.metrics.inputs import BinNoise
 from pipeline_src.metrics.metric import FRACTION
 from pipeline_src.metrics.protocol_counts import CLASSES, split
-from pipeline_src.metrics.ranked import CELLS, Ranked
 
 
 def analyse(
@@ -62,9 +59,8 @@ def analyse(
                     found=listed(sorted(set(expected) ^ set(ids))),
                     expected="the same images for all methods and seeds",
                 )
-            further = [FilledBins(), *[ImageRisks()] * (not run.classes)]
             runs.append(run)
-            resampled.append(resample(run, bins, key_of(part), groups=groups, further=further))
+            resampled.append(resample(run, bins, key_of(part), groups=groups, further=[FilledBins()]))
         for protocol in resampled[0]:
             counts = [run.protocols[protocol] for run in runs]
             measured[protocol, method] = _measurement(seeds, counts, [run[protocol] for run in resampled], groups, bins)
@@ -80,39 +76,15 @@ def _measurement(
     bins: int,
 ) -> Measurement:
     first, *rest = (replace(run, rows=None) for run in counts)
-    columns = [COLUMNS.index(name) for name in IMAGE_SUMS]
-    arrays = counts_arrays(sum(rest, first)) | {
-        "image_sums": np.stack([image_rows(run).table[:, columns] for run in counts]),
-    }
+    arrays = counts_arrays(sum(rest, first))
     if groups is not None:
         arrays["groups"] = groups
     if (band := accuracy_band(resampled, bins)) is not None:
         arrays["accuracy_band"] = band
-    if (ranked := Ranked().family) in resampled[0].sums:
-        drawn = [run.sums[ranked].resampled[:, :CELLS] for run in resampled]
-        arrays["confidence"] = np.stack([top_label(run).count for run in counts])
-        arrays["confidence_cells"] = np.stack(drawn).astype(np.float32)
-    if ImageRisks.family in resampled[0].sums:
-        risks = [run.sums[ImageRisks.family] for run in resampled]
-        arrays["risk_sums"] = np.stack([sums.total for sums in risks])
-        arrays["risk_sums_resampled"] = np.stack([sums.resampled for sums in risks]).astype(np.float32)
     if ClassAreas.family in resampled[0].sums:
         arrays["class_metrics"] = _class_metrics(resampled, bins)
-    values = {name: entry for run in resampled for name, entry in run.values.items()}
-    return Measurement(
-        seeds,
-        len(image_rows(counts[0])),
-        resampled[0].units,
-        {name: np.array([run.points.get(name, np.nan) for run in resampled]) for name in values},
-        {
-            name: np.stack([run.values.get(name, np.full_like(entry, np.nan)) for run in resampled])
-            for name, entry in values.items()
-        },
-        counts[0].pixels,
-        {name: np.array([run.bounds.get(name, 0.0) for run in resampled]) for name in resampled[0].bounds},
-        {name: reason for run in resampled for name, reason in run.reasons.items()},
-        arrays=arrays,
-    )
+    images, pixels = len(image_rows(counts[0])), counts[0].pixels
+    return Measurement.of_runs(seeds, resampled, images=images, pixels=pixels, arrays=arrays)
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may lack a class

@@ -15,15 +15,15 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pipeline_src.analysis.intervals import LEVEL, NAN, NORMAL, error_interval, interval, students_t, widened, within
+from pipeline_src.analysis.intervals import LEVEL, NAN, NORMAL, error_interval, interval, students_t, within
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.metrics.metric import Metric, Quantity
 from pipeline_src.metrics.registry import METRICS
 
 LOWER, HIGHER = "lower", "higher"
 # With so many seeds the interval of a difference of calibration errors decides by itself: their spread widens it where
-# resampling images misleads (benchmarks/intervals). Squared errors of the positive class can have the other sign.
-DECISIVE_SEEDS, DECISIVE_METRICS = 3, ("positive_ece",)
+# resampling images misleads (benchmarks/intervals).
+DECISIVE_SEEDS = 3
 
 MOST_SEEDS, MOST_IMAGES = 50, 100  # that `needed_sample` tries; images as a multiple of those that were evaluated
 
@@ -139,7 +139,7 @@ def estimate(
         ends, square_ends = ((effect.image_low, effect.image_high) for effect in (plain, decided))
         low, high = error_interval(plain.value, ends, square_ends)
         return replace(plain, image_low=low, image_high=high)
-    if len(seeds) >= DECISIVE_SEEDS or metric in DECISIVE_METRICS:
+    if len(seeds) >= DECISIVE_SEEDS:
         return plain
     return replace(plain, decided=decided)
 
@@ -159,9 +159,6 @@ def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Se
     by_seed = dict(zip(seeds, seed_values.tolist(), strict=True))
     units = min(run.units for run, _ in terms)  # of several sets: as if all were as small as the smallest
     ends = interval(float(seed_values.mean()), resampled, units) or NAN
-    bounded = [(run, abs(weight)) for run, weight in terms if metric in run.bounds]
-    off = sum(weight * run.of_seeds(run.bounds[metric], seeds).mean() for run, weight in bounded)
-    ends = widened(ends, float(off))
     return Estimate(by_seed, *ends, resampled, reference=float(-sum(subtracted)), units=units)
 
 

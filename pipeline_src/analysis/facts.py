@@ -32,21 +32,6 @@ MAIN_TASK = "sod"  # in the catalog's word
 
 
 @dataclass(frozen=True)
-class Perturbation:
-    """A static label perturbation: every image with probability `alpha` and strength `beta`; `variant` distinguishes
-    those of equal alpha and beta."""
-
-    alpha: float
-    beta: float
-    variant: str = ""
-
-    @property
-    def s(self) -> float:
-        """Twice what the expected label's confidence falls short of 1; for two classes, the uniform label's share."""
-        return 2 * self.alpha * self.beta
-
-
-@dataclass(frozen=True)
 class MethodFacts:
     """A block of `methods:`.
 
@@ -69,16 +54,14 @@ class MethodFacts:
         """The block whose networks a post-hoc method uses."""
         return None if self.trains else self.parameters.get("of")
 
-    def static_on(self, classes: int) -> Perturbation | None:
-        """The perturbation of a static method, None for all others. Label smoothing perturbs every label by
-        eps (K - 1) / K."""
+    def strength_on(self, classes: int) -> float | None:
+        """Return twice what the expected label's confidence falls short of 1, for two classes the share of the uniform
+        label; None for methods that are not static. Label smoothing perturbs every label by eps (K - 1) / K."""
         if self.code == "label_smoothing":
-            return Perturbation(1.0, self.parameters["eps"] * (classes - 1) / classes, "label smoothing")
-        if self.code != "slp":
-            return None
-        noise, form = self.parameters.get("noise", 0), self.parameters.get("form", "drawn")
-        variant = [f"noise {noise:g}"] * bool(noise) + [form] * (form != "drawn")
-        return Perturbation(self.parameters["alpha"], self.parameters["beta"], ", ".join(variant))
+            return float(2 * self.parameters["eps"] * (classes - 1) / classes)
+        if self.code == "slp":
+            return float(2 * self.parameters["alpha"] * self.parameters["beta"])
+        return None
 
 
 @dataclass(frozen=True)
@@ -187,10 +170,10 @@ class Facts:
         return [name for name, method in self.methods.items() if method.trains]
 
     @property
-    def static(self) -> dict[str, Perturbation]:
-        """Methods of static perturbation."""
-        perturbations = {name: method.static_on(self.classes) for name, method in self.methods.items()}
-        return {name: perturbation for name, perturbation in perturbations.items() if perturbation}
+    def static(self) -> dict[str, float]:
+        """Methods of static perturbation, with its strength."""
+        strengths = {name: method.strength_on(self.classes) for name, method in self.methods.items()}
+        return {name: strength for name, strength in strengths.items() if strength is not None}
 
     def blocks(self, code: str) -> list[str]:
         """Blocks of a code, the principal first: the one of the code's name, or else the first in the experiment.

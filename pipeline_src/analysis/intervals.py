@@ -6,7 +6,6 @@ A unit is what resamples are drawn of: an image, or a group of images that are n
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -85,11 +84,6 @@ def _skewness(resampled: np.ndarray) -> float:
     return float(np.clip((from_mean**3).mean() / variance**1.5, -1, 1)) if variance > 0 else 0.0
 
 
-def widened(ends: tuple[float, float], bound: float) -> tuple[float, float]:
-    """An interval of what can be off by `bound`."""
-    return ends[0] - bound, ends[1] + bound
-
-
 def within(ends: tuple[float, float], limits: tuple[float, float]) -> tuple[float, float]:
     """An interval cut at the range of what it is of; NaN stays NaN in this order."""
     return max(ends[0], limits[0]), min(ends[1], limits[1])
@@ -137,12 +131,3 @@ def images_in_words(images: int) -> list[str]:
     if images < ENOUGH:
         return [f"intervals over {images} images are too narrow where a few are far worse"]
     return []
-
-
-def few_in_words(present: Mapping[str, int]) -> list[str]:
-    """What readers have to know of intervals of metrics that few images, or groups of them, have (`present`)."""
-    few = {name: number for name, number in present.items() if number < FEW_GROUPS}
-    return [
-        f"few images, or groups of them, have {', '.join(f'{name} ({number})' for name, number in few.items())}: their "
-        "intervals are rough (Student's t)"
-    ] * bool(few)

@@ -15,13 +15,11 @@ from typing import Any
 import numpy as np
 
 from pipeline_src.analysis.intervals import FEW_GROUPS
+from pipeline_src.analysis.resampling import Resampled
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.storage import pack, unpack
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
-from pipeline_src.metrics.inputs import PixelMeans
-
-IMAGE_SUMS = PixelMeans.names
 
 
 @dataclass(frozen=True)
@@ -32,20 +30,15 @@ class Measurement:
         seeds: of its runs, ascending.
         images: N.
         units: how many images, or groups of them, are resampled.
-        pixels: that count, of one run.
         points: metric -> (S,), its exact values.
-        bounds: metric -> (S,), how far its values can be off, since the order of pixels within a level is not known.
         values: metric -> (S, R), its values on resamples of the images, the same draws for all methods and seeds.
+        pixels: that count, of one run.
         reasons: metric -> why it is undefined.
         of_all_seeds: whether its one run is made of the networks of all seeds; it is then compared with each seed of
             other methods.
         arrays: further arrays:
-            `image_sums` (S, N, len(IMAGE_SUMS)): sums over the pixels of each image, in units of the rows;
             `accuracy_band` (bins + 1, 2): confidence limits of the accuracy in each bin and over all pixels;
             `class_metrics` (2, K, 3): ECE and IoU of each class with their confidence limits;
-            `confidence` (S, LEVELS): pixels by level of confidence;
-            `confidence_cells` (S, FEW, CELLS): the same of resamples, in the cells of `metrics.ranked`;
-            `risk_sums` (S, 516), `risk_sums_resampled` (S, FEW, 516): sums of `metrics.image_risks` over the images;
             `groups` (N,): the group of each image;
             and the pooled counts of all seeds (`counts_arrays`).
     """
@@ -56,10 +49,26 @@ class Measurement:
     points: Mapping[str, np.ndarray]
     values: Mapping[str, np.ndarray]
     pixels: int = 0
-    bounds: Mapping[str, np.ndarray] = field(default_factory=dict)
     reasons: Mapping[str, str] = field(default_factory=dict)
     of_all_seeds: bool = False
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @classmethod
+    def of_runs(cls, seeds: Sequence[int], runs: Sequence[Resampled], images: int = 0, **facts: Any) -> Measurement:
+        """From the resampled counts of each seed; NaN where a seed lacks a metric."""
+        values = {name: entry for run in runs for name, entry in run.values.items()}
+        return cls(
+            seeds,
+            images,
+            runs[0].units,
+            {name: np.array([run.points.get(name, np.nan) for run in runs]) for name in values},
+            {
+                name: np.stack([run.values.get(name, np.full_like(entry, np.nan)) for run in runs])
+                for name, entry in values.items()
+            },
+            reasons={name: reason for run in runs for name, reason in run.reasons.items()},
+            **facts,
+        )
 
     def of_seeds(self, numbers: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
         """The rows of `numbers` (S, ...) that belong to `seeds`."""
@@ -89,13 +98,6 @@ class Measurement:
         """How many images, or groups of them, are resampled."""
         return f"{self.units:,} {'image' if self.groups is None else 'group'}{'s' * (self.units != 1)}"
 
-    def image_means(self, column: str) -> np.ndarray:
-        """(S N,) the mean of a column of `IMAGE_SUMS` over the pixels of each image; without images that have no pixel
-        that counts."""
-        sums = self.arrays["image_sums"].reshape(-1, len(IMAGE_SUMS))
-        means: np.ndarray = PixelMeans(column).from_sums(sums[sums[:, 0] > 0], bins=0)[0]
-        return means
-
 
 def counts_arrays(counts: Counts) -> dict[str, np.ndarray]:
     """The arrays that `Measurement.counts` reads."""
@@ -112,8 +114,7 @@ def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, st
     for (protocol, method), run in measured.items():
         facts = {name: getattr(run, name) for name in ("images", "units", "pixels")}
         facts |= {"protocol": protocol, "method": method, "seeds": list(run.seeds), "reasons": dict(run.reasons)}
-        for kind in ("points", "bounds"):
-            facts[kind] = {name: by_seed.tolist() for name, by_seed in getattr(run, kind).items()}
+        facts["points"] = {name: by_seed.tolist() for name, by_seed in run.points.items()}
         for kind in ("values", "arrays"):
             facts[kind] = list(getattr(run, kind))
             members |= {f"{protocol}/{method}/{kind}/{name}": array for name, array in getattr(run, kind).items()}
@@ -136,8 +137,7 @@ class Reader:
             self.header = json.loads(self._file["header"].tobytes())
             self._entries = {(entry.pop("protocol"), entry.pop("method")): entry for entry in self.header["entries"]}
             for entry in self._entries.values():
-                for kind in ("points", "bounds"):
-                    entry[kind] = {name: np.array(by_seed) for name, by_seed in entry[kind].items()}
+                entry["points"] = {name: np.array(by_seed) for name, by_seed in entry["points"].items()}
         except Exception as error:  # whatever a missing, foreign or broken file makes numpy, zip or json raise
             raise UserError(
                 f"{path} is not the analysis of a dataset", found=error, fix="recompute it: `snakemake --cores all`"

@@ -20,13 +20,13 @@ from zlib import crc32
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from pipeline_src.analysis.intervals import error_interval, interval, units_of, widened, within
+from pipeline_src.analysis.intervals import error_interval, interval, units_of, within
 from pipeline_src.counting.counts import parts
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.metrics.inputs import FEW, Input, of_groups
 from pipeline_src.metrics.protocol_counts import Columns, ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import bounds, summary
+from pipeline_src.metrics.summary import summary
 
 Draws = Iterator[tuple[slice, np.ndarray]]  # as `draws` returns
 RESAMPLES, SEED = 1000, 0  # of a bootstrap whose draws no other has to share
@@ -63,7 +63,6 @@ class Resampled:
         values: metric -> (R,), its values on R resamples of the images; NaN where a resample leaves it undefined.
         sums: family of inputs -> what the values are computed from.
         units: number of images that were resampled, or of groups of them.
-        bounds: metric -> how far its value can be off, since the order of pixels within a level is not known.
         present: metric -> number of images, or groups, that have it, of those that some do not have.
     """
 
@@ -72,7 +71,6 @@ class Resampled:
     values: Mapping[str, np.ndarray]
     sums: Mapping[object, Sums]
     units: int
-    bounds: Mapping[str, float] = field(default_factory=dict)
     present: Mapping[str, int] = field(default_factory=dict)
 
     def intervals(self) -> dict[str, tuple[float, float] | None]:
@@ -85,8 +83,7 @@ class Resampled:
             else pair
             for name, pair in ends.items()
         }
-        wide = {name: pair and widened(pair, self.bounds.get(name, 0)) for name, pair in limits.items()}
-        return {name: pair and within(pair, METRICS[name].range) for name, pair in wide.items()}
+        return {name: pair and within(pair, METRICS[name].range) for name, pair in limits.items()}
 
 
 def key_of(part: str) -> int:
@@ -133,11 +130,9 @@ def resample_counts(
     if names is None:
         exact, reasons = summary(counted, bins)
         points = {name: value for name, value in exact.items() if value is not None}
-        # Where another metric decides, one that sorts no pixels, the order of pixels decides nothing.
-        off = bounds(counted, bins, [name for name in points if not METRICS[name].decided_by])
     else:
         points = {name: float(METRICS[name].function(*METRICS[name].input.exact(counted, bins))) for name in names}
-        reasons, off = {}, {}
+        reasons = {}
     inputs = {source.family: source for source in (*(METRICS[name].input for name in points), *further)}
     drawn = _with_pixels(counted) if points and groups is None else groups
     sums = _sums(counted, inputs, bins, draws(len(counted.rows), resamples, key, drawn)) if points else {}
@@ -149,7 +144,7 @@ def resample_counts(
         if source.present is not None
     }
     fewer = {name: number for name, number in present.items() if number < units}
-    return Resampled(points, reasons, values, sums, units, off, fewer)
+    return Resampled(points, reasons, values, sums, units, fewer)
 
 
 def _with_pixels(counted: ProtocolCounts) -> np.ndarray | None:

@@ -54,9 +54,8 @@ def check_classes(names: Sequence[str], counts: Counts) -> None:
 def levels_for(names: Sequence[str], bins: int) -> int:
     """The number of levels that metrics need: COARSE if every one of them takes bins that COARSE levels form."""
     inputs = [METRICS[name].input for name in names]
-    numbers = [(entry.bins or bins) if isinstance(entry, Binned) else 1 for entry in inputs]
     coarse = all(isinstance(entry, Binned | PixelMeans) for entry in inputs)
-    return COARSE if coarse and not any(COARSE % number for number in numbers) else LEVELS
+    return COARSE if coarse and COARSE % bins == 0 else LEVELS
 
 
 @torch.no_grad()

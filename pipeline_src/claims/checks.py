@@ -135,9 +135,9 @@ def against_others(target: Target, metric: str, *roles: str) -> Check:
 def like_smoothing(view: View, entry: str, compared: Sequence[str] = ()) -> Items:
     """Check that every SLP with the same s as the label smoothing `entry` has a similar ECE."""
     static = view.facts.static
-    equal = [n for n in view.facts.blocks("slp") if math.isclose(static[n].s, static[entry].s, rel_tol=SAME_S)]
+    equal = [n for n in view.facts.blocks("slp") if math.isclose(static[n], static[entry], rel_tol=SAME_S)]
     if not equal:
-        what = f"an entry of slp with 2 alpha beta = {static[entry].s:g}, which {entry} has"
+        what = f"an entry of slp with 2 alpha beta = {static[entry]:g}, which {entry} has"
         yield view.missing(what, "add one to “methods:”")
     for name in equal:
         yield from view.differences("ece", SIMILAR, name, [entry], "id")

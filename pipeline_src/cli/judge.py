@@ -130,7 +130,6 @@ def _protocol(result: dict[str, Any], protocol: str) -> list[str]:
         lines.append(f"    {METRICS[key].column:<16}{shown}")
     if values.get("gap") is not None:
         lines += wrapped(tendency(values["accuracy"], values["gap"], ends.get("gap")))
-    lines += off_by(result["bounds"].get(protocol, {}))
     if "risk" in result:
         lines += [f"    {text}" for text in risk.in_words(result["risk"][protocol])]
     return lines
@@ -152,15 +151,6 @@ def wrapped(text: str) -> list[str]:
     """A sentence in lines of a terminal of 80 columns; a number and its % stay together."""
     lines = wrap(text.replace(" %", "\N{NO-BREAK SPACE}%"), 80, initial_indent=" " * 4, subsequent_indent=" " * 6)
     return [line.replace("\N{NO-BREAK SPACE}%", " %") for line in lines]
-
-
-def off_by(bounds: dict[str, float]) -> list[str]:
-    """How far metrics of float maps can be off."""
-    if not bounds:
-        return []
-    printed = {METRICS[key].column: METRICS[key].factor * bound for key, bound in bounds.items()}
-    off = ", ".join(f"{column} {bound:{'.1f' if bound >= 0.1 else '.1e'}}" for column, bound in printed.items())
-    return wrapped(f"float maps, sorted on a grid: off by at most {off}")
 
 
 def remarks(result: dict[str, Any], intervals: Sequence[str]) -> list[str]:

@@ -13,9 +13,9 @@ import numpy as np
 from PIL import Image
 
 from pipeline_src import outputs
-from pipeline_src.analysis.compare import paired
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.intervals import groups_in_words, images_in_words
+from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
 from pipeline_src.calibrators.calibrator import Calibrator, Record, calibrated, calibrator_class, fitted
 from pipeline_src.calibrators.pixels import Pixels, image_pixels, joined, log_odds
@@ -211,7 +211,7 @@ def _compare(
     """
     sides = [resample_counts(run, bins, SEED, resamples, units) for run in runs]
     ends = [side.intervals() if resamples else {} for side in sides]
-    terms = [(paired([side]), weight) for side, weight in zip(sides, (-1.0, 1.0), strict=True)]
+    terms = [(Measurement.of_runs([0], [side]), weight) for side, weight in zip(sides, (-1.0, 1.0), strict=True)]
     scores: dict[str, Any] = {}
     for name in (name for name in names if name in sides[0].points):
         intervals = {"before": ends[0].get(name), "after": ends[1].get(name), "difference": None}

@@ -11,7 +11,6 @@ from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.image_pixels import check_range, low_range
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.score_histogram import UndefinedMetricError
 from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
@@ -199,11 +198,7 @@ def _likely_mistakes(counted: FolderCounts, pairs: Pairs) -> Iterator[str]:
         if constant := image_rows(counted.counts["stretched"]).total("constant"):
             yield f"{constant} map(s) hold one value only; min-max normalized, they become 0"
     accuracy = value("accuracy", raw)
-    try:
-        auc = 1.0 if classes else value("auc", raw)
-    except UndefinedMetricError:  # all pixels of one label
-        return
-    if accuracy < (1 / classes if classes else 0.5) or auc < 0.5:
+    if accuracy < 1 / (classes or 2):
         yield (
             f"the maps are right on {100 * accuracy:.1f} % of the pixels: are maps or masks inverted or swapped, or "
             "class ids in another order?"

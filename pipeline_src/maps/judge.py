@@ -29,12 +29,12 @@ from pipeline_src.maps.risk import bound_of, controlled, exceeded
 from pipeline_src.metrics.image_inputs import FilledBins, per_image
 from pipeline_src.metrics.metric import FRACTION, with_ends
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import bounds, summary
+from pipeline_src.metrics.summary import summary
 
 MISSING = "no image has it: it needs masks without ignored pixels, weighted F also foreground"
 NOTE = (
-    "Fractions, not percent, defined in docs/reference/metrics.md. `bounds`: how far metrics that sort pixels can be "
-    "off for float maps. Intervals: 95 % bootstrap over images, or their groups, without the variance of training."
+    "Fractions, not percent, defined in docs/reference/metrics.md. Intervals: 95 % bootstrap over images, or their "
+    "groups, without the variance of training."
 )
 
 
@@ -135,16 +135,14 @@ def groups_of(pairs: Pairs, groups: str) -> np.ndarray | None:
 def _numbers(
     counted: FolderCounts, protocols: Collection[str], bins: int, resamples: int, units: np.ndarray | None
 ) -> tuple[dict[str, Any], dict[str, np.ndarray | None]]:
-    """Values by protocol, with `intervals`, `undefined` (reasons) and `bounds` by protocol; and the `accuracy_band` by
+    """Values by protocol, with `intervals` and `undefined` (reasons) by protocol; and the `accuracy_band` by
     protocol."""
-    numbers: dict[str, Any] = {"intervals": {}, "undefined": {}, "bounds": {}}
+    numbers: dict[str, Any] = {"intervals": {}, "undefined": {}}
     bands: dict[str, np.ndarray | None] = {}
     runs = counted.runs(units)
     for protocol in protocols:
         run = runs[protocol]
         values, reasons = summary(run, bins)
-        defined = [name for name, value in values.items() if value is not None]
-        numbers["bounds"][protocol] = bounds(run, bins, defined) if "float" in counted.highest else {}
         resampled = resample_counts(run, bins, SEED, resamples, units, [FilledBins()]) if resamples else None
         bands[protocol] = accuracy_band([resampled], bins) if resampled else None
         intervals = resampled.intervals() if resampled else {}

@@ -6,13 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_src.analysis import conformal
-from pipeline_src.analysis.conformal import Bound
+from pipeline_src.analysis.conformal import EIGHT_BIT, RISKS, Bound, guaranteed, image_risks
 from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL, interval
 from pipeline_src.analysis.resampling import SEED, draws, image_means, one_thread
 from pipeline_src.errors import UserError
 from pipeline_src.maps.pairs import Pairs
-from pipeline_src.metrics.image_risks import EIGHT_BIT, RISKS, ImageRisks, split
 from pipeline_src.metrics.metric import FRACTION, with_ends
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.rng import generator
@@ -69,9 +67,9 @@ def controlled(
         threshold or it is useless; `delivered`, both empirical risks with `images` and `intervals`, None where no
         threshold was tried.
     """
-    sums = conformal.of_folds(run, np.zeros(run.number, np.int64))[0]
-    units = int(split(sums)[1][conformal.RISK_NAMES.index(bound.risk)])
-    t = conformal.level(bound, sums)
+    risks = image_risks(run)
+    total, units = bound.defined(risks).sum(axis=0), len(bound.defined(risks))
+    t = bound.level(total, units)
     result: dict[str, Any] = {"risk": bound.risk, "alpha": bound.alpha, "images": units}
     result |= {"over": "groups"} if run.units is not None else {}
     result |= {"level": t, "threshold": None, "promised": None, "spread": None, "delivered": None}
@@ -79,20 +77,20 @@ def controlled(
         label = "foreground" if bound.risk == "fnr" else "background"
         result["reason"] = f"{units:,} images or groups of them have {label}, and {bound.needs:,} are needed"
     else:
-        result |= {"threshold": t / (EIGHT_BIT - 1), "promised": float(conformal.bounds(bound, sums)[t])}
+        result |= {"threshold": t / (EIGHT_BIT - 1), "promised": float(guaranteed(total, units)[t])}
         result["spread"] = risk_spread(run, bound, resamples)
-        if conformal.trivial(bound, t, sums):
+        if bound.is_trivial(t, risks):
             result["reason"] = "useless: the mask holds " + ("all" if bound.risk == "fnr" else "nothing")
     if unseen is not None:
-        tried, levels = unseen, [t] * unseen.number
+        tried, levels = image_risks(unseen), [t] * unseen.number
     else:
-        tried = held_out or run
-        folds = folds_of(np.arange(tried.number))
-        of_folds = conformal.of_folds(tried, folds)
-        of_others = [conformal.level(bound, of_folds.sum(axis=0) - fold) for fold in of_folds]
-        levels = [of_others[fold] for fold in folds]
+        tried = image_risks(held_out) if held_out else risks
+        folds = folds_of(np.arange(len(tried)))
+        others = [bound.defined(tried[folds != fold]) for fold in range(folds.max() + 1)]
+        by_fold = [bound.level(rows.sum(axis=0), len(rows)) for rows in others]
+        levels = [by_fold[fold] for fold in folds]
     if None not in levels:
-        result["delivered"] = _empirical(tried, np.array(levels), resamples)
+        result["delivered"] = _empirical(tried[np.arange(len(tried)), :, levels], resamples)
     return result
 
 
@@ -121,17 +119,14 @@ def risk_spread(run: ProtocolCounts, bound: Bound, resamples: int, key: int = SE
     Returns:
         None without resamples, with n < 10, or where a resample gives no threshold.
     """
-    k = conformal.RISK_NAMES.index(bound.risk)
-    units = np.concatenate(list(ImageRisks().units(run)))
-    units = units[split(units)[1][:, k] > 0]
-    if not resamples or len(units) < FEW_GROUPS:
+    risks = bound.defined(image_risks(run))
+    if not resamples or len(risks) < FEW_GROUPS:
         return None
-    sums: np.ndarray = sum(times @ units[block] for block, times in draws(len(units), resamples, key))
-    levels = [conformal.level(bound, resample) for resample in sums]
+    sums: np.ndarray = sum(times @ risks[block] for block, times in draws(len(risks), resamples, key))
+    levels = [bound.level(total, len(risks)) for total in sums]
     if None in levels:
         return None
-    mean = split(units.mean(axis=0))[0][k]
-    low, high = np.quantile(mean[np.array(levels)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(risks.mean(axis=0)[np.array(levels)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
@@ -154,9 +149,8 @@ def exceeded(result: dict[str, Any], where: str) -> list[str]:
     ]
 
 
-def _empirical(run: ProtocolCounts, levels: np.ndarray, resamples: int) -> dict[str, Any]:
-    """Both risks, means over the images (or groups) of a run at the level of each, (U,)."""
-    risks = conformal.of_units(run, levels)
+def _empirical(risks: np.ndarray, resamples: int) -> dict[str, Any]:
+    """Both risks, means over images (or groups), of the risks of each (U, 2); NaN where it has none."""
     defined = ~np.isnan(risks)
     resampled = image_means(risks, SEED, resamples) if resamples else None
     values: dict[str, Any] = {"images": int(defined.any(axis=1).sum()), "intervals": {}}

@@ -1,4 +1,4 @@
-"""Inputs of metrics that compare images, from the rows kept per image: means, F curves, areas, each image's own error.
+"""Inputs of metrics that compare images, from the rows kept per image: means, F curves, IoU, the ECE of each image.
 
 What is computed from 8-bit levels is exact for 8-bit maps. Of float maps the pixels of an image within an 8-bit level
 take the distribution that all images together have there (`protocol_counts`); the mean confidence of an image is exact.
@@ -11,34 +11,33 @@ import numpy as np
 from pipeline_src.counting.counts import COLUMNS, PIXEL_SUMS, UNMEASURED, Counts, image_rows, parts
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.inputs import Binned, Input, cells_of_images
-from pipeline_src.metrics.protocol_counts import POSITIVE, TOP, Columns, ProtocolCounts, as_bins
+from pipeline_src.metrics.inputs import Binned, Input
+from pipeline_src.metrics.protocol_counts import TOP, Columns, ProtocolCounts, as_bins
 
 BETA2 = 0.3  # of F
 
 
 class ImageMeans(Input):
-    """The mean over images of one value per image, an array (...); NaN where no image has it.
+    """The mean over images of a measure of whole maps, an array (...); NaN where no image has it.
 
     Args:
-        column: of `names`; `absolute` is the mean over the pixels of an image, the others are measures of whole maps.
+        column: of `names`.
     """
 
     family, classes = "images", "two"
-    names = ("absolute", "s_measure", "e_measure")
+    names = ("s_measure", "e_measure")
 
     def __init__(self, column: str):
         self.column = column
         self.present = len(self.names) + self.names.index(column)
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        pixels, places = COLUMNS.index("pixels"), [COLUMNS.index(name) for name in self.names]
+        places = [COLUMNS.index(name) for name in self.names]
 
         def values_and_presence(images: slice) -> np.ndarray:
-            table = counted.rows.table[images]
-            values = np.where(table[:, places] == UNMEASURED, np.nan, table[:, places] / UNIT)
-            values[:, 0] = np.where(table[:, pixels] > 0, values[:, 0] / np.maximum(table[:, pixels], 1), np.nan)
-            return np.concatenate([np.nan_to_num(values), ~np.isnan(values)], axis=1)
+            table = counted.rows.table[images][:, places]
+            measured = table != UNMEASURED
+            return np.concatenate([np.where(measured, table / UNIT, 0), measured], axis=1)
 
         return values_and_presence
 
@@ -82,18 +81,6 @@ class MeanFCurve(Input):
         return (sums[..., :256] / sums[..., 256:],)
 
 
-class PooledLevels(Input):
-    """Pixels of all images by 8-bit level and label, (..., 256, 2)."""
-
-    family, classes = "levels", "two"
-
-    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        return lambda images: counted.rows.levels[images].reshape(-1, 512)
-
-    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
-        return (sums.reshape(*sums.shape[:-1], 256, 2),)
-
-
 class ClassAreas(Input):
     """IoU of each of K classes, (..., K); NaN where a class does not occur."""
 
@@ -112,7 +99,7 @@ class ClassAreas(Input):
 
 
 class ImageErrors(Input):
-    """Mean and sample standard deviation over images of their ECE, (...) each; the latter is NaN for one image."""
+    """The mean over images of their ECE, (...)."""
 
     family = "image errors"
 
@@ -122,16 +109,13 @@ class ImageErrors(Input):
         @np.errstate(invalid="ignore")
         def errors(images: slice) -> np.ndarray:
             binned = as_bins(in_bins(images))
-            ece, has_pixels = estimators.ece(binned), binned.n > 0
-            return np.where(has_pixels[:, None], np.stack([ece, ece**2, has_pixels], axis=1), 0)
+            has_pixels = binned.n > 0
+            return np.stack([np.where(has_pixels, estimators.ece(binned), 0), has_pixels], axis=1)
 
         return errors
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
-        total, squares, images = (sums[..., k] for k in range(3))
-        mean = total / images
-        spread = np.sqrt(np.maximum(squares - total * mean, 0) / np.maximum(images - 1, 1))
-        return mean, np.where(images > 1, spread, np.nan)
+        return (sums[..., 0] / sums[..., 1],)
 
 
 class FilledBins(Input):
@@ -145,25 +129,6 @@ class FilledBins(Input):
 
     def of_units(self, columns: np.ndarray) -> np.ndarray:
         return np.minimum(as_bins(columns).count, 1)
-
-
-class ImageAreas(Input):
-    """Means over images of (mean f - share of foreground) and of its absolute value, (...) each."""
-
-    family, classes = "areas", "two"
-
-    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        one_cell = cells_of_images(counted, POSITIVE, 1)
-
-        def biases(images: slice) -> np.ndarray:
-            cells = as_bins(one_cell(images))
-            bias = (cells.excess / cells.one)[:, 0]
-            return np.stack([bias, np.abs(bias), cells.n > 0], axis=1)
-
-        return biases
-
-    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
-        return sums[..., 0] / sums[..., 2], sums[..., 1] / sums[..., 2]
 
 
 def per_image(counts: Counts, bins: int = 10) -> dict[str, np.ndarray]:

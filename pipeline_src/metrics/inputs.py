@@ -2,21 +2,24 @@
 
 An input provides the arguments of a metric in both ways, so a metric is one function of arrays (...), evaluated once or
 on a thousand resamples. Inputs of one `family` share their sums over images. `image_inputs` has those that compare
-images, `ranked` those that sort pixels.
+images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
+from functools import cache
 
 import numpy as np
 
-from pipeline_src.counting.counts import COLUMNS, UNMEASURED, parts
-from pipeline_src.counting.levels import UNIT
-from pipeline_src.counting.score_histogram import Bins, UndefinedMetricError
-from pipeline_src.metrics.protocol_counts import CLASSES, POSITIVE, TOP, Columns, ProtocolCounts, as_bins
+from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts, parts
+from pipeline_src.counting.levels import LEVELS, UNIT
+from pipeline_src.counting.score_histogram import Bins, top_label
+from pipeline_src.counting.surest import SPLIT, further_cells
+from pipeline_src.metrics.protocol_counts import POSITIVE, TOP, Columns, ProtocolCounts, as_bins
 
+EQUAL = 204  # equally wide cells of `Ordered`
 FEW = 250  # resamples of such metrics, which cost ten times as much as the others
 
 
@@ -107,48 +110,43 @@ class Binned(Input):
     other, so a sum over bins, as a share of the pixels in all of them, is a mean over classes.
 
     Args:
-        score: TOP, POSITIVE or CLASSES.
-        bins: their number; None for that of the experiment.
+        score: TOP or CLASSES.
     """
 
-    def __init__(self, score: str, bins: int | None = None):
-        self.score, self.bins, self.family = score, bins, ("bins", score, bins)
-        self.pooled = score != CLASSES
-        self.classes = {TOP: "any", POSITIVE: "two", CLASSES: "several"}[score]
+    def __init__(self, score: str):
+        self.score, self.family = score, ("bins", score)
+        self.pooled, self.classes = score == TOP, "any" if score == TOP else "several"
 
     def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
-        binned = [pixels.histogram(score).binned(self.bins or bins).bins for pixels, score in self._scores(counted)]
+        binned = [pixels.histogram(score).binned(bins).bins for pixels, score in self._scores(counted)]
         arrays = ([getattr(cells, array.name) for cells in binned] for array in fields(Bins))
         return (Bins(*map(np.concatenate, arrays)),)
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        number = self.bins or bins
-        cells = [cells_of_images(pixels, score, number) for pixels, score in self._scores(counted)]
+        cells = [cells_of_images(pixels, score, bins) for pixels, score in self._scores(counted)]
         if self.score == TOP:
-            return _with_image_confidence(counted, cells[0], number)
+            return _with_image_confidence(counted, cells[0], bins)
 
         def class_after_class(images: slice) -> np.ndarray:
-            by_kind = [columns(images).reshape(-1, 3, number) for columns in cells]
-            return np.concatenate(by_kind, axis=2).reshape(-1, 3 * number * len(cells))
+            by_kind = [columns(images).reshape(-1, 3, bins) for columns in cells]
+            return np.concatenate(by_kind, axis=2).reshape(-1, 3 * bins * len(cells))
 
         return class_after_class
 
     def of_units(self, columns: np.ndarray) -> np.ndarray:
-        """The columns and, of the experiment's bins, the squares that `BinNoise` needs."""
-        if self.bins:
-            return columns
+        """The columns, and the squares that `BinNoise` needs."""
         bins = as_bins(columns)
         count, excess = bins.count, bins.excess
         present = count.any(axis=1, keepdims=True)
         return np.concatenate([columns, count**2, count * excess, excess**2, present], axis=1)
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
-        return (as_bins(sums if self.bins else sums[..., : sums.shape[-1] // 2]),)
+        return (as_bins(sums[..., : sums.shape[-1] // 2]),)
 
     def _scores(self, counted: ProtocolCounts) -> list[tuple[ProtocolCounts, str]]:
         """The counts that are binned, with the score of each."""
-        if self.score != CLASSES:
-            return [(counted, self.score)]
+        if self.score == TOP:
+            return [(counted, TOP)]
         return [(ProtocolCounts(counted.statistic, counts), POSITIVE) for counts in counted.of_classes]
 
 
@@ -177,35 +175,80 @@ class BinNoise(Binned):
         return pixels, np.where(units > 1, units / np.maximum(units - 1, 1), np.nan) * spread
 
 
-class InRegion(Input):
-    """Another input, restricted to the pixels of a region (`counting.image_pixels`).
+class Ordered(Input):
+    """Pixels in the order of confidence: `Bins` of all levels, ascending; on resamples of `EQUAL` cells.
+
+    Exact for 8-bit and 16-bit maps. On resamples pixels are known in few cells, so resampled values need a shift to the
+    exact one (`analysis.resampling`).
 
     Args:
-        region: its name.
-        input: the other input.
+        cells: joined to so many equally wide cells; None for all levels.
+        groups: whether the metric is also given the number of bins.
     """
 
-    classes = "two"
+    family, pooled, few = "ordered", True, True
 
-    def __init__(self, region: str, input: Input):
-        self.region, self.input, self.family = region, input, (region, input.family)
-        self.few, self.centred = input.few, input.centred
+    def __init__(self, cells: int | None = None, groups: bool = False):
+        self.cells, self.groups = cells, groups
 
     def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
-        if self.region not in counted.regions:
-            raise UndefinedMetricError("the regions of the masks were not counted")
-        if counted.regions[self.region].counts.pixels == 0:
-            raise UndefinedMetricError(f"no pixel lies in the {self.region} of an object")
-        return self.input.exact(counted.of_regions[self.region], bins)
+        pixels = counted.histogram(TOP)
+        return self._with_groups((pixels.binned(self.cells) if self.cells else pixels).bins, bins)
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        return self.input.columns(counted.of_regions[self.region], bins)
-
-    def of_units(self, columns: np.ndarray) -> np.ndarray:
-        return self.input.of_units(columns)
+        return cells_of_images(counted, TOP, EQUAL)
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
-        return self.input.from_sums(sums, bins)
+        return self._with_groups(as_bins(sums), bins)
+
+    def _with_groups(self, cells: Bins, bins: int) -> tuple:
+        return (cells, bins) if self.groups else (cells,)
+
+
+class Ranked(Input):
+    """As `Ordered`, with the cells of the surest pixels in place of the first levels; on resamples in cells that are
+    fine where confidences lie.
+
+    Confidences of networks crowd near 1. So each cell joins levels that span about a twelfth of its distance to 1, at
+    most 0.01: the surest pixels keep their order.
+    """
+
+    family, pooled, few = "ranked", True, True
+
+    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
+        finer = further_cells(counted.counts.surest)
+        return (_with_surest(counted.counts) if finer else counted.histogram(TOP).bins,)
+
+    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
+        return cells_of_images(counted, TOP, _cell_of_level())
+
+    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
+        return (as_bins(sums),)
+
+
+@cache
+def _cell_of_level() -> np.ndarray:
+    """(LEVELS,) the cell of `Ranked` that each level of confidence is joined to, both ascending."""
+    starts = [0]  # first levels of doubt of the cells, and `LEVELS`
+    while starts[-1] < LEVELS:
+        width = min(max(1, starts[-1] // 12), LEVELS // 100)
+        starts.append(min(starts[-1] + width, LEVELS))
+    by_doubt = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    return len(starts) - 2 - by_doubt[::-1]
+
+
+def _with_surest(counts: Counts) -> Bins:
+    """Pixels and hits by level of confidence, ascending, and by cell at the end; scores themselves play no part."""
+    count, on_edge = counts.count.copy(), counts.on_edge.copy()
+    count[:SPLIT] = on_edge[:SPLIT] = 0
+    middle, cells = top_label(replace(counts, count=count, on_edge=on_edge)), counts.surest
+    if counts.top:
+        low, high = cells[:, 0], cells[:, 1]
+    else:
+        low, high = cells[:0, 0], np.stack([cells[:, 0, 1] + cells[:, 1, 0], cells[:, 0, 0] + cells[:, 1, 1]], axis=1)
+    pixels = np.concatenate([low.sum(axis=1), middle.count, high[::-1].sum(axis=1)])
+    hits = np.concatenate([low[:, 1], middle.hits, high[::-1, 1]])
+    return Bins(pixels, hits, np.zeros(1), np.zeros(1))
 
 
 def _with_image_confidence(counted: ProtocolCounts, columns: Columns, bins: int) -> Columns:

@@ -14,7 +14,6 @@ from pipeline_src.text_tables import UNDEFINED
 
 LOW, NEITHER, HIGH = -1, 0, 1
 FRACTION, SIGNED, NOT_NEGATIVE = (0, 1), (-1, 1), (0, math.inf)  # ranges
-NO_FOREGROUND = "no image has foreground"  # why a metric is undefined
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +103,6 @@ class Metric(Quantity):
         decided_by: the metric by whose difference two values are called different, where the resampled values of this
             one mislead: an error near 0 can only be resampled to larger ones.
         floor: the metric that says what this one measures where there is no error; values below it are not ranked.
-        bound: arguments -> how far it can be off for float maps, whose pixels within a level or cell count as tied.
     """
 
     input: Input
@@ -115,7 +113,6 @@ class Metric(Quantity):
     needs_true_class: bool = False
     decided_by: str = ""
     floor: str = ""
-    bound: Callable[..., float] | None = None
 
     @property
     def classes(self) -> str:
@@ -132,6 +129,12 @@ def percent(title: str, input: Input, function: Callable, definition: str, **mor
 def fraction(title: str, input: Input, function: Callable, definition: str, **more: Any) -> Metric:
     """A number between 0 and 1 that is printed as it is."""
     return Metric(title=title, input=input, function=function, definition=definition, range=FRACTION, **more)
+
+
+def squared(title: str, input: Input, function: Callable, definition: str, **more: Any) -> Metric:
+    """A squared error that decides differences of an error."""
+    about: dict[str, Any] = {"factor": 1e4, "digits": 2, "unit": "points²"} | more
+    return Metric(title=title, input=input, function=function, definition=definition, **about)
 
 
 def same(mean: np.ndarray) -> np.ndarray:

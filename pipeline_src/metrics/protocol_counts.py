@@ -8,7 +8,7 @@ images is exact and a sum over some of them is exact to second order.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
@@ -30,13 +30,11 @@ class ProtocolCounts:
 
     Attributes:
         statistic: None of counts without their file, for which no metric of several classes is defined.
-        regions: the regions of the images by name, where they were counted.
         units: (N,) int64, the group of each image, where images are not independent.
     """
 
     statistic: MapCounts | None
     counts: Counts
-    regions: Mapping[str, ProtocolCounts] = field(default_factory=dict)
     units: np.ndarray | None = None
 
     @cached_property
@@ -53,11 +51,6 @@ class ProtocolCounts:
         if score not in self._histograms:
             self._histograms[score] = (top_label if score == TOP else positive)(self.counts)
         return self._histograms[score]
-
-    @cached_property
-    def of_regions(self) -> dict[str, ProtocolCounts]:
-        """`regions`, in the units of the images."""
-        return {name: replace(region, units=self.units) for name, region in self.regions.items()}
 
     def levels(self, images: slice) -> np.ndarray:
         """(n, 512) float64, pixels of images by 8-bit level and label."""
@@ -86,16 +79,7 @@ class ProtocolCounts:
     @classmethod
     def by_protocol(cls, statistic: MapCounts, units: np.ndarray | None = None) -> dict[str, ProtocolCounts]:
         """The counts of each protocol of a counts file; `units` as above."""
-        regions = {name: cls.by_protocol(region) for name, region in statistic.regions.items()}
-        return {
-            protocol: cls(
-                statistic,
-                counts,
-                {name: region[protocol] for name, region in regions.items() if protocol in region},
-                units,
-            )
-            for protocol, counts in statistic.protocols.items()
-        }
+        return {protocol: cls(statistic, counts, units) for protocol, counts in statistic.protocols.items()}
 
 
 def split(cells: Bins, width: int) -> Bins:

@@ -16,7 +16,7 @@ from pipeline_src import processes
 from pipeline_src.analysis.compare import SAME, Cell, compare, seed_pairs
 from pipeline_src.analysis.estimate import or_none
 from pipeline_src.analysis.facts import Facts
-from pipeline_src.analysis.intervals import ENOUGH, FEW_GROUPS, few_in_words, groups_in_words, images_in_words
+from pipeline_src.analysis.intervals import ENOUGH, groups_in_words, images_in_words
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.files import write_text
 from pipeline_src.params.load import read
@@ -135,19 +135,12 @@ class Comparison:
             texts[""] = ["one network per side: the confidence intervals do not cover training variance"]
         for part in dict.fromkeys(cell.part for cell in resampled):
             cells = [cell for cell in resampled if cell.part == part]
-            texts[part] = self._few(part, min(cell.effect.units for cell in cells if cell.effect), cells)
+            texts[part] = self._few(part, min(cell.effect.units for cell in cells if cell.effect))
         return {part: lines for part, lines in texts.items() if lines}
 
-    def _few(self, part: str, units: int, cells: Sequence[Cell]) -> list[str]:
+    def _few(self, part: str, units: int) -> list[str]:
         groups = next((found for side in (self.a, self.b) if (found := side.group(part)) is not None), None)
-        texts = images_in_words(units) if groups is None else [groups_in_words(groups)] * (units < ENOUGH)
-        if units < FEW_GROUPS:  # a warning about single metrics would repeat it
-            return texts
-        present: dict[str, int] = {}
-        for cell in cells:
-            if cell.present is not None:
-                present[cell.metric] = min(cell.present, present.get(cell.metric, cell.present))
-        return [*texts, *few_in_words(present)]
+        return images_in_words(units) if groups is None else [groups_in_words(groups)] * (units < ENOUGH)
 
     def write(self, file: Path) -> None:
         """Write all cells as JSON; undefined numbers are null."""

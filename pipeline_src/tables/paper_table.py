@@ -16,9 +16,8 @@ from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.files import rounded, write_text
-from pipeline_src.metrics.entries.calibration import OVER, SQUARED, UNDER
 from pipeline_src.metrics.metric import NEITHER, Quantity
-from pipeline_src.metrics.registry import METRICS
+from pipeline_src.metrics.registry import METRICS, OVER, SQUARED
 from pipeline_src.metrics.summary import defined
 from pipeline_src.tables.captions import LEGEND
 from pipeline_src.text_tables import UNDEFINED, Group, Table, latex, markdown
@@ -165,6 +164,6 @@ def below_floor(metric: str, run: Measurement) -> bool:
     square of the same bins decides are, where the ECE is."""
     if metric not in METRICS:
         return False
-    name = "ece" if METRICS[metric].decided_by in (SQUARED, OVER, UNDER) else metric
+    name = "ece" if METRICS[metric].decided_by in (SQUARED, OVER) else metric
     floor = METRICS[name].floor
     return floor in run.points and bool(run.points[name].mean() < run.points[floor].mean())

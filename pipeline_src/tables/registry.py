@@ -15,10 +15,7 @@ from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import about, heading, not_run, notes, titled
 from pipeline_src.tables.cost import cost
 from pipeline_src.tables.differences import differences
-from pipeline_src.tables.ood_detection import ood_detection
 from pipeline_src.tables.paper_table import PaperTable, cells
-from pipeline_src.tables.risk_bounds import risk_bounds
-from pipeline_src.tables.static_grid import static_grid
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,6 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
         ),
         binned=False,
     ),
-    "T3": static_grid,
     "T4": ByMethod(
         "Calibration out of distribution",
         ("ood",),
@@ -84,28 +80,16 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
     "T6": ByMethod(
         "Estimators of the calibration error side by side",
         LIKE_ID,
-        ("ece", "ece_floor", "ece_equal_mass", "ece_sweep", "ece_debiased", "smooth_ece", "classwise_ece"),
+        ("ece", "ece_floor", "ece_equal_mass", "ece_sweep", "ece_debiased", "smooth_ece", "image_ece", "classwise_ece"),
         "The debiased ECE is a root of mean squares (RMS): compare it within its column.",
     ),
     "T9": cost,
-    "T10": ood_detection,
     "T11": ByMethod(
         "Selective prediction in distribution",
         LIKE_ID,
-        ("aurc", "augrc", "coverage_at_1", "coverage_at_5"),
+        ("aurc", "augrc"),
         "The error if the least confident pixels are left out.",
         binned=False,
     ),
-    "T12": ByMethod(
-        "Calibration of borders, interiors, single images and areas",
-        LIKE_ID,
-        ("ace", "border_ece", "interior_ece", "image_ece", "image_ece_sd", "area_bias", "area_error"),
-        "ACE gives each bin the same weight. Borders are the pixels within 5 pixels of the other class.",
-        several=(
-            "Calibration of single images",
-            "ACE gives each bin the same weight.",
-        ),
-    ),
-    "T13": risk_bounds,
     "T14": differences,
 }

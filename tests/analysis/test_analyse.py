@@ -13,12 +13,13 @@ from pipeline_src.analysis.analyse import analyse
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.intervals import interval
-from pipeline_src.analysis.measurement import IMAGE_SUMS, Reader
+from pipeline_src.analysis.measurement import Reader
 from pipeline_src.analysis.resampling import RESAMPLES, key_of, resample
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.counting.score_histogram import positive
 from pipeline_src.errors import UserError
-from pipeline_src.metrics.summary import value
+from pipeline_src.metrics import estimators
 
 SHARPNESS = {"baseline": 2.0, "slp": 1.4, "ensemble": 1.7}
 FACTS = Facts(
@@ -108,12 +109,6 @@ def test_the_pixels_of_all_seeds(files, results):
     one = results.measurement("stretched", "slp", "photos")
     of_seeds = [MapCounts.load(files["photos"]["slp", seed]).stretched for seed in (0, 1)]
     assert one.counts == replace(of_seeds[0], rows=None) + replace(of_seeds[1], rows=None)
-    maps = [(f / 255, y) for seed in (0, 1) for f, y, _ in images("slp", seed, "photos")]
-    confidence = [np.maximum(f, 1 - f).mean() for f, _ in maps]
-    raw = results.measurement("raw", "slp", "photos")
-    assert raw.image_means("confidence") == pytest.approx(confidence, abs=1e-8)
-    assert raw.image_means("correct") == pytest.approx([((f >= 0.5) == y).mean() for f, y in maps], abs=1e-12)
-    assert raw.arrays["image_sums"].shape == (2, IMAGES, len(IMAGE_SUMS))
 
 
 def test_the_accuracy_band_is_that_of_the_drawn_images_and_of_the_seeds(results):
@@ -199,7 +194,9 @@ def test_several_classes(tmp_path, recwarn):
     assert list(results.measured("stretched", "streets")) == [] and one.counts.top
     assert results.table["mean_iou"].tolist() == [summaries(statistics[seed])["raw"][0]["mean_iou"] for seed in (0, 1)]
     (ece, ece_low, ece_high), (iou, iou_low, iou_high) = (of.T for of in one.arrays["class_metrics"])
-    expected = [[value("positive_ece", counts) for counts in run.classes] for run in statistics.values()]
+    expected = [
+        [estimators.ece(positive(counts).binned(10).bins) for counts in run.classes] for run in statistics.values()
+    ]
     assert ece == pytest.approx(np.mean(expected, axis=0), abs=1e-12)
     tables = [run.confusion for run in statistics.values()]
     with np.errstate(invalid="ignore"):

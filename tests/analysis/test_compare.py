@@ -92,9 +92,3 @@ def test_groups_that_one_side_knows_are_those_of_both(known):
         for of in ((groups, groups), tuple(groups if side else None for side in known))
     )
     assert (found.units, found.low, found.high) == (6, wanted.low, wanted.high)
-
-
-def test_without_intervals_only_equality_is_told():
-    cells = compare("photos", "baseline", 10, {0: maps(1.2)}, {0: maps(2.0)}, intervals=False)
-    assert cell(cells, "accuracy").verdict == SAME
-    assert cell(cells, "nll").verdict == UNDECIDED and cell(cells, "nll").largest > 0.01

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,15 +10,10 @@ from made_statistics import counted, of_scenes, scene, summaries, varied
 from scipy import stats
 from threadpoolctl import threadpool_limits
 
-from pipeline_src.analysis.intervals import (
-    few_in_words,
-    interval,
-    percentiles,
-)
+from pipeline_src.analysis.intervals import interval, percentiles
 from pipeline_src.analysis.resampling import image_means, key_of, resample
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.metrics.entries.calibration import UNDER
-from pipeline_src.metrics.registry import METRICS
+from pipeline_src.metrics.registry import METRICS, OVER
 
 
 def drawn(images: int, resamples: int, key: int) -> list[np.ndarray]:
@@ -41,8 +35,6 @@ def test_a_resample_is_the_statistic_of_the_images_drawn(kind):
             expected = np.array([summary[protocol][0][name] for summary in again])
             if METRICS[name].input.centred:
                 expected += point - expected.mean()
-            if name.startswith("coverage"):
-                continue  # a small change of the risk moves it far: see the next test
             close = 3e-3 if kind == "float32" or METRICS[name].input.few else 1e-9
             assert of.values[name] == pytest.approx(expected, abs=close), name
 
@@ -61,21 +53,13 @@ def test_images_that_are_wholly_ignored_are_not_drawn():
         }
 
 
-def test_intervals_are_wider_by_what_ties_leave_open():
-    of = resample(counted(varied(12), whole=False), 10, key=0, resamples=200)["raw"]
-    wide, plain = of.intervals(), replace(of, bounds={}).intervals()
-    assert of.bounds and min(of.bounds.values()) > 0
-    for name, bound in of.bounds.items():
-        assert wide[name] == pytest.approx((plain[name][0] - bound, plain[name][1] + bound), abs=1e-12), name
-
-
 def test_the_interval_of_a_part_that_is_0_in_nearly_all_resamples_holds_0():
-    """Four pixels of 0.75 in each image, of which two or four are right: under-confident in one of 100 resamples."""
-    f, labels = np.float32([[0.75] * 4]), [np.uint8([[1, 1, 0, 0]])] * 27 + [np.uint8([[1, 1, 1, 1]])] * 13
+    """Four pixels of 0.75 in each image, of which two or four are right: overconfident in few resamples."""
+    f, labels = np.float32([[0.75] * 4]), [np.uint8([[1, 1, 0, 0]])] * 13 + [np.uint8([[1, 1, 1, 1]])] * 27
     of = resample(counted(((f, y, f"{k:02d}") for k, y in enumerate(labels)), whole=False), 10, key=0)["raw"]
-    assert of.points[UNDER] == 0 < percentiles(of.values[UNDER], 40)[0], "centred on their mean they lie above 0"
-    low, high = of.intervals()[UNDER]
-    assert low <= 0 < high < 3 * of.values[UNDER].max()
+    assert of.points[OVER] == 0 < percentiles(of.values[OVER], 40)[0], "centred on their mean they lie above 0"
+    low, high = of.intervals()[OVER]
+    assert low <= 0 < high < 3 * of.values[OVER].max()
 
 
 def test_draws_depend_on_the_key_and_not_on_the_order_of_images():
@@ -105,7 +89,7 @@ def test_without_foreground_the_other_metrics_have_intervals():
     # One image with foreground: a resample can miss it, and F has no interval.
     images[0] = next(varied(1))
     intervals = resample(counted(images), 10, key=0, resamples=50)["raw"].intervals()
-    assert intervals["max_f"] is None and intervals["ap"] is None and intervals["ece"] is not None
+    assert intervals["max_f"] is None and intervals["ece"] is not None
     for empty in (MapCounts.empty(), MapCounts.of_classes(3)):
         assert resample(empty, 10, key=0)["raw"].values == {}
 
@@ -180,4 +164,3 @@ def test_intervals_count_the_images_that_have_the_metric(groups):
         assert ends[name] == interval(resampled.points[name], resampled.values[name], units, (0, 1))
     nll = resampled.points["nll"], resampled.values["nll"], 24 if groups is None else 12
     assert ends["nll"] == interval(*nll, (0, np.inf))
-    assert "max_f (" in few_in_words(resampled.present)[0] and few_in_words({"max_f": 10}) == []

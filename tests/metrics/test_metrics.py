@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_statistics import one
+from made_statistics import counted, of_scenes, one, scene, summaries, varied
 
+from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import positive, top_label
 from pipeline_src.errors import UserError
 from pipeline_src.figures.bin_tables import reliability_table
+from pipeline_src.metrics import estimators
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import summary, value
 
@@ -28,14 +30,11 @@ def test_four_pixels_by_hand():
     assert value("ece", counts) == pytest.approx((2 * 0.25 + 0.125 + 0) / 4, abs=1e-15)
     assert value("mce", counts) == pytest.approx(0.25, abs=1e-15)
     assert value("oe", counts) == pytest.approx(2 / 4 * 0.75 * 0.25, abs=1e-15)
-    assert value("ue", counts) == pytest.approx(1 / 4 * 0.875 * 0.125, abs=1e-15)
     assert value("accuracy", counts) == 0.75
     assert value("brier", counts) == pytest.approx((0.0625 + 0.5625 + 0.015625) / 4, abs=1e-9)
     assert value("mae", counts) == pytest.approx((0.25 + 0.75 + 0.125) / 4, abs=1e-9)
     nll = -math.log(0.75) - math.log(0.25) - math.log(0.875) - math.log(1 - 1e-7)
     assert value("nll", counts) == pytest.approx(nll / 4, abs=1e-9)
-    # positive class: 0.125 -> (0.1,0.2], 0.25 -> (0.2,0.3], 0.75 -> (0.7,0.8], 1 -> (0.9,1]
-    assert value("positive_ece", counts) == pytest.approx((0.125 + 0.75 + 0.25 + 0) / 4, abs=1e-15)
     bins = reliability_table(counts, 10)[:-1]
     assert bins["pixels"].tolist() == [0] * 7 + [2, 1, 1]
     assert bins["confidence"][7:].tolist() == [0.75, 0.875, 1] and bins["accuracy"][7:].tolist() == [0.5, 1, 1]
@@ -113,8 +112,10 @@ def test_parity_with_netcal(random_pixels, bins):
     f, y = random_pixels
     counts = raw(f, y)
     top = np.maximum(f, 1 - f).astype(np.float64), ((f >= 0.5) == y).astype(int)  # a pair that netcal bins by its score
-    for name, peer, pairs in (("positive_ece", ECE, (f.astype(np.float64), y)), ("ece", ECE, top), ("mce", MCE, top)):
-        assert value(name, counts, bins) == pytest.approx(peer(bins).measure(*pairs), abs=1e-6)
+    for name, peer in (("ece", ECE), ("mce", MCE)):
+        assert value(name, counts, bins) == pytest.approx(peer(bins).measure(*top), abs=1e-6)
+    of_class = float(estimators.ece(positive(counts).binned(bins).bins))
+    assert of_class == pytest.approx(ECE(bins).measure(f.astype(np.float64), y), abs=1e-6)
 
 
 @pytest.mark.parametrize("bins", [10, 15, 20])
@@ -126,12 +127,9 @@ def test_parity_with_torchmetrics(random_pixels, bins):
     counts = raw(f, y)
     confidence = torch.from_numpy(np.maximum(f, 1 - f)).double()
     correct = torch.from_numpy(((f >= 0.5) == y).astype(np.int64))
-    score, label = torch.from_numpy(f).double(), torch.from_numpy(y.astype(np.int64))
     for norm, name in (("l1", "ece"), ("max", "mce")):
         peer = binary_calibration_error(confidence, correct, n_bins=bins, norm=norm)
         assert value(name, counts, bins) == pytest.approx(float(peer), abs=1e-6)
-    peer = binary_calibration_error(score, label, n_bins=bins)
-    assert value("positive_ece", counts, bins) == pytest.approx(float(peer), abs=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +158,7 @@ def test_parity_with_pysodmetrics(saved_maps):
     # It stretches in floats, so that a value on a threshold can fall below it: allow that much.
     assert value("max_f", statistic.stretched) == pytest.approx(curve.max(), abs=1e-5)
     assert value("mean_f", statistic.stretched) == pytest.approx(curve.mean(), abs=1e-3)
-    assert value("image_mae", statistic.stretched) == pytest.approx(mae.get_results()["mae"], abs=1e-9)
+    assert value("mae", statistic.stretched) == pytest.approx(mae.get_results()["mae"], abs=1e-9)  # of equal sizes
     assert value("max_f", statistic.raw) != value("max_f", statistic.stretched)
 
 
@@ -176,7 +174,7 @@ def test_what_always_holds(pairs, bins):
     gap = abs(top_label(counts).score.sum() / len(f) - values["accuracy"])
     # merging bins can only cancel gaps; one bin is the mean gap
     assert gap - 1e-12 <= values["ece"] <= values["mce"] + 1e-12 <= 1 + 2e-12
-    assert values["oe"] + values["ue"] <= values["ece"] + 1e-12
+    assert values["oe"] <= values["ece"] + 1e-12
     assert value("ece", counts, 1) == pytest.approx(gap, abs=1e-12)
     assert value("ece_equal_mass", counts, 1) == pytest.approx(gap, abs=1e-12)
     assert 0 <= values["smooth_ece"] <= 1 and 0 <= values["aurc"] <= 1 and 0 <= values["ece_sweep"] <= 1
@@ -185,7 +183,7 @@ def test_what_always_holds(pairs, bins):
     if off.any():
         mirrored = raw(np.float32(1) - f[off], 1 - y[off])
         straight = raw(np.float32(1) - (np.float32(1) - f[off]), y[off])
-        for name in ("ece", "oe", "ue", "accuracy", "ece_equal_mass", "aurc"):
+        for name in ("ece", "oe", "accuracy", "ece_equal_mass", "aurc"):
             assert value(name, mirrored) == pytest.approx(value(name, straight), abs=1e-12), name
 
 
@@ -197,3 +195,34 @@ def test_f_by_hand():
     assert value("max_f", counts) == pytest.approx(max(low, high), abs=1e-15)
     # 255 * 0.25 = 63.75: thresholds 0..63 find all, 64..191 one, none beyond
     assert value("mean_f", counts) == pytest.approx((64 * low + 128 * high) / 256, abs=1e-15)
+
+
+def test_ece_of_images_is_that_of_each_alone():
+    images = list(varied(7, kind="uint8"))
+    alone = [value("ece", counted([image], whole=False).raw) for image in images]
+    counts = counted(images, whole=False).raw
+    assert value("image_ece", counts) == pytest.approx(np.mean(alone), abs=1e-12)
+    assert value("image_ece", counts) > value("ece", counts)  # images are equally large: errors can only cancel
+    several = [scene(k) for k in range(4)]
+    of_scenes_alone = [summaries(of_scenes([each]))["raw"][0]["ece"] for each in several]
+    values = summaries(of_scenes(several))["raw"][0]
+    assert values["image_ece"] == pytest.approx(np.mean(of_scenes_alone), abs=2e-3)  # float maps, by 8-bit levels
+
+
+def test_eight_bit_values_stored_as_floats_are_the_same_images():
+    """float32 v/255 lies on either side of v/255, and below 0.5 the grid and the rows round it differently."""
+    rng = np.random.default_rng(0)
+    of_bytes, of_floats = MapCounts.empty(), MapCounts.empty()
+    for k in range(30):
+        logits = rng.normal(rng.normal(), 2, (16, 16))
+        v = np.uint8(255 / (1 + np.exp(-logits)))
+        v += v % 51 == 0  # not on the edge of a bin, where float32 decides otherwise
+        y = np.uint8(rng.random(v.shape) < 1 / (1 + np.exp(-logits * rng.uniform(0.3, 1.2))))
+        y[rng.random(y.shape) < rng.uniform(0, 0.8)] = 255  # images of different sizes
+        of_bytes.add(v, y, f"{k}")
+        of_floats.add(v.astype(np.float32) / np.float32(255), y, f"{k}")
+    one, other = (resample(of, 10, key=0, resamples=50)["raw"] for of in (of_bytes, of_floats))
+    for name in ("image_ece", "ece_floor", "squared_error"):
+        assert other.points[name] == pytest.approx(one.points[name], rel=1e-4), name
+    for name in ("ece", "image_ece"):
+        assert other.intervals()[name] == pytest.approx(one.intervals()[name], rel=1e-3, abs=1e-6), name

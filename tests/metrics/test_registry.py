@@ -10,12 +10,8 @@ from made_statistics import counted, of_scenes, scene, summaries, varied
 
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.metrics.entries.calibration import SQUARED_CLASSES
-from pipeline_src.metrics.inputs import InRegion
 from pipeline_src.metrics.metric import HIGH, LOW, NEITHER, UNDEFINED, Quantity
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
-from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import bounds
+from pipeline_src.metrics.registry import METRICS, SQUARED_CLASSES
 
 
 def nothing_is_right() -> MapCounts:
@@ -26,14 +22,13 @@ def nothing_is_right() -> MapCounts:
     return statistic
 
 
-REGIONAL = {name for name, metric in METRICS.items() if isinstance(metric.input, InRegion)}
 STATISTICS = {
     "one object": (lambda: counted(varied(4)), set()),
     "background": (
         lambda: counted((f, 0 * y, name) for f, y, name in varied(3)),
-        {"max_f", "mean_f", "pooled_max_f", "ap", "auc"} | REGIONAL,
+        {"max_f", "mean_f"},
     ),
-    "without whole maps": (lambda: counted(varied(3), whole=False), {"s_measure", "e_measure"} | REGIONAL),
+    "without whole maps": (lambda: counted(varied(3), whole=False), {"s_measure", "e_measure"}),
     "nothing counts": (lambda: counted((f, 0 * y + 255, name) for f, y, name in varied(3)), "all"),
     "no image": (MapCounts.empty, "all"),
     "several classes": (lambda: of_scenes([scene(0), scene(1)]), set()),
@@ -67,7 +62,7 @@ def test_a_metric_has_values_or_a_reason(kind):
 
 def test_one_image_has_no_variance_over_images():
     squares = {name for name in METRICS if "squared" in name} - {SQUARED_CLASSES}
-    assert summaries(counted(varied(1)))["raw"][1].keys() == {"image_ece_sd", "ece_debiased", "ece_floor", *squares}
+    assert summaries(counted(varied(1)))["raw"][1].keys() == {"ece_debiased", "ece_floor", *squares}
 
 
 @pytest.mark.parametrize("name", METRICS)
@@ -78,19 +73,6 @@ def test_a_metric_is_described(name):
     assert metric.classes in ("two", "several", "any")
     assert metric.range[0] < metric.range[1]
     assert metric.column.endswith("%") == (metric.factor == 100) == (metric.unit == "percentage points")
-
-
-def test_bounds_are_those_of_metrics_that_sort_pixels():
-    statistic = counted(varied(3), whole=False)
-    assert bounds(ProtocolCounts(statistic, statistic.raw), 10, METRICS).keys() == {
-        "ece_equal_mass",
-        "ece_sweep",
-        "augrc",
-        "aurc",
-        "ap",
-        "auc",
-    }
-    assert bounds(ProtocolCounts(statistic, statistic.raw), 10, ["ece", "auc"]).keys() == {"auc"}
 
 
 def test_numbers_as_they_are_printed():

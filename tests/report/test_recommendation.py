@@ -11,7 +11,7 @@ from made_results import HandMade, analysed, by_hand
 from made_statistics import varied
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.metrics.entries.calibration import SQUARED
+from pipeline_src.metrics.registry import SQUARED
 from pipeline_src.report.recommendation import (
     KEPT,
     RECOMMENDED,

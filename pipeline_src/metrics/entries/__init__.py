@@ -1,1 +1,0 @@
-"""The entries of the registry of metrics, a file per subject."""
