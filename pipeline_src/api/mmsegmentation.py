@@ -18,7 +18,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from pipeline_src.api import losses
-from pipeline_src.api.pixel_counts import DEFAULT, check, check_classes, counted, levels_for, values
+from pipeline_src.api.pixel_counts import DEFAULT, check, counted, levels_for, values
 from pipeline_src.counting.counts import Counts
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
@@ -32,8 +32,7 @@ class DenseCalibrationMetric(BaseMetric):
     even are left out, as `collect_results` leaves out theirs.
 
     Args:
-        names: of docs/reference/metrics.md; those that need images one by one are refused, and those of an object for K
-            classes.
+        names: of docs/reference/metrics.md; those that need images one by one are refused.
         bins: equal-width and equal-mass bins, a divisor of 66,300.
         ignore: the label of pixels that never count.
         prefix: of the names in the log.
@@ -67,7 +66,6 @@ class DenseCalibrationMetric(BaseMetric):
     def _count_last(self) -> None:
         if self.last is not None:
             counts = counted(*self.last, self.ignore, levels_for(self.names, self.bins))
-            check_classes(self.names, counts)
             self.counts = counts if self.counts is None else self.counts + counts
             self.last = None
 

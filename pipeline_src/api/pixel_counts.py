@@ -40,17 +40,6 @@ def check(names: Sequence[str], bins: int) -> None:
         )
 
 
-def check_classes(names: Sequence[str], counts: Counts) -> None:
-    """UserError where counts are of K classes and a metric is defined for an object only."""
-    if counts.top and (of_object := [name for name in names if METRICS[name].classes == "two"]):
-        raise UserError(
-            "names: of several classes these metrics are not defined",
-            found=", ".join(of_object),
-            expected=", ".join(name for name in OF_COUNTS if METRICS[name].classes != "two"),
-            fix="leave them out",
-        )
-
-
 def levels_for(names: Sequence[str], bins: int) -> int:
     """The number of levels that metrics need: COARSE if every one of them takes bins that COARSE levels form."""
     inputs = [METRICS[name].input for name in names]

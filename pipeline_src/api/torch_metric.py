@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pipeline_src.api.pixel_counts import DEFAULT, check, check_classes, counted, levels_for, values
+from pipeline_src.api.pixel_counts import DEFAULT, check, counted, levels_for, values
 from pipeline_src.counting.counts import ARRAYS, Counts
 from pipeline_src.errors import UserError
 
@@ -28,8 +28,7 @@ class DenseCalibration(Metric):
     All batches have the same number of classes.
 
     Args:
-        names: of docs/reference/metrics.md; those that need images one by one are refused, and those of an object for K
-            classes.
+        names: of docs/reference/metrics.md; those that need images one by one are refused.
         bins: equal-width and equal-mass bins, a divisor of 66,300.
         ignore: the label of pixels that never count. Without one it is 255, and a batch of only 0 and 255 is refused.
         kwargs: of torchmetrics.Metric.
@@ -67,7 +66,6 @@ class DenseCalibration(Metric):
             masks: (N, H, W) whole numbers: 0 and 1, or class ids, and the ignored label.
         """
         counts = counted(probabilities, masks, self.ignore, self.levels)
-        check_classes(self.names, counts)
         self.top.fill_(int(counts.top))
         for name in ARRAYS:
             getattr(self, name).add_(torch.from_numpy(getattr(counts, name)).to(self.device))

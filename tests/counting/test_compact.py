@@ -21,7 +21,7 @@ from pipeline_src.counting.surest import UNKNOWN
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.summary import value
 
-SCORES = ("accuracy", "gap", "brier", "nll", "entropy", "mae", "ece", "oe", "mce", "positive_ece", "classwise_ece")
+SCORES = ("accuracy", "gap", "brier", "nll", "entropy", "mae", "ece", "oe", "mce", "classwise_ece")
 STATISTICS = {
     "float32": lambda: counted(varied(60)),
     "saturated float32": lambda: counted(varied(60, sharp=8)),
@@ -147,7 +147,7 @@ def test_metrics_of_images_and_of_sorted_pixels_are_near(precision):
         full = make()
         compact = restored_run(compact_run(full, 10, precision))
         values, near = (summaries(statistic)["raw"][0] for statistic in (full, compact))
-        for name in ("max_f", "mean_f", "image_ece", "area_error", "aurc", "auc", "ap", "ece_equal_mass", "smooth_ece"):
+        for name in ("max_f", "mean_f", "image_ece", "aurc", "ece_equal_mass", "smooth_ece"):
             if values.get(name) is not None:
                 assert near[name] == pytest.approx(values[name], abs=2e-3 if precision == EXACT else 0.02), name
 
@@ -156,7 +156,7 @@ def test_saturated_maps_keep_their_order(tmp_path):
     full = counted(varied(40, sharp=15), whole=False)
     for one, other in pairs((full, compacted(full, tmp_path / "a.zip"))):
         assert (one.count[0].sum() > 0.6 * one.pixels) and np.array_equal(one.surest, other.surest)
-        for name in ("aurc", "augrc", "ap", "auc"):
+        for name in ("aurc", "augrc"):
             assert value(name, other) == pytest.approx(value(name, one), rel=1e-3), name
     bytes_of = counted(varied(9, kind="uint16"), whole=False)
     assert compacted(bytes_of, tmp_path / "b.zip").raw.surest is UNKNOWN  # no cell splits a level
@@ -165,7 +165,7 @@ def test_saturated_maps_keep_their_order(tmp_path):
 def test_intervals_are_near(tmp_path):
     full = counted(varied(80))
     one, other = (resample(of, 10, key=7)["raw"].intervals() for of in (full, compacted(full, tmp_path / "a.zip")))
-    for name in ("ece", "accuracy", "brier", "nll", "border_ece", "max_f"):
+    for name in ("ece", "accuracy", "brier", "nll", "max_f"):
         low, high = one[name]
         np.testing.assert_allclose(other[name], (low, high), rtol=0, atol=0.15 * (high - low), err_msg=name)
 

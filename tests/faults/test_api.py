@@ -51,7 +51,6 @@ ROWS = [
     ("metric-name", lambda: DenseCalibration(("ecee",)), "ecee"),
     ("metric-of-images", lambda: DenseCalibration(("brier",)), "brier"),
     ("metric-bins", lambda: DenseCalibration(bins=7), "7"),
-    ("metric-of-object", lambda: DenseCalibration(("auc",)).update(P, K), "auc"),
     ("loss-object-255", lambda: SCBCE()(Z, T + (255 * torch.eye(4, 5)).long()), "255"),
     ("loss-shapes", lambda: SCBCE()(Z, T[:, 1:]), "3, 5"),
     ("loss-classes", lambda: SCBCE()(torch.zeros(2, 7, 4, 5), T), "classes=2"),

@@ -10,13 +10,11 @@ from made_results import analysed
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting.levels import CLAMP
 from pipeline_src.data.store import Store
 from pipeline_src.figures import (
     alpha,
     estimates,
     examples,
-    joint,
     training,
 )
 from pipeline_src.figures.bin_tables import reliability_tables
@@ -60,33 +58,6 @@ def test_diagram_is_of_all_seeds_pixels(table):
             assert row["gap"] == pytest.approx(confidence[inside].mean() - right[inside].mean(), abs=1e-7)
     assert table.loc["all", "confidence"] == pytest.approx(confidence.mean(), abs=1e-7)
     assert table.loc["all", "accuracy"] == pytest.approx(right.mean())
-
-
-def test_joint_density_is_of_images(results):
-    confidence, accuracy = (np.concatenate([pixels(s)[k].mean(axis=1) for s in SEEDS]) for k in range(2))
-    measurement = results.measurement(*BASELINE)
-    assert measurement.image_means("confidence") == pytest.approx(confidence, abs=1e-6)
-    assert measurement.image_means("correct") == pytest.approx(accuracy)
-    table = joint.prepare(confidence, accuracy)
-    edges = np.arange(51) / 50
-    expected, _, _ = np.histogram2d(confidence, accuracy, [edges, edges])
-    counted = np.zeros_like(expected)
-    counted[np.rint(table["confidence"] * 50).astype(int), np.rint(table["accuracy"] * 50).astype(int)] = table[
-        "images"
-    ]
-    assert np.array_equal(counted, expected)
-    assert (table["density"] * joint.STEP**2).sum() == pytest.approx(1)
-    last = joint.prepare(np.array([1.0]), np.array([1.0]))
-    assert last[["confidence", "accuracy", "images"]].iloc[0].tolist() == [0.98, 0.98, 1]
-
-
-def test_entropies_are_of_images(results):
-    expected = []
-    for seed in SEEDS:
-        for probability, _ in maps("baseline", seed, "Set_A"):
-            f = np.clip(probability.astype(np.float64), CLAMP, 1 - CLAMP)
-            expected.append(-(f * np.log(f) + (1 - f) * np.log(1 - f)).mean())
-    assert results.measurement(*BASELINE).image_means("entropy") == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_set_of_which_no_pixel_counts(tmp_path):

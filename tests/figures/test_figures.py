@@ -31,7 +31,6 @@ from pipeline_src.figures import (
     classes,
     comparison,
     estimates,
-    joint,
     registry,
     reliability,
     severity,
@@ -172,12 +171,6 @@ def estimated(names, sets) -> Figure:
     return estimates.draw(table, names[0], "ECE, %", HEADING, LINES)
 
 
-def joined(names, images: int) -> Figure:
-    confidence = np.linspace(0.6, 1, images)
-    table = joint.prepare(confidence, confidence**3)
-    return joint.draw(dict.fromkeys(names, table), dict.fromkeys(names, "100 % below"), HEADING, LINES)
-
-
 def curved(names, own_scale: bool) -> Figure:
     values = {"mean": np.linspace(0, 12, 100), "least": 1.0, "most": 2.0}
     curve, notes = pd.DataFrame({"epoch": range(1, 101)} | values), dict.fromkeys(names, "0.387 → 0.0629")
@@ -213,8 +206,6 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "21 compared": lambda: compared(MANY, UNDER),
     "estimates of one": lambda: estimated(NAMES[:1], {"a": "id"}),
     "estimates of 21 on 7": lambda: estimated(MANY, SETS),
-    "joint density of one image": lambda: joined(NAMES[:1], 1),
-    "joint densities of 21": lambda: joined(MANY, 30),
     "a curve": lambda: curved(NAMES[:1], own_scale=False),
     "21 curves": lambda: curved(MANY, own_scale=True),
     "alphas": lambda: alphas_of(np.linspace(0, 0.49, 50)),
@@ -247,7 +238,7 @@ def test_no_text_is_clipped_or_lies_on_another(name):
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in DRAWN if name.startswith(("diagram", "one c", "21 compared", "joint"))]
+    "name", [name for name in DRAWN if name.startswith(("diagram", "one c", "21 compared"))]
 )
 def test_the_diagonal_has_45_degrees(name):
     with style.house():

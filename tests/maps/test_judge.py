@@ -144,7 +144,6 @@ def test_measures_of_whole_maps_are_means_over_the_images_that_have_them(tmp_pat
             assert result[protocol][name] == pytest.approx(np.mean(values), abs=1e-12)
             low, high = result["intervals"][protocol][name]
             assert 0 < low <= result[protocol][name] <= high < 1
-    assert 0 < result["bounds"]["raw"]["ece_equal_mass"] < 0.02
 
 
 def test_maps_of_several_classes(tmp_path):
@@ -165,7 +164,6 @@ def test_maps_of_several_classes(tmp_path):
     assert result["raw"] == summaries(counted)["raw"][0]
     low, high = result["intervals"]["raw"]["ece"]
     assert low < result["raw"]["ece"] < high
-    assert set(result["bounds"]["raw"]) == {"ece_equal_mass", "ece_sweep", "aurc", "augrc"}
 
 
 def test_softmax_maps_of_two_classes_have_no_positive_class(judged):
@@ -176,7 +174,7 @@ def test_softmax_maps_of_two_classes_have_no_positive_class(judged):
         counted.add(p, truth, k)
     result = judged()
     assert result["n_classes"] == 2 and result["raw"] == summaries(counted)["raw"][0]
-    assert not {"max_f", "positive_ece"} & result["raw"].keys()
+    assert "max_f" not in result["raw"]
 
 
 def test_without_masks_all_is_background(tmp_path):

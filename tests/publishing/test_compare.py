@@ -13,13 +13,11 @@ from project import copy
 from typer.testing import CliRunner
 
 from pipeline_src.analysis import compare
-from pipeline_src.analysis.compare import Cell
-from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import MethodFacts
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.cli.main import app
 from pipeline_src.errors import UserError
-from pipeline_src.publishing.compare import Comparison, _side, compare_experiments
+from pipeline_src.publishing.compare import _side, compare_experiments
 
 
 @pytest.fixture
@@ -86,18 +84,6 @@ def test_few_images_are_said_where_there_are_intervals(folder, images, texts):
     assert len(warnings.get("photos", [])) == len(texts)
     for text, warned in zip(texts, warnings.get("photos", []), strict=True):
         assert text in warned and f"Warning: photos: {warned}" in told
-
-
-def test_metrics_that_few_images_have_are_said(folder):
-    effect = Estimate({0: 0.1}, 0.05, 0.15, units=40)
-    cells = [
-        Cell("raw", "photos", "slp", metric, [(0, 0), (1, 1)], 0.5, 0.6, "different", 0.1, effect, present)
-        for metric, present in (("max_f", 3), ("auc", 30), ("ece", None))
-    ]
-    side = replace(_side(str(publish("one"))), groups={})
-    assert [*Comparison(side, side, cells, {}).warnings()] == ["photos"]
-    few, of_metrics = Comparison(side, side, cells, {}).warnings()["photos"]
-    assert "40 images" in few and "max_f (3)" in of_metrics and "auc" not in of_metrics
 
 
 @pytest.mark.slow
