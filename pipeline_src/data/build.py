@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.format import open_memmap
 
 from pipeline_src.data import image_io, manifest, sources
 from pipeline_src.data.entry import Entry
@@ -70,14 +69,12 @@ def build(
         "schema": SCHEMA,
         "part": part.model_dump(exclude_none=True),
         "size": size,
-        "samples": len(rows),
-        "pixels": pixels,
         **({"classes": len(entry.classes)} if entry.classes and label is None else {}),
     }
     again = "prepare the dataset again" if located.root else f"remove {root}, and the archive is unpacked again"
 
     def load(row: Row) -> tuple[np.ndarray, StoredMask]:
-        """The image (H, W, 3) and the mask of a sample."""
+        """Return the image (H, W, 3) and the mask of a sample."""
         image = image_io.decode_image(_verified(root / row.image, row.sha256_image, again))
         if row.mask:
             return image, masks.load(_verified(root / row.mask, row.sha256_mask, again), size)
@@ -85,48 +82,35 @@ def build(
         return image, StoredMask(np.zeros((size, size), np.uint8), labels, np.empty(0, np.int64))
 
     with atomic_folder(Path(out)) as folder:
-        _write_samples(folder, map(load, rows), rows, size)
+        _write_samples(folder, zip(rows, map(load, rows), strict=True), len(rows), size, pixels)
         write_text(folder / "store.json", json.dumps(info, indent=1) + "\n")
     return info
 
 
 def _write_samples(
-    folder: Path, samples: Iterator[tuple[np.ndarray, StoredMask]], rows: Sequence[Row], size: int
+    folder: Path, samples: Iterable[tuple[Row, tuple[np.ndarray, StoredMask]]], count: int, size: int, pixels: int
 ) -> None:
-    """Write the arrays and index.csv of a store."""
+    """Write the arrays and index.csv of a store, through memory maps: a large array stays out of memory."""
+    images = open_memmap(folder / "images.npy", "w+", np.uint8, (count, size, size, 3))
+    masks = open_memmap(folder / "masks.npy", "w+", np.uint8, (count, size, size))
+    truth = open_memmap(folder / "truth.npy", "w+", np.uint8, (pixels,))
     index: list[IndexRow] = []
     greys: list[np.ndarray] = []
     offset = 0
-    with (
-        _array(folder / "images.npy", len(rows), size, size, 3) as write_image,
-        _array(folder / "masks.npy", len(rows), size, size) as write_mask,
-        _array(folder / "truth.npy", sum(row.height * row.width for row in rows)) as write_labels,
-    ):
-        for row, (image, loaded) in zip(rows, samples, strict=True):
-            write_image(image_io.resize(image, size))
-            write_mask(loaded.mask)
-            write_labels(loaded.labels)
-            greys.append(loaded.grey.astype(np.int32))
-            height, width = loaded.labels.shape
-            index.append(IndexRow(row.id, height, width, offset, row.grey, row.sha256_image, row.sha256_mask))
-            offset += loaded.labels.size
+    for i, (row, (image, mask)) in enumerate(samples):
+        images[i], masks[i] = image_io.resize(image, size), mask.mask
+        truth[offset : offset + mask.labels.size] = mask.labels.ravel()
+        greys.append(mask.grey.astype(np.int32))
+        index.append(IndexRow(row.id, row.height, row.width, offset, row.grey, row.sha256_image, row.sha256_mask))
+        offset += mask.labels.size
+    for array in (images, masks, truth):
+        array.flush()
     np.save(folder / "grey.npy", np.concatenate(greys))
     manifest.write_csv(folder / "index.csv", IndexRow._fields, index)
 
 
-@contextmanager
-def _array(path: Path, *shape: int) -> Iterator[Callable[[np.ndarray], object]]:
-    """A writer of a .npy file of uint8, piece by piece: a large array stays out of memory."""
-    with open(path, "wb") as file:
-        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(np.uint8)), "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        yield lambda piece: file.write(np.ascontiguousarray(piece).data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
 def _verified(path: Path, declared: str, fix: str) -> bytes:
-    """The bytes of a file that has not changed since the dataset was prepared."""
+    """Return the bytes of a file that has not changed since the dataset was prepared."""
     data = path.read_bytes() if path.is_file() else b""
     if (actual := hashlib.sha256(data).hexdigest()) != declared:
         changed = f"{path} has changed since the dataset was prepared"

@@ -33,12 +33,10 @@ def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Entry]:
         UserError: names every wrong key and value of the user's entries.
     """
     built_in = _entries(_content()["datasets"], str(FILE), built_in=True)
-    given = {
-        name: {key: getattr(built_in[name], key) for key in ("task", "in_paper")} | raw
-        if name in built_in and isinstance(raw, Mapping)
-        else raw
-        for name, raw in (datasets or {}).items()
-    }
+    given = dict(datasets or {})
+    for name in given.keys() & built_in.keys():
+        if isinstance(given[name], Mapping):
+            given[name] = {"task": built_in[name].task, "in_paper": built_in[name].in_paper, **given[name]}
     return built_in | _entries(given, "`datasets:` in params.yaml", built_in=False)
 
 

@@ -17,7 +17,6 @@ import numpy as np
 
 from pipeline_src.data.synthetic.shapes import SHAPES, UPRIGHT, Shape, filled
 from pipeline_src.data.synthetic.textures import PATTERNS, Array, Rng, noise, palette, surface
-from pipeline_src.errors import UserError
 from pipeline_src.rng import generator
 
 # Patterns of grounds and walls, and patterns that are mostly on objects: a texture set full of the latter is out of
@@ -26,6 +25,7 @@ _NATURAL = ("cloud", "fibres", "granite", "litter", "grass", "pebbles", "cracks"
 _WORKED = tuple(name for name in PATTERNS if name not in _NATURAL)
 _CLOSE = 0.8  # share of the best score from which a second candidate counts too
 _JPEG_QUALITY = 92
+_SIDES = (176, 136)  # usual width and height in pixels
 _TRIES = 50  # nearly every first try holds an object of a plausible size
 
 
@@ -241,34 +241,23 @@ def simulate_camera(rng: np.random.Generator, scene: np.ndarray) -> np.ndarray:
     return np.asarray((np.clip(taken + grain, 0, 1) * 255 + 0.5).astype(np.uint8))
 
 
-def _size(rng: Rng, size: tuple[int, int]) -> tuple[int, int]:
-    """Height and width near `size`, as photos of one collection differ; one in five stands upright."""
-    long, short = (round(side * rng.uniform(0.9, 1.1)) for side in (max(size), min(size)))
+def _size(rng: Rng) -> tuple[int, int]:
+    """Return height and width, which differ as those of photos of one collection; one in five stands upright."""
+    long, short = (round(side * rng.uniform(0.9, 1.1)) for side in _SIDES)
     return (long, short) if rng.random() < 0.2 else (short, long)
 
 
-def write_set(
-    kind: Literal["scenes", "textures"],
-    split: str,
-    count: int,
-    seed: int,
-    folder: Path | str,
-    size: tuple[int, int] = (136, 176),
-) -> None:
+def write_set(kind: Literal["scenes", "textures"], split: str, count: int, seed: int, folder: Path) -> None:
     """Write `count` images with the layout of a downloaded set: Image/<stem>.jpg, GT/<stem>.png (all 0 for textures).
 
     Each image depends only on (seed, kind, split, its number): a longer set begins with the shorter one.
-    `size` is (height, width) about which sizes vary.
     """
-    if kind not in ("scenes", "textures"):
-        raise UserError("unknown kind of synthetic dataset", found=kind, expected="scenes or textures")
-    folder = Path(folder)
     for name in ("Image", "GT"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for number in range(1, count + 1):
         rng = generator(seed, kind, split, number)
         stem = f"{kind.removesuffix('s')}_{split}_{number:04d}"
-        height, width = _size(rng, size)
+        height, width = _size(rng)
         if kind == "scenes":
             image, mask = draw_scene(rng, height, width)
         else:

@@ -15,7 +15,21 @@ import numpy as np
 Rng = np.random.Generator
 Polygons = list[np.ndarray]
 Shape = tuple[Polygons, Polygons]
-_CIRCLE = np.stack([np.cos(np.linspace(0, 2 * np.pi, 25)[:-1]), np.sin(np.linspace(0, 2 * np.pi, 25)[:-1])], 1)
+Point = tuple[float, float]
+
+
+def turned(count: int) -> np.ndarray:
+    """Return `count` points around the unit circle, (count, 2)."""
+    turns = np.linspace(0, 2 * np.pi, count + 1)[:-1]
+    return np.stack([np.cos(turns), np.sin(turns)], 1)
+
+
+def polygon(*points: Point) -> np.ndarray:
+    return np.array(points)
+
+
+def box(left: float, top: float, right: float, bottom: float) -> np.ndarray:
+    return polygon((left, top), (right, top), (right, bottom), (left, bottom))
 
 
 def ellipse(x: float, y: float, a: float, b: float, angle: float = 0) -> np.ndarray:
@@ -24,7 +38,7 @@ def ellipse(x: float, y: float, a: float, b: float, angle: float = 0) -> np.ndar
 
 
 def limb(*points: tuple[float, float, float]) -> Polygons:
-    """A chain of discs (x, y, radius) and what lies between neighbors: arms, legs, tails, necks."""
+    """Return a chain of discs (x, y, radius) and what lies between neighbors: arms, legs, tails, necks."""
     discs = [_CIRCLE * r + (x, y) for x, y, r in points]
     links = [cv2.convexHull(np.vstack(pair).astype(np.float32))[:, 0] for pair in itertools.pairwise(discs)]
     return links or discs
@@ -34,36 +48,33 @@ def quadruped(rng: Rng) -> Shape:
     long, thick, leg = rng.uniform(0.4, 0.6), rng.uniform(0.18, 0.3), rng.uniform(0.35, 0.65)
     rise, snout = rng.uniform(-0.5, 0.1), rng.uniform(0.1, 0.28)
     body = limb((-long, -0.05, thick), (0, 0, thick * rng.uniform(0.85, 1.1)), (long, -0.08, thick * 0.95))
-    head_x, head_y, skull = long + 0.3, -0.2 + rise * 0.6, thick * rng.uniform(0.55, 0.8)
-    neck = limb((long, -0.1, thick * 0.75), (head_x - 0.05, head_y, skull * 0.8))
-    head = limb((head_x, head_y, skull), (head_x + snout, head_y + 0.4 * skull, skull * 0.55))
+    x, y, skull = long + 0.3, -0.2 + rise * 0.6, thick * rng.uniform(0.55, 0.8)
+    neck = limb((long, -0.1, thick * 0.75), (x - 0.05, y, skull * 0.8))
+    head = limb((x, y, skull), (x + snout, y + 0.4 * skull, skull * 0.55))
     for side in (-0.6, 0.5):
-        tip = (head_x + skull * side * 1.3, head_y - skull * rng.uniform(1.2, 2.6))
-        base = head_x + skull * side * 0.8
-        head.append(np.array([(base - 0.06, head_y - 0.4 * skull), tip, (base + 0.07, head_y - 0.4 * skull)]))
+        ear, tip = x + skull * side * 0.8, (x + skull * side * 1.3, y - skull * rng.uniform(1.2, 2.6))
+        head.append(polygon((ear - 0.06, y - 0.4 * skull), tip, (ear + 0.07, y - 0.4 * skull)))
     legs: Polygons = []
-    for x in (-long * 0.95, -long * 0.7, long * 0.7, long * 0.95):
-        knee, foot = x + rng.normal(0, 0.09), x + rng.normal(0, 0.13)
-        legs += limb((x, 0.05, thick * 0.5), (knee, 0.1 + leg * 0.6, 0.07), (foot, 0.12 + leg, 0.06))
-    x, y = -long - thick, -0.1
-    tail = limb(
-        (x + 0.1, y, 0.06), (x - 0.12, y + rng.uniform(-0.25, 0.25), 0.05), (x - 0.2, y + rng.uniform(-0.5, 0.4), 0.04)
-    )
-    return body + neck + head + legs + tail, rng.choice([0, 1, 2]) * head + [ellipse(0, 0.25, long, thick, 0)]
+    for hip in (-long * 0.95, -long * 0.7, long * 0.7, long * 0.95):
+        knee, foot = hip + rng.normal(0, 0.09), hip + rng.normal(0, 0.13)
+        legs += limb((hip, 0.05, thick * 0.5), (knee, 0.1 + leg * 0.6, 0.07), (foot, 0.12 + leg, 0.06))
+    back, middle, end = -long - thick, -0.1 + rng.uniform(-0.25, 0.25), -0.1 + rng.uniform(-0.5, 0.4)
+    tail = limb((back + 0.1, -0.1, 0.06), (back - 0.12, middle, 0.05), (back - 0.2, end, 0.04))
+    return body + neck + head + legs + tail, rng.choice([0, 1, 2]) * head + [ellipse(0, 0.25, long, thick)]
 
 
 def bird(rng: Rng) -> Shape:
     plump, neck, leg = rng.uniform(0.25, 0.42), rng.uniform(0.1, 0.6), rng.uniform(0.1, 0.5)
     body = limb((-0.35, 0.1, plump * 0.6), (0.1, 0.02, plump), (0.28, -0.08, plump * 0.8))
-    tail = [np.array([(-0.3, -0.05), (-1, rng.uniform(0, 0.35)), (-0.9, rng.uniform(0.3, 0.5)), (-0.3, 0.3)])]
+    tail = polygon((-0.3, -0.05), (-1, rng.uniform(0, 0.35)), (-0.9, rng.uniform(0.3, 0.5)), (-0.3, 0.3))
     x, y = 0.42 + rng.uniform(-0.05, 0.15), -0.2 - neck
     throat = limb((0.33, -0.12, plump * 0.55), (0.4 + rng.uniform(-0.1, 0.15), -0.15 - neck / 2, 0.12), (x, y, 0.14))
-    beak = [np.array([(x + 0.05, y - 0.08), (x + rng.uniform(0.25, 0.5), y + 0.05), (x + 0.05, y + 0.09)])]
+    beak = polygon((x + 0.05, y - 0.08), (x + rng.uniform(0.25, 0.5), y + 0.05), (x + 0.05, y + 0.09))
     legs: Polygons = []
     for hip in (0.02, 0.16):
         legs += limb((hip, 0.2, 0.07), (hip + rng.normal(0, 0.05), 0.3 + leg, 0.035))
     wing = ellipse(-0.15, 0.02, 0.5, plump * 0.6, rng.uniform(-0.4, 0.1))
-    return body + tail + throat + beak + legs, [wing, *beak, *(throat if rng.random() < 0.4 else [])]
+    return [*body, tail, *throat, beak, *legs], [wing, beak, *(throat if rng.random() < 0.4 else [])]
 
 
 def person(rng: Rng) -> Shape:
@@ -73,9 +84,9 @@ def person(rng: Rng) -> Shape:
     arms: Polygons = []
     legs: Polygons = []
     for side in (-1, 1):
-        elbow = (side * (wide + rng.uniform(0.05, 0.3)), rng.uniform(-0.45, 0))
-        hand = (elbow[0] + side * rng.uniform(-0.25, 0.2), elbow[1] + rng.uniform(-0.35, 0.35))
-        arms += limb((side * wide, -0.42, 0.09), (*elbow, 0.08), (*hand, 0.07))
+        x, y = side * (wide + rng.uniform(0.05, 0.3)), rng.uniform(-0.45, 0)  # the elbow
+        hand = (x + side * rng.uniform(-0.25, 0.2), y + rng.uniform(-0.35, 0.35))
+        arms += limb((side * wide, -0.42, 0.09), (x, y, 0.08), (*hand, 0.07))
         foot = side * 0.12 + rng.normal(0, 0.14)
         legs += limb((side * 0.09, waist, 0.13), ((foot + side * 0.09) / 2, 0.5, 0.11), (foot, 0.93, 0.09))
     return torso + head + arms + legs, (legs if rng.random() < 0.8 else []) + head
@@ -83,15 +94,13 @@ def person(rng: Rng) -> Shape:
 
 def fish(rng: Rng) -> Shape:
     deep, bend = rng.uniform(0.2, 0.45), rng.normal(0, 0.1)
-    body = [ellipse(0.1, 0, 0.72, deep)]
-    tail = [
-        np.array([(-0.45, 0), (-1, bend - rng.uniform(0.25, 0.5)), (-0.8, bend), (-1, bend + rng.uniform(0.25, 0.5))])
-    ]
+    up, down = rng.uniform(0.25, 0.5, 2)
+    tail = polygon((-0.45, 0), (-1, bend - up), (-0.8, bend), (-1, bend + down))
     fins = [
-        np.array([(-0.2, s * deep * 0.7), (x, s * (deep + rng.uniform(0.1, 0.3))), (0.4, s * deep * 0.7)])
-        for s, x in zip((-1, 1), rng.uniform(-0.3, 0.1, 2), strict=True)
+        polygon((-0.2, side * deep * 0.7), (x, side * (deep + rng.uniform(0.1, 0.3))), (0.4, side * deep * 0.7))
+        for side, x in zip((-1, 1), rng.uniform(-0.3, 0.1, 2), strict=True)
     ]
-    return body + tail + fins, tail + fins + [ellipse(0.62, -0.05, 0.2, 0.3)]
+    return [ellipse(0.1, 0, 0.72, deep), tail, *fins], [tail, *fins, ellipse(0.62, -0.05, 0.2, 0.3)]
 
 
 def flower(rng: Rng) -> Shape:
@@ -103,20 +112,18 @@ def flower(rng: Rng) -> Shape:
 
 
 def butterfly(rng: Rng) -> Shape:
-    wings, spots = [], []
     top, low, flap = rng.uniform(0.35, 0.5), rng.uniform(0.25, 0.4), rng.uniform(0.5, 1)
-    for side in (-1, 1):
-        wings += [
-            ellipse(side * 0.42 * flap, -0.28, top * flap, 0.32, side * -0.7),
-            ellipse(side * 0.32 * flap, 0.3, low * flap, 0.3, side * 0.7),
-        ]
-        spots += [ellipse(side * 0.5 * flap, -0.35, 0.14 * flap, 0.12), ellipse(side * 0.35 * flap, 0.3, 0.1, 0.1)]
-    body = limb((0, -0.4, 0.08), (0, 0.5, 0.05))
-    return wings + body, spots + body
+    inner, outline = limb((0, -0.4, 0.08), (0, 0.5, 0.05)), limb((0, -0.4, 0.08), (0, 0.5, 0.05))
+    for side in (-flap, flap):
+        turn = np.copysign(0.7, side)
+        outline.append(ellipse(side * 0.42, -0.28, top * flap, 0.32, -turn))
+        outline.append(ellipse(side * 0.32, 0.3, low * flap, 0.3, turn))
+        inner += [ellipse(side * 0.5, -0.35, 0.14 * flap, 0.12), ellipse(side * 0.35, 0.3, 0.1, 0.1)]
+    return outline, inner
 
 
 def vessel(rng: Rng) -> Shape:
-    """A turned profile: vases, bottles, jars, lamps."""
+    """Return a turned profile: vases, bottles, jars, lamps."""
     y = np.linspace(-0.95, 0.95, 24)
     knots = rng.uniform(0.12, 0.6, 5)
     knots[-1] = max(knots[-1], 0.25)
@@ -124,9 +131,8 @@ def vessel(rng: Rng) -> Shape:
     half = np.convolve(np.pad(half, 3, mode="edge"), np.full(7, 1 / 7), "valid")
     outline = np.vstack([np.stack([half, y], 1), np.stack([-half, y], 1)[::-1]])
     top, bottom = np.sort(rng.uniform(-0.8, 0.8, 2))
-    band = np.array([(-1, top), (1, top), (1, bottom), (-1, bottom)])
     handle = [ellipse(0.45, 0, 0.3, 0.35)] if rng.random() < 0.2 else []
-    return [outline, *handle], [band]
+    return [outline, *handle], [box(-1, top, 1, bottom)]
 
 
 def mushroom(rng: Rng) -> Shape:
@@ -138,33 +144,26 @@ def mushroom(rng: Rng) -> Shape:
 
 def building(rng: Rng) -> Shape:
     wide, top = rng.uniform(0.5, 0.95), rng.uniform(-0.9, -0.3)
-    slant = rng.normal(0, 0.15, 2)
-    wall = np.array([(-wide, 0.85), (-wide, top + slant[0]), (wide, top + slant[1]), (wide, 0.85)])
-    roof = [
-        np.array(
-            [
-                (-wide * 1.1, top + slant[0]),
-                (rng.normal(0, 0.3), top - rng.uniform(0.2, 0.5)),
-                (wide * 1.1, top + slant[1]),
-            ]
-        )
-    ]
-    inner: Polygons = []
+    left, right = top + rng.normal(0, 0.15, 2)
+    ridge = (rng.normal(0, 0.3), top - rng.uniform(0.2, 0.5))
     rows, columns = rng.integers(1, 4), rng.integers(2, 5)
-    for r in range(rows):
-        for c in range(columns):
-            x, y = -wide + 2 * wide * (c + 0.5) / columns, top + (0.85 - top) * (r + 0.6) / rows
-            w, h = 0.5 * wide / columns, 0.28 * (0.85 - top) / rows
-            inner.append(np.array([(x - w, y - h), (x + w, y - h), (x + w, y + h), (x - w, y + h)]))
-    return [wall, *(roof if rng.random() < 0.6 else [])], inner
+    w, h = 0.5 * wide / columns, 0.28 * (0.85 - top) / rows
+    centers = [
+        (-wide + 2 * wide * (column + 0.5) / columns, top + (0.85 - top) * (row + 0.6) / rows)
+        for row in range(rows)
+        for column in range(columns)
+    ]
+    wall = polygon((-wide, 0.85), (-wide, left), (wide, right), (wide, 0.85))
+    roof = [polygon((-wide * 1.1, left), ridge, (wide * 1.1, right))] if rng.random() < 0.6 else []
+    return [wall, *roof], [box(x - w, y - h, x + w, y + h) for x, y in centers]
 
 
 def vehicle(rng: Rng) -> Shape:
     deck, cabin = rng.uniform(-0.1, 0.1), rng.uniform(-0.55, -0.25)
     a, b = rng.uniform(-0.7, -0.3), rng.uniform(0.2, 0.5)
-    hull = np.array([(-0.95, deck + 0.05), (0.9, deck), (1, deck + 0.25), (0.92, 0.4), (-0.95, 0.4)])
-    top = np.array([(a - 0.15, deck + 0.05), (a, cabin), (b, cabin), (b + rng.uniform(0.15, 0.4), deck + 0.02)])
-    wheels = [ellipse(x, 0.38, r, r) for x, r in ((-0.55, 0.2), (0.58, 0.2))]
+    hull = polygon((-0.95, deck + 0.05), (0.9, deck), (1, deck + 0.25), (0.92, 0.4), (-0.95, 0.4))
+    top = polygon((a - 0.15, deck + 0.05), (a, cabin), (b, cabin), (b + rng.uniform(0.15, 0.4), deck + 0.02))
+    wheels = [ellipse(x, 0.38, 0.2, 0.2) for x in (-0.55, 0.58)]
     window = top * (0.82, 0.7) + ((a + b) / 2 * 0.18, (cabin + deck) / 2 * 0.3)
     return [hull, top, *wheels], [window, *wheels]
 
@@ -173,30 +172,29 @@ def sign(rng: Rng) -> Shape:
     corners = int(rng.choice([3, 4, 4, 6, 8, 24]))
     turns = np.arange(corners) * 2 * np.pi / corners + rng.uniform(0, 2 * np.pi)
     plate = np.stack([np.cos(turns), np.sin(turns)], 1) * rng.uniform(0.65, 0.95, 2)
-    emblem = blob(rng)[0][0] * 0.5
-    return [plate], [emblem]
+    return [plate], [blob(rng)[0][0] * 0.5]
 
 
 def blob(rng: Rng) -> Shape:
-    """Stones, fruit, bags: a closed curve of a few harmonics."""
+    """Return a closed curve of a few harmonics: stones, fruit, bags."""
     turns = np.linspace(0, 2 * np.pi, 60)[:-1]
     radius = np.full(59, 0.75)
     for k in range(2, 7):
         radius += rng.normal(0, 0.16 / k) * np.cos(k * turns + rng.uniform(0, 2 * np.pi))
-    outline = np.stack([np.cos(turns), np.sin(turns)], 1) * radius[:, None] * rng.uniform(0.6, 1, 2)
+    outline = turned(59) * radius[:, None] * rng.uniform(0.6, 1, 2)
     return [outline], [outline * rng.uniform(0.3, 0.7) + rng.normal(0, 0.25, 2)]
 
 
 def bouquet(rng: Rng) -> Shape:
-    """Many round things close together: bushes, fruit in a bowl, balloons."""
-    count = int(rng.integers(5, 14))
+    """Return many round things close together: bushes, fruit in a bowl, balloons."""
     balls = []
-    for _ in range(count):
+    for _ in range(int(rng.integers(5, 14))):
         (x, y), (a, b) = rng.normal(0, 0.36, 2), rng.uniform(0.18, 0.4, 2)
         balls.append(ellipse(x, y, a, b, rng.uniform(0, 3)))
     return balls, balls[:: int(rng.integers(2, 4))]
 
 
+_CIRCLE = turned(24)
 SHAPES: tuple[Callable[[Rng], Shape], ...] = (
     *(quadruped, bird, person, fish, flower, butterfly, vessel, mushroom, building, vehicle, sign, blob, bouquet),
 )
@@ -207,14 +205,15 @@ _FINE = 3  # masks are drawn so many times larger and averaged down: their grey 
 def filled(
     polygons: Sequence[np.ndarray], place: np.ndarray, height: int, width: int, rounding: float = 0
 ) -> np.ndarray:
-    """Coverage float32 (height, width) in [0, 1] of the union of `polygons` after the affine `place` (2, 3) to pixels.
+    """Return the coverage float32 (height, width) in [0, 1] of the union of `polygons` in the image.
 
-    `rounding` (pixels) melts limbs into the body and rounds corners, as skin and cloth do.
+    Args:
+        place: affine map (2, 3) to pixels.
+        rounding: pixels by which limbs melt into the body and corners are rounded, as skin and cloth do.
     """
     canvas = np.zeros((height * _FINE, width * _FINE), np.uint8)
-    for polygon in polygons:
-        points = (polygon @ place[:, :2].T + place[:, 2]) * _FINE
-        cv2.fillPoly(canvas, [np.round(np.clip(points, -20000, 20000)).astype(np.int32)], 255)
+    for points in (polygon @ place[:, :2].T + place[:, 2] for polygon in polygons):
+        cv2.fillPoly(canvas, [np.round(np.clip(points * _FINE, -20000, 20000)).astype(np.int32)], 255)
     cover = cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     if rounding > 0.4:  # blurred, then sharpened around one half until the border is a pixel wide again
         soft = cv2.GaussianBlur(cover, (0, 0), float(rounding))
