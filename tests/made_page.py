@@ -9,7 +9,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.report.page import write_report
 
 UNTOLD = {
-    "claims": {"synthetic": False, "interval": "95 %", "claims": []},
+    "claims": {"synthetic": False, "claims": []},
     "params": {},
     "made": {},
     "data": [],
@@ -19,8 +19,8 @@ UNTOLD = {
 }
 
 
-def page_of(results: Results, tables: Path, figures: Path, folder: Path, **told: Any) -> str:
+def page_of(results: Results, figures: Path, folder: Path, **told: Any) -> str:
     """The HTML that `write_report` writes into `folder`."""
     out = folder / "report.html"
-    write_report(results, tables=tables, figures=figures, out=out, **(UNTOLD | told))
+    write_report(results, figures=figures, out=out, **(UNTOLD | told))
     return out.read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pipeline_src.analysis.facts import ExperimentSummary
-from pipeline_src.claims.other_tasks import write_overview_claims
+from pipeline_src.claims.write import write_overview_claims
 from pipeline_src.data import catalog
 from pipeline_src.errors import UserError
 from pipeline_src.publishing import published

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,30 +22,6 @@ if TYPE_CHECKING:
 KEYS = ("protocol", "part", "role", "method", "seed", "images", "pixels")
 
 
-class RunCost(NamedTuple):
-    """What a run cost: seconds, images per second, MB, seconds, number of parameters; NaN where it was not measured."""
-
-    training: float = math.nan
-    images_per_second: float = math.nan
-    memory: float = math.nan
-    evaluation: float = math.nan
-    parameters: float = math.nan
-
-    @classmethod
-    def read(cls, folder: Path, memory: float, evaluation: float) -> RunCost:
-        """From a run's folder, and what its jobs have measured."""
-        import pandas as pd
-
-        timing, facts = folder / "timing.csv", folder / "run.json"
-        content = json.loads(facts.read_text(encoding="utf-8")) if facts.is_file() else {}
-        seconds = speed = math.nan
-        if timing.is_file():
-            table = pd.read_csv(timing)
-            seconds = float(table["seconds"].sum())
-            speed = len(table) / float((1 / table["images_per_second"]).sum())  # epochs have the same images
-        return cls(seconds, speed, memory, evaluation, content.get("parameters", math.nan))
-
-
 @dataclass(frozen=True, eq=False)
 class Results:
     """An experiment and the analyses of its datasets.
@@ -55,12 +29,10 @@ class Results:
     Args:
         facts: what the experiment consists of.
         files: dataset -> file that `analyse` wrote.
-        costs: (method, seed) -> what the run cost, where that is shown.
     """
 
     facts: Facts
     files: Mapping[str, Path]
-    costs: Mapping[tuple[str, int], RunCost] = field(default_factory=dict, kw_only=True)
 
     def __reduce__(self) -> tuple[type, tuple[Facts, Mapping[str, Path]]]:  # another process opens the files itself
         return type(self), (self.facts, self.files)

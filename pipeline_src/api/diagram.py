@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def reliability_diagram(statistic: Statistic | DenseCalibration, bins: int = 10, ax: Axes | None = None) -> Axes:
-    """Accuracy of the top label against its confidence, with both means and the isotonic regression, which has no bins.
+    """Draw accuracy of the top label against its confidence, with both means.
 
     Args:
         statistic: the counted pixels.
@@ -29,12 +29,12 @@ def reliability_diagram(statistic: Statistic | DenseCalibration, bins: int = 10,
     counts = statistic.counts
     if not counts.pixels:
         raise UserError("there is nothing to draw", found="no pixel that counts", fix="`update` with images first")
-    table, curve = bin_tables.reliability_table(counts, bins), bin_tables.isotonic_table(counts)
+    table = bin_tables.reliability_table(counts, bins)
     with style.house():
         if ax is None:
             from matplotlib import pyplot
 
             ax = pyplot.subplots(figsize=(style.WIDTH, style.WIDTH), layout="constrained")[1]
-        draw_accuracy(ax, table, curve, bin_tables.corner([table]))
+        draw_accuracy(ax, table, bin_tables.corner([table]))
         ax.set_xlabel(CONFIDENCE)
     return ax

@@ -8,7 +8,7 @@ CLAIM_FILES = ("claims.json", "claims.md")  # what `write.write_claims` writes
 
 
 def check_names(names: Collection[str], key: str) -> None:
-    """UserError where the key of params.yaml names a claim that an experiment cannot decide by itself."""
+    """Raise a UserError where a key of params.yaml names a claim that an experiment cannot decide by itself."""
     from pipeline_src.claims.registry import CLAIMS
 
     for name in names:

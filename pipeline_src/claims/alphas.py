@@ -18,8 +18,8 @@ import numpy as np
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.intervals import NAN, interval
 from pipeline_src.analysis.resampling import image_means, key_of
-from pipeline_src.claims.checks import Items, View
-from pipeline_src.claims.verdict import ABOVE_ZERO, Evidence
+from pipeline_src.claims.checks import View
+from pipeline_src.claims.verdict import ABOVE_ZERO, Evidence, Items
 from pipeline_src.metrics.metric import Quantity
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ SPREAD = Quantity(title="spread of alphas", unit="% of the mean alpha", factor=1
 
 
 def differ(view: View, entry: str, compared: Sequence[str] = ()) -> Items:
-    """The alphas of a method differ between images."""
+    """Check that the alphas of a method differ between images."""
     if not (tables := _tables(view, entry)):
         yield view.missing(f"the run of {entry}")
     elif (epochs := min(table.shape[1] for table in tables.values())) < FEWEST:
@@ -41,25 +41,21 @@ def differ(view: View, entry: str, compared: Sequence[str] = ()) -> Items:
 
 
 def read_alphas(file: Path) -> pd.DataFrame:
-    """The alphas of a run by image (rows) and epoch."""
+    """Return the alphas of a run by image (rows) and epoch."""
     import pandas as pd
 
     return pd.read_csv(file, dtype={"id": str}, index_col="id").sort_index()
 
 
-def mean_levels(view: View) -> dict[str, float]:
-    """The mean alpha of each method that learns some, over images, seeds and the last fifth of the epochs."""
-    levels = {entry: [_means(table).mean() for table in _tables(view, entry).values()] for entry in view.facts.methods}
-    return {entry: float(np.mean(means)) for entry, means in levels.items() if means}
-
-
 def _tables(view: View, entry: str) -> dict[int, pd.DataFrame]:
-    """Seed -> alphas of a method entry."""
+    """Return seed -> alphas of a method entry."""
     return {seed: table for (method, seed), table in view.alphas.items() if method == entry}
 
 
 def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
-    """Standard deviation over the training images of the image-specific part of alpha, as a share of the mean alpha.
+    """Return the standard deviation over the training images of the image-specific part of alpha.
+
+    It is a share of the mean alpha.
 
     Args:
         tables: seed -> alphas by image (rows) and epoch. Over several seeds the shares are averaged, on the same
@@ -77,7 +73,7 @@ def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
 
 
 def _means(table: pd.DataFrame, windows_ago: int = 0) -> np.ndarray:
-    """(N,) means of the alphas of N images over the last window of epochs, or over an earlier one."""
+    """Return (N,) means of the alphas of N images over the last window of epochs, or over an earlier one."""
     epochs = table.shape[1]
     length = max(1, epochs // WINDOWS)
     window = slice(epochs - (windows_ago + 1) * length, epochs - windows_ago * length)
@@ -85,7 +81,7 @@ def _means(table: pd.DataFrame, windows_ago: int = 0) -> np.ndarray:
 
 
 def _shares(moments: np.ndarray) -> np.ndarray:
-    """Standard deviations (...) of the image-specific part, as shares of the mean alpha; 0 without any.
+    """Return standard deviations (...) of the image-specific part, as shares of the mean alpha; 0 without any.
 
     Args:
         moments: (..., 3) means over images of a, b, ab for the mean alphas a and b over the two windows.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline_src.analysis.estimate import common_seeds, estimate
 from pipeline_src.analysis.facts import ROLES, Facts, run_command
 from pipeline_src.analysis.results import Results
-from pipeline_src.claims.verdict import ABOVE_ZERO, MARGINS, Evidence, Missing, Target
+from pipeline_src.claims.verdict import ABOVE_ZERO, MARGINS, Evidence, Items, Missing, Target
 from pipeline_src.metrics.registry import METRICS
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ MARGIN = MARGINS["accuracy"]  # what counts as kept (accuracy) or similar (ECE):
 FAR_MORE = 2.0  # "far more" overconfident: more than twice
 NOT_LOWER, SIMILAR = Target(-MARGIN, math.inf), Target(-MARGIN, MARGIN)
 SAME_S = 1e-3  # relative; params.yaml rounds alpha
-Items = Iterator[Evidence | Missing]
 
 
 @dataclass(frozen=True)
@@ -31,13 +30,11 @@ class View:
         results: the measurements of the experiment.
         protocol: raw or stretched.
         alphas: (method, seed) -> the alphas of the methods that learn some, by image (rows) and epoch.
-        instead: the sets of a role in the place of those that decide claims.
     """
 
     results: Results
     protocol: str = "raw"
     alphas: Mapping[tuple[str, int], pd.DataFrame] = field(default_factory=dict)
-    instead: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def facts(self) -> Facts:
@@ -45,11 +42,10 @@ class View:
         return self.results.facts
 
     def sets(self, role: str) -> list[str]:
-        """The test sets of a role, id or ood, that decide claims."""
-        decisive = self.facts.textures if role == "ood" else self.facts.parts_of((role,))
-        return list(self.instead.get(role, decisive))
+        """Return the test sets of a role, id or ood, that decide claims."""
+        return self.facts.textures if role == "ood" else self.facts.parts_of((role,))
 
-    def on_sets(self, role: str, compare: Callable[[str], Iterable[Evidence | Missing]]) -> Items:
+    def on_sets(self, role: str, compare: Callable[[str], Items]) -> Items:
         """Yield what `compare` yields for each test set of a role; a `Missing` if there is none."""
         if not (parts := self.sets(role)):
             yield self.missing(f"a test set {ROLES[role]}", f"add one to “data: {role}:”")
@@ -68,19 +64,19 @@ class View:
         return Missing(what, f"{change}run: {run_command(name)}")
 
     def difference(self, metric: str, target: Target, method: str, other: str, part: str) -> Evidence | Missing:
-        """A metric of a method minus that of another on the same images, paired by image and seed."""
+        """Return a metric of a method minus that of another on the same images, paired by image and seed."""
         terms = [(method, part, 1.0), (other, part, -1.0)]
         return self.weighted_sum(metric, target, f"{method} − {other}", terms, MARGINS.get(metric, 0.0))
 
     def differences(self, metric: str, target: Target, method: str, compared: Iterable[str], role: str) -> Items:
-        """The `difference` to each of some methods, on each set of a role."""
+        """Yield the `difference` to each of some methods, on each set of a role."""
         names = list(compared)
         return self.on_sets(role, lambda part: (self.difference(metric, target, method, name, part) for name in names))
 
     def weighted_sum(
         self, metric: str, target: Target, subject: str, terms: Sequence[tuple[str, str, float]], margin: float = 0.0
     ) -> Evidence | Missing:
-        """A metric summed over (method, set, weight) terms and averaged over the seeds that all of them have."""
+        """Return a metric summed over (method, set, weight) terms and averaged over the seeds that all of them have."""
         measured, sets = [], {}
         for method, part, weight in terms:
             if (measurement := self.results.measurement(self.protocol, method, part)) is None:

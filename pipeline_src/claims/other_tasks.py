@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from pipeline_src.analysis.facts import MAIN_TASK, ExperimentSummary, run_command
-from pipeline_src.claims import text
-from pipeline_src.claims.checks import MARGIN, NOT_LOWER, Items, View
+from pipeline_src.claims.checks import MARGIN, NOT_LOWER, View
 from pipeline_src.claims.verdict import BELOW_ZERO, MARGINS, Evidence, Finding, Missing
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.metrics.registry import METRICS
@@ -28,7 +26,7 @@ AGAINST_BASELINE = "against_baseline"  # the key of claims.json under which an e
 
 
 def comparisons_with_baseline(view: View) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """What an experiment contributes in one protocol: comparisons by code of a subject and metric, for JSON."""
+    """Return what an experiment contributes in one protocol: comparisons by code of a subject and metric, for JSON."""
     facts, by_code = view.facts, dict[str, dict[str, list[dict[str, Any]]]]()
     for code in SUBJECTS:
         if (entry := facts.principal(code)) and facts.baseline:
@@ -39,18 +37,13 @@ def comparisons_with_baseline(view: View) -> dict[str, dict[str, list[dict[str, 
     return by_code
 
 
-def write_overview_claims(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str], folder: Path) -> None:
-    """Write `claims.CLAIM_FILES` into `folder`.
+def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -> dict[str, Any]:
+    """Return the claim as claims.json has it.
 
     Args:
         experiments: all of params.yaml, whether they were run or not.
         tasks: task of the catalog -> its description.
     """
-    text.write(judged(experiments, tasks), folder)
-
-
-def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -> dict[str, Any]:
-    """The claim as claims.json has it; arguments as in `write_overview_claims`."""
     by_task: dict[str, list[ExperimentSummary]] = {task: [] for task in TASKS}
     for summary in experiments:
         if summary.task != MAIN_TASK:
@@ -64,13 +57,12 @@ def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -
         by_protocol[protocol] = main.as_json() | {"secondary": [item for item in others if item["evidence"]]}
     return {
         "synthetic": any(content.get("synthetic") for content in contents.values()),
-        "interval": text.INTERVAL,
         "claims": [{"claim": "C8", "text": TEXT, "rule": RULE, "protocols": by_protocol}],
     }
 
 
 def _content(summary: ExperimentSummary) -> dict[str, Any]:
-    """The claims.json of an experiment; empty where it has none. UserError where it is damaged."""
+    """Return the claims.json of an experiment; empty where it has none. UserError where it is damaged."""
     file = summary.folder / "claims.json"
     if summary.unread or not file.is_file():
         return {}
@@ -80,26 +72,25 @@ def _content(summary: ExperimentSummary) -> dict[str, Any]:
 
 def _task_items(
     protocol: str, task: str, experiments: Sequence[ExperimentSummary], contents: Mapping[str, Mapping[str, Any]]
-) -> Items:
-    """Comparisons on one task, and what is missing for them; `contents` are the claims.json by experiment."""
+) -> Iterator[Evidence | Missing]:
+    """Yield comparisons on one task, and what is missing; `contents` are the claims.json by experiment."""
     if not experiments:
         yield Missing(f"an experiment on {task}", "add one that trains on such a set (docs/reference/datasets.md).")
     for summary in experiments:
-        name = summary.name
+        name, place = summary.name, f"{task} ({summary.name})"
         by_protocol = contents[name].get(AGAINST_BASELINE)
         if by_protocol is None:
             why = f": {summary.unread}" if summary.unread else ""
             yield Missing(f"the experiment {name} ({task}){why}", f"run: {run_command(name)}")
-            continue
-        place, by_code = f"{task} ({name})", by_protocol.get(protocol)  # several classes have one protocol
-        for code, metric in product(SUBJECTS, TARGETS) if by_code is not None else ():
-            items = by_code.get(code, {}).get(metric)
-            if not items:
-                what = f"{code}, the baseline and a test set in distribution in {place}"
-                yield Missing(what, f"add them to {name} and run: {run_command(name)}")
-            for item in items or []:
-                if "do" in item:
-                    yield Missing(**item)
-                else:
-                    named = {**item, "what": f"{place}: {item['what']}"}
-                    yield Evidence.from_json(named, TARGETS[metric], METRICS[metric], MARGINS[metric])
+        elif protocol in by_protocol:  # several classes have one protocol
+            for code, metric in product(SUBJECTS, TARGETS):
+                items = by_protocol[protocol].get(code, {}).get(metric)
+                if not items:
+                    what = f"{code}, the baseline and a test set in distribution in {place}"
+                    yield Missing(what, f"add them to {name} and run: {run_command(name)}")
+                for item in items or []:
+                    if "do" in item:
+                        yield Missing(**item)
+                    else:
+                        named = {**item, "what": f"{place}: {item['what']}"}
+                        yield Evidence.from_json(named, TARGETS[metric], METRICS[metric], MARGINS[metric])

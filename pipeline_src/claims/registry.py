@@ -25,8 +25,7 @@ class Claim:
         rule: how it is checked, in a sentence.
         subjects: codes of its methods; the principal entry of each must meet it.
         check: (view, entry of a subject, comparison methods) -> evidence.
-        compared: codes of the comparison methods; comparisons with others are secondary.
-        substitutes: codes that are checked in the subject's place; their verdicts are secondary.
+        compared: codes of the comparison methods.
         by_protocol: whether it has a verdict in each protocol.
     """
 
@@ -35,7 +34,6 @@ class Claim:
     subjects: tuple[str, ...]
     check: Check
     compared: tuple[str, ...] = ()
-    substitutes: tuple[str, ...] = ()
     by_protocol: bool = True
 
 
@@ -66,21 +64,18 @@ CLAIMS = {
         ("aslp_mc",),
         checks.against_others(BELOW_ZERO, "ece", "id"),
         compared=COMPARED,
-        substitutes=("aslp_cl",),
     ),
     "C5": Claim(
         "ASLP_MC and ASLP_MEI keep the baseline's accuracy.",
         f"Their accuracy is at most {100 * MARGIN:g} percentage points below the baseline's on every ID set.",
         ("aslp_mc", "aslp_mei"),
         checks.against_baseline("id", checks.NOT_LOWER, "accuracy"),
-        substitutes=("aslp_cl",),
     ),
     "C6": Claim(
         "ASLP_MC and ASLP_MEI lower ECE and OE out of distribution.",
         f"Their ECE and OE are below the baseline's on {TEXTURES}.",
         ("aslp_mc", "aslp_mei"),
         checks.against_baseline("ood", BELOW_ZERO, "ece", "oe"),
-        substitutes=("aslp_cl",),
     ),
     "C7": Claim(
         "ASLP_MEI is the most conservative: its predictive entropy is the highest.",
@@ -96,7 +91,6 @@ CLAIMS = {
         "the epochs and over the fifth before it are correlated. The oscillation of alpha is not.",
         ("aslp_mc", "aslp_mei"),
         alphas.differ,
-        substitutes=("als", "aslp_cl"),
         by_protocol=False,
     ),
 }

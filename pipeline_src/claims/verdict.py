@@ -14,7 +14,7 @@ from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL
 from pipeline_src.metrics.metric import Metric, Quantity
 
 FOR, AGAINST, BOUNDED, INCONCLUSIVE = "for", "against", "bounded", "inconclusive"
-MARGINS = {"ece": 0.005, "accuracy": 0.005, "brier": 0.002}  # of a bounded difference (docs/protocol.md, section 6)
+MARGINS = {"ece": 0.005, "accuracy": 0.005, "brier": 0.002}  # of a bounded difference (docs/protocol.md, section 5)
 
 SUPPORTED, REFUTED, NOT_RUN = "supported", "refuted", "not run"  # BOUNDED and INCONCLUSIVE are verdicts, too
 # Verdict -> the comparisons that decide it, and how the closest of them is introduced.
@@ -24,11 +24,10 @@ DECISIVE = {
     BOUNDED: (BOUNDED, "The widest bounded"),
     INCONCLUSIVE: (INCONCLUSIVE, "The least conclusive"),
 }
+WHY = "Of {} comparisons {}. {}: {}."
 MISSING = "Missing: {} (to get it, {})."
-COUNTED = "Of {} comparisons {}. {}: {}."
-ONLY = "The only comparison is {}: {}."
 NEEDED = "An effect of this size and spread would be decided by {}."
-NOT_NEEDED = "Neither {} seeds nor {} times as many images would decide an effect of this size; both may."
+NOT_NEEDED = f"Neither {MOST_SEEDS} seeds nor {MOST_IMAGES} times as many images would decide an effect of this size."
 
 
 @dataclass(frozen=True)
@@ -39,15 +38,15 @@ class Target:
     high: float
 
     def contains(self, interval: tuple[float, float]) -> bool:
-        """Whether the whole interval lies inside."""
+        """Return whether the whole interval lies inside."""
         return self.low < interval[0] and interval[1] < self.high
 
     def excludes(self, interval: tuple[float, float]) -> bool:
-        """Whether the whole interval lies outside."""
+        """Return whether the whole interval lies outside."""
         return interval[1] < self.low or interval[0] > self.high
 
     def squared(self, reference: float) -> Target:
-        """The range of a difference of squared errors, where the error that is subtracted is `reference`."""
+        """Return the range of a difference of squared errors, where the error that is subtracted is `reference`."""
         low, high = (
             bound if math.isinf(bound) or bound == 0 else (reference + bound) ** 2 - reference**2
             for bound in (self.low, self.high)
@@ -55,7 +54,7 @@ class Target:
         return Target(-math.inf if self.low < -reference else low, high)
 
     def text(self, quantity: Quantity) -> str:
-        """The range as it is printed."""
+        """Return the range as it is printed."""
         if self.low == -self.high:
             return f"within ±{quantity.signed(self.high).lstrip('+')}"
         bound, side = (self.low, "above") if math.isinf(self.high) else (self.high, "below")
@@ -72,7 +71,7 @@ class Evidence:
 
     Attributes:
         what: name of the effect.
-        sets: data set -> its number of images.
+        sets: dataset -> its number of images.
         effect: mean over seeds, with its interval.
         target: where the claim wants it.
         quantity: how it is printed.
@@ -87,9 +86,11 @@ class Evidence:
     margin: float = 0.0
 
     def says(self, level: float = LEVEL) -> str:
-        """FOR where the 95 % interval lies in the target range; AGAINST where the interval of `level` lies outside;
-        BOUNDED where the 95 % interval lies within the margin; else INCONCLUSIVE, as always of fewer than `FEW_GROUPS`
-        units."""
+        """Return FOR, AGAINST, BOUNDED or INCONCLUSIVE.
+
+        FOR if the 95 % interval lies in the target range; AGAINST if the interval of `level` lies outside; BOUNDED if
+        the 95 % interval lies within the margin; else INCONCLUSIVE, as always of fewer than `FEW_GROUPS` units.
+        """
         if 0 < self.effect.units < FEW_GROUPS:
             return INCONCLUSIVE
         ranges, margins = self._ranges(self.target), self._ranges(Target(-self.margin, self.margin))
@@ -100,7 +101,7 @@ class Evidence:
         return BOUNDED if all(margin.contains(effect.interval()) for margin, effect in margins) else INCONCLUSIVE
 
     def _ranges(self, target: Target) -> list[tuple[Target, Estimate]]:
-        """The intervals that have to agree, with the range of each: of few seeds also that of the squared error."""
+        """Return the intervals that have to agree, with the range of each: of few seeds also the squared error's."""
         if not (square := self.effect.decided):
             return [(target, self.effect)]
         return [(target.squared(math.sqrt(max(square.reference, 0))), square), (target, self.effect)]
@@ -111,10 +112,14 @@ class Evidence:
         low, high = self.effect.interval()
         return min(low - self.target.low, self.target.high - high) / ((high - low) / 2 or 1)
 
-    def printed(self, level: float = LEVEL) -> str:
-        """Effect and interval as they are printed."""
-        value, low, high = map(self.quantity.signed, (self.effect.value, *self.effect.interval(level)))
-        return f"{value} [{low}, {high}]"
+    def interval_text(self, level: float = LEVEL) -> str:
+        """Return the interval as it is printed."""
+        low, high = map(self.quantity.signed, self.effect.interval(level))
+        return f"[{low}, {high}]"
+
+    def printed(self) -> str:
+        """Return effect and 95 % interval as they are printed."""
+        return f"{self.quantity.signed(self.effect.value)} {self.interval_text()}"
 
     @property
     def text(self) -> str:
@@ -122,19 +127,24 @@ class Evidence:
         on = f" on {next(iter(self.sets))}" if len(self.sets) == 1 else ""
         return f"{self.what}{on}: {self.printed()} {self.quantity.unit}".rstrip()
 
-    def needed(self, level: float) -> dict[str, int | None]:
-        """The fewest seeds with these images, and the fewest images with these seeds, that would decide the comparison;
-        None where none do."""
+    def needed(self, level: float) -> str:
+        """Return the fewest seeds with these images, and the fewest images with these seeds, that would decide it.
+
+        Empty where the interval is unknown.
+        """
         value = self.effect.value
+        if math.isnan(self.effect.interval()[0]) or 0 < self.effect.units < FEW_GROUPS:
+            return ""
         inside = self.target.contains((value, value))
         distance = min(abs(bound - value) for bound in (self.target.low, self.target.high) if math.isfinite(bound))
         seeds, factor = needed_sample(self.effect, distance, LEVEL if inside else level)
-        return {"seeds": seeds, "images": None if factor is None else math.ceil(factor * max(self.sets.values()))}
+        texts = [f"{seeds} seeds"] if seeds else []
+        texts += [f"{math.ceil(factor * max(self.sets.values())):,} images"] if factor else []
+        return NEEDED.format(" or by ".join(texts)) if texts else NOT_NEEDED
 
     def as_json(self, level: float = LEVEL) -> dict[str, Any]:
-        """Numbers in full precision, as fractions, nats or shares; null where undefined."""
-        seeds, square = self.effect.by_seed, self.effect.decided
-        by_seed = [f"{seed}: {self.quantity.signed(effect)}" for seed, effect in seeds.items()]
+        """Return numbers in full precision, as fractions, nats or shares, null where undefined; and printed texts."""
+        square = self.effect.decided
         return {
             "what": self.what,
             "sets": dict(self.sets),
@@ -142,19 +152,17 @@ class Evidence:
             **({"squared": _estimate_json(square) | {"reference": or_none(square.reference)}} if square else {}),
             "unit": self.quantity.unit,
             "printed": self.printed(),
-            "printed_joint": self.printed(level).partition(" ")[2],
-            "printed_seeds": ", ".join(by_seed) if len(seeds) > 1 else str(next(iter(seeds))),
+            "printed_joint": self.interval_text(level),
             "wanted": self.target.text(self.quantity),
             "says": self.says(level),
         }
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any], target: Target, metric: Metric, margin: float = 0.0) -> Evidence:
-        """The inverse of `as_json`, without the resamples."""
+    def from_json(cls, content: Mapping[str, Any], target: Target, metric: Metric, margin: float) -> Evidence:
+        """Return the inverse of `as_json`, without the resamples."""
         effect = _estimate_of(content)
         if square := content.get("squared"):
-            decided = replace(_estimate_of(square), reference=_number(square["reference"]))
-            effect = replace(effect, decided=decided)
+            effect = replace(effect, decided=replace(_estimate_of(square), reference=_number(square["reference"])))
         return cls(content["what"], content["sets"], effect, target, metric, margin)
 
 
@@ -171,9 +179,8 @@ def _number(value: float | None) -> float:
 
 
 def _estimate_of(content: Mapping[str, Any]) -> Estimate:
-    low, high = (_number(content[end]) for end in ("image_low", "image_high"))
     seeds = {int(seed): _number(value) for seed, value in content["seeds"].items()}
-    return Estimate(seeds, low, high, units=content.get("units", 0))
+    return Estimate(seeds, _number(content["image_low"]), _number(content["image_high"]), units=content["units"])
 
 
 @dataclass(frozen=True)
@@ -184,6 +191,9 @@ class Missing:
     do: str
 
 
+Items = Iterable[Evidence | Missing]  # what a check yields
+
+
 @dataclass(frozen=True)
 class Finding:
     """A verdict and all that it rests on."""
@@ -192,8 +202,8 @@ class Finding:
     missing: Sequence[Missing] = ()
 
     @classmethod
-    def of(cls, items: Iterable[Evidence | Missing]) -> Finding:
-        """The finding of what a check yields."""
+    def of(cls, items: Items) -> Finding:
+        """Return the finding of what a check yields."""
         items = list(items)
         missing = dict.fromkeys(item for item in items if isinstance(item, Missing))
         return cls([item for item in items if isinstance(item, Evidence)], list(missing))
@@ -229,16 +239,13 @@ class Finding:
         says = [item.says(self.level) for item in self.evidence]
         decisive, title = DECISIVE[self.verdict]
         candidates = [item for item, word in zip(self.evidence, says, strict=True) if word == decisive]
-        closest = min(candidates, key=lambda item: item.slack)
-        text, counts = closest.text, Counter(says)
+        closest, counts = min(candidates, key=lambda item: item.slack), Counter(says)
         counted = ", ".join(f"{counts[word]} {word}" for word in (FOR, AGAINST, BOUNDED, INCONCLUSIVE) if counts[word])
-        reason = COUNTED.format(len(says), counted, title, text) if len(says) > 1 else ONLY.format(says[0], text)
-        known = not math.isnan(closest.effect.interval()[0]) and not 0 < closest.effect.units < FEW_GROUPS
-        needed = [needed_text(closest.needed(self.level))] if self.verdict == INCONCLUSIVE and known else []
-        return " ".join([reason, *needed, *missing])
+        needed = closest.needed(self.level) if self.verdict == INCONCLUSIVE else ""
+        return " ".join(filter(None, [WHY.format(len(says), counted, title, closest.text), needed, *missing]))
 
     def as_json(self) -> dict[str, Any]:
-        """The finding as claims.json has it."""
+        """Return the finding as claims.json has it."""
         return {
             "verdict": self.verdict,
             "seeds": self.seeds,
@@ -247,9 +254,3 @@ class Finding:
             "evidence": [item.as_json(self.level) for item in self.evidence],
             "missing": [asdict(item) for item in self.missing],
         }
-
-
-def needed_text(needed: dict[str, int | None]) -> str:
-    """The numbers of seeds and of images that would decide a comparison, in a sentence."""
-    known = [f"{number:,} {name}" for name, number in needed.items() if number]
-    return NEEDED.format(" or by ".join(known)) if known else NOT_NEEDED.format(MOST_SEEDS, MOST_IMAGES)

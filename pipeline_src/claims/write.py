@@ -2,22 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.analysis.facts import COMPARED
-from pipeline_src.analysis.intervals import groups_in_words
+from pipeline_src.analysis.estimate import DECISIVE_SEEDS
+from pipeline_src.analysis.facts import ExperimentSummary
+from pipeline_src.analysis.intervals import FEW_GROUPS
+from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.analysis.results import Results
-from pipeline_src.claims import text
-from pipeline_src.claims.alphas import mean_levels, read_alphas
-from pipeline_src.claims.checks import Items, View
-from pipeline_src.claims.other_tasks import AGAINST_BASELINE, comparisons_with_baseline
+from pipeline_src.claims import other_tasks
+from pipeline_src.claims.alphas import read_alphas
+from pipeline_src.claims.checks import View
 from pipeline_src.claims.registry import CLAIMS, Claim
-from pipeline_src.claims.verdict import Evidence, Finding
+from pipeline_src.claims.verdict import NOT_RUN, Finding, Items
+from pipeline_src.counting.levels import PROTOCOLS
+from pipeline_src.files import write_json, write_text
+from pipeline_src.text_tables import Group, Table, markdown, markdown_text
 
-READINGS = ("theta_lm", "beta")  # parameters of adaptive methods that the paper's sources leave open
+READING = (
+    "Supported: the 95 % confidence interval of every comparison lies where the claim wants the effect. Refuted: one "
+    "interval lies outside, at a level at which all intervals of the claim hold together in 95 % of cases. Bounded: "
+    "every other interval lies within ±0.5 points of ECE or accuracy, or ±0.002 of Brier score. Otherwise: "
+    "inconclusive.",
+    f"Intervals come from {RESAMPLES:,} paired resamples of the images and the variance over training seeds. With one "
+    "seed they leave out training variance, and a verdict is on these networks. With fewer than "
+    f"{DECISIVE_SEEDS} seeds a difference of ECE or OE is decided only if the interval of the squared error agrees. "
+    f"Sets of fewer than {FEW_GROUPS} images or groups decide nothing.",
+    "The method entry of the claim's name decides, or else the first of its kind; other entries are secondary.",
+)
+SYNTHETIC = "All images are synthetic: these verdicts test the pipeline and settle no claim."
+COLUMNS = {  # key of a comparison in claims.json -> heading
+    "what": "",
+    "printed": "effect [95 % CI]",
+    "printed_joint": "joint CI",
+    "wanted": "wanted",
+    "says": "says",
+}
 
 
 def write_claims(results: Results, alphas: Mapping[tuple[str, int], Path], folder: Path) -> None:
@@ -27,37 +49,30 @@ def write_claims(results: Results, alphas: Mapping[tuple[str, int], Path], folde
         alphas: (method, seed) -> `alpha.csv` of the methods that learn alphas.
     """
     tables = {run: read_alphas(file) for run, file in alphas.items()}
-    text.write(judged(View(results, alphas=tables)), folder)
+    write_files(judged(View(results, alphas=tables)), folder)
+
+
+def write_overview_claims(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str], folder: Path) -> None:
+    """Write `claims.CLAIM_FILES` of the claim across experiments; arguments as in `other_tasks.judged`."""
+    write_files(other_tasks.judged(experiments, tasks), folder)
 
 
 def judged(view: View) -> dict[str, Any]:
-    """The experiment's claims as claims.json has them: verdict, reason and evidence by claim and protocol (`any` where
-    the claim does not depend on it), and secondary verdicts."""
+    """Return the experiment's claims as claims.json has them.
+
+    They have verdict, reason and evidence by claim and protocol (`any` where the claim does not depend on it), and
+    secondary verdicts.
+    """
     facts = view.facts
     asked = [name for name in CLAIMS if facts.claims is None or name in facts.claims]
-    codes = {method.code for method in facts.methods.values()}
-    groups = {part: view.results.groups(part) for part in facts.tests}
     return {
         "experiment": facts.experiment,
         "synthetic": facts.synthetic,
-        "interval": text.INTERVAL,
-        "compared": facts.compared,
-        "learned": _learned(view),
-        "groups": [f"{part}: {groups_in_words(group)}" for part, group in groups.items() if group is not None],
-        "not_compared": [code for code in COMPARED if code not in codes],
         "claims": [{"claim": name, **_judged(CLAIMS[name], view)} for name in asked],
-        AGAINST_BASELINE: {p: comparisons_with_baseline(replace(view, protocol=p)) for p in facts.protocols},
+        other_tasks.AGAINST_BASELINE: {
+            p: other_tasks.comparisons_with_baseline(replace(view, protocol=p)) for p in facts.protocols
+        },
     }
-
-
-def _learned(view: View) -> list[str]:
-    """The mean alphas of methods that learn some, and the readings that verdicts on them depend on."""
-    methods, levels = view.facts.methods, []
-    for entry, mean in mean_levels(view).items():
-        parameters = methods[entry].parameters
-        readings = ", ".join(f"{name} {parameters[name]}" for name in READINGS if name in parameters)
-        levels.append(f"{entry} {mean:.3f}" + f" ({readings})" * bool(readings))
-    return [f"Mean alpha over the last fifth of the epochs: {', '.join(levels)}."] if levels else []
 
 
 def _judged(claim: Claim, view: View) -> dict[str, Any]:
@@ -70,7 +85,7 @@ def _judged(claim: Claim, view: View) -> dict[str, Any]:
 
 
 def evidence(claim: Claim, view: View) -> Items:
-    """All comparisons that decide a claim."""
+    """Yield all comparisons that decide a claim."""
     for code in claim.subjects:
         yield from view.without(code)
         if entry := view.facts.principal(code):
@@ -78,28 +93,74 @@ def evidence(claim: Claim, view: View) -> Items:
 
 
 def secondary(claim: Claim, view: View) -> Iterator[tuple[str, Finding]]:
-    """The same check for other entries of the subjects and for their substitutes, against methods that the claim does
-    not name, on OOD sets that are not the paper's, and under distribution shift."""
-    facts = view.facts
-    for code in (*claim.subjects, *claim.substitutes):
-        for entry in facts.blocks(code)[code in claim.subjects :]:
+    """Yield the same check for other entries of the subjects."""
+    for code in claim.subjects:
+        for entry in view.facts.blocks(code)[1:]:
             yield f"{entry} instead", Finding.of(claim.check(view, entry, compared(claim, view, code)))
-    principal = {code: entry for code in claim.subjects if (entry := facts.principal(code))}
-    named = {name for code in claim.subjects for name in (*facts.blocks(code), *compared(claim, view, code))}
-    outside = [name for name in facts.methods if name not in named] if claim.compared else []
-    for entry in principal.values():
-        for other in outside:
-            yield f"{entry} against {other}", Finding.of(claim.check(view, entry, [other]))
-    textures = [part for part in facts.parts_of(["ood"]) if part not in facts.textures]
-    for role, parts in (("ood", textures), ("id", facts.parts_of(["shifted"]))):
-        seen = replace(view, instead={role: parts})
-        for code, entry in principal.items() if parts else ():
-            items = claim.check(seen, entry, compared(claim, seen, code))
-            on_parts = [item for item in items if isinstance(item, Evidence) and set(item.sets) & set(parts)]
-            yield f"{entry} on {', '.join(parts)}", Finding.of(on_parts)
 
 
 def compared(claim: Claim, view: View, code: str) -> list[str]:
-    """The methods with which a claim compares the subject of a code."""
+    """Return the methods with which a claim compares the subject of a code."""
     codes = {*claim.compared} - {code}
     return [name for name in view.facts.compared if view.facts.methods[name].code in codes]
+
+
+# The files, and what the report shows of claims.json
+
+
+def write_files(claims: Mapping[str, Any], folder: Path) -> None:
+    """Write claims.json and claims.md."""
+    write_json(folder / "claims.json", claims)
+    write_text(folder / "claims.md", claims_markdown(claims))
+
+
+def reading(claims: Mapping[str, Any]) -> list[str]:
+    """Return the sentences that explain the verdicts."""
+    return [SYNTHETIC] * claims["synthetic"] + [*READING]
+
+
+def verdict(claims: Mapping[str, Any], finding: Mapping[str, Any]) -> str:
+    """Return a verdict with what limits it: one training run of each method, or synthetic images."""
+    if finding["verdict"] == NOT_RUN:
+        return NOT_RUN
+    limits = [" for these networks"] * (finding["seeds"] == 1) + [", on synthetic images"] * claims["synthetic"]
+    return "".join([finding["verdict"], *limits])
+
+
+def not_run(claims: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the claims that have a verdict in no protocol."""
+    return [c for c in claims["claims"] if all(f["verdict"] == NOT_RUN for f in c["protocols"].values())]
+
+
+def protocols(claims: Mapping[str, Any]) -> list[str]:
+    """Return the protocols in which claims have verdicts."""
+    return [name for name in PROTOCOLS if any(name in claim["protocols"] for claim in claims["claims"])]
+
+
+def evidence_table(claim: Mapping[str, Any], protocol: str) -> Table:
+    """Return the comparisons that decide a claim, grouped by dataset."""
+    items, groups = claim["protocols"][protocol]["evidence"], dict[str, list[list[str]]]()
+    for item in items:
+        sets = " and ".join(f"{name} ({images:,} images)" for name, images in item["sets"].items())
+        groups.setdefault(sets, []).append([item[column] for column in COLUMNS])
+    units = "; ".join(dict.fromkeys(item["unit"] for item in items if item["unit"]))
+    caption = ", ".join(filter(None, [f"Evidence on {claim['claim']}", protocol.replace("any", ""), units]))
+    return Table(f"{caption}.", list(COLUMNS.values()), [Group(*item) for item in groups.items()])
+
+
+def claims_markdown(claims: Mapping[str, Any]) -> str:
+    """Return the text of claims.md."""
+    place = f"in the experiment {claims['experiment']}" if "experiment" in claims else "across experiments"
+    lines = [f"# Claims {place}", *reading(claims)]
+    for claim in claims["claims"]:
+        lines += [f"## {claim['claim']}", claim["text"], f"*Rule:* {claim['rule']}"]
+        for protocol, finding in claim["protocols"].items():
+            lines.append(_finding_markdown(claims, finding, protocol))
+            lines += [markdown(evidence_table(claim, protocol)).strip()] if finding["evidence"] else []
+            others = [_finding_markdown(claims, item, item["what"]) for item in finding["secondary"]]
+            lines += ["Secondary, which decide nothing:", "\n".join(f"- {text}" for text in others)] if others else []
+    return "\n\n".join(lines) + "\n"
+
+
+def _finding_markdown(claims: Mapping[str, Any], finding: Mapping[str, Any], title: str) -> str:
+    return f"{markdown_text(title)}: **{verdict(claims, finding)}**. {markdown_text(finding['why'])}"

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from rich.table import Table
 
-from pipeline_src.claims.text import not_run, protocols
+from pipeline_src.claims.write import not_run, protocols
 from pipeline_src.cli.options import plain_console
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.pipeline.experiment import ExperimentGraph

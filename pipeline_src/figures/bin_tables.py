@@ -17,7 +17,7 @@ COLUMNS = ["bin", "lower", "upper", "pixels", "share", "confidence", "accuracy",
 
 @lru_cache(maxsize=16)  # small, and needed by several figures
 def reliability_tables(results: Results, part: str) -> dict[tuple[str, str], np.recarray]:
-    """`reliability_table` with its band for all methods on a dataset, by (protocol, method)."""
+    """Return `reliability_table` with its band for all methods on a dataset, by (protocol, method)."""
     return {
         (protocol, method): reliability_table(run.counts, results.facts.bins, run.arrays.get("accuracy_band"))
         for protocol in results.facts.protocols
@@ -52,22 +52,6 @@ def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None)
     return np.rec.fromarrays(columns, names=COLUMNS)  # type: ignore[call-overload]
 
 
-def isotonic_table(counts: Counts) -> np.recarray:
-    """Return the isotonic regression of accuracy on the `confidence` of the top label: the ends of its blocks of equal
-    `accuracy`, ascending; empty without pixels."""
-    from pipeline_src.counting.score_histogram import top_label
-    from pipeline_src.metrics.estimators import recalibrated
-
-    confidence = accuracy = np.empty(0)
-    if counts.pixels:
-        cells = top_label(counts).bins
-        met, rate = recalibrated(cells)
-        change = np.flatnonzero(np.diff(rate) > 0)
-        ends = np.unique([0, *change, *(change + 1), len(rate) - 1])
-        confidence, accuracy = (cells.score[met] / cells.count[met])[ends], rate[ends]
-    return np.rec.fromarrays([confidence, accuracy], names=["confidence", "accuracy"])  # type: ignore[call-overload]
-
-
 @lru_cache(maxsize=16)
 def corner_of_part(results: Results, part: str) -> float:
     """Return the common `corner` of all diagrams of a dataset, which makes them comparable."""
@@ -82,7 +66,7 @@ def corner(tables: Sequence[np.recarray]) -> float:
 
 
 def drawn_bins(table: np.recarray) -> np.recarray:
-    """The bins that a diagram shows: those with pixels, except a bin that ends at 0.5 with less than 0.1 % of them.
+    """Return the bins that a diagram shows: those with pixels, except one up to 0.5 with less than 0.1 % of them.
 
     That right-closed bin holds confidences of exactly 0.5 of two classes, which would only distract.
     """

@@ -8,8 +8,7 @@ import numpy as np
 
 from pipeline_src.analysis.facts import LIKE_ID, Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.panels import name_panel, outer_labels, small_multiples, stacked
-from pipeline_src.figures.types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources
+from pipeline_src.figures.types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources, stacked
 
 METRICS = {"ece": "ECE", "iou": "IoU"}  # of a single class, in the order of `Measurement.arrays["class_metrics"]`
 MOST_ROWS = 24  # classes that fit into a column
@@ -32,7 +31,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     }
     first = next(iter(facts.methods))
     lines = [
-        f"{style.size(picture, results)} · {style.averaged(facts)} · {style.error_bars(facts, [])} · gray: {first}"
+        f"{style.size(picture, results)} · {style.averaged(facts)} · {style.error_bars(facts.seeds)} · gray: {first}"
     ]
     if len(facts.class_names) > MOST_ROWS:
         lines.append(f"the {MOST_ROWS} worst of {len(facts.class_names)} classes by the mean over methods")
@@ -70,7 +69,7 @@ def draw(
         notes: method -> the text below its name.
     """
     shown = drawn_classes(tables, metric)
-    figure, panels = small_multiples(len(tables), heading, lines, inches=0.14 * len(shown) + 0.08)
+    figure, panels = style.small_multiples(len(tables), heading, lines, inches=0.14 * len(shown) + 0.08)
     columns = [metric, f"{metric}_low", f"{metric}_high"]
     values_of = {method: 100 * table.set_index("class").loc[shown, columns] for method, table in tables.items()}
     reference = next(iter(values_of.values()))[metric]
@@ -78,14 +77,17 @@ def draw(
     rows = range(len(shown))
     for (method, values), (axes, first, last) in zip(values_of.items(), panels, strict=True):
         axes.plot(reference, rows, linestyle="none", marker="|", color=style.MUTED, markersize=6, clip_on=False)
-        axes.hlines(rows, values[f"{metric}_low"], values[f"{metric}_high"], color=style.ACCENT, linewidth=0.9)
+        axes.hlines(rows, values[f"{metric}_low"], values[f"{metric}_high"], color=style.UNDER, linewidth=0.9)
         axes.plot(values[metric], rows, linestyle="none", marker="o", color=style.INK, markersize=2.6, clip_on=False)
         axes.set_xlim(0, 100 if metric == "iou" else max(1.04 * most, 0.1))
         axes.locator_params("x", nbins=3, integer=True)
-        style.name_rows(axes, shown, 10)
-        outer_labels(axes, first, last, f"{METRICS[metric]}, %")
+        axes.set_ylim(len(shown) - 0.5, -0.5)
+        axes.set_yticks(rows, list(style.short_names(shown, 10).values()))
+        for label in axes.get_yticklabels():
+            label.set_parse_math(False)
+        style.outer_labels(axes, first, last, f"{METRICS[metric]}, %")
         axes.tick_params(axis="y", labelsize=5.5)  # ten letters fit into the space of a number
-        name_panel(axes, method, notes[method], tables)
+        style.name_panel(axes, method, notes[method], tables)
     return figure
 
 

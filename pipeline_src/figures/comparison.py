@@ -10,9 +10,8 @@ import numpy as np
 
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.figures import bin_tables, style
-from pipeline_src.figures.panels import name_panel, outer_labels, small_multiples, stacked
 from pipeline_src.figures.reliability import draw_bars, percent_ticks
-from pipeline_src.figures.types import Figure, FigureType, Painted, Picture, Results, Sources
+from pipeline_src.figures.types import Figure, FigureType, Painted, Picture, Results, Sources, stacked
 
 FOOT = 0.2  # of the height of the accuracy axis, for the shares of pixels
 
@@ -31,7 +30,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     tables = {method: bin_tables.reliability_tables(results, part)[protocol, method] for method in facts.methods}
     ece = {method: results.estimate("ece", protocol, method, part).value for method in facts.methods}
     lines = [
-        f"{style.size(picture, results)} · {facts.bins} bins · {style.error_bars(facts)}",
+        f"{style.size(picture, results)} · {facts.bins} bins · {style.error_bars(facts.seeds)}",
         f"ECE: {style.averaged(facts)} · bars: {facts.networks_in_words()} · below: share of pixels per bin",
     ]
     notes = {method: f"ECE {style.percent(value, 2)}" for method, value in ece.items()}
@@ -49,7 +48,7 @@ def draw(
         notes: method -> the text below its name.
         low: where both axes begin.
     """
-    figure, panels = small_multiples(len(tables), heading, lines, ratio=1 + FOOT)
+    figure, panels = style.small_multiples(len(tables), heading, lines, ratio=1 + FOOT)
     foot = FOOT * (1 - low)
     for (method, table), (axes, first, last) in zip(tables.items(), panels, strict=True):
         bins = bin_tables.drawn_bins(table)
@@ -62,8 +61,8 @@ def draw(
         axes.axhline(low, color=style.GRID, linewidth=0.6)
         for set_ticks in (axes.set_xticks, axes.set_yticks):
             percent_ticks(set_ticks, [low, (1 + low) / 2, 1])
-        outer_labels(axes, first, last, "Confidence, %", "Accuracy, %")
-        name_panel(axes, method, notes[method], tables)
+        style.outer_labels(axes, first, last, "Confidence, %", "Accuracy, %")
+        style.name_panel(axes, method, notes[method], tables)
     return figure
 
 

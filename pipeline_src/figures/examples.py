@@ -103,7 +103,7 @@ def draw(table: DataFrame, maps: Maps, store: Store, heading: str, lines: Sequen
                 np.where(errors, _rgb(colormaps["Reds"](scaled)), np.uint8(240)),
             ]
         for r, cell in enumerate(cells):
-            style.show_image(figure, cell, LABEL + c, used + r * step, CELL_WIDTH, high)
+            _show_image(figure, cell, LABEL + c, used + r * step, CELL_WIDTH, high)
         for m, method in enumerate(maps):
             row, y = numbers.loc[(method, image)], used + (4 + 2 * m) * step - 0.08
             text = f"conf. {100 * row['confidence']:.1f} · acc. {style.percent(row['accuracy'])}"
@@ -111,6 +111,17 @@ def draw(table: DataFrame, maps: Maps, store: Store, heading: str, lines: Sequen
     text = f"blue: confidence, red: confidence of wrong pixels; from light, {least:.2g}, to dark, 1"
     style.write(figure, LABEL, used + step * len(names) + 0.1, text)
     return figure
+
+
+def _show_image(figure: Figure, image: np.ndarray, x: float, y: float, width: float, height: float) -> None:
+    """Show an image (uint8, RGB, at most 128 pixels long) whose upper left corner is at `x`, `y` inches."""
+    import cv2
+
+    factor = min(1.0, 128 / max(image.shape[:2]))
+    size = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))
+    axes = style.place(figure, x, y, width, height)
+    axes.imshow(cv2.resize(image, size, interpolation=cv2.INTER_AREA), interpolation="none", aspect="auto")
+    axes.axis("off")
 
 
 def _rgb(colors: np.ndarray) -> np.ndarray:

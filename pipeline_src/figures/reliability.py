@@ -38,15 +38,14 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
 
     facts, method, place = results.facts, picture.method, (picture.protocol, picture.method, picture.part)
     table = bin_tables.reliability_tables(results, picture.part)[picture.protocol, method]
-    curve = bin_tables.isotonic_table(results.measured(picture.protocol, picture.part)[method].counts)
     ece, oe = (style.percent(results.estimate(name, *place).value, 2) for name in ("ece", "oe"))
     lines = [
         f"{style.size(picture, results)} · {facts.bins} bins",
         f"ECE {ece} · OE {oe} · {style.averaged(facts)}",
-        f"bars: {facts.networks_in_words(method)} · {style.error_bars(facts, facts.seeds_of(method))}",
+        f"bars: {facts.networks_in_words(method)} · {style.error_bars(facts.seeds_of(method))}",
     ]
     low = bin_tables.corner_of_part(results, picture.part)
-    return Painted(draw(table, picture.title, lines, curve, low), pd.DataFrame(table))
+    return Painted(draw(table, picture.title, lines, low), pd.DataFrame(table))
 
 
 def draw_counts(
@@ -56,18 +55,15 @@ def draw_counts(
     .png."""
     table = bin_tables.reliability_table(counts, bins, band)
     with style.house():
-        style.save(draw(table, title, lines, bin_tables.isotonic_table(counts)), stem)
+        style.save(draw(table, title, lines), stem)
 
 
-def draw(
-    table: np.recarray, heading: str, lines: Sequence[str], curve: np.recarray, low: float | None = None
-) -> Figure:
+def draw(table: np.recarray, heading: str, lines: Sequence[str], low: float | None = None) -> Figure:
     """Draw the diagram from its numbers.
 
     Args:
         table: as `bin_tables.reliability_table`.
         heading, lines: the text above the diagram.
-        curve: as `bin_tables.isotonic_table`.
         low: where both axes begin; `bin_tables.corner` of `table` by default.
     """
     low = bin_tables.corner([table]) if low is None else low
@@ -75,7 +71,7 @@ def draw(
     main, shares = (
         style.place(figure, 0.51, used + y, SIDE, inches) for y, inches in ((0.26, SIDE), (SIDE + 0.35, 0.66))
     )
-    draw_accuracy(main, table, curve, low)
+    draw_accuracy(main, table, low)
     main.tick_params(labelbottom=False, bottom=False)
     shares.set_xlim(main.get_xlim())
     percent_ticks(shares.set_xticks, main.get_xticks())
@@ -85,21 +81,20 @@ def draw(
 
 
 def percent_ticks(set_ticks: Callable[..., object], ticks: Iterable[float]) -> None:
-    """Fractions as ticks, in percent."""
+    """Set fractions as ticks, in percent."""
     set_ticks(ticks, [f"{100 * tick:.0f}" for tick in ticks])
 
 
-def draw_accuracy(axes: Axes, table: np.recarray, curve: np.recarray, low: float) -> None:
-    """Accuracy against confidence, as `draw` has it above the shares of pixels; the same arguments."""
+def draw_accuracy(axes: Axes, table: np.recarray, low: float) -> None:
+    """Draw accuracy against confidence, as `draw` has it above the shares of pixels; the same arguments."""
     bins = bin_tables.drawn_bins(table)
     draw_bars(axes, bins, low)
-    axes.plot(curve["confidence"], curve["accuracy"], color=style.INK, linewidth=0.7, zorder=4)
-    _legend(axes, bins, axes.lines[-1] if len(curve) else None)
+    _legend(axes, bins)
     _means(axes, table, low)
 
 
 def draw_bars(axes: Axes, bins: np.recarray, low: float) -> None:
-    """The bars of `bin_tables.drawn_bins`, their gaps and error bars, on square axes from `low` to 1."""
+    """Draw the bars of `bin_tables.drawn_bins`, their gaps and error bars, on square axes from `low` to 1."""
     from matplotlib.patches import Rectangle
 
     for set_limits, set_ticks in ((axes.set_xlim, axes.set_xticks), (axes.set_ylim, axes.set_yticks)):
@@ -124,7 +119,7 @@ def draw_bars(axes: Axes, bins: np.recarray, low: float) -> None:
 
 
 def gap_patches(corner: tuple[float, float], width: float, height: float, color: str) -> tuple[Rectangle, Rectangle]:
-    """A tinted area and its hatch: two patches, since an area's transparency would fade its hatch too."""
+    """Return a tinted area and its hatch: two patches, since an area's transparency would fade its hatch too."""
     from matplotlib.patches import Rectangle
 
     look: dict[str, Any] = {"linewidth": 0, "zorder": 2}
@@ -134,19 +129,17 @@ def gap_patches(corner: tuple[float, float], width: float, height: float, color:
     )
 
 
-def _legend(axes: Axes, bins: np.recarray, isotonic: Any) -> None:
-    """A legend of what this diagram shows, with the same patches."""
+def _legend(axes: Axes, bins: np.recarray) -> None:
+    """Draw a legend of what this diagram shows, with the same patches."""
     gaps = (("overconfident", style.OVER, bins["gap"] > 0), ("underconfident", style.UNDER, bins["gap"] < 0))
     entries: dict[str, Any] = {text: gap_patches((0, 0), 1, 1, color) for text, color, where in gaps if where.any()}
-    if isotonic:
-        entries["isotonic regression"] = isotonic
     look: dict[str, Any] = {"frameon": True, "framealpha": 0.8, "edgecolor": "none", "facecolor": style.PAPER}
     legend = axes.legend(list(entries.values()), list(entries), loc="lower right", handlelength=1.6, **look)
     legend.set_zorder(6)
 
 
 def _means(axes: Axes, table: np.recarray, low: float) -> None:
-    """Both means as dotted lines to the outer edges, where their values stand clear of the bars."""
+    """Draw both means as dotted lines to the outer edges, where their values stand clear of the bars."""
     confidence, accuracy = table["confidence"][-1], table["accuracy"][-1]
     if math.isnan(confidence):
         return
@@ -163,7 +156,7 @@ def _means(axes: Axes, table: np.recarray, low: float) -> None:
 
 
 def draw_shares(axes: Axes, table: np.recarray, low: float) -> None:
-    """The share of pixels in each bin, as a number where it fits."""
+    """Draw the share of pixels in each bin, as a number where it fits."""
     axes.set_ylim(0, 1.18)
     axes.set_yticks([0, 0.5, 1], ["0", "50", "100"])
     axes.set_ylabel("Pixels, %")
@@ -181,8 +174,7 @@ FIGURE = FigureType(
     "reliability",
     "Reliability",
     "Accuracy of the top label against its confidence. A bar ends at the bin's accuracy; the hatched part is the gap "
-    "to the bin's mean confidence. The circle marks both means, the thin line is the isotonic regression without bins. "
-    "Below is the share of pixels per bin.",
+    "to the bin's mean confidence. The circle marks both means. Below is the share of pixels per bin.",
     pictures,
     paint,
 )

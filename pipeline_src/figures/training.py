@@ -1,101 +1,152 @@
-"""Training curves, from history.csv of the runs."""
+"""Training curves over epochs: history.csv of the runs, and the perturbation levels that methods learn."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.panels import name_panel, outer_labels, small_multiples, stacked
-from pipeline_src.figures.types import DataFrame, Figure, FigureType, Painted, Picture, Results, Sources, tables_of
+from pipeline_src.figures.types import (
+    DataFrame,
+    Figure,
+    FigureType,
+    Painted,
+    Picture,
+    Results,
+    Sources,
+    stacked,
+    tables_of,
+)
 
-# Columns of history.csv by name of the figure: axis label, factor, and decimals.
-CURVES = {
-    "loss": ("loss", "Loss", 1, 3),
-    "accuracy": ("val_accuracy", style.AXES["accuracy"], 100, 1),
-    "ece": ("val_ece", style.AXES["ece"], 100, 2),
+
+class Curve(NamedTuple):
+    """A quantity over epochs.
+
+    Attributes:
+        title: in a caption.
+        label: of its axis.
+        column: of history.csv; empty for alpha.csv.
+        factor, digits: as it is printed.
+        is_comparable: whether heights of methods can be compared, so panels have one range.
+    """
+
+    title: str
+    label: str
+    column: str
+    factor: int
+    digits: int
+    is_comparable: bool = True
+
+
+CURVES = {  # by name of the figure
+    "loss": Curve("Loss of the training images", "Loss", "loss", 1, 3, is_comparable=False),
+    "accuracy": Curve("Accuracy of the validation images", "Accuracy, %", "val_accuracy", 100, 1),
+    "ece": Curve("ECE of the validation images", "ECE, %", "val_ece", 100, 2),
+    "alpha": Curve("Learned perturbation level α", "α", "", 1, 3),
 }
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
-    """Yield one figure per column of the histories if a method trains."""
-    for key, (_, label, *_) in CURVES.items() if facts.trained else ():
-        title = f"{label.removesuffix(', %')} of the {'training' if key == 'loss' else 'validation'} images"
-        caption = f"{title} over epochs, all methods that train."
-        yield Picture(FIGURE, (key,), title, caption, wide=style.is_wide(len(facts.trained)))
+    """Yield one figure per curve that some method has."""
+    for key, curve in CURVES.items():
+        if methods := facts.trained if curve.column else facts.learned:
+            band = "the range of the seeds" if curve.column else "90 % of the training images"
+            caption = f"{curve.title} over epochs; the band is {band}."
+            yield Picture(FIGURE, (key,), curve.title, caption, wide=style.is_wide(len(methods)))
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
-    """All methods that train; losses on axes of their own, since they cannot be compared."""
-    facts, (column, label, factor, digits) = results.facts, CURVES[picture.key[0]]
-    tables = {method: prepare(tables_of(sources.histories, method), column) for method in facts.trained}
-    curves, notes = {}, {}
-    for method, table in tables.items():
-        curves[method] = table.assign(**(table[["mean", "least", "most"]] * factor))
-        notes[method] = f"{curves[method]['mean'].iloc[0]:.{digits}f} → {curves[method]['mean'].iloc[-1]:.{digits}f}"
-    own_scale = column == "loss"
-    lines = [f"after each epoch · {style.averaged(facts)}" + " · each panel has its own scale" * own_scale]
-    return Painted(draw(curves, notes, label, own_scale, picture.title, lines), stacked(tables))
+    """Draw one curve of all methods that have it."""
+    facts, curve = results.facts, CURVES[picture.key[0]]
+    if curve.column:
+        tables = {m: prepare_history(tables_of(sources.histories, m), curve.column) for m in facts.trained}
+    else:
+        tables = {m: prepare_alphas(tables_of(sources.alphas, m)) for m in facts.learned}
+    lines = [
+        f"after each epoch · {style.averaged(facts)}" + " · each panel has its own scale" * (not curve.is_comparable)
+    ]
+    colors = style.method_colors(facts.methods)
+    return Painted(draw(tables, curve, colors, picture.title, lines), stacked(tables))
 
 
-def prepare(histories: Sequence[DataFrame], column: str) -> DataFrame:
-    """`epoch`, and the `mean`, `least` and `most` of a column over the seeds that have come so far.
+def prepare_history(histories: Sequence[DataFrame], column: str) -> DataFrame:
+    """Return `epoch`, and the `middle` (mean), `low` and `high` of a column over the seeds that have come so far.
 
     Args:
         histories: one table per seed as in history.csv.
     """
     import pandas as pd
 
-    table = pd.concat(histories).groupby("epoch")[column].agg(["mean", "min", "max"])
-    return table.rename(columns={"min": "least", "max": "most"}).reset_index()
+    table = pd.concat(histories).groupby("epoch")[column].agg(middle="mean", low="min", high="max")
+    return table.reset_index()
+
+
+def prepare_alphas(alphas: Sequence[DataFrame]) -> DataFrame:
+    """Return `epoch`, and the `middle` (median), `low` and `high` (5 and 95 %) of alpha over the images of all seeds.
+
+    Args:
+        alphas: one table per seed as in alpha.csv: `id`, then columns "1", "2", ... with alpha after that epoch. The
+            shortest seed ends the result.
+    """
+    import pandas as pd
+
+    shared = set.intersection(*(set(table.columns) - {"id"} for table in alphas))
+    values = pd.concat(alphas, ignore_index=True)[sorted(shared, key=int)]
+    table = values.quantile([0.5, 0.05, 0.95]).T.set_axis(["middle", "low", "high"], axis=1)
+    return table.rename_axis("epoch").reset_index().astype({"epoch": int})
 
 
 def draw(
-    curves: Mapping[str, DataFrame],
-    notes: Mapping[str, str],
-    label: str,
-    own_scale: bool,
-    heading: str,
-    lines: Sequence[str],
+    tables: Mapping[str, DataFrame], curve: Curve, colors: Mapping[str, str], heading: str, lines: Sequence[str]
 ) -> Figure:
-    """Draw a panel per method with its curve in its color, faintly with those of all others behind it.
+    """Draw a panel per method with its curve in its color, faintly with comparable curves of all others behind it.
 
     Args:
-        curves: method -> table as `prepare`.
-        notes: method -> the text below its name.
-        own_scale: whether heights of methods cannot be compared: each panel has a range of its own.
+        tables: method -> table as `prepare_history`.
+        colors: of the methods.
     """
-    figure, panels = small_multiples(len(curves), heading, lines)
-    looks, last_epoch = style.method_looks(curves), max(2, *(int(curve["epoch"].max()) for curve in curves.values()))
-    values = np.concatenate([curve[["least", "most"]].to_numpy().ravel() for curve in curves.values()])
+    figure, panels = style.small_multiples(len(tables), heading, lines)
+    curves = {
+        method: table.assign(**(table[["middle", "low", "high"]] * curve.factor)) for method, table in tables.items()
+    }
+    last_epoch = max(2, *(int(table["epoch"].max()) for table in curves.values()))
+    low, high = _range(list(curves.values()))
+    for (method, table), (axes, first, last) in zip(curves.items(), panels, strict=True):
+        for other in curves.values() if curve.is_comparable else ():
+            axes.plot(other["epoch"], other["middle"], color=style.FAINT, linewidth=0.4)
+        color = colors[method]
+        axes.fill_between(table["epoch"], table["low"], table["high"], color=color, alpha=0.3, linewidth=0)
+        axes.plot(table["epoch"], table["middle"], color=color, linewidth=1.4)
+        axes.set_xlim(1, last_epoch)
+        axes.set_xticks([1, (1 + last_epoch) / 2, last_epoch], ["1", "", str(last_epoch)])
+        if curve.is_comparable:
+            axes.locator_params("y", nbins=4)
+            axes.set_ylim(low, high)
+        else:
+            axes.set_yticks([])
+        style.outer_labels(axes, first, last, "Epoch", curve.label)
+        ends = (f"{table['middle'].iloc[k]:.{curve.digits}f}" for k in (0, -1))
+        style.name_panel(axes, method, " → ".join(ends), curves)
+    return figure
+
+
+def _range(curves: Sequence[DataFrame]) -> tuple[float, float]:
+    """Return limits of an axis for all curves but their outliers."""
+    values = np.concatenate([curve[["low", "high"]].to_numpy().ravel() for curve in curves])
     finite = values[np.isfinite(values)]
     low, high = np.quantile(finite, [0.005, 0.995]) if len(finite) else (0, 1)
     margin = 0.06 * max(high - low, 1e-3)
-    for (method, curve), (axes, first, last) in zip(curves.items(), panels, strict=True):
-        for other in () if own_scale else curves.values():
-            axes.plot(other["epoch"], other["mean"], color=style.FAINT, linewidth=0.4)
-        color = looks[method]["color"]
-        axes.fill_between(curve["epoch"], curve["least"], curve["most"], color=color, alpha=0.3, linewidth=0)
-        axes.plot(curve["epoch"], curve["mean"], color=color, linewidth=1.4)
-        axes.set_xlim(1, last_epoch)
-        axes.set_xticks([1, (1 + last_epoch) / 2, last_epoch], ["1", "", str(last_epoch)])
-        if own_scale:
-            axes.set_yticks([])
-        else:
-            axes.locator_params("y", nbins=4)
-            axes.set_ylim(low - margin, high + margin)
-        outer_labels(axes, first, last, "Epoch", label)
-        name_panel(axes, method, notes[method], curves)
-    return figure
+    return low - margin, high + margin
 
 
 FIGURE = FigureType(
     "training",
     "Training",
-    "Loss on the training images, accuracy and ECE on the validation images after each epoch; a band is the range of "
-    "the seeds. Losses of different methods cannot be compared.",
+    "Loss on the training images, accuracy and ECE on the validation images, and learned perturbation levels after "
+    "each epoch. Losses of different methods cannot be compared.",
     pictures,
     paint,
 )

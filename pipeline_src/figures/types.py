@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
+import numpy as np
+
 from pipeline_src.analysis.facts import Facts
 
 if TYPE_CHECKING:
@@ -104,7 +106,15 @@ class FigureType:
 
 
 def tables_of(files: Mapping[tuple[str, int], Path], method: str) -> list[DataFrame]:
-    """The csv file of each seed of a method."""
+    """Return the csv file of each seed of a method."""
     import pandas as pd
 
     return [pd.read_csv(path, dtype={"id": str}) for (name, _), path in files.items() if name == method]
+
+
+def stacked(tables: Mapping[str, DataFrame | np.recarray]) -> DataFrame:
+    """Return one table of the tables of several methods, with the method in its first column."""
+    import pandas as pd
+
+    frames = {method: pd.DataFrame(table) for method, table in tables.items()}
+    return pd.concat(frames, names=["method", None]).reset_index("method").reset_index(drop=True)

@@ -38,7 +38,7 @@ def job(params: Params) -> Job:
 
 def write(job: Job, folder: Path) -> None:
     """Write the tables T5, T7 and T8, and claim C8."""
-    from pipeline_src.claims.other_tasks import write_overview_claims
+    from pipeline_src.claims.write import write_overview_claims
     from pipeline_src.tables.several_experiments import write_overview_tables
 
     experiments, tasks = job.parameters["experiments"], job.parameters["tasks"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,16 +17,16 @@ from pipeline_src.pipeline import job_names, networks, work
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.pipeline.job import Job
-from pipeline_src.pipeline.work import costs, results
+from pipeline_src.pipeline.work import results
 from pipeline_src.python_source import ROOT
 from pipeline_src.tables import table_files
 from pipeline_src.tables.several_experiments import judged_files, judged_table
-from pipeline_src.versions import installed
+from pipeline_src.versions import commit, installed
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.facts import Facts
 
-MEASURED = ("T9.csv", "T9.md", "T9.tex", "printed.json")  # tables with measured times
+SHOWN_VERSIONS = ("python", "dense-calibration", "torch", "onedl-mmengine", "onedl-mmsegmentation", "timm", "numpy")
 
 
 def shown_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
@@ -37,8 +37,8 @@ def shown_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     learned = {name: runs[name] for name in (job_names.training(*r) for r in facts.runs if r[0] in facts.learned)}
     stores = {job.name: job for job in experiment.of_kinds("store")}
     examples = {name: experiment.job(name) for name in work.example_names(facts).values()}
-    tables = Job("tables", "tables", tuple(table_files()), work.tables, {"facts": facts}, analyses | runs)
-    tables = replace(tables, varying=MEASURED, view=experiment.results / "tables")
+    tables = Job("tables", "tables", tuple(table_files()), work.tables, {"facts": facts}, analyses)
+    tables = replace(tables, view=experiment.results / "tables")
     figures = Job(
         kind="figures",
         name="figures",
@@ -53,7 +53,7 @@ def shown_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     claims = Job("claims", "claims", tuple(CLAIM_FILES), work.claims, {"facts": facts}, analyses | learned)
     claims = replace(claims, view=experiment.results)
     yield claims
-    yield _report(experiment, [*experiment.of_kinds("train", "store", "analyse"), tables, figures, claims])
+    yield _report(experiment, [*experiment.of_kinds("train", "store", "analyse"), figures, claims])
 
 
 def _report(experiment: ExperimentGraph, shown: Iterable[Job]) -> Job:
@@ -91,14 +91,13 @@ def write(job: Job, folder: Path) -> None:
     claims, judged = job.inputs["claims"].paths[0], job.options["judged"]
     write_report(
         results(job),
-        tables=job.inputs["tables"].folder,
         figures=job.inputs["figures"].folder,
         out=folder / job.files[0],
         params=job.options["settings"].model_dump(mode="json"),
         made=provenance(job),
         data=[store_facts(job, name) for name in job.parameters["parts"]],
         fitted=fitted(job),
-        judged=judged_table(judged).printed("T8") if judged_files(judged) else None,
+        judged=judged_table(judged).printed() if judged_files(judged) else None,
         described=described(job.parameters["facts"], job.parameters.get("ideas", {})),
         command=job.options["command"],
         task=catalog.tasks().get(job.options["task"], ""),
@@ -107,12 +106,10 @@ def write(job: Job, folder: Path) -> None:
 
 
 def provenance(job: Job) -> dict[str, str]:
-    """Return the provenance that the report shows: commit, versions, machine, training time, and facts about reused
-    results."""
-    from pipeline_src.report.provenance import made_by
-
-    seconds = [cost.training for cost in costs(job).values()]
-    return made_by(sum(filter(math.isfinite, seconds))) | _result_facts(job)
+    """Return the provenance that the report shows: date, commit, versions, and facts about reused results."""
+    date = {"written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "commit": commit()}
+    known = date | {package: installed(package) for package in SHOWN_VERSIONS} | _result_facts(job)
+    return {name: text for name, text in known.items() if text}
 
 
 def fitted(job: Job) -> dict[tuple[str, int], dict[str, float]]:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import os
 from contextlib import nullcontext
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline_src.data import groups
 from pipeline_src.errors import UserError
@@ -23,7 +21,7 @@ from pipeline_src.pipeline import job_names, networks
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.facts import Facts
-    from pipeline_src.analysis.results import Results, RunCost
+    from pipeline_src.analysis.results import Results
     from pipeline_src.data.store import Store
     from pipeline_src.pipeline.job import Job
 
@@ -186,7 +184,7 @@ def tables(job: Job, folder: Path) -> None:
     """Write the tables."""
     from pipeline_src.tables.write import write_tables
 
-    write_tables(replace(results(job), costs=costs(job)), folder)
+    write_tables(results(job), folder)
 
 
 def claims(job: Job, folder: Path) -> None:
@@ -232,23 +230,3 @@ def results(job: Job) -> Results:
 
     facts = job.parameters["facts"]
     return Results(facts, {part: job.inputs[job_names.analysis(part)].paths[0] for part in facts.parts})
-
-
-def costs(job: Job) -> dict[tuple[str, int], RunCost]:
-    """Return the measured cost of each run by (method, seed)."""
-    return {run: _cost(job, *run) for run in job.parameters["facts"].runs}
-
-
-def _cost(job: Job, method: str, seed: int) -> RunCost:
-    from pipeline_src.analysis.results import RunCost
-
-    run, facts = job.inputs[job_names.training(method, seed)], job.parameters["facts"]
-    evaluated = [job.inputs[job_names.analysis(part)].inputs[f"{method}/seed{seed}"] for part in facts.tests]
-    seconds = sum(_made(evaluation, "seconds") for evaluation in evaluated)
-    return RunCost.read(run.folder, _made(run, "memory"), seconds)
-
-
-def _made(job: Job, key: str) -> float:
-    """Return a measurement of a result; NaN if the result does not exist."""
-    record: dict[str, Any] = dict(job.manifest.made) if job.manifest else {}
-    return record.get(key, math.nan)

@@ -5,7 +5,7 @@ networks. A folder holds:
 
 - `experiment.json`: what the experiment consists of (`facts`: methods, seeds, data sets, bins), its `params`, the
   versions and the machine that `made` it, its `data` with hashes, the `groups` of images that are not independent,
-  `notes` on data sets and `costs` of runs. `files` has the SHA-256 of every file below, `digest` that of the content
+  and `notes` on data sets. `files` has the SHA-256 of every file below, `digest` that of the content
   of experiment.json. `counts_in` names methods whose counts are in the file of another experiment: the same networks.
 - `counts.zip`: the counts of all runs on all data sets. `header.json` in it lists them, and there is one xz-compressed
   numpy array for each data set and method. `pipeline_src/counting/compact_file.py` describes the array and what is

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pipeline_src import processes
 from pipeline_src.files import atomic_folder, check_writable
 from pipeline_src.pipeline import job_names
 from pipeline_src.pipeline.report import provenance, store_facts
-from pipeline_src.pipeline.work import costs, results
+from pipeline_src.pipeline.work import results
 from pipeline_src.publishing.published import COUNTS, FOLDER, RUNS, Publication, pack
 from pipeline_src.publishing.rebuild import REPORT, recompute, replace_computed
 
 if TYPE_CHECKING:
-    from pipeline_src.analysis.results import RunCost
     from pipeline_src.counting.compact_file import Run
     from pipeline_src.pipeline.experiment import ExperimentGraph
 
@@ -52,7 +50,6 @@ def gathered(graph: ExperimentGraph) -> Gathered:
         facts=replace(facts, shows_images=False),  # data sets are not ours to publish
         notes={part: note for part in facts.parts if (note := measured.own_note(part))},
         groups={part: groups.tolist() for part in facts.parts if (groups := measured.groups(part)) is not None},
-        costs=[_cost(*run, cost) for run, cost in costs(tables).items()],
         params=graph.settings.model_dump(mode="json"),
         made=provenance(report),
         data=[store_facts(report, name) for name in report.parameters["parts"]],
@@ -120,9 +117,3 @@ def _run_file(file: Path) -> bytes:
     alphas = pd.read_csv(file, dtype={"id": str}).round(ALPHA_DIGITS)
     alphas.to_csv(content := io.StringIO(), index=False, lineterminator="\n")
     return content.getvalue().encode()
-
-
-def _cost(method: str, seed: int, cost: RunCost) -> dict[str, Any]:
-    """Return the measured costs of a run that are published."""
-    measured = {name: value for name, value in cost._asdict().items() if not math.isnan(value)}
-    return {"method": method, "seed": seed, **measured}

@@ -12,7 +12,6 @@ from zipfile import ZIP_LZMA, ZipFile, ZipInfo
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline_src.analysis.facts import Facts
-from pipeline_src.analysis.results import RunCost
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures.types import Sources
 from pipeline_src.files import sha256, sha256_without, write_text
@@ -35,7 +34,6 @@ class Publication:
         facts: what the experiment consists of.
         notes: dataset -> a remark for readers of its numbers.
         groups: dataset -> the group of each of its images, if they are not independent.
-        costs: for each run `method`, `seed`, and the fields of a `RunCost` that were measured.
         params: its settings.
         made: versions, commit, machine and the like, by name.
         data: a row for each dataset: source, number and hash of its images.
@@ -46,7 +44,6 @@ class Publication:
     facts: Facts
     notes: Mapping[str, str]
     groups: Mapping[str, Sequence[int]]
-    costs: Sequence[Mapping[str, Any]]
     params: Mapping[str, Any]
     made: Mapping[str, str]
     data: Sequence[Mapping[str, Any]]
@@ -83,10 +80,6 @@ class Publication:
         content["files"] = {n: sha256(folder / n) for n in (*SOURCES[1:], *COMPUTED) if (folder / n).is_file()}
         text = json.dumps(content | {DIGEST: sha256_without(DIGEST, content)}, indent=1, ensure_ascii=False)
         write_text(folder / EXPERIMENT, text + "\n")
-
-    def run_costs(self) -> dict[tuple[str, int], RunCost]:
-        """(method, seed) -> what the run cost."""
-        return {(run.pop("method"), run.pop("seed")): RunCost(**run) for run in map(dict, self.costs)}
 
 
 def names() -> list[str]:

@@ -18,7 +18,6 @@ from pipeline_src import processes
 from pipeline_src.analysis.results import Results
 from pipeline_src.data import catalog
 from pipeline_src.errors import UserError, listed
-from pipeline_src.figures import style
 from pipeline_src.files import DIGITS, check_writable, write_json
 from pipeline_src.pipeline.report import described
 from pipeline_src.publishing.published import (
@@ -180,10 +179,9 @@ def rebuild_report(folder: Path, out: Path, pool: Executor) -> None:
 
     publication = Publication.read(folder)
     results, entry = _results(publication, out), catalog.load({}).get(publication.params["data"]["train"]["set"])
-    draw(results, sources(publication.facts, folder, out / "runs"), out / "figures", pool, style.save_for_page)
+    draw(results, sources(publication.facts, folder, out / "runs"), out / "figures", pool, [".png"])
     write_report(
         results,
-        tables=out / "tables",
         figures=out / "figures",
         out=out / REPORT,
         params=publication.params,
@@ -191,7 +189,6 @@ def rebuild_report(folder: Path, out: Path, pool: Executor) -> None:
         data=publication.data,
         described=described(publication.facts),
         command="snakemake --cores all published",
-        published=True,
         task=catalog.tasks().get(entry.task, "") if entry else "",
         claims=json.loads((out / "claims.json").read_text(encoding="utf-8")),
     )
@@ -199,4 +196,4 @@ def rebuild_report(folder: Path, out: Path, pool: Executor) -> None:
 
 def _results(publication: Publication, out: Path) -> Results:
     files = {part: out / "analysis" / f"{part}.npz" for part in publication.facts.parts}
-    return Results(publication.facts, files, costs=publication.run_costs())
+    return Results(publication.facts, files)

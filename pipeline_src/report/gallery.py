@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from markupsafe import Markup, escape
 from pipeline_src.analysis.estimate import or_none
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.results import Results
-from pipeline_src.errors import UserError, listed
 from pipeline_src.figures import reliability
 from pipeline_src.figures.bin_tables import reliability_tables
 from pipeline_src.figures.registry import FIGURE_TYPES
@@ -29,13 +27,9 @@ def sections(facts: Facts, folder: Path) -> list[dict[str, Any]]:
     """Return one section per figure type: `heading`, `reading`, and `figures`, each with its `picture` and `html`.
 
     Args:
-        folder: what `figures.registry.write_figures` wrote.
-
-    Raises:
-        UserError: a figure is missing.
+        folder: what `figures.registry.draw` wrote.
     """
     shown = {kind: list(kind.pictures(facts)) for kind in FIGURE_TYPES if kind != INTERACTIVE}
-    _check(folder, (picture for pictures in shown.values() for picture in pictures))
     return [
         {
             "heading": kind.heading,
@@ -47,12 +41,17 @@ def sections(facts: Facts, folder: Path) -> list[dict[str, Any]]:
     ]
 
 
-def still_diagrams(facts: Facts, folder: Path, methods: Iterable[str], part: str, protocol: str) -> list[Markup]:
-    """Return the reliability diagrams of some methods on a dataset, shown where the page cannot draw its own."""
-    places = {(method, part, protocol) for method in methods}
-    pictures = [p for p in INTERACTIVE.pictures(facts) if (p.method, p.part, p.protocol) in places]
-    _check(folder, pictures)
-    return [image(folder, picture) for picture in pictures]
+def image(folder: Path, picture: Picture) -> Markup:
+    """Return a figure as an `img` that holds its pixels, lossless, with its size and its caption for screen readers."""
+    from PIL import Image
+
+    content = io.BytesIO()
+    with Image.open(folder / f"{picture.name}.png") as drawing:
+        wide, high = drawing.size
+        drawing.convert("RGB").save(content, "WEBP", lossless=True, quality=50)
+    source = f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
+    size = f'width="{wide}" height="{high}"'  # or the page would jump when the image is loaded
+    return Markup(f'<img src="{source}" {size} alt="{escape(picture.caption)}" loading="lazy">')
 
 
 def diagram_data(results: Results) -> dict[str, Any]:
@@ -71,28 +70,9 @@ def diagram_data(results: Results) -> dict[str, Any]:
 
 
 def _pooled(table: np.recarray) -> dict[str, Any]:
-    """The bins of a `reliability_table`, and its last row."""
+    """Return the bins of a `reliability_table`, and its last row."""
     rounded = pd.DataFrame(table)[ROW].round(6).to_dict("split")["data"]
     numbers = [[or_none(number) for number in row] for row in rounded]
     _, _, confidence, accuracy, *_ = numbers.pop()
     rows = [[place, *row] for place, row in enumerate(numbers) if row[0]]
     return {"accuracy": accuracy, "confidence": confidence, "rows": rows}
-
-
-def image(folder: Path, picture: Picture) -> Markup:
-    """Return a figure as an `img` that holds its pixels, lossless, with its size and its caption for screen readers."""
-    from PIL import Image
-
-    content = io.BytesIO()
-    with Image.open(folder / f"{picture.name}.png") as drawing:
-        wide, high = drawing.size
-        drawing.convert("RGB").save(content, "WEBP", lossless=True, quality=50)
-    source = f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
-    size = f'width="{wide}" height="{high}"'  # or the page would jump when the image is loaded
-    return Markup(f'<img src="{source}" {size} alt="{escape(picture.caption)}" loading="lazy">')
-
-
-def _check(folder: Path, pictures: Iterable[Picture]) -> None:
-    files = [folder / f"{picture.name}.png" for picture in pictures]
-    if missing := [file.name for file in files if not file.is_file()]:
-        raise UserError(f"figures are missing in {folder}{listed(missing)}", fix="run `dense-calibration figures`")

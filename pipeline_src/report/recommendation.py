@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimate
-from pipeline_src.analysis.facts import ROLES, Facts
+from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.intervals import FEW_GROUPS
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import Results
@@ -21,15 +21,14 @@ from pipeline_src.claims.checks import MARGIN
 from pipeline_src.metrics.registry import METRICS
 
 KEPT, LOST, INCONCLUSIVE = "kept", "lost", "inconclusive"  # the baseline's accuracy
-IMAGEWISE = ("image_temperature", "local_temperature")  # depend on the image or the place in it
 # From the simplest: name of the group, and the codes of its methods. All other methods train differently.
 SIMPLICITY: tuple[tuple[str, frozenset[str]], ...] = (
     ("baseline", frozenset({"baseline"})),
     ("temperature scaling", frozenset({"temperature"})),
     ("Platt scaling", frozenset({"platt"})),
-    ("other calibrators", frozenset({"beta", "isotonic", "histogram_binning", "dirichlet", *IMAGEWISE})),
+    ("other calibrators", frozenset({"beta", "isotonic", "histogram_binning", "dirichlet", "image_temperature"})),
     ("averaged weights, also with a calibrator", frozenset({"averaged"})),
-    ("several passes or networks", frozenset({"tta", "mc_dropout", "deep_ensemble"})),
+    ("several passes or networks", frozenset({"mc_dropout", "deep_ensemble"})),
 )
 TRAINED = "methods that train differently"
 RULE = (
@@ -92,6 +91,11 @@ class ProtocolComparison:
     def below_floor(self, method: str) -> bool:
         """Return whether a method's mean ECE is below what a network without calibration error would measure."""
         return self.mean("ece", method).value < self.mean("ece_floor", method).value
+
+    def error_text(self, method: str) -> str:
+        """Return a mean ECE with its confidence interval, in the digits of the tables."""
+        number = self.mean("ece", method)
+        return METRICS["ece"].text(number.value, low=number.low, high=number.high, mark="\u00a0%")
 
     def accuracy(self, method: str) -> str:
         """Return whether the baseline's accuracy is KEPT, LOST or INCONCLUSIVE.
@@ -166,69 +170,38 @@ def recommend(inside: ProtocolComparison) -> Recommendation:
     return Recommendation(chosen, [method for method in tie if method != chosen], outcomes)
 
 
-def sentences(
-    inside: ProtocolComparison, elsewhere: Sequence[ProtocolComparison], setting: str, titles: Mapping[str, str]
-) -> list[str]:
-    """Return the recommendation as text: the method and its effect, the tie, other datasets, and the setting.
+# The recommendation as text.
+NO_CHOICE = "No recommendation: it needs a baseline, another method and a test set in distribution."
+KEEP = "Keep the baseline. No method improves on its mean ECE on {images}, {error}; the lowest is {lowest} ({first})."
+USE = (
+    "Use {method}. It lowers the mean ECE on {images} from {before} to {error}, with accuracy kept within "
+    f"{100 * MARGIN:g} points."
+)
+TIE = "Not significantly different: {}."
+HINT = "A hint only, from few images: {}."
+
+
+def sentences(inside: ProtocolComparison, titles: Mapping[str, str]) -> list[str]:
+    """Return the recommendation as text: the method and its effect, the tie, and a warning of few images.
 
     Args:
-        elsewhere: the comparisons on datasets under shift and out of distribution.
-        setting: resolution, training images and seeds, as text.
         titles: method -> its name in the literature.
     """
     choice, base = recommend(inside), inside.baseline
     if choice.method is None or base is None:
-        return ["No recommendation: it needs a baseline, another method and a test set in distribution."]
-    images = f"{'synthetic' if inside.results.facts.synthetic else 'real'} images ({', '.join(inside.parts)})"
-    if choice.method == base:
-        lowest = _error(inside, inside.methods[0])
-        texts = [
-            f"Keep the baseline. No method improves on its mean ECE on {images}, {_error(inside, base)}; "
-            f"the lowest is {lowest} ({inside.methods[0]})."
-        ]
-    else:
-        start = f"{METRICS['ece'].number(inside.mean('ece', base).value)}\u00a0%"
-        same = all(_is_zero(inside.difference("accuracy", choice.method, base, part)) for part in inside.parts)
-        cost = "at unchanged accuracy" if same else f"with accuracy kept within {100 * MARGIN:g} points"
-        texts = [
-            f"Use {_title(choice.method, titles)}. It lowers the mean ECE on {images} from {start} to "
-            f"{_error(inside, choice.method)}, {cost}."
-        ]
-        texts += [f"Not significantly different: {', '.join(choice.tied)}."] if choice.tied else []
-        comparable = [sets for sets in elsewhere if {choice.method, base} <= {*sets.methods}]
-        texts += [_elsewhere(sets, choice.method, base) for sets in comparable]
+        return [NO_CHOICE]
+    facts = {
+        "images": f"{'synthetic' if inside.results.facts.synthetic else 'real'} images ({', '.join(inside.parts)})",
+        "error": inside.error_text(choice.method),
+        "before": inside.error_text(base),
+        "first": inside.methods[0],
+        "lowest": inside.error_text(inside.methods[0]),
+        "method": f"{choice.method} ({titles.get(choice.method, choice.method)})",
+    }
+    texts = [(KEEP if choice.method == base else USE).format_map(facts)]
+    texts += [TIE.format(", ".join(choice.tied))] if choice.tied else []
     few = few_units(inside)
-    texts += [f"A hint only, from few images: {', '.join(few)}."] if few else []
-    seeds = len(inside.results.facts.seeds)
-    limits = f"{seeds} seeds" if seeds > 1 else "1 seed (intervals leave out training variance)"
-    return [*texts, f"Setting: {', '.join(filter(None, [setting, limits]))}."]
-
-
-def _elsewhere(sets: ProtocolComparison, method: str, base: str) -> str:
-    """Return how the method compares with the baseline on other datasets."""
-    relation = "does not differ significantly from"
-    if sets.lower_ece(method, base) or sets.lower_ece(base, method):
-        relation = "is lower than" if sets.lower_ece(method, base) else "is higher than"
-    place = ROLES[sets.results.facts.parts[sets.parts[0]]].capitalize()
-    error, other = _error(sets, method), _error(sets, base)
-    return f"{place} ({', '.join(sets.parts)}), its ECE, {error}, {relation} the baseline's, {other}."
-
-
-def _error(sets: ProtocolComparison, method: str) -> str:
-    """Return a mean ECE with its confidence interval, in the digits of the tables."""
-    number, quantity = sets.mean("ece", method), METRICS["ece"]
-    return quantity.text(number.value, low=number.low, high=number.high, mark="\u00a0%")
-
-
-def _is_zero(change: Estimate | None) -> bool:
-    return bool(change and change.value == change.low == change.high == 0)
-
-
-def _title(method: str, titles: Mapping[str, str]) -> str:
-    """Return a method's name in the literature, with its name here unless that is its beginning."""
-    title = titles.get(method, method)
-    lowered = title if title[1:2].isupper() else title[:1].lower() + title[1:]
-    return lowered if lowered.lower().startswith(method.lower()) else f"{lowered} ({method})"
+    return texts + ([HINT.format(", ".join(few))] if few else [])
 
 
 def few_units(sets: ProtocolComparison) -> list[str]:

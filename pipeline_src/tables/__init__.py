@@ -2,8 +2,7 @@
 
 
 def table_files() -> tuple[str, ...]:
-    """Names of the files that `write.write_tables` writes."""
+    """Return the names of the files that `write.write_tables` writes."""
     from pipeline_src.tables.registry import TABLES
 
-    tables = (f"{name}.{suffix}" for name in ("main", *TABLES) for suffix in ("csv", "md", "tex"))
-    return (*tables, "printed.json", "metrics.json")
+    return (*(f"{name}.{suffix}" for name in ("main", *TABLES) for suffix in ("csv", "md")), "metrics.json")

@@ -21,8 +21,7 @@ LEGEND = (
     f"images ({FEW} for slow metrics), widened by the spread over seeds; with one seed, without it.",
     "★ significantly better than every other method of its column. † not significantly different from the best. "
     "↓ ↑ significantly lower, higher.",
-    "° ECE below the noise floor, which a network without calibration error reaches on these images; not ranked. "
-    "‡ the interval of the empirical risk lies above the guaranteed bound.",
+    "° ECE below the noise floor, which a network without calibration error reaches on these images; not ranked.",
     "“raw”: unnormalized probabilities of the model. “stretched”: each map min-max normalized first, as the released "
     "test program does.",
     "Out of distribution no image has an object. With one object class, accuracy is the share of background pixels.",
@@ -36,15 +35,10 @@ def heading(results: Results, part: str) -> str:
     return f"{part}: {ROLES[results.facts.parts[part]]}, {run.size}, {run.pixels:,} pixels"
 
 
-def titled(title: str, roles: Collection[str]) -> str:
-    """Return a table's title for datasets of some roles, those under shift named apart."""
-    return title.replace("in distribution", "in distribution and under shift") if "shifted" in roles else title
-
-
-def about(facts: Facts, *, binned: bool = True) -> str:
-    """Return the experiment with its epochs and seeds, and its bins if numbers depend on them."""
+def about(facts: Facts) -> str:
+    """Return the experiment with its epochs, seeds and bins."""
     seeds = f"seed{'s' * (len(facts.seeds) > 1)} {', '.join(map(str, sorted(facts.seeds)))}"
-    return f"Experiment {facts.experiment}, {facts.epochs} epochs, {seeds}{f', {facts.bins} bins' * binned}."
+    return f"Experiment {facts.experiment}, {facts.epochs} epochs, {seeds}, {facts.bins} bins."
 
 
 def notes(results: Results, metrics: Collection[str], parts: Collection[str]) -> list[str]:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from pipeline_src.analysis.estimate import estimate
+from pipeline_src.analysis.intervals import NAN
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
@@ -22,41 +23,40 @@ NOTES = (
 
 
 def differences(results: Results) -> PaperTable:
-    """Pairs of methods by metrics; groups by data set."""
+    """Return pairs of methods by metrics; groups by dataset."""
     facts, parts = results.facts, list(results.facts.tests)
-    rows = [
-        {**row, "group": heading(results, part), "protocol": protocol, "part": part, "role": facts.parts[part]}
-        for protocol in facts.protocols
-        for part in parts
-        for row in _rows(results, protocol, part)
-    ]
+    rows = [row for protocol in facts.protocols for part in parts for row in _rows(results, protocol, part)]
     below = [*NOTES, *notes(results, (), parts)]
-    return PaperTable("Differences between methods", rows, about(facts), below, quantities=QUANTITIES)
+    return PaperTable("Differences between methods", rows, about(facts), below, QUANTITIES)
 
 
 def _rows(results: Results, protocol: str, part: str) -> Iterator[Row]:
     facts, measured = results.facts, results.measured(protocol, part)
-    principal = map(facts.principal, ("baseline", "temperature"))
-    references = [name for name in principal if name in measured]
+    place = {"group": heading(results, part), "protocol": protocol, "part": part, "role": facts.parts[part]}
+    references = [n for n in map(facts.principal, ("baseline", "temperature")) if n is not None and n in measured]
     for number, reference in enumerate(references):
         for method in (name for name in measured if name not in references[: number + 1]):
             for name, quantity in QUANTITIES.items():
-                if change := estimate(name, (measured[method], 1.0), (measured[reference], -1.0)):
-                    yield {
-                        "row": f"{method} − {reference}",
-                        "column": quantity.column,
-                        "method": method,
-                        "reference": reference,
-                        "metric": name,
-                        "mean": change.value,
-                        "low": change.low,
-                        "high": change.high,
-                        "seeds": " ".join(map(str, change.by_seed)),
-                        "images": measured[method].images,
-                        "mark": change.direction,
-                        "own_low": change.interval()[0] if change.decided else math.nan,
-                        "own_high": change.interval()[1] if change.decided else math.nan,
-                        "decided_by": METRICS[name].decided_by if change.decided else "",
-                        "decided_low": change.decided.low if change.decided else math.nan,
-                        "decided_high": change.decided.high if change.decided else math.nan,
-                    }
+                change = estimate(name, (measured[method], 1.0), (measured[reference], -1.0))
+                if change is None:
+                    continue
+                decided = change.decided
+                own_low, own_high = change.interval() if decided else NAN
+                yield place | {
+                    "row": f"{method} − {reference}",
+                    "column": quantity.column,
+                    "method": method,
+                    "reference": reference,
+                    "metric": name,
+                    "mean": change.value,
+                    "low": change.low,
+                    "high": change.high,
+                    "seeds": " ".join(map(str, change.by_seed)),
+                    "images": measured[method].images,
+                    "mark": change.direction,
+                    "own_low": own_low,
+                    "own_high": own_high,
+                    "decided_by": METRICS[name].decided_by if decided else "",
+                    "decided_low": decided.low if decided else math.nan,
+                    "decided_high": decided.high if decided else math.nan,
+                }

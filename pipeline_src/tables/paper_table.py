@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,10 @@ from pipeline_src.metrics.metric import NEITHER, Quantity
 from pipeline_src.metrics.registry import METRICS, OVER, SQUARED
 from pipeline_src.metrics.summary import defined
 from pipeline_src.tables.captions import LEGEND
-from pipeline_src.text_tables import UNDEFINED, Group, Table, latex, markdown
+from pipeline_src.text_tables import UNDEFINED, Group, Table, markdown
 
-BEST, TIED, FLOOR, BROKEN = "best", "tied", "floor", "broken"
-SIGNS = {BEST: "★", TIED: "†", FLOOR: "°", BROKEN: "‡", LOWER: "↓", HIGHER: "↑"}
+BEST, TIED, FLOOR = "best", "tied", "floor"
+SIGNS = {BEST: "★", TIED: "†", FLOOR: "°", LOWER: "↓", HIGHER: "↑"}
 # Where a number is printed (protocol, group, row, column), what it measures, the mean over seeds, their sample standard
 # deviation, its 95 % confidence limits, its seeds and its number of images.
 CSV_COLUMNS = (
@@ -44,7 +44,6 @@ class PaperTable:
             (those that do not apply may be absent) and further columns.
         about: the rest of its caption.
         notes: sentences below it; what is missing is named there, with the command that computes it.
-        columns: their order, where it is not that of `rows`.
         quantities: `metric` of a row -> how it is printed.
     """
 
@@ -52,31 +51,30 @@ class PaperTable:
     rows: Sequence[Row]
     about: str = ""
     notes: Sequence[str] = ()
-    columns: Sequence[str] = ()
     quantities: Mapping[str, Quantity] = field(default_factory=lambda: METRICS)
 
     def write(self, name: str, folder: Path) -> None:
-        """Write <name>.csv, and <name>.md and <name>.tex with a table per protocol."""
+        """Write <name>.csv, and <name>.md with a table per protocol."""
         import pandas as pd
 
         columns = dict.fromkeys([*CSV_COLUMNS, *(key for row in self.rows for key in row)])
         text = pd.DataFrame(self.rows, columns=list(columns), dtype=object).map(_plain).to_csv(index=False)
         write_text(folder / f"{name}.csv", text)
-        write_printed(name, self.printed(name).values(), folder)
+        write_markdown(name, self.printed().values(), folder)
 
-    def printed(self, name: str) -> dict[str, Table]:
+    def printed(self) -> dict[str, Table]:
         """Return a table per protocol; or one, under the key "", of rows without protocol or of no rows."""
         by_protocol = {p: [row for row in self.rows if row.get("protocol") == p] for p in PROTOCOLS}
         shown = {protocol: rows for protocol, rows in by_protocol.items() if rows} or {"": list(self.rows)}
-        return {protocol: self._printed(name, protocol, rows) for protocol, rows in shown.items()}
+        return {protocol: self._printed(protocol, rows) for protocol, rows in shown.items()}
 
-    def _printed(self, name: str, protocol: str, rows: Sequence[Row]) -> Table:
+    def _printed(self, protocol: str, rows: Sequence[Row]) -> Table:
         caption = f"{self.title}{f', {PROTOCOL_NAMES[protocol]}' if protocol else ''}. {self.about}".strip()
-        columns = self.columns or list(dict.fromkeys(row["column"] for row in rows))
+        columns = list(dict.fromkeys(row["column"] for row in rows))
         cells: dict[str, dict[str, dict[str, str]]] = {}
         for row in rows:
-            mean, sd, low, high = (row.get(key, math.nan) for key in NUMBERS)
-            text = self.quantities[row["metric"]].text(mean, sd, low, high, SIGNS.get(row.get("mark", ""), ""))
+            numbers = (row.get(key, math.nan) for key in NUMBERS)
+            text = self.quantities[row["metric"]].text(*numbers, SIGNS.get(row.get("mark", ""), ""))
             cells.setdefault(row.get("group", ""), {}).setdefault(row["row"], {})[row["column"]] = text
         groups = [
             Group(
@@ -84,16 +82,13 @@ class PaperTable:
             )
             for group, by_row in cells.items()
         ]
-        return Table("-".join(filter(None, [f"tab:{name}", protocol])), caption, ["", *columns], groups, self.notes)
+        return Table(caption, ["", *columns], groups, self.notes)
 
 
-def write_printed(name: str, tables: Iterable[Table], folder: Path) -> None:
-    """Write <name>.md and <name>.tex, each table followed by the shared legend."""
+def write_markdown(name: str, tables: Iterable[Table], folder: Path) -> None:
+    """Write <name>.md, each table followed by the shared legend."""
     complete = [replace(table, notes=[*table.notes, *LEGEND]) for table in tables]
-    document = rf"\documentclass{{article}}\usepackage{{booktabs}}\begin{{document}}\input{{{name}}}\end{{document}}"
-    head = r"% \input this in a document with \usepackage{booktabs}. To look at only this table:"
     write_text(folder / f"{name}.md", "\n".join(map(markdown, complete)))
-    write_text(folder / f"{name}.tex", f"{head}\n% pdflatex '{document}'\n\n" + "\n".join(map(latex, complete)))
 
 
 def _plain(value: Any) -> Any:
@@ -101,27 +96,20 @@ def _plain(value: Any) -> Any:
     return "" if isinstance(value, float) and math.isnan(value) else rounded(value)
 
 
-def cells(results: Results, protocol: str, part: str, metric: str, methods: Collection[str] = ()) -> Iterator[Row]:
-    """The rows of a `PaperTable` for a metric of some methods on a data set, all methods if none are named, marked
-    among themselves; without their place in the table."""
+def cells(results: Results, protocol: str, part: str, metric: str) -> Iterator[Row]:
+    """Yield the rows of a `PaperTable` for a metric of all methods on a dataset, without their place in the table."""
     facts = results.facts
     if metric not in defined(facts.classes):
         return
     measured = results.measured(protocol, part)
-    measured = {method: measured[method] for method in methods or measured if method in measured}
-    yield from rows({"protocol": protocol, "part": part, "role": facts.parts[part]}, metric, measured)
-
-
-def rows(
-    place: Row, metric: str, measured: Mapping[str, Measurement], quantities: Mapping[str, Quantity] = METRICS
-) -> Iterator[Row]:
-    """A row for a metric, or another of `quantities`, of each measured method, after what `place` says."""
-    marked = marks(metric, measured, quantities)
+    marked = marks(metric, measured)
     for method, run in measured.items():
         points = run.points.get(metric, np.array([math.nan]))
-        interval = estimate(metric, (run, 1.0), quantities=quantities)
+        interval = estimate(metric, (run, 1.0))
         yield {
-            **place,
+            "protocol": protocol,
+            "part": part,
+            "role": facts.parts[part],
             "method": method,
             "metric": metric,
             "mean": points.mean(),
@@ -134,10 +122,8 @@ def rows(
         }
 
 
-def marks(
-    metric: str, measured: Mapping[str, Measurement], quantities: Mapping[str, Quantity] = METRICS
-) -> dict[str, str]:
-    """method -> BEST, TIED or FLOOR, for one metric, or another of `quantities`, on one data set.
+def marks(metric: str, measured: Mapping[str, Measurement]) -> dict[str, str]:
+    """Return method -> BEST, TIED or FLOOR, for one metric on one dataset.
 
     The best is the one of the best mean. Methods whose paired difference to it is not significant, or not available
     since they share no seed, are tied with it. A single method is no best, and no method is where neither
@@ -145,8 +131,8 @@ def marks(
     """
     means = {method: run.points[metric].mean() for method, run in measured.items() if metric in run.points}
     means = {method: mean for method, mean in means.items() if not math.isnan(mean)}
-    better = quantities[metric].better
-    below = {m: FLOOR for m in means if below_floor(metric, measured[m])}
+    better = METRICS[metric].better
+    below = {method: FLOOR for method in means if below_floor(metric, measured[method])}
     if len(means) < 2 or better == NEITHER:
         return below
     best = max(means, key=lambda method: better * means[method])
@@ -160,10 +146,10 @@ def _differ(metric: str, run: Measurement, other: Measurement) -> bool:
 
 
 def below_floor(metric: str, run: Measurement) -> bool:
-    """Whether a metric is below what it would be without an error, where that is known. Errors whose differences the
-    square of the same bins decides are, where the ECE is."""
-    if metric not in METRICS:
-        return False
+    """Return whether a metric is below what it would be without an error, where that is known.
+
+    Errors whose differences the square of the same bins decides are below it where the ECE is.
+    """
     name = "ece" if METRICS[metric].decided_by in (SQUARED, OVER) else metric
     floor = METRICS[name].floor
     return floor in run.points and bool(run.points[name].mean() < run.points[floor].mean())

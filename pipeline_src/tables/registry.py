@@ -12,34 +12,29 @@ from dataclasses import dataclass
 from pipeline_src.analysis.facts import LIKE_ID, ROLES
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.tables.captions import about, heading, not_run, notes, titled
-from pipeline_src.tables.cost import cost
+from pipeline_src.tables.captions import about, heading, not_run, notes
 from pipeline_src.tables.differences import differences
 from pipeline_src.tables.paper_table import PaperTable, cells
 
 
 @dataclass(frozen=True)
 class ByMethod:
-    """A table of all methods on the data sets of some roles.
+    """A table of all methods on the datasets of some roles.
 
     Attributes:
         title: what it shows.
-        roles: of its data sets.
+        roles: of its datasets.
         metrics: its columns, by name; those that are not defined for the number of classes are left out.
         more: a further note.
-        several: title and note for several classes, where other metrics are left.
-        binned: as in `captions.about`.
     """
 
     title: str
     roles: Sequence[str]
     metrics: Sequence[str]
     more: str = ""
-    several: tuple[str, str] | None = None
-    binned: bool = True
 
     def __call__(self, results: Results) -> PaperTable:
-        """The table of an experiment."""
+        """Return the table of an experiment."""
         facts, parts = results.facts, results.facts.parts_of(self.roles)
         rows = [
             {**cell, "group": heading(results, part), "row": cell["method"], "column": METRICS[metric].column}
@@ -51,10 +46,8 @@ class ByMethod:
         role = self.roles[0]
         change = f"add one to “data: {role}:” of the experiment"
         missing = [not_run(facts.experiment, f"a test set {ROLES[role]}", change)]
-        title, more = self.several if self.several and facts.classes > 2 else (self.title, self.more)
-        title = titled(title, [facts.parts[part] for part in parts])
-        below = [more] * bool(more) + (notes(results, self.metrics, parts) if parts else missing)
-        return PaperTable(title, rows, about(facts, binned=self.binned), below)
+        below = [self.more] * bool(self.more) + (notes(results, self.metrics, parts) if parts else missing)
+        return PaperTable(self.title, rows, about(facts), below)
 
 
 TABLES: dict[str, Callable[[Results], PaperTable]] = {
@@ -63,13 +56,8 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
         "Accuracy kept",
         LIKE_ID,
         ("max_f", "mean_f", "s_measure", "e_measure", "mae", "accuracy", "mean_iou"),
-        "F, S and E are means over images, E also over 256 thresholds; MAE and accuracy are means over all pixels.",
-        several=(
-            "Accuracy kept",
-            "Accuracy is the share of correct pixels, void ones excluded; mIoU is the mean intersection over union of "
-            "the classes that occur.",
-        ),
-        binned=False,
+        "F, S and E are means over images, E also over 256 thresholds; MAE and accuracy are means over all pixels that "
+        "are not void. mIoU is the mean intersection over union of the classes that occur.",
     ),
     "T4": ByMethod(
         "Calibration out of distribution",
@@ -78,18 +66,16 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
         "With several classes and no background class, no prediction is correct, and ECE is the mean confidence.",
     ),
     "T6": ByMethod(
-        "Estimators of the calibration error side by side",
+        "Estimators of the calibration error",
         LIKE_ID,
         ("ece", "ece_floor", "ece_equal_mass", "ece_sweep", "ece_debiased", "smooth_ece", "image_ece", "classwise_ece"),
-        "The debiased ECE is a root of mean squares (RMS): compare it within its column.",
+        "The debiased ECE is a root of mean squares: compare it within its column.",
     ),
-    "T9": cost,
     "T11": ByMethod(
         "Selective prediction in distribution",
         LIKE_ID,
         ("aurc", "augrc"),
         "The error if the least confident pixels are left out.",
-        binned=False,
     ),
     "T14": differences,
 }

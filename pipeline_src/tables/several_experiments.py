@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from pipeline_src.analysis.facts import MAIN_TASK, ROLES, ExperimentSummary, run
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.files import SUMS, read_sums, sha256
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.tables.captions import not_run, titled
+from pipeline_src.tables.captions import not_run
 from pipeline_src.tables.paper_table import NUMBERS, PaperTable, Row
 
-OVERVIEW_TABLES = tuple(f"{name}.{suffix}" for name in ("T5", "T7", "T8") for suffix in ("csv", "md", "tex"))
+OVERVIEW_TABLES = tuple(f"{name}.{suffix}" for name in ("T5", "T7", "T8") for suffix in ("csv", "md"))
 READ = {"T1": ("ece", "oe"), "T2": ("accuracy",)}  # tables of an experiment, and the metrics taken from them
 JUDGED = ("ece", "oe", "accuracy", "mean_iou", "mae", "max_f", "s_measure", "e_measure")
 NEW = "add an experiment NAME"
@@ -42,66 +42,62 @@ def write_overview_tables(
 
 
 def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -> PaperTable:
-    """T5: experiments that segment something other than salient objects."""
+    """Return T5: experiments that segment something other than salient objects."""
     rows: list[Row] = []
-    captions: dict[str, str] = {}
-    missing = []
+    captions, missing = dict[str, str](), list[str]()
     for task in (task for task in dict.fromkeys([*tasks, *(e.task for e in experiments)]) if task != MAIN_TASK):
         text = tasks.get(task, task)
-        of_task = [e for e in experiments if e.task == task]
-        for e in of_task:
-            if e.unread:
-                missing.append(_not_read(e))
-                continue
-            of_experiment = [row | {"group": f"{text}: {row['group']} ({e.name})"} for row in numbers(e)]
-            shown = {row["part"] for row in of_experiment}
-            captions |= {part: f"{part}: {caption}" for part, caption in e.captions.items() if part in shown}
-            missing += [] if of_experiment else [not_run(e.name, text)]
-            rows += of_experiment
-        if not of_task:
+        on_task = [e for e in experiments if e.task == task]
+        if not on_task:
             missing.append(not_run("NAME", text, f"{NEW} that trains on such a set (docs/reference/datasets.md)"))
-    return PaperTable(
-        titled("Other tasks, in distribution", _roles(rows)), by_part(rows), "", [*captions.values(), *missing]
-    )
+        for e in on_task:
+            found = numbers(e)
+            rows += [row | {"group": f"{text}: {row['group']} ({e.name})"} for row in found]
+            captions |= {part: f"{part}: {e.captions[part]}" for row in found if (part := row["part"]) in e.captions}
+            missing += [] if found else [_absent(e, text)]
+    return PaperTable("Other tasks, in distribution", by_part(rows), "", [*captions.values(), *missing])
 
 
 def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
-    """T7: the same data with different networks, for each data on which there are several."""
+    """Return T7: the same data with different networks, for each data on which there are several.
+
+    One experiment stands for a network: the one with most of the methods that the other networks have.
+    """
     same_data: dict[str, list[ExperimentSummary]] = {}
     for e in experiments:
         same_data.setdefault(json.dumps(e.data, sort_keys=True), []).append(e)
-    several = [group for group in same_data.values() if len({e.network for e in group}) > 1]
     rows: list[Row] = []
     missing = []
+    several = [group for group in same_data.values() if len({e.network for e in group}) > 1]
     for group in several:
-        missing += [_not_read(e) for e in group if e.unread]
-        by_name = {e.name: numbers(e) for e in group if not e.unread}
-        methods = {name: {row["method"] for row in found} for name, found in by_name.items()}
+        found = {e.name: numbers(e) for e in group}
+        methods = {e.name: {row["method"] for row in found[e.name]} for e in group}
         group_rows: list[Row] = []
         for network in dict.fromkeys(e.network for e in group):
-            names = [e.name for e in group if e.network == network and e.name in by_name]
-            elsewhere = {method for name in methods if name not in names for method in methods[name]}
-            # One experiment stands for a network: that with most of the methods that the other networks have.
-            chosen = max(names, key=lambda name: (len(elsewhere & methods[name]), len(methods[name])), default="")
-            if chosen and not by_name[chosen]:
-                missing.append(not_run(chosen, network))
-            group_rows += [row | {"group": f"{row['group']}: {network} ({chosen})"} for row in by_name.get(chosen, ())]
+            elsewhere = {method for e in group if e.network != network for method in methods[e.name]}
+            chosen = max(
+                (e for e in group if e.network == network),
+                key=lambda e: (len(elsewhere & methods[e.name]), len(methods[e.name])),
+            )
+            missing += [] if found[chosen.name] else [_absent(chosen, network)]
+            title = f"{network} ({chosen.name})"
+            group_rows += [row | {"group": f"{row['group']}: {title}"} for row in found[chosen.name]]
         rows += by_part(group_rows)
     if not several:
         change = f"{NEW} with the data of another and another “model: config:”"
         missing.append(not_run("NAME", "a second network on the same data", change))
     rows.sort(key=_protocol)
-    return PaperTable(titled("Networks on the same data, in distribution", _roles(rows)), rows, "", missing)
+    return PaperTable("Networks on the same data, in distribution", rows, "", missing)
 
 
 def numbers(e: ExperimentSummary) -> list[dict[str, Any]]:
-    """Calibration and accuracy of an experiment in distribution, grouped by dataset; nothing if it was not run.
+    """Return calibration and accuracy of an experiment in distribution, grouped by dataset; nothing if it was not run.
 
     Raises:
         UserError: a table is not what an experiment writes.
     """
     files = {e.folder / "tables" / f"{name}.csv": metrics for name, metrics in READ.items()}
-    if not all(file.is_file() for file in files):
+    if e.unread or not all(file.is_file() for file in files):
         return []
     rows: list[dict[str, Any]] = []
     for file, metrics in files.items():
@@ -117,18 +113,17 @@ def numbers(e: ExperimentSummary) -> list[dict[str, Any]]:
     return rows
 
 
-def _not_read(e: ExperimentSummary) -> str:
-    return f"{e.name} is not read: {e.unread}. To get it, run: {run_command(e.name)}"
+def _absent(e: ExperimentSummary, what: str) -> str:
+    """Return why the numbers of an experiment are absent."""
+    if e.unread:
+        return f"{e.name} is not read: {e.unread}. To get it, run: {run_command(e.name)}"
+    return not_run(e.name, what)
 
 
 def by_part(rows: Sequence[Row]) -> list[Row]:
-    """Data sets one after the other, each with all its experiments; by protocol first."""
+    """Return datasets one after the other, each with all its experiments; by protocol first."""
     parts = list(dict.fromkeys(row["part"] for row in rows))
     return sorted(rows, key=lambda row: (_protocol(row), parts.index(row["part"])))
-
-
-def _roles(rows: Sequence[Row]) -> set[str]:
-    return {row["role"] for row in rows}
 
 
 def _protocol(row: Row) -> int:
@@ -151,7 +146,7 @@ def judged_table(folder: Path) -> PaperTable:
         try:
             if sums.is_file() and read_sums(sums).get(file.name) != sha256(file):
                 raise ValueError(f"it differs from {sums.name}")
-            rows += _judged_rows(json.loads(file.read_bytes()), "/".join(file.relative_to(folder).parts[:-2]))
+            rows += list(_judged_rows(json.loads(file.read_bytes()), "/".join(file.relative_to(folder).parts[:-2])))
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             notes.append(f"{file} is not shown: it is damaged ({error}). Run `judge` again.")
     command = f"dense-calibration judge --pred DIR --mask DIR --name MODEL --out {folder}/DATA_SET/MODEL"
@@ -161,15 +156,12 @@ def judged_table(folder: Path) -> PaperTable:
     return PaperTable("Other models, evaluated from their saved maps", rows, about, notes)
 
 
-def _judged_rows(content: Any, part: str) -> list[Row]:
-    """Return the rows of one model; ValueError, LookupError, TypeError or AttributeError for foreign content."""
-    rows: list[Row] = []
+def _judged_rows(content: Any, part: str) -> Iterator[Row]:
+    """Yield the rows of one model; ValueError, LookupError, TypeError or AttributeError for foreign content."""
     for protocol in PROTOCOLS:
         values, intervals = content.get(protocol, {}), content["intervals"].get(protocol, {})
         place = {"protocol": protocol, "group": part, "row": str(content["name"]), "part": part}
         for metric in (metric for metric in JUDGED if values.get(metric) is not None):
             low, high = map(float, intervals.get(metric) or (math.nan, math.nan))
-            numbers = {"mean": float(values[metric]), "low": low, "high": high, "images": int(content["n_images"])}
-            column = METRICS[metric].column
-            rows.append(place | {"column": column, "method": place["row"], "metric": metric} | numbers)
-    return rows
+            row = {"mean": float(values[metric]), "low": low, "high": high, "images": int(content["n_images"])}
+            yield place | {"column": METRICS[metric].column, "method": place["row"], "metric": metric} | row

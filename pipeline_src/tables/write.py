@@ -1,9 +1,8 @@
-"""All tables of an experiment, written; the main one has every method on every data set."""
+"""All tables of an experiment, written; the main one has every method on every dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,42 +13,45 @@ from pipeline_src.files import DIGITS, write_json, write_text
 from pipeline_src.metrics.metric import Metric
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import about, heading, notes
-from pipeline_src.tables.paper_table import FLOOR, SIGNS, below_floor, write_printed
+from pipeline_src.tables.paper_table import FLOOR, SIGNS, below_floor, write_markdown
 from pipeline_src.tables.registry import TABLES
 from pipeline_src.text_tables import Group, Table
 
 # Several classes lack the last but one; the mean IoU stands in its place.
 MAIN_COLUMNS = ("ece", "ece_floor", "oe", "accuracy", "brier", "nll", "entropy", "mae", "max_f", "mean_iou")
-NOTE = (  # for one object class, and for several
-    "Means over all pixels of a dataset, except max F, the largest value of the mean F curve of its images. NLL and "
-    "entropy are in nats.",
-    "Means over all pixels of a dataset that are not void. The Brier score is a sum over classes; NLL and entropy are "
-    "in nats.",
+NOTE = (
+    "Means over all pixels of a dataset that are not void, except max F, the largest value of the mean F curve of its "
+    "images. With several classes, the Brier score is a sum over classes. NLL and entropy are in nats."
 )
 
 
 def write_tables(results: Results, folder: Path) -> None:
     """Write the files of `tables.table_files()` into `folder`.
 
-    main.csv holds all metrics, a row per protocol, data set, method and seed; Markdown and LaTeX hold those of
-    `MAIN_COLUMNS`. printed.json has all tables as they are printed: table -> protocol -> `text_tables.Table`.
-    metrics.json holds means over seeds: protocol -> method -> data set -> metric, null where a metric is undefined.
+    main.csv holds all metrics, a row per protocol, dataset, method and seed; main.md holds those of `MAIN_COLUMNS`.
+    metrics.json holds means over seeds: protocol -> method -> dataset -> metric, null where a metric is undefined.
     """
-    printed = {"main": {protocol: main_table(results, protocol) for protocol in results.facts.protocols}}
     numbers = results.table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
     write_text(folder / "main.csv", numbers)
-    write_printed("main", printed["main"].values(), folder)
+    write_markdown("main", main_tables(results).values(), folder)
     for name, make in TABLES.items():
-        table = make(results)
-        table.write(name, folder)
-        printed[name] = table.printed(name)
-    plain = {name: {protocol: asdict(table) for protocol, table in tables.items()} for name, tables in printed.items()}
-    write_json(folder / "printed.json", plain)
+        make(results).write(name, folder)
     write_json(folder / "metrics.json", means(results))
 
 
-def main_table(results: Results, protocol: str) -> Table:
-    """Methods by data sets in one protocol."""
+def printed_tables(results: Results) -> Iterator[tuple[str, dict[str, Table]]]:
+    """Yield the name of each table, and how it is printed by protocol."""
+    yield "main", main_tables(results)
+    for name, make in TABLES.items():
+        yield name, make(results).printed()
+
+
+def main_tables(results: Results) -> dict[str, Table]:
+    """Return a table of methods by datasets for each protocol."""
+    return {protocol: _main_table(results, protocol) for protocol in results.facts.protocols}
+
+
+def _main_table(results: Results, protocol: str) -> Table:
     facts, metrics = results.facts, shown(results)
     values = results.table.groupby(["protocol", "part", "method"], sort=False)[list(metrics)]
     mean, spread = values.mean(), values.std(ddof=1)
@@ -67,18 +69,17 @@ def main_table(results: Results, protocol: str) -> Table:
         groups += [Group(heading(results, part), rows)] if rows else []
     caption = f"Calibration and accuracy, {PROTOCOL_NAMES[protocol]}. {about(facts)}"
     columns = ["", *(metric.column for metric in metrics.values())]
-    below = [NOTE[facts.classes > 2], *notes(results, metrics, facts.parts)]
-    return Table(f"tab:main-{protocol}", caption, columns, groups, below)
+    return Table(caption, columns, groups, [NOTE, *notes(results, metrics, facts.parts)])
 
 
 def shown(results: Results) -> dict[str, Metric]:
-    """Columns of the main table: metrics that are defined somewhere."""
+    """Return the columns of the main table: metrics that are defined somewhere."""
     table = results.table
     return {name: METRICS[name] for name in MAIN_COLUMNS if name in table and table[name].notna().any()}
 
 
 def means(results: Results) -> dict[str, dict[str, dict[str, Mapping[str, float | None]]]]:
-    """Means over seeds of the printed metrics, for `dvc metrics show`: protocol -> method -> data set -> metric."""
+    """Return means over seeds of the printed metrics: protocol -> method -> dataset -> metric."""
     tree: dict[str, dict[str, dict[str, Mapping[str, float | None]]]] = {}
     grouped = results.table.groupby(["protocol", "part", "method"], sort=False)[list(shown(results))]
     for (protocol, part, method), row in grouped.mean().iterrows():
@@ -90,22 +91,20 @@ def means(results: Results) -> dict[str, dict[str, dict[str, Mapping[str, float 
 def metrics_with_intervals(results: Results) -> dict[str, Any]:
     """Return the content of a published metrics.json.
 
-    It has `labels`, the names of the methods, `sets` with `role`, `images` and `pixels`, and `metrics`: protocol ->
-    method -> dataset -> metric -> `mean` and `sd` over seeds, and the confidence limits `low` and `high`. Undefined
-    values are null."""
+    It has `sets` with `role`, `images` and `pixels`, and `metrics`: protocol -> method -> dataset -> metric -> `mean`
+    and `sd` over seeds, and the confidence limits `low` and `high`. Undefined values are null.
+    """
     facts = results.facts
-    sets = {}
+    sets, metrics = dict[str, Any](), dict[str, Any]()
     for part, role in facts.parts.items():
         first = next(iter(results.measured(facts.protocols[0], part).values()))
         sets[part] = {"role": role, "images": first.images, "pixels": first.pixels}
-    metrics: dict[str, Any] = {}
     for protocol in facts.protocols:
         for part in facts.parts:
             for method, run in results.measured(protocol, part).items():
-                of_method = metrics.setdefault(protocol, {}).setdefault(method, {})
-                of_method[part] = {name: _values(results, name, protocol, method, part) for name in run.points}
-    labels = dict(zip(facts.methods, facts.methods, strict=True))
-    return {"experiment": facts.experiment, "labels": labels, "sets": sets, "metrics": metrics}
+                by_part = metrics.setdefault(protocol, {}).setdefault(method, {})
+                by_part[part] = {name: _values(results, name, protocol, method, part) for name in run.points}
+    return {"experiment": facts.experiment, "sets": sets, "metrics": metrics}
 
 
 def _values(results: Results, metric: str, protocol: str, method: str, part: str) -> dict[str, float | None]:

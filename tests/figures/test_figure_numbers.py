@@ -11,12 +11,7 @@ from made_results import analysed
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.data.store import Store
-from pipeline_src.figures import (
-    alpha,
-    estimates,
-    examples,
-    training,
-)
+from pipeline_src.figures import examples, training
 from pipeline_src.figures.bin_tables import reliability_tables
 from pipeline_src.labels import IGNORED
 
@@ -69,19 +64,15 @@ def test_a_set_of_which_no_pixel_counts(tmp_path):
     assert table["pixels"].sum() == 0 and np.isnan(table["low"]).all()
 
 
-def test_alpha_quantiles():
-    rng = np.random.default_rng(0)
-    tables = [pd.DataFrame({"id": range(50), "1": 0.0, "2": rng.random(50), "10": rng.random(50)}) for _ in SEEDS]
-    epochs, values = alpha.prepare(tables).set_index("epoch"), pd.concat(tables)["2"]
-    assert epochs.index.tolist() == [1, 2, 10]
-    expected = [*np.quantile(values, list(alpha.QUANTILES.values())), values.mean()]
-    assert epochs.loc[2].tolist() == pytest.approx(expected)
-
-
-def test_training_curves_are_over_seeds():
+def test_curves_are_over_seeds_and_images():
     histories = [pd.DataFrame({"epoch": [1, 2], "loss": loss}) for loss in ([1.0, 0.5], [3.0, 1.5])]
-    table = training.prepare(histories, "loss")
+    table = training.prepare_history(histories, "loss")
     assert table.to_numpy().tolist() == [[1, 2.0, 1.0, 3.0], [2, 1.0, 0.5, 1.5]]
+    rng = np.random.default_rng(0)
+    alphas = [pd.DataFrame({"id": range(50), "1": 0.0, "2": rng.random(50), "10": rng.random(50)}) for _ in SEEDS]
+    table, values = training.prepare_alphas(alphas).set_index("epoch"), pd.concat(alphas)["2"]
+    assert table.index.tolist() == [1, 2, 10]
+    assert table.loc[2].tolist() == pytest.approx(np.quantile(values, [0.5, 0.05, 0.95]))
 
 
 def test_examples_numbers(tmp_path):
@@ -93,19 +84,3 @@ def test_examples_numbers(tmp_path):
     assert row["accuracy"] == pytest.approx(right[2].mean())
     several = examples.top_label(np.array([[[0.2, 0.5]], [[0.7, 0.1]], [[0.1, 0.4]]]))
     assert [values.tolist() for values in several] == [[[0.7, 0.5]], [[1, 0]]]
-
-
-def test_estimates_are_those_of_the_protocol(tmp_path):
-    """Maps that stop short of 0 and 1, which min-max normalization changes."""
-
-    def faint(method: str, seed: int, part: str) -> list[tuple[np.ndarray, np.ndarray]]:
-        return [(0.5 + 0.4 * (p - 0.5).astype(np.float32), target) for p, target in maps(method, seed, part)]
-
-    facts = Facts("both", {"baseline": MethodFacts("baseline")}, {"Set_A": "id"})
-    results, ece = analysed(tmp_path, facts, faint), []
-    for picture in estimates.FIGURE.pictures(facts):
-        (row,) = estimates.prepare(results, picture.protocol, picture.metric).to_dict("records")
-        expected = results.estimate(picture.metric, picture.protocol, row["method"], row["part"])
-        assert [row["value"], row["low"], row["high"]] == [expected.value, expected.low, expected.high]
-        ece += [row["value"]] * (picture.metric == "ece")
-    assert ece[0] != ece[1]

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -15,29 +15,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_figures import ODD, make_facts, make_results, make_sources, maps
-from made_results import HandMade, by_hand
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from project import ROOT
 
-from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts
+from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
-from pipeline_src.figures import (
-    alpha,
-    bin_tables,
-    classes,
-    comparison,
-    estimates,
-    registry,
-    reliability,
-    severity,
-    style,
-    training,
-)
-from pipeline_src.figures.registry import FIGURE_TYPES, figure_files, pictures, write_figures
+from pipeline_src.figures import bin_tables, classes, comparison, registry, reliability, style, training
+from pipeline_src.figures.registry import FIGURE_TYPES, draw, figure_files, pictures
 from pipeline_src.figures.types import FigureType, Painted, Picture, Sources
 
 
@@ -46,8 +34,7 @@ def made(tmp_path_factory):
     """Results, sources, and the folder that was written from them."""
     folder = tmp_path_factory.mktemp("made")
     results, sources = make_results(folder), make_sources(folder)
-    (folder / "figures").mkdir()
-    write_figures(results, sources, folder / "figures")
+    draw(results, sources, folder / "figures")
     return results, sources, folder / "figures"
 
 
@@ -77,7 +64,7 @@ def test_a_method_that_was_not_evaluated_is_named(made, tmp_path):
     results, sources, _ = made
     facts = replace(results.facts, methods=results.facts.methods | {"slp": MethodFacts("slp")})
     with pytest.raises(UserError, match="slp on Set_A, slp on a<b>"):
-        write_figures(replace(results, facts=facts), sources, tmp_path)
+        draw(replace(results, facts=facts), sources, tmp_path)
 
 
 def test_names_of_files_are_known_without_slow_imports():
@@ -103,10 +90,8 @@ def test_an_experiment_has_the_figures_of_what_it_holds():
     least = Facts("least", {"temperature": MethodFacts("temperature", trains=False)}, {"val": "val"})
     assert types(least) == {"reliability", "comparison"}
     every = {figure_type.name for figure_type in FIGURE_TYPES}
-    assert types(make_facts()) == every - {"classes", "severity"}
-    more = replace(
-        make_facts(), class_names=["sky", "road", "car"], corrupted={"b-jpeg-1": Corruption("b", "jpeg", 1, "b")}
-    )
+    assert types(make_facts()) == every - {"classes"}
+    more = replace(make_facts(), class_names=["sky", "road", "car"])
     assert types(more) == every
     assert "examples" not in types(replace(more, shows_images=False))
 
@@ -165,53 +150,27 @@ def compared(names, bins: np.recarray) -> Figure:
     return comparison.draw(dict.fromkeys(names, bins), dict.fromkeys(names, "ECE 10.02 %"), HEADING, LINES, low)
 
 
-def estimated(names, sets) -> Figure:
-    rows = [{"method": m, "part": p, "role": role} for m, (p, role) in product(names, sets.items())]
-    table = pd.DataFrame(rows).assign(value=0.05, low=0.04, high=0.07)
-    return estimates.draw(table, names[0], "ECE, %", HEADING, LINES)
-
-
-def curved(names, own_scale: bool) -> Figure:
-    values = {"mean": np.linspace(0, 12, 100), "least": 1.0, "most": 2.0}
-    curve, notes = pd.DataFrame({"epoch": range(1, 101)} | values), dict.fromkeys(names, "0.387 → 0.0629")
-    return training.draw(dict.fromkeys(names, curve), notes, "ECE, %", own_scale, HEADING, LINES)
-
-
-def severities(methods, corruptions: int) -> Figure:
-    """Corruptions in two severities."""
-    corrupted = {f"c-{k}-{s}": Corruption("c", f"defocus_blur_{k}", s, "") for k in range(corruptions) for s in (1, 5)}
-    facts = Facts("x", {m: MethodFacts(m) for m in methods}, dict.fromkeys(corrupted, "shifted"), corrupted=corrupted)
-    run = by_hand({"ece": [0.1], "accuracy": [0.9]}, np.array([-0.01, 0.01]))
-    measured = {("raw", part, method): run for part in facts.parts for method in methods}
-    picture = next(iter(severity.FIGURE.pictures(facts)))
-    return severity.FIGURE.paint(picture, HandMade(facts, {}, measured), Sources()).figure
-
-
-def alphas_of(values: np.ndarray) -> Figure:
-    table = pd.DataFrame({"id": range(50)} | {str(e): values * e / 30 for e in range(1, 31)})
-    return alpha.draw(alpha.prepare([table]), "ASLP-MC: learned α", LINES)
+def curved(names, curve: str) -> Figure:
+    values = {"middle": np.linspace(0, 0.12, 100), "low": 0.01, "high": 0.02}
+    table = pd.DataFrame({"epoch": range(1, 101)} | values)
+    return training.draw(
+        dict.fromkeys(names, table), training.CURVES[curve], style.method_colors(names), HEADING, LINES
+    )
 
 
 OVER = bins_of([0.01, 0.01, 0.01, 0.02, 0.95], [0.5, 0.5, 0.6, 0.7, 0.93])
 UNDER = bins_of([0.2] * 5, [0.8, 0.9, 0.95, 0.99, 1])
 WRONG = bins_of([0, 0, 0, 0, 1], [*4 * [np.nan], 0.001])
 FINE = bins_of([0.02] * 50, list(np.linspace(0.5, 1, 50) ** 1.2), 100)
-CURVE = pd.DataFrame({"confidence": [0.5, 0.9, 1.0], "accuracy": [0.4, 0.7, 0.95]})
 DRAWN: dict[str, Callable[[], Figure]] = {
     **{
-        f"diagram {k}": lambda bins=bins: reliability.draw(bins, HEADING, LINES, CURVE)
+        f"diagram {k}": lambda bins=bins: reliability.draw(bins, HEADING, LINES)
         for k, bins in enumerate((OVER, UNDER, WRONG, FINE))
     },
     "one compared": lambda: compared(NAMES[:1], OVER),
     "21 compared": lambda: compared(MANY, UNDER),
-    "estimates of one": lambda: estimated(NAMES[:1], {"a": "id"}),
-    "estimates of 21 on 7": lambda: estimated(MANY, SETS),
-    "a curve": lambda: curved(NAMES[:1], own_scale=False),
-    "21 curves": lambda: curved(MANY, own_scale=True),
-    "alphas": lambda: alphas_of(np.linspace(0, 0.49, 50)),
-    "alphas of 0": lambda: alphas_of(np.zeros(50)),
-    "severities of one": lambda: severities(NAMES[:1], 1),
-    "severities of 21": lambda: severities(MANY, 3),
+    "a curve": lambda: curved(NAMES[:1], "ece"),
+    "21 curves": lambda: curved(MANY, "loss"),
 }
 
 
@@ -237,9 +196,7 @@ def test_no_text_is_clipped_or_lies_on_another(name):
         assert not (wide > 1 and high > 1.5), f"{first!r} lies on {second!r}"
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in DRAWN if name.startswith(("diagram", "one c", "21 compared"))]
-)
+@pytest.mark.parametrize("name", [name for name in DRAWN if name.startswith(("diagram", "one c", "21 compared"))])
 def test_the_diagonal_has_45_degrees(name):
     with style.house():
         axes = DRAWN[name]().axes[0]
@@ -260,7 +217,7 @@ def segments(axes) -> list[list[list[float]]]:
 @pytest.mark.parametrize(("accuracy", "shown"), [(0.8, "overconfident"), (0.99, "underconfident")])
 def test_bars_gaps_and_legend_of_a_diagram(accuracy, shown):
     with style.house():
-        axes = reliability.draw(bins_of([1.0], [accuracy]), HEADING, LINES, CURVE, 0.5).axes[0]
+        axes = reliability.draw(bins_of([1.0], [accuracy]), HEADING, LINES, 0.5).axes[0]
     areas = {
         to_hex(patch.get_facecolor()): np.round([patch.get_x(), patch.get_y(), patch.get_height()], 6).tolist()
         for patch in axes.patches
@@ -272,7 +229,7 @@ def test_bars_gaps_and_legend_of_a_diagram(accuracy, shown):
     assert [[0.9, accuracy], [1.0, accuracy]] in lines
     assert [[0.95, round(accuracy - 0.03, 6)], [0.95, min(1, round(accuracy + 0.03, 6))]] in lines
     texts = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert texts[0] == shown and len(texts) == 2
+    assert texts == [shown]
 
 
 def test_classes_have_their_own_values_over_the_first_methods():
@@ -292,30 +249,11 @@ def test_classes_have_their_own_values_over_the_first_methods():
         assert segments(axes) == [[[x - 2, 0], [x + 1, 0]], [[x + 8, 1], [x + 11, 1]]]
 
 
-def test_estimates_have_the_colors_of_their_methods():
-    rows = [("ce", 0.05, 0.04, 0.07), ("slp", 0.03, 0.01, 0.035)]
-    table = pd.DataFrame(rows, columns=["method", "value", "low", "high"]).assign(part="p", role="id")
+def test_a_method_keeps_its_color():
     with style.house():
-        axes = estimates.draw(table, "ce", "ECE, %", "Title", []).axes[0]
-    assert segments(axes) == [[[4, 0], [7, 0]], [[1, 1], [3.5, 1]]]
-    points = axes.collections[1]
-    assert points.get_offsets().tolist() == [[5, 0], [3, 1]]
-    assert [to_hex(color) for color in points.get_facecolors()] == list(style.METHOD_COLORS[:2])
-    assert [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == "--"] == [5]
-
-
-def test_methods_stand_side_by_side_at_a_severity():
-    rows = [("c", m, x, metric, v) for m, v in (("a", 0.1), ("b", 0.2)) for x in (1, 2) for metric in severity.METRICS]
-    table = pd.DataFrame(rows, columns=["corruption", "method", "severity", "metric", "value"])
-    table = table.assign(low=table["value"] - 0.05, high=table["value"] + 0.05)
-    looks = style.method_looks(["a", "b"])
-    with style.house():
-        axes = severity.draw(table, looks, "Title", []).axes[0]
-    assert [line.get_color() for line in axes.lines] == [look["color"] for look in looks.values()]
-    aside = severity.SPREAD / 4
-    expected = [[[1 - aside, 10], [2 - aside, 10]], [[1 + aside, 20], [2 + aside, 20]]]
-    assert np.array([line.get_xydata() for line in axes.lines]) == pytest.approx(np.array(expected))
-    assert segments(axes)[0] == [[round(1 - aside, 6), 5], [round(1 - aside, 6), 15]]
+        figure = curved(NAMES[:3], "ece")
+    for k, axes in enumerate(figure.axes):
+        assert axes.lines[-1].get_color() == style.METHOD_COLORS[k]
 
 
 def test_the_few_pixels_of_confidence_one_half_are_not_drawn():
@@ -345,6 +283,6 @@ def test_a_new_figure_is_a_file_and_a_line(made, tmp_path, monkeypatch):
 
     new = FigureType("brier", "Brier score", "Lower is better.", drawn, paint)
     monkeypatch.setattr(registry, "FIGURE_TYPES", (new,))
-    write_figures(*made[:2], tmp_path)
+    draw(*made[:2], tmp_path)
     named = [f"brier-raw.{ending}" for ending in ("csv", "pdf", "png", "svg")]
     assert sorted(path.name for path in tmp_path.iterdir()) == named == figure_files(made[0].facts)

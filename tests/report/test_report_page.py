@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -47,10 +45,10 @@ def results(tmp_path_factory) -> Path:
     made = analysed(folder, facts, maps)
     write_tables(made, folder / "tables")
     with style.house():
-        style.save_for_page(style.new_figure(1, "Drawn", [])[0], folder / "figures/drawn")
+        style.save(style.new_figure(1, "Drawn", [])[0], folder / "figures/drawn", [".png"])
     for picture in pictures(facts):
         (folder / f"figures/{picture.name}.png").hardlink_to(folder / "figures/drawn.png")
-    page_of(made, folder / "tables", folder / "figures", folder)
+    page_of(made, folder / "figures", folder)
     return folder
 
 
@@ -85,7 +83,6 @@ def rows(page, table: str) -> list[list[str]]:
 
 def test_opens_from_a_file_without_errors_and_loads_nothing(page, results):
     page.wait_for_selector("#chart [aria-label^='Accuracy against confidence']")
-    assert page.locator(".still").count() == 0
     assert page.complaints == []
     assert [url for url in page.requests if not url.startswith("data:")] == [(results / "report.html").as_uri()]
     assert page.locator("header .use:visible").bounding_box()["y"] < DESKTOP["height"] / 2
@@ -130,48 +127,6 @@ def test_choosing_changes_the_diagram_and_a_method_keeps_its_color(page):
     assert page.complaints == []
 
 
-def test_a_bin_shows_its_numbers_on_hover_and_to_the_keyboard(page):
-    page.uncheck("#choose [value=aslp_mc]", force=True)
-    first, *_, last = page.locator("#chart .points > *").all()
-    last.scroll_into_view_if_needed()
-    box = last.bounding_box()
-    page.mouse.move(box["x"] + 2, box["y"] + 2)
-    assert page.inner_text("#tip").split("\n")[0] == last.get_attribute("aria-label").split("; ")[0]
-    page.mouse.move(5, 5)
-    assert page.is_hidden("#tip")
-    first.focus()
-    assert page.inner_text("#tip").replace("\n", "; ") == first.get_attribute("aria-label")
-    page.keyboard.press("End")
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == last.get_attribute("aria-label")
-    page.keyboard.press("Escape")
-    assert page.is_hidden("#tip")
-
-
-def test_tables_sort_by_click_and_by_key(page):
-    table = page.locator("#tables table").first
-    heading = table.locator("thead th").first
-    column = "rows => rows.filter(row => !row.classList.contains('group')).map(row => row.textContent)"
-
-    def state():
-        return heading.get_attribute("aria-sort"), [
-            body.locator("tr").evaluate_all(column) for body in table.locator("tbody").all()
-        ]
-
-    def errors(shown):
-        return [[float(re.search(r"\d+\.\d\d", text).group()) for text in body] for body in shown[1]]
-
-    first = state()
-    heading.locator("button").click()
-    up = state()
-    heading.locator("button").press("Enter")
-    down = state()
-    heading.locator("button").press("Space")
-    assert (first[0], up[0], down[0]) == (None, "ascending", "descending")
-    assert all(a <= b for body in errors(up) for a, b in pairwise(body))
-    assert all(a >= b for body in errors(down) for a, b in pairwise(body))
-    assert state() == first
-
-
 def test_min_max_results_stay_behind_their_switch(page):
     open_all(page)
     for protocol, other in (("raw", "stretched"), ("stretched", "raw")):
@@ -200,18 +155,9 @@ def test_the_whole_navigation_is_in_view_and_the_page_never_scrolls_sideways(bro
     page.context.close()
 
 
-def test_print_shows_first_tables_and_no_controls(page):
-    page.emulate_media(media="print")
-    assert page.locator("nav, form").evaluate_all("all => all.every(e => getComputedStyle(e).display === 'none')")
-    seen = "all => all.map(e => e.children[1].checkVisibility())"
-    assert all(page.locator("details.printed:visible, details[open]").evaluate_all(seen))
-    assert not any(page.locator("#figures > details:not([open])").evaluate_all(seen))
-
-
-def test_without_javascript_recommendation_figures_and_tables_are_there(browser, results):
+def test_without_javascript_recommendation_and_tables_are_there(browser, results):
     page = opened(browser, results, java_script_enabled=False)
     assert page.locator(".use:visible").count() == 1
     assert page.locator("#tables tbody tr:visible").count() > 0
     assert all(page.is_hidden(control) for control in ("#choose", "#numbers"))
-    assert page.locator(".still img:visible").count() == 2
     page.context.close()

@@ -131,7 +131,7 @@ def test_judged_maps(tmp_path):
         (row["protocol"], row["metric"]): (row["part"], row["mean"], row["low"], row["images"]) for row in table.rows
     }
     assert shown["raw", "ece"] == ("ECSSD", 0.1, 0.05, 7) and shown["stretched", "ece"] == ("ECSSD", 0.3, 0.25, 7)
-    raw = table.printed("T8")["raw"]
+    raw = table.printed()["raw"]
     assert raw.columns == ["", "ECE %", "S"] and raw.groups[0].rows == [["U2Net", "10.00 [5.00, 15.00]", "0.800"]]
     assert not table.notes
 

@@ -19,8 +19,8 @@ from pipeline_src.tables import table_files
 from pipeline_src.tables.captions import SYNTHETIC
 from pipeline_src.tables.paper_table import PaperTable
 from pipeline_src.tables.registry import TABLES, ByMethod
-from pipeline_src.tables.write import main_table, metrics_with_intervals, write_tables
-from pipeline_src.text_tables import Group, Table, latex, markdown
+from pipeline_src.tables.write import main_tables, metrics_with_intervals, write_tables
+from pipeline_src.text_tables import Group, Table, markdown
 
 PARTS = {"val": "val", "Set_A": "id", "textures": "ood"}
 METHODS = {"baseline": MethodFacts("baseline"), "aslp_mc": MethodFacts("aslp_mc")}
@@ -102,9 +102,8 @@ def test_undefined_is_a_dash_with_its_reason_and_never_zero(written):
     assert (numbers["max_f"].isna() == (numbers["part"] == "textures")).all()
     tree = json.loads((written / "metrics.json").read_text(encoding="utf-8"))
     assert tree["raw"]["baseline"]["textures"]["max_f"] is None
-    for name in ("main.md", "main.tex"):
-        text = (written / name).read_text(encoding="utf-8")
-        assert re.search(r"max F is undefined on textures: .*foreground", text), name
+    text = (written / "main.md").read_text(encoding="utf-8")
+    assert re.search(r"max F is undefined on textures: .*foreground", text)
 
 
 def test_the_noise_floor_has_a_sign_and_published_metrics_are_the_estimates():
@@ -116,7 +115,7 @@ def test_the_noise_floor_has_a_sign_and_published_metrics_are_the_estimates():
             measured[protocol, "Set_A", method] = by_hand(points, np.array([-0.004, 0.001, 0.002]), (0, 1), pixels=7)
     made = HandMade(replace(FACTS, parts={"Set_A": "id"}), {}, measured)
     for protocol in FACTS.protocols:
-        table = main_table(made, protocol)
+        table = main_tables(made)[protocol]
         shown = {row[0]: dict(zip(table.columns[1:], row[1:], strict=True)) for row in table.groups[0].rows}
         signed = {(method, name) for method, cells in shown.items() for name, cell in cells.items() if "°" in cell}
         assert signed == {("baseline", "ECE %")}
@@ -132,17 +131,10 @@ def test_the_noise_floor_has_a_sign_and_published_metrics_are_the_estimates():
 
 
 ODD = r"a_b & <c> 50% $x$ #1 {y} ~z ^w \v [u] *t* |s|"
-ODD_TABLE = Table("tab:odd", ODD, ["", "ECE %"], [Group(ODD, [["[first]", "1 ± 2"], [ODD, "–"]])], [ODD])
+ODD_TABLE = Table(ODD, ["", "ECE %"], [Group(ODD, [["[first]", "1 ± 2"], [ODD, "–"]])], [ODD])
 
 
-def test_latex_and_markdown_escape_what_they_would_read():
-    text = latex(ODD_TABLE)
-    assert r"a\_b \& \textless{}c\textgreater{} 50\% \$x\$ \#1 \{y\} \textasciitilde{}z" in text
-    rows = [line for line in text.splitlines() if line.endswith(r"\\") and "multicolumn" not in line]
-    assert [len(re.findall(r"(?<!\\)&", row)) for row in rows] == [1, 1, 1]
-    bare = text.replace(r"\{", "").replace(r"\}", "")
-    assert bare.count("{") == bare.count("}")
-    assert not any(line.startswith(("[", "*")) for line in text.splitlines()), "LaTeX would read an option of \\\\"
+def test_markdown_escapes_what_it_would_read():
     text = markdown(ODD_TABLE)
     rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert all(len(re.findall(r"(?<!\\)\|", row)) == 3 for row in rows)
@@ -152,7 +144,7 @@ def test_latex_and_markdown_escape_what_they_would_read():
 def test_notes_of_the_main_table(tmp_path):
     methods = METHODS | {"together": MethodFacts("baseline", of_all_seeds=True)}
     facts = replace(FACTS, methods=methods, parts={"Set_A": "id"}, synthetic=True, captions={"Set_A": "Its masks."})
-    table = main_table(analysed(tmp_path, facts, maps, {("aslp_mc", 1, "Set_A")}), "raw")
+    table = main_tables(analysed(tmp_path, facts, maps, {("aslp_mc", 1, "Set_A")}))["raw"]
     rows = {row[0]: " ".join(row[1:]) for row in table.groups[0].rows}
     assert "±" in rows["baseline"] and "±" not in rows["together"]
     text = " ".join(table.notes)
