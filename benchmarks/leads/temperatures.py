@@ -106,7 +106,7 @@ def measurement(method: tuple[str, str], part: str, temperatures: Mapping[int, f
         cells = counted(*method, seed, part)
         exact = metrics(binned(scaled(cells.probability, temperature), cells.pixels))
         images = binned(scaled(_level_means(cells), temperature), cells.images)
-        resampled = sum(times @ images[block] for block, times in draws(len(images), RESAMPLES, key_of(part)))
+        resampled = draws(len(images), RESAMPLES, key_of(part)) @ images
         whole = metrics(images.sum(axis=0))
         for name, of_resamples in metrics(resampled).items():
             points[name].append(float(exact[name]))

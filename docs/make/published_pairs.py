@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -91,7 +92,7 @@ def _differences(
     names = [*dict.fromkeys([*QUANTITIES, *filter(None, (METRICS[name].decided_by for name in QUANTITIES))])]
     sides = []
     for runs in ([a[seed] for seed, _ in pairs], [b[seed] for _, seed in pairs]):
-        resampled = [resample_counts(run, bins, key_of(part), groups=groups, names=names) for run in runs]
+        resampled = [resample_counts(replace(run, units=groups), bins, key_of(part), names=names) for run in runs]
         sides.append(Measurement.of_runs(range(len(runs)), resampled))
     effects = {name: estimate(name, (sides[1], 1.0), (sides[0], -1.0)) for name in QUANTITIES}
     return {name: effect for name, effect in effects.items() if effect is not None}

@@ -10,24 +10,19 @@ import numpy as np
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.intervals import FEW_GROUPS, NAN, interval
 from pipeline_src.analysis.resampling import Resampled
-from pipeline_src.metrics.image_inputs import FilledBins
 from pipeline_src.metrics.inputs import Binned
 from pipeline_src.metrics.metric import FRACTION
 from pipeline_src.metrics.protocol_counts import TOP
 
 
 def accuracy_band(seeds: Sequence[Resampled], bins: int) -> np.ndarray | None:
-    """`band_of_sums` of the seeds of a method, resampled with `FilledBins` among the further inputs; None where no
-    pixel was counted."""
-    pixels, filled = Binned(TOP).family, FilledBins.family
-    if pixels not in seeds[0].sums:
+    """Return `band_of_sums` of the seeds of a method; None where no pixel was counted."""
+    family = Binned(TOP).family
+    if family not in seeds[0].sums:
         return None
-    return band_of_sums(
-        np.array([run.sums[pixels].total[: 2 * bins] for run in seeds]),
-        np.sum([run.sums[pixels].resampled[:, : 2 * bins] for run in seeds], axis=0),
-        np.array([run.sums[filled].total for run in seeds]),
-        seeds[0].units,
-    )
+    totals = np.array([run.sums[family].total for run in seeds])
+    resampled = np.sum([run.sums[family].resampled[:, : 2 * bins] for run in seeds], axis=0)
+    return band_of_sums(totals[:, : 2 * bins], resampled, totals[:, 6 * bins : 7 * bins], seeds[0].units)
 
 
 def band_of_sums(totals: np.ndarray, resampled: np.ndarray, filled: np.ndarray, units: int) -> np.ndarray:

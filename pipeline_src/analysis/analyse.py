@@ -16,7 +16,7 @@ from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.image_inputs import ClassAreas, FilledBins
+from pipeline_src.metrics.image_inputs import ClassAreas
 from pipeline_src.metrics.inputs import BinNoise
 from pipeline_src.metrics.metric import FRACTION
 from pipeline_src.metrics.protocol_counts import CLASSES, split
@@ -60,7 +60,7 @@ def analyse(
                     expected="the same images for all methods and seeds",
                 )
             runs.append(run)
-            resampled.append(resample(run, bins, key_of(part), groups=groups, further=[FilledBins()]))
+            resampled.append(resample(run, bins, key_of(part), groups=groups))
         for protocol in resampled[0]:
             counts = [run.protocols[protocol] for run in runs]
             measured[protocol, method] = _measurement(seeds, counts, [run[protocol] for run in resampled], groups, bins)

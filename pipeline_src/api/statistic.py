@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
+from pipeline_src.analysis.resampling import SEED, resample_counts
 from pipeline_src.api.arrays import array, binary, check_sums, class_ids, images
 from pipeline_src.counting.counts import Counts, ImageRows, image_rows
 from pipeline_src.counting.image_pixels import check_range
@@ -188,7 +188,7 @@ class Statistic:
         run = ProtocolCounts(statistic, self.counts, units=units)
         values, reasons = summary(run, bins)
         defined = {name: value for name, value in values.items() if value is not None}
-        ends = resample_counts(run, bins, SEED, RESAMPLES, units).intervals() if intervals and defined else {}
+        ends = resample_counts(run, bins, SEED).intervals() if intervals and defined else {}
         both = {name: interval for name, interval in ends.items() if interval}
         return CalibrationReport(defined, len(self), self.counts.pixels, bins, both, reasons)
 

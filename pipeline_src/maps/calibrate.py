@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +96,8 @@ def calibrate_folder(
         uncalibrated = count(applied, classes, ignore)
         warnings += [f"{apply}: {line}" for line in uncalibrated.warnings]
         warnings += overlap_warnings(counted, uncalibrated)
-    runs = [counts.runs()["raw"] for counts in (uncalibrated, count(calibrated_pairs, classes, ignore))]
+    scored_counts = uncalibrated, count(calibrated_pairs, classes, ignore)
+    runs = [counts.runs(units_of_scored)["raw"] for counts in scored_counts]
     record = Record.of(calibrator, pixels)
     result = {
         "method": calibrator.name,
@@ -109,11 +109,11 @@ def calibrate_folder(
         "bins": bins,
         **({"groups": groups_in_words(units_of_scored)} if groups else {}),
         "warnings": warnings + (images_in_words(len(scored)) if resamples and not groups else []),
-        "scores": _compare(names, runs, bins, resamples, units_of_scored),
+        "scores": _compare(names, runs, bins, resamples),
     }
     if bound:
         fitted_run = count(pairs.calibrated(calibrator), classes, ignore).runs(units)["raw"]
-        tried = {"held_out" if test_mask is None else "unseen": replace(runs[1], units=units_of_scored)}
+        tried = {"held_out" if test_mask is None else "unseen": runs[1]}
         result["risk"] = controlled(fitted_run, bound, resamples, **tried)
         result["warnings"] += exceeded(result["risk"], scored_on)
     with outputs.staged(out, SCORES, [FOLDER]) as new:
@@ -200,16 +200,14 @@ def _contents(counted: FolderCounts) -> dict[str, bytes]:
     return {rows.ids[i]: rows.table[i].tobytes() for i in np.flatnonzero(varied)}
 
 
-def _compare(
-    names: Sequence[str], runs: Sequence[ProtocolCounts], bins: int, resamples: int, units: np.ndarray | None
-) -> dict[str, Any]:
+def _compare(names: Sequence[str], runs: Sequence[ProtocolCounts], bins: int, resamples: int) -> dict[str, Any]:
     """Compare the runs before and after calibration on the same resamples.
 
     Returns:
         By metric the values `before` and `after`, their `intervals`, and whether the value `changed`. Where another
         metric decides, the interval of the difference is of that metric, under its name.
     """
-    sides = [resample_counts(run, bins, SEED, resamples, units) for run in runs]
+    sides = [resample_counts(run, bins, SEED, resamples) for run in runs]
     ends = [side.intervals() if resamples else {} for side in sides]
     terms = [(Measurement.of_runs([0], [side]), weight) for side, weight in zip(sides, (-1.0, 1.0), strict=True)]
     scores: dict[str, Any] = {}

@@ -26,7 +26,7 @@ from pipeline_src.files import SUMS, atomic, sha256, write_sums, write_text
 from pipeline_src.maps.counts import FolderCounts, classes_of, count
 from pipeline_src.maps.pairs import Pairs, pair_files
 from pipeline_src.maps.risk import bound_of, controlled, exceeded
-from pipeline_src.metrics.image_inputs import FilledBins, per_image
+from pipeline_src.metrics.image_inputs import per_image
 from pipeline_src.metrics.metric import FRACTION, with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import summary
@@ -143,7 +143,7 @@ def _numbers(
     for protocol in protocols:
         run = runs[protocol]
         values, reasons = summary(run, bins)
-        resampled = resample_counts(run, bins, SEED, resamples, units, [FilledBins()]) if resamples else None
+        resampled = resample_counts(run, bins, SEED, resamples) if resamples else None
         bands[protocol] = accuracy_band([resampled], bins) if resampled else None
         intervals = resampled.intervals() if resampled else {}
         if counted.measures:

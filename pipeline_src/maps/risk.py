@@ -122,8 +122,7 @@ def risk_spread(run: ProtocolCounts, bound: Bound, resamples: int, key: int = SE
     risks = bound.defined(image_risks(run))
     if not resamples or len(risks) < FEW_GROUPS:
         return None
-    sums: np.ndarray = sum(times @ risks[block] for block, times in draws(len(risks), resamples, key))
-    levels = [bound.level(total, len(risks)) for total in sums]
+    levels = [bound.level(total, len(risks)) for total in draws(len(risks), resamples, key) @ risks]
     if None in levels:
         return None
     low, high = np.quantile(risks.mean(axis=0)[np.array(levels)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

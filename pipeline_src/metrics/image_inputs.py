@@ -118,19 +118,6 @@ class ImageErrors(Input):
         return (sums[..., 0] / sums[..., 1],)
 
 
-class FilledBins(Input):
-    """How many independent units have pixels in each bin of the top label's confidence, (..., B). Of a bin of which an
-    image has less than a pixel, where levels are shared out among images, that share of the image counts."""
-
-    family, few = "filled bins", True
-
-    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        return Binned(TOP).columns(counted, bins)
-
-    def of_units(self, columns: np.ndarray) -> np.ndarray:
-        return np.minimum(as_bins(columns).count, 1)
-
-
 def per_image(counts: Counts, bins: int = 10) -> dict[str, np.ndarray]:
     """Metrics of each image, in the order of `counts.rows.ids`.
 

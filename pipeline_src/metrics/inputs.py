@@ -134,14 +134,16 @@ class Binned(Input):
         return class_after_class
 
     def of_units(self, columns: np.ndarray) -> np.ndarray:
-        """The columns, and the squares that `BinNoise` needs."""
+        """The columns (n, 3 B), the squares (n, 3 B) that `BinNoise` needs, and whether the unit has pixels in a bin
+        (n, B), and in any. Of a bin of which a unit has less than a pixel, where levels are shared out among images,
+        that share of the unit counts."""
         bins = as_bins(columns)
         count, excess = bins.count, bins.excess
-        present = count.any(axis=1, keepdims=True)
-        return np.concatenate([columns, count**2, count * excess, excess**2, present], axis=1)
+        squares, present = (count**2, count * excess, excess**2), count.any(axis=1, keepdims=True)
+        return np.concatenate([columns, *squares, np.minimum(count, 1), present], axis=1)
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
-        return (as_bins(sums[..., : sums.shape[-1] // 2]),)
+        return (as_bins(sums[..., : 3 * (sums.shape[-1] // 7)]),)
 
     def _scores(self, counted: ProtocolCounts) -> list[tuple[ProtocolCounts, str]]:
         """The counts that are binned, with the score of each."""
@@ -168,7 +170,7 @@ class BinNoise(Binned):
 
     def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
         (pixels,) = super().from_sums(sums, bins)
-        square, product, squared_excess = np.split(sums[..., sums.shape[-1] // 2 : -1], 3, axis=-1)
+        square, product, squared_excess = np.split(sums[..., :-1], 7, axis=-1)[3:6]
         gap = pixels.excess / pixels.one
         units = sums[..., -1:]
         spread = np.maximum(squared_excess - 2 * gap * product + gap**2 * square, 0)  # at least 0 but for rounding

@@ -193,7 +193,7 @@ def test_images_of_a_group_are_resampled_together(tmp_path):
     folders = tmp_path / "maps", tmp_path / "masks"
     result = judge_folder(*folders, "net", tmp_path / "out", whole_maps=False, resamples=50, **options)
     counted = count(pair_files(*folders), None, IGNORE)
-    expected = resample_counts(counted.runs()["raw"], 10, 0, 50, groups)
+    expected = resample_counts(counted.runs(groups)["raw"], 10, 0, 50)
     assert {name: number for name, number in result["raw"].items() if number is not None} == expected.points
     assert result["intervals"]["raw"] == {name: expected.intervals().get(name) for name in result["raw"]}
     assert "3 groups" in result["groups"]
