@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline_src.analysis.accuracy_band import accuracy_band
-from pipeline_src.analysis.intervals import NAN, error_interval, interval, within
+from pipeline_src.analysis.estimate import Estimate
+from pipeline_src.analysis.intervals import FEW_GROUPS, NAN, error_interval, interval, within
 from pipeline_src.analysis.measurement import Measurement, counts_arrays, write
 from pipeline_src.analysis.resampling import Resampled, key_of, resample
 from pipeline_src.counting.counts import Counts, image_rows
@@ -17,9 +17,9 @@ from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.image_inputs import ClassAreas
-from pipeline_src.metrics.inputs import BinNoise
+from pipeline_src.metrics.inputs import Binned, BinNoise
 from pipeline_src.metrics.metric import FRACTION
-from pipeline_src.metrics.protocol_counts import CLASSES, split
+from pipeline_src.metrics.protocol_counts import CLASSES, TOP, split
 
 
 def analyse(
@@ -109,3 +109,47 @@ def _class_metrics(resampled: Sequence[Resampled], bins: int) -> np.ndarray:
     )
     ece = [within(error_interval(*entry), FRACTION) for entry in zip(exact[0], ece, square, strict=True)]
     return np.array([np.column_stack([exact[0], ece]), np.column_stack([exact[2], iou])])
+
+
+def accuracy_band(seeds: Sequence[Resampled], bins: int) -> np.ndarray | None:
+    """Return `band_of_sums` of the seeds of a method; None where no pixel was counted."""
+    family = Binned(TOP).family
+    if family not in seeds[0].sums:
+        return None
+    totals = np.array([run.sums[family].total for run in seeds])
+    resampled = np.sum([run.sums[family].resampled[:, : 2 * bins] for run in seeds], axis=0)
+    return band_of_sums(totals[:, : 2 * bins], resampled, totals[:, 6 * bins : 7 * bins], seeds[0].units)
+
+
+@np.errstate(invalid="ignore", divide="ignore")  # a resample may leave a bin empty
+def band_of_sums(totals: np.ndarray, resampled: np.ndarray, filled: np.ndarray, units: int) -> np.ndarray:
+    """Return (bins + 1, 2) 95 % confidence limits of the accuracy in each bin and over all pixels, of all seeds pooled:
+    the error bars of reliability diagrams.
+
+    They cover images and, with several seeds, training (`Estimate`). They are NaN in a bin in which fewer than
+    `FEW_GROUPS` units, or not all of fewer units, have pixels of one of the seeds.
+
+    The accuracy of all seeds' pixels is the mean of the seeds' weighted by their shares w of the pixels. Its standard
+    error of training is s sqrt(sum w^2), with s the standard deviation over seeds; s / sqrt(S) where shares are equal.
+    `Estimate` divides by sqrt(S), so deviations of seeds are scaled up accordingly.
+
+    Args:
+        totals: (S, 2 bins) pixels in each bin, then the correct ones among them, of all images.
+        resampled: (R, 2 bins) the same on resamples, of all seeds together.
+        filled: (S, bins) units, images or groups of them, with pixels in each bin.
+        units: how many are resampled.
+    """
+    enough = filled.min(axis=0) > min(FEW_GROUPS, units) - 1e-6  # shares of images add up to one but for rounding
+    (pixels, hits), (drawn_pixels, drawn_hits) = (
+        [np.append(half, half.sum(axis=1, keepdims=True), axis=1) for half in np.split(sums, 2, axis=1)]
+        for sums in (totals, resampled)
+    )
+    limits = np.full((len(enough) + 1, 2), np.nan)
+    for k in np.flatnonzero([*enough, True]):
+        value, accuracy = hits[:, k].sum() / pixels[:, k].sum(), hits[:, k] / pixels[:, k]
+        shares = pixels[:, k] / pixels[:, k].sum()
+        ends = interval(float(value), drawn_hits[:, k] / drawn_pixels[:, k], units, FRACTION) or NAN
+        by_seed = value + np.sqrt(len(shares) * (shares**2).sum()) * (accuracy - accuracy.mean())
+        estimate = Estimate(dict(enumerate(by_seed.tolist())), *ends, range=FRACTION)
+        limits[k] = estimate.low, estimate.high
+    return limits

@@ -102,32 +102,25 @@ def error_interval(value: float, ends: tuple[float, float], of_square: tuple[flo
     return (0.0 if of_square[0] <= 0 else max(0.0, 2 * value - ends[1])), ends[1]
 
 
-def units_of(groups: np.ndarray | None, images: int) -> int:
-    """How many units are resampled: groups of images (N,), or else the images."""
-    return images if groups is None else len(np.unique(groups[groups >= 0]))
-
-
 def groups_in_words(groups: np.ndarray | None) -> str:
-    """What readers of intervals have to know of the groups of images (N,); empty if each image is its own."""
+    """Return what readers of intervals have to know of the groups of images (N,); empty if each image is its own."""
     if groups is None:
         return ""
-    number = units_of(groups, len(groups))
+    number = len(np.unique(groups))
     if number == 1:
         return "All images belong to one group, so that there are no intervals."
-    warning = ""
-    if number < FEW_GROUPS:
-        warning = f"; of fewer than {FEW_GROUPS} they are rough (Student's t)"
-    elif number < ENOUGH:
-        warning = f"; of fewer than {ENOUGH} they are too narrow where a few are far worse"
-    return f"Intervals: bootstrap over {number:,} groups of images that are not independent{warning}."
+    few = f"; {_few(number)}" * (number < ENOUGH)
+    return f"Intervals: bootstrap over {number:,} groups of images that are not independent{few}."
 
 
 def images_in_words(images: int) -> list[str]:
-    """What readers of intervals over independent images have to know where these are few."""
+    """Return what readers of intervals over independent images have to know where these are few."""
     if images == 1:
         return ["one image has no intervals"]
-    if images < FEW_GROUPS:
-        return [f"intervals over {images} images, fewer than {FEW_GROUPS}, are rough (Student's t)"]
-    if images < ENOUGH:
-        return [f"intervals over {images} images are too narrow where a few are far worse"]
-    return []
+    return [f"intervals over {images} images: {_few(images)}"] * (images < ENOUGH)
+
+
+def _few(units: int) -> str:
+    if units < FEW_GROUPS:
+        return f"of fewer than {FEW_GROUPS} they are rough (Student's t)"
+    return f"of fewer than {ENOUGH} they are too narrow where a few are far worse"

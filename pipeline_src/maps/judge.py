@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pipeline_src import __version__, outputs
-from pipeline_src.analysis.accuracy_band import accuracy_band
+from pipeline_src.analysis.analyse import accuracy_band
 from pipeline_src.analysis.intervals import groups_in_words, images_in_words, interval
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, image_means, resample_counts
 from pipeline_src.calibrators.calibrator import read_for

@@ -40,12 +40,6 @@ class Input:
     pooled = few = centred = False
     present: int | None = None
 
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and vars(self) == vars(other)
-
-    def __hash__(self) -> int:
-        return hash((type(self), *vars(self).values()))
-
     def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
         """The metric's arguments for all images, shape (): by default those of the sums over all independent units."""
         return self.from_sums(np.sum([units.sum(axis=0) for units in self.units(counted, bins)], axis=0), bins)

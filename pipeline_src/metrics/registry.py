@@ -20,10 +20,13 @@ NO_FOREGROUND = "no image has foreground"
 WHOLE_MAPS = "no image has it: it is measured on whole maps, and needs masks without ignored pixels"
 SUMMARY = ("ece", "oe", "accuracy", "mean_iou", "brier", "nll")  # where there is room for a few
 
+BINS, NOISE, CLASS_BINS, CLASS_NOISE = Binned(TOP), BinNoise(TOP), Binned(CLASSES), BinNoise(CLASSES)
+RANKED, F_CURVE = Ranked(), MeanFCurve()
+
 CALIBRATION: dict[str, Metric] = {
     "ece": percent(
         "ECE",
-        Binned(TOP),
+        BINS,
         estimators.ece,
         "Expected calibration error, Σ n_k/N abs(conf_k − acc_k) over equal-width bins, right-closed on confidence.",
         reference=f"{NAEINI}; Guo et al., ICML 2017",
@@ -32,7 +35,7 @@ CALIBRATION: dict[str, Metric] = {
     ),
     "mce": percent(
         "MCE",
-        Binned(TOP),
+        BINS,
         estimators.mce,
         "Maximum calibration error, the largest abs(conf_k − acc_k) of a bin with pixels.",
         reference=NAEINI,
@@ -40,7 +43,7 @@ CALIBRATION: dict[str, Metric] = {
     ),
     "oe": percent(
         "OE",
-        Binned(TOP),
+        BINS,
         estimators.oe,
         "Overconfidence error, Σ n_k/N conf_k max(conf_k − acc_k, 0).",
         reference="Thulasidasan et al., NeurIPS 2019",
@@ -56,7 +59,7 @@ CALIBRATION: dict[str, Metric] = {
     ),
     "classwise_ece": percent(
         "class-wise ECE",
-        Binned(CLASSES),
+        CLASS_BINS,
         estimators.ece,
         "Mean over classes of the ECE of p_k, a hit being a pixel of class k.",
         heading="class-wise %",
@@ -99,7 +102,7 @@ CALIBRATION: dict[str, Metric] = {
     ),
     "ece_debiased": percent(
         "debiased root-mean-square calibration error",
-        BinNoise(TOP),
+        NOISE,
         estimators.debiased,
         "Root of the squared calibration error, 0 where that is negative.",
         heading="debiased RMS %",
@@ -109,7 +112,7 @@ CALIBRATION: dict[str, Metric] = {
     # A calibrated network lies above it about half of the time, of fewer than 50 images more often.
     "ece_floor": percent(
         "noise floor of the ECE",
-        BinNoise(TOP),
+        NOISE,
         estimators.noise_floor,
         "Mean ECE that a perfectly calibrated network of this variance over images would measure on so many of them: "
         "Σ √(2 V_k/π)/N.",
@@ -119,7 +122,7 @@ CALIBRATION: dict[str, Metric] = {
     ),
     SQUARED: squared(
         "squared calibration error",
-        BinNoise(TOP),
+        NOISE,
         estimators.squared_error,
         "Σ (E_k² − V_k)/n_k/N: E_k is the summed confidence of a bin less its hits, V_k the sampling variance of E_k "
         "over images, or over groups of them that are not independent.",
@@ -128,7 +131,7 @@ CALIBRATION: dict[str, Metric] = {
     ),
     OVER: squared(
         "squared overconfidence",
-        BinNoise(TOP),
+        NOISE,
         estimators.squared_overconfidence,
         "The terms of the squared calibration error of the bins in which conf_k is above acc_k; it decides "
         "differences of OE.",
@@ -137,7 +140,7 @@ CALIBRATION: dict[str, Metric] = {
     ),
     SQUARED_CLASSES: squared(
         "class-wise squared calibration error",
-        BinNoise(CLASSES),
+        CLASS_NOISE,
         estimators.squared_error,
         f"Mean over classes of {SQUARED} in bins of p_k, a hit being a pixel of class k; it decides differences of "
         "class-wise ECE.",
@@ -190,7 +193,7 @@ SCORES: dict[str, Metric] = {
     ),
     "aurc": fraction(
         "AURC",
-        Ranked(),
+        RANKED,
         estimators.aurc,
         "Area under the risk-coverage curve: mean over i of the error rate of the i most confident pixels.",
         digits=4,
@@ -198,7 +201,7 @@ SCORES: dict[str, Metric] = {
     ),
     "augrc": Metric(
         title="AUGRC",
-        input=Ranked(),
+        input=RANKED,
         function=estimators.augrc,
         definition=(
             "Area under the generalized risk-coverage curve: mean over coverages of the errors among the pixels kept, "
@@ -214,7 +217,7 @@ MASKS: dict[str, Metric] = {
     # true value in 72 to 82 % of simulated sets.
     "max_f": fraction(
         "max F",
-        MeanFCurve(),
+        F_CURVE,
         lambda curve: curve.max(axis=-1),
         "Largest value of the mean of the images' F curves (β² = 0.3): one threshold for all images.",
         better=HIGH,
@@ -223,7 +226,7 @@ MASKS: dict[str, Metric] = {
     ),
     "mean_f": fraction(
         "mean F",
-        MeanFCurve(),
+        F_CURVE,
         lambda curve: curve.mean(axis=-1),
         "Mean over 256 thresholds of the images' mean F curve.",
         better=HIGH,

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from made_statistics import counted, of_scenes, scene, summaries, varied
 
-from pipeline_src.analysis.accuracy_band import band_of_sums
-from pipeline_src.analysis.analyse import analyse
+from pipeline_src.analysis.analyse import analyse, band_of_sums
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.intervals import interval
