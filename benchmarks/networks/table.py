@@ -7,11 +7,11 @@ with 95 % confidence intervals over images. U2-Net is evaluated on saved maps. A
 from __future__ import annotations
 
 import argparse
-import io
+import hashlib
 import json
 import subprocess
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +19,10 @@ import onnxruntime
 from PIL import Image
 
 from pipeline_src.analysis.compare import differences, paired
-from pipeline_src.analysis.estimate import estimate
-from pipeline_src.analysis.resampling import key_of, resample_counts
-from pipeline_src.calibrators import NAMES, files
-from pipeline_src.calibrators.calibrator import fitted
+from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.resampling import Resampled, key_of, resample_counts
+from pipeline_src.calibrators import NAMES
+from pipeline_src.calibrators.calibrator import Calibrator, calibrator_class, fitted
 from pipeline_src.maps.calibrate import pixels_of
 from pipeline_src.maps.counts import count
 from pipeline_src.maps.pairs import Pair, Pairs
@@ -32,11 +32,25 @@ from pipeline_src.metrics.registry import METRICS
 
 HERE = Path(__file__).parent
 PACKAGE = "@imgly/background-removal-data@1.4.5"
-NETWORKS = {"medium": "IS-Net, 16 bit", "small": "IS-Net, 8 bit"}
+NETWORKS = {"u2net": "U2-Net", "medium": "IS-Net, 16 bit", "small": "IS-Net, 8 bit"}
 SIDE = 1024
 SHOWN = ("accuracy", "ece", "brier")
 VALIDATION, TEST = "DUTS-validation", ("ECSSD", "DUTS-held-out", "DTD", "Brodatz")
 TEXTURES = ("DTD", "Brodatz")
+EIGHT_BIT_SETS = (VALIDATION, "ECSSD")  # on which the network of 8 bits runs, to save compute
+INTRO = """# Published full-size networks
+
+By `python benchmarks/networks/table.py DATA CACHE --images {images}`.
+Compute limits IS-Net to the first {images} images of each set by name; U2-Net's saved maps cover whole sets.
+Calibrators are fitted to {validation} DUTS validation images.
+Whether IS-Net was trained on DUTS is not known: its accuracy there suggests it.
+Brackets are 95 % confidence intervals over images.
+
+"""
+
+
+def _digest(name: str) -> bytes:
+    return hashlib.sha256(name.encode()).digest()
 
 
 class Data:
@@ -53,7 +67,7 @@ class Data:
         }
         self.data, self.cache = data, cache
         self.archives = {name: archive for name, (archive, _) in sets.items()}
-        self.all_stems = {name: sorted(stems) for name, (_, stems) in sets.items()}
+        self.all_stems = {name: sorted(stems, key=_digest) for name, (_, stems) in sets.items()}
         self.stems = {name: stems[:images] for name, stems in self.all_stems.items()}
 
     @staticmethod
@@ -101,17 +115,19 @@ def predict(session: onnxruntime.InferenceSession, image: Image.Image) -> np.nda
     """The probability of the object, (H, W) float32: the network's first output, resized to the image."""
     x = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float32)
     x = ((x - 128) / 256).transpose(2, 0, 1)[None]
-    probability = session.run(session.get_outputs()[:1] and [session.get_outputs()[0].name], {"input": x})[0][0, 0]
+    probability = session.run([session.get_outputs()[0].name], {"input": x})[0][0, 0]
     resized = Image.fromarray(probability).resize(image.size, Image.Resampling.BILINEAR)
     return np.asarray(resized).clip(0, 1)
 
 
 def predict_all(data: Data) -> None:
     """Write the missing maps, image by image over all sets and networks, so a stopped command has equal shares."""
-    sessions = {network: model(network, data.cache) for network in NETWORKS}
+    sessions = {network: model(network, data.cache) for network in ("medium", "small")}
     for k in range(max(map(len, data.stems.values()))):
         for name, stems in data.stems.items():
-            for network, session in sessions.items() if k < len(stems) else ():
+            for network, session in sessions.items():
+                if k >= len(stems) or (network == "small" and name not in EIGHT_BIT_SETS):
+                    continue
                 path = data.cache / "maps" / network / name / f"{stems[k]}.npy"
                 if not path.exists():
                     path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +138,61 @@ def predict_all(data: Data) -> None:
         print(f"image {k + 1} of each set", flush=True)
 
 
-if __name__ == "__main__":
+def counted(data: Data, network: str, name: str, calibrator: Calibrator | None = None) -> ProtocolCounts:
+    """The counts of a network's maps on a set, calibrated or not."""
+    pairs = data.pairs(network, name)
+    return count(pairs.calibrated(calibrator) if calibrator else pairs).runs()["raw"]
+
+
+def measured(run: ProtocolCounts, name: str) -> Resampled:
+    """The shown metrics, exactly and on resamples of the images of the set `name`."""
+    return resample_counts(run, 10, key_of(name), names=[*SHOWN, METRICS["ece"].decided_by])
+
+
+def scores(data: Data, network: str, name: str, calibrators: Mapping[str, Calibrator]) -> Iterator[list[str]]:
+    """A row of each calibrator, and before them one without."""
+    for title, calibrator in {"none": None, **calibrators}.items():
+        result = measured(counted(data, network, name, calibrator), name)
+        ends = result.intervals()
+        cells = [with_ends(METRICS[metric], result.points[metric], ends.get(metric)) for metric in SHOWN]
+        yield [NETWORKS[network], name, str(result.units), title, *cells]
+
+
+def fit(data: Data, network: str) -> dict[str, Calibrator]:
+    """Every calibrator of two classes, fitted to the validation images."""
+    pairs = data.pairs(network, VALIDATION)
+    pixels = pixels_of(pairs, None, count(pairs))
+    kinds = [kind for kind in map(calibrator_class, NAMES) if kind.classes != "several"]
+    return {kind.name: fitted(kind, pixels) for kind in kinds}
+
+
+def effect_row(title: str, metric: str, effect: Estimate | None) -> list[str]:
+    """A difference with its interval, and whether 0 is excluded."""
+    assert effect is not None
+    number = with_ends(Difference.of(METRICS[metric]), effect.value, effect.interval())
+    return [title, METRICS[metric].title, number, effect.direction or "inconclusive"]
+
+
+def effects(data: Data) -> Iterator[list[str]]:
+    """Claim C1 on each network, and the effect of the weights of 8 bits."""
+    for network, names in (("u2net", ["DTD"]), ("medium", TEXTURES)):
+        on_objects = paired([measured(counted(data, network, "ECSSD"), "ECSSD")])
+        for name in names:
+            on_textures = paired([measured(counted(data, network, name), name)])
+            effect = estimate("ece", (on_textures, 1.0), (on_objects, -1.0))
+            yield effect_row(f"C1, {NETWORKS[network]}: {name} − ECSSD", "ece", effect)
+    before, after = (counted(data, network, "ECSSD") for network in ("medium", "small"))
+    for metric, effect in differences("ECSSD", 10, {0: before}, {0: after}, SHOWN).items():
+        yield effect_row("8 − 16 bit on ECSSD", metric, effect)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows)) + "\n"
+
+
+def main() -> None:
+    """Predict what is missing, and write table.md."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("cache", type=Path)
@@ -131,3 +201,15 @@ if __name__ == "__main__":
     data = Data(arguments.data, arguments.cache, arguments.images)
     data.extract()
     predict_all(data)
+    rows = [row for name in ("ECSSD", "DTD") for row in scores(data, "u2net", name, {})]
+    for network, names in (("medium", TEST), ("small", ["ECSSD"])):
+        calibrators = fit(data, network)
+        rows += [row for name in names for row in scores(data, network, name, calibrators)]
+    heads = ["network", "set", "images", "calibrator", *(METRICS[metric].column for metric in SHOWN)]
+    text = INTRO.format(images=arguments.images, validation=len(data.stems[VALIDATION]))
+    text += table(["difference", "of", "[95 % interval]", "verdict"], effects(data)) + "\n" + table(heads, rows)
+    (HERE / "table.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
