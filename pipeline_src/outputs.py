@@ -14,7 +14,7 @@ from pipeline_src.files import writing
 RESULTS = {  # command -> files by which its results are recognized; folders of two commands have calibrators
     "judge": ("metrics.json", "statistic.npz"),
     "calibrate": ("scores.json", "calibrator.json"),
-    "predict": ("maps.jsonl",),
+    "predict": ("maps.json",),
     "export": ("SHA256SUMS", "model.pt2", "calibrator.json"),
 }
 STAGING = ".new"  # in a folder of results

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pipeline_src.errors import UserError
 
 if TYPE_CHECKING:
-    from pipeline_src.api.diagram import reliability_diagram
     from pipeline_src.api.losses import ASLP, SCBCE
-    from pipeline_src.api.statistic import CalibrationReport, Statistic, calibration_report
+    from pipeline_src.api.statistic import CalibrationReport, Statistic, calibration_report, reliability_diagram
     from pipeline_src.api.torch_metric import DenseCalibration
 
 __all__ = [
@@ -26,7 +25,7 @@ __all__ = [
     "calibration_report",
     "reliability_diagram",
 ]
-_MODULES = {"ASLP": "losses", "SCBCE": "losses", "DenseCalibration": "torch_metric", "reliability_diagram": "diagram"}
+_MODULES = {"ASLP": "losses", "SCBCE": "losses", "DenseCalibration": "torch_metric"}
 
 
 def __getattr__(name: str) -> Any:
@@ -40,7 +39,3 @@ def __getattr__(name: str) -> Any:
             found=f"no module {error.name}",
             fix='pip install "dense-calibration[pipeline,torchmetrics]"',
         ) from error
-
-
-def __dir__() -> list[str]:
-    return __all__

@@ -1,4 +1,4 @@
-"""Probabilities and masks as users have them, as the images that are counted. Arrays and tensors alike."""
+"""Probabilities and masks as users have them, arrays and tensors alike, as the images that are counted."""
 
 from __future__ import annotations
 
@@ -14,31 +14,35 @@ from pipeline_src.labels import IGNORED
 PAIRS = "(H, W), (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes; masks (N, H, W) or (H, W)"
 
 
-def images(probabilities: Any, masks: Any, ignore: int | None) -> tuple[Any, Any]:
-    """Probabilities (N, H, W) of an object or (N, K, H, W) of K > 2 classes, and masks (N, H, W).
+def images(probabilities: Any, masks: Any, ignore: int | None) -> tuple[Any, np.ndarray, int | None]:
+    """Check a batch, and return it in one form.
 
-    Of two classes the second is the object. Floats that are outside of [0, 1] by rounding are clipped.
+    Floats that are outside of [0, 1] by rounding are clipped.
 
     Args:
-        probabilities, masks: arrays or tensors, of one image or of a batch.
+        probabilities, masks: arrays or tensors, of one image or of a batch. Of two classes the second is the object.
         ignore: the label of pixels that never count, 255 by default.
 
+    Returns:
+        Probabilities (N, H, W) of an object or (N, K, H, W) of K > 2 classes, where they were; masks (N, H, W), 0, 1
+        and 255, or class ids; the ignored label of these masks, None where 255 was not named as ignored.
+
     Raises:
-        UserError: these are no arrays, or the shapes do not fit.
+        UserError: these are no arrays, or shapes, labels or sums over classes do not fit.
     """
     if other := [type(given).__name__ for given in (probabilities, masks) if not hasattr(given, "ndim")]:
         raise UserError(
             "these are no images",
             found=f"of type {other[0]}",
             expected=f"arrays or tensors: {PAIRS}",
-            fix="count images of different sizes one by one, or as lists of maps and masks by Statistic",
+            fix="count images of different sizes one by one",
         )
-    p, y = probabilities, masks
+    p, y = probabilities, array(masks)
     if y.ndim == 2:
         p, y = p[None], y[None]
     elif y.ndim == 4 and y.shape[1] == 1:
         y = y[:, 0]
-    fits = y.ndim == 3 and p.ndim in (3, 4) and (*p.shape[:1], *p.shape[-2:]) == tuple(y.shape)
+    fits = y.ndim == 3 and p.ndim in (3, 4) and (*p.shape[:1], *p.shape[-2:]) == y.shape
     if not fits or (p.ndim == 4 and not p.shape[1]):
         raise UserError(
             "probabilities and masks do not fit",
@@ -46,25 +50,31 @@ def images(probabilities: Any, masks: Any, ignore: int | None) -> tuple[Any, Any
             expected=PAIRS,
         )
     floats = p.is_floating_point() if hasattr(p, "is_floating_point") else p.dtype.kind == "f"
-    if floats and 0 not in p.shape:
+    if floats and y.size:
         low, high = float(p.min()), float(p.max())
         if (low < 0 or high > 1) and low >= -SLACK and high <= 1 + SLACK:
             p = p.clip(0, 1)
-    if p.ndim == 4 and p.shape[1] == 2:
-        check_sums(p, y, ignore)
-    return (p[:, -1] if p.ndim == 4 and p.shape[1] <= 2 else p), y
+    classes = p.shape[1] if p.ndim == 4 else 1
+    void = IGNORED if ignore is None else ignore
+    if classes > 1 and y.size:
+        _check_sums(p, y != void)
+    if classes > 2:
+        _check_labels(y, (y >= 0) & (y < classes) | (y == void), f"0 to {classes - 1}, and {void} where nothing counts")
+        return p, y, void
+    if y.dtype == bool:
+        y = y.view(np.uint8)
+    _check_labels(y, (y == 0) | (y == 1) | (y == void), f"0 background, 1 object, {void} ignored; or bool")
+    y = np.where(y == void, IGNORED, y).astype(np.uint8)
+    return (p[:, -1] if p.ndim == 4 else p), y, None if ignore is None else IGNORED
 
 
-def check_sums(p: Any, masks: Any, ignore: int | None) -> None:
-    """UserError where probabilities (N, K, H, W), an array or a tensor, are none, or do not sum to 1 over the K where
-    pixels count."""
-    if 0 in p.shape:
-        return
+def _check_sums(p: Any, valid: np.ndarray) -> None:
+    """UserError where numbers (N, K, H, W) are no probabilities, or do not sum to 1 over the K of `valid` pixels."""
     low, high = float(p.min()), float(p.max())
-    differences = abs(p.sum(1) - 1)
+    differences = abs((p.float() if hasattr(p, "float") else p).sum(1) - 1)
     off = float(differences.max())
     if off >= SUM_SLACK:  # maps may be 0 where nothing counts
-        off = float(array(differences)[array(masks) != (IGNORED if ignore is None else ignore)].max(initial=0))
+        off = float(array(differences)[valid].max(initial=0))
     if not (low >= 0 and high <= 1 and off < SUM_SLACK):  # NaN too
         raise UserError(
             "these are not probabilities of several classes",
@@ -74,50 +84,20 @@ def check_sums(p: Any, masks: Any, ignore: int | None) -> None:
         )
 
 
+def _check_labels(masks: np.ndarray, known: np.ndarray, expected: str) -> None:
+    if masks.dtype.kind not in "biuf" or not known.all():
+        raise UserError(
+            "masks have unknown labels",
+            found=f"{masks.dtype} with the values {np.unique(masks)[:10].tolist()}",
+            expected=f"whole numbers: {expected}",
+            fix="cut gray masks first, as by `mask > 127`",
+        )
+
+
 def array(values: Any) -> np.ndarray:
     """`values` as an array: also of a tensor on any device, with or without a gradient."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         # numpy has no bfloat16; all floats are counted as float32.
         values = (values.float() if values.is_floating_point() else values).numpy()
-    try:
-        return native(np.asarray(values))
-    except ValueError as error:
-        raise UserError(
-            "these are no images", found=error, expected=f"{PAIRS}; or lists of arrays, one for each image"
-        ) from error
-
-
-def binary(masks: np.ndarray, ignore: int | None) -> np.ndarray:
-    """Masks as uint8: 0 background, 1 object, 255 ignored; `ignore` is the label of the last, 255 by default. Floats
-    are taken if they are these numbers exactly.
-
-    Raises:
-        UserError: other labels.
-    """
-    if masks.dtype == bool:
-        return masks.view(np.uint8)
-    ignored = masks == (IGNORED if ignore is None else ignore)
-    if masks.dtype.kind not in "iuf" or not (ignored | (masks == 0) | (masks == 1)).all():
-        raise UserError(
-            "masks have unknown labels",
-            found=f"{masks.dtype} with the values {np.unique(masks)[:10].tolist()}",
-            expected=f"whole numbers: 0 background, 1 object, {IGNORED if ignore is None else ignore} ignored; or bool",
-            fix="cut gray masks first, as by `mask > 127`",
-        )
-    return np.where(ignored, IGNORED, masks).astype(np.uint8)
-
-
-def class_ids(masks: np.ndarray, classes: int, ignore: int) -> np.ndarray:
-    """Masks of K classes as they are, checked: whole numbers below `classes`, and `ignore`.
-
-    Raises:
-        UserError: other labels.
-    """
-    if masks.dtype.kind not in "iu" or not (((masks >= 0) & (masks < classes)) | (masks == ignore)).all():
-        raise UserError(
-            "masks have class ids that do not exist",
-            found=f"{masks.dtype} with the values {np.unique(masks)[:10].tolist()}",
-            expected=f"whole numbers from 0 to {classes - 1}, and {ignore} for pixels that never count",
-        )
-    return masks
+    return native(np.asarray(values))

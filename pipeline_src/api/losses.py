@@ -54,11 +54,11 @@ class SCBCE(nn.Module):
         self.ignore_given, self.ignore = ignore is not None, IGNORED if ignore is None else ignore
 
     def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
-        """The loss, a scalar.
+        """Return the loss, a scalar.
 
         Args:
             logits: (B, H, W) or (B, 1, H, W), or (B, K, H, W).
-            masks: (B, H, W) or (B, 1, H, W): 0 and 1, or class ids, and `ignore`; for one logit also floats in [0, 1].
+            masks: (B, H, W) or (B, 1, H, W): 0 and 1, or class ids, and `ignore`.
         """
         z, y = self._planes(logits, masks)
         return self._loss(z, y, np.zeros(len(z), np.int64))
@@ -80,23 +80,17 @@ class SCBCE(nn.Module):
                 found=f"shapes {tuple(logits.shape)} and {tuple(masks.shape)}, classes={self.classes}",
                 expected="(B, 1, H, W) for two classes or (B, K, H, W), and (B, H, W)",
             )
-        soft, ignored = y.is_floating_point() and z.shape[1] == 1, y == self.ignore
-        integral = y == y.round() if y.is_floating_point() else True
-        allowed = (y >= 0) & (y <= 1) if soft else ((y >= 0) & (y < self.classes) & integral) | ignored
-        if not allowed.all():
+        y, ignored = y.long(), y == self.ignore
+        if not ((((y >= 0) & (y < self.classes)) | ignored) & (y == masks.reshape(y.shape))).all():
             raise UserError(
                 "masks have unknown labels",
-                found=torch.unique(y)[:10].tolist(),
-                expected=f"whole numbers from 0 to {self.classes - 1}, and {self.ignore} for pixels that never count"
-                + ("; or floats from 0 to 1, which all count" if soft else ""),
+                found=torch.unique(masks)[:10].tolist(),
+                expected=f"whole numbers from 0 to {self.classes - 1}, and {self.ignore} for pixels that never count",
             )
-        if soft:
-            return z, y
         some = bool(ignored.any())
         if some and not self.ignore_given and self.classes == 2 and not (y == 1).any():
             raise UserError(  # as `Statistic` does
                 "the masks have no foreground, and 255 may be it",
-                found=f"the values {torch.unique(y).tolist()}",
                 expected="1 for foreground, and 255 for pixels that are ignored",
                 fix="masks > 127 if 255 is the foreground; ignore=255 if it is not: "
                 f"{type(self).__name__}(..., ignore=255)",
@@ -104,7 +98,7 @@ class SCBCE(nn.Module):
         if z.shape[1] == 1 and not some:
             return z, y.to(z.dtype)
         # One logit has no label for a pixel that never counts; two planes, both 0, are one.
-        return class_logits(z), class_planes(torch.where(ignored, self.classes, y.long()), self.classes)
+        return class_logits(z), class_planes(torch.where(ignored, self.classes, y), self.classes)
 
 
 class ASLP(SCBCE):
@@ -116,9 +110,7 @@ class ASLP(SCBCE):
     Args:
         images: number of training images; that of a checkpoint has to be the same.
         rule: `mc` (model calibration), `mei` (maximum entropy inference) or `cl` (closed loop; ours, not the paper's).
-        classes: K; 2 for one logit a pixel.
-        ignore: the label of pixels that never count. Without one it is 255, and for two classes a batch without any 1
-            that has it is refused: its 255 is more often the object.
+        classes, ignore: as in `SCBCE`.
         parameters: of `aslp_mc`, `aslp_mei` or `aslp_cl` in docs/reference/params.md: `beta`, `eta`, `lam`, ...
     """
 
@@ -144,7 +136,7 @@ class ASLP(SCBCE):
         return alphas
 
     def forward(self, logits: Tensor, masks: Tensor, index: Tensor | Sequence[int]) -> Tensor:  # type: ignore[override]
-        """The loss, a scalar; in training mode the levels of the images then follow these logits.
+        """Return the loss, a scalar; in training mode the levels of the images then follow these logits.
 
         Args:
             logits, masks: as in `SCBCE`.
@@ -168,47 +160,37 @@ class ASLP(SCBCE):
         return loss
 
     def end_epoch(self, accuracy: float, gap: float | None = None) -> None:
-        """After an epoch's validation.
+        """Update the rule after an epoch's validation.
 
         Args:
             accuracy: share of validation pixels whose predicted class is their label.
             gap: their mean confidence less that, which `rule="cl"` needs.
-
-        Raises:
-            UserError: they are no such fractions, as where accuracy is in percent.
         """
-        if not 0 <= accuracy <= 1 or not (gap is None or -1 <= gap <= 1):  # NaN too
+        if not 0 <= accuracy <= 1 or (gap is None and self.rule == "cl"):  # NaN too
             raise UserError(
-                "end_epoch: accuracy or gap is not a fraction",
-                found=f"accuracy={float(accuracy)}, gap={gap if gap is None else float(gap)}",
-                expected="accuracy from 0 to 1, gap from -1 to 1",
+                "end_epoch: accuracy is not a fraction, or rule='cl' has no gap",
+                found=f"accuracy={float(accuracy)}, gap={gap}",
+                expected="accuracy from 0 to 1; for rule='cl' also the gap of confidence and accuracy",
                 fix="divide percentages by 100",
             )
-        if gap is None and self.rule == "cl":
-            raise UserError("end_epoch: rule='cl' follows the gap of confidence and accuracy", expected="both numbers")
         confidence = float("nan") if gap is None else float(accuracy) + float(gap)
         self.method.after_validation(Validation(float(accuracy), confidence), self.epoch)
         self.epoch += 1
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Levels and the rule's state, in types that torch.load takes with weights_only."""
+        """Return levels and the rule's state, in types that torch.load takes with weights_only."""
         return {"epoch": self.epoch, "rule": self.rule, "method": packed(self.method.state(), "ASLP")}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        """Go on from what `get_extra_state` gave.
-
-        Raises:
-            UserError: it is of another rule, or of other numbers of images or classes.
-        """
+        """Restore what `get_extra_state` returned; UserError if it is of other settings."""
         method = unpacked(state["method"])
-        saved = state.get("rule", self.rule), len(method["_alphas"]), method["_classes"]
+        saved = state["rule"], len(method["_alphas"]), method["_classes"]
         expected = self.rule, len(self.alphas) or saved[1], self.classes  # a decode head's loss has no images yet
         if saved != expected:
             raise UserError(
                 "ASLP: the checkpoint is of another one",
                 found="rule {!r}, {} images, {} classes".format(*saved),
                 expected="rule {!r}, {} images, {} classes".format(*expected),
-                fix="use the settings and images of the checkpoint, or start without it",
             )
         self.epoch = state["epoch"]
         self.method.restore(method)

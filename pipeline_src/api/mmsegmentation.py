@@ -95,11 +95,9 @@ class _HeadLoss(losses.SCBCE):
         parameters: of the loss.
     """
 
-    default_name: str
-
-    def __init__(self, loss_weight: float = 1.0, loss_name: str = "", **parameters: Any):
+    def __init__(self, loss_weight: float = 1.0, loss_name: str = "loss_perturbed", **parameters: Any):
         super().__init__(**parameters)
-        self.loss_weight, self.loss_name = loss_weight, loss_name or self.default_name
+        self.loss_weight, self.loss_name = loss_weight, loss_name
         self.index: tuple[Tensor, ...] = ()  # of the images of this step, set by `ASLPHook`
 
     def forward(
@@ -108,8 +106,6 @@ class _HeadLoss(losses.SCBCE):
         if weight is not None:
             raise UserError("label perturbation has no weights of pixels", fix="leave out `sampler` in the decode head")
         self.ignore, self.ignore_given = ignore_index, True  # mmsegmentation pads with it
-        if isinstance(self, losses.ASLP) and not self.index:
-            raise UserError("loss_decode: ASLP is not told which images it sees", fix='add dict(type="ASLPHook")')
         return self.loss_weight * super().forward(logits, masks, *self.index)
 
 
@@ -117,14 +113,10 @@ class _HeadLoss(losses.SCBCE):
 class SCBCEHeadLoss(_HeadLoss):
     """`losses.SCBCE` in a decode head: `loss_decode=dict(type="SCBCE", alpha=0.05)`; `classes` for K classes."""
 
-    default_name = "loss_scbce"
-
 
 @MODELS.register_module("ASLP")
-class ASLPHeadLoss(_HeadLoss, losses.ASLP):  # type: ignore[misc]
+class ASLPHeadLoss(_HeadLoss, losses.ASLP):
     """`losses.ASLP` in a decode head: `loss_decode=dict(type="ASLP", rule="mc")`, with an `ASLPHook`."""
-
-    default_name = "loss_aslp"
 
     def __init__(self, images: int = 0, **parameters: Any):
         super().__init__(images=images, **parameters)
@@ -137,6 +129,11 @@ class ASLPHeadLoss(_HeadLoss, losses.ASLP):  # type: ignore[misc]
             raise UserError(
                 "the checkpoint has levels of other training images", found=len(self.alphas), expected=images
             )
+
+    def forward(self, *arguments: Any, **options: Any) -> Tensor:
+        if not self.index:
+            raise UserError("loss_decode: ASLP is not told which images it sees", fix='add dict(type="ASLPHook")')
+        return super().forward(*arguments, **options)
 
 
 @HOOKS.register_module()

@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline_src.api.arrays import array, binary, check_sums, class_ids, images
+from pipeline_src.api.arrays import array, images
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import COARSE, LEVELS
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import UndefinedMetricError, check_bins
 from pipeline_src.errors import UserError, did_you_mean
-from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.inputs import Binned, PixelMeans
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import value
@@ -32,11 +31,8 @@ def check(names: Sequence[str], bins: int) -> None:
     if unknown := [name for name in names if name not in OF_COUNTS]:
         raise UserError(
             f"names: {unknown[0]!r} is not a metric of counts without images",
-            found=", ".join(map(str, unknown)),
             expected=", ".join(OF_COUNTS),
-            fix="Statistic has the metrics that need images"
-            if unknown[0] in METRICS
-            else did_you_mean(unknown[0], OF_COUNTS),
+            fix=did_you_mean(unknown[0], OF_COUNTS) or "Statistic has the metrics that need images",
         )
 
 
@@ -61,19 +57,15 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: in
     Raises:
         UserError: shapes, labels or values do not fit.
     """
-    p, y = images(probabilities, masks, ignore)
+    p, y, void = images(probabilities, masks, ignore)
     if p.ndim == 3:
         statistic = MapCounts({"raw": Counts.empty(rows=False, levels=levels)})
-        rows = len(p), math.prod(p.shape[1:])  # a batch may be empty
-        f, truth = array(p).reshape(rows), binary(array(y), ignore).reshape(rows)
-        statistic.add(f, truth, "the batch", ignore=None if ignore is None else IGNORED)
+        rows = len(y), math.prod(y.shape[1:])  # a batch may be empty
+        statistic.add(array(p).reshape(rows), y.reshape(rows), "the batch", ignore=void)
         return statistic.raw
-    p = torch.as_tensor(p).float()
-    check_sums(p, y, ignore)
-    ignored = IGNORED if ignore is None else ignore
-    labels = class_ids(array(y), p.shape[1], ignored).reshape(-1)
-    confidence, predicted = (array(part).reshape(-1) for part in p.max(1))  # where the tensor is: one number of K moves
-    valid = labels != ignored
+    confidence, predicted = (array(part).ravel() for part in torch.as_tensor(p).float().max(1))  # on its device
+    labels = y.ravel()
+    valid = labels != void
     counts = Counts.empty(rows=False, top=True, levels=levels)
     of_scores = FloatPass(counts, scores=True)
     right = (predicted == labels)[valid].astype(np.uint8)

@@ -7,17 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torchmetrics import Metric
 
 from pipeline_src.api.pixel_counts import DEFAULT, check, counted, levels_for, values
 from pipeline_src.counting.counts import ARRAYS, Counts
-from pipeline_src.errors import UserError
-
-try:
-    from torchmetrics import Metric
-except ImportError as error:
-    raise UserError(
-        "DenseCalibration is a metric of torchmetrics, which is not installed", fix="python -m pip install torchmetrics"
-    ) from error
 
 
 class DenseCalibration(Metric):

@@ -6,8 +6,7 @@ import glob
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -22,13 +21,13 @@ from pipeline_src.data.pairing import IMAGE_SUFFIXES, walk
 from pipeline_src.errors import UserError, listed
 from pipeline_src.export import folder as exported
 from pipeline_src.export import runs
-from pipeline_src.files import atomic, content, sha256, write_text
+from pipeline_src.files import atomic, content, reading, sha256, write_text
 from pipeline_src.logs import with_progress
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.prediction.predict import Predictor, predict_image
 from pipeline_src.training.calibrated import Calibrated
 
-RECORD = "maps.jsonl"
+RECORD = "maps.json"  # of a folder of maps: the model, and a digest of all that they depend on but the images
 Format = Literal["png8", "png16", "npy"]
 log = logging.getLogger(__name__)
 
@@ -74,7 +73,7 @@ def predict(
 
     Args:
         images: a folder or a pattern.
-        out: folder of the maps. Maps of the same image and model are kept.
+        out: folder of the maps. Maps that it has are kept: delete the map of an image that has changed.
         format: by default png16 for maps of one object, npy for those of several classes.
         calibrator: a calibrator.json, fitted to maps of this model, that is applied to them.
 
@@ -95,17 +94,50 @@ def predict(
         applied, _ = read_for(calibrator, model.classes, model.name, fix, model.calibrated)
     files = find_images(images)
     digests = [model.digest, form, sha256(calibrator) if calibrator else None]
-    maps = MapFolder(out, model.name, digest(digests), form)
-    maps.check(files)
+    record = {"model": model.name, "digest": digest(digests)}
+    paths = [out / f"{file.name}.{'npy' if form == 'npy' else 'png'}" for file in files]
+    _check_out(out, record, files, paths)
     check_images(files)
-    missing = [file for file in files if not maps.has(file)]
+    write_text(out / RECORD, json.dumps(record, indent=2) + "\n")
+    missing = [(file, path) for file, path in zip(files, paths, strict=True) if not path.exists()]
     if len(missing) < len(files):
         log.info("%d of %d maps exist already", len(files) - len(missing), len(files))
-    for file in with_progress(missing, len(missing)):
+    for file, path in with_progress(missing, len(missing)):
         f = predict_image(model.predictor, decode_image(content(file.path)), model.image_size, file.name)
-        maps.write(file, calibrated(applied, f) if applied else f)
-    maps.finish()
+        write_map(path, calibrated(applied, f) if applied else f, form)
     return len(files), len(missing)
+
+
+def _check_out(out: Path, record: Mapping[str, str], files: Sequence[ImageFile], paths: Sequence[Path]) -> None:
+    """UserError if the folder `out` has other files, or maps of another model, calibrator or format."""
+    others: list[str] = []
+    if (out / RECORD).exists():
+        with reading(f"{out / RECORD} cannot be read", expected="JSON", fix="give another --out"):
+            earlier = json.loads((out / RECORD).read_text(encoding="utf-8"))
+            others = [] if earlier == record else [f"{earlier['model']}, or another version, format or calibrator"]
+    outputs.check(
+        out,
+        "predict",
+        below={path.parent for path in paths},
+        inputs={file.path.parent for file in files},
+        model=record["model"],
+        others=others,
+        foreign=[] if (out / RECORD).exists() else [path for path in paths if path.exists()],
+    )
+
+
+def write_map(path: Path, probability: np.ndarray, format: Format) -> None:
+    """Write a map, (H, W) or (K, H, W) in [0, 1].
+
+    Integer maps are rounded to the nearest level, halves up at 0.5: rounding moves no pixel to the other class.
+    """
+    with atomic(path) as temporary:
+        if format == "npy":
+            np.save(temporary, probability.astype(np.float32))
+        else:
+            kind: type[np.unsignedinteger[Any]] = np.uint8 if format == "png8" else np.uint16
+            levels = np.rint(probability.astype(np.float64) * np.iinfo(kind).max).astype(kind)
+            temporary.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
 
 
 class ImageFile(NamedTuple):
@@ -163,74 +195,3 @@ def check_images(files: Sequence[ImageFile]) -> None:
     if turned:
         text = "%d images, such as %s, have an EXIF orientation, which is not applied to them and their maps"
         log.warning(text, len(turned), turned[0])
-
-
-class MapFolder:
-    """A folder of maps with a record of their sources, from which an interrupted prediction resumes.
-
-    Args:
-        folder: folder of the maps and their record.
-        model: name of the run or exported folder.
-        digest: digest of the model, its calibrator and the format.
-        format: PNG with 8 or 16 bits, or float32 in .npy.
-
-    Attributes:
-        lines: of each map `map` (its file), `model`, `digest`, and `image` (SHA-256).
-    """
-
-    def __init__(self, folder: Path, model: str, digest: str, format: Format):
-        self.folder, self.model, self.digest, self.format = folder, model, digest, format
-        self.record, self.suffix = folder / RECORD, ".npy" if format == "npy" else ".png"
-        self.lines: dict[str, dict[str, str]] = {}
-        text = self.record.read_text(encoding="utf-8", errors="replace") if self.record.is_file() else ""
-        for line in text.splitlines():
-            with suppress(ValueError, LookupError, TypeError):  # cut off by a kill: its map is predicted again
-                values = json.loads(line)
-                self.lines[values["map"]] = values
-
-    def name(self, image: ImageFile) -> str:
-        """The file of an image's map, relative to the folder."""
-        return f"{image.name}{self.suffix}"
-
-    def check(self, images: Sequence[ImageFile]) -> None:
-        """UserError if the folder has other files, or maps of another model or with another suffix."""
-        files = [self.folder / self.name(image) for image in images]
-        stale = [name for name in sorted(self.lines) if not name.endswith(self.suffix)]
-        outputs.check(
-            self.folder,
-            "predict",
-            below={file.parent for file in files},
-            inputs={image.path.parent for image in images},
-            model=self.model,
-            others=sorted({line["model"] for line in self.lines.values()} - {self.model}),
-            foreign=stale if self.record.exists() else [file for file in files if file.exists()],
-        )
-
-    def has(self, image: ImageFile) -> bool:
-        """Whether the folder has the map of an image by this model."""
-        name = self.name(image)
-        line = self.lines.get(name, {})
-        current = line.get("digest") == self.digest and (self.folder / name).is_file()
-        return current and line.get("image") == sha256(image.path)
-
-    def write(self, image: ImageFile, probability: np.ndarray) -> None:
-        """Write a map, (H, W) or (K, H, W) in [0, 1], and its line of the record.
-
-        Integer maps are rounded to the nearest level, halves up at 0.5: rounding moves no pixel to the other class.
-        """
-        name = self.name(image)
-        with atomic(self.folder / name) as temporary:
-            if self.format == "npy":
-                np.save(temporary, probability.astype(np.float32))
-            else:
-                kind: type[np.unsignedinteger[Any]] = np.uint8 if self.format == "png8" else np.uint16
-                levels = np.rint(probability.astype(np.float64) * np.iinfo(kind).max).astype(kind)
-                temporary.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
-        self.lines[name] = {"map": name, "model": self.model, "digest": self.digest, "image": sha256(image.path)}
-        with open(self.record, "a", encoding="utf-8") as record:
-            record.write(f"\n{json.dumps(self.lines[name], ensure_ascii=False)}")  # after a line that was cut off
-
-    def finish(self) -> None:
-        """Write the record in the order of names: an interrupted prediction ends in the same bytes."""
-        lines = (json.dumps(line, ensure_ascii=False) for _, line in sorted(self.lines.items()))
-        write_text(self.record, "".join(f"{line}\n" for line in lines))

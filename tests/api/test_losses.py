@@ -67,11 +67,6 @@ def test_labels_of_0_and_255_are_taken_only_if_255_is_said_to_be_ignored(z):
     assert SCBCE(0, ignore=255)(z, labels).item() == pytest.approx(of_background, rel=1e-5)
 
 
-def test_soft_labels_of_one_logit():
-    soft = torch.rand(4, 6, 7, generator=GENERATOR)
-    assert torch.equal(SCBCE(0)(Z[:, 0], soft), F.binary_cross_entropy_with_logits(Z, soft[:, None]))
-
-
 def test_levels_follow_the_rule():
     """alpha + eta (m / beta + lam min(0, (1 - A) - beta alpha)), m = mean (2y - 1) z, from the second epoch on."""
     criterion = ASLP(images=6, rule="mc", start_epoch=1, eta=0.01, lam=50)

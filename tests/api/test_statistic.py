@@ -127,25 +127,6 @@ def test_the_diagram_is_drawn_in_the_given_axes():
     assert len(filled) == 10 and set(filled) <= accuracies
 
 
-@pytest.mark.parametrize("form", [np.asarray, torch.as_tensor])
-def test_images_of_different_sizes_come_as_lists(form):
-    """Of an object and of classes, the same as one by one."""
-    maps, masks = [MAPS[0], MAPS[1, :5], MAPS[2, :, :7]], [MASKS[0], MASKS[1, :5], MASKS[2, :, :7]]
-    classes, ids = [CLASSES[0], CLASSES[1, :, :3]], [IDS[0], IDS[1, :3]]
-    for p, y in ((maps, masks), (classes, ids)):
-        alone = Statistic()
-        for image in zip(p, y, strict=True):
-            alone.update(*image)
-        listed = Statistic().update(list(map(form, p)), list(map(form, y)))
-        assert listed.counts == alone.counts and len(listed) == len(p)
-    named = Statistic().update(maps, masks, names=["b", "c", "a"])
-    assert named.counts.rows.ids == ["a", "b", "c"]
-    assert Statistic().update(list(MAPS), list(MASKS)).counts == WHOLE.counts
-    assert calibration_report(maps, masks)["ece"] == named.compute()["ece"]
-    with pytest.raises(UserError, match="2 maps, 3 masks"):
-        Statistic().update(maps[:2], masks)
-
-
 def test_arrays_need_neither_torch_nor_pandas_nor_matplotlib():
     """What does names the extra."""
     code = """

@@ -15,8 +15,9 @@ from PIL import Image
 
 from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
+from pipeline_src.errors import UserError
 from pipeline_src.export import predict as step
-from pipeline_src.export.predict import RECORD, MapFolder, MapModel
+from pipeline_src.export.predict import MapModel
 
 SHAPES = {"a": (40, 50), "b": (33, 64), "deep/c": (20, 30), "deep/d": (64, 64)}
 
@@ -60,30 +61,25 @@ def test_a_pattern_chooses_images(model, images, tmp_path):
 @pytest.mark.parametrize(("form", "top", "kind"), [("png8", 255, np.uint8), ("png16", 65535, np.uint16)])
 def test_levels_are_the_nearest_and_keep_the_class(form, top, kind, tmp_path):
     f = np.float32([0, 1e-6, 0.2, np.nextafter(np.float32(0.5), np.float32(0)) - 1e-6, 0.5, 0.50001, 1]).reshape(1, -1)
-    image = step.ImageFile(tmp_path / "i.png", "i")
-    image.path.write_bytes(b"")
-    MapFolder(tmp_path / "out", "net", "x", form).write(image, f)
-    read = cv2.imread(str(tmp_path / "out/i.png"), cv2.IMREAD_UNCHANGED)
+    step.write_map(tmp_path / "i.png", f, form)
+    read = cv2.imread(str(tmp_path / "i.png"), cv2.IMREAD_UNCHANGED)
     assert read.dtype == kind and np.abs(read / top - f).max() <= 0.5001 / top
     assert np.array_equal(read / top >= 0.5, f >= 0.5)
 
 
 def test_an_interrupted_prediction_goes_on_and_ends_in_the_same_bytes(model, images, tmp_path, monkeypatch):
     step.predict(model, str(images), tmp_path / "whole")
-    write, made_now = MapFolder.write, []
+    write, finished = step.write_map, []
 
-    def interrupted(self, image, probability):
-        if len(made_now) == 2:
+    def interrupted(path, *arguments):
+        if len(finished) == 2:
             raise KeyboardInterrupt
-        made_now.append(image.name)
-        write(self, image, probability)
+        finished.append(path)
+        write(path, *arguments)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(MapFolder, "write", interrupted)
+        patch.setattr(step, "write_map", interrupted)
         step.predict(model, str(images), tmp_path / "out")
-    with open(tmp_path / "out" / RECORD, "a") as record_file:
-        record_file.write('\n{"map": "deep/c.png", "mod')  # killed while it wrote
-    cv2.imwrite(str(tmp_path / "out/deep/c.png"), np.zeros((1, 1)))
     assert step.predict(model, str(images), tmp_path / "out") == (4, 2)
     assert written(tmp_path / "out") == written(tmp_path / "whole")
     assert step.predict(model, str(images), tmp_path / "out") == (4, 0)
@@ -97,30 +93,15 @@ def test_an_orientation_that_is_not_applied_is_told(images, caplog):
     assert "phone.jpg" in caplog.text and "EXIF" in caplog.text
 
 
-def test_only_maps_of_other_images_or_networks_are_predicted_again(model, images, tmp_path):
-    out = tmp_path / "out"
-    step.predict(model, str(images), out)
-    cv2.imwrite(str(images / "a.png"), np.zeros((40, 50, 3), np.uint8))
-    (out / "deep/c.png").unlink()
-    assert step.predict(model, str(images), out) == (4, 2)
-    retrained = replace(model, digest="1" * 16)
-    assert step.predict(retrained, str(images), out) == (4, 4)
-    lines = [json.loads(line) for line in (out / RECORD).read_text().splitlines()]
-    assert [line["map"] for line in lines] == [f"{name}.png" for name in sorted(SHAPES)]
-
-
-def test_maps_of_another_calibrator_or_format_are_replaced(model, images, tmp_path):
-    file, other = tmp_path / "calibrator.json", tmp_path / "other.json"
+def test_maps_of_another_model_calibrator_or_format_are_not_mixed(model, images, tmp_path):
+    file, out = tmp_path / "calibrator.json", tmp_path / "out"
     file.write_text(json.dumps(record()))
-    other.write_text(json.dumps(record(parameters={"temperature": 3.0})))
-    for form, calibrator in (("png16", None), ("png16", file), ("png16", other), ("png8", other)):
-        before = written(tmp_path / "out")
-        assert step.predict(model, str(images), tmp_path / "out", form, calibrator) == (4, 4)
-        assert not {*before.values()} & {*written(tmp_path / "out").values()}
-        assert step.predict(model, str(images), tmp_path / "out", form, calibrator) == (4, 0)
-    file.write_text(json.dumps(record(parameters={"temperature": 4.0})))
-    other.write_text(file.read_text())  # fitted again
-    assert step.predict(model, str(images), tmp_path / "out", form, other) == (4, 4)
+    step.predict(model, str(images), out)
+    for other in ({"model": replace(model, digest="1" * 16)}, {"format": "png8"}, {"calibrator": file}):
+        before = written(out)
+        with pytest.raises(UserError, match="another model"):
+            step.predict(**{"model": model, "images": str(images), "out": out} | other)
+        assert written(out) == before
 
 
 def test_a_calibrator_is_applied_as_calibrate_does(model, images, tmp_path):

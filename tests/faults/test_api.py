@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import re
 from collections.abc import Callable
 
@@ -21,28 +20,19 @@ def counting(f: object, y: object) -> Callable[[], object]:
     return lambda: Statistic().update(f, y)
 
 
-def scaled(kind: type, top: int) -> Callable[[], object]:
-    """Of maps up to a value, of two processes: one image may have none above it."""
-    maps = np.linspace(0, top, F.size).reshape(F.shape).astype(kind)
-    other = Statistic().update(maps[1:], Y[1:])
-    return pickle.loads(pickle.dumps(Statistic().update(maps[:1], Y[:1]).merge(other))).compute
-
-
 ROWS = [
     ("shapes", counting(F, Y[:, 1:]), r"\(2, 3, 5\)"),
-    ("ragged", counting([[[0.1, 0.2]], [[0.3]]], Y), "inhomogeneous"),
     ("logits", counting(4 * F - 9, Y), "-8"),
     ("nan", counting(F * np.nan, Y), "nan"),
     ("class-logits", counting(P * 9, K), "8 off 1"),
     ("two-channels", counting(P[:, :2], K), "0.5 off 1"),
-    ("uint16-of-255", scaled(np.uint16, 255), "no value above 255"),
     ("whole-maps", counting(F.astype(int), Y), "int64"),
     ("bins", lambda: Statistic().update(F, Y).compute(7), "7"),
     ("grey-mask", counting(F, Y + 7), "7"),
-    ("float-mask", counting(F, F), "float32"),
+    ("float-mask", counting(F, F), "0.25"),
+    ("lists", counting([F], Y), "list"),
     ("object-255", counting(F, Y + np.uint8(np.eye(4, 5) * 255)), "255"),
     ("class-ids", counting(P, K + 4), "4"),
-    ("names", lambda: Statistic().update(F, Y, ["a"]), "1 for 2"),
     ("groups", lambda: Statistic().update(F, Y).compute(groups=[1]), "1 for 2"),
     ("mixed", lambda: Statistic().update(P, K).update(F, Y), "2 after 4"),
     ("merged", lambda: Statistic().update(P, K).merge(Statistic().update(F, Y)), "2 after"),
@@ -55,8 +45,7 @@ ROWS = [
     ("loss-shapes", lambda: SCBCE()(Z, T[:, 1:]), "3, 5"),
     ("loss-classes", lambda: SCBCE()(torch.zeros(2, 7, 4, 5), T), "classes=2"),
     ("loss-labels", lambda: SCBCE()(Z, T + 3), r"\[3\]"),
-    ("loss-floats", lambda: SCBCE()(Z, T.float() + 255), "255.0"),
-    ("loss-soft", lambda: SCBCE()(torch.zeros(2, 2, 4, 5), T + 0.7), r"0\.69"),
+    ("loss-floats", lambda: SCBCE()(Z, T.float() + 255), "255 may be it"),
     ("loss-empty", lambda: SCBCE()(Z[:0], T[:0]), r"\(0, 1, 4, 5\)"),
     ("loss-alpha", lambda: SCBCE(0.6), ""),
     ("loss-parameter", lambda: SCBCE(betta=1), ""),
