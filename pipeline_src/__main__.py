@@ -5,13 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
-import sysconfig
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
-from pathlib import Path
 
 from pipeline_src.errors import UserError
-from pipeline_src.files import FULL
 
 # Modules of the extra `pipeline` in pyproject.toml.
 PIPELINE = {"cv2", "pandas", "torch", "torchvision", "mmengine", "mmcv", "mmseg", "timm", "safetensors"}
@@ -22,11 +19,9 @@ STOPPED = 130  # the exit code after Ctrl-C
 def main() -> None:
     """Run a command. A UserError ends it with a message and exit code 2, any other error with a traceback and 1."""
     try:
-        _import_from_working_folder()
         os.environ["MPLBACKEND"] = "agg"  # a notebook's backend need not be installed
-        from pipeline_src.cli.main import SHARED, app
+        from pipeline_src.cli.main import app
 
-        sys.argv[1:] = _shared_options_first(sys.argv[1:], SHARED)
         _run(app)
     except KeyboardInterrupt:  # while it imports
         print("Aborted!", file=sys.stderr)
@@ -43,42 +38,10 @@ def main() -> None:
         sys.exit(1)
 
 
-def _shared_options_first(words: list[str], shared: tuple[str, ...]) -> list[str]:
-    """Move the options of all commands, each with its value, to the front of a command line."""
-    first, rest, queue = [], [], list(words)
-    while queue:
-        word = queue.pop(0)
-        if word in shared:
-            first += [word, *queue[:1]]
-            queue = queue[1:]
-        elif word.partition("=")[0] in shared:
-            first.append(word)
-        else:
-            rest.append(word)
-    return first + rest
-
-
-def _import_from_working_folder() -> None:
-    """Let the installed command import modules in the working folder, as `python -m` does, with Python's own modules
-    first and those of libraries last."""
-    try:
-        folder = str(Path.cwd())
-    except FileNotFoundError:
-        raise UserError("the working folder does not exist any more", fix="cd into a folder that does") from None
-    if not {"", folder} & set(sys.path):
-        libraries = sysconfig.get_path("purelib")
-        sys.path.insert(sys.path.index(libraries) if libraries in sys.path else len(sys.path), folder)
-
-
 def _run(app: Callable[[], None]) -> None:
-    """Call `app`; raise a UserError for a missing library, a full output and a killed process."""
+    """Call `app`; raise a UserError for a missing library and a killed process."""
     try:
         app()
-    except OSError as error:
-        if error.errno not in FULL or error.filename:  # `files.writing` names files
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python would flush it at exit, and fail with a traceback
-        raise UserError("the output could not be written: its disk is full", found=error) from error
     except BrokenExecutor as error:
         raise UserError(
             "a process of this command was killed",

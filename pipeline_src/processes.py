@@ -69,47 +69,23 @@ def _is_alive(process: int) -> bool:
     return True
 
 
-def _start_worker(interrupted: signal.Handlers, owner: int) -> None:
-    signal.signal(signal.SIGINT, interrupted)
+def _start_worker(owner: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal also sends Ctrl-C to the workers; the pool ends them
     _end_without(owner)
 
 
 @contextmanager
 def pool(count: int) -> Iterator[Executor]:
-    """Yield a pool of `count` spawned processes. An error, Ctrl-C or SIGTERM ends them at once.
+    """Yield a pool of `count` spawned processes. An error or Ctrl-C ends them at once.
 
     A multiprocessing.Pool would wait forever for a worker that was killed.
     """
-    # A terminal also sends Ctrl-C to the workers, and each would print a traceback.
-    interrupted = signal.SIG_IGN if signal.getsignal(signal.SIGINT) == signal.SIG_IGN else signal.SIG_DFL
-    earlier = active_children()
-    workers = ProcessPoolExecutor(
-        count, get_context("spawn"), initializer=_start_worker, initargs=(interrupted, os.getpid())
-    )
-    with _sigterm_as_interrupt():
-        try:
-            yield workers
-        except BaseException:
-            for process in active_children():
-                if process not in earlier:
-                    process.terminate()
-            # The pool waits for the rest of a half-written result as long as this end of the pipe is open.
-            with suppress(AttributeError, OSError):
-                workers._result_queue._writer.close()  # type: ignore[attr-defined]
-            raise
-        finally:
-            workers.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def _sigterm_as_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt at SIGTERM, which would leave the workers behind."""
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    workers = ProcessPoolExecutor(count, get_context("spawn"), initializer=_start_worker, initargs=(os.getpid(),))
     try:
-        yield
+        yield workers
+    except BaseException:
+        for process in list((workers._processes or {}).values()):
+            process.terminate()
+        raise
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        workers.shutdown(cancel_futures=True)

@@ -1,32 +1,66 @@
-"""The package's name and folder, and Python files as syntax trees."""
+"""The package's name and folder, Python files as syntax trees, and the versions of libraries."""
 
 from __future__ import annotations
 
 import ast
+import platform
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from pipeline_src.errors import UserError
 
 PACKAGE = "pipeline_src"
 ROOT = Path(__file__).parent
+LIBRARIES = {  # those that numbers depend on: import name -> distribution
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "mmengine": "onedl-mmengine",
+    "mmcv": "onedl-mmcv",
+    "mmseg": "onedl-mmsegmentation",
+    "timm": "timm",
+    "numpy": "numpy",
+    "scipy": "scipy",
+    "pandas": "pandas",
+    "cv2": "opencv-python",
+    "PIL": "pillow",
+    "matplotlib": "matplotlib",
+}
 
 
-def syntax_tree(file: Path, key: str | None = None) -> ast.Module:
-    """The syntax tree of a Python file.
-
-    Args:
-        key: the key of params.yaml that names the file, if one does.
-
-    Raises:
-        UserError: names key, file and line; the file does not exist or is not Python.
-    """
-    prefix = f"{key}: " if key else ""
+def syntax_tree(file: Path) -> ast.Module:
+    """Return the syntax tree of a Python file; a UserError names file and line if it is not Python."""
     try:
-        return ast.parse(file.read_bytes(), str(file))  # of bytes, which may name their encoding
-    except FileNotFoundError:
-        raise UserError(f"{prefix}there is no file {file}", found=f"nothing at {file.absolute()}") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
-        reason = error.msg if isinstance(error, SyntaxError) else error
-        fix = None if key else "fix it: a method or the model that params.yaml names imports it"
-        raise UserError(f"{prefix}{file}{line}: can't be read as Python", found=reason, fix=fix) from None
+        return ast.parse(file.read_bytes(), str(file))
+    except SyntaxError as error:
+        raise UserError(f"{file}, line {error.lineno}: can't be read as Python", found=error.msg) from None
+
+
+@cache
+def installed(distribution: str) -> str:
+    """Return the version of a distribution, or of "python"; empty if it is not installed."""
+    if distribution == "python":
+        return platform.python_version()
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return ""
+
+
+def loaded_versions() -> dict[str, str]:
+    """Return the versions of Python and of those libraries that this process has imported."""
+    names = ["python", *(name for module, name in LIBRARIES.items() if module in sys.modules)]
+    return {name: installed(name) for name in names}
+
+
+def commit() -> str:
+    """Return the commit of the clone that holds the package, with "-dirty" if files differ; empty outside a clone."""
+    if not (ROOT.parent / ".git").exists():
+        return ""
+    command = ["git", "-C", str(ROOT.parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

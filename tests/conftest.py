@@ -96,7 +96,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     from pipeline_src.data import catalog
     from pipeline_src.data.build import build
     from pipeline_src.data.prepare import prepare
-    from pipeline_src.params.parts import Part
+    from pipeline_src.params.schema import Part
 
     root = tmp_path_factory.mktemp("small")
     rng = np.random.default_rng(0)

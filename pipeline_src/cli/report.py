@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import webbrowser
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Table
 
-from pipeline_src.cli.options import ExperimentName, experiment_graph
+from pipeline_src.cli.options import ExperimentName, experiment_graph, plain_console
 from pipeline_src.errors import UserError
+
+if TYPE_CHECKING:
+    from pipeline_src.pipeline.experiment import ExperimentGraph
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +58,6 @@ def _published_page(experiment: str) -> Path | None:
 
 def _own_page(experiment: str | None) -> Path:
     """Print the main numbers of an experiment that was run here, and return its page."""
-    from pipeline_src.cli.summary import print_summary
     from pipeline_src.pipeline.runner import check_results
 
     graph = experiment_graph(experiment)
@@ -64,9 +68,60 @@ def _own_page(experiment: str | None) -> Path:
             f"experiment {graph.name} has no report", found=f"no file {page}", fix=f"run it first: {graph.command}"
         )
     if job.is_made:
-        shown = graph.of_kinds("tables", "claims", "report")
-        check_results([shown_job for shown_job in shown if shown_job.is_made], "report", graph.command)
-        print_summary(graph)
+        check_results(graph.of_kinds("tables", "claims", "report"), "report", graph.command)
+        _print_summary(graph)
     else:
         logger.warning("%s was made from other parameters, data or code than today's. Now: %s", page, graph.command)
     return page
+
+
+def _print_summary(graph: ExperimentGraph) -> None:
+    """Print ECE and accuracy (unnormalized maps) of all methods by dataset, and the verdicts on the claims."""
+    from pipeline_src.claims.write import not_run
+
+    console = plain_console()
+    console.print(_metrics(graph), soft_wrap=False)
+    claims = json.loads(graph.job("claims").paths[0].read_text(encoding="utf-8"))
+    absent = not_run(claims)
+    if len(absent) < len(claims["claims"]):
+        console.print(_verdicts(claims), soft_wrap=False)
+    if absent:
+        console.print(f"Claims not run here: {', '.join(claim['claim'] for claim in absent)} (the report says why)")
+
+
+def _verdicts(claims: dict[str, Any]) -> Table:
+    from pipeline_src.claims.write import not_run, protocols
+
+    table = Table(title=f"Claims: {claims['experiment']}{', on generated images' if claims['synthetic'] else ''}")
+    table.add_column("claim")
+    for protocol in protocols(claims):
+        table.add_column(protocol, no_wrap=True)
+    absent = not_run(claims)
+    for claim in claims["claims"]:
+        if claim not in absent:
+            found = claim["protocols"]
+            cells = ((found.get(protocol) or found["any"])["verdict"] for protocol in protocols(claims))
+            table.add_row(f"{claim['claim']} {claim['text']}", *cells)
+    return table
+
+
+def _metrics(graph: ExperimentGraph) -> Table:
+    import pandas as pd
+
+    from pipeline_src.metrics.registry import METRICS
+
+    table = Table(title=f"{graph.name}: ECE / accuracy in %, raw, {graph.facts.bins} bins; *: the lowest ECE")
+    table.add_column("method")
+    for part, role in graph.facts.parts.items():
+        table.add_column(part if role == "val" else f"{part} ({role})", justify="right")
+    rows = pd.read_csv(graph.job("tables").folder / "main.csv", keep_default_na=False, na_values=[""])
+    means = rows[rows.protocol == "raw"].groupby(["method", "part"])[["ece", "accuracy"]].mean()
+    least = means["ece"].groupby("part").min()
+    for method in graph.methods:
+        cells = []
+        for part in graph.facts.parts:
+            ece, accuracy = means.loc[(method, part)]
+            printed, lowest = METRICS["ece"].number(ece), METRICS["ece"].number(least[part])
+            cells.append(f"{printed}{'*' * (printed == lowest)} / {METRICS['accuracy'].number(accuracy)}")
+        table.add_row(method, *cells)
+    return table

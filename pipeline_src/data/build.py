@@ -20,7 +20,7 @@ from pipeline_src.data.masks import StoredMask, create_masks
 from pipeline_src.data.store import SCHEMA, IndexRow
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic_folder, check_writable, write_text
-from pipeline_src.params.parts import Part
+from pipeline_src.params.schema import Part
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import yaml
 from pipeline_src.data.entry import BACKGROUND, Entry
 from pipeline_src.errors import UserError, hint
 from pipeline_src.params.load import Loader
-from pipeline_src.params.parts import Part
+from pipeline_src.params.schema import Part
 from pipeline_src.validation import Strict, validate
 
 FILE = Path(__file__).parent / "catalog.yaml"

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from pipeline_src.errors import hint
 from pipeline_src.labels import NO_CLASS
-from pipeline_src.params.parts import ALL
+from pipeline_src.params.schema import ALL
 from pipeline_src.validation import LONGEST, Count, Strict
 
 GROUPS_FILE = ".csv"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import reading, write_text
-from pipeline_src.params.parts import ALL, Part
+from pipeline_src.params.schema import ALL, Part
 
 T = TypeVar("T")
 

@@ -22,7 +22,7 @@ from pipeline_src.data.pairing import IMAGE_SUFFIXES, pair_files
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import content, write_text
-from pipeline_src.params.parts import ALL
+from pipeline_src.params.schema import ALL
 
 log = logging.getLogger(__name__)
 NEAR = 0.97  # correlation of thumbnails: between frames of a video it is often higher, between photos hardly ever

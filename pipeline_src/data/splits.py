@@ -12,7 +12,7 @@ from pipeline_src.data.entry import Entry, Split
 from pipeline_src.data.groups import GroupName
 from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.data.pairing import find_name_list, read_name_list
-from pipeline_src.params.parts import ALL
+from pipeline_src.params.schema import ALL
 
 USUAL = ("train", "val", "test")
 

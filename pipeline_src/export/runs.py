@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pipeline_src.errors import UserError, listed
-from pipeline_src.pipeline import job_names, networks
-from pipeline_src.pipeline.experiment import ExperimentGraph
+from pipeline_src.pipeline import work
+from pipeline_src.pipeline.experiment import ExperimentGraph, evaluation_name, training_name
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.pipeline.job import Job
 from pipeline_src.pipeline.jobs import chosen
@@ -34,7 +34,7 @@ class FinishedRun:
     @property
     def evaluation(self) -> Job:
         """The evaluation job on the validation images, whose parameters are all that a prediction depends on."""
-        return self.experiment.job(job_names.evaluation(self.method, self.seed, "val"))
+        return self.experiment.job(evaluation_name(self.method, self.seed, "val"))
 
     @property
     def jobs(self) -> list[Job]:
@@ -49,7 +49,7 @@ class FinishedRun:
 
     def predictor(self) -> Predictor:
         """The predictor of the evaluation job."""
-        return networks.predictor(self.evaluation)
+        return work.predictor(self.evaluation)
 
 
 def find(run: str) -> FinishedRun:
@@ -66,7 +66,7 @@ def find(run: str) -> FinishedRun:
         raise UserError(f"--run {run} is not the name of a run", found=run, expected=FORM, fix="dense-calibration plan")
     method, seed = parts[-2], int(number[1])
     experiment = chosen(parts[0] if len(parts) == 3 else None)
-    experiment.job(job_names.training(method, seed))  # UserError if there is none
+    experiment.job(training_name(method, seed))  # UserError if there is none
     finished = FinishedRun(experiment, method, seed)
     if missing := [job.name for job in finished.jobs if not job.is_made]:
         raise UserError(

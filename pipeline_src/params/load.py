@@ -17,31 +17,24 @@ FILE = Path("params.yaml")
 EXCLUSIVE = {"config": "factory", "factory": "config"}  # a model is named by one of them
 
 
-def params_file() -> Path:
-    """The file of parameters: ASLP_PARAMS if it is set, else params.yaml."""
-    return Path(os.environ.get("ASLP_PARAMS") or FILE)
-
-
-def read(file: Path | None = None) -> Params:
-    """The values of a file of parameters (default: `params_file()`).
+def read(file: Path = FILE) -> Params:
+    """Return the values of a file of parameters.
 
     Raises:
         UserError: names the key, the value found and the values allowed.
     """
-    file = file or params_file()
     if not file.is_file():
         raise UserError(
             f"{file} does not exist",
             found=f"the folder {Path.cwd()}",
-            expected="a project's file of parameters",
-            fix="run the command in the project's top folder, name the file by --params, "
-            "or make a project: dense-calibration init DIR",
+            expected="the file of parameters",
+            fix="run the command in the top folder of the clone",
         )
     return validate(Params, read_yaml(file), str(file))
 
 
 def read_yaml(file: Path) -> Any:
-    """The content of a YAML file.
+    """Return the content of a YAML file.
 
     Raises:
         UserError: the file cannot be read, is not valid YAML, or has duplicate keys (YAML takes the last).
@@ -69,7 +62,7 @@ Loader: type[yaml.SafeLoader] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _duplicate_keys(node: yaml.Node, path: str) -> Iterator[str]:
-    """Keys that a mapping below `node` has more than once, with their lines."""
+    """Yield keys that a mapping below `node` has more than once, with their lines."""
     if isinstance(node, yaml.SequenceNode):
         for child in node.value:
             yield from _duplicate_keys(child, path)
@@ -84,10 +77,7 @@ def _duplicate_keys(node: yaml.Node, path: str) -> Iterator[str]:
 
 
 def resolve(params: Params, name: str | None = None) -> tuple[str, Experiment]:
-    """The name and the values of experiment `name` (default: the value of `experiment:`).
-
-    Sweeps are replaced by the methods that they stand for; `params.blocks()` has their parameters.
-    """
+    """Return the name and the values of experiment `name` (default: the value of `experiment:`)."""
     name = name or params.experiment
     if name not in params.experiments:
         raise UserError(
@@ -97,29 +87,23 @@ def resolve(params: Params, name: str | None = None) -> tuple[str, Experiment]:
         )
     merged = merge(params.defaults, params.experiments[name] or {})
     experiment = validate(Experiment, merged, f"experiments.{name} (with defaults)")
-    methods: list[str] = []
     for method in experiment.methods:
-        if method in params.sweeps:
-            methods += [title for title, _ in params.sweeps[method].entries(method)]
-        elif method in params.blocks():
-            methods.append(method)
-        else:
-            blocks = [*params.methods, *params.sweeps]
+        if method not in params.methods:
             raise UserError(
-                f"experiments.{name}.methods: there is no entry {method!r} under `methods:` or `sweeps:`",
-                expected=", ".join(blocks),
-                fix=did_you_mean(method, blocks),
+                f"experiments.{name}.methods: there is no entry {method!r} under `methods:`",
+                expected=", ".join(params.methods),
+                fix=did_you_mean(method, params.methods),
             )
-    return name, experiment.model_copy(update={"methods": list(dict.fromkeys(methods))})
+    return name, experiment
 
 
 def downloads(params: Params) -> Path:
-    """The folder of downloaded archives: ASLP_DOWNLOADS if it is set, else `data_root`."""
+    """Return the folder of downloaded archives: ASLP_DOWNLOADS if it is set, else `data_root`."""
     return Path(os.environ.get("ASLP_DOWNLOADS") or params.data_root).expanduser()
 
 
 def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """`above` laid over `below`: mappings key by key, other values as a whole.
+    """Return `above` laid over `below`: mappings key by key, other values as a whole.
 
     Of two keys that exclude each other, the key of `above` stays.
     """

@@ -4,17 +4,48 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from pipeline_src.params.parts import Corrupted, Part, TestSet
-from pipeline_src.validation import LONGEST, Count, Fraction, Name, Strict, distinct
+from pipeline_src.validation import Count, Fraction, Name, Strict, distinct
 
 # Folders in results/ and data/ that belong to no experiment.
 TAKEN = {"judged", "overview", "published", "published-rebuilt", "unpacked", "downloads"}
+
+
+ALL = "all"  # the split that every dataset has: all samples, sorted by name
+
+
+class Part(Strict):
+    """A part of a set, in the order of the split's list: `{set: DUTS-TR, split: val, last: 500}`, or 2,500 images after
+    the first 500: `{set: DUTS-TR, split: train, skip: 500, first: 2500}`."""
+
+    set: str
+    split: str = ALL
+    first: Count | None = None
+    last: Count | None = None
+    skip: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _one_end(self) -> Part:
+        if self.first is not None and self.last is not None:
+            raise ValueError("`first` and `last` cannot be given together")
+        if self.skip and self.first is None:
+            raise ValueError("`skip` needs `first`, the number of images after those that are skipped")
+        return self
+
+    def __str__(self) -> str:
+        ends = [f"{key} {getattr(self, key)} of " for key in ("first", "last") if getattr(self, key) is not None]
+        skipped = f" after {self.skip}" if self.skip else ""
+        return f"{''.join(ends)}{self.set}/{self.split}{skipped}"
+
+    def positions(self, size: int) -> range:
+        """The positions of the part's images in a split of `size` images, as far as the split reaches."""
+        if self.last:
+            return range(max(0, size - self.last), size)
+        return range(min(self.skip, size), min(size, self.skip + self.first) if self.first else size)
 
 
 class Data(Strict):
@@ -22,13 +53,13 @@ class Data(Strict):
 
     train: Part = Field(description="Training images.")
     val: Part = Field(description="Validation images: accuracy A of ASLP, post-hoc fits; never reported as unseen.")
-    id: dict[Name, TestSet] = Field(description="In-distribution test sets, by the name the tables give them.")
-    shifted: dict[Name, TestSet] = Field(
+    id: dict[Name, Part] = Field(description="In-distribution test sets, by the name the tables give them.")
+    shifted: dict[Name, Part] = Field(
         {},
         description="Test sets under distribution shift: evaluated as those of `id`, under their own heading; the "
         "report's recommendation ignores them.",
     )
-    ood: dict[Name, TestSet] = Field({}, description="Out-of-distribution test sets: no object, all background.")
+    ood: dict[Name, Part] = Field({}, description="Out-of-distribution test sets: no object, all background.")
     on_problem: Literal["fail", "skip"] = Field(
         "fail",
         description="What an unreadable or unpaired file does: stop with the list of all, or be left out and counted.",
@@ -36,9 +67,7 @@ class Data(Strict):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Data:
-        tests = [test for group in (self.id, self.shifted, self.ood) for test in group.items()]
-        corrupted = [title for name, part in tests if isinstance(part, Corrupted) for title in part.parts(name)]
-        if duplicates := _duplicates(["train", "val", *(name for name, _ in tests), *corrupted]):
+        if duplicates := _duplicates(["train", "val", *self.id, *self.shifted, *self.ood]):
             raise ValueError(f"each test set needs a name of its own, duplicates are {', '.join(duplicates)}")
         return self
 
@@ -189,41 +218,6 @@ class Experiment(Strict):
     _distinct = field_validator("seeds", "methods")(distinct)
 
 
-class Sweep(Strict):
-    """A grid over one method's parameters."""
-
-    model_config = ConfigDict(extra="allow")
-
-    method: Name | None = Field(None, description="The method, one of those in docs/reference/methods.md.")
-    file: str | None = Field(
-        None, description="Instead of `method`, a Python file of yours (docs/tutorials/own-experiment.md)."
-    )
-    files: list[str] | None = Field(None, description="With `file`: the files that it reads.")
-
-    @model_validator(mode="after")
-    def _spans_a_grid(self) -> Sweep:
-        if (self.method is None) == (self.file is None):
-            raise ValueError("give `method` or `file`")
-        if not self._swept or not all(self._swept.values()):
-            raise ValueError("give at least one parameter a list of values to try, as in `alpha: [0.02, 0.05]`")
-        return self
-
-    @property
-    def _swept(self) -> dict[str, list[Any]]:
-        return {key: values for key, values in (self.model_extra or {}).items() if isinstance(values, list)}
-
-    def entries(self, name: str) -> list[tuple[str, dict[str, Any]]]:
-        """The entries of `methods:` of a sweep `name`, such as `name-alpha0_05-beta0_75`: one for each combination."""
-        code: dict[str, Any] = {"method": self.method} if self.method else {"file": self.file}
-        code |= {"files": self.files} if self.files else {}
-        entries = []
-        for values in product(*self._swept.values()):
-            chosen = dict(zip(self._swept, values, strict=True))
-            texts = [key + re.sub(r"[^A-Za-z0-9+-]", "_", str(value)) for key, value in chosen.items()]
-            entries.append(("-".join([name, *texts]), code | (self.model_extra or {}) | chosen))
-        return entries
-
-
 class Params(Strict):
     """params.yaml as a whole."""
 
@@ -245,22 +239,15 @@ class Params(Strict):
         "another (a variant) or its key `file:` a Python file of yours, which is run; `files:` lists what that reads "
         "(docs/tutorials/own-experiment.md)."
     )
-    sweeps: dict[Name, Sweep] = Field(
-        {}, description="Grids by name; in an experiment's `methods:` such a name stands for a method per combination."
-    )
     defaults: dict[str, Any] = Field({}, description="Values shared by all experiments; keys as in an experiment.")
     experiments: dict[Name, dict[str, Any] | None] = Field(
         description="Experiments by name, each only what differs from `defaults:`."
     )
 
     @model_validator(mode="after")
-    def _names_are_one_method_or_sweep(self) -> Params:
-        swept = (title for name, sweep in self.sweeps.items() for title, _ in sweep.entries(name))
-        names = [*self.methods, *self.sweeps, *swept]
-        if duplicates := _duplicates(names):
-            raise ValueError(f"duplicate names of methods, sweeps or their combinations: {', '.join(duplicates)}")
-        if long := [name for name in names if len(name) > LONGEST]:
-            raise ValueError(f"a method's name is longer than {LONGEST} letters: {long[0]}")
+    def _methods_differ(self) -> Params:
+        if duplicates := _duplicates(list(self.methods)):
+            raise ValueError(f"methods whose names differ in capitals only: {', '.join(duplicates)}")
         return self
 
     @model_validator(mode="after")
@@ -271,12 +258,6 @@ class Params(Strict):
         if clash := [name for name in self.experiments if name.lower() in taken]:
             raise ValueError(f"experiments.{clash[0]}: its folder has another purpose; choose another name")
         return self
-
-    def blocks(self) -> dict[str, dict[str, Any] | None]:
-        """The entries of all methods, with combinations of sweeps."""
-        return self.methods | {
-            title: block for name, sweep in self.sweeps.items() for title, block in sweep.entries(name)
-        }
 
 
 def _duplicates(names: list[str]) -> list[str]:

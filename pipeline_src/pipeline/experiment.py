@@ -7,18 +7,44 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pipeline_src.analysis.facts import Corruption, Facts, MethodFacts, run_command
+from pipeline_src.analysis.facts import Facts, MethodFacts, run_command
 from pipeline_src.claims import check_names
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
 from pipeline_src.errors import UserError, listed
 from pipeline_src.labels import NO_CLASS
-from pipeline_src.params import changes
-from pipeline_src.params.parts import Corrupted, Part
-from pipeline_src.params.schema import Experiment
+from pipeline_src.params.schema import Experiment, Part
 from pipeline_src.pipeline.job import Graph, Job
+from pipeline_src.python_source import PACKAGE, ROOT
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen
+
+# Names of jobs
+
+
+def preparation_name(data_set: str) -> str:
+    """Return the name of the job that prepares a dataset."""
+    return f"prepare/{data_set}"
+
+
+def store_name(part: str) -> str:
+    """Return the name of the job that decodes and resizes a part."""
+    return f"store/{part}"
+
+
+def training_name(method: str, seed: int) -> str:
+    """Return the name of the job that trains or fits a run."""
+    return f"train/{method}/seed{seed}"
+
+
+def evaluation_name(method: str, seed: int, part: str) -> str:
+    """Return the name of the job that evaluates a run on a part."""
+    return f"evaluate/{method}/seed{seed}/{part}"
+
+
+def analysis_name(part: str) -> str:
+    """Return the name of the job that analyzes all runs on a part."""
+    return f"analyse/{part}"
 
 
 @dataclass
@@ -46,75 +72,36 @@ class ExperimentGraph(Graph):
 
     @property
     def command(self) -> str:
-        """The command that runs the whole experiment, with the changes of the command line."""
-        return " ".join([run_command(self.name), *changes.options()])
+        """The command that runs the whole experiment."""
+        return run_command(self.name)
 
     # Data
 
-    @property
-    def parts_as_written(self) -> dict[str, tuple[Part, str]]:
-        """Every part of params.yaml with its role: train, val, id, shifted or ood."""
+    @cached_property
+    def parts(self) -> dict[str, tuple[Part, str]]:
+        """Every part of the data with its role: train, val, id, shifted or ood."""
         data = self.settings.data
         parts: dict[str, tuple[Part, str]] = {"train": (data.train, "train"), "val": (data.val, "val")}
         for role, tests in (("id", data.id), ("shifted", data.shifted), ("ood", data.ood)):
             parts |= {name: (part, role) for name, part in tests.items()}
         return parts
 
-    @cached_property
-    def used_parts(self) -> dict[str, tuple[Part, str]]:
-        """Every part with its role. A corrupted set has a shifted part for each corruption and severity."""
-        used: dict[str, tuple[Part, str]] = {}
-        for name, (part, role) in self.parts_as_written.items():
-            if isinstance(part, Corrupted):
-                used |= dict.fromkeys(part.parts(name), (part.clean, "shifted"))
-            else:
-                used[name] = part, role
-        return used
-
-    @cached_property
-    def corruptions(self) -> dict[str, Corruption]:
-        """Corrupted part -> the corruption of its images."""
-        tests = {name: part for name, part in self.parts_as_written.items() if name not in ("train", "val")}
-        found = {}
-        for line, (part, role) in tests.items():
-            if isinstance(part, Corrupted):
-                twins = (name for name, (p, r) in tests.items() if p == part.clean and (r == "ood") == (role == "ood"))
-                clean = next(twins, "")  # a test set of the same images and labels
-                for name, (corruption, severity) in part.parts(line).items():
-                    found[name] = Corruption(line, corruption, severity, clean)
-        return found
-
-    @cached_property
-    def stored_parts(self) -> dict[str, tuple[Part, str]]:
-        """The parts whose preprocessed images are stored, with their roles: all uncorrupted parts, and the clean images
-        of corrupted sets that are no test set themselves."""
-        parts = {name: part for name, part in self.used_parts.items() if name not in self.corruptions}
-        for name, (part, role) in self.parts_as_written.items():
-            if isinstance(part, Corrupted) and not all(self.corruptions[line].clean for line in part.parts(name)):
-                parts[name] = part.clean, role
-        return parts
-
-    def stored_name(self, part: str) -> str:
-        """Return the stored part with the uncorrupted images of a part."""
-        corruption = self.corruptions.get(part)
-        return (corruption.clean or corruption.line) if corruption else part
-
     def entry(self, part: str) -> Entry:
         """Return the dataset of a part."""
-        return catalog.find(self.entries, (self.stored_parts | self.used_parts)[part][0].set)
+        return catalog.find(self.entries, self.parts[part][0].set)
 
     def label(self, part: str) -> int | None:
         """Return the label of every pixel of an out-of-distribution part: background, or that no class is right; None
         for other parts, whose masks count."""
-        if self.stored_parts[part][1] != "ood":
+        if self.parts[part][1] != "ood":
             return None
         return NO_CLASS if self.entry("train").without_background else 0
 
     @cached_property
     def facts(self) -> Facts:
         """The facts of the experiment that tables, figures, claims and the report use."""
-        tested = {name: role for name, (_, role) in self.used_parts.items() if role != "train"}
-        entries = {name: self.entry(name) for name in self.used_parts}
+        tested = {name: role for name, (_, role) in self.parts.items() if role != "train"}
+        entries = {name: self.entry(name) for name in self.parts}
         return Facts(
             experiment=self.name,
             methods={name: _method_facts(chosen) for name, chosen in self.methods.items()},
@@ -124,10 +111,9 @@ class ExperimentGraph(Graph):
             epochs=self.settings.training.epochs,
             synthetic=all(entry.generated for entry in entries.values()),
             class_names=entries["train"].classes,
-            in_paper=tuple(name for name in tested if entries[name].in_paper and name not in self.corruptions),
+            in_paper=tuple(name for name in tested if entries[name].in_paper),
             captions={name: caption for name in tested if (caption := entries[name].caption)},
             claims=None if self.settings.claims is True else tuple(self.settings.claims or ()),
-            corrupted=self.corruptions,
         )
 
     # Runs and jobs
@@ -163,7 +149,7 @@ class ExperimentGraph(Graph):
     def needed(self, job: Job) -> list[Job]:
         """Return the Snakemake jobs that a job depends on; a batch computes its own inputs and depends on theirs."""
         inputs = job.inputs.values()
-        if job.kind == "evaluations":
+        if job.is_batch:
             inputs = [needed for evaluation in inputs for needed in evaluation.inputs.values()]
         return list({target.name: target for target in map(self.target, inputs)}.values())
 
@@ -185,19 +171,13 @@ class ExperimentGraph(Graph):
         return [(needed, s) for needed in posthoc.references() for s in seeds]
 
     @cached_property
-    def network_sources(self) -> tuple[tuple[Path, ...], tuple[str, ...]]:
-        """Files and modules of the network, which all jobs share."""
+    def network_modules(self) -> tuple[str, ...]:
+        """The modules of the network, whose code all jobs of networks share."""
         from pipeline_src.training.models.config import network_sources
 
-        return network_sources(self.settings.model.network)
-
-    @cached_property
-    def own_weights(self) -> tuple[Path, ...]:
-        """The user's weight files from which the networks start."""
-        from pipeline_src.training.models.config import own_weights
-
-        model = self.settings.model
-        return own_weights(model.network) if model.pretrained else ()
+        files, modules = network_sources(self.settings.model.network)
+        names = [file.absolute().relative_to(ROOT).with_suffix("") for file in files if ROOT in file.absolute().parents]
+        return (*modules, *(".".join((PACKAGE, *name.parts)) for name in names))
 
     def check(self) -> None:
         """Raise a UserError if a method lacks its references, or a claim does not exist."""

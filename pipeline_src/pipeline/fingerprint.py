@@ -3,7 +3,7 @@
 A fingerprint covers the parameters of a job, the fingerprints of its inputs, and code: the function of the job with the
 definitions of its module that it uses, and all modules of the package that these import, directly or not. A module
 counts as its syntax tree without docstrings, comments, type hints of functions, log calls, texts of errors and
-descriptions of parameters. Files of the user count likewise, with the files that they import from their own folder.
+descriptions of parameters.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from enum import Enum
 from functools import cache
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple
@@ -30,11 +29,10 @@ from pipeline_src.python_source import PACKAGE, ROOT, syntax_tree
 LENGTH = 16
 # Modules that cannot change a result: errors, values that are hashed themselves, the machinery of jobs, progress.
 NEUTRAL = {
-    *("errors", "validation", "logs", "processes", "verified", "versions", "python_source"),
+    *("errors", "validation", "logs", "processes", "python_source"),
     *("data.catalog", "data.entry", "training.machine"),
-    *(f"pipeline.{name}" for name in ("experiment", "fingerprint", "job", "jobs", "manifest", "runner", "work")),
 }
-NEUTRAL_PACKAGES = ("params",)
+NEUTRAL_PACKAGES = ("params", "pipeline")
 LOGGERS = {"log", "logger", "logging", "warnings"}
 IGNORED = {"ctx", "kind", "returns", "type_comment", "type_params"}  # fields of syntax trees
 CACHE = Path(".snakemake/code.json")  # may be removed at any time
@@ -45,15 +43,9 @@ def digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:LENGTH]
 
 
-@cache
-def _file_digest(file: Path, size: int, changed: int) -> str:
-    return sha256(file)[:LENGTH]
-
-
 def file_digest(file: Path) -> str:
-    """Return 16 hex digits of a file's bytes, computed once in a process: runs share their initial weights."""
-    state = file.stat()
-    return _file_digest(file, state.st_size, state.st_mtime_ns)
+    """Return 16 hex digits of a file's bytes."""
+    return sha256(file)[:LENGTH]
 
 
 def as_json(value: Any) -> Any:
@@ -72,18 +64,14 @@ def as_json(value: Any) -> Any:
         return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [as_json(item) for item in value]
-    if isinstance(value, set | frozenset):
-        return sorted(map(as_json, value))
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, PurePath):
         return value.as_posix()
-    if isinstance(value, Enum):
-        return as_json(value.value)
     raise UserError(
         "a parameter of a job cannot be part of its fingerprint",
         found=f"{value!r} of type {type(value).__name__}",
-        expected="numbers, texts, None; models, mappings, lists, tuples and sets of them",
+        expected="numbers, texts, None; models, mappings, lists and tuples of them",
     )
 
 
@@ -97,41 +85,30 @@ class Code(NamedTuple):
     files: list[str]
 
 
-def code_digests(
-    function: Callable[..., object], values: Any, modules: Iterable[str] = (), files: Iterable[Path] = ()
-) -> dict[str, str]:
+def code_digests(function: Callable[..., object], values: Any, modules: Iterable[str] = ()) -> dict[str, str]:
     """Return the code that a job depends on: file -> digest.
 
     Args:
         function: the work of the job.
         values: its parameters; the modules of their models and dataclasses count.
         modules: dotted names of further modules of the package.
-        files: Python files of the user, and other files whose bytes count.
     """
-    classes = tuple(dict.fromkeys(_classes(values)))
-    return _code_digests(function, classes, tuple(modules), tuple(files))
+    names = {*modules, *(kind.__module__ for kind in _classes(values))}
+    return _code_digests(function, tuple(sorted(names)))
 
 
 @cache
-def _code_digests(
-    function: Callable[..., object], classes: tuple[type, ...], modules: tuple[str, ...], files: tuple[Path, ...]
-) -> dict[str, str]:
-    user_files, found = list(files), dict[str, str]()
-    queue = _package_files([*modules, *(kind.__module__ for kind in classes)])
+def _code_digests(function: Callable[..., object], modules: tuple[str, ...]) -> dict[str, str]:
+    queue, found = _package_files(modules), dict[str, str]()
     if function.__module__.partition(".")[0] == PACKAGE:
         code = _cache.code(Path(inspect.getfile(function)).relative_to(ROOT).as_posix(), function.__name__)
         found[f"{function.__module__}:{function.__name__}"] = code.digest
         queue += code.files
-    else:
-        user_files.append(Path(inspect.getfile(function)))
-    for file in user_files:
-        found |= _user_code(file, queue)
-    seen: set[str] = set()
     while queue:
-        if (name := queue.pop()) not in seen and not _is_neutral(name):
-            seen.add(name)
+        name = queue.pop()
+        if (key := f"{PACKAGE}/{name}") not in found and not _is_neutral(name):
             code = _cache.code(name)
-            found[f"{PACKAGE}/{name}"] = code.digest
+            found[key] = code.digest
             queue += code.files
     _cache.save()
     return dict(sorted(found.items()))
@@ -173,28 +150,6 @@ def _package_files(names: Iterable[str]) -> list[str]:
             both = (f"{place}.py", f"{place}/__init__.py") if place else ("__init__.py",)
             found |= dict.fromkeys(file for file in both if (ROOT / file).is_file())
     return list(found)
-
-
-def _user_code(start: Path, queue: list[str]) -> dict[str, str]:
-    """Return the digests of a user's file and of its imports from its folder; imports of the package join `queue`."""
-    folder, found, files = start.absolute().parent, {}, [start.absolute()]
-    while files:
-        file = files.pop()
-        name = f"own:{os.path.relpath(file, folder)}"
-        if name in found:
-            continue
-        if file.suffix != ".py":
-            found[name] = file_digest(file)
-            continue
-        nodes = syntax_tree(file).body
-        found[name], imports = digest(_text(nodes)), list(_imports(nodes))
-        for imported in imports:
-            module, _, member = imported.partition(":")
-            place = folder.joinpath(*module.split(".")) if module else folder
-            candidates = (place.with_suffix(".py"), place / "__init__.py", place / f"{member}.py")
-            files += [path for path in candidates if path.is_file() and path.name != ".py"]
-        queue += _package_files(imports)
-    return found
 
 
 class _Cache:
@@ -300,7 +255,7 @@ def _text(node: Any) -> str:
 
 
 def _is_silent(node: Any) -> bool:
-    """Whether a statement cannot change a result: a docstring, a log call, imports for type checkers."""
+    """Return whether a statement cannot change a result: a docstring, a log call, imports for type checkers."""
     if not isinstance(node, ast.Expr):
         return _is_for_type_checkers(node)
     if isinstance(node.value, ast.Constant):

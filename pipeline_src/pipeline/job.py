@@ -1,4 +1,4 @@
-"""A job: what its result is made from, where it lies, and whether it is there."""
+"""A job: what its result is made from, where it lies, and whether it is there; and a graph of jobs."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ class Job:
         inputs: role -> the job whose result it reads. Roles are part of the fingerprint, names of jobs are not.
         options: values that cannot change the result: device, processes, folders of data.
         modules: dotted names of further modules whose code counts.
-        code_files: files of the user, which count with the files that they import from their own folders.
-        other_files: role -> a file whose bytes count: weights, a style sheet, a template.
+        other_files: role -> a file whose bytes count: a style sheet, a template.
         view: the folder below `results/<experiment>` in which people find the files.
         view_names: file -> its name in the view, if it differs.
         varying: files that contain times or dates. Their content outdates no other result.
@@ -48,7 +47,6 @@ class Job:
     inputs: Mapping[str, Job] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     modules: tuple[str, ...] = ()
-    code_files: tuple[Path, ...] = ()
     other_files: Mapping[str, Path] = field(default_factory=dict)
     view: Path | None = None
     view_names: Mapping[str, str] = field(default_factory=dict)
@@ -63,7 +61,7 @@ class Job:
             "kind": self.kind,
             "parameters": as_json(dict(sorted(self.parameters.items()))),
             "inputs": {role: self.inputs[role].fingerprint for role in sorted(self.inputs)},
-            "code": code_digests(self.work, values, self.modules, self.code_files),
+            "code": code_digests(self.work, values, self.modules),
             "files": {role: file_digest(self.other_files[role]) for role in sorted(self.other_files)},
         }
 
@@ -103,10 +101,10 @@ class Job:
         """The manifest of the result, None if it is not there."""
         return Manifest.read(self.folder)
 
-    def faults(self, again: bool = False) -> list[Fault]:
-        """The missing and damaged files of the result, including its manifest (`Manifest.faults`)."""
+    def faults(self) -> list[Fault]:
+        """Return the missing and damaged files of the result, including its manifest."""
         manifest = self.manifest
-        return manifest.faults(self.folder, again) if manifest else [Fault(self.folder / NAME, "unreadable", "")]
+        return manifest.faults(self.folder) if manifest else [Fault(self.folder / NAME, "unreadable", "")]
 
     @property
     def content(self) -> str:
@@ -148,7 +146,7 @@ class Graph:
             self.jobs[job.name] = job
 
     def job(self, name: str) -> Job:
-        """The job of a name; UserError names the nearest if there is none."""
+        """Return the job of a name; a UserError names the nearest if there is none."""
         if name not in self.jobs:
             kind = name.partition("/")[0]
             raise UserError(
@@ -159,9 +157,8 @@ class Graph:
         return self.jobs[name]
 
     def find(self, key: str) -> Job:
-        """The job whose result lies in the folder `key`; UserError where no job has this fingerprint."""
-        kind = key.rpartition("-")[0]
-        jobs = {job.key: job for job in self.of_kinds(kind)}
+        """Return the job whose result lies in the folder `key`; UserError if no job has this fingerprint."""
+        jobs = {job.key: job for job in self.of_kinds(key.rpartition("-")[0])}
         if key not in jobs:
             raise UserError(
                 f"experiment {self.name} has no job {key}: parameters, data or code changed since this run was planned",
@@ -171,11 +168,11 @@ class Graph:
         return jobs[key]
 
     def of_kinds(self, *kinds: str) -> list[Job]:
-        """All jobs of some kinds."""
+        """Return all jobs of some kinds."""
         return [job for job in self.jobs.values() if job.kind in kinds]
 
     def matching(self, patterns: Iterable[str]) -> list[Job]:
-        """Jobs by names with wildcards, as in `train/*`; UserError for a pattern that none matches."""
+        """Return jobs by names with wildcards, as in `train/*`; UserError for a pattern that none matches."""
         matches: dict[str, Job] = {}
         for pattern in patterns:
             names = [name for name in self.jobs if fnmatchcase(name, pattern)]

@@ -1,24 +1,30 @@
-"""The jobs of an experiment: name, inputs, files and parameters of each kind. `work` has their functions."""
+"""The jobs of an experiment: name, inputs, files and parameters of each kind. `work` and `report` have their
+functions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.data import catalog, groups, sources
 from pipeline_src.data.entry import Entry
 from pipeline_src.data.sources import Identity, identify
 from pipeline_src.errors import UserError
-from pipeline_src.params.changes import changed
+from pipeline_src.figures.registry import figure_files
 from pipeline_src.params.load import downloads, read, resolve
 from pipeline_src.params.schema import Evaluation, Params
-from pipeline_src.pipeline import job_names, report, work
+from pipeline_src.pipeline import experiment as names
+from pipeline_src.pipeline import report, work
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.fingerprint import file_digest
 from pipeline_src.pipeline.job import UNPACKED, Job
 from pipeline_src.pipeline.manifest import stored
-from pipeline_src.pipeline.networks import MACHINE
+from pipeline_src.python_source import ROOT
+from pipeline_src.tables import table_files
+from pipeline_src.tables.several_experiments import judged_files
 from pipeline_src.training.registry import choose
 
 STORE_FILES = ("images.npy", "masks.npy", "truth.npy", "grey.npy", "index.csv", "store.json")
@@ -26,8 +32,8 @@ RUN_FILES = ("model.safetensors", "averaged.safetensors", "history.csv", "timing
 
 
 def chosen(name: str | None = None) -> ExperimentGraph:
-    """Return the jobs of an experiment (default: `experiment` of params.yaml), with the changes of the command line."""
-    return build(changed(read(), name), name)
+    """Return the jobs of an experiment of params.yaml (default: the one that it picks)."""
+    return build(read(), name)
 
 
 def build(params: Params, name: str | None = None) -> ExperimentGraph:
@@ -37,13 +43,13 @@ def build(params: Params, name: str | None = None) -> ExperimentGraph:
         UserError: a dataset is unknown or not available, or a method or a model config does not exist.
     """
     name, settings = resolve(params, name)
-    entries, blocks = catalog.load(params.datasets), params.blocks()
-    methods = {method: choose(method, blocks[method]) for method in settings.methods}
+    entries = catalog.load(params.datasets)
+    methods = {method: choose(method, params.methods[method]) for method in settings.methods}
     experiment = ExperimentGraph(name, settings, entries, downloads(params), methods, Path(params.judged))
-    catalog.check_parts(entries, experiment.stored_parts)
+    catalog.check_parts(entries, experiment.parts)
     experiment.check()
     experiment.add(_prepare(experiment))
-    for kind in (_store, _train, _evaluate, _analyse, report.shown_jobs):
+    for kind in (_store, _train, _evaluate, _analyse, _show):
         experiment.add(kind(experiment))
     return experiment
 
@@ -54,7 +60,7 @@ def build(params: Params, name: str | None = None) -> ExperimentGraph:
 def _prepare(experiment: ExperimentGraph) -> Iterator[Job]:
     """Yield a job per dataset; a UserError names all missing datasets."""
     absent = []
-    for name in dict.fromkeys(part.set for part, _ in experiment.used_parts.values()):
+    for name in dict.fromkeys(part.set for part, _ in experiment.parts.values()):
         entry = catalog.find(experiment.entries, name)
         try:
             yield _preparation(experiment, entry, identify(entry, experiment.data_root, UNPACKED))
@@ -85,7 +91,7 @@ def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) 
     grouped = groups.find(entry.groups, experiment.data_root) if entry.draws_groups else None
     return Job(
         kind="prepare",
-        name=job_names.preparation(entry.name),
+        name=names.preparation_name(entry.name),
         files=("manifest.csv", "problems.csv", "summary.json"),
         work=work.prepare,
         parameters={
@@ -108,14 +114,14 @@ def _data_options(experiment: ExperimentGraph, entry: Entry) -> dict[str, Any]:
 
 def _store(experiment: ExperimentGraph) -> Iterator[Job]:
     """Yield a job per part: its images decoded and resized."""
-    for name, (part, _) in experiment.stored_parts.items():
+    for name, (part, _) in experiment.parts.items():
         yield Job(
             kind="store",
-            name=job_names.store(name),
+            name=names.store_name(name),
             files=STORE_FILES,
             work=work.store,
             parameters={"part": part, "size": experiment.settings.image_size, "label": experiment.label(name)},
-            inputs={"prepare": experiment.job(job_names.preparation(part.set))},
+            inputs={"prepare": experiment.job(names.preparation_name(part.set))},
             options=_data_options(experiment, experiment.entry(name)),
             view=experiment.results / "stores" / name,
         )
@@ -132,9 +138,9 @@ def _train(experiment: ExperimentGraph) -> Iterator[Job]:
 
 def _trained(experiment: ExperimentGraph, method: str, seed: int) -> Job:
     network = experiment.methods[method].method
-    references = {f"references/{name}": experiment.job(job_names.training(name, seed)) for name in network.references()}
-    code = _network_code(experiment, method)
-    code["other_files"] |= {f"weights/{number}": file for number, file in enumerate(experiment.own_weights)}
+    references = {
+        f"references/{name}": experiment.job(names.training_name(name, seed)) for name in network.references()
+    }
     return Job(
         **_run(experiment, method, seed),
         files=(*RUN_FILES, "alpha.csv") if network.learns else RUN_FILES,
@@ -142,34 +148,36 @@ def _trained(experiment: ExperimentGraph, method: str, seed: int) -> Job:
         # Validation has its own batch size, so `evaluation.batch_size` may change without a new training.
         parameters=_network_parameters(experiment)
         | {"method": network, "seed": seed, "batch_size": Evaluation().batch_size},
-        inputs={part: experiment.job(job_names.store(part)) for part in ("train", "val")} | references,
-        options=_network_options(experiment, f"{method} seed {seed}"),
-        **code,
+        inputs={part: experiment.job(names.store_name(part)) for part in ("train", "val")} | references,
         varying=("timing.csv",),
     )
 
 
 def _fitted(experiment: ExperimentGraph, method: str, seed: int) -> Job:
     posthoc = experiment.posthoc(method)
-    fits = {"val": experiment.job(job_names.store("val"))} if posthoc and posthoc.fits else {}
+    fits = {"val": experiment.job(names.store_name("val"))} if posthoc and posthoc.fits else {}
     return Job(
         **_run(experiment, method, seed),
         files=("run.json",),
         work=work.fit,
         parameters=_predictor_parameters(experiment, method, seed),
         inputs=_networks(experiment, method, seed) | fits,
-        options=_network_options(experiment, f"{method} seed {seed}"),
-        **_network_code(experiment, method),
     )
 
 
 def _run(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Any]:
-    view = experiment.results / "runs" / method / f"seed{seed}"
-    return {"kind": "train", "name": job_names.training(method, seed), "view": view}
+    """Return what the jobs of a training and of a fit have in common."""
+    return {
+        "kind": "train",
+        "name": names.training_name(method, seed),
+        "view": experiment.results / "runs" / method / f"seed{seed}",
+        "options": _network_options(experiment, f"{method} seed {seed}"),
+        "modules": experiment.network_modules,
+    }
 
 
 def _networks(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Job]:
-    runs = [experiment.job(job_names.training(*run)) for run in experiment.networks(method, seed)]
+    runs = [experiment.job(names.training_name(*run)) for run in experiment.networks(method, seed)]
     return {f"networks/{number}": run for number, run in enumerate(runs)}
 
 
@@ -181,7 +189,7 @@ def _network_parameters(experiment: ExperimentGraph) -> dict[str, Any]:
         "pretrained": settings.model.pretrained,
         "factory": settings.model.factory,
         "augmentation": settings.augmentation,
-        "training": settings.training.model_copy(update=MACHINE),
+        "training": settings.training.model_copy(update=work.MACHINE),
         "ranks": max(1, settings.training.gpus),
         "classes": experiment.facts.classes,
     }
@@ -197,20 +205,8 @@ def _predictor_parameters(experiment: ExperimentGraph, method: str, seed: int) -
 def _network_options(experiment: ExperimentGraph, title: str) -> dict[str, Any]:
     """Return settings of the machine, the model, and the title of the run in messages."""
     settings = experiment.settings
-    machine = {key: getattr(settings.training, key) for key in MACHINE}
+    machine = {key: getattr(settings.training, key) for key in work.MACHINE}
     return machine | {"model": settings.model, "title": title, "experiment": experiment.name}
-
-
-def _network_code(experiment: ExperimentGraph, method: str) -> dict[str, Any]:
-    """Return the files and modules of the networks of a method, as arguments of `Job`."""
-    files, modules = experiment.network_sources
-    method_entry = experiment.methods[method]
-    user_files = [method_entry.file.expanduser()] if method_entry.file else []
-    return {
-        "code_files": (*user_files, *files),
-        "modules": modules,
-        "other_files": {f"files/{number}": file for number, file in enumerate(method_entry.files)},
-    }
 
 
 # Numbers
@@ -221,28 +217,30 @@ def _evaluate(experiment: ExperimentGraph) -> Iterator[Job]:
     for method, seed in experiment.runs:
         jobs = {part: _evaluation(experiment, method, seed, part) for part in experiment.facts.parts}
         yield from jobs.values()
-        name, inputs = job_names.evaluations(method, seed), {job.name: job for job in jobs.values()}
-        options = _network_options(experiment, f"{method} seed {seed}")
         yield Job(
-            "evaluations", name, ("evaluated.txt",), work.evaluations, inputs=inputs, options=options, is_batch=True
+            kind="evaluations",
+            name=f"evaluate/{method}/seed{seed}",
+            files=("evaluated.txt",),
+            work=work.evaluations,
+            inputs={job.name: job for job in jobs.values()},
+            options=_network_options(experiment, f"{method} seed {seed}"),
+            is_batch=True,
         )
 
 
 def _evaluation(experiment: ExperimentGraph, method: str, seed: int, part: str) -> Job:
-    corruption = experiment.corruptions.get(part)
-    corrupted = {"corruption": (corruption.name, corruption.severity)} if corruption else {}
     return Job(
         kind="evaluate",
-        name=job_names.evaluation(method, seed, part),
+        name=names.evaluation_name(method, seed, part),
         files=("statistic.npz", "examples.npz"),
-        work=work.evaluate_corrupted if corruption else work.evaluate,
-        parameters=_predictor_parameters(experiment, method, seed) | corrupted,
+        work=work.evaluate,
+        parameters=_predictor_parameters(experiment, method, seed),
         inputs=_networks(experiment, method, seed)
-        | ({"fit": experiment.job(job_names.training(method, seed))} if experiment.posthoc(method) else {})
-        | {"part": experiment.job(job_names.store(experiment.stored_name(part)))}
-        | {name: experiment.job(job_names.store(name)) for name in ("train", "val")},
+        | ({"fit": experiment.job(names.training_name(method, seed))} if experiment.posthoc(method) else {})
+        | {"part": experiment.job(names.store_name(part))}
+        | {name: experiment.job(names.store_name(name)) for name in ("train", "val")},
         options=_network_options(experiment, f"{method} seed {seed} on {part}") | {"part": part},
-        **_network_code(experiment, method),
+        modules=experiment.network_modules,
         view=experiment.results / "statistics" / method / f"seed{seed}",
         view_names={"statistic.npz": f"{part}.npz", "examples.npz": f"{part}.examples.npz"},
     )
@@ -254,15 +252,65 @@ def _analyse(experiment: ExperimentGraph) -> Iterator[Job]:
     for part in facts.parts:
         entry = experiment.entry(part)
         grouped = groups.find(entry.groups, experiment.data_root)
-        pattern = {"groups": file_digest(grouped) if grouped else entry.groups} if entry.groups else {}
+        evaluated = {f"{m}/seed{s}": experiment.job(names.evaluation_name(m, s, part)) for m, s in facts.runs}
         yield Job(
             kind="analyse",
-            name=job_names.analysis(part),
+            name=names.analysis_name(part),
             files=("analysis.npz",),
             work=work.analyse,
-            parameters={"part": part, "bins": facts.bins, "runs": facts.runs, **pattern},
-            inputs={f"{m}/seed{seed}": experiment.job(job_names.evaluation(m, seed, part)) for m, seed in facts.runs},
+            parameters={
+                "part": part,
+                "bins": facts.bins,
+                "runs": facts.runs,
+                **({"groups": file_digest(grouped) if grouped else entry.groups} if entry.groups else {}),
+            },
+            inputs=evaluated,
             options={"groups": entry.groups, "grouped": grouped},
             view=experiment.results / "analysis",
             view_names={"analysis.npz": f"{part}.npz"},
         )
+
+
+# Files for readers
+
+
+def _show(experiment: ExperimentGraph) -> Iterator[Job]:
+    """Yield the jobs of files for readers: tables, figures, claims and the report."""
+    facts, folder = experiment.facts, experiment.results
+    parameters = {"facts": facts}
+    analyses = _by_name(experiment.of_kinds("analyse"))
+    runs = _by_name(experiment.of_kinds("train"))
+    learned = {name: runs[name] for run in facts.runs if run[0] in facts.learned if (name := names.training_name(*run))}
+    stores = _by_name(experiment.of_kinds("store"))
+    examples = {name: experiment.job(name) for name in report.example_names(facts).values()}
+    styles = {f"style/{file.name}": file for file in sorted((ROOT / "figures").glob("*.mplstyle"))}
+    files = tuple(table_files())
+    tables = Job("tables", "tables", files, report.tables, parameters, analyses, view=folder / "tables")
+    files, inputs = tuple(figure_files(facts)), analyses | runs | examples | stores
+    figures = Job("figures", "figures", files, report.figures, parameters, inputs, view=folder / "figures")
+    figures = replace(figures, other_files=styles)
+    claims = Job("claims", "claims", CLAIM_FILES, report.claims, parameters, analyses | learned, view=folder)
+    yield from (tables, figures, claims)
+    yield _report(experiment, runs | stores | analyses | _by_name([figures, claims]))
+
+
+def _by_name(jobs: Iterable[Job]) -> dict[str, Job]:
+    return {job.name: job for job in jobs}
+
+
+def _report(experiment: ExperimentGraph, shown: dict[str, Job]) -> Job:
+    pages = sorted(file for file in (ROOT / "report").rglob("*") if file.suffix in (".j2", ".css", ".js"))
+    judged = {f"judged/{file.relative_to(experiment.judged)}": file for file in judged_files(experiment.judged)}
+    return Job(
+        kind="report",
+        name="report",
+        files=("report.html",),
+        work=report.write,
+        parameters={"facts": experiment.facts, "parts": {name: part for name, (part, _) in experiment.parts.items()}},
+        inputs=shown,
+        options={"settings": experiment.settings, "judged": experiment.judged, "command": experiment.command}
+        | {"task": experiment.entry("train").task},
+        other_files={f"page/{file.name}": file for file in pages} | judged,
+        view=experiment.results,
+        varying=("report.html",),
+    )

@@ -10,8 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline_src import verified
-from pipeline_src.files import sha256, write_text
+from pipeline_src.files import sha256, state, write_text
 from pipeline_src.pipeline.fingerprint import digest
 
 STORE = Path("results/.store")
@@ -25,12 +24,8 @@ class Fault(NamedTuple):
     actual: str
     expected: str
 
-    @property
-    def missing(self) -> bool:
-        return not self.actual
-
     def __str__(self) -> str:
-        return f"{self.file} is missing" if self.missing else f"{self.file} is damaged"
+        return f"{self.file} is damaged" if self.actual else f"{self.file} is missing"
 
 
 @dataclass(frozen=True)
@@ -56,7 +51,7 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
-        """The manifest of the result in `folder`; None if there is none, or it is damaged."""
+        """Return the manifest of the result in `folder`; None if there is none, or it is damaged."""
         try:
             info = (folder / NAME).stat()
         except OSError:
@@ -68,17 +63,18 @@ class Manifest:
         content = asdict(self)
         write_text(folder / NAME, json.dumps(content | {"digest": digest(content)}, indent=1) + "\n")
 
-    def faults(self, folder: Path, again: bool = False) -> list[Fault]:
-        """The missing and damaged files in `folder`. Files that are unchanged since they were last read are not read,
-        unless `again`."""
-        actual = verified.digests(folder, self.files, verified.READINGS / f"{folder.name}.json", again)
-        faults = (Fault(folder / name, actual.get(name, ""), facts["sha256"]) for name, facts in self.files.items())
-        return [fault for fault in faults if fault.actual != fault.expected]
+    def faults(self, folder: Path) -> list[Fault]:
+        """Return the missing and damaged files in `folder`. All files are read."""
+        found = []
+        for name, facts in self.files.items():
+            file = folder / name
+            found.append(Fault(file, _digest(file, *state(file)) if file.is_file() else "", facts["sha256"]))
+        return [fault for fault in found if fault.actual != fault.expected]
 
 
 @cache
 def _parsed(file: Path, *state: int) -> Manifest | None:
-    """The manifest in a file of that state; None if it is damaged. Many jobs ask for the manifest of one input."""
+    """Return the manifest in a file of that state; None if it is damaged. Many jobs ask for that of one input."""
     try:
         content = json.loads(file.read_bytes())
         written = content.pop("digest", None)
@@ -88,18 +84,24 @@ def _parsed(file: Path, *state: int) -> Manifest | None:
     return manifest if written == digest(content) else None
 
 
+@cache
+def _digest(file: Path, *state: int) -> str:
+    """Return the SHA-256 of a file of that state: the evaluations of a run read the same images."""
+    return sha256(file)
+
+
 def stored(kind: str) -> Iterator[tuple[Path, Manifest]]:
-    """The folders of all results of a kind in the store, with their manifests."""
+    """Yield the folders of all results of a kind in the store, with their manifests."""
     for file in sorted(STORE.glob(f"{kind}-*/{NAME}")):
         if manifest := Manifest.read(file.parent):
             yield file.parent, manifest
 
 
 def now() -> str:
-    """The time (UTC) as manifests have it."""
+    """Return the time (UTC) as manifests have it."""
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def sizes_and_digests(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Size and SHA-256 of files in `folder`, by name."""
+    """Return the size and SHA-256 of files in `folder`, by name."""
     return {name: {"size": (folder / name).stat().st_size, "sha256": sha256(folder / name)} for name in names}

@@ -1,87 +1,89 @@
-"""The files for readers: jobs of tables, figures, claims and the report, and the content of the report."""
+"""The files for readers: tables, figures, claims and the report of an experiment, and the overview of all."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
-from datetime import UTC, datetime
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline_src.analysis.facts import ExperimentSummary
 from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.data import catalog
-from pipeline_src.errors import few
-from pipeline_src.figures.registry import figure_files
-from pipeline_src.pipeline import job_names, networks, work
-from pipeline_src.pipeline.experiment import ExperimentGraph
+from pipeline_src.errors import UserError, few
+from pipeline_src.params.load import resolve
+from pipeline_src.params.schema import Params
+from pipeline_src.pipeline.experiment import analysis_name, evaluation_name, store_name, training_name
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.pipeline.job import Job
-from pipeline_src.pipeline.work import results
-from pipeline_src.python_source import ROOT
-from pipeline_src.tables import table_files
-from pipeline_src.tables.several_experiments import judged_files, judged_table
-from pipeline_src.versions import commit, installed
+from pipeline_src.pipeline.manifest import Manifest, now
+from pipeline_src.pipeline.work import read_fitted
+from pipeline_src.python_source import commit, installed
+from pipeline_src.tables.several_experiments import OVERVIEW_TABLES, judged_files, judged_table
+from pipeline_src.tables.several_experiments import READ as TABLES_READ
 
 if TYPE_CHECKING:
     from pipeline_src.analysis.facts import Facts
+    from pipeline_src.analysis.results import Results
 
 SHOWN_VERSIONS = ("python", "dense-calibration", "torch", "onedl-mmengine", "onedl-mmsegmentation", "timm", "numpy")
+READ = (*(f"tables/{name}.csv" for name in TABLES_READ), "claims.json")  # of each experiment, for the overview
 
 
-def shown_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
-    """Yield the jobs of files for readers: tables, figures, claims and the report."""
-    facts = experiment.facts
-    analyses = {job.name: job for job in experiment.of_kinds("analyse")}
-    runs = {name: experiment.job(name) for name in (job_names.training(*run) for run in facts.runs)}
-    learned = {name: runs[name] for name in (job_names.training(*r) for r in facts.runs if r[0] in facts.learned)}
-    stores = {job.name: job for job in experiment.of_kinds("store")}
-    examples = {name: experiment.job(name) for name in work.example_names(facts).values()}
-    tables = Job("tables", "tables", tuple(table_files()), work.tables, {"facts": facts}, analyses)
-    tables = replace(tables, view=experiment.results / "tables")
-    figures = Job(
-        kind="figures",
-        name="figures",
-        files=tuple(figure_files(facts)),
-        work=work.figures,
-        parameters={"facts": facts},
-        inputs=analyses | runs | examples | stores,
-        other_files={f"style/{file.name}": file for file in sorted((ROOT / "figures").glob("*.mplstyle"))},
-        view=experiment.results / "figures",
+def results(job: Job) -> Results:
+    """Return the results of the analyses among the inputs of a job."""
+    from pipeline_src.analysis.results import Results
+
+    facts = job.parameters["facts"]
+    return Results(facts, {part: job.inputs[analysis_name(part)].paths[0] for part in facts.parts})
+
+
+def tables(job: Job, folder: Path) -> None:
+    """Write the tables."""
+    from pipeline_src.tables.write import write_tables
+
+    write_tables(results(job), folder)
+
+
+def claims(job: Job, folder: Path) -> None:
+    """Judge the paper's claims."""
+    from pipeline_src.claims.write import write_claims
+
+    runs = {run: training_name(*run) for run in job.parameters["facts"].runs}
+    alphas = {run: job.inputs[name].folder / "alpha.csv" for run, name in runs.items() if name in job.inputs}
+    write_claims(results(job), alphas, folder)
+
+
+def figures(job: Job, folder: Path) -> None:
+    """Draw the figures."""
+    from pipeline_src import processes
+    from pipeline_src.figures.registry import draw
+    from pipeline_src.figures.types import Sources
+
+    facts = job.parameters["facts"]
+    runs = {run: job.inputs[training_name(*run)].folder for run in facts.runs}
+    sources = Sources(
+        alphas={run: folder / "alpha.csv" for run, folder in runs.items() if run[0] in facts.learned},
+        histories={run: folder / "history.csv" for run, folder in runs.items() if run[0] in facts.trained},
+        examples={key: job.inputs[name].paths[1] for key, name in example_names(facts).items()},
+        stores={name.removeprefix("store/"): it.folder for name, it in job.inputs.items() if it.kind == "store"},
     )
-    yield from (tables, figures)
-    claims = Job("claims", "claims", tuple(CLAIM_FILES), work.claims, {"facts": facts}, analyses | learned)
-    claims = replace(claims, view=experiment.results)
-    yield claims
-    yield _report(experiment, [*experiment.of_kinds("train", "store", "analyse"), figures, claims])
+    count = job.options.get("processes", 1)
+    with processes.pool(count) if count > 1 else nullcontext() as pool:
+        draw(results(job), sources, folder, pool)
 
 
-def _report(experiment: ExperimentGraph, shown: Iterable[Job]) -> Job:
-    pages = sorted(file for file in (ROOT / "report").rglob("*") if file.suffix in (".j2", ".css", ".js"))
-    judged = {f"judged/{file.relative_to(experiment.judged)}": file for file in judged_files(experiment.judged)}
-    parts = {name: part for name, (part, _) in experiment.stored_parts.items()}
-    ideas = _own_ideas(experiment)
-    return Job(
-        kind="report",
-        name="report",
-        files=("report.html",),
-        work=write,
-        parameters={"facts": experiment.facts, "parts": parts} | ({"ideas": ideas} if ideas else {}),
-        inputs={job.name: job for job in shown},
-        options={"settings": experiment.settings, "judged": experiment.judged, "command": experiment.command}
-        | {"task": experiment.entry("train").task},
-        other_files={f"page/{file.name}": file for file in pages} | judged,
-        view=experiment.results,
-        varying=("report.html",),
-    )
+def example_names(facts: Facts) -> dict[tuple[str, str], str]:
+    """Return the evaluations whose example maps are drawn, those of the first seed, by (method, part)."""
+    return {
+        (method, part): evaluation_name(method, facts.seeds[0], part)
+        for method in facts.methods
+        for part in facts.tests
+    }
 
 
-def _own_ideas(experiment: ExperimentGraph) -> dict[str, str]:
-    """Return the idea of each user's method from its docstring, by the entry of the method."""
-    from pipeline_src.training.registry import own_idea
-
-    ideas = {name: own_idea(type(entry.method)) for name, entry in experiment.methods.items() if entry.file}
-    return {name: idea for name, idea in ideas.items() if idea}
+# The report
 
 
 def write(job: Job, folder: Path) -> None:
@@ -98,7 +100,7 @@ def write(job: Job, folder: Path) -> None:
         data=[store_facts(job, name) for name in job.parameters["parts"]],
         fitted=fitted(job),
         judged=judged_table(judged).printed() if judged_files(judged) else None,
-        described=described(job.parameters["facts"], job.parameters.get("ideas", {})),
+        described=described(job.parameters["facts"]),
         command=job.options["command"],
         task=catalog.tasks().get(job.options["task"], ""),
         claims=json.loads(claims.read_text(encoding="utf-8")),
@@ -106,49 +108,10 @@ def write(job: Job, folder: Path) -> None:
 
 
 def provenance(job: Job) -> dict[str, str]:
-    """Return the provenance that the report shows: date, commit, versions, and facts about reused results."""
-    date = {"written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), "commit": commit()}
-    known = date | {package: installed(package) for package in SHOWN_VERSIONS} | _result_facts(job)
-    return {name: text for name, text in known.items() if text}
-
-
-def fitted(job: Job) -> dict[tuple[str, int], dict[str, float]]:
-    """Return the fitted values of the post-hoc methods among a job's inputs: (method, seed) -> name -> value."""
-    facts = job.parameters["facts"]
-    fits = {run: job.inputs[job_names.training(*run)] for run in facts.runs if run[0] not in facts.trained}
-    return {run: networks.numbers(networks.read_fitted(job.paths[0])) for run, job in fits.items()}
-
-
-def described(facts: Facts, ideas: Mapping[str, str] | None = None) -> dict[str, dict[str, str]]:
-    """Return a description of each method: entry of `methods:` -> `title` and `idea`."""
-    from pipeline_src.training.registry import described
-
-    texts = {name: described(method.code, method.parameters, facts.epochs) for name, method in facts.methods.items()}
-    texts |= {name: {"title": name, "idea": idea} for name, idea in (ideas or {}).items()}
-    return {name: text for name, text in texts.items() if text}
-
-
-def store_facts(job: Job, name: str) -> dict[str, Any]:
-    """Return what the report shows of a split: its source, number of images and a hash of all images."""
-    from pipeline_src.data.store import Store
-
-    images, role = Store(job.inputs[job_names.store(name)].folder), job.parameters["facts"].parts.get(name, name)
-    hashed = digest([[row.id, row.sha256_image, row.sha256_mask] for row in images.index])
-    return {
-        "part": name,
-        "role": role,
-        "from": str(job.parameters["parts"][name]),
-        "images": len(images),
-        "hash": hashed,
-    }
-
-
-def _result_facts(job: Job) -> dict[str, str]:
-    """Return remarks on the results in the report: library versions that differ from the installed ones, and results
-    that `keep` reused from another fingerprint."""
-    manifests = {
-        name: manifest for name, made in with_inputs(job.inputs.values()).items() if (manifest := made.manifest)
-    }
+    """Return the provenance that the report shows: date, commit, versions, and results that were made with other
+    versions or that `keep` reused."""
+    inputs = {name: made.manifest for name, made in sorted(_with_inputs(job.inputs.values()).items())}
+    manifests = {name: manifest for name, manifest in inputs.items() if manifest}
     differing: dict[str, list[str]] = {}
     for name, manifest in manifests.items():
         for library, version in manifest.made.get("versions", {}).items():
@@ -156,14 +119,15 @@ def _result_facts(job: Job) -> dict[str, str]:
                 differing.setdefault(f"{library} {version} (here {present or 'none'})", []).append(name)
     kept = {name: manifest.kept for name, manifest in manifests.items() if manifest.kept}
     reasons = sorted({f"{entry['why']} ({entry['time']})" for entries in kept.values() for entry in entries})
-    facts = {
+    facts = {"written": now(), "commit": commit()} | {package: installed(package) for package in SHOWN_VERSIONS}
+    facts |= {
         "made with other versions": "; ".join(f"{version}: {few(names, 5)}" for version, names in differing.items()),
         "kept results": f"{', '.join(kept)}: {'; '.join(reasons)}" if kept else "",
     }
     return {name: text for name, text in facts.items() if text}
 
 
-def with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
+def _with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
     """Return jobs and all their inputs, direct or not, by name."""
     found: dict[str, Job] = {}
     queue = list(jobs)
@@ -172,4 +136,100 @@ def with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
         if job.name not in found:
             found[job.name] = job
             queue += job.inputs.values()
-    return dict(sorted(found.items()))
+    return found
+
+
+def fitted(job: Job) -> dict[tuple[str, int], dict[str, float]]:
+    """Return the fitted values of the post-hoc methods among a job's inputs: (method, seed) -> name -> value."""
+    facts = job.parameters["facts"]
+    fits = {run: job.inputs[training_name(*run)] for run in facts.runs if run[0] not in facts.trained}
+    return {run: _numbers(read_fitted(job.paths[0])) for run, job in fits.items()}
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers by name, also from nested mappings and lists of one element. Longer lists and the version of a
+    record are left out."""
+    by_name: dict[str, float] = {}
+    for name, value in values.items():
+        while isinstance(value, list) and len(value) == 1:
+            (value,) = value
+        if isinstance(value, Mapping):
+            by_name |= _numbers(value)
+        elif isinstance(value, int | float) and name != "version":
+            by_name[name] = float(value)
+    return by_name
+
+
+def described(facts: Facts) -> dict[str, dict[str, str]]:
+    """Return a description of each method: entry of `methods:` -> `title` and `idea`."""
+    from pipeline_src.training.registry import described
+
+    texts = {name: described(method.code, method.parameters, facts.epochs) for name, method in facts.methods.items()}
+    return {name: text for name, text in texts.items() if text}
+
+
+def store_facts(job: Job, name: str) -> dict[str, Any]:
+    """Return what the report shows of a split: its source, number of images and a hash of all images."""
+    from pipeline_src.data.store import Store
+
+    images, role = Store(job.inputs[store_name(name)].folder), job.parameters["facts"].parts.get(name, name)
+    hashed = digest([[row.id, row.sha256_image, row.sha256_mask] for row in images.index])
+    source = str(job.parameters["parts"][name])
+    return {"part": name, "role": role, "from": source, "images": len(images), "hash": hashed}
+
+
+# The overview: tables and a claim that span experiments
+
+
+def overview_job(params: Params) -> Job:
+    """Return the job of the overview. Results of other experiments count by their content."""
+    experiments, judged = list(_experiments(params)), Path(params.judged)
+    files = {f"{e.name}/{name}": e.folder / name for e in experiments if not e.unread for name in READ}
+    files |= {file.relative_to(judged).as_posix(): file for file in judged_files(judged)}
+    return Job(
+        kind="overview",
+        name="overview",
+        files=(*OVERVIEW_TABLES, *CLAIM_FILES),
+        work=overview,
+        parameters={"experiments": experiments, "tasks": catalog.tasks()},
+        options={"judged": judged},
+        other_files={role: file for role, file in files.items() if file.is_file()},
+        view=Path("results/overview"),
+    )
+
+
+def overview(job: Job, folder: Path) -> None:
+    """Write the tables T5, T7 and T8, and claim C8."""
+    from pipeline_src.claims.write import write_overview_claims
+    from pipeline_src.tables.several_experiments import write_overview_tables
+
+    experiments, tasks = job.parameters["experiments"], job.parameters["tasks"]
+    write_overview_tables(experiments, job.options["judged"], tasks, folder)
+    write_overview_claims(experiments, tasks, folder)
+
+
+def _experiments(params: Params) -> Iterator[ExperimentSummary]:
+    entries = catalog.load(params.datasets)
+    for name in params.experiments:
+        try:
+            _, settings = resolve(params, name)
+            task = catalog.find(entries, settings.data.train.set).task
+            tests = settings.data.id | settings.data.shifted
+            captions = {part: catalog.find(entries, chosen.set).caption for part, chosen in tests.items()}
+        except UserError:  # a run of that experiment reports the fault
+            continue
+        captions = {part: caption for part, caption in captions.items() if caption}
+        network, data = settings.model.network, settings.data.model_dump(mode="json")
+        folder = Path("results") / name
+        yield ExperimentSummary(name, task, network, data, folder, captions, _damage(folder))
+
+
+def _damage(folder: Path) -> str:
+    """Return why the tables and claims of an experiment are not read: a manifest is missing or a file is damaged; empty
+    if they are intact or do not exist."""
+    for file in (path for name in READ if (path := folder / name).is_file()):
+        if (manifest := Manifest.read(file.resolve().parent)) is None:
+            return f"no manifest vouches for {file}"
+        if faults := manifest.faults(file.resolve().parent):
+            return str(faults[0])
+    return ""

@@ -12,12 +12,12 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeline_src import versions
 from pipeline_src.errors import UserError
 from pipeline_src.files import check_writable, flush, writing
 from pipeline_src.pipeline.job import Job
 from pipeline_src.pipeline.manifest import STORE, Manifest, now, sizes_and_digests
 from pipeline_src.processes import alone
+from pipeline_src.python_source import loaded_versions
 
 log = logging.getLogger(__name__)
 LOCKS = Path(".snakemake/locks")
@@ -101,7 +101,7 @@ def _write_result(job: Job, new: Path) -> None:
             "seconds": round(seconds, 3),
             "memory": _memory(),
             "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-            "versions": versions.loaded(),
+            "versions": loaded_versions(),
         }
         inputs = {role: {"name": needed.name, "digest": needed.content} for role, needed in job.inputs.items()}
         files = sizes_and_digests(new, job.files)
@@ -135,14 +135,6 @@ def show(jobs: Iterable[Job]) -> None:
                     (job.view / job.view_names.get(name, name)).unlink(missing_ok=True)
             for link, file in job.links.items():
                 _link(link, file)
-
-
-def forget(paths: Iterable[Path], jobs: Iterable[Job]) -> None:
-    """Remove the links among `paths` that show an outdated result of one of the jobs."""
-    links = {link: file for job in jobs for link, file in job.links.items()}
-    for path in paths:
-        if path in links and path.is_symlink() and path.resolve() != links[path].resolve():
-            path.unlink()
 
 
 def _link(link: Path, file: Path) -> None:

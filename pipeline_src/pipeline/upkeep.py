@@ -5,26 +5,23 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline_src.data import manifest as datasets
-from pipeline_src.data import sources
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import sha256
 from pipeline_src.params.schema import Params
-from pipeline_src.pipeline import overview
-from pipeline_src.pipeline.job import UNFINISHED, UNPACKED, Job
+from pipeline_src.pipeline.job import UNFINISHED, Job
 from pipeline_src.pipeline.jobs import build
-from pipeline_src.pipeline.manifest import STORE, Fault, now
+from pipeline_src.pipeline.manifest import STORE, now
+from pipeline_src.pipeline.report import overview_job
 from pipeline_src.pipeline.runner import place, remedy, show
 
 log = logging.getLogger(__name__)
 
 
 def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
-    """Read all files of the results of `jobs` and the raw files of datasets.
+    """Read all files of the results of `jobs`.
 
     Args:
         command: the command that computes all results.
@@ -34,12 +31,13 @@ def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
     """
     number, problems = 0, []
     for job in jobs:
-        if job.manifest is None and not job.is_made:
+        manifest = job.manifest
+        if manifest is None and not job.is_made:
             problems.append(f"{job.name}: not there: {job.folder}")
             continue
-        faults, manifest = job.faults(again=True), job.manifest
-        problems += [f"{job.name}: {_described(fault)}" for fault in faults]
-        problems += [f"    fix: {remedy(job, command)}"] if faults else []
+        if faults := job.faults():
+            problems += [f"{job.name}: {fault}" for fault in faults]
+            problems.append(f"    fix: {remedy(job, command)}")
         if manifest is None:
             continue
         number += len(manifest.files)
@@ -47,32 +45,7 @@ def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
             content = job.inputs[role].content if role in job.inputs else ""
             if content and content != facts["digest"]:
                 problems.append(f"{job.name}: computed from another result of {facts['name']} than the stored one")
-        if job.kind == "prepare" and not faults:
-            raw_files = list(_raw_files(job))
-            number += len(raw_files)
-            problems += [f"{job.name}: {_described(raw)}" for raw in raw_files if raw.actual != raw.expected]
     return number, problems
-
-
-def _described(fault: Fault) -> str:
-    return str(fault) if fault.missing else f"{fault}: sha256 {fault.actual}, expected {fault.expected}"
-
-
-def _raw_files(job: Job) -> Iterator[Fault]:
-    """Yield the raw files of a dataset with their actual and expected digests."""
-    entry = job.options["entry"]
-    try:
-        located = sources.locate(entry, job.options["data_root"], UNPACKED)
-    except sources.MissingSourceError as error:
-        log.warning("%s is not checked: %s", entry.name, str(error).partition("\n")[0])
-        return
-    files = [(file, digest) for file, digest in zip(located.archives, located.source.sha256, strict=False) if digest]
-    if (root := sources.root_folder(located, UNPACKED)).is_dir():
-        for row in datasets.read(job.folder):
-            files.append((root / row.image, row.sha256_image))
-            files += [(root / row.mask, row.sha256_mask or "")] if row.mask else []
-    for file, digest in files:
-        yield Fault(file, sha256(file) if file.is_file() else "", digest)
 
 
 def keep(jobs: Collection[Job], why: str) -> list[str]:
@@ -110,13 +83,13 @@ def _keep_problem(job: Job) -> str:
     folder, manifest = job.former
     if list(manifest.files) != list(job.files):
         return f"it writes other files: {', '.join(sorted(set(manifest.files) ^ set(job.files)))}"
-    return ", ".join(str(fault) for fault in manifest.faults(folder, again=True))
+    return ", ".join(map(str, manifest.faults(folder)))
 
 
 def leftovers(params: Params) -> dict[Path, str]:
-    """Return the folders that no experiment of params.yaml needs, with a description: results in the store, unfinished
-    training, and views of removed experiments. For an invalid experiment, the results in its view are needed."""
-    needed = {overview.job(params).key}
+    """Return the folders in the store that no experiment of params.yaml needs, with a description. For an invalid
+    experiment, the results in its view are needed."""
+    needed = {overview_job(params).key}
     for name in params.experiments:
         try:
             needed |= {job.key for job in build(params, name).jobs.values()}
@@ -128,22 +101,18 @@ def leftovers(params: Params) -> dict[Path, str]:
         if folder.name.removesuffix(".new").removeprefix(".") not in needed:
             found[folder] = "a result of earlier parameters, data or code"
     for folder in sorted(UNFINISHED.glob("*-*")):
-        if folder.name not in needed and folder.is_dir():
+        if folder.name not in needed:
             found[folder] = "an unfinished training of earlier parameters, data or code"
-    for folder in sorted(STORE.parent.glob("[!.]*")):
-        links = any(path.is_symlink() for path in folder.rglob("*"))
-        if folder.name not in {*params.experiments, "published", "overview"} and links:
-            found[folder] = "the view of a removed experiment"
     return found
 
 
 def size(folder: Path) -> int:
     """Return the bytes of all files below a folder."""
-    return sum(file.lstat().st_size for file in folder.rglob("*") if file.is_symlink() or file.is_file())
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
 def remove(folders: Iterable[Path]) -> None:
-    """Remove folders, and the links of views into them."""
+    """Remove folders of the store, and the links of views into them."""
     for folder in folders:
         shutil.rmtree(folder)
     for path in STORE.parent.rglob("*"):

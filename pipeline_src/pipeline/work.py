@@ -1,4 +1,5 @@
-"""The functions of the jobs: each reads the results of its job's inputs and writes its files into an empty folder.
+"""The functions of the jobs up to the analyses: each reads the results of its job's inputs and writes its files into an
+empty folder. `report` has those of the files for readers.
 
 Libraries are imported inside, because a plan needs neither torch nor matplotlib. A function counts in the fingerprints
 of its jobs with the definitions of this module that it uses (`fingerprint`).
@@ -9,27 +10,28 @@ from __future__ import annotations
 import json
 import logging
 import os
-from contextlib import nullcontext
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pipeline_src.data import groups
+from pipeline_src.data import groups, manifest
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
-from pipeline_src.pipeline import job_names, networks
+from pipeline_src.params.schema import Evaluation, Experiment
 
 if TYPE_CHECKING:
-    from pipeline_src.analysis.facts import Facts
-    from pipeline_src.analysis.results import Results
     from pipeline_src.data.store import Store
     from pipeline_src.pipeline.job import Job
+    from pipeline_src.prediction.predict import Predictor
+    from pipeline_src.training.classifier import DenseClassifier
 
 log = logging.getLogger(__name__)
 FAILED = "problems.failed.csv"  # in the view, where a preparation failed
 LOW = 0.2  # validation accuracy below which masks may be inverted
 LARGE = 1e3  # training loss of a diverged training
-BATCH = "evaluated.txt"
+MACHINE = {"device": "auto", "gpus": 0, "workers": 0}  # settings on which results do not depend
 
 
 # Data
@@ -62,6 +64,14 @@ def store(job: Job, folder: Path) -> None:
     build(parameters["part"], options["entry"], *places, parameters["label"])
 
 
+def report_overlap(stores: Mapping[str, Store]) -> None:
+    """Log byte-identical images that parts have under different names; UserError if parts share a sample."""
+    twins = manifest.check_disjoint({name: store.index for name, store in stores.items()})
+    for (first, second), pairs in twins.items():
+        shown = ", ".join(f"{a} = {b}" for a, b in pairs[:3])
+        log.warning("%s and %s hold %d byte-identical images: %s", first, second, len(pairs), shown)
+
+
 # Networks
 
 
@@ -69,7 +79,7 @@ def train(job: Job, folder: Path) -> None:
     """Train, or resume; on several devices in a process each."""
     from pipeline_src.training import machine
 
-    machine.check_gpus(networks.settings(job).training)
+    machine.check_gpus(settings(job).training)
     if job.parameters["ranks"] > 1:
         command = ["run-job", job.key, "--experiment", job.options["experiment"]]
         machine.launch_ranks(command, job.parameters["ranks"], folder)
@@ -86,13 +96,24 @@ def train_into(job: Job, folder: Path) -> None:
     parameters, stores = job.parameters, {part: Store(job.inputs[part].folder) for part in ("train", "val")}
     is_main = int(os.environ.get("RANK", 0)) == 0
     if is_main:
-        networks.report_overlap(stores)
-    method, seed = parameters["method"], parameters["seed"]
+        report_overlap(stores)
+    method, seed, experiment = parameters["method"], parameters["seed"], settings(job)
+    _check_batch(experiment.training.batch_size, len(stores["train"]))
     accuracies = {name: _accuracies(job.inputs[f"references/{name}"].folder) for name in method.references()}
-    settings, name, facts = networks.settings(job), job.options["title"], networks.facts(job)
-    run = train(stores["train"], stores["val"], settings, method, seed, job.scratch, name, accuracies, facts)
+    name, facts = job.options["title"], network_facts(job)
+    run = train(stores["train"], stores["val"], experiment, method, seed, job.scratch, name, accuracies, facts)
     if is_main:
         run.write(folder)
+
+
+def _check_batch(batch_size: int, images: int) -> None:
+    if batch_size > images:
+        raise UserError(
+            "training.batch_size: a step has more images than there are",
+            found=f"batch_size: {batch_size:,} and {images:,} training images",
+            expected=f"{images:,} or fewer",
+            fix=f"set `batch_size: {min(images, 16)}`",
+        )
 
 
 def _accuracies(run: Path) -> list[float]:
@@ -120,10 +141,59 @@ def fit(job: Job, folder: Path) -> None:
     from pipeline_src.training import callbacks
 
     images = Store(job.inputs["val"].folder) if "val" in job.inputs else None
-    fitted = callbacks.fit(job.parameters["method"], networks.load(job), images, networks.settings(job))
-    values = ", ".join(f"{name} {value:.6g}" for name, value in networks.numbers(fitted).items()) or "nothing to fit"
-    log.info("%s: %s", job.options["title"], values)
+    fitted = callbacks.fit(job.parameters["method"], load_networks(job), images, settings(job))
     write_text(folder / "run.json", json.dumps({"fitted": fitted}, indent=2) + "\n")
+
+
+def settings(job: Job) -> Experiment:
+    """Return the settings that a job of networks knows, without `data`: a job sees only its inputs."""
+    parameters, machine = job.parameters, {key: job.options[key] for key in MACHINE}
+    values: dict[str, Any] = {key: parameters[key] for key in ("image_size", "augmentation")}
+    values |= {"model": job.options["model"], "training": parameters["training"].model_copy(update=machine)}
+    values["evaluation"] = Evaluation(batch_size=parameters["batch_size"])
+    return Experiment.model_construct(**values)
+
+
+def network_facts(run: Job) -> dict[str, Any]:
+    """Return facts that identify the network of a training job, for its checkpoints and model.safetensors.
+
+    They name no experiment, method entry or split, because several may share the run."""
+    from pipeline_src.training.models.build import description
+
+    parameters = run.parameters
+    return {
+        **description(run.options["model"].network, parameters["image_size"], parameters["classes"]),
+        "method": type(parameters["method"]).__name__,
+        "parameters": run.ingredients["parameters"]["method"],
+        "seed": parameters["seed"],
+        "fingerprint": run.fingerprint,
+    }
+
+
+def load_networks(job: Job) -> list[DenseClassifier]:
+    """Load the networks of a job's inputs `networks/0`, `networks/1`..."""
+    from pipeline_src.prediction.predict import load
+
+    weights = getattr(job.parameters.get("method"), "weights", "last")
+    name = "averaged.safetensors" if weights == "averaged" else "model.safetensors"
+    runs = [run for role, run in job.inputs.items() if role.startswith("networks/")]
+    return [load(run.folder / name, settings(job), job.parameters["classes"]) for run in runs]
+
+
+def predictor(job: Job) -> Predictor:
+    """Return the predictor of an evaluation job: its networks, and the values fitted to them."""
+    from pipeline_src.prediction.predict import Predictor
+
+    plain = Predictor(load_networks(job))
+    if "fit" not in job.inputs:
+        return plain
+    fitted = read_fitted(job.inputs["fit"].folder / "run.json")
+    return replace(plain, method=job.parameters["method"], seed=job.parameters["seed"], fitted=fitted)
+
+
+def read_fitted(file: Path) -> dict[str, Any]:
+    """Return the fitted values of a post-hoc method, from run.json."""
+    return dict(json.loads(file.read_bytes())["fitted"])
 
 
 # Numbers
@@ -132,33 +202,21 @@ def fit(job: Job, folder: Path) -> None:
 def evaluate(job: Job, folder: Path) -> None:
     """Predict every image of a part once, and count."""
     from pipeline_src.data.store import Store
-
-    _evaluate(job, folder, Store(job.inputs["part"].folder))
-
-
-def evaluate_corrupted(job: Job, folder: Path) -> None:
-    """Evaluate on images that are corrupted when they are read. Other evaluations do not depend on that code."""
-    from pipeline_src.prediction.corruptions import CorruptedStore
-
-    _evaluate(job, folder, CorruptedStore(job.inputs["part"].folder, *job.parameters["corruption"]))
-
-
-def _evaluate(job: Job, folder: Path, images: Store) -> None:
-    from pipeline_src.data.store import Store
     from pipeline_src.prediction import examples
     from pipeline_src.prediction.evaluate import evaluate
 
+    images = Store(job.inputs["part"].folder)
     if job.inputs["part"] is not job.inputs["val"]:
         stores = {name: Store(job.inputs[name].folder) for name in ("train", "val")}
-        networks.report_overlap(stores | {job.options["part"]: images})
-    statistic, shown = evaluate(networks.predictor(job), images, networks.settings(job), job.options["title"])
+        report_overlap(stores | {job.options["part"]: images})
+    statistic, shown = evaluate(predictor(job), images, settings(job), job.options["title"])
     statistic.save(folder / job.files[0], {"fingerprint": job.fingerprint})
     examples.write(folder / job.files[1], shown)
 
 
 def evaluations(job: Job, folder: Path) -> None:
     """List the evaluations of a run, which are computed with this job."""
-    write_text(folder / BATCH, "".join(f"{evaluation.key}\n" for evaluation in job.inputs.values()))
+    write_text(folder / job.files[0], "".join(f"{evaluation.key}\n" for evaluation in job.inputs.values()))
 
 
 def analyse(job: Job, folder: Path) -> None:
@@ -175,58 +233,3 @@ def analyse(job: Job, folder: Path) -> None:
         folder / job.files[0],
         groups_of=partial(groups.number, groups=pattern, file=file) if pattern else None,
     )
-
-
-# Files for readers
-
-
-def tables(job: Job, folder: Path) -> None:
-    """Write the tables."""
-    from pipeline_src.tables.write import write_tables
-
-    write_tables(results(job), folder)
-
-
-def claims(job: Job, folder: Path) -> None:
-    """Judge the paper's claims."""
-    from pipeline_src.claims.write import write_claims
-
-    runs = {run: job_names.training(*run) for run in job.parameters["facts"].runs}
-    alphas = {run: job.inputs[name].folder / "alpha.csv" for run, name in runs.items() if name in job.inputs}
-    write_claims(results(job), alphas, folder)
-
-
-def figures(job: Job, folder: Path) -> None:
-    """Draw the figures."""
-    from pipeline_src import processes
-    from pipeline_src.figures.registry import draw
-    from pipeline_src.figures.types import Sources
-
-    facts = job.parameters["facts"]
-    runs = {run: job.inputs[job_names.training(*run)].folder for run in facts.runs}
-    sources = Sources(
-        alphas={run: folder / "alpha.csv" for run, folder in runs.items() if run[0] in facts.learned},
-        histories={run: folder / "history.csv" for run, folder in runs.items() if run[0] in facts.trained},
-        examples={key: job.inputs[name].paths[1] for key, name in example_names(facts).items()},
-        stores={name.removeprefix("store/"): it.folder for name, it in job.inputs.items() if it.kind == "store"},
-    )
-    count = job.options.get("processes", 1)
-    with processes.pool(count) if count > 1 else nullcontext() as pool:
-        draw(results(job), sources, folder, pool)
-
-
-def example_names(facts: Facts) -> dict[tuple[str, str], str]:
-    """Return the evaluations whose example maps are drawn, those of the first seed, by (method, part)."""
-    return {
-        (method, part): job_names.evaluation(method, facts.seeds[0], part)
-        for method in facts.methods
-        for part in facts.tests
-    }
-
-
-def results(job: Job) -> Results:
-    """Return the results of the analyses among the inputs of a job."""
-    from pipeline_src.analysis.results import Results
-
-    facts = job.parameters["facts"]
-    return Results(facts, {part: job.inputs[job_names.analysis(part)].paths[0] for part in facts.parts})

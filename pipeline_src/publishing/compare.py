@@ -248,19 +248,19 @@ def _local(name: str, experiment: str) -> Side:
     """Return the current evaluations of an experiment of params.yaml."""
     from pipeline_src.counting.map_counts import MapCounts
     from pipeline_src.data import groups as image_groups
-    from pipeline_src.pipeline import job_names
+    from pipeline_src.pipeline.experiment import analysis_name, evaluation_name
     from pipeline_src.pipeline.jobs import chosen
     from pipeline_src.pipeline.runner import check_results
 
     graph = chosen(experiment)
     facts = graph.facts
     keys = [(*run, part) for run in facts.runs for part in facts.parts]
-    jobs = {key: job for key in keys if (job := graph.job(job_names.evaluation(*key))).is_made}
+    jobs = {key: job for key in keys if (job := graph.job(evaluation_name(*key))).is_made}
     check_results(jobs.values(), "compare", graph.command)
     files = {key: job.paths[0] for key, job in jobs.items()}
     groups = {}
     for part, file in {part: file for (_, _, part), file in files.items()}.items():
-        options = graph.job(job_names.analysis(part)).options
+        options = graph.job(analysis_name(part)).options
         if options["groups"]:
             rows = MapCounts.load(file).raw.rows
             ids = rows.ids if rows else []

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 from pipeline_src import processes
 from pipeline_src.files import atomic_folder, check_writable
-from pipeline_src.pipeline import job_names
-from pipeline_src.pipeline.report import provenance, store_facts
-from pipeline_src.pipeline.work import results
+from pipeline_src.pipeline.experiment import evaluation_name, training_name
+from pipeline_src.pipeline.report import provenance, results, store_facts
 from pipeline_src.publishing.published import COUNTS, FOLDER, RUNS, Publication, pack
 from pipeline_src.publishing.rebuild import REPORT, recompute, replace_computed
 
@@ -58,11 +57,11 @@ def gathered(graph: ExperimentGraph) -> Gathered:
     statistics: dict[tuple[str, str], dict[int, Path]] = {}
     for part in facts.parts:
         for method, seed in facts.runs:
-            file = graph.job(job_names.evaluation(method, seed, part)).paths[0]
+            file = graph.job(evaluation_name(method, seed, part)).paths[0]
             statistics.setdefault((part, method), {})[seed] = file
     names = {"history.csv": facts.trained, "alpha.csv": facts.learned}
     files = {
-        f"{method}/seed{seed}/{name}": graph.job(job_names.training(method, seed)).folder / name
+        f"{method}/seed{seed}/{name}": graph.job(training_name(method, seed)).folder / name
         for method, seed in facts.runs
         for name, methods in names.items()
         if method in methods

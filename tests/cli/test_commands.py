@@ -6,8 +6,6 @@ import re
 import shlex
 import subprocess
 import sys
-from importlib.machinery import PathFinder
-from pathlib import Path
 
 import pytest
 import torch
@@ -63,21 +61,6 @@ def test_what_a_rank_tells_reaches_the_user(tmp_path, monkeypatch):
     monkeypatch.setattr(subprocess, "run", lambda command, check: subprocess.CompletedProcess(command, 1))
     with pytest.raises(subprocess.CalledProcessError):
         machine.launch_ranks(["train"], 2, tmp_path)
-
-
-def test_the_installed_command_imports_from_the_working_folder(tmp_path, monkeypatch):
-    """Modules of Python go before those with their names, and those of libraries behind them."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
-    for name in ("my_net", "statistics", "cv2"):
-        (tmp_path / f"{name}.py").touch()
-    origins = []
-    monkeypatch.setattr(
-        "pipeline_src.cli.main.app",
-        lambda: origins.extend(PathFinder.find_spec(name).origin for name in ("my_net", "statistics", "cv2")),
-    )
-    __main__.main()
-    assert [Path(origin).parent == tmp_path for origin in origins] == [True, False, True]
 
 
 def test_a_command_draws_whatever_a_notebook_draws_with(monkeypatch):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from pipeline_src.cli import main, summary
+from pipeline_src.cli import main
 from pipeline_src.cli import report as command
+from pipeline_src.cli.options import plain_console
 from pipeline_src.errors import UserError
 from pipeline_src.pipeline.job import Graph, Job
 from pipeline_src.pipeline.runner import run_job
@@ -29,7 +32,7 @@ def opened(monkeypatch, tmp_path) -> list[str]:
     seen: list[str] = []
     monkeypatch.setattr(command, "experiment_graph", lambda experiment: graph)
     monkeypatch.setattr(command.webbrowser, "open", lambda address: seen.append(address) or True)
-    monkeypatch.setattr(summary, "print_summary", lambda graph: print("numbers"))
+    monkeypatch.setattr(command, "_print_summary", lambda graph: print("numbers"))
     run_job(graph.job("report"))
     return seen
 
@@ -72,3 +75,19 @@ def test_a_published_page_opens_without_data(opened):
     page.touch()
     assert report("--experiment", "evidence", "--open").exit_code == 0
     assert [address.endswith(f"/{page}") for address in opened] == [True]
+
+
+def test_every_method_has_a_row_and_the_lowest_ece_is_marked(tmp_path, monkeypatch, capsys):
+    """Names may be those of missing values in pandas; equal numbers are all marked."""
+    parts, rows = {"null": "id", "None": "ood"}, {"NA": (0.02, 0.03), "slp": (0.05, 0.03)}
+    table = [
+        ("raw", name, part, value, 0.9) for name, row in rows.items() for part, value in zip(parts, row, strict=True)
+    ]
+    columns = ["protocol", "method", "part", "ece", "accuracy"]
+    pd.DataFrame(table, columns=columns).to_csv(tmp_path / "main.csv", index=False)
+    monkeypatch.setenv("COLUMNS", "120")
+    facts = SimpleNamespace(bins=10, parts=parts)
+    tables = SimpleNamespace(name="mine", facts=facts, methods=rows, job=lambda name: SimpleNamespace(folder=tmp_path))
+    plain_console().print(command._metrics(tables))
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in capsys.readouterr().out.splitlines()]
+    assert ["NA", "2.00* / 90.00", "3.00* / 90.00"] in cells and ["slp", "5.00 / 90.00", "3.00* / 90.00"] in cells

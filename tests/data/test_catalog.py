@@ -17,7 +17,7 @@ from pipeline_src.data.entry import Entry
 from pipeline_src.data.pairing import LISTS, find_name_list
 from pipeline_src.data.sources import identify
 from pipeline_src.errors import UserError
-from pipeline_src.params.parts import Part
+from pipeline_src.params.schema import Part
 
 PAPER = {
     "DUTS-TR": 10553,

@@ -14,7 +14,7 @@ from pipeline_src.data.pairing import find_path, read_name_list
 from pipeline_src.data.prepare import prepare
 from pipeline_src.data.sources import identify
 from pipeline_src.data.store import Store
-from pipeline_src.params.parts import Part
+from pipeline_src.params.schema import Part
 
 EXPECTED = {"DUTS-TR": 5000, "ECSSD": 1000, "DTD": 500, "Brodatz": 56}
 

@@ -13,7 +13,7 @@ from pipeline_src.data import manifest
 from pipeline_src.data.manifest import Row, check_disjoint
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError
-from pipeline_src.params.parts import Part
+from pipeline_src.params.schema import Part
 
 DRAWN = {"val": {"of": "all", "fraction": 0.25}, "train": {"of": "all", "without": "val"}}
 

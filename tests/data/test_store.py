@@ -13,7 +13,7 @@ from pipeline_src.data.build import build
 from pipeline_src.data.prepare import prepare
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
-from pipeline_src.params.parts import Part
+from pipeline_src.params.schema import Part
 
 SIZES = [(30, 40), (100, 60), (16, 90), (24, 24), (50, 51)]
 

@@ -16,7 +16,7 @@ from pipeline_src import files
 from pipeline_src.data.build import build
 from pipeline_src.data.prepare import prepare
 from pipeline_src.errors import UserError
-from pipeline_src.params.parts import Part
+from pipeline_src.params.schema import Part
 
 MINE = {"archive": "a.zip", "images": "Image", "masks": "GT"}
 

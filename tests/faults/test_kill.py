@@ -21,7 +21,7 @@ from pipeline_src.files import sha256
 
 LEVELS = {
     "train": [sys.executable, "-m", "pipeline_src", "run-job", "train/aslp_mc/seed0"],
-    "snakemake": ["snakemake", "--cores", "2", "--quiet", "all", "--", "statistics", "results/tiny/tables/main.csv"],
+    "snakemake": ["snakemake", "--cores", "2", "--quiet", "all", "--", "statistics"],
     "dvc": ["dvc", "repro", "--quiet"],
 }
 RESULTS = ("runs/*/*/model.safetensors", "runs/*/*/*.csv", "runs/*/*/run.json", "statistics/**/*.npz")

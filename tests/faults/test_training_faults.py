@@ -17,9 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read, resolve
-from pipeline_src.pipeline import precheck
 from pipeline_src.pipeline.jobs import build
-from pipeline_src.pipeline.runner import run_job
 from pipeline_src.prediction import predict
 from pipeline_src.training import machine
 from pipeline_src.training.checkpoint import save_network
@@ -79,13 +77,6 @@ def user_method(files: object) -> Callable[[Path], None]:
     return change
 
 
-def prepared(folder: Path) -> None:
-    """A test set that contains the training images, which is known once they are prepared."""
-    params(folder)
-    run_job(build(read()).job("prepare/tiny-scenes"))
-    params(folder, scenes={})
-
-
 def network(change: Callable[[Path], object]) -> Callable[[Path], None]:
     """A network of `tiny`, then changed."""
 
@@ -119,7 +110,7 @@ def weights(content: object, change: Callable[[Path], object] = lambda file: Non
 
 
 def planned() -> object:
-    return precheck.check(build(read()))
+    return build(read())
 
 
 def on_device() -> object:
@@ -154,10 +145,6 @@ ROWS = {
     "folder of a method": Row(planned, ["methods.baseline", "files", "tables"], user_method(["tables"])),
     "files as text": Row(planned, ["methods.baseline", "files", "weights.csv"], user_method("weights.csv")),
     "files alone": Row(planned, ["methods.baseline", "files", "file:"], settings(baseline={"files": ["a.csv"]})),
-    "first": Row(planned, ["data.train", "1,000,000"], settings(train={"split": "train", "first": 1_000_000})),
-    "last": Row(planned, ["data.val", "1,000 or more"], settings(val={"split": "val", "last": 1000})),
-    "shared images": Row(planned, ["train", "scenes"], prepared),
-    "batch size": Row(planned, ["training.batch_size", "1,000,000"], training(batch_size=1_000_000)),
     "GPUs": Row(on_gpus, ["training.gpus", "4"], training(gpus=4)),
     "device": Row(on_device, ["training.device", "cuda:99"], training(device="cuda:99")),
     "fp16 on a CPU": Row(on_device, ["training.amp", "fp16"], training(device="cpu", amp="fp16")),

@@ -12,7 +12,6 @@ from pipeline_src.errors import UserError
 from pipeline_src.params.load import downloads, merge, read, resolve
 from pipeline_src.params.schema import Experiment, Training
 from pipeline_src.pipeline.jobs import build
-from pipeline_src.training.methods.slp import SLP
 from pipeline_src.validation import validate
 
 
@@ -116,17 +115,9 @@ WRONG = [  # old text of TEXT, new text (or a whole file), and the text that is 
     (ID, "{train: {set: mine}}", "train"),
     (ID, "{mine: {set: mine}, MINE: {set: mine}}", "MINE, mine"),
     (ID, f"{{{'m' * 300}: {{set: mine}}}}", "80"),
-    (ID, "{mine: {set: mine, corrupt: [fog]}}", r"mine\.corrupt\.0"),
-    (ID, "{mine: {set: mine, corrupt: [jpeg], severity: [6]}}", r"mine\.severity\.0"),
-    (ID, "{mine: {set: mine, corrupt: [jpeg], severity: [1]}, mine-jpeg-1: {set: mine}}", "mine-jpeg-1"),
-    ("first: 3", "first: 3, corrupt: [jpeg]", r"train\.corrupt"),
     (METHODS, f"{METHODS}, SLP: {{method: slp}}", "SLP, slp"),
     ("  small:", "  SMALL: {methods: [baseline]}\n  small:", "SMALL, small"),
     ("  small:", "  Unpacked:", "Unpacked"),
-    ("defaults:", "sweeps: {slp: {method: slp, alpha: [1]}}\ndefaults:", "slp"),
-    ("defaults:", "sweeps: {grid: {file: a.py, kind: [a/b, a_b]}}\ndefaults:", "grid-kinda_b"),
-    ("defaults:", "sweeps: {g: {alpha: [0.1]}}\ndefaults:", r"sweeps\.g"),
-    ("defaults:", "sweeps: {g: {method: slp, alpha: 0.1}}\ndefaults:", r"sweeps\.g"),
 ]
 
 
@@ -157,21 +148,3 @@ def test_the_environment_overrides_data_root(monkeypatch, tmp_path):
     assert str(downloads(read())) == read().data_root
     monkeypatch.setenv("ASLP_DOWNLOADS", str(tmp_path))
     assert downloads(read()) == tmp_path
-
-
-GRID = {"method": "slp", "alpha": [0.02, 0.05], "beta": [0.5, 1.0], "form": "expected"}
-
-
-def test_a_sweep_stands_for_all_combinations(tmp_path, content):
-    content["sweeps"] = {"static": GRID}
-    content["experiments"]["tiny"]["methods"] = ["baseline", "static", "static-alpha0_02-beta1_0"]
-    params = read(written(tmp_path, content))
-    _, tiny = resolve(params, "tiny")
-    names = [f"static-alpha{alpha}-beta{beta}" for alpha in ("0_02", "0_05") for beta in ("0_5", "1_0")]
-    assert tiny.methods == ["baseline", *names]
-    assert params.blocks()[names[1]] == {"method": "slp", "alpha": 0.02, "beta": 1.0, "form": "expected"}
-    experiment = build(params, "tiny")
-    assert len(experiment.of_kinds("train")) == 5
-    assert experiment.methods[names[2]].method.model_dump() == SLP(alpha=0.05, beta=0.5, form="expected").model_dump()
-    content["experiments"]["tiny"]["methods"].remove("static-alpha0_02-beta1_0")
-    assert resolve(read(written(tmp_path, content)), "tiny")[1] == tiny

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from pipeline_src.cli.main import app
 from pipeline_src.params.load import read
-from pipeline_src.pipeline import overview
 from pipeline_src.pipeline.job import Job
+from pipeline_src.pipeline.report import overview_job
 from pipeline_src.pipeline.runner import run_job
 from pipeline_src.tables.paper_table import PaperTable
 
@@ -77,9 +77,9 @@ def remove_manifest(file: Path) -> None:
     ],
 )
 def test_an_experiment_that_is_damaged_is_named_and_not_read(made, file, damage, why):
-    before = overview.job(read()).fingerprint
+    before = overview_job(read()).fingerprint
     damage(made / file)
-    assert overview.job(read()).fingerprint != before
+    assert overview_job(read()).fingerprint != before
     text = overview_of_all()
     assert "(large)" in text and "(small)" not in text
     assert "small is not read" in text and why in text.replace("\\_", "_")

@@ -14,7 +14,7 @@ from killed import is_killed
 
 from pipeline_src import files
 from pipeline_src.errors import UserError
-from pipeline_src.pipeline import runner, upkeep
+from pipeline_src.pipeline import upkeep
 from pipeline_src.pipeline.job import Graph, Job
 from pipeline_src.pipeline.manifest import Manifest
 from pipeline_src.pipeline.plan import differences
@@ -116,15 +116,6 @@ def test_the_view_has_copies_where_links_are_impossible(monkeypatch):
     monkeypatch.setattr(os, "symlink", refuse)
     run_job(graph().job("train"))
     assert (VIEW / "run/model").read_text() == "model\n0" and not (VIEW / "run/model").is_symlink()
-
-
-def test_a_target_that_shows_an_outdated_result_is_forgotten():
-    finished()
-    jobs = list(graph(1).jobs.values())
-    runner.forget([VIEW / "T1.csv", VIEW / "elsewhere"], jobs)
-    assert not (VIEW / "T1.csv").exists() and (VIEW / "a.npz").exists()
-    runner.forget([VIEW / "a.npz"], graph().jobs.values())
-    assert (VIEW / "a.npz").exists()
 
 
 # Damage

@@ -23,7 +23,7 @@ from pipeline_src.metrics.protocol_counts import ProtocolCounts, split
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.metrics.summary import summary
 from pipeline_src.params.load import read
-from pipeline_src.pipeline import networks, work
+from pipeline_src.pipeline import report, work
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.job import UNPACKED
 from pipeline_src.pipeline.jobs import build as build_experiment
@@ -87,7 +87,7 @@ def built(tmp_path_factory) -> ExperimentGraph:
 
 
 def results(built: ExperimentGraph) -> Results:
-    return work.results(built.job("tables"))
+    return report.results(built.job("tables"))
 
 
 def statistic_of(built: ExperimentGraph, method: str, part: str) -> MapCounts:
@@ -180,13 +180,13 @@ def test_without_a_background_every_answer_on_textures_is_wrong(built, tmp_path)
     named = built.entries["blocks"].model_copy(update={"classes": ("ground", "red", "blue")})
     other = replace(built, entries={**built.entries, "blocks": named})
     assert built.label("textures") == 0 and other.label("unseen") is None and other.label("textures") == 254
-    chosen, _ = built.used_parts["textures"]
+    chosen, _ = built.parts["textures"]
     places = built.data_root, UNPACKED, built.job("prepare/plain").folder, 32, tmp_path / "store"
     build(chosen, built.entries["plain"], *places, label=other.label("textures"))
     store = Store(tmp_path / "store")
     assert {int(v) for i in range(len(store)) for v in np.unique(store.truth(i))} == {254}
     statistic, shown = evaluate(
-        Predictor(networks.load(built.job("evaluate/baseline/seed0/textures"))), store, built.settings, "textures"
+        Predictor(work.load_networks(built.job("evaluate/baseline/seed0/textures"))), store, built.settings, "textures"
     )
     values, reasons = summary(run_of(statistic))
     assert values["accuracy"] == 0 and values["ece"] > 1 / 3

@@ -14,9 +14,9 @@ from pipeline_src.data import catalog
 from pipeline_src.params.load import read, resolve
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.jobs import build
-from pipeline_src.pipeline.networks import facts
 from pipeline_src.pipeline.plan import plan
 from pipeline_src.pipeline.runner import run_job, show
+from pipeline_src.pipeline.work import network_facts
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_a_model_says_of_which_run_it_is_by_no_name_that_others_may_have(experim
         run = experiment(name).job(f"train/{block}/seed0")
         with safe_open("results/seeds/runs/baseline/seed0/model.safetensors", "pt") as file:
             said = json.loads(file.metadata()["run"])
-        assert said == facts(run)
+        assert said == network_facts(run)
     assert said["fingerprint"] == run.fingerprint and said["method"] == "Baseline" and said["seed"] == 0
     assert said["network"] == "tiny_fpn" and said["model"]["backbone"]["depth"] == 18
     assert (said["classes"], said["image_size"], said["normalization"]) == (2, 32, [[127.5] * 3] * 2)

@@ -14,8 +14,7 @@ from pipeline_src.data import catalog
 from pipeline_src.data.build import build
 from pipeline_src.data.prepare import prepare
 from pipeline_src.data.store import Store
-from pipeline_src.params.parts import Part
-from pipeline_src.params.schema import Evaluation
+from pipeline_src.params.schema import Evaluation, Part
 from pipeline_src.prediction.evaluate import evaluate
 from pipeline_src.prediction.predict import Predictor, predict
 from pipeline_src.training.classifier import DenseClassifier

@@ -18,7 +18,7 @@ from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.params.parts import Part
+from pipeline_src.params.schema import Part
 from pipeline_src.pipeline.work import analyse as work
 from pipeline_src.publishing.compare import compare_experiments
 from pipeline_src.publishing.published import Publication

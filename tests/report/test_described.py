@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
-from typer.testing import CliRunner
+from project import ROOT
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.cli.main import app
 from pipeline_src.pipeline.jobs import chosen
-from pipeline_src.pipeline.report import _own_ideas as own_ideas
 from pipeline_src.pipeline.report import described, fitted
-from pipeline_src.training.registry import choose
 
 
 @pytest.mark.parametrize(("start", "never"), [(2, False), (3, True), (100_000, True)])
@@ -24,26 +21,9 @@ def test_a_block_that_perturbs_in_no_epoch_is_described_so(start, never):
     assert ("no label is perturbed" in of["idea"]) == ("without perturbation" in of["title"]) == never
 
 
-@pytest.mark.parametrize(
-    ("docstring", "idea"),
-    [
-        ('"""Less sure\n    of edges.\n\n    More."""', "Less sure of edges."),
-        ('"""M.\n\n    Idea: Surer."""', "Surer."),
-        ("", ""),
-    ],
-)
-def test_a_method_of_the_users_is_described_by_its_docstring(tmp_path, docstring, idea):
-    text = f"from pipeline_src.training.method import Method\n\nclass Mine(Method):\n    {docstring}\n    pass\n"
-    (tmp_path / "mine.py").write_text(text)
-    methods = {"mine": choose("mine", {"file": str(tmp_path / "mine.py")}), "baseline": choose("baseline", {})}
-    ideas = own_ideas(SimpleNamespace(methods=methods))
-    of = described(Facts("x", {"mine": MethodFacts(), "baseline": MethodFacts("baseline")}, {}), ideas)
-    assert of.get("mine", {}).get("idea", "") == idea and of["baseline"]["idea"]
-
-
 def test_the_job_knows_fits_and_judged_models(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    CliRunner().invoke(app, ["init", "."])
+    shutil.copy(ROOT / "params.yaml", "params.yaml")
     plain = chosen().job("report")
     assert not any(role.startswith("judged/") for role in plain.other_files)
     file = Path("results/judged/SET/MODEL/metrics.json")

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from pipeline_src.cli.main import app
 from pipeline_src.params.schema import Training
-from pipeline_src.pipeline import job_names, runner
+from pipeline_src.pipeline import runner
+from pipeline_src.pipeline.experiment import evaluation_name, training_name
 from pipeline_src.training.machine import VISIBLE, reserved_gpus
 
 AUTO = Training(device="auto")
@@ -85,9 +86,9 @@ def test_nothing_is_chosen_where_there_is_no_choice(monkeypatch, device, number,
 @pytest.mark.parametrize(
     ("job", "gpus", "expected"),
     [
-        (job_names.training("baseline", 0), 1, "0"),
-        (job_names.training("baseline", 0), 2, "0,1"),
-        (job_names.evaluation("baseline", 0, "val"), 2, "0"),
+        (training_name("baseline", 0), 1, "0"),
+        (training_name("baseline", 0), 2, "0,1"),
+        (evaluation_name("baseline", 0, "val"), 2, "0"),
     ],
 )
 def test_training_and_evaluation_reserve_their_gpus(monkeypatch, tmp_path, job, gpus, expected):

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from project import ENVIRONMENT, call, copy, counted, edit, outdated, planned, results, snakemake
+from project import ENVIRONMENT, call, counted, outdated, planned, results, snakemake
 
 from pipeline_src.params.load import read
 from pipeline_src.pipeline.jobs import build
@@ -58,21 +58,10 @@ def test_removed_results_are_made_again_and_nothing_that_was_made_of_them(clone)
     for it in removed:
         shutil.rmtree(clone / it.folder)
     assert planned(clone) == {"evaluations": 1, "tables": 1}
-    assert planned(clone, "--", "results/tiny/figures/training-loss.svg") == {}
     said = snakemake(clone)
     assert counted(said) == {"evaluations": 1, "tables": 1}
     assert results(clone) == before and outdated(clone) == {}
     assert {path: (clone / path).read_bytes() for path in bits} == bits and content.is_dir()
-
-
-@pytest.mark.slow
-def test_a_file_of_the_view_is_a_target(clone):
-    edit(clone / "params.yaml", "    bins: 10\n", "    bins: 15\n")
-    snakemake(clone, "--", TABLES)
-    table = (clone / TABLES).resolve()
-    assert table.parent.name == job(clone, "tables").key and planned(clone, "--", TABLES) == {}
-    said = snakemake(clone, "--", "results/tiny/tables/nothing.csv", check=False)
-    assert "No job of tiny makes results/tiny/tables/nothing.csv" in said
 
 
 @pytest.mark.slow
@@ -112,11 +101,3 @@ def test_two_starts_in_one_folder_end_in_one_message(clone):
         other.kill()
     assert "another snakemake runs in" in said and "Traceback" not in said
     assert counted(snakemake(clone)) == {"claims": 1}
-
-
-def test_a_brace_in_the_path_of_the_program_is_named(tmp_path):
-    """Snakemake takes it for a wildcard."""
-    (folder := tmp_path / "a{b}").mkdir()
-    copy(folder)
-    said = snakemake(folder, "--dry-run", check=False)
-    assert "has a brace in its path" in said and "Traceback" not in said

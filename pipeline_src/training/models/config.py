@@ -91,7 +91,7 @@ def network_sources(network: str) -> tuple[tuple[Path, ...], tuple[str, ...]]:
         code, _, _ = network.rpartition(":")
         file = Path(code).expanduser() if code.endswith(".py") else _module_file(code)
         if file:
-            syntax_tree(file, "model.factory")
+            syntax_tree(file)
         return (file,) if file else (), ()
     files, modules = [], []
     for file, values in _configs(network).items():
@@ -118,7 +118,7 @@ def _configs(config: str) -> dict[Path, dict[str, ast.expr]]:
         if (file := queue.pop()) not in configs:
             configs[file] = {
                 node.targets[0].id: node.value
-                for node in syntax_tree(file, "model.config").body
+                for node in syntax_tree(file).body
                 if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
             }
             queue += [file.parent / base for base in _texts(configs[file].get("_base_")) if "::" not in base]

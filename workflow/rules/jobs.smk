@@ -23,40 +23,15 @@ for kind in REQUESTS:
             experiment=EXPERIMENT,
         log:
             f"results/{EXPERIMENT}/logs/{kind}-{{fingerprint}}.log",
-        conda:
-            "../envs/pipeline.yaml"
         message:
             "{params.name}"
         shell:
             "python -m pipeline_src run-job {params.key} --experiment {params.experiment} --processes {threads} --log {log}"
 
 
-# A file of the view as a target: `snakemake --cores all results/demo/tables/main.csv`.
-rule view:
-    input:
-        ancient(lambda wildcards: manifest(shown_job(wildcards))),
-    output:
-        f"{GRAPH.results}/{{file}}",
-    params:
-        key=lambda wildcards: shown_job(wildcards).key,
-        experiment=EXPERIMENT,
-    log:
-        f"results/{EXPERIMENT}/logs/view/{{file}}.log",
-    localrule: True
-    conda:
-        "../envs/pipeline.yaml"
-    message:
-        "{output}"
-    shell:
-        "python -m pipeline_src run-job {params.key} --experiment {params.experiment} --log {log}"
-
-
 if "overview" in sys.argv:
     # Tables and a claim that span experiments, from results/.
-    from pipeline_src.params.load import read
-    from pipeline_src.pipeline import overview
-
-    OVERVIEW = refused(lambda: overview.job(read()))
+    OVERVIEW = refused(lambda: overview_job(read()))
 
     rule overview:
         output:
@@ -64,8 +39,6 @@ if "overview" in sys.argv:
         log:
             "results/overview/overview.log",
         localrule: True
-        conda:
-            "../envs/pipeline.yaml"
         message:
             "The overview of all experiments"
         shell:
@@ -78,8 +51,6 @@ rule published:
         "results/published-rebuilt/rebuild.log",
     localrule: True
     threads: lambda wildcards: workflow.cores
-    conda:
-        "../envs/pipeline.yaml"
     message:
         "Rebuild published results"
     shell:

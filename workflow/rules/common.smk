@@ -16,13 +16,13 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from pipeline_src.errors import UserError
-from pipeline_src.params import changes
+from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.params.load import read
 from pipeline_src.pipeline.jobs import chosen
 from pipeline_src.pipeline.manifest import NAME, STORE
-from pipeline_src.pipeline.runner import forget, show
+from pipeline_src.pipeline.report import overview_job
+from pipeline_src.pipeline.runner import show
 from pipeline_src.processes import OWNER
-from pipeline_src.python_source import ROOT
 
 PLANS = workflow.is_main_process  # otherwise this is one job, whose command names its rule (--allowed-rules)
 LOCK = FileLock(".snakemake/dense-calibration.lock")  # of the project; it ends with this process
@@ -41,9 +41,12 @@ def refused(action):
 
 def experiment_jobs():
     """The jobs of the experiment that `--config` names."""
-    if {*"{}"} & {*str(ROOT)}:  # Snakemake would take them for wildcards
-        raise UserError("the folder of the program has a brace in its path", found=ROOT, fix="rename the folder")
-    changes.take(config)
+    for key in config.keys() - {"experiment"}:
+        raise UserError(
+            f"--config {key}: no such key",
+            expected="experiment=NAME; all else is written into params.yaml",
+            fix=did_you_mean(key, ["experiment"]),
+        )
     return chosen(str(config["experiment"]) if config.get("experiment") else None)
 
 
@@ -52,7 +55,7 @@ EXPERIMENT = GRAPH.name
 TRAINING = GRAPH.settings.training
 RESULTS = [GRAPH.job(name) for name in ("tables", "figures", "claims", "report")]  # what people open
 
-# The Python that runs Snakemake also runs the commands, unless a software environment is activated for them.
+# The Python that runs Snakemake also runs the commands.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
 
 # Resources on a cluster (docs/cluster.md). `runtime` is in minutes, and generous: a training that exceeds it resumes from its
@@ -76,7 +79,6 @@ REQUESTS = {
 
 wildcard_constraints:
     fingerprint="[0-9a-f]{16}",
-    file=".+",
 
 
 def manifest(job):
@@ -89,8 +91,17 @@ def manifests(*kinds):
     return lambda wildcards: [manifest(job) for job in GRAPH.of_kinds(*kinds)]
 
 
+def key_of(kind):
+    return lambda wildcards: f"{kind}-{wildcards.fingerprint}"
+
+
 def job_of(kind, wildcards):
+    """The job of a fingerprint."""
     return refused(lambda: GRAPH.find(f"{kind}-{wildcards.fingerprint}"))
+
+
+def name_of(kind):
+    return lambda wildcards: job_of(kind, wildcards).name
 
 
 def inputs_of(kind):
@@ -106,33 +117,10 @@ def inputs_of(kind):
     return inputs
 
 
-def key_of(kind):
-    return lambda wildcards: f"{kind}-{wildcards.fingerprint}"
-
-
-def name_of(kind):
-    return lambda wildcards: job_of(kind, wildcards).name
-
-
-def shown_job(wildcards):
-    """The job of a file that is a target by its name in the view."""
-    path = GRAPH.results / wildcards.file
-    for job in GRAPH.jobs.values():
-        if path in job.links:
-            return job
-    raise WorkflowError(f"No job of {EXPERIMENT} makes {path}")
-
-
 def resource(kind, name):
     """The resource of a kind of job; memory grows with each retry."""
     value = (DEFAULT | REQUESTS[kind])[name]
     return lambda wildcards, attempt: value * (attempt if name == "mem_mb" else 1)
-
-
-def todo():
-    """The files for readers, and removed results that others were computed from."""
-    jobs = [*RESULTS, *(job for job in GRAPH.jobs.values() if not job.is_made)]
-    return list(dict.fromkeys(map(manifest, jobs)))
 
 
 ALL, MADE = [], set()
@@ -141,10 +129,9 @@ if PLANS:
     for batch in GRAPH.of_kinds("evaluations"):
         if not batch.is_made:  # one of its evaluations was removed
             (batch.folder / NAME).unlink(missing_ok=True)
-    named = [Path(word) for word in sys.argv if word.startswith(f"{GRAPH.results}/")]
-    forget(named, GRAPH.jobs.values())
     show(GRAPH.jobs.values())
-    ALL = todo()
+    # The files for readers, and removed results that others were computed from.
+    ALL = list(dict.fromkeys(map(manifest, [*RESULTS, *(job for job in GRAPH.jobs.values() if not job.is_made)])))
 
 
 # Messages of Snakemake about every job, which its file in .snakemake/log also has.
@@ -188,8 +175,7 @@ def started():
             f"another snakemake runs in {Path.cwd()}: wait until it has ended, or end it. The lock is {LOCK.lock_file}"
         ) from None
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # at which Snakemake would wait for its jobs to end
-    how_long = f"How long it takes: dense-calibration plan --experiment {EXPERIMENT}"
-    lines = [f"Experiment {EXPERIMENT}: {len(GRAPH.runs)} runs. Results are in {GRAPH.results}/. {how_long}"]
+    lines = [f"Experiment {EXPERIMENT}: {len(GRAPH.runs)} runs. Results are in {GRAPH.results}/."]
     lines += [text for job in GRAPH.of_kinds("prepare") if (text := job.options["unchecked"])]
     print("\n".join(lines), file=sys.stderr, flush=True)
 
@@ -198,5 +184,5 @@ def finished():
     subprocess.run([sys.executable, "-m", "pipeline_src", "report", "--experiment", EXPERIMENT], check=False)
 
 
-def failed(log_file):
+def failed():
     print("The run stopped; the same command resumes it.", file=sys.stderr)

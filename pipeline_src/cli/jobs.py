@@ -1,0 +1,131 @@
+"""The commands on the jobs of an experiment: `plan`, `run-job`, `verify`, `keep` and `clean`."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from pipeline_src import processes
+from pipeline_src.cli.options import ExperimentName, Log, experiment_graph, plain_console, start_log
+from pipeline_src.params.load import read
+
+Patterns = Annotated[list[str] | None, typer.Argument(help="Names of jobs, or patterns as in 'train/*' [default: all]")]
+
+
+def plan(experiment: ExperimentName = None) -> None:
+    """List the jobs that would run, with the reasons, and warn of faults that are known before the run.
+
+    Example: dense-calibration plan --experiment mini
+    """
+    from pipeline_src.pipeline import plan as planned
+
+    graph, console = experiment_graph(experiment), plain_console()
+    run = planned.plan(graph)
+    table = Table(title=f"{graph.name}: {len(run.missing)} of {len(run.jobs)} jobs to run")
+    for heading in ("jobs", "to run", "why (the first)"):
+        table.add_column(heading)
+    missing, jobs = (Counter(job.kind for job in group) for group in (run.missing, run.jobs))
+    for kind in jobs:
+        table.add_row(kind, f"{missing[kind]} of {jobs[kind]}", run.why(kind))
+    console.print(table, soft_wrap=False)
+    for line in run.warnings:
+        console.print(line)
+    (page,) = graph.job("report").links
+    console.print(f"Run it: {graph.command}" if run.missing else f"All is current. The report: {page}")
+
+
+def run_job(
+    key: Annotated[str, typer.Argument(help="KIND-FINGERPRINT, as in train-3f2a91c05d6e7f80, or a job's name")],
+    experiment: ExperimentName = None,
+    log: Log = None,
+    count: Annotated[int, typer.Option("--processes", min=1, help="Processes that draw")] = 1,
+    into: Annotated[Path | None, typer.Option(help="Be one rank of a training that writes here")] = None,
+) -> None:
+    """Compute the result of one job; Snakemake calls it.
+
+    Example: dense-calibration run-job train/baseline/seed0
+    """
+    from pipeline_src.pipeline.report import overview_job
+    from pipeline_src.pipeline.runner import run_job as run
+
+    processes.end_with_owner()
+    if key == "overview":
+        start_log(log)
+        run(overview_job(read()), "snakemake --cores all overview")
+        return
+    graph = experiment_graph(experiment, log)
+    job = graph.find(key) if re.fullmatch(r"\w+-[0-9a-f]{16}", key) else graph.job(key)
+    if job.kind not in ("train", "evaluate", "evaluations"):
+        run(replace(job, options={**job.options, "processes": count}), graph.command)
+        return
+    from pipeline_src.pipeline.work import train_into
+    from pipeline_src.training import machine
+
+    machine.keep_freed_memory()
+    if into:
+        machine.run_rank(lambda: train_into(job, into), into)
+        return
+    training = graph.settings.training
+    with machine.reserved_gpus(training, training.gpus if job.kind == "train" else min(1, training.gpus)):
+        run(job, graph.command)
+
+
+def verify(jobs: Patterns = None, experiment: ExperimentName = None) -> None:
+    """Read every file of the results, and list those that are missing, damaged or made from other inputs.
+
+    Example: dense-calibration verify 'train/*' --experiment mini
+    """
+    from pipeline_src.pipeline.upkeep import verify as step
+
+    graph = experiment_graph(experiment)
+    chosen = graph.matching(jobs or ["*"])
+    number, problems = step(chosen, graph.command)
+    result = "there are problems" if problems else "all are as they were made"
+    typer.echo("\n".join([*problems, f"{graph.name}: {number:,} files of {len(chosen)} jobs read, {result}"]))
+    if problems:
+        raise typer.Exit(1)
+
+
+def keep(
+    jobs: Annotated[list[str], typer.Argument(help="Names of jobs, or patterns as in 'train/*'")],
+    why: Annotated[str, typer.Option(help="Why the results are still right; their manifests record it")],
+    experiment: ExperimentName = None,
+) -> None:
+    """Reuse results of an earlier fingerprint after a change of code that does not affect them.
+
+    Example: dense-calibration keep 'train/*' 'evaluate/*' --why 'a function was renamed'
+    """
+    from pipeline_src.pipeline.upkeep import keep as step
+
+    graph = experiment_graph(experiment)
+    names = step(graph.matching(jobs), why)
+    typer.echo("\n".join(f"kept: {name}" for name in names) or "Nothing to keep: these results are current.")
+
+
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Remove without asking")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", metavar="", help="Only list")] = False,
+) -> None:
+    """List the results that no experiment of params.yaml needs, ask, and remove them.
+
+    Example: dense-calibration clean
+    """
+    from pipeline_src.pipeline.upkeep import leftovers, remove, size
+
+    start_log()
+    console, found = plain_console(), leftovers(read())
+    for path, description in found.items():
+        console.print(f"{size(path) / 2**20:>10,.1f} MiB  {path}  {description}")
+    if not found:
+        console.print("Nothing to remove: params.yaml needs all results.")
+        return
+    console.print(f"Together {sum(map(size, found)) / 2**20:,.1f} MiB in {len(found)} folders")
+    if not dry_run and (yes or typer.confirm("Remove them?")):
+        remove(found)
+        console.print("Removed.")
