@@ -11,7 +11,6 @@ from __future__ import annotations
 import ast
 import dataclasses
 import hashlib
-import inspect
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -100,8 +99,9 @@ def code_digests(function: Callable[..., object], values: Any, modules: Iterable
 @cache
 def _code_digests(function: Callable[..., object], modules: tuple[str, ...]) -> dict[str, str]:
     queue, found = _package_files(modules), dict[str, str]()
-    if function.__module__.partition(".")[0] == PACKAGE:
-        code = _cache.code(Path(inspect.getfile(function)).relative_to(ROOT).as_posix(), function.__name__)
+    top, *parts = function.__module__.split(".")
+    if top == PACKAGE:
+        code = _cache.code(f"{'/'.join(parts)}.py", function.__name__)
         found[f"{function.__module__}:{function.__name__}"] = code.digest
         queue += code.files
     while queue:

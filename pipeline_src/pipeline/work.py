@@ -66,7 +66,7 @@ def store(job: Job, folder: Path) -> None:
 
 def report_overlap(stores: Mapping[str, Store]) -> None:
     """Log byte-identical images that parts have under different names; UserError if parts share a sample."""
-    twins = manifest.check_disjoint({name: store.index for name, store in stores.items()})
+    twins = manifest.check_disjoint({name: images.index for name, images in stores.items()})
     for (first, second), pairs in twins.items():
         shown = ", ".join(f"{a} = {b}" for a, b in pairs[:3])
         log.warning("%s and %s hold %d byte-identical images: %s", first, second, len(pairs), shown)

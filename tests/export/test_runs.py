@@ -9,7 +9,6 @@ from project import ROOT
 
 from pipeline_src.errors import UserError
 from pipeline_src.export.runs import FinishedRun, find
-from pipeline_src.params import changes
 
 
 def digest(method: str = "baseline", seed: int = 0, **jobs: tuple[str, str]) -> str:
@@ -40,11 +39,8 @@ def test_a_digest_changes_with_everything_that_maps_depend_on():
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """The project's parameters in a folder where nothing was run."""
-    for name in changes.VARIABLES.values():
-        monkeypatch.setenv(name, "")
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "other.yaml").write_text((ROOT / "params.yaml").read_text())
-    monkeypatch.setenv(changes.VARIABLES["params"], "other.yaml")
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
 
 
 @pytest.mark.parametrize("run", ["tiny/baseline/seed0", "results/tiny/runs/baseline/seed0"])
@@ -52,4 +48,4 @@ def test_a_run_is_found_by_its_name_and_its_folder(project, run):
     with pytest.raises(UserError) as error:
         find(run)
     assert "the run tiny/baseline/seed0 is not finished" in str(error.value)
-    assert "fix:      snakemake --cores all --config experiment=tiny params=other.yaml" in str(error.value)
+    assert "fix:      snakemake --cores all --config experiment=tiny" in str(error.value)

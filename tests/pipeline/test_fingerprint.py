@@ -22,11 +22,6 @@ def package(tmp_path, monkeypatch) -> Path:
     folder = shutil.copytree(ROOT / "pipeline_src", tmp_path / "pipeline_src")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(fingerprint, "ROOT", folder)
-
-    def path(function) -> str:
-        return str(folder / f"pipeline/{function.__module__.rpartition('.')[2]}.py")
-
-    monkeypatch.setattr(fingerprint.inspect, "getfile", path)
     forget_code()
     yield folder
     forget_code()
