@@ -16,7 +16,7 @@ from made_page import page_of
 from made_results import HandMade, analysed, by_hand
 from project import call
 
-from pipeline_src import versions
+from pipeline_src import python_source
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.figures import reliability, style
@@ -201,14 +201,14 @@ def test_claims_have_verdict_and_evidence_and_those_not_run_take_one_line(result
 
 
 def test_the_commit_is_that_of_a_clone(tmp_path, monkeypatch):
-    monkeypatch.setattr(versions, "__file__", str(tmp_path / "pipeline_src/versions.py"))
-    assert versions.commit() == ""
+    monkeypatch.setattr(python_source, "ROOT", tmp_path / "pipeline_src")
+    assert python_source.commit() == ""
     (tmp_path / "a.txt").write_text("one")
     for words in (["init"], ["add", "."], ["commit", "--message", "one"]):
         call(tmp_path, "git", *words)
-    assert re.fullmatch("[0-9a-f]{12}", versions.commit())
+    assert re.fullmatch("[0-9a-f]{12}", python_source.commit())
     (tmp_path / "a.txt").write_text("two")
-    assert versions.commit().endswith("-dirty")
+    assert python_source.commit().endswith("-dirty")
 
 
 # Each number at its place
