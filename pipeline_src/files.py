@@ -1,4 +1,4 @@
-"""Atomic writes of files, faults of paths and disks, and digests."""
+"""Atomic writes of files, faults of disks, and digests."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ import hashlib
 import json
 import os
 import shutil
-import stat
 import tempfile
 import unicodedata
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +83,7 @@ def writing(path: Path) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        number, name = (error.errno, error.filename) if isinstance(error, OSError) else (None, None)
+        number, name = (error.errno, str(error.filename or path)) if isinstance(error, OSError) else (None, "")
         if number in FULL or _free(path) < SPARE:
             raise UserError(
                 f"{path} could not be written: the disk is full",
@@ -92,38 +91,23 @@ def writing(path: Path) -> Iterator[None]:
                 expected="space for the file; the earlier file is unchanged",
                 fix="free some space, and start the same command again",
             ) from error
-        parent = str(path.parent)
-        if number in READ_ONLY and (str(name or path) in parent or parent in str(name or path)):
+        if number in READ_ONLY and (name in str(path.parent) or str(path.parent) in name):
             raise UserError(
                 f"{path} could not be written: its folder is not writable",
                 found=error,
-                expected=f"write permission in {parent}",
+                expected=f"write permission in {path.parent}",
                 fix="change the permissions, or name another folder",
             ) from error
         raise
 
 
-def check_writable(folder: Path, needed: int = SPARE, what: str = "the result", fix: str = "free some space") -> None:
-    """Create `folder` if necessary, and check that files can be written there.
+def check_space(folder: Path, needed: int, what: str, fix: str) -> None:
+    """Raise a UserError if the disk of `folder` has fewer than `needed` bytes free.
 
     Args:
-        needed: bytes that must be free.
         what: the content of the folder, for the error.
         fix: advice for a disk that is too small.
-
-    Raises:
-        UserError: a file is in the place of the folder, it is not writable, or the disk is full.
     """
-    if blocking := next((path for path in (folder, *folder.parents) if path.is_file()), None):
-        raise UserError(
-            f"{blocking} is a file, and {what} belongs into the folder {folder}",
-            expected="a folder that can be created and written",
-            fix=f"move {blocking} away",
-        )
-    with writing(folder / "*"):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable-"):
-            pass
     if (free := _free(folder / "*")) < needed:
         raise UserError(
             f"the disk is nearly full: {what} does not fit into {folder}",
@@ -134,24 +118,8 @@ def check_writable(folder: Path, needed: int = SPARE, what: str = "the result", 
 
 
 def _free(path: Path) -> int:
-    """Bytes that are free where `path` is to be."""
+    """Return the bytes that are free where `path` is to be."""
     return shutil.disk_usage(next(folder for folder in path.absolute().parents if folder.is_dir())).free
-
-
-def fault(path: Path) -> str | None:
-    """Why `path` cannot be read as a file, such as "is a folder"; None for a file."""
-    try:
-        mode = path.stat().st_mode
-    except OSError as error:
-        return f"cannot be read: {error.strerror}"
-    return None if stat.S_ISREG(mode) else "is a folder" if stat.S_ISDIR(mode) else "is not a file"
-
-
-def content(path: Path) -> bytes:
-    """The bytes of a file; OSError where `fault` finds one."""
-    if reason := fault(path):
-        raise OSError(reason)
-    return path.read_bytes()
 
 
 @contextmanager
@@ -177,17 +145,8 @@ def reading(
         raise UserError(what, found=text, expected=expected, fix=fix) from error
 
 
-def state(path: Path) -> list[int]:
-    """Size, mtime and ctime in ns, and inode of a file: they change with its content.
-
-    A program can reset the mtime, but not the ctime.
-    """
-    info = path.stat()
-    return [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
-
-
 def composed(name: str) -> str:
-    """A name in the composed form of Unicode (NFC): macOS stores é as two characters."""
+    """Return a name in the composed form of Unicode (NFC): macOS stores é as two characters."""
     return unicodedata.normalize("NFC", name)
 
 
@@ -217,24 +176,55 @@ def rounded(content: Any) -> Any:
     return [*map(rounded, content)] if isinstance(content, list | tuple) else content
 
 
+# Digests
+
+
+def sha256(path: Path | str) -> str:
+    """Return 64 hex digits for a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def state(path: Path) -> list[int]:
+    """Return size, mtime and ctime in ns, and inode of a file: they change with its content.
+
+    A program can reset the mtime, but not the ctime.
+    """
+    info = path.stat()
+    return [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
+
+
+def digests(folder: Path, names: Iterable[str], record: Path) -> dict[str, str]:
+    """Return the SHA-256 of files in `folder` by name. Files of unchanged state are not read again.
+
+    Args:
+        record: file of the earlier digests; it may be removed at any time.
+    """
+    known: dict[str, Any] = {}
+    with suppress(OSError, ValueError):
+        known = json.loads(record.read_bytes())
+    current = {}
+    for name in names:
+        with suppress(OSError):  # whoever reads the file names it
+            info = state(folder / name)
+            current[name] = known[name] if known.get(name, [None])[0] == info else [info, sha256(folder / name)]
+    if current != known:
+        write_text(record, json.dumps(current))
+    return {name: digest for name, (_, digest) in current.items()}
+
+
 def write_sums(path: Path, sums: Mapping[str, str]) -> None:
     """Write SHA-256 by name, as `sha256sum --check` reads them."""
     write_text(path, "".join(f"{hashed}  {name}\n" for name, hashed in sums.items()))
 
 
 def read_sums(path: Path) -> dict[str, str]:
-    """The SHA-256 by name that `write_sums` wrote."""
+    """Return the SHA-256 by name that `write_sums` wrote."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     return {name: hashed for hashed, _, name in (line.partition("  ") for line in lines)}
 
 
-def sha256(path: Path | str) -> str:
-    """64 hex digits of a file's bytes."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def sha256_without(key: str, content: Mapping[str, Any]) -> str:
-    """64 hex digits of JSON-like content without the entry `key` that holds them, independent of the order of keys."""
+    """Return 64 hex digits for JSON-like content without the entry `key`, independent of the order of keys."""
     covered = {name: value for name, value in content.items() if name != key}
     return hashlib.sha256(json.dumps(covered, sort_keys=True).encode()).hexdigest()

@@ -11,7 +11,6 @@ import typer
 
 from pipeline_src.cli.comparison import in_words
 from pipeline_src.cli.options import ExperimentName, Log, experiment_graph, start_log
-from pipeline_src.files import check_writable
 
 logger = logging.getLogger(__name__)
 Cores = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes [default: one per core]")]
@@ -70,8 +69,6 @@ def compare(
     from pipeline_src.publishing.compare import compare_experiments
 
     start_log()
-    if json:
-        check_writable(json.parent, what=json.name)
     comparison = compare_experiments(a, b, cores or os.cpu_count() or 1)
     typer.echo(in_words(comparison))
     if json:

@@ -19,7 +19,7 @@ from pipeline_src.data.manifest import Row
 from pipeline_src.data.masks import StoredMask, create_masks
 from pipeline_src.data.store import SCHEMA, IndexRow
 from pipeline_src.errors import UserError
-from pipeline_src.files import atomic_folder, check_writable, write_text
+from pipeline_src.files import atomic_folder, check_space, write_text
 from pipeline_src.params.schema import Part
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def build(
     pixels = sum(row.height * row.width for row in rows)
     space = len(rows) * size * size * 4 + pixels + 4 * sum(row.grey for row in rows)
     smaller = "free some space, or choose a smaller image_size"
-    check_writable(Path(out).parent, space, f"the data store {Path(out).name}", smaller)
+    check_space(Path(out).parent, space, f"the data store {Path(out).name}", smaller)
     log.info("%s: storing %s samples at %d px", part, f"{len(rows):,}", size)
     info = {
         "schema": SCHEMA,

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from pipeline_src.data.entry import Entry, Layout
 from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import composed, content, reading
+from pipeline_src.files import composed, reading
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 LISTS = Path(__file__).parent / "lists"
@@ -38,7 +38,7 @@ def read_name_list(path: Path) -> list[str]:
         expected="a text file in UTF-8, one name a line",
         fix="correct the file, or the split that names it",
     ):
-        lines = content(path).decode("utf-8-sig").splitlines()
+        lines = path.read_bytes().decode("utf-8-sig").splitlines()
     stems = []
     for line in (line.strip() for line in lines):
         if line and not line.startswith("#"):

@@ -21,7 +21,7 @@ from pipeline_src.data.masks import ClassMasks, ObjectMasks, create_masks
 from pipeline_src.data.pairing import IMAGE_SUFFIXES, pair_files
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import content, write_text
+from pipeline_src.files import write_text
 from pipeline_src.params.schema import ALL
 
 log = logging.getLogger(__name__)
@@ -161,7 +161,7 @@ class _Verifier:
     def _read(self, name: str, decode: Callable[[bytes], tuple[int, ...]]) -> tuple[str, tuple[int, ...]]:
         """Return the sha256 and the shape (H, W) of a file; empty and (0, 0) if there is a problem with it."""
         try:
-            data = content(self.root / name)
+            data = (self.root / name).read_bytes()
             return hashlib.sha256(data).hexdigest(), decode(data)
         except image_io.UnreadableImageError as error:
             self.problems.append(Problem(name, error.problem, error.fix))

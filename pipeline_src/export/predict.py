@@ -21,7 +21,7 @@ from pipeline_src.data.pairing import IMAGE_SUFFIXES, walk
 from pipeline_src.errors import UserError, listed
 from pipeline_src.export import folder as exported
 from pipeline_src.export import runs
-from pipeline_src.files import atomic, content, reading, sha256, write_text
+from pipeline_src.files import atomic, reading, sha256, write_text
 from pipeline_src.logs import with_progress
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.prediction.predict import Predictor, predict_image
@@ -103,7 +103,7 @@ def predict(
     if len(missing) < len(files):
         log.info("%d of %d maps exist already", len(files) - len(missing), len(files))
     for file, path in with_progress(missing, len(missing)):
-        f = predict_image(model.predictor, decode_image(content(file.path)), model.image_size, file.name)
+        f = predict_image(model.predictor, decode_image(file.path.read_bytes()), model.image_size, file.name)
         write_map(path, calibrated(applied, f) if applied else f, form)
     return len(files), len(missing)
 
@@ -183,7 +183,7 @@ def check_images(files: Sequence[ImageFile]) -> None:
     problems, turned = [], []
     for file in files:
         try:
-            turned += [file.path] if read_orientation(content(file.path)) != UPRIGHT else []
+            turned += [file.path] if read_orientation(file.path.read_bytes()) != UPRIGHT else []
         except (OSError, UnreadableImageError) as error:
             problems.append(f"{file.path} {error}")
     if problems:

@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline_src.errors import UserError
-from pipeline_src.files import check_writable, flush, writing
+from pipeline_src.files import flush, writing
 from pipeline_src.pipeline.job import Job
-from pipeline_src.pipeline.manifest import STORE, Manifest, now, sizes_and_digests
+from pipeline_src.pipeline.manifest import Manifest, now, sizes_and_digests
 from pipeline_src.processes import alone
 from pipeline_src.python_source import loaded_versions
 
@@ -36,7 +36,6 @@ def run_job(job: Job, command: str = "snakemake --cores all") -> bool:
         UserError: an input is missing or damaged, the folder cannot be written, the disk is full, or `work` left out a
             file.
     """
-    check_writable(STORE, 0, job.name)
     with alone(job.name, LOCKS / f"{job.key}.lock"):
         if missing := not job.is_made:
             for needed in job.inputs.values() if job.is_batch else ():

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from pipeline_src import processes
-from pipeline_src.files import atomic_folder, check_writable
+from pipeline_src.files import atomic_folder
 from pipeline_src.pipeline.experiment import evaluation_name, training_name
 from pipeline_src.pipeline.report import provenance, results, store_facts
 from pipeline_src.publishing.published import COUNTS, FOLDER, RUNS, Publication, pack
@@ -77,7 +77,6 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
     """
     found, folder = gathered(graph), FOLDER / graph.name
     has_report = (folder / REPORT).exists()
-    check_writable(FOLDER)
     with atomic_folder(folder) as staging, TemporaryDirectory() as made:
         write_sources(found, staging, cores)
         with processes.pool(cores) as pool:

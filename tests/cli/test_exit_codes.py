@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 
 import pytest
 
 from pipeline_src import __main__
 from pipeline_src.cli.main import app
-from pipeline_src.errors import UserError
-from pipeline_src.files import check_writable
 
 
 def fails(error: BaseException) -> None:
@@ -54,10 +50,3 @@ def test_an_interrupt_prints_one_word(monkeypatch, capsys, error):
     with pytest.raises(SystemExit) as stop:
         __main__.main()
     assert stop.value.code == 130 and capsys.readouterr().err == "Aborted!\n"
-
-
-def test_a_folder_that_cannot_be_created_is_named(tmp_path, monkeypatch):
-    error = OSError(errno.EROFS, "Read-only file system", str(tmp_path / "a"))  # the first missing folder
-    monkeypatch.setattr(Path, "mkdir", lambda *_, **__: fails(error))
-    with pytest.raises(UserError, match="a/b/c"):
-        check_writable(tmp_path / "a/b/c")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from made_sets import entry, pairs, write_files, write_tar, write_zip
 
-from pipeline_src import verified
+from pipeline_src import files
 from pipeline_src.data import catalog, pairing, sources
 from pipeline_src.data.entry import Entry
 from pipeline_src.data.pairing import LISTS, find_name_list
@@ -137,7 +137,7 @@ def test_an_archive_is_hashed_once_and_a_declared_hash_is_taken(tmp_path, monkey
     path, raw = write_zip(tmp_path / "a.zip", pairs(2)), {"archive": "a.zip", "images": "Image", "masks": "GT"}
     undeclared = identify(entry(**raw), tmp_path, tmp_path / "u")
     declared = entry(**raw, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-    monkeypatch.setattr(verified, "sha256", lambda path: pytest.fail("read again"))
+    monkeypatch.setattr(files, "sha256", lambda path: pytest.fail("read again"))
     assert undeclared == identify(entry(**raw), tmp_path, tmp_path / "u")
     assert undeclared == identify(declared, tmp_path, tmp_path / "none")
 
