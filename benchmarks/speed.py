@@ -128,16 +128,16 @@ def files() -> tuple[Path, Path]:
 
 
 def decode() -> None:
-    from pipeline_src.maps.counts import read_binary
-    from pipeline_src.maps.pairs import pair_files
+    from pipeline_src.maps.counts import read_sample
+    from pipeline_src.maps.files import pair_files
 
     for pair in pair_files(*files()):
-        read_binary(pair)
+        read_sample(pair, None, None)
 
 
 def judge() -> None:
     from pipeline_src.maps.counts import count
-    from pipeline_src.maps.pairs import pair_files
+    from pipeline_src.maps.files import pair_files
 
     count(pair_files(*files()))
 

@@ -20,7 +20,6 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 SPARE = 1 << 20  # bytes; a disk with fewer counts as full
 DIGITS = 8  # significant digits of measured numbers in tables and JSON; the last of 17 depend on the processor
-SUMS = ".sha256"  # suffix of the file with the digests of a result
 
 
 @contextmanager

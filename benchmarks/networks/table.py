@@ -25,7 +25,7 @@ from pipeline_src.calibrators import NAMES
 from pipeline_src.calibrators.calibrator import Calibrator, calibrator_class, fitted
 from pipeline_src.maps.calibrate import pixels_of
 from pipeline_src.maps.counts import count
-from pipeline_src.maps.pairs import Pair, Pairs
+from pipeline_src.maps.files import Pair
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
@@ -87,13 +87,13 @@ class Data:
         """The image of a set as RGB."""
         return Image.open(self.cache / "sets" / self.archives[name] / "Image" / f"{stem}.jpg").convert("RGB")
 
-    def pairs(self, network: str, name: str) -> Pairs:
+    def pairs(self, network: str, name: str) -> list[Pair]:
         """The maps of a network on a set, with their masks."""
         maps, masks = self.cache / "maps" / network / name, self.cache / "sets" / self.archives[name] / "GT"
         saved = network == "u2net"
         stems = self.all_stems[name] if saved else self.stems[name]
         suffix = "png" if saved else "npy"
-        return Pairs(maps, masks, [Pair(s, maps / f"{s}.{suffix}", masks / f"{s}.png") for s in stems], [])
+        return [Pair(s, maps / f"{s}.{suffix}", masks / f"{s}.png") for s in stems]
 
 
 def model(network: str, cache: Path) -> onnxruntime.InferenceSession:

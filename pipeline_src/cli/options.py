@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from pipeline_src.counting.levels import LEVELS
 from pipeline_src.data import entry
 from pipeline_src.errors import UserError
 from pipeline_src.pipeline.experiment import ExperimentGraph
@@ -32,6 +33,9 @@ CalibratorFile = Annotated[
 ]
 
 # Of the commands on saved maps
+Bins = Annotated[
+    int, typer.Option(metavar="N", help=f"Number of bins, a divisor of {LEVELS} such as 5, 10, 15, 20, 50 or 100")
+]
 Ignore = Annotated[
     int | None,
     typer.Option(metavar="N", help="Value of mask pixels that never count; for K classes the default is 255"),

@@ -22,17 +22,26 @@ from pipeline_src.counting.counts import image_rows
 from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
-from pipeline_src.maps.counts import FolderCounts, classes_of, count, read_pair
+from pipeline_src.maps.counts import FolderCounts, count, read_sample
+from pipeline_src.maps.files import (
+    ARRAYS,
+    Pair,
+    UnusableFileError,
+    check_classes,
+    check_files,
+    classes_of,
+    pair_files,
+    read_map,
+)
 from pipeline_src.maps.judge import groups_of
-from pipeline_src.maps.pairs import ARRAYS, Pairs, UnusableFileError, check_problems, naming, pair_files
-from pipeline_src.maps.reader import check_classes, read_map
-from pipeline_src.maps.risk import bound_of, controlled, exceeded, folds_of
+from pipeline_src.maps.risk import folds_of
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.rng import generator
 
 CALIBRATOR, FOLDER, SCORES = "calibrator.json", "maps", "scores.json"
 SCORED = ("ece", "brier", "augrc", "nll", "accuracy")
+CROSS_VALIDATION = "cross-validation"
 MOST_NUMBERS = 2**23  # of pixels of K classes that are in memory at once
 
 
@@ -48,7 +57,6 @@ def calibrate_folder(
     bins: int = 10,
     resamples: int = RESAMPLES,
     groups: str = "",
-    risk: str = "",
 ) -> dict[str, Any]:
     """Fit a calibrator to the maps in `pred` and their masks, and write it and the calibrated maps of `apply`.
 
@@ -59,7 +67,7 @@ def calibrate_folder(
         test_mask: masks of the applied maps.
         resamples: bootstrap resamples; 0 for no intervals.
         groups: as of `judge`, of `pred` and, with `test_mask`, of `apply`; a group is in one fold.
-        method, ignore, bins, risk: the options of the command `calibrate`.
+        method, ignore, bins: the options of the command `calibrate`.
 
     Returns:
         The content of scores.json.
@@ -71,33 +79,22 @@ def calibrate_folder(
     kind = calibrator_class(method, "--method")
     foreign = [out / FOLDER] if (out / FOLDER).exists() and not (out / CALIBRATOR).exists() else []
     outputs.check(out, "calibrate", below=[out / FOLDER], inputs=(pred, mask, apply, test_mask), foreign=foreign)
-    if test_mask is not None and apply.resolve() == pred.resolve():
-        raise UserError(
-            "--test-mask would score the calibrator on the images that it was fitted to",
-            found=f"--apply and --pred are both {pred}",
-            fix="leave out --test-mask: the scores are cross-validated then",
-        )
     pairs, applied = pair_files(pred, mask), pair_files(apply, test_mask)
     units, units_of_scored = groups_of(pairs, groups), groups_of(applied if test_mask else pairs, groups)
     classes = classes_of(pairs)
-    bound = bound_of(risk, pairs, classes)
-    counted = count(pairs, classes, ignore)
-    pixels = pixels_of(pairs, classes, counted)
+    before = count(pairs, classes, ignore)
+    pixels = pixels_of(pairs, classes, ignore)
     _check_labels(pixels, mask)
     calibrator = fitted(kind, pixels)
-    warnings = counted.warnings + calibrator.warnings(pixels)
+    warnings = before.warnings + calibrator.warnings(pixels)
     if test_mask is None:
-        scored, scored_on, names = pairs, "cross-validation", [name for name in SCORED if name != "augrc"]
-        calibrated_pairs = pairs.calibrated(*cross_fitted(kind, pixels, units))
-        uncalibrated = counted
+        scored, scored_on, names = pairs, CROSS_VALIDATION, [name for name in SCORED if name != "augrc"]
+        after = count(pairs, classes, ignore, calibrators=cross_fitted(kind, pixels, units))
     else:
-        scored, scored_on, names = applied, str(apply), list(SCORED)
-        calibrated_pairs = applied.calibrated(calibrator)
-        uncalibrated = count(applied, classes, ignore)
-        warnings += [f"{apply}: {line}" for line in uncalibrated.warnings]
-        warnings += overlap_warnings(counted, uncalibrated)
-    scored_counts = uncalibrated, count(calibrated_pairs, classes, ignore)
-    runs = [counts.runs(units_of_scored)["raw"] for counts in scored_counts]
+        scored, scored_on, names, counted = applied, str(apply), list(SCORED), before
+        before = count(applied, classes, ignore)
+        after = count(applied, classes, ignore, calibrators=[calibrator] * len(applied))
+        warnings += [*(f"{apply}: {line}" for line in before.warnings), *overlap_warnings(counted, before)]
     record = Record.of(calibrator, pixels)
     result = {
         "method": calibrator.name,
@@ -109,13 +106,8 @@ def calibrate_folder(
         "bins": bins,
         **({"groups": groups_in_words(units_of_scored)} if groups else {}),
         "warnings": warnings + (images_in_words(len(scored)) if resamples and not groups else []),
-        "scores": _compare(names, runs, bins, resamples),
+        "scores": _compare(names, [side.runs(units_of_scored)["raw"] for side in (before, after)], bins, resamples),
     }
-    if bound:
-        fitted_run = count(pairs.calibrated(calibrator), classes, ignore).runs(units)["raw"]
-        tried = {"held_out" if test_mask is None else "unseen": runs[1]}
-        result["risk"] = controlled(fitted_run, bound, resamples, **tried)
-        result["warnings"] += exceeded(result["risk"], scored_on)
     with outputs.staged(out, SCORES, [FOLDER]) as new:
         write_text(new / CALIBRATOR, record.model_dump_json(indent=2) + "\n")
         write_calibrated(applied, calibrator, new / FOLDER, classes)
@@ -123,28 +115,29 @@ def calibrate_folder(
     return result
 
 
-def pixels_of(pairs: Pairs, classes: int | None, counted: FolderCounts) -> Pixels:
-    """The pixels of all pairs to fit a calibrator to.
+# The fit
+
+
+def pixels_of(pairs: Sequence[Pair], classes: int | None, ignore: int | None) -> Pixels:
+    """Return the pixels of all pairs to fit a calibrator to.
 
     For two classes all pixels are used, grouped. For K classes as many of each image as fit into memory are drawn, and
     each stands for an equal share of its image.
     """
     parts = []
     for pair in pairs:
-        probability, truth, _ = read_pair(pair, classes, counted.meaning)
-        if classes:
-            truth = np.where(truth == counted.meaning.ignore, classes, truth)
-        z, chosen = log_odds(probability), None
+        sample = read_sample(pair, classes, ignore)
+        z, chosen = log_odds(sample.probability), None
         if len(z) > 1:
-            valid, most = int((truth < len(z)).sum()), max(1, MOST_NUMBERS // (len(z) * len(pairs)))
+            valid, most = int((sample.truth < len(z)).sum()), max(1, MOST_NUMBERS // (len(z) * len(pairs)))
             random = generator(pair.stem, "calibrate")
             chosen = random.choice(valid, most, replace=False) if valid > most else None
-        parts.append(image_pixels(z, truth, chosen).grouped())
+        parts.append(image_pixels(z, sample.truth, chosen).grouped())
     return joined(parts)
 
 
 def _check_labels(pixels: Pixels, mask: Path) -> None:
-    """UserError where the pixels of the masks in `mask` all have one class."""
+    """Raise a UserError where the pixels of the masks in `mask` all have one class."""
     present = np.unique(pixels.labels[pixels.weights > 0])
     if len(present) < 2:
         raise UserError(
@@ -176,8 +169,11 @@ def cross_fitted(calibrator: type[Calibrator], pixels: Pixels, groups: np.ndarra
     return [by_fold[fold] for fold in folds]
 
 
+# The scores
+
+
 def overlap_warnings(fitted_counts: FolderCounts, scored_counts: FolderCounts) -> list[str]:
-    """A warning that names scored images whose content was also fitted, under any name."""
+    """Return a warning that names scored images whose content was also fitted, under any name."""
     fitted_contents, scored_contents = _contents(fitted_counts), _contents(scored_counts)
     known = set(fitted_contents.values())
     shared = [name for name, content in scored_contents.items() if content in known]
@@ -190,7 +186,7 @@ def overlap_warnings(fitted_counts: FolderCounts, scored_counts: FolderCounts) -
 
 
 def _contents(counted: FolderCounts) -> dict[str, bytes]:
-    """By image id, the sums over the pixels of map and mask, which identify the content.
+    """Return by image id the sums over the pixels of map and mask, which identify the content.
 
     Images without a pixel that counts and maps of a single value are left out, because several images can have equal
     sums.
@@ -226,7 +222,10 @@ def _limits(effect: Estimate) -> tuple[float, float] | None:
     return None if math.isnan(effect.low) else (effect.low, effect.high)
 
 
-def write_calibrated(pairs: Pairs, calibrator: Calibrator, folder: Path, classes: int | None = None) -> None:
+# The calibrated maps
+
+
+def write_calibrated(pairs: Sequence[Pair], calibrator: Calibrator, folder: Path, classes: int | None = None) -> None:
     """Write the calibrated map of each pair under its own name, in the format, type and shape of the file.
 
     Args:
@@ -238,15 +237,13 @@ def write_calibrated(pairs: Pairs, calibrator: Calibrator, folder: Path, classes
     problems: list[str] = []
     for pair in pairs:
         try:
-            with naming(pair, pair.map):
-                probability = read_map(pair.map)
-                if pair.mask is None:  # others were checked where they count, when they were scored
-                    check_classes(probability, classes)
-        except UnusableFileError as error:
-            problems.append(str(error))
+            probability = read_map(pair.map)
+            check_classes(probability, classes)
+        except UnusableFileError as reason:
+            problems.append(f"{pair.map}: {reason}")
             continue
-        _write_map(folder / pair.name(pair.map), pair.map, calibrated(calibrator, probability))
-    check_problems(pairs, problems)
+        _write_map(folder / (pair.stem + pair.map.suffix), pair.map, calibrated(calibrator, probability))
+    check_files(problems)
 
 
 def _write_map(path: Path, original: Path, probability: np.ndarray) -> None:
@@ -258,11 +255,14 @@ def _write_map(path: Path, original: Path, probability: np.ndarray) -> None:
         if isinstance(loaded, np.ndarray):
             np.save(file, _stored_like(loaded, probability))
         else:
-            np.savez_compressed(file, **{name: _stored_like(array, probability) for name, array in loaded.items()})  # type: ignore[arg-type]
+            arrays: dict[str, Any] = {name: _stored_like(array, probability) for name, array in loaded.items()}
+            np.savez_compressed(file, **arrays)
 
 
 def _stored_like(original: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """In the type and shape of the stored array, which may have an axis for the channel. Decisions and float16, whose
-    rounding would move pixels to the other class, become float32."""
+    """Return the map in the type and shape of the stored array, which may have an axis for the channel.
+
+    Decisions and float16, whose rounding would move pixels to the other class, become float32.
+    """
     dtype = probability.dtype if original.dtype in (bool, np.float16) else original.dtype
     return probability.reshape(original.shape).astype(dtype)

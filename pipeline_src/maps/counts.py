@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline_src.calibrators.calibrator import calibrated
-from pipeline_src.counting.counts import Counts, image_rows
+from pipeline_src.calibrators.calibrator import Calibrator, calibrated
+from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.image_pixels import check_range, low_range
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
-from pipeline_src.errors import UserError
+from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
+from pipeline_src.errors import UserError, few
 from pipeline_src.labels import IGNORED
 from pipeline_src.logs import with_progress
-from pipeline_src.maps.masks import Meaning, meaning_of
-from pipeline_src.maps.pairs import Pair, Pairs, UnusableFileError, check_problems, naming
-from pipeline_src.maps.reader import check_classes, matched, read_labels, read_map, read_mask
+from pipeline_src.maps.files import (
+    Pair,
+    UnusableFileError,
+    check_classes,
+    check_files,
+    matched,
+    read_labels,
+    read_map,
+    read_mask,
+)
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.summary import value
+
+SMALL = 64  # class ids lie below; soft edges have values on both sides
 
 
 @dataclass
@@ -28,17 +37,20 @@ class FolderCounts:
 
     Attributes:
         statistic: of all pixels that count.
-        meaning: how masks are read.
-        highest: largest value by type of the maps: "uint8", "uint16" or "float".
-        measures: by protocol (N, len(MEASURES)), measures of whole maps, NaN where undefined; empty if not measured.
         warnings: about what was corrected in the files, or is likely a mistake, a line each.
+        highest: largest value by type of the maps: "uint8", "uint16" or "float".
+        values: (256,) pixels of binary masks by value; `examples` names a mask of each value.
+        ignored: number of pixels that do not count.
+        resized: stems of maps of another size than their mask.
     """
 
     statistic: MapCounts
-    meaning: Meaning
-    highest: dict[str, float] = field(default_factory=dict)
-    measures: dict[str, np.ndarray] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    highest: dict[str, float] = field(default_factory=dict)
+    values: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
+    examples: dict[int, str] = field(default_factory=dict)
+    ignored: int = 0
+    resized: list[str] = field(default_factory=list)
 
     @property
     def counts(self) -> dict[str, Counts]:
@@ -46,159 +58,171 @@ class FolderCounts:
         return self.statistic.protocols
 
     def runs(self, units: np.ndarray | None = None) -> dict[str, ProtocolCounts]:
-        """The inputs of metrics by protocol; `units` (N,) are the groups of the images."""
+        """Return the inputs of metrics by protocol; `units` (N,) are the groups of the images."""
         return ProtocolCounts.by_protocol(self.statistic, units)
 
 
-def classes_of(pairs: Pairs) -> int | None:
-    """The number of classes K of the first readable map, (K, H, W); None for a map (H, W)."""
-    for pair in pairs:
-        try:
-            shape = read_map(pair.map).shape
-        except UnusableFileError:
-            continue
-        return shape[0] if len(shape) == 3 else None
-    return None
+@dataclass(frozen=True)
+class Sample:
+    """A map and its mask.
+
+    Attributes:
+        probability: (H, W) or (K, H, W), in the size of the mask.
+        truth: (H, W): 0, 1 and 255 for ignored pixels; of K classes ids, and K for ignored pixels.
+        values: (256,) pixels of a binary mask by value.
+        resized: whether the map had another size.
+    """
+
+    probability: np.ndarray
+    truth: np.ndarray
+    values: np.ndarray
+    resized: bool
+
+
+def read_sample(pair: Pair, classes: int | None, ignore: int | None, calibrator: Calibrator | None = None) -> Sample:
+    """Read a map and its mask.
+
+    Args:
+        classes: K of a map of K classes; None for a binary map.
+        ignore: value of mask pixels that never count; for K classes 255 by default.
+        calibrator: applied to the map, if any.
+
+    Raises:
+        UnusableFileError: with the name of the file.
+    """
+    assert pair.mask is not None
+    path, values = pair.mask, np.zeros(256, np.int64)
+    try:
+        if classes:
+            truth = read_labels(path, classes, IGNORED if ignore is None else ignore)
+        else:
+            truth, values = read_mask(path, ignore)
+        path = pair.map
+        probability = read_map(path)
+        check_classes(probability, classes)
+        if calibrator is not None:
+            probability = calibrated(calibrator, probability)
+        fitting = matched(probability, truth.shape)
+    except UnusableFileError as reason:
+        raise UnusableFileError(f"{path}: {reason}") from reason
+    return Sample(fitting, truth, values, fitting.shape != probability.shape)
 
 
 def count(
-    pairs: Pairs,
+    pairs: Sequence[Pair],
     classes: int | None = None,
     ignore: int | None = None,
+    *,
+    calibrators: Sequence[Calibrator] = (),
     whole_maps: bool = False,
 ) -> FolderCounts:
     """Count all pairs.
 
     Args:
-        classes: K of maps of K classes; None for binary maps.
-        ignore: value of mask pixels that never count; for K classes 255 by default.
-        whole_maps: whether binary maps are also measured as a whole.
+        classes, ignore: as of `read_sample`.
+        calibrators: one for each map, applied before it is counted; none for the maps as they are.
+        whole_maps: whether S- and E-measure of binary maps are also computed.
 
     Raises:
-        UserError: names all files that have no partner or cannot be used.
+        UserError: names all files that cannot be used.
     """
-    if classes:
-        meaning = Meaning(IGNORED if ignore is None else ignore)
-        statistic = MapCounts.of_classes(classes)
-    else:
-        meaning = Meaning() if pairs.masks is None else meaning_of(pairs, ignore)
-        statistic = MapCounts.empty()
-    counted = FolderCounts(statistic, meaning, warnings=list(meaning.warnings))
+    counted = FolderCounts(MapCounts.of_classes(classes) if classes else MapCounts.empty())
     problems: list[str] = []
-    resized: list[str] = []
-    measured: list[dict[str, dict[str, float]]] = []
-    any_ignored = False
-    void = meaning.ignore if classes else IGNORED
-    for pair in with_progress(pairs, len(pairs)):
+    applied: Sequence[Calibrator | None] = calibrators or [None] * len(pairs)
+    for pair, calibrator in with_progress(zip(pairs, applied, strict=True), len(pairs)):
         try:
-            probability, truth, was_resized = read_pair(pair, classes, meaning)
+            sample = read_sample(pair, classes, ignore, calibrator)
         except UnusableFileError as reason:
             problems.append(str(reason))
             continue
-        statistic.add(probability, truth, pair.stem, ignore=void)
-        kind = str(probability.dtype) if probability.dtype.kind == "u" else "float"
-        counted.highest[kind] = max(counted.highest.get(kind, 0), probability.max())
-        resized += [pair.stem] * was_resized
-        any_ignored = any_ignored or bool((truth == void).any())
-        if whole_maps and not classes:
-            measured.append(whole_map_measures(probability, truth))
-    check_problems(pairs, problems)
-    if measured:
-        counted.measures = {
-            protocol: np.array([[values[protocol][name] for name in MEASURES] for values in measured])
-            for protocol in measured[0]
-        }
-    if resized:
-        some = ", ".join(resized[:3]) + (", ..." if len(resized) > 3 else "")
-        counted.warnings.append(f"{len(resized)} map(s) had another size than their mask and were resized ({some})")
+        _add(counted, pair, sample, classes, whole_maps)
+    check_files(problems)
     if classes:
-        _check_void(pairs, statistic, any_ignored and ignore is None)
-        if ignore is not None and not any_ignored:
-            counted.warnings.append(f"no mask pixel has the value {ignore}, which --ignore names")
-    elif all(pair.calibrator is None for pair in pairs):
-        check_range(counted.highest, f"maps in {pairs.maps}")
-    counted.warnings += _likely_mistakes(counted, pairs)
+        _check_void(counted, classes, ignore)
+    else:
+        _check_mask_values(counted, ignore)
+        if not calibrators:
+            check_range(counted.highest, "maps")
+    counted.warnings += [*_corrections(counted, classes, ignore), *_likely_mistakes(counted, classes)]
     return counted
 
 
-def read_pair(
-    pair: Pair, classes: int | None = None, meaning: Meaning | None = None
-) -> tuple[np.ndarray, np.ndarray, bool]:
-    """Map and mask of a pair in the size of the mask.
-
-    Args:
-        classes: K of a map of K classes; None for a binary map.
-        meaning: of the values of the mask.
-
-    Returns:
-        Probability (H, W) or (K, H, W); ground truth (H, W), 0, 1 and 255, or class ids; whether the map was resized.
-
-    Raises:
-        UnusableFileError: with the name of the file.
-    """
-    meaning = meaning or Meaning()
-    truth = None
-    if pair.mask is not None:
-        with naming(pair, pair.mask):
-            truth = read_labels(pair.mask) if classes else meaning.ground_truth(*read_mask(pair.mask, meaning.ignore))
-    with naming(pair, pair.map):
-        probability = read_map(pair.map)
-        if truth is None:
-            truth = np.zeros(probability.shape[-2:], np.uint8)
-        valid = truth != meaning.ignore if classes and probability.shape[-2:] == truth.shape else None
-        check_classes(probability, classes, valid)
-        if pair.calibrator is not None:
-            probability = calibrated(pair.calibrator, probability)
-        probability, resized = matched(probability, truth.shape)
-    if classes and pair.mask is not None:
-        with naming(pair, pair.mask):
-            _check_ids(truth[truth != meaning.ignore], classes, meaning.ignore)
-    return probability, truth, resized
+def _add(counted: FolderCounts, pair: Pair, sample: Sample, classes: int | None, whole_maps: bool) -> None:
+    probability, truth, void = sample.probability, sample.truth, classes or IGNORED
+    measures = whole_map_measures(probability, truth, EVALUATED_MEASURES) if whole_maps and not classes else None
+    counted.statistic.add(probability, truth, pair.stem, measures, ignore=void)
+    kind = str(probability.dtype) if probability.dtype.kind == "u" else "float"
+    counted.highest[kind] = max(counted.highest.get(kind, 0), probability.max())
+    counted.values += sample.values
+    for mask_value in np.flatnonzero(sample.values).tolist():
+        counted.examples.setdefault(mask_value, str(pair.mask))
+    counted.ignored += int(np.count_nonzero(truth == void))
+    counted.resized += [pair.stem] * sample.resized
 
 
-def _check_ids(ids: np.ndarray, classes: int, ignore: int | None) -> None:
-    """UnusableFileError where ids are none of 0 to K - 1."""
-    if not ids.size or (ids.min() >= 0 and ids.max() < classes):
-        return
-    beyond = ", ".join(map(str, np.unique(ids[(ids < 0) | (ids >= classes)])[:5]))
-    raise UnusableFileError(
-        f"class ids from {ids.min()} to {ids.max()}; expected 0 to {classes - 1}, {ignore} ignored: renumber {beyond}, "
-        "or name the value of pixels that do not count by --ignore"
-    )
-
-
-def _check_void(pairs: Pairs, statistic: MapCounts, default_ignored: bool) -> None:
-    """UserError where 255, ignored by default, seems to be the object: masks hold class 0 and 255 only."""
-    confusion = statistic.confusion
-    if default_ignored and statistic.raw.pixels and confusion is not None and not confusion[1:].any():
+def _check_void(counted: FolderCounts, classes: int, ignore: int | None) -> None:
+    """Raise a UserError where 255, ignored by default, seems to be the object: masks hold class 0 and 255 only."""
+    confusion = counted.statistic.confusion
+    if ignore is None and counted.ignored and confusion is not None and confusion.any() and not confusion[1:].any():
         raise UserError(
-            f"the masks in {pairs.masks} hold class 0 and 255 only, and 255 is ignored",
-            expected=f"class ids 0 to {len(statistic.classes) - 1}",
+            "the masks hold class 0 and 255 only, and 255 is ignored",
+            expected=f"class ids 0 to {classes - 1}",
             fix="save objects by their class id, or mark ignored pixels with another value and name it by --ignore",
         )
 
 
-def _likely_mistakes(counted: FolderCounts, pairs: Pairs) -> Iterator[str]:
-    """A line for every property of maps and masks that is likely a mistake."""
-    raw, classes = counted.counts["raw"], len(counted.statistic.classes)
-    objects, highest = int(raw.count[:, :, 1].sum()), max(counted.highest.values(), default=0)
-    if highest == 0:
-        yield "every map is 0 everywhere"
-    elif raw.pixels and raw.pixels == raw.count[0].sum() and not raw.position.any():
-        yield "the maps hold only 0 and 1, which are decisions and no probabilities: ECE is their share of errors"
-    if pairs.masks is None or not raw.pixels:
+def _check_mask_values(counted: FolderCounts, ignore: int | None) -> None:
+    """Raise a UserError where the values of binary masks do not determine the object.
+
+    All masks decide together: in a mask of 0 and 255, 255 is the object, unless other masks have objects of 1.
+    """
+    values = sorted(counted.examples)
+    top, below = max(values, default=0), [mask_value for mask_value in values[:-1] if mask_value > 0]
+    if ignore == 255 and counted.ignored and top == 0:
+        found, fix = "0 and 255 only, and --ignore 255 leaves out what seems to be the object", "leave out --ignore"
+    elif 1 < top <= 127 or (below and below[0] < SMALL and below[-1] <= 127):
+        shown = [*values[:4], *values[4:][-1:]]
+        found = "the values " + ", ".join(f"{mask_value} ({counted.examples[mask_value]})" for mask_value in shown)
+        fix = f"save np.uint8(255 * (mask == {'ID' if below else top})) as PNG"
+        fix += f"; if {top} marks ignored pixels: --ignore {top}" if below else ""
+    else:
         return
-    if not classes:
-        if not objects:
-            yield "no mask has an object: if the masks are right, --ood evaluates the maps without them"
-        else:
-            yield from low_range(counted.highest)
-        if objects == raw.pixels:
-            yield "every mask pixel is of the object, none of the background"
-        if constant := image_rows(counted.counts["stretched"]).total("constant"):
-            yield f"{constant} map(s) hold one value only; min-max normalized, they become 0"
-    accuracy = value("accuracy", raw)
-    if accuracy < 1 / (classes or 2):
+    raise UserError(
+        "the masks do not show what is an object",
+        found=found,
+        expected="0 and 255, or 0 and 1, and another value for ignored pixels (class ids need maps of K classes)",
+        fix=fix,
+    )
+
+
+def _corrections(counted: FolderCounts, classes: int | None, ignore: int | None) -> Iterator[str]:
+    """Yield a line for all that was corrected or had no effect."""
+    if counted.resized:
+        stems = few(counted.resized, 3)
+        yield f"{len(counted.resized)} map(s) had another size than their mask and were resized ({stems})"
+    if ignore is not None and not counted.ignored:
+        yield f"no mask pixel has the value {ignore}, which --ignore names"
+    gray = np.flatnonzero(counted.values[1:255]) + 1
+    if not classes and len(gray) and list(gray) != [1]:
+        hint = f": --ignore {gray[0]} leaves them out" if len(gray) == 1 else ""
+        number = counted.values[gray].sum()
+        yield f"{number} mask pixel(s) were neither 0 nor 255 and were cut at > 127{hint}"
+
+
+def _likely_mistakes(counted: FolderCounts, classes: int | None) -> Iterator[str]:
+    """Yield a line for every property of maps and masks that is likely a mistake."""
+    raw = counted.counts["raw"]
+    if not raw.pixels:
+        return
+    if max(counted.highest.values()) == 0:
+        yield "every map is 0 everywhere"
+    elif raw.pixels == raw.count[0].sum() and not raw.position.any():
+        yield "the maps hold only 0 and 1, which are decisions and no probabilities: ECE is their share of errors"
+    if not classes and not raw.count[:, :, 1].any():
+        yield "no mask has an object"
+    elif not classes:
+        yield from low_range(counted.highest)
+    if (accuracy := value("accuracy", raw)) < 1 / (classes or 2):
         yield (
             f"the maps are right on {100 * accuracy:.1f} % of the pixels: are maps or masks inverted or swapped, or "
             "class ids in another order?"

@@ -10,7 +10,6 @@ from pipeline_src.analysis.conformal import EIGHT_BIT, RISKS, Bound, guaranteed,
 from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL, interval
 from pipeline_src.analysis.resampling import SEED, draws, image_means, one_thread
 from pipeline_src.errors import UserError
-from pipeline_src.maps.pairs import Pairs
 from pipeline_src.metrics.metric import FRACTION, with_ends
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.rng import generator
@@ -18,80 +17,31 @@ from pipeline_src.rng import generator
 FOLDS = 5
 
 
-def bound_of(text: str, pairs: Pairs, classes: int | None) -> Bound | None:
-    """The bound that `--risk` asks for; None if it is empty.
+def bound_of(text: str, images: int, classes: int | None) -> Bound | None:
+    """Return the bound that `--risk` asks for; None if `text` is empty.
 
     Args:
+        images: number of maps.
         classes: of the maps; None for binary maps.
 
     Raises:
-        UserError: it is no bound, or maps, masks or the number of images do not fit.
+        UserError: it is no bound, or the maps or their number do not fit.
     """
     if not text:
         return None
     bound = Bound.of(text)
-    if classes or (pairs.masks is None and bound.risk == "fnr"):
+    if classes:
         raise UserError(
-            f"--risk {text} needs maps of one object, and fnr also masks",
-            found=f"maps of {classes} classes in {pairs.maps}" if classes else "no masks",
-            fix="leave out --risk" if classes else "--risk fpr=0.05, or --mask DIR",
+            f"--risk {text} needs maps of one object", found=f"maps of {classes} classes", fix="leave out --risk"
         )
-    if len(pairs) < bound.needs:
+    if images < bound.needs:
         raise UserError(
             f"--risk {text} cannot be guaranteed by so few images",
-            found=f"{len(pairs):,} in {pairs.maps}",
+            found=f"{images:,}",
             expected=f"{bound.needs:,} or more: 1 / (n + 1) has to be {bound.alpha:g} at most",
             fix="give more images, or a larger ALPHA",
         )
     return bound
-
-
-def controlled(
-    run: ProtocolCounts,
-    bound: Bound,
-    resamples: int,
-    unseen: ProtocolCounts | None = None,
-    held_out: ProtocolCounts | None = None,
-) -> dict[str, Any]:
-    """The threshold that a run's images guarantee, and its empirical risk.
-
-    Args:
-        unseen: other images, on which the threshold is tried. Without them each of five folds of `held_out` is tried at
-            the threshold of the other folds.
-        held_out: the images of `run`, each calibrated without its fold; by default `run` itself.
-
-    Returns:
-        `risk`, `alpha`; `images`, the n images (or groups of them) that have the risk; `over`, "groups" where the bound
-        is on groups; `level` t and `threshold` t/255, None where no threshold meets the bound; `promised`, the
-        guaranteed n/(n+1) R + 1/(n+1) there; `spread`, as `risk_spread` returns it; `reason`, why there is no
-        threshold or it is useless; `delivered`, both empirical risks with `images` and `intervals`, None where no
-        threshold was tried.
-    """
-    risks = image_risks(run)
-    total, units = bound.defined(risks).sum(axis=0), len(bound.defined(risks))
-    t = bound.level(total, units)
-    result: dict[str, Any] = {"risk": bound.risk, "alpha": bound.alpha, "images": units}
-    result |= {"over": "groups"} if run.units is not None else {}
-    result |= {"level": t, "threshold": None, "promised": None, "spread": None, "delivered": None}
-    if t is None:
-        label = "foreground" if bound.risk == "fnr" else "background"
-        result["reason"] = f"{units:,} images or groups of them have {label}, and {bound.needs:,} are needed"
-    else:
-        result |= {"threshold": t / (EIGHT_BIT - 1), "promised": float(guaranteed(total, units)[t])}
-        result["spread"] = risk_spread(run, bound, resamples)
-        if bound.is_trivial(t, risks):
-            result["reason"] = "useless: the mask holds " + ("all" if bound.risk == "fnr" else "nothing")
-    if unseen is not None:
-        tried, levels = image_risks(unseen), [t] * unseen.number
-    else:
-        tried = image_risks(held_out) if held_out else risks
-        folds = folds_of(np.arange(len(tried)))
-        others = [bound.defined(tried[folds != fold]) for fold in range(folds.max() + 1)]
-        by_fold = [bound.level(rows.sum(axis=0), len(rows)) for rows in others]
-        levels = [by_fold[fold] for fold in folds]
-    if None not in levels:
-        result["delivered"] = _empirical(tried[np.arange(len(tried)), :, levels], resamples)
-    return result
 
 
 def folds_of(groups: np.ndarray) -> np.ndarray:
@@ -104,9 +54,41 @@ def folds_of(groups: np.ndarray) -> np.ndarray:
     return (order % min(FOLDS, units))[groups]
 
 
+def controlled(run: ProtocolCounts, bound: Bound, resamples: int) -> dict[str, Any]:
+    """Return the threshold that a run's images guarantee, and its empirical risk.
+
+    Returns:
+        `risk`, `alpha`; `images`, the n images (or groups of them) that have the risk; `over`, "groups" where the bound
+        is on groups; `level` t and `threshold` t/255, None where no threshold meets the bound; `promised`, the
+        guaranteed n/(n+1) R + 1/(n+1) there; `spread`, as `risk_spread` returns it; `reason`, why there is no
+        threshold or it is useless; `delivered`, both empirical risks with `images` and `intervals`, each of five folds
+        at the threshold of the other folds, None where one of them has no threshold.
+    """
+    risks = image_risks(run)
+    total, units = bound.defined(risks).sum(axis=0), len(bound.defined(risks))
+    t = bound.level(total, units)
+    result: dict[str, Any] = {"risk": bound.risk, "alpha": bound.alpha, "images": units}
+    result |= {"over": "groups"} if run.units is not None else {}
+    result |= {"level": t, "threshold": None, "promised": None, "spread": None, "delivered": None}
+    if t is None:
+        label = "foreground" if bound.risk == "fnr" else "background"
+        result["reason"] = f"{units:,} images or groups of them have {label}, and {bound.needs:,} are needed"
+        return result
+    result |= {"threshold": t / (EIGHT_BIT - 1), "promised": float(guaranteed(total, units)[t])}
+    result["spread"] = risk_spread(run, bound, resamples)
+    if bound.is_trivial(t, risks):
+        result["reason"] = "useless: the mask holds " + ("all" if bound.risk == "fnr" else "nothing")
+    folds = folds_of(np.arange(len(risks)))
+    others = [bound.defined(risks[folds != fold]) for fold in range(folds.max() + 1)]
+    levels = [bound.level(rows.sum(axis=0), len(rows)) for rows in others]
+    if None not in levels:
+        result["delivered"] = _empirical(risks[np.arange(len(risks)), :, np.array(levels)[folds]], resamples)
+    return result
+
+
 @one_thread
 def risk_spread(run: ProtocolCounts, bound: Bound, resamples: int, key: int = SEED) -> tuple[float, float] | None:
-    """The 95 % range of the expected risk of a further image, over samples of n calibration images.
+    """Return the 95 % range of the expected risk of a further image, over samples of n calibration images.
 
     The bound holds for the mean over such samples; the threshold of a single sample has a higher or lower risk. The
     bootstrap estimates this spread from the threshold of each resample and the mean risk of all images there. For 0/1
@@ -129,8 +111,21 @@ def risk_spread(run: ProtocolCounts, bound: Bound, resamples: int, key: int = SE
     return float(low), float(high)
 
 
+def _empirical(risks: np.ndarray, resamples: int) -> dict[str, Any]:
+    """Return both risks, means over images (or groups), from the risks of each (U, 2); NaN where it has none."""
+    defined = ~np.isnan(risks)
+    resampled = image_means(risks, SEED, resamples) if resamples else None
+    values: dict[str, Any] = {"images": int(defined.any(axis=1).sum()), "intervals": {}}
+    for k, name in enumerate(RISKS):
+        units = int(defined[:, k].sum())
+        mean = float(risks[defined[:, k], k].mean()) if units else None
+        ends = None if mean is None or resampled is None else interval(mean, resampled[:, k], units, FRACTION)
+        values[name], values["intervals"][name] = mean, ends
+    return values
+
+
 def exceeded(result: dict[str, Any], where: str) -> list[str]:
-    """A warning if the whole confidence interval of the empirical risk lies above the bound.
+    """Return a warning if the whole confidence interval of the empirical risk lies above the bound.
 
     Args:
         result: of `controlled`.
@@ -143,46 +138,32 @@ def exceeded(result: dict[str, Any], where: str) -> list[str]:
     quantity = RISKS[bound.risk]
     return [
         f"{where}: the empirical {quantity.title} is {with_ends(quantity, delivered[bound.risk], limits)} %, above the "
-        f"bound of {quantity.factor * bound.alpha:g} %: the images may differ from the {result['images']:,} that gave "
-        "the threshold, or these are too few"
+        f"bound of {quantity.factor * bound.alpha:g} %: the images may not be exchangeable, or these are too few"
     ]
 
 
-def _empirical(risks: np.ndarray, resamples: int) -> dict[str, Any]:
-    """Both risks, means over images (or groups), of the risks of each (U, 2); NaN where it has none."""
-    defined = ~np.isnan(risks)
-    resampled = image_means(risks, SEED, resamples) if resamples else None
-    values: dict[str, Any] = {"images": int(defined.any(axis=1).sum()), "intervals": {}}
-    for k, name in enumerate(RISKS):
-        units = int(defined[:, k].sum())
-        mean = float(risks[defined[:, k], k].mean()) if units else None
-        ends = None if mean is None or resampled is None else interval(mean, resampled[:, k], units, FRACTION)
-        values[name], values["intervals"][name] = mean, ends
-    return values
-
-
-def in_words(result: dict[str, Any], where: str = "each fifth of them at the threshold of the others") -> list[str]:
-    """The lines that the terminal shows of `controlled`; `where` is what the risks were measured on."""
+def in_words(result: dict[str, Any]) -> list[str]:
+    """Return the lines that the terminal shows of `controlled`."""
     bound, units = Bound(result["risk"], result["alpha"]), result.get("over", "images")
     if result["level"] is None:
         return [f"{bound}: no threshold meets it: {result['reason']}"]
+    quantity = RISKS[bound.risk]
     lines = [
         f"{bound}: a mask of the pixels of probability {result['threshold']:.4f} ({result['level']} of 255) or more "
         f"meets it on average over {units} like these {result['images']:,} (exchangeable with them)"
     ]
     if "reason" in result:
-        lines.append(f"  {result['reason']}: the maps are too poor, or the images too few")
-    quantity = RISKS[bound.risk]
+        lines.append(f"{result['reason']}: the maps are too poor, or the images too few")
     if spread := result["spread"]:
         low, high = map(quantity.number, spread)
-        samples = f"95 % of samples of {result['images']:,} {units}"
-        lines.append(f"  {samples} give an expected {quantity.title} of {low} to {high} %")
-    tried = result["delivered"]
-    if tried is None:
-        return [*lines, "  not tried: a part of the images gives no threshold"]
-    shown = [
-        f"{quantity.title} % {with_ends(quantity, tried[name], tried['intervals'][name])}"
-        for name, quantity in RISKS.items()
-        if tried[name] is not None
-    ]
-    return [*lines, f"  empirical risk, {where}: {', '.join(shown)}"]
+        lines.append(
+            f"95 % of samples of {result['images']:,} {units} give an expected {quantity.title} of {low} to {high} %"
+        )
+    if tried := result["delivered"]:
+        shown = (
+            f"{risk.title} % {with_ends(risk, tried[name], tried['intervals'][name])}"
+            for name, risk in RISKS.items()
+            if tried[name] is not None
+        )
+        lines.append(f"empirical risk, each fifth of them at the threshold of the others: {', '.join(shown)}")
+    return lines

@@ -15,7 +15,6 @@ from typing import Any
 
 from pipeline_src.analysis.facts import MAIN_TASK, ROLES, ExperimentSummary, run_command
 from pipeline_src.counting.levels import PROTOCOLS
-from pipeline_src.files import SUMS, read_sums, sha256
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import not_run
 from pipeline_src.tables.paper_table import NUMBERS, PaperTable, Row
@@ -134,18 +133,14 @@ def judged_files(folder: Path) -> list[Path]:
     """Return the files below a folder that `judge` wrote and T8 reads."""
     # What a killed or running `judge` has in a hidden folder is no result.
     files = (file.relative_to(folder) for file in folder.rglob("metrics.json"))
-    found = sorted(folder / file for file in files if not any(part.startswith(".") for part in file.parts))
-    return [*found, *(sums for file in found if (sums := file.with_suffix(SUMS)).is_file())]
+    return sorted(folder / file for file in files if not any(part.startswith(".") for part in file.parts))
 
 
 def judged_table(folder: Path) -> PaperTable:
     """Return T8: the metrics that `judge` wrote into `folder`/<dataset>/<model>/metrics.json."""
     rows, notes = [], []
-    for file in (file for file in judged_files(folder) if file.suffix != SUMS):
-        sums = file.with_suffix(SUMS)
+    for file in judged_files(folder):
         try:
-            if sums.is_file() and read_sums(sums).get(file.name) != sha256(file):
-                raise ValueError(f"it differs from {sums.name}")
             rows += list(_judged_rows(json.loads(file.read_bytes()), "/".join(file.relative_to(folder).parts[:-2])))
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             notes.append(f"{file} is not shown: it is damaged ({error}). Run `judge` again.")

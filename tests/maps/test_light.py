@@ -60,6 +60,6 @@ def test_a_command_runs_without_the_extras(folder, words, written):
 
 
 def test_what_needs_an_extra_names_it(folder):
-    words = [sys.executable, "-c", BLOCKED, "data", "add", "."]
+    words = [sys.executable, "-c", BLOCKED, "predict", "--run", "demo/baseline/seed0", "--images", ".", "--out", "o"]
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 2 and ".[pipeline]" in done.stderr

@@ -25,7 +25,7 @@ def test_maps_of_a_published_model_give_its_authors_numbers(downloads, tmp_path,
     for path in masks.iterdir():
         if path.stem not in stems:
             path.unlink()
-    result = judge_folder(tmp_path / "maps", masks, "U2Net", tmp_path / "out", whole_maps=False, resamples=0)
+    result = judge_folder(tmp_path / "maps", masks, "U2Net", tmp_path / "out", resamples=0)
     reference = json.loads((saved / "reference.json").read_text())[name]
     for key in ("ece", "oe", "accuracy"):
         assert result["raw"][key] == pytest.approx(reference[key], abs=1e-6), key

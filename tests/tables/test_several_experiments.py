@@ -11,7 +11,6 @@ import pytest
 from pipeline_src.analysis.facts import ExperimentSummary
 from pipeline_src.errors import UserError
 from pipeline_src.files import rounded
-from pipeline_src.maps import judge
 from pipeline_src.tables.paper_table import PaperTable
 from pipeline_src.tables.several_experiments import (
     OVERVIEW_TABLES,
@@ -148,14 +147,3 @@ def test_a_foreign_file_is_named_and_not_shown(tmp_path, content):
     file = write_judged(tmp_path / "ECSSD/U2Net", content)
     table = judged_table(tmp_path)
     assert not table.rows and str(file) in table.notes[0]
-
-
-def test_an_altered_file_is_named_and_not_shown(tmp_path):
-    file = write_judged(tmp_path / "ECSSD/U2Net", b"")
-    judge.complete(file.parent, json.dumps(CONTENT))
-    assert judged_table(tmp_path).rows and {f.name for f in judged_files(tmp_path)} == {
-        "metrics.json",
-        "metrics.sha256",
-    }
-    file.write_text(json.dumps(CONTENT | {"n_images": 8}))
-    assert not judged_table(tmp_path).rows and str(file) in judged_table(tmp_path).notes[0]
