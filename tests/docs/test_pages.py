@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import yaml
 
 PAGES = (Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").rglob("*.md")))
 NAMING = (".py", ".md", ".yaml", ".toml", ".smk", ".def", ".j2")
@@ -64,12 +62,3 @@ def test_the_two_commands_start_from_the_systems_python():
     libraries = re.search(r"apt-get install (?:\S+ )*?(libgl1 [^`]*)`", start)[1]
     for file in ("pipeline_src/__main__.py", ".ci/run", ".github/workflows/ci.yml"):
         assert libraries in Path(file).read_text(encoding="utf-8"), file
-
-
-def test_the_rules_software_is_the_packages():
-    listed = yaml.safe_load(Path("pipeline_src/workflow/envs/pipeline.yaml").read_text(encoding="utf-8"))[
-        "dependencies"
-    ][-1]["pip"]
-    with open("pyproject.toml", "rb") as file:
-        project = tomllib.load(file)["project"]
-    assert sorted(listed) == sorted(project["dependencies"] + project["optional-dependencies"]["pipeline"])

@@ -26,7 +26,7 @@ def test_the_conditions_of_the_workflow_catalogue():
 
 
 def test_the_catalogue_promises_what_the_rules_have():
-    files = [ROOT / "workflow/Snakefile", *(ROOT / "pipeline_src/workflow").rglob("*")]
+    files = [ROOT / "workflow/Snakefile", *(ROOT / "workflow/rules").glob("*")]
     rules = "".join(
         file.read_text(encoding="utf-8") for file in files if file.suffix == ".smk" or file.stem == "Snakefile"
     )
