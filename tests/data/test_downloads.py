@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from pipeline_src.data import catalog, manifest
-from pipeline_src.data.build import build
 from pipeline_src.data.manifest import check_disjoint
-from pipeline_src.data.pairing import find_path, read_name_list
 from pipeline_src.data.prepare import prepare
 from pipeline_src.data.sources import identify
-from pipeline_src.data.store import Store
 from pipeline_src.params.schema import Part
 
 EXPECTED = {"DUTS-TR": 5000, "ECSSD": 1000, "DTD": 500, "Brodatz": 56}
@@ -38,16 +34,3 @@ def test_counts_and_known_twins(prepared, downloads):
         assert here == replace(identify(sets[name], None, root / "none", root / name), unchecked="")
     parts = {name: manifest.select(Part(set="DUTS-TR", split=name), root / "DUTS-TR") for name in ("train", "val")}
     assert len(check_disjoint(parts)["train", "val"]) == 2
-
-
-@pytest.mark.parametrize("end", ["first", "last"])
-def test_halves_of_the_validation_list(prepared, downloads, tmp_path, end):
-    root, sets, _ = prepared
-    names = read_name_list(find_path("DUTS-TR-val.txt", downloads, "splits"))
-    part = Part(set="DUTS-TR", split="val", **{end: 500})
-    build(part, sets["DUTS-TR"], downloads, root / "unpacked", root / "DUTS-TR", 96, tmp_path / "s")
-    store = Store(tmp_path / "s")
-    assert store.ids == [f"DUTS-TR/{name}" for name in (names[:500] if end == "first" else names[500:])]
-    share = np.mean([store.truth(i).mean() for i in range(500)])
-    assert store.masks.mean() / 255 == pytest.approx(share, abs=0.002)
-    assert 0.1 < share < 0.5

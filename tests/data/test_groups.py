@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from pipeline_src.data import catalog, groups
-from pipeline_src.data.pairing import read_name_list
+from pipeline_src.data import groups
 from pipeline_src.errors import UserError
 
 
@@ -36,16 +34,6 @@ def test_a_wrong_or_missing_file_is_named(tmp_path, text):
         (tmp_path / "clips.csv").write_text(text)
     with pytest.raises(UserError, match=r"clips\.csv"):
         groups.number(["a", "b"], "clips.csv", groups.find("clips.csv", tmp_path))
-
-
-@pytest.mark.parametrize(
-    "name, split, number",
-    [("CamVid", "train", 3), ("CamVid", "val", 1), ("CamVid-road", "test", 2), ("CVC-ClinicDB", "test", 29)],
-)
-def test_the_videos_of_the_catalog_are_told_apart(downloads, name, split, number):
-    entry = catalog.load()[name]
-    stems = read_name_list(downloads / "splits" / f"{name.removesuffix('-road')}-{split}.txt")
-    assert len(np.unique(groups.number(stems, entry.groups, groups.find(entry.groups, downloads)))) == number
 
 
 def test_groups_that_two_parts_share_are_named_unless_both_are_tests():

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from made_sets import encoded, image, mask, write_files, write_tar
 
-from pipeline_src.data import catalog, manifest
-from pipeline_src.data.pairing import LISTS, read_name_list
+from pipeline_src.data import catalog
 from pipeline_src.data.prepare import prepare
 
 SETS = catalog.load()
@@ -24,19 +23,13 @@ FOLDERS = """
 DUTS-TR, folder, DUTS-TR/DUTS-TR-Image/*.jpg, DUTS-TR/DUTS-TR-Mask/*.png
 DUTS-TR, folder, DUTS-TR/Image/*.jpg, DUTS-TR/Mask/*.png
 DUTS-TE, folder, DUTS-TE/DUTS-TE-Image/*.jpg, DUTS-TE/DUTS-TE-Mask/*.png
-DUTS-TE, folder, DUTS-TE/Image/*.jpg, DUTS-TE/Mask/*.png
 DUT-OMRON, folder, DUT-OMRON/DUT-OMRON-image/*.jpg, DUT-OMRON/pixelwiseGT-new-PNG/*.png
 DUT-OMRON, folder, DUT-OMRON/Imgs/*.jpg, DUT-OMRON/GT/*.png
-DUT-OMRON, folder, DUT-OMRON/Image/*.jpg, DUT-OMRON/Mask/*.png
 PASCAL-S, folder, PASCAL-S/datasets/imgs/pascal/*.jpg, PASCAL-S/datasets/masks/pascal/*.png
-PASCAL-S, folder, PASCAL-S/Image/*.jpg, PASCAL-S/Mask/*.png
 SOD, folder, SOD/Imgs/*.jpg, SOD/GT/*.png
-SOD, folder, SOD/Image/*.jpg, SOD/Mask/*.png
 SOD, folder, SOD/Imgs/*.jpg, SOD/Imgs/*.png
 ECSSD, folder, ECSSD/images/*.jpg, ECSSD/ground_truth_mask/*.png
-ECSSD, folder, ECSSD/Image/*.jpg, ECSSD/Mask/*.png
 HKU-IS, folder, HKU-IS/imgs/*.jpg, HKU-IS/gt/*.png
-HKU-IS, folder, HKU-IS/Image/*.jpg, HKU-IS/Mask/*.png
 DTD, folder, dtd/images/banded/*.jpg
 DTD, folder, dtd/dtd/images/banded/*.jpg
 COD10K, shared, TestDataset/COD10K/Imgs/*.jpg, TestDataset/COD10K/GT/*.png
@@ -65,36 +58,6 @@ def test_folders(tmp_path, line):
     write_files(tmp_path, standins(images, *masks))
     summary = prepared(name, tmp_path)
     assert (summary["source"], summary["samples"], summary["problems"]) == (source, 2, 0)
-
-
-def test_camo_is_split_by_its_folders_less_the_photos_seen_twice(tmp_path):
-    """Names as in CAMO: 419 is a test image, too, 16 and 129 show photos of ECSSD."""
-    train = tuple(f"camourflage_{i:05}" for i in (16, 419, *range(1, 11)))
-    test = ("camourflage_00129", "camourflage_00011")
-    lists = [*set(read_name_list(LISTS / "CAMO-in-ECSSD.txt")) - {*train, *test}]
-    files = standins("Images/Train/*.jpg", "GT/*.png", train) | standins("Images/Test/*.jpg", "GT/*.png", test)
-    files |= standins("Images/Other/*.jpg", "GT/*.png", tuple(lists))
-    write_files(tmp_path / "CAMO-V.1.0-CVIU2019", files)
-    splits = prepared("CAMO", tmp_path, len(files) // 2)["splits"]
-    assert (splits["train-all"], splits["val"] + splits["train"], splits["test"]) == (12, 11, 2)
-    assert splits["val-apart"] + splits["train-apart"] == 10 and splits["test-apart"] == 1
-    rows = {row.stem: row.splits for row in manifest.read(tmp_path / "out")}
-    assert not {"train", "val"} & set(rows["camourflage_00419"])
-
-
-def test_smoke5k_validates_on_a_share_of_its_training_folder(tmp_path):
-    train = ("ckb3uv42hu2cw0797ivwaxexz", *(f"s{i}" for i in range(20)))
-    near = read_name_list(LISTS / "SMOKE5K-near-train.txt")
-    test = standins("test/img/*.jpg", "test/gt_/*.png", ("t", *near))
-    write_files(tmp_path / "SMOKE5K", standins("train/img/*.jpg", "train/gt/*.png", train) | test)
-    splits = prepared("SMOKE5K", tmp_path, 22 + len(near))["splits"]
-    assert {name: splits[name] for name in ("train-all", "val", "train", "test", "apart")} == {
-        "train-all": 21,
-        "val": 2,
-        "train": 18,
-        "test": 1 + len(near),
-        "apart": 1,
-    }
 
 
 @pytest.mark.parametrize("folder", ["VOCdevkit/VOC2012", "VOC2012", "VOCtrainval_11-May-2012.tar"])

@@ -117,9 +117,3 @@ def test_a_damaged_or_missing_file_is_named(stored, name):
     path.unlink()
     with pytest.raises(UserError, match=name):
         Store(path.parent)
-
-
-def test_a_full_disk_is_seen_before(stored, monkeypatch):
-    monkeypatch.setattr("pipeline_src.files.shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000}))
-    with pytest.raises(UserError, match="image_size"):
-        stored()
