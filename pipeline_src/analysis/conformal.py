@@ -8,9 +8,8 @@ where 1 is the largest risk of an image. If all n + 1 images are exchangeable (d
 order), the expected risk of a further image is at most alpha. The expectation is over the drawing of all n + 1 images:
 a single image, or the further images at the threshold of one sample, can have a higher risk.
 
-Both risks are shares of the pixels of one label, the foreground or the background. They are monotone in the threshold,
-as the method needs. An image without an object also has the second. The false discovery rate, the share of a mask that
-is background, has neither property.
+Both risks are shares of the pixels of one label, and monotone in the threshold, as the method needs. The false
+discovery rate, the share of a mask that is background, is not.
 """
 
 from __future__ import annotations
@@ -35,12 +34,7 @@ RISK_NAMES = list(RISKS)
 
 @dataclass(frozen=True)
 class Bound:
-    """A bound that is to be guaranteed on a risk.
-
-    Attributes:
-        risk: of `RISKS`.
-        alpha: the highest expected risk, in (0, 1).
-    """
+    """A bound on a risk of `RISKS`: the highest expected risk alpha, in (0, 1)."""
 
     risk: str
     alpha: float
@@ -70,15 +64,11 @@ class Bound:
     def defined(self, risks: np.ndarray) -> np.ndarray:
         """Return (n, 257) the risk at all thresholds of the n units that have it, of `image_risks` (U, 2, 257)."""
         chosen = risks[:, RISK_NAMES.index(self.risk)]
-        return chosen[~np.isnan(chosen[:, 0])]
+        return np.asarray(chosen[~np.isnan(chosen[:, 0])])
 
     def level(self, total: np.ndarray, units: int) -> int | None:
-        """Return the least cautious t whose bound holds: the largest for FNR, the smallest for FPR. None if no t will
-        do, as with too few units.
-
-        Args:
-            total: (257,) the risks of so many units summed.
-        """
+        """Return the least cautious t whose bound holds for the risks of so many units summed, (257,): the largest for
+        FNR, the smallest for FPR. None if no t will do, as with too few units."""
         allowed = np.flatnonzero(guaranteed(total, units) <= self.alpha)
         if not len(allowed):
             return None

@@ -17,7 +17,6 @@ import numpy as np
 
 from pipeline_src.analysis.intervals import LEVEL, NAN, NORMAL, error_interval, interval, students_t, within
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.metrics.metric import Metric, Quantity
 from pipeline_src.metrics.registry import METRICS
 
 LOWER, HIGHER = "lower", "higher"
@@ -113,24 +112,17 @@ def sample_sd(values: Sequence[float] | np.ndarray) -> float:
 UNDEFINED_ESTIMATE = Estimate({0: math.nan}, *NAN)
 
 
-def estimate(
-    metric: str, *terms: tuple[Measurement, float], quantities: Mapping[str, Quantity] = METRICS
-) -> Estimate | None:
-    """The weighted sum of a metric over (measurement, weight) terms, averaged over the seeds that all have.
-
-    Args:
-        quantities: where `metric` is found, if it is none of the registry; one that is in neither has no range.
-
-    Returns:
-        None where the measurements have no seed in common or one lacks the metric.
-    """
-    measured = [run for run, _ in terms]
+def estimate(metric: str, *terms: tuple[Measurement, float]) -> Estimate | None:
+    """Return the weighted sum of a metric over (measurement, weight) terms, averaged over the seeds that all have; None
+    where the measurements have no seed in common or one lacks the metric."""
+    measured, decided_by = [run for run, _ in terms], METRICS[metric].decided_by
     seeds = common_seeds(measured)
-    quantity = quantities.get(metric)
-    decided_by = quantity.decided_by if isinstance(quantity, Metric) else ""
     if not seeds or not all(metric in run.points for run in measured):
         return None
-    plain = replace(_estimate(metric, terms, seeds), range=_range(quantity, [weight for _, weight in terms]))
+    low, high = METRICS[metric].range
+    ends = [sorted((weight * low, weight * high)) for _, weight in terms if weight]
+    limits = sum(end for end, _ in ends), sum(end for _, end in ends)
+    plain = replace(_estimate(metric, terms, seeds), range=limits)
     if not decided_by or not all(decided_by in run.points for run in measured):  # of one image: nothing decides
         return plain
     # A twofold error is a fourfold square.
@@ -144,13 +136,6 @@ def estimate(
     return replace(plain, decided=decided)
 
 
-def _range(quantity: Quantity | None, weights: Sequence[float]) -> tuple[float, float]:
-    """The range of a weighted sum."""
-    low, high = quantity.range if quantity else Estimate.range
-    ends = [sorted((weight * low, weight * high)) for weight in weights if weight]
-    return sum(end for end, _ in ends), sum(end for _, end in ends)
-
-
 def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Sequence[int]) -> Estimate:
     points = [weight * run.of_seeds(run.points[metric], seeds) for run, weight in terms]
     values = [weight * run.of_seeds(run.values[metric], seeds) for run, weight in terms]
@@ -158,8 +143,8 @@ def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Se
     subtracted = [values.mean() for values, (_, weight) in zip(points, terms, strict=True) if weight < 0]
     by_seed = dict(zip(seeds, seed_values.tolist(), strict=True))
     units = min(run.units for run, _ in terms)  # of several sets: as if all were as small as the smallest
-    ends = interval(float(seed_values.mean()), resampled, units) or NAN
-    return Estimate(by_seed, *ends, resampled, reference=float(-sum(subtracted)), units=units)
+    limits = interval(float(seed_values.mean()), resampled, units) or NAN
+    return Estimate(by_seed, *limits, resampled, reference=float(-sum(subtracted)), units=units)
 
 
 def joint_level(effects: Sequence[Estimate]) -> float:
@@ -169,7 +154,7 @@ def joint_level(effects: Sequence[Estimate]) -> float:
     Econometrica 2005). With several seeds it is Sidak's, because a few seeds do not tell how networks of different
     methods depend on each other (benchmarks/intervals).
     """
-    sidak = max(LEVEL, LEVEL ** (1 / max(1, len(effects))))
+    sidak = math.pow(LEVEL, 1 / max(1, len(effects)))
     number = min((len(effect.resampled) for effect in effects), default=0)
     if not number or any(effect.training_error for effect in effects):
         return sidak

@@ -19,11 +19,7 @@ NAN = (math.nan, math.nan)  # the ends of an interval that is undefined
 
 
 def percentiles(values: np.ndarray, units: int) -> tuple[float, float] | None:
-    """Between which 95 % of values (R,) on resamples lie, of few units a little more; None where one is undefined.
-
-    Args:
-        units: number of images that were resampled, or of groups of them.
-    """
+    """Return between which 95 % of values (R,) on resamples lie, of few units a little more; None if one is undefined."""
     if units < 2 or np.isnan(values).any():
         return None
     if units < FEW_GROUPS:
@@ -60,9 +56,7 @@ def interval(
     lies on one side of it in them, once they are centred on their mean.
 
     Args:
-        value: of all images.
-        resampled: (R,) of resamples of them.
-        units: number of images that were resampled, or of groups of them.
+        value: of all images; `resampled` (R,) is it on resamples of so many units.
         limits: least and largest value that it can have.
     """
     ends = percentiles(resampled, units)
@@ -77,8 +71,8 @@ def interval(
 
 
 def _skewness(resampled: np.ndarray) -> float:
-    """Of resampled values (R,), at most that of the mean of images if one differs: that image is drawn as often as
-    a Poisson variable of mean 1 says."""
+    """The skewness of resampled values (R,), at most that of a Poisson variable of mean 1: of images of which one
+    differs."""
     from_mean = resampled - resampled.mean()
     variance = float((from_mean**2).mean())
     return float(np.clip((from_mean**3).mean() / variance**1.5, -1, 1)) if variance > 0 else 0.0
@@ -90,13 +84,8 @@ def within(ends: tuple[float, float], limits: tuple[float, float]) -> tuple[floa
 
 
 def error_interval(value: float, ends: tuple[float, float], of_square: tuple[float, float]) -> tuple[float, float]:
-    """The interval of an error that resampling can only raise where it is near 0: up to its upper percentile, down to
-    the mirrored one, and to 0 where the interval of its debiased square holds 0.
-
-    Args:
-        ends: percentiles of the resampled error.
-        of_square: the interval of the debiased square.
-    """
+    """Return the interval of an error that resampling can only raise where it is near 0: up to its upper percentile
+    (`ends`), down to the mirrored one, and to 0 where the interval of its debiased square holds 0."""
     if np.isnan([*ends, *of_square]).any():
         return np.nan, np.nan
     return (0.0 if of_square[0] <= 0 else max(0.0, 2 * value - ends[1])), ends[1]

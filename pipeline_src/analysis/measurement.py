@@ -1,8 +1,4 @@
-"""Measurements of the methods on a dataset: each counts file is loaded and resampled once.
-
-An .npz file holds one dataset: its member `header` (JSON) lists what there is, and each array is a member of its own.
-A reader loads only what it needs.
-"""
+"""Measurements of the methods on a dataset, in one .npz: the member `header` (JSON) lists the other members."""
 
 from __future__ import annotations
 
@@ -95,7 +91,7 @@ class Measurement:
 
     @property
     def units_in_words(self) -> str:
-        """How many images, or groups of them, are resampled."""
+        """The number of images, or of groups of them, that are resampled."""
         return f"{self.units:,} {'image' if self.groups is None else 'group'}{'s' * (self.units != 1)}"
 
 
@@ -105,11 +101,7 @@ def counts_arrays(counts: Counts) -> dict[str, np.ndarray]:
 
 
 def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, str], Measurement]) -> None:
-    """Write the measurements of a dataset, by (protocol, method); the same measurements give the same bytes.
-
-    Args:
-        header: facts on the dataset, as JSON can hold them.
-    """
+    """Write the measurements of a dataset, by (protocol, method), and a header, as JSON can hold it."""
     entries, members = [], dict[str, Any]()
     for (protocol, method), run in measured.items():
         facts = {name: getattr(run, name) for name in ("images", "units", "pixels")}
@@ -125,11 +117,7 @@ def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, st
 
 
 class Reader:
-    """The measurements in a file; an array is read when it is used.
-
-    Raises:
-        UserError: the file is missing or not an analysis.
-    """
+    """The measurements in a file; an array is read when it is used. UserError if the file is no analysis."""
 
     def __init__(self, path: Path):
         try:

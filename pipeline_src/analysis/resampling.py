@@ -1,12 +1,10 @@
 """The bootstrap over images: all metrics of a statistic on the same resamples.
 
 Images are drawn with replacement; pixels of an image stay together, since they are not independent, and so do images of
-a group, such as frames of a video. Resampled values speak of the sampling of images only; `estimate` adds the variance
-of training.
+a group, such as frames of a video. `estimate` adds the variance of training.
 
-Metrics are functions of sums over images (`metrics.inputs`). What the sums leave out of the exact value, the finer
-order of pixels for instance, shifts all resampled values alike: they vary around the exact value. So does the
-bias that resampling adds to an unbiased estimate of a squared error (`Input.centred`).
+Metrics are functions of sums over images (`metrics.inputs`). Resampled values are shifted to vary around the exact
+value: sums leave out the finer order of pixels, and resampling adds a bias to a squared error (`Input.centred`).
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import ParamSpec, TypeVar
+from typing import NamedTuple, ParamSpec, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -29,8 +27,6 @@ from pipeline_src.metrics.summary import summary
 
 RESAMPLES, SEED = 1000, 0  # of a bootstrap whose draws no other has to share
 ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal methods differ by 0, and not by rounding
-
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -41,10 +37,8 @@ def one_thread(function: Callable[P, T]) -> Callable[P, T]:
     return wrapped
 
 
-@dataclass
-class Sums:
-    """Sums over images: `total` (C,) over all, `resampled` (R, C) over resamples of them; `present` (C,) is the number
-    of images, or groups of them, that add something."""
+class Sums(NamedTuple):
+    """Sums over units: `total` (C,) over all, `resampled` (R, C) over resamples; `present` (C,) units add something."""
 
     total: np.ndarray
     resampled: np.ndarray
@@ -61,7 +55,7 @@ class Resampled:
         values: metric -> (R,), its values on R resamples of the images; NaN where a resample leaves it undefined.
         sums: family of inputs -> what the values are computed from.
         units: number of images that were resampled, or of groups of them.
-        present: metric -> number of images, or groups, that have it, of those that some do not have.
+        present: metric -> number of units that have it, where some do not.
     """
 
     points: Mapping[str, float]
@@ -121,16 +115,17 @@ def resample_counts(
     inputs = {name: METRICS[name].input for name in points}
     by_family = {source.family: source for source in inputs.values()}
     sums = {family: _sums(source.units(counted, bins), times, source) for family, source in by_family.items()}
-    values = {name: _values(name, sums[source.family], bins, points[name]) for name, source in inputs.items()}
-    present = {name: s.present for name, s in inputs.items() if s.present is not None}
-    present = {name: int(sums[inputs[name].family].present[column]) for name, column in present.items()}
-    fewer = {name: number for name, number in present.items() if number < units}
-    return Resampled(points, reasons, values, sums, units, fewer)
+    values, present = {}, {}
+    for name, source in inputs.items():
+        summed = sums[source.family]
+        values[name] = _values(name, summed, bins, points[name])
+        if source.present is not None and summed.present[source.present] < units:
+            present[name] = int(summed.present[source.present])
+    return Resampled(points, reasons, values, sums, units, present)
 
 
 def _draws_of(counted: ProtocolCounts, key: int, resamples: int) -> tuple[int, np.ndarray]:
-    """The number of units that are resampled, and `draws` of all units, (R, U). Images without a pixel that counts tell
-    nothing: they are never drawn."""
+    """The number of units that are resampled, and `draws` of all (R, U); images without pixels are never drawn."""
     counts = np.ones(counted.number, bool) if counted.units is not None else counted.rows.column("pixels") > 0
     units = int(counts.sum())
     times = draws(units, resamples, key)
@@ -196,4 +191,4 @@ def image_means(
     times = draws(len(values) if groups is None else int(groups.max()) + 1, resamples, key)
     total, number = np.split((times if groups is None else times[:, groups]) @ columns, 2, axis=1)
     with np.errstate(invalid="ignore"):
-        return np.divide(total, number)
+        return np.asarray(total / number)

@@ -22,17 +22,17 @@ BISECTIONS = 30  # for the width of smooth ECE
 
 def ece(bins: Bins) -> np.ndarray:
     """Return the sum of n_k/N |score_k - hits_k|."""
-    return np.abs(bins.excess).sum(axis=-1) / bins.n
+    return _share(bins, np.abs(bins.excess))
 
 
 def mce(bins: Bins) -> np.ndarray:
     """Return the largest |score_k - hits_k| of a cell with pixels."""
-    return (np.abs(bins.excess) / bins.one).max(axis=-1)
+    return np.asarray((np.abs(bins.excess) / bins.one).max(axis=-1))
 
 
 def oe(bins: Bins) -> np.ndarray:
     """Return the sum of n_k/N score_k max(score_k - hits_k, 0)."""
-    return (bins.score / bins.one * np.maximum(bins.excess, 0)).sum(axis=-1) / bins.n
+    return _share(bins, bins.score / bins.one * np.maximum(bins.excess, 0))
 
 
 def squared_error(bins: Bins, variance: np.ndarray, counted: np.ndarray | bool = True) -> np.ndarray:
@@ -42,7 +42,7 @@ def squared_error(bins: Bins, variance: np.ndarray, counted: np.ndarray | bool =
     Args:
         counted: (..., K), the bins that are summed over.
     """
-    return (counted * (bins.excess**2 - variance) / bins.one).sum(axis=-1) / bins.n
+    return _share(bins, counted * (bins.excess**2 - variance) / bins.one)
 
 
 def squared_overconfidence(bins: Bins, variance: np.ndarray) -> np.ndarray:
@@ -53,13 +53,18 @@ def squared_overconfidence(bins: Bins, variance: np.ndarray) -> np.ndarray:
 
 def debiased(bins: Bins, variance: np.ndarray) -> np.ndarray:
     """Return the root of `squared_error`, 0 where that is negative."""
-    return np.sqrt(np.maximum(squared_error(bins, variance), 0))
+    return np.asarray(np.sqrt(np.maximum(squared_error(bins, variance), 0)))
 
 
 def noise_floor(bins: Bins, variance: np.ndarray) -> np.ndarray:
     """Return the mean ECE of a network without calibration error whose excesses have these sampling variances (..., K):
     the mean of abs(x), sqrt(2 V_k / pi) for x normal with mean 0, summed over bins."""
-    return np.sqrt(2 / np.pi * variance).sum(axis=-1) / bins.n
+    return _share(bins, np.sqrt(2 / np.pi * variance))
+
+
+def _share(bins: Bins, terms: np.ndarray) -> np.ndarray:
+    """The sum of terms (..., K) over cells, divided by the number of pixels."""
+    return np.asarray(terms.sum(axis=-1) / bins.n)
 
 
 def equal_mass(bins: Bins, groups: int) -> np.ndarray:
@@ -140,8 +145,7 @@ def smoothed_error(spectrum: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     damped = spectrum * np.exp(-((np.pi * k * np.asarray(sigma)[..., None]) ** 2) / 2)
     cells = spectrum.shape[-1] - 1
     smoothed = np.fft.irfft(damped * np.exp(1j * np.pi * k / 2 / cells), axis=-1)[..., :cells]
-    error: np.ndarray = np.abs(smoothed).sum(axis=-1)
-    return error
+    return np.asarray(np.abs(smoothed).sum(axis=-1))
 
 
 def cosines(values: np.ndarray) -> np.ndarray:
@@ -162,8 +166,7 @@ def aurc(bins: Bins) -> np.ndarray:
     rate = np.diff(errors, axis=-1) / np.where(after > start, after - start, 1)
     # Within a cell the i-th pixel sees (errors - rate * start) / i + rate; 1/i sums to a harmonic number.
     harmonic = digamma(after + 1.0) - digamma(start + 1.0)
-    tied = (errors[..., :-1] - rate * start) * harmonic + rate * (after - start)
-    return tied.sum(axis=-1) / bins.n
+    return _share(bins, (errors[..., :-1] - rate * start) * harmonic + rate * (after - start))
 
 
 def augrc(bins: Bins) -> np.ndarray:
@@ -173,7 +176,7 @@ def augrc(bins: Bins) -> np.ndarray:
     """
     count, errors = _risk_coverage(bins)
     coverage, wrong = np.diff(count, axis=-1), (errors[..., 1:] + errors[..., :-1]) / 2
-    return (coverage / bins.n[..., None] * (wrong / bins.n[..., None])).sum(axis=-1)
+    return _share(bins, coverage * (wrong / bins.n[..., None]))
 
 
 def _risk_coverage(bins: Bins) -> tuple[np.ndarray, np.ndarray]:
@@ -196,4 +199,4 @@ def recalibrated(row: Bins) -> tuple[np.ndarray, np.ndarray]:
 
 def mean_iou(iou: np.ndarray) -> np.ndarray:
     """Return the mean over the classes that occur, (..., K) -> (...)."""
-    return np.nansum(iou, axis=-1) / (~np.isnan(iou)).sum(axis=-1)
+    return np.asarray(np.nansum(iou, axis=-1) / (~np.isnan(iou)).sum(axis=-1))

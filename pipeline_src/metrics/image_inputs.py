@@ -6,44 +6,71 @@ take the distribution that all images together have there (`protocol_counts`); t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from pipeline_src.counting.counts import COLUMNS, PIXEL_SUMS, UNMEASURED, Counts, image_rows, parts
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.inputs import Binned, Input
+from pipeline_src.metrics.inputs import Arguments, Binned, Input
 from pipeline_src.metrics.protocol_counts import TOP, Columns, ProtocolCounts, as_bins
 
 BETA2 = 0.3  # of F
+Values = Callable[[ProtocolCounts, int], Columns]
 
 
-class ImageMeans(Input):
-    """The mean over images of a measure of whole maps, an array (...); NaN where no image has it.
+class ImageMean(Input):
+    """The mean over images of one number, an array (...), or of C numbers, (..., C); NaN where no image has them.
 
     Args:
-        column: of `names`.
+        values: (counts, number of bins) -> numbers (n, C) of a block of images; an image of NaN does not count.
     """
 
-    family, classes = "images", "two"
-    names = ("s_measure", "e_measure")
+    present = -1
 
-    def __init__(self, column: str):
-        self.column = column
-        self.present = len(self.names) + self.names.index(column)
+    def __init__(self, values: Values, classes: str = "two"):
+        self.values, self.family, self.classes = values, values, classes
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        places = [COLUMNS.index(name) for name in self.names]
+        values = self.values(counted, bins)
 
         def values_and_presence(images: slice) -> np.ndarray:
-            table = counted.rows.table[images][:, places]
-            measured = table != UNMEASURED
-            return np.concatenate([np.where(measured, table / UNIT, 0), measured], axis=1)
+            numbers = values(images)
+            defined = ~np.isnan(numbers[:, :1])
+            return np.concatenate([np.where(defined, numbers, 0), defined], axis=1)
 
         return values_and_presence
 
-    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
-        k = self.names.index(self.column)
-        return (sums[..., k] / sums[..., len(self.names) + k],)
+    def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
+        means = sums[..., :-1] / sums[..., -1:]
+        return (means[..., 0] if means.shape[-1] == 1 else means,)
+
+
+def whole_map_measure(column: str) -> Values:
+    """Return the values of `ImageMean` for a measure of whole maps."""
+
+    def values(counted: ProtocolCounts, bins: int) -> Columns:
+        numbers = counted.rows.column(column)[:, None]
+        return lambda images: np.where(numbers[images] == UNMEASURED, np.nan, numbers[images] / UNIT)
+
+    return values
+
+
+def f_curves(counted: ProtocolCounts, bins: int) -> Columns:
+    """Return the F curves of images, (n, 256) over thresholds; NaN without foreground."""
+    return lambda images: f_curve(counted.rows.levels[images])
+
+
+def image_errors(counted: ProtocolCounts, bins: int) -> Columns:
+    """Return the ECE of images, (n, 1); NaN without a pixel that counts."""
+    in_bins = Binned(TOP).columns(counted, bins)
+
+    @np.errstate(invalid="ignore")
+    def errors(images: slice) -> np.ndarray:
+        return estimators.ece(as_bins(in_bins(images)))[:, None]
+
+    return errors
 
 
 def f_curve(levels: np.ndarray) -> np.ndarray:
@@ -65,22 +92,6 @@ def f_curve(levels: np.ndarray) -> np.ndarray:
     return np.where(hits[..., :1] > 0, curve, np.nan)
 
 
-class MeanFCurve(Input):
-    """The mean of the F curves of the images that have foreground, (..., 256) over thresholds."""
-
-    family, classes, present = "F curves", "two", 256
-
-    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        def curves(images: slice) -> np.ndarray:
-            curve = f_curve(counted.rows.levels[images])
-            return np.concatenate([np.nan_to_num(curve), ~np.isnan(curve[:, :1])], axis=1)
-
-        return curves
-
-    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
-        return (sums[..., :256] / sums[..., 256:],)
-
-
 class ClassAreas(Input):
     """IoU of each of K classes, (..., K); NaN where a class does not occur."""
 
@@ -93,29 +104,9 @@ class ClassAreas(Input):
         areas = np.stack([table[:, places] for table in tables], axis=2).reshape(-1, 2 * len(tables))
         return lambda images: areas[images]
 
-    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
+    def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
         union, both = np.split(sums, 2, axis=-1)
         return (both / union,)
-
-
-class ImageErrors(Input):
-    """The mean over images of their ECE, (...)."""
-
-    family = "image errors"
-
-    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        in_bins = Binned(TOP).columns(counted, bins)
-
-        @np.errstate(invalid="ignore")
-        def errors(images: slice) -> np.ndarray:
-            binned = as_bins(in_bins(images))
-            has_pixels = binned.n > 0
-            return np.stack([np.where(has_pixels, estimators.ece(binned), 0), has_pixels], axis=1)
-
-        return errors
-
-    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
-        return (sums[..., 0] / sums[..., 1],)
 
 
 def per_image(counts: Counts, bins: int = 10) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields, replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from pipeline_src.counting.score_histogram import Bins, top_label
 from pipeline_src.counting.surest import SPLIT, further_cells
 from pipeline_src.metrics.protocol_counts import POSITIVE, TOP, Columns, ProtocolCounts, as_bins
 
+Arguments = tuple[Any, ...]  # of a metric: `Bins` or arrays
 EQUAL = 204  # equally wide cells of `Ordered`
 FEW = 250  # resamples of such metrics, which cost ten times as much as the others
 
@@ -40,26 +42,30 @@ class Input:
     pooled = few = centred = False
     present: int | None = None
 
-    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
+    def exact(self, counted: ProtocolCounts, bins: int) -> Arguments:
         """The metric's arguments for all images, shape (): by default those of the sums over all independent units."""
         return self.from_sums(np.sum([units.sum(axis=0) for units in self.units(counted, bins)], axis=0), bins)
 
     def units(self, counted: ProtocolCounts, bins: int = 10) -> Iterator[np.ndarray]:
         """Blocks (n, C) of the terms of independent units, images or groups of them, in order."""
-        columns = self.columns(counted, bins)
-        blocks = (columns(block) for block in parts(len(counted.rows)))
-        yield from map(self.of_units, blocks if counted.units is None else [of_groups(counted, columns)])
+        columns, blocks = self.columns(counted, bins), parts(len(counted.rows))
+        if counted.units is None:
+            yield from (self.of_units(columns(block)) for block in blocks)
+            return
+        sums = np.zeros((counted.number, columns(slice(0, 1)).shape[1]))
+        for block in blocks:
+            np.add.at(sums, counted.units[block], columns(block))
+        yield self.of_units(sums)
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
         """The numbers (n, c) of each image that are summed within a unit."""
         raise NotImplementedError
 
     def of_units(self, columns: np.ndarray) -> np.ndarray:
-        """The terms (n, C) of n units from their `columns` (n, c). A unit is an image, or a group of dependent
-        images."""
+        """The terms (n, C) of n units, images or groups of dependent images, from their `columns` (n, c)."""
         return columns
 
-    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
+    def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
         """The metric's arguments for sums (..., C) over units."""
         raise NotImplementedError
 
@@ -78,7 +84,7 @@ class PixelMeans(Input):
         self.means, self.classes = columns, classes
         self.pooled = {*columns} <= {"correct", "confidence"}
 
-    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
+    def exact(self, counted: ProtocolCounts, bins: int) -> Arguments:
         counts = counted.counts
         if self.pooled and counts.rows is None:
             pixels = counted.histogram(TOP).binned(1).bins
@@ -90,7 +96,7 @@ class PixelMeans(Input):
         places = [COLUMNS.index(name) for name in self.names]
         return lambda images: counted.rows.table[images][:, places]
 
-    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
+    def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
         pixels = sums[..., 0]
         return tuple(sums[..., self.names.index(name)] / _unit(name) / pixels for name in self.means)
 
@@ -111,7 +117,7 @@ class Binned(Input):
         self.score, self.family = score, ("bins", score)
         self.pooled, self.classes = score == TOP, "any" if score == TOP else "several"
 
-    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
+    def exact(self, counted: ProtocolCounts, bins: int) -> Arguments:
         binned = [pixels.histogram(score).binned(bins).bins for pixels, score in self._scores(counted)]
         arrays = ([getattr(cells, array.name) for cells in binned] for array in fields(Bins))
         return (Bins(*map(np.concatenate, arrays)),)
@@ -136,7 +142,7 @@ class Binned(Input):
         squares, present = (count**2, count * excess, excess**2), count.any(axis=1, keepdims=True)
         return np.concatenate([columns, *squares, np.minimum(count, 1), present], axis=1)
 
-    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
+    def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
         return (as_bins(sums[..., : 3 * (sums.shape[-1] // 7)]),)
 
     def _scores(self, counted: ProtocolCounts) -> list[tuple[ProtocolCounts, str]]:
@@ -159,10 +165,10 @@ class BinNoise(Binned):
         super().__init__(score)
         self.pooled = False
 
-    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
+    def exact(self, counted: ProtocolCounts, bins: int) -> Arguments:
         return *super().exact(counted, bins), Input.exact(self, counted, bins)[1]
 
-    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
+    def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
         (pixels,) = super().from_sums(sums, bins)
         square, product, squared_excess = np.split(sums[..., :-1], 7, axis=-1)[3:6]
         gap = pixels.excess / pixels.one
@@ -187,17 +193,17 @@ class Ordered(Input):
     def __init__(self, cells: int | None = None, groups: bool = False):
         self.cells, self.groups = cells, groups
 
-    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
+    def exact(self, counted: ProtocolCounts, bins: int) -> Arguments:
         pixels = counted.histogram(TOP)
         return self._with_groups((pixels.binned(self.cells) if self.cells else pixels).bins, bins)
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
         return cells_of_images(counted, TOP, EQUAL)
 
-    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
+    def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
         return self._with_groups(as_bins(sums), bins)
 
-    def _with_groups(self, cells: Bins, bins: int) -> tuple:
+    def _with_groups(self, cells: Bins, bins: int) -> Arguments:
         return (cells, bins) if self.groups else (cells,)
 
 
@@ -211,14 +217,14 @@ class Ranked(Input):
 
     family, pooled, few = "ranked", True, True
 
-    def exact(self, counted: ProtocolCounts, bins: int) -> tuple:
+    def exact(self, counted: ProtocolCounts, bins: int) -> Arguments:
         finer = further_cells(counted.counts.surest)
         return (_with_surest(counted.counts) if finer else counted.histogram(TOP).bins,)
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
         return cells_of_images(counted, TOP, _cell_of_level())
 
-    def from_sums(self, sums: np.ndarray, bins: int) -> tuple:
+    def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
         return (as_bins(sums),)
 
 
@@ -263,7 +269,7 @@ def _with_image_confidence(counted: ProtocolCounts, columns: Columns, bins: int)
         exact = confidences[images, None]
         difference = exact / UNIT - confidence
         rounding = np.abs(difference) <= pixels / UNIT  # as of 8-bit maps: the confidence of each pixel was rounded
-        return np.where(rounding | (exact == UNMEASURED), 0, difference) / np.maximum(pixels, 1)
+        return np.asarray(np.where(rounding | (exact == UNMEASURED), 0, difference) / np.maximum(pixels, 1))
 
     added = np.zeros((2, bins))
     for block in parts(len(counted.rows)):
@@ -280,17 +286,6 @@ def _with_image_confidence(counted: ProtocolCounts, columns: Columns, bins: int)
 
 
 def cells_of_images(counted: ProtocolCounts, score: str, cells: int | np.ndarray) -> Columns:
-    """Pixels, hits and scores of images, (n, 3 C), in C equally wide cells of a score, or in the cells that its levels
-    (LEVELS,) are joined to."""
+    """Pixels, hits and scores of images, (n, 3 C), in `cells` of a score as `PixelGroups.per_pixel` takes them."""
     per_pixel = counted.groups.per_pixel(score, cells)
     return lambda images: counted.levels(images) @ per_pixel
-
-
-def of_groups(counted: ProtocolCounts, columns: Columns) -> np.ndarray:
-    """Sums (G, C) of `columns` over the images of each group of `counted.units`."""
-    assert counted.units is not None
-    width = columns(slice(0, 1)).shape[1]
-    sums = np.zeros((counted.units.max(initial=-1) + 1, width))
-    for block in parts(len(counted.rows)):
-        np.add.at(sums, counted.units[block], columns(block))
-    return sums

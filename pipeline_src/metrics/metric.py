@@ -13,6 +13,7 @@ from pipeline_src.metrics.inputs import Input
 from pipeline_src.text_tables import UNDEFINED
 
 LOW, NEITHER, HIGH = -1, 0, 1
+Function = Callable[..., np.ndarray]  # arguments as an `Input` provides them -> values (...)
 FRACTION, SIGNED, NOT_NEGATIVE = (0, 1), (-1, 1), (0, math.inf)  # ranges
 
 
@@ -95,7 +96,7 @@ class Metric(Quantity):
 
     Attributes:
         input: the arguments of the function, exactly or on resamples.
-        function: arguments as `input` provides them, `Bins` or arrays -> values (...).
+        function: its arguments are those that `input` provides.
         definition: formula and meaning, Markdown in one line.
         reference: its source.
         undefined: the reason where its value is NaN.
@@ -106,7 +107,7 @@ class Metric(Quantity):
     """
 
     input: Input
-    function: Callable[..., np.ndarray]
+    function: Function
     definition: str
     reference: str = ""
     undefined: str = "no pixel counts"
@@ -120,18 +121,18 @@ class Metric(Quantity):
         return self.input.classes
 
 
-def percent(title: str, input: Input, function: Callable, definition: str, **more: Any) -> Metric:
+def percent(title: str, input: Input, function: Function, definition: str, **more: Any) -> Metric:
     """A fraction; differences are in percentage points."""
     about: dict[str, Any] = {"factor": 100, "digits": 2, "unit": "percentage points", "range": FRACTION} | more
     return Metric(title=title, input=input, function=function, definition=definition, **about)
 
 
-def fraction(title: str, input: Input, function: Callable, definition: str, **more: Any) -> Metric:
+def fraction(title: str, input: Input, function: Function, definition: str, **more: Any) -> Metric:
     """A number between 0 and 1 that is printed as it is."""
     return Metric(title=title, input=input, function=function, definition=definition, range=FRACTION, **more)
 
 
-def squared(title: str, input: Input, function: Callable, definition: str, **more: Any) -> Metric:
+def squared(title: str, input: Input, function: Function, definition: str, **more: Any) -> Metric:
     """A squared error that decides differences of an error."""
     about: dict[str, Any] = {"factor": 1e4, "digits": 2, "unit": "points²"} | more
     return Metric(title=title, input=input, function=function, definition=definition, **about)

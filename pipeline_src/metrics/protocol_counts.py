@@ -159,18 +159,11 @@ def _eight_bit_levels(entries: Mapping[str, np.ndarray]) -> np.ndarray:
 def _matched_to_rows(
     entries: Mapping[str, np.ndarray], eight: np.ndarray, total: np.ndarray
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Assign the pixels below 0.5 to the 8-bit levels that the rows have them on; entries are split where needed.
+    """The entries (n,) each, split where needed, and their 8-bit levels by the rows, `total` (256, 2).
 
     The rows know all bits of a float32 f, the grid knows f below 0.5 as 1 - float32 confidence. Close to a threshold
     t/255 the two can lie on different sides of it, and of 8-bit values that are stored as floats whole levels do. Both
     have the pixels of a label in the same order, so their numbers tell which belong to which level.
-
-    Args:
-        entries, eight: of the grid, (m,) each.
-        total: (256, 2) pixels by the rows.
-
-    Returns:
-        entries (n,) each, and their 8-bit level by the rows.
     """
     count = entries["count"]
     above = np.flatnonzero((entries["predicted"] == 1) & (count > 0))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.image_inputs import ClassAreas, ImageErrors, ImageMeans, MeanFCurve
+from pipeline_src.metrics.image_inputs import ClassAreas, ImageMean, f_curves, image_errors, whole_map_measure
 from pipeline_src.metrics.inputs import Binned, BinNoise, Ordered, PixelMeans, Ranked
 from pipeline_src.metrics.metric import HIGH, NEITHER, NOT_NEGATIVE, SIGNED, Metric, fraction, percent, same, squared
 from pipeline_src.metrics.protocol_counts import CLASSES, TOP
@@ -21,9 +21,10 @@ WHOLE_MAPS = "no image has it: it is measured on whole maps, and needs masks wit
 SUMMARY = ("ece", "oe", "accuracy", "mean_iou", "brier", "nll")  # where there is room for a few
 
 BINS, NOISE, CLASS_BINS, CLASS_NOISE = Binned(TOP), BinNoise(TOP), Binned(CLASSES), BinNoise(CLASSES)
-RANKED, F_CURVE = Ranked(), MeanFCurve()
+RANKED, F_CURVE = Ranked(), ImageMean(f_curves)
 
-CALIBRATION: dict[str, Metric] = {
+METRICS: dict[str, Metric] = {
+    # Calibration errors
     "ece": percent(
         "ECE",
         BINS,
@@ -68,7 +69,7 @@ CALIBRATION: dict[str, Metric] = {
     ),
     "image_ece": percent(
         "mean ECE of the images",
-        ImageErrors(),
+        ImageMean(image_errors, classes="any"),
         same,
         "Mean over images of the ECE of each image.",
         heading="image ECE %",
@@ -147,8 +148,7 @@ CALIBRATION: dict[str, Metric] = {
         heading="class-wise squared, debiased",
         undefined=FEW_IMAGES,
     ),
-}
-SCORES: dict[str, Metric] = {
+    # Accuracy, entropy, proper scores, and rankings of pixels by confidence
     "accuracy": percent(
         "accuracy",
         PixelMeans("correct"),
@@ -211,8 +211,7 @@ SCORES: dict[str, Metric] = {
         reference="Traub et al., NeurIPS 2024",
         range=(0, 0.5),
     ),
-}
-MASKS: dict[str, Metric] = {
+    # Masks and whole maps: overlap, F, S and E
     # With few images it is too high, since the threshold is chosen on them: intervals from 8 to 30 images contained the
     # true value in 72 to 82 % of simulated sets.
     "max_f": fraction(
@@ -234,7 +233,7 @@ MASKS: dict[str, Metric] = {
     ),
     "s_measure": fraction(
         "S-measure",
-        ImageMeans("s_measure"),
+        ImageMean(whole_map_measure("s_measure")),
         same,
         "Mean S-measure of the images.",
         heading="S",
@@ -244,7 +243,7 @@ MASKS: dict[str, Metric] = {
     ),
     "e_measure": Metric(
         title="E-measure",
-        input=ImageMeans("e_measure"),
+        input=ImageMean(whole_map_measure("e_measure")),
         function=same,
         definition="Mean of the images' mean E-measures over 256 thresholds.",
         heading="E",
@@ -262,4 +261,3 @@ MASKS: dict[str, Metric] = {
         needs_true_class=True,
     ),
 }
-METRICS: dict[str, Metric] = CALIBRATION | SCORES | MASKS

@@ -8,9 +8,8 @@ from functools import cache
 import numpy as np
 
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import UndefinedMetricError
-from pipeline_src.metrics.inputs import Input
+from pipeline_src.metrics.inputs import Arguments, Input
 from pipeline_src.metrics.metric import Metric
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
@@ -31,17 +30,14 @@ def summary(counted: ProtocolCounts, bins: int = 10) -> tuple[dict[str, float | 
     values: dict[str, float | None] = {}
     reasons: dict[str, str] = {}
     exact = cache(lambda source: source.exact(counted, bins))  # many metrics have the same arguments
-    for name in defined_for(counted.statistic):
+    classes = counted.statistic.classes if counted.statistic else []
+    # Saved maps can have two classes of which none is the positive one.
+    for name in defined(max(3, len(classes)) if classes else 2):
         try:
             values[name] = _value(METRICS[name], counted, exact)
         except UndefinedMetricError as reason:
             values[name], reasons[name] = None, str(reason)
     return values, reasons
-
-
-def defined_for(statistic: MapCounts | None) -> list[str]:
-    """Names of the metrics of counts. Saved maps can have two classes of which none is the positive one."""
-    return defined(max(3, len(statistic.classes)) if statistic and statistic.classes else 2)
 
 
 def defined(classes: int) -> list[str]:
@@ -50,7 +46,7 @@ def defined(classes: int) -> list[str]:
     return [name for name, metric in METRICS.items() if metric.classes in ("any", kind)]
 
 
-def _value(metric: Metric, counted: ProtocolCounts, exact: Callable[[Input], tuple]) -> float:
+def _value(metric: Metric, counted: ProtocolCounts, exact: Callable[[Input], Arguments]) -> float:
     if metric.needs_true_class and _without_class(counted):
         raise UndefinedMetricError("on some pixels no class is right")
     if counted.counts.pixels == 0:

@@ -88,12 +88,6 @@ def test_intervals_end_at_the_range_of_the_metric(metric, points, expected):
     assert free.low < 0 if metric != "accuracy" else free.high > 1
 
 
-def test_what_no_registry_knows_has_no_range():
-    one = by_hand({"something": [0.0, 1.0]}, np.zeros(11), (0, 1))
-    assert estimate("something", (one, 1.0)).high > 1
-    assert estimate("something", (one, 1.0), quantities={"something": METRICS["accuracy"]}).high == 1
-
-
 # Several intervals that hold together
 
 
