@@ -19,7 +19,7 @@ NAN = (math.nan, math.nan)  # the ends of an interval that is undefined
 
 
 def percentiles(values: np.ndarray, units: int) -> tuple[float, float] | None:
-    """Return between which 95 % of values (R,) on resamples lie, of few units a little more; None if one is undefined."""
+    """Return between which 95 % of values (R,) on resamples lie, of few units a bit more; None if one is undefined."""
     if units < 2 or np.isnan(values).any():
         return None
     if units < FEW_GROUPS:
