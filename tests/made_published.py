@@ -54,6 +54,6 @@ def publish(
     published.pack(histories, folder / published.RUNS)
     params = {"image_size": 96, "training": {"epochs": 60, "device": "auto"}} | more.pop("params", {})
     data = [{"part": part, "hash": "a"} for part in facts.parts]
-    fields = {"notes": {}, "groups": {}, "costs": [], "params": params, "data": data, "files": {}} | more
+    fields = {"notes": {}, "groups": {}, "params": params, "data": data, "files": {}} | more
     Publication(facts, made=made or {"torch": "2.9.0"}, **fields).write(folder)
     return folder

@@ -1,8 +1,6 @@
 """What an experiment consists of, in plain values: its methods, data sets, seeds, and what each method is to the paper.
 
-One place knows which method is the baseline, how strong a static perturbation is, which block stands for a method of
-the paper, and which methods the paper compares. Tables, figures, claims and the report ask here. Nothing slow is
-imported: Snakemake asks for file names whenever it starts.
+Tables, figures, claims and the report ask here. Nothing slow is imported: Snakemake asks whenever it starts.
 """
 
 from __future__ import annotations
@@ -65,23 +63,6 @@ class MethodFacts:
 
 
 @dataclass(frozen=True)
-class Corruption:
-    """What is done to the images of a data set when they are evaluated.
-
-    Attributes:
-        line: the one of params.yaml that stands for all its corruptions and severities.
-        name: of the corruption.
-        severity: from 1 to 5.
-        clean: the test set of the same images as they are; empty if there is none.
-    """
-
-    line: str
-    name: str
-    severity: int
-    clean: str = ""
-
-
-@dataclass(frozen=True)
 class Facts:
     """An experiment.
 
@@ -98,8 +79,6 @@ class Facts:
         captions: data set -> what the catalog says of it to readers of numbers.
         shows_images: whether figures may show images of the data sets; published results must not.
         claims: names of the claims to judge; None for all.
-        corrupted: data set -> what was done to its images. Such sets have a figure of their own and stand in the table
-            of all numbers; they have no say in anything else.
     """
 
     experiment: str
@@ -114,9 +93,6 @@ class Facts:
     captions: Mapping[str, str] = field(default_factory=dict)
     shows_images: bool = True
     claims: Sequence[str] | None = None
-    corrupted: Mapping[str, Corruption] = field(default_factory=dict)
-
-    # Data sets
 
     @property
     def classes(self) -> int:
@@ -129,26 +105,19 @@ class Facts:
         return levels.protocols(self.classes)
 
     @property
-    def clean(self) -> dict[str, str]:
-        """Data sets of images as they are, with their roles."""
-        return {part: role for part, role in self.parts.items() if part not in self.corrupted}
-
-    @property
     def tests(self) -> dict[str, str]:
-        """Data sets of images as they are that are reported as unseen, with their roles."""
-        return {part: role for part, role in self.clean.items() if role != "val"}
+        """Data sets that are reported as unseen, with their roles."""
+        return {part: role for part, role in self.parts.items() if role != "val"}
 
     def parts_of(self, roles: Collection[str]) -> list[str]:
-        """The data sets of some roles, of images as they are."""
-        return [part for part, role in self.clean.items() if role in roles]
+        """The data sets of some roles."""
+        return [part for part, role in self.parts.items() if role in roles]
 
     @property
     def textures(self) -> list[str]:
         """The data sets out of distribution that decide claims: those of the paper, or all if there is none of them."""
         ood = self.parts_of(["ood"])
         return [part for part in ood if part in self.in_paper] or ood
-
-    # Methods
 
     @property
     def runs(self) -> list[tuple[str, int]]:
@@ -176,10 +145,7 @@ class Facts:
         return {name: strength for name, strength in strengths.items() if strength is not None}
 
     def blocks(self, code: str) -> list[str]:
-        """Blocks of a code, the principal first: the one of the code's name, or else the first in the experiment.
-
-        A claim about a method is decided by its principal block; other blocks are variants.
-        """
+        """Blocks of a code, the principal first, which decides claims: that of the code's name, or else the first."""
         return sorted((n for n, method in self.methods.items() if method.code == code), key=lambda n: n != code)
 
     def principal(self, code: str) -> str | None:

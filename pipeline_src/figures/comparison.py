@@ -18,7 +18,7 @@ FOOT = 0.2  # of the height of the accuracy axis, for the shares of pixels
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """Yield one figure per dataset and protocol."""
-    for part, protocol in product(facts.clean, facts.protocols):
+    for part, protocol in product(facts.parts, facts.protocols):
         title, wide = f"All methods on {part}", style.is_wide(len(facts.methods))
         caption = f"{title}, {PROTOCOL_NAMES[protocol]}; {facts.networks_in_words()}."
         yield Picture(FIGURE, (protocol, part), title, caption, protocol, part, wide=wide)

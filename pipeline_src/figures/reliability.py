@@ -26,7 +26,7 @@ BAR: dict[str, Any] = {"facecolor": style.CALIBRATED, "alpha": 0.45, "linewidth"
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """Yield one figure per method, dataset and protocol."""
-    for part, protocol, method in product(facts.clean, facts.protocols, facts.methods):
+    for part, protocol, method in product(facts.parts, facts.protocols, facts.methods):
         title = f"{method} on {part}"
         caption = f"{title}, {PROTOCOL_NAMES[protocol]}; {facts.networks_in_words(method)}."
         yield Picture(FIGURE, (protocol, method, part), title, caption, protocol, part, method)
