@@ -24,7 +24,7 @@ from pipeline_src.data.image_io import decode_image, decode_mask, resize
 from pipeline_src.maps.files import pair_files
 from pipeline_src.metrics.summary import value
 from pipeline_src.params.schema import Augmentation
-from pipeline_src.training.augment import augment
+from pipeline_src.training.batches import augment
 from pipeline_src.training.pixels import CLAMP
 
 SHOWN = {"max F": "max_f", "mean F": "mean_f", "E": "e_measure"}

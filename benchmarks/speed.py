@@ -108,7 +108,7 @@ def network() -> Run:
     from pipeline_src.training.models.build import build_segmentor, logits
 
     torch.set_num_threads(1)
-    segmentor = build_segmentor(resolve(read(), "mini")[1].model.network, False, SIDE).eval()
+    segmentor = build_segmentor(resolve(read(), "mini")[1].model.config, False).eval()
     segmentor = segmentor.to(memory_format=torch.channels_last)
     batch = torch.randn(BATCH, 3, SIDE, SIDE).to(memory_format=torch.channels_last)
     return partial(torch.inference_mode()(logits), segmentor, batch)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import distributed
+from training_runs import process
 
 IMAGES, STEPS = 7, 3
 
@@ -85,3 +90,28 @@ def as_rank(folder: Path) -> None:
     found["million"] = million(rank, ranks)
     (folder / f"{os.environ['RANK']}.json").write_text(json.dumps(found))
     distributed.destroy_process_group()
+
+
+def two_ranks(target: Callable[[], Any]) -> None:
+    """Call `target` in two processes that compute together (gloo)."""
+    port = _free_port()
+    ranks = [process(_as_rank, rank, port, target) for rank in range(2)]
+    for rank in ranks:
+        rank.join()
+    assert [rank.exitcode for rank in ranks] == [0, 0]
+
+
+def _free_port() -> int:
+    """A port below the ephemeral ones, which parallel tests look for in different places."""
+    for k in range(10_000):
+        port = 20_000 + (7 * os.getpid() + k) % 10_000
+        with contextlib.suppress(OSError), socket.socket() as free:
+            free.bind(("localhost", port))
+            return port
+    raise AssertionError("no port is free")
+
+
+def _as_rank(rank: int, port: int, target: Callable[[], Any]) -> None:
+    os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+    target()

@@ -6,31 +6,29 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from project import TESTS
+from small_networks import SMALL
 
 from pipeline_src.export import folder
 from pipeline_src.prediction.predict import Predictor
-from pipeline_src.training.calibrated import calibrated_method
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.models.build import build_segmentor, normalization
-from pipeline_src.training.posthoc import PostHoc
+from pipeline_src.training.posthoc import PostHoc, calibrated_method
 
 SIZE = 32
-FACTORY = f"{TESTS / 'small_networks.py'}:build"
 
 
 def predictor(
     classes: int = 2,
     networks: int = 1,
     method: PostHoc | None = None,
-    network: str = FACTORY,
+    network: str = SMALL,
     fitted: dict[str, Any] | None = None,
 ) -> Predictor:
     """Networks with drawn weights, in evaluation mode, whose logits are far from 0; `fitted` as by `record`."""
     members = []
     for seed in range(networks):
         torch.manual_seed(seed)
-        segmentor = build_segmentor(network, False, SIZE, classes)
+        segmentor = build_segmentor(network, False, classes)
         *_, weight, bias = segmentor.parameters()  # of the last convolution
         weight.data.mul_(5)
         bias.data.zero_()

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
-import os
-import socket
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from project import TESTS
+from small_networks import SMALL
 
 from pipeline_src.data.store import IndexRow, Store
 from pipeline_src.params.schema import Experiment
@@ -23,7 +20,6 @@ from pipeline_src.training.loop import train
 from pipeline_src.training.method import Method
 from pipeline_src.training.registry import choose, method_names
 
-NETWORKS = TESTS / "small_networks.py"
 EARLY = {"start_epoch": 1}
 VARIANTS = {
     "slp": {"alpha": 0.1},
@@ -33,8 +29,6 @@ VARIANTS = {
     "focal-fixed": {"schedule": "fixed"},
     # MMCE's penalty is not convex: at its default weight a small network can rest where it does not classify.
     "mmce": {"weight": 0.1},
-    "ml1_ace-soft": {"binning": "soft"},
-    "mmce-plain": {"estimator": "plain", "weight": 0.1},
 }
 NAMES = method_names()
 CASES = sorted({name for name in NAMES if isinstance(choose(name, {}).method, Method)} | VARIANTS.keys())
@@ -47,12 +41,12 @@ def block(case: str) -> dict[str, Any]:
     return {"method": method} | VARIANTS.get(case, early)
 
 
-def experiment(network: str = "build", augmentation: dict | None = None, **training) -> Experiment:
-    """The settings of a run of `network`, a function of small_networks.py."""
+def experiment(network: str = SMALL, augmentation: dict | None = None, **training) -> Experiment:
+    """The settings of a run of a network of `small_networks`."""
     return Experiment(
         data={"train": {"set": "x"}, "val": {"set": "x"}, "id": {}},
         image_size=32,
-        model={"factory": f"{NETWORKS}:{network}"},
+        model={"config": network, "pretrained": False},
         augmentation=augmentation or {},
         training={"batch_size": 4, "epochs": 3} | training,
     )
@@ -155,39 +149,3 @@ def process(target: Callable[..., Any], *arguments: Any) -> multiprocessing.Proc
     started = context.Process(target=target, args=arguments)
     started.start()
     return started
-
-
-def two_ranks(target: Callable[[], Any]) -> None:
-    """Call `target` in two processes that train together (gloo)."""
-    port = _free_port()
-    ranks = [process(_as_rank, rank, port, target) for rank in range(2)]
-    for rank in ranks:
-        rank.join()
-    assert [rank.exitcode for rank in ranks] == [0, 0]
-
-
-def _free_port() -> int:
-    """A port below the ephemeral ones, which parallel tests look for in different places."""
-    for k in range(10_000):
-        port = 20_000 + (7 * os.getpid() + k) % 10_000
-        with contextlib.suppress(OSError), socket.socket() as free:
-            free.bind(("localhost", port))
-            return port
-    raise AssertionError("no port is free")
-
-
-def _as_rank(rank: int, port: int, target: Callable[[], Any]) -> None:
-    os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port), "WORLD_SIZE": "2"}
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-    target()
-
-
-def every_method_as_rank(stores: dict[str, Path], folder: Path) -> None:
-    """A run of every method, in folder/case/rank."""
-    for case in CASES:
-        run(stores, folder / case / os.environ["RANK"], case, block(case), epochs=2)
-
-
-def one_as_rank(stores: dict[str, Path], folder: Path, epochs: int) -> None:
-    """A run in `folder`, written to out0 and out1."""
-    run(stores, folder, out="out" + os.environ["RANK"], epochs=epochs)

@@ -12,11 +12,9 @@ from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
-from pipeline_src.training.checkpoint import packed, unpacked
-from pipeline_src.training.classifier import class_planes
 from pipeline_src.training.method import Batch, Method, MethodEntry, Validation
 from pipeline_src.training.methods.slp import SLP
-from pipeline_src.training.pixels import class_logits
+from pipeline_src.training.pixels import class_logits, class_planes
 from pipeline_src.training.registry import method_class
 from pipeline_src.validation import validate
 
@@ -179,11 +177,11 @@ class ASLP(SCBCE):
 
     def get_extra_state(self) -> dict[str, Any]:
         """Return levels and the rule's state, in types that torch.load takes with weights_only."""
-        return {"epoch": self.epoch, "rule": self.rule, "method": packed(self.method.state(), "ASLP")}
+        return {"epoch": self.epoch, "rule": self.rule, "method": self.method.state()}
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Restore what `get_extra_state` returned; UserError if it is of other settings."""
-        method = unpacked(state["method"])
+        method = state["method"]
         saved = state["rule"], len(method["_alphas"]), method["_classes"]
         expected = self.rule, len(self.alphas) or saved[1], self.classes  # a decode head's loss has no images yet
         if saved != expected:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -45,7 +44,6 @@ def run_job(
     experiment: ExperimentName = None,
     log: Log = None,
     count: Annotated[int, typer.Option("--processes", min=1, help="Processes that draw")] = 1,
-    into: Annotated[Path | None, typer.Option(help="Be one rank of a training that writes here")] = None,
 ) -> None:
     """Compute the result of one job; Snakemake calls it.
 
@@ -64,15 +62,10 @@ def run_job(
     if job.kind not in ("train", "evaluate", "evaluations"):
         run(replace(job, options={**job.options, "processes": count}), graph.command)
         return
-    from pipeline_src.pipeline.work import train_into
     from pipeline_src.training import machine
 
     machine.keep_freed_memory()
-    if into:
-        machine.run_rank(lambda: train_into(job, into), into)
-        return
-    training = graph.settings.training
-    with machine.reserved_gpus(training, training.gpus if job.kind == "train" else min(1, training.gpus)):
+    with machine.reserved_gpu(graph.settings.training):
         run(job, graph.command)
 
 

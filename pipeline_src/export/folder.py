@@ -16,10 +16,9 @@ from pipeline_src.errors import UserError
 from pipeline_src.export import runs
 from pipeline_src.files import read_sums, reading, sha256, write_sums, write_text
 from pipeline_src.prediction.predict import Predictor, predict_image
-from pipeline_src.training.calibrated import Calibrated, calibrated_method
 from pipeline_src.training.classifier import DenseClassifier
-from pipeline_src.training.models.build import Network, logits
-from pipeline_src.training.posthoc import PostHoc
+from pipeline_src.training.models.build import logits
+from pipeline_src.training.posthoc import Calibrated, PostHoc, calibrated_method
 from pipeline_src.validation import Count, Strict, validate
 
 MODEL, CONFIG, CALIBRATOR, CARD, SUMS = "model.pt2", "config.json", "calibrator.json", "README.md", "SHA256SUMS"
@@ -87,11 +86,7 @@ class ExportedNetwork(nn.Module):
         self.register_buffer("std", network.std)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = (images.float() - self.mean) / self.std
-        if isinstance(self.segmentor, Network):  # whose check, len(x), would make the number of images a constant
-            z: Tensor = self.segmentor.network(x)
-            return z
-        return logits(self.segmentor, x)
+        return logits(self.segmentor, (images.float() - self.mean) / self.std)
 
 
 def export(name: str, out: Path) -> None:

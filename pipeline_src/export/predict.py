@@ -25,7 +25,7 @@ from pipeline_src.files import atomic, reading, sha256, write_text
 from pipeline_src.logs import with_progress
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.prediction.predict import Predictor, predict_image
-from pipeline_src.training.calibrated import Calibrated
+from pipeline_src.training.posthoc import Calibrated
 
 RECORD = "maps.json"  # of a folder of maps: the model, and a digest of all that they depend on but the images
 Format = Literal["png8", "png16", "npy"]

@@ -14,7 +14,6 @@ from pipeline_src.params.schema import Experiment, Params
 from pipeline_src.validation import validate
 
 FILE = Path("params.yaml")
-EXCLUSIVE = {"config": "factory", "factory": "config"}  # a model is named by one of them
 
 
 def read(file: Path = FILE) -> Params:
@@ -103,11 +102,8 @@ def downloads(params: Params) -> Path:
 
 
 def merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Return `above` laid over `below`: mappings key by key, other values as a whole.
-
-    Of two keys that exclude each other, the key of `above` stays.
-    """
-    result = {key: value for key, value in below.items() if key not in EXCLUSIVE or above.get(EXCLUSIVE[key]) is None}
+    """Return `above` laid over `below`: mappings key by key, other values as a whole."""
+    result = dict(below)
     for key, value in above.items():
         both = isinstance(value, dict) and isinstance(below.get(key), dict)
         result[key] = merge(below[key], value) if both else value

@@ -73,41 +73,13 @@ class Data(Strict):
 
 
 class Model(Strict):
-    """The network: any mmsegmentation model, turned into one logit a pixel, or any network of yours
-    (docs/tutorials/own-experiment.md)."""
+    """The network: any mmsegmentation model, turned into one logit a pixel (docs/tutorials/own-experiment.md)."""
 
     config: str = Field(
         "efficientnet_lite0_fpn",
-        description="A name in `pipeline_src/training/models/configs/`, or an mmsegmentation config file's path. "
-        "Such a file is code, and is run.",
+        description="The name of an mmsegmentation config file in `pipeline_src/training/models/configs/`.",
     )
-    factory: str | None = Field(
-        None,
-        description="Instead of `config`, a function of yours that builds any torch.nn.Module: `my_net.py:build` or "
-        "`my_package.my_module:build`. The file is run.",
-    )
-    pretrained: bool = Field(
-        True, description="Start from the config's pretrained (ImageNet) weights. A factory decides for itself."
-    )
-
-    @field_validator("factory")
-    @classmethod
-    def _names_a_function(cls, factory: str | None) -> str | None:
-        code, _, function = (factory or "").rpartition(":")
-        if factory is not None and not (code and function.isidentifier()):
-            raise ValueError("name a file or module and a function in it, as in `factory: my_net.py:build`")
-        return factory
-
-    @model_validator(mode="after")
-    def _names_one(self) -> Model:
-        if self.factory is not None and "config" in self.model_fields_set:
-            raise ValueError("`config` and `factory` exclude each other: keep one")
-        return self
-
-    @property
-    def network(self) -> str:
-        """The factory if there is one, else the config."""
-        return self.factory or self.config
+    pretrained: bool = Field(True, description="Start from the config's pretrained (ImageNet) weights.")
 
 
 class Augmentation(Strict):
@@ -127,7 +99,7 @@ class Training(Strict):
     """The optimization, equal for every method."""
 
     epochs: Annotated[int, Field(ge=1, le=100_000)] = Field(30, description="Passes over the training images.")
-    batch_size: Count = Field(10, description="Images a step (over all devices).")
+    batch_size: Count = Field(10, description="Images a step.")
     lr: Annotated[float, Field(gt=0)] = Field(1e-3, description="Adam's learning rate in the first epoch.")
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="Adam's L2 penalty.")
     schedule: Literal["constant", "compounding"] = Field(
@@ -144,7 +116,7 @@ class Training(Strict):
         description="The validation accuracy that methods see: against masks > 127, or as in the released program, "
         "where a grey mask pixel is always an error.",
     )
-    amp: Literal["off", "bf16", "fp16"] = Field(
+    amp: Literal["off", "bf16"] = Field(
         "off", description="Mixed precision. Changes numerics: keep one value within a comparison."
     )
     threads: Annotated[int, Field(ge=1, le=1024)] = Field(
@@ -156,10 +128,8 @@ class Training(Strict):
     device: str = Field(
         "auto", description="`auto` (a CUDA GPU if there is one, else the CPU), `cpu`, `cuda`, `cuda:1`..., `mps`."
     )
-    gpus: Annotated[int, Field(ge=0)] = Field(
-        0,
-        description="GPUs a training job reserves with Snakemake (`--resources gpu=N`); above 1, it trains with DDP in "
-        "as many processes. With `device: cpu` these run on CPUs.",
+    gpus: Annotated[int, Field(ge=0, le=1)] = Field(
+        0, description="GPUs that a job of a network reserves with Snakemake (`--resources gpu=N`): 0 or 1."
     )
 
     @field_validator("amp", mode="before")
@@ -173,12 +143,6 @@ class Training(Strict):
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
             raise ValueError("allowed are auto, cpu, mps, cuda and cuda:<number>")
         return device
-
-    @model_validator(mode="after")
-    def _batches_split_evenly(self) -> Training:
-        if self.gpus > 1 and self.batch_size % self.gpus:
-            raise ValueError(f"batch_size {self.batch_size} can't be split over {self.gpus} gpus evenly")
-        return self
 
 
 class Evaluation(Strict):
@@ -236,8 +200,7 @@ class Params(Strict):
     datasets: dict[str, Any] = Field({}, description="Your datasets (docs/reference/datasets.md).")
     methods: dict[Name, dict[str, Any] | None] = Field(
         description="A block of parameters per method. The block's name is the method's, unless a key `method:` names "
-        "another (a variant) or its key `file:` a Python file of yours, which is run; `files:` lists what that reads "
-        "(docs/tutorials/own-experiment.md)."
+        "another (a variant)."
     )
     defaults: dict[str, Any] = Field({}, description="Values shared by all experiments; keys as in an experiment.")
     experiments: dict[Name, dict[str, Any] | None] = Field(

@@ -15,7 +15,6 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.labels import NO_CLASS
 from pipeline_src.params.schema import Experiment, Part
 from pipeline_src.pipeline.job import Graph, Job
-from pipeline_src.python_source import PACKAGE, ROOT
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen
 
@@ -173,11 +172,9 @@ class ExperimentGraph(Graph):
     @cached_property
     def network_modules(self) -> tuple[str, ...]:
         """The modules of the network, whose code all jobs of networks share."""
-        from pipeline_src.training.models.config import network_sources
+        from pipeline_src.training.models.config import model_modules
 
-        files, modules = network_sources(self.settings.model.network)
-        names = [file.absolute().relative_to(ROOT).with_suffix("") for file in files if ROOT in file.absolute().parents]
-        return (*modules, *(".".join((PACKAGE, *name.parts)) for name in names))
+        return model_modules(self.settings.model.config)
 
     def check(self) -> None:
         """Raise a UserError if a method lacks its references, or a claim does not exist."""
@@ -210,7 +207,7 @@ class ExperimentGraph(Graph):
 
 
 def _method_facts(chosen: Chosen) -> MethodFacts:
-    method, code = chosen.method, (chosen.module or "").rpartition(".")[2]
+    method = chosen.method
     posthoc = method if isinstance(method, PostHoc) else None
     of_all_seeds = posthoc is not None and posthoc.every_seed
-    return MethodFacts(code, method.model_dump(), method.learns, posthoc is None, of_all_seeds)
+    return MethodFacts(chosen.code, method.model_dump(), method.learns, posthoc is None, of_all_seeds)

@@ -187,10 +187,8 @@ def _network_parameters(experiment: ExperimentGraph) -> dict[str, Any]:
     return {
         "image_size": settings.image_size,
         "pretrained": settings.model.pretrained,
-        "factory": settings.model.factory,
         "augmentation": settings.augmentation,
         "training": settings.training.model_copy(update=work.MACHINE),
-        "ranks": max(1, settings.training.gpus),
         "classes": experiment.facts.classes,
     }
 

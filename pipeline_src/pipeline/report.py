@@ -219,7 +219,7 @@ def _experiments(params: Params) -> Iterator[ExperimentSummary]:
         except UserError:  # a run of that experiment reports the fault
             continue
         captions = {part: caption for part, caption in captions.items() if caption}
-        network, data = settings.model.network, settings.data.model_dump(mode="json")
+        network, data = settings.model.config, settings.data.model_dump(mode="json")
         folder = Path("results") / name
         yield ExperimentSummary(name, task, network, data, folder, captions, _damage(folder))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -76,44 +75,18 @@ def report_overlap(stores: Mapping[str, Store]) -> None:
 
 
 def train(job: Job, folder: Path) -> None:
-    """Train, or resume; on several devices in a process each."""
-    from pipeline_src.training import machine
-
-    machine.check_gpus(settings(job).training)
-    if job.parameters["ranks"] > 1:
-        command = ["run-job", job.key, "--experiment", job.options["experiment"]]
-        machine.launch_ranks(command, job.parameters["ranks"], folder)
-    else:
-        train_into(job, folder)
-    _warn_of_accuracy(job, folder)
-
-
-def train_into(job: Job, folder: Path) -> None:
-    """Train in this process, which may be one rank of several, and write the files into `folder`."""
+    """Train, or resume."""
     from pipeline_src.data.store import Store
     from pipeline_src.training.loop import train
 
     parameters, stores = job.parameters, {part: Store(job.inputs[part].folder) for part in ("train", "val")}
-    is_main = int(os.environ.get("RANK", 0)) == 0
-    if is_main:
-        report_overlap(stores)
-    method, seed, experiment = parameters["method"], parameters["seed"], settings(job)
-    _check_batch(experiment.training.batch_size, len(stores["train"]))
+    report_overlap(stores)
+    method, seed = parameters["method"], parameters["seed"]
     accuracies = {name: _accuracies(job.inputs[f"references/{name}"].folder) for name in method.references()}
     name, facts = job.options["title"], network_facts(job)
-    run = train(stores["train"], stores["val"], experiment, method, seed, job.scratch, name, accuracies, facts)
-    if is_main:
-        run.write(folder)
-
-
-def _check_batch(batch_size: int, images: int) -> None:
-    if batch_size > images:
-        raise UserError(
-            "training.batch_size: a step has more images than there are",
-            found=f"batch_size: {batch_size:,} and {images:,} training images",
-            expected=f"{images:,} or fewer",
-            fix=f"set `batch_size: {min(images, 16)}`",
-        )
+    run = train(stores["train"], stores["val"], settings(job), method, seed, job.scratch, name, accuracies, facts)
+    run.write(folder)
+    _warn_of_accuracy(job, folder)
 
 
 def _accuracies(run: Path) -> list[float]:
@@ -138,10 +111,9 @@ def _warn_of_accuracy(job: Job, folder: Path) -> None:
 def fit(job: Job, folder: Path) -> None:
     """Fit a post-hoc method on the validation images; run.json holds what was fitted."""
     from pipeline_src.data.store import Store
-    from pipeline_src.training import callbacks
 
     images = Store(job.inputs["val"].folder) if "val" in job.inputs else None
-    fitted = callbacks.fit(job.parameters["method"], load_networks(job), images, settings(job))
+    fitted = job.parameters["method"].fit(load_networks(job), images, settings(job))
     write_text(folder / "run.json", json.dumps({"fitted": fitted}, indent=2) + "\n")
 
 
@@ -162,7 +134,7 @@ def network_facts(run: Job) -> dict[str, Any]:
 
     parameters = run.parameters
     return {
-        **description(run.options["model"].network, parameters["image_size"], parameters["classes"]),
+        **description(run.options["model"].config, parameters["image_size"], parameters["classes"]),
         "method": type(parameters["method"]).__name__,
         "parameters": run.ingredients["parameters"]["method"],
         "seed": parameters["seed"],

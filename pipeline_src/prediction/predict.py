@@ -14,12 +14,9 @@ from torch import Tensor
 from pipeline_src.data.image_io import resize
 from pipeline_src.data.store import Store
 from pipeline_src.params.schema import Experiment
-from pipeline_src.training import callbacks
 from pipeline_src.training.batches import evaluation_batches
 from pipeline_src.training.checkpoint import load_network
-from pipeline_src.training.classifier import DenseClassifier
-from pipeline_src.training.device import prepare_device
-from pipeline_src.training.models.build import build_segmentor, normalization
+from pipeline_src.training.classifier import DenseClassifier, build_classifier
 from pipeline_src.training.posthoc import PostHoc
 
 
@@ -41,9 +38,9 @@ class Predictor:
     @torch.inference_mode()
     def probabilities(self, images: Tensor, ids: list[str], sizes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
         """Return the probabilities of images (B, 3, S, S) uint8 at their original sizes, as `predict` yields them."""
-        members = callbacks.logits(self.method, self.networks, images, ids, self.seed)
+        members = self.method.logits(self.networks, images, ids, self.seed)
         return [
-            callbacks.probability(self.method, [z[i] for z in members], (size[0], size[1]), self.fitted)
+            self.method.probability([z[i] for z in members], (size[0], size[1]), self.fitted)
             for i, size in enumerate(sizes)
         ]
 
@@ -54,11 +51,9 @@ def load(weights: Path, experiment: Experiment, classes: int = 2) -> DenseClassi
     Raises:
         UserError: the file can't be read, or its weights don't fit the network.
     """
-    network = experiment.model.network
-    segmentor = build_segmentor(network, False, experiment.image_size, classes)
-    load_network(weights, segmentor, network)
-    model = DenseClassifier(segmentor, normalization(network), amp=experiment.training.amp, classes=classes)
-    return model.to(prepare_device(experiment.training)).eval()
+    model = build_classifier(experiment, classes, pretrained=False)
+    load_network(weights, model.segmentor, experiment.model.config)
+    return model.eval()
 
 
 def predict(predictor: Predictor, store: Store, experiment: Experiment) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:

@@ -146,7 +146,7 @@ def _setting(facts: Facts, task: str, params: Mapping[str, Any], data: Sequence[
     images = next((row["images"] for row in data if row["part"] == "train" and "images" in row), None)
     number = len(facts.seeds)
     texts = [
-        *(task, model.get("config") or model.get("factory") or ""),
+        *(task, model.get("config", "")),
         f"{size} px" if size else "",
         f"{images:,} training images" if images else "",
         f"{facts.epochs} epoch{'s' * (facts.epochs != 1)}",

@@ -10,16 +10,14 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 
-ARRAY = "__array__"
 NAME = re.compile(r"epoch(\d+)\.pt")
 RETRAIN = "re-train it: remove the file, then start the command again"
 log = logging.getLogger(__name__)
@@ -29,7 +27,8 @@ log = logging.getLogger(__name__)
 
 
 def save(folder: Path, epoch: int, content: dict[str, Any]) -> None:
-    """Write `content` (tensors and `packed` values) as the checkpoint of `epoch`, and keep the last two."""
+    """Write `content` as the checkpoint of `epoch`, and keep the last two. It consists of tensors, numbers, texts, and
+    lists and dicts of them."""
     with atomic(folder / f"epoch{epoch}.pt") as temporary:
         torch.save(content, temporary)
     for old, file in checkpoints(folder).items():
@@ -56,48 +55,12 @@ def checkpoints(folder: Path) -> dict[int, Path]:
     return dict(sorted(named.items(), reverse=True))
 
 
-def packed(value: Any, name: str) -> Any:
-    """Return `value` in types that `torch.load` reads with `weights_only`: numbers, texts, None, tensors, arrays (as
-    tensors), and dicts, lists and tuples of them.
-
-    Raises:
-        UserError: names the value `name` that has another type.
-    """
-    if isinstance(value, dict):
-        return {packed(key, name): packed(item, f"{name}[{key!r}]") for key, item in value.items()}
-    if type(value) in (list, tuple):
-        return type(value)(packed(item, f"{name}[{i}]") for i, item in enumerate(value))
-    if isinstance(value, np.generic) and value.dtype.kind in "biuf":
-        return value.item()
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
-        return {ARRAY: torch.from_numpy(value.copy())}
-    if value is None or type(value) in (bool, int, float, str) or isinstance(value, Tensor):
-        return value
-    raise UserError(
-        f"{name} can't be saved, so a stopped run could not be resumed",
-        found=f"{type(value).__module__}.{type(value).__name__}",
-        expected="numbers, texts, numpy arrays, tensors, None; dicts, lists and tuples of them",
-        fix="keep it in such types, or let state() and restore() of the method convert it",
-    )
-
-
-def unpacked(value: Any) -> Any:
-    """Return the value that was `packed`; arrays are copies."""
-    if isinstance(value, dict):
-        return value[ARRAY].numpy().copy() if set(value) == {ARRAY} else {k: unpacked(v) for k, v in value.items()}
-    return type(value)(map(unpacked, value)) if type(value) in (list, tuple) else value
-
-
 # Trained networks
 
 
 def save_network(file: Path, network: nn.Module, facts: Mapping[str, Any]) -> None:
     """Write a network's tensors as safetensors, with facts of its run in JSON's types under the metadata key `run`."""
-    # Copies, because safetensors refuses one tensor under two names (tied weights).
-    tensors = {
-        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, tensor in network.state_dict().items()
-    }
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with atomic(file) as temporary:
         save_file(tensors, temporary, {"run": json.dumps(facts)})
 
@@ -110,14 +73,10 @@ def load_network(file: Path, network: nn.Module, name: str) -> None:
     """
     try:
         network.load_state_dict(load_file(file))
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, RuntimeError) as error:
         raise UserError(
-            f"{file} can't be read as a network", found=error, expected="a whole file of safetensors", fix=RETRAIN
-        ) from None
-    except RuntimeError as error:
-        raise UserError(
-            f"{file} does not fit the model {name}",
+            f"{file} can't be read as a network of the model {name}",
             found=str(error)[:500],
-            expected="weights of the network's names and shapes",
+            expected="a complete file of safetensors with the network's names and shapes",
             fix=RETRAIN,
         ) from None

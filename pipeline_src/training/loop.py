@@ -3,63 +3,123 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import logging
+import math
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import numpy as np
 import pandas as pd
 import torch
-from mmengine.evaluator import Evaluator
-from mmengine.model import MMDistributedDataParallel
-from mmengine.runner import Runner
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
+from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.counting.score_histogram import ScoreHistogram, positive, top_label
+from pipeline_src.data.null_images import MARK
 from pipeline_src.data.store import Store
+from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
-from pipeline_src.params.schema import Experiment
+from pipeline_src.labels import IGNORED
+from pipeline_src.logs import epoch_line
+from pipeline_src.params.schema import Experiment, Training
 from pipeline_src.rng import torch_seed
-from pipeline_src.training import callbacks
-from pipeline_src.training.batches import ranks, training_batches, validation_batches
+from pipeline_src.training import checkpoint
+from pipeline_src.training.batches import training_batches, validation_batches
 from pipeline_src.training.checkpoint import save_network
-from pipeline_src.training.classifier import DenseClassifier
-from pipeline_src.training.device import prepare_device
-from pipeline_src.training.hooks import (
-    AverageHook,
-    BroadcastBuffersHook,
-    CheckpointHook,
-    HistoryHook,
-    MethodHook,
-    ScheduleHook,
-)
-from pipeline_src.training.method import Method
-from pipeline_src.training.models.build import build_segmentor, normalization
-from pipeline_src.training.validation_metric import CalibrationMetric
+from pipeline_src.training.classifier import DenseClassifier, build_classifier
+from pipeline_src.training.method import Batch, Method, Validation
+from pipeline_src.training.pixels import class_planes, probability, upsampled
+
+log = logging.getLogger(__name__)
 
 
-class _Runner(Runner):
-    """mmengine's Runner on the device that params.yaml names; mmengine itself takes the first accelerator it finds."""
+@dataclass
+class History:
+    """What a run records after each epoch: the rows of history.csv and timing.csv, and the alphas of its images."""
 
-    def wrap_model(self, model_wrapper_cfg: dict[str, Any] | None, model: DenseClassifier) -> torch.nn.Module:
-        return MMDistributedDataParallel(model, broadcast_buffers=False) if self.distributed else model
+    rows: list[dict[str, float]] = field(default_factory=list)
+    timing: list[dict[str, float]] = field(default_factory=list)
+    alphas: list[np.ndarray] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class TrainedRun:
-    """The result of a training run; `facts` are metadata of its network files, in JSON's types."""
+@dataclass
+class TrainingRun:
+    """The state of a run between two epochs, and its result after the last one.
+
+    Attributes:
+        averaged: the exponential average of the weights and running statistics.
+        ids: sample ids of the training images, by index.
+        facts: metadata of the network files, in JSON's types.
+    """
 
     model: DenseClassifier
-    averaged: DenseClassifier
-    history: HistoryHook
+    averaged: AveragedModel
+    optimizer: torch.optim.Optimizer
+    method: Method
     ids: list[str]
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    seed: int
+    facts: Mapping[str, Any]
+    history: History = field(default_factory=History)
+
+    @property
+    def chosen(self) -> DenseClassifier:
+        """The network that is validated and predicts: the averaged one if the method says so, else the last one."""
+        return self.averaged.module if self.method.average_epochs else self.model
+
+    def step(self, samples: dict[str, Any], epoch: int) -> float:
+        """Update the weights, their average and the method's state by one batch of `training_batches`; return the
+        loss."""
+        device, index = self.model.mean.device, samples["index"].numpy()
+        batch = Batch(index, [self.ids[i] for i in index], self.seed, epoch)
+        masks, classes = samples["masks"].to(device), self.model.classes
+        y = masks.float() / 255 if classes == 2 else class_planes(masks, classes)
+        x, y = self.method.inputs(self.model.normalized(samples["inputs"].to(device)), y, batch)
+        t = self.method.targets(y, batch)
+        maps = [(upsampled(z, y.shape[2:]), weight) for z, weight in self.model.weighted_logits(x)]
+        loss: Tensor = reduce(add, [weight * self.method.loss(z, t) for z, weight in maps])
+        m = self.method.image_statistic(maps[0][0], y)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        self.averaged.update_parameters(self.model)
+        if m is not None:  # to the CPU first: not every accelerator has doubles
+            self.method.after_step(m.detach().cpu().double().numpy(), index, epoch)
+        return float(loss.detach())
+
+    def save(self, folder: Path) -> None:
+        """Write the checkpoint of the last epoch."""
+        content = {
+            "model": self.model.state_dict(),
+            "average": self.averaged.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "method": self.method.state(),
+            "history": self.history.rows,
+            "timing": self.history.timing,
+            "alphas": [torch.from_numpy(alphas) for alphas in self.history.alphas],
+        }
+        checkpoint.save(folder, len(self.history.rows), content)
+
+    def resume(self, folder: Path) -> None:
+        """Continue from the last checkpoint, if there is one."""
+        if saved := checkpoint.load(folder):
+            self.model.load_state_dict(saved["model"])
+            self.averaged.load_state_dict(saved["average"])
+            self.optimizer.load_state_dict(saved["optimizer"])
+            self.method.restore(saved["method"])
+            alphas = [tensor.numpy() for tensor in saved["alphas"]]
+            self.history = History(saved["history"], saved["timing"], alphas)
 
     def write(self, folder: Path) -> None:
         """Write model.safetensors, averaged.safetensors, history.csv, timing.csv, run.json, and alpha.csv of methods
         with alphas."""
-        save_network(folder / "model.safetensors", self.model.segmentor, self.facts)
-        save_network(folder / "averaged.safetensors", self.averaged.segmentor, self.facts)
+        save_network(folder / "model.safetensors", self.chosen.segmentor, self.facts)
+        save_network(folder / "averaged.safetensors", self.averaged.module.segmentor, self.facts)
         tables = {
             "history.csv": pd.DataFrame(self.history.rows).set_index("epoch"),
             "timing.csv": pd.DataFrame(self.history.timing).set_index("epoch"),
@@ -85,7 +145,7 @@ def train(
     name: str,
     references: dict[str, list[float]] | None = None,
     facts: Mapping[str, Any] | None = None,
-) -> TrainedRun:
+) -> TrainingRun:
     """Train a network with `method`, or resume where an earlier call with the same `work` folder was stopped.
 
     The result depends on the device and on the arguments except `work` and `name`. It is bit-identical however often
@@ -96,50 +156,113 @@ def train(
         work: folder of the checkpoints of this run and no other.
         name: of the run, in progress lines.
         facts: metadata of the network files.
+
+    Raises:
+        UserError: the loss is not finite.
     """
-    training = experiment.training
-    device = prepare_device(training)
-    classes = train_store.classes
-    train_batches = training_batches(train_store, experiment, seed, device)
-    val_batches = validation_batches(val_store, training, method.validates_null, device)
-    callbacks.start(method, len(train_store), references or {}, classes)
+    settings, classes = experiment.training, train_store.classes
+    train_batches = training_batches(train_store, experiment, seed)
+    val_batches = validation_batches(val_store, settings, method.validates_null)
+    method.start(len(train_store), references or {}, classes)
     torch.manual_seed(torch_seed(seed, "weights"))
-    network = experiment.model.network
-    segmentor = build_segmentor(network, experiment.model.pretrained, experiment.image_size, classes)
-    model = DenseClassifier(segmentor, normalization(network), method, train_store.ids, seed, training.amp, classes)
-    history = HistoryHook(method, name)
-    epochs = method.average_epochs or training.average_epochs
-    average = AverageHook(epochs * len(train_batches), validate=bool(method.average_epochs))
-    checkpoints = CheckpointHook(work, method, history, average)
-    runner = _Runner(
-        model=model.to(device),
-        work_dir=str(work),
-        train_dataloader=train_batches,
-        train_cfg={"by_epoch": True, "max_epochs": training.epochs},
-        val_dataloader=val_batches,
-        val_cfg={},
-        val_evaluator=Evaluator(CalibrationMetric(training.accuracy_on == "released")),
-        optim_wrapper={
-            "type": "AmpOptimWrapper" if training.amp == "fp16" else "OptimWrapper",  # only fp16 needs loss scaling
-            "optimizer": {"type": "Adam", "lr": training.lr, "weight_decay": training.weight_decay},
-        },
-        default_hooks=dict.fromkeys(  # none of mmengine's
-            ("runtime_info", "timer", "sampler_seed", "logger", "param_scheduler", "checkpoint")
-        ),
-        custom_hooks=[
-            *(ScheduleHook(training, seed), average, BroadcastBuffersHook()),
-            *(MethodHook(method), history, checkpoints),
-        ],
-        launcher="pytorch" if ranks()[1] > 1 else "none",
-        randomness={"seed": seed},
-        log_level="WARNING",
-        default_scope="mmseg",
-        experiment_name=uuid4().hex,  # mmengine keeps global state by this name
-    )
-    try:
-        runner.train()
-    finally:
-        # Ends the workers. The garbage collector would close their queues first, and each would take 5 s.
-        train_batches._iterator = val_batches._iterator = None
-    averaged = average.ema_model.module
-    return TrainedRun(averaged if method.average_epochs else model, averaged, history, train_store.ids, facts or {})
+    model = build_classifier(experiment, classes, experiment.model.pretrained)
+    averaged = averaged_model(model, (method.average_epochs or settings.average_epochs) * len(train_batches))
+    optimizer = torch.optim.Adam(model.parameters(), settings.lr, weight_decay=settings.weight_decay)
+    run = TrainingRun(model, averaged, optimizer, method, train_store.ids, seed, facts or {})
+    run.resume(work)
+    if run.history.rows:
+        log.info("%s  resumes after epoch %d", name, len(run.history.rows))
+    for epoch in range(len(run.history.rows) + 1, settings.epochs + 1):
+        started, rate = time.perf_counter(), learning_rate(settings, epoch)
+        losses = _train_epoch(run, train_batches, epoch, rate, name)
+        speed = len(run.ids) / (time.perf_counter() - started)
+        validation = validate(run.chosen.eval(), val_batches, settings.accuracy_on == "released")
+        method.after_validation(validation, epoch)
+        row = {"epoch": epoch, "lr": rate, "loss": float(np.mean(losses)), "val_accuracy": validation.accuracy}
+        row |= {"val_ece": validation.ece, "mean_alpha": float("nan")} | method.history_values()
+        if method.alphas is not None:
+            row["mean_alpha"] = float(method.alphas.mean())
+            run.history.alphas.append(method.alphas.copy())
+        run.history.rows.append(row)
+        seconds = time.perf_counter() - started
+        run.history.timing.append({"epoch": epoch, "images_per_second": speed, "seconds": seconds})
+        log.info(epoch_line(name, row, settings.epochs, int(seconds * (settings.epochs - epoch))))
+        run.save(work)
+    return run
+
+
+def _train_epoch(run: TrainingRun, batches: Any, epoch: int, rate: float, name: str) -> list[float]:
+    """Train for an epoch and return the loss of each step. Order, learning rate and torch's seed (dropout) follow from
+    the run's seed, the epoch and the step, so a resumed run needs no saved state for them."""
+    batches.sampler.epoch, losses = epoch, list[float]()
+    for group in run.optimizer.param_groups:
+        group["lr"] = rate
+    run.model.train()
+    for step, samples in enumerate(batches):
+        torch.manual_seed(torch_seed(run.seed, epoch, step, 0, "torch"))
+        losses.append(run.step(samples, epoch))
+        if not math.isfinite(losses[-1]):
+            raise UserError(
+                f"{name}: the loss is {losses[-1]} in epoch {epoch}",
+                fix="lower training.lr, or set `amp: off`; the run's last checkpoint is kept",
+            )
+    return losses
+
+
+def learning_rate(training: Training, epoch: int) -> float:
+    """Return the rate in an epoch, from 1. `compounding`: the current rate times 0.95^(e // 10) after each epoch e."""
+    if training.schedule == "constant":
+        return training.lr
+    return training.lr * 0.95 ** sum(e // 10 for e in range(1, epoch))
+
+
+def averaged_model(model: DenseClassifier, steps: float) -> AveragedModel:
+    """Return an exponential average of weights and running statistics over about the last `steps` steps; all steps
+    count equally until there are so many."""
+
+    def average(averaged: Tensor, current: Tensor, number: Tensor | int) -> Tensor:
+        weight = max(1 / max(steps, 2), 1 / (1 + int(number)))
+        return averaged.lerp(current, weight) if averaged.is_floating_point() else averaged
+
+    return AveragedModel(model, avg_fn=average, use_buffers=True)
+
+
+# Validation
+
+
+def validate(model: DenseClassifier, batches: Iterable[dict[str, Any]], released: bool) -> Validation:
+    """Count the predictions on the validation images as every evaluation counts: raw, at the original size of the
+    masks, with threshold 0.5; for K classes those of the top class.
+
+    Args:
+        released: whether a grey mask pixel is an error of `accuracy`, whatever is predicted there.
+    """
+    counts, null, right_on_grey = MapCounts.empty(quick=True), MapCounts.empty(quick=True), 0
+    histogram = top_label if model.classes == 2 else positive
+    for batch in batches:
+        with torch.no_grad():
+            logits = model(batch["inputs"].to(model.mean.device))
+        for z, truth, grey, name in zip(logits, batch["truth"], batch["grey"], batch["id"], strict=True):
+            f = probability(z, truth.shape)
+            if model.classes > 2:
+                f, truth = top_class(f, truth)
+            elif released:
+                right_on_grey += np.count_nonzero((f.ravel()[grey] >= 0.5) == truth.ravel()[grey])
+            (null if name.endswith(MARK) else counts).add(f, truth, name)
+    validation = _validation(histogram(counts.raw), int(right_on_grey))
+    if null.raw.pixels:
+        validation = replace(validation, null=_validation(histogram(null.raw), 0))
+    return validation
+
+
+def _validation(histogram: ScoreHistogram, right_on_grey: int) -> Validation:
+    pixels = int(histogram.count.sum())
+    accuracy = (int(histogram.hits.sum()) - right_on_grey) / pixels
+    return Validation(accuracy, float(histogram.score.sum()) / pixels, histogram, right_on_grey / pixels)
+
+
+def top_class(probability: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (K, H, W) and class ids (H, W) -> the top class's probability, and whether it is right (255:
+    ignored)."""
+    right = (probability.argmax(0) == truth).astype(np.uint8)
+    return probability.max(0), np.where(truth == IGNORED, IGNORED, right).astype(np.uint8)

@@ -1,79 +1,56 @@
-"""What a job takes of this machine: GPUs, processes and memory. Nothing here changes a result."""
+"""What a job takes of this machine: a GPU and memory. Nothing here changes a result."""
 
 from __future__ import annotations
 
 import ctypes
 import logging
 import os
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipeline_src.errors import UserError
-from pipeline_src.files import write_text
 from pipeline_src.params.schema import Training
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-ERROR_FILE = ".error.txt"
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 log = logging.getLogger(__name__)
 
 
-def check_gpus(training: Training) -> None:
-    """Raise a UserError if a run asks for more GPUs than the machine has; `device: cpu` trains without them."""
-    import torch
-
-    count = torch.cuda.device_count()
-    if training.gpus > max(1, count) and training.device != "cpu":
-        raise UserError(
-            f"training.gpus: this machine has no {training.gpus} GPUs",
-            found=f"{count} CUDA devices",
-            expected=f"{training.gpus} or more",
-            fix="start the command where they are, or set `gpus: 0`",
-        )
-
-
 @contextmanager
-def reserved_gpus(training: Training, number: int) -> Iterator[None]:
-    """Inside, CUDA sees `number` GPUs that no other job of this user has on this machine.
+def reserved_gpu(training: Training) -> Iterator[None]:
+    """Inside, CUDA sees one GPU that no other job of this user has on this machine.
 
-    All GPUs stay visible if `device` names one, if there are no more than `number`, and if fewer are free: jobs then
-    share them.
+    All GPUs stay visible if the settings reserve none or name one, and if no GPU is free: jobs then share them.
     """
-    devices = _visible_gpus() if number and training.device in ("auto", "cuda") else []
-    locks = _lock_first_free(devices, number) if len(devices) > number else {}
+    devices = _visible_gpus() if training.gpus and training.device in ("auto", "cuda") else []
+    lock = _first_free(devices)
+    if lock is None:
+        yield
+        return
     previous = os.environ.get(VISIBLE)
-    if locks:
-        os.environ[VISIBLE] = ",".join(locks)
-        log.info("GPU %s of %d", ", ".join(locks), len(devices))
+    device, held = lock
+    os.environ[VISIBLE] = device
+    log.info("GPU %s of %d", device, len(devices))
     try:
         yield
     finally:
-        for lock in locks.values():
-            lock.release()
+        held.release()
         os.environ.pop(VISIBLE, None)
         os.environ.update({VISIBLE: previous} if previous is not None else {})
 
 
-def _lock_first_free(devices: list[str], number: int) -> dict[str, FileLock]:
-    """The locks of the first `number` devices that no job holds, now held; none if fewer are free."""
-    locks: dict[str, FileLock] = {}
+def _first_free(devices: list[str]) -> tuple[str, FileLock] | None:
+    """The first device that no job holds, with its lock, now held."""
     for device in devices:
         name = f"dense-calibration-{os.getuid()}-gpu-{device.replace('/', '_')}.lock"
         lock = FileLock(Path(tempfile.gettempdir(), name))
         with suppress(Timeout):
             lock.acquire(timeout=0)
-            locks[device] = lock
-        if len(locks) == number:
-            return locks
-    for lock in locks.values():
-        lock.release()
-    return {}
+            return device, lock
+    return None
 
 
 def _visible_gpus() -> list[str]:
@@ -83,25 +60,6 @@ def _visible_gpus() -> list[str]:
     count = torch.cuda.device_count()
     named = os.environ.get(VISIBLE)
     return [name.strip() for name in named.split(",")][:count] if named else [str(index) for index in range(count)]
-
-
-def launch_ranks(command: list[str], ranks: int, folder: Path) -> None:
-    """Run `command` of the command line as `ranks` processes that train together and write into `folder`. A UserError
-    in one of them is raised here."""
-    start = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}", "-m", "pipeline_src"]
-    done = subprocess.run([sys.executable, *start, *command, "--into", str(folder)], check=False)
-    if (file := folder / ERROR_FILE).is_file():
-        raise UserError(file.read_text(encoding="utf-8"))
-    done.check_returncode()
-
-
-def run_rank(work: Callable[[], None], folder: Path) -> None:
-    """Call `work` as one of the processes of `launch_ranks`."""
-    try:
-        work()
-    except UserError as error:
-        write_text(folder / ERROR_FILE, str(error))
-        raise
 
 
 def keep_freed_memory() -> None:

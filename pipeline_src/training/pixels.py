@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from math import log
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -46,16 +47,6 @@ def mean(values: Tensor, y: Tensor) -> Tensor:
     return (values * weight).sum() / weight.sum().clamp(min=1)
 
 
-def around(y: Tensor, window: Tensor) -> Tensor:
-    """Mean of planes y (B, K, H, W) over the pixels around each that count, weighted by `window` (s, s), s odd; 0 on a
-    pixel that does not count. The outermost pixels are repeated beyond the image."""
-    counts = valid(y)[:, None].to(y.dtype)
-    channels = torch.cat([y, counts], 1)
-    padded = F.pad(channels, [len(window) // 2] * 4, mode="replicate")
-    sums = F.conv2d(padded.flatten(0, 1)[:, None], window[None, None]).view_as(channels)
-    return counts * sums[:, :-1] / sums[:, -1:].clamp(min=1e-12)
-
-
 def cross_entropy(z: Tensor, t: Tensor) -> Tensor:
     """Cross entropy of logits z and targets t, mean over the pixels that count. Affine in t, which may leave [0, 1]."""
     if z.shape[1] == 1:
@@ -78,3 +69,16 @@ def mean_margin(z: Tensor, y: Tensor) -> Tensor:
     classes = z.shape[1]
     of_pixel = classes / (classes - 1) * ((y * log_f).sum(1) - log_f.mean(1)) * valid(y)
     return of_pixel.flatten(1).sum(1) / valid(y).flatten(1).sum(1).clamp(min=1)
+
+
+def class_planes(masks: Tensor, classes: int) -> Tensor:
+    """Class ids (B, 1, H, W) uint8 -> one float plane per class, (B, K, H, W); ids from K on are ignored: all 0."""
+    return (masks == torch.arange(classes, device=masks.device).view(1, -1, 1, 1)).float()
+
+
+def probability(z: Tensor, size: tuple[int, ...]) -> np.ndarray:
+    """Logits of one image at its original `size`, upsampled bilinearly, as float32 probabilities: z (1, h, w) -> (H,
+    W), z (K, h, w) -> (K, H, W)."""
+    z = upsampled(z[None], size)
+    f: np.ndarray = (torch.sigmoid(z)[0, 0] if z.shape[1] == 1 else z.softmax(1)[0]).cpu().numpy()
+    return f

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+from functools import cache
+from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, create_model
 
+from pipeline_src.rng import generator
 from pipeline_src.training.method import MethodEntry, Tensor
 from pipeline_src.validation import Name
 
-if TYPE_CHECKING:  # as in method.py: params.yaml is checked without torch
+if TYPE_CHECKING:  # params.yaml is checked without torch and scipy
+    from pipeline_src.calibrators.calibrator import Calibrator
+    from pipeline_src.calibrators.pixels import Pixels
     from pipeline_src.data.store import Store
     from pipeline_src.params.schema import Experiment
     from pipeline_src.training.classifier import DenseClassifier
+
+MOST_LOGITS = 2**23  # of validation pixels are held at once, about: 64 MB
+log = logging.getLogger(__name__)
 
 
 class PostHoc(MethodEntry):
@@ -28,7 +37,7 @@ class PostHoc(MethodEntry):
     )
 
     def references(self) -> list[str]:
-        """The method whose networks it uses."""
+        """Return the method whose networks it uses."""
         return [self.of]
 
     def fit(self, networks: list[DenseClassifier], store: Store, experiment: Experiment) -> dict[str, Any]:
@@ -58,8 +67,78 @@ class PostHoc(MethodEntry):
         Returns:
             float32, (H, W) for one logit, (K, H, W) for K classes.
         """
-        from pipeline_src.training.classifier import probability
+        from pipeline_src.training.pixels import probability
 
         # In double precision, whose sum rounds to the same float32 in any order of the networks.
         total = np.sum([probability(z, size).astype(np.float64) for z in logits], axis=0)
         return np.asarray(total / len(logits), np.float32)
+
+
+class Calibrated(PostHoc):
+    """A network and a calibrator (`pipeline_src/calibrators`) that is fitted to the validation images.
+
+    It fits a `Record` of the calibrator.
+    """
+
+    fits: ClassVar[bool] = True
+    calibrator_name: ClassVar[str]
+
+    @classmethod
+    def calibrator(cls) -> type[Calibrator]:
+        """Return the class of its calibrator."""
+        from pipeline_src.calibrators.calibrator import calibrator_class
+
+        return calibrator_class(cls.calibrator_name)
+
+    def fit(self, networks: list[DenseClassifier], store: Store, experiment: Experiment) -> dict[str, Any]:
+        """Fit the calibrator to the validation pixels of the first network, at the original size of their masks."""
+        from pipeline_src.calibrators.calibrator import Record, fitted
+
+        pixels = validation_pixels(networks[0], store, experiment)
+        calibrator = fitted(self.calibrator(), pixels)
+        for text in calibrator.warnings(pixels):
+            log.warning("%s", text)
+        return Record.of(calibrator, pixels).model_dump(mode="json")
+
+    def probability(self, logits: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]) -> np.ndarray:
+        """Return the calibrated probabilities of one image, from logits that are upsampled first."""
+        from pipeline_src.training.pixels import upsampled
+
+        z = upsampled(logits[0][None], size)[0].cpu().numpy()
+        return self.calibrator().model_validate(fitted["parameters"]).apply(z).astype(np.float32)
+
+
+@cache
+def calibrated_method(name: str) -> type[Calibrated]:
+    """Return the post-hoc method of the calibrator of this name."""
+    title = "".join(word.capitalize() for word in name.split("_"))
+    method = create_model(title, __base__=Calibrated, __module__=__name__)
+    method.calibrator_name = name
+    method.__qualname__ = f"{calibrated_method.__name__}.<locals>.{title}"
+    return method
+
+
+def validation_pixels(network: DenseClassifier, store: Store, experiment: Experiment) -> Pixels:
+    """Return valid validation pixels with the network's logits at the original size of the masks.
+
+    Of more than 2^23 / K pixels the same share of each image is drawn, without replacement and keyed by its id. A drawn
+    pixel weighs as many as its image has per drawn one.
+    """
+    import torch
+
+    from pipeline_src.calibrators.pixels import image_pixels, joined
+    from pipeline_src.training.batches import evaluation_batches
+    from pipeline_src.training.pixels import upsampled
+
+    share = MOST_LOGITS / (network.classes * sum(row.height * row.width for row in store.index))
+    parts = []
+    for batch in evaluation_batches(store, experiment, network.mean.device):
+        with torch.inference_mode():
+            logits = network(batch["inputs"])
+        for z, truth, name in zip(logits, batch["truth"], batch["id"], strict=True):
+            chosen = None
+            if share < 1:
+                valid = np.count_nonzero(truth < network.classes)  # 255 is ignored
+                chosen = generator(name, "temperature").choice(valid, ceil(share * valid), replace=False)
+            parts.append(image_pixels(upsampled(z[None], truth.shape)[0].cpu().numpy(), truth, chosen))
+    return joined(parts)

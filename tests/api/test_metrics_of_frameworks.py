@@ -8,8 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from api_ranks import as_rank, learned, made, measured, million, sure
-from training_runs import two_ranks
+from api_ranks import as_rank, learned, made, measured, million, sure, two_ranks
 
 from pipeline_src.api import Statistic
 from pipeline_src.api.pixel_counts import DEFAULT, OF_COUNTS

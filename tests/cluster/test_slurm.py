@@ -223,15 +223,6 @@ def test_a_time_limit_costs_no_epoch_that_was_trained(project, local):
     same(local, project, "results/tiny/runs/slow/seed1/alpha.csv")
 
 
-def test_two_gpus_are_asked_for_on_one_node(project, slurm):
-    command = f"{COMMAND} --retries 0 --config set='training.gpus=2 seeds=[2]' method=baseline -- models"
-    said = ended(project, start(project, command), good=False)
-    assert "Failed: train/baseline/seed2" in said and "results/tiny/logs/train-" in said
-    last = jobs("train")[-1]
-    assert last["TresPerJob"] == "gres/gpu:2" and last["NumNodes"] == "1" and last["NumCPUs"] == "2"
-    assert "this machine has no 2 GPUs" in said  # the last lines of the job's log
-
-
 def test_the_profile_for_other_clusters_ends_in_the_same_bits(project, local, tmp_path):
     made = {"results", "data", ".snakemake"}
     folder = shutil.copytree(

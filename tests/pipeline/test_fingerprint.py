@@ -12,8 +12,8 @@ from project import ROOT
 from pipeline_src.errors import UserError
 from pipeline_src.pipeline import fingerprint, report, work
 from pipeline_src.pipeline.fingerprint import as_json, code_digests, forget_code
-from pipeline_src.training.calibrated import calibrated_method
 from pipeline_src.training.methods import baseline, slp
+from pipeline_src.training.posthoc import calibrated_method
 
 
 @pytest.fixture

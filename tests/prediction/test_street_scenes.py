@@ -35,7 +35,7 @@ def test_street_scenes_of_camvid(downloads, tmp_path):
     store = Store(tmp_path / "store")
     torch.manual_seed(0)
     network = DenseClassifier(
-        build_segmentor("tiny_fpn", False, 64, store.classes), normalization("tiny_fpn"), classes=store.classes
+        build_segmentor("tiny_fpn", False, store.classes), normalization("tiny_fpn"), classes=store.classes
     )
     experiment = SimpleNamespace(evaluation=Evaluation(bins=10, batch_size=2), training=SimpleNamespace(workers=0))
     predictor = Predictor([network.eval()])

@@ -11,8 +11,7 @@ from training_runs import run
 from pipeline_src.data.store import Store
 from pipeline_src.params.schema import Augmentation
 from pipeline_src.rng import generator
-from pipeline_src.training.augment import augment
-from pipeline_src.training.batches import TrainingSamples
+from pipeline_src.training.batches import TrainingSamples, augment
 from pipeline_src.training.method import Batch
 from pipeline_src.training.registry import choose
 

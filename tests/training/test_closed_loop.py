@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline_src.data.null_images import largest_square
 from pipeline_src.errors import UserError
 from pipeline_src.training.method import Batch, Validation
 from pipeline_src.training.methods.aslp_cl import projected
@@ -123,6 +124,21 @@ def test_the_control_gives_each_image_the_alpha_of_another():
 
 
 # Groups
+
+
+def test_the_largest_square():
+    free = np.ones((6, 8), bool)
+    free[2, 3] = free[0, 6] = False
+    assert largest_square(free)[2] == 3
+    assert largest_square(np.zeros((3, 3), bool))[2] == 0
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        free = rng.random((7, 9)) < 0.8
+        top, left, side = largest_square(free)
+        assert free[top : top + side, left : left + side].all()
+        more = side + 2  # it has a center, so that its side is odd
+        larger = [free[y : y + more, x : x + more].all() for y in range(8 - more) for x in range(10 - more)]
+        assert not any(larger)
 
 
 def test_drawn_images_become_their_largest_square_of_background():

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from small_networks import LINEAR
 from training_runs import CASES, MadeStore, block, experiment, outputs, run, stopped
 
 from pipeline_src.errors import UserError
@@ -46,7 +47,7 @@ def test_it_learns_to_separate_colors(tmp_path, case, classes):
     side: near-perfect accuracy, where no constant prediction is right on three quarters of the pixels."""
     store = colored(classes)
     twice = MadeStore(*(np.concatenate([array] * 2) for array in (store.images, store.truths)), classes)
-    settings = experiment("linear", {"flip": 0, "crop": 0, "rotate_probability": 0}, epochs=8, lr=0.1)
+    settings = experiment(LINEAR, {"flip": 0, "crop": 0, "rotate_probability": 0}, epochs=8, lr=0.1)
     start = partial(train, twice, store, settings, choose(case, block(case)).method, 0, tmp_path, "run")
     if classes > 2 and choose(case, block(case)).method.validates_null:
         with pytest.raises(UserError, match="several classes"):
@@ -77,10 +78,11 @@ def test_it_trains_in_bf16(stores, tmp_path, undisturbed, case):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_its_state_comes_back(case):
+def test_its_state_comes_back(case, tmp_path):
     """`state` survives a checkpoint and makes another instance the same."""
     method, other = (choose(case, block(case)).method for _ in range(2))
     for started in (method, other):
         started.start(4, {"baseline": [0.9] * 9})
-    other.restore(checkpoint.unpacked(checkpoint.packed(method.state(), case)))
+    checkpoint.save(tmp_path, 1, method.state())
+    other.restore(checkpoint.load(tmp_path))
     assert str(other.state()) == str(method.state())

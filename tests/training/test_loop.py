@@ -18,25 +18,23 @@ from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Training
 from pipeline_src.prediction.predict import Predictor, load, predict
-from pipeline_src.training import loop
 from pipeline_src.training.batches import KeyedSampler, training_batches
 from pipeline_src.training.classifier import DenseClassifier
-from pipeline_src.training.hooks import AverageHook, learning_rate
+from pipeline_src.training.loop import TrainingRun, averaged_model, learning_rate, validate
 from pipeline_src.training.method import Method
-from pipeline_src.training.validation_metric import CalibrationMetric
 
 
 @pytest.fixture
 def weights(monkeypatch) -> list[dict[str, torch.Tensor]]:
-    """Those of a run with averaged weights after each of its steps."""
-    seen = []
+    """Those of a run after each of its steps."""
+    seen, step = [], TrainingRun.step
 
-    class Noted(AverageHook):
-        def after_train_iter(self, runner, *arguments, **named):
-            seen.append({name: value.clone() for name, value in runner.model.segmentor.state_dict().items()})
-            super().after_train_iter(runner, *arguments, **named)
+    def noted(run, samples, epoch):
+        loss = step(run, samples, epoch)
+        seen.append({name: value.clone() for name, value in run.model.segmentor.state_dict().items()})
+        return loss
 
-    monkeypatch.setattr(loop, "AverageHook", Noted)
+    monkeypatch.setattr(TrainingRun, "step", noted)
     return seen
 
 
@@ -55,7 +53,7 @@ def test_the_saved_network_is_validated_on_all_validation_images(stores, tmp_pat
 def test_each_epoch_has_its_order_augmentation_rate_and_draws(stores, tmp_path, monkeypatch):
     """Eleven epochs of three steps; the compounding schedule lowers the rate after the tenth."""
     epochs, steps, images = 11, 3, 10
-    order, augmented, losses, seeds, runners = [], defaultdict(list), [], [], []
+    order, augmented, losses, seeds, optimizers, adam = [], defaultdict(list), [], [], [], torch.optim.Adam
 
     class Noting(Method):
         def inputs(self, x, y, batch):
@@ -70,13 +68,10 @@ def test_each_epoch_has_its_order_augmentation_rate_and_draws(stores, tmp_path, 
             losses.append(float(loss.detach()))
             return loss
 
-    class Runner(loop._Runner):
-        def train(self) -> None:
-            runners.append(self)
-            super().train()
-
     monkeypatch.setattr("training_runs.choose", lambda name, block: SimpleNamespace(method=Noting()))
-    monkeypatch.setattr(loop, "_Runner", Runner)
+    monkeypatch.setattr(
+        "torch.optim.Adam", lambda *given, **named: optimizers.append(adam(*given, **named)) or optimizers[0]
+    )
     settings = {"epochs": epochs, "schedule": "compounding", "lr": 0.02, "weight_decay": 0.03}
     history = pd.read_csv(run(stores, tmp_path, **settings) / "history.csv")
     orders = [tuple(order[k : k + images]) for k in range(0, len(order), images)]
@@ -89,8 +84,7 @@ def test_each_epoch_has_its_order_augmentation_rate_and_draws(stores, tmp_path, 
     rates = [learning_rate(experiment(**settings).training, e) for e in range(1, epochs + 1)]
     assert history["lr"].tolist() == pytest.approx(rates, rel=1e-12) and rates[-1] < rates[0]
     assert history["loss"].tolist() == pytest.approx(np.reshape(losses, (epochs, steps)).mean(1).tolist())
-    (optimizer,) = (runner.optim_wrapper.optimizer for runner in runners)
-    assert type(optimizer) is torch.optim.Adam and optimizer.param_groups[0]["weight_decay"] == 0.03
+    assert optimizers[0].param_groups[0]["weight_decay"] == 0.03
 
 
 def test_the_compounding_schedule():
@@ -104,22 +98,15 @@ def test_the_compounding_schedule():
     assert rates[-1] == pytest.approx(5.4e-6, rel=0.01)
 
 
-def test_the_order_is_a_permutation_that_ranks_share():
+def test_the_order_is_a_permutation():
     order = KeyedSampler(11, seed=0)
-    order.set_epoch(4)
-    keys = list(order)
-    assert sorted(key - 5 * 11 for key in keys) == list(range(11))
-    shares = [KeyedSampler(11, 0, rank, 2) for rank in range(2)]
-    for share in shares:
-        share.set_epoch(4)
-    halves = [list(share) for share in shares]
-    assert [len(half) for half in halves] == [6, 6]
-    assert [key for pair in zip(*halves, strict=True) for key in pair][:11] == keys
+    order.epoch = 5
+    assert sorted(key - 5 * 11 for key in order) == list(range(11)) != list(order)
 
 
 @pytest.mark.parametrize(("batch_size", "images"), [(3, 9), (4, 10), (5, 10)])
 def test_one_image_is_left_out_where_it_would_be_a_batch(stores, batch_size, images):
-    batches = training_batches(Store(stores["train"]), experiment(batch_size=batch_size), 0, torch.device("cpu"))
+    batches = training_batches(Store(stores["train"]), experiment(batch_size=batch_size), 0)
     assert sum(len(batch["inputs"]) for batch in batches) == images
 
 
@@ -127,13 +114,12 @@ def test_one_image_is_left_out_where_it_would_be_a_batch(stores, batch_size, ima
     ("settings", "shown"),
     [
         ({"device": "cuda:99"}, r"training\.device"),
-        ({"device": "cpu", "amp": "fp16"}, r"training\.amp"),
         ({"lr": 1e30}, r"training\.lr"),
         ({"batch_size": 11}, r"training\.batch_size[\s\S]*11[\s\S]*10"),
     ],
 )
 def test_settings_that_can_not_train_are_refused(stores, tmp_path, settings, shown):
-    """A device that is absent, or without fp16; a diverged loss; too few images."""
+    """A device that is absent; a diverged loss; too few images."""
     with pytest.raises(UserError, match=shown):
         run(stores, tmp_path, **settings)
 
@@ -172,17 +158,26 @@ def test_once_the_window_is_full_older_weights_fade(stores, tmp_path, weights):
 # Validation
 
 
+class Logits:
+    """A network whose inputs are its logits."""
+
+    classes, mean = 2, torch.zeros(1)
+
+    def __call__(self, z: torch.Tensor) -> torch.Tensor:
+        return z
+
+
 @pytest.mark.parametrize("released", [False, True])
 def test_released_accuracy_counts_every_grey_pixel_as_an_error(released):
     """Correct against the thresholded masks are 4 of 6 and 3 of 4 pixels; of these, the greys 100, 200 and 128."""
     masks = [np.array([[0, 100, 200], [255, 255, 0]], np.uint8), np.array([[128, 127, 255, 0]], np.uint8)]
     maps = [np.array([[0.1, 0.2, 0.9], [0.8, 0.3, 0.6]]), np.array([[0.7, 0.7, 0.5, 0.4]])]
-    metric = CalibrationMetric(released)
+    batches = []
     for i, (mask, probability) in enumerate(zip(masks, maps, strict=True)):
         truth, grey = (mask > 127).astype(np.uint8), np.flatnonzero((mask > 0) & (mask < 255))
-        metric.process({"grey": [grey]}, [(probability.astype(np.float32), truth, str(i))])
-    results = metric.evaluate(2)
-    validation = results["val/validation"]
+        z = torch.from_numpy(np.log(probability / (1 - probability)))[None, None]
+        batches.append({"inputs": z, "truth": [truth], "grey": [grey], "id": [str(i)]})
+    validation = validate(Logits(), batches, released)
     assert (validation.accuracy, validation.grey) == ((0.4, 0.3) if released else (0.7, 0.0))
     top = np.concatenate([np.maximum(f, 1 - f).ravel() for f in maps])
     assert validation.gap == pytest.approx(top.mean() - 0.7, abs=1e-6)
@@ -216,19 +211,24 @@ class MeanLogit(Method):
     def loss(self, z, t):
         return z.mean()
 
+    _seen: tuple
+
     def image_statistic(self, z, y):
         return z.mean((1, 2, 3))
+
+    def after_step(self, m, index, epoch):
+        self._seen = m.tolist(), index.tolist()
 
 
 def test_an_auxiliary_head_counts_by_its_weight_in_the_loss_only():
     """The weight is relative to that of the decode head: 1 + 0.8 / 2 of 10."""
     segmentor = Segmentor(Head(1.0, 2.0), Head(10.0, 0.8))
-    model = DenseClassifier(segmentor, ([0.0] * 3, [1.0] * 3), MeanLogit(), ["a", "b"])
+    model, method = DenseClassifier(segmentor, ([0.0] * 3, [1.0] * 3)), MeanLogit()
+    run = TrainingRun(
+        model, averaged_model(model, 5), torch.optim.SGD(model.parameters(), 1.0), method, ["a", "b"], 0, {}
+    )
     images, masks = torch.zeros(2, 3, 8, 8, dtype=torch.uint8), torch.zeros(2, 1, 8, 8, dtype=torch.uint8)
-    loss = model(images, mode="loss", masks=masks, index=torch.tensor([1, 0]), epoch=torch.ones(2))["loss"]
-    loss.backward()
-    assert float(loss.detach()) == pytest.approx(5)
-    slopes = [float(head.logit.grad) for head in (segmentor.decode_head, segmentor.auxiliary_head)]
-    assert slopes == pytest.approx([1, 0.4])
-    statistic, index = model.image_statistic
-    assert statistic.tolist() == [1, 1] and index.tolist() == [1, 0]
+    assert run.step({"inputs": images, "masks": masks, "index": torch.tensor([1, 0])}, 1) == pytest.approx(5)
+    heads = segmentor.decode_head, segmentor.auxiliary_head
+    assert [float(head.logit.detach()) for head in heads] == pytest.approx([1 - 1, 10 - 0.4])
+    assert method._seen == ([1, 1], [1, 0])

@@ -16,6 +16,7 @@ from pipeline_src.training.method import Batch, Validation
 from pipeline_src.training.methods.adafocal import equal_mass
 from pipeline_src.training.methods.mixup import mix
 from pipeline_src.training.methods.mmce import kernel_sum
+from pipeline_src.training.methods.nacl import around
 from pipeline_src.training.registry import choose
 
 LOSSES = [
@@ -25,14 +26,12 @@ LOSSES = [
     ("focal", {"schedule": "fixed"}),
     ("focal", {"schedule": "fixed", "gamma": 0.5}),
     ("mmce", {}),
-    ("mmce", {"estimator": "weighted"}),
-    ("mmce", {"estimator": "plain"}),
     ("adafocal", {}),
     ("entropy_penalty", {"weight": 0.3}),
     ("mbls", {"margin": 0.7}),
     ("acls", {"margin": 0.7}),
 ]
-SPATIAL = [("nacl", {}), ("ml1_ace", {}), ("ml1_ace", {"binning": "soft"}), ("dice_ce", {})]  # of test_spatial_methods
+NEIGHBORS = [("nacl", {})]  # pixels are not independent
 GAMMAS = np.array([-2.0, -0.5, -0.2, 0.2, 0.6, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 0.3, 12.0, 20.0, -1.0])
 
 
@@ -81,7 +80,7 @@ def of_pixel(name: str, block: dict, logits: list[float], y: list[float]) -> flo
     return likelihood
 
 
-def mmce(z: torch.Tensor, y: torch.Tensor, estimator: str, width: float = 0.4, samples: int = 128) -> torch.Tensor:
+def mmce(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """The squared penalty by a plain double sum over the N pixels of z (B, K, H, W) and y."""
     f, t = (a.movedim(1, -1).reshape(-1, z.shape[1]) for a in (z.softmax(1), y))
     keep = t.sum(1) > 0.5
@@ -89,18 +88,15 @@ def mmce(z: torch.Tensor, y: torch.Tensor, estimator: str, width: float = 0.4, s
     r = f.max(1).values
     c = t[range(len(t)), f.argmax(1)]
     n, m = c.sum(), (1 - c).sum()
-    if estimator == "released":  # means over pairs, divided once more by how many of `samples` are of that kind
-        n, m = n * (samples * n / len(r)).clamp(min=1), m * (samples * m / len(r)).clamp(min=1)
+    # means over pairs, divided once more by how many of 128 samples are of that kind
+    n, m = (number * (128 * number / len(r)).clamp(min=1) for number in (n, m))
     total = r.new_zeros(())
     for i in range(len(r)):
         for j in range(len(r)):
-            k = torch.exp(-(r[i] - r[j]).abs() / width)
-            if estimator == "plain":
-                total = total + (c[i] - r[i]) * (c[j] - r[j]) * k / len(r) ** 2
-            else:
-                total = total + c[i] * c[j] * (1 - r[i]) * (1 - r[j]) * k / n**2
-                total = total + (1 - c[i]) * (1 - c[j]) * r[i] * r[j] * k / m**2
-                total = total - 2 * c[i] * (1 - c[j]) * (1 - r[i]) * r[j] * k / (n * m)
+            k = torch.exp(-(r[i] - r[j]).abs() / 0.4)
+            total = total + c[i] * c[j] * (1 - r[i]) * (1 - r[j]) * k / n**2
+            total = total + (1 - c[i]) * (1 - c[j]) * r[i] * r[j] * k / m**2
+            total = total - 2 * c[i] * (1 - c[j]) * (1 - r[i]) * r[j] * k / (n * m)
     return total
 
 
@@ -122,7 +118,6 @@ def mmce(z: torch.Tensor, y: torch.Tensor, estimator: str, width: float = 0.4, s
             1.0,
             0.2876820724517809 + 2 * (0.0493061443340549**2 + 0.1 * 0.5986122886681098**2),
         ),
-        ("mmce", {"estimator": "plain", "weight": 3}, 0.75, 0.0, 1.3862943611198906 + 3 * 0.75),
         ("mmce", {}, 0.75, 0.0, 1.3862943611198906),
     ],
 )
@@ -140,12 +135,12 @@ def test_losses_are_those_of_the_papers(name, block, classes):
     flat = (a.movedim(1, -1).reshape(-1, logits.shape[1]).tolist() for a in (logits, t))
     expected = np.mean([of_pixel(name, block, *pixel) for pixel in zip(*flat, strict=True)])
     if name == "mmce":
-        expected += 4 * math.sqrt(mmce(logits, t, block.get("estimator", "released")))
+        expected += 4 * math.sqrt(mmce(logits, t))
     assert float(started(name, block, logits.shape[1]).loss(z, y)) == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("classes", [1, 3])
-@pytest.mark.parametrize(("name", "block"), [case for case in LOSSES + SPATIAL if case[0] != "acls"])
+@pytest.mark.parametrize(("name", "block"), [case for case in LOSSES + NEIGHBORS if case[0] != "acls"])
 def test_gradients_are_those_of_the_losses(name, block, classes):
     z, y = pixels(classes)
     method = started(name, block)
@@ -220,7 +215,7 @@ def test_ignored_pixels_change_nothing(name, block):
 
 @pytest.mark.parametrize("classes", [1, 2, 3])
 @pytest.mark.parametrize(
-    ("name", "block"), [*LOSSES, *SPATIAL, ("focal", {"schedule": "fixed", "gamma": 0}), ("adafocal", {"bins": 1})]
+    ("name", "block"), [*LOSSES, *NEIGHBORS, ("focal", {"schedule": "fixed", "gamma": 0}), ("adafocal", {"bins": 1})]
 )
 def test_extreme_logits_have_finite_losses_and_gradients(name, block, classes):
     values = torch.tensor([-200.0, -30.0, -1e-8, 0.0, 1e-8, 17.0, 30.0, 200.0])
@@ -251,8 +246,6 @@ def test_at_zero_strength_they_are_cross_entropy():
         ("mbls", {"margin": 50}),
         ("acls", {"margin": 50}),
         ("nacl", {"weight": 0}),
-        ("ml1_ace", {"weight": 0}),
-        ("dice_ce", {"weight": 0}),
     ]:
         assert float(choose(name, block).method.loss(z, y)) == pytest.approx(expected, rel=1e-12)
 
@@ -260,25 +253,24 @@ def test_at_zero_strength_they_are_cross_entropy():
 # MMCE
 
 
-@pytest.mark.parametrize("estimator", ["plain", "weighted", "released"])
-@pytest.mark.parametrize(("classes", "width"), [(2, 0.4), (4, 0.05)])
-def test_mmce_is_the_double_sum(estimator, classes, width):
+@pytest.mark.parametrize("classes", [2, 4])
+def test_mmce_is_the_double_sum(classes):
     z, y = pixels(classes, seed=3)
     y[0, :, 0] = 0
     z.requires_grad_()
-    method = choose("mmce", {"estimator": estimator, "width": width, "weight": 1}).method
-    ours = method.loss(z, y) - choose("baseline", {}).method.loss(z, y)
-    expected = mmce(z, y, estimator, width).sqrt()
+    ours = penalty("mmce", z, y)
+    expected = mmce(z, y).sqrt()
     assert float(ours.detach()) == pytest.approx(float(expected.detach()), rel=1e-9)
     slopes = (torch.autograd.grad(loss, z)[0] for loss in (ours, expected))
     assert torch.allclose(*slopes, rtol=1e-7, atol=1e-12)
 
 
-def penalty(block: dict, z: torch.Tensor, y: torch.Tensor) -> float:
-    return float(choose("mmce", {"weight": 1} | block).method.loss(z, y) - choose("baseline", {}).method.loss(z, y))
+def penalty(name: str, z: torch.Tensor, y: torch.Tensor, weight: float = 1) -> torch.Tensor:
+    """What a method adds to cross entropy."""
+    return choose(name, {"weight": weight}).method.loss(z, y) - choose("baseline", {}).method.loss(z, y)
 
 
-def test_released_mmce_is_the_programs_on_a_batch_of_as_many_samples():
+def test_mmce_is_the_programs_on_a_batch_of_as_many_samples(monkeypatch):
     """As the program computes it: means over the pairs of right, of wrong and of mixed samples, each divided by the
     numbers of samples once more, in matrices."""
     z, _ = pixels(5, seed=1)
@@ -294,7 +286,8 @@ def test_released_mmce_is_the_programs_on_a_batch_of_as_many_samples():
     assert 1 < m < n
     expected = pairs[0].mean() / m**2 + pairs[1].mean() / n**2 - 2 * mixed.mean() / (m * n)
     y = F.one_hot(labels, 5).movedim(-1, 1).double()
-    assert penalty({"samples": 24}, z, y) == pytest.approx(float(expected.sqrt()), rel=1e-9)
+    monkeypatch.setattr("pipeline_src.training.methods.mmce.SAMPLES", 24)
+    assert float(penalty("mmce", z, y)) == pytest.approx(float(expected.sqrt()), rel=1e-9)
 
 
 def test_kernel_sum_is_exact_where_confidences_tie_and_for_many_pixels():
@@ -305,27 +298,66 @@ def test_kernel_sum_is_exact_where_confidences_tie_and_for_many_pixels():
     assert float(kernel_sum(r, d, 0.4)) == pytest.approx(float(expected), rel=1e-10)
 
 
-def test_mmce_of_one_kind_of_pixels_or_of_saturated_ones():
+def test_mmce_of_one_kind_of_pixels():
     y = torch.ones(1, 1, 2, 2)
-    z = torch.full_like(y, 3.0).requires_grad_()
-    plain = choose("baseline", {}).method
-    for estimator in ("weighted", "released"):
-        assert float(choose("mmce", {"estimator": estimator}).method.loss(z, y)) == float(plain.loss(z, y))
-    sure = torch.full_like(y, 200.0).requires_grad_()  # c = r = 1 everywhere: the norm is 0, and has no slope
-    loss = choose("mmce", {"estimator": "plain"}).method.loss(sure, y)
-    loss.backward()
-    assert float(loss.detach()) == pytest.approx(0, abs=1e-5)
-    assert (sure.grad == 0).all()
+    assert float(penalty("mmce", torch.full_like(y, 3.0), y)) == 0
 
 
-def test_a_calibrated_network_minimizes_plain_mmce_and_not_weighted_mmce():
-    """90 of 100 pixels are right at confidence r: plain is |0.9 - r|, weighted |1 - 2 r|."""
-    y = torch.ones(1, 1, 10, 10, dtype=torch.float64)
-    y.flatten()[:10] = 0
-    for r in (0.8, 0.9, 0.97):
-        z = torch.full_like(y, math.log(r / (1 - r)))
-        for estimator, expected in (("plain", abs(0.9 - r)), ("weighted", 2 * r - 1)):
-            assert penalty({"estimator": estimator}, z, y) == pytest.approx(expected, abs=1e-5)
+# NACL
+
+
+def labels(*rows: str) -> torch.Tensor:
+    """Planes (1, 3, H, W) of class ids by row; a dot is ignored."""
+    ids = torch.tensor([[3 if c == "." else int(c) for c in row] for row in rows])
+    return F.one_hot(ids, 4)[..., :3].movedim(-1, 0)[None].double()
+
+
+def objects() -> tuple[torch.Tensor, torch.Tensor]:
+    """Random logits and one plane of 0 and 1, (1, 1, 2, 4)."""
+    y = torch.tensor([[0.0, 1, 1, 0], [0, 0, 1, 0]], dtype=torch.float64)[None, None]
+    return torch.from_numpy(np.random.default_rng(0).normal(0, 3, (1, 1, 2, 4))), y
+
+
+def test_means_around_are_plain_loops():
+    y = labels("0120", "1.20", "2.01")
+    result = around(y)
+    for i in range(3):
+        for j in range(4):
+            total, number = torch.zeros(3, dtype=torch.float64), 0.0
+            for a in range(3):
+                for b in range(3):
+                    k, m = min(max(i + a - 1, 0), 2), min(max(j + b - 1, 0), 3)
+                    total, number = total + y[0, :, k, m], number + float(y[0, :, k, m].sum())
+            assert torch.allclose(result[0, :, i, j], y[0, :, i, j].sum() * total / number)
+
+
+def test_nacl_of_classes_by_hand():
+    y = labels("000", "001", "002")
+    z = torch.zeros_like(y)
+    z[0, :, 1, 1] = torch.tensor([2.0, -1.0, 0.5])
+    # around the center: 7, 1 and 1 of nine; elsewhere the logits are 0 and the shares sum to 1
+    center = abs(2 - 7 / 9) + abs(-1 - 1 / 9) + abs(0.5 - 1 / 9)
+    assert float(penalty("nacl", z, y, 3)) == pytest.approx(3 / 3 * (8 * 1 + center) / 9)
+
+
+def test_nacl_of_one_logit_is_that_of_two_at_their_best_level():
+    z, y = objects()
+    best, shares = 0.0, around(torch.cat([1 - y, y], 1))
+    for i in range(2):
+        for j in range(4):
+            levels = torch.linspace(-20, 20, 40001)
+            pair = torch.stack([levels, levels + z[0, 0, i, j]])
+            best += float((pair - shares[0, :, i, j, None]).abs().mean(0).min()) / 8
+    assert float(penalty("nacl", z, y)) == pytest.approx(best, abs=1e-3)
+    assert float(penalty("nacl", z, y)) == pytest.approx(float(penalty("nacl", -z, 1 - y)))
+
+
+def test_nacls_shares_and_mean_leave_out_what_is_ignored():
+    y = labels("0.", "01")
+    z = torch.zeros_like(y)
+    z[0, :, 0, 1] = 50.0
+    assert float(penalty("nacl", z, y, 3)) == pytest.approx(1)  # shares sum to 1 on all three pixels that count
+    assert float(penalty("nacl", z, torch.zeros_like(y))) == 0
 
 
 # AdaFocal
@@ -433,7 +465,6 @@ def test_mixups_draws_depend_on_their_key_alone():
     ("name", "block"),
     [
         ("focal", {"gamma": -1}),
-        ("mmce", {"estimator": "other"}),
         ("adafocal", {"lowest": 0.5}),
         ("acls", {"weigth": 1}),
     ],

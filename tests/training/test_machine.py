@@ -1,9 +1,8 @@
-"""Which GPUs a job sees on invented machines, and that a process keeps the memory that it frees."""
+"""Which GPU a job sees on invented machines, and that a process keeps the memory that it frees."""
 
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 
@@ -15,9 +14,9 @@ from pipeline_src.cli.main import app
 from pipeline_src.params.schema import Training
 from pipeline_src.pipeline import runner
 from pipeline_src.pipeline.experiment import evaluation_name, training_name
-from pipeline_src.training.machine import VISIBLE, reserved_gpus
+from pipeline_src.training.machine import VISIBLE, reserved_gpu
 
-AUTO = Training(device="auto")
+AUTO = Training(gpus=1)
 STEPS = """
 import ctypes, resource
 from pipeline_src.training import machine
@@ -47,60 +46,46 @@ def seen(monkeypatch) -> str | None:
 
 
 def test_each_job_has_the_first_gpu_that_no_other_has(monkeypatch):
-    with reserved_gpus(AUTO, 1):
+    with reserved_gpu(AUTO):
         assert seen(monkeypatch) == "0"
-        with reserved_gpus(AUTO, 1):
+        with reserved_gpu(AUTO):
             assert seen(monkeypatch) == "1"
-            with reserved_gpus(AUTO, 2):  # only one is free, and stays free
-                assert seen(monkeypatch) is None
-                with reserved_gpus(AUTO, 1):
-                    assert seen(monkeypatch) == "2"
-                    with reserved_gpus(AUTO, 1):  # a fourth job on three GPUs
-                        assert seen(monkeypatch) is None
-        with reserved_gpus(AUTO, 2):
-            assert seen(monkeypatch) == "1,2"
-    with reserved_gpus(AUTO, 1):
-        assert seen(monkeypatch) == "0"
+            with reserved_gpu(AUTO):
+                assert seen(monkeypatch) == "2"
+                with reserved_gpu(AUTO):  # a fourth job on three GPUs
+                    assert seen(monkeypatch) is None
+        with reserved_gpu(AUTO):
+            assert seen(monkeypatch) == "1"
 
 
 def test_gpus_that_the_user_made_visible_are_shared_out(monkeypatch):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
     monkeypatch.setenv(VISIBLE, "4, GPU-8f/1")
-    with reserved_gpus(AUTO, 1):
+    with reserved_gpu(AUTO):
         assert seen(monkeypatch) == "4"
         monkeypatch.setenv(VISIBLE, "4, GPU-8f/1")
-        with reserved_gpus(AUTO, 1):
+        with reserved_gpu(AUTO):
             assert os.environ[VISIBLE] == "GPU-8f/1"
         assert os.environ[VISIBLE] == "4, GPU-8f/1"
 
 
-@pytest.mark.parametrize(
-    ("device", "number", "count"), [("cuda:1", 1, 3), ("cpu", 2, 3), ("auto", 0, 3), ("auto", 1, 1)]
-)
-def test_nothing_is_chosen_where_there_is_no_choice(monkeypatch, device, number, count):
-    monkeypatch.setattr("torch.cuda.device_count", lambda: count)
-    with reserved_gpus(Training(device=device), number):
+@pytest.mark.parametrize("settings", [{"device": "cuda:1", "gpus": 1}, {"device": "cpu", "gpus": 1}, {"gpus": 0}])
+def test_nothing_is_chosen_where_the_settings_choose(settings):
+    with reserved_gpu(Training(**settings)):
         assert VISIBLE not in os.environ
 
 
-@pytest.mark.parametrize(
-    ("job", "gpus", "expected"),
-    [
-        (training_name("baseline", 0), 1, "0"),
-        (training_name("baseline", 0), 2, "0,1"),
-        (evaluation_name("baseline", 0, "val"), 2, "0"),
-    ],
-)
-def test_training_and_evaluation_reserve_their_gpus(monkeypatch, tmp_path, job, gpus, expected):
+@pytest.mark.parametrize("job", [training_name("baseline", 0), evaluation_name("baseline", 0, "val")])
+def test_training_and_evaluation_reserve_a_gpu(monkeypatch, tmp_path, job):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "params.yaml").read_text()
-    (tmp_path / "params.yaml").write_text(re.sub(r"gpus: 0", f"gpus: {gpus}", text))
+    (tmp_path / "params.yaml").write_text(text.replace("gpus: 0", "gpus: 1"))
     visible = []
     monkeypatch.setattr(runner, "run_job", lambda *_, **__: visible.append(os.environ.get(VISIBLE)))
     monkeypatch.setattr("pipeline_src.training.machine.keep_freed_memory", lambda: None)
     result = CliRunner().invoke(app, ["run-job", job, "--experiment", "tiny"], catch_exceptions=False)
     assert result.exit_code == 0
-    assert visible == [expected] and VISIBLE not in os.environ
+    assert visible == ["0"] and VISIBLE not in os.environ
 
 
 def test_a_step_takes_the_memory_that_the_last_one_freed():

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 
 from pipeline_src.errors import UserError
 from pipeline_src.training import pixels
-from pipeline_src.training.method import Batch, Validation, expected, perturbed
+from pipeline_src.training.method import Batch, Validation
 from pipeline_src.training.methods.slp import truncated_normal
+from pipeline_src.training.perturbation import expected, perturbed
 from pipeline_src.training.registry import choose
 
 N = 8
@@ -104,7 +105,7 @@ def test_the_expected_loss_is_a_mix_of_label_and_uniform_label(name, classes):
 def test_no_perturbation_gives_the_labels_themselves(classes):
     """Bit-identical: alpha = 0 is the baseline."""
     y = labels(classes).float()
-    blocks = {"slp": {"alpha": 0.0}, "slp-e": {"alpha": 0.0, "form": "expected"}, "label_smoothing": {"eps": 0.0}}
+    blocks = {"slp": {"alpha": 0.0}, "label_smoothing": {"eps": 0.0}}
     for name, block in (blocks | {key: {} for key in ("als", "aslp_mc", "aslp_mei", "aslp_cl")}).items():
         assert torch.equal(started(name, classes=classes, **block).targets(y, make_batch()), y)
 
@@ -214,14 +215,13 @@ def updated(alpha: np.ndarray, m: np.ndarray, beta: float, reg: np.ndarray | flo
 
 
 @pytest.mark.parametrize("beta", [0.5, 0.75, 1.0, 2.0])
-@pytest.mark.parametrize("variant", ["released", "divided"])
-def test_the_update_of_mc(beta, variant):
-    method = started("aslp_mc", beta=beta, variant=variant)
+def test_the_update_of_mc(beta):
+    method = started("aslp_mc", beta=beta)
     method.after_validation(Validation(0.93, 0.93), 5)
     rng, alpha, low = np.random.default_rng(1), np.zeros(N), False
     for epoch in range(6, 60):
         index, m = rng.permutation(N)[:5], rng.normal(4, 30, 5)  # wide: both clips are reached
-        room = (1 - 0.93) - beta * alpha[index] if variant == "released" else (1 - 0.93) / beta - alpha[index]
+        room = (1 - 0.93) - beta * alpha[index]
         alpha[index] = updated(alpha[index], m, beta, np.minimum(0, room))
         method.after_step(m, index, epoch)
         assert np.allclose(method.alphas, alpha, atol=1e-12)
@@ -263,19 +263,6 @@ def test_the_update_of_als():
 
 
 @pytest.mark.parametrize(
-    ("theta_lm", "levels"),
-    [("current", [0.1, 0.08, 0.085]), ("best_so_far", [0.1, 0.08, 0.08]), ("baseline", [0.06, 0.05, 0.04])],
-)
-def test_mc_reads_the_accuracy_of_theta_lm(theta_lm, levels):
-    method = choose("aslp_mc", {"theta_lm": theta_lm, "beta": 2.0}).method
-    assert method.references() == (["baseline"] if theta_lm == "baseline" else [])
-    method.start(N, {"baseline": [0.94, 0.95, 0.96]}, 4)
-    for epoch, (accuracy, level) in enumerate(zip([0.90, 0.92, 0.915], levels, strict=True), 1):
-        method.after_validation(Validation(accuracy, accuracy), epoch)
-        assert method.reg(np.array([level / 2, level / 2 + 0.01])) == pytest.approx([0, -0.02])
-
-
-@pytest.mark.parametrize(
     ("theta_lm", "regs"), [("baseline", [0, -0.01, 0, -0.006]), ("last_epoch", [0, 0, -0.005, -0.001])]
 )
 def test_mei_reads_the_accuracy_of_theta_lm(theta_lm, regs):
@@ -312,10 +299,9 @@ def test_the_rule_oscillates_above_one_half_and_settles_below(beta):
         ("slq", {}, "'slp'"),
         ("slp", {"alfa": 1}, "'alpha'"),
         ("slp", {"alpha": 0.5, "beta": 1.0}, r"1 / \(2 beta\)"),
-        ("aslp_mc", {"variant": "x"}, "released"),
+        ("aslp_mei", {"theta_lm": "x"}, "best_so_far"),
         ("aslp_cl", {"lam": 2000}, "overshoots"),
-        ("mine", {"file": "nowhere.py"}, "nowhere.py"),
-        ("mine", {"file": "mine.py", "method": "slp"}, "exclude"),
+        ("mine", {"method": "slq"}, "'slp'"),
     ],
 )
 def test_wrong_entries_are_refused(name, block, shown):
@@ -323,9 +309,5 @@ def test_wrong_entries_are_refused(name, block, shown):
         choose(name, block)
 
 
-def test_another_name_and_a_users_file(tmp_path):
+def test_an_entry_may_have_another_name():
     assert type(choose("slp_soft", {"method": "slp", "beta": 0.75}).method) is type(choose("slp", {}).method)
-    file = tmp_path / "mine.py"
-    file.write_text("from pipeline_src.training.method import Method\n\n\nclass Mine(Method):\n    a: float = 0.5\n")
-    chosen = choose("mine", {"file": str(file), "a": 0.25})
-    assert chosen.method.a == 0.25 and chosen.file == file

@@ -1,4 +1,4 @@
-"""Post-hoc methods: temperature scaling, deep ensembles, Monte Carlo dropout; and their place in the graph."""
+"""Post-hoc methods: calibrators, deep ensembles, Monte Carlo dropout; and their place in the graph."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import pytest
 import torch
 import yaml
 from project import copy, edit
+from training_runs import Colored, MadeStore
 from tutorial import command
 
+from pipeline_src.calibrators import NAMES
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
@@ -19,16 +21,15 @@ from pipeline_src.params.schema import Experiment, Params
 from pipeline_src.pipeline.job import Graph
 from pipeline_src.pipeline.jobs import build
 from pipeline_src.prediction.predict import Predictor, load, predict
-from pipeline_src.training import calibrated
-from pipeline_src.training.calibrated import calibrated_method, validation_pixels
+from pipeline_src.training import posthoc
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.loop import train
 from pipeline_src.training.methods import mc_dropout
 from pipeline_src.training.methods.deep_ensemble import DeepEnsemble
 from pipeline_src.training.methods.mc_dropout import MCDropout
 from pipeline_src.training.models.build import build_segmentor, normalization
-from pipeline_src.training.posthoc import PostHoc
-from pipeline_src.training.registry import choose
+from pipeline_src.training.posthoc import Calibrated, PostHoc, calibrated_method, validation_pixels
+from pipeline_src.training.registry import choose, method_names
 from pipeline_src.validation import validate
 
 Temperature = calibrated_method("temperature")
@@ -70,12 +71,52 @@ def same(maps: dict[str, np.ndarray], others: dict[str, np.ndarray]) -> bool:
 SINGLE = EXPERIMENT.model_copy(update={"evaluation": EXPERIMENT.evaluation.model_copy(update={"batch_size": 1})})
 
 
-# Temperature
+# Calibrators
+
+METHODS = [name for name in method_names() if isinstance(choose(name, {}).method, Calibrated)]
+
+
+class Made(MadeStore):
+    """Ten images of 24 px on which `Colored` is overconfident (T = 2.5), with masks of 30 x 40; a tenth is ignored."""
+
+    def __init__(self, channels: int):
+        rng = np.random.default_rng(channels)
+        images = rng.integers(0, 256, (10, 24, 24, 3), np.uint8)
+        logits = Colored(channels)(torch.from_numpy(images).permute(0, 3, 1, 2))
+        z = torch.nn.functional.interpolate(logits, (30, 40), mode="bilinear").numpy() / 2.5
+        z = np.concatenate([np.zeros_like(z), z], 1) if channels == 1 else z
+        drawn = (z + rng.gumbel(size=z.shape)).argmax(1)
+        super().__init__(images, np.where(rng.random(drawn.shape) < 0.1, 255, drawn).astype(np.uint8), max(2, channels))
+
+
+def test_every_calibrator_is_a_method():
+    assert {choose(name, {}).method.calibrator().name: name for name in METHODS} == dict.fromkeys(NAMES) | {
+        name: name for name in METHODS
+    }
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_lowers_the_loss_and_is_its_calibrator(name, channels):
+    method, network, store = choose(name, {}).method, Colored(channels), Made(channels)
+    if channels == 1 and method.calibrator().classes == "several":
+        with pytest.raises(UserError, match="for several classes"):
+            method.fit([network], store, EXPERIMENT)
+        return
+    fitted = method.fit([network], store, EXPERIMENT)
+    assert fitted["calibrator"] == name and fitted["classes"] == max(2, channels)
+    assert fitted["fitted_on"]["nll_after"] < fitted["fitted_on"]["nll_before"]
+    assert fitted["fitted_on"]["images"] == 10
+    calibrator = method.calibrator().model_validate(fitted["parameters"])
+    for k, (f, _, _) in enumerate(predict(Predictor([network], method, 0, fitted), store, EXPERIMENT)):
+        x = torch.from_numpy(store.images[k : k + 1]).permute(0, 3, 1, 2)
+        z = torch.nn.functional.interpolate(network(x), (30, 40), mode="bilinear")[0].numpy()
+        assert f.dtype == np.float32 and f.shape == ((30, 40) if channels == 1 else (3, 30, 40))
+        assert f == pytest.approx(calibrator.apply(z), abs=1e-6)
 
 
 def test_temperature_one_is_the_baseline_and_no_temperature_changes_a_class(networks, val):
     plain = maps(Predictor(networks[:1]), val)
-    assert same(plain, {name: p for p, _, name in predicted_as_trained(networks[0], val)})
     unchanged = maps(Predictor(networks[:1], Temperature(), 0, {"parameters": {"temperature": 1.0}}), val)
     assert all(unchanged[name] == pytest.approx(plain[name], abs=2e-7) for name in plain)
     for t in (0.3, 7.0):
@@ -84,20 +125,9 @@ def test_temperature_one_is_the_baseline_and_no_temperature_changes_a_class(netw
         assert all(np.array_equal(plain[name] >= 0.5, scaled[name] >= 0.5) for name in plain)
 
 
-def predicted_as_trained(network: DenseClassifier, store: Store):
-    """What validation during training sees."""
-    from torch.utils.data import DataLoader
-
-    from pipeline_src.training.batches import EvaluationSamples, collate
-
-    with torch.inference_mode():
-        for batch in DataLoader(EvaluationSamples(store), 4, collate_fn=collate):
-            yield from network(**batch, mode="predict")
-
-
 def test_the_sample_is_keyed_by_image(networks, val, monkeypatch):
     everything = validation_pixels(networks[0], val, EXPERIMENT).z
-    monkeypatch.setattr(calibrated, "MOST_LOGITS", 0.1 * 2 * len(everything))
+    monkeypatch.setattr(posthoc, "MOST_LOGITS", 0.1 * 2 * len(everything))
     pixels = validation_pixels(networks[0], val, EXPERIMENT)
     sizes = np.array([row.height * row.width for row in val.index])
     drawn = np.ceil(0.1 * sizes).astype(int)
@@ -157,7 +187,7 @@ def test_the_mean_over_passes_does_not_depend_on_batches(networks, val):
 
 
 def test_a_network_without_dropout_is_refused(val):
-    network = DenseClassifier(build_segmentor("tiny_fpn", False, 32), normalization("tiny_fpn")).eval()
+    network = DenseClassifier(build_segmentor("tiny_fpn", False), normalization("tiny_fpn")).eval()
     assert MCDropout().fit([network], val, EXPERIMENT) == {"dropout_layers": 1}
     for module in mc_dropout.dropouts(network):
         module.p = 0.0

@@ -1,4 +1,4 @@
-"""Runs are bit-identical after kills, stops and damaged checkpoints, for any number of workers, and on two ranks."""
+"""Runs are bit-identical after kills, stops and damaged checkpoints, and for any number of workers."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ from functools import partial
 from pathlib import Path
 from zipfile import ZipFile
 
-import pandas as pd
 import pytest
 import torch
 from damaged import Trap, cut
-from safetensors.torch import load_file
-from training_runs import CASES, block, every_method_as_rank, one_as_rank, outputs, process, run, stopped, two_ranks
+from training_runs import outputs, process, run, stopped
 
 from pipeline_src.training import checkpoint
-from pipeline_src.training.registry import choose
 
 EPOCHS = 4
 
@@ -116,39 +113,3 @@ def test_a_killed_process(stores, tmp_path):
     last.join()
     assert last.exitcode == 0
     assert outputs(folder / "out") == expected
-
-
-@pytest.fixture(scope="module")
-def ranks_of_every_method(stores, tmp_path_factory) -> Path:
-    """A run of every method on two ranks of gloo, in case/rank."""
-    folder = tmp_path_factory.mktemp("ranks")
-    two_ranks(partial(every_method_as_rank, stores, folder))
-    return folder
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("case", CASES)
-def test_two_ranks_keep_a_method_in_step(ranks_of_every_method, case):
-    """Alphas, all other learned state, weights, running statistics and validation are the same on both ranks."""
-    folders = [ranks_of_every_method / case / rank / "out" for rank in "01"]
-    first, second = (load_file(folder / "model.safetensors") for folder in folders)
-    assert first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
-    histories = [pd.read_csv(folder / "history.csv").drop(columns="loss") for folder in folders]
-    assert {"val_accuracy", "val_ece", "mean_alpha"} <= set(histories[0])
-    pd.testing.assert_frame_equal(*histories)
-    if choose(case, block(case)).method.learns:
-        assert (folders[0] / "alpha.csv").read_bytes() == (folders[1] / "alpha.csv").read_bytes()
-        alphas, history = pd.read_csv(folders[0] / "alpha.csv"), histories[0]
-        # Those of ASLP_CL are 0 while its target level is 0.
-        assert (alphas["2"] > 0).any() == ("mark" not in history or history["mark"].iloc[-1] > 0)
-
-
-@pytest.mark.slow
-def test_two_ranks_that_resume(stores, tmp_path):
-    def trained(folder: Path, epochs: int) -> dict[str, bytes]:
-        two_ranks(partial(one_as_rank, stores, folder, epochs))
-        return outputs(folder / "out0")
-
-    expected = trained(tmp_path / "undisturbed", 3)
-    trained(tmp_path / "stopped", 2)
-    assert trained(tmp_path / "stopped", 3) == expected

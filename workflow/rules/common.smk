@@ -60,15 +60,14 @@ os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.env
 
 # Resources on a cluster (docs/cluster.md). `runtime` is in minutes, and generous: a training that exceeds it resumes from its
 # last epoch. Each retry requests more memory.
-RANKS = max(1, TRAINING.gpus)
 GPUS = TRAINING.gpus if TRAINING.device != "cpu" else 0
 CORES = TRAINING.threads + TRAINING.workers
 DEFAULT = {"threads": 1, "gpu": 0, "mem_mb": 4000, "runtime": 240}
 REQUESTS = {
     "prepare": {"mem_mb": 2000},
     "store": {"mem_mb": 2000},
-    "train": {"threads": RANKS * CORES, "gpu": GPUS, "mem_mb": RANKS * (4000 + 1000 * TRAINING.workers), "runtime": 24 * 60},
-    "evaluations": {"threads": CORES, "gpu": min(1, GPUS)},
+    "train": {"threads": CORES, "gpu": GPUS, "mem_mb": 4000 + 1000 * TRAINING.workers, "runtime": 24 * 60},
+    "evaluations": {"threads": CORES, "gpu": GPUS},
     "analyse": {},
     "tables": {},
     "figures": {"threads": 4},

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, PrivateAttr, model_validator
 
-from pipeline_src.training.aslp import AdaptivePerturbation
 from pipeline_src.training.method import Validation
+from pipeline_src.training.perturbation import AdaptivePerturbation
 
 
 class ASLPCL(AdaptivePerturbation):
@@ -62,7 +62,7 @@ class ASLPCL(AdaptivePerturbation):
 
     def moved(self, mark: float, gap: float) -> float:
         """Return the target level after an epoch that ended with a gap C - A."""
-        return float(np.clip(mark + self.gain * gap, 0.0, self.shortfall(self.highest)))  # clipped: no wind-up
+        return float(np.clip(mark + self.gain * gap, 0.0, self.beta * self.highest))  # clipped: no wind-up
 
     def _project(self) -> None:
         """Set the mean shortfall to the target level."""

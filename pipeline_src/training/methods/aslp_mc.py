@@ -3,16 +3,15 @@ section 3)."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
-from pydantic import Field
+from pydantic import PrivateAttr
 
-from pipeline_src.training.aslp import OnAccuracy
+from pipeline_src.training.method import Validation
+from pipeline_src.training.perturbation import AdaptivePerturbation
 
 
-class ASLPMC(OnAccuracy):
-    """A is the pixel accuracy on the validation images, by default after the last epoch.
+class ASLPMC(AdaptivePerturbation):
+    """A is the pixel accuracy of the network on the validation images after the last epoch.
 
     Kind: paper
     Idea: One alpha per image, raised until the expected label is as confident as validation is accurate.
@@ -21,15 +20,10 @@ class ASLPMC(OnAccuracy):
     Source: Liu et al., ICCV 2023
     """
 
-    variant: Literal["released", "divided"] = Field(
-        "released", description="`divided` is an earlier form of the rule: min(0, (1 - A) / beta - alpha_i)."
-    )
-    theta_lm: Literal["current", "best_so_far", "baseline"] = Field(
-        "current",
-        description="Whose accuracy A is: the network's after the last epoch, the run's highest so far, or the same "
-        "seed's baseline's at that epoch.",
-    )
+    _accuracy: float = PrivateAttr(default=0.0)
+
+    def after_validation(self, validation: Validation, epoch: int) -> None:
+        self._accuracy = validation.accuracy
 
     def reg(self, alpha: np.ndarray) -> np.ndarray:
-        room = (1 - self._kept) - self.shortfall(alpha)
-        return np.minimum(0.0, room if self.variant == "released" else room / self.beta)
+        return np.minimum(0.0, (1 - self._accuracy) - self.shortfall(alpha))

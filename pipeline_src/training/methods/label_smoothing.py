@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from pipeline_src.training.method import Batch, Method, Tensor, perturbed
+from pipeline_src.training.method import Batch, Method, Tensor
+from pipeline_src.training.perturbation import perturbed
 
 
 class LabelSmoothing(Method):

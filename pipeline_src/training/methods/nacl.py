@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import Field
 
 from pipeline_src.training.method import Method, Tensor
 
 
 class NACL(Method):
-    """Cross entropy plus a pull of each logit l_k to tau_k, the share of class k among the `size` x `size` pixels
-    around.
+    """Cross entropy plus a pull of each logit l_k to tau_k, the share of class k among the 3 x 3 pixels around.
 
     The penalty fixes the level of the logits, which one logit z lacks: z is read as the two logits of that difference
     with the least penalty, |z - (tau_1 - tau_0)|.
@@ -26,12 +23,25 @@ class NACL(Method):
     """
 
     weight: float = Field(0.1, ge=0, description="Weight of the penalty.")
-    size: Literal[3, 5, 7] = Field(3, description="Side of the window in pixels.")
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
-        from pipeline_src.training.pixels import around, mean, planes
+        from pipeline_src.training.pixels import mean, planes
 
         y = planes(t)
-        shares = around(y, y.new_ones(self.size, self.size))
+        shares = around(y)
         towards = shares if z.shape[1] > 1 else shares[:, 1:] - shares[:, :1]
         return super().loss(z, t) + self.weight / y.shape[1] * mean((z - towards).abs().sum(1), y)
+
+
+def around(y: Tensor) -> Tensor:
+    """Return the mean of planes y (B, K, H, W) over the 3 x 3 pixels around each that count; 0 on a pixel that does not
+    count. The outermost pixels are repeated beyond the image."""
+    import torch
+    from torch.nn import functional as F
+
+    from pipeline_src.training.pixels import valid
+
+    counts = valid(y)[:, None].to(y.dtype)
+    padded = F.pad(torch.cat([y, counts], 1), [1] * 4, mode="replicate")
+    means = F.avg_pool2d(padded, 3, stride=1)
+    return counts * means[:, :-1] / means[:, -1:].clamp(min=1e-12)

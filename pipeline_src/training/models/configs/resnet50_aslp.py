@@ -1,6 +1,6 @@
 """The released program's network: ImageNet ResNet-50 and its own decoder; logits at the image's size."""
 
-custom_imports = dict(imports=["pipeline_src.training.models.aslp_decoder"])
+custom_imports = dict(imports=["pipeline_src.training.models.modules"])
 model = dict(
     type="EncoderDecoder",
     data_preprocessor=dict(
