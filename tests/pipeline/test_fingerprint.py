@@ -12,7 +12,7 @@ from project import ROOT
 from pipeline_src.errors import UserError
 from pipeline_src.pipeline import fingerprint, report, work
 from pipeline_src.pipeline.fingerprint import as_json, code_digests, forget_code
-from pipeline_src.training.methods import baseline, slp
+from pipeline_src.training.methods import baseline, brier, slp
 from pipeline_src.training.posthoc import calibrated_method
 
 
@@ -55,14 +55,14 @@ EDITS = [
         set(),
     ),
     ("pipeline/work.py", '"%s: validation accuracy %.1f %%. Masks may be inverted."', '"%s: %.1f"', set()),
-    ("training/models/weights.py", "but the weights can't be loaded", "and no weights are there", set()),
+    ("training/models/build.py", "but the weights can't be loaded", "and no weights are there", set()),
     ("training/method.py", "0: the last weights.", "0: those of the last step.", set()),
     ("logs.py", "  loss ", "  training loss ", set()),
     ("data/store.py", "{self.folder} cannot be read", "{self.folder} is damaged", set()),
     ("errors.py", "most: int = 20", "most: int = 30", set()),
     ("params/schema.py", "ge=32", "ge=31", set()),
     ("training/methods/slp.py", "\n\n\nclass", "\n\nMORE = 1\n\n\nclass", set()),
-    ("training/augment.py", "cv2.INTER_LINEAR", "cv2.INTER_NEAREST", {"train", "evaluate"}),
+    ("training/batches.py", "cv2.INTER_LINEAR", "cv2.INTER_NEAREST", {"train", "evaluate"}),
     ("metrics/estimators.py", "\n\n\ndef", "\n\nMORE = 1\n\n\ndef", {"analyse", *SHOWN}),
     ("tables/write.py", "\n\n\ndef", "\n\nMORE = 1\n\n\ndef", {"tables"}),
     ("pipeline/work.py", 'parameters["size"]', '2 * parameters["size"]', {"store"}),
@@ -89,8 +89,8 @@ def test_training_and_evaluation_reach_no_metric_and_nothing_that_is_shown():
 
 
 def test_the_class_of_a_method_counts_and_no_other_method():
-    first, second = (code_digests(work.train, (method(),)) for method in (baseline.Baseline, slp.SLP))
-    assert set(first) ^ set(second) == {f"pipeline_src/training/methods/{name}.py" for name in ("baseline", "slp")}
+    first, second = (code_digests(work.train, (method(),)) for method in (baseline.Baseline, brier.Brier))
+    assert set(first) ^ set(second) == {f"pipeline_src/training/methods/{name}.py" for name in ("baseline", "brier")}
 
 
 def test_digests_are_kept_between_processes_and_renewed(package):

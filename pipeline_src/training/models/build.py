@@ -18,6 +18,8 @@ from pipeline_src.training.models.config import read_config
 if TYPE_CHECKING:
     from mmseg.models import EncoderDecoder
 
+ERRORS = (OSError, RuntimeError, UnpicklingError)  # of a file of weights that is absent or damaged
+
 
 def build_segmentor(config: str, pretrained: bool, classes: int = 2) -> EncoderDecoder:
     """Return the `EncoderDecoder` that a config describes, in train mode: one logit a pixel from each head for two
@@ -52,11 +54,7 @@ def build_segmentor(config: str, pretrained: bool, classes: int = 2) -> EncoderD
         segmentor = MODELS.build(model)
         try:
             segmentor.init_weights()
-        except (
-            OSError,
-            RuntimeError,
-            UnpicklingError,
-        ) as error:  # of a file that is absent, damaged, or not only weights
+        except ERRORS as error:
             if not pretrained:
                 raise
             raise UserError(
