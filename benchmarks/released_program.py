@@ -22,7 +22,7 @@ from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.data.image_io import decode_image, decode_mask, resize
 from pipeline_src.maps.files import pair_files
-from pipeline_src.metrics.summary import value
+from pipeline_src.metrics.registry import value
 from pipeline_src.params.schema import Augmentation
 from pipeline_src.training.batches import augment
 from pipeline_src.training.pixels import CLAMP

@@ -11,7 +11,7 @@ from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
-from pipeline_src.metrics.summary import summary
+from pipeline_src.metrics.registry import summary
 
 Image = tuple[np.ndarray, np.ndarray, str]  # map, mask, id
 

@@ -76,7 +76,7 @@ class Ours(Package):
         from pipeline_src.counting.counts import Counts
         from pipeline_src.counting.levels import COARSE
         from pipeline_src.counting.map_counts import MapCounts
-        from pipeline_src.metrics.summary import value
+        from pipeline_src.metrics.registry import value
 
         counts = MapCounts({"raw": Counts.empty(rows=False, levels=COARSE)})  # as `DenseCalibration` counts
         for f, y in zip(maps, masks, strict=True):

@@ -22,8 +22,7 @@ from pipeline_src.analysis.intervals import error_interval, interval, within
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.metrics.inputs import FEW, Input
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
-from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import summary
+from pipeline_src.metrics.registry import METRICS, summary
 
 RESAMPLES, SEED = 1000, 0  # of a bootstrap whose draws no other has to share
 ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal methods differ by 0, and not by rounding

@@ -14,7 +14,7 @@ from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimat
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.intervals import groups_in_words
 from pipeline_src.analysis.measurement import Measurement, Reader
-from pipeline_src.metrics.summary import defined
+from pipeline_src.metrics.registry import defined
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -18,8 +18,7 @@ from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import UndefinedMetricError, check_bins
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.metrics.inputs import Binned, PixelMeans
-from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import value
+from pipeline_src.metrics.registry import METRICS, value
 
 OF_COUNTS = [name for name, metric in METRICS.items() if metric.input.pooled]
 DEFAULT = ("ece", "oe", "accuracy", "gap")

@@ -16,8 +16,7 @@ from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
-from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import summary
+from pipeline_src.metrics.registry import METRICS, summary
 from pipeline_src.text_tables import aligned
 
 if TYPE_CHECKING:

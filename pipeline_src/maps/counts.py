@@ -26,7 +26,7 @@ from pipeline_src.maps.files import (
     read_mask,
 )
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
-from pipeline_src.metrics.summary import value
+from pipeline_src.metrics.registry import value
 
 SMALL = 64  # class ids lie below; soft edges have values on both sides
 

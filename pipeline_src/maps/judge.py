@@ -24,8 +24,7 @@ from pipeline_src.maps.files import Pair, classes_of, pair_files
 from pipeline_src.maps.risk import bound_of, controlled, exceeded
 from pipeline_src.metrics.image_inputs import per_image
 from pipeline_src.metrics.metric import with_ends
-from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import summary
+from pipeline_src.metrics.registry import METRICS, summary
 
 NOTE = (
     "Fractions, not percent, defined in docs/reference/metrics.md. Intervals: 95 % bootstrap over images, or their "

@@ -1,17 +1,22 @@
-"""The registry of metrics: the one source of tables, intervals, the report, `judge` and docs/reference/metrics.md.
+"""The registry of metrics, and their exact values: the source of tables, the report, `judge` and the documentation.
 
 A new metric is a function (in `estimators`, or a file of its own) and an entry here (docs/contributing/extending.md).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.score_histogram import UndefinedMetricError
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.image_inputs import ClassAreas, ImageMean, f_curves, image_errors, whole_map_measure
-from pipeline_src.metrics.inputs import Binned, BinNoise, Ordered, PixelMeans, Ranked
+from pipeline_src.metrics.inputs import Arguments, Binned, BinNoise, Input, Ordered, PixelMeans, Ranked
 from pipeline_src.metrics.metric import HIGH, NEITHER, NOT_NEGATIVE, SIGNED, Metric, fraction, percent, same, squared
-from pipeline_src.metrics.protocol_counts import CLASSES, TOP
+from pipeline_src.metrics.protocol_counts import CLASSES, TOP, ProtocolCounts
 
 SQUARED, OVER, SQUARED_CLASSES = "squared_error", "squared_overconfidence", "classwise_squared_error"
 NAEINI = "Naeini, Cooper, Hauskrecht, AAAI 2015"
@@ -261,3 +266,47 @@ METRICS: dict[str, Metric] = {
         needs_true_class=True,
     ),
 }
+
+
+def value(name: str, counts: Counts, bins: int = 10) -> float:
+    """One metric of the counts of a protocol; raises `UndefinedMetricError` where it does not exist."""
+    counted = ProtocolCounts(None, counts)
+    return _value(METRICS[name], counted, lambda source: source.exact(counted, bins))
+
+
+def summary(counted: ProtocolCounts, bins: int = 10) -> tuple[dict[str, float | None], dict[str, str]]:
+    """Values by name of the metrics for this number of classes, and the reason for each that is None.
+
+    Args:
+        bins: number of equal-width bins, a divisor of `levels.LEVELS`.
+    """
+    values: dict[str, float | None] = {}
+    reasons: dict[str, str] = {}
+    exact = cache(lambda source: source.exact(counted, bins))  # many metrics have the same arguments
+    classes = counted.statistic.classes if counted.statistic else []
+    # Saved maps can have two classes of which none is the positive one.
+    for name in defined(max(3, len(classes)) if classes else 2):
+        try:
+            values[name] = _value(METRICS[name], counted, exact)
+        except UndefinedMetricError as reason:
+            values[name], reasons[name] = None, str(reason)
+    return values, reasons
+
+
+def defined(classes: int) -> list[str]:
+    """Names of the metrics for one object class (2), or for several classes."""
+    kind = "several" if classes > 2 else "two"
+    return [name for name, metric in METRICS.items() if metric.classes in ("any", kind)]
+
+
+def _value(metric: Metric, counted: ProtocolCounts, exact: Callable[[Input], Arguments]) -> float:
+    confusion = counted.statistic.confusion if counted.statistic else None
+    if metric.needs_true_class and confusion is not None and int(confusion.sum()) < counted.counts.pixels:
+        raise UndefinedMetricError("on some pixels no class is right")
+    if counted.counts.pixels == 0:
+        raise UndefinedMetricError("no pixel counts")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        number = float(metric.function(*exact(metric.input)))
+    if np.isnan(number):
+        raise UndefinedMetricError(metric.undefined)
+    return number

@@ -17,8 +17,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.files import rounded, write_text
 from pipeline_src.metrics.metric import NEITHER, Quantity
-from pipeline_src.metrics.registry import METRICS, OVER, SQUARED
-from pipeline_src.metrics.summary import defined
+from pipeline_src.metrics.registry import METRICS, OVER, SQUARED, defined
 from pipeline_src.tables.captions import LEGEND
 from pipeline_src.text_tables import UNDEFINED, Group, Table, markdown
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from made_results import by_hand
 
 from pipeline_src.analysis.estimate import Estimate, estimate, joint_level
-from pipeline_src.metrics.registry import METRICS, SQUARED
+from pipeline_src.metrics.registry import SQUARED
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks/intervals"))

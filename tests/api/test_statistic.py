@@ -19,7 +19,7 @@ from pipeline_src.api.pixel_counts import counted
 from pipeline_src.counting import map_counts as counting
 from pipeline_src.figures.bin_tables import reliability_table
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
-from pipeline_src.metrics.summary import summary
+from pipeline_src.metrics.registry import summary
 
 RNG = np.random.default_rng(0)
 MAPS = RNG.random((6, 13, 11)).astype(np.float32)

@@ -19,7 +19,7 @@ from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import positive, top_label
 from pipeline_src.counting.surest import UNKNOWN
 from pipeline_src.errors import UserError
-from pipeline_src.metrics.summary import value
+from pipeline_src.metrics.registry import value
 
 SCORES = ("accuracy", "gap", "brier", "nll", "entropy", "mae", "ece", "oe", "mce", "classwise_ece")
 STATISTICS = {

@@ -20,7 +20,7 @@ from pipeline_src.counting.score_histogram import positive, top_label
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
-from pipeline_src.metrics.summary import summary, value
+from pipeline_src.metrics.registry import summary, value
 
 
 def test_pixels_on_an_edge_belong_to_the_cell_below_it():

@@ -14,8 +14,7 @@ from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import positive
 from pipeline_src.errors import UserError
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import value
+from pipeline_src.metrics.registry import METRICS, value
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.maps.counts import count, read_sample
 from pipeline_src.maps.files import pair_files
 from pipeline_src.maps.judge import judge_folder
-from pipeline_src.metrics.summary import value
+from pipeline_src.metrics.registry import value
 
 PROTOCOLS = ("raw", "stretched")
 METRICS = ("ece", "ece_debiased", "oe", "accuracy", "brier", "nll", "mae", "max_f")

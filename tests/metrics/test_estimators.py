@@ -8,8 +8,7 @@ from made_statistics import counted, of_scenes, one, scene, summaries
 
 from pipeline_src.counting.score_histogram import Bins, positive, top_label
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import value
+from pipeline_src.metrics.registry import METRICS, value
 
 
 @pytest.fixture(scope="module", params=["float32", "uint8"])

@@ -17,7 +17,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.figures.bin_tables import reliability_table
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
-from pipeline_src.metrics.summary import summary, value
+from pipeline_src.metrics.registry import summary, value
 
 
 def raw(f, y):

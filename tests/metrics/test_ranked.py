@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.surest import UNKNOWN
-from pipeline_src.metrics.summary import value
+from pipeline_src.metrics.registry import value
 
 NAMES = ("aurc", "augrc")
 

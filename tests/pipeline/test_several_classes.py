@@ -20,8 +20,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.figures import examples as drawn
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.protocol_counts import ProtocolCounts, split
-from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import summary
+from pipeline_src.metrics.registry import METRICS, summary
 from pipeline_src.params.load import read
 from pipeline_src.pipeline import report, work
 from pipeline_src.pipeline.experiment import ExperimentGraph

@@ -16,8 +16,7 @@ from pipeline_src.analysis.estimate import HIGHER, LOWER
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts, MethodFacts
 from pipeline_src.analysis.intervals import percentiles
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.metrics.registry import METRICS
-from pipeline_src.metrics.summary import defined
+from pipeline_src.metrics.registry import METRICS, defined
 from pipeline_src.tables.paper_table import BEST, CSV_COLUMNS, FLOOR, TIED, marks
 from pipeline_src.tables.registry import TABLES, ByMethod
 
