@@ -80,15 +80,3 @@ def test_one_group_has_no_interval():
     groups = np.zeros(12, np.int64)
     brier = cell(compare("photos", "baseline", 10, {0: maps(1.2)}, {0: maps(2.0)}, (groups, groups)), "brier")
     assert brier.verdict == UNDECIDED and np.isnan(brier.effect.low)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("known", [(True, False), (False, True)])
-def test_groups_that_one_side_knows_are_those_of_both(known):
-    """They are of the same images, which are drawn together."""
-    groups = np.arange(12) // 2
-    wanted, found = (
-        cell(compare("photos", "baseline", 10, {0: maps(1.2)}, {0: maps(2.0)}, of), "brier").effect
-        for of in ((groups, groups), tuple(groups if side else None for side in known))
-    )
-    assert (found.units, found.low, found.high) == (6, wanted.low, wanted.high)

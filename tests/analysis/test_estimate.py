@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,9 +16,7 @@ from made_results import by_hand
 from pipeline_src.analysis.estimate import Estimate, estimate, joint_level
 from pipeline_src.metrics.registry import SQUARED
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks/intervals"))
-import metric_coverage
 import simulation
 
 SMALL, LARGE = (0.0, 0.002, 0.001), (0.02, 0.022, 0.021)  # by seed
@@ -126,15 +123,3 @@ def test_simulated_networks_have_the_error_that_they_are_given():
     for error in (0.0, 0.3):
         shares = simulation.decisions(simulation.Case("", error, 0.0), population, 20, rng)
         assert shares.shape == (len(simulation.SEEDS), 4) and shares[:, 0].max() <= 0.3
-
-
-# Coverage, as benchmarks/metric_coverage.py measures it
-
-
-@pytest.mark.slow
-def test_errors_of_a_calibrated_network_may_be_0():
-    """By all its pixels: percentiles of the isotonic one, for instance, never hold a true 0."""
-    errors = ("ece", "mce", "smooth_ece")
-    calibrated = metric_coverage.NETWORKS["calibrated"]
-    shares, _ = metric_coverage.shares(50, calibrated, defaultdict(float), 10)
-    assert min(shares[name] for name in errors) >= 0.8

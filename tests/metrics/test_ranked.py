@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_statistics import counted, of_scenes, one, scene, summaries, varied
-from sklearn.metrics import roc_auc_score
+from made_statistics import one, varied
 
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.map_counts import MapCounts
@@ -26,11 +25,6 @@ def ranked(doubt: np.ndarray, right: np.ndarray) -> dict[str, float]:
         "aurc": (wrong / np.arange(1, len(doubt) + 1)).mean(),
         "augrc": np.trapezoid(np.append(0, wrong), dx=1 / len(doubt)) / len(doubt),
     }
-
-
-def exact(f: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    f = f.astype(float)
-    return ranked(np.minimum(f, 1 - f), (f >= 0.5) == y)
 
 
 def drawn(deviation: float, errors: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -53,7 +47,8 @@ def levels_alone(counts: Counts) -> Counts:
 def test_saturated_maps_are_ranked_as_their_pixels(deviation, errors):
     f, y = drawn(deviation, errors)
     statistic = one(f, y)
-    expected = exact(f.ravel(), y.ravel())
+    doubt = np.minimum(f.astype(float), 1 - f.astype(float))
+    expected = ranked(doubt.ravel(), ((f >= 0.5) == y).ravel())
     for counts in (statistic.raw, statistic.stretched) if f.min() == 0 and f.max() == 1 else (statistic.raw,):
         for name in NAMES:
             assert value(name, counts) == pytest.approx(expected[name], rel=5e-4), name
@@ -85,22 +80,6 @@ def test_maps_of_8_and_16_bits_are_ranked_as_before(kind):
     for counts in (statistic.raw, statistic.stretched):
         assert counts.surest[0].any()
         assert all(value(name, counts) == value(name, levels_alone(counts)) for name in NAMES)
-
-
-@pytest.mark.parametrize("kind", ["uint8", "float32", "classes"])
-def test_augrc_from_the_auc_of_scikit_learn(kind):
-    if kind == "classes":
-        maps = [scene(k) for k in range(3)]
-        values = summaries(of_scenes(maps))["raw"][0]
-    else:
-        images = list(varied(6, kind=kind))
-        values = summaries(counted(images, whole=False))["raw"][0]
-        foreground = [f / (255 if kind == "uint8" else 1) for f, _, _ in images]
-        maps = [(np.stack([1 - f, f]), y) for f, (_, y, _) in zip(foreground, images, strict=True)]
-    confidence = np.concatenate([p.max(axis=0)[y != 255] for p, y in maps])
-    right = np.concatenate([(p.argmax(axis=0) == y)[y != 255] for p, y in maps])
-    a, auc = right.mean(), roc_auc_score(right, confidence)
-    assert values["augrc"] == pytest.approx(a * (1 - a) * (1 - auc) + (1 - a) ** 2 / 2, abs=1e-6)
 
 
 def test_augrc_by_hand():
