@@ -74,13 +74,6 @@ class Bound:
             return None
         return int(allowed[-1] if self.risk == "fnr" else allowed[0])
 
-    def is_trivial(self, t: int, risks: np.ndarray) -> bool:
-        """Return whether masks of a level cost all there is: for FNR all background is in them, for FPR no pixel of an
-        object."""
-        other = risks[:, 1 - RISK_NAMES.index(self.risk), t]
-        other = other[~np.isnan(other)]
-        return t == (0 if self.risk == "fnr" else EIGHT_BIT) or bool(len(other) and (other == 1).all())
-
     def __str__(self) -> str:
         quantity = RISKS[self.risk]
         return f"{quantity.title} ≤ {quantity.factor * self.alpha:g} %"

@@ -8,36 +8,11 @@ import numpy as np
 from pydantic import Field
 from scipy.special import expit, log_expit
 
-from pipeline_src.calibrators.calibrator import PerClass, minimize_loss, nll_and_gradient
-from pipeline_src.validation import Strict
+from pipeline_src.calibrators.calibrator import Calibrator, minimize_loss, nll_and_gradient
+from pipeline_src.calibrators.pixels import Pixels
 
 
-class BetaCurve(Strict):
-    """sigmoid(a log f - b log(1 - f) + c) with a, b >= 0; a = b = 1 and c = 0 is the identity."""
-
-    a: float = Field(ge=0)
-    b: float = Field(ge=0)
-    c: float
-
-    @classmethod
-    def fit(cls, z: np.ndarray, hits: np.ndarray, weights: np.ndarray) -> Self:
-        """Maximize the likelihood over a, b and c."""
-        terms = np.stack([log_expit(z), -log_expit(-z), np.ones_like(z)], axis=1)
-        labels, weights = hits.astype(np.int64), weights / weights.sum()
-
-        def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = nll_and_gradient((terms @ parameters)[:, None], labels, weights)
-            return value, gradient[:, 0] @ terms
-
-        a, b, c = minimize_loss(loss, [1.0, 1.0, 0.0], [(0, None), (0, None), (None, None)])
-        return cls(a=a, b=b, c=c)
-
-    def __call__(self, z: np.ndarray) -> np.ndarray:
-        """Return the probabilities (N,) of logits (N,)."""
-        return expit(self.a * log_expit(z) - self.b * log_expit(-z) + self.c)
-
-
-class BetaCalibrator(PerClass):
+class BetaCalibrator(Calibrator):
     """Give probabilities near 0 and near 1 a slope each: the three-parameter map of Kull et al.
 
     It is fitted by maximum likelihood under a, b >= 0, so it never falls. It contains Platt scaling (a = b) and the
@@ -48,13 +23,31 @@ class BetaCalibrator(PerClass):
     Formula: `f' = sigmoid(a log f - b log(1 - f) + c)`, `a, b >= 0`, of least NLL on the validation images
     Changes: probabilities and, by the bias, classes
     Cost: none; the fit is one pass over the validation images
-    Setting: Maximum likelihood, as the authors'. Ours: a pixel stands for a sample; of K classes one curve for each
-        against the rest, over their sum.
+    Setting: Maximum likelihood, as the authors'. Ours: a pixel stands for a sample.
     Source: Kull, Silva Filho, Flach, AISTATS 2017
     """
 
     name: ClassVar[str] = "beta"
     keeps_class: ClassVar[bool] = False
-    curve: ClassVar[type[BetaCurve]] = BetaCurve
+    classes: ClassVar[str] = "two"
 
-    curves: list[BetaCurve]
+    a: float = Field(ge=0)
+    b: float = Field(ge=0)
+    c: float
+
+    @classmethod
+    def fit(cls, pixels: Pixels) -> Self:
+        """Maximize the likelihood over a, b and c; a = b = 1 and c = 0 is the identity."""
+        z, weights = pixels.z[:, 0], pixels.weights / pixels.weights.sum()
+        terms = np.stack([log_expit(z), -log_expit(-z), np.ones_like(z)], axis=1)
+
+        def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+            value, gradient = nll_and_gradient((terms @ parameters)[:, None], pixels.labels, weights)
+            return value, gradient[:, 0] @ terms
+
+        a, b, c = minimize_loss(loss, [1.0, 1.0, 0.0], [(0, None), (0, None), (None, None)])
+        return cls(a=a, b=b, c=c)
+
+    def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
+        """See `Calibrator`."""
+        return expit(self.a * log_expit(z) - self.b * log_expit(-z) + self.c)

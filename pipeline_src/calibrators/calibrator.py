@@ -22,7 +22,6 @@ from pipeline_src.validation import Strict, validate
 
 Bounds = Sequence[tuple[float | None, float | None]]
 Loss = Callable[[np.ndarray], tuple[float, np.ndarray]]  # parameters -> value and gradient
-TINY = 1e-12  # the least probability of a class before the classes are normalized
 EXPECTED, FIX = "what `calibrate` wrote (docs/tutorials/saved-maps.md)", "fit it again: dense-calibration calibrate"
 
 
@@ -33,7 +32,7 @@ class Calibrator(Strict):
         name: the name of its file, of the post-hoc method and of `--method`.
         keeps_class: whether the predicted class of every pixel stays the same.
         of_image: whether a pixel's probability depends on other pixels of its image; else on its own logits only.
-        classes: the numbers of classes for which it is defined: "several" (three or more) or "any".
+        classes: the numbers of classes for which it is defined: "two", "several" (three or more) or "any".
     """
 
     name: ClassVar[str]
@@ -68,47 +67,6 @@ class Calibrator(Strict):
         """Return the calibrated probabilities (N, C) of pixels."""
         return self.probabilities(pixels.z, pixels.entropy[pixels.images])
 
-    def warnings(self, pixels: Pixels) -> list[str]:
-        """Return warnings about the fit to these pixels, a line each."""
-        return []
-
-
-class PerClass(Calibrator):
-    """A calibrator that is one curve for two classes.
-
-    For K classes it has one curve for each class against the rest, and divides their values by their sum (Zadrozny and
-    Elkan, KDD 2002).
-    """
-
-    curve: ClassVar[Any]  # fit(z (N,), whether the class is right (N,), weights (N,)); curve(z) -> probabilities (N,)
-
-    curves: list[Any]
-
-    @classmethod
-    def fit(cls, pixels: Pixels) -> Self:
-        """Fit one curve per class."""
-        z = _one_against_rest(pixels.z)
-        classes = [1] if z.shape[1] == 1 else range(z.shape[1])
-        columns = zip(classes, z.T, strict=True)
-        return cls(curves=[cls.curve.fit(column, pixels.labels == k, pixels.weights) for k, column in columns])
-
-    def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
-        """See `Calibrator`."""
-        columns = zip(self.curves, _one_against_rest(z).T, strict=True)
-        f = np.stack([curve(column) for curve, column in columns], axis=1)
-        if f.shape[1] == 1:
-            return f
-        f = f.clip(TINY, None)  # where all curves are 0, all classes get the same probability
-        return f / f.sum(axis=1, keepdims=True)
-
-
-def _one_against_rest(z: np.ndarray) -> np.ndarray:
-    """Return the log-odds of each class, (N, C); a single logit as it is."""
-    if z.shape[1] == 1:
-        return z
-    log_f = log_softmax(z, axis=1)
-    return log_f - np.log(-np.expm1(np.minimum(log_f, -TINY)))
-
 
 def calibrator_class(name: str, where: str = "calibrator") -> type[Calibrator]:
     """Return the class of a calibrator, such as `HistogramBinningCalibrator` in the module `histogram_binning`.
@@ -138,17 +96,13 @@ def fitted(calibrator: type[Calibrator], pixels: Pixels) -> Calibrator:
     Raises:
         UserError: the calibrator is not defined for their number of classes.
     """
-    _check_classes(calibrator, pixels.classes)
-    return calibrator.fit(pixels.grouped() if calibrator.of_image else pixels.pooled())
-
-
-def _check_classes(calibrator: type[Calibrator], classes: int) -> None:
-    if calibrator.classes == "several" and classes == 2:
+    if calibrator.classes not in ("any", "two" if pixels.classes == 2 else "several"):
         raise UserError(
-            f"the calibrator {calibrator.name} is for three classes or more",
-            found="2 classes",
-            fix="use another one, such as beta, which is the same family",
+            f"the calibrator {calibrator.name} is for {calibrator.classes} classes",
+            found=f"{pixels.classes} classes",
+            fix="use another one, such as platt or temperature",
         )
+    return calibrator.fit(pixels.grouped() if calibrator.of_image else pixels.pooled())
 
 
 def minimize_loss(loss: Loss, start: Sequence[float], bounds: Bounds | None = None) -> np.ndarray:

@@ -9,7 +9,7 @@ from scipy.special import expit, softmax
 
 from pipeline_src.calibrators.calibrator import Calibrator, minimize_loss, nll_and_gradient
 from pipeline_src.calibrators.pixels import Pixels
-from pipeline_src.calibrators.temperature import BOUNDS, at_bound
+from pipeline_src.calibrators.temperature import BOUNDS
 
 EQUAL = 1e-6  # a smaller spread of the entropy is rounding, not a difference of images
 
@@ -59,10 +59,6 @@ class ImageTemperatureCalibrator(Calibrator):
 
         constant, slope = minimize_loss(loss, [0.0, 0.0])
         return cls(a=float(constant - slope * scale * center), b=float(slope * scale))
-
-    def warnings(self, pixels: Pixels) -> list[str]:
-        """A line where temperatures lie at a bound."""
-        return at_bound(self.temperatures(pixels.entropy))
 
     def temperatures(self, entropy: np.ndarray) -> np.ndarray:
         """Return the temperatures (N,) of images by their entropy (N,)."""

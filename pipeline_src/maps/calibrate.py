@@ -20,7 +20,7 @@ from pipeline_src.calibrators.calibrator import Calibrator, Record, calibrated, 
 from pipeline_src.calibrators.pixels import Pixels, image_pixels, joined, log_odds
 from pipeline_src.counting.counts import image_rows
 from pipeline_src.counting.score_histogram import check_bins
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, few
 from pipeline_src.files import atomic, write_text
 from pipeline_src.maps.counts import FolderCounts, count, read_sample
 from pipeline_src.maps.files import (
@@ -86,7 +86,7 @@ def calibrate_folder(
     pixels = pixels_of(pairs, classes, ignore)
     _check_labels(pixels, mask)
     calibrator = fitted(kind, pixels)
-    warnings = before.warnings + calibrator.warnings(pixels)
+    warnings = [*before.warnings]
     if test_mask is None:
         scored, scored_on, names = pairs, CROSS_VALIDATION, [name for name in SCORED if name != "augrc"]
         after = count(pairs, classes, ignore, calibrators=cross_fitted(kind, pixels, units))
@@ -174,15 +174,10 @@ def cross_fitted(calibrator: type[Calibrator], pixels: Pixels, groups: np.ndarra
 
 def overlap_warnings(fitted_counts: FolderCounts, scored_counts: FolderCounts) -> list[str]:
     """Return a warning that names scored images whose content was also fitted, under any name."""
-    fitted_contents, scored_contents = _contents(fitted_counts), _contents(scored_counts)
-    known = set(fitted_contents.values())
-    shared = [name for name, content in scored_contents.items() if content in known]
-    if not shared:
-        return []
-    return [
-        f"{len(shared)} of the scored images were also fitted, perhaps under other names ({', '.join(shared[:3])}"
-        f"{', ...' if len(shared) > 3 else ''}): their scores are too good"
-    ]
+    known = set(_contents(fitted_counts).values())
+    shared = [name for name, content in _contents(scored_counts).items() if content in known]
+    lines = f"{len(shared)} of the scored images were also fitted ({few(shared, 3)}): their scores are too good"
+    return [lines] if shared else []
 
 
 def _contents(counted: FolderCounts) -> dict[str, bytes]:

@@ -137,9 +137,7 @@ def count(
             continue
         _add(counted, pair, sample, classes, whole_maps)
     check_files(problems)
-    if classes:
-        _check_void(counted, classes, ignore)
-    else:
+    if not classes:
         _check_mask_values(counted, ignore)
         if not calibrators:
             check_range(counted.highest, "maps")
@@ -160,17 +158,6 @@ def _add(counted: FolderCounts, pair: Pair, sample: Sample, classes: int | None,
     counted.resized += [pair.stem] * sample.resized
 
 
-def _check_void(counted: FolderCounts, classes: int, ignore: int | None) -> None:
-    """Raise a UserError where 255, ignored by default, seems to be the object: masks hold class 0 and 255 only."""
-    confusion = counted.statistic.confusion
-    if ignore is None and counted.ignored and confusion is not None and confusion.any() and not confusion[1:].any():
-        raise UserError(
-            "the masks hold class 0 and 255 only, and 255 is ignored",
-            expected=f"class ids 0 to {classes - 1}",
-            fix="save objects by their class id, or mark ignored pixels with another value and name it by --ignore",
-        )
-
-
 def _check_mask_values(counted: FolderCounts, ignore: int | None) -> None:
     """Raise a UserError where the values of binary masks do not determine the object.
 
@@ -178,20 +165,19 @@ def _check_mask_values(counted: FolderCounts, ignore: int | None) -> None:
     """
     values = sorted(counted.examples)
     top, below = max(values, default=0), [mask_value for mask_value in values[:-1] if mask_value > 0]
-    if ignore == 255 and counted.ignored and top == 0:
-        found, fix = "0 and 255 only, and --ignore 255 leaves out what seems to be the object", "leave out --ignore"
-    elif 1 < top <= 127 or (below and below[0] < SMALL and below[-1] <= 127):
-        shown = [*values[:4], *values[4:][-1:]]
-        found = "the values " + ", ".join(f"{mask_value} ({counted.examples[mask_value]})" for mask_value in shown)
-        fix = f"save np.uint8(255 * (mask == {'ID' if below else top})) as PNG"
-        fix += f"; if {top} marks ignored pixels: --ignore {top}" if below else ""
-    else:
+    void_is_object = ignore == 255 and counted.ignored and top == 0
+    if not (void_is_object or 1 < top <= 127 or (below and below[0] < SMALL and below[-1] <= 127)):
         return
+    shown = ", ".join(
+        f"{mask_value} ({counted.examples[mask_value]})" for mask_value in [*values[:4], *values[4:][-1:]]
+    )
+    fix = f"save np.uint8(255 * (mask == {'ID' if below else top})) as PNG"
+    fix += f"; if {top} marks ignored pixels: --ignore {top}" if below else ""
     raise UserError(
         "the masks do not show what is an object",
-        found=found,
+        found=f"the values {shown}" + (" and 255, which --ignore 255 leaves out" if void_is_object else ""),
         expected="0 and 255, or 0 and 1, and another value for ignored pixels (class ids need maps of K classes)",
-        fix=fix,
+        fix="leave out --ignore" if void_is_object else fix,
     )
 
 
@@ -218,8 +204,9 @@ def _likely_mistakes(counted: FolderCounts, classes: int | None) -> Iterator[str
         yield "every map is 0 everywhere"
     elif raw.pixels == raw.count[0].sum() and not raw.position.any():
         yield "the maps hold only 0 and 1, which are decisions and no probabilities: ECE is their share of errors"
-    if not classes and not raw.count[:, :, 1].any():
-        yield "no mask has an object"
+    confusion = counted.statistic.confusion
+    if not (raw.count[:, :, 1] if confusion is None else confusion[1:]).any():
+        yield "no mask has an object" + (", only class 0 and ignored pixels" if classes else "")
     elif not classes:
         yield from low_range(counted.highest)
     if (accuracy := value("accuracy", raw)) < 1 / (classes or 2):

@@ -61,7 +61,7 @@ def controlled(run: ProtocolCounts, bound: Bound, resamples: int) -> dict[str, A
         `risk`, `alpha`; `images`, the n images (or groups of them) that have the risk; `over`, "groups" where the bound
         is on groups; `level` t and `threshold` t/255, None where no threshold meets the bound; `promised`, the
         guaranteed n/(n+1) R + 1/(n+1) there; `spread`, as `risk_spread` returns it; `reason`, why there is no
-        threshold or it is useless; `delivered`, both empirical risks with `images` and `intervals`, each of five folds
+        threshold; `delivered`, both empirical risks with `images` and `intervals`, each of five folds
         at the threshold of the other folds, None where one of them has no threshold.
     """
     risks = image_risks(run)
@@ -76,8 +76,6 @@ def controlled(run: ProtocolCounts, bound: Bound, resamples: int) -> dict[str, A
         return result
     result |= {"threshold": t / (EIGHT_BIT - 1), "promised": float(guaranteed(total, units)[t])}
     result["spread"] = risk_spread(run, bound, resamples)
-    if bound.is_trivial(t, risks):
-        result["reason"] = "useless: the mask holds " + ("all" if bound.risk == "fnr" else "nothing")
     folds = folds_of(np.arange(len(risks)))
     others = [bound.defined(risks[folds != fold]) for fold in range(folds.max() + 1)]
     levels = [bound.level(rows.sum(axis=0), len(rows)) for rows in others]
@@ -152,8 +150,6 @@ def in_words(result: dict[str, Any]) -> list[str]:
         f"{bound}: a mask of the pixels of probability {result['threshold']:.4f} ({result['level']} of 255) or more "
         f"meets it on average over {units} like these {result['images']:,} (exchangeable with them)"
     ]
-    if "reason" in result:
-        lines.append(f"{result['reason']}: the maps are too poor, or the images too few")
     if spread := result["spread"]:
         low, high = map(quantity.number, spread)
         lines.append(

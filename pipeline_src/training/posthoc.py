@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from functools import cache
 from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -22,7 +21,6 @@ if TYPE_CHECKING:  # params.yaml is checked without torch and scipy
     from pipeline_src.training.classifier import DenseClassifier
 
 MOST_LOGITS = 2**23  # of validation pixels are held at once, about: 64 MB
-log = logging.getLogger(__name__)
 
 
 class PostHoc(MethodEntry):
@@ -96,8 +94,6 @@ class Calibrated(PostHoc):
 
         pixels = validation_pixels(networks[0], store, experiment)
         calibrator = fitted(self.calibrator(), pixels)
-        for text in calibrator.warnings(pixels):
-            log.warning("%s", text)
         return Record.of(calibrator, pixels).model_dump(mode="json")
 
     def probability(self, logits: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]) -> np.ndarray:

@@ -31,7 +31,8 @@ from pipeline_src.calibrators.pixels import Pixels, image_pixels, joined, log_od
 from pipeline_src.calibrators.platt import PlattCalibrator
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
 
-DEFINED = [(name, k) for name in NAMES for k in (1, 3) if name != "dirichlet" or k == 3]
+CLASSES = {"two": (1,), "several": (3,), "any": (1, 3)}
+DEFINED = [(name, k) for name in NAMES for k in CLASSES[calibrator_class(name).classes]]
 NOWHERE = np.array([np.nan])
 
 
@@ -88,7 +89,7 @@ def test_beta_is_the_direct_optimum():
         return float(data.weights @ np.logaddexp(0, (1 - 2 * data.labels) * z)) / data.weights.sum()
 
     direct = minimize(loss, [1, 1, 0], method="Nelder-Mead", options={"xatol": 1e-7, "fatol": 1e-13, "maxiter": 4000})
-    (curve,) = BetaCalibrator.fit(data).curves
+    curve = BetaCalibrator.fit(data)
     assert [curve.a, curve.b, curve.c] == pytest.approx([*abs(direct.x[:2]), direct.x[2]], abs=1e-3)
     assert loss(np.array([curve.a, curve.b, curve.c])) <= direct.fun + 1e-10
 
@@ -102,7 +103,7 @@ def test_isotonic_is_that_of_scikit_learn():
     between = np.linspace(0, 1, 1001)
     inside = ours.probabilities(log_odds(between[None])[0].T, NOWHERE)[:, 0]
     assert inside == pytest.approx(theirs.predict(between), abs=1e-6)
-    assert len(ours.curves[0].f) < len(f) / 10  # knots, not pixels
+    assert len(ours.f) < len(f) / 10  # knots, not pixels
 
 
 def test_vector_scaling_and_dirichlet_against_direct_optimisation():
@@ -134,7 +135,7 @@ def test_histogram_binning_by_hand():
     f = np.array([0.01, 0.02, 0.99, 0.95, 0.5])
     data = pixels(logit(f)[:, None], np.array([0, 1, 1, 0, 1]), np.array([3.0, 1, 1, 3, 2]))
     binned = HistogramBinningCalibrator.fit(data)
-    assert binned.curves[0].shares == pytest.approx([0.25, 0.15, 0.25, 0.35, 0.45, 1, 0.65, 0.75, 0.85, 0.25])
+    assert binned.shares == pytest.approx([0.25, 0.15, 0.25, 0.35, 0.45, 1, 0.65, 0.75, 0.85, 0.25])
     assert binned.of_pixels(data)[:, 0] == pytest.approx([0.25, 0.25, 0.25, 0.25, 1])
 
 
@@ -171,14 +172,6 @@ def test_image_temperature_contains_temperature_scaling(channels):
     assert given.of_pixels(data) == pytest.approx(scaled.of_pixels(data), abs=1e-12)
 
 
-def test_a_temperature_at_a_bound_is_told():
-    truth = np.random.default_rng(0).random((20, 20)) < 0.3
-    right = image_pixels(4.0 * truth[None] - 2, truth.astype(int))
-    assert len(TemperatureCalibrator.fit(right).warnings(right)) == 1
-    inside = sample()
-    assert not TemperatureCalibrator.fit(inside).warnings(inside)
-
-
 # Pixels
 
 
@@ -195,10 +188,9 @@ def test_eight_bit_maps_are_grouped_exactly():
     assert expit(z[0, 0, [0, -1]]) == pytest.approx([1 / 510, 1 - 1 / 510])
 
 
-@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("temperature", [0.5, 3.0])
-def test_grouping_hardly_moves_the_likelihood(temperature, seed):
-    data = sample(1, (3.0, 1.0), side=100, seed=seed)
+def test_grouping_hardly_moves_the_likelihood(temperature):
+    data = sample(1, (3.0, 1.0), side=100)
     expected_nll = nll(TemperatureCalibrator(temperature=temperature).of_pixels(data), data)
     for grouped in (data.grouped(), data.pooled()):
         assert len(grouped.z) < len(data.z)
@@ -215,7 +207,7 @@ def test_pixels_are_grouped_within_the_bins_of_histogram_binning(dtype):
     f = f.astype(dtype) if dtype == np.float32 else np.uint16(np.rint(65535 * f))
     truth = (np.random.default_rng(1).random(f.shape[1:]) < 0.5).astype(int)
     data = image_pixels(log_odds(f[0]), truth)
-    ours = fitted(HistogramBinningCalibrator, data.grouped()).curves[0].shares
+    ours = fitted(HistogramBinningCalibrator, data.grouped()).shares
     bins = np.floor(10 * (f[0] if dtype == np.float32 else f[0] / 65535) + 1e-9).astype(int).clip(0, 9)
     assert ours == pytest.approx([truth[bins == k].mean() for k in range(10)], abs=1e-12)
 

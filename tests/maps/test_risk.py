@@ -94,19 +94,6 @@ def test_groups_count_once(val, tmp_path):
     assert result["level"] == np.flatnonzero((of_groups.sum(axis=0) + 1) / 13 <= 0.2)[-1]
 
 
-@pytest.mark.parametrize(
-    ("value", "risk", "level"),
-    [(0, "fnr=0.2", 0), (128, "fnr=0.2", 128), (128, "fpr=0.2", 129), (255, "fpr=0.2", 256)],
-)
-def test_a_bound_that_costs_all_there_is_is_said_to_be_useless(tmp_path, value, risk, level):
-    """Of maps that see nothing, wherever their threshold lies."""
-    maps, masks = made(tmp_path, "poor", 0)
-    for path in maps.iterdir():
-        cv2.imwrite(str(path), np.full((12, 14), value, np.uint8))
-    result = judged((maps, masks), tmp_path / "out", risk=risk)["risk"]["raw"]
-    assert result["level"] == level and "reason" in result
-
-
 def single_pixels(rng: np.random.Generator, images: int) -> ProtocolCounts:
     """Images of one object pixel of a random level, whose FNR is 0 or 1."""
     counted = MapCounts.empty()
