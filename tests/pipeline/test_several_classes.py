@@ -18,9 +18,8 @@ from pipeline_src.data.build import build
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.figures import examples as drawn
-from pipeline_src.metrics import estimators
-from pipeline_src.metrics.protocol_counts import ProtocolCounts, split
-from pipeline_src.metrics.registry import METRICS, summary
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
+from pipeline_src.metrics.registry import summary
 from pipeline_src.params.load import read
 from pipeline_src.pipeline import report, work
 from pipeline_src.pipeline.experiment import ExperimentGraph
@@ -130,49 +129,12 @@ def test_tables_have_what_several_classes_have(built):
     assert row["accuracy"] == pytest.approx(np.trace(statistic.confusion) / statistic.confusion.sum(), rel=1e-7)
     assert row["mean_iou"] == pytest.approx(summary(run_of(statistic))[0]["mean_iou"], rel=1e-7)
     assert "mIoU %" in (folder / "main.md").read_text() and "MAE" not in (folder / "main.md").read_text()
-    tables = {name: pd.read_csv(folder / f"{name}.csv") for name in ("T1", "T2", "T4", "T6")}
-    assert all(set(table["protocol"]) == {"raw"} and set(table["method"]) == set(METHODS) for table in tables.values())
-    for name, defined in {"T1": {"ece", "oe"}, "T2": {"accuracy", "mean_iou"}}.items():
-        assert set(tables[name]["metric"]) == defined and tables[name]["mean"].notna().all()
-    assert set(tables["T4"]["metric"]) == {"ece", "oe", "accuracy"} and tables["T4"]["low"].notna().all()
-    for name, metric in (("T6", "classwise_ece"), ("T2", "mean_iou")):
-        numbers = tables[name][tables[name]["metric"] == metric]
-        assert len(numbers) == len(METHODS) and (numbers["low"] <= numbers["high"]).all()
-
-
-def test_claims_are_judged_on_the_top_class(built):
-    found = json.loads((built.results / "claims.json").read_text())
-    assert {p for claim in found["claims"] for p in claim["protocols"]} == {"raw", "any"}
-    (claim,) = (claim for claim in found["claims"] if claim["claim"] == "C5")
-    (item,) = (item for item in claim["protocols"]["raw"]["evidence"] if "aslp_mc" in item["what"])
-    mc, baseline = (
-        np.trace(of.confusion) / of.confusion.sum()
-        for of in (statistic_of(built, method, "unseen") for method in ("aslp_mc", "baseline"))
-    )
-    assert item["effect"] == pytest.approx(mc - baseline, abs=1e-12)
 
 
 def test_figures_and_report_are_there(built):
     assert (built.results / "report.html").is_file()
-    assert results(built).facts.protocols == ("raw",) and set(results(built).measured("raw", "unseen")) == set(METHODS)
-    folder = built.job("figures").folder
-    names = [path.name for path in folder.glob("*.svg")]
-    assert names and not any("stretched" in name for name in names)
-    assert {name for name in names if name.startswith("classes")} == {
-        "classes-ece-unseen.svg",
-        "classes-iou-unseen.svg",
-    }
-    table = pd.read_csv(folder / "classes-iou-unseen.csv").set_index("method").loc["baseline"]
-    statistic = statistic_of(built, "baseline", "unseen")
-    assert table["class"].tolist() == CLASSES
-    (iou,), (cells,) = (
-        of.exact(run_of(statistic), 10) for of in (METRICS[name].input for name in ("mean_iou", "classwise_ece"))
-    )
-    ece = estimators.ece(split(cells, 10))
-    for name, exact in (("iou", iou), ("ece", ece)):
-        assert table[name].tolist() == pytest.approx(exact.tolist(), rel=5e-5)  # it has five digits
-    for metric in ("ece", "iou"):
-        assert (table[f"{metric}_low"] <= table[metric]).all() and (table[metric] <= table[f"{metric}_high"]).all()
+    names = [path.name for path in built.job("figures").folder.glob("*.svg")]
+    assert "classes-ece-unseen.svg" in names and not any("stretched" in name for name in names)
 
 
 def test_without_a_background_every_answer_on_textures_is_wrong(built, tmp_path):
