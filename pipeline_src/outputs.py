@@ -26,8 +26,6 @@ def check(
     *,
     below: Collection[Path] = (),
     inputs: Collection[Path | None] = (),
-    model: str = "",
-    others: Iterable[str] = (),
     foreign: Iterable[object] = (),
 ) -> None:
     """Refuse a folder in which files would be lost or mixed.
@@ -35,19 +33,23 @@ def check(
     Args:
         below: folders in `out` that are also written.
         inputs: folders that the command reads.
-        model, others: the model whose results are to be written, and other models whose results the folder has.
-        foreign: files that the command did not write.
+        foreign: results of another model, and files that the command did not write.
 
     Raises:
         UserError: the folder has one of these, or results of another command.
     """
     read = {path.resolve() for path in inputs if path is not None}
     mixed = [folder for folder in (out, *below) if folder.resolve() in read]
+    others = [
+        f"{out / name}, of {other}"
+        for other, names in RESULTS.items()
+        for name in names
+        if name not in RESULTS[command] and (out / name).exists()
+    ]
     for fault, problems in (
         ("is, or contains, an input: results would be mixed with it", mixed),
-        ("has results of another command", _results_of_others(out, command)),
-        (f"has results of another model than {model}", others),
-        (f"has files that {command} did not write", foreign),
+        ("has results of another command", others),
+        (f"has files that {command} did not write now or before", foreign),
     ):
         if found := listed(problems):
             raise UserError(
@@ -56,13 +58,6 @@ def check(
                 expected=f"a new folder, or one with earlier results of {command}",
                 fix="give another --out",
             )
-
-
-def _results_of_others(out: Path, command: str) -> Iterator[str]:
-    for other, names in RESULTS.items():
-        found = [name for name in names if name not in RESULTS[command] and (out / name).exists()]
-        if other != command and found:
-            yield f"{out / found[0]}, of {other}"
 
 
 @contextmanager

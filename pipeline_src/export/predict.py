@@ -114,15 +114,13 @@ def _check_out(out: Path, record: Mapping[str, str], files: Sequence[ImageFile],
     if (out / RECORD).exists():
         with reading(f"{out / RECORD} cannot be read", expected="JSON", fix="give another --out"):
             earlier = json.loads((out / RECORD).read_text(encoding="utf-8"))
-            others = [] if earlier == record else [f"{earlier['model']}, or another version, format or calibrator"]
+            others = [] if earlier == record else [f"maps of {earlier['model']}, or another format or calibrator"]
     outputs.check(
         out,
         "predict",
         below={path.parent for path in paths},
         inputs={file.path.parent for file in files},
-        model=record["model"],
-        others=others,
-        foreign=[] if (out / RECORD).exists() else [path for path in paths if path.exists()],
+        foreign=others if (out / RECORD).exists() else [path for path in paths if path.exists()],
     )
 
 

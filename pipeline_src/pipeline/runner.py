@@ -137,14 +137,11 @@ def show(jobs: Iterable[Job]) -> None:
 
 
 def _link(link: Path, file: Path) -> None:
-    """Write a relative link, or a copy on a file system without links."""
+    """Write a relative link."""
     target = os.path.relpath(file, link.parent)
     if link.is_symlink() and os.readlink(link) == target:
         return
     link.parent.mkdir(parents=True, exist_ok=True)
     new = link.with_name(f".{link.name}.{os.getpid()}")
-    try:
-        os.symlink(target, new)
-    except OSError:
-        shutil.copyfile(file, new)
+    os.symlink(target, new)
     os.replace(new, link)
