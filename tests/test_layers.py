@@ -14,7 +14,7 @@ from project import ROOT
 PACKAGE = ROOT / "pipeline_src"
 SHARED = {  # modules that every package may import
     *("errors", "files", "validation", "rng", "python_source", "text_tables"),
-    *("labels", "processes", "logs", "outputs"),
+    *("labels", "processes", "outputs"),
 }
 NUMBERS = {"counting", "metrics", "analysis"}
 NETWORKS = {"params", "data", "calibrators", "training", "prediction"}

@@ -13,6 +13,8 @@ from typing import Any, Literal, NamedTuple
 
 import cv2
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from pipeline_src import outputs
 from pipeline_src.calibrators.calibrator import calibrated, read_for
@@ -22,7 +24,6 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.export import folder as exported
 from pipeline_src.export import runs
 from pipeline_src.files import atomic, reading, sha256, write_text
-from pipeline_src.logs import with_progress
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.prediction.predict import Predictor, predict_image
 from pipeline_src.training.posthoc import Calibrated
@@ -102,7 +103,7 @@ def predict(
     missing = [(file, path) for file, path in zip(files, paths, strict=True) if not path.exists()]
     if len(missing) < len(files):
         log.info("%d of %d maps exist already", len(files) - len(missing), len(files))
-    for file, path in with_progress(missing, len(missing)):
+    for file, path in track(missing, "Predict maps", console=Console(stderr=True), transient=True):
         f = predict_image(model.predictor, decode_image(file.path.read_bytes()), model.image_size, file.name)
         write_map(path, calibrated(applied, f) if applied else f, form)
     return len(files), len(missing)

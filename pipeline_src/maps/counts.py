@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 from pipeline_src.calibrators.calibrator import Calibrator, calibrated
 from pipeline_src.counting.counts import Counts
@@ -14,7 +16,6 @@ from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
 from pipeline_src.errors import UserError, few
 from pipeline_src.labels import IGNORED
-from pipeline_src.logs import with_progress
 from pipeline_src.maps.files import (
     Pair,
     UnusableFileError,
@@ -129,7 +130,8 @@ def count(
     counted = FolderCounts(MapCounts.of_classes(classes) if classes else MapCounts.empty())
     problems: list[str] = []
     applied: Sequence[Calibrator | None] = calibrators or [None] * len(pairs)
-    for pair, calibrator in with_progress(zip(pairs, applied, strict=True), len(pairs)):
+    samples = list(zip(pairs, applied, strict=True))
+    for pair, calibrator in track(samples, "Count maps", console=Console(stderr=True), transient=True):
         try:
             sample = read_sample(pair, classes, ignore, calibrator)
         except UnusableFileError as reason:

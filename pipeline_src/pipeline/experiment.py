@@ -11,7 +11,7 @@ from pipeline_src.analysis.facts import Facts, MethodFacts, run_command
 from pipeline_src.claims import check_names
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
-from pipeline_src.errors import UserError, listed
+from pipeline_src.errors import UserError
 from pipeline_src.labels import NO_CLASS
 from pipeline_src.params.schema import Experiment, Part
 from pipeline_src.pipeline.job import Graph, Job
@@ -122,19 +122,6 @@ class ExperimentGraph(Graph):
         """(method, seed) of all runs, in the order of their dependencies: methods that train, methods that train after
         others, post-hoc methods."""
         return sorted(self.facts.runs, key=lambda run: (bool(self.posthoc(run[0])), bool(self.references(run[0]))))
-
-    def check_finished(self, *kinds: str, otherwise: str) -> None:
-        """Raise a UserError, which begins with the experiment's name and `otherwise`, if a result of some kinds is
-        missing or damaged."""
-        jobs = self.of_kinds(*kinds)
-        missing = [job.name for job in jobs if not job.is_made]
-        damaged = [fault for job in jobs if job.is_made for fault in job.faults()]
-        if missing or damaged:
-            raise UserError(
-                f"{self.name} {otherwise}: {len(missing)} of its {len(jobs)} results are not current{listed(missing)}"
-                f"{listed(damaged)}",
-                fix=f"run it first: {self.command}" if missing else f"rm -r {damaged[0].file.parent} && {self.command}",
-            )
 
     @cached_property
     def batches(self) -> dict[str, Job]:

@@ -28,7 +28,7 @@ from pipeline_src.python_source import PACKAGE, ROOT, syntax_tree
 LENGTH = 16
 # Modules that cannot change a result: errors, values that are hashed themselves, the machinery of jobs, progress.
 NEUTRAL = {
-    *("errors", "validation", "logs", "processes", "python_source"),
+    *("errors", "validation", "processes", "python_source"),
     *("data.catalog", "data.entry", "training.machine"),
 }
 NEUTRAL_PACKAGES = ("params", "pipeline")

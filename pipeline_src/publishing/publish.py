@@ -14,6 +14,7 @@ from pipeline_src import processes
 from pipeline_src.files import atomic_folder
 from pipeline_src.pipeline.experiment import evaluation_name, training_name
 from pipeline_src.pipeline.report import provenance, results, store_facts
+from pipeline_src.pipeline.runner import check_results
 from pipeline_src.publishing.published import COUNTS, FOLDER, RUNS, Publication, pack
 from pipeline_src.publishing.rebuild import REPORT, recompute, replace_computed
 
@@ -42,7 +43,7 @@ class Gathered:
 
 def gathered(graph: ExperimentGraph) -> Gathered:
     """Return all files of an experiment to publish; a UserError names results that are missing or not current."""
-    graph.check_finished(*NEEDED, otherwise="cannot be published")
+    check_results(graph.of_kinds(*NEEDED), "publish", graph.command)
     facts, report, tables = graph.facts, graph.job("report"), graph.job("tables")
     measured = results(tables)
     publication = Publication(

@@ -26,7 +26,6 @@ from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
 from pipeline_src.labels import IGNORED
-from pipeline_src.logs import epoch_line
 from pipeline_src.params.schema import Experiment, Training
 from pipeline_src.rng import torch_seed
 from pipeline_src.training import checkpoint
@@ -186,9 +185,18 @@ def train(
         run.history.rows.append(row)
         seconds = time.perf_counter() - started
         run.history.timing.append({"epoch": epoch, "images_per_second": speed, "seconds": seconds})
-        log.info(epoch_line(name, row, settings.epochs, int(seconds * (settings.epochs - epoch))))
+        log.info(_epoch_line(name, row, settings.epochs, int(seconds * (settings.epochs - epoch))))
         run.save(work)
     return run
+
+
+def _epoch_line(name: str, row: Mapping[str, float], epochs: int, left: int) -> str:
+    """Return the log line of an epoch: accuracy and ECE of the validation images, and the seconds that are left."""
+    alpha = "" if math.isnan(row["mean_alpha"]) else f"  alpha {row['mean_alpha']:.3f}"
+    return (
+        f"{name}  {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.3f}  "
+        f"acc {row['val_accuracy']:.1%}  ECE {row['val_ece']:.2%}{alpha}  {left // 60}:{left % 60:02d} left"
+    )
 
 
 def _train_epoch(run: TrainingRun, batches: Any, epoch: int, rate: float, name: str) -> list[float]:

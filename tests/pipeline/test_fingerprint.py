@@ -57,7 +57,6 @@ EDITS = [
     ("pipeline/work.py", '"%s: validation accuracy %.1f %%. Masks may be inverted."', '"%s: %.1f"', set()),
     ("training/models/build.py", "but the weights can't be loaded", "and no weights are there", set()),
     ("training/method.py", "0: the last weights.", "0: those of the last step.", set()),
-    ("logs.py", "  loss ", "  training loss ", set()),
     ("data/store.py", "{self.folder} cannot be read", "{self.folder} is damaged", set()),
     ("errors.py", "most: int = 20", "most: int = 30", set()),
     ("params/schema.py", "ge=32", "ge=31", set()),

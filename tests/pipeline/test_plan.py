@@ -117,11 +117,6 @@ def test_images_that_parts_share_are_logged_or_refused(project, caplog):
         work.report_overlap({"train": stores["train"], "val": stores["train"]})
 
 
-def test_a_batch_of_more_images_than_there_are_is_refused():
-    with pytest.raises(UserError, match="batch_size: 9 and 8"):
-        work._check_batch(9, 8)
-
-
 def test_a_set_of_the_catalogue_is_none_of_the_users_whoever_wrote_its_entry(project):
     text = Path("params.yaml").read_text().replace("set: mine", "set: DUTS-TR").replace("set: others", "set: SOD")
     Path("params.yaml").write_text(text.replace("  mine:", "  DUTS-TR:").replace("  others:", "  SOD:"))

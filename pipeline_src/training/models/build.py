@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
-from pipeline_src.logs import quiet
 from pipeline_src.training.models.config import read_config
 
 if TYPE_CHECKING:
@@ -49,8 +48,8 @@ def build_segmentor(config: str, pretrained: bool, classes: int = 2) -> EncoderD
         )
     _set_classes(model, classes)
     # mmengine logs several lines for every parameter; mmcv looks for layers in the scope of mmseg (U-Net's own).
-    log, scope = MMLogger.get_current_instance(), DefaultScope.overwrite_default_scope("mmseg")
-    with quiet(log, level=logging.WARNING), scope:
+    MMLogger.get_current_instance().setLevel(logging.WARNING)
+    with DefaultScope.overwrite_default_scope("mmseg"):
         segmentor = MODELS.build(model)
         try:
             segmentor.init_weights()
