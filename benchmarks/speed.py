@@ -26,7 +26,6 @@ os.environ |= {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPEN
 import numpy as np  # after the number of threads is set
 from peers.measure import BINS, PACKAGES, pairs, read_maps
 
-BATCH, SIDE, IMAGES = 8, 96, 16  # of the forward pass, as validation of `mini`; images of whole-map measures
 Maps = list[np.ndarray]
 Run = Callable[[], object]
 
@@ -35,16 +34,6 @@ Run = Callable[[], object]
 def maps() -> tuple[Maps, Maps]:
     """20 maps and masks of 300 x 400 pixels."""
     return read_maps([])
-
-
-@cache
-def objects() -> tuple[Maps, Maps]:
-    """Maps and masks of discs with soft borders, 300 x 400 pixels."""
-    generator = np.random.default_rng(0)
-    y, x = np.mgrid[:300, :400]
-    insides = [generator.uniform(40, 110) - np.hypot(y - 150, x - 200) for _ in range(IMAGES)]
-    logits = [inside / 8 + generator.normal(0, 0.5, inside.shape) for inside in insides]
-    return [(1 / (1 + np.exp(-z))).astype(np.float32) for z in logits], [(i > 0).astype(np.uint8) for i in insides]
 
 
 def read_memory() -> None:
@@ -59,15 +48,6 @@ def count_by_numpy() -> None:
         confidence, correct = pairs(f.ravel(), y.ravel())
         for weights in (None, confidence, correct):
             np.histogram(confidence, BINS, (0, 1), weights=weights)
-
-
-def count_by_boost() -> None:
-    import boost_histogram as bh
-
-    counts = bh.Histogram(bh.axis.Regular(BINS, 0, 1), bh.axis.Boolean(), storage=bh.storage.Mean())
-    for f, y in zip(*maps(), strict=True):
-        confidence, correct = pairs(f.ravel(), y.ravel())
-        counts.fill(confidence, correct, sample=confidence)
 
 
 def count_by_torch() -> None:
@@ -92,38 +72,16 @@ def count_fully(arrays: tuple[Maps, Maps]) -> None:
     _ = counts.raw, counts.stretched
 
 
-def measure_whole_maps(names: tuple[str, ...]) -> None:
-    from pipeline_src.counting.whole_maps import whole_map_measures
-
-    for f, y in zip(*objects(), strict=True):
-        whole_map_measures(f, y, names)
-
-
-@cache
-def network() -> Run:
-    """The forward pass of the network of `mini`."""
-    import torch
-
-    from pipeline_src.params.load import read, resolve
-    from pipeline_src.training.models.build import build_segmentor, logits
-
-    torch.set_num_threads(1)
-    segmentor = build_segmentor(resolve(read(), "mini")[1].model.config, False).eval()
-    segmentor = segmentor.to(memory_format=torch.channels_last)
-    batch = torch.randn(BATCH, 3, SIDE, SIDE).to(memory_format=torch.channels_last)
-    return partial(torch.inference_mode()(logits), segmentor, batch)
-
-
 @cache
 def files() -> tuple[Path, Path]:
     """Folders of 8-bit maps and masks."""
     import cv2
 
     folder = Path(tempfile.mkdtemp())
-    for name, images, top in zip(("maps", "masks"), objects(), (255, 255), strict=True):
+    for name, images in zip(("maps", "masks"), maps(), strict=True):
         (folder / name).mkdir()
         for number, image in enumerate(images):
-            cv2.imwrite(str(folder / name / f"{number:03d}.png"), np.rint(image * float(top)).astype(np.uint8))
+            cv2.imwrite(str(folder / name / f"{number:03d}.png"), np.rint(image * 255.0).astype(np.uint8))
     return folder / "maps", folder / "masks"
 
 
@@ -171,28 +129,13 @@ def rows() -> list[Row]:
     ece = {name: partial(PACKAGES[name]().ece, *maps()) for name in ("ours", "torchmetrics", "netcal")}
     few = "counts for ECE"
     eight_bit = [np.rint(f * 255).astype(np.uint8) for f in maps()[0]], maps()[1]
-    measures = ("s_measure", "e_measure", "weighted_f")
-    count_objects = partial(count_fully, objects())
-
-    def evaluate(names: tuple[str, ...]) -> None:
-        count_objects()
-        measure_whole_maps(names)
-
-    def forward() -> None:
-        for _ in range(IMAGES // BATCH):
-            network()()
-
     return [
         *(Row(f"{few}; {name}", ece["ours"], ece[name], "ns", "≥ 80") for name in ("torchmetrics", "netcal")),
-        Row(f"{few}; boost-histogram", ece["ours"], count_by_boost, "ns", ""),
         Row(f"{few}; torch.bincount", ece["ours"], count_by_torch, "ns", ""),
         Row(f"{few}; numpy.histogram", ece["ours"], count_by_numpy, "ns", ""),
         Row(f"{few}; one read of the maps", ece["ours"], read_memory, "ns", "the bound"),
         Row("all counts, float32; numpy.histogram", partial(count_fully, maps()), count_by_numpy, "ns", ""),
         Row("all counts, 8 bit; numpy.histogram", partial(count_fully, eight_bit), count_by_numpy, "ns", ""),
-        Row("all counts, S and E of 300 × 400; network, 96 px", partial(evaluate, measures[:2]), forward, "ms", "> 1"),
-        Row("all counts, S, E and weighted F; network, 96 px", partial(evaluate, measures), forward, "ms", "> 1"),
-        Row("weighted F of 300 × 400; network, 96 px", partial(measure_whole_maps, measures[2:]), forward, "ms", "> 1"),
         Row("8-bit files counted by `judge`; decoded", judge, decode, "ms", "≥ 0.67"),
         Row(
             "`dense-calibration --help`; `snakemake` without a job",
@@ -221,7 +164,7 @@ def line(row: Row, rounds: int) -> str:
         return f"| {row.title} | | {error} | | {row.aim} |"
     row.ours()
     times = np.array([(seconds(row.ours), seconds(row.other)) for _ in range(rounds)])
-    scale = {"ns": 1e9 / sum(f.size for f in maps()[0]), "ms": 1e3 / IMAGES, "s": 1.0}[row.unit]
+    scale = {"ns": 1e9 / sum(f.size for f in maps()[0]), "ms": 1e3 / len(maps()[0]), "s": 1.0}[row.unit]
     low, ratio, high = np.quantile(times[:, 1] / times[:, 0], (0.25, 0.5, 0.75))
     cells = [f"{scale * column.min():.3g} ({scale * np.median(column):.3g}) {row.unit}" for column in times.T]
     return f"| {row.title} | {' | '.join(cells)} | {ratio:.3g} ({low:.3g} to {high:.3g}) | {row.aim} |"

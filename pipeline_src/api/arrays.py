@@ -56,16 +56,16 @@ def images(probabilities: Any, masks: Any, ignore: int | None) -> tuple[Any, np.
             p = p.clip(0, 1)
     classes = p.shape[1] if p.ndim == 4 else 1
     void = IGNORED if ignore is None else ignore
+    ignored = y == void
     if classes > 1 and y.size:
-        _check_sums(p, y != void)
+        _check_sums(p, ~ignored)
     if classes > 2:
-        _check_labels(y, (y >= 0) & (y < classes) | (y == void), f"0 to {classes - 1}, and {void} where nothing counts")
+        _check_labels(y, ignored | ((y >= 0) & (y < classes)), f"0 to {classes - 1}, and {void} where nothing counts")
         return p, y, void
-    if y.dtype == bool:
-        y = y.view(np.uint8)
-    _check_labels(y, (y == 0) | (y == 1) | (y == void), f"0 background, 1 object, {void} ignored; or bool")
-    y = np.where(y == void, IGNORED, y).astype(np.uint8)
-    return (p[:, -1] if p.ndim == 4 else p), y, None if ignore is None else IGNORED
+    _check_labels(y, ignored | (y == 0) | (y == 1), f"0 background, 1 object, {void} ignored; or bool")
+    labels = y.astype(np.uint8)
+    labels[ignored] = IGNORED
+    return (p[:, -1] if p.ndim == 4 else p), labels, None if ignore is None else IGNORED
 
 
 def _check_sums(p: Any, valid: np.ndarray) -> None:
