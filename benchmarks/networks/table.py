@@ -17,23 +17,22 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 from PIL import Image
-from pipeline_src.maps.files import Pair
 
-from pipeline_src.analysis.compare import differences, paired
-from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.estimate import estimate
+from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import Resampled, key_of, resample_counts
 from pipeline_src.calibrators import NAMES
 from pipeline_src.calibrators.calibrator import Calibrator, calibrator_class, fitted
 from pipeline_src.maps.calibrate import pixels_of
 from pipeline_src.maps.counts import count
+from pipeline_src.maps.files import Pair
 from pipeline_src.metrics.metric import Difference, with_ends
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 
 PACKAGE, SIDE = "@imgly/background-removal-data@1.4.5", 1024
 TITLES = {"u2net": "U2-Net", "medium": "IS-Net, 16 bit", "small": "IS-Net, 8 bit"}
 TEST = {"medium": ("ECSSD", "DUTS-held-out", "DTD", "Brodatz"), "small": ("ECSSD",)}
-VALIDATION, TEXTURES, SHOWN = "DUTS-validation", ("DTD", "Brodatz"), ("accuracy", "ece", "brier")
+VALIDATION, SHOWN = "DUTS-validation", ("accuracy", "ece", "brier")
 INTRO = """# Published full-size networks
 
 By `python benchmarks/networks/table.py DATA CACHE --images {images}`.
@@ -82,10 +81,11 @@ class Data:
         chosen = sorted(stems, key=lambda stem: hashlib.sha256(stem.encode()).digest())[:number]
         return [Pair(stem, maps / (stem + suffix), masks / f"{stem}.png") for stem in chosen]
 
-    def counts(self, network: str, name: str, calibrator: Calibrator | None = None) -> ProtocolCounts:
-        """The counts of a network's maps on a set, calibrated or not."""
+    def resampled(self, network: str, name: str, calibrator: Calibrator | None = None) -> Resampled:
+        """The shown metrics of a network on a set, calibrated or not, exactly and on resamples of the images."""
         pairs = self.pairs(network, name)
-        return count(pairs, calibrators=[calibrator] * len(pairs) if calibrator else ()).runs()["raw"]
+        counted = count(pairs, calibrators=[calibrator] * len(pairs) if calibrator else ()).runs()["raw"]
+        return resample_counts(counted, 10, key_of(name), names=[*SHOWN, METRICS["ece"].decided_by])
 
 
 def load_network(name: str, cache: Path) -> onnxruntime.InferenceSession:
@@ -127,18 +127,11 @@ def predict_missing(data: Data) -> None:
         print(f"image {k + 1} of each set", flush=True)
 
 
-def measured(run: ProtocolCounts, name: str) -> Resampled:
-    """The shown metrics of a set, exactly and on resamples of its images."""
-    return resample_counts(run, 10, key_of(name), names=[*SHOWN, METRICS["ece"].decided_by])
-
-
-def score_rows(
-    data: Data, network: str, names: Iterable[str], calibrators: Sequence[Calibrator]
-) -> Iterator[list[str]]:
+def scores(data: Data, network: str, names: Iterable[str], calibrators: Sequence[Calibrator]) -> Iterator[list[str]]:
     """A row of each set and calibrator, and before them one without a calibrator."""
     for name in names:
         for calibrator in (None, *calibrators):
-            result = measured(data.counts(network, name, calibrator), name)
+            result = data.resampled(network, name, calibrator)
             ends = result.intervals()
             cells = [with_ends(METRICS[metric], result.points[metric], ends[metric]) for metric in SHOWN]
             yield [TITLES[network], name, str(result.units), calibrator.name if calibrator else "none", *cells]
@@ -152,22 +145,19 @@ def fit_all(data: Data, network: str) -> list[Calibrator]:
 
 
 def effects(data: Data) -> Iterator[list[str]]:
-    """Claim C1 for the networks, and the effect of 8-bit weights."""
-
-    def row(title: str, metric: str, effect: Estimate | None) -> list[str]:
-        assert effect is not None
-        number = with_ends(Difference.of(METRICS[metric]), effect.value, effect.interval())
-        return [title, METRICS[metric].title, number, effect.direction or "inconclusive"]
-
-    for network, names in (("u2net", ["DTD"]), ("medium", TEXTURES)):
-        on_objects = paired([measured(data.counts(network, "ECSSD"), "ECSSD")])
-        for name in names:
-            on_textures = paired([measured(data.counts(network, name), name)])
-            effect = estimate("ece", (on_textures, 1.0), (on_objects, -1.0))
-            yield row(f"C1, {TITLES[network]}: {name} − ECSSD", "ece", effect)
-    of_16_bit, of_8_bit = (data.counts(network, "ECSSD") for network in ("medium", "small"))
-    for metric, effect in differences("ECSSD", 10, {0: of_16_bit}, {0: of_8_bit}, SHOWN).items():
-        yield row("IS-Net on ECSSD: 8 − 16 bit", metric, effect)
+    """Claim C1 for the networks, and the effect of 8-bit weights, paired by image."""
+    compared = [
+        (f"C1, {TITLES[network]}: {name} − ECSSD", (network, name), (network, "ECSSD"), ["ece"])
+        for network, name in (("u2net", "DTD"), ("medium", "DTD"), ("medium", "Brodatz"))
+    ]
+    compared.append(("IS-Net on ECSSD: 8 − 16 bit", ("small", "ECSSD"), ("medium", "ECSSD"), list(SHOWN)))
+    for title, *sides, metrics in compared:
+        after, before = (Measurement.of_runs([0], [data.resampled(*side)]) for side in sides)
+        for metric in metrics:
+            effect = estimate(metric, (after, 1.0), (before, -1.0))
+            assert effect is not None
+            number = with_ends(Difference.of(METRICS[metric]), effect.value, effect.interval())
+            yield [title, METRICS[metric].title, number, effect.direction or "inconclusive"]
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
