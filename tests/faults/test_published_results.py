@@ -48,7 +48,7 @@ def test_a_computed_file_is_checked_before_pages_show_it(folder):
     ("old", "new"),
     [
         ('"torch": "2.9.0"', '"torch": "2.9.1"'),
-        ('"costs"', '"coasts"'),
+        ('"notes"', '"nodes"'),
         ('"digest"', '"digits"'),
         ("{", "["),
     ],
