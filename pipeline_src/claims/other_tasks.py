@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
-from itertools import product
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeline_src.analysis.facts import MAIN_TASK, ExperimentSummary, run_command
-from pipeline_src.claims.checks import MARGIN, NOT_LOWER, View
-from pipeline_src.claims.verdict import BELOW_ZERO, MARGINS, Evidence, Finding, Missing
+from pipeline_src.claims.checks import MARGIN, NOT_LOWER, View, against_baseline
+from pipeline_src.claims.verdict import BELOW_ZERO, Finding, Missing, verdict_of
 from pipeline_src.counting.levels import PROTOCOLS
-from pipeline_src.metrics.registry import METRICS
 
 TEXT = "It carries over to camouflaged objects, smoke and semantic segmentation."
 RULE = (
@@ -21,20 +18,18 @@ RULE = (
 )
 TASKS = ("cod", "smoke", "semantic")  # that the claim names, in the catalog's words; others are secondary
 SUBJECTS = ("aslp_mc", "aslp_mei")
-TARGETS = {"ece": BELOW_ZERO, "accuracy": NOT_LOWER}
-AGAINST_BASELINE = "against_baseline"  # the key of claims.json under which an experiment contributes
+CHECKS = (against_baseline("id", BELOW_ZERO, "ece"), against_baseline("id", NOT_LOWER, "accuracy"))
+CARRIED_OVER = "carried_over"  # the key of claims.json under which an experiment contributes
 
 
-def comparisons_with_baseline(view: View) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Return what an experiment contributes in one protocol: comparisons by code of a subject and metric, for JSON."""
-    facts, by_code = view.facts, dict[str, dict[str, list[dict[str, Any]]]]()
+def carried_over(view: View) -> dict[str, Any]:
+    """Return what an experiment contributes in one protocol: the finding on its task."""
+    items = []
     for code in SUBJECTS:
-        if (entry := facts.principal(code)) and facts.baseline:
-            for metric, target in TARGETS.items():
-                items = [view.difference(metric, target, entry, facts.baseline, part) for part in view.sets("id")]
-                found = [item.as_json() if isinstance(item, Evidence) else asdict(item) for item in items]
-                by_code.setdefault(code, {})[metric] = found
-    return by_code
+        items += view.without(code)
+        if entry := view.facts.principal(code):
+            items += [item for check in CHECKS for item in check(view, entry, ())]
+    return Finding.of(items).as_json()
 
 
 def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -> dict[str, Any]:
@@ -51,10 +46,11 @@ def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -
     contents = {summary.name: _content(summary) for summaries in by_task.values() for summary in summaries}
     by_protocol = {}
     for protocol in PROTOCOLS:
-        items = {t: list(_task_items(protocol, tasks.get(t, t), by_task[t], contents)) for t in by_task}
-        main = Finding.of(item for task in TASKS for item in items[task])
-        others = [{"what": tasks.get(t, t), **Finding.of(items[t]).as_json()} for t in items if t not in TASKS]
-        by_protocol[protocol] = main.as_json() | {"secondary": [item for item in others if item["evidence"]]}
+        found = {task: _on_task(protocol, tasks.get(task, task), by_task[task], contents) for task in by_task}
+        others = [{"what": tasks.get(task, task), **found[task]} for task in found if task not in TASKS]
+        by_protocol[protocol] = _combined([found[task] for task in TASKS]) | {
+            "secondary": [finding for finding in others if finding["evidence"]]
+        }
     return {
         "synthetic": any(content.get("synthetic") for content in contents.values()),
         "claims": [{"claim": "C8", "text": TEXT, "rule": RULE, "protocols": by_protocol}],
@@ -70,27 +66,38 @@ def _content(summary: ExperimentSummary) -> dict[str, Any]:
         return dict(json.loads(file.read_bytes()).items())
 
 
-def _task_items(
+def _on_task(
     protocol: str, task: str, experiments: Sequence[ExperimentSummary], contents: Mapping[str, Mapping[str, Any]]
-) -> Iterator[Evidence | Missing]:
-    """Yield comparisons on one task, and what is missing; `contents` are the claims.json by experiment."""
+) -> dict[str, Any]:
+    """Return the finding on one task; `contents` are the claims.json by experiment."""
     if not experiments:
-        yield Missing(f"an experiment on {task}", "add one that trains on such a set (docs/reference/datasets.md).")
+        return _absent(f"an experiment on {task}", "add one that trains on such a set")
+    findings = []
     for summary in experiments:
-        name, place = summary.name, f"{task} ({summary.name})"
-        by_protocol = contents[name].get(AGAINST_BASELINE)
+        place = f"{task} ({summary.name})"
+        by_protocol = contents[summary.name].get(CARRIED_OVER)
         if by_protocol is None:
-            why = f": {summary.unread}" if summary.unread else ""
-            yield Missing(f"the experiment {name} ({task}){why}", f"run: {run_command(name)}")
-        elif protocol in by_protocol:  # several classes have one protocol
-            for code, metric in product(SUBJECTS, TARGETS):
-                items = by_protocol[protocol].get(code, {}).get(metric)
-                if not items:
-                    what = f"{code}, the baseline and a test set in distribution in {place}"
-                    yield Missing(what, f"add them to {name} and run: {run_command(name)}")
-                for item in items or []:
-                    if "do" in item:
-                        yield Missing(**item)
-                    else:
-                        named = {**item, "what": f"{place}: {item['what']}"}
-                        yield Evidence.from_json(named, TARGETS[metric], METRICS[metric], MARGINS[metric])
+            what = f"{place}: {summary.unread}" if summary.unread else place
+            findings.append(_absent(what, f"run: {run_command(summary.name)}"))
+        elif finding := by_protocol.get(protocol):  # several classes have one protocol
+            evidence = [item | {"what": f"{place}: {item['what']}"} for item in finding["evidence"]]
+            findings.append(finding | {"why": f"{place}: {finding['verdict']}. {finding['why']}", "evidence": evidence})
+    return _combined(findings)
+
+
+def _absent(what: str, change: str) -> dict[str, Any]:
+    """Return the finding where an experiment or its results are missing."""
+    return Finding([], [Missing(what, change)]).as_json()
+
+
+def _combined(findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the finding that follows from those of several experiments."""
+    evidence = [item for finding in findings for item in finding["evidence"]]
+    missing = [item for finding in findings for item in finding["missing"]]
+    return {
+        "verdict": verdict_of({item["says"] for item in evidence}, is_complete=not missing),
+        "seeds": min((finding["seeds"] for finding in findings if finding["evidence"]), default=0),
+        "why": " ".join(finding["why"] for finding in findings),
+        "evidence": evidence,
+        "missing": missing,
+    }

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
 from pipeline_src.analysis.estimate import MOST_IMAGES, MOST_SEEDS, Estimate, joint_level, needed_sample, or_none
 from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL
-from pipeline_src.metrics.metric import Metric, Quantity
+from pipeline_src.metrics.metric import Quantity
 
 FOR, AGAINST, BOUNDED, INCONCLUSIVE = "for", "against", "bounded", "inconclusive"
 MARGINS = {"ece": 0.005, "accuracy": 0.005, "brier": 0.002}  # of a bounded difference (docs/protocol.md, section 5)
@@ -157,14 +157,6 @@ class Evidence:
             "says": self.says(level),
         }
 
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any], target: Target, metric: Metric, margin: float) -> Evidence:
-        """Return the inverse of `as_json`, without the resamples."""
-        effect = _estimate_of(content)
-        if square := content.get("squared"):
-            effect = replace(effect, decided=replace(_estimate_of(square), reference=_number(square["reference"])))
-        return cls(content["what"], content["sets"], effect, target, metric, margin)
-
 
 def _estimate_json(effect: Estimate) -> dict[str, Any]:
     low, high = effect.interval()
@@ -172,15 +164,6 @@ def _estimate_json(effect: Estimate) -> dict[str, Any]:
     numbers |= {"image_low": effect.image_low, "image_high": effect.image_high, "units": effect.units}
     seeds = {seed: or_none(value) for seed, value in effect.by_seed.items()}
     return {"seeds": seeds, **{name: or_none(number) for name, number in numbers.items()}}
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
-def _estimate_of(content: Mapping[str, Any]) -> Estimate:
-    seeds = {int(seed): _number(value) for seed, value in content["seeds"].items()}
-    return Estimate(seeds, _number(content["image_low"]), _number(content["image_high"]), units=content["units"])
 
 
 @dataclass(frozen=True)
@@ -192,6 +175,17 @@ class Missing:
 
 
 Items = Iterable[Evidence | Missing]  # what a check yields
+
+
+def verdict_of(says: set[str], is_complete: bool) -> str:
+    """Return the verdict: one opposing comparison refutes; support needs all comparisons, none missing."""
+    if AGAINST in says:
+        return REFUTED
+    if not (is_complete and says):
+        return NOT_RUN
+    if says == {FOR}:
+        return SUPPORTED
+    return BOUNDED if says <= {FOR, BOUNDED} else INCONCLUSIVE
 
 
 @dataclass(frozen=True)
@@ -220,15 +214,8 @@ class Finding:
 
     @property
     def verdict(self) -> str:
-        """The verdict on the claim: one opposing comparison refutes it; support needs all comparisons, none missing."""
-        says = {item.says(self.level) for item in self.evidence}
-        if AGAINST in says:
-            return REFUTED
-        if self.missing or not says:
-            return NOT_RUN
-        if says == {FOR}:
-            return SUPPORTED
-        return BOUNDED if says <= {FOR, BOUNDED} else INCONCLUSIVE
+        """The verdict on the claim."""
+        return verdict_of({item.says(self.level) for item in self.evidence}, is_complete=not self.missing)
 
     @property
     def why(self) -> str:

@@ -69,9 +69,7 @@ def judged(view: View) -> dict[str, Any]:
         "experiment": facts.experiment,
         "synthetic": facts.synthetic,
         "claims": [{"claim": name, **_judged(CLAIMS[name], view)} for name in asked],
-        other_tasks.AGAINST_BASELINE: {
-            p: other_tasks.comparisons_with_baseline(replace(view, protocol=p)) for p in facts.protocols
-        },
+        other_tasks.CARRIED_OVER: {p: other_tasks.carried_over(replace(view, protocol=p)) for p in facts.protocols},
     }
 
 

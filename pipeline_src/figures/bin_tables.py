@@ -52,12 +52,6 @@ def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None)
     return np.rec.fromarrays(columns, names=COLUMNS)  # type: ignore[call-overload]
 
 
-@lru_cache(maxsize=16)
-def corner_of_part(results: Results, part: str) -> float:
-    """Return the common `corner` of all diagrams of a dataset, which makes them comparable."""
-    return corner(list(reliability_tables(results, part).values()))
-
-
 def corner(tables: Sequence[np.recarray]) -> float:
     """Return where both axes of diagrams of `tables` begin, 0.5, 0.4 or 0: one range gives a diagonal of 45 degrees."""
     drawn = [drawn_bins(table)[name] for table in tables for name in ("confidence", "accuracy", "low")]

@@ -1,9 +1,9 @@
-"""The reliability diagram of one method on one dataset (docs/protocol.md): accuracy against confidence."""
+"""Reliability diagrams (docs/protocol.md): accuracy of the top label against its confidence."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,60 +13,96 @@ import numpy as np
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.figures import bin_tables, style
 from pipeline_src.figures.bin_tables import LEAST
-from pipeline_src.figures.types import Axes, Counts, Figure, FigureType, Painted, Picture, Results, Sources
+from pipeline_src.figures.types import (
+    Axes,
+    Counts,
+    Figure,
+    FigureType,
+    Painted,
+    Picture,
+    Results,
+    Sources,
+    stacked,
+)
 
 if TYPE_CHECKING:
     from matplotlib.patches import Rectangle
 
 CONFIDENCE = "Confidence of the top label, %"
 ACCURACY = "Accuracy of the top label, %"
-SIDE = 2.41  # inches, of the axes
+SIDE = 2.41  # inches, of the axes of a single diagram
+FOOT = 0.2  # of the height of the accuracy axis of a panel, for the shares of pixels
 BAR: dict[str, Any] = {"facecolor": style.CALIBRATED, "alpha": 0.45, "linewidth": 0}
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
-    """Yield one figure per method, dataset and protocol."""
-    for part, protocol, method in product(facts.parts, facts.protocols, facts.methods):
-        title = f"{method} on {part}"
-        caption = f"{title}, {PROTOCOL_NAMES[protocol]}; {facts.networks_in_words(method)}."
-        yield Picture(FIGURE, (protocol, method, part), title, caption, protocol, part, method)
+    """Yield one figure per dataset and protocol."""
+    for part, protocol in product(facts.parts, facts.protocols):
+        title, wide = f"All methods on {part}", style.is_wide(len(facts.methods))
+        caption = f"{title}, {PROTOCOL_NAMES[protocol]}; {facts.networks_in_words()}."
+        yield Picture(FIGURE, (protocol, part), title, caption, protocol, part, wide=wide)
 
 
 def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
-    """Draw the diagram; all diagrams of a dataset have the same axes."""
-    import pandas as pd
-
-    facts, method, place = results.facts, picture.method, (picture.protocol, picture.method, picture.part)
-    table = bin_tables.reliability_tables(results, picture.part)[picture.protocol, method]
-    ece, oe = (style.percent(results.estimate(name, *place).value, 2) for name in ("ece", "oe"))
+    """Draw a diagram of each method, all on the same axes."""
+    facts, protocol, part = results.facts, picture.protocol, picture.part
+    by_method = bin_tables.reliability_tables(results, part)
+    tables = {method: by_method[protocol, method] for method in facts.methods}
+    ece = {method: results.estimate("ece", protocol, method, part).value for method in facts.methods}
     lines = [
-        f"{style.size(picture, results)} · {facts.bins} bins",
-        f"ECE {ece} · OE {oe} · {style.averaged(facts)}",
-        f"bars: {facts.networks_in_words(method)} · {style.error_bars(facts.seeds_of(method))}",
+        f"{style.size(picture, results)} · {facts.bins} bins · {style.error_bars(facts.seeds)}",
+        f"ECE: {style.averaged(facts)} · bars: {facts.networks_in_words()} · below: share of pixels per bin",
     ]
-    low = bin_tables.corner_of_part(results, picture.part)
-    return Painted(draw(table, picture.title, lines, low), pd.DataFrame(table))
+    notes = {method: f"ECE {style.percent(value, 2)}" for method, value in ece.items()}
+    low = bin_tables.corner(list(by_method.values()))
+    return Painted(draw_panels(tables, notes, picture.title, lines, low), stacked(tables))
+
+
+def draw_panels(
+    tables: Mapping[str, np.recarray], notes: Mapping[str, str], heading: str, lines: Sequence[str], low: float
+) -> Figure:
+    """Draw a panel per method, with the shares of pixels at its foot.
+
+    Args:
+        tables: method -> table as `bin_tables.reliability_table`.
+        notes: method -> the text below its name.
+        low: where both axes begin.
+    """
+    figure, panels = style.small_multiples(len(tables), heading, lines, ratio=1 + FOOT)
+    foot = FOOT * (1 - low)
+    for (method, table), (axes, first, last) in zip(tables.items(), panels, strict=True):
+        bins = bin_tables.drawn_bins(table)
+        draw_bars(axes, bins, low)
+        axes.set_ylim(low - foot, 1)
+        left = np.maximum(bins["lower"], low)
+        look: dict[str, Any] = {"color": style.MUTED, "edgecolor": style.PAPER, "linewidth": min(0.4, 4 / len(table))}
+        heights = bins["share"] * foot * 0.8
+        axes.bar(left, heights, bins["upper"] - left, low - foot, align="edge", **look)
+        axes.axhline(low, color=style.GRID, linewidth=0.6)
+        for set_ticks in (axes.set_xticks, axes.set_yticks):
+            percent_ticks(set_ticks, [low, (1 + low) / 2, 1])
+        style.outer_labels(axes, first, last, "Confidence, %", "Accuracy, %")
+        style.name_panel(axes, method, notes[method], tables)
+    return figure
 
 
 def draw_counts(
     counts: Counts, bins: int, title: str, lines: Sequence[str], stem: Path, band: np.ndarray | None = None
 ) -> None:
-    """Draw the diagram of one protocol's counts, with its `accuracy_band` if known, and save it as <stem>.svg, .pdf and
-    .png."""
+    """Draw a single diagram of one protocol's counts, with its `accuracy_band` if known, as <stem>.svg, .pdf, .png."""
     table = bin_tables.reliability_table(counts, bins, band)
     with style.house():
-        style.save(draw(table, title, lines), stem)
+        style.save(draw_single(table, title, lines), stem)
 
 
-def draw(table: np.recarray, heading: str, lines: Sequence[str], low: float | None = None) -> Figure:
-    """Draw the diagram from its numbers.
+def draw_single(table: np.recarray, heading: str, lines: Sequence[str]) -> Figure:
+    """Draw a diagram above the shares of pixels.
 
     Args:
         table: as `bin_tables.reliability_table`.
         heading, lines: the text above the diagram.
-        low: where both axes begin; `bin_tables.corner` of `table` by default.
     """
-    low = bin_tables.corner([table]) if low is None else low
+    low = bin_tables.corner([table])
     figure, used = style.new_figure(SIDE + 1.44, heading, lines)
     main, shares = (
         style.place(figure, 0.51, used + y, SIDE, inches) for y, inches in ((0.26, SIDE), (SIDE + 0.35, 0.66))
@@ -75,7 +111,7 @@ def draw(table: np.recarray, heading: str, lines: Sequence[str], low: float | No
     main.tick_params(labelbottom=False, bottom=False)
     shares.set_xlim(main.get_xlim())
     percent_ticks(shares.set_xticks, main.get_xticks())
-    draw_shares(shares, table, low)
+    _draw_shares(shares, table, low)
     shares.set_xlabel(CONFIDENCE)
     return figure
 
@@ -86,11 +122,11 @@ def percent_ticks(set_ticks: Callable[..., object], ticks: Iterable[float]) -> N
 
 
 def draw_accuracy(axes: Axes, table: np.recarray, low: float) -> None:
-    """Draw accuracy against confidence, as `draw` has it above the shares of pixels; the same arguments."""
+    """Draw accuracy against confidence with both means; both axes begin at `low`."""
     bins = bin_tables.drawn_bins(table)
     draw_bars(axes, bins, low)
-    _legend(axes, bins)
-    _means(axes, table, low)
+    _draw_legend(axes, bins)
+    _draw_means(axes, table, low)
 
 
 def draw_bars(axes: Axes, bins: np.recarray, low: float) -> None:
@@ -109,7 +145,7 @@ def draw_bars(axes: Axes, bins: np.recarray, low: float) -> None:
         lower, upper = sorted((row.confidence, row.accuracy))
         color = style.OVER if row.confidence > row.accuracy else style.UNDER
         axes.add_patch(Rectangle((left, low), width, max(lower - low, 0), **BAR))
-        for patch in gap_patches((left, lower), width, upper - lower, color):
+        for patch in _gap_patches((left, lower), width, upper - lower, color):
             axes.add_patch(patch)
         axes.plot([left, left + width], [row.accuracy] * 2, color=style.INK, linewidth=1.7, solid_capstyle="butt")
         if not math.isnan(row.low):
@@ -118,7 +154,7 @@ def draw_bars(axes: Axes, bins: np.recarray, low: float) -> None:
             axes.plot(middle, [row.low, row.high], "_", color=style.INK, markersize=4, zorder=5)
 
 
-def gap_patches(corner: tuple[float, float], width: float, height: float, color: str) -> tuple[Rectangle, Rectangle]:
+def _gap_patches(corner: tuple[float, float], width: float, height: float, color: str) -> tuple[Rectangle, Rectangle]:
     """Return a tinted area and its hatch: two patches, since an area's transparency would fade its hatch too."""
     from matplotlib.patches import Rectangle
 
@@ -129,16 +165,16 @@ def gap_patches(corner: tuple[float, float], width: float, height: float, color:
     )
 
 
-def _legend(axes: Axes, bins: np.recarray) -> None:
+def _draw_legend(axes: Axes, bins: np.recarray) -> None:
     """Draw a legend of what this diagram shows, with the same patches."""
     gaps = (("overconfident", style.OVER, bins["gap"] > 0), ("underconfident", style.UNDER, bins["gap"] < 0))
-    entries: dict[str, Any] = {text: gap_patches((0, 0), 1, 1, color) for text, color, where in gaps if where.any()}
+    entries: dict[str, Any] = {text: _gap_patches((0, 0), 1, 1, color) for text, color, where in gaps if where.any()}
     look: dict[str, Any] = {"frameon": True, "framealpha": 0.8, "edgecolor": "none", "facecolor": style.PAPER}
     legend = axes.legend(list(entries.values()), list(entries), loc="lower right", handlelength=1.6, **look)
     legend.set_zorder(6)
 
 
-def _means(axes: Axes, table: np.recarray, low: float) -> None:
+def _draw_means(axes: Axes, table: np.recarray, low: float) -> None:
     """Draw both means as dotted lines to the outer edges, where their values stand clear of the bars."""
     confidence, accuracy = table["confidence"][-1], table["accuracy"][-1]
     if math.isnan(confidence):
@@ -155,7 +191,7 @@ def _means(axes: Axes, table: np.recarray, low: float) -> None:
     axes.annotate(text, (1, height), xytext=(5, 0), ha="left", va="center", **look)
 
 
-def draw_shares(axes: Axes, table: np.recarray, low: float) -> None:
+def _draw_shares(axes: Axes, table: np.recarray, low: float) -> None:
     """Draw the share of pixels in each bin, as a number where it fits."""
     axes.set_ylim(0, 1.18)
     axes.set_yticks([0, 0.5, 1], ["0", "50", "100"])
@@ -173,8 +209,9 @@ def draw_shares(axes: Axes, table: np.recarray, low: float) -> None:
 FIGURE = FigureType(
     "reliability",
     "Reliability",
-    "Accuracy of the top label against its confidence. A bar ends at the bin's accuracy; the hatched part is the gap "
-    "to the bin's mean confidence. The circle marks both means. Below is the share of pixels per bin.",
+    "Accuracy of the top label against its confidence, a panel per method on the same axes. A bar ends at the bin's "
+    "accuracy; the hatched part is the gap to the bin's mean confidence. The bars at the foot are the share of pixels "
+    "per bin: where it is small, a gap adds little to the ECE.",
     pictures,
     paint,
 )

@@ -38,7 +38,7 @@ class Picture:
         key: what distinguishes its files from those of other pictures of its type.
         title: short, distinguishes it from other pictures of its type.
         caption: what is shown, from what, in at most 25 words.
-        protocol, part, method, metric: what it is about; empty where it is about several.
+        protocol, part: what it is about; empty where it is about several.
         wide: two columns wide (7 in), not one (3.5 in).
     """
 
@@ -48,17 +48,16 @@ class Picture:
     caption: str
     protocol: str = ""
     part: str = ""
-    method: str = ""
-    metric: str = ""
     wide: bool = False
 
     @property
     def name(self) -> str:
-        """Of its files, without suffix; safe in paths and addresses."""
+        """The name of its files, without suffix; safe in paths and addresses."""
         return "-".join([self.type.name, *(quote(word, safe="") for word in self.key)])
 
     @property
     def files(self) -> list[str]:
+        """The names of its files."""
         return [self.name + suffix for suffix in SUFFIXES]
 
 

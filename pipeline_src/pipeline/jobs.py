@@ -24,7 +24,6 @@ from pipeline_src.pipeline.job import UNPACKED, Job
 from pipeline_src.pipeline.manifest import stored
 from pipeline_src.python_source import ROOT
 from pipeline_src.tables import table_files
-from pipeline_src.tables.several_experiments import judged_files
 from pipeline_src.training.registry import choose
 
 STORE_FILES = ("images.npy", "masks.npy", "truth.npy", "grey.npy", "index.csv", "store.json")
@@ -298,7 +297,6 @@ def _by_name(jobs: Iterable[Job]) -> dict[str, Job]:
 
 def _report(experiment: ExperimentGraph, shown: dict[str, Job]) -> Job:
     pages = sorted(file for file in (ROOT / "report").rglob("*") if file.suffix in (".j2", ".css", ".js"))
-    judged = {f"judged/{file.relative_to(experiment.judged)}": file for file in judged_files(experiment.judged)}
     return Job(
         kind="report",
         name="report",
@@ -306,9 +304,9 @@ def _report(experiment: ExperimentGraph, shown: dict[str, Job]) -> Job:
         work=report.write,
         parameters={"facts": experiment.facts, "parts": {name: part for name, (part, _) in experiment.parts.items()}},
         inputs=shown,
-        options={"settings": experiment.settings, "judged": experiment.judged, "command": experiment.command}
+        options={"settings": experiment.settings, "command": experiment.command}
         | {"task": experiment.entry("train").task},
-        other_files={f"page/{file.name}": file for file in pages} | judged,
+        other_files={f"page/{file.name}": file for file in pages},
         view=experiment.results,
         varying=("report.html",),
     )

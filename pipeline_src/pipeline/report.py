@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +17,8 @@ from pipeline_src.pipeline.experiment import analysis_name, evaluation_name, sto
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.pipeline.job import Job
 from pipeline_src.pipeline.manifest import Manifest, now
-from pipeline_src.pipeline.work import read_fitted
 from pipeline_src.python_source import commit, installed
-from pipeline_src.tables.several_experiments import OVERVIEW_TABLES, judged_files, judged_table
+from pipeline_src.tables.several_experiments import OVERVIEW_TABLES, judged_files
 from pipeline_src.tables.several_experiments import READ as TABLES_READ
 
 if TYPE_CHECKING:
@@ -57,7 +55,6 @@ def claims(job: Job, folder: Path) -> None:
 
 def figures(job: Job, folder: Path) -> None:
     """Draw the figures."""
-    from pipeline_src import processes
     from pipeline_src.figures.registry import draw
     from pipeline_src.figures.types import Sources
 
@@ -69,9 +66,7 @@ def figures(job: Job, folder: Path) -> None:
         examples={key: job.inputs[name].paths[1] for key, name in example_names(facts).items()},
         stores={name.removeprefix("store/"): it.folder for name, it in job.inputs.items() if it.kind == "store"},
     )
-    count = job.options.get("processes", 1)
-    with processes.pool(count) if count > 1 else nullcontext() as pool:
-        draw(results(job), sources, folder, pool)
+    draw(results(job), sources, folder)
 
 
 def example_names(facts: Facts) -> dict[tuple[str, str], str]:
@@ -90,7 +85,6 @@ def write(job: Job, folder: Path) -> None:
     """Write the page."""
     from pipeline_src.report.page import write_report
 
-    claims, judged = job.inputs["claims"].paths[0], job.options["judged"]
     write_report(
         results(job),
         figures=job.inputs["figures"].folder,
@@ -98,12 +92,10 @@ def write(job: Job, folder: Path) -> None:
         params=job.options["settings"].model_dump(mode="json"),
         made=provenance(job),
         data=[store_facts(job, name) for name in job.parameters["parts"]],
-        fitted=fitted(job),
-        judged=judged_table(judged).printed() if judged_files(judged) else None,
         described=described(job.parameters["facts"]),
         command=job.options["command"],
         task=catalog.tasks().get(job.options["task"], ""),
-        claims=json.loads(claims.read_text(encoding="utf-8")),
+        claims=json.loads(job.inputs["claims"].paths[0].read_text(encoding="utf-8")),
     )
 
 
@@ -137,27 +129,6 @@ def _with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
             found[job.name] = job
             queue += job.inputs.values()
     return found
-
-
-def fitted(job: Job) -> dict[tuple[str, int], dict[str, float]]:
-    """Return the fitted values of the post-hoc methods among a job's inputs: (method, seed) -> name -> value."""
-    facts = job.parameters["facts"]
-    fits = {run: job.inputs[training_name(*run)] for run in facts.runs if run[0] not in facts.trained}
-    return {run: _numbers(read_fitted(job.paths[0])) for run, job in fits.items()}
-
-
-def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
-    """Return the numbers by name, also from nested mappings and lists of one element. Longer lists and the version of a
-    record are left out."""
-    by_name: dict[str, float] = {}
-    for name, value in values.items():
-        while isinstance(value, list) and len(value) == 1:
-            (value,) = value
-        if isinstance(value, Mapping):
-            by_name |= _numbers(value)
-        elif isinstance(value, int | float) and name != "version":
-            by_name[name] = float(value)
-    return by_name
 
 
 def described(facts: Facts) -> dict[str, dict[str, str]]:

@@ -18,7 +18,7 @@ from pipeline_src import processes
 from pipeline_src.analysis.results import Results
 from pipeline_src.data import catalog
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import DIGITS, write_json
+from pipeline_src.files import DIGITS
 from pipeline_src.pipeline.report import described
 from pipeline_src.publishing.published import (
     COMPUTED,
@@ -62,7 +62,7 @@ def rebuild_all(names: Iterable[str], cores: int = 1, write: bool = False, repor
         for name in ordered:
             numbers[name].result()
             if report or (write and (FOLDER / name / REPORT).exists()):
-                rebuild_report(FOLDER / name, REBUILT / name, pool)
+                rebuild_report(FOLDER / name, REBUILT / name)
                 log.info("%s: report: %s", name, REBUILT / name / REPORT)
             _replace_or_compare(name, write)
 
@@ -86,7 +86,7 @@ def recompute(folder: Path, out: Path, pool: Executor, report: bool = False) -> 
     """Write `published.COMPUTED` of a published experiment, and its report if requested, into `out`."""
     _submit_numbers(folder, out, _submit_analyses(folder, out, pool), pool).result()
     if report:
-        rebuild_report(folder, out, pool)
+        rebuild_report(folder, out)
 
 
 def _submit_analyses(folder: Path, out: Path, pool: Executor) -> list[Future[None]]:
@@ -158,27 +158,27 @@ def _analyse(folder: Path, out: Path, part: str) -> None:
 def _write_numbers(folder: Path, out: Path) -> None:
     """Write `published.COMPUTED` of what was analysed."""
     from pipeline_src.claims.write import write_claims
-    from pipeline_src.tables.write import metrics_with_intervals, write_tables
+    from pipeline_src.tables.write import write_tables
 
     publication = Publication.read(folder)
     results, tables = _results(publication, out), out / "tables"
     write_tables(results, tables)
     write_claims(results, sources(publication.facts, folder, out / "runs").alphas, out)
-    write_json(out / "metrics.json", metrics_with_intervals(results))
+    shutil.copyfile(tables / "metrics.json", out / "metrics.json")
     pack({file.name: file.read_bytes() for file in sorted(tables.glob("*.csv"))}, out / TABLES)
     pages = sorted(tables.glob("*.md"), key=lambda file: (file.stem != "main", len(file.stem), file.stem))
     texts = [f"## {file.stem}\n\n{file.read_text(encoding='utf-8').strip()}\n" for file in pages]
     (out / "tables.md").write_text("\n".join(texts), encoding="utf-8")
 
 
-def rebuild_report(folder: Path, out: Path, pool: Executor) -> None:
+def rebuild_report(folder: Path, out: Path) -> None:
     """Draw the figures and write report.html of a recomputed experiment into `out`."""
     from pipeline_src.figures.registry import draw
     from pipeline_src.report.page import write_report
 
     publication = Publication.read(folder)
     results, entry = _results(publication, out), catalog.load({}).get(publication.params["data"]["train"]["set"])
-    draw(results, sources(publication.facts, folder, out / "runs"), out / "figures", pool, [".png"])
+    draw(results, sources(publication.facts, folder, out / "runs"), out / "figures", [".png"])
     write_report(
         results,
         figures=out / "figures",

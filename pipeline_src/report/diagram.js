@@ -1,4 +1,4 @@
-// Interactive reliability diagrams, drawn from the numbers in #diagram-data (`gallery.diagram_data`).
+// Interactive reliability diagrams, drawn from the numbers in #diagram-data (`page.diagram_data`).
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("diagram-data").textContent);

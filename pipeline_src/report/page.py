@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from pipeline_src.analysis.estimate import Estimate
+from pipeline_src.analysis.estimate import Estimate, or_none
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, ROLES, Facts
 from pipeline_src.analysis.intervals import FEW_GROUPS
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import write as claims_text
+from pipeline_src.figures.bin_tables import reliability_tables
+from pipeline_src.figures.registry import FIGURE_TYPES
 from pipeline_src.files import write_text
 from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.report import gallery
 from pipeline_src.report.recommendation import RULE, ProtocolComparison, overview, recommend, sentences
 from pipeline_src.tables.captions import LEGEND, SYNTHETIC
 from pipeline_src.tables.paper_table import SIGNS
 from pipeline_src.tables.write import printed_tables
-from pipeline_src.text_tables import UNDEFINED, Table
+from pipeline_src.text_tables import UNDEFINED
 
 HERE = Path(__file__).parent
 SCRIPTS = ("vendor/d3.min.js", "vendor/plot.min.js", "diagram.js")
 OTHER_ROLES = ("shifted", "ood")
+ROW = ["pixels", "share", "confidence", "accuracy", "low", "high"]  # of a bin, after its place from 0
 
 
 def write_report(
@@ -44,8 +49,6 @@ def write_report(
     described: Mapping[str, Mapping[str, str]],
     task: str,
     command: str,
-    fitted: Mapping[tuple[str, int], Mapping[str, float]] | None = None,
-    judged: Mapping[str, Table] | None = None,
 ) -> None:
     """Write the page.
 
@@ -59,12 +62,9 @@ def write_report(
         described: method -> its `title` and its `idea` in a sentence.
         task: what the training images show, as text; empty if it is not known.
         command: the command that reproduces the page.
-        fitted: (method, seed) -> the fitted values of a post-hoc method, name -> value.
-        judged: protocol -> table of models evaluated from saved maps.
     """
     facts = results.facts
     absent = claims_text.not_run(claims)
-    tables = dict(printed_tables(results)) | ({"T8": dict(judged)} if judged else {})
     html = (
         _environment()
         .get_template("report.html.j2")
@@ -77,18 +77,27 @@ def write_report(
             protocol_names=PROTOCOL_NAMES,
             caution=SYNTHETIC if facts.synthetic else "",
             few=FEW_GROUPS,
-            diagrams=gallery.diagram_data(results) | {"parts": [_part(results, part) for part in facts.parts]},
+            diagrams=diagram_data(results) | {"parts": [_part(results, part) for part in facts.parts]},
             **_comparison(results, {method: words["title"] for method, words in described.items()}),
             legend=[*LEGEND, *RULE],
             claims=[_claim(claims, claim) for claim in claims["claims"] if claim not in absent],
             not_run=[claim["claim"] for claim in absent],
             claims_reading=claims_text.reading(claims),
-            tables={_table_title(name, by_protocol): by_protocol for name, by_protocol in tables.items()},
-            gallery=gallery.sections(facts, figures),
+            tables=dict(printed_tables(results)),
+            gallery=_figure_sections(facts, figures),
             command=command,
             made=made,
             data=_columns(data),
-            methods=_columns([_method(facts, name, described, fitted or {}) for name in facts.methods]),
+            methods=_columns(
+                [
+                    {
+                        "method": name,
+                        "idea": described.get(name, {}).get("idea", ""),
+                        "parameters": _named(method.parameters),
+                    }
+                    for name, method in facts.methods.items()
+                ]
+            ),
             params=yaml.safe_dump(dict(params), sort_keys=False, allow_unicode=True),
         )
     )
@@ -181,11 +190,47 @@ def _comparison(results: Results, titles: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _table_title(name: str, tables: Mapping[str, Table]) -> str:
-    """Return a table's name and the start of its caption."""
-    names = "|".join(PROTOCOL_NAMES.values())
-    shows = re.split(rf", (?:{names})|\.", next(iter(tables.values())).caption)[0]
-    return shows if name == "main" else f"{name} {shows}"
+def _figure_sections(facts: Facts, folder: Path) -> list[dict[str, Any]]:
+    """Return a section per figure type: `heading`, `reading`, and `figures`, each with `picture` and `image`."""
+    shown = {kind: list(kind.pictures(facts)) for kind in FIGURE_TYPES}
+    return [
+        {
+            "heading": kind.heading,
+            "reading": kind.reading,
+            "figures": [{"picture": picture, "image": _image(folder / f"{picture.name}.png")} for picture in pictures],
+        }
+        for kind, pictures in shown.items()
+        if pictures
+    ]
+
+
+def _image(file: Path) -> str:
+    """Return a file as an address, because a page that works offline holds its images."""
+    return f"data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}"
+
+
+def diagram_data(results: Results) -> dict[str, Any]:
+    """Return what the interactive diagrams show, for JSON: `cells` by protocol, dataset and method.
+
+    A cell has ECE and OE as means over seeds, and accuracy, confidence and `rows` of all seeds' pixels: for each bin
+    with pixels its place and `ROW`.
+    """
+    facts = results.facts
+    cells: dict[str, dict[str, dict[str, Any]]] = {}
+    for part in facts.parts:
+        for (protocol, method), table in reliability_tables(results, part).items():
+            cell = {name: or_none(results.estimate(name, protocol, method, part).value) for name in ("ece", "oe")}
+            cells.setdefault(protocol, {}).setdefault(part, {})[method] = cell | _pooled(table)
+    return {"bins": facts.bins, "floor": 1 / facts.classes, "methods": list(facts.methods), "cells": cells}
+
+
+def _pooled(table: np.recarray) -> dict[str, Any]:
+    """Return the bins of a `reliability_table`, and its last row."""
+    rounded = pd.DataFrame(table)[ROW].round(6).to_dict("split")["data"]
+    numbers = [[or_none(number) for number in row] for row in rounded]
+    _, _, confidence, accuracy, *_ = numbers.pop()
+    rows = [[place, *row] for place, row in enumerate(numbers) if row[0]]
+    return {"accuracy": accuracy, "confidence": confidence, "rows": rows}
 
 
 def _claim(claims: Mapping[str, Any], claim: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,19 +246,6 @@ def _claim(claims: Mapping[str, Any], claim: Mapping[str, Any]) -> dict[str, Any
         evidence = claims_text.evidence_table(claim, protocol)
         by_protocol[protocol] = {**shown(finding), "evidence": evidence, "secondary": secondary}
     return {"name": claim["claim"], "text": claim["text"], "rule": claim["rule"], "protocols": by_protocol}
-
-
-def _method(
-    facts: Facts,
-    name: str,
-    described: Mapping[str, Mapping[str, str]],
-    fitted: Mapping[tuple[str, int], Mapping[str, float]],
-) -> dict[str, str]:
-    """Return a row of a method: what it does, its parameters, and what was fitted by seed."""
-    row = {"method": name, "idea": described.get(name, {}).get("idea", "")}
-    row["parameters"] = _named(facts.methods[name].parameters)
-    fits = {seed: _named(fitted[name, seed]) for seed in facts.seeds_of(name) if fitted.get((name, seed))}
-    return row | {f"fitted, seed {seed}": text for seed, text in fits.items()}
 
 
 def _named(values: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from pipeline_src.analysis.facts import LIKE_ID, ROLES
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import about, heading, not_run, notes
+from pipeline_src.tables.classes import classes
 from pipeline_src.tables.differences import differences
 from pipeline_src.tables.paper_table import PaperTable, cells
 
@@ -78,4 +79,5 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
         "The error if the least confident pixels are left out.",
     ),
     "T14": differences,
+    "T15": classes,
 }

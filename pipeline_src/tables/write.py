@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from pipeline_src.text_tables import Group, Table
 
 # Several classes lack the last but one; the mean IoU stands in its place.
 MAIN_COLUMNS = ("ece", "ece_floor", "oe", "accuracy", "brier", "nll", "entropy", "mae", "max_f", "mean_iou")
+TITLE = "Calibration and accuracy"
 NOTE = (
     "Means over all pixels of a dataset that are not void, except max F, the largest value of the mean F curve of its "
     "images. With several classes, the Brier score is a sum over classes. NLL and entropy are in nats."
@@ -29,21 +30,22 @@ def write_tables(results: Results, folder: Path) -> None:
     """Write the files of `tables.table_files()` into `folder`.
 
     main.csv holds all metrics, a row per protocol, dataset, method and seed; main.md holds those of `MAIN_COLUMNS`.
-    metrics.json holds means over seeds: protocol -> method -> dataset -> metric, null where a metric is undefined.
+    metrics.json holds `metrics_with_intervals`.
     """
     numbers = results.table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
     write_text(folder / "main.csv", numbers)
     write_markdown("main", main_tables(results).values(), folder)
     for name, make in TABLES.items():
         make(results).write(name, folder)
-    write_json(folder / "metrics.json", means(results))
+    write_json(folder / "metrics.json", metrics_with_intervals(results))
 
 
 def printed_tables(results: Results) -> Iterator[tuple[str, dict[str, Table]]]:
-    """Yield the name of each table, and how it is printed by protocol."""
-    yield "main", main_tables(results)
+    """Yield the title of each table, and how it is printed by protocol."""
+    yield TITLE, main_tables(results)
     for name, make in TABLES.items():
-        yield name, make(results).printed()
+        table = make(results)
+        yield f"{name} {table.title}", table.printed()
 
 
 def main_tables(results: Results) -> dict[str, Table]:
@@ -67,7 +69,7 @@ def _main_table(results: Results, protocol: str) -> Table:
             ]
             rows.append([method, *cells])
         groups += [Group(heading(results, part), rows)] if rows else []
-    caption = f"Calibration and accuracy, {PROTOCOL_NAMES[protocol]}. {about(facts)}"
+    caption = f"{TITLE}, {PROTOCOL_NAMES[protocol]}. {about(facts)}"
     columns = ["", *(metric.column for metric in metrics.values())]
     return Table(caption, columns, groups, [NOTE, *notes(results, metrics, facts.parts)])
 
@@ -78,21 +80,11 @@ def shown(results: Results) -> dict[str, Metric]:
     return {name: METRICS[name] for name in MAIN_COLUMNS if name in table and table[name].notna().any()}
 
 
-def means(results: Results) -> dict[str, dict[str, dict[str, Mapping[str, float | None]]]]:
-    """Return means over seeds of the printed metrics: protocol -> method -> dataset -> metric."""
-    tree: dict[str, dict[str, dict[str, Mapping[str, float | None]]]] = {}
-    grouped = results.table.groupby(["protocol", "part", "method"], sort=False)[list(shown(results))]
-    for (protocol, part, method), row in grouped.mean().iterrows():
-        values = {name: or_none(float(value)) for name, value in row.items()}
-        tree.setdefault(protocol, {}).setdefault(method, {})[part] = values
-    return tree
-
-
 def metrics_with_intervals(results: Results) -> dict[str, Any]:
-    """Return the content of a published metrics.json.
+    """Return all metrics with their spread and intervals.
 
-    It has `sets` with `role`, `images` and `pixels`, and `metrics`: protocol -> method -> dataset -> metric -> `mean`
-    and `sd` over seeds, and the confidence limits `low` and `high`. Undefined values are null.
+    The result has `sets` with `role`, `images` and `pixels`, and `metrics`: protocol -> method -> dataset -> metric ->
+    `mean` and `sd` over seeds, and the confidence limits `low` and `high`. Undefined values are null.
     """
     facts = results.facts
     sets, metrics = dict[str, Any](), dict[str, Any]()
