@@ -1,8 +1,7 @@
-"""A small experiment made up for tests: analyses of its data sets, alphas, histories, stores and example maps."""
+"""A small experiment made up for tests: analyses of its data sets, alphas and histories."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,7 @@ from made_results import analysed
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
-from pipeline_src.data.manifest import write_csv
-from pipeline_src.data.store import SCHEMA, IndexRow
 from pipeline_src.figures.types import Sources
-from pipeline_src.prediction import examples
 
 ODD = "a<b>&c_d$e$ 100%"
 PARTS = {"Set_A": "id", ODD: "ood"}
@@ -49,22 +45,8 @@ def make_results(folder: Path) -> Results:
     return analysed(folder, make_facts(), maps)
 
 
-def make_store(folder: Path, truths: list[np.ndarray]) -> Path:
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    np.save(folder / "images.npy", rng.integers(0, 256, (len(truths), 16, 16, 3), np.uint8))
-    np.save(folder / "masks.npy", np.stack([255 * truth[:16, :16] for truth in truths]))
-    np.save(folder / "grey.npy", np.empty(0, np.int32))
-    np.save(folder / "truth.npy", np.concatenate([truth.ravel() for truth in truths]))
-    shape = truths[0].shape
-    rows = [IndexRow(str(k), *shape, k * truths[0].size, 0, "a", "b") for k in range(len(truths))]
-    write_csv(folder / "index.csv", IndexRow._fields, rows)
-    (folder / "store.json").write_text(json.dumps({"schema": SCHEMA}))
-    return folder
-
-
 def make_sources(folder: Path) -> Sources:
-    alphas, histories, shown, stores = {}, {}, {}, {}
+    alphas, histories = {}, {}
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
         alphas["aslp_mc", seed] = folder / f"alpha-{seed}.csv"
@@ -74,9 +56,4 @@ def make_sources(folder: Path) -> Sources:
             histories[method, seed] = folder / f"history-{method}-{seed}.csv"
             columns = {name: rng.random(6) for name in ("loss", "val_accuracy", "val_ece")}
             pd.DataFrame({"epoch": range(1, 7)} | columns).to_csv(histories[method, seed], index=False)
-    for number, part in enumerate(["train", *PARTS]):
-        stores[part] = make_store(folder / f"store-{number}", [truth for _, truth in maps("baseline", 0, part)])
-        for method in METHODS:
-            shown[method, part] = folder / f"examples-{method}-{number}.npz"
-            examples.write(shown[method, part], {str(k): maps(method, 0, part)[k][0] for k in (3, 1)})
-    return Sources(alphas, histories, shown, stores)
+    return Sources(alphas, histories)

@@ -9,17 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from pipeline_src.analysis.estimate import Estimate
-from pipeline_src.analysis.intervals import FEW_GROUPS, NAN, error_interval, interval, within
+from pipeline_src.analysis.intervals import FEW_GROUPS, NAN, interval
 from pipeline_src.analysis.measurement import Measurement, counts_arrays, write
 from pipeline_src.analysis.resampling import Resampled, key_of, resample
 from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError, listed
-from pipeline_src.metrics import estimators
-from pipeline_src.metrics.image_inputs import ClassAreas
-from pipeline_src.metrics.inputs import Binned, BinNoise
+from pipeline_src.metrics.inputs import Binned
 from pipeline_src.metrics.metric import FRACTION
-from pipeline_src.metrics.protocol_counts import CLASSES, TOP, split
+from pipeline_src.metrics.protocol_counts import TOP
 
 
 def analyse(
@@ -81,34 +79,8 @@ def _measurement(
         arrays["groups"] = groups
     if (band := accuracy_band(resampled, bins)) is not None:
         arrays["accuracy_band"] = band
-    if ClassAreas.family in resampled[0].sums:
-        arrays["class_metrics"] = _class_metrics(resampled, bins)
     images, pixels = len(image_rows(counts[0])), counts[0].pixels
     return Measurement.of_runs(seeds, resampled, images=images, pixels=pixels, arrays=arrays)
-
-
-@np.errstate(invalid="ignore", divide="ignore")  # a resample may lack a class
-def _class_metrics(resampled: Sequence[Resampled], bins: int) -> np.ndarray:
-    """(2, K, 3) ECE and IoU of each class as means over seeds, with the ends of their intervals."""
-
-    def values(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        (cells, noise), (iou,) = (
-            entry.from_sums(np.stack([getattr(run.sums[entry.family], name) for run in resampled]), bins)
-            for entry in (BinNoise(CLASSES), ClassAreas())
-        )
-        of_class = split(cells, bins)
-        noise = noise.reshape(of_class.count.shape)
-        errors = estimators.ece(of_class), estimators.squared_error(of_class, noise), iou
-        return tuple(entry.mean(axis=0) for entry in errors)
-
-    exact, drawn = values("total"), values("resampled")
-    drawn[1][:] += exact[1] - drawn[1].mean(axis=0)  # resampling adds noise to a square
-    ece, square, iou = (
-        [interval(*entry, resampled[0].units) or NAN for entry in zip(values, of_resamples.T, strict=True)]
-        for values, of_resamples in zip(exact, drawn, strict=True)
-    )
-    ece = [within(error_interval(*entry), FRACTION) for entry in zip(exact[0], ece, square, strict=True)]
-    return np.array([np.column_stack([exact[0], ece]), np.column_stack([exact[2], iou])])
 
 
 def accuracy_band(seeds: Sequence[Resampled], bins: int) -> np.ndarray | None:

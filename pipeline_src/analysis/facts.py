@@ -77,7 +77,6 @@ class Facts:
         class_names: of several classes; none for one object class.
         in_paper: data sets on which the paper reports numbers.
         captions: data set -> what the catalog says of it to readers of numbers.
-        shows_images: whether figures may show images of the data sets; published results must not.
         claims: names of the claims to judge; None for all.
     """
 
@@ -91,7 +90,6 @@ class Facts:
     class_names: Sequence[str] = ()
     in_paper: Sequence[str] = ()
     captions: Mapping[str, str] = field(default_factory=dict)
-    shows_images: bool = True
     claims: Sequence[str] | None = None
 
     @property

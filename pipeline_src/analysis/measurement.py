@@ -34,7 +34,6 @@ class Measurement:
             other methods.
         arrays: further arrays:
             `accuracy_band` (bins + 1, 2): confidence limits of the accuracy in each bin and over all pixels;
-            `class_metrics` (2, K, 3): ECE and IoU of each class with their confidence limits;
             `groups` (N,): the group of each image;
             and the pooled counts of all seeds (`counts_arrays`).
     """

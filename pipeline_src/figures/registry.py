@@ -1,6 +1,6 @@
 """All figures of an experiment: their types, the names of their files, and how they are drawn and saved.
 
-Drawing reads analyses, alphas, histories, example maps and preprocessed images, and no model.
+Drawing reads analyses, alphas and histories, no images and no model.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from pathlib import Path
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.errors import UserError
-from pipeline_src.figures import examples, reliability, style, training
+from pipeline_src.figures import reliability, style, training
 from pipeline_src.figures.types import Picture, Results, Sources
 from pipeline_src.files import write_text
 
 # In the order of the report. A new figure is a file here and an item of this list (docs/contributing/extending.md).
-FIGURE_TYPES = (reliability.FIGURE, examples.FIGURE, training.FIGURE)
+FIGURE_TYPES = (reliability.FIGURE, training.FIGURE)
 
 
 def pictures(facts: Facts) -> list[Picture]:

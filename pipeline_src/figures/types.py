@@ -63,19 +63,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class Sources:
-    """Files that figures are made from, besides the analyses of the data sets, by what they belong to.
+    """Files that figures are made from, besides the analyses of the datasets, by what they belong to.
 
     Args:
         alphas: (method, seed) -> alpha.csv of the methods that learn alphas.
         histories: (method, seed) -> history.csv of the methods that train.
-        examples: (method, data set) -> example maps (`prediction.examples`).
-        stores: data set, or "train" -> folder of its store.
     """
 
     alphas: Mapping[tuple[str, int], Path] = field(default_factory=dict)
     histories: Mapping[tuple[str, int], Path] = field(default_factory=dict)
-    examples: Mapping[tuple[str, str], Path] = field(default_factory=dict)
-    stores: Mapping[str, Path] = field(default_factory=dict)
 
 
 class Painted(NamedTuple):

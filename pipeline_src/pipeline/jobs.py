@@ -229,7 +229,7 @@ def _evaluation(experiment: ExperimentGraph, method: str, seed: int, part: str) 
     return Job(
         kind="evaluate",
         name=names.evaluation_name(method, seed, part),
-        files=("statistic.npz", "examples.npz"),
+        files=("statistic.npz",),
         work=work.evaluate,
         parameters=_predictor_parameters(experiment, method, seed),
         inputs=_networks(experiment, method, seed)
@@ -239,7 +239,7 @@ def _evaluation(experiment: ExperimentGraph, method: str, seed: int, part: str) 
         options=_network_options(experiment, f"{method} seed {seed} on {part}") | {"part": part},
         modules=experiment.network_modules,
         view=experiment.results / "statistics" / method / f"seed{seed}",
-        view_names={"statistic.npz": f"{part}.npz", "examples.npz": f"{part}.examples.npz"},
+        view_names={"statistic.npz": f"{part}.npz"},
     )
 
 
@@ -279,11 +279,10 @@ def _show(experiment: ExperimentGraph) -> Iterator[Job]:
     runs = _by_name(experiment.of_kinds("train"))
     learned = {name: runs[name] for run in facts.runs if run[0] in facts.learned if (name := names.training_name(*run))}
     stores = _by_name(experiment.of_kinds("store"))
-    examples = {name: experiment.job(name) for name in report.example_names(facts).values()}
     styles = {f"style/{file.name}": file for file in sorted((ROOT / "figures").glob("*.mplstyle"))}
     files = tuple(table_files())
     tables = Job("tables", "tables", files, report.tables, parameters, analyses, view=folder / "tables")
-    files, inputs = tuple(figure_files(facts)), analyses | runs | examples | stores
+    files, inputs = tuple(figure_files(facts)), analyses | runs
     figures = Job("figures", "figures", files, report.figures, parameters, inputs, view=folder / "figures")
     figures = replace(figures, other_files=styles)
     claims = Job("claims", "claims", CLAIM_FILES, report.claims, parameters, analyses | learned, view=folder)

@@ -13,7 +13,7 @@ from pipeline_src.data import catalog
 from pipeline_src.errors import UserError, few
 from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
-from pipeline_src.pipeline.experiment import analysis_name, evaluation_name, store_name, training_name
+from pipeline_src.pipeline.experiment import analysis_name, store_name, training_name
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.pipeline.job import Job
 from pipeline_src.pipeline.manifest import Manifest, now
@@ -63,19 +63,8 @@ def figures(job: Job, folder: Path) -> None:
     sources = Sources(
         alphas={run: folder / "alpha.csv" for run, folder in runs.items() if run[0] in facts.learned},
         histories={run: folder / "history.csv" for run, folder in runs.items() if run[0] in facts.trained},
-        examples={key: job.inputs[name].paths[1] for key, name in example_names(facts).items()},
-        stores={name.removeprefix("store/"): it.folder for name, it in job.inputs.items() if it.kind == "store"},
     )
     draw(results(job), sources, folder)
-
-
-def example_names(facts: Facts) -> dict[tuple[str, str], str]:
-    """Return the evaluations whose example maps are drawn, those of the first seed, by (method, part)."""
-    return {
-        (method, part): evaluation_name(method, facts.seeds[0], part)
-        for method in facts.methods
-        for part in facts.tests
-    }
 
 
 # The report

@@ -174,16 +174,14 @@ def read_fitted(file: Path) -> dict[str, Any]:
 def evaluate(job: Job, folder: Path) -> None:
     """Predict every image of a part once, and count."""
     from pipeline_src.data.store import Store
-    from pipeline_src.prediction import examples
     from pipeline_src.prediction.evaluate import evaluate
 
     images = Store(job.inputs["part"].folder)
     if job.inputs["part"] is not job.inputs["val"]:
         stores = {name: Store(job.inputs[name].folder) for name in ("train", "val")}
         report_overlap(stores | {job.options["part"]: images})
-    statistic, shown = evaluate(predictor(job), images, settings(job), job.options["title"])
+    statistic = evaluate(predictor(job), images, settings(job), job.options["title"])
     statistic.save(folder / job.files[0], {"fingerprint": job.fingerprint})
-    examples.write(folder / job.files[1], shown)
 
 
 def evaluations(job: Job, folder: Path) -> None:

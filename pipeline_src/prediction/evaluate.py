@@ -1,11 +1,9 @@
-"""The evaluation of a run on a part: the counts of docs/protocol.md, and the maps of a few examples."""
+"""The evaluation of a run on a part: the counts of docs/protocol.md."""
 
 from __future__ import annotations
 
 import logging
 import time
-
-import numpy as np
 
 from pipeline_src.counting.image_pixels import REGIONS
 from pipeline_src.counting.map_counts import MapCounts
@@ -13,33 +11,24 @@ from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measu
 from pipeline_src.data.store import Store
 from pipeline_src.labels import NO_CLASS
 from pipeline_src.params.schema import Experiment
-from pipeline_src.prediction import examples
 from pipeline_src.prediction.predict import Predictor, predict
 
 log = logging.getLogger(__name__)
 
 
-def evaluate(
-    predictor: Predictor, store: Store, experiment: Experiment, name: str
-) -> tuple[MapCounts, dict[str, np.ndarray]]:
-    """Count the predictions on a store, for one object also by region, and keep the maps of `examples.example_ids`.
+def evaluate(predictor: Predictor, store: Store, experiment: Experiment, name: str) -> MapCounts:
+    """Return the counts of the predictions on a store, for one object also by region.
 
     Args:
         name: name of the job in log messages.
-
-    Returns:
-        The counts, and probability maps by image id.
     """
     classes = predictor.networks[0].classes  # a store without masks has no number of classes
-    counts, shown = MapCounts.empty(classes, regions=REGIONS), examples.example_ids(store.ids)
-    maps: dict[str, np.ndarray] = {}
+    counts = MapCounts.empty(classes, regions=REGIONS)
     started = logged = time.perf_counter()
     for count, (probability, truth, sample) in enumerate(predict(predictor, store, experiment), 1):
         measures = whole_map_measures(probability, truth, EVALUATED_MEASURES) if classes == 2 else None
         counts.add(probability, truth, sample, measures=measures, no_class=NO_CLASS)
-        if sample in shown:
-            maps[sample] = probability
         if (now := time.perf_counter()) - logged > 10 or count == len(store):
             logged = now
             log.info("%s  image %d/%d  %.0f images/s", name, count, len(store), count / (now - started))
-    return counts, {name: maps[name] for name in shown}
+    return counts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -47,7 +47,7 @@ def gathered(graph: ExperimentGraph) -> Gathered:
     facts, report, tables = graph.facts, graph.job("report"), graph.job("tables")
     measured = results(tables)
     publication = Publication(
-        facts=replace(facts, shows_images=False),  # data sets are not ours to publish
+        facts=facts,
         notes={part: note for part in facts.parts if (note := measured.own_note(part))},
         groups={part: groups.tolist() for part in facts.parts if (groups := measured.groups(part)) is not None},
         params=graph.settings.model_dump(mode="json"),

@@ -6,6 +6,7 @@ import base64
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,9 @@ def write_report(
             diagrams=diagram_data(results) | {"parts": [_part(results, part) for part in facts.parts]},
             **_comparison(results, {method: words["title"] for method, words in described.items()}),
             legend=[*LEGEND, *RULE],
-            claims=[_claim(claims, claim) for claim in claims["claims"] if claim not in absent],
+            claims=[claim for claim in claims["claims"] if claim not in absent],
+            verdict=partial(claims_text.verdict, claims),
+            evidence_table=claims_text.evidence_table,
             not_run=[claim["claim"] for claim in absent],
             claims_reading=claims_text.reading(claims),
             tables=dict(printed_tables(results)),
@@ -88,16 +91,7 @@ def write_report(
             command=command,
             made=made,
             data=_columns(data),
-            methods=_columns(
-                [
-                    {
-                        "method": name,
-                        "idea": described.get(name, {}).get("idea", ""),
-                        "parameters": _named(method.parameters),
-                    }
-                    for name, method in facts.methods.items()
-                ]
-            ),
+            methods=_columns([_method(facts, name, described) for name in facts.methods]),
             params=yaml.safe_dump(dict(params), sort_keys=False, allow_unicode=True),
         )
     )
@@ -233,24 +227,10 @@ def _pooled(table: np.recarray) -> dict[str, Any]:
     return {"accuracy": accuracy, "confidence": confidence, "rows": rows}
 
 
-def _claim(claims: Mapping[str, Any], claim: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a claim as the page shows it."""
-
-    def shown(finding: Mapping[str, Any]) -> dict[str, str]:
-        css = re.sub(r"\W+", "-", finding["verdict"])
-        return {"verdict": claims_text.verdict(claims, finding), "css": css, "why": finding["why"]}
-
-    by_protocol = {}
-    for protocol, finding in claim["protocols"].items():
-        secondary = [{"what": item["what"], **shown(item)} for item in finding["secondary"]]
-        evidence = claims_text.evidence_table(claim, protocol)
-        by_protocol[protocol] = {**shown(finding), "evidence": evidence, "secondary": secondary}
-    return {"name": claim["claim"], "text": claim["text"], "rule": claim["rule"], "protocols": by_protocol}
-
-
-def _named(values: Mapping[str, Any]) -> str:
-    shown = {name: f"{value:.6g}" if isinstance(value, float) else value for name, value in values.items()}
-    return ", ".join(f"{name}: {value}" for name, value in shown.items())
+def _method(facts: Facts, name: str, described: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return a row of a method: what it does, and its parameters."""
+    parameters = ", ".join(f"{key}: {value}" for key, value in facts.methods[name].parameters.items())
+    return {"method": name, "idea": described.get(name, {}).get("idea", ""), "parameters": parameters}
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -1,4 +1,4 @@
-"""The tables of an experiment after the main one, in the order in which they are shown.
+"""The tables of an experiment, in the order in which they are shown.
 
 A new table is an entry here: metrics by method as `ByMethod`, any other as a function in a file of its own
 (docs/contributing/extending.md).
@@ -13,7 +13,6 @@ from pipeline_src.analysis.facts import LIKE_ID, ROLES
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import about, heading, not_run, notes
-from pipeline_src.tables.classes import classes
 from pipeline_src.tables.differences import differences
 from pipeline_src.tables.paper_table import PaperTable, cells
 
@@ -51,6 +50,13 @@ class ByMethod:
         return PaperTable(self.title, rows, about(facts), below)
 
 
+MAIN = ByMethod(
+    "Calibration and accuracy",
+    tuple(ROLES),
+    ("ece", "ece_floor", "oe", "accuracy", "brier", "nll", "entropy", "mae", "max_f", "mean_iou"),
+    "Means over all pixels of a dataset that are not void, except max F, the largest value of the mean F curve of its "
+    "images. With several classes, the Brier score is a sum over classes. NLL and entropy are in nats.",
+)
 TABLES: dict[str, Callable[[Results], PaperTable]] = {
     "T1": ByMethod("Calibration in distribution", LIKE_ID, ("ece", "oe")),
     "T2": ByMethod(
@@ -79,5 +85,4 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
         "The error if the least confident pixels are left out.",
     ),
     "T14": differences,
-    "T15": classes,
 }

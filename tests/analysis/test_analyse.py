@@ -16,9 +16,7 @@ from pipeline_src.analysis.measurement import Reader
 from pipeline_src.analysis.resampling import RESAMPLES, key_of, resample
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.score_histogram import positive
 from pipeline_src.errors import UserError
-from pipeline_src.metrics import estimators
 
 SHARPNESS = {"baseline": 2.0, "slp": 1.4, "ensemble": 1.7}
 FACTS = Facts(
@@ -192,18 +190,4 @@ def test_several_classes(tmp_path, recwarn):
     one = results.measurement("raw", "baseline", "streets")
     assert list(results.measured("stretched", "streets")) == [] and one.counts.top
     assert results.table["mean_iou"].tolist() == [summaries(statistics[seed])["raw"][0]["mean_iou"] for seed in (0, 1)]
-    (ece, ece_low, ece_high), (iou, iou_low, iou_high) = (of.T for of in one.arrays["class_metrics"])
-    expected = [
-        [estimators.ece(positive(counts).binned(10).bins) for counts in run.classes] for run in statistics.values()
-    ]
-    assert ece == pytest.approx(np.mean(expected, axis=0), abs=1e-12)
-    tables = [run.confusion for run in statistics.values()]
-    with np.errstate(invalid="ignore"):
-        expected = [np.diag(t) / (t.sum(axis=0) + t.sum(axis=1) - np.diag(t)) for t in tables]
-    assert iou == pytest.approx(np.mean(expected, axis=0), nan_ok=True)
-    assert np.isnan(iou).tolist() == [False, False, False, True] and iou[2] == 0
-    known = ~np.isnan(iou)
-    assert np.isnan(iou_low).tolist() == np.isnan(iou_high).tolist() == [False, False, False, True]
-    assert (iou_low <= iou)[known].all() and (iou <= iou_high)[known].all()
-    assert (ece_low < ece)[:3].all() and (ece < ece_high)[:3].all()
     assert [str(w.message) for w in recwarn] == []

@@ -62,7 +62,7 @@ def test_every_task_that_it_names_is_needed(tmp_path):
     assert not_run["verdict"] == NOT_RUN
     assert not_run["missing"] == [
         {
-            "what": "the experiment semantic-new (semantic segmentation)",
+            "what": "semantic segmentation (semantic-new)",
             "do": "run: snakemake --cores all --config experiment=semantic-new",
         }
     ]
@@ -92,8 +92,8 @@ def test_it_takes_what_an_experiment_has_and_names_what_it_lacks(tmp_path):
     assert len(c8([cod, smoke, semantic], "stretched")["evidence"]) == 16
     keys = [(protocol, "two", "aslp_mc") for protocol in ("raw", "stretched")]
     for name, seen, lacking in (
-        ("cod-few", without(view(), "aslp_mei"), "aslp_mei, the baseline and a test set"),
-        ("cod-bare", without_parts(view(), "id"), "a test set in distribution in camouflaged objects"),
+        ("cod-few", without(view(), "aslp_mei"), "a block of aslp_mei"),
+        ("cod-bare", without_parts(view(), "id"), "a test set in distribution"),
         ("cod-unrun", without_runs(view(), *keys), "aslp_mc on two"),
     ):
         finding = c8([finished(tmp_path, name, seen), smoke, semantic])
@@ -107,7 +107,7 @@ def test_damaged_verdicts_are_named(tmp_path, content):
     with pytest.raises(UserError, match=r"cod/claims\.json is damaged"):
         c8(made)
     unread = [replace(of, unread="it was changed" * (of.name == "cod")) for of in made]
-    assert "cod (camouflaged objects): it was changed" in c8(unread)["why"]
+    assert "camouflaged objects (cod): it was changed" in c8(unread)["why"]
 
 
 def test_files_of_the_overview(tmp_path):
@@ -141,10 +141,4 @@ def test_the_overview_of_what_is_published_is_current(tmp_path, monkeypatch):
     published_overview.write()
     for name in (name for name in OVERVIEW_TABLES if name.endswith(".csv")):
         assert (overview / name).read_text() == (ROOT / overview / name).read_text()
-    made, kept = (json.loads((root / overview / "claims.json").read_text()) for root in (Path(), ROOT))
-    assert verdicts(made) == verdicts(kept)
     assert "U2-Net" in (overview / "T8.md").read_text()
-
-
-def verdicts(content: dict) -> list[str]:
-    return [finding["verdict"] for claim in content["claims"] for finding in claim["protocols"].values()]

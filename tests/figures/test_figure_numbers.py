@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from made_figures import SEEDS, make_results, make_store, maps
+from made_figures import SEEDS, make_results, maps
 from made_results import analysed
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
-from pipeline_src.data.store import Store
-from pipeline_src.figures import examples, training
+from pipeline_src.figures import training
 from pipeline_src.figures.bin_tables import reliability_tables
 from pipeline_src.labels import IGNORED
 
@@ -73,14 +72,3 @@ def test_curves_are_over_seeds_and_images():
     table, values = training.prepare_alphas(alphas).set_index("epoch"), pd.concat(alphas)["2"]
     assert table.index.tolist() == [1, 2, 10]
     assert table.loc[2].tolist() == pytest.approx(np.quantile(values, [0.5, 0.05, 0.95]))
-
-
-def test_examples_numbers(tmp_path):
-    pairs = maps("baseline", 0, "Set_A")
-    store = Store(make_store(tmp_path / "store", [truth for _, truth in pairs]))
-    row = examples.prepare({"m": {"2": pairs[2][0]}}, store).iloc[0]
-    confidence, right = pixels(0)
-    assert row["confidence"] == pytest.approx(confidence[2].mean(), abs=1e-6)
-    assert row["accuracy"] == pytest.approx(right[2].mean())
-    several = examples.top_label(np.array([[[0.2, 0.5]], [[0.7, 0.1]], [[0.1, 0.4]]]))
-    assert [values.tolist() for values in several] == [[[0.7, 0.5]], [[1, 0]]]

@@ -24,7 +24,7 @@ from project import ROOT
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
-from pipeline_src.figures import bin_tables, classes, comparison, registry, reliability, style, training
+from pipeline_src.figures import bin_tables, registry, reliability, style, training
 from pipeline_src.figures.registry import FIGURE_TYPES, draw, figure_files, pictures
 from pipeline_src.figures.types import FigureType, Painted, Picture, Sources
 
@@ -88,12 +88,8 @@ def test_an_experiment_has_the_figures_of_what_it_holds():
         return {picture.type.name for picture in pictures(facts)}
 
     least = Facts("least", {"temperature": MethodFacts("temperature", trains=False)}, {"val": "val"})
-    assert types(least) == {"reliability", "comparison"}
-    every = {figure_type.name for figure_type in FIGURE_TYPES}
-    assert types(make_facts()) == every - {"classes"}
-    more = replace(make_facts(), class_names=["sky", "road", "car"])
-    assert types(more) == every
-    assert "examples" not in types(replace(more, shows_images=False))
+    assert types(least) == {"reliability"}
+    assert types(make_facts()) == {figure_type.name for figure_type in FIGURE_TYPES}
 
 
 def test_pictures_have_titles_of_their_own_and_short_captions():
@@ -147,7 +143,7 @@ def bins_of(share: list[float], accuracy: list[float], number: int = 10) -> np.r
 
 def compared(names, bins: np.recarray) -> Figure:
     low = bin_tables.corner([bins])
-    return comparison.draw(dict.fromkeys(names, bins), dict.fromkeys(names, "ECE 10.02 %"), HEADING, LINES, low)
+    return reliability.draw_panels(dict.fromkeys(names, bins), dict.fromkeys(names, "ECE 10.02 %"), HEADING, LINES, low)
 
 
 def curved(names, curve: str) -> Figure:
@@ -164,7 +160,7 @@ WRONG = bins_of([0, 0, 0, 0, 1], [*4 * [np.nan], 0.001])
 FINE = bins_of([0.02] * 50, list(np.linspace(0.5, 1, 50) ** 1.2), 100)
 DRAWN: dict[str, Callable[[], Figure]] = {
     **{
-        f"diagram {k}": lambda bins=bins: reliability.draw(bins, HEADING, LINES)
+        f"diagram {k}": lambda bins=bins: reliability.draw_single(bins, HEADING, LINES)
         for k, bins in enumerate((OVER, UNDER, WRONG, FINE))
     },
     "one compared": lambda: compared(NAMES[:1], OVER),
@@ -208,16 +204,10 @@ def test_the_diagonal_has_45_degrees(name):
 # Marks lie where the tables have them
 
 
-def segments(axes) -> list[list[list[float]]]:
-    """Both ends of each error bar of the axes."""
-    found = [segment for lines in axes.collections for segment in getattr(lines, "get_segments", list)()]
-    return np.round(found, 6).tolist()
-
-
 @pytest.mark.parametrize(("accuracy", "shown"), [(0.8, "overconfident"), (0.99, "underconfident")])
 def test_bars_gaps_and_legend_of_a_diagram(accuracy, shown):
     with style.house():
-        axes = reliability.draw(bins_of([1.0], [accuracy]), HEADING, LINES, 0.5).axes[0]
+        axes = reliability.draw_single(bins_of([1.0], [accuracy]), HEADING, LINES).axes[0]
     areas = {
         to_hex(patch.get_facecolor()): np.round([patch.get_x(), patch.get_y(), patch.get_height()], 6).tolist()
         for patch in axes.patches
@@ -230,23 +220,6 @@ def test_bars_gaps_and_legend_of_a_diagram(accuracy, shown):
     assert [[0.95, round(accuracy - 0.03, 6)], [0.95, min(1, round(accuracy + 0.03, 6))]] in lines
     texts = [text.get_text() for text in axes.get_legend().get_texts()]
     assert texts == [shown]
-
-
-def test_classes_have_their_own_values_over_the_first_methods():
-    columns = ("ece", "ece_low", "ece_high", "iou", "iou_low", "iou_high")
-    tables = {
-        m: pd.DataFrame([[x, x - 0.02, x + 0.01] * 2, [x + 0.1, x + 0.08, x + 0.11] * 2], columns=columns).assign(
-            **{"class": ["sky", "road"]}
-        )
-        for m, x in (("first", 0.2), ("other", 0.5))
-    }
-    with style.house():
-        figure = classes.draw(tables, "iou", dict.fromkeys(tables, ""), "Title", [])
-    for axes, x in zip(figure.axes, (20, 50), strict=True):
-        lines = [line for line in axes.lines if line.get_linestyle() == "None"]
-        points = [np.round(point, 6).tolist() for line in lines for point in line.get_xydata()]
-        assert points == [[20, 0], [30, 1], [x, 0], [x + 10, 1]]
-        assert segments(axes) == [[[x - 2, 0], [x + 1, 0]], [[x + 8, 1], [x + 11, 1]]]
 
 
 def test_a_method_keeps_its_color():

@@ -19,14 +19,13 @@ from project import call
 from pipeline_src import python_source
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
-from pipeline_src.figures import reliability, style
+from pipeline_src.figures import style
 from pipeline_src.figures.bin_tables import reliability_tables
 from pipeline_src.figures.registry import pictures
-from pipeline_src.report import gallery, page
+from pipeline_src.report import page
 from pipeline_src.report.page import HERE, SCRIPTS
 from pipeline_src.tables.captions import LEGEND, SYNTHETIC
 from pipeline_src.tables.write import printed_tables
-from pipeline_src.text_tables import Group, Table
 
 ODD = "<b>o_d&d</b></script>"
 METHODS = {"ce": MethodFacts("baseline"), "aslp_<mc>": MethodFacts("aslp_mc", {"rule": "<b>"}, learns=True)}
@@ -51,8 +50,6 @@ ABOUT = {
     "data": [{"part": ODD, "images": 2}, {"part": "train", "images": 1500}],
     "task": "salient objects",
     "described": {"ce": {"title": "Baseline", "idea": "Plain <likelihood>."}},
-    "fitted": {("aslp_<mc>", 0): {"temperature": 1.23456789, "sampled": 100}},
-    "judged": {"raw": Table("Other models, unnormalized", ["", "ECE %"], [Group("X", [["U<2>Net", "3.21"]])])},
 }
 
 
@@ -120,14 +117,14 @@ def test_may_load_nothing(html, read):
     assert links and all(link.startswith(("#", "data:")) for link in links)
 
 
-def test_all_figures_but_reliability_diagrams_are_shown(read):
-    captions = sorted(picture.caption for picture in pictures(FACTS) if picture.type != reliability.FIGURE)
+def test_all_figures_are_shown(read):
+    captions = sorted(picture.caption for picture in pictures(FACTS))
     assert all(caption in read.text for caption in captions)
     assert sorted(attributes["alt"] for tag, attributes in read.tags if tag == "img") == captions
 
 
 def test_the_diagrams_hold_the_bins_and_errors_of_the_results(results):
-    cells = gallery.diagram_data(results)["cells"]
+    cells = page.diagram_data(results)["cells"]
     for protocol, part, method in product(FACTS.protocols, PARTS, METHODS):
         cell = cells[protocol][part][method]
         table = pd.DataFrame(reliability_tables(results, part)[protocol, method])
@@ -136,7 +133,7 @@ def test_the_diagrams_hold_the_bins_and_errors_of_the_results(results):
         bins = table[:-1][table["pixels"][:-1] > 0]
         assert [row[:2] for row in cell["rows"]] == list(map(list, zip(bins.index, bins["pixels"], strict=True)))
         numbers = np.array([row[2:] for row in cell["rows"]], float)
-        np.testing.assert_allclose(numbers, bins[gallery.ROW[1:]].to_numpy(), atol=1e-6)
+        np.testing.assert_allclose(numbers, bins[page.ROW[1:]].to_numpy(), atol=1e-6)
 
 
 def test_captions_are_short_and_share_one_legend(read, html):
@@ -174,7 +171,7 @@ def test_names_and_values_are_text_and_never_markup(read):
     for text in (
         *(ODD, FACTS.experiment, "aslp_<mc>", "</pre><script>alert(1)</script>", "<2 cores> & no GPU"),
         *("Its masks are <drawn>.", "It is below <every> other.", "salient objects · unet<s> · 96 px · 1,500"),
-        *("Plain <likelihood>.", "rule: <b>", "temperature: 1.23457, sampled: 100", "T8 Other models", "U<2>Net3.21"),
+        *("Plain <likelihood>.", "rule: <b>"),
     ):
         assert text in read.text, text
     assert "i" not in {tag for tag, _ in read.tags}
@@ -236,8 +233,8 @@ def placed(tmp_path_factory) -> str:
             measured[protocol, part, method] = by_hand(points, np.array([-0.001, 0, 0.001]))
     facts = Facts("places", {name: MethodFacts(name) for name in PLACED}, ROLES)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gallery, "sections", lambda facts, folder: [])
-        patch.setattr(gallery, "diagram_data", lambda results: {"methods": PLACED, "bins": 10})
+        patch.setattr(page, "_figure_sections", lambda facts, folder: [])
+        patch.setattr(page, "diagram_data", lambda results: {"methods": PLACED, "bins": 10})
         patch.setattr(page, "printed_tables", lambda results: [])
         html = page_of(HandMade(facts, {}, measured), folder, folder)
     assert re.findall(r'value="(\w+)" checked', html) == ["baseline", "slp"] and 'value="set" selected' in html

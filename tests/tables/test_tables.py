@@ -18,8 +18,8 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.tables import table_files
 from pipeline_src.tables.captions import SYNTHETIC
 from pipeline_src.tables.paper_table import PaperTable
-from pipeline_src.tables.registry import TABLES, ByMethod
-from pipeline_src.tables.write import main_tables, metrics_with_intervals, write_tables
+from pipeline_src.tables.registry import MAIN, TABLES, ByMethod
+from pipeline_src.tables.write import metrics_with_intervals, write_tables
 from pipeline_src.text_tables import Group, Table, markdown
 
 PARTS = {"val": "val", "Set_A": "id", "textures": "ood"}
@@ -92,16 +92,14 @@ def test_numbers_agree_with_the_maps(written):
         values = {name: getattr(row, name) for name in expected}
         assert values == pytest.approx(expected, abs=1e-6), (row.protocol, row.part, row.method, row.seed)
         assert (row.role, row.images, row.pixels) == (PARTS[row.part], 3, 360)
-    tree = json.loads((written / "metrics.json").read_text(encoding="utf-8"))
-    values = {(p, m, s): tree[p][m][s]["ece"] for p in tree for m in tree[p] for s in tree[p][m]}
+    tree = json.loads((written / "metrics.json").read_text(encoding="utf-8"))["metrics"]
+    values = {(p, m, s): tree[p][m][s]["ece"]["mean"] for p in tree for m in tree[p] for s in tree[p][m]}
     assert values == pytest.approx(numbers.groupby(["protocol", "method", "part"])["ece"].mean().to_dict(), rel=1e-7)
 
 
 def test_undefined_is_a_dash_with_its_reason_and_never_zero(written):
     numbers = pd.read_csv(written / "main.csv")
     assert (numbers["max_f"].isna() == (numbers["part"] == "textures")).all()
-    tree = json.loads((written / "metrics.json").read_text(encoding="utf-8"))
-    assert tree["raw"]["baseline"]["textures"]["max_f"] is None
     text = (written / "main.md").read_text(encoding="utf-8")
     assert re.search(r"max F is undefined on textures: .*foreground", text)
 
@@ -115,7 +113,7 @@ def test_the_noise_floor_has_a_sign_and_published_metrics_are_the_estimates():
             measured[protocol, "Set_A", method] = by_hand(points, np.array([-0.004, 0.001, 0.002]), (0, 1), pixels=7)
     made = HandMade(replace(FACTS, parts={"Set_A": "id"}), {}, measured)
     for protocol in FACTS.protocols:
-        table = main_tables(made)[protocol]
+        table = MAIN(made).printed()[protocol]
         shown = {row[0]: dict(zip(table.columns[1:], row[1:], strict=True)) for row in table.groups[0].rows}
         signed = {(method, name) for method, cells in shown.items() for name, cell in cells.items() if "°" in cell}
         assert signed == {("baseline", "ECE %")}
@@ -144,7 +142,7 @@ def test_markdown_escapes_what_it_would_read():
 def test_notes_of_the_main_table(tmp_path):
     methods = METHODS | {"together": MethodFacts("baseline", of_all_seeds=True)}
     facts = replace(FACTS, methods=methods, parts={"Set_A": "id"}, synthetic=True, captions={"Set_A": "Its masks."})
-    table = main_tables(analysed(tmp_path, facts, maps, {("aslp_mc", 1, "Set_A")}))["raw"]
+    table = MAIN(analysed(tmp_path, facts, maps, {("aslp_mc", 1, "Set_A")})).printed()["raw"]
     rows = {row[0]: " ".join(row[1:]) for row in table.groups[0].rows}
     assert "±" in rows["baseline"] and "±" not in rows["together"]
     text = " ".join(table.notes)
