@@ -36,7 +36,7 @@ def _experiments(unpacked: Path) -> Iterator[ExperimentSummary]:
             continue
         tests = of.facts.parts_of(("id", "shifted"))
         captions = {part: caption for part, caption in of.facts.captions.items() if part in tests}
-        network = of.params["model"]["config"] or of.params["model"]["factory"]
+        network = of.params["model"]["config"]
         published.unpack_tables(folder, unpacked / name / "tables")
         shutil.copyfile(folder / "claims.json", unpacked / name / "claims.json")
         yield ExperimentSummary(name, task, network, of.params["data"], unpacked / name, captions)
