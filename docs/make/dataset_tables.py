@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pipeline_src.prediction.corruptions import CORRUPTIONS
+
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
-from pipeline_src.prediction.corruptions import CORRUPTIONS
 
 
 def built_in() -> str:

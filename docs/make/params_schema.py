@@ -29,7 +29,7 @@ def schema() -> Schema:
     """JSON Schema of params.yaml."""
     top, experiment = Params.model_json_schema(), _partial(Experiment.model_json_schema())
     names = method_names()
-    definitions = {**top.pop("$defs"), **experiment.pop("$defs"), "experiment": experiment}
+    definitions = {**top.pop("$defs", {}), **experiment.pop("$defs", {}), "experiment": experiment}
     definitions |= {f"method {name}": _method(name) for name in names}
     definitions |= {"variant": _variant(names), "set": _set()}
     blocks = top["properties"]
@@ -41,13 +41,13 @@ def schema() -> Schema:
     blocks["datasets"]["additionalProperties"] = _ref("set")
     blocks["methods"] |= {
         "properties": {name: {"anyOf": [_own_or_variant(name), NOTHING]} for name in names},
-        "additionalProperties": {"allOf": [_ref("variant"), NAMES_CODE]},
+        "additionalProperties": {"allOf": [_ref("variant"), NAMES_METHOD]},
     }
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "params.yaml"}
     return head | {key: value for key, value in top.items() if key != "title"} | {"$defs": definitions}
 
 
-NAMES_CODE = {"anyOf": [{"required": ["method"]}, {"required": ["file"]}]}
+NAMES_METHOD = {"required": ["method"]}
 
 
 def _ref(name: str) -> Schema:
@@ -72,19 +72,16 @@ def _method(name: str) -> Schema:
 
 def _own_or_variant(name: str) -> Schema:
     """A block under the name of a method is of that method, unless it says otherwise."""
-    return {"if": NAMES_CODE, "then": _ref("variant"), "else": _ref(f"method {name}")}
+    return {"if": NAMES_METHOD, "then": _ref("variant"), "else": _ref(f"method {name}")}
 
 
 def _variant(names: list[str]) -> Schema:
-    """A block that names a method, or a user's file, whose parameters are not known here."""
+    """A block that names a method."""
     of_method = [
         {"if": {"properties": {"method": {"const": name}}, "required": ["method"]}, "then": _ref(f"method {name}")}
         for name in names
     ]
-    properties = {
-        "method": {"enum": names, "description": "The method whose code this block runs under its own name."},
-        "file": {"type": "string", "description": "A Python file of yours (docs/tutorials/own-experiment.md)."},
-    }
+    properties = {"method": {"enum": names, "description": "The method that this block runs under its own name."}}
     return {"type": "object", "properties": properties, "allOf": of_method}
 
 

@@ -9,10 +9,10 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from method_tables import own_fields
+from pipeline_src.params.parts import Corrupted, Part
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from pipeline_src.params.parts import Corrupted, Part
 from pipeline_src.params.schema import (
     Augmentation,
     Data,

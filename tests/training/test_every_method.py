@@ -13,7 +13,6 @@ from small_networks import LINEAR
 from training_runs import CASES, MadeStore, block, experiment, outputs, run, stopped
 
 from pipeline_src.errors import UserError
-from pipeline_src.training import checkpoint
 from pipeline_src.training.loop import train
 from pipeline_src.training.registry import choose
 
@@ -75,14 +74,3 @@ def test_it_trains_in_bf16(stores, tmp_path, undisturbed, case):
     )
     assert bf16 == pytest.approx(plain, abs=0.02)
     assert bf16 != plain
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_its_state_comes_back(case, tmp_path):
-    """`state` survives a checkpoint and makes another instance the same."""
-    method, other = (choose(case, block(case)).method for _ in range(2))
-    for started in (method, other):
-        started.start(4, {"baseline": [0.9] * 9})
-    checkpoint.save(tmp_path, 1, method.state())
-    other.restore(checkpoint.load(tmp_path))
-    assert str(other.state()) == str(method.state())

@@ -11,11 +11,8 @@ from torch.nn import functional as F
 
 from pipeline_src.counting.levels import LEVELS
 from pipeline_src.counting.score_histogram import ScoreHistogram
-from pipeline_src.errors import UserError
 from pipeline_src.training.method import Batch, Validation
-from pipeline_src.training.methods.adafocal import equal_mass
 from pipeline_src.training.methods.mixup import mix
-from pipeline_src.training.methods.mmce import kernel_sum
 from pipeline_src.training.methods.nacl import around
 from pipeline_src.training.registry import choose
 
@@ -100,33 +97,6 @@ def mmce(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return total
 
 
-@pytest.mark.parametrize(
-    ("name", "block", "f", "y", "expected"),
-    [
-        ("brier", {}, 0.75, 0.0, 0.5625),
-        ("focal", {}, 0.1, 1.0, 0.9**5 * 2.302585092994046),
-        ("focal", {"gamma": 2}, 0.25, 1.0, 0.75**3 * 1.3862943611198906),
-        ("focal", {"gamma": 2}, 0.75, 1.0, 0.25**2 * 0.2876820724517809),
-        ("focal", {"schedule": "fixed", "gamma": 2}, 0.75, 0.0, 0.75**2 * 1.3862943611198906),
-        ("entropy_penalty", {}, 0.75, 1.0, 0.2876820724517809 - 0.1 * 0.5623351446188083),
-        ("mbls", {"margin": 0.5, "weight": 2}, 0.75, 1.0, 0.2876820724517809 + 0.5986122886681098),
-        # the largest logit is half of the distance, 1.0986
-        (
-            "acls",
-            {"margin": 0.5, "weight": 2},
-            0.75,
-            1.0,
-            0.2876820724517809 + 2 * (0.0493061443340549**2 + 0.1 * 0.5986122886681098**2),
-        ),
-        ("mmce", {}, 0.75, 0.0, 1.3862943611198906),
-    ],
-)
-def test_one_pixel_by_hand(name, block, f, y, expected):
-    z = torch.tensor(math.log(f / (1 - f)), dtype=torch.float64).view(1, 1, 1, 1)
-    method = choose(name, block).method
-    assert float(method.loss(z, torch.full_like(z, y))) == pytest.approx(expected, rel=1e-9)
-
-
 @pytest.mark.parametrize("classes", [1, 3])
 @pytest.mark.parametrize(("name", "block"), LOSSES)
 def test_losses_are_those_of_the_papers(name, block, classes):
@@ -145,27 +115,6 @@ def test_gradients_are_those_of_the_losses(name, block, classes):
     z, y = pixels(classes)
     method = started(name, block)
     assert torch.autograd.gradcheck(lambda z: method.loss(z, y), z.requires_grad_())
-
-
-def test_acls_moves_the_two_classes_alike_and_each_logit_by_its_own_term():
-    """The penalty's gradient: weight (|z|/2 - margin + 0.1 (|z| - margin)) sign(z) for one logit; for K classes that of
-    the predicted logit itself, and of each other one's distance to it, with the predicted one held."""
-    z, y = pixels(1, scale=5)
-    assert ((z.abs() > 2) & (z.abs() < 4)).any()
-    assert (z.abs() > 4).any()
-    method = choose("acls", {"margin": 2, "weight": 3}).method
-    plain = choose("baseline", {}).method
-    z.requires_grad_()
-    (slope,) = torch.autograd.grad(method.loss(z, y) - plain.loss(z, y), z)
-    size = (z.abs() / 2 - 2).clamp(min=0) + 0.1 * (z.abs() - 2).clamp(min=0)
-    expected = 3 * size * z.sign() / z.numel()
-    assert torch.allclose(slope, expected.detach(), rtol=1e-9, atol=1e-12)
-
-    logits = torch.tensor([1.0, -4.0, 6.0], dtype=torch.float64).view(1, 3, 1, 1).requires_grad_()
-    one = F.one_hot(torch.tensor(0), 3).double().view(1, 3, 1, 1)
-    (slope,) = torch.autograd.grad(method.loss(logits, one) - plain.loss(logits, one), logits)
-    expected = [-3 * 0.1 / 2 * 2 * (5 - 2), -3 * 0.1 / 2 * 2 * (10 - 2), 3 * 2 * (6 - 2)]
-    assert slope.flatten().tolist() == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("common", [0.0, 8.0])
@@ -236,20 +185,6 @@ def test_extreme_logits_have_finite_losses_and_gradients(name, block, classes):
         assert torch.isfinite(z.grad).all()
 
 
-def test_at_zero_strength_they_are_cross_entropy():
-    z, y = pixels(3)
-    expected = float(choose("baseline", {}).method.loss(z, y))
-    for name, block in [
-        ("focal", {"schedule": "fixed", "gamma": 0}),
-        ("mmce", {"weight": 0}),
-        ("entropy_penalty", {"weight": 0}),
-        ("mbls", {"margin": 50}),
-        ("acls", {"margin": 50}),
-        ("nacl", {"weight": 0}),
-    ]:
-        assert float(choose(name, block).method.loss(z, y)) == pytest.approx(expected, rel=1e-12)
-
-
 # MMCE
 
 
@@ -288,14 +223,6 @@ def test_mmce_is_the_programs_on_a_batch_of_as_many_samples(monkeypatch):
     y = F.one_hot(labels, 5).movedim(-1, 1).double()
     monkeypatch.setattr("pipeline_src.training.methods.mmce.SAMPLES", 24)
     assert float(penalty("mmce", z, y)) == pytest.approx(float(expected.sqrt()), rel=1e-9)
-
-
-def test_kernel_sum_is_exact_where_confidences_tie_and_for_many_pixels():
-    rng = np.random.default_rng(0)
-    r = torch.from_numpy(rng.integers(50, 101, 2000) / 100)
-    d = torch.from_numpy(rng.normal(size=2000))
-    expected = d @ torch.exp(-(r[:, None] - r[None]).abs() / 0.4) @ d
-    assert float(kernel_sum(r, d, 0.4)) == pytest.approx(float(expected), rel=1e-10)
 
 
 def test_mmce_of_one_kind_of_pixels():
@@ -352,14 +279,6 @@ def test_nacl_of_one_logit_is_that_of_two_at_their_best_level():
     assert float(penalty("nacl", z, y)) == pytest.approx(float(penalty("nacl", -z, 1 - y)))
 
 
-def test_nacls_shares_and_mean_leave_out_what_is_ignored():
-    y = labels("0.", "01")
-    z = torch.zeros_like(y)
-    z[0, :, 0, 1] = 50.0
-    assert float(penalty("nacl", z, y, 3)) == pytest.approx(1)  # shares sum to 1 on all three pixels that count
-    assert float(penalty("nacl", z, torch.zeros_like(y))) == 0
-
-
 # AdaFocal
 
 
@@ -380,18 +299,6 @@ def bins_by_hand(cells: np.ndarray, right: np.ndarray, bins: int) -> tuple[list[
             b += 1
         gaps[b].append((cell + 0.5) / LEVELS - hit)
     return edges, [sum(gap) / len(gap) if gap else 0.0 for gap in gaps]
-
-
-@pytest.mark.parametrize(("n", "bins"), [(1000, 15), (7, 15), (1, 4), (100, 1)])
-def test_equal_mass_bins(n, bins):
-    rng = np.random.default_rng(n)
-    cells = rng.integers(LEVELS // 2, LEVELS, n)
-    cells[: n // 3] = LEVELS - 1  # a third of the pixels saturate: bins merge there
-    right = rng.random(n) < 0.8
-    edges, errors = equal_mass(histogram_of(cells, right), bins)
-    expected = bins_by_hand(cells, right, bins)
-    assert edges.tolist() == expected[0]
-    assert errors.tolist() == pytest.approx(expected[1], abs=1e-9)
 
 
 def test_adafocal_follows_its_algorithm():
@@ -448,27 +355,3 @@ def test_mixup_ignores_a_pixel_that_either_image_ignores():
     _, mixed = mix(x, y, 0.75, [1, 0])
     assert mixed[0, :, 0].T.tolist() == [[0.75, 0, 0.25], [0, 1, 0], [0, 0, 0], [0, 0, 0]]
     assert (mixed[1, :, 0, 2:] == 0).all()
-
-
-def test_mixups_draws_depend_on_their_key_alone():
-    x, y = images()
-    method = choose("mixup", {}).method
-    again = [method.inputs(x, y, BATCH)[0] for _ in range(2)]
-    assert torch.equal(*again)
-    assert not torch.equal(again[0], method.inputs(x, y, Batch(BATCH.index, BATCH.ids, 3, 5))[0])
-    shares = [Batch(BATCH.index, BATCH.ids, 0, e).generator("mixup").beta(0.2, 0.2) for e in range(2000)]
-    assert np.mean(shares) == pytest.approx(0.5, abs=0.04)
-    assert np.var(shares) == pytest.approx(1 / (4 * (2 * 0.2 + 1)), rel=0.06)
-
-
-@pytest.mark.parametrize(
-    ("name", "block"),
-    [
-        ("focal", {"gamma": -1}),
-        ("adafocal", {"lowest": 0.5}),
-        ("acls", {"weigth": 1}),
-    ],
-)
-def test_wrong_parameters_are_refused(name, block):
-    with pytest.raises(UserError, match=next(iter(block))):
-        choose(name, block)

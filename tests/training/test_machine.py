@@ -1,10 +1,8 @@
-"""Which GPU a job sees on invented machines, and that a process keeps the memory that it frees."""
+"""Which GPU a job sees on invented machines."""
 
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import pytest
 from project import ROOT
@@ -17,17 +15,6 @@ from pipeline_src.pipeline.experiment import evaluation_name, training_name
 from pipeline_src.training.machine import VISIBLE, reserved_gpu
 
 AUTO = Training(gpus=1)
-STEPS = """
-import ctypes, resource
-from pipeline_src.training import machine
-machine.keep_freed_memory()
-def step():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    blocks = [b"x" * 20_000_000 for _ in range(5)]
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-step(), step()
-print(step() if hasattr(ctypes.CDLL(None), "mallopt") else "not glibc")
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -86,10 +73,3 @@ def test_training_and_evaluation_reserve_a_gpu(monkeypatch, tmp_path, job):
     result = CliRunner().invoke(app, ["run-job", job, "--experiment", "tiny"], catch_exceptions=False)
     assert result.exit_code == 0
     assert visible == ["0"] and VISIBLE not in os.environ
-
-
-def test_a_step_takes_the_memory_that_the_last_one_freed():
-    pages = subprocess.run([sys.executable, "-c", STEPS], capture_output=True, text=True, check=True).stdout.strip()
-    if pages == "not glibc":
-        pytest.skip(pages)
-    assert int(pages) < 100

@@ -55,14 +55,6 @@ def logits(classes: int) -> torch.Tensor:
 # Labels and losses
 
 
-def test_the_baseline_trains_towards_the_labels():
-    y, z = labels(2), logits(2)
-    method, f = started("baseline"), torch.sigmoid(logits(2))
-    assert method.targets(y, make_batch()) is y and method.alphas is None
-    expected_loss = -(y * f.log() + (1 - y) * (1 - f).log()).mean()
-    assert float(method.loss(z, y)) == pytest.approx(float(expected_loss), rel=1e-6)
-
-
 @pytest.mark.parametrize(("beta", "values"), [(1.0, [0, 1]), (0.75, [0.25, 0.75]), (0.5, [0.5, 0.5]), (2.0, [-1, 2])])
 def test_perturbed_labels_of_foreground_and_background(beta, values):
     """The table of docs/theory.md section 1: HI, SI, M, and the released default, whose targets leave [0, 1]."""
@@ -158,15 +150,6 @@ def test_the_margin_is_the_distance_to_the_uniform_loss(classes):
         right = -(planes[i] * log_f[i]).sum(0)[valid].mean()
         uniform = -log_f[i].mean(0)[valid].mean()
         assert m == pytest.approx(classes / (classes - 1) * (uniform - right), rel=1e-4)
-
-
-@pytest.mark.parametrize("classes", [2, 5])
-@pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
-def test_a_perturbed_label_raises_the_loss_by_beta_times_the_margin(classes, beta):
-    """The slope of the expected loss along alpha."""
-    y, z = labels(classes)[:1], logits(classes)[:1]
-    raised = pixels.cross_entropy(z, perturbed(y, beta)) - pixels.cross_entropy(z, y)
-    assert float(raised) == pytest.approx(beta * float(pixels.mean_margin(z, y)[0]), rel=1e-4)
 
 
 # Draws
@@ -307,7 +290,3 @@ def test_the_rule_oscillates_above_one_half_and_settles_below(beta):
 def test_wrong_entries_are_refused(name, block, shown):
     with pytest.raises(UserError, match=rf"methods\.{name}[\s\S]*{shown}"):
         choose(name, block)
-
-
-def test_an_entry_may_have_another_name():
-    assert type(choose("slp_soft", {"method": "slp", "beta": 0.75}).method) is type(choose("slp", {}).method)

@@ -5,18 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 import yaml
-from project import copy, edit
 from training_runs import Colored, MadeStore
-from tutorial import command
 
-from pipeline_src.calibrators import NAMES
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
-from pipeline_src.params.load import read
 from pipeline_src.params.schema import Experiment, Params
 from pipeline_src.pipeline.job import Graph
 from pipeline_src.pipeline.jobs import build
@@ -28,11 +23,9 @@ from pipeline_src.training.methods import mc_dropout
 from pipeline_src.training.methods.deep_ensemble import DeepEnsemble
 from pipeline_src.training.methods.mc_dropout import MCDropout
 from pipeline_src.training.models.build import build_segmentor, normalization
-from pipeline_src.training.posthoc import Calibrated, PostHoc, calibrated_method, validation_pixels
+from pipeline_src.training.posthoc import Calibrated, validation_pixels
 from pipeline_src.training.registry import choose, method_names
 from pipeline_src.validation import validate
-
-Temperature = calibrated_method("temperature")
 
 EXPERIMENT = Experiment(
     data={"train": {"set": "x"}, "val": {"set": "x"}, "id": {}},
@@ -89,12 +82,6 @@ class Made(MadeStore):
         super().__init__(images, np.where(rng.random(drawn.shape) < 0.1, 255, drawn).astype(np.uint8), max(2, channels))
 
 
-def test_every_calibrator_is_a_method():
-    assert {choose(name, {}).method.calibrator().name: name for name in METHODS} == dict.fromkeys(NAMES) | {
-        name: name for name in METHODS
-    }
-
-
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_lowers_the_loss_and_is_its_calibrator(name, channels):
@@ -113,16 +100,6 @@ def test_a_method_lowers_the_loss_and_is_its_calibrator(name, channels):
         z = torch.nn.functional.interpolate(network(x), (30, 40), mode="bilinear")[0].numpy()
         assert f.dtype == np.float32 and f.shape == ((30, 40) if channels == 1 else (3, 30, 40))
         assert f == pytest.approx(calibrator.apply(z), abs=1e-6)
-
-
-def test_temperature_one_is_the_baseline_and_no_temperature_changes_a_class(networks, val):
-    plain = maps(Predictor(networks[:1]), val)
-    unchanged = maps(Predictor(networks[:1], Temperature(), 0, {"parameters": {"temperature": 1.0}}), val)
-    assert all(unchanged[name] == pytest.approx(plain[name], abs=2e-7) for name in plain)
-    for t in (0.3, 7.0):
-        scaled = maps(Predictor(networks[:1], Temperature(), 0, {"parameters": {"temperature": t}}), val)
-        assert not same(plain, scaled)
-        assert all(np.array_equal(plain[name] >= 0.5, scaled[name] >= 0.5) for name in plain)
 
 
 def test_the_sample_is_keyed_by_image(networks, val, monkeypatch):
@@ -151,13 +128,6 @@ def test_an_ensemble_is_the_mean_probability_in_any_order(networks, val):
     assert same(first, maps(twice, val))
 
 
-def test_the_mean_over_many_networks_has_no_order():
-    rng = np.random.default_rng(0)
-    logits = [torch.from_numpy(rng.normal(0, 5, (1, 8, 8)).astype(np.float32)) for _ in range(7)]
-    results = [PostHoc().probability([logits[i] for i in rng.permutation(7)], (40, 30), {}) for _ in range(10)]
-    assert all(np.array_equal(results[0], other) for other in results)
-
-
 # Monte Carlo dropout
 
 
@@ -165,25 +135,15 @@ def test_dropout_differs_between_passes_and_is_the_same_again(networks, val):
     before = {name: t.clone() for name, t in networks[0].segmentor.state_dict().items()}
     x = torch.from_numpy(np.array(val.images[:4])).permute(0, 3, 1, 2)
     with torch.inference_mode():
-        passes = MCDropout(passes=13).logits(networks[:1], x, val.ids[:4], 0)
-        assert len(passes) == 13
+        passes = MCDropout(passes=5).logits(networks[:1], x, val.ids[:4], 0)
+        assert len(passes) == 5
         assert passes[0].shape == networks[0](x).shape
-        assert len({z.numpy().tobytes() for z in passes}) == 13
-        swapped = MCDropout(passes=13).logits(networks[:1], x.flip(0), val.ids[:4][::-1], 0)
+        assert len({z.numpy().tobytes() for z in passes}) == 5
+        swapped = MCDropout(passes=5).logits(networks[:1], x.flip(0), val.ids[:4][::-1], 0)
         assert all(torch.equal(z, other.flip(0)) for z, other in zip(passes, swapped, strict=True))
     after = networks[0].segmentor.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert not any(module.training for module in networks[0].modules())
-
-
-def test_the_mean_over_passes_does_not_depend_on_batches(networks, val):
-    predictor = Predictor(networks[:1], MCDropout(), seed=5)
-    mean = maps(predictor, val)
-    torch.manual_seed(99)
-    assert same(mean, maps(predictor, val, SINGLE))
-    assert not same(mean, maps(Predictor(networks[:1], MCDropout(), seed=6), val))
-    plain = maps(Predictor(networks[:1]), val)
-    assert 0 < max(np.abs(mean[name] - plain[name]).max() for name in mean) < 0.3
 
 
 def test_a_network_without_dropout_is_refused(val):
@@ -253,22 +213,3 @@ def test_post_hoc_methods_that_lack_their_networks_are_refused(methods, entries,
 
 
 # From start to end
-
-
-@pytest.mark.slow
-def test_an_experiment_with_post_hoc_methods(tmp_path, monkeypatch):
-    copy(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    edit(tmp_path / "params.yaml", "methods: [baseline, aslp_mc]", "methods: [baseline, temperature, mc_dropout]")
-    edit(tmp_path / "params.yaml", "training: {epochs: 7, batch_size: 4}", "training: {epochs: 2, batch_size: 4}")
-    edit(tmp_path / "params.yaml", "      ood:\n        textures: {set: tiny-textures}", "      ood: {}")
-    command(tmp_path, ["snakemake", "--cores", "1", "results/tiny/tables/main.md"])
-    assert build(read()).job("tables").is_made
-    results = tmp_path / "results/tiny"
-    table = pd.read_csv(results / "tables/main.csv")
-    assert set(table["method"]) == {"baseline", "temperature", "mc_dropout"}
-    raw = table[table["protocol"] == "raw"].set_index(["part", "method"])
-    for part in ("val", "scenes"):
-        assert raw.loc[(part, "temperature"), "accuracy"] == raw.loc[(part, "baseline"), "accuracy"]
-    assert raw.loc[("val", "temperature"), "nll"] < raw.loc[("val", "baseline"), "nll"]
-    assert [path.name for path in (results / "runs/temperature/seed0").iterdir()] == ["run.json"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -18,8 +16,6 @@ if TYPE_CHECKING:
     from pipeline_src.data.store import Store
     from pipeline_src.params.schema import Experiment
     from pipeline_src.training.classifier import DenseClassifier
-
-AT_ONCE = 10
 
 
 class MCDropout(PostHoc):
@@ -36,39 +32,34 @@ class MCDropout(PostHoc):
     passes: int = Field(10, ge=2, description="Forward passes an image.")
 
     def fit(self, networks: list[DenseClassifier], store: Store, experiment: Experiment) -> dict[str, float]:
-        """Fits nothing; refuses a network without dropout before it is evaluated."""
+        """Refuse a network without dropout before it is evaluated; nothing is fitted."""
         return {"dropout_layers": len(dropouts(networks[0]))}
 
     def logits(self, networks: list[DenseClassifier], x: Tensor, ids: list[str], seed: int) -> list[Tensor]:
         import torch
 
         [network] = networks
-        with dropping(network):
-            # Image by image: its passes are a batch, which draws for itself.
-            passes = [self._passes(network, image, name, seed) for image, name in zip(x, ids, strict=True)]
+        layers = dropouts(network)
+        for layer in layers:  # all other modules stay: batch norm uses its running statistics
+            layer.train()
+        passes = []
+        for image, name in zip(x, ids, strict=True):  # the passes of an image are a batch, which draws for itself
+            torch.manual_seed(torch_seed(seed, name, "mc_dropout", 0))
+            passes.append(network(image.expand(self.passes, *image.shape)))
+        for layer in layers:
+            layer.eval()
         return list(torch.stack(passes, dim=1))
 
-    def _passes(self, network: DenseClassifier, image: Tensor, name: str, seed: int) -> Tensor:
-        """Logits (passes, C, h, w) of one image (3, S, S)."""
-        import torch
 
-        passes = []
-        for first in range(0, self.passes, AT_ONCE):
-            torch.manual_seed(torch_seed(seed, name, "mc_dropout", first))
-            passes.append(network(image.expand(min(AT_ONCE, self.passes - first), *image.shape)))
-        return torch.cat(passes)
-
-
-def dropouts(network: nn.Module) -> Sequence[nn.Module]:
-    """The dropout modules of a network that drop anything; stochastic depth is not among them.
+def dropouts(network: nn.Module) -> list[nn.Module]:
+    """Return the dropout modules of a network that drop anything; stochastic depth is not among them.
 
     Raises:
         UserError: there is none.
     """
-    from torch import nn
+    from torch.nn.modules.dropout import _DropoutNd
 
-    kinds = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
-    modules = [module for module in network.modules() if isinstance(module, kinds) and module.p > 0]
+    modules: list[nn.Module] = [module for module in network.modules() if isinstance(module, _DropoutNd) and module.p]
     if not modules:
         raise UserError(
             "mc_dropout: the network has no dropout",
@@ -76,16 +67,3 @@ def dropouts(network: nn.Module) -> Sequence[nn.Module]:
             fix="take mc_dropout out of the experiment's `methods:`, or train with a `model.config` that has dropout",
         )
     return modules
-
-
-@contextmanager
-def dropping(network: nn.Module) -> Iterator[None]:
-    """Dropout in train mode, all other modules as they are: batch norm uses its running statistics."""
-    modules = dropouts(network)
-    try:
-        for module in modules:
-            module.train()
-        yield
-    finally:
-        for module in modules:
-            module.eval()

@@ -58,12 +58,6 @@ def test_the_backbone_gives_the_maps_that_the_classifier_goes_through():
     assert z[0, ::125].tolist() == pytest.approx(GOLDEN[0][1], abs=2e-3)
 
 
-def test_without_weights_the_backbone_keeps_its_random_ones():
-    features = build_segmentor("efficientnet_lite0_fpn", pretrained=False).backbone.features
-    stem = package_weights(LITE0, depths(features.blocks))["conv_stem.weight"]
-    assert not torch.equal(features.conv_stem.weight, stem)
-
-
 def test_a_tensor_without_a_place_or_an_absent_package_is_refused():
     with pytest.raises(KeyError, match="_blocks"):
         package_weights(LITE0, depths=[1, 2, 2, 3, 3, 4])

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import mmseg
 import pytest
 import torch
+from networks import trains_and_comes_back
 
 from pipeline_src.errors import UserError
 from pipeline_src.training.models.build import (
@@ -13,10 +17,10 @@ from pipeline_src.training.models.build import (
     logits,
     normalization,
 )
-from pipeline_src.training.models.config import model_modules, read_config
+from pipeline_src.training.models.config import model_modules, model_names, read_config
 
 # What users of mmsegmentation have: 19 classes, a class-weighted loss, synchronized statistics, sampling, windows.
-CONFIG = """
+PLAIN = """
 norm_cfg = dict(type="SyncBN", requires_grad=True)
 data_preprocessor = dict(type="SegDataPreProcessor", mean=[1, 2, 3], std=[4, 5, 6], bgr_to_rgb=True, size=(512, 512))
 model = dict(
@@ -25,7 +29,7 @@ model = dict(
     pretrained="open-mmlab://resnet18_v1c",
     backbone=dict(type="ResNetV1c", depth=18, base_channels=8, stem_channels=8, norm_cfg=norm_cfg, style="pytorch"),
     decode_head=dict(
-        type="{head}", in_channels=64, in_index=3, channels=8, num_classes=19, norm_cfg=norm_cfg, {options}
+        type="FCNHead", in_channels=64, in_index=3, channels=8, num_convs=1, num_classes=19, norm_cfg=norm_cfg,
         sampler=dict(type="OHEMPixelSampler", thresh=0.7, min_kept=100000),
         loss_decode=dict(type="CrossEntropyLoss", use_sigmoid=False, loss_weight=1.0, class_weight=[1.0] * 19),
     ),
@@ -37,12 +41,6 @@ model = dict(
     test_cfg=dict(mode="slide", crop_size=(512, 512), stride=(341, 341)),
 )
 """
-PLAIN = CONFIG.format(head="FCNHead", options="num_convs=1,")
-HEADS = {
-    "FCNHead": "num_convs=2,",
-    "PSPHead": "pool_scales=(1, 2),",
-    "DepthwiseSeparableASPPHead": "dilations=(1, 2), c1_in_channels=0, c1_channels=0,",
-}
 WHOLE = "model['pretrained'] = None\nmodel['init_cfg'] = dict(type='Pretrained', checkpoint='mine.pth')\n"
 BACKBONE = WHOLE.replace("model['init_cfg']", "model['backbone']['type'] = 'ResNet'\nmodel['backbone']['init_cfg']")
 
@@ -69,14 +67,6 @@ def gradients(segmentor: torch.nn.Module, size: int) -> list[torch.Tensor]:
     return maps
 
 
-def test_the_same_seed_draws_the_same_weights():
-    states = []
-    for _ in range(2):
-        torch.manual_seed(3)
-        states.append(build_segmentor("tiny_fpn", False).state_dict())
-    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
-
-
 def test_logits_are_those_of_mmsegmentation(written):
     segmentor = build_segmentor(written(), pretrained=False).eval()
     images = torch.randn(2, 3, 64, 64)
@@ -85,9 +75,8 @@ def test_logits_are_those_of_mmsegmentation(written):
         assert torch.equal(logits(segmentor, images), segmentor(images, mode="tensor"))
 
 
-@pytest.mark.parametrize("head", HEADS)
-def test_a_users_config_is_made_binary(written, head):
-    segmentor = build_segmentor(written(CONFIG.format(head=head, options=HEADS[head])), pretrained=False)
+def test_a_users_config_is_made_binary(written):
+    segmentor = build_segmentor(written(), pretrained=False)
     assert [tuple(z.shape) for z in gradients(segmentor, 64)] == [(2, 1, 2, 2), (2, 1, 4, 4)]
     assert head_weights(segmentor) == [1.0, 0.4]
     for module in (segmentor.decode_head, segmentor.auxiliary_head):
@@ -132,6 +121,55 @@ def test_all_files_of_a_model_count_in_fingerprints():
     names = {"_fpn", "efficientnet_lite0_fpn", "efficientnet_lite2_fpn"}
     expected = {f"{configs}.{name}" for name in names} | {"pipeline_src.training.models.modules"}
     assert set(model_modules("efficientnet_lite2_fpn")) == expected
+
+
+# Configs of mmsegmentation, shrunken, and of the package: each trains and comes back from its file
+
+SIZE = 32
+MODELS = Path(mmseg.__file__).parent / ".mim/configs/_base_/models"
+RESNET = "backbone=dict(depth=18, base_channels=8, stem_channels=8)"
+LAST = "decode_head=dict(in_channels=64, channels=8, {}), auxiliary_head=dict(in_channels=32, channels=8)"
+CONFIGS = {
+    "fpn_r50": f"{RESNET}, neck=dict(in_channels=[8, 16, 32, 64], out_channels=16), "
+    "decode_head=dict(in_channels=[16] * 4, channels=16)",
+    "fcn_r50-d8": f"{RESNET}, {LAST.format('')}",
+    "pspnet_r50-d8": f"{RESNET}, {LAST.format('')}",
+    "deeplabv3plus_r50-d8": f"{RESNET}, {LAST.format('c1_in_channels=8, c1_channels=4')}",
+    "upernet_r50": f"{RESNET}, decode_head=dict(in_channels=[8, 16, 32, 64], channels=8), "
+    "auxiliary_head=dict(in_channels=32, channels=8)",
+    "segformer_mit-b0": "backbone=dict(embed_dims=8, num_layers=[1] * 4, num_heads=[1] * 4), "
+    "decode_head=dict(in_channels=[8] * 4, channels=16)",
+    "fcn_unet_s5-d16": "backbone=dict(base_channels=4), decode_head=dict(in_channels=4, channels=4), "
+    "auxiliary_head=dict(in_channels=8, channels=4)",
+}
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_config_of_mmsegmentation_trains_and_comes_back(name, classes, tmp_path):
+    config = tmp_path / "mine.py"
+    base = MODELS / f"{name}.py"
+    config.write_text(f"_base_ = [{str(base)!r}]\nmodel = dict({CONFIGS[name]})\n")
+    trains_and_comes_back(str(config.with_suffix("")), classes, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", model_names())
+def test_a_named_model_trains_and_comes_back(name, tmp_path):
+    model = trains_and_comes_back(name, 2, tmp_path, SIZE)
+    with torch.no_grad():
+        side = model(torch.zeros(1, 3, SIZE, SIZE)).shape[-1]
+    assert side == (SIZE if name == "resnet50_aslp" else SIZE // 4)
+
+
+def test_unavailable_weights_are_named_with_their_place(offline):
+    for name in model_names():
+        init = read_config(name).model.backbone.get("init_cfg")
+        if init and "://" in init.checkpoint:
+            with pytest.raises(UserError) as error:
+                build_segmentor(name, True)
+            for text in (str(offline), init.checkpoint, "`pretrained: false`"):
+                assert text in str(error.value)
 
 
 # Pretrained weights
