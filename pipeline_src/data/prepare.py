@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import tempfile
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -76,7 +75,7 @@ def prepare(
             expected=f"images and masks as {', '.join(sorted(IMAGE_SUFFIXES))}",
             fix="fix them, or leave them out with `data: {on_problem: skip}`",
         )
-    notes += [*split_notes, *verifier.masks.notes(rows), *_identical_images(rows)]
+    notes += [*split_notes, *verifier.masks.notes(rows)]
     if not entry.groups and not entry.built_in:
         notes += near_copies(rows, splits, verifier.thumbnails)
     summary = {
@@ -195,13 +194,3 @@ def near_copies(rows: Sequence[Row], splits: Mapping[str, Split], thumbnails: Ma
                 "patient, name these by `groups:`, and they are drawn together"
             )
     return notes
-
-
-def _identical_images(rows: Sequence[Row]) -> list[str]:
-    """Return a note if images are byte-identical: how many, and how many of them are in other splits."""
-    copies = defaultdict(list)
-    for row in rows:
-        copies[row.sha256_image].append(row)
-    pairs = [(first, other) for first, *rest in copies.values() for other in rest]
-    crossing = sum(first.splits.keys() != other.splits.keys() for first, other in pairs)
-    return [f"{len(pairs):,} pairs of byte-identical images, {crossing:,} of them across splits"] if pairs else []
