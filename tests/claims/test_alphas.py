@@ -55,14 +55,6 @@ def test_images_that_differ_are_distinguished_from_the_saw():
     assert result.effect.value == pytest.approx(np.sqrt(1 / 12), rel=0.1)
 
 
-def test_seeds_are_averaged():
-    own = np.random.default_rng(3).uniform(0.5, 1.5, (200, 1))
-    effect = judged(s0=0.05 * own * np.ones(30), s4=0.05 * np.ones((200, 30))).effect
-    assert list(effect.by_seed) == [0, 4]
-    assert effect.by_seed[4] == pytest.approx(0, abs=1e-6)
-    assert effect.value == pytest.approx(effect.by_seed[0] / 2, abs=1e-6)
-
-
 def test_both_methods_and_enough_epochs_are_needed(tmp_path):
     differing = alpha_file(tmp_path, np.random.default_rng(1).uniform(0.5, 1.5, (50, 1)) * np.ones(20))
     short = alpha_file(tmp_path, np.ones((50, 14)), "short.csv")

@@ -12,12 +12,10 @@ from made_claims import changed, view, without, without_parts, without_runs
 from project import ROOT
 
 from pipeline_src.analysis.facts import ExperimentSummary
-from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.claims.checks import View
 from pipeline_src.claims.other_tasks import judged
 from pipeline_src.claims.verdict import NOT_RUN, REFUTED, SUPPORTED
 from pipeline_src.claims.write import judged as judged_alone
-from pipeline_src.claims.write import write_overview_claims
 from pipeline_src.errors import UserError
 from pipeline_src.publishing import published
 from pipeline_src.tables.several_experiments import OVERVIEW_TABLES
@@ -59,18 +57,10 @@ def test_every_task_that_it_names_is_needed(tmp_path):
     absent = c8(made[:3])
     assert absent["verdict"] == NOT_RUN and "an experiment on semantic segmentation" in absent["why"]
     not_run = c8([*made[:3], planned(tmp_path, "semantic-new")])
-    assert not_run["verdict"] == NOT_RUN
-    assert not_run["missing"] == [
-        {
-            "what": "semantic segmentation (semantic-new)",
-            "do": "run: snakemake --cores all --config experiment=semantic-new",
-        }
-    ]
+    assert not_run["verdict"] == NOT_RUN and "experiment=semantic-new" in not_run["why"]
 
 
-@pytest.mark.parametrize(
-    "change", [("aslp_mei", "ece", "two", 0.9), ("aslp_mc", "ece", "one", 0.9), ("aslp_mei", "accuracy", "one", 0.8)]
-)
+@pytest.mark.parametrize("change", [("aslp_mc", "ece", "one", 0.9), ("aslp_mei", "accuracy", "one", 0.8)])
 def test_one_set_of_one_task_is_enough_against(tmp_path, change):
     *where, value = change
     made = all_three(tmp_path)
@@ -100,31 +90,17 @@ def test_it_takes_what_an_experiment_has_and_names_what_it_lacks(tmp_path):
         assert finding["verdict"] == NOT_RUN and lacking in finding["why"]
 
 
-@pytest.mark.parametrize("content", [b"\xff", b"[]"])
-def test_damaged_verdicts_are_named(tmp_path, content):
+def test_damaged_verdicts_are_named(tmp_path):
     made = all_three(tmp_path)
-    (tmp_path / "cod/claims.json").write_bytes(content)
+    (tmp_path / "cod/claims.json").write_bytes(b"[]")
     with pytest.raises(UserError, match=r"cod/claims\.json is damaged"):
         c8(made)
     unread = [replace(of, unread="it was changed" * (of.name == "cod")) for of in made]
     assert "camouflaged objects (cod): it was changed" in c8(unread)["why"]
 
 
-def test_files_of_the_overview(tmp_path):
-    seen = {name: changed(view(), synthetic=name == "cod") for name in ("cod", "smoke", "semantic")}
-    write_overview_claims([finished(tmp_path, *item) for item in seen.items()], TASKS, tmp_path / "overview")
-    assert sorted(path.name for path in (tmp_path / "overview").iterdir()) == sorted(CLAIM_FILES)
-    text = (tmp_path / "overview/claims.md").read_text()
-    assert text.startswith("# Claims across experiments")
-    assert (
-        "camouflaged objects (cod): ECE of aslp\\_mc" in text
-        and "stretched: **supported for these networks, on synthetic images**" in text
-    )
-    assert json.loads((tmp_path / "overview/claims.json").read_text())["claims"][0]["claim"] == "C8"
-
-
 def test_the_overview_of_what_is_published_is_current(tmp_path, monkeypatch):
-    """As docs/make writes it from the published experiments; one on a set of a user's own is left out."""
+    """As docs/make writes it from the published experiments."""
     for source in (ROOT / published.FOLDER).glob("*/*"):
         kept = source.parent.name != published.OVERVIEW
         if kept and source.name in (published.EXPERIMENT, "claims.json", "tables.zip"):
@@ -134,10 +110,6 @@ def test_the_overview_of_what_is_published_is_current(tmp_path, monkeypatch):
     (tmp_path / overview).mkdir(parents=True)
     (tmp_path / overview / "judged").symlink_to(ROOT / overview / "judged")
     monkeypatch.chdir(tmp_path)
-    (folder := published.FOLDER / "own").mkdir()
-    of = published.Publication.read(published.FOLDER / "cod")
-    of = replace(of, params=of.params | {"data": of.params["data"] | {"train": {"set": "mine"}}})
-    of.write(folder)
     published_overview.write()
     for name in (name for name in OVERVIEW_TABLES if name.endswith(".csv")):
         assert (overview / name).read_text() == (ROOT / overview / name).read_text()

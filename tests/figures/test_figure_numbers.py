@@ -6,13 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_figures import SEEDS, make_results, maps
-from made_results import analysed
 
-from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
 from pipeline_src.figures import training
 from pipeline_src.figures.bin_tables import reliability_tables
-from pipeline_src.labels import IGNORED
 
 BINS = 10
 
@@ -52,15 +49,6 @@ def test_diagram_is_of_all_seeds_pixels(table):
             assert row["gap"] == pytest.approx(confidence[inside].mean() - right[inside].mean(), abs=1e-7)
     assert table.loc["all", "confidence"] == pytest.approx(confidence.mean(), abs=1e-7)
     assert table.loc["all", "accuracy"] == pytest.approx(right.mean())
-
-
-def test_a_set_of_which_no_pixel_counts(tmp_path):
-    facts = Facts("one", {"m": MethodFacts()}, {"p": "ood"}, bins=BINS)
-    ignored = np.full((4, 4), 0.7, np.float32), np.full((4, 4), IGNORED, np.uint8)
-    results = analysed(tmp_path, facts, lambda *run: [ignored])
-    assert np.isnan(results.estimate("ece", "raw", "m", "p").value)
-    table = reliability_tables(results, "p")["raw", "m"]
-    assert table["pixels"].sum() == 0 and np.isnan(table["low"]).all()
 
 
 def test_curves_are_over_seeds_and_images():

@@ -12,9 +12,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from made_figures import ODD, make_facts, make_results, make_sources, maps
+from made_figures import ODD, make_facts, make_results, make_sources
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -22,7 +20,6 @@ from matplotlib.text import Text
 from project import ROOT
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
 from pipeline_src.figures import bin_tables, registry, reliability, style, training
 from pipeline_src.figures.registry import FIGURE_TYPES, draw, figure_files, pictures
@@ -75,48 +72,10 @@ def test_names_of_files_are_known_without_slow_imports():
     assert not {"matplotlib", "pandas", "scipy", "torch", "cv2"} & set(loaded.stdout.split())
 
 
-def test_counts_make_a_diagram(tmp_path):
-    statistic = MapCounts.empty()
-    for k, (probability, target) in enumerate(maps("baseline", 0, "Set_A")):
-        statistic.add(probability, target, str(k))
-    reliability.draw_counts(statistic.raw, 15, "a $ name", ["raw protocol"], tmp_path / "reliability-raw")
-    assert {path.name for path in tmp_path.iterdir()} == {f"reliability-raw.{end}" for end in ("svg", "pdf", "png")}
-
-
-def test_an_experiment_has_the_figures_of_what_it_holds():
-    def types(facts: Facts) -> set[str]:
-        return {picture.type.name for picture in pictures(facts)}
-
-    least = Facts("least", {"temperature": MethodFacts("temperature", trains=False)}, {"val": "val"})
-    assert types(least) == {"reliability"}
-    assert types(make_facts()) == {figure_type.name for figure_type in FIGURE_TYPES}
-
-
 def test_pictures_have_titles_of_their_own_and_short_captions():
     shown = pictures(make_facts())
     assert len({(p.type.name, p.title, p.protocol) for p in shown}) == len(shown)
     assert all(0 < len(p.caption.split()) <= 25 for p in shown)
-
-
-def contrast_luminance(color: str) -> float:
-    channels = [int(color[k : k + 2], 16) / 255 for k in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return float(np.dot([0.2126, 0.7152, 0.0722], linear)) + 0.05
-
-
-def test_lines_and_letters_stand_out_from_the_paper():
-    """Contrasts as the guidelines for accessibility (WCAG 2.2) ask of graphics and of text."""
-    paper = contrast_luminance(style.PAPER)
-    lines = [style.FAINT, style.OVER, style.UNDER, *style.METHOD_COLORS]
-    assert min(paper / contrast_luminance(color) for color in lines) >= 3
-    assert min(paper / contrast_luminance(color) for color in (style.INK, style.MUTED)) >= 4.5
-
-
-@given(st.lists(st.text("ab_1-", min_size=1, max_size=40), min_size=1, max_size=20, unique=True), st.integers(8, 24))
-def test_shortened_names_stay_different(names, letters):
-    shown = style.short_names(names, letters)
-    assert list(shown) == names and len(set(shown.values())) == len(names)
-    assert all(len(label) <= letters for label in shown.values())
 
 
 # Every figure with short and with long names: text and angles
@@ -227,12 +186,6 @@ def test_a_method_keeps_its_color():
         figure = curved(NAMES[:3], "ece")
     for k, axes in enumerate(figure.axes):
         assert axes.lines[-1].get_color() == style.METHOD_COLORS[k]
-
-
-def test_the_few_pixels_of_confidence_one_half_are_not_drawn():
-    bins = pd.DataFrame({"bin": ["5", "6"], "lower": [0.4, 0.5], "upper": [0.5, 0.6], "share": [0.0005, 0.9995]})
-    assert bin_tables.drawn_bins(bins.to_records())["upper"].tolist() == [0.6]
-    assert bin_tables.drawn_bins(bins.assign(share=0.5).to_records())["upper"].tolist() == [0.5, 0.6]
 
 
 @pytest.mark.parametrize(

@@ -78,19 +78,10 @@ def compared(
         # An ECE that costs accuracy or Brier score, or may cost accuracy, does not count.
         ({"ece": {"baseline": 0.04, "slp": 0.02}, "accuracy": {"slp": 0.88}}, "baseline", []),
         ({"ece": {"baseline": 0.04, "slp": 0.02}, "brier": {"slp": 0.031}}, "baseline", []),
-        (
-            {"ece": {"baseline": 0.04, "slp": 0.02}, "uncertain": {("slp", "accuracy"): 0.01}},
-            "baseline",
-            [],
-        ),
+        ({"ece": {"baseline": 0.04, "slp": 0.02}, "uncertain": {("slp", "accuracy"): 0.01}}, "baseline", []),
         ({"ece": {"baseline": 0.02, "slp": 0.019}, "uncertain": {("slp", "ece"): 0.01}}, "baseline", []),
-        ({"ece": {"baseline": 0.02, "slp": 0.03}}, "baseline", []),
         # Below the noise floor nothing is ranked.
-        (
-            {"ece": {"baseline": 0.04, "platt": 0.0025, "slp": 0.001}, "floor": 0.003},
-            "platt",
-            ["slp"],
-        ),
+        ({"ece": {"baseline": 0.04, "platt": 0.0025, "slp": 0.001}, "floor": 0.003}, "platt", ["slp"]),
         # The baseline is known by its code.
         ({"ece": {"ce": 0.04, "beta": 0.02}, "codes": {"ce": "baseline"}}, "beta", []),
         ({"ece": {"slp": 0.04, "beta": 0.02}}, None, []),

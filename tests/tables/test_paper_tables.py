@@ -84,14 +84,6 @@ def test_every_number_is_that_of_the_results(results, tables):
             assert (row.images, row.seeds, row.role) == (8, "0 1", PARTS[row.part])
 
 
-def test_tables_of_several_classes_have_what_these_have():
-    three = replace(FACTS, class_names=("background", "red", "blue"), seeds=(0,))
-    made = {name: make(measured(three)) for name, make in TABLES.items()}
-    assert {row["metric"] for row in made["T2"].rows} == {"accuracy", "mean_iou"}
-    assert "classwise_ece" in {row["metric"] for row in made["T6"].rows}
-    assert all({row["protocol"] for row in made[name].rows} == {"raw"} for name in BY_METHOD)
-
-
 def one_metric(points: list[float], ends=(0.0, 0.0), seeds=(0,), **more) -> Measurement:
     """Resampled values that go from `ends[0]` below to `ends[1]` above the points."""
     return by_hand({"ece": points, "accuracy": points, "entropy": points}, np.linspace(*ends, 101), seeds, **more)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
@@ -13,12 +12,9 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import rounded
 from pipeline_src.tables.paper_table import PaperTable
 from pipeline_src.tables.several_experiments import (
-    OVERVIEW_TABLES,
-    judged_files,
     judged_table,
     network_table,
     task_table,
-    write_overview_tables,
 )
 
 ABSENT = Path("absent")
@@ -43,7 +39,6 @@ def experiments(tmp_path) -> list[ExperimentSummary]:
         ExperimentSummary("large", "sod", "big", ["one"], large),
         ExperimentSummary("larger", "sod", "huge", ["one"], ABSENT),
         ExperimentSummary("longer", "sod", "big", ["one"], ABSENT),  # not run, but its network was
-        ExperimentSummary("unrelated", "sod", "huge", ["two"], ABSENT),
         ExperimentSummary("hidden", "cod", "small", ["three"], fog),
         ExperimentSummary("hidden_big", "cod", "big", ["three"], fog),
         ExperimentSummary("foggy", "smoke", "small", ["four"], ABSENT),
@@ -64,21 +59,6 @@ def test_networks_are_compared_on_each_data_that_has_several(experiments):
     assert not network_table(experiments[:1]).rows
 
 
-def test_the_experiment_with_the_most_common_methods_stands_for_a_network(experiments, tmp_path):
-    usual, large, unrun = experiments[:3]
-    fuller, other = (
-        ExperimentSummary(name, "sod", "small", ["one"], tables(tmp_path / name, 0.75, methods=methods))
-        for name, methods in (("fuller", "abc"), ("other", "bcde"))
-    )
-    for group, shown in (
-        ([other, usual, large], {"usual", "large"}),  # a and b rather than b
-        ([other, fuller, large], {"fuller", "large"}),
-        ([other, large], {"other", "large"}),
-        ([usual, fuller, unrun], {"fuller"}),  # no other network to have anything in common with
-    ):
-        assert {row["experiment"] for row in network_table(group).rows} == shown
-
-
 def test_other_tasks(experiments):
     made = task_table(experiments, TASKS)
     assert {row["experiment"] for row in made.rows} == {"hidden", "hidden_big"}
@@ -87,28 +67,12 @@ def test_other_tasks(experiments):
     assert any("polyps" in note for note in made.notes) and "camouflaged" not in " ".join(made.notes)
 
 
-def test_files_of_the_overview(experiments, tmp_path):
-    write_overview_tables(experiments, tmp_path / "judged", TASKS, tmp_path / "overview")
-    assert sorted(path.name for path in (tmp_path / "overview").iterdir()) == sorted(OVERVIEW_TABLES)
-    with open(tmp_path / "overview/T7.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert rows[0]["model"] == "small" and float(rows[0]["mean"]) == 0.5 and rows[0]["sd"] == ""
-    assert "dense-calibration judge --pred" in (tmp_path / "overview/T8.md").read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize("content", [b"\xff", b"a,b\n1,2\n"])
 def test_a_damaged_table_of_an_experiment_is_named(experiments, content):
     file = experiments[0].folder / "tables/T2.csv"
     file.write_bytes(content)
     with pytest.raises(UserError, match=r"tables/T2\.csv is damaged\n  found:[\s\S]*experiment=usual"):
         network_table(experiments)
-
-
-def test_what_a_killed_judge_left_is_no_result(tmp_path):
-    for folder in ("photos/net", "photos/net/.new", "photos/.other"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "metrics.json").write_text("{}")
-    assert judged_files(tmp_path) == [tmp_path / "photos/net/metrics.json"]
 
 
 CONTENT = {"name": "U2Net", "n_images": 7, "raw": {"ece": 0.1, "oe": None, "s_measure": 0.8}}

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_results import HandMade, analysed, by_hand
+from made_results import analysed
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
@@ -19,7 +19,7 @@ from pipeline_src.tables import table_files
 from pipeline_src.tables.captions import SYNTHETIC
 from pipeline_src.tables.paper_table import PaperTable
 from pipeline_src.tables.registry import MAIN, TABLES, ByMethod
-from pipeline_src.tables.write import metrics_with_intervals, write_tables
+from pipeline_src.tables.write import write_tables
 from pipeline_src.text_tables import Group, Table, markdown
 
 PARTS = {"val": "val", "Set_A": "id", "textures": "ood"}
@@ -95,37 +95,6 @@ def test_numbers_agree_with_the_maps(written):
     tree = json.loads((written / "metrics.json").read_text(encoding="utf-8"))["metrics"]
     values = {(p, m, s): tree[p][m][s]["ece"]["mean"] for p in tree for m in tree[p] for s in tree[p][m]}
     assert values == pytest.approx(numbers.groupby(["protocol", "method", "part"])["ece"].mean().to_dict(), rel=1e-7)
-
-
-def test_undefined_is_a_dash_with_its_reason_and_never_zero(written):
-    numbers = pd.read_csv(written / "main.csv")
-    assert (numbers["max_f"].isna() == (numbers["part"] == "textures")).all()
-    text = (written / "main.md").read_text(encoding="utf-8")
-    assert re.search(r"max F is undefined on textures: .*foreground", text)
-
-
-def test_the_noise_floor_has_a_sign_and_published_metrics_are_the_estimates():
-    """One method below the noise floor and one above it, in numbers that are all different."""
-    measured = {}
-    for protocol, shift in (("raw", 0.0), ("stretched", 0.001)):
-        for method, ece in (("baseline", 0.01), ("aslp_mc", 0.03)):
-            points = {"ece": [ece + shift, ece + shift + 0.002], "ece_floor": [0.02, 0.02], "accuracy": [0.9, 0.91]}
-            measured[protocol, "Set_A", method] = by_hand(points, np.array([-0.004, 0.001, 0.002]), (0, 1), pixels=7)
-    made = HandMade(replace(FACTS, parts={"Set_A": "id"}), {}, measured)
-    for protocol in FACTS.protocols:
-        table = MAIN(made).printed()[protocol]
-        shown = {row[0]: dict(zip(table.columns[1:], row[1:], strict=True)) for row in table.groups[0].rows}
-        signed = {(method, name) for method, cells in shown.items() for name, cell in cells.items() if "°" in cell}
-        assert signed == {("baseline", "ECE %")}
-    published = metrics_with_intervals(made)
-    assert published["sets"] == {"Set_A": {"role": "id", "images": 100, "pixels": 7}}
-    for (protocol, part, method), run in measured.items():
-        metrics = published["metrics"][protocol][method][part]
-        assert set(metrics) == set(run.points)
-        for metric, values in metrics.items():
-            expected, points = made.estimate(metric, protocol, method, part), run.points[metric]
-            assert values["mean"] == pytest.approx(points.mean()) and values["sd"] == pytest.approx(points.std(ddof=1))
-            assert (values["low"], values["high"]) == (expected.low, expected.high)
 
 
 ODD = r"a_b & <c> 50% $x$ #1 {y} ~z ^w \v [u] *t* |s|"
