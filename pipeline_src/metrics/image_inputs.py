@@ -127,17 +127,9 @@ def per_image(counts: Counts, bins: int = 10) -> dict[str, np.ndarray]:
         pixels = rows.column("pixels").astype(float)
         mean = {name: rows.column(name) / pixels / UNIT for name in PIXEL_SUMS}
         accuracy = rows.column("correct") / pixels
-        values = {
-            "confidence": mean["confidence"],
-            "accuracy": accuracy,
-            "gap": mean["confidence"] - accuracy,
-            "ece": estimators.ece(binned),
-            "oe": estimators.oe(binned),
-            "brier": mean["brier"],
-            "nll": mean["nll"],
-            "entropy": mean["entropy"],
-            "mae": mean["absolute"],
-        }
+        values = {"confidence": mean["confidence"], "accuracy": accuracy, "gap": mean["confidence"] - accuracy}
+        values |= {"ece": estimators.ece(binned), "oe": estimators.oe(binned)}
+        values |= {name: mean[name] for name in ("brier", "nll", "entropy")} | {"mae": mean["absolute"]}
     if not counts.top:
         values["max_f"] = np.concatenate([f_curve(rows.levels[block]).max(axis=1) for block in blocks])
     return values

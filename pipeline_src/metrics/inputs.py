@@ -123,7 +123,7 @@ class Binned(Input):
         return (Bins(*map(np.concatenate, arrays)),)
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        cells = [cells_of_images(pixels, score, bins) for pixels, score in self._scores(counted)]
+        cells = [pixels.cells(score, bins) for pixels, score in self._scores(counted)]
         if self.score == TOP:
             return _with_image_confidence(counted, cells[0], bins)
 
@@ -198,7 +198,7 @@ class Ordered(Input):
         return self._with_groups((pixels.binned(self.cells) if self.cells else pixels).bins, bins)
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        return cells_of_images(counted, TOP, EQUAL)
+        return counted.cells(TOP, EQUAL)
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
         return self._with_groups(as_bins(sums), bins)
@@ -222,7 +222,7 @@ class Ranked(Input):
         return (_with_surest(counted.counts) if finer else counted.histogram(TOP).bins,)
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        return cells_of_images(counted, TOP, _cell_of_level())
+        return counted.cells(TOP, _cell_of_level())
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
         return (as_bins(sums),)
@@ -283,9 +283,3 @@ def _with_image_confidence(counted: ProtocolCounts, columns: Columns, bins: int)
         return cells.reshape(-1, 3 * bins)
 
     return corrected
-
-
-def cells_of_images(counted: ProtocolCounts, score: str, cells: int | np.ndarray) -> Columns:
-    """Pixels, hits and scores of images, (n, 3 C), in `cells` of a score as `PixelGroups.per_pixel` takes them."""
-    per_pixel = counted.groups.per_pixel(score, cells)
-    return lambda images: counted.levels(images) @ per_pixel

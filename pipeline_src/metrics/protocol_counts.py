@@ -42,19 +42,14 @@ class ProtocolCounts:
         """The pooled pixels, which all images share; raises `UndefinedMetricError` where images have no rows."""
         return PixelGroups(self.counts, self.rows.pooled())
 
-    @cached_property
-    def _histograms(self) -> dict[str, ScoreHistogram]:
-        return {}
-
     def histogram(self, score: str) -> ScoreHistogram:
-        """The pixels by a score, TOP or POSITIVE; cached, since many metrics need them."""
-        if score not in self._histograms:
-            self._histograms[score] = (top_label if score == TOP else positive)(self.counts)
-        return self._histograms[score]
+        """The pixels by a score, TOP or POSITIVE."""
+        return (top_label if score == TOP else positive)(self.counts)
 
-    def levels(self, images: slice) -> np.ndarray:
-        """(n, 512) float64, pixels of images by 8-bit level and label."""
-        return self.rows.levels[images].reshape(-1, 512).astype(np.float64)
+    def cells(self, score: str, cells: int | np.ndarray) -> Columns:
+        """Pixels, hits and scores of images, (n, 3 C), in `cells` of a score as `PixelGroups.per_pixel` takes them."""
+        per_pixel = self.groups.per_pixel(score, cells)
+        return lambda images: self.rows.levels[images].reshape(-1, 512) @ per_pixel
 
     @property
     def of_classes(self) -> list[Counts]:
