@@ -202,7 +202,7 @@ def digests(folder: Path, names: Iterable[str], record: Path) -> dict[str, str]:
     known: dict[str, Any] = {}
     with suppress(OSError, ValueError):
         known = json.loads(record.read_bytes())
-    current = {}
+    current: dict[str, Any] = {}
     for name in names:
         with suppress(OSError):  # whoever reads the file names it
             info = state(folder / name)

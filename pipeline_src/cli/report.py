@@ -6,7 +6,7 @@ import json
 import logging
 import webbrowser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -77,32 +77,18 @@ def _own_page(experiment: str | None) -> Path:
 
 def _print_summary(graph: ExperimentGraph) -> None:
     """Print ECE and accuracy (unnormalized maps) of all methods by dataset, and the verdicts on the claims."""
-    from pipeline_src.claims.write import not_run
+    from pipeline_src.claims.write import not_run, protocols
 
     console = plain_console()
     console.print(_metrics(graph), soft_wrap=False)
     claims = json.loads(graph.job("claims").paths[0].read_text(encoding="utf-8"))
     absent = not_run(claims)
-    if len(absent) < len(claims["claims"]):
-        console.print(_verdicts(claims), soft_wrap=False)
+    for claim in (claim for claim in claims["claims"] if claim not in absent):
+        found = {name: claim["protocols"].get(name) or claim["protocols"]["any"] for name in protocols(claims)}
+        verdicts = ", ".join(f"{name} {finding['verdict']}" for name, finding in found.items())
+        console.print(f"{claim['claim']} {claim['text']} {verdicts}")
     if absent:
         console.print(f"Claims not run here: {', '.join(claim['claim'] for claim in absent)} (the report says why)")
-
-
-def _verdicts(claims: dict[str, Any]) -> Table:
-    from pipeline_src.claims.write import not_run, protocols
-
-    table = Table(title=f"Claims: {claims['experiment']}{', on generated images' if claims['synthetic'] else ''}")
-    table.add_column("claim")
-    for protocol in protocols(claims):
-        table.add_column(protocol, no_wrap=True)
-    absent = not_run(claims)
-    for claim in claims["claims"]:
-        if claim not in absent:
-            found = claim["protocols"]
-            cells = ((found.get(protocol) or found["any"])["verdict"] for protocol in protocols(claims))
-            table.add_row(f"{claim['claim']} {claim['text']}", *cells)
-    return table
 
 
 def _metrics(graph: ExperimentGraph) -> Table:

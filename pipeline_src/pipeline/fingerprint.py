@@ -101,16 +101,16 @@ def _code_digests(function: Callable[..., object], modules: tuple[str, ...]) -> 
     queue, found = _package_files(modules), dict[str, str]()
     top, *parts = function.__module__.split(".")
     if top == PACKAGE:
-        code = _cache.code(f"{'/'.join(parts)}.py", function.__name__)
+        code = _code(f"{'/'.join(parts)}.py", function.__name__)
         found[f"{function.__module__}:{function.__name__}"] = code.digest
         queue += code.files
     while queue:
         name = queue.pop()
         if (key := f"{PACKAGE}/{name}") not in found and not _is_neutral(name):
-            code = _cache.code(name)
+            code = _code(name)
             found[key] = code.digest
             queue += code.files
-    _cache.save()
+    _save_records()
     return dict(sorted(found.items()))
 
 
@@ -118,7 +118,7 @@ def forget_code() -> None:
     """Read the code again at the next call, because files were edited."""
     _code_digests.cache_clear()
     _definitions.cache_clear()
-    _cache.records = {}
+    _records.cache_clear()
 
 
 def _classes(value: Any) -> Iterator[type]:
@@ -152,39 +152,33 @@ def _package_files(names: Iterable[str]) -> list[str]:
     return list(found)
 
 
-class _Cache:
-    """The code of the package's files by their size and time, kept between processes."""
-
-    def __init__(self) -> None:
-        self.records: dict[str, Any] = {}
-        self.changed = False
-
-    def code(self, file: str, function: str = "") -> Code:
-        """Return the code of a file of the package, or of a function in it."""
-        rules = os.stat(__file__).st_mtime_ns
-        if not self.records:
-            with suppress(OSError, ValueError):
-                self.records = json.loads(CACHE.read_bytes())
-            if not isinstance(self.records, dict) or self.records.get("rules") != rules:
-                self.records = {"rules": rules}
-        key, path = f"{file}:{function}", ROOT / file
-        info = os.stat(path)
-        record = self.records.get(key)
-        if not record or record[:2] != [info.st_size, info.st_mtime_ns]:
-            nodes = _used_definitions(path, function) if function else syntax_tree(path).body
-            record = [info.st_size, info.st_mtime_ns, digest(_text(nodes)), _package_files(_imports(nodes))]
-            self.records[key], self.changed = record, True
-        return Code(*record[2:])
-
-    def save(self) -> None:
-        """Write new records."""
-        if self.changed:
-            self.changed = False
-            with suppress(OSError, UserError):
-                write_text(CACHE, json.dumps(self.records))
+@cache
+def _records() -> dict[str, Any]:
+    """Return the code of files by "file:function", with their size and time, as `CACHE` has it. Records of an earlier
+    version of this module are void."""
+    rules = os.stat(__file__).st_mtime_ns
+    with suppress(OSError, ValueError):
+        if isinstance(known := json.loads(CACHE.read_bytes()), dict) and known.get("rules") == rules:
+            return known
+    return {"rules": rules}
 
 
-_cache = _Cache()
+def _code(file: str, function: str = "") -> Code:
+    """Return the code of a file of the package, or of a function in it."""
+    path, key, records = ROOT / file, f"{file}:{function}", _records()
+    info = os.stat(path)
+    record = records.get(key)
+    if not record or record[:2] != [info.st_size, info.st_mtime_ns]:
+        nodes = _used_definitions(path, function) if function else syntax_tree(path).body
+        record = [info.st_size, info.st_mtime_ns, digest(_text(nodes)), _package_files(_imports(nodes))]
+        records |= {key: record, "changed": True}
+    return Code(*record[2:])
+
+
+def _save_records() -> None:
+    if _records().pop("changed", False):
+        with suppress(OSError, UserError):
+            write_text(CACHE, json.dumps(_records()))
 
 
 @cache

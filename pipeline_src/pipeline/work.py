@@ -93,7 +93,7 @@ def _accuracies(run: Path) -> list[float]:
     """Return the validation accuracies of a run by epoch."""
     import pandas as pd
 
-    return pd.read_csv(run / "history.csv")["val_accuracy"].astype(float).tolist()
+    return [float(accuracy) for accuracy in pd.read_csv(run / "history.csv")["val_accuracy"]]
 
 
 def _warn_of_accuracy(job: Job, folder: Path) -> None:

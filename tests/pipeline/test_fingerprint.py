@@ -95,10 +95,10 @@ def test_the_class_of_a_method_counts_and_no_other_method():
 def test_digests_are_kept_between_processes_and_renewed(package):
     before = digests()
     assert fingerprint.CACHE.is_file()
-    fingerprint._cache.records = {}  # as in another process
+    fingerprint._records.cache_clear()  # as in another process
     assert digests() == before
     fingerprint.CACHE.write_text("[damaged")
-    fingerprint._cache.records = {}
+    fingerprint._records.cache_clear()
     assert digests() == before
 
 
