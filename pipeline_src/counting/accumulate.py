@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline_src.counting import kernels, surest
+from pipeline_src.counting import kernels
 from pipeline_src.counting.counts import SCORE_SUMS, Counts
-from pipeline_src.counting.levels import CLAMP, COARSE, LEVELS, POSITION, UNIT
+from pipeline_src.counting.levels import CLAMP, LAST, LEVEL_OF_CELL, LEVELS, POSITION, SHIFT, UNIT
 
 BLOCK = 1 << 15  # pixels: few enough for the caches, enough to hide what a call costs
 KEYS = 1 << 9  # pixels whose cells are computed at once, then counted: with the counts they fit the L1 cache
@@ -57,14 +57,9 @@ class FloatPass:
 
     def __init__(self, counts: Counts, scores: bool = False):
         self.counts, self.scores = counts, scores
-        self.copies = kernels.COPIES if counts.levels == COARSE and not scores else 1
-        finest = counts.levels == LEVELS
-        self.last = surest.LAST if finest else 0
-        self.level = surest.LEVEL_OF_CELL if finest else np.arange(len(counts.count))
-        self.pending = np.zeros(self.copies * 4 * len(self.level), np.int64)
+        self.pending = np.zeros(4 * len(LEVEL_OF_CELL), np.int64)
         self.held = 0
         self.cell, self.rest = np.empty((2, KEYS), np.int32)
-        self.amount = np.empty(KEYS, np.int64)
         self.scaled = np.empty(BLOCK, np.float32)
         self.error = np.empty(BLOCK)
         self.logs = np.empty(2 * BLOCK)
@@ -110,21 +105,14 @@ class FloatPass:
         if self.held + len(f) > kernels.PENDING:
             self.flush()
         self.held += len(f)
-        levels = self.counts.levels
-        if self.copies > 1:
-            bits, buffers = POSITION.bit_length() - 1, (self.cell, self.amount, self.pending)
-            if not kernels.count_coarsely(f, y, levels, bits, *buffers):
-                raise ValueError("values outside of [0, 1]")
-            return
         buffers = self.cell, self.rest, self.pending
-        edge = kernels.count_floats(f, y, self.scores, levels, POSITION, surest.SHIFT, self.last, *buffers)
-        if levels == LEVELS:
-            self.counts.on_edge[LEVELS // 4] += edge
+        edge = kernels.count_floats(f, y, self.scores, LEVELS, POSITION, SHIFT, LAST, *buffers)
+        self.counts.on_edge[LEVELS // 4] += edge
 
     def flush(self) -> None:
         """Move the buffered pixels into the counts."""
         arrays = (getattr(self.counts, name).reshape(-1) for name in ("count", "position", "surest"))
-        kernels.move(self.pending, self.level, self.copies, self.counts.levels, *arrays)
+        kernels.move(self.pending, LEVEL_OF_CELL, LEVELS, *arrays)
         self.held = 0
 
 
@@ -169,7 +157,7 @@ def add_fractions(
         value, label, number: (n,) int64, as of `histogram`; 0 <= value <= denominator, label in {0, 1}.
     """
     levels, error = np.zeros((256, 2), np.int64), np.empty(len(value))
-    grid = (counts.levels, POSITION, surest.SHIFT, surest.LAST)
+    grid = (LEVELS, POSITION, SHIFT, LAST)
     arrays = (counts.count, counts.position, counts.on_edge, counts.surest, levels, error)
     correct, doubts = kernels.count_fractions(value, label, number, denominator, *grid, *arrays)
     pixels = int(number.sum())

@@ -8,8 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipeline_src.counting.levels import EIGHT, HALF, LEVELS
-from pipeline_src.counting.surest import CELLS, UNKNOWN
+from pipeline_src.counting.levels import CELLS, EIGHT, HALF, UNKNOWN
 from pipeline_src.errors import UserError, listed
 
 COLUMNS = (
@@ -138,14 +137,14 @@ class Counts:
     """Pixels of one protocol, see `levels` for the grid.
 
     Attributes:
-        count: (H + 1, 2, 2) int64, pixels by doubt level, predicted class and label; H is half the number of levels.
+        count: (HALF + 1, 2, 2) int64, pixels by doubt level, predicted class and label.
         position: the same shape, int64, summed positions within the level in units of 1 / levels.POSITION.
-        on_edge: (H + 1, 2) int64, pixels with f < 0.5 exactly on the lower end of a level, by level and label.
+        on_edge: (HALF + 1, 2) int64, pixels with f < 0.5 exactly on the lower end of a level, by level and label.
         rows: one row per image; None in quick counts, which keep the arrays only.
         top: whether f is the confidence of the top one of K classes and y whether that class is correct. The positive
             class of such pairs is the top label.
-        surest: (CELLS, 2, 2) int64, pixels of the first levels by cell (`surest`), predicted class and label; `UNKNOWN`
-            of few levels, and in files of earlier versions.
+        surest: (CELLS, 2, 2) int64, pixels of the first levels by cell (`levels`), predicted class and label; `UNKNOWN`
+            where a published file does not hold them.
     """
 
     count: np.ndarray
@@ -156,21 +155,38 @@ class Counts:
     surest: np.ndarray = field(default_factory=UNKNOWN.copy)
 
     @classmethod
-    def empty(cls, rows: bool = True, top: bool = False, levels: int = LEVELS) -> Counts:
-        shape = (levels // 2 + 1, 2, 2)
-        return cls(
-            np.zeros(shape, np.int64),
-            np.zeros(shape, np.int64),
-            np.zeros(shape[:2], np.int64),
-            ImageRows() if rows else None,
-            top,
-            np.zeros((CELLS, 2, 2), np.int64) if levels == LEVELS else UNKNOWN,
-        )
+    def empty(cls, rows: bool = True, top: bool = False) -> Counts:
+        count, position = np.zeros((2, HALF + 1, 2, 2), np.int64)
+        on_edge, surest = np.zeros((HALF + 1, 2), np.int64), np.zeros((CELLS, 2, 2), np.int64)
+        return cls(count, position, on_edge, ImageRows() if rows else None, top, surest)
 
-    @property
-    def levels(self) -> int:
-        """LEVELS or COARSE."""
-        return 2 * (len(self.count) - 1)
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray], name: str, ids: Sequence[str] | None) -> Counts:
+        """Return the counts of which `arrays` returned the arrays; `ids` of the images, if these have rows."""
+        counts = cls.empty(rows=False, top=name == "top")
+        if f"{name}_surest" not in arrays:
+            counts.surest = UNKNOWN
+        for array in ARRAYS if len(counts.surest) else ARRAYS[:3]:
+            cells = np.cumsum(arrays[f"{name}_{array}_at"], dtype=np.int64)
+            getattr(counts, array).reshape(-1)[cells] = arrays[f"{name}_{array}"]
+        if ids is not None:
+            table, levels = arrays[f"{name}_table"], arrays[f"{name}_image_levels"]
+            if table.shape != (len(ids), len(COLUMNS)) or levels.shape != (len(ids), 256, 2):
+                raise ValueError(f"rows of {name} are not those of {len(ids)} images")
+            counts.rows = ImageRows(ids, table, levels)
+        return counts
+
+    def arrays(self, name: str) -> dict[str, np.ndarray]:
+        """Return the arrays to store, by names that begin with `name`: pixels of levels and cells that have any."""
+        arrays: dict[str, np.ndarray] = {}
+        for array in ARRAYS if len(self.surest) else ARRAYS[:3]:
+            dense = getattr(self, array).reshape(-1)
+            cells = np.flatnonzero(dense)
+            arrays[f"{name}_{array}_at"] = np.diff(cells, prepend=0).astype(np.uint32)
+            arrays[f"{name}_{array}"] = dense[cells]
+        if self.rows is not None:
+            arrays |= {f"{name}_table": self.rows.table, f"{name}_image_levels": self.rows.levels}
+        return arrays
 
     @property
     def pixels(self) -> int:

@@ -1,8 +1,7 @@
-"""The pixels of an image that are counted, and their checks: labels, regions, classes, and ranges of integer maps."""
+"""The pixels of an image that are counted, and their checks: labels, classes, and ranges of integer maps."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -12,7 +11,6 @@ from pipeline_src.counting.levels import CLAMP, SUM_SLACK, UNIT
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 
-REGIONS = ("border", "interior")  # of an object; the rest is background
 MEANINGS = {"uint8": (1, "decisions 0 and 1"), "uint16": (255, "8-bit values")}  # of maps that stay below a value
 
 
@@ -119,38 +117,6 @@ def labels(truth: np.ndarray, image_id: str, ignore: int | None) -> tuple[np.nda
     return truth, all_count
 
 
-def regions(truth: np.ndarray, width: float = 5) -> dict[str, np.ndarray]:
-    """The regions of a mask.
-
-    Args:
-        truth: (H, W) bool, or uint8 with 0 background, 1 foreground, 255 ignored.
-        width: pixels; the border is what lies within this Euclidean distance of the other class, on either side.
-
-    Returns:
-        (H, W) bool by name: `border`, and `interior`, the foreground that is not on the border.
-    """
-    foreground, background = truth == 1, truth == 0
-    near = (foreground & dilated(background, width)) | (background & dilated(foreground, width))
-    return {"border": near, "interior": foreground & ~near}
-
-
-def dilated(mask: np.ndarray, radius: float) -> np.ndarray:
-    """Return the pixels within a Euclidean distance of a mask, (H, W) bool."""
-    reach = int(radius)
-    height, width = mask.shape
-    padded = np.pad(mask, reach)
-    columns = padded[reach : reach + height].copy()  # dilated along columns by ever more rows
-    result = np.zeros(mask.shape, bool)
-    rows = 0
-    for shift in range(reach, -1, -1):
-        while rows < int(math.sqrt(radius**2 - shift**2)):
-            rows += 1
-            columns |= padded[reach - rows : reach - rows + height] | padded[reach + rows : reach + rows + height]
-        for left in {reach - shift, reach + shift}:
-            result |= columns[:, left : left + width]
-    return result
-
-
 def check_range(highest: Mapping[str, float], maps: str) -> None:
     """Check that integer maps are probabilities.
 
@@ -179,3 +145,8 @@ def low_range(highest: Mapping[str, float]) -> list[str]:
         for kind in MEANINGS
         if 0 < highest.get(kind, 0) <= (top := int(np.iinfo(kind).max)) // 2
     ]
+
+
+def native(array: np.ndarray) -> np.ndarray:
+    """Return the array in this machine's byte order."""
+    return array.astype(array.dtype.newbyteorder("="), copy=False)

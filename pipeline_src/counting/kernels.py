@@ -1,17 +1,68 @@
-"""The loops over pixels that `accumulate` counts with, on the grid that `levels` describes."""
+"""The compiled loops over pixels that `accumulate` counts with, on the grid that `levels` describes.
+
+numba keeps the compiled code on disk where a folder can be written. Its cache knows this file and nothing of what it
+imports: so kernels get constants of other files as arguments, and call kernels of this file alone.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
-from pipeline_src.counting.compiled import BOOL, FLOAT, INT, NOTHING, compiled, read, several, written
+from pipeline_src.errors import UserError
+
+try:
+    from numba import njit, types
+except ImportError as error:
+    raise UserError(
+        "numba, which compiles the loops over pixels, cannot be used",
+        found=error,
+        expected="a numba that fits this Python and this numpy",
+        fix="python -m pip install --upgrade numba",
+    ) from error
+
+if TYPE_CHECKING:
+    from numba.core.typing.templates import Signature
+
+INT, FLOAT, BOOL, NOTHING, several = types.int64, types.float64, types.boolean, types.void, types.UniTuple
+
+
+def read(dtype: str) -> types.Array:
+    """The type of a contiguous array of one axis that a kernel reads."""
+    return types.Array(getattr(types, dtype), 1, "C", readonly=True)
+
+
+def written(dtype: str, axes: int = 1) -> types.Array:
+    """The type of a contiguous array that a kernel writes to."""
+    return types.Array(getattr(types, dtype), axes, "C")
+
+
+def compiled(*signatures: Signature) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Compile a function for these types of arguments, at once, and so that it may run beside other threads.
+
+    What the folder of the cache does, full, read-only, damaged or in use by others, costs time alone.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        def compile_it(cache: bool) -> Callable[..., Any]:
+            kernel: Callable[..., Any] = njit(list(signatures), cache=cache, nogil=True, error_model="numpy")(function)
+            return kernel
+
+        try:
+            return compile_it(cache=True)
+        except Exception:  # whatever the folder makes of it; a fault of the function is raised again
+            return compile_it(cache=False)
+
+    return decorate
+
 
 # A cell's pixels and summed positions, as one integer: one access to memory per pixel. Positions begin at -levels // 2,
 # since the rounding of scores may put a pixel that far below its level.
 PIXEL = 1 << 44
 PENDING = 1_000_000  # pixels that a cell can hold: their positions sum to less than PIXEL
-COPIES = 4  # of few cells, used in turn: a pixel does not wait for the previous one. More would leave the L1 cache
-VALUE_COPIES = 4  # of the values of an 8-bit map, likewise
+VALUE_COPIES = 4  # of the values of an 8-bit map, used in turn: a pixel does not wait for the previous one
 
 BYTES, WORDS, SINGLES, DOUBLES, INTS = (read(name) for name in ("uint8", "uint16", "float32", "float64", "int64"))
 ROWS, TABLE, CUBE = (written("int64", axes) for axes in (1, 2, 3))
@@ -20,13 +71,13 @@ SMALL, ERRORS, LOGS = written("int32"), written("float64"), written("float64", 2
 
 @compiled(several(INT, 2)(SINGLES, BYTES, BOOL, INT, INT, INT, INT, SMALL, SMALL, ROWS))
 def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pending):
-    """Add pixels to `pending`, (4 * (levels // 2 + 1 + last),): by cell (`surest`), predicted class and label.
+    """Add pixels to `pending`, (4 * (levels // 2 + 1 + last),): by cell (`levels`), predicted class and label.
 
     Args:
         f, y: (n,), probabilities and labels.
         scores: whether all bits of f below 0.5 count (`accumulate.FloatPass`).
         levels, position: the number of levels, and `POSITION`.
-        shift, last: `surest.SHIFT` and `surest.LAST`, or 0 for cells that are levels.
+        shift, last: `levels.SHIFT` and `levels.LAST`.
         cell, rest: (m,) int32, buffers.
 
     Returns:
@@ -53,44 +104,18 @@ def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pendin
     return edge - edge_foreground, edge_foreground
 
 
-@compiled(BOOL(SINGLES, BYTES, INT, INT, SMALL, ROWS, ROWS))
-def count_coarsely(f, y, levels, bits, cell, amount, pending):
-    """As `count_floats` without `scores`, for up to 255 levels, none of which ends at 0.25: doubts are whole numbers of
-    2^-`bits`, up to 2^23 of them, and their products with the levels have 31 bits. `pending`: (COPIES * (2 * levels +
-    4),). `cell`, `amount`: (m,) buffers, the second int64. Counting stops, and False is returned, where f is outside of
-    [0, 1]."""
-    zero, unity, half = np.float32(0), np.float32(1), np.float32(0.5)
-    number, bits, below = np.int32(levels), np.int32(bits), np.int32((1 << bits) - 1)
-    unit = np.float32(1 << bits)
-    for start in range(0, f.size, cell.size):
-        fb, yb = f[start : start + cell.size], y[start : start + cell.size]
-        probabilities = np.int32(0)
-        for i in range(fb.size):  # several pixels at once, as nothing is looked up
-            p = fb[i]
-            probabilities += np.int32((p >= zero) & (p <= unity))
-            doubt = np.int32(np.int32((unity - max(p, unity - p)) * unit) * number)
-            amount[i] = np.int64(doubt & below) + (PIXEL + levels // 2)
-            cell[i] = COPIES * (4 * np.int32(doubt >> bits) + 2 * (p >= half) + yb[i]) + i % COPIES
-        if probabilities < fb.size:
-            return False
-        for i in range(fb.size):
-            pending[np.uint32(cell[i])] += amount[i]
-    return True
-
-
-@compiled(NOTHING(ROWS, INTS, INT, INT, ROWS, ROWS, ROWS))
-def move(pending, level, copies, levels, count, position, surest):
+@compiled(NOTHING(ROWS, INTS, INT, ROWS, ROWS, ROWS))
+def move(pending, level, levels, count, position, surest):
     """Move `pending` into `count` and `position`, (2 * levels + 4,), and into `surest` what it has room for; `level` is
     that of each cell."""
     for cell in range(4 * level.size):
         to = 4 * level[cell // 4] + cell % 4
-        for i in range(cell * copies, (cell + 1) * copies):
-            pixels = np.int64(np.uint64(pending[i]) // np.uint64(PIXEL))
-            count[to] += pixels
-            position[to] += pending[i] - pixels * (PIXEL + levels // 2)
-            if cell < surest.size:
-                surest[cell] += pixels
-            pending[i] = 0
+        pixels = np.int64(np.uint64(pending[cell]) // np.uint64(PIXEL))
+        count[to] += pixels
+        position[to] += pending[cell] - pixels * (PIXEL + levels // 2)
+        if cell < surest.size:
+            surest[cell] += pixels
+        pending[cell] = 0
 
 
 @compiled(several(INT, 2)(SINGLES, BYTES, INT, TABLE, ERRORS))

@@ -11,29 +11,32 @@ doubt * LEVELS - j, in units of 2^-24; from both follows the exact sum of confid
 
 LEVELS is divisible by 10, 15, 20, 100 (bins) and 255 (8-bit levels), and above 65,535, so that two values of an 8-bit
 or 16-bit map never share a level: every metric of the order of confidences is exact for such maps. Of float maps the
-first levels are parted further (`surest`).
+first levels are parted into cells.
 
 Bins of the positive class are right-closed on f, which for f < 0.5 is left-closed on confidence. The two differ only
 for f = j / LEVELS exactly, and those pixels are counted once more, per level (`on_edge`).
-
-Where equal-width bins are all that is asked for, COARSE levels do, each of which joins LEVELS // COARSE of the others:
-its counts stay in a processor's fastest cache. No float32 below 0.5 lies on an edge between them. Bins of float32 maps
-are the same bit by bit; those of integer maps and of scores of K classes, whose positions are rounded to 2^-24 of a
-level, are within 1e-9.
 
 Arithmetic. A float32 confidence in [0.5, 1] is a multiple of 2^-24 and its product with LEVELS is exact in float64, so
 the level is decided exactly (float32 multiplication would put 0.7 and 0.9 into the wrong bin). float64 values are
 rounded to float32 first. Scores of K classes have more bits than that below 0.5: all of them decide the level, and the
 position alone is rounded to 2^-24. A value v of an integer map is the fraction v / 255 or v / 65535, decided in
 integers.
+
+Cells. Saturated networks have most of their pixels in the first levels, which do not know their order. So the pixels of
+the first `SPLIT` levels are also counted by cell. The leading bits of a float32 doubt min(f, 1 - f), its exponent and
+four bits of its mantissa, are a number that rises 16 times an octave; no bit of f is lost in it. With b being 0 of
+doubt 0, and 1 more than that number of others, the cell is level + min(b, LAST), LAST being the b of SPLIT / LEVELS.
+Level and b rise with the doubt, never both at once: from SPLIT on each level is a cell. The pixels of cell 0 are tied;
+in others, doubts differ by less than a sixteenth, or are below 2^-126. No two values of a 16-bit map share a cell.
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 LEVELS = 66_300  # 2^2 * 3 * 5^2 * 13 * 17
 HALF = LEVELS // 2
 EIGHT = LEVELS // 255  # levels of the grid to an 8-bit level
-COARSE = 150  # a multiple of 10, 15, 25, 30 and 50
 POSITION = 1 << 24  # units of a position within its level
 UNIT = 1 << 30  # units of the per-image sums of Brier, NLL, entropy, absolute error and confidence
 CLAMP = 1e-7  # probabilities are clamped to [CLAMP, 1 - CLAMP] where their logarithm is taken, and nowhere else
@@ -41,7 +44,27 @@ SLACK = 1e-6  # probabilities may be that far outside of [0, 1] by rounding, as 
 SUM_SLACK = 1e-3  # by which the sum of a pixel's K probabilities may differ from 1
 PROTOCOLS = ("raw", "stretched")
 
+SPLIT = 16  # levels: from there on a level is as narrow, beside its doubt, as a cell
+SHIFT = 19  # bits of a float32 below the leading ones
+_B = 1 + ((np.arange(1, SPLIT + 1) / LEVELS).astype(np.float32).view(np.int32) >> SHIFT)  # of the levels' upper ends
+LAST = int(_B[-1])
+CELLS = SPLIT + LAST
+STARTS = np.append(0, np.arange(1, SPLIT) + _B[:-1])  # the first cell of each level
+UNKNOWN = np.zeros((0, 2, 2), np.int64)  # in the place of pixels by cell, (CELLS, 2, 2)
+# (HALF + 1 + LAST,) the level of every cell
+LEVEL_OF_CELL = np.concatenate(
+    [np.repeat(np.arange(SPLIT), np.diff(STARTS, append=CELLS)), np.arange(SPLIT, HALF + 1)], dtype=np.int64
+)
+
 
 def protocols(classes: int) -> tuple[str, ...]:
     """The protocols for a number of classes: only the single map of one object can be stretched."""
     return PROTOCOLS if classes == 2 else PROTOCOLS[:1]
+
+
+def further_cells(surest: np.ndarray) -> int:
+    """Return by how many the cells of `surest` (CELLS, 2, 2) that hold pixels outnumber the levels that do.
+
+    It is 0 if each level has one value, and for `UNKNOWN`."""
+    held = np.asarray(surest.any(axis=(1, 2)))
+    return int(held.sum() - np.logical_or.reduceat(held, STARTS).sum()) if len(held) else 0

@@ -16,64 +16,68 @@ All numbers are integers: the result does not depend on the order of images or t
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline_src.counting import image_pixels
-from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.levels import COARSE, PROTOCOLS, UNIT
-from pipeline_src.counting.storage import pack, read_arrays, unpack, unreadable, write_arrays
+from pipeline_src.counting.counts import COLUMNS, Counts
+from pipeline_src.counting.levels import CLAMP, LEVELS, POSITION, PROTOCOLS, UNIT
 from pipeline_src.errors import UserError
+from pipeline_src.files import atomic
 from pipeline_src.labels import IGNORED
 
 if TYPE_CHECKING:
     from pipeline_src.counting.accumulate import FloatPass, ImageCounts
 
 Measures = Mapping[str, Mapping[str, float]]
+FORMAT = {
+    "schema": 3,
+    "kind": "counts",
+    "levels": LEVELS,
+    "position_units": POSITION,
+    "sum_units": UNIT,
+    "clamp": CLAMP,
+    "columns": list(COLUMNS),
+}
 
 
 class MapCounts:
     """Counts of one object or of K classes; `empty`, `add`, `+`, `save`, `load`.
 
     Args:
-        counts: of one object `raw`, `stretched` and those of regions, `border/raw`, ...; a region is normalized like
-            the whole map. Of K classes `top` (f is the confidence, y whether the top label is correct) and `class0`,
-            ... (f is p_k, y whether the label is k).
+        counts: of one object `raw` and `stretched`. Of K classes `top` (f is the confidence, y whether the top label is
+            correct) and `class0`, ... (f is p_k, y whether the label is k).
         confusion: (K, K) int64, pixels by label and predicted class; None for one object.
-        border: pixels, the width of the border of an object.
 
     Rows of `top` hold the K-class scores: brier (sum over classes of (p_k - y_k)^2, in [0, 2]), nll, entropy, absolute
     (1 - p_y). In rows of a class `pixels` are the image's pixels of the class by label or prediction, and `correct`
     those by both: IoU is correct / pixels.
     """
 
-    def __init__(self, counts: Mapping[str, Counts], confusion: np.ndarray | None = None, border: float = 5):
-        self._counts, self.confusion, self.border = dict(counts), confusion, border
+    def __init__(self, counts: Mapping[str, Counts], confusion: np.ndarray | None = None):
+        self._counts, self.confusion = dict(counts), confusion
         self._passes: dict[str, FloatPass] = {}
         rows = next(iter(counts.values())).rows
         self._ids = set() if rows is None else set(rows.ids)
 
     @classmethod
-    def empty(cls, classes: int = 2, quick: bool = False, regions: Sequence[str] = (), border: float = 5) -> MapCounts:
+    def empty(cls, classes: int = 2, quick: bool = False) -> MapCounts:
         """Counts of no image, of one object (2) or of K > 2 classes.
 
         Args:
             quick: whether to keep the counts of the raw protocol only, without rows per image. They suffice for ECE, OE
                 and accuracy of one object, in a third of the time.
-            regions: of one object, which of `image_pixels.REGIONS` to count also.
-            border: pixels, the width of the border of an object.
         """
         if classes > 2:
             return cls.of_classes(classes)
         if quick:
             return cls({"raw": Counts.empty(rows=False)})
-        prefixes = ["", *(f"{region}/" for region in regions)]
-        return cls({prefix + protocol: Counts.empty() for prefix in prefixes for protocol in PROTOCOLS}, border=border)
+        return cls({protocol: Counts.empty() for protocol in PROTOCOLS})
 
     @classmethod
     def of_classes(cls, classes: int) -> MapCounts:
@@ -111,16 +115,6 @@ class MapCounts:
         """Counts of the K classes; none for one object."""
         return [counts for name, counts in self.counts.items() if name.startswith("class")]
 
-    @property
-    def regions(self) -> dict[str, MapCounts]:
-        """Counts of parts of the images by name."""
-        regions: dict[str, dict[str, Counts]] = {}
-        for name, counts in self.counts.items():
-            region, _, protocol = name.rpartition("/")
-            if region:
-                regions.setdefault(region, {})[protocol] = counts
-        return {region: MapCounts(counts) for region, counts in regions.items()}
-
     def add(
         self,
         probability: np.ndarray,
@@ -145,8 +139,7 @@ class MapCounts:
             no_class: of K classes the label of pixels on which every class is wrong, as out of distribution.
 
         Raises:
-            UserError: shapes differ, a dtype or a value is not allowed, the id is taken. Nothing was counted then,
-                except in coarse counts (`levels`), whose values are checked while they are counted.
+            UserError: shapes differ, a dtype or a value is not allowed, the id is taken. Nothing was counted then.
         """
         if image_id in self._ids:
             raise UserError(f"the image {image_id} was already counted", expected="every image once, under its own id")
@@ -161,7 +154,7 @@ class MapCounts:
     def _add_object(
         self, probability: np.ndarray, truth: np.ndarray, image_id: str, measures: Measures, ignore: int | None
     ) -> None:
-        """Count a map of one object in all protocols and regions."""
+        """Count a map of one object in all protocols."""
         if probability.shape != truth.shape or probability.ndim != 2:
             raise UserError(
                 f"map and mask of {image_id} do not fit",
@@ -169,13 +162,12 @@ class MapCounts:
                 expected="two arrays of the same shape (height, width)",
             )
         y, all_count = image_pixels.labels(truth.ravel(), image_id, ignore)
-        f, selections = probability.ravel(), self._selections(truth)
+        f = probability.ravel()
         if not all_count:
             valid = y != IGNORED
             f, y = f[valid], y[valid]
-            selections = {prefix: selected[valid] for prefix, selected in selections.items()}
         add_pixels = self._add_integers if f.dtype in (np.uint8, np.uint16) else self._add_floats
-        for name, image, constant in add_pixels(f, y, selections, image_id):
+        for name, image, constant in add_pixels(f, y, image_id):
             rows = self._counts[name].rows
             if rows is not None:
                 row = {"height": truth.shape[0], "width": truth.shape[1], "constant": int(constant)}
@@ -183,17 +175,7 @@ class MapCounts:
                 row |= {measure: round(value * UNIT) for measure, value in values if not math.isnan(value)}
                 rows.append(image_id, row | image.sums, image.levels)
 
-    def _selections(self, truth: np.ndarray) -> dict[str, np.ndarray]:
-        """The pixels (H W,) bool of each region that is counted, by the prefix of its names."""
-        prefixes = dict.fromkeys(name.rpartition("/")[0] for name in self._counts if "/" in name)
-        if not prefixes:
-            return {}
-        regions = image_pixels.regions(truth, self.border)
-        return {f"{region}/": regions[region].ravel() for region in prefixes}
-
-    def _add_floats(
-        self, f: np.ndarray, y: np.ndarray, selections: Mapping[str, np.ndarray], image_id: str
-    ) -> Iterator[tuple[str, ImageCounts, bool]]:
+    def _add_floats(self, f: np.ndarray, y: np.ndarray, image_id: str) -> Iterator[tuple[str, ImageCounts, bool]]:
         """Count a float map (n,); yield by name what was counted, and whether the map has one value."""
         # Compiled code is slow to import, and reading counts does without.
         from pipeline_src.counting.accumulate import FloatPass, extremes
@@ -204,40 +186,33 @@ class MapCounts:
                 found=f.dtype,
                 expected="float32 or float64 in [0, 1], uint8 or uint16",
             )
-        checked = self._counts["raw"].levels == COARSE and f.dtype == np.float32  # while they are counted
-        low, high = (0, 1) if checked else extremes(f)
+        low, high = extremes(f)
         if not (low >= 0 and high <= 1):  # also catches NaN, which min and max return
-            raise _no_probabilities(image_id, low, high)
+            raise UserError(
+                f"the map of {image_id} holds values that are not probabilities",
+                found=f"values from {low} to {high}",
+                expected="probabilities in [0, 1]",
+                fix="apply the sigmoid to logits; save 0..255 maps as uint8",
+            )
         f, scale = np.ascontiguousarray(f, np.float32), (np.float32(low), np.float32(high))
-        pixels = {"": (f, y)} | {prefix: (f[selected], y[selected]) for prefix, selected in selections.items()}
         for name, counts in self._counts.items():
             if name not in self._passes:
                 self._passes[name] = FloatPass(counts)
-            region, _, protocol = name.rpartition("/")
-            scores, labels = pixels[f"{region}/" if region else ""]
-            try:
-                image = self._passes[name].add(scores, labels, scale if protocol == "stretched" else None)
-            except ValueError:
-                raise _no_probabilities(image_id, *extremes(f)) from None
-            yield name, image, scale[0] == scale[1] and scores.size > 0
+            image = self._passes[name].add(f, y, scale if name == "stretched" else None)
+            yield name, image, scale[0] == scale[1] and f.size > 0
 
-    def _add_integers(
-        self, v: np.ndarray, y: np.ndarray, selections: Mapping[str, np.ndarray], image_id: str
-    ) -> Iterator[tuple[str, ImageCounts, bool]]:
+    def _add_integers(self, v: np.ndarray, y: np.ndarray, image_id: str) -> Iterator[tuple[str, ImageCounts, bool]]:
         """Count an integer map (n,), as `_add_floats`."""
         from pipeline_src.counting.accumulate import add_fractions, histogram
 
-        top, pixels = int(np.iinfo(v.dtype).max), {"": histogram(v, y)}
-        low, high = map(int, pixels[""][0][[0, -1]]) if v.size else (0, 0)
-        pixels |= {prefix: histogram(v[selected], y[selected]) for prefix, selected in selections.items()}
+        top, (value, label, number) = int(np.iinfo(v.dtype).max), histogram(v, y)
+        low, high = map(int, value[[0, -1]]) if v.size else (0, 0)
         for name, counts in self._counts.items():
-            region, _, protocol = name.rpartition("/")
-            value, label, number = pixels[f"{region}/" if region else ""]
             fraction = value, top
-            if protocol == "stretched":
+            if name == "stretched":
                 fraction = (value - low, high - low) if high > low else (0 * value, top)
             image = add_fractions(counts, fraction[0], label, number, fraction[1])
-            yield name, image, low == high and number.size > 0
+            yield name, image, low == high and v.size > 0
 
     def _add_classes(
         self, probability: np.ndarray, truth: np.ndarray, image_id: str, ignore: int, no_class: int | None
@@ -263,7 +238,7 @@ class MapCounts:
         if left.keys() != right.keys():
             raise ValueError(f"counts of {', '.join(left)} and of {', '.join(right)} cannot be added")
         confusion = None if self.confusion is None or other.confusion is None else self.confusion + other.confusion
-        return MapCounts({name: counts + right[name] for name, counts in left.items()}, confusion, self.border)
+        return MapCounts({name: counts + right[name] for name, counts in left.items()}, confusion)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MapCounts):
@@ -276,7 +251,7 @@ class MapCounts:
     # Copies must not share or lose the buffers of a pass over the pixels: they are built from the counts.
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"counts": self.counts, "confusion": self.confusion, "border": self.border}
+        return {"counts": self.counts, "confusion": self.confusion}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__ = MapCounts(**state).__dict__
@@ -287,10 +262,25 @@ class MapCounts:
         Args:
             provenance: anything that JSON can hold, such as model, dataset and versions.
         """
+        header = json_array(FORMAT | {"provenance": provenance})
+        with atomic(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, header=header, **self.arrays())
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all arrays to store by name; `of_arrays` takes them."""
         arrays: dict[str, np.ndarray] = {} if self.confusion is None else {"confusion": self.confusion}
         for name, counts in self.counts.items():
-            arrays |= pack(counts, name)
-        write_arrays(path, arrays, provenance)
+            arrays |= counts.arrays(name)
+            if counts.rows is not None:
+                arrays["ids"] = json_array(counts.rows.ids)
+        return arrays
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> MapCounts:
+        """Return the counts of which `arrays` returned the arrays; any exception for damaged ones."""
+        ids = json.loads(arrays["ids"].tobytes()) if "ids" in arrays else None
+        names = [name.removesuffix("_count") for name in arrays if name.endswith("_count")]
+        return cls({name: Counts.of_arrays(arrays, name, ids) for name in names}, arrays.get("confusion"))
 
     @classmethod
     def load(cls, path: Path | str) -> MapCounts:
@@ -299,21 +289,29 @@ class MapCounts:
         Raises:
             UserError: no such file, not a counts file, or one of another schema.
         """
-        arrays = read_arrays(path)
         try:
-            names = [name.removesuffix("_count") for name in arrays if name.endswith("_count")]
-            counts = {name: unpack(arrays, name) for name in names}
-            if "top" in counts:
-                counts["top"] = replace(counts["top"], top=True)
-            return cls(counts, arrays.get("confusion"))
-        except Exception as error:  # anything that missing or damaged members raise
-            raise unreadable(path, error) from error
+            with np.load(path) as file:
+                arrays = dict(file)
+            header = json.loads(arrays.pop("header").tobytes())
+            found = {key: header.get(key) for key in FORMAT}
+            counted = cls.of_arrays(arrays) if found == FORMAT else None
+        except Exception as error:  # anything that a foreign or damaged file makes numpy, zip or json raise
+            raise UserError(
+                f"{path} is not a counts file that can be read",
+                found=f"{type(error).__name__}: {error}",
+                expected="a file that `evaluate` or `judge` wrote",
+                fix="remove it and run the same command again",
+            ) from error
+        if counted is None:
+            raise UserError(
+                f"{path} is a counts file of another schema",
+                found=found,
+                expected=FORMAT,
+                fix="count the prediction maps again with this version",
+            )
+        return counted
 
 
-def _no_probabilities(image_id: str, low: float, high: float) -> UserError:
-    return UserError(
-        f"the map of {image_id} holds values that are not probabilities",
-        found=f"values from {low} to {high}",
-        expected="probabilities in [0, 1]",
-        fix="apply the sigmoid to logits; save 0..255 maps as uint8",
-    )
+def json_array(value: object) -> np.ndarray:
+    """Return a value as JSON, (n,) uint8, to be stored with arrays."""
+    return np.frombuffer(json.dumps(value, sort_keys=True).encode(), np.uint8)

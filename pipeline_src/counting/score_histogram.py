@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.levels import LEVELS, POSITION
+from pipeline_src.counting.levels import HALF, LEVELS, POSITION
 from pipeline_src.errors import UserError
 
 
@@ -89,20 +89,20 @@ class ScoreHistogram:
         return Bins(self.count, self.hits, self.score, self.excess)
 
     def binned(self, bins: int) -> ScoreHistogram:
-        """Return the counts in `bins` equal-width bins, which must divide the number of cells (UserError)."""
-        check_bins(bins, len(self.count))
+        """Return the counts in `bins` equal-width bins, which must divide `LEVELS` (UserError)."""
+        check_bins(bins)
         arrays = (self.count, self.hits, self.units, self.fractions)
         return ScoreHistogram(*(a.reshape(bins, -1).sum(axis=1) for a in arrays))
 
 
-def check_bins(bins: int, levels: int = LEVELS) -> None:
+def check_bins(bins: int) -> None:
     """Raise a UserError where `bins` equal-width bins do not consist of whole levels."""
-    if not 1 <= bins <= levels or levels % bins:
-        near = sorted((d for d in range(1, 1001) if levels % d == 0), key=lambda d: abs(d - bins))[:6]
+    if not 1 <= bins <= LEVELS or LEVELS % bins:
+        near = sorted((d for d in range(1, 1001) if LEVELS % d == 0), key=lambda d: abs(d - bins))[:6]
         raise UserError(
             "this number of bins cannot be formed exactly",
             found=bins,
-            expected=f"a divisor of {levels}, such as 10 or 15; the nearest are {', '.join(map(str, sorted(near)))}",
+            expected=f"a divisor of {LEVELS}, such as 10 or 15; the nearest are {', '.join(map(str, sorted(near)))}",
         )
 
 
@@ -110,10 +110,10 @@ def top_label(counts: Counts) -> ScoreHistogram:
     """Pixels by confidence of the predicted class, a cell per level; for two classes the lower half is empty."""
     if counts.top:
         return positive(counts)
-    histogram, level, doubt = _empty(counts)
+    histogram, doubt = ScoreHistogram(*np.zeros((4, LEVELS), np.int64)), np.arange(HALF + 1)
     hits = counts.count[:, 0, 0] + counts.count[:, 1, 1]
-    position = counts.position.sum(axis=(1, 2))
-    _add(histogram, counts.levels - 1 - level, counts.count.sum(axis=(1, 2)), hits, LEVELS - doubt, -position)
+    pixels, position = counts.count.sum(axis=(1, 2)), counts.position.sum(axis=(1, 2))
+    _add(histogram, LEVELS - 1 - doubt, pixels, hits, LEVELS - doubt, -position)
     return histogram
 
 
@@ -123,24 +123,18 @@ def positive(counts: Counts) -> ScoreHistogram:
     For one object, float32 probabilities below 0.5 are known to 2^-24, as 1 - float32 confidence; scores of K classes
     have their exact cells.
     """
-    histogram, level, doubt = _empty(counts)
+    histogram, doubt = ScoreHistogram(*np.zeros((4, LEVELS), np.int64)), np.arange(HALF + 1)
     below, above = np.moveaxis(counts.count, 1, 0)
     position_below, position_above = counts.position.sum(axis=2).T
-    _add(histogram, counts.levels - 1 - level, above.sum(axis=1), above[:, 1], LEVELS - doubt, -position_above)
+    _add(histogram, LEVELS - 1 - doubt, above.sum(axis=1), above[:, 1], LEVELS - doubt, -position_above)
     # Below 0.5 the levels are closed at their lower edge: pixels on it belong one cell lower. All of the last level
     # lies on its edge, 0.5.
     edge = counts.on_edge.copy()
     edge[-1] = below[-1]
     inside = (below - edge)[:-1]
-    _add(histogram, level[:-1], inside.sum(axis=1), inside[:, 1], doubt[:-1], position_below[:-1])
-    _add(histogram, level[:-1], edge[1:].sum(axis=1), edge[1:, 1], doubt[1:], np.zeros_like(doubt[1:]))
+    _add(histogram, doubt[:-1], inside.sum(axis=1), inside[:, 1], doubt[:-1], position_below[:-1])
+    _add(histogram, doubt[:-1], edge[1:].sum(axis=1), edge[1:, 1], doubt[1:], np.zeros_like(doubt[1:]))
     return histogram
-
-
-def _empty(counts: Counts) -> tuple[ScoreHistogram, np.ndarray, np.ndarray]:
-    """Empty cells; the numbers of the levels of doubt, and their lower ends in units of 1 / LEVELS."""
-    level = np.arange(len(counts.count))
-    return ScoreHistogram(*np.zeros((4, counts.levels), np.int64)), level, level * (LEVELS // counts.levels)
 
 
 def _add(
@@ -152,9 +146,8 @@ def _add(
     position: np.ndarray,
 ) -> None:
     """Add pixels to distinct cells; each has the score `start`, and all have `position` on top (`Counts`)."""
-    width = LEVELS // len(histogram.count)
     units, fractions = np.divmod(position, POSITION)
     histogram.count[cells] += count
     histogram.hits[cells] += hits
-    histogram.units[cells] += count * start + width * units
-    histogram.fractions[cells] += width * fractions
+    histogram.units[cells] += count * start + units
+    histogram.fractions[cells] += fractions
