@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
+from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.data.image_io import decode_image, decode_mask, resize
 from pipeline_src.maps.files import pair_files
 from pipeline_src.metrics.registry import value
@@ -116,7 +116,7 @@ def ours(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
     statistic = MapCounts.empty()
     for number, (level, mask) in enumerate(pairs):
         truth = (mask > 127 / 255).astype(np.uint8)
-        statistic.add(level, truth, str(number), measures=whole_map_measures(level, truth, EVALUATED_MEASURES))
+        statistic.add(level, truth, str(number), measures=whole_map_measures(level, truth))
     return {heading: value(name, statistic.stretched) for heading, name in SHOWN.items()}
 
 

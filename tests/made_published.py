@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from made_statistics import counted, varied
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.counting.compact_file import Load, compact_run, write_counts
+from pipeline_src.counting.compact import reduced
+from pipeline_src.counting.counts_file import add_runs
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.publishing import published
 from pipeline_src.publishing.published import Publication
@@ -24,15 +26,14 @@ def maps(method: str, seed: int, part: str) -> MapCounts:
     return counted(varied(12, sharp=sharp), whole=False)
 
 
-def load(statistic: MapCounts, bins: int) -> Load:
-    """What `write_counts` takes of a run."""
-    return lambda: compact_run(statistic, bins)
+def load(statistic: Callable[[str, int, str], MapCounts], bins: int, part: str, method: str, seed: int) -> Any:
+    """Return what `add_runs` takes of a run."""
+    return reduced(statistic(method, seed, part), bins)
 
 
-def write(file: Path, statistics: Mapping[int, MapCounts], bins: int = 10) -> None:
-    """Write the counts of a method `m` on a data set `photos`, by seed."""
-    loads = {seed: load(statistic, bins) for seed, statistic in statistics.items()}
-    write_counts(file, {("photos", "m"): loads}, bins)
+def write(file: Path, counts: Mapping[int, MapCounts], bins: int = 10) -> None:
+    """Write the counts of a method `m` on a dataset `photos`, by seed."""
+    add_runs(file, {("photos", "m", seed): partial(reduced, counted, bins) for seed, counted in counts.items()})
 
 
 def publish(
@@ -45,11 +46,8 @@ def publish(
     """Write the sources of results/published/`name` into the working folder; returns the folder."""
     folder = published.FOLDER / name
     folder.mkdir(parents=True, exist_ok=True)
-    loads: dict[tuple[str, str], dict[int, Load]] = {}
-    for method, seed in facts.runs:
-        for part in facts.parts:
-            loads.setdefault((part, method), {})[seed] = load(statistic(method, seed, part), facts.bins)
-    write_counts(folder / published.COUNTS, loads, facts.bins)
+    runs = [(part, *run) for run in facts.runs for part in facts.parts]
+    add_runs(folder / published.COUNTS, {run: partial(load, statistic, facts.bins, *run) for run in runs})
     histories = {f"{method}/seed{seed}/history.csv": b"epoch\n1\n" for method, seed in facts.runs}
     published.pack(histories, folder / published.RUNS)
     params = {"image_size": 96, "training": {"epochs": 60, "device": "auto"}} | more.pop("params", {})

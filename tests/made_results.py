@@ -17,7 +17,7 @@ from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
+from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.registry import OVER, SQUARED
 
@@ -46,7 +46,7 @@ def analysed(
                     f,
                     truth,
                     f"{part}/{number}",
-                    measures=whole_map_measures(f, truth, EVALUATED_MEASURES),
+                    measures=whole_map_measures(f, truth),
                     ignore=IGNORED,
                 )
             statistic.save(file, {})

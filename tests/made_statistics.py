@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from pipeline_src.counting.image_pixels import REGIONS
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
+from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import summary
@@ -47,12 +46,10 @@ def varied(count: int, seed: int = 0, kind: str = "float32", sharp: float = 1.5,
 
 
 def counted(of: Iterable[Image], whole: bool = True) -> MapCounts:
-    """MapCounts of images, by default with their S, E and regions, of which borders are a pixel wide."""
-    statistic = MapCounts.empty(regions=REGIONS if whole else (), border=1)
+    """MapCounts of images, by default with their S and E."""
+    statistic = MapCounts.empty()
     for f, y, name in of:
-        statistic.add(
-            f, y, name, measures=whole_map_measures(f, y, EVALUATED_MEASURES) if whole else None, ignore=IGNORED
-        )
+        statistic.add(f, y, name, measures=whole_map_measures(f, y) if whole else None, ignore=IGNORED)
     return statistic
 
 

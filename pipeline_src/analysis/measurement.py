@@ -13,7 +13,6 @@ import numpy as np
 from pipeline_src.analysis.intervals import FEW_GROUPS
 from pipeline_src.analysis.resampling import Resampled
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.storage import pack, unpack
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 
@@ -74,7 +73,7 @@ class Measurement:
     @property
     def counts(self) -> Counts:
         """The pixels of all seeds in one, without rows per image."""
-        return replace(unpack(self.arrays, "all"), top=bool(self.arrays["top"]))
+        return replace(Counts.of_arrays(self.arrays, "all", ids=None), top=bool(self.arrays["top"]))
 
     @property
     def groups(self) -> np.ndarray | None:
@@ -96,7 +95,7 @@ class Measurement:
 
 def counts_arrays(counts: Counts) -> dict[str, np.ndarray]:
     """The arrays that `Measurement.counts` reads."""
-    return pack(counts, "all") | {"top": np.array(counts.top)}
+    return counts.arrays("all") | {"top": np.array(counts.top)}
 
 
 def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, str], Measurement]) -> None:

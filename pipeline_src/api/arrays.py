@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from pipeline_src.counting.image_pixels import native
 from pipeline_src.counting.levels import SLACK, SUM_SLACK
-from pipeline_src.counting.storage import native
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 

@@ -18,7 +18,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from pipeline_src.api import losses
-from pipeline_src.api.pixel_counts import DEFAULT, check, counted, levels_for, values
+from pipeline_src.api.pixel_counts import DEFAULT, check, counted, values
 from pipeline_src.counting.counts import Counts
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
@@ -65,7 +65,7 @@ class DenseCalibrationMetric(BaseMetric):
 
     def _count_last(self) -> None:
         if self.last is not None:
-            counts = counted(*self.last, self.ignore, levels_for(self.names, self.bins))
+            counts = counted(*self.last, self.ignore)
             self.counts = counts if self.counts is None else self.counts + counts
             self.last = None
 

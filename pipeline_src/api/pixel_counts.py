@@ -13,11 +13,9 @@ from torch import Tensor
 from pipeline_src.api.arrays import array, images
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.levels import COARSE, LEVELS
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import UndefinedMetricError, check_bins
 from pipeline_src.errors import UserError, did_you_mean
-from pipeline_src.metrics.inputs import Binned, PixelMeans
 from pipeline_src.metrics.registry import METRICS, value
 
 OF_COUNTS = [name for name, metric in METRICS.items() if metric.input.pooled]
@@ -35,15 +33,8 @@ def check(names: Sequence[str], bins: int) -> None:
         )
 
 
-def levels_for(names: Sequence[str], bins: int) -> int:
-    """The number of levels that metrics need: COARSE if every one of them takes bins that COARSE levels form."""
-    inputs = [METRICS[name].input for name in names]
-    coarse = all(isinstance(entry, Binned | PixelMeans) for entry in inputs)
-    return COARSE if coarse and COARSE % bins == 0 else LEVELS
-
-
 @torch.no_grad()
-def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: int = LEVELS) -> Counts:
+def counted(probabilities: Tensor, masks: Tensor, ignore: int | None) -> Counts:
     """The pixels of a batch: of an object by its probability, of K classes by the top one and its probability.
 
     Args:
@@ -51,21 +42,20 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: in
             the object.
         masks: (N, H, W) whole numbers or bool.
         ignore: as `Statistic` takes it; a batch is one mask.
-        levels: of the counts, LEVELS or COARSE.
 
     Raises:
         UserError: shapes, labels or values do not fit.
     """
     p, y, void = images(probabilities, masks, ignore)
     if p.ndim == 3:
-        statistic = MapCounts({"raw": Counts.empty(rows=False, levels=levels)})
+        statistic = MapCounts({"raw": Counts.empty(rows=False)})
         rows = len(y), math.prod(y.shape[1:])  # a batch may be empty
         statistic.add(array(p).reshape(rows), y.reshape(rows), "the batch", ignore=void)
         return statistic.raw
     confidence, predicted = (array(part).ravel() for part in torch.as_tensor(p).float().max(1))  # on its device
     labels = y.ravel()
     valid = labels != void
-    counts = Counts.empty(rows=False, top=True, levels=levels)
+    counts = Counts.empty(rows=False, top=True)
     of_scores = FloatPass(counts, scores=True)
     right = (predicted == labels)[valid].astype(np.uint8)
     of_scores.add(np.ascontiguousarray(confidence[valid]), right, summed=False)

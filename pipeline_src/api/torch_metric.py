@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from pipeline_src.api.pixel_counts import DEFAULT, check, counted, levels_for, values
+from pipeline_src.api.pixel_counts import DEFAULT, check, counted, values
 from pipeline_src.counting.counts import ARRAYS, Counts
 
 
@@ -40,8 +40,7 @@ class DenseCalibration(Metric):
         super().__init__(**kwargs)
         check(names, bins)
         self.names, self.bins, self.ignore = tuple(names), bins, ignore
-        self.levels = levels_for(names, bins)
-        empty = Counts.empty(rows=False, levels=self.levels)
+        empty = Counts.empty(rows=False)
         for name in ARRAYS:
             self.add_state(name, torch.from_numpy(getattr(empty, name)), dist_reduce_fx="sum")
         self.add_state("top", torch.tensor(0), dist_reduce_fx="max")  # 1 for K classes
@@ -58,7 +57,7 @@ class DenseCalibration(Metric):
                 is the object. On any device.
             masks: (N, H, W) whole numbers: 0 and 1, or class ids, and the ignored label.
         """
-        counts = counted(probabilities, masks, self.ignore, self.levels)
+        counts = counted(probabilities, masks, self.ignore)
         self.top.fill_(int(counts.top))
         for name in ARRAYS:
             getattr(self, name).add_(torch.from_numpy(getattr(counts, name)).to(self.device))

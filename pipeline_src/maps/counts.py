@@ -13,7 +13,7 @@ from pipeline_src.calibrators.calibrator import Calibrator, calibrated
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.image_pixels import check_range, low_range
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
+from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.errors import UserError, few
 from pipeline_src.labels import IGNORED
 from pipeline_src.maps.files import (
@@ -149,7 +149,7 @@ def count(
 
 def _add(counted: FolderCounts, pair: Pair, sample: Sample, classes: int | None, whole_maps: bool) -> None:
     probability, truth, void = sample.probability, sample.truth, classes or IGNORED
-    measures = whole_map_measures(probability, truth, EVALUATED_MEASURES) if whole_maps and not classes else None
+    measures = whole_map_measures(probability, truth) if whole_maps and not classes else None
     counted.statistic.add(probability, truth, pair.stem, measures, ignore=void)
     kind = str(probability.dtype) if probability.dtype.kind == "u" else "float"
     counted.highest[kind] = max(counted.highest.get(kind, 0), probability.max())

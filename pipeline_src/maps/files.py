@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import zoom
 
+from pipeline_src.counting.image_pixels import native
 from pipeline_src.counting.levels import SLACK, SUM_SLACK
-from pipeline_src.counting.storage import native
 from pipeline_src.errors import UserError, few, listed
 from pipeline_src.files import composed
 from pipeline_src.labels import IGNORED

@@ -6,7 +6,7 @@ metrics are in `registry`.
 
 Estimators that sort pixels (equal mass, sweep, AURC, AUGRC) take the pixels of a cell as tied. In 8-bit and 16-bit
 maps they are, and the numbers are exact; for float maps a level is 1 / LEVELS = 1.5e-5 wide, and a cell of the surest
-pixels less (`counting.surest`).
+pixels less (`counting.levels`).
 """
 
 from __future__ import annotations

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts, parts
-from pipeline_src.counting.levels import LEVELS, UNIT
+from pipeline_src.counting.levels import LEVELS, SPLIT, UNIT, further_cells
 from pipeline_src.counting.score_histogram import Bins, top_label
-from pipeline_src.counting.surest import SPLIT, further_cells
 from pipeline_src.metrics.protocol_counts import POSITIVE, TOP, Columns, ProtocolCounts, as_bins
 
 Arguments = tuple[Any, ...]  # of a metric: `Bins` or arrays

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import time
 
-from pipeline_src.counting.image_pixels import REGIONS
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
+from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.data.store import Store
 from pipeline_src.labels import NO_CLASS
 from pipeline_src.params.schema import Experiment
@@ -17,16 +16,16 @@ log = logging.getLogger(__name__)
 
 
 def evaluate(predictor: Predictor, store: Store, experiment: Experiment, name: str) -> MapCounts:
-    """Return the counts of the predictions on a store, for one object also by region.
+    """Return the counts of the predictions on a store.
 
     Args:
         name: name of the job in log messages.
     """
     classes = predictor.networks[0].classes  # a store without masks has no number of classes
-    counts = MapCounts.empty(classes, regions=REGIONS)
+    counts = MapCounts.empty(classes)
     started = logged = time.perf_counter()
     for count, (probability, truth, sample) in enumerate(predict(predictor, store, experiment), 1):
-        measures = whole_map_measures(probability, truth, EVALUATED_MEASURES) if classes == 2 else None
+        measures = whole_map_measures(probability, truth) if classes == 2 else None
         counts.add(probability, truth, sample, measures=measures, no_class=NO_CLASS)
         if (now := time.perf_counter()) - logged > 10 or count == len(store):
             logged = now

@@ -7,9 +7,8 @@ networks. A folder holds:
   versions and the machine that `made` it, its `data` with hashes, the `groups` of images that are not independent,
   and `notes` on data sets. `files` has the SHA-256 of every file below, `digest` that of the content
   of experiment.json. `counts_in` names methods whose counts are in the file of another experiment: the same networks.
-- `counts.zip`: the counts of all runs on all data sets. `header.json` in it lists them, and there is one xz-compressed
-  numpy array for each data set and method. `pipeline_src/counting/compact_file.py` describes the array and what is
-  exact; `CountsFile(path).read(part, method)` returns the counts by seed.
+- `counts.zip`: the counts of all runs on all datasets, a member for each run. `pipeline_src/counting/compact.py`
+  describes the arrays and what is exact; `CountsFile(path).read(dataset, method, seed)` returns the counts.
 - `runs.zip`: `METHOD/seedN/history.csv` of every trained network, a row for each epoch, and `METHOD/seedN/alpha.csv` of
   methods that learn perturbation levels, a row for each image and a column for each epoch, rounded to 4 digits.
 - `metrics.json`: protocol -> method -> data set -> metric -> mean and sd over seeds and the 95 % confidence limits.

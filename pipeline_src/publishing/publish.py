@@ -3,83 +3,56 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass
+import shutil
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from zipfile import ZipFile
 
 from pipeline_src import processes
+from pipeline_src.data import groups as image_groups
+from pipeline_src.errors import UserError
 from pipeline_src.files import atomic_folder
-from pipeline_src.pipeline.experiment import evaluation_name, training_name
-from pipeline_src.pipeline.report import provenance, results, store_facts
+from pipeline_src.pipeline.experiment import analysis_name, evaluation_name, store_name, training_name
+from pipeline_src.pipeline.report import provenance, store_facts
 from pipeline_src.pipeline.runner import check_results
-from pipeline_src.publishing.published import COUNTS, FOLDER, RUNS, Publication, pack
+from pipeline_src.publishing.published import (
+    COUNTS,
+    EXPERIMENT,
+    FOLDER,
+    RUNS,
+    Publication,
+    PublishedCounts,
+    checked,
+    pack,
+    settings,
+)
 from pipeline_src.publishing.rebuild import REPORT, recompute, replace_computed
 
 if TYPE_CHECKING:
-    from pipeline_src.counting.compact_file import Run
     from pipeline_src.pipeline.experiment import ExperimentGraph
 
-NEEDED = ("prepare", "store", "train", "evaluate", "analyse")
 ALPHA_DIGITS = 4  # of the perturbation probabilities, which move by thousandths
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """The facts and files of a finished experiment that `publish` writes.
-
-    Attributes:
-        publication: all of experiment.json but digests.
-        statistics: (data set, method) -> seed -> the file of the statistic.
-        files: name in runs.zip -> history or alphas of a run.
-    """
-
-    publication: Publication
-    statistics: Mapping[tuple[str, str], Mapping[int, Path]]
-    files: Mapping[str, Path]
-
-
-def gathered(graph: ExperimentGraph) -> Gathered:
-    """Return all files of an experiment to publish; a UserError names results that are missing or not current."""
-    check_results(graph.of_kinds(*NEEDED), "publish", graph.command)
-    facts, report, tables = graph.facts, graph.job("report"), graph.job("tables")
-    measured = results(tables)
-    publication = Publication(
-        facts=facts,
-        notes={part: note for part in facts.parts if (note := measured.own_note(part))},
-        groups={part: groups.tolist() for part in facts.parts if (groups := measured.groups(part)) is not None},
-        params=graph.settings.model_dump(mode="json"),
-        made=provenance(report),
-        data=[store_facts(report, name) for name in report.parameters["parts"]],
-        files={},
-    )
-    statistics: dict[tuple[str, str], dict[int, Path]] = {}
-    for part in facts.parts:
-        for method, seed in facts.runs:
-            file = graph.job(evaluation_name(method, seed, part)).paths[0]
-            statistics.setdefault((part, method), {})[seed] = file
-    names = {"history.csv": facts.trained, "alpha.csv": facts.learned}
-    files = {
-        f"{method}/seed{seed}/{name}": graph.job(training_name(method, seed)).folder / name
-        for method, seed in facts.runs
-        for name, methods in names.items()
-        if method in methods
-    }
-    return Gathered(publication, statistics, files)
 
 
 def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
     """Write `results/published/<experiment>/` from a finished experiment; returns the folder.
 
+    Runs that are published already stay as they are, and their results need not be there. To publish them again, remove
+    the folder first.
+
     Raises:
-        UserError: names what is not finished or not current.
+        UserError: names a new run that is not finished or not current.
     """
-    found, folder = gathered(graph), FOLDER / graph.name
+    folder = FOLDER / graph.name
+    before = checked(folder) if (folder / EXPERIMENT).exists() else None
     has_report = (folder / REPORT).exists()
     with atomic_folder(folder) as staging, TemporaryDirectory() as made:
-        write_sources(found, staging, cores)
+        if before:
+            for name in (COUNTS, RUNS):
+                shutil.copyfile(folder / name, staging / name)
+        write_sources(graph, staging, before, cores)
         with processes.pool(cores) as pool:
             recompute(staging, Path(made), pool, report=has_report)
         if has_report:
@@ -88,23 +61,76 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
     return folder
 
 
-def write_sources(found: Gathered, folder: Path, cores: int = 1) -> None:
-    """Write counts.zip, runs.zip and experiment.json."""
-    from pipeline_src.counting.compact_file import compact_run, write_counts
+def write_sources(graph: ExperimentGraph, staging: Path, before: Publication | None, cores: int = 1) -> None:
+    """Write counts.zip, runs.zip and experiment.json of an experiment; runs that were published `before` stay."""
+    from pipeline_src.counting.counts_file import add_runs
+
+    facts, params, report = graph.facts, graph.settings.model_dump(mode="json"), graph.job("report")
+    if before and settings(before.params) != settings(params):
+        raise UserError(
+            f"{graph.name} was published with other settings",
+            found=settings(before.params),
+            expected=settings(params),
+            fix=f"rm -r {FOLDER / graph.name}, which publishes all runs anew",
+        )
+    old = {part: {*PublishedCounts(before, staging, part)} for part in before.facts.parts} if before else {}
+    runs = [(part, *run) for part in facts.parts for run in facts.runs if run not in old.get(part, ())]
+    evaluated = {run: graph.job(evaluation_name(run[1], run[2], run[0])) for run in runs}
+    trained = {run[1:]: graph.job(training_name(*run[1:])) for run in runs}
+    rows = {row["part"]: row for row in before.data} if before else {}
+    stores = [graph.job(store_name(part)) for part in report.parameters["parts"] if part not in rows]
+    check_results([*stores, *trained.values(), *evaluated.values()], "publish", graph.command)
+    files = {run: job.paths[0] for run, job in evaluated.items()}
+    add_runs(staging / COUNTS, {run: partial(_reduced, file, facts.bins) for run, file in files.items()}, cores)
+    _add_histories(staging / RUNS, graph, trained)
+    groups = dict(before.groups) if before else {}
+    for (part, _, _), file in files.items():
+        if part not in groups and (found := evaluated_groups(graph, part, file)):
+            groups[part] = found
+    publication = Publication(
+        facts=facts,
+        notes=before.notes if before else {},
+        groups=groups,
+        params=params,
+        made=provenance(report),
+        data=[rows.get(name) or store_facts(report, name) for name in report.parameters["parts"]],
+        files={},
+        counts_in=before.counts_in if before else {},
+    )
+    publication.write(staging)
+
+
+def evaluated_groups(graph: ExperimentGraph, part: str, file: Path) -> list[int]:
+    """Return the group of each image of a dataset, in the order of a file of its counts; empty without groups."""
+    from pipeline_src.counting.counts import image_rows
     from pipeline_src.counting.map_counts import MapCounts
 
-    bins = found.publication.facts.bins
+    options = graph.job(analysis_name(part)).options
+    if not options["groups"]:
+        return []
+    ids = image_rows(MapCounts.load(file).raw).ids
+    numbers: list[int] = image_groups.number(ids, groups=options["groups"], file=options["grouped"]).tolist()
+    return numbers
 
-    def load_run(file: Path) -> Run:
-        return compact_run(MapCounts.load(file), bins)
 
-    loads = {
-        block: {seed: partial(load_run, file) for seed, file in by_seed.items()}
-        for block, by_seed in found.statistics.items()
-    }
-    write_counts(folder / COUNTS, loads, bins, cores)
-    pack({name: _run_file(file) for name, file in found.files.items()}, folder / RUNS)
-    found.publication.write(folder)
+def _reduced(file: Path, bins: int) -> dict[str, Any]:
+    from pipeline_src.counting.compact import reduced
+    from pipeline_src.counting.map_counts import MapCounts
+
+    return reduced(MapCounts.load(file), bins)
+
+
+def _add_histories(archive: Path, graph: ExperimentGraph, trained: dict[tuple[str, int], Any]) -> None:
+    """Add the histories and the alphas of runs to an archive."""
+    content = {}
+    if archive.exists():
+        with ZipFile(archive) as file:
+            content = {name: file.read(name) for name in file.namelist()}
+    kinds = {"history.csv": graph.facts.trained, "alpha.csv": graph.facts.learned}
+    for (method, seed), job in trained.items():
+        for name in (name for name, methods in kinds.items() if method in methods):
+            content[f"{method}/seed{seed}/{name}"] = _run_file(job.folder / name)
+    pack(content, archive)
 
 
 def _run_file(file: Path) -> bytes:

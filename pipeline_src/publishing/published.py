@@ -24,6 +24,8 @@ EXPERIMENT, COUNTS, RUNS = SOURCES = ("experiment.json", "counts.zip", "runs.zip
 COMPUTED = ("metrics.json", "tables.md", TABLES := "tables.zip", "claims.json", "claims.md")
 DIGEST = "digest"  # the key in experiment.json
 OVERVIEW = "overview"  # the folder of what spans the published experiments
+# Settings that change no number of a run, or that are compared one by one: seeds, methods and datasets.
+APART = ("seeds", "methods", "claims", "data.id", "data.shifted", "data.ood", "training.device", "training.workers")
 
 
 @dataclass(frozen=True)
@@ -108,26 +110,30 @@ class PublishedCounts(Mapping[tuple[str, int], "MapCounts"]):
     """The published counts of all runs on a dataset by (method, seed), read on demand."""
 
     def __init__(self, publication: Publication, folder: Path, part: str):
-        from pipeline_src.counting.compact_file import CountsFile
+        from pipeline_src.counting.counts_file import CountsFile
 
         homes = {method: publication.counts_in.get(method, folder.name) for method in publication.facts.methods}
         files = {name: CountsFile(folder.parent / name / COUNTS) for name in {*homes.values()}}
         self._part, self._files = part, {method: files[name] for method, name in homes.items()}
-        runs = publication.facts.runs
-        self._runs = [run for run in runs if run[1] in self._files[run[0]].seeds.get((part, run[0]), ())]
-        self._read: tuple[str, Mapping[int, MapCounts]] = ("", {})
+        self._runs = [run for run in publication.facts.runs if (part, *run) in self._files[run[0]].runs]
 
     def __getitem__(self, run: tuple[str, int]) -> MapCounts:
-        method, seed = run
-        if self._read[0] != method:
-            self._read = method, self._files[method].read(self._part, method)
-        return self._read[1][seed]
+        return self._files[run[0]].read(self._part, *run)
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
         return iter(self._runs)
 
     def __len__(self) -> int:
         return len(self._runs)
+
+
+def settings(params: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    """Return the settings of an experiment that can change a number of a run, by dotted name."""
+    flat: dict[str, Any] = {}
+    for key, value in params.items():
+        if (name := f"{above}{key}") not in APART:
+            flat |= settings(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+    return flat
 
 
 def pack(files: Mapping[str, bytes], path: Path) -> None:

@@ -11,9 +11,8 @@ import torch
 from api_ranks import as_rank, learned, made, measured, million, sure, two_ranks
 
 from pipeline_src.api import Statistic
-from pipeline_src.api.pixel_counts import DEFAULT, OF_COUNTS
+from pipeline_src.api.pixel_counts import OF_COUNTS
 from pipeline_src.counting.counts import ARRAYS
-from pipeline_src.counting.levels import COARSE, LEVELS
 
 pytest.importorskip("torchmetrics")
 from pipeline_src.api import DenseCalibration
@@ -35,19 +34,6 @@ def test_counts_are_those_of_the_statistic(classes, batch):
     values = metric.compute()
     assert values.pop("gap").item() == pytest.approx(report["gap"], abs=1e-9)  # of rows of 2^-30
     assert {name: value.item() for name, value in values.items()} == {name: report[name] for name in values}
-
-
-@pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize(
-    ("names", "bins", "levels"), [(DEFAULT, 15, COARSE), (DEFAULT, 20, LEVELS), (("aurc",), 10, LEVELS)]
-)
-def test_equal_width_bins_need_few_levels(classes, names, bins, levels):
-    p, y = made(classes)
-    metric = DenseCalibration(names, bins)
-    metric.update(p, y)
-    assert metric.counts.levels == levels
-    report = Statistic().update(p, y).compute(bins)
-    assert metric.compute() == pytest.approx({name: report[name] for name in names}, abs=1e-9)
 
 
 @pytest.mark.parametrize("classes", [2, 3])

@@ -17,8 +17,7 @@ from made_statistics import one
 from pipeline_src.counting import kernels
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import ARRAYS, SCORE_SUMS, Counts
-from pipeline_src.counting.levels import CLAMP, COARSE, HALF, LEVELS, POSITION, UNIT
-from pipeline_src.counting.surest import CELLS, SPLIT
+from pipeline_src.counting.levels import CELLS, CLAMP, HALF, LEVELS, POSITION, SPLIT, UNIT
 from pipeline_src.errors import UserError
 from pipeline_src.python_source import ROOT
 
@@ -33,7 +32,7 @@ half_to_even = round  # of Python and of IEEE 754
 
 
 def defined(pixels: list[tuple[Fraction, Fraction, int]]) -> tuple[np.ndarray, ...]:
-    """The arrays of counts by their definition (`levels`, `surest`), of (f, doubt, label)."""
+    """The arrays of counts by their definition (`levels`), of (f, doubt, label)."""
     count, position = np.zeros((2, HALF + 1, 2, 2), np.int64)
     on_edge, surest = np.zeros((HALF + 1, 2), np.int64), np.zeros((CELLS, 2, 2), np.int64)
     for f, doubt, label in pixels:
@@ -126,34 +125,12 @@ def assert_scores(sums: dict[str, int], pixels: list[tuple[Fraction, int]]) -> N
         assert abs(sums[name] - value) <= len(pixels), name
 
 
-@settings(max_examples=60, deadline=None)
-@given(FLOATS, st.booleans())
-@example([(edge, True) for edge in EDGES] + [(0.25, False)], False)
-def test_coarse_levels_join_fine_ones(pixels, scores):
-    f, y = np.array([p for p, _ in pixels], np.float32), np.array([label for _, label in pixels], np.uint8)
-    fine, coarse = Counts.empty(rows=False), Counts.empty(rows=False, levels=COARSE)
-    for counts in (fine, coarse):
-        counting = FloatPass(counts, scores)
-        counting.add(f, y)
-        counting.flush()
-    assert_joined(coarse, fine, rounded=scores)
-
-
-def assert_joined(coarse: Counts, fine: Counts, rounded: bool) -> None:
-    """Positions are the same, or each is rounded to its own unit."""
-    level, width = np.arange(HALF + 1), LEVELS // COARSE
-    position = fine.position + (level % width * POSITION)[:, None, None] * fine.count
-    count, position = (np.add.reduceat(of, level[::width]) for of in (fine.count, position))
-    assert np.array_equal(coarse.count, count) and np.array_equal(coarse.on_edge, fine.on_edge[::width])
-    assert (np.abs(width * coarse.position - position) <= rounded * (width + 1) / 2 * count).all()
-
-
-@pytest.mark.parametrize(("levels", "scores"), [(LEVELS, True), (COARSE, True), (COARSE, False)])
+@pytest.mark.parametrize("scores", [True, False])
 @pytest.mark.parametrize("value", [0.0, 0.3, np.nextafter(np.float32(0.5), np.float32(0)), 0.5])
-def test_a_cell_holds_more_pixels_than_are_buffered(value, levels, scores):
+def test_a_cell_holds_more_pixels_than_are_buffered(value, scores):
     """Scores whose positions are rounded up or down, a million times and more in one cell."""
     f = np.full(2 * kernels.PENDING + 3, value, np.float32)
-    counts, single = (Counts.empty(rows=False, levels=levels) for _ in range(2))
+    counts, single = (Counts.empty(rows=False) for _ in range(2))
     for into, values in ((counts, f), (single, f[:1])):
         counting = FloatPass(into, scores)
         counting.add(values, np.ones(len(values), np.uint8))
@@ -170,5 +147,5 @@ def test_numba_is_imported_once_something_is_counted():
 def test_numba_that_does_not_fit_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.raises(UserError, match="numba") as told:
-        runpy.run_path(str(ROOT / "counting/compiled.py"))
+        runpy.run_path(str(ROOT / "counting/kernels.py"))
     assert "pip install --upgrade numba" in str(told.value)

@@ -13,11 +13,10 @@ from hypothesis import strategies as st
 from made_statistics import counted, images, of_scenes, one, scene, summaries
 
 from pipeline_src.counting.counts import COLUMNS, UNMEASURED
-from pipeline_src.counting.image_pixels import REGIONS
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import positive, top_label
-from pipeline_src.counting.whole_maps import EVALUATED_MEASURES, whole_map_measures
+from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import summary, value
@@ -79,14 +78,14 @@ def test_measures_of_whole_maps_are_kept_per_image(tmp_path):
     statistic, found = MapCounts.empty(), {}
     for name, truth in truths.items():
         f = (0.2 + 0.5 * rng.random(truth.shape)).astype(np.float32)
-        found[name] = whole_map_measures(f, truth, EVALUATED_MEASURES)
+        found[name] = whole_map_measures(f, truth)
         statistic.add(f, truth, name, measures=found[name])
     statistic.save(tmp_path / "s.npz", {})
     statistic = MapCounts.load(tmp_path / "s.npz")
     for protocol in ("raw", "stretched"):
-        expected = np.array([[found[name][protocol][key] for key in EVALUATED_MEASURES] for name in "abc"])
+        expected = np.array([[found[name][protocol][key] for key in MEASURES] for name in "abc"])
         counts = getattr(statistic, protocol)
-        columns = np.stack([counts.rows.column(key) for key in EVALUATED_MEASURES], axis=1)
+        columns = np.stack([counts.rows.column(key) for key in MEASURES], axis=1)
         found_values = np.where(columns == UNMEASURED, np.nan, columns / UNIT)
         np.testing.assert_allclose(found_values, expected, atol=1e-9)  # nine decimals are kept
         assert np.isnan(expected).tolist() == [[False, False], [False, False], [True, True]]
@@ -176,7 +175,7 @@ KINDS = st.sampled_from(["uint8", "uint16", "float32"])
 @settings(max_examples=15, deadline=None)
 @given(st.permutations(range(6)), st.lists(st.integers(0, 2), min_size=6, max_size=6), KINDS)
 def test_any_order_and_split_of_images_gives_the_same_counts(order, shares, kind):
-    """With regions and measures of whole maps; copies count on."""
+    """With measures of whole maps; copies count on."""
     everything = list(images(6, kind=kind))
     shared = [counted(everything[k] for k in order if shares[k] == share) for share in range(3)]
     assert pickle.loads(pickle.dumps(shared[2])) + shared[0] + copy.deepcopy(shared[1]) == counted(everything)
@@ -200,7 +199,6 @@ def test_merged_statistics_are_the_same_file_and_the_same_metrics(tmp_path):
         statistic.save(tmp_path / f"{name}.npz", {"set": "x"})
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     assert MapCounts.load(tmp_path / "a.npz") == whole and summaries(merged) == summaries(whole)
-    assert list(MapCounts.load(tmp_path / "a.npz").regions) == list(REGIONS)
     several = of_scenes([scene(0)])
     several.save(tmp_path / "c.npz", {})
     assert MapCounts.load(tmp_path / "c.npz") == several

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from made_statistics import images, one
 
-from pipeline_src.counting.levels import LEVELS
+from pipeline_src.counting.levels import CELLS, LAST, LEVEL_OF_CELL, LEVELS, SHIFT, SPLIT, STARTS, further_cells
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.surest import CELLS, LAST, LEVEL_OF_CELL, SHIFT, SPLIT, STARTS, further_cells
 
 
 def sure(kind: str = "float32", count: int = 3) -> MapCounts:

@@ -1,4 +1,4 @@
-"""S, E and weighted F: by hand, against their definitions, and against pysodmetrics."""
+"""S and E: by hand, against their definitions, and against pysodmetrics."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from whole_maps_reference import FILE, cases
 
-from pipeline_src.counting.whole_maps import e_measure, s_measure, weighted_f, whole_map_measures
+from pipeline_src.counting.whole_maps import e_measure, s_measure, whole_map_measures
 
 PARITY = "needs the extra `parity` (CONTRIBUTING.md)"
 REFERENCE = json.loads(FILE.read_text(encoding="utf-8"))
@@ -78,22 +78,8 @@ def test_e_is_as_defined(image):
     assert e_measure(f[::-1, ::-1], y[::-1, ::-1]) == e_measure(f, y)  # places do not matter
 
 
-def test_weighted_f_by_hand():
-    # All foreground, one pixel: the window's centre weighs 1 / (1 + 2 (e^-0.02 + e^-0.08 + e^-0.18)) per axis.
-    centre = 1 / (1 + 2 * np.exp([-0.02, -0.08, -0.18]).sum())
-    recall = 1 - 0.5 * centre**2
-    assert weighted_f(np.array([[0.5]]), np.array([[True]])) == pytest.approx(2 * recall / (recall + 1))
-    # An error of 0.5 in the background weighs 2 - 0.5^(distance / 5).
-    false = 0.5 * (2 - 0.5 ** (3 / 5))
-    precision = 1 / (1 + false)
-    f, y = np.array([[1, 0, 0, 0.5]]), np.array([[True, False, False, False]])
-    assert weighted_f(f, y) == pytest.approx(2 * precision / (1 + precision))
-    assert np.isnan(weighted_f(f, np.zeros((1, 4), bool)))
-
-
 @pytest.mark.parametrize("name", REFERENCE["values"])
 def test_the_values_are_those_that_pysodmetrics_gave(name):
     values = whole_map_measures(*cases()[name])
     for protocol, expected in REFERENCE["values"][name].items():
-        found = {key: None if np.isnan(value) else value for key, value in values[protocol].items()}
-        assert found == pytest.approx(expected, abs=1e-11)
+        assert values[protocol] == pytest.approx(expected, abs=1e-11)

@@ -48,19 +48,15 @@ def _noise(shape: tuple[int, ...], number: int) -> np.ndarray:
     return (pixels * np.uint64(2654435761) % np.uint64(1 << 32) >> np.uint64(16)).astype(np.uint32)
 
 
-def peer_values(f: np.ndarray, y: np.ndarray) -> dict[str, float | None]:
-    """What pysodmetrics says of one map, (H, W) float64 in [0, 1], and its mask, bool; None where that is undefined."""
-    from py_sod_metrics import Emeasure, Smeasure, WeightedFmeasure
+def peer_values(f: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """What pysodmetrics says of one map, (H, W) float64 in [0, 1], and its mask, bool."""
+    from py_sod_metrics import Emeasure, Smeasure
 
-    peers = Smeasure(), Emeasure(), WeightedFmeasure()
+    peers = Smeasure(), Emeasure()
     for peer in peers:
         peer.step(f, y, normalize=False)
-    s, e, weighted = (peer.get_results() for peer in peers)
-    return {
-        "s_measure": float(s["sm"]),
-        "e_measure": float(e["em"]["curve"].mean()),
-        "weighted_f": float(weighted["wfm"]) if y.any() else None,
-    }
+    s, e = (peer.get_results() for peer in peers)
+    return {"s_measure": float(s["sm"]), "e_measure": float(e["em"]["curve"].mean())}
 
 
 def protocols(probability: np.ndarray) -> dict[str, np.ndarray]:

@@ -9,8 +9,8 @@ import pytest
 from made_statistics import one, varied
 
 from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.levels import UNKNOWN
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.surest import UNKNOWN
 from pipeline_src.metrics.registry import value
 
 NAMES = ("aurc", "augrc")
