@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from damaged import flipped
 from made_published import FACTS, publish
 from made_statistics import counted, varied
 
@@ -21,12 +22,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (small / "metrics.json").write_text("{}\n")
     published.Publication.read(small).write(small)
     return small
-
-
-def flipped(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 4
-    file.write_bytes(content)
 
 
 @pytest.mark.parametrize("name", ["counts.zip", "runs.zip"])

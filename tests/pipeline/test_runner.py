@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from damaged import flipped
 
 from pipeline_src import files
 from pipeline_src.errors import UserError
@@ -115,22 +116,14 @@ def test_the_view_shows_files_by_relative_links_and_outdated_ones_until_new_are_
 # Damage
 
 
-def flip(file: Path) -> None:
-    content = bytearray(file.read_bytes())
-    content[len(content) // 2] ^= 1
-    state = file.stat()
-    file.write_bytes(content)
-    os.utime(file, ns=(state.st_atime_ns, state.st_mtime_ns))
-
-
 def flip_cores(manifest: Path) -> None:
     manifest.write_text(manifest.read_text().replace(" cores", " corez"))
 
 
 DAMAGE = {  # damage of a model or its folder -> the file that the error names
-    "a flipped bit": (flip, "model"),
+    "a flipped bit": (flipped, "model"),
     "removed": (Path.unlink, "model"),
-    "another file": (lambda file: flip(file.with_name("history.csv")), "history.csv"),
+    "another file": (lambda file: flipped(file.with_name("history.csv")), "history.csv"),
     "truncated manifest": (lambda file: os.truncate(file.with_name("manifest.json"), 9), ""),
     "edited manifest": (lambda file: flip_cores(file.with_name("manifest.json")), ""),
     "no result": (lambda file: shutil.rmtree(file.parent), ""),
@@ -278,7 +271,7 @@ def test_keep_takes_results_over_into_todays_fingerprints():
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (lambda job: flip(job.folder / "model"), "model is damaged"),
+        (lambda job: flipped(job.folder / "model"), "model is damaged"),
         (lambda job: shutil.rmtree(VIEW), "no earlier result is shown"),
     ],
 )
