@@ -79,7 +79,7 @@ def compare(
     if same_images:
         shared = groups[1] if groups[0] is None else groups[0]
         groups = shared, shared  # the same draws
-    equal = all(one == other for one, other in zip(*sides, strict=True))
+    equal = all(first == second for first, second in zip(*sides, strict=True))
     measured_a, measured_b = (_measured(*side, bins, equal) for side in zip(sides, keys, groups, strict=True))
     cells = []
     for protocol in (protocol for protocol in measured_a if protocol in measured_b):

@@ -189,14 +189,6 @@ def _risk_coverage(bins: Bins) -> tuple[np.ndarray, np.ndarray]:
     return pixels, errors
 
 
-def recalibrated(row: Bins) -> tuple[np.ndarray, np.ndarray]:
-    """Return which of K cells have pixels, (K,) bool, and the isotonic rate of each of these, ascending."""
-    from scipy.optimize import isotonic_regression  # 0.2 s, for which readers of the registry need not wait
-
-    met = row.count > 0
-    return met, isotonic_regression(row.hits[met] / row.count[met], weights=row.count[met]).x
-
-
 def mean_iou(iou: np.ndarray) -> np.ndarray:
     """Return the mean over the classes that occur, (..., K) -> (...)."""
     return np.asarray(np.nansum(iou, axis=-1) / (~np.isnan(iou)).sum(axis=-1))

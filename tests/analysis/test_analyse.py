@@ -59,12 +59,12 @@ def results(files, tmp_path_factory):
 def test_values_are_those_of_each_statistic(files, results):
     for part, method, seed in (("photos", "slp", 1), ("photos", "ensemble", 0), ("textures", "baseline", 0)):
         for protocol, alone in resample(MapCounts.load(files[part][method, seed]), 10, key_of(part)).items():
-            one = results.measurement(protocol, method, part)
-            assert (one.images, one.pixels, list(one.seeds)) == (IMAGES, IMAGES * 480, FACTS.seeds_of(method))
-            assert {name: of[seed] for name, of in one.points.items()} == alone.points
-            assert one.reasons == alone.reasons and one.values.keys() == alone.values.keys()
+            run = results.measurement(protocol, method, part)
+            assert (run.images, run.pixels, list(run.seeds)) == (IMAGES, IMAGES * 480, FACTS.seeds_of(method))
+            assert {name: entry[seed] for name, entry in run.points.items()} == alone.points
+            assert run.reasons == alone.reasons and run.values.keys() == alone.values.keys()
             for name, values in alone.values.items():
-                np.testing.assert_array_equal(one.values[name][seed], values)
+                np.testing.assert_array_equal(run.values[name][seed], values)
     assert "foreground" in results.measurement("raw", "slp", "textures").reasons["max_f"]
     assert results.measurement("raw", "unknown", "photos") is None
 
@@ -103,9 +103,9 @@ def test_an_estimate_needs_common_seeds_and_the_metric(results):
 
 
 def test_the_pixels_of_all_seeds(files, results):
-    one = results.measurement("stretched", "slp", "photos")
+    run = results.measurement("stretched", "slp", "photos")
     of_seeds = [MapCounts.load(files["photos"]["slp", seed]).stretched for seed in (0, 1)]
-    assert one.counts == replace(of_seeds[0], rows=None) + replace(of_seeds[1], rows=None)
+    assert run.counts == replace(of_seeds[0], rows=None) + replace(of_seeds[1], rows=None)
 
 
 def test_the_accuracy_band_is_that_of_the_drawn_images_and_of_the_seeds(results):
@@ -124,7 +124,7 @@ def test_the_accuracy_band_is_that_of_the_drawn_images_and_of_the_seeds(results)
     for k in range(5, 11):
         pixels, right = (a[..., k] if k < 10 else a.sum(axis=-1) for a in (count, hits))  # (2, IMAGES)
         value = right.sum() / pixels.sum()
-        ends = interval(value, np.array([right[:, of].sum() / pixels[:, of].sum() for of in chosen]), IMAGES)
+        ends = interval(value, np.array([right[:, entry].sum() / pixels[:, entry].sum() for entry in chosen]), IMAGES)
         of_seeds, shares = right.sum(axis=1) / pixels.sum(axis=1), pixels.sum(axis=1) / pixels.sum()
         training = T_OF_TWO * np.std(of_seeds, ddof=1) * np.sqrt((shares**2).sum())
         expected = value - np.hypot(value - ends[0], training), value + np.hypot(value - ends[1], training)
@@ -153,11 +153,11 @@ def test_a_metric_that_one_seed_lacks_is_missing_there(tmp_path):
     for (_, seed), path in paths.items():
         counted(images("slp", seed, "photos"), whole=seed == 1).save(path, {})
     analyse("photos", 10, paths, tmp_path / "out.npz")
-    one = Reader(tmp_path / "out.npz").measurement("raw", "slp")
-    assert np.isnan(one.points["s_measure"]).tolist() == [True, False]
-    assert np.isnan(one.values["s_measure"]).all(axis=1).tolist() == [True, False]
-    assert "whole maps" in one.reasons["s_measure"] and not np.isnan(one.points["ece"]).any()
-    assert np.isnan(estimate("s_measure", (one, 1)).value)
+    run = Reader(tmp_path / "out.npz").measurement("raw", "slp")
+    assert np.isnan(run.points["s_measure"]).tolist() == [True, False]
+    assert np.isnan(run.values["s_measure"]).all(axis=1).tolist() == [True, False]
+    assert "whole maps" in run.reasons["s_measure"] and not np.isnan(run.points["ece"]).any()
+    assert np.isnan(estimate("s_measure", (run, 1)).value)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no analysis", "cut off", "another"])
@@ -166,8 +166,8 @@ def test_a_file_that_is_no_analysis_is_named(results, tmp_path, content):
     if content == "another":
         np.savez(path, values=np.zeros(3))
     elif content is not None:
-        whole = results.files["photos"].read_bytes()
-        path.write_bytes(whole[: len(whole) // 2] if content == "cut off" else content)
+        complete = results.files["photos"].read_bytes()
+        path.write_bytes(complete[: len(complete) // 2] if content == "cut off" else content)
     with pytest.raises(UserError, match=r"photos\.npz[\s\S]*snakemake"):
         Reader(path)
 
@@ -187,7 +187,7 @@ def test_several_classes(tmp_path, recwarn):
         statistics[seed].save(paths["baseline", seed], {})
     analyse("streets", 10, paths, tmp_path / "streets.npz")
     results = Results(facts, {"streets": tmp_path / "streets.npz"})
-    one = results.measurement("raw", "baseline", "streets")
-    assert list(results.measured("stretched", "streets")) == [] and one.counts.top
+    run = results.measurement("raw", "baseline", "streets")
+    assert list(results.measured("stretched", "streets")) == [] and run.counts.top
     assert results.table["mean_iou"].tolist() == [summaries(statistics[seed])["raw"][0]["mean_iou"] for seed in (0, 1)]
     assert [str(w.message) for w in recwarn] == []

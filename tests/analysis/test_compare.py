@@ -23,7 +23,7 @@ def maps(sharp: float = 2.0, seed: int = 0, count: int = 12):
 
 
 def cell(cells: list[Cell], metric: str, protocol: str = "raw") -> Cell:
-    (found,) = (of for of in cells if (of.metric, of.protocol) == (metric, protocol))
+    (found,) = (item for item in cells if (item.metric, item.protocol) == (metric, protocol))
     return found
 
 
@@ -41,8 +41,8 @@ def sharper() -> list[Cell]:
 
 def test_equal_statistics_are_the_same_and_need_no_resamples():
     cells = compare("photos", "baseline", 10, {0: maps()}, {0: maps()})
-    assert len(cells) > 30 and {of.protocol for of in cells} == {"raw", "stretched"}
-    assert all((of.verdict, of.largest, of.effect) == (SAME, 0.0, None) for of in cells)
+    assert len(cells) > 30 and {item.protocol for item in cells} == {"raw", "stretched"}
+    assert all((item.verdict, item.largest, item.effect) == (SAME, 0.0, None) for item in cells)
 
 
 def test_what_is_surer_of_itself_is_different(sharper):
@@ -55,17 +55,17 @@ def test_what_is_surer_of_itself_is_different(sharper):
 
 def test_differences_are_paired_by_image(sharper):
     """The interval is that of the differences on the same resamples of the images."""
-    one, two = (resample(maps(sharp), 10, key_of("photos"))["raw"].values["nll"] for sharp in (1.2, 2.0))
+    first, two = (resample(maps(sharp), 10, key_of("photos"))["raw"].values["nll"] for sharp in (1.2, 2.0))
     found = cell(sharper, "nll").effect
-    assert (found.image_low, found.image_high) == pytest.approx(interval(found.value, two - one, 12))
+    assert (found.image_low, found.image_high) == pytest.approx(interval(found.value, two - first, 12))
 
 
 @pytest.mark.slow
 def test_other_images_are_independent():
     """As many images by other names, whose errors are alike: on the same draws their difference would hardly vary."""
-    others = counted(((f, y, f"x{name}") for f, y, name in varied(12, sharp=2.0)), whole=False)
-    other = cell(compare("photos", "baseline", 10, {0: maps(1.2)}, {0: others}), "brier")
-    of_a, of_b = (resample(of, 10, 7)["raw"].values["brier"] for of in (maps(1.2), maps(2.0)))
+    renamed = counted(((f, y, f"x{name}") for f, y, name in varied(12, sharp=2.0)), whole=False)
+    other = cell(compare("photos", "baseline", 10, {0: maps(1.2)}, {0: renamed}), "brier")
+    of_a, of_b = (resample(item, 10, 7)["raw"].values["brier"] for item in (maps(1.2), maps(2.0)))
     assert np.std(of_b - of_a) < 0.5 * of_a.std()
     assert other.effect.resampled.std() == pytest.approx(np.hypot(of_a.std(), of_b.std()), rel=0.15)
     assert other.verdict == UNDECIDED

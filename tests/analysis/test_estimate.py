@@ -64,10 +64,10 @@ def test_over_confidence_has_a_square_of_its_own_and_twice_an_error_is_four_time
 
 @pytest.mark.parametrize(("square", "low"), [([-1e-5, 3e-5], 0.0), ([1e-5, 3e-5], 0.008)])
 def test_an_error_reaches_down_to_0_where_its_square_does(square, low):
-    one = by_hand({"ece": [0.01]}, np.repeat([-0.002, 0.0, 0.002], [26, 949, 26]))
-    one.values[SQUARED][:] = np.linspace(*square, 1001)
-    of = estimate("ece", (one, 1.0))
-    assert (of.low, of.high) == pytest.approx((low, 0.012), abs=2e-4)
+    run = by_hand({"ece": [0.01]}, np.repeat([-0.002, 0.0, 0.002], [26, 949, 26]))
+    run.values[SQUARED][:] = np.linspace(*square, 1001)
+    effect = estimate("ece", (run, 1.0))
+    assert (effect.low, effect.high) == pytest.approx((low, 0.012), abs=2e-4)
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def test_an_error_reaches_down_to_0_where_its_square_does(square, low):
 )
 def test_intervals_end_at_the_range_of_the_metric(metric, points, expected):
     """Student's t of two seeds reaches far beyond what an accuracy or an error can be; a gap has either sign."""
-    one = by_hand({metric: points}, np.linspace(-0.001, 0.001, 101), (0, 1))
-    of = estimate(metric, (one, 1.0))
-    free = replace(of, range=(-math.inf, math.inf))
-    assert (of.low, of.high) == tuple(
+    run = by_hand({metric: points}, np.linspace(-0.001, 0.001, 101), (0, 1))
+    effect = estimate(metric, (run, 1.0))
+    free = replace(effect, range=(-math.inf, math.inf))
+    assert (effect.low, effect.high) == tuple(
         end if end is not None else wide for end, wide in zip(expected, free.interval(), strict=True)
     )
     assert free.low < 0 if metric != "accuracy" else free.high > 1

@@ -24,41 +24,45 @@ def test_the_baseline_is_known_by_its_code():
 
 
 def test_the_principal_block_of_a_method_bears_its_name_or_is_the_first():
-    of = facts(one=slp(0.1, 1), slp=slp(0.2, 1), two=slp(0.3, 1), ce=MethodFacts("baseline"))
-    assert of.blocks("slp") == ["slp", "one", "two"] and of.principal("slp") == "slp"
+    found = facts(one=slp(0.1, 1), slp=slp(0.2, 1), two=slp(0.3, 1), ce=MethodFacts("baseline"))
+    assert found.blocks("slp") == ["slp", "one", "two"] and found.principal("slp") == "slp"
     assert facts(one=slp(0.1, 1), two=slp(0.3, 1)).principal("slp") == "one"
-    assert of.principal("brier") is None
+    assert found.principal("brier") is None
 
 
 def test_the_strength_of_static_perturbation():
-    of = facts(
+    found = facts(
         ce=MethodFacts("baseline"),
         mild=slp(0.05, 0.5),
         ls=MethodFacts("label_smoothing", {"eps": 0.05}),
     )
-    assert of.static == pytest.approx({"mild": 0.05, "ls": 0.05})
+    assert found.static == pytest.approx({"mild": 0.05, "ls": 0.05})
     ls, one_less = MethodFacts("label_smoothing", {"eps": 0.3}), slp(0.2, 1)
     assert ls.strength_on(3) == pytest.approx(one_less.strength_on(3)), "the same expected labels: 0.8, 0.1, 0.1"
 
 
 def test_the_papers_comparison():
-    of = facts(
+    found = facts(
         ce=MethodFacts("baseline"),
         mine=MethodFacts(""),
         aslp_mc=MethodFacts("aslp_mc", learns=True),
         temperature=MethodFacts("temperature", {"of": "ce"}, trains=False),
         corrected=MethodFacts("temperature", {"of": "aslp_mc"}, trains=False),
     )
-    assert of.compared == ["ce", "aslp_mc", "temperature"]
-    assert of.learned == ["aslp_mc"] and of.trained == ["ce", "mine", "aslp_mc"]
+    assert found.compared == ["ce", "aslp_mc", "temperature"]
+    assert found.learned == ["aslp_mc"] and found.trained == ["ce", "mine", "aslp_mc"]
 
 
 def test_runs_and_parts():
-    of = facts(ce=MethodFacts("baseline"), ensemble=MethodFacts(of_all_seeds=True, trains=False))
-    assert of.runs == [("ce", 3), ("ce", 5), ("ensemble", 3)]
-    assert of.parts_of(("id", "shifted")) == ["photos", "other"] and list(of.tests) == ["photos", "other", "textures"]
-    assert of.networks_in_words("ensemble") == "networks of all seeds"
-    assert of.networks_in_words("ce") == of.networks_in_words() == "seeds 3, 5 pooled"
+    found = facts(ce=MethodFacts("baseline"), ensemble=MethodFacts(of_all_seeds=True, trains=False))
+    assert found.runs == [("ce", 3), ("ce", 5), ("ensemble", 3)]
+    assert found.parts_of(("id", "shifted")) == ["photos", "other"] and list(found.tests) == [
+        "photos",
+        "other",
+        "textures",
+    ]
+    assert found.networks_in_words("ensemble") == "networks of all seeds"
+    assert found.networks_in_words("ce") == found.networks_in_words() == "seeds 3, 5 pooled"
 
 
 def test_several_classes_have_one_protocol():

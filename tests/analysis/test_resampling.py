@@ -30,13 +30,13 @@ def test_a_resample_is_the_statistic_of_the_images_drawn(kind):
         summaries(counted((*images[i][:2], f"{n}-{images[i][2]}") for n, i in enumerate(chosen)))
         for chosen in drawn(12, 3, 4)
     ]
-    for protocol, of in resampled.items():
-        for name, point in of.points.items():
+    for protocol, run in resampled.items():
+        for name, point in run.points.items():
             expected = np.array([summary[protocol][0][name] for summary in again])
             if METRICS[name].input.centred:
                 expected += point - expected.mean()
             close = 3e-3 if kind == "float32" or METRICS[name].input.few else 1e-9
-            assert of.values[name] == pytest.approx(expected, abs=close), name
+            assert run.values[name] == pytest.approx(expected, abs=close), name
 
 
 def test_images_that_are_wholly_ignored_are_not_drawn():
@@ -44,11 +44,11 @@ def test_images_that_are_wholly_ignored_are_not_drawn():
     images = list(varied(12))
     ignored = [(f, np.full_like(y, 255), f"x{name}") for f, y, name in varied(20, seed=1)]
     for some in (images, [*images, *ignored], [*ignored[:3], *images]):
-        of = resample(counted(some, whole=False), 10, key=4, resamples=50)["raw"]
-        assert of.units == 12
+        run = resample(counted(some, whole=False), 10, key=4, resamples=50)["raw"]
+        assert run.units == 12
         if some is images:
-            alone = of.intervals()
-        assert of.intervals() == {
+            alone = run.intervals()
+        assert run.intervals() == {
             name: pytest.approx(ends, abs=1e-12) if ends else ends for name, ends in alone.items()
         }
 
@@ -56,15 +56,15 @@ def test_images_that_are_wholly_ignored_are_not_drawn():
 def test_the_interval_of_a_part_that_is_0_in_nearly_all_resamples_holds_0():
     """Four pixels of 0.75 in each image, of which two or four are right: overconfident in few resamples."""
     f, labels = np.float32([[0.75] * 4]), [np.uint8([[1, 1, 0, 0]])] * 13 + [np.uint8([[1, 1, 1, 1]])] * 27
-    of = resample(counted(((f, y, f"{k:02d}") for k, y in enumerate(labels)), whole=False), 10, key=0)["raw"]
-    assert of.points[OVER] == 0 < percentiles(of.values[OVER], 40)[0], "centred on their mean they lie above 0"
-    low, high = of.intervals()[OVER]
-    assert low <= 0 < high < 3 * of.values[OVER].max()
+    run = resample(counted(((f, y, f"{k:02d}") for k, y in enumerate(labels)), whole=False), 10, key=0)["raw"]
+    assert run.points[OVER] == 0 < percentiles(run.values[OVER], 40)[0], "centred on their mean they lie above 0"
+    low, high = run.intervals()[OVER]
+    assert low <= 0 < high < 3 * run.values[OVER].max()
 
 
 def test_draws_depend_on_the_key_and_not_on_the_order_of_images():
     images = list(varied(10))
-    a, b = (resample(counted(of), 10, key=0, resamples=50)["raw"] for of in (images, reversed(images)))
+    a, b = (resample(counted(run), 10, key=0, resamples=50)["raw"] for run in (images, reversed(images)))
     assert a.intervals() == b.intervals()
     assert a.intervals() != resample(counted(images), 10, key=1, resamples=50)["raw"].intervals()
     assert key_of("ECSSD") != key_of("SOD")
@@ -78,7 +78,7 @@ def test_bits_do_not_depend_on_the_number_of_threads():
     for threads in (1, 2):
         with threadpool_limits(threads):
             values.append(resample(statistic, 10, key=1, resamples=200)["raw"].values)
-    assert all(np.array_equal(one, values[1][name], equal_nan=True) for name, one in values[0].items())
+    assert all(np.array_equal(single, values[1][name], equal_nan=True) for name, single in values[0].items())
 
 
 def test_without_foreground_the_other_metrics_have_intervals():
@@ -146,8 +146,8 @@ def test_images_of_a_group_are_drawn_together():
 def test_a_single_group_has_no_intervals():
     """Nothing is known of how groups differ; an interval of no width would say that all is known."""
     for images, groups in ((5, np.zeros(5, np.int64)), (1, None)):
-        one = resample(counted(varied(images)), 10, 0, 20, groups)["raw"]
-        assert one.points["ece"] > 0 and set(one.intervals().values()) == {None}
+        single = resample(counted(varied(images)), 10, 0, 20, groups)["raw"]
+        assert single.points["ece"] > 0 and set(single.intervals().values()) == {None}
     several = resample(of_scenes((scene(k) for k in range(3)), 5), 10, 0, 20, np.zeros(3, np.int64))["raw"]
     assert set(several.intervals().values()) == {None}
 
