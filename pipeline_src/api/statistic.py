@@ -163,7 +163,7 @@ def calibration_report(
 
 
 def reliability_diagram(statistic: Statistic | DenseCalibration, bins: int = 10, ax: Axes | None = None) -> Axes:
-    """Draw accuracy of the top label against its confidence, with both means.
+    """Draw accuracy of the top label against its confidence.
 
     Args:
         statistic: the counted pixels.
@@ -174,7 +174,7 @@ def reliability_diagram(statistic: Statistic | DenseCalibration, bins: int = 10,
         UserError: no pixel was counted, or the number of bins cannot be formed exactly.
     """
     from pipeline_src.figures import bin_tables, style  # which need matplotlib
-    from pipeline_src.figures.reliability import CONFIDENCE, draw_accuracy
+    from pipeline_src.figures.reliability import draw_accuracy
 
     counts = statistic.counts
     if not counts.pixels:
@@ -185,8 +185,7 @@ def reliability_diagram(statistic: Statistic | DenseCalibration, bins: int = 10,
             from matplotlib import pyplot
 
             ax = pyplot.subplots(figsize=(style.WIDTH, style.WIDTH), layout="constrained")[1]
-        draw_accuracy(ax, table, bin_tables.corner([table]))
-        ax.set_xlabel(CONFIDENCE)
+        draw_accuracy(ax, table)
     return ax
 
 

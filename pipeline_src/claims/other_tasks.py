@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline_src.analysis.facts import MAIN_TASK, ExperimentSummary, run_command
 from pipeline_src.claims.checks import MARGIN, NOT_LOWER, View, against_baseline
-from pipeline_src.claims.verdict import BELOW_ZERO, Finding, Missing, verdict_of
+from pipeline_src.claims.verdict import BELOW_ZERO, Evidence, Finding, Missing, verdict_of
 from pipeline_src.counting.levels import PROTOCOLS
 
 TEXT = "It carries over to camouflaged objects, smoke and semantic segmentation."
@@ -24,7 +24,7 @@ CARRIED_OVER = "carried_over"  # the key of claims.json under which an experimen
 
 def carried_over(view: View) -> dict[str, Any]:
     """Return what an experiment contributes in one protocol: the finding on its task."""
-    items = []
+    items: list[Evidence | Missing] = []
     for code in SUBJECTS:
         items += view.without(code)
         if entry := view.facts.principal(code):

@@ -30,7 +30,6 @@ METHOD_COLORS = ("#5b6570", "#0072b2", "#d55e00", "#00845f", "#b0417f", "#8a6d00
 WIDTH, WIDE = 3.5, 7.0  # inches: a column, and the page
 # Small multiples, in inches: before the first panel, after the last, between panels, above and below each row.
 LEFT, RIGHT, GAP, TITLE, BOTTOM = 0.52, 0.12, 0.13, 0.4, 0.46
-LARGEST = 2.1  # width of a panel
 ACROSS = 7  # most panels in a row
 METADATA: dict[str, dict[str, None]] = {  # without date and version equal figures have equal bytes
     ".svg": {"Date": None, "Creator": None},
@@ -88,13 +87,11 @@ def place(figure: Figure, x: float, y: float, width: float, height: float) -> Ax
     return figure.add_axes((x / across, 1 - (y + height) / down, width / across, height / down))
 
 
-def small_multiples(
-    number: int, heading: str, lines: Sequence[str], ratio: float = 1.0, inches: float | None = None
-) -> tuple[Figure, list[Panel]]:
+def small_multiples(number: int, heading: str, lines: Sequence[str], ratio: float = 1.0) -> tuple[Figure, list[Panel]]:
     """Return a figure with `number` panels of equal size in rows.
 
     Args:
-        ratio: height of a panel by its width, unless `inches` is its height.
+        ratio: height of a panel by its width.
 
     Returns:
         the figure, and per panel its axes and whether it is the first of its row and the last of its column.
@@ -103,9 +100,7 @@ def small_multiples(
     rows = math.ceil(number / (ACROSS if number > 2 else 2))
     columns = math.ceil(number / rows)
     wide = (width - LEFT - RIGHT - GAP * (columns - 1)) / columns
-    if inches is None:
-        wide = min(wide, LARGEST)
-    high = ratio * wide if inches is None else inches
+    high = ratio * wide
     first = 0.34  # nothing but a name is above the first row
     body = first + (rows - 1) * TITLE + rows * high + BOTTOM + 0.06
     figure, used = new_figure(body, heading, lines, width)
@@ -123,8 +118,8 @@ def name_panel(axes: Axes, name: str, note: str, names: Collection[str]) -> None
     texts = short_names(names, int(inches / 0.057))[name], short_names([note], int(inches / 0.052))[note]
     for text, y, weight, color in ((texts[0], 12, "bold", INK), (texts[1], 3, "normal", MUTED)):
         look: dict[str, Any] = {"fontsize": 6 if weight == "bold" else 6.5, "fontweight": weight, "color": color}
-        place = {"xytext": (0, y), "xycoords": "axes fraction", "textcoords": "offset points"}
-        axes.annotate(text, (0, 1), parse_math=False, **place, **look)
+        look |= {"xycoords": "axes fraction", "textcoords": "offset points", "parse_math": False}
+        axes.annotate(text, (0, 1), (0, y), **look)
 
 
 def outer_labels(axes: Axes, first: bool, last: bool, x_label: str = "", y_label: str = "") -> None:

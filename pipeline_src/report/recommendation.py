@@ -14,7 +14,6 @@ from typing import Any
 
 from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimate
 from pipeline_src.analysis.facts import Facts
-from pipeline_src.analysis.intervals import FEW_GROUPS
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims.checks import MARGIN
@@ -178,11 +177,10 @@ USE = (
     f"{100 * MARGIN:g} points."
 )
 TIE = "Not significantly different: {}."
-HINT = "A hint only, from few images: {}."
 
 
 def sentences(inside: ProtocolComparison, titles: Mapping[str, str]) -> list[str]:
-    """Return the recommendation as text: the method and its effect, the tie, and a warning of few images.
+    """Return the recommendation as text: the method and its effect, and the tie.
 
     Args:
         titles: method -> its name in the literature.
@@ -200,14 +198,7 @@ def sentences(inside: ProtocolComparison, titles: Mapping[str, str]) -> list[str
     }
     texts = [(KEEP if choice.method == base else USE).format_map(facts)]
     texts += [TIE.format(", ".join(choice.tied))] if choice.tied else []
-    few = few_units(inside)
-    return texts + ([HINT.format(", ".join(few))] if few else [])
-
-
-def few_units(sets: ProtocolComparison) -> list[str]:
-    """Return the datasets with fewer than `FEW_GROUPS` images, or groups of them, with that number."""
-    first = {part: next(iter(sets.results.measured(sets.protocol, part).values()), None) for part in sets.parts}
-    return [f"{part} ({run.units_in_words})" for part, run in first.items() if run and run.units < FEW_GROUPS]
+    return texts
 
 
 def overview(inside: ProtocolComparison, elsewhere: Sequence[ProtocolComparison]) -> list[dict[str, Any]]:

@@ -72,8 +72,8 @@ class PaperTable:
         columns = list(dict.fromkeys(row["column"] for row in rows))
         cells: dict[str, dict[str, dict[str, str]]] = {}
         for row in rows:
-            numbers = (row.get(key, math.nan) for key in NUMBERS)
-            text = self.quantities[row["metric"]].text(*numbers, SIGNS.get(row.get("mark", ""), ""))
+            mean, sd, low, high = (row.get(key, math.nan) for key in NUMBERS)
+            text = self.quantities[row["metric"]].text(mean, sd, low, high, SIGNS.get(row.get("mark", ""), ""))
             cells.setdefault(row.get("group", ""), {}).setdefault(row["row"], {})[row["column"]] = text
         groups = [
             Group(

@@ -118,10 +118,7 @@ UNDER = bins_of([0.2] * 5, [0.8, 0.9, 0.95, 0.99, 1])
 WRONG = bins_of([0, 0, 0, 0, 1], [*4 * [np.nan], 0.001])
 FINE = bins_of([0.02] * 50, list(np.linspace(0.5, 1, 50) ** 1.2), 100)
 DRAWN: dict[str, Callable[[], Figure]] = {
-    **{
-        f"diagram {k}": lambda bins=bins: reliability.draw_single(bins, HEADING, LINES)
-        for k, bins in enumerate((OVER, UNDER, WRONG, FINE))
-    },
+    **{f"diagram {k}": lambda bins=bins: compared([""], bins) for k, bins in enumerate((OVER, UNDER, WRONG, FINE))},
     "one compared": lambda: compared(NAMES[:1], OVER),
     "21 compared": lambda: compared(MANY, UNDER),
     "a curve": lambda: curved(NAMES[:1], "ece"),
@@ -166,7 +163,8 @@ def test_the_diagonal_has_45_degrees(name):
 @pytest.mark.parametrize(("accuracy", "shown"), [(0.8, "overconfident"), (0.99, "underconfident")])
 def test_bars_gaps_and_legend_of_a_diagram(accuracy, shown):
     with style.house():
-        axes = reliability.draw_single(bins_of([1.0], [accuracy]), HEADING, LINES).axes[0]
+        axes = Figure().add_subplot()
+        reliability.draw_accuracy(axes, bins_of([1.0], [accuracy]))
     areas = {
         to_hex(patch.get_facecolor()): np.round([patch.get_x(), patch.get_y(), patch.get_height()], 6).tolist()
         for patch in axes.patches

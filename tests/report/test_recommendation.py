@@ -117,7 +117,6 @@ def test_the_text_has_method_effect_and_interval():
     for words in ("Temperature scaling", "(one, two)", "from 4.00 %", "to 2.00 % [1.81, 2.19]", ": slp."):
         assert words in text
     assert "synthetic" in text_of(ece, synthetic=True)
-    assert "one (9 images)" in text_of(ece, units=9)
     assert "4.00 %" in text_of({"baseline": 0.04, "slp": 0.05}) and "lowers" not in text_of({"slp": 0.04})
 
 
