@@ -38,7 +38,7 @@ def predictor(
     return Predictor(members, method or PostHoc())
 
 
-def write(out: Path, predictor: Predictor) -> folder.Exported:
+def write(out: Path, predictor: Predictor) -> tuple[folder.Config, Predictor]:
     """The folder of a predictor."""
     out.mkdir(parents=True, exist_ok=True)
     classes = predictor.networks[0].classes

@@ -106,6 +106,8 @@ class _HeadLoss(losses.SCBCE):
         if weight is not None:
             raise UserError("label perturbation has no weights of pixels", fix="leave out `sampler` in the decode head")
         self.ignore, self.ignore_given = ignore_index, True  # mmsegmentation pads with it
+        if isinstance(self, losses.ASLP) and not self.index:
+            raise UserError("loss_decode: ASLP is not told which images it sees", fix='add dict(type="ASLPHook")')
         return self.loss_weight * super().forward(logits, masks, *self.index)
 
 
@@ -115,7 +117,7 @@ class SCBCEHeadLoss(_HeadLoss):
 
 
 @MODELS.register_module("ASLP")
-class ASLPHeadLoss(_HeadLoss, losses.ASLP):
+class ASLPHeadLoss(_HeadLoss, losses.ASLP):  # type: ignore[misc]
     """`losses.ASLP` in a decode head: `loss_decode=dict(type="ASLP", rule="mc")`, with an `ASLPHook`."""
 
     def __init__(self, images: int = 0, **parameters: Any):
@@ -129,11 +131,6 @@ class ASLPHeadLoss(_HeadLoss, losses.ASLP):
             raise UserError(
                 "the checkpoint has levels of other training images", found=len(self.alphas), expected=images
             )
-
-    def forward(self, *arguments: Any, **options: Any) -> Tensor:
-        if not self.index:
-            raise UserError("loss_decode: ASLP is not told which images it sees", fix='add dict(type="ASLPHook")')
-        return super().forward(*arguments, **options)
 
 
 @HOOKS.register_module()

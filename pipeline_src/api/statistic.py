@@ -35,18 +35,15 @@ class CalibrationReport(dict[str, float]):
         bins: of the metrics that have bins.
     """
 
-    def __init__(
-        self,
-        numbers: Mapping[str, float],
-        images: int,
-        pixels: int,
-        bins: int,
-        intervals: Mapping[str, tuple[float, float]],
-        undefined: Mapping[str, str],
-    ):
+    images: int
+    pixels: int
+    bins: int
+    intervals: Mapping[str, tuple[float, float]]
+    undefined: Mapping[str, str]
+
+    def __init__(self, numbers: Mapping[str, float], **about: Any):
         super().__init__(numbers)
-        self.images, self.pixels, self.bins = images, pixels, bins
-        self.intervals, self.undefined = intervals, undefined
+        vars(self).update(about)
 
     def __missing__(self, name: str) -> float:
         raise KeyError(f"{name} is undefined: {self.undefined.get(name, 'there is no such metric')}")
@@ -146,8 +143,9 @@ class Statistic:
         values, reasons = summary(run, bins)
         defined = {name: value for name, value in values.items() if value is not None}
         ends = resample_counts(run, bins, SEED).intervals() if intervals and defined else {}
+        about = {"images": len(self), "pixels": self.counts.pixels, "bins": bins, "undefined": reasons}
         both = {name: interval for name, interval in ends.items() if interval}
-        return CalibrationReport(defined, len(self), self.counts.pixels, bins, both, reasons)
+        return CalibrationReport(defined, intervals=both, **about)
 
 
 def calibration_report(

@@ -18,7 +18,7 @@ MAP_FORMATS: tuple[Format, ...] = ("png8", "png16", "npy")
 
 
 def predict(
-    images: Annotated[str, typer.Option(metavar="DIR|GLOB", help="Folder of images, or a pattern in quotes")],
+    images: Annotated[Path, typer.Option(help="Folder of images, at any depth")],
     out: Annotated[Path, typer.Option(help="Folder to write the maps into")],
     run: Run = None,
     weights: Annotated[Path | None, typer.Option(help="Folder that `export` wrote, instead of --run")] = None,

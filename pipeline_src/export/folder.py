@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,12 +14,12 @@ from pipeline_src import outputs
 from pipeline_src.calibrators.calibrator import Record
 from pipeline_src.errors import UserError
 from pipeline_src.export import runs
-from pipeline_src.files import read_sums, reading, sha256, write_sums, write_text
+from pipeline_src.files import read_sums, sha256, write_sums, write_text
 from pipeline_src.prediction.predict import Predictor, predict_image
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.models.build import logits
 from pipeline_src.training.posthoc import Calibrated, PostHoc, calibrated_method
-from pipeline_src.validation import Count, Strict, validate
+from pipeline_src.validation import Count, Strict
 
 MODEL, CONFIG, CALIBRATOR, CARD, SUMS = "model.pt2", "config.json", "calibrator.json", "README.md", "SHA256SUMS"
 FILES = (MODEL, CONFIG, CALIBRATOR, CARD, SUMS)
@@ -65,14 +65,6 @@ class Config(Strict):
     provenance: dict[str, Any]
 
 
-class Exported(NamedTuple):
-    """An exported folder as it was read."""
-
-    config: Config
-    predictor: Predictor
-    calibrator: str  # its name; empty without a calibrator
-
-
 class ExportedNetwork(nn.Module):
     """Images (B, 3, S, S) uint8, RGB -> logits (B, C, h, w) in full precision."""
 
@@ -113,7 +105,7 @@ def export(name: str, out: Path) -> None:
     config = Config(image_size=size, classes=facts.classes, class_names=names_of_classes, provenance=provenance)
     with outputs.staged(out, SUMS, FILES) as new:
         write(new, predictor, config)
-        _check(read(new).predictor, predictor, size)
+        _check(read(new)[1], predictor, size)
 
 
 def write(folder: Path, predictor: Predictor, config: Config) -> None:
@@ -168,11 +160,11 @@ def card(config: Config, record: dict[str, Any] | None) -> str:
     )
 
 
-def read(folder: Path) -> Exported:
-    """Read an exported folder.
+def read(folder: Path) -> tuple[Config, Predictor]:
+    """Read an exported folder: its configuration, and a predictor on the CPU.
 
     Raises:
-        UserError: a file is missing, can't be read, or is not the one that `export` wrote.
+        UserError: a file is missing, or is not the one that `export` wrote.
     """
     if missing := [name for name in (MODEL, CONFIG, SUMS) if not (folder / name).is_file()]:
         raise UserError(
@@ -188,15 +180,13 @@ def read(folder: Path) -> Exported:
                 expected=f"sha256 {expected}, as {SUMS} says",
                 fix="export the run again, or copy the folder again",
             )
-    with reading(f"{folder} cannot be read", expected="JSON files", fix="export the run again"):
-        config = validate(Config, json.loads((folder / CONFIG).read_text(encoding="utf-8")), str(folder / CONFIG))
-        method, fitted = PostHoc(), {}
-        if (folder / CALIBRATOR).is_file():
-            content = json.loads((folder / CALIBRATOR).read_text(encoding="utf-8"))
-            fitted = validate(Record, content, str(folder / CALIBRATOR)).model_dump(mode="json")
-            method = calibrated_method(fitted["calibrator"])()
+    config = Config.model_validate_json((folder / CONFIG).read_bytes())
+    method, fitted = PostHoc(), {}
+    if (folder / CALIBRATOR).is_file():
+        fitted = Record.model_validate_json((folder / CALIBRATOR).read_bytes()).model_dump(mode="json")
+        method = calibrated_method(fitted["calibrator"])()
     network: Any = torch.export.load(folder / MODEL).module()
-    return Exported(config, Predictor([network], method, fitted=fitted), fitted.get("calibrator", ""))
+    return config, Predictor([network], method, fitted=fitted)
 
 
 def _check(exported: Predictor, run: Predictor, size: int) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -62,18 +61,18 @@ def run_model(name: str) -> MapModel:
 
 def folder_model(folder: Path) -> MapModel:
     """An exported folder, on the CPU."""
-    config, predictor, calibrator = exported.read(folder)
-    name, files = folder.resolve().name, sha256(folder / exported.SUMS)
-    return MapModel(name, files, config.classes, config.image_size, predictor, calibrator)
+    config, predictor = exported.read(folder)
+    name, files, calibrator = folder.resolve().name, sha256(folder / exported.SUMS), predictor.fitted.get("calibrator")
+    return MapModel(name, files, config.classes, config.image_size, predictor, calibrator or "")
 
 
 def predict(
-    model: MapModel, images: str, out: Path, format: Format | None = None, calibrator: Path | None = None
+    model: MapModel, images: Path, out: Path, format: Format | None = None, calibrator: Path | None = None
 ) -> tuple[int, int]:
     """Write the probability map of each image, at its original size; returns the numbers of images and of new maps.
 
     Args:
-        images: a folder or a pattern.
+        images: a folder.
         out: folder of the maps. Maps that it has are kept: delete the map of an image that has changed.
         format: by default png16 for maps of one object, npy for those of several classes.
         calibrator: a calibrator.json, fitted to maps of this model, that is applied to them.
@@ -96,33 +95,28 @@ def predict(
     files = find_images(images)
     digests = [model.digest, form, sha256(calibrator) if calibrator else None]
     record = {"model": model.name, "digest": digest(digests)}
-    paths = [out / f"{file.name}.{'npy' if form == 'npy' else 'png'}" for file in files]
-    _check_out(out, record, files, paths)
-    check_images(files)
+    maps = {name: out / f"{name}.{'npy' if form == 'npy' else 'png'}" for name in files}
+    _check_out(out, record, files.values(), maps.values())
+    check_images(files.values())
     write_text(out / RECORD, json.dumps(record, indent=2) + "\n")
-    missing = [(file, path) for file, path in zip(files, paths, strict=True) if not path.exists()]
+    missing = [name for name, path in maps.items() if not path.exists()]
     if len(missing) < len(files):
         log.info("%d of %d maps exist already", len(files) - len(missing), len(files))
-    for file, path in track(missing, "Predict maps", console=Console(stderr=True), transient=True):
-        f = predict_image(model.predictor, decode_image(file.path.read_bytes()), model.image_size, file.name)
-        write_map(path, calibrated(applied, f) if applied else f, form)
+    for name in track(missing, "Predict maps", console=Console(stderr=True), transient=True):
+        f = predict_image(model.predictor, decode_image(files[name].read_bytes()), model.image_size, name)
+        write_map(maps[name], calibrated(applied, f) if applied else f, form)
     return len(files), len(missing)
 
 
-def _check_out(out: Path, record: Mapping[str, str], files: Sequence[ImageFile], paths: Sequence[Path]) -> None:
+def _check_out(out: Path, record: Mapping[str, str], files: Collection[Path], maps: Collection[Path]) -> None:
     """UserError if the folder `out` has other files, or maps of another model, calibrator or format."""
-    others: list[str] = []
+    foreign: list[object] = [path for path in maps if path.exists()]
     if (out / RECORD).exists():
         with reading(f"{out / RECORD} cannot be read", expected="JSON", fix="give another --out"):
             earlier = json.loads((out / RECORD).read_text(encoding="utf-8"))
-            others = [] if earlier == record else [f"maps of {earlier['model']}, or another format or calibrator"]
-    outputs.check(
-        out,
-        "predict",
-        below={path.parent for path in paths},
-        inputs={file.path.parent for file in files},
-        foreign=others if (out / RECORD).exists() else [path for path in paths if path.exists()],
-    )
+            foreign = [] if earlier == record else [f"maps of {earlier['model']}, or another format or calibrator"]
+    below, inputs = {path.parent for path in maps}, {path.parent for path in files}
+    outputs.check(out, "predict", below=below, inputs=inputs, foreign=foreign)
 
 
 def write_map(path: Path, probability: np.ndarray, format: Format) -> None:
@@ -139,57 +133,43 @@ def write_map(path: Path, probability: np.ndarray, format: Format) -> None:
             temporary.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
 
 
-class ImageFile(NamedTuple):
-    """An image, and the name of its map: its place below the folder of images, without a suffix."""
-
-    path: Path
-    name: str
-
-
-def find_images(images: str) -> list[ImageFile]:
-    """Find the images of a folder, at any depth, or those that a pattern such as `photos/*.jpg` matches, by name.
+def find_images(folder: Path) -> dict[str, Path]:
+    """Find the images of a folder, at any depth, by the name of their map: their place in it, without a suffix.
 
     Raises:
         UserError: there are none, or two would have the same map.
     """
-    folder = Path(images)
-    if folder.is_dir():
-        top, paths = folder, [*walk(folder)]
-    else:  # the folder above the first part with a wildcard
-        top = next((path for path in folder.parents if not glob.has_magic(str(path))), Path())
-        paths = [path for name in glob.glob(images, recursive=True) if not (path := Path(name)).is_dir()]
-    image_paths = sorted(path for path in paths if path.suffix.lower() in IMAGE_SUFFIXES)
-    if not image_paths:
-        raise UserError(
-            f"--images {images}: there are no images",
-            found=f"{len(paths)} files of other kinds" if paths else f"nothing in {folder.absolute()}",
-            expected=f"a folder, or a pattern in quotes as 'photos/*.jpg': {', '.join(sorted(IMAGE_SUFFIXES))}",
-        )
     by_name = defaultdict(list)
-    for path in image_paths:
-        by_name[path.relative_to(top).with_suffix("").as_posix()].append(path)
+    for path in sorted(walk(folder)):
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            by_name[path.relative_to(folder).with_suffix("").as_posix()].append(path)
+    if not by_name:
+        raise UserError(
+            f"--images {folder}: there are no images",
+            found="other files" if folder.is_dir() else "no folder",
+            expected=f"a folder with files that end in {', '.join(sorted(IMAGE_SUFFIXES))}",
+        )
     if shared := [", ".join(map(str, several)) for several in by_name.values() if len(several) > 1]:
         raise UserError(
-            f"--images {images}: images would have the same map{listed(shared)}",
+            f"--images {folder}: images would have the same map{listed(shared)}",
             expected="one image of each name, regardless of its suffix",
-            fix="rename them, or choose by a pattern: --images 'DIR/*.png'",
         )
-    return [ImageFile(path, name) for name, (path,) in by_name.items()]
+    return {name: path for name, (path,) in by_name.items()}
 
 
-def check_images(files: Sequence[ImageFile]) -> None:
+def check_images(paths: Collection[Path]) -> None:
     """Read the headers of all images; UserError names all that cannot be used."""
     problems, turned = [], []
-    for file in files:
+    for path in paths:
         try:
-            turned += [file.path] if read_orientation(file.path.read_bytes()) != UPRIGHT else []
+            turned += [path] if read_orientation(path.read_bytes()) != UPRIGHT else []
         except (OSError, UnreadableImageError) as error:
-            problems.append(f"{file.path} {error}")
+            problems.append(f"{path} {error}")
     if problems:
         raise UserError(
-            f"{len(problems)} of {len(files)} images cannot be used{listed(problems)}",
+            f"{len(problems)} of {len(paths)} images cannot be used{listed(problems)}",
             expected="whole image files, of 8 or 16 bits a channel",
-            fix="replace them, or choose others by a pattern: --images 'DIR/*.png'",
+            fix="replace or remove them",
         )
     if turned:
         text = "%d images, such as %s, have an EXIF orientation, which is not applied to them and their maps"

@@ -23,11 +23,9 @@ def evaluate(predictor: Predictor, store: Store, experiment: Experiment, name: s
     """
     classes = predictor.networks[0].classes  # a store without masks has no number of classes
     counts = MapCounts.empty(classes)
-    started = logged = time.perf_counter()
-    for count, (probability, truth, sample) in enumerate(predict(predictor, store, experiment), 1):
+    started = time.perf_counter()
+    for probability, truth, sample in predict(predictor, store, experiment):
         measures = whole_map_measures(probability, truth) if classes == 2 else None
         counts.add(probability, truth, sample, measures=measures, no_class=NO_CLASS)
-        if (now := time.perf_counter()) - logged > 10 or count == len(store):
-            logged = now
-            log.info("%s  image %d/%d  %.0f images/s", name, count, len(store), count / (now - started))
+    log.info("%s  %d images, %.0f a second", name, len(store), len(store) / (time.perf_counter() - started))
     return counts

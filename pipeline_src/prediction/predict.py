@@ -74,7 +74,6 @@ def predict_image(predictor: Predictor, image: np.ndarray, size: int, name: str)
     Args:
         name: key of random draws.
     """
-    parameter = next(predictor.networks[0].parameters(), None)
-    x = torch.from_numpy(resize(image, size).transpose(2, 0, 1).copy())[None]
-    x = x.to(parameter.device) if parameter is not None else x
+    device = next(predictor.networks[0].parameters()).device
+    x = torch.from_numpy(resize(image, size).transpose(2, 0, 1).copy())[None].to(device)
     return predictor.probabilities(x, [name], [image.shape[:2]])[0]

@@ -29,10 +29,10 @@ RUNS = {
 @pytest.mark.parametrize("settings", RUNS.values(), ids=RUNS)
 def test_the_folder_predicts_as_the_run(settings, tmp_path):
     run = predictor(**settings)
-    exported = exported_folders.write(tmp_path, run)
-    actual, expected = (predict_image(of, IMAGE, SIZE, "a") for of in (exported.predictor, run))
+    config, exported = exported_folders.write(tmp_path, run)
+    actual, expected = (predict_image(of, IMAGE, SIZE, "a") for of in (exported, run))
     assert np.abs(actual - expected).max() < 1e-5 and np.ptp(expected) > 0.001
-    assert exported.config.image_size == SIZE and exported.calibrator == ("temperature" if run.fitted else "")
+    assert config.image_size == SIZE and exported.fitted == run.fitted
 
 
 @pytest.mark.parametrize("classes", [2, 4])
@@ -83,7 +83,7 @@ def export(monkeypatch, tmp_path):
 
 
 def test_the_folder_names_its_run(export):
-    provenance = folder.read(export(predictor(fitted=record()))).config.provenance
+    provenance = folder.read(export(predictor(fitted=record())))[0].provenance
     assert (provenance["run"], provenance["seed"], provenance["fingerprints"]) == ("a/b/seed0", 0, ["f0"])
     assert provenance["method"]["entry"] == "b" and provenance["experiment"] == {"epochs": 3}
 

@@ -86,7 +86,7 @@ ROWS = {
     "unfinished run": Row([*PREDICT, "--run", "tiny/aslp_mc/seed0"], ["tiny/aslp_mc/seed0", "snakemake"]),
     "no folder": Row([*PREDICT, "--weights", "nte"], ["nte", "export"]),
     "changed configuration": Row(FOLDER, ["config.json", "sha256"], value("net/config.json", image_size="small")),
-    "no images": Row([*FOLDER, "--images", "phtos/*.png"], ["phtos/*.png"]),
+    "no images": Row([*FOLDER, "--images", "phtos"], ["phtos"]),
     "one name twice": Row(FOLDER, ["a.jpg", "a.png"], file("photos/a.jpg", "x")),
     "broken image": Row(FOLDER, ["photos/a.png"], file("photos/a.png", "x")),
     "unknown format": Row([*FOLDER, "--format", "jpg"], ["--format", "jpg", "png16"]),
