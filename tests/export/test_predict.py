@@ -92,7 +92,7 @@ def test_maps_of_another_model_calibrator_or_format_are_not_mixed(model, images,
     step.predict(model, images, out)
     for other in ({"model": replace(model, digest="1" * 16)}, {"format": "png8"}, {"calibrator": file}):
         before = written(out)
-        with pytest.raises(UserError, match="another model"):
+        with pytest.raises(UserError, match="another format"):
             step.predict(**{"model": model, "images": images, "out": out} | other)
         assert written(out) == before
 
