@@ -65,12 +65,8 @@ class Results:
 
     def note(self, part: str) -> str:
         """What readers of its numbers have to know of a dataset."""
-        groups = groups_in_words(self.groups(part))
-        return " ".join(filter(None, (self.facts.captions.get(part, ""), self.own_note(part), groups)))
-
-    def own_note(self, part: str) -> str:
-        """The part of `note` that was found when the dataset was analysed."""
-        return str(self._readers[part].header["note"])
+        found, groups = str(self._readers[part].header["note"]), groups_in_words(self.groups(part))
+        return " ".join(filter(None, (self.facts.captions.get(part, ""), found, groups)))
 
     @cached_property
     def table(self) -> pd.DataFrame:

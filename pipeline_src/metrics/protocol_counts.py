@@ -8,7 +8,7 @@ images is exact and a sum over some of them is exact to second order.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -75,11 +75,6 @@ class ProtocolCounts:
     def by_protocol(cls, statistic: MapCounts, units: np.ndarray | None = None) -> dict[str, ProtocolCounts]:
         """The counts of each protocol of a counts file; `units` as above."""
         return {protocol: cls(statistic, counts, units) for protocol, counts in statistic.protocols.items()}
-
-
-def split(cells: Bins, width: int) -> Bins:
-    """(..., K / width, width) the same cells (..., K), in runs of `width` adjacent ones."""
-    return Bins(*(getattr(cells, array.name).reshape(*cells.count.shape[:-1], -1, width) for array in fields(cells)))
 
 
 def as_bins(sums: np.ndarray) -> Bins:
