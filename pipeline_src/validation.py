@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from reprlib import Repr
-from typing import Annotated, Any, TypeVar, get_origin
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline_src.errors import UserError, did_you_mean, listed
+from pipeline_src.errors import UserError, hint, listed
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -24,7 +24,7 @@ class Strict(BaseModel):
 
 
 def distinct(values: list[Any]) -> list[Any]:
-    """`values`, for a field; ValueError names the duplicates."""
+    """Return `values`, for a field; ValueError names the duplicates."""
     if len(set(values)) < len(values):
         repeated = list(dict.fromkeys(str(value) for value in values if values.count(value) > 1))
         raise ValueError(f"duplicate entries: {', '.join(repeated[:3])}")
@@ -43,7 +43,7 @@ def validate(
     expected: str = "keys and values as in docs/reference/params.md; of datasets, as in docs/reference/datasets.md",
     fix: str = "correct the keys that are named",
 ) -> Schema:
-    """`content` as a `schema`.
+    """Return `content` as a `schema`.
 
     Args:
         where: the file or key that holds `content`.
@@ -63,8 +63,7 @@ def _message(details: Mapping[str, Any], schema: type[BaseModel]) -> str:
     path, value, kind = list(details["loc"]), details["input"], details["type"]
     prefix = f"{'.'.join(str(step) for step in path if step != '[key]')}: " if path else ""
     if kind == "extra_forbidden":
-        valid = _keys_at(schema, tuple(path[:-1]))
-        return f"{prefix}no such key; " + (did_you_mean(str(path[-1]), valid) or "known are " + ", ".join(valid))
+        return f"{prefix}no such key{hint(str(path[-1]), sorted(_keys(schema)))}"
     if kind == "missing":
         return f"{prefix}is missing"
     message = details["msg"].removeprefix("Value error, ")
@@ -74,21 +73,17 @@ def _message(details: Mapping[str, Any], schema: type[BaseModel]) -> str:
     return f"{prefix}{message[0].lower() + message[1:]}{found}{quotes}"
 
 
-def _keys_at(schema: type[BaseModel], path: tuple[Any, ...]) -> list[str]:
-    """The keys that users may write at `path`: down through models, and through mappings of models."""
-    fields, in_mapping = schema.model_fields, False
-    for step in path:
-        if in_mapping or step not in fields:  # a name that the user chose, or a position in a list
-            in_mapping = False
-            continue
-        types = _types(fields[step].annotation)
-        in_mapping = any(get_origin(annotation) is dict for annotation in types)
-        models = [kind for kind in types if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        fields = models[0].model_fields if models else {}
-    return [name for name, field in fields.items() if not field.exclude]
+def _keys(schema: type[BaseModel]) -> set[str]:
+    """Return the keys of a model and of all models in it."""
+    keys = set(schema.model_fields)
+    for field in schema.model_fields.values():
+        for kind in _types(field.annotation):
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                keys |= _keys(kind)
+    return keys
 
 
 def _types(annotation: Any) -> list[Any]:
-    """An annotation and all that it consists of."""
+    """Return an annotation and all that it consists of."""
     inner = getattr(annotation, "__args__", ())
     return [annotation, *(kind for argument in inner for kind in _types(argument))]

@@ -35,7 +35,6 @@ class Job:
         other_files: role -> a file whose bytes count: a style sheet, a template.
         view: the folder below `results/<experiment>` in which people find the files.
         view_names: file -> its name in the view, if it differs.
-        varying: files that contain times or dates. Their content outdates no other result.
         is_batch: whether the job only stands for its inputs, which are computed with it in one process.
     """
 
@@ -50,7 +49,6 @@ class Job:
     other_files: Mapping[str, Path] = field(default_factory=dict)
     view: Path | None = None
     view_names: Mapping[str, str] = field(default_factory=dict)
-    varying: tuple[str, ...] = ()
     is_batch: bool = False
 
     @cached_property
@@ -108,9 +106,9 @@ class Job:
 
     @property
     def content(self) -> str:
-        """16 hex digits for the files of the result, except those that vary; empty if it is not there."""
+        """16 hex digits for the files of the result; empty if it is not there."""
         files = manifest.files if (manifest := self.manifest) else {}
-        return digest([facts["sha256"] for name, facts in files.items() if name not in self.varying]) if files else ""
+        return digest([facts["sha256"] for facts in files.values()]) if files else ""
 
     @property
     def links(self) -> dict[Path, Path]:

@@ -27,7 +27,7 @@ from pipeline_src.tables import table_files
 from pipeline_src.training.registry import choose
 
 STORE_FILES = ("images.npy", "masks.npy", "truth.npy", "grey.npy", "index.csv", "store.json")
-RUN_FILES = ("model.safetensors", "averaged.safetensors", "history.csv", "timing.csv", "run.json")
+RUN_FILES = ("model.safetensors", "averaged.safetensors", "history.csv", "run.json")
 
 
 def chosen(name: str | None = None) -> ExperimentGraph:
@@ -148,7 +148,6 @@ def _trained(experiment: ExperimentGraph, method: str, seed: int) -> Job:
         parameters=_network_parameters(experiment)
         | {"method": network, "seed": seed, "batch_size": Evaluation().batch_size},
         inputs={part: experiment.job(names.store_name(part)) for part in ("train", "val")} | references,
-        varying=("timing.csv",),
     )
 
 
@@ -307,5 +306,4 @@ def _report(experiment: ExperimentGraph, shown: dict[str, Job]) -> Job:
         | {"task": experiment.entry("train").task},
         other_files={f"page/{file.name}": file for file in pages},
         view=experiment.results,
-        varying=("report.html",),
     )

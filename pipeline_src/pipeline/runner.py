@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
-import resource
 import shutil
-import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -98,7 +96,6 @@ def _write_result(job: Job, new: Path) -> None:
             "job": job.name,
             "time": now(),
             "seconds": round(seconds, 3),
-            "memory": _memory(),
             "machine": f"{platform.machine()}, {os.cpu_count()} cores",
             "versions": loaded_versions(),
         }
@@ -114,12 +111,6 @@ def place(new: Path, folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     os.replace(new, folder)
-
-
-def _memory() -> float:
-    """Return the peak memory of this process and those that it started, in MB."""
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / unit
 
 
 # The view: `results/<experiment>/` shows people the files of the store under readable names.

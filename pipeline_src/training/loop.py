@@ -40,10 +40,9 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class History:
-    """What a run records after each epoch: the rows of history.csv and timing.csv, and the alphas of its images."""
+    """What a run records after each epoch: the rows of history.csv, and the alphas of its images."""
 
     rows: list[dict[str, float]] = field(default_factory=list)
-    timing: list[dict[str, float]] = field(default_factory=list)
     alphas: list[np.ndarray] = field(default_factory=list)
 
 
@@ -99,7 +98,6 @@ class TrainingRun:
             "optimizer": self.optimizer.state_dict(),
             "method": self.method.state(),
             "history": self.history.rows,
-            "timing": self.history.timing,
             "alphas": [torch.from_numpy(alphas) for alphas in self.history.alphas],
         }
         checkpoint.save(folder, len(self.history.rows), content)
@@ -112,16 +110,15 @@ class TrainingRun:
             self.optimizer.load_state_dict(saved["optimizer"])
             self.method.restore(saved["method"])
             alphas = [tensor.numpy() for tensor in saved["alphas"]]
-            self.history = History(saved["history"], saved["timing"], alphas)
+            self.history = History(saved["history"], alphas)
 
     def write(self, folder: Path) -> None:
-        """Write model.safetensors, averaged.safetensors, history.csv, timing.csv, run.json, and alpha.csv of methods
+        """Write model.safetensors, averaged.safetensors, history.csv, run.json, and alpha.csv of methods
         with alphas."""
         save_network(folder / "model.safetensors", self.chosen.segmentor, self.facts)
         save_network(folder / "averaged.safetensors", self.averaged.module.segmentor, self.facts)
         tables = {
             "history.csv": pd.DataFrame(self.history.rows).set_index("epoch"),
-            "timing.csv": pd.DataFrame(self.history.timing).set_index("epoch"),
         }
         if self.history.alphas:
             epochs = [str(row["epoch"]) for row in self.history.rows]
@@ -174,7 +171,6 @@ def train(
     for epoch in range(len(run.history.rows) + 1, settings.epochs + 1):
         started, rate = time.perf_counter(), learning_rate(settings, epoch)
         losses = _train_epoch(run, train_batches, epoch, rate, name)
-        speed = len(run.ids) / (time.perf_counter() - started)
         validation = validate(run.chosen.eval(), val_batches, settings.accuracy_on == "released")
         method.after_validation(validation, epoch)
         row = {"epoch": epoch, "lr": rate, "loss": float(np.mean(losses)), "val_accuracy": validation.accuracy}
@@ -184,7 +180,6 @@ def train(
             run.history.alphas.append(method.alphas.copy())
         run.history.rows.append(row)
         seconds = time.perf_counter() - started
-        run.history.timing.append({"epoch": epoch, "images_per_second": speed, "seconds": seconds})
         log.info(_epoch_line(name, row, settings.epochs, int(seconds * (settings.epochs - epoch))))
         run.save(work)
     return run

@@ -66,7 +66,7 @@ def refused(command: str, *names: str) -> None:
         ("report --open", ["results/small/report.html", COMMAND]),
         ("keep train/* --why x", ["train/baseline/seed0"]),
         ("keep trian/* --why x", [r"trian/\*"]),
-        ("publish", ["publish needs prepare/tiny-scenes", COMMAND]),
+        ("publish", ["publish needs store/train", COMMAND]),
     ],
 )
 def test_a_wrong_command_is_refused(command, names):
