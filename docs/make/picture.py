@@ -34,12 +34,14 @@ def panel_title(method: str, metrics: Mapping[str, Any]) -> str:
 
 def bins_of(method: str) -> list[dict[str, float]]:
     """The bins of a method that hold pixels: lower, upper, confidence, accuracy, low and high, from 0 to 1."""
-    name = f"{EXPERIMENT}/figures/reliability-raw-{method}-{SPLIT}.csv"
+    name = f"{EXPERIMENT}/figures/reliability-raw-{SPLIT}.csv"
     file = ROOT / "results/published-rebuilt" / name
     if not file.is_file():
         sys.exit(f"{file} is missing: run `dense-calibration rebuild --experiment {EXPERIMENT}`")
-    rows = [row for row in csv.DictReader(file.read_text().splitlines()) if row["bin"] != "all" and row["low"]]
-    return [{key: float(value) for key, value in row.items() if value} for row in rows]
+    rows = [row for row in csv.DictReader(file.read_text().splitlines()) if row.pop("method") == method]
+    return [
+        {key: float(value) for key, value in row.items() if value} for row in rows if row["bin"] != "all" and row["low"]
+    ]
 
 
 def draw(axes: Axes, rows: list[dict[str, float]]) -> None:

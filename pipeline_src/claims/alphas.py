@@ -77,7 +77,8 @@ def _means(table: pd.DataFrame, windows_ago: int = 0) -> np.ndarray:
     epochs = table.shape[1]
     length = max(1, epochs // WINDOWS)
     window = slice(epochs - (windows_ago + 1) * length, epochs - windows_ago * length)
-    return np.mean(table.to_numpy()[:, window], axis=1)
+    means: np.ndarray = table.to_numpy()[:, window].mean(axis=1)
+    return means
 
 
 def _shares(moments: np.ndarray) -> np.ndarray:
@@ -88,4 +89,5 @@ def _shares(moments: np.ndarray) -> np.ndarray:
     """
     a, b, ab = np.moveaxis(moments, -1, 0)
     mean = (a + b) / 2
-    return np.divide(np.sqrt(np.maximum(ab - a * b, 0)), np.where(mean > 0, mean, 1))
+    shares: np.ndarray = np.sqrt(np.maximum(ab - a * b, 0)) / np.where(mean > 0, mean, 1)
+    return shares

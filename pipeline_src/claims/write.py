@@ -17,7 +17,6 @@ from pipeline_src.claims.alphas import read_alphas
 from pipeline_src.claims.checks import View
 from pipeline_src.claims.registry import CLAIMS, Claim
 from pipeline_src.claims.verdict import NOT_RUN, Finding, Items
-from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.files import write_json, write_text
 from pipeline_src.text_tables import Group, Table, markdown, markdown_text
 
@@ -128,11 +127,6 @@ def verdict(claims: Mapping[str, Any], finding: Mapping[str, Any]) -> str:
 def not_run(claims: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the claims that have a verdict in no protocol."""
     return [c for c in claims["claims"] if all(f["verdict"] == NOT_RUN for f in c["protocols"].values())]
-
-
-def protocols(claims: Mapping[str, Any]) -> list[str]:
-    """Return the protocols in which claims have verdicts."""
-    return [name for name in PROTOCOLS if any(name in claim["protocols"] for claim in claims["claims"])]
 
 
 def evidence_table(claim: Mapping[str, Any], protocol: str) -> Table:

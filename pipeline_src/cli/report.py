@@ -77,15 +77,14 @@ def _own_page(experiment: str | None) -> Path:
 
 def _print_summary(graph: ExperimentGraph) -> None:
     """Print ECE and accuracy (unnormalized maps) of all methods by dataset, and the verdicts on the claims."""
-    from pipeline_src.claims.write import not_run, protocols
+    from pipeline_src.claims.write import not_run
 
     console = plain_console()
     console.print(_metrics(graph), soft_wrap=False)
     claims = json.loads(graph.job("claims").paths[0].read_text(encoding="utf-8"))
     absent = not_run(claims)
     for claim in (claim for claim in claims["claims"] if claim not in absent):
-        found = {name: claim["protocols"].get(name) or claim["protocols"]["any"] for name in protocols(claims)}
-        verdicts = ", ".join(f"{name} {finding['verdict']}" for name, finding in found.items())
+        verdicts = ", ".join(f"{name} {finding['verdict']}" for name, finding in claim["protocols"].items())
         console.print(f"{claim['claim']} {claim['text']} {verdicts}")
     if absent:
         console.print(f"Claims not run here: {', '.join(claim['claim'] for claim in absent)} (the report says why)")

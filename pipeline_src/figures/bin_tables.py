@@ -49,7 +49,8 @@ def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None)
     low, high = np.full((2, bins + 1), np.nan) if band is None else band.T
     names = np.array([*map(str, range(1, bins + 1)), "all"])
     columns = [names, lower, upper, pixels, share, confidence, accuracy, confidence - accuracy, low, high]
-    return np.rec.fromarrays(columns, names=COLUMNS)  # type: ignore[call-overload]
+    table: np.recarray = np.rec.fromarrays(columns, names=COLUMNS)  # type: ignore[call-overload]
+    return table
 
 
 def corner(tables: Sequence[np.recarray]) -> float:
@@ -65,4 +66,5 @@ def drawn_bins(table: np.recarray) -> np.recarray:
     That right-closed bin holds confidences of exactly 0.5 of two classes, which would only distract.
     """
     seen = (table["upper"] > LEAST) | (table["share"] >= 0.001)
-    return table[(table["bin"] != "all") & (table["share"] > 0) & seen]
+    drawn: np.recarray = table[(table["bin"] != "all") & (table["share"] > 0) & seen]
+    return drawn
