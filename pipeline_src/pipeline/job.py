@@ -34,7 +34,6 @@ class Job:
         modules: dotted names of further modules whose code counts.
         other_files: role -> a file whose bytes count: a style sheet, a template.
         view: the folder below `results/<experiment>` in which people find the files.
-        view_names: file -> its name in the view, if it differs.
         is_batch: whether the job only stands for its inputs, which are computed with it in one process.
     """
 
@@ -48,7 +47,6 @@ class Job:
     modules: tuple[str, ...] = ()
     other_files: Mapping[str, Path] = field(default_factory=dict)
     view: Path | None = None
-    view_names: Mapping[str, str] = field(default_factory=dict)
     is_batch: bool = False
 
     @cached_property
@@ -115,7 +113,7 @@ class Job:
         """The paths at which people find the files -> the files."""
         if self.view is None:
             return {}
-        return {self.view / self.view_names.get(name, name): self.folder / name for name in self.files}
+        return {self.view / name: self.folder / name for name in self.files}
 
     @property
     def former(self) -> tuple[Path, Manifest] | None:

@@ -202,7 +202,7 @@ def _network_options(experiment: ExperimentGraph, title: str) -> dict[str, Any]:
     """Return settings of the machine, the model, and the title of the run in messages."""
     settings = experiment.settings
     machine = {key: getattr(settings.training, key) for key in work.MACHINE}
-    return machine | {"model": settings.model, "title": title, "experiment": experiment.name}
+    return machine | {"model": settings.model, "title": title}
 
 
 # Numbers
@@ -237,8 +237,7 @@ def _evaluation(experiment: ExperimentGraph, method: str, seed: int, part: str) 
         | {name: experiment.job(names.store_name(name)) for name in ("train", "val")},
         options=_network_options(experiment, f"{method} seed {seed} on {part}") | {"part": part},
         modules=experiment.network_modules,
-        view=experiment.results / "statistics" / method / f"seed{seed}",
-        view_names={"statistic.npz": f"{part}.npz"},
+        view=experiment.results / "statistics" / method / f"seed{seed}" / part,
     )
 
 
@@ -262,8 +261,7 @@ def _analyse(experiment: ExperimentGraph) -> Iterator[Job]:
             },
             inputs=evaluated,
             options={"groups": entry.groups, "grouped": grouped},
-            view=experiment.results / "analysis",
-            view_names={"analysis.npz": f"{part}.npz"},
+            view=experiment.results / "analysis" / part,
         )
 
 

@@ -122,7 +122,7 @@ def show(jobs: Iterable[Job]) -> None:
         if job.is_made:
             if job.view and (former := job.former):
                 for name in former[1].files.keys() - set(job.files):
-                    (job.view / job.view_names.get(name, name)).unlink(missing_ok=True)
+                    (job.view / name).unlink(missing_ok=True)
             for link, file in job.links.items():
                 _link(link, file)
 

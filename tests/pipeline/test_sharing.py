@@ -75,7 +75,7 @@ def test_names_of_blocks_and_parts_matter_to_no_network(experiment):
     show(graph.jobs.values())
     model = Path("results/names/runs/ce/seed0/model.safetensors")
     assert model.samefile(experiment("seeds").job("train/baseline/seed0").paths[0])
-    assert Path("results/names/statistics/ce/seed0/unseen.npz").is_file()
+    assert Path("results/names/statistics/ce/seed0/unseen/statistic.npz").is_file()
 
 
 def test_a_model_says_of_which_run_it_is_by_no_name_that_others_may_have(experiment):
