@@ -1,1 +1,1 @@
-"""Training: draws and augmentation -> targets of a method -> mmengine Runner -> model.safetensors, checkpoints."""
+"""Training: draws and augmentation -> targets of a method -> loop -> model.safetensors, checkpoints."""

@@ -68,7 +68,14 @@ class TrainingRun:
     @property
     def chosen(self) -> DenseClassifier:
         """The network that is validated and predicts: the averaged one if the method says so, else the last one."""
-        return self.averaged.module if self.method.average_epochs else self.model
+        return self.averaged_network if self.method.average_epochs else self.model
+
+    @property
+    def averaged_network(self) -> DenseClassifier:
+        """The network with the averaged weights."""
+        network = self.averaged.module
+        assert isinstance(network, DenseClassifier)
+        return network
 
     def step(self, samples: dict[str, Any], epoch: int) -> float:
         """Update the weights, their average and the method's state by one batch of `training_batches`; return the
@@ -83,7 +90,7 @@ class TrainingRun:
         loss: Tensor = reduce(add, [weight * self.method.loss(z, t) for z, weight in maps])
         m = self.method.image_statistic(maps[0][0], y)
         self.optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         self.optimizer.step()
         self.averaged.update_parameters(self.model)
         if m is not None:  # to the CPU first: not every accelerator has doubles
@@ -116,7 +123,7 @@ class TrainingRun:
         """Write model.safetensors, averaged.safetensors, history.csv, run.json, and alpha.csv of methods
         with alphas."""
         save_network(folder / "model.safetensors", self.chosen.segmentor, self.facts)
-        save_network(folder / "averaged.safetensors", self.averaged.module.segmentor, self.facts)
+        save_network(folder / "averaged.safetensors", self.averaged_network.segmentor, self.facts)
         tables = {
             "history.csv": pd.DataFrame(self.history.rows).set_index("epoch"),
         }

@@ -19,7 +19,8 @@ class Perturbing(Method):
 
     def levels(self, batch: Batch) -> np.ndarray:
         """Return the alphas (B,) of a batch."""
-        return self._alphas[batch.index]
+        levels: np.ndarray = self._alphas[batch.index]
+        return levels
 
     def perturbed(self, y: Tensor, batch: Batch, rows: Sequence[int]) -> Tensor:
         """Return the perturbed label p(y, beta) of the images `rows` of a batch."""

@@ -18,7 +18,7 @@ from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Training
 from pipeline_src.prediction.predict import Predictor, load, predict
-from pipeline_src.training.batches import KeyedSampler, training_batches
+from pipeline_src.training.batches import training_batches
 from pipeline_src.training.loop import TrainingRun, averaged_model, learning_rate, validate
 from pipeline_src.training.method import Method
 
@@ -95,12 +95,6 @@ def test_the_compounding_schedule():
         rate *= 0.95 ** (epoch // 10)
     assert [learning_rate(training, e) for e in range(1, 31)] == pytest.approx(rates)
     assert rates[-1] == pytest.approx(5.4e-6, rel=0.01)
-
-
-def test_the_order_is_a_permutation():
-    order = KeyedSampler(11, seed=0)
-    order.epoch = 5
-    assert sorted(key - 5 * 11 for key in order) == list(range(11)) != list(order)
 
 
 @pytest.mark.parametrize(("batch_size", "images"), [(3, 9), (4, 10), (5, 10)])

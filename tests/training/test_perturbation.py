@@ -102,17 +102,6 @@ def test_no_perturbation_gives_the_labels_themselves(classes):
         assert torch.equal(started(name, classes=classes, **block).targets(y, make_batch()), y)
 
 
-def test_two_logits_are_one_logit():
-    """SC-CE at K = 2 with the logits (0, z) is SC-BCE: label, loss, and margin."""
-    y, z = labels(2), logits(2)
-    two_y, two_z = pixels.planes(y), pixels.class_logits(z)
-    for beta in (0.5, 1.0, 2.0):
-        assert torch.allclose(pixels.planes(perturbed(y, beta)), perturbed(two_y, beta))
-        losses = [pixels.cross_entropy(z, perturbed(y, beta)), pixels.cross_entropy(two_z, perturbed(two_y, beta))]
-        assert torch.allclose(*losses)
-    assert torch.allclose(pixels.mean_margin(z, y), pixels.mean_margin(two_z, two_y), atol=1e-5)
-
-
 @pytest.mark.parametrize("classes", [3, 11])
 def test_the_labels_class_stays_on_top_up_to_the_clip(classes):
     y = labels(classes)
@@ -162,14 +151,6 @@ def test_slp_perturbs_whole_masks_of_the_drawn_images_only():
     assert all(torch.equal(t[i], 1 - y[i] if drawn[i] else y[i]) for i in range(N))
     share = (make_batch(n=20_000).uniform("Z") < 0.05).mean()
     assert abs(share - 0.05) < 4 * np.sqrt(0.05 * 0.95 / 20_000)
-
-
-def test_draws_depend_only_on_their_key():
-    batch = make_batch()
-    reverse = Batch(batch.index[::-1], batch.ids[::-1], batch.seed, batch.epoch)
-    assert np.array_equal(reverse.uniform("Z")[::-1], batch.uniform("Z"))
-    assert not np.array_equal(make_batch(2).uniform("Z"), batch.uniform("Z"))
-    assert not np.array_equal(batch.uniform("other"), batch.uniform("Z"))
 
 
 def test_dynamic_moderation_moves_every_pixel_within_its_bound():

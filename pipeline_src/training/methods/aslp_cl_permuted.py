@@ -26,4 +26,5 @@ class ASLPCLPermuted(ASLPCL):
         self._order = generator("aslp_cl_permuted", n).permutation(n)
 
     def levels(self, batch: Batch) -> np.ndarray:
-        return self._alphas[self._order[batch.index]]
+        levels: np.ndarray = self._alphas[self._order[batch.index]]
+        return levels

@@ -132,7 +132,8 @@ class ASLPHead(BaseDecodeHead):
             # Twice as large; less where an odd size was halved on the way down.
             path = fusion(aligned(path, size=level.shape[2:]), level)
         x = self.enter(aligned(path, scale_factor=2))
-        return self.cls_seg(self.leave(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)))
+        z: Tensor = self.cls_seg(self.leave(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)))
+        return z
 
 
 def aligned(x: Tensor, size: Sequence[int] | None = None, scale_factor: float | None = None) -> Tensor:
@@ -151,7 +152,8 @@ class DilatedSum(nn.Module):
             nn.init.normal_(conv.weight, std=0.01)
 
     def forward(self, x: Tensor) -> Tensor:
-        return reduce(add, [conv(x) for conv in self.convs])
+        total: Tensor = reduce(add, [conv(x) for conv in self.convs])
+        return total
 
 
 class Fusion(nn.Module):
@@ -162,7 +164,8 @@ class Fusion(nn.Module):
         self.before, self.after = ResidualUnit(channels), ResidualUnit(channels)
 
     def forward(self, path: Tensor, level: Tensor) -> Tensor:
-        return self.after(path + self.before(level))
+        fused: Tensor = self.after(path + self.before(level))
+        return fused
 
 
 class ResidualUnit(nn.Sequential):

@@ -132,11 +132,7 @@ LAST = "decode_head=dict(in_channels=64, channels=8, {}), auxiliary_head=dict(in
 CONFIGS = {
     "fpn_r50": f"{RESNET}, neck=dict(in_channels=[8, 16, 32, 64], out_channels=16), "
     "decode_head=dict(in_channels=[16] * 4, channels=16)",
-    "fcn_r50-d8": f"{RESNET}, {LAST.format('')}",
-    "pspnet_r50-d8": f"{RESNET}, {LAST.format('')}",
     "deeplabv3plus_r50-d8": f"{RESNET}, {LAST.format('c1_in_channels=8, c1_channels=4')}",
-    "upernet_r50": f"{RESNET}, decode_head=dict(in_channels=[8, 16, 32, 64], channels=8), "
-    "auxiliary_head=dict(in_channels=32, channels=8)",
     "segformer_mit-b0": "backbone=dict(embed_dims=8, num_layers=[1] * 4, num_heads=[1] * 4), "
     "decode_head=dict(in_channels=[8] * 4, channels=16)",
     "fcn_unet_s5-d16": "backbone=dict(base_channels=4), decode_head=dict(in_channels=4, channels=4), "
