@@ -181,7 +181,6 @@ class ExperimentSummary:
         data: equal for two experiments on the same data.
         folder: of its results: tables/ and claims.json.
         captions: test set -> what readers of its numbers have to know.
-        unread: why its files are not to be read; empty if they are.
     """
 
     name: str
@@ -190,7 +189,6 @@ class ExperimentSummary:
     data: Any
     folder: Path
     captions: Mapping[str, str] = field(default_factory=dict)
-    unread: str = ""
 
     def reading(self, file: Path, expected: str) -> AbstractContextManager[None]:
         """`files.reading` of a file of its results."""

@@ -60,7 +60,7 @@ def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -
 def _content(summary: ExperimentSummary) -> dict[str, Any]:
     """Return the claims.json of an experiment; empty where it has none. UserError where it is damaged."""
     file = summary.folder / "claims.json"
-    if summary.unread or not file.is_file():
+    if not file.is_file():
         return {}
     with summary.reading(file, "the verdicts that the experiment wrote"):
         return dict(json.loads(file.read_bytes()).items())
@@ -77,8 +77,7 @@ def _on_task(
         place = f"{task} ({summary.name})"
         by_protocol = contents[summary.name].get(CARRIED_OVER)
         if by_protocol is None:
-            what = f"{place}: {summary.unread}" if summary.unread else place
-            findings.append(_absent(what, f"run: {run_command(summary.name)}"))
+            findings.append(_absent(place, f"run: {run_command(summary.name)}"))
         elif finding := by_protocol.get(protocol):  # several classes have one protocol
             evidence = [item | {"what": f"{place}: {item['what']}"} for item in finding["evidence"]]
             findings.append(finding | {"why": f"{place}: {finding['verdict']}. {finding['why']}", "evidence": evidence})

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline_src.analysis.facts import ExperimentSummary
+from pipeline_src.analysis.facts import ExperimentSummary, run_command
 from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.data import catalog
 from pipeline_src.errors import UserError, few
@@ -16,7 +16,7 @@ from pipeline_src.params.schema import Params
 from pipeline_src.pipeline.experiment import analysis_name, store_name, training_name
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.pipeline.job import Job
-from pipeline_src.pipeline.manifest import Manifest, now
+from pipeline_src.pipeline.manifest import NAME, Manifest, now
 from pipeline_src.python_source import commit, installed
 from pipeline_src.tables.several_experiments import OVERVIEW_TABLES, judged_files
 from pipeline_src.tables.several_experiments import READ as TABLES_READ
@@ -144,7 +144,7 @@ def store_facts(job: Job, name: str) -> dict[str, Any]:
 def overview_job(params: Params) -> Job:
     """Return the job of the overview. Results of other experiments count by their content."""
     experiments, judged = list(_experiments(params)), Path(params.judged)
-    files = {f"{e.name}/{name}": e.folder / name for e in experiments if not e.unread for name in READ}
+    files = {f"{e.name}/{name}": e.folder / name for e in experiments for name in READ}
     files |= {file.relative_to(judged).as_posix(): file for file in judged_files(judged)}
     return Job(
         kind="overview",
@@ -164,6 +164,8 @@ def overview(job: Job, folder: Path) -> None:
     from pipeline_src.tables.several_experiments import write_overview_tables
 
     experiments, tasks = job.parameters["experiments"], job.parameters["tasks"]
+    for experiment in experiments:
+        _check_intact(experiment)
     write_overview_tables(experiments, job.options["judged"], tasks, folder)
     write_overview_claims(experiments, tasks, folder)
 
@@ -181,15 +183,17 @@ def _experiments(params: Params) -> Iterator[ExperimentSummary]:
         captions = {part: caption for part, caption in captions.items() if caption}
         network, data = settings.model.config, settings.data.model_dump(mode="json")
         folder = Path("results") / name
-        yield ExperimentSummary(name, task, network, data, folder, captions, _damage(folder))
+        yield ExperimentSummary(name, task, network, data, folder, captions)
 
 
-def _damage(folder: Path) -> str:
-    """Return why the tables and claims of an experiment are not read: a manifest is missing or a file is damaged; empty
-    if they are intact or do not exist."""
-    for file in (path for name in READ if (path := folder / name).is_file()):
-        if (manifest := Manifest.read(file.resolve().parent)) is None:
-            return f"no manifest vouches for {file}"
-        if faults := manifest.faults(file.resolve().parent):
-            return str(faults[0])
-    return ""
+def _check_intact(experiment: ExperimentSummary) -> None:
+    """Raise a UserError if a table or the claims of an experiment differ from their manifest."""
+    for file in (path for name in READ if (path := experiment.folder / name).is_file()):
+        result = file.resolve().parent
+        manifest = Manifest.read(result)
+        if manifest is None or manifest.faults(result):
+            raise UserError(
+                f"{file} is damaged",
+                found=f"other content than in {result}/{NAME}",
+                fix=f"rm -r {result} && {run_command(experiment.name)}",
+            )

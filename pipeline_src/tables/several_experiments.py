@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.analysis.facts import MAIN_TASK, ROLES, ExperimentSummary, run_command
+from pipeline_src.analysis.facts import MAIN_TASK, ROLES, ExperimentSummary
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import not_run
@@ -53,7 +53,7 @@ def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str
             found = numbers(e)
             rows += [row | {"group": f"{text}: {row['group']} ({e.name})"} for row in found]
             captions |= {part: f"{part}: {e.captions[part]}" for row in found if (part := row["part"]) in e.captions}
-            missing += [] if found else [_absent(e, text)]
+            missing += [] if found else [not_run(e.name, text)]
     return PaperTable("Other tasks, in distribution", by_part(rows), "", [*captions.values(), *missing])
 
 
@@ -78,7 +78,7 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
                 (e for e in group if e.network == network),
                 key=lambda e: (len(elsewhere & methods[e.name]), len(methods[e.name])),
             )
-            missing += [] if found[chosen.name] else [_absent(chosen, network)]
+            missing += [] if found[chosen.name] else [not_run(chosen.name, network)]
             title = f"{network} ({chosen.name})"
             group_rows += [row | {"group": f"{row['group']}: {title}"} for row in found[chosen.name]]
         rows += by_part(group_rows)
@@ -96,7 +96,7 @@ def numbers(e: ExperimentSummary) -> list[dict[str, Any]]:
         UserError: a table is not what an experiment writes.
     """
     files = {e.folder / "tables" / f"{name}.csv": metrics for name, metrics in READ.items()}
-    if e.unread or not all(file.is_file() for file in files):
+    if not all(file.is_file() for file in files):
         return []
     rows: list[dict[str, Any]] = []
     for file, metrics in files.items():
@@ -110,13 +110,6 @@ def numbers(e: ExperimentSummary) -> list[dict[str, Any]]:
                 values["group"] = row["part"] + f", {ROLES['shifted']}" * (row["role"] == "shifted")
                 rows.append({**row, **values})
     return rows
-
-
-def _absent(e: ExperimentSummary, what: str) -> str:
-    """Return why the numbers of an experiment are absent."""
-    if e.unread:
-        return f"{e.name} is not read: {e.unread}. To get it, run: {run_command(e.name)}"
-    return not_run(e.name, what)
 
 
 def by_part(rows: Sequence[Row]) -> list[Row]:
