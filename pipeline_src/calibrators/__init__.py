@@ -6,4 +6,4 @@ importing scipy.
 
 from __future__ import annotations
 
-NAMES = ("temperature", "platt", "beta", "dirichlet", "isotonic", "histogram_binning", "image_temperature")
+NAMES = ("temperature", "platt", "beta", "isotonic", "histogram_binning", "image_temperature")

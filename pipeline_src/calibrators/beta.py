@@ -29,7 +29,7 @@ class BetaCalibrator(Calibrator):
 
     name: ClassVar[str] = "beta"
     keeps_class: ClassVar[bool] = False
-    classes: ClassVar[str] = "two"
+    two_classes: ClassVar[bool] = True
 
     a: float = Field(ge=0)
     b: float = Field(ge=0)

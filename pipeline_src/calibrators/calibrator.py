@@ -32,13 +32,13 @@ class Calibrator(Strict):
         name: the name of its file, of the post-hoc method and of `--method`.
         keeps_class: whether the predicted class of every pixel stays the same.
         of_image: whether a pixel's probability depends on other pixels of its image; else on its own logits only.
-        classes: the numbers of classes for which it is defined: "two", "several" (three or more) or "any".
+        two_classes: whether it is defined for two classes only.
     """
 
     name: ClassVar[str]
     keeps_class: ClassVar[bool]
     of_image: ClassVar[bool] = False
-    classes: ClassVar[str] = "any"
+    two_classes: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod
@@ -96,11 +96,11 @@ def fitted(calibrator: type[Calibrator], pixels: Pixels) -> Calibrator:
     Raises:
         UserError: the calibrator is not defined for their number of classes.
     """
-    if calibrator.classes not in ("any", "two" if pixels.classes == 2 else "several"):
+    if calibrator.two_classes and pixels.classes > 2:
         raise UserError(
-            f"the calibrator {calibrator.name} is for {calibrator.classes} classes",
+            f"the calibrator {calibrator.name} is for two classes",
             found=f"{pixels.classes} classes",
-            fix="use another one, such as platt or temperature",
+            fix="use another one, such as temperature or platt",
         )
     return calibrator.fit(pixels.grouped() if calibrator.of_image else pixels.pooled())
 

@@ -29,7 +29,7 @@ class HistogramBinningCalibrator(Calibrator):
 
     name: ClassVar[str] = "histogram_binning"
     keeps_class: ClassVar[bool] = False
-    classes: ClassVar[str] = "two"
+    two_classes: ClassVar[bool] = True
 
     shares: Annotated[list[Fraction], Field(min_length=BINS, max_length=BINS)]
 

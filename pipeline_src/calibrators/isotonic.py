@@ -30,7 +30,7 @@ class IsotonicCalibrator(Calibrator):
 
     name: ClassVar[str] = "isotonic"
     keeps_class: ClassVar[bool] = False
-    classes: ClassVar[str] = "two"
+    two_classes: ClassVar[bool] = True
 
     f: list[Fraction]
     value: list[Fraction]

@@ -71,5 +71,5 @@ def in_words(result: dict[str, Any], out: Path) -> str:
     lines += [f"    {line}" for line in aligned(rows)]
     lines += remarks(result, INTERVALS)
     lines.append(f"  {result['applied_images']} calibrated maps: {out / 'maps'}")
-    lines.append(f"  the calibrator, for predict and export: {out / 'calibrator.json'}")
+    lines.append(f"  the calibrator, for predict: {out / 'calibrator.json'}")
     return "\n".join(lines)

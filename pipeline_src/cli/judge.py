@@ -13,11 +13,15 @@ from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import aligned
 
-PRINTED = ("ece", "ece_floor", "oe", "ece_debiased", "accuracy", "mean_iou", "brier", "nll", "mae", "max_f")
+PRINTED = (
+    *("ece", "ece_floor", "oe", "ece_debiased", "smooth_ece"),
+    *("accuracy", "mean_iou", "brier", "nll", "mae", "max_f"),
+)
 MEANINGS = {  # of names that do not explain themselves
     "ece_floor": "the ECE that a calibrated network would have on these images",
     "oe": "only overconfidence, weighted by confidence",
     "ece_debiased": "root of the squared calibration error, minus noise",
+    "smooth_ece": "a calibration error without bins",
 }
 
 

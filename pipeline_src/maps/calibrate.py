@@ -24,7 +24,6 @@ from pipeline_src.errors import UserError, few
 from pipeline_src.files import atomic, write_text
 from pipeline_src.maps.counts import FolderCounts, count, read_sample
 from pipeline_src.maps.files import (
-    ARRAYS,
     Pair,
     UnusableFileError,
     check_classes,
@@ -86,15 +85,15 @@ def calibrate_folder(
     pixels = pixels_of(pairs, classes, ignore)
     _check_labels(pixels, mask)
     calibrator = fitted(kind, pixels)
-    warnings = [*before.warnings]
+    warnings, scored, scored_on = [*before.warnings], pairs, CROSS_VALIDATION
     if test_mask is None:
-        scored, scored_on, names = pairs, CROSS_VALIDATION, [name for name in SCORED if name != "augrc"]
         after = count(pairs, classes, ignore, calibrators=cross_fitted(kind, pixels, units))
     else:
-        scored, scored_on, names, counted = applied, str(apply), list(SCORED), before
-        before = count(applied, classes, ignore)
+        scored, scored_on, counted, before = applied, str(apply), before, count(applied, classes, ignore)
         after = count(applied, classes, ignore, calibrators=[calibrator] * len(applied))
         warnings += [*(f"{apply}: {line}" for line in before.warnings), *overlap_warnings(counted, before)]
+    # AUGRC compares the pixels of all images, but folds have different calibrators.
+    names = [name for name in SCORED if name != "augrc" or test_mask is not None]
     record = Record.of(calibrator, pixels)
     result = {
         "method": calibrator.name,
@@ -106,7 +105,7 @@ def calibrate_folder(
         "bins": bins,
         **({"groups": groups_in_words(units_of_scored)} if groups else {}),
         "warnings": warnings + (images_in_words(len(scored)) if resamples and not groups else []),
-        "scores": _compare(names, [side.runs(units_of_scored)["raw"] for side in (before, after)], bins, resamples),
+        "scores": _compare(names, [before, after], units_of_scored, bins, resamples),
     }
     with outputs.staged(out, SCORES, [FOLDER]) as new:
         write_text(new / CALIBRATOR, record.model_dump_json(indent=2) + "\n")
@@ -186,18 +185,21 @@ def _contents(counted: FolderCounts) -> dict[str, bytes]:
     Images without a pixel that counts and maps of a single value are left out, because several images can have equal
     sums.
     """
-    rows = image_rows(counted.counts["raw"])
+    rows = image_rows(counted.statistic.raw)
     varied = (rows.column("pixels") > 0) & (rows.column("constant") == 0)
     return {rows.ids[i]: rows.table[i].tobytes() for i in np.flatnonzero(varied)}
 
 
-def _compare(names: Sequence[str], runs: Sequence[ProtocolCounts], bins: int, resamples: int) -> dict[str, Any]:
-    """Compare the runs before and after calibration on the same resamples.
+def _compare(
+    names: Sequence[str], counted: Sequence[FolderCounts], units: np.ndarray | None, bins: int, resamples: int
+) -> dict[str, Any]:
+    """Compare the counts before and after calibration on the same resamples.
 
     Returns:
         By metric the values `before` and `after`, their `intervals`, and whether the value `changed`. Where another
         metric decides, the interval of the difference is of that metric, under its name.
     """
+    runs = [ProtocolCounts.by_protocol(side.statistic, units)["raw"] for side in counted]
     sides = [resample_counts(run, bins, SEED, resamples) for run in runs]
     ends = [side.intervals() if resamples else {} for side in sides]
     terms = [(Measurement.of_runs([0], [side]), weight) for side, weight in zip(sides, (-1.0, 1.0), strict=True)]
@@ -242,22 +244,15 @@ def write_calibrated(pairs: Sequence[Pair], calibrator: Calibrator, folder: Path
 
 
 def _write_map(path: Path, original: Path, probability: np.ndarray) -> None:
+    """Write a map like the `original`: arrays keep an axis for the channel; decisions and float16 become float32."""
+    suffix = path.suffix.lower()
     with atomic(path) as temporary, open(temporary, "wb") as file:  # numpy appends .npy to the names of other files
-        if path.suffix.lower() not in ARRAYS:
-            Image.fromarray(probability).save(file, Image.registered_extensions()[path.suffix.lower()])
-            return
-        loaded = np.load(original, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            np.save(file, _stored_like(loaded, probability))
-        else:
-            arrays: dict[str, Any] = {name: _stored_like(array, probability) for name, array in loaded.items()}
+        if suffix == ".npy":
+            np.save(file, probability.reshape(np.load(original).shape))
+        elif suffix == ".npz":
+            arrays: dict[str, Any] = {
+                name: probability.reshape(array.shape) for name, array in np.load(original).items()
+            }
             np.savez_compressed(file, **arrays)
-
-
-def _stored_like(original: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Return the map in the type and shape of the stored array, which may have an axis for the channel.
-
-    Decisions and float16, whose rounding would move pixels to the other class, become float32.
-    """
-    dtype = probability.dtype if original.dtype in (bool, np.float16) else original.dtype
-    return probability.reshape(original.shape).astype(dtype)
+        else:
+            Image.fromarray(probability).save(file, Image.registered_extensions()[suffix])

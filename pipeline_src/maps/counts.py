@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.progress import track
 
 from pipeline_src.calibrators.calibrator import Calibrator, calibrated
-from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.image_pixels import check_range, low_range
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.whole_maps import whole_map_measures
@@ -26,7 +25,6 @@ from pipeline_src.maps.files import (
     read_map,
     read_mask,
 )
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import value
 
 SMALL = 64  # class ids lie below; soft edges have values on both sides
@@ -52,15 +50,6 @@ class FolderCounts:
     examples: dict[int, str] = field(default_factory=dict)
     ignored: int = 0
     resized: list[str] = field(default_factory=list)
-
-    @property
-    def counts(self) -> dict[str, Counts]:
-        """The counts of each protocol; for K classes those of the top label."""
-        return self.statistic.protocols
-
-    def runs(self, units: np.ndarray | None = None) -> dict[str, ProtocolCounts]:
-        """Return the inputs of metrics by protocol; `units` (N,) are the groups of the images."""
-        return ProtocolCounts.by_protocol(self.statistic, units)
 
 
 @dataclass(frozen=True)
@@ -199,7 +188,7 @@ def _corrections(counted: FolderCounts, classes: int | None, ignore: int | None)
 
 def _likely_mistakes(counted: FolderCounts, classes: int | None) -> Iterator[str]:
     """Yield a line for every property of maps and masks that is likely a mistake."""
-    raw = counted.counts["raw"]
+    raw = counted.statistic.raw
     if not raw.pixels:
         return
     if max(counted.highest.values()) == 0:

@@ -19,7 +19,7 @@ from scipy.ndimage import zoom
 
 from pipeline_src.counting.image_pixels import native
 from pipeline_src.counting.levels import SLACK, SUM_SLACK
-from pipeline_src.errors import UserError, few, listed
+from pipeline_src.errors import UserError, listed
 from pipeline_src.files import composed
 from pipeline_src.labels import IGNORED
 
@@ -93,13 +93,11 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
 
 def check_files(problems: Iterable[str]) -> None:
     """Raise a UserError that names all files that cannot be used, of lines `name: reason`, if there are any."""
-    by_reason: dict[str, list[str]] = defaultdict(list)
-    for name, _, reason in (line.partition(": ") for line in problems):
-        by_reason[reason].append(name)
-    if by_reason:
+    lines = list(problems)
+    if lines:
         raise UserError(
-            f"{sum(map(len, by_reason.values()))} file(s) cannot be used; nothing was written",
-            found=listed(f"{few(names, 20)}: {reason}" for reason, names in by_reason.items()),
+            f"{len(lines)} file(s) cannot be used; nothing was written",
+            found=listed(lines),
             expected="readable maps and masks, one mask for every map, of the same name except for the suffix",
         )
 
@@ -125,15 +123,12 @@ def read_map(path: Path) -> np.ndarray:
         UnusableFileError: not readable, several channels, no probabilities.
     """
     array = _load(path, "colors")
-    if array.ndim not in (2, 3) or 0 in array.shape:
-        raise UnusableFileError(
-            f"an array of shape {array.shape}; expected (height, width), or (classes, height, width)"
-        )
-    if array.dtype in (np.uint8, np.uint16) and array.ndim == 2:
+    if array.dtype in (np.uint8, np.uint16) and array.ndim == 2 and array.size:
         return array
-    if array.dtype.kind not in "bf":
+    if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in "bf":
         raise UnusableFileError(
-            f"values of type {array.dtype}; expected floats in [0, 1], or for one object uint8 or uint16"
+            f"an array of shape {array.shape} and type {array.dtype}; expected floats in [0, 1] of shape "
+            "(height, width) or (classes, height, width), or for one object uint8 or uint16"
         )
     if array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float32)

@@ -24,12 +24,8 @@ from pipeline_src.maps.files import Pair, classes_of, pair_files
 from pipeline_src.maps.risk import bound_of, controlled, exceeded
 from pipeline_src.metrics.image_inputs import per_image
 from pipeline_src.metrics.metric import with_ends
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS, summary
-
-NOTE = (
-    "Fractions, not percent, defined in docs/reference/metrics.md. Intervals: 95 % bootstrap over images, or their "
-    "groups, without the variance of training."
-)
 
 
 def judge_folder(
@@ -66,9 +62,9 @@ def judge_folder(
     outputs.check(out, "judge", inputs=(pred, mask))
     pairs = pair_files(pred, mask)
     units, classes = groups_of(pairs, groups), classes_of(pairs)
-    bound = bound_of(risk, len(pairs), classes)
+    bound = bound_of(risk, classes)
     counted = count(pairs, classes, ignore, whole_maps=True)
-    raw = counted.counts["raw"]
+    raw = counted.statistic.raw
     if not raw.pixels:
         raise UserError(
             f"no pixel of the masks in {mask} counts; nothing was written",
@@ -78,12 +74,12 @@ def judge_folder(
     filled = int(np.count_nonzero(image_rows(raw).column("pixels")))
     result: dict[str, Any] = {"name": name, "n_images": len(pairs), "n_pixels": raw.pixels}
     result |= {"n_classes": classes} if classes else {}
-    result |= {"bins": bins, "note": NOTE}
+    result |= {"bins": bins}
     result |= {"groups": groups_in_words(units)} if groups else {}
     result["warnings"] = counted.warnings + (images_in_words(filled) if resamples and not groups else [])
     result |= {"intervals": {}, "undefined": {}}
     bands = {}
-    for protocol, run in counted.runs(units).items():
+    for protocol, run in ProtocolCounts.by_protocol(counted.statistic, units).items():
         result[protocol], result["undefined"][protocol] = summary(run, bins)
         if resamples:
             resampled = resample_counts(run, bins, SEED, resamples)
@@ -97,9 +93,9 @@ def judge_folder(
     provenance = {"name": name, "pred": str(pred), "mask": str(mask), "version": __version__}
     with outputs.staged(out, "metrics.json", ["reliability-*.*"]) as new:
         counted.statistic.save(new / "statistic.npz", provenance)
-        _write_images(new / "images.csv", counted.counts, bins)
+        _write_images(new / "images.csv", counted.statistic.protocols, bins)
         if diagrams and not classes:
-            _draw(result, counted.counts, bands, mask.parts[-2:], new)
+            _draw(result, counted.statistic.protocols, bands, mask.parts[-2:], new)
         write_text(new / "metrics.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
 
@@ -115,19 +111,14 @@ def _write_images(path: Path, counts: Mapping[str, Counts], bins: int) -> None:
     columns = {name: rows.column(name) for name in ("height", "width", "pixels")}
     for protocol, of_protocol in counts.items():
         columns |= {f"{protocol}_{name}": values for name, values in per_image(of_protocol, bins).items()}
-    cells = {"id": rows.ids} | {name: [_cell(value) for value in values] for name, values in columns.items()}
+    cells: dict[str, list[Any]] = {"id": rows.ids}
+    for name, values in columns.items():
+        cells[name] = [f"{value:.6g}" if isinstance(value, float) else value for value in values]
     with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(cells)
         order = np.argsort(-columns["raw_ece"], kind="stable")
         writer.writerows([values[k] for values in cells.values()] for k in order)
-
-
-def _cell(value: np.number) -> str:
-    """Return a number as text; empty for NaN."""
-    if isinstance(value, np.integer):
-        return str(value)
-    return "" if np.isnan(value) else f"{value:.6g}"
 
 
 def _draw(

@@ -17,31 +17,15 @@ from pipeline_src.rng import generator
 FOLDS = 5
 
 
-def bound_of(text: str, images: int, classes: int | None) -> Bound | None:
-    """Return the bound that `--risk` asks for; None if `text` is empty.
-
-    Args:
-        images: number of maps.
-        classes: of the maps; None for binary maps.
+def bound_of(text: str, classes: int | None) -> Bound | None:
+    """Return the bound that `--risk` asks for on maps of K `classes`, None for one object; None if `text` is empty.
 
     Raises:
-        UserError: it is no bound, or the maps or their number do not fit.
+        UserError: it is no bound, or the maps have several classes.
     """
-    if not text:
-        return None
-    bound = Bound.of(text)
-    if classes:
-        raise UserError(
-            f"--risk {text} needs maps of one object", found=f"maps of {classes} classes", fix="leave out --risk"
-        )
-    if images < bound.needs:
-        raise UserError(
-            f"--risk {text} cannot be guaranteed by so few images",
-            found=f"{images:,}",
-            expected=f"{bound.needs:,} or more: 1 / (n + 1) has to be {bound.alpha:g} at most",
-            fix="give more images, or a larger ALPHA",
-        )
-    return bound
+    if text and classes:
+        raise UserError(f"--risk {text} needs maps of one object", found=f"{classes} classes", fix="leave out --risk")
+    return Bound.of(text) if text else None
 
 
 def folds_of(groups: np.ndarray) -> np.ndarray:

@@ -83,14 +83,13 @@ JUDGE = [  # name, files, options, names in the error
     ("groups", {}, {"groups": "^(b)"}, ["^(b)", "- a"]),
     ("unknown risk", {}, {"risk": "fnn=0.1"}, ["fnn=0.1", "'fnr'"]),
     ("risk of classes", CLASSES, {"risk": "fnr=0.5"}, ["--risk", "3 classes"]),
-    ("risk of few images", {}, {"risk": "fpr=0.05"}, ["--risk fpr=0.05", "19"]),
     ("out is read", {}, {"out": "maps"}, ["maps"]),
     ("out calibrated", {"out/calibrator.json": b"{}"}, {"out": "out"}, ["calibrator.json", "calibrate"]),
 ]
 OTHER = {"other/c.npy": P}
 CALIBRATE = [
     ("unknown method", {}, {"method": "temprature"}, ["temprature", "'temperature'"]),
-    ("method of classes", {}, {"method": "dirichlet"}, ["dirichlet", "2 classes"]),
+    ("method of two classes", CLASSES | {"other/c.npy": THREE}, {"method": "beta"}, ["beta", "3 classes"]),
     ("no applied map", {"other/c.npy": None}, {}, ["other"]),
     ("applied text", {"other/c.npy": b"text"}, {}, ["c.npy"]),
     ("applied classes", {"other/c.npy": THREE}, {}, ["c.npy", "(3, "]),

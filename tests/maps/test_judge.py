@@ -20,6 +20,7 @@ from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.maps.counts import count, read_sample
 from pipeline_src.maps.files import pair_files
 from pipeline_src.maps.judge import judge_folder
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import value
 
 PROTOCOLS = ("raw", "stretched")
@@ -177,7 +178,7 @@ def test_images_of_a_group_are_resampled_together(tmp_path):
     folders = tmp_path / "maps", tmp_path / "masks"
     result = judge_folder(*folders, "net", tmp_path / "out", resamples=50, **options)
     counted = count(pair_files(*folders), None, IGNORE, whole_maps=True)
-    expected = resample_counts(counted.runs(groups)["raw"], 10, 0, 50)
+    expected = resample_counts(ProtocolCounts.by_protocol(counted.statistic, groups)["raw"], 10, 0, 50)
     assert {name: number for name, number in result["raw"].items() if number is not None} == expected.points
     assert result["intervals"]["raw"] == {name: expected.intervals().get(name) for name in result["raw"]}
     assert "3 groups" in result["groups"]
