@@ -29,6 +29,9 @@ _SIDES = (176, 136)  # usual width and height in pixels
 _TRIES = 50  # nearly every first try holds an object of a plausible size
 
 
+Draw = Callable[[Rng], Shape]
+
+
 class _Thing(NamedTuple):
     """A candidate: its colors (H, W, 3), coverage of the image and of the drawn outline (H, W), center and shadow."""
 
@@ -64,16 +67,9 @@ def _background(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
 
 
 def _thing(
-    rng: Rng,
-    height: int,
-    width: int,
-    shape: Callable[[Rng], Shape],
-    size: float,
-    center: Array,
-    around: Array,
-    hidden: float,
+    rng: Rng, height: int, width: int, shape: Draw, size: float, center: Array, around: Array, hidden: float
 ) -> _Thing:
-    """A shaded object; `hidden` in [0, 1] blends its colors with those `around` it (4, 3)."""
+    """Return a shaded object; `hidden` in [0, 1] blends its colors with those `around` it (4, 3)."""
     outline, inner = shape(rng)
     turn = rng.normal(0, 0.12) if shape in UPRIGHT else rng.uniform(-np.pi, np.pi)
     flip = rng.choice([-1, 1])
@@ -91,10 +87,8 @@ def _thing(
         colors[box] = _skin(rng, cover[box], parts[box], scale, around, hidden)
     drawn = cover
     if rng.random() < 0.3:  # fur, feathers, leaves: the border is finer than a labeled outline
-        fringe = noise(rng, height, width, 4, 2) - 0.5
-        cover = np.clip(
-            cv2.GaussianBlur(cover, (0, 0), rng.uniform(0.8, 2)) * 2.2 - 0.6 + 1.2 * fringe * (cover < 0.99), 0, 1
-        )
+        fringe = 1.2 * (noise(rng, height, width, 4, 2) - 0.5) * (cover < 0.99)
+        cover = np.clip(cv2.GaussianBlur(cover, (0, 0), rng.uniform(0.8, 2)) * 2.2 - 0.6 + fringe, 0, 1)
     if rng.random() < 0.35:
         cover = cv2.GaussianBlur(cover, (0, 0), rng.uniform(0.4, 1.6))
     return _Thing(colors, cover, drawn, tuple(center), rng.uniform(0.2, 0.7) * (rng.random() < 0.6))
@@ -188,7 +182,7 @@ def draw_scene(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
             scene += thing.cover[..., None] * (thing.colors - scene)
             seen = [outline * (1 - thing.outline) for outline in seen] + [thing.outline]
         scores = [_score(thing, visible, scene) for thing, visible in zip(things, seen, strict=True)]
-        salient = (part for part, score in zip(seen, scores, strict=True) if score >= _CLOSE * max(scores))
+        salient = (visible for visible, score in zip(seen, scores, strict=True) if score >= _CLOSE * max(scores))
         mask = sum(salient, np.zeros((height, width), np.float32))
         for _ in range(int(rng.integers(1, 4)) if rng.random() < 0.3 else 0):
             colors, cover = _occluder(rng, height, width)
