@@ -78,18 +78,14 @@ def add_runs(path: Path, runs: Mapping[Run, Callable[[], Arrays]], cores: int = 
         if path.exists():
             shutil.copyfile(path, temporary)
         with ZipFile(temporary, "a") as archive, ThreadPoolExecutor(cores) as pool:
-            shared = {}
-            for part in dict.fromkeys(part for part, _, _ in runs):
+            firsts = {run[0]: run for run in reversed([*runs])}
+            for part, run in firsts.items():
                 if f"{part}/images.npz.xz" not in archive.namelist():
-                    _write_member(archive, f"{part}/images", _packed(_shared(next(_of_part(part, runs))())))
-                shared[part] = _read_member(archive, f"{part}/images")
+                    _write_member(archive, f"{part}/images", _packed(_shared(runs[run]())))
+            shared = {part: _read_member(archive, f"{part}/images") for part in firsts}
             contents = pool.map(lambda run: _packed(_encoded(runs[run](), shared[run[0]])), runs)
             for run, content in zip(runs, contents, strict=True):
                 _write_member(archive, "/".join(map(str, run)), content)
-
-
-def _of_part(part: str, runs: Mapping[Run, Callable[[], Arrays]]) -> Iterator[Callable[[], Arrays]]:
-    return (load for run, load in runs.items() if run[0] == part)
 
 
 def _shared(run: Arrays) -> Arrays:

@@ -293,23 +293,16 @@ class MapCounts:
             with np.load(path) as file:
                 arrays = dict(file)
             header = json.loads(arrays.pop("header").tobytes())
-            found = {key: header.get(key) for key in FORMAT}
-            counted = cls.of_arrays(arrays) if found == FORMAT else None
+            if other := {key: header.get(key) for key, value in FORMAT.items() if header.get(key) != value}:
+                raise ValueError(f"written by another version, with {other}")
+            return cls.of_arrays(arrays)
         except Exception as error:  # anything that a foreign or damaged file makes numpy, zip or json raise
             raise UserError(
                 f"{path} is not a counts file that can be read",
                 found=f"{type(error).__name__}: {error}",
-                expected="a file that `evaluate` or `judge` wrote",
+                expected=f"a file that `evaluate` or `judge` wrote, with {FORMAT}",
                 fix="remove it and run the same command again",
             ) from error
-        if counted is None:
-            raise UserError(
-                f"{path} is a counts file of another schema",
-                found=found,
-                expected=FORMAT,
-                fix="count the prediction maps again with this version",
-            )
-        return counted
 
 
 def json_array(value: object) -> np.ndarray:

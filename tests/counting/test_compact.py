@@ -13,11 +13,10 @@ from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting.compact import BITS, reduced, restored
 from pipeline_src.counting.counts import UNMEASURED, Counts
 from pipeline_src.counting.counts_file import CountsFile, add_runs
-from pipeline_src.counting.levels import UNIT, UNKNOWN
+from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import positive, top_label
 from pipeline_src.errors import UserError
-from pipeline_src.metrics.registry import value
 
 SCORES = ("accuracy", "gap", "brier", "nll", "entropy", "mae", "ece", "oe", "mce", "positive_ece", "classwise_ece")
 NEAR = ("max_f", "mean_f", "image_ece", "area_error", "aurc", "auc", "ap", "ece_equal_mass", "smooth_ece")
@@ -109,16 +108,6 @@ def test_a_damaged_file_is_named(tmp_path):
     file.write_bytes(content[: len(content) // 2])
     with pytest.raises(UserError, match=r"counts\.zip"):
         CountsFile(file)
-
-
-def test_saturated_maps_keep_their_order():
-    full = counted(varied(40, sharp=15), whole=False)
-    for one, other in pairs((full, restored(reduced(full, 10)))):
-        assert (one.count[0].sum() > 0.6 * one.pixels) and np.array_equal(one.surest, other.surest)
-        for name in ("aurc", "augrc"):
-            assert value(name, other) == pytest.approx(value(name, one), rel=1e-3), name
-    words = counted(varied(9, kind="uint16"), whole=False)
-    assert np.array_equal(restored(reduced(words, 10)).raw.surest, UNKNOWN)  # no cell splits a level
 
 
 def test_intervals_are_near():

@@ -17,7 +17,7 @@ from made_statistics import one
 from pipeline_src.counting import kernels
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import ARRAYS, SCORE_SUMS, Counts
-from pipeline_src.counting.levels import CELLS, CLAMP, HALF, LEVELS, POSITION, SPLIT, UNIT
+from pipeline_src.counting.levels import CELLS, CLAMP, HALF, LAST, LEVEL_OF_CELL, LEVELS, POSITION, SHIFT, SPLIT, UNIT
 from pipeline_src.errors import UserError
 from pipeline_src.python_source import ROOT
 
@@ -57,6 +57,21 @@ def sixteenths(doubt: Fraction) -> int:
 def assert_counts(counts: Counts, expected: tuple[np.ndarray, ...]) -> None:
     for name, array in zip(ARRAYS, expected, strict=True):
         assert np.array_equal(getattr(counts, name), array), name
+
+
+def test_a_cell_is_a_part_of_one_level():
+    """At every end of a level and of sixteenths of octaves, and next to it, by exact doubts."""
+    octaves = 2.0 ** np.arange(-149, -11)[:, None] * (1 + np.arange(16) / 16)
+    ends = np.concatenate([[0], octaves.ravel(), np.arange(SPLIT + 1) / LEVELS]).astype(np.float32)
+    doubts = np.unique([ends, np.nextafter(ends, np.float32(0)), np.nextafter(ends, np.float32(1))])
+    doubts = doubts[doubts.astype(float) * LEVELS < SPLIT]
+    level = np.floor(doubts.astype(float) * LEVELS).astype(int)
+    cell = level + np.minimum((doubts.view(np.int32) >> SHIFT) + (doubts > 0), LAST)
+    assert np.array_equal(LEVEL_OF_CELL[cell], level)
+    assert (np.diff(cell) >= 0).all() and np.array_equal(np.unique(cell), np.arange(CELLS))
+    assert (cell == 0).sum() == 1 and doubts[0] == 0
+    for parted in np.split(doubts, np.flatnonzero(np.diff(cell)) + 1):
+        assert parted[-1] <= parted[0] * 17 / 16 or parted[-1] < 2.0**-126
 
 
 @settings(max_examples=60, deadline=None)

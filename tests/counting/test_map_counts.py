@@ -181,17 +181,6 @@ def test_any_order_and_split_of_images_gives_the_same_counts(order, shares, kind
     assert pickle.loads(pickle.dumps(shared[2])) + shared[0] + copy.deepcopy(shared[1]) == counted(everything)
 
 
-@settings(max_examples=10, deadline=None)
-@given(st.permutations(range(4)), st.integers(0, 4))
-def test_any_split_of_images_of_classes_gives_the_same_counts(order, cut):
-    scenes = [scene(k, shape=(6, 7)) for k in range(4)]
-    both = MapCounts.of_classes(5), MapCounts.of_classes(5)
-    for place, k in enumerate(order):
-        both[place < cut].add(*scenes[k], str(k))
-    whole = of_scenes(scenes)
-    assert both[0] + both[1] == whole and pickle.loads(pickle.dumps(whole)) == whole != of_scenes(scenes[:3])
-
-
 def test_merged_statistics_are_the_same_file_and_the_same_metrics(tmp_path):
     everything = list(images(5))
     merged, whole = counted(everything[3:]) + counted(everything[:3]), counted(everything)

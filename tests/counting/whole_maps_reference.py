@@ -1,12 +1,7 @@
-"""Maps and masks made by formulas, and what pysodmetrics says of them (`whole_maps_reference.json`).
-
-To make the file anew, in an environment with the extra `parity`:  python tests/counting/whole_maps_reference.py
-"""
+"""Maps and masks made by formulas, for which `whole_maps_reference.json` has the values of pysodmetrics."""
 
 from __future__ import annotations
 
-import json
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -46,32 +41,3 @@ def _noise(shape: tuple[int, ...], number: int) -> np.ndarray:
     """uint32 of 16 bits: the upper bits of a linear congruence."""
     pixels = np.arange(shape[0] * shape[1], dtype=np.uint64).reshape(shape) + np.uint64(10_000 * number + 1)
     return (pixels * np.uint64(2654435761) % np.uint64(1 << 32) >> np.uint64(16)).astype(np.uint32)
-
-
-def peer_values(f: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """What pysodmetrics says of one map, (H, W) float64 in [0, 1], and its mask, bool."""
-    from py_sod_metrics import Emeasure, Smeasure
-
-    peers = Smeasure(), Emeasure()
-    for peer in peers:
-        peer.step(f, y, normalize=False)
-    s, e = (peer.get_results() for peer in peers)
-    return {"s_measure": float(s["sm"]), "e_measure": float(e["em"]["curve"].mean())}
-
-
-def protocols(probability: np.ndarray) -> dict[str, np.ndarray]:
-    """The map of each protocol, (H, W) float64 in [0, 1]."""
-    top = np.iinfo(probability.dtype).max if probability.dtype.kind == "u" else 1
-    raw = probability.astype(np.float64) / top
-    return {"raw": raw, "stretched": (raw - raw.min()) / (np.ptp(raw) or 1)}
-
-
-def _line(name: str) -> str:
-    probability, y = cases()[name]
-    values = {protocol: peer_values(f, y == 1) for protocol, f in protocols(probability).items()}
-    return f"  {json.dumps(name)}: {json.dumps(values)}"
-
-
-if __name__ == "__main__":
-    lines = ",\n".join(map(_line, cases()))
-    FILE.write_text(f'{{"pysodmetrics": "{version("pysodmetrics")}", "values": {{\n{lines}\n}}}}\n', encoding="utf-8")

@@ -20,7 +20,6 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.params.schema import Part
 from pipeline_src.pipeline.work import analyse as work
-from pipeline_src.publishing.compare import compare_experiments
 from pipeline_src.publishing.published import Publication
 from pipeline_src.publishing.rebuild import _analyse, _results
 
@@ -62,21 +61,6 @@ def test_what_is_made_of_published_statistics_keeps_groups_and_notes():
     assert "Half of them." in grouped.note("photos") and "Half" not in independent.note("photos")
     assert grouped.groups("photos").tolist() == GROUPS.tolist() and independent.groups("photos") is None
     assert is_wider(*(of.estimate("brier", "raw", "slp", "photos") for of in (grouped, independent)))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("known", ["A", "B"])
-def test_experiments_on_the_same_images_are_compared_over_the_groups_that_one_of_them_knows(known):
-    other = publish("other", FACTS, lambda method, seed, part: films(method, seed + 20, part))
-    frames = publish("frames", FACTS, films)
-    grouped = publish("films", FACTS, films, groups={"photos": GROUPS.tolist()})
-
-    def effect(one: Path) -> Estimate:
-        sides = (one, other) if known == "A" else (other, one)
-        cells = compare_experiments(*map(str, sides)).cells
-        return next(c.effect for c in cells if (c.method, c.metric, c.protocol) == ("slp", "brier", "raw"))
-
-    assert is_wider(effect(grouped), effect(frames))
 
 
 @pytest.mark.parametrize("kind", ["pattern", "file"])
