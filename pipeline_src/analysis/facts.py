@@ -162,10 +162,8 @@ class Facts:
         plain = {name for name in candidates if self.methods[name].code == "baseline"}
         return [name for name in self.methods if name in candidates and self.methods[name].uses in (None, *plain)]
 
-    def networks_in_words(self, method: str = "") -> str:
-        """Which networks stand behind the numbers of one method, or of all."""
-        if method and self.methods[method].of_all_seeds:
-            return "networks of all seeds"
+    def networks_in_words(self) -> str:
+        """Return which networks stand behind the pooled pixels of all methods, as text."""
         first, *more = map(str, self.seeds)
         return f"seeds {', '.join([first, *more])} pooled" if more else f"seed {first}"
 

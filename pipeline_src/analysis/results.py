@@ -34,9 +34,6 @@ class Results:
     facts: Facts
     files: Mapping[str, Path]
 
-    def __reduce__(self) -> tuple[type, tuple[Facts, Mapping[str, Path]]]:  # another process opens the files itself
-        return type(self), (self.facts, self.files)
-
     @cached_property
     def _readers(self) -> dict[str, Reader]:
         return {part: Reader(self.files[part]) for part in self.facts.parts}

@@ -61,8 +61,7 @@ def test_runs_and_parts():
         "other",
         "textures",
     ]
-    assert found.networks_in_words("ensemble") == "networks of all seeds"
-    assert found.networks_in_words("ce") == found.networks_in_words() == "seeds 3, 5 pooled"
+    assert found.networks_in_words() == "seeds 3, 5 pooled"
 
 
 def test_several_classes_have_one_protocol():
