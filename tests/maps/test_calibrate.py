@@ -12,7 +12,6 @@ import pytest
 from scipy.special import expit, softmax
 
 from pipeline_src.calibrators.calibrator import calibrated, calibrator_class, fitted, read_for
-from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.maps.calibrate import calibrate_folder, overlap_warnings, pixels_of, write_calibrated
 from pipeline_src.maps.counts import count
 from pipeline_src.maps.files import pair_files, read_map
@@ -100,14 +99,6 @@ def test_maps_are_written_as_they_came(done, folders):
         assert np.array_equal(calibrated_map, exact.astype(kind))
 
 
-def test_a_half_precision_map_keeps_its_classes(tmp_path):
-    (tmp_path / "maps").mkdir()
-    f = np.nextafter(np.float16(0.5), np.float16(0)) * np.ones((4, 5), np.float16)
-    np.save(tmp_path / "maps/a.npy", f)  # T = 2.5 moves it nearer to 0.5 than float16 can say
-    write_calibrated(pair_files(tmp_path / "maps", None), TemperatureCalibrator(temperature=T), tmp_path / "out")
-    assert (np.load(tmp_path / "out/a.npy") < 0.5).all()
-
-
 def test_scores_are_those_of_judge_on_the_written_maps(done, folders, tmp_path):
     out, result = done
     original = judge_folder(folders["apply"], folders["test_mask"], "m", tmp_path / "before", resamples=0)
@@ -149,52 +140,19 @@ def test_fitted_images_among_the_scored_images_are_named(folders, tmp_path):
     assert warning in result["warnings"]
 
 
-def three_classes(root: Path, sharpness: float, ignored) -> list[Path]:
-    """Maps of three classes that are `sharpness` times too sure; `ignored` (part, truth) tells void pixels."""
+def test_maps_of_three_classes(tmp_path):
     rng = np.random.default_rng(0)
-    for part in ("val", "test"):
-        for folder in ("maps", "masks"):
-            (root / part / folder).mkdir(parents=True)
+    paths = [tmp_path / part / folder for part in ("val", "test") for folder in ("maps", "masks")]
+    for maps, masks in (paths[:2], paths[2:]):
+        maps.mkdir(parents=True), masks.mkdir()
         for i in range(6):
             z = rng.normal(0, 2, (3, 20, 30))
             truth = (z + rng.gumbel(size=z.shape)).argmax(0)
-            np.save(root / part / "maps" / f"{i}.npy", softmax(sharpness * z, axis=0).astype(np.float32))
-            cv2.imwrite(str(root / part / "masks" / f"{i}.png"), np.where(ignored(part, truth), 255, truth))
-    return [root / name for name in ("val/maps", "val/masks", "test/maps")]
-
-
-def test_maps_of_three_classes(tmp_path):
-    paths = three_classes(tmp_path, T, lambda _, truth: np.arange(len(truth))[:, None] < 3)
-    result = calibrate_folder(*paths, tmp_path / "out", test_mask=tmp_path / "test/masks", resamples=0)
+            truth[:3] = 255
+            np.save(maps / f"{i}.npy", softmax(T * z, axis=0).astype(np.float32))
+            cv2.imwrite(str(masks / f"{i}.png"), truth)
+    result = calibrate_folder(*paths[:3], tmp_path / "out", test_mask=paths[3], resamples=0)
     assert result["scores"]["ece"]["after"] < result["scores"]["ece"]["before"] / 3
     assert result["pixels"] == 6 * 17 * 30
     written = np.load(tmp_path / "out/maps/0.npy")
     assert written.dtype == np.float32 and written.sum(axis=0) == pytest.approx(np.ones((20, 30)), abs=1e-6)
-
-
-@pytest.fixture(scope="module")
-def as_planes(folders, tmp_path_factory) -> dict[str, dict[str, Path]]:
-    """The maps of `folders` as floats of one object and as softmax maps of two classes, and their masks of 0 and 1."""
-    root = tmp_path_factory.mktemp("planes")
-    for name, folder in folders.items():
-        (root / "one" / name).mkdir(parents=True), (root / "two" / name).mkdir(parents=True)
-        for path in folder.iterdir():
-            f = read_map(path)
-            f = f.astype(float) / (np.iinfo(f.dtype).max if f.dtype.kind == "u" else 1)
-            single, planes = (np.uint8(f), np.uint8(f)) if "mask" in name else (f, np.stack([1 - f, f]))
-            np.save(root / "one" / name / path.stem, single), np.save(root / "two" / name / path.stem, planes)
-    return {number: {name: root / number / name for name in folders} for number in ("one", "two")}
-
-
-@pytest.mark.parametrize("method", ["temperature", "isotonic", "image_temperature"])
-def test_two_planes_are_calibrated_as_the_map_of_one_object(as_planes, tmp_path, method):
-    single, planes = (
-        calibrate_folder(**paths, out=tmp_path / number, method=method, resamples=0)["scores"]
-        for number, paths in as_planes.items()
-    )
-    for path in (tmp_path / "one/maps").iterdir():
-        f = np.load(path)
-        assert np.load(tmp_path / "two/maps" / path.name) == pytest.approx(np.stack([1 - f, f]), abs=1e-5)
-    for name, score in single.items():
-        times = 2 if name == "brier" else 1  # the sum over both planes
-        assert planes[name]["after"] == pytest.approx(times * score["after"], abs=1e-4)

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from made_statistics import scene, summaries
+from made_statistics import summaries
 from PIL import Image
 from scipy.special import expit
 
@@ -102,9 +102,8 @@ def put(folder, **files):
 # Numbers
 
 
-@pytest.mark.parametrize("bins", [10, 15])
-def test_numbers_are_those_of_the_statistic(tmp_path, bins):
-    pairs = make(tmp_path)
+def test_numbers_are_those_of_the_statistic(tmp_path):
+    pairs, bins = make(tmp_path), 15
     options = {"ignore": IGNORE, "bins": bins, "resamples": 20}
     result = judge_folder(tmp_path / "maps", tmp_path / "masks", "net", out := tmp_path / "out", **options)
     counted, rows = statistic(pairs), table(out)
@@ -157,17 +156,6 @@ def test_maps_of_several_classes(tmp_path):
     assert result["raw"] == summaries(counted)["raw"][0]
     low, high = result["intervals"]["raw"]["ece"]
     assert low < result["raw"]["ece"] < high
-
-
-def test_softmax_maps_of_two_classes_have_no_positive_class(judged):
-    counted = MapCounts.of_classes(2)
-    for k in "01":
-        p, truth = scene(int(k), classes=2)
-        put("maps", **{k: p}), put("masks", **{k: truth})
-        counted.add(p, truth, k)
-    result = judged()
-    assert result["n_classes"] == 2 and result["raw"] == summaries(counted)["raw"][0]
-    assert "max_f" not in result["raw"]
 
 
 def test_images_of_a_group_are_resampled_together(tmp_path):

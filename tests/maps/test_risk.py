@@ -84,16 +84,6 @@ def test_images_without_an_object_do_not_count(tmp_path):
     assert "15 images" in none["reason"] and "19" in none["reason"]
 
 
-def test_groups_count_once(val, tmp_path):
-    (tmp_path / "groups.csv").write_text("id,group\n" + "".join(f"{i:02d},{i % 12}\n" for i in range(IMAGES)))
-    options = {"groups": str(tmp_path / "groups.csv"), "risk": "fnr=0.2"}
-    result = judged(val, tmp_path / "out", **options)["risk"]["raw"]
-    fnr = second_way(*val)
-    of_groups = np.stack([fnr[g::12].mean(axis=0) for g in range(12)])
-    assert (result["images"], result["over"]) == (12, "groups")
-    assert result["level"] == np.flatnonzero((of_groups.sum(axis=0) + 1) / 13 <= 0.2)[-1]
-
-
 def single_pixels(rng: np.random.Generator, images: int) -> ProtocolCounts:
     """Images of one object pixel of a random level, whose FNR is 0 or 1."""
     counted = MapCounts.empty()
