@@ -23,7 +23,7 @@ def trains_and_comes_back(network: str, classes: int, folder: Path, size: int = 
     sum(weight * z.square().mean() for z, weight in model.weighted_logits(model.normalized(images))).backward()
     for name, p in model.named_parameters():
         assert p.grad is not None and p.grad.sum().isfinite(), name
-    save_network(folder / "model.safetensors", model.segmentor, {})
+    save_network(folder / "model.safetensors", model.segmentor)
     load_network(folder / "model.safetensors", other.segmentor, network)
     with torch.no_grad():
         logits, loaded = model.eval()(images), other.eval()(images)

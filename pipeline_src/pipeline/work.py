@@ -83,8 +83,8 @@ def train(job: Job, folder: Path) -> None:
     report_overlap(stores)
     method, seed = parameters["method"], parameters["seed"]
     accuracies = {name: _accuracies(job.inputs[f"references/{name}"].folder) for name in method.references()}
-    name, facts = job.options["title"], network_facts(job)
-    run = train(stores["train"], stores["val"], settings(job), method, seed, job.scratch, name, accuracies, facts)
+    name = job.options["title"]
+    run = train(stores["train"], stores["val"], settings(job), method, seed, job.scratch, name, accuracies)
     run.write(folder)
     _warn_of_accuracy(job, folder)
 
@@ -124,22 +124,6 @@ def settings(job: Job) -> Experiment:
     values |= {"model": job.options["model"], "training": parameters["training"].model_copy(update=machine)}
     values["evaluation"] = Evaluation(batch_size=parameters["batch_size"])
     return Experiment.model_construct(**values)
-
-
-def network_facts(run: Job) -> dict[str, Any]:
-    """Return facts that identify the network of a training job, for its checkpoints and model.safetensors.
-
-    They name no experiment, method entry or split, because several may share the run."""
-    from pipeline_src.training.models.build import description
-
-    parameters = run.parameters
-    return {
-        **description(run.options["model"].config, parameters["image_size"], parameters["classes"]),
-        "method": type(parameters["method"]).__name__,
-        "parameters": run.ingredients["parameters"]["method"],
-        "seed": parameters["seed"],
-        "fingerprint": run.fingerprint,
-    }
 
 
 def load_networks(job: Job) -> list[DenseClassifier]:

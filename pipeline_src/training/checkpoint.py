@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -58,11 +56,11 @@ def checkpoints(folder: Path) -> dict[int, Path]:
 # Trained networks
 
 
-def save_network(file: Path, network: nn.Module, facts: Mapping[str, Any]) -> None:
-    """Write a network's tensors as safetensors, with facts of its run in JSON's types under the metadata key `run`."""
+def save_network(file: Path, network: nn.Module) -> None:
+    """Write a network's tensors as safetensors."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     with atomic(file) as temporary:
-        save_file(tensors, temporary, {"run": json.dumps(facts)})
+        save_file(tensors, temporary)
 
 
 def load_network(file: Path, network: nn.Module, name: str) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Experiment, Training
-from pipeline_src.training.models.build import all_logits, build_segmentor, head_weights, logits, normalization
+from pipeline_src.training.models.build import build_segmentor, logits, normalization, weighted_logits
 
 if TYPE_CHECKING:
     from mmseg.models import EncoderDecoder
@@ -55,8 +55,7 @@ class DenseClassifier(nn.Module):
     def weighted_logits(self, x: Tensor) -> list[tuple[Tensor, float]]:
         """Return the logits of each head with its weight in the loss, the decode head first, for normalized images."""
         with self._autocast():
-            outputs = all_logits(self.segmentor, x)
-        return list(zip(outputs, head_weights(self.segmentor), strict=True))
+            return weighted_logits(self.segmentor, x)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.mean.device.type, torch.bfloat16, enabled=self.amp == "bf16")

@@ -53,7 +53,6 @@ class TrainingRun:
     Attributes:
         averaged: the exponential average of the weights and running statistics.
         ids: sample ids of the training images, by index.
-        facts: metadata of the network files, in JSON's types.
     """
 
     model: DenseClassifier
@@ -62,7 +61,6 @@ class TrainingRun:
     method: Method
     ids: list[str]
     seed: int
-    facts: Mapping[str, Any]
     history: History = field(default_factory=History)
 
     @property
@@ -122,8 +120,8 @@ class TrainingRun:
     def write(self, folder: Path) -> None:
         """Write model.safetensors, averaged.safetensors, history.csv, run.json, and alpha.csv of methods
         with alphas."""
-        save_network(folder / "model.safetensors", self.chosen.segmentor, self.facts)
-        save_network(folder / "averaged.safetensors", self.averaged_network.segmentor, self.facts)
+        save_network(folder / "model.safetensors", self.chosen.segmentor)
+        save_network(folder / "averaged.safetensors", self.averaged_network.segmentor)
         tables = {
             "history.csv": pd.DataFrame(self.history.rows).set_index("epoch"),
         }
@@ -147,7 +145,6 @@ def train(
     work: Path,
     name: str,
     references: dict[str, list[float]] | None = None,
-    facts: Mapping[str, Any] | None = None,
 ) -> TrainingRun:
     """Train a network with `method`, or resume where an earlier call with the same `work` folder was stopped.
 
@@ -158,7 +155,6 @@ def train(
         references: validation accuracies by epoch of the methods that `method.references()` names.
         work: folder of the checkpoints of this run and no other.
         name: of the run, in progress lines.
-        facts: metadata of the network files.
 
     Raises:
         UserError: the loss is not finite.
@@ -171,7 +167,7 @@ def train(
     model = build_classifier(experiment, classes, experiment.model.pretrained)
     averaged = averaged_model(model, (method.average_epochs or settings.average_epochs) * len(train_batches))
     optimizer = torch.optim.Adam(model.parameters(), settings.lr, weight_decay=settings.weight_decay)
-    run = TrainingRun(model, averaged, optimizer, method, train_store.ids, seed, facts or {})
+    run = TrainingRun(model, averaged, optimizer, method, train_store.ids, seed)
     run.resume(work)
     if run.history.rows:
         log.info("%s  resumes after epoch %d", name, len(run.history.rows))

@@ -82,7 +82,7 @@ def doubled(file: Path) -> None:
 )
 def test_a_damaged_network_is_named(damage, shows):
     file = Path("model.safetensors")
-    save_network(file, build_segmentor("tiny_fpn", False), {})
+    save_network(file, build_segmentor("tiny_fpn", False))
     damage(file)
     refused(lambda: predict.load(file, resolve(read())[1]), str(file), shows)
 

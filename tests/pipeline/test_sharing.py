@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 import yaml
 from project import ROOT
-from safetensors import safe_open
 
 from pipeline_src.data import catalog
 from pipeline_src.params.load import read, resolve
@@ -16,7 +14,6 @@ from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.jobs import build
 from pipeline_src.pipeline.plan import plan
 from pipeline_src.pipeline.runner import run_job, show
-from pipeline_src.pipeline.work import network_facts
 
 
 @pytest.fixture(scope="module")
@@ -76,17 +73,6 @@ def test_names_of_blocks_and_parts_matter_to_no_network(experiment):
     model = Path("results/names/runs/ce/seed0/model.safetensors")
     assert model.samefile(experiment("seeds").job("train/baseline/seed0").paths[0])
     assert Path("results/names/statistics/ce/seed0/unseen/statistic.npz").is_file()
-
-
-def test_a_model_says_of_which_run_it_is_by_no_name_that_others_may_have(experiment):
-    for name, block in (("seeds", "baseline"), ("one", "baseline"), ("names", "ce")):
-        run = experiment(name).job(f"train/{block}/seed0")
-        with safe_open("results/seeds/runs/baseline/seed0/model.safetensors", "pt") as file:
-            said = json.loads(file.metadata()["run"])
-        assert said == network_facts(run)
-    assert said["fingerprint"] == run.fingerprint and said["method"] == "Baseline" and said["seed"] == 0
-    assert said["network"] == "tiny_fpn" and said["model"]["backbone"]["depth"] == 18
-    assert (said["classes"], said["image_size"], said["normalization"]) == (2, 32, [[127.5] * 3] * 2)
 
 
 def test_two_blocks_that_mean_the_same_are_made_once(experiment):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import logging
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
@@ -103,21 +102,13 @@ def logits(segmentor: EncoderDecoder, inputs: Tensor) -> Tensor:
     return z
 
 
-def all_logits(segmentor: EncoderDecoder, inputs: Tensor) -> list[Tensor]:
-    """Return logits of the decode head and of each auxiliary head, which exist for training only."""
-    features = segmentor.extract_feat(inputs)
-    return [head(features) for head in _heads(segmentor)]
-
-
-def head_weights(segmentor: EncoderDecoder) -> list[float]:
-    """Return the weight of each of `all_logits` in the loss: 1 for the decode head, others as in the config."""
-    weights = [head.loss_decode.loss_weight for head in _heads(segmentor)]
-    return [weight / weights[0] for weight in weights]
-
-
-def _heads(segmentor: EncoderDecoder) -> list[Any]:
+def weighted_logits(segmentor: EncoderDecoder, inputs: Tensor) -> list[tuple[Tensor, float]]:
+    """Return the logits of the decode head and of each auxiliary head, which exist for training only, with their
+    weights in the loss: 1 for the decode head, others as in the config."""
     auxiliary = getattr(segmentor, "auxiliary_head", None) or []
-    return [segmentor.decode_head, *(auxiliary if isinstance(auxiliary, list | nn.ModuleList) else [auxiliary])]
+    others = auxiliary if isinstance(auxiliary, list | nn.ModuleList) else [auxiliary]
+    features, main = segmentor.extract_feat(inputs), segmentor.decode_head
+    return [(head(features), head.loss_decode.loss_weight / main.loss_decode.loss_weight) for head in (main, *others)]
 
 
 # Of a config
@@ -137,14 +128,3 @@ def normalization(config: str) -> tuple[list[float], list[float]]:
             fix="for ImageNet weights of torchvision: mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]",
         )
     return [float(value) for value in mean], [float(value) for value in std]
-
-
-def description(config: str, image_size: int, classes: int = 2) -> dict[str, Any]:
-    """Return what a network is, in JSON's types: `network`, the config's resolved `model` without its initial weights,
-    `classes`, `normalization` and `image_size` in pixels."""
-    model = copy.deepcopy(read_config(config).model)
-    remove_weights(model)
-    _set_classes(model, classes)
-    resolved = json.loads(json.dumps(model, default=lambda value: getattr(value, "__qualname__", str(type(value)))))
-    facts = {"classes": classes, "normalization": list(normalization(config)), "image_size": image_size}
-    return {"network": config, "model": resolved} | facts

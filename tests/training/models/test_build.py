@@ -11,11 +11,10 @@ from networks import trains_and_comes_back
 
 from pipeline_src.errors import UserError
 from pipeline_src.training.models.build import (
-    all_logits,
     build_segmentor,
-    head_weights,
     logits,
     normalization,
+    weighted_logits,
 )
 from pipeline_src.training.models.config import model_modules, model_names, read_config
 
@@ -59,26 +58,25 @@ def written(tmp_path):
     return write
 
 
-def gradients(segmentor: torch.nn.Module, size: int) -> list[torch.Tensor]:
-    """The logits of a training step of two images; every parameter must take part in it."""
-    maps = all_logits(segmentor, torch.randn(2, 3, size, size))
-    sum(z.square().mean() for z in maps).backward()
+def heads(segmentor: torch.nn.Module, size: int) -> list[tuple[list[int], float]]:
+    """The shapes and weights of a training step of two images; every parameter must take part in it."""
+    maps = weighted_logits(segmentor, torch.randn(2, 3, size, size))
+    sum(z.square().mean() for z, _ in maps).backward()
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in segmentor.parameters())
-    return maps
+    return [(list(z.shape), pytest.approx(weight)) for z, weight in maps]
 
 
 def test_logits_are_those_of_mmsegmentation(written):
     segmentor = build_segmentor(written(), pretrained=False).eval()
     images = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
-        assert torch.equal(logits(segmentor, images), all_logits(segmentor, images)[0])
+        assert torch.equal(logits(segmentor, images), weighted_logits(segmentor, images)[0][0])
         assert torch.equal(logits(segmentor, images), segmentor(images, mode="tensor"))
 
 
 def test_a_users_config_is_made_binary(written):
     segmentor = build_segmentor(written(), pretrained=False)
-    assert [tuple(z.shape) for z in gradients(segmentor, 64)] == [(2, 1, 2, 2), (2, 1, 4, 4)]
-    assert head_weights(segmentor) == [1.0, 0.4]
+    assert heads(segmentor, 64) == [([2, 1, 2, 2], 1), ([2, 1, 4, 4], 0.4)]
     for module in (segmentor.decode_head, segmentor.auxiliary_head):
         assert (module.num_classes, module.out_channels, module.threshold, module.sampler) == (2, 1, 0.5, None)
     assert segmentor.test_cfg.mode == "whole"
@@ -93,8 +91,7 @@ def test_several_auxiliary_heads_keep_the_proportion_of_their_losses(written):
         "model['auxiliary_head'] = [head, {**head, 'in_index': 1, 'in_channels': 16, 'loss_decode': dice}]\n"
     )
     segmentor = build_segmentor(written(text), pretrained=False)
-    assert [z.shape[-1] for z in gradients(segmentor, 64)] == [2, 4, 8]
-    assert head_weights(segmentor) == pytest.approx([1.0, 0.1, 0.25])
+    assert heads(segmentor, 64) == [([2, 1, 2, 2], 1), ([2, 1, 4, 4], 0.1), ([2, 1, 8, 8], 0.25)]
 
 
 def test_base_files_are_merged(written):
