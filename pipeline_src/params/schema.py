@@ -67,7 +67,8 @@ class Data(Strict):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Data:
-        if duplicates := _duplicates(["train", "val", *self.id, *self.shifted, *self.ood]):
+        names = Counter(["train", "val", *self.id, *self.shifted, *self.ood])
+        if duplicates := [name for name, count in names.items() if count > 1]:
             raise ValueError(f"each test set needs a name of its own, duplicates are {', '.join(duplicates)}")
         return self
 
@@ -208,22 +209,8 @@ class Params(Strict):
     )
 
     @model_validator(mode="after")
-    def _methods_differ(self) -> Params:
-        if duplicates := _duplicates(list(self.methods)):
-            raise ValueError(f"methods whose names differ in capitals only: {', '.join(duplicates)}")
-        return self
-
-    @model_validator(mode="after")
     def _experiments_have_folders_of_their_own(self) -> Params:
-        if duplicates := _duplicates(list(self.experiments)):
-            raise ValueError(f"experiments whose names differ in capitals only: {', '.join(duplicates)}")
         taken = {*TAKEN, Path(self.judged).name, Path(self.data_root).name}
         if clash := [name for name in self.experiments if name.lower() in taken]:
             raise ValueError(f"experiments.{clash[0]}: its folder has another purpose; choose another name")
         return self
-
-
-def _duplicates(names: list[str]) -> list[str]:
-    """Duplicate names, capitals ignored: names become files, and some disks ignore capitals."""
-    count = Counter(name.lower() for name in names)
-    return sorted({name for name in names if count[name.lower()] > 1})

@@ -21,16 +21,6 @@ from pipeline_src.training.registry import Chosen
 # Names of jobs
 
 
-def preparation_name(data_set: str) -> str:
-    """Return the name of the job that prepares a dataset."""
-    return f"prepare/{data_set}"
-
-
-def store_name(part: str) -> str:
-    """Return the name of the job that decodes and resizes a part."""
-    return f"store/{part}"
-
-
 def training_name(method: str, seed: int) -> str:
     """Return the name of the job that trains or fits a run."""
     return f"train/{method}/seed{seed}"
@@ -39,11 +29,6 @@ def training_name(method: str, seed: int) -> str:
 def evaluation_name(method: str, seed: int, part: str) -> str:
     """Return the name of the job that evaluates a run on a part."""
     return f"evaluate/{method}/seed{seed}/{part}"
-
-
-def analysis_name(part: str) -> str:
-    """Return the name of the job that analyzes all runs on a part."""
-    return f"analyse/{part}"
 
 
 @dataclass

@@ -90,7 +90,7 @@ def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) 
     grouped = groups.find(entry.groups, experiment.data_root) if entry.draws_groups else None
     return Job(
         kind="prepare",
-        name=names.preparation_name(entry.name),
+        name=f"prepare/{entry.name}",
         files=("manifest.csv", "problems.csv", "summary.json"),
         work=work.prepare,
         parameters={
@@ -116,11 +116,11 @@ def _store(experiment: ExperimentGraph) -> Iterator[Job]:
     for name, (part, _) in experiment.parts.items():
         yield Job(
             kind="store",
-            name=names.store_name(name),
+            name=f"store/{name}",
             files=STORE_FILES,
             work=work.store,
             parameters={"part": part, "size": experiment.settings.image_size, "label": experiment.label(name)},
-            inputs={"prepare": experiment.job(names.preparation_name(part.set))},
+            inputs={"prepare": experiment.job(f"prepare/{part.set}")},
             options=_data_options(experiment, experiment.entry(name)),
             view=experiment.results / "stores" / name,
         )
@@ -147,13 +147,13 @@ def _trained(experiment: ExperimentGraph, method: str, seed: int) -> Job:
         # Validation has its own batch size, so `evaluation.batch_size` may change without a new training.
         parameters=_network_parameters(experiment)
         | {"method": network, "seed": seed, "batch_size": Evaluation().batch_size},
-        inputs={part: experiment.job(names.store_name(part)) for part in ("train", "val")} | references,
+        inputs={part: experiment.job(f"store/{part}") for part in ("train", "val")} | references,
     )
 
 
 def _fitted(experiment: ExperimentGraph, method: str, seed: int) -> Job:
     posthoc = experiment.posthoc(method)
-    fits = {"val": experiment.job(names.store_name("val"))} if posthoc and posthoc.fits else {}
+    fits = {"val": experiment.job("store/val")} if posthoc and posthoc.fits else {}
     return Job(
         **_run(experiment, method, seed),
         files=("run.json",),
@@ -233,8 +233,8 @@ def _evaluation(experiment: ExperimentGraph, method: str, seed: int, part: str) 
         parameters=_predictor_parameters(experiment, method, seed),
         inputs=_networks(experiment, method, seed)
         | ({"fit": experiment.job(names.training_name(method, seed))} if experiment.posthoc(method) else {})
-        | {"part": experiment.job(names.store_name(part))}
-        | {name: experiment.job(names.store_name(name)) for name in ("train", "val")},
+        | {"part": experiment.job(f"store/{part}")}
+        | {name: experiment.job(f"store/{name}") for name in ("train", "val")},
         options=_network_options(experiment, f"{method} seed {seed} on {part}") | {"part": part},
         modules=experiment.network_modules,
         view=experiment.results / "statistics" / method / f"seed{seed}" / part,
@@ -250,7 +250,7 @@ def _analyse(experiment: ExperimentGraph) -> Iterator[Job]:
         evaluated = {f"{m}/seed{s}": experiment.job(names.evaluation_name(m, s, part)) for m, s in facts.runs}
         yield Job(
             kind="analyse",
-            name=names.analysis_name(part),
+            name=f"analyse/{part}",
             files=("analysis.npz",),
             work=work.analyse,
             parameters={

@@ -13,7 +13,7 @@ from pipeline_src.data import catalog
 from pipeline_src.errors import UserError, few
 from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
-from pipeline_src.pipeline.experiment import analysis_name, store_name, training_name
+from pipeline_src.pipeline.experiment import training_name
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.pipeline.job import Job
 from pipeline_src.pipeline.manifest import NAME, Manifest, now
@@ -34,7 +34,7 @@ def results(job: Job) -> Results:
     from pipeline_src.analysis.results import Results
 
     facts = job.parameters["facts"]
-    return Results(facts, {part: job.inputs[analysis_name(part)].paths[0] for part in facts.parts})
+    return Results(facts, {part: job.inputs[f"analyse/{part}"].paths[0] for part in facts.parts})
 
 
 def tables(job: Job, folder: Path) -> None:
@@ -132,7 +132,7 @@ def store_facts(job: Job, name: str) -> dict[str, Any]:
     """Return what the report shows of a split: its source, number of images and a hash of all images."""
     from pipeline_src.data.store import Store
 
-    images, role = Store(job.inputs[store_name(name)].folder), job.parameters["facts"].parts.get(name, name)
+    images, role = Store(job.inputs[f"store/{name}"].folder), job.parameters["facts"].parts.get(name, name)
     hashed = digest([[row.id, row.sha256_image, row.sha256_mask] for row in images.index])
     source = str(job.parameters["parts"][name])
     return {"part": name, "role": role, "from": source, "images": len(images), "hash": hashed}

@@ -14,7 +14,7 @@ from pipeline_src import processes
 from pipeline_src.data import groups as image_groups
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic_folder
-from pipeline_src.pipeline.experiment import analysis_name, evaluation_name, store_name, training_name
+from pipeline_src.pipeline.experiment import evaluation_name, training_name
 from pipeline_src.pipeline.report import provenance, store_facts
 from pipeline_src.pipeline.runner import check_results
 from pipeline_src.publishing.published import (
@@ -78,7 +78,7 @@ def write_sources(graph: ExperimentGraph, staging: Path, before: Publication | N
     evaluated = {run: graph.job(evaluation_name(run[1], run[2], run[0])) for run in runs}
     trained = {run[1:]: graph.job(training_name(*run[1:])) for run in runs}
     rows = {row["part"]: row for row in before.data} if before else {}
-    stores = [graph.job(store_name(part)) for part in report.parameters["parts"] if part not in rows]
+    stores = [graph.job(f"store/{part}") for part in report.parameters["parts"] if part not in rows]
     check_results([*stores, *trained.values(), *evaluated.values()], "publish", graph.command)
     files = {run: job.paths[0] for run, job in evaluated.items()}
     add_runs(staging / COUNTS, {run: partial(_reduced, file, facts.bins) for run, file in files.items()}, cores)
@@ -105,7 +105,7 @@ def evaluated_groups(graph: ExperimentGraph, part: str, file: Path) -> list[int]
     from pipeline_src.counting.counts import image_rows
     from pipeline_src.counting.map_counts import MapCounts
 
-    options = graph.job(analysis_name(part)).options
+    options = graph.job(f"analyse/{part}").options
     if not options["groups"]:
         return []
     ids = image_rows(MapCounts.load(file).raw).ids
