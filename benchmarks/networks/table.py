@@ -27,6 +27,7 @@ from pipeline_src.maps.calibrate import pixels_of
 from pipeline_src.maps.counts import count
 from pipeline_src.maps.files import Pair
 from pipeline_src.metrics.metric import Difference, with_ends
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 
 PACKAGE, SIDE = "@imgly/background-removal-data@1.4.5", 1024
@@ -36,7 +37,7 @@ VALIDATION, SHOWN = "DUTS-validation", ("accuracy", "ece", "brier")
 INTRO = """# Published full-size networks
 
 By `python benchmarks/networks/table.py DATA CACHE --images {images}`.
-Compute limits IS-Net to {images} images of each set (56 of Brodatz), those whose names have the smallest SHA-256.
+Compute limits IS-Net to {images} images of each set, at most: those whose names have the smallest SHA-256.
 U2-Net's saved maps cover whole sets.
 The calibrators are fitted to as many DUTS validation images.
 Whether IS-Net was trained on DUTS is unknown; its accuracy on DUTS suggests it.
@@ -84,8 +85,9 @@ class Data:
     def resampled(self, network: str, name: str, calibrator: Calibrator | None = None) -> Resampled:
         """The shown metrics of a network on a set, calibrated or not, exactly and on resamples of the images."""
         pairs = self.pairs(network, name)
-        counted = count(pairs, calibrators=[calibrator] * len(pairs) if calibrator else ()).runs()["raw"]
-        return resample_counts(counted, 10, key_of(name), names=[*SHOWN, METRICS["ece"].decided_by])
+        counted = count(pairs, calibrators=[calibrator] * len(pairs) if calibrator else ())
+        run = ProtocolCounts.by_protocol(counted.statistic)["raw"]
+        return resample_counts(run, 10, key_of(name), names=[*SHOWN, METRICS["ece"].decided_by])
 
 
 def load_network(name: str, cache: Path) -> onnxruntime.InferenceSession:
@@ -138,10 +140,9 @@ def scores(data: Data, network: str, names: Iterable[str], calibrators: Sequence
 
 
 def fit_all(data: Data, network: str) -> list[Calibrator]:
-    """Every calibrator of two classes, fitted to the validation images."""
+    """Every calibrator, fitted to the validation images."""
     pixels = pixels_of(data.pairs(network, VALIDATION), None, None)
-    kinds = [kind for kind in map(calibrator_class, NAMES) if kind.classes != "several"]
-    return [fitted(kind, pixels) for kind in kinds]
+    return [fitted(calibrator_class(name), pixels) for name in NAMES]
 
 
 def effects(data: Data) -> Iterator[list[str]]:
