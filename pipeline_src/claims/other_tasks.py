@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline_src.analysis.facts import MAIN_TASK, ExperimentSummary, run_command
+from pipeline_src.analysis.facts import ExperimentSummary, run_command
 from pipeline_src.claims.checks import MARGIN, NOT_LOWER, View, against_baseline
 from pipeline_src.claims.verdict import BELOW_ZERO, Evidence, Finding, Missing, verdict_of
 from pipeline_src.counting.levels import PROTOCOLS
@@ -16,7 +16,7 @@ RULE = (
     "In the experiments on each of these tasks, ECE of ASLP_MC and ASLP_MEI is below the baseline's and their accuracy "
     f"at most {100 * MARGIN:g} percentage points below it, on every ID set."
 )
-TASKS = ("cod", "smoke", "semantic")  # that the claim names, in the catalog's words; others are secondary
+TASKS = ("cod", "smoke", "semantic")  # that the claim names, in the catalog's words
 SUBJECTS = ("aslp_mc", "aslp_mei")
 CHECKS = (against_baseline("id", BELOW_ZERO, "ece"), against_baseline("id", NOT_LOWER, "accuracy"))
 CARRIED_OVER = "carried_over"  # the key of claims.json under which an experiment contributes
@@ -39,18 +39,12 @@ def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -
         experiments: all of params.yaml, whether they were run or not.
         tasks: task of the catalog -> its description.
     """
-    by_task: dict[str, list[ExperimentSummary]] = {task: [] for task in TASKS}
-    for summary in experiments:
-        if summary.task != MAIN_TASK:
-            by_task.setdefault(summary.task, []).append(summary)
+    by_task = {task: [summary for summary in experiments if summary.task == task] for task in TASKS}
     contents = {summary.name: _content(summary) for summaries in by_task.values() for summary in summaries}
     by_protocol = {}
     for protocol in PROTOCOLS:
-        found = {task: _on_task(protocol, tasks.get(task, task), by_task[task], contents) for task in by_task}
-        others = [{"what": tasks.get(task, task), **found[task]} for task in found if task not in TASKS]
-        by_protocol[protocol] = _combined([found[task] for task in TASKS]) | {
-            "secondary": [finding for finding in others if finding["evidence"]]
-        }
+        findings = [_on_task(protocol, tasks.get(task, task), by_task[task], contents) for task in TASKS]
+        by_protocol[protocol] = _combined(findings) | {"secondary": []}
     return {
         "synthetic": any(content.get("synthetic") for content in contents.values()),
         "claims": [{"claim": "C8", "text": TEXT, "rule": RULE, "protocols": by_protocol}],
