@@ -37,7 +37,7 @@ VALIDATION, SHOWN = "DUTS-validation", ("accuracy", "ece", "brier")
 INTRO = """# Published full-size networks
 
 By `python benchmarks/networks/table.py DATA CACHE --images {images}`.
-Compute limits IS-Net to {images} images of each set, at most: those whose names have the smallest SHA-256.
+The compute budget limits IS-Net to {images} images of each set, at most: those whose names have the smallest SHA-256.
 U2-Net's saved maps cover whole sets.
 The calibrators are fitted to as many DUTS validation images.
 Whether IS-Net was trained on DUTS is unknown; its accuracy on DUTS suggests it.
