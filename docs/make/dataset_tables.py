@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pipeline_src.prediction.corruptions import CORRUPTIONS
 
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
@@ -37,11 +36,4 @@ def _page(entry: Entry) -> str:
     return "generated" if any(source.generator for source in entry.sources.values()) else ""
 
 
-def corruptions() -> str:
-    """An item per corruption with its parameter for severities 1 to 5."""
-    return "\n".join(
-        f"- `{name}`: {', '.join(f'{value:g}' for value in values)}" for name, (_, values) in CORRUPTIONS.items()
-    )
-
-
-TABLES: dict[str, Callable[[], str]] = {"built-in": built_in, "corruptions": corruptions}
+TABLES: dict[str, Callable[[], str]] = {"built-in": built_in}
