@@ -144,7 +144,8 @@ def by_value(v: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The pixels of an integer map by value and label, (values, 2) int64; arguments as of `histogram`."""
     pixels = np.zeros((np.iinfo(v.dtype).max + 1, 2, kernels.VALUE_COPIES if v.dtype == np.uint8 else 1), np.int64)
     kernels.histogram(v, y, pixels)
-    return pixels.sum(axis=2)
+    summed: np.ndarray = pixels.sum(axis=2)
+    return summed
 
 
 def add_fractions(

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile, ZipInfo
 
 import numpy as np
@@ -180,7 +181,7 @@ def _unsorted(columns: np.ndarray) -> np.ndarray:
 
 def _packed(arrays: Arrays) -> bytes:
     """Arrays of whole numbers as a compressed .npz: all lowest bytes of an array first, then the next ones."""
-    planes = {}
+    planes: dict[str, Any] = {}
     for name, array in arrays.items():
         numbers = array.astype("<i8")
         numbers = np.where(numbers < 0, -2 * numbers - 1, 2 * numbers)

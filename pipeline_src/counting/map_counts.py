@@ -262,9 +262,9 @@ class MapCounts:
         Args:
             provenance: anything that JSON can hold, such as model, dataset and versions.
         """
-        header = json_array(FORMAT | {"provenance": provenance})
+        arrays: dict[str, Any] = {"header": json_array(FORMAT | {"provenance": provenance}), **self.arrays()}
         with atomic(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, header=header, **self.arrays())
+            np.savez_compressed(file, **arrays)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all arrays to store by name; `of_arrays` takes them."""

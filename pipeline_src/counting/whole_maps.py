@@ -33,7 +33,7 @@ def whole_map_measures(probability: np.ndarray, truth: np.ndarray) -> dict[str, 
     raw, y = probability.astype(np.float64) / top, truth == 1
 
     def measures(f: np.ndarray) -> dict[str, float]:
-        return {"s_measure": float(s_measure(f, y)), "e_measure": float(e_measure(f, y))}
+        return {"s_measure": s_measure(f, y), "e_measure": e_measure(f, y)}
 
     low, high = raw.min(), raw.max()
     if low == 0 and high == 1:
@@ -55,7 +55,7 @@ def s_measure(f: np.ndarray, y: np.ndarray) -> float:
     """
     share = np.count_nonzero(y) / y.size
     if share in (0, 1):
-        return f.mean() if share else 1 - f.mean()
+        return float(f.mean() if share else 1 - f.mean())
     object_score = share * _object_score(f[y]) + (1 - share) * _object_score(1 - f[~y])
     rectangles = [(f[place], y[place]) for place in _rectangles(y)]
     region_score = sum(part.size * _similarity(part, mask) for part, mask in rectangles) / y.size
@@ -78,7 +78,7 @@ def _rectangles(y: np.ndarray) -> list[tuple[slice, slice]]:
 def _object_score(values: np.ndarray) -> float:
     """2 m / (m^2 + 1 + s), m the mean and s the standard deviation of values (n,): 1 where all values are 1."""
     mean, deviation = values.mean(), values.std(ddof=1) if len(values) > 1 else 0
-    return 2 * mean / (mean**2 + 1 + deviation + EPS)
+    return float(2 * mean / (mean**2 + 1 + deviation + EPS))
 
 
 def _similarity(f: np.ndarray, y: np.ndarray) -> float:
@@ -93,7 +93,7 @@ def _similarity(f: np.ndarray, y: np.ndarray) -> float:
     f_deviation = f - x
     covariance = f_deviation[y].sum() / (n - 1)  # all deviations sum to 0
     variances = (np.square(f_deviation).sum() + n * share * (1 - share)) / (n - 1)
-    return 4 * x * share * covariance / ((x**2 + share**2) * variances + EPS)
+    return float(4 * x * share * covariance / ((x**2 + share**2) * variances + EPS))
 
 
 def e_measure(f: np.ndarray, y: np.ndarray) -> float:
@@ -123,4 +123,4 @@ def e_measure(f: np.ndarray, y: np.ndarray) -> float:
             (n - objects - false, -p, -share),
         )
         score = sum(number * (1 + 2 * a * b / (a**2 + b**2 + EPS)) ** 2 / 4 for number, a, b in cells)
-    return np.mean(score / max(n - 1, 1))
+    return float(np.mean(score / max(n - 1, 1)))

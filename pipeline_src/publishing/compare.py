@@ -126,8 +126,8 @@ class Comparison:
 
     def write(self, file: Path) -> None:
         """Write all cells as JSON; undefined numbers are null."""
-        content = {"a": self.a.name, "b": self.b.name, "explanations": self.explanations, "warnings": self.warnings}
-        content |= {"lacking": self.lacking, "cells": [_as_json(cell) for cell in self.cells]}
+        content: dict[str, Any] = {"a": self.a.name, "b": self.b.name, "explanations": self.explanations}
+        content |= {"warnings": self.warnings, "lacking": self.lacking, "cells": [_as_json(cell) for cell in self.cells]}
         write_text(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
