@@ -127,7 +127,7 @@ class Comparison:
     def write(self, file: Path) -> None:
         """Write all cells as JSON; undefined numbers are null."""
         content: dict[str, Any] = {"a": self.a.name, "b": self.b.name, "explanations": self.explanations}
-        content |= {"warnings": self.warnings, "lacking": self.lacking, "cells": [_as_json(cell) for cell in self.cells]}
+        content |= {"warnings": self.warnings, "lacking": self.lacking, "cells": [*map(_as_json, self.cells)]}
         write_text(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
