@@ -50,4 +50,4 @@ class BetaCalibrator(Calibrator):
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """See `Calibrator`."""
-        return expit(self.a * log_expit(z) - self.b * log_expit(-z) + self.c)
+        return np.asarray(expit(self.a * log_expit(z) - self.b * log_expit(-z) + self.c))

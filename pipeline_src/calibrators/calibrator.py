@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_expit, log_softmax
 
 from pipeline_src.calibrators import NAMES
-from pipeline_src.calibrators.pixels import Pixels, log_odds, mean_entropy
+from pipeline_src.calibrators.pixels import Pixels, log_odds, mean_entropy, to_probabilities
 from pipeline_src.counting.levels import CLAMP
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.files import reading
@@ -31,13 +31,13 @@ class Calibrator(Strict):
     Attributes:
         name: the name of its file, of the post-hoc method and of `--method`.
         keeps_class: whether the predicted class of every pixel stays the same.
-        of_image: whether a pixel's probability depends on other pixels of its image; else on its own logits only.
+        per_image: whether a pixel's probability depends on other pixels of its image; else on its own logits only.
         two_classes: whether it is defined for two classes only.
     """
 
     name: ClassVar[str]
     keeps_class: ClassVar[bool]
-    of_image: ClassVar[bool] = False
+    per_image: ClassVar[bool] = False
     two_classes: ClassVar[bool] = False
 
     @classmethod
@@ -51,7 +51,7 @@ class Calibrator(Strict):
 
         Args:
             z: (N, C) logits; C = 1 for two classes, K for K classes.
-            entropy: (N,) or (1,), the mean entropy of the pixels' images; NaN unless `of_image`.
+            entropy: (N,) or (1,), the mean entropy of the pixels' images; NaN unless `per_image`.
 
         Returns:
             The probability of the positive class for one logit, else of the K classes.
@@ -59,7 +59,7 @@ class Calibrator(Strict):
 
     def apply(self, z: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities of one image, float64: logits (1, H, W) -> (H, W), (K, H, W) -> the same."""
-        entropy = mean_entropy(z) if self.of_image else np.nan
+        entropy = mean_entropy(z) if self.per_image else np.nan
         f = self.probabilities(z.reshape(len(z), -1).T.astype(np.float64), np.array([entropy])).T
         return f.reshape(z.shape)[0] if len(z) == 1 else f.reshape(z.shape)
 
@@ -102,13 +102,14 @@ def fitted(calibrator: type[Calibrator], pixels: Pixels) -> Calibrator:
             found=f"{pixels.classes} classes",
             fix="use another one, such as temperature or platt",
         )
-    return calibrator.fit(pixels.grouped() if calibrator.of_image else pixels.pooled())
+    return calibrator.fit(pixels.grouped() if calibrator.per_image else pixels.pooled())
 
 
 def minimize_loss(loss: Loss, start: Sequence[float], bounds: Bounds | None = None) -> np.ndarray:
     """Return the parameters that minimize `loss` (L-BFGS-B)."""
     options = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 2000, "maxfun": 20_000}
-    return minimize(loss, np.asarray(start, float), jac=True, method="L-BFGS-B", bounds=bounds, options=options).x
+    result = minimize(loss, np.asarray(start, float), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    return np.asarray(result.x)
 
 
 def nll_and_gradient(z: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
@@ -133,11 +134,6 @@ def nll(f: np.ndarray, pixels: Pixels) -> float:
     return float(-(pixels.weights @ np.log(given.clip(CLAMP, 1 - CLAMP))) / pixels.weights.sum())
 
 
-def uncalibrated(pixels: Pixels) -> np.ndarray:
-    """Return the probabilities (N, C) of pixels without a calibrator."""
-    return expit(pixels.z) if pixels.z.shape[1] == 1 else np.exp(log_softmax(pixels.z, axis=1))
-
-
 # Saved maps
 
 
@@ -151,7 +147,8 @@ def calibrated(calibrator: Calibrator, probability: np.ndarray) -> np.ndarray:
     top = int(np.iinfo(probability.dtype).max)
     # Halves are rounded away from 0.5 on both sides: no pixel moves to the other class, and a value on a level stays.
     from_middle = (np.floor(np.abs(f - 0.5) * top + 1e-6) + 0.5) / top
-    return np.rint(np.where(f >= 0.5, 0.5 + from_middle, 0.5 - from_middle) * top).astype(probability.dtype)
+    levels = np.rint(np.where(f >= 0.5, 0.5 + from_middle, 0.5 - from_middle) * top)
+    return np.asarray(levels, probability.dtype)
 
 
 # The file
@@ -181,7 +178,7 @@ class Record(Strict):
         fitted_on = FittedOn(
             images=pixels.number,
             pixels=round(pixels.weights.sum()),
-            nll_before=nll(uncalibrated(pixels), pixels),
+            nll_before=nll(to_probabilities(pixels.z), pixels),
             nll_after=nll(calibrator.of_pixels(pixels), pixels),
         )
         parameters = calibrator.model_dump(mode="json")

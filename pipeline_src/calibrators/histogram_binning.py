@@ -43,4 +43,4 @@ class HistogramBinningCalibrator(Calibrator):
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """See `Calibrator`."""
-        return np.array(self.shares)[bin_numbers(z)]
+        return np.asarray(self.shares).take(bin_numbers(z))

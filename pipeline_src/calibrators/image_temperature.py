@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import ClassVar, Self
 
 import numpy as np
-from scipy.special import expit, softmax
 
 from pipeline_src.calibrators.calibrator import Calibrator, minimize_loss, nll_and_gradient
-from pipeline_src.calibrators.pixels import Pixels
+from pipeline_src.calibrators.pixels import Pixels, to_probabilities
 from pipeline_src.calibrators.temperature import BOUNDS
 
 EQUAL = 1e-6  # a smaller spread of the entropy is rounding, not a difference of images
@@ -37,7 +36,7 @@ class ImageTemperatureCalibrator(Calibrator):
 
     name: ClassVar[str] = "image_temperature"
     keeps_class: ClassVar[bool] = True
-    of_image: ClassVar[bool] = True
+    per_image: ClassVar[bool] = True
 
     a: float
     b: float
@@ -66,5 +65,4 @@ class ImageTemperatureCalibrator(Calibrator):
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """See `Calibrator`."""
-        z = z / self.temperatures(entropy)[:, None]
-        return expit(z) if z.shape[1] == 1 else softmax(z, axis=1)
+        return to_probabilities(z / self.temperatures(entropy)[:, None])

@@ -48,4 +48,4 @@ class IsotonicCalibrator(Calibrator):
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """See `Calibrator`."""
-        return np.interp(expit(z), self.f, self.value)
+        return np.asarray(np.interp(expit(z), self.f, self.value))

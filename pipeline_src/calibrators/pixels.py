@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax
+from scipy.special import expit, log_expit, log_softmax, softmax
 
 from pipeline_src.counting.levels import CLAMP
 
@@ -40,7 +40,7 @@ class Pixels:
     @property
     def classes(self) -> int:
         """K."""
-        return max(2, self.z.shape[1])
+        return max(2, int(self.z.shape[1]))
 
     def take(self, images: np.ndarray) -> Pixels:
         """Return the pixels of the selected images, (I,) bool."""
@@ -81,7 +81,7 @@ def bin_numbers(z: np.ndarray) -> np.ndarray:
 
     Levels of 8-bit maps lie on edges, such as 51/255: 1e-9 keeps them right of the edge however f is rounded.
     """
-    return np.minimum((expit(z) * BINS + 1e-9).astype(np.int64), BINS - 1)
+    return np.asarray((expit(z) * BINS + 1e-9).astype(np.int64)).clip(max=BINS - 1)
 
 
 def joined(parts: Sequence[Pixels]) -> Pixels:
@@ -110,6 +110,11 @@ def image_pixels(z: np.ndarray, truth: np.ndarray, chosen: np.ndarray | None = N
     return Pixels(*columns, np.array([mean_entropy(z)]))
 
 
+def to_probabilities(z: np.ndarray) -> np.ndarray:
+    """Return the probabilities (N, C) of logits (N, C): the sigmoid of a single logit, else the softmax."""
+    return np.asarray(expit(z) if z.shape[1] == 1 else softmax(z, axis=1))
+
+
 def mean_entropy(z: np.ndarray) -> float:
     """Return the mean entropy, in nats, of the predictions for an image, from its logits (C, H, W)."""
     z = z.reshape(len(z), -1).astype(np.float64)
@@ -123,8 +128,7 @@ def log_odds(probability: np.ndarray) -> np.ndarray:
     """Return the logits of a saved map, float64.
 
     A probability is known no better than it was stored: 0 and 1 of an 8-bit or 16-bit map stand half a level from the
-    end, at 1/510 or 1/131070, those of a float map at 1e-7. (An 8-bit 0 read as 1e-7 would have a logit of -16, and the
-    next level one of -5.5.)
+    end, at 1/510 or 1/131070, those of a float map at 1e-7.
 
     Args:
         probability: uint8 (v / 255), uint16 (v / 65535), or floats in [0, 1].
@@ -138,6 +142,6 @@ def log_odds(probability: np.ndarray) -> np.ndarray:
     else:
         f, least = probability.astype(np.float64), CLAMP
     if f.ndim == 3 and len(f) > 2:
-        return log_softmax(np.log(f.clip(least, 1)), axis=0)
+        return np.asarray(log_softmax(np.log(f.clip(least, 1)), axis=0))
     f = f.clip(least, 1 - least)
     return np.log(f[1:]) - np.log(f[:1]) if f.ndim == 3 else (np.log(f) - np.log1p(-f))[None]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar, Self
 
 import numpy as np
-from scipy.special import expit, log_softmax, softmax
+from scipy.special import log_softmax
 
 from pipeline_src.calibrators.calibrator import Calibrator, minimize_loss, nll_and_gradient
-from pipeline_src.calibrators.pixels import Pixels
+from pipeline_src.calibrators.pixels import Pixels, to_probabilities
 
 
 class PlattCalibrator(Calibrator):
@@ -50,8 +50,7 @@ class PlattCalibrator(Calibrator):
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """See `Calibrator`."""
-        z = _inputs(z) * np.array(self.scale) + np.array(self.bias)
-        return expit(z) if z.shape[1] == 1 else softmax(z, axis=1)
+        return to_probabilities(_inputs(z) * np.array(self.scale) + np.array(self.bias))
 
 
 def _inputs(z: np.ndarray) -> np.ndarray:

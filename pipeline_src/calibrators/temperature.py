@@ -7,10 +7,9 @@ from typing import ClassVar, Self
 import numpy as np
 from pydantic import Field
 from scipy.optimize import minimize_scalar
-from scipy.special import expit, softmax
 
 from pipeline_src.calibrators.calibrator import Calibrator, nll_and_gradient
-from pipeline_src.calibrators.pixels import Pixels
+from pipeline_src.calibrators.pixels import Pixels, to_probabilities
 
 BOUNDS = (1e-2, 1e2)  # of a fitted temperature
 
@@ -44,7 +43,7 @@ class TemperatureCalibrator(Calibrator):
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """See `Calibrator`."""
-        return expit(z / self.temperature) if z.shape[1] == 1 else softmax(z / self.temperature, axis=1)
+        return to_probabilities(z / self.temperature)
 
 
 def fit_temperature(z: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:

@@ -81,19 +81,24 @@ def calibrate_folder(
     pairs, applied = pair_files(pred, mask), pair_files(apply, test_mask)
     units, units_of_scored = groups_of(pairs, groups), groups_of(applied if test_mask else pairs, groups)
     classes = classes_of(pairs)
-    before = count(pairs, classes, ignore)
+    counted = count(pairs, classes, ignore)
     pixels = pixels_of(pairs, classes, ignore)
     _check_labels(pixels, mask)
     calibrator = fitted(kind, pixels)
-    warnings, scored, scored_on = [*before.warnings], pairs, CROSS_VALIDATION
+    warnings, names = [*counted.warnings], [*SCORED]
     if test_mask is None:
-        after = count(pairs, classes, ignore, calibrators=cross_fitted(kind, pixels, units))
+        scored, scored_on, uncalibrated, calibrators = (
+            pairs,
+            CROSS_VALIDATION,
+            counted,
+            cross_fitted(kind, pixels, units),
+        )
+        names.remove("augrc")  # it compares the pixels of all images, but folds have different calibrators
     else:
-        scored, scored_on, counted, before = applied, str(apply), before, count(applied, classes, ignore)
-        after = count(applied, classes, ignore, calibrators=[calibrator] * len(applied))
-        warnings += [*(f"{apply}: {line}" for line in before.warnings), *overlap_warnings(counted, before)]
-    # AUGRC compares the pixels of all images, but folds have different calibrators.
-    names = [name for name in SCORED if name != "augrc" or test_mask is not None]
+        scored, scored_on, calibrators = applied, str(apply), [calibrator] * len(applied)
+        uncalibrated = count(applied, classes, ignore)
+        warnings += [f"{apply}: {line}" for line in uncalibrated.warnings] + overlap_warnings(counted, uncalibrated)
+    sides = uncalibrated, count(scored, classes, ignore, calibrators=calibrators)
     record = Record.of(calibrator, pixels)
     result = {
         "method": calibrator.name,
@@ -105,7 +110,7 @@ def calibrate_folder(
         "bins": bins,
         **({"groups": groups_in_words(units_of_scored)} if groups else {}),
         "warnings": warnings + (images_in_words(len(scored)) if resamples and not groups else []),
-        "scores": _compare(names, [before, after], units_of_scored, bins, resamples),
+        "scores": _compare(names, sides, units_of_scored, bins, resamples),
     }
     with outputs.staged(out, SCORES, [FOLDER]) as new:
         write_text(new / CALIBRATOR, record.model_dump_json(indent=2) + "\n")

@@ -220,9 +220,9 @@ def _load(path: Path, palette: Palette) -> np.ndarray:
         raise
     except Exception as error:  # a foreign or broken file can make numpy, zipfile and Pillow raise anything
         raise UnusableFileError(f"not readable ({error})") from error
-    if array.ndim == 3 and array.shape[0] == 1:
-        return array[0]
-    return array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array
+    if array.ndim == 3 and 1 in (array.shape[0], array.shape[-1]):
+        return array.squeeze(0 if array.shape[0] == 1 else -1)
+    return array
 
 
 def _array(path: Path) -> np.ndarray:
@@ -274,4 +274,4 @@ def matched(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         )
     factors = (*[1] * (array.ndim - 2), shape[0] / height, shape[1] / width)
     resized = zoom(array.astype(np.float64), factors, order=1, mode="nearest", grid_mode=True)
-    return (np.rint(resized) if array.dtype.kind == "u" else resized.clip(0, 1)).astype(array.dtype)
+    return np.asarray(np.rint(resized) if array.dtype.kind == "u" else resized.clip(0, 1), array.dtype)

@@ -35,7 +35,7 @@ def folds_of(groups: np.ndarray) -> np.ndarray:
     """
     units = groups.max(initial=-1) + 1
     order = generator("calibrate", "folds", int(units)).permutation(units)
-    return (order % min(FOLDS, units))[groups]
+    return np.asarray(order % min(FOLDS, units)).take(groups)
 
 
 def controlled(run: ProtocolCounts, bound: Bound, resamples: int) -> dict[str, Any]:
@@ -61,8 +61,8 @@ def controlled(run: ProtocolCounts, bound: Bound, resamples: int) -> dict[str, A
     result |= {"threshold": t / (EIGHT_BIT - 1), "promised": float(guaranteed(total, units)[t])}
     result["spread"] = risk_spread(run, bound, resamples)
     folds = folds_of(np.arange(len(risks)))
-    others = [bound.defined(risks[folds != fold]) for fold in range(folds.max() + 1)]
-    levels = [bound.level(rows.sum(axis=0), len(rows)) for rows in others]
+    other_folds = [bound.defined(risks[folds != fold]) for fold in range(folds.max() + 1)]
+    levels = [bound.level(rows.sum(axis=0), len(rows)) for rows in other_folds]
     if None not in levels:
         result["delivered"] = _empirical(risks[np.arange(len(risks)), :, np.array(levels)[folds]], resamples)
     return result
@@ -109,9 +109,7 @@ def _empirical(risks: np.ndarray, resamples: int) -> dict[str, Any]:
 def exceeded(result: dict[str, Any], where: str) -> list[str]:
     """Return a warning if the whole confidence interval of the empirical risk lies above the bound.
 
-    Args:
-        result: of `controlled`.
-        where: on which images the risk was measured.
+    It begins with `where`, the images of this `result` of `controlled`.
     """
     bound, delivered = Bound(result["risk"], result["alpha"]), result["delivered"]
     limits = delivered and delivered["intervals"][bound.risk]
@@ -136,9 +134,8 @@ def in_words(result: dict[str, Any]) -> list[str]:
     ]
     if spread := result["spread"]:
         low, high = map(quantity.number, spread)
-        lines.append(
-            f"95 % of samples of {result['images']:,} {units} give an expected {quantity.title} of {low} to {high} %"
-        )
+        samples = f"95 % of samples of {result['images']:,} {units}"
+        lines.append(f"{samples} give an expected {quantity.title} of {low} to {high} %")
     if tried := result["delivered"]:
         shown = (
             f"{risk.title} % {with_ends(risk, tried[name], tried['intervals'][name])}"
