@@ -14,6 +14,8 @@ from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.data.pairing import find_name_list, read_name_list
 from pipeline_src.params.schema import ALL
 
+USUAL = ("train", "val", "test")
+
 
 def assign_splits(
     entry: Entry, splits: dict[str, Split], data_root: Path | str | None, root: Path, rows: Sequence[Row]
@@ -41,6 +43,8 @@ def assign_splits(
             by_stem[stem].splits[name] = rank
     if not entry.built_in:
         assignment.notes += [f"split {name} is empty" for name, chosen in assignment.done.items() if not chosen]
+    shared = {name: [group_of[stem] for stem in assignment.done.get(name, ()) if group_of] for name in USUAL}
+    assignment.notes += [f"splits {line}" for line in groups.crossings(shared)]
     return assignment.problems, assignment.notes
 
 

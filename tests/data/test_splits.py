@@ -80,6 +80,14 @@ def test_groups_and_identical_images_are_drawn_whole(size, fraction, seed):
     assert any("val" in note for note in notes) == (len(chosen["val"]) != round(fraction * len(stems)))
 
 
+def test_groups_that_lists_divide_are_noted(tmp_path):
+    (tmp_path / "train.txt").write_text("v1_a\nv2_a\n")
+    (tmp_path / "test.txt").write_text("v1_b\nv3_a\n")
+    splits = {"train": "train.txt", "test": "test.txt"}
+    _, _, notes = assigned(["v1_a", "v1_b", "v2_a", "v3_a"], splits, tmp_path, groups="^(v.)_")
+    assert len(notes) == 1 and "v1" in notes[0] and "v2" not in notes[0]
+
+
 def rows(*names: str) -> list[Row]:
     return [Row(id=name, stem=name, image="", mask="", sha256_image=name[0]) for name in names]
 
