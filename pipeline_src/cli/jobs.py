@@ -64,7 +64,6 @@ def run_job(
         return
     from pipeline_src.training import machine
 
-    machine.keep_freed_memory()
     with machine.reserved_gpu(graph.settings.training):
         run(job, graph.command)
 

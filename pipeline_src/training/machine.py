@@ -1,8 +1,7 @@
-"""What a job takes of this machine: a GPU and memory. Nothing here changes a result."""
+"""The GPU that a job reserves on this machine, which changes no result."""
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import tempfile
@@ -15,7 +14,6 @@ from filelock import FileLock, Timeout
 from pipeline_src.params.schema import Training
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 log = logging.getLogger(__name__)
 
 
@@ -60,15 +58,3 @@ def _visible_gpus() -> list[str]:
     count = torch.cuda.device_count()
     named = os.environ.get(VISIBLE)
     return [name.strip() for name in named.split(",")][:count] if named else [str(index) for index in range(count)]
-
-
-def keep_freed_memory() -> None:
-    """Let this process keep the memory that it frees, where its C library is glibc.
-
-    Activations are freed at the end of a step. glibc returns them to the system, which clears the pages of the next
-    step and costs time.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(M_MMAP_MAX, 0)  # large blocks lie in the heap
-        mallopt(M_TRIM_THRESHOLD, -1)  # whose end is never returned

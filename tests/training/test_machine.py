@@ -69,7 +69,6 @@ def test_training_and_evaluation_reserve_a_gpu(monkeypatch, tmp_path, job):
     (tmp_path / "params.yaml").write_text(text.replace("gpus: 0", "gpus: 1"))
     visible = []
     monkeypatch.setattr(runner, "run_job", lambda *_, **__: visible.append(os.environ.get(VISIBLE)))
-    monkeypatch.setattr("pipeline_src.training.machine.keep_freed_memory", lambda: None)
     result = CliRunner().invoke(app, ["run-job", job, "--experiment", "tiny"], catch_exceptions=False)
     assert result.exit_code == 0
     assert visible == ["0"] and VISIBLE not in os.environ
