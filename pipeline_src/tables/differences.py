@@ -32,8 +32,8 @@ def differences(results: Results) -> PaperTable:
 
 def _rows(results: Results, protocol: str, part: str) -> Iterator[Row]:
     facts, measured = results.facts, results.measured(protocol, part)
-    place = {"group": heading(results, part), "protocol": protocol, "part": part, "role": facts.parts[part]}
     references = [n for n in map(facts.principal, ("baseline", "temperature")) if n is not None and n in measured]
+    place = {"protocol": protocol, "part": part, "role": facts.parts[part]}
     for number, reference in enumerate(references):
         for method in (name for name in measured if name not in references[: number + 1]):
             for name, quantity in QUANTITIES.items():
@@ -43,6 +43,7 @@ def _rows(results: Results, protocol: str, part: str) -> Iterator[Row]:
                 decided = change.decided
                 own_low, own_high = change.interval() if decided else NAN
                 yield place | {
+                    "group": heading(results, part),
                     "row": f"{method} − {reference}",
                     "column": quantity.column,
                     "method": method,
