@@ -72,7 +72,7 @@ def test_plan_of_a_finished_experiment_has_no_job(finished, monkeypatch):
 @pytest.mark.slow
 def test_results_are_kept_after_a_change_that_does_not_concern_them(clone, monkeypatch):
     planned(clone)  # which shows the results
-    edit(clone / "pipeline_src/training/augment.py", "cv2.INTER_LINEAR", "cv2.INTER_AREA")
+    edit(clone / "pipeline_src/training/batches.py", "cv2.INTER_LINEAR", "cv2.INTER_AREA")
     assert outdated(clone) == {"train": 2, "evaluate": 6} | SHOWN
     why = "images are not resized here"
     said = call(clone, "python", "-m", "pipeline_src", "keep", "train/*", "evaluate/*/*/*", "--why", why)
