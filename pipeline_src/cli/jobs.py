@@ -25,18 +25,19 @@ def plan(experiment: ExperimentName = None) -> None:
     from pipeline_src.pipeline import plan as planned
 
     graph, console = experiment_graph(experiment), plain_console()
-    run = planned.plan(graph)
-    table = Table(title=f"{graph.name}: {len(run.missing)} of {len(run.jobs)} jobs to run")
+    missing, kinds = planned.missing_jobs(graph), Counter(job.kind for job in graph.jobs.values() if not job.is_batch)
+    table = Table(title=f"{graph.name}: {len(missing)} of {kinds.total()} jobs to run")
     for heading in ("jobs", "to run", "why (the first)"):
         table.add_column(heading)
-    missing, jobs = (Counter(job.kind for job in group) for group in (run.missing, run.jobs))
-    for kind in jobs:
-        table.add_row(kind, f"{missing[kind]} of {jobs[kind]}", run.why(kind))
+    for kind, number in kinds.items():
+        absent = [job for job in missing if job.kind == kind]
+        why = f"{absent[0].name}: {'; '.join(planned.differences(absent[0]))}" if absent else ""
+        table.add_row(kind, f"{len(absent)} of {number}", why)
     console.print(table, soft_wrap=False)
-    for line in run.warnings:
+    for line in planned.warnings(graph):
         console.print(line)
     (page,) = graph.job("report").links
-    console.print(f"Run it: {graph.command}" if run.missing else f"All is current. The report: {page}")
+    console.print(f"Run it: {graph.command}" if missing else f"All is current. The report: {page}")
 
 
 def run_job(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pipeline_src.data import manifest
@@ -16,32 +15,16 @@ USUAL_PIXELS = 400 * 300  # of an image of the usual datasets
 MOST = 4  # reasons that are shown
 
 
-@dataclass(frozen=True)
-class Plan:
-    """The jobs of an experiment, and those that would run.
-
-    Attributes:
-        jobs: all jobs of the experiment.
-        missing: the jobs that would run.
-        warnings: facts that the user has to know before the run.
-    """
-
-    jobs: list[Job]
-    missing: list[Job]
-    warnings: list[str]
-
-    def why(self, kind: str) -> str:
-        """Return why the first job of a kind would run; empty if no job would."""
-        job = next((job for job in self.missing if job.kind == kind), None)
-        return f"{job.name}: {'; '.join(differences(job))}" if job else ""
+def missing_jobs(experiment: ExperimentGraph) -> list[Job]:
+    """Return the jobs that would run. Of jobs that share a result, the first one runs."""
+    missing = [job for job in experiment.jobs.values() if not (job.is_made or job.is_batch)]
+    return list({job.key: job for job in reversed(missing)}.values())[::-1]
 
 
-def plan(experiment: ExperimentGraph) -> Plan:
-    """Return the plan of a run."""
-    jobs = [job for job in experiment.jobs.values() if not job.is_batch]
-    missing = list({job.key: job for job in reversed(jobs) if not job.is_made}.values())[::-1]
+def warnings(experiment: ExperimentGraph) -> list[str]:
+    """Return facts that the user has to know before the run."""
     unchecked = [text for job in experiment.of_kinds("prepare") if (text := job.options["unchecked"])]
-    return Plan(jobs, missing, [*unchecked, *_late_starts(experiment), *_full_disk(experiment, missing)])
+    return [*unchecked, *_late_starts(experiment), *_full_disk(experiment)]
 
 
 def differences(job: Job) -> list[str]:
@@ -80,9 +63,9 @@ def _late_starts(experiment: ExperimentGraph) -> Iterator[str]:
             yield f"methods.{name}: no label is perturbed: start_epoch is {start}, and training.epochs is {epochs}."
 
 
-def _full_disk(experiment: ExperimentGraph, missing: list[Job]) -> Iterator[str]:
+def _full_disk(experiment: ExperimentGraph) -> Iterator[str]:
     """Yield a line if the preprocessed images do not fit. Only prepared datasets have a known number of images."""
-    stores = [job for job in missing if job.kind == "store" and job.inputs["prepare"].is_made]
+    stores = [job for job in experiment.of_kinds("store") if job.inputs["prepare"].is_made and not job.is_made]
     images = sum(len(manifest.select(job.parameters["part"], job.inputs["prepare"].folder)) for job in stores)
     needed = images * (4 * experiment.settings.image_size**2 + USUAL_PIXELS)
     if (free := shutil.disk_usage(".").free) < needed:

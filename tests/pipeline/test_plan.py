@@ -17,7 +17,7 @@ from pipeline_src.params.load import read
 from pipeline_src.pipeline import plan as planned
 from pipeline_src.pipeline import work
 from pipeline_src.pipeline.jobs import build
-from pipeline_src.pipeline.plan import plan
+from pipeline_src.pipeline.plan import differences, missing_jobs, warnings
 from pipeline_src.pipeline.runner import run_job
 
 
@@ -60,17 +60,17 @@ def test_plan_says_that_no_label_is_perturbed(project, epochs, said):
     content = yaml.safe_load(Path("params.yaml").read_text())
     content["methods"] = {"aslp_mc": {"start_epoch": 5}}
     Path("params.yaml").write_text(yaml.safe_dump(content))
-    lines = [line for line in plan(build(read())).warnings if line.startswith("methods.aslp_mc")]
+    lines = [line for line in warnings(build(read())) if line.startswith("methods.aslp_mc")]
     assert bool(lines) == said and all("start_epoch is 5" in line for line in lines)
 
 
 def test_plan_warns_of_a_disk_that_is_too_small(project, monkeypatch):
     for job in build(read()).of_kinds("prepare"):
         run_job(job)
-    assert plan(build(read())).warnings == []
+    assert warnings(build(read())) == []
     usage = namedtuple("Usage", "free")
     monkeypatch.setattr(planned.shutil, "disk_usage", lambda path: usage(1000))
-    (line,) = plan(build(read())).warnings
+    (line,) = warnings(build(read()))
     assert line.startswith("Disk: ") and "2 MiB" in line  # 16 images of 130 kB
 
 
@@ -81,7 +81,7 @@ def done(job, folder: Path) -> None:
 
 def test_plan_gives_the_reasons(project):
     graph = build(read())
-    assert plan(graph).why("train") == "train/baseline/seed0: not made yet"
+    assert differences(graph.job("train/baseline/seed0")) == ["not made yet"]
     for job in graph.of_kinds("prepare", "store"):
         run_job(job)
     job = graph.job("train/baseline/seed0")
@@ -92,10 +92,10 @@ def test_plan_gives_the_reasons(project):
     change("training", lr=0.5)
     (trained,) = job.view.parent.iterdir()
     shutil.copytree(trained, trained.with_name("seed1"), symlinks=True)
-    found = plan(build(read()))
-    assert found.why("train") == "train/baseline/seed0: training.lr 0.001 -> 0.5"
+    graph = build(read())
+    assert differences(graph.job("train/baseline/seed0")) == ["training.lr 0.001 -> 0.5"]
     kinds = ("train", "evaluate", "analyse", "tables", "figures", "claims", "report")
-    assert {job.kind for job in found.missing} == {*kinds}
+    assert {job.kind for job in missing_jobs(graph)} == {*kinds}
 
 
 def test_plan_takes_no_torch(project):

@@ -12,7 +12,7 @@ from pipeline_src.data import catalog
 from pipeline_src.params.load import read, resolve
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.jobs import build
-from pipeline_src.pipeline.plan import plan
+from pipeline_src.pipeline.plan import missing_jobs
 from pipeline_src.pipeline.runner import run_job, show
 
 
@@ -62,13 +62,13 @@ def test_mini_takes_every_network_over_from_mini_seeds(monkeypatch):
 
 
 def test_after_two_seeds_one_seed_trains_nothing(experiment):
-    missing = kinds(plan(experiment("one")).missing)
+    missing = kinds(missing_jobs(experiment("one")))
     assert missing == {"analyse", "tables", "figures", "claims", "report"}
 
 
 def test_names_of_blocks_and_parts_matter_to_no_network(experiment):
     graph = experiment("names")
-    assert not kinds(plan(graph).missing) & {"train", "evaluate", "store"}
+    assert not kinds(missing_jobs(graph)) & {"train", "evaluate", "store"}
     show(graph.jobs.values())
     model = Path("results/names/runs/ce/seed0/model.safetensors")
     assert model.samefile(experiment("seeds").job("train/baseline/seed0").paths[0])
@@ -78,12 +78,12 @@ def test_names_of_blocks_and_parts_matter_to_no_network(experiment):
 def test_two_blocks_that_mean_the_same_are_made_once(experiment):
     graph = experiment("longer")
     names = [f"train/{method}/seed0" for method in graph.methods]
-    assert [job.name for job in plan(graph).missing if job.kind == "train"] == names
+    assert [job.name for job in missing_jobs(graph) if job.kind == "train"] == names
     content = yaml.safe_load(Path("params.yaml").read_text())
     content["experiments"]["longer"]["methods"] = ["ce", "baseline"]
     Path("params.yaml").write_text(yaml.safe_dump(content))
-    found = plan(experiment("longer"))
-    assert [job.name for job in found.missing if job.kind == "train"] == ["train/ce/seed0"]
+    found = missing_jobs(experiment("longer"))
+    assert [job.name for job in found if job.kind == "train"] == ["train/ce/seed0"]
 
 
 def test_groups_of_a_set_are_in_the_contract_of_its_analysis_alone(experiment, made):
