@@ -53,7 +53,7 @@ class DenseCalibrationMetric(BaseMetric):
         self.last: tuple[Tensor, Tensor] | None = None
         self.seen = 0
 
-    def process(self, data_batch: Any, data_samples: Sequence[dict]) -> None:
+    def process(self, data_batch: Any, data_samples: Sequence[dict[str, Any]]) -> None:
         """Count a batch but for its last image, which may be a repeated one."""
         for sample in data_samples:
             self._count_last()
@@ -81,7 +81,7 @@ class DenseCalibrationMetric(BaseMetric):
         numbers = values(sum(gathered[1:], gathered[0]), self.names, self.bins)
         return {f"{self.prefix}/{name}": number for name, number in numbers.items()}
 
-    def compute_metrics(self, results: list) -> dict:
+    def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
         """Not used: `evaluate` does it all."""
         raise NotImplementedError
 
