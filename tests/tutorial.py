@@ -12,8 +12,6 @@ pictures into them.
 
 from __future__ import annotations
 
-import contextlib
-import io
 import re
 import shlex
 import shutil
@@ -25,7 +23,6 @@ import pytest
 import yaml
 from project import ROOT, call, copy
 
-from pipeline_src.cli.main import app
 from pipeline_src.params.load import merge
 
 PAGES = ("docs/getting-started.md", "docs/tutorials/saved-maps.md", "docs/tutorials/own-experiment.md")
@@ -40,8 +37,6 @@ def follow(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         The text of the page with the output of this run. All that the page tells to do must succeed.
     """
     copy(folder)
-    monkeypatch.chdir(folder)
-    monkeypatch.syspath_prepend(folder)  # as `python -m` has it
     printed = ""
 
     def followed(block: re.Match[str]) -> str:
@@ -87,18 +82,12 @@ ACTIONS = {"yaml": _merge_params, "python": _run_python, "sh": _run_lines}
 
 
 def command(folder: Path, words: list[str]) -> str:
-    """What a line of a shell prints. Our command runs in this process, because importing torch takes seconds; the
-    messages of Snakemake are left out."""
-    if words[:1] != ["dense-calibration"]:
-        printed = call(folder, *words) if words else ""
-        return "" if words[:1] == ["snakemake"] else printed
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(out):
-        try:
-            app(words[1:], standalone_mode=False)
-        except Exception:
-            print(out.getvalue())
-            raise
-    return re.sub(r".* images/s .*\n", "", out.getvalue())  # progress, which slow machines print
+    """What a line of a shell prints, without Snakemake's messages and progress. Our commands import the package in
+    `folder`, to which the page adds files."""
+    if words[:1] == ["dense-calibration"]:
+        words = ["python", "-m", "pipeline_src", *words[1:]]
+    printed = call(folder, *words) if words else ""
+    return "" if words[:1] == ["snakemake"] else re.sub(r".* images/s .*\n", "", printed)
 
 
 def write_outputs() -> None:
