@@ -20,7 +20,6 @@ import markers
 import method_tables
 import metric_tables
 import output_tables
-import params_schema
 import params_tables
 import published_overview
 import published_pairs
@@ -46,15 +45,13 @@ MARK = re.compile(rf"^<!-- (?:end of )?(?:{KINDS})\b.*", re.MULTILINE)
 
 
 def write() -> None:
-    """Write all of it into the pages of the working folder, with params.schema.json and what spans the published
-    experiments.
+    """Write all of it into the pages of the working folder, with what spans the published experiments.
 
     Raises:
         UserError: names a published file that was changed, or a comment without its partner.
     """
     for name in published.names():
         published.checked(published.FOLDER / name, published.COMPUTED)
-    write_text(params_schema.FILE, params_schema.page())
     published_overview.write()  # before the pages, which show its verdicts
     published_pairs.write(pair for file in files() for pair in pairs(file.read_text(encoding="utf-8")))
     for file in files():

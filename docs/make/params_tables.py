@@ -9,7 +9,6 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from method_tables import own_fields
-from pipeline_src.params.parts import Corrupted, Part
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -20,7 +19,7 @@ from pipeline_src.params.schema import (
     Experiment,
     Model,
     Params,
-    Sweep,
+    Part,
     Training,
 )
 from pipeline_src.training.method import Method
@@ -36,14 +35,8 @@ BLOCKS: dict[str, type[BaseModel]] = {
     "training": Training,
     "evaluation": Evaluation,
     "part": Part,
-    "sweep": Sweep,
     "method": Method,
 }
-
-
-def corrupted() -> str:
-    """The keys of a corrupted test set that a split lacks."""
-    return _list({key: field for key, field in Corrupted.model_fields.items() if key not in Part.model_fields})
 
 
 def methods() -> str:
@@ -100,6 +93,5 @@ def _type(kind: Any, field: FieldInfo | None = None) -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     **{name: partial(_list, block.model_fields) for name, block in BLOCKS.items()},
-    "corrupted": corrupted,
     "methods": methods,
 }
