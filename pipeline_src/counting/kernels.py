@@ -23,10 +23,13 @@ except ImportError as error:
         fix="python -m pip install --upgrade numba",
     ) from error
 
+Array = np.ndarray
+
 if TYPE_CHECKING:
     from numba.core.typing.templates import Signature
 
-INT, FLOAT, BOOL, NOTHING, several = types.int64, types.float64, types.boolean, types.void, types.UniTuple
+INT, FLOAT, BOOL, NOTHING = types.int64, types.float64, types.boolean, types.void
+several: Any = types.UniTuple
 
 
 def read(dtype: str) -> types.Array:
@@ -70,7 +73,18 @@ SMALL, ERRORS, LOGS = written("int32"), written("float64"), written("float64", 2
 
 
 @compiled(several(INT, 2)(SINGLES, BYTES, BOOL, INT, INT, INT, INT, SMALL, SMALL, ROWS))
-def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pending):
+def count_floats(
+    f: Array,
+    y: Array,
+    scores: bool,
+    levels: int,
+    position: int,
+    shift: int,
+    last: int,
+    cell: Array,
+    rest: Array,
+    pending: Array,
+) -> tuple[int, int]:
     """Add pixels to `pending`, (4 * (levels // 2 + 1 + last),): by cell (`levels`), predicted class and label.
 
     Args:
@@ -105,7 +119,7 @@ def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pendin
 
 
 @compiled(NOTHING(ROWS, INTS, INT, ROWS, ROWS, ROWS))
-def move(pending, level, levels, count, position, surest):
+def move(pending: Array, level: Array, levels: int, count: Array, position: Array, surest: Array) -> None:
     """Move `pending` into `count` and `position`, (2 * levels + 4,), and into `surest` what it has room for; `level` is
     that of each cell."""
     for cell in range(4 * level.size):
@@ -119,7 +133,7 @@ def move(pending, level, levels, count, position, surest):
 
 
 @compiled(several(INT, 2)(SINGLES, BYTES, INT, TABLE, ERRORS))
-def compare_floats(f, y, unit, levels, error):
+def compare_floats(f: Array, y: Array, unit: int, levels: Array, error: Array) -> tuple[int, int | np.int32]:
     """Correct pixels of a block and their summed confidences in 1 / `unit`; its pixels by 8-bit level and label are
     added to `levels` (256, 2), and |f - y| is written to `error`."""
     unity, half = np.float32(1), np.float32(0.5)
@@ -134,7 +148,7 @@ def compare_floats(f, y, unit, levels, error):
 
 
 @compiled(NOTHING(DOUBLES, FLOAT, LOGS))
-def chances(error, clamp, chance):
+def chances(error: Array, clamp: float, chance: Array) -> None:
     """Write the clamped probabilities of the wrong and of the right label, from |f - y|."""
     for i in range(error.size):
         wrong = min(max(error[i], clamp), 1 - clamp)
@@ -143,7 +157,7 @@ def chances(error, clamp, chance):
 
 
 @compiled(several(INT, 4)(DOUBLES, LOGS, INTS, FLOAT, FLOAT))
-def score_sums(error, logs, number, clamp, unit):
+def score_sums(error: Array, logs: Array, number: Array, clamp: float, unit: float) -> tuple[int, int, int, int]:
     """Sums of `counts.SCORE_SUMS`, of values that stand for `number` pixels each, rounded to 1 / `unit` one by one.
 
     Args:
@@ -164,7 +178,7 @@ def score_sums(error, logs, number, clamp, unit):
 
 
 @compiled(NOTHING(BYTES, BYTES, CUBE), NOTHING(WORDS, BYTES, CUBE))
-def histogram(v, y, pixels):
+def histogram(v: Array, y: Array, pixels: Array) -> None:
     """Add the pixels of an integer map to `pixels`, by value, label and copy, of which there are 2^k."""
     last = pixels.shape[2] - 1
     for i in range(v.size):
@@ -173,8 +187,21 @@ def histogram(v, y, pixels):
 
 @compiled(several(INT, 2)(INTS, INTS, INTS, INT, INT, INT, INT, INT, CUBE, CUBE, TABLE, CUBE, TABLE, ERRORS))
 def count_fractions(
-    value, label, number, denominator, levels, position, shift, last, count, positions, on_edge, surest, image, error
-):
+    value: Array,
+    label: Array,
+    number: Array,
+    denominator: int,
+    levels: int,
+    position: int,
+    shift: int,
+    last: int,
+    count: Array,
+    positions: Array,
+    on_edge: Array,
+    surest: Array,
+    image: Array,
+    error: Array,
+) -> tuple[int, int]:
     """Count `number` pixels with f = value / denominator and the label, each (n,), in exact integers; `surest` holds
     those that it has cells for.
 

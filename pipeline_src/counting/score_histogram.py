@@ -73,7 +73,8 @@ class ScoreHistogram:
     def excess(self) -> np.ndarray:
         """(K,) float64, summed scores minus hits per cell; positive where overconfident. Free of cancellation."""
         units, fractions = self._carried
-        return (units - self.hits * LEVELS + fractions / POSITION) / LEVELS
+        excess: np.ndarray = (units - self.hits * LEVELS + fractions / POSITION) / LEVELS
+        return excess
 
     @property
     def _carried(self) -> tuple[np.ndarray, np.ndarray]:

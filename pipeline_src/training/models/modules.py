@@ -181,4 +181,5 @@ class ResidualUnit(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(x)
-        return x + super().forward(x)
+        residual: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
+        return x + residual
