@@ -10,14 +10,14 @@ class UserError(Exception):
     """Wrong input; the command line prints the message without a traceback and ends with exit code 2.
 
     Args:
-        what: the file or key that is wrong, and in which way.
+        problem: the file or key that is wrong, and in which way.
         found: the value that was found there.
         expected: the values that are allowed.
         fix: what the user can do, best as the line to type or write.
     """
 
-    def __init__(self, what: str, *, found: object = None, expected: object = None, fix: str | None = None):
-        lines = [what]
+    def __init__(self, problem: str, *, found: object = None, expected: object = None, fix: str | None = None):
+        lines = [problem]
         for label, text in (("found", found), ("expected", expected), ("fix", fix)):
             if text is not None:
                 lines.append(f"  {label + ':':<10}{text}")
@@ -25,27 +25,27 @@ class UserError(Exception):
 
 
 def listed(items: Iterable[object], most: int = 20) -> str:
-    """`items`, one a line and indented, cut after `most` with a count of the rest."""
+    """Return `items`, indented and one a line, cut after `most` with a count of the rest."""
     rows = [f"\n    - {item}" for item in items]
     rest = len(rows) - most
     return "".join(rows[:most]) + (f"\n    ... and {rest} more" if rest > 0 else "")
 
 
 def few(items: Iterable[object], most: int = 10) -> str:
-    """`items` in one line, cut after `most` with a count of the rest."""
+    """Return `items` in one line, cut after `most` with a count of the rest."""
     texts = [str(item) for item in items]
     rest = len(texts) - most
     return ", ".join(texts[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str | None:
-    """A hint with the nearest valid name, upper and lower case alike, or None if no name is near."""
+    """Return a hint with the nearest valid name, upper and lower case alike; None if no name is near."""
     lower = {str(text).lower(): text for text in valid}
     near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.5)
     return f"did you mean {lower[near[0]]!r}?" if near else None
 
 
 def hint(name: str, valid: Iterable[str]) -> str:
-    """`did_you_mean` as the end of a message; empty if no name is near."""
+    """Return `did_you_mean` as the end of a message; empty if no name is near."""
     text = did_you_mean(name, valid)
     return f"; {text}" if text else ""

@@ -100,16 +100,16 @@ def writing(path: Path) -> Iterator[None]:
         raise
 
 
-def check_space(folder: Path, needed: int, what: str, fix: str) -> None:
+def check_space(folder: Path, needed: int, content: str, fix: str) -> None:
     """Raise a UserError if the disk of `folder` has fewer than `needed` bytes free.
 
     Args:
-        what: the content of the folder, for the error.
+        content: of the folder, for the error.
         fix: advice for a disk that is too small.
     """
     if (free := _free(folder / "*")) < needed:
         raise UserError(
-            f"the disk is nearly full: {what} does not fit into {folder}",
+            f"the disk is nearly full: {content} does not fit into {folder}",
             found=f"{free / 2**20:,.1f} MiB free",
             expected=f"{needed / 2**20:,.0f} MiB or more",
             fix=f"{fix}, and start the same command again",
@@ -123,17 +123,17 @@ def _free(path: Path) -> int:
 
 @contextmanager
 def reading(
-    what: str,
+    problem: str,
     *,
     expected: str | None = None,
     fix: str | None = None,
     also: type[Exception] = OSError,
     named: bool = False,
 ) -> Iterator[None]:
-    """Turn the errors of reading a missing, foreign or damaged file into a UserError of that text.
+    """Turn the errors of reading a missing, foreign or damaged file into a UserError.
 
     Args:
-        expected, fix: parts of the UserError.
+        problem, expected, fix: parts of the UserError.
         also: an error that the reader of this format raises in addition to Python's usual errors.
         named: whether the type of the error is shown.
     """
@@ -141,7 +141,7 @@ def reading(
         yield
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, also) as error:
         text = f"{type(error).__name__}: {error}" if named else str(error)
-        raise UserError(what, found=text, expected=expected, fix=fix) from error
+        raise UserError(problem, found=text, expected=expected, fix=fix) from error
 
 
 def composed(name: str) -> str:

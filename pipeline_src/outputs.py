@@ -28,7 +28,7 @@ def check(
     inputs: Collection[Path | None] = (),
     foreign: Iterable[object] = (),
 ) -> None:
-    """Refuse a folder in which files would be lost or mixed.
+    """Raise a UserError for a folder `out` in which files would be lost or mixed.
 
     Args:
         below: folders in `out` that are also written.
@@ -40,7 +40,7 @@ def check(
     """
     read = {path.resolve() for path in inputs if path is not None}
     mixed = [folder for folder in (out, *below) if folder.resolve() in read]
-    others = [
+    foreign_results = [
         f"{out / name}, of {other}"
         for other, names in RESULTS.items()
         for name in names
@@ -48,7 +48,7 @@ def check(
     ]
     for fault, problems in (
         ("is, or contains, an input: results would be mixed with it", mixed),
-        ("has results of another command", others),
+        ("has results of another command", foreign_results),
         (f"has files that {command} did not write now or before", foreign),
     ):
         if found := listed(problems):

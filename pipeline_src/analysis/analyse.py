@@ -1,4 +1,4 @@
-"""The analysis of a data set: every statistic on it loaded once, measured and resampled once."""
+"""The analysis of a dataset: the counts of every run are loaded once, measured once and resampled once."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ def analyse(
     note: str = "",
     groups_of: Callable[[Sequence[str]], np.ndarray] | None = None,
 ) -> None:
-    """Measure all methods on a data set and write it to `out`.
+    """Measure all methods on a dataset, and write the measurements to `out`.
 
     Args:
-        part: name of the data set, the key of its draws.
-        statistics: (method, seed) -> statistic, or its file; the order of methods is that of the result.
-        note: what readers of its numbers have to know of the data set.
+        part: name of the dataset, the key of its draws.
+        statistics: (method, seed) -> counts, or their file; the result has the methods in this order.
+        note: on the dataset, for readers of its numbers.
         groups_of: the group of each image by its id, where images are not independent.
 
     Raises:
-        UserError: a file is missing or no statistic, or methods were evaluated on different images.
+        UserError: a file is missing or holds no counts, or methods were evaluated on different images.
     """
     measured: dict[tuple[str, str], Measurement] = {}
     expected: list[str] | None = None
@@ -84,7 +84,7 @@ def _measurement(
 
 
 def accuracy_band(seeds: Sequence[Resampled], bins: int) -> np.ndarray | None:
-    """Return `band_of_sums` of the seeds of a method; None where no pixel was counted."""
+    """Return `band_of_sums` of the runs of a method, one per seed; None where no pixel was counted."""
     family = Binned(TOP).family
     if family not in seeds[0].sums:
         return None

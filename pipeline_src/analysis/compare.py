@@ -1,4 +1,4 @@
-"""Two experiments compared number by number: a metric of a method on a data set, in each of both, and their difference.
+"""The comparison of two experiments, number by number: a metric of a method on a dataset in both, and the difference.
 
 Where both were evaluated on the same images, the resamples of the images are the same, and differences are paired
 by image. Where images differ, each side has its own draws: its images count as independent of the other's.
@@ -25,7 +25,7 @@ Groups = np.ndarray | None
 
 @dataclass(frozen=True)
 class Cell:
-    """A metric of a method on a data set in one protocol, of experiments A and B.
+    """A metric of a method on a dataset in one protocol, of experiments A and B.
 
     Attributes:
         seeds: the pairs of seeds that are compared.
@@ -63,12 +63,12 @@ def compare(
     b: Mapping[int, MapCounts],
     groups: tuple[Groups, Groups] = (None, None),
 ) -> list[Cell]:
-    """Return all metrics of a method on a data set, resampled unless A and B have equal counts.
+    """Return all metrics of a method on a dataset, resampled unless A and B have equal counts.
 
     Args:
-        part: name of the data set, the key of the draws.
+        part: name of the dataset, the key of the draws.
         bins: equal-width bins of ECE and OE on [0, 1].
-        a, b: seed -> statistic.
+        a, b: seed -> counts.
         groups: of the images of A and of B, where images are not independent; of the same images those of one count for
             both.
     """

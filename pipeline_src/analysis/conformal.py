@@ -41,7 +41,7 @@ class Bound:
 
     @classmethod
     def of(cls, text: str) -> Bound:
-        """From "fnr=0.1"; UserError where it is not of this form."""
+        """Return the bound that a text such as "fnr=0.1" names; UserError where it is not of this form."""
         name, _, number = text.partition("=")
         try:
             alpha = float(number)

@@ -1,4 +1,4 @@
-"""Effects with intervals: a metric of one method, or a weighted sum over several, paired by seed and image.
+"""Effects with confidence intervals: a metric of one method, or a weighted sum over several, paired by seed and image.
 
 An interval has two parts: the images could have been others, and so could the networks. They are combined by MOVER (Zou
 and Donner, Statistics in Medicine 2008): distances of an end from the value add in squares. The first part is a
@@ -70,7 +70,7 @@ class Estimate:
         return self.sd / math.sqrt(seeds) if seeds > 1 else 0.0
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Ends of the interval that holds the true value in a share `level` of cases."""
+        """Return the limits of the interval that holds the true value in a share `level` of cases."""
         tail = (1 + level) / 2
         # An interval over images at another level, as if it were normal.
         scale = NORMAL.inv_cdf(tail) / NORMAL.inv_cdf((1 + LEVEL) / 2)
@@ -105,7 +105,7 @@ class Estimate:
 
 
 def sample_sd(values: Sequence[float] | np.ndarray) -> float:
-    """Sample standard deviation; NaN of fewer than two values."""
+    """Return the sample standard deviation; NaN of fewer than two values."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
@@ -148,7 +148,7 @@ def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Se
 
 
 def joint_level(effects: Sequence[Estimate]) -> float:
-    """The level of each of several intervals at which all of them together hold in 95 % of cases, at most Sidak's.
+    """Return the level at which several intervals hold together in 95 % of cases; it is at most Sidak's.
 
     With one seed it follows from the largest abs(t) over the effects on resamples of the same images (Romano and Wolf,
     Econometrica 2005). With several seeds it is Sidak's, because a few seeds do not tell how networks of different
@@ -168,18 +168,18 @@ def joint_level(effects: Sequence[Estimate]) -> float:
 
 
 def common_seeds(measured: Sequence[Measurement]) -> list[int]:
-    """Seeds that all measurements have; one of all seeds together goes with any."""
+    """Return the seeds that all measurements have; a run of all seeds together goes with any seed."""
     single = [set(run.seeds) for run in measured if not run.of_all_seeds]
     return sorted(set.intersection(*single)) if single else list(measured[0].seeds)
 
 
 def or_none(value: float) -> float | None:
-    """A number for JSON, which has no NaN."""
+    """Return a number for JSON: None for NaN, which JSON lacks."""
     return None if math.isnan(value) else value
 
 
 def needed_sample(effect: Estimate, distance: float, level: float = LEVEL) -> tuple[int | None, float | None]:
-    """What would narrow the interval of an effect to `distance` on either side, from its variance components.
+    """Return the sample that would narrow the interval of an effect to `distance` on either side.
 
     Returns:
         The fewest seeds with these images (None with one seed, whose variance is not known), and the least multiple

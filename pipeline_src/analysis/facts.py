@@ -1,4 +1,4 @@
-"""What an experiment consists of, in plain values: its methods, data sets, seeds, and what each method is to the paper.
+"""The facts of an experiment in plain values: its methods, datasets and seeds, and each method's role in the paper.
 
 Tables, figures, claims and the report ask here. Nothing slow is imported: Snakemake asks whenever it starts.
 """
@@ -15,12 +15,12 @@ from typing import Any
 from pipeline_src.counting import levels
 from pipeline_src.files import reading
 
-# Role of a data set -> how it is called in text.
+# Role of a dataset -> its name in text.
 ROLES = {"val": "validation", "id": "in distribution", "shifted": "under shift", "ood": "out of distribution"}
 LIKE_ID = ("id", "shifted")  # objects of the training task: the same metrics for both
 # Key of a protocol -> its name in text. Both are measured on the same pixels and never mixed (docs/protocol.md).
 PROTOCOL_NAMES = {"raw": "unnormalized", "stretched": "min-max normalized"}
-# What claims compare with each other, by code: the paper's methods and our list of its rivals (docs/protocol.md,
+# What claims compare with each other, by code: the paper's methods and our comparison methods (docs/protocol.md,
 # section 6). Temperature scaling counts where it corrects the baseline.
 COMPARED = (
     *("baseline", "slp", "label_smoothing", "als", "aslp_mei", "aslp_mc"),
@@ -31,14 +31,14 @@ MAIN_TASK = "sod"  # in the catalog's word
 
 @dataclass(frozen=True)
 class MethodFacts:
-    """A block of `methods:`.
+    """An entry of `methods:`.
 
     Attributes:
-        code: name of the method's file; empty for a user's own.
-        parameters: of the method.
+        code: name of the method's file.
+        parameters: the method's parameters by name.
         learns: whether it learns a perturbation level per image (alpha.csv).
         trains: whether it trains networks and leaves a history; a post-hoc method does not.
-        of_all_seeds: whether its one run is made of the networks of all seeds.
+        of_all_seeds: whether its single run uses the networks of all seeds.
     """
 
     code: str = ""
@@ -49,12 +49,12 @@ class MethodFacts:
 
     @property
     def uses(self) -> str | None:
-        """The block whose networks a post-hoc method uses."""
+        """The method entry whose networks a post-hoc method uses."""
         return None if self.trains else self.parameters.get("of")
 
-    def strength_on(self, classes: int) -> float | None:
-        """Return twice what the expected label's confidence falls short of 1, for two classes the share of the uniform
-        label; None for methods that are not static. Label smoothing perturbs every label by eps (K - 1) / K."""
+    def strength(self, classes: int) -> float | None:
+        """Return the perturbation strength of a static method: twice the share that the expected label loses; None for
+        other methods. Label smoothing moves eps (K - 1) / K of every label, SLP alpha beta."""
         if self.code == "label_smoothing":
             return float(2 * self.parameters["eps"] * (classes - 1) / classes)
         if self.code == "slp":
@@ -68,15 +68,15 @@ class Facts:
 
     Attributes:
         experiment: its name.
-        methods: the blocks by name, in the order in which they are shown.
-        parts: evaluated data set -> role (a key of `ROLES`), in the order in which they are shown.
+        methods: the entries of `methods:` by name, in the order in which they are shown.
+        parts: evaluated dataset -> role (a key of `ROLES`), in the order in which they are shown.
         seeds: of the training runs.
         bins: equal-width bins of ECE and OE on [0, 1].
         epochs: each network was trained for.
         synthetic: whether all images are generated: the numbers say nothing about real images.
         class_names: of several classes; none for one object class.
-        in_paper: data sets on which the paper reports numbers.
-        captions: data set -> what the catalog says of it to readers of numbers.
+        in_paper: datasets on which the paper reports numbers.
+        captions: dataset -> the catalog's note for readers of its numbers.
         claims: names of the claims to judge; None for all.
     """
 
@@ -94,36 +94,36 @@ class Facts:
 
     @property
     def classes(self) -> int:
-        """2 for one object class, else K."""
+        """The number of classes: 2 for one object class, else K."""
         return len(self.class_names) or 2
 
     @property
     def protocols(self) -> tuple[str, ...]:
-        """Those in which the experiment is measured."""
+        """The protocols in which the experiment is measured."""
         return levels.protocols(self.classes)
 
     @property
     def tests(self) -> dict[str, str]:
-        """Data sets that are reported as unseen, with their roles."""
+        """The datasets that are reported as unseen, with their roles."""
         return {part: role for part, role in self.parts.items() if role != "val"}
 
     def parts_of(self, roles: Collection[str]) -> list[str]:
-        """The data sets of some roles."""
+        """Return the datasets of some roles."""
         return [part for part, role in self.parts.items() if role in roles]
 
     @property
     def textures(self) -> list[str]:
-        """The data sets out of distribution that decide claims: those of the paper, or all if there is none of them."""
+        """The out-of-distribution datasets that decide claims: those of the paper, or all if it has none."""
         ood = self.parts_of(["ood"])
         return [part for part in ood if part in self.in_paper] or ood
 
     @property
     def runs(self) -> list[tuple[str, int]]:
-        """(method, seed) of all that is evaluated. One that takes the networks of all seeds has the first."""
+        """(method, seed) of all evaluated runs. A run on the networks of all seeds has the first seed."""
         return [(name, seed) for name in self.methods for seed in self.seeds_of(name)]
 
     def seeds_of(self, method: str) -> list[int]:
-        """The seeds under which a method's runs are filed."""
+        """Return the seeds under which a method's runs are filed."""
         return list(self.seeds[:1] if self.methods[method].of_all_seeds else self.seeds)
 
     @property
@@ -139,46 +139,46 @@ class Facts:
     @property
     def static(self) -> dict[str, float]:
         """Methods of static perturbation, with its strength."""
-        strengths = {name: method.strength_on(self.classes) for name, method in self.methods.items()}
+        strengths = {name: method.strength(self.classes) for name, method in self.methods.items()}
         return {name: strength for name, strength in strengths.items() if strength is not None}
 
-    def blocks(self, code: str) -> list[str]:
-        """Blocks of a code, the principal first, which decides claims: that of the code's name, or else the first."""
+    def entries(self, code: str) -> list[str]:
+        """Return the entries that use the method `code`, first the principal one (of that name, or the first)."""
         return sorted((n for n, method in self.methods.items() if method.code == code), key=lambda n: n != code)
 
     def principal(self, code: str) -> str | None:
-        """The block that stands for a method of the paper, None if there is none."""
-        return next(iter(self.blocks(code)), None)
+        """Return the entry that decides claims on a method of the paper; None if there is none."""
+        return next(iter(self.entries(code)), None)
 
     @property
     def baseline(self) -> str | None:
-        """The block with which others are compared."""
+        """The entry with which other entries are compared."""
         return self.principal("baseline")
 
     @property
     def compared(self) -> list[str]:
-        """Blocks of `COMPARED`."""
+        """The entries that use a method of `COMPARED`."""
         candidates = {name for name in self.methods if self.methods[name].code in COMPARED}
         plain = {name for name in candidates if self.methods[name].code == "baseline"}
         return [name for name in self.methods if name in candidates and self.methods[name].uses in (None, *plain)]
 
-    def networks_in_words(self) -> str:
-        """Return which networks stand behind the pooled pixels of all methods, as text."""
+    def networks_text(self) -> str:
+        """Return which networks the pooled pixels of all methods come from, as text."""
         first, *more = map(str, self.seeds)
         return f"seeds {', '.join([first, *more])} pooled" if more else f"seed {first}"
 
 
 @dataclass(frozen=True)
 class ExperimentSummary:
-    """An experiment of params.yaml, whether it was run or not, for what spans experiments.
+    """An experiment of params.yaml, run or not, for tables and claims on several experiments.
 
     Attributes:
         name: of the experiment.
         task: what its training set shows, in the catalog's word.
         network: name of the network's config.
-        data: equal for two experiments on the same data.
+        data: a value that is equal for experiments on the same data.
         folder: of its results: tables/ and claims.json.
-        captions: test set -> what readers of its numbers have to know.
+        captions: test set -> the note for readers of its numbers.
     """
 
     name: str
@@ -189,11 +189,11 @@ class ExperimentSummary:
     captions: Mapping[str, str] = field(default_factory=dict)
 
     def reading(self, file: Path, expected: str) -> AbstractContextManager[None]:
-        """`files.reading` of a file of its results."""
+        """Return `files.reading` for a file of the experiment's results."""
         fix = f"remove it and run: {run_command(self.name)}; of a published experiment: git checkout -- {file}"
         return reading(f"{file} is damaged", expected=expected, fix=fix, also=csv.Error, named=True)
 
 
 def run_command(experiment: str) -> str:
-    """The command that makes the results of an experiment."""
+    """Return the command that computes the results of an experiment."""
     return f"snakemake --cores all --config experiment={experiment}"

@@ -1,4 +1,4 @@
-"""Intervals from values on resamples, and what their readers have to know where units are few.
+"""Confidence intervals from values on resamples, and the notes for their readers where units are few.
 
 A unit is what resamples are drawn of: an image, or a group of images that are not independent.
 """
@@ -11,15 +11,15 @@ from statistics import NormalDist
 
 import numpy as np
 
-FEW_GROUPS = 10  # below it resamples are too few different ones for percentiles
-ENOUGH = 50  # below it intervals miss the true value too often where a few units are far worse than all others
+FEW_GROUPS = 10  # units; below, too few resamples differ for percentiles
+ENOUGH = 50  # units; below, intervals miss the true value too often where a few units are far worse than all others
 LEVEL = 0.95
 NORMAL = NormalDist()
-NAN = (math.nan, math.nan)  # the ends of an interval that is undefined
+NAN = (math.nan, math.nan)  # the limits of an undefined interval
 
 
 def percentiles(values: np.ndarray, units: int) -> tuple[float, float] | None:
-    """Return between which 95 % of values (R,) on resamples lie, of few units a bit more; None if one is undefined."""
+    """Return the limits of 95 % of values (R,) on resamples, wider for few units; None if a value is undefined."""
     if units < 2 or np.isnan(values).any():
         return None
     if units < FEW_GROUPS:
@@ -31,15 +31,15 @@ def percentiles(values: np.ndarray, units: int) -> tuple[float, float] | None:
 
 
 def _distance(units: int) -> float:
-    """How many standard deviations of resamples an end is away: Student's t with units - 1 degrees of freedom, of a
-    variance that is divided by units - 1, and not by units as that of resamples is. Percentiles as far out as this are
-    the expanded percentiles of Hesterberg (The American Statistician 2015); with many units they are the usual ones."""
+    """Return the distance of a percentile in standard deviations of resamples: Student's t with units - 1 degrees of
+    freedom, corrected because resamples divide the variance by units. These are the expanded percentiles of Hesterberg
+    (The American Statistician 2015); with many units they are the usual percentiles."""
     return math.sqrt(units / (units - 1)) * students_t(units, (1 + LEVEL) / 2)
 
 
 @lru_cache
 def students_t(units: int, tail: float) -> float:
-    """The quantile `tail` of Student's t with units - 1 degrees of freedom."""
+    """Return the quantile `tail` of Student's t with units - 1 degrees of freedom."""
     from scipy.special import stdtrit  # slow to import, and Snakemake asks for names of files whenever it starts
 
     return float(stdtrit(units - 1, tail))
@@ -48,7 +48,7 @@ def students_t(units: int, tail: float) -> float:
 def interval(
     value: float, resampled: np.ndarray, units: int, limits: tuple[float, float] = (-math.inf, math.inf)
 ) -> tuple[float, float] | None:
-    """The 95 % interval of a metric; None where it is undefined on a resample.
+    """Return the 95 % confidence interval of a metric; None where it is undefined on a resample.
 
     The `percentiles`, farther out on the side of the longer tail, as Johnson's modified t is (Journal of the American
     Statistical Association 1978): where few images are much worse than all others, percentiles miss that more of them
@@ -71,15 +71,15 @@ def interval(
 
 
 def _skewness(resampled: np.ndarray) -> float:
-    """The skewness of resampled values (R,), at most that of a Poisson variable of mean 1: of images of which one
-    differs."""
+    """Return the skewness of resampled values (R,), in [-1, 1]. A single image that differs from all others has 1, the
+    skewness of a Poisson variable of mean 1."""
     from_mean = resampled - resampled.mean()
     variance = float((from_mean**2).mean())
     return float(np.clip((from_mean**3).mean() / variance**1.5, -1, 1)) if variance > 0 else 0.0
 
 
 def within(ends: tuple[float, float], limits: tuple[float, float]) -> tuple[float, float]:
-    """An interval cut at the range of what it is of; NaN stays NaN in this order."""
+    """Return an interval cut at the range of its metric; NaN stays NaN because of the order of the arguments."""
     return max(ends[0], limits[0]), min(ends[1], limits[1])
 
 
@@ -91,8 +91,8 @@ def error_interval(value: float, ends: tuple[float, float], of_square: tuple[flo
     return (0.0 if of_square[0] <= 0 else max(0.0, 2 * value - ends[1])), ends[1]
 
 
-def groups_in_words(groups: np.ndarray | None) -> str:
-    """Return what readers of intervals have to know of the groups of images (N,); empty if each image is its own."""
+def groups_note(groups: np.ndarray | None) -> str:
+    """Return the note on the groups of images (N,) for readers of intervals; empty without groups."""
     if groups is None:
         return ""
     number = len(np.unique(groups))
@@ -102,14 +102,15 @@ def groups_in_words(groups: np.ndarray | None) -> str:
     return f"Intervals: bootstrap over {number:,} groups of images that are not independent{few}."
 
 
-def images_in_words(images: int) -> list[str]:
-    """Return what readers of intervals over independent images have to know where these are few."""
+def images_note(images: int) -> list[str]:
+    """Return the note on few independent images for readers of intervals; empty for enough images."""
     if images == 1:
         return ["one image has no intervals"]
     return [f"intervals over {images} images: {_few(images)}"] * (images < ENOUGH)
 
 
 def _few(units: int) -> str:
+    """Return the note on intervals over fewer than `ENOUGH` units."""
     if units < FEW_GROUPS:
         return f"of fewer than {FEW_GROUPS} they are rough (Student's t)"
     return f"of fewer than {ENOUGH} they are too narrow where a few are far worse"

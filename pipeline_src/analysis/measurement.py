@@ -19,17 +19,17 @@ from pipeline_src.files import atomic
 
 @dataclass(frozen=True)
 class Measurement:
-    """A method on a data set in one protocol: S seeds, N images, R resamples, K classes.
+    """The metrics of a method on a dataset in one protocol: S seeds, N images, R resamples, K classes.
 
     Attributes:
         seeds: of its runs, ascending.
-        images: N.
+        images: their number, N.
         units: how many images, or groups of them, are resampled.
         points: metric -> (S,), its exact values.
         values: metric -> (S, R), its values on resamples of the images, the same draws for all methods and seeds.
-        pixels: that count, of one run.
+        pixels: number of pixels that count, in one run.
         reasons: metric -> why it is undefined.
-        of_all_seeds: whether its one run is made of the networks of all seeds; it is then compared with each seed of
+        of_all_seeds: whether its single run uses the networks of all seeds; it is then compared with each seed of
             other methods.
         arrays: further arrays:
             `accuracy_band` (bins + 1, 2): confidence limits of the accuracy in each bin and over all pixels;
@@ -49,7 +49,7 @@ class Measurement:
 
     @classmethod
     def of_runs(cls, seeds: Sequence[int], runs: Sequence[Resampled], images: int = 0, **facts: Any) -> Measurement:
-        """From the resampled counts of each seed; NaN where a seed lacks a metric."""
+        """Return the measurement of the runs of all seeds; NaN where a seed lacks a metric."""
         values = {name: entry for run in runs for name, entry in run.values.items()}
         return cls(
             seeds,
@@ -65,7 +65,7 @@ class Measurement:
         )
 
     def of_seeds(self, numbers: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
-        """The rows of `numbers` (S, ...) that belong to `seeds`."""
+        """Return the rows of `numbers` (S, ...) that belong to `seeds`."""
         if self.of_all_seeds:
             return np.repeat(numbers, len(seeds), axis=0)
         return numbers[[list(self.seeds).index(seed) for seed in seeds]]
@@ -85,16 +85,16 @@ class Measurement:
         """The number of its images, and of their groups, as text."""
         of_images = "" if self.groups is None else f"{self.images:,} images in "
         few = " (few: rough intervals)" if 1 < self.units < FEW_GROUPS else " (no intervals)" * (self.units == 1)
-        return f"{of_images}{self.units_in_words}{few}"
+        return f"{of_images}{self.units_text}{few}"
 
     @property
-    def units_in_words(self) -> str:
-        """The number of images, or of groups of them, that are resampled."""
+    def units_text(self) -> str:
+        """The number of images, or of groups of images, that are resampled, as text."""
         return f"{self.units:,} {'image' if self.groups is None else 'group'}{'s' * (self.units != 1)}"
 
 
 def counts_arrays(counts: Counts) -> dict[str, np.ndarray]:
-    """The arrays that `Measurement.counts` reads."""
+    """Return the arrays that `Measurement.counts` reads."""
     return counts.arrays("all") | {"top": np.array(counts.top)}
 
 
@@ -130,11 +130,11 @@ class Reader:
             ) from None
 
     def __contains__(self, pair: object) -> bool:
-        """Whether there is a (protocol, method)."""
+        """Return whether there is a (protocol, method)."""
         return pair in self._entries
 
     def measurement(self, protocol: str, method: str, of_all_seeds: bool = False) -> Measurement:
-        """A method in one protocol; its arrays are read lazily."""
+        """Return the measurement of a method in one protocol; its arrays are read lazily."""
         entry, place = self._entries[protocol, method], f"{protocol}/{method}"
         lazy = {kind: _Lazy(self._file, f"{place}/{kind}", entry[kind]) for kind in ("values", "arrays")}
         return Measurement(**(entry | lazy), of_all_seeds=of_all_seeds)

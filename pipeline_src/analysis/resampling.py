@@ -1,4 +1,4 @@
-"""The bootstrap over images: all metrics of a statistic on the same resamples.
+"""The bootstrap over images: all metrics of a set of counts on the same resamples.
 
 Images are drawn with replacement; pixels of an image stay together, since they are not independent, and so do images of
 a group, such as frames of a video. `estimate` adds the variance of training.
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 def one_thread(function: Callable[P, T]) -> Callable[P, T]:
-    """A function whose matrix products use one thread: with more, they differ in the last bits."""
+    """Return a function whose matrix products use one thread: with more, they differ in the last bits."""
     wrapped: Callable[P, T] = threadpool_limits.wrap(limits=1, user_api="blas")(function)
     return wrapped
 
@@ -46,7 +46,7 @@ class Sums(NamedTuple):
 
 @dataclass(frozen=True)
 class Resampled:
-    """A statistic in one protocol.
+    """The metrics of a set of counts in one protocol, exactly and on resamples.
 
     Attributes:
         points: metric -> its value.
@@ -65,7 +65,7 @@ class Resampled:
     present: Mapping[str, int] = field(default_factory=dict)
 
     def intervals(self) -> dict[str, tuple[float, float] | None]:
-        """The 95 % interval of every metric; None where a resample leaves it undefined."""
+        """Return the 95 % interval of every metric; None where a resample leaves it undefined."""
         units = dict.fromkeys(self.values, self.units) | dict(self.present)
         ends = {name: interval(self.points[name], values, units[name]) for name, values in self.values.items()}
         limits = {
@@ -78,14 +78,14 @@ class Resampled:
 
 
 def key_of(part: str) -> int:
-    """The key of the draws on a data set: two sets must not share draws, since they are compared as independent."""
+    """Return the key of the draws on a dataset. Datasets are compared as independent, so they must not share draws."""
     return crc32(part.encode())
 
 
 def resample(
     statistic: MapCounts, bins: int, key: int, resamples: int = RESAMPLES, groups: np.ndarray | None = None
 ) -> dict[str, Resampled]:
-    """Return `resample_counts` of a statistic by protocol; `groups` (N,) as `ProtocolCounts.units`."""
+    """Return `resample_counts` of a set of counts by protocol; `groups` (N,) as `ProtocolCounts.units`."""
     runs = ProtocolCounts.by_protocol(statistic, groups)
     return {protocol: resample_counts(counted, bins, key, resamples) for protocol, counted in runs.items()}
 
@@ -124,7 +124,7 @@ def resample_counts(
 
 
 def _draws_of(counted: ProtocolCounts, key: int, resamples: int) -> tuple[int, np.ndarray]:
-    """The number of units that are resampled, and `draws` of all (R, U); images without pixels are never drawn."""
+    """Return the number of resampled units and the `draws` of all (R, U); images without pixels are never drawn."""
     counts = np.ones(counted.number, bool) if counted.units is not None else counted.rows.column("pixels") > 0
     units = int(counts.sum())
     times = draws(units, resamples, key)
@@ -136,7 +136,7 @@ def _draws_of(counted: ProtocolCounts, key: int, resamples: int) -> tuple[int, n
 
 
 def _sums(units: Iterator[np.ndarray], times: np.ndarray, source: Input) -> Sums:
-    """Sums of the terms of all units, (n, C) in blocks, and of the units of each resample, (R, U) `times` each."""
+    """Return the sums of the terms (n, C) over all units, and over each resample: `times` (R, U) for each unit."""
     times, start, sums = times[:FEW] if source.few else times, 0, []
     for terms in units:
         drawn = times[:, start : start + len(terms)] @ terms
@@ -161,7 +161,7 @@ def around(point: float, values: np.ndarray, center: float | np.ndarray) -> np.n
     return values + shift if abs(shift) > ROUNDING else values
 
 
-@lru_cache(maxsize=1)  # methods and seeds on a data set see the same
+@lru_cache(maxsize=1)  # methods and seeds on a dataset share the draws
 def draws(units: int, resamples: int, key: int) -> np.ndarray:
     """Return how often each unit is in each resample, (R, U): as many units are drawn as there are.
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimate
 from pipeline_src.analysis.facts import Facts
-from pipeline_src.analysis.intervals import groups_in_words
+from pipeline_src.analysis.intervals import groups_note
 from pipeline_src.analysis.measurement import Measurement, Reader
 from pipeline_src.metrics.registry import defined
 
@@ -27,7 +27,7 @@ class Results:
     """An experiment and the analyses of its datasets.
 
     Args:
-        facts: what the experiment consists of.
+        facts: methods, datasets and seeds of the experiment.
         files: dataset -> file that `analyse` wrote.
     """
 
@@ -39,7 +39,7 @@ class Results:
         return {part: Reader(self.files[part]) for part in self.facts.parts}
 
     def measured(self, protocol: str, part: str) -> dict[str, Measurement]:
-        """The methods that were run on a dataset, in the order of the experiment."""
+        """Return the methods that were run on a dataset, in the order of the experiment."""
         reader, methods = self._readers[part], self.facts.methods
         return {
             name: reader.measurement(protocol, name, methods[name].of_all_seeds)
@@ -48,21 +48,21 @@ class Results:
         }
 
     def measurement(self, protocol: str, method: str, part: str) -> Measurement | None:
-        """One method on one dataset; None where it was not run."""
+        """Return the measurement of a method on a dataset; None where it was not run."""
         return self.measured(protocol, part).get(method)
 
     def estimate(self, metric: str, protocol: str, method: str, part: str) -> Estimate:
-        """A metric of a method that was run on a dataset; NaN where it is undefined."""
+        """Return a metric of a method that was run on a dataset; NaN where it is undefined."""
         return estimate(metric, (self.measured(protocol, part)[method], 1.0)) or UNDEFINED_ESTIMATE
 
     def groups(self, part: str) -> np.ndarray | None:
-        """(N,) the group of each image, where images are not independent."""
+        """Return the group of each image, (N,), where images are not independent."""
         first = next(iter(self.measured("raw", part).values()), None)
         return first.groups if first else None
 
     def note(self, part: str) -> str:
-        """What readers of its numbers have to know of a dataset."""
-        found, groups = str(self._readers[part].header["note"]), groups_in_words(self.groups(part))
+        """Return the note on a dataset for readers of its numbers."""
+        found, groups = str(self._readers[part].header["note"]), groups_note(self.groups(part))
         return " ".join(filter(None, (self.facts.captions.get(part, ""), found, groups)))
 
     @cached_property

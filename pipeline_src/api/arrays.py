@@ -69,7 +69,7 @@ def images(probabilities: Any, masks: Any, ignore: int | None) -> tuple[Any, np.
 
 
 def _check_sums(p: Any, valid: np.ndarray) -> None:
-    """UserError where numbers (N, K, H, W) are no probabilities, or do not sum to 1 over the K of `valid` pixels."""
+    """Raise a UserError unless numbers (N, K, H, W) are probabilities that sum to 1 over the K on `valid` pixels."""
     low, high = float(p.min()), float(p.max())
     differences = abs((p.float() if hasattr(p, "float") else p).sum(1) - 1)
     off = float(differences.max())
@@ -95,7 +95,7 @@ def _check_labels(masks: np.ndarray, known: np.ndarray, expected: str) -> None:
 
 
 def array(values: Any) -> np.ndarray:
-    """`values` as an array: also of a tensor on any device, with or without a gradient."""
+    """Return `values` as a NumPy array, also from a tensor on any device, with or without a gradient."""
     if hasattr(values, "detach"):
         values = values.detach().cpu()
         # numpy has no bfloat16; all floats are counted as float32.

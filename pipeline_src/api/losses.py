@@ -62,13 +62,13 @@ class SCBCE(nn.Module):
         return self._loss(z, y, np.zeros(len(z), np.int64))
 
     def _loss(self, z: Tensor, y: Tensor, index: np.ndarray) -> Tensor:
-        """The loss against labels that are perturbed by the levels of the images `index` (B,)."""
+        """Return the loss against labels that are perturbed by the levels of the images `index` (B,)."""
         seed = int(torch.randint(2**62, ()))
         names = [f"{get_rank()}/{k}" for k in range(len(z))]  # ranks may share a seed, and must not share draws
         return self.method.loss(z, self.method.targets(y, Batch(index, names, seed, 0)))
 
     def _planes(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and labels as methods take them (`training.pixels`)."""
+        """Return logits and labels in the form of `training.pixels`."""
         z = (logits[:, None] if logits.ndim == 3 else logits).float()
         y = masks[:, None] if masks.ndim == 3 else masks
         fits = z.ndim == 4 and y.shape == (len(z), 1, *z.shape[2:]) and max(2, z.shape[1]) == self.classes

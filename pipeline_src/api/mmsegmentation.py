@@ -70,7 +70,7 @@ class DenseCalibrationMetric(BaseMetric):
             self.last = None
 
     def evaluate(self, size: int) -> dict[str, float]:
-        """Metrics of the `size` images of all processes."""
+        """Return the metrics of the `size` images of all processes."""
         # Process r of R is given the images r, r + R, ...: those from `size` on are repeated ones.
         if (self.seen - 1) * get_world_size() + get_rank() < size:
             self._count_last()
@@ -82,7 +82,7 @@ class DenseCalibrationMetric(BaseMetric):
         return {f"{self.prefix}/{name}": number for name, number in numbers.items()}
 
     def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
-        """Not used: `evaluate` does it all."""
+        """Do nothing: `evaluate` computes all metrics."""
         raise NotImplementedError
 
 

@@ -23,7 +23,7 @@ DEFAULT = ("ece", "oe", "accuracy", "gap")
 
 
 def check(names: Sequence[str], bins: int) -> None:
-    """UserError where a metric is unknown or needs rows per image, or bins cannot be formed exactly."""
+    """Raise a UserError if a metric is unknown or needs rows per image, or if bins cannot be formed exactly."""
     check_bins(bins)
     if unknown := [name for name in names if name not in OF_COUNTS]:
         raise UserError(
@@ -35,7 +35,7 @@ def check(names: Sequence[str], bins: int) -> None:
 
 @torch.no_grad()
 def counted(probabilities: Tensor, masks: Tensor, ignore: int | None) -> Counts:
-    """The pixels of a batch: of an object by its probability, of K classes by the top one and its probability.
+    """Return the counts of a batch: of an object by its probability, of K classes by the top label's confidence.
 
     Args:
         probabilities: (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes. Of two classes the second is
@@ -64,7 +64,7 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None) -> Counts:
 
 
 def values(counts: Counts, names: Sequence[str], bins: int) -> dict[str, float]:
-    """Metrics by name; NaN where one is undefined, as without pixels."""
+    """Return metrics by name; NaN where a metric is undefined, as without pixels."""
     numbers = dict.fromkeys(names, math.nan)
     for name in names:
         with suppress(UndefinedMetricError):

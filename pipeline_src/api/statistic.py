@@ -110,7 +110,7 @@ class Statistic:
         return self._statistic.raw if self._statistic else Counts.empty()
 
     def __len__(self) -> int:
-        """The number of images."""
+        """Return the number of images."""
         return len(image_rows(self.counts))
 
     def merge(self, other: Statistic) -> Statistic:
@@ -126,7 +126,7 @@ class Statistic:
     def compute(
         self, bins: int = 10, intervals: bool = False, groups: Sequence[Hashable] | None = None
     ) -> CalibrationReport:
-        """Every metric that is defined (docs/reference/metrics.md).
+        """Return every metric that is defined (docs/reference/metrics.md).
 
         Args:
             bins: equal-width and equal-mass bins, a divisor of 66,300 such as 10, 15, 20 or 100.
@@ -188,7 +188,7 @@ def reliability_diagram(statistic: Statistic | DenseCalibration, bins: int = 10,
 
 
 def _numbered(groups: Sequence[Hashable], images: int) -> np.ndarray:
-    """(N,) the number of the group of each image, from 0; UserError where `groups` do not fit the images."""
+    """Return the number of each image's group, (N,), from 0; UserError where `groups` do not fit the images."""
     given = list(getattr(groups, "tolist", lambda: groups)())  # elements of a tensor are never equal
     if len(given) != images:
         found = f"{len(given)} for {images} images"

@@ -43,10 +43,10 @@ class DenseCalibration(Metric):
         empty = Counts.empty(rows=False)
         for name in ARRAYS:
             self.add_state(name, torch.from_numpy(getattr(empty, name)), dist_reduce_fx="sum")
-        self.add_state("top", torch.tensor(0), dist_reduce_fx="max")  # 1 for K classes
+        self.add_state("top", torch.tensor(0), dist_reduce_fx="max")  # `Counts.top`: 1 for K classes
 
     def set_dtype(self, dst_type: str | torch.dtype) -> DenseCalibration:
-        """Nothing: the state stays whole numbers."""
+        """Do nothing: the state stays whole numbers."""
         return self
 
     def update(self, probabilities: Tensor, masks: Tensor) -> None:
@@ -69,6 +69,6 @@ class DenseCalibration(Metric):
         return Counts(**arrays, rows=None, top=bool(self.top))
 
     def compute(self) -> dict[str, Tensor]:
-        """Metrics by name, float64 scalars; NaN where one is undefined, as without pixels."""
+        """Return metrics by name, float64 scalars; NaN where a metric is undefined, as without pixels."""
         numbers = values(self.counts, self.names, self.bins)
         return {name: torch.tensor(number, dtype=torch.float64) for name, number in numbers.items()}

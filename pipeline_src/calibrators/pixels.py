@@ -34,12 +34,12 @@ class Pixels:
 
     @property
     def number(self) -> int:
-        """I."""
+        """The number of images, I."""
         return len(self.entropy)
 
     @property
     def classes(self) -> int:
-        """K."""
+        """The number of classes, K."""
         return max(2, int(self.z.shape[1]))
 
     def take(self, images: np.ndarray) -> Pixels:

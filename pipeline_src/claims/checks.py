@@ -28,7 +28,7 @@ class View:
 
     Args:
         results: the measurements of the experiment.
-        protocol: raw or stretched.
+        protocol: unnormalized (`raw`) or min-max normalized (`stretched`).
         alphas: (method, seed) -> the alphas of the methods that learn some, by image (rows) and epoch.
     """
 
@@ -54,14 +54,14 @@ class View:
 
     def without(self, code: str) -> Items:
         """Yield a `Missing` if no entry of `methods:` uses the method `code`."""
-        if not self.facts.blocks(code):
+        if not self.facts.entries(code):
             yield self.missing(f"a block of {code}", "add it to “methods:”")
 
-    def missing(self, what: str, change: str = "") -> Missing:
-        """Return a `Missing` with the command that produces it, after a `change` of the experiment in params.yaml."""
+    def missing(self, subject: str, change: str = "") -> Missing:
+        """Return a `Missing` with the command that computes its subject, after a `change` of params.yaml."""
         name = self.facts.experiment
         change = f"{change} of the experiment {name} in params.yaml and " if change else ""
-        return Missing(what, f"{change}run: {run_command(name)}")
+        return Missing(subject, f"{change}run: {run_command(name)}")
 
     def difference(self, metric: str, target: Target, method: str, other: str, part: str) -> Evidence | Missing:
         """Return a metric of a method minus that of another on the same images, paired by image and seed."""
@@ -85,10 +85,10 @@ class View:
             sets[part] = measurement.images
         if not common_seeds([measurement for measurement, _ in measured]):
             return self.missing(f"a seed that {' and '.join(method for method, _, _ in terms)} share")
-        what = f"{METRICS[metric].title} of {subject}"
+        name = f"{METRICS[metric].title} of {subject}"
         if (effect := estimate(metric, *measured)) is None:
-            return self.missing(f"{what}, which is undefined on {' or '.join(sets)}")
-        return Evidence(what, sets, effect, target, METRICS[metric], margin)
+            return self.missing(f"{name}, which is undefined on {' or '.join(sets)}")
+        return Evidence(name, sets, effect, target, METRICS[metric], margin)
 
 
 Check = Callable[[View, str, Sequence[str]], Items]  # experiment, entry of the claim's subject, comparison methods
@@ -131,9 +131,9 @@ def against_others(target: Target, metric: str, *roles: str) -> Check:
 def like_smoothing(view: View, entry: str, compared: Sequence[str] = ()) -> Items:
     """Check that every SLP with the same s as the label smoothing `entry` has a similar ECE."""
     static = view.facts.static
-    equal = [n for n in view.facts.blocks("slp") if math.isclose(static[n], static[entry], rel_tol=SAME_S)]
+    equal = [n for n in view.facts.entries("slp") if math.isclose(static[n], static[entry], rel_tol=SAME_S)]
     if not equal:
-        what = f"an entry of slp with 2 alpha beta = {static[entry]:g}, which {entry} has"
-        yield view.missing(what, "add one to “methods:”")
+        lacking = f"an entry of slp with 2 alpha beta = {static[entry]:g}, which {entry} has"
+        yield view.missing(lacking, "add one to “methods:”")
     for name in equal:
         yield from view.differences("ece", SIMILAR, name, [entry], "id")

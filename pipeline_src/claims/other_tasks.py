@@ -16,7 +16,7 @@ RULE = (
     "In the experiments on each of these tasks, ECE of ASLP_MC and ASLP_MEI is below the baseline's and their accuracy "
     f"at most {100 * MARGIN:g} percentage points below it, on every ID set."
 )
-TASKS = ("cod", "smoke", "semantic")  # that the claim names, in the catalog's words
+TASKS = ("cod", "smoke", "semantic")  # of the claim: keys of the catalog
 SUBJECTS = ("aslp_mc", "aslp_mei")
 CHECKS = (against_baseline("id", BELOW_ZERO, "ece"), against_baseline("id", NOT_LOWER, "accuracy"))
 CARRIED_OVER = "carried_over"  # the key of claims.json under which an experiment contributes
@@ -33,7 +33,7 @@ def carried_over(view: View) -> dict[str, Any]:
 
 
 def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -> dict[str, Any]:
-    """Return the claim as claims.json has it.
+    """Return the verdict on the claim in the form of claims.json.
 
     Args:
         experiments: all of params.yaml, whether they were run or not.
@@ -63,7 +63,7 @@ def _content(summary: ExperimentSummary) -> dict[str, Any]:
 def _on_task(
     protocol: str, task: str, experiments: Sequence[ExperimentSummary], contents: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Return the finding on one task; `contents` are the claims.json by experiment."""
+    """Return the finding on a task from its experiments; `contents` are their claims.json by name."""
     if not experiments:
         return _absent(f"an experiment on {task}", "add one that trains on such a set")
     findings = []
@@ -78,13 +78,13 @@ def _on_task(
     return _combined(findings)
 
 
-def _absent(what: str, change: str) -> dict[str, Any]:
-    """Return the finding where an experiment or its results are missing."""
-    return Finding([], [Missing(what, change)]).as_json()
+def _absent(subject: str, change: str) -> dict[str, Any]:
+    """Return the finding where an experiment or its results are missing, with the `change` that adds them."""
+    return Finding([], [Missing(subject, change)]).as_json()
 
 
 def _combined(findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the finding that follows from those of several experiments."""
+    """Return the finding that follows from the findings of several experiments or tasks."""
     evidence = [item for finding in findings for item in finding["evidence"]]
     missing = [item for finding in findings for item in finding["missing"]]
     return {

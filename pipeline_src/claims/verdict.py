@@ -16,7 +16,7 @@ from pipeline_src.metrics.metric import Quantity
 FOR, AGAINST, BOUNDED, INCONCLUSIVE = "for", "against", "bounded", "inconclusive"
 MARGINS = {"ece": 0.005, "accuracy": 0.005, "brier": 0.002}  # of a bounded difference (docs/protocol.md, section 5)
 
-SUPPORTED, REFUTED, NOT_RUN = "supported", "refuted", "not run"  # BOUNDED and INCONCLUSIVE are verdicts, too
+SUPPORTED, REFUTED, NOT_RUN = "supported", "refuted", "not run"  # BOUNDED and INCONCLUSIVE are also verdicts
 # Verdict -> the comparisons that decide it, and how the closest of them is introduced.
 DECISIVE = {
     SUPPORTED: (FOR, "The closest"),
@@ -168,7 +168,7 @@ def _estimate_json(effect: Estimate) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Missing:
-    """What a claim needs and an experiment lacks, and what to do about it."""
+    """A result that a claim needs and an experiment lacks, and the command that adds it."""
 
     what: str
     do: str
@@ -190,14 +190,14 @@ def verdict_of(says: set[str], is_complete: bool) -> str:
 
 @dataclass(frozen=True)
 class Finding:
-    """A verdict and all that it rests on."""
+    """A verdict, and the evidence and missing results that it rests on."""
 
     evidence: Sequence[Evidence]
     missing: Sequence[Missing] = ()
 
     @classmethod
     def of(cls, items: Items) -> Finding:
-        """Return the finding of what a check yields."""
+        """Return the finding that follows from the items of a check."""
         items = list(items)
         missing = dict.fromkeys(item for item in items if isinstance(item, Missing))
         return cls([item for item in items if isinstance(item, Evidence)], list(missing))
@@ -232,7 +232,7 @@ class Finding:
         return " ".join(filter(None, [WHY.format(len(says), counted, title, closest.text), needed, *missing]))
 
     def as_json(self) -> dict[str, Any]:
-        """Return the finding as claims.json has it."""
+        """Return the finding in the form of claims.json."""
         return {
             "verdict": self.verdict,
             "seeds": self.seeds,

@@ -57,7 +57,7 @@ def write_overview_claims(experiments: Sequence[ExperimentSummary], tasks: Mappi
 
 
 def judged(view: View) -> dict[str, Any]:
-    """Return the experiment's claims as claims.json has them.
+    """Return the verdicts on the experiment's claims in the form of claims.json.
 
     They have verdict, reason and evidence by claim and protocol (`any` where the claim does not depend on it), and
     secondary verdicts.
@@ -76,8 +76,8 @@ def _judged(claim: Claim, view: View) -> dict[str, Any]:
     by_protocol = {}
     for protocol in view.facts.protocols if claim.by_protocol else ("any",):
         seen = replace(view, protocol=protocol)
-        others = [{"what": what, **finding.as_json()} for what, finding in secondary(claim, seen) if finding.evidence]
-        by_protocol[protocol] = Finding.of(evidence(claim, seen)).as_json() | {"secondary": others}
+        findings = [{"what": name, **found.as_json()} for name, found in secondary(claim, seen) if found.evidence]
+        by_protocol[protocol] = Finding.of(evidence(claim, seen)).as_json() | {"secondary": findings}
     return {"text": claim.text, "rule": claim.rule, "protocols": by_protocol}
 
 
@@ -90,9 +90,9 @@ def evidence(claim: Claim, view: View) -> Items:
 
 
 def secondary(claim: Claim, view: View) -> Iterator[tuple[str, Finding]]:
-    """Yield the same check for other entries of the subjects."""
+    """Yield a title and a finding for each entry of the subjects that is not the principal one."""
     for code in claim.subjects:
-        for entry in view.facts.blocks(code)[1:]:
+        for entry in view.facts.entries(code)[1:]:
             yield f"{entry} instead", Finding.of(claim.check(view, entry, compared(claim, view, code)))
 
 
@@ -149,8 +149,8 @@ def claims_markdown(claims: Mapping[str, Any]) -> str:
         for protocol, finding in claim["protocols"].items():
             lines.append(_finding_markdown(claims, finding, protocol))
             lines += [markdown(evidence_table(claim, protocol)).strip()] if finding["evidence"] else []
-            others = [_finding_markdown(claims, item, item["what"]) for item in finding["secondary"]]
-            lines += ["Secondary, which decide nothing:", "\n".join(f"- {text}" for text in others)] if others else []
+            texts = [_finding_markdown(claims, item, item["what"]) for item in finding["secondary"]]
+            lines += ["Secondary, which decide nothing:", "\n".join(f"- {text}" for text in texts)] if texts else []
     return "\n\n".join(lines) + "\n"
 
 

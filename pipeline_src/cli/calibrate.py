@@ -50,10 +50,10 @@ def calibrate(
     start_log()
     options: dict[str, Any] = {"ignore": ignore, "bins": bins, "resamples": resamples, "groups": groups}
     result = calibrate_folder(pred, mask, apply, out, method=method, test_mask=test_mask, **options)
-    typer.echo(in_words(result, out))
+    typer.echo(summary_text(result, out))
 
 
-def in_words(result: dict[str, Any], out: Path) -> str:
+def summary_text(result: dict[str, Any], out: Path) -> str:
     """Return what the terminal shows: the method, the scores before and after, and where the files are."""
     lines = [f"{result['method']}, fitted to {result['images']} images, {result['pixels']:,} pixels"]
     if not result["keeps_class"]:

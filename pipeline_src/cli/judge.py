@@ -49,10 +49,10 @@ def judge(
     name = name or pred.resolve().name
     options: dict[str, Any] = {"bins": bins, "ignore": ignore, "risk": risk, "resamples": resamples, "groups": groups}
     result = judge_folder(pred, mask, name, out, diagrams=True, **options)
-    typer.echo(in_words(result, out))
+    typer.echo(summary_text(result, out))
 
 
-def in_words(result: dict[str, Any], out: Path) -> str:
+def summary_text(result: dict[str, Any], out: Path) -> str:
     """Return what the terminal shows: the main numbers with their intervals, warnings, and where the rest is."""
     from pipeline_src.maps import risk  # as above
 
@@ -65,7 +65,7 @@ def in_words(result: dict[str, Any], out: Path) -> str:
     lines += [f"  {line}" for line in aligned(rows)]
     lines += [f"  {tendency(result[protocol], result['intervals'].get(protocol, {}))}" for protocol in protocols[:1]]
     for protocol, control in result.get("risk", {}).items():
-        lines += [f"  {protocol}: {text}" for text in risk.in_words(control)]
+        lines += [f"  {protocol}: {text}" for text in risk.summary_text(control)]
     lines += [f"  {METRICS[key].column.removesuffix(' %')}: {MEANINGS[key]}" for key in names if key in MEANINGS]
     lines += remarks(result, ["in brackets: 95 % confidence intervals over {units}, without training variance"])
     lines += [f"  diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]

@@ -83,13 +83,13 @@ def compare(
 
     start_log()
     comparison = compare_experiments(a, b, cores or os.cpu_count() or 1)
-    typer.echo(in_words(comparison))
+    typer.echo(summary_text(comparison))
     if json:
         comparison.write(json)
         typer.echo(f"All numbers: {json}")
 
 
-def in_words(comparison: Comparison) -> str:
+def summary_text(comparison: Comparison) -> str:
     """Return the main metrics of all methods, how many metrics differ, and possible reasons."""
     lines = [*_head(comparison), "B - A with 95 % intervals:  = same  ≠ different  ? inconclusive"]
     by_place: dict[str, dict[str, dict[str, Cell]]] = {}

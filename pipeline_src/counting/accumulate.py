@@ -19,7 +19,7 @@ KEYS = 1 << 9  # pixels whose cells are computed at once, then counted: with the
 
 
 def score_sums(error: np.ndarray, logs: np.ndarray, number: np.ndarray) -> np.ndarray:
-    """Sums of `SCORE_SUMS` (absolute error, squared error, NLL, entropy), in units of 1 / UNIT, as Python integers.
+    """Return the sums of `SCORE_SUMS` (absolute error, squared error, NLL, entropy) as Python integers in 1 / UNIT.
 
     Each value is rounded to a whole number of units first, so the sums do not depend on the order of pixels. With q =
     1 - |f - y|, the probability given to the label, the NLL is -log q and the entropy -q log q - (1-q) log(1-q) (that
@@ -77,13 +77,13 @@ class FloatPass:
         Args:
             f: (n,) float32 in [0, 1].
             y: (n,) uint8 in {0, 1}.
-            scale: low and high of the stretch f -> (f - low) / (high - low), if any; where they are equal f becomes 0.
-            summed: whether the sums of the image are wanted, which take most of the time. Neither they nor the levels
-                are computed where the counts keep no rows.
+            scale: (low, high) of min-max normalization, f -> (f - low) / (high - low); 0 where both are equal.
+            summed: whether to compute the sums of the image, which take most of the time. Neither sums nor levels
+                are computed if the counts keep no rows.
         """
         sums, scores = np.zeros(2, object), np.zeros(len(SCORE_SUMS), object)
         levels = np.zeros((256, 2), np.int64)
-        block = BLOCK if scale or self.counts.rows is not None else kernels.PENDING  # kernels have blocks of their own
+        block = BLOCK if scale or self.counts.rows is not None else kernels.PENDING  # kernels split longer maps
         for start in range(0, len(f), block):
             fb, yb = f[start : start + block], y[start : start + block]
             n = len(fb)
@@ -117,19 +117,19 @@ class FloatPass:
 
 
 def _by_column(pixels: int, *sums: int) -> dict[str, int]:
-    """The sums of an image by column name."""
+    """Return the sums of an image by column name."""
     return {"pixels": pixels} | dict(zip(("correct", "confidence", *SCORE_SUMS), sums, strict=True))
 
 
 def extremes(values: np.ndarray) -> tuple[float, float]:
-    """Smallest and largest of values (n,), (0, 0) without any; NaN if one is. Each block is read from memory once."""
+    """Return the smallest and largest of values (n,): (0, 0) without any, NaN if a value is NaN."""
     blocks = [values[start : start + BLOCK] for start in range(0, len(values), BLOCK)]
     ends = np.array([(block.min(), block.max()) for block in blocks] or [(0, 0)], values.dtype)
     return ends[:, 0].min(), ends[:, 1].max()
 
 
 def histogram(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The (value, label) pairs of an integer map: (m,) int64 values, labels and numbers of pixels, in ascending order.
+    """Return the (value, label) pairs of an integer map as (m,) int64 values, labels and numbers of pixels, ascending.
 
     Args:
         v: (n,) uint8 or uint16.
@@ -141,7 +141,7 @@ def histogram(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def by_value(v: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The pixels of an integer map by value and label, (values, 2) int64; arguments as of `histogram`."""
+    """Return the pixels of an integer map by value and label, (values, 2) int64; arguments as of `histogram`."""
     pixels = np.zeros((np.iinfo(v.dtype).max + 1, 2, kernels.VALUE_COPIES if v.dtype == np.uint8 else 1), np.int64)
     kernels.histogram(v, y, pixels)
     summed: np.ndarray = pixels.sum(axis=2)
@@ -151,7 +151,7 @@ def by_value(v: np.ndarray, y: np.ndarray) -> np.ndarray:
 def add_fractions(
     counts: Counts, value: np.ndarray, label: np.ndarray, number: np.ndarray, denominator: int
 ) -> ImageCounts:
-    """Count the histogram of one integer map: `number` pixels with f = value / denominator and the label.
+    """Count the histogram of an integer map: `number` pixels have the fraction value / denominator and the label.
 
     Args:
         counts: what is added to.

@@ -75,7 +75,7 @@ def reduced(counted: MapCounts, bins: int) -> Arrays:
 
 
 def restored(run: Arrays) -> MapCounts:
-    """Return the counts of which `reduced` kept a part, with the rest filled in."""
+    """Return the full counts of an object or of K classes from the arrays of `reduced`, with the rest filled in."""
     arrays = run | {"ids": run["ids"].astype(np.uint8)}
     for name in names(arrays):
         table, steps = arrays[f"{name}_table"], score_steps(arrays[f"{name}_pixels"], int(arrays["bits"]))
@@ -89,13 +89,13 @@ def restored(run: Arrays) -> MapCounts:
 
 
 def regular_edges(bins: int) -> np.ndarray:
-    """The levels at which 8-bit levels and bins begin, and `HALF`; ascending."""
+    """Return the levels at which 8-bit levels and bins begin, and `HALF`; ascending."""
     steps = {EIGHT, *(LEVELS // number for number in (*BINS, bins))}
     return np.unique(np.concatenate([[HALF], *(range(0, HALF + 1, step) for step in steps)]))
 
 
 def cell_edges(counts: Counts, bins: int) -> np.ndarray:
-    """The levels at which cells begin, ascending: the regular ones, and more where pixels are."""
+    """Return the levels at which cells begin, ascending: the regular ones, and more where pixels are."""
     levels = [regular_edges(bins)]
     for below in counts.count.sum(axis=2).cumsum(axis=0).T:
         levels.append(np.searchsorted(below, below[-1] * np.arange(1, SHARES) / SHARES))
@@ -103,7 +103,7 @@ def cell_edges(counts: Counts, bins: int) -> np.ndarray:
 
 
 def _joined(counts: Counts, limits: np.ndarray, surest: np.ndarray) -> Counts:
-    """Counts whose pixels are on the levels `limits` (L,), or between two of them all on the level of their mean."""
+    """Return the counts with each pixel between two of the levels `limits` (L,) moved to the mean level there."""
     place = level, predicted, label = np.nonzero(counts.count)
     count, position = counts.count[place], counts.position[place]
     begins = np.isin(level, limits)
@@ -130,7 +130,8 @@ def names(arrays: Mapping[str, np.ndarray]) -> list[str]:
 
 
 def score_steps(pixels: np.ndarray, bits: int) -> np.ndarray:
-    """(columns, 1) the unit in which each column is kept, a power of 2: 1 for whole numbers. `pixels`: (2, N)."""
+    """Return the rounding unit, a power of 2, of each column (columns, 1), from the pixels of images by label (2,
+    N)."""
     score_step = UNIT >> bits
     mean = max(1, int(pixels.sum()) // pixels.shape[1])
     steps = {"s_measure": score_step, "e_measure": score_step}
@@ -139,7 +140,7 @@ def score_steps(pixels: np.ndarray, bits: int) -> np.ndarray:
 
 
 def image_groups(arrays: Arrays, name: str) -> np.ndarray:
-    """(2, G, N) pixels of images by label and group of levels: the rounded ones, with the exact sums.
+    """Return the pixels of images by label and group of levels, (2, G, N): rounded, with the exact sums over both.
 
     The largest groups of an image take what it has too few or too many pixels. Then what a group has too many moves to
     one that has too few, within images, in proportion to their pixels in the group.
@@ -164,7 +165,7 @@ def image_groups(arrays: Arrays, name: str) -> np.ndarray:
 
 
 def _image_levels(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """(N, 256, 2) pixels by 8-bit level and label, with the sums over groups of levels and over images."""
+    """Return the pixels by 8-bit level and label, (N, 256, 2), with the sums over groups of levels and over images."""
     images = groups.shape[2]
     sums = np.pad(groups.cumsum(axis=2), ((0, 0), (0, 0), (1, 0))).transpose(1, 0, 2)
     levels = np.empty((images, 256, 2), np.uint32)
@@ -175,8 +176,8 @@ def _image_levels(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) ->
 
 
 def _spread(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """(256, 2, n) pixels by 8-bit level and label of the first 1 .. n images together, from those by group of levels
-    (G, 2, n) in proportion to `pooled`. Rounding these sums, not each image, keeps both sums."""
+    """Return the pixels by 8-bit level and label of the first 1 .. n images together, (256, 2, n): those of each group
+    of levels (G, 2, n) in proportion to `pooled`. Rounding these sums, not each image, keeps both sums."""
     sums = np.zeros((256, 2, groups.shape[2]), np.int64)
 
     def halve(pixels: np.ndarray, start: int, stop: int) -> None:

@@ -25,19 +25,19 @@ COLUMNS = (
     "s_measure",  # of the whole map, in units of 1 / levels.UNIT; `UNMEASURED` where it is undefined or not measured
     "e_measure",
 )
-SCORE_SUMS = ("absolute", "brier", "nll", "entropy")  # columns that say how wrong or unsure an image's pixels are
+SCORE_SUMS = ("absolute", "brier", "nll", "entropy")  # columns of errors and uncertainty, summed over pixels
 PIXEL_SUMS = ("confidence", *SCORE_SUMS)  # columns that are sums over the pixels of an image
 UNMEASURED = -1
 ARRAYS = ("count", "position", "on_edge", "surest")  # of `Counts`
 
 
 def parts(length: int, size: int = 256) -> Iterator[slice]:
-    """Slices of up to `size` images, in order, that cover `length` images: they bound the memory of a computation."""
+    """Return slices of up to `size` images that cover `length` images in order: they bound the memory in use."""
     return (slice(start, min(start + size, length)) for start in range(0, length, size))
 
 
 class ImageRows:
-    """One row per image, sorted by image id whatever the order of appending.
+    """One row per image, sorted by image id.
 
     Args:
         ids: N image ids.
@@ -80,15 +80,15 @@ class ImageRows:
         self._appended.append((image_id, row, levels.astype(np.uint32)))
 
     def column(self, name: str) -> np.ndarray:
-        """(N,) int64, a column of the table."""
+        """Return a column of the table, (N,) int64."""
         return self.table[:, COLUMNS.index(name)]
 
     def total(self, name: str) -> int:
-        """Sum of a column over the images, as a Python int: it cannot overflow."""
+        """Return the sum of a column over the images, as a Python int: it cannot overflow."""
         return sum(self.column(name).tolist())
 
     def pooled(self) -> np.ndarray:
-        """(256, 2) int64, the levels of all images together."""
+        """Return the levels of all images together, (256, 2) int64."""
         total: np.ndarray = self.levels.sum(axis=0, dtype=np.int64)
         return total
 
@@ -117,7 +117,7 @@ class ImageRows:
 
 
 def _sorted_rows(ids: list[str], table: np.ndarray, levels: np.ndarray) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Sort rows by id, so that no result depends on the order of adding."""
+    """Sort rows by id: no result then depends on the order of adding."""
     order = sorted(range(len(ids)), key=ids.__getitem__)
     ids = [ids[i] for i in order]
     if repeated := sorted({a for a, b in pairwise(ids) if a == b}):
@@ -162,7 +162,7 @@ class Counts:
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, np.ndarray], name: str, ids: Sequence[str] | None) -> Counts:
-        """Return the counts of which `arrays` returned the arrays; `ids` of the images, if these have rows."""
+        """Return the counts from the arrays that `arrays` returned; `ids` of the images, if these have rows."""
         counts = cls.empty(rows=False, top=name == "top")
         if f"{name}_surest" not in arrays:
             counts.surest = UNKNOWN
@@ -194,6 +194,7 @@ class Counts:
         return int(self.count.sum())
 
     def __add__(self, other: Counts) -> Counts:
+        """Return the sum; ValueError if rows per image are missing on one side, `UNKNOWN` cells if `surest` is."""
         if (self.rows is None) != (other.rows is None):
             raise ValueError("counts with and without rows per image cannot be added")
         rows = None if self.rows is None or other.rows is None else self.rows + other.rows
@@ -211,17 +212,17 @@ class Counts:
 
 
 def image_rows(counts: Counts) -> ImageRows:
-    """Its row per image; ValueError for quick counts, which have none."""
+    """Return the rows of the images; ValueError for quick counts, which have none."""
     if counts.rows is None:
         raise ValueError("quick counts have no rows per image")
     return counts.rows
 
 
 def upper_edge(counts: Counts) -> np.ndarray:
-    """(HALF + 1, 2) pixels at f = 1 - j / LEVELS >= 0.5 exactly, by level j and label, where that is a threshold t/255.
+    """Return the pixels at f = 1 - j / LEVELS >= 0.5 by level j and label, (HALF + 1, 2), where f is a threshold t/255.
 
-    Truncation to 8 bits does not tell them from those beside the edge. They are not counted in the pass but known: they
-    are what the 8-bit level above a threshold holds beyond the grid's levels.
+    Truncation to 8 bits does not tell them from pixels next to the edge. The pass does not count them. They are the
+    pixels that the 8-bit level above a threshold holds beyond the grid's levels.
     """
     total = image_rows(counts).pooled()
     edge = np.zeros((HALF + 1, 2), np.int64)

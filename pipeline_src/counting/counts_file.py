@@ -90,13 +90,13 @@ def add_runs(path: Path, runs: Mapping[Run, Callable[[], Arrays]], cores: int = 
 
 
 def _shared(run: Arrays) -> Arrays:
-    """The arrays that all runs on a dataset share."""
+    """Return the arrays that all runs on a dataset share."""
     size = next(run[f"{name}_table"][:2] for name in names(run))
     return {"ids": run["ids"], "size": size} | {f"{name}_pixels": run[f"{name}_pixels"] for name in names(run)}
 
 
 def _encoded(run: Arrays, shared: Arrays) -> Arrays:
-    """The arrays of a run in small numbers: differences to what the dataset and other arrays let expect."""
+    """Return the arrays of a run as small numbers: differences from the values that other arrays predict."""
     if not np.array_equal(run["ids"], shared["ids"]):
         raise UserError("a run was evaluated on other images than the published runs", expected="the same image ids")
     stored = {name: array for name, array in run.items() if name != "ids"}
@@ -115,7 +115,7 @@ def _encoded(run: Arrays, shared: Arrays) -> Arrays:
 
 
 def _decoded(stored: Arrays, shared: Arrays) -> Arrays:
-    """The arrays of which `_encoded` returned the differences."""
+    """Return the arrays from the differences that `_encoded` returned."""
     run = stored | {"ids": shared["ids"]}
     nearest: np.ndarray | int = 0
     for name in names(stored):
@@ -134,8 +134,8 @@ def _decoded(stored: Arrays, shared: Arrays) -> Arrays:
 
 
 def _expected(run: Arrays, name: str, shared: Arrays) -> np.ndarray:
-    """(columns, N) the table of an object, were pixels in the middle of their 8-bit level; else and for other columns
-    than sizes and sums over pixels 0. In integers, so they are the same everywhere."""
+    """Return the table of an object (columns, N) as if pixels were in the middle of their 8-bit level. Columns other
+    than sizes and sums over pixels are 0. The integers are the same on every machine."""
     if name not in PROTOCOLS:
         return np.zeros_like(run[f"{name}_table"])
     groups, pooled, starts = image_groups(run, name), run[f"{name}_pooled"][..., None], run["starts"]
@@ -149,7 +149,7 @@ def _expected(run: Arrays, name: str, shared: Arrays) -> np.ndarray:
 
 @cache
 def _pixel_scores() -> np.ndarray:
-    """(256, 2, columns) of a pixel by 8-bit level and label, in units of 1 / SCALE."""
+    """Return the scores of a pixel by 8-bit level and label, (256, 2, columns), in units of 1 / SCALE."""
     f = np.minimum((np.arange(256) + 0.5) / 255, 1)
     q = np.clip(np.stack([1 - f, f], axis=1), CLAMP, 1 - CLAMP)  # given to the label
     scores = {
@@ -165,14 +165,14 @@ def _pixel_scores() -> np.ndarray:
 
 
 def _sorted_by_previous(columns: np.ndarray) -> np.ndarray:
-    """Columns (..., N), each sorted by the one before it: similar numbers become neighbors, to which xz adapts."""
+    """Return columns (..., N), each sorted by the previous one: similar numbers become neighbors, which helps xz."""
     flat = columns.reshape(-1, columns.shape[-1])
     order = np.argsort(flat[:-1], axis=1, kind="stable")
     return np.concatenate([flat[:1], np.take_along_axis(flat[1:], order, axis=1)]).reshape(columns.shape)
 
 
 def _unsorted(columns: np.ndarray) -> np.ndarray:
-    """The columns that `_sorted_by_previous` sorted."""
+    """Return the original columns from those that `_sorted_by_previous` sorted."""
     flat = columns.reshape(-1, columns.shape[-1]).copy()
     for k in range(1, len(flat)):
         flat[k, np.argsort(flat[k - 1], kind="stable")] = flat[k].copy()
@@ -180,7 +180,7 @@ def _unsorted(columns: np.ndarray) -> np.ndarray:
 
 
 def _packed(arrays: Arrays) -> bytes:
-    """Arrays of whole numbers as a compressed .npz: all lowest bytes of an array first, then the next ones."""
+    """Return arrays of whole numbers as a compressed .npz: all lowest bytes of an array first, then the next bytes."""
     planes: dict[str, Any] = {}
     for name, array in arrays.items():
         numbers = array.astype("<i8")
@@ -196,7 +196,7 @@ def _write_member(archive: ZipFile, name: str, content: bytes) -> None:
 
 
 def _read_member(archive: ZipFile, name: str) -> Arrays:
-    """The arrays that `_packed` packed."""
+    """Return the arrays in an archive's member, which `_packed` packed."""
     with np.load(io.BytesIO(lzma.decompress(archive.read(f"{name}.npz.xz")))) as file:
         planes = dict(file)
     arrays = {}

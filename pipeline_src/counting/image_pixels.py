@@ -30,7 +30,7 @@ class ClassPixels(NamedTuple):
     has_class: np.ndarray
 
     def pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, int]]]:
-        """Scores (N,) float32, hits (N,) uint8 and the row of the image: of the top label, then of every class."""
+        """Return scores (N,) float32, hits (N,) uint8 and the image's row: of the top label, then of every class."""
         predicted, confidence = self.p.argmax(axis=0), self.p.max(axis=0)
         correct = (predicted == self.y) & self.has_class
         row = {name: int(np.rint(values * UNIT).sum()) for name, values in self._scores().items()}
@@ -43,13 +43,13 @@ class ClassPixels(NamedTuple):
             yield f, labelled.astype(np.uint8), areas
 
     def confusion(self) -> np.ndarray:
-        """(K, K) int64, pixels by label and predicted class, of those that have a class."""
+        """Return the pixels that have a class by label and predicted class, (K, K) int64."""
         k = len(self.p)
         cells = (self.y * k + self.p.argmax(axis=0))[self.has_class]
         return np.bincount(cells, minlength=k * k).reshape(k, k)
 
     def _scores(self) -> dict[str, np.ndarray]:
-        """Scores (N,) of the pixels by name; the label has probability 0 without `has_class`."""
+        """Return the scores (N,) of the pixels by name; the label has probability 0 without `has_class`."""
         exact = self.p.astype(np.float64)
         given = np.where(self.has_class, exact[self.y, np.arange(self.y.size)], 0)
         clamped = np.clip(exact, CLAMP, 1 - CLAMP)
@@ -64,7 +64,7 @@ class ClassPixels(NamedTuple):
 def class_pixels(
     probability: np.ndarray, truth: np.ndarray, image_id: str, classes: int, ignore: int, no_class: int | None
 ) -> ClassPixels:
-    """The pixels of an image that count, checked; arguments as of `MapCounts.add`.
+    """Return the checked pixels of an image that count; arguments as of `MapCounts.add`.
 
     Raises:
         UserError: shapes differ, labels are not classes, or values are not probabilities of these.
@@ -96,7 +96,7 @@ def class_pixels(
 
 
 def labels(truth: np.ndarray, image_id: str, ignore: int | None) -> tuple[np.ndarray, bool]:
-    """`truth` as uint8, checked to hold 0, 1 and 255 only, and whether it holds no 255."""
+    """Return `truth` as uint8, checked to hold only 0, 1 and 255, and whether it holds no 255."""
     if truth.dtype == bool:
         return truth.view(np.uint8), True
     all_count = truth.dtype == np.uint8 and bool(not truth.size or truth.max() <= 1)
@@ -138,7 +138,7 @@ def check_range(highest: Mapping[str, float], maps: str) -> None:
 
 
 def low_range(highest: Mapping[str, float]) -> list[str]:
-    """Warnings where no map of a type has a probability above 0.5, though there are objects."""
+    """Return warnings where no map of a type has a probability above 0.5, though there are objects."""
     return [
         f"no {kind} map has a value above {highest[kind]} of {top}, and the masks have objects: if {highest[kind]} "
         f"or less stands for probability 1, the maps are on another scale; save round({top} * probability)"

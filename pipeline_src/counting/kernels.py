@@ -1,7 +1,7 @@
 """The compiled loops over pixels that `accumulate` counts with, on the grid that `levels` describes.
 
 numba keeps the compiled code on disk where a folder can be written. Its cache knows this file and nothing of what it
-imports: so kernels get constants of other files as arguments, and call kernels of this file alone.
+imports. So kernels get constants of other files as arguments, and call only kernels of this file.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ several: Any = types.UniTuple
 
 
 def read(dtype: str) -> types.Array:
-    """The type of a contiguous array of one axis that a kernel reads."""
+    """Return the type of a contiguous array of one axis that a kernel reads."""
     return types.Array(getattr(types, dtype), 1, "C", readonly=True)
 
 
 def written(dtype: str, axes: int = 1) -> types.Array:
-    """The type of a contiguous array that a kernel writes to."""
+    """Return the type of a contiguous array that a kernel writes to."""
     return types.Array(getattr(types, dtype), axes, "C")
 
 
 def compiled(*signatures: Signature) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Compile a function for these types of arguments, at once, and so that it may run beside other threads.
+    """Return a decorator that compiles a function at once for these types of arguments, without Python's lock (nogil).
 
-    What the folder of the cache does, full, read-only, damaged or in use by others, costs time alone.
+    A cache folder that is full, read-only, damaged or in use costs only time.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        def compile_it(cache: bool) -> Callable[..., Any]:
+        def compile_function(cache: bool) -> Callable[..., Any]:
             kernel: Callable[..., Any] = njit(list(signatures), cache=cache, nogil=True, error_model="numpy")(function)
             return kernel
 
         try:
-            return compile_it(cache=True)
-        except Exception:  # whatever the folder makes of it; a fault of the function is raised again
-            return compile_it(cache=False)
+            return compile_function(cache=True)
+        except Exception:  # any error of the cache folder; a fault of the function is raised again below
+            return compile_function(cache=False)
 
     return decorate
 
@@ -120,8 +120,8 @@ def count_floats(
 
 @compiled(NOTHING(ROWS, INTS, INT, ROWS, ROWS, ROWS))
 def move(pending: Array, level: Array, levels: int, count: Array, position: Array, surest: Array) -> None:
-    """Move `pending` into `count` and `position`, (2 * levels + 4,), and into `surest` what it has room for; `level` is
-    that of each cell."""
+    """Move `pending` into `count` and `position`, (2 * levels + 4,), and into `surest` as far as it has cells; `level`
+    is that of each cell."""
     for cell in range(4 * level.size):
         to = 4 * level[cell // 4] + cell % 4
         pixels = np.int64(np.uint64(pending[cell]) // np.uint64(PIXEL))
@@ -134,8 +134,8 @@ def move(pending: Array, level: Array, levels: int, count: Array, position: Arra
 
 @compiled(several(INT, 2)(SINGLES, BYTES, INT, TABLE, ERRORS))
 def compare_floats(f: Array, y: Array, unit: int, levels: Array, error: Array) -> tuple[int, int | np.int32]:
-    """Correct pixels of a block and their summed confidences in 1 / `unit`; its pixels by 8-bit level and label are
-    added to `levels` (256, 2), and |f - y| is written to `error`."""
+    """Return the correct pixels of a block and their summed confidences in 1 / `unit`. Also add its pixels by 8-bit
+    level and label to `levels` (256, 2), and write |f - y| to `error`."""
     unity, half = np.float32(1), np.float32(0.5)
     correct, confidence = 0, 0
     for i in range(f.size):
@@ -158,7 +158,7 @@ def chances(error: Array, clamp: float, chance: Array) -> None:
 
 @compiled(several(INT, 4)(DOUBLES, LOGS, INTS, FLOAT, FLOAT))
 def score_sums(error: Array, logs: Array, number: Array, clamp: float, unit: float) -> tuple[int, int, int, int]:
-    """Sums of `counts.SCORE_SUMS`, of values that stand for `number` pixels each, rounded to 1 / `unit` one by one.
+    """Return the sums of `counts.SCORE_SUMS` over `number` pixels per value, each rounded to 1 / `unit`.
 
     Args:
         error: (n,), |f - y|.
@@ -179,7 +179,7 @@ def score_sums(error: Array, logs: Array, number: Array, clamp: float, unit: flo
 
 @compiled(NOTHING(BYTES, BYTES, CUBE), NOTHING(WORDS, BYTES, CUBE))
 def histogram(v: Array, y: Array, pixels: Array) -> None:
-    """Add the pixels of an integer map to `pixels`, by value, label and copy, of which there are 2^k."""
+    """Add an integer map to `pixels` (values, 2, 2^k): neighboring pixels go to different copies (`VALUE_COPIES`)."""
     last = pixels.shape[2] - 1
     for i in range(v.size):
         pixels[v[i], y[i], i & last] += 1

@@ -6,7 +6,7 @@ doubt min(f, 1 - f) = 1 - confidence. Pixels are counted per (doubt level, predi
     level j = floor(doubt * LEVELS),   j = 0 .. LEVELS / 2,
 
 so that level j holds the confidences in (1 - (j+1)/LEVELS, 1 - j/LEVELS]: bins right-closed on confidence, for both
-predicted classes, by truncation alone. Besides its count a level keeps the exact sum of the pixels' positions in it,
+predicted classes, by truncation only. Besides its count a level keeps the exact sum of the pixels' positions in it,
 doubt * LEVELS - j, in units of 2^-24; from both follows the exact sum of confidences.
 
 LEVELS is divisible by 10, 15, 20, 100 (bins) and 255 (8-bit levels), and above 65,535, so that two values of an 8-bit
@@ -19,7 +19,7 @@ for f = j / LEVELS exactly, and those pixels are counted once more, per level (`
 Arithmetic. A float32 confidence in [0.5, 1] is a multiple of 2^-24 and its product with LEVELS is exact in float64, so
 the level is decided exactly (float32 multiplication would put 0.7 and 0.9 into the wrong bin). float64 values are
 rounded to float32 first. Scores of K classes have more bits than that below 0.5: all of them decide the level, and the
-position alone is rounded to 2^-24. A value v of an integer map is the fraction v / 255 or v / 65535, decided in
+position only is rounded to 2^-24. A value v of an integer map is the fraction v / 255 or v / 65535, decided in
 integers.
 
 Cells. Saturated networks have most of their pixels in the first levels, which do not know their order. So the pixels of
@@ -44,7 +44,7 @@ SLACK = 1e-6  # probabilities may be that far outside of [0, 1] by rounding, as 
 SUM_SLACK = 1e-3  # by which the sum of a pixel's K probabilities may differ from 1
 PROTOCOLS = ("raw", "stretched")
 
-SPLIT = 16  # levels: from there on a level is as narrow, beside its doubt, as a cell
+SPLIT = 16  # levels: from there on a level is as narrow, relative to its doubt, as a cell
 SHIFT = 19  # bits of a float32 below the leading ones
 _B = 1 + ((np.arange(1, SPLIT + 1) / LEVELS).astype(np.float32).view(np.int32) >> SHIFT)  # of the levels' upper ends
 LAST = int(_B[-1])
@@ -58,7 +58,7 @@ LEVEL_OF_CELL = np.concatenate(
 
 
 def protocols(classes: int) -> tuple[str, ...]:
-    """The protocols for a number of classes: only the single map of one object can be stretched."""
+    """Return the protocols for a number of classes: only maps of one object are min-max normalized."""
     return PROTOCOLS if classes == 2 else PROTOCOLS[:1]
 
 

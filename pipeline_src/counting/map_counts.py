@@ -67,7 +67,7 @@ class MapCounts:
 
     @classmethod
     def empty(cls, classes: int = 2, quick: bool = False) -> MapCounts:
-        """Counts of no image, of one object (2) or of K > 2 classes.
+        """Return counts without images, of one object (2) or of K > 2 classes.
 
         Args:
             quick: whether to keep the counts of the raw protocol only, without rows per image. They suffice for ECE, OE
@@ -81,7 +81,7 @@ class MapCounts:
 
     @classmethod
     def of_classes(cls, classes: int) -> MapCounts:
-        """Counts of no image, of maps of K >= 2 classes."""
+        """Return counts without images, for maps of K >= 2 classes."""
         counts = {"top": Counts.empty(top=True)} | {f"class{k}": Counts.empty() for k in range(classes)}
         return cls(counts, np.zeros((classes, classes), np.int64))
 
@@ -94,7 +94,7 @@ class MapCounts:
 
     @property
     def raw(self) -> Counts:
-        """Counts of the probabilities as they are; of K classes those of the top label."""
+        """Counts of the unnormalized probabilities; of K classes those of the top label."""
         return self.protocols["raw"]
 
     @property
@@ -233,7 +233,7 @@ class MapCounts:
         self.confusion += image.confusion()
 
     def __add__(self, other: MapCounts) -> MapCounts:
-        """Both together; UserError where they share images. Both must count the same things (ValueError)."""
+        """Return the counts of both; UserError where they share images, ValueError if these differ in kind."""
         left, right = self.counts, other.counts
         if left.keys() != right.keys():
             raise ValueError(f"counts of {', '.join(left)} and of {', '.join(right)} cannot be added")
@@ -277,7 +277,7 @@ class MapCounts:
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> MapCounts:
-        """Return the counts of which `arrays` returned the arrays; any exception for damaged ones."""
+        """Return the counts from the arrays that `arrays` returned; damaged arrays raise any exception."""
         ids = json.loads(arrays["ids"].tobytes()) if "ids" in arrays else None
         names = [name.removesuffix("_count") for name in arrays if name.endswith("_count")]
         return cls({name: Counts.of_arrays(arrays, name, ids) for name in names}, arrays.get("confusion"))

@@ -2,7 +2,7 @@
 
 Two scores can be read from the same counts. Top label: the score is the confidence max(f, 1 - f), a hit is a pixel
 whose predicted class is its label. Positive class: the score is f, a hit is a foreground pixel. The two are different
-quantities; a metric of the positive class says so in its name.
+quantities; the name of a metric of the positive class names it.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def check_bins(bins: int) -> None:
 
 
 def top_label(counts: Counts) -> ScoreHistogram:
-    """Pixels by confidence of the predicted class, a cell per level; for two classes the lower half is empty."""
+    """Return the pixels by confidence, a cell per level; for two classes the lower half is empty."""
     if counts.top:
         return positive(counts)
     histogram, doubt = ScoreHistogram(*np.zeros((4, LEVELS), np.int64)), np.arange(HALF + 1)
@@ -119,7 +119,7 @@ def top_label(counts: Counts) -> ScoreHistogram:
 
 
 def positive(counts: Counts) -> ScoreHistogram:
-    """Pixels by probability of the positive class, a cell per level.
+    """Return the pixels by probability of the positive class, a cell per level.
 
     For one object, float32 probabilities below 0.5 are known to 2^-24, as 1 - float32 confidence; scores of K classes
     have their exact cells.

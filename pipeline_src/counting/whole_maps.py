@@ -16,7 +16,7 @@ THRESHOLDS = 256
 
 
 def whole_map_measures(probability: np.ndarray, truth: np.ndarray) -> dict[str, dict[str, float]]:
-    """S-measure, and mean E-measure over 256 thresholds, of one image, in [0, 1], by protocol.
+    """Return S-measure, and mean E-measure over 256 thresholds, of one image, in [0, 1], by protocol.
 
     E of n pixels may reach n / (n - 1), as its authors divide by n - 1.
 
@@ -43,7 +43,7 @@ def whole_map_measures(probability: np.ndarray, truth: np.ndarray) -> dict[str, 
 
 
 def s_measure(f: np.ndarray, y: np.ndarray) -> float:
-    """Structure measure, in [0, 1]: half an object score, half a region score (Fan et al., ICCV 2017).
+    """Return the structure measure, in [0, 1]: half an object score, half a region score (Fan et al., ICCV 2017).
 
     The object score says how close the foreground is to 1 and the background to 0, and how even both are. The region
     score is the mean structural similarity of map and mask over the four rectangles that meet at the foreground's
@@ -63,7 +63,7 @@ def s_measure(f: np.ndarray, y: np.ndarray) -> float:
 
 
 def _rectangles(y: np.ndarray) -> list[tuple[slice, slice]]:
-    """The rectangles above, below, left and right of the foreground's centroid that are not empty.
+    """Return the non-empty rectangles above, below, left and right of the foreground's centroid.
 
     The centroid is rounded to a pixel, whose row and column belong to the upper and the left rectangles.
     """
@@ -76,13 +76,13 @@ def _rectangles(y: np.ndarray) -> list[tuple[slice, slice]]:
 
 
 def _object_score(values: np.ndarray) -> float:
-    """2 m / (m^2 + 1 + s), m the mean and s the standard deviation of values (n,): 1 where all values are 1."""
+    """Return 2 m / (m^2 + 1 + s) with mean m and standard deviation s of values (n,): 1 where all values are 1."""
     mean, deviation = values.mean(), values.std(ddof=1) if len(values) > 1 else 0
     return float(2 * mean / (mean**2 + 1 + deviation + EPS))
 
 
 def _similarity(f: np.ndarray, y: np.ndarray) -> float:
-    """Structural similarity of map and mask in a rectangle.
+    """Return the structural similarity of map and mask in a rectangle.
 
     4 x y c / ((x^2 + y^2) (v + w)), where x and y are the means of map and mask, v and w their variances, c their
     covariance. Where the mask has one label, it is 1 if the map has one value, else 0.
@@ -97,7 +97,7 @@ def _similarity(f: np.ndarray, y: np.ndarray) -> float:
 
 
 def e_measure(f: np.ndarray, y: np.ndarray) -> float:
-    """Mean enhanced-alignment measure over the 256 thresholds floor(255 f) >= t (Fan et al., IJCAI 2018).
+    """Return the mean enhanced-alignment measure over 256 thresholds floor(255 f) >= t (Fan et al., IJCAI 2018).
 
     With a = 1 - p in the predicted foreground and -p outside of it, p its share of the pixels, and b likewise for the
     mask, a pixel counts (1 + 2 a b / (a^2 + b^2))^2 / 4. Where the mask has one label, it counts 1 if it is right. The

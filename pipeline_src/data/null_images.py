@@ -62,7 +62,7 @@ def _cropped(row: IndexRow, share: float) -> IndexRow:
 
 
 def largest_square(free: np.ndarray) -> tuple[int, int, int]:
-    """(top, left, side) of a largest square of odd side without False in (H, W) bool; side 0 if all are False."""
+    """Return (top, left, side) of a largest all-True square of odd side in (H, W) bool; side 0 if nothing is True."""
     # The chessboard distance to the nearest pixel that is not free is half the side of the square around a pixel.
     distance = cv2.distanceTransform(np.pad(free, 1).astype(np.uint8), cv2.DIST_C, 3)
     y, x = np.unravel_index(distance.argmax(), distance.shape)

@@ -130,7 +130,7 @@ def _hidden(name: str) -> bool:
 
 
 def _ends(path: PurePosixPath, folder: PurePosixPath) -> bool:
-    """Whether `path` ends with the parts of `folder`, in which a * stands for any text."""
+    """Return whether `path` ends with the parts of `folder`, in which a * stands for any text."""
     pattern = "/".join(re.escape(composed(part)).replace(r"\*", "[^/]*") for part in folder.parts)
     return re.search(f"(^|/){pattern}$", composed(str(path))) is not None
 

@@ -50,7 +50,7 @@ def assign_splits(
 
 @dataclass
 class _Assignment:
-    """The splits of a dataset, each made when it is first needed.
+    """The splits of a dataset, each computed when it is first needed.
 
     Attributes:
         groups: group of each stem; empty if all images are independent.

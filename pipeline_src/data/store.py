@@ -75,11 +75,11 @@ class Store:
         return int(self.images.shape[1])
 
     def image(self, i: int) -> np.ndarray:
-        """The image of sample `i`, uint8 (size, size, 3)."""
+        """Return the image of sample `i`, uint8 (size, size, 3)."""
         return np.asarray(self.images[i])
 
     def truth(self, i: int) -> np.ndarray:
-        """Labels of sample `i` at its original size, uint8 (H, W).
+        """Return the labels of sample `i` at its original size, uint8 (H, W).
 
         They are 0 background and 1 object (mask > 127), or class ids; also `labels.NO_CLASS` and `labels.IGNORED`.
         """
@@ -88,5 +88,5 @@ class Store:
         return np.asarray(labels.reshape(row.height, row.width))
 
     def grey(self, i: int) -> np.ndarray:
-        """Places in the flattened `truth` of sample `i` whose mask is neither 0 nor 255, int32."""
+        """Return the places in the flattened `truth` of sample `i` whose mask is neither 0 nor 255, int32."""
         return np.asarray(self._grey[self._grey_ends[i] - self.index[i].grey : self._grey_ends[i]])

@@ -1,1 +1,1 @@
-"""Trained networks outside of experiments: maps of image files, and self-contained folders."""
+"""Trained networks outside of experiments: predicted maps of image files, and exported self-contained folders."""

@@ -122,7 +122,7 @@ def write(folder: Path, predictor: Predictor, config: Config) -> None:
 
 
 def traced(network: DenseClassifier, size: int) -> torch.export.ExportedProgram:
-    """The graph of a network for any number of images; UserError where it has none."""
+    """Return the graph of a network for any number of images; UserError where it has none."""
     example = torch.zeros(2, 3, size, size, dtype=torch.uint8)
     try:
         with torch.no_grad():
@@ -138,7 +138,7 @@ def traced(network: DenseClassifier, size: int) -> torch.export.ExportedProgram:
 
 
 def card(config: Config, record: dict[str, Any] | None) -> str:
-    """The model card, README.md; `record` is the content of calibrator.json."""
+    """Return the model card (README.md); `record` is the content of calibrator.json."""
     provenance, single = config.provenance, config.classes == 2
     calibration = "Its probabilities are those of the network, without a calibrator."
     if record:
@@ -190,7 +190,7 @@ def read(folder: Path) -> tuple[Config, Predictor]:
 
 
 def _check(exported: Predictor, run: Predictor, size: int) -> None:
-    """UserError if the folder predicts other probabilities than the run."""
+    """Raise a UserError if the folder predicts other probabilities than the run."""
     image = np.random.default_rng(0).integers(0, 256, (size + 9, size + 20, 3), dtype=np.uint8)
     actual, expected = (predict_image(predictor, image, size, "image") for predictor in (exported, run))
     if (difference := float(np.abs(actual - expected).max())) > TOLERANCE:

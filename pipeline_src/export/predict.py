@@ -52,7 +52,7 @@ class MapModel:
 
 
 def run_model(name: str) -> MapModel:
-    """A run of an experiment, with its settings."""
+    """Return the model of a run of an experiment, with its settings."""
     run = runs.find(name)
     predictor, settings = run.predictor(), run.experiment.settings
     calibrated_by = run.method if isinstance(predictor.method, Calibrated) else ""
@@ -60,7 +60,7 @@ def run_model(name: str) -> MapModel:
 
 
 def folder_model(folder: Path) -> MapModel:
-    """An exported folder, on the CPU."""
+    """Return the model of an exported folder, on the CPU."""
     config, predictor = exported.read(folder)
     name, files, calibrator = folder.resolve().name, sha256(folder / exported.SUMS), predictor.fitted.get("calibrator")
     return MapModel(name, files, config.classes, config.image_size, predictor, calibrator or "")
@@ -109,7 +109,7 @@ def predict(
 
 
 def _check_out(out: Path, record: Mapping[str, str], files: Collection[Path], maps: Collection[Path]) -> None:
-    """UserError if the folder `out` has other files, or maps of another model, calibrator or format."""
+    """Raise a UserError if the folder `out` has other files, or maps of another model, calibrator or format."""
     foreign: list[object] = [path for path in maps if path.exists()]
     if (out / RECORD).exists():
         with reading(f"{out / RECORD} cannot be read", expected="JSON", fix="give another --out"):
@@ -134,7 +134,7 @@ def write_map(path: Path, probability: np.ndarray, format: Format) -> None:
 
 
 def find_images(folder: Path) -> dict[str, Path]:
-    """Find the images of a folder, at any depth, by the name of their map: their place in it, without a suffix.
+    """Return the images of a folder, at any depth, by the name of their map: their relative path without suffix.
 
     Raises:
         UserError: there are none, or two would have the same map.

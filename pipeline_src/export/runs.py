@@ -48,12 +48,12 @@ class FinishedRun:
         return digest([self.method, self.seed, [[job.fingerprint, job.content] for job in self.jobs]])
 
     def predictor(self) -> Predictor:
-        """The predictor of the evaluation job."""
+        """Return the predictor of the evaluation job."""
         return work.predictor(self.evaluation)
 
 
 def find(run: str) -> FinishedRun:
-    """Find a run by its name, such as `demo/aslp_cl/seed0`, or its folder, `results/demo/runs/aslp_cl/seed0`.
+    """Return a finished run by its name (`demo/aslp_cl/seed0`) or its folder (`results/demo/runs/aslp_cl/seed0`).
 
     Raises:
         UserError: there is no run of that name, or it is not finished and current.

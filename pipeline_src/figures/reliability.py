@@ -26,7 +26,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     """Yield one figure per dataset and protocol."""
     for part, protocol in product(facts.parts, facts.protocols):
         title, wide = f"All methods on {part}", style.is_wide(len(facts.methods))
-        caption = f"{title}, {PROTOCOL_NAMES[protocol]}; {facts.networks_in_words()}."
+        caption = f"{title}, {PROTOCOL_NAMES[protocol]}; {facts.networks_text()}."
         yield Picture(FIGURE, (protocol, part), title, caption, protocol, part, wide=wide)
 
 
@@ -38,7 +38,7 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     ece = {method: results.estimate("ece", protocol, method, part).value for method in facts.methods}
     lines = [
         f"{style.size(picture, results)} · {facts.bins} bins · {style.error_bars(facts.seeds)}",
-        f"ECE: {style.averaged(facts)} · bars: {facts.networks_in_words()}",
+        f"ECE: {style.averaged(facts)} · bars: {facts.networks_text()}",
         KEY,
     ]
     notes = {method: f"ECE {style.percent(value, 2)}" for method, value in ece.items()}

@@ -1,4 +1,4 @@
-"""Colors, headings, panels, text and saving: what all figures share besides `house.mplstyle`."""
+"""Colors, headings, panels, text and saving, which all figures share besides `house.mplstyle`."""
 
 from __future__ import annotations
 

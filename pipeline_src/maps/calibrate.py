@@ -13,7 +13,7 @@ from PIL import Image
 
 from pipeline_src import outputs
 from pipeline_src.analysis.estimate import Estimate, estimate
-from pipeline_src.analysis.intervals import groups_in_words, images_in_words
+from pipeline_src.analysis.intervals import groups_note, images_note
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
 from pipeline_src.calibrators.calibrator import Calibrator, Record, calibrated, calibrator_class, fitted
@@ -108,8 +108,8 @@ def calibrate_folder(
         "scored_images": len(scored),
         "applied_images": len(applied),
         "bins": bins,
-        **({"groups": groups_in_words(units_of_scored)} if groups else {}),
-        "warnings": warnings + (images_in_words(len(scored)) if resamples and not groups else []),
+        **({"groups": groups_note(units_of_scored)} if groups else {}),
+        "warnings": warnings + (images_note(len(scored)) if resamples and not groups else []),
         "scores": _compare(names, sides, units_of_scored, bins, resamples),
     }
     with outputs.staged(out, SCORES, [FOLDER]) as new:

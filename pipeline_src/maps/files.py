@@ -1,4 +1,4 @@
-"""Folders of saved maps and masks: how they are paired, and one of them as an array.
+"""Folders of saved maps and masks: the pairs of files, and the content of a file as an array.
 
 A map and its mask have the same path below their folders, without the suffix. The content of foreign files is checked
 here only.

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline_src import __version__, outputs
 from pipeline_src.analysis.analyse import accuracy_band
-from pipeline_src.analysis.intervals import groups_in_words, images_in_words
+from pipeline_src.analysis.intervals import groups_note, images_note
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
 from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.score_histogram import check_bins
@@ -75,8 +75,8 @@ def judge_folder(
     result: dict[str, Any] = {"name": name, "n_images": len(pairs), "n_pixels": raw.pixels}
     result |= {"n_classes": classes} if classes else {}
     result |= {"bins": bins}
-    result |= {"groups": groups_in_words(units)} if groups else {}
-    result["warnings"] = counted.warnings + (images_in_words(filled) if resamples and not groups else [])
+    result |= {"groups": groups_note(units)} if groups else {}
+    result["warnings"] = counted.warnings + (images_note(filled) if resamples and not groups else [])
     result |= {"intervals": {}, "undefined": {}}
     bands = {}
     for protocol, run in ProtocolCounts.by_protocol(counted.statistic, units).items():

@@ -122,7 +122,7 @@ def exceeded(result: dict[str, Any], where: str) -> list[str]:
     ]
 
 
-def in_words(result: dict[str, Any]) -> list[str]:
+def summary_text(result: dict[str, Any]) -> list[str]:
     """Return the lines that the terminal shows of `controlled`."""
     bound, units = Bound(result["risk"], result["alpha"]), result.get("over", "images")
     if result["level"] is None:

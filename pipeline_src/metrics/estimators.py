@@ -63,7 +63,7 @@ def noise_floor(bins: Bins, variance: np.ndarray) -> np.ndarray:
 
 
 def _share(bins: Bins, terms: np.ndarray) -> np.ndarray:
-    """The sum of terms (..., K) over cells, divided by the number of pixels."""
+    """Return the sum of terms (..., K) over cells, divided by the number of pixels."""
     return np.asarray(terms.sum(axis=-1) / bins.n)
 
 
@@ -170,7 +170,7 @@ def aurc(bins: Bins) -> np.ndarray:
 
 
 def augrc(bins: Bins) -> np.ndarray:
-    """Return the integral over coverage of the errors among the pixels kept, as a share of all N pixels; in [0, 1/2].
+    """Return the integral over coverage of the errors among the pixels kept, as a share of all N pixels, in [0, 1/2].
 
     With the accuracy a and the AUC of telling hits from misses it is a (1 - a) (1 - AUC) + (1 - a)^2 / 2.
     """

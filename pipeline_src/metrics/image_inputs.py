@@ -74,7 +74,7 @@ def image_errors(counted: ProtocolCounts, bins: int) -> Columns:
 
 
 def f_curve(levels: np.ndarray) -> np.ndarray:
-    """F at the thresholds f >= t/255, t = 0..255.
+    """Return F at the thresholds f >= t/255, t = 0..255.
 
     F = (1 + beta2) P R / (beta2 P + R) with beta2 = 0.3 (Achanta et al., CVPR 2009), which in counts is
     (1 + beta2) TP / (beta2 FG + predicted): defined wherever there is foreground, and 0 without true positives.
@@ -98,7 +98,7 @@ class ClassAreas(Input):
     family, classes = "class areas", "several"
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        """Union of label and prediction of each class, and their intersection."""
+        """Return the union of label and prediction of each class, and their intersection."""
         places = [COLUMNS.index(name) for name in ("pixels", "correct")]
         tables = [image_rows(counts).table for counts in counted.of_classes]
         areas = np.stack([table[:, places] for table in tables], axis=2).reshape(-1, 2 * len(tables))
@@ -110,7 +110,7 @@ class ClassAreas(Input):
 
 
 def per_image(counts: Counts, bins: int = 10) -> dict[str, np.ndarray]:
-    """Metrics of each image, in the order of `counts.rows.ids`.
+    """Return the metrics of each image, in the order of `counts.rows.ids`.
 
     `ece` and `oe` are exact for 8-bit maps; for float maps pixels within an 8-bit level (1/255 wide) take the pooled
     distribution in it, and the mean confidence of their image. All others are exact.

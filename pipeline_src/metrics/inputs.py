@@ -42,11 +42,11 @@ class Input:
     present: int | None = None
 
     def exact(self, counted: ProtocolCounts, bins: int) -> Arguments:
-        """The metric's arguments for all images, shape (): by default those of the sums over all independent units."""
+        """Return the metric's arguments for all images, shape (); by default from sums over all independent units."""
         return self.from_sums(np.sum([units.sum(axis=0) for units in self.units(counted, bins)], axis=0), bins)
 
     def units(self, counted: ProtocolCounts, bins: int = 10) -> Iterator[np.ndarray]:
-        """Blocks (n, C) of the terms of independent units, images or groups of them, in order."""
+        """Return batches (n, C) of the terms of independent units, images or groups of images, in order."""
         columns, blocks = self.columns(counted, bins), parts(len(counted.rows))
         if counted.units is None:
             yield from (self.of_units(columns(block)) for block in blocks)
@@ -57,15 +57,15 @@ class Input:
         yield self.of_units(sums)
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        """The numbers (n, c) of each image that are summed within a unit."""
+        """Return the numbers (n, c) of each image that are summed within a unit."""
         raise NotImplementedError
 
     def of_units(self, columns: np.ndarray) -> np.ndarray:
-        """The terms (n, C) of n units, images or groups of dependent images, from their `columns` (n, c)."""
+        """Return the terms (n, C) of n units, images or groups of dependent images, from their `columns` (n, c)."""
         return columns
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
-        """The metric's arguments for sums (..., C) over units."""
+        """Return the metric's arguments for sums (..., C) over units."""
         raise NotImplementedError
 
 
@@ -133,9 +133,8 @@ class Binned(Input):
         return class_after_class
 
     def of_units(self, columns: np.ndarray) -> np.ndarray:
-        """The columns (n, 3 B), the squares (n, 3 B) that `BinNoise` needs, and whether the unit has pixels in a bin
-        (n, B), and in any. Of a bin of which a unit has less than a pixel, where levels are shared out among images,
-        that share of the unit counts."""
+        """Return the columns (n, 3 B), the squares (n, 3 B) that `BinNoise` needs, and whether the unit has pixels in a
+        bin (n, B) and in any bin. A unit with less than a pixel in a bin counts as that share of a unit."""
         bins = as_bins(columns)
         count, excess = bins.count, bins.excess
         squares, present = (count**2, count * excess, excess**2), count.any(axis=1, keepdims=True)
@@ -145,7 +144,7 @@ class Binned(Input):
         return (as_bins(sums[..., : 3 * (sums.shape[-1] // 7)]),)
 
     def _scores(self, counted: ProtocolCounts) -> list[tuple[ProtocolCounts, str]]:
-        """The counts that are binned, with the score of each."""
+        """Return the counts that are binned, with the score of each."""
         if self.score == TOP:
             return [(counted, TOP)]
         return [(ProtocolCounts(counted.statistic, counts), POSITIVE) for counts in counted.of_classes]
@@ -229,7 +228,7 @@ class Ranked(Input):
 
 @cache
 def _cell_of_level() -> np.ndarray:
-    """(LEVELS,) the cell of `Ranked` that each level of confidence is joined to, both ascending."""
+    """Return the cell of `Ranked` to which each level of confidence belongs, (LEVELS,), both ascending."""
     starts = [0]  # first levels of doubt of the cells, and `LEVELS`
     while starts[-1] < LEVELS:
         width = min(max(1, starts[-1] // 12), LEVELS // 100)
@@ -239,7 +238,7 @@ def _cell_of_level() -> np.ndarray:
 
 
 def _with_surest(counts: Counts) -> Bins:
-    """Pixels and hits by level of confidence, ascending, and by cell at the end; scores themselves play no part."""
+    """Return pixels and hits by level of confidence, ascending, and by cell at the end; the scores are not used."""
     count, on_edge = counts.count.copy(), counts.on_edge.copy()
     count[:SPLIT] = on_edge[:SPLIT] = 0
     middle, cells = top_label(replace(counts, count=count, on_edge=on_edge)), counts.surest
@@ -253,7 +252,7 @@ def _with_surest(counts: Counts) -> Bins:
 
 
 def _with_image_confidence(counted: ProtocolCounts, columns: Columns, bins: int) -> Columns:
-    """`columns`, (n, 3 B) pixels, hits and confidences of images in bins, corrected to each image's exact confidence.
+    """Return `columns` (n, 3 B), pixels, hits and confidences per bin, corrected to each image's exact confidence.
 
     Below 8 bits an image takes the distribution of all images together. The difference to its exact summed confidence
     is shared by its pixels, and the mean of these shares in a bin is subtracted there: images of a saturated network

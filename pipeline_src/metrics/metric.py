@@ -1,4 +1,4 @@
-"""How numbers are named and printed, and what makes a metric."""
+"""Quantities (names and printed form of numbers) and metrics (functions of counts)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FRACTION, SIGNED, NOT_NEGATIVE = (0, 1), (-1, 1), (0, math.inf)  # ranges
 
 @dataclass(frozen=True, kw_only=True)
 class Quantity:
-    """How a number is named and printed.
+    """A kind of number: its name, unit and printed form.
 
     Attributes:
         title: its name in a sentence.
@@ -47,7 +47,7 @@ class Quantity:
     def text(
         self, mean: float, spread: float = math.nan, low: float = math.nan, high: float = math.nan, mark: str = ""
     ) -> str:
-        """`mean` with its mark, then the spread over seeds and the interval where they are known."""
+        """Return `mean` as printed text with its mark, then spread over seeds and interval where known."""
         if math.isnan(mean):
             return UNDEFINED
         text = self.number(mean) + mark
@@ -56,13 +56,13 @@ class Quantity:
         return text if math.isnan(low) else f"{text} [{self.number(low)}, {self.number(high)}]"
 
     def number(self, value: float) -> str:
-        """`value` as it is printed; a zero has no sign."""
+        """Return `value` as printed text; a zero has no sign."""
         text = f"{self.factor * value:,.{self.digits}f}".replace("-", "−")
         return text if text.strip("−0.,") else text.lstrip("−")
 
     def signed(self, value: float) -> str:
-        """A difference of two values as it is printed: with its sign, and with a digit more than values have unless it
-        is in percentage points."""
+        """Return a difference of two values as printed text with its sign. It has one digit more than values have,
+        unless it is in percentage points."""
         if math.isnan(value):
             return UNDEFINED
         digits = self.digits + (self.factor == 1)
@@ -71,18 +71,18 @@ class Quantity:
 
 
 def with_ends(quantity: Quantity, value: float, ends: Sequence[float] | None) -> str:
-    """`value` as it is printed, with the ends of its interval where they are known."""
+    """Return `value` as printed text, with its confidence limits where they are known."""
     low, high = ends or (math.nan, math.nan)
     return quantity.text(value, low=low, high=high)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference(Quantity):
-    """How differences of a quantity are printed."""
+    """The printed form of differences of a quantity."""
 
     @classmethod
     def of(cls, quantity: Quantity) -> Difference:
-        """The title says that percentages differ in points."""
+        """Return how differences of a quantity are printed; the title says that percentages differ in points."""
         title = f"{quantity.title}, points" if quantity.factor == 100 else quantity.title
         return cls(title=title, heading=title, factor=quantity.factor, digits=quantity.digits, better=quantity.better)
 
@@ -122,22 +122,22 @@ class Metric(Quantity):
 
 
 def percent(title: str, input: Input, function: Function, definition: str, **more: Any) -> Metric:
-    """A fraction; differences are in percentage points."""
+    """Return a metric that is a fraction, printed in percent; differences are in percentage points."""
     about: dict[str, Any] = {"factor": 100, "digits": 2, "unit": "percentage points", "range": FRACTION} | more
     return Metric(title=title, input=input, function=function, definition=definition, **about)
 
 
 def fraction(title: str, input: Input, function: Function, definition: str, **more: Any) -> Metric:
-    """A number between 0 and 1 that is printed as it is."""
+    """Return a metric between 0 and 1 that is printed as it is."""
     return Metric(title=title, input=input, function=function, definition=definition, range=FRACTION, **more)
 
 
 def squared(title: str, input: Input, function: Function, definition: str, **more: Any) -> Metric:
-    """A squared error that decides differences of an error."""
+    """Return a metric that is a squared error, which decides differences of an error."""
     about: dict[str, Any] = {"factor": 1e4, "digits": 2, "unit": "points²"} | more
     return Metric(title=title, input=input, function=function, definition=definition, **about)
 
 
 def same(mean: np.ndarray) -> np.ndarray:
-    """The function of a metric that is its input."""
+    """Return the value unchanged: the function of a metric that is its input."""
     return mean

@@ -43,11 +43,11 @@ class ProtocolCounts:
         return PixelGroups(self.counts, self.rows.pooled())
 
     def histogram(self, score: str) -> ScoreHistogram:
-        """The pixels by a score, TOP or POSITIVE."""
+        """Return the pixels by a score, TOP or POSITIVE."""
         return (top_label if score == TOP else positive)(self.counts)
 
     def cells(self, score: str, cells: int | np.ndarray) -> Columns:
-        """Pixels, hits and scores of images, (n, 3 C), in `cells` of a score as `PixelGroups.per_pixel` takes them."""
+        """Return pixels, hits and scores of images, (n, 3 C), in the `cells` that `PixelGroups.per_pixel` describes."""
         per_pixel = self.groups.per_pixel(score, cells)
         return lambda images: self.rows.levels[images].reshape(-1, 512) @ per_pixel
 
@@ -73,12 +73,12 @@ class ProtocolCounts:
 
     @classmethod
     def by_protocol(cls, statistic: MapCounts, units: np.ndarray | None = None) -> dict[str, ProtocolCounts]:
-        """The counts of each protocol of a counts file; `units` as above."""
+        """Return the counts of each protocol of a counts file; `units` as above."""
         return {protocol: cls(statistic, counts, units) for protocol, counts in statistic.protocols.items()}
 
 
 def as_bins(sums: np.ndarray) -> Bins:
-    """Sums (..., 3 K) of pixels, hits and scores by cell."""
+    """Return sums (..., 3 K) of pixels, hits and scores by cell as bins."""
     count, hits, score = np.split(sums, 3, axis=-1)
     return Bins(count, hits, score, score - hits)
 
@@ -109,7 +109,7 @@ class PixelGroups:
         self.entries = {TOP: positive_class if counts.top else top, POSITIVE: positive_class}
 
     def per_pixel(self, score: str, cells: int | np.ndarray) -> np.ndarray:
-        """(512, 3 C) pixels, hits and scores of one pixel of each group in C cells of a score.
+        """Return pixels, hits and scores of one pixel of each group in C cells of a score, (512, 3 C).
 
         Args:
             cells: the number of equally wide cells, or (LEVELS,) the cell that each level is joined to, from 0.
@@ -123,8 +123,8 @@ class PixelGroups:
 
 
 def _entries(counts: Counts) -> dict[str, np.ndarray]:
-    """Pixels by level, predicted class and label, (m,) each: first those exactly at doubt = level / LEVELS, then the
-    others, with their summed doubts."""
+    """Return the pixels by level, predicted class and label, (m,) each: first those exactly at doubt = level / LEVELS,
+    then all others, with their summed doubts."""
     level, predicted, label = np.nonzero(counts.count)
     count = counts.count[level, predicted, label]
     doubt = (level * count + counts.position[level, predicted, label] / POSITION) / LEVELS
@@ -141,7 +141,7 @@ def _entries(counts: Counts) -> dict[str, np.ndarray]:
 
 
 def _eight_bit_levels(entries: Mapping[str, np.ndarray]) -> np.ndarray:
-    """(m,) floor(255 f): edges below 0.5 are closed below, those above belong to the 8-bit level above them."""
+    """Return floor(255 f), (m,): edges below 0.5 are closed below, those above belong to the next 8-bit level."""
     level = entries["level"]
     return np.where(entries["predicted"] == 1, (LEVELS - 1 - level + entries["on_edge"]) // EIGHT, level // EIGHT)
 
@@ -149,7 +149,7 @@ def _eight_bit_levels(entries: Mapping[str, np.ndarray]) -> np.ndarray:
 def _matched_to_rows(
     entries: Mapping[str, np.ndarray], eight: np.ndarray, total: np.ndarray
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """The entries (n,) each, split where needed, and their 8-bit levels by the rows, `total` (256, 2).
+    """Return the entries (n,) each, split where needed, and their 8-bit levels by the rows, `total` (256, 2).
 
     The rows know all bits of a float32 f, the grid knows f below 0.5 as 1 - float32 confidence. Close to a threshold
     t/255 the two can lie on different sides of it, and of 8-bit values that are stored as floats whole levels do. Both

@@ -264,13 +264,13 @@ METRICS: dict[str, Metric] = {
 
 
 def value(name: str, counts: Counts, bins: int = 10) -> float:
-    """One metric of the counts of a protocol; raises `UndefinedMetricError` where it does not exist."""
+    """Return one metric of the counts of a protocol; raises `UndefinedMetricError` where it does not exist."""
     counted = ProtocolCounts(None, counts)
     return _value(METRICS[name], counted, lambda source: source.exact(counted, bins))
 
 
 def summary(counted: ProtocolCounts, bins: int = 10) -> tuple[dict[str, float | None], dict[str, str]]:
-    """Values by name of the metrics for this number of classes, and the reason for each that is None.
+    """Return the metrics for this number of classes by name, and the reason for each value that is None.
 
     Args:
         bins: number of equal-width bins, a divisor of `levels.LEVELS`.
@@ -289,7 +289,7 @@ def summary(counted: ProtocolCounts, bins: int = 10) -> tuple[dict[str, float | 
 
 
 def defined(classes: int) -> list[str]:
-    """Names of the metrics for one object class (2), or for several classes."""
+    """Return the names of the metrics for one object class (2), or for several classes."""
     kind = "several" if classes > 2 else "two"
     return [name for name, metric in METRICS.items() if metric.classes in ("any", kind)]
 

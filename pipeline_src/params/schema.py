@@ -42,7 +42,7 @@ class Part(Strict):
         return f"{''.join(ends)}{self.set}/{self.split}{skipped}"
 
     def positions(self, size: int) -> range:
-        """The positions of the part's images in a split of `size` images, as far as the split reaches."""
+        """Return the positions of the part's images in a split of `size` images, as far as the split reaches."""
         if self.last:
             return range(max(0, size - self.last), size)
         return range(min(self.skip, size), min(size, self.skip + self.first) if self.first else size)

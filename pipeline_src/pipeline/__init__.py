@@ -1,1 +1,1 @@
-"""The jobs of an experiment: what each is made of, where its result lies, what runs it, and what would run."""
+"""The jobs of an experiment: their inputs, fingerprints, results and manifests, the runner and the plan."""

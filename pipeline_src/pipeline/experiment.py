@@ -1,4 +1,4 @@
-"""An experiment as a graph of jobs: settings, runs, parts of data, and the folder of its results."""
+"""An experiment as a graph of jobs: settings, runs, splits, and the folder of its results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def training_name(method: str, seed: int) -> str:
 
 
 def evaluation_name(method: str, seed: int, part: str) -> str:
-    """Return the name of the job that evaluates a run on a part."""
+    """Return the name of the job that evaluates a run on a split."""
     return f"evaluate/{method}/seed{seed}/{part}"
 
 
@@ -51,7 +51,7 @@ class ExperimentGraph(Graph):
 
     @property
     def results(self) -> Path:
-        """The folder of the view."""
+        """The folder of the view, which shows people the results under readable names."""
         return Path("results") / self.name
 
     @property
@@ -63,7 +63,7 @@ class ExperimentGraph(Graph):
 
     @cached_property
     def parts(self) -> dict[str, tuple[Part, str]]:
-        """Every part of the data with its role: train, val, id, shifted or ood."""
+        """Every split of the experiment with its role: train, val, id, shifted or ood."""
         data = self.settings.data
         parts: dict[str, tuple[Part, str]] = {"train": (data.train, "train"), "val": (data.val, "val")}
         for role, tests in (("id", data.id), ("shifted", data.shifted), ("ood", data.ood)):
@@ -71,12 +71,12 @@ class ExperimentGraph(Graph):
         return parts
 
     def entry(self, part: str) -> Entry:
-        """Return the dataset of a part."""
+        """Return the dataset of a split."""
         return catalog.find(self.entries, self.parts[part][0].set)
 
     def label(self, part: str) -> int | None:
-        """Return the label of every pixel of an out-of-distribution part: background, or that no class is right; None
-        for other parts, whose masks count."""
+        """Return the label of all pixels of an out-of-distribution split: background, or that no class is right; None
+        for other splits, whose masks count."""
         if self.parts[part][1] != "ood":
             return None
         return NO_CLASS if self.entry("train").without_background else 0
@@ -110,11 +110,11 @@ class ExperimentGraph(Graph):
 
     @cached_property
     def batches(self) -> dict[str, Job]:
-        """Evaluation -> the job that evaluates its run on all parts: importing torch takes as long as an evaluation."""
+        """Evaluation -> the job of its run on all splits, since importing torch takes as long as one evaluation."""
         return {name: batch for batch in self.of_kinds("evaluations") for name in batch.inputs}
 
     def target(self, job: Job) -> Job:
-        """Return the Snakemake job that computes the result of a job."""
+        """Return the job that Snakemake runs to compute the result of a job: its batch, or the job itself."""
         return self.batches.get(job.name, job)
 
     def needed(self, job: Job) -> list[Job]:

@@ -115,7 +115,7 @@ def _code_digests(function: Callable[..., object], modules: tuple[str, ...]) -> 
 
 
 def forget_code() -> None:
-    """Read the code again at the next call, because files were edited."""
+    """Forget the code that was read: the next call reads it again, because files were edited."""
     _code_digests.cache_clear()
     _definitions.cache_clear()
     _records.cache_clear()
@@ -154,8 +154,8 @@ def _package_files(names: Iterable[str]) -> list[str]:
 
 @cache
 def _records() -> dict[str, Any]:
-    """Return the code of files by "file:function", with their size and time, as `CACHE` has it. Records of an earlier
-    version of this module are void."""
+    """Return the code of files by "file:function", with their size and time, as `CACHE` has it. Records that
+    another version of this module wrote are void."""
     rules = os.stat(__file__).st_mtime_ns
     with suppress(OSError, ValueError):
         if isinstance(known := json.loads(CACHE.read_bytes()), dict) and known.get("rules") == rules:

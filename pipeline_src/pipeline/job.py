@@ -1,4 +1,4 @@
-"""A job: what its result is made from, where it lies, and whether it is there; and a graph of jobs."""
+"""A job: the inputs of its result, the result's folder and state; and a graph of jobs."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Job:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits."""
+        """The fingerprint of the result, 16 hex digits."""
         return digest(self.ingredients)
 
     @property
@@ -83,7 +83,7 @@ class Job:
 
     @property
     def scratch(self) -> Path:
-        """A folder for what `work` can resume from; removed when the result is there."""
+        """A folder for files from which `work` resumes; removed when the result exists."""
         return UNFINISHED / self.key
 
     @property
@@ -94,7 +94,7 @@ class Job:
 
     @property
     def manifest(self) -> Manifest | None:
-        """The manifest of the result, None if it is not there."""
+        """The manifest of the result; None if the result does not exist."""
         return Manifest.read(self.folder)
 
     def faults(self) -> list[Fault]:
@@ -104,7 +104,7 @@ class Job:
 
     @property
     def content(self) -> str:
-        """16 hex digits for the files of the result; empty if it is not there."""
+        """The digest of the result's files, 16 hex digits; empty if the result does not exist."""
         files = manifest.files if (manifest := self.manifest) else {}
         return digest([facts["sha256"] for facts in files.values()]) if files else ""
 

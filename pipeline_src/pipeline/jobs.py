@@ -112,7 +112,7 @@ def _data_options(experiment: ExperimentGraph, entry: Entry) -> dict[str, Any]:
 
 
 def _store(experiment: ExperimentGraph) -> Iterator[Job]:
-    """Yield a job per part: its images decoded and resized."""
+    """Yield a job per split: its images decoded and resized."""
     for name, (part, _) in experiment.parts.items():
         yield Job(
             kind="store",
@@ -164,7 +164,7 @@ def _fitted(experiment: ExperimentGraph, method: str, seed: int) -> Job:
 
 
 def _run(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Any]:
-    """Return what the jobs of a training and of a fit have in common."""
+    """Return the fields that the jobs of a training and of a fit share."""
     return {
         "kind": "train",
         "name": names.training_name(method, seed),
@@ -209,7 +209,7 @@ def _network_options(experiment: ExperimentGraph, title: str) -> dict[str, Any]:
 
 
 def _evaluate(experiment: ExperimentGraph) -> Iterator[Job]:
-    """Yield a job per run and evaluated part, and one per run that computes them all."""
+    """Yield a job per run and evaluated split, and a batch per run that computes all of these."""
     for method, seed in experiment.runs:
         jobs = {part: _evaluation(experiment, method, seed, part) for part in experiment.facts.parts}
         yield from jobs.values()
@@ -242,7 +242,7 @@ def _evaluation(experiment: ExperimentGraph, method: str, seed: int, part: str) 
 
 
 def _analyse(experiment: ExperimentGraph) -> Iterator[Job]:
-    """Yield a job per evaluated part: the metrics of all runs."""
+    """Yield a job per evaluated split: the metrics of all runs."""
     facts = experiment.facts
     for part in facts.parts:
         entry = experiment.entry(part)

@@ -71,7 +71,7 @@ def figures(job: Job, folder: Path) -> None:
 
 
 def write(job: Job, folder: Path) -> None:
-    """Write the page."""
+    """Write the report of an experiment, an HTML page."""
     from pipeline_src.report.page import write_report
 
     write_report(
@@ -79,7 +79,7 @@ def write(job: Job, folder: Path) -> None:
         figures=job.inputs["figures"].folder,
         out=folder / job.files[0],
         params=job.options["settings"].model_dump(mode="json"),
-        made=provenance(job),
+        provenance=provenance(job),
         data=[store_facts(job, name) for name in job.parameters["parts"]],
         described=described(job.parameters["facts"]),
         command=job.options["command"],
@@ -91,19 +91,19 @@ def write(job: Job, folder: Path) -> None:
 def provenance(job: Job) -> dict[str, str]:
     """Return the provenance that the report shows: date, commit, versions, and results that were made with other
     versions or that `keep` reused."""
-    inputs = {name: made.manifest for name, made in sorted(_with_inputs(job.inputs.values()).items())}
+    inputs = {name: source.manifest for name, source in sorted(_with_inputs(job.inputs.values()).items())}
     manifests = {name: manifest for name, manifest in inputs.items() if manifest}
     differing: dict[str, list[str]] = {}
     for name, manifest in manifests.items():
         for library, version in manifest.made.get("versions", {}).items():
             if version != (present := installed(library)):
                 differing.setdefault(f"{library} {version} (here {present or 'none'})", []).append(name)
-    kept = {name: manifest.kept for name, manifest in manifests.items() if manifest.kept}
-    reasons = sorted({f"{entry['why']} ({entry['time']})" for entries in kept.values() for entry in entries})
+    reused = {name: manifest.kept for name, manifest in manifests.items() if manifest.kept}
+    reasons = sorted({f"{entry['why']} ({entry['time']})" for entries in reused.values() for entry in entries})
     facts = {"written": now(), "commit": commit()} | {package: installed(package) for package in SHOWN_VERSIONS}
     facts |= {
         "made with other versions": "; ".join(f"{version}: {few(names, 5)}" for version, names in differing.items()),
-        "kept results": f"{', '.join(kept)}: {'; '.join(reasons)}" if kept else "",
+        "kept results": f"{', '.join(reused)}: {'; '.join(reasons)}" if reused else "",
     }
     return {name: text for name, text in facts.items() if text}
 

@@ -92,7 +92,7 @@ def _write_result(job: Job, new: Path) -> None:
             raise UserError(f"{job.name} did not write {', '.join(missing)}", found=sorted(os.listdir(new)))
         for name in job.files:
             flush(new / name)
-        made = {
+        origin = {
             "job": job.name,
             "time": now(),
             "seconds": round(seconds, 3),
@@ -101,7 +101,7 @@ def _write_result(job: Job, new: Path) -> None:
         }
         inputs = {role: {"name": needed.name, "digest": needed.content} for role, needed in job.inputs.items()}
         files = sizes_and_digests(new, job.files)
-        Manifest(job.fingerprint, job.ingredients, files, inputs, made).write(new)
+        Manifest(job.fingerprint, job.ingredients, files, inputs, origin).write(new)
     place(new, job.folder)
     log.info("%s done in %.1f s", job.name, seconds)
 

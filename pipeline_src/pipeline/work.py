@@ -37,7 +37,7 @@ MACHINE = {"device": "auto", "gpus": 0, "workers": 0}  # settings on which resul
 
 
 def prepare(job: Job, folder: Path) -> None:
-    """Unpack, pair and verify a dataset. If that fails, the list of problems is kept in the view."""
+    """Unpack, pair and verify a dataset. After a failure, the view holds the list of problems."""
     from pipeline_src.data.prepare import prepare
 
     assert job.view
@@ -55,7 +55,7 @@ def prepare(job: Job, folder: Path) -> None:
 
 
 def store(job: Job, folder: Path) -> None:
-    """Decode and resize the images of a part."""
+    """Decode and resize the images of a split."""
     from pipeline_src.data.build import build
 
     parameters, options, prepared = job.parameters, job.options, job.inputs["prepare"].folder
@@ -64,7 +64,7 @@ def store(job: Job, folder: Path) -> None:
 
 
 def report_overlap(stores: Mapping[str, Store]) -> None:
-    """Log byte-identical images that parts have under different names; UserError if parts share a sample."""
+    """Log byte-identical images of different names in two splits; UserError if two splits share a sample."""
     twins = manifest.check_disjoint({name: images.index for name, images in stores.items()})
     for (first, second), pairs in twins.items():
         shown = ", ".join(f"{a} = {b}" for a, b in pairs[:3])
@@ -75,7 +75,7 @@ def report_overlap(stores: Mapping[str, Store]) -> None:
 
 
 def train(job: Job, folder: Path) -> None:
-    """Train, or resume."""
+    """Train a network, or resume its training."""
     from pipeline_src.data.store import Store
     from pipeline_src.training.loop import train
 
@@ -156,7 +156,7 @@ def read_fitted(file: Path) -> dict[str, Any]:
 
 
 def evaluate(job: Job, folder: Path) -> None:
-    """Predict every image of a part once, and count."""
+    """Predict every image of a split once, and count."""
     from pipeline_src.data.store import Store
     from pipeline_src.prediction.evaluate import evaluate
 
@@ -174,7 +174,7 @@ def evaluations(job: Job, folder: Path) -> None:
 
 
 def analyse(job: Job, folder: Path) -> None:
-    """Compute the metrics of all runs on a part, and resample its images once."""
+    """Compute the metrics of all runs on a split, and resample its images once."""
     from pipeline_src.analysis.analyse import analyse
 
     parameters, options = job.parameters, job.options

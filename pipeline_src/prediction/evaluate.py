@@ -1,4 +1,4 @@
-"""The evaluation of a run on a part: the counts of docs/protocol.md."""
+"""The evaluation of a run on a split: the counts of docs/protocol.md."""
 
 from __future__ import annotations
 

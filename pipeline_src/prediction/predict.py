@@ -46,7 +46,7 @@ class Predictor:
 
 
 def load(weights: Path, experiment: Experiment, classes: int = 2) -> DenseClassifier:
-    """The experiment's network with the `weights` of a run (model.safetensors), in evaluation mode on its device.
+    """Return the experiment's network with the `weights` of a run (model.safetensors), for evaluation on its device.
 
     Raises:
         UserError: the file can't be read, or its weights don't fit the network.

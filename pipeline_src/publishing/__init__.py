@@ -3,17 +3,17 @@
 A published experiment is small enough for git. Its tables, claims and report are recomputed from it without data and
 networks. A folder holds:
 
-- `experiment.json`: what the experiment consists of (`facts`: methods, seeds, data sets, bins), its `params`, the
+- `experiment.json`: the facts of the experiment (`facts`: methods, seeds, datasets, bins), its `params`, the
   versions and the machine that `made` it, its `data` with hashes, the `groups` of images that are not independent,
-  and `notes` on data sets. `files` has the SHA-256 of every file below, `digest` that of the content
+  and `notes` on datasets. `files` has the SHA-256 of every file below, `digest` that of the content
   of experiment.json. `counts_in` names methods whose counts are in the file of another experiment: the same networks.
 - `counts.zip`: the counts of all runs on all datasets, a member for each run. `pipeline_src/counting/compact.py`
   describes the arrays and what is exact; `CountsFile(path).read(dataset, method, seed)` returns the counts.
 - `runs.zip`: `METHOD/seedN/history.csv` of every trained network, a row for each epoch, and `METHOD/seedN/alpha.csv` of
   methods that learn perturbation levels, a row for each image and a column for each epoch, rounded to 4 digits.
-- `metrics.json`: protocol -> method -> data set -> metric -> mean and sd over seeds and the 95 % confidence limits.
+- `metrics.json`: protocol -> method -> dataset -> metric -> mean and sd over seeds and the 95 % confidence limits.
 - `tables.md`: all tables as they are printed. `tables.zip`: the same as CSV files with all digits; `main.csv` has all
-  metrics, a row for each protocol, data set, method and seed.
+  metrics, a row for each protocol, dataset, method and seed.
 - `claims.json`, `claims.md`: the verdicts on the paper's claims and the numbers behind them.
 - `report.html` of `evidence`; `rebuild --report` writes those of others to results/published-rebuilt/.
 

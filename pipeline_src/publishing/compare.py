@@ -16,7 +16,7 @@ from pipeline_src import processes
 from pipeline_src.analysis.compare import SAME, Cell, compare, seed_pairs
 from pipeline_src.analysis.estimate import or_none
 from pipeline_src.analysis.facts import Facts
-from pipeline_src.analysis.intervals import ENOUGH, groups_in_words, images_in_words
+from pipeline_src.analysis.intervals import ENOUGH, groups_note, images_note
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.files import write_text
 from pipeline_src.params.load import read
@@ -37,11 +37,11 @@ class Side:
 
     Attributes:
         name: as the user gave it.
-        facts: what it consists of.
+        facts: its methods, datasets and seeds.
         runs: its evaluations.
         load: returns the counts of an evaluation as they are published.
         groups: dataset -> the group of each image, if images are not independent.
-        conditions: name -> value of what may explain a difference, beside the parameters of methods.
+        conditions: name -> value of what may explain a difference, besides the parameters of methods.
     """
 
     name: str
@@ -120,7 +120,7 @@ class Comparison:
         texts *= any(len(cell.seeds) == 1 for cell in resampled)
         for part, number in units.items():
             groups = self.a.group(part) if part in self.a.groups else self.b.group(part)
-            few = images_in_words(number) if groups is None else [groups_in_words(groups)] * (number < ENOUGH)
+            few = images_note(number) if groups is None else [groups_note(groups)] * (number < ENOUGH)
             texts += [f"{part}: {text}" for text in few]
         return texts
 
@@ -188,7 +188,7 @@ def _sides(a: str, b: str) -> tuple[Side, Side]:
 
 
 def _side(name: str) -> Side:
-    """Return an experiment by its name or folder; results in results/ come before published ones of the same name."""
+    """Return the experiment that a name or folder means; results in results/ take precedence over published ones."""
     folder = Path(name)
     if folder.parent == FOLDER or (folder / published.EXPERIMENT).exists():
         return _published(name, folder)

@@ -46,56 +46,56 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
         UserError: names a new run that is not finished or not current.
     """
     folder = FOLDER / graph.name
-    before = checked(folder) if (folder / EXPERIMENT).exists() else None
+    published = checked(folder) if (folder / EXPERIMENT).exists() else None
     has_report = (folder / REPORT).exists()
-    with atomic_folder(folder) as staging, TemporaryDirectory() as made:
-        if before:
+    with atomic_folder(folder) as staging, TemporaryDirectory() as computed:
+        if published:
             for name in (COUNTS, RUNS):
                 shutil.copyfile(folder / name, staging / name)
-        write_sources(graph, staging, before, cores)
+        write_sources(graph, staging, published, cores)
         with processes.pool(cores) as pool:
-            recompute(staging, Path(made), pool, report=has_report)
+            recompute(staging, Path(computed), pool, report=has_report)
         if has_report:
             (staging / REPORT).touch()
-        replace_computed(staging, Path(made))
+        replace_computed(staging, Path(computed))
     return folder
 
 
-def write_sources(graph: ExperimentGraph, staging: Path, before: Publication | None, cores: int = 1) -> None:
-    """Write counts.zip, runs.zip and experiment.json of an experiment; runs that were published `before` stay."""
+def write_sources(graph: ExperimentGraph, staging: Path, published: Publication | None, cores: int = 1) -> None:
+    """Write counts.zip, runs.zip and experiment.json of an experiment; runs of `published` stay."""
     from pipeline_src.counting.counts_file import add_runs
 
     facts, params, report = graph.facts, graph.settings.model_dump(mode="json"), graph.job("report")
-    if before and settings(before.params) != settings(params):
+    if published and settings(published.params) != settings(params):
         raise UserError(
             f"{graph.name} was published with other settings",
-            found=settings(before.params),
+            found=settings(published.params),
             expected=settings(params),
             fix=f"rm -r {FOLDER / graph.name}, which publishes all runs anew",
         )
-    old = {part: {*PublishedCounts(before, staging, part)} for part in before.facts.parts} if before else {}
+    old = {part: {*PublishedCounts(published, staging, part)} for part in published.facts.parts} if published else {}
     runs = [(part, *run) for part in facts.parts for run in facts.runs if run not in old.get(part, ())]
     evaluated = {run: graph.job(evaluation_name(run[1], run[2], run[0])) for run in runs}
     trained = {run[1:]: graph.job(training_name(*run[1:])) for run in runs}
-    rows = {row["part"]: row for row in before.data} if before else {}
+    rows = {row["part"]: row for row in published.data} if published else {}
     stores = [graph.job(f"store/{part}") for part in report.parameters["parts"] if part not in rows]
     check_results([*stores, *trained.values(), *evaluated.values()], "publish", graph.command)
     files = {run: job.paths[0] for run, job in evaluated.items()}
     add_runs(staging / COUNTS, {run: partial(_reduced, file, facts.bins) for run, file in files.items()}, cores)
     _add_histories(staging / RUNS, graph, trained)
-    groups = dict(before.groups) if before else {}
+    groups = dict(published.groups) if published else {}
     for (part, _, _), file in files.items():
         if part not in groups and (found := evaluated_groups(graph, part, file)):
             groups[part] = found
     publication = Publication(
         facts=facts,
-        notes=before.notes if before else {},
+        notes=published.notes if published else {},
         groups=groups,
         params=params,
         made=provenance(report),
         data=[rows.get(name) or store_facts(report, name) for name in report.parameters["parts"]],
         files={},
-        counts_in=before.counts_in if before else {},
+        counts_in=published.counts_in if published else {},
     )
     publication.write(staging)
 
@@ -134,7 +134,7 @@ def _add_histories(archive: Path, graph: ExperimentGraph, trained: dict[tuple[st
 
 
 def _run_file(file: Path) -> bytes:
-    """A history, or alphas with `ALPHA_DIGITS` digits."""
+    """Return the content of a run's file: a history, or alphas with `ALPHA_DIGITS` digits."""
     import pandas as pd
 
     if file.name != "alpha.csv":

@@ -23,7 +23,7 @@ FOLDER = Path("results/published")
 EXPERIMENT, COUNTS, RUNS = SOURCES = ("experiment.json", "counts.zip", "runs.zip")
 COMPUTED = ("metrics.json", "tables.md", TABLES := "tables.zip", "claims.json", "claims.md")
 DIGEST = "digest"  # the key in experiment.json
-OVERVIEW = "overview"  # the folder of what spans the published experiments
+OVERVIEW = "overview"  # the folder of tables and claims across the published experiments
 # Settings that change no number of a run, or that are compared one by one: seeds, methods and datasets.
 APART = ("seeds", "methods", "claims", "data.id", "data.shifted", "data.ood", "training.device", "training.workers")
 
@@ -33,7 +33,7 @@ class Publication:
     """The content of experiment.json.
 
     Attributes:
-        facts: what the experiment consists of.
+        facts: methods, datasets and seeds of the experiment.
         notes: dataset -> a remark for readers of its numbers.
         groups: dataset -> the group of each of its images, if they are not independent.
         params: its settings.
@@ -153,7 +153,7 @@ def unpack_tables(folder: Path, out: Path) -> Path:
 
 
 def sources(facts: Facts, folder: Path, out: Path) -> Sources:
-    """Alphas and histories of the published runs, unpacked into `out`; there are no images."""
+    """Return the alphas and histories of the published runs, unpacked into `out`; there are no images."""
     with ZipFile(folder / RUNS) as file:
         file.extractall(out)
     folders = {run: out / run[0] / f"seed{run[1]}" for run in facts.runs}

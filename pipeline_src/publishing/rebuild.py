@@ -140,7 +140,7 @@ def difference(published: str, computed: str) -> str:
 
 
 def _analyse(folder: Path, out: Path, part: str) -> None:
-    """Analyse the published counts of all runs on a data set."""
+    """Analyse the published counts of all runs on a dataset."""
     from pipeline_src.analysis.analyse import analyse
 
     publication = Publication.read(folder)
@@ -156,7 +156,7 @@ def _analyse(folder: Path, out: Path, part: str) -> None:
 
 
 def _write_numbers(folder: Path, out: Path) -> None:
-    """Write `published.COMPUTED` of what was analysed."""
+    """Write the files `published.COMPUTED` from the analyses."""
     from pipeline_src.claims.write import write_claims
     from pipeline_src.tables.write import write_tables
 
@@ -184,7 +184,7 @@ def rebuild_report(folder: Path, out: Path) -> None:
         figures=out / "figures",
         out=out / REPORT,
         params=publication.params,
-        made=publication.made,
+        provenance=publication.made,
         data=publication.data,
         described=described(publication.facts),
         command="snakemake --cores all published",

@@ -47,20 +47,20 @@ def write_report(
     out: Path,
     claims: Mapping[str, Any],
     params: Mapping[str, Any],
-    made: Mapping[str, str],
+    provenance: Mapping[str, str],
     data: Sequence[Mapping[str, Any]],
     described: Mapping[str, Mapping[str, str]],
     task: str,
     command: str,
 ) -> None:
-    """Write the page.
+    """Write the report of an experiment, an HTML page.
 
     Args:
         figures: folder that `figures.registry.draw` wrote.
         out: the HTML file.
         claims: the content of claims.json.
         params: the resolved experiment; printed as YAML.
-        made: versions, commit and the like, name -> text; what is not known is left out.
+        provenance: known versions, commit and the like, name -> text.
         data: a row per dataset, name of the column -> value.
         described: method -> its `title` and its `idea` in a sentence.
         task: what the training images show, as text; empty if it is not known.
@@ -91,7 +91,7 @@ def write_report(
             tables=dict(printed_tables(results)),
             gallery=_figure_sections(facts, figures),
             command=command,
-            made=made,
+            made=provenance,
             data=_columns(data),
             methods=_columns([_method(facts, name, described) for name in facts.methods]),
             params=yaml.safe_dump(dict(params), sort_keys=False, allow_unicode=True),
@@ -224,7 +224,7 @@ def diagram_data(results: Results) -> dict[str, Any]:
 
 
 def _pooled(table: np.recarray) -> dict[str, Any]:
-    """Return the bins of a `reliability_table`, and its last row."""
+    """Return a `reliability_table` for JSON: accuracy and confidence of all pixels, place and `ROW` of filled bins."""
     rounded = pd.DataFrame(table)[ROW].round(6).to_dict("split")["data"]
     numbers = [[or_none(number) for number in row] for row in rounded]
     _, _, confidence, accuracy, *_ = numbers.pop()

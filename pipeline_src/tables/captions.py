@@ -79,6 +79,6 @@ def _missing(results: Results, parts: Collection[str]) -> Iterator[str]:
 
 
 def not_run(experiment: str, missing: str, change: str = "") -> str:
-    """Return what a table lacks, and the command that computes it, after a `change` of params.yaml if it needs one."""
+    """Return the results that a table lacks, and the command that computes them after a `change` of params.yaml."""
     change = f"{change} in params.yaml and " if change else ""
     return f"Not run: {missing}. To get it, {change}run: {run_command(experiment)}"

@@ -1,4 +1,4 @@
-"""A table as data, a row per number, how it is printed, and the rows of metrics of methods with their marks."""
+"""A table as data with a row per number, its printed form, and the rows of metrics of methods with their marks."""
 
 from __future__ import annotations
 

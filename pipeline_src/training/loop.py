@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class History:
-    """What a run records after each epoch: the rows of history.csv, and the alphas of its images."""
+    """The records of a run after each epoch: the rows of history.csv, and the alphas of its images."""
 
     rows: list[dict[str, float]] = field(default_factory=list)
     alphas: list[np.ndarray] = field(default_factory=list)
@@ -237,8 +237,8 @@ def averaged_model(model: DenseClassifier, steps: float) -> AveragedModel:
 
 
 def validate(model: DenseClassifier, batches: Iterable[dict[str, Any]], released: bool) -> Validation:
-    """Count the predictions on the validation images as every evaluation counts: raw, at the original size of the
-    masks, with threshold 0.5; for K classes those of the top class.
+    """Count the predictions on the validation images as every evaluation does: unnormalized, at the masks' original
+    size, with threshold 0.5; for K classes those of the top class.
 
     Args:
         released: whether a grey mask pixel is an error of `accuracy`, whatever is predicted there.
@@ -268,7 +268,7 @@ def _validation(histogram: ScoreHistogram, right_on_grey: int) -> Validation:
 
 
 def top_class(probability: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities (K, H, W) and class ids (H, W) -> the top class's probability, and whether it is right (255:
-    ignored)."""
+    """Return the top class's probability (H, W), and whether that class is right (255: ignored), from probabilities (K,
+    H, W) and class ids (H, W)."""
     right = (probability.argmax(0) == truth).astype(np.uint8)
     return probability.max(0), np.where(truth == IGNORED, IGNORED, right).astype(np.uint8)

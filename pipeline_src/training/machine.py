@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def reserved_gpu(training: Training) -> Iterator[None]:
-    """Inside, CUDA sees one GPU that no other job of this user has on this machine.
+    """Yield while CUDA sees one GPU that no other job of this user has on this machine.
 
     All GPUs stay visible if the settings reserve none or name one, and if no GPU is free: jobs then share them.
     """
@@ -41,7 +41,7 @@ def reserved_gpu(training: Training) -> Iterator[None]:
 
 
 def _first_free(devices: list[str]) -> tuple[str, FileLock] | None:
-    """The first device that no job holds, with its lock, now held."""
+    """Return the first device that no job holds, with its lock, now held."""
     for device in devices:
         name = f"dense-calibration-{os.getuid()}-gpu-{device.replace('/', '_')}.lock"
         lock = FileLock(Path(tempfile.gettempdir(), name))
@@ -52,7 +52,7 @@ def _first_free(devices: list[str]) -> tuple[str, FileLock] | None:
 
 
 def _visible_gpus() -> list[str]:
-    """The devices that CUDA sees, by their names in `CUDA_VISIBLE_DEVICES`."""
+    """Return the devices that CUDA sees, by their names in `CUDA_VISIBLE_DEVICES`."""
     import torch
 
     count = torch.cuda.device_count()

@@ -43,12 +43,12 @@ class Batch:
 
 @dataclass(frozen=True)
 class Validation:
-    """An epoch's predictions on the validation images: original mask size, `raw`, all pixels pooled.
+    """An epoch's unnormalized predictions on the validation images: original mask size, all pixels pooled.
 
     Attributes:
         accuracy, confidence: means over pixels of being right (threshold 0.5, or the top class) and of the predicted
             class's probability, in [0, 1].
-        histogram: all pixels by confidence, exactly: what calibration metrics are functions of.
+        histogram: all pixels by confidence, exactly; calibration metrics are functions of it.
         grey: share of pixels that are right, but that `accuracy` takes for errors because their masks are grey
             (`training.accuracy_on`).
         null: the same for object-free crops (`data/null_images.py`), for a method that trains on such crops.
@@ -104,8 +104,8 @@ class Method(MethodEntry):
     _classes: int = PrivateAttr(default=2)
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
-        """Prepare for `n` training images of `classes` classes. `references` has the validation accuracies by epoch of
-        each referenced method."""
+        """Prepare for `n` training images of `classes` classes; `references` has each referenced method's validation
+        accuracies by epoch."""
         self._alphas, self._classes = None, classes
 
     @property

@@ -17,46 +17,46 @@ CLAMP = 1e-7  # probabilities stay in [CLAMP, 1 - CLAMP] where their logarithm i
 
 
 def log_distribution(z: Tensor) -> Tensor:
-    """log f_k of logits z, (B, K, H, W); one logit gives background, foreground."""
+    """Return log f_k of logits z, (B, K, H, W); one logit gives background and foreground."""
     return torch.cat([F.logsigmoid(-z), F.logsigmoid(z)], 1) if z.shape[1] == 1 else F.log_softmax(z, 1)
 
 
 def class_logits(z: Tensor) -> Tensor:
-    """Logits of K classes, (B, K, H, W); one logit z gives (0, z), whose softmax is (1 - f, f)."""
+    """Return logits of K classes, (B, K, H, W); one logit z gives (0, z), whose softmax is (1 - f, f)."""
     return torch.cat([torch.zeros_like(z), z], 1) if z.shape[1] == 1 else z
 
 
 def upsampled(z: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Logits (B, C, h, w) at `size`, (B, C, H, W) float32, bilinear; at their own size they stay the same bits."""
+    """Return logits (B, C, h, w) upsampled bilinearly to `size`, (B, C, H, W) float32; at their own size, unchanged."""
     return F.interpolate(z.float(), size=size, mode="bilinear", align_corners=False)
 
 
 def planes(y: Tensor) -> Tensor:
-    """Labels as one plane per class, (B, K, H, W)."""
+    """Return labels as one plane per class, (B, K, H, W)."""
     return torch.cat([1 - y, y], 1) if y.shape[1] == 1 else y
 
 
 def valid(y: Tensor) -> Tensor:
-    """Which pixels of planes (B, K, H, W) count, (B, H, W) bool: the others' planes are all 0."""
+    """Return which pixels of planes (B, K, H, W) count, (B, H, W) bool: the planes of ignored pixels are all 0."""
     return y.sum(1) > 0.5
 
 
 def mean(values: Tensor, y: Tensor) -> Tensor:
-    """Mean of `values` (B, H, W) over the pixels that count by the planes y (B, K, H, W); 0 where there are none."""
+    """Return the mean of `values` (B, H, W) over the pixels that count in the planes y (B, K, H, W); 0 without any."""
     weight = valid(y)
     return (values * weight).sum() / weight.sum().clamp(min=1)
 
 
 def cross_entropy(z: Tensor, t: Tensor) -> Tensor:
-    """Cross entropy of logits z and targets t, mean over the pixels that count. Affine in t, which may leave [0, 1]."""
+    """Return the mean cross entropy of logits z and targets t (may leave [0, 1]) over valid pixels."""
     if z.shape[1] == 1:
         return F.binary_cross_entropy_with_logits(z, t.expand_as(z))
     return mean(-(t * F.log_softmax(z, 1)).sum(1), t)
 
 
 def mean_margin(z: Tensor, y: Tensor) -> Tensor:
-    """m = K / (K - 1) (L(U) - L(y)) per image, (B,), with probabilities clamped: how confidently logits agree with
-    labels.
+    """Return the margin m = K / (K - 1) (L(U) - L(y)) of each image, (B,): how confidently logits agree with labels.
+    Probabilities are clamped.
 
     For K classes this is the mean of the label's logit minus the others' mean, for one logit that of (2y - 1) z. An
     image without a pixel that counts has 0.
@@ -72,13 +72,13 @@ def mean_margin(z: Tensor, y: Tensor) -> Tensor:
 
 
 def class_planes(masks: Tensor, classes: int) -> Tensor:
-    """Class ids (B, 1, H, W) uint8 -> one float plane per class, (B, K, H, W); ids from K on are ignored: all 0."""
+    """Return a float plane per class (B, K, H, W) of class ids (B, 1, H, W); all are 0 where the id is ignored."""
     return (masks == torch.arange(classes, device=masks.device).view(1, -1, 1, 1)).float()
 
 
 def probability(z: Tensor, size: tuple[int, ...]) -> np.ndarray:
-    """Logits of one image at its original `size`, upsampled bilinearly, as float32 probabilities: z (1, h, w) -> (H,
-    W), z (K, h, w) -> (K, H, W)."""
+    """Return float32 probabilities of one image at its original `size`, upsampled bilinearly: logits (1, h, w) -> (H,
+    W), (K, h, w) -> (K, H, W)."""
     z = upsampled(z[None], size)
     f: np.ndarray = (torch.sigmoid(z)[0, 0] if z.shape[1] == 1 else z.softmax(1)[0]).cpu().numpy()
     return f

@@ -93,5 +93,5 @@ def described(name: str, parameters: Mapping[str, Any], epochs: int) -> dict[str
 
 
 def _documented(method: type[MethodEntry]) -> type:
-    """The class whose docstring describes a method: its calibrator, if it is one."""
+    """Return the class whose docstring describes a method: its calibrator, if it is one."""
     return method.calibrator() if issubclass(method, Calibrated) else method

@@ -25,7 +25,7 @@ def test_the_baseline_is_known_by_its_code():
 
 def test_the_principal_block_of_a_method_bears_its_name_or_is_the_first():
     found = facts(one=slp(0.1, 1), slp=slp(0.2, 1), two=slp(0.3, 1), ce=MethodFacts("baseline"))
-    assert found.blocks("slp") == ["slp", "one", "two"] and found.principal("slp") == "slp"
+    assert found.entries("slp") == ["slp", "one", "two"] and found.principal("slp") == "slp"
     assert facts(one=slp(0.1, 1), two=slp(0.3, 1)).principal("slp") == "one"
     assert found.principal("brier") is None
 
@@ -38,7 +38,7 @@ def test_the_strength_of_static_perturbation():
     )
     assert found.static == pytest.approx({"mild": 0.05, "ls": 0.05})
     ls, one_less = MethodFacts("label_smoothing", {"eps": 0.3}), slp(0.2, 1)
-    assert ls.strength_on(3) == pytest.approx(one_less.strength_on(3)), "the same expected labels: 0.8, 0.1, 0.1"
+    assert ls.strength(3) == pytest.approx(one_less.strength(3)), "the same expected labels: 0.8, 0.1, 0.1"
 
 
 def test_the_papers_comparison():
@@ -61,7 +61,7 @@ def test_runs_and_parts():
         "other",
         "textures",
     ]
-    assert found.networks_in_words() == "seeds 3, 5 pooled"
+    assert found.networks_text() == "seeds 3, 5 pooled"
 
 
 def test_several_classes_have_one_protocol():

@@ -43,7 +43,7 @@ class _Thing(NamedTuple):
 
 
 def _background(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
-    """RGB float32 (H, W, 3) and the palette of the surface that objects stand on."""
+    """Return a background, RGB float32 (H, W, 3), and the palette of the surface that objects stand on."""
     colors = palette(rng)
     pattern = rng.choice(_NATURAL if rng.random() < 0.92 else _WORKED)
     scene = surface(rng, height, width, pattern, colors, rng.uniform(5, 20), rng.uniform(0, 0.6))
@@ -69,7 +69,8 @@ def _background(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
 def _thing(
     rng: Rng, height: int, width: int, shape: Draw, size: float, center: Array, around: Array, hidden: float
 ) -> _Thing:
-    """Return a shaded object; `hidden` in [0, 1] blends its colors with those `around` it (4, 3)."""
+    """Return a shaded object: `size` is a share of sqrt(height width), `center` (x, y) of width and height. `hidden` in
+    [0, 1] blends its colors with those `around` it (4, 3)."""
     outline, inner = shape(rng)
     turn = rng.normal(0, 0.12) if shape in UPRIGHT else rng.uniform(-np.pi, np.pi)
     flip = rng.choice([-1, 1])
@@ -136,7 +137,7 @@ def _candidates(rng: Rng, height: int, width: int, around: Array) -> list[_Thing
 
 
 def _score(thing: _Thing, seen: Array, scene: Array) -> float:
-    """Salience of a candidate whose part `seen` (H, W) is visible: size, centrality, contrast to its surround."""
+    """Return the salience of a candidate whose part `seen` (H, W) is visible: size, centrality and contrast."""
     area = float(seen.sum())
     if area < 30:
         return 0.0
@@ -149,7 +150,7 @@ def _score(thing: _Thing, seen: Array, scene: Array) -> float:
 
 
 def _occluder(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
-    """A near branch, post or blade in front of everything: colors and coverage."""
+    """Return the colors and the coverage of a near branch, post or blade in front of everything."""
     start, end = rng.uniform(-0.1, 1.1, 2) * (width, height), rng.uniform(-0.1, 1.1, 2) * (width, height)
     start[1], end[1] = rng.choice([-0.1, 1.1]) * height, end[1] if rng.random() < 0.5 else 1.1 * height
     cover = np.zeros((height, width), np.float32)
@@ -161,7 +162,7 @@ def _occluder(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
 
 
 def draw_scene(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
-    """A scene and what is salient in it.
+    """Return a scene and the mask of its salient objects.
 
     Returns:
         image: uint8 (height, width, 3), RGB.
@@ -195,7 +196,7 @@ def draw_scene(rng: Rng, height: int, width: int) -> tuple[Array, Array]:
 
 
 def draw_texture(rng: Rng, height: int, width: int) -> Array:
-    """A surface that fills the frame and holds no object: uint8 (height, width, 3), RGB."""
+    """Return a surface that fills the frame and holds no object: uint8 (height, width, 3), RGB."""
     layers = []
     for _ in range(2 if rng.random() < 0.4 else 1):
         pattern = rng.choice(_WORKED if rng.random() < 0.7 else _NATURAL)
@@ -209,7 +210,7 @@ def draw_texture(rng: Rng, height: int, width: int) -> Array:
 
 
 def uneven_light(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """A multiplier (height, width) around 1: a slope, soft patches of shade, at times a sharp shadow, a vignette."""
+    """Return a multiplier (height, width) around 1: a slope, soft shade, and at times a sharp shadow or a vignette."""
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
     angle = rng.uniform(0, 2 * np.pi)
     light = 1 + rng.uniform(0, 0.35) * (np.cos(angle) * x + np.sin(angle) * y)
@@ -221,7 +222,7 @@ def uneven_light(rng: np.random.Generator, height: int, width: int) -> np.ndarra
 
 
 def simulate_camera(rng: np.random.Generator, scene: np.ndarray) -> np.ndarray:
-    """Scene RGB float32 (H, W, 3), about [0, 1] -> uint8 RGB of the same size."""
+    """Return the photo of a scene: RGB float32 (H, W, 3), about [0, 1] -> uint8 RGB of the same size."""
     height, width = scene.shape[:2]
     balance = np.exp(rng.normal(0, 0.07, 3)) * np.exp(rng.normal(0, 0.18))
     taken = scene * uneven_light(rng, height, width)[..., None] * balance.astype(np.float32)

@@ -16,7 +16,7 @@ Array = np.ndarray
 
 
 def noise(rng: Rng, height: int, width: int, cell: float, octaves: int = 4, stretch: float = 1.0) -> Array:
-    """Smooth noise in [0, 1] with features from `cell` pixels (times `stretch` along x) down, an octave at a time."""
+    """Return smooth noise in [0, 1] with features of `cell` pixels (x: times `stretch`) and, by octaves, smaller."""
     total = np.zeros((height, width), np.float32)
     gain = 1.0
     for _ in range(octaves):
@@ -32,7 +32,7 @@ def noise(rng: Rng, height: int, width: int, cell: float, octaves: int = 4, stre
 
 
 def coordinates(rng: Rng, height: int, width: int, period: float, warp: float = 0.5) -> tuple[Array, Array]:
-    """A turned, tilted and warped frame (u, v), in periods; `warp` is how far noise moves a point, in periods."""
+    """Return a turned, tilted and warped frame (u, v) in periods; `warp` is how far noise moves a point, in periods."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     angle = rng.uniform(0, np.pi)
     u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
@@ -43,7 +43,7 @@ def coordinates(rng: Rng, height: int, width: int, period: float, warp: float = 
 
 
 def _table(rng: Rng, bands: int) -> Array:
-    """256 tones in `bands` bands of unequal widths with soft edges, periodic."""
+    """Return 256 tones in `bands` bands of unequal widths with soft edges, periodic."""
     edges = np.sort(rng.integers(0, 256, bands))
     tones = rng.random(bands + 1, dtype=np.float32)
     tones[-1] = tones[0]
@@ -56,7 +56,7 @@ def _look_up(table: Array, phase: Array) -> Array:
 
 
 def _cells(rng: Rng, height: int, width: int, period: float) -> tuple[Array, Array]:
-    """Distance in periods to the nearest of scattered seeds, and which seed that is (an int per pixel)."""
+    """Return the distance in periods to the nearest of scattered seeds, and which seed that is (an int per pixel)."""
     rows, columns = int(height / period) + 2, int(width / period) + 2
     grid = np.stack([*np.mgrid[0:rows, 0:columns]], -1).reshape(-1, 2) - 0.5
     seeds = ((grid + rng.uniform(-0.4, 0.4, grid.shape)) * period).astype(int)
@@ -69,7 +69,7 @@ def _cells(rng: Rng, height: int, width: int, period: float) -> tuple[Array, Arr
 
 
 def _edges(label: Array) -> Array:
-    """Distance in pixels to the next border between cells."""
+    """Return the distance in pixels to the next border between cells."""
     edge = np.full(label.shape, 255, np.uint8)
     edge[:, 1:][label[:, 1:] != label[:, :-1]] = 0
     edge[1:][label[1:] != label[:-1]] = 0
@@ -175,7 +175,7 @@ def scales(rng: Rng, height: int, width: int, period: float) -> Array:
 
 
 def litter(rng: Rng, height: int, width: int, period: float) -> Array:
-    """Dead leaves: ellipses of sizes with a heavy tail, one over the other, as natural images have their edges."""
+    """Return dead leaves: overlapping ellipses of heavy-tailed sizes, whose edges are like those of natural images."""
     canvas = np.full((height, width), 0.3, np.float32)
     count = int(min(1.6 * height * width / period**2 + 20, 350))
     size = np.minimum(0.35 * period / np.sqrt(rng.uniform(0.03, 1, count)), 2.5 * period)
@@ -222,7 +222,7 @@ _HUES = {
 
 
 def palette(rng: Rng, mood: str | None = None) -> Array:
-    """Four RGB colors (float32 (4, 3), [0, 1]) from dark to light around one hue, now and then with a foreign one."""
+    """Return four RGB colors, float32 (4, 3) in [0, 1], dark to light around one hue, at times with a foreign one."""
     mood = mood or rng.choice(list(_HUES), p=[0.27, 0.22, 0.17, 0.1, 0.12, 0.12])
     hue, stray, low, high = _HUES[mood]
     hue, saturation = hue + rng.uniform(-stray, stray), rng.uniform(low, high)
@@ -236,14 +236,14 @@ def palette(rng: Rng, mood: str | None = None) -> Array:
 
 
 def colored(tone: Array, colors: Array) -> Array:
-    """Tone (H, W) in [0, 1] through a palette (4, 3) to RGB float32 (H, W, 3)."""
+    """Return a tone (H, W) in [0, 1] as RGB float32 (H, W, 3) through a palette (4, 3)."""
     steps = np.linspace(0, 1, 256)
     table = np.stack([np.interp(steps, np.linspace(0, 1, len(colors)), colors[:, c]) for c in range(3)], 1)
     return cv2.LUT((np.clip(tone, 0, 1) * 255).astype(np.uint8)[..., None].repeat(3, 2), table.astype(np.float32)[None])
 
 
 def surface(rng: Rng, height: int, width: int, pattern: str, colors: Array, period: float, relief: float) -> Array:
-    """A pattern colored and lit by its own relief: RGB float32 (height, width, 3)."""
+    """Return a pattern colored and lit by its own relief: RGB float32 (height, width, 3)."""
     tone = PATTERNS[pattern](rng, height, width, period).astype(np.float32)
     grain = noise(rng, height, width, max(period, 6), 5)
     body = cv2.GaussianBlur(tone, (0, 0), 0.8)

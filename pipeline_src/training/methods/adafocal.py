@@ -47,6 +47,7 @@ class AdaFocal(Method):
         self._gammas, self._edges = np.full(self.bins, self.initial), np.arange(1, self.bins) / self.bins
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
+        """Return the focal (gamma > 0) or inverse focal loss of logits z and labels t; gamma by the bin of f."""
         import torch
 
         from pipeline_src.training.pixels import log_distribution, mean, planes
@@ -69,8 +70,8 @@ class AdaFocal(Method):
 
 
 def equal_mass(histogram: ScoreHistogram, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """Upper edges of the lower bins - 1 equal-mass bins, (bins - 1,), and confidence minus accuracy of each bin,
-    (bins,); 0 where one is empty."""
+    """Return the upper edges (bins - 1,) of the lower bins of equal mass, and confidence minus accuracy (bins,), which
+    is 0 for an empty bin."""
     pixels = histogram.count.cumsum()
     last = np.searchsorted(pixels * bins, np.arange(1, bins) * pixels[-1])  # the cell in which each quantile lies
     ends = np.append(last, len(pixels) - 1)

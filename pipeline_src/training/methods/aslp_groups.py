@@ -50,7 +50,7 @@ class ASLPGroups(ASLPCL):
         return np.where(self._replaced, self._null_mark / self.beta, super().levels(batch))
 
     def image_statistic(self, z: Tensor, y: Tensor) -> Tensor:
-        """The mean margins m_i, (B,); NaN for object-free crops, which share one level."""
+        """Return the mean margins m_i, (B,); NaN for object-free crops, which share one level."""
         replaced = z.new_tensor(self._replaced).bool()
         return super().image_statistic(z, y).masked_fill(replaced, float("nan"))
 
@@ -68,8 +68,8 @@ class ASLPGroups(ASLPCL):
 
 
 def with_null_images(x: Tensor, y: Tensor, drawn: np.ndarray) -> tuple[Tensor, Tensor, np.ndarray]:
-    """Images x (B, 3, H, W) and labels y (B, 1, H, W), those `drawn` (B,) bool replaced where their background has room
-    for an object-free crop; and which were replaced."""
+    """Return images (B, 3, H, W) and labels (B, 1, H, W) after object-free crops replaced those `drawn` (B,) bool that
+    have enough background, and which were replaced."""
     from torch.nn.functional import interpolate
 
     x, y, replaced = x.clone(), y.clone(), np.zeros_like(drawn)

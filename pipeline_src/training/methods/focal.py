@@ -44,7 +44,7 @@ class Focal(Method):
 
 
 def one_minus_p(log_f: Tensor) -> Tensor:
-    """1 - f for log f <= 0, elementwise, at least 1e-12.
+    """Return 1 - f for log f <= 0, elementwise, at least 1e-12.
 
     A power of it below 1 has an infinite slope at f = 1, where the -log f it is multiplied with is 0: with the clamp
     the gradient there is 0 and not NaN.

@@ -28,7 +28,7 @@ class Mixup(Method):
 
 
 def mix(x: Tensor, y: Tensor, share: float, partner: list[int]) -> tuple[Tensor, Tensor]:
-    """Images x (B, 3, H, W) and labels y (B, 1 or K, H, W), each mixed with the image that `partner` (B,) names."""
+    """Return images (B, 3, H, W) and labels (B, 1 or K, H, W), each mixed with the image that `partner` (B,) names."""
     from pipeline_src.training.pixels import valid
 
     mixed = share * y + (1 - share) * y[partner]

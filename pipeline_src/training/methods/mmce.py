@@ -49,7 +49,7 @@ class MMCE(Method):
 
 
 def _divisor(kind: Tensor, counts: Tensor) -> Tensor:
-    """What the excesses of right or of wrong pixels are divided by; `kind` and `counts` (N,) are 0 to 1."""
+    """Return the divisor of the excesses of right or of wrong pixels; `kind` and `counts` (N,) are 0 to 1."""
     number = kind.sum()
     return number * (SAMPLES * number / counts.sum()).clamp(min=1)
 

@@ -97,7 +97,7 @@ def _set_classes(model: Any, classes: int) -> None:
 
 
 def logits(segmentor: EncoderDecoder, inputs: Tensor) -> Tensor:
-    """Normalized images (B, 3, S, S) -> logits (B, C, h, w) of the decode head, at the resolution that it works in."""
+    """Return logits (B, C, h, w) at the decode head's resolution, from normalized images (B, 3, S, S)."""
     z: Tensor = segmentor.decode_head(segmentor.extract_feat(inputs))
     return z
 
@@ -106,9 +106,9 @@ def weighted_logits(segmentor: EncoderDecoder, inputs: Tensor) -> list[tuple[Ten
     """Return the logits of the decode head and of each auxiliary head, which exist for training only, with their
     weights in the loss: 1 for the decode head, others as in the config."""
     auxiliary = getattr(segmentor, "auxiliary_head", None) or []
-    others = auxiliary if isinstance(auxiliary, list | nn.ModuleList) else [auxiliary]
+    heads = auxiliary if isinstance(auxiliary, list | nn.ModuleList) else [auxiliary]
     features, main = segmentor.extract_feat(inputs), segmentor.decode_head
-    return [(head(features), head.loss_decode.loss_weight / main.loss_decode.loss_weight) for head in (main, *others)]
+    return [(head(features), head.loss_decode.loss_weight / main.loss_decode.loss_weight) for head in (main, *heads)]
 
 
 # Of a config

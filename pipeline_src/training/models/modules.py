@@ -137,7 +137,7 @@ class ASLPHead(BaseDecodeHead):
 
 
 def aligned(x: Tensor, size: Sequence[int] | None = None, scale_factor: float | None = None) -> Tensor:
-    """Bilinear upsampling that keeps the four corner pixels; only the fusion uses it."""
+    """Return a map upsampled bilinearly with its corner pixels kept; only the fusion uses it."""
     return F.interpolate(x, size, scale_factor, mode="bilinear", align_corners=True)
 
 
