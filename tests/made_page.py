@@ -11,7 +11,7 @@ from pipeline_src.report.page import write_report
 UNTOLD = {
     "claims": {"synthetic": False, "claims": []},
     "params": {},
-    "made": {},
+    "provenance": {},
     "data": [],
     "described": {},
     "task": "",

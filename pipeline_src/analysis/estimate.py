@@ -1,7 +1,7 @@
 """Effects with confidence intervals: a metric of one method, or a weighted sum over several, paired by seed and image.
 
-An interval has two parts: the images could have been others, and so could the networks. They are combined by MOVER (Zou
-and Donner, Statistics in Medicine 2008): distances of an end from the value add in squares. The first part is a
+An interval has two parts, image sampling and training variance. They are combined by MOVER (Zou and Donner, Statistics
+in Medicine 2008): distances of a limit from the value add in squares. The first part is a
 bootstrap interval over images of the mean over seeds. The second is t s / sqrt(S) with s the standard deviation of the
 effect over S seeds and t of S - 1 degrees of freedom. With one seed there is no second part, and the interval speaks of
 these networks only. `benchmarks/intervals` measures how often equal methods are called different.
@@ -35,13 +35,12 @@ class Estimate:
         by_seed: seed -> value.
         image_low, image_high: ends of the 95 % interval over images of the mean over seeds; NaN where undefined.
         resampled: (R,) the mean over seeds on resamples of the images; empty where it is not known.
-        decided: for differences of metrics that are `decided_by` another, of fewer than `DECISIVE_SEEDS` seeds: the
-            difference of that one, whose interval has to agree. Near 0 the interval of this one covers the true value
-            too rarely, and `low` and `high` are NaN. Methods of equal error can have different squares, if one error
-            is spread over bins differently: only where both intervals exclude 0 do they differ.
-        reference: of a difference, the value of what is subtracted.
-        units: how many images, or groups of them, were resampled; 0 where it is not known.
-        range: least and largest value that it can have, where its intervals end.
+        decided: the difference of the deciding metric (`Metric.decided_by`), for fewer than `DECISIVE_SEEDS` seeds.
+            Near 0 the interval of an error covers the true value too rarely, so `low` and `high` are NaN. Equal errors
+            can have different squares: methods differ only where both intervals exclude 0.
+        reference: the subtracted value, of a difference.
+        units: number of resampled images, or groups of images; 0 where it is not known.
+        range: least and largest possible value, where intervals end.
     """
 
     by_seed: Mapping[int, float]
@@ -142,7 +141,7 @@ def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Se
     seed_values, resampled = np.sum(points, axis=0), np.sum(values, axis=0).mean(axis=0)
     subtracted = [values.mean() for values, (_, weight) in zip(points, terms, strict=True) if weight < 0]
     by_seed = dict(zip(seeds, seed_values.tolist(), strict=True))
-    units = min(run.units for run, _ in terms)  # of several sets: as if all were as small as the smallest
+    units = min(run.units for run, _ in terms)  # several datasets count as if all were as small as the smallest
     limits = interval(float(seed_values.mean()), resampled, units) or NAN
     return Estimate(by_seed, *limits, resampled, reference=float(-sum(subtracted)), units=units)
 

@@ -73,8 +73,8 @@ class Evidence:
         what: name of the effect.
         sets: dataset -> its number of images.
         effect: mean over seeds, with its interval.
-        target: where the claim wants it.
-        quantity: how it is printed.
+        target: the range in which the claim wants the effect.
+        quantity: unit and printed form of the effect.
         margin: an interval within it of 0 bounds the effect; 0 where no margin was declared.
     """
 

@@ -48,11 +48,13 @@ class ImageCounts(NamedTuple):
 
 
 class FloatPass:
-    """Adds float32 maps to the counts of one protocol; part of them is buffered until `flush`.
+    """Adds float32 maps to the counts of one protocol; `pending` buffers `held` pixels until `flush`.
+
+    The other arrays are work space, allocated once: `cell` to `logs` of a block, and `single`, one pixel per value.
 
     Args:
-        scores: whether f is a score of its own, as of one of K classes: f below 0.5 is then binned by all its bits. For
-            one object f below 0.5 stands for the confidence 1 - f, a float32 of 24 bits.
+        scores: whether f is the score of one of K classes: f below 0.5 is then binned by all its bits. For one object
+            f below 0.5 stands for the confidence 1 - f, a float32 of 24 bits.
     """
 
     def __init__(self, counts: Counts, scores: bool = False):
@@ -141,10 +143,10 @@ def histogram(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def by_value(v: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the pixels of an integer map by value and label, (values, 2) int64; arguments as of `histogram`."""
+    """Return the pixels of an integer map v (n,) by value and by label y (n,), (values, 2) int64."""
     pixels = np.zeros((np.iinfo(v.dtype).max + 1, 2, kernels.VALUE_COPIES if v.dtype == np.uint8 else 1), np.int64)
     kernels.histogram(v, y, pixels)
-    summed: np.ndarray = pixels.sum(axis=2)
+    summed: np.ndarray = pixels.sum(axis=2)  # over the kernel's copies
     return summed
 
 

@@ -75,7 +75,7 @@ def reduced(counted: MapCounts, bins: int) -> Arrays:
 
 
 def restored(run: Arrays) -> MapCounts:
-    """Return the full counts of an object or of K classes from the arrays of `reduced`, with the rest filled in."""
+    """Return full counts from the arrays of `reduced` (module docstring): unrounded columns, and rebuilt levels."""
     arrays = run | {"ids": run["ids"].astype(np.uint8)}
     for name in names(arrays):
         table, steps = arrays[f"{name}_table"], score_steps(arrays[f"{name}_pixels"], int(arrays["bits"]))

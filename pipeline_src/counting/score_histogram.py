@@ -17,7 +17,7 @@ from pipeline_src.errors import UserError
 
 
 class UndefinedMetricError(ValueError):
-    """The metric does not exist for these counts; the message says why."""
+    """The metric does not exist for these counts; the message gives the reason."""
 
 
 @dataclass

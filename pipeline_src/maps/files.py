@@ -33,7 +33,7 @@ Palette = Literal["colors", "either", "indices"]  # a picture's colors, its indi
 
 
 class UnusableFileError(ValueError):
-    """A file cannot be used; the message says why."""
+    """A file cannot be used; the message gives the reason."""
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two experiments and all that could be compared.
+    """Two experiments and the comparison of their common numbers.
 
     Attributes:
         a, b: the experiments.

@@ -45,8 +45,7 @@ def notes(results: Results, metrics: Collection[str], parts: Collection[str]) ->
     """Return why cells are empty, which runs are missing, and what readers must know of the datasets.
 
     Args:
-        metrics: those of the table.
-        parts: its datasets.
+        metrics, parts: the table's metrics and datasets.
     """
     facts = results.facts
     texts = list(_undefined(results, metrics, parts))

@@ -189,7 +189,7 @@ def train(
 
 
 def _epoch_line(name: str, row: Mapping[str, float], epochs: int, left: int) -> str:
-    """Return the log line of an epoch: accuracy and ECE of the validation images, and the seconds that are left."""
+    """Return the log line of an epoch: accuracy and ECE of the validation images, and the remaining seconds."""
     alpha = "" if math.isnan(row["mean_alpha"]) else f"  alpha {row['mean_alpha']:.3f}"
     return (
         f"{name}  {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.3f}  "

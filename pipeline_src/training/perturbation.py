@@ -97,7 +97,7 @@ class AdaptivePerturbation(Perturbing):
 
     @property
     def highest(self) -> float:
-        """The largest alpha that a step leaves."""
+        """The largest alpha that a step can reach."""
         return self._bound - 0.01
 
     def clipped(self, alpha: np.ndarray) -> np.ndarray:

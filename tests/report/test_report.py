@@ -43,7 +43,7 @@ CLAIMS = {
 ABOUT = {
     "claims": CLAIMS,
     "params": {"note": "</pre><script>alert(1)</script>", "model": {"config": "unet<s>"}, "image_size": 96},
-    "made": {"commit": "0123abc", "machine": "<2 cores> & no GPU"},
+    "provenance": {"commit": "0123abc", "machine": "<2 cores> & no GPU"},
     "data": [{"part": ODD, "images": 2}, {"part": "train", "images": 1500}],
     "task": "salient objects",
     "described": {"ce": {"title": "Baseline", "idea": "Plain <likelihood>."}},

@@ -86,10 +86,10 @@ def package_weights(package: str, depths: Sequence[int]) -> dict[str, Tensor]:
 
 
 def module_names(depths: Sequence[int]) -> dict[str, str]:
-    """Return the package's module names, whose blocks are numbered from the first stage to the last -> timm's, whose
-    blocks are numbered in each stage of `depths` blocks.
+    """Return timm's name of each module by the name in the package of weights.
 
-    Blocks of the first stage do not expand; timm starts numbering their layers at the depthwise convolution.
+    The package numbers blocks from first to last, timm within each stage, which has `depths` blocks. Blocks of the
+    first stage do not expand: timm numbers their layers from the depthwise convolution.
     """
     places = [(stage, place) for stage, depth in enumerate(depths) for place in range(depth)]
     names = dict(OUTSIDE)
