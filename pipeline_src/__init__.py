@@ -1,4 +1,3 @@
-"""Calibration of dense classifiers by label perturbation: data -> training -> prediction -> statistics -> tables,
-figures, report."""
+"""Calibration of dense classifiers by label perturbation: data, training, prediction, counts, tables and figures."""
 
 __version__ = "0.2.0"

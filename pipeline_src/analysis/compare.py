@@ -69,8 +69,7 @@ def compare(
         part: name of the dataset, the key of the draws.
         bins: equal-width bins of ECE and OE on [0, 1].
         a, b: seed -> counts.
-        groups: of the images of A and of B, where images are not independent; of the same images those of one count for
-            both.
+        groups: group of each image of A and of B, where images are not independent; equal images share one.
     """
     pairs = seed_pairs([*a], [*b])
     sides = [a[seed] for seed, _ in pairs], [b[seed] for _, seed in pairs]

@@ -29,8 +29,7 @@ class Measurement:
         values: metric -> (S, R), its values on resamples of the images, the same draws for all methods and seeds.
         pixels: number of pixels that count, in one run.
         reasons: metric -> why it is undefined.
-        of_all_seeds: whether its single run uses the networks of all seeds; it is then compared with each seed of
-            other methods.
+        of_all_seeds: whether its single run uses the networks of all seeds and is compared with each seed of others.
         arrays: further arrays:
             `accuracy_band` (bins + 1, 2): confidence limits of the accuracy in each bin and over all pixels;
             `groups` (N,): the group of each image;

@@ -1,7 +1,6 @@
 """Post-hoc calibrators: functions that map the predictions of a trained network to better calibrated probabilities.
 
-Each is one class in the file of its name, a `calibrator.Calibrator`. Names stand here, where they are known without
-importing scipy.
+Each is a `calibrator.Calibrator` in the file of its name. This module has the names, because it does not import scipy.
 """
 
 from __future__ import annotations

@@ -58,8 +58,7 @@ class Pixels:
         """Merge pixels of one image and label whose logits share a cell, at their mean logit.
 
         Cells are 1/64 wide and end where a bin of histogram binning does. For 8-bit maps no two values share a cell, so
-        nothing changes. For finer maps an NLL of 20,000 pixels or more moves by less than a factor 1e-4. Pixels of K
-        classes are not merged.
+        nothing changes. For finer maps an NLL of 20,000 or more pixels moves by under 0.01 %. K classes stay unmerged.
         """
         if self.z.shape[1] > 1:
             return self

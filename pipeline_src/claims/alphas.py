@@ -3,8 +3,7 @@
 An image's alpha after one epoch depends on the phase of its oscillation. Two windows of epochs, each several periods
 long, are at unrelated phases: the covariance over images of the mean alphas over both is the variance of the
 image-specific part, and the rest of their variance is that of the phase. Consecutive windows cut an oscillation at
-opposite phases, so images of equal alpha give a covariance of 0 or slightly below: that they do not differ cannot be
-shown.
+opposite phases, so images of equal alpha give a covariance of 0 or slightly below. The check cannot show equality.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How claims are checked: an experiment in one protocol, and checks that yield its comparisons or what is missing."""
+"""Checks of claims: each yields comparisons of an experiment in one protocol, or the results that are missing."""
 
 from __future__ import annotations
 

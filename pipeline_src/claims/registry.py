@@ -1,7 +1,6 @@
 """The claims that an experiment can decide by itself, in the order in which they are shown.
 
-A new claim is an entry here, with a check of `checks` or of a file of its own. C8 rests on several experiments and is
-in `other_tasks`.
+A new claim is an entry here, with a check in `checks` or in a new file. C8 on several experiments is in `other_tasks`.
 """
 
 from __future__ import annotations

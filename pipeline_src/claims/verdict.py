@@ -219,7 +219,7 @@ class Finding:
 
     @property
     def why(self) -> str:
-        """The verdict's reason: the comparison that decides; if none does, what would decide it; what is missing."""
+        """The reason of the verdict: the decisive comparison, or the sample that would decide, and missing results."""
         missing = [MISSING.format(item.what, item.do) for item in self.missing]
         if self.verdict == NOT_RUN:
             return " ".join(missing)

@@ -59,8 +59,7 @@ def write_overview_claims(experiments: Sequence[ExperimentSummary], tasks: Mappi
 def judged(view: View) -> dict[str, Any]:
     """Return the verdicts on the experiment's claims in the form of claims.json.
 
-    They have verdict, reason and evidence by claim and protocol (`any` where the claim does not depend on it), and
-    secondary verdicts.
+    They have verdict, reason, evidence and secondary verdicts by claim and protocol (`any`: independent of it).
     """
     facts = view.facts
     asked = [name for name in CLAIMS if facts.claims is None or name in facts.claims]

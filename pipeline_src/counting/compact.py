@@ -130,8 +130,7 @@ def names(arrays: Mapping[str, np.ndarray]) -> list[str]:
 
 
 def score_steps(pixels: np.ndarray, bits: int) -> np.ndarray:
-    """Return the rounding unit, a power of 2, of each column (columns, 1), from the pixels of images by label (2,
-    N)."""
+    """Return the rounding unit of each column, a power of 2, (columns, 1), from image pixels by label (2, N)."""
     score_step = UNIT >> bits
     mean = max(1, int(pixels.sum()) // pixels.shape[1])
     steps = {"s_measure": score_step, "e_measure": score_step}

@@ -120,8 +120,7 @@ def count_floats(
 
 @compiled(NOTHING(ROWS, INTS, INT, ROWS, ROWS, ROWS))
 def move(pending: Array, level: Array, levels: int, count: Array, position: Array, surest: Array) -> None:
-    """Move `pending` into `count` and `position`, (2 * levels + 4,), and into `surest` as far as it has cells; `level`
-    is that of each cell."""
+    """Move `pending` to `count`, `position` (2 * levels + 4,) and, where it has cells, `surest`; `level` by cell."""
     for cell in range(4 * level.size):
         to = 4 * level[cell // 4] + cell % 4
         pixels = np.int64(np.uint64(pending[cell]) // np.uint64(PIXEL))

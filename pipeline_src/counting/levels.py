@@ -19,8 +19,7 @@ for f = j / LEVELS exactly, and those pixels are counted once more, per level (`
 Arithmetic. A float32 confidence in [0.5, 1] is a multiple of 2^-24 and its product with LEVELS is exact in float64, so
 the level is decided exactly (float32 multiplication would put 0.7 and 0.9 into the wrong bin). float64 values are
 rounded to float32 first. Scores of K classes have more bits than that below 0.5: all of them decide the level, and the
-position only is rounded to 2^-24. A value v of an integer map is the fraction v / 255 or v / 65535, decided in
-integers.
+position only is rounded to 2^-24. A value v of an integer map is the exact fraction v / 255 or v / 65535.
 
 Cells. Saturated networks have most of their pixels in the first levels, which do not know their order. So the pixels of
 the first `SPLIT` levels are also counted by cell. The leading bits of a float32 doubt min(f, 1 - f), its exponent and

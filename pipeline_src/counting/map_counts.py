@@ -8,8 +8,7 @@
 Maps of one object are counted in two protocols (docs/protocol.md): `raw`, the probabilities as they are, and
 `stretched`, min-max normalized, where the valid pixels of each map reach from 0 to 1, as in the paper's test program. A
 map of one value becomes 0 there and is counted (column `constant` of the rows). Maps of K classes are counted as pairs
-like (f, y) of an object: (confidence, correct) of the top label, and (p_k, y == k) of every class; they are not
-normalized.
+like (f, y) of an object, unnormalized: (confidence, correct) of the top label, and (p_k, y == k) of every class.
 
 All numbers are integers: the result does not depend on the order of images or their split among workers.
 """

@@ -121,8 +121,7 @@ def top_label(counts: Counts) -> ScoreHistogram:
 def positive(counts: Counts) -> ScoreHistogram:
     """Return the pixels by probability of the positive class, a cell per level.
 
-    For one object, float32 probabilities below 0.5 are known to 2^-24, as 1 - float32 confidence; scores of K classes
-    have their exact cells.
+    For one object, float32 probabilities below 0.5 are known to 2^-24, as 1 - confidence; for K classes, exactly.
     """
     histogram, doubt = ScoreHistogram(*np.zeros((4, LEVELS), np.int64)), np.arange(HALF + 1)
     below, above = np.moveaxis(counts.count, 1, 0)

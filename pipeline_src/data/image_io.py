@@ -133,8 +133,7 @@ def decode_labels(data: bytes, classes: int, void: int, ignored: int) -> np.ndar
 
 
 def palette_indices(data: bytes) -> np.ndarray | None:
-    """Return the palette indices of an image file, uint8 (H, W), which OpenCV replaces by colors; None without a
-    palette.
+    """Return the palette indices of an image file, uint8 (H, W), which OpenCV replaces by colors; None without any.
 
     Raises:
         UnreadableImageError: not an image, or cut off.

@@ -101,8 +101,7 @@ class _Assignment:
         return stems
 
     def _together(self, stems: list[str]) -> dict[str, list[str]]:
-        """Return the stems that are drawn together (byte-identical images, images of one group), by the first of
-        them."""
+        """Return the stems that are drawn together (byte-identical images, images of one group), by their first."""
         from scipy.cluster.hierarchy import DisjointSet  # takes half a second, which `plan` saves
 
         keys: dict[str, list[object]] = {row.stem: [row.sha256_image or row.stem] for row in self.rows}

@@ -35,9 +35,9 @@ class Picture:
 
     Attributes:
         type: its figure type.
-        key: what distinguishes its files from those of other pictures of its type.
+        key: part of its files' names, which distinguishes pictures of a type.
         title: short, distinguishes it from other pictures of its type.
-        caption: what is shown, from what, in at most 25 words.
+        caption: content and data in at most 25 words.
         protocol, part: what it is about; empty where it is about several.
         wide: two columns wide (7 in), not one (3.5 in).
     """
@@ -90,7 +90,7 @@ class FigureType:
         heading: of its section in the report.
         reading: how it is read, in sentences.
         pictures: those that an experiment has, in order.
-        paint: draws one of them.
+        paint: the function that draws a picture.
     """
 
     name: str

@@ -187,8 +187,7 @@ def overlap_warnings(fitted_counts: FolderCounts, scored_counts: FolderCounts) -
 def _contents(counted: FolderCounts) -> dict[str, bytes]:
     """Return by image id the sums over the pixels of map and mask, which identify the content.
 
-    Images without a pixel that counts and maps of a single value are left out, because several images can have equal
-    sums.
+    Images without a pixel that counts and maps of one value are left out, because several images share such sums.
     """
     rows = image_rows(counted.statistic.raw)
     varied = (rows.column("pixels") > 0) & (rows.column("constant") == 0)

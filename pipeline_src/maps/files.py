@@ -1,7 +1,6 @@
 """Folders of saved maps and masks: the pairs of files, and the content of a file as an array.
 
-A map and its mask have the same path below their folders, without the suffix. The content of foreign files is checked
-here only.
+A map and its mask have the same path below their folders, without the suffix. Only this module checks file content.
 """
 
 from __future__ import annotations
@@ -194,8 +193,7 @@ def read_labels(path: Path, classes: int, ignore: int) -> np.ndarray:
     """Return a mask of class ids, (H, W) integers, with `classes` where the id is `ignore`.
 
     Raises:
-        UnusableFileError: not readable, several different channels, no integers, unknown ids; a JPEG file, which
-            changes ids.
+        UnusableFileError: not readable, several different channels, no integers, unknown ids, JPEG (changes ids).
     """
     if path.suffix.lower() in JPEG:
         raise UnusableFileError("a JPEG file, which changes class ids; save the ids as PNG")
@@ -261,8 +259,7 @@ def matched(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Return a map (H, W) or (K, H, W), resized bilinearly to the size `shape` of its mask if that differs.
 
     Raises:
-        UnusableFileError: the map is rotated or cropped. Square maps fit any mask: many networks resize every image to
-            a square.
+        UnusableFileError: the map is rotated or cropped. Square maps fit any mask: many networks resize to squares.
     """
     height, width = array.shape[-2:]
     if (height, width) == shape:

@@ -68,8 +68,7 @@ def _share(bins: Bins, terms: np.ndarray) -> np.ndarray:
 
 
 def equal_mass(bins: Bins, groups: int) -> np.ndarray:
-    """Return the ECE over `groups` groups of N/groups pixels each; a cell's pixels are spread evenly over the groups
-    that it meets."""
+    """Return the ECE over `groups` groups of N/groups pixels each; a cell's pixels spread evenly over its groups."""
 
     def row_value(row: Bins) -> float:
         rank, _, excess = _cumulative(row)
@@ -157,8 +156,7 @@ def cosines(values: np.ndarray) -> np.ndarray:
 
 
 def aurc(bins: Bins) -> np.ndarray:
-    """Return the mean over coverages i/N of the error rate of the i pixels with the highest score, ties spread
-    evenly."""
+    """Return the mean over coverages i/N of the error rate of the i highest-scored pixels, ties spread evenly."""
     from scipy.special import digamma  # 0.2 s, for which readers of the registry need not wait
 
     count, errors = _risk_coverage(bins)

@@ -1,8 +1,7 @@
 """Inputs of metrics: taken exactly from all images, or from sums over resampled images.
 
 An input provides the arguments of a metric in both ways, so a metric is one function of arrays (...), evaluated once or
-on a thousand resamples. Inputs of one `family` share their sums over images. `image_inputs` has those that compare
-images.
+on a thousand resamples. Inputs of one `family` share their sums over images. `image_inputs` has inputs by image.
 """
 
 from __future__ import annotations

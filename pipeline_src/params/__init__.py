@@ -1,1 +1,1 @@
-"""params.yaml: its schema (the one truth on keys, types, defaults and texts), and its reading."""
+"""The schema of params.yaml (all keys, types, defaults and texts), and its reader."""

@@ -1,4 +1,4 @@
-"""params.yaml: reading it, and merging an experiment with the defaults."""
+"""The reader of params.yaml, which merges an experiment with the defaults."""
 
 from __future__ import annotations
 

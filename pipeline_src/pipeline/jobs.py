@@ -1,5 +1,4 @@
-"""The jobs of an experiment: name, inputs, files and parameters of each kind. `work` and `report` have their
-functions."""
+"""The jobs of an experiment: name, inputs, files and parameters of each kind; `work` and `report` do the work."""
 
 from __future__ import annotations
 
@@ -192,8 +191,7 @@ def _network_parameters(experiment: ExperimentGraph) -> dict[str, Any]:
 
 
 def _predictor_parameters(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Any]:
-    """Return the parameters, besides weights, on which predictions depend. Only post-hoc methods add to the batch
-    size."""
+    """Return the parameters on which predictions depend, besides weights: network, batch size, post-hoc method."""
     fitted = {"method": experiment.posthoc(method), "seed": seed} if experiment.posthoc(method) else {}
     return _network_parameters(experiment) | {"batch_size": experiment.settings.evaluation.batch_size} | fitted
 

@@ -74,7 +74,7 @@ class Manifest:
 
 @cache
 def _parsed(file: Path, *state: int) -> Manifest | None:
-    """Return the manifest in a file of that state; None if it is damaged. Many jobs ask for that of one input."""
+    """Return the manifest in a file of that state; None if it is damaged. Cached: many jobs share an input."""
     try:
         content = json.loads(file.read_bytes())
         written = content.pop("digest", None)

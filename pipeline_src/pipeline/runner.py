@@ -31,8 +31,7 @@ def run_job(job: Job, command: str = "snakemake --cores all") -> bool:
         False if the result existed.
 
     Raises:
-        UserError: an input is missing or damaged, the folder cannot be written, the disk is full, or `work` left out a
-            file.
+        UserError: an input is missing or damaged, the folder is not writable, the disk is full, `work` left out a file.
     """
     with alone(job.name, LOCKS / f"{job.key}.lock"):
         if missing := not job.is_made:

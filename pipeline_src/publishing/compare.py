@@ -238,7 +238,7 @@ def _load_published(folder: Path, method: str, seed: int, part: str) -> MapCount
 
 
 def _load_local(files: Mapping[Evaluation, Path], bins: int, method: str, seed: int, part: str) -> MapCounts:
-    """Return counts as they would be published: some metrics differ slightly from those of full counts."""
+    """Return counts in published precision: some metrics differ slightly from metrics of full counts."""
     from pipeline_src.counting.compact import reduced, restored
     from pipeline_src.counting.map_counts import MapCounts
 

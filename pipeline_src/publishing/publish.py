@@ -39,8 +39,7 @@ ALPHA_DIGITS = 4  # of the perturbation probabilities, which move by thousandths
 def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
     """Write `results/published/<experiment>/` from a finished experiment; returns the folder.
 
-    Runs that are published already stay as they are, and their results need not be there. To publish them again, remove
-    the folder first.
+    Runs that are already published stay unchanged, even without results. To publish them again, remove the folder.
 
     Raises:
         UserError: names a new run that is not finished or not current.

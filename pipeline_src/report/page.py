@@ -122,7 +122,7 @@ def _breakable(name: str) -> Markup:
 
 
 def _estimate(effect: Estimate | None, metric: str) -> Markup:
-    """Return a metric as it is printed everywhere, with its interval."""
+    """Return a metric as printed text with its interval."""
     return _small(METRICS[metric].text(effect.value, low=effect.low, high=effect.high) if effect else UNDEFINED)
 
 

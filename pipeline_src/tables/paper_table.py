@@ -42,7 +42,7 @@ class PaperTable:
         rows: the rows of the csv, a number each, in the order in which they are shown. Keys are `CSV_COLUMNS`
             (those that do not apply may be absent) and further columns.
         about: the rest of its caption.
-        notes: sentences below it; what is missing is named there, with the command that computes it.
+        notes: sentences below it, which name missing results and the command that computes them.
         quantities: `metric` of a row -> how it is printed.
     """
 

@@ -1,7 +1,6 @@
 """T5, T7 and T8: what spans experiments: other tasks, other networks, and models judged from saved maps.
 
-Experiments are read from the tables that they wrote, so nothing is computed twice, and a number here and in a table of
-theirs cannot differ.
+Numbers are read from the tables of the experiments: they are computed once and cannot differ between tables.
 """
 
 from __future__ import annotations

@@ -37,8 +37,7 @@ class TrainingSamples(Dataset[Sample]):
 
 
 class EvaluationSamples(Dataset[Sample]):
-    """Unchanged samples, with their ground truth at original size (H, W) uint8 (0, 1, 255 ignored) and the flat indices
-    of its grey pixels."""
+    """Unchanged samples, with ground truth (H, W) uint8 of original size (255: ignored) and indices of grey pixels."""
 
     def __init__(self, store: Store):
         self.store = store

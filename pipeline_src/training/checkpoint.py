@@ -25,8 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def save(folder: Path, epoch: int, content: dict[str, Any]) -> None:
-    """Write `content` as the checkpoint of `epoch`, and keep the last two. It consists of tensors, numbers, texts, and
-    lists and dicts of them."""
+    """Write `content` (tensors, numbers, texts, lists, dicts) as the checkpoint of `epoch`, and keep the last two."""
     with atomic(folder / f"epoch{epoch}.pt") as temporary:
         torch.save(content, temporary)
     for old, file in checkpoints(folder).items():

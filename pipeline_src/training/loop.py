@@ -76,8 +76,7 @@ class TrainingRun:
         return network
 
     def step(self, samples: dict[str, Any], epoch: int) -> float:
-        """Update the weights, their average and the method's state by one batch of `training_batches`; return the
-        loss."""
+        """Update weights, their average and the method's state by a batch of `training_batches`; return the loss."""
         device, index = self.model.mean.device, samples["index"].numpy()
         batch = Batch(index, [self.ids[i] for i in index], self.seed, epoch)
         masks, classes = samples["masks"].to(device), self.model.classes
@@ -118,8 +117,7 @@ class TrainingRun:
             self.history = History(saved["history"], alphas)
 
     def write(self, folder: Path) -> None:
-        """Write model.safetensors, averaged.safetensors, history.csv, run.json, and alpha.csv of methods
-        with alphas."""
+        """Write model.safetensors, averaged.safetensors, history.csv, run.json and, with alphas, alpha.csv."""
         save_network(folder / "model.safetensors", self.chosen.segmentor)
         save_network(folder / "averaged.safetensors", self.averaged_network.segmentor)
         tables = {

@@ -104,8 +104,7 @@ class Method(MethodEntry):
     _classes: int = PrivateAttr(default=2)
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
-        """Prepare for `n` training images of `classes` classes; `references` has each referenced method's validation
-        accuracies by epoch."""
+        """Prepare for `n` training images; `references` has referenced methods' validation accuracies by epoch."""
         self._alphas, self._classes = None, classes
 
     @property
@@ -134,8 +133,7 @@ class Method(MethodEntry):
         return None
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
-        """Learn after the optimizer's step: `m` (B,) float64 is the `image_statistic` of the images `index` (B,).
-        Epochs count from 1."""
+        """Learn after a step: `m` (B,) float64 is the `image_statistic` of images `index` (B,). Epochs start at 1."""
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
         """Learn after an epoch's validation."""

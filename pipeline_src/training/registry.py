@@ -27,8 +27,7 @@ def method_names() -> list[str]:
 
 
 def method_class(name: str) -> type[MethodEntry]:
-    """Return the class of a method: the one class in its file that is derived from `MethodEntry`, or the adapter of a
-    calibrator."""
+    """Return the class of a method: the subclass of `MethodEntry` in its file, or the adapter of a calibrator."""
     if name in NAMES:
         return calibrated_method(name)
     module = importlib.import_module(f"{methods.__name__}.{name}")

@@ -1,2 +1,1 @@
-"""The methods, one file each. A file `name.py` with one class derived from `Method` is the method `name` of
-params.yaml."""
+"""The methods, one file each: `name.py` with one class derived from `Method` is the method `name` of params.yaml."""

@@ -70,8 +70,7 @@ class AdaFocal(Method):
 
 
 def equal_mass(histogram: ScoreHistogram, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the upper edges (bins - 1,) of the lower bins of equal mass, and confidence minus accuracy (bins,), which
-    is 0 for an empty bin."""
+    """Return inner edges (bins - 1,) of equal-mass bins, and confidence minus accuracy (bins,), 0 for empty bins."""
     pixels = histogram.count.cumsum()
     last = np.searchsorted(pixels * bins, np.arange(1, bins) * pixels[-1])  # the cell in which each quantile lies
     ends = np.append(last, len(pixels) - 1)

@@ -30,7 +30,7 @@ class SLP(Perturbing):
 
     @model_validator(mode="after")
     def _right_side(self) -> SLP:
-        # The bound of two classes: (K - 1) / (K beta), that of more, is larger.
+        # The bound of two classes; that of K > 2, (K - 1) / (K beta), is larger.
         if 2 * self.alpha * self.beta >= 1:
             raise ValueError(
                 f"alpha must be below 1 / (2 beta) = {1 / (2 * self.beta):g}, else the expected label changes side"

@@ -80,8 +80,7 @@ def remove_weights(node: Any) -> list[str]:
 
 
 def _set_classes(model: Any, classes: int) -> None:
-    """Set one or K logits a pixel for each head and whole images, without mmsegmentation's loss, sampler and
-    normalization."""
+    """Set one or K logits a pixel per head, whole images, and no loss, sampler or normalization of mmsegmentation."""
     auxiliary = model.get("auxiliary_head") or []
     for head in [model.decode_head, *(auxiliary if isinstance(auxiliary, list) else [auxiliary])]:
         losses = head.get("loss_decode") or {}
