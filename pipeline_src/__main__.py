@@ -47,7 +47,7 @@ def _run(app: Callable[[], None]) -> None:
             "a process of this command was killed",
             found=error,
             expected="enough memory: the system kills processes when it runs out",
-            fix="fewer processes, as by --cores 1 or --processes 1",
+            fix="fewer processes, as by --cores 1",
         ) from error
     except ModuleNotFoundError as error:
         if error.name not in PIPELINE:

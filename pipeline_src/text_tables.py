@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 UNDEFINED = "–"
@@ -45,11 +45,6 @@ def markdown(table: Table) -> str:
     for note in table.notes:
         lines += ["", markdown_text(note)]
     return "\n".join(lines) + "\n"
-
-
-def markdown_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a GitHub Markdown table of cells that are not escaped."""
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [columns, ["---"] * len(columns), *rows])
 
 
 def markdown_text(text: str) -> str:

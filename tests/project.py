@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_src.params.load import read
-from pipeline_src.pipeline.fingerprint import forget_code
+from pipeline_src.pipeline import fingerprint
 from pipeline_src.pipeline.jobs import build
 from pipeline_src.pipeline.runner import run_job
 
@@ -79,6 +79,12 @@ def outdated(folder: Path) -> dict[str, int]:
     """How many jobs of each kind are to be run, by the package and the parameters in `folder`. Snakemake asks
     the same, and takes several times as long."""
     return json.loads(call(folder, "python", "-c", OUTDATED))
+
+
+def forget_code() -> None:
+    """Have the code read again at the next fingerprint, because files were edited."""
+    for cached in (fingerprint._code_digests, fingerprint._definitions, fingerprint._records):
+        cached.cache_clear()
 
 
 def make(folder: Path, *kinds: str) -> None:

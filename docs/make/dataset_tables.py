@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
 

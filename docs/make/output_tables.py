@@ -6,10 +6,11 @@ import inspect
 import re
 from collections.abc import Callable
 
+from published_tables import markdown_rows
+
 from pipeline_src.figures.registry import FIGURE_TYPES
 from pipeline_src.report.recommendation import RULE
 from pipeline_src.tables.registry import TABLES as PAPER_TABLES
-from pipeline_src.text_tables import markdown_rows
 
 
 def tables() -> str:

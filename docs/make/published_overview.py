@@ -37,6 +37,6 @@ def _experiments(unpacked: Path) -> Iterator[ExperimentSummary]:
         tests = of.facts.parts_of(("id", "shifted"))
         captions = {part: caption for part, caption in of.facts.captions.items() if part in tests}
         network = of.params["model"]["config"]
-        published.unpack_tables(folder, unpacked / name / "tables")
+        shutil.unpack_archive(folder / published.TABLES, unpacked / name / "tables")
         shutil.copyfile(folder / "claims.json", unpacked / name / "claims.json")
         yield ExperimentSummary(name, task, network, of.params["data"], unpacked / name, captions)

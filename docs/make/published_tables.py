@@ -24,11 +24,16 @@ from typing import Any, NoReturn
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.differences import QUANTITIES
-from pipeline_src.text_tables import UNDEFINED, markdown_rows
+from pipeline_src.text_tables import UNDEFINED
 
 NOT_RUN = "not run"  # the verdict on a claim whose methods an experiment lacks
 METRIC_TABLE, CLAIMS, VERDICTS = "PROTOCOL METRIC ...", "claims", "verdicts PROTOCOL EXPERIMENT ..."
 DIFFERENCES = "differences PROTOCOL METRIC,METRIC EXPERIMENT:METHOD/EXPERIMENT:METHOD ..."
+
+
+def markdown_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a GitHub Markdown table of cells that are not escaped."""
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in [columns, ["---"] * len(columns), *rows])
 
 
 def text(words: Sequence[str], folder: Path) -> str | None:

@@ -32,7 +32,6 @@ class Cell:
         a, b: the metric, means over these seeds; NaN where it is undefined.
         verdict: SAME if no pair differs by more than rounding, DIFFERENT if the 95 % interval of the difference
             excludes 0, else UNDECIDED.
-        largest: the largest absolute difference of a pair of seeds.
         effect: the difference B - A with its interval; None where it was not resampled.
     """
 
@@ -44,7 +43,6 @@ class Cell:
     a: float
     b: float
     verdict: str
-    largest: float
     effect: Estimate | None = None
 
 
@@ -90,7 +88,7 @@ def compare(
             # NaN where the metric is undefined for a seed of only one side.
             largest = float(np.where(np.isnan(values_a) & np.isnan(values_b), 0, np.abs(values_b - values_a)).max())
             means, verdict = (float(values_a.mean()), float(values_b.mean())), _verdict(largest, effect)
-            cells.append(Cell(protocol, part, method, metric, pairs, *means, verdict, largest, effect))
+            cells.append(Cell(protocol, part, method, metric, pairs, *means, verdict, effect))
     return cells
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -44,7 +43,6 @@ def run_job(
     key: Annotated[str, typer.Argument(help="KIND-FINGERPRINT, as in train-3f2a91c05d6e7f80, or a job's name")],
     experiment: ExperimentName = None,
     log: Log = None,
-    count: Annotated[int, typer.Option("--processes", min=1, help="Processes that draw")] = 1,
 ) -> None:
     """Compute the result of one job; Snakemake calls it.
 
@@ -61,7 +59,7 @@ def run_job(
     graph = experiment_graph(experiment, log)
     job = graph.find(key) if re.fullmatch(r"\w+-[0-9a-f]{16}", key) else graph.job(key)
     if job.kind not in ("train", "evaluate", "evaluations"):
-        run(replace(job, options={**job.options, "processes": count}), graph.command)
+        run(job, graph.command)
         return
     from pipeline_src.training import machine
 

@@ -7,7 +7,6 @@ import math
 import os
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -69,9 +68,6 @@ def rebuild(
 def compare(
     a: Annotated[str, typer.Argument(help="results/published/NAME, an experiment of params.yaml, or NAME:METHOD")],
     b: Annotated[str, typer.Argument(help="The same; differences are B - A")],
-    json: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write all metrics, intervals and reasons to this file")
-    ] = None,
     cores: Cores = None,
 ) -> None:
     """Compare the numbers of two experiments or two methods: equal, different or inconclusive, and possible reasons.
@@ -82,11 +78,7 @@ def compare(
     from pipeline_src.publishing.compare import compare_experiments
 
     start_log()
-    comparison = compare_experiments(a, b, cores or os.cpu_count() or 1)
-    typer.echo(summary_text(comparison))
-    if json:
-        comparison.write(json)
-        typer.echo(f"All numbers: {json}")
+    typer.echo(summary_text(compare_experiments(a, b, cores or os.cpu_count() or 1)))
 
 
 def summary_text(comparison: Comparison) -> str:

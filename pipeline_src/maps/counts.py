@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.progress import track
 
 from pipeline_src.calibrators.calibrator import Calibrator, calibrated
-from pipeline_src.counting.image_pixels import check_range, low_range
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.errors import UserError, few
@@ -28,6 +27,7 @@ from pipeline_src.maps.files import (
 from pipeline_src.metrics.registry import value
 
 SMALL = 64  # class ids lie below; soft edges have values on both sides
+MEANINGS = {"uint8": (1, "decisions 0 and 1"), "uint16": (255, "8-bit values")}  # of maps that stay below a value
 
 
 @dataclass
@@ -131,7 +131,7 @@ def count(
     if not classes:
         _check_mask_values(counted, ignore)
         if not calibrators:
-            check_range(counted.highest, "maps")
+            _check_range(counted.highest)
     counted.warnings += [*_corrections(counted, classes, ignore), *_likely_mistakes(counted, classes)]
     return counted
 
@@ -172,6 +172,19 @@ def _check_mask_values(counted: FolderCounts, ignore: int | None) -> None:
     )
 
 
+def _check_range(highest: Mapping[str, float]) -> None:
+    """Raise a UserError if all maps of a type hold such small values that they mean something else."""
+    for kind, (low, meaning) in MEANINGS.items():
+        if 0 < highest.get(kind, 0) <= low:
+            top = np.iinfo(kind).max
+            raise UserError(
+                f"the {kind} maps look like {meaning}: read as probabilities, all would be nearly 0",
+                found=f"no value above {highest[kind]}",
+                expected=f"0 to {top} for probabilities from 0 to 1",
+                fix=f"save round({top} * probability), or floats as .npy if the values are so small",
+            )
+
+
 def _corrections(counted: FolderCounts, classes: int | None, ignore: int | None) -> Iterator[str]:
     """Yield a line for all that was corrected or had no effect."""
     if counted.resized:
@@ -199,7 +212,12 @@ def _likely_mistakes(counted: FolderCounts, classes: int | None) -> Iterator[str
     if not (raw.count[:, :, 1] if confusion is None else confusion[1:]).any():
         yield "no mask has an object" + (", only class 0 and ignored pixels" if classes else "")
     elif not classes:
-        yield from low_range(counted.highest)
+        for kind in MEANINGS:
+            if 0 < (highest := counted.highest.get(kind, 0)) <= (top := int(np.iinfo(kind).max)) // 2:
+                yield (
+                    f"no {kind} map has a value above {highest} of {top}, and the masks have objects: if {highest} or "
+                    f"less stands for probability 1, the maps are on another scale; save round({top} * probability)"
+                )
     if (accuracy := value("accuracy", raw)) < 1 / (classes or 2):
         yield (
             f"the maps are right on {100 * accuracy:.1f} % of the pixels: are maps or masks inverted or swapped, or "

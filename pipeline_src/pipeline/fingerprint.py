@@ -114,13 +114,6 @@ def _code_digests(function: Callable[..., object], modules: tuple[str, ...]) -> 
     return dict(sorted(found.items()))
 
 
-def forget_code() -> None:
-    """Forget the code that was read: the next call reads it again, because files were edited."""
-    _code_digests.cache_clear()
-    _definitions.cache_clear()
-    _records.cache_clear()
-
-
 def _classes(value: Any) -> Iterator[type]:
     """Yield the classes of models and dataclasses in a value that are defined in the package."""
     if isinstance(value, BaseModel) or (dataclasses.is_dataclass(value) and not isinstance(value, type)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -14,11 +13,9 @@ import numpy as np
 
 from pipeline_src import processes
 from pipeline_src.analysis.compare import SAME, Cell, compare, seed_pairs
-from pipeline_src.analysis.estimate import or_none
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.intervals import ENOUGH, groups_note, images_note
 from pipeline_src.errors import UserError, did_you_mean
-from pipeline_src.files import write_text
 from pipeline_src.params.load import read
 from pipeline_src.pipeline.report import SHOWN_VERSIONS
 from pipeline_src.publishing import published
@@ -123,12 +120,6 @@ class Comparison:
             few = images_note(number) if groups is None else [groups_note(groups)] * (number < ENOUGH)
             texts += [f"{part}: {text}" for text in few]
         return texts
-
-    def write(self, file: Path) -> None:
-        """Write all cells as JSON; undefined numbers are null."""
-        content: dict[str, Any] = {"a": self.a.name, "b": self.b.name, "explanations": self.explanations}
-        content |= {"warnings": self.warnings, "lacking": self.lacking, "cells": [*map(_as_json, self.cells)]}
-        write_text(file, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
 
 def compare_experiments(a: str, b: str, cores: int = 1) -> Comparison:
@@ -255,14 +246,3 @@ def _nothing(name: str) -> UserError:
         expected="results of one method and seed or more",
         fix=f"snakemake --cores all --config experiment={name.partition(':')[0].removeprefix('results/')}",
     )
-
-
-def _as_json(cell: Cell) -> dict[str, Any]:
-    names = ("protocol", "part", "method", "metric", "verdict")
-    numbers = {"a": cell.a, "b": cell.b, "difference": cell.b - cell.a, "largest_of_a_run": cell.largest}
-    if effect := cell.effect:
-        numbers |= {"low": effect.low, "high": effect.high}
-        if square := effect.decided:
-            numbers |= {"deciding_difference": square.value, "deciding_low": square.low, "deciding_high": square.high}
-    values = {name: or_none(value) for name, value in numbers.items()}
-    return {name: getattr(cell, name) for name in names} | {"seeds": cell.seeds} | values

@@ -145,13 +145,6 @@ def pack(files: Mapping[str, bytes], path: Path) -> None:
             archive.writestr(info, content)
 
 
-def unpack_tables(folder: Path, out: Path) -> Path:
-    """Unpack the published CSV files of the tables into `out`; returns `out`."""
-    with ZipFile(folder / TABLES) as file:
-        file.extractall(out)
-    return out
-
-
 def sources(facts: Facts, folder: Path, out: Path) -> Sources:
     """Return the alphas and histories of the published runs, unpacked into `out`; there are no images."""
     with ZipFile(folder / RUNS) as file:

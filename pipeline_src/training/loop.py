@@ -120,9 +120,7 @@ class TrainingRun:
         """Write model.safetensors, averaged.safetensors, history.csv, run.json and, with alphas, alpha.csv."""
         save_network(folder / "model.safetensors", self.chosen.segmentor)
         save_network(folder / "averaged.safetensors", self.averaged_network.segmentor)
-        tables = {
-            "history.csv": pd.DataFrame(self.history.rows).set_index("epoch"),
-        }
+        tables = {"history.csv": pd.DataFrame(self.history.rows).set_index("epoch")}
         if self.history.alphas:
             epochs = [str(row["epoch"]) for row in self.history.rows]
             alphas = pd.DataFrame(np.transpose(self.history.alphas), index=self.ids, columns=epochs)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from project import ROOT
+from project import ROOT, forget_code
 
 from pipeline_src.errors import UserError
 from pipeline_src.pipeline import fingerprint, report, work
-from pipeline_src.pipeline.fingerprint import as_json, code_digests, forget_code
+from pipeline_src.pipeline.fingerprint import as_json, code_digests
 from pipeline_src.training.methods import baseline, brier, slp
 from pipeline_src.training.posthoc import calibrated_method
 
@@ -65,7 +65,7 @@ EDITS = [
     ("metrics/estimators.py", "\n\n\ndef", "\n\nMORE = 1\n\n\ndef", {"analyse", *SHOWN}),
     ("tables/write.py", "\n\n\ndef", "\n\nMORE = 1\n\n\ndef", {"tables"}),
     ("pipeline/work.py", 'parameters["size"]', '2 * parameters["size"]', {"store"}),
-    ("pipeline/report.py", "facts.seeds[0]", "facts.seeds[-1]", {"figures"}),
+    ("pipeline/report.py", 'folder / "history.csv"', 'folder / "other.csv"', {"figures"}),
 ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import partial
 
@@ -41,11 +40,8 @@ def test_an_experiment_is_the_same_as_itself(folder):
 
 def test_two_methods_of_an_experiment_are_compared_in_pairs(folder):
     a = publish("one")
-    told = said(f"{a}:baseline", f"{a}:slp", "--json", "all.json")
-    cells = json.loads((folder / "all.json").read_text())["cells"]
-    assert {cell["method"] for cell in cells} == {"slp - baseline"} and "slp - baseline" in told
-    nll = next(c for c in cells if (c["metric"], c["protocol"]) == ("nll", "raw"))
-    assert nll["seeds"] == [[0, 0]] and nll["difference"] == pytest.approx(nll["b"] - nll["a"])
+    cells = compare_experiments(f"{a}:baseline", f"{a}:slp").cells
+    assert {cell.method for cell in cells} == {"slp - baseline"} and {*cells[0].seeds} == {(0, 0)}
     assert "0 different, 0 inconclusive" in said(f"{a}:slp", f"{a}:slp")
 
 
@@ -78,11 +74,10 @@ def test_few_images_are_said_where_there_are_intervals(folder, images, texts):
 
     a = publish("one", statistic=made)
     assert "Warning" not in said(a, a)  # there are no intervals
-    told = said(f"{a}:baseline", f"{a}:slp", "--json", "all.json")
-    warnings = json.loads((folder / "all.json").read_text())["warnings"]
+    warnings = [line for line in said(f"{a}:baseline", f"{a}:slp").splitlines() if line.startswith("Warning: ")]
     assert len(warnings) == 1 + len(texts)  # of one network, and of few images
     for text, warned in zip(texts, warnings[1:], strict=True):
-        assert text in warned and warned.startswith("photos: ") and f"Warning: {warned}" in told
+        assert text in warned and warned.startswith("Warning: photos: ")
 
 
 @pytest.mark.slow
@@ -96,16 +91,14 @@ def test_what_may_explain_a_difference_is_told_where_it_counts(folder):
         {"torch": "2.10.0", "written": "today"},
         params={"image_size": 128, "training": {"epochs": 60, "device": "cuda"}},
     )
-    told = said(a, b, "--json", "all.json")
+    told = said(a, b)
     assert "torch 2.9.0 / 2.10.0" in told and "image_size 96 / 128" in told and "slp: alpha 0.1 / 0.2" in told
     assert "device" not in told and "written" not in told  # they change no number
-    cells = {
-        (c["method"], c["metric"], c["protocol"]): c for c in json.loads((folder / "all.json").read_text())["cells"]
-    }
+    cells = {(c.method, c.metric, c.protocol): c for c in compare_experiments(str(a), str(b)).cells}
     same, other = (cells[method, "nll", "raw"] for method in ("baseline", "slp"))
-    assert same["verdict"] == "same"
-    assert other["verdict"] == "different" and other["low"] < other["difference"] < other["high"]
-    assert cells["slp", "ece", "raw"]["deciding_low"] is not None
+    assert same.verdict == "same"
+    assert other.verdict == "different" and other.effect.low < other.b - other.a < other.effect.high
+    assert cells["slp", "ece", "raw"].effect.decided
 
 
 @pytest.mark.slow

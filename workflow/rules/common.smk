@@ -70,7 +70,7 @@ REQUESTS = {
     "evaluations": {"threads": CORES, "gpu": GPUS},
     "analyse": {},
     "tables": {},
-    "figures": {"threads": 4},
+    "figures": {},
     "claims": {},
     "report": {},
 }

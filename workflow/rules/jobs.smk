@@ -26,7 +26,7 @@ for kind in REQUESTS:
         message:
             "{params.name}"
         shell:
-            "python -m pipeline_src run-job {params.key} --experiment {params.experiment} --processes {threads} --log {log}"
+            "python -m pipeline_src run-job {params.key} --experiment {params.experiment} --log {log}"
 
 
 if "overview" in sys.argv:
