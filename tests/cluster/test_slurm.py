@@ -83,7 +83,7 @@ def local(slurm, tmp_path_factory) -> Path:
     training = f"training: {{epochs: {EPOCHS}, batch_size: 4, gpus: 1}}"  # a GPU is asked for; nothing computes on it
     edit(folder / "params.yaml", "training: {epochs: 7, batch_size: 4}", training)
     call(folder, "snakemake", "--cores", "2", "--", "models")
-    seed(folder, 1, 0)
+    seed(folder, 0)
     call(folder, "snakemake", "--cores", "2")
     return folder
 
@@ -95,10 +95,12 @@ def project(local) -> Path:
     return shutil.copytree(local, local.with_name("project"), ignore=made)
 
 
-def seed(folder: Path, old: int, new: int) -> None:
+def seed(folder: Path, new: int) -> None:
     """Change the seed of the experiment."""
-    methods = "\n    methods: [baseline, slow]"
-    edit(folder / "params.yaml", f"    seeds: [{old}]{methods}", f"    seeds: [{new}]{methods}")
+    file, methods = folder / "params.yaml", r"(?=\]\n    methods: \[baseline, slow\])"
+    text, count = re.subn(rf"(?<=    seeds: \[)\d+{methods}", str(new), file.read_text())
+    assert count == 1
+    file.write_text(text)
 
 
 def models(*options: str) -> str:
@@ -106,12 +108,20 @@ def models(*options: str) -> str:
     return " ".join([COMMAND, *options, "-- models"])
 
 
-def start(folder: Path, command: str) -> subprocess.Popen:
-    """Start a command; what it prints is in `said.txt`."""
-    site = {"SNAKEMAKE_PROFILE": str(folder / "site"), "EPOCH_SECONDS": str(SECONDS), "USER": "root"}
+def start(folder: Path, command: str, seconds: object = SECONDS) -> subprocess.Popen:
+    """Start a command; its output is in `said.txt`. The slow training sleeps `seconds` after each epoch."""
+    site = {"SNAKEMAKE_PROFILE": str(folder / "site"), "EPOCH_SECONDS": str(seconds), "USER": "root"}
     with (folder / "said.txt").open("w") as said:
         environment = ENVIRONMENT | site
-        return subprocess.Popen(f"exec {command}", shell=True, cwd=folder, env=environment, stdout=said, stderr=said)
+        return subprocess.Popen(
+            f"exec {command}",
+            shell=True,
+            cwd=folder,
+            env=environment,
+            stdout=said,
+            stderr=said,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # a shell's `&` ignores it
+        )
 
 
 def ended(folder: Path, process: subprocess.Popen, good: bool = True) -> str:
@@ -163,7 +173,18 @@ def contents(folder: Path) -> dict[str, tuple[str, str]]:
         return {job.name: (job.fingerprint, job.content) for job in jobs}
 
 
+def test_a_job_beyond_the_time_limit_of_its_partition_waits_until_ctrl_c(project, slurm):
+    options = "--set-resources prepare:slurm_partition=short"
+    first = start(project, f"{COMMAND} {options} -- data")
+    until(lambda: any(job["Reason"] == "PartitionTimeLimit" for job in jobs("prepare")))
+    first.send_signal(signal.SIGINT)
+    assert "Traceback" not in ended(project, first, good=False)
+    until(lambda: {job["JobState"] for job in jobs("prepare")} == {"CANCELLED"})
+    ended(project, start(project, f"{COMMAND} {options} prepare:runtime=5 -- data"))
+
+
 def test_the_documented_command_resumes_after_its_end_and_a_cancelled_job(project, local):
+    seed(project, 0)
     first = start(project, COMMAND)
     until(lambda: last_epoch(project) >= 2)
     trainings = jobs("train")
@@ -181,24 +202,31 @@ def test_the_documented_command_resumes_after_its_end_and_a_cancelled_job(projec
 
 
 def test_a_time_limit_costs_no_epoch_that_was_trained(project, local):
-    seed(project, 0, 1)
+    seed(project, 1)
     ended(project, start(project, models("--retries 6", "--set-resources train:runtime=2")))
     assert "TIMEOUT" in [job["JobState"] for job in jobs("train")]
     names = [file.relative_to(local) for file in local.glob("results/tiny/runs/*/seed1/*.safetensors")]
     assert names and all((local / name).read_bytes() == (project / name).read_bytes() for name in names)
 
 
+def test_a_failed_job_is_named_with_its_log(project, slurm):
+    seed(project, 3)
+    said = ended(project, start(project, models("--retries 0"), seconds="wrong"), good=False)
+    assert f"Failed: train/slow/seed3\n  log: results/tiny/logs/{slow_job(project)}.log" in said
+    assert "could not convert string to float: 'wrong'" in said
+
+
 def test_a_cancelled_job_is_noticed_and_named(project, slurm):
-    seed(project, 1, 3)
+    seed(project, 3)
     process = start(project, models("--retries 0"))
-    until(lambda: len(running("train")) == 2)
+    until(lambda: last_epoch(project) >= 1)
     subprocess.run(["scancel", *running("train")], check=True)
     said = ended(project, process, good=False)
     assert "Failed: train/slow/seed3" in said and "results/tiny/logs/train-" in said
 
 
 def test_sigterm_ends_the_controller_and_a_job_that_waits_holds_no_gpu(project, slurm):
-    seed(project, 3, 4)
+    seed(project, 4)
     first = start(project, models())
     until(lambda: running("train"))
     trainings = running("train")

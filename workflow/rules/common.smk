@@ -35,8 +35,6 @@ def refused(action):
         return action()
     except UserError as error:
         raise WorkflowError(str(error)) from None
-    except KeyboardInterrupt:
-        raise WorkflowError("Stopped, before anything ran.") from None
 
 
 def experiment_jobs():
