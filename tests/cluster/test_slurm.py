@@ -70,9 +70,9 @@ def slurm(tmp_path_factory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def local(slurm, tmp_path_factory) -> Path:
-    """The results of a slow training and the baseline without a cluster, of two seeds."""
-    folder = tmp_path_factory.mktemp("cluster") / "local"
+def project(slurm, tmp_path_factory) -> Path:
+    """The project without results: a slow training and the baseline."""
+    folder = tmp_path_factory.mktemp("cluster") / "project"
     folder.mkdir()
     copy(folder)
     (folder / "pipeline_src/training/methods/slow.py").write_text(METHOD)
@@ -82,17 +82,22 @@ def local(slurm, tmp_path_factory) -> Path:
     edit(folder / "params.yaml", "  baseline: {}\n", "  baseline: {}\n  slow: {start_epoch: 2}\n")
     training = f"training: {{epochs: {EPOCHS}, batch_size: 4, gpus: 1}}"  # a GPU is asked for; nothing computes on it
     edit(folder / "params.yaml", "training: {epochs: 7, batch_size: 4}", training)
-    call(folder, "snakemake", "--cores", "2", "--", "models")
-    seed(folder, 0)
-    call(folder, "snakemake", "--cores", "2")
     return folder
 
 
 @pytest.fixture(scope="module")
-def project(local) -> Path:
-    """The same project without results."""
-    made = shutil.ignore_patterns("results", "data", ".snakemake")
-    return shutil.copytree(local, local.with_name("project"), ignore=made)
+def local(project) -> Path:
+    """The results of the same project without a cluster, of two seeds."""
+    folder = project.with_name("local")
+    folder.mkdir()
+    for name in ("pipeline_src", "workflow", "params.yaml"):
+        source = project / name
+        shutil.copytree(source, folder / name) if source.is_dir() else shutil.copy(source, folder / name)
+    seed(folder, 1)
+    call(folder, "snakemake", "--cores", "2", "--", "models")
+    seed(folder, 0)
+    call(folder, "snakemake", "--cores", "2")
+    return folder
 
 
 def seed(folder: Path, new: int) -> None:
