@@ -20,7 +20,7 @@ RESULTS = {  # command -> files by which its results are recognized; folders of 
 STAGING = ".new"  # in a folder of results
 
 
-def check(
+def check_output(
     out: Path,
     command: str,
     *,

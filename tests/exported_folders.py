@@ -44,10 +44,10 @@ def write(out: Path, predictor: Predictor) -> tuple[folder.Config, Predictor]:
     classes = predictor.networks[0].classes
     names = [f"class {k}" for k in range(classes)]
     provenance = {"run": "a/b/seed0", "method": {"entry": "b"}}
-    folder.write(
+    folder.write_folder(
         out, predictor, folder.Config(image_size=SIZE, classes=classes, class_names=names, provenance=provenance)
     )
-    return folder.read(out)
+    return folder.read_folder(out)
 
 
 def record(classes: int = 2, **changes: Any) -> dict[str, Any]:

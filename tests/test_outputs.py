@@ -59,7 +59,7 @@ def test_a_folder_is_replaced(tmp_path):
 def test_folders_of_other_commands_are_refused(tmp_path, command, other):
     write(tmp_path, "", outputs.RESULTS[other])
     if command == other:
-        outputs.check(tmp_path, command)
+        outputs.check_output(tmp_path, command)
         return
     with pytest.raises(UserError, match=f", of {other}"):
-        outputs.check(tmp_path, command)
+        outputs.check_output(tmp_path, command)

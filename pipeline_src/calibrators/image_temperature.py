@@ -49,7 +49,7 @@ class ImageTemperatureCalibrator(Calibrator):
         x = np.stack([np.ones(pixels.number), (pixels.entropy - center) * scale], axis=1)[pixels.images]
         weights = pixels.weights / pixels.weights.sum()
 
-        def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:  # the NLL, and its gradient
             log_t = x @ parameters
             inside = (np.log(BOUNDS[0]) < log_t) & (log_t < np.log(BOUNDS[1]))
             scaled = pixels.z * np.exp(-log_t.clip(*np.log(BOUNDS)))[:, None]

@@ -17,7 +17,7 @@ TEXTURES = "every OOD set of the paper (on every OOD set, where the experiment h
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim of the paper, or of somebody who adds one.
+    """A claim of the paper, or an added claim.
 
     Attributes:
         text: what it says.

@@ -32,12 +32,12 @@ INT, FLOAT, BOOL, NOTHING = types.int64, types.float64, types.boolean, types.voi
 several: Any = types.UniTuple
 
 
-def read(dtype: str) -> types.Array:
+def read_type(dtype: str) -> types.Array:
     """Return the type of a contiguous array of one axis that a kernel reads."""
     return types.Array(getattr(types, dtype), 1, "C", readonly=True)
 
 
-def written(dtype: str, axes: int = 1) -> types.Array:
+def written_type(dtype: str, axes: int = 1) -> types.Array:
     """Return the type of a contiguous array that a kernel writes to."""
     return types.Array(getattr(types, dtype), axes, "C")
 
@@ -67,9 +67,9 @@ PIXEL = 1 << 44
 PENDING = 1_000_000  # pixels that a cell can hold: their positions sum to less than PIXEL
 VALUE_COPIES = 4  # of the values of an 8-bit map, used in turn: a pixel does not wait for the previous one
 
-BYTES, WORDS, SINGLES, DOUBLES, INTS = (read(name) for name in ("uint8", "uint16", "float32", "float64", "int64"))
-ROWS, TABLE, CUBE = (written("int64", axes) for axes in (1, 2, 3))
-SMALL, ERRORS, LOGS = written("int32"), written("float64"), written("float64", 2)
+BYTES, WORDS, SINGLES, DOUBLES, INTS = (read_type(name) for name in ("uint8", "uint16", "float32", "float64", "int64"))
+ROWS, TABLE, CUBE = (written_type("int64", axes) for axes in (1, 2, 3))
+SMALL, ERRORS, LOGS = written_type("int32"), written_type("float64"), written_type("float64", 2)
 
 
 @compiled(several(INT, 2)(SINGLES, BYTES, BOOL, INT, INT, INT, INT, SMALL, SMALL, ROWS))

@@ -97,7 +97,7 @@ class ScoreHistogram:
 
 
 def check_bins(bins: int) -> None:
-    """Raise a UserError where `bins` equal-width bins do not consist of whole levels."""
+    """Raise a UserError if the edges of `bins` equal-width bins are not on edges of levels."""
     if not 1 <= bins <= LEVELS or LEVELS % bins:
         near = sorted((d for d in range(1, 1001) if LEVELS % d == 0), key=lambda d: abs(d - bins))[:6]
         raise UserError(

@@ -79,7 +79,7 @@ def read_csv(path: Path, row: Callable[[dict[str, Any]], T]) -> list[T]:
         return [row(cells) for cells in csv.DictReader(file)]
 
 
-def write(folder: Path, rows: Iterable[Row]) -> None:
+def write_rows(folder: Path, rows: Iterable[Row]) -> None:
     """Write `folder`/manifest.csv."""
 
     def cells(row: Row) -> Iterable[object]:
@@ -89,7 +89,7 @@ def write(folder: Path, rows: Iterable[Row]) -> None:
     write_csv(Path(folder) / "manifest.csv", TYPES, map(cells, rows))
 
 
-def read(folder: Path) -> list[Row]:
+def read_rows(folder: Path) -> list[Row]:
     """Return the rows of `folder`/manifest.csv, by stem; UserError if it is missing or damaged."""
 
     def row(cells: dict[str, str]) -> Row:
@@ -116,7 +116,7 @@ def select(part: Part, folder: Path) -> list[Row]:
     Raises:
         UserError: the split is empty, unknown, or shorter than `first` or `last`.
     """
-    rows = read(folder)
+    rows = read_rows(folder)
     if part.split != ALL:
         rows = sorted((row for row in rows if part.split in row.splits), key=lambda row: row.splits[part.split])
     needed = part.skip + (part.first or part.last or 1)

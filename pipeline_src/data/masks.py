@@ -41,7 +41,7 @@ class ObjectMasks:
     def __init__(self, layout: Layout):
         self.layout = layout
 
-    def read(self, row: Row, data: bytes) -> tuple[int, ...]:
+    def inspect(self, row: Row, data: bytes) -> tuple[int, ...]:
         """Return the shape (H, W) of a mask file; fills in `foreground` and `grey` of its row.
 
         Raises:
@@ -89,7 +89,7 @@ class ClassMasks:
         self.entry = entry
         self.pixels = np.zeros(IGNORED + 1, np.int64)  # by id, of all masks read so far
 
-    def read(self, row: Row, data: bytes) -> tuple[int, ...]:
+    def inspect(self, row: Row, data: bytes) -> tuple[int, ...]:
         labels = self._decode(data)
         self.pixels += np.bincount(labels.ravel(), minlength=IGNORED + 1)
         row.foreground = float(np.count_nonzero(labels != IGNORED) / labels.size)

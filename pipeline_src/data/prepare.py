@@ -88,7 +88,7 @@ def prepare(
         "problems": len(problems),
         "notes": notes,
     }
-    manifest.write(out, rows)
+    manifest.write_rows(out, rows)
     write_text(Path(out) / "summary.json", json.dumps(summary, indent=1) + "\n")
     log.info("%s: %s samples, %d problems (problems.csv)", entry.name, f"{len(rows):,}", len(problems))
     for note in notes:
@@ -113,7 +113,7 @@ def check_dataset(entry: Entry, data_root: Path | str | None, unpacked: Path) ->
         try:
             sources.check_archives(sources.locate(entry, data_root, unpacked))
             summary = prepare(entry, data_root, unpacked, folder, "skip")
-            notes, stems = summary["notes"], [row.stem for row in manifest.read(folder)]
+            notes, stems = summary["notes"], [row.stem for row in manifest.read_rows(folder)]
             if entry.groups:
                 number = len(set(groups.names(stems, entry.groups, groups.find(entry.groups, data_root))))
                 notes.append(f"{len(stems):,} images in {number:,} groups of images that are not independent")
@@ -149,7 +149,7 @@ class _Verifier:
         row.sha256_image, shape = self._read(row.image, decode)
         row.height, row.width = shape
         if row.mask:
-            row.sha256_mask, mask = self._read(row.mask, lambda data: self.masks.read(row, data))
+            row.sha256_mask, mask = self._read(row.mask, lambda data: self.masks.inspect(row, data))
             if len(self.problems) == count and mask != shape:
                 turned = mask == shape[::-1]
                 fix = "rotate the image's pixels (its EXIF orientation is not applied)" if turned else "fix the sizes"

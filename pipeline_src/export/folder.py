@@ -88,7 +88,7 @@ def export(name: str, out: Path) -> None:
         UserError: the run does not exist, or is not one network and a calibrator; nothing is written then.
     """
     names = {path.name for path in out.glob("[!.]*")}
-    outputs.check(out, "export", foreign=sorted(names - {*FILES} if MODEL in names else names))
+    outputs.check_output(out, "export", foreign=sorted(names - {*FILES} if MODEL in names else names))
     run = runs.find(name)
     predictor, graph = run.predictor(), run.experiment
     for network in predictor.networks:
@@ -104,11 +104,11 @@ def export(name: str, out: Path) -> None:
     names_of_classes = list(facts.class_names) or ["background", "object"]
     config = Config(image_size=size, classes=facts.classes, class_names=names_of_classes, provenance=provenance)
     with outputs.staged(out, SUMS, FILES) as new:
-        write(new, predictor, config)
-        _check(read(new)[1], predictor, size)
+        write_folder(new, predictor, config)
+        _check(read_folder(new)[1], predictor, size)
 
 
-def write(folder: Path, predictor: Predictor, config: Config) -> None:
+def write_folder(folder: Path, predictor: Predictor, config: Config) -> None:
     """Write all files of an exported folder; UserError where the network has no graph."""
     program = traced(predictor.networks[0], config.image_size)
     record = predictor.fitted if isinstance(predictor.method, Calibrated) else None
@@ -160,7 +160,7 @@ def card(config: Config, record: dict[str, Any] | None) -> str:
     )
 
 
-def read(folder: Path) -> tuple[Config, Predictor]:
+def read_folder(folder: Path) -> tuple[Config, Predictor]:
     """Read an exported folder: its configuration, and a predictor on the CPU.
 
     Raises:

@@ -61,7 +61,7 @@ def run_model(name: str) -> MapModel:
 
 def folder_model(folder: Path) -> MapModel:
     """Return the model of an exported folder, on the CPU."""
-    config, predictor = exported.read(folder)
+    config, predictor = exported.read_folder(folder)
     name, files, calibrator = folder.resolve().name, sha256(folder / exported.SUMS), predictor.fitted.get("calibrator")
     return MapModel(name, files, config.classes, config.image_size, predictor, calibrator or "")
 
@@ -116,7 +116,7 @@ def _check_out(out: Path, record: Mapping[str, str], files: Collection[Path], ma
             earlier = json.loads((out / RECORD).read_text(encoding="utf-8"))
             foreign = [] if earlier == record else [f"maps of {earlier['model']}, or another format or calibrator"]
     below, inputs = {path.parent for path in maps}, {path.parent for path in files}
-    outputs.check(out, "predict", below=below, inputs=inputs, foreign=foreign)
+    outputs.check_output(out, "predict", below=below, inputs=inputs, foreign=foreign)
 
 
 def write_map(path: Path, probability: np.ndarray, format: Format) -> None:

@@ -77,7 +77,7 @@ def calibrate_folder(
     check_bins(bins)
     kind = calibrator_class(method, "--method")
     foreign = [out / FOLDER] if (out / FOLDER).exists() and not (out / CALIBRATOR).exists() else []
-    outputs.check(out, "calibrate", below=[out / FOLDER], inputs=(pred, mask, apply, test_mask), foreign=foreign)
+    outputs.check_output(out, "calibrate", below=[out / FOLDER], inputs=(pred, mask, apply, test_mask), foreign=foreign)
     pairs, applied = pair_files(pred, mask), pair_files(apply, test_mask)
     units, units_of_scored = groups_of(pairs, groups), groups_of(applied if test_mask else pairs, groups)
     classes = classes_of(pairs)

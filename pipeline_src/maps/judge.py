@@ -59,7 +59,7 @@ def judge_folder(
         UserError: names all unusable files, or the option that does not fit; nothing is written then.
     """
     check_bins(bins)
-    outputs.check(out, "judge", inputs=(pred, mask))
+    outputs.check_output(out, "judge", inputs=(pred, mask))
     pairs = pair_files(pred, mask)
     units, classes = groups_of(pairs, groups), classes_of(pairs)
     bound = bound_of(risk, classes)

@@ -149,7 +149,7 @@ def _eight_bit_levels(entries: Mapping[str, np.ndarray]) -> np.ndarray:
 def _matched_to_rows(
     entries: Mapping[str, np.ndarray], eight: np.ndarray, total: np.ndarray
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Return the entries (n,) each, split where needed, and their 8-bit levels by the rows, `total` (256, 2).
+    """Return `_entries`, split where levels differ, and their 8-bit levels (n,) according to the rows (`total`).
 
     The rows know all bits of a float32 f, the grid knows f below 0.5 as 1 - float32 confidence. Close to a threshold
     t/255 the two can lie on different sides of it, and of 8-bit values that are stored as floats whole levels do. Both

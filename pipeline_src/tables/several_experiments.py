@@ -49,7 +49,7 @@ def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str
         if not on_task:
             missing.append(not_run("NAME", text, f"{NEW} that trains on such a set (docs/reference/datasets.md)"))
         for e in on_task:
-            found = numbers(e)
+            found = experiment_rows(e)
             rows += [row | {"group": f"{text}: {row['group']} ({e.name})"} for row in found]
             captions |= {part: f"{part}: {e.captions[part]}" for row in found if (part := row["part"]) in e.captions}
             missing += [] if found else [not_run(e.name, text)]
@@ -68,7 +68,7 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
     missing = []
     several = [group for group in same_data.values() if len({e.network for e in group}) > 1]
     for group in several:
-        found = {e.name: numbers(e) for e in group}
+        found = {e.name: experiment_rows(e) for e in group}
         methods = {e.name: {row["method"] for row in found[e.name]} for e in group}
         group_rows: list[Row] = []
         for network in dict.fromkeys(e.network for e in group):
@@ -88,7 +88,7 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
     return PaperTable("Networks on the same data, in distribution", rows, "", missing)
 
 
-def numbers(e: ExperimentSummary) -> list[dict[str, Any]]:
+def experiment_rows(e: ExperimentSummary) -> list[dict[str, Any]]:
     """Return calibration and accuracy of an experiment in distribution, grouped by dataset; nothing if it was not run.
 
     Raises:

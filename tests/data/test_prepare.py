@@ -30,7 +30,7 @@ def run(tmp_path: Path) -> Callable:
         write_files(tmp_path / "set", files)
         mine = entry(**{"folder": "set", "images": "Image", "masks": "GT", **raw})
         summary = prepare(mine, tmp_path, tmp_path / "u", tmp_path / "out", on_problem)
-        return {row.stem: row for row in manifest.read(tmp_path / "out")}, summary
+        return {row.stem: row for row in manifest.read_rows(tmp_path / "out")}, summary
 
     return run
 

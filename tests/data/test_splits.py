@@ -102,8 +102,8 @@ def test_parts_that_overlap_are_refused_and_identical_images_reported():
 
 def test_parts_select_from_the_order_of_a_split(tmp_path):
     samples = [Row(id=f"mine/{i}", stem=str(i), splits={"t": 4 - i}, image="i", mask="m") for i in range(5)]
-    manifest.write(tmp_path, samples)
-    assert manifest.read(tmp_path) == samples
+    manifest.write_rows(tmp_path, samples)
+    assert manifest.read_rows(tmp_path) == samples
 
     def select(**part) -> str:
         return "".join(row.stem for row in manifest.select(Part(set="mine", **part), tmp_path))
@@ -120,4 +120,4 @@ def test_a_damaged_or_missing_manifest_is_named(tmp_path):
         if text:
             (tmp_path / "manifest.csv").write_text(text, "latin-1")
         with pytest.raises(UserError, match=r"manifest\.csv"):
-            manifest.read(tmp_path)
+            manifest.read_rows(tmp_path)

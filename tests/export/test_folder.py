@@ -58,7 +58,7 @@ def test_a_faulty_file_is_named(name, fault, tmp_path):
     else:
         file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(UserError, match=name):
-        folder.read(tmp_path)
+        folder.read_folder(tmp_path)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def export(monkeypatch, tmp_path):
 
 
 def test_the_folder_names_its_run(export):
-    provenance = folder.read(export(predictor(fitted=record())))[0].provenance
+    provenance = folder.read_folder(export(predictor(fitted=record())))[0].provenance
     assert (provenance["run"], provenance["seed"], provenance["fingerprints"]) == ("a/b/seed0", 0, ["f0"])
     assert provenance["method"]["entry"] == "b" and provenance["experiment"] == {"epochs": 3}
 

@@ -222,7 +222,7 @@ _HUES = {
 
 
 def palette(rng: Rng, mood: str | None = None) -> Array:
-    """Return four RGB colors, float32 (4, 3) in [0, 1], dark to light around one hue, at times with a foreign one."""
+    """Return four RGB colors, float32 (4, 3) in [0, 1], dark to light around a hue of `mood` (`_HUES`)."""
     mood = mood or rng.choice(list(_HUES), p=[0.27, 0.22, 0.17, 0.1, 0.12, 0.12])
     hue, stray, low, high = _HUES[mood]
     hue, saturation = hue + rng.uniform(-stray, stray), rng.uniform(low, high)

@@ -11,7 +11,7 @@ from pipeline_src.training.perturbation import AdaptivePerturbation
 
 
 class ASLPMC(AdaptivePerturbation):
-    """A is the pixel accuracy of the network on the validation images after the last epoch.
+    """ASLP whose target level is 1 - A, with A the pixel accuracy on the validation images after the last epoch.
 
     Kind: paper
     Idea: One alpha per image, raised until the expected label is as confident as validation is accurate.

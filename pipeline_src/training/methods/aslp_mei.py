@@ -12,7 +12,7 @@ from pipeline_src.training.perturbation import AdaptivePerturbation
 
 
 class ASLPMEI(AdaptivePerturbation):
-    """Reg = min(0, A - A_lm), the same for all images. The released program has no MEI and does not define A_lm; three
+    """ASLP with Reg = min(0, A - A_lm) for all images. The released program has no MEI and does not define A_lm; three
     interpretations are available.
 
     Kind: paper
