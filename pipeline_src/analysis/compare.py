@@ -30,8 +30,7 @@ class Cell:
     Attributes:
         seeds: the pairs of seeds that are compared.
         a, b: the metric, means over these seeds; NaN where it is undefined.
-        verdict: SAME if no pair differs by more than rounding, DIFFERENT if the 95 % interval of the difference
-            excludes 0, else UNDECIDED.
+        verdict: SAME if all pairs are equal but for rounding, DIFFERENT if the 95 % interval excludes 0, or UNDECIDED.
         effect: the difference B - A with its interval; None where it was not resampled.
     """
 

@@ -89,8 +89,7 @@ class Estimate:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the 95 % interval excludes 0. If another metric decides (squared error for ECE), its interval must
-        exclude 0 on the same side."""
+        """Whether the 95 % interval excludes 0, and the interval of a deciding metric (`decided`) on the same side."""
         low, high = self.interval()
         agrees = not self.decided or (self.decided.excludes_zero and self.decided.value * self.value > 0)
         return agrees and (low > 0 or high < 0)

@@ -57,8 +57,7 @@ def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
     It is a share of the mean alpha.
 
     Args:
-        tables: seed -> alphas by image (rows) and epoch. Over several seeds the shares are averaged, on the same
-            resamples of the images.
+        tables: seed -> alphas by image (rows) and epoch. Shares are averaged over seeds, on the same resamples.
     """
     shares, resampled = {}, []
     for seed, table in sorted(tables.items()):

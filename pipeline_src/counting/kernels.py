@@ -201,8 +201,7 @@ def count_fractions(
     image: Array,
     error: Array,
 ) -> tuple[int, int]:
-    """Count `number` pixels with f = value / denominator and the label, each (n,), in exact integers; `surest` holds
-    those that it has cells for.
+    """Count `number` pixels with f = value / denominator and label, each (n,), exactly; `surest` where it has cells.
 
     Returns:
         correct pixels, and their summed doubts times the denominator.

@@ -3,15 +3,14 @@
 A pixel of positive-class probability f has the predicted class c = [f >= 0.5], the confidence max(f, 1 - f) and the
 doubt min(f, 1 - f) = 1 - confidence. Pixels are counted per (doubt level, predicted class, label), where
 
-    level j = floor(doubt * LEVELS),   j = 0 .. LEVELS / 2,
+    level j = floor(doubt * LEVELS),   j = 0 .. LEVELS / 2.
 
-so that level j holds the confidences in (1 - (j+1)/LEVELS, 1 - j/LEVELS]: bins right-closed on confidence, for both
+Level j holds the confidences in (1 - (j+1)/LEVELS, 1 - j/LEVELS]: bins right-closed on confidence, for both
 predicted classes, by truncation only. Besides its count a level keeps the exact sum of the pixels' positions in it,
 doubt * LEVELS - j, in units of 2^-24; from both follows the exact sum of confidences.
 
-LEVELS is divisible by 10, 15, 20, 100 (bins) and 255 (8-bit levels), and above 65,535, so that two values of an 8-bit
-or 16-bit map never share a level: every metric of the order of confidences is exact for such maps. Of float maps the
-first levels are parted into cells.
+LEVELS is divisible by 10, 15, 20, 100 (bins) and 255 (8-bit levels), and above 65,535. So two values of an 8-bit
+or 16-bit map never share a level: every metric of the order of confidences is exact for such maps.
 
 Bins of the positive class are right-closed on f, which for f < 0.5 is left-closed on confidence. The two differ only
 for f = j / LEVELS exactly, and those pixels are counted once more, per level (`on_edge`).

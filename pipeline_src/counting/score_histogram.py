@@ -53,8 +53,7 @@ class ScoreHistogram:
 
     Attributes:
         count, hits: (K,) int64, pixels and hits per cell.
-        units, fractions: (K,) int64, summed scores in units of 1 / LEVELS, and the rest in units of 2^-24 / LEVELS;
-            together they do not fit an int64.
+        units, fractions: (K,) int64, summed scores in 1 / LEVELS, the rest in 2^-24 / LEVELS; an int64 is too short.
     """
 
     count: np.ndarray

@@ -24,8 +24,7 @@ def find_path(name: str, data_root: Path | str | None, subfolder: str) -> Path |
 
 
 def find_name_list(name: str, data_root: Path | str | None, root: Path | None) -> Path | None:
-    """Return a name list in the dataset's folder `root`, in `data_root` or its splits/, in the working folder, or in
-    LISTS; None if it is missing."""
+    """Return a name list in `root` (the dataset), `data_root`, its splits/, the working folder or LISTS; else None."""
     if root is not None and (root / name).is_file():
         return root / name
     return find_path(name, data_root, "splits") or (LISTS / name if (LISTS / name).is_file() else None)

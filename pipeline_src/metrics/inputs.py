@@ -177,8 +177,7 @@ class BinNoise(Binned):
 class Ordered(Input):
     """Pixels in the order of confidence: `Bins` of all levels, ascending; on resamples of `EQUAL` cells.
 
-    Exact for 8-bit and 16-bit maps. On resamples pixels are known in few cells, so resampled values need a shift to the
-    exact one (`analysis.resampling`).
+    Exact for 8-bit and 16-bit maps. On resamples cells are few: `analysis.resampling` shifts values to the exact one.
 
     Args:
         cells: joined to so many equally wide cells; None for all levels.
@@ -205,8 +204,7 @@ class Ordered(Input):
 
 
 class Ranked(Input):
-    """As `Ordered`, with the cells of the surest pixels in place of the first levels; on resamples in cells that are
-    fine where confidences lie.
+    """As `Ordered`, with cells of the surest pixels for the first levels; on resamples cells are fine near 1.
 
     Confidences of networks crowd near 1. So each cell joins levels that span about a twelfth of its distance to 1, at
     most 0.01: the surest pixels keep their order.

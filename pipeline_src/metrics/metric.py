@@ -61,8 +61,7 @@ class Quantity:
         return text if text.strip("−0.,") else text.lstrip("−")
 
     def signed(self, value: float) -> str:
-        """Return a difference of two values as printed text with its sign. It has one digit more than values have,
-        unless it is in percentage points."""
+        """Return a difference as signed text, with one digit more than values unless in percentage points."""
         if math.isnan(value):
             return UNDEFINED
         digits = self.digits + (self.factor == 1)

@@ -32,7 +32,7 @@ def read(file: Path = FILE) -> Params:
 
 
 class Loader(yaml.CSafeLoader):  # ten times faster than SafeLoader, and Snakemake reads params.yaml for every job
-    """A YAML loader that refuses duplicate keys, of which YAML takes the last."""
+    """A YAML loader that refuses duplicate keys, where YAML takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Return the content of a mapping. Keys that a merge key (<<) stands for may be given again."""

@@ -75,8 +75,7 @@ class ExperimentGraph(Graph):
         return catalog.find(self.entries, self.parts[part][0].set)
 
     def label(self, part: str) -> int | None:
-        """Return the label of all pixels of an out-of-distribution split: background, or that no class is right; None
-        for other splits, whose masks count."""
+        """Return the label of all pixels of an OOD split, 0 or `NO_CLASS`; None for other splits, whose masks count."""
         if self.parts[part][1] != "ood":
             return None
         return NO_CLASS if self.entry("train").without_background else 0
@@ -104,8 +103,7 @@ class ExperimentGraph(Graph):
 
     @property
     def runs(self) -> list[tuple[str, int]]:
-        """(method, seed) of all runs, in the order of their dependencies: methods that train, methods that train after
-        others, post-hoc methods."""
+        """(method, seed) of all runs by dependency: methods that train, that train after others, post-hoc methods."""
         return sorted(self.facts.runs, key=lambda run: (bool(self.posthoc(run[0])), bool(self.references(run[0]))))
 
     @cached_property

@@ -72,8 +72,7 @@ def _prepare(experiment: ExperimentGraph) -> Iterator[Job]:
 
 
 def _pulled_preparation(experiment: ExperimentGraph, entry: Entry) -> Job | None:
-    """Return the preparation of a dataset without files, from the results in the store: a current one if possible; None
-    if the store has no result of it."""
+    """Return the stored preparation of a dataset without files, a current one if possible; None if there is none."""
     jobs = []
     for folder, manifest in stored("prepare"):
         if manifest.ingredients["parameters"]["data"]["set"] == entry.name:

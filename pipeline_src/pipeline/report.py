@@ -89,8 +89,7 @@ def write(job: Job, folder: Path) -> None:
 
 
 def provenance(job: Job) -> dict[str, str]:
-    """Return the provenance that the report shows: date, commit, versions, and results that were made with other
-    versions or that `keep` reused."""
+    """Return the report's provenance: date, commit, versions, results of other versions and of `keep`."""
     inputs = {name: source.manifest for name, source in sorted(_with_inputs(job.inputs.values()).items())}
     manifests = {name: manifest for name, manifest in inputs.items() if manifest}
     differing: dict[str, list[str]] = {}

@@ -24,7 +24,7 @@ class ByMethod:
     Attributes:
         title: what it shows.
         roles: of its datasets.
-        metrics: its columns, by name; those that are not defined for the number of classes are left out.
+        metrics: names of its columns; metrics that are not defined for the number of classes are left out.
         more: a further note.
     """
 

@@ -62,8 +62,7 @@ class DenseClassifier(nn.Module):
 
 
 def build_classifier(experiment: Experiment, classes: int, pretrained: bool) -> DenseClassifier:
-    """Return the experiment's network for K classes on its device. Weights that are not pretrained are drawn from
-    torch's global generator."""
+    """Return the experiment's network for K classes on its device; torch's global generator draws initial weights."""
     config = experiment.model.config
     segmentor = build_segmentor(config, pretrained, classes)
     network = DenseClassifier(segmentor, normalization(config), experiment.training.amp, classes)

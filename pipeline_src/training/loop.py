@@ -65,7 +65,7 @@ class TrainingRun:
 
     @property
     def chosen(self) -> DenseClassifier:
-        """The network that is validated and predicts: the averaged one if the method says so, else the last one."""
+        """The network that is validated and predicts: the averaged network if the method asks for it, else the last."""
         return self.averaged_network if self.method.average_epochs else self.model
 
     @property
@@ -264,7 +264,6 @@ def _validation(histogram: ScoreHistogram, right_on_grey: int) -> Validation:
 
 
 def top_class(probability: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the top class's probability (H, W), and whether that class is right (255: ignored), from probabilities (K,
-    H, W) and class ids (H, W)."""
+    """Return the top class's probability and whether it is right (255: ignored), for f (K, H, W) and ids (H, W)."""
     right = (probability.argmax(0) == truth).astype(np.uint8)
     return probability.max(0), np.where(truth == IGNORED, IGNORED, right).astype(np.uint8)

@@ -77,8 +77,7 @@ def class_planes(masks: Tensor, classes: int) -> Tensor:
 
 
 def probability(z: Tensor, size: tuple[int, ...]) -> np.ndarray:
-    """Return float32 probabilities of one image at its original `size`, upsampled bilinearly: logits (1, h, w) -> (H,
-    W), (K, h, w) -> (K, H, W)."""
+    """Return float32 probabilities of an image at its original `size`: logits (1, h, w) -> (H, W), else (K, H, W)."""
     z = upsampled(z[None], size)
     f: np.ndarray = (torch.sigmoid(z)[0, 0] if z.shape[1] == 1 else z.softmax(1)[0]).cpu().numpy()
     return f
