@@ -1,7 +1,7 @@
 """Evaluate published full-size networks: `python benchmarks/networks/table.py DATA CACHE [--images N]`.
 
 Predicts with IS-Net, whose weights have 16 or 8 bits, fits every calibrator to DUTS validation images, and writes
-table.md. U2-Net is evaluated on saved maps. An interrupted command resumes from the maps in CACHE.
+table.txt. U2-Net is evaluated on saved maps. An interrupted command resumes from the maps in CACHE.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def main() -> None:
-    """Predict what is missing, and write table.md."""
+    """Predict what is missing, and write table.txt."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("cache", type=Path)
@@ -180,7 +180,7 @@ def main() -> None:
         rows += scores(data, network, names, fit_all(data, network))
     heads = ["network", "set", "images", "calibrator", *(METRICS[metric].column for metric in SHOWN)]
     text = INTRO.format(images=arguments.images) + table(["difference", "of", "", "verdict"], effects(data))
-    Path(__file__).with_name("table.md").write_text(f"{text}\n{table(heads, rows)}", encoding="utf-8")
+    Path(__file__).with_name("table.txt").write_text(f"{text}\n{table(heads, rows)}", encoding="utf-8")
 
 
 if __name__ == "__main__":
