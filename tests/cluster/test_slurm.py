@@ -9,7 +9,7 @@ stop it in the middle on any machine. It must resume there, and end in the bits 
 
 from __future__ import annotations
 
-import contextlib
+import json
 import os
 import re
 import shutil
@@ -17,14 +17,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from project import ENVIRONMENT, ROOT, call, copy, edit
-
-from pipeline_src.params.load import read
-from pipeline_src.pipeline.jobs import build
 
 SCRIPT = Path(__file__).parent / "slurm.sh"
 METHOD = '''"""A slow method."""
@@ -45,6 +43,13 @@ default-resources: {slurm_account: lab, slurm_partition: main}
 slurm-init-seconds-before-status-checks: 5
 seconds-between-status-checks: 5
 slurm-keep-successful-logs: true
+"""
+CONTENTS = """
+import json
+from pipeline_src.params.load import read
+from pipeline_src.pipeline.jobs import build
+jobs = [job for job in build(read()).jobs.values() if job.kind != "report"]
+print(json.dumps({job.name: (job.key, job.content) for job in jobs}))
 """
 EPOCHS, SECONDS = 12, 12  # longer than a time limit of two minutes, in which any machine gets some epochs done
 PATIENCE = 1200  # seconds
@@ -166,16 +171,17 @@ def last_epoch(folder: Path) -> int:
 
 def slow_job(folder: Path) -> str:
     """The key of the slow training."""
-    with contextlib.chdir(folder):
-        (job,) = [job for job in build(read()).of_kinds("train") if job.name.startswith("train/slow/")]
-        return job.key
+    return _slow_job(folder, (folder / "params.yaml").read_text())
+
+
+@cache
+def _slow_job(folder: Path, parameters: str) -> str:
+    return next(key for name, (key, _) in contents(folder).items() if name.startswith("train/slow/"))
 
 
 def contents(folder: Path) -> dict[str, tuple[str, str]]:
-    """Fingerprint and content of every result except the report, which has a date."""
-    with contextlib.chdir(folder):
-        jobs = [job for job in build(read()).jobs.values() if job.kind != "report"]
-        return {job.name: (job.fingerprint, job.content) for job in jobs}
+    """Key and content of every result except the report, which has a date, by the package in `folder`."""
+    return {name: tuple(values) for name, values in json.loads(call(folder, "python", "-c", CONTENTS)).items()}
 
 
 def test_a_job_beyond_the_time_limit_of_its_partition_waits_until_ctrl_c(project, slurm):
