@@ -212,17 +212,6 @@ def digests(folder: Path, names: Iterable[str], record: Path) -> dict[str, str]:
     return {name: digest for name, (_, digest) in current.items()}
 
 
-def write_sums(path: Path, sums: Mapping[str, str]) -> None:
-    """Write SHA-256 by name, as `sha256sum --check` reads them."""
-    write_text(path, "".join(f"{hashed}  {name}\n" for name, hashed in sums.items()))
-
-
-def read_sums(path: Path) -> dict[str, str]:
-    """Return the SHA-256 by name that `write_sums` wrote."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    return {name: hashed for hashed, _, name in (line.partition("  ") for line in lines)}
-
-
 def sha256_without(key: str, content: Mapping[str, Any]) -> str:
     """Return 64 hex digits for JSON-like content without the entry `key`, independent of the order of keys."""
     covered = {name: value for name, value in content.items() if name != key}

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.intervals import FEW_GROUPS, NAN, interval
-from pipeline_src.analysis.measurement import Measurement, counts_arrays, write
+from pipeline_src.analysis.measurement import Measurement, write
 from pipeline_src.analysis.resampling import Resampled, key_of, resample
 from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.map_counts import MapCounts
@@ -74,7 +74,8 @@ def _measurement(
     bins: int,
 ) -> Measurement:
     first, *rest = (replace(run, rows=None) for run in counts)
-    arrays = counts_arrays(sum(rest, first))
+    summed = sum(rest, first)
+    arrays = summed.arrays("all") | {"top": np.array(summed.top)}
     if groups is not None:
         arrays["groups"] = groups
     if (band := accuracy_band(resampled, bins)) is not None:

@@ -33,7 +33,7 @@ class Measurement:
         arrays: further arrays:
             `accuracy_band` (bins + 1, 2): confidence limits of the accuracy in each bin and over all pixels;
             `groups` (N,): the group of each image;
-            and the pooled counts of all seeds (`counts_arrays`).
+            and the pooled counts of all seeds, as `Counts.arrays`, with `top`.
     """
 
     seeds: Sequence[int]
@@ -84,17 +84,7 @@ class Measurement:
         """The number of its images, and of their groups, as text."""
         of_images = "" if self.groups is None else f"{self.images:,} images in "
         few = " (few: rough intervals)" if 1 < self.units < FEW_GROUPS else " (no intervals)" * (self.units == 1)
-        return f"{of_images}{self.units_text}{few}"
-
-    @property
-    def units_text(self) -> str:
-        """The number of images, or of groups of images, that are resampled, as text."""
-        return f"{self.units:,} {'image' if self.groups is None else 'group'}{'s' * (self.units != 1)}"
-
-
-def counts_arrays(counts: Counts) -> dict[str, np.ndarray]:
-    """Return the arrays that `Measurement.counts` reads."""
-    return counts.arrays("all") | {"top": np.array(counts.top)}
+        return f"{of_images}{self.units:,} {'image' if self.groups is None else 'group'}{'s' * (self.units != 1)}{few}"
 
 
 def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, str], Measurement]) -> None:

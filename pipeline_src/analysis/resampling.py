@@ -177,17 +177,10 @@ def draws(units: int, resamples: int, key: int) -> np.ndarray:
 
 
 @one_thread
-def image_means(
-    values: np.ndarray, key: int, resamples: int = RESAMPLES, groups: np.ndarray | None = None
-) -> np.ndarray:
-    """Return (R, M) means over resampled images of M values per image, (N, M); NaN in `values` is left out.
-
-    Args:
-        groups: (N,) the group of each image, from 0 without gaps, where images are not independent.
-    """
+def image_means(values: np.ndarray, key: int, resamples: int = RESAMPLES) -> np.ndarray:
+    """Return (R, M) means over resampled images of M values per image, (N, M); NaN in `values` is left out."""
     defined = ~np.isnan(values)
     columns = np.concatenate([np.where(defined, values, 0), defined], axis=1)
-    times = draws(len(values) if groups is None else int(groups.max()) + 1, resamples, key)
-    total, number = np.split((times if groups is None else times[:, groups]) @ columns, 2, axis=1)
+    total, number = np.split(draws(len(values), resamples, key) @ columns, 2, axis=1)
     with np.errstate(invalid="ignore"):
         return np.asarray(total / number)

@@ -31,7 +31,8 @@ SPREAD = Quantity(title="spread of alphas", unit="% of the mean alpha", factor=1
 
 def differ(view: View, entry: str, compared: Sequence[str] = ()) -> Items:
     """Check that the alphas of a method differ between images."""
-    if not (tables := _tables(view, entry)):
+    tables = {seed: table for (method, seed), table in view.alphas.items() if method == entry}
+    if not tables:
         yield view.missing(f"the run of {entry}")
     elif (epochs := min(table.shape[1] for table in tables.values())) < FEWEST:
         yield view.missing(f"{FEWEST} epochs (there are {epochs})", "raise “training: epochs:”")
@@ -44,11 +45,6 @@ def read_alphas(file: Path) -> pd.DataFrame:
     import pandas as pd
 
     return pd.read_csv(file, dtype={"id": str}, index_col="id").sort_index()
-
-
-def _tables(view: View, entry: str) -> dict[int, pd.DataFrame]:
-    """Return seed -> alphas of a method entry."""
-    return {seed: table for (method, seed), table in view.alphas.items() if method == entry}
 
 
 def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:

@@ -100,16 +100,6 @@ def read_rows(folder: Path) -> list[Row]:
     return read_csv(Path(folder) / "manifest.csv", row)
 
 
-def write_problems(folder: Path, problems: Iterable[Problem]) -> None:
-    """Write `folder`/problems.csv."""
-    write_csv(Path(folder) / "problems.csv", Problem._fields, problems)
-
-
-def read_problems(folder: Path) -> list[Problem]:
-    """Return the problems in `folder`/problems.csv."""
-    return read_csv(Path(folder) / "problems.csv", lambda cells: Problem(**cells))
-
-
 def select(part: Part, folder: Path) -> list[Row]:
     """Return the rows of a part, in the order of its split.
 

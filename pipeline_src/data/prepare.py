@@ -67,7 +67,7 @@ def prepare(
             problems.append(Problem(source.label, text, "download it again, or correct `count` of the source"))
     split_problems, split_notes = assign_splits(entry, splits, data_root, root, rows)
     problems = sorted(problems + split_problems)
-    manifest.write_problems(out, problems)
+    manifest.write_csv(out / "problems.csv", Problem._fields, problems)
     if (problems and on_problem == "fail") or not rows:
         raise UserError(
             f"dataset {entry.name} has {len(problems):,} problems:{listed(problems)}",
@@ -119,7 +119,7 @@ def check_dataset(entry: Entry, data_root: Path | str | None, unpacked: Path) ->
                 notes.append(f"{len(stems):,} images in {number:,} groups of images that are not independent")
         except (UserError, OSError) as error:  # reported: the next dataset is checked in any case
             return DatasetReport("", 0, {}, [str(error)], [])
-        problems = [str(problem) for problem in manifest.read_problems(folder)]
+        problems = manifest.read_csv(folder / "problems.csv", lambda cells: str(Problem(**cells)))
     notes += [f"known: {fault}" for fault in entry.faults]
     return DatasetReport(summary["source"], summary["samples"], summary["splits"], problems, notes)
 

@@ -94,7 +94,10 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
             content = _folder_hash(entry, root, layout, unpacked)
         else:
             declared = source.sha256 or (None,) * len(archives)
-            known = [digest or _archive_hash(path, unpacked) for path, digest in zip(archives, declared, strict=True)]
+            known = [
+                digest or digests(path.parent, [path.name], _record(path, unpacked))[path.name]
+                for path, digest in zip(archives, declared, strict=True)
+            ]
             content = hash_of(archives=known)
         return Located(entry.name, key, source, layout, content, archives, root)
     sources = entry.sources.values()
@@ -145,11 +148,6 @@ def _folder_hash(entry: Entry, root: Path, layout: Layout, unpacked: Path) -> st
         raise UserError(f"dataset {entry.name}: {error}") from None
     paths = [path for stems in groups for several in stems.values() for path in several]
     return hash_of(files=[*digests(root, paths, _record(root, unpacked)).items()])
-
-
-def _archive_hash(path: Path, unpacked: Path) -> str:
-    """Return the sha256 of an archive; only a changed file is read again."""
-    return digests(path.parent, [path.name], _record(path, unpacked))[path.name]
 
 
 def _record(source: Path, unpacked: Path) -> Path:

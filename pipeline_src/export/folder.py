@@ -14,7 +14,7 @@ from pipeline_src import outputs
 from pipeline_src.calibrators.calibrator import Record
 from pipeline_src.errors import UserError
 from pipeline_src.export import runs
-from pipeline_src.files import read_sums, sha256, write_sums, write_text
+from pipeline_src.files import sha256, write_text
 from pipeline_src.prediction.predict import Predictor, predict_image
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.models.build import logits
@@ -118,7 +118,8 @@ def write_folder(folder: Path, predictor: Predictor, config: Config) -> None:
     if record:
         write_text(folder / CALIBRATOR, json.dumps(record, indent=2) + "\n")
     write_text(folder / CARD, card(config, record))
-    write_sums(folder / SUMS, {name: sha256(folder / name) for name in FILES[:-1] if (folder / name).exists()})
+    names = [name for name in FILES[:-1] if (folder / name).exists()]
+    write_text(folder / SUMS, "".join(f"{sha256(folder / name)}  {name}\n" for name in names))  # as of sha256sum
 
 
 def traced(network: DenseClassifier, size: int) -> torch.export.ExportedProgram:
@@ -173,7 +174,8 @@ def read_folder(folder: Path) -> tuple[Config, Predictor]:
             expected="a folder that `export` wrote",
             fix="dense-calibration export --run RUN --out DIR",
         )
-    for name, expected in read_sums(folder / SUMS).items():
+    for line in (folder / SUMS).read_text(encoding="utf-8", errors="replace").splitlines():
+        expected, _, name = line.partition("  ")
         if not (folder / name).is_file() or sha256(folder / name) != expected:
             raise UserError(
                 f"{folder / name} is not the file that was exported",

@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline_src import __version__, outputs
 from pipeline_src.analysis.analyse import accuracy_band
+from pipeline_src.analysis.conformal import Bound
 from pipeline_src.analysis.intervals import groups_note, images_note
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
 from pipeline_src.counting.counts import Counts, image_rows
@@ -21,7 +22,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import atomic, write_text
 from pipeline_src.maps.counts import count
 from pipeline_src.maps.files import Pair, classes_of, pair_files
-from pipeline_src.maps.risk import bound_of, controlled, exceeded
+from pipeline_src.maps.risk import controlled, exceeded
 from pipeline_src.metrics.image_inputs import per_image
 from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
@@ -62,7 +63,9 @@ def judge_folder(
     outputs.check_output(out, "judge", inputs=(pred, mask))
     pairs = pair_files(pred, mask)
     units, classes = groups_of(pairs, groups), classes_of(pairs)
-    bound = bound_of(risk, classes)
+    if risk and classes:
+        raise UserError(f"--risk {risk} needs maps of one object", found=f"{classes} classes", fix="leave out --risk")
+    bound = Bound.of(risk) if risk else None
     counted = count(pairs, classes, ignore, whole_maps=True)
     raw = counted.statistic.raw
     if not raw.pixels:

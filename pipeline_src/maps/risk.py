@@ -9,23 +9,11 @@ import numpy as np
 from pipeline_src.analysis.conformal import EIGHT_BIT, RISKS, Bound, guaranteed, image_risks
 from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL, interval
 from pipeline_src.analysis.resampling import SEED, draws, image_means, one_thread
-from pipeline_src.errors import UserError
 from pipeline_src.metrics.metric import FRACTION, with_ends
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.rng import generator
 
 FOLDS = 5
-
-
-def bound_of(text: str, classes: int | None) -> Bound | None:
-    """Return the bound that `--risk` asks for on maps of K `classes`, None for one object; None if `text` is empty.
-
-    Raises:
-        UserError: it is no bound, or the maps have several classes.
-    """
-    if text and classes:
-        raise UserError(f"--risk {text} needs maps of one object", found=f"{classes} classes", fix="leave out --risk")
-    return Bound.of(text) if text else None
 
 
 def folds_of(groups: np.ndarray) -> np.ndarray:

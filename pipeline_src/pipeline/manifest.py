@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -100,8 +100,3 @@ def stored(kind: str) -> Iterator[tuple[Path, Manifest]]:
 def now() -> str:
     """Return the time (UTC) as manifests have it."""
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def sizes_and_digests(folder: Path, names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return the size and SHA-256 of files in `folder`, by name."""
-    return {name: {"size": (folder / name).stat().st_size, "sha256": sha256(folder / name)} for name in names}

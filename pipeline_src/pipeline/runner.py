@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pipeline_src.errors import UserError
-from pipeline_src.files import flush, writing
+from pipeline_src.files import flush, sha256, writing
 from pipeline_src.pipeline.job import Job
-from pipeline_src.pipeline.manifest import Manifest, now, sizes_and_digests
+from pipeline_src.pipeline.manifest import Manifest, now
 from pipeline_src.processes import alone
 from pipeline_src.python_source import loaded_versions
 
@@ -99,7 +99,7 @@ def _write_result(job: Job, new: Path) -> None:
             "versions": loaded_versions(),
         }
         inputs = {role: {"name": needed.name, "digest": needed.content} for role, needed in job.inputs.items()}
-        files = sizes_and_digests(new, job.files)
+        files = {name: {"size": (new / name).stat().st_size, "sha256": sha256(new / name)} for name in job.files}
         Manifest(job.fingerprint, job.ingredients, files, inputs, origin).write(new)
     place(new, job.folder)
     log.info("%s done in %.1f s", job.name, seconds)

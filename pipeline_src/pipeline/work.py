@@ -143,13 +143,8 @@ def predictor(job: Job) -> Predictor:
     plain = Predictor(load_networks(job))
     if "fit" not in job.inputs:
         return plain
-    fitted = read_fitted(job.inputs["fit"].folder / "run.json")
+    fitted = json.loads((job.inputs["fit"].folder / "run.json").read_bytes())["fitted"]
     return replace(plain, method=job.parameters["method"], seed=job.parameters["seed"], fitted=fitted)
-
-
-def read_fitted(file: Path) -> dict[str, Any]:
-    """Return the fitted values of a post-hoc method, from run.json."""
-    return dict(json.loads(file.read_bytes())["fitted"])
 
 
 # Numbers

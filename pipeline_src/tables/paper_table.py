@@ -135,13 +135,9 @@ def marks(metric: str, measured: Mapping[str, Measurement]) -> dict[str, str]:
     if len(means) < 2 or better == NEITHER:
         return below
     best = max(means, key=lambda method: better * means[method])
-    tied = [m for m in means if m != best and not _differ(metric, measured[best], measured[m])]
+    differences = {m: estimate(metric, (measured[best], 1.0), (measured[m], -1.0)) for m in means if m != best}
+    tied = [m for m, difference in differences.items() if difference is None or not difference.excludes_zero]
     return (dict.fromkeys([best, *tied], TIED) if tied else {best: BEST}) | below
-
-
-def _differ(metric: str, run: Measurement, other: Measurement) -> bool:
-    difference = estimate(metric, (run, 1.0), (other, -1.0))
-    return difference is not None and difference.excludes_zero
 
 
 def below_floor(metric: str, run: Measurement) -> bool:

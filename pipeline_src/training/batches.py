@@ -88,7 +88,7 @@ def training_batches(store: Store, experiment: Experiment, seed: int) -> DataLoa
         sampler=order,
         drop_last=single,
         num_workers=training.workers,
-        pin_memory=_on_gpu(),
+        pin_memory=torch.cuda.is_available(),
     )
 
 
@@ -98,7 +98,11 @@ def validation_batches(store: Store, training: Training, null_images: bool) -> D
     if null_images:
         samples = ConcatDataset([samples, EvaluationSamples(NullImages(store))])
     return DataLoader(
-        samples, training.batch_size, num_workers=training.workers, pin_memory=_on_gpu(), collate_fn=collate
+        samples,
+        training.batch_size,
+        num_workers=training.workers,
+        pin_memory=torch.cuda.is_available(),
+        collate_fn=collate,
     )
 
 
@@ -115,10 +119,6 @@ def collate(samples: list[Sample]) -> dict[str, Any]:
     batch: dict[str, Any] = {key: [sample[key] for sample in samples] for key in samples[0]}
     batch["inputs"] = torch.stack(batch["inputs"])
     return batch
-
-
-def _on_gpu() -> bool:
-    return torch.cuda.is_available()
 
 
 def augment(

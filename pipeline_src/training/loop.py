@@ -247,7 +247,9 @@ def validate(model: DenseClassifier, batches: Iterable[dict[str, Any]], released
         for z, truth, grey, name in zip(logits, batch["truth"], batch["grey"], batch["id"], strict=True):
             f = probability(z, truth.shape)
             if model.classes > 2:
-                f, truth = top_class(f, truth)
+                # The top class's probability, and whether it is correct (255: ignored).
+                right = np.where(truth == IGNORED, IGNORED, f.argmax(0) == truth)
+                f, truth = f.max(0), right.astype(np.uint8)
             elif released:
                 right_on_grey += np.count_nonzero((f.ravel()[grey] >= 0.5) == truth.ravel()[grey])
             (null if name.endswith(MARK) else counts).add(f, truth, name)
@@ -261,9 +263,3 @@ def _validation(histogram: ScoreHistogram, right_on_grey: int) -> Validation:
     pixels = int(histogram.count.sum())
     accuracy = (int(histogram.hits.sum()) - right_on_grey) / pixels
     return Validation(accuracy, float(histogram.score.sum()) / pixels, histogram, right_on_grey / pixels)
-
-
-def top_class(probability: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the top class's probability and whether it is right (255: ignored), for f (K, H, W) and ids (H, W)."""
-    right = (probability.argmax(0) == truth).astype(np.uint8)
-    return probability.max(0), np.where(truth == IGNORED, IGNORED, right).astype(np.uint8)

@@ -136,11 +136,6 @@ def test_images_of_a_group_are_drawn_together():
         for name in ("ece", "accuracy", "brier", "max_f"):
             assert resampled.values[name][k] == pytest.approx(again[name], abs=1e-9), name
     assert len(sizes) > 1
-    values = np.arange(7.0)[:, None]
-    means = image_means(values, key=4, resamples=6, groups=groups)[:, 0]
-    assert means == pytest.approx(
-        [np.mean([i for group in chosen for i in np.flatnonzero(groups == group)]) for chosen in drawn(3, 6, 4)]
-    )
 
 
 def test_a_single_group_has_no_intervals():
