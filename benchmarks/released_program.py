@@ -117,7 +117,7 @@ def ours(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
     for number, (level, mask) in enumerate(pairs):
         truth = (mask > 127 / 255).astype(np.uint8)
         statistic.add(level, truth, str(number), measures=whole_map_measures(level, truth))
-    return {heading: value(name, statistic.stretched) for heading, name in SHOWN.items()}
+    return {heading: value(name, statistic.protocols["stretched"]) for heading, name in SHOWN.items()}
 
 
 def stretched(level: np.ndarray) -> np.ndarray:

@@ -69,7 +69,7 @@ def count_fully(arrays: tuple[Maps, Maps]) -> None:
     counts = MapCounts.empty()
     for number, (f, y) in enumerate(zip(*arrays, strict=True)):
         counts.add(f, y, f"{number:05d}")
-    _ = counts.raw, counts.stretched
+    _ = counts.raw, counts.protocols["stretched"]
 
 
 @cache

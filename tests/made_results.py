@@ -42,13 +42,7 @@ def analysed(
         for (method, seed), file in files.items():
             statistic = MapCounts.empty()
             for number, (f, truth) in enumerate(maps(method, seed, part)):
-                statistic.add(
-                    f,
-                    truth,
-                    f"{part}/{number}",
-                    measures=whole_map_measures(f, truth),
-                    ignore=IGNORED,
-                )
+                statistic.add(f, truth, f"{part}/{number}", measures=whole_map_measures(f, truth), ignore=IGNORED)
             statistic.save(file, {})
         with patch("pipeline_src.analysis.analyse.resample", partial(resample, resamples=RESAMPLES)):
             analyse(part, facts.bins, files, folder / f"{quote(part, safe='')}.npz")

@@ -67,11 +67,7 @@ def analyse(
 
 
 def _measurement(
-    seeds: Sequence[int],
-    counts: Sequence[Counts],
-    resampled: Sequence[Resampled],
-    groups: np.ndarray | None,
-    bins: int,
+    seeds: Sequence[int], counts: Sequence[Counts], resampled: Sequence[Resampled], groups: np.ndarray | None, bins: int
 ) -> Measurement:
     first, *rest = (replace(run, rows=None) for run in counts)
     summed = sum(rest, first)

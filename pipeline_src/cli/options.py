@@ -52,8 +52,7 @@ Risk = Annotated[
 Groups = Annotated[
     str,
     typer.Option(
-        metavar="GROUPS",
-        help="Dependent images: a regular expression with one group, or a csv file id,group",
+        metavar="GROUPS", help="Dependent images: a regular expression with one group, or a csv file id,group"
     ),
 ]
 

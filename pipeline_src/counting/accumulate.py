@@ -68,11 +68,7 @@ class FloatPass:
         self.single = np.ones(0 if counts.rows is None else BLOCK, np.int64)
 
     def add(
-        self,
-        f: np.ndarray,
-        y: np.ndarray,
-        scale: tuple[np.float32, np.float32] | None = None,
-        summed: bool = True,
+        self, f: np.ndarray, y: np.ndarray, scale: tuple[np.float32, np.float32] | None = None, summed: bool = True
     ) -> ImageCounts:
         """Count one image.
 

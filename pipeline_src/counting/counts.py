@@ -102,9 +102,7 @@ class ImageRows:
 
     def __add__(self, other: ImageRows) -> ImageRows:
         return ImageRows(
-            self.ids + other.ids,
-            np.concatenate([self.table, other.table]),
-            np.concatenate([self.levels, other.levels]),
+            self.ids + other.ids, np.concatenate([self.table, other.table]), np.concatenate([self.levels, other.levels])
         )
 
     def __eq__(self, other: object) -> bool:

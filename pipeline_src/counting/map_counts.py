@@ -97,11 +97,6 @@ class MapCounts:
         return self.protocols["raw"]
 
     @property
-    def stretched(self) -> Counts | None:
-        """Counts of the min-max normalized maps; None of K classes and of quick counts."""
-        return self.protocols.get("stretched")
-
-    @property
     def protocols(self) -> dict[str, Counts]:
         """Counts of whole images by protocol."""
         counts = self.counts

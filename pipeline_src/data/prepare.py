@@ -29,11 +29,7 @@ NEAR_SHARE = 0.05  # share of a drawn split from which near-copies are reported
 
 
 def prepare(
-    entry: Entry,
-    data_root: Path | str | None,
-    unpacked: Path,
-    out: Path,
-    on_problem: Literal["fail", "skip"] = "fail",
+    entry: Entry, data_root: Path | str | None, unpacked: Path, out: Path, on_problem: Literal["fail", "skip"] = "fail"
 ) -> dict[str, Any]:
     """Unpack (or draw) the dataset, pair images and masks, verify every file, and write the list of its samples.
 

@@ -186,10 +186,7 @@ METRICS: dict[str, Metric] = {
         range=NOT_NEGATIVE,
     ),
     "mae": fraction(
-        "MAE",
-        PixelMeans("absolute", classes="two"),
-        same,
-        "Mean absolute error, abs(f − y), over all pixels.",
+        "MAE", PixelMeans("absolute", classes="two"), same, "Mean absolute error, abs(f − y), over all pixels."
     ),
     "aurc": fraction(
         "AURC",

@@ -76,24 +76,20 @@ def report_overlap(stores: Mapping[str, Store]) -> None:
 
 def train(job: Job, folder: Path) -> None:
     """Train a network, or resume its training."""
+    import pandas as pd
+
     from pipeline_src.data.store import Store
     from pipeline_src.training.loop import train
 
     parameters, stores = job.parameters, {part: Store(job.inputs[part].folder) for part in ("train", "val")}
     report_overlap(stores)
     method, seed = parameters["method"], parameters["seed"]
-    accuracies = {name: _accuracies(job.inputs[f"references/{name}"].folder) for name in method.references()}
+    histories = {name: job.inputs[f"references/{name}"].folder / "history.csv" for name in method.references()}
+    accuracies = {name: pd.read_csv(file)["val_accuracy"].tolist() for name, file in histories.items()}
     name = job.options["title"]
     run = train(stores["train"], stores["val"], settings(job), method, seed, job.scratch, name, accuracies)
     run.write(folder)
     _warn_of_accuracy(job, folder)
-
-
-def _accuracies(run: Path) -> list[float]:
-    """Return the validation accuracies of a run by epoch."""
-    import pandas as pd
-
-    return [float(accuracy) for accuracy in pd.read_csv(run / "history.csv")["val_accuracy"]]
 
 
 def _warn_of_accuracy(job: Job, folder: Path) -> None:

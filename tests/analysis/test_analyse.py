@@ -104,7 +104,7 @@ def test_an_estimate_needs_common_seeds_and_the_metric(results):
 
 def test_the_pixels_of_all_seeds(files, results):
     run = results.measurement("stretched", "slp", "photos")
-    of_seeds = [MapCounts.load(files["photos"]["slp", seed]).stretched for seed in (0, 1)]
+    of_seeds = [MapCounts.load(files["photos"]["slp", seed]).protocols["stretched"] for seed in (0, 1)]
     assert run.counts == replace(of_seeds[0], rows=None) + replace(of_seeds[1], rows=None)
 
 

@@ -31,11 +31,7 @@ def test_the_principal_block_of_a_method_bears_its_name_or_is_the_first():
 
 
 def test_the_strength_of_static_perturbation():
-    found = facts(
-        ce=MethodFacts("baseline"),
-        mild=slp(0.05, 0.5),
-        ls=MethodFacts("label_smoothing", {"eps": 0.05}),
-    )
+    found = facts(ce=MethodFacts("baseline"), mild=slp(0.05, 0.5), ls=MethodFacts("label_smoothing", {"eps": 0.05}))
     assert found.static == pytest.approx({"mild": 0.05, "ls": 0.05})
     ls, one_less = MethodFacts("label_smoothing", {"eps": 0.3}), slp(0.2, 1)
     assert ls.strength(3) == pytest.approx(one_less.strength(3)), "the same expected labels: 0.8, 0.1, 0.1"

@@ -119,8 +119,9 @@ def test_numbers_are_those_of_the_statistic(tmp_path):
     assert eces == sorted(eces, reverse=True) and rows.keys() == pairs.keys()
     for stem, pair in pairs.items():
         counts = statistic({stem: pair})
+        stretched = counts.protocols["stretched"]
         for name in ("accuracy", "nll", "brier", "mae"):
-            assert float(rows[stem][f"stretched_{name}"]) == pytest.approx(value(name, counts.stretched), rel=1e-5)
+            assert float(rows[stem][f"stretched_{name}"]) == pytest.approx(value(name, stretched), rel=1e-5)
         assert float(rows[stem]["raw_ece"]) == pytest.approx(value("ece", counts.raw, bins), abs=5e-3)
 
 

@@ -49,7 +49,7 @@ def test_saturated_maps_are_ranked_as_their_pixels(deviation, errors):
     statistic = one(f, y)
     doubt = np.minimum(f.astype(float), 1 - f.astype(float))
     expected = ranked(doubt.ravel(), ((f >= 0.5) == y).ravel())
-    for counts in (statistic.raw, statistic.stretched) if f.min() == 0 and f.max() == 1 else (statistic.raw,):
+    for counts in statistic.protocols.values() if f.min() == 0 and f.max() == 1 else (statistic.raw,):
         for name in NAMES:
             assert value(name, counts) == pytest.approx(expected[name], rel=5e-4), name
     before = {name: value(name, levels_alone(statistic.raw)) for name in NAMES}
@@ -77,7 +77,7 @@ def test_maps_of_8_and_16_bits_are_ranked_as_before(kind):
     statistic = MapCounts.empty()
     for f, y, name in varied(5, kind=kind.split()[0], sharp=4):
         statistic.add((f / 255).astype(np.float32) if " " in kind else f, y, name)
-    for counts in (statistic.raw, statistic.stretched):
+    for counts in (statistic.raw, statistic.protocols["stretched"]):
         assert counts.surest[0].any()
         assert all(value(name, counts) == value(name, levels_alone(counts)) for name in NAMES)
 

@@ -75,9 +75,7 @@ def test_a_job_is_run_once_into_the_folder_of_its_fingerprint():
 
 
 @pytest.mark.parametrize(
-    ("change", "differs"),
-    [({"seed": 1}, True), ({"during": print}, False)],
-    ids=["a parameter", "an option"],
+    ("change", "differs"), [({"seed": 1}, True), ({"during": print}, False)], ids=["a parameter", "an option"]
 )
 def test_parameters_count_and_options_do_not(change, differs):
     assert (graph(**change).job("train").fingerprint != graph().job("train").fingerprint) == differs
