@@ -86,7 +86,11 @@ def compare(
             effect = None if equal else estimate(metric, (run_b, 1.0), (run_a, -1.0))
             # NaN where the metric is undefined for a seed of only one side.
             largest = float(np.where(np.isnan(values_a) & np.isnan(values_b), 0, np.abs(values_b - values_a)).max())
-            means, verdict = (float(values_a.mean()), float(values_b.mean())), _verdict(largest, effect)
+            means, differs = (
+                (float(values_a.mean()), float(values_b.mean())),
+                effect is not None and effect.excludes_zero,
+            )
+            verdict = SAME if largest <= ROUNDING else DIFFERENT if differs else UNDECIDED
             cells.append(Cell(protocol, part, method, metric, pairs, *means, verdict, effect))
     return cells
 
@@ -98,9 +102,3 @@ def _measured(
     resampled = partial(resample, resamples=1) if equal else resample
     runs = [resampled(statistic, bins, key, groups=groups) for statistic in statistics]
     return {protocol: Measurement.of_runs(range(len(runs)), [run[protocol] for run in runs]) for protocol in runs[0]}
-
-
-def _verdict(largest: float, effect: Estimate | None) -> str:
-    if largest <= ROUNDING:
-        return SAME
-    return DIFFERENT if effect is not None and effect.excludes_zero else UNDECIDED

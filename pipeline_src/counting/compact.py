@@ -28,17 +28,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from pipeline_src.counting.counts import COLUMNS, PIXEL_SUMS, UNMEASURED, Counts, image_rows, parts, upper_edge
-from pipeline_src.counting.levels import (
-    EIGHT,
-    HALF,
-    LEVELS,
-    POSITION,
-    PROTOCOLS,
-    SPLIT,
-    UNIT,
-    UNKNOWN,
-    further_cells,
-)
+from pipeline_src.counting.levels import EIGHT, HALF, LEVELS, POSITION, PROTOCOLS, SPLIT, UNIT, UNKNOWN, further_cells
 from pipeline_src.counting.map_counts import MapCounts, json_array
 
 BINS = (100, 30)  # every number of bins in use divides one of them

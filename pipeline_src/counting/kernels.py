@@ -73,18 +73,7 @@ SMALL, ERRORS, LOGS = written_type("int32"), written_type("float64"), written_ty
 
 
 @compiled(several(INT, 2)(SINGLES, BYTES, BOOL, INT, INT, INT, INT, SMALL, SMALL, ROWS))
-def count_floats(
-    f: Array,
-    y: Array,
-    scores: bool,
-    levels: int,
-    position: int,
-    shift: int,
-    last: int,
-    cell: Array,
-    rest: Array,
-    pending: Array,
-) -> tuple[int, int]:
+def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pending):  # type: ignore[no-untyped-def]
     """Add pixels to `pending`, (4 * (levels // 2 + 1 + last),): by cell (`levels`), predicted class and label.
 
     Args:
@@ -185,22 +174,9 @@ def histogram(v: Array, y: Array, pixels: Array) -> None:
 
 
 @compiled(several(INT, 2)(INTS, INTS, INTS, INT, INT, INT, INT, INT, CUBE, CUBE, TABLE, CUBE, TABLE, ERRORS))
-def count_fractions(
-    value: Array,
-    label: Array,
-    number: Array,
-    denominator: int,
-    levels: int,
-    position: int,
-    shift: int,
-    last: int,
-    count: Array,
-    positions: Array,
-    on_edge: Array,
-    surest: Array,
-    image: Array,
-    error: Array,
-) -> tuple[int, int]:
+def count_fractions(  # type: ignore[no-untyped-def]
+    value, label, number, denominator, levels, position, shift, last, count, positions, on_edge, surest, image, error
+):
     """Count `number` pixels with f = value / denominator and label, each (n,), exactly; `surest` where it has cells.
 
     Returns:

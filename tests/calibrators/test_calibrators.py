@@ -13,15 +13,7 @@ from sklearn.linear_model import LogisticRegression
 
 from pipeline_src.calibrators import NAMES
 from pipeline_src.calibrators.beta import BetaCalibrator
-from pipeline_src.calibrators.calibrator import (
-    Calibrator,
-    Record,
-    calibrated,
-    calibrator_class,
-    fitted,
-    nll,
-    read_for,
-)
+from pipeline_src.calibrators.calibrator import Calibrator, Record, calibrated, calibrator_class, fitted, nll, read_for
 from pipeline_src.calibrators.histogram_binning import HistogramBinningCalibrator
 from pipeline_src.calibrators.image_temperature import ImageTemperatureCalibrator
 from pipeline_src.calibrators.isotonic import IsotonicCalibrator

@@ -11,11 +11,7 @@ from pipeline_src.analysis.facts import ExperimentSummary
 from pipeline_src.errors import UserError
 from pipeline_src.files import rounded
 from pipeline_src.tables.paper_table import PaperTable
-from pipeline_src.tables.several_experiments import (
-    judged_table,
-    network_table,
-    task_table,
-)
+from pipeline_src.tables.several_experiments import judged_table, network_table, task_table
 
 ABSENT = Path("absent")
 TASKS = {"sod": "salient objects", "cod": "camouflaged objects", "smoke": "smoke", "polyp": "polyps"}

@@ -10,12 +10,7 @@ import torch
 from networks import trains_and_comes_back
 
 from pipeline_src.errors import UserError
-from pipeline_src.training.models.build import (
-    build_segmentor,
-    logits,
-    normalization,
-    weighted_logits,
-)
+from pipeline_src.training.models.build import build_segmentor, logits, normalization, weighted_logits
 from pipeline_src.training.models.config import model_modules, model_names, read_config
 
 # What users of mmsegmentation have: 19 classes, a class-weighted loss, synchronized statistics, sampling, windows.
