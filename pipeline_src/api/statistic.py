@@ -203,10 +203,9 @@ def _name(number: int) -> str:
 
 def _renumbered(statistic: MapCounts, start: int) -> MapCounts:
     """Return the statistic with images numbered from `start`."""
-
-    def counts(part: Counts) -> Counts:
+    counts = {}
+    for name, part in statistic.counts.items():
         rows = image_rows(part)
         ids = [_name(start + k) for k in range(len(rows))]
-        return replace(part, rows=ImageRows(ids, rows.table, rows.levels))
-
-    return MapCounts({name: counts(part) for name, part in statistic.counts.items()}, statistic.confusion)
+        counts[name] = replace(part, rows=ImageRows(ids, rows.table, rows.levels))
+    return MapCounts(counts, statistic.confusion)

@@ -36,8 +36,9 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
     by_method = bin_tables.reliability_tables(results, part)
     tables = {method: by_method[protocol, method] for method in facts.methods}
     ece = {method: results.estimate("ece", protocol, method, part).value for method in facts.methods}
+    covered = "images and training seeds" if len(facts.seeds) > 1 else "images"
     lines = [
-        f"{style.size(picture, results)} · {facts.bins} bins · {style.error_bars(facts.seeds)}",
+        f"{style.size(picture, results)} · {facts.bins} bins · error bars: 95 % CI over {covered}",
         f"ECE: {style.averaged(facts)} · bars: {facts.networks_text()}",
         KEY,
     ]

@@ -159,11 +159,6 @@ def size(picture: Picture, results: Results) -> str:
     return f"{PROTOCOL_NAMES[picture.protocol]} · {measurement.size} · {count(measurement.pixels)} pixels"
 
 
-def error_bars(seeds: Sequence[int]) -> str:
-    """Return a text that explains error bars and bands."""
-    return f"error bars: 95 % CI over images{' and training seeds' * (len(seeds) > 1)}"
-
-
 def averaged(facts: Facts) -> str:
     """Return which networks estimates are of, as text: of several seeds, they are means."""
     seeds = ", ".join(map(str, facts.seeds))

@@ -93,7 +93,9 @@ class PixelGroups:
 
     def __init__(self, counts: Counts, total: np.ndarray):
         entries = _entries(counts)
-        eight = _eight_bit_levels(entries)
+        # floor(255 f): edges below 0.5 are closed below, edges above belong to the 8-bit level above them.
+        above = (LEVELS - 1 - entries["level"] + entries["on_edge"]) // EIGHT
+        eight = np.where(entries["predicted"] == 1, above, entries["level"] // EIGHT)
         by_level = np.bincount(eight * 2 + entries["label"], entries["count"], 512)
         if not np.array_equal(by_level[: 2 * MIDDLE], total[:MIDDLE].reshape(-1)):
             entries, eight = _matched_to_rows(entries, eight, total)
@@ -138,12 +140,6 @@ def _entries(counts: Counts) -> dict[str, np.ndarray]:
         "count": np.concatenate([edge, count - edge]),
         "doubt": np.concatenate([edge_doubt, doubt - edge_doubt]),
     }
-
-
-def _eight_bit_levels(entries: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Return floor(255 f), (m,): edges below 0.5 are closed below, those above belong to the next 8-bit level."""
-    level = entries["level"]
-    return np.where(entries["predicted"] == 1, (LEVELS - 1 - level + entries["on_edge"]) // EIGHT, level // EIGHT)
 
 
 def _matched_to_rows(
