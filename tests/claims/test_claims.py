@@ -147,10 +147,7 @@ def test_with_few_seeds_the_squared_error_has_to_agree():
     effect = replace(own, decided=square)
     for target, says in ((BELOW_ZERO, FOR), (ABOVE_ZERO, AGAINST)):
         assert comparison(effect, target).says() == says
-        for other in (
-            replace(effect, image_high=0.001),
-            replace(effect, decided=replace(square, image_high=1e-5)),
-        ):
+        for other in (replace(effect, image_high=0.001), replace(effect, decided=replace(square, image_high=1e-5))):
             assert comparison(other, target).says() == INCONCLUSIVE
 
 

@@ -19,11 +19,7 @@ from pipeline_src.prediction.predict import predict_image
 from pipeline_src.training.methods.mc_dropout import MCDropout
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (50, 71, 3), dtype=np.uint8)
-RUNS = {
-    "config": {"network": "tiny_fpn"},
-    "calibrated": {"fitted": record()},
-    "classes": {"classes": 4},
-}
+RUNS = {"config": {"network": "tiny_fpn"}, "calibrated": {"fitted": record()}, "classes": {"classes": 4}}
 
 
 @pytest.mark.parametrize("settings", RUNS.values(), ids=RUNS)

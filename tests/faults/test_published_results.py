@@ -41,12 +41,7 @@ def test_a_computed_file_is_checked_before_pages_show_it(folder):
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [
-        ('"torch": "2.9.0"', '"torch": "2.9.1"'),
-        ('"notes"', '"nodes"'),
-        ('"digest"', '"digits"'),
-        ("{", "["),
-    ],
+    [('"torch": "2.9.0"', '"torch": "2.9.1"'), ('"notes"', '"nodes"'), ('"digest"', '"digits"'), ("{", "[")],
 )
 def test_an_edited_experiment_is_named(folder, old, new):
     file = folder / "experiment.json"

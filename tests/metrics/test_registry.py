@@ -24,10 +24,7 @@ def nothing_is_right() -> MapCounts:
 
 STATISTICS = {
     "one object": (lambda: counted(varied(4)), set()),
-    "background": (
-        lambda: counted((f, 0 * y, name) for f, y, name in varied(3)),
-        {"max_f", "mean_f"},
-    ),
+    "background": (lambda: counted((f, 0 * y, name) for f, y, name in varied(3)), {"max_f", "mean_f"}),
     "without whole maps": (lambda: counted(varied(3), whole=False), {"s_measure", "e_measure"}),
     "nothing counts": (lambda: counted((f, 0 * y + 255, name) for f, y, name in varied(3)), "all"),
     "no image": (MapCounts.empty, "all"),

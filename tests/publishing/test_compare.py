@@ -60,14 +60,7 @@ def test_a_published_experiment_is_found_by_its_name(folder):
     assert "0 different, 0 inconclusive" in said("one:slp", "results/published/one:slp")
 
 
-@pytest.mark.parametrize(
-    ("images", "texts"),
-    [
-        (2, ["2 images"]),
-        (12, ["12 images"]),
-        (50, []),
-    ],
-)
+@pytest.mark.parametrize(("images", "texts"), [(2, ["2 images"]), (12, ["12 images"]), (50, [])])
 def test_few_images_are_said_where_there_are_intervals(folder, images, texts):
     def made(method: str, seed: int, part: str):
         return counted(varied(images, sharp={"baseline": 2.0, "slp": 1.2}[method]), whole=False)

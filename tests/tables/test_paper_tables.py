@@ -107,10 +107,7 @@ def one_metric(points: list[float], ends=(0.0, 0.0), seeds=(0,), **more) -> Meas
             {"a": one_metric([0.1, 0.3], seeds=(0, 1)), "b": one_metric([0.25], of_all_seeds=True)},
             {"a": TIED, "b": TIED},
         ),
-        (
-            {"a": one_metric([0.1, 0.1001], seeds=(0, 1)), "b": one_metric([0.25], of_all_seeds=True)},
-            {"a": BEST},
-        ),
+        ({"a": one_metric([0.1, 0.1001], seeds=(0, 1)), "b": one_metric([0.25], of_all_seeds=True)}, {"a": BEST}),
     ],
 )
 def test_marks(measured, expected):

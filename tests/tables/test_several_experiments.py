@@ -97,11 +97,7 @@ def test_judged_maps(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [
-        b"[]",
-        json.dumps(CONTENT).encode()[:-9],
-        json.dumps(CONTENT | {"raw": {"ece": "high"}}).encode(),
-    ],
+    [b"[]", json.dumps(CONTENT).encode()[:-9], json.dumps(CONTENT | {"raw": {"ece": "high"}}).encode()],
 )
 def test_a_foreign_file_is_named_and_not_shown(tmp_path, content):
     file = write_judged(tmp_path / "ECSSD/U2Net", content)

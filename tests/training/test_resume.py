@@ -56,10 +56,7 @@ def flip_weight(file: Path) -> None:
     file.write_bytes(content)
 
 
-FAULTS: dict[str, Callable[[Path], object]] = {
-    "a bit flipped": flip_weight,
-    "truncated": cut,
-}
+FAULTS: dict[str, Callable[[Path], object]] = {"a bit flipped": flip_weight, "truncated": cut}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
