@@ -178,7 +178,8 @@ def started():
 
 
 def finished():
-    subprocess.run([sys.executable, "-m", "pipeline_src", "report", "--experiment", EXPERIMENT], check=False)
+    if GRAPH.job("report").is_made:  # not after a target such as `models`
+        subprocess.run([sys.executable, "-m", "pipeline_src", "report", "--experiment", EXPERIMENT], check=False)
 
 
 def failed():
