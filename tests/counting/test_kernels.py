@@ -118,7 +118,7 @@ def test_integers_are_counted_by_the_definition(data, kind):
         for f, doubt, label in of:
             level = math.floor(doubt * LEVELS)
             position[level, int(2 * f >= 1), label] += half_to_even((doubt * LEVELS - level) * POSITION)
-        counts = getattr(statistic, protocol)
+        counts = statistic.protocols[protocol]
         expected = count, position, on_edge, surest
         assert_counts(counts, expected)
         sums = {name: counts.rows.total(name) for name in ("correct", *SCORE_SUMS)}

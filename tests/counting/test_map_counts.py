@@ -34,7 +34,7 @@ def test_pixels_on_an_edge_belong_to_the_cell_below_it():
 @pytest.mark.parametrize("protocol", ["raw", "stretched"])
 def test_counts_equal_a_plain_float64_computation(kind, protocol):
     f, y, _name = next(images(1, seed=3, kind=kind))
-    counts = getattr(one(f, y), protocol)
+    counts = one(f, y).protocols[protocol]
     valid = y != 255
     f, y = f[valid], y[valid].astype(int)
     if protocol == "stretched":
@@ -84,7 +84,7 @@ def test_measures_of_whole_maps_are_kept_per_image(tmp_path):
     statistic = MapCounts.load(tmp_path / "s.npz")
     for protocol in ("raw", "stretched"):
         expected = np.array([[found[name][protocol][key] for key in MEASURES] for name in "abc"])
-        counts = getattr(statistic, protocol)
+        counts = statistic.protocols[protocol]
         columns = np.stack([counts.rows.column(key) for key in MEASURES], axis=1)
         found_values = np.where(columns == UNMEASURED, np.nan, columns / UNIT)
         np.testing.assert_allclose(found_values, expected, atol=1e-9)  # nine decimals are kept

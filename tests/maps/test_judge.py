@@ -110,7 +110,7 @@ def test_numbers_are_those_of_the_statistic(tmp_path):
     assert json.loads((out / "metrics.json").read_text()) == json.loads(json.dumps(result))
     assert np.array_equal(MapCounts.load(out / "statistic.npz").raw.count, counted.raw.count)
     for protocol in PROTOCOLS:
-        counts = getattr(counted, protocol)
+        counts = counted.protocols[protocol]
         for name in METRICS:
             assert result[protocol][name] == value(name, counts, bins)
             low, high = result["intervals"][protocol][name]
