@@ -50,6 +50,16 @@ def count_by_numpy() -> None:
             np.histogram(confidence, BINS, (0, 1), weights=weights)
 
 
+def count_by_boost() -> None:
+    import boost_histogram
+
+    axis = boost_histogram.axis.Regular(BINS, 0, 1)
+    for f, y in zip(*maps(), strict=True):
+        confidence, correct = pairs(f.ravel(), y.ravel())
+        for weight in (None, confidence, correct):
+            boost_histogram.Histogram(axis).fill(confidence, weight=weight)
+
+
 def count_by_torch() -> None:
     import torch
 
@@ -132,6 +142,7 @@ def rows() -> list[Row]:
     return [
         *(Row(f"{few}; {name}", ece["ours"], ece[name], "ns", "≥ 80") for name in ("torchmetrics", "netcal")),
         Row(f"{few}; torch.bincount", ece["ours"], count_by_torch, "ns", ""),
+        Row(f"{few}; boost-histogram", ece["ours"], count_by_boost, "ns", ""),
         Row(f"{few}; numpy.histogram", ece["ours"], count_by_numpy, "ns", ""),
         Row(f"{few}; one read of the maps", ece["ours"], read_memory, "ns", "the bound"),
         Row("all counts, float32; numpy.histogram", partial(count_fully, maps()), count_by_numpy, "ns", ""),
