@@ -39,7 +39,7 @@ def test_street_scenes_of_camvid(downloads, tmp_path):
     )
     experiment = SimpleNamespace(evaluation=Evaluation(bins=10, batch_size=2), training=SimpleNamespace(workers=0))
     predictor = Predictor([network.eval()])
-    statistic, _ = evaluate(predictor, store, experiment, "untrained on CamVid")
+    statistic = evaluate(predictor, store, experiment, "untrained on CamVid")
     maps = [(p, truth) for p, truth, _ in predict(predictor, store, experiment)]
     assert all(p.shape == (11, *truth.shape) and p.dtype == np.float32 for p, truth in maps)
     valid = [truth != 255 for _, truth in maps]

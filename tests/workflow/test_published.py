@@ -64,4 +64,4 @@ def test_an_unfinished_experiment_is_not_published(clone: Path):
     edit(clone / "params.yaml", "training: {epochs: 7, batch_size: 4}", "training: {epochs: 8, batch_size: 4}")
     said = call(clone, "python", "-m", "pipeline_src", "publish", check=False)
     assert "publish needs " in said
-    assert not (clone / "results" / "published").exists()
+    assert not (clone / PUBLISHED).exists()
