@@ -46,16 +46,14 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
     """
     folder = FOLDER / graph.name
     published = checked(folder) if (folder / EXPERIMENT).exists() else None
-    has_report = (folder / REPORT).exists()
+    has_report = published is not None and (folder / REPORT).exists()
     with atomic_folder(folder) as staging, TemporaryDirectory() as computed:
         if published:
-            for name in (COUNTS, RUNS):
+            for name in (COUNTS, RUNS, *[REPORT] * has_report):
                 shutil.copyfile(folder / name, staging / name)
         write_sources(graph, staging, published, cores)
         with processes.pool(cores) as pool:
             recompute(staging, Path(computed), pool, report=has_report)
-        if has_report:
-            (staging / REPORT).touch()
         replace_computed(staging, Path(computed))
     return folder
 
