@@ -74,10 +74,11 @@ class Package:
 class Ours(Package):
     def ece(self, maps, masks):
         from pipeline_src.counting.counts import Counts
+        from pipeline_src.counting.levels import COARSE
         from pipeline_src.counting.map_counts import MapCounts
         from pipeline_src.metrics.registry import value
 
-        counts = MapCounts({"raw": Counts.empty(rows=False)})  # as `DenseCalibration` counts
+        counts = MapCounts({"raw": Counts.empty(rows=False, levels=COARSE)})  # as `DenseCalibration` counts
         for f, y in zip(maps, masks, strict=True):
             counts.add(f, y, "map")
         return value("ece", counts.raw, BINS)

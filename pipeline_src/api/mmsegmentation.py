@@ -18,7 +18,7 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from pipeline_src.api import losses
-from pipeline_src.api.pixel_counts import DEFAULT, check, counted, values
+from pipeline_src.api.pixel_counts import DEFAULT, counted, levels_of, values
 from pipeline_src.counting.counts import Counts
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
@@ -44,7 +44,7 @@ class DenseCalibrationMetric(BaseMetric):
         self, names: Sequence[str] = DEFAULT, bins: int = 10, ignore: int = IGNORED, prefix: str | None = None
     ):
         super().__init__(prefix=prefix)
-        check(names, bins)
+        self.levels = levels_of(names, bins)
         self.names, self.bins, self.ignore = tuple(names), bins, ignore
         self._reset()
 
@@ -65,7 +65,7 @@ class DenseCalibrationMetric(BaseMetric):
 
     def _count_last(self) -> None:
         if self.last is not None:
-            counts = counted(*self.last, self.ignore)
+            counts = counted(*self.last, self.ignore, self.levels)
             self.counts = counts if self.counts is None else self.counts + counts
             self.last = None
 

@@ -9,16 +9,16 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from pipeline_src.api.pixel_counts import DEFAULT, check, counted, values
+from pipeline_src.api.pixel_counts import DEFAULT, counted, levels_of, values
 from pipeline_src.counting.counts import ARRAYS, Counts
 
 
 class DenseCalibration(Metric):
     """Calibration of dense classifiers: `compute` returns a dict of metrics by name, fractions and not percent.
 
-    Its state is at most 2.7 MB of whole numbers, which processes sum: neither the order of images nor their split
-    changes a metric. A sampler that repeats images to make processes even (DistributedSampler) has them counted twice.
-    All batches have the same number of classes.
+    Its state is whole numbers, 12 kB for metrics of equal-width bins and else 2.7 MB, which processes sum: neither the
+    order of images nor their split changes a metric. A sampler that repeats images to make processes even
+    (DistributedSampler) has them counted twice. All batches have the same number of classes.
 
     Args:
         names: of docs/reference/metrics.md; those that need images one by one are refused.
@@ -38,9 +38,9 @@ class DenseCalibration(Metric):
 
     def __init__(self, names: Sequence[str] = DEFAULT, bins: int = 10, ignore: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
-        check(names, bins)
+        self.levels = levels_of(names, bins)
         self.names, self.bins, self.ignore = tuple(names), bins, ignore
-        empty = Counts.empty(rows=False)
+        empty = Counts.empty(rows=False, levels=self.levels)
         for name in ARRAYS:
             self.add_state(name, torch.from_numpy(getattr(empty, name)), dist_reduce_fx="sum")
         self.add_state("top", torch.tensor(0), dist_reduce_fx="max")  # `Counts.top`: 1 for K classes
@@ -57,7 +57,7 @@ class DenseCalibration(Metric):
                 is the object. On any device.
             masks: (N, H, W) whole numbers: 0 and 1, or class ids, and the ignored label.
         """
-        counts = counted(probabilities, masks, self.ignore)
+        counts = counted(probabilities, masks, self.ignore, self.levels)
         self.top.fill_(int(counts.top))
         for name in ARRAYS:
             getattr(self, name).add_(torch.from_numpy(getattr(counts, name)).to(self.device))

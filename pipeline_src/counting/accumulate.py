@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline_src.counting import kernels
 from pipeline_src.counting.counts import SCORE_SUMS, Counts
-from pipeline_src.counting.levels import CLAMP, LAST, LEVEL_OF_CELL, LEVELS, POSITION, SHIFT, UNIT
+from pipeline_src.counting.levels import CLAMP, COARSE, LAST, LEVEL_OF_CELL, LEVELS, POSITION, SHIFT, UNIT
 
 BLOCK = 1 << 15  # pixels: few enough for the caches, enough to hide what a call costs
 KEYS = 1 << 9  # pixels whose cells are computed at once, then counted: with the counts they fit the L1 cache
@@ -59,9 +59,14 @@ class FloatPass:
 
     def __init__(self, counts: Counts, scores: bool = False):
         self.counts, self.scores = counts, scores
-        self.pending = np.zeros(4 * len(LEVEL_OF_CELL), np.int64)
+        self.few = counts.levels == COARSE and not scores
+        self.last = LAST if counts.levels == LEVELS else 0
+        self.level = LEVEL_OF_CELL if self.last else np.arange(len(counts.count))
+        self.copies = kernels.COPIES if self.few else 1
+        self.pending = np.zeros(4 * len(self.level) * self.copies, np.int64)
         self.held = 0
         self.cell, self.rest = np.empty((2, KEYS), np.int32)
+        self.amount = np.empty(KEYS, np.int64)
         self.scaled = np.empty(BLOCK, np.float32)
         self.error = np.empty(BLOCK)
         self.logs = np.empty(2 * BLOCK)
@@ -103,14 +108,18 @@ class FloatPass:
         if self.held + len(f) > kernels.PENDING:
             self.flush()
         self.held += len(f)
-        buffers = self.cell, self.rest, self.pending
-        edge = kernels.count_floats(f, y, self.scores, LEVELS, POSITION, SHIFT, LAST, *buffers)
-        self.counts.on_edge[LEVELS // 4] += edge
+        levels = self.counts.levels
+        if self.few:
+            kernels.count_few(f, y, levels, POSITION.bit_length() - 1, self.cell, self.amount, self.pending)
+        else:
+            buffers = self.cell, self.rest, self.pending
+            edge = kernels.count_floats(f, y, self.scores, levels, POSITION, SHIFT, self.last, *buffers)
+            self.counts.on_edge[levels // 4] += edge
 
     def flush(self) -> None:
         """Move the buffered pixels into the counts."""
         arrays = (getattr(self.counts, name).reshape(-1) for name in ("count", "position", "surest"))
-        kernels.move(self.pending, LEVEL_OF_CELL, LEVELS, *arrays)
+        kernels.move(self.pending, self.level, self.copies, self.counts.levels, *arrays)
         self.held = 0
 
 
@@ -140,7 +149,7 @@ def histogram(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
 
 def by_value(v: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the pixels of an integer map v (n,) by value and by label y (n,), (values, 2) int64."""
-    pixels = np.zeros((np.iinfo(v.dtype).max + 1, 2, kernels.VALUE_COPIES if v.dtype == np.uint8 else 1), np.int64)
+    pixels = np.zeros((np.iinfo(v.dtype).max + 1, 2, kernels.COPIES if v.dtype == np.uint8 else 1), np.int64)
     kernels.histogram(v, y, pixels)
     summed: np.ndarray = pixels.sum(axis=2)  # over the kernel's copies
     return summed
@@ -156,7 +165,7 @@ def add_fractions(
         value, label, number: (n,) int64, as of `histogram`; 0 <= value <= denominator, label in {0, 1}.
     """
     levels, error = np.zeros((256, 2), np.int64), np.empty(len(value))
-    grid = (LEVELS, POSITION, SHIFT, LAST)
+    grid = (counts.levels, POSITION, SHIFT, LAST)
     arrays = (counts.count, counts.position, counts.on_edge, counts.surest, levels, error)
     correct, doubts = kernels.count_fractions(value, label, number, denominator, *grid, *arrays)
     pixels = int(number.sum())

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from pipeline_src.counting.levels import CELLS, EIGHT, HALF, UNKNOWN
+from pipeline_src.counting.levels import CELLS, EIGHT, HALF, LEVELS, UNKNOWN
 from pipeline_src.errors import UserError, listed
 
 COLUMNS = (
@@ -132,17 +132,18 @@ def _sorted_rows(ids: list[str], table: np.ndarray, levels: np.ndarray) -> tuple
 
 @dataclass
 class Counts:
-    """Pixels of one protocol, see `levels` for the grid.
+    """Pixels of one protocol, see `levels` for the grid, of LEVELS or COARSE levels; H is half their number.
 
     Attributes:
-        count: (HALF + 1, 2, 2) int64, pixels by doubt level, predicted class and label.
+        count: (H + 1, 2, 2) int64, pixels by doubt level, predicted class and label.
         position: the same shape, int64, summed positions within the level in units of 1 / levels.POSITION.
-        on_edge: (HALF + 1, 2) int64, pixels with f < 0.5 exactly on the lower end of a level, by level and label.
+        on_edge: (H + 1, 2) int64, pixels with f < 0.5 exactly on the lower end of a level, by level and label. Coarse
+            counts of one object do not have them.
         rows: one row per image; None in quick counts, which keep the arrays only.
         top: whether f is the confidence of the top one of K classes and y whether that class is correct. The positive
             class of such pairs is the top label.
         surest: (CELLS, 2, 2) int64, pixels of the first levels by cell (`levels`), predicted class and label; `UNKNOWN`
-            where a published file does not hold them.
+            of coarse levels, and where a published file does not hold them.
     """
 
     count: np.ndarray
@@ -153,9 +154,10 @@ class Counts:
     surest: np.ndarray = field(default_factory=UNKNOWN.copy)
 
     @classmethod
-    def empty(cls, rows: bool = True, top: bool = False) -> Counts:
-        count, position = np.zeros((2, HALF + 1, 2, 2), np.int64)
-        on_edge, surest = np.zeros((HALF + 1, 2), np.int64), np.zeros((CELLS, 2, 2), np.int64)
+    def empty(cls, rows: bool = True, top: bool = False, levels: int = LEVELS) -> Counts:
+        count, position = np.zeros((2, levels // 2 + 1, 2, 2), np.int64)
+        on_edge = np.zeros((levels // 2 + 1, 2), np.int64)
+        surest = np.zeros((CELLS if levels == LEVELS else 0, 2, 2), np.int64)
         return cls(count, position, on_edge, ImageRows() if rows else None, top, surest)
 
     @classmethod
@@ -185,6 +187,11 @@ class Counts:
         if self.rows is not None:
             arrays |= {f"{name}_table": self.rows.table, f"{name}_image_levels": self.rows.levels}
         return arrays
+
+    @property
+    def levels(self) -> int:
+        """Number of levels, of confidence from 0 to 1."""
+        return 2 * (len(self.count) - 1)
 
     @property
     def pixels(self) -> int:

@@ -65,7 +65,7 @@ def compiled(*signatures: Signature) -> Callable[[Callable[..., Any]], Callable[
 # since the rounding of scores may put a pixel that far below its level.
 PIXEL = 1 << 44
 PENDING = 1_000_000  # pixels that a cell can hold: their positions sum to less than PIXEL
-VALUE_COPIES = 4  # of the values of an 8-bit map, used in turn: a pixel does not wait for the previous one
+COPIES = 4  # of few cells and of 8-bit values, used in turn: a pixel does not wait for the previous one
 
 BYTES, WORDS, SINGLES, DOUBLES, INTS = (read_type(name) for name in ("uint8", "uint16", "float32", "float64", "int64"))
 ROWS, TABLE, CUBE = (written_type("int64", axes) for axes in (1, 2, 3))
@@ -80,7 +80,7 @@ def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pendin
         f, y: (n,), probabilities and labels.
         scores: whether all bits of f below 0.5 count (`accumulate.FloatPass`).
         levels, position: the number of levels, and `POSITION`.
-        shift, last: `levels.SHIFT` and `levels.LAST`.
+        shift, last: `levels.SHIFT` and `levels.LAST`; 0 for cells that are levels.
         cell, rest: (m,) int32, buffers.
 
     Returns:
@@ -107,17 +107,36 @@ def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pendin
     return edge - edge_foreground, edge_foreground
 
 
-@compiled(NOTHING(ROWS, INTS, INT, ROWS, ROWS, ROWS))
-def move(pending: Array, level: Array, levels: int, count: Array, position: Array, surest: Array) -> None:
+@compiled(NOTHING(SINGLES, BYTES, INT, INT, SMALL, ROWS, ROWS))
+def count_few(f: Array, y: Array, levels: int, bits: int, cell: Array, amount: Array, pending: Array) -> None:
+    """Add pixels of one object to `pending` (4 * (levels // 2 + 1) * COPIES,), for up to 500 levels: doubts are whole
+    numbers of 2^-`bits`, up to 2^23 of them, so 32 bits hold their products with `levels`. `cell` and `amount` (m,) are
+    buffers."""
+    unity, half = np.float32(1), np.float32(0.5)
+    number, unit, below = np.uint32(levels), np.float32(1 << bits), np.uint32((1 << bits) - 1)
+    for start in range(0, f.size, cell.size):
+        fb, yb = f[start : start + cell.size], y[start : start + cell.size]
+        for i in range(fb.size):
+            p = fb[i]
+            doubt = np.uint32(np.uint32(np.int32((unity - max(p, unity - p)) * unit)) * number)
+            amount[i] = PIXEL + levels // 2 + np.int64(doubt & below)
+            cell[i] = COPIES * (4 * np.int32(doubt >> np.uint32(bits)) + 2 * (p >= half) + yb[i]) + i % COPIES
+        for i in range(fb.size):
+            pending[np.uint32(cell[i])] += amount[i]
+
+
+@compiled(NOTHING(ROWS, INTS, INT, INT, ROWS, ROWS, ROWS))
+def move(pending: Array, level: Array, copies: int, levels: int, count: Array, position: Array, surest: Array) -> None:
     """Move `pending` to `count`, `position` (2 * levels + 4,) and, where it has cells, `surest`; `level` by cell."""
-    for cell in range(4 * level.size):
+    for i in range(4 * level.size * copies):
+        cell = i // copies
         to = 4 * level[cell // 4] + cell % 4
-        pixels = np.int64(np.uint64(pending[cell]) // np.uint64(PIXEL))
+        pixels = np.int64(np.uint64(pending[i]) // np.uint64(PIXEL))
         count[to] += pixels
-        position[to] += pending[cell] - pixels * (PIXEL + levels // 2)
+        position[to] += pending[i] - pixels * (PIXEL + levels // 2)
         if cell < surest.size:
             surest[cell] += pixels
-        pending[cell] = 0
+        pending[i] = 0
 
 
 @compiled(several(INT, 2)(SINGLES, BYTES, INT, TABLE, ERRORS))
@@ -167,7 +186,7 @@ def score_sums(error: Array, logs: Array, number: Array, clamp: float, unit: flo
 
 @compiled(NOTHING(BYTES, BYTES, CUBE), NOTHING(WORDS, BYTES, CUBE))
 def histogram(v: Array, y: Array, pixels: Array) -> None:
-    """Add an integer map to `pixels` (values, 2, 2^k): neighboring pixels go to different copies (`VALUE_COPIES`)."""
+    """Add an integer map to `pixels` (values, 2, 2^k): neighboring pixels go to different copies (`COPIES`)."""
     last = pixels.shape[2] - 1
     for i in range(v.size):
         pixels[v[i], y[i], i & last] += 1

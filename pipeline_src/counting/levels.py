@@ -12,6 +12,10 @@ doubt * LEVELS - j, in units of 2^-24; from both follows the exact sum of confid
 LEVELS is divisible by 10, 15, 20, 100 (bins) and 255 (8-bit levels), and above 65,535. So two values of an 8-bit
 or 16-bit map never share a level: every metric of the order of confidences is exact for such maps.
 
+Equal-width bins of the top label need less: `COARSE` levels, each of which joins LEVELS / COARSE of the others. Their
+counts stay in a processor's fastest cache. Bins of float32 maps are the same bit by bit; those of integer maps and of
+scores of K classes, whose positions are rounded to 2^-24 of a level, are within 1e-9.
+
 Bins of the positive class are right-closed on f, which for f < 0.5 is left-closed on confidence. The two differ only
 for f = j / LEVELS exactly, and those pixels are counted once more, per level (`on_edge`).
 
@@ -35,6 +39,7 @@ import numpy as np
 LEVELS = 66_300  # 2^2 * 3 * 5^2 * 13 * 17
 HALF = LEVELS // 2
 EIGHT = LEVELS // 255  # levels of the grid to an 8-bit level
+COARSE = 300  # a multiple of 10, 15, 20, 25, 30, 50, 60 and 100
 POSITION = 1 << 24  # units of a position within its level
 UNIT = 1 << 30  # units of the per-image sums of Brier, NLL, entropy, absolute error and confidence
 CLAMP = 1e-7  # probabilities are clamped to [CLAMP, 1 - CLAMP] where their logarithm is taken, and nowhere else

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.levels import HALF, LEVELS, POSITION
+from pipeline_src.counting.levels import LEVELS, POSITION
 from pipeline_src.errors import UserError
 
 
@@ -110,10 +110,10 @@ def top_label(counts: Counts) -> ScoreHistogram:
     """Return the pixels by confidence, a cell per level; for two classes the lower half is empty."""
     if counts.top:
         return positive(counts)
-    histogram, doubt = ScoreHistogram(*np.zeros((4, LEVELS), np.int64)), np.arange(HALF + 1)
+    histogram, doubt = ScoreHistogram(*np.zeros((4, counts.levels), np.int64)), np.arange(len(counts.count))
     hits = counts.count[:, 0, 0] + counts.count[:, 1, 1]
     pixels, position = counts.count.sum(axis=(1, 2)), counts.position.sum(axis=(1, 2))
-    _add(histogram, LEVELS - 1 - doubt, pixels, hits, LEVELS - doubt, -position)
+    _add(histogram, counts.levels - 1 - doubt, pixels, hits, counts.levels - doubt, -position)
     return histogram
 
 
@@ -122,10 +122,10 @@ def positive(counts: Counts) -> ScoreHistogram:
 
     For one object, float32 probabilities below 0.5 are known to 2^-24, as 1 - confidence; for K classes, exactly.
     """
-    histogram, doubt = ScoreHistogram(*np.zeros((4, LEVELS), np.int64)), np.arange(HALF + 1)
+    histogram, doubt = ScoreHistogram(*np.zeros((4, counts.levels), np.int64)), np.arange(len(counts.count))
     below, above = np.moveaxis(counts.count, 1, 0)
     position_below, position_above = counts.position.sum(axis=2).T
-    _add(histogram, LEVELS - 1 - doubt, above.sum(axis=1), above[:, 1], LEVELS - doubt, -position_above)
+    _add(histogram, counts.levels - 1 - doubt, above.sum(axis=1), above[:, 1], counts.levels - doubt, -position_above)
     # Below 0.5 the levels are closed at their lower edge: pixels on it belong one cell lower. All of the last level
     # lies on its edge, 0.5.
     edge = counts.on_edge.copy()
@@ -144,9 +144,10 @@ def _add(
     start: np.ndarray,
     position: np.ndarray,
 ) -> None:
-    """Add pixels to distinct cells; each has the score `start`, and all have `position` on top (`Counts`)."""
+    """Add pixels to distinct cells, of levels; each has the score `start`, all have `position` on top (`Counts`)."""
     units, fractions = np.divmod(position, POSITION)
+    width = LEVELS // len(histogram.count)
     histogram.count[cells] += count
     histogram.hits[cells] += hits
-    histogram.units[cells] += count * start + units
-    histogram.fractions[cells] += fractions
+    histogram.units[cells] += width * (count * start + units)
+    histogram.fractions[cells] += width * fractions

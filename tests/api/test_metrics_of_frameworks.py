@@ -13,6 +13,7 @@ from api_ranks import as_rank, learned, made, measured, million, sure, two_ranks
 from pipeline_src.api import Statistic
 from pipeline_src.api.pixel_counts import OF_COUNTS
 from pipeline_src.counting.counts import ARRAYS
+from pipeline_src.counting.levels import COARSE, LEVELS
 
 pytest.importorskip("torchmetrics")
 from pipeline_src.api import DenseCalibration
@@ -34,6 +35,15 @@ def test_counts_are_those_of_the_statistic(classes, batch):
     values = metric.compute()
     assert values.pop("gap").item() == pytest.approx(report["gap"], abs=1e-9)  # of rows of 2^-30
     assert {name: value.item() for name, value in values.items()} == {name: report[name] for name in values}
+
+
+@pytest.mark.parametrize("bins", [10, 13])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_metrics_of_few_levels_are_those_of_the_statistic(classes, bins):
+    metric, report = DenseCalibration(bins=bins), Statistic().update(*made(classes)).compute(bins)
+    metric.update(*made(classes))
+    assert metric.counts.levels == (COARSE if bins == 10 else LEVELS)
+    assert metric.compute() == {name: pytest.approx(report[name], abs=1e-9) for name in metric.names}
 
 
 @pytest.mark.parametrize("classes", [2, 3])

@@ -17,7 +17,20 @@ from made_statistics import one
 from pipeline_src.counting import kernels
 from pipeline_src.counting.accumulate import FloatPass
 from pipeline_src.counting.counts import ARRAYS, SCORE_SUMS, Counts
-from pipeline_src.counting.levels import CELLS, CLAMP, HALF, LAST, LEVEL_OF_CELL, LEVELS, POSITION, SHIFT, SPLIT, UNIT
+from pipeline_src.counting.levels import (
+    CELLS,
+    CLAMP,
+    COARSE,
+    HALF,
+    LAST,
+    LEVEL_OF_CELL,
+    LEVELS,
+    POSITION,
+    SHIFT,
+    SPLIT,
+    UNIT,
+)
+from pipeline_src.counting.score_histogram import top_label
 from pipeline_src.errors import UserError
 from pipeline_src.python_source import ROOT
 
@@ -97,6 +110,21 @@ def test_floats_are_counted_by_the_definition(pixels, scores):
     assert np.array_equal(levels, expected)
 
 
+@settings(max_examples=60, deadline=None)
+@given(FLOATS, st.booleans(), st.sampled_from([10, 15, 100]))
+@example([(edge, True) for edge in EDGES], False, 10)
+def test_coarse_levels_have_the_same_bins(pixels, scores, bins):
+    f, y = np.array([p for p, _ in pixels], np.float32), np.array([label for _, label in pixels], np.uint8)
+    fine, coarse = (Counts.empty(rows=False, top=scores, levels=levels) for levels in (LEVELS, COARSE))
+    for counts in (fine, coarse):
+        counting = FloatPass(counts, scores)
+        counting.add(f, y)
+        counting.flush()
+    binned, expected = (top_label(counts).binned(bins) for counts in (coarse, fine))
+    assert np.array_equal(binned.count, expected.count) and np.array_equal(binned.hits, expected.hits)
+    assert np.allclose(binned.score, expected.score, rtol=0, atol=1e-9 if scores else 0)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.data(), st.sampled_from(["uint8", "uint16"]))
 def test_integers_are_counted_by_the_definition(data, kind):
@@ -140,12 +168,12 @@ def assert_scores(sums: dict[str, int], pixels: list[tuple[Fraction, int]]) -> N
         assert abs(sums[name] - value) <= len(pixels), name
 
 
-@pytest.mark.parametrize("scores", [True, False])
+@pytest.mark.parametrize(("levels", "scores"), [(LEVELS, True), (LEVELS, False), (COARSE, True), (COARSE, False)])
 @pytest.mark.parametrize("value", [0.0, 0.3, np.nextafter(np.float32(0.5), np.float32(0)), 0.5])
-def test_a_cell_holds_more_pixels_than_are_buffered(value, scores):
+def test_a_cell_holds_more_pixels_than_are_buffered(value, levels, scores):
     """Scores whose positions are rounded up or down, a million times and more in one cell."""
     f = np.full(2 * kernels.PENDING + 3, value, np.float32)
-    counts, single = (Counts.empty(rows=False) for _ in range(2))
+    counts, single = (Counts.empty(rows=False, levels=levels) for _ in range(2))
     for into, values in ((counts, f), (single, f[:1])):
         counting = FloatPass(into, scores)
         counting.add(values, np.ones(len(values), np.uint8))
