@@ -40,14 +40,15 @@ class SCBCE(nn.Module):
         self, alpha: float = 0.05, beta: float = 1.0, classes: int = 2, ignore: int | None = None, **parameters: Any
     ):
         super().__init__()
-        self._start(SLP, {"alpha": alpha, "beta": beta} | parameters, 1, classes, ignore)
+        self._set_method(SLP, {"alpha": alpha, "beta": beta} | parameters, 1, classes, ignore)
 
-    def _start(
+    def _set_method(
         self, kind: type[MethodEntry], parameters: dict[str, Any], images: int, classes: int, ignore: int | None
     ) -> None:
+        """Create the method of a loss from its parameters; SCBCE has one level for all `images`, so 1."""
         method = validate(kind, parameters, type(self).__name__)
         assert isinstance(method, Method)
-        method.start(images, {}, classes)
+        method.start(images, references={}, classes=classes)
         self.method, self.classes = method, classes
         self.ignore_given, self.ignore = ignore is not None, IGNORED if ignore is None else ignore
 
@@ -123,7 +124,7 @@ class ASLP(SCBCE):
         nn.Module.__init__(self)
         if rule not in RULES:
             raise UserError("ASLP: there is no such rule", found=repr(rule), expected=", ".join(RULES))
-        self._start(method_class(f"aslp_{rule}"), parameters, images, classes, ignore)
+        self._set_method(method_class(f"aslp_{rule}"), parameters, images, classes, ignore)
         self.rule, self.epoch = rule, 1
 
     @property

@@ -109,7 +109,7 @@ def _head(comparison: Comparison) -> list[str]:
 
 
 def _text(cell: Cell | None) -> str:
-    """Return the difference with its interval; a metric that is decided by its square has no interval."""
+    """Return the difference, with its interval if it has one and the numbers are not the same."""
     if cell is None or math.isnan(cell.b - cell.a):
         return UNDEFINED
     metric, effect = Difference.of(METRICS[cell.metric]), cell.effect

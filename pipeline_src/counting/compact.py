@@ -1,9 +1,9 @@
 """Counts small enough for a repository: some dozens of bytes an image, where full ones take thousands.
 
-Kept exactly: the pixels, hits and scores of all images together in bins of every number that is in use; their pixels by
-8-bit level; the cells of the surest pixels, where they split a level; the totals of all columns of the rows; and of
-each image its columns that are whole pixels, and its pixels of each label. Rounded on publishing, and filled in on
-reading:
+`levels` defines the levels of doubt, 1 - confidence, and the finer cells of the surest pixels. Kept exactly: the
+pixels, hits and scores of all images together in bins of every number that is in use; their pixels by 8-bit level; the
+cells of the surest pixels, where they split a level; the totals of all columns of the rows; and of each image its
+columns that are whole pixels, and its pixels of each label. Rounded on publishing, and filled in on reading:
 
 - all pixels between two of `cell_edges` have their mean doubt (the order of pixels, as in AUC);
 - an image's pixels in groups of 8-bit levels, to about half their standard deviation over images; within a group they
@@ -15,10 +15,11 @@ instead of the rows of its N images:
 
 - `pooled` (256, 2): pixels of all images by 8-bit level and label;
 - `pixels` (2, N): pixels of each image by label;
-- `units` (2, G, N): pixels of each image by label and group of levels, in units;
-- `table` (columns, N) and `rest` (columns,): columns of the rows in `score_steps`, and the totals less their sums.
+- `units` (2, G, N): pixels of each image by label and group of levels, in multiples of `unit`, a power of 2;
+- `table` (columns, N) and `rest` (columns,): columns of the rows in multiples of `score_steps`, and the remainders of
+  the totals.
 
-`starts`, `unit` and `bits` are the G first levels of the groups, the unit, and the bits of an image's mean scores.
+`starts` and `bits` are the G first levels of the groups, and the bits of an image's mean scores.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def reduced(counted: MapCounts, bins: int) -> Arrays:
-    """Return the arrays of a run to publish, rounded; `bins` is a further number of bins that stays exact."""
+    """Return the arrays of a run to publish, rounded; beside `BINS`, this number of bins stays exact, too."""
     arrays = {} if counted.confusion is None else {"confusion": counted.confusion}
     arrays |= {"ids": json_array(image_rows(counted.raw).ids), "starts": np.array(STARTS), "bits": np.array(BITS)}
     for name, counts in counted.counts.items():
@@ -50,11 +51,11 @@ def reduced(counted: MapCounts, bins: int) -> Arrays:
             spread = float(np.median(groups[:, 1:-1].std(axis=2)))
             arrays["unit"] = np.array(1 << max(0, round(np.log2(max(1.0, spread / 2)))))
         ranked = name in RANKED
-        surest = counts.surest if ranked and further_cells(counts.surest) else UNKNOWN
+        surest = counts.surest if ranked and further_cells(counts.surest) > 0 else UNKNOWN
         limits = cell_edges(counts, bins) if ranked else regular_edges(bins)
         arrays |= _joined(counts, np.union1d(limits, SPLIT) if len(surest) else limits, surest).arrays(name)
         pixels = groups.sum(axis=1)
-        # Each image takes what its predecessors left over, so that sums over many images stay.
+        # Here and in `table` an image takes the remainders of those before it: sums over many images stay.
         units = np.diff(groups.cumsum(axis=2) // arrays["unit"], axis=2, prepend=0)
         arrays |= {f"{name}_pooled": rows.pooled(), f"{name}_pixels": pixels, f"{name}_units": units}
         steps, measured = score_steps(pixels, BITS), rows.table.T != UNMEASURED

@@ -1,4 +1,7 @@
-"""Object-free crops of images: all their labels are background, as in textures."""
+"""Null images: object-free crops of images, all background like the texture test sets.
+
+Methods that perturb their labels, as `aslp_groups`, learn on them how overconfident a network is without an object.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from pipeline_src.data.store import IndexRow, Store
 from pipeline_src.errors import UserError
 
 SMALLEST = 1 / 8  # side of the smallest crop, as a share of the image's side
-MARK = " null"  # end of their ids
+MARK = " null"  # end of their ids: validation counts them apart
 
 
 class NullImages(Store):

@@ -145,11 +145,11 @@ class _Verifier:
         row.sha256_image, shape = self._read(row.image, decode)
         row.height, row.width = shape
         if row.mask:
-            row.sha256_mask, mask = self._read(row.mask, lambda data: self.masks.inspect(row, data))
-            if len(self.problems) == count and mask != shape:
-                turned = mask == shape[::-1]
+            row.sha256_mask, mask_shape = self._read(row.mask, lambda data: self.masks.inspect(row, data))
+            if len(self.problems) == count and mask_shape != shape:
+                turned = mask_shape == shape[::-1]
                 fix = "rotate the image's pixels (its EXIF orientation is not applied)" if turned else "fix the sizes"
-                text = f"mask is {mask[1]} x {mask[0]}, its image {row.width} x {row.height} pixels"
+                text = f"mask is {mask_shape[1]} x {mask_shape[0]}, its image {row.width} x {row.height} pixels"
                 self.problems.append(Problem(row.mask, text, fix))
         return len(self.problems) == count
 

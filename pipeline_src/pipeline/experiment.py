@@ -116,7 +116,8 @@ class ExperimentGraph(Graph):
         return self.batches.get(job.name, job)
 
     def needed(self, job: Job) -> list[Job]:
-        """Return the Snakemake jobs that a job depends on; a batch computes its own inputs and depends on theirs."""
+        """Return the Snakemake jobs that a job depends on; a batch (evaluations of a run in one process) computes its
+        own inputs and depends on theirs."""
         inputs = job.inputs.values()
         if job.is_batch:
             inputs = [needed for evaluation in inputs for needed in evaluation.inputs.values()]
@@ -147,7 +148,7 @@ class ExperimentGraph(Graph):
         return model_modules(self.settings.model.config)
 
     def check(self) -> None:
-        """Raise a UserError if a method lacks its references, or a claim does not exist."""
+        """Raise a UserError if a claim does not exist, or a method lacks its references, object-free crops or seeds."""
         if self.facts.claims:
             check_names(self.facts.claims, f"experiments.{self.name}.claims")
         for name, chosen in self.methods.items():

@@ -167,21 +167,25 @@ def _part(results: Results, part: str) -> dict[str, str]:
 
 
 def _comparison(results: Results, titles: Mapping[str, str]) -> dict[str, Any]:
-    """Return the recommendation, the comparison of the methods, and what the diagram shows first."""
+    """Return variables of report.html.j2, from comparisons of the methods: the sentences of the recommendation and the
+    table of the overview, by protocol; the datasets or roles they are about; and what the diagram shows first."""
     facts = results.facts
     inside = {protocol: ProtocolComparison.of(results, protocol, ["id"]) for protocol in facts.protocols}
     elsewhere = {
-        protocol: [sets for role in OTHER_ROLES if (sets := ProtocolComparison.of(results, protocol, [role])).parts]
+        protocol: [
+            compared for role in OTHER_ROLES if (compared := ProtocolComparison.of(results, protocol, [role])).parts
+        ]
         for protocol in facts.protocols
     }
-    choice = recommend(inside["raw"]).method
-    lowest = choice if choice != facts.baseline else next(iter(inside["raw"].methods), None)
+    recommended = recommend(inside["raw"]).method
+    lowest = next(iter(inside["raw"].methods), None)  # of ECE
+    beside = recommended if recommended != facts.baseline else lowest
     return {
-        "use": {protocol: sentences(sets, titles) for protocol, sets in inside.items()},
-        "overview": {protocol: overview(sets, elsewhere[protocol]) for protocol, sets in inside.items()},
+        "use": {protocol: sentences(compared, titles) for protocol, compared in inside.items()},
+        "overview": {protocol: overview(compared, elsewhere[protocol]) for protocol, compared in inside.items()},
         "inside": inside["raw"].parts,
-        "elsewhere": [ROLES[facts.parts[sets.parts[0]]] for sets in elsewhere["raw"]],
-        "first_methods": [m for m in facts.methods if m in (facts.baseline, lowest)] or list(facts.methods)[:1],
+        "elsewhere": [ROLES[facts.parts[compared.parts[0]]] for compared in elsewhere["raw"]],
+        "first_methods": [m for m in facts.methods if m in (facts.baseline, beside)] or list(facts.methods)[:1],
         "first_set": next(iter(inside["raw"].parts or facts.parts)),
     }
 

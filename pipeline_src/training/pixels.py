@@ -55,11 +55,11 @@ def cross_entropy(z: Tensor, t: Tensor) -> Tensor:
 
 
 def mean_margin(z: Tensor, y: Tensor) -> Tensor:
-    """Return the margin m = K / (K - 1) (L(U) - L(y)) of each image, (B,): how confidently logits agree with labels.
-    Probabilities are clamped.
+    """Return the margin m = K / (K - 1) (L(U) - L(y)) of each image, (B,), without gradient: how confidently its logits
+    agree with its labels, which moves its level of perturbation. L is the cross entropy, U the uniform label.
 
-    For K classes this is the mean of the label's logit minus the others' mean, for one logit that of (2y - 1) z. An
-    image without a pixel that counts has 0.
+    For K classes this is the mean of the label's logit minus the others' mean, for one logit that of (2y - 1) z.
+    Probabilities are clamped, so it stays finite. An image without a pixel that counts has 0.
     """
     z = z.detach().float()
     if z.shape[1] == 1:

@@ -75,7 +75,7 @@ class PostHoc(MethodEntry):
 class Calibrated(PostHoc):
     """A network and a calibrator (`pipeline_src/calibrators`) that is fitted to the validation images.
 
-    It fits a `Record` of the calibrator.
+    `fit` returns the calibrator's `Record`.
     """
 
     fits: ClassVar[bool] = True

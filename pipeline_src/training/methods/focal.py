@@ -43,12 +43,12 @@ class Focal(Method):
         return mean((y * one_minus_p(log_f) ** gamma * -log_f).sum(1), y)
 
 
-def one_minus_p(log_f: Tensor) -> Tensor:
-    """Return 1 - f for log f <= 0, elementwise, at least 1e-12.
+def one_minus_p(log_p: Tensor) -> Tensor:
+    """Return 1 - p for log p <= 0, elementwise, at least 1e-12.
 
-    A power of it below 1 has an infinite slope at f = 1, where the -log f it is multiplied with is 0: with the clamp
-    the gradient there is 0 and not NaN.
+    Its power with an exponent below 1 has an infinite slope at p = 1, where the -log p it is multiplied with is 0: with
+    the clamp the gradient there is 0 and not NaN.
     """
     import torch
 
-    return (-torch.expm1(log_f)).clamp(min=1e-12)
+    return (-torch.expm1(log_p)).clamp(min=1e-12)
