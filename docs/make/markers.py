@@ -4,9 +4,9 @@
     <!-- shows: claim EXPERIMENT C4 WORD -->
 
 The first: the metric of the first method minus that of the second is WORD (lower, higher, bounded, inconclusive) on the
-set, in the raw protocol. SET and METRIC may be several with commas; the second experiment may be left out. The second:
-the verdict in the experiment's claims.json. Each `x [low, high]` between the marker before (or the start of the
-paragraph) and the marker has to be printed in the marker's cells.
+set, in the raw protocol. SET, METRIC and the first EXPERIMENT:METHOD may be several with commas; the second experiment
+may be left out. The second: the verdict in the experiment's claims.json. Each `x [low, high]` between the marker before
+(or the start of the paragraph) and the marker has to be printed in the marker's cells, in their order.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,13 @@ def pairs(page: str) -> Iterator[str]:
     """The pairs of published methods that the markers of a page compare."""
     for marker in MARKER.findall(page):
         if not marker.startswith("claim "):
-            yield full_pair(marker.split()[2])
+            yield from full_pairs(marker.split()[2])
 
 
-def full_pair(pair: str) -> str:
-    """`EXPERIMENT:METHOD/EXPERIMENT:METHOD`, with the second experiment where it was left out."""
-    first, _, second = pair.partition("/")
-    return f"{first}/{second if ':' in second else first.partition(':')[0] + ':' + second}"
+def full_pairs(pair: str) -> list[str]:
+    """`EXPERIMENT:METHOD/EXPERIMENT:METHOD` of each first method, with the second experiment where it was left out."""
+    firsts, _, second = pair.partition("/")
+    return [f"{side}/{second if ':' in second else side.split(':')[0] + ':' + second}" for side in firsts.split(",")]
 
 
 def problems(page: str, folder: Path) -> list[str]:
@@ -46,22 +47,21 @@ def problems(page: str, folder: Path) -> list[str]:
     differences = json.loads((folder / "overview" / "differences.json").read_text(encoding="utf-8"))
     found = []
     for block in blocks(page):
-        start, last, numbers = 0, 0, set[str]()
+        start, last, numbers = 0, 0, list[str]()
         for marker in MARKER.finditer(block):
             text = block[start : marker.start()]
             if text.strip():
-                last, numbers = start, set()
+                last, numbers = start, []
             start = marker.end()
             try:
-                numbers |= _check(marker[1].split(), differences, folder)
+                numbers += _check(marker[1].split(), differences, folder)
             except (LookupError, ValueError, OSError) as error:
                 found.append(f"{marker[0]}: {error}")
                 continue
             if not MARKER.match(block[start:].lstrip()):
-                said = {_plain(interval) for interval in INTERVAL.findall(MARKER.sub("", block[last:start]))}
-                found += [
-                    f"{marker[0]}: {interval} is none of {sorted(numbers)}" for interval in sorted(said - numbers)
-                ]
+                said, cells = INTERVAL.findall(MARKER.sub("", block[last:start])), iter(numbers)
+                wrong = [interval for interval in map(_plain, said) if interval not in cells]  # `in` consumes cells
+                found += [f"{marker[0]}: {interval} is none of {numbers} in this order" for interval in wrong]
     return found
 
 
@@ -78,7 +78,7 @@ def blocks(page: str) -> list[str]:
     return [block for block in re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )", page) if block.strip()]
 
 
-def _check(words: list[str], differences: Mapping[str, Any], folder: Path) -> set[str]:
+def _check(words: list[str], differences: Mapping[str, Any], folder: Path) -> list[str]:
     """The intervals of a marker's cells; ValueError or LookupError where it is not shown."""
     if words[0] == "claim":
         _, experiment, name, word = words
@@ -87,15 +87,14 @@ def _check(words: list[str], differences: Mapping[str, Any], folder: Path) -> se
         verdict = (verdicts[name].get("raw") or verdicts[name]["any"])["verdict"]
         if verdict != word.replace("-", " "):
             raise ValueError(f"{name} is {verdict}")
-        return set()
+        return []
     parts, metrics, pair, word = words
-    numbers = set()
-    for part in parts.split(","):
-        for metric in metrics.split(","):
-            cell = differences[full_pair(pair)]["differences"]["raw"][part][QUANTITIES[metric].column]
-            if word not in shown(cell, metric):
-                raise ValueError(f"{metric} on {part} is {cell}")
-            numbers.add(_plain(cell))
+    numbers = []
+    for part, metric, full in product(parts.split(","), metrics.split(","), full_pairs(pair)):
+        cell = differences[full]["differences"]["raw"][part][QUANTITIES[metric].column]
+        if word not in shown(cell, metric):
+            raise ValueError(f"{metric} on {part} is {cell}")
+        numbers.append(_plain(cell))
     return numbers
 
 

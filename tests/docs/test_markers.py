@@ -43,7 +43,7 @@ def folder(tmp_path) -> Path:
 @pytest.mark.parametrize(
     "text",
     [
-        "Lower. <!-- shows: one ece small:a/small:b lower -->",
+        "Lower. <!-- shows: one ece small:a/small:b lower --> <!-- shows: two ece small:a,small:a/b lower -->",
         "Lower by 1.5 points (−1.50 [−2.00, −1.00]). <!-- shows: one,two ece small:a/b lower -->",
         "Bounded (0.00010 [−0.00100, 0.00120]). <!-- shows: two brier small:a/b bounded -->",
         "Nothing. <!-- shows: one accuracy small:a/b inconclusive --> <!-- shows: claim small C4 refuted -->",
@@ -62,7 +62,12 @@ def test_what_is_shown_passes(folder, text):
         ("Bounded. <!-- shows: one ece small:a/b bounded -->", "ece on one"),
         ("Open. <!-- shows: one brier small:a/b inconclusive -->", "brier on one"),
         ("By −1.60 [−2.00, −1.00]. <!-- shows: one ece small:a/b lower -->", "−1.60 [−2.00, −1.00] is none of"),
-        ("Lower. <!-- shows: one ece small:a/c lower -->", "small:a/small:c"),
+        (
+            "0.00010 [−0.00100, 0.00120], −1.50 [−2.00, −1.00]. <!-- shows: one ece small:a/b lower --> "
+            "<!-- shows: one brier small:a/b bounded -->",
+            "−1.50 [−2.00, −1.00] is none of",
+        ),
+        ("Lower. <!-- shows: one ece small:a,small:c/b lower -->", "small:c/small:b"),
         ("Lower. <!-- shows: three ece small:a/b lower -->", "three"),
         ("Lower. <!-- shows: one ece small:a/b -->", "shows: one ece"),
         ("Supported. <!-- shows: claim small C4 supported -->", "C4 is refuted"),
