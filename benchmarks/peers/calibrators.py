@@ -1,0 +1,65 @@
+"""Fiducio's calibrators and ours, by `python benchmarks/peers/calibrators.py GROUPS MAPS MASKS MAPS MASKS ...`.
+
+All are fitted to the same 200,000 pixels of the first set, and tested on the others: of a set that is given twice every
+other image is fitted, and the rest is tested. GROUPS is as of `judge`, or ''. Of K classes the label K is void.
+Bold: the best of ours in its column and set. Others: differences from it, with 95 % intervals. The arguments:"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from fiducio import get_calibrator_class, registered_ids
+
+from pipeline_src.analysis.estimate import estimate
+from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.resampling import SEED, resample_counts
+from pipeline_src.calibrators.calibrator import NAMES, calibrator_class, fitted
+from pipeline_src.calibrators.pixels import Pixels, log_odds
+from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.maps.calibrate import pixels_of
+from pipeline_src.maps.counts import read_sample
+from pipeline_src.maps.files import classes_of, pair_files
+from pipeline_src.maps.judge import groups_of
+from pipeline_src.metrics.metric import Difference, with_ends
+from pipeline_src.metrics.protocol_counts import ProtocolCounts
+from pipeline_src.metrics.registry import METRICS
+
+SHOWN, DECIDING = ["ece", "classwise_ece", "nll", "brier"], ["squared_error", "classwise_squared_error"]
+
+
+def fiducio(name):  # it gets 0 and the log odds of two classes, else log f
+    planes = np.eye(K) if K else np.array([[0.0, 1.0]])
+    model = get_calibrator_class(name)(optimizer="lbfgs", max_iter=400).fit(pixels.z @ planes, pixels.labels)
+    return lambda z: model.transform(np.tensordot(planes.T, z, 1)[None])[0].numpy()
+
+
+def measured(apply):
+    counts = MapCounts.of_classes(K or 2)
+    for pair in tested:
+        sample = read_sample(pair, K, K)
+        f = apply(log_odds(sample.probability)).astype(np.float32)
+        counts.add(f if f.ndim == 3 else np.stack([1 - f, f]), sample.truth, pair.stem, ignore=K)
+    run = ProtocolCounts(counts, counts.raw, groups_of(tested, sys.argv[1]))
+    return Measurement.of_runs([0], [resample_counts(run, 10, SEED, names=SHOWN + DECIDING)])
+
+
+def cell(run, metric):
+    best = min((runs[name] for name in NAMES if name in runs), key=lambda own: own.points[metric][0])
+    text, effect = METRICS[metric].number(run.points[metric][0]), estimate(metric, (run, 1.0), (best, -1.0))
+    ends = with_ends(Difference.of(METRICS[metric]), effect.value, effect.interval())
+    return f"**{text}**" if run is best else f"{text}: {ends} {effect.direction}".rstrip()
+
+
+fit, *tests = zip(map(Path, sys.argv[2::2]), map(Path, sys.argv[3::2]), strict=True)
+pairs = pair_files(*fit)[:: 2 if fit in tests else 1]
+every = pixels_of(pairs, K := classes_of(pairs), K)  # K is None of two classes
+rows = np.random.default_rng(0).choice(len(every.z), 200_000, p=every.weights / every.weights.sum())
+pixels = Pixels(every.z[rows], every.labels[rows], np.ones(len(rows)), every.images[rows], every.entropy)
+fits = {kind.name: fitted(kind, pixels).apply for kind in map(calibrator_class, NAMES) if not (K and kind.two_classes)}
+fits |= {f"Fiducio, {name}": fiducio(name) for name in registered_ids()}
+print(f"{__doc__}\n{sys.argv[1:]}\n\n| set | calibrator | ECE % | class-wise ECE % | NLL | Brier |\n|{' --- |' * 6}")
+for maps, masks in tests:
+    tested = [pair for pair in pair_files(maps, masks) if pair not in pairs]
+    runs = {name: measured(apply) for name, apply in fits.items()}
+    for name, run in runs.items():
+        print(f"| {maps.name} | {name} | {' | '.join(cell(run, metric) for metric in SHOWN)} |", flush=True)
