@@ -63,11 +63,12 @@ def write_sources(graph: ExperimentGraph, staging: Path, published: Publication 
     from pipeline_src.counting.counts_file import add_runs
 
     facts, params, report = graph.facts, graph.settings.model_dump(mode="json"), graph.job("report")
-    if published and settings(published.params) != settings(params):
+    earlier, now = settings(published.params if published else params), settings(params)
+    if changed := [name for name in earlier | now if earlier.get(name) != now.get(name)]:
         raise UserError(
             f"{graph.name} was published with other settings",
-            found=settings(published.params),
-            expected=settings(params),
+            found={name: now.get(name) for name in changed},
+            expected={name: earlier.get(name) for name in changed},
             fix=f"rm -r {FOLDER / graph.name}, which publishes all runs anew",
         )
     old = {part: {*PublishedCounts(published, staging, part)} for part in published.facts.parts} if published else {}

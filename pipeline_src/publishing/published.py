@@ -128,10 +128,11 @@ class PublishedCounts(Mapping[tuple[str, int], "MapCounts"]):
 
 
 def settings(params: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Return the settings of an experiment that can change a number of a run, by dotted name."""
+    """Return the settings of an experiment that can change a number of a run, by dotted name, but for those of None: a
+    new setting that is off, or an old one that was, is no difference."""
     flat: dict[str, Any] = {}
     for key, value in params.items():
-        if (name := f"{above}{key}") not in APART:
+        if value is not None and (name := f"{above}{key}") not in APART:
             flat |= settings(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
     return flat
 
