@@ -59,7 +59,7 @@ CLAIMS = {
     ),
     "C4": Claim(
         "ASLP_MC has the lowest ECE of all methods in distribution.",
-        "ECE of ASLP_MC is below that of every other compared method (docs/protocol.md, section 6) on every ID set.",
+        "ECE of ASLP_MC is below that of every other compared method (docs/protocol.md, section 5) on every ID set.",
         ("aslp_mc",),
         checks.against_others(BELOW_ZERO, "ece", "id"),
         compared=COMPARED,
