@@ -17,7 +17,7 @@ from pipeline_src.text_tables import aligned
 
 INTERVALS = [
     "in brackets: 95 % confidence intervals over {units}; paired for differences",
-    "lower, higher: this interval excludes 0; for ECE, that of the squared error",
+    "lower, higher: this interval excludes 0; for ECE, that of the squared error, too",
 ]
 
 

@@ -18,7 +18,7 @@ from scipy.ndimage import zoom
 
 from pipeline_src.counting.image_pixels import native
 from pipeline_src.counting.levels import SLACK, SUM_SLACK
-from pipeline_src.errors import UserError, listed
+from pipeline_src.errors import UserError, did_you_mean, listed
 from pipeline_src.files import composed
 from pipeline_src.labels import IGNORED
 
@@ -63,8 +63,11 @@ def pair_files(maps: Path, masks: Path | None) -> list[Pair]:
     mask_files = _by_stem(masks, MASKS)
     check_files(
         [
-            *(f"{map_files[stem]}: no mask" for stem in sorted(map_files.keys() - mask_files.keys())),
-            *(f"{mask_files[stem]}: no prediction map" for stem in sorted(mask_files.keys() - map_files.keys())),
+            *(f"{map_files[stem]}: no mask in {masks}" for stem in sorted(map_files.keys() - mask_files.keys())),
+            *(
+                f"{mask_files[stem]}: no prediction map in {maps}"
+                for stem in sorted(mask_files.keys() - map_files.keys())
+            ),
         ]
     )
     return [Pair(stem, map_files[stem], mask_files[stem]) for stem in sorted(map_files)]
@@ -72,6 +75,9 @@ def pair_files(maps: Path, masks: Path | None) -> list[Pair]:
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     """Return every file with one of the suffixes, by stem; hidden files and folders are left out."""
+    if not folder.is_dir():
+        siblings = [path.name for path in folder.parent.iterdir()] if folder.parent.is_dir() else []
+        raise UserError(f"there is no folder {folder}", fix=did_you_mean(folder.name, siblings) or "correct its name")
     by_stem: dict[str, list[Path]] = defaultdict(list)
     for top, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
@@ -81,7 +87,7 @@ def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     if not by_stem:
         raise UserError(
             f"{folder} holds no file to read",
-            found="other files" if folder.is_dir() else "no folder",
+            found="other files",
             expected=f"a folder with files that end in {' '.join(suffixes)} (JPEG changes probabilities)",
             fix="name the folder of the files",
         )
@@ -98,6 +104,7 @@ def check_files(problems: Iterable[str]) -> None:
             f"{len(lines)} file(s) cannot be used; nothing was written",
             found=listed(lines),
             expected="readable maps and masks, one mask for every map, of the same name except for the suffix",
+            fix="replace, add or remove them",
         )
 
 
