@@ -73,11 +73,7 @@ def main() -> None:
     heads = ["", *facts["packages"]]
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
     rows = [(title, [cell(row, numbers, ours) for numbers in results.values()]) for row, title in MEASURED.items()]
-    said = {True: "yes", False: "no"}  # as YAML reads them
-    rows += [
-        (title, [said.get(of[row], of[row]) for of in facts["packages"].values()])
-        for row, title in facts["rows"].items()
-    ]
+    rows += [(title, [of[row] for of in facts["packages"].values()]) for row, title in facts["rows"].items()]
     lines += [f"| {title} | {' | '.join(map(str, cells))} |" for title, cells in rows]
     maps = f"{ours['pixels']:,} pixels of {'saved maps' if arguments.folders else 'synthetic maps'}"
     intro = (
