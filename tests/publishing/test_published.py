@@ -42,6 +42,11 @@ def test_counts_can_be_those_of_another_experiment():
         np.testing.assert_array_equal(counts[method, 0].raw.rows.pooled(), pooled)
 
 
+def test_a_setting_of_none_is_no_setting():
+    """An experiment that was published with a key that is gone takes further runs."""
+    assert published.settings({"model": {"factory": None, "config": "a"}, "seeds": [0]}) == {"model.config": "a"}
+
+
 def test_histories_and_alphas_are_unpacked(tmp_path):
     methods = {"baseline": FACTS.methods["baseline"], "slp": replace(FACTS.methods["slp"], learns=True)}
     one = publish("one", facts := replace(FACTS, methods=methods))
