@@ -17,7 +17,6 @@ from pipeline_src.counting.levels import COARSE, LEVELS
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import UndefinedMetricError, check_bins
 from pipeline_src.errors import UserError, did_you_mean
-from pipeline_src.metrics.inputs import Binned, PixelMeans
 from pipeline_src.metrics.registry import METRICS, value
 
 OF_COUNTS = [name for name, metric in METRICS.items() if metric.input.pooled]
@@ -37,8 +36,7 @@ def levels_of(names: Sequence[str], bins: int) -> int:
             expected=", ".join(OF_COUNTS),
             fix=did_you_mean(unknown[0], OF_COUNTS) or "Statistic has the metrics that need images",
         )
-    few = COARSE % bins == 0 and all(isinstance(METRICS[name].input, Binned | PixelMeans) for name in names)
-    return COARSE if few else LEVELS
+    return COARSE if COARSE % bins == 0 and all(METRICS[name].input.coarse for name in names) else LEVELS
 
 
 @torch.no_grad()

@@ -30,6 +30,7 @@ class Input:
         family: hashable; inputs of one family need the same sums.
         classes: the numbers of classes it is defined for: "two", "several" or "any".
         pooled: whether the pixels of all images together suffice, without rows per image.
+        coarse: whether a pooled input needs no more than `levels.COARSE` levels, if these form its bins.
         few: whether `FEW` resamples suffice.
         centred: whether resampling biases its metrics: resampled values are shifted to the exact one.
         present: the column that counts the images that have its metrics; None if all have them.
@@ -37,7 +38,7 @@ class Input:
 
     family: object = None
     classes = "any"
-    pooled = few = centred = False
+    pooled = coarse = few = centred = False
     present: int | None = None
 
     def exact(self, counted: ProtocolCounts, bins: int) -> Arguments:
@@ -75,7 +76,7 @@ class PixelMeans(Input):
         columns: of `names`.
     """
 
-    family = "pixels"
+    family, coarse = "pixels", True
     names = ("pixels", "correct", "confidence", "absolute", "brier", "nll", "entropy")
 
     def __init__(self, *columns: str, classes: str = "any"):
@@ -110,6 +111,8 @@ class Binned(Input):
     Args:
         score: TOP or CLASSES.
     """
+
+    coarse = True
 
     def __init__(self, score: str):
         self.score, self.family = score, ("bins", score)

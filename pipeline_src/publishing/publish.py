@@ -63,7 +63,8 @@ def write_sources(graph: ExperimentGraph, staging: Path, published: Publication 
     from pipeline_src.counting.counts_file import add_runs
 
     facts, params, report = graph.facts, graph.settings.model_dump(mode="json"), graph.job("report")
-    earlier, now = settings(published.params if published else params), settings(params)
+    now = settings(params)
+    earlier = settings(published.params) if published else now
     if changed := [name for name in earlier | now if earlier.get(name) != now.get(name)]:
         raise UserError(
             f"{graph.name} was published with other settings",
