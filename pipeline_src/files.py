@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, did_you_mean
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -98,6 +98,13 @@ def writing(path: Path) -> Iterator[None]:
                 fix="change the permissions, or name another folder",
             ) from error
         raise
+
+
+def check_folder(folder: Path) -> None:
+    """Raise a UserError if there is no such folder, with the name of a near one."""
+    if not folder.is_dir():
+        siblings = [path.name for path in folder.parent.iterdir()] if folder.parent.is_dir() else []
+        raise UserError(f"there is no folder {folder}", fix=did_you_mean(folder.name, siblings) or "correct its name")
 
 
 def check_space(folder: Path, needed: int, content: str, fix: str) -> None:

@@ -32,14 +32,17 @@ from pipeline_src.metrics.registry import METRICS
 
 PACKAGE, SIDE = "@imgly/background-removal-data@1.4.5", 1024
 TITLES = {"u2net": "U2-Net", "medium": "IS-Net, 16 bit", "small": "IS-Net, 8 bit"}
-TEST = {"medium": ("ECSSD", "DUTS-held-out", "DTD", "Brodatz"), "small": ("ECSSD",)}
-VALIDATION, SHOWN = "DUTS-validation", ("accuracy", "ece", "brier")
+FIT = {"u2net": "ECSSD, first half", "medium": "DUTS-validation", "small": "DUTS-validation"}  # the calibrators
+TEST = {"u2net": ("ECSSD, second half", "DTD")} | dict.fromkeys(
+    ("medium", "small"), ("ECSSD", "DUTS-held-out", "DTD", "Brodatz")
+)
+SHOWN = ("accuracy", "ece", "brier")
 INTRO = """# Published full-size networks
 
 By `python benchmarks/networks/table.py DATA CACHE --images {images}`.
 The compute budget limits IS-Net to {images} images of each set, at most: those whose names have the smallest SHA-256.
-U2-Net's saved maps cover whole sets.
-The calibrators are fitted to as many DUTS validation images.
+Its calibrators are fitted to as many DUTS validation images.
+U2-Net's saved maps cover ECSSD and DTD: its calibrators are fitted to half of ECSSD, by the same order.
 Whether IS-Net was trained on DUTS is unknown; its accuracy on DUTS suggests it.
 Brackets are 95 % confidence intervals over images.
 
@@ -59,13 +62,19 @@ class Data:
         def stems(*splits: str) -> list[str]:
             return [stem for name in splits for stem in (folder / f"splits/{name}.txt").read_text().split()]
 
+        def by_hash(names: list[str]) -> list[str]:
+            return sorted(names, key=lambda stem: hashlib.sha256(stem.encode()).digest())
+
         duts, textures = stems("DUTS-TR-val"), stems("DTD-official500-subset", "DTD-extra")
+        ecssd = by_hash(stems("ECSSD-test"))
         self.sets = {
-            VALIDATION: ("DUTS-TR", duts[:500]),
-            "ECSSD": ("ECSSD", stems("ECSSD-test")),
-            "DUTS-held-out": ("DUTS-TR", duts[500:]),
-            "DTD": ("DTD", textures),
-            "Brodatz": ("Brodatz", stems("Brodatz-test")),
+            "DUTS-validation": ("DUTS-TR", by_hash(duts[:500])),
+            "ECSSD": ("ECSSD", ecssd),
+            "ECSSD, first half": ("ECSSD", ecssd[:500]),
+            "ECSSD, second half": ("ECSSD", ecssd[500:]),
+            "DUTS-held-out": ("DUTS-TR", by_hash(duts[500:])),
+            "DTD": ("DTD", by_hash(textures)),
+            "Brodatz": ("Brodatz", by_hash(stems("Brodatz-test"))),
         }
         archives = [folder / f"archives/{name}.tar" for name, _ in self.sets.values()]
         for parent, tars in (("sets", archives), ("maps/u2net", (folder / "predictions/U2Net").glob("*.tar"))):
@@ -77,10 +86,10 @@ class Data:
     def pairs(self, network: str, name: str) -> list[Pair]:
         """The maps of a network on a set, with their masks."""
         archive, stems = self.sets[name]
-        maps, masks = self.cache / "maps" / network / name, self.cache / "sets" / archive / "GT"
-        suffix, number = (".png", len(stems)) if network == "u2net" else (".npy", self.images)
-        chosen = sorted(stems, key=lambda stem: hashlib.sha256(stem.encode()).digest())[:number]
-        return [Pair(stem, maps / (stem + suffix), masks / f"{stem}.png") for stem in chosen]
+        maps, masks = self.cache / "maps" / network, self.cache / "sets" / archive / "GT"
+        if network == "u2net":
+            return [Pair(stem, maps / archive / f"{stem}.png", masks / f"{stem}.png") for stem in stems]
+        return [Pair(stem, maps / name / f"{stem}.npy", masks / f"{stem}.png") for stem in stems[: self.images]]
 
     def resampled(self, network: str, name: str, calibrator: Calibrator | None = None) -> Resampled:
         """The shown metrics of a network on a set, calibrated or not, exactly and on resamples of the images."""
@@ -114,8 +123,8 @@ def predict(session: onnxruntime.InferenceSession, image: Image.Image) -> np.nda
 
 def predict_missing(data: Data) -> None:
     """Write the missing maps, an image of each set in turn."""
-    sessions = {name: load_network(name, data.cache) for name in TEST}
-    pairs = {(network, name): data.pairs(network, name) for network in TEST for name in (VALIDATION, *TEST[network])}
+    sessions = {name: load_network(name, data.cache) for name in ("medium", "small")}
+    pairs = {(key, name): data.pairs(key, name) for key in sessions for name in (FIT[key], *TEST[key])}
     for k in range(data.images):
         for (network, _), pair in ((key, chosen[k]) for key, chosen in pairs.items() if k < len(chosen)):
             if not pair.map.exists():
@@ -129,20 +138,16 @@ def predict_missing(data: Data) -> None:
         print(f"image {k + 1} of each set", flush=True)
 
 
-def scores(data: Data, network: str, names: Iterable[str], calibrators: Sequence[Calibrator]) -> Iterator[list[str]]:
-    """A row of each set and calibrator, and before them one without a calibrator."""
-    for name in names:
+def scores(data: Data, network: str) -> Iterator[list[str]]:
+    """A row of each test set and calibrator (none, or fitted to the images of `FIT`)."""
+    pixels = pixels_of(data.pairs(network, FIT[network]), None, None)
+    calibrators = [fitted(calibrator_class(name), pixels) for name in NAMES]
+    for name in TEST[network]:
         for calibrator in (None, *calibrators):
             result = data.resampled(network, name, calibrator)
             ends = result.intervals()
             cells = [with_ends(METRICS[metric], result.points[metric], ends[metric]) for metric in SHOWN]
             yield [TITLES[network], name, str(result.units), calibrator.name if calibrator else "none", *cells]
-
-
-def fit_all(data: Data, network: str) -> list[Calibrator]:
-    """Every calibrator, fitted to the validation images."""
-    pixels = pixels_of(data.pairs(network, VALIDATION), None, None)
-    return [fitted(calibrator_class(name), pixels) for name in NAMES]
 
 
 def effects(data: Data) -> Iterator[list[str]]:
@@ -175,9 +180,7 @@ def main() -> None:
     arguments = parser.parse_args()
     data = Data(arguments.data, arguments.cache, arguments.images)
     predict_missing(data)
-    rows = [*scores(data, "u2net", ["ECSSD", "DTD"], [])]
-    for network, names in TEST.items():
-        rows += scores(data, network, names, fit_all(data, network))
+    rows = [row for network in TEST for row in scores(data, network)]
     heads = ["network", "set", "images", "calibrator", *(METRICS[metric].column for metric in SHOWN)]
     text = INTRO.format(images=arguments.images) + table(["difference", "of", "", "verdict"], effects(data))
     Path(__file__).with_name("table.txt").write_text(f"{text}\n{table(heads, rows)}", encoding="utf-8")

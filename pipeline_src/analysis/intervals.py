@@ -97,7 +97,7 @@ def groups_note(groups: np.ndarray | None) -> str:
         return ""
     number = len(np.unique(groups))
     if number == 1:
-        return "All images belong to one group, so that there are no intervals."
+        return "There are no intervals: all images belong to one group."
     few = f"; {_few(number)}" * (number < ENOUGH)
     return f"Intervals: bootstrap over {number:,} groups of images that are not independent{few}."
 

@@ -55,7 +55,8 @@ def calibrate(
 
 def summary_text(result: dict[str, Any], out: Path) -> str:
     """Return what the terminal shows: the method, the scores before and after, and where the files are."""
-    lines = [f"{result['method']}, fitted to {result['images']} images, {result['pixels']:,} pixels"]
+    fitted_on = result["fitted_on"]
+    lines = [f"{result['method']}, fitted to {fitted_on['images']} images, {fitted_on['pixels']:,} pixels"]
     if not result["keeps_class"]:
         lines.append("  the predicted class of any pixel may change")
     where = f"images in {result['scored_on']}"

@@ -23,6 +23,7 @@ MEANINGS = {  # of names that do not explain themselves
     "ece_debiased": "root of the squared calibration error, minus noise",
     "smooth_ece": "a calibration error without bins",
 }
+PROTOCOL_MEANINGS = "raw: probabilities as saved; stretched: each map normalized to [0, 1], as in the released program"
 
 
 def judge(
@@ -67,6 +68,7 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
     for protocol, control in result.get("risk", {}).items():
         lines += [f"  {protocol}: {text}" for text in risk.summary_text(control)]
     lines += [f"  {METRICS[key].column.removesuffix(' %')}: {MEANINGS[key]}" for key in names if key in MEANINGS]
+    lines += [f"  {PROTOCOL_MEANINGS}"] if len(protocols) > 1 else []
     lines += remarks(result, ["in brackets: 95 % confidence intervals over {units}, without training variance"])
     lines += [f"  diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]
     lines += [f"  all numbers: {out / 'metrics.json'}", f"  images, the worst first: {out / 'images.csv'}"]

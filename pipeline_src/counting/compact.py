@@ -41,7 +41,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def reduced(counted: MapCounts, bins: int) -> Arrays:
-    """Return the arrays of a run to publish, rounded; beside `BINS`, this number of bins stays exact, too."""
+    """Return the arrays of a run to publish, rounded; this number of bins stays exact, as `BINS` do."""
     arrays = {} if counted.confusion is None else {"confusion": counted.confusion}
     arrays |= {"ids": json_array(image_rows(counted.raw).ids), "starts": np.array(STARTS), "bits": np.array(BITS)}
     for name, counts in counted.counts.items():

@@ -1,4 +1,4 @@
-"""Null images: object-free crops of images, all background like the texture test sets.
+"""Object-free crops of images, all background like the texture test sets.
 
 Methods that perturb their labels, as `aslp_groups`, learn on them how overconfident a network is without an object.
 """

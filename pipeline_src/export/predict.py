@@ -22,7 +22,7 @@ from pipeline_src.data.pairing import IMAGE_SUFFIXES, walk
 from pipeline_src.errors import UserError, listed
 from pipeline_src.export import folder as exported
 from pipeline_src.export import runs
-from pipeline_src.files import atomic, reading, sha256, write_text
+from pipeline_src.files import atomic, check_folder, reading, sha256, write_text
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.prediction.predict import Predictor, predict_image
 from pipeline_src.training.posthoc import Calibrated
@@ -137,8 +137,9 @@ def find_images(folder: Path) -> dict[str, Path]:
     """Return the images of a folder, at any depth, by the name of their map: their relative path without suffix.
 
     Raises:
-        UserError: there are none, or two would have the same map.
+        UserError: there is no folder or no image, or two would have the same map.
     """
+    check_folder(folder)
     by_name = defaultdict(list)
     for path in sorted(walk(folder)):
         if path.suffix.lower() in IMAGE_SUFFIXES:
@@ -146,7 +147,7 @@ def find_images(folder: Path) -> dict[str, Path]:
     if not by_name:
         raise UserError(
             f"--images {folder}: there are no images",
-            found="other files" if folder.is_dir() else "no folder",
+            found="other files",
             expected=f"a folder with files that end in {', '.join(sorted(IMAGE_SUFFIXES))}",
         )
     if shared := [", ".join(map(str, several)) for several in by_name.values() if len(several) > 1]:

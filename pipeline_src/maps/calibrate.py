@@ -103,7 +103,7 @@ def calibrate_folder(
     result = {
         "method": calibrator.name,
         "keeps_class": calibrator.keeps_class,
-        **record.fitted_on.model_dump(),
+        "fitted_on": record.fitted_on.model_dump(),
         "scored_on": scored_on,
         "scored_images": len(scored),
         "applied_images": len(applied),

@@ -18,8 +18,8 @@ from scipy.ndimage import zoom
 
 from pipeline_src.counting.image_pixels import native
 from pipeline_src.counting.levels import SLACK, SUM_SLACK
-from pipeline_src.errors import UserError, did_you_mean, listed
-from pipeline_src.files import composed
+from pipeline_src.errors import UserError, listed
+from pipeline_src.files import check_folder, composed
 from pipeline_src.labels import IGNORED
 
 ARRAYS = (".npy", ".npz")
@@ -75,9 +75,7 @@ def pair_files(maps: Path, masks: Path | None) -> list[Pair]:
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     """Return every file with one of the suffixes, by stem; hidden files and folders are left out."""
-    if not folder.is_dir():
-        siblings = [path.name for path in folder.parent.iterdir()] if folder.parent.is_dir() else []
-        raise UserError(f"there is no folder {folder}", fix=did_you_mean(folder.name, siblings) or "correct its name")
+    check_folder(folder)
     by_stem: dict[str, list[Path]] = defaultdict(list)
     for top, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]

@@ -143,7 +143,7 @@ def _draw(
             for name in ("ece", "oe")
         )
         lines = [
-            f"images of {'/'.join(source)}",
+            f"masks: {'/'.join(source)}",
             f"{result['n_images']:,} images · {style.count(result['n_pixels'])} pixels",
             f"{protocol} protocol · {result['bins']} bins{over}",
             " · ".join(errors),

@@ -116,9 +116,11 @@ def summary_text(result: dict[str, Any]) -> list[str]:
     if result["level"] is None:
         return [f"{bound}: no threshold meets it: {result['reason']}"]
     quantity = RISKS[bound.risk]
+    pixels = f"the pixels of probability {result['threshold']:.4f} ({result['level']} of 255) or more"
+    extremes = {0: "only a mask of all pixels", EIGHT_BIT: "only an empty mask"}
     lines = [
-        f"{bound}: a mask of the pixels of probability {result['threshold']:.4f} ({result['level']} of 255) or more "
-        f"meets it on average over {units} like these {result['images']:,} (exchangeable with them)"
+        f"{bound}: {extremes.get(result['level'], f'a mask of {pixels}')} meets it on average over {units} like these "
+        f"{result['images']:,} (exchangeable with them)"
     ]
     if spread := result["spread"]:
         low, high = map(quantity.number, spread)

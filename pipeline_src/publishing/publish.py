@@ -70,7 +70,7 @@ def write_sources(graph: ExperimentGraph, staging: Path, published: Publication 
             f"{graph.name} was published with other settings",
             found={name: now.get(name) for name in changed},
             expected={name: earlier.get(name) for name in changed},
-            fix=f"rm -r {FOLDER / graph.name}, which publishes all runs anew",
+            fix=f"rm -r {FOLDER / graph.name}, which publishes all runs again",
         )
     old = {part: {*PublishedCounts(published, staging, part)} for part in published.facts.parts} if published else {}
     runs = [(part, *run) for part in facts.parts for run in facts.runs if run not in old.get(part, ())]

@@ -153,6 +153,6 @@ def test_maps_of_three_classes(tmp_path):
             cv2.imwrite(str(masks / f"{i}.png"), truth)
     result = calibrate_folder(*paths[:3], tmp_path / "out", test_mask=paths[3], resamples=0)
     assert result["scores"]["ece"]["after"] < result["scores"]["ece"]["before"] / 3
-    assert result["pixels"] == 6 * 17 * 30
+    assert result["fitted_on"]["pixels"] == 6 * 17 * 30
     written = np.load(tmp_path / "out/maps/0.npy")
     assert written.dtype == np.float32 and written.sum(axis=0) == pytest.approx(np.ones((20, 30)), abs=1e-6)
