@@ -98,11 +98,12 @@ def test_the_order_of_simplicity():
     methods = {name: MethodFacts(name, trains=False) for _, codes in SIMPLICITY for name in sorted(codes)}
     methods["slp"] = MethodFacts("slp")
     methods["calibrated"] = MethodFacts("temperature", {"of": "averaged"}, trains=False)
+    methods["of_averages"] = MethodFacts("temperature", {"of": "baseline", "weights": "averaged"}, trains=False)
     methods["trained"] = MethodFacts("temperature", {"of": "slp"}, trains=False)
     facts = Facts("x", methods, PARTS)
     ranked = ["baseline", "temperature", "platt", "beta", "averaged", "deep_ensemble", "slp"]
     assert [simplicity(facts, name) for name in ranked] == list(range(7))
-    assert simplicity(facts, "calibrated") == simplicity(facts, "averaged")
+    assert simplicity(facts, "calibrated") == simplicity(facts, "of_averages") == simplicity(facts, "averaged")
     assert simplicity(facts, "trained") == simplicity(facts, "slp")
 
 
