@@ -10,7 +10,7 @@ from made_results import analysed
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
-from pipeline_src.figures.types import Sources
+from pipeline_src.figures.types import Folders
 
 ODD = "a<b>&c_d$e$ 100%"
 PARTS = {"Set_A": "id", ODD: "ood"}
@@ -45,15 +45,15 @@ def make_results(folder: Path) -> Results:
     return analysed(folder, make_facts(), maps)
 
 
-def make_sources(folder: Path) -> Sources:
-    alphas, histories = {}, {}
+def make_runs(folder: Path) -> Folders:
+    folders = {(method, seed): folder / f"{method}-{seed}" for seed in SEEDS for method in METHODS}
     for seed in SEEDS:
         rng = np.random.default_rng(seed)
-        alphas["aslp_mc", seed] = folder / f"alpha-{seed}.csv"
-        later = {str(epoch): rng.random(IMAGES) / 3 for epoch in range(2, 7)}
-        pd.DataFrame({"id": range(IMAGES), "1": 0.0} | later).to_csv(alphas["aslp_mc", seed], index=False)
+        alphas = {"id": range(IMAGES), "1": 0.0} | {str(epoch): rng.random(IMAGES) / 3 for epoch in range(2, 7)}
         for method in METHODS:
-            histories[method, seed] = folder / f"history-{method}-{seed}.csv"
+            folders[method, seed].mkdir()
             columns = {name: rng.random(6) for name in ("loss", "val_accuracy", "val_ece")}
-            pd.DataFrame({"epoch": range(1, 7)} | columns).to_csv(histories[method, seed], index=False)
-    return Sources(alphas, histories)
+            table = pd.DataFrame({"epoch": range(1, 7)} | columns)
+            table.to_csv(folders[method, seed] / "history.csv", index=False)
+        pd.DataFrame(alphas).to_csv(folders["aslp_mc", seed] / "alpha.csv", index=False)
+    return folders

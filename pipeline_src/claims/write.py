@@ -41,14 +41,15 @@ COLUMNS = {  # key of a comparison in claims.json -> heading
 }
 
 
-def write_claims(results: Results, alphas: Mapping[tuple[str, int], Path], folder: Path) -> None:
-    """Write `claims.CLAIM_FILES` into `folder`.
+def write_claims(results: Results, folders: Mapping[tuple[str, int], Path], out: Path) -> None:
+    """Write `claims.CLAIM_FILES` into `out`.
 
     Args:
-        alphas: (method, seed) -> `alpha.csv` of the methods that learn alphas.
+        folders: (method, seed) -> the folder with the `alpha.csv` of a method that learns alphas.
     """
-    tables = {run: read_alphas(file) for run, file in alphas.items()}
-    write_files(judged(View(results, alphas=tables)), folder)
+    learned = results.facts.learned
+    tables = {run: read_alphas(folder / "alpha.csv") for run, folder in folders.items() if run[0] in learned}
+    write_files(judged(View(results, alphas=tables)), out)
 
 
 def write_overview_claims(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str], folder: Path) -> None:

@@ -22,23 +22,17 @@ class NullImages(Store):
     """The largest square of background of each image of a store, resized; images without one are left out.
 
     Raises:
-        UserError: the masks are of several classes, or leave no square of an eighth of the side.
+        UserError: the masks leave no square of an eighth of the side.
     """
 
     def __init__(self, store: Store):
-        if store.classes > 2:
-            raise UserError(
-                "object-free crops need a background, which masks of several classes may lack",
-                found=f"{store.classes} classes",
-                fix="leave out `null_images`",
-            )
         squares = [largest_square(np.asarray(mask) == 0) for mask in store.masks]
         large = [i for i, (*_, side) in enumerate(squares) if side >= SMALLEST * store.size]
         if not large:
             raise UserError(
                 "the validation images have no object-free crops",
                 expected="a square of background, of an eighth of the side",
-                fix="leave out `null_images`",
+                fix="take the method out of the experiment's `methods:`",
             )
         self._store, self._squares, self.info = store, [(i, *squares[i]) for i in large], {}
         self.index = [_cropped(store.index[i], squares[i][2] / store.size) for i in large]

@@ -35,7 +35,8 @@ import torch
 
 model = torch.export.load("model.pt2").module()
 image = cv2.cvtColor(cv2.imread("photo.jpg"), cv2.COLOR_BGR2RGB)
-x = torch.from_numpy(cv2.resize(image, ({size}, {size}), interpolation=cv2.INTER_AREA))
+shrink = cv2.INTER_AREA if min(image.shape[:2]) >= {size} else cv2.INTER_LINEAR
+x = torch.from_numpy(cv2.resize(image, ({size}, {size}), interpolation=shrink))
 with torch.inference_mode():
     z = model(x.permute(2, 0, 1)[None])  # (B, 3, {size}, {size}) uint8 -> logits (B, {channels}, h, w)
     z = torch.nn.functional.interpolate(z, image.shape[:2], mode="bilinear")
@@ -103,7 +104,7 @@ def export(name: str, out: Path) -> None:
     facts, size = graph.facts, graph.settings.image_size
     names_of_classes = list(facts.class_names) or ["background", "object"]
     config = Config(image_size=size, classes=facts.classes, class_names=names_of_classes, provenance=provenance)
-    with outputs.staged(out, SUMS, FILES) as new:
+    with outputs.staged(out, SUMS, FILES[:-1]) as new:
         write_folder(new, predictor, config)
         _check(read_folder(new)[1], predictor, size)
 

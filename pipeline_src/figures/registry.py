@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.errors import UserError
 from pipeline_src.figures import reliability, style, training
-from pipeline_src.figures.types import Picture, Results, Sources
+from pipeline_src.figures.types import Folders, Picture, Results
 from pipeline_src.files import write_text
 
 # In the order of the report. A new figure is a file here and an item of this list (docs/contributing/extending.md).
@@ -28,7 +28,7 @@ def figure_files(facts: Facts) -> list[str]:
     return sorted(file for picture in pictures(facts) for file in picture.files)
 
 
-def draw(results: Results, sources: Sources, out: Path, suffixes: Sequence[str] = tuple(style.METADATA)) -> None:
+def draw(results: Results, folders: Folders, out: Path, suffixes: Sequence[str] = tuple(style.METADATA)) -> None:
     """Draw all figures.
 
     Args:
@@ -48,7 +48,7 @@ def draw(results: Results, sources: Sources, out: Path, suffixes: Sequence[str] 
         raise UserError("figures need every method on every dataset", found=f"no result of {', '.join(missing)}")
     with style.house():
         for picture in pictures(facts):
-            painted = picture.type.paint(picture, results, sources)
-            numbers = painted.table.to_csv(index=False, float_format="%.5g", lineterminator="\n")
+            figure, table = picture.type.paint(picture, results, folders)
+            numbers = table.to_csv(index=False, float_format="%.5g", lineterminator="\n")
             write_text(out / f"{picture.name}.csv", numbers)
-            style.save(painted.figure, out / picture.name, suffixes)
+            style.save(figure, out / picture.name, suffixes)

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.figures import bin_tables, style
-from pipeline_src.figures.types import Axes, Counts, Figure, FigureType, Painted, Picture, Results, Sources, stacked
+from pipeline_src.figures.types import Axes, Counts, DataFrame, Figure, FigureType, Folders, Picture, Results, stacked
 
 if TYPE_CHECKING:
     from matplotlib.patches import Rectangle
@@ -30,7 +30,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
         yield Picture(FIGURE, (protocol, part), title, caption, protocol, part, wide=wide)
 
 
-def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
+def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
     """Draw a diagram of each method, all on the same axes."""
     facts, protocol, part = results.facts, picture.protocol, picture.part
     by_method = bin_tables.reliability_tables(results, part)
@@ -42,9 +42,9 @@ def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
         f"ECE: {style.averaged(facts)} · bars: {facts.networks_text()}",
         KEY,
     ]
-    notes = {method: f"ECE {style.percent(value, 2)}" for method, value in ece.items()}
+    notes = {method: f"ECE {100 * value:.2f} %" for method, value in ece.items()}
     low = bin_tables.corner(list(by_method.values()))
-    return Painted(draw_panels(tables, notes, picture.title, lines, low), stacked(tables))
+    return draw_panels(tables, notes, picture.title, lines, low), stacked(tables)
 
 
 def draw_panels(

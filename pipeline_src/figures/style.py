@@ -69,22 +69,11 @@ def new_figure(body: float, heading: str, lines: Sequence[str], width: float = W
     FigureCanvasAgg(figure)
     for text, bold in texts:
         look = {"fontsize": 9.5, "fontweight": "bold", "color": INK} if bold else {}
-        write(figure, 0.1, y, text, va="top", **look)
+        # Names are the user's: a $ in them is a $.
+        look = dict[str, Any](va="top", fontsize=7, color=MUTED, parse_math=False) | look
+        figure.text(0.1 / figure.get_figwidth(), 1 - y / figure.get_figheight(), text, **look)
         y += 0.2 if bold else 0.15
     return figure, used
-
-
-def write(figure: Figure, x: float, y: float, text: str, **look: Any) -> None:
-    """Write text that begins `x` inches from the left and whose middle is `y` from the top; `look` as `Figure.text`."""
-    # Names are the user's: a $ in them is a $.
-    look = dict[str, Any](va="center", fontsize=7, color=MUTED, parse_math=False) | look
-    figure.text(x / figure.get_figwidth(), 1 - y / figure.get_figheight(), text, **look)
-
-
-def place(figure: Figure, x: float, y: float, width: float, height: float) -> Axes:
-    """Return new axes at `x`, `y` inches from the upper left corner."""
-    across, down = figure.get_size_inches()
-    return figure.add_axes((x / across, 1 - (y + height) / down, width / across, height / down))
 
 
 def small_multiples(number: int, heading: str, lines: Sequence[str], ratio: float = 1.0) -> tuple[Figure, list[Panel]]:
@@ -104,11 +93,12 @@ def small_multiples(number: int, heading: str, lines: Sequence[str], ratio: floa
     first = 0.34  # nothing but a name is above the first row
     body = first + (rows - 1) * TITLE + rows * high + BOTTOM + 0.06
     figure, used = new_figure(body, heading, lines, width)
-    panels = []
+    down, panels = figure.get_figheight(), []
     for k in range(number):
         row, column = divmod(k, columns)
         x, y = LEFT + column * (wide + GAP), used + 0.06 + first + row * (TITLE + high)
-        panels.append((place(figure, x, y, wide, high), column == 0, k + columns >= number))
+        axes = figure.add_axes((x / width, 1 - (y + high) / down, wide / width, high / down))
+        panels.append((axes, column == 0, k + columns >= number))
     return figure, panels
 
 
@@ -143,11 +133,6 @@ def short_names(names: Collection[str], letters: int) -> dict[str, str]:
     return {name: name if len(name) <= letters else f"{name[: letters - 3]}…{k}" for k, name in enumerate(names, 1)}
 
 
-def percent(value: float, digits: int = 1) -> str:
-    """Return a fraction as text: 0.0123 -> "1.2 %"."""
-    return f"{100 * value:.{digits}f} %"
-
-
 def count(number: int) -> str:
     """Return a count that can be read at a glance: 311_040 -> "311,040", 73_214_000 -> "73.2 M"."""
     return f"{number / 1e6:,.1f} M" if number >= 1_000_000 else f"{number:,}"
@@ -166,7 +151,7 @@ def averaged(facts: Facts) -> str:
 
 
 def save(figure: Figure, stem: Path, suffixes: Iterable[str] = tuple(METADATA)) -> None:
-    """Write <stem>.svg, .pdf and .png."""
+    """Write the figure as <stem> with each of the suffixes."""
     for suffix in suffixes:
         with atomic(stem.with_name(stem.name + suffix)) as path:
             figure.savefig(path, metadata=METADATA[suffix])

@@ -9,17 +9,7 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.types import (
-    DataFrame,
-    Figure,
-    FigureType,
-    Painted,
-    Picture,
-    Results,
-    Sources,
-    stacked,
-    tables_of,
-)
+from pipeline_src.figures.types import DataFrame, Figure, FigureType, Folders, Picture, Results, stacked, tables_of
 
 
 class Curve(NamedTuple):
@@ -58,18 +48,18 @@ def pictures(facts: Facts) -> Iterator[Picture]:
             yield Picture(FIGURE, (key,), curve.title, caption, wide=style.is_wide(len(methods)))
 
 
-def paint(picture: Picture, results: Results, sources: Sources) -> Painted:
+def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
     """Draw one curve of all methods that have it."""
     facts, curve = results.facts, CURVES[picture.key[0]]
     if curve.column:
-        tables = {m: prepare_history(tables_of(sources.histories, m), curve.column) for m in facts.trained}
+        tables = {m: prepare_history(tables_of(folders, m, "history.csv"), curve.column) for m in facts.trained}
     else:
-        tables = {m: prepare_alphas(tables_of(sources.alphas, m)) for m in facts.learned}
+        tables = {m: prepare_alphas(tables_of(folders, m, "alpha.csv")) for m in facts.learned}
     lines = [
         f"after each epoch · {style.averaged(facts)}" + " · each panel has its own scale" * (not curve.is_comparable)
     ]
     colors = style.method_colors(facts.methods)
-    return Painted(draw(tables, curve, colors, picture.title, lines), stacked(tables))
+    return draw(tables, curve, colors, picture.title, lines), stacked(tables)
 
 
 def prepare_history(histories: Sequence[DataFrame], column: str) -> DataFrame:

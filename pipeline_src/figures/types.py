@@ -7,9 +7,9 @@ matplotlib) in the functions that need it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
@@ -27,6 +27,7 @@ else:  # slow to import, and named only in annotations
     Axes = Figure = DataFrame = Results = Counts = Any
 
 SUFFIXES = (".csv", ".pdf", ".png", ".svg")
+Folders = Mapping[tuple[str, int], Path]  # (method, seed) -> the folder of the files of a run
 
 
 @dataclass(frozen=True)
@@ -62,26 +63,6 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Sources:
-    """Files that figures are made from, besides the analyses of the datasets, by what they belong to.
-
-    Args:
-        alphas: (method, seed) -> alpha.csv of the methods that learn alphas.
-        histories: (method, seed) -> history.csv of the methods that train.
-    """
-
-    alphas: Mapping[tuple[str, int], Path] = field(default_factory=dict)
-    histories: Mapping[tuple[str, int], Path] = field(default_factory=dict)
-
-
-class Painted(NamedTuple):
-    """A figure and the numbers that it is drawn from."""
-
-    figure: Figure
-    table: DataFrame
-
-
-@dataclass(frozen=True)
 class FigureType:
     """A figure type.
 
@@ -90,21 +71,21 @@ class FigureType:
         heading: of its section in the report.
         reading: how it is read, in sentences.
         pictures: those that an experiment has, in order.
-        paint: the function that draws a picture.
+        paint: draws a picture, also from the files of the runs; returns it and the numbers behind it.
     """
 
     name: str
     heading: str
     reading: str
     pictures: Callable[[Facts], Iterable[Picture]]
-    paint: Callable[[Picture, Results, Sources], Painted]
+    paint: Callable[[Picture, Results, Folders], tuple[Figure, DataFrame]]
 
 
-def tables_of(files: Mapping[tuple[str, int], Path], method: str) -> list[DataFrame]:
-    """Return the csv file of each seed of a method."""
+def tables_of(folders: Folders, method: str, file: str) -> list[DataFrame]:
+    """Return a csv file of each seed of a method."""
     import pandas as pd
 
-    return [pd.read_csv(path, dtype={"id": str}) for (name, _), path in files.items() if name == method]
+    return [pd.read_csv(folder / file, dtype={"id": str}) for (name, _), folder in folders.items() if name == method]
 
 
 def stacked(tables: Mapping[str, DataFrame | np.recarray]) -> DataFrame:

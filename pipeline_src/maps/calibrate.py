@@ -91,7 +91,7 @@ def calibrate_folder(
             pairs,
             CROSS_VALIDATION,
             counted,
-            cross_fitted(kind, pixels, units),
+            cross_fitted(kind, pixels, units, mask),
         )
         names.remove("augrc")  # it compares the pixels of all images, but folds have different calibrators
     else:
@@ -152,14 +152,17 @@ def _check_labels(pixels: Pixels, mask: Path) -> None:
         )
 
 
-def cross_fitted(calibrator: type[Calibrator], pixels: Pixels, groups: np.ndarray | None) -> list[Calibrator]:
+def cross_fitted(
+    calibrator: type[Calibrator], pixels: Pixels, groups: np.ndarray | None, mask: Path
+) -> list[Calibrator]:
     """Return for each image the calibrator that is fitted to the other folds.
 
     Args:
         groups: (I,) the group of each image; None where images are independent.
+        mask: the folder of the masks, for errors.
 
     Raises:
-        UserError: there is a single image or group.
+        UserError: there is a single image or group, or folds without one have pixels of one class only.
     """
     folds = folds_of(np.arange(pixels.number) if groups is None else groups)
     if folds.max(initial=0) < 1:
@@ -169,7 +172,10 @@ def cross_fitted(calibrator: type[Calibrator], pixels: Pixels, groups: np.ndarra
             expected="two or more, of two groups",
             fix="give more images, or --test-mask",
         )
-    by_fold = [fitted(calibrator, pixels.take(folds != fold)) for fold in range(folds.max() + 1)]
+    by_fold = []
+    for fold in range(folds.max() + 1):
+        _check_labels(others := pixels.take(folds != fold), mask)
+        by_fold.append(fitted(calibrator, others))
     return [by_fold[fold] for fold in folds]
 
 

@@ -192,7 +192,7 @@ class Params(Strict):
     data_root: str = Field(
         "data/downloads",
         description="Folder of downloaded archives and name lists (also in sub-folders `archives/`, `splits/`). "
-        "Overridden by `--config data_root=...` or the environment variable ASLP_DOWNLOADS.",
+        "The environment variable ASLP_DOWNLOADS overrides it.",
     )
     judged: str = Field(
         "results/judged",

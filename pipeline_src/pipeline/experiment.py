@@ -40,14 +40,12 @@ class ExperimentGraph(Graph):
         entries: all known datasets by name.
         data_root: folder of downloads.
         methods: the methods of the experiment by their entry, in the order of tables and figures.
-        judged: folder of the results of `judge`.
     """
 
     settings: Experiment
     entries: Mapping[str, Entry]
     data_root: Path
     methods: Mapping[str, Chosen]
-    judged: Path
 
     @property
     def results(self) -> Path:

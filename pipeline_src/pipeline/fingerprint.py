@@ -186,7 +186,14 @@ def _definitions(file: Path) -> dict[str, ast.stmt]:
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
             found[node.name] = node
         elif isinstance(node, ast.Assign | ast.AnnAssign):
-            found |= dict.fromkeys((child.id for child in ast.walk(node) if isinstance(child, ast.Name)), node)
+            found |= dict.fromkeys(
+                (
+                    child.id
+                    for child in ast.walk(node)
+                    if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store)
+                ),
+                node,
+            )
     return found
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from pipeline_src.claims import CLAIM_FILES
@@ -22,7 +21,7 @@ from pipeline_src.pipeline.fingerprint import file_digest
 from pipeline_src.pipeline.job import UNPACKED, Job
 from pipeline_src.pipeline.manifest import stored
 from pipeline_src.python_source import ROOT
-from pipeline_src.tables import table_files
+from pipeline_src.tables.registry import TABLE_FILES
 from pipeline_src.training.registry import choose
 
 STORE_FILES = ("images.npy", "masks.npy", "truth.npy", "grey.npy", "index.csv", "store.json")
@@ -43,7 +42,7 @@ def build(params: Params, name: str | None = None) -> ExperimentGraph:
     name, settings = resolve(params, name)
     entries = catalog.load(params.datasets)
     methods = {method: choose(method, params.methods[method]) for method in settings.methods}
-    experiment = ExperimentGraph(name, settings, entries, downloads(params), methods, Path(params.judged))
+    experiment = ExperimentGraph(name, settings, entries, downloads(params), methods)
     catalog.check_parts(entries, experiment.parts)
     experiment.check()
     experiment.add(_prepare(experiment))
@@ -274,8 +273,7 @@ def _show(experiment: ExperimentGraph) -> Iterator[Job]:
     learned = {name: runs[name] for run in facts.runs if run[0] in facts.learned if (name := names.training_name(*run))}
     stores = _by_name(experiment.of_kinds("store"))
     styles = {f"style/{file.name}": file for file in sorted((ROOT / "figures").glob("*.mplstyle"))}
-    files = tuple(table_files())
-    tables = Job("tables", "tables", files, report.tables, parameters, analyses, view=folder / "tables")
+    tables = Job("tables", "tables", TABLE_FILES, report.tables, parameters, analyses, view=folder / "tables")
     files, inputs = tuple(figure_files(facts)), analyses | runs
     figures = Job("figures", "figures", files, report.figures, parameters, inputs, view=folder / "figures")
     figures = replace(figures, other_files=styles)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pipeline_src.analysis.facts import ExperimentSummary, run_command
+from pipeline_src.analysis.facts import ExperimentSummary, Facts, run_command
+from pipeline_src.analysis.results import Results
 from pipeline_src.claims import CLAIM_FILES
+from pipeline_src.claims.write import write_claims, write_overview_claims
 from pipeline_src.data import catalog
+from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError, few
+from pipeline_src.figures.registry import draw
 from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
 from pipeline_src.pipeline.experiment import training_name
@@ -18,12 +22,10 @@ from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.pipeline.job import Job
 from pipeline_src.pipeline.manifest import NAME, Manifest, now
 from pipeline_src.python_source import commit, installed
-from pipeline_src.tables.several_experiments import OVERVIEW_TABLES, judged_files
+from pipeline_src.tables.several_experiments import OVERVIEW_TABLES, judged_files, write_overview_tables
 from pipeline_src.tables.several_experiments import READ as TABLES_READ
-
-if TYPE_CHECKING:
-    from pipeline_src.analysis.facts import Facts
-    from pipeline_src.analysis.results import Results
+from pipeline_src.tables.write import write_tables
+from pipeline_src.training import registry
 
 SHOWN_VERSIONS = ("python", "dense-calibration", "torch", "onedl-mmengine", "onedl-mmsegmentation", "timm", "numpy")
 READ = (*(f"tables/{name}.csv" for name in TABLES_READ), "claims.json")  # of each experiment, for the overview
@@ -31,40 +33,29 @@ READ = (*(f"tables/{name}.csv" for name in TABLES_READ), "claims.json")  # of ea
 
 def results(job: Job) -> Results:
     """Return the results of the analyses among the inputs of a job."""
-    from pipeline_src.analysis.results import Results
-
     facts = job.parameters["facts"]
     return Results(facts, {part: job.inputs[f"analyse/{part}"].paths[0] for part in facts.parts})
 
 
 def tables(job: Job, folder: Path) -> None:
     """Write the tables."""
-    from pipeline_src.tables.write import write_tables
-
     write_tables(results(job), folder)
 
 
 def claims(job: Job, folder: Path) -> None:
     """Judge the paper's claims."""
-    from pipeline_src.claims.write import write_claims
-
-    runs = {run: training_name(*run) for run in job.parameters["facts"].runs}
-    alphas = {run: job.inputs[name].folder / "alpha.csv" for run, name in runs.items() if name in job.inputs}
-    write_claims(results(job), alphas, folder)
+    write_claims(results(job), _run_folders(job), folder)
 
 
 def figures(job: Job, folder: Path) -> None:
     """Draw the figures."""
-    from pipeline_src.figures.registry import draw
-    from pipeline_src.figures.types import Sources
+    draw(results(job), _run_folders(job), folder)
 
-    facts = job.parameters["facts"]
-    runs = {run: job.inputs[training_name(*run)].folder for run in facts.runs}
-    sources = Sources(
-        alphas={run: folder / "alpha.csv" for run, folder in runs.items() if run[0] in facts.learned},
-        histories={run: folder / "history.csv" for run, folder in runs.items() if run[0] in facts.trained},
-    )
-    draw(results(job), sources, folder)
+
+def _run_folders(job: Job) -> dict[tuple[str, int], Path]:
+    """Return the folders of the training runs among the inputs of a job, by method and seed."""
+    names = {run: training_name(*run) for run in job.parameters["facts"].runs}
+    return {run: job.inputs[name].folder for run, name in names.items() if name in job.inputs}
 
 
 # The report
@@ -121,16 +112,14 @@ def _with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
 
 def described(facts: Facts) -> dict[str, dict[str, str]]:
     """Return a description of each method: entry of `methods:` -> `title` and `idea`."""
-    from pipeline_src.training.registry import described
-
-    texts = {name: described(method.code, method.parameters, facts.epochs) for name, method in facts.methods.items()}
+    texts = {
+        name: registry.described(method.code, method.parameters, facts.epochs) for name, method in facts.methods.items()
+    }
     return {name: text for name, text in texts.items() if text}
 
 
 def store_facts(job: Job, name: str) -> dict[str, Any]:
     """Return what the report shows of a split: its source, number of images and a hash of all images."""
-    from pipeline_src.data.store import Store
-
     images, role = Store(job.inputs[f"store/{name}"].folder), job.parameters["facts"].parts.get(name, name)
     hashed = digest([[row.id, row.sha256_image, row.sha256_mask] for row in images.index])
     source = str(job.parameters["parts"][name])
@@ -159,9 +148,6 @@ def overview_job(params: Params) -> Job:
 
 def overview(job: Job, folder: Path) -> None:
     """Write the tables T5, T7 and T8, and claim C8."""
-    from pipeline_src.claims.write import write_overview_claims
-    from pipeline_src.tables.several_experiments import write_overview_tables
-
     experiments, tasks = job.parameters["experiments"], job.parameters["tasks"]
     for experiment in experiments:
         _check_intact(experiment)

@@ -65,7 +65,7 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
             expected="undamaged results of an earlier fingerprint, with the files that the jobs write today",
             fix="let Snakemake compute them",
         )
-    for job in outdated:
+    for job in (job for job in outdated if not job.is_made):  # two may share a result
         assert job.former
         folder, manifest = job.former
         record = {"fingerprint": manifest.fingerprint, "why": why, "time": now()}

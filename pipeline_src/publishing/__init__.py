@@ -3,10 +3,10 @@
 A published experiment is small enough for git. Its tables, claims and report are recomputed from it without data and
 networks. A folder holds:
 
-- `experiment.json`: the facts of the experiment (`facts`: methods, seeds, datasets, bins), its `params`, the
-  versions and the machine that `made` it, its `data` with hashes, the `groups` of images that are not independent,
-  and `notes` on datasets. `files` has the SHA-256 of every file below, `digest` that of the content
-  of experiment.json. `counts_in` names methods whose counts are in the file of another experiment: the same networks.
+- `experiment.json`: the facts of the experiment (`facts`: methods, seeds, datasets, bins), its `params`, date,
+  commit and versions of the last publishing (`made`), its `data` with hashes, the `groups` of images that are not
+  independent, and `notes` on datasets. `files` has the SHA-256 of every file below, `digest` that of the content of
+  experiment.json. `counts_in` names methods whose counts are in the file of another experiment: the same networks.
 - `counts.zip`: the counts of all runs on all datasets, a member for each run. `pipeline_src/counting/compact.py`
   describes the arrays and what is exact; `CountsFile(path).read(dataset, method, seed)` returns the counts.
 - `runs.zip`: `METHOD/seedN/history.csv` of every trained network, a row for each epoch, and `METHOD/seedN/alpha.csv` of
@@ -18,7 +18,7 @@ networks. A folder holds:
 - `report.html` of `evidence`; `rebuild --report` writes other reports to results/published-rebuilt/.
 
 The first three files are sources. `rebuild` computes the others from them and compares numbers: they are equal up to
-1e-9 or one unit in the last digit that is written. `rebuild --write` replaces the computed files. `overview/` has
+1e-9 or one unit in the eighth digit. `rebuild --write` replaces the computed files. `overview/` has
 the tables that span the published experiments.
 
 Modules: `publish` writes a folder from a finished experiment, `published` reads and checks it, `rebuild` recomputes it,

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.errors import UserError, listed
-from pipeline_src.figures.types import Sources
+from pipeline_src.figures.types import Folders
 from pipeline_src.files import sha256, sha256_without, write_text
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Publication:
         notes: dataset -> a remark for readers of its numbers.
         groups: dataset -> the group of each of its images, if they are not independent.
         params: its settings.
-        made: versions, commit, machine and the like, by name.
+        made: date, commit and versions of the last publishing, by name.
         data: a row for each dataset: source, number and hash of its images.
         files: name -> SHA-256 of each other file.
         counts_in: method -> another published experiment, whose counts.zip has its counts.
@@ -146,13 +146,9 @@ def pack(files: Mapping[str, bytes], path: Path) -> None:
             archive.writestr(info, content)
 
 
-def sources(facts: Facts, folder: Path, out: Path) -> Sources:
-    """Return the alphas and histories of the published runs, unpacked into `out`; there are no images."""
+def run_folders(facts: Facts, folder: Path, out: Path) -> Folders:
+    """Return the folders of the published runs, with their histories and alphas, unpacked into `out`."""
     with ZipFile(folder / RUNS) as file:
         file.extractall(out)
     folders = {run: out / run[0] / f"seed{run[1]}" for run in facts.runs}
-    places = {run: place for run, place in folders.items() if place.is_dir()}  # a method may lack a seed
-    return Sources(
-        alphas={run: place / "alpha.csv" for run, place in places.items() if run[0] in facts.learned},
-        histories={run: place / "history.csv" for run, place in places.items() if run[0] in facts.trained},
-    )
+    return {run: place for run, place in folders.items() if place.is_dir()}  # a method may lack a seed

@@ -28,7 +28,7 @@ from pipeline_src.publishing.published import (
     PublishedCounts,
     checked,
     pack,
-    sources,
+    run_folders,
 )
 
 log = logging.getLogger(__name__)
@@ -163,7 +163,7 @@ def _write_numbers(folder: Path, out: Path) -> None:
     publication = Publication.read(folder)
     results, tables = _results(publication, out), out / "tables"
     write_tables(results, tables)
-    write_claims(results, sources(publication.facts, folder, out / "runs").alphas, out)
+    write_claims(results, run_folders(publication.facts, folder, out / "runs"), out)
     shutil.copyfile(tables / "metrics.json", out / "metrics.json")
     pack({file.name: file.read_bytes() for file in sorted(tables.glob("*.csv"))}, out / TABLES)
     pages = sorted(tables.glob("*.md"), key=lambda file: (file.stem != "main", len(file.stem), file.stem))
@@ -178,7 +178,7 @@ def rebuild_report(folder: Path, out: Path) -> None:
 
     publication = Publication.read(folder)
     results, entry = _results(publication, out), catalog.load({}).get(publication.params["data"]["train"]["set"])
-    draw(results, sources(publication.facts, folder, out / "runs"), out / "figures", [".png"])
+    draw(results, run_folders(publication.facts, folder, out / "runs"), out / "figures", [".png"])
     write_report(
         results,
         figures=out / "figures",

@@ -37,7 +37,7 @@ RULE = (
     "and its Brier score is not significantly higher.",
     f"The simplest method of the tie is recommended: {', '.join(name for name, _ in SIMPLICITY)}, {TRAINED}.",
 )
-RECOMMENDED, TIED, HIGHER_ECE = "recommended", "tied", "higher ECE than the lowest"
+RECOMMENDED, TIED, HIGHER_ECE = "recommended", "tied", "not tied with the lowest ECE"
 
 
 @dataclass(frozen=True)

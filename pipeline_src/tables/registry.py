@@ -86,3 +86,4 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
     ),
     "T14": differences,
 }
+TABLE_FILES = (*(f"{name}.{suffix}" for name in ("main", *TABLES) for suffix in ("csv", "md")), "metrics.json")

@@ -133,7 +133,8 @@ def judged_table(folder: Path) -> PaperTable:
     rows, notes = [], []
     for file in judged_files(folder):
         try:
-            rows += list(_judged_rows(json.loads(file.read_bytes()), "/".join(file.relative_to(folder).parts[:-2])))
+            part, model = file.parent.parent.relative_to(folder).as_posix(), file.parent.name
+            rows += list(_judged_rows(json.loads(file.read_bytes()), part, model))
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             notes.append(f"{file} is not shown: it is damaged ({error}). Run `judge` again.")
     command = f"dense-calibration judge --pred DIR --mask DIR --name MODEL --out {folder}/DATA_SET/MODEL"
@@ -143,11 +144,11 @@ def judged_table(folder: Path) -> PaperTable:
     return PaperTable("Other models, evaluated from their saved maps", rows, about, notes)
 
 
-def _judged_rows(content: Any, part: str) -> Iterator[Row]:
+def _judged_rows(content: Any, part: str, model: str) -> Iterator[Row]:
     """Yield the rows of one model; ValueError, LookupError, TypeError or AttributeError for foreign content."""
     for protocol in PROTOCOLS:
         values, intervals = content.get(protocol, {}), content["intervals"].get(protocol, {})
-        place = {"protocol": protocol, "group": part, "row": str(content["name"]), "part": part}
+        place = {"protocol": protocol, "group": part, "row": model, "part": part}
         for metric in (metric for metric in JUDGED if values.get(metric) is not None):
             low, high = map(float, intervals.get(metric) or (math.nan, math.nan))
             row = {"mean": float(values[metric]), "low": low, "high": high, "images": int(content["n_images"])}

@@ -15,7 +15,7 @@ from pipeline_src.text_tables import Table
 
 
 def write_tables(results: Results, folder: Path) -> None:
-    """Write the files of `tables.table_files()` into `folder`.
+    """Write the files of `TABLE_FILES` into `folder`.
 
     main.csv holds all metrics, a row per protocol, dataset, method and seed; main.md holds those of the main table.
     metrics.json holds `metrics_with_intervals`.

@@ -39,20 +39,14 @@ log = logging.getLogger(__name__)
 
 
 @dataclass
-class History:
-    """The records of a run after each epoch: the rows of history.csv, and the alphas of its images."""
-
-    rows: list[dict[str, float]] = field(default_factory=list)
-    alphas: list[np.ndarray] = field(default_factory=list)
-
-
-@dataclass
 class TrainingRun:
     """The state of a run between two epochs, and its result after the last one.
 
     Attributes:
         averaged: the exponential average of the weights and running statistics.
         ids: sample ids of the training images, by index.
+        history: the rows of history.csv, one for each epoch.
+        alphas: learned levels of the training images (N,) after each epoch; none where the method learns none.
     """
 
     model: DenseClassifier
@@ -61,7 +55,8 @@ class TrainingRun:
     method: Method
     ids: list[str]
     seed: int
-    history: History = field(default_factory=History)
+    history: list[dict[str, float]] = field(default_factory=list)
+    alphas: list[np.ndarray] = field(default_factory=list)
 
     @property
     def chosen(self) -> DenseClassifier:
@@ -101,10 +96,10 @@ class TrainingRun:
             "average": self.averaged.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "method": self.method.state(),
-            "history": self.history.rows,
-            "alphas": [torch.from_numpy(alphas) for alphas in self.history.alphas],
+            "history": self.history,
+            "alphas": [torch.from_numpy(alphas) for alphas in self.alphas],
         }
-        checkpoint.save(folder, len(self.history.rows), content)
+        checkpoint.save(folder, len(self.history), content)
 
     def resume(self, folder: Path) -> None:
         """Continue from the last checkpoint, if there is one."""
@@ -113,17 +108,16 @@ class TrainingRun:
             self.averaged.load_state_dict(saved["average"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.method.restore(saved["method"])
-            alphas = [tensor.numpy() for tensor in saved["alphas"]]
-            self.history = History(saved["history"], alphas)
+            self.history, self.alphas = saved["history"], [tensor.numpy() for tensor in saved["alphas"]]
 
     def write(self, folder: Path) -> None:
         """Write model.safetensors, averaged.safetensors, history.csv, run.json and, with alphas, alpha.csv."""
         save_network(folder / "model.safetensors", self.chosen.segmentor)
         save_network(folder / "averaged.safetensors", self.averaged_network.segmentor)
-        tables = {"history.csv": pd.DataFrame(self.history.rows).set_index("epoch")}
-        if self.history.alphas:
-            epochs = [str(row["epoch"]) for row in self.history.rows]
-            alphas = pd.DataFrame(np.transpose(self.history.alphas), index=self.ids, columns=epochs)
+        tables = {"history.csv": pd.DataFrame(self.history).set_index("epoch")}
+        if self.alphas:
+            epochs = [str(row["epoch"]) for row in self.history]
+            alphas = pd.DataFrame(np.transpose(self.alphas), index=self.ids, columns=epochs)
             tables["alpha.csv"] = alphas.rename_axis("id")
         for name, table in tables.items():
             with atomic(folder / name) as temporary:
@@ -165,19 +159,19 @@ def train(
     optimizer = torch.optim.Adam(model.parameters(), settings.lr, weight_decay=settings.weight_decay)
     run = TrainingRun(model, averaged, optimizer, method, train_store.ids, seed)
     run.resume(work)
-    if run.history.rows:
-        log.info("%s  resumes after epoch %d", name, len(run.history.rows))
-    for epoch in range(len(run.history.rows) + 1, settings.epochs + 1):
+    if run.history:
+        log.info("%s  resumes after epoch %d", name, len(run.history))
+    for epoch in range(len(run.history) + 1, settings.epochs + 1):
         started, rate = time.perf_counter(), learning_rate(settings, epoch)
         losses = _train_epoch(run, train_batches, epoch, rate, name)
         validation = validate(run.chosen.eval(), val_batches, settings.accuracy_on == "released")
         method.after_validation(validation, epoch)
         row = {"epoch": epoch, "lr": rate, "loss": float(np.mean(losses)), "val_accuracy": validation.accuracy}
         row |= {"val_ece": validation.ece, "mean_alpha": float("nan")} | method.history_values()
-        if method.alphas is not None:
-            row["mean_alpha"] = float(method.alphas.mean())
-            run.history.alphas.append(method.alphas.copy())
-        run.history.rows.append(row)
+        if (alphas := method.alphas) is not None:
+            row["mean_alpha"] = float(alphas.mean())
+            run.alphas += [alphas.copy()] * method.learns
+        run.history.append(row)
         seconds = time.perf_counter() - started
         log.info(_epoch_line(name, row, settings.epochs, int(seconds * (settings.epochs - epoch))))
         run.save(work)
@@ -252,7 +246,7 @@ def validate(model: DenseClassifier, batches: Iterable[dict[str, Any]], released
                 f, truth = f.max(0), right.astype(np.uint8)
             elif released:
                 right_on_grey += np.count_nonzero((f.ravel()[grey] >= 0.5) == truth.ravel()[grey])
-            (null if name.endswith(MARK) else counts).add(f, truth, name)
+            (null if name.endswith(MARK) else counts).add(f, truth, name, ignore=IGNORED)
     validation = _validation(histogram(counts.raw), int(right_on_grey))
     if null.raw.pixels:
         validation = replace(validation, null=_validation(histogram(null.raw), 0))

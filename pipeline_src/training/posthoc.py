@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, create_model
 
+from pipeline_src import calibrators
 from pipeline_src.rng import generator
 from pipeline_src.training.method import MethodEntry, Tensor
 from pipeline_src.validation import Name
@@ -43,7 +44,7 @@ class PostHoc(MethodEntry):
 
         Args:
             networks: the network of the run's seed, or of all seeds where `every_seed`.
-            store: the validation images.
+            store: the validation images; None unless `fits`.
 
         Returns:
             Numbers and texts, and lists and dicts of them, that JSON can store.
@@ -108,9 +109,9 @@ class Calibrated(PostHoc):
 def calibrated_method(name: str) -> type[Calibrated]:
     """Return the post-hoc method of the calibrator of this name."""
     title = "".join(word.capitalize() for word in name.split("_"))
-    method = create_model(title, __base__=Calibrated, __module__=__name__)
+    module = f"{calibrators.__name__}.{name}"  # by which the calibrator counts in fingerprints
+    method = create_model(title, __base__=Calibrated, __module__=module)
     method.calibrator_name = name
-    method.__qualname__ = f"{calibrated_method.__name__}.<locals>.{title}"
     return method
 
 

@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from made_figures import ODD, make_facts, make_results, make_sources
+from made_figures import ODD, make_facts, make_results, make_runs
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -23,16 +23,16 @@ from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.errors import UserError
 from pipeline_src.figures import bin_tables, registry, reliability, style, training
 from pipeline_src.figures.registry import FIGURE_TYPES, draw, figure_files, pictures
-from pipeline_src.figures.types import FigureType, Painted, Picture, Sources
+from pipeline_src.figures.types import FigureType, Picture
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """Results, sources, and the folder that was written from them."""
+    """Results, folders, and the folder that was written from them."""
     folder = tmp_path_factory.mktemp("made")
-    results, sources = make_results(folder), make_sources(folder)
-    draw(results, sources, folder / "figures")
-    return results, sources, folder / "figures"
+    results, folders = make_results(folder), make_runs(folder)
+    draw(results, folders, folder / "figures")
+    return results, folders, folder / "figures"
 
 
 def test_exactly_the_named_files(made):
@@ -46,28 +46,28 @@ def test_exactly_the_named_files(made):
 
 @pytest.mark.parametrize("figure_type", FIGURE_TYPES, ids=lambda figure_type: figure_type.name)
 def test_equal_numbers_have_equal_bytes(made, figure_type, tmp_path):
-    results, sources, written = made
+    results, folders, written = made
     for picture in list(figure_type.pictures(results.facts))[:1]:
         with style.house():
-            painted = picture.type.paint(picture, results, sources)
-            style.save(painted.figure, tmp_path / picture.name)
+            figure, table = picture.type.paint(picture, results, folders)
+            style.save(figure, tmp_path / picture.name)
         for path in tmp_path.iterdir():
             assert path.read_bytes() == (written / path.name).read_bytes(), path.name
         numbers = pd.read_csv(written / f"{picture.name}.csv", dtype={"id": str})
-        pd.testing.assert_frame_equal(numbers, painted.table, check_dtype=False, rtol=5e-5)  # five digits
+        pd.testing.assert_frame_equal(numbers, table, check_dtype=False, rtol=5e-5)  # five digits
 
 
 def test_a_method_that_was_not_evaluated_is_named(made, tmp_path):
-    results, sources, _ = made
+    results, folders, _ = made
     facts = replace(results.facts, methods=results.facts.methods | {"slp": MethodFacts("slp")})
     with pytest.raises(UserError, match="slp on Set_A, slp on a<b>"):
-        draw(replace(results, facts=facts), sources, tmp_path)
+        draw(replace(results, facts=facts), folders, tmp_path)
 
 
 def test_names_of_files_are_known_without_slow_imports():
     """Snakemake asks for them whenever it starts."""
     modules = "pipeline_src.figures.registry, pipeline_src.tables.several_experiments"
-    command = f"import sys, pipeline_src.tables, {modules}; pipeline_src.tables.table_files(); print(*sys.modules)"
+    command = f"import sys, pipeline_src.tables.registry, {modules}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not {"matplotlib", "pandas", "scipy", "torch", "cv2"} & set(loaded.stdout.split())
 
@@ -201,9 +201,9 @@ def test_a_new_figure_is_a_file_and_a_line(made, tmp_path, monkeypatch):
     def drawn(facts: Facts):
         yield Picture(new, ("raw",), "Brier score", "Brier score of all methods.", "raw")
 
-    def paint(picture: Picture, results, sources: Sources) -> Painted:
+    def paint(picture: Picture, results, folders):
         table = pd.DataFrame({"method": list(results.facts.methods), "brier": 0.1})
-        return Painted(style.new_figure(0.5, picture.title, [])[0], table)
+        return style.new_figure(0.5, picture.title, [])[0], table
 
     new = FigureType("brier", "Brier score", "Lower is better.", drawn, paint)
     monkeypatch.setattr(registry, "FIGURE_TYPES", (new,))

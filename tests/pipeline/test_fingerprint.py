@@ -65,7 +65,7 @@ EDITS = [
     ("metrics/estimators.py", "\n\n\ndef", "\n\nMORE = 1\n\n\ndef", {"analyse", *SHOWN}),
     ("tables/write.py", "\n\n\ndef", "\n\nMORE = 1\n\n\ndef", {"tables"}),
     ("pipeline/work.py", 'parameters["size"]', '2 * parameters["size"]', {"store"}),
-    ("pipeline/report.py", 'folder / "history.csv"', 'folder / "other.csv"', {"figures"}),
+    ("pipeline/report.py", "draw(results(job), _run_folders(job)", "draw(results(job), {}", {"figures"}),
 ]
 
 
@@ -90,6 +90,10 @@ def test_training_and_evaluation_reach_no_metric_and_nothing_that_is_shown():
 def test_the_class_of_a_method_counts_and_no_other_method():
     first, second = (code_digests(work.train, (method(),)) for method in (baseline.Baseline, brier.Brier))
     assert set(first) ^ set(second) == {f"pipeline_src/training/methods/{name}.py" for name in ("baseline", "brier")}
+    calibrated = code_digests(work.evaluate, (calibrated_method("platt")(),))
+    assert {"platt.py"} == {
+        name.split("/")[-1] for name in calibrated if "calibrators/platt" in name or "/beta" in name
+    }
 
 
 def test_digests_are_kept_between_processes_and_renewed(package):

@@ -48,11 +48,9 @@ def test_a_setting_of_none_is_no_setting():
 
 
 def test_histories_and_alphas_are_unpacked(tmp_path):
-    methods = {"baseline": FACTS.methods["baseline"], "slp": replace(FACTS.methods["slp"], learns=True)}
-    one = publish("one", facts := replace(FACTS, methods=methods))
-    found = published.sources(facts, one, tmp_path / "runs")
-    assert found.histories["slp", 0].read_text() == "epoch\n1\n"
-    assert found.alphas == {("slp", 0): tmp_path / "runs/slp/seed0/alpha.csv"}
+    found = published.run_folders(FACTS, publish("one"), tmp_path / "runs")
+    assert found["slp", 0] == tmp_path / "runs/slp/seed0"
+    assert (found["slp", 0] / "history.csv").read_text() == "epoch\n1\n"
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,9 @@ from made_results import analysed
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
-from pipeline_src.tables import table_files
 from pipeline_src.tables.captions import SYNTHETIC
 from pipeline_src.tables.paper_table import PaperTable
-from pipeline_src.tables.registry import MAIN, TABLES, ByMethod
+from pipeline_src.tables.registry import MAIN, TABLE_FILES, TABLES, ByMethod
 from pipeline_src.tables.write import write_tables
 from pipeline_src.text_tables import Group, Table, markdown
 
@@ -55,7 +54,8 @@ def written(results, tmp_path_factory) -> Path:
         patch.setitem(TABLES, "T20", ByMethod("Confidence and accuracy", ("id",), ("gap", "oe")))
         patch.setitem(TABLES, "T21", sizes)
         write_tables(results, folder)
-        assert sorted(path.name for path in folder.iterdir()) == sorted(table_files())
+    more = {f"{name}.{suffix}" for name in ("T20", "T21") for suffix in ("csv", "md")}
+    assert {path.name for path in folder.iterdir()} == {*TABLE_FILES} | more
     return folder
 
 

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline_src.data.null_images import largest_square
-from pipeline_src.errors import UserError
 from pipeline_src.training.method import Batch, Validation
 from pipeline_src.training.methods.aslp_cl import projected
 from pipeline_src.training.methods.aslp_groups import with_null_images
@@ -168,8 +167,3 @@ def test_groups_have_their_own_target_levels():
     method.after_step(np.array([np.nan, 5.0, 1.0, np.nan]), np.arange(4), 2)
     assert method.alphas[1] > before[1] > method.alphas[2]
     assert method.beta * method.alphas.mean() == pytest.approx(0.3 * 0.03)
-
-
-def test_groups_have_two_classes():
-    with pytest.raises(UserError, match="aslp_cl"):
-        choose("aslp_groups", {}).method.start(4, {}, 3)

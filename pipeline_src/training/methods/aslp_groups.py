@@ -8,7 +8,6 @@ import numpy as np
 from pydantic import Field, PrivateAttr
 
 from pipeline_src.data.null_images import SMALLEST, largest_square
-from pipeline_src.errors import UserError
 from pipeline_src.training.method import Batch, Tensor, Validation
 from pipeline_src.training.methods.aslp_cl import ASLPCL
 
@@ -33,12 +32,6 @@ class ASLPGroups(ASLPCL):
     _replaced: np.ndarray  # of the images of a step (B,) bool
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
-        if classes > 2:
-            raise UserError(
-                "aslp_groups: object-free crops are only background, and masks of several classes need not have any",
-                found=f"{classes} classes",
-                fix="take aslp_cl",
-            )
         super().start(n, references, classes)
         self._null_mark, self._replaced = 0.0, np.zeros(0, bool)
 
