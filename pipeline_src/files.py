@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import hashlib
 import json
@@ -129,26 +130,12 @@ def _free(path: Path) -> int:
 
 
 @contextmanager
-def reading(
-    problem: str,
-    *,
-    expected: str | None = None,
-    fix: str | None = None,
-    also: type[Exception] = OSError,
-    named: bool = False,
-) -> Iterator[None]:
-    """Turn the errors of reading a missing, foreign or damaged file into a UserError.
-
-    Args:
-        problem, expected, fix: parts of the UserError.
-        also: an error that the reader of this format raises in addition to Python's usual errors.
-        named: whether the type of the error is shown.
-    """
+def reading(problem: str, *, expected: str | None = None, fix: str | None = None) -> Iterator[None]:
+    """Turn the errors of reading a missing, foreign or damaged file into a UserError of these parts."""
     try:
         yield
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, also) as error:
-        text = f"{type(error).__name__}: {error}" if named else str(error)
-        raise UserError(problem, found=text, expected=expected, fix=fix) from error
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, csv.Error) as error:
+        raise UserError(problem, found=f"{type(error).__name__}: {error}", expected=expected, fix=fix) from error
 
 
 def composed(name: str) -> str:
@@ -214,12 +201,11 @@ def digests(folder: Path, names: Iterable[str], record: Path) -> dict[str, str]:
         with suppress(OSError):  # whoever reads the file names it
             info = state(folder / name)
             current[name] = known[name] if known.get(name, [None])[0] == info else [info, sha256(folder / name)]
-    if current != known:
-        write_text(record, json.dumps(current))
+    if known | current != known:  # two datasets may share a record
+        write_text(record, json.dumps(known | current))
     return {name: digest for name, (_, digest) in current.items()}
 
 
-def sha256_without(key: str, content: Mapping[str, Any]) -> str:
-    """Return 64 hex digits for JSON-like content without the entry `key`, independent of the order of keys."""
-    covered = {name: value for name, value in content.items() if name != key}
-    return hashlib.sha256(json.dumps(covered, sort_keys=True).encode()).hexdigest()
+def hash_of(**values: Any) -> str:
+    """Return 64 hex digits for JSON-like values, independent of the order of keys."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()

@@ -15,7 +15,7 @@ from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import key_of, resample_counts
 from pipeline_src.errors import UserError
-from pipeline_src.files import sha256_without, write_text
+from pipeline_src.files import hash_of, write_text
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.publishing import published
@@ -61,7 +61,7 @@ def _made(pair: str, before: dict[str, Any]) -> dict[str, Any]:
 
 def _entry(made_of: dict[str, str], texts: Texts) -> dict[str, Any]:
     """What is kept of a pair; by the digest of its texts an edit is found."""
-    return {"made_of": made_of, "differences": texts, "digest": sha256_without("", texts)}
+    return {"made_of": made_of, "differences": texts, "digest": hash_of(**texts)}
 
 
 def _computed(pair: str) -> Texts:

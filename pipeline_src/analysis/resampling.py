@@ -151,13 +151,7 @@ def _values(name: str, sums: Sums, bins: int, point: float) -> np.ndarray:
     if np.isnan(sums.resampled).all():  # a single unit
         return np.full(len(sums.resampled), np.nan)
     total, values = (metric.function(*metric.input.from_sums(a, bins)) for a in (sums.total, sums.resampled))
-    return around(point, values, values.mean() if metric.input.centred else total)
-
-
-def around(point: float, values: np.ndarray, center: float | np.ndarray) -> np.ndarray:
-    """Return resampled values (R,) shifted to vary around the exact value `point` and not around `center`, that of the
-    sums over all images or, of `Input.centred`, the mean of the values."""
-    shift = float(point - center)
+    shift = float(point - (values.mean() if metric.input.centred else total))
     return values + shift if abs(shift) > ROUNDING else values
 
 

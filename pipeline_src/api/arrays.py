@@ -58,7 +58,7 @@ def images(probabilities: Any, masks: Any, ignore: int | None) -> tuple[Any, np.
     void = IGNORED if ignore is None else ignore
     ignored = y == void
     if classes > 1 and y.size:
-        _check_sums(p, ~ignored)
+        _check_sums(p, ~ignored, floats)
     if classes > 2:
         _check_labels(y, ignored | ((y >= 0) & (y < classes)), f"0 to {classes - 1}, and {void} where nothing counts")
         return p, y, void
@@ -68,18 +68,18 @@ def images(probabilities: Any, masks: Any, ignore: int | None) -> tuple[Any, np.
     return (p[:, -1] if p.ndim == 4 else p), labels, None if ignore is None else IGNORED
 
 
-def _check_sums(p: Any, valid: np.ndarray) -> None:
-    """Raise a UserError unless numbers (N, K, H, W) are probabilities that sum to 1 over the K on `valid` pixels."""
+def _check_sums(p: Any, valid: np.ndarray, floats: bool) -> None:
+    """Raise a UserError unless numbers (N, K, H, W) are floats in [0, 1] that sum to 1 over K on `valid` pixels."""
     low, high = float(p.min()), float(p.max())
-    differences = abs((p.float() if hasattr(p, "float") else p).sum(1) - 1)
+    differences = abs((p.float() if hasattr(p, "float") else np.asarray(p, np.float32)).sum(1) - 1)
     off = float(differences.max())
     if off >= SUM_SLACK:  # maps may be 0 where nothing counts
         off = float(array(differences)[valid].max(initial=0))
-    if not (low >= 0 and high <= 1 and off < SUM_SLACK):  # NaN too
+    if not (floats and low >= 0 and high <= 1 and off < SUM_SLACK):  # NaN too
         raise UserError(
             "these are not probabilities of several classes",
             found=f"values from {low:g} to {high:g}, whose sums over classes are up to {off:g} off 1",
-            expected="probabilities in [0, 1] that sum to 1 over the classes",
+            expected="floats in [0, 1] that sum to 1 over the classes",
             fix="apply the softmax to logits, in float32",
         )
 

@@ -165,7 +165,7 @@ def reliability_diagram(statistic: Statistic | DenseCalibration, bins: int = 10,
 
     Args:
         statistic: the counted pixels.
-        bins: equal-width bins of confidence, a divisor of 66,300.
+        bins: equal-width bins of confidence, a divisor of 66,300; of 300 for a `DenseCalibration` of binned metrics.
         ax: where to draw; a new figure of pyplot by default.
 
     Raises:
@@ -177,6 +177,7 @@ def reliability_diagram(statistic: Statistic | DenseCalibration, bins: int = 10,
     counts = statistic.counts
     if not counts.pixels:
         raise UserError("there is nothing to draw", found="no pixel that counts", fix="`update` with images first")
+    check_bins(bins, counts.levels)
     table = bin_tables.reliability_table(counts, bins)
     with style.house():
         if ax is None:

@@ -52,8 +52,7 @@ CLAIMS = {
     ),
     "C3": Claim(
         "SLP and label smoothing of equal s calibrate alike.",
-        "ECE of every SLP whose 2 alpha beta is label smoothing's eps lies within "
-        f"{100 * MARGIN:g} percentage points of it on every ID set.",
+        f"ECE of every SLP of equal s lies within {100 * MARGIN:g} percentage points of it on every ID set.",
         ("label_smoothing",),
         checks.like_smoothing,
     ),

@@ -19,7 +19,7 @@ app = typer.Typer(help="Datasets: list, download and check them.")
 
 @app.command("list")
 def list_sets() -> None:
-    """All known datasets: task, sources (* is available), number of images, terms.
+    """All known datasets: task, sources (* is available), number of images, terms, citation.
 
     Example: dense-calibration data list
     """
@@ -34,8 +34,8 @@ def list_sets() -> None:
             console.print(f"  {'*' if key == available else ' '} {source.description}{fetched}")
             if source.note:
                 console.print(f"      {source.note}")
-        if entry.terms:
-            console.print(f"    {entry.terms}")
+        for text in filter(None, (entry.terms, entry.citation)):
+            console.print(f"    {text}")
 
 
 @app.command()

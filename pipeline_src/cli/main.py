@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
+from pipeline_src import __version__
 from pipeline_src.cli import calibrate, jobs, judge, networks, published, report
 from pipeline_src.cli.data import app as data
 
@@ -30,7 +30,7 @@ app.add_typer(data, name="data", no_args_is_help=True, rich_help_panel=EXPERIMEN
 
 def _version(show: bool) -> None:
     if show:
-        typer.echo(f"dense-calibration {version('dense-calibration')}")
+        typer.echo(f"dense-calibration {__version__}")
         raise typer.Exit
 
 

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from pipeline_src.cli.options import CalibratorFile, Log, Run, start_log
 from pipeline_src.errors import UserError
-
-if TYPE_CHECKING:
-    from pipeline_src.export.predict import Format
-
-MAP_FORMATS: tuple[Format, ...] = ("png8", "png16", "npy")
 
 
 def predict(
@@ -23,8 +18,8 @@ def predict(
     run: Run = None,
     weights: Annotated[Path | None, typer.Option(help="Folder that `export` wrote, instead of --run")] = None,
     format: Annotated[
-        str | None,
-        typer.Option(help="png8, png16 or npy (float32) [default: png16; npy for several classes]", show_default=False),
+        Literal["png8", "png16", "npy"] | None,
+        typer.Option(help="npy: float32 [default: png16; npy for several classes]", show_default=False),
     ] = None,
     calibrator: CalibratorFile = None,
     log: Log = None,
@@ -37,14 +32,11 @@ def predict(
     """
     if (run is None) == (weights is None):
         raise UserError("predict needs --run or --weights", fix="--run EXPERIMENT/METHOD/seedN, or --weights DIR")
-    form = next((name for name in MAP_FORMATS if name == format), None)
-    if form != format:
-        raise UserError("unknown --format", found=format, expected=", ".join(MAP_FORMATS), fix="--format png16")
     from pipeline_src.export import predict as step  # imports torch, which other commands do without
 
     start_log(log)
     model = step.folder_model(weights) if weights is not None else step.run_model(run or "")
-    number, new = step.predict(model, images, out, form, calibrator)
+    number, new = step.predict(model, images, out, format, calibrator)
     by = f", calibrated by {model.calibrated or calibrator}" if model.calibrated or calibrator else ""
     typer.echo(f"{number} maps of {model.name}{by}, {new} of them new: {out}")
 

@@ -60,11 +60,6 @@ LEVEL_OF_CELL = np.concatenate(
 )
 
 
-def protocols(classes: int) -> tuple[str, ...]:
-    """Return the protocols for a number of classes: only maps of one object are min-max normalized."""
-    return PROTOCOLS if classes == 2 else PROTOCOLS[:1]
-
-
 def further_cells(surest: np.ndarray) -> int:
     """Return by how many the cells of `surest` (CELLS, 2, 2) that hold pixels outnumber the levels that do.
 

@@ -95,14 +95,14 @@ class ScoreHistogram:
         return ScoreHistogram(*(a.reshape(bins, -1).sum(axis=1) for a in arrays))
 
 
-def check_bins(bins: int) -> None:
+def check_bins(bins: int, levels: int = LEVELS) -> None:
     """Raise a UserError if the edges of `bins` equal-width bins are not on edges of levels."""
-    if not 1 <= bins <= LEVELS or LEVELS % bins:
-        near = sorted((d for d in range(1, 1001) if LEVELS % d == 0), key=lambda d: abs(d - bins))[:6]
+    if not 1 <= bins <= levels or levels % bins:
+        near = sorted((d for d in range(1, 1001) if levels % d == 0), key=lambda d: abs(d - bins))[:6]
         raise UserError(
             "this number of bins cannot be formed exactly",
             found=bins,
-            expected=f"a divisor of {LEVELS}, such as 10 or 15; the nearest are {', '.join(map(str, sorted(near)))}",
+            expected=f"a divisor of {levels}, such as 10 or 15; the nearest are {', '.join(map(str, sorted(near)))}",
         )
 
 

@@ -46,17 +46,16 @@ def names(ids: Sequence[str], groups: str, file: Path | None = None) -> list[Gro
     """Return the group of each image.
 
     Args:
-        ids: stems, or ids "<set>/<stem>".
+        ids: stems; of saved maps with their folders.
         file: the result of `find`.
 
     Raises:
         UserError: images that the pattern does not fit; a file of another form, or one that names none of the images.
     """
-    stems = [name.rpartition("/")[2] for name in ids]
     if file is None:
-        matches = {stem: re.search(groups, stem) for stem in stems}
+        matches = {stem: re.search(groups, stem) for stem in ids}
         by_stem = {stem: match[1] for stem, match in matches.items() if match and match[1]}
-        if unmatched := [stem for stem in stems if stem not in by_stem]:
+        if unmatched := [stem for stem in ids if stem not in by_stem]:
             raise UserError(
                 f"`groups` {groups!r} does not fit all image names",
                 found=listed(unmatched),
@@ -64,19 +63,24 @@ def names(ids: Sequence[str], groups: str, file: Path | None = None) -> list[Gro
             )
     else:
         by_stem = _read(file)
-        if stems and not any(stem in by_stem for stem in stems):
+        if ids and not any(stem in by_stem for stem in ids):
             raise UserError(
                 f"the file of groups {file} names none of the images",
-                found=f"{next(iter(by_stem))} in the file, {stems[0]} among the images",
-                expected="names of images without folder and suffix",
+                found=f"{next(iter(by_stem))} in the file, {ids[0]} among the images",
+                expected="names of images without suffix; of saved maps with the folders below --pred",
             )
-    return [by_stem.get(stem, (stem,)) for stem in stems]
+    return [by_stem.get(stem, (stem,)) for stem in ids]
 
 
 def number(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
     """Return (N,) int64: the group of each image (`names`), from 0 in the order in which they occur."""
     numbers: dict[GroupName, int] = {}
     return np.array([numbers.setdefault(name, len(numbers)) for name in names(ids, groups, file)], np.int64)
+
+
+def number_samples(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
+    """Return `number` of the samples of datasets, whose ids are "<set>/<stem>"."""
+    return number([name.rpartition("/")[2] for name in ids], groups, file)
 
 
 def crossings(parts: Mapping[str, Sequence[GroupName]]) -> list[str]:
@@ -92,7 +96,7 @@ def crossings(parts: Mapping[str, Sequence[GroupName]]) -> list[str]:
 
 def _read(file: Path) -> dict[str, str]:
     """Return the group by stem."""
-    with reading(f"the file of groups {file} cannot be read", expected="a csv file in UTF-8", also=csv.Error):
+    with reading(f"the file of groups {file} cannot be read", expected="a csv file in UTF-8"):
         lines = composed(file.read_bytes().decode("utf-8-sig")).splitlines()
         header, *rows = list(csv.reader(line for line in lines if not line.startswith("#"))) or [[]]
     bad = [",".join(row) for row in rows if len(row) != len(COLUMNS) or not all(row)]

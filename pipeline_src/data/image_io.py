@@ -22,7 +22,6 @@ with contextlib.suppress(ModuleNotFoundError):  # of the extra `pipeline`: saved
 
 JPEG = b"\xff\xd8"
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
-UPRIGHT = 1
 Image.MAX_IMAGE_PIXELS = None  # large images are what some users have
 
 # The channels of a grey mask saved as JPEG differ a little; those of a colored mask differ a lot.
@@ -37,8 +36,8 @@ class UnreadableImageError(ValueError):
         self.problem, self.fix = problem, fix
 
 
-def read_orientation(data: bytes) -> int:
-    """Return the EXIF request (1 to 8) to turn or mirror the stored pixels, which is not applied; 1 is upright.
+def is_turned(data: bytes) -> bool:
+    """Return whether the EXIF data ask to turn or mirror the stored pixels, which is not done.
 
     Raises:
         UnreadableImageError: not an image, cut off, or several pictures.
@@ -48,13 +47,12 @@ def read_orientation(data: bytes) -> int:
         if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # phones add previews as MPO
             raise UnreadableImageError("holds several pictures", "save the picture that counts as a file of its own")
         if isinstance(image, TiffImageFile):
-            return UPRIGHT
+            return False
         exif = Image.Exif()
         with contextlib.suppress(Exception):  # damaged EXIF data
             exif.load(image.info.get("exif", b""))  # `getexif` would decode a PNG
-            if (turn := int(exif.get(ExifTags.Base.Orientation, UPRIGHT))) in range(UPRIGHT, 9):
-                return turn
-    return UPRIGHT
+            return int(exif.get(ExifTags.Base.Orientation, 1)) in range(2, 9)  # 1 is upright
+    return False
 
 
 @contextlib.contextmanager

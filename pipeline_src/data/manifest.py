@@ -73,7 +73,7 @@ def read_csv(path: Path, row: Callable[[dict[str, Any]], T]) -> list[T]:
     """Return the rows of a table that `prepare` wrote; UserError if it is missing or damaged."""
     fix = "prepare the dataset (again)"
     with (
-        reading(f"{path} cannot be read", expected="the list that `prepare` wrote", fix=fix, also=csv.Error),
+        reading(f"{path} cannot be read", expected="the list that `prepare` wrote", fix=fix),
         open(path, encoding="utf-8", newline="") as file,
     ):
         return [row(cells) for cells in csv.DictReader(file)]

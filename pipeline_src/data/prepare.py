@@ -66,7 +66,7 @@ def prepare(
     manifest.write_csv(out / "problems.csv", Problem._fields, problems)
     if (problems and on_problem == "fail") or not rows:
         raise UserError(
-            f"dataset {entry.name} has {len(problems):,} problems:{listed(problems)}",
+            f"dataset {entry.name} has {len(problems):,} problems:{listed(problems) or f' no image in {root}'}",
             found=f"{len(rows):,} usable samples in {root}",
             expected=f"images and masks as {', '.join(sorted(IMAGE_SUFFIXES))}",
             fix="fix them, or leave them out with `data: {on_problem: skip}`",

@@ -6,7 +6,6 @@ the identity that `prepare` recorded is used, as long as the entry is the same.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tarfile
@@ -22,7 +21,7 @@ from pipeline_src.data import pairing
 from pipeline_src.data.entry import Entry, Layout, Source
 from pipeline_src.data.pairing import find_name_list, find_path, read_name_list
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import atomic_folder, digests, sha256, writing
+from pipeline_src.files import atomic_folder, digests, hash_of, sha256, writing
 from pipeline_src.processes import alone
 from pipeline_src.python_source import ROOT
 
@@ -64,11 +63,6 @@ class Identity:
 
     parameters: Mapping[str, Any]
     unchecked: str = ""
-
-
-def hash_of(**values: object) -> str:
-    """Return 64 hex digits for JSON-like values."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def available_source(entry: Entry, data_root: Path | str | None) -> str | None:
@@ -128,16 +122,20 @@ def _find(
         root = find_path(source.folder, data_root, ".")
         return (root, (), layout) if root and root.is_dir() else None
     folders: list[Path] = []
-    for given in (*layout.images, *layout.masks):
-        pattern = Path(given).name if "*" in Path(given).name else ""
-        folder = find_path(str(Path(given).parent) if pattern else given, data_root, ".")
-        if folder is None or not folder.is_dir():
+    for alternatives in filter(None, (layout.images, layout.masks)):
+        if (first := next((path for given in alternatives if (path := _given(given, data_root))), None)) is None:
             return None
-        folders.append(folder.absolute() / pattern)
+        folders.append(first)
     root = Path(os.path.commonpath([path.parent if "*" in path.name else path for path in folders]))
-    paths = [path.relative_to(root).as_posix() for path in folders]
-    number = len(layout.images)
-    return root, (), layout.model_copy(update={"images": tuple(paths[:number]), "masks": tuple(paths[number:])})
+    paths = tuple(path.relative_to(root).as_posix() for path in folders)
+    return root, (), layout.model_copy(update={"images": paths[:1], "masks": paths[1:]})
+
+
+def _given(given: str, data_root: Path | str | None) -> Path | None:
+    """Return a folder that is given directly, with its pattern; None if it does not exist."""
+    pattern = Path(given).name if "*" in Path(given).name else ""
+    folder = find_path(str(Path(given).parent) if pattern else given, data_root, ".")
+    return folder.absolute() / pattern if folder and folder.is_dir() else None
 
 
 def _folder_hash(entry: Entry, root: Path, layout: Layout, unpacked: Path) -> str:
@@ -156,22 +154,17 @@ def _record(source: Path, unpacked: Path) -> Path:
 
 def open_root(located: Located, unpacked: Path) -> Path:
     """Return the folder of the dataset's files: the user's folder, or one below `unpacked`, which is filled first."""
-    folder = root_folder(located, unpacked)
-    if not folder.is_dir():
-        with alone(located.name, folder.parent / f".{located.name}.lock"):  # parallel jobs may need the same dataset
-            if not folder.is_dir():
-                _fill(located, folder)
-    return folder
-
-
-def root_folder(located: Located, unpacked: Path) -> Path:
-    """Return the folder of the dataset's files: the user's, or one below `unpacked`, which exists once it is filled."""
     if located.root is not None:
         return located.root
     content = located.content
     if located.source.generator:  # another version of the generator draws other files
         content = hash_of(content=content, code=[sha256(file) for file in GENERATOR_FILES])
-    return Path(unpacked) / f"{located.name}-{content[:8]}"
+    folder = Path(unpacked) / f"{located.name}-{content[:8]}"
+    if not folder.is_dir():
+        with alone(located.name, folder.parent / f".{located.name}.lock"):  # parallel jobs may need the same dataset
+            if not folder.is_dir():
+                _fill(located, folder)
+    return folder
 
 
 def check_archives(located: Located) -> None:
@@ -203,7 +196,7 @@ def _fill(located: Located, folder: Path) -> None:
 
 
 def unpack(archive: Path, into: Path) -> None:
-    """Unpack a zip or (compressed) tar archive into a folder; links and names that lead out of it are refused.
+    """Unpack a zip or (compressed) tar archive into a folder, in which all files stay; links that lead out are refused.
 
     Raises:
         UserError: the archive is broken, encrypted, unsafe or of another kind.

@@ -76,7 +76,7 @@ class _Assignment:
             if split.names:
                 self.done[name] = self._listed(name, split)
             elif split.folder is not None:
-                self.done[name] = [row.stem for row in self.rows if f"/{split.folder}/" in f"/{row.image}"]
+                self.done[name] = [row.stem for row in self.rows if f"/{split.folder.strip('/')}/" in f"/{row.image}"]
             else:
                 self.done[name] = self._derived(name, split)
         return self.done[name]

@@ -43,7 +43,7 @@ class Store:
     def __init__(self, folder: Path | str):
         self.folder = Path(folder)
         fix = f"remove {self.folder}, and start the run again"
-        with reading(f"data store {self.folder} cannot be read", fix=fix, also=csv.Error, named=True):
+        with reading(f"data store {self.folder} cannot be read", fix=fix):
             self.info = json.loads((self.folder / "store.json").read_text(encoding="utf-8"))
             if self.info["schema"] != SCHEMA:
                 raise ValueError(f"format {self.info['schema']} of store.json is not {SCHEMA}")

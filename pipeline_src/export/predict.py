@@ -17,7 +17,7 @@ from rich.progress import track
 
 from pipeline_src import outputs
 from pipeline_src.calibrators.calibrator import calibrated, read_for
-from pipeline_src.data.image_io import UPRIGHT, UnreadableImageError, decode_image, read_orientation
+from pipeline_src.data.image_io import UnreadableImageError, decode_image, is_turned
 from pipeline_src.data.pairing import IMAGE_SUFFIXES, walk
 from pipeline_src.errors import UserError, listed
 from pipeline_src.export import folder as exported
@@ -92,7 +92,9 @@ def predict(
     if calibrator:
         fix = "fit one to maps of this model: dense-calibration calibrate"
         applied, _ = read_for(calibrator, model.classes, model.name, fix, model.calibrated)
-    files = find_images(images)
+    files, own = find_images(images), out.resolve()
+    if images.resolve() in own.parents:  # maps of an earlier call are no images
+        files = {name: path for name, path in files.items() if not path.resolve().is_relative_to(own)}
     digests = [model.digest, form, sha256(calibrator) if calibrator else None]
     record = {"model": model.name, "digest": digest(digests)}
     maps = {name: out / f"{name}.{'npy' if form == 'npy' else 'png'}" for name in files}
@@ -163,7 +165,7 @@ def check_images(paths: Collection[Path]) -> None:
     problems, turned = [], []
     for path in paths:
         try:
-            turned += [path] if read_orientation(path.read_bytes()) != UPRIGHT else []
+            turned += [path] if is_turned(path.read_bytes()) else []
         except (OSError, UnreadableImageError) as error:
             problems.append(f"{path} {error}")
     if problems:

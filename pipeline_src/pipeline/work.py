@@ -176,5 +176,5 @@ def analyse(job: Job, folder: Path) -> None:
         parameters["bins"],
         {run: evaluated.paths[0] for run, evaluated in runs.items()},
         folder / job.files[0],
-        groups_of=partial(groups.number, groups=pattern, file=file) if pattern else None,
+        groups_of=partial(groups.number_samples, groups=pattern, file=file) if pattern else None,
     )

@@ -108,7 +108,7 @@ def evaluated_groups(graph: ExperimentGraph, part: str, file: Path) -> list[int]
     if not options["groups"]:
         return []
     ids = image_rows(MapCounts.load(file).raw).ids
-    numbers: list[int] = image_groups.number(ids, groups=options["groups"], file=options["grouped"]).tolist()
+    numbers: list[int] = image_groups.number_samples(ids, groups=options["groups"], file=options["grouped"]).tolist()
     return numbers
 
 

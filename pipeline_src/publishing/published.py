@@ -14,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures.types import Folders
-from pipeline_src.files import sha256, sha256_without, write_text
+from pipeline_src.files import hash_of, sha256, write_text
 
 if TYPE_CHECKING:
     from pipeline_src.counting.map_counts import MapCounts
@@ -58,7 +58,7 @@ class Publication:
         file = folder / EXPERIMENT
         try:
             content = json.loads(file.read_bytes())
-            if content.pop(DIGEST, None) != sha256_without(DIGEST, content):
+            if content.pop(DIGEST, None) != hash_of(**content):
                 raise ValueError("the content does not have the digest in its last line")
             return TypeAdapter(cls).validate_python(content)
         except OSError as error:
@@ -80,7 +80,7 @@ class Publication:
         """Write experiment.json into the folder of the other files."""
         content = TypeAdapter(type(self)).dump_python(self, mode="json")
         content["files"] = {n: sha256(folder / n) for n in (*SOURCES[1:], *COMPUTED) if (folder / n).is_file()}
-        text = json.dumps(content | {DIGEST: sha256_without(DIGEST, content)}, indent=1, ensure_ascii=False)
+        text = json.dumps(content | {DIGEST: hash_of(**content)}, indent=1, ensure_ascii=False)
         write_text(folder / EXPERIMENT, text + "\n")
 
 

@@ -11,7 +11,8 @@ from pipeline_src.errors import UserError
 def test_a_pattern_groups_by_the_text_in_its_brackets():
     ids = ["street/b_01", "street/a_01", "b_02", "street/a_02", "street/c_01"]
     assert groups.find("^([^_]+)_", None) is None
-    assert groups.number(ids, "^([^_]+)_").tolist() == [0, 1, 0, 1, 2]
+    assert groups.number_samples(ids, "^([^_]+)_").tolist() == [0, 1, 0, 1, 2]
+    assert groups.number(ids, "^([^_]+)_").tolist() == [0, 1, 2, 1, 3]  # of saved maps: with their folders
     with pytest.raises(UserError, match=r"intro\n\s+- outro"):
         groups.number(["a_1", "intro", "a_2", "outro"], "^(.)_")
 
@@ -22,7 +23,7 @@ def test_a_file_groups_the_images_that_it_names(tmp_path):
     file.write_text("# clips\nid,group\na,1\nb,2\nc,1\nelsewhere,7\n")
     assert groups.find("clips.csv", tmp_path) == file
     ids = ["mine/a", "mine/1", "mine/b", "mine/c", "mine/d"]
-    assert groups.number(ids, "clips.csv", file).tolist() == [0, 1, 2, 0, 3]
+    assert groups.number_samples(ids, "clips.csv", file).tolist() == [0, 1, 2, 0, 3]
 
 
 WRONG = ["a,1\nb,2\n", "id,group\na\n", "id,group\na,\n", "id,group\n", "", "id,group\nz,1\n"]

@@ -10,7 +10,7 @@ import pytest
 from made_published import FACTS, maps, publish
 
 from pipeline_src.errors import UserError
-from pipeline_src.files import sha256_without
+from pipeline_src.files import hash_of
 from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.publishing import published
@@ -48,7 +48,7 @@ def test_what_rests_on_the_same_is_kept(folder):
     published_pairs.write([PAIR])
     before = written()
     texts = {"raw": {"photos": {"ECE, points": "kept"}}}
-    marked = {PAIR: before[PAIR] | {"differences": texts, "digest": sha256_without("", texts)}}
+    marked = {PAIR: before[PAIR] | {"differences": texts, "digest": hash_of(**texts)}}
     published_pairs.FILE.write_text(json.dumps(marked), encoding="utf-8")
     published_pairs.write([PAIR])
     assert written() == marked

@@ -31,11 +31,11 @@ def test_the_folder_predicts_as_the_run(settings, tmp_path):
     assert config.image_size == SIZE and exported.fitted == run.fitted
 
 
-@pytest.mark.parametrize("classes", [2, 4])
-def test_the_code_of_the_card_needs_only_torch_and_opencv(classes, tmp_path):
+@pytest.mark.parametrize(("classes", "image"), [(2, IMAGE), (4, IMAGE[: SIZE // 2])], ids=["large", "small"])
+def test_the_code_of_the_card_needs_only_torch_and_opencv(classes, image, tmp_path):
     run = predictor(classes)
     exported_folders.write(tmp_path, run)
-    cv2.imwrite(str(tmp_path / "photo.jpg"), IMAGE[..., ::-1])
+    cv2.imwrite(str(tmp_path / "photo.jpg"), image[..., ::-1])
     (code,) = re.findall(r"```python\n(.*?)```", (tmp_path / folder.CARD).read_text(), re.DOTALL)
     code = "import sys; sys.modules.update(dict.fromkeys(('pipeline_src', 'mmseg', 'mmengine', 'timm')))\n" + code
     save = "import numpy; numpy.save('f.npy', probabilities.numpy())"
@@ -79,7 +79,8 @@ def export(monkeypatch, tmp_path):
 
 
 def test_the_folder_names_its_run(export):
-    provenance = folder.read_folder(export(predictor(fitted=record())))[0].provenance
+    export(predictor())
+    provenance = folder.read_folder(export(predictor(fitted=record())))[0].provenance  # replaces the first one
     assert (provenance["run"], provenance["seed"], provenance["fingerprints"]) == ("a/b/seed0", 0, ["f0"])
     assert provenance["method"]["entry"] == "b" and provenance["experiment"] == {"epochs": 3}
 

@@ -76,6 +76,7 @@ def test_an_interrupted_prediction_goes_on_and_ends_in_the_same_bytes(model, ima
     assert step.predict(model, images, tmp_path / "out") == (4, 2)
     assert written(tmp_path / "out") == written(tmp_path / "whole")
     assert step.predict(model, images, tmp_path / "out") == (4, 0)
+    assert [step.predict(model, images, images / "maps") for _ in range(2)] == [(4, 4), (4, 0)]  # maps are no images
 
 
 def test_an_orientation_that_is_not_applied_is_told(images, caplog):

@@ -89,7 +89,6 @@ ROWS = {
     "no images": Row([*FOLDER, "--images", "phtos"], ["phtos"]),
     "one name twice": Row(FOLDER, ["a.jpg", "a.png"], file("photos/a.jpg", "x")),
     "broken image": Row(FOLDER, ["photos/a.png"], file("photos/a.png", "x")),
-    "unknown format": Row([*FOLDER, "--format", "jpg"], ["--format", "jpg", "png16"]),
     "format of classes": Row([*FOLDER, "--format", "png8"], ["png8", "npy"], classes=3),
     "calibrated twice": Row(
         [*FOLDER, "--calibrator", "c.json"],

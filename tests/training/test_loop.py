@@ -150,6 +150,14 @@ def test_released_accuracy_counts_every_grey_pixel_as_an_error(released):
     assert validation.gap == pytest.approx(top.mean() - 0.7, abs=1e-6)
 
 
+def test_void_pixels_of_an_image_without_a_hit_do_not_count():
+    network = Logits()
+    network.classes = 3
+    z, truth = torch.zeros(1, 3, 2, 2), np.array([[1, 1], [2, 255]], np.uint8)  # the top class is 0
+    batch = {"inputs": z, "truth": [truth], "grey": [np.zeros(0, int)], "id": ["a"]}
+    assert validate(network, [batch], released=False).accuracy == 0
+
+
 # Auxiliary heads
 
 
