@@ -30,7 +30,7 @@ ALLOWED = {  # package -> packages that it may import
     "prediction": {"counting", "params", "data", "training"},
     "tables": NUMBERS,
     "claims": NUMBERS,
-    "figures": NUMBERS | {"data", "prediction"},  # figures that show images
+    "figures": NUMBERS,
     "maps": NUMBERS | {"data", "calibrators", "figures"},
     "report": NUMBERS | {"tables", "figures", "claims"},
     "pipeline": NUMBERS | NETWORKS | SHOWN,
