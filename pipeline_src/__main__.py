@@ -49,7 +49,7 @@ def _run(app: Callable[[], None]) -> None:
     except ModuleNotFoundError as error:
         if (error.name or "pipeline_src").startswith("pipeline_src"):
             raise
-        fix = 'python -m pip install -e ".[pipeline]"'
+        fix = f'python -m pip install -e ".[pipeline]", or install {error.name}'
         raise UserError(f"this command needs {error.name}, which is not installed", fix=fix) from error
     except ImportError as error:
         if "cannot open shared object file" not in str(error):  # the message of the dynamic loader

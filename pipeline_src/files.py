@@ -104,7 +104,7 @@ def writing(path: Path) -> Iterator[None]:
 def check_folder(folder: Path) -> None:
     """Raise a UserError if there is no such folder, with the name of a near one."""
     if not folder.is_dir():
-        siblings = [path.name for path in folder.parent.iterdir()] if folder.parent.is_dir() else []
+        siblings = [path.name for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
         raise UserError(f"there is no folder {folder}", fix=did_you_mean(folder.name, siblings) or "correct its name")
 
 

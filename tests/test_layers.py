@@ -6,7 +6,9 @@ import ast
 import re
 from collections.abc import Set
 from graphlib import TopologicalSorter
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from project import ROOT
@@ -103,3 +105,18 @@ def test_the_paths_of_the_architecture_page_exist():
     page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8").partition("## Four paths")[2]
     files = re.findall(r"^- `(.+)`$", page, re.MULTILINE)
     assert len(files) >= 20 and not [file for file in files if not (ROOT / file).is_file()]
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "benchmarks").rglob("*.py")), ids=lambda file: file.stem)
+def test_benchmarks_use_what_the_package_has(file):
+    tree, own = ast.parse(file.read_text()), {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pipeline_src"):
+            module = import_module(node.module)
+            for name in node.names:
+                known = hasattr(module, name.name)
+                found = getattr(module, name.name) if known else import_module(f"{node.module}.{name.name}")
+                own[name.asname or name.name] = found
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(found := own.get(ast.unparse(node.value)), ModuleType):
+            assert hasattr(found, node.attr), ast.unparse(node)

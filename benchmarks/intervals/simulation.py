@@ -27,7 +27,6 @@ from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.intervals import LEVEL, NORMAL, students_t
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import one_thread
-from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS, SQUARED
 from pipeline_src.publishing import published
@@ -104,7 +103,8 @@ class Population:
 
 def _table(folder: Path, method: str, seed: int, part: str) -> np.ndarray:
     """(N, 3, BINS) pixels, hits and summed confidence of every image."""
-    counted = ProtocolCounts.by_protocol(MapCounts.load(published.statistic_file(folder, method, seed, part)))["raw"]
+    counts = published.PublishedCounts(published.Publication.read(folder), folder, part)[method, seed]
+    counted = ProtocolCounts.by_protocol(counts)["raw"]
     columns = METRICS["ece"].input.columns(counted, 2 * BINS)
     return columns(slice(0, len(counted.rows))).reshape(-1, 3, 2 * BINS)[:, :, BINS:]
 

@@ -20,9 +20,8 @@ from scipy.special import expit, logit
 
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import around, draws, key_of
+from pipeline_src.analysis.resampling import draws, key_of
 from pipeline_src.counting.levels import CLAMP, LEVELS, POSITION
-from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.publishing import published
@@ -56,7 +55,8 @@ class Counted:
 @cache
 def counted(experiment: str, method: str, seed: int, part: str) -> Counted:
     """The published counts of a run on a data set."""
-    counts = MapCounts.load(published.statistic_file(published.FOLDER / experiment, method, seed, part)).raw
+    folder = published.FOLDER / experiment
+    counts = published.PublishedCounts(published.Publication.read(folder), folder, part)[method, seed].raw
     level, predicted, label = np.nonzero(counts.count)
     pixels = counts.count[level, predicted, label].astype(float)
     doubt = (level + counts.position[level, predicted, label] / (POSITION * pixels)) / LEVELS
@@ -110,7 +110,7 @@ def measurement(method: tuple[str, str], part: str, temperatures: Mapping[int, f
         whole = metrics(images.sum(axis=0))
         for name, of_resamples in metrics(resampled).items():
             points[name].append(float(exact[name]))
-            values[name].append(around(points[name][-1], of_resamples, whole[name]))
+            values[name].append(of_resamples + (points[name][-1] - whole[name]))
     arrays = ({name: np.array(rows) for name, rows in table.items()} for table in (points, values))
     return Measurement(list(temperatures), len(images), len(images), *arrays)
 

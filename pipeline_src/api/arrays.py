@@ -78,9 +78,9 @@ def _check_sums(p: Any, valid: np.ndarray, floats: bool) -> None:
     if not (floats and low >= 0 and high <= 1 and off < SUM_SLACK):  # NaN too
         raise UserError(
             "these are not probabilities of several classes",
-            found=f"values from {low:g} to {high:g}, whose sums over classes are up to {off:g} off 1",
+            found=f"{p.dtype}, values from {low:g} to {high:g}, whose sums over classes are up to {off:g} off 1",
             expected="floats in [0, 1] that sum to 1 over the classes",
-            fix="apply the softmax to logits, in float32",
+            fix="apply the softmax to logits, in float32; convert one-hot decisions to floats",
         )
 
 

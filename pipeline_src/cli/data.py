@@ -71,7 +71,7 @@ def _download(entry: Entry, root: Path, yes: bool) -> list[str]:
 
 @app.command()
 def check(
-    names: Annotated[list[str] | None, typer.Argument(help=f"Datasets [default: available, and all of {FILE}]")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help=f"Datasets (default: available, and all of {FILE})")] = None,
 ) -> None:
     """Read every file: pairs, counts, sizes, values of masks, name lists, sha256. Exit code 1 on a fault.
 

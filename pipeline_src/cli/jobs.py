@@ -13,7 +13,7 @@ from pipeline_src import processes
 from pipeline_src.cli.options import ExperimentName, Log, experiment_graph, plain_console, start_log
 from pipeline_src.params.load import read
 
-Patterns = Annotated[list[str] | None, typer.Argument(help="Names of jobs, or patterns as in 'train/*' [default: all]")]
+Patterns = Annotated[list[str] | None, typer.Argument(help="Names of jobs, or patterns as in 'train/*' (default: all)")]
 
 
 def plan(experiment: ExperimentName = None) -> None:

@@ -31,7 +31,7 @@ def judge(
     mask: Annotated[Path, typer.Option(metavar="DIR", help="Folder of masks, paired with the maps by stem")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into")],
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the model [default: that of the folder]")
+        str | None, typer.Option(metavar="NAME", help="Name of the model (default: that of the folder)")
     ] = None,
     bins: Bins = 10,
     ignore: Ignore = None,

@@ -19,7 +19,7 @@ def predict(
     weights: Annotated[Path | None, typer.Option(help="Folder that `export` wrote, instead of --run")] = None,
     format: Annotated[
         Literal["png8", "png16", "npy"] | None,
-        typer.Option(help="npy: float32 [default: png16; npy for several classes]", show_default=False),
+        typer.Option(help="png8, png16 or npy (float32); default: png16, npy for several classes", show_default=False),
     ] = None,
     calibrator: CalibratorFile = None,
     log: Log = None,

@@ -17,7 +17,7 @@ from pipeline_src.pipeline.jobs import chosen
 
 ExperimentName = Annotated[
     str | None,
-    typer.Option("--experiment", "-e", help="Experiment of params.yaml [default: the one it picks]"),
+    typer.Option("--experiment", "-e", help="Experiment of params.yaml (default: the one it picks)"),
 ]
 Log = Annotated[Path | None, typer.Option(help="Also write all messages to this file")]
 
@@ -52,7 +52,8 @@ Risk = Annotated[
 Groups = Annotated[
     str,
     typer.Option(
-        metavar="GROUPS", help="Dependent images: a regular expression with one group, or a csv file id,group"
+        metavar="GROUPS",
+        help="Dependent images: a regular expression with one group, or a csv file id,group (names with folders)",
     ),
 ]
 

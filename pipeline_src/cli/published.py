@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 MARKS = {SAME: "=", DIFFERENT: "≠", UNDECIDED: "?"}
 MOST_EXAMPLES = 5
 FITTED = " (validation images, to which post-hoc methods were fitted)"
-Cores = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes [default: one per core]")]
+Cores = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes (default: one per core)")]
 
 
 def publish(experiment: ExperimentName = None, cores: Cores = None) -> None:
@@ -41,7 +41,7 @@ def publish(experiment: ExperimentName = None, cores: Cores = None) -> None:
 
 
 def rebuild(
-    experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="A published one [default: all]")] = None,
+    experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="A published one (default: all)")] = None,
     write: Annotated[
         bool, typer.Option("--write", metavar="", help="Replace the published tables, claims and metrics")
     ] = False,

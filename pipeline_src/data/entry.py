@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
@@ -237,4 +237,7 @@ def _check_splits(splits: Mapping[str, Split]) -> None:
         for parent in split.parents:
             if parent not in (ALL, *splits):
                 raise ValueError(f"split {name}: split {parent!r} does not exist{hint(parent, [ALL, *splits])}")
-    TopologicalSorter({name: split.parents for name, split in splits.items()}).prepare()  # a ValueError for a cycle
+    try:
+        TopologicalSorter({name: split.parents for name, split in splits.items()}).prepare()
+    except CycleError as error:
+        raise ValueError(f"splits are made from each other: {', '.join(error.args[1])}") from None

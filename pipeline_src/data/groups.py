@@ -2,7 +2,7 @@
 
 `groups` is a regular expression with one group in brackets, searched in an image's stem (images with the same text
 there belong together), or the name of a csv file with the columns `id` (the stem) and `group`. An image that the file
-does not name is a group of its own.
+does not name is a group of its own. The stem of a saved map includes its folders below `--pred`.
 """
 
 from __future__ import annotations
@@ -63,11 +63,17 @@ def names(ids: Sequence[str], groups: str, file: Path | None = None) -> list[Gro
             )
     else:
         by_stem = _read(file)
+        if short := [stem for stem in ids if stem not in by_stem and stem.rpartition("/")[2] in by_stem]:
+            raise UserError(
+                f"the file of groups {file} names images without their folders",
+                found=f"{short[0].rpartition('/')[2]}, and the image {short[0]}",
+                expected="names of images with the folders below --pred",
+            )
         if ids and not any(stem in by_stem for stem in ids):
             raise UserError(
                 f"the file of groups {file} names none of the images",
                 found=f"{next(iter(by_stem))} in the file, {ids[0]} among the images",
-                expected="names of images without suffix; of saved maps with the folders below --pred",
+                expected="names of images without suffix",
             )
     return [by_stem.get(stem, (stem,)) for stem in ids]
 

@@ -93,7 +93,7 @@ def predict(
         fix = "fit one to maps of this model: dense-calibration calibrate"
         applied, _ = read_for(calibrator, model.classes, model.name, fix, model.calibrated)
     files, own = find_images(images), out.resolve()
-    if images.resolve() in own.parents:  # maps of an earlier call are no images
+    if (out / RECORD).exists() and images.resolve() in own.parents:  # maps of an earlier call are no images
         files = {name: path for name, path in files.items() if not path.resolve().is_relative_to(own)}
     digests = [model.digest, form, sha256(calibrator) if calibrator else None]
     record = {"model": model.name, "digest": digest(digests)}

@@ -71,7 +71,7 @@ class FigureType:
         heading: of its section in the report.
         reading: how it is read, in sentences.
         pictures: those that an experiment has, in order.
-        paint: draws a picture, also from the files of the runs; returns it and the numbers behind it.
+        paint: draws a picture from results and files of the runs, and returns it with the numbers behind it.
     """
 
     name: str

@@ -87,12 +87,9 @@ def calibrate_folder(
     calibrator = fitted(kind, pixels)
     warnings, names = [*counted.warnings], [*SCORED]
     if test_mask is None:
-        scored, scored_on, uncalibrated, calibrators = (
-            pairs,
-            CROSS_VALIDATION,
-            counted,
-            cross_fitted(kind, pixels, units, mask),
-        )
+        scored, scored_on, uncalibrated = pairs, CROSS_VALIDATION, counted
+        calibrators, remarks = cross_fitted(kind, pixels, units)
+        warnings += remarks
         names.remove("augrc")  # it compares the pixels of all images, but folds have different calibrators
     else:
         scored, scored_on, calibrators = applied, str(apply), [calibrator] * len(applied)
@@ -142,8 +139,7 @@ def pixels_of(pairs: Sequence[Pair], classes: int | None, ignore: int | None) ->
 
 def _check_labels(pixels: Pixels, mask: Path) -> None:
     """Raise a UserError where the pixels of the masks in `mask` all have one class."""
-    present = np.unique(pixels.labels[pixels.weights > 0])
-    if len(present) < 2:
+    if len(present := _classes(pixels)) < 2:
         raise UserError(
             f"no calibrator can be fitted to the masks in {mask}",
             found=f"only class {present[0]} (0 is background)" if len(present) else "no pixel",
@@ -152,17 +148,20 @@ def _check_labels(pixels: Pixels, mask: Path) -> None:
         )
 
 
+def _classes(pixels: Pixels) -> np.ndarray:
+    return np.unique(pixels.labels[pixels.weights > 0])
+
+
 def cross_fitted(
-    calibrator: type[Calibrator], pixels: Pixels, groups: np.ndarray | None, mask: Path
-) -> list[Calibrator]:
-    """Return for each image the calibrator that is fitted to the other folds.
+    calibrator: type[Calibrator], pixels: Pixels, groups: np.ndarray | None
+) -> tuple[list[Calibrator], list[str]]:
+    """Return for each image the calibrator that is fitted to the other folds, and warnings.
 
     Args:
         groups: (I,) the group of each image; None where images are independent.
-        mask: the folder of the masks, for errors.
 
     Raises:
-        UserError: there is a single image or group, or folds without one have pixels of one class only.
+        UserError: there is a single image or group.
     """
     folds = folds_of(np.arange(pixels.number) if groups is None else groups)
     if folds.max(initial=0) < 1:
@@ -172,11 +171,13 @@ def cross_fitted(
             expected="two or more, of two groups",
             fix="give more images, or --test-mask",
         )
-    by_fold = []
-    for fold in range(folds.max() + 1):
-        _check_labels(others := pixels.take(folds != fold), mask)
-        by_fold.append(fitted(calibrator, others))
-    return [by_fold[fold] for fold in folds]
+    others = [pixels.take(folds != fold) for fold in range(folds.max() + 1)]
+    by_fold = [fitted(calibrator, part) for part in others]
+    single = any(len(_classes(part)) < 2 for part in others)
+    text = (
+        "without one of the folds all pixels have one class, so the scores are too bad: give more images with objects"
+    )
+    return [by_fold[fold] for fold in folds], [text] * single
 
 
 # The scores

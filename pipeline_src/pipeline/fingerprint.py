@@ -186,14 +186,9 @@ def _definitions(file: Path) -> dict[str, ast.stmt]:
         elif isinstance(node, ast.FunctionDef | ast.ClassDef):
             found[node.name] = node
         elif isinstance(node, ast.Assign | ast.AnnAssign):
-            found |= dict.fromkeys(
-                (
-                    child.id
-                    for child in ast.walk(node)
-                    if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store)
-                ),
-                node,
-            )
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            bound = (child for target in targets for child in ast.walk(target) if isinstance(child, ast.Name))
+            found |= dict.fromkeys((child.id for child in bound), node)
     return found
 
 

@@ -72,7 +72,7 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
         place(folder, job.folder)
         new = replace(manifest, fingerprint=job.fingerprint, ingredients=job.ingredients, kept=[*manifest.kept, record])
         new.write(job.folder)
-        show([job])
+    show(outdated)
     return [job.name for job in outdated]
 
 

@@ -127,9 +127,13 @@ class ProtocolComparison:
 def simplicity(facts: Facts, method: str) -> int:
     """Return the place of a method in `SIMPLICITY`; a calibrator of a network has at least that network's."""
     entry = facts.methods[method]
-    base, own = entry.uses, {entry.code, entry.parameters.get("weights")}
-    place = max((k for k, (_, codes) in enumerate(SIMPLICITY) if codes & own), default=len(SIMPLICITY))
-    return max(place, simplicity(facts, base)) if base and base in facts.methods and base != method else place
+    base = entry.uses
+
+    def place(code: str) -> int:
+        return next((k for k, (_, codes) in enumerate(SIMPLICITY) if code in codes), len(SIMPLICITY))
+
+    places = [place(entry.code)] + [place("averaged")] * (entry.parameters.get("weights") == "averaged")
+    return max(*places, simplicity(facts, base) if base and base in facts.methods and base != method else 0)
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def _protocol(row: Row) -> int:
 def judged_files(folder: Path) -> list[Path]:
     """Return the files below a folder that `judge` wrote and T8 reads."""
     # What a killed or running `judge` has in a hidden folder is no result.
-    files = (file.relative_to(folder) for file in folder.rglob("metrics.json"))
+    files = (file.relative_to(folder) for file in folder.glob("*/*/**/metrics.json"))
     return sorted(folder / file for file in files if not any(part.startswith(".") for part in file.parts))
 
 

@@ -49,7 +49,7 @@ def test_the_catalog_has_datasets_with_terms_and_citations():
         ({**OURS, "splits": {"all": "x.txt"}}, "`all`"),
         ({**OURS, "splits": {"val": {"of": "trian", "fraction": 0.1}, "train": "t.txt"}}, "'train'"),
         ({**OURS, "splits": {"v": {"of": "all"}}}, "splits.v"),
-        ({**OURS, "splits": {"v": {"of": "t", "fraction": 0.1}, "t": {"of": "all", "without": "v"}}}, "cycle"),
+        ({**OURS, "splits": {"v": {"of": "t", "fraction": 0.1}, "t": {"of": "all", "without": "v"}}}, "v, t, v"),
         ({**OURS, "count": 3, "sources": {"x": {"folder": "a"}}}, "count"),
         ({**OURS, "classes": ["no", "yes"]}, "`classes`"),
         (3, "datasets.mine"),
