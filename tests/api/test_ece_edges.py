@@ -41,7 +41,6 @@ def test_answers_are_the_definitions(case):
         )
         gaps[k] += confidence - (predicted == label)
     assert Fraction(case["answer"]) == sum(map(abs, gaps)) / len(case["values"])
-    assert case["reason"].endswith(".")
 
 
 def test_ours_misses_what_is_known_and_nothing_else():

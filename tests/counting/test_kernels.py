@@ -149,8 +149,9 @@ def test_integers_are_counted_by_the_definition(data, kind):
         counts = statistic.protocols[protocol]
         expected = count, position, on_edge, surest
         assert_counts(counts, expected)
-        sums = {name: counts.rows.total(name) for name in ("correct", *SCORE_SUMS)}
+        sums = {name: counts.rows.total(name) for name in ("correct", "confidence", *SCORE_SUMS)}
         assert sums["correct"] == sum((f >= Fraction(1, 2)) == label for f, _, label in of)
+        assert abs(sums["confidence"] - sum(max(f, 1 - f) for f, _, _ in of) * UNIT) <= len(of)
         assert_scores(sums, [(f, label) for f, _, label in of])
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_statistics import counted, images, of_scenes, one, scene, summaries
+from made_statistics import counted, images, of_scenes, one, scene
 
 from pipeline_src.counting.counts import COLUMNS, UNMEASURED
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.score_histogram import positive, top_label
+from pipeline_src.counting.score_histogram import positive
 from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
@@ -28,37 +28,6 @@ def test_pixels_on_an_edge_belong_to_the_cell_below_it():
     assert counts.on_edge.sum() == 2 and positive(counts).count.min() >= 0
     just_below = one(np.nextafter(np.float32([0.5]), np.float32(0)), [1]).raw
     assert positive(just_below).count.sum() == positive(just_below).hits.sum() == 1
-
-
-@pytest.mark.parametrize("kind", ["float32", "uint8", "uint16"])
-@pytest.mark.parametrize("protocol", ["raw", "stretched"])
-def test_counts_equal_a_plain_float64_computation(kind, protocol):
-    f, y, _name = next(images(1, seed=3, kind=kind))
-    counts = one(f, y).protocols[protocol]
-    valid = y != 255
-    f, y = f[valid], y[valid].astype(int)
-    if protocol == "stretched":
-        low, high = f.min(), f.max()
-        f = (f - low) / (high - low) if kind == "float32" else (f - low) / float(high - low)
-    elif kind != "float32":
-        f = f / np.iinfo(kind).max
-    f = f.astype(np.float64)
-    q = np.clip(np.where(y == 1, f, 1 - f), 1e-7, 1 - 1e-7)
-    confidence = np.maximum(f, 1 - f)
-    expected = {
-        "absolute": np.abs(f - y),
-        "brier": (f - y) ** 2,
-        "nll": -np.log(q),
-        "entropy": -q * np.log(q) - (1 - q) * np.log(1 - q),
-        "confidence": confidence,
-        "correct": ((f >= 0.5) == y) / UNIT,
-    }
-    assert counts.pixels == len(f)
-    for column, values in expected.items():
-        assert counts.rows.total(column) / UNIT == pytest.approx(values.sum(), rel=1e-6), column
-    assert top_label(counts).score.sum() == pytest.approx(confidence.sum(), rel=1e-7)
-    assert positive(counts).score.sum() == pytest.approx(f.sum(), abs=2.0**-24 * len(f))
-    assert np.array_equal(counts.rows.levels[:1].sum(axis=(0, 1)), [np.sum(y == 0), np.sum(y == 1)])
 
 
 @pytest.mark.parametrize("kind", ["float32", "uint8", "uint16"])
@@ -95,8 +64,13 @@ def test_measures_of_whole_maps_are_kept_per_image(tmp_path):
 
 def test_a_file_holds_what_was_counted_and_names_what_is_wrong(tmp_path):
     path, statistic = tmp_path / "s.npz", counted(images(3))
-    statistic.save(path, {"model": "U2Net", "of": ["a", 1]})
-    assert MapCounts.load(path) == statistic
+    first, *others = images(3)
+    several, merged = of_scenes([scene(0)]), counted(others) + counted([first])
+    for kept in (several, merged, statistic):
+        kept.save(path, {"model": "U2Net", "of": ["a", 1]})
+        assert MapCounts.load(path) == kept
+    merged.save(tmp_path / "merged.npz", {"model": "U2Net", "of": ["a", 1]})
+    assert (tmp_path / "merged.npz").read_bytes() == path.read_bytes()
     with np.load(path) as file:
         arrays = dict(file)
     header = json.loads(arrays["header"].tobytes())
@@ -179,15 +153,3 @@ def test_any_order_and_split_of_images_gives_the_same_counts(order, shares, kind
     everything = list(images(6, kind=kind))
     shared = [counted(everything[k] for k in order if shares[k] == share) for share in range(3)]
     assert pickle.loads(pickle.dumps(shared[2])) + shared[0] + copy.deepcopy(shared[1]) == counted(everything)
-
-
-def test_merged_statistics_are_the_same_file_and_the_same_metrics(tmp_path):
-    everything = list(images(5))
-    merged, whole = counted(everything[3:]) + counted(everything[:3]), counted(everything)
-    for name, statistic in (("a", merged), ("b", whole)):
-        statistic.save(tmp_path / f"{name}.npz", {"set": "x"})
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-    assert MapCounts.load(tmp_path / "a.npz") == whole and summaries(merged) == summaries(whole)
-    several = of_scenes([scene(0)])
-    several.save(tmp_path / "c.npz", {})
-    assert MapCounts.load(tmp_path / "c.npz") == several

@@ -12,7 +12,7 @@ from pipeline_src.data.prepare import prepare
 from pipeline_src.data.sources import identify
 from pipeline_src.params.schema import Part
 
-EXPECTED = {"DUTS-TR": 5000, "ECSSD": 1000, "DTD": 500, "Brodatz": 56}
+EXPECTED = {"DUTS-TR": 5000, "ECSSD": 1000, "DTD": 500, "Brodatz": 56, "CamVid": 701}
 
 
 @pytest.fixture(scope="module")

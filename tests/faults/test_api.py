@@ -22,11 +22,8 @@ def counting(f: object, y: object) -> Callable[[], object]:
 
 ROWS = [
     ("shapes", counting(F, Y[:, 1:]), r"\(2, 3, 5\)"),
-    ("logits", counting(4 * F - 9, Y), "-8"),
-    ("nan", counting(F * np.nan, Y), "nan"),
     ("class-logits", counting(P * 9, K), "8 off 1"),
     ("two-channels", counting(P[:, :2], K), "0.5 off 1"),
-    ("whole-maps", counting(F.astype(int), Y), "int64"),
     ("bins", lambda: Statistic().update(F, Y).compute(7), "7"),
     ("grey-mask", counting(F, Y + 7), "7"),
     ("float-mask", counting(F, F), "0.25"),
@@ -41,7 +38,6 @@ ROWS = [
     ("metric-name", lambda: DenseCalibration(("ecee",)), "ecee"),
     ("metric-of-images", lambda: DenseCalibration(("brier",)), "brier"),
     ("metric-bins", lambda: DenseCalibration(bins=7), "7"),
-    ("loss-object-255", lambda: SCBCE()(Z, T + (255 * torch.eye(4, 5)).long()), "255"),
     ("loss-shapes", lambda: SCBCE()(Z, T[:, 1:]), "3, 5"),
     ("loss-classes", lambda: SCBCE()(torch.zeros(2, 7, 4, 5), T), "classes=2"),
     ("loss-labels", lambda: SCBCE()(Z, T + 3), r"\[3\]"),
@@ -54,8 +50,6 @@ ROWS = [
     ("index-length", lambda: ASLP(2)(Z, T, [0]), r"\[0\]"),
     ("index-type", lambda: ASLP(2)(Z, T, torch.tensor([0.0, 1.0])), r"\[0.0"),
     ("percent", lambda: ASLP(3).end_epoch(95.0), "95.0"),
-    ("no-gap", lambda: ASLP(3, "cl").end_epoch(0.9), ""),
-    ("other-checkpoint", lambda: ASLP(3).load_state_dict(ASLP(4).state_dict()), "4 images"),
 ]
 
 

@@ -78,8 +78,6 @@ def test_a_wrong_command_is_refused(command, names):
     [
         ({"claims": 5}, ["claims", "5"]),
         ({"claims": ["C5", "C99"]}, [r"experiments\.small\.claims", "'C99'", "'C9'"]),
-        ({"training": {"epoch": 3}}, ["training.epoch", "'epochs'"]),
-        ({"methods": ["slp", "temperature"]}, ["methods.temperature", "'baseline'"]),
     ],
 )
 def test_a_wrong_key_is_refused(keys, names):

@@ -13,8 +13,6 @@ from bad_input import contents
 from pipeline_src import files
 from pipeline_src.errors import UserError
 
-MINE = {"archive": "a.zip", "images": "Image", "masks": "GT"}
-
 
 def fail(number: int) -> Callable[..., None]:
     def fails(*args: object, **_: object) -> None:

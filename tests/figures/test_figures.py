@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 import pytest
-from made_figures import ODD, make_facts, make_results, make_runs
+from made_figures import ODD, SEEDS, make_facts, make_results, make_runs
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -184,6 +184,17 @@ def test_a_method_keeps_its_color():
         figure = curved(NAMES[:3], "ece")
     for k, axes in enumerate(figure.axes):
         assert axes.lines[-1].get_color() == style.METHOD_COLORS[k]
+
+
+def test_curves_are_over_seeds_and_images():
+    histories = [pd.DataFrame({"epoch": [1, 2], "loss": loss}) for loss in ([1.0, 0.5], [3.0, 1.5])]
+    table = training.prepare_history(histories, "loss")
+    assert table.to_numpy().tolist() == [[1, 2.0, 1.0, 3.0], [2, 1.0, 0.5, 1.5]]
+    rng = np.random.default_rng(0)
+    alphas = [pd.DataFrame({"id": range(50), "1": 0.0, "2": rng.random(50), "10": rng.random(50)}) for _ in SEEDS]
+    table, values = training.prepare_alphas(alphas).set_index("epoch"), pd.concat(alphas)["2"]
+    assert table.index.tolist() == [1, 2, 10]
+    assert table.loc[2].tolist() == pytest.approx(np.quantile(values, [0.5, 0.05, 0.95]))
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_statistics import counted, of_scenes, one, scene, summaries
+from made_statistics import counted, one
 
-from pipeline_src.counting.score_histogram import Bins, positive, top_label
+from pipeline_src.counting.score_histogram import Bins, top_label
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.registry import METRICS, value
 
@@ -82,13 +82,6 @@ def test_the_squared_error_is_that_of_over_confident_bins_and_of_others():
     over = ((3 * gap) ** 2 - variance) / 3 / 6
     assert value("squared_overconfidence", counts) == pytest.approx(over)
     assert value("squared_error", counts) == pytest.approx(over + 0.05**2 / 2, rel=1e-5)
-
-
-def test_class_wise_errors_are_means_over_classes():
-    statistic = of_scenes((scene(k, classes=3) for k in range(4)), 3)
-    values, _ = summaries(statistic)["raw"]
-    expected = np.mean([estimators.ece(positive(counts).binned(10).bins) for counts in statistic.classes])
-    assert values["classwise_ece"] == pytest.approx(expected, abs=1e-12) and expected > 0
 
 
 def smoothed_plain(confidence, right, sigma, points=4000):

@@ -34,31 +34,15 @@ def test_four_pixels_by_hand():
     assert value("mae", counts) == pytest.approx((0.25 + 0.75 + 0.125) / 4, abs=1e-9)
     nll = -math.log(0.75) - math.log(0.25) - math.log(0.875) - math.log(1 - 1e-7)
     assert value("nll", counts) == pytest.approx(nll / 4, abs=1e-9)
-    bins = reliability_table(counts, 10)[:-1]
-    assert bins["pixels"].tolist() == [0] * 7 + [2, 1, 1]
+    table = reliability_table(counts, 10)
+    bins = table[:-1]
+    assert bins["pixels"].tolist() == [0] * 7 + [2, 1, 1] and bins["share"].tolist() == [0] * 7 + [0.5, 0.25, 0.25]
     assert bins["confidence"][7:].tolist() == [0.75, 0.875, 1] and bins["accuracy"][7:].tolist() == [0.5, 1, 1]
+    assert bins["gap"][7:].tolist() == [0.25, -0.125, 0]
     assert np.isnan(bins["accuracy"][:7]).all()
     assert bins["lower"][7] == 0.7 and bins["upper"][9] == 1
-
-
-@pytest.mark.parametrize(
-    "f, index",
-    [
-        (np.float32(0.7), 6),  # 0.69999999 exactly; 7.0 when multiplied by 10 in float32
-        (np.float32(0.9), 8),  # 0.89999998
-        (np.float32(0.8), 8),  # 0.80000001
-        (np.float32(0.3), 6),  # confidence 0.69999999
-        (np.float32(0.5), 4),
-        (np.float32(0), 9),
-        (np.float32(1), 9),
-        (np.uint8(153), 5),  # 0.6 exactly: right-closed
-        (np.uint8(204), 7),  # 0.8
-        (np.uint16(39321), 5),  # 0.6
-    ],
-)
-def test_bins_are_right_closed_on_confidence_exactly(f, index):
-    counts = raw(np.array([f]), [1])
-    assert np.flatnonzero(reliability_table(counts, 10)["pixels"][:-1]).tolist() == [index]
+    of_all = table[["bin", "lower", "upper", "pixels", "share", "confidence", "accuracy", "gap"]][-1]
+    assert of_all.item() == ("all", 0, 1, 4, 1, 0.84375, 0.75, 0.09375)
 
 
 @pytest.mark.parametrize(

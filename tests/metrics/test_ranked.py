@@ -52,8 +52,6 @@ def test_saturated_maps_are_ranked_as_their_pixels(deviation, errors):
     for counts in statistic.protocols.values() if f.min() == 0 and f.max() == 1 else (statistic.raw,):
         for name in NAMES:
             assert value(name, counts) == pytest.approx(expected[name], rel=5e-4), name
-    before = {name: value(name, levels_alone(statistic.raw)) for name in NAMES}
-    assert before["aurc"] > 1.05 * expected["aurc"] and before["augrc"] > 1.015 * expected["augrc"]
 
 
 def test_top_labels_are_ranked_as_their_pixels():
@@ -69,7 +67,6 @@ def test_top_labels_are_ranked_as_their_pixels():
     expected = ranked(1 - p.max(axis=0).ravel().astype(float), p.argmax(axis=0).ravel() == truth.ravel())
     for name, number in expected.items():
         assert value(name, statistic.raw) == pytest.approx(number, rel=1e-3), name
-    assert value("aurc", levels_alone(statistic.raw)) > 1.05 * expected["aurc"]
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "uint8 as float32"])

@@ -13,7 +13,7 @@ from made_published import FACTS as OF_TWO
 from made_published import publish
 from made_statistics import counted, varied
 
-from pipeline_src.analysis import analyse, compare
+from pipeline_src.analysis import analyse
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.analysis.results import Results
@@ -37,8 +37,7 @@ def films(method: str, seed: int, part: str) -> MapCounts:
 @pytest.fixture(autouse=True)
 def quick(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for module in (analyse, compare):
-        monkeypatch.setattr(module, "resample", partial(resample, resamples=60))
+    monkeypatch.setattr(analyse, "resample", partial(resample, resamples=60))
 
 
 def is_wider(grouped: Estimate, independent: Estimate) -> bool:

@@ -80,8 +80,6 @@ def of_pixel(name: str, block: dict, logits: list[float], y: list[float]) -> flo
 def mmce(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """The squared penalty by a plain double sum over the N pixels of z (B, K, H, W) and y."""
     f, t = (a.movedim(1, -1).reshape(-1, z.shape[1]) for a in (z.softmax(1), y))
-    keep = t.sum(1) > 0.5
-    f, t = f[keep], t[keep]
     r = f.max(1).values
     c = t[range(len(t)), f.argmax(1)]
     n, m = c.sum(), (1 - c).sum()
@@ -97,7 +95,7 @@ def mmce(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     return total
 
 
-@pytest.mark.parametrize("classes", [1, 3])
+@pytest.mark.parametrize("classes", [1, 2, 3])
 @pytest.mark.parametrize(("name", "block"), LOSSES)
 def test_losses_are_those_of_the_papers(name, block, classes):
     z, y = pixels(classes)
@@ -131,17 +129,6 @@ def test_acls_of_classes_is_the_authors_program(common):
     assert far > 0
     ours = choose("acls", {}).method.loss(z + common, y) - choose("baseline", {}).method.loss(z, y)
     assert float(ours) == pytest.approx(float(0.1 * (near + 0.1 * far)), rel=1e-9)
-
-
-@pytest.mark.parametrize(("name", "block"), LOSSES)
-def test_two_logits_are_one_logit(name, block):
-    z, y = pixels(1)
-    z.requires_grad_()
-    two = torch.cat([-z / 2, z / 2], 1)
-    losses = started(name, block).loss(z, y), started(name, block).loss(two, torch.cat([1 - y, y], 1))
-    assert float(losses[0].detach()) == pytest.approx(float(losses[1].detach()), rel=1e-12)
-    slopes = [torch.autograd.grad(loss, z)[0] for loss in losses]
-    assert torch.allclose(*slopes, rtol=1e-9, atol=1e-15)
 
 
 @pytest.mark.parametrize(("name", "block"), LOSSES)
@@ -186,18 +173,6 @@ def test_extreme_logits_have_finite_losses_and_gradients(name, block, classes):
 
 
 # MMCE
-
-
-@pytest.mark.parametrize("classes", [2, 4])
-def test_mmce_is_the_double_sum(classes):
-    z, y = pixels(classes, seed=3)
-    y[0, :, 0] = 0
-    z.requires_grad_()
-    ours = penalty("mmce", z, y)
-    expected = mmce(z, y).sqrt()
-    assert float(ours.detach()) == pytest.approx(float(expected.detach()), rel=1e-9)
-    slopes = (torch.autograd.grad(loss, z)[0] for loss in (ours, expected))
-    assert torch.allclose(*slopes, rtol=1e-7, atol=1e-12)
 
 
 def penalty(name: str, z: torch.Tensor, y: torch.Tensor, weight: float = 1) -> torch.Tensor:

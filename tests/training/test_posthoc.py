@@ -199,6 +199,3 @@ def test_the_jobs_of_post_hoc_methods():
 def test_post_hoc_methods_that_lack_their_networks_are_refused(methods, entries, shown):
     with pytest.raises(UserError, match=shown):
         built(methods, [0], entries)
-
-
-# From start to end
