@@ -11,7 +11,7 @@ import torch
 from api_ranks import as_rank, learned, made, measured, million, sure, two_ranks
 
 from pipeline_src.api import Statistic
-from pipeline_src.api.pixel_counts import OF_COUNTS
+from pipeline_src.api.pixel_counts import DEFAULT, OF_COUNTS
 from pipeline_src.counting.counts import ARRAYS
 from pipeline_src.counting.levels import COARSE, LEVELS
 
@@ -19,31 +19,27 @@ pytest.importorskip("torchmetrics")
 from pipeline_src.api import DenseCalibration
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("batch", [1, 3, 7])
-def test_counts_are_those_of_the_statistic(classes, batch):
+@pytest.mark.parametrize(
+    ("names", "bins", "levels", "batch"),
+    [
+        *(pytest.param(OF_COUNTS, 15, LEVELS, batch, marks=pytest.mark.slow) for batch in (1, 3, 7)),
+        (DEFAULT, 13, LEVELS, 3),
+        (DEFAULT, 10, COARSE, 3),
+    ],
+)
+def test_counts_and_values_are_those_of_the_statistic(classes, names, bins, levels, batch):
     p, y = made(classes)
-    names = [name for name in OF_COUNTS if name in Statistic().update(p, y).compute()]
-    metric = DenseCalibration(names, bins=15)
+    statistic = Statistic().update(p, y)
+    report = statistic.compute(bins)
+    metric = DenseCalibration([name for name in names if name in report], bins=bins)
     for start in range(0, len(p), batch):
         metric.update(p[start : start + batch], y[start : start + batch])
-    statistic = Statistic().update(p, y)
-    for name in ARRAYS:
+    assert metric.counts.levels == levels
+    values = {name: value.item() for name, value in metric.compute().items()}
+    assert values == pytest.approx({name: report[name] for name in metric.names}, abs=1e-9)
+    for name in ARRAYS if levels == LEVELS else ():
         assert np.array_equal(getattr(metric.counts, name), getattr(statistic.counts, name))
-    report = statistic.compute(bins=15)
-    values = metric.compute()
-    assert values.pop("gap").item() == pytest.approx(report["gap"], abs=1e-9)  # of rows of 2^-30
-    assert {name: value.item() for name, value in values.items()} == {name: report[name] for name in values}
-
-
-@pytest.mark.parametrize("bins", [10, 13])
-@pytest.mark.parametrize("classes", [2, 3])
-def test_metrics_of_few_levels_are_those_of_the_statistic(classes, bins):
-    metric, report = DenseCalibration(bins=bins), Statistic().update(*made(classes)).compute(bins)
-    metric.update(*made(classes))
-    assert metric.counts.levels == (COARSE if bins == 10 else LEVELS)
-    assert metric.compute() == {name: pytest.approx(report[name], abs=1e-9) for name in metric.names}
 
 
 @pytest.mark.parametrize("classes", [2, 3])

@@ -6,7 +6,6 @@ import copy
 import pickle
 import subprocess
 import sys
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ import torch
 from matplotlib.figure import Figure
 from project import ROOT
 
-from pipeline_src.api import Statistic, UserError, calibration_report, reliability_diagram
+from pipeline_src.api import Statistic, UserError, reliability_diagram
 from pipeline_src.api.pixel_counts import counted
 from pipeline_src.counting import map_counts as counting
 from pipeline_src.figures.bin_tables import reliability_table
@@ -30,15 +29,17 @@ IDS = RNG.integers(0, 4, (5, 8, 9))
 WHOLE = Statistic().update(MAPS, MASKS)
 
 
-def test_counts_and_metrics_are_the_pipelines():
-    ours = counting.MapCounts.empty()
-    for k, (f, y) in enumerate(zip(MAPS, MASKS, strict=True)):
+@pytest.mark.parametrize(("maps", "masks", "classes"), [(MAPS, MASKS, 2), (CLASSES, IDS, 4)], ids=["object", "classes"])
+def test_counts_and_metrics_are_the_pipelines(maps, masks, classes):
+    ours = counting.MapCounts.empty(classes)
+    for k, (f, y) in enumerate(zip(maps, masks, strict=True)):
         ours.add(f, y, f"image {k:09d}")
-    assert WHOLE.counts == ours.raw
+    statistic = Statistic().update(maps, masks)
+    assert statistic.counts == ours.raw and statistic.classes == classes
     values, reasons = summary(ProtocolCounts(ours, ours.raw), 15)
-    report = WHOLE.compute(bins=15)
+    report = statistic.compute(bins=15)
     assert dict(report) == {name: value for name, value in values.items() if value is not None}
-    assert report.undefined == reasons and (report.images, report.pixels) == (6, ours.raw.pixels)
+    assert report.undefined == reasons and (report.images, report.pixels) == (len(maps), ours.raw.pixels)
 
 
 @pytest.mark.parametrize(
@@ -67,13 +68,6 @@ def test_rounding_outside_of_0_and_1_is_put_right(form):
     assert Statistic().update(form(classes), form(IDS[0] % 3)).compute()["gap"] >= 0
 
 
-def test_a_value_by_hand():
-    """8-bit maps: 51 / 255 = 0.2 and 255 / 255 = 1 are 0.8 and 1 sure; two of three pixels of the first are right."""
-    report = calibration_report(np.uint8([[51, 51, 51, 255]]), np.uint8([[0, 0, 1, 0]]), intervals=False)
-    assert report["ece"] == pytest.approx(float(Fraction(3, 4) * (Fraction(4, 5) - Fraction(2, 3)) + Fraction(1, 4)))
-    assert report["accuracy"] == 0.5
-
-
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda statistic: pickle.loads(pickle.dumps(statistic))])
 @pytest.mark.parametrize(("maps", "masks"), [(MAPS, MASKS), (CLASSES, IDS)], ids=["object", "classes"])
 def test_copies_count_on_and_parts_merge(copied, maps, masks):
@@ -82,15 +76,6 @@ def test_copies_count_on_and_parts_merge(copied, maps, masks):
     rest = copied(Statistic()).merge(Statistic().update(maps[3:], masks[3:]))
     assert copied(first.merge(rest)).counts == total.counts
     assert dict(first.compute(intervals=True).intervals) == dict(total.compute(intervals=True).intervals)
-
-
-def test_several_classes_are_the_pipelines():
-    ours = counting.MapCounts.of_classes(4)
-    for k, (p, y) in enumerate(zip(CLASSES, IDS, strict=True)):
-        ours.add(p, y, f"image {k:09d}")
-    statistic = Statistic().update(CLASSES, IDS)
-    assert statistic.counts == ours.raw and statistic.classes == 4
-    assert statistic.compute()["classwise_ece"] == summary(ProtocolCounts(ours, ours.raw), 10)[0]["classwise_ece"]
 
 
 def test_nothing_counted_is_nothing_known():

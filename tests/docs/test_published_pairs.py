@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 
 import published_pairs
 import pytest
@@ -79,9 +78,3 @@ def test_an_edited_text_is_made_again(folder):
 def test_a_method_that_is_not_there_is_named(folder):
     with pytest.raises(UserError, match="no method 'slq'"):
         published_pairs.write(["one:slq/other:baseline"])
-
-
-def test_an_experiment_that_is_gone_is_named(folder):
-    shutil.rmtree(published.FOLDER / "other")
-    with pytest.raises(UserError, match=r"results/published/other is not a published experiment(.|\n)*git checkout"):
-        published_pairs.write([PAIR])

@@ -14,9 +14,8 @@ from made_results import HandMade, by_hand
 
 from pipeline_src.analysis.estimate import HIGHER, LOWER
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts, MethodFacts
-from pipeline_src.analysis.intervals import percentiles
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.metrics.registry import METRICS, defined
+from pipeline_src.metrics.registry import defined
 from pipeline_src.tables.paper_table import BEST, CSV_COLUMNS, FLOOR, TIED, marks
 from pipeline_src.tables.registry import TABLES, ByMethod
 
@@ -70,17 +69,10 @@ def test_every_number_is_that_of_the_results(results, tables):
         assert set(tables[name]["metric"]) == metrics
         assert len(tables[name]) == 2 * len(parts) * len(METHODS) * len(metrics)
         for row in tables[name].itertuples():
-            one = results.measurement(row.protocol, row.method, row.part)
-            points, values = one.points[row.metric], one.values[row.metric]
-            assert (row.mean, row.sd) == pytest.approx((points.mean(), points.std(ddof=1)), rel=1e-7)  # eight digits
-            if METRICS[row.metric].decided_by:  # a lower end of its own
-                assert 0 <= row.low <= row.mean <= row.high
-            else:
-                ends = np.array(percentiles(values.mean(axis=0), 8))
-                half = np.hypot(ends - points.mean(), 12.706204736 * points.std(ddof=1) / math.sqrt(2))
-                low, high = points.mean() + np.array([-1, 1]) * half
-                least, most = METRICS[row.metric].range
-                assert (row.low, row.high) == pytest.approx((max(low, least), min(high, most)), rel=1e-7)
+            points = results.measurement(row.protocol, row.method, row.part).points[row.metric]
+            of = results.estimate(row.metric, row.protocol, row.method, row.part)
+            expected = of.value, points.std(ddof=1), of.low, of.high
+            assert (row.mean, row.sd, row.low, row.high) == pytest.approx(expected, rel=1e-7)  # eight digits
             assert (row.images, row.seeds, row.role) == (8, "0 1", PARTS[row.part])
 
 

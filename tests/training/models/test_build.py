@@ -7,9 +7,10 @@ from pathlib import Path
 import mmseg
 import pytest
 import torch
-from networks import trains_and_comes_back
 
 from pipeline_src.errors import UserError
+from pipeline_src.training.checkpoint import load_network, save_network
+from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.models.build import build_segmentor, logits, normalization, weighted_logits
 from pipeline_src.training.models.config import model_modules, model_names, read_config
 
@@ -51,6 +52,27 @@ def written(tmp_path):
         return str((tmp_path / name).with_suffix(""))
 
     return write
+
+
+def trains_and_comes_back(network: str, classes: int, folder: Path, size: int = 64) -> DenseClassifier:
+    """The gradient of two images' logits reaches every parameter; the saved network predicts bit-identically."""
+
+    def build(seed: int) -> DenseClassifier:
+        torch.manual_seed(seed)
+        return DenseClassifier(build_segmentor(network, False, classes), normalization(network), classes=classes)
+
+    model, other = build(0), build(1)
+    images = torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8)
+    sum(weight * z.square().mean() for z, weight in model.weighted_logits(model.normalized(images))).backward()
+    for name, p in model.named_parameters():
+        assert p.grad is not None and p.grad.sum().isfinite(), name
+    save_network(folder / "model.safetensors", model.segmentor)
+    load_network(folder / "model.safetensors", other.segmentor, network)
+    with torch.no_grad():
+        logits, loaded = model.eval()(images), other.eval()(images)
+    assert logits.shape[:2] == (2, 1 if classes == 2 else classes)
+    assert logits.isfinite().all() and torch.equal(logits, loaded)
+    return model
 
 
 def heads(segmentor: torch.nn.Module, size: int) -> list[tuple[list[int], float]]:
