@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from bad_input import contents
 
 from pipeline_src.data.synthetic.scenes import draw_scene, simulate_camera, write_set
 from pipeline_src.data.synthetic.shapes import SHAPES, filled
@@ -16,14 +17,10 @@ from pipeline_src.rng import generator
 HEIGHT, WIDTH = 136, 176
 
 
-def _bytes(folder: Path) -> dict[str, bytes]:
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.*")}
-
-
 def test_a_set_depends_on_its_key_and_a_longer_set_begins_with_the_shorter(tmp_path: Path) -> None:
     for folder, *key in (("a", "train", 3, 0), ("b", "train", 5, 0), ("c", "train", 3, 1), ("d", "val", 3, 0)):
         write_set("scenes", *key, tmp_path / folder)
-    short, long, *others = (_bytes(tmp_path / folder) for folder in "abcd")
+    short, long, *others = (contents(tmp_path / folder) for folder in "abcd")
     assert len(short) == 6 and len(long) == 10 and short == {name: long[name] for name in short}
     assert not {*short.values()} & {data for other in others for data in other.values()}
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from bad_input import refused
 from damaged import cut
 from project import ROOT
 from safetensors.torch import load_file, save_file
 
-from pipeline_src.errors import UserError
 from pipeline_src.params.load import read, resolve
 from pipeline_src.prediction import predict
 from pipeline_src.training.checkpoint import save_network
@@ -45,12 +44,6 @@ def change(**keys: object) -> None:
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
     content["experiments"] = {"tiny": content["experiments"]["tiny"] | keys}
     Path("params.yaml").write_text(yaml.safe_dump(content | {"experiment": "tiny"}))
-
-
-def refused(call: Callable[[], object], *shows: str) -> None:
-    with pytest.raises(UserError) as error:
-        call()
-    assert [text for text in shows if text not in str(error.value)] == [], str(error.value)
 
 
 def test_a_large_seed_is_named():

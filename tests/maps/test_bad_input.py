@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from bad_input import refused
 
 from pipeline_src.errors import UserError
 from pipeline_src.maps.calibrate import calibrate_folder
@@ -103,21 +103,13 @@ CALIBRATE = [
 ]
 
 
-def refused(folder: Path, names: list[str], call: Callable[[], object]) -> None:
-    earlier = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    with pytest.raises(UserError) as error:
-        call()
-    assert not [name for name in names if name not in str(error.value)], str(error.value)
-    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == earlier
-
-
 @pytest.mark.parametrize(("files", "options", "names"), [row[1:] for row in JUDGE], ids=[row[0] for row in JUDGE])
 def test_judge_refuses(files, options, names, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make(tmp_path, files)
     options = {"mask": "masks", "out": "results", "resamples": 0} | options
     mask, out = Path(options.pop("mask")), Path(options.pop("out"))
-    refused(tmp_path, names, lambda: judge_folder(Path("maps"), mask, "net", out, **options))
+    refused(lambda: judge_folder(Path("maps"), mask, "net", out, **options), *names)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +122,7 @@ def test_calibrate_refuses(files, options, names, tmp_path, monkeypatch):
     out, test_mask = Path(options.pop("out")), options.pop("test_mask")
     options["test_mask"] = test_mask and Path(test_mask)
     folders = Path("maps"), Path("masks"), Path("other"), out
-    refused(tmp_path, names, lambda: calibrate_folder(*folders, **options))
+    refused(lambda: calibrate_folder(*folders, **options), *names)
 
 
 def test_all_problems_are_named_at_once(tmp_path):
