@@ -1,4 +1,4 @@
-"""Processes that work for a command end with it; a lock is held by one process."""
+"""Processes that work for a command end with it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -109,23 +108,3 @@ def test_a_job_and_its_workers_end_when_their_snakemake_was_killed(tmp_path):
         owner.kill()
     assert job.wait(60) == 1
     worker.wait(60)
-
-
-def test_a_second_process_waits_for_a_lock_and_logs_it(tmp_path, caplog):
-    caplog.set_level("INFO", "pipeline_src")
-    taken, release, order = threading.Event(), threading.Event(), []
-
-    def hold() -> None:
-        with processes.alone("first", tmp_path / "a/lock"):
-            taken.set()
-            release.wait(10)
-            order.append("first")
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert taken.wait(10)
-    threading.Timer(0.3, release.set).start()
-    with processes.alone("second", tmp_path / "a/lock"):
-        order.append("second")
-    thread.join()
-    assert order == ["first", "second"] and "second" in caplog.text

@@ -36,11 +36,6 @@ def test_help_has_examples_that_the_command_line_takes(words, lines):
         command.make_context(words, given).close()  # an error where an option or a value is not known
 
 
-def test_there_are_at_most_20_commands():
-    top = get_command(app).commands.values()
-    assert sum(len(getattr(command, "commands", [1])) for command in top) <= 20
-
-
 def test_a_command_draws_whatever_a_notebook_draws_with(monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "module://of_a_notebook")
     imported = [sys.executable, "-c", "import matplotlib; print(matplotlib.get_backend())"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import runpy
-import subprocess
 import sys
 from fractions import Fraction
 
@@ -181,11 +180,6 @@ def test_a_cell_holds_more_pixels_than_are_buffered(value, levels, scores):
         counting.flush()
     for name in ARRAYS:
         assert np.array_equal(getattr(counts, name), len(f) * getattr(single, name)), name
-
-
-def test_numba_is_imported_once_something_is_counted():
-    code = "import sys; from pipeline_src.counting import map_counts, whole_maps; assert 'numba' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT.parent, check=True)
 
 
 def test_numba_that_does_not_fit_is_named(monkeypatch):

@@ -52,13 +52,3 @@ def test_the_metric_of_the_guide_is_one():
     bins = SimpleNamespace(excess=np.array([0.5, 0.0]), one=np.array([2.0, 2.0]), n=4)
     assert names["rms_error"](bins) == pytest.approx((0.25**2 / 2) ** 0.5)
     assert names["RMS"].column == "RMS %"
-
-
-def test_the_two_commands_start_from_the_systems_python():
-    start = Path("README.md").read_text(encoding="utf-8").split("\n## Start\n")[1].split("\n## ")[0]
-    run, check = (text.strip().split(" && ") for text in re.findall(r"```sh\n(.*?)```", start, re.DOTALL))
-    assert run[:3] == ["python3 -m venv .venv", ". .venv/bin/activate", 'python -m pip install -e ".[pipeline]"']
-    assert check[0] == run[1] and check[-1] == "pytest"
-    libraries = re.search(r"apt-get install (?:\S+ )*?(libgl1 [^`]*)`", start)[1]
-    for file in ("pipeline_src/__main__.py", ".ci/run", ".github/workflows/ci.yml"):
-        assert libraries in Path(file).read_text(encoding="utf-8"), file

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 
-import pytest
 import yaml
 from project import ROOT
 
@@ -36,8 +33,10 @@ def test_the_catalogue_promises_what_the_rules_have():
     assert usage["report"] == ("report:" in rules)
 
 
-def test_containers_have_the_software_of_the_readme():
+def test_containers_ci_and_the_error_have_the_software_of_the_readme():
     libraries = re.search(r"libgl1 [a-z0-9. -]+", (ROOT / "README.md").read_text(encoding="utf-8"))
+    for file in ("pipeline_src/__main__.py", ".ci/run", ".github/workflows/ci.yml"):
+        assert libraries and libraries[0].strip() in (ROOT / file).read_text(encoding="utf-8"), file
     pip = 'python -m pip install --no-cache-dir --editable ".[pipeline]" --constraint constraints.txt'
     images = set()
     for text in (DOCKER, APPTAINER):
@@ -53,13 +52,3 @@ def test_what_is_copied_exists():
     assert len(copied) > 5 and all((ROOT / name).exists() for names in copied for name in names)
     sections = re.findall(r"^%(\w+)$", APPTAINER, re.MULTILINE)
     assert sections == ["help", "files", "post", "runscript"]
-
-
-def test_the_dockerfile_is_linted():
-    if not (linter := shutil.which("hadolint")):
-        pytest.skip("hadolint is not installed")
-    # DL3008: versions of Debian's packages go with its release.
-    done = subprocess.run(
-        [linter, "--ignore", "DL3008", ROOT / "containers/Dockerfile"], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stdout

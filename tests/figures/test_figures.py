@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import combinations
@@ -17,7 +15,6 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
-from project import ROOT
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.errors import UserError
@@ -62,14 +59,6 @@ def test_a_method_that_was_not_evaluated_is_named(made, tmp_path):
     facts = replace(results.facts, methods=results.facts.methods | {"slp": MethodFacts("slp")})
     with pytest.raises(UserError, match="slp on Set_A, slp on a<b>"):
         draw(replace(results, facts=facts), folders, tmp_path)
-
-
-def test_names_of_files_are_known_without_slow_imports():
-    """Snakemake asks for them whenever it starts."""
-    modules = "pipeline_src.figures.registry, pipeline_src.tables.several_experiments"
-    command = f"import sys, pipeline_src.tables.registry, {modules}; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert not {"matplotlib", "pandas", "scipy", "torch", "cv2"} & set(loaded.stdout.split())
 
 
 def test_pictures_have_titles_of_their_own_and_short_captions():

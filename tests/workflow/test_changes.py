@@ -6,9 +6,6 @@ from pathlib import Path
 
 import pytest
 from project import SHOWN, call, copy, edit, make, outdated, planned, results, snakemake
-from typer.testing import CliRunner
-
-from pipeline_src.cli.main import app
 
 
 @pytest.mark.slow
@@ -62,11 +59,6 @@ def test_snakemake_tells_wrong_parameters_and_missing_data_in_words(tmp_path):
     assert "did you mean 'experiment'" in said
     said = snakemake(tmp_path, "--dry-run", "--config", "experiment=mini", check=False, ASLP_DOWNLOADS=str(tmp_path))
     assert "DUTS-TR" in said and "data_root" in said and "Traceback" not in said
-
-
-def test_plan_of_a_finished_experiment_has_no_job(finished, monkeypatch):
-    monkeypatch.chdir(finished)
-    assert "0 of 21 jobs" in CliRunner().invoke(app, ["plan"]).output
 
 
 @pytest.mark.slow
