@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.labels import IGNORED
@@ -17,7 +18,7 @@ Image = tuple[np.ndarray, np.ndarray, str]  # map, mask, id
 
 def one(f, y, quick: bool = False, name: str = "a") -> MapCounts:
     """MapCounts of one image given as rows of numbers."""
-    statistic = MapCounts.empty(quick=quick)
+    statistic = MapCounts({"raw": Counts.empty(rows=False)}) if quick else MapCounts.empty()
     statistic.add(np.atleast_2d(f), np.atleast_2d(np.asarray(y, np.uint8)), name, ignore=IGNORED)
     return statistic
 

@@ -139,7 +139,7 @@ class Counts:
         position: the same shape, int64, summed positions within the level in units of 1 / levels.POSITION.
         on_edge: (H + 1, 2) int64, pixels with f < 0.5 exactly on the lower end of a level, by level and label. Coarse
             counts of one object do not have them.
-        rows: one row per image; None in quick counts, which keep the arrays only.
+        rows: one row per image; None in counts that keep the arrays only.
         top: whether f is the confidence of the top one of K classes and y whether that class is correct. The positive
             class of such pairs is the top label.
         surest: (CELLS, 2, 2) int64, pixels of the first levels by cell (`levels`), predicted class and label; `UNKNOWN`
@@ -217,9 +217,9 @@ class Counts:
 
 
 def image_rows(counts: Counts) -> ImageRows:
-    """Return the rows of the images; ValueError for quick counts, which have none."""
+    """Return the rows of the images; ValueError where the counts have none."""
     if counts.rows is None:
-        raise ValueError("quick counts have no rows per image")
+        raise ValueError("these counts have no rows per image")
     return counts.rows
 
 

@@ -65,17 +65,10 @@ class MapCounts:
         self._ids = set() if rows is None else set(rows.ids)
 
     @classmethod
-    def empty(cls, classes: int = 2, quick: bool = False) -> MapCounts:
-        """Return counts without images, of one object (2) or of K > 2 classes.
-
-        Args:
-            quick: whether to keep the counts of the raw protocol only, without rows per image. They suffice for ECE, OE
-                and accuracy of one object, in a third of the time.
-        """
+    def empty(cls, classes: int = 2) -> MapCounts:
+        """Return counts without images, of one object (2) or of K > 2 classes."""
         if classes > 2:
             return cls.of_classes(classes)
-        if quick:
-            return cls({"raw": Counts.empty(rows=False)})
         return cls({protocol: Counts.empty() for protocol in PROTOCOLS})
 
     @classmethod
