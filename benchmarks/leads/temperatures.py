@@ -2,7 +2,7 @@
 
     python benchmarks/leads/temperatures.py
 
-Writes benchmarks/leads/temperatures.txt (about five minutes of one core). A temperature is fitted by likelihood to the
+Writes benchmarks/leads/temperatures.txt (ten seconds). A temperature is fitted by likelihood to the
 pooled validation pixels of each network. Points use the cells of the published counts (about 200 over [0, 1]).
 Intervals use the pixels of each image by 8-bit level, shifted to the point.
 """
