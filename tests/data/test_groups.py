@@ -26,6 +26,12 @@ def test_a_file_groups_the_images_that_it_names(tmp_path):
     assert groups.number_samples(ids, "clips.csv", file).tolist() == [0, 1, 2, 0, 3]
 
 
+def test_a_file_that_names_maps_without_their_folders_is_refused(tmp_path):
+    (file := tmp_path / "clips.csv").write_text("id,group\n0001,1\n")
+    with pytest.raises(UserError, match="a/0001"):
+        groups.number(["a/0001"], "clips.csv", file)
+
+
 WRONG = ["a,1\nb,2\n", "id,group\na\n", "id,group\na,\n", "id,group\n", "", "id,group\nz,1\n"]
 
 

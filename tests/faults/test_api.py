@@ -20,10 +20,17 @@ def counting(f: object, y: object) -> Callable[[], object]:
     return lambda: Statistic().update(f, y)
 
 
+def coarse() -> DenseCalibration:
+    metric = DenseCalibration()
+    metric.update(torch.from_numpy(F), torch.from_numpy(Y))
+    return metric
+
+
 ROWS = [
     ("shapes", counting(F, Y[:, 1:]), r"\(2, 3, 5\)"),
     ("class-logits", counting(P * 9, K), "8 off 1"),
     ("two-channels", counting(P[:, :2], K), "0.5 off 1"),
+    ("one-hot-integers", counting((P[:, :2] > 0).astype(np.uint8), K), "uint8"),
     ("bins", lambda: Statistic().update(F, Y).compute(7), "7"),
     ("grey-mask", counting(F, Y + 7), "7"),
     ("float-mask", counting(F, F), "0.25"),
@@ -34,6 +41,7 @@ ROWS = [
     ("mixed", lambda: Statistic().update(P, K).update(F, Y), "2 after 4"),
     ("merged", lambda: Statistic().update(P, K).merge(Statistic().update(F, Y)), "2 after"),
     ("nothing-to-draw", lambda: reliability_diagram(Statistic()), "no pixel"),
+    ("bins-of-coarse-counts", lambda: reliability_diagram(coarse(), bins=13), "divisor of 300"),
     ("metric-lists", lambda: DenseCalibration().update([0.1], [1]), "list"),
     ("metric-name", lambda: DenseCalibration(("ecee",)), "ecee"),
     ("metric-of-images", lambda: DenseCalibration(("brier",)), "brier"),
