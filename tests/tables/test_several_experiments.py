@@ -93,6 +93,8 @@ def test_judged_maps(tmp_path):
     raw = table.printed()["raw"]
     assert raw.columns == ["", "ECE %", "S"] and raw.groups[0].rows == [["U2Net", "10.00 [5.00, 15.00]", "0.800"]]
     assert not table.notes
+    write_judged(tmp_path / "ECSSD/copy", json.dumps(CONTENT).encode())  # of the same name
+    assert {row["row"] for row in judged_table(tmp_path).rows} == {"U2Net", "copy"}
 
 
 @pytest.mark.parametrize(
