@@ -71,7 +71,8 @@ def images(probabilities: Any, masks: Any, ignore: int | None) -> tuple[Any, np.
 def _check_sums(p: Any, valid: np.ndarray, floats: bool) -> None:
     """Raise a UserError unless numbers (N, K, H, W) are floats in [0, 1] that sum to 1 over K on `valid` pixels."""
     low, high = float(p.min()), float(p.max())
-    differences = abs((p.float() if hasattr(p, "float") else np.asarray(p, np.float32)).sum(1) - 1)
+    sums = p.float().sum(1) if hasattr(p, "float") else p.sum(1, dtype=np.float64)  # float16 adds up wrongly
+    differences = abs(sums - 1)
     off = float(differences.max())
     if off >= SUM_SLACK:  # maps may be 0 where nothing counts
         off = float(array(differences)[valid].max(initial=0))

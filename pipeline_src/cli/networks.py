@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from pipeline_src.cli.options import CalibratorFile, Log, Run, start_log
 from pipeline_src.errors import UserError
+from pipeline_src.export import Format
 
 
 def predict(
@@ -18,7 +19,7 @@ def predict(
     run: Run = None,
     weights: Annotated[Path | None, typer.Option(help="Folder that `export` wrote, instead of --run")] = None,
     format: Annotated[
-        Literal["png8", "png16", "npy"] | None,
+        Format | None,
         typer.Option(help="png8, png16 or npy (float32); default: png16, npy for several classes", show_default=False),
     ] = None,
     calibrator: CalibratorFile = None,

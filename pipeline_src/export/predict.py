@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,15 +20,14 @@ from pipeline_src.calibrators.calibrator import calibrated, read_for
 from pipeline_src.data.image_io import UnreadableImageError, decode_image, is_turned
 from pipeline_src.data.pairing import IMAGE_SUFFIXES, walk
 from pipeline_src.errors import UserError, listed
+from pipeline_src.export import Format, runs
 from pipeline_src.export import folder as exported
-from pipeline_src.export import runs
 from pipeline_src.files import atomic, check_folder, reading, sha256, write_text
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.prediction.predict import Predictor, predict_image
 from pipeline_src.training.posthoc import Calibrated
 
 RECORD = "maps.json"  # of a folder of maps: the model, and a digest of all that they depend on but the images
-Format = Literal["png8", "png16", "npy"]
 log = logging.getLogger(__name__)
 
 

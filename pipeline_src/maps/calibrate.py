@@ -171,9 +171,11 @@ def cross_fitted(
             expected="two or more, of two groups",
             fix="give more images, or --test-mask",
         )
-    others = [pixels.take(folds != fold) for fold in range(folds.max() + 1)]
-    by_fold = [fitted(calibrator, part) for part in others]
-    single = any(len(_classes(part)) < 2 for part in others)
+    by_fold, single = [], False
+    for fold in range(folds.max() + 1):  # one at a time in memory
+        others = pixels.take(folds != fold)
+        by_fold.append(fitted(calibrator, others))
+        single |= len(_classes(others)) < 2
     text = (
         "without one of the folds all pixels have one class, so the scores are too bad: give more images with objects"
     )

@@ -37,7 +37,7 @@ RULE = (
     "and its Brier score is not significantly higher.",
     f"The simplest method of the tie is recommended: {', '.join(name for name, _ in SIMPLICITY)}, {TRAINED}.",
 )
-RECOMMENDED, TIED, HIGHER_ECE = "recommended", "tied", "not tied with the lowest ECE"
+RECOMMENDED, TIED, NOT_TIED = "recommended", "tied", "not tied with the lowest ECE"
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def recommend(inside: ProtocolComparison) -> Recommendation:
             outcomes[method] = "ECE not lower"
         else:
             improving.append(method)
-            outcomes[method] = TIED if inside.ties(method, improving[0]) else HIGHER_ECE
+            outcomes[method] = TIED if inside.ties(method, improving[0]) else NOT_TIED
     tie = [method for method in improving if outcomes[method] == TIED]
     chosen = min(tie, key=lambda method: simplicity(inside.results.facts, method), default=base)
     outcomes[chosen] = RECOMMENDED
