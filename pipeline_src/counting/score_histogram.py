@@ -15,7 +15,6 @@ from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.levels import LEVELS, POSITION, UNIT
 from pipeline_src.errors import UserError
 
-
 SLACK_OF_SUMS = 1e-8  # of confidence a pixel
 
 
