@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
 import platform
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,6 +15,7 @@ from pathlib import Path
 from pipeline_src.errors import UserError
 
 PACKAGE = "pipeline_src"
+CODE = (PACKAGE, "workflow", "params.yaml")
 ROOT = Path(__file__).parent
 LIBRARIES = {  # those that numbers depend on: import name -> distribution
     "torch": "torch",
@@ -56,11 +59,37 @@ def loaded_versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """Return the commit of the clone that holds the package, with "-dirty" if files differ; empty outside a clone."""
+    """Return the commit of the clone that holds the package, with "-dirty" if its code differs; empty outside a clone.
+
+    Files that no result depends on, such as docs and published results, may differ.
+    """
+    found = _git("rev-parse", "--short=12", "HEAD")
+    return f"{found}-dirty" if found and changed_code() else found
+
+
+def changed_code() -> list[str]:
+    """Return the files of the workflow that differ from the commit, or that git does not know."""
+    lines = _git("status", "--porcelain", "--", *CODE).splitlines()
+    return [line[2:].strip() for line in lines]
+
+
+def _git(*words: str) -> str:
+    """Return what git prints about the clone that holds the package; empty outside a clone."""
     if not (ROOT.parent / ".git").exists():
         return ""
-    command = ["git", "-C", str(ROOT.parent), "describe", "--always", "--dirty", "--abbrev=12"]
+    command = ["git", "-C", str(ROOT.parent), *words]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.rstrip()
     except (OSError, subprocess.SubprocessError):
         return ""
+
+
+@cache
+def processor() -> str:
+    """Return the machine's architecture, the name of its processor and the number of its cores."""
+    name = platform.processor()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        name = names[0] if names else name
+    return f"{platform.system()} {platform.machine()}, {name or 'unknown processor'}, {os.cpu_count()} cores"

@@ -26,6 +26,7 @@ import numpy as np
 from pipeline_src.counting import image_pixels
 from pipeline_src.counting.counts import COLUMNS, Counts
 from pipeline_src.counting.levels import CLAMP, LEVELS, POSITION, PROTOCOLS, UNIT
+from pipeline_src.counting.score_histogram import check_sums
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 from pipeline_src.labels import IGNORED
@@ -267,7 +268,11 @@ class MapCounts:
         """Return the counts from the arrays that `arrays` returned; damaged arrays raise any exception."""
         ids = json.loads(arrays["ids"].tobytes()) if "ids" in arrays else None
         names = [name.removesuffix("_count") for name in arrays if name.endswith("_count")]
-        return cls({name: Counts.of_arrays(arrays, name, ids) for name in names}, arrays.get("confusion"))
+        counted = cls({name: Counts.of_arrays(arrays, name, ids) for name in names}, arrays.get("confusion"))
+        if ids is not None:
+            for counts in counted.protocols.values():
+                check_sums(counts)
+        return counted
 
     @classmethod
     def load(cls, path: Path | str) -> MapCounts:

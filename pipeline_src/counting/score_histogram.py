@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.levels import LEVELS, POSITION
+from pipeline_src.counting.counts import Counts, image_rows
+from pipeline_src.counting.levels import LEVELS, POSITION, UNIT
 from pipeline_src.errors import UserError
+
+SLACK_OF_SUMS = 1e-8  # of confidence a pixel
 
 
 class UndefinedMetricError(ValueError):
@@ -115,6 +117,24 @@ def top_label(counts: Counts) -> ScoreHistogram:
     pixels, position = counts.count.sum(axis=(1, 2)), counts.position.sum(axis=(1, 2))
     _add(histogram, counts.levels - 1 - doubt, pixels, hits, counts.levels - doubt, -position)
     return histogram
+
+
+def check_sums(counts: Counts) -> None:
+    """Raise a ValueError if sums over the rows of images are not those of the pixels by level.
+
+    Both are stored. `correct` must be equal, `confidence` nearly: published counts (`compact`) round
+    the confidences of pixels to whole levels, whose errors add up like a random walk.
+    """
+    rows = image_rows(counts)
+    histogram = top_label(counts)
+    hits = int(histogram.hits.sum())
+    correct = rows.total("correct")
+    if correct != hits:
+        raise ValueError(f"{correct} correct pixels in the rows of images, {hits} by level")
+    score = float(histogram.score.sum())
+    confidence = rows.total("confidence") / UNIT
+    if abs(confidence - score) > SLACK_OF_SUMS * counts.pixels + counts.pixels**0.5 / LEVELS:
+        raise ValueError(f"confidence {confidence} in the rows of images, {score} by level")
 
 
 def positive(counts: Counts) -> ScoreHistogram:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import shutil
 import time
 from collections.abc import Iterable
@@ -15,7 +14,7 @@ from pipeline_src.files import flush, sha256, writing
 from pipeline_src.pipeline.job import Job
 from pipeline_src.pipeline.manifest import Manifest, now
 from pipeline_src.processes import alone
-from pipeline_src.python_source import loaded_versions
+from pipeline_src.python_source import loaded_versions, processor
 
 log = logging.getLogger(__name__)
 LOCKS = Path(".snakemake/locks")
@@ -95,7 +94,7 @@ def _write_result(job: Job, new: Path) -> None:
             "job": job.name,
             "time": now(),
             "seconds": round(seconds, 3),
-            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "machine": processor(),
             "versions": loaded_versions(),
         }
         inputs = {role: {"name": needed.name, "digest": needed.content} for role, needed in job.inputs.items()}

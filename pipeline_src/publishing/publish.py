@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +13,7 @@ from zipfile import ZipFile
 
 from pipeline_src import processes
 from pipeline_src.data import groups as image_groups
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic_folder
 from pipeline_src.pipeline.experiment import evaluation_name, training_name
 from pipeline_src.pipeline.report import provenance, store_facts
@@ -29,10 +30,13 @@ from pipeline_src.publishing.published import (
     settings,
 )
 from pipeline_src.publishing.rebuild import REPORT, recompute, replace_computed
+from pipeline_src.python_source import changed_code, commit
 
 if TYPE_CHECKING:
     from pipeline_src.pipeline.experiment import ExperimentGraph
+    from pipeline_src.pipeline.job import Job
 
+MINUTES = "training, all runs"  # in `Publication.made`
 ALPHA_DIGITS = 4  # of the perturbation probabilities, which move by thousandths
 
 
@@ -42,8 +46,15 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
     Runs that are already published stay unchanged, even without results. To publish them again, remove the folder.
 
     Raises:
-        UserError: names a new run that is not finished or not current.
+        UserError: names a new run that is not finished or not current, or the code differs from its commit.
     """
+    if changed := changed_code():
+        raise UserError(
+            "publish needs the code of a commit",
+            found=f"changed since {commit()}:{listed(changed)}",
+            expected="no change: the commit tells which code made the numbers",
+            fix="git commit, or git stash",
+        )
     folder = FOLDER / graph.name
     published = checked(folder) if (folder / EXPERIMENT).exists() else None
     has_report = published is not None and (folder / REPORT).exists()
@@ -91,12 +102,28 @@ def write_sources(graph: ExperimentGraph, staging: Path, published: Publication 
         notes=published.notes if published else {},
         groups=groups,
         params=params,
-        made=provenance(report),
+        made=provenance(report) | _origin(trained.values(), published),
         data=[rows.get(name) or store_facts(report, name) for name in report.parameters["parts"]],
         files={},
         counts_in=published.counts_in if published else {},
     )
     publication.write(staging)
+
+
+def _origin(trained: Iterable[Job], published: Publication | None) -> dict[str, str]:
+    """Return machines and minutes of all runs that trained or were fitted, those of earlier publishing first.
+
+    The minutes of a run that was resumed are those after its last resumption.
+    """
+    earlier = published.made if published else {}
+    machines = [earlier["machine"]] if "machine" in earlier else []
+    minutes = float(earlier.get(MINUTES, "0").split()[0])
+    for job in trained:
+        manifest = job.manifest
+        assert manifest is not None  # `check_results`
+        machines.append(manifest.made["machine"])
+        minutes += manifest.made["seconds"] / 60
+    return {"machine": "; ".join(dict.fromkeys(machines)), MINUTES: f"{minutes:.1f} min"}
 
 
 def evaluated_groups(graph: ExperimentGraph, part: str, file: Path) -> list[int]:

@@ -8,7 +8,12 @@ import pytest
 from damaged import flipped
 from made_published import FACTS, publish
 from made_statistics import counted, varied
+from project import ROOT
 
+from pipeline_src.counting.counts import COLUMNS
+from pipeline_src.counting.counts_file import CountsFile
+from pipeline_src.counting.levels import UNIT
+from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
 from pipeline_src.publishing import published
 from pipeline_src.publishing.rebuild import rebuild_all
@@ -63,3 +68,27 @@ def test_counts_of_another_experiment_are_checked(folder):
     (folder / "counts.zip").unlink()
     with pytest.raises(UserError, match=r"small/counts\.zip"):
         published.checked(other)
+
+
+@pytest.mark.parametrize(("column", "amount"), [("correct", 1), ("confidence", UNIT)])
+def test_sums_of_images_that_contradict_the_histogram_are_refused(folder, column, amount):
+    """Counts as a reader of results and of published runs finds them."""
+    wrong = counted(varied(2), whole=False)
+    wrong.raw.rows.table[0, COLUMNS.index(column)] += amount
+    wrong.save(folder / "statistic.npz", {})
+    with pytest.raises(UserError, match=rf"statistic\.npz(.|\n)*{column}"):
+        MapCounts.load(folder / "statistic.npz")
+    published_wrongly = publish("wrong", FACTS, lambda *_: wrong)
+    with pytest.raises(UserError, match=rf"wrong/counts\.zip(.|\n)*{column}"):
+        CountsFile(published_wrongly / "counts.zip").read("photos", "slp", 0)
+
+
+@pytest.mark.slow
+def test_sums_of_every_published_run_are_those_of_its_histogram():
+    """`read` compares them."""
+    files = sorted((ROOT / published.FOLDER).glob(f"*/{published.COUNTS}"))
+    assert len(files) > 10
+    for path in files:
+        file = CountsFile(path)
+        for run in file.runs:
+            file.read(*run)

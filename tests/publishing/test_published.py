@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from made_published import FACTS, maps, publish
-from project import ROOT
+from project import ROOT, call
 
+from pipeline_src import python_source
 from pipeline_src.errors import UserError
 from pipeline_src.publishing import published, rebuild
+from pipeline_src.publishing.publish import publish as publish_experiment
 from pipeline_src.publishing.published import Publication, PublishedCounts
 
 MOST_FILES, MOST_BYTES = 300, 64e6
@@ -100,3 +102,21 @@ def test_what_the_repository_publishes_is_small():
     """As many files and bytes as the new seeds leave room for."""
     files = [file for file in (ROOT / published.FOLDER).rglob("*") if file.is_file()]
     assert len(files) < MOST_FILES and sum(file.stat().st_size for file in files) < MOST_BYTES
+
+
+def test_code_without_a_commit_is_not_published(tmp_path, monkeypatch):
+    clone = tmp_path / "clone"
+    package = clone / "pipeline_src"
+    package.mkdir(parents=True)
+    (package / "slp.py").write_text("STRENGTH = 1\n")
+    call(clone, "git", "init", "--quiet")
+    call(clone, "git", "add", "pipeline_src")
+    call(clone, "git", "commit", "--quiet", "--message", "first")
+    monkeypatch.setattr(python_source, "ROOT", package)
+    (clone / "notes.md").write_text("no code")
+    assert python_source.changed_code() == [] and "dirty" not in python_source.commit()
+    (package / "slp.py").write_text("STRENGTH = 2\n")
+    (package / "new.py").write_text("")
+    assert python_source.changed_code() == ["pipeline_src/slp.py", "pipeline_src/new.py"]
+    with pytest.raises(UserError, match=r"-dirty|slp\.py"):
+        publish_experiment(None)

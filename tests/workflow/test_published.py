@@ -11,7 +11,9 @@ from typer.testing import CliRunner
 
 from pipeline_src import processes
 from pipeline_src.cli.main import app
-from pipeline_src.publishing import rebuild
+from pipeline_src.publishing import publish, rebuild
+from pipeline_src.publishing.published import Publication
+from pipeline_src.python_source import processor
 
 PUBLISHED, REBUILT = Path("results/published/tiny"), Path("results/published-rebuilt/tiny")
 PAGE = (ROOT / "docs/workflow.md").read_text(encoding="utf-8")
@@ -42,8 +44,11 @@ def test_published_results_are_rebuilt_without_data(clone: Path, tmp_path: Path,
     draw_quickly(monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(processes, "ProcessPoolExecutor", Here)
+        patch.setattr(publish, "changed_code", lambda: [])  # of the tests' own clone
         said_by("publish")
         said_by("rebuild", "--report")
+    made = Publication.read(clone / PUBLISHED).made
+    assert made["machine"] == processor() and float(made[publish.MINUTES].removesuffix(" min")) > 0
     assert (clone / REBUILT / "report.html").is_file()
     (line,) = [line for line in PAGE.splitlines() if line.startswith("dense-calibration compare")]
     _, *words = line.split("#")[0].split()
