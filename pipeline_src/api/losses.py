@@ -33,7 +33,7 @@ class SCBCE(nn.Module):
         classes: K; 2 for one logit a pixel.
         ignore: the label of pixels that never count. Without one it is 255, and for two classes a batch without any 1
             that has it is refused: its 255 is more often the object.
-        parameters: others of `slp` in docs/reference/params.md, `noise` and `form`.
+        parameters: others of `slp` in docs/reference/params.md, such as `noise`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""ASLP_CL, closed-loop label perturbation: perturb until confidence and accuracy agree (docs/theory.md section 7)."""
+"""ASLP_CL, closed-loop label perturbation: perturb until confidence and accuracy agree (docs/theory.md section 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ASLP_CL with alphas of other images: a control for what one alpha per image adds (docs/theory.md section 7)."""
+"""ASLP_CL with alphas of other images: a control for what one alpha per image adds (docs/theory.md section 6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ASLP_CL by groups: a target level for images and one for object-free crops (docs/theory.md section 7)."""
+"""ASLP_CL by groups: a target level for images and one for object-free crops (docs/theory.md section 6)."""
 
 from __future__ import annotations
 
