@@ -237,6 +237,31 @@ def test_mei_reads_the_accuracy_of_theta_lm(theta_lm, regs):
         assert method.reg(np.zeros(3)) == pytest.approx(reg)
 
 
+@pytest.mark.parametrize(
+    ("theta_lm", "references"),
+    [
+        ("current", [0.90, 0.92, 0.915, 0.914]),
+        ("best_so_far", [0.90, 0.92, 0.92, 0.92]),
+        ("last_epoch", [0.90, 0.90, 0.92, 0.915]),
+        ("baseline", [0.91, 0.93, 0.90, 0.92]),
+    ],
+)
+@pytest.mark.parametrize("name", ["aslp_mc", "als"])
+def test_mc_reads_the_accuracy_of_theta_lm(name, theta_lm, references):
+    """Reg_i = min(0, (1 - A(theta_lm)) - beta alpha_i), with an image on either side of it."""
+    method = choose(name, {"theta_lm": theta_lm}).method
+    assert method.references() == (["baseline"] if theta_lm == "baseline" else [])
+    method.start(N, {"baseline": [0.91, 0.93, 0.90, 0.92]})
+    for epoch, (accuracy, reference) in enumerate(zip([0.90, 0.92, 0.915, 0.914], references, strict=True), 1):
+        method.after_validation(Validation(accuracy, accuracy), epoch)
+        assert method.reg(np.array([0.01, 0.2])).tolist() == pytest.approx([0, 1 - reference - 0.2])
+
+
+def test_mc_takes_the_current_network_unless_told_otherwise():
+    assert choose("aslp_mc", {}).method.theta_lm == "current"
+    assert choose("aslp_mei", {}).method.theta_lm == "best_so_far"
+
+
 @pytest.mark.parametrize("beta", [0.4, 0.75, 1.0, 2.0])
 def test_the_rule_oscillates_above_one_half_and_settles_below(beta):
     """docs/theory.md section 5: one image with m = 4 and A = 0.94 held constant."""

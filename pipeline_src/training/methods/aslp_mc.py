@@ -3,27 +3,33 @@ section 3)."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
-from pydantic import PrivateAttr
+from pydantic import Field
 
-from pipeline_src.training.method import Validation
-from pipeline_src.training.perturbation import AdaptivePerturbation
+from pipeline_src.training.reference_accuracy import ReferencedPerturbation
 
 
-class ASLPMC(AdaptivePerturbation):
-    """ASLP whose target level is 1 - A, with A the pixel accuracy on the validation images after the last epoch.
+class ASLPMC(ReferencedPerturbation):
+    """ASLP whose target level is 1 - A, with A the pixel accuracy on the validation images of the network theta_lm.
+
+    The authors' program takes the current network after the last epoch. Their overview figure writes
+    A(theta_lm), which has three more interpretations.
 
     Kind: paper
     Idea: One alpha per image, raised until the expected label is as confident as validation is accurate.
     Formula: `alpha_i <- clip(alpha_i + eta (m_i / beta + lam min(0, (1 - A) - beta alpha_i)))`
-    Setting: `eta`, `lam`, `start_epoch` of the authors' program. beta is ours: its default, 2, is `aslp_mc_released`.
+    Setting: `eta`, `lam`, `start_epoch` and `theta_lm` of the authors' program. beta is ours: its default, 2, is
+        `aslp_mc_released`.
     Source: Liu et al., ICCV 2023
     """
 
-    _accuracy: float = PrivateAttr(default=0.0)
-
-    def after_validation(self, validation: Validation, epoch: int) -> None:
-        self._accuracy = validation.accuracy
+    theta_lm: Literal["current", "best_so_far", "last_epoch", "baseline"] = Field(
+        "current",
+        description="The network of the accuracy A: the current one, the run's best so far, that of the "
+        "epoch before, or the same seed's baseline at that epoch.",
+    )
 
     def reg(self, alpha: np.ndarray) -> np.ndarray:
-        return np.minimum(0.0, (1 - self._accuracy) - self.shortfall(alpha))
+        return np.minimum(0.0, (1 - self.reference_accuracy) - self.shortfall(alpha))
