@@ -51,7 +51,6 @@ class SCBCE(nn.Module):
         if method.references():
             raise UserError(
                 f"{type(self).__name__}: a loss has no accuracies of a baseline's training",
-                found="theta_lm='baseline'",
                 fix="choose another theta_lm, such as 'best_so_far'",
             )
         method.start(images, references={}, classes=classes)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from pydantic import PrivateAttr
+from typing import Literal
+
+from pydantic import Field, PrivateAttr
 
 from pipeline_src.training.method import Validation
 from pipeline_src.training.perturbation import AdaptivePerturbation
 
 
 class ReferencedPerturbation(AdaptivePerturbation):
-    """ASLP whose Reg depends on A, the validation accuracy, and on A(theta_lm), a reference accuracy.
+    """ASLP whose Reg depends on A(theta_lm), the validation accuracy of a reference network.
 
-    A subclass sets the default of `theta_lm` and defines Reg.
+    The authors' program has the current network; their overview figure does not define theta_lm.
     """
 
-    theta_lm: str
+    theta_lm: Literal["current", "best_so_far", "last_epoch", "baseline"] = Field(
+        "current",
+        description="The network of the reference accuracy: the current one, the run's best so far, "
+        "that of the epoch before, or the same seed's baseline at that epoch.",
+    )
     _accuracy: float = PrivateAttr(default=0.0)
     _previous: float = PrivateAttr(default=0.0)
     _best: float = PrivateAttr(default=0.0)

@@ -3,10 +3,7 @@ section 3)."""
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
-from pydantic import Field
 
 from pipeline_src.training.reference_accuracy import ReferencedPerturbation
 
@@ -14,8 +11,8 @@ from pipeline_src.training.reference_accuracy import ReferencedPerturbation
 class ASLPMC(ReferencedPerturbation):
     """ASLP whose target level is 1 - A, with A the pixel accuracy on the validation images of the network theta_lm.
 
-    The authors' program takes the current network after the last epoch. Their overview figure writes
-    A(theta_lm), which has three more interpretations.
+    The authors' program takes the current network after the last epoch, the default. Their overview
+    figure writes A(theta_lm), which has three more interpretations.
 
     Kind: paper
     Idea: One alpha per image, raised until the expected label is as confident as validation is accurate.
@@ -24,12 +21,6 @@ class ASLPMC(ReferencedPerturbation):
         `aslp_mc_released`.
     Source: Liu et al., ICCV 2023
     """
-
-    theta_lm: Literal["current", "best_so_far", "last_epoch", "baseline"] = Field(
-        "current",
-        description="The network of the accuracy A: the current one, the run's best so far, that of the "
-        "epoch before, or the same seed's baseline at that epoch.",
-    )
 
     def reg(self, alpha: np.ndarray) -> np.ndarray:
         return np.minimum(0.0, (1 - self.reference_accuracy) - self.shortfall(alpha))

@@ -26,15 +26,11 @@ class DiceCE(Method):
     weight: float = Field(1.0, ge=0, description="Weight of the Dice term.")
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
-        return super().loss(z, t) + self.weight * (1 - dice(z, t))
+        from pipeline_src.training.pixels import log_distribution, planes, valid
 
-
-def dice(z: Tensor, t: Tensor) -> Tensor:
-    """Return the soft Dice coefficient of a batch, averaged over the classes but class 0."""
-    from pipeline_src.training.pixels import log_distribution, planes, valid
-
-    y = planes(t)
-    f = log_distribution(z).exp() * valid(y)[:, None]
-    overlap = (f * y).sum((0, 2, 3))
-    total = (f + y).sum((0, 2, 3))
-    return ((2 * overlap + SMOOTH) / (total + SMOOTH))[1:].mean()
+        y = planes(t)
+        f = log_distribution(z).exp() * valid(y)[:, None]
+        overlap = (f * y).sum((0, 2, 3))
+        total = (f + y).sum((0, 2, 3))
+        dice = (2 * overlap + SMOOTH) / (total + SMOOTH)  # of each class
+        return super().loss(z, t) + self.weight * (1 - dice[1:].mean())

@@ -50,8 +50,9 @@ class ML1ACE(DiceCE):
         else:
             position = (f * self.bins - 0.5).clamp(0, self.bins - 1)
         lower = position.detach().floor().clamp(max=self.bins - 2)
-        upper_share = (position - lower) * valid(y)[:, None]
-        lower_share = (lower + 1 - position) * valid(y)[:, None]
+        counts = valid(y)[:, None]
+        upper_share = (position - lower) * counts
+        lower_share = (lower + 1 - position) * counts
         weight = f.new_zeros(*f.shape[:2], self.bins)
         excess = weight
         for number, share in ((lower, lower_share), (lower + 1, upper_share)):

@@ -25,21 +25,17 @@ class SVLS(Method):
     sigma: float = Field(1.0, gt=0, description="Width of the Gaussian, in pixels.")
 
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
-        return smoothed(y, self.sigma)
+        """Return labels (B, 1 or K, H, W), smoothed over pixels that count; ignored ones stay 0."""
+        import torch
+        from torch.nn import functional as F
 
+        from pipeline_src.training.pixels import planes, valid
 
-def smoothed(y: Tensor, sigma: float) -> Tensor:
-    """Return labels y (B, 1 or K, H, W), smoothed over pixels that count; ignored ones stay 0."""
-    import torch
-    from torch.nn import functional as F
-
-    from pipeline_src.training.pixels import planes, valid
-
-    squares = y.new_tensor([1.0, 0.0, 1.0])  # of the steps from the center
-    gaussian = torch.exp(-(squares + squares[:, None]) / (2 * sigma**2))
-    gaussian[1, 1] = gaussian.sum() - gaussian[1, 1]
-    counts = valid(planes(y))[:, None].to(y.dtype)
-    padded = F.pad(torch.cat([y, counts], 1), [1] * 4, mode="replicate")
-    kernel = gaussian.expand(padded.shape[1], 1, 3, 3)
-    sums = F.conv2d(padded, kernel, groups=padded.shape[1])
-    return counts * sums[:, :-1] / sums[:, -1:].clamp(min=1e-12)
+        squares = y.new_tensor([1.0, 0.0, 1.0])  # of the steps from the center
+        gaussian = torch.exp(-(squares + squares[:, None]) / (2 * self.sigma**2))
+        gaussian[1, 1] = gaussian.sum() - gaussian[1, 1]
+        counts = valid(planes(y))[:, None]
+        padded = F.pad(torch.cat([y, counts], 1), [1] * 4, mode="replicate")
+        kernel = gaussian.expand(padded.shape[1], 1, 3, 3)
+        sums = F.conv2d(padded, kernel, groups=padded.shape[1])
+        return counts * sums[:, :-1] / sums[:, -1:].clamp(min=1e-12)
