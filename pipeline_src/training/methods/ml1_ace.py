@@ -38,8 +38,8 @@ class ML1ACE(DiceCE):
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
         from pipeline_src.training.pixels import log_distribution, planes
 
-        f = log_distribution(z).exp()
-        return super().loss(z, t) + self.error_weight * self.calibration_error(f, planes(t))
+        error = self.calibration_error(log_distribution(z).exp(), planes(t))
+        return super().loss(z, t) + self.error_weight * error
 
     def calibration_error(self, f: Tensor, y: Tensor) -> Tensor:
         """Return the ACE of probabilities f and labels y, (B, K, H, W), averaged over B and K."""
