@@ -26,6 +26,7 @@ VARIANTS = {
     "slp-dm": {"alpha": 0.2, "beta": 0.5, "noise": 0.25},
     "aslp_mc-expected": {"form": "expected"} | EARLY,
     "aslp_mc-default": {"beta": 2.0} | EARLY,
+    "aslp_mc-last": {"theta_lm": "last_epoch"} | EARLY,
     "focal-fixed": {"schedule": "fixed"},
     # MMCE's penalty is not convex: at its default weight a small network can rest where it does not classify.
     "mmce": {"weight": 0.1},

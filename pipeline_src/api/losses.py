@@ -48,6 +48,11 @@ class SCBCE(nn.Module):
         """Create the method of a loss from its parameters; SCBCE has one level for all `images`, so 1."""
         method = validate(kind, parameters, type(self).__name__)
         assert isinstance(method, Method)
+        if method.references():
+            raise UserError(
+                f"{type(self).__name__}: a loss has no accuracies of a baseline's training",
+                fix="choose another theta_lm, such as 'best_so_far'",
+            )
         method.start(images, references={}, classes=classes)
         self.method, self.classes = method, classes
         self.ignore_given, self.ignore = ignore is not None, IGNORED if ignore is None else ignore

@@ -5,4 +5,13 @@ Each is a `calibrator.Calibrator` in the file of its name. This module has the n
 
 from __future__ import annotations
 
-NAMES = ("temperature", "platt", "beta", "isotonic", "histogram_binning", "image_temperature")
+NAMES = (
+    "temperature",
+    "platt",
+    "beta",
+    "isotonic",
+    "histogram_binning",
+    "image_temperature",
+    "vector",
+    "dirichlet",
+)

@@ -1,4 +1,4 @@
-"""Platt scaling (Platt 1999), and vector scaling for K classes (Guo et al., ICML 2017)."""
+"""Platt scaling (Platt 1999), and for K classes vector scaling of log f (Guo et al., ICML 2017)."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class PlattCalibrator(Calibrator):
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:
         """Maximize the likelihood over scale and bias."""
-        z, weights = _inputs(pixels.z), pixels.weights / pixels.weights.sum()
+        z, weights = cls.inputs(pixels.z), pixels.weights / pixels.weights.sum()
         c = z.shape[1]
 
         def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
@@ -50,8 +50,9 @@ class PlattCalibrator(Calibrator):
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """See `Calibrator`."""
-        return to_probabilities(_inputs(z) * np.array(self.scale) + np.array(self.bias))
+        return to_probabilities(self.inputs(z) * np.array(self.scale) + np.array(self.bias))
 
-
-def _inputs(z: np.ndarray) -> np.ndarray:
-    return z if z.shape[1] == 1 else log_softmax(z, axis=1)
+    @staticmethod
+    def inputs(z: np.ndarray) -> np.ndarray:
+        """Return what is scaled, (N, C): one logit, or log f_k."""
+        return z if z.shape[1] == 1 else log_softmax(z, axis=1)

@@ -25,7 +25,10 @@ SIMPLICITY: tuple[tuple[str, frozenset[str]], ...] = (
     ("baseline", frozenset({"baseline"})),
     ("temperature scaling", frozenset({"temperature"})),
     ("Platt scaling", frozenset({"platt"})),
-    ("other calibrators", frozenset({"beta", "isotonic", "histogram_binning", "image_temperature"})),
+    (
+        "other calibrators",
+        frozenset({"beta", "isotonic", "histogram_binning", "image_temperature", "vector", "dirichlet"}),
+    ),
     ("averaged weights, also with a calibrator", frozenset({"averaged"})),
     ("several passes or networks", frozenset({"mc_dropout", "deep_ensemble"})),
 )

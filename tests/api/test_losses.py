@@ -86,6 +86,12 @@ def test_the_closed_loop_takes_the_gap():
         criterion.end_epoch(accuracy=0.8)
 
 
+@pytest.mark.parametrize("rule", ["mc", "mei"])
+def test_the_accuracy_of_another_training_is_refused(rule):
+    with pytest.raises(UserError, match="baseline"):
+        ASLP(images=4, rule=rule, theta_lm="baseline")
+
+
 def test_a_checkpoint_goes_on_with_the_same_levels():
     criterion = ASLP(images=4, rule="mei", start_epoch=1)
     criterion.end_epoch(0.7)

@@ -14,12 +14,14 @@ from sklearn.linear_model import LogisticRegression
 from pipeline_src.calibrators import NAMES
 from pipeline_src.calibrators.beta import BetaCalibrator
 from pipeline_src.calibrators.calibrator import Calibrator, Record, calibrated, calibrator_class, fitted, nll, read_for
+from pipeline_src.calibrators.dirichlet import DirichletCalibrator
 from pipeline_src.calibrators.histogram_binning import HistogramBinningCalibrator
 from pipeline_src.calibrators.image_temperature import ImageTemperatureCalibrator
 from pipeline_src.calibrators.isotonic import IsotonicCalibrator
 from pipeline_src.calibrators.pixels import Pixels, image_pixels, joined, log_odds, mean_entropy, to_probabilities
 from pipeline_src.calibrators.platt import PlattCalibrator
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
+from pipeline_src.calibrators.vector import VectorCalibrator
 
 DEFINED = [(name, k) for name in NAMES for k in (1, 3) if k == 1 or not calibrator_class(name).two_classes]
 NOWHERE = np.array([np.nan])
@@ -95,17 +97,69 @@ def test_isotonic_is_that_of_scikit_learn():
     assert len(ours.f) < len(f) / 10  # knots, not pixels
 
 
-def test_vector_scaling_is_the_direct_optimum():
+@pytest.mark.parametrize(("kind", "inputs"), [(PlattCalibrator, log_softmax), (VectorCalibrator, np.asarray)])
+def test_vector_scaling_is_the_direct_optimum(kind, inputs):
+    """On log f, where a level common to all logits is nothing, and on the logits, where it is not."""
     data = sample(3, (2.0,), side=20)
-    log_f = log_softmax(data.z, axis=1)
+    data = pixels(data.z + np.random.default_rng(2).normal(0, 2, (len(data.z), 1)), data.labels)
+    z = inputs(data.z, axis=1) if inputs is log_softmax else data.z
 
     def loss(p: np.ndarray) -> float:
-        return -log_softmax(log_f * p[:3] + p[3:], axis=1)[np.arange(len(log_f)), data.labels].mean()
+        return -log_softmax(z * p[:3] + p[3:], axis=1)[np.arange(len(z)), data.labels].mean()
 
-    ours = PlattCalibrator.fit(data)
+    ours = kind.fit(data)
     direct = minimize(loss, [1] * 3 + [0] * 3, method="BFGS")
     assert loss(np.array(ours.scale + ours.bias)) == pytest.approx(direct.fun, abs=1e-8)
     assert ours.scale == pytest.approx(direct.x[:3], abs=1e-2)
+    shown = np.exp(log_softmax(z * direct.x[:3] + direct.x[3:], axis=1))
+    assert ours.of_pixels(data) == pytest.approx(shown, abs=1e-3)
+
+
+def test_vector_scaling_of_one_logit_is_platt_scaling():
+    data = weighted_sample()
+    assert VectorCalibrator.fit(data).model_dump() == PlattCalibrator.fit(data).model_dump()
+
+
+def mixed(classes: int) -> Pixels:
+    """Logits of which a part of each class is that of the next: no scale by class calibrates them."""
+    data = sample(max(classes, 2), (1.0,), side=30)
+    z = 1.5 * data.z + 0.8 * np.roll(data.z, 1, axis=1) + np.arange(max(classes, 2))
+    weights = np.random.default_rng(3).uniform(0.5, 2, len(z))
+    return pixels(z[:, 1:] - z[:, :1] if classes == 1 else z, data.labels, weights)
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_dirichlet_is_the_direct_optimum_with_odir(classes):
+    """NLL + lambda sum_{i != j} W_ij^2 / (K (K - 1)) + mu sum_j b_j^2 / K, by BFGS without a gradient."""
+    data, k = mixed(classes), max(classes, 2)
+    log_f = log_softmax(np.hstack([np.zeros_like(data.z), data.z]) if classes == 1 else data.z, axis=1)
+
+    def loss(p: np.ndarray) -> float:
+        matrix, bias = p[: k * k].reshape(k, k), p[k * k :]
+        likelihood = log_softmax(log_f @ matrix.T + bias, axis=1)[np.arange(len(log_f)), data.labels]
+        off = sum(matrix[i, j] ** 2 for i in range(k) for j in range(k) if i != j) / (k * (k - 1))
+        return -np.average(likelihood, weights=data.weights) + off + (bias**2).sum() / k
+
+    ours = DirichletCalibrator.fit(data)
+    direct = minimize(loss, [*np.eye(k).ravel(), *np.zeros(k)], method="BFGS")
+    weights = np.array(ours.weights)
+    fit = np.array([*weights[:, :k].ravel(), *weights[:, k]])
+    assert loss(fit) == pytest.approx(direct.fun, abs=1e-8)
+    assert fit == pytest.approx(direct.x, abs=2e-3)
+    f = np.exp(log_softmax(log_f @ direct.x[: k * k].reshape(k, k).T + direct.x[k * k :], axis=1))
+    assert ours.of_pixels(data) == pytest.approx(f[:, 1:] if classes == 1 else f, abs=1e-3)
+
+
+def test_dirichlet_without_regularization_is_multinomial_logistic_regression(monkeypatch):
+    """On log f; it removes the mix of classes, which scales by class cannot."""
+    monkeypatch.setattr("pipeline_src.calibrators.dirichlet.STRENGTH", 0.0)
+    data = mixed(3)
+    log_f = log_softmax(data.z, axis=1)
+    model = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000)
+    model.fit(log_f, data.labels, sample_weight=data.weights)
+    ours = DirichletCalibrator.fit(data)
+    assert ours.of_pixels(data) == pytest.approx(model.predict_proba(log_f), abs=1e-3)
+    assert nll(ours.of_pixels(data), data) < nll(VectorCalibrator.fit(data).of_pixels(data), data) - 0.01
 
 
 # By hand

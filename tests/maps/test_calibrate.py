@@ -140,7 +140,8 @@ def test_fitted_images_among_the_scored_images_are_named(folders, tmp_path):
     assert warning in result["warnings"]
 
 
-def test_maps_of_three_classes(tmp_path):
+@pytest.mark.parametrize("method", ["temperature", "vector", "dirichlet"])
+def test_maps_of_three_classes(tmp_path, method):
     rng = np.random.default_rng(0)
     paths = [tmp_path / part / folder for part in ("val", "test") for folder in ("maps", "masks")]
     for maps, masks in (paths[:2], paths[2:]):
@@ -151,7 +152,7 @@ def test_maps_of_three_classes(tmp_path):
             truth[:3] = 255
             np.save(maps / f"{i}.npy", softmax(T * z, axis=0).astype(np.float32))
             cv2.imwrite(str(masks / f"{i}.png"), truth)
-    result = calibrate_folder(*paths[:3], tmp_path / "out", test_mask=paths[3], resamples=0)
+    result = calibrate_folder(*paths[:3], tmp_path / "out", method=method, test_mask=paths[3], resamples=0)
     assert result["scores"]["ece"]["after"] < result["scores"]["ece"]["before"] / 3
     assert result["fitted_on"]["pixels"] == 6 * 17 * 30
     written = np.load(tmp_path / "out/maps/0.npy")

@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
+from scipy.special import expit, softmax
 from torch.nn import functional as F
 
 from pipeline_src.counting.levels import LEVELS
@@ -28,6 +30,7 @@ LOSSES = [
     ("mbls", {"margin": 0.7}),
     ("acls", {"margin": 0.7}),
 ]
+OF_ALL_PIXELS = [("dice_ce", {}), ("ml1_ace", {}), ("ml1_ace", {"binning": "hard", "bins": 5})]
 NEIGHBORS = [("nacl", {})]  # pixels are not independent
 GAMMAS = np.array([-2.0, -0.5, -0.2, 0.2, 0.6, 1.0, 1.5, 2.0, 3.0, 5.0, 8.0, 0.3, 12.0, 20.0, -1.0])
 
@@ -108,7 +111,7 @@ def test_losses_are_those_of_the_papers(name, block, classes):
 
 
 @pytest.mark.parametrize("classes", [1, 3])
-@pytest.mark.parametrize(("name", "block"), [case for case in LOSSES + NEIGHBORS if case[0] != "acls"])
+@pytest.mark.parametrize(("name", "block"), [case for case in LOSSES + OF_ALL_PIXELS + NEIGHBORS if case[0] != "acls"])
 def test_gradients_are_those_of_the_losses(name, block, classes):
     z, y = pixels(classes)
     method = started(name, block)
@@ -131,7 +134,7 @@ def test_acls_of_classes_is_the_authors_program(common):
     assert float(ours) == pytest.approx(float(0.1 * (near + 0.1 * far)), rel=1e-9)
 
 
-@pytest.mark.parametrize(("name", "block"), LOSSES)
+@pytest.mark.parametrize(("name", "block"), LOSSES + OF_ALL_PIXELS)
 def test_ignored_pixels_change_nothing(name, block):
     z, y = pixels(3)
     method = started(name, block)
@@ -151,7 +154,8 @@ def test_ignored_pixels_change_nothing(name, block):
 
 @pytest.mark.parametrize("classes", [1, 2, 3])
 @pytest.mark.parametrize(
-    ("name", "block"), [*LOSSES, *NEIGHBORS, ("focal", {"schedule": "fixed", "gamma": 0}), ("adafocal", {"bins": 1})]
+    ("name", "block"),
+    [*LOSSES, *OF_ALL_PIXELS, *NEIGHBORS, ("focal", {"schedule": "fixed", "gamma": 0}), ("adafocal", {"bins": 1})],
 )
 def test_extreme_logits_have_finite_losses_and_gradients(name, block, classes):
     values = torch.tensor([-200.0, -30.0, -1e-8, 0.0, 1e-8, 17.0, 30.0, 200.0])
@@ -172,12 +176,130 @@ def test_extreme_logits_have_finite_losses_and_gradients(name, block, classes):
         assert torch.isfinite(z.grad).all()
 
 
-# MMCE
-
-
-def penalty(name: str, z: torch.Tensor, y: torch.Tensor, weight: float = 1) -> torch.Tensor:
+def penalty(name: str, z: torch.Tensor, y: torch.Tensor, weight: float = 1, **parameters) -> torch.Tensor:
     """What a method adds to cross entropy."""
-    return choose(name, {"weight": weight}).method.loss(z, y) - choose("baseline", {}).method.loss(z, y)
+    method = choose(name, {"weight": weight} | parameters).method
+    return method.loss(z, y) - choose("baseline", {}).method.loss(z, y)
+
+
+# Dice, mL1-ACE, SVLS
+
+
+def both(z: torch.Tensor, y: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities and labels of all classes, (B, K, H, W), of one logit those of background and foreground."""
+    if z.shape[1] > 1:
+        return softmax(z.numpy(), axis=1), y.numpy()
+    f = expit(z.numpy())
+    return np.concatenate([1 - f, f], 1), np.concatenate([1 - y, y], 1)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 4])
+def test_dice_is_the_overlap_of_the_classes_but_the_first(classes):
+    z, y = pixels(classes)
+    f, t = both(z, y)
+    overlaps = [2 * (f[:, k] * t[:, k]).sum() / (f[:, k] + t[:, k]).sum() for k in range(1, f.shape[1])]
+    assert float(penalty("dice_ce", z, y, 0.7)) == pytest.approx(0.7 * (1 - np.mean(overlaps)), rel=1e-5)
+
+
+def test_dice_by_hand():
+    y = torch.tensor([1.0, 1, 0, 0]).view(1, 1, 1, 4)
+    z = torch.tensor([3.0, 1, 1, 0]).log().view(1, 1, 1, 4)  # of probability 3/4, 1/2, 1/2 and 0
+    z[..., 3] = -200
+    assert float(penalty("dice_ce", z, y)) == pytest.approx(1 - 2 * 1.25 / (1.75 + 2), rel=1e-4)
+    nothing = torch.full_like(z, -200.0)
+    assert float(penalty("dice_ce", nothing, 0 * y)) == pytest.approx(0)
+
+
+def calibration_error(f: np.ndarray, y: np.ndarray, bins: int, soft: bool) -> float:
+    """Pixel by pixel: the mean over images and classes of the mean distance of confidence and share by bin."""
+    errors = []
+    for image, labels in zip(f, y, strict=True):
+        for of_class, label in zip(image.reshape(len(image), -1), labels.reshape(len(labels), -1), strict=True):
+            weights = np.zeros((bins, len(of_class)))
+            for i, p in enumerate(of_class):
+                if not soft:
+                    weights[max(math.ceil(p * bins), 1) - 1, i] = 1
+                elif p <= 0.5 / bins or p >= 1 - 0.5 / bins:
+                    weights[0 if p < 0.5 else bins - 1, i] = 1
+                else:
+                    centers = (np.arange(bins) + 0.5) / bins
+                    above = int(np.flatnonzero(centers >= p)[0])
+                    weights[above, i] = (p - centers[above - 1]) * bins
+                    weights[above - 1, i] = (centers[above] - p) * bins
+            gaps = [abs(w @ of_class - w @ label) / w.sum() for w in weights if w.sum() >= 0.01]
+            errors.append(np.mean(gaps) if label.any() else 0.0)
+    return float(np.mean(errors))
+
+
+@pytest.mark.parametrize("classes", [1, 2, 4])
+@pytest.mark.parametrize(("binning", "bins"), [("soft", 20), ("hard", 20), ("soft", 4), ("hard", 4)])
+def test_ml1_ace_is_the_mean_error_by_bin_class_and_image(classes, binning, bins):
+    z, y = pixels(classes, scale=3.0)
+    if classes == 4:
+        y[0, 2] = 0  # the first image lacks a class, and some of its pixels have no label
+    f, t = both(z, y)
+    valid = t.sum(1) > 0
+    ours = choose("ml1_ace", {"binning": binning, "bins": bins, "weight": 0}).method.loss(z, y)
+    added = float(ours - choose("baseline", {}).method.loss(z, y))
+    expected = [
+        calibration_error(f[i][:, valid[i]][None], t[i][:, valid[i]][None], bins, binning == "soft") for i in range(2)
+    ]
+    assert added == pytest.approx(np.mean(expected), rel=1e-9)
+
+
+def test_ml1_ace_by_hand():
+    """Hard bins of a fifth: 0.9 and 0.95 share a bin, with 1 of 2 right; their background, 0.1 and 0.05, another."""
+    f = torch.tensor([0.9, 0.95], dtype=torch.float64).view(1, 1, 1, 2)
+    y = torch.tensor([1.0, 0.0], dtype=torch.float64).view(1, 1, 1, 2)
+    method = choose("ml1_ace", {"binning": "hard", "bins": 5}).method
+    planes = torch.cat([1 - y, y], 1)
+    assert float(method.calibration_error(torch.cat([1 - f, f], 1), planes)) == pytest.approx(0.425)
+    # Soft bins of a half, centers 1/4 and 3/4: 0.5 is half in each, and 0.9 is in the upper one.
+    f = torch.tensor([0.5, 0.9], dtype=torch.float64).view(1, 1, 1, 2)
+    lower, upper = 0.5 - 1, (0.5 * (0.5 - 1) + 0.9) / 1.5
+    method = choose("ml1_ace", {"bins": 2}).method
+    error = float(method.calibration_error(torch.cat([1 - f, f], 1), planes))
+    assert error == pytest.approx((abs(lower) + abs(upper)) / 2)
+
+
+def svls_kernel() -> np.ndarray:
+    """The filter of the authors' program for sigma = 1: the center gets the sum of its neighbors, then a sum of 1."""
+    grid = np.stack(np.meshgrid(range(3), range(3)), -1)
+    kernel = np.exp(-((grid - 1.0) ** 2).sum(-1) / 2) / (2 * math.pi)
+    kernel /= kernel.sum()
+    neighbors = 1 - kernel[1, 1]
+    kernel[1, 1] = neighbors
+    kernel /= neighbors
+    return kernel / kernel.sum()
+
+
+@pytest.mark.parametrize("classes", [1, 3])
+def test_svls_is_the_filter_of_its_authors(classes):
+    z, y = pixels(classes)
+    smooth = np.stack([[ndimage.correlate(plane, svls_kernel(), mode="nearest") for plane in image] for image in y])
+    method = choose("svls", {}).method
+    targets = method.targets(y, BATCH)
+    assert targets.numpy() == pytest.approx(smooth, abs=1e-12)
+    f, t = both(z, torch.from_numpy(smooth))
+    assert float(method.loss(z, targets)) == pytest.approx(-(t * np.log(f)).sum(1).mean(), rel=1e-9)
+
+
+def test_svls_of_pixels_near_ignored_ones_is_plain_loops():
+    y = labels("00011", "00011", ".0011", "22222")
+    targets = choose("svls", {}).method.targets(y, BATCH)
+    for i in range(4):
+        for j in range(5):
+            total, number = torch.zeros(3, dtype=torch.float64), 0.0
+            for a in range(3):
+                for b in range(3):
+                    neighbor = y[0, :, min(max(i + a - 1, 0), 3), min(max(j + b - 1, 0), 4)]
+                    total = total + svls_kernel()[a, b] * neighbor
+                    number += svls_kernel()[a, b] * float(neighbor.sum())
+            assert torch.allclose(targets[0, :, i, j], y[0, :, i, j].sum() * total / number)
+    assert torch.equal(targets[..., 0, [0, 1, 4]], y[..., 0, [0, 1, 4]])  # inside of an object
+
+
+# MMCE
 
 
 def test_mmce_is_the_programs_on_a_batch_of_as_many_samples(monkeypatch):

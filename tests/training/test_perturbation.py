@@ -141,6 +141,32 @@ def test_the_margin_is_the_distance_to_the_uniform_loss(classes):
         assert m == pytest.approx(classes / (classes - 1) * (uniform - right), rel=1e-4)
 
 
+@pytest.mark.parametrize("classes", [2, 5])
+def test_raising_alpha_is_ascent_on_the_expected_loss(classes):
+    """docs/theory.md section 3.3: its slope in alpha_i is beta m_i, of an image by itself."""
+    y, z, beta, step = labels(classes)[:1], logits(classes)[:1], 0.75, 1e-4
+    losses = [float(pixels.cross_entropy(z, expected(y, beta, np.array([0.2 + h])))) for h in (-step, step)]
+    slope = (losses[1] - losses[0]) / (2 * step)
+    margin = (
+        classes
+        / (classes - 1)
+        * float(pixels.cross_entropy(z, torch.full_like(y, 1 / classes)) - pixels.cross_entropy(z, y))
+    )
+    assert slope == pytest.approx(beta * margin, rel=1e-6)
+
+
+def test_the_entropy_of_the_optimum_rises_with_s():
+    """docs/theory.md section 3.3: the expected loss of a foreground pixel is least at 1 - s/2."""
+    f = np.linspace(0.0005, 0.9995, 1000)
+    entropies = []
+    for s in (0.1, 0.3, 0.5, 0.9):
+        best = f[np.argmin(-(1 - s / 2) * np.log(f) - s / 2 * np.log(1 - f))]
+        assert best == pytest.approx(1 - s / 2, abs=1e-3)
+        assert best > 0.5
+        entropies.append(-best * np.log(best) - (1 - best) * np.log(1 - best))
+    assert entropies == sorted(entropies)
+
+
 # Draws
 
 
@@ -235,6 +261,31 @@ def test_mei_reads_the_accuracy_of_theta_lm(theta_lm, regs):
     for epoch, (accuracy, reg) in enumerate(zip([0.90, 0.92, 0.915, 0.914], regs, strict=True), 1):
         method.after_validation(Validation(accuracy, accuracy), epoch)
         assert method.reg(np.zeros(3)) == pytest.approx(reg)
+
+
+@pytest.mark.parametrize(
+    ("theta_lm", "references"),
+    [
+        ("current", [0.90, 0.92, 0.915, 0.914]),
+        ("best_so_far", [0.90, 0.92, 0.92, 0.92]),
+        ("last_epoch", [0.90, 0.90, 0.92, 0.915]),
+        ("baseline", [0.91, 0.93, 0.90, 0.92]),
+    ],
+)
+@pytest.mark.parametrize("name", ["aslp_mc", "als"])
+def test_mc_reads_the_accuracy_of_theta_lm(name, theta_lm, references):
+    """Reg_i = min(0, (1 - A(theta_lm)) - beta alpha_i), with an image on either side of it."""
+    method = choose(name, {"theta_lm": theta_lm}).method
+    assert method.references() == (["baseline"] if theta_lm == "baseline" else [])
+    method.start(N, {"baseline": [0.91, 0.93, 0.90, 0.92]})
+    for epoch, (accuracy, reference) in enumerate(zip([0.90, 0.92, 0.915, 0.914], references, strict=True), 1):
+        method.after_validation(Validation(accuracy, accuracy), epoch)
+        assert method.reg(np.array([0.01, 0.2])).tolist() == pytest.approx([0, 1 - reference - 0.2])
+
+
+def test_mc_takes_the_current_network_unless_told_otherwise():
+    assert choose("aslp_mc", {}).method.theta_lm == "current"
+    assert choose("aslp_mei", {}).method.theta_lm == "best_so_far"
 
 
 @pytest.mark.parametrize("beta", [0.4, 0.75, 1.0, 2.0])

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
-from pipeline_src.training.method import Validation
-from pipeline_src.training.perturbation import AdaptivePerturbation
+from pipeline_src.training.reference_accuracy import ReferencedPerturbation
 
 
-class ASLPMEI(AdaptivePerturbation):
+class ASLPMEI(ReferencedPerturbation):
     """ASLP with Reg = min(0, A - A_lm) for all images. The released program has no MEI and does not define A_lm; three
     interpretations are available.
 
@@ -27,25 +26,6 @@ class ASLPMEI(AdaptivePerturbation):
         description="The accuracy to keep: the run's highest so far, the same seed's baseline's at that epoch, or that "
         "of the epoch before.",
     )
-    _accuracy: float = PrivateAttr(default=0.0)
-    _accuracy_to_keep: float = PrivateAttr(default=0.0)
-    _best: float = PrivateAttr(default=0.0)
-    _baseline: list[float] = PrivateAttr(default_factory=list)
-
-    def references(self) -> list[str]:
-        return ["baseline"] if self.theta_lm == "baseline" else []
-
-    def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
-        super().start(n, references, classes)
-        self._baseline = references.get("baseline", [])
-
-    def after_validation(self, validation: Validation, epoch: int) -> None:
-        previous, self._accuracy = self._accuracy, validation.accuracy
-        self._best = max(self._best, self._accuracy)
-        if self.theta_lm == "baseline":
-            self._accuracy_to_keep = self._baseline[epoch - 1]
-        else:
-            self._accuracy_to_keep = previous if self.theta_lm == "last_epoch" else self._best
 
     def reg(self, alpha: np.ndarray) -> float:
-        return min(0.0, self._accuracy - self._accuracy_to_keep)
+        return min(0.0, self._accuracy - self.reference_accuracy)

@@ -1,0 +1,36 @@
+"""Dice loss with cross entropy (Milletari et al., 3DV 2016; Isensee et al., 2021)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pipeline_src.training.method import Method, Tensor
+
+SMOOTH = 1e-5  # of the authors' program: a class that is absent and not predicted has a Dice of 1
+
+
+class DiceCE(Method):
+    """Cross entropy plus 1 minus the soft Dice coefficient, D_k = 2 sum f_k y_k / (sum f_k + sum y_k).
+
+    The sums run over all pixels of a batch, and the mean over all classes but class 0: for one logit
+    it is the coefficient of the foreground.
+
+    Kind: comparison
+    Idea: The overlap of prediction and object, usual for medical images, joins cross entropy.
+    Formula: `L(y) + weight (1 - mean_k D_k)`, `D_k = 2 sum f_k y_k / (sum f_k + sum y_k)`
+    Setting: Equal weights, sums over the batch and no class 0, as in the program of Isensee et al.
+        for 2D images. Ours: soft labels enter as they are.
+    Source: Milletari et al., 3DV 2016; Isensee et al., Nature Methods 2021
+    """
+
+    weight: float = Field(1.0, ge=0, description="Weight of the Dice term.")
+
+    def loss(self, z: Tensor, t: Tensor) -> Tensor:
+        from pipeline_src.training.pixels import log_distribution, planes, valid
+
+        y = planes(t)
+        f = log_distribution(z).exp() * valid(y)[:, None]
+        overlap = (f * y).sum((0, 2, 3))
+        total = (f + y).sum((0, 2, 3))
+        dice = (2 * overlap + SMOOTH) / (total + SMOOTH)  # of each class
+        return super().loss(z, t) + self.weight * (1 - dice[1:].mean())

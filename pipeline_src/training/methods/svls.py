@@ -1,0 +1,41 @@
+"""SVLS, spatially varying label smoothing (Islam and Glocker, IPMI 2021)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from pipeline_src.training.method import Batch, Method, Tensor
+
+
+class SVLS(Method):
+    """Cross entropy against labels that are smoothed over 3 x 3 pixels, which changes borders only.
+
+    The weights are a Gaussian whose center is set to the sum of its neighbors: half of a target is
+    the label of the pixel, half the weighted mean of the eight around it.
+
+    Kind: comparison
+    Idea: Labels are smoothed near the borders of objects, where annotators disagree.
+    Formula: `L((y + sum_j w_j y_j) / 2)`, `w_j` of sum 1 proportional to `exp(-d_j^2 / (2 sigma^2))`
+        over the eight pixels around, at the distances d_j
+    Setting: `sigma`, window and repeated edge pixels of the authors' program for 2D images; their
+        paper smooths volumes. Ours: ignored pixels have no part in the weights.
+    Source: Islam and Glocker, IPMI 2021
+    """
+
+    sigma: float = Field(1.0, gt=0, description="Width of the Gaussian, in pixels.")
+
+    def targets(self, y: Tensor, batch: Batch) -> Tensor:
+        """Return labels (B, 1 or K, H, W), smoothed over pixels that count; ignored ones stay 0."""
+        import torch
+        from torch.nn import functional as F
+
+        from pipeline_src.training.pixels import planes, valid
+
+        squares = y.new_tensor([1.0, 0.0, 1.0])  # of the steps from the center
+        gaussian = torch.exp(-(squares + squares[:, None]) / (2 * self.sigma**2))
+        gaussian[1, 1] = gaussian.sum() - gaussian[1, 1]
+        counts = valid(planes(y))[:, None]
+        padded = F.pad(torch.cat([y, counts], 1), [1] * 4, mode="replicate")
+        kernel = gaussian.expand(padded.shape[1], 1, 3, 3)
+        sums = F.conv2d(padded, kernel, groups=padded.shape[1])
+        return counts * sums[:, :-1] / sums[:, -1:].clamp(min=1e-12)
