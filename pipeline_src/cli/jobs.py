@@ -40,7 +40,7 @@ def plan(experiment: ExperimentName = None) -> None:
 
 
 def run_job(
-    key: Annotated[str, typer.Argument(help="KIND-FINGERPRINT, as in train-3f2a91c05d6e7f80, or a job's name")],
+    key: Annotated[str, typer.Argument(help="KIND/FINGERPRINT, as in train/3f2a91c05d6e7f80, or a job's name")],
     experiment: ExperimentName = None,
     log: Log = None,
 ) -> None:
@@ -57,7 +57,7 @@ def run_job(
         run(overview_job(read()), "snakemake --cores all overview")
         return
     graph = experiment_graph(experiment, log)
-    job = graph.find(key) if re.fullmatch(r"\w+-[0-9a-f]{16}", key) else graph.job(key)
+    job = graph.find(key) if re.fullmatch(r"\w+/[0-9a-f]{16}", key) else graph.job(key)
     if job.kind not in ("train", "evaluate", "evaluations"):
         run(job, graph.command)
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,11 +14,14 @@ from rich.table import Table
 
 from pipeline_src.cli.options import ExperimentName, experiment_graph, plain_console
 from pipeline_src.errors import UserError
+from pipeline_src.files import atomic_folder, write_json
 
 if TYPE_CHECKING:
     from pipeline_src.pipeline.experiment import ExperimentGraph
 
 logger = logging.getLogger(__name__)
+SUMMARY = Path("summary")
+SUMMARIZED = ("ece", "accuracy", "brier")
 
 
 def report(
@@ -110,3 +114,25 @@ def _metrics(graph: ExperimentGraph) -> Table:
             cells.append(f"{printed}{'*' * (printed == lowest)} / {METRICS['accuracy'].number(accuracy)}")
         table.add_row(method, *cells)
     return table
+
+
+def summarize(experiment: ExperimentName = None) -> None:
+    """Write the main metrics and the reliability of an experiment into summary/, for Git; dvc.yaml calls it.
+
+    Example: dense-calibration summarize
+    """
+    from pipeline_src.pipeline.runner import check_results
+
+    graph = experiment_graph(experiment)
+    check_results(graph.of_kinds("tables", "figures"), "summarize", graph.command)
+    tables = graph.job("tables").folder
+    metrics = json.loads((tables / "metrics.json").read_text(encoding="utf-8"))["metrics"]["raw"]
+    with atomic_folder(SUMMARY) as folder:
+        for method, datasets in metrics.items():
+            means = {}
+            for dataset, values in datasets.items():
+                means[dataset] = {name: values[name]["mean"] for name in SUMMARIZED}
+            write_json(folder / "metrics" / f"{method}.json", means)
+        (folder / "reliability").mkdir()
+        for file in sorted(graph.job("figures").folder.glob("reliability-raw-*.csv")):
+            shutil.copyfile(file, folder / "reliability" / file.name.removeprefix("reliability-raw-"))

@@ -92,7 +92,7 @@ def _digest(file: Path, *state: int) -> str:
 
 def stored(kind: str) -> Iterator[tuple[Path, Manifest]]:
     """Yield the folders of all results of a kind in the store, with their manifests."""
-    for file in sorted(STORE.glob(f"{kind}-*/{NAME}")):
+    for file in sorted(STORE.glob(f"{kind}/[!.]*/{NAME}")):
         if manifest := Manifest.read(file.parent):
             yield file.parent, manifest
 

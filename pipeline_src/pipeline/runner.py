@@ -37,7 +37,7 @@ def run_job(job: Job, command: str = "snakemake --cores all") -> bool:
             for needed in job.inputs.values() if job.is_batch else ():
                 run_job(needed, command)
             check_results(job.inputs.values(), job.name, command)
-            new = job.folder.with_name(f".{job.key}.new")
+            new = job.folder.with_name(f".{job.fingerprint}.new")
             try:
                 _write_result(job, new)
             finally:
@@ -108,6 +108,7 @@ def place(new: Path, folder: Path) -> None:
     """Rename the folder of a finished result; an unfinished one at its place is removed."""
     if folder.exists():
         shutil.rmtree(folder)
+    folder.parent.mkdir(exist_ok=True)  # of its kind
     os.replace(new, folder)
 
 

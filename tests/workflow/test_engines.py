@@ -31,7 +31,7 @@ def test_a_run_makes_everything_and_leaves_both_engines_idle(finished):
         assert (shown / name).stat().st_size > 0, name
     assert list((shown / "figures").glob("reliability-raw-*.svg"))
     assert planned(finished) == {}
-    assert call(finished, "dvc", "status") == "results:\n\talways changed\n"
+    assert call(finished, "dvc", "status") .count("always changed") == 3
     assert call(finished, "git", "status", "--short") == ""
     assert not list((finished / "results").rglob("*.pt"))  # no checkpoint is left
     assert call(finished, "python", "-m", "pipeline_src", "verify").endswith("all are as they were made\n")
