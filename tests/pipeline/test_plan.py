@@ -15,7 +15,7 @@ from project import ROOT, call
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.pipeline import plan as planned
-from pipeline_src.pipeline import work
+from pipeline_src.pipeline import training_faults, work
 from pipeline_src.pipeline.jobs import build
 from pipeline_src.pipeline.plan import differences, missing_jobs, warnings
 from pipeline_src.pipeline.runner import run_job
@@ -132,6 +132,6 @@ HISTORY = "epoch,loss,val_accuracy\n1,0.7,0.6\n2,{loss},{accuracy}\n"
 )
 def test_inverted_masks_and_a_diverged_training_are_logged(project, caplog, loss, accuracy, warns):
     Path("history.csv").write_text(HISTORY.format(loss=loss, accuracy=accuracy))
-    work._warn_of_accuracy(build(read()).job("train/baseline/seed0"), Path())
+    training_faults.warn_of_accuracy(build(read()).job("train/baseline/seed0"), Path())
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(warnings) == bool(warns) and all(warns in text for text in warnings)
