@@ -73,7 +73,7 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
             new = replace(manifest, fingerprint=job.fingerprint, ingredients=job.ingredients, kept=kept)
             new.write(folder)
         place(folder, job.folder)
-    show(outdated)
+    show(jobs)
     return [job.name for job in outdated]
 
 
