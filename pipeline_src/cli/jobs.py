@@ -72,13 +72,15 @@ def verify(jobs: Patterns = None, experiment: ExperimentName = None) -> None:
 
     Example: dense-calibration verify 'train/*' --experiment mini
     """
+    from pipeline_src.pipeline.job import other_versions
     from pipeline_src.pipeline.upkeep import verify as step
 
     graph = experiment_graph(experiment)
     chosen = graph.matching(jobs or ["*"])
     number, problems = step(chosen, graph.command)
     result = "there are problems" if problems else "all are as they were made"
-    typer.echo("\n".join([*problems, f"{graph.name}: {number:,} files of {len(chosen)} jobs read, {result}"]))
+    lines = [f"Made with {line}" for line in other_versions(chosen)] + problems
+    typer.echo("\n".join([*lines, f"{graph.name}: {number:,} files of {len(chosen)} jobs read, {result}"]))
     if problems:
         raise typer.Exit(1)
 

@@ -117,7 +117,14 @@ def select(part: Part, folder: Path) -> list[Row]:
             expected=f"{needed:,} or more",
             fix=f"see notes and splits in {Path(folder) / 'summary.json'} (a missing name list leaves its split empty)",
         )
-    return [rows[position] for position in part.positions(len(rows))]
+    return [rows[position] for position in positions(part, len(rows))]
+
+
+def positions(part: Part, size: int) -> range:
+    """Return the positions of a part's images in a split of `size` images, which reaches to the end of the part."""
+    if part.last:
+        return range(size - part.last, size)
+    return range(part.skip, part.skip + part.first if part.first else size)
 
 
 def check_disjoint(parts: Mapping[str, Sequence[Any]]) -> dict[tuple[str, str], list[tuple[str, str]]]:

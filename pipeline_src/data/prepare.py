@@ -49,6 +49,7 @@ def prepare(
     """
     located = sources.locate(entry, data_root, unpacked)
     root, source = sources.open_root(located, unpacked), located.source
+    sources.check_unpacked(located, root)
     pairs, problems = pair_files(entry, located.layout, root)
     log.info("%s: source %s (%s), verifying %s images", entry.name, located.key, source.label, f"{len(pairs):,}")
     verifier = _Verifier(root, create_masks(entry, located.layout))

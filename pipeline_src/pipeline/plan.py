@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline_src.data import manifest
 from pipeline_src.pipeline.experiment import ExperimentGraph
-from pipeline_src.pipeline.job import Job
+from pipeline_src.pipeline.job import Job, other_versions
 
 USUAL_PIXELS = 400 * 300  # of an image of the usual datasets
 MOST = 4  # reasons that are shown
@@ -24,7 +24,8 @@ def missing_jobs(experiment: ExperimentGraph) -> list[Job]:
 def warnings(experiment: ExperimentGraph) -> list[str]:
     """Return facts that the user has to know before the run."""
     unchecked = [text for job in experiment.of_kinds("prepare") if (text := job.options["unchecked"])]
-    return [*unchecked, *_late_starts(experiment), *_full_disk(experiment)]
+    versions = [f"Made with {line}" for line in other_versions(experiment.jobs.values())]
+    return [*unchecked, *_late_starts(experiment), *_full_disk(experiment), *versions]
 
 
 def differences(job: Job) -> list[str]:

@@ -68,11 +68,12 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
     for job in (job for job in outdated if not job.is_made):  # two may share a result
         assert job.former
         folder, manifest = job.former
-        record = {"fingerprint": manifest.fingerprint, "why": why, "time": now()}
+        if manifest.fingerprint != job.fingerprint:  # else a killed `keep` wrote it
+            kept = [*manifest.kept, {"fingerprint": manifest.fingerprint, "why": why, "time": now()}]
+            new = replace(manifest, fingerprint=job.fingerprint, ingredients=job.ingredients, kept=kept)
+            new.write(folder)
         place(folder, job.folder)
-        new = replace(manifest, fingerprint=job.fingerprint, ingredients=job.ingredients, kept=[*manifest.kept, record])
-        new.write(job.folder)
-    show(outdated)
+    show(jobs)
     return [job.name for job in outdated]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from made_sets import encoded, entry, image, mask, pairs, write_files, write_tar
 from PIL import Image
 
 from pipeline_src.data import manifest
-from pipeline_src.data.prepare import prepare
+from pipeline_src.data.prepare import check_dataset, prepare
 from pipeline_src.data.sources import MissingSourceError, identify
 from pipeline_src.errors import UserError
 
@@ -71,6 +72,31 @@ def test_zip_tar_and_folder_give_one_manifest(tmp_path):
         assert str(tmp_path) not in (root / "out/summary.json").read_text()
         texts.add((root / "out/manifest.csv").read_bytes())
     assert len(texts) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda root: shutil.copy(root / "GT/s00.png", root / "GT/s01.png"), "GT/s01.png"),
+        (lambda root: write_files(root, {"Image/x.jpg": encoded(image(7), ".jpg")}), "Image/x.jpg"),
+        (lambda root: (root / "names.txt").write_text("s02\n"), "names.txt"),
+        (lambda root: (root / "GT/s02.png").unlink(), "GT/s02.png"),
+    ],
+)
+def test_unpacked_files_are_those_of_the_archive(tmp_path, change, name):
+    write_zip(tmp_path / "a.zip", pairs(3) | {"names.txt": b"s01\n"})
+    mine = entry(archive="a.zip", images="Image", masks="GT", splits={"listed": "names.txt"})
+    unpacked = tmp_path / "u"
+    before = prepare(mine, tmp_path, unpacked, tmp_path / "out")
+    (root,) = unpacked.glob("mine-*")
+    change(root)
+    for on_problem in ("fail", "skip"):
+        with pytest.raises(UserError, match=name):
+            prepare(mine, tmp_path, unpacked, tmp_path / "out", on_problem)
+    (problem,) = check_dataset(mine, tmp_path, unpacked).problems
+    assert name in problem and f"rm -r {root}" in problem
+    (root / ".unpacked.json").unlink()  # as an earlier version left it: unpacked again
+    assert prepare(mine, tmp_path, unpacked, tmp_path / "out") == before
 
 
 def test_images_and_masks_by_path_need_no_folder(tmp_path, monkeypatch):

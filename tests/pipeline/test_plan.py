@@ -11,11 +11,13 @@ import pytest
 import yaml
 from made_sets import encoded, image, pairs, write_files
 from project import ROOT, call
+from typer.testing import CliRunner
 
+from pipeline_src.cli.main import app
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.pipeline import plan as planned
-from pipeline_src.pipeline import work
+from pipeline_src.pipeline import training_faults, work
 from pipeline_src.pipeline.jobs import build
 from pipeline_src.pipeline.plan import differences, missing_jobs, warnings
 from pipeline_src.pipeline.runner import run_job
@@ -72,6 +74,17 @@ def test_plan_warns_of_a_disk_that_is_too_small(project, monkeypatch):
     monkeypatch.setattr(planned.shutil, "disk_usage", lambda path: usage(1000))
     (line,) = warnings(build(read()))
     assert line.startswith("Disk: ") and "2 MiB" in line  # 16 images of 130 kB
+
+
+def test_plan_and_verify_name_results_of_other_versions(project, monkeypatch):
+    job = build(read()).job("prepare/mine")
+    run_job(job)
+    version = job.manifest.made["versions"]["numpy"]
+    monkeypatch.setattr("pipeline_src.pipeline.job.installed", lambda name: "0.1")
+    (line,) = [line for line in warnings(build(read())) if "numpy" in line]
+    assert f"numpy {version} (here 0.1): prepare/mine" in line
+    done = CliRunner().invoke(app, ["verify", "prepare/mine"])
+    assert line in done.output and done.exit_code == 0
 
 
 def done(job, folder: Path) -> None:
@@ -132,6 +145,6 @@ HISTORY = "epoch,loss,val_accuracy\n1,0.7,0.6\n2,{loss},{accuracy}\n"
 )
 def test_inverted_masks_and_a_diverged_training_are_logged(project, caplog, loss, accuracy, warns):
     Path("history.csv").write_text(HISTORY.format(loss=loss, accuracy=accuracy))
-    work._warn_of_accuracy(build(read()).job("train/baseline/seed0"), Path())
+    training_faults.warn_of_accuracy(build(read()).job("train/baseline/seed0"), Path())
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(warnings) == bool(warns) and all(warns in text for text in warnings)

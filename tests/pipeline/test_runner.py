@@ -20,7 +20,7 @@ from damaged import flipped
 from pipeline_src import files
 from pipeline_src.errors import UserError
 from pipeline_src.pipeline import upkeep
-from pipeline_src.pipeline.job import Graph, Job
+from pipeline_src.pipeline.job import Graph, Job, other_versions
 from pipeline_src.pipeline.plan import differences
 from pipeline_src.pipeline.runner import run_job
 
@@ -234,6 +234,40 @@ def test_keep_takes_results_over_into_todays_fingerprints():
     assert (VIEW / "run/model").read_text() == "model\n0"
     assert run_job(new.job("tables")) and upkeep.verify(new.jobs.values(), COMMAND)[1][0].startswith("both: not there")
     assert upkeep.keep([new.job("train")], "again") == []
+
+
+def test_a_killed_keep_is_carried_on():
+    moment = 0
+    while True:
+        finished()
+        killed = is_killed(lambda: upkeep.keep([graph(1).job("train")], "a renamed function"), moment)
+        upkeep.keep([graph(1).job("train")], "a renamed function")
+        job = graph(1).job("train")
+        assert job.faults() == [] and (VIEW / "run/model").samefile(job.paths[0])
+        assert [record["fingerprint"] for record in job.manifest.kept] == [graph().job("train").fingerprint]
+        if not killed:
+            break
+        shutil.rmtree("results")
+        moment += 1
+    assert moment >= 1
+
+
+def test_a_folder_that_was_copied_to_another_fingerprint_is_no_result():
+    finished()
+    new = graph(1)
+    shutil.copytree(graph().job("train").folder, new.job("train").folder)
+    _, problems = upkeep.verify([new.job("train")], COMMAND)
+    assert "manifest.json" in problems[0] and f"rm -r {new.job('train').folder}" in problems[1]
+    with pytest.raises(UserError, match=new.job("train").key):
+        run_job(new.job("a"))
+
+
+def test_results_of_other_versions_are_named(monkeypatch):
+    found = finished()
+    made = found.job("train").manifest.made["versions"]
+    assert other_versions(found.jobs.values()) == [] and "numpy" in made
+    monkeypatch.setattr("pipeline_src.pipeline.job.installed", lambda name: "0.1" if name == "numpy" else made[name])
+    assert other_versions(found.jobs.values()) == [f"numpy {made['numpy']} (here 0.1): train, a, b, both, tables"]
 
 
 @pytest.mark.parametrize(
