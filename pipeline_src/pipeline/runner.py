@@ -8,12 +8,13 @@ import platform
 import shutil
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline_src.errors import UserError
 from pipeline_src.files import flush, sha256, writing
 from pipeline_src.pipeline.job import Job
-from pipeline_src.pipeline.manifest import Manifest, now
+from pipeline_src.pipeline.manifest import NAME, Manifest, now
 from pipeline_src.processes import alone
 from pipeline_src.python_source import loaded_versions
 
@@ -110,6 +111,21 @@ def place(new: Path, folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     os.replace(new, folder)
+
+
+def reset_future_times(jobs: Iterable[Job]) -> None:
+    """Set the modification times of manifests that lie in the future to now.
+
+    Such times stem from a clock that was set back, or from files of a machine with a fast clock. Snakemake removes a
+    finished result that is older than one of its inputs. A manifest may be a link into the cache of DVC: both count.
+    """
+    present = time.time()
+    for job in jobs:
+        for follow in (True, False):
+            with suppress(OSError):  # no result, or one that cannot be written: then nothing can be removed
+                file = job.folder / NAME
+                if os.stat(file, follow_symlinks=follow).st_mtime > present:
+                    os.utime(file, follow_symlinks=follow)
 
 
 # The view: `results/<experiment>/` shows people the files of the store under readable names.

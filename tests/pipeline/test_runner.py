@@ -22,7 +22,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.pipeline import upkeep
 from pipeline_src.pipeline.job import Graph, Job
 from pipeline_src.pipeline.plan import differences
-from pipeline_src.pipeline.runner import run_job
+from pipeline_src.pipeline.runner import reset_future_times, run_job
 
 VIEW = Path("results/mine")
 COMMAND = "snakemake --cores all"
@@ -217,6 +217,22 @@ def test_of_two_processes_one_makes_a_result_and_the_other_waits(caplog):
     done.append(run_job(graph().job("train")))
     first.join()
     assert sorted(done) == [False, True] and said in caplog.text
+
+
+def test_only_times_in_the_future_become_now():
+    """Also of a manifest that is a link into a cache, whose own time counts for Snakemake."""
+    found = finished()
+    past, future, linked = (found.job(name).folder / "manifest.json" for name in ("train", "a", "b"))
+    linked.rename("cache")
+    linked.symlink_to(Path("cache").resolve())
+    os.utime(past, (1e9, 1e9))
+    start, later = time.time(), time.time() + 3600
+    for file in (future, linked):
+        os.utime(file, (later, later), follow_symlinks=False)
+    os.utime("cache", (later, later))
+    reset_future_times([*found.jobs.values(), *graph(7).jobs.values()])
+    times = [os.stat(file).st_mtime for file in (future, linked)] + [os.lstat(linked).st_mtime]
+    assert os.stat(past).st_mtime == 1e9 and all(start - 1 < time < later for time in times)
 
 
 # Upkeep

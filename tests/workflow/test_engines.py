@@ -15,6 +15,7 @@ from project import ENVIRONMENT, call, counted, outdated, planned, results, snak
 
 from pipeline_src.params.load import read
 from pipeline_src.pipeline.jobs import build
+from pipeline_src.pipeline.manifest import NAME
 
 TABLES = "results/tiny/tables/main.csv"
 
@@ -62,6 +63,16 @@ def test_removed_results_are_made_again_and_nothing_that_was_made_of_them(clone)
     assert counted(said) == {"evaluations": 1, "tables": 1}
     assert results(clone) == before and outdated(clone) == {}
     assert {path: (clone / path).read_bytes() for path in bits} == bits and content.is_dir()
+
+
+@pytest.mark.slow
+def test_a_training_is_kept_though_its_inputs_have_times_in_the_future(clone):
+    inputs = [clone / job(clone, f"store/{part}").folder / NAME for part in ("train", "val")]
+    call(clone, "touch", "-d", "+1 hour", *map(str, inputs))
+    trained = clone / job(clone, "train/baseline/seed0").folder
+    shutil.rmtree(trained)
+    snakemake(clone, "--", "models")
+    assert (trained / NAME).is_file() and outdated(clone) == {}
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from pipeline_src.params.load import read
 from pipeline_src.pipeline.jobs import chosen
 from pipeline_src.pipeline.manifest import NAME, STORE
 from pipeline_src.pipeline.report import overview_job
-from pipeline_src.pipeline.runner import show
+from pipeline_src.pipeline.runner import reset_future_times, show
 from pipeline_src.processes import OWNER
 
 PLANS = workflow.is_main_process  # otherwise this is one job, whose command names its rule (--allowed-rules)
@@ -122,6 +122,7 @@ def resource(kind, name):
 
 ALL, MADE = [], set()
 if PLANS:
+    reset_future_times(GRAPH.jobs.values())
     MADE = {job.key for job in GRAPH.jobs.values() if job.is_made}
     for batch in GRAPH.of_kinds("evaluations"):
         if not batch.is_made:  # one of its evaluations was removed
