@@ -55,9 +55,13 @@ def atomic(path: Path | str) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield an empty temporary folder next to `path`; on success it replaces the folder `path`.
 
+    The earlier folder is moved aside first. If the command is killed then, the next call, or
+    `restore_folder`, moves it back.
+
     Raises:
         UserError: the disk is full, or the folder above is not writable.
     """
+    restore_folder(path)
     new = path.with_name(f".{path.name}.partial")
     with writing(path):
         shutil.rmtree(new, ignore_errors=True)  # of a killed command
@@ -65,11 +69,26 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         with writing(path):
             yield new
-        if path.exists():
-            shutil.rmtree(path)
-        os.rename(new, path)
+            if path.exists():
+                os.rename(path, _earlier(path))
+            os.rename(new, path)
     finally:
+        restore_folder(path)
         shutil.rmtree(new, ignore_errors=True)
+
+
+def restore_folder(path: Path) -> None:
+    """Move an earlier folder `path` back that a killed command moved aside, or remove it if it was replaced."""
+    earlier = _earlier(path)
+    with writing(path):
+        if path.exists():
+            shutil.rmtree(earlier, ignore_errors=True)
+        elif earlier.exists():
+            os.rename(earlier, path)
+
+
+def _earlier(path: Path) -> Path:
+    return path.with_name(f".{path.name}.earlier")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from zipfile import ZipFile
 from pipeline_src import processes
 from pipeline_src.data import groups as image_groups
 from pipeline_src.errors import UserError
-from pipeline_src.files import atomic_folder
+from pipeline_src.files import atomic_folder, restore_folder
 from pipeline_src.pipeline.experiment import evaluation_name, training_name
 from pipeline_src.pipeline.report import provenance, store_facts
 from pipeline_src.pipeline.runner import check_results
@@ -45,6 +45,7 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
         UserError: names a new run that is not finished or not current.
     """
     folder = FOLDER / graph.name
+    restore_folder(folder)
     published = checked(folder) if (folder / EXPERIMENT).exists() else None
     has_report = published is not None and (folder / REPORT).exists()
     with atomic_folder(folder) as staging, TemporaryDirectory() as computed:

@@ -6,16 +6,12 @@ import errno
 import json
 import os
 import shutil
-import signal
-import sys
 import threading
 import time
-from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 
 import pytest
-from damaged import flipped
+from damaged import flipped, is_killed
 
 from pipeline_src import files
 from pipeline_src.errors import UserError
@@ -160,30 +156,6 @@ def test_a_full_disk_is_named_and_loses_nothing():
         run_job(graph(1, during=fill).job("train"))
     assert [path.name.split("-")[0] for path in Path("results/.store").iterdir()] == ["train"]
     assert run_job(graph(1).job("train"))
-
-
-MOMENTS = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree")  # as Python's audit names them
-
-
-def is_killed(work: Callable[[], object], moment: int) -> bool:
-    """Let a process do some work and kill it before its operation of that number on files and folders. False if it ends
-    without so many."""
-    if not (child := os.fork()):
-        numbers = count()
-
-        def kill(event: str, _: object) -> None:
-            if event in MOMENTS and next(numbers) == moment:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(kill)
-        try:
-            work()
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    status = os.waitpid(child, 0)[1]
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)
 
 
 def test_a_killed_job_leaves_all_of_a_result_or_none():
