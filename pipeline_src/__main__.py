@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
 
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, naming_files
 
 STOPPED = 130  # the exit code after Ctrl-C
 
@@ -36,9 +36,10 @@ def main() -> None:
 
 
 def _run(app: Callable[[], None]) -> None:
-    """Call `app`; raise a UserError for a missing library and a killed process."""
+    """Call `app`; raise a UserError for a missing library, a killed process and a file that cannot be used."""
     try:
-        app()
+        with naming_files():
+            app()
     except BrokenExecutor as error:
         raise UserError(
             "a process of this command was killed",

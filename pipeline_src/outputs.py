@@ -28,7 +28,7 @@ def check_output(
     inputs: Collection[Path | None] = (),
     foreign: Iterable[object] = (),
 ) -> None:
-    """Raise a UserError for a folder `out` in which files would be lost or mixed.
+    """Raise a UserError for a folder `out` that cannot be written, or in which files would be lost or mixed.
 
     Args:
         below: folders in `out` that are also written.
@@ -36,8 +36,17 @@ def check_output(
         foreign: results of another model, and files that the command did not write.
 
     Raises:
-        UserError: the folder has one of these, or results of another command.
+        UserError: it is a file, it is not writable, or it has one of these or results of another command.
     """
+    existing = next(path for path in (out, *out.absolute().parents) if os.path.lexists(path))
+    if not existing.is_dir():
+        raise UserError(f"--out {out} is not a folder", found=f"the file {existing}", fix="give another --out")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(
+            f"--out {out} cannot be written",
+            found=f"no write permission in {existing}",
+            fix="change the permissions, or give another --out",
+        )
     read = {path.resolve() for path in inputs if path is not None}
     mixed = [folder for folder in (out, *below) if folder.resolve() in read]
     foreign_results = [
