@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -158,8 +159,37 @@ def reading(problem: str, *, expected: str | None = None, fix: str | None = None
 
 
 def composed(name: str) -> str:
-    """Return a name in the composed form of Unicode (NFC): macOS stores é as two characters."""
+    """Return a name in the composed form of Unicode (NFC): macOS stores é as two characters.
+
+    Raises:
+        UserError: the name is not UTF-8.
+    """
+    check_utf8(name)
     return unicodedata.normalize("NFC", name)
+
+
+def check_utf8(name: str) -> None:
+    """Raise a UserError if the name of a file is not UTF-8: no table or JSON file could hold it."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UserError(
+            "the name of a file is not UTF-8",
+            found=os.fsencode(name).decode(errors="backslashreplace"),
+            fix="rename the file; convmv renames all files of a folder",
+        ) from None
+
+
+def check_regular(path: Path | str) -> None:
+    """Raise an OSError unless `path` is a regular file: a named pipe or a device could be read forever."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a regular file (`check_regular`)."""
+    check_regular(path)
+    return path.read_bytes()
 
 
 def flush(path: Path) -> None:
@@ -192,7 +222,8 @@ def rounded(content: Any) -> Any:
 
 
 def sha256(path: Path | str) -> str:
-    """Return 64 hex digits for a file's bytes."""
+    """Return 64 hex digits for a regular file's bytes."""
+    check_regular(path)
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

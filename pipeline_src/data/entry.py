@@ -103,6 +103,7 @@ class Source(Layout):
     """A source of a dataset; layout and splits override those of the dataset.
 
     `get` is the authors' page, `download` the address of each archive, `note` a remark for users who get it.
+    `max_unpacked_gb` raises the limit of an archive's unpacked size (`sources.unpack`).
     """
 
     archive: Strings = ()
@@ -110,6 +111,7 @@ class Source(Layout):
     generator: Generator | None = None
     sha256: Annotated[tuple[Sha256 | None, ...], BeforeValidator(_as_tuple)] = ()
     count: Count | None = None
+    max_unpacked_gb: Annotated[float, Field(ge=0)] = 0
     get: str | None = None
     download: Strings = ()
     note: str = ""
@@ -149,6 +151,7 @@ class Entry(Source):
         classes: with classes, masks hold ids 0, 1, 2...; without, they are grey, from background to object.
         void: the id of pixels that never count.
         in_paper: the paper reports numbers on the dataset. Claims on textures use these textures first.
+        max_pixels: of an image or mask; None for the limit of `image_io.check_pixels`.
         skip_unmasked: leave out images without a mask, instead of reporting them as problems.
         groups: which images are not independent (`data.groups`); confidence intervals are then over groups.
         caption: facts for readers of numbers on the dataset; tables print it.
@@ -163,6 +166,7 @@ class Entry(Source):
     classes: tuple[str, ...] = ()
     void: Byte = 255
     in_paper: bool = False
+    max_pixels: Count | None = None
     skip_unmasked: bool = False
     groups: Annotated[str, AfterValidator(check_groups)] = ""
     caption: str = ""

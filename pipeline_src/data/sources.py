@@ -28,7 +28,9 @@ from pipeline_src.python_source import ROOT
 GENERATOR = "pipeline_src.data.synthetic.scenes"
 GENERATOR_FILES = (*sorted((ROOT / "data" / "synthetic").glob("*.py")), ROOT / "rng.py")
 FINGERPRINTS = ".fingerprints"  # digests of the files of each source, below the folder of unpacked datasets
-PROSE = {"get", "download", "note"}  # keys of a source that do not change the samples
+PROSE = {"get", "download", "note", "max_unpacked_gb"}  # keys of a source that do not change the samples
+GB = 10**9
+GROWTH = 20  # an archive may unpack to so many times its size
 
 
 class MissingSourceError(UserError):
@@ -76,12 +78,19 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
 
     Raises:
         MissingSourceError: no source is available.
-        UserError: a folder has another layout than the entry.
+        UserError: a folder has another layout than the entry, or an archive is a folder or a device.
     """
     for key, source in entry.sources.items():
         if (files := _find(source, entry.layout(source), data_root)) is None:
             continue
         root, archives, layout = files
+        for path in archives:
+            if not path.is_file():
+                raise UserError(
+                    f"dataset {entry.name}: {path} is not a regular file",
+                    expected="an archive",
+                    fix="write `folder:` instead of `archive:` for unpacked files",
+                )
         if source.generator:
             content = hash_of(generator=source.generator.model_dump())
         elif root:
@@ -89,7 +98,7 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
         else:
             declared = source.sha256 or (None,) * len(archives)
             known = [
-                digest or digests(path.parent, [path.name], _record(path, unpacked))[path.name]
+                digest or digests(path.parent, [path.name], _record(path, unpacked)).get(path.name) or sha256(path)
                 for path, digest in zip(archives, declared, strict=True)
             ]
             content = hash_of(archives=known)
@@ -192,25 +201,61 @@ def _fill(located: Located, folder: Path) -> None:
             for split, count in generator.counts.items():
                 write_set(generator.kind, split, count, generator.seed, temporary / split)
         for path in located.archives:
-            unpack(path, temporary / path.name if len(located.archives) > 1 else temporary)
+            into = temporary / path.name if len(located.archives) > 1 else temporary
+            unpack(path, into, located.source.max_unpacked_gb)
 
 
-def unpack(archive: Path, into: Path) -> None:
-    """Unpack a zip or (compressed) tar archive into a folder, in which all files stay; links that lead out are refused.
+def unpack(archive: Path, into: Path, max_gb: float = 0) -> None:
+    """Unpack a zip or (compressed) tar archive into a folder.
+
+    Members may have 1 GB together, or 20 times the size of the archive up to 50 GB, or `max_gb`.
 
     Raises:
-        UserError: the archive is broken, encrypted, unsafe or of another kind.
+        UserError: the archive is broken, encrypted, of another kind or too large; or a member is a
+            device, or would be written outside of the folder.
     """
+    usual = min(max(GB, GROWTH * archive.stat().st_size), 50 * GB)
+    limit = max(usual, max_gb * GB)
+    unpacked = 0
+
+    def check(name: str, size: int) -> None:
+        nonlocal unpacked
+        unpacked += size
+        if os.path.isabs(name) or Path(os.path.normpath(name)).parts[:1] == ("..",):
+            raise UserError(
+                f"archive {archive} has a member outside of its folder",
+                found=name,
+                fix="download it again from the authors' page",
+            )
+        if unpacked > limit:
+            raise UserError(
+                f"archive {archive} unpacks to more than {limit / GB:,.4g} GB",
+                found=f"{unpacked / GB:,.4g} GB up to the member {name}",
+                fix="if this is right, write `max_unpacked_gb:` into the dataset's entry",
+            )
+
+    def checked(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+        check(member.name, member.size)
+        return tarfile.data_filter(member, folder)
+
     try:
         with writing(into):
             if zipfile.is_zipfile(archive):
                 with zipfile.ZipFile(archive) as zipped:
+                    for entry in zipped.infolist():
+                        check(entry.filename, entry.file_size)
                     zipped.extractall(into)
             else:
                 with tarfile.open(archive) as packed:
-                    packed.extractall(into, filter="data")
+                    packed.extractall(into, filter=checked)
     except UserError:
         raise
+    except tarfile.FilterError as error:
+        raise UserError(
+            f"archive {archive} has a member that leads out of its folder, or is a device",
+            found=error,
+            fix="download it again from the authors' page",
+        ) from None
     except Exception as error:  # zipfile, tarfile and their decompressors raise many types
         raise UserError(
             f"archive {archive} cannot be unpacked",

@@ -97,6 +97,7 @@ def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) 
             "void": entry.void if entry.classes else None,
             "skip_unmasked": entry.skip_unmasked,
             **({"groups": file_digest(grouped) if grouped else entry.groups} if entry.draws_groups else {}),
+            **({"max_pixels": entry.max_pixels} if entry.max_pixels else {}),
         },
         options={**_data_options(experiment, entry), "unchecked": identity.unchecked},
         modules=(sources.GENERATOR,) if entry.generated else (),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 import pytest
 
@@ -27,8 +28,8 @@ def killed() -> None:
         (lambda: fails(ImportError("libGL.so.1: cannot open shared object file")), 2, "libgl1"),
         (lambda: fails(ModuleNotFoundError("", name="torch")), 2, "[pipeline]"),
         (lambda: fails(ImportError("cannot import name 'x' from 'y'")), 1, "cannot import name 'x'"),
-        (lambda: open("n" * 300), 2, "n" * 300),
-        (lambda: open("n/a"), 1, "n/a"),
+        (lambda: Path("n" * 300).stat(), 2, "n" * 300),
+        (lambda: Path("n/a").stat(), 1, "n/a"),
         (killed, 2, "--cores 1"),
     ],
 )
