@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from reprlib import Repr
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from pipeline_src.errors import UserError, hint, listed
 
@@ -21,6 +21,17 @@ class Strict(BaseModel):
     """A block of values: unknown keys, inf and nan are refused, and values do not change after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse true and false where numbers are expected: pydantic reads them as 1 and 0."""
+        kinds = _types(cls.model_fields[str(info.field_name)].annotation)
+        items = value if isinstance(value, list | tuple) else [value]
+        for item in items:
+            if isinstance(item, bool) and bool not in kinds and (int in kinds or float in kinds):
+                raise ValueError(f"{str(item).lower()} would be {int(item)}")
+        return value
 
 
 def distinct(values: list[Any]) -> list[Any]:

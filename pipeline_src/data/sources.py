@@ -73,6 +73,20 @@ def available_source(entry: Entry, data_root: Path | str | None) -> str | None:
     return next(keys, None)
 
 
+def count_images(entry: Entry, data_root: Path | str | None) -> int | None:
+    """Return the number of images of the first available source; None for an archive without `count`.
+
+    Images without a mask count, so the number of samples can be smaller.
+    """
+    for source in entry.sources.values():
+        if files := _find(source, entry.layout(source), data_root):
+            root, _, layout = files
+            if source.generator:
+                return sum(source.generator.counts.values())
+            return len(pairing.find_files(root, layout.images)) if root else source.count
+    return None
+
+
 def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Located:
     """Return the first available source of the dataset.
 

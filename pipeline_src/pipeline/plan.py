@@ -7,7 +7,8 @@ import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline_src.data import manifest
+from pipeline_src.data import manifest, sources
+from pipeline_src.errors import UserError
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.job import Job
 
@@ -24,7 +25,40 @@ def missing_jobs(experiment: ExperimentGraph) -> list[Job]:
 def warnings(experiment: ExperimentGraph) -> list[str]:
     """Return facts that the user has to know before the run."""
     unchecked = [text for job in experiment.of_kinds("prepare") if (text := job.options["unchecked"])]
-    return [*unchecked, *_late_starts(experiment), *_full_disk(experiment)]
+    return [
+        *unchecked,
+        *_late_starts(experiment),
+        *_full_disk(experiment),
+        *_absent_device(experiment),
+    ]
+
+
+def check_parts(experiment: ExperimentGraph) -> None:
+    """Check that parts of the data fit into their datasets, and that train, val and tests are disjoint.
+
+    For datasets that are not prepared, positions in a split stand for samples, and the number of
+    images of the whole dataset for the size of each split. Larger sizes hide overlaps, and find no
+    wrong ones; the jobs check again.
+
+    Raises:
+        UserError: names the parts.
+    """
+    parts = {name: part for name, (part, _) in experiment.parts.items()}
+    unlimited = sum(part.skip + (part.first or part.last or 1) for part in parts.values())
+    samples = {}
+    for name, part in parts.items():
+        prepared = experiment.job(f"prepare/{part.set}")
+        if prepared.is_made:
+            samples[name] = manifest.select(part, prepared.folder)
+            continue
+        size = sources.count_images(experiment.entry(name), experiment.data_root) or unlimited
+        manifest.check_size(part, size, f"correct `data:` of experiment {experiment.name}")
+        samples[name] = []
+        for position in part.positions(size):
+            place = f"{part.set}/{part.split}/{position}"
+            row = manifest.Row(id=place, stem=place, image="", mask="", sha256_image=place)
+            samples[name].append(row)
+    manifest.check_disjoint(samples)
 
 
 def differences(job: Job) -> list[str]:
@@ -70,3 +104,16 @@ def _full_disk(experiment: ExperimentGraph) -> Iterator[str]:
     needed = images * (4 * experiment.settings.image_size**2 + USUAL_PIXELS)
     if (free := shutil.disk_usage(".").free) < needed:
         yield f"Disk: the preprocessed images need {needed / 2**20:,.0f} MiB, and {free / 2**20:,.0f} MiB are free."
+
+
+def _absent_device(experiment: ExperimentGraph) -> Iterator[str]:
+    """Yield a line if the device that the settings name is absent here; a cluster's node may have it."""
+    training = experiment.settings.training
+    if training.device in ("auto", "cpu"):
+        return
+    from pipeline_src.training.classifier import prepare_device  # imports torch
+
+    try:
+        prepare_device(training)
+    except UserError as error:
+        yield f"Device: {str(error).splitlines()[0]}. Jobs need a machine that has it."
