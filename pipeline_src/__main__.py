@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
 
 from pipeline_src.errors import UserError, naming_files
+from pipeline_src.processes import OWNER
 
 STOPPED = 130  # the exit code after Ctrl-C
 
@@ -21,11 +22,11 @@ def main() -> None:
 
         _run(app)
     except KeyboardInterrupt:  # while it imports
-        print("Aborted!", file=sys.stderr)
+        _report_interrupt()
         sys.exit(STOPPED)
     except SystemExit as end:
         if end.code == STOPPED:  # Typer's code for Ctrl-C, without a message
-            print("Aborted!", file=sys.stderr)
+            _report_interrupt()
         raise
     except UserError as error:
         logging.getLogger("pipeline_src").error("error: %s", error)  # to stderr, and to the log file if there is one
@@ -33,6 +34,12 @@ def main() -> None:
     except Exception:
         logging.getLogger("pipeline_src").exception("unforeseen error, please report it with this text")
         sys.exit(1)
+
+
+def _report_interrupt() -> None:
+    """Print one word after Ctrl-C. Snakemake, which gets the signal as well, has a line for all its jobs."""
+    if OWNER not in os.environ:
+        print("Aborted!", file=sys.stderr)
 
 
 def _run(app: Callable[[], None]) -> None:

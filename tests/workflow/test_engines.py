@@ -6,7 +6,9 @@ One small experiment (`tiny`) is run from start to end; the tests clone it, chan
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -99,6 +101,29 @@ def test_a_damaged_result_is_named_and_the_command_of_the_error_makes_it_again(c
     assert f"{model} is damaged" in (clone / log).read_text()
     call(clone, "bash", "-c", command)
     assert (clone / model).read_bytes() == before and outdated(clone) == {}
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_in_one_line(clone):
+    """A terminal sends the signal to Snakemake and all its jobs."""
+    shutil.rmtree(clone / job(clone, "train/baseline/seed0").folder)
+    with subprocess.Popen(
+        ["snakemake", "--cores", "2", "--", "models"],
+        cwd=clone,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        assert process.stdout
+        while "baseline seed 0" not in process.stdout.readline():
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.stdout.read().strip().splitlines()
+    assert process.returncode != 0 and said[-1].startswith("Stopped")
+    assert all(line.startswith("baseline seed 0") for line in said[:-1] if line)
 
 
 @pytest.mark.slow
