@@ -128,6 +128,23 @@ def check_folder(folder: Path) -> None:
         raise UserError(f"there is no folder {folder}", fix=did_you_mean(folder.name, siblings) or "correct its name")
 
 
+def check_writable(folder: Path, name: str) -> None:
+    """Raise a UserError if a folder, or the folder in which it would be created, cannot be written.
+
+    Args:
+        name: of the folder, for the error.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not existing.is_dir():
+        raise UserError(f"{name} is not a folder", found=f"the file {existing}", fix="give another name")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(
+            f"{name} cannot be written",
+            found=f"no write permission in {existing}",
+            fix="change the permissions, or give another name",
+        )
+
+
 def check_space(folder: Path, needed: int, content: str, fix: str) -> None:
     """Raise a UserError if the disk of `folder` has fewer than `needed` bytes free.
 

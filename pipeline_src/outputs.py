@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import writing
+from pipeline_src.files import check_writable, writing
 
 RESULTS = {  # command -> files by which its results are recognized; folders of two commands have calibrators
     "judge": ("metrics.json", "statistic.npz"),
@@ -38,15 +38,7 @@ def check_output(
     Raises:
         UserError: it is a file, it is not writable, or it has one of these or results of another command.
     """
-    existing = next(path for path in (out, *out.absolute().parents) if os.path.lexists(path))
-    if not existing.is_dir():
-        raise UserError(f"--out {out} is not a folder", found=f"the file {existing}", fix="give another --out")
-    if not os.access(existing, os.W_OK | os.X_OK):
-        raise UserError(
-            f"--out {out} cannot be written",
-            found=f"no write permission in {existing}",
-            fix="change the permissions, or give another --out",
-        )
+    check_writable(out, f"--out {out}")
     read = {path.resolve() for path in inputs if path is not None}
     mixed = [folder for folder in (out, *below) if folder.resolve() in read]
     foreign_results = [

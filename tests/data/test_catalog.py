@@ -24,6 +24,20 @@ def opened(mine: Entry, data_root: Path | None, unpacked: Path) -> Path:
     return sources.open_root(sources.locate(mine, data_root, unpacked), unpacked)
 
 
+@pytest.mark.parametrize(
+    "text", [b"\xff\xfe", b"datasets: [1", b"[]", b"datasets: {a: 1}\ntasks: {}\n", b"tasks: {}\n"]
+)
+def test_garbage_in_the_catalog_names_the_file(tmp_path, monkeypatch, text):
+    (tmp_path / "catalog.yaml").write_bytes(text)
+    monkeypatch.setattr(catalog, "FILE", tmp_path / "catalog.yaml")
+    catalog._content.cache_clear()
+    try:
+        with pytest.raises(UserError, match=r"/catalog\.yaml"):
+            catalog.load()
+    finally:
+        catalog._content.cache_clear()
+
+
 def test_the_catalog_has_datasets_with_terms_and_citations():
     sets = catalog.load()
     assert {"DUTS-TR", "ECSSD", "DTD", "Brodatz", "CAMO", "SMOKE5K", "Kvasir-SEG", "CVC-ClinicDB", "CrackForest"} <= {

@@ -16,6 +16,7 @@ from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from pipeline_src.errors import UserError, did_you_mean, naming_files
+from pipeline_src.files import check_writable
 from pipeline_src.params.load import read
 from pipeline_src.pipeline.jobs import chosen
 from pipeline_src.pipeline.manifest import NAME, STORE
@@ -177,8 +178,15 @@ if PLANS:
             handler.addFilter(is_shown)
 
 
+def check_folders():
+    """Check that results can be written."""
+    for folder in (STORE, GRAPH.results):
+        check_writable(folder, str(folder))
+
+
 def started():
     """Hold the lock of the project, and print what runs."""
+    refused(check_folders)
     try:
         LOCK.acquire(timeout=0)
     except Timeout:
