@@ -6,12 +6,16 @@ imports. So kernels get constants of other files as arguments, and call only ker
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline_src.errors import UserError
+from pipeline_src.files import sha256, write_text
 
 try:
     from numba import njit, types
@@ -49,16 +53,46 @@ def compiled(*signatures: Signature) -> Callable[[Callable[..., Any]], Callable[
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        def compile_function(cache: bool) -> Callable[..., Any]:
-            kernel: Callable[..., Any] = njit(list(signatures), cache=cache, nogil=True, error_model="numpy")(function)
-            return kernel
-
         try:
-            return compile_function(cache=True)
+            kernel: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
+            folder = Path(kernel.stats.cache_path)
+            remove_damaged(folder, function.__name__)
+            for signature in signatures:
+                kernel.compile(signature)
+            kernel.disable_compile()
+            record_digests(folder, function.__name__)
         except Exception:  # any error of the cache folder; a fault of the function is raised again below
-            return compile_function(cache=False)
+            kernel = njit(list(signatures), nogil=True, error_model="numpy")(function)
+        compiled_kernel: Callable[..., Any] = kernel
+        return compiled_kernel
 
     return decorate
+
+
+def remove_damaged(folder: Path, kernel: str) -> None:
+    """Remove the files of a kernel in numba's cache that `record_digests` did not record.
+
+    numba checks nothing: a flipped bit in the compiled code ends Python without a message, or
+    changes counts.
+    """
+    known = read_digests(folder, kernel)
+    for file in folder.glob(f"kernels.{kernel}-*.nb?"):
+        if known.get(file.name) != sha256(file):
+            file.unlink()
+
+
+def record_digests(folder: Path, kernel: str) -> None:
+    """Write the SHA-256 of the files of a kernel in numba's cache."""
+    current = {file.name: sha256(file) for file in folder.glob(f"kernels.{kernel}-*.nb?")}
+    if current != read_digests(folder, kernel):
+        write_text(folder / f"kernels.{kernel}.json", json.dumps(current))
+
+
+def read_digests(folder: Path, kernel: str) -> dict[str, str]:
+    """Return the recorded SHA-256 by file name; empty if there is no record or a damaged one."""
+    with suppress(OSError, ValueError):
+        return dict(json.loads((folder / f"kernels.{kernel}.json").read_bytes()))
+    return {}
 
 
 # A cell's pixels and summed positions, as one integer: one access to memory per pixel. Positions begin at -levels // 2,

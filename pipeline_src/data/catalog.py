@@ -7,6 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from pipeline_src.data.entry import BACKGROUND, Entry
 from pipeline_src.errors import UserError, hint
 from pipeline_src.params.load import read_yaml
@@ -20,7 +22,7 @@ class Content(Strict):
     """The content of catalog.yaml: headings of tasks, layouts to refer to, and datasets, not checked yet."""
 
     tasks: dict[str, str]
-    layouts: dict[str, Any] = {}
+    layouts: dict[str, Any] = Field({})
     datasets: dict[str, dict[str, Any]]
 
 
