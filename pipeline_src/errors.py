@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 import difflib
-import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-
-# Errors of the system that names and permissions cause, not the code.
-OF_USERS = (
-    *(errno.EACCES, errno.EPERM, errno.EROFS),
-    *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
-)
 
 
 class UserError(Exception):
@@ -38,7 +31,7 @@ def naming_files() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in OF_USERS or error.filename is None:
+        if error.filename is None or isinstance(error, FileNotFoundError):  # a fault of the code
             raise
         raise UserError(
             f"{error.filename} cannot be read or written",

@@ -135,12 +135,10 @@ def check_writable(folder: Path, name: str) -> None:
         name: of the folder, for the error.
     """
     existing = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
-    if not existing.is_dir():
-        raise UserError(f"{name} is not a folder", found=f"the file {existing}", fix="give another name")
-    if not os.access(existing, os.W_OK | os.X_OK):
+    if not (existing.is_dir() and os.access(existing, os.W_OK)):
         raise UserError(
             f"{name} cannot be written",
-            found=f"no write permission in {existing}",
+            found=f"{existing}, a file or a folder without write permission",
             fix="change the permissions, or give another name",
         )
 
@@ -179,22 +177,11 @@ def composed(name: str) -> str:
     """Return a name in the composed form of Unicode (NFC): macOS stores é as two characters.
 
     Raises:
-        UserError: the name is not UTF-8.
+        UserError: the name of the file is not UTF-8, so no table could hold it.
     """
-    check_utf8(name)
-    return unicodedata.normalize("NFC", name)
-
-
-def check_utf8(name: str) -> None:
-    """Raise a UserError if the name of a file is not UTF-8: no table or JSON file could hold it."""
-    try:
+    with reading(f"the name {name!a} is not UTF-8", fix="rename the file"):
         name.encode()
-    except UnicodeEncodeError:
-        raise UserError(
-            "the name of a file is not UTF-8",
-            found=os.fsencode(name).decode(errors="backslashreplace"),
-            fix="rename the file; convmv renames all files of a folder",
-        ) from None
+    return unicodedata.normalize("NFC", name)
 
 
 def check_regular(path: Path | str) -> None:

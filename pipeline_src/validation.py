@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from reprlib import Repr
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from pipeline_src.errors import UserError, hint, listed
 
@@ -22,16 +22,15 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
-    @field_validator("*", mode="before")
+    @field_validator("*", mode="wrap")
     @classmethod
-    def _no_truth_value(cls, value: Any, info: ValidationInfo) -> Any:
-        """Refuse true and false where numbers are expected: pydantic reads them as 1 and 0."""
-        kinds = _types(cls.model_fields[str(info.field_name)].annotation)
-        items = value if isinstance(value, list | tuple) else [value]
-        for item in items:
-            if isinstance(item, bool) and bool not in kinds and (int in kinds or float in kinds):
-                raise ValueError(f"{str(item).lower()} would be {int(item)}")
-        return value
+    def _no_truth_value(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        """Refuse true and false where a number is expected: pydantic reads them as 1 and 0."""
+        result = validate(value)
+        for given, read in zip(value, result, strict=False) if isinstance(value, list) else [(value, result)]:
+            if isinstance(given, bool) and type(read) in (int, float):
+                raise ValueError(f"{str(given).lower()} would be {read}")
+        return result
 
 
 def distinct(values: list[Any]) -> list[Any]:

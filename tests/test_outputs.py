@@ -70,9 +70,9 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("nowhere")
     for name in ("file", "file/new/folder", "link"):
-        with pytest.raises(UserError, match=rf"(.|\n)*{name.partition('/')[0]}"):
+        with pytest.raises(UserError, match=f"--out {tmp_path / name} (.|\n)*{tmp_path / name.partition('/')[0]},"):
             outputs.check_output(tmp_path / name, "judge")
     outputs.check_output(tmp_path / "new/folder", "judge")
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
-    with pytest.raises(UserError, match=f"(.|\n)*{tmp_path}$|(.|\n)*{tmp_path}\n"):
+    with pytest.raises(UserError, match=f"found: +{tmp_path},"):
         outputs.check_output(tmp_path / "new/folder", "judge")

@@ -6,11 +6,10 @@ imports. So kernels get constants of other files as arguments, and call only ker
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -60,39 +59,36 @@ def compiled(*signatures: Signature) -> Callable[[Callable[..., Any]], Callable[
             for signature in signatures:
                 kernel.compile(signature)
             kernel.disable_compile()
-            record_digests(folder, function.__name__)
+            if kernel.stats.cache_misses:
+                record_digests(folder, function.__name__)
         except Exception:  # any error of the cache folder; a fault of the function is raised again below
             kernel = njit(list(signatures), nogil=True, error_model="numpy")(function)
-        compiled_kernel: Callable[..., Any] = kernel
-        return compiled_kernel
+        return cast(Callable[..., Any], kernel)
 
     return decorate
 
 
 def remove_damaged(folder: Path, kernel: str) -> None:
-    """Remove the files of a kernel in numba's cache that `record_digests` did not record.
+    """Remove the files of a kernel in numba's cache if they are not those of `record_digests`.
 
-    numba checks nothing: a flipped bit in the compiled code ends Python without a message, or
-    changes counts.
+    numba checks nothing: a flipped bit in the compiled code ends Python without a message, or changes counts.
     """
-    known = read_digests(folder, kernel)
+    with suppress(OSError, ValueError):
+        if (folder / f"kernels.{kernel}.sha256").read_text() == digests(folder, kernel):
+            return
     for file in folder.glob(f"kernels.{kernel}-*.nb?"):
-        if known.get(file.name) != sha256(file):
-            file.unlink()
+        file.unlink()
 
 
 def record_digests(folder: Path, kernel: str) -> None:
     """Write the SHA-256 of the files of a kernel in numba's cache."""
-    current = {file.name: sha256(file) for file in folder.glob(f"kernels.{kernel}-*.nb?")}
-    if current != read_digests(folder, kernel):
-        write_text(folder / f"kernels.{kernel}.json", json.dumps(current))
+    write_text(folder / f"kernels.{kernel}.sha256", digests(folder, kernel))
 
 
-def read_digests(folder: Path, kernel: str) -> dict[str, str]:
-    """Return the recorded SHA-256 by file name; empty if there is no record or a damaged one."""
-    with suppress(OSError, ValueError):
-        return dict(json.loads((folder / f"kernels.{kernel}.json").read_bytes()))
-    return {}
+def digests(folder: Path, kernel: str) -> str:
+    """Return the SHA-256 and the name of each file of a kernel in numba's cache, one a line."""
+    files = sorted(folder.glob(f"kernels.{kernel}-*.nb?"))
+    return "".join(f"{sha256(file)}  {file.name}\n" for file in files)
 
 
 # A cell's pixels and summed positions, as one integer: one access to memory per pixel. Positions begin at -levels // 2,

@@ -19,6 +19,7 @@ from pipeline_src.params.schema import ALL
 from pipeline_src.validation import LONGEST, Count, Strict
 
 GROUPS_FILE = ".csv"
+MAX_PIXELS = 178_956_970  # Pillow's limit
 BACKGROUND = "background"  # the class of id 0 of pixels that show no object
 
 
@@ -151,7 +152,7 @@ class Entry(Source):
         classes: with classes, masks hold ids 0, 1, 2...; without, they are grey, from background to object.
         void: the id of pixels that never count.
         in_paper: the paper reports numbers on the dataset. Claims on textures use these textures first.
-        max_pixels: of an image or mask; None for the limit of `image_io.check_pixels`.
+        max_pixels: of an image or mask.
         skip_unmasked: leave out images without a mask, instead of reporting them as problems.
         groups: which images are not independent (`data.groups`); confidence intervals are then over groups.
         caption: facts for readers of numbers on the dataset; tables print it.
@@ -166,7 +167,7 @@ class Entry(Source):
     classes: tuple[str, ...] = ()
     void: Byte = 255
     in_paper: bool = False
-    max_pixels: Count | None = None
+    max_pixels: Count = MAX_PIXELS
     skip_unmasked: bool = False
     groups: Annotated[str, AfterValidator(check_groups)] = ""
     caption: str = ""

@@ -15,6 +15,8 @@ import numpy as np
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import TiffImageFile
 
+from pipeline_src.data.entry import MAX_PIXELS
+
 with contextlib.suppress(ModuleNotFoundError):  # of the extra `pipeline`: saved maps need only Pillow
     import cv2
 
@@ -22,8 +24,7 @@ with contextlib.suppress(ModuleNotFoundError):  # of the extra `pipeline`: saved
 
 JPEG = b"\xff\xd8"
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
-MAX_PIXELS = 178_956_970  # Pillow's limit, which has no key
-Image.MAX_IMAGE_PIXELS = None  # `check_pixels` has a limit with a key
+Image.MAX_IMAGE_PIXELS = None  # `check_pixels` has a limit that a key raises
 
 # The channels of a grey mask saved as JPEG differ a little; those of a colored mask differ a lot.
 GREY_SPREAD = 16

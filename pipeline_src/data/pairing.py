@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from pipeline_src.data.entry import Entry, Layout
 from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import check_utf8, composed, read_bytes, reading
+from pipeline_src.files import composed, read_bytes, reading
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 LISTS = Path(__file__).parent / "lists"
@@ -102,7 +102,7 @@ def find_files(root: Path, layout: Iterable[str]) -> dict[str, list[str]]:
             for file in sorted({file for top in tops for file in walk(top)}):
                 if stem := _stem(file.name, pattern):
                     relative = file.relative_to(root).as_posix()
-                    check_utf8(relative)
+                    composed(relative)  # a UserError if it is not UTF-8
                     stems.setdefault(composed(stem), []).append(relative)
             return dict(sorted(stems.items()))
     raise UserError(

@@ -124,14 +124,13 @@ class _Verifier:
     """Reads every file of a dataset.
 
     Attributes:
-        most_pixels: of a file; None for the usual limit.
+        max_pixels: of a file.
         problems: problems with files.
         thumbnails: id -> `thumbnail` of the image.
     """
 
-    def __init__(self, root: Path, masks: ObjectMasks | ClassMasks, most_pixels: int | None = None):
-        self.root, self.masks = root, masks
-        self.most_pixels = most_pixels or image_io.MAX_PIXELS
+    def __init__(self, root: Path, masks: ObjectMasks | ClassMasks, max_pixels: int):
+        self.root, self.masks, self.max_pixels = root, masks, max_pixels
         self.problems: list[Problem] = []
         self.thumbnails: dict[str, np.ndarray] = {}
 
@@ -159,7 +158,7 @@ class _Verifier:
         """Return the sha256 and the shape (H, W) of a file; empty and (0, 0) if there is a problem with it."""
         try:
             data = read_bytes(self.root / name)
-            image_io.check_pixels(data, self.most_pixels)
+            image_io.check_pixels(data, self.max_pixels)
             return hashlib.sha256(data).hexdigest(), decode(data)
         except image_io.UnreadableImageError as error:
             self.problems.append(Problem(name, error.problem, error.fix))

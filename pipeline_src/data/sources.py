@@ -20,8 +20,9 @@ from typing import Any
 from pipeline_src.data import pairing
 from pipeline_src.data.entry import Entry, Layout, Source
 from pipeline_src.data.pairing import find_name_list, find_path, read_name_list
+from pipeline_src.data.unpacking import unpack
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import atomic_folder, digests, hash_of, sha256, writing
+from pipeline_src.files import atomic_folder, digests, hash_of, sha256
 from pipeline_src.processes import alone
 from pipeline_src.python_source import ROOT
 
@@ -29,8 +30,6 @@ GENERATOR = "pipeline_src.data.synthetic.scenes"
 GENERATOR_FILES = (*sorted((ROOT / "data" / "synthetic").glob("*.py")), ROOT / "rng.py")
 FINGERPRINTS = ".fingerprints"  # digests of the files of each source, below the folder of unpacked datasets
 PROSE = {"get", "download", "note", "max_unpacked_gb"}  # keys of a source that do not change the samples
-GB = 10**9
-GROWTH = 20  # an archive may unpack to so many times its size
 
 
 class MissingSourceError(UserError):
@@ -74,15 +73,10 @@ def available_source(entry: Entry, data_root: Path | str | None) -> str | None:
 
 
 def count_images(entry: Entry, data_root: Path | str | None) -> int | None:
-    """Return the number of images of the first available source; None for an archive without `count`.
-
-    Images without a mask count, so the number of samples can be smaller.
-    """
+    """Return the number of images of the first available source, with or without a mask; None if it is not known."""
     for source in entry.sources.values():
         if files := _find(source, entry.layout(source), data_root):
             root, _, layout = files
-            if source.generator:
-                return sum(source.generator.counts.values())
             return len(pairing.find_files(root, layout.images)) if root else source.count
     return None
 
@@ -98,13 +92,9 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
         if (files := _find(source, entry.layout(source), data_root)) is None:
             continue
         root, archives, layout = files
-        for path in archives:
-            if not path.is_file():
-                raise UserError(
-                    f"dataset {entry.name}: {path} is not a regular file",
-                    expected="an archive",
-                    fix="write `folder:` instead of `archive:` for unpacked files",
-                )
+        if others := [str(path) for path in archives if not path.is_file()]:
+            fix = "write `folder:` instead of `archive:` for unpacked files"
+            raise UserError(f"dataset {entry.name}: {others[0]} is not a regular file", fix=fix)
         if source.generator:
             content = hash_of(generator=source.generator.model_dump())
         elif root:
@@ -217,66 +207,6 @@ def _fill(located: Located, folder: Path) -> None:
         for path in located.archives:
             into = temporary / path.name if len(located.archives) > 1 else temporary
             unpack(path, into, located.source.max_unpacked_gb)
-
-
-def unpack(archive: Path, into: Path, max_gb: float = 0) -> None:
-    """Unpack a zip or (compressed) tar archive into a folder.
-
-    Members may have 1 GB together, or 20 times the size of the archive up to 50 GB, or `max_gb`.
-
-    Raises:
-        UserError: the archive is broken, encrypted, of another kind or too large; or a member is a
-            device, or would be written outside of the folder.
-    """
-    usual = min(max(GB, GROWTH * archive.stat().st_size), 50 * GB)
-    limit = max(usual, max_gb * GB)
-    unpacked = 0
-
-    def check(name: str, size: int) -> None:
-        nonlocal unpacked
-        unpacked += size
-        if os.path.isabs(name) or Path(os.path.normpath(name)).parts[:1] == ("..",):
-            raise UserError(
-                f"archive {archive} has a member outside of its folder",
-                found=name,
-                fix="download it again from the authors' page",
-            )
-        if unpacked > limit:
-            raise UserError(
-                f"archive {archive} unpacks to more than {limit / GB:,.4g} GB",
-                found=f"{unpacked / GB:,.4g} GB up to the member {name}",
-                fix="if this is right, write `max_unpacked_gb:` into the dataset's entry",
-            )
-
-    def checked(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
-        check(member.name, member.size)
-        return tarfile.data_filter(member, folder)
-
-    try:
-        with writing(into):
-            if zipfile.is_zipfile(archive):
-                with zipfile.ZipFile(archive) as zipped:
-                    for entry in zipped.infolist():
-                        check(entry.filename, entry.file_size)
-                    zipped.extractall(into)
-            else:
-                with tarfile.open(archive) as packed:
-                    packed.extractall(into, filter=checked)
-    except UserError:
-        raise
-    except tarfile.FilterError as error:
-        raise UserError(
-            f"archive {archive} has a member that leads out of its folder, or is a device",
-            found=error,
-            fix="download it again from the authors' page",
-        ) from None
-    except Exception as error:  # zipfile, tarfile and their decompressors raise many types
-        raise UserError(
-            f"archive {archive} cannot be unpacked",
-            found=f"{type(error).__name__}: {error}",
-            expected="a complete .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz, not encrypted",
-            fix="download it again, or unpack it yourself (as a .rar or .7z) and write `folder:` instead of `archive:`",
-        ) from error
 
 
 def identify(entry: Entry, data_root: Path | str | None, unpacked: Path, prepared: Path | None = None) -> Identity:

@@ -46,18 +46,17 @@ class Loader(yaml.CSafeLoader):  # ten times faster than SafeLoader, and Snakema
         return super().construct_mapping(node, deep)
 
 
-def _number(loader: Loader, node: yaml.ScalarNode) -> int | float:
+def _number(loader: Loader, node: yaml.ScalarNode) -> Any:
     """Return a number, but for the forms of which YAML 1.1 makes another one: 010 (octal) and 1:30 (base 60)."""
-    is_int = node.tag == "tag:yaml.org,2002:int"
-    value: int | float = loader.construct_yaml_int(node) if is_int else loader.construct_yaml_float(node)
-    if ":" in node.value or (is_int and re.fullmatch(r"[-+]?0[0-7_]+", node.value)):
+    value = yaml.CSafeLoader.yaml_constructors[node.tag](loader, node)
+    if re.fullmatch(r"[-+]?0[0-7_]+|.*:.*", node.value):
         text = f"{node.value} would be {value}: write the decimal number, or put a text in quotes"
         raise yaml.constructor.ConstructorError(None, None, text, node.start_mark)
     return value
 
 
-for kind in ("int", "float"):
-    Loader.add_constructor(f"tag:yaml.org,2002:{kind}", _number)
+Loader.add_constructor("tag:yaml.org,2002:int", _number)
+Loader.add_constructor("tag:yaml.org,2002:float", _number)
 
 
 def read_yaml(file: Path) -> Any:

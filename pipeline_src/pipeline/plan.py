@@ -14,6 +14,7 @@ from pipeline_src.pipeline.job import Job
 
 USUAL_PIXELS = 400 * 300  # of an image of the usual datasets
 MOST = 4  # reasons that are shown
+MANY = 10**5  # images of a dataset whose size is not known
 
 
 def missing_jobs(experiment: ExperimentGraph) -> list[Job]:
@@ -36,28 +37,22 @@ def warnings(experiment: ExperimentGraph) -> list[str]:
 def check_parts(experiment: ExperimentGraph) -> None:
     """Check that parts of the data fit into their datasets, and that train, val and tests are disjoint.
 
-    For datasets that are not prepared, positions in a split stand for samples, and the number of
-    images of the whole dataset for the size of each split. Larger sizes hide overlaps, and find no
-    wrong ones; the jobs check again.
+    For datasets that are not prepared, positions in a split stand for samples, and the number of images of the dataset
+    for the size of each split. A size that is too large hides overlaps and invents none; the jobs check again.
 
     Raises:
         UserError: names the parts.
     """
-    parts = {name: part for name, (part, _) in experiment.parts.items()}
-    unlimited = sum(part.skip + (part.first or part.last or 1) for part in parts.values())
     samples = {}
-    for name, part in parts.items():
+    for name, (part, _) in experiment.parts.items():
         prepared = experiment.job(f"prepare/{part.set}")
         if prepared.is_made:
             samples[name] = manifest.select(part, prepared.folder)
             continue
-        size = sources.count_images(experiment.entry(name), experiment.data_root) or unlimited
+        size = sources.count_images(experiment.entry(name), experiment.data_root) or MANY
         manifest.check_size(part, size, f"correct `data:` of experiment {experiment.name}")
-        samples[name] = []
-        for position in part.positions(size):
-            place = f"{part.set}/{part.split}/{position}"
-            row = manifest.Row(id=place, stem=place, image="", mask="", sha256_image=place)
-            samples[name].append(row)
+        places = [f"{part.set}/{part.split}/{position}" for position in part.positions(size)]
+        samples[name] = [manifest.Row(id=place, stem="", image="", mask="", sha256_image=place) for place in places]
     manifest.check_disjoint(samples)
 
 

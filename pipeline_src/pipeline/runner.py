@@ -117,15 +117,13 @@ def reset_future_times(jobs: Iterable[Job]) -> None:
     """Set the modification times of manifests that lie in the future to now.
 
     Such times stem from a clock that was set back, or from files of a machine with a fast clock. Snakemake removes a
-    finished result that is older than one of its inputs. A manifest may be a link into the cache of DVC: both count.
+    finished result that is older than one of its inputs. Of links, as DVC makes them, their own times count.
     """
-    present = time.time()
     for job in jobs:
-        for follow in (True, False):
-            with suppress(OSError):  # no result, or one that cannot be written: then nothing can be removed
-                file = job.folder / NAME
-                if os.stat(file, follow_symlinks=follow).st_mtime > present:
-                    os.utime(file, follow_symlinks=follow)
+        file = job.folder / NAME
+        with suppress(OSError):  # no result, or a folder that cannot be written
+            if file.lstat().st_mtime > time.time():
+                os.utime(file, follow_symlinks=False)
 
 
 # The view: `results/<experiment>/` shows people the files of the store under readable names.

@@ -11,7 +11,7 @@ import pytest
 from made_sets import entry, pairs, write_files, write_tar, write_zip
 
 from pipeline_src import files
-from pipeline_src.data import catalog, pairing, sources
+from pipeline_src.data import catalog, pairing, sources, unpacking
 from pipeline_src.data.entry import Entry
 from pipeline_src.data.sources import identify
 from pipeline_src.errors import UserError
@@ -177,7 +177,7 @@ def test_archives_that_cannot_be_unpacked_are_named(tmp_path, data):
 
 
 def test_archives_are_unpacked_inside_their_folder(tmp_path):
-    sources.unpack(write_tar(tmp_path / "a", pairs(2), "w:xz"), tmp_path / "whole")
+    unpacking.unpack(write_tar(tmp_path / "a", pairs(2), "w:xz"), tmp_path / "whole")
     assert sum(file.is_file() for file in (tmp_path / "whole").rglob("*")) == 4
 
 
@@ -205,26 +205,26 @@ EVIL = {
 def test_members_outside_of_an_archives_folder_are_named_and_refused(tmp_path, name):
     write, named = EVIL[name]
     with pytest.raises(UserError, match=f"evil(.|\n)*{named}"):
-        sources.unpack(write(tmp_path / "evil"), tmp_path / "deep/inside")
+        unpacking.unpack(write(tmp_path / "evil"), tmp_path / "deep/inside")
     assert not [path for path in tmp_path.rglob("*") if path.name in ("outside", "member")]
 
 
 def test_members_that_stay_inside_are_unpacked(tmp_path):
     write_zip(tmp_path / "a.zip", {"a/../b..": b"x", "..c": b"y"})
-    sources.unpack(tmp_path / "a.zip", tmp_path / "out")
+    unpacking.unpack(tmp_path / "a.zip", tmp_path / "out")
     assert (tmp_path / "out/..c").read_bytes() == b"y"
 
 
 @pytest.mark.parametrize(("write", "name"), [(write_zip, "a.zip"), (write_tar, "a.tar")])
 def test_unpacking_stops_at_a_limit_that_a_key_raises(tmp_path, monkeypatch, write, name):
     """Of 1,000 bytes here. An archive may also grow to 20 times its size."""
-    monkeypatch.setattr(sources, "GB", 1000)
+    monkeypatch.setattr(unpacking, "GB", 1000)
     raw = {"archive": name, "images": "Image", "masks": "GT"}
     bomb = {f"Image/{i}.png": bytes(400) for i in range(3)}
     with monkeypatch.context() as patch:
-        patch.setattr(sources, "GROWTH", 0)
+        patch.setattr(unpacking, "GROWTH", 0)
         write(tmp_path / name, bomb)
-        with pytest.raises(UserError, match=r"Image/2\.png(.|\n)*max_unpacked_gb"):
+        with pytest.raises(UserError, match=r"Image/2\.png.*max_unpacked_gb"):
             opened(entry(**raw), tmp_path, tmp_path / "u")
         opened(entry(**raw, max_unpacked_gb=1.2), tmp_path, tmp_path / "u")
     opened(entry(**raw), tmp_path, tmp_path / "v")

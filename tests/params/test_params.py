@@ -91,7 +91,7 @@ WRONG = [  # old text of TEXT, new text (or a whole file), and the text that is 
     (SIZE, "image_size: 31", r"image_size: .*31"),
     (SIZE, "training: {lr: .inf}", r"training\.lr"),
     (SIZE, "training: {epochs: true}", r"training\.epochs: true would be 1"),
-    (SIZE, "training: {lr: false}", r"training\.lr: false would be 0"),
+    (SIZE, "training: {weight_decay: false}", r"training\.weight_decay: false would be 0"),
     (SIZE, "seeds: [0, true]", r"seeds: true would be 1"),
     (SIZE, "training: {epochs: 010}", r"010 would be 8(.|\n)*line 4"),
     (SIZE, "training: {epochs: 1:30}", r"1:30 would be 90(.|\n)*line 4"),
