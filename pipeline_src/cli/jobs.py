@@ -24,6 +24,7 @@ def plan(experiment: ExperimentName = None) -> None:
     from pipeline_src.pipeline import plan as planned
 
     graph, console = experiment_graph(experiment), plain_console()
+    planned.check_parts(graph)
     missing, kinds = planned.missing_jobs(graph), Counter(job.kind for job in graph.jobs.values() if not job.is_batch)
     table = Table(title=f"{graph.name}: {len(missing)} of {kinds.total()} jobs to run")
     for heading in ("jobs", "to run", "why (the first)"):

@@ -19,7 +19,7 @@ from scipy.ndimage import zoom
 from pipeline_src.counting.image_pixels import native
 from pipeline_src.counting.levels import SLACK, SUM_SLACK
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import check_folder, composed
+from pipeline_src.files import check_folder, check_regular, composed
 from pipeline_src.labels import IGNORED
 
 ARRAYS = (".npy", ".npz")
@@ -218,6 +218,7 @@ def read_labels(path: Path, classes: int, ignore: int) -> np.ndarray:
 def _load(path: Path, palette: Palette) -> np.ndarray:
     """Return the array in a file, without an axis of length 1 for the channel, first or last."""
     try:
+        check_regular(path)
         array = native(_array(path) if path.suffix.lower() in ARRAYS else _picture(path, palette))
     except UnusableFileError:
         raise

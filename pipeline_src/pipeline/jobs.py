@@ -95,6 +95,7 @@ def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) 
             "classes": entry.classes,
             "void": entry.void if entry.classes else None,
             "skip_unmasked": entry.skip_unmasked,
+            "max_pixels": entry.max_pixels,
             **({"groups": file_digest(grouped) if grouped else entry.groups} if entry.draws_groups else {}),
         },
         options={**_data_options(experiment, entry), "unchecked": identity.unchecked},

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline_src.errors import UserError, listed
+from pipeline_src.files import check_writable
 from pipeline_src.params.schema import Params
 from pipeline_src.pipeline.job import UNFINISHED, Job
 from pipeline_src.pipeline.jobs import build
@@ -114,6 +115,7 @@ def size(folder: Path) -> int:
 
 def remove(folders: Iterable[Path]) -> None:
     """Remove folders of the store, and the links of views into them."""
+    check_writable(STORE, str(STORE))
     for folder in folders:
         shutil.rmtree(folder)
     for path in STORE.parent.rglob("*"):

@@ -84,6 +84,7 @@ JUDGE = [  # name, files, options, names in the error
     ("unknown risk", {}, {"risk": "fnn=0.1"}, ["fnn=0.1", "'fnr'"]),
     ("risk of classes", CLASSES, {"risk": "fnr=0.5"}, ["--risk", "3 classes"]),
     ("out is read", {}, {"out": "maps"}, ["maps"]),
+    ("out is a file", {"out": b"", "masks/b.png": b"text"}, {"out": "out"}, ["--out out", "write permission"]),
     ("out calibrated", {"out/calibrator.json": b"{}"}, {"out": "out"}, ["calibrator.json", "calibrate"]),
 ]
 OTHER = {"other/c.npy": P}
@@ -97,6 +98,7 @@ CALIBRATE = [
     ("test mask missing", {}, {"test_mask": "masks"}, ["c.npy"]),
     ("one image", {"maps/b.npy": None, "masks/b.png": None}, {}, ["1 image"]),
     ("no object", {"masks/a.png": 0 * MASK, "masks/b.png": 0 * MASK}, {}, ["masks", "background"]),
+    ("out is a file", {"out": b"", "masks/b.png": b"text"}, {"out": "out"}, ["--out out", "write permission"]),
     ("out/maps is read", {}, {"out": "."}, ["- maps"]),
     ("out/maps of the user", {"out/maps/mine.png": b"mine"}, {}, ["out/maps"]),
     ("out judged", {"out/metrics.json": b"{}"}, {}, ["metrics.json", "judge"]),

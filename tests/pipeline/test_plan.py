@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from made_sets import encoded, image, pairs, write_files
+from bad_input import run
+from made_sets import encoded, image, pairs, write_files, write_zip
 from project import ROOT, call
 from typer.testing import CliRunner
 
@@ -85,6 +86,67 @@ def test_plan_and_verify_name_results_of_other_versions(project, monkeypatch):
     assert f"numpy {version} (here 0.1): prepare/mine" in line
     done = CliRunner().invoke(app, ["verify", "prepare/mine"])
     assert line in done.output and done.exit_code == 0
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+@pytest.mark.parametrize(
+    ("parts", "named"),
+    [
+        ({"train": {"set": "mine", "first": 9}}, "train and val share 1 samples"),
+        ({"train": {"set": "mine"}}, "train and val share 4 samples"),
+        (
+            {"id": {"other": {"set": "mine", "skip": 6, "first": 3}}},
+            r"train and other share 2(.|\n)*val and other .* 1",
+        ),
+        ({"id": {"other": {"set": "others", "first": 5}}}, r"first 5 of others/all(.|\n)*4 samples"),
+        ({"train": {"set": "mine", "skip": 10, "first": 3}}, r"first 3 of mine/all after 10(.|\n)*12 samples"),
+    ],
+)
+def test_plan_refuses_overlaps_and_sizes_beyond_the_dataset(project, parts, named, prepared):
+    change("data", **parts)
+    if prepared:
+        for job in build(read()).of_kinds("prepare"):
+            run_job(job)
+    with pytest.raises(UserError, match=named):
+        run("plan")
+
+
+def test_overlaps_are_found_in_an_archive_of_unknown_size(project):
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["datasets"]["mine"] = {"archive": "a.zip", "images": "Image", "masks": "GT"}
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    write_zip(Path("a.zip"), pairs(12))
+    run("plan")
+    change("data", train={"set": "mine", "first": 8}, val={"set": "mine", "first": 3})
+    with pytest.raises(UserError, match="train and val share 3 samples"):
+        run("plan")
+
+
+def test_plan_names_a_device_that_is_absent_here(project):
+    assert warnings(build(read())) == []
+    change("training", device="cuda:99")
+    (line,) = warnings(build(read()))
+    assert line.startswith("Device: ") and "'cuda:99'" in line
+
+
+def test_plan_counts_jobs(project, capsys):
+    """Two seeds share the jobs of data, and a split under two names shares its store."""
+    change(seeds=[0, 1])
+    change("data", id={name: {"set": "others"} for name in ("one", "two")})
+    for job in build(read()).of_kinds("prepare"):
+        run_job(job)
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["plan"], catch_exceptions=False)
+    title, *lines = done.output.splitlines()
+    rows = [line.split("│")[1:3] for line in lines if "│" in line]
+    assert {kind.strip(): number.strip() for kind, number in rows} == {
+        "prepare": "0 of 2",
+        "store": "3 of 4",
+        "train": "2 of 2",
+        "evaluate": "4 of 6",
+        "analyse": "3 of 3",
+        **dict.fromkeys(("tables", "figures", "claims", "report"), "1 of 1"),
+    }
+    assert "16 of 21 jobs" in title
 
 
 def done(job, folder: Path) -> None:

@@ -6,23 +6,19 @@ import errno
 import json
 import os
 import shutil
-import signal
-import sys
 import threading
 import time
-from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 
 import pytest
-from damaged import flipped
+from damaged import flipped, is_killed
 
 from pipeline_src import files
 from pipeline_src.errors import UserError
 from pipeline_src.pipeline import upkeep
 from pipeline_src.pipeline.job import Graph, Job, other_versions
 from pipeline_src.pipeline.plan import differences
-from pipeline_src.pipeline.runner import run_job
+from pipeline_src.pipeline.runner import reset_future_times, run_job
 
 VIEW = Path("results/mine")
 COMMAND = "snakemake --cores all"
@@ -162,30 +158,6 @@ def test_a_full_disk_is_named_and_loses_nothing():
     assert run_job(graph(1).job("train"))
 
 
-MOMENTS = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree")  # as Python's audit names them
-
-
-def is_killed(work: Callable[[], object], moment: int) -> bool:
-    """Let a process do some work and kill it before its operation of that number on files and folders. False if it ends
-    without so many."""
-    if not (child := os.fork()):
-        numbers = count()
-
-        def kill(event: str, _: object) -> None:
-            if event in MOMENTS and next(numbers) == moment:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(kill)
-        try:
-            work()
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    status = os.waitpid(child, 0)[1]
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)
-
-
 def test_a_killed_job_leaves_all_of_a_result_or_none():
     moment, made = 0, set()
     while is_killed(lambda: run_job(graph().job("train")), moment):
@@ -217,6 +189,21 @@ def test_of_two_processes_one_makes_a_result_and_the_other_waits(caplog):
     done.append(run_job(graph().job("train")))
     first.join()
     assert sorted(done) == [False, True] and said in caplog.text
+
+
+def test_only_times_in_the_future_become_now():
+    """Also of a manifest that is a link into a cache: the time of the link counts for Snakemake."""
+    found = finished()
+    past, future, linked = (found.job(name).folder / "manifest.json" for name in ("train", "a", "b"))
+    linked.rename("cache")
+    linked.symlink_to(Path("cache").resolve())
+    os.utime(past, (1e9, 1e9))
+    start, later = time.time(), time.time() + 3600
+    for file in (future, linked):
+        os.utime(file, (later, later), follow_symlinks=False)
+    reset_future_times([*found.jobs.values(), *graph(7).jobs.values()])
+    times = [file.lstat().st_mtime for file in (future, linked)]
+    assert os.stat(past).st_mtime == 1e9 and all(start - 1 < time < later for time in times)
 
 
 # Upkeep
