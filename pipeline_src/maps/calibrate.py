@@ -110,7 +110,7 @@ def calibrate_folder(
         "scores": _compare(names, sides, units_of_scored, bins, resamples),
     }
     with outputs.staged(out, SCORES, [FOLDER]) as new:
-        write_text(new / CALIBRATOR, record.model_dump_json(indent=2) + "\n")
+        write_text(new / CALIBRATOR, record.file_text())
         write_calibrated(applied, calibrator, new / FOLDER, classes)
         write_text(new / SCORES, json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
