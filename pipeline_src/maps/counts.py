@@ -15,6 +15,7 @@ from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.errors import UserError, few
 from pipeline_src.labels import IGNORED
 from pipeline_src.maps.files import (
+    PERCENT,
     Pair,
     UnusableFileError,
     check_classes,
@@ -177,8 +178,9 @@ def _check_range(highest: Mapping[str, float]) -> None:
     for kind, (low, meaning) in MEANINGS.items():
         if 0 < highest.get(kind, 0) <= low:
             top = np.iinfo(kind).max
+            percent = " or percent" if 1 < highest[kind] <= PERCENT else ""
             raise UserError(
-                f"the {kind} maps look like {meaning}: read as probabilities, all would be nearly 0",
+                f"the {kind} maps look like {meaning}{percent}: read as probabilities, all would be nearly 0",
                 found=f"no value above {highest[kind]}",
                 expected=f"0 to {top} for probabilities from 0 to 1",
                 fix=f"save round({top} * probability), or floats as .npy if the values are so small",
@@ -214,9 +216,10 @@ def _likely_mistakes(counted: FolderCounts, classes: int | None) -> Iterator[str
     elif not classes:
         for kind in MEANINGS:
             if 0 < (highest := counted.highest.get(kind, 0)) <= (top := int(np.iinfo(kind).max)) // 2:
+                scale = "in percent" if highest <= PERCENT else "on another scale"
                 yield (
                     f"no {kind} map has a value above {highest} of {top}, and the masks have objects: if {highest} or "
-                    f"less stands for probability 1, the maps are on another scale; save round({top} * probability)"
+                    f"less stands for probability 1, the maps are {scale}; save round({top} * probability)"
                 )
     if (accuracy := value("accuracy", raw)) < 1 / (classes or 2):
         yield (

@@ -17,8 +17,8 @@ from pipeline_src.analysis.intervals import groups_note, images_note
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
 from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.score_histogram import check_bins
-from pipeline_src.data.groups import find, number
-from pipeline_src.errors import UserError
+from pipeline_src.data.groups import find, names, number
+from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic, write_text
 from pipeline_src.maps.counts import count
 from pipeline_src.maps.files import Pair, classes_of, pair_files
@@ -104,8 +104,25 @@ def judge_folder(
 
 
 def groups_of(pairs: Sequence[Pair], groups: str) -> np.ndarray | None:
-    """Return (N,) the group of each image (`data.groups`); None without `groups`."""
-    return number([pair.stem for pair in pairs], groups, find(groups, None)) if groups else None
+    """Return (N,) the group of each image (`data.groups`); None without `groups`.
+
+    Raises:
+        UserError: the file or the pattern does not give a group for every image.
+    """
+    if not groups:
+        return None
+    stems = [pair.stem for pair in pairs]
+    file = find(groups, None)
+    by_image = zip(stems, names(stems, groups, file), strict=True)
+    alone = [stem for stem, name in by_image if isinstance(name, tuple)]
+    if alone:
+        raise UserError(
+            f"--groups {groups} does not name all images",
+            found=f"no row for{listed(alone)}",
+            expected="a row for each image; an image of its own group has a name of its own there",
+            fix="add the rows",
+        )
+    return number(stems, groups, file)
 
 
 def _write_images(path: Path, counts: Mapping[str, Counts], bins: int) -> None:
