@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.progress import track
 
 from pipeline_src.calibrators.calibrator import Calibrator, calibrated
+from pipeline_src.calibrators.pixels import least_probability
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.errors import UserError, few
 from pipeline_src.labels import IGNORED
 from pipeline_src.maps.files import (
-    PERCENT,
     Pair,
     UnusableFileError,
     check_classes,
@@ -28,7 +28,10 @@ from pipeline_src.maps.files import (
 from pipeline_src.metrics.registry import value
 
 SMALL = 64  # class ids lie below; soft edges have values on both sides
-MEANINGS = {"uint8": (1, "decisions 0 and 1"), "uint16": (255, "8-bit values")}  # of maps that stay below a value
+MEANINGS = {  # of maps that stay below a value
+    "uint8": (1, "decisions 0 and 1"),
+    "uint16": (255, "8-bit values or percent"),
+}
 
 
 @dataclass
@@ -36,7 +39,7 @@ class FolderCounts:
     """Counts of a folder of maps.
 
     Attributes:
-        statistic: of all pixels that count.
+        statistic: of all pixels that count, with the clamps of `clamps`.
         warnings: about what was corrected in the files, or is likely a mistake, a line each.
         highest: largest value by type of the maps: "uint8", "uint16" or "float".
         values: (256,) pixels of binary masks by value; `examples` names a mask of each value.
@@ -51,6 +54,11 @@ class FolderCounts:
     examples: dict[int, str] = field(default_factory=dict)
     ignored: int = 0
     resized: list[str] = field(default_factory=list)
+
+    @property
+    def clamps(self) -> dict[str, float]:
+        """The least probability whose logarithm is taken, by type of the maps."""
+        return {kind: least_probability(np.dtype(kind)) for kind in self.highest}
 
 
 @dataclass(frozen=True)
@@ -140,7 +148,8 @@ def count(
 def _add(counted: FolderCounts, pair: Pair, sample: Sample, classes: int | None, whole_maps: bool) -> None:
     probability, truth, void = sample.probability, sample.truth, classes or IGNORED
     measures = whole_map_measures(probability, truth) if whole_maps and not classes else None
-    counted.statistic.add(probability, truth, pair.stem, measures, ignore=void)
+    clamp = least_probability(probability.dtype)
+    counted.statistic.add(probability, truth, pair.stem, measures, ignore=void, clamp=clamp)
     kind = str(probability.dtype) if probability.dtype.kind == "u" else "float"
     counted.highest[kind] = max(counted.highest.get(kind, 0), probability.max())
     counted.values += sample.values
@@ -178,9 +187,8 @@ def _check_range(highest: Mapping[str, float]) -> None:
     for kind, (low, meaning) in MEANINGS.items():
         if 0 < highest.get(kind, 0) <= low:
             top = np.iinfo(kind).max
-            percent = " or percent" if 1 < highest[kind] <= PERCENT else ""
             raise UserError(
-                f"the {kind} maps look like {meaning}{percent}: read as probabilities, all would be nearly 0",
+                f"the {kind} maps look like {meaning}: read as probabilities, all would be nearly 0",
                 found=f"no value above {highest[kind]}",
                 expected=f"0 to {top} for probabilities from 0 to 1",
                 fix=f"save round({top} * probability), or floats as .npy if the values are so small",
@@ -216,10 +224,10 @@ def _likely_mistakes(counted: FolderCounts, classes: int | None) -> Iterator[str
     elif not classes:
         for kind in MEANINGS:
             if 0 < (highest := counted.highest.get(kind, 0)) <= (top := int(np.iinfo(kind).max)) // 2:
-                scale = "in percent" if highest <= PERCENT else "on another scale"
                 yield (
                     f"no {kind} map has a value above {highest} of {top}, and the masks have objects: if {highest} or "
-                    f"less stands for probability 1, the maps are {scale}; save round({top} * probability)"
+                    f"less stands for probability 1, the maps are in percent or on another scale; save round({top} * "
+                    "probability)"
                 )
     if (accuracy := value("accuracy", raw)) < 1 / (classes or 2):
         yield (

@@ -26,7 +26,6 @@ ARRAYS = (".npy", ".npz")
 JPEG = (".jpg", ".jpeg")
 MAPS = (".png", ".tif", ".tiff", ".bmp", *ARRAYS)
 MASKS = (*MAPS, *JPEG)
-PERCENT = 100  # the largest value of a map in percent
 ASPECT = 1.1  # a map's height / width may differ from its mask's by this factor
 
 Palette = Literal["colors", "either", "indices"]  # a picture's colors, its indices, or its colors if they are gray
@@ -149,9 +148,9 @@ def read_map(path: Path) -> np.ndarray:
         raise UnusableFileError(f"{len(missing)} value(s) are NaN, the first at index {missing[0].tolist()}")
     low, high = array.min(), array.max()
     if low < -SLACK or high > 1 + SLACK:
-        activation = "sigmoid" if array.ndim == 2 else "softmax over the classes"
-        fix = f"apply a {activation} to logits, divide 0..255 by 255, clip what interpolation exceeds"
-        if low >= 0 and 2 < high <= PERCENT:
+        fix = "apply a sigmoid" if array.ndim == 2 else "apply a softmax over the classes"
+        fix += " to logits, divide 0..255 by 255, clip what interpolation exceeds"
+        if low >= 0 and 2 < high <= 100:
             fix = "divide percent by 100"
         raise UnusableFileError(f"values from {low:.8g} to {high:.8g}; expected probabilities in [0, 1] ({fix})")
     return array if low >= 0 and high <= 1 else np.clip(array, 0, 1)
@@ -164,26 +163,21 @@ def check_classes(probability: np.ndarray, classes: int | None) -> None:
         UnusableFileError: they do not fit.
     """
     fits = probability.ndim == (3 if classes else 2) and classes in (None, len(probability))
-    if fits and (not classes or _sums_to_one(probability, axis=0)):
+    if fits and not classes:
         return
-    if probability.ndim == 3 and _sums_to_one(probability, axis=-1):
-        raise UnusableFileError(
-            f"an array of shape {probability.shape} that sums to 1 over its last axis; expected "
-            "(classes, height, width): use .transpose(2, 0, 1)"
-        )
-    if not fits:
-        expected = f"({classes}, height, width)" if classes else "(height, width)"
-        raise UnusableFileError(f"an array of shape {probability.shape}; expected {expected}, as other maps")
     sums = probability.sum(axis=0)
-    raise UnusableFileError(
-        f"sums over the classes from {sums.min():.6g} to {sums.max():.6g}; expected 1 at every "
-        f"pixel, within {SUM_SLACK:g}: save the softmax as float32, or divide a rounded one by its "
-        "sum"
-    )
-
-
-def _sums_to_one(probability: np.ndarray, axis: int) -> bool:
-    return np.allclose(probability.sum(axis=axis), 1, rtol=0, atol=SUM_SLACK)
+    if fits and np.allclose(sums, 1, rtol=0, atol=SUM_SLACK):
+        return
+    expected = f"({classes}, height, width)" if classes else "(height, width)"
+    reason = f"an array of shape {probability.shape}; expected {expected}, as other maps"
+    if fits:
+        reason = (
+            f"sums over the classes from {sums.min():.6g} to {sums.max():.6g}; expected 1 at every pixel, within "
+            f"{SUM_SLACK:g}: save the softmax as float32, or divide a rounded one by its sum"
+        )
+    if np.allclose(probability.sum(axis=-1), 1, rtol=0, atol=SUM_SLACK):
+        reason = f"an array of shape {probability.shape} with the classes last: use .transpose(2, 0, 1)"
+    raise UnusableFileError(reason)
 
 
 def read_mask(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.ndarray]:

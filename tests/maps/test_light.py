@@ -26,9 +26,9 @@ MAPS = ("--pred", "maps", "--mask", "masks", "--out", "out", "--resamples", "20"
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """Maps of one object with masks, maps of three classes, and a published report."""
+    """Maps of one object with masks, maps of three classes, and the published experiments."""
     rng = np.random.default_rng(0)
-    for name in ("maps", "masks", "classes", "labels", "results/published/evidence"):
+    for name in ("maps", "masks", "classes", "labels", "results"):
         (tmp_path / name).mkdir(parents=True)
     for k in range(9):
         probability = rng.integers(0, 256, (12, 12), dtype=np.uint8)
@@ -37,7 +37,7 @@ def folder(tmp_path) -> Path:
         Image.fromarray(mask).save(tmp_path / f"masks/{k}.png")
         np.save(tmp_path / f"classes/{k}.npy", rng.dirichlet(np.ones(3), (12, 12)).transpose(2, 0, 1))
         Image.fromarray(rng.integers(0, 3, (12, 12), dtype=np.uint8)).save(tmp_path / f"labels/{k}.png")
-    (tmp_path / "results/published/evidence/report.html").touch()
+    (tmp_path / "results/published").symlink_to(ROOT / "results/published")
     shutil.copy(ROOT / "params.yaml", tmp_path)
     return tmp_path
 
@@ -50,6 +50,7 @@ def folder(tmp_path) -> Path:
         (("judge", "--pred", "classes", "--mask", "labels", "--out", "out"), ["metrics.json"]),
         (("calibrate", *MAPS, "--apply", "maps"), ["calibrator.json", "maps/0.png"]),
         (("report", "--experiment", "evidence"), []),
+        (("report", "--list"), []),
     ],
     ids=lambda words: words[0] if words else "",
 )
