@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from project import ROOT
+from tutorial import blocks
 
 EXTRAS = ("torch", "torchvision", "mmseg", "mmengine", "mmcv", "snakemake", "dvc", "cv2", "pandas")
 BLOCKED = f"""
@@ -58,6 +60,14 @@ def test_a_command_runs_without_the_extras(folder, words, written):
     done = subprocess.run([sys.executable, "-c", BLOCKED, *words], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert [name for name in written if not (folder / "out" / name).is_file()] == []
+
+
+def test_the_tutorial_imports_no_extra():
+    imported = set()
+    for language, code in blocks((ROOT / "docs/tutorials/saved-maps.md").read_text(encoding="utf-8")):
+        if language == "python":
+            imported |= set(re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE))
+    assert "PIL" in imported and not imported & {*EXTRAS}
 
 
 def test_what_needs_an_extra_names_it(folder):
