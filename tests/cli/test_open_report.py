@@ -19,7 +19,6 @@ from pipeline_src.pipeline.job import Graph, Job
 from pipeline_src.pipeline.runner import run_job
 from pipeline_src.publishing import published as publishing
 
-
 PARTS, ECE = {"null": "id", "None": "ood"}, {"NA": (0.02, 0.03), "slp": (0.05, 0.03)}  # names of nothing in pandas
 FACTS = Facts("tiny", dict.fromkeys(ECE, MethodFacts()), PARTS, seeds=(0, 1))
 
