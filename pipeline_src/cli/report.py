@@ -66,7 +66,7 @@ def experiments() -> list[list[str]]:
 
 
 def _published_page(experiment: str) -> Path | None:
-    """Print the main numbers of a published experiment, and return its page, if it is published or rebuilt."""
+    """Print the main numbers of a published experiment, and return its page if it is published or rebuilt."""
     folder = published.FOLDER / experiment
     facts = published.checked(folder, (published.TABLES, CLAIMS)).facts
     with ZipFile(folder / published.TABLES) as tables:
@@ -123,11 +123,11 @@ def main_rows(facts: Facts, main: str) -> list[list[str]]:
     values = defaultdict(list)
     for row in csv.DictReader(main.splitlines()):
         if row["protocol"] == "raw":
-            values[row["part"], row["method"]].append([float(row["ece"]), float(row["accuracy"])])
+            values[row["part"], row["method"]].append([row["ece"], row["accuracy"]])
     number = METRICS["ece"].number
     columns = [["method", *facts.methods]]
     for part, role in facts.parts.items():
-        means = [np.mean(values[part, method], axis=0) for method in facts.methods]
+        means = [np.array(values[part, method], float).mean(axis=0) for method in facts.methods]
         lowest = number(min(ece for ece, _ in means))
         cells = (f"{number(ece)}{'*' * (number(ece) == lowest)} / {number(accuracy)}" for ece, accuracy in means)
         columns.append([part if role == "val" else f"{part} ({role})", *cells])

@@ -45,6 +45,7 @@ class FolderCounts:
         values: (256,) pixels of binary masks by value; `examples` names a mask of each value.
         ignored: number of pixels that do not count.
         resized: stems of maps of another size than their mask.
+        clamps: the least probability whose logarithm is taken, by type of the maps.
     """
 
     statistic: MapCounts
@@ -54,11 +55,7 @@ class FolderCounts:
     examples: dict[int, str] = field(default_factory=dict)
     ignored: int = 0
     resized: list[str] = field(default_factory=list)
-
-    @property
-    def clamps(self) -> dict[str, float]:
-        """The least probability whose logarithm is taken, by type of the maps."""
-        return {kind: least_probability(np.dtype(kind)) for kind in self.highest}
+    clamps: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -151,6 +148,7 @@ def _add(counted: FolderCounts, pair: Pair, sample: Sample, classes: int | None,
     clamp = least_probability(probability.dtype)
     counted.statistic.add(probability, truth, pair.stem, measures, ignore=void, clamp=clamp)
     kind = str(probability.dtype) if probability.dtype.kind == "u" else "float"
+    counted.clamps[kind] = clamp
     counted.highest[kind] = max(counted.highest.get(kind, 0), probability.max())
     counted.values += sample.values
     for mask_value in np.flatnonzero(sample.values).tolist():

@@ -125,7 +125,7 @@ def miscalibration(intervals: Mapping[str, Sequence[float] | None], units: int) 
     ece = intervals["ece"]
     if not gap or not ece or units < FEW_GROUPS:
         return "inconclusive"
-    if gap[0] > 0 or gap[1] < 0 or ece[0] > 0:
+    if not gap[0] <= 0 <= gap[1] or ece[0] > 0:
         return "detected"
     return "not detected" if ece[1] < BOUND else "inconclusive"
 
