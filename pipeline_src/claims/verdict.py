@@ -22,9 +22,12 @@ DECISIVE = {
     SUPPORTED: (FOR, "The closest"),
     REFUTED: (AGAINST, "The clearest against it"),
     BOUNDED: (BOUNDED, "The widest bounded"),
-    INCONCLUSIVE: (INCONCLUSIVE, "The least conclusive"),
+    INCONCLUSIVE: (INCONCLUSIVE, "The farthest from support"),
 }
 WHY = "Of {} comparisons {}. {}: {}."
+JOINT = ", joint interval"
+SQUARE = ", but the interval of the squared error is [{:+.2g}, {:+.2g}]"
+FEW = f", of fewer than {FEW_GROUPS} images or groups, which decide nothing"
 MISSING = "Missing: {} (to get it, {})."
 NEEDED = "An effect of this size and spread would be decided by {}."
 NOT_NEEDED = f"Neither {MOST_SEEDS} seeds nor {MOST_IMAGES} times as many images would decide an effect of this size."
@@ -121,11 +124,27 @@ class Evidence:
         """Return effect and 95 % interval as they are printed."""
         return f"{self.quantity.signed(self.effect.value)} {self.interval_text()}"
 
-    @property
-    def text(self) -> str:
-        """The comparison in a line."""
+    def text(self, level: float = LEVEL) -> str:
+        """Return the comparison in a line, with the interval on which `says` rests.
+
+        That is the 95 % interval; the one of `level` if the 95 % interval lies outside the target
+        range; and of few seeds that of the squared error, if the first would decide by itself.
+        """
         on = f" on {next(iter(self.sets))}" if len(self.sets) == 1 else ""
-        return f"{self.what}{on}: {self.printed()} {self.quantity.unit}".rstrip()
+        says = self.says(level)
+        joint = says != BOUNDED and self.target.excludes(self.effect.interval())
+        used = level if joint else LEVEL
+        clear = self.target.excludes if joint else self.target.contains
+        value = self.quantity.signed(self.effect.value)
+        text = f"{self.what}{on}: {value} {self.interval_text(used)} {self.quantity.unit}".rstrip()
+        if joint:
+            text += JOINT
+        if 0 < self.effect.units < FEW_GROUPS:
+            text += FEW
+        elif says == INCONCLUSIVE and clear(self.effect.interval(used)) and self.effect.decided:
+            low, high = self.effect.decided.interval(used)
+            text += SQUARE.format(low, high).replace("-", "−")
+        return text
 
     def needed(self, level: float) -> str:
         """Return the fewest seeds with these images, and the fewest images with these seeds, that would decide it.
@@ -229,7 +248,8 @@ class Finding:
         closest, counts = min(candidates, key=lambda item: item.slack), Counter(says)
         counted = ", ".join(f"{counts[word]} {word}" for word in (FOR, AGAINST, BOUNDED, INCONCLUSIVE) if counts[word])
         needed = closest.needed(self.level) if self.verdict == INCONCLUSIVE else ""
-        return " ".join(filter(None, [WHY.format(len(says), counted, title, closest.text), needed, *missing]))
+        comparisons = WHY.format(len(says), counted, title, closest.text(self.level))
+        return " ".join(filter(None, [comparisons, needed, *missing]))
 
     def as_json(self) -> dict[str, Any]:
         """Return the finding in the form of claims.json."""

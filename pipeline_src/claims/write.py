@@ -28,7 +28,8 @@ READING = (
     f"Intervals come from {RESAMPLES:,} paired resamples of the images and the variance over training seeds. With one "
     "seed they leave out training variance, and a verdict is on these networks. With fewer than "
     f"{DECISIVE_SEEDS} seeds a difference of ECE or OE is decided only if the interval of the squared error agrees. "
-    f"Sets of fewer than {FEW_GROUPS} images or groups decide nothing.",
+    f"Sets of fewer than {FEW_GROUPS} images or groups decide nothing. A sentence prints the interval that decides its "
+    "comparison: the joint one where the 95 % interval lies outside the wanted range.",
     "The method entry of the claim's name decides, or else the first of its kind; other entries are secondary.",
 )
 SYNTHETIC = "All images are synthetic: these verdicts test the pipeline and settle no claim."
