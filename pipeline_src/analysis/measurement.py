@@ -16,6 +16,8 @@ from pipeline_src.counting.counts import Counts
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 
+KINDS = ("values", "arrays", "by_unit")  # of arrays of a measurement, which are read when they are used
+
 
 @dataclass(frozen=True)
 class Measurement:
@@ -34,6 +36,7 @@ class Measurement:
             `accuracy_band` (bins + 1, 2): confidence limits of the accuracy in each bin and over all pixels;
             `groups` (N,): the group of each image;
             and the pooled counts of all seeds, as `Counts.arrays`, with `top`.
+        by_unit: metric of `resampling.COMPARED` -> (S, U), its `Resampled.by_unit`.
     """
 
     seeds: Sequence[int]
@@ -45,11 +48,13 @@ class Measurement:
     reasons: Mapping[str, str] = field(default_factory=dict)
     of_all_seeds: bool = False
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
+    by_unit: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of_runs(cls, seeds: Sequence[int], runs: Sequence[Resampled], images: int = 0, **facts: Any) -> Measurement:
         """Return the measurement of the runs of all seeds; NaN where a seed lacks a metric."""
         values = {name: entry for run in runs for name, entry in run.values.items()}
+        complete = [name for name in runs[0].by_unit if all(name in run.by_unit for run in runs)]
         return cls(
             seeds,
             images,
@@ -60,6 +65,7 @@ class Measurement:
                 for name, entry in values.items()
             },
             reasons={name: reason for run in runs for name, reason in run.reasons.items()},
+            by_unit={name: np.stack([run.by_unit[name] for run in runs]) for name in complete},
             **facts,
         )
 
@@ -94,7 +100,7 @@ def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, st
         facts = {name: getattr(run, name) for name in ("images", "units", "pixels")}
         facts |= {"protocol": protocol, "method": method, "seeds": list(run.seeds), "reasons": dict(run.reasons)}
         facts["points"] = {name: by_seed.tolist() for name, by_seed in run.points.items()}
-        for kind in ("values", "arrays"):
+        for kind in KINDS:
             facts[kind] = list(getattr(run, kind))
             members |= {f"{protocol}/{method}/{kind}/{name}": array for name, array in getattr(run, kind).items()}
         entries.append(facts)
@@ -125,7 +131,7 @@ class Reader:
     def measurement(self, protocol: str, method: str, of_all_seeds: bool = False) -> Measurement:
         """Return the measurement of a method in one protocol; its arrays are read lazily."""
         entry, place = self._entries[protocol, method], f"{protocol}/{method}"
-        lazy = {kind: _Lazy(self._file, f"{place}/{kind}", entry[kind]) for kind in ("values", "arrays")}
+        lazy = {kind: _Lazy(self._file, f"{place}/{kind}", entry[kind]) for kind in KINDS}
         return Measurement(**(entry | lazy), of_all_seeds=of_all_seeds)
 
 

@@ -25,6 +25,7 @@ from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS, summary
 
 RESAMPLES, SEED = 1000, 0  # of a bootstrap whose draws no other has to share
+COMPARED = ("ece", "oe", "accuracy", "brier", "nll", "entropy")  # metrics of which differences of methods are shown
 ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal methods differ by 0, and not by rounding
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,6 +56,8 @@ class Resampled:
         sums: family of inputs -> what the values are computed from.
         units: number of images that were resampled, or of groups of them.
         present: metric -> number of units that have it, where some do not.
+        by_unit: metric of `COMPARED` -> (U,) float32, the jackknife's pseudo-values of the units, whose mean is about
+            the metric: of a mean over units its values.
     """
 
     points: Mapping[str, float]
@@ -63,6 +66,7 @@ class Resampled:
     sums: Mapping[object, Sums]
     units: int
     present: Mapping[str, int] = field(default_factory=dict)
+    by_unit: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def intervals(self) -> dict[str, tuple[float, float] | None]:
         """Return the 95 % interval of every metric; None where a resample leaves it undefined."""
@@ -114,13 +118,25 @@ def resample_counts(
     inputs = {name: METRICS[name].input for name in points}
     by_family = {source.family: source for source in inputs.values()}
     sums = {family: _sums(source.units(counted, bins), times, source) for family, source in by_family.items()}
-    values, present = {}, {}
+    values, present, by_unit = {}, {}, {}
     for name, source in inputs.items():
         summed = sums[source.family]
+        if name in COMPARED:
+            by_unit[name] = _pseudo_values(name, counted, bins, summed.total)
         values[name] = _values(name, summed, bins, points[name])
         if source.present is not None and summed.present[source.present] < units:
             present[name] = int(summed.present[source.present])
-    return Resampled(points, reasons, values, sums, units, present)
+    return Resampled(points, reasons, values, sums, units, present, by_unit)
+
+
+@np.errstate(invalid="ignore", divide="ignore")  # without its only unit a metric is undefined
+def _pseudo_values(name: str, counted: ProtocolCounts, bins: int, total: np.ndarray) -> np.ndarray:
+    """Return U m - (U - 1) m_i of each unit i, (U,) float32, with the metric m of all and m_i of all but i."""
+    metric = METRICS[name]
+    terms = np.concatenate(list(metric.input.units(counted, bins)))
+    value = metric.function(*metric.input.from_sums(total, bins))
+    without = metric.function(*metric.input.from_sums(total - terms, bins))
+    return np.asarray(len(terms) * value - (len(terms) - 1) * without, np.float32)
 
 
 def _draws_of(counted: ProtocolCounts, key: int, resamples: int) -> tuple[int, np.ndarray]:

@@ -9,7 +9,15 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from pipeline_src.analysis.estimate import MOST_IMAGES, MOST_SEEDS, Estimate, joint_level, needed_sample, or_none
+from pipeline_src.analysis.estimate import (
+    FEW_CARRY,
+    MOST_IMAGES,
+    MOST_SEEDS,
+    Estimate,
+    joint_level,
+    needed_sample,
+    or_none,
+)
 from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL
 from pipeline_src.metrics.metric import Quantity
 
@@ -144,6 +152,8 @@ class Evidence:
         elif says == INCONCLUSIVE and clear(self.effect.interval(used)) and self.effect.decided:
             low, high = self.effect.decided.interval(used)
             text += SQUARE.format(low, high).replace("-", "−")
+        if self.effect.rests_on_few:
+            text += f"; {FEW_CARRY}"
         return text
 
     def needed(self, level: float) -> str:

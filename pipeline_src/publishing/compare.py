@@ -13,6 +13,7 @@ import numpy as np
 
 from pipeline_src import processes
 from pipeline_src.analysis.compare import SAME, Cell, compare, seed_pairs
+from pipeline_src.analysis.estimate import FEW_CARRY, FEW_SIGN
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.intervals import ENOUGH, groups_note, images_note
 from pipeline_src.errors import UserError, did_you_mean
@@ -112,13 +113,15 @@ class Comparison:
     def warnings(self) -> list[str]:
         """Warnings on the intervals."""
         resampled = [cell for cell in self.cells if cell.effect and cell.verdict != SAME]
-        units = {cell.part: cell.effect.units for cell in resampled if cell.effect}
+        units = {cell.part: cell.effect.units for cell in resampled if cell.effect and len(cell.seeds) == 1}
         texts = ["one network per side: the confidence intervals do not cover training variance"]
         texts *= any(len(cell.seeds) == 1 for cell in resampled)
         for part, number in units.items():
             groups = self.a.group(part) if part in self.a.groups else self.b.group(part)
             few = images_note(number) if groups is None else [groups_note(groups)] * (number < ENOUGH)
             texts += [f"{part}: {text}" for text in few]
+        if any(cell.effect and cell.effect.rests_on_few for cell in resampled):
+            texts.append(f"{FEW_SIGN} {FEW_CARRY}")
         return texts
 
 

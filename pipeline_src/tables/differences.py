@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from pipeline_src.analysis.estimate import estimate
+from pipeline_src.analysis.estimate import FEW_CARRY, FEW_SIGN, estimate
 from pipeline_src.analysis.intervals import NAN
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.metric import Difference
@@ -19,6 +19,7 @@ NOTES = (
     "by chance.",
     "With fewer than three seeds, a difference of ECE has no interval, which would be too narrow near 0. It is marked "
     "if its own interval and that of the squared error exclude 0.",
+    f"{FEW_SIGN} {FEW_CARRY}.",
 )
 
 
@@ -60,4 +61,5 @@ def _rows(results: Results, protocol: str, part: str) -> Iterator[Row]:
                     "decided_by": METRICS[name].decided_by if decided else "",
                     "decided_low": decided.low if decided else math.nan,
                     "decided_high": decided.high if decided else math.nan,
+                    "effective_images": change.effective,
                 }

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_src.analysis.estimate import HIGHER, LOWER, estimate, sample_sd
+from pipeline_src.analysis.estimate import FEW_EFFECTIVE, FEW_SIGN, HIGHER, LOWER, estimate, sample_sd
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import Results
@@ -73,7 +73,10 @@ class PaperTable:
         cells: dict[str, dict[str, dict[str, str]]] = {}
         for row in rows:
             mean, sd, low, high = (row.get(key, math.nan) for key in NUMBERS)
-            text = self.quantities[row["metric"]].text(mean, sd, low, high, SIGNS.get(row.get("mark", ""), ""))
+            sign = SIGNS.get(row.get("mark", ""), "")
+            if row.get("effective_images", math.nan) < FEW_EFFECTIVE:
+                sign += FEW_SIGN
+            text = self.quantities[row["metric"]].text(mean, sd, low, high, sign)
             cells.setdefault(row.get("group", ""), {}).setdefault(row["row"], {})[row["column"]] = text
         groups = [
             Group(
