@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.cli.options import Bins, Groups, Ignore, Resamples, Risk, check_groups, start_log
 from pipeline_src.metrics.metric import with_ends
@@ -23,7 +24,9 @@ MEANINGS = {  # of names that do not explain themselves
     "ece_debiased": "root of the squared calibration error, minus noise",
     "smooth_ece": "a calibration error without bins",
 }
-PROTOCOL_MEANINGS = "raw: probabilities as saved; stretched: each map normalized to [0, 1], as in the released program"
+PROTOCOL_MEANINGS = (
+    "unnormalized: probabilities as saved; min-max normalized: each map scaled to [0, 1], as in the released program"
+)
 
 
 def judge(
@@ -59,14 +62,14 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
 
     protocols = [*result["undefined"]]
     names = [name for name in PRINTED if name in result[protocols[0]]]
-    rows = [["", *protocols]]
+    rows = [["", *(PROTOCOL_NAMES[protocol] for protocol in protocols)]]
     for name in names:
         rows.append([METRICS[name].column, *(_cell(result, protocol, name) for protocol in protocols)])
     lines = [f"{result['name']}: {result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"]
     lines += [f"  {line}" for line in aligned(rows)]
     lines += [f"  {tendency(result[protocol], result['intervals'].get(protocol, {}))}" for protocol in protocols[:1]]
     for protocol, control in result.get("risk", {}).items():
-        lines += [f"  {protocol}: {text}" for text in risk.summary_text(control)]
+        lines += [f"  {PROTOCOL_NAMES[protocol]}: {text}" for text in risk.summary_text(control)]
     lines += [f"  {METRICS[key].column.removesuffix(' %')}: {MEANINGS[key]}" for key in names if key in MEANINGS]
     lines += [f"  {PROTOCOL_MEANINGS}"] if len(protocols) > 1 else []
     lines += remarks(result, ["in brackets: 95 % confidence intervals over {units}, without training variance"])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.cli.options import ExperimentName, experiment_graph, plain_console
 from pipeline_src.errors import UserError
 
@@ -84,8 +85,10 @@ def _print_summary(graph: ExperimentGraph) -> None:
     claims = json.loads(graph.job("claims").paths[0].read_text(encoding="utf-8"))
     absent = not_run(claims)
     for claim in (claim for claim in claims["claims"] if claim not in absent):
-        verdicts = ", ".join(f"{name} {finding['verdict']}" for name, finding in claim["protocols"].items())
-        console.print(f"{claim['claim']} {claim['text']} {verdicts}")
+        verdicts = []
+        for protocol, finding in claim["protocols"].items():
+            verdicts.append(f"{PROTOCOL_NAMES.get(protocol, '')} {finding['verdict']}".strip())
+        console.print(f"{claim['claim']} {claim['text']} {', '.join(verdicts)}")
     if absent:
         console.print(f"Claims not run here: {', '.join(claim['claim'] for claim in absent)} (the report says why)")
 
@@ -95,7 +98,7 @@ def _metrics(graph: ExperimentGraph) -> Table:
 
     from pipeline_src.metrics.registry import METRICS
 
-    table = Table(title=f"{graph.name}: ECE / accuracy in %, raw, {graph.facts.bins} bins; *: the lowest ECE")
+    table = Table(title=f"{graph.name}: ECE / accuracy in %, unnormalized, {graph.facts.bins} bins; *: the lowest ECE")
     table.add_column("method")
     for part, role in graph.facts.parts.items():
         table.add_column(part if role == "val" else f"{part} ({role})", justify="right")

@@ -58,7 +58,7 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
     lines = [
         f"after each epoch · {style.averaged(facts)}" + " · each panel has its own scale" * (not curve.is_comparable)
     ]
-    colors = style.method_colors(facts.methods)
+    colors = style.method_colors(tables)
     return draw(tables, curve, colors, picture.title, lines), stacked(tables)
 
 

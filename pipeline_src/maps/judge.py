@@ -13,6 +13,7 @@ import numpy as np
 from pipeline_src import __version__, outputs
 from pipeline_src.analysis.analyse import accuracy_band
 from pipeline_src.analysis.conformal import Bound
+from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.intervals import groups_note, images_note
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
 from pipeline_src.counting.counts import Counts, image_rows
@@ -92,7 +93,7 @@ def judge_folder(
         if bound:
             control = controlled(run, bound, resamples)
             result.setdefault("risk", {})[protocol] = control
-            result["warnings"] += exceeded(control, f"{protocol}, held-out folds")
+            result["warnings"] += exceeded(control, f"{PROTOCOL_NAMES[protocol]}, held-out folds")
     provenance = {"name": name, "pred": str(pred), "mask": str(mask), "version": __version__}
     with outputs.staged(out, "metrics.json", ["reliability-*.*"]) as new:
         counted.statistic.save(new / "statistic.npz", provenance)
@@ -145,7 +146,7 @@ def _draw(
         lines = [
             f"masks: {'/'.join(source)}",
             f"{result['n_images']:,} images · {style.count(result['n_pixels'])} pixels",
-            f"{protocol} protocol · {result['bins']} bins{over}",
+            f"{PROTOCOL_NAMES[protocol]} · {result['bins']} bins{over}",
             " · ".join(errors),
         ]
         stem = folder / f"reliability-{protocol}"

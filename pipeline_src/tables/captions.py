@@ -22,8 +22,8 @@ LEGEND = (
     "★ significantly better than every other method of its column. † not significantly different from the best. "
     "↓ ↑ significantly lower, higher.",
     "° ECE below the noise floor, which a network without calibration error reaches on these images; not ranked.",
-    "“raw”: unnormalized probabilities of the model. “stretched”: each map min-max normalized first, as the released "
-    "test program does.",
+    "Unnormalized (`raw` in files): probabilities of the model. Min-max normalized (`stretched`): each map is scaled to "
+    "[0, 1] first, as the released test program does.",
     "Out of distribution no image has an object. With one object class, accuracy is the share of background pixels.",
     "The validation images steer the learned perturbation and fit post-hoc methods, so they are not unseen.",
 )

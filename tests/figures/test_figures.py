@@ -171,8 +171,8 @@ def test_bars_gaps_and_legend_of_a_diagram(accuracy, shown):
 def test_a_method_keeps_its_color():
     with style.house():
         figure = curved(NAMES[:3], "ece")
-    for k, axes in enumerate(figure.axes):
-        assert axes.lines[-1].get_color() == style.METHOD_COLORS[k]
+    for name, axes in zip(NAMES[:3], figure.axes, strict=True):
+        assert axes.lines[-1].get_color() == style.method_colors([name])[name]
 
 
 def test_curves_are_over_seeds_and_images():

@@ -138,6 +138,24 @@ def test_a_method_has_one_color_in_figures_and_in_the_page():
     assert tuple(re.findall(r"--c\d: light-dark\((#\w+),", css)) == style.METHOD_COLORS
 
 
+def test_a_method_has_one_color_in_all_reports(results):
+    """By its name: other methods of the experiment, and their order, change nothing."""
+    reordered = {name: METHODS["ce"] for name in ("mine", *reversed(style.COLORED))}
+    others = [reordered, dict.fromkeys(style.COLORED, METHODS["ce"]), {"mine": METHODS["ce"]}]
+    colors = [style.method_colors(Facts("x", methods, PARTS).methods) for methods in others]
+    for first, second in zip(colors, colors[1:] + colors[:1], strict=True):
+        assert all(first[name] == second[name] for name in first.keys() & second.keys())
+    assert len(set(colors[1].values())) == len(style.COLORED)
+    shown = page.diagram_data(results)["colors"]
+    assert {name: style.METHOD_COLORS[number] for name, number in shown.items()} == style.method_colors(METHODS)
+
+
+def test_people_read_one_pair_of_words_for_the_protocols(read):
+    assert "unnormalized" in read.text and "min-max normalized" in read.text
+    words = re.findall(r"\b(?:raw|stretched)\b", read.text)
+    assert words == ["raw", "stretched"]  # the legend's names of columns and files
+
+
 def test_the_first_screen_says_what_was_compared_and_recommends_once_per_protocol(
     html, read, results, folder, tmp_path
 ):
