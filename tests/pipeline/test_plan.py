@@ -52,16 +52,23 @@ def change(*keys: str, **values) -> None:
     Path("params.yaml").write_text(yaml.safe_dump(content))
 
 
-@pytest.mark.parametrize(("epochs", "said"), [(6, True), (7, False)])
-def test_plan_says_that_no_label_is_perturbed(project, epochs, said):
-    """Alpha stays 0 through the first five epochs, and an image is perturbed in the epoch after its first step."""
+@pytest.mark.parametrize(
+    ("images", "epochs", "shown"),
+    [(500, 6, "start_epoch is 5"), (500, 7, ""), (8, 7, "0.1 labels"), (8, 13, "2.0 labels"), (8, 15, "")],
+)
+def test_plan_says_that_no_label_is_perturbed(project, images, epochs, shown):
+    """Alpha stays 0 through the first five epochs, and an image is perturbed in the epoch after its first step.
+
+    It grows by 0.009 in an epoch: 8 images are perturbed 8 x 0.009 x (1 + ... + 7) = 2 times in seven epochs.
+    """
     change(methods=["aslp_mc"])
+    change("data", "train", first=images)
     change("training", epochs=epochs)
     content = yaml.safe_load(Path("params.yaml").read_text())
     content["methods"] = {"aslp_mc": {"start_epoch": 5}}
     Path("params.yaml").write_text(yaml.safe_dump(content))
     lines = [line for line in warnings(build(read())) if line.startswith("methods.aslp_mc")]
-    assert bool(lines) == said and all("start_epoch is 5" in line for line in lines)
+    assert bool(lines) == bool(shown) and all(shown in line for line in lines)
 
 
 def test_plan_warns_of_a_disk_that_is_too_small(project, monkeypatch):
@@ -93,7 +100,7 @@ def test_plan_gives_the_reasons(project):
     (trained,) = job.view.parent.iterdir()
     shutil.copytree(trained, trained.with_name("seed1"), symlinks=True)
     graph = build(read())
-    assert differences(graph.job("train/baseline/seed0")) == ["training.lr 0.001 -> 0.5"]
+    assert differences(graph.job("train/baseline/seed0")) == ["training.lr 0.01 -> 0.5"]
     kinds = ("train", "evaluate", "analyse", "tables", "figures", "claims", "report")
     assert {job.kind for job in missing_jobs(graph)} == {*kinds}
 
