@@ -35,6 +35,13 @@ def heading(results: Results, part: str) -> str:
     return f"{part}: {ROLES[results.facts.parts[part]]}, {run.size}, {run.pixels:,} pixels"
 
 
+def row_of(facts: Facts, method: str, pairing: str = "filed under seed {}") -> str:
+    """Return the name of a method's row: of one run of the networks of all seeds, it tells how the run is paired."""
+    if not facts.methods[method].of_all_seeds:
+        return method
+    return f"{method} (one network set, {pairing.format(*facts.seeds_of(method))})"
+
+
 def about(facts: Facts) -> str:
     """Return the experiment with its epochs, seeds and bins."""
     seeds = f"seed{'s' * (len(facts.seeds) > 1)} {', '.join(map(str, sorted(facts.seeds)))}"

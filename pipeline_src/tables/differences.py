@@ -10,9 +10,10 @@ from pipeline_src.analysis.intervals import NAN
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.tables.captions import about, heading, notes
+from pipeline_src.tables.captions import about, heading, notes, row_of
 from pipeline_src.tables.paper_table import PaperTable, Row
 
+EVERY_SEED = "paired with every seed"
 QUANTITIES = {name: Difference.of(METRICS[name]) for name in ("ece", "brier", "nll", "accuracy")}
 NOTES = (
     "First method minus second, paired by image and seed. About one of twenty differences of equal methods is marked "
@@ -45,7 +46,7 @@ def _rows(results: Results, protocol: str, part: str) -> Iterator[Row]:
                 own_low, own_high = change.interval() if decided else NAN
                 yield place | {
                     "group": heading(results, part),
-                    "row": f"{method} − {reference}",
+                    "row": f"{row_of(facts, method, EVERY_SEED)} − {reference}",
                     "column": quantity.column,
                     "method": method,
                     "reference": reference,
