@@ -124,6 +124,12 @@ def test_images_that_parts_share_are_logged_or_refused(project, caplog):
         work.report_overlap({"train": stores["train"], "val": stores["train"]})
 
 
+def test_evaluation_knows_its_batch_size(project):
+    change(evaluation={"bins": 10, "batch_size": 5})
+    job = build(read()).job("evaluate/baseline/seed0/other")
+    assert work.settings(job).evaluation.batch_size == 5
+
+
 def test_a_set_of_the_catalogue_is_none_of_the_users_whoever_wrote_its_entry(project):
     text = Path("params.yaml").read_text().replace("set: mine", "set: DUTS-TR").replace("set: others", "set: SOD")
     Path("params.yaml").write_text(text.replace("  mine:", "  DUTS-TR:").replace("  others:", "  SOD:"))
