@@ -7,7 +7,7 @@ by image. Where images differ, each side has its own draws: its images count as 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -84,8 +84,6 @@ def compare(
         for metric in dict.fromkeys([*run_a.points, *run_b.points]):
             values_a, values_b = (run.points.get(metric, undefined) for run in (run_a, run_b))
             effect = None if equal else estimate(metric, (run_b, 1.0), (run_a, -1.0))
-            if effect and not same_images:
-                effect = replace(effect, effective=np.nan)
             # NaN where the metric is undefined for a seed of only one side.
             largest = float(np.where(np.isnan(values_a) & np.isnan(values_b), 0, np.abs(values_b - values_a)).max())
             means, differs = (

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pipeline_src.analysis.intervals import LEVEL, NAN, NORMAL, error_interval, interval, students_t, within
-from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.measurement import COMPARED, Measurement
 from pipeline_src.metrics.registry import METRICS
 
 LOWER, HIGHER = "lower", "higher"
@@ -24,13 +24,7 @@ LOWER, HIGHER = "lower", "higher"
 # resampling images misleads (benchmarks/intervals).
 DECISIVE_SEEDS = 3
 
-FEW_EFFECTIVE = 30  # units; a difference that fewer carry is found too often where there is none
-FEW_SIGN = "‡"
-FEW_CARRY = (
-    f"few images carry the difference, so its interval is too narrow: of its differences d by image, (Σ|d|)² / Σd² is "
-    f"below {FEW_EFFECTIVE}"
-)
-NO_DIFFERENCE = 1e-6  # of methods: nobody asks who carries less than what is printed
+NO_DIFFERENCE = 1e-5  # of methods on an image: less than what is printed
 MOST_SEEDS, MOST_IMAGES = 50, 100  # that `needed_sample` tries; images as a multiple of those that were evaluated
 
 
@@ -47,7 +41,6 @@ class Estimate:
             can have different squares: methods differ only where both intervals exclude 0.
         reference: the subtracted value, of a difference.
         units: number of resampled images, or groups of images; 0 where it is not known.
-        effective: of a difference, its effective number of units; NaN where it is not known.
         range: least and largest possible value, where intervals end.
     """
 
@@ -58,7 +51,6 @@ class Estimate:
     decided: Estimate | None = None
     reference: float = math.nan
     units: int = 0
-    effective: float = math.nan
     range: tuple[float, float] = (-math.inf, math.inf)
 
     @property
@@ -104,11 +96,6 @@ class Estimate:
         return agrees and (low > 0 or high < 0)
 
     @property
-    def rests_on_few(self) -> bool:
-        """Whether so few units carry the difference that its interval is too narrow."""
-        return self.effective < FEW_EFFECTIVE
-
-    @property
     def direction(self) -> str:
         """LOWER or HIGHER than 0 where the 95 % interval excludes it; empty elsewhere."""
         if not self.excludes_zero:
@@ -134,7 +121,7 @@ def estimate(metric: str, *terms: tuple[Measurement, float]) -> Estimate | None:
     low, high = METRICS[metric].range
     ends = [sorted((weight * low, weight * high)) for _, weight in terms if weight]
     limits = sum(end for end, _ in ends), sum(end for _, end in ends)
-    plain = replace(_estimate(metric, terms, seeds), range=limits, effective=_effective(metric, terms, seeds))
+    plain = replace(_estimate(metric, terms, seeds), range=limits)
     if not decided_by or not all(decided_by in run.points for run in measured):  # of one image: nothing decides
         return plain
     # A twofold error is a fourfold square.
@@ -159,18 +146,16 @@ def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Se
     return Estimate(by_seed, *limits, resampled, reference=float(-sum(subtracted)), units=units)
 
 
-def _effective(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Sequence[int]) -> float:
-    """Return (sum |d|)^2 / sum d^2 of the differences d of two methods by unit, on the same units; NaN of other terms.
+def effective_units(effect: Estimate, metric: str, first: Measurement, second: Measurement) -> float:
+    """Return (sum |d|)^2 / sum d^2 of the differences d by image, or by group, behind the `effect` first - second.
 
-    It is the number of units if all differ equally, and 1 if a single one does.
+    It is the number of units if all differ equally, or none does, and about 1 if a single one does. For metrics that
+    are no means, d are the jackknife's pseudo-values.
     """
-    weights = [weight for _, weight in terms]
-    known = [run.of_seeds(run.by_unit[metric], seeds).mean(axis=0) for run, _ in terms if metric in run.by_unit]
-    if len(known) != 2 or sum(weights) != 0 or known[0].shape != known[1].shape:
-        return math.nan
-    differences = np.abs(known[0] - known[1])
-    if not differences.mean() > NO_DIFFERENCE:
-        return math.nan
+    sides = [run.of_seeds(run.arrays["left_out"], list(effect.by_seed)) for run in (first, second)]
+    left_out = (sides[0] - sides[1]).mean(axis=0)[COMPARED.index(metric)]
+    units = len(left_out)
+    differences = np.abs(units * effect.value - (units - 1) * left_out) + NO_DIFFERENCE
     return float(differences.sum() ** 2 / (differences**2).sum())
 
 

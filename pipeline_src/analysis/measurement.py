@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_src.analysis.intervals import FEW_GROUPS
+from pipeline_src.analysis.intervals import ENOUGH, FEW_GROUPS
 from pipeline_src.analysis.resampling import Resampled
 from pipeline_src.counting.counts import Counts
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 
-KINDS = ("values", "arrays", "by_unit")  # of arrays of a measurement, which are read when they are used
+COMPARED = ("ece", "brier", "nll", "accuracy")  # metrics of which differences of all methods are shown (T14)
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Measurement:
         arrays: further arrays:
             `accuracy_band` (bins + 1, 2): confidence limits of the accuracy in each bin and over all pixels;
             `groups` (N,): the group of each image;
+            `left_out` (S, M, U): the metrics `COMPARED` without each of the units;
             and the pooled counts of all seeds, as `Counts.arrays`, with `top`.
-        by_unit: metric of `resampling.COMPARED` -> (S, U), its `Resampled.by_unit`.
     """
 
     seeds: Sequence[int]
@@ -48,13 +48,11 @@ class Measurement:
     reasons: Mapping[str, str] = field(default_factory=dict)
     of_all_seeds: bool = False
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
-    by_unit: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of_runs(cls, seeds: Sequence[int], runs: Sequence[Resampled], images: int = 0, **facts: Any) -> Measurement:
         """Return the measurement of the runs of all seeds; NaN where a seed lacks a metric."""
         values = {name: entry for run in runs for name, entry in run.values.items()}
-        complete = [name for name in runs[0].by_unit if all(name in run.by_unit for run in runs)]
         return cls(
             seeds,
             images,
@@ -65,7 +63,6 @@ class Measurement:
                 for name, entry in values.items()
             },
             reasons={name: reason for run in runs for name, reason in run.reasons.items()},
-            by_unit={name: np.stack([run.by_unit[name] for run in runs]) for name in complete},
             **facts,
         )
 
@@ -89,7 +86,13 @@ class Measurement:
     def size(self) -> str:
         """The number of its images, and of their groups, as text."""
         of_images = "" if self.groups is None else f"{self.images:,} images in "
-        few = " (few: rough intervals)" if 1 < self.units < FEW_GROUPS else " (no intervals)" * (self.units == 1)
+        few = ""
+        if self.units == 1:
+            few = " (no intervals)"
+        elif self.units < FEW_GROUPS:
+            few = " (few: rough intervals)"
+        elif self.units < ENOUGH and len(self.seeds) == 1:
+            few = " (few: intervals can be too narrow)"
         return f"{of_images}{self.units:,} {'image' if self.groups is None else 'group'}{'s' * (self.units != 1)}{few}"
 
 
@@ -100,7 +103,7 @@ def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, st
         facts = {name: getattr(run, name) for name in ("images", "units", "pixels")}
         facts |= {"protocol": protocol, "method": method, "seeds": list(run.seeds), "reasons": dict(run.reasons)}
         facts["points"] = {name: by_seed.tolist() for name, by_seed in run.points.items()}
-        for kind in KINDS:
+        for kind in ("values", "arrays"):
             facts[kind] = list(getattr(run, kind))
             members |= {f"{protocol}/{method}/{kind}/{name}": array for name, array in getattr(run, kind).items()}
         entries.append(facts)
@@ -131,7 +134,7 @@ class Reader:
     def measurement(self, protocol: str, method: str, of_all_seeds: bool = False) -> Measurement:
         """Return the measurement of a method in one protocol; its arrays are read lazily."""
         entry, place = self._entries[protocol, method], f"{protocol}/{method}"
-        lazy = {kind: _Lazy(self._file, f"{place}/{kind}", entry[kind]) for kind in KINDS}
+        lazy = {kind: _Lazy(self._file, f"{place}/{kind}", entry[kind]) for kind in ("values", "arrays")}
         return Measurement(**(entry | lazy), of_all_seeds=of_all_seeds)
 
 

@@ -24,8 +24,8 @@ from pipeline_src.metrics.inputs import FEW, Input
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS, summary
 
+LEAVE_ONE_OUT = -1  # the key of resamples that each lack one unit
 RESAMPLES, SEED = 1000, 0  # of a bootstrap whose draws no other has to share
-COMPARED = ("ece", "oe", "accuracy", "brier", "nll", "entropy")  # metrics of which differences of methods are shown
 ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal methods differ by 0, and not by rounding
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -56,8 +56,6 @@ class Resampled:
         sums: family of inputs -> what the values are computed from.
         units: number of images that were resampled, or of groups of them.
         present: metric -> number of units that have it, where some do not.
-        by_unit: metric of `COMPARED` -> (U,) float32, the jackknife's pseudo-values of the units, whose mean is about
-            the metric: of a mean over units its values.
     """
 
     points: Mapping[str, float]
@@ -66,7 +64,6 @@ class Resampled:
     sums: Mapping[object, Sums]
     units: int
     present: Mapping[str, int] = field(default_factory=dict)
-    by_unit: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def intervals(self) -> dict[str, tuple[float, float] | None]:
         """Return the 95 % interval of every metric; None where a resample leaves it undefined."""
@@ -118,25 +115,13 @@ def resample_counts(
     inputs = {name: METRICS[name].input for name in points}
     by_family = {source.family: source for source in inputs.values()}
     sums = {family: _sums(source.units(counted, bins), times, source) for family, source in by_family.items()}
-    values, present, by_unit = {}, {}, {}
+    values, present = {}, {}
     for name, source in inputs.items():
         summed = sums[source.family]
-        if name in COMPARED:
-            by_unit[name] = _pseudo_values(name, counted, bins, summed.total)
         values[name] = _values(name, summed, bins, points[name])
         if source.present is not None and summed.present[source.present] < units:
             present[name] = int(summed.present[source.present])
-    return Resampled(points, reasons, values, sums, units, present, by_unit)
-
-
-@np.errstate(invalid="ignore", divide="ignore")  # without its only unit a metric is undefined
-def _pseudo_values(name: str, counted: ProtocolCounts, bins: int, total: np.ndarray) -> np.ndarray:
-    """Return U m - (U - 1) m_i of each unit i, (U,) float32, with the metric m of all and m_i of all but i."""
-    metric = METRICS[name]
-    terms = np.concatenate(list(metric.input.units(counted, bins)))
-    value = metric.function(*metric.input.from_sums(total, bins))
-    without = metric.function(*metric.input.from_sums(total - terms, bins))
-    return np.asarray(len(terms) * value - (len(terms) - 1) * without, np.float32)
+    return Resampled(points, reasons, values, sums, units, present)
 
 
 def _draws_of(counted: ProtocolCounts, key: int, resamples: int) -> tuple[int, np.ndarray]:
@@ -146,7 +131,7 @@ def _draws_of(counted: ProtocolCounts, key: int, resamples: int) -> tuple[int, n
     times = draws(units, resamples, key)
     if counts.all():
         return units, times
-    drawn = np.zeros((resamples, len(counts)), times.dtype)
+    drawn = np.zeros((len(times), len(counts)), times.dtype)
     drawn[:, counts] = times
     return units, drawn
 
@@ -179,6 +164,8 @@ def draws(units: int, resamples: int, key: int) -> np.ndarray:
     """
     if units == 1:
         return np.full((resamples, 1), np.nan)
+    if key == LEAVE_ONE_OUT:
+        return 1 - np.eye(units, dtype=np.uint16)
     generator = np.random.Generator(np.random.PCG64(key))
     times = np.empty((resamples, units), np.uint16)
     for row in times:

@@ -12,7 +12,7 @@ import numpy as np
 
 from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimate
 from pipeline_src.analysis.facts import Facts
-from pipeline_src.analysis.intervals import groups_note, images_note
+from pipeline_src.analysis.intervals import groups_note
 from pipeline_src.analysis.measurement import Measurement, Reader
 from pipeline_src.metrics.registry import defined
 
@@ -62,12 +62,8 @@ class Results:
 
     def note(self, part: str) -> str:
         """Return the note on a dataset for readers of its numbers."""
-        found, groups = str(self._readers[part].header["note"]), self.groups(part)
-        notes = [self.facts.captions.get(part, ""), found, groups_note(groups)]
-        if groups is None and len(self.facts.seeds) == 1:
-            images = next((run.images for run in self.measured("raw", part).values()), 0)
-            notes += [f"Of one seed, {text}." for text in images_note(images)]
-        return " ".join(filter(None, notes))
+        found, groups = str(self._readers[part].header["note"]), groups_note(self.groups(part))
+        return " ".join(filter(None, (self.facts.captions.get(part, ""), found, groups)))
 
     @cached_property
     def table(self) -> pd.DataFrame:

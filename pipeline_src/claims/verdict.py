@@ -9,15 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from pipeline_src.analysis.estimate import (
-    FEW_CARRY,
-    MOST_IMAGES,
-    MOST_SEEDS,
-    Estimate,
-    joint_level,
-    needed_sample,
-    or_none,
-)
+from pipeline_src.analysis.estimate import MOST_IMAGES, MOST_SEEDS, Estimate, joint_level, needed_sample, or_none
 from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL
 from pipeline_src.metrics.metric import Quantity
 
@@ -34,8 +26,7 @@ DECISIVE = {
 }
 WHY = "Of {} comparisons {}. {}: {}."
 JOINT = ", joint interval"
-SQUARE = ", but the interval of the squared error is [{:+.2g}, {:+.2g}]"
-FEW = f", of fewer than {FEW_GROUPS} images or groups, which decide nothing"
+SQUARE = ", squared error [{:+.2g}, {:+.2g}]"
 MISSING = "Missing: {} (to get it, {})."
 NEEDED = "An effect of this size and spread would be decided by {}."
 NOT_NEEDED = f"Neither {MOST_SEEDS} seeds nor {MOST_IMAGES} times as many images would decide an effect of this size."
@@ -128,32 +119,23 @@ class Evidence:
         low, high = map(self.quantity.signed, self.effect.interval(level))
         return f"[{low}, {high}]"
 
-    def printed(self) -> str:
-        """Return effect and 95 % interval as they are printed."""
-        return f"{self.quantity.signed(self.effect.value)} {self.interval_text()}"
+    def printed(self, level: float = LEVEL) -> str:
+        """Return effect and interval as they are printed."""
+        return f"{self.quantity.signed(self.effect.value)} {self.interval_text(level)}"
 
     def text(self, level: float = LEVEL) -> str:
         """Return the comparison in a line, with the interval on which `says` rests.
 
-        That is the 95 % interval; the one of `level` if the 95 % interval lies outside the target
-        range; and of few seeds that of the squared error, if the first would decide by itself.
+        That is the 95 % interval, or the one of `level` if the 95 % interval lies outside the target
+        range. With few seeds, the interval of the squared error is shown where it may disagree.
         """
         on = f" on {next(iter(self.sets))}" if len(self.sets) == 1 else ""
         says = self.says(level)
         joint = says != BOUNDED and self.target.excludes(self.effect.interval())
         used = level if joint else LEVEL
-        clear = self.target.excludes if joint else self.target.contains
-        value = self.quantity.signed(self.effect.value)
-        text = f"{self.what}{on}: {value} {self.interval_text(used)} {self.quantity.unit}".rstrip()
-        if joint:
-            text += JOINT
-        if 0 < self.effect.units < FEW_GROUPS:
-            text += FEW
-        elif says == INCONCLUSIVE and clear(self.effect.interval(used)) and self.effect.decided:
-            low, high = self.effect.decided.interval(used)
-            text += SQUARE.format(low, high).replace("-", "−")
-        if self.effect.rests_on_few:
-            text += f"; {FEW_CARRY}"
+        text = f"{self.what}{on}: {self.printed(used)} {self.quantity.unit}".rstrip() + JOINT * joint
+        if self.effect.decided and says == INCONCLUSIVE:
+            text += SQUARE.format(*self.effect.decided.interval(used))
         return text
 
     def needed(self, level: float) -> str:

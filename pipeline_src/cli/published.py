@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline_src.analysis.compare import DIFFERENT, SAME, UNDECIDED, Cell
-from pipeline_src.analysis.estimate import FEW_SIGN
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.cli.options import ExperimentName, Log, experiment_graph, start_log
 from pipeline_src.errors import listed
@@ -117,8 +116,7 @@ def _text(cell: Cell | None) -> str:
         return UNDEFINED
     metric, effect = Difference.of(METRICS[cell.metric]), cell.effect
     low, high = (effect.low, effect.high) if effect and cell.verdict != SAME else (math.nan, math.nan)
-    mark = FEW_SIGN if effect and effect.rests_on_few else ""
-    return f"{MARKS[cell.verdict]} {metric.text(cell.b - cell.a, low=low, high=high, mark=mark)}"
+    return f"{MARKS[cell.verdict]} {metric.text(cell.b - cell.a, low=low, high=high)}"
 
 
 def _counts(cells: Sequence[Cell]) -> str:

@@ -85,10 +85,9 @@ def _print_summary(graph: ExperimentGraph) -> None:
     claims = json.loads(graph.job("claims").paths[0].read_text(encoding="utf-8"))
     absent = not_run(claims)
     for claim in (claim for claim in claims["claims"] if claim not in absent):
-        verdicts = []
-        for protocol, finding in claim["protocols"].items():
-            verdicts.append(f"{PROTOCOL_NAMES.get(protocol, '')} {finding['verdict']}".strip())
-        console.print(f"{claim['claim']} {claim['text']} {', '.join(verdicts)}")
+        protocols = claim["protocols"].items()
+        verdicts = ", ".join(f"{PROTOCOL_NAMES.get(name, name)} {finding['verdict']}" for name, finding in protocols)
+        console.print(f"{claim['claim']} {claim['text']} {verdicts}")
     if absent:
         console.print(f"Claims not run here: {', '.join(claim['claim'] for claim in absent)} (the report says why)")
 

@@ -58,11 +58,6 @@ def color_number(method: str) -> int:
     return 1 + crc32(method.encode()) % (len(METHOD_COLORS) - 1)
 
 
-def method_colors(methods: Iterable[str]) -> dict[str, str]:
-    """Return the color of each method entry."""
-    return {method: METHOD_COLORS[color_number(method)] for method in methods}
-
-
 def is_wide(panels: int) -> bool:
     """Return whether so many small multiples need two columns."""
     return panels > 2

@@ -13,7 +13,6 @@ import numpy as np
 
 from pipeline_src import processes
 from pipeline_src.analysis.compare import SAME, Cell, compare, seed_pairs
-from pipeline_src.analysis.estimate import FEW_CARRY, FEW_SIGN
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.intervals import ENOUGH, groups_note, images_note
 from pipeline_src.errors import UserError, did_you_mean
@@ -120,8 +119,6 @@ class Comparison:
             groups = self.a.group(part) if part in self.a.groups else self.b.group(part)
             few = images_note(number) if groups is None else [groups_note(groups)] * (number < ENOUGH)
             texts += [f"{part}: {text}" for text in few]
-        if any(cell.effect and cell.effect.rests_on_few for cell in resampled):
-            texts.append(f"{FEW_SIGN} {FEW_CARRY}")
         return texts
 
 

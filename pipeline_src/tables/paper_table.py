@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_src.analysis.estimate import FEW_EFFECTIVE, FEW_SIGN, HIGHER, LOWER, estimate, sample_sd
+from pipeline_src.analysis.estimate import HIGHER, LOWER, estimate, sample_sd
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import Results
@@ -22,6 +22,7 @@ from pipeline_src.tables.captions import LEGEND
 from pipeline_src.text_tables import UNDEFINED, Group, Table, markdown
 
 BEST, TIED, FLOOR = "best", "tied", "floor"
+FEW_UNITS, FEW_SIGN = 30, "‡"  # effective images; differences that fewer carry are found too often where there are none
 SIGNS = {BEST: "★", TIED: "†", FLOOR: "°", LOWER: "↓", HIGHER: "↑"}
 # Where a number is printed (protocol, group, row, column), what it measures, the mean over seeds, their sample standard
 # deviation, its 95 % confidence limits, its seeds and its number of images.
@@ -74,7 +75,7 @@ class PaperTable:
         for row in rows:
             mean, sd, low, high = (row.get(key, math.nan) for key in NUMBERS)
             sign = SIGNS.get(row.get("mark", ""), "")
-            if row.get("effective_images", math.nan) < FEW_EFFECTIVE:
+            if row.get("effective_images", math.nan) < FEW_UNITS:
                 sign += FEW_SIGN
             text = self.quantities[row["metric"]].text(mean, sd, low, high, sign)
             cells.setdefault(row.get("group", ""), {}).setdefault(row["row"], {})[row["column"]] = text
@@ -112,6 +113,7 @@ def cells(results: Results, protocol: str, part: str, metric: str) -> Iterator[R
             "protocol": protocol,
             "part": part,
             "role": facts.parts[part],
+            "row": f"{method} (one network set, seed {run.seeds[0]})" if run.of_all_seeds else method,
             "method": method,
             "metric": metric,
             "mean": points.mean(),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pipeline_src.analysis.facts import LIKE_ID, ROLES
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.tables.captions import about, heading, not_run, notes, row_of
+from pipeline_src.tables.captions import about, heading, not_run, notes
 from pipeline_src.tables.differences import differences
 from pipeline_src.tables.paper_table import PaperTable, cells
 
@@ -37,12 +37,7 @@ class ByMethod:
         """Return the table of an experiment."""
         facts, parts = results.facts, results.facts.parts_of(self.roles)
         rows = [
-            {
-                **cell,
-                "group": heading(results, part),
-                "row": row_of(facts, cell["method"]),
-                "column": METRICS[metric].column,
-            }
+            {**cell, "group": heading(results, part), "column": METRICS[metric].column}
             for protocol in facts.protocols
             for part in parts
             for metric in self.metrics

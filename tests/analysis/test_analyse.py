@@ -10,9 +10,9 @@ from made_results import by_hand
 from made_statistics import counted, of_scenes, scene, summaries, varied
 
 from pipeline_src.analysis.analyse import analyse, band_of_sums
-from pipeline_src.analysis.estimate import estimate
+from pipeline_src.analysis.estimate import effective_units, estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.analysis.intervals import ENOUGH, interval
+from pipeline_src.analysis.intervals import interval
 from pipeline_src.analysis.measurement import Reader
 from pipeline_src.analysis.resampling import RESAMPLES, key_of, resample
 from pipeline_src.analysis.results import Results
@@ -88,39 +88,32 @@ def test_differences_are_paired_by_seed_and_image(results):
 
 def test_the_effective_number_of_images_is_that_of_their_differences(results):
     """Maps are of one size: the mean over pixels is that over images, whose own values are counted anew."""
-    accuracies = {
-        method: [((f >= 128) == y).mean() for f, y, _ in images(method, 1, "photos")] for method in ("slp", "baseline")
+    by_image = {
+        method: np.array([[((f >= 128) == y).mean() for f, y, _ in images(method, s, "photos")] for s in (0, 1)])
+        for method in ("slp", "baseline")
     }
-    slp, baseline = (replace(results.measurement("raw", method, "photos"), seeds=[0, 1]) for method in accuracies)
-    for run, values in zip((slp, baseline), accuracies.values(), strict=True):
-        np.testing.assert_allclose(run.by_unit["accuracy"][1], values, rtol=1e-4)
-    second = [replace(run, seeds=[5, 1]) for run in (slp, baseline)]
-    second[0] = replace(second[0], seeds=[6, 1])  # seed 1 alone is common
-    d = np.abs(np.subtract(*accuracies.values()))
-    effect = estimate("accuracy", (second[0], 1), (second[1], -1))
-    assert effect.effective == pytest.approx(d.sum() ** 2 / (d**2).sum(), rel=1e-2)
-    assert effect.rests_on_few
-    for terms in ([(slp, 1)], [(slp, 1), (baseline, -2)], [(slp, 1), (slp, -1)]):
-        assert np.isnan(estimate("accuracy", *terms).effective)
+    slp, baseline = (results.measurement("raw", method, "photos") for method in by_image)
+    effect = estimate("accuracy", (slp, 1), (baseline, -1))
+    d = np.abs((by_image["slp"] - by_image["baseline"]).mean(axis=0))
+    assert effective_units(effect, "accuracy", slp, baseline) == pytest.approx(d.sum() ** 2 / (d**2).sum(), rel=0.02)
+    same = estimate("accuracy", (slp, 1), (slp, -1))
+    assert effective_units(same, "accuracy", slp, slp) == pytest.approx(IMAGES)
 
 
 @pytest.mark.parametrize(("changed", "expected"), [(1, 1), (3, 3), (60, 60)])
 def test_the_effective_number_counts_the_images_that_differ(changed, expected):
-    values = np.zeros((1, 100), np.float32)
-    other = values.copy()
-    other[0, :changed] = 0.1
-    sides = [by_hand({"brier": [side.mean()]}, np.zeros(11), by_unit={"brier": side}) for side in (other, values)]
+    d = np.zeros(100)
+    d[:changed] = 0.1
+    left_out = [np.zeros((1, 4, 100)) + (values.sum() - values) / 99 for values in (d, 0 * d)]
+    sides = [by_hand({"brier": [array.mean()]}, np.zeros(11), arrays={"left_out": array}) for array in left_out]
     effect = estimate("brier", (sides[0], 1.0), (sides[1], -1.0))
-    assert effect.effective == pytest.approx(expected)
-    assert effect.rests_on_few == (expected < 30)
+    assert effective_units(effect, "brier", *sides) == pytest.approx(expected, rel=0.02)
 
 
-def test_few_images_of_one_seed_have_a_note(files, tmp_path):
-    facts = replace(FACTS, seeds=(0,), captions={}, methods={"slp": MethodFacts("slp")}, parts={"photos": "id"})
-    analyse("photos", 10, {("slp", 0): files["photos"]["slp", 0]}, tmp_path / "photos.npz")
-    note = Results(facts, {"photos": tmp_path / "photos.npz"}).note("photos")
-    assert f"{IMAGES} images" in note and str(ENOUGH) in note
-    assert Results(replace(facts, seeds=(0, 1)), {"photos": tmp_path / "photos.npz"}).note("photos") == ""
+@pytest.mark.parametrize(("units", "seeds", "noted"), [(56, 1, True), (56, 2, False), (100, 1, False)])
+def test_few_images_of_one_seed_are_noted_with_their_number(units, seeds, noted):
+    run = by_hand({"brier": [0.1] * seeds}, np.zeros(11), range(seeds), images=units)
+    assert ("too narrow" in run.size) == noted
 
 
 def test_an_estimate_needs_common_seeds_and_the_metric(results):

@@ -170,8 +170,9 @@ def test_a_sentence_shows_the_interval_that_decides(ends, target, says, shown):
 
 def test_a_sentence_shows_the_squared_error_that_does_not_agree():
     square, own = Estimate({0: -9e-4}, -12e-4, 1e-4, reference=25e-4), Estimate({0: -0.01}, -0.02, -0.005)
-    assert "[−0.0012, +0.0001]" in comparison(replace(own, decided=square)).text()
-    assert "0.0012" not in comparison(replace(own, image_high=0.006, decided=square)).text()
+    assert "[-0.0012, +0.0001]" in comparison(replace(own, decided=square)).text()
+    agrees = replace(square, image_high=-6e-4)
+    assert "0.0012" not in comparison(replace(own, decided=agrees)).text()
 
 
 def test_what_would_decide_follows_from_the_variance_components():

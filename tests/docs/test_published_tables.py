@@ -92,7 +92,10 @@ def test_claims_are_a_table_too(folder):
     claims = [{"claim": "C1", "text": "Over-confident.", "protocols": protocols}]
     (folder / "small" / "claims.json").write_text(json.dumps({"claims": claims}))
     written = rewritten(PAGE.replace("raw ece accuracy", "claims"), folder)
-    assert "| C1 | Over-confident. | unnormalized: supported | All for it. |\n|  |  | min-max normalized: not run | – |" in written
+    assert (
+        "| C1 | Over-confident. | unnormalized: supported | All for it. |\n|  |  | min-max normalized: not run | – |"
+        in written
+    )
 
 
 def test_verdicts_of_several_experiments_are_a_table_too(folder):

@@ -140,14 +140,12 @@ def test_a_method_has_one_color_in_figures_and_in_the_page():
 
 def test_a_method_has_one_color_in_all_reports(results):
     """By its name: other methods of the experiment, and their order, change nothing."""
-    reordered = {name: METHODS["ce"] for name in ("mine", *reversed(style.COLORED))}
-    others = [reordered, dict.fromkeys(style.COLORED, METHODS["ce"]), {"mine": METHODS["ce"]}]
-    colors = [style.method_colors(Facts("x", methods, PARTS).methods) for methods in others]
-    for first, second in zip(colors, colors[1:] + colors[:1], strict=True):
-        assert all(first[name] == second[name] for name in first.keys() & second.keys())
-    assert len(set(colors[1].values())) == len(style.COLORED)
-    shown = page.diagram_data(results)["colors"]
-    assert {name: style.METHOD_COLORS[number] for name, number in shown.items()} == style.method_colors(METHODS)
+    assert [style.color_number(name) for name in style.COLORED] == list(range(len(style.METHOD_COLORS)))
+    colors = page.diagram_data(results)["colors"]
+    for methods in (dict(reversed(METHODS.items())), {"aslp_<mc>": METHODS["aslp_<mc>"]}):
+        of_others = page.diagram_data(replace(results, facts=replace(FACTS, methods=methods)))["colors"]
+        assert of_others == {name: colors[name] for name in methods}
+    assert 0 not in colors.values()  # the baseline's, which is none of the names
 
 
 def test_people_read_one_pair_of_words_for_the_protocols(read):
