@@ -131,7 +131,7 @@ class Job:
 
 
 def linked(link: Path) -> Path:
-    """Return the file of the store to which a link of a view points. The file may itself be a link, into DVC's cache."""
+    """Return the file of the store to which a link of a view points. It may be a link into the cache of DVC."""
     return Path(os.path.normpath(link.parent / os.readlink(link)))
 
 
