@@ -24,10 +24,10 @@ def check_digests(root: Path) -> None:
     """
     recorded = json.loads((root / DIGESTS).read_text(encoding="utf-8"))
     actual = _digests(root)
-    changed = [name for name in sorted({*recorded, *actual}) if recorded.get(name) != actual.get(name)]
+    changed = [name for name in recorded | actual if recorded.get(name) != actual.get(name)]
     if changed:
         raise UserError(
-            f"{len(changed):,} files in {root} are not as they were unpacked:{listed(changed)}",
+            f"files in {root} are not as they were unpacked:{listed(changed)}",
             expected="the files of the archive, or of the generator of synthetic data",
             fix=f"rm -r {root}, and start the same command again",
         )
