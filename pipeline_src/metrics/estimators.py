@@ -186,6 +186,34 @@ def _risk_coverage(bins: Bins) -> tuple[np.ndarray, np.ndarray]:
     return pixels, errors
 
 
+def average_precision(rates: np.ndarray) -> np.ndarray:
+    """Return the area under precision over recall, linear between thresholds; below the recall of the highest threshold
+    its precision.
+
+    Args:
+        rates: (..., 768) as `image_inputs.rate_curves`.
+    """
+    precision, recall, _ = np.split(rates, 3, axis=-1)
+    return _area(recall, precision, precision[..., :1])
+
+
+def auc(rates: np.ndarray) -> np.ndarray:
+    """Return the area under the true over the false positive rate, linear from the origin over all thresholds.
+
+    Args:
+        rates: (..., 768) as `image_inputs.rate_curves`.
+    """
+    _, true, false = np.split(rates, 3, axis=-1)
+    return _area(false, true, np.zeros_like(true[..., :1]))
+
+
+def _area(x: np.ndarray, y: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Return the area under curves (..., T) of ascending x, which begin with y = `start` (..., 1) at x = 0."""
+    x = np.concatenate([np.zeros_like(start), x], axis=-1)
+    y = np.concatenate([start, y], axis=-1)
+    return np.asarray((np.diff(x, axis=-1) * (y[..., 1:] + y[..., :-1]) / 2).sum(axis=-1))
+
+
 def mean_iou(iou: np.ndarray) -> np.ndarray:
     """Return the mean over the classes that occur, (..., K) -> (...)."""
     return np.asarray(np.nansum(iou, axis=-1) / (~np.isnan(iou)).sum(axis=-1))
