@@ -141,6 +141,13 @@ class Facts:
         strengths = {name: method.strength(self.classes) for name, method in self.methods.items()}
         return {name: strength for name, strength in strengths.items() if strength is not None}
 
+    @property
+    def static_grid(self) -> list[str]:
+        """Entries of SLP by alpha, then beta; none unless there are two places of the grid."""
+        places = {name: self.methods[name].parameters for name in self.entries("slp")}
+        by_place = {name: (values["alpha"], values["beta"]) for name, values in places.items()}
+        return sorted(by_place, key=by_place.__getitem__) if len({*by_place.values()}) > 1 else []
+
     def entries(self, code: str) -> list[str]:
         """Return the entries that use the method `code`, first the principal one (of that name, or the first)."""
         return sorted((n for n, method in self.methods.items() if method.code == code), key=lambda n: n != code)

@@ -226,7 +226,8 @@ def _evaluation(experiment: ExperimentGraph, method: str, seed: int, part: str) 
         name=names.evaluation_name(method, seed, part),
         files=("statistic.npz",),
         work=work.evaluate,
-        parameters=_predictor_parameters(experiment, method, seed),
+        parameters=_predictor_parameters(experiment, method, seed)
+        | ({"weighted_f": True} if experiment.settings.evaluation.weighted_f else {}),
         inputs=_networks(experiment, method, seed)
         | ({"fit": experiment.job(names.training_name(method, seed))} if experiment.posthoc(method) else {})
         | {"part": experiment.job(f"store/{part}")}

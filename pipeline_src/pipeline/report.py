@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline_src.analysis.facts import ExperimentSummary, Facts, run_command
-from pipeline_src.analysis.results import Results
+from pipeline_src.analysis.results import Results, RunCost
 from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.claims.write import write_claims, write_overview_claims
 from pipeline_src.data import catalog
@@ -34,7 +35,30 @@ READ = (*(f"tables/{name}.csv" for name in TABLES_READ), "claims.json")  # of ea
 def results(job: Job) -> Results:
     """Return the results of the analyses among the inputs of a job."""
     facts = job.parameters["facts"]
-    return Results(facts, {part: job.inputs[f"analyse/{part}"].paths[0] for part in facts.parts})
+    analyses = {part: job.inputs[f"analyse/{part}"] for part in facts.parts}
+    costs = {}
+    for method, seed in facts.runs:
+        costs[method, seed] = run_cost([analysis.inputs[f"{method}/seed{seed}"] for analysis in analyses.values()])
+    return Results(facts, {part: analysis.paths[0] for part, analysis in analyses.items()}, costs)
+
+
+def run_cost(evaluations: Sequence[Job]) -> RunCost:
+    """Return what a run cost, from the manifests of its evaluations on all datasets and of their inputs."""
+    inputs = evaluations[0].inputs
+    networks = [job for role, job in inputs.items() if role.startswith("networks/")]
+    training = inputs.get("fit", networks[0])
+    parameters = [_parameters(network.folder / "run.json") for network in networks]
+    return RunCost(_seconds([training]), _seconds(evaluations), sum(parameters))
+
+
+def _seconds(jobs: Iterable[Job]) -> float:
+    """Return the seconds of all jobs; NaN if one has no manifest."""
+    return sum(job.manifest.made["seconds"] if job.manifest else math.nan for job in jobs)
+
+
+def _parameters(file: Path) -> float:
+    """Return the number of parameters of a network from the run.json of its training; NaN without the file."""
+    return json.loads(file.read_bytes())["parameters"] if file.is_file() else math.nan
 
 
 def tables(job: Job, folder: Path) -> None:

@@ -12,6 +12,7 @@ from zipfile import ZIP_LZMA, ZipFile, ZipInfo
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.results import RunCost
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures.types import Folders
 from pipeline_src.files import hash_of, sha256, write_text
@@ -25,7 +26,10 @@ COMPUTED = ("metrics.json", "tables.md", TABLES := "tables.zip", "claims.json", 
 DIGEST = "digest"  # the key in experiment.json
 OVERVIEW = "overview"  # the folder of tables and claims across the published experiments
 # Settings that change no number of a run, or that are compared one by one: seeds, methods and datasets.
-APART = ("seeds", "methods", "claims", "data.id", "data.shifted", "data.ood", "training.device", "training.workers")
+APART = (
+    *("seeds", "methods", "claims", "data.id", "data.shifted", "data.ood", "training.device", "training.workers"),
+    "evaluation.weighted_f",
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Publication:
         data: a row for each dataset: source, number and hash of its images.
         files: name -> SHA-256 of each other file.
         counts_in: method -> another published experiment, whose counts.zip has its counts.
+        costs: METHOD/seedN -> minutes and parameters of the run, of runs that were published with them.
     """
 
     facts: Facts
@@ -51,6 +56,7 @@ class Publication:
     data: Sequence[Mapping[str, Any]]
     files: Mapping[str, str]
     counts_in: Mapping[str, str] = field(default_factory=dict)
+    costs: Mapping[str, RunCost] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> Publication:
