@@ -42,8 +42,7 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
         "an image counts with the means of its pixels; below the diagonal it is overconfident",
         "shades: share of the images in a cell, logarithmic · above and right: the marginals",
     ]
-    colors = style.method_colors(facts.methods)
-    figure = draw(densities, notes, colors, picture.title, lines)
+    figure = draw(densities, notes, picture.title, lines)
     return figure, stacked({method: as_table(density) for method, density in densities.items()})
 
 
@@ -67,19 +66,12 @@ def as_table(density: np.ndarray) -> DataFrame:
     return pd.DataFrame({"confidence": rows / CELLS, "accuracy": columns / CELLS, "share": density[rows, columns]})
 
 
-def draw(
-    densities: Mapping[str, np.ndarray],
-    notes: Mapping[str, str],
-    colors: Mapping[str, str],
-    heading: str,
-    lines: Sequence[str],
-) -> Figure:
+def draw(densities: Mapping[str, np.ndarray], notes: Mapping[str, str], heading: str, lines: Sequence[str]) -> Figure:
     """Draw a panel per method, all on the same axes and with the same shades.
 
     Args:
         densities: method -> `joint_density`.
         notes: method -> the text below its name.
-        colors: of the methods.
     """
     figure, panels = style.small_multiples(len(densities), heading, lines)
     filled = np.sum(list(densities.values()), axis=0)
@@ -87,9 +79,10 @@ def draw(
     low_y = _start(filled.sum(axis=0))
     most = max((density.max() for density in densities.values()), default=1) or 1
     for (method, density), (panel, first, last) in zip(densities.items(), panels, strict=True):
+        color = style.METHOD_COLORS[style.color_number(method)]
         panel.set_axis_off()
         axes = panel.inset_axes((0, 0, MAIN, MAIN))
-        _draw_density(axes, density, colors[method], most)
+        _draw_density(axes, density, color, most)
         axes.plot([0, 1], [0, 1], **style.DASHED)
         axes.set_xlim(low_x, 1)
         axes.set_ylim(low_y, 1)
@@ -97,7 +90,7 @@ def draw(
         percent_ticks(axes.set_yticks, [low_y, (1 + low_y) / 2, 1])
         style.outer_labels(axes, first, last, "Confidence, %", "Accuracy, %")
         places = (np.arange(CELLS) + 0.5) / CELLS
-        look: dict[str, Any] = {"color": colors[method], "linewidth": 0}
+        look: dict[str, Any] = {"color": color, "linewidth": 0}
         above = panel.inset_axes((0, MAIN + GAP, MAIN, OTHER), sharex=axes)
         above.bar(places, density.sum(axis=1), 0.8 / CELLS, **look)
         right = panel.inset_axes((MAIN + GAP, 0, OTHER, MAIN), sharey=axes)
@@ -112,18 +105,11 @@ def _draw_density(axes: Axes, density: np.ndarray, color: str, most: float) -> N
     """Draw the cells that hold images in shades of a color, down to a hundredth of the share `most`."""
     from matplotlib.colors import LinearSegmentedColormap, LogNorm
 
-    shades = LinearSegmentedColormap.from_list("", [_mixed(color, 0.2), color, style.INK])
+    shades = LinearSegmentedColormap.from_list("", [color + "50", color, style.INK])
     edges = np.arange(CELLS + 1) / CELLS
-    shown = np.ma.masked_equal(density.T, 0)
+    shown = np.where(density.T > 0, density.T, np.nan)
     axes.pcolormesh(edges, edges, shown, cmap=shades, norm=LogNorm(most / 100, most, clip=True), rasterized=True)
     axes.grid(visible=False)
-
-
-def _mixed(color: str, share: float) -> tuple[float, ...]:
-    """Return a color, mixed with paper so that its share is as given."""
-    from matplotlib.colors import to_rgb
-
-    return tuple(share * value + 1 - share for value in to_rgb(color))
 
 
 def _start(marginal: np.ndarray) -> float:

@@ -7,12 +7,17 @@ import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline_src.data import manifest
+from pipeline_src.data import manifest, sources
+from pipeline_src.errors import UserError
 from pipeline_src.pipeline.experiment import ExperimentGraph
-from pipeline_src.pipeline.job import Job
+from pipeline_src.pipeline.job import Job, other_versions
+from pipeline_src.training.perturbation import AdaptivePerturbation
 
 USUAL_PIXELS = 400 * 300  # of an image of the usual datasets
 MOST = 4  # reasons that are shown
+MANY = 10**5  # images of a dataset whose size is not known
+MARGIN = 4.5  # of a label with which a network agrees, as alphas of published runs grow after `start_epoch`
+FEW_DRAWS = 0.25  # perturbed labels per image in a run; of twelve images, none is perturbed in 5 % of runs
 
 
 def missing_jobs(experiment: ExperimentGraph) -> list[Job]:
@@ -24,7 +29,36 @@ def missing_jobs(experiment: ExperimentGraph) -> list[Job]:
 def warnings(experiment: ExperimentGraph) -> list[str]:
     """Return facts that the user has to know before the run."""
     unchecked = [text for job in experiment.of_kinds("prepare") if (text := job.options["unchecked"])]
-    return [*unchecked, *_late_starts(experiment), *_full_disk(experiment)]
+    versions = [f"Made with {line}" for line in other_versions(experiment.jobs.values())]
+    return [
+        *unchecked,
+        *_late_starts(experiment),
+        *_full_disk(experiment),
+        *_absent_device(experiment),
+        *versions,
+    ]
+
+
+def check_parts(experiment: ExperimentGraph) -> None:
+    """Check that parts of the data fit into their datasets, and that train, val and tests are disjoint.
+
+    For datasets that are not prepared, positions in a split stand for samples, and the number of images of the dataset
+    for the size of each split. A size that is too large hides overlaps and invents none; the jobs check again.
+
+    Raises:
+        UserError: names the parts.
+    """
+    samples = {}
+    for name, (part, _) in experiment.parts.items():
+        prepared = experiment.job(f"prepare/{part.set}")
+        if prepared.is_made:
+            samples[name] = manifest.select(part, prepared.folder)
+            continue
+        size = sources.count_images(experiment.entry(name), experiment.data_root) or MANY
+        manifest.check_size(part, size, f"correct `data:` of experiment {experiment.name}")
+        places = [f"{part.set}/{part.split}/{position}" for position in manifest.positions(part, size)]
+        samples[name] = [manifest.Row(id=place, stem="", image="", mask="", sha256_image=place) for place in places]
+    manifest.check_disjoint(samples)
 
 
 def differences(job: Job) -> list[str]:
@@ -55,12 +89,17 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _late_starts(experiment: ExperimentGraph) -> Iterator[str]:
-    """Yield a line for each method that starts to perturb labels after the last epoch."""
+    """Yield a line for each method that perturbs hardly a label, or none, because the run is so short."""
     epochs = experiment.settings.training.epochs
     for name, chosen in experiment.methods.items():
-        start = getattr(chosen.method, "start_epoch", None)
-        if isinstance(start, int) and start + 1 >= epochs and not experiment.posthoc(name):
-            yield f"methods.{name}: no label is perturbed: start_epoch is {start}, and training.epochs is {epochs}."
+        method = chosen.method
+        if not isinstance(method, AdaptivePerturbation):
+            continue
+        visits = max(0, epochs - method.start_epoch - 1)  # of an image whose alpha can be above 0
+        drawn = method.eta * MARGIN / method.beta * visits * (visits + 1) / 2
+        if visits == 0 or (method.form == "drawn" and drawn < FEW_DRAWS):
+            reason = f"start_epoch is {method.start_epoch}, and training.epochs is {epochs}"
+            yield f"methods.{name}: about {drawn:.2f} labels per image are perturbed in all epochs: {reason}."
 
 
 def _full_disk(experiment: ExperimentGraph) -> Iterator[str]:
@@ -70,3 +109,16 @@ def _full_disk(experiment: ExperimentGraph) -> Iterator[str]:
     needed = images * (4 * experiment.settings.image_size**2 + USUAL_PIXELS)
     if (free := shutil.disk_usage(".").free) < needed:
         yield f"Disk: the preprocessed images need {needed / 2**20:,.0f} MiB, and {free / 2**20:,.0f} MiB are free."
+
+
+def _absent_device(experiment: ExperimentGraph) -> Iterator[str]:
+    """Yield a line if the device that the settings name is absent here; a cluster's node may have it."""
+    training = experiment.settings.training
+    if training.device in ("auto", "cpu"):
+        return
+    from pipeline_src.training.classifier import prepare_device  # imports torch
+
+    try:
+        prepare_device(training)
+    except UserError as error:
+        yield f"Device: {str(error).splitlines()[0]}. Jobs need a machine that has it."

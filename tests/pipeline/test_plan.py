@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from made_sets import encoded, image, pairs, write_files
+from bad_input import run
+from made_sets import encoded, image, pairs, write_files, write_zip
 from project import ROOT, call
+from typer.testing import CliRunner
 
+from pipeline_src.cli.main import app
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.pipeline import plan as planned
-from pipeline_src.pipeline import work
+from pipeline_src.pipeline import training_faults, work
 from pipeline_src.pipeline.jobs import build
 from pipeline_src.pipeline.plan import differences, missing_jobs, warnings
 from pipeline_src.pipeline.runner import run_job
@@ -52,16 +55,19 @@ def change(*keys: str, **values) -> None:
     Path("params.yaml").write_text(yaml.safe_dump(content))
 
 
-@pytest.mark.parametrize(("epochs", "said"), [(6, True), (7, False)])
-def test_plan_says_that_no_label_is_perturbed(project, epochs, said):
-    """Alpha stays 0 through the first five epochs, and an image is perturbed in the epoch after its first step."""
+@pytest.mark.parametrize(("epochs", "shown"), [(6, "0.00 labels"), (7, "0.01 labels"), (12, "0.19 labels"), (13, "")])
+def test_plan_says_that_hardly_a_label_is_perturbed(project, epochs, shown):
+    """Alpha stays 0 through the first five epochs, and an image is perturbed in the epoch after its first step.
+
+    It grows by 0.009 in an epoch: an image is perturbed 0.009 x (1 + ... + 6) = 0.19 times in six epochs.
+    """
     change(methods=["aslp_mc"])
     change("training", epochs=epochs)
     content = yaml.safe_load(Path("params.yaml").read_text())
     content["methods"] = {"aslp_mc": {"start_epoch": 5}}
     Path("params.yaml").write_text(yaml.safe_dump(content))
     lines = [line for line in warnings(build(read())) if line.startswith("methods.aslp_mc")]
-    assert bool(lines) == said and all("start_epoch is 5" in line for line in lines)
+    assert bool(lines) == bool(shown) and all(shown in line for line in lines)
 
 
 def test_plan_warns_of_a_disk_that_is_too_small(project, monkeypatch):
@@ -72,6 +78,78 @@ def test_plan_warns_of_a_disk_that_is_too_small(project, monkeypatch):
     monkeypatch.setattr(planned.shutil, "disk_usage", lambda path: usage(1000))
     (line,) = warnings(build(read()))
     assert line.startswith("Disk: ") and "2 MiB" in line  # 16 images of 130 kB
+
+
+def test_plan_and_verify_name_results_of_other_versions(project, monkeypatch):
+    job = build(read()).job("prepare/mine")
+    run_job(job)
+    version = job.manifest.made["versions"]["numpy"]
+    monkeypatch.setattr("pipeline_src.pipeline.job.installed", lambda name: "0.1")
+    (line,) = [line for line in warnings(build(read())) if "numpy" in line]
+    assert f"numpy {version} (here 0.1): prepare/mine" in line
+    done = CliRunner().invoke(app, ["verify", "prepare/mine"])
+    assert line in done.output and done.exit_code == 0
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+@pytest.mark.parametrize(
+    ("parts", "named"),
+    [
+        ({"train": {"set": "mine", "first": 9}}, "train and val share 1 samples"),
+        ({"train": {"set": "mine"}}, "train and val share 4 samples"),
+        (
+            {"id": {"other": {"set": "mine", "skip": 6, "first": 3}}},
+            r"train and other share 2(.|\n)*val and other .* 1",
+        ),
+        ({"id": {"other": {"set": "others", "first": 5}}}, r"first 5 of others/all(.|\n)*4 samples"),
+        ({"train": {"set": "mine", "skip": 10, "first": 3}}, r"first 3 of mine/all after 10(.|\n)*12 samples"),
+    ],
+)
+def test_plan_refuses_overlaps_and_sizes_beyond_the_dataset(project, parts, named, prepared):
+    change("data", **parts)
+    if prepared:
+        for job in build(read()).of_kinds("prepare"):
+            run_job(job)
+    with pytest.raises(UserError, match=named):
+        run("plan")
+
+
+def test_overlaps_are_found_in_an_archive_of_unknown_size(project):
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["datasets"]["mine"] = {"archive": "a.zip", "images": "Image", "masks": "GT"}
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    write_zip(Path("a.zip"), pairs(12))
+    run("plan")
+    change("data", train={"set": "mine", "first": 8}, val={"set": "mine", "first": 3})
+    with pytest.raises(UserError, match="train and val share 3 samples"):
+        run("plan")
+
+
+def test_plan_names_a_device_that_is_absent_here(project):
+    assert warnings(build(read())) == []
+    change("training", device="cuda:99")
+    (line,) = warnings(build(read()))
+    assert line.startswith("Device: ") and "'cuda:99'" in line
+
+
+def test_plan_counts_jobs(project, capsys):
+    """Two seeds share the jobs of data, and a split under two names shares its store."""
+    change(seeds=[0, 1])
+    change("data", id={name: {"set": "others"} for name in ("one", "two")})
+    for job in build(read()).of_kinds("prepare"):
+        run_job(job)
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["plan"], catch_exceptions=False)
+    title, *lines = done.output.splitlines()
+    rows = [line.split("│")[1:3] for line in lines if "│" in line]
+    assert {kind.strip(): number.strip() for kind, number in rows} == {
+        "prepare": "0 of 2",
+        "store": "3 of 4",
+        "train": "2 of 2",
+        "evaluate": "4 of 6",
+        "analyse": "3 of 3",
+        **dict.fromkeys(("tables", "figures", "claims", "report"), "1 of 1"),
+    }
+    assert "16 of 21 jobs" in title
 
 
 def done(job, folder: Path) -> None:
@@ -93,7 +171,7 @@ def test_plan_gives_the_reasons(project):
     (trained,) = job.view.parent.iterdir()
     shutil.copytree(trained, trained.with_name("seed1"), symlinks=True)
     graph = build(read())
-    assert differences(graph.job("train/baseline/seed0")) == ["training.lr 0.001 -> 0.5"]
+    assert differences(graph.job("train/baseline/seed0")) == ["training.lr 0.01 -> 0.5"]
     kinds = ("train", "evaluate", "analyse", "tables", "figures", "claims", "report")
     assert {job.kind for job in missing_jobs(graph)} == {*kinds}
 
@@ -117,6 +195,12 @@ def test_images_that_parts_share_are_logged_or_refused(project, caplog):
         work.report_overlap({"train": stores["train"], "val": stores["train"]})
 
 
+def test_evaluation_knows_its_batch_size(project):
+    change(evaluation={"bins": 10, "batch_size": 5})
+    job = build(read()).job("evaluate/baseline/seed0/other")
+    assert work.settings(job).evaluation.batch_size == 5
+
+
 def test_a_set_of_the_catalogue_is_none_of_the_users_whoever_wrote_its_entry(project):
     text = Path("params.yaml").read_text().replace("set: mine", "set: DUTS-TR").replace("set: others", "set: SOD")
     Path("params.yaml").write_text(text.replace("  mine:", "  DUTS-TR:").replace("  others:", "  SOD:"))
@@ -132,6 +216,6 @@ HISTORY = "epoch,loss,val_accuracy\n1,0.7,0.6\n2,{loss},{accuracy}\n"
 )
 def test_inverted_masks_and_a_diverged_training_are_logged(project, caplog, loss, accuracy, warns):
     Path("history.csv").write_text(HISTORY.format(loss=loss, accuracy=accuracy))
-    work._warn_of_accuracy(build(read()).job("train/baseline/seed0"), Path())
+    training_faults.warn_of_accuracy(build(read()).job("train/baseline/seed0"), Path())
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(warnings) == bool(warns) and all(warns in text for text in warnings)

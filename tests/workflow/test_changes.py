@@ -56,7 +56,7 @@ def test_another_experiment_by_one_flag(clone):
 def test_snakemake_tells_wrong_parameters_and_missing_data_in_words(tmp_path):
     copy(tmp_path)
     said = snakemake(tmp_path, "--dry-run", "--config", "experimnt=demo", check=False)
-    assert "did you mean 'experiment'" in said
+    assert "did you mean 'experiment'" in said and "common.smk" not in said
     said = snakemake(tmp_path, "--dry-run", "--config", "experiment=mini", check=False, ASLP_DOWNLOADS=str(tmp_path))
     assert "DUTS-TR" in said and "data_root" in said and "Traceback" not in said
 
@@ -78,7 +78,7 @@ def test_clean_asks_and_removes_what_no_experiment_needs(clone):
 
     before = results(clone)
     assert "Nothing to remove" in clean()
-    edit(clone / "params.yaml", "{epochs: 7, batch_size: 4}", "{epochs: 8, batch_size: 4}")
+    edit(clone / "params.yaml", "{epochs: 16, batch_size: 4,", "{epochs: 17, batch_size: 4,")
     assert clean("--dry-run").count("results/.store/train-") == 2 and results(clone) == before
     clean()  # without a terminal nobody agrees
     assert results(clone) == before
