@@ -142,11 +142,11 @@ class Facts:
         return {name: strength for name, strength in strengths.items() if strength is not None}
 
     @property
-    def static_grid(self) -> list[str]:
-        """Entries of SLP by alpha, then beta; none unless there are two places of the grid."""
-        places = {name: self.methods[name].parameters for name in self.entries("slp")}
-        by_place = {name: (values["alpha"], values["beta"]) for name, values in places.items()}
-        return sorted(by_place, key=by_place.__getitem__) if len({*by_place.values()}) > 1 else []
+    def static_grid(self) -> dict[str, tuple[float, float]]:
+        """Entries of SLP without noise -> (alpha, beta), in this order; none unless there are two of them."""
+        entries = {name: self.methods[name].parameters for name in self.entries("slp")}
+        grid = {name: (each["alpha"], each["beta"]) for name, each in entries.items() if not each.get("noise")}
+        return dict(sorted(grid.items(), key=lambda item: item[1])) if len(grid) > 1 else {}
 
     def entries(self, code: str) -> list[str]:
         """Return the entries that use the method `code`, first the principal one (of that name, or the first)."""

@@ -11,11 +11,11 @@ import numpy as np
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.reliability import percent_ticks
-from pipeline_src.figures.types import Axes, DataFrame, Figure, FigureType, Folders, Picture, Results, stacked
+from pipeline_src.figures.types import DataFrame, Figure, FigureType, Folders, Picture, Results, stacked
 
 CELLS = 50  # of each axis, 2 % wide
-MAIN, GAP = 0.8, 0.03  # share of a panel that the density takes, and what separates it from the marginals
-OTHER = 1 - MAIN - GAP
+EDGES = np.arange(CELLS + 1) / CELLS
+MAIN, BEGIN, REST = 0.8, 0.83, 0.17  # of a panel: side of the density; begin and height of the marginals
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
@@ -29,93 +29,66 @@ def pictures(facts: Facts) -> Iterator[Picture]:
 
 def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
     """Draw a panel of each method, with the images of all seeds."""
-    facts = results.facts
-    densities = {}
-    notes = {}
-    for method, run in results.measured(picture.protocol, picture.part).items():
-        confidence, accuracy = run.arrays["image_means"].reshape(2, -1)
-        defined = ~np.isnan(confidence)
-        densities[method] = joint_density(confidence[defined], accuracy[defined])
-        notes[method] = f"{100 * (confidence > accuracy)[defined].mean():.0f} % overconfident"
+    measured = results.measured(picture.protocol, picture.part)
+    cells = {method: image_cells(*run.arrays["image_means"].reshape(2, -1)) for method, run in measured.items()}
     lines = [
-        f"{style.size(picture, results)} · {facts.networks_text()}",
+        f"{style.size(picture, results)} · {results.facts.networks_text()}",
         "an image counts with the means of its pixels; below the diagonal it is overconfident",
-        "shades: share of the images in a cell, logarithmic · above and right: the marginals",
+        "shades: number of images in a cell, logarithmic · above and right: the marginals",
     ]
-    figure = draw(densities, notes, picture.title, lines)
-    return figure, stacked({method: as_table(density) for method, density in densities.items()})
+    return draw(cells, picture.title, lines), stacked(cells)
 
 
-def joint_density(confidence: np.ndarray, accuracy: np.ndarray) -> np.ndarray:
-    """Return the share of the images in each cell of confidence (rows) and accuracy, (CELLS, CELLS); cells are closed
-    on their left, the last ones on both sides.
+def image_cells(confidence: np.ndarray, accuracy: np.ndarray) -> DataFrame:
+    """Return a row per cell that holds images: the middles of its `confidence` and `accuracy`, and its `images`.
 
     Args:
-        confidence, accuracy: (n,) of each image, in [0, 1].
+        confidence, accuracy: (n,) of each image, in [0, 1]; images of NaN do not count.
     """
-    edges = np.arange(CELLS + 1) / CELLS
-    number, _, _ = np.histogram2d(confidence, accuracy, bins=[edges, edges])
-    return np.asarray(number / max(len(confidence), 1))
-
-
-def as_table(density: np.ndarray) -> DataFrame:
-    """Return a row per cell that holds images: the lower ends of its `confidence` and `accuracy`, and its `share`."""
     import pandas as pd
 
-    rows, columns = np.nonzero(density)
-    return pd.DataFrame({"confidence": rows / CELLS, "accuracy": columns / CELLS, "share": density[rows, columns]})
+    means = pd.DataFrame({"confidence": confidence, "accuracy": accuracy}).dropna()
+    middles = (np.minimum(np.floor(means * CELLS), CELLS - 1) + 0.5) / CELLS
+    return middles.value_counts(sort=False).reset_index(name="images")
 
 
-def draw(densities: Mapping[str, np.ndarray], notes: Mapping[str, str], heading: str, lines: Sequence[str]) -> Figure:
+def draw(cells: Mapping[str, DataFrame], heading: str, lines: Sequence[str]) -> Figure:
     """Draw a panel per method, all on the same axes and with the same shades.
 
     Args:
-        densities: method -> `joint_density`.
-        notes: method -> the text below its name.
+        cells: method -> `image_cells`.
     """
-    figure, panels = style.small_multiples(len(densities), heading, lines)
-    filled = np.sum(list(densities.values()), axis=0)
-    low_x = _start(filled.sum(axis=1))
-    low_y = _start(filled.sum(axis=0))
-    most = max((density.max() for density in densities.values()), default=1) or 1
-    for (method, density), (panel, first, last) in zip(densities.items(), panels, strict=True):
+    from matplotlib.colors import LinearSegmentedColormap, LogNorm
+
+    figure, panels = style.small_multiples(len(cells), heading, lines)
+    starts = [_start([table[name].min() for table in cells.values()]) for name in ("confidence", "accuracy")]
+    most = max(2, *(table["images"].max() for table in cells.values()))
+    for (method, table), (panel, first, last) in zip(cells.items(), panels, strict=True):
         color = style.METHOD_COLORS[style.color_number(method)]
-        panel.set_axis_off()
+        shades = LinearSegmentedColormap.from_list("", [f"{color}50", color, style.INK])
+        confidence, accuracy, images = (table[name] for name in ("confidence", "accuracy", "images"))
         axes = panel.inset_axes((0, 0, MAIN, MAIN))
-        _draw_density(axes, density, color, most)
+        axes.hist2d(confidence, accuracy, EDGES, weights=images, cmap=shades, norm=LogNorm(1, most), cmin=1)
         axes.plot([0, 1], [0, 1], **style.DASHED)
-        axes.set_xlim(low_x, 1)
-        axes.set_ylim(low_y, 1)
-        percent_ticks(axes.set_xticks, [low_x, (1 + low_x) / 2, 1])
-        percent_ticks(axes.set_yticks, [low_y, (1 + low_y) / 2, 1])
+        axes.set(xlim=(starts[0], 1), ylim=(starts[1], 1))
+        for set_ticks, start in zip((axes.set_xticks, axes.set_yticks), starts, strict=True):
+            percent_ticks(set_ticks, [start, (1 + start) / 2, 1])
+        axes.grid(visible=False)
         style.outer_labels(axes, first, last, "Confidence, %", "Accuracy, %")
-        places = (np.arange(CELLS) + 0.5) / CELLS
-        look: dict[str, Any] = {"color": color, "linewidth": 0}
-        above = panel.inset_axes((0, MAIN + GAP, MAIN, OTHER), sharex=axes)
-        above.bar(places, density.sum(axis=1), 0.8 / CELLS, **look)
-        right = panel.inset_axes((MAIN + GAP, 0, OTHER, MAIN), sharey=axes)
-        right.barh(places, density.sum(axis=0), 0.8 / CELLS, **look)
-        for marginal in (above, right):
-            marginal.set_axis_off()
-        style.name_panel(panel, method, notes[method], densities)
+        look: dict[str, Any] = {"weights": images, "color": color}
+        above = panel.inset_axes((0, BEGIN, MAIN, REST), sharex=axes)
+        above.hist(confidence, EDGES, **look)
+        right = panel.inset_axes((BEGIN, 0, REST, MAIN), sharey=axes)
+        right.hist(accuracy, EDGES, orientation="horizontal", **look)
+        for around in (panel, above, right):
+            around.set_axis_off()
+        style.name_panel(panel, method, "", cells)
     return figure
 
 
-def _draw_density(axes: Axes, density: np.ndarray, color: str, most: float) -> None:
-    """Draw the cells that hold images in shades of a color, down to a hundredth of the share `most`."""
-    from matplotlib.colors import LinearSegmentedColormap, LogNorm
-
-    shades = LinearSegmentedColormap.from_list("", [color + "50", color, style.INK])
-    edges = np.arange(CELLS + 1) / CELLS
-    shown = np.where(density.T > 0, density.T, np.nan)
-    axes.pcolormesh(edges, edges, shown, cmap=shades, norm=LogNorm(most / 100, most, clip=True), rasterized=True)
-    axes.grid(visible=False)
-
-
-def _start(marginal: np.ndarray) -> float:
-    """Return where an axis begins: a tenth below all images, at most 0.5."""
-    first = int(np.flatnonzero(marginal).min(initial=CELLS))
-    return min(0.5, first * 10 // CELLS / 10)
+def _start(least: Sequence[float]) -> float:
+    """Return where an axis begins: a tenth below all values, at most 0.5."""
+    return float(np.floor(10 * np.nanmin([0.5, *least])) / 10)
 
 
 FIGURE = FigureType(

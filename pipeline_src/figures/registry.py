@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.errors import UserError
 from pipeline_src.figures import joint, reliability, style, training
-from pipeline_src.figures.types import Folders, Picture, Results
+from pipeline_src.figures.types import DataFrame, Figure, Folders, Picture, Results
 from pipeline_src.files import write_text
 
 # In the order of the report. A new figure is a file here and an item of this list (docs/contributing/extending.md).
@@ -49,6 +49,13 @@ def draw(results: Results, folders: Folders, out: Path, suffixes: Sequence[str] 
     with style.house():
         for picture in pictures(facts):
             figure, table = picture.type.paint(picture, results, folders)
-            numbers = table.to_csv(index=False, float_format="%.5g", lineterminator="\n")
-            write_text(out / f"{picture.name}.csv", numbers)
-            style.save(figure, out / picture.name, suffixes)
+            save_picture(out, picture, figure, table, suffixes)
+
+
+def save_picture(
+    out: Path, picture: Picture, figure: Figure, table: DataFrame, suffixes: Sequence[str] = tuple(style.METADATA)
+) -> None:
+    """Write a figure that `paint` returned, and its numbers as csv, into the folder `out`."""
+    numbers = table.to_csv(index=False, float_format="%.5g", lineterminator="\n")
+    write_text(out / f"{picture.name}.csv", numbers)
+    style.save(figure, out / picture.name, suffixes)

@@ -77,15 +77,16 @@ def e_curves(counted: ProtocolCounts, bins: int) -> Columns:
 
 
 def rate_curves(counted: ProtocolCounts, bins: int) -> Columns:
-    """Return precision, true and false positive rate of images at the thresholds f >= t/255, t = 255..0, one after the
-    other, (n, 768); NaN without foreground or without background. Precision is 0 where nothing is predicted."""
+    """Return precision, whether a pixel is predicted, true and false positive rate of images at the thresholds
+    f >= t/255, t = 255..0, one after the other, (n, 1024); NaN without foreground or without background."""
 
     def rates(images: slice) -> np.ndarray:
         at_least = np.flip(counted.rows.levels[images], axis=1).cumsum(axis=1, dtype=np.int64)
         total = at_least[:, -1:]
+        predicted = at_least.sum(axis=2)
+        precision = at_least[..., 1] / np.maximum(predicted, 1)
         false, true = np.moveaxis(at_least / np.maximum(total, 1), -1, 0)
-        precision = at_least[..., 1] / np.maximum(at_least.sum(axis=2), 1)
-        curves = np.concatenate([precision, true, false], axis=1)
+        curves = np.concatenate([precision, predicted > 0, true, false], axis=1)
         return np.where(total.all(axis=2), curves, np.nan)
 
     return rates

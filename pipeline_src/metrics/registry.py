@@ -290,7 +290,8 @@ METRICS: dict[str, Metric] = {
         "AP",
         RATES,
         estimators.average_precision,
-        "Area under the mean precision over the mean recall of the images at 256 thresholds.",
+        "Area under the mean precision over the mean recall of the images at 256 thresholds; images without a "
+        "predicted pixel have no precision.",
         better=HIGH,
         undefined=NO_RATES,
     ),

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline_src.analysis.facts import ExperimentSummary, Facts, run_command
 from pipeline_src.analysis.results import Results, RunCost
 from pipeline_src.claims import CLAIM_FILES
@@ -15,9 +17,10 @@ from pipeline_src.claims.write import write_claims, write_overview_claims
 from pipeline_src.data import catalog
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
-from pipeline_src.figures.registry import draw
+from pipeline_src.figures.registry import draw, save_picture
 from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
+from pipeline_src.pipeline import work
 from pipeline_src.pipeline.experiment import training_name
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.pipeline.job import Job, other_versions
@@ -76,6 +79,36 @@ def figures(job: Job, folder: Path) -> None:
     draw(results(job), _run_folders(job), folder)
 
 
+def gallery(job: Job, folder: Path) -> None:
+    """Predict a few images of each test set with the networks of the first seed, and draw them."""
+    import torch
+
+    from pipeline_src.figures import style
+    from pipeline_src.figures.gallery import FIGURE, Prediction, choose
+
+    found = results(job)
+    facts = found.facts
+    images: dict[str, list[Prediction]] = {part: [] for part in facts.tests}
+    for part in facts.tests:
+        means = [run.arrays["image_means"] for run in found.measured("raw", part).values()]
+        gaps = np.mean([np.abs(confidence - accuracy).mean(axis=0) for confidence, accuracy in means], axis=0)
+        store = Store(job.inputs[f"store/{part}"].folder)
+        places = {name: place for place, name in enumerate(store.ids)}
+        for image, rank in choose(gaps).items():
+            name = sorted(places)[image]
+            images[part].append(Prediction(rank, name, store.image(places[name]), store.truth(places[name]), {}))
+    for method in facts.methods:
+        runs = [job.inputs[f"analyse/{part}"].inputs[f"{method}/seed{facts.seeds[0]}"] for part in facts.tests]
+        predictor = work.predictor(runs[0])
+        device = predictor.networks[0].mean.device
+        for shown in (each for part in facts.tests for each in images[part]):
+            x = torch.from_numpy(shown.image.transpose(2, 0, 1).copy())[None].to(device)
+            (shown.maps[method],) = predictor.probabilities(x, [shown.id], [shown.target.shape])
+    with style.house():
+        for picture in FIGURE.pictures(facts):
+            save_picture(folder, picture, *FIGURE.paint(picture, found, images[picture.part]))
+
+
 def _run_folders(job: Job) -> dict[tuple[str, int], Path]:
     """Return the folders of the training runs among the inputs of a job, by method and seed."""
     names = {run: training_name(*run) for run in job.parameters["facts"].runs}
@@ -92,6 +125,7 @@ def write(job: Job, folder: Path) -> None:
     write_report(
         results(job),
         figures=job.inputs["figures"].folder,
+        predictions=job.inputs["gallery"].folder if "gallery" in job.inputs else None,
         out=folder / job.files[0],
         params=job.options["settings"].model_dump(mode="json"),
         provenance=provenance(job),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,7 +16,7 @@ from pipeline_src.data import groups as image_groups
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic_folder, restore_folder
 from pipeline_src.pipeline.experiment import evaluation_name, training_name
-from pipeline_src.pipeline.report import provenance, run_cost, store_facts
+from pipeline_src.pipeline.report import provenance, store_facts
 from pipeline_src.pipeline.runner import check_results
 from pipeline_src.publishing.published import (
     COUNTS,
@@ -33,7 +33,6 @@ from pipeline_src.publishing.rebuild import REPORT, recompute, replace_computed
 from pipeline_src.python_source import changed_code, commit
 
 if TYPE_CHECKING:
-    from pipeline_src.analysis.results import RunCost
     from pipeline_src.pipeline.experiment import ExperimentGraph
     from pipeline_src.pipeline.job import Job
 
@@ -108,7 +107,6 @@ def write_sources(graph: ExperimentGraph, staging: Path, published: Publication 
         data=[rows.get(name) or store_facts(report, name) for name in report.parameters["parts"]],
         files={},
         counts_in=published.counts_in if published else {},
-        costs={**(published.costs if published else {}), **_costs(evaluated, len(facts.parts))},
     )
     publication.write(staging)
 
@@ -127,15 +125,6 @@ def _origin(trained: Iterable[Job], published: Publication | None) -> dict[str, 
         machines.append(manifest.made["machine"])
         minutes += manifest.made["seconds"] / 60
     return {"machine": "; ".join(dict.fromkeys(machines)), MINUTES: f"{minutes:.1f} min"}
-
-
-def _costs(evaluated: Mapping[tuple[str, str, int], Job], parts: int) -> dict[str, RunCost]:
-    """Return what runs cost, by METHOD/seedN, from their evaluations by (dataset, method, seed), of the runs with all
-    `parts` datasets among them."""
-    by_run: dict[str, list[Job]] = {}
-    for (_, method, seed), job in evaluated.items():
-        by_run.setdefault(f"{method}/seed{seed}", []).append(job)
-    return {run: run_cost(jobs) for run, jobs in by_run.items() if len(jobs) == parts}
 
 
 def evaluated_groups(graph: ExperimentGraph, part: str, file: Path) -> list[int]:

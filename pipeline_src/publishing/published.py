@@ -12,7 +12,6 @@ from zipfile import ZIP_LZMA, ZipFile, ZipInfo
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline_src.analysis.facts import Facts
-from pipeline_src.analysis.results import RunCost
 from pipeline_src.errors import UserError, listed
 from pipeline_src.figures.types import Folders
 from pipeline_src.files import hash_of, sha256, write_text
@@ -45,7 +44,6 @@ class Publication:
         data: a row for each dataset: source, number and hash of its images.
         files: name -> SHA-256 of each other file.
         counts_in: method -> another published experiment, whose counts.zip has its counts.
-        costs: METHOD/seedN -> minutes and parameters of the run, of runs that were published with them.
     """
 
     facts: Facts
@@ -56,7 +54,6 @@ class Publication:
     data: Sequence[Mapping[str, Any]]
     files: Mapping[str, str]
     counts_in: Mapping[str, str] = field(default_factory=dict)
-    costs: Mapping[str, RunCost] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> Publication:

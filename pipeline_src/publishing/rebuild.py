@@ -204,5 +204,4 @@ def rebuild_report(folder: Path, out: Path) -> None:
 
 def _results(publication: Publication, out: Path) -> Results:
     files = {part: out / "analysis" / f"{part}.npz" for part in publication.facts.parts}
-    costs = {(method, seed): publication.costs.get(f"{method}/seed{seed}") for method, seed in publication.facts.runs}
-    return Results(publication.facts, files, {run: cost for run, cost in costs.items() if cost})
+    return Results(publication.facts, files)

@@ -23,7 +23,7 @@ NOTES = (
     "training that was interrupted counts from its last resumption. Prediction is of all evaluated datasets, with "
     "reading and counting. Minutes depend on the machine and its load.",
     "Parameters are those of the networks that predict.",
-    "A dash: not recorded, as in experiments that were published without it.",
+    "A dash: not recorded. Published experiments hold no minutes of single runs.",
 )
 
 

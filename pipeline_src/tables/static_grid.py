@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline_src.analysis.facts import LIKE_ID, MethodFacts
+from pipeline_src.analysis.facts import LIKE_ID
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.metric import Quantity
 from pipeline_src.metrics.registry import METRICS
@@ -12,39 +12,34 @@ from pipeline_src.tables.captions import about, not_run, notes
 from pipeline_src.tables.paper_table import PaperTable, Row, cells
 
 GRID_METRICS = ("ece", "oe", "accuracy")
-TITLE = "Static label perturbation over α and β, in distribution"
 NOTE = "The strength s = 2 α β is twice the share that the expected label loses."
-QUANTITIES = {**METRICS, "strength": Quantity(title="s")}
+QUANTITIES = {**METRICS, "strength": Quantity(title="strength s")}
 
 
 def static_grid(results: Results) -> PaperTable:
-    """Return ECE, OE and accuracy of SLP, a group per dataset and metric: rows alpha, columns beta."""
+    """Return strength, ECE, OE and accuracy of SLP, a group per dataset and metric: rows alpha, columns beta."""
     facts = results.facts
-    grid = facts.static_grid
-    if not grid:
-        change = "add the entries “static-…” to “methods:” of the experiment"
-        return PaperTable(TITLE, [], about(facts), [not_run(facts.experiment, "a grid over α and β", change)])
+    rows = list(_rows(results))
     below = [NOTE, *notes(results, GRID_METRICS, facts.parts_of(LIKE_ID))]
-    return PaperTable(TITLE, list(_rows(results, grid)), about(facts), below, QUANTITIES)
+    if not rows:
+        change = "add the entries “static-…” to “methods:” of the experiment"
+        below = [not_run(facts.experiment, "a grid over α and β", change)]
+    title = "Static label perturbation over α and β, in distribution"
+    return PaperTable(title, rows, about(facts), below, QUANTITIES)
 
 
-def _rows(results: Results, grid: list[str]) -> Iterator[Row]:
+def _rows(results: Results) -> Iterator[Row]:
     facts = results.facts
     for protocol in facts.protocols:
-        for method in grid:
-            strength = facts.methods[method].strength(facts.classes)
-            place = {"protocol": protocol, "group": "strength s", **_place(method, facts.methods[method])}
-            yield {**place, "method": method, "metric": "strength", "mean": strength}
+        found: list[Row] = [
+            {"protocol": protocol, "part": "", "method": method, "metric": "strength", "mean": strength}
+            for method, strength in facts.static.items()
+        ]
         for part in facts.parts_of(LIKE_ID):
             for metric in GRID_METRICS:
-                by_method = {cell["method"]: cell for cell in cells(results, protocol, part, metric)}
-                for method in (name for name in grid if name in by_method):
-                    place = {"group": f"{part}: {METRICS[metric].column}", **_place(method, facts.methods[method])}
-                    yield {**by_method[method], **place}
-
-
-def _place(name: str, method: MethodFacts) -> dict[str, str]:
-    """Return row and column of an entry; other noise has a row of its own."""
-    noise = method.parameters.get("noise")
-    row = f"α = {method.parameters['alpha']:.3g}" + (f" ({name})" if noise else "")
-    return {"row": row, "column": f"β = {method.parameters['beta']:.3g}"}
+                found += cells(results, protocol, part, metric)
+        for method, (alpha, beta) in facts.static_grid.items():
+            place = {"row": f"α = {alpha:.3g}", "column": f"β = {beta:.3g}"}
+            for row in (row for row in found if row["method"] == method):
+                group = f"{row['part']}: {QUANTITIES[row['metric']].column}".removeprefix(": ")
+                yield {**row, **place, "group": group}
