@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import textwrap
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +17,8 @@ from pipeline_src.labels import IGNORED, NO_CLASS
 
 EACH = 2  # worst images, and as many median and best ones
 LONGEST = 160  # pixels of an image that is drawn
+ROW = 1.1  # inches
+KEY = "confidence: the darker the higher · errors: wrong pixels, the darker the more confident"
 CHOICE = "largest, median and smallest abs(confidence − accuracy)"
 
 
@@ -22,18 +27,18 @@ class Prediction:
     """An image with its predictions.
 
     Attributes:
-        place: "worst", "median" or "best".
+        rank: "worst", "median" or "best".
         id: of the image.
         image: (h, w, 3) uint8 of any size; None if there is none.
         target: (H, W) class ids, `NO_CLASS` and `IGNORED`.
         maps: method -> its probabilities, (H, W) of one object or (K, H, W), floats or as of saved maps.
     """
 
-    place: str
+    rank: str
     id: str
     image: np.ndarray | None
     target: np.ndarray
-    maps: Mapping[str, np.ndarray]
+    maps: dict[str, np.ndarray]
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
@@ -54,72 +59,65 @@ def paint(picture: Picture, results: Results, predictions: Sequence[Prediction])
 
 def choose(gaps: np.ndarray) -> dict[int, str]:
     """Return the places of the images to show -> "worst", "median" or "best", from their gaps (N,); NaN: never."""
-    order = np.argsort(-gaps, kind="stable")[: np.count_nonzero(~np.isnan(gaps))].tolist()
+    order = np.argsort(-gaps)[: np.count_nonzero(~np.isnan(gaps))].tolist()
     middle = max(0, (len(order) - EACH) // 2)
-    chosen: dict[int, str] = {}
-    for place, images in (
-        ("worst", order[:EACH]),
-        ("best", order[-EACH:]),
-        ("median", order[middle : middle + EACH]),
-    ):
-        for image in images:
-            chosen.setdefault(image, place)
+    best = dict.fromkeys(order[-EACH:], "best")
+    median = dict.fromkeys(order[middle : middle + EACH], "median")
+    chosen = median | best | dict.fromkeys(order[:EACH], "worst")
     return {image: chosen[image] for image in order if image in chosen}
 
 
 def draw(predictions: Sequence[Prediction], heading: str, lines: Sequence[str]) -> tuple[Figure, DataFrame]:
-    """Draw a column per image: the image, its mask, and of each method its confidence and its errors; return also their
-    mean confidence and accuracy."""
+    """Draw a column per image with its layers; return also the numbers below them."""
     import pandas as pd
 
-    methods = list(predictions[0].maps)
-    has_image = predictions[0].image is not None
-    key = "confidence: the darker the higher · errors: wrong pixels, the darker the more confident"
-    high = min(1.3, max(each.target.shape[0] / each.target.shape[1] for each in predictions)) + 0.16
-    number = has_image + 1 + 2 * len(methods)
-    figure, used = style.new_figure(high * number + 0.2, heading, [*lines, key], style.WIDE)
-    top = 1 - (used + 0.2) / figure.get_figheight()
-    grid = figure.subplots(
-        number, len(predictions), squeeze=False, gridspec_kw={"left": 0.14, "right": 0.99, "bottom": 0, "top": top}
-    )
+    columns = [list(layers(each)) for each in predictions]
+    names = [name for name, *_ in columns[0]]
+    figure, used = style.new_figure(ROW * len(names) + 0.3, heading, [*lines, KEY], style.WIDE)
+    places = {"left": 0.14, "right": 0.99, "bottom": 0.15 / figure.get_figheight(), "wspace": 0.05}
+    places["top"] = 1 - (used + 0.2) / figure.get_figheight()
+    grid = figure.subplots(len(names), len(predictions), squeeze=False, gridspec_kw=places)
     rows = []
-    for column, prediction in zip(grid.T, predictions, strict=True):
-        panels = iter(column)
-        step = -(-max(prediction.target.shape) // LONGEST)
-        target = prediction.target[::step, ::step]
-        if prediction.image is not None:
-            next(panels).imshow(prediction.image, extent=(0, target.shape[1], target.shape[0], 0))
-        next(panels).imshow(np.where(target >= NO_CLASS, np.nan, target), "gray", vmin=0)
-        for method, probability in prediction.maps.items():
-            confidence, predicted, least = top_label(probability)
-            counts = prediction.target != IGNORED
-            right = predicted == prediction.target
-            means = [float(values[counts].mean()) for values in (confidence, right)]
-            rows.append((prediction.place, prediction.id, method, *means))
-            axes = next(panels)
-            axes.imshow(np.where(counts, confidence, np.nan)[::step, ::step], "Blues", vmin=least, vmax=1)
-            text = f"conf. {100 * means[0]:.1f} · acc. {100 * means[1]:.1f}"
-            axes.set_xlabel(text, fontsize=5.2, labelpad=2)
-            wrong = np.where(counts & ~right, confidence, np.nan)[::step, ::step]
-            next(panels).imshow(wrong, "Reds", vmin=2 * least - 1, vmax=1)
-        column[0].set_title(prediction.place, fontsize=7)
-    layers = (f"{method}:\n{layer}" for method in methods for layer in ("confidence", "errors"))
-    for axes, name in zip(grid[:, 0], [*["image"] * has_image, "mask", *layers], strict=True):
-        short = "\n".join(style.short_names([line], 18)[line] for line in name.split("\n"))
-        axes.set_ylabel(short, rotation=0, ha="right", va="center", fontsize=6, parse_math=False)
-    for axes in grid.flat:
-        axes.set(xticks=[], yticks=[])
-        axes.grid(visible=False)
-        axes.spines[:].set_visible(True)
-    return figure, pd.DataFrame(rows, columns=["place", "id", "method", "confidence", "accuracy"])
+    for panels, drawn, each in zip(grid.T, columns, predictions, strict=True):
+        height, width = each.target.shape
+        step = -(-max(height, width) // LONGEST)
+        panels[0].set_title(each.rank, fontsize=7)
+        for axes, (name, array, look, number) in zip(panels, drawn, strict=True):
+            axes.imshow(array[::step, ::step], extent=(0, width, height, 0), **look)
+            axes.set(xticks=[], yticks=[])
+            axes.grid(visible=False)
+            if look:
+                axes.set_xlabel(f"{100 * number:.1f} %", fontsize=5.5, labelpad=2)
+                rows.append((each.rank, each.id, name, number))
+    for axes, name in zip(grid[:, 0], names, strict=True):
+        text = textwrap.fill(name, 16)
+        axes.set_ylabel(text, rotation=0, ha="right", va="center", fontsize=6, parse_math=False)
+    return figure, pd.DataFrame(rows, columns=["rank", "id", "layer", "mean"])
+
+
+def layers(shown: Prediction) -> Iterator[tuple[str, np.ndarray, dict[str, Any], float]]:
+    """Yield what is drawn of an image: name, array, how it is drawn, and a mean over its pixels: the share of the
+    foreground, the mean confidence and the accuracy of each method."""
+    counts = shown.target != IGNORED
+    if shown.image is not None:
+        yield "image", shown.image, {}, math.nan
+    foreground = (shown.target > 0) & (shown.target < NO_CLASS)
+    mask = np.where(shown.target < NO_CLASS, shown.target, math.nan)
+    yield "mask", mask, {"cmap": "gray", "vmin": 0}, foreground[counts].mean()
+    for method, probability in shown.maps.items():
+        confidence, predicted, least = top_label(probability)
+        right = predicted == shown.target
+        known = np.where(counts, confidence, math.nan)
+        yield f"{method}: confidence", known, {"cmap": "Blues", "vmin": least, "vmax": 1}, np.nanmean(known)
+        wrong = np.where(right, math.nan, known)
+        yield f"{method}: errors", wrong, {"cmap": "Reds", "vmin": 2 * least - 1, "vmax": 1}, right[counts].mean()
 
 
 def top_label(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     """Return confidence and class of the top label, (H, W) each, and the least possible confidence."""
     if probability.ndim == 3:
         return probability.max(axis=0), probability.argmax(axis=0), 1 / len(probability)
-    scale = np.iinfo(probability.dtype).max if probability.dtype.kind == "u" else 1
-    f = probability / scale
+    f = probability / (np.iinfo(probability.dtype).max if probability.dtype.kind == "u" else 1)
     return np.maximum(f, 1 - f), f >= 0.5, 0.5
 
 
@@ -127,7 +125,7 @@ FIGURE = FigureType(
     "gallery",
     "Gallery of predictions",
     "The same images for every method: their masks, the confidence in the top label, and the wrong pixels. Numbers are "
-    "mean confidence and accuracy of an image in percent.",
+    "the share of the foreground, the mean confidence and the accuracy of an image.",
     pictures,
     paint,
 )

@@ -14,7 +14,7 @@ from pipeline_src.figures.reliability import percent_ticks
 from pipeline_src.figures.types import DataFrame, Figure, FigureType, Folders, Picture, Results, stacked
 
 CELLS = 50  # of each axis, 2 % wide
-EDGES = np.arange(CELLS + 1) / CELLS
+EDGES = [cell / CELLS for cell in range(CELLS + 1)]
 MAIN, BEGIN, REST = 0.8, 0.83, 0.17  # of a panel: side of the density; begin and height of the marginals
 
 
@@ -68,14 +68,15 @@ def draw(cells: Mapping[str, DataFrame], heading: str, lines: Sequence[str]) -> 
         shades = LinearSegmentedColormap.from_list("", [f"{color}50", color, style.INK])
         confidence, accuracy, images = (table[name] for name in ("confidence", "accuracy", "images"))
         axes = panel.inset_axes((0, 0, MAIN, MAIN))
-        axes.hist2d(confidence, accuracy, EDGES, weights=images, cmap=shades, norm=LogNorm(1, most), cmin=1)
+        look: dict[str, Any] = {"cmap": shades, "norm": LogNorm(1, most), "rasterized": True}  # or SVG has all cells
+        axes.hist2d(confidence, accuracy, EDGES, weights=images, cmin=1, **look)
         axes.plot([0, 1], [0, 1], **style.DASHED)
         axes.set(xlim=(starts[0], 1), ylim=(starts[1], 1))
         for set_ticks, start in zip((axes.set_xticks, axes.set_yticks), starts, strict=True):
             percent_ticks(set_ticks, [start, (1 + start) / 2, 1])
         axes.grid(visible=False)
         style.outer_labels(axes, first, last, "Confidence, %", "Accuracy, %")
-        look: dict[str, Any] = {"weights": images, "color": color}
+        look = {"weights": images, "color": color}
         above = panel.inset_axes((0, BEGIN, MAIN, REST), sharex=axes)
         above.hist(confidence, EDGES, **look)
         right = panel.inset_axes((BEGIN, 0, REST, MAIN), sharey=axes)

@@ -49,13 +49,11 @@ def draw(results: Results, folders: Folders, out: Path, suffixes: Sequence[str] 
     with style.house():
         for picture in pictures(facts):
             figure, table = picture.type.paint(picture, results, folders)
-            save_picture(out, picture, figure, table, suffixes)
+            save_picture(out / picture.name, figure, table, suffixes)
 
 
-def save_picture(
-    out: Path, picture: Picture, figure: Figure, table: DataFrame, suffixes: Sequence[str] = tuple(style.METADATA)
-) -> None:
-    """Write a figure that `paint` returned, and its numbers as csv, into the folder `out`."""
+def save_picture(stem: Path, figure: Figure, table: DataFrame, suffixes: Sequence[str] = tuple(style.METADATA)) -> None:
+    """Write a figure as <stem> with each of the suffixes, and its numbers as <stem>.csv."""
     numbers = table.to_csv(index=False, float_format="%.5g", lineterminator="\n")
-    write_text(out / f"{picture.name}.csv", numbers)
-    style.save(figure, out / picture.name, suffixes)
+    write_text(stem.with_name(f"{stem.name}.csv"), numbers)
+    style.save(figure, stem, suffixes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import product
+from typing import Any
 
 from pipeline_src.analysis.facts import LIKE_ID, PROTOCOL_NAMES, Facts
 from pipeline_src.figures import style
@@ -51,7 +52,7 @@ def draw(table: DataFrame, heading: str, lines: Sequence[str]) -> Figure:
     axes = figure.add_axes((LEFT, BOTTOM / height, 0.97 - LEFT, (HEIGHT - 0.1) / height))
     for (beta, rows), marker in zip(table.groupby("beta"), MARKERS, strict=False):
         value, low, high = (METRICS["ece"].factor * rows[name] for name in ("ece", "low", "high"))
-        look = {"marker": marker, "markersize": 4, "capsize": 2, "label": f"{beta:.3g}"}
+        look: dict[str, Any] = {"marker": marker, "markersize": 4, "capsize": 2, "label": f"{beta:.3g}"}
         axes.errorbar(rows["strength"], value, [value - low, high - value], linewidth=0.9, **look)
     axes.set(xlabel="Strength s", ylabel=METRICS["ece"].column)
     return figure

@@ -9,7 +9,6 @@ import numpy as np
 from PIL import Image
 
 from pipeline_src.counting.counts import Counts
-from pipeline_src.files import write_text
 from pipeline_src.labels import IGNORED
 from pipeline_src.maps.counts import read_sample
 from pipeline_src.maps.files import MASKS, Pair, check_files, files_by_stem
@@ -43,6 +42,7 @@ def draw_gallery(
         name: of the model.
     """
     from pipeline_src.figures import gallery, style  # matplotlib
+    from pipeline_src.figures.registry import save_picture
 
     predictions = []
     for place, rank in gallery.choose(np.abs(per_image(raw)["gap"])).items():
@@ -56,5 +56,4 @@ def draw_gallery(
         predictions.append(gallery.Prediction(rank, pair.stem, image, target, {name: sample.probability}))
     with style.house():
         figure, table = gallery.draw(predictions, f"Predictions of {name}", [f"images of {gallery.CHOICE}"])
-        write_text(out / "gallery.csv", table.to_csv(index=False, float_format="%.5g", lineterminator="\n"))
-        style.save(figure, out / "gallery")
+        save_picture(out / "gallery", figure, table)

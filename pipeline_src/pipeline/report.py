@@ -81,32 +81,29 @@ def figures(job: Job, folder: Path) -> None:
 
 def gallery(job: Job, folder: Path) -> None:
     """Predict a few images of each test set with the networks of the first seed, and draw them."""
-    import torch
-
     from pipeline_src.figures import style
     from pipeline_src.figures.gallery import FIGURE, Prediction, choose
 
     found = results(job)
     facts = found.facts
-    images: dict[str, list[Prediction]] = {part: [] for part in facts.tests}
+    shown: dict[str, list[Prediction]] = {}
     for part in facts.tests:
         means = [run.arrays["image_means"] for run in found.measured("raw", part).values()]
         gaps = np.mean([np.abs(confidence - accuracy).mean(axis=0) for confidence, accuracy in means], axis=0)
-        store = Store(job.inputs[f"store/{part}"].folder)
-        places = {name: place for place, name in enumerate(store.ids)}
-        for image, rank in choose(gaps).items():
-            name = sorted(places)[image]
-            images[part].append(Prediction(rank, name, store.image(places[name]), store.truth(places[name]), {}))
+        images = Store(job.inputs[f"store/{part}"].folder)
+        shown[part] = []
+        for place, rank in choose(gaps).items():
+            k = images.ids.index(sorted(images.ids)[place])  # analyses have the images by id
+            shown[part].append(Prediction(rank, images.ids[k], images.image(k), images.truth(k), {}))
     for method in facts.methods:
         runs = [job.inputs[f"analyse/{part}"].inputs[f"{method}/seed{facts.seeds[0]}"] for part in facts.tests]
         predictor = work.predictor(runs[0])
-        device = predictor.networks[0].mean.device
-        for shown in (each for part in facts.tests for each in images[part]):
-            x = torch.from_numpy(shown.image.transpose(2, 0, 1).copy())[None].to(device)
-            (shown.maps[method],) = predictor.probabilities(x, [shown.id], [shown.target.shape])
+        for each in (each for predictions in shown.values() for each in predictions):
+            assert each.image is not None
+            each.maps[method] = predictor.map_of(each.image, each.id, each.target.shape)
     with style.house():
         for picture in FIGURE.pictures(facts):
-            save_picture(folder, picture, *FIGURE.paint(picture, found, images[picture.part]))
+            save_picture(folder / picture.name, *FIGURE.paint(picture, found, shown[picture.part]))
 
 
 def _run_folders(job: Job) -> dict[tuple[str, int], Path]:

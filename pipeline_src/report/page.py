@@ -197,15 +197,19 @@ def _comparison(results: Results, titles: Mapping[str, str]) -> dict[str, Any]:
 
 def _figure_sections(facts: Facts, folder: Path, predictions: Path | None) -> list[dict[str, Any]]:
     """Return a section per figure type: `heading`, `reading`, and `figures`, each with `picture` and `image`."""
+    folders = {kind: folder for kind in FIGURE_TYPES}
+    if predictions:
+        folders[gallery.FIGURE] = predictions
     sections = []
-    for kind in (*FIGURE_TYPES, *[gallery.FIGURE] * (predictions is not None)):
+    for kind, place in folders.items():
+        figures = []
         shown = list(kind.pictures(facts))
-        limit = 0 if kind in FIGURE_TYPES else GALLERY // len(shown)
-        place = predictions if limit else folder
-        images = [_image(place / f"{picture.name}.png", limit) for picture in shown]
-        figures = [{"picture": picture, "image": image} for picture, image in zip(shown, images, strict=True)]
-        sections.append({"heading": kind.heading, "reading": kind.reading, "figures": figures})
-    return [section for section in sections if section["figures"]]
+        for picture in shown:
+            limit = GALLERY // len(shown) if kind is gallery.FIGURE else 0
+            figures.append({"picture": picture, "image": _image(place / f"{picture.name}.png", limit)})
+        if figures:
+            sections.append({"heading": kind.heading, "reading": kind.reading, "figures": figures})
+    return sections
 
 
 def _image(file: Path, limit: int = 0) -> str:
