@@ -104,7 +104,7 @@ class Source(Layout):
     """A source of a dataset; layout and splits override those of the dataset.
 
     `get` is the authors' page, `download` the address of each archive, `note` a remark for users who get it.
-    `max_unpacked_gb` raises the limit of an archive's unpacked size (`sources.unpack`).
+    `max_unpacked_gb` raises the limit of an archive's unpacked size (`data.unpacking`).
     """
 
     archive: Strings = ()

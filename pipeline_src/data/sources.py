@@ -20,16 +20,16 @@ from typing import Any
 from pipeline_src.data import pairing
 from pipeline_src.data.entry import Entry, Layout, Source
 from pipeline_src.data.pairing import find_name_list, find_path, read_name_list
+from pipeline_src.data.unpacked import DIGESTS, write_digests
 from pipeline_src.data.unpacking import unpack
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import atomic_folder, digests, hash_of, sha256, write_text
+from pipeline_src.files import atomic_folder, digests, hash_of, sha256
 from pipeline_src.processes import alone
 from pipeline_src.python_source import ROOT
 
 GENERATOR = "pipeline_src.data.synthetic.scenes"
 GENERATOR_FILES = (*sorted((ROOT / "data" / "synthetic").glob("*.py")), ROOT / "rng.py")
 FINGERPRINTS = ".fingerprints"  # digests of the files of each source, below the folder of unpacked datasets
-DIGESTS = ".unpacked.json"  # in the folder of an unpacked dataset
 PROSE = {"get", "download", "note", "max_unpacked_gb"}  # keys of a source that do not change the samples
 
 
@@ -181,31 +181,6 @@ def open_root(located: Located, unpacked: Path) -> Path:
     return folder
 
 
-def check_unpacked(located: Located, root: Path) -> None:
-    """Compare the files of an unpacked dataset with their digests.
-
-    Raises:
-        UserError: files were changed, added or removed since.
-    """
-    if located.root is not None:  # the user's folder
-        return
-    recorded = json.loads((root / DIGESTS).read_text(encoding="utf-8"))
-    actual = _digests(root)
-    changed = [name for name in sorted({*recorded, *actual}) if recorded.get(name) != actual.get(name)]
-    if changed:
-        raise UserError(
-            f"dataset {located.name}: {len(changed):,} files in {root} are not as they were unpacked:{listed(changed)}",
-            expected=f"the files of {located.source.label}",
-            fix=f"rm -r {root}, and the same command unpacks them again",
-        )
-
-
-def _digests(root: Path) -> dict[str, str]:
-    """Return the SHA-256 of all files below a folder, except the file of the digests."""
-    files = [path for path in sorted(root.rglob("*")) if path.is_file() and path != root / DIGESTS]
-    return {path.relative_to(root).as_posix(): sha256(path) for path in files}
-
-
 def check_archives(located: Located) -> None:
     """Compare the located archives with their declared sha256.
 
@@ -233,7 +208,7 @@ def _fill(located: Located, folder: Path) -> None:
         for path in located.archives:
             into = temporary / path.name if len(located.archives) > 1 else temporary
             unpack(path, into, located.source.max_unpacked_gb)
-        write_text(temporary / DIGESTS, json.dumps(_digests(temporary)))
+        write_digests(temporary)
 
 
 def identify(entry: Entry, data_root: Path | str | None, unpacked: Path, prepared: Path | None = None) -> Identity:
