@@ -89,6 +89,7 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
         table += [f"{PROTOCOL_NAMES[protocol]}: {text}" for text in risk.summary_text(control)]
     lines = [*table, *remarks(result, table, LEGENDS)]
     lines += [f"diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]
+    lines += [f"gallery: {path}" for path in out.glob("gallery.png")]
     lines += [f"all numbers: {out / 'metrics.json'}", f"images, the worst first: {out / 'images.csv'}"]
     size = f"{result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"
     return "\n  ".join([f"{result['name']}: {size}", *lines])

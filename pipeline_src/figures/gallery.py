@@ -18,7 +18,10 @@ from pipeline_src.labels import IGNORED, NO_CLASS
 EACH = 2  # worst images, and as many median and best ones
 LONGEST = 160  # pixels of an image that is drawn
 ROW = 1.1  # inches
-KEY = "confidence: the darker the higher · errors: wrong pixels, the darker the more confident"
+KEY = (
+    "confidence: the darker the higher · errors: wrong pixels, the darker the more confident",
+    "numbers: share of the foreground, mean confidence, and accuracy, which are below the errors",
+)
 CHOICE = "largest, median and smallest abs(confidence − accuracy)"
 
 
@@ -73,7 +76,7 @@ def draw(predictions: Sequence[Prediction], heading: str, lines: Sequence[str]) 
 
     columns = [list(layers(each)) for each in predictions]
     names = [name for name, *_ in columns[0]]
-    figure, used = style.new_figure(ROW * len(names) + 0.3, heading, [*lines, KEY], style.WIDE)
+    figure, used = style.new_figure(ROW * len(names) + 0.3, heading, [*lines, *KEY], style.WIDE)
     places = {"left": 0.14, "right": 0.99, "bottom": 0.15 / figure.get_figheight(), "wspace": 0.05}
     places["top"] = 1 - (used + 0.2) / figure.get_figheight()
     grid = figure.subplots(len(names), len(predictions), squeeze=False, gridspec_kw=places)
@@ -86,6 +89,7 @@ def draw(predictions: Sequence[Prediction], heading: str, lines: Sequence[str]) 
             axes.imshow(array[::step, ::step], extent=(0, width, height, 0), **look)
             axes.set(xticks=[], yticks=[])
             axes.grid(visible=False)
+            axes.spines[:].set_visible(True)
             if look:
                 axes.set_xlabel(f"{100 * number:.1f} %", fontsize=5.5, labelpad=2)
                 rows.append((each.rank, each.id, name, number))

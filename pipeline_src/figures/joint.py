@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -61,35 +62,30 @@ def draw(cells: Mapping[str, DataFrame], heading: str, lines: Sequence[str]) -> 
     from matplotlib.colors import LinearSegmentedColormap, LogNorm
 
     figure, panels = style.small_multiples(len(cells), heading, lines)
-    starts = [_start([table[name].min() for table in cells.values()]) for name in ("confidence", "accuracy")]
+    least = min(table[["confidence", "accuracy"]].min(axis=None) for table in cells.values())
+    low = math.floor(10 * min(0.5, least)) / 10
     most = max(2, *(table["images"].max() for table in cells.values()))
     for (method, table), (panel, first, last) in zip(cells.items(), panels, strict=True):
         color = style.METHOD_COLORS[style.color_number(method)]
         shades = LinearSegmentedColormap.from_list("", [f"{color}50", color, style.INK])
-        confidence, accuracy, images = (table[name] for name in ("confidence", "accuracy", "images"))
         axes = panel.inset_axes((0, 0, MAIN, MAIN))
-        look: dict[str, Any] = {"cmap": shades, "norm": LogNorm(1, most), "rasterized": True}  # or SVG has all cells
-        axes.hist2d(confidence, accuracy, EDGES, weights=images, cmin=1, **look)
-        axes.plot([0, 1], [0, 1], **style.DASHED)
-        axes.set(xlim=(starts[0], 1), ylim=(starts[1], 1))
-        for set_ticks, start in zip((axes.set_xticks, axes.set_yticks), starts, strict=True):
-            percent_ticks(set_ticks, [start, (1 + start) / 2, 1])
+        drawn: dict[str, Any] = {"weights": table["images"], "cmap": shades, "norm": LogNorm(1, most)}
+        # In SVG all cells would be drawn.
+        axes.hist2d(table["confidence"], table["accuracy"], EDGES, cmin=1, rasterized=True, **drawn)
+        axes.plot([low, 1], [low, 1], **style.DASHED)
+        axes.set(xlim=(low, 1), ylim=(low, 1))
         axes.grid(visible=False)
+        for set_ticks in (axes.set_xticks, axes.set_yticks):
+            percent_ticks(set_ticks, [low, (1 + low) / 2, 1])
         style.outer_labels(axes, first, last, "Confidence, %", "Accuracy, %")
-        look = {"weights": images, "color": color}
         above = panel.inset_axes((0, BEGIN, MAIN, REST), sharex=axes)
-        above.hist(confidence, EDGES, **look)
+        above.hist(table["confidence"], EDGES, weights=table["images"], color=color)
         right = panel.inset_axes((BEGIN, 0, REST, MAIN), sharey=axes)
-        right.hist(accuracy, EDGES, orientation="horizontal", **look)
+        right.hist(table["accuracy"], EDGES, weights=table["images"], color=color, orientation="horizontal")
         for around in (panel, above, right):
             around.set_axis_off()
         style.name_panel(panel, method, "", cells)
     return figure
-
-
-def _start(least: Sequence[float]) -> float:
-    """Return where an axis begins: a tenth below all values, at most 0.5."""
-    return float(np.floor(10 * np.nanmin([0.5, *least])) / 10)
 
 
 FIGURE = FigureType(

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.errors import UserError
-from pipeline_src.figures import joint, reliability, style, training
+from pipeline_src.figures import joint, reliability, strength, style, training
 from pipeline_src.figures.types import DataFrame, Figure, Folders, Picture, Results
 from pipeline_src.files import write_text
 
 # In the order of the report. A new figure is a file here and an item of this list (docs/contributing/extending.md).
-FIGURE_TYPES = (reliability.FIGURE, joint.FIGURE, training.FIGURE)
+FIGURE_TYPES = (reliability.FIGURE, joint.FIGURE, strength.FIGURE, training.FIGURE)
 
 
 def pictures(facts: Facts) -> list[Picture]:

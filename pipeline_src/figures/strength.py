@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import product
-from typing import Any
 
 from pipeline_src.analysis.facts import LIKE_ID, PROTOCOL_NAMES, Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.types import DataFrame, Figure, FigureType, Folders, Picture, Results
-from pipeline_src.metrics.registry import METRICS
 
-MARKERS = "os^Dv<>P"
-LEFT, BOTTOM, HEIGHT = 0.15, 0.45, 2.4  # of the axes: their left, as a share of the width; inches
+MARKERS = "os^Dv<>P"  # of each beta
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
@@ -24,7 +21,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
 
 
 def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
-    """Draw the ECE of each entry of the grid, and of the baseline, which has the strength 0."""
+    """Draw the ECE of each entry of the grid, a curve per beta."""
     import pandas as pd
 
     facts = results.facts
@@ -37,25 +34,18 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
         f"{style.size(picture, results)} · {style.averaged(facts)}",
         "s = 2 α β: twice the share that the expected label loses",
     ]
-    figure = draw(table, picture.title, lines)
+    figure, ((axes, _, _),) = style.small_multiples(1, picture.title, lines, ratio=0.7)
+    for (beta, curve), marker in zip(table.groupby("beta"), MARKERS, strict=False):
+        bars = [curve["ece"] - curve["low"], curve["high"] - curve["ece"]]
+        axes.errorbar(
+            curve["strength"], 100 * curve["ece"], [100 * bar for bar in bars], marker=marker, label=f"β = {beta:.3g}"
+        )
     if facts.baseline:
         error = results.estimate("ece", picture.protocol, facts.baseline, picture.part)
-        figure.axes[0].axhline(METRICS["ece"].factor * error.value, label="baseline", **style.DASHED)
-    figure.axes[0].legend(title="β")
+        axes.axhline(100 * error.value, label="baseline", **style.DASHED)
+    axes.set(xlabel="Strength s", ylabel="ECE, %")
+    axes.legend()
     return figure, table
-
-
-def draw(table: DataFrame, heading: str, lines: Sequence[str]) -> Figure:
-    """Draw a curve per beta, in the order of the strength, from the table of `paint`."""
-    figure, _ = style.new_figure(BOTTOM + HEIGHT, heading, lines)
-    height = figure.get_figheight()
-    axes = figure.add_axes((LEFT, BOTTOM / height, 0.97 - LEFT, (HEIGHT - 0.1) / height))
-    for (beta, rows), marker in zip(table.groupby("beta"), MARKERS, strict=False):
-        value, low, high = (METRICS["ece"].factor * rows[name] for name in ("ece", "low", "high"))
-        look: dict[str, Any] = {"marker": marker, "markersize": 4, "capsize": 2, "label": f"{beta:.3g}"}
-        axes.errorbar(rows["strength"], value, [value - low, high - value], linewidth=0.9, **look)
-    axes.set(xlabel="Strength s", ylabel=METRICS["ece"].column)
-    return figure
 
 
 FIGURE = FigureType(

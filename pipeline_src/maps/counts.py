@@ -147,9 +147,7 @@ def count(
     return counted
 
 
-def _add(
-    counted: FolderCounts, pair: Pair, sample: Sample, classes: int | None, measures: Measures | None
-) -> None:
+def _add(counted: FolderCounts, pair: Pair, sample: Sample, classes: int | None, measures: Measures | None) -> None:
     probability, truth, void = sample.probability, sample.truth, classes or IGNORED
     clamp = least_probability(probability.dtype)
     counted.statistic.add(probability, truth, pair.stem, measures, ignore=void, clamp=clamp)
