@@ -147,6 +147,7 @@ class Evaluation(Strict):
         10, description="Equal-width bins on [0, 1] of ECE, OE and the diagrams."
     )
     batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(16, description="Images a forward pass.")
+    weighted_f: bool = Field(False, description="Also measure weighted F, which takes longer than all other metrics.")
 
 
 class Experiment(Strict):

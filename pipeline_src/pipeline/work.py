@@ -143,7 +143,8 @@ def evaluate(job: Job, folder: Path) -> None:
     if job.inputs["part"] is not job.inputs["val"]:
         stores = {name: Store(job.inputs[name].folder) for name in ("train", "val")}
         report_overlap(stores | {job.options["part"]: images})
-    statistic = evaluate(predictor(job), images, settings(job), job.options["title"])
+    weighted = job.parameters.get("weighted_f", False)
+    statistic = evaluate(predictor(job), images, settings(job), job.options["title"], weighted=weighted)
     statistic.save(folder / job.files[0], {"fingerprint": job.fingerprint})
 
 
