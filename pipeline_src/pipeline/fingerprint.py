@@ -29,7 +29,7 @@ LENGTH = 16
 # Modules that cannot change a result: errors, values that are hashed themselves, the machinery of jobs, progress.
 NEUTRAL = {
     *("errors", "validation", "processes", "python_source"),
-    *("data.catalog", "data.entry", "training.machine"),
+    *("data.catalog", "data.entry", "training.machine", "training.progress"),
 }
 NEUTRAL_PACKAGES = ("params", "pipeline")
 LOGGERS = {"log", "logger", "logging", "warnings"}

@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 FAILED = "problems.failed.csv"  # in the view, where a preparation failed
 LOW = 0.2  # validation accuracy below which masks may be inverted
 LARGE = 1e3  # training loss of a diverged training
-MACHINE = {"device": "auto", "gpus": 0, "workers": 0}  # settings on which results do not depend
+# Settings on which results do not depend.
+MACHINE: dict[str, Any] = {"device": "auto", "gpus": 0, "workers": 0, "trackers": []}
 
 
 # Data
@@ -87,7 +88,20 @@ def train(job: Job, folder: Path) -> None:
     histories = {name: job.inputs[f"references/{name}"].folder / "history.csv" for name in method.references()}
     accuracies = {name: pd.read_csv(file)["val_accuracy"].tolist() for name, file in histories.items()}
     name = job.options["title"]
-    run = train(stores["train"], stores["val"], settings(job), method, seed, job.scratch, name, accuracies)
+    assert job.view
+    run_folder = Path(job.view.parent.name, f"{job.view.name}-{job.fingerprint[:6]}")
+    trackers = job.view.parents[2] / "trackers" / run_folder
+    run = train(
+        stores["train"],
+        stores["val"],
+        settings(job),
+        method,
+        seed,
+        job.scratch,
+        name,
+        references=accuracies,
+        trackers=trackers,
+    )
     run.write(folder)
     _warn_of_accuracy(job, folder)
 
