@@ -89,8 +89,6 @@ def train(job: Job, folder: Path) -> None:
     accuracies = {name: pd.read_csv(file)["val_accuracy"].tolist() for name, file in histories.items()}
     name = job.options["title"]
     assert job.view
-    run_folder = Path(job.view.parent.name, f"{job.view.name}-{job.fingerprint[:6]}")
-    trackers = job.view.parents[2] / "trackers" / run_folder
     run = train(
         stores["train"],
         stores["val"],
@@ -100,7 +98,7 @@ def train(job: Job, folder: Path) -> None:
         job.scratch,
         name,
         references=accuracies,
-        trackers=trackers,
+        trackers=job.view / "trackers" / job.fingerprint,
     )
     run.write(folder)
     _warn_of_accuracy(job, folder)

@@ -140,8 +140,8 @@ def train(
 ) -> TrainingRun:
     """Train a network with `method`, or resume where an earlier call with the same `work` folder was stopped.
 
-    The result depends on the device and on the arguments except `work`, `name` and `trackers`. It is bit-identical however often
-    the run was killed, and for any number of workers.
+    The result depends on the device and on the arguments except `work`, `name` and `trackers`. It is bit-identical
+    however often the run was killed, and for any number of workers.
 
     Args:
         references: validation accuracies by epoch of the methods that `method.references()` names.
@@ -164,10 +164,16 @@ def train(
     run.resume(work)
     if run.history:
         log.info("%s  resumes after epoch %d", name, len(run.history))
-    images = len(train_store) + len(val_store)
-    progress = Progress(name, settings, model.mean.device, images, trackers or work)
+    epochs_left = settings.epochs - len(run.history)
+    progress = Progress(
+        name,
+        settings,
+        model.mean.device,
+        folder=trackers or work,
+        images=epochs_left * (len(train_store) + len(val_store)),
+        steps=len(train_batches),
+    )
     for epoch in range(len(run.history) + 1, settings.epochs + 1):
-        progress.start(epoch)
         rate = learning_rate(settings, epoch)
         losses = _train_epoch(run, train_batches, epoch, rate, progress)
         validation = validate(run.chosen.eval(), val_batches, settings.accuracy_on == "released")
@@ -184,9 +190,7 @@ def train(
     return run
 
 
-def _train_epoch(
-    run: TrainingRun, batches: Any, epoch: int, rate: float, progress: Progress
-) -> list[float]:
+def _train_epoch(run: TrainingRun, batches: Any, epoch: int, rate: float, progress: Progress) -> list[float]:
     """Train for an epoch and return the loss of each step. Order, learning rate and torch's seed (dropout) follow from
     the run's seed, the epoch and the step, so a resumed run needs no saved state for them."""
     batches.sampler.epoch, losses = epoch, list[float]()

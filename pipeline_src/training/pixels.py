@@ -51,27 +51,15 @@ def resized_by_products(x: Tensor, size: Sequence[int], align_corners: bool = Fa
     rows = bilinear_weights(x.shape[2], size[0], align_corners, x.device)
     columns = bilinear_weights(x.shape[3], size[1], align_corners, x.device)
     with torch.autocast(x.device.type, enabled=False):
-        # Channels come last, as in the memory of the network: no tensor is copied for a product.
-        pixels = x.float().permute(0, 2, 3, 1)
-        wide = torch.matmul(columns, pixels)
-        tall = torch.matmul(rows, wide.flatten(2)).unflatten(2, wide.shape[2:])
-    return tall.permute(0, 3, 1, 2).to(x.dtype)
+        return torch.einsum("ih,bchw,jw->bcij", rows, x.float(), columns).to(x.dtype)
 
 
 @lru_cache(maxsize=32)  # a copy to the GPU would wait for all earlier steps
 @torch.inference_mode(False)  # so that a later training can use the tensor
 def bilinear_weights(inputs: int, outputs: int, align_corners: bool, device: torch.device) -> Tensor:
-    """Return the weight of each of `inputs` pixels of a line in each of `outputs` pixels, (outputs, inputs) float32.
-
-    Source: `area_pixel_compute_source_index` of PyTorch, which rounds scale and position to float32.
-    """
-    places = torch.arange(outputs, dtype=torch.float64)
-    if align_corners:
-        places = places * float(np.float32((inputs - 1) / max(outputs - 1, 1)))
-    else:
-        places = (places + 0.5) * float(np.float32(inputs / outputs)) - 0.5
-    distance = places.float().clamp(0, inputs - 1)[:, None] - torch.arange(inputs)
-    return (1 - distance.abs()).clamp(min=0).to(device)
+    """Return the weight of each of `inputs` pixels of a line in each of `outputs` pixels, (outputs, inputs)."""
+    pixels = torch.eye(inputs)[None, None]
+    return resized(pixels, (outputs, inputs), align_corners)[0, 0].to(device)
 
 
 def planes(y: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Training
 
 FIRST_STEPS = 20  # after which the rate of a training is known
@@ -27,47 +27,52 @@ class Progress:
 
     Args:
         name: name of the run.
-        images: images of an epoch, including validation, which the estimated end takes for as slow as training.
         folder: folder of the trackers' files.
+        images: images of all epochs to come. Validation counts as training, which is slower.
+        steps: steps of an epoch.
     """
 
     def __init__(
-        self, name: str, training: Training, device: torch.device, images: int, folder: Path
+        self,
+        name: str,
+        training: Training,
+        device: torch.device,
+        *,
+        folder: Path,
+        images: int,
+        steps: int,
     ):
         self.name = name
         self.epochs = training.epochs
         self.device = device
         self.images = images
+        self.first_steps = min(FIRST_STEPS, steps)
         self.trackers = [tracker(settings, folder) for settings in training.trackers]
         self.steps = 0
         self.timed = 0  # images since the clock started
         self.clock = self.epoch_clock = time.perf_counter()
 
-    def start(self, epoch: int) -> None:
-        """Start the clock of an epoch."""
-        self.epoch_clock = time.perf_counter()
-        self.left = (self.epochs - epoch + 1) * self.images
-
     def step(self, images: int) -> None:
-        """Count a step. The first one is slower, so the clock of the rate starts after it."""
+        """Count a step, and log the rate after the first ones."""
         self.steps += 1
-        self.left -= images
-        if self.steps == 1:
-            self.clock = time.perf_counter()
-        else:
-            self.timed += images
-        if self.steps == FIRST_STEPS:
-            self._log_rate(self.timed / (time.perf_counter() - self.clock))
+        self.timed += images
+        now = time.perf_counter()
+        if self.steps == self.first_steps:
+            rate = self.timed / (now - self.clock)
+            end = datetime.now() + timedelta(seconds=self.images / rate)
+            gpu = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
+            text = "%s  on %s %s: %.1f images a second, ends about %s"
+            log.info(text, self.name, self.device, gpu, rate, f"{end:%Y-%m-%d %H:%M}")
+        elif self.steps == 1:  # the first step is slower, so it has no share in the rate
+            self.timed = 0
+            self.clock = now
 
     def end(self, row: Mapping[str, float], alphas: np.ndarray | None) -> None:
         """Report an epoch: its row of history.csv, and the perturbation level of each image."""
         epoch = int(row["epoch"])
-        seconds = time.perf_counter() - self.epoch_clock
-        if self.steps < FIRST_STEPS:  # a short first epoch
-            self.steps = FIRST_STEPS
-            self.left = (self.epochs - epoch) * self.images
-            self._log_rate(self.images / seconds)
-        left = int(seconds * (self.epochs - epoch))
+        now = time.perf_counter()
+        left = int((now - self.epoch_clock) * (self.epochs - epoch))
+        self.epoch_clock = now
         alpha = "" if math.isnan(row["mean_alpha"]) else f"  alpha {row['mean_alpha']:.3f}"
         log.info(
             f"{self.name}  {epoch:>{len(str(self.epochs))}}/{self.epochs}  loss {row['loss']:.3f}  "
@@ -75,10 +80,8 @@ class Progress:
             f"{left // 60}:{left % 60:02d} left"
         )
         values = {key: value for key, value in row.items() if not math.isnan(value)}
-        del values["epoch"]
         if alphas is not None:
-            for percent in (0, 10, 50, 90, 100):
-                values[f"alpha_{percent}_percent"] = float(np.percentile(alphas, percent))
+            values |= {"min_alpha": float(alphas.min()), "max_alpha": float(alphas.max())}
         for backend in self.trackers:
             backend.add_scalars(values, step=epoch)
 
@@ -86,20 +89,6 @@ class Progress:
         """Complete the files of the trackers."""
         for backend in self.trackers:
             backend.close()
-
-    def _log_rate(self, rate: float) -> None:
-        """Log the first line of a training, from its images a second."""
-        end = datetime.now() + timedelta(seconds=self.left / rate)
-        device = str(self.device)
-        if self.device.type == "cuda":
-            device = f"{device} ({torch.cuda.get_device_name(self.device)})"
-        log.info(
-            "%s  on %s: %.1f images a second, ends about %s",
-            self.name,
-            device,
-            rate,
-            f"{end:%Y-%m-%d %H:%M}",
-        )
 
 
 def tracker(settings: str | Mapping[str, Any], folder: Path) -> Any:
@@ -114,17 +103,14 @@ def tracker(settings: str | Mapping[str, Any], folder: Path) -> Any:
     import mmengine.visualization  # noqa: F401 (registers the backends)
     from mmengine.registry import VISBACKENDS
 
-    options = {"type": settings} if isinstance(settings, str) else dict(settings)
-    name = str(options.get("type"))
+    options = {"type": settings} if isinstance(settings, str) else settings
     try:
         backend = VISBACKENDS.build({"save_dir": str(folder), **options})
-        backend.experiment  # noqa: B018 (backends import their library and open their files at the first use)
+        backend.experiment  # noqa: B018 (imports the library of the backend, and opens its files)
     except Exception as error:  # those of many libraries
-        names = list(VISBACKENDS.module_dict)
         raise UserError(
-            f"training.trackers: {name} cannot start",
+            f"training.trackers: {settings} cannot start",
             found=f"{type(error).__name__}: {error}",
-            expected=", ".join(names),
-            fix="install its package" if name in names else did_you_mean(name, names),
+            expected=f"a backend whose package is installed: {', '.join(VISBACKENDS.module_dict)}",
         ) from error
     return backend

@@ -35,9 +35,8 @@ def test_trackers_get_each_epoch_and_change_no_bit(stores, tmp_path):
     assert [step["step"] for step in steps] == history["epoch"].tolist()
     for name in ("lr", "loss", "val_accuracy", "val_ece", "mean_alpha"):
         assert [step[name] for step in steps] == pytest.approx(history[name].tolist())
-    for percent in (0, 10, 50, 90, 100):
-        expected = alphas.quantile(percent / 100).tolist()
-        assert [step[f"alpha_{percent}_percent"] for step in steps] == pytest.approx(expected)
+    assert [step["min_alpha"] for step in steps] == pytest.approx(alphas.min().tolist())
+    assert [step["max_alpha"] for step in steps] == pytest.approx(alphas.max().tolist())
 
 
 def test_tensorboard_reads_what_its_backend_wrote(stores, tmp_path):
@@ -56,7 +55,6 @@ def test_tensorboard_reads_what_its_backend_wrote(stores, tmp_path):
     [
         ("TensorBoardVisBackend", "TensorboardVisBackend"),
         ({"type": "LocalVisBackend", "color": "red"}, "color"),
-        ({"save_dir": "x"}, "None"),
     ],
 )
 def test_a_tracker_that_cannot_start_is_named(stores, tmp_path, tracker, shows):
