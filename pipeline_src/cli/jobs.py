@@ -22,6 +22,7 @@ def plan(experiment: ExperimentName = None) -> None:
     Example: dense-calibration plan --experiment mini
     """
     from pipeline_src.pipeline import plan as planned
+    from pipeline_src.pipeline.needs import needs
 
     graph, console = experiment_graph(experiment), plain_console()
     missing, kinds = planned.missing_jobs(graph), Counter(job.kind for job in graph.jobs.values() if not job.is_batch)
@@ -33,7 +34,7 @@ def plan(experiment: ExperimentName = None) -> None:
         why = f"{absent[0].name}: {'; '.join(planned.differences(absent[0]))}" if absent else ""
         table.add_row(kind, f"{len(absent)} of {number}", why)
     console.print(table, soft_wrap=False)
-    for line in planned.warnings(graph):
+    for line in [*needs(graph), *planned.warnings(graph)]:
         console.print(line)
     (page,) = graph.job("report").links
     console.print(f"Run it: {graph.command}" if missing else f"All is current. The report: {page}")

@@ -99,10 +99,18 @@ class Layout(Strict):
     foreground: Byte | None = None  # the mask value of the foreground where it is not 255
 
 
+class NameList(Strict):
+    """The address and digest of a name list."""
+
+    download: str
+    sha256: Sha256
+
+
 class Source(Layout):
     """A source of a dataset; layout and splits override those of the dataset.
 
-    `get` is the authors' page, `download` the address of each archive, `note` a remark for users who get it.
+    `get` is the authors' page, `download` the address of each archive, `lists` has the name lists of the splits that
+    have an address, `note` a remark for users who get it.
     """
 
     archive: Strings = ()
@@ -112,6 +120,7 @@ class Source(Layout):
     count: Count | None = None
     get: str | None = None
     download: Strings = ()
+    lists: dict[str, NameList] = Field({})
     note: str = ""
     splits: dict[SetName, Split] = Field({})
 

@@ -28,7 +28,7 @@ from pipeline_src.python_source import ROOT
 GENERATOR = "pipeline_src.data.synthetic.scenes"
 GENERATOR_FILES = (*sorted((ROOT / "data" / "synthetic").glob("*.py")), ROOT / "rng.py")
 FINGERPRINTS = ".fingerprints"  # digests of the files of each source, below the folder of unpacked datasets
-PROSE = {"get", "download", "note"}  # keys of a source that do not change the samples
+PROSE = {"get", "download", "lists", "note"}  # keys of a source that do not change the samples
 
 
 class MissingSourceError(UserError):
@@ -69,6 +69,15 @@ def available_source(entry: Entry, data_root: Path | str | None) -> str | None:
     """Return the key of the first source in `data_root`, without reading its files; None if there is none."""
     keys = (key for key, source in entry.sources.items() if _find(source, entry.layout(source), data_root))
     return next(keys, None)
+
+
+def count_images(entry: Entry, data_root: Path | str | None) -> int | None:
+    """Return the number of images of the first available source, with or without a mask; None if it is not known."""
+    for source in entry.sources.values():
+        if files := _find(source, entry.layout(source), data_root):
+            root, _, layout = files
+            return len(pairing.find_files(root, layout.images)) if root else source.count
+    return None
 
 
 def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Located:
@@ -310,6 +319,17 @@ def download(entry: Entry, folder: Path) -> list[Path]:
     ]
 
 
+def download_lists(entry: Entry, folder: Path) -> list[Path]:
+    """Download the name lists that the splits of the available source lack; return the new files."""
+    key = available_source(entry, folder)
+    lists = entry.sources[key].lists if key else {}
+    return [
+        _fetch(published.download, folder / name, published.sha256)
+        for name, published in lists.items()
+        if not find_name_list(name, folder, None)
+    ]
+
+
 def _fetch(address: str, path: Path, declared: str | None) -> Path:
     import pooch  # not needed at every start
 
@@ -323,7 +343,7 @@ def _fetch(address: str, path: Path, declared: str | None) -> Path:
         raise UserError(
             f"{path.name} could not be downloaded from {address}",
             found=error,
-            expected=f"a zip or tar archive{f' with sha256 {declared}' if declared else ''}",
+            expected=f"a file with sha256 {declared}" if declared else "a zip or tar archive",
             fix=f"start the same command again, or put the file there by hand: {path}",
         ) from error
     return path

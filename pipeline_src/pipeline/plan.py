@@ -10,8 +10,8 @@ from typing import Any
 from pipeline_src.data import manifest
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.job import Job
+from pipeline_src.pipeline.needs import stored_bytes
 
-USUAL_PIXELS = 400 * 300  # of an image of the usual datasets
 MOST = 4  # reasons that are shown
 
 
@@ -67,6 +67,6 @@ def _full_disk(experiment: ExperimentGraph) -> Iterator[str]:
     """Yield a line if the preprocessed images do not fit. Only prepared datasets have a known number of images."""
     stores = [job for job in experiment.of_kinds("store") if job.inputs["prepare"].is_made and not job.is_made]
     images = sum(len(manifest.select(job.parameters["part"], job.inputs["prepare"].folder)) for job in stores)
-    needed = images * (4 * experiment.settings.image_size**2 + USUAL_PIXELS)
+    needed = images * stored_bytes(experiment)
     if (free := shutil.disk_usage(".").free) < needed:
         yield f"Disk: the preprocessed images need {needed / 2**20:,.0f} MiB, and {free / 2**20:,.0f} MiB are free."
