@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
 
-from pipeline_src.errors import UserError
+from pipeline_src.errors import UserError, naming_files
+from pipeline_src.processes import OWNER
 
 STOPPED = 130  # the exit code after Ctrl-C
 
@@ -21,11 +22,11 @@ def main() -> None:
 
         _run(app)
     except KeyboardInterrupt:  # while it imports
-        print("Aborted!", file=sys.stderr)
+        _report_interrupt()
         sys.exit(STOPPED)
     except SystemExit as end:
         if end.code == STOPPED:  # Typer's code for Ctrl-C, without a message
-            print("Aborted!", file=sys.stderr)
+            _report_interrupt()
         raise
     except UserError as error:
         logging.getLogger("pipeline_src").error("error: %s", error)  # to stderr, and to the log file if there is one
@@ -35,10 +36,17 @@ def main() -> None:
         sys.exit(1)
 
 
+def _report_interrupt() -> None:
+    """Print one word after Ctrl-C. Snakemake, which gets the signal as well, has a line for all its jobs."""
+    if OWNER not in os.environ:
+        print("Aborted!", file=sys.stderr)
+
+
 def _run(app: Callable[[], None]) -> None:
-    """Call `app`; raise a UserError for a missing library and a killed process."""
+    """Call `app`; raise a UserError for a missing library, a killed process and a file that cannot be used."""
     try:
-        app()
+        with naming_files():
+            app()
     except BrokenExecutor as error:
         raise UserError(
             "a process of this command was killed",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -22,6 +23,21 @@ class UserError(Exception):
             if text is not None:
                 lines.append(f"  {label + ':':<10}{text}")
         super().__init__("\n".join(lines))
+
+
+@contextmanager
+def naming_files() -> Iterator[None]:
+    """Turn an error of the system that a name or a permission causes into a UserError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or isinstance(error, FileNotFoundError):  # a fault of the code
+            raise
+        raise UserError(
+            f"{error.filename} cannot be read or written",
+            found=error.strerror,
+            fix="correct the name, or the permissions of the file and its folder",
+        ) from error
 
 
 def listed(items: Iterable[object], most: int = 20) -> str:

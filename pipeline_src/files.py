@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -55,9 +56,13 @@ def atomic(path: Path | str) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield an empty temporary folder next to `path`; on success it replaces the folder `path`.
 
+    The earlier folder is moved aside first. If the command is killed then, the next call, or
+    `restore_folder`, moves it back.
+
     Raises:
         UserError: the disk is full, or the folder above is not writable.
     """
+    restore_folder(path)
     new = path.with_name(f".{path.name}.partial")
     with writing(path):
         shutil.rmtree(new, ignore_errors=True)  # of a killed command
@@ -65,11 +70,26 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     try:
         with writing(path):
             yield new
-        if path.exists():
-            shutil.rmtree(path)
-        os.rename(new, path)
+            if path.exists():
+                os.rename(path, _earlier(path))
+            os.rename(new, path)
     finally:
+        restore_folder(path)
         shutil.rmtree(new, ignore_errors=True)
+
+
+def restore_folder(path: Path) -> None:
+    """Move an earlier folder `path` back that a killed command moved aside, or remove it if it was replaced."""
+    earlier = _earlier(path)
+    with writing(path):
+        if path.exists():
+            shutil.rmtree(earlier, ignore_errors=True)
+        elif earlier.exists():
+            os.rename(earlier, path)
+
+
+def _earlier(path: Path) -> Path:
+    return path.with_name(f".{path.name}.earlier")
 
 
 @contextmanager
@@ -108,6 +128,21 @@ def check_folder(folder: Path) -> None:
         raise UserError(f"there is no folder {folder}", fix=did_you_mean(folder.name, siblings) or "correct its name")
 
 
+def check_writable(folder: Path, name: str) -> None:
+    """Raise a UserError if a folder, or the folder in which it would be created, cannot be written.
+
+    Args:
+        name: of the folder, for the error.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not (existing.is_dir() and os.access(existing, os.W_OK)):
+        raise UserError(
+            f"{name} cannot be written",
+            found=f"{existing}, a file or a folder without write permission",
+            fix="change the permissions, or give another name",
+        )
+
+
 def check_space(folder: Path, needed: int, content: str, fix: str) -> None:
     """Raise a UserError if the disk of `folder` has fewer than `needed` bytes free.
 
@@ -139,8 +174,26 @@ def reading(problem: str, *, expected: str | None = None, fix: str | None = None
 
 
 def composed(name: str) -> str:
-    """Return a name in the composed form of Unicode (NFC): macOS stores é as two characters."""
+    """Return a name in the composed form of Unicode (NFC): macOS stores é as two characters.
+
+    Raises:
+        UserError: the name of the file is not UTF-8, so no table could hold it.
+    """
+    with reading(f"the name {name!a} is not UTF-8", fix="rename the file"):
+        name.encode()
     return unicodedata.normalize("NFC", name)
+
+
+def check_regular(path: Path | str) -> None:
+    """Raise an OSError unless `path` is a regular file: a named pipe or a device could be read forever."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a regular file (`check_regular`)."""
+    check_regular(path)
+    return path.read_bytes()
 
 
 def flush(path: Path) -> None:
@@ -173,7 +226,8 @@ def rounded(content: Any) -> Any:
 
 
 def sha256(path: Path | str) -> str:
-    """Return 64 hex digits for a file's bytes."""
+    """Return 64 hex digits for a regular file's bytes."""
+    check_regular(path)
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import writing
+from pipeline_src.files import check_writable, writing
 
 RESULTS = {  # command -> files by which its results are recognized; folders of two commands have calibrators
     "judge": ("metrics.json", "statistic.npz"),
@@ -28,7 +28,7 @@ def check_output(
     inputs: Collection[Path | None] = (),
     foreign: Iterable[object] = (),
 ) -> None:
-    """Raise a UserError for a folder `out` in which files would be lost or mixed.
+    """Raise a UserError for a folder `out` that cannot be written, or in which files would be lost or mixed.
 
     Args:
         below: folders in `out` that are also written.
@@ -36,8 +36,9 @@ def check_output(
         foreign: results of another model, and files that the command did not write.
 
     Raises:
-        UserError: the folder has one of these, or results of another command.
+        UserError: it is a file, it is not writable, or it has one of these or results of another command.
     """
+    check_writable(out, f"--out {out}")
     read = {path.resolve() for path in inputs if path is not None}
     mixed = [folder for folder in (out, *below) if folder.resolve() in read]
     foreign_results = [

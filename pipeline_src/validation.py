@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from reprlib import Repr
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 
 from pipeline_src.errors import UserError, hint, listed
 
@@ -21,6 +21,16 @@ class Strict(BaseModel):
     """A block of values: unknown keys, inf and nan are refused, and values do not change after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _no_truth_value(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+        """Refuse true and false where a number is expected: pydantic reads them as 1 and 0."""
+        result = validate(value)
+        for given, read in zip(value, result, strict=False) if isinstance(value, list) else [(value, result)]:
+            if isinstance(given, bool) and type(read) in (int, float):
+                raise ValueError(f"{str(given).lower()} would be {read}")
+        return result
 
 
 def distinct(values: list[Any]) -> list[Any]:

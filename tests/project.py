@@ -83,7 +83,7 @@ def outdated(folder: Path) -> dict[str, int]:
 
 def forget_code() -> None:
     """Have the code read again at the next fingerprint, because files were edited."""
-    for cached in (fingerprint._code_digests, fingerprint._definitions, fingerprint._records):
+    for cached in (fingerprint._code_digests, fingerprint._files, fingerprint._code, fingerprint._records):
         cached.cache_clear()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,15 @@ def test_folders_of_other_commands_are_refused(tmp_path, command, other):
         return
     with pytest.raises(UserError, match=f", of {other}"):
         outputs.check_output(tmp_path, command)
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    for name in ("file", "file/new/folder", "link"):
+        with pytest.raises(UserError, match=f"--out {tmp_path / name} (.|\n)*{tmp_path / name.partition('/')[0]},"):
+            outputs.check_output(tmp_path / name, "judge")
+    outputs.check_output(tmp_path / "new/folder", "judge")
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(UserError, match=f"found: +{tmp_path},"):
+        outputs.check_output(tmp_path / "new/folder", "judge")

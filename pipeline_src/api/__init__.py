@@ -37,5 +37,5 @@ def __getattr__(name: str) -> Any:
         raise UserError(
             f"{name} needs a package that is not installed",
             found=f"no module {error.name}",
-            fix='pip install "dense-calibration[pipeline,torchmetrics]"',
+            fix='python -m pip install -e ".[pipeline,torchmetrics]"',
         ) from error

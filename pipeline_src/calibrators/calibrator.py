@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+from pydantic import Field
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, log_softmax
 
@@ -17,7 +18,7 @@ from pipeline_src.calibrators import NAMES
 from pipeline_src.calibrators.pixels import Pixels, log_odds, mean_entropy, to_probabilities
 from pipeline_src.counting.levels import CLAMP
 from pipeline_src.errors import UserError, did_you_mean
-from pipeline_src.files import reading
+from pipeline_src.files import hash_of, reading
 from pipeline_src.validation import Strict, validate
 
 Bounds = Sequence[tuple[float | None, float | None]]
@@ -164,13 +165,18 @@ class FittedOn(Strict):
 
 
 class Record(Strict):
-    """A stored calibrator: the content of calibrator.json, and of a post-hoc method's run.json."""
+    """A stored calibrator: the content of calibrator.json, and of a post-hoc method's run.json.
+
+    Attributes:
+        digest: of the other fields, in calibrator.json only; empty elsewhere.
+    """
 
     version: Literal[1] = 1
     calibrator: str
     classes: int
     parameters: dict[str, Any]
     fitted_on: FittedOn
+    digest: str = Field("", exclude=True)
 
     @classmethod
     def of(cls, calibrator: Calibrator, pixels: Pixels) -> Self:
@@ -184,6 +190,11 @@ class Record(Strict):
         parameters = calibrator.model_dump(mode="json")
         return cls(calibrator=calibrator.name, classes=pixels.classes, parameters=parameters, fitted_on=fitted_on)
 
+    def file_text(self) -> str:
+        """Return the content of calibrator.json."""
+        content = self.model_dump(mode="json")
+        return json.dumps(content | {"digest": hash_of(**content)}, indent=2) + "\n"
+
 
 def read_for(path: Path, classes: int, source: str, fix: str, by: str = "") -> tuple[Calibrator, Record]:
     """Read a calibrator.json that is to be applied to predictions of so many classes.
@@ -194,8 +205,8 @@ def read_for(path: Path, classes: int, source: str, fix: str, by: str = "") -> t
         by: the calibrator that was applied to the predictions already, if any.
 
     Raises:
-        UserError: names the file, which is absent, damaged or of another kind; it was fitted to another number of
-            classes, or the predictions are calibrated already.
+        UserError: names the file, which is absent, damaged, altered or of another kind; it was fitted to another
+            number of classes, or the predictions are calibrated already.
     """
     if by:
         raise UserError(
@@ -206,6 +217,10 @@ def read_for(path: Path, classes: int, source: str, fix: str, by: str = "") -> t
     with reading(f"{path} is not a calibrator's file", expected=EXPECTED, fix=FIX):
         content = json.loads(path.read_text(encoding="utf-8"))
     record = validate(Record, content, str(path), EXPECTED, FIX)
+    if content != json.loads(record.file_text()):
+        raise UserError(
+            f"{path} was altered, or an earlier version wrote it", found="values without their digest", fix=FIX
+        )
     kind = calibrator_class(record.calibrator, str(path))
     calibrator = validate(kind, record.parameters, f"{path}: parameters", EXPECTED, FIX)
     if record.classes != classes:

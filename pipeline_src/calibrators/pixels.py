@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
@@ -123,6 +124,11 @@ def mean_entropy(z: np.ndarray) -> float:
     return float(-(np.exp(log_f) * log_f).sum(axis=0).mean())
 
 
+def least_probability(kind: np.dtype[Any]) -> float:
+    """Return the probability that 0 stands for in maps of a type: half a level, of floats 1e-7."""
+    return 0.5 / np.iinfo(kind).max if kind.kind == "u" else CLAMP
+
+
 def log_odds(probability: np.ndarray) -> np.ndarray:
     """Return the logits of a saved map, float64.
 
@@ -135,11 +141,11 @@ def log_odds(probability: np.ndarray) -> np.ndarray:
     Returns:
         (1, H, W) of a map (H, W), and of the second plane of a map (2, H, W); else (K, H, W), log f_k.
     """
+    least = least_probability(probability.dtype)
     if probability.dtype.kind == "u":
-        top = np.iinfo(probability.dtype).max
-        f, least = probability / top, 0.5 / top
+        f = probability / np.iinfo(probability.dtype).max
     else:
-        f, least = probability.astype(np.float64), CLAMP
+        f = probability.astype(np.float64)
     if f.ndim == 3 and len(f) > 2:
         return np.asarray(log_softmax(np.log(f.clip(least, 1)), axis=0))
     f = f.clip(least, 1 - least)

@@ -9,16 +9,18 @@ import typer
 
 from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.calibrators import NAMES
-from pipeline_src.cli.judge import remarks
+from pipeline_src.cli.judge import BRACKETS, CLAMP, remarks
 from pipeline_src.cli.options import Bins, Groups, Ignore, Resamples, check_groups, start_log
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import aligned
 
-INTERVALS = [
-    "in brackets: 95 % confidence intervals over {units}; paired for differences",
-    "lower, higher: this interval excludes 0; for ECE, that of the squared error, too",
-]
+LEGENDS = {  # words of the table -> what they mean
+    "NLL": CLAMP,
+    "[": f"{BRACKETS}; paired for differences",
+    "lower": "lower: this interval is below 0; for ECE, that of the squared error also",
+    "higher": "higher: this interval is above 0; for ECE, that of the squared error also",
+}
 
 
 def calibrate(
@@ -69,8 +71,9 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
         sides = [with_ends(metric, score[side], ends[side]) for side in ("before", "after")]
         change = with_ends(Difference.of(metric), score["after"] - score["before"], ends["difference"])
         rows.append([metric.column, *sides, f"{change} {score['changed']}".rstrip()])
-    lines += [f"    {line}" for line in aligned(rows)]
-    lines += remarks(result, INTERVALS)
+    table = aligned(rows)
+    lines += [f"    {line}" for line in table]
+    lines += [f"  {line}" for line in remarks(result, table, LEGENDS)]
     lines.append(f"  {result['applied_images']} calibrated maps: {out / 'maps'}")
     lines.append(f"  the calibrator, for predict: {out / 'calibrator.json'}")
     return "\n".join(lines)

@@ -22,9 +22,9 @@ def plan(experiment: ExperimentName = None) -> None:
     Example: dense-calibration plan --experiment mini
     """
     from pipeline_src.pipeline import plan as planned
-    from pipeline_src.pipeline.needs import needs
 
     graph, console = experiment_graph(experiment), plain_console()
+    sizes = planned.check_parts(graph)
     missing, kinds = planned.missing_jobs(graph), Counter(job.kind for job in graph.jobs.values() if not job.is_batch)
     table = Table(title=f"{graph.name}: {len(missing)} of {kinds.total()} jobs to run")
     for heading in ("jobs", "to run", "why (the first)"):
@@ -34,7 +34,7 @@ def plan(experiment: ExperimentName = None) -> None:
         why = f"{absent[0].name}: {'; '.join(planned.differences(absent[0]))}" if absent else ""
         table.add_row(kind, f"{len(absent)} of {number}", why)
     console.print(table, soft_wrap=False)
-    for line in [*needs(graph), *planned.warnings(graph)]:
+    for line in [*planned.needs(graph, sizes), *planned.warnings(graph)]:
         console.print(line)
     (page,) = graph.job("report").links
     console.print(f"Run it: {graph.command}" if missing else f"All is current. The report: {page}")
@@ -73,13 +73,15 @@ def verify(jobs: Patterns = None, experiment: ExperimentName = None) -> None:
 
     Example: dense-calibration verify 'train/*' --experiment mini
     """
+    from pipeline_src.pipeline.job import other_versions
     from pipeline_src.pipeline.upkeep import verify as step
 
     graph = experiment_graph(experiment)
     chosen = graph.matching(jobs or ["*"])
     number, problems = step(chosen, graph.command)
     result = "there are problems" if problems else "all are as they were made"
-    typer.echo("\n".join([*problems, f"{graph.name}: {number:,} files of {len(chosen)} jobs read, {result}"]))
+    lines = [f"Made with {line}" for line in other_versions(chosen)] + problems
+    typer.echo("\n".join([*lines, f"{graph.name}: {number:,} files of {len(chosen)} jobs read, {result}"]))
     if problems:
         raise typer.Exit(1)
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.cli.options import Bins, Groups, Ignore, Resamples, Risk, check_groups, start_log
 from pipeline_src.metrics.metric import with_ends
@@ -14,16 +15,26 @@ from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import aligned
 
 PRINTED = (
-    *("ece", "ece_floor", "oe", "ece_debiased", "smooth_ece"),
+    *("gap", "ece", "ece_floor", "oe", "ece_debiased", "smooth_ece"),
     *("accuracy", "mean_iou", "brier", "nll", "mae", "max_f"),
 )
-MEANINGS = {  # of names that do not explain themselves
-    "ece_floor": "the ECE that a calibrated network would have on these images",
-    "oe": "only overconfidence, weighted by confidence",
-    "ece_debiased": "root of the squared calibration error, minus noise",
-    "smooth_ece": "a calibration error without bins",
+ANSWERS = {  # to the question whether the maps are calibrated
+    "detected": "miscalibration detected, of about {amount} points: {side}confident on average",
+    "not detected": "no miscalibration detected at this size: the ECE is at most {high} %",
+    "inconclusive": "inconclusive: the ECE may be from {low} to {high} %; more images narrow this",
 }
-PROTOCOL_MEANINGS = "raw: probabilities as saved; stretched: each map normalized to [0, 1], as in the released program"
+SIDES = {1: "over", -1: "under", 0: "not shown to be over- or under"}
+BRACKETS = "in brackets: 95 % confidence intervals over {units}"
+CLAMP = "NLL: no probability is nearer to 0 or 1 than {clamps}"
+LEGENDS = {  # words of the table -> what they mean
+    "floor": "floor: the ECE that a calibrated network would have on these images",
+    "OE": "OE: only overconfidence, weighted by confidence",
+    "debiased": "debiased RMS: root of the squared calibration error, minus noise",
+    "smooth": "smooth ECE: a calibration error without bins",
+    "NLL": CLAMP,
+    "min-max": "unnormalized: as saved; min-max normalized: each map from 0 to 1, as in the released program",
+    "[": f"{BRACKETS}, without training variance",
+}
 
 
 def judge(
@@ -58,21 +69,19 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
     from pipeline_src.maps import risk  # as above
 
     protocols = [*result["undefined"]]
-    names = [name for name in PRINTED if name in result[protocols[0]]]
-    rows = [["", *protocols]]
-    for name in names:
-        rows.append([METRICS[name].column, *(_cell(result, protocol, name) for protocol in protocols)])
-    lines = [f"{result['name']}: {result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"]
-    lines += [f"  {line}" for line in aligned(rows)]
-    lines += [f"  {tendency(result[protocol], result['intervals'].get(protocol, {}))}" for protocol in protocols[:1]]
+    rows = [["", *(PROTOCOL_NAMES[protocol] for protocol in protocols)]]
+    for name in PRINTED:
+        if name in result["raw"]:
+            cells = (_cell(result, protocol, name) for protocol in protocols)
+            rows.append([METRICS[name].column, *cells])
+    table = [*aligned(rows), answer(result)]
     for protocol, control in result.get("risk", {}).items():
-        lines += [f"  {protocol}: {text}" for text in risk.summary_text(control)]
-    lines += [f"  {METRICS[key].column.removesuffix(' %')}: {MEANINGS[key]}" for key in names if key in MEANINGS]
-    lines += [f"  {PROTOCOL_MEANINGS}"] if len(protocols) > 1 else []
-    lines += remarks(result, ["in brackets: 95 % confidence intervals over {units}, without training variance"])
-    lines += [f"  diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]
-    lines += [f"  all numbers: {out / 'metrics.json'}", f"  images, the worst first: {out / 'images.csv'}"]
-    return "\n".join(lines)
+        table += [f"{PROTOCOL_NAMES[protocol]}: {text}" for text in risk.summary_text(control)]
+    lines = [*table, *remarks(result, table, LEGENDS)]
+    lines += [f"diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]
+    lines += [f"all numbers: {out / 'metrics.json'}", f"images, the worst first: {out / 'images.csv'}"]
+    size = f"{result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"
+    return "\n  ".join([f"{result['name']}: {size}", *lines])
 
 
 def _cell(result: dict[str, Any], protocol: str, name: str) -> str:
@@ -80,19 +89,26 @@ def _cell(result: dict[str, Any], protocol: str, name: str) -> str:
     return "undefined" if value is None else with_ends(METRICS[name], value, ends)
 
 
-def tendency(values: dict[str, Any], intervals: dict[str, Any]) -> str:
-    """Return whether mean confidence is above or below accuracy, by their difference and its interval."""
-    gap, ends, number = values["gap"], intervals.get("gap"), METRICS["gap"].number
-    means = f"mean confidence {number(values['accuracy'] + gap)} %, accuracy {number(values['accuracy'])} %"
-    if gap and not (ends and ends[0] <= 0 <= ends[1]):
-        return f"{'over' if gap > 0 else 'under'}confident on average: {means}"
-    shown = f", difference in points {with_ends(METRICS['gap'], gap, ends)}"
-    return f"not shown to be over- or underconfident on average: {means}{shown}"
+def answer(result: dict[str, Any]) -> str:
+    """Return the sentence on the calibration of the unnormalized maps."""
+    values = result["raw"]
+    intervals = result["intervals"].get("raw", {})
+    low, high = intervals.get("ece") or (0, 1)
+    gap = intervals.get("gap") or (0, 0)
+    number = METRICS["ece"].number
+    return ANSWERS[result["miscalibration"].get("raw", "inconclusive")].format(
+        amount=number(values["ece"] if low > 0 else abs(values["gap"])),
+        side=SIDES[int(gap[0] > 0) - int(gap[1] < 0)],
+        low=number(low),
+        high=number(high),
+    )
 
 
-def remarks(result: dict[str, Any], intervals: list[str]) -> list[str]:
-    """Return how the `intervals` are read, {units} standing for what they are over; groups of images; and warnings."""
-    over = "groups of images" if "groups" in result else "images"
-    lines = [text.format(units=over) for text in intervals]
+def remarks(result: dict[str, Any], table: list[str], legends: dict[str, str]) -> list[str]:
+    """Return what explains a table: the legends of its words, groups of images, and warnings."""
+    text = "\n".join(table)
+    units = "groups of images" if "groups" in result else "images"
+    clamps = ", ".join(f"1/{1 / clamp:.0f} ({kind} maps)" for kind, clamp in result["clamp"].items())
+    lines = [legend.format(units=units, clamps=clamps) for word, legend in legends.items() if word in text]
     lines += [result["groups"]] if result.get("groups") else []
-    return [f"  {line}" for line in [*lines, *(f"warning: {text}" for text in result["warnings"])]]
+    return [*lines, *(f"warning: {text}" for text in result["warnings"])]

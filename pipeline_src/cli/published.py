@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline_src.analysis.compare import DIFFERENT, SAME, UNDECIDED, Cell
+from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.cli.options import ExperimentName, Log, experiment_graph, start_log
 from pipeline_src.errors import listed
 from pipeline_src.metrics.metric import Difference
@@ -86,7 +87,9 @@ def summary_text(comparison: Comparison) -> str:
     lines = [*_head(comparison), "B - A with 95 % intervals:  = same  ≠ different  ? inconclusive"]
     by_place: dict[str, dict[str, dict[str, Cell]]] = {}
     for cell in comparison.cells:
-        by_place.setdefault(f"{cell.part}, {cell.protocol}", {}).setdefault(cell.method, {})[cell.metric] = cell
+        by_place.setdefault(f"{cell.part}, {PROTOCOL_NAMES[cell.protocol]}", {}).setdefault(cell.method, {})[
+            cell.metric
+        ] = cell
     for heading, rows in by_place.items():
         names = [name for name in SUMMARY if any(name in cells for cells in rows.values())]
         table = [["", *(METRICS[name].column for name in names)]]

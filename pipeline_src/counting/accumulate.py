@@ -18,7 +18,7 @@ BLOCK = 1 << 15  # pixels: few enough for the caches, enough to hide what a call
 KEYS = 1 << 9  # pixels whose cells are computed at once, then counted: with the counts they fit the L1 cache
 
 
-def score_sums(error: np.ndarray, logs: np.ndarray, number: np.ndarray) -> np.ndarray:
+def score_sums(error: np.ndarray, logs: np.ndarray, number: np.ndarray, clamp: float = CLAMP) -> np.ndarray:
     """Return the sums of `SCORE_SUMS` (absolute error, squared error, NLL, entropy) as Python integers in 1 / UNIT.
 
     Each value is rounded to a whole number of units first, so the sums do not depend on the order of pixels. With q =
@@ -29,10 +29,11 @@ def score_sums(error: np.ndarray, logs: np.ndarray, number: np.ndarray) -> np.nd
         error: (n,) float64, |f - y|.
         logs: (2, n) float64, a buffer.
         number: (n,) int64, pixels with this error.
+        clamp: the least q.
     """
-    kernels.chances(error, CLAMP, logs)
+    kernels.chances(error, clamp, logs)
     np.log(logs, out=logs)  # numpy takes several at once; compiled loops take one after the other
-    return np.array(kernels.score_sums(error, logs, number, CLAMP, UNIT), object)
+    return np.array(kernels.score_sums(error, logs, number, clamp, UNIT), object)
 
 
 class ImageCounts(NamedTuple):
@@ -156,13 +157,19 @@ def by_value(v: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def add_fractions(
-    counts: Counts, value: np.ndarray, label: np.ndarray, number: np.ndarray, denominator: int
+    counts: Counts,
+    value: np.ndarray,
+    label: np.ndarray,
+    number: np.ndarray,
+    denominator: int,
+    clamp: float = CLAMP,
 ) -> ImageCounts:
     """Count the histogram of an integer map: `number` pixels have the fraction value / denominator and the label.
 
     Args:
         counts: what is added to.
         value, label, number: (n,) int64, as of `histogram`; 0 <= value <= denominator, label in {0, 1}.
+        clamp: as of `score_sums`.
     """
     levels, error = np.zeros((256, 2), np.int64), np.empty(len(value))
     grid = (counts.levels, POSITION, SHIFT, LAST)
@@ -170,5 +177,5 @@ def add_fractions(
     correct, doubts = kernels.count_fractions(value, label, number, denominator, *grid, *arrays)
     pixels = int(number.sum())
     confidence = round((1 - doubts / denominator / max(1, pixels)) * pixels * UNIT)
-    scores = score_sums(error, np.empty((2, len(value))), number)
+    scores = score_sums(error, np.empty((2, len(value))), number, clamp)
     return ImageCounts(_by_column(pixels, correct, confidence, *scores), levels)

@@ -7,11 +7,14 @@ imports. So kernels get constants of other files as arguments, and call only ker
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from pipeline_src.errors import UserError
+from pipeline_src.files import sha256, write_text
 
 try:
     from numba import njit, types
@@ -49,16 +52,43 @@ def compiled(*signatures: Signature) -> Callable[[Callable[..., Any]], Callable[
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        def compile_function(cache: bool) -> Callable[..., Any]:
-            kernel: Callable[..., Any] = njit(list(signatures), cache=cache, nogil=True, error_model="numpy")(function)
-            return kernel
-
         try:
-            return compile_function(cache=True)
+            kernel: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
+            folder = Path(kernel.stats.cache_path)
+            remove_damaged(folder, function.__name__)
+            for signature in signatures:
+                kernel.compile(signature)
+            kernel.disable_compile()
+            if kernel.stats.cache_misses:
+                record_digests(folder, function.__name__)
         except Exception:  # any error of the cache folder; a fault of the function is raised again below
-            return compile_function(cache=False)
+            kernel = njit(list(signatures), nogil=True, error_model="numpy")(function)
+        return cast(Callable[..., Any], kernel)
 
     return decorate
+
+
+def remove_damaged(folder: Path, kernel: str) -> None:
+    """Remove the files of a kernel in numba's cache if they are not those of `record_digests`.
+
+    numba checks nothing: a flipped bit in the compiled code ends Python without a message, or changes counts.
+    """
+    with suppress(OSError, ValueError):
+        if (folder / f"kernels.{kernel}.sha256").read_text() == digests(folder, kernel):
+            return
+    for file in folder.glob(f"kernels.{kernel}-*.nb?"):
+        file.unlink()
+
+
+def record_digests(folder: Path, kernel: str) -> None:
+    """Write the SHA-256 of the files of a kernel in numba's cache."""
+    write_text(folder / f"kernels.{kernel}.sha256", digests(folder, kernel))
+
+
+def digests(folder: Path, kernel: str) -> str:
+    """Return the SHA-256 and the name of each file of a kernel in numba's cache, one a line."""
+    files = sorted(folder.glob(f"kernels.{kernel}-*.nb?"))
+    return "".join(f"{sha256(file)}  {file.name}\n" for file in files)
 
 
 # A cell's pixels and summed positions, as one integer: one access to memory per pixel. Positions begin at -levels // 2,

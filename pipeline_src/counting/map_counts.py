@@ -111,6 +111,7 @@ class MapCounts:
         measures: Measures | None = None,
         ignore: int | None = None,
         no_class: int | None = None,
+        clamp: float = CLAMP,
     ) -> None:
         """Count one image.
 
@@ -125,6 +126,7 @@ class MapCounts:
             ignore: the label of pixels that never count, 255. A mask of one object that has 0 and 255 is refused unless
                 255 is given, since it is more often the foreground.
             no_class: of K classes the label of pixels on which every class is wrong, as out of distribution.
+            clamp: of integer maps, the least probability whose logarithm is taken.
 
         Raises:
             UserError: shapes differ, a dtype or a value is not allowed, the id is taken. Nothing was counted then.
@@ -135,12 +137,18 @@ class MapCounts:
         if self.confusion is not None:
             self._add_classes(probability, truth, image_id, IGNORED if ignore is None else ignore, no_class)
         else:
-            self._add_object(probability, truth, image_id, measures or {}, ignore)
+            self._add_object(probability, truth, image_id, measures or {}, ignore, clamp)
         if next(iter(self._counts.values())).rows is not None:
             self._ids.add(image_id)
 
     def _add_object(
-        self, probability: np.ndarray, truth: np.ndarray, image_id: str, measures: Measures, ignore: int | None
+        self,
+        probability: np.ndarray,
+        truth: np.ndarray,
+        image_id: str,
+        measures: Measures,
+        ignore: int | None,
+        clamp: float,
     ) -> None:
         """Count a map of one object in all protocols."""
         if probability.shape != truth.shape or probability.ndim != 2:
@@ -154,8 +162,11 @@ class MapCounts:
         if not all_count:
             valid = y != IGNORED
             f, y = f[valid], y[valid]
-        add_pixels = self._add_integers if f.dtype in (np.uint8, np.uint16) else self._add_floats
-        for name, image, constant in add_pixels(f, y, image_id):
+        if f.dtype in (np.uint8, np.uint16):
+            counted = self._add_integers(f, y, clamp)
+        else:
+            counted = self._add_floats(f, y, image_id)
+        for name, image, constant in counted:
             rows = self._counts[name].rows
             if rows is not None:
                 row = {"height": truth.shape[0], "width": truth.shape[1], "constant": int(constant)}
@@ -189,7 +200,7 @@ class MapCounts:
             image = self._passes[name].add(f, y, scale if name == "stretched" else None)
             yield name, image, scale[0] == scale[1] and f.size > 0
 
-    def _add_integers(self, v: np.ndarray, y: np.ndarray, image_id: str) -> Iterator[tuple[str, ImageCounts, bool]]:
+    def _add_integers(self, v: np.ndarray, y: np.ndarray, clamp: float) -> Iterator[tuple[str, ImageCounts, bool]]:
         """Count an integer map (n,), as `_add_floats`."""
         from pipeline_src.counting.accumulate import add_fractions, histogram
 
@@ -199,7 +210,7 @@ class MapCounts:
             fraction = value, top
             if name == "stretched":
                 fraction = (value - low, high - low) if high > low else (0 * value, top)
-            image = add_fractions(counts, fraction[0], label, number, fraction[1])
+            image = add_fractions(counts, fraction[0], label, number, fraction[1], clamp)
             yield name, image, low == high and v.size > 0
 
     def _add_classes(

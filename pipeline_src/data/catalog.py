@@ -7,15 +7,23 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
+from pydantic import Field
 
 from pipeline_src.data.entry import BACKGROUND, Entry
 from pipeline_src.errors import UserError, hint
-from pipeline_src.params.load import Loader
+from pipeline_src.params.load import read_yaml
 from pipeline_src.params.schema import Part
 from pipeline_src.validation import Strict, validate
 
 FILE = Path(__file__).parent / "catalog.yaml"
+
+
+class Content(Strict):
+    """The content of catalog.yaml: headings of tasks, layouts to refer to, and datasets, not checked yet."""
+
+    tasks: dict[str, str]
+    layouts: dict[str, Any] = Field({})
+    datasets: dict[str, dict[str, Any]]
 
 
 class Catalog(Strict):
@@ -32,7 +40,7 @@ def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Entry]:
     Raises:
         UserError: names every wrong key and value of the user's entries.
     """
-    built_in = _entries(_content()["datasets"], str(FILE), built_in=True)
+    built_in = _entries(_content().datasets, str(FILE), built_in=True)
     given = dict(datasets or {})
     for name in given.keys() & built_in.keys():
         if isinstance(given[name], Mapping):
@@ -42,8 +50,7 @@ def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Entry]:
 
 def tasks() -> dict[str, str]:
     """Return the headings of the tasks by their names in the catalog; salient objects first."""
-    tasks: dict[str, str] = _content()["tasks"]
-    return tasks
+    return _content().tasks
 
 
 def find(catalog: Mapping[str, Entry], name: str) -> Entry:
@@ -93,9 +100,8 @@ def check_parts(entries: Mapping[str, Entry], parts: Mapping[str, tuple[Part, st
 
 
 @cache
-def _content() -> dict[str, Any]:
-    content: dict[str, Any] = yaml.load(FILE.read_text(encoding="utf-8"), Loader)
-    return content
+def _content() -> Content:
+    return validate(Content, read_yaml(FILE), str(FILE), fix=f"git checkout -- {FILE}")
 
 
 def _entries(datasets: Mapping[str, Any], where: str, built_in: bool) -> dict[str, Entry]:

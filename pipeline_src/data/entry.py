@@ -19,6 +19,7 @@ from pipeline_src.params.schema import ALL
 from pipeline_src.validation import LONGEST, Count, Strict
 
 GROUPS_FILE = ".csv"
+MAX_PIXELS = 178_956_970  # Pillow's limit
 BACKGROUND = "background"  # the class of id 0 of pixels that show no object
 
 
@@ -110,7 +111,8 @@ class Source(Layout):
     """A source of a dataset; layout and splits override those of the dataset.
 
     `get` is the authors' page, `download` the address of each archive, `lists` has the name lists of the splits that
-    have an address, `note` a remark for users who get it.
+    have an address, `note` a remark for users who get it. `max_unpacked_gb` raises the limit of an archive's unpacked
+    size (`sources.unpack`).
     """
 
     archive: Strings = ()
@@ -118,6 +120,7 @@ class Source(Layout):
     generator: Generator | None = None
     sha256: Annotated[tuple[Sha256 | None, ...], BeforeValidator(_as_tuple)] = ()
     count: Count | None = None
+    max_unpacked_gb: Annotated[float, Field(ge=0)] = 0
     get: str | None = None
     download: Strings = ()
     lists: dict[str, NameList] = Field({})
@@ -158,6 +161,7 @@ class Entry(Source):
         classes: with classes, masks hold ids 0, 1, 2...; without, they are grey, from background to object.
         void: the id of pixels that never count.
         in_paper: the paper reports numbers on the dataset. Claims on textures use these textures first.
+        max_pixels: of an image or mask.
         skip_unmasked: leave out images without a mask, instead of reporting them as problems.
         groups: which images are not independent (`data.groups`); confidence intervals are then over groups.
         caption: facts for readers of numbers on the dataset; tables print it.
@@ -172,6 +176,7 @@ class Entry(Source):
     classes: tuple[str, ...] = ()
     void: Byte = 255
     in_paper: bool = False
+    max_pixels: Count = MAX_PIXELS
     skip_unmasked: bool = False
     groups: Annotated[str, AfterValidator(check_groups)] = ""
     caption: str = ""

@@ -18,7 +18,7 @@ import numpy as np
 from pipeline_src.data.entry import GROUPS_FILE
 from pipeline_src.data.pairing import find_name_list
 from pipeline_src.errors import UserError, few, listed
-from pipeline_src.files import composed, reading
+from pipeline_src.files import composed, read_bytes, reading
 
 COLUMNS = ["id", "group"]
 GroupName = str | tuple[str]  # a tuple holds the stem of an image that belongs to no other
@@ -103,7 +103,7 @@ def crossings(parts: Mapping[str, Sequence[GroupName]]) -> list[str]:
 def _read(file: Path) -> dict[str, str]:
     """Return the group by stem."""
     with reading(f"the file of groups {file} cannot be read", expected="a csv file in UTF-8"):
-        lines = composed(file.read_bytes().decode("utf-8-sig")).splitlines()
+        lines = composed(read_bytes(file).decode("utf-8-sig")).splitlines()
         header, *rows = list(csv.reader(line for line in lines if not line.startswith("#"))) or [[]]
     bad = [",".join(row) for row in rows if len(row) != len(COLUMNS) or not all(row)]
     if header != COLUMNS or bad or not rows:

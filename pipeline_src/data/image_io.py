@@ -15,6 +15,8 @@ import numpy as np
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import TiffImageFile
 
+from pipeline_src.data.entry import MAX_PIXELS
+
 with contextlib.suppress(ModuleNotFoundError):  # of the extra `pipeline`: saved maps need only Pillow
     import cv2
 
@@ -22,7 +24,7 @@ with contextlib.suppress(ModuleNotFoundError):  # of the extra `pipeline`: saved
 
 JPEG = b"\xff\xd8"
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
-Image.MAX_IMAGE_PIXELS = None  # large images are what some users have
+Image.MAX_IMAGE_PIXELS = None  # `check_pixels` has a limit that a key raises
 
 # The channels of a grey mask saved as JPEG differ a little; those of a colored mask differ a lot.
 GREY_SPREAD = 16
@@ -69,6 +71,22 @@ def open_image(data: bytes) -> Iterator[Image.Image]:
         raise
     except Exception:  # Pillow's plugins raise many types
         raise UnreadableImageError("cannot be decoded as an image") from None
+
+
+def check_pixels(data: bytes, limit: int = MAX_PIXELS) -> None:
+    """Check the size in the header of an image file: a small file can need all memory when it is decoded.
+
+    Files that only OpenCV can decode pass; OpenCV has a limit of its own, 2^30 pixels.
+
+    Raises:
+        UnreadableImageError: the image has more than `limit` pixels.
+    """
+    pixels = 0
+    with contextlib.suppress(UnreadableImageError), open_image(data) as image:
+        pixels = image.width * image.height
+    if pixels > limit:
+        problem = f"has {pixels:,} pixels, more than {limit:,}"
+        raise UnreadableImageError(problem, "shrink it, or raise `max_pixels` of the dataset")
 
 
 def decode_image(data: bytes) -> np.ndarray:

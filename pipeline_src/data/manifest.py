@@ -109,15 +109,28 @@ def select(part: Part, folder: Path) -> list[Row]:
     rows = read_rows(folder)
     if part.split != ALL:
         rows = sorted((row for row in rows if part.split in row.splits), key=lambda row: row.splits[part.split])
+    summary = Path(folder) / "summary.json"
+    check_size(part, len(rows), f"see notes and splits in {summary} (a missing name list leaves its split empty)")
+    return [rows[position] for position in positions(part, len(rows))]
+
+
+def check_size(part: Part, size: int, fix: str) -> None:
+    """Raise a UserError if a part needs more samples than the `size` of its split."""
     needed = part.skip + (part.first or part.last or 1)
-    if len(rows) < needed:
+    if size < needed:
         raise UserError(
             f"{part} has too few samples",
-            found=f"{len(rows):,} samples in {part.set}/{part.split}",
+            found=f"{size:,} samples in {part.set}/{part.split}",
             expected=f"{needed:,} or more",
-            fix=f"see notes and splits in {Path(folder) / 'summary.json'} (a missing name list leaves its split empty)",
+            fix=fix,
         )
-    return [rows[position] for position in part.positions(len(rows))]
+
+
+def positions(part: Part, size: int) -> range:
+    """Return the positions of a part's images in a split of `size` images, which reaches to the end of the part."""
+    if part.last:
+        return range(size - part.last, size)
+    return range(part.skip, part.skip + part.first if part.first else size)
 
 
 def check_disjoint(parts: Mapping[str, Sequence[Any]]) -> dict[tuple[str, str], list[tuple[str, str]]]:

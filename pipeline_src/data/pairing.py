@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from pipeline_src.data.entry import Entry, Layout
 from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import composed, reading
+from pipeline_src.files import composed, read_bytes, reading
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 LISTS = Path(__file__).parent / "lists"
@@ -37,7 +37,7 @@ def read_name_list(path: Path) -> list[str]:
         expected="a text file in UTF-8, one name a line",
         fix="correct the file, or the split that names it",
     ):
-        lines = path.read_bytes().decode("utf-8-sig").splitlines()
+        lines = read_bytes(path).decode("utf-8-sig").splitlines()
     stems = []
     for line in (line.strip() for line in lines):
         if line and not line.startswith("#"):
@@ -88,7 +88,7 @@ def find_files(root: Path, layout: Iterable[str]) -> dict[str, list[str]]:
         layout: alternatives; the first that exists is used (`entry.Layout`).
 
     Raises:
-        UserError: no alternative exists.
+        UserError: no alternative exists, or the name of an image file is not UTF-8.
     """
     layout = list(layout)
     for alternative in layout:
@@ -101,7 +101,9 @@ def find_files(root: Path, layout: Iterable[str]) -> dict[str, list[str]]:
             stems: dict[str, list[str]] = {}
             for file in sorted({file for top in tops for file in walk(top)}):
                 if stem := _stem(file.name, pattern):
-                    stems.setdefault(composed(stem), []).append(file.relative_to(root).as_posix())
+                    relative = file.relative_to(root).as_posix()
+                    composed(relative)  # a UserError if it is not UTF-8
+                    stems.setdefault(composed(stem), []).append(relative)
             return dict(sorted(stems.items()))
     raise UserError(
         f"no folder {' or '.join(layout)} in {root}",

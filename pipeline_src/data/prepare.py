@@ -20,7 +20,7 @@ from pipeline_src.data.masks import ClassMasks, ObjectMasks, create_masks
 from pipeline_src.data.pairing import IMAGE_SUFFIXES, pair_files
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import write_text
+from pipeline_src.files import read_bytes, write_text
 from pipeline_src.params.schema import ALL
 
 log = logging.getLogger(__name__)
@@ -49,9 +49,10 @@ def prepare(
     """
     located = sources.locate(entry, data_root, unpacked)
     root, source = sources.open_root(located, unpacked), located.source
+    sources.check_unpacked(located, root)
     pairs, problems = pair_files(entry, located.layout, root)
     log.info("%s: source %s (%s), verifying %s images", entry.name, located.key, source.label, f"{len(pairs):,}")
-    verifier = _Verifier(root, create_masks(entry, located.layout))
+    verifier = _Verifier(root, create_masks(entry, located.layout), entry.max_pixels)
     rows = [row for row in pairs if verifier.verify(row)]
     splits, notes = entry.splits_of(source), []
     problems += verifier.problems + verifier.masks.problems(rows)
@@ -124,12 +125,13 @@ class _Verifier:
     """Reads every file of a dataset.
 
     Attributes:
+        max_pixels: of a file.
         problems: problems with files.
         thumbnails: id -> `thumbnail` of the image.
     """
 
-    def __init__(self, root: Path, masks: ObjectMasks | ClassMasks):
-        self.root, self.masks = root, masks
+    def __init__(self, root: Path, masks: ObjectMasks | ClassMasks, max_pixels: int):
+        self.root, self.masks, self.max_pixels = root, masks, max_pixels
         self.problems: list[Problem] = []
         self.thumbnails: dict[str, np.ndarray] = {}
 
@@ -156,7 +158,8 @@ class _Verifier:
     def _read(self, name: str, decode: Callable[[bytes], tuple[int, ...]]) -> tuple[str, tuple[int, ...]]:
         """Return the sha256 and the shape (H, W) of a file; empty and (0, 0) if there is a problem with it."""
         try:
-            data = (self.root / name).read_bytes()
+            data = read_bytes(self.root / name)
+            image_io.check_pixels(data, self.max_pixels)
             return hashlib.sha256(data).hexdigest(), decode(data)
         except image_io.UnreadableImageError as error:
             self.problems.append(Problem(name, error.problem, error.fix))

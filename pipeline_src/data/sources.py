@@ -20,15 +20,17 @@ from typing import Any
 from pipeline_src.data import pairing
 from pipeline_src.data.entry import Entry, Layout, Source
 from pipeline_src.data.pairing import find_name_list, find_path, read_name_list
+from pipeline_src.data.unpacking import unpack
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import atomic_folder, digests, hash_of, sha256, writing
+from pipeline_src.files import atomic_folder, digests, hash_of, sha256, write_text
 from pipeline_src.processes import alone
 from pipeline_src.python_source import ROOT
 
 GENERATOR = "pipeline_src.data.synthetic.scenes"
 GENERATOR_FILES = (*sorted((ROOT / "data" / "synthetic").glob("*.py")), ROOT / "rng.py")
 FINGERPRINTS = ".fingerprints"  # digests of the files of each source, below the folder of unpacked datasets
-PROSE = {"get", "download", "lists", "note"}  # keys of a source that do not change the samples
+DIGESTS = ".unpacked.json"  # in the folder of an unpacked dataset
+PROSE = {"get", "download", "lists", "note", "max_unpacked_gb"}  # keys of a source that do not change the samples
 
 
 class MissingSourceError(UserError):
@@ -85,12 +87,15 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
 
     Raises:
         MissingSourceError: no source is available.
-        UserError: a folder has another layout than the entry.
+        UserError: a folder has another layout than the entry, or an archive is a folder or a device.
     """
     for key, source in entry.sources.items():
         if (files := _find(source, entry.layout(source), data_root)) is None:
             continue
         root, archives, layout = files
+        if others := [str(path) for path in archives if not path.is_file()]:
+            fix = "write `folder:` instead of `archive:` for unpacked files"
+            raise UserError(f"dataset {entry.name}: {others[0]} is not a regular file", fix=fix)
         if source.generator:
             content = hash_of(generator=source.generator.model_dump())
         elif root:
@@ -98,7 +103,7 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
         else:
             declared = source.sha256 or (None,) * len(archives)
             known = [
-                digest or digests(path.parent, [path.name], _record(path, unpacked))[path.name]
+                digest or digests(path.parent, [path.name], _record(path, unpacked)).get(path.name) or sha256(path)
                 for path, digest in zip(archives, declared, strict=True)
             ]
             content = hash_of(archives=known)
@@ -169,11 +174,36 @@ def open_root(located: Located, unpacked: Path) -> Path:
     if located.source.generator:  # another version of the generator draws other files
         content = hash_of(content=content, code=[sha256(file) for file in GENERATOR_FILES])
     folder = Path(unpacked) / f"{located.name}-{content[:8]}"
-    if not folder.is_dir():
+    if not (folder / DIGESTS).is_file():
         with alone(located.name, folder.parent / f".{located.name}.lock"):  # parallel jobs may need the same dataset
-            if not folder.is_dir():
+            if not (folder / DIGESTS).is_file():
                 _fill(located, folder)
     return folder
+
+
+def check_unpacked(located: Located, root: Path) -> None:
+    """Compare the files of an unpacked dataset with their digests.
+
+    Raises:
+        UserError: files were changed, added or removed since.
+    """
+    if located.root is not None:  # the user's folder
+        return
+    recorded = json.loads((root / DIGESTS).read_text(encoding="utf-8"))
+    actual = _digests(root)
+    changed = [name for name in sorted({*recorded, *actual}) if recorded.get(name) != actual.get(name)]
+    if changed:
+        raise UserError(
+            f"dataset {located.name}: {len(changed):,} files in {root} are not as they were unpacked:{listed(changed)}",
+            expected=f"the files of {located.source.label}",
+            fix=f"rm -r {root}, and the same command unpacks them again",
+        )
+
+
+def _digests(root: Path) -> dict[str, str]:
+    """Return the SHA-256 of all files below a folder, except the file of the digests."""
+    files = [path for path in sorted(root.rglob("*")) if path.is_file() and path != root / DIGESTS]
+    return {path.relative_to(root).as_posix(): sha256(path) for path in files}
 
 
 def check_archives(located: Located) -> None:
@@ -201,32 +231,9 @@ def _fill(located: Located, folder: Path) -> None:
             for split, count in generator.counts.items():
                 write_set(generator.kind, split, count, generator.seed, temporary / split)
         for path in located.archives:
-            unpack(path, temporary / path.name if len(located.archives) > 1 else temporary)
-
-
-def unpack(archive: Path, into: Path) -> None:
-    """Unpack a zip or (compressed) tar archive into a folder, in which all files stay; links that lead out are refused.
-
-    Raises:
-        UserError: the archive is broken, encrypted, unsafe or of another kind.
-    """
-    try:
-        with writing(into):
-            if zipfile.is_zipfile(archive):
-                with zipfile.ZipFile(archive) as zipped:
-                    zipped.extractall(into)
-            else:
-                with tarfile.open(archive) as packed:
-                    packed.extractall(into, filter="data")
-    except UserError:
-        raise
-    except Exception as error:  # zipfile, tarfile and their decompressors raise many types
-        raise UserError(
-            f"archive {archive} cannot be unpacked",
-            found=f"{type(error).__name__}: {error}",
-            expected="a complete .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz, not encrypted",
-            fix="download it again, or unpack it yourself (as a .rar or .7z) and write `folder:` instead of `archive:`",
-        ) from error
+            into = temporary / path.name if len(located.archives) > 1 else temporary
+            unpack(path, into, located.source.max_unpacked_gb)
+        write_text(temporary / DIGESTS, json.dumps(_digests(temporary)))
 
 
 def identify(entry: Entry, data_root: Path | str | None, unpacked: Path, prepared: Path | None = None) -> Identity:

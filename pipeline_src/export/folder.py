@@ -117,7 +117,7 @@ def write_folder(folder: Path, predictor: Predictor, config: Config) -> None:
         torch.export.save(program, file)
     write_text(folder / CONFIG, json.dumps(config.model_dump(), indent=2) + "\n")
     if record:
-        write_text(folder / CALIBRATOR, json.dumps(record, indent=2) + "\n")
+        write_text(folder / CALIBRATOR, Record.model_validate(record).file_text())
     write_text(folder / CARD, card(config, record))
     names = [name for name in FILES[:-1] if (folder / name).exists()]
     write_text(folder / SUMS, "".join(f"{sha256(folder / name)}  {name}\n" for name in names))  # as of sha256sum

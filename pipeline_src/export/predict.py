@@ -17,12 +17,12 @@ from rich.progress import track
 
 from pipeline_src import outputs
 from pipeline_src.calibrators.calibrator import calibrated, read_for
-from pipeline_src.data.image_io import UnreadableImageError, decode_image, is_turned
+from pipeline_src.data.image_io import UnreadableImageError, check_pixels, decode_image, is_turned
 from pipeline_src.data.pairing import IMAGE_SUFFIXES, walk
 from pipeline_src.errors import UserError, listed
 from pipeline_src.export import Format, runs
 from pipeline_src.export import folder as exported
-from pipeline_src.files import atomic, check_folder, reading, sha256, write_text
+from pipeline_src.files import atomic, check_folder, composed, read_bytes, reading, sha256, write_text
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.prediction.predict import Predictor, predict_image
 from pipeline_src.training.posthoc import Calibrated
@@ -144,7 +144,7 @@ def find_images(folder: Path) -> dict[str, Path]:
     by_name = defaultdict(list)
     for path in sorted(walk(folder)):
         if path.suffix.lower() in IMAGE_SUFFIXES:
-            by_name[path.relative_to(folder).with_suffix("").as_posix()].append(path)
+            by_name[composed(path.relative_to(folder).with_suffix("").as_posix())].append(path)
     if not by_name:
         raise UserError(
             f"--images {folder}: there are no images",
@@ -164,7 +164,9 @@ def check_images(paths: Collection[Path]) -> None:
     problems, turned = [], []
     for path in paths:
         try:
-            turned += [path] if is_turned(path.read_bytes()) else []
+            data = read_bytes(path)
+            check_pixels(data)
+            turned += [path] if is_turned(data) else []
         except (OSError, UnreadableImageError) as error:
             problems.append(f"{path} {error}")
     if problems:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +106,13 @@ def calibrate_folder(
         "scored_images": len(scored),
         "applied_images": len(applied),
         "bins": bins,
+        "clamp": uncalibrated.clamps,
         **({"groups": groups_note(units_of_scored)} if groups else {}),
         "warnings": warnings + (images_note(len(scored)) if resamples and not groups else []),
         "scores": _compare(names, sides, units_of_scored, bins, resamples),
     }
     with outputs.staged(out, SCORES, [FOLDER]) as new:
-        write_text(new / CALIBRATOR, record.model_dump_json(indent=2) + "\n")
+        write_text(new / CALIBRATOR, record.file_text())
         write_calibrated(applied, calibrator, new / FOLDER, classes)
         write_text(new / SCORES, json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
@@ -210,7 +212,7 @@ def _compare(
 
     Returns:
         By metric the values `before` and `after`, their `intervals`, and whether the value `changed`. Where another
-        metric decides, the interval of the difference is of that metric, under its name.
+        metric also decides, the interval of its difference is under its name.
     """
     runs = [ProtocolCounts.by_protocol(side.statistic, units)["raw"] for side in counted]
     sides = [resample_counts(run, bins, SEED, resamples) for run in runs]
@@ -220,16 +222,23 @@ def _compare(
     for name in (name for name in names if name in sides[0].points):
         intervals = {"before": ends[0].get(name), "after": ends[1].get(name), "difference": None}
         changed = ""
-        if resamples and (change := estimate(name, *terms)):
-            intervals["difference"], changed = _limits(change), change.direction
-            intervals |= {METRICS[name].decided_by: _limits(change.decided)} if change.decided else {}
+        change = estimate(name, *terms) if resamples else None
+        if change and change.decided:
+            intervals[METRICS[name].decided_by] = _limits(change.decided)
+            # Resampling raises an error near 0. In simulations percentiles held the true difference in 65 to 98 % of
+            # cases; symmetric about the value, by the longer side, they held it in 92 to 100 %.
+            half = max(change.value - change.image_low, change.image_high - change.value)
+            change = replace(change, image_low=change.value - half, image_high=change.value + half)
+        if change:
+            intervals["difference"] = _limits(change)
+            changed = change.direction
         values = {"before": sides[0].points[name], "after": sides[1].points[name]}
         scores[name] = values | {"intervals": intervals, "changed": changed}
     return scores
 
 
 def _limits(effect: Estimate) -> tuple[float, float] | None:
-    return None if math.isnan(effect.low) else (effect.low, effect.high)
+    return None if math.isnan(effect.image_low) else effect.interval()
 
 
 # The calibrated maps

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 
 from pipeline_src.calibrators.calibrator import Calibrator, calibrated
+from pipeline_src.calibrators.pixels import least_probability
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.errors import UserError, few
@@ -27,7 +28,10 @@ from pipeline_src.maps.files import (
 from pipeline_src.metrics.registry import value
 
 SMALL = 64  # class ids lie below; soft edges have values on both sides
-MEANINGS = {"uint8": (1, "decisions 0 and 1"), "uint16": (255, "8-bit values")}  # of maps that stay below a value
+MEANINGS = {  # of maps that stay below a value
+    "uint8": (1, "decisions 0 and 1"),
+    "uint16": (255, "8-bit values or percent"),
+}
 
 
 @dataclass
@@ -35,12 +39,13 @@ class FolderCounts:
     """Counts of a folder of maps.
 
     Attributes:
-        statistic: of all pixels that count.
+        statistic: of all pixels that count, with the clamps of `clamps`.
         warnings: about what was corrected in the files, or is likely a mistake, a line each.
         highest: largest value by type of the maps: "uint8", "uint16" or "float".
         values: (256,) pixels of binary masks by value; `examples` names a mask of each value.
         ignored: number of pixels that do not count.
         resized: stems of maps of another size than their mask.
+        clamps: the least probability whose logarithm is taken, by type of the maps.
     """
 
     statistic: MapCounts
@@ -50,6 +55,7 @@ class FolderCounts:
     examples: dict[int, str] = field(default_factory=dict)
     ignored: int = 0
     resized: list[str] = field(default_factory=list)
+    clamps: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -139,8 +145,10 @@ def count(
 def _add(counted: FolderCounts, pair: Pair, sample: Sample, classes: int | None, whole_maps: bool) -> None:
     probability, truth, void = sample.probability, sample.truth, classes or IGNORED
     measures = whole_map_measures(probability, truth) if whole_maps and not classes else None
-    counted.statistic.add(probability, truth, pair.stem, measures, ignore=void)
+    clamp = least_probability(probability.dtype)
+    counted.statistic.add(probability, truth, pair.stem, measures, ignore=void, clamp=clamp)
     kind = str(probability.dtype) if probability.dtype.kind == "u" else "float"
+    counted.clamps[kind] = clamp
     counted.highest[kind] = max(counted.highest.get(kind, 0), probability.max())
     counted.values += sample.values
     for mask_value in np.flatnonzero(sample.values).tolist():
@@ -216,7 +224,8 @@ def _likely_mistakes(counted: FolderCounts, classes: int | None) -> Iterator[str
             if 0 < (highest := counted.highest.get(kind, 0)) <= (top := int(np.iinfo(kind).max)) // 2:
                 yield (
                     f"no {kind} map has a value above {highest} of {top}, and the masks have objects: if {highest} or "
-                    f"less stands for probability 1, the maps are on another scale; save round({top} * probability)"
+                    f"less stands for probability 1, the maps are in percent or on another scale; save round({top} * "
+                    "probability)"
                 )
     if (accuracy := value("accuracy", raw)) < 1 / (classes or 2):
         yield (

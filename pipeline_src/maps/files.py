@@ -19,7 +19,7 @@ from scipy.ndimage import zoom
 from pipeline_src.counting.image_pixels import native
 from pipeline_src.counting.levels import SLACK, SUM_SLACK
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import check_folder, composed
+from pipeline_src.files import check_folder, check_regular, composed
 from pipeline_src.labels import IGNORED
 
 ARRAYS = (".npy", ".npz")
@@ -74,14 +74,19 @@ def pair_files(maps: Path, masks: Path | None) -> list[Pair]:
 
 
 def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
-    """Return every file with one of the suffixes, by stem; hidden files and folders are left out."""
+    """Return every file with one of the suffixes, by stem; hidden files and folders are left out.
+
+    A JPEG file stands for a stem that has no file with one of the suffixes.
+    """
     check_folder(folder)
     by_stem: dict[str, list[Path]] = defaultdict(list)
     for top, folders, files in os.walk(folder, followlinks=True):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for file in (Path(top, name) for name in files if not name.startswith(".")):
-            if file.suffix.lower() in suffixes:
+            if file.suffix.lower() in MASKS:
                 by_stem[composed(file.relative_to(folder).with_suffix("").as_posix())].append(file)
+    for stem, found in by_stem.items():  # a JPEG map is named when it is read, unless it is a picture of a map
+        by_stem[stem] = [file for file in found if file.suffix.lower() in suffixes] or found
     if not by_stem:
         raise UserError(
             f"{folder} holds no file to read",
@@ -126,6 +131,8 @@ def read_map(path: Path) -> np.ndarray:
     Raises:
         UnusableFileError: not readable, several channels, no probabilities.
     """
+    if path.suffix.lower() in JPEG:
+        raise UnusableFileError("a JPEG file, which changes probabilities; save the map as PNG, TIFF or .npy")
     array = _load(path, "colors")
     if array.dtype in (np.uint8, np.uint16) and array.ndim == 2 and array.size:
         return array
@@ -136,13 +143,16 @@ def read_map(path: Path) -> np.ndarray:
         )
     if array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float32)
+    missing = np.argwhere(np.isnan(array))
+    if len(missing):
+        raise UnusableFileError(f"{len(missing)} value(s) are NaN, the first at index {missing[0].tolist()}")
     low, high = array.min(), array.max()
-    if not (low >= -SLACK and high <= 1 + SLACK):  # NaN too
+    if low < -SLACK or high > 1 + SLACK:
         fix = "apply a sigmoid" if array.ndim == 2 else "apply a softmax over the classes"
-        raise UnusableFileError(
-            f"values from {low:.8g} to {high:.8g}; expected probabilities in [0, 1] ({fix} to logits, divide 0..255 by "
-            "255, clip what interpolation exceeds)"
-        )
+        fix += " to logits, divide 0..255 by 255, clip what interpolation exceeds"
+        if low >= 0 and 2 < high <= 100:
+            fix = "divide percent by 100"
+        raise UnusableFileError(f"values from {low:.8g} to {high:.8g}; expected probabilities in [0, 1] ({fix})")
     return array if low >= 0 and high <= 1 else np.clip(array, 0, 1)
 
 
@@ -152,19 +162,22 @@ def check_classes(probability: np.ndarray, classes: int | None) -> None:
     Raises:
         UnusableFileError: they do not fit.
     """
-    if probability.ndim != (3 if classes else 2) or (classes and len(probability) != classes):
-        expected = f"({classes}, height, width)" if classes else "(height, width)"
-        last = classes and probability.shape[-1] == classes
-        hint = ": use .transpose(2, 0, 1)" if last else ""
-        raise UnusableFileError(f"an array of shape {probability.shape}; expected {expected}, as other maps{hint}")
-    if not classes:
+    fits = probability.ndim == (3 if classes else 2) and classes in (None, len(probability))
+    if fits and not classes:
         return
     sums = probability.sum(axis=0)
-    if not np.allclose(sums, 1, rtol=0, atol=SUM_SLACK):
-        raise UnusableFileError(
+    if fits and np.allclose(sums, 1, rtol=0, atol=SUM_SLACK):
+        return
+    expected = f"({classes}, height, width)" if classes else "(height, width)"
+    reason = f"an array of shape {probability.shape}; expected {expected}, as other maps"
+    if fits:
+        reason = (
             f"sums over the classes from {sums.min():.6g} to {sums.max():.6g}; expected 1 at every pixel, within "
             f"{SUM_SLACK:g}: save the softmax as float32, or divide a rounded one by its sum"
         )
+    if np.allclose(probability.sum(axis=-1), 1, rtol=0, atol=SUM_SLACK):
+        reason = f"an array of shape {probability.shape} with the classes last: use .transpose(2, 0, 1)"
+    raise UnusableFileError(reason)
 
 
 def read_mask(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -218,6 +231,7 @@ def read_labels(path: Path, classes: int, ignore: int) -> np.ndarray:
 def _load(path: Path, palette: Palette) -> np.ndarray:
     """Return the array in a file, without an axis of length 1 for the channel, first or last."""
     try:
+        check_regular(path)
         array = native(_array(path) if path.suffix.lower() in ARRAYS else _picture(path, palette))
     except UnusableFileError:
         raise

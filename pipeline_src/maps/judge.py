@@ -13,12 +13,13 @@ import numpy as np
 from pipeline_src import __version__, outputs
 from pipeline_src.analysis.analyse import accuracy_band
 from pipeline_src.analysis.conformal import Bound
-from pipeline_src.analysis.intervals import groups_note, images_note
+from pipeline_src.analysis.facts import PROTOCOL_NAMES
+from pipeline_src.analysis.intervals import FEW_GROUPS, groups_note, images_note
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
 from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.score_histogram import check_bins
-from pipeline_src.data.groups import find, number
-from pipeline_src.errors import UserError
+from pipeline_src.data.groups import find, names, number
+from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic, write_text
 from pipeline_src.maps.counts import count
 from pipeline_src.maps.files import Pair, classes_of, pair_files
@@ -27,6 +28,8 @@ from pipeline_src.metrics.image_inputs import per_image
 from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS, summary
+
+BOUND = 0.005  # of an ECE that is called small, as of bounded differences (docs/protocol.md, section 5)
 
 
 def judge_folder(
@@ -77,10 +80,10 @@ def judge_folder(
     filled = int(np.count_nonzero(image_rows(raw).column("pixels")))
     result: dict[str, Any] = {"name": name, "n_images": len(pairs), "n_pixels": raw.pixels}
     result |= {"n_classes": classes} if classes else {}
-    result |= {"bins": bins}
+    result |= {"bins": bins, "clamp": counted.clamps}
     result |= {"groups": groups_note(units)} if groups else {}
     result["warnings"] = counted.warnings + (images_note(filled) if resamples and not groups else [])
-    result |= {"intervals": {}, "undefined": {}}
+    result |= {"miscalibration": {}, "intervals": {}, "undefined": {}}  # without resamples the first two stay empty
     bands = {}
     for protocol, run in ProtocolCounts.by_protocol(counted.statistic, units).items():
         result[protocol], result["undefined"][protocol] = summary(run, bins)
@@ -89,11 +92,12 @@ def judge_folder(
             intervals = resampled.intervals()
             result["intervals"][protocol] = {metric: intervals.get(metric) for metric in result[protocol]}
             bands[protocol] = accuracy_band([resampled], bins)
+            result["miscalibration"][protocol] = miscalibration(intervals, resampled.units)
         if bound:
             control = controlled(run, bound, resamples)
             result.setdefault("risk", {})[protocol] = control
-            result["warnings"] += exceeded(control, f"{protocol}, held-out folds")
-    provenance = {"name": name, "pred": str(pred), "mask": str(mask), "version": __version__}
+            result["warnings"] += exceeded(control, f"{PROTOCOL_NAMES[protocol]}, held-out folds")
+    provenance = {"name": name, "pred": str(pred), "mask": str(mask), "version": __version__, "clamp": counted.clamps}
     with outputs.staged(out, "metrics.json", ["reliability-*.*"]) as new:
         counted.statistic.save(new / "statistic.npz", provenance)
         _write_images(new / "images.csv", counted.statistic.protocols, bins)
@@ -103,9 +107,47 @@ def judge_folder(
     return result
 
 
+def miscalibration(intervals: Mapping[str, Sequence[float] | None], units: int) -> str:
+    """Return whether the intervals of gap and ECE show a calibration error.
+
+    It is detected where the interval of the gap excludes 0, or that of the ECE, whose lower limit is 0 unless the
+    squared error excludes it. `tests/maps/test_miscalibration.py` measures how often calibrated maps are called so.
+
+    Args:
+        intervals: metric -> its 95 % interval.
+        units: number of images, or groups of them, that were resampled.
+
+    Returns:
+        "detected"; "not detected" where the ECE is shown to be within `BOUND`; "inconclusive" elsewhere, and always of
+        fewer than `FEW_GROUPS` units.
+    """
+    gap = intervals["gap"]
+    ece = intervals["ece"]
+    if not gap or not ece or units < FEW_GROUPS:
+        return "inconclusive"
+    if not gap[0] <= 0 <= gap[1] or ece[0] > 0:
+        return "detected"
+    return "not detected" if ece[1] < BOUND else "inconclusive"
+
+
 def groups_of(pairs: Sequence[Pair], groups: str) -> np.ndarray | None:
-    """Return (N,) the group of each image (`data.groups`); None without `groups`."""
-    return number([pair.stem for pair in pairs], groups, find(groups, None)) if groups else None
+    """Return (N,) the group of each image (`data.groups`); None without `groups`.
+
+    Raises:
+        UserError: the file or the pattern does not give a group for every image.
+    """
+    if not groups:
+        return None
+    stems = [pair.stem for pair in pairs]
+    file = find(groups, None)
+    unnamed = [name[0] for name in names(stems, groups, file) if isinstance(name, tuple)]
+    if unnamed:
+        raise UserError(
+            f"the file of groups {groups} does not name all images",
+            found=f"no row for{listed(unnamed)}",
+            fix="add the rows; an image without relatives gets a group of its own name",
+        )
+    return number(stems, groups, file)
 
 
 def _write_images(path: Path, counts: Mapping[str, Counts], bins: int) -> None:
@@ -145,7 +187,7 @@ def _draw(
         lines = [
             f"masks: {'/'.join(source)}",
             f"{result['n_images']:,} images · {style.count(result['n_pixels'])} pixels",
-            f"{protocol} protocol · {result['bins']} bins{over}",
+            f"{PROTOCOL_NAMES[protocol]} · {result['bins']} bins{over}",
             " · ".join(errors),
         ]
         stem = folder / f"reliability-{protocol}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,19 @@ class Loader(yaml.CSafeLoader):  # ten times faster than SafeLoader, and Snakema
                 raise yaml.constructor.ConstructorError(None, None, text, key.start_mark)
             lines[key.value] = key.start_mark.line + 1
         return super().construct_mapping(node, deep)
+
+
+def _number(loader: Loader, node: yaml.ScalarNode) -> Any:
+    """Return a number, but for the forms of which YAML 1.1 makes another one: 010 (octal) and 1:30 (base 60)."""
+    value = yaml.CSafeLoader.yaml_constructors[node.tag](loader, node)
+    if re.fullmatch(r"[-+]?0[0-7_]+|.*:.*", node.value):
+        text = f"{node.value} would be {value}: write the decimal number, or put a text in quotes"
+        raise yaml.constructor.ConstructorError(None, None, text, node.start_mark)
+    return value
+
+
+Loader.add_constructor("tag:yaml.org,2002:int", _number)
+Loader.add_constructor("tag:yaml.org,2002:float", _number)
 
 
 def read_yaml(file: Path) -> Any:

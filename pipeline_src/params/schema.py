@@ -41,12 +41,6 @@ class Part(Strict):
         skipped = f" after {self.skip}" if self.skip else ""
         return f"{''.join(ends)}{self.set}/{self.split}{skipped}"
 
-    def positions(self, size: int) -> range:
-        """Return the positions of the part's images in a split of `size` images, as far as the split reaches."""
-        if self.last:
-            return range(max(0, size - self.last), size)
-        return range(min(self.skip, size), min(size, self.skip + self.first) if self.first else size)
-
 
 class Data(Strict):
     """Which images train, validate and test."""

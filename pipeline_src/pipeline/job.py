@@ -12,6 +12,7 @@ from typing import Any
 from pipeline_src.errors import UserError, did_you_mean, few
 from pipeline_src.pipeline.fingerprint import as_json, code_digests, digest, file_digest
 from pipeline_src.pipeline.manifest import NAME, STORE, Fault, Manifest
+from pipeline_src.python_source import installed
 
 UNFINISHED = STORE / "unfinished"
 UNPACKED = Path("data/unpacked")  # archives, unpacked once for all experiments
@@ -94,8 +95,9 @@ class Job:
 
     @property
     def manifest(self) -> Manifest | None:
-        """The manifest of the result; None if the result does not exist."""
-        return Manifest.read(self.folder)
+        """The manifest of the result; None if there is none, or it is damaged or of another fingerprint."""
+        manifest = Manifest.read(self.folder)
+        return manifest if manifest and manifest.fingerprint == self.fingerprint else None
 
     def faults(self) -> list[Fault]:
         """Return the missing and damaged files of the result, including its manifest."""
@@ -174,3 +176,15 @@ class Graph:
             names = [name for name in self.jobs if fnmatchcase(name, pattern)]
             matches |= {name: self.job(name) for name in names or [pattern]}
         return [job for name, job in self.jobs.items() if name in matches]
+
+
+def other_versions(jobs: Iterable[Job]) -> list[str]:
+    """Return a line for each version of a library, other than the installed one, that results were made with."""
+    names: dict[str, list[str]] = {}
+    for job in jobs:
+        versions = job.manifest.made.get("versions", {}) if job.manifest else {}
+        for library, version in versions.items():
+            present = installed(library)
+            if version != present:
+                names.setdefault(f"{library} {version} (here {present or 'none'})", []).append(job.name)
+    return [f"{version}: {few(results, 5)}" for version, results in names.items()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from pipeline_src.claims import CLAIM_FILES
@@ -13,7 +12,7 @@ from pipeline_src.data.sources import Identity, identify
 from pipeline_src.errors import UserError
 from pipeline_src.figures.registry import figure_files
 from pipeline_src.params.load import downloads, read, resolve
-from pipeline_src.params.schema import Evaluation, Params
+from pipeline_src.params.schema import Params
 from pipeline_src.pipeline import experiment as names
 from pipeline_src.pipeline import report, work
 from pipeline_src.pipeline.experiment import ExperimentGraph
@@ -96,6 +95,7 @@ def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) 
             "classes": entry.classes,
             "void": entry.void if entry.classes else None,
             "skip_unmasked": entry.skip_unmasked,
+            "max_pixels": entry.max_pixels,
             **({"groups": file_digest(grouped) if grouped else entry.groups} if entry.draws_groups else {}),
         },
         options={**_data_options(experiment, entry), "unchecked": identity.unchecked},
@@ -141,9 +141,7 @@ def _trained(experiment: ExperimentGraph, method: str, seed: int) -> Job:
         **_run(experiment, method, seed),
         files=(*RUN_FILES, "alpha.csv") if network.learns else RUN_FILES,
         work=work.train,
-        # Validation has its own batch size, so `evaluation.batch_size` may change without a new training.
-        parameters=_network_parameters(experiment)
-        | {"method": network, "seed": seed, "batch_size": Evaluation().batch_size},
+        parameters=_network_parameters(experiment) | {"method": network, "seed": seed},
         inputs={part: experiment.job(f"store/{part}") for part in ("train", "val")} | references,
     )
 
@@ -274,9 +272,16 @@ def _show(experiment: ExperimentGraph) -> Iterator[Job]:
     stores = _by_name(experiment.of_kinds("store"))
     styles = {f"style/{file.name}": file for file in sorted((ROOT / "figures").glob("*.mplstyle"))}
     tables = Job("tables", "tables", TABLE_FILES, report.tables, parameters, analyses, view=folder / "tables")
-    files, inputs = tuple(figure_files(facts)), analyses | runs
-    figures = Job("figures", "figures", files, report.figures, parameters, inputs, view=folder / "figures")
-    figures = replace(figures, other_files=styles)
+    figures = Job(
+        kind="figures",
+        name="figures",
+        files=tuple(figure_files(facts)),
+        work=report.figures,
+        parameters=parameters,
+        inputs=analyses | runs,
+        other_files=styles,
+        view=folder / "figures",
+    )
     claims = Job("claims", "claims", CLAIM_FILES, report.claims, parameters, analyses | learned, view=folder)
     yield from (tables, figures, claims)
     yield _report(experiment, runs | stores | analyses | _by_name([figures, claims]))
@@ -293,10 +298,14 @@ def _report(experiment: ExperimentGraph, shown: dict[str, Job]) -> Job:
         name="report",
         files=("report.html",),
         work=report.write,
-        parameters={"facts": experiment.facts, "parts": {name: part for name, (part, _) in experiment.parts.items()}},
+        parameters={
+            "facts": experiment.facts,
+            "parts": {name: str(part) for name, (part, _) in experiment.parts.items()},
+            "described": report.described(experiment.facts),
+            "task": catalog.tasks().get(experiment.entry("train").task, ""),
+        },
         inputs=shown,
-        options={"settings": experiment.settings, "command": experiment.command}
-        | {"task": experiment.entry("train").task},
+        options={"settings": experiment.settings, "command": experiment.command},
         other_files={f"page/{file.name}": file for file in pages},
         view=experiment.results,
     )

@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from pipeline_src.data import manifest
+from pipeline_src.data import manifest, sources
+from pipeline_src.errors import UserError
 from pipeline_src.pipeline.experiment import ExperimentGraph
-from pipeline_src.pipeline.job import Job
-from pipeline_src.pipeline.needs import stored_bytes
+from pipeline_src.pipeline.job import Job, other_versions
+from pipeline_src.pipeline.manifest import Manifest, stored
+from pipeline_src.python_source import processor
 
+USUAL_PIXELS = 400 * 300  # of an image of the usual datasets
 MOST = 4  # reasons that are shown
+MANY = 10**5  # images of a dataset whose size is not known
 
 
 def missing_jobs(experiment: ExperimentGraph) -> list[Job]:
@@ -24,7 +29,90 @@ def missing_jobs(experiment: ExperimentGraph) -> list[Job]:
 def warnings(experiment: ExperimentGraph) -> list[str]:
     """Return facts that the user has to know before the run."""
     unchecked = [text for job in experiment.of_kinds("prepare") if (text := job.options["unchecked"])]
-    return [*unchecked, *_late_starts(experiment), *_full_disk(experiment)]
+    versions = [f"Made with {line}" for line in other_versions(experiment.jobs.values())]
+    return [
+        *unchecked,
+        *_late_starts(experiment),
+        *_full_disk(experiment),
+        *_absent_device(experiment),
+        *versions,
+    ]
+
+
+def check_parts(experiment: ExperimentGraph) -> dict[str, int]:
+    """Return the number of images of each part of the data; check that the parts fit into their datasets, and that
+    train, val and tests are disjoint.
+
+    For datasets that are not prepared, positions in a split stand for samples, and the number of images of the dataset
+    for the size of each split, or `MANY`. A size that is too large hides overlaps and invents none; the jobs check
+    again.
+
+    Raises:
+        UserError: names the parts.
+    """
+    samples = {}
+    for name, (part, _) in experiment.parts.items():
+        prepared = experiment.job(f"prepare/{part.set}")
+        if prepared.is_made:
+            samples[name] = manifest.select(part, prepared.folder)
+            continue
+        size = sources.count_images(experiment.entry(name), experiment.data_root) or MANY
+        manifest.check_size(part, size, f"correct `data:` of experiment {experiment.name}")
+        places = [f"{part.set}/{part.split}/{position}" for position in manifest.positions(part, size)]
+        samples[name] = [manifest.Row(id=place, stem="", image="", mask="", sha256_image=place) for place in places]
+    manifest.check_disjoint(samples)
+    return {name: len(rows) for name, rows in samples.items()}
+
+
+def needs(experiment: ExperimentGraph, sizes: Mapping[str, int]) -> list[str]:
+    """Return lines on images, disk, memory and hours of an experiment.
+
+    Args:
+        sizes: the number of images of each part, as `check_parts` returns it.
+    """
+    known = {name: size for name, size in sizes.items() if size < MANY}
+    parts = [f"{name} {known.get(name, 'unknown')}" for name in sizes]
+    lines = [
+        f"Images: {', '.join(parts)}",
+        f"Disk: {sum(known.values()) * _stored_bytes(experiment) / 2**20:,.0f} MiB for preprocessed images",
+    ]
+    trainings = [job for job in experiment.of_kinds("train") if "networks/0" not in job.inputs]
+    finished = _finished_run(trainings[0])
+    if finished is None:
+        return [*lines, "Memory and hours: unknown before a run of this network on this machine"]
+    folder, record = finished
+    trained = json.loads((folder / "run.json").read_bytes())["images"]
+    rate = trained * record.ingredients["parameters"]["training"]["epochs"] / record.made["seconds"]
+    missing = [job for job in trainings if not job.is_made]
+    images = len(missing) * sizes["train"] * experiment.settings.training.epochs
+    hours = f"{images / rate / 3600:.1f} for {len(missing)} trainings in turn"
+    return [
+        *lines,
+        f"Memory: {record.made['memory']:,} MiB for a training",
+        f"Hours: {hours}, at {rate:.1f} images a second",
+    ]
+
+
+def _finished_run(job: Job) -> tuple[Path, Manifest] | None:
+    """Return folder and manifest of a training on this machine that is as fast as that of `job`; None without one."""
+    for folder, record in stored("train"):
+        whole = record.made["machine"] == processor() and record.made.get("resumed") is False
+        if whole and _speed_facts(record.ingredients) == _speed_facts(job.ingredients):
+            return folder, record
+    return None
+
+
+def _speed_facts(ingredients: Mapping[str, Any]) -> list[Any]:
+    """Return the facts of a training on which its speed depends; those of a fit differ."""
+    parameters = ingredients["parameters"]
+    configs = [name for name in ingredients["code"] if "/models/configs/" in name]
+    fit = "networks/0" in ingredients["inputs"]
+    return [fit, configs, parameters["image_size"], parameters["training"] | {"epochs": 0}]
+
+
+def _stored_bytes(experiment: ExperimentGraph) -> int:
+    """Return the bytes of a preprocessed image with its mask, as resized and of original size."""
+    return 4 * experiment.settings.image_size**2 + USUAL_PIXELS
 
 
 def differences(job: Job) -> list[str]:
@@ -67,6 +155,19 @@ def _full_disk(experiment: ExperimentGraph) -> Iterator[str]:
     """Yield a line if the preprocessed images do not fit. Only prepared datasets have a known number of images."""
     stores = [job for job in experiment.of_kinds("store") if job.inputs["prepare"].is_made and not job.is_made]
     images = sum(len(manifest.select(job.parameters["part"], job.inputs["prepare"].folder)) for job in stores)
-    needed = images * stored_bytes(experiment)
+    needed = images * _stored_bytes(experiment)
     if (free := shutil.disk_usage(".").free) < needed:
         yield f"Disk: the preprocessed images need {needed / 2**20:,.0f} MiB, and {free / 2**20:,.0f} MiB are free."
+
+
+def _absent_device(experiment: ExperimentGraph) -> Iterator[str]:
+    """Yield a line if the device that the settings name is absent here; a cluster's node may have it."""
+    training = experiment.settings.training
+    if training.device in ("auto", "cpu"):
+        return
+    from pipeline_src.training.classifier import prepare_device  # imports torch
+
+    try:
+        prepare_device(training)
+    except UserError as error:
+        yield f"Device: {str(error).splitlines()[0]}. Jobs need a machine that has it."

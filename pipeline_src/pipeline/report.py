@@ -13,13 +13,13 @@ from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.claims.write import write_claims, write_overview_claims
 from pipeline_src.data import catalog
 from pipeline_src.data.store import Store
-from pipeline_src.errors import UserError, few
+from pipeline_src.errors import UserError
 from pipeline_src.figures.registry import draw
 from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
 from pipeline_src.pipeline.experiment import training_name
 from pipeline_src.pipeline.fingerprint import digest
-from pipeline_src.pipeline.job import Job
+from pipeline_src.pipeline.job import Job, other_versions
 from pipeline_src.pipeline.manifest import NAME, Manifest, now
 from pipeline_src.python_source import commit, installed
 from pipeline_src.tables.several_experiments import OVERVIEW_TABLES, judged_files, write_overview_tables
@@ -72,27 +72,22 @@ def write(job: Job, folder: Path) -> None:
         params=job.options["settings"].model_dump(mode="json"),
         provenance=provenance(job),
         data=[store_facts(job, name) for name in job.parameters["parts"]],
-        described=described(job.parameters["facts"]),
+        described=job.parameters["described"],
         command=job.options["command"],
-        task=catalog.tasks().get(job.options["task"], ""),
+        task=job.parameters["task"],
         claims=json.loads(job.inputs["claims"].paths[0].read_text(encoding="utf-8")),
     )
 
 
 def provenance(job: Job) -> dict[str, str]:
     """Return the report's provenance: date, commit, versions, results of other versions and of `keep`."""
-    inputs = {name: source.manifest for name, source in sorted(_with_inputs(job.inputs.values()).items())}
-    manifests = {name: manifest for name, manifest in inputs.items() if manifest}
-    differing: dict[str, list[str]] = {}
-    for name, manifest in manifests.items():
-        for library, version in manifest.made.get("versions", {}).items():
-            if version != (present := installed(library)):
-                differing.setdefault(f"{library} {version} (here {present or 'none'})", []).append(name)
+    inputs = sorted(_with_inputs(job.inputs.values()).items())
+    manifests = {name: source.manifest for name, source in inputs if source.manifest}
     reused = {name: manifest.kept for name, manifest in manifests.items() if manifest.kept}
     reasons = sorted({f"{entry['why']} ({entry['time']})" for entries in reused.values() for entry in entries})
     facts = {"written": now(), "commit": commit()} | {package: installed(package) for package in SHOWN_VERSIONS}
     facts |= {
-        "made with other versions": "; ".join(f"{version}: {few(names, 5)}" for version, names in differing.items()),
+        "made with other versions": "; ".join(other_versions(source for _, source in inputs)),
         "kept results": f"{', '.join(reused)}: {'; '.join(reasons)}" if reused else "",
     }
     return {name: text for name, text in facts.items() if text}
@@ -122,7 +117,7 @@ def store_facts(job: Job, name: str) -> dict[str, Any]:
     """Return what the report shows of a split: its source, number of images and a hash of all images."""
     images, role = Store(job.inputs[f"store/{name}"].folder), job.parameters["facts"].parts.get(name, name)
     hashed = digest([[row.id, row.sha256_image, row.sha256_mask] for row in images.index])
-    source = str(job.parameters["parts"][name])
+    source = job.parameters["parts"][name]
     return {"part": name, "role": role, "from": source, "images": len(images), "hash": hashed}
 
 

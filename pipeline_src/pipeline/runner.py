@@ -7,12 +7,13 @@ import os
 import shutil
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline_src.errors import UserError
 from pipeline_src.files import flush, sha256, writing
 from pipeline_src.pipeline.job import Job
-from pipeline_src.pipeline.manifest import Manifest, now
+from pipeline_src.pipeline.manifest import NAME, Manifest, now
 from pipeline_src.processes import alone
 from pipeline_src.python_source import loaded_versions, peak_memory, processor
 
@@ -112,6 +113,19 @@ def place(new: Path, folder: Path) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     os.replace(new, folder)
+
+
+def reset_future_times(jobs: Iterable[Job]) -> None:
+    """Set the modification times of manifests that lie in the future to now.
+
+    Such times stem from a clock that was set back, or from files of a machine with a fast clock. Snakemake removes a
+    finished result that is older than one of its inputs. Of links, as DVC makes them, their own times count.
+    """
+    for job in jobs:
+        file = job.folder / NAME
+        with suppress(OSError):  # no result, or a folder that cannot be written
+            if file.lstat().st_mtime > time.time():
+                os.utime(file, follow_symlinks=False)
 
 
 # The view: `results/<experiment>/` shows people the files of the store under readable names.

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline_src.errors import UserError, listed
+from pipeline_src.files import check_writable
 from pipeline_src.params.schema import Params
 from pipeline_src.pipeline.job import UNFINISHED, Job
 from pipeline_src.pipeline.jobs import build
@@ -68,11 +69,12 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
     for job in (job for job in outdated if not job.is_made):  # two may share a result
         assert job.former
         folder, manifest = job.former
-        record = {"fingerprint": manifest.fingerprint, "why": why, "time": now()}
+        if manifest.fingerprint != job.fingerprint:  # else a killed `keep` wrote it
+            kept = [*manifest.kept, {"fingerprint": manifest.fingerprint, "why": why, "time": now()}]
+            new = replace(manifest, fingerprint=job.fingerprint, ingredients=job.ingredients, kept=kept)
+            new.write(folder)
         place(folder, job.folder)
-        new = replace(manifest, fingerprint=job.fingerprint, ingredients=job.ingredients, kept=[*manifest.kept, record])
-        new.write(job.folder)
-    show(outdated)
+    show(jobs)
     return [job.name for job in outdated]
 
 
@@ -113,6 +115,7 @@ def size(folder: Path) -> int:
 
 def remove(folders: Iterable[Path]) -> None:
     """Remove folders of the store, and the links of views into them."""
+    check_writable(STORE, str(STORE))
     for folder in folders:
         shutil.rmtree(folder)
     for path in STORE.parent.rglob("*"):

@@ -19,6 +19,7 @@ from pipeline_src.data import groups, manifest
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
 from pipeline_src.params.schema import Evaluation, Experiment
+from pipeline_src.pipeline.training_faults import warn_of_accuracy
 
 if TYPE_CHECKING:
     from pipeline_src.data.store import Store
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 FAILED = "problems.failed.csv"  # in the view, where a preparation failed
-LOW = 0.2  # validation accuracy below which masks may be inverted
-LARGE = 1e3  # training loss of a diverged training
 # Settings on which results do not depend.
 MACHINE: dict[str, Any] = {"device": "auto", "gpus": 0, "workers": 0, "trackers": []}
 
@@ -101,19 +100,7 @@ def train(job: Job, folder: Path) -> None:
         trackers=job.view / "trackers" / job.fingerprint,
     )
     run.write(folder)
-    _warn_of_accuracy(job, folder)
-
-
-def _warn_of_accuracy(job: Job, folder: Path) -> None:
-    """Warn of the two faults of a training that end without an error: inverted masks, and divergence."""
-    import pandas as pd
-
-    last, title = pd.read_csv(folder / "history.csv").iloc[-1], job.options["title"]
-    accuracy, loss = float(last["val_accuracy"]), float(last["loss"])
-    if not loss < LARGE:
-        log.warning("%s: the training diverged: loss %.3g, validation accuracy %.1f %%", title, loss, 100 * accuracy)
-    elif accuracy < LOW and job.parameters["classes"] == 2:
-        log.warning("%s: validation accuracy %.1f %%. Masks may be inverted.", title, 100 * accuracy)
+    warn_of_accuracy(job, folder)
 
 
 def fit(job: Job, folder: Path) -> None:
@@ -130,7 +117,8 @@ def settings(job: Job) -> Experiment:
     parameters, machine = job.parameters, {key: job.options[key] for key in MACHINE}
     values: dict[str, Any] = {key: parameters[key] for key in ("image_size", "augmentation")}
     values |= {"model": job.options["model"], "training": parameters["training"].model_copy(update=machine)}
-    values["evaluation"] = Evaluation(batch_size=parameters["batch_size"])
+    if "batch_size" in parameters:  # no training reads it
+        values["evaluation"] = Evaluation(batch_size=parameters["batch_size"])
     return Experiment.model_construct(**values)
 
 

@@ -14,7 +14,7 @@ from zipfile import ZipFile
 from pipeline_src import processes
 from pipeline_src.data import groups as image_groups
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import atomic_folder
+from pipeline_src.files import atomic_folder, restore_folder
 from pipeline_src.pipeline.experiment import evaluation_name, training_name
 from pipeline_src.pipeline.report import provenance, store_facts
 from pipeline_src.pipeline.runner import check_results
@@ -56,6 +56,7 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
             fix="git commit, or git stash",
         )
     folder = FOLDER / graph.name
+    restore_folder(folder)
     published = checked(folder) if (folder / EXPERIMENT).exists() else None
     has_report = published is not None and (folder / REPORT).exists()
     with atomic_folder(folder) as staging, TemporaryDirectory() as computed:

@@ -118,11 +118,20 @@ def differing(folder: Path, out: Path) -> list[str]:
 
 
 def _texts(file: Path) -> dict[str, str]:
-    """Return the text of a computed file, or the texts in an archive, by name."""
-    if file.suffix != ".zip" or not file.is_file():
-        return {"": file.read_text(encoding="utf-8")} if file.is_file() else {}
-    with ZipFile(file) as archive:
-        return {name: archive.read(name).decode() for name in archive.namelist()}
+    """Return the text of a computed file, or the texts in an archive, by name; UserError if it is damaged."""
+    if not file.is_file():
+        return {}
+    try:
+        if file.suffix != ".zip":
+            return {"": file.read_text(encoding="utf-8")}
+        with ZipFile(file) as archive:
+            return {name: archive.read(name).decode() for name in archive.namelist()}
+    except Exception as error:  # anything that damaged bytes make zip and xz raise
+        raise UserError(
+            f"{file} cannot be read",
+            found=f"{type(error).__name__}: {error}",
+            fix=f"git checkout -- {file}",
+        ) from error
 
 
 def difference(published: str, computed: str) -> str:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field, create_model
 
-from pipeline_src import calibrators
 from pipeline_src.rng import generator
 from pipeline_src.training.method import MethodEntry, Tensor
 from pipeline_src.validation import Name
@@ -109,7 +108,7 @@ class Calibrated(PostHoc):
 def calibrated_method(name: str) -> type[Calibrated]:
     """Return the post-hoc method of the calibrator of this name."""
     title = "".join(word.capitalize() for word in name.split("_"))
-    module = f"{calibrators.__name__}.{name}"  # by which the calibrator counts in fingerprints
+    module = f"pipeline_src.calibrators.{name}"  # by which the calibrator counts in fingerprints
     method = create_model(title, __base__=Calibrated, __module__=module)
     method.calibrator_name = name
     return method

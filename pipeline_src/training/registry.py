@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
-import inspect
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,12 @@ from typing import Any
 
 from pipeline_src.calibrators import NAMES
 from pipeline_src.errors import UserError, did_you_mean
-from pipeline_src.training import methods
+from pipeline_src.python_source import ROOT, syntax_tree
 from pipeline_src.training.method import MethodEntry
-from pipeline_src.training.posthoc import Calibrated, calibrated_method
+from pipeline_src.training.posthoc import calibrated_method
 from pipeline_src.validation import validate
 
-FOLDER = Path(methods.__file__).parent
+FOLDER = Path(__file__).parent / "methods"
 
 
 def method_names() -> list[str]:
@@ -30,7 +29,7 @@ def method_class(name: str) -> type[MethodEntry]:
     """Return the class of a method: the subclass of `MethodEntry` in its file, or the adapter of a calibrator."""
     if name in NAMES:
         return calibrated_method(name)
-    module = importlib.import_module(f"{methods.__name__}.{name}")
+    module = importlib.import_module(f"pipeline_src.training.methods.{name}")
     members = [member for member in vars(module).values() if isinstance(member, type)]
     classes = [kind for kind in members if issubclass(kind, MethodEntry) and kind.__module__ == module.__name__]
     if len(classes) != 1:
@@ -72,8 +71,7 @@ def choose(name: str, entry: dict[str, Any] | None) -> Chosen:
 
 def docstring_lines(method: type[MethodEntry]) -> dict[str, str]:
     """Return the lines at the end of a method's docstring, or its calibrator's, by key such as `Idea`."""
-    text = inspect.cleandoc(_documented(method).__doc__ or "")
-    lines = re.findall(r"^([A-Z][a-z]+): (.+(?:\n[ \t]+.+)*)", text, re.MULTILINE)
+    lines = re.findall(r"^([A-Z][a-z]+): (.+(?:\n[ \t]+.+)*)", _docstrings(method)[1], re.MULTILINE)
     return {key: " ".join(value.split()) for key, value in lines}
 
 
@@ -83,7 +81,7 @@ def described(name: str, parameters: Mapping[str, Any], epochs: int) -> dict[str
     if name not in method_names():
         return {}
     method = method_class(name)
-    module = " ".join((sys.modules[_documented(method).__module__].__doc__ or name).split())
+    module = " ".join(_docstrings(method)[0].split()) or name
     title, idea = re.split(r": | \(|\.$", module)[0], docstring_lines(method).get("Idea", "")
     if (start := parameters.get("start_epoch", 0)) >= epochs:
         title += " without perturbation"
@@ -91,6 +89,10 @@ def described(name: str, parameters: Mapping[str, Any], epochs: int) -> dict[str
     return {"title": title, "idea": idea.strip()}
 
 
-def _documented(method: type[MethodEntry]) -> type:
-    """Return the class whose docstring describes a method: its calibrator, if it is one."""
-    return method.calibrator() if issubclass(method, Calibrated) else method
+def _docstrings(method: type[MethodEntry]) -> tuple[str, str]:
+    """Return the docstrings of the module and of the class that describe a method: its calibrator's, if it is one.
+    A calibrator is not imported, because scipy takes long."""
+    tree = syntax_tree(ROOT.parent / f"{method.__module__.replace('.', '/')}.py")
+    names = (method.__name__, f"{method.__name__}Calibrator")
+    (documented,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name in names]
+    return ast.get_docstring(tree) or "", ast.get_docstring(documented) or ""

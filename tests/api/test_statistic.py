@@ -13,6 +13,7 @@ import torch
 from matplotlib.figure import Figure
 from project import ROOT
 
+from pipeline_src.analysis.resampling import SEED, resample_counts
 from pipeline_src.api import Statistic, UserError, reliability_diagram
 from pipeline_src.api.pixel_counts import counted
 from pipeline_src.counting import map_counts as counting
@@ -78,6 +79,19 @@ def test_copies_count_on_and_parts_merge(copied, maps, masks):
     assert dict(first.compute(intervals=True).intervals) == dict(total.compute(intervals=True).intervals)
 
 
+def test_images_of_a_group_are_resampled_together():
+    """Groups by any name, in any order, give the intervals of the pipeline's resamples of groups."""
+    statistic = counting.MapCounts({"raw": counting.Counts.empty()})
+    for k, (f, y) in enumerate(zip(MAPS, MASKS, strict=True)):
+        statistic.add(f, y, f"image {k:09d}", ignore=255)
+    units = np.array([0, 1, 0, 2, 1, 2])
+    expected = resample_counts(ProtocolCounts(statistic, statistic.raw, units), 10, SEED).intervals()
+    both = {name: ends for name, ends in expected.items() if ends}
+    report = WHOLE.compute(intervals=True, groups=["b", "a", "b", "c", "a", "c"])
+    assert report.intervals == both and "ece" in both
+    assert report.intervals["ece"] != WHOLE.compute(intervals=True).intervals["ece"]
+
+
 def test_nothing_counted_is_nothing_known():
     report = Statistic().compute(intervals=True)
     assert not report and report.undefined["ece"] == "no pixel counts" and len(str(report).splitlines()) == 1
@@ -125,7 +139,7 @@ for name in ("DenseCalibration", "ASLP", "SCBCE"):
     try:
         getattr(api, name)
     except api.UserError as error:
-        assert "dense-calibration[pipeline" in str(error) and name in str(error), error
+        assert 'install -e ".[pipeline,torchmetrics]"' in str(error) and name in str(error), error
         print(name)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)

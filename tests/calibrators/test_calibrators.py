@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -22,6 +24,7 @@ from pipeline_src.calibrators.pixels import Pixels, image_pixels, joined, log_od
 from pipeline_src.calibrators.platt import PlattCalibrator
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.calibrators.vector import VectorCalibrator
+from pipeline_src.errors import UserError
 
 DEFINED = [(name, k) for name in NAMES for k in (1, 3) if k == 1 or not calibrator_class(name).two_classes]
 NOWHERE = np.array([np.nan])
@@ -292,12 +295,21 @@ def test_what_is_calibrated_stays(case):
 @pytest.mark.parametrize("case", DEFINED)
 def test_a_file_gives_the_same_calibrator(of_all, case, tmp_path):
     data = sample(case[1], (2.0, 1.0, 3.0))
-    (tmp_path / "calibrator.json").write_text(Record.of(of_all[case], data).model_dump_json())
+    (tmp_path / "calibrator.json").write_text(Record.of(of_all[case], data).file_text())
     again, record = read_for(tmp_path / "calibrator.json", max(2, case[1]), "maps", "fit")
     assert again == of_all[case] and type(again) is type(of_all[case])
     assert record.classes == max(2, case[1]) and record.fitted_on.images == 3
     assert record.fitted_on.pixels == len(data.z)
     assert record.fitted_on.nll_after < record.fitted_on.nll_before
+
+
+@pytest.mark.parametrize("change", [{"parameters": {"temperature": 9.0}}, {"digest": ""}], ids=["altered", "no digest"])
+def test_an_altered_file_is_refused(of_all, change, tmp_path):
+    file = tmp_path / "calibrator.json"
+    text = Record.of(of_all["temperature", 1], sample()).file_text()
+    file.write_text(json.dumps(json.loads(text) | change))
+    with pytest.raises(UserError, match=r"calibrator\.json was altered"):
+        read_for(file, 2, "maps", "fit")
 
 
 def test_what_is_on_a_level_stays_there():

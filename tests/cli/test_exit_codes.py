@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 
 import pytest
 
 from pipeline_src import __main__
 from pipeline_src.cli.main import app
+from pipeline_src.processes import OWNER
 
 
 def fails(error: BaseException) -> None:
@@ -27,6 +29,8 @@ def killed() -> None:
         (lambda: fails(ImportError("libGL.so.1: cannot open shared object file")), 2, "libgl1"),
         (lambda: fails(ModuleNotFoundError("", name="torch")), 2, "[pipeline]"),
         (lambda: fails(ImportError("cannot import name 'x' from 'y'")), 1, "cannot import name 'x'"),
+        (lambda: Path("n" * 300).stat(), 2, "n" * 300),
+        (lambda: Path("n/a").stat(), 1, "n/a"),
         (killed, 2, "--cores 1"),
     ],
 )
@@ -44,9 +48,11 @@ def test_a_rebuild_of_nothing_names_the_folder(tmp_path, monkeypatch, capsys):
     assert stop.value.code == 0 and "results/published" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("owner", "printed"), [("", "Aborted!\n"), ("1", "")], ids=["of a user", "of Snakemake"])
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(130)], ids=["while it imports", "in a command"])
-def test_an_interrupt_prints_one_word(monkeypatch, capsys, error):
+def test_an_interrupt_prints_one_word_or_leaves_it_to_snakemake(monkeypatch, capsys, error, owner, printed):
     monkeypatch.setattr(__main__, "_run", lambda app: fails(error))
+    monkeypatch.setattr(os, "environ", os.environ | ({OWNER: owner} if owner else {}))
     with pytest.raises(SystemExit) as stop:
         __main__.main()
-    assert stop.value.code == 130 and capsys.readouterr().err == "Aborted!\n"
+    assert stop.value.code == 130 and capsys.readouterr().err == printed

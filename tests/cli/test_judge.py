@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pipeline_src.cli.judge import tendency
+from pipeline_src.cli.judge import answer
 from pipeline_src.cli.main import app
 from pipeline_src.maps.calibrate import calibrate_folder
 from pipeline_src.maps.judge import judge_folder
@@ -53,15 +53,33 @@ def test_what_is_typed_is_what_is_done(folders, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("gap", "ends", "verdict"),
+    ("verdict", "ece", "gap", "shown"),
     [
-        (0.04, (0.02, 0.06), "overconfident"),
-        (-0.04, (-0.06, -0.03), "underconfident"),
-        (0.04, None, "overconfident"),
-        (0.04, (-0.01, 0.06), "not shown"),
-        (0.0, None, "not shown"),
+        ("detected", (0.02, 0.06), (0.01, 0.05), ["about 4.00 points", " overconfident"]),
+        ("detected", (0.0, 0.06), (-0.05, -0.01), ["about 3.00 points", " underconfident"]),
+        ("detected", (0.02, 0.06), (-0.01, 0.05), ["about 4.00 points", "not shown"]),
+        ("not detected", (0.0, 0.004), (-0.01, 0.01), ["no miscalibration", "0.40 %"]),
+        ("inconclusive", (0.0, 0.06), (-0.01, 0.05), ["0.00 to 6.00 %"]),
+        ("inconclusive", None, None, ["0.00 to 100.00 %"]),
     ],
 )
-def test_a_sentence_says_whether_the_maps_are_overconfident(gap, ends, verdict):
-    sentence = tendency({"accuracy": 0.9, "gap": gap}, {"gap": ends})
-    assert sentence.startswith(verdict) and f"mean confidence {90 + 100 * gap:.2f} %, accuracy 90.00 %" in sentence
+def test_the_answer_shows_what_the_intervals_hold(verdict, ece, gap, shown):
+    intervals = {"raw": {"ece": ece, "gap": gap}} if ece else {}
+    values = {"accuracy": 0.9, "ece": 0.04, "gap": 0.03}
+    sentence = answer({"raw": values, "intervals": intervals, "miscalibration": {"raw": verdict}})
+    assert [text for text in shown if text not in sentence] == []
+
+
+def test_legends_name_what_is_printed(folders, tmp_path):
+    """Without resamples there are no brackets, and no difference is lower or higher."""
+    maps, masks = map(str, folders)
+    common = ["--pred", maps, "--mask", masks, "--ignore", "77", "--out"]
+    for resamples, expected in ((0, False), (20, True)):
+        options = ["--resamples", str(resamples)]
+        judged = CliRunner().invoke(app, ["judge", *common, str(tmp_path / "judged"), *options]).output
+        out = tmp_path / f"fitted{resamples}"
+        fitted = CliRunner().invoke(app, ["calibrate", *common, str(out), "--apply", maps, *options]).output
+        for text in (judged, fitted):
+            assert ("95 %" in text) == expected and "1/10000000 (float maps)" in text
+        assert ("lower: " in fitted) == ("] lower" in fitted) and "higher: " not in fitted
+        assert "confidence − accuracy %" in judged and "unnormalized" in judged and "stretched  " not in judged

@@ -2,24 +2,47 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import shutil
 from pathlib import Path
-from types import SimpleNamespace
 
-import pandas as pd
 import pytest
+from project import ROOT
 from typer.testing import CliRunner
 
+from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.cli import main
 from pipeline_src.cli import report as command
-from pipeline_src.cli.options import plain_console
 from pipeline_src.errors import UserError
 from pipeline_src.pipeline.job import Graph, Job
 from pipeline_src.pipeline.runner import run_job
+from pipeline_src.publishing import published as publishing
+
+PARTS, ECE = {"null": "id", "None": "ood"}, {"NA": (0.02, 0.03), "slp": (0.05, 0.03)}  # names of nothing in pandas
+FACTS = Facts("tiny", dict.fromkeys(ECE, MethodFacts()), PARTS, seeds=(0, 1))
+
+
+def main_table() -> str:
+    """The table of all numbers: the ECE of each seed is off by a point."""
+    lines = ["protocol,method,part,seed,ece,accuracy"]
+    for method, values in ECE.items():
+        for part, ece in zip(PARTS, values, strict=True):
+            rows = ("raw", 0, ece - 0.01, 0.9), ("raw", 1, ece + 0.01, 0.9), ("stretched", 0, 0.0, 1.0)
+            lines += [f"{protocol},{method},{part},{seed},{e},{a}" for protocol, seed, e, a in rows]
+    return "\n".join(lines)
+
+
+def claims() -> str:
+    findings = {name: {"verdict": verdict} for name, verdict in (("raw", "refuted"), ("stretched", "supported"))}
+    found = {"claim": "C1", "text": "One.", "protocols": findings}
+    absent = {"claim": "C9", "text": "Two.", "protocols": {"any": {"verdict": "not run"}}}
+    return json.dumps({"claims": [found, absent]})
 
 
 def write(job, folder):
-    (folder / job.files[0]).write_text(job.kind)
+    contents = {"report": job.kind, "tables": main_table(), "claims": claims()}
+    (folder / job.files[0]).write_text(contents[job.kind])
 
 
 @pytest.fixture
@@ -27,13 +50,14 @@ def opened(monkeypatch, tmp_path) -> list[str]:
     """What is opened in the browser, of an experiment `tiny` that has a report."""
     monkeypatch.chdir(tmp_path)
     graph = Graph("tiny")
-    graph.command = "snakemake --cores all --config experiment=tiny"
-    graph.add([Job("report", "report", ("report.html",), write, view=Path("results/tiny"))])
+    graph.command, graph.facts = "snakemake --cores all --config experiment=tiny", FACTS
+    files = {"report": "report.html", "tables": "main.csv", "claims": "claims.json"}
+    graph.add([Job(kind, kind, (file,), write, view=Path("results/tiny")) for kind, file in files.items()])
     seen: list[str] = []
     monkeypatch.setattr(command, "experiment_graph", lambda experiment: graph)
     monkeypatch.setattr(command.webbrowser, "open", lambda address: seen.append(address) or True)
-    monkeypatch.setattr(command, "_print_summary", lambda graph: print("numbers"))
-    run_job(graph.job("report"))
+    for kind in files:
+        run_job(graph.job(kind))
     return seen
 
 
@@ -42,7 +66,8 @@ def report(*options: str):
 
 
 def test_the_page_opens_in_the_browser_on_request(opened):
-    assert report().output.startswith("numbers\nReport: file:///") and opened == []
+    assert_summary(report().output)
+    assert "Report: file:///" in report().output and opened == []
     assert report("--open").exit_code == 0
     assert [page.endswith("/results/tiny/report.html") for page in opened] == [True]
 
@@ -68,26 +93,52 @@ def test_an_outdated_page_opens_with_a_warning(opened, monkeypatch, caplog):
     assert "snakemake --cores all --config experiment=tiny" in caplog.text
 
 
-def test_a_published_page_opens_without_data(opened):
-    page = Path("results/published/evidence/report.html")
-    page.parent.mkdir(parents=True)
-    assert "--report --experiment evidence" in str(report("--experiment", "evidence").exception)
+@pytest.fixture
+def published(opened) -> Path:
+    """The same numbers and claims, published without a page."""
+    folder = Path("results/published/evidence")
+    folder.mkdir(parents=True)
+    publishing.pack({"main.csv": main_table().encode()}, folder / publishing.TABLES)
+    (folder / "claims.json").write_text(claims())
+    publishing.Publication(FACTS, {}, {}, {}, {}, [], {}).write(folder)
+    return folder
+
+
+def assert_summary(output: str) -> None:
+    """Every method has a row and the lowest ECE is marked, and so are equal ones; every claim has its verdicts."""
+    rows = [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in output.splitlines()]
+    assert ["method", "null (id)", "None (ood)"] in rows
+    assert ["NA", "2.00* / 90.00", "3.00* / 90.00"] in rows and ["slp", "5.00 / 90.00", "3.00* / 90.00"] in rows
+    assert "C1 One. unnormalized refuted, min-max normalized supported\n" in output and "not run here: C9" in output
+
+
+def test_main_numbers_and_claims_of_a_published_experiment(published):
+    shown = report("--experiment", "evidence")
+    assert_summary(shown.output)
+    assert shown.exit_code == 0 and "rebuild --report --experiment evidence\n" in shown.output
+    assert report("--experiment", "evidence", "--open").exit_code == 2
+    (published / "claims.json").write_text("{}")
+    assert "claims.json" in str(report("--experiment", "evidence").exception)
+
+
+def test_a_published_page_opens_without_data(published, opened):
+    page = published / "report.html"
     page.touch()
     assert report("--experiment", "evidence", "--open").exit_code == 0
     assert [address.endswith(f"/{page}") for address in opened] == [True]
 
 
-def test_every_method_has_a_row_and_the_lowest_ece_is_marked(tmp_path, monkeypatch, capsys):
-    """Names may be those of missing values in pandas; equal numbers are all marked."""
-    parts, rows = {"null": "id", "None": "ood"}, {"NA": (0.02, 0.03), "slp": (0.05, 0.03)}
-    table = [
-        ("raw", name, part, value, 0.9) for name, row in rows.items() for part, value in zip(parts, row, strict=True)
-    ]
-    columns = ["protocol", "method", "part", "ece", "accuracy"]
-    pd.DataFrame(table, columns=columns).to_csv(tmp_path / "main.csv", index=False)
-    monkeypatch.setenv("COLUMNS", "120")
-    facts = SimpleNamespace(bins=10, parts=parts)
-    tables = SimpleNamespace(name="mine", facts=facts, methods=rows, job=lambda name: SimpleNamespace(folder=tmp_path))
-    plain_console().print(command._metrics(tables))
-    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in capsys.readouterr().out.splitlines()]
-    assert ["NA", "2.00* / 90.00", "3.00* / 90.00"] in cells and ["slp", "5.00 / 90.00", "3.00* / 90.00"] in cells
+def test_all_experiments_are_listed(published):
+    shutil.copy(ROOT / "params.yaml", ".")
+    rows = [line.split() for line in report("--list").output.splitlines()]
+    assert ["tiny", "run", "here"] in rows and ["evidence", "published"] in rows and ["demo"] in rows
+
+
+@pytest.mark.parametrize("name", [file.parent.name for file in ROOT.glob("results/published/*/experiment.json")])
+def test_every_published_experiment_has_numbers_and_claims(name, tmp_path, monkeypatch):
+    """In a folder where nothing was run."""
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results/published").symlink_to(ROOT / "results/published")
+    monkeypatch.chdir(tmp_path)
+    shown = report("--experiment", name)
+    assert shown.exit_code == 0 and "nan" not in shown.output and shown.output.startswith(f"{name}: ECE")

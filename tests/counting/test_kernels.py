@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import runpy
+import subprocess
 import sys
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from damaged import flipped
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from made_statistics import one
+from project import ENVIRONMENT, TESTS
 
 from pipeline_src.counting import kernels
 from pipeline_src.counting.accumulate import FloatPass
@@ -187,3 +190,42 @@ def test_numba_that_does_not_fit_is_named(monkeypatch):
     with pytest.raises(UserError, match="numba") as told:
         runpy.run_path(str(ROOT / "counting/kernels.py"))
     assert "pip install --upgrade numba" in str(told.value)
+
+
+def test_damaged_and_unknown_files_of_the_cache_are_removed(tmp_path):
+    names = [f"kernels.move-{end}" for end in ("7.py311.nbi", "7.py311.1.nbc", "7.py311.2.nbc")]
+    for name in (*names, "kernels.move_more-7.py311.nbi"):
+        (tmp_path / name).write_bytes(name.encode())
+    kernels.record_digests(tmp_path, "move")
+    kernels.remove_damaged(tmp_path, "move")
+    assert all((tmp_path / name).exists() for name in names)
+    flipped(tmp_path / names[1])
+    kernels.remove_damaged(tmp_path, "move")
+    assert {path.name for path in tmp_path.glob("*.nb?")} == {"kernels.move_more-7.py311.nbi"}
+
+
+COUNT = """
+import numpy as np
+from made_statistics import one
+rng = np.random.default_rng(0)
+f, y = rng.random(999, np.float32), rng.integers(0, 2, 999).astype(np.uint8)
+print(one(f, y).raw.rows.total("confidence"))
+"""
+
+
+@pytest.mark.slow
+def test_a_flipped_bit_in_compiled_code_costs_only_time(tmp_path):
+    """It ended Python without a message."""
+    environment = ENVIRONMENT | {"NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": f"{ROOT.parent}:{TESTS}"}
+    outputs = set()
+    for run in range(3):
+        command = [sys.executable, "-c", COUNT]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        outputs.add(done.stdout)
+        rng = np.random.default_rng(run)
+        for file in tmp_path.rglob("*.nbc"):
+            content = np.frombuffer(file.read_bytes(), np.uint8).copy()
+            content[rng.integers(0, len(content), 50)] ^= 16
+            file.write_bytes(content.tobytes())
+    assert len(outputs) == 1 and outputs != {""}

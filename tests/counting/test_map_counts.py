@@ -40,6 +40,15 @@ def test_ignored_pixels_never_count(kind):
     assert nothing.raw.pixels == 0 and len(nothing.raw.rows) == 1
 
 
+@pytest.mark.parametrize("kind", ["float32", "uint8"])
+def test_masks_of_bool_count_as_masks_of_0_and_1(kind):
+    f, y, _name = next(images(1, seed=5, kind=kind))
+    y = np.where(y == 255, 0, y)
+    of_bool = MapCounts.empty()
+    of_bool.add(f, y.astype(bool), "a")
+    assert y.any() and of_bool == one(f, y)
+
+
 def test_measures_of_whole_maps_are_kept_per_image(tmp_path):
     rng = np.random.default_rng(0)
     truths = {"b": (rng.random((20, 30)) < 0.4).astype(np.uint8), "a": np.zeros((9, 8), np.uint8)}

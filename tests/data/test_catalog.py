@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tarfile
 from pathlib import Path
 
 import pytest
 from made_sets import entry, pairs, write_files, write_tar, write_zip
 
 from pipeline_src import files
-from pipeline_src.data import catalog, pairing, sources
+from pipeline_src.data import catalog, pairing, sources, unpacking
 from pipeline_src.data.entry import Entry
 from pipeline_src.data.sources import identify
 from pipeline_src.errors import UserError
@@ -21,6 +22,20 @@ OURS = {"images": "a", "masks": "b"}
 
 def opened(mine: Entry, data_root: Path | None, unpacked: Path) -> Path:
     return sources.open_root(sources.locate(mine, data_root, unpacked), unpacked)
+
+
+@pytest.mark.parametrize(
+    "text", [b"\xff\xfe", b"datasets: [1", b"[]", b"datasets: {a: 1}\ntasks: {}\n", b"tasks: {}\n"]
+)
+def test_garbage_in_the_catalog_names_the_file(tmp_path, monkeypatch, text):
+    (tmp_path / "catalog.yaml").write_bytes(text)
+    monkeypatch.setattr(catalog, "FILE", tmp_path / "catalog.yaml")
+    catalog._content.cache_clear()
+    try:
+        with pytest.raises(UserError, match=r"/catalog\.yaml"):
+            catalog.load()
+    finally:
+        catalog._content.cache_clear()
 
 
 def test_the_catalog_has_datasets_with_terms_and_citations():
@@ -162,12 +177,64 @@ def test_archives_that_cannot_be_unpacked_are_named(tmp_path, data):
 
 
 def test_archives_are_unpacked_inside_their_folder(tmp_path):
-    sources.unpack(write_tar(tmp_path / "a", pairs(2), "w:xz"), tmp_path / "whole")
+    unpacking.unpack(write_tar(tmp_path / "a", pairs(2), "w:xz"), tmp_path / "whole")
     assert sum(file.is_file() for file in (tmp_path / "whole").rglob("*")) == 4
-    write_tar(tmp_path / "evil", {"../outside": b"x"})
-    with pytest.raises(UserError, match="evil"):
-        sources.unpack(tmp_path / "evil", tmp_path / "deep/inside")
-    assert not (tmp_path / "deep/outside").exists()
+
+
+def linked(path: Path, kind: bytes, target: str = "") -> Path:
+    """An archive with a link or a device."""
+    with tarfile.open(path, "w") as archive:
+        member = tarfile.TarInfo("a/member")
+        member.type, member.linkname = kind, target
+        archive.addfile(member)
+    return path
+
+
+EVIL = {
+    "zip above": (lambda path: write_zip(path, {"a/../../outside": b"x"}), "a/../../outside"),
+    "zip absolute": (lambda path: write_zip(path, {"/outside": b"x"}), "/outside"),
+    "tar above": (lambda path: write_tar(path, {"../outside": b"x"}), "../outside"),
+    "tar absolute": (lambda path: write_tar(path, {"/outside": b"x"}, "w:gz"), "/outside"),
+    "link above": (lambda path: linked(path, tarfile.SYMTYPE, "../../outside"), "a/member"),
+    "device": (lambda path: linked(path, tarfile.CHRTYPE), "a/member"),
+    "named pipe": (lambda path: linked(path, tarfile.FIFOTYPE), "a/member"),
+}
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_members_outside_of_an_archives_folder_are_named_and_refused(tmp_path, name):
+    write, named = EVIL[name]
+    with pytest.raises(UserError, match=f"evil(.|\n)*{named}"):
+        unpacking.unpack(write(tmp_path / "evil"), tmp_path / "deep/inside")
+    assert not [path for path in tmp_path.rglob("*") if path.name in ("outside", "member")]
+
+
+def test_members_that_stay_inside_are_unpacked(tmp_path):
+    write_zip(tmp_path / "a.zip", {"a/../b..": b"x", "..c": b"y"})
+    unpacking.unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert (tmp_path / "out/..c").read_bytes() == b"y"
+
+
+@pytest.mark.parametrize(("write", "name"), [(write_zip, "a.zip"), (write_tar, "a.tar")])
+def test_unpacking_stops_at_a_limit_that_a_key_raises(tmp_path, monkeypatch, write, name):
+    """Of 1,000 bytes here. An archive may also grow to 20 times its size."""
+    monkeypatch.setattr(unpacking, "GB", 1000)
+    raw = {"archive": name, "images": "Image", "masks": "GT"}
+    bomb = {f"Image/{i}.png": bytes(400) for i in range(3)}
+    with monkeypatch.context() as patch:
+        patch.setattr(unpacking, "GROWTH", 0)
+        write(tmp_path / name, bomb)
+        with pytest.raises(UserError, match=r"Image/2\.png.*max_unpacked_gb"):
+            opened(entry(**raw), tmp_path, tmp_path / "u")
+        opened(entry(**raw, max_unpacked_gb=1.2), tmp_path, tmp_path / "u")
+    opened(entry(**raw), tmp_path, tmp_path / "v")
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_an_archive_is_a_regular_file(tmp_path, make):
+    make(tmp_path / "a.zip")
+    with pytest.raises(UserError, match=r"a\.zip is not a regular file"):
+        sources.identify(entry(archive="a.zip", images="Image", masks="GT"), tmp_path, tmp_path / "u")
 
 
 def test_the_first_available_source_is_used_and_may_have_several_archives(tmp_path):

@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import shutil
+import struct
 import unicodedata
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +19,7 @@ from made_sets import encoded, entry, image, mask, pairs, write_files, write_tar
 from PIL import Image
 
 from pipeline_src.data import manifest
-from pipeline_src.data.prepare import prepare
+from pipeline_src.data.prepare import check_dataset, prepare
 from pipeline_src.data.sources import MissingSourceError, identify
 from pipeline_src.errors import UserError
 
@@ -73,12 +77,70 @@ def test_zip_tar_and_folder_give_one_manifest(tmp_path):
     assert len(texts) == 1
 
 
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda root: shutil.copy(root / "GT/s00.png", root / "GT/s01.png"), "GT/s01.png"),
+        (lambda root: write_files(root, {"Image/x.jpg": encoded(image(7), ".jpg")}), "Image/x.jpg"),
+        (lambda root: (root / "names.txt").write_text("s02\n"), "names.txt"),
+        (lambda root: (root / "GT/s02.png").unlink(), "GT/s02.png"),
+    ],
+)
+def test_unpacked_files_are_those_of_the_archive(tmp_path, change, name):
+    write_zip(tmp_path / "a.zip", pairs(3) | {"names.txt": b"s01\n"})
+    mine = entry(archive="a.zip", images="Image", masks="GT", splits={"listed": "names.txt"})
+    unpacked = tmp_path / "u"
+    before = prepare(mine, tmp_path, unpacked, tmp_path / "out")
+    (root,) = unpacked.glob("mine-*")
+    change(root)
+    for on_problem in ("fail", "skip"):
+        with pytest.raises(UserError, match=name):
+            prepare(mine, tmp_path, unpacked, tmp_path / "out", on_problem)
+    (problem,) = check_dataset(mine, tmp_path, unpacked).problems
+    assert name in problem and f"rm -r {root}" in problem
+    (root / ".unpacked.json").unlink()  # as an earlier version left it: unpacked again
+    assert prepare(mine, tmp_path, unpacked, tmp_path / "out") == before
+
+
 def test_images_and_masks_by_path_need_no_folder(tmp_path, monkeypatch):
     write_files(tmp_path, pairs(2, "a/photos", "b/masks"))
     monkeypatch.chdir(tmp_path)
     for masks in ("b/masks", str(tmp_path / "b/masks/*.png")):
         mine = entry(images="a/photos", masks=masks)
         assert prepare(mine, None, tmp_path / "u", tmp_path / "out")["samples"] == 2
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_named_pipes_and_devices_are_named_and_never_read(run, tmp_path, make):
+    write_files(tmp_path / "set", pairs(2))
+    (tmp_path / "set/Image/s00.jpg").unlink()
+    make(tmp_path / "set/Image/s00.jpg")
+    identify(entry(folder="set", images="Image", masks="GT"), tmp_path, tmp_path / "u")  # as `plan` does
+    with pytest.raises(UserError, match=r"Image/s00\.jpg: .*not a regular file"):
+        run({})
+    assert list(run({}, "skip")[0]) == ["s01"]
+
+
+def test_a_name_that_is_not_utf_8_is_named(run, tmp_path):
+    write_files(tmp_path / "set", pairs(2))
+    (tmp_path / "set/Image/s00.jpg").rename(tmp_path / "set" / os.fsdecode(b"Image/caf\xe9.jpg"))
+    with pytest.raises(UserError, match=r"Image/caf\\udce9\.jpg"):
+        run({})
+
+
+def test_large_images_and_masks_are_refused_before_they_are_decoded(run):
+    header = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 20000, 10000, 8, 0, 0, 0, 0))
+    bomb = header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    with pytest.raises(UserError, match=r"GT/s00\.png: has 1,200 pixels, more than 1,199"):
+        run(pairs(2), max_pixels=1199)
+    bombs = {"Image/x.png": bomb, "GT/x.png": encoded(mask()), "GT/s01.png": bomb}
+    with pytest.raises(UserError, match=r"GT/s01\.png: .* 200,000,000 (.|\n)*Image/x\.png: .*`max_pixels`"):
+        run(bombs)
+
+
+def chunk(name: bytes, content: bytes) -> bytes:
+    """A chunk of a PNG file."""
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
 WHOLE = encoded(image(50, 200, 200), ".jpg")

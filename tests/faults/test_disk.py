@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from bad_input import contents
+from damaged import is_killed
 
 from pipeline_src import files
 from pipeline_src.errors import UserError
@@ -57,6 +59,30 @@ def test_the_file_is_named_and_the_earlier_one_stays(tmp_path, monkeypatch, func
     with pytest.raises(UserError, match=named):
         call(tmp_path)
     assert contents(tmp_path) == before
+
+
+def replace(folder: Path) -> None:
+    with files.atomic_folder(folder) as new:
+        (new / "a").write_text("new")
+
+
+def test_a_folder_that_was_moved_aside_by_a_killed_command_is_restored(tmp_path):
+    folder, states, moment = tmp_path / "set", set(), 0
+
+    def start() -> Path:
+        shutil.rmtree(tmp_path)
+        folder.mkdir(parents=True)
+        (folder / "a").write_text("old")
+        return folder
+
+    while start() and is_killed(lambda: replace(folder), moment):
+        moved = not folder.exists()
+        files.restore_folder(folder)
+        states.add((moved, (folder / "a").read_text()))
+        replace(folder)
+        assert (folder / "a").read_text() == "new" and [path.name for path in tmp_path.iterdir()] == ["set"]
+        moment += 1
+    assert states == {(False, "old"), (True, "old"), (False, "new")}
 
 
 def test_other_errors_are_left_as_they_are(tmp_path):

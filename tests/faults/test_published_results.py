@@ -16,7 +16,7 @@ from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
 from pipeline_src.publishing import published
-from pipeline_src.publishing.rebuild import rebuild_all
+from pipeline_src.publishing.rebuild import differing, rebuild_all
 
 
 @pytest.fixture
@@ -42,6 +42,17 @@ def test_a_computed_file_is_checked_before_pages_show_it(folder):
     with pytest.raises(UserError, match=r"small/metrics\.json(.|\n)*rebuild --write --experiment small"):
         published.checked(folder, ["metrics.json"])
     published.checked(folder)  # the sources are as published
+
+
+@pytest.mark.parametrize("name", ["tables.zip", "claims.md"])
+def test_damaged_computed_files_are_named(folder, name):
+    published.pack({"T1.csv": b"a,b\n" * 99}, folder / "tables.zip")
+    (folder / "claims.md").write_text("claims" * 99)
+    content = bytearray((folder / name).read_bytes())
+    content[30:70] = b"\xff" * 40
+    (folder / name).write_bytes(content)
+    with pytest.raises(UserError, match=rf"small/{name}(.|\n)*git checkout"):
+        differing(folder, folder)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,9 @@ P = np.where(DISC, 0.8, 0.3).astype(np.float32)
 MASK, IDS = np.uint8(255 * DISC), np.uint8(DISC)
 LABELS = np.uint8(DISC * (1 + (X > 14)))
 THREE = np.float32([0.1, 0.2, 0.7])[(np.arange(3)[:, None, None] - LABELS - 1) % 3]
+LAST = THREE.transpose(1, 2, 0)
 CLASSES = {"maps/a.npy": THREE, "maps/b.npy": THREE, "masks/a.png": LABELS, "masks/b.png": LABELS}
+JPEG = {"a.npy": None, "a.jpg": MASK, "b.npy": None, "b.JPEG": MASK}
 VOID = np.full(P.shape, 9, np.uint8)
 
 
@@ -59,7 +61,11 @@ JUDGE = [  # name, files, options, names in the error
     ("text as picture", {"masks/b.png": b"no picture"}, {}, ["b.png"]),
     ("logits", {"maps/b.npy": 8 * P - 4}, {}, ["b.npy", "sigmoid"]),
     ("logits of classes", CLASSES | {"maps/b.npy": 8 * THREE - 4}, {}, ["b.npy", "softmax"]),
-    ("NaN", {"maps/b.npy": P * np.nan}, {}, ["b.npy", "nan"]),
+    ("NaN", {"maps/b.npy": np.where((Y == 2) & (X > 29), np.nan, P)}, {}, ["b.npy", "2 value(s)", "[2, 30]"]),
+    ("percent", {"maps/b.npy": 100 * P}, {}, ["b.npy", "percent"]),
+    ("percent as uint16", {f"maps/{k}.npy": np.uint16(100 * P) for k in "ab"}, {}, ["80", "percent"]),
+    ("JPEG map", {"maps/b.npy": None, "maps/b.jpg": MASK}, {}, ["b.jpg", "JPEG"]),
+    ("JPEG maps", {f"maps/{k}": c for k, c in JPEG.items()}, {}, ["a.jpg", "b.JPEG"]),
     ("whole numbers", {"maps/b.npy": np.int64(DISC)}, {}, ["b.npy", "int64"]),
     ("one axis", {"maps/b.npy": P[0]}, {}, ["b.npy", "(32,)"]),
     ("rotated", {"maps/b.npy": P.T}, {}, ["b.npy", "32 x 24"]),
@@ -74,16 +80,19 @@ JUDGE = [  # name, files, options, names in the error
     ("ignore of the object", {}, {"ignore": 255}, ["--ignore 255"]),
     ("all ignored", {"masks/a.png": VOID, "masks/b.png": VOID}, {"ignore": 9}, ["masks", "--ignore"]),
     ("classes and one object", CLASSES | {"maps/b.npy": P}, {}, ["b.npy", "(3, "]),
-    ("classes last", CLASSES | {"maps/b.npy": THREE.transpose(1, 2, 0)}, {}, ["b.npy", ".transpose(2, 0, 1)"]),
+    ("classes last", CLASSES | {"maps/b.npy": LAST}, {}, ["b.npy", ".transpose(2, 0, 1)"]),
+    ("all classes last", CLASSES | {"maps/a.npy": LAST, "maps/b.npy": LAST[3:]}, {}, ["a.npy", "b.npy", "last axis"]),
     ("sums below 1", CLASSES | {"maps/b.npy": THREE / 2}, {}, ["b.npy", "0.5"]),
     ("ids beyond", CLASSES | {"masks/b.png": LABELS + 2}, {}, ["b.png", "3, 4", "--ignore"]),
     ("JPEG ids", CLASSES | {"masks/b.png": None, "masks/b.jpg": LABELS}, {}, ["b.jpg"]),
     ("ids as floats", CLASSES | {"masks/b.png": None, "masks/b.npy": np.float32(LABELS)}, {}, ["b.npy", "float32"]),
     ("bins", {}, {"bins": 11}, ["11", "10"]),
     ("groups", {}, {"groups": "^(b)"}, ["^(b)", "- a"]),
+    ("groups of a file", {"groups.csv": b"id,group\nb,1\n"}, {"groups": "groups.csv"}, ["groups.csv", "- a"]),
     ("unknown risk", {}, {"risk": "fnn=0.1"}, ["fnn=0.1", "'fnr'"]),
     ("risk of classes", CLASSES, {"risk": "fnr=0.5"}, ["--risk", "3 classes"]),
     ("out is read", {}, {"out": "maps"}, ["maps"]),
+    ("out is a file", {"out": b"", "masks/b.png": b"text"}, {"out": "out"}, ["--out out", "write permission"]),
     ("out calibrated", {"out/calibrator.json": b"{}"}, {"out": "out"}, ["calibrator.json", "calibrate"]),
 ]
 OTHER = {"other/c.npy": P}
@@ -92,11 +101,14 @@ CALIBRATE = [
     ("method of two classes", CLASSES | {"other/c.npy": THREE}, {"method": "beta"}, ["beta", "3 classes"]),
     ("no applied map", {"other/c.npy": None}, {}, ["other"]),
     ("applied text", {"other/c.npy": b"text"}, {}, ["c.npy"]),
+    ("applied JPEG", {"other/d.jpg": MASK}, {}, ["d.jpg", "JPEG"]),
+    ("groups of the masks", {"groups.csv": b"id,group\nb,1\n"}, {"groups": "groups.csv"}, ["groups.csv", "- a"]),
     ("applied classes", {"other/c.npy": THREE}, {}, ["c.npy", "(3, "]),
     ("applied sigmoids", CLASSES | {"other/c.npy": 0 * THREE + 0.5}, {"method": "platt"}, ["c.npy", "1.5"]),
     ("test mask missing", {}, {"test_mask": "masks"}, ["c.npy"]),
     ("one image", {"maps/b.npy": None, "masks/b.png": None}, {}, ["1 image"]),
     ("no object", {"masks/a.png": 0 * MASK, "masks/b.png": 0 * MASK}, {}, ["masks", "background"]),
+    ("out is a file", {"out": b"", "masks/b.png": b"text"}, {"out": "out"}, ["--out out", "write permission"]),
     ("out/maps is read", {}, {"out": "."}, ["- maps"]),
     ("out/maps of the user", {"out/maps/mine.png": b"mine"}, {}, ["out/maps"]),
     ("out judged", {"out/metrics.json": b"{}"}, {}, ["metrics.json", "judge"]),

@@ -12,11 +12,13 @@ import pytest
 from scipy.special import expit, softmax
 
 from pipeline_src.calibrators.calibrator import calibrated, calibrator_class, fitted, read_for
+from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.maps.calibrate import calibrate_folder, overlap_warnings, pixels_of, write_calibrated
 from pipeline_src.maps.counts import count
 from pipeline_src.maps.files import pair_files, read_map
 from pipeline_src.maps.judge import judge_folder
 from pipeline_src.maps.risk import folds_of
+from pipeline_src.metrics.registry import value
 
 KINDS = ("uint8", "uint16", "float32", "float16", "npz", "channel")
 T = 2.5
@@ -67,8 +69,10 @@ def test_the_temperature_that_was_put_in_is_found(done):
     assert record.fitted_on.pixels == 18 * 30 * 40 and record.fitted_on.images == 18
     ece = result["scores"]["ece"]
     assert ece["after"] < ece["before"] / 3
-    low, high = ece["intervals"]["squared_error"]
-    assert low < high < 0 and (ece["intervals"]["difference"], ece["changed"]) == (None, "lower")
+    for name in ("squared_error", "difference"):
+        low, high = ece["intervals"][name]
+        assert low < high < 0
+    assert low < ece["after"] - ece["before"] < high and ece["changed"] == "lower"
     brier = result["scores"]["brier"]
     low, high = brier["intervals"]["difference"]
     assert low < brier["after"] - brier["before"] < high < 0 and brier["changed"] == "lower"
@@ -76,6 +80,27 @@ def test_the_temperature_that_was_put_in_is_found(done):
     assert accuracy["changed"] == ""
     assert accuracy["before"] == accuracy["after"]
     assert json.loads((out / "scores.json").read_text()) == json.loads(json.dumps(result))
+    assert result["clamp"] == {"uint8": 1 / 510, "uint16": 1 / 131070, "float": 1e-7}
+
+
+@pytest.mark.parametrize(("kind", "least"), [("uint8", 1 / 510), ("uint16", 1 / 131070), ("float32", 1e-7)])
+def test_both_sides_of_a_comparison_have_the_clamp_of_the_type(kind, least, tmp_path):
+    """A calibrator that changes nothing gains nothing; pixels of 0 and 1, right and wrong, weigh as the clamp says."""
+    rng = np.random.default_rng(0)
+    folders = [tmp_path / name for name in ("maps", "masks")]
+    f, truth = np.float64([[0, 0, 1, 1, 0.4]] * 20), np.uint8([[0, 1, 0, 1, 1]] * 20)
+    for folder in folders:
+        folder.mkdir()
+    for stem in ("a", "b"):
+        save(folders[0], stem, f, kind)
+        cv2.imwrite(str(folders[1] / f"{stem}.png"), 255 * rng.permuted(truth, axis=0))
+    judged = judge_folder(*folders, "m", tmp_path / "judged", resamples=0)
+    q = f[0].clip(least, 1 - least)
+    expected = -np.log(np.where(truth[0], q, 1 - q)).mean()
+    assert judged["raw"]["nll"] == pytest.approx(expected, rel=1e-4)  # 0.4 is rounded to a level
+    counts = count(pair_files(*folders), calibrators=[TemperatureCalibrator(temperature=1.0)] * 2).statistic.raw
+    assert value("nll", counts) == pytest.approx(judged["raw"]["nll"], rel=1e-2)
+    assert judged["clamp"] == {kind.replace("float32", "float"): least}
 
 
 def test_maps_are_written_as_they_came(done, folders):

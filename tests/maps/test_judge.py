@@ -236,7 +236,8 @@ def test_sizes_channels_and_rounding(judged):
     ("files", "options", "words"),
     [
         ({"maps": P, "masks": 0 * LABELS}, {}, "no mask has an object"),
-        ({"maps": np.uint8(100 * P), "masks": DISC}, {}, "another scale"),
+        ({"maps": np.uint8(100 * P), "masks": DISC}, {}, "percent"),
+        ({"maps": np.uint8(127 * P), "masks": DISC}, {}, "another scale"),
         ({"maps": np.uint8(0 * P), "masks": DISC}, {}, "0 everywhere"),
         ({"maps": np.float32(DISC), "masks": DISC}, {}, "only 0 and 1"),
         ({"maps": np.float32(np.arange(3)[:, None, None] == LABELS), "masks": LABELS}, {}, "only 0 and 1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from project import ROOT
+from tutorial import blocks
 
 EXTRAS = ("torch", "torchvision", "mmseg", "mmengine", "mmcv", "snakemake", "dvc", "cv2", "pandas")
 BLOCKED = f"""
@@ -26,9 +28,9 @@ MAPS = ("--pred", "maps", "--mask", "masks", "--out", "out", "--resamples", "20"
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """Maps of one object with masks, maps of three classes, and a published report."""
+    """Maps of one object with masks, maps of three classes, and the published experiments."""
     rng = np.random.default_rng(0)
-    for name in ("maps", "masks", "classes", "labels", "results/published/evidence"):
+    for name in ("maps", "masks", "classes", "labels", "results"):
         (tmp_path / name).mkdir(parents=True)
     for k in range(9):
         probability = rng.integers(0, 256, (12, 12), dtype=np.uint8)
@@ -37,7 +39,7 @@ def folder(tmp_path) -> Path:
         Image.fromarray(mask).save(tmp_path / f"masks/{k}.png")
         np.save(tmp_path / f"classes/{k}.npy", rng.dirichlet(np.ones(3), (12, 12)).transpose(2, 0, 1))
         Image.fromarray(rng.integers(0, 3, (12, 12), dtype=np.uint8)).save(tmp_path / f"labels/{k}.png")
-    (tmp_path / "results/published/evidence/report.html").touch()
+    (tmp_path / "results/published").symlink_to(ROOT / "results/published")
     shutil.copy(ROOT / "params.yaml", tmp_path)
     return tmp_path
 
@@ -50,6 +52,7 @@ def folder(tmp_path) -> Path:
         (("judge", "--pred", "classes", "--mask", "labels", "--out", "out"), ["metrics.json"]),
         (("calibrate", *MAPS, "--apply", "maps"), ["calibrator.json", "maps/0.png"]),
         (("report", "--experiment", "evidence"), []),
+        (("report", "--list"), []),
     ],
     ids=lambda words: words[0] if words else "",
 )
@@ -57,6 +60,14 @@ def test_a_command_runs_without_the_extras(folder, words, written):
     done = subprocess.run([sys.executable, "-c", BLOCKED, *words], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert [name for name in written if not (folder / "out" / name).is_file()] == []
+
+
+def test_the_tutorial_imports_no_extra():
+    imported = set()
+    for language, code in blocks((ROOT / "docs/tutorials/saved-maps.md").read_text(encoding="utf-8")):
+        if language == "python":
+            imported |= set(re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE))
+    assert "PIL" in imported and not imported & {*EXTRAS}
 
 
 def test_what_needs_an_extra_names_it(folder):

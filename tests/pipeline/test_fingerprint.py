@@ -10,20 +10,30 @@ import pytest
 from project import ROOT, forget_code
 
 from pipeline_src.errors import UserError
+from pipeline_src.params.load import read
 from pipeline_src.pipeline import fingerprint, report, work
 from pipeline_src.pipeline.fingerprint import as_json, code_digests
+from pipeline_src.pipeline.job import Job
+from pipeline_src.pipeline.jobs import build
+from pipeline_src.training import registry
 from pipeline_src.training.methods import baseline, brier, slp
 from pipeline_src.training.posthoc import calibrated_method
 
 
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory) -> Path:
+    """A copy of the package, whose digests are kept from test to test."""
+    folder = tmp_path_factory.mktemp("copied")
+    return shutil.copytree(ROOT / "pipeline_src", folder / "pipeline_src")
+
+
 @pytest.fixture
-def package(tmp_path, monkeypatch) -> Path:
-    """A copy of the package whose files are the code that counts."""
-    folder = shutil.copytree(ROOT / "pipeline_src", tmp_path / "pipeline_src")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(fingerprint, "ROOT", folder)
+def package(copied, monkeypatch) -> Path:
+    """A copy of the package whose files are the code that counts. Tests restore what they edit."""
+    monkeypatch.chdir(copied.parent)
+    monkeypatch.setattr(fingerprint, "ROOT", copied)
     forget_code()
-    yield folder
+    yield copied
     forget_code()
 
 
@@ -54,10 +64,17 @@ EDITS = [
         "# a comment\nfrom __future__ import annotations\n",
         set(),
     ),
-    ("pipeline/work.py", '"%s: validation accuracy %.1f %%. Masks may be inverted."', '"%s: %.1f"', set()),
+    ("pipeline/training_faults.py", "LARGE = 1e3", "LARGE = 1e4", set()),
+    ("pipeline/work.py", '"%s and %s hold %d byte-identical images: %s"', '"%s %s %d %s"', set()),
     ("training/models/build.py", "but the weights can't be loaded", "and no weights are there", set()),
     ("training/method.py", "0: the last weights.", "0: those of the last step.", set()),
-    ("data/store.py", "{self.folder} cannot be read", "{self.folder} is damaged", set()),
+    ("data/manifest.py", "{part} has too few samples", "{part} is too short", set()),
+    (
+        "data/manifest.py",
+        "range(size - part.last",
+        "range(size - part.last - 1",
+        {"prepare", "store", "train", "evaluate", "analyse"},
+    ),
     ("errors.py", "most: int = 20", "most: int = 30", set()),
     ("params/schema.py", "ge=32", "ge=31", set()),
     ("training/methods/slp.py", "\n\n\nclass", "\n\nMORE = 1\n\n\nclass", set()),
@@ -77,7 +94,45 @@ def test_an_edit_of_the_package_concerns_these_jobs(package, file, old, new, kin
     text = (package / file).read_text()
     assert old in text
     (package / file).write_text(text.replace(old, new, 1))
-    assert changed(before) == kinds
+    try:
+        assert changed(before) == kinds
+    finally:
+        (package / file).write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "kinds"),
+    [
+        ('"""Baseline:', '"""The baseline:', {"report"}),
+        ("Idea: ", "Idea: Perhaps: ", {"report"}),
+        ("Formula: ", "Formula: perhaps ", set()),
+    ],
+)
+def test_a_docstring_that_the_report_prints_concerns_the_report(package, monkeypatch, old, new, kinds):
+    monkeypatch.setattr(registry, "ROOT", package)
+
+    def jobs() -> dict[str, Job]:
+        forget_code()
+        return build(read(ROOT / "params.yaml"), "tiny").jobs
+
+    before = {name: job.fingerprint for name, job in jobs().items()}
+    file = package / "training/methods/baseline.py"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+    try:
+        assert {job.kind for name, job in jobs().items() if job.fingerprint != before[name]} == kinds
+    finally:
+        file.write_text(text)
+
+
+def test_a_training_has_no_batch_size_of_evaluations():
+    content = read(ROOT / "params.yaml")
+    defaults = content.defaults | {"evaluation": {"batch_size": 3, "bins": 10}}
+    jobs = [build(params, "tiny").jobs for params in (content, content.model_copy(update={"defaults": defaults}))]
+    changed_kinds = {jobs[0][name].kind for name in jobs[0] if jobs[0][name].fingerprint != jobs[1][name].fingerprint}
+    assert "evaluate" in changed_kinds and "train" not in changed_kinds
+    assert "batch_size" not in jobs[0]["train/baseline/seed0"].parameters
 
 
 def test_training_and_evaluation_reach_no_metric_and_nothing_that_is_shown():

@@ -10,16 +10,18 @@ from pathlib import Path
 
 import pytest
 import yaml
-from made_sets import encoded, image, pairs, write_files
+from bad_input import run
+from made_sets import encoded, image, pairs, write_files, write_zip
 from project import ROOT, call
+from typer.testing import CliRunner
 
+from pipeline_src.cli.main import app
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.pipeline import plan as planned
-from pipeline_src.pipeline import work
+from pipeline_src.pipeline import training_faults, work
 from pipeline_src.pipeline.jobs import build
-from pipeline_src.pipeline.needs import needs
-from pipeline_src.pipeline.plan import differences, missing_jobs, warnings
+from pipeline_src.pipeline.plan import check_parts, differences, missing_jobs, needs, warnings
 from pipeline_src.pipeline.runner import run_job
 
 
@@ -78,8 +80,13 @@ def test_plan_warns_of_a_disk_that_is_too_small(project, monkeypatch):
 
 def test_plan_lists_what_an_experiment_needs(project):
     """Of sets that are not prepared, all images count. The rate is that of a finished run with other epochs."""
-    shown = needs(build(read()))
-    assert "8 train, 4 val, 4 other" in shown[0] and "2 MiB" in shown[1] and "unknown" in shown[2]
+
+    def listed() -> list[str]:
+        graph = build(read())
+        return needs(graph, check_parts(graph))
+
+    shown = listed()
+    assert "train 8, val 4, other 4" in shown[0] and "2 MiB" in shown[1] and "unknown" in shown[2]
     graph = build(read())
     for job in graph.of_kinds("prepare", "store"):
         run_job(job)
@@ -96,12 +103,84 @@ def test_plan_lists_what_an_experiment_needs(project):
     replace(trained.manifest, made=made).write(trained.folder)
     change(seeds=[0, 1, 2])
     change("training", epochs=63)
-    memory, hours = needs(build(read()))[2:]
+    memory, hours = listed()[2:]
     assert f"{trained.manifest.made['memory']:,} MiB" in memory
     images = 3 * 8 * 63  # none of them is trained; 7 epochs of 8 images took 2 seconds
     assert "3 trainings" in hours and "28.0 images" in hours and f"{images / 28 / 3600:.1f}" in hours
     change("training", epochs=63, threads=2)
-    assert "unknown" in needs(build(read()))[-1]
+    assert "unknown" in listed()[-1]
+
+
+def test_plan_and_verify_name_results_of_other_versions(project, monkeypatch):
+    job = build(read()).job("prepare/mine")
+    run_job(job)
+    version = job.manifest.made["versions"]["numpy"]
+    monkeypatch.setattr("pipeline_src.pipeline.job.installed", lambda name: "0.1")
+    (line,) = [line for line in warnings(build(read())) if "numpy" in line]
+    assert f"numpy {version} (here 0.1): prepare/mine" in line
+    done = CliRunner().invoke(app, ["verify", "prepare/mine"])
+    assert line in done.output and done.exit_code == 0
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+@pytest.mark.parametrize(
+    ("parts", "named"),
+    [
+        ({"train": {"set": "mine", "first": 9}}, "train and val share 1 samples"),
+        ({"train": {"set": "mine"}}, "train and val share 4 samples"),
+        (
+            {"id": {"other": {"set": "mine", "skip": 6, "first": 3}}},
+            r"train and other share 2(.|\n)*val and other .* 1",
+        ),
+        ({"id": {"other": {"set": "others", "first": 5}}}, r"first 5 of others/all(.|\n)*4 samples"),
+        ({"train": {"set": "mine", "skip": 10, "first": 3}}, r"first 3 of mine/all after 10(.|\n)*12 samples"),
+    ],
+)
+def test_plan_refuses_overlaps_and_sizes_beyond_the_dataset(project, parts, named, prepared):
+    change("data", **parts)
+    if prepared:
+        for job in build(read()).of_kinds("prepare"):
+            run_job(job)
+    with pytest.raises(UserError, match=named):
+        run("plan")
+
+
+def test_overlaps_are_found_in_an_archive_of_unknown_size(project):
+    content = yaml.safe_load(Path("params.yaml").read_text())
+    content["datasets"]["mine"] = {"archive": "a.zip", "images": "Image", "masks": "GT"}
+    Path("params.yaml").write_text(yaml.safe_dump(content))
+    write_zip(Path("a.zip"), pairs(12))
+    run("plan")
+    change("data", train={"set": "mine", "first": 8}, val={"set": "mine", "first": 3})
+    with pytest.raises(UserError, match="train and val share 3 samples"):
+        run("plan")
+
+
+def test_plan_names_a_device_that_is_absent_here(project):
+    assert warnings(build(read())) == []
+    change("training", device="cuda:99")
+    (line,) = warnings(build(read()))
+    assert line.startswith("Device: ") and "'cuda:99'" in line
+
+
+def test_plan_counts_jobs(project, capsys):
+    """Two seeds share the jobs of data, and a split under two names shares its store."""
+    change(seeds=[0, 1])
+    change("data", id={name: {"set": "others"} for name in ("one", "two")})
+    for job in build(read()).of_kinds("prepare"):
+        run_job(job)
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["plan"], catch_exceptions=False)
+    title, *lines = done.output.splitlines()
+    rows = [line.split("│")[1:3] for line in lines if "│" in line]
+    assert {kind.strip(): number.strip() for kind, number in rows} == {
+        "prepare": "0 of 2",
+        "store": "3 of 4",
+        "train": "2 of 2",
+        "evaluate": "4 of 6",
+        "analyse": "3 of 3",
+        **dict.fromkeys(("tables", "figures", "claims", "report"), "1 of 1"),
+    }
+    assert "16 of 21 jobs" in title
 
 
 def done(job, folder: Path) -> None:
@@ -162,6 +241,6 @@ HISTORY = "epoch,loss,val_accuracy\n1,0.7,0.6\n2,{loss},{accuracy}\n"
 )
 def test_inverted_masks_and_a_diverged_training_are_logged(project, caplog, loss, accuracy, warns):
     Path("history.csv").write_text(HISTORY.format(loss=loss, accuracy=accuracy))
-    work._warn_of_accuracy(build(read()).job("train/baseline/seed0"), Path())
+    training_faults.warn_of_accuracy(build(read()).job("train/baseline/seed0"), Path())
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(warnings) == bool(warns) and all(warns in text for text in warnings)

@@ -6,23 +6,19 @@ import errno
 import json
 import os
 import shutil
-import signal
-import sys
 import threading
 import time
-from collections.abc import Callable
-from itertools import count
 from pathlib import Path
 
 import pytest
-from damaged import flipped
+from damaged import flipped, is_killed
 
 from pipeline_src import files
 from pipeline_src.errors import UserError
 from pipeline_src.pipeline import upkeep
-from pipeline_src.pipeline.job import Graph, Job
+from pipeline_src.pipeline.job import Graph, Job, other_versions
 from pipeline_src.pipeline.plan import differences
-from pipeline_src.pipeline.runner import run_job
+from pipeline_src.pipeline.runner import reset_future_times, run_job
 
 VIEW = Path("results/mine")
 COMMAND = "snakemake --cores all"
@@ -162,30 +158,6 @@ def test_a_full_disk_is_named_and_loses_nothing():
     assert run_job(graph(1).job("train"))
 
 
-MOMENTS = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree")  # as Python's audit names them
-
-
-def is_killed(work: Callable[[], object], moment: int) -> bool:
-    """Let a process do some work and kill it before its operation of that number on files and folders. False if it ends
-    without so many."""
-    if not (child := os.fork()):
-        numbers = count()
-
-        def kill(event: str, _: object) -> None:
-            if event in MOMENTS and next(numbers) == moment:
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        sys.addaudithook(kill)
-        try:
-            work()
-        except BaseException:
-            os._exit(1)
-        os._exit(0)
-    status = os.waitpid(child, 0)[1]
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
-    return os.WIFSIGNALED(status)
-
-
 def test_a_killed_job_leaves_all_of_a_result_or_none():
     moment, made = 0, set()
     while is_killed(lambda: run_job(graph().job("train")), moment):
@@ -219,6 +191,21 @@ def test_of_two_processes_one_makes_a_result_and_the_other_waits(caplog):
     assert sorted(done) == [False, True] and said in caplog.text
 
 
+def test_only_times_in_the_future_become_now():
+    """Also of a manifest that is a link into a cache: the time of the link counts for Snakemake."""
+    found = finished()
+    past, future, linked = (found.job(name).folder / "manifest.json" for name in ("train", "a", "b"))
+    linked.rename("cache")
+    linked.symlink_to(Path("cache").resolve())
+    os.utime(past, (1e9, 1e9))
+    start, later = time.time(), time.time() + 3600
+    for file in (future, linked):
+        os.utime(file, (later, later), follow_symlinks=False)
+    reset_future_times([*found.jobs.values(), *graph(7).jobs.values()])
+    times = [file.lstat().st_mtime for file in (future, linked)]
+    assert os.stat(past).st_mtime == 1e9 and all(start - 1 < time < later for time in times)
+
+
 # Upkeep
 
 
@@ -234,6 +221,40 @@ def test_keep_takes_results_over_into_todays_fingerprints():
     assert (VIEW / "run/model").read_text() == "model\n0"
     assert run_job(new.job("tables")) and upkeep.verify(new.jobs.values(), COMMAND)[1][0].startswith("both: not there")
     assert upkeep.keep([new.job("train")], "again") == []
+
+
+def test_a_killed_keep_is_carried_on():
+    moment = 0
+    while True:
+        finished()
+        killed = is_killed(lambda: upkeep.keep([graph(1).job("train")], "a renamed function"), moment)
+        upkeep.keep([graph(1).job("train")], "a renamed function")
+        job = graph(1).job("train")
+        assert job.faults() == [] and (VIEW / "run/model").samefile(job.paths[0])
+        assert [record["fingerprint"] for record in job.manifest.kept] == [graph().job("train").fingerprint]
+        if not killed:
+            break
+        shutil.rmtree("results")
+        moment += 1
+    assert moment >= 1
+
+
+def test_a_folder_that_was_copied_to_another_fingerprint_is_no_result():
+    finished()
+    new = graph(1)
+    shutil.copytree(graph().job("train").folder, new.job("train").folder)
+    _, problems = upkeep.verify([new.job("train")], COMMAND)
+    assert "manifest.json" in problems[0] and f"rm -r {new.job('train').folder}" in problems[1]
+    with pytest.raises(UserError, match=new.job("train").key):
+        run_job(new.job("a"))
+
+
+def test_results_of_other_versions_are_named(monkeypatch):
+    found = finished()
+    made = found.job("train").manifest.made["versions"]
+    assert other_versions(found.jobs.values()) == [] and "numpy" in made
+    monkeypatch.setattr("pipeline_src.pipeline.job.installed", lambda name: "0.1" if name == "numpy" else made[name])
+    assert other_versions(found.jobs.values()) == [f"numpy {made['numpy']} (here 0.1): train, a, b, both, tables"]
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,12 @@ from project import ROOT
 from pipeline_src.data import catalog
 from pipeline_src.params.load import read, resolve
 from pipeline_src.pipeline.experiment import ExperimentGraph
+from pipeline_src.pipeline.job import UNFINISHED
 from pipeline_src.pipeline.jobs import build
+from pipeline_src.pipeline.manifest import STORE
 from pipeline_src.pipeline.plan import missing_jobs
 from pipeline_src.pipeline.runner import run_job, show
+from pipeline_src.pipeline.upkeep import leftovers
 
 
 @pytest.fixture(scope="module")
@@ -98,3 +101,20 @@ def test_groups_of_a_set_are_in_the_contract_of_its_analysis_alone(experiment, m
     assert kinds(job for name, job in after.items() if job.fingerprint != before[name]) == {
         *("analyse", "tables", "figures", "claims", "report")
     }
+
+
+def test_leftovers_are_what_no_experiment_needs(experiment):
+    """For an invalid experiment, the results that its view shows are needed."""
+    params, needed = read(), {job.key for job in experiment("one").jobs.values()}
+    trained = experiment("one").job("train/slp/seed0").key
+    folders = [UNFINISHED / trained, UNFINISHED / "train-0123456789abcdef", STORE / f".{trained}.new"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    only_one = params.model_copy(update={"experiments": {"one": params.experiments["one"]}})
+    others = {folder for folder in STORE.glob("[!.]*-*") if folder.name not in needed}
+    assert len(others) == 8 and {*leftovers(only_one)} == {*others, folders[1]}
+    assert {*leftovers(params)} == {folders[1]}
+    invalid = params.model_copy(update={"experiments": {"seeds": {"methods": ["none"]}}})
+    assert {*leftovers(invalid)} == {folders[1]}
+    for folder in folders:
+        folder.rmdir()

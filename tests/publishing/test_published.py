@@ -6,6 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from project import ROOT, call
 
 from pipeline_src import python_source
 from pipeline_src.errors import UserError
+from pipeline_src.publishing import publish as publishing
 from pipeline_src.publishing import published, rebuild
 from pipeline_src.publishing.publish import publish as publish_experiment
 from pipeline_src.publishing.published import Publication, PublishedCounts
@@ -84,6 +86,20 @@ def test_computed_files_are_replaced_and_compared(tmp_path):
     (one / "metrics.json").write_text(json.dumps(content, separators=(",", ":"), ensure_ascii=False) + "\n")
     (found,) = rebuild.differing(one, out)
     assert found.startswith("metrics.json: ")
+
+
+def test_publish_adds_to_the_folder_that_a_killed_publish_moved_aside(monkeypatch):
+    (one := publish("one")).rename(one.with_name(".one.earlier"))
+    seen = []
+
+    def write_sources(graph, staging, published, cores):
+        seen.append(published)
+        raise UserError("stop")
+
+    monkeypatch.setattr(publishing, "write_sources", write_sources)
+    with pytest.raises(UserError, match="stop"):
+        publishing.publish(SimpleNamespace(name="one"))
+    assert seen == [published.checked(one)]
 
 
 def test_a_recomputed_number_that_differs_stops_the_rebuild(monkeypatch):

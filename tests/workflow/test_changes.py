@@ -56,7 +56,7 @@ def test_another_experiment_by_one_flag(clone):
 def test_snakemake_tells_wrong_parameters_and_missing_data_in_words(tmp_path):
     copy(tmp_path)
     said = snakemake(tmp_path, "--dry-run", "--config", "experimnt=demo", check=False)
-    assert "did you mean 'experiment'" in said
+    assert "did you mean 'experiment'" in said and "common.smk" not in said
     said = snakemake(tmp_path, "--dry-run", "--config", "experiment=mini", check=False, ASLP_DOWNLOADS=str(tmp_path))
     assert "DUTS-TR" in said and "data_root" in said and "Traceback" not in said
 

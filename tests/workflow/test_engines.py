@@ -6,7 +6,9 @@ One small experiment (`tiny`) is run from start to end; the tests clone it, chan
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from project import ENVIRONMENT, call, counted, outdated, planned, results, snak
 
 from pipeline_src.params.load import read
 from pipeline_src.pipeline.jobs import build
+from pipeline_src.pipeline.manifest import NAME
 
 TABLES = "results/tiny/tables/main.csv"
 
@@ -65,6 +68,16 @@ def test_removed_results_are_made_again_and_nothing_that_was_made_of_them(clone)
 
 
 @pytest.mark.slow
+def test_a_training_is_kept_though_its_inputs_have_times_in_the_future(clone):
+    inputs = [clone / job(clone, f"store/{part}").folder / NAME for part in ("train", "val")]
+    call(clone, "touch", "-d", "+1 hour", *map(str, inputs))
+    trained = clone / job(clone, "train/baseline/seed0").folder
+    shutil.rmtree(trained)
+    snakemake(clone, "--", "models")
+    assert (trained / NAME).is_file() and outdated(clone) == {}
+
+
+@pytest.mark.slow
 def test_what_spans_experiments_is_a_target_of_its_own(clone):
     planned(clone)  # which shows the results
     assert counted(snakemake(clone, "overview")) == {"overview": 1}
@@ -88,6 +101,29 @@ def test_a_damaged_result_is_named_and_the_command_of_the_error_makes_it_again(c
     assert f"{model} is damaged" in (clone / log).read_text()
     call(clone, "bash", "-c", command)
     assert (clone / model).read_bytes() == before and outdated(clone) == {}
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_in_one_line(clone):
+    """A terminal sends the signal to Snakemake and all its jobs."""
+    shutil.rmtree(clone / job(clone, "train/baseline/seed0").folder)
+    with subprocess.Popen(
+        ["snakemake", "--cores", "2", "--", "models"],
+        cwd=clone,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process:
+        assert process.stdout
+        while "baseline seed 0" not in process.stdout.readline():
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.stdout.read().strip().splitlines()
+    assert process.returncode != 0 and said[-1].startswith("Stopped")
+    assert all(line.startswith("baseline seed 0") for line in said[:-1] if line)
 
 
 @pytest.mark.slow

@@ -12,16 +12,16 @@ import sys
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.errors import UserError, did_you_mean, naming_files
+from pipeline_src.files import check_writable
 from pipeline_src.params.load import read
 from pipeline_src.pipeline.jobs import chosen
 from pipeline_src.pipeline.manifest import NAME, STORE
 from pipeline_src.pipeline.report import overview_job
-from pipeline_src.pipeline.runner import show
+from pipeline_src.pipeline.runner import reset_future_times, show
 from pipeline_src.processes import OWNER
 
 PLANS = workflow.is_main_process  # otherwise this is one job, whose command names its rule (--allowed-rules)
@@ -29,12 +29,19 @@ LOCK = FileLock(".snakemake/dense-calibration.lock")  # of the project; it ends 
 os.environ[OWNER] = str(os.getpid())  # the jobs end with this process
 
 
+def stop(message):
+    """End this process with one message. Snakemake would print the lines of this file behind it."""
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    raise SystemExit(1)
+
+
 def refused(action):
-    """The result of a function; a UserError becomes Snakemake's error."""
+    """The result of a function; a UserError ends this process."""
     try:
-        return action()
+        with naming_files():
+            return action()
     except UserError as error:
-        raise WorkflowError(str(error)) from None
+        stop(error)
 
 
 def experiment_jobs():
@@ -120,13 +127,19 @@ def resource(kind, name):
     return lambda wildcards, attempt: value * (attempt if name == "mem_mb" else 1)
 
 
-ALL, MADE = [], set()
-if PLANS:
-    MADE = {job.key for job in GRAPH.jobs.values() if job.is_made}
+def show_results():
+    """Show the results in the view, and prepare the manifests for Snakemake's planning."""
+    reset_future_times(GRAPH.jobs.values())
     for batch in GRAPH.of_kinds("evaluations"):
         if not batch.is_made:  # one of its evaluations was removed
             (batch.folder / NAME).unlink(missing_ok=True)
     show(GRAPH.jobs.values())
+
+
+ALL, MADE = [], set()
+if PLANS:
+    refused(show_results)
+    MADE = {job.key for job in GRAPH.jobs.values() if job.is_made}
     # The files for readers, and removed results that others were computed from.
     ALL = list(dict.fromkeys(map(manifest, [*RESULTS, *(job for job in GRAPH.jobs.values() if not job.is_made)])))
 
@@ -137,6 +150,8 @@ CHATTER = ("Select jobs to execute", "Execute ", "Finished jobid: ")
 
 def is_shown(record):
     """Whether a message is for the terminal."""
+    if INTERRUPTED.is_set():
+        return False
     return not (record.levelno == logging.INFO and str(record.msg).startswith(CHATTER))
 
 
@@ -144,7 +159,7 @@ class FailedJobs(logging.Handler):
     """Names each failed job with its logs: `quiet: rules` in the profile hides Snakemake's messages."""
 
     def emit(self, record):
-        if getattr(record, "event", None) == LogEvent.JOB_ERROR:
+        if getattr(record, "event", None) == LogEvent.JOB_ERROR and not INTERRUPTED.is_set():
             keys = {Path(str(file).split(" (")[0]).parent.name for file in record.output}
             names = [job.name for job in GRAPH.jobs.values() if job.key in keys] or [record.rule_name]
             logs = [Path(str(file).split(" (")[0]) for file in record.log]
@@ -163,14 +178,19 @@ if PLANS:
             handler.addFilter(is_shown)
 
 
+def check_folders():
+    """Check that results can be written."""
+    for folder in (STORE, GRAPH.results):
+        check_writable(folder, str(folder))
+
+
 def started():
     """Hold the lock of the project, and print what runs."""
+    refused(check_folders)
     try:
         LOCK.acquire(timeout=0)
     except Timeout:
-        raise WorkflowError(
-            f"another snakemake runs in {Path.cwd()}: wait until it has ended, or end it. The lock is {LOCK.lock_file}"
-        ) from None
+        stop(f"another snakemake runs in {Path.cwd()}: wait until it has ended, or end it. The lock is {LOCK.lock_file}")
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # at which Snakemake would wait for its jobs to end
     lines = [f"Experiment {EXPERIMENT}: {len(GRAPH.runs)} runs. Results are in {GRAPH.results}/."]
     lines += [text for job in GRAPH.of_kinds("prepare") if (text := job.options["unchecked"])]
@@ -183,4 +203,5 @@ def finished():
 
 
 def failed():
-    print("The run stopped; the same command resumes it.", file=sys.stderr)
+    if not INTERRUPTED.is_set():
+        print("The run stopped; the same command resumes it.", file=sys.stderr)

@@ -1,0 +1,57 @@
+"""Archives of datasets, unpacked within limits."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import zipfile
+from pathlib import Path
+
+from pipeline_src.errors import UserError
+from pipeline_src.files import writing
+
+GB = 10**9
+GROWTH = 20  # an archive may unpack to so many times its size
+
+
+def unpack(archive: Path, into: Path, max_gb: float = 0) -> None:
+    """Unpack a zip or (compressed) tar archive into a folder.
+
+    Members may have 1 GB together, or 20 times the size of the archive up to 50 GB, or `max_gb`.
+
+    Raises:
+        UserError: the archive is broken, encrypted, of another kind or too large; or a member is a
+            device, or leads out of the folder.
+    """
+    left = max(GB, min(GROWTH * archive.stat().st_size, 50 * GB), max_gb * GB)
+    try:
+        with writing(into):
+            if zipfile.is_zipfile(archive):
+                with zipfile.ZipFile(archive) as zipped:
+                    for entry in zipped.infolist():
+                        left -= entry.file_size
+                        _check_member(entry.filename, left)
+                        zipped.extract(entry, into)
+            else:
+                with tarfile.open(archive) as packed:
+                    for member in packed:
+                        left -= member.size
+                        _check_member(member.name, left)
+                        packed.extract(member, into, filter="data")
+    except UserError:
+        raise
+    except Exception as error:  # also of zipfile, tarfile and their decompressors, of many types
+        raise UserError(
+            f"archive {archive} cannot be unpacked",
+            found=f"{type(error).__name__}: {error}",
+            expected="a complete .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz, not encrypted",
+            fix="download it again, or unpack it yourself (as a .rar or .7z) and write `folder:` instead of `archive:`",
+        ) from error
+
+
+def _check_member(name: str, left: float) -> None:
+    """Raise a ValueError if a member leads out of its archive's folder, or fewer than 0 bytes are left."""
+    if left < 0:
+        raise ValueError(f"too many bytes up to {name}; `max_unpacked_gb` of the dataset allows more")
+    if os.path.isabs(name) or os.path.normpath(name).startswith("../"):
+        raise ValueError(f"{name} leads out of the archive's folder")

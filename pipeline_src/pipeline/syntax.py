@@ -1,0 +1,156 @@
+"""What counts of a Python file in a fingerprint: its syntax tree as text, and its imports.
+
+The text leaves out what cannot change a result: comments, docstrings, type hints of functions, imports for type
+checkers, texts of log calls and errors, descriptions of parameters.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from pipeline_src.errors import UserError
+
+IGNORED = {"ctx", "kind", "returns", "type_comment", "type_params"}  # fields of syntax trees
+LOGGER = "logging.getLogger"
+LEVELS = ("debug", "info", "warning", "error", "exception", "critical", "log")
+SILENT = {"warnings.warn", *(f"{LOGGER}.{level}" for level in LEVELS)}
+# Errors whose arguments are only text. Arguments of others, such as a reason, may be read where they are caught.
+TEXTS = {"pipeline_src.errors.UserError", "ValueError", "TypeError", "KeyError", "RuntimeError", "NotImplementedError"}
+IMPORTERS = ("import_module", "__import__")
+
+
+class Remover(ast.NodeTransformer):
+    """Removes from a syntax tree what cannot change a result, and makes imports absolute, one name each.
+
+    Attributes:
+        package: the parts of the dotted name of the file's folder.
+        origins: name -> the dotted name that it stands for by an import; `LOGGER` for a logger.
+    """
+
+    def __init__(self, package: list[str]):
+        self.package = package
+        self.origins: dict[str, str] = {}
+
+    def _origin(self, node: ast.expr) -> str:
+        """Return the dotted name that an expression stands for."""
+        first, dot, rest = ast.unparse(node).partition(".")
+        return f"{self.origins.get(first, first)}{dot}{rest}"
+
+    def visit_Import(self, node: ast.Import) -> Any:
+        """Split an import. Without another name it binds the package at the top."""
+        names = {}
+        for alias in node.names:
+            top = alias.name.partition(".")[0]
+            names[alias.asname or top] = alias.name if alias.asname else top
+        return self._imports(names, node.lineno)
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
+        """Split an import, and resolve a relative one."""
+        above = self.package[: len(self.package) - node.level + 1] if node.level else []
+        module = ".".join([*above, node.module] if node.module else above)
+        names = {alias.asname or alias.name: f"{module}.{alias.name}" for alias in node.names}
+        return self._imports(names, node.lineno)
+
+    def _imports(self, names: dict[str, str], line: int) -> list[ast.Import]:
+        """Return an import for each name, of the dotted name that it stands for."""
+        self.origins |= names
+        return [ast.Import([ast.alias(origin, name, lineno=line)]) for name, origin in names.items()]
+
+    def visit_Assign(self, node: ast.Assign) -> Any:
+        """Store the name of a logger."""
+        if isinstance(node.value, ast.Call) and self._origin(node.value.func) == LOGGER:
+            self.origins |= dict.fromkeys(_defined(node), LOGGER)
+        return self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> Any:
+        """Replace a statement for type checkers by its `else`."""
+        only_types = self._origin(node.test) == "typing.TYPE_CHECKING"
+        if only_types:
+            node.body = []
+        self.generic_visit(node)
+        return node.orelse if only_types else node
+
+    def visit_Expr(self, node: ast.Expr) -> Any:
+        """Remove docstrings and log calls. Calls in the arguments of a log call stay: they may change a state."""
+        if isinstance(node.value, ast.Constant):
+            return None
+        if isinstance(node.value, ast.Call) and self._origin(node.value.func) in SILENT:
+            inner = [part for part in ast.walk(node.value) if isinstance(part, ast.Call | ast.NamedExpr)]
+            return [ast.Expr(part) for part in inner[1:]]
+        return self.generic_visit(node)
+
+    def visit_Raise(self, node: ast.Raise) -> Any:
+        """Remove the text of an error."""
+        if isinstance(node.exc, ast.Call) and self._origin(node.exc.func) in TEXTS:
+            node.exc = node.exc.func
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> Any:
+        """Remove the description of a parameter."""
+        if self._origin(node.func) == "pydantic.Field":
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg != "description"]
+        return self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> Any:
+        """Remove a type hint."""
+        node.annotation = None
+        return node
+
+
+def definition(tree: ast.Module, name: str) -> ast.Module:
+    """Return the definition of a name with the statements that it uses, and those that define nothing."""
+    used = {name}
+    number = 0
+    while number < len(used):
+        number = len(used)
+        chosen = ast.Module([node for node in tree.body if not _defined(node) or _defined(node) & used], [])
+        used |= {node.id for node in ast.walk(chosen) if isinstance(node, ast.Name)}
+    return chosen
+
+
+def _defined(node: ast.stmt) -> set[str]:
+    """Return the names that a statement defines; none for statements that may do more."""
+    if isinstance(node, ast.Import):
+        return {str(alias.asname) for alias in node.names} - {"*"}
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        return {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+    return set()
+
+
+def text(node: Any) -> str:
+    """Return a syntax tree, or a list of trees, as text that does not depend on the version of Python."""
+    if isinstance(node, list):
+        return f"[{','.join(map(text, node))}]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    fields = (
+        f"{name}={text(value)}"
+        for name, value in ast.iter_fields(node)
+        if value not in (None, []) and name not in IGNORED
+    )
+    return f"{type(node).__name__}({','.join(fields)})"
+
+
+def imports(tree: ast.Module, file: str, computes: bool) -> list[str]:
+    """Return the dotted names that a tree of `Remover` imports.
+
+    Args:
+        file: its file, for the error.
+        computes: whether functions may import.
+
+    Raises:
+        UserError: a function imports, by a name that may be computed.
+    """
+    for node in () if computes else ast.walk(tree):
+        names = [str(getattr(node, field, "")).rpartition(".")[2] for field in ("id", "attr", "name")]
+        if any(name in IMPORTERS for name in names):
+            raise UserError(
+                f"{file}, line {getattr(node, 'lineno', 0)}: modules are imported by a function",
+                found="results would stay current when the code of these modules changes",
+                expected="an import statement, which may stand inside a function",
+            )
+    return sorted({node.name.removesuffix(".*") for node in ast.walk(tree) if isinstance(node, ast.alias)})
