@@ -13,7 +13,7 @@ import numpy as np
 
 from pipeline_src.analysis.analyse import analyse
 from pipeline_src.analysis.facts import Facts
-from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.measurement import COMPARED, Measurement
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.map_counts import MapCounts
@@ -76,4 +76,5 @@ def by_hand(
     near = {name: 0.1 if name in (SQUARED, OVER) else 1 for name in arrays}
     values = {name: array[:, None] + spread * near[name] for name, array in arrays.items()}
     images = more.pop("images", 100)
+    more.setdefault("arrays", {"left_out": np.zeros((len(list(seeds)), len(COMPARED), images))})
     return Measurement(list(seeds), images, more.pop("units", images), arrays, values, **more)

@@ -1,8 +1,5 @@
-"""Hooks of MkDocs: pages and published reports from outside docs/ join the site, links follow them, and formulas
-become MathML, which browsers show without a script.
-
-A link that leaves the site points into the repository if `repo_url` is set (GITHUB_REPOSITORY in the workflow that
-publishes the site); otherwise its text stays.
+"""Hooks of MkDocs: files from outside docs/ that pages link to, and published reports, join the site, links follow
+them, and formulas become MathML, which browsers show without a script.
 """
 
 from __future__ import annotations
@@ -15,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from latex2mathml.converter import convert
-from mkdocs.structure.files import File
+from mkdocs.structure.files import File, InclusionLevel
 
 TOP = {"CONTRIBUTING.md": "contributing/index.md", "CHANGELOG.md": "changelog.md"}  # file -> page
 SOURCES = {page: file for file, page in TOP.items()}
 REPORTS = "reports.md"
+REPOSITORY = "repository/"  # in the site, before the paths of linked files
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
 LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
@@ -32,9 +30,11 @@ def on_config(config: Any) -> Any:
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add CONTRIBUTING.md, CHANGELOG.md, the reports and a page that lists them."""
+    """Add CONTRIBUTING.md, CHANGELOG.md, files that pages link to, the reports and a page that lists them."""
     for file, page in TOP.items():
         files.append(File.generated(config, page, content=Path(file).read_text(encoding="utf-8")))
+    for path in linked_files():
+        files.append(_linked_file(path, config))
     names = []
     for top in ("published", "published-rebuilt"):  # of an experiment that is in both, the published one
         for report in sorted(Path("results", top).glob("*/report.html")):
@@ -49,21 +49,42 @@ def on_files(files: Any, config: Any) -> Any:
     return files
 
 
+def linked_files() -> list[str]:
+    """Return the paths of files outside of docs/ that pages link to."""
+    found = set()
+    for page in (*Path("docs").rglob("*.md"), *map(Path, TOP)):
+        for link in LINK.finditer(page.read_text(encoding="utf-8")):
+            path = posixpath.normpath(posixpath.join(page.parent.as_posix(), link[3]))
+            if Path(path).is_file() and not path.startswith("docs/") and path not in TOP:
+                found.add(path)
+    return sorted(found)
+
+
+def _linked_file(path: str, config: Any) -> File:
+    """Return a linked file as a page that the search leaves out, or as it is if it is no Markdown."""
+    uri = REPOSITORY + path
+    if not path.endswith(".md"):
+        return File.generated(config, uri, abs_src_path=str(Path(path).absolute()))
+    text = "---\nsearch:\n  exclude: true\n---\n" + Path(path).read_text(encoding="utf-8")
+    return File.generated(config, uri, content=text, inclusion=InclusionLevel.NOT_IN_NAV)
+
+
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
-    """Point relative links at pages of the site, or at the repository."""
+    """Point relative links at files of the site; the text of a link to another file of the repository stays."""
     uri = page.file.src_uri
-    folder = posixpath.dirname(SOURCES.get(uri, f"docs/{uri}"))
+    source = uri.removeprefix(REPOSITORY) if uri.startswith(REPOSITORY) else f"docs/{uri}"
+    folder = posixpath.dirname(SOURCES.get(uri, source))
 
     def moved(link: re.Match[str]) -> str:
         image, text, target, anchor = link[1], link[2], link[3], link[4] or ""
         path = posixpath.normpath(posixpath.join(folder, target))
-        inside = TOP.get(path) or path.removeprefix("docs/")
-        if uri == REPORTS or (inside != path and files.get_file_from_path(inside)):
+        inside = path.removeprefix("docs/") if path.startswith("docs/") else TOP.get(path, REPOSITORY + path)
+        if uri == REPORTS or files.get_file_from_path(inside):
             place = target if uri == REPORTS else posixpath.relpath(inside, posixpath.dirname(uri) or ".")
             return f"{image}[{text}]({place}{anchor})"
         if not Path(path).exists():
             return link[0]  # a dead link, which MkDocs names
-        return f"[{text}]({config.repo_url}/blob/main/{path})" if config.repo_url else text
+        return text
 
     return LINK.sub(moved, markdown)
 

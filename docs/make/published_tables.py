@@ -21,6 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.differences import QUANTITIES
@@ -86,7 +87,7 @@ def table(published: Mapping[str, Any], words: Sequence[str]) -> str:
         [method, *(_cell(by_part.get(part, {}), metrics) for part in roles)]
         for method, by_part in published["metrics"][protocol].items()
     ]
-    return markdown_rows([protocol, *heads], rows)
+    return markdown_rows([PROTOCOL_NAMES[protocol], *heads], rows)
 
 
 def differences(published: Mapping[str, Any], words: Sequence[str]) -> str:
@@ -107,7 +108,7 @@ def differences(published: Mapping[str, Any], words: Sequence[str]) -> str:
         for pair, by_part in cells.items()
         for column in columns
     ]
-    return markdown_rows([protocol, *sets], rows)
+    return markdown_rows([PROTOCOL_NAMES[protocol], *sets], rows)
 
 
 def _pair_in_words(pair: str) -> str:
@@ -129,7 +130,7 @@ def claims(judged: Sequence[Mapping[str, Any]]) -> str:
     for claim in judged:
         named = [claim["claim"], claim["text"]]
         for protocol, finding in claim["protocols"].items():
-            rows.append([*named, f"{protocol}: {finding['verdict']}", finding["why"]])
+            rows.append([*named, f"{PROTOCOL_NAMES.get(protocol, protocol)}: {finding['verdict']}", finding["why"]])
             named = ["", ""]
     return markdown_rows(["", "claim", "verdict", "what decides"], rows)
 
@@ -145,7 +146,7 @@ def verdicts(judged: Mapping[str, Sequence[Mapping[str, Any]]], protocol: str) -
             finding = findings.get(protocol) or findings.get("any", {})
             row.append(finding.get("verdict", NOT_RUN).replace(NOT_RUN, UNDEFINED))
         rows.append(row)
-    return markdown_rows([protocol, "claim", *judged], rows)
+    return markdown_rows([PROTOCOL_NAMES[protocol], "claim", *judged], rows)
 
 
 def _by_number(name: str) -> list[str | int]:

@@ -10,14 +10,14 @@ import numpy as np
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.intervals import FEW_GROUPS, NAN, interval
-from pipeline_src.analysis.measurement import Measurement, write
-from pipeline_src.analysis.resampling import Resampled, key_of, resample
+from pipeline_src.analysis.measurement import COMPARED, Measurement, write
+from pipeline_src.analysis.resampling import LEAVE_ONE_OUT, Resampled, key_of, resample, resample_counts
 from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics.inputs import Binned
 from pipeline_src.metrics.metric import FRACTION
-from pipeline_src.metrics.protocol_counts import TOP
+from pipeline_src.metrics.protocol_counts import TOP, ProtocolCounts
 
 
 def analyse(
@@ -72,6 +72,10 @@ def _measurement(
     first, *rest = (replace(run, rows=None) for run in counts)
     summed = sum(rest, first)
     arrays = summed.arrays("all") | {"top": np.array(summed.top)}
+    if first.pixels:
+        runs = [ProtocolCounts(None, run, groups) for run in counts]
+        left_out = [resample_counts(run, bins, LEAVE_ONE_OUT, names=COMPARED) for run in runs]
+        arrays["left_out"] = np.array([list(run.values.values()) for run in left_out])
     if groups is not None:
         arrays["groups"] = groups
     if (band := accuracy_band(resampled, bins)) is not None:

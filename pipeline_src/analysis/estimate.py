@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pipeline_src.analysis.intervals import LEVEL, NAN, NORMAL, error_interval, interval, students_t, within
-from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.measurement import COMPARED, Measurement
 from pipeline_src.metrics.registry import METRICS
 
 LOWER, HIGHER = "lower", "higher"
@@ -24,6 +24,7 @@ LOWER, HIGHER = "lower", "higher"
 # resampling images misleads (benchmarks/intervals).
 DECISIVE_SEEDS = 3
 
+NO_DIFFERENCE = 1e-5  # of methods on an image: less than what is printed
 MOST_SEEDS, MOST_IMAGES = 50, 100  # that `needed_sample` tries; images as a multiple of those that were evaluated
 
 
@@ -143,6 +144,19 @@ def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Se
     units = min(run.units for run, _ in terms)  # several datasets count as if all were as small as the smallest
     limits = interval(float(seed_values.mean()), resampled, units) or NAN
     return Estimate(by_seed, *limits, resampled, reference=float(-sum(subtracted)), units=units)
+
+
+def effective_units(effect: Estimate, metric: str, first: Measurement, second: Measurement) -> float:
+    """Return (sum |d|)^2 / sum d^2 of the differences d by image, or by group, behind the `effect` first - second.
+
+    It is the number of units if all differ equally, or none does, and about 1 if a single one does. For metrics that
+    are no means, d are the jackknife's pseudo-values.
+    """
+    sides = [run.of_seeds(run.arrays["left_out"], list(effect.by_seed)) for run in (first, second)]
+    left_out = (sides[0] - sides[1]).mean(axis=0)[COMPARED.index(metric)]
+    units = len(left_out)
+    differences = np.abs(units * effect.value - (units - 1) * left_out) + NO_DIFFERENCE
+    return float(differences.sum() ** 2 / (differences**2).sum())
 
 
 def joint_level(effects: Sequence[Estimate]) -> float:

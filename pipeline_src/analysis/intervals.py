@@ -12,7 +12,7 @@ from statistics import NormalDist
 import numpy as np
 
 FEW_GROUPS = 10  # units; below, too few resamples differ for percentiles
-ENOUGH = 50  # units; below, intervals miss the true value too often where a few units are far worse than all others
+ENOUGH = 100  # units; below, intervals of one seed miss the true value too often where a few units are far worse
 LEVEL = 0.95
 NORMAL = NormalDist()
 NAN = (math.nan, math.nan)  # the limits of an undefined interval

@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_src.analysis.intervals import FEW_GROUPS
+from pipeline_src.analysis.intervals import ENOUGH, FEW_GROUPS
 from pipeline_src.analysis.resampling import Resampled
 from pipeline_src.counting.counts import Counts
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
+
+COMPARED = ("ece", "brier", "nll", "accuracy")  # metrics of which differences of all methods are shown (T14)
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Measurement:
         arrays: further arrays:
             `accuracy_band` (bins + 1, 2): confidence limits of the accuracy in each bin and over all pixels;
             `groups` (N,): the group of each image;
+            `left_out` (S, M, U): the metrics `COMPARED` without each of the units;
             and the pooled counts of all seeds, as `Counts.arrays`, with `top`.
     """
 
@@ -83,7 +86,13 @@ class Measurement:
     def size(self) -> str:
         """The number of its images, and of their groups, as text."""
         of_images = "" if self.groups is None else f"{self.images:,} images in "
-        few = " (few: rough intervals)" if 1 < self.units < FEW_GROUPS else " (no intervals)" * (self.units == 1)
+        few = ""
+        if self.units == 1:
+            few = " (no intervals)"
+        elif self.units < FEW_GROUPS:
+            few = " (few: rough intervals)"
+        elif self.units < ENOUGH and len(self.seeds) == 1:
+            few = " (few: intervals can be too narrow)"
         return f"{of_images}{self.units:,} {'image' if self.groups is None else 'group'}{'s' * (self.units != 1)}{few}"
 
 

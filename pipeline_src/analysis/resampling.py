@@ -24,6 +24,7 @@ from pipeline_src.metrics.inputs import FEW, Input
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS, summary
 
+LEAVE_ONE_OUT = -1  # the key of resamples that each lack one unit
 RESAMPLES, SEED = 1000, 0  # of a bootstrap whose draws no other has to share
 ROUNDING = 1e-12  # metrics that are exact on sums are left as they are: equal methods differ by 0, and not by rounding
 P = ParamSpec("P")
@@ -130,7 +131,7 @@ def _draws_of(counted: ProtocolCounts, key: int, resamples: int) -> tuple[int, n
     times = draws(units, resamples, key)
     if counts.all():
         return units, times
-    drawn = np.zeros((resamples, len(counts)), times.dtype)
+    drawn = np.zeros((len(times), len(counts)), times.dtype)
     drawn[:, counts] = times
     return units, drawn
 
@@ -163,6 +164,8 @@ def draws(units: int, resamples: int, key: int) -> np.ndarray:
     """
     if units == 1:
         return np.full((resamples, 1), np.nan)
+    if key == LEAVE_ONE_OUT:
+        return 1 - np.eye(units, dtype=np.uint16)
     generator = np.random.Generator(np.random.PCG64(key))
     times = np.empty((resamples, units), np.uint16)
     for row in times:

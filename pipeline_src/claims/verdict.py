@@ -22,9 +22,11 @@ DECISIVE = {
     SUPPORTED: (FOR, "The closest"),
     REFUTED: (AGAINST, "The clearest against it"),
     BOUNDED: (BOUNDED, "The widest bounded"),
-    INCONCLUSIVE: (INCONCLUSIVE, "The least conclusive"),
+    INCONCLUSIVE: (INCONCLUSIVE, "The farthest from support"),
 }
 WHY = "Of {} comparisons {}. {}: {}."
+JOINT = ", joint interval"
+SQUARE = ", squared error [{:+.2g}, {:+.2g}]"
 MISSING = "Missing: {} (to get it, {})."
 NEEDED = "An effect of this size and spread would be decided by {}."
 NOT_NEEDED = f"Neither {MOST_SEEDS} seeds nor {MOST_IMAGES} times as many images would decide an effect of this size."
@@ -117,15 +119,24 @@ class Evidence:
         low, high = map(self.quantity.signed, self.effect.interval(level))
         return f"[{low}, {high}]"
 
-    def printed(self) -> str:
-        """Return effect and 95 % interval as they are printed."""
-        return f"{self.quantity.signed(self.effect.value)} {self.interval_text()}"
+    def printed(self, level: float = LEVEL) -> str:
+        """Return effect and interval as they are printed."""
+        return f"{self.quantity.signed(self.effect.value)} {self.interval_text(level)}"
 
-    @property
-    def text(self) -> str:
-        """The comparison in a line."""
+    def text(self, level: float = LEVEL) -> str:
+        """Return the comparison in a line, with the interval on which `says` rests.
+
+        That is the 95 % interval, or the one of `level` if the 95 % interval lies outside the target
+        range. With few seeds, the interval of the squared error is shown where it may disagree.
+        """
         on = f" on {next(iter(self.sets))}" if len(self.sets) == 1 else ""
-        return f"{self.what}{on}: {self.printed()} {self.quantity.unit}".rstrip()
+        says = self.says(level)
+        joint = says != BOUNDED and self.target.excludes(self.effect.interval())
+        used = level if joint else LEVEL
+        text = f"{self.what}{on}: {self.printed(used)} {self.quantity.unit}".rstrip() + JOINT * joint
+        if self.effect.decided and says == INCONCLUSIVE:
+            text += SQUARE.format(*self.effect.decided.interval(used))
+        return text
 
     def needed(self, level: float) -> str:
         """Return the fewest seeds with these images, and the fewest images with these seeds, that would decide it.
@@ -229,7 +240,8 @@ class Finding:
         closest, counts = min(candidates, key=lambda item: item.slack), Counter(says)
         counted = ", ".join(f"{counts[word]} {word}" for word in (FOR, AGAINST, BOUNDED, INCONCLUSIVE) if counts[word])
         needed = closest.needed(self.level) if self.verdict == INCONCLUSIVE else ""
-        return " ".join(filter(None, [WHY.format(len(says), counted, title, closest.text), needed, *missing]))
+        comparisons = WHY.format(len(says), counted, title, closest.text(self.level))
+        return " ".join(filter(None, [comparisons, needed, *missing]))
 
     def as_json(self) -> dict[str, Any]:
         """Return the finding in the form of claims.json."""

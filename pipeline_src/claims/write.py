@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.analysis.estimate import DECISIVE_SEEDS
-from pipeline_src.analysis.facts import ExperimentSummary
+from pipeline_src.analysis.facts import PROTOCOL_NAMES, ExperimentSummary
 from pipeline_src.analysis.intervals import FEW_GROUPS
 from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.analysis.results import Results
@@ -28,7 +28,8 @@ READING = (
     f"Intervals come from {RESAMPLES:,} paired resamples of the images and the variance over training seeds. With one "
     "seed they leave out training variance, and a verdict is on these networks. With fewer than "
     f"{DECISIVE_SEEDS} seeds a difference of ECE or OE is decided only if the interval of the squared error agrees. "
-    f"Sets of fewer than {FEW_GROUPS} images or groups decide nothing.",
+    f"Sets of fewer than {FEW_GROUPS} images or groups decide nothing. A sentence prints the interval that decides its "
+    "comparison: the joint one where the 95 % interval lies outside the wanted range.",
     "The method entry of the claim's name decides, or else the first of its kind; other entries are secondary.",
 )
 SYNTHETIC = "All images are synthetic: these verdicts test the pipeline and settle no claim."
@@ -136,7 +137,7 @@ def evidence_table(claim: Mapping[str, Any], protocol: str) -> Table:
         sets = " and ".join(f"{name} ({images:,} images)" for name, images in item["sets"].items())
         groups.setdefault(sets, []).append([item[column] for column in COLUMNS])
     units = "; ".join(dict.fromkeys(item["unit"] for item in items if item["unit"]))
-    caption = ", ".join(filter(None, [f"Evidence on {claim['claim']}", protocol.replace("any", ""), units]))
+    caption = ", ".join(filter(None, [f"Evidence on {claim['claim']}", PROTOCOL_NAMES.get(protocol, ""), units]))
     return Table(f"{caption}.", list(COLUMNS.values()), [Group(*item) for item in groups.items()])
 
 
@@ -147,7 +148,7 @@ def claims_markdown(claims: Mapping[str, Any]) -> str:
     for claim in claims["claims"]:
         lines += [f"## {claim['claim']}", claim["text"], f"*Rule:* {claim['rule']}"]
         for protocol, finding in claim["protocols"].items():
-            lines.append(_finding_markdown(claims, finding, protocol))
+            lines.append(_finding_markdown(claims, finding, PROTOCOL_NAMES.get(protocol, protocol)))
             lines += [markdown(evidence_table(claim, protocol)).strip()] if finding["evidence"] else []
             texts = [_finding_markdown(claims, item, item["what"]) for item in finding["secondary"]]
             lines += ["Secondary, which decide nothing:", "\n".join(f"- {text}" for text in texts)] if texts else []

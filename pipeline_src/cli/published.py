@@ -87,9 +87,8 @@ def summary_text(comparison: Comparison) -> str:
     lines = [*_head(comparison), "B - A with 95 % intervals:  = same  ≠ different  ? inconclusive"]
     by_place: dict[str, dict[str, dict[str, Cell]]] = {}
     for cell in comparison.cells:
-        by_place.setdefault(f"{cell.part}, {PROTOCOL_NAMES[cell.protocol]}", {}).setdefault(cell.method, {})[
-            cell.metric
-        ] = cell
+        place = f"{cell.part}, {PROTOCOL_NAMES[cell.protocol]}"
+        by_place.setdefault(place, {}).setdefault(cell.method, {})[cell.metric] = cell
     for heading, rows in by_place.items():
         names = [name for name in SUMMARY if any(name in cells for cells in rows.values())]
         table = [["", *(METRICS[name].column for name in names)]]

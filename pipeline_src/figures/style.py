@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.files import atomic
@@ -25,7 +26,8 @@ OVER, UNDER, CALIBRATED = "#c2410c", "#2f73b3", "#aeb6c0"
 FAINT = "#8a939e"  # of lines behind others; a line with a meaning needs a contrast of 3 to the paper
 HATCH = {OVER: "/////", UNDER: "\\\\\\\\\\"}  # dots would make an SVG ten times as large
 DASHED: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "linestyle": (0, (4, 2))}
-# A method keeps its color, by its place in the experiment: cyclically, as --c1 to --c8 of the report.
+# Of methods, in every report the same: --c1 to --c8 of the page. The methods of docs/results.md have one each.
+COLORED = ("baseline", "slp", "aslp_mei", "aslp_mc", "aslp_cl", "temperature", "averaged", "temperature_averaged")
 METHOD_COLORS = ("#5b6570", "#0072b2", "#d55e00", "#00845f", "#b0417f", "#8a6d00", "#6247aa", "#a3212b")
 WIDTH, WIDE = 3.5, 7.0  # inches: a column, and the page
 # Small multiples, in inches: before the first panel, after the last, between panels, above and below each row.
@@ -46,9 +48,14 @@ def house() -> AbstractContextManager[None]:
     return matplotlib.rc_context(fname=Path(__file__).with_name("house.mplstyle"))
 
 
-def method_colors(methods: Iterable[str]) -> dict[str, str]:
-    """Return the color of each method of an experiment, by its place among all of them."""
-    return {method: METHOD_COLORS[k % len(METHOD_COLORS)] for k, method in enumerate(methods)}
+def color_number(method: str) -> int:
+    """Return the place in `METHOD_COLORS` of the color of a method entry, by its name only.
+
+    Names that are not `COLORED` share seven colors: all but the baseline's.
+    """
+    if method in COLORED:
+        return COLORED.index(method)
+    return 1 + crc32(method.encode()) % (len(METHOD_COLORS) - 1)
 
 
 def is_wide(panels: int) -> bool:

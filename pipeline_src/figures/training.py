@@ -58,8 +58,7 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
     lines = [
         f"after each epoch · {style.averaged(facts)}" + " · each panel has its own scale" * (not curve.is_comparable)
     ]
-    colors = style.method_colors(facts.methods)
-    return draw(tables, curve, colors, picture.title, lines), stacked(tables)
+    return draw(tables, curve, picture.title, lines), stacked(tables)
 
 
 def prepare_history(histories: Sequence[DataFrame], column: str) -> DataFrame:
@@ -89,14 +88,11 @@ def prepare_alphas(alphas: Sequence[DataFrame]) -> DataFrame:
     return table.rename_axis("epoch").reset_index().astype({"epoch": int})
 
 
-def draw(
-    tables: Mapping[str, DataFrame], curve: Curve, colors: Mapping[str, str], heading: str, lines: Sequence[str]
-) -> Figure:
+def draw(tables: Mapping[str, DataFrame], curve: Curve, heading: str, lines: Sequence[str]) -> Figure:
     """Draw a panel per method with its curve in its color, faintly with comparable curves of all others behind it.
 
     Args:
         tables: method -> table as `prepare_history`.
-        colors: of the methods.
     """
     figure, panels = style.small_multiples(len(tables), heading, lines)
     curves = {
@@ -107,7 +103,7 @@ def draw(
     for (method, table), (axes, first, last) in zip(curves.items(), panels, strict=True):
         for other in curves.values() if curve.is_comparable else ():
             axes.plot(other["epoch"], other["middle"], color=style.FAINT, linewidth=0.4)
-        color = colors[method]
+        color = style.METHOD_COLORS[style.color_number(method)]
         axes.fill_between(table["epoch"], table["low"], table["high"], color=color, alpha=0.3, linewidth=0)
         axes.plot(table["epoch"], table["middle"], color=color, linewidth=1.4)
         axes.set_xlim(1, last_epoch)

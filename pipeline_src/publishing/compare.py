@@ -112,7 +112,7 @@ class Comparison:
     def warnings(self) -> list[str]:
         """Warnings on the intervals."""
         resampled = [cell for cell in self.cells if cell.effect and cell.verdict != SAME]
-        units = {cell.part: cell.effect.units for cell in resampled if cell.effect}
+        units = {cell.part: cell.effect.units for cell in resampled if cell.effect and len(cell.seeds) == 1}
         texts = ["one network per side: the confidence intervals do not cover training variance"]
         texts *= any(len(cell.seeds) == 1 for cell in resampled)
         for part, number in units.items():

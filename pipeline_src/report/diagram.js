@@ -4,7 +4,7 @@
   const data = JSON.parse(document.getElementById("diagram-data").textContent);
   const form = document.getElementById("choose"), chart = document.getElementById("chart");
   const tip = document.getElementById("tip"), sides = document.getElementById("sides"), readout = document.getElementById("readout");
-  const SERIES = 8, SYMBOLS = ["circle", "square", "triangle", "diamond", "star", "cross", "wye"];
+  const SYMBOLS = ["circle", "square", "triangle", "diamond", "star", "cross", "wye"];
   const TALLEST = 560; // of the plot, in pixels
   const MOST_BARS = 4; // methods with error bars; those of more would hide each other
   const percent = (value, digits = 2) => (value === null ? "–" : (100 * value).toFixed(digits).replace(/^-(?=.*[1-9])/, "−").replace(/^-/, ""));
@@ -22,8 +22,8 @@
   new ResizeObserver(() => { if (chart.clientWidth !== width) draw(); }).observe(chart);
   let width = 0, shown = Object.keys(data.cells)[0]; // the protocol
 
-  // What is chosen: a series per method, each with its bins. A method keeps its look, whatever else is chosen. The floor of
-  // confidence is 1 over the number of classes.
+  // What is chosen: a series per method, each with its bins. A method keeps its look, whatever else is chosen, and its color in
+  // every report: of methods that share one, the first has a solid line. The floor of confidence is 1 over the number of classes.
   function chosen() {
     const part = form.elements.set.value, protocol = shown;
     const cells = data.cells[protocol][part];
@@ -32,7 +32,8 @@
     const series = methods.map((name, place) => {
       const { rows, ...errors } = cells[name];
       const number = data.methods.indexOf(name);
-      const look = { color: `var(--c${(number % SERIES) + 1})`, symbol: SYMBOLS[number % SYMBOLS.length], dash: number < SERIES ? null : "4 3" };
+      const alike = data.methods.filter((other) => data.colors[other] === data.colors[name]);
+      const look = { color: `var(--c${data.colors[name] + 1})`, symbol: SYMBOLS[number % SYMBOLS.length], dash: name === alike[0] ? null : "4 3" };
       const bins = rows.map(([k, pixels, share, confidence, accuracy, low, high]) => ({
         name, place, pixels, share, confidence, accuracy, low, high, ...look,
         lower: Math.max(k / data.bins, data.floor), from: k / data.bins, upper: (k + 1) / data.bins,

@@ -25,6 +25,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.claims import write as claims_text
 from pipeline_src.figures.bin_tables import reliability_tables
 from pipeline_src.figures.registry import FIGURE_TYPES
+from pipeline_src.figures.style import color_number
 from pipeline_src.files import write_text
 from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
@@ -224,7 +225,13 @@ def diagram_data(results: Results) -> dict[str, Any]:
         for (protocol, method), table in reliability_tables(results, part).items():
             cell = {name: or_none(results.estimate(name, protocol, method, part).value) for name in ("ece", "oe")}
             cells.setdefault(protocol, {}).setdefault(part, {})[method] = cell | _pooled(table)
-    return {"bins": facts.bins, "floor": 1 / facts.classes, "methods": list(facts.methods), "cells": cells}
+    return {
+        "bins": facts.bins,
+        "floor": 1 / facts.classes,
+        "methods": list(facts.methods),
+        "colors": {method: color_number(method) for method in facts.methods},
+        "cells": cells,
+    }
 
 
 def _pooled(table: np.recarray) -> dict[str, Any]:

@@ -22,8 +22,8 @@ LEGEND = (
     "★ significantly better than every other method of its column. † not significantly different from the best. "
     "↓ ↑ significantly lower, higher.",
     "° ECE below the noise floor, which a network without calibration error reaches on these images; not ranked.",
-    "“raw”: unnormalized probabilities of the model. “stretched”: each map min-max normalized first, as the released "
-    "test program does.",
+    "Unnormalized (`raw` in files): probabilities of the model. Min-max normalized (`stretched`): each map is first "
+    "scaled to [0, 1], as the released test program does.",
     "Out of distribution no image has an object. With one object class, accuracy is the share of background pixels.",
     "The validation images steer the learned perturbation and fit post-hoc methods, so they are not unseen.",
 )
@@ -52,7 +52,8 @@ def notes(results: Results, metrics: Collection[str], parts: Collection[str]) ->
     if missing := list(_missing(results, parts)):
         texts.append(not_run(facts.experiment, "; ".join(missing)))
     pooled = [name for name, method in facts.methods.items() if method.of_all_seeds]
-    texts += [f"One run of the networks of all seeds, without deviation: {', '.join(pooled)}."] if pooled else []
+    if pooled:
+        texts.append(f"One network set of all seeds, paired with each seed in a difference: {', '.join(pooled)}.")
     texts += [f"{part}: {note}" for part in parts if (note := results.note(part))]
     return texts + [SYNTHETIC] * facts.synthetic
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from pipeline_src.analysis.estimate import estimate
+from pipeline_src.analysis.estimate import effective_units, estimate
 from pipeline_src.analysis.intervals import NAN
+from pipeline_src.analysis.measurement import COMPARED
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import about, heading, notes
-from pipeline_src.tables.paper_table import PaperTable, Row
+from pipeline_src.tables.paper_table import FEW_SIGN, FEW_UNITS, PaperTable, Row
 
-QUANTITIES = {name: Difference.of(METRICS[name]) for name in ("ece", "brier", "nll", "accuracy")}
+QUANTITIES = {name: Difference.of(METRICS[name]) for name in COMPARED}
 NOTES = (
     "First method minus second, paired by image and seed. About one of twenty differences of equal methods is marked "
     "by chance.",
     "With fewer than three seeds, a difference of ECE has no interval, which would be too narrow near 0. It is marked "
     "if its own interval and that of the squared error exclude 0.",
+    f"{FEW_SIGN} few images carry the difference, so its interval is too narrow: of its differences d by image, "
+    f"(Σ|d|)² / Σd² is below {FEW_UNITS}.",
 )
 
 
@@ -60,4 +63,5 @@ def _rows(results: Results, protocol: str, part: str) -> Iterator[Row]:
                     "decided_by": METRICS[name].decided_by if decided else "",
                     "decided_low": decided.low if decided else math.nan,
                     "decided_high": decided.high if decided else math.nan,
+                    "effective_images": effective_units(change, name, measured[method], measured[reference]),
                 }

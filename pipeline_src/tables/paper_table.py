@@ -22,6 +22,7 @@ from pipeline_src.tables.captions import LEGEND
 from pipeline_src.text_tables import UNDEFINED, Group, Table, markdown
 
 BEST, TIED, FLOOR = "best", "tied", "floor"
+FEW_UNITS, FEW_SIGN = 30, "‡"  # effective images; differences that fewer carry are found too often where there are none
 SIGNS = {BEST: "★", TIED: "†", FLOOR: "°", LOWER: "↓", HIGHER: "↑"}
 # Where a number is printed (protocol, group, row, column), what it measures, the mean over seeds, their sample standard
 # deviation, its 95 % confidence limits, its seeds and its number of images.
@@ -73,7 +74,10 @@ class PaperTable:
         cells: dict[str, dict[str, dict[str, str]]] = {}
         for row in rows:
             mean, sd, low, high = (row.get(key, math.nan) for key in NUMBERS)
-            text = self.quantities[row["metric"]].text(mean, sd, low, high, SIGNS.get(row.get("mark", ""), ""))
+            sign = SIGNS.get(row.get("mark", ""), "")
+            if row.get("effective_images", math.nan) < FEW_UNITS:
+                sign += FEW_SIGN
+            text = self.quantities[row["metric"]].text(mean, sd, low, high, sign)
             cells.setdefault(row.get("group", ""), {}).setdefault(row["row"], {})[row["column"]] = text
         groups = [
             Group(
@@ -109,6 +113,7 @@ def cells(results: Results, protocol: str, part: str, metric: str) -> Iterator[R
             "protocol": protocol,
             "part": part,
             "role": facts.parts[part],
+            "row": f"{method} (one network set, seed {run.seeds[0]})" if run.of_all_seeds else method,
             "method": method,
             "metric": metric,
             "mean": points.mean(),

@@ -37,7 +37,7 @@ class ByMethod:
         """Return the table of an experiment."""
         facts, parts = results.facts, results.facts.parts_of(self.roles)
         rows = [
-            {**cell, "group": heading(results, part), "row": cell["method"], "column": METRICS[metric].column}
+            {**cell, "group": heading(results, part), "column": METRICS[metric].column}
             for protocol in facts.protocols
             for part in parts
             for metric in self.metrics

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_results import by_hand
 from made_statistics import counted, of_scenes, scene, summaries, varied
 
 from pipeline_src.analysis.analyse import analyse, band_of_sums
-from pipeline_src.analysis.estimate import estimate
+from pipeline_src.analysis.estimate import effective_units, estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.intervals import interval
 from pipeline_src.analysis.measurement import Reader
@@ -83,6 +84,36 @@ def test_differences_are_paired_by_seed_and_image(results):
     assert gap.image_high - gap.image_low < alone.image_high - alone.image_low  # what the images have in common cancels
     same = estimate("nll", (slp, 1), (slp, -1))
     assert (same.value, same.low, same.high, same.excludes_zero) == (0, 0, 0, False)
+
+
+def test_the_effective_number_of_images_is_that_of_their_differences(results):
+    """Maps are of one size: the mean over pixels is that over images, whose own values are counted anew."""
+    by_image = {
+        method: np.array([[((f >= 128) == y).mean() for f, y, _ in images(method, s, "photos")] for s in (0, 1)])
+        for method in ("slp", "baseline")
+    }
+    slp, baseline = (results.measurement("raw", method, "photos") for method in by_image)
+    effect = estimate("accuracy", (slp, 1), (baseline, -1))
+    d = np.abs((by_image["slp"] - by_image["baseline"]).mean(axis=0))
+    assert effective_units(effect, "accuracy", slp, baseline) == pytest.approx(d.sum() ** 2 / (d**2).sum(), rel=0.02)
+    same = estimate("accuracy", (slp, 1), (slp, -1))
+    assert effective_units(same, "accuracy", slp, slp) == pytest.approx(IMAGES)
+
+
+@pytest.mark.parametrize(("changed", "expected"), [(1, 1), (3, 3), (60, 60)])
+def test_the_effective_number_counts_the_images_that_differ(changed, expected):
+    d = np.zeros(100)
+    d[:changed] = 0.1
+    left_out = [np.zeros((1, 4, 100)) + (values.sum() - values) / 99 for values in (d, 0 * d)]
+    sides = [by_hand({"brier": [array.mean()]}, np.zeros(11), arrays={"left_out": array}) for array in left_out]
+    effect = estimate("brier", (sides[0], 1.0), (sides[1], -1.0))
+    assert effective_units(effect, "brier", *sides) == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize(("units", "seeds", "noted"), [(56, 1, True), (56, 2, False), (100, 1, False)])
+def test_few_images_of_one_seed_are_noted_with_their_number(units, seeds, noted):
+    run = by_hand({"brier": [0.1] * seeds}, np.zeros(11), range(seeds), images=units)
+    assert ("too narrow" in run.size) == noted
 
 
 def test_an_estimate_needs_common_seeds_and_the_metric(results):

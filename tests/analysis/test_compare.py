@@ -76,6 +76,15 @@ def test_seeds_are_paired():
     assert seed_pairs([1, 0], [5, 7, 6]) == [(0, 5), (1, 6)]
 
 
+def test_groups_of_one_side_are_those_of_both():
+    groups = np.repeat(np.arange(4), 3)
+    both = cell(compare("photos", "m", 10, {0: maps(1.2)}, {0: maps(2.0)}, (groups, groups)), "brier").effect
+    assert both.units == 4
+    for sides in ((groups, None), (None, groups)):
+        effect = cell(compare("photos", "m", 10, {0: maps(1.2)}, {0: maps(2.0)}, sides), "brier").effect
+        assert (effect.units, effect.image_low, effect.image_high) == (4, both.image_low, both.image_high)
+
+
 def test_one_group_has_no_interval():
     groups = np.zeros(12, np.int64)
     brier = cell(compare("photos", "baseline", 10, {0: maps(1.2)}, {0: maps(2.0)}, (groups, groups)), "brier")

@@ -151,6 +151,30 @@ def test_with_few_seeds_the_squared_error_has_to_agree():
             assert comparison(other, target).says() == INCONCLUSIVE
 
 
+@pytest.mark.parametrize(
+    ("ends", "target", "says", "shown"),
+    [
+        ((-0.04, -0.02), ABOVE_ZERO, AGAINST, "[−4.78, −1.22]"),
+        ((-0.04, -0.002), ABOVE_ZERO, INCONCLUSIVE, "[−5.47, +1.27]"),
+        ((-0.04, -0.002), BELOW_ZERO, FOR, "[−4.00, −0.20]"),
+        ((-0.04, 0.002), ABOVE_ZERO, INCONCLUSIVE, "[−4.00, +0.20]"),
+        ((0.001, 0.004), BELOW_ZERO, BOUNDED, "[+0.10, +0.40]"),
+    ],
+)
+def test_a_sentence_shows_the_interval_that_decides(ends, target, says, shown):
+    """By hand: at a level of 99.95 % a half width is 3.481 / 1.960 times that of 95 %."""
+    item = comparison(Estimate({0: sum(ends) / 2}, *ends), target)
+    assert item.says(0.9995) == says
+    assert shown in item.text(0.9995)
+
+
+def test_a_sentence_shows_the_squared_error_that_does_not_agree():
+    square, own = Estimate({0: -9e-4}, -12e-4, 1e-4, reference=25e-4), Estimate({0: -0.01}, -0.02, -0.005)
+    assert "[-0.0012, +0.0001]" in comparison(replace(own, decided=square)).text()
+    agrees = replace(square, image_high=-6e-4)
+    assert "0.0012" not in comparison(replace(own, decided=agrees)).text()
+
+
 def test_what_would_decide_follows_from_the_variance_components():
     """Images: half a width of 0.01; seeds: a standard deviation of 0.03 over three."""
     effect = Estimate({0: -0.05, 1: -0.02, 2: 0.01}, -0.03, -0.01)
@@ -159,6 +183,14 @@ def test_what_would_decide_follows_from_the_variance_components():
     (images,) = re.findall(r"by (\d+) images", comparison(Estimate({0: -0.02}, -0.06, 0.02)).needed(0.95))
     assert int(images) == pytest.approx(100 * (0.04 / 0.02) ** 2, abs=10)
     assert comparison(Estimate({0: 0.0}, -0.06, 0.06)).needed(0.95) == NOT_NEEDED
+
+
+def test_what_would_decide_is_the_distance_to_the_nearer_bound():
+    """Half a width of 0.01 around 0.003 must shrink to the distance to 0.005, and to that from 0.003 to 0.001."""
+    effect = Estimate({0: 0.003}, -0.007, 0.013)
+    for target, distance in ((Target(-0.005, 0.005), 0.002), (Target(0.001, math.inf), 0.002), (ABOVE_ZERO, 0.003)):
+        (images,) = re.findall(r"by ([\d,]+) images", comparison(effect, target).needed(0.95))
+        assert int(images.replace(",", "")) == pytest.approx(100 * (0.01 / distance) ** 2, abs=10)
 
 
 # Sets and method entries that decide

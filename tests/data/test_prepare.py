@@ -240,7 +240,7 @@ def test_near_copies_in_drawn_splits_give_a_hint_at_groups(run):
 def test_ood_sets_need_no_masks(run):
     files = {name: data for name, data in pairs(3).items() if name.startswith("Image")} | {"test.txt": b"s00\ns77\n"}
     rows, summary = run(files, masks=[], ood=True, count=9, splits={"test": "test.txt"})
-    assert {row.mask for row in rows.values()} == {""} and summary["problems"] == 0
+    assert {(row.mask, row.foreground) for row in rows.values()} == {("", 0)} and summary["problems"] == 0
     assert summary["splits"]["test"] == 1 and noted(summary, "9 expected") and noted(summary, "1 of the 2")
 
 

@@ -17,7 +17,7 @@ PAGE = "Before.\n\n<!-- published: small raw ece accuracy -->\n| old |\n<!-- end
 WRITTEN = """Before.
 
 <!-- published: small raw ece accuracy -->
-| raw | photos | textures (OOD) |
+| unnormalized | photos | textures (OOD) |
 | --- | --- | --- |
 | baseline | 4.00 ± 0.50 / 91.00 | 3.00 / – |
 | aslp | 1.00 / 92.00 | – / – |
@@ -92,7 +92,10 @@ def test_claims_are_a_table_too(folder):
     claims = [{"claim": "C1", "text": "Over-confident.", "protocols": protocols}]
     (folder / "small" / "claims.json").write_text(json.dumps({"claims": claims}))
     written = rewritten(PAGE.replace("raw ece accuracy", "claims"), folder)
-    assert "| C1 | Over-confident. | raw: supported | All for it. |\n|  |  | stretched: not run | – |" in written
+    assert (
+        "| C1 | Over-confident. | unnormalized: supported | All for it. |\n|  |  | min-max normalized: not run | – |"
+        in written
+    )
 
 
 def test_verdicts_of_several_experiments_are_a_table_too(folder):
@@ -109,7 +112,7 @@ def test_verdicts_of_several_experiments_are_a_table_too(folder):
     )
     written = rewritten(PAGE.replace("raw ece accuracy", "verdicts raw other"), folder)
     rows = [
-        "| raw | claim | small | other |",
+        "| unnormalized | claim | small | other |",
         "| --- | --- | --- | --- |",
         "| C2 | C2. | supported | – |",
         "| C9 | C9. | – | supported |",
@@ -155,7 +158,7 @@ def test_differences_are_a_table_too(folder):
     page = "<!-- published: differences raw ece,brier a:slp/b:slp -->\n<!-- end of published -->\n"
     assert pairs(page + PAGE) == ["a:slp/b:slp"]
     rows = [line for line in rewritten(page, folder).splitlines() if line.startswith("|")]
-    assert rows[0] == "| raw | photos | smoke |"
+    assert rows[0] == "| unnormalized | photos | smoke |"
     assert rows[2:] == ["| slp − slp: ECE, points | −3.00↓ | +1.00 |", "| slp − slp: Brier | 0.00 | – |"]
     for words in ("raw", "raw ece a:slp/c:slp", "no ece a:slp/b:slp", "raw mass a:slp/b:slp"):
         with pytest.raises(UserError, match="nothing is known of"):

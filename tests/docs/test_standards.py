@@ -52,3 +52,9 @@ def test_what_is_copied_exists():
     assert len(copied) > 5 and all((ROOT / name).exists() for names in copied for name in names)
     sections = re.findall(r"^%(\w+)$", APPTAINER, re.MULTILINE)
     assert sections == ["help", "files", "post", "runscript"]
+
+
+def test_codecheck_lists_published_files_that_exist():
+    listed = [entry["file"] for entry in yaml.safe_load((ROOT / "codecheck.yml").read_text())["manifest"]]
+    assert [name for name in listed if not (ROOT / name).is_file()] == []
+    assert {"results/published/overview/differences.json", "results/published/new_seeds/claims.md"} <= {*listed}

@@ -97,9 +97,7 @@ def compared(names, bins: np.recarray) -> Figure:
 def curved(names, curve: str) -> Figure:
     values = {"middle": np.linspace(0, 0.12, 100), "low": 0.01, "high": 0.02}
     table = pd.DataFrame({"epoch": range(1, 101)} | values)
-    return training.draw(
-        dict.fromkeys(names, table), training.CURVES[curve], style.method_colors(names), HEADING, LINES
-    )
+    return training.draw(dict.fromkeys(names, table), training.CURVES[curve], HEADING, LINES)
 
 
 OVER = bins_of([0.01, 0.01, 0.01, 0.02, 0.95], [0.5, 0.5, 0.6, 0.7, 0.93])
@@ -171,8 +169,8 @@ def test_bars_gaps_and_legend_of_a_diagram(accuracy, shown):
 def test_a_method_keeps_its_color():
     with style.house():
         figure = curved(NAMES[:3], "ece")
-    for k, axes in enumerate(figure.axes):
-        assert axes.lines[-1].get_color() == style.METHOD_COLORS[k]
+    for name, axes in zip(NAMES[:3], figure.axes, strict=True):
+        assert axes.lines[-1].get_color() == style.METHOD_COLORS[style.color_number(name)]
 
 
 def test_curves_are_over_seeds_and_images():

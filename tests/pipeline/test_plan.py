@@ -56,16 +56,19 @@ def change(*keys: str, **values) -> None:
     Path("params.yaml").write_text(yaml.safe_dump(content))
 
 
-@pytest.mark.parametrize(("epochs", "said"), [(6, True), (7, False)])
-def test_plan_says_that_no_label_is_perturbed(project, epochs, said):
-    """Alpha stays 0 through the first five epochs, and an image is perturbed in the epoch after its first step."""
+@pytest.mark.parametrize(("epochs", "shown"), [(6, "0.00 labels"), (7, "0.01 labels"), (12, "0.19 labels"), (13, "")])
+def test_plan_says_that_hardly_a_label_is_perturbed(project, epochs, shown):
+    """Alpha stays 0 through the first five epochs, and an image is perturbed in the epoch after its first step.
+
+    It grows by 0.009 in an epoch: an image is perturbed 0.009 x (1 + ... + 6) = 0.19 times in six epochs.
+    """
     change(methods=["aslp_mc"])
     change("training", epochs=epochs)
     content = yaml.safe_load(Path("params.yaml").read_text())
     content["methods"] = {"aslp_mc": {"start_epoch": 5}}
     Path("params.yaml").write_text(yaml.safe_dump(content))
     lines = [line for line in warnings(build(read())) if line.startswith("methods.aslp_mc")]
-    assert bool(lines) == said and all("start_epoch is 5" in line for line in lines)
+    assert bool(lines) == bool(shown) and all(shown in line for line in lines)
 
 
 def test_plan_warns_of_a_disk_that_is_too_small(project, monkeypatch):
@@ -202,7 +205,7 @@ def test_plan_gives_the_reasons(project):
     (trained,) = job.view.parent.iterdir()
     shutil.copytree(trained, trained.with_name("seed1"), symlinks=True)
     graph = build(read())
-    assert differences(graph.job("train/baseline/seed0")) == ["training.lr 0.001 -> 0.5"]
+    assert differences(graph.job("train/baseline/seed0")) == ["training.lr 0.01 -> 0.5"]
     kinds = ("train", "evaluate", "analyse", "tables", "figures", "claims", "report")
     assert {job.kind for job in missing_jobs(graph)} == {*kinds}
 
@@ -224,6 +227,12 @@ def test_images_that_parts_share_are_logged_or_refused(project, caplog):
     assert "train and other hold 1 byte-identical images: mine/s00 = others/o01" in caplog.text
     with pytest.raises(UserError, match="train and val share 8 samples"):
         work.report_overlap({"train": stores["train"], "val": stores["train"]})
+
+
+def test_evaluation_knows_its_batch_size(project):
+    change(evaluation={"bins": 10, "batch_size": 5})
+    job = build(read()).job("evaluate/baseline/seed0/other")
+    assert work.settings(job).evaluation.batch_size == 5
 
 
 def test_a_set_of_the_catalogue_is_none_of_the_users_whoever_wrote_its_entry(project):

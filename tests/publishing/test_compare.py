@@ -12,11 +12,14 @@ from project import copy
 from typer.testing import CliRunner
 
 from pipeline_src.analysis import compare
+from pipeline_src.analysis.compare import UNDECIDED, Cell
+from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import MethodFacts
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.cli.main import app
+from pipeline_src.cli.published import summary_text
 from pipeline_src.errors import UserError
-from pipeline_src.publishing.compare import _side, compare_experiments
+from pipeline_src.publishing.compare import Comparison, Side, _side, compare_experiments
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def test_a_published_experiment_is_found_by_its_name(folder):
     assert "0 different, 0 inconclusive" in said("one:slp", "results/published/one:slp")
 
 
-@pytest.mark.parametrize(("images", "texts"), [(2, ["2 images"]), (12, ["12 images"]), (50, [])])
+@pytest.mark.parametrize(("images", "texts"), [(2, ["2 images"]), (12, ["12 images"]), (100, [])])
 def test_few_images_are_said_where_there_are_intervals(folder, images, texts):
     def made(method: str, seed: int, part: str):
         return counted(varied(images, sharp={"baseline": 2.0, "slp": 1.2}[method]), whole=False)
@@ -67,6 +70,7 @@ def test_few_images_are_said_where_there_are_intervals(folder, images, texts):
     a = publish("one", statistic=made)
     assert "Warning" not in said(a, a)  # there are no intervals
     warnings = [line for line in said(f"{a}:baseline", f"{a}:slp").splitlines() if line.startswith("Warning: ")]
+    warnings = [line for line in warnings if "‡" not in line]
     assert len(warnings) == 1 + len(texts)  # of one network, and of few images
     for text, warned in zip(texts, warnings[1:], strict=True):
         assert text in warned and warned.startswith("Warning: photos: ")
@@ -86,6 +90,29 @@ def test_what_may_explain_a_difference_is_told_where_it_counts(folder):
     told = said(a, b)
     assert "torch 2.9.0 / 2.10.0" in told and "image_size 96 / 128" in told and "slp: alpha 0.1 / 0.2" in told
     assert "device" not in told and "written" not in told  # they change no number
+
+
+def by_hand(groups_a=None, groups_b=None, seeds=(0, 0), settings=({}, {})) -> Comparison:
+    """A comparison of one number, of 12 images that differ."""
+    cell = Cell("raw", "photos", "slp", "ece", [seeds], 0.1, 0.2, UNDECIDED, Estimate({0: 0.1}, -0.1, 0.3, units=12))
+    sides = []
+    for name, groups, conditions in zip("ab", (groups_a, groups_b), settings, strict=True):
+        sides.append(Side(name, replace(FACTS, methods={}), [], maps, groups or {}, conditions))
+    return Comparison(*sides, [cell])
+
+
+def test_groups_of_one_side_are_named_in_the_warning():
+    groups = {"photos": [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]}
+    for sides in ((groups, None), (None, groups)):
+        (warning,) = [text for text in by_hand(*sides).warnings if text.startswith("photos")]
+        assert "6 groups" in warning
+    assert "12 images" in by_hand().warnings[-1]
+
+
+def test_reasons_are_printed_where_numbers_differ():
+    printed = summary_text(by_hand(seeds=(0, 3), settings=({"epochs": 60}, {"epochs": 30})))
+    assert "- seeds 0 / 3" in printed and "- epochs 60 / 30" in printed
+    assert "nothing that is recorded" in summary_text(by_hand(settings=({"epochs": 60}, {"epochs": 60})))
 
 
 def test_what_one_lacks_is_left_out(folder):

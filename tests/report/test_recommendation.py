@@ -14,6 +14,7 @@ from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.metrics.registry import SQUARED
 from pipeline_src.report.recommendation import (
     KEPT,
+    NO_CHOICE,
     RECOMMENDED,
     SIMPLICITY,
     ProtocolComparison,
@@ -118,6 +119,7 @@ def test_the_text_has_method_effect_and_interval():
     for words in ("Temperature scaling", "(one, two)", "from 4.00 %", "to 2.00 % [1.81, 2.19]", ": slp."):
         assert words in text
     assert "synthetic" in text_of(ece, synthetic=True)
+    assert text_of({"baseline": 0.04}) == text_of({"slp": 0.04}) == NO_CHOICE
     assert "4.00 %" in text_of({"baseline": 0.04, "slp": 0.05}) and "lowers" not in text_of({"slp": 0.04})
 
 

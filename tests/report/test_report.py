@@ -138,6 +138,22 @@ def test_a_method_has_one_color_in_figures_and_in_the_page():
     assert tuple(re.findall(r"--c\d: light-dark\((#\w+),", css)) == style.METHOD_COLORS
 
 
+def test_a_method_has_one_color_in_all_reports(results):
+    """By its name: other methods of the experiment, and their order, change nothing."""
+    assert [style.color_number(name) for name in style.COLORED] == list(range(len(style.METHOD_COLORS)))
+    colors = page.diagram_data(results)["colors"]
+    for methods in (dict(reversed(METHODS.items())), {"aslp_<mc>": METHODS["aslp_<mc>"]}):
+        of_others = page.diagram_data(replace(results, facts=replace(FACTS, methods=methods)))["colors"]
+        assert of_others == {name: colors[name] for name in methods}
+    assert 0 not in colors.values()  # the baseline's, which is none of the names
+
+
+def test_people_read_one_pair_of_words_for_the_protocols(read):
+    assert "unnormalized" in read.text and "min-max normalized" in read.text
+    words = re.findall(r"\b(?:raw|stretched)\b", read.text)
+    assert words == ["raw", "stretched"]  # the legend's names of columns and files
+
+
 def test_the_first_screen_says_what_was_compared_and_recommends_once_per_protocol(
     html, read, results, folder, tmp_path
 ):

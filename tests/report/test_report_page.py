@@ -105,7 +105,7 @@ def test_the_diagonal_has_45_degrees_and_a_method_keeps_its_color(page):
     ends = page.locator("#chart [stroke-dasharray='5 3']").first.bounding_box()
     assert ends["width"] == pytest.approx(ends["height"], abs=1)
     strokes = "all => all.map(e => e.querySelector('path').getAttribute('stroke'))"
-    assert page.locator("#readout .swatch").evaluate_all(strokes) == ["var(--c1)", "var(--c2)"]
+    assert page.locator("#readout .swatch").evaluate_all(strokes) == ["var(--c1)", "var(--c4)"]
 
 
 def test_min_max_results_stay_behind_their_switch(page):

@@ -144,6 +144,16 @@ def test_what_is_missing_is_named_with_the_command(results, tmp_path):
     assert "baseline seed 2 on one" in note and "experiment=made" in note
 
 
+def test_the_row_of_an_ensemble_tells_that_it_is_one_network_set():
+    methods = METHODS | {"ensemble": MethodFacts("deep_ensemble", {"of": "baseline"}, trains=False, of_all_seeds=True)}
+    facts = replace(FACTS, methods=methods, parts={"one": "id"}, seeds=(3, 4))
+    made = {("raw", "one", name): one_metric([0.1, 0.2], seeds=(3, 4)) for name in METHODS}
+    made["raw", "one", "ensemble"] = one_metric([0.1], seeds=(3,), of_all_seeds=True)
+    rows = {name: {row["row"]: row for row in TABLES[name](HandMade(facts, {}, made)).rows} for name in ("T1", "T14")}
+    assert [*rows["T1"]] == [*METHODS, "ensemble (one network set, seed 3)"]
+    assert rows["T14"]["ensemble − baseline"]["seeds"] == "3 4"
+
+
 def one_seed(ece: float, accuracy: float, ends: tuple[float, float]) -> Measurement:
     values = {"ece": [ece], "squared_error": [ece**2], "accuracy": [accuracy], "brier": [ece], "nll": [ece]}
     return by_hand(values, np.linspace(*ends, 101), (0,), images=8)
@@ -173,4 +183,4 @@ def test_differences():
     assert (accuracy["low"], accuracy["high"]) == pytest.approx((0.01, 0.01)) and accuracy["mark"] == HIGHER
     wide = of["slp", "temperature", "accuracy"]  # their resamples run against each other
     assert wide["low"] < 0 < wide["high"] and wide["mark"] == ""
-    assert table.printed()["raw"].groups[0].rows[0][:2] == ["slp − baseline", "−20.00↓"]
+    assert table.printed()["raw"].groups[0].rows[0][:2] == ["slp − baseline", "−20.00↓‡"]  # of 8 images

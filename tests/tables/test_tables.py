@@ -113,7 +113,7 @@ def test_notes_of_the_main_table(tmp_path):
     facts = replace(FACTS, methods=methods, parts={"Set_A": "id"}, synthetic=True, captions={"Set_A": "Its masks."})
     table = MAIN(analysed(tmp_path, facts, maps, {("aslp_mc", 1, "Set_A")})).printed()["raw"]
     rows = {row[0]: " ".join(row[1:]) for row in table.groups[0].rows}
-    assert "±" in rows["baseline"] and "±" not in rows["together"]
+    assert "±" in rows["baseline"] and "±" not in rows["together (one network set, seed 0)"]
     text = " ".join(table.notes)
     assert "aslp_mc seed 1 on Set_A" in text and "together" in text and "together seed" not in text
     assert SYNTHETIC in text and "Set_A: Its masks." in text

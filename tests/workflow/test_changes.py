@@ -78,7 +78,7 @@ def test_clean_asks_and_removes_what_no_experiment_needs(clone):
 
     before = results(clone)
     assert "Nothing to remove" in clean()
-    edit(clone / "params.yaml", "{epochs: 7, batch_size: 4}", "{epochs: 8, batch_size: 4}")
+    edit(clone / "params.yaml", "{epochs: 16, batch_size: 4,", "{epochs: 17, batch_size: 4,")
     assert clean("--dry-run").count("results/.store/train-") == 2 and results(clone) == before
     clean()  # without a terminal nobody agrees
     assert results(clone) == before

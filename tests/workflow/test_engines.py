@@ -33,6 +33,8 @@ def test_a_run_makes_everything_and_leaves_both_engines_idle(finished):
     for name in ("tables/main.csv", "tables/metrics.json", "claims.json", "claims.md", "report.html"):
         assert (shown / name).stat().st_size > 0, name
     assert list((shown / "figures").glob("reliability-raw-*.svg"))
+    runs = [shown / f"runs/{method}/seed0/model.safetensors" for method in ("baseline", "aslp_mc")]
+    assert runs[0].read_bytes() != runs[1].read_bytes(), "no label was perturbed"
     assert planned(finished) == {}
     assert call(finished, "dvc", "status") == "results:\n\talways changed\n"
     assert call(finished, "git", "status", "--short") == ""
