@@ -88,6 +88,7 @@ def test_plan_lists_what_an_experiment_needs(project):
         graph = build(read())
         return needs(graph, check_parts(graph))
 
+    change("training", epochs=7)
     shown = listed()
     assert "train 8, val 4, other 4" in shown[0] and "2 MiB" in shown[1] and "unknown" in shown[2]
     graph = build(read())
