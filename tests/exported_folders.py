@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from small_networks import SMALL
 
+from pipeline_src.calibrators.calibrator import Record
 from pipeline_src.export import folder
 from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training.classifier import DenseClassifier
@@ -51,7 +52,12 @@ def write(out: Path, predictor: Predictor) -> tuple[folder.Config, Predictor]:
 
 
 def record(classes: int = 2, **changes: Any) -> dict[str, Any]:
-    """The content of a calibrator.json."""
+    """What a run has of its calibrator."""
     on = {"images": 1, "pixels": 1, "nll_before": 0.1, "nll_after": 0.1}
     of = {"version": 1, "calibrator": "temperature", "classes": classes, "parameters": {"temperature": 2.0}}
     return of | {"fitted_on": on} | changes
+
+
+def file_text(classes: int = 2) -> str:
+    """The content of a calibrator.json."""
+    return Record.model_validate(record(classes)).file_text()

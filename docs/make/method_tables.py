@@ -6,6 +6,7 @@ lines below it that are indented further. A method of others also has `Setting:`
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 
@@ -13,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from pipeline_src.errors import UserError
 from pipeline_src.training.method import Method, MethodEntry
+from pipeline_src.training.posthoc import Calibrated
 from pipeline_src.training.registry import docstring_lines, method_class, method_names
 
 COLUMNS = ("Idea", "Formula", "Source")
@@ -33,7 +35,8 @@ def list_of(kind: str) -> str:
 
 def docstring_facts(method: type[MethodEntry]) -> dict[str, str]:
     """The lines at the end of a method's docstring, by key; UserError names those that are missing."""
-    facts = {key: text for key, text in docstring_lines(method).items()}
+    documented = method.calibrator() if issubclass(method, Calibrated) else method
+    facts = docstring_lines(inspect.cleandoc(documented.__doc__ or ""))
     needed = ["Kind", *COLUMNS, *(["Setting"] if facts.get("Kind") in OTHERS else [])]
     missing = [key for key in needed if key not in facts]
     if missing or facts["Kind"] not in KINDS:

@@ -9,9 +9,8 @@ import typer
 
 from pipeline_src.cli.options import plain_console
 from pipeline_src.data import catalog
-from pipeline_src.data.download import download, download_lists, downloadable
 from pipeline_src.data.entry import Entry
-from pipeline_src.data.sources import available_source
+from pipeline_src.data.sources import available_source, download, download_lists, downloadable
 from pipeline_src.params.load import FILE, downloads, read
 from pipeline_src.pipeline.job import UNPACKED
 

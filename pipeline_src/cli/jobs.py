@@ -80,7 +80,7 @@ def verify(jobs: Patterns = None, experiment: ExperimentName = None) -> None:
     chosen = graph.matching(jobs or ["*"])
     number, problems = step(chosen, graph.command)
     result = "there are problems" if problems else "all are as they were made"
-    lines = [f"Made with {line}" for line in other_versions(chosen)] + problems
+    lines = other_versions(chosen) + problems
     typer.echo("\n".join([*lines, f"{graph.name}: {number:,} files of {len(chosen)} jobs read, {result}"]))
     if problems:
         raise typer.Exit(1)

@@ -112,7 +112,7 @@ class Source(Layout):
 
     `get` is the authors' page, `download` the address of each archive, `lists` has the name lists of the splits that
     have an address, `note` a remark for users who get it. `max_unpacked_gb` raises the limit of an archive's unpacked
-    size (`sources.unpack`).
+    size (`data.unpacking`).
     """
 
     archive: Strings = ()

@@ -19,6 +19,7 @@ from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.data.masks import ClassMasks, ObjectMasks, create_masks
 from pipeline_src.data.pairing import IMAGE_SUFFIXES, pair_files
 from pipeline_src.data.splits import assign_splits
+from pipeline_src.data.unpacked import check_digests
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import read_bytes, write_text
 from pipeline_src.params.schema import ALL
@@ -49,7 +50,8 @@ def prepare(
     """
     located = sources.locate(entry, data_root, unpacked)
     root, source = sources.open_root(located, unpacked), located.source
-    sources.check_unpacked(located, root)
+    if located.root is None:
+        check_digests(root)
     pairs, problems = pair_files(entry, located.layout, root)
     log.info("%s: source %s (%s), verifying %s images", entry.name, located.key, source.label, f"{len(pairs):,}")
     verifier = _Verifier(root, create_masks(entry, located.layout), entry.max_pixels)

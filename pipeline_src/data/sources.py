@@ -1,4 +1,4 @@
-"""The source of a dataset: which one is available, the digest of its content, and its folder.
+"""The source of a dataset: which one is available, the digest of its content, its folder, and its download.
 
 The identity of a dataset does not depend on the machine. If the files are missing, as in a clone with pulled results,
 the identity that `prepare` recorded is used, as long as the entry is the same.
@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import os
+import tarfile
+import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,16 +20,16 @@ from typing import Any
 from pipeline_src.data import pairing
 from pipeline_src.data.entry import Entry, Layout, Source
 from pipeline_src.data.pairing import find_name_list, find_path, read_name_list
+from pipeline_src.data.unpacked import DIGESTS, write_digests
 from pipeline_src.data.unpacking import unpack
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import atomic_folder, digests, hash_of, sha256, write_text
+from pipeline_src.files import atomic_folder, digests, hash_of, sha256
 from pipeline_src.processes import alone
 from pipeline_src.python_source import ROOT
 
 GENERATOR = "pipeline_src.data.synthetic.scenes"
 GENERATOR_FILES = (*sorted((ROOT / "data" / "synthetic").glob("*.py")), ROOT / "rng.py")
 FINGERPRINTS = ".fingerprints"  # digests of the files of each source, below the folder of unpacked datasets
-DIGESTS = ".unpacked.json"  # in the folder of an unpacked dataset
 PROSE = {"get", "download", "lists", "note", "max_unpacked_gb"}  # keys of a source that do not change the samples
 
 
@@ -179,31 +181,6 @@ def open_root(located: Located, unpacked: Path) -> Path:
     return folder
 
 
-def check_unpacked(located: Located, root: Path) -> None:
-    """Compare the files of an unpacked dataset with their digests.
-
-    Raises:
-        UserError: files were changed, added or removed since.
-    """
-    if located.root is not None:  # the user's folder
-        return
-    recorded = json.loads((root / DIGESTS).read_text(encoding="utf-8"))
-    actual = _digests(root)
-    changed = [name for name in sorted({*recorded, *actual}) if recorded.get(name) != actual.get(name)]
-    if changed:
-        raise UserError(
-            f"dataset {located.name}: {len(changed):,} files in {root} are not as they were unpacked:{listed(changed)}",
-            expected=f"the files of {located.source.label}",
-            fix=f"rm -r {root}, and the same command unpacks them again",
-        )
-
-
-def _digests(root: Path) -> dict[str, str]:
-    """Return the SHA-256 of all files below a folder, except the file of the digests."""
-    files = [path for path in sorted(root.rglob("*")) if path.is_file() and path != root / DIGESTS]
-    return {path.relative_to(root).as_posix(): sha256(path) for path in files}
-
-
 def check_archives(located: Located) -> None:
     """Compare the located archives with their declared sha256.
 
@@ -231,7 +208,7 @@ def _fill(located: Located, folder: Path) -> None:
         for path in located.archives:
             into = temporary / path.name if len(located.archives) > 1 else temporary
             unpack(path, into, located.source.max_unpacked_gb)
-        write_text(temporary / DIGESTS, json.dumps(_digests(temporary)))
+        write_digests(temporary)
 
 
 def identify(entry: Entry, data_root: Path | str | None, unpacked: Path, prepared: Path | None = None) -> Identity:
@@ -295,3 +272,57 @@ def _recorded(prepared: Path | None) -> dict[str, Any]:
     with suppress(OSError, ValueError, LookupError, TypeError):
         return dict(json.loads((Path(prepared or "") / "summary.json").read_text(encoding="utf-8"))["identity"])
     return {}
+
+
+def downloadable(entry: Entry) -> Source | None:
+    """Return the first source of a dataset whose archives have addresses; None if there is none."""
+    return next((source for source in entry.sources.values() if source.download), None)
+
+
+def download(entry: Entry, folder: Path) -> list[Path]:
+    """Download the missing archives of a dataset into the folder of downloads; return the new files.
+
+    Raises:
+        UserError: the dataset has no address, an address does not give the right file, or the folder is not writable.
+    """
+    if (source := downloadable(entry)) is None:
+        notes = [f"{source.description} {source.note}" for source in entry.sources.values()]
+        raise UserError(
+            f"dataset {entry.name} cannot be downloaded by a command",
+            found="no address of a file: its authors ask for a click or a registration, or it is passed on by hand",
+            expected=f"one of these in {folder}:{listed(notes)}",
+            fix="get it by hand and put it there",
+        )
+    declared = source.sha256 or (None,) * len(source.archive)
+    return [
+        _fetch(address, folder / name, digest)
+        for name, address, digest in zip(source.archive, source.download, declared, strict=True)
+        if not find_path(name, folder, "archives")
+    ]
+
+
+def download_lists(entry: Entry, folder: Path) -> list[Path]:
+    """Download the name lists that the splits of the available source lack; return the new files."""
+    key = available_source(entry, folder)
+    lists = entry.sources[key].lists if key else {}
+    absent = [name for name in lists if not find_name_list(name, folder, None)]
+    return [_fetch(lists[name].download, folder / name, lists[name].sha256) for name in absent]
+
+
+def _fetch(address: str, path: Path, declared: str | None) -> Path:
+    import pooch  # not needed at every start
+
+    try:
+        known = f"sha256:{declared}" if declared else None
+        pooch.retrieve(address, known, path.name, path.parent, progressbar=True)
+        if not (declared or zipfile.is_zipfile(path) or tarfile.is_tarfile(path)):
+            path.unlink()
+            raise ValueError("a file that is no zip or tar archive")
+    except (OSError, ValueError) as error:  # no connection, no such file, another sha256
+        raise UserError(
+            f"{path.name} could not be downloaded from {address}",
+            found=error,
+            expected=f"a file with sha256 {declared}" if declared else "a zip or tar archive",
+            fix=f"start the same command again, or put the file there by hand: {path}",
+        ) from error
+    return path

@@ -186,5 +186,5 @@ def other_versions(jobs: Iterable[Job]) -> list[str]:
         for library, version in versions.items():
             present = installed(library)
             if version != present:
-                names.setdefault(f"{library} {version} (here {present or 'none'})", []).append(job.name)
+                names.setdefault(f"made with {library} {version}, here {present or 'none'}", []).append(job.name)
     return [f"{version}: {few(results, 5)}" for version, results in names.items()]

@@ -32,7 +32,7 @@ def missing_jobs(experiment: ExperimentGraph) -> list[Job]:
 def warnings(experiment: ExperimentGraph) -> list[str]:
     """Return facts that the user has to know before the run."""
     unchecked = [text for job in experiment.of_kinds("prepare") if (text := job.options["unchecked"])]
-    versions = [f"Made with {line}" for line in other_versions(experiment.jobs.values())]
+    versions = other_versions(experiment.jobs.values())
     return [
         *unchecked,
         *_late_starts(experiment),

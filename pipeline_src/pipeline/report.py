@@ -87,7 +87,7 @@ def provenance(job: Job) -> dict[str, str]:
     reasons = sorted({f"{entry['why']} ({entry['time']})" for entries in reused.values() for entry in entries})
     facts = {"written": now(), "commit": commit()} | {package: installed(package) for package in SHOWN_VERSIONS}
     facts |= {
-        "made with other versions": "; ".join(other_versions(source for _, source in inputs)),
+        "other versions": "; ".join(other_versions(source for _, source in inputs)),
         "kept results": f"{', '.join(reused)}: {'; '.join(reasons)}" if reused else "",
     }
     return {name: text for name, text in facts.items() if text}

@@ -17,7 +17,7 @@ LEVELS = ("debug", "info", "warning", "error", "exception", "critical", "log")
 SILENT = {"warnings.warn", *(f"{LOGGER}.{level}" for level in LEVELS)}
 # Errors whose arguments are only text. Arguments of others, such as a reason, may be read where they are caught.
 TEXTS = {"pipeline_src.errors.UserError", "ValueError", "TypeError", "KeyError", "RuntimeError", "NotImplementedError"}
-IMPORTERS = ("import_module", "__import__")
+IMPORTERS = {"import_module", "importlib.import_module", "__import__"}
 
 
 class Remover(ast.NodeTransformer):
@@ -59,9 +59,16 @@ class Remover(ast.NodeTransformer):
 
     def visit_Assign(self, node: ast.Assign) -> Any:
         """Store the name of a logger."""
+        self.generic_visit(node)
         if isinstance(node.value, ast.Call) and self._origin(node.value.func) == LOGGER:
             self.origins |= dict.fromkeys(_defined(node), LOGGER)
-        return self.generic_visit(node)
+        return node
+
+    def visit_Name(self, node: ast.Name) -> Any:
+        """Forget what a name stands for that is bound to something else."""
+        if isinstance(node.ctx, ast.Store):
+            self.origins.pop(node.id, None)
+        return node
 
     def visit_If(self, node: ast.If) -> Any:
         """Replace a statement for type checkers by its `else`."""
@@ -94,6 +101,7 @@ class Remover(ast.NodeTransformer):
 
     def visit_arg(self, node: ast.arg) -> Any:
         """Remove a type hint."""
+        self.origins.pop(node.arg, None)
         node.annotation = None
         return node
 
@@ -145,12 +153,13 @@ def imports(tree: ast.Module, file: str, computes: bool) -> list[str]:
     Raises:
         UserError: a function imports, by a name that may be computed.
     """
-    for node in () if computes else ast.walk(tree):
-        names = [str(getattr(node, field, "")).rpartition(".")[2] for field in ("id", "attr", "name")]
-        if any(name in IMPORTERS for name in names):
+    nodes: list[Any] = list(ast.walk(tree))
+    for node in nodes:
+        names = {str(getattr(node, field, "")) for field in ("id", "attr", "name")}
+        if names & IMPORTERS and not computes:
             raise UserError(
-                f"{file}, line {getattr(node, 'lineno', 0)}: modules are imported by a function",
+                f"{file}, line {node.lineno}: modules are imported by a function",
                 found="results would stay current when the code of these modules changes",
                 expected="an import statement, which may stand inside a function",
             )
-    return sorted({node.name.removesuffix(".*") for node in ast.walk(tree) if isinstance(node, ast.alias)})
+    return sorted({node.name.removesuffix(".*") for node in nodes if isinstance(node, ast.alias)})

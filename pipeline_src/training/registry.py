@@ -69,9 +69,9 @@ def choose(name: str, entry: dict[str, Any] | None) -> Chosen:
 # Descriptions, from docstrings
 
 
-def docstring_lines(method: type[MethodEntry]) -> dict[str, str]:
-    """Return the lines at the end of a method's docstring, or its calibrator's, by key such as `Idea`."""
-    lines = re.findall(r"^([A-Z][a-z]+): (.+(?:\n[ \t]+.+)*)", _docstrings(method)[1], re.MULTILINE)
+def docstring_lines(docstring: str) -> dict[str, str]:
+    """Return the lines at the end of a docstring of a method or calibrator by key, such as `Idea`."""
+    lines = re.findall(r"^([A-Z][a-z]+): (.+(?:\n[ \t]+.+)*)", docstring, re.MULTILINE)
     return {key: " ".join(value.split()) for key, value in lines}
 
 
@@ -80,9 +80,9 @@ def described(name: str, parameters: Mapping[str, Any], epochs: int) -> dict[str
     starts after the last of the `epochs`."""
     if name not in method_names():
         return {}
-    method = method_class(name)
-    module = " ".join(_docstrings(method)[0].split()) or name
-    title, idea = re.split(r": | \(|\.$", module)[0], docstring_lines(method).get("Idea", "")
+    module, docstring = _docstrings(method_class(name))
+    title = re.split(r": | \(|\.$", " ".join(module.split()) or name)[0]
+    idea = docstring_lines(docstring).get("Idea", "")
     if (start := parameters.get("start_epoch", 0)) >= epochs:
         title += " without perturbation"
         idea += f" Not here: it would start after epoch {start:,} of {epochs}, so no label is perturbed."

@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 
 from pipeline_src.cli.main import app
 from pipeline_src.data import catalog
-from pipeline_src.data.download import download, download_lists, downloadable
 from pipeline_src.data.pairing import find_name_list
+from pipeline_src.data.sources import download, download_lists, downloadable
 from pipeline_src.errors import UserError
 
 SET = {"archive": "a.zip", "images": "Image", "masks": "GT", "terms": "Ask."}

@@ -10,10 +10,10 @@ import exported_folders
 import numpy as np
 import pytest
 from bad_input import contents
-from exported_folders import SIZE, predictor, record
+from exported_folders import SIZE, file_text, predictor
 from PIL import Image
 
-from pipeline_src.calibrators.calibrator import Record, calibrated
+from pipeline_src.calibrators.calibrator import calibrated
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.errors import UserError
 from pipeline_src.export import predict as step
@@ -88,7 +88,7 @@ def test_an_orientation_that_is_not_applied_is_told(images, caplog):
 
 def test_maps_of_another_model_calibrator_or_format_are_not_mixed(model, images, tmp_path):
     file, out = tmp_path / "calibrator.json", tmp_path / "out"
-    file.write_text(Record.model_validate(record()).file_text())
+    file.write_text(file_text())
     step.predict(model, images, out)
     for other in ({"model": replace(model, digest="1" * 16)}, {"format": "png8"}, {"calibrator": file}):
         before = contents(out)
@@ -98,7 +98,7 @@ def test_maps_of_another_model_calibrator_or_format_are_not_mixed(model, images,
 
 
 def test_a_calibrator_is_applied_as_calibrate_does(model, images, tmp_path):
-    (tmp_path / "calibrator.json").write_text(Record.model_validate(record()).file_text())
+    (tmp_path / "calibrator.json").write_text(file_text())
     for name, file in (("plain", None), ("warm", tmp_path / "calibrator.json")):
         step.predict(model, images, tmp_path / name, "npy", file)
     plain, warm = (np.load(tmp_path / name / "a.npy") for name in ("plain", "warm"))

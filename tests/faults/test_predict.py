@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from functools import cache
@@ -72,13 +71,13 @@ ROWS = {
     "calibrated twice": Row(
         [*FOLDER, "--calibrator", "c.json"],
         ["c.json"],
-        file("c.json", json.dumps(exported_folders.record())),
+        file("c.json", exported_folders.file_text()),
         calibrated=True,
     ),
     "classes of a calibrator": Row(
         [*FOLDER, "--calibrator", "c.json"],
         ["c.json", "3 classes"],
-        file("c.json", json.dumps(exported_folders.record(classes=3))),
+        file("c.json", exported_folders.file_text(classes=3)),
     ),
     "images as output": Row([*FOLDER, "--out", "photos"], ["--out photos"]),
     "files of the user": Row(FOLDER, ["maps", "a.png"], file("maps/a.png", "mine")),

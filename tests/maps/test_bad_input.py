@@ -81,7 +81,12 @@ JUDGE = [  # name, files, options, names in the error
     ("all ignored", {"masks/a.png": VOID, "masks/b.png": VOID}, {"ignore": 9}, ["masks", "--ignore"]),
     ("classes and one object", CLASSES | {"maps/b.npy": P}, {}, ["b.npy", "(3, "]),
     ("classes last", CLASSES | {"maps/b.npy": LAST}, {}, ["b.npy", ".transpose(2, 0, 1)"]),
-    ("all classes last", CLASSES | {"maps/a.npy": LAST, "maps/b.npy": LAST[3:]}, {}, ["a.npy", "b.npy", "last axis"]),
+    (
+        "all classes last",
+        CLASSES | {"maps/a.npy": LAST, "maps/b.npy": LAST[3:]},
+        {},
+        ["a.npy", "b.npy", "classes last"],
+    ),
     ("sums below 1", CLASSES | {"maps/b.npy": THREE / 2}, {}, ["b.npy", "0.5"]),
     ("ids beyond", CLASSES | {"masks/b.png": LABELS + 2}, {}, ["b.png", "3, 4", "--ignore"]),
     ("JPEG ids", CLASSES | {"masks/b.png": None, "masks/b.jpg": LABELS}, {}, ["b.jpg"]),

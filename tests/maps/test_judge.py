@@ -15,6 +15,7 @@ from PIL import Image
 from scipy.special import expit
 
 from pipeline_src.analysis.resampling import resample_counts
+from pipeline_src.calibrators.pixels import least_probability
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.maps.counts import count, read_sample
@@ -69,7 +70,7 @@ def statistic(pairs) -> MapCounts:
     """The counts of all pixels that count."""
     counted = MapCounts.empty()
     for stem, (f, truth) in pairs.items():
-        counted.add(f, truth, stem, ignore=255)
+        counted.add(f, truth, stem, ignore=255, clamp=least_probability(f.dtype))
     return counted
 
 

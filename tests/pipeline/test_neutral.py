@@ -35,6 +35,7 @@ VALUES = {
     "data.entry.GROUPS_FILE": "`groups` of prepare and analyse",
     "data.entry.Entry.draws_groups": "`groups` of prepare, which is absent if no groups are drawn",
     "data.entry.Entry.layout": "`data.layout` of prepare",
+    "data.entry.MAX_PIXELS": "none: it raises an error, or nothing happens",
     "data.entry.Entry.splits_of": "`data.splits` of prepare",
     "data.entry.Source.description": MESSAGE,
     "data.entry.Source.label": MESSAGE,

@@ -121,7 +121,7 @@ def test_plan_and_verify_name_results_of_other_versions(project, monkeypatch):
     version = job.manifest.made["versions"]["numpy"]
     monkeypatch.setattr("pipeline_src.pipeline.job.installed", lambda name: "0.1")
     (line,) = [line for line in warnings(build(read())) if "numpy" in line]
-    assert f"numpy {version} (here 0.1): prepare/mine" in line
+    assert f"numpy {version}, here 0.1: prepare/mine" in line
     done = CliRunner().invoke(app, ["verify", "prepare/mine"])
     assert line in done.output and done.exit_code == 0
 

@@ -254,7 +254,9 @@ def test_results_of_other_versions_are_named(monkeypatch):
     made = found.job("train").manifest.made["versions"]
     assert other_versions(found.jobs.values()) == [] and "numpy" in made
     monkeypatch.setattr("pipeline_src.pipeline.job.installed", lambda name: "0.1" if name == "numpy" else made[name])
-    assert other_versions(found.jobs.values()) == [f"numpy {made['numpy']} (here 0.1): train, a, b, both, tables"]
+    assert other_versions(found.jobs.values()) == [
+        f"made with numpy {made['numpy']}, here 0.1: train, a, b, both, tables"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from project import call
 
-from pipeline_src.pipeline.fingerprint import CACHE
-
 
 @pytest.fixture(scope="session")
 def pulled(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -19,10 +17,8 @@ def pulled(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pulled") / "clone"
     call(folder.parent, "git", "clone", "--quiet", str(finished), str(folder))
     call(folder, "dvc", "pull", "--quiet")
-    # The same code, compiled by Python and numba, and its digests: every process of a test would make them again.
+    # The same code, compiled by Python and numba: every process of a test would make it again.
     shutil.copytree(finished / "pipeline_src", folder / "pipeline_src", dirs_exist_ok=True)
-    (folder / CACHE).parent.mkdir()
-    shutil.copy(finished / CACHE, folder / CACHE)
     return folder
 
 
