@@ -1,10 +1,11 @@
-"""Measure training and evaluation of the experiment `paper`: images a second and peak memory, a table in Markdown.
+"""Measure training and evaluation of the experiment `paper`: images a second and peak memory.
 
     python benchmarks/gpu.py [--device cuda] [--steps 30]
 
-Rows differ in two parts of the program: how maps are resized on a GPU under `torch.use_deterministic_algorithms`
-(two matrix products, or the decomposition that PyTorch takes), and how weights are averaged (all tensors at once, or
-one by one). On a CPU both ways of resizing are the same. Images are random. Each value has a process of its own.
+The rows of the table in Markdown differ in two parts of the program. One is how maps are resized on a
+GPU under `torch.use_deterministic_algorithms`: by two matrix products, or by the decomposition that
+PyTorch takes. The other is how weights are averaged: all tensors at once, or one by one. On a CPU both
+ways of resizing are the same. Images are random. Each value has a process of its own.
 """
 
 from __future__ import annotations

@@ -91,6 +91,12 @@ def peak_memory() -> int:
     return peak // (2**20 if sys.platform == "darwin" else 2**10)
 
 
+def gpu() -> str:
+    """Return the name of the GPU that torch uses in this process; empty if it uses none."""
+    torch = sys.modules.get("torch")
+    return torch.cuda.get_device_name() if torch and torch.cuda.is_initialized() else ""
+
+
 @cache
 def processor() -> str:
     """Return the machine's architecture, the name of its processor and the number of its cores."""

@@ -43,7 +43,7 @@ def get(
     names: Annotated[list[str], typer.Argument(help="Datasets of `data list`", show_default=False)],
     yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="You know the terms and agree")] = False,
 ) -> None:
-    """Download datasets and name lists whose authors give an address; for others, print what to put where.
+    """Download datasets and name lists that have an address; for others, print what to put where.
 
     Example: dense-calibration data get DTD
     """

@@ -110,9 +110,9 @@ class NameList(Strict):
 class Source(Layout):
     """A source of a dataset; layout and splits override those of the dataset.
 
-    `get` is the authors' page, `download` the address of each archive, `lists` has the name lists of the splits that
-    have an address, `note` a remark for users who get it. `max_unpacked_gb` raises the limit of an archive's unpacked
-    size (`data.unpacking`).
+    `get` is the authors' page, `download` the address of each archive, `lists` the name lists that have
+    an address, `note` a remark for users who get it. `max_unpacked_gb` raises the limit of an archive's
+    unpacked size (`data.unpacking`).
     """
 
     archive: Strings = ()

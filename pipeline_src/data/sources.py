@@ -302,7 +302,7 @@ def download(entry: Entry, folder: Path) -> list[Path]:
 
 
 def download_lists(entry: Entry, folder: Path) -> list[Path]:
-    """Download the name lists that the splits of the available source lack; return the new files."""
+    """Download the missing name lists of the available source; return the new files."""
     key = available_source(entry, folder)
     lists = entry.sources[key].lists if key else {}
     absent = [name for name in lists if not find_name_list(name, folder, None)]

@@ -43,12 +43,12 @@ def warnings(experiment: ExperimentGraph) -> list[str]:
 
 
 def check_parts(experiment: ExperimentGraph) -> dict[str, int]:
-    """Return the number of images of each part of the data; check that the parts fit into their datasets, and that
-    train, val and tests are disjoint.
+    """Return the number of images of each part of the data, after checks.
 
-    For datasets that are not prepared, positions in a split stand for samples, and the number of images of the dataset
-    for the size of each split, or `MANY`. A size that is too large hides overlaps and invents none; the jobs check
-    again.
+    Parts must fit into their datasets, and train, val and tests must be disjoint. For datasets that are
+    not prepared, positions in a split stand for samples, and the number of images of the dataset for the
+    size of each split, or `MANY`. A size that is too large hides overlaps and invents none; the jobs
+    check again.
 
     Raises:
         UserError: names the parts.
@@ -80,7 +80,7 @@ def needs(experiment: ExperimentGraph, sizes: Mapping[str, int]) -> list[str]:
         f"Disk: {sum(known.values()) * _stored_bytes(experiment) / 2**20:,.0f} MiB for preprocessed images",
     ]
     trainings = [job for job in experiment.of_kinds("train") if "networks/0" not in job.inputs]
-    finished = _finished_run(trainings[0])
+    finished = _finished_run(trainings[0], bool(experiment.settings.training.gpus))
     if finished is None:
         return [*lines, "Memory and hours: unknown before a run of this network on this machine"]
     folder, record = finished
@@ -96,11 +96,13 @@ def needs(experiment: ExperimentGraph, sizes: Mapping[str, int]) -> list[str]:
     ]
 
 
-def _finished_run(job: Job) -> tuple[Path, Manifest] | None:
-    """Return folder and manifest of a training on this machine that is as fast as that of `job`; None without one."""
+def _finished_run(job: Job, on_gpu: bool) -> tuple[Path, Manifest] | None:
+    """Return folder and manifest of a training on this machine, as fast as `job`; None without one."""
+    here = [processor(), on_gpu, False]
     for folder, record in stored("train"):
-        whole = record.made["machine"] == processor() and record.made.get("resumed") is False
-        if whole and _speed_facts(record.ingredients) == _speed_facts(job.ingredients):
+        made = record.made
+        there = [made["machine"], bool(made.get("gpu")), made.get("resumed")]
+        if there == here and _speed_facts(record.ingredients) == _speed_facts(job.ingredients):
             return folder, record
     return None
 

@@ -15,7 +15,7 @@ from pipeline_src.files import flush, sha256, writing
 from pipeline_src.pipeline.job import Job
 from pipeline_src.pipeline.manifest import NAME, Manifest, now
 from pipeline_src.processes import alone
-from pipeline_src.python_source import loaded_versions, peak_memory, processor
+from pipeline_src.python_source import gpu, loaded_versions, peak_memory, processor
 
 log = logging.getLogger(__name__)
 LOCKS = Path(".snakemake/locks")
@@ -98,6 +98,7 @@ def _write_result(job: Job, new: Path) -> None:
             "seconds": round(seconds, 3),
             "resumed": resumed,
             "machine": processor(),
+            "gpu": gpu(),
             "memory": peak_memory(),
             "versions": loaded_versions(),
         }

@@ -71,9 +71,10 @@ def build_classifier(experiment: Experiment, classes: int, pretrained: bool) -> 
 
 
 def prepare_device(training: Training) -> torch.device:
-    """Set threads, determinism and precision for this process, and return the device that `training.device` names.
+    """Return the device that `training.device` names; set threads, determinism and precision.
 
-    On CUDA, matrix products have full float32 precision. Convolutions round their inputs to TF32, torch's default.
+    On CUDA, matrix products have full float32 precision. Convolutions round their inputs to TF32, which
+    is the default of torch.
 
     Raises:
         UserError: there is no such device.

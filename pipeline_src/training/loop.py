@@ -140,8 +140,8 @@ def train(
 ) -> TrainingRun:
     """Train a network with `method`, or resume where an earlier call with the same `work` folder was stopped.
 
-    The result depends on the device and on the arguments except `work`, `name` and `trackers`. It is bit-identical
-    however often the run was killed, and for any number of workers.
+    The result depends on the device and on the arguments except `work`, `name` and `trackers`. It is
+    bit-identical however often the run was killed, and for any number of workers.
 
     Args:
         references: validation accuracies by epoch of the methods that `method.references()` names.
@@ -221,7 +221,7 @@ def averaged_model(model: DenseClassifier, steps: float) -> AveragedModel:
     count equally until there are so many."""
 
     def average(averaged: Any, current: Any, number: Tensor | int) -> None:
-        """Update all tensors of one type in place; on a GPU only `number` waits for earlier steps."""
+        """Update all tensors of one type; on a GPU only `number` waits for earlier steps."""
         if averaged[0].is_floating_point():
             weight = max(1 / max(steps, 2), 1 / (1 + int(number)))
             torch._foreach_lerp_(averaged, current, weight)

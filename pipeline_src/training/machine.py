@@ -55,7 +55,7 @@ def check_gpu() -> None:
 
     try:
         torch.ones(2, device="cuda").sum().item()
-    except (AssertionError, RuntimeError) as error:  # torch without CUDA; no GPU, driver or fitting build
+    except (AssertionError, RuntimeError) as error:  # torch without CUDA; no GPU or driver
         raise UserError(
             "training.gpus is 1, and no GPU works here",
             found=str(error).partition("\n")[0],

@@ -34,7 +34,7 @@ def upsampled(z: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def resized(x: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
-    """Return maps (B, C, h, w) resized bilinearly to `size`, (B, C, H, W), as `F.interpolate` resizes them.
+    """Return maps (B, C, h, w) resized bilinearly to `size`, (B, C, H, W), as by `F.interpolate`.
 
     The gradient of `F.interpolate` on CUDA adds up in any order. `torch.use_deterministic_algorithms`
     therefore replaces it by a slow decomposition, which two matrix products avoid.
@@ -45,7 +45,7 @@ def resized(x: Tensor, size: Sequence[int], align_corners: bool = False) -> Tens
 
 
 def resized_by_products(x: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
-    """Return `resized` as a product with the weights of all rows, and one with those of all columns."""
+    """Return `resized` by a product with the weights of rows and one with those of columns."""
     if tuple(size) == tuple(x.shape[2:]):
         return x
     rows = bilinear_weights(x.shape[2], size[0], align_corners, x.device)
@@ -57,7 +57,7 @@ def resized_by_products(x: Tensor, size: Sequence[int], align_corners: bool = Fa
 @lru_cache(maxsize=32)  # a copy to the GPU would wait for all earlier steps
 @torch.inference_mode(False)  # so that a later training can use the tensor
 def bilinear_weights(inputs: int, outputs: int, align_corners: bool, device: torch.device) -> Tensor:
-    """Return the weight of each of `inputs` pixels of a line in each of `outputs` pixels, (outputs, inputs)."""
+    """Return the weights of the pixels of a line in those of a resized line, (outputs, inputs)."""
     pixels = torch.eye(inputs)[None, None]
     return resized(pixels, (outputs, inputs), align_corners)[0, 0].to(device)
 

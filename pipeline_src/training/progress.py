@@ -1,4 +1,4 @@
-"""The progress of a training: log lines, and the trackers that the settings name. It changes no result."""
+"""The progress of a training: log lines and the trackers of the settings. It changes no result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 class Progress:
     """Reports the steps and epochs of a training.
 
-    The first line names the device, the rate and the estimated end. Each epoch has a line, and a step in each tracker.
+    The first line names the device, the rate and the estimated end. Each epoch has a line, and a step
+    in each tracker.
 
     Args:
         name: name of the run.

@@ -1,4 +1,4 @@
-"""The experiments of the paper's size: graphs, with invented identities of datasets, and a step of each network."""
+"""Experiments of the paper's size: graphs with invented datasets, and a step of each network."""
 
 from __future__ import annotations
 

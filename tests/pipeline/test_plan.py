@@ -82,7 +82,7 @@ def test_plan_warns_of_a_disk_that_is_too_small(project, monkeypatch):
 
 
 def test_plan_lists_what_an_experiment_needs(project):
-    """Of sets that are not prepared, all images count. The rate is that of a finished run with other epochs."""
+    """The rate is that of a finished run with another number of epochs."""
 
     def listed() -> list[str]:
         graph = build(read())

@@ -1,4 +1,4 @@
-"""Bilinear resizing by matrix products, which CUDA uses, has the values and gradients of `F.interpolate`."""
+"""Resizing by matrix products, which CUDA uses, has values and gradients of `F.interpolate`."""
 
 from __future__ import annotations
 

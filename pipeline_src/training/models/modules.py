@@ -130,9 +130,9 @@ class ASLPHead(BaseDecodeHead):
         *finer, coarsest = [level(x) for level, x in zip(self.levels, self._transform_inputs(inputs), strict=True)]
         path = self.coarsest(coarsest)
         for fusion, level in zip(reversed(self.fusions), reversed(finer), strict=True):
-            # Twice as large; less where an odd size was halved on the way down.
+            # Twice as large, with the same corner pixels; less where an odd size was halved on the way down.
             path = fusion(resized(path, level.shape[2:], align_corners=True), level)
-        x = self.enter(resized(path, doubled(path), align_corners=True))  # the fusion keeps corner pixels
+        x = self.enter(resized(path, doubled(path), align_corners=True))
         z: Tensor = self.cls_seg(self.leave(resized(x, doubled(x))))
         return z
 
