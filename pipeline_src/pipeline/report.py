@@ -19,7 +19,7 @@ from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
 from pipeline_src.pipeline.experiment import training_name
 from pipeline_src.pipeline.fingerprint import digest
-from pipeline_src.pipeline.job import Job, other_versions
+from pipeline_src.pipeline.job import Job, linked, other_versions
 from pipeline_src.pipeline.manifest import NAME, Manifest, now
 from pipeline_src.python_source import commit, installed
 from pipeline_src.tables.several_experiments import OVERVIEW_TABLES, judged_files, write_overview_tables
@@ -169,7 +169,7 @@ def _experiments(params: Params) -> Iterator[ExperimentSummary]:
 def _check_intact(experiment: ExperimentSummary) -> None:
     """Raise a UserError if a table or the claims of an experiment differ from their manifest."""
     for file in (path for name in READ if (path := experiment.folder / name).is_file()):
-        result = file.resolve().parent
+        result = linked(file).parent
         manifest = Manifest.read(result)
         if manifest is None or manifest.faults(result):
             raise UserError(
