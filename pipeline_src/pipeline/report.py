@@ -42,7 +42,7 @@ def results(job: Job) -> Results:
     costs = {}
     for method, seed in facts.runs:
         costs[method, seed] = run_cost([analysis.inputs[f"{method}/seed{seed}"] for analysis in analyses.values()])
-    return Results(facts, {part: analysis.paths[0] for part, analysis in analyses.items()}, costs)
+    return Results(facts, {part: analysis.paths[0] for part, analysis in analyses.items()}, costs=costs)
 
 
 def run_cost(evaluations: Sequence[Job]) -> RunCost:
