@@ -81,7 +81,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
             call(folder, "git", "init", "--quiet")
             with pytest.MonkeyPatch.context() as patch:
                 draw_quickly(patch)
-                make(folder, "prepare", "store", "train", "evaluate", "analyse", "tables", "figures", "claims")
+                make(
+                    folder, "prepare", "store", "train", "evaluate", "analyse", "tables", "figures", "gallery", "claims"
+                )
             call(folder, "dvc", "remote", "add", "--default", "storage", f"{folder}-storage")
             # As `dvc repro`, which starts Snakemake for each stage.
             snakemake(folder, "--quiet", "all")

@@ -27,7 +27,14 @@ ENVIRONMENT = os.environ | {
     "OMP_NUM_THREADS": "1",  # two processes of tests and their jobs share the cores
     **{f"GIT_{who}_{what}": "test@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
 }
-SHOWN = {"analyse": 3, "tables": 1, "figures": 1, "claims": 1, "report": 1}  # jobs of `tiny` behind the statistics
+SHOWN = {
+    "analyse": 3,
+    "tables": 1,
+    "figures": 1,
+    "gallery": 1,
+    "claims": 1,
+    "report": 1,
+}  # jobs of `tiny` behind the statistics
 BLANK = bytes.fromhex(  # an image of one pixel: what the report needs of a figure
     "89504e470d0a1a0a0000000d4948445200000001000000010100000000376ef9240000000a49444154789c63600000000200"
     "0148afa4710000000049454e44ae426082"
@@ -63,7 +70,11 @@ def counted(said: str) -> dict[str, int]:
     if "Nothing to be done" in said:
         return {}
     table = said.split("Job stats:")[1].split("total")[0]
-    return {rule: int(count) for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE) if rule != "all"}
+    return {
+        rule.removeprefix("write_"): int(count)
+        for rule, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)
+        if rule != "all"
+    }
 
 
 OUTDATED = """

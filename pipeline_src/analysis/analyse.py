@@ -13,6 +13,7 @@ from pipeline_src.analysis.intervals import FEW_GROUPS, NAN, interval
 from pipeline_src.analysis.measurement import COMPARED, Measurement, write
 from pipeline_src.analysis.resampling import LEAVE_ONE_OUT, Resampled, key_of, resample, resample_counts
 from pipeline_src.counting.counts import Counts, image_rows
+from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics.inputs import Binned
@@ -72,6 +73,7 @@ def _measurement(
     first, *rest = (replace(run, rows=None) for run in counts)
     summed = sum(rest, first)
     arrays = summed.arrays("all") | {"top": np.array(summed.top)}
+    arrays["image_means"] = np.stack([image_means(run) for run in counts], axis=1)
     if first.pixels:
         runs = [ProtocolCounts(None, run, groups) for run in counts]
         left_out = [resample_counts(run, bins, LEAVE_ONE_OUT, names=COMPARED) for run in runs]
@@ -82,6 +84,14 @@ def _measurement(
         arrays["accuracy_band"] = band
     images, pixels = len(image_rows(counts[0])), counts[0].pixels
     return Measurement.of_runs(seeds, resampled, images=images, pixels=pixels, arrays=arrays)
+
+
+def image_means(counts: Counts) -> np.ndarray:
+    """Return mean confidence and accuracy of each image, (2, N) float32; NaN without a pixel that counts."""
+    rows = image_rows(counts)
+    pixels = rows.column("pixels")
+    sums = np.stack([rows.column("confidence") / UNIT, rows.column("correct")])
+    return np.asarray(sums / np.where(pixels > 0, pixels, np.nan), np.float32)
 
 
 def accuracy_band(seeds: Sequence[Resampled], bins: int) -> np.ndarray | None:

@@ -141,6 +141,13 @@ class Facts:
         strengths = {name: method.strength(self.classes) for name, method in self.methods.items()}
         return {name: strength for name, strength in strengths.items() if strength is not None}
 
+    @property
+    def static_grid(self) -> dict[str, tuple[float, float]]:
+        """Entries of SLP without noise -> (alpha, beta), in this order; none unless there are two of them."""
+        entries = {name: self.methods[name].parameters for name in self.entries("slp")}
+        grid = {name: (each["alpha"], each["beta"]) for name, each in entries.items() if not each.get("noise")}
+        return dict(sorted(grid.items(), key=lambda item: item[1])) if len(grid) > 1 else {}
+
     def entries(self, code: str) -> list[str]:
         """Return the entries that use the method `code`, first the principal one (of that name, or the first)."""
         return sorted((n for n, method in self.methods.items() if method.code == code), key=lambda n: n != code)

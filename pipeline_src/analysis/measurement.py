@@ -35,6 +35,7 @@ class Measurement:
         arrays: further arrays:
             `accuracy_band` (bins + 1, 2): confidence limits of the accuracy in each bin and over all pixels;
             `groups` (N,): the group of each image;
+            `image_means` (2, S, N): mean confidence and accuracy of each image, NaN without a pixel that counts;
             `left_out` (S, M, U): the metrics `COMPARED` without each of the units;
             and the pooled counts of all seeds, as `Counts.arrays`, with `top`.
     """

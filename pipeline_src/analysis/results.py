@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,12 +14,27 @@ from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimat
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.intervals import groups_note
 from pipeline_src.analysis.measurement import Measurement, Reader
-from pipeline_src.metrics.registry import defined
+from pipeline_src.metrics.registry import METRICS, defined
 
 if TYPE_CHECKING:
     import pandas as pd
 
 KEYS = ("protocol", "part", "role", "method", "seed", "images", "pixels")
+
+
+@dataclass(frozen=True)
+class RunCost:
+    """What a run cost on its machine; NaN where it is not known.
+
+    Attributes:
+        training: seconds of its training or fit.
+        prediction: seconds of its evaluation on all datasets.
+        parameters: number of parameters of the networks that predict.
+    """
+
+    training: float
+    prediction: float
+    parameters: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +44,12 @@ class Results:
     Args:
         facts: methods, datasets and seeds of the experiment.
         files: dataset -> file that `analyse` wrote.
+        costs: (method, seed) -> what the run cost, of the runs that recorded it.
     """
 
     facts: Facts
     files: Mapping[str, Path]
+    costs: Mapping[tuple[str, int], RunCost] = field(default_factory=dict, kw_only=True)
 
     @cached_property
     def _readers(self) -> dict[str, Reader]:
@@ -81,7 +98,11 @@ class Results:
                         keys = (protocol, part, role, method, seed, run.images, run.pixels)
                         values = {name: by_seed[k] for name, by_seed in run.points.items()}
                         rows.append(dict(zip(KEYS, keys, strict=True)) | values)
-        metrics = list(defined(self.facts.classes))
+        metrics = [
+            name
+            for name in defined(self.facts.classes)
+            if not METRICS[name].on_request or any(name in row for row in rows)
+        ]
         return pd.DataFrame(rows, columns=[*KEYS, *metrics]).astype(dict.fromkeys(metrics, float))
 
     @cached_property

@@ -16,7 +16,7 @@ from pipeline_src.text_tables import aligned
 
 PRINTED = (
     *("gap", "ece", "ece_floor", "oe", "ece_debiased", "smooth_ece"),
-    *("accuracy", "mean_iou", "brier", "nll", "mae", "max_f"),
+    *("accuracy", "mean_iou", "brier", "nll", "mae", "max_f", "weighted_f"),
 )
 ANSWERS = {  # to the question whether the maps are calibrated
     "detected": "miscalibration detected, of about {amount} points: {side}confident on average",
@@ -49,6 +49,15 @@ def judge(
     risk: Risk = "",
     resamples: Resamples = RESAMPLES,
     groups: Groups = "",
+    gallery: Annotated[
+        bool, typer.Option("--gallery", metavar="", help="Also draw the worst, median and best calibrated images")
+    ] = False,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the images that the gallery shows, paired by stem")
+    ] = None,
+    weighted_f: Annotated[
+        bool, typer.Option("--weighted-f", metavar="", help="Also measure weighted F, which is slow")
+    ] = False,
 ) -> None:
     """Evaluate saved prediction maps of any model against masks.
 
@@ -60,6 +69,7 @@ def judge(
     start_log()
     name = name or pred.resolve().name
     options: dict[str, Any] = {"bins": bins, "ignore": ignore, "risk": risk, "resamples": resamples, "groups": groups}
+    options |= {"gallery": gallery, "images": images, "weighted_f": weighted_f}
     result = judge_folder(pred, mask, name, out, diagrams=True, **options)
     typer.echo(summary_text(result, out))
 
@@ -79,6 +89,7 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
         table += [f"{PROTOCOL_NAMES[protocol]}: {text}" for text in risk.summary_text(control)]
     lines = [*table, *remarks(result, table, LEGENDS)]
     lines += [f"diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]
+    lines += [f"gallery: {path}" for path in out.glob("gallery.png")]
     lines += [f"all numbers: {out / 'metrics.json'}", f"images, the worst first: {out / 'images.csv'}"]
     size = f"{result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"
     return "\n  ".join([f"{result['name']}: {size}", *lines])

@@ -8,7 +8,7 @@ columns that are whole pixels, and its pixels of each label. Rounded on publishi
 - all pixels between two of `cell_edges` have their mean doubt (the order of pixels, as in AUC);
 - an image's pixels in groups of 8-bit levels, to about half their standard deviation over images; within a group they
   are spread like those of all images together (F curves). 95 % intervals differ by a few percent of their width;
-- an image's sums of confidence, scores and the like, to a 256th of its size.
+- an image's sums of confidence, scores and the like, to a 256th of its size. Weighted F is left out.
 
 The rounded counts are arrays by name. Of each name of `MapCounts.counts` there are the arrays of `Counts.arrays`, and
 instead of the rows of its N images:
@@ -28,7 +28,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pipeline_src.counting.counts import COLUMNS, PIXEL_SUMS, UNMEASURED, Counts, image_rows, parts, upper_edge
+from pipeline_src.counting.counts import ALWAYS, PIXEL_SUMS, UNMEASURED, Counts, image_rows, parts, upper_edge
 from pipeline_src.counting.levels import EIGHT, HALF, LEVELS, POSITION, PROTOCOLS, SPLIT, UNIT, UNKNOWN, further_cells
 from pipeline_src.counting.map_counts import MapCounts, json_array
 
@@ -58,8 +58,9 @@ def reduced(counted: MapCounts, bins: int) -> Arrays:
         # Here and in `table` an image takes the remainders of those before it: sums over many images stay.
         units = np.diff(groups.cumsum(axis=2) // arrays["unit"], axis=2, prepend=0)
         arrays |= {f"{name}_pooled": rows.pooled(), f"{name}_pixels": pixels, f"{name}_units": units}
-        steps, measured = score_steps(pixels, BITS), rows.table.T != UNMEASURED
-        sums = np.where(measured, rows.table.T, 0).cumsum(axis=1)
+        table = rows.table[:, : len(ALWAYS)].T
+        steps, measured = score_steps(pixels, BITS), table != UNMEASURED
+        sums = np.where(measured, table, 0).cumsum(axis=1)
         arrays[f"{name}_table"] = np.where(measured, np.diff(sums // steps, axis=1, prepend=0), UNMEASURED)
         arrays[f"{name}_rest"] = sums[:, -1] % steps[:, 0]
     return arrays
@@ -126,7 +127,7 @@ def score_steps(pixels: np.ndarray, bits: int) -> np.ndarray:
     mean = max(1, int(pixels.sum()) // pixels.shape[1])
     steps = {"s_measure": score_step, "e_measure": score_step}
     steps |= dict.fromkeys(PIXEL_SUMS, score_step << mean.bit_length() - 1)
-    return np.array([[steps.get(name, 1)] for name in COLUMNS])
+    return np.array([[steps.get(name, 1)] for name in ALWAYS])
 
 
 def image_groups(arrays: Arrays, name: str) -> np.ndarray:

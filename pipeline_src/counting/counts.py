@@ -24,7 +24,9 @@ COLUMNS = (
     "entropy",  # nats, clamped
     "s_measure",  # of the whole map, in units of 1 / levels.UNIT; `UNMEASURED` where it is undefined or not measured
     "e_measure",
+    "weighted_f",
 )
+ALWAYS = COLUMNS[:-1]  # columns that every file has; the last is left out where no image has it
 SCORE_SUMS = ("absolute", "brier", "nll", "entropy")  # columns of errors and uncertainty, summed over pixels
 PIXEL_SUMS = ("confidence", *SCORE_SUMS)  # columns that are sums over the pixels of an image
 UNMEASURED = -1
@@ -171,6 +173,8 @@ class Counts:
             getattr(counts, array).reshape(-1)[cells] = arrays[f"{name}_{array}"]
         if ids is not None:
             table, levels = arrays[f"{name}_table"], arrays[f"{name}_image_levels"]
+            if table.shape[1] == len(ALWAYS):
+                table = np.pad(table, ((0, 0), (0, 1)), constant_values=UNMEASURED)
             if table.shape != (len(ids), len(COLUMNS)) or levels.shape != (len(ids), 256, 2):
                 raise ValueError(f"rows of {name} are not those of {len(ids)} images")
             counts.rows = ImageRows(ids, table, levels)
@@ -185,7 +189,9 @@ class Counts:
             arrays[f"{name}_{array}_at"] = np.diff(cells, prepend=0).astype(np.uint32)
             arrays[f"{name}_{array}"] = dense[cells]
         if self.rows is not None:
-            arrays |= {f"{name}_table": self.rows.table, f"{name}_image_levels": self.rows.levels}
+            measured = (self.rows.column(COLUMNS[-1]) != UNMEASURED).any()
+            table = self.rows.table if measured else self.rows.table[:, :-1]
+            arrays |= {f"{name}_table": table, f"{name}_image_levels": self.rows.levels}
         return arrays
 
     @property

@@ -22,7 +22,7 @@ from zipfile import ZipFile, ZipInfo
 import numpy as np
 
 from pipeline_src.counting.compact import Arrays, image_groups, names, restored, score_steps
-from pipeline_src.counting.counts import COLUMNS
+from pipeline_src.counting.counts import ALWAYS
 from pipeline_src.counting.levels import CLAMP, PROTOCOLS, UNIT
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
@@ -161,7 +161,7 @@ def _pixel_scores() -> np.ndarray:
         "nll": -np.log(q),
         "entropy": -q * np.log(q) - (1 - q) * np.log(1 - q),
     }
-    return np.stack([np.rint(SCALE * scores.get(name, 0 * q)).astype(np.int64) for name in COLUMNS], axis=2)
+    return np.stack([np.rint(SCALE * scores.get(name, 0 * q)).astype(np.int64) for name in ALWAYS], axis=2)
 
 
 def _sorted_by_previous(columns: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline_src.counting import image_pixels
-from pipeline_src.counting.counts import COLUMNS, Counts
+from pipeline_src.counting.counts import ALWAYS, Counts
 from pipeline_src.counting.levels import CLAMP, LEVELS, POSITION, PROTOCOLS, UNIT
 from pipeline_src.counting.score_histogram import check_sums
 from pipeline_src.errors import UserError
@@ -42,7 +42,7 @@ FORMAT = {
     "position_units": POSITION,
     "sum_units": UNIT,
     "clamp": CLAMP,
-    "columns": list(COLUMNS),
+    "columns": list(ALWAYS),
 }
 
 

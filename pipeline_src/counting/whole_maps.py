@@ -1,4 +1,4 @@
-"""Saliency measures that need whole maps (S and E), image by image.
+"""Saliency measures that need whole maps (S, E and weighted F), image by image.
 
 They are means over images and not defined with ignored pixels.
 """
@@ -11,11 +11,16 @@ from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.labels import IGNORED
 
 MEASURES = ("s_measure", "e_measure")
+WEIGHTED = "weighted_f"  # takes as long as all other counts of an image together, so it is measured on request
+RADIUS, SIGMA = 3, 5  # of the Gaussian window of weighted F, in pixels
+HALF_WAY = 5  # distance in pixels from the foreground at which an error weighs 1.5
 EPS = np.spacing(1)  # against 0 / 0, where the authors' programs have it
 THRESHOLDS = 256
 
 
-def whole_map_measures(probability: np.ndarray, truth: np.ndarray) -> dict[str, dict[str, float]]:
+def whole_map_measures(
+    probability: np.ndarray, truth: np.ndarray, weighted: bool = False
+) -> dict[str, dict[str, float]]:
     """Return S-measure, and mean E-measure over 256 thresholds, of one image, in [0, 1], by protocol.
 
     E of n pixels may reach n / (n - 1), as its authors divide by n - 1.
@@ -23,6 +28,7 @@ def whole_map_measures(probability: np.ndarray, truth: np.ndarray) -> dict[str, 
     Args:
         probability: (H, W) float in [0, 1], uint8 or uint16.
         truth: (H, W) uint8 with 0 background, 1 foreground, 255 ignored.
+        weighted: whether weighted F is also measured.
 
     Returns:
         values by protocol and name; NaN with ignored pixels.
@@ -33,7 +39,10 @@ def whole_map_measures(probability: np.ndarray, truth: np.ndarray) -> dict[str, 
     raw, y = probability.astype(np.float64) / top, truth == 1
 
     def measures(f: np.ndarray) -> dict[str, float]:
-        return {"s_measure": s_measure(f, y), "e_measure": e_measure(f, y)}
+        values = {"s_measure": s_measure(f, y), "e_measure": e_measure(f, y)}
+        if weighted:
+            values[WEIGHTED] = weighted_f(f, y)
+        return values
 
     low, high = raw.min(), raw.max()
     if low == 0 and high == 1:
@@ -97,11 +106,7 @@ def _similarity(f: np.ndarray, y: np.ndarray) -> float:
 
 
 def e_measure(f: np.ndarray, y: np.ndarray) -> float:
-    """Return the mean enhanced-alignment measure over 256 thresholds floor(255 f) >= t (Fan et al., IJCAI 2018).
-
-    With a = 1 - p in the predicted foreground and -p outside of it, p its share of the pixels, and b likewise for the
-    mask, a pixel counts (1 + 2 a b / (a^2 + b^2))^2 / 4. Where the mask has one label, it counts 1 if it is right. The
-    sum is divided by the number of pixels less 1, as the authors do.
+    """Return the mean of `e_curve`, the enhanced-alignment measure, over its 256 thresholds.
 
     Args:
         f: (H, W) float64 in [0, 1], probabilities.
@@ -110,17 +115,65 @@ def e_measure(f: np.ndarray, y: np.ndarray) -> float:
     from pipeline_src.counting.accumulate import by_value  # compiled, and slow to import
 
     levels = by_value((f * (THRESHOLDS - 1)).astype(np.uint8).ravel(), y.view(np.uint8).ravel())
-    false, true = levels[::-1].cumsum(axis=0).T  # predicted foreground by the mask's label
-    n, objects, predicted = y.size, true[-1], false + true
-    if objects in (0, n):
-        score = predicted if objects else n - predicted
-    else:
-        p, share = predicted / n, objects / n
-        cells = (
-            (true, 1 - p, 1 - share),
-            (false, 1 - p, -share),
-            (objects - true, -p, 1 - share),
-            (n - objects - false, -p, -share),
-        )
-        score = sum(number * (1 + 2 * a * b / (a**2 + b**2 + EPS)) ** 2 / 4 for number, a, b in cells)
-    return float(np.mean(score / max(n - 1, 1)))
+    return float(np.mean(e_curve(levels)))
+
+
+def e_curve(levels: np.ndarray) -> np.ndarray:
+    """Return the enhanced-alignment measure at the thresholds floor(255 f) >= t, t = 0..255 (Fan et al., IJCAI 2018).
+
+    With a = 1 - p in the predicted foreground and -p outside of it, p its share of the pixels, and b likewise for the
+    mask, a pixel counts (1 + 2 a b / (a^2 + b^2))^2 / 4. Where the mask has one label, it counts 1 if it is right. The
+    sum is divided by the number of pixels less 1, as the authors do.
+
+    Args:
+        levels: (..., 256, 2) pixels per 8-bit level and label.
+
+    Returns:
+        (..., 256) float64.
+    """
+    false, true = np.moveaxis(np.flip(np.flip(levels, axis=-2).cumsum(axis=-2, dtype=np.int64), axis=-2), -1, 0)
+    background = false[..., :1]
+    objects = true[..., :1]
+    n = background + objects
+    predicted = false + true
+    p = predicted / np.maximum(n, 1)
+    share = objects / np.maximum(n, 1)
+    cells = (
+        (true, 1 - p, 1 - share),
+        (false, 1 - p, -share),
+        (objects - true, -p, 1 - share),
+        (background - false, -p, -share),
+    )
+    both = sum(number * (1 + 2 * a * b / (a**2 + b**2 + EPS)) ** 2 / 4 for number, a, b in cells)
+    score = np.where(objects == 0, n - predicted, np.where(background == 0, predicted, both))
+    return np.asarray(score / np.maximum(n - 1, 1))
+
+
+def weighted_f(f: np.ndarray, y: np.ndarray) -> float:
+    """Return weighted F1, in [0, 1]: errors weigh by their place (Margolin et al., CVPR 2014); NaN without foreground.
+
+    An error |f - y| in the foreground is the lesser of itself and a Gaussian mean of the errors around it, for which a
+    background pixel has the error of the nearest foreground pixel. In the background it weighs 1 at the foreground and
+    up to 2 far away from it.
+
+    Args:
+        f: (H, W) float64 in [0, 1], probabilities.
+        y: (H, W) bool, the foreground.
+    """
+    from scipy import ndimage  # slow to import
+
+    if not y.any():
+        return float("nan")
+    distance, nearest = ndimage.distance_transform_edt(~y, return_indices=True)
+    error = np.abs(f - y)
+    window = np.exp(-(np.arange(-RADIUS, RADIUS + 1) ** 2) / (2 * SIGMA**2))
+    window /= window.sum()
+    nearby = error[tuple(nearest)]
+    for axis in (0, 1):
+        nearby = ndimage.correlate1d(nearby, window, axis, mode="constant")
+    missed = np.minimum(error, nearby)[y]
+    false = error[~y] @ (2 - np.exp2(-distance[~y] / HALF_WAY))
+    true = len(missed) - missed.sum()
+    recall = 1 - missed.mean()
+    precision = true / (true + false + EPS)
+    return float(2 * recall * precision / (recall + precision + EPS))

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.errors import UserError
-from pipeline_src.figures import reliability, style, training
-from pipeline_src.figures.types import Folders, Picture, Results
+from pipeline_src.figures import joint, reliability, strength, style, training
+from pipeline_src.figures.types import DataFrame, Figure, Folders, Picture, Results
 from pipeline_src.files import write_text
 
 # In the order of the report. A new figure is a file here and an item of this list (docs/contributing/extending.md).
-FIGURE_TYPES = (reliability.FIGURE, training.FIGURE)
+FIGURE_TYPES = (reliability.FIGURE, joint.FIGURE, strength.FIGURE, training.FIGURE)
 
 
 def pictures(facts: Facts) -> list[Picture]:
@@ -49,6 +49,11 @@ def draw(results: Results, folders: Folders, out: Path, suffixes: Sequence[str] 
     with style.house():
         for picture in pictures(facts):
             figure, table = picture.type.paint(picture, results, folders)
-            numbers = table.to_csv(index=False, float_format="%.5g", lineterminator="\n")
-            write_text(out / f"{picture.name}.csv", numbers)
-            style.save(figure, out / picture.name, suffixes)
+            save_picture(out / picture.name, figure, table, suffixes)
+
+
+def save_picture(stem: Path, figure: Figure, table: DataFrame, suffixes: Sequence[str] = tuple(style.METADATA)) -> None:
+    """Write a figure as <stem> with each of the suffixes, and its numbers as <stem>.csv."""
+    numbers = table.to_csv(index=False, float_format="%.5g", lineterminator="\n")
+    write_text(stem.with_name(f"{stem.name}.csv"), numbers)
+    style.save(figure, stem, suffixes)

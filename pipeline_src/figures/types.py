@@ -71,14 +71,15 @@ class FigureType:
         heading: of its section in the report.
         reading: how it is read, in sentences.
         pictures: those that an experiment has, in order.
-        paint: draws a picture from results and files of the runs, and returns it with the numbers behind it.
+        paint: draws a picture from results and files of the runs (of a gallery: predictions), and returns it with the
+            numbers behind it.
     """
 
     name: str
     heading: str
     reading: str
     pictures: Callable[[Facts], Iterable[Picture]]
-    paint: Callable[[Picture, Results, Folders], tuple[Figure, DataFrame]]
+    paint: Callable[[Picture, Results, Any], tuple[Figure, DataFrame]]
 
 
 def tables_of(folders: Folders, method: str, file: str) -> list[DataFrame]:

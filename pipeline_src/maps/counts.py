@@ -11,7 +11,7 @@ from rich.progress import track
 
 from pipeline_src.calibrators.calibrator import Calibrator, calibrated
 from pipeline_src.calibrators.pixels import least_probability
-from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.counting.map_counts import MapCounts, Measures
 from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.errors import UserError, few
 from pipeline_src.labels import IGNORED
@@ -111,6 +111,7 @@ def count(
     *,
     calibrators: Sequence[Calibrator] = (),
     whole_maps: bool = False,
+    weighted_f: bool = False,
 ) -> FolderCounts:
     """Count all pairs.
 
@@ -118,6 +119,7 @@ def count(
         classes, ignore: as of `read_sample`.
         calibrators: one for each map, applied before it is counted; none for the maps as they are.
         whole_maps: whether S- and E-measure of binary maps are also computed.
+        weighted_f: whether weighted F is computed with these.
 
     Raises:
         UserError: names all files that cannot be used.
@@ -132,7 +134,10 @@ def count(
         except UnusableFileError as reason:
             problems.append(str(reason))
             continue
-        _add(counted, pair, sample, classes, whole_maps)
+        measures = None
+        if whole_maps and not classes:
+            measures = whole_map_measures(sample.probability, sample.truth, weighted_f)
+        _add(counted, pair, sample, classes, measures)
     check_files(problems)
     if not classes:
         _check_mask_values(counted, ignore)
@@ -142,9 +147,8 @@ def count(
     return counted
 
 
-def _add(counted: FolderCounts, pair: Pair, sample: Sample, classes: int | None, whole_maps: bool) -> None:
+def _add(counted: FolderCounts, pair: Pair, sample: Sample, classes: int | None, measures: Measures | None) -> None:
     probability, truth, void = sample.probability, sample.truth, classes or IGNORED
-    measures = whole_map_measures(probability, truth) if whole_maps and not classes else None
     clamp = least_probability(probability.dtype)
     counted.statistic.add(probability, truth, pair.stem, measures, ignore=void, clamp=clamp)
     kind = str(probability.dtype) if probability.dtype.kind == "u" else "float"

@@ -57,10 +57,10 @@ def pair_files(maps: Path, masks: Path | None) -> list[Pair]:
     """
     if masks is not None and maps.resolve() == masks.resolve():
         raise UserError("maps and masks are the same folder", found=maps, expected="a folder of maps and one of masks")
-    map_files = _by_stem(maps, MAPS)
+    map_files = files_by_stem(maps, MAPS)
     if masks is None:
         return [Pair(stem, map_files[stem], None) for stem in sorted(map_files)]
-    mask_files = _by_stem(masks, MASKS)
+    mask_files = files_by_stem(masks, MASKS)
     check_files(
         [
             *(f"{map_files[stem]}: no mask in {masks}" for stem in sorted(map_files.keys() - mask_files.keys())),
@@ -73,7 +73,7 @@ def pair_files(maps: Path, masks: Path | None) -> list[Pair]:
     return [Pair(stem, map_files[stem], mask_files[stem]) for stem in sorted(map_files)]
 
 
-def _by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+def files_by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     """Return every file with one of the suffixes, by stem; hidden files and folders are left out.
 
     A JPEG file stands for a stem that has no file with one of the suffixes.

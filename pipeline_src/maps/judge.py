@@ -23,6 +23,7 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic, write_text
 from pipeline_src.maps.counts import count
 from pipeline_src.maps.files import Pair, classes_of, pair_files
+from pipeline_src.maps.gallery import draw_gallery, pictures_of
 from pipeline_src.maps.risk import controlled, exceeded
 from pipeline_src.metrics.image_inputs import per_image
 from pipeline_src.metrics.metric import with_ends
@@ -44,6 +45,9 @@ def judge_folder(
     groups: str = "",
     risk: str = "",
     diagrams: bool = False,
+    gallery: bool = False,
+    images: Path | None = None,
+    weighted_f: bool = False,
 ) -> dict[str, Any]:
     """Evaluate the maps in `pred` against the masks in `mask` and write the results into `out`.
 
@@ -54,7 +58,7 @@ def judge_folder(
     Args:
         resamples: bootstrap resamples; 0 for no intervals.
         diagrams: also draw the reliability diagram of each protocol of binary maps.
-        name, bins, ignore, groups, risk: the options of the command `judge`.
+        name, bins, ignore, groups, risk, gallery, images, weighted_f: the options of the command `judge`.
 
     Returns:
         The content of metrics.json.
@@ -69,7 +73,8 @@ def judge_folder(
     if risk and classes:
         raise UserError(f"--risk {risk} needs maps of one object", found=f"{classes} classes", fix="leave out --risk")
     bound = Bound.of(risk) if risk else None
-    counted = count(pairs, classes, ignore, whole_maps=True)
+    pictures = pictures_of(pairs, images) if images else {}
+    counted = count(pairs, classes, ignore, whole_maps=True, weighted_f=weighted_f)
     raw = counted.statistic.raw
     if not raw.pixels:
         raise UserError(
@@ -98,11 +103,13 @@ def judge_folder(
             result.setdefault("risk", {})[protocol] = control
             result["warnings"] += exceeded(control, f"{PROTOCOL_NAMES[protocol]}, held-out folds")
     provenance = {"name": name, "pred": str(pred), "mask": str(mask), "version": __version__, "clamp": counted.clamps}
-    with outputs.staged(out, "metrics.json", ["reliability-*.*"]) as new:
+    with outputs.staged(out, "metrics.json", ["reliability-*.*", "gallery.*"]) as new:
         counted.statistic.save(new / "statistic.npz", provenance)
         _write_images(new / "images.csv", counted.statistic.protocols, bins)
         if diagrams and not classes:
             _draw(result, counted.statistic.protocols, bands, mask.parts[-2:], new)
+        if gallery or images:
+            draw_gallery(pairs, raw, classes=classes, ignore=ignore, pictures=pictures, name=name, out=new)
         write_text(new / "metrics.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
 

@@ -186,6 +186,39 @@ def _risk_coverage(bins: Bins) -> tuple[np.ndarray, np.ndarray]:
     return pixels, errors
 
 
+def average_precision(rates: np.ndarray) -> np.ndarray:
+    """Return the area under precision over recall, linear between thresholds.
+
+    Images without a predicted pixel have no precision. Below the lowest recall, precision is that of the highest
+    threshold at which an image has it.
+
+    Args:
+        rates: (..., 1024) as `image_inputs.rate_curves`.
+    """
+    precision, predicted, recall, _ = np.split(rates, 4, axis=-1)
+    first = np.argmax(predicted > 0, axis=-1, keepdims=True)
+    place = np.maximum(np.arange(predicted.shape[-1]), first)
+    curve = np.take_along_axis(precision, place, axis=-1) / np.take_along_axis(predicted, place, axis=-1)
+    return _area(recall, curve, curve[..., :1])
+
+
+def auc(rates: np.ndarray) -> np.ndarray:
+    """Return the area under the true over the false positive rate, linear from the origin over all thresholds.
+
+    Args:
+        rates: (..., 1024) as `image_inputs.rate_curves`.
+    """
+    _, _, true, false = np.split(rates, 4, axis=-1)
+    return _area(false, true, np.zeros_like(true[..., :1]))
+
+
+def _area(x: np.ndarray, y: np.ndarray, start: np.ndarray) -> np.ndarray:
+    """Return the area under curves (..., T) of ascending x, which begin with y = `start` (..., 1) at x = 0."""
+    width = np.diff(x, axis=-1, prepend=0)
+    before = np.concatenate([start, y[..., :-1]], axis=-1)
+    return np.asarray((width * (y + before) / 2).sum(axis=-1))
+
+
 def mean_iou(iou: np.ndarray) -> np.ndarray:
     """Return the mean over the classes that occur, (..., K) -> (...)."""
     return np.asarray(np.nansum(iou, axis=-1) / (~np.isnan(iou)).sum(axis=-1))

@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline_src.counting.counts import COLUMNS, PIXEL_SUMS, UNMEASURED, Counts, image_rows, parts
 from pipeline_src.counting.levels import UNIT
+from pipeline_src.counting.whole_maps import e_curve
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.inputs import Arguments, Binned, Input
 from pipeline_src.metrics.protocol_counts import TOP, Columns, ProtocolCounts, as_bins
@@ -25,12 +26,16 @@ class ImageMean(Input):
 
     Args:
         values: (counts, number of bins) -> numbers (n, C) of a block of images; an image of NaN does not count.
+        few: whether `FEW` resamples suffice, as of curves with many columns.
     """
 
     present = -1
 
-    def __init__(self, values: Values, classes: str = "two"):
-        self.values, self.family, self.classes = values, values, classes
+    def __init__(self, values: Values, classes: str = "two", few: bool = False):
+        self.values = values
+        self.family = values
+        self.classes = classes
+        self.few = few
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
         values = self.values(counted, bins)
@@ -55,6 +60,36 @@ def whole_map_measure(column: str) -> Values:
         return lambda images: np.where(numbers[images] == UNMEASURED, np.nan, numbers[images] / UNIT)
 
     return values
+
+
+def absolute_errors(counted: ProtocolCounts, bins: int) -> Columns:
+    """Return the mean absolute errors of images, (n, 1); NaN without a pixel that counts."""
+    pixels = counted.rows.column("pixels")
+    sums = counted.rows.column("absolute") / UNIT
+    means = sums / np.where(pixels > 0, pixels, np.nan)
+    return lambda images: means[images, None]
+
+
+def e_curves(counted: ProtocolCounts, bins: int) -> Columns:
+    """Return the E curves of images, (n, 256) over thresholds; NaN where E is not measured."""
+    measured = counted.rows.column("e_measure") != UNMEASURED
+    return lambda images: np.where(measured[images, None], e_curve(counted.rows.levels[images]), np.nan)
+
+
+def rate_curves(counted: ProtocolCounts, bins: int) -> Columns:
+    """Return precision, whether a pixel is predicted, true and false positive rate of images at the thresholds
+    f >= t/255, t = 255..0, one after the other, (n, 1024); NaN without foreground or without background."""
+
+    def rates(images: slice) -> np.ndarray:
+        at_least = np.flip(counted.rows.levels[images], axis=1).cumsum(axis=1, dtype=np.int64)
+        total = at_least[:, -1:]
+        predicted = at_least.sum(axis=2)
+        precision = at_least[..., 1] / np.maximum(predicted, 1)
+        false, true = np.moveaxis(at_least / np.maximum(total, 1), -1, 0)
+        curves = np.concatenate([precision, predicted > 0, true, false], axis=1)
+        return np.where(total.all(axis=2), curves, np.nan)
+
+    return rates
 
 
 def f_curves(counted: ProtocolCounts, bins: int) -> Columns:

@@ -103,6 +103,7 @@ class Metric(Quantity):
         decided_by: the metric by whose difference two values are called different, where the resampled values of this
             one mislead: an error near 0 can only be resampled to larger ones.
         floor: the metric that says what this one measures where there is no error; values below it are not ranked.
+        on_request: whether it is slow, and left out where it was not asked for.
     """
 
     input: Input
@@ -113,6 +114,7 @@ class Metric(Quantity):
     needs_true_class: bool = False
     decided_by: str = ""
     floor: str = ""
+    on_request: bool = False
 
     @property
     def classes(self) -> str:

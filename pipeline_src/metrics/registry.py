@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.score_histogram import UndefinedMetricError
-from pipeline_src.metrics import estimators
+from pipeline_src.metrics import estimators, image_inputs
 from pipeline_src.metrics.image_inputs import ClassAreas, ImageMean, f_curves, image_errors, whole_map_measure
 from pipeline_src.metrics.inputs import Arguments, Binned, BinNoise, Input, Ordered, PixelMeans, Ranked
 from pipeline_src.metrics.metric import HIGH, NEITHER, NOT_NEGATIVE, SIGNED, Metric, fraction, percent, same, squared
@@ -22,11 +23,14 @@ SQUARED, OVER, SQUARED_CLASSES = "squared_error", "squared_overconfidence", "cla
 NAEINI = "Naeini, Cooper, Hauskrecht, AAAI 2015"
 FEW_IMAGES = "its variance needs two images, or two groups of them"  # why a metric is undefined
 NO_FOREGROUND = "no image has foreground"
+NO_RATES = "no image has both foreground and background"
 WHOLE_MAPS = "no image has it: it is measured on whole maps, and needs masks without ignored pixels"
 SUMMARY = ("ece", "oe", "accuracy", "mean_iou", "brier", "nll")  # where there is room for a few
 
+ALIGNMENT: dict[str, Any] = {"better": HIGH, "undefined": WHOLE_MAPS, "range": NOT_NEGATIVE}
+ALIGNMENT["reference"] = "Fan et al., IJCAI 2018"
 BINS, NOISE, CLASS_BINS, CLASS_NOISE = Binned(TOP), BinNoise(TOP), Binned(CLASSES), BinNoise(CLASSES)
-RANKED, F_CURVE = Ranked(), ImageMean(f_curves)
+RANKED, F_CURVE, RATES = Ranked(), ImageMean(f_curves), ImageMean(image_inputs.rate_curves, few=True)
 
 METRICS: dict[str, Metric] = {
     # Calibration errors
@@ -188,6 +192,13 @@ METRICS: dict[str, Metric] = {
     "mae": fraction(
         "MAE", PixelMeans("absolute", classes="two"), same, "Mean absolute error, abs(f − y), over all pixels."
     ),
+    "image_mae": fraction(
+        "MAE of the images",
+        ImageMean(image_inputs.absolute_errors),
+        same,
+        "Mean over images of the mean absolute error of each image, as the released evaluation has it.",
+        heading="image MAE",
+    ),
     "aurc": fraction(
         "AURC",
         RANKED,
@@ -238,16 +249,47 @@ METRICS: dict[str, Metric] = {
         undefined=WHOLE_MAPS,
         reference="Fan et al., ICCV 2017",
     ),
+    "max_e": Metric(
+        title="max E",
+        input=ImageMean(image_inputs.e_curves, few=True),
+        function=lambda curve: curve.max(axis=-1),
+        definition="Largest value of the mean of the images' E curves: one threshold for all images.",
+        **ALIGNMENT,
+    ),
     "e_measure": Metric(
-        title="E-measure",
+        title="mean E",
         input=ImageMean(whole_map_measure("e_measure")),
         function=same,
         definition="Mean of the images' mean E-measures over 256 thresholds.",
-        heading="E",
+        **ALIGNMENT,
+    ),
+    "weighted_f": fraction(
+        "weighted F",
+        ImageMean(whole_map_measure("weighted_f")),
+        same,
+        "Mean over images of F1 with errors weighted by their place, where `evaluation: weighted_f` or `judge "
+        "--weighted-f` asks for it.",
         better=HIGH,
         undefined=WHOLE_MAPS,
-        reference="Fan et al., IJCAI 2018",
-        range=NOT_NEGATIVE,
+        on_request=True,
+        reference="Margolin, Zelnik-Manor, Tal, CVPR 2014",
+    ),
+    "ap": fraction(
+        "AP",
+        RATES,
+        estimators.average_precision,
+        "Area under the mean precision over the mean recall of the images at 256 thresholds; images without a "
+        "predicted pixel have no precision.",
+        better=HIGH,
+        undefined=NO_RATES,
+    ),
+    "auc": fraction(
+        "AUC",
+        RATES,
+        estimators.auc,
+        "Area under the mean true over the mean false positive rate of the images at 256 thresholds.",
+        better=HIGH,
+        undefined=NO_RATES,
     ),
     "mean_iou": percent(
         "mIoU",
@@ -269,6 +311,8 @@ def value(name: str, counts: Counts, bins: int = 10) -> float:
 def summary(counted: ProtocolCounts, bins: int = 10) -> tuple[dict[str, float | None], dict[str, str]]:
     """Return the metrics for this number of classes by name, and the reason for each value that is None.
 
+    Metrics on request are left out where they were not measured.
+
     Args:
         bins: number of equal-width bins, a divisor of `levels.LEVELS`.
     """
@@ -281,7 +325,8 @@ def summary(counted: ProtocolCounts, bins: int = 10) -> tuple[dict[str, float | 
         try:
             values[name] = _value(METRICS[name], counted, exact)
         except UndefinedMetricError as reason:
-            values[name], reasons[name] = None, str(reason)
+            if not METRICS[name].on_request:
+                values[name], reasons[name] = None, str(reason)
     return values, reasons
 
 

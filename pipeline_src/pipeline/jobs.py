@@ -10,6 +10,7 @@ from pipeline_src.data import catalog, groups, sources
 from pipeline_src.data.entry import Entry
 from pipeline_src.data.sources import Identity, identify
 from pipeline_src.errors import UserError
+from pipeline_src.figures import gallery as predictions
 from pipeline_src.figures.registry import figure_files
 from pipeline_src.params.load import downloads, read, resolve
 from pipeline_src.params.schema import Params
@@ -224,7 +225,8 @@ def _evaluation(experiment: ExperimentGraph, method: str, seed: int, part: str) 
         name=names.evaluation_name(method, seed, part),
         files=("statistic.npz",),
         work=work.evaluate,
-        parameters=_predictor_parameters(experiment, method, seed),
+        parameters=_predictor_parameters(experiment, method, seed)
+        | ({"weighted_f": True} if experiment.settings.evaluation.weighted_f else {}),
         inputs=_networks(experiment, method, seed)
         | ({"fit": experiment.job(names.training_name(method, seed))} if experiment.posthoc(method) else {})
         | {"part": experiment.job(f"store/{part}")}
@@ -282,9 +284,21 @@ def _show(experiment: ExperimentGraph) -> Iterator[Job]:
         other_files=styles,
         view=folder / "figures",
     )
+    gallery = Job(
+        kind="gallery",
+        name="gallery",
+        files=tuple(sorted(file for picture in predictions.FIGURE.pictures(facts) for file in picture.files)),
+        work=report.gallery,
+        parameters=parameters,
+        inputs=analyses | runs | {f"store/{part}": stores[f"store/{part}"] for part in facts.tests},
+        modules=experiment.network_modules,
+        other_files=styles,
+        view=folder / "figures",
+    )
     claims = Job("claims", "claims", CLAIM_FILES, report.claims, parameters, analyses | learned, view=folder)
-    yield from (tables, figures, claims)
-    yield _report(experiment, runs | stores | analyses | _by_name([figures, claims]))
+    shown = [tables, figures, *[gallery] * bool(facts.tests), claims]
+    yield from shown
+    yield _report(experiment, runs | stores | analyses | _by_name(shown[1:]))
 
 
 def _by_name(jobs: Iterable[Job]) -> dict[str, Job]:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pipeline_src.analysis.facts import ExperimentSummary, Facts, run_command
-from pipeline_src.analysis.results import Results
+from pipeline_src.analysis.results import Results, RunCost
 from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.claims.write import write_claims, write_overview_claims
 from pipeline_src.data import catalog
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
-from pipeline_src.figures.registry import draw
+from pipeline_src.figures.registry import draw, save_picture
 from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
+from pipeline_src.pipeline import work
 from pipeline_src.pipeline.experiment import training_name
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.pipeline.job import Job, linked, other_versions
@@ -34,7 +38,30 @@ READ = (*(f"tables/{name}.csv" for name in TABLES_READ), "claims.json")  # of ea
 def results(job: Job) -> Results:
     """Return the results of the analyses among the inputs of a job."""
     facts = job.parameters["facts"]
-    return Results(facts, {part: job.inputs[f"analyse/{part}"].paths[0] for part in facts.parts})
+    analyses = {part: job.inputs[f"analyse/{part}"] for part in facts.parts}
+    costs = {}
+    for method, seed in facts.runs:
+        costs[method, seed] = run_cost([analysis.inputs[f"{method}/seed{seed}"] for analysis in analyses.values()])
+    return Results(facts, {part: analysis.paths[0] for part, analysis in analyses.items()}, costs=costs)
+
+
+def run_cost(evaluations: Sequence[Job]) -> RunCost:
+    """Return what a run cost, from the manifests of its evaluations on all datasets and of their inputs."""
+    inputs = evaluations[0].inputs
+    networks = [job for role, job in inputs.items() if role.startswith("networks/")]
+    training = inputs.get("fit", networks[0])
+    parameters = [_parameters(network.folder / "run.json") for network in networks]
+    return RunCost(_seconds([training]), _seconds(evaluations), sum(parameters))
+
+
+def _seconds(jobs: Iterable[Job]) -> float:
+    """Return the seconds of all jobs; NaN if one has no manifest."""
+    return sum(job.manifest.made["seconds"] if job.manifest else math.nan for job in jobs)
+
+
+def _parameters(file: Path) -> float:
+    """Return the number of parameters of a network from the run.json of its training; NaN without the file."""
+    return json.loads(file.read_bytes())["parameters"] if file.is_file() else math.nan
 
 
 def tables(job: Job, folder: Path) -> None:
@@ -50,6 +77,33 @@ def claims(job: Job, folder: Path) -> None:
 def figures(job: Job, folder: Path) -> None:
     """Draw the figures."""
     draw(results(job), _run_folders(job), folder)
+
+
+def gallery(job: Job, folder: Path) -> None:
+    """Predict a few images of each test set with the networks of the first seed, and draw them."""
+    from pipeline_src.figures import style
+    from pipeline_src.figures.gallery import FIGURE, Prediction, choose
+
+    found = results(job)
+    facts = found.facts
+    shown: dict[str, list[Prediction]] = {}
+    for part in facts.tests:
+        means = [run.arrays["image_means"] for run in found.measured("raw", part).values()]
+        gaps = np.mean([np.abs(confidence - accuracy).mean(axis=0) for confidence, accuracy in means], axis=0)
+        images = Store(job.inputs[f"store/{part}"].folder)
+        shown[part] = []
+        for place, rank in choose(gaps).items():
+            k = images.ids.index(sorted(images.ids)[place])  # analyses have the images by id
+            shown[part].append(Prediction(rank, images.ids[k], images.image(k), images.truth(k), {}))
+    for method in facts.methods:
+        runs = [job.inputs[f"analyse/{part}"].inputs[f"{method}/seed{facts.seeds[0]}"] for part in facts.tests]
+        predictor = work.predictor(runs[0])
+        for each in (each for predictions in shown.values() for each in predictions):
+            assert each.image is not None
+            each.maps[method] = predictor.map_of(each.image, each.id, each.target.shape)
+    with style.house():
+        for picture in FIGURE.pictures(facts):
+            save_picture(folder / picture.name, *FIGURE.paint(picture, found, shown[picture.part]))
 
 
 def _run_folders(job: Job) -> dict[tuple[str, int], Path]:
@@ -68,6 +122,7 @@ def write(job: Job, folder: Path) -> None:
     write_report(
         results(job),
         figures=job.inputs["figures"].folder,
+        predictions=job.inputs["gallery"].folder if "gallery" in job.inputs else None,
         out=folder / job.files[0],
         params=job.options["settings"].model_dump(mode="json"),
         provenance=provenance(job),

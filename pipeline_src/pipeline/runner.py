@@ -15,7 +15,7 @@ from pipeline_src.files import flush, sha256, writing
 from pipeline_src.pipeline.job import Job
 from pipeline_src.pipeline.manifest import NAME, Manifest, now
 from pipeline_src.processes import alone
-from pipeline_src.python_source import loaded_versions, processor
+from pipeline_src.python_source import gpu, loaded_versions, peak_memory, processor
 
 log = logging.getLogger(__name__)
 LOCKS = Path(".snakemake/locks")
@@ -84,6 +84,7 @@ def _write_result(job: Job, new: Path) -> None:
     shutil.rmtree(new, ignore_errors=True)  # of a killed run
     with writing(new):
         new.mkdir(parents=True)
+        resumed = job.scratch.exists()
         started = time.perf_counter()
         job.work(job, new)
         seconds = time.perf_counter() - started
@@ -95,7 +96,10 @@ def _write_result(job: Job, new: Path) -> None:
             "job": job.name,
             "time": now(),
             "seconds": round(seconds, 3),
+            "resumed": resumed,
             "machine": processor(),
+            "gpu": gpu(),
+            "memory": peak_memory(),
             "versions": loaded_versions(),
         }
         inputs = {role: {"name": needed.name, "digest": needed.content} for role, needed in job.inputs.items()}

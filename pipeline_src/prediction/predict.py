@@ -44,6 +44,12 @@ class Predictor:
             for i, size in enumerate(sizes)
         ]
 
+    def map_of(self, image: np.ndarray, name: str, size: Sequence[int]) -> np.ndarray:
+        """Return the probabilities of an image (S, S, 3) uint8 at its original `size`; `name`: key of random draws."""
+        device = next(self.networks[0].parameters()).device
+        x = torch.from_numpy(image.transpose(2, 0, 1).copy())[None].to(device)
+        return self.probabilities(x, [name], [tuple(size)])[0]
+
 
 def load(weights: Path, experiment: Experiment, classes: int = 2) -> DenseClassifier:
     """Return the experiment's network with the `weights` of a run (model.safetensors), for evaluation on its device.
@@ -74,6 +80,4 @@ def predict_image(predictor: Predictor, image: np.ndarray, size: int, name: str)
     Args:
         name: key of random draws.
     """
-    device = next(predictor.networks[0].parameters()).device
-    x = torch.from_numpy(resize(image, size).transpose(2, 0, 1).copy())[None].to(device)
-    return predictor.probabilities(x, [name], [image.shape[:2]])[0]
+    return predictor.map_of(resize(image, size), name, image.shape[:2])

@@ -23,6 +23,7 @@ from pipeline_src.analysis.facts import PROTOCOL_NAMES, ROLES, Facts
 from pipeline_src.analysis.intervals import FEW_GROUPS
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import write as claims_text
+from pipeline_src.figures import gallery
 from pipeline_src.figures.bin_tables import reliability_tables
 from pipeline_src.figures.registry import FIGURE_TYPES
 from pipeline_src.figures.style import color_number
@@ -37,6 +38,7 @@ from pipeline_src.text_tables import UNDEFINED
 
 HERE = Path(__file__).parent
 SCRIPTS = ("vendor/d3.min.js", "vendor/plot.min.js", "diagram.js")
+GALLERY = 2_000_000  # bytes of all images of predictions, which base64 makes a third longer
 OTHER_ROLES = ("shifted", "ood")
 ROW = ["pixels", "share", "confidence", "accuracy", "low", "high"]  # of a bin, after its place from 0
 
@@ -53,6 +55,7 @@ def write_report(
     described: Mapping[str, Mapping[str, str]],
     task: str,
     command: str,
+    predictions: Path | None = None,
 ) -> None:
     """Write the report of an experiment, an HTML page.
 
@@ -66,6 +69,7 @@ def write_report(
         described: method -> its `title` and its `idea` in a sentence.
         task: what the training images show, as text; empty if it is not known.
         command: the command that reproduces the page.
+        predictions: folder of the figures of predictions; published experiments have none.
     """
     facts = results.facts
     absent = claims_text.not_run(claims)
@@ -90,7 +94,7 @@ def write_report(
             not_run=[claim["claim"] for claim in absent],
             claims_reading=claims_text.reading(claims),
             tables=dict(printed_tables(results)),
-            gallery=_figure_sections(facts, figures),
+            gallery=_figure_sections(facts, figures, predictions),
             command=command,
             made=provenance,
             data=_columns(data),
@@ -191,25 +195,37 @@ def _comparison(results: Results, titles: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def _figure_sections(facts: Facts, folder: Path) -> list[dict[str, Any]]:
+def _figure_sections(facts: Facts, folder: Path, predictions: Path | None) -> list[dict[str, Any]]:
     """Return a section per figure type: `heading`, `reading`, and `figures`, each with `picture` and `image`."""
-    shown = {kind: list(kind.pictures(facts)) for kind in FIGURE_TYPES}
-    return [
-        {
-            "heading": kind.heading,
-            "reading": kind.reading,
-            "figures": [{"picture": picture, "image": _image(folder / f"{picture.name}.png")} for picture in pictures],
-        }
-        for kind, pictures in shown.items()
-        if pictures
-    ]
+    folders = {kind: folder for kind in FIGURE_TYPES}
+    if predictions:
+        folders[gallery.FIGURE] = predictions
+    sections = []
+    for kind, place in folders.items():
+        figures = []
+        shown = list(kind.pictures(facts))
+        for picture in shown:
+            limit = GALLERY // len(shown) if kind is gallery.FIGURE else 0
+            figures.append({"picture": picture, "image": _image(place / f"{picture.name}.png", limit)})
+        if figures:
+            sections.append({"heading": kind.heading, "reading": kind.reading, "figures": figures})
+    return sections
 
 
-def _image(file: Path) -> str:
-    """Return an image as an address, because a page that works offline holds its images."""
+def _image(file: Path, limit: int = 0) -> str:
+    """Return an image as an address, because a page that works offline holds its images.
+
+    Args:
+        limit: bytes of a picture of photographs, which becomes coarser until it has fewer; 0 of a drawing.
+    """
     content = io.BytesIO()
-    with Image.open(file) as image:
-        image.convert("RGB").save(content, "WEBP", lossless=True)  # half the size of PNG
+    with Image.open(file) as opened:
+        image = opened.convert("RGB")
+    image.save(content, "WEBP", lossless=not limit, quality=80)  # a drawing has half the size of PNG
+    while limit and len(content.getvalue()) > limit:
+        image = image.resize((4 * image.width // 5, 4 * image.height // 5))
+        content = io.BytesIO()
+        image.save(content, "WEBP", quality=80)
     return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
 
 

@@ -6,6 +6,7 @@ A new table is an entry here: metrics by method as `ByMethod`, any other as a fu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,8 +14,10 @@ from pipeline_src.analysis.facts import LIKE_ID, ROLES
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import about, heading, not_run, notes
+from pipeline_src.tables.cost import cost
 from pipeline_src.tables.differences import differences
 from pipeline_src.tables.paper_table import PaperTable, cells
+from pipeline_src.tables.static_grid import static_grid
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class ByMethod:
             for metric in self.metrics
             for cell in cells(results, protocol, part, metric)
         ]
+        measured = {row["metric"] for row in rows if not math.isnan(row["mean"])}
+        rows = [row for row in rows if row["metric"] in measured or not METRICS[row["metric"]].on_request]
         role = self.roles[0]
         change = f"add one to “data: {role}:” of the experiment"
         missing = [not_run(facts.experiment, f"a test set {ROLES[role]}", change)]
@@ -62,10 +67,15 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
     "T2": ByMethod(
         "Accuracy kept",
         LIKE_ID,
-        ("max_f", "mean_f", "s_measure", "e_measure", "mae", "accuracy", "mean_iou"),
-        "F, S and E are means over images, E also over 256 thresholds; MAE and accuracy are means over all pixels that "
-        "are not void. mIoU is the mean intersection over union of the classes that occur.",
+        (
+            *("image_mae", "mae", "max_f", "mean_f", "weighted_f", "max_e", "e_measure", "s_measure", "ap", "auc"),
+            *("accuracy", "mean_iou"),
+        ),
+        "Image MAE, F, E and S are means over images, mean F and mean E also over 256 thresholds. AP and AUC are areas "
+        "under mean curves of the images. MAE and accuracy are means over all pixels that are not void. mIoU is the "
+        "mean intersection over union of the classes that occur.",
     ),
+    "T3": static_grid,
     "T4": ByMethod(
         "Calibration out of distribution",
         ("ood",),
@@ -78,6 +88,7 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
         ("ece", "ece_floor", "ece_equal_mass", "ece_sweep", "ece_debiased", "smooth_ece", "image_ece", "classwise_ece"),
         "The debiased ECE is a root of mean squares: compare it within its column.",
     ),
+    "T9": cost,
     "T11": ByMethod(
         "Selective prediction in distribution",
         LIKE_ID,

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import sod_reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_statistics import counted, of_scenes, one, scene, summaries, varied
@@ -13,6 +14,7 @@ from made_statistics import counted, of_scenes, one, scene, summaries, varied
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import positive, top_label
+from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.figures.bin_tables import reliability_table
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
@@ -96,34 +98,74 @@ def test_parity_with_torchmetrics(random_pixels, bins):
 
 
 @pytest.fixture(scope="module")
-def saved_maps():
-    """8-bit maps with masks, as a saliency benchmark has them; one of them reaches neither 0 nor 255."""
-    rng = np.random.default_rng(1)
-    maps = []
-    for k in range(6):
-        yy, xx = np.mgrid[:60, :80]
-        mask = (np.hypot(yy - 30 + k, xx - 40) < 15 + k).astype(np.uint8)
-        f = 1 / (1 + np.exp(-(4 * (mask - 0.5) + rng.normal(0, 2, mask.shape))))
-        maps.append((np.uint8(np.round(255 * (f if k else 0.2 + 0.5 * f))), mask))
-    return maps
+def saved_maps() -> MapCounts:
+    """The counts of the maps of `sod_reference`, with all measures."""
+    statistic = MapCounts.empty()
+    for number, (levels, mask) in enumerate(sod_reference.maps()):
+        measures = whole_map_measures(levels, mask, weighted=True)
+        statistic.add(levels, mask, f"{number:02d}", measures=measures)
+    return statistic
+
+
+def test_values_are_those_of_pysodmetrics(saved_maps):
+    for name, expected in sod_reference.VALUES.items():
+        for counts in saved_maps.protocols.values():
+            assert value(name, counts) == pytest.approx(expected, abs=2e-9), name
 
 
 @pytest.mark.filterwarnings("ignore:This class will be removed")
-def test_parity_with_pysodmetrics(saved_maps):
-    py_sod_metrics = pytest.importorskip("py_sod_metrics", reason="needs the extra `parity` (CONTRIBUTING.md)")
+def test_pysodmetrics_still_gives_the_stored_values():
+    pytest.importorskip("py_sod_metrics", reason="needs the extra `parity` (CONTRIBUTING.md)")
+    assert sod_reference.measured() == pytest.approx(sod_reference.VALUES, abs=1e-9)
+
+
+def released_rates(level: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Precision, true and false positive rate (3, 255) of a map as the released evaluator counts them."""
+    rows = []
+    for threshold in np.linspace(0, 1 - 1e-10, 255):
+        predicted = level / 255 >= threshold
+        hits = (predicted & (mask == 1)).sum()
+        false = (predicted & (mask == 0)).sum()
+        rows.append((hits / (predicted.sum() + 1e-20), hits / (mask == 1).sum(), false / (mask == 0).sum()))
+    return np.array(rows).T
+
+
+def test_ap_and_auc_are_those_of_the_released_evaluator():
+    statistic, rates = MapCounts.empty(), []
+    for number, (levels, mask) in enumerate(sod_reference.maps()):
+        levels = np.where(levels == 1, 2, levels).astype(np.uint8)  # at level 1 the evaluator has no threshold
+        statistic.add(levels, mask, str(number))
+        rates.append(released_rates(levels, mask))
+    precision, recall, false = np.mean(rates, axis=0)[:, ::-1]
+    # The evaluator leaves out what lies below the rates of the highest threshold.
+    ap = np.trapezoid(precision, recall) + precision[0] * recall[0]
+    auc = np.trapezoid(recall, false) + recall[0] * false[0] / 2
+    for counts in statistic.protocols.values():
+        assert value("ap", counts) == pytest.approx(ap, abs=1e-12)
+        assert value("auc", counts) == pytest.approx(auc, abs=1e-12)
+
+
+def test_an_image_without_a_predicted_pixel_has_no_precision():
     statistic = MapCounts.empty()
-    fm, mae = py_sod_metrics.Fmeasure(), py_sod_metrics.MAE()
-    for k, (v, mask) in enumerate(saved_maps):
-        statistic.add(v, mask, str(k))
-        fm.step(v, mask * 255)  # stretches the map itself
-        mae.step(v, mask * 255)
-    curve = fm.get_results()["fm"]["curve"]
-    # It stretches in floats, so that a value on a threshold can fall below it: allow that much.
-    stretched = statistic.protocols["stretched"]
-    assert value("max_f", stretched) == pytest.approx(curve.max(), abs=1e-5)
-    assert value("mean_f", stretched) == pytest.approx(curve.mean(), abs=1e-3)
-    assert value("mae", stretched) == pytest.approx(mae.get_results()["mae"], abs=1e-9)  # of equal sizes
-    assert value("max_f", statistic.raw) != value("max_f", stretched)
+    statistic.add(np.array([[200, 0]], np.uint8), np.array([[1, 0]], np.uint8), "a")
+    statistic.add(np.array([[0, 100]], np.uint8), np.array([[1, 0]], np.uint8), "b")
+    # t > 100: precision 1 of the first image, mean recall 1/2; then (1 + 0)/2 of both; at 0 1/2, recall 1
+    assert value("ap", statistic.raw) == pytest.approx(1 / 2 * 1 + 1 / 2 * 1 / 2, abs=1e-12)
+
+
+def test_auc_of_one_image_is_the_share_of_ordered_pairs():
+    levels, mask = sod_reference.maps()[3]
+    counts = one(levels, mask).raw
+    inside = levels[mask == 1].astype(int)
+    outside = levels[mask == 0].astype(int)
+    difference = inside[:, None] - outside[None, :]
+    assert value("auc", counts) == pytest.approx(((difference > 0) + (difference == 0) / 2).mean(), abs=1e-12)
+
+
+def test_ap_by_hand():
+    # f >= 0.8: wrong; >= 0.75: one of two, recall 1/2; >= 0.25: two of three, recall 1; below: two of four
+    counts = raw(np.float32([[0.75, 0.25, 0.8, 0.1]]), [[1, 1, 0, 0]])
+    assert value("ap", counts) == pytest.approx((0 + 1 / 2) / 2 / 2 + (1 / 2 + 2 / 3) / 2 / 2, abs=1e-12)
 
 
 @settings(max_examples=25, deadline=None)

@@ -10,6 +10,7 @@ from made_statistics import counted, of_scenes, scene, summaries, varied
 
 from pipeline_src.analysis.resampling import resample
 from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.metrics.metric import UNDEFINED, Quantity
 from pipeline_src.metrics.registry import METRICS, SQUARED_CLASSES
 
@@ -24,8 +25,8 @@ def nothing_is_right() -> MapCounts:
 
 STATISTICS = {
     "one object": (lambda: counted(varied(4)), set()),
-    "background": (lambda: counted((f, 0 * y, name) for f, y, name in varied(3)), {"max_f", "mean_f"}),
-    "without whole maps": (lambda: counted(varied(3), whole=False), {"s_measure", "e_measure"}),
+    "background": (lambda: counted((f, 0 * y, name) for f, y, name in varied(3)), {"max_f", "mean_f", "ap", "auc"}),
+    "without whole maps": (lambda: counted(varied(3), whole=False), {"s_measure", "e_measure", "max_e"}),
     "nothing counts": (lambda: counted((f, 0 * y + 255, name) for f, y, name in varied(3)), "all"),
     "no image": (MapCounts.empty, "all"),
     "no image of several classes": (lambda: MapCounts.of_classes(3), "all"),
@@ -40,7 +41,8 @@ def test_a_metric_has_values_or_a_reason(kind):
     make, expected = STATISTICS[kind]
     statistic = make()
     several = bool(statistic.classes)
-    names = [name for name, metric in METRICS.items() if metric.classes in ("any", "several" if several else "two")]
+    kinds = ("any", "several" if several else "two")
+    names = [name for name, metric in METRICS.items() if metric.classes in kinds and not metric.on_request]
     resampled = resample(statistic, 10, key=0, resamples=3)
     for protocol, (values, reasons) in summaries(statistic).items():
         assert list(values) == names
@@ -56,6 +58,15 @@ def test_a_metric_has_values_or_a_reason(kind):
         for name, on_resamples in of.values.items():
             assert on_resamples.shape == (3,) and on_resamples.dtype == np.float64, name
             assert not np.isnan(on_resamples).any() and math.isfinite(of.points[name]), name
+
+
+def test_weighted_f_is_there_where_it_is_asked_for():
+    statistic = MapCounts.empty()
+    for f, y, name in varied(3):
+        statistic.add(f, y, name, measures=whole_map_measures(f, y, weighted=True))
+    values, _ = summaries(statistic)["raw"]
+    assert 0 < values["weighted_f"] < 1
+    assert "weighted_f" not in summaries(counted(varied(3)))["raw"][0]
 
 
 def test_one_image_has_no_variance_over_images():

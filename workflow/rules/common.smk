@@ -58,7 +58,7 @@ def experiment_jobs():
 GRAPH = refused(experiment_jobs)
 EXPERIMENT = GRAPH.name
 TRAINING = GRAPH.settings.training
-RESULTS = [GRAPH.job(name) for name in ("tables", "figures", "claims", "report")]  # what people open
+RESULTS = GRAPH.of_kinds("tables", "figures", "gallery", "claims", "report")  # what people open
 
 # The Python that runs Snakemake also runs the commands.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
@@ -76,9 +76,11 @@ REQUESTS = {
     "analyse": {},
     "tables": {},
     "figures": {},
+    "gallery": {"threads": CORES, "gpu": GPUS},
     "claims": {},
     "report": {},
 }
+TARGETS = ("tables", "figures", "claims", "report")  # names of rules without wildcards in the Snakefile
 
 
 wildcard_constraints:

@@ -4,7 +4,7 @@ for kind in REQUESTS:
 
     rule:
         name:
-            kind
+            f"write_{kind}" if kind in TARGETS else kind
         input:
             ancient(inputs_of(kind)),
         output:

@@ -1,0 +1,59 @@
+"""The gallery of saved maps: the worst, median and best calibrated images with their masks, confidence and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pipeline_src.counting.counts import Counts
+from pipeline_src.labels import IGNORED
+from pipeline_src.maps.counts import read_sample
+from pipeline_src.maps.files import MASKS, Pair, check_files, files_by_stem
+from pipeline_src.metrics.image_inputs import per_image
+
+
+def pictures_of(pairs: Sequence[Pair], folder: Path) -> dict[str, Path]:
+    """Return the picture of each image by stem; a UserError names those that the folder lacks."""
+    files = files_by_stem(folder, MASKS)
+    check_files(f"{pair.map}: no picture in {folder}" for pair in pairs if pair.stem not in files)
+    return files
+
+
+def draw_gallery(
+    pairs: Sequence[Pair],
+    raw: Counts,
+    *,
+    classes: int | None,
+    ignore: int | None,
+    pictures: dict[str, Path],
+    name: str,
+    out: Path,
+) -> None:
+    """Write gallery.png, .svg, .pdf and .csv of maps into the folder `out`.
+
+    Args:
+        pairs: maps and masks, in the order of their stems.
+        raw: counts of the maps as they are.
+        classes, ignore: as of `read_sample`.
+        pictures: the image of each pair by stem; empty if there are none.
+        name: of the model.
+    """
+    from pipeline_src.figures import gallery, style  # matplotlib
+    from pipeline_src.figures.registry import save_picture
+
+    predictions = []
+    for place, rank in gallery.choose(np.abs(per_image(raw)["gap"])).items():
+        pair = pairs[place]
+        sample = read_sample(pair, classes, ignore)
+        target = np.where(sample.truth == classes, IGNORED, sample.truth) if classes else sample.truth
+        image = None
+        if pictures:
+            with Image.open(pictures[pair.stem]) as picture:
+                image = np.asarray(picture.convert("RGB"))
+        predictions.append(gallery.Prediction(rank, pair.stem, image, target, {name: sample.probability}))
+    with style.house():
+        figure, table = gallery.draw(predictions, f"Predictions of {name}", [f"images of {gallery.CHOICE}"])
+        save_picture(out / "gallery", figure, table)
