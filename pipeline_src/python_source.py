@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import platform
+import resource
 import subprocess
 import sys
 from contextlib import suppress
@@ -82,6 +83,18 @@ def _git(*words: str) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.rstrip()
     except (OSError, subprocess.SubprocessError):
         return ""
+
+
+def peak_memory() -> int:
+    """Return the peak memory of this process in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def gpu() -> str:
+    """Return the name of the GPU that torch uses in this process; empty if it uses none."""
+    torch = sys.modules.get("torch")
+    return torch.cuda.get_device_name() if torch and torch.cuda.is_initialized() else ""
 
 
 @cache

@@ -122,8 +122,9 @@ def edit(file: Path, old: str, new: str) -> None:
 
 
 def results(folder: Path) -> set[str]:
-    """The names of all results in the store."""
-    return {file.parent.name for file in (folder / "results/.store").glob("*/manifest.json")}
+    """The kind and fingerprint of all results in the store."""
+    files = (folder / "results/.store").glob("*/*/manifest.json")
+    return {f"{file.parent.parent.name}/{file.parent.name}" for file in files}
 
 
 def copy(folder: Path) -> None:

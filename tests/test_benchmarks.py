@@ -36,3 +36,30 @@ def test_rows_of_the_speed_table_run():
 
     rows = {row.title: row for row in speed.rows()}
     assert speed.line(rows["counts for ECE; numpy.histogram"], 1).count("|") == 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("work", "variant"), [("train", False), ("train", True), ("evaluate", False)])
+def test_the_gpu_benchmark_runs_on_a_cpu(monkeypatch, work, variant):
+    import gpu
+
+    for module in (gpu.pixels, gpu.modules):  # restores what the task changes
+        monkeypatch.setattr(module, "resized", module.resized)
+    task = gpu.Task(work, products=variant, at_once=variant, size=32, batch=2, steps=1, device="cpu")
+    result = gpu.measure(task)
+    assert result.rate > 0 and result.memory > 100
+    assert (gpu.modules.resized is gpu.interpolated) == (not variant)
+
+
+def test_averages_one_by_one_are_those_of_the_program():
+    import gpu
+    import torch
+
+    model = torch.nn.BatchNorm2d(3)
+    first, second = gpu.averaged_one_by_one(model, 4), gpu.averaged_model(model, 4)
+    for _ in range(6):
+        model(torch.randn(2, 3, 4, 4))
+        for averaged in (first, second):
+            averaged.update_parameters(model)
+    pairs = zip(first.module.state_dict().values(), second.module.state_dict().values(), strict=True)
+    assert all(torch.equal(*values) for values in pairs)

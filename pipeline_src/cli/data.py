@@ -10,7 +10,7 @@ import typer
 from pipeline_src.cli.options import plain_console
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
-from pipeline_src.data.sources import available_source, download, downloadable
+from pipeline_src.data.sources import available_source, download, download_lists, downloadable
 from pipeline_src.params.load import FILE, downloads, read
 from pipeline_src.pipeline.job import UNPACKED
 
@@ -43,7 +43,7 @@ def get(
     names: Annotated[list[str], typer.Argument(help="Datasets of `data list`", show_default=False)],
     yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="You know the terms and agree")] = False,
 ) -> None:
-    """Download datasets whose authors give an address; for others, print what to put where.
+    """Download datasets and name lists that have an address; for others, print what to put where.
 
     Example: dense-calibration data get DTD
     """
@@ -58,6 +58,8 @@ def get(
         else:
             files = _download(entry, root, yes)
             console.print(f"{entry.name}: {', '.join(files)}. Next: dense-calibration data check {entry.name}")
+        for path in download_lists(entry, root):
+            console.print(f"{entry.name}: {path}")
 
 
 def _download(entry: Entry, root: Path, yes: bool) -> list[str]:

@@ -24,7 +24,7 @@ def plan(experiment: ExperimentName = None) -> None:
     from pipeline_src.pipeline import plan as planned
 
     graph, console = experiment_graph(experiment), plain_console()
-    planned.check_parts(graph)
+    sizes = planned.check_parts(graph)
     missing, kinds = planned.missing_jobs(graph), Counter(job.kind for job in graph.jobs.values() if not job.is_batch)
     table = Table(title=f"{graph.name}: {len(missing)} of {kinds.total()} jobs to run")
     for heading in ("jobs", "to run", "why (the first)"):
@@ -34,14 +34,14 @@ def plan(experiment: ExperimentName = None) -> None:
         why = f"{absent[0].name}: {'; '.join(planned.differences(absent[0]))}" if absent else ""
         table.add_row(kind, f"{len(absent)} of {number}", why)
     console.print(table, soft_wrap=False)
-    for line in planned.warnings(graph):
+    for line in [*planned.needs(graph, sizes), *planned.warnings(graph)]:
         console.print(line)
     (page,) = graph.job("report").links
     console.print(f"Run it: {graph.command}" if missing else f"All is current. The report: {page}")
 
 
 def run_job(
-    key: Annotated[str, typer.Argument(help="KIND-FINGERPRINT, as in train-3f2a91c05d6e7f80, or a job's name")],
+    key: Annotated[str, typer.Argument(help="KIND/FINGERPRINT, as in train/3f2a91c05d6e7f80, or a job's name")],
     experiment: ExperimentName = None,
     log: Log = None,
 ) -> None:
@@ -58,7 +58,7 @@ def run_job(
         run(overview_job(read()), "snakemake --cores all overview")
         return
     graph = experiment_graph(experiment, log)
-    job = graph.find(key) if re.fullmatch(r"\w+-[0-9a-f]{16}", key) else graph.job(key)
+    job = graph.find(key) if re.fullmatch(r"\w+/[0-9a-f]{16}", key) else graph.job(key)
     if job.kind not in ("train", "evaluate", "evaluations"):
         run(job, graph.command)
         return

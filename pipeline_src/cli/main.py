@@ -25,6 +25,7 @@ for panel, commands in PANELS.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
 app.command("run-job", hidden=True)(jobs.run_job)
+app.command(hidden=True)(report.summarize)
 app.add_typer(data, name="data", no_args_is_help=True, rich_help_panel=EXPERIMENTS)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import shutil
 import webbrowser
 from collections import defaultdict
 from pathlib import Path
@@ -17,6 +18,7 @@ import typer
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.cli.options import ExperimentName, experiment_graph
 from pipeline_src.errors import UserError
+from pipeline_src.files import atomic_folder, write_json
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.params.load import read
 from pipeline_src.publishing import published
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from pipeline_src.pipeline.experiment import ExperimentGraph
 
 logger = logging.getLogger(__name__)
+SUMMARY = Path("summary")
+SUMMARIZED = ("ece", "accuracy", "brier")
 MAIN, CLAIMS = "main.csv", "claims.json"
 
 
@@ -116,6 +120,28 @@ def _print_summary(facts: Facts, main: str, claims_file: Path) -> None:
     if absent:
         lines.append(f"Claims not run here: {', '.join(claim['claim'] for claim in absent)} (the report says why)")
     typer.echo("\n".join(lines))
+
+
+def summarize(experiment: ExperimentName = None) -> None:
+    """Write the main metrics and the reliability of an experiment into summary/, for Git; dvc.yaml calls it.
+
+    Example: dense-calibration summarize
+    """
+    from pipeline_src.pipeline.runner import check_results
+
+    graph = experiment_graph(experiment)
+    check_results(graph.of_kinds("tables", "figures"), "summarize", graph.command)
+    tables = graph.job("tables").folder
+    metrics = json.loads((tables / "metrics.json").read_text(encoding="utf-8"))["metrics"]["raw"]
+    with atomic_folder(SUMMARY) as folder:
+        for method, datasets in metrics.items():
+            means = {}
+            for dataset, values in datasets.items():
+                means[dataset] = {name: values[name]["mean"] for name in SUMMARIZED}
+            write_json(folder / "metrics" / f"{method}.json", means)
+        (folder / "reliability").mkdir()
+        for file in sorted(graph.job("figures").folder.glob("reliability-raw-*.csv")):
+            shutil.copyfile(file, folder / "reliability" / file.name.removeprefix("reliability-raw-"))
 
 
 def main_rows(facts: Facts, main: str) -> list[list[str]]:

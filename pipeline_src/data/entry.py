@@ -100,11 +100,19 @@ class Layout(Strict):
     foreground: Byte | None = None  # the mask value of the foreground where it is not 255
 
 
+class NameList(Strict):
+    """The address and digest of a name list."""
+
+    download: str
+    sha256: Sha256
+
+
 class Source(Layout):
     """A source of a dataset; layout and splits override those of the dataset.
 
-    `get` is the authors' page, `download` the address of each archive, `note` a remark for users who get it.
-    `max_unpacked_gb` raises the limit of an archive's unpacked size (`data.unpacking`).
+    `get` is the authors' page, `download` the address of each archive, `lists` the name lists that have
+    an address, `note` a remark for users who get it. `max_unpacked_gb` raises the limit of an archive's
+    unpacked size (`data.unpacking`).
     """
 
     archive: Strings = ()
@@ -115,6 +123,7 @@ class Source(Layout):
     max_unpacked_gb: Annotated[float, Field(ge=0)] = 0
     get: str | None = None
     download: Strings = ()
+    lists: dict[str, NameList] = Field({})
     note: str = ""
     splits: dict[SetName, Split] = Field({})
 

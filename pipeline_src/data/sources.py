@@ -30,7 +30,7 @@ from pipeline_src.python_source import ROOT
 GENERATOR = "pipeline_src.data.synthetic.scenes"
 GENERATOR_FILES = (*sorted((ROOT / "data" / "synthetic").glob("*.py")), ROOT / "rng.py")
 FINGERPRINTS = ".fingerprints"  # digests of the files of each source, below the folder of unpacked datasets
-PROSE = {"get", "download", "note", "max_unpacked_gb"}  # keys of a source that do not change the samples
+PROSE = {"get", "download", "lists", "note", "max_unpacked_gb"}  # keys of a source that do not change the samples
 
 
 class MissingSourceError(UserError):
@@ -301,6 +301,14 @@ def download(entry: Entry, folder: Path) -> list[Path]:
     ]
 
 
+def download_lists(entry: Entry, folder: Path) -> list[Path]:
+    """Download the missing name lists of the available source; return the new files."""
+    key = available_source(entry, folder)
+    lists = entry.sources[key].lists if key else {}
+    absent = [name for name in lists if not find_name_list(name, folder, None)]
+    return [_fetch(lists[name].download, folder / name, lists[name].sha256) for name in absent]
+
+
 def _fetch(address: str, path: Path, declared: str | None) -> Path:
     import pooch  # not needed at every start
 
@@ -314,7 +322,7 @@ def _fetch(address: str, path: Path, declared: str | None) -> Path:
         raise UserError(
             f"{path.name} could not be downloaded from {address}",
             found=error,
-            expected=f"a zip or tar archive{f' with sha256 {declared}' if declared else ''}",
+            expected=f"a file with sha256 {declared}" if declared else "a zip or tar archive",
             fix=f"start the same command again, or put the file there by hand: {path}",
         ) from error
     return path

@@ -124,7 +124,14 @@ class Training(Strict):
         "auto", description="`auto` (a CUDA GPU if there is one, else the CPU), `cpu`, `cuda`, `cuda:1`..., `mps`."
     )
     gpus: Annotated[int, Field(ge=0, le=1)] = Field(
-        0, description="GPUs that a job of a network reserves with Snakemake (`--resources gpu=N`): 0 or 1."
+        0,
+        description="GPUs that a job of a network reserves with Snakemake (`--resources gpu=N`): 0 or 1. "
+        "With 1, a job without a working GPU stops; `device: cpu` lets it run on the CPU.",
+    )
+    trackers: list[str | dict[str, Any]] = Field(
+        [],
+        description="Visualization backends of mmengine that show each epoch of a training, as in "
+        "`[TensorboardVisBackend]` or `[{type: MLflowVisBackend, tracking_uri: ADDRESS}]`.",
     )
 
     @field_validator("amp", mode="before")

@@ -27,7 +27,7 @@ LENGTH = 16
 # Modules that cannot change a result: errors, values that are hashed themselves, the machinery of jobs, progress.
 NEUTRAL = {
     *("errors", "validation", "processes", "python_source"),
-    *("data.catalog", "data.entry", "training.machine"),
+    *("data.catalog", "data.entry", "training.machine", "training.progress"),
 }
 NEUTRAL_PACKAGES = ("params", "pipeline")
 # Modules whose functions import by computed names. What they import counts otherwise: the classes of methods and

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -69,8 +70,8 @@ class Job:
 
     @property
     def key(self) -> str:
-        """The name of the folder of the result."""
-        return f"{self.kind}-{self.fingerprint}"
+        """The folder of the result in the store."""
+        return f"{self.kind}/{self.fingerprint}"
 
     @cached_property
     def folder(self) -> Path:
@@ -121,10 +122,17 @@ class Job:
     def former(self) -> tuple[Path, Manifest] | None:
         """The folder and manifest of the result that the view shows now; None if it shows none."""
         for link in self.links:
-            folder = link.resolve().parent
-            if link.is_symlink() and (manifest := Manifest.read(folder)):
-                return STORE / folder.name, manifest
+            if link.is_symlink():
+                folder = linked(link).parent
+                manifest = Manifest.read(folder)
+                if manifest:
+                    return folder, manifest
         return None
+
+
+def linked(link: Path) -> Path:
+    """Return the file of the store to which a link of a view points. It may be a link into the cache of DVC."""
+    return Path(os.path.normpath(link.parent / os.readlink(link)))
 
 
 @dataclass
@@ -156,7 +164,7 @@ class Graph:
 
     def find(self, key: str) -> Job:
         """Return the job whose result lies in the folder `key`; UserError if no job has this fingerprint."""
-        jobs = {job.key: job for job in self.of_kinds(key.rpartition("-")[0])}
+        jobs = {job.key: job for job in self.of_kinds(key.partition("/")[0])}
         if key not in jobs:
             raise UserError(
                 f"experiment {self.name} has no job {key}: parameters, data or code changed since this run was planned",

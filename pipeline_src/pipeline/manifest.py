@@ -38,7 +38,8 @@ class Manifest:
             digest of a file that counts by its content).
         files: name -> `size` in bytes and `sha256`.
         inputs: role -> `name` of the job and `digest` of the content that was read.
-        made: `job`, `time` (UTC), `seconds`, `machine`, `versions` of the libraries that it had loaded.
+        made: `job`, `time` (UTC), `seconds`, whether it `resumed`, `machine`, `gpu`, peak `memory`
+            in MiB, and `versions` of the libraries that it had loaded.
         kept: earlier fingerprints of the result, each with the reason (`why`) and `time` of `keep`.
     """
 
@@ -92,7 +93,7 @@ def _digest(file: Path, *state: int) -> str:
 
 def stored(kind: str) -> Iterator[tuple[Path, Manifest]]:
     """Yield the folders of all results of a kind in the store, with their manifests."""
-    for file in sorted(STORE.glob(f"{kind}-*/{NAME}")):
+    for file in sorted(STORE.glob(f"{kind}/[!.]*/{NAME}")):
         if manifest := Manifest.read(file.parent):
             yield file.parent, manifest
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pipeline_src.data import manifest, sources
 from pipeline_src.errors import UserError
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.job import Job, other_versions
+from pipeline_src.pipeline.manifest import Manifest, stored
+from pipeline_src.python_source import processor
 from pipeline_src.training.perturbation import AdaptivePerturbation
 
 USUAL_PIXELS = 400 * 300  # of an image of the usual datasets
@@ -39,11 +42,13 @@ def warnings(experiment: ExperimentGraph) -> list[str]:
     ]
 
 
-def check_parts(experiment: ExperimentGraph) -> None:
-    """Check that parts of the data fit into their datasets, and that train, val and tests are disjoint.
+def check_parts(experiment: ExperimentGraph) -> dict[str, int]:
+    """Return the number of images of each part of the data, after checks.
 
-    For datasets that are not prepared, positions in a split stand for samples, and the number of images of the dataset
-    for the size of each split. A size that is too large hides overlaps and invents none; the jobs check again.
+    Parts must fit into their datasets, and train, val and tests must be disjoint. For datasets that are
+    not prepared, positions in a split stand for samples, and the number of images of the dataset for the
+    size of each split, or `MANY`. A size that is too large hides overlaps and invents none; the jobs
+    check again.
 
     Raises:
         UserError: names the parts.
@@ -59,6 +64,60 @@ def check_parts(experiment: ExperimentGraph) -> None:
         places = [f"{part.set}/{part.split}/{position}" for position in manifest.positions(part, size)]
         samples[name] = [manifest.Row(id=place, stem="", image="", mask="", sha256_image=place) for place in places]
     manifest.check_disjoint(samples)
+    return {name: len(rows) for name, rows in samples.items()}
+
+
+def needs(experiment: ExperimentGraph, sizes: Mapping[str, int]) -> list[str]:
+    """Return lines on images, disk, memory and hours of an experiment.
+
+    Args:
+        sizes: the number of images of each part, as `check_parts` returns it.
+    """
+    known = {name: size for name, size in sizes.items() if size < MANY}
+    parts = [f"{name} {known.get(name, 'unknown')}" for name in sizes]
+    lines = [
+        f"Images: {', '.join(parts)}",
+        f"Disk: {sum(known.values()) * _stored_bytes(experiment) / 2**20:,.0f} MiB for preprocessed images",
+    ]
+    trainings = [job for job in experiment.of_kinds("train") if "networks/0" not in job.inputs]
+    finished = _finished_run(trainings[0], bool(experiment.settings.training.gpus))
+    if finished is None:
+        return [*lines, "Memory and hours: unknown before a run of this network on this machine"]
+    folder, record = finished
+    trained = json.loads((folder / "run.json").read_bytes())["images"]
+    rate = trained * record.ingredients["parameters"]["training"]["epochs"] / record.made["seconds"]
+    missing = [job for job in trainings if not job.is_made]
+    images = len(missing) * sizes["train"] * experiment.settings.training.epochs
+    hours = f"{images / rate / 3600:.1f} for {len(missing)} trainings in turn"
+    return [
+        *lines,
+        f"Memory: {record.made['memory']:,} MiB for a training",
+        f"Hours: {hours}, at {rate:.1f} images a second",
+    ]
+
+
+def _finished_run(job: Job, on_gpu: bool) -> tuple[Path, Manifest] | None:
+    """Return folder and manifest of a training on this machine, as fast as `job`; None without one."""
+    here = [processor(), on_gpu, False]
+    for folder, record in stored("train"):
+        made = record.made
+        there = [made["machine"], bool(made.get("gpu")), made.get("resumed")]
+        if there == here and _speed_facts(record.ingredients) == _speed_facts(job.ingredients):
+            return folder, record
+    return None
+
+
+def _speed_facts(ingredients: Mapping[str, Any]) -> list[Any]:
+    """Return the facts of a training on which its speed depends; those of a fit differ."""
+    parameters = ingredients["parameters"]
+    configs = [name for name in ingredients["code"] if "/models/configs/" in name]
+    fit = "networks/0" in ingredients["inputs"]
+    return [fit, configs, parameters["image_size"], parameters["training"] | {"epochs": 0}]
+
+
+def _stored_bytes(experiment: ExperimentGraph) -> int:
+    """Return the bytes of a preprocessed image with its mask, as resized and of original size."""
+    return 4 * experiment.settings.image_size**2 + USUAL_PIXELS
 
 
 def differences(job: Job) -> list[str]:
@@ -106,7 +165,7 @@ def _full_disk(experiment: ExperimentGraph) -> Iterator[str]:
     """Yield a line if the preprocessed images do not fit. Only prepared datasets have a known number of images."""
     stores = [job for job in experiment.of_kinds("store") if job.inputs["prepare"].is_made and not job.is_made]
     images = sum(len(manifest.select(job.parameters["part"], job.inputs["prepare"].folder)) for job in stores)
-    needed = images * (4 * experiment.settings.image_size**2 + USUAL_PIXELS)
+    needed = images * _stored_bytes(experiment)
     if (free := shutil.disk_usage(".").free) < needed:
         yield f"Disk: the preprocessed images need {needed / 2**20:,.0f} MiB, and {free / 2**20:,.0f} MiB are free."
 

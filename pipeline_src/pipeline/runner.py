@@ -15,7 +15,7 @@ from pipeline_src.files import flush, sha256, writing
 from pipeline_src.pipeline.job import Job
 from pipeline_src.pipeline.manifest import NAME, Manifest, now
 from pipeline_src.processes import alone
-from pipeline_src.python_source import loaded_versions, processor
+from pipeline_src.python_source import gpu, loaded_versions, peak_memory, processor
 
 log = logging.getLogger(__name__)
 LOCKS = Path(".snakemake/locks")
@@ -38,7 +38,7 @@ def run_job(job: Job, command: str = "snakemake --cores all") -> bool:
             for needed in job.inputs.values() if job.is_batch else ():
                 run_job(needed, command)
             check_results(job.inputs.values(), job.name, command)
-            new = job.folder.with_name(f".{job.key}.new")
+            new = job.folder.with_name(f".{job.fingerprint}.new")
             try:
                 _write_result(job, new)
             finally:
@@ -84,6 +84,7 @@ def _write_result(job: Job, new: Path) -> None:
     shutil.rmtree(new, ignore_errors=True)  # of a killed run
     with writing(new):
         new.mkdir(parents=True)
+        resumed = job.scratch.exists()
         started = time.perf_counter()
         job.work(job, new)
         seconds = time.perf_counter() - started
@@ -95,7 +96,10 @@ def _write_result(job: Job, new: Path) -> None:
             "job": job.name,
             "time": now(),
             "seconds": round(seconds, 3),
+            "resumed": resumed,
             "machine": processor(),
+            "gpu": gpu(),
+            "memory": peak_memory(),
             "versions": loaded_versions(),
         }
         inputs = {role: {"name": needed.name, "digest": needed.content} for role, needed in job.inputs.items()}
@@ -109,6 +113,7 @@ def place(new: Path, folder: Path) -> None:
     """Rename the folder of a finished result; an unfinished one at its place is removed."""
     if folder.exists():
         shutil.rmtree(folder)
+    folder.parent.mkdir(exist_ok=True)  # of its kind
     os.replace(new, folder)
 
 

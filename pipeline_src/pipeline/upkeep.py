@@ -12,7 +12,7 @@ from pathlib import Path
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import check_writable
 from pipeline_src.params.schema import Params
-from pipeline_src.pipeline.job import UNFINISHED, Job
+from pipeline_src.pipeline.job import UNFINISHED, Job, linked
 from pipeline_src.pipeline.jobs import build
 from pipeline_src.pipeline.manifest import STORE, now
 from pipeline_src.pipeline.report import overview_job
@@ -97,14 +97,17 @@ def leftovers(params: Params) -> dict[Path, str]:
             needed |= {job.key for job in build(params, name).jobs.values()}
         except UserError as error:
             log.warning("%s is left as it is: %s", name, str(error).partition("\n")[0])
-            needed |= {path.resolve().parent.name for path in (STORE.parent / name).rglob("*") if path.is_symlink()}
+            for path in (STORE.parent / name).rglob("*"):
+                if path.is_symlink():
+                    needed.add("/".join(linked(path).parent.parts[-2:]))
     found = {}
-    for folder in sorted(STORE.glob("*-*")):
-        if folder.name.removesuffix(".new").removeprefix(".") not in needed:
-            found[folder] = "a result of earlier parameters, data or code"
-    for folder in sorted(UNFINISHED.glob("*-*")):
-        if folder.name not in needed:
+    for folder in sorted(UNFINISHED.glob("*/*/")):
+        if folder.relative_to(UNFINISHED).as_posix() not in needed:
             found[folder] = "an unfinished training of earlier parameters, data or code"
+    for folder in sorted([*STORE.glob("*/*/"), *STORE.glob("*-*/")]):  # and those of an earlier layout
+        key = f"{folder.parent.name}/{folder.name.removeprefix('.').removesuffix('.new')}"
+        if folder.parent != UNFINISHED and key not in needed:
+            found[folder] = "a result of earlier parameters, data or code"
     return found
 
 

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 FAILED = "problems.failed.csv"  # in the view, where a preparation failed
-MACHINE = {"device": "auto", "gpus": 0, "workers": 0}  # settings on which results do not depend
+# Settings on which results do not depend.
+MACHINE: dict[str, Any] = {"device": "auto", "gpus": 0, "workers": 0, "trackers": []}
 
 
 # Data
@@ -86,7 +87,18 @@ def train(job: Job, folder: Path) -> None:
     histories = {name: job.inputs[f"references/{name}"].folder / "history.csv" for name in method.references()}
     accuracies = {name: pd.read_csv(file)["val_accuracy"].tolist() for name, file in histories.items()}
     name = job.options["title"]
-    run = train(stores["train"], stores["val"], settings(job), method, seed, job.scratch, name, accuracies)
+    assert job.view
+    run = train(
+        stores["train"],
+        stores["val"],
+        settings(job),
+        method,
+        seed,
+        job.scratch,
+        name,
+        references=accuracies,
+        trackers=job.view / "trackers" / job.fingerprint,
+    )
     run.write(folder)
     warn_of_accuracy(job, folder)
 

@@ -25,10 +25,11 @@ COMPUTED = ("metrics.json", "tables.md", TABLES := "tables.zip", "claims.json", 
 DIGEST = "digest"  # the key in experiment.json
 OVERVIEW = "overview"  # the folder of tables and claims across the published experiments
 # Settings that change no number of a run, or that are compared one by one: seeds, methods and datasets.
-APART = (
-    *("seeds", "methods", "claims", "data.id", "data.shifted", "data.ood", "training.device", "training.workers"),
+APART = {
+    *("seeds", "methods", "claims", "data.id", "data.shifted", "data.ood"),
     "evaluation.weighted_f",
-)
+    *("training.device", "training.gpus", "training.trackers", "training.workers"),
+}
 
 
 @dataclass(frozen=True)

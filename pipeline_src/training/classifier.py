@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import cv2
@@ -70,7 +71,10 @@ def build_classifier(experiment: Experiment, classes: int, pretrained: bool) -> 
 
 
 def prepare_device(training: Training) -> torch.device:
-    """Set threads and determinism for this process and return the device that `training.device` names.
+    """Return the device that `training.device` names; set threads, determinism and precision.
+
+    On CUDA, matrix products have full float32 precision. Convolutions round their inputs to TF32, which
+    is the default of torch.
 
     Raises:
         UserError: there is no such device.
@@ -80,6 +84,9 @@ def prepare_device(training: Training) -> torch.device:
     # Some CUDA kernels have no deterministic form: they warn instead of stopping a run.
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # for deterministic matrix products
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = True
     name = training.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"

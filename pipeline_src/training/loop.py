@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
@@ -35,6 +34,7 @@ from pipeline_src.training.checkpoint import save_network
 from pipeline_src.training.classifier import DenseClassifier, build_classifier
 from pipeline_src.training.method import Batch, Method, Validation
 from pipeline_src.training.pixels import class_planes, probability, upsampled
+from pipeline_src.training.progress import Progress
 
 log = logging.getLogger(__name__)
 
@@ -136,19 +136,21 @@ def train(
     work: Path,
     name: str,
     references: dict[str, list[float]] | None = None,
+    trackers: Path | None = None,
 ) -> TrainingRun:
     """Train a network with `method`, or resume where an earlier call with the same `work` folder was stopped.
 
-    The result depends on the device and on the arguments except `work` and `name`. It is bit-identical however often
-    the run was killed, and for any number of workers.
+    The result depends on the device and on the arguments except `work`, `name` and `trackers`. It is
+    bit-identical however often the run was killed, and for any number of workers.
 
     Args:
         references: validation accuracies by epoch of the methods that `method.references()` names.
         work: folder of the checkpoints of this run and no other.
         name: of the run, in progress lines.
+        trackers: folder of the files of `training.trackers`; the default is `work`.
 
     Raises:
-        UserError: the loss is not finite.
+        UserError: the loss is not finite, or a tracker cannot start.
     """
     settings, classes = experiment.training, train_store.classes
     train_batches = training_batches(train_store, experiment, seed)
@@ -162,9 +164,18 @@ def train(
     run.resume(work)
     if run.history:
         log.info("%s  resumes after epoch %d", name, len(run.history))
+    epochs_left = settings.epochs - len(run.history)
+    progress = Progress(
+        name,
+        settings,
+        model.mean.device,
+        folder=trackers or work,
+        images=epochs_left * (len(train_store) + len(val_store)),
+        steps=len(train_batches),
+    )
     for epoch in range(len(run.history) + 1, settings.epochs + 1):
-        started, rate = time.perf_counter(), learning_rate(settings, epoch)
-        losses = _train_epoch(run, train_batches, epoch, rate, name)
+        rate = learning_rate(settings, epoch)
+        losses = _train_epoch(run, train_batches, epoch, rate, progress)
         validation = validate(run.chosen.eval(), val_batches, settings.accuracy_on == "released")
         method.after_validation(validation, epoch)
         row = {"epoch": epoch, "lr": rate, "loss": float(np.mean(losses)), "val_accuracy": validation.accuracy}
@@ -173,22 +184,13 @@ def train(
             row["mean_alpha"] = float(alphas.mean())
             run.alphas += [alphas.copy()] * method.learns
         run.history.append(row)
-        seconds = time.perf_counter() - started
-        log.info(_epoch_line(name, row, settings.epochs, int(seconds * (settings.epochs - epoch))))
+        progress.end(row, alphas)
         run.save(work)
+    progress.close()
     return run
 
 
-def _epoch_line(name: str, row: Mapping[str, float], epochs: int, left: int) -> str:
-    """Return the log line of an epoch: accuracy and ECE of the validation images, and the remaining seconds."""
-    alpha = "" if math.isnan(row["mean_alpha"]) else f"  alpha {row['mean_alpha']:.3f}"
-    return (
-        f"{name}  {row['epoch']:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.3f}  "
-        f"acc {row['val_accuracy']:.1%}  ECE {row['val_ece']:.2%}{alpha}  {left // 60}:{left % 60:02d} left"
-    )
-
-
-def _train_epoch(run: TrainingRun, batches: Any, epoch: int, rate: float, name: str) -> list[float]:
+def _train_epoch(run: TrainingRun, batches: Any, epoch: int, rate: float, progress: Progress) -> list[float]:
     """Train for an epoch and return the loss of each step. Order, learning rate and torch's seed (dropout) follow from
     the run's seed, the epoch and the step, so a resumed run needs no saved state for them."""
     batches.sampler.epoch, losses = epoch, list[float]()
@@ -200,9 +202,10 @@ def _train_epoch(run: TrainingRun, batches: Any, epoch: int, rate: float, name: 
         losses.append(run.step(samples, epoch))
         if not math.isfinite(losses[-1]):
             raise UserError(
-                f"{name}: the loss is {losses[-1]} in epoch {epoch}",
+                f"{progress.name}: the loss is {losses[-1]} in epoch {epoch}",
                 fix="lower training.lr, or set `amp: off`; the run's last checkpoint is kept",
             )
+        progress.step(len(samples["index"]))
     return losses
 
 
@@ -217,11 +220,13 @@ def averaged_model(model: DenseClassifier, steps: float) -> AveragedModel:
     """Return an exponential average of weights and running statistics over about the last `steps` steps; all steps
     count equally until there are so many."""
 
-    def average(averaged: Tensor, current: Tensor, number: Tensor | int) -> Tensor:
-        weight = max(1 / max(steps, 2), 1 / (1 + int(number)))
-        return averaged.lerp(current, weight) if averaged.is_floating_point() else averaged
+    def average(averaged: Any, current: Any, number: Tensor | int) -> None:
+        """Update all tensors of one type; on a GPU only `number` waits for earlier steps."""
+        if averaged[0].is_floating_point():
+            weight = max(1 / max(steps, 2), 1 / (1 + int(number)))
+            torch._foreach_lerp_(averaged, current, weight)
 
-    return AveragedModel(model, avg_fn=average, use_buffers=True)
+    return AveragedModel(model, multi_avg_fn=average, use_buffers=True)
 
 
 # Validation

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Training
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
@@ -22,10 +23,17 @@ def reserved_gpu(training: Training) -> Iterator[None]:
     """Yield while CUDA sees one GPU that no other job of this user has on this machine.
 
     All GPUs stay visible if the settings reserve none or name one, and if no GPU is free: jobs then share them.
+
+    Raises:
+        UserError: the settings reserve a GPU, and this machine has none that works.
     """
-    devices = _visible_gpus() if training.gpus and training.device in ("auto", "cuda") else []
+    if not training.gpus or training.device not in ("auto", "cuda"):
+        yield
+        return
+    devices = _visible_gpus()
     lock = _first_free(devices)
     if lock is None:
+        check_gpu()
         yield
         return
     previous = os.environ.get(VISIBLE)
@@ -33,11 +41,27 @@ def reserved_gpu(training: Training) -> Iterator[None]:
     os.environ[VISIBLE] = device
     log.info("GPU %s of %d", device, len(devices))
     try:
+        check_gpu()
         yield
     finally:
         held.release()
         os.environ.pop(VISIBLE, None)
         os.environ.update({VISIBLE: previous} if previous is not None else {})
+
+
+def check_gpu() -> None:
+    """Raise a UserError if the GPU cannot compute: training would take weeks on the CPU."""
+    import torch
+
+    try:
+        torch.ones(2, device="cuda").sum().item()
+    except (AssertionError, RuntimeError) as error:  # torch without CUDA; no GPU or driver
+        raise UserError(
+            "training.gpus is 1, and no GPU works here",
+            found=str(error).partition("\n")[0],
+            expected=f"a GPU that torch {torch.__version__} can use",
+            fix="install a CUDA build of torch (docs/cluster.md), or set `device: cpu`",
+        ) from error
 
 
 def _first_free(devices: list[str]) -> tuple[str, FileLock] | None:

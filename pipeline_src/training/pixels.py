@@ -6,6 +6,8 @@ else one plane per class that sum to 1, or to 0 on a pixel that is ignored.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from math import log
 
 import numpy as np
@@ -26,9 +28,38 @@ def class_logits(z: Tensor) -> Tensor:
     return torch.cat([torch.zeros_like(z), z], 1) if z.shape[1] == 1 else z
 
 
-def upsampled(z: Tensor, size: tuple[int, ...]) -> Tensor:
+def upsampled(z: Tensor, size: Sequence[int]) -> Tensor:
     """Return logits (B, C, h, w) upsampled bilinearly to `size`, (B, C, H, W) float32; at their own size, unchanged."""
-    return F.interpolate(z.float(), size=size, mode="bilinear", align_corners=False)
+    return resized(z.float(), size)
+
+
+def resized(x: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
+    """Return maps (B, C, h, w) resized bilinearly to `size`, (B, C, H, W), as by `F.interpolate`.
+
+    The gradient of `F.interpolate` on CUDA adds up in any order. `torch.use_deterministic_algorithms`
+    therefore replaces it by a slow decomposition, which two matrix products avoid.
+    """
+    if x.is_cuda:
+        return resized_by_products(x, size, align_corners)
+    return F.interpolate(x, tuple(size), mode="bilinear", align_corners=align_corners)
+
+
+def resized_by_products(x: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
+    """Return `resized` by a product with the weights of rows and one with those of columns."""
+    if tuple(size) == tuple(x.shape[2:]):
+        return x
+    rows = bilinear_weights(x.shape[2], size[0], align_corners, x.device)
+    columns = bilinear_weights(x.shape[3], size[1], align_corners, x.device)
+    with torch.autocast(x.device.type, enabled=False):
+        return torch.einsum("ih,bchw,jw->bcij", rows, x.float(), columns).to(x.dtype)
+
+
+@lru_cache(maxsize=32)  # a copy to the GPU would wait for all earlier steps
+@torch.inference_mode(False)  # so that a later training can use the tensor
+def bilinear_weights(inputs: int, outputs: int, align_corners: bool, device: torch.device) -> Tensor:
+    """Return the weights of the pixels of a line in those of a resized line, (outputs, inputs)."""
+    pixels = torch.eye(inputs)[None, None]
+    return resized(pixels, (outputs, inputs), align_corners)[0, 0].to(device)
 
 
 def planes(y: Tensor) -> Tensor:

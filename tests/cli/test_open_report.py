@@ -83,7 +83,7 @@ def test_a_damaged_page_is_named_and_not_opened(opened):
     Path("results/tiny/report.html").write_text("other")
     error = report("--open").exception
     assert isinstance(error, UserError) and opened == []
-    assert "report.html is damaged" in str(error) and "rm -r results/.store/report-" in str(error)
+    assert "report.html is damaged" in str(error) and "rm -r results/.store/report/" in str(error)
 
 
 def test_an_outdated_page_opens_with_a_warning(opened, monkeypatch, caplog):

@@ -86,6 +86,7 @@ def project(slurm, tmp_path_factory) -> Path:
     edit(folder / "params.yaml", "    methods: [baseline, aslp_mc]", "    seeds: [1]\n    methods: [baseline, slow]")
     edit(folder / "params.yaml", "  baseline: {}\n", "  baseline: {}\n  slow: {start_epoch: 2}\n")
     training = f"training: {{epochs: {EPOCHS}, batch_size: 4, gpus: 1}}"  # a GPU is asked for; nothing computes on it
+    edit(folder / "pipeline_src/training/machine.py", 'device="cuda"', 'device="cpu"')
     edit(folder / "params.yaml", "training: {epochs: 16, batch_size: 4, lr: 1.0e-2}", training)
     return folder
 

@@ -37,7 +37,7 @@ def results(folder: Path) -> dict[str, str]:
 def epochs(folder: Path) -> int:
     """The sum of the last epochs that unfinished runs have a checkpoint of."""
     last: dict[Path, int] = {}
-    for file in (folder / "results/.store/unfinished").glob("*/epoch*.pt"):
+    for file in (folder / "results/.store/unfinished").glob("*/*/epoch*.pt"):
         last[file.parent] = max(int(file.stem.removeprefix("epoch")), last.get(file.parent, 0))
     return sum(last.values())
 
@@ -64,15 +64,15 @@ def test_a_run_killed_at_three_levels_ends_in_identical_bits(finished: Path, tmp
     ignored = shutil.ignore_patterns(".cache", "cache", "tmp", ".snakemake")
     shutil.copytree(finished, folder, symlinks=True, ignore=ignored)
     shutil.rmtree(folder / "results/tiny")
-    for result in (folder / "results/.store").iterdir():  # the training and everything after it
-        if not result.name.startswith(("prepare-", "store-")):
-            shutil.rmtree(result)
+    for kind in (folder / "results/.store").iterdir():  # the training and everything after it
+        if kind.name not in ("prepare", "store"):
+            shutil.rmtree(kind)
     alphas = pd.read_csv(finished / "results/tiny/runs/aslp_mc/seed0/alpha.csv").iloc[:, -1]
     assert alphas.nunique() > 3, "equal alphas would hide a wrong order"
     for level, command in LEVELS.items():
         enough = epochs(folder) + rng.randint(1, 3)
         assert is_killed(folder, command, lambda enough=enough: epochs(folder) >= enough), level
-    assert not list((folder / "results").rglob("train-*/manifest.json"))
+    assert not list((folder / "results").rglob("train/*/manifest.json"))
     snakemake(folder, "--", "models")  # no other test lets it train to the end
     make(folder, "evaluate")
     assert results(folder) == results(finished)

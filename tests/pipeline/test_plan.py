@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ from pipeline_src.params.load import read
 from pipeline_src.pipeline import plan as planned
 from pipeline_src.pipeline import training_faults, work
 from pipeline_src.pipeline.jobs import build
-from pipeline_src.pipeline.plan import differences, missing_jobs, warnings
+from pipeline_src.pipeline.plan import check_parts, differences, missing_jobs, needs, warnings
 from pipeline_src.pipeline.runner import run_job
 
 
@@ -78,6 +79,40 @@ def test_plan_warns_of_a_disk_that_is_too_small(project, monkeypatch):
     monkeypatch.setattr(planned.shutil, "disk_usage", lambda path: usage(1000))
     (line,) = warnings(build(read()))
     assert line.startswith("Disk: ") and "2 MiB" in line  # 16 images of 130 kB
+
+
+def test_plan_lists_what_an_experiment_needs(project):
+    """The rate is that of a finished run with another number of epochs."""
+
+    def listed() -> list[str]:
+        graph = build(read())
+        return needs(graph, check_parts(graph))
+
+    change("training", epochs=7)
+    shown = listed()
+    assert "train 8, val 4, other 4" in shown[0] and "2 MiB" in shown[1] and "unknown" in shown[2]
+    graph = build(read())
+    for job in graph.of_kinds("prepare", "store"):
+        run_job(job)
+    (trained,) = graph.of_kinds("train")
+    assert trained.fingerprint
+
+    def work(job, folder):
+        done(job, folder)
+        (folder / "run.json").write_text('{"images": 8}')
+
+    object.__setattr__(trained, "work", work)
+    run_job(trained)
+    made = dict(trained.manifest.made) | {"seconds": 2.0}
+    replace(trained.manifest, made=made).write(trained.folder)
+    change(seeds=[0, 1, 2])
+    change("training", epochs=63)
+    memory, hours = listed()[2:]
+    assert f"{trained.manifest.made['memory']:,} MiB" in memory
+    images = 3 * 8 * 63  # none of them is trained; 7 epochs of 8 images took 2 seconds
+    assert "3 trainings" in hours and "28.0 images" in hours and f"{images / 28 / 3600:.1f}" in hours
+    change("training", epochs=63, threads=2)
+    assert "unknown" in listed()[-1]
 
 
 def test_plan_and_verify_name_results_of_other_versions(project, monkeypatch):

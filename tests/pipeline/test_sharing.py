@@ -106,15 +106,16 @@ def test_groups_of_a_set_are_in_the_contract_of_its_analysis_alone(experiment, m
 def test_leftovers_are_what_no_experiment_needs(experiment):
     """For an invalid experiment, the results that its view shows are needed."""
     params, needed = read(), {job.key for job in experiment("one").jobs.values()}
-    trained = experiment("one").job("train/slp/seed0").key
-    folders = [UNFINISHED / trained, UNFINISHED / "train-0123456789abcdef", STORE / f".{trained}.new"]
+    trained = experiment("one").job("train/slp/seed0")
+    outdated = [UNFINISHED / "train/0123456789abcdef", STORE / "train-0123456789abcdef"]  # and one of an earlier layout
+    folders = [*outdated, trained.scratch, STORE / f"train/.{trained.fingerprint}.new"]
     for folder in folders:
         folder.mkdir(parents=True)
     only_one = params.model_copy(update={"experiments": {"one": params.experiments["one"]}})
-    others = {folder for folder in STORE.glob("[!.]*-*") if folder.name not in needed}
-    assert len(others) == 8 and {*leftovers(only_one)} == {*others, folders[1]}
-    assert {*leftovers(params)} == {folders[1]}
+    others = {file.parent for file in STORE.glob("*/*/manifest.json")} - {STORE / key for key in needed}
+    assert len(others) == 8 and {*leftovers(only_one)} == {*others, *outdated}
+    assert {*leftovers(params)} == {*outdated}
     invalid = params.model_copy(update={"experiments": {"seeds": {"methods": ["none"]}}})
-    assert {*leftovers(invalid)} == {folders[1]}
+    assert {*leftovers(invalid)} == {*outdated}
     for folder in folders:
         folder.rmdir()

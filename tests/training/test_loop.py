@@ -122,6 +122,25 @@ def test_averaged_weights_are_the_mean_of_those_after_each_step(stores, tmp_path
     assert history["val_ece"].tolist() != other["val_ece"].tolist()
 
 
+def test_averages_have_the_bits_of_one_tensor_at_a_time():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5), nn.Linear(7, 7)).double()
+    model[2].float()
+    averaged = averaged_model(model, steps=4)
+    expected = {}
+    for step in range(9):
+        for value in model.state_dict().values():
+            value.add_(torch.randn_like(value) if value.is_floating_point() else 1)
+        averaged.update_parameters(model)
+        for name, value in model.state_dict().items():
+            before = expected.get(name, value.clone())
+            if value.is_floating_point():
+                before = before.lerp(value, max(1 / 4, 1 / (1 + step)))
+            expected[name] = before
+    for name, value in averaged.module.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+
+
 # Validation
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 
 import pytest
+import torch
 from project import ROOT
 from typer.testing import CliRunner
 
 from pipeline_src.cli.main import app
+from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Training
 from pipeline_src.pipeline import runner
 from pipeline_src.pipeline.experiment import evaluation_name, training_name
-from pipeline_src.training.machine import VISIBLE, reserved_gpu
+from pipeline_src.training import machine as machines
+from pipeline_src.training.classifier import prepare_device
+from pipeline_src.training.machine import VISIBLE, check_gpu, reserved_gpu
 
 AUTO = Training(gpus=1)
 
@@ -23,6 +27,7 @@ def machine(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.delenv(VISIBLE, raising=False)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 3)
+    monkeypatch.setattr(machines, "check_gpu", lambda: None)
 
 
 def seen(monkeypatch) -> str | None:
@@ -60,6 +65,26 @@ def test_gpus_that_the_user_made_visible_are_shared_out(monkeypatch):
 def test_nothing_is_chosen_where_the_settings_choose(settings):
     with reserved_gpu(Training(**settings)):
         assert VISIBLE not in os.environ
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_reserved_gpu_that_does_not_work_is_an_error(monkeypatch, count):
+    """Of a machine without GPUs, and of one whose GPUs this torch cannot use."""
+    monkeypatch.setattr("torch.cuda.device_count", lambda: count)
+    monkeypatch.setattr(machines, "check_gpu", check_gpu)
+    for _ in range(2):  # the first one releases its GPU
+        with pytest.raises(UserError, match=r"training\.gpus"), reserved_gpu(AUTO):
+            pytest.fail("the job began")
+        assert VISIBLE not in os.environ
+    with reserved_gpu(Training(gpus=1, device="cpu")):
+        assert prepare_device(Training(gpus=1, device="cpu")) == torch.device("cpu")
+
+
+def test_precision_on_a_gpu_is_that_of_the_docs():
+    prepare_device(Training(device="cpu"))
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.backends.cuda.matmul.allow_tf32 and torch.backends.cudnn.allow_tf32
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] in (":4096:8", ":16:8")
 
 
 @pytest.mark.parametrize("job", [training_name("baseline", 0), evaluation_name("baseline", 0, "val")])

@@ -79,9 +79,9 @@ def test_clean_asks_and_removes_what_no_experiment_needs(clone):
     before = results(clone)
     assert "Nothing to remove" in clean()
     edit(clone / "params.yaml", "{epochs: 16, batch_size: 4,", "{epochs: 17, batch_size: 4,")
-    assert clean("--dry-run").count("results/.store/train-") == 2 and results(clone) == before
+    assert clean("--dry-run").count("results/.store/train/") == 2 and results(clone) == before
     clean()  # without a terminal nobody agrees
     assert results(clone) == before
     assert "Removed" in clean("--yes")
-    assert {name.split("-")[0] for name in results(clone)} == {"prepare", "store"}
+    assert {name.split("/")[0] for name in results(clone)} == {"prepare", "store"}
     assert not list(Path(clone, "results/tiny").rglob("*.safetensors"))

@@ -36,7 +36,7 @@ def test_a_run_makes_everything_and_leaves_both_engines_idle(finished):
     runs = [shown / f"runs/{method}/seed0/model.safetensors" for method in ("baseline", "aslp_mc")]
     assert runs[0].read_bytes() != runs[1].read_bytes(), "no label was perturbed"
     assert planned(finished) == {}
-    assert call(finished, "dvc", "status") == "results:\n\talways changed\n"
+    assert call(finished, "dvc", "status").count("always changed") == 3
     assert call(finished, "git", "status", "--short") == ""
     assert not list((finished / "results").rglob("*.pt"))  # no checkpoint is left
     assert call(finished, "python", "-m", "pipeline_src", "verify").endswith("all are as they were made\n")

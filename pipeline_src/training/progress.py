@@ -1,0 +1,117 @@
+"""The progress of a training: log lines and the trackers of the settings. It changes no result."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from pipeline_src.errors import UserError
+from pipeline_src.params.schema import Training
+
+FIRST_STEPS = 20  # after which the rate of a training is known
+log = logging.getLogger(__name__)
+
+
+class Progress:
+    """Reports the steps and epochs of a training.
+
+    The first line names the device, the rate and the estimated end. Each epoch has a line, and a step
+    in each tracker.
+
+    Args:
+        name: name of the run.
+        folder: folder of the trackers' files.
+        images: images of all epochs to come. Validation counts as training, which is slower.
+        steps: steps of an epoch.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        training: Training,
+        device: torch.device,
+        *,
+        folder: Path,
+        images: int,
+        steps: int,
+    ):
+        self.name = name
+        self.epochs = training.epochs
+        self.device = device
+        self.images = images
+        self.first_steps = min(FIRST_STEPS, steps)
+        self.trackers = [tracker(settings, folder) for settings in training.trackers]
+        self.steps = 0
+        self.timed = 0  # images since the clock started
+        self.clock = self.epoch_clock = time.perf_counter()
+
+    def step(self, images: int) -> None:
+        """Count a step, and log the rate after the first ones."""
+        self.steps += 1
+        self.timed += images
+        now = time.perf_counter()
+        if self.steps == self.first_steps:
+            rate = self.timed / (now - self.clock)
+            end = datetime.now() + timedelta(seconds=self.images / rate)
+            gpu = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
+            text = "%s  on %s %s: %.1f images a second, ends about %s"
+            log.info(text, self.name, self.device, gpu, rate, f"{end:%Y-%m-%d %H:%M}")
+        elif self.steps == 1:  # the first step is slower, so it has no share in the rate
+            self.timed = 0
+            self.clock = now
+
+    def end(self, row: Mapping[str, float], alphas: np.ndarray | None) -> None:
+        """Report an epoch: its row of history.csv, and the perturbation level of each image."""
+        epoch = int(row["epoch"])
+        now = time.perf_counter()
+        left = int((now - self.epoch_clock) * (self.epochs - epoch))
+        self.epoch_clock = now
+        alpha = "" if math.isnan(row["mean_alpha"]) else f"  alpha {row['mean_alpha']:.3f}"
+        log.info(
+            f"{self.name}  {epoch:>{len(str(self.epochs))}}/{self.epochs}  loss {row['loss']:.3f}  "
+            f"acc {row['val_accuracy']:.1%}  ECE {row['val_ece']:.2%}{alpha}  "
+            f"{left // 60}:{left % 60:02d} left"
+        )
+        values = {key: value for key, value in row.items() if not math.isnan(value)}
+        if alphas is not None:
+            values |= {"min_alpha": float(alphas.min()), "max_alpha": float(alphas.max())}
+        for backend in self.trackers:
+            backend.add_scalars(values, step=epoch)
+
+    def close(self) -> None:
+        """Complete the files of the trackers."""
+        for backend in self.trackers:
+            backend.close()
+
+
+def tracker(settings: str | Mapping[str, Any], folder: Path) -> Any:
+    """Return a visualization backend of mmengine, ready for values.
+
+    Args:
+        settings: its name, or a mapping with the name as `type` and its arguments.
+
+    Raises:
+        UserError: there is no such backend, or it cannot start.
+    """
+    import mmengine.visualization  # noqa: F401 (registers the backends)
+    from mmengine.registry import VISBACKENDS
+
+    options = {"type": settings} if isinstance(settings, str) else settings
+    try:
+        backend = VISBACKENDS.build({"save_dir": str(folder), **options})
+        backend.experiment  # noqa: B018 (imports the library of the backend, and opens its files)
+    except Exception as error:  # those of many libraries
+        raise UserError(
+            f"training.trackers: {settings} cannot start",
+            found=f"{type(error).__name__}: {error}",
+            expected=f"a backend whose package is installed: {', '.join(VISBACKENDS.module_dict)}",
+        ) from error
+    return backend
