@@ -57,6 +57,9 @@ VALUES = {
     "pipeline.manifest.Manifest.write": OTHER,
     "pipeline.manifest.now": "none: the report states when it was written",
     "pipeline.training_faults.warn_of_accuracy": "none: a line in the log",
+    "training.progress.Progress.close": "none: files of trackers",
+    "training.progress.Progress.end": "none: a line in the log, and files of trackers",
+    "training.progress.Progress.step": "none: a line in the log",
 }
 UNSEEN = ("Graph", "ExperimentGraph")  # classes of which no job sees an object
 
