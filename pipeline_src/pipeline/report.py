@@ -95,7 +95,7 @@ def gallery(job: Job, folder: Path) -> None:
         for place, rank in choose(gaps).items():
             k = images.ids.index(sorted(images.ids)[place])  # analyses have the images by id
             shown[part].append(Prediction(rank, images.ids[k], images.image(k), images.truth(k), {}))
-    for method in facts.methods:
+    for method in facts.methods if shown else ():
         runs = [job.inputs[f"analyse/{part}"].inputs[f"{method}/seed{facts.seeds[0]}"] for part in facts.tests]
         predictor = work.predictor(runs[0])
         for each in (each for predictions in shown.values() for each in predictions):
@@ -122,7 +122,7 @@ def write(job: Job, folder: Path) -> None:
     write_report(
         results(job),
         figures=job.inputs["figures"].folder,
-        predictions=job.inputs["gallery"].folder if "gallery" in job.inputs else None,
+        predictions=job.inputs["gallery"].folder,
         out=folder / job.files[0],
         params=job.options["settings"].model_dump(mode="json"),
         provenance=provenance(job),

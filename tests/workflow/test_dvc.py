@@ -16,7 +16,7 @@ from project import ROOT, call, copy, edit, planned, snakemake
 STAGES = {
     "data": {"prepare", "store"},
     "models": {"train"},
-    "results": {"evaluate", "evaluations", "analyse", "tables", "figures", "claims", "report"},
+    "results": {"evaluate", "evaluations", "analyse", "tables", "figures", "gallery", "claims", "report"},
 }
 STORE = Path("results/.store")
 RAW = "data/downloads/mine"
