@@ -51,6 +51,7 @@ VALUES = {
     "pipeline.job.Job.manifest": "none: the report states the versions of its inputs",
     "pipeline.job.Job.paths": "none: the place of a result",
     "pipeline.job.Job.scratch": "none: the place of unfinished files",
+    "pipeline.job.linked": "none: the place of a result",
     "pipeline.job.other_versions": "none: the report states the versions of its inputs",
     "pipeline.manifest.Manifest.faults": "none: it raises an error, or nothing happens",
     "pipeline.manifest.Manifest.read": "none: it raises an error, or nothing happens",
