@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from published_tables import markdown_rows
 
+from pipeline_src.figures import gallery
 from pipeline_src.figures.registry import FIGURE_TYPES
 from pipeline_src.report.recommendation import RULE
 from pipeline_src.tables.registry import TABLES as PAPER_TABLES
@@ -27,7 +28,7 @@ def _title(table: object) -> str:
 
 def figures() -> str:
     """An item per figure type."""
-    return "\n".join(f"- `{figure.name}`: {figure.heading}." for figure in FIGURE_TYPES)
+    return "\n".join(f"- `{figure.name}`: {figure.heading}." for figure in (*FIGURE_TYPES, gallery.FIGURE))
 
 
 def rule() -> str:

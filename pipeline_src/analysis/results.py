@@ -49,7 +49,7 @@ class Results:
 
     facts: Facts
     files: Mapping[str, Path]
-    costs: Mapping[tuple[str, int], RunCost] = field(default_factory=dict)
+    costs: Mapping[tuple[str, int], RunCost] = field(default_factory=dict, kw_only=True)
 
     @cached_property
     def _readers(self) -> dict[str, Reader]:

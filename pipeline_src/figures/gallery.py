@@ -83,9 +83,9 @@ def draw(predictions: Sequence[Prediction], heading: str, lines: Sequence[str]) 
     rows = []
     for panels, drawn, each in zip(grid.T, columns, predictions, strict=True):
         height, width = each.target.shape
-        step = -(-max(height, width) // LONGEST)
         panels[0].set_title(each.rank, fontsize=7)
         for axes, (name, array, look, number) in zip(panels, drawn, strict=True):
+            step = -(-max(array.shape[:2]) // LONGEST)
             axes.imshow(array[::step, ::step], extent=(0, width, height, 0), **look)
             axes.set(xticks=[], yticks=[])
             axes.grid(visible=False)

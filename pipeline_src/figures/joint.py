@@ -50,7 +50,7 @@ def image_cells(confidence: np.ndarray, accuracy: np.ndarray) -> DataFrame:
 
     means = pd.DataFrame({"confidence": confidence, "accuracy": accuracy}).dropna()
     middles = (np.minimum(np.floor(means * CELLS), CELLS - 1) + 0.5) / CELLS
-    return middles.value_counts(sort=False).reset_index(name="images")
+    return middles.value_counts().sort_index().reset_index(name="images")
 
 
 def draw(cells: Mapping[str, DataFrame], heading: str, lines: Sequence[str]) -> Figure:

@@ -7,22 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.score_histogram import UndefinedMetricError
-from pipeline_src.metrics import estimators
-from pipeline_src.metrics.image_inputs import (
-    ClassAreas,
-    ImageMean,
-    absolute_errors,
-    e_curves,
-    f_curves,
-    image_errors,
-    rate_curves,
-    whole_map_measure,
-)
+from pipeline_src.metrics import estimators, image_inputs
+from pipeline_src.metrics.image_inputs import ClassAreas, ImageMean, f_curves, image_errors, whole_map_measure
 from pipeline_src.metrics.inputs import Arguments, Binned, BinNoise, Input, Ordered, PixelMeans, Ranked
 from pipeline_src.metrics.metric import HIGH, NEITHER, NOT_NEGATIVE, SIGNED, Metric, fraction, percent, same, squared
 from pipeline_src.metrics.protocol_counts import CLASSES, TOP, ProtocolCounts
@@ -35,8 +27,10 @@ NO_RATES = "no image has both foreground and background"
 WHOLE_MAPS = "no image has it: it is measured on whole maps, and needs masks without ignored pixels"
 SUMMARY = ("ece", "oe", "accuracy", "mean_iou", "brier", "nll")  # where there is room for a few
 
+ALIGNMENT: dict[str, Any] = {"better": HIGH, "undefined": WHOLE_MAPS, "range": NOT_NEGATIVE}
+ALIGNMENT["reference"] = "Fan et al., IJCAI 2018"
 BINS, NOISE, CLASS_BINS, CLASS_NOISE = Binned(TOP), BinNoise(TOP), Binned(CLASSES), BinNoise(CLASSES)
-RANKED, F_CURVE, RATES = Ranked(), ImageMean(f_curves), ImageMean(rate_curves, few=True)
+RANKED, F_CURVE, RATES = Ranked(), ImageMean(f_curves), ImageMean(image_inputs.rate_curves, few=True)
 
 METRICS: dict[str, Metric] = {
     # Calibration errors
@@ -200,7 +194,7 @@ METRICS: dict[str, Metric] = {
     ),
     "image_mae": fraction(
         "MAE of the images",
-        ImageMean(absolute_errors),
+        ImageMean(image_inputs.absolute_errors),
         same,
         "Mean over images of the mean absolute error of each image, as the released evaluation has it.",
         heading="image MAE",
@@ -257,23 +251,17 @@ METRICS: dict[str, Metric] = {
     ),
     "max_e": Metric(
         title="max E",
-        input=ImageMean(e_curves, few=True),
+        input=ImageMean(image_inputs.e_curves, few=True),
         function=lambda curve: curve.max(axis=-1),
         definition="Largest value of the mean of the images' E curves: one threshold for all images.",
-        better=HIGH,
-        undefined=WHOLE_MAPS,
-        reference="Fan et al., IJCAI 2018",
-        range=NOT_NEGATIVE,
+        **ALIGNMENT,
     ),
     "e_measure": Metric(
         title="mean E",
         input=ImageMean(whole_map_measure("e_measure")),
         function=same,
         definition="Mean of the images' mean E-measures over 256 thresholds.",
-        better=HIGH,
-        undefined=WHOLE_MAPS,
-        reference="Fan et al., IJCAI 2018",
-        range=NOT_NEGATIVE,
+        **ALIGNMENT,
     ),
     "weighted_f": fraction(
         "weighted F",

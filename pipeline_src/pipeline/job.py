@@ -122,16 +122,20 @@ class Job:
     def former(self) -> tuple[Path, Manifest] | None:
         """The folder and manifest of the result that the view shows now; None if it shows none."""
         for link in self.links:
-            if link.is_symlink():
-                folder = linked(link).parent
-                manifest = Manifest.read(folder)
-                if manifest:
-                    return folder, manifest
+            folder = linked(link).parent
+            manifest = Manifest.read(folder)
+            if manifest:
+                return folder, manifest
         return None
 
 
 def linked(link: Path) -> Path:
-    """Return the file of the store to which a link of a view points. It may be a link into the cache of DVC."""
+    """Return the file of the store to which a link of a view points; another path as it is.
+
+    The file may itself be a link into the cache of DVC.
+    """
+    if not link.is_symlink():
+        return link
     return Path(os.path.normpath(link.parent / os.readlink(link)))
 
 

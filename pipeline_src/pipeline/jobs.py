@@ -296,7 +296,7 @@ def _show(experiment: ExperimentGraph) -> Iterator[Job]:
         view=folder / "figures",
     )
     claims = Job("claims", "claims", CLAIM_FILES, report.claims, parameters, analyses | learned, view=folder)
-    shown = [tables, figures, *[gallery] * bool(facts.tests), claims]
+    shown = [tables, figures, gallery, claims]
     yield from shown
     yield _report(experiment, runs | stores | analyses | _by_name(shown[1:]))
 

@@ -23,7 +23,7 @@ from pipeline_src.params.schema import Params
 from pipeline_src.pipeline import work
 from pipeline_src.pipeline.experiment import training_name
 from pipeline_src.pipeline.fingerprint import digest
-from pipeline_src.pipeline.job import Job, other_versions
+from pipeline_src.pipeline.job import Job, linked, other_versions
 from pipeline_src.pipeline.manifest import NAME, Manifest, now
 from pipeline_src.python_source import commit, installed
 from pipeline_src.tables.several_experiments import OVERVIEW_TABLES, judged_files, write_overview_tables
@@ -42,7 +42,7 @@ def results(job: Job) -> Results:
     costs = {}
     for method, seed in facts.runs:
         costs[method, seed] = run_cost([analysis.inputs[f"{method}/seed{seed}"] for analysis in analyses.values()])
-    return Results(facts, {part: analysis.paths[0] for part, analysis in analyses.items()}, costs)
+    return Results(facts, {part: analysis.paths[0] for part, analysis in analyses.items()}, costs=costs)
 
 
 def run_cost(evaluations: Sequence[Job]) -> RunCost:
@@ -95,7 +95,7 @@ def gallery(job: Job, folder: Path) -> None:
         for place, rank in choose(gaps).items():
             k = images.ids.index(sorted(images.ids)[place])  # analyses have the images by id
             shown[part].append(Prediction(rank, images.ids[k], images.image(k), images.truth(k), {}))
-    for method in facts.methods:
+    for method in facts.methods if shown else ():
         runs = [job.inputs[f"analyse/{part}"].inputs[f"{method}/seed{facts.seeds[0]}"] for part in facts.tests]
         predictor = work.predictor(runs[0])
         for each in (each for predictions in shown.values() for each in predictions):
@@ -122,7 +122,7 @@ def write(job: Job, folder: Path) -> None:
     write_report(
         results(job),
         figures=job.inputs["figures"].folder,
-        predictions=job.inputs["gallery"].folder if "gallery" in job.inputs else None,
+        predictions=job.inputs["gallery"].folder,
         out=folder / job.files[0],
         params=job.options["settings"].model_dump(mode="json"),
         provenance=provenance(job),
@@ -224,7 +224,7 @@ def _experiments(params: Params) -> Iterator[ExperimentSummary]:
 def _check_intact(experiment: ExperimentSummary) -> None:
     """Raise a UserError if a table or the claims of an experiment differ from their manifest."""
     for file in (path for name in READ if (path := experiment.folder / name).is_file()):
-        result = file.resolve().parent
+        result = linked(file).parent
         manifest = Manifest.read(result)
         if manifest is None or manifest.faults(result):
             raise UserError(

@@ -20,10 +20,7 @@ from pipeline_src.tables.paper_table import NUMBERS, PaperTable, Row
 
 OVERVIEW_TABLES = tuple(f"{name}.{suffix}" for name in ("T5", "T7", "T8") for suffix in ("csv", "md"))
 READ = {"T1": ("ece", "oe"), "T2": ("accuracy",)}  # tables of an experiment, and the metrics taken from them
-JUDGED = (
-    *("ece", "oe", "accuracy", "mean_iou", "image_mae", "mae", "max_f", "mean_f", "weighted_f", "max_e", "e_measure"),
-    *("s_measure", "ap", "auc"),
-)
+JUDGED = ("ece", "oe", "accuracy", "mean_iou", "mae", "max_f", "s_measure", "e_measure")
 NEW = "add an experiment NAME"
 
 

@@ -18,7 +18,7 @@ from matplotlib.text import Text
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.errors import UserError
-from pipeline_src.figures import bin_tables, registry, reliability, style, training
+from pipeline_src.figures import bin_tables, gallery, joint, registry, reliability, strength, style, training
 from pipeline_src.figures.registry import FIGURE_TYPES, draw, figure_files, pictures
 from pipeline_src.figures.types import FigureType, Picture
 
@@ -52,6 +52,65 @@ def test_equal_numbers_have_equal_bytes(made, figure_type, tmp_path):
             assert path.read_bytes() == (written / path.name).read_bytes(), path.name
         numbers = pd.read_csv(written / f"{picture.name}.csv", dtype={"id": str})
         pd.testing.assert_frame_equal(numbers, table, check_dtype=False, rtol=5e-5)  # five digits
+
+
+def test_images_are_counted_in_cells_of_confidence_and_accuracy():
+    table = joint.image_cells(np.array([0.99, 1, 0.61, np.nan]), np.array([0.981, 1, 0.4, np.nan]))
+    assert table.to_numpy() == pytest.approx(np.array([[0.61, 0.41, 1], [0.99, 0.99, 2]]))
+
+
+def test_the_joint_density_has_the_images_of_all_seeds_and_both_marginals(made):
+    results, folders, _ = made
+    picture = next(iter(joint.FIGURE.pictures(results.facts)))
+    figure, table = joint.FIGURE.paint(picture, results, folders)
+    images = results.measurement("raw", "baseline", picture.part).images
+    assert table.groupby("method")["images"].sum().tolist() == [images * len(SEEDS)] * len(results.facts.methods)
+    for panel in figure.axes:
+        _, above, right = panel.child_axes
+        assert sum(bar.get_height() for bar in above.patches) == images * len(SEEDS)
+        assert sum(bar.get_width() for bar in right.patches) == images * len(SEEDS)
+
+
+def test_the_strength_of_a_grid_has_a_curve_per_beta(made):
+    results, _, _ = made
+    places = [("slp", 0.1, 0.5), ("baseline", 0.05, 0.5), ("aslp_mc", 0.2, 1.0)]
+    grid = {name: MethodFacts("slp", {"alpha": alpha, "beta": beta}) for name, alpha, beta in places}
+    facts = replace(results.facts, methods=grid)
+    assert list(strength.FIGURE.pictures(results.facts)) == []
+    (picture,) = strength.FIGURE.pictures(replace(facts, methods={m: grid[m] for m in ("baseline", "aslp_mc")}))
+    evaluated = replace(results, facts=replace(facts, methods={m: grid[m] for m in ("baseline", "aslp_mc")}))
+    figure, table = strength.FIGURE.paint(picture, evaluated, {})
+    assert table["strength"].tolist() == [0.05, 0.4] and table["method"].tolist() == ["baseline", "aslp_mc"]
+    assert figure.axes[0].get_legend_handles_labels()[1] == ["β = 0.5", "β = 1"]
+
+
+def test_the_gallery_chooses_worst_median_and_best_images():
+    gaps = np.array([0.5, np.nan, 0.1, 0.9, 0.3, 0.2, 0.4, 0.8])
+    ranks = {3: "worst", 7: "worst", 0: "median", 6: "median", 5: "best", 2: "best"}
+    assert gallery.choose(gaps) == ranks and list(gallery.choose(gaps)) == list(ranks)
+    assert gallery.choose(gaps[:1]) == {0: "worst"} and gallery.choose(gaps[1:2]) == {}
+
+
+def test_the_gallery_shows_confidence_and_errors_of_the_pixels_that_count():
+    target = np.array([[0, 1], [1, 255]], np.uint8)
+    maps = {"binary": np.array([[51, 255], [0, 0]], np.uint8)}
+    image = np.zeros((8, 8, 3), np.uint8)
+    drawn = {name: (array, number) for name, array, _, number in gallery.layers(shown(image, target, maps))}
+    assert list(drawn) == ["image", "mask", "binary: confidence", "binary: errors"]
+    np.testing.assert_allclose(drawn["binary: confidence"][0], [[0.8, 1], [1, np.nan]])
+    np.testing.assert_allclose(drawn["binary: errors"][0], [[np.nan, np.nan], [1, np.nan]])
+    assert [drawn[name][1] for name in list(drawn)[1:]] == pytest.approx([2 / 3, 2.8 / 3, 2 / 3])
+    classes = np.array([[[0.2, 0.1], [0.5, 0.5]], [[0.7, 0.3], [0.4, 0.3]], [[0.1, 0.6], [0.1, 0.2]]])
+    of_classes = shown(None, target, {"several": classes})
+    names, _, _, numbers = zip(*gallery.layers(of_classes), strict=True)
+    assert names == ("mask", "several: confidence", "several: errors")
+    assert numbers == pytest.approx((2 / 3, 1.8 / 3, 0))
+    figure, table = gallery.draw([of_classes, of_classes], HEADING, LINES)
+    assert len(figure.axes) == 6 and table["layer"].tolist() == 2 * list(names)
+
+
+def shown(image: np.ndarray | None, target: np.ndarray, maps: dict[str, np.ndarray]) -> gallery.Prediction:
+    return gallery.Prediction("worst", "a", image, target, maps)
 
 
 def test_a_method_that_was_not_evaluated_is_named(made, tmp_path):
@@ -100,6 +159,11 @@ def curved(names, curve: str) -> Figure:
     return training.draw(dict.fromkeys(names, table), training.CURVES[curve], HEADING, LINES)
 
 
+def joined(names) -> Figure:
+    cells = joint.image_cells(np.linspace(0.6, 1, 50), np.linspace(0.31, 1, 50))
+    return joint.draw(dict.fromkeys(names, cells), HEADING, LINES)
+
+
 OVER = bins_of([0.01, 0.01, 0.01, 0.02, 0.95], [0.5, 0.5, 0.6, 0.7, 0.93])
 UNDER = bins_of([0.2] * 5, [0.8, 0.9, 0.95, 0.99, 1])
 WRONG = bins_of([0, 0, 0, 0, 1], [*4 * [np.nan], 0.001])
@@ -110,6 +174,8 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "21 compared": lambda: compared(MANY, UNDER),
     "a curve": lambda: curved(NAMES[:1], "ece"),
     "21 curves": lambda: curved(MANY, "loss"),
+    "a joint density": lambda: joined(NAMES[:1]),
+    "21 joint densities": lambda: joined(MANY),
 }
 
 

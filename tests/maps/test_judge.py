@@ -18,6 +18,7 @@ from pipeline_src.analysis.resampling import resample_counts
 from pipeline_src.calibrators.pixels import least_probability
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.whole_maps import whole_map_measures
+from pipeline_src.errors import UserError
 from pipeline_src.maps.counts import count, read_sample
 from pipeline_src.maps.files import pair_files
 from pipeline_src.maps.judge import judge_folder
@@ -264,3 +265,51 @@ def test_good_maps_have_no_warning(judged):
     put("maps", a=THREE, b=THREE), put("masks", a=LABELS, b=LABELS)
     Path("masks/a.npy").unlink(), Path("masks/b.npy").unlink()
     assert judged()["warnings"] == []
+
+
+def rows_of(file: str) -> list[dict[str, str]]:
+    with open(f"out/{file}", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_the_gallery_shows_the_images_that_belong_to_the_maps(judged):
+    Path("images").mkdir()
+    for number in range(4):
+        noisy = np.clip(P + number / 20, 0, 1)
+        put("maps", **{f"a{number}": noisy})
+        put("masks", **{f"a{number}": np.uint8(255 * DISC)})
+        Image.new("RGB", (8, 8), (90 * (number % 2), 0, 0)).save(f"images/a{number}.jpg")
+    judged(gallery=True)
+    rows = rows_of("gallery.csv")
+    gaps = {row["id"]: abs(float(row["raw_gap"])) for row in rows_of("images.csv")}
+    ranked = list(dict.fromkeys(row["id"] for row in rows))
+    assert ranked == sorted(gaps, key=lambda stem: -gaps[stem])
+    assert {row["layer"] for row in rows} == {"mask", "net: confidence", "net: errors"}
+    plain = Path("out/gallery.png").stat().st_size
+    judged(images=Path("images"))
+    assert Path("out/gallery.png").stat().st_size != plain
+    judged()
+    assert not list(Path("out").glob("gallery.*"))
+    Path("images/a3.jpg").unlink()
+    with pytest.raises(UserError, match="a3"):
+        judged(images=Path("images"))
+
+
+def test_the_gallery_of_several_classes_leaves_ignored_pixels_out(judged):
+    put("maps", a=THREE)
+    put("masks", a=np.where(Y < 2, 255, LABELS).astype(np.uint8))
+    judged(gallery=True)
+    rows = {row["layer"]: float(row["mean"]) for row in rows_of("gallery.csv")}
+    assert rows["net: confidence"] == pytest.approx(0.7) and rows["net: errors"] == 1
+
+
+def test_weighted_f_is_measured_on_request(judged):
+    put("maps", a=P)
+    put("masks", a=np.uint8(255 * DISC))
+    assert "weighted_f" not in judged()["raw"]
+    expected = whole_map_measures(P, np.uint8(DISC), weighted=True)
+    result = judged(weighted_f=True)
+    for protocol in PROTOCOLS:
+        assert result[protocol]["weighted_f"] == pytest.approx(expected[protocol]["weighted_f"], abs=1e-9)
+    stored = MapCounts.load("out/statistic.npz")
+    assert value("weighted_f", stored.raw) == result["raw"]["weighted_f"]

@@ -135,6 +135,15 @@ def test_a_training_has_no_batch_size_of_evaluations():
     assert "batch_size" not in jobs[0]["train/baseline/seed0"].parameters
 
 
+def test_weighted_f_concerns_evaluations_only():
+    content = read(ROOT / "params.yaml")
+    defaults = content.defaults | {"evaluation": {"weighted_f": True}}
+    jobs = [build(params, "tiny").jobs for params in (content, content.model_copy(update={"defaults": defaults}))]
+    plain, asked = ([job for job in by_name.values() if job.kind in ("train", "evaluate")] for by_name in jobs)
+    differing = {a.kind for a, b in zip(plain, asked, strict=True) if a.fingerprint != b.fingerprint}
+    assert differing == {"evaluate"}
+
+
 def test_training_and_evaluation_reach_no_metric_and_nothing_that_is_shown():
     for function in (work.train, work.evaluate):
         packages = {name.split("/")[1] for name in code_digests(function, ()) if name.startswith("pipeline_src/")}

@@ -51,12 +51,16 @@ VALUES = {
     "pipeline.job.Job.manifest": "none: the report states the versions of its inputs",
     "pipeline.job.Job.paths": "none: the place of a result",
     "pipeline.job.Job.scratch": "none: the place of unfinished files",
+    "pipeline.job.linked": "none: the place of a result",
     "pipeline.job.other_versions": "none: the report states the versions of its inputs",
     "pipeline.manifest.Manifest.faults": "none: it raises an error, or nothing happens",
     "pipeline.manifest.Manifest.read": "none: it raises an error, or nothing happens",
     "pipeline.manifest.Manifest.write": OTHER,
     "pipeline.manifest.now": "none: the report states when it was written",
     "pipeline.training_faults.warn_of_accuracy": "none: a line in the log",
+    "training.progress.Progress.close": "none: files of trackers",
+    "training.progress.Progress.end": "none: a line in the log, and files of trackers",
+    "training.progress.Progress.step": "none: a line in the log",
 }
 UNSEEN = ("Graph", "ExperimentGraph")  # classes of which no job sees an object
 

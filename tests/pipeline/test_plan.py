@@ -182,9 +182,9 @@ def test_plan_counts_jobs(project, capsys):
         "train": "2 of 2",
         "evaluate": "4 of 6",
         "analyse": "3 of 3",
-        **dict.fromkeys(("tables", "figures", "claims", "report"), "1 of 1"),
+        **dict.fromkeys(("tables", "figures", "gallery", "claims", "report"), "1 of 1"),
     }
-    assert "16 of 21 jobs" in title
+    assert "17 of 22 jobs" in title
 
 
 def done(job, folder: Path) -> None:
@@ -207,7 +207,7 @@ def test_plan_gives_the_reasons(project):
     shutil.copytree(trained, trained.with_name("seed1"), symlinks=True)
     graph = build(read())
     assert differences(graph.job("train/baseline/seed0")) == ["training.lr 0.01 -> 0.5"]
-    kinds = ("train", "evaluate", "analyse", "tables", "figures", "claims", "report")
+    kinds = ("train", "evaluate", "analyse", "tables", "figures", "gallery", "claims", "report")
     assert {job.kind for job in missing_jobs(graph)} == {*kinds}
 
 

@@ -67,7 +67,7 @@ def test_a_job_is_run_once_into_the_folder_of_its_fingerprint():
     manifest = json.loads((job.folder / "manifest.json").read_text())
     assert manifest["fingerprint"] == job.fingerprint and manifest["ingredients"]["parameters"] == {"seed": 0}
     assert manifest["files"]["model"]["sha256"] == files.sha256(job.folder / "model")
-    assert {"job", "time", "seconds", "machine", "versions"} == set(manifest["made"])
+    assert {"job", "time", "seconds", "resumed", "machine", "gpu", "memory", "versions"} == set(manifest["made"])
     assert sorted(Path("results/.store").glob("*/*")) == [job.folder]
 
 

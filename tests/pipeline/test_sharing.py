@@ -66,7 +66,7 @@ def test_mini_takes_every_network_over_from_mini_seeds(monkeypatch):
 
 def test_after_two_seeds_one_seed_trains_nothing(experiment):
     missing = kinds(missing_jobs(experiment("one")))
-    assert missing == {"analyse", "tables", "figures", "claims", "report"}
+    assert missing == {"analyse", "tables", "figures", "gallery", "claims", "report"}
 
 
 def test_names_of_blocks_and_parts_matter_to_no_network(experiment):
@@ -99,7 +99,7 @@ def test_groups_of_a_set_are_in_the_contract_of_its_analysis_alone(experiment, m
     assert "groups" not in after["analyse/textures"].parameters
     assert after["analyse/scenes"].parameters["groups"] == "^(.).*$"
     assert kinds(job for name, job in after.items() if job.fingerprint != before[name]) == {
-        *("analyse", "tables", "figures", "claims", "report")
+        *("analyse", "tables", "figures", "gallery", "claims", "report")
     }
 
 

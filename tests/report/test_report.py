@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from dataclasses import replace
 from html import unescape
@@ -14,10 +16,11 @@ import pandas as pd
 import pytest
 from made_page import page_of
 from made_results import analysed
+from PIL import Image
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
-from pipeline_src.figures import style
+from pipeline_src.figures import gallery, style
 from pipeline_src.figures.bin_tables import reliability_tables
 from pipeline_src.figures.registry import pictures
 from pipeline_src.report import page
@@ -203,3 +206,23 @@ def test_each_method_stands_with_its_numbers(html, results, protocol):
     ):
         ece = results.estimate("ece", protocol, method, part).value
         assert cells[column].split()[0] == f"{100 * ece:.2f}"
+
+
+def test_pictures_of_predictions_become_coarser_until_they_fit(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (700, 500, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "noise.png")
+    address = page._image(tmp_path / "noise.png", limit=50_000)
+    content = base64.b64decode(address.partition(",")[2])
+    assert 10_000 < len(content) <= 50_000
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.format == "WEBP" and image.width / image.height == pytest.approx(5 / 7, rel=0.02)
+
+
+def test_a_gallery_is_a_section_where_there_is_one(tmp_path):
+    facts = Facts("tiny", {}, PARTS)
+    for name in [*(picture.name for picture in [*pictures(facts), *gallery.FIGURE.pictures(facts)])]:
+        Image.new("RGB", (4, 4)).save(tmp_path / f"{name}.png")
+    without = page._figure_sections(facts, tmp_path, None)
+    sections = page._figure_sections(facts, tmp_path, tmp_path)
+    assert sections[:-1] == without
+    assert [shown["picture"].part for shown in sections[-1]["figures"]] == list(facts.tests)

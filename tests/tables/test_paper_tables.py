@@ -15,6 +15,7 @@ from made_results import HandMade, by_hand
 from pipeline_src.analysis.estimate import HIGHER, LOWER
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts, MethodFacts
 from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.results import RunCost
 from pipeline_src.metrics.registry import defined
 from pipeline_src.tables.paper_table import BEST, CSV_COLUMNS, FLOOR, TIED, marks
 from pipeline_src.tables.registry import TABLES, ByMethod
@@ -65,7 +66,7 @@ def tables(written) -> dict[str, pd.DataFrame]:
 def test_every_number_is_that_of_the_results(results, tables):
     for name, table in BY_METHOD.items():
         parts = [part for part, role in PARTS.items() if role in table.roles]
-        metrics = set(table.metrics) - {"mean_iou", "classwise_ece"}  # of several classes
+        metrics = {*table.metrics} - {"mean_iou", "classwise_ece"}  # of several classes
         assert set(tables[name]["metric"]) == metrics
         assert len(tables[name]) == 2 * len(parts) * len(METHODS) * len(metrics)
         for row in tables[name].itertuples():
@@ -184,3 +185,40 @@ def test_differences():
     wide = of["slp", "temperature", "accuracy"]  # their resamples run against each other
     assert wide["low"] < 0 < wide["high"] and wide["mark"] == ""
     assert table.printed()["raw"].groups[0].rows[0][:2] == ["slp − baseline", "−20.00↓‡"]  # of 8 images
+
+
+def test_the_grid_of_static_perturbation(tmp_path):
+    places = {"s1": (0.1, 0.5), "s2": (0.05, 1.0), "s3": (0.05, 0.5)}
+    grid = {name: MethodFacts("slp", {"alpha": alpha, "beta": beta}) for name, (alpha, beta) in places.items()}
+    noisy = MethodFacts("slp", {"alpha": 0.1, "beta": 0.5, "noise": 0.25})
+    facts = replace(FACTS, methods={"baseline": METHODS["baseline"], "slp_dm": noisy} | grid)
+    results = measured(facts)
+    table = TABLES["T3"](results)
+    strengths = {row["method"]: row["mean"] for row in table.rows if row["metric"] == "strength"}
+    assert strengths == pytest.approx({"s3": 0.05, "s2": 0.1, "s1": 0.1})
+    ece = [row for row in table.rows if row["metric"] == "ece" and row["protocol"] == "raw"]
+    assert [(row["row"], row["column"], row["method"]) for row in ece] == [
+        ("α = 0.05", "β = 0.5", "s3"),
+        ("α = 0.05", "β = 1", "s2"),
+        ("α = 0.1", "β = 0.5", "s1"),
+    ]
+    assert [row["mean"] for row in ece] == [results.estimate("ece", "raw", row["method"], "one").value for row in ece]
+    assert TABLES["T3"](measured(FACTS)).rows == []  # one entry is no grid
+
+
+def test_costs_are_means_over_seeds_or_dashes(results):
+    costs = {("slp", seed): RunCost(60 * (seed + 1), 30, 2e6) for seed in (0, 1)}
+    table = TABLES["T9"](replace(results, costs=costs))
+    numbers = {(row["method"], row["metric"]): (row["mean"], row["sd"]) for row in table.rows}
+    assert numbers["slp", "training"] == pytest.approx((90, 60 / math.sqrt(2)))
+    assert numbers["slp", "prediction"] == (30, 0) and numbers["slp", "parameters"][0] == 2e6
+    printed = {row[0]: row[1:] for row in table.printed()[""].groups[0].rows}
+    assert printed["slp"] == ["1.5 ± 0.7", "0.5 ± 0.0", "2.00"] and printed["baseline"] == ["–"] * 3
+
+
+def test_weighted_f_is_a_column_only_where_it_was_measured(results):
+    without = {key: replace(run, points=dict(run.points)) for key, run in results.measurements.items()}
+    for run in without.values():
+        del run.points["weighted_f"]
+    assert "weighted_f" in {row["metric"] for row in TABLES["T2"](results).rows}
+    assert "weighted_f" not in {row["metric"] for row in TABLES["T2"](replace(results, measurements=without)).rows}

@@ -35,7 +35,7 @@ def test_a_change_that_concerns_no_result_outdates_nothing(clone):
     ("file", "old", "new", "jobs"),
     [
         ("params.yaml", "  seeds: [0]\n", "  seeds: [0, 1]\n", {"train": 2, "evaluate": 6} | SHOWN),
-        ("pipeline_src/figures/house.mplstyle", "", "\n# restyled\n", {"figures": 1, "report": 1}),
+        ("pipeline_src/figures/house.mplstyle", "", "\n# restyled\n", {"figures": 1, "gallery": 1, "report": 1}),
     ],
     ids=["seed", "style"],
 )

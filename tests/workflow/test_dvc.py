@@ -16,7 +16,7 @@ from project import ROOT, call, copy, edit, planned, snakemake
 STAGES = {
     "data": {"prepare", "store"},
     "models": {"train"},
-    "results": {"evaluate", "evaluations", "analyse", "tables", "figures", "claims", "report"},
+    "results": {"evaluate", "evaluations", "analyse", "tables", "figures", "gallery", "claims", "report"},
 }
 STORE = Path("results/.store")
 RAW = "data/downloads/mine"
@@ -130,6 +130,7 @@ def test_a_dataset_is_added_and_results_are_computed_pushed_and_pulled_into_an_i
     assert "mine (given): in order; 6 samples" in call(clone, "python", "-m", "pipeline_src", "data", "check")
     assert planned(clone) == {}
     assert "Nothing to be done" in dvc(clone, "repro")
+    assert all(is_linked(clone, file.relative_to(clone)) for file in clone.glob(f"{STORE}/*/*/manifest.json"))
     assert call(clone, "git", "status", "--short") == ""
     assert "new" not in dvc(clone, "status") and "modified" not in dvc(clone, "status")
 

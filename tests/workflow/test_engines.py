@@ -12,6 +12,7 @@ import signal
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from project import ENVIRONMENT, call, counted, outdated, planned, results, snakemake
 
@@ -33,6 +34,9 @@ def test_a_run_makes_everything_and_leaves_both_engines_idle(finished):
     for name in ("tables/main.csv", "tables/metrics.json", "claims.json", "claims.md", "report.html"):
         assert (shown / name).stat().st_size > 0, name
     assert list((shown / "figures").glob("reliability-raw-*.svg"))
+    drawn = pd.read_csv(shown / "figures/gallery-scenes.csv")
+    assert {name.partition(":")[0] for name in drawn["layer"]} == {"mask", "baseline", "aslp_mc"}
+    assert {*drawn["rank"]} == {"worst", "median", "best"} and drawn["id"].nunique() == 6
     runs = [shown / f"runs/{method}/seed0/model.safetensors" for method in ("baseline", "aslp_mc")]
     assert runs[0].read_bytes() != runs[1].read_bytes(), "no label was perturbed"
     assert planned(finished) == {}
@@ -46,6 +50,15 @@ def test_a_clone_with_pulled_results_has_nothing_to_do_and_shows_them(clone):
     assert not (clone / "results/tiny").exists()
     assert planned(clone) == {}
     assert (clone / TABLES).is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", ["tables", "figures", "claims", "report"])
+def test_a_target_makes_its_files_only(clone, target):
+    for name in ("tables", "figures", "claims", "report"):
+        shutil.rmtree(clone / job(clone, name).folder)
+    needed = {"report": {"figures", "claims", "report"}}.get(target, {target})
+    assert planned(clone, "--", target).keys() == needed
 
 
 @pytest.mark.slow

@@ -200,7 +200,7 @@ def started():
 
 
 def finished():
-    if GRAPH.job("report").is_made:  # not after a target such as `models`
+    if all(job.is_made for job in RESULTS):  # not after a target such as `models`
         subprocess.run([sys.executable, "-m", "pipeline_src", "report", "--experiment", EXPERIMENT], check=False)
 
 
