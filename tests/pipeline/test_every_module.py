@@ -35,6 +35,7 @@ ROOTS = {  # kind of job -> the modules that its function imports
     "analyse": {"analysis.analyse", "data.groups"},
     "tables": SHOWN | {"tables.write"},
     "figures": SHOWN | {"figures.registry"},
+    "gallery": SHOWN | {"data.store", "figures.gallery", "figures.registry", "figures.style"},
     "claims": SHOWN | {"claims.write"},
     "write": SHOWN | {"report.page", "data.store"},
     "overview": {"analysis.facts", "claims", "claims.write", "tables.several_experiments"},

@@ -44,7 +44,7 @@ def test_the_graph_has_a_fingerprint_for_each_job(name):
     trainings = [job for job in experiment.of_kinds("train") if not experiment.posthoc(job.name.split("/")[1])]
     assert len({job.fingerprint for job in trainings}) == len(trainings) >= 5
     keys = {job.key for job in experiment.jobs.values() if not job.is_batch}
-    assert keys and all(len(key.rpartition("-")[2]) == 16 for key in keys)
+    assert keys and all(len(key.rpartition("/")[2]) == 16 for key in keys)
 
 
 def test_experiments_share_networks():
