@@ -18,6 +18,7 @@ from pipeline_src.data import catalog
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.figures.registry import draw, save_picture
+from pipeline_src.files import sha256
 from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
 from pipeline_src.pipeline import work
@@ -50,7 +51,7 @@ def run_cost(evaluations: Sequence[Job]) -> RunCost:
     inputs = evaluations[0].inputs
     networks = [job for role, job in inputs.items() if role.startswith("networks/")]
     training = inputs.get("fit", networks[0])
-    parameters = [_parameters(network.folder / "run.json") for network in networks]
+    parameters = [_parameters(network) for network in networks]
     return RunCost(_seconds([training]), _seconds(evaluations), sum(parameters))
 
 
@@ -59,9 +60,14 @@ def _seconds(jobs: Iterable[Job]) -> float:
     return sum(job.manifest.made["seconds"] if job.manifest else math.nan for job in jobs)
 
 
-def _parameters(file: Path) -> float:
-    """Return the number of parameters of a network from the run.json of its training; NaN without the file."""
-    return json.loads(file.read_bytes())["parameters"] if file.is_file() else math.nan
+def _parameters(network: Job) -> float:
+    """Return the number of parameters in the run.json of a training; NaN if it is missing or damaged."""
+    file = network.folder / "run.json"
+    manifest = network.manifest
+    if manifest is None or not file.is_file() or sha256(file) != manifest.files[file.name]["sha256"]:
+        return math.nan
+    parameters: float = json.loads(file.read_bytes())["parameters"]
+    return parameters
 
 
 def tables(job: Job, folder: Path) -> None:
