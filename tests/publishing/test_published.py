@@ -20,7 +20,7 @@ from pipeline_src.publishing import published, rebuild
 from pipeline_src.publishing.publish import publish as publish_experiment
 from pipeline_src.publishing.published import Publication, PublishedCounts
 
-MOST_FILES, MOST_BYTES = 300, 64e6
+MOST_FILES, MOST_BYTES = 300, 72e6
 
 
 @pytest.fixture(autouse=True)
