@@ -112,7 +112,8 @@ def layers(shown: Prediction) -> Iterator[tuple[str, np.ndarray, dict[str, Any],
         confidence, predicted, least = top_label(probability)
         right = predicted == shown.target
         known = np.where(counts, confidence, math.nan)
-        yield f"{method}: confidence", known, {"cmap": "Blues", "vmin": least, "vmax": 1}, np.nanmean(known)
+        mean = float(np.nanmean(known))
+        yield f"{method}: confidence", known, {"cmap": "Blues", "vmin": least, "vmax": 1}, mean
         wrong = np.where(right, math.nan, known)
         yield f"{method}: errors", wrong, {"cmap": "Reds", "vmin": 2 * least - 1, "vmax": 1}, right[counts].mean()
 
