@@ -13,9 +13,9 @@ from pipeline_src.analysis.intervals import FEW_GROUPS, NAN, interval
 from pipeline_src.analysis.measurement import COMPARED, Measurement, write
 from pipeline_src.analysis.resampling import LEAVE_ONE_OUT, Resampled, key_of, resample, resample_counts
 from pipeline_src.counting.counts import Counts, image_rows
-from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError, listed
+from pipeline_src.metrics.image_inputs import pixel_means
 from pipeline_src.metrics.inputs import Binned
 from pipeline_src.metrics.metric import FRACTION
 from pipeline_src.metrics.protocol_counts import TOP, ProtocolCounts
@@ -73,7 +73,9 @@ def _measurement(
     first, *rest = (replace(run, rows=None) for run in counts)
     summed = sum(rest, first)
     arrays = summed.arrays("all") | {"top": np.array(summed.top)}
-    arrays["image_means"] = np.stack([image_means(run) for run in counts], axis=1)
+    rows = [image_rows(run) for run in counts]
+    means = [[pixel_means(run, column) for run in rows] for column in ("confidence", "correct")]
+    arrays["image_means"] = np.array(means, np.float32)
     if first.pixels:
         runs = [ProtocolCounts(None, run, groups) for run in counts]
         left_out = [resample_counts(run, bins, LEAVE_ONE_OUT, names=COMPARED) for run in runs]
@@ -84,14 +86,6 @@ def _measurement(
         arrays["accuracy_band"] = band
     images, pixels = len(image_rows(counts[0])), counts[0].pixels
     return Measurement.of_runs(seeds, resampled, images=images, pixels=pixels, arrays=arrays)
-
-
-def image_means(counts: Counts) -> np.ndarray:
-    """Return mean confidence and accuracy of each image, (2, N) float32; NaN without a pixel that counts."""
-    rows = image_rows(counts)
-    pixels = rows.column("pixels")
-    sums = np.stack([rows.column("confidence") / UNIT, rows.column("correct")])
-    return np.asarray(sums / np.where(pixels > 0, pixels, np.nan), np.float32)
 
 
 def accuracy_band(seeds: Sequence[Resampled], bins: int) -> np.ndarray | None:

@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline_src.counting.counts import COLUMNS, PIXEL_SUMS, UNMEASURED, Counts, image_rows, parts
+from pipeline_src.counting.counts import COLUMNS, PIXEL_SUMS, UNMEASURED, Counts, ImageRows, image_rows, parts
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.whole_maps import e_curve
 from pipeline_src.metrics import estimators
-from pipeline_src.metrics.inputs import Arguments, Binned, Input
+from pipeline_src.metrics.inputs import Arguments, Binned, Input, unit
 from pipeline_src.metrics.protocol_counts import TOP, Columns, ProtocolCounts, as_bins
 
 BETA2 = 0.3  # of F
@@ -64,9 +64,7 @@ def whole_map_measure(column: str) -> Values:
 
 def absolute_errors(counted: ProtocolCounts, bins: int) -> Columns:
     """Return the mean absolute errors of images, (n, 1); NaN without a pixel that counts."""
-    pixels = counted.rows.column("pixels")
-    sums = counted.rows.column("absolute") / UNIT
-    means = sums / np.where(pixels > 0, pixels, np.nan)
+    means = pixel_means(counted.rows, "absolute")
     return lambda images: means[images, None]
 
 
@@ -144,6 +142,12 @@ class ClassAreas(Input):
         return (both / union,)
 
 
+def pixel_means(rows: ImageRows, column: str) -> np.ndarray:
+    """Return the mean of a column over the pixels of each image, (N,) float64; NaN without a pixel that counts."""
+    pixels = rows.column("pixels")
+    return np.asarray(rows.column(column) / np.where(pixels > 0, pixels, np.nan) / unit(column))
+
+
 def per_image(counts: Counts, bins: int = 10) -> dict[str, np.ndarray]:
     """Return the metrics of each image, in the order of `counts.rows.ids`.
 
@@ -158,10 +162,9 @@ def per_image(counts: Counts, bins: int = 10) -> dict[str, np.ndarray]:
     rows, in_bins = image_rows(counts), Binned(TOP).columns(ProtocolCounts(None, counts), bins)
     blocks = list(parts(len(rows)))
     binned = as_bins(np.concatenate([in_bins(block) for block in blocks]))
+    mean = {name: pixel_means(rows, name) for name in PIXEL_SUMS}
+    accuracy = pixel_means(rows, "correct")
     with np.errstate(invalid="ignore", divide="ignore"):
-        pixels = rows.column("pixels").astype(float)
-        mean = {name: rows.column(name) / pixels / UNIT for name in PIXEL_SUMS}
-        accuracy = rows.column("correct") / pixels
         values = {"confidence": mean["confidence"], "accuracy": accuracy, "gap": mean["confidence"] - accuracy}
         values |= {"ece": estimators.ece(binned), "oe": estimators.oe(binned)}
         values |= {name: mean[name] for name in ("brier", "nll", "entropy")} | {"mae": mean["absolute"]}

@@ -89,7 +89,7 @@ class PixelMeans(Input):
             pixels = counted.histogram(TOP).binned(1).bins
             sums = {"correct": pixels.hits[0], "confidence": pixels.score[0]}
             return tuple(sums[name] / counts.pixels for name in self.means)
-        return tuple(counted.rows.total(name) / _unit(name) / counts.pixels for name in self.means)
+        return tuple(counted.rows.total(name) / unit(name) / counts.pixels for name in self.means)
 
     def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
         places = [COLUMNS.index(name) for name in self.names]
@@ -97,10 +97,11 @@ class PixelMeans(Input):
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
         pixels = sums[..., 0]
-        return tuple(sums[..., self.names.index(name)] / _unit(name) / pixels for name in self.means)
+        return tuple(sums[..., self.names.index(name)] / unit(name) / pixels for name in self.means)
 
 
-def _unit(column: str) -> int:
+def unit(column: str) -> int:
+    """Return what a column of the rows per image counts in: whole pixels, or units of 1 / `UNIT`."""
     return 1 if column == "correct" else UNIT
 
 
