@@ -18,7 +18,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.claims.verdict import MARGINS
+from pipeline_src.analysis.intervals import MARGINS
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.differences import QUANTITIES
 

@@ -14,6 +14,7 @@ import numpy as np
 FEW_GROUPS = 10  # units; below, too few resamples differ for percentiles
 ENOUGH = 100  # units; below, intervals of one seed miss the true value too often where a few units are far worse
 LEVEL = 0.95
+MARGINS = {"ece": 0.005, "accuracy": 0.005, "brier": 0.002}  # of a bounded difference (docs/protocol.md, section 5)
 NORMAL = NormalDist()
 NAN = (math.nan, math.nan)  # the limits of an undefined interval
 

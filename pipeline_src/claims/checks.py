@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from pipeline_src.analysis.estimate import common_seeds, estimate
 from pipeline_src.analysis.facts import ROLES, Facts, run_command
+from pipeline_src.analysis.intervals import MARGINS
 from pipeline_src.analysis.results import Results
-from pipeline_src.claims.verdict import ABOVE_ZERO, MARGINS, Evidence, Items, Missing, Target
+from pipeline_src.claims.verdict import ABOVE_ZERO, Evidence, Items, Missing, Target
 from pipeline_src.metrics.registry import METRICS
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pipeline_src import __version__, outputs
 from pipeline_src.analysis.analyse import accuracy_band
 from pipeline_src.analysis.conformal import Bound
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
-from pipeline_src.analysis.intervals import FEW_GROUPS, groups_note, images_note
+from pipeline_src.analysis.intervals import FEW_GROUPS, MARGINS, groups_note, images_note
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
 from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.score_histogram import check_bins
@@ -29,8 +29,6 @@ from pipeline_src.metrics.image_inputs import per_image
 from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS, summary
-
-BOUND = 0.005  # of an ECE that is called small, as of bounded differences (docs/protocol.md, section 5)
 
 
 def judge_folder(
@@ -125,8 +123,8 @@ def miscalibration(intervals: Mapping[str, Sequence[float] | None], units: int) 
         units: number of images, or groups of them, that were resampled.
 
     Returns:
-        "detected"; "not detected" where the ECE is shown to be within `BOUND`; "inconclusive" elsewhere, and always of
-        fewer than `FEW_GROUPS` units.
+        "detected"; "not detected" where the ECE is shown to be within its margin (`MARGINS`);
+        "inconclusive" elsewhere, and always of fewer than `FEW_GROUPS` units.
     """
     gap = intervals["gap"]
     ece = intervals["ece"]
@@ -134,7 +132,7 @@ def miscalibration(intervals: Mapping[str, Sequence[float] | None], units: int) 
         return "inconclusive"
     if not gap[0] <= 0 <= gap[1] or ece[0] > 0:
         return "detected"
-    return "not detected" if ece[1] < BOUND else "inconclusive"
+    return "not detected" if ece[1] < MARGINS["ece"] else "inconclusive"
 
 
 def groups_of(pairs: Sequence[Pair], groups: str) -> np.ndarray | None:
