@@ -59,7 +59,7 @@ def run_job(
         return
     graph = experiment_graph(experiment, log)
     job = graph.find(key) if re.fullmatch(r"\w+/[0-9a-f]{16}", key) else graph.job(key)
-    if job.kind not in ("train", "evaluate", "evaluations"):
+    if job.kind not in ("train", "evaluate", "evaluations", "gallery"):
         run(job, graph.command)
         return
     from pipeline_src.training import machine
