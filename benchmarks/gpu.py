@@ -27,8 +27,8 @@ from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.params.load import read, resolve
 from pipeline_src.params.schema import Experiment
+from pipeline_src.pipeline.manifest import peak_memory, processor
 from pipeline_src.prediction.predict import Predictor
-from pipeline_src.python_source import peak_memory, processor
 from pipeline_src.training import pixels
 from pipeline_src.training.classifier import DenseClassifier, build_classifier
 from pipeline_src.training.loop import TrainingRun, averaged_model

@@ -1,14 +1,11 @@
-"""The package's name and folder, Python files as syntax trees, and the versions of libraries."""
+"""The package's name and folder, its commit, Python files as syntax trees, and the versions of libraries."""
 
 from __future__ import annotations
 
 import ast
-import os
 import platform
-import resource
 import subprocess
 import sys
-from contextlib import suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -83,26 +80,3 @@ def _git(*words: str) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.rstrip()
     except (OSError, subprocess.SubprocessError):
         return ""
-
-
-def peak_memory() -> int:
-    """Return the peak memory of this process in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak // (2**20 if sys.platform == "darwin" else 2**10)
-
-
-def gpu() -> str:
-    """Return the name of the GPU that torch uses in this process; empty if it uses none."""
-    torch = sys.modules.get("torch")
-    return torch.cuda.get_device_name() if torch and torch.cuda.is_initialized() else ""
-
-
-@cache
-def processor() -> str:
-    """Return the machine's architecture, the name of its processor and the number of its cores."""
-    name = platform.processor()
-    with suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        name = names[0] if names else name
-    return f"{platform.system()} {platform.machine()}, {name or 'unknown processor'}, {os.cpu_count()} cores"

@@ -1,9 +1,14 @@
-"""Manifests: provenance and SHA-256 of each result of the store, in its folder."""
+"""Manifests: provenance and SHA-256 of each result of the store, in its folder, and facts of this machine for them."""
 
 from __future__ import annotations
 
 import json
+import os
+import platform
+import resource
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -101,3 +106,29 @@ def stored(kind: str) -> Iterator[tuple[Path, Manifest]]:
 def now() -> str:
     """Return the time (UTC) as manifests have it."""
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+# The machine
+
+
+def peak_memory() -> int:
+    """Return the peak memory of this process in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def gpu() -> str:
+    """Return the name of the GPU that torch uses in this process; empty if it uses none."""
+    torch = sys.modules.get("torch")
+    return torch.cuda.get_device_name() if torch and torch.cuda.is_initialized() else ""
+
+
+@cache
+def processor() -> str:
+    """Return the machine's architecture, the name of its processor and the number of its cores."""
+    name = platform.processor()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        name = names[0] if names else name
+    return f"{platform.system()} {platform.machine()}, {name or 'unknown processor'}, {os.cpu_count()} cores"

@@ -12,8 +12,7 @@ from pipeline_src.data import manifest, sources
 from pipeline_src.errors import UserError
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.job import Job, other_versions
-from pipeline_src.pipeline.manifest import Manifest, stored
-from pipeline_src.python_source import processor
+from pipeline_src.pipeline.manifest import Manifest, processor, stored
 from pipeline_src.training.perturbation import AdaptivePerturbation
 
 USUAL_PIXELS = 400 * 300  # of an image of the usual datasets

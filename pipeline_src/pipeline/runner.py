@@ -13,9 +13,9 @@ from pathlib import Path
 from pipeline_src.errors import UserError
 from pipeline_src.files import flush, sha256, writing
 from pipeline_src.pipeline.job import Job
-from pipeline_src.pipeline.manifest import NAME, Manifest, now
+from pipeline_src.pipeline.manifest import NAME, Manifest, gpu, now, peak_memory, processor
 from pipeline_src.processes import alone
-from pipeline_src.python_source import gpu, loaded_versions, peak_memory, processor
+from pipeline_src.python_source import loaded_versions
 
 log = logging.getLogger(__name__)
 LOCKS = Path(".snakemake/locks")

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from pipeline_src import processes
 from pipeline_src.cli.main import app
+from pipeline_src.pipeline.manifest import processor
 from pipeline_src.publishing import publish, rebuild
 from pipeline_src.publishing.published import Publication
-from pipeline_src.python_source import processor
 
 PUBLISHED, REBUILT = Path("results/published/tiny"), Path("results/published-rebuilt/tiny")
 PAGE = (ROOT / "docs/workflow.md").read_text(encoding="utf-8")
