@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -27,8 +26,6 @@ NO_RATES = "no image has both foreground and background"
 WHOLE_MAPS = "no image has it: it is measured on whole maps, and needs masks without ignored pixels"
 SUMMARY = ("ece", "oe", "accuracy", "mean_iou", "brier", "nll")  # where there is room for a few
 
-ALIGNMENT: dict[str, Any] = {"better": HIGH, "undefined": WHOLE_MAPS, "range": NOT_NEGATIVE}
-ALIGNMENT["reference"] = "Fan et al., IJCAI 2018"
 BINS, NOISE, CLASS_BINS, CLASS_NOISE = Binned(TOP), BinNoise(TOP), Binned(CLASSES), BinNoise(CLASSES)
 RANKED, F_CURVE, RATES = Ranked(), ImageMean(f_curves), ImageMean(image_inputs.rate_curves, few=True)
 
@@ -254,14 +251,20 @@ METRICS: dict[str, Metric] = {
         input=ImageMean(image_inputs.e_curves, few=True),
         function=lambda curve: curve.max(axis=-1),
         definition="Largest value of the mean of the images' E curves: one threshold for all images.",
-        **ALIGNMENT,
+        better=HIGH,
+        undefined=WHOLE_MAPS,
+        reference="Fan et al., IJCAI 2018",
+        range=NOT_NEGATIVE,
     ),
     "e_measure": Metric(
         title="mean E",
         input=ImageMean(whole_map_measure("e_measure")),
         function=same,
         definition="Mean of the images' mean E-measures over 256 thresholds.",
-        **ALIGNMENT,
+        better=HIGH,
+        undefined=WHOLE_MAPS,
+        reference="Fan et al., IJCAI 2018",
+        range=NOT_NEGATIVE,
     ),
     "weighted_f": fraction(
         "weighted F",
