@@ -218,15 +218,20 @@ def _image(file: Path, limit: int = 0) -> str:
     Args:
         limit: bytes of a picture of photographs, which becomes coarser until it has fewer; 0 of a drawing.
     """
-    content = io.BytesIO()
     with Image.open(file) as opened:
         image = opened.convert("RGB")
-    image.save(content, "WEBP", lossless=not limit, quality=80)  # a drawing has half the size of PNG
-    while limit and len(content.getvalue()) > limit:
+    content = _webp(image, lossless=not limit)  # a drawing has half the size of PNG
+    while limit and len(content) > limit:
         image = image.resize((4 * image.width // 5, 4 * image.height // 5))
-        content = io.BytesIO()
-        image.save(content, "WEBP", quality=80)
-    return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"
+        content = _webp(image, lossless=False)
+    return f"data:image/webp;base64,{base64.b64encode(content).decode()}"
+
+
+def _webp(image: Image.Image, lossless: bool) -> bytes:
+    """Return an image as a WebP file."""
+    content = io.BytesIO()
+    image.save(content, "WEBP", lossless=lossless, quality=80)
+    return content.getvalue()
 
 
 def diagram_data(results: Results) -> dict[str, Any]:
