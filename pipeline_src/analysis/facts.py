@@ -145,7 +145,10 @@ class Facts:
     def static_grid(self) -> dict[str, tuple[float, float]]:
         """Entries of SLP without noise -> (alpha, beta), in this order; none unless there are two of them."""
         entries = {name: self.methods[name].parameters for name in self.entries("slp")}
-        grid = {name: (each["alpha"], each["beta"]) for name, each in entries.items() if not each.get("noise")}
+        grid = {}
+        for name, parameters in entries.items():
+            if not parameters.get("noise"):
+                grid[name] = (parameters["alpha"], parameters["beta"])
         return dict(sorted(grid.items(), key=lambda item: item[1])) if len(grid) > 1 else {}
 
     def entries(self, code: str) -> list[str]:

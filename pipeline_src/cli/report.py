@@ -64,8 +64,8 @@ def experiments() -> list[list[str]]:
     """Return a row for each experiment of params.yaml or published: its name, and where it has results."""
     rows = []
     for name in dict.fromkeys([*read().experiments, *published.names()]):
-        here = "run here" * Path("results", name).is_dir()
-        rows.append([name, here, "published" * (name in published.names())])
+        local = "run here" * Path("results", name).is_dir()
+        rows.append([name, local, "published" * (name in published.names())])
     return rows
 
 

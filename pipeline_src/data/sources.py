@@ -93,9 +93,10 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
         if (files := _find(source, entry.layout(source), data_root)) is None:
             continue
         root, archives, layout = files
-        if others := [str(path) for path in archives if not path.is_file()]:
+        irregular = [str(path) for path in archives if not path.is_file()]
+        if irregular:
             fix = "write `folder:` instead of `archive:` for unpacked files"
-            raise UserError(f"dataset {entry.name}: {others[0]} is not a regular file", fix=fix)
+            raise UserError(f"dataset {entry.name}: {irregular[0]} is not a regular file", fix=fix)
         if source.generator:
             content = hash_of(generator=source.generator.model_dump())
         elif root:

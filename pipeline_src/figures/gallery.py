@@ -74,16 +74,16 @@ def draw(predictions: Sequence[Prediction], heading: str, lines: Sequence[str]) 
     """Draw a column per image with its layers; return also the numbers below them."""
     import pandas as pd
 
-    columns = [list(layers(each)) for each in predictions]
+    columns = [list(layers(prediction)) for prediction in predictions]
     names = [name for name, *_ in columns[0]]
     figure, used = style.new_figure(ROW * len(names) + 0.3, heading, [*lines, *KEY], style.WIDE)
     places = {"left": 0.14, "right": 0.99, "bottom": 0.15 / figure.get_figheight(), "wspace": 0.05}
     places["top"] = 1 - (used + 0.2) / figure.get_figheight()
     grid = figure.subplots(len(names), len(predictions), squeeze=False, gridspec_kw=places)
     rows = []
-    for panels, drawn, each in zip(grid.T, columns, predictions, strict=True):
-        height, width = each.target.shape
-        panels[0].set_title(each.rank, fontsize=7)
+    for panels, drawn, prediction in zip(grid.T, columns, predictions, strict=True):
+        height, width = prediction.target.shape
+        panels[0].set_title(prediction.rank, fontsize=7)
         for axes, (name, array, look, number) in zip(panels, drawn, strict=True):
             step = -(-max(array.shape[:2]) // LONGEST)
             axes.imshow(array[::step, ::step], extent=(0, width, height, 0), **look)
@@ -92,7 +92,7 @@ def draw(predictions: Sequence[Prediction], heading: str, lines: Sequence[str]) 
             axes.spines[:].set_visible(True)
             if look:
                 axes.set_xlabel(f"{100 * number:.1f} %", fontsize=5.5, labelpad=2)
-                rows.append((each.rank, each.id, name, number))
+                rows.append((prediction.rank, prediction.id, name, number))
     for axes, name in zip(grid[:, 0], names, strict=True):
         text = textwrap.fill(name, 16)
         axes.set_ylabel(text, rotation=0, ha="right", va="center", fontsize=6, parse_math=False)

@@ -215,8 +215,8 @@ def auc(rates: np.ndarray) -> np.ndarray:
 def _area(x: np.ndarray, y: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Return the area under curves (..., T) of ascending x, which begin with y = `start` (..., 1) at x = 0."""
     width = np.diff(x, axis=-1, prepend=0)
-    before = np.concatenate([start, y[..., :-1]], axis=-1)
-    return np.asarray((width * (y + before) / 2).sum(axis=-1))
+    previous = np.concatenate([start, y[..., :-1]], axis=-1)
+    return np.asarray((width * (y + previous) / 2).sum(axis=-1))
 
 
 def mean_iou(iou: np.ndarray) -> np.ndarray:

@@ -47,7 +47,7 @@ class Loader(yaml.CSafeLoader):  # ten times faster than SafeLoader, and Snakema
 
 
 def _number(loader: Loader, node: yaml.ScalarNode) -> Any:
-    """Return a number, but for the forms of which YAML 1.1 makes another one: 010 (octal) and 1:30 (base 60)."""
+    """Return a number, unless YAML 1.1 reads its form as another one: 010 (octal) and 1:30 (base 60)."""
     value = yaml.CSafeLoader.yaml_constructors[node.tag](loader, node)
     if re.fullmatch(r"[-+]?0[0-7_]+|.*:.*", node.value):
         text = f"{node.value} would be {value}: write the decimal number, or put a text in quotes"

@@ -97,11 +97,11 @@ def needs(experiment: ExperimentGraph, sizes: Mapping[str, int]) -> list[str]:
 
 def _finished_run(job: Job, on_gpu: bool) -> tuple[Path, Manifest] | None:
     """Return folder and manifest of a training on this machine, as fast as `job`; None without one."""
-    here = [processor(), on_gpu, False]
+    machine = [processor(), on_gpu, False]
     for folder, record in stored("train"):
-        made = record.made
-        there = [made["machine"], bool(made.get("gpu")), made.get("resumed")]
-        if there == here and _speed_facts(record.ingredients) == _speed_facts(job.ingredients):
+        origin = record.made
+        recorded = [origin["machine"], bool(origin.get("gpu")), origin.get("resumed")]
+        if recorded == machine and _speed_facts(record.ingredients) == _speed_facts(job.ingredients):
             return folder, record
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +105,10 @@ def gallery(job: Job, folder: Path) -> None:
     for method in facts.methods if shown else ():
         runs = [job.inputs[f"analyse/{part}"].inputs[f"{method}/seed{facts.seeds[0]}"] for part in facts.tests]
         predictor = work.predictor(runs[0])
-        for each in (each for predictions in shown.values() for each in predictions):
-            assert each.image is not None
-            each.maps[method] = predictor.map_of(each.image, each.id, each.target.shape)
+        for prediction in chain.from_iterable(shown.values()):
+            assert prediction.image is not None
+            size = prediction.target.shape
+            prediction.maps[method] = predictor.map_of(prediction.image, prediction.id, size)
     with style.house():
         for picture in FIGURE.pictures(facts):
             save_picture(folder / picture.name, *FIGURE.paint(picture, found, shown[picture.part]))

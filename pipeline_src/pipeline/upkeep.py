@@ -70,8 +70,8 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
         assert job.former
         folder, manifest = job.former
         if manifest.fingerprint != job.fingerprint:  # else a killed `keep` wrote it
-            kept = [*manifest.kept, {"fingerprint": manifest.fingerprint, "why": why, "time": now()}]
-            new = replace(manifest, fingerprint=job.fingerprint, ingredients=job.ingredients, kept=kept)
+            records = [*manifest.kept, {"fingerprint": manifest.fingerprint, "why": why, "time": now()}]
+            new = replace(manifest, fingerprint=job.fingerprint, ingredients=job.ingredients, kept=records)
             new.write(folder)
         place(folder, job.folder)
     show(jobs)

@@ -216,7 +216,7 @@ def _image(file: Path, limit: int = 0) -> str:
     """Return an image as an address, because a page that works offline holds its images.
 
     Args:
-        limit: bytes of a picture of photographs, which becomes coarser until it has fewer; 0 of a drawing.
+        limit: bytes of a picture of images, which becomes coarser until it has fewer; 0 of a drawing.
     """
     with Image.open(file) as opened:
         image = opened.convert("RGB")
