@@ -111,8 +111,11 @@ def test_a_start_imports_nothing_slow(names, slow):
 
 
 def test_modules_are_short():
-    lines = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in modules().items()}
-    assert {name: number for name, number in lines.items() if number > 350} == {}
+    """Syntax-tree nodes, unlike lines, do not reward dense writing."""
+    sizes = {}
+    for name, path in modules().items():
+        sizes[name] = len(list(ast.walk(ast.parse(path.read_text(encoding="utf-8")))))
+    assert {name: size for name, size in sizes.items() if size > 4_100} == {}
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "benchmarks").rglob("*.py")), ids=lambda file: file.stem)

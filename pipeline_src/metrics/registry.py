@@ -217,8 +217,7 @@ METRICS: dict[str, Metric] = {
         range=(0, 0.5),
     ),
     # Masks and whole maps: overlap, F, S and E
-    # With few images it is too high, since the threshold is chosen on them: intervals from 8 to 30 images contained the
-    # true value in 72 to 82 % of simulated sets.
+    # Too high with few images, on which its threshold is chosen: intervals from 8 to 30 images cover 72 to 82 %.
     "max_f": fraction(
         "max F",
         F_CURVE,
