@@ -2,10 +2,10 @@
 
     python benchmarks/gpu.py [--device cuda] [--steps 30]
 
-The rows of the table in Markdown differ in two parts of the program. One is how maps are resized on a
-GPU under `torch.use_deterministic_algorithms`: by two matrix products, or by the decomposition that
-PyTorch takes. The other is how weights are averaged: all tensors at once, or one by one. On a CPU both
-ways of resizing are the same. Images are random. Each value has a process of its own.
+The rows of the table in Markdown differ in two parts of the program. One is how maps are resized on
+a GPU under `torch.use_deterministic_algorithms`: by two matrix products, or by the decomposition
+that PyTorch takes. The other is how weights are averaged: all tensors at once, or one by one. On a
+CPU both ways of resizing are the same. Images are random. Each value has a process of its own.
 """
 
 from __future__ import annotations
@@ -156,10 +156,16 @@ def table(size: int, batch: int, steps: int, device: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--device", default="cuda", help="cpu, cuda, cuda:1 (default: cuda)")
-    parser.add_argument("--size", type=int, default=384, help="side of an image (default: the paper's 384)")
-    parser.add_argument("--batch", type=int, default=10, help="images a step (default: the paper's 10)")
+    parser.add_argument(
+        "--size", type=int, default=384, help="side of an image (default: the paper's 384)"
+    )
+    parser.add_argument(
+        "--batch", type=int, default=10, help="images a step (default: the paper's 10)"
+    )
     parser.add_argument("--steps", type=int, default=30, help="timed steps (default: 30)")
     given = parser.parse_args()
     place = torch.cuda.get_device_name(given.device) if given.device != "cpu" else processor()

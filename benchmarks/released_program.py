@@ -1,11 +1,13 @@
-"""How large the differences to the released program are that docs/protocol.md names: tables in Markdown.
+"""How large the differences to the released program are that docs/protocol.md names: tables in
+Markdown.
 
     python benchmarks/released_program.py --photos DUTS-TR/Image --maps U2Net/ECSSD --masks ECSSD/GT
 
-The released program is written anew here from its description, in float64. Photographs: all that --photos holds, taken
-for ones of 400 px on the longer side, as those of DUTS-TR are; the square has 384 px then, or as much of the given
-size. Maps: 8 bit, stretched one by one and rounded, as the released test program saves them. Data sets with soft masks
-are rare outside of the original archives; masks and maps averaged over 2 x 2 pixels stand in for them.
+The released program is written anew here from its description, in float64. Photographs: all that
+--photos holds, taken for ones of 400 px on the longer side, as those of DUTS-TR are; the square has
+384 px then, or as much of the given size. Maps: 8 bit, stretched one by one and rounded, as the
+released test program saves them. Data sets with soft masks are rare outside of the original
+archives; masks and maps averaged over 2 x 2 pixels stand in for them.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ THRESHOLDS = -(-255 * np.arange(255) // 254)
 
 def clamp() -> None:
     top = np.float32(1) - np.float32(CLAMP)
-    print(f"clamp of |z|: float32 {log(top / (1 - float(top))):.2f}, here {log((1 - CLAMP) / CLAMP):.2f}")
+    print(
+        f"clamp of |z|: float32 {log(top / (1 - float(top))):.2f}, here {log((1 - CLAMP) / CLAMP):.2f}"
+    )
 
 
 class Draw:
@@ -72,16 +76,22 @@ def photographs(folder: Path) -> None:
         side, border = round(SIDE / LONGER * longer), round(BORDER / LONGER * longer)
         square = resize(image, side)
         resized.append(np.abs(filtered(image, side).astype(int) - square).mean())
-        left, top = rng.integers(1, border // 2 + 1, 2)  # whole pixels at both ends, so that both crops are the same
+        left, top = rng.integers(
+            1, border // 2 + 1, 2
+        )  # whole pixels at both ends, so that both crops are the same
         theirs = filtered(image[top : height - top, left : width - left], side)
-        ours, _ = augment(square, square[..., 0], Draw(np.array([2 * left / width, 2 * top / height])), settings)
+        ours, _ = augment(
+            square, square[..., 0], Draw(np.array([2 * left / width, 2 * top / height])), settings
+        )
         trained.append(np.abs(theirs.astype(int) - ours).mean())
         sharp.append(contrast(ours) / contrast(theirs))
         cut.append([(1 + BORDER) / 2 / (LONGER * length / longer) for length in (width, height)])
     width, height = np.mean(cut, axis=0)
     print(f"{len(resized)} photographs, mean differences of 255")
     print(f"resized: {np.mean(resized):.2f}")
-    print(f"cropped and resized: {np.mean(trained):.2f}; neighbours differ {np.mean(sharp):.2f} times as much here")
+    print(
+        f"cropped and resized: {np.mean(trained):.2f}; neighbours differ {np.mean(sharp):.2f} times as much here"
+    )
     print(f"crop: on average {width:.1%} of the width and {height:.1%} of the height")
 
 
@@ -108,7 +118,9 @@ def released(level: np.ndarray, soft: np.ndarray) -> tuple[np.ndarray, ...]:
 
 def scores(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
     """Of the released program, on pairs of `released`."""
-    f, e = (np.mean(rows, axis=0) for rows in zip(*[released(*pair) for pair in pairs], strict=True))
+    f, e = (
+        np.mean(rows, axis=0) for rows in zip(*[released(*pair) for pair in pairs], strict=True)
+    )
     return dict(zip(SHOWN, (f.max(), f.mean(), e.mean()), strict=True))
 
 
@@ -117,7 +129,9 @@ def ours(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
     for number, (level, mask) in enumerate(pairs):
         truth = (mask > 127 / 255).astype(np.uint8)
         statistic.add(level, truth, str(number), measures=whole_map_measures(level, truth))
-    return {heading: value(name, statistic.protocols["stretched"]) for heading, name in SHOWN.items()}
+    return {
+        heading: value(name, statistic.protocols["stretched"]) for heading, name in SHOWN.items()
+    }
 
 
 def stretched(level: np.ndarray) -> np.ndarray:
@@ -134,7 +148,9 @@ def maps(folder: Path, masks: Path) -> None:
         half = (level.shape[1] // 2, level.shape[0] // 2)
         whole.append((stretched(level), mask / 255))
         small = cv2.resize(mask, half, interpolation=cv2.INTER_AREA)
-        halved.append((stretched(cv2.resize(level, half, interpolation=cv2.INTER_AREA)), small / 255))
+        halved.append(
+            (stretched(cv2.resize(level, half, interpolation=cv2.INTER_AREA)), small / 255)
+        )
     grey = np.mean([((mask > 0) & (mask < 1)).mean() for _, mask in halved])
     binary = [(level, (mask > 127 / 255).astype(float)) for level, mask in halved]
     columns = [ours(whole), scores(whole), scores(binary), scores(halved)]
@@ -146,7 +162,9 @@ def maps(folder: Path, masks: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--photos", type=Path)
     parser.add_argument("--maps", type=Path)
     parser.add_argument("--masks", type=Path)

@@ -2,8 +2,9 @@
 
     python benchmarks/speed.py [--rounds 7] [--only WORD]
 
-In each round all programs of a row run once, in turn, so other load on the machine slows all of them. Times are those
-of the processor. A ratio is the median over rounds, with quartiles. Maps are synthetic.
+In each round all programs of a row run once, in turn, so other load on the machine slows all of
+them. Times are those of the processor. A ratio is the median over rounds, with quartiles. Maps are
+synthetic.
 """
 
 from __future__ import annotations
@@ -66,7 +67,10 @@ def count_by_torch() -> None:
     torch.set_num_threads(1)
     for f, y in zip(*maps(), strict=True):
         probability, label = torch.from_numpy(f).ravel(), torch.from_numpy(y).ravel()
-        confidence, correct = torch.maximum(probability, 1 - probability), (probability >= 0.5) == label
+        confidence, correct = (
+            torch.maximum(probability, 1 - probability),
+            (probability >= 0.5) == label,
+        )
         cell = (confidence * BINS).ceil().long() - 1
         for weights in (None, confidence, correct.double()):
             torch.bincount(cell, weights, minlength=BINS)
@@ -91,7 +95,9 @@ def files() -> tuple[Path, Path]:
     for name, images in zip(("maps", "masks"), maps(), strict=True):
         (folder / name).mkdir()
         for number, image in enumerate(images):
-            cv2.imwrite(str(folder / name / f"{number:03d}.png"), np.rint(image * 255.0).astype(np.uint8))
+            cv2.imwrite(
+                str(folder / name / f"{number:03d}.png"), np.rint(image * 255.0).astype(np.uint8)
+            )
     return folder / "maps", folder / "masks"
 
 
@@ -114,7 +120,9 @@ def judge() -> None:
 def snakemake_folder() -> str:
     """A folder with a Snakefile of one rule whose output exists."""
     folder = tempfile.mkdtemp()
-    (Path(folder) / "Snakefile").write_text('rule all:\n    output: "done"\n    shell: "touch done"\n')
+    (Path(folder) / "Snakefile").write_text(
+        'rule all:\n    output: "done"\n    shell: "touch done"\n'
+    )
     command("snakemake", "-c1", folder=folder)
     return folder
 
@@ -136,17 +144,34 @@ class Row(NamedTuple):
 
 def rows() -> list[Row]:
     """The rows of the table. Ratios are other / ours."""
-    ece = {name: partial(PACKAGES[name]().ece, *maps()) for name in ("ours", "torchmetrics", "netcal")}
+    ece = {
+        name: partial(PACKAGES[name]().ece, *maps()) for name in ("ours", "torchmetrics", "netcal")
+    }
     few = "counts for ECE"
     eight_bit = [np.rint(f * 255).astype(np.uint8) for f in maps()[0]], maps()[1]
     return [
-        *(Row(f"{few}; {name}", ece["ours"], ece[name], "ns", "≥ 80") for name in ("torchmetrics", "netcal")),
+        *(
+            Row(f"{few}; {name}", ece["ours"], ece[name], "ns", "≥ 80")
+            for name in ("torchmetrics", "netcal")
+        ),
         Row(f"{few}; torch.bincount", ece["ours"], count_by_torch, "ns", ""),
         Row(f"{few}; boost-histogram", ece["ours"], count_by_boost, "ns", ""),
         Row(f"{few}; numpy.histogram", ece["ours"], count_by_numpy, "ns", ""),
         Row(f"{few}; one read of the maps", ece["ours"], read_memory, "ns", "the bound"),
-        Row("all counts, float32; numpy.histogram", partial(count_fully, maps()), count_by_numpy, "ns", ""),
-        Row("all counts, 8 bit; numpy.histogram", partial(count_fully, eight_bit), count_by_numpy, "ns", ""),
+        Row(
+            "all counts, float32; numpy.histogram",
+            partial(count_fully, maps()),
+            count_by_numpy,
+            "ns",
+            "",
+        ),
+        Row(
+            "all counts, 8 bit; numpy.histogram",
+            partial(count_fully, eight_bit),
+            count_by_numpy,
+            "ns",
+            "",
+        ),
         Row("8-bit files counted by `judge`; decoded", judge, decode, "ms", "≥ 0.67"),
         Row(
             "`dense-calibration --help`; `snakemake` without a job",
@@ -164,7 +189,9 @@ def seconds(run: Run) -> float:
     begun = time.process_time()
     run()
     own, end = time.process_time() - begun, os.times()
-    return own + end.children_user - start.children_user + end.children_system - start.children_system
+    return (
+        own + end.children_user - start.children_user + end.children_system - start.children_system
+    )
 
 
 def line(row: Row, rounds: int) -> str:
@@ -175,20 +202,35 @@ def line(row: Row, rounds: int) -> str:
         return f"| {row.title} | | {error} | | {row.aim} |"
     row.ours()
     times = np.array([(seconds(row.ours), seconds(row.other)) for _ in range(rounds)])
-    scale = {"ns": 1e9 / sum(f.size for f in maps()[0]), "ms": 1e3 / len(maps()[0]), "s": 1.0}[row.unit]
+    scale = {"ns": 1e9 / sum(f.size for f in maps()[0]), "ms": 1e3 / len(maps()[0]), "s": 1.0}[
+        row.unit
+    ]
     low, ratio, high = np.quantile(times[:, 1] / times[:, 0], (0.25, 0.5, 0.75))
-    cells = [f"{scale * column.min():.3g} ({scale * np.median(column):.3g}) {row.unit}" for column in times.T]
-    return f"| {row.title} | {' | '.join(cells)} | {ratio:.3g} ({low:.3g} to {high:.3g}) | {row.aim} |"
+    cells = [
+        f"{scale * column.min():.3g} ({scale * np.median(column):.3g}) {row.unit}"
+        for column in times.T
+    ]
+    return (
+        f"| {row.title} | {' | '.join(cells)} | {ratio:.3g} ({low:.3g} to {high:.3g}) | {row.aim} |"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", default="", help="rows whose title contains this word")
     arguments = parser.parse_args()
-    versions = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba", "torch", "torchmetrics", "netcal"))
-    print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {versions}.\n")
-    print("| ours; other | minimum (median) | other | other / ours (quartiles) | aim |\n|---|---:|---:|---:|---:|")
+    versions = ", ".join(
+        f"{name} {version(name)}" for name in ("numpy", "numba", "torch", "torchmetrics", "netcal")
+    )
+    print(
+        f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {versions}.\n"
+    )
+    print(
+        "| ours; other | minimum (median) | other | other / ours (quartiles) | aim |\n|---|---:|---:|---:|---:|"
+    )
     for row in rows():
         if arguments.only in row.title:
             print(line(row, arguments.rounds), flush=True)

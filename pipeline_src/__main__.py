@@ -29,10 +29,14 @@ def main() -> None:
             _report_interrupt()
         raise
     except UserError as error:
-        logging.getLogger("pipeline_src").error("error: %s", error)  # to stderr, and to the log file if there is one
+        logging.getLogger("pipeline_src").error(
+            "error: %s", error
+        )  # to stderr, and to the log file if there is one
         sys.exit(2)
     except Exception:
-        logging.getLogger("pipeline_src").exception("unforeseen error, please report it with this text")
+        logging.getLogger("pipeline_src").exception(
+            "unforeseen error, please report it with this text"
+        )
         sys.exit(1)
 
 
@@ -58,7 +62,9 @@ def _run(app: Callable[[], None]) -> None:
         if (error.name or "pipeline_src").startswith("pipeline_src"):
             raise
         fix = f'python -m pip install -e ".[pipeline]", or install {error.name}'
-        raise UserError(f"this command needs {error.name}, which is not installed", fix=fix) from error
+        raise UserError(
+            f"this command needs {error.name}, which is not installed", fix=fix
+        ) from error
     except ImportError as error:
         if "cannot open shared object file" not in str(error):  # the message of the dynamic loader
             raise

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 
 class UserError(Exception):
-    """Wrong input; the command line prints the message without a traceback and ends with exit code 2.
+    """Wrong input; the command line prints the message without a traceback and ends with exit code
+    2.
 
     Args:
         problem: the file or key that is wrong, and in which way.
@@ -17,7 +18,9 @@ class UserError(Exception):
         fix: what the user can do, best as the line to type or write.
     """
 
-    def __init__(self, problem: str, *, found: object = None, expected: object = None, fix: str | None = None):
+    def __init__(
+        self, problem: str, *, found: object = None, expected: object = None, fix: str | None = None
+    ):
         lines = [problem]
         for label, text in (("found", found), ("expected", expected), ("fix", fix)):
             if text is not None:

@@ -26,9 +26,11 @@ DIGITS = 8  # significant digits of measured numbers in tables and JSON; the las
 
 @contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`; on success flush it to disk and rename it to `path`.
+    """Yield a temporary path in the folder of `path`; on success flush it to disk and rename it to
+    `path`.
 
-    A reader of `path` sees the old file or the new one, never a part of either, also after a power cut.
+    A reader of `path` sees the old file or the new one, never a part of either, also after a power
+    cut.
 
     Raises:
         UserError: the disk is full, or the folder is not writable. The old file is unchanged.
@@ -37,7 +39,9 @@ def atomic(path: Path | str) -> Iterator[Path]:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         # The suffix is kept, since numpy and matplotlib choose a format by it.
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:100]}-", suffix=path.suffix)
+        handle, name = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.stem[:100]}-", suffix=path.suffix
+        )
         os.close(handle)
         temporary = Path(name)
         try:
@@ -94,7 +98,8 @@ def _earlier(path: Path) -> Path:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Raise a UserError that names the file or folder `path` if the disk is full or its folder is not writable.
+    """Raise a UserError that names the file or folder `path` if the disk is full or its folder is
+    not writable.
 
     numpy and torch raise errors of their own type on a full disk.
     """
@@ -103,7 +108,9 @@ def writing(path: Path) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        number, name = (error.errno, str(error.filename or path)) if isinstance(error, OSError) else (None, "")
+        number, name = (
+            (error.errno, str(error.filename or path)) if isinstance(error, OSError) else (None, "")
+        )
         if number in FULL or _free(path) < SPARE:
             raise UserError(
                 f"{path} could not be written: the disk is full",
@@ -124,8 +131,15 @@ def writing(path: Path) -> Iterator[None]:
 def check_folder(folder: Path) -> None:
     """Raise a UserError if there is no such folder, with the name of a near one."""
     if not folder.is_dir():
-        siblings = [path.name for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
-        raise UserError(f"there is no folder {folder}", fix=did_you_mean(folder.name, siblings) or "correct its name")
+        siblings = (
+            [path.name for path in folder.parent.iterdir() if path.is_dir()]
+            if folder.parent.is_dir()
+            else []
+        )
+        raise UserError(
+            f"there is no folder {folder}",
+            fix=did_you_mean(folder.name, siblings) or "correct its name",
+        )
 
 
 def check_writable(folder: Path, name: str) -> None:
@@ -161,7 +175,9 @@ def check_space(folder: Path, needed: int, content: str, fix: str) -> None:
 
 def _free(path: Path) -> int:
     """Return the bytes that are free where `path` is to be."""
-    return shutil.disk_usage(next(folder for folder in path.absolute().parents if folder.is_dir())).free
+    return shutil.disk_usage(
+        next(folder for folder in path.absolute().parents if folder.is_dir())
+    ).free
 
 
 @contextmanager
@@ -169,8 +185,18 @@ def reading(problem: str, *, expected: str | None = None, fix: str | None = None
     """Turn the errors of reading a missing, foreign or damaged file into a UserError of these parts."""
     try:
         yield
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, csv.Error) as error:
-        raise UserError(problem, found=f"{type(error).__name__}: {error}", expected=expected, fix=fix) from error
+    except (
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        csv.Error,
+    ) as error:
+        raise UserError(
+            problem, found=f"{type(error).__name__}: {error}", expected=expected, fix=fix
+        ) from error
 
 
 def composed(name: str) -> str:
@@ -254,7 +280,9 @@ def digests(folder: Path, names: Iterable[str], record: Path) -> dict[str, str]:
     for name in names:
         with suppress(OSError):  # whoever reads the file names it
             info = state(folder / name)
-            current[name] = known[name] if known.get(name, [None])[0] == info else [info, sha256(folder / name)]
+            current[name] = (
+                known[name] if known.get(name, [None])[0] == info else [info, sha256(folder / name)]
+            )
     if known | current != known:  # two datasets may share a record
         write_text(record, json.dumps(known | current))
     return {name: digest for name, (_, digest) in current.items()}

@@ -28,7 +28,8 @@ def check_output(
     inputs: Collection[Path | None] = (),
     foreign: Iterable[object] = (),
 ) -> None:
-    """Raise a UserError for a folder `out` that cannot be written, or in which files would be lost or mixed.
+    """Raise a UserError for a folder `out` that cannot be written, or in which files would be lost
+    or mixed.
 
     Args:
         below: folders in `out` that are also written.
@@ -36,7 +37,8 @@ def check_output(
         foreign: results of another model, and files that the command did not write.
 
     Raises:
-        UserError: it is a file, it is not writable, or it has one of these or results of another command.
+        UserError: it is a file, it is not writable, or it has one of these or results of another
+            command.
     """
     check_writable(out, f"--out {out}")
     read = {path.resolve() for path in inputs if path is not None}
@@ -69,7 +71,8 @@ def staged(out: Path, last: str, older: Collection[str] = ()) -> Iterator[Path]:
 
     Args:
         last: the file that is removed first and written last: results are complete if it exists.
-        older: patterns of further earlier results that are removed, because not all of them are overwritten.
+        older: patterns of further earlier results that are removed, because not all of them are
+            overwritten.
     """
     new = out / STAGING
     with writing(new):

@@ -30,7 +30,9 @@ def alone(name: str, path: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         log.info("%s is in work by another process; waiting for it", name)
-        if slurm_job := os.environ.get("SLURM_JOB_ID"):  # it would hold a GPU: SLURM ends it, and starts it again later
+        if slurm_job := os.environ.get(
+            "SLURM_JOB_ID"
+        ):  # it would hold a GPU: SLURM ends it, and starts it again later
             with suppress(OSError):  # no scontrol here: it waits
                 subprocess.run(["scontrol", "requeue", slurm_job], check=False)
         lock.acquire(poll_interval=POLL)
@@ -70,7 +72,9 @@ def _is_alive(process: int) -> bool:
 
 
 def _start_worker(owner: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal also sends Ctrl-C to the workers; the pool ends them
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # a terminal also sends Ctrl-C to the workers; the pool ends them
     _end_without(owner)
 
 
@@ -80,7 +84,9 @@ def pool(count: int) -> Iterator[Executor]:
 
     A multiprocessing.Pool would wait forever for a worker that was killed.
     """
-    workers = ProcessPoolExecutor(count, get_context("spawn"), initializer=_start_worker, initargs=(os.getpid(),))
+    workers = ProcessPoolExecutor(
+        count, get_context("spawn"), initializer=_start_worker, initargs=(os.getpid(),)
+    )
     try:
         yield workers
     except BaseException:

@@ -36,7 +36,9 @@ def syntax_tree(file: Path) -> ast.Module:
     try:
         return ast.parse(file.read_bytes(), str(file))
     except SyntaxError as error:
-        raise UserError(f"{file}, line {error.lineno}: can't be read as Python", found=error.msg) from None
+        raise UserError(
+            f"{file}, line {error.lineno}: can't be read as Python", found=error.msg
+        ) from None
 
 
 @cache
@@ -57,7 +59,8 @@ def loaded_versions() -> dict[str, str]:
 
 
 def commit() -> str:
-    """Return the commit of the clone that holds the package, with "-dirty" if its code differs; empty outside a clone.
+    """Return the commit of the clone that holds the package, with "-dirty" if its code differs;
+    empty outside a clone.
 
     Files that no result depends on, such as docs and published results, may differ.
     """
@@ -77,6 +80,8 @@ def _git(*words: str) -> str:
         return ""
     command = ["git", "-C", str(ROOT.parent), *words]
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.rstrip()
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=10
+        ).stdout.rstrip()
     except (OSError, subprocess.SubprocessError):
         return ""

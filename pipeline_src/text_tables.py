@@ -41,7 +41,11 @@ def markdown(table: Table) -> str:
         if group.heading:
             body.append([f"**{markdown_text(group.heading)}**", *blank])
         body.extend([markdown_text(cell) for cell in row] for row in group.rows)
-    lines = [f"**Table.** {markdown_text(table.caption)}", "", *(f"| {' | '.join(cells)} |" for cells in body)]
+    lines = [
+        f"**Table.** {markdown_text(table.caption)}",
+        "",
+        *(f"| {' | '.join(cells)} |" for cells in body),
+    ]
     for note in table.notes:
         lines += ["", markdown_text(note)]
     return "\n".join(lines) + "\n"

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from reprlib import Repr
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
 
 from pipeline_src.errors import UserError, hint, listed
 
@@ -27,7 +34,9 @@ class Strict(BaseModel):
     def _no_truth_value(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         """Refuse true and false where a number is expected: pydantic reads them as 1 and 0."""
         result = validate(value)
-        for given, read in zip(value, result, strict=False) if isinstance(value, list) else [(value, result)]:
+        for given, read in (
+            zip(value, result, strict=False) if isinstance(value, list) else [(value, result)]
+        ):
             if isinstance(given, bool) and type(read) in (int, float):
                 raise ValueError(f"{str(given).lower()} would be {read}")
         return result
@@ -66,7 +75,9 @@ def validate(
         return schema.model_validate(content)
     except ValidationError as error:
         messages = [_message(details, schema) for details in error.errors()]
-        raise UserError(f"{where} has invalid values:{listed(messages)}", expected=expected, fix=fix) from None
+        raise UserError(
+            f"{where} has invalid values:{listed(messages)}", expected=expected, fix=fix
+        ) from None
 
 
 def _message(details: Mapping[str, Any], schema: type[BaseModel]) -> str:
@@ -79,7 +90,9 @@ def _message(details: Mapping[str, Any], schema: type[BaseModel]) -> str:
     message = details["msg"].removeprefix("Value error, ")
     found = "" if isinstance(value, dict) else f" (found {SHORT.repr(value)})"
     # YAML reads a bare yes, 2024, 2024-01-01 or null as another type than text.
-    quotes = ": put it in quotes" if kind == "string_type" and not isinstance(value, dict | list) else ""
+    quotes = (
+        ": put it in quotes" if kind == "string_type" and not isinstance(value, dict | list) else ""
+    )
     return f"{prefix}{message[0].lower() + message[1:]}{found}{quotes}"
 
 

@@ -1,6 +1,7 @@
 """Where does an ECE decide edges otherwise than its definition? `python check.py my_module:my_ece`
 
-`my_ece(probability, label, bins)` is given arrays as its users have them, and returns a number. README.md says more.
+`my_ece(probability, label, bins)` is given arrays as its users have them, and returns a number.
+README.md says more.
 """
 
 import importlib
@@ -18,7 +19,13 @@ def arrays(case):
     """Probabilities (N,), or (N, K) of K classes, in the case's type, and labels (N,) int64."""
 
     def number(value):
-        return list(map(number, value)) if isinstance(value, list) else value if whole else float.fromhex(value)
+        return (
+            list(map(number, value))
+            if isinstance(value, list)
+            else value
+            if whole
+            else float.fromhex(value)
+        )
 
     whole = case["type"].startswith("uint")
     values, labels = np.array(number(case["values"]), case["type"]), np.array(case["labels"])

@@ -1,14 +1,18 @@
-"""How often equal methods are called different, and an ECE difference of one point is found: simulated experiments.
+"""How often equal methods are called different, and an ECE difference of one point is found:
+simulated experiments.
 
     python benchmarks/intervals/simulation.py [REPETITIONS [TABLE ...]]
 
 Writes benchmarks/intervals/simulation.txt (about 15 minutes of one core with 1,300 repetitions).
 
-*decisions*: networks are simulated from the published counts. A network has the pixels per image and bin of a published
-one, with its bin accuracies moved to a known ECE; networks of one method differ from seed to seed. Images are drawn
-with replacement from the published ones, and bootstrapped as for every published interval.
+*decisions*: networks are simulated from the published counts. A network has the pixels per image
+    and bin of a published
+one, with its bin accuracies moved to a known ECE; networks of one method differ from seed to seed.
+Images are drawn with replacement from the published ones, and bootstrapped as for every published
+interval.
 
-*joint*: several comparisons of equal methods at once, whose errors over images and over seeds are normal, with the
+*joint*: several comparisons of equal methods at once, whose errors over images and over seeds are
+    normal, with the
 ratio of these errors and their correlation given.
 """
 
@@ -36,7 +40,11 @@ METHODS = {
     "mini_seeds": ("baseline", "slp", "aslp_mei", "aslp_mc", "aslp_cl"),
     "evidence": ("slp_mean", "mixup", "aslp_groups", "null_images"),
 }
-BINS, RESAMPLES, SEEDS = 5, 200, (3, 5, 9)  # bins on [0.5, 1]: no confidence of the top label lies below
+BINS, RESAMPLES, SEEDS = (
+    5,
+    200,
+    (3, 5, 9),
+)  # bins on [0.5, 1]: no confidence of the top label lies below
 POINT = 0.01  # the difference whose detection is measured
 RATIOS, CORRELATIONS, COMPARISONS = (0.5, 2.0, 6.0), (0.0, 0.9), (8,)
 
@@ -77,7 +85,8 @@ class Population:
     """The published images as some networks see them.
 
     Attributes:
-        count, excess: (networks, N, BINS), pixels, and summed confidence minus hits with a mean of 0 in every bin.
+        count, excess: (networks, N, BINS), pixels, and summed confidence minus hits with a mean of
+            0 in every bin.
         score: (networks, N, BINS), summed confidence.
     """
 
@@ -88,22 +97,35 @@ class Population:
     @classmethod
     def read(cls, part: str) -> Population:
         """Of a data set that all experiments of `METHODS` share."""
-        runs = [(name, method, seed) for name, of in METHODS.items() for method in of for seed in range(3)]
-        tables = [_table(published.FOLDER / name, method, seed, part) for name, method, seed in runs]
+        runs = [
+            (name, method, seed)
+            for name, of in METHODS.items()
+            for method in of
+            for seed in range(3)
+        ]
+        tables = [
+            _table(published.FOLDER / name, method, seed, part) for name, method, seed in runs
+        ]
         count, hits, score = np.moveaxis(np.stack(tables), 2, 0)
         excess, pixels = score - hits, count.sum(axis=1, keepdims=True)
-        gaps = np.divide(excess.sum(axis=1, keepdims=True), pixels, out=np.zeros_like(pixels), where=pixels > 0)
+        gaps = np.divide(
+            excess.sum(axis=1, keepdims=True), pixels, out=np.zeros_like(pixels), where=pixels > 0
+        )
         return cls(count, excess - gaps * count, score)
 
     def network(self, number: int, images: np.ndarray, gaps: np.ndarray) -> np.ndarray:
         """(n, 3 BINS) pixels, hits and summed confidence of some images by a network of these gaps (BINS,)."""
         count, score = self.count[number, images], self.score[number, images]
-        return np.concatenate([count, score - self.excess[number, images] - gaps * count, score], axis=1)
+        return np.concatenate(
+            [count, score - self.excess[number, images] - gaps * count, score], axis=1
+        )
 
 
 def _table(folder: Path, method: str, seed: int, part: str) -> np.ndarray:
     """(N, 3, BINS) pixels, hits and summed confidence of every image."""
-    counts = published.PublishedCounts(published.Publication.read(folder), folder, part)[method, seed]
+    counts = published.PublishedCounts(published.Publication.read(folder), folder, part)[
+        method, seed
+    ]
     counted = ProtocolCounts.by_protocol(counts)["raw"]
     columns = METRICS["ece"].input.columns(counted, 2 * BINS)
     return columns(slice(0, len(counted.rows))).reshape(-1, 3, 2 * BINS)[:, :, BINS:]
@@ -135,7 +157,10 @@ def measurement(networks: Sequence[np.ndarray], times: np.ndarray) -> Measuremen
 
 def first_seeds(measured: Measurement, number: int) -> Measurement:
     """The first seeds of a measurement."""
-    points, values = ({name: rows[:number] for name, rows in of.items()} for of in (measured.points, measured.values))
+    points, values = (
+        {name: rows[:number] for name, rows in of.items()}
+        for of in (measured.points, measured.values)
+    )
     return Measurement(range(number), measured.images, measured.units, points, values)
 
 
@@ -144,13 +169,19 @@ def verdicts(first: Measurement, second: Measurement) -> tuple[bool, bool]:
     terms = ((first, 1.0), (second, -1.0))
     own, square = estimate("ece", *terms), estimate(SQUARED, *terms)
     assert own and square
-    return own.excludes_zero, own.excludes_zero and square.excludes_zero and own.value * square.value > 0
+    return (
+        own.excludes_zero,
+        own.excludes_zero and square.excludes_zero and own.value * square.value > 0,
+    )
 
 
 @one_thread
-def decisions(case: Case, population: Population, repetitions: int, rng: np.random.Generator) -> np.ndarray:
-    """(len(SEEDS), 4) shares: equal methods called different by the own interval and with the squared error; one point
-    more found by either."""
+def decisions(
+    case: Case, population: Population, repetitions: int, rng: np.random.Generator
+) -> np.ndarray:
+    """(len(SEEDS), 4) shares: equal methods called different by the own interval and with the
+    squared error; one point more found by either.
+    """
     counts = np.zeros((len(SEEDS), 4))
     number = population.count.shape[1]
     share = population.count.sum(axis=(0, 1)) / population.count.sum()
@@ -162,7 +193,8 @@ def decisions(case: Case, population: Population, repetitions: int, rng: np.rand
         for second, more in ((False, 0.0), (True, 0.0), (True, POINT)):
             errors = rng.normal(case.error + more, case.spread, max(SEEDS))
             networks = [
-                population.network(next(patterns), images, gaps_of(case, error, share, second)) for error in errors
+                population.network(next(patterns), images, gaps_of(case, error, share, second))
+                for error in errors
             ]
             methods.append(measurement(networks, times))
         for row, seeds in enumerate(SEEDS):
@@ -171,9 +203,12 @@ def decisions(case: Case, population: Population, repetitions: int, rng: np.rand
     return counts / repetitions
 
 
-def together(seeds: int, ratio: float, correlation: float, number: int, rng: np.random.Generator) -> list[bool]:
-    """Whether one of a `number` of comparisons of equal methods is called different: each by its own 95 % interval, by
-    Sidak's bound, by the joint level."""
+def together(
+    seeds: int, ratio: float, correlation: float, number: int, rng: np.random.Generator
+) -> list[bool]:
+    """Whether one of a `number` of comparisons of equal methods is called different: each by its
+    own 95 % interval, by Sidak's bound, by the joint level.
+    """
 
     def correlated(size: int) -> np.ndarray:
         common, single = rng.normal(size=(1, size)), rng.normal(size=(number, size))
@@ -187,14 +222,18 @@ def together(seeds: int, ratio: float, correlation: float, number: int, rng: np.
         mean = float(values.mean() + error)
         effects.append(Estimate(shifted, mean - 1.96, mean + 1.96, mean + deviations))
     levels = (LEVEL, LEVEL ** (1 / number), joint_level(by_seed, resampled))
-    return [any(low > 0 or high < 0 for low, high in (of.interval(level) for of in effects)) for level in levels]
+    return [
+        any(low > 0 or high < 0 for low, high in (of.interval(level) for of in effects))
+        for level in levels
+    ]
 
 
 def joint_level(by_seed: np.ndarray, resampled: np.ndarray) -> float:
-    """The level of each of K intervals by the largest abs(t) over images, `resampled` (K, R), and seeds, (K, S).
+    """The level of each of K intervals by the largest abs(t) over images, `resampled` (K, R), and
+    seeds, (K, S).
 
-    Means over seeds and their errors are simulated without an effect. Their correlation over the comparisons is that of
-    the seeds, shrunk by 4 / (S - 1).
+    Means over seeds and their errors are simulated without an effect. Their correlation over the
+    comparisons is that of the seeds, shrunk by 4 / (S - 1).
     """
     (effects, seeds), number = by_seed.shape, resampled.shape[1]
     rng = np.random.Generator(np.random.PCG64(0))
@@ -204,7 +243,10 @@ def joint_level(by_seed: np.ndarray, resampled: np.ndarray) -> float:
     single = by_seed.std(axis=1, ddof=1)[:, None, None] * rng.normal(size=(effects, number, seeds))
     values = math.sqrt(1 - shrinkage) * common + math.sqrt(shrinkage) * single
     images = resampled - resampled.mean(axis=1, keepdims=True)
-    distances, errors = np.abs(values.mean(axis=2) + images), values.std(axis=2, ddof=1) / math.sqrt(seeds)
+    distances, errors = (
+        np.abs(values.mean(axis=2) + images),
+        values.std(axis=2, ddof=1) / math.sqrt(seeds),
+    )
     sidak = LEVEL ** (1 / effects)
     for tail in np.geomspace((1 - LEVEL) / 2, (1 - sidak) / 2, 40):
         image_widths = NORMAL.inv_cdf(1 - tail) * images.std(axis=1)[:, None]
@@ -214,7 +256,9 @@ def joint_level(by_seed: np.ndarray, resampled: np.ndarray) -> float:
     return sidak
 
 
-def decision_rows(repetitions: int, cases: Sequence[Case] = CASES, seed: int = 0) -> Iterator[list[str]]:
+def decision_rows(
+    repetitions: int, cases: Sequence[Case] = CASES, seed: int = 0
+) -> Iterator[list[str]]:
     """Rows of the table of decisions."""
     rng, population = np.random.default_rng(seed), Population.read("DUTS-held-out")
     for case in cases:
@@ -233,16 +277,35 @@ def joint_rows(repetitions: int) -> Iterator[list[str]]:
         yield joint_row(repetitions, *place)
 
 
-def joint_row(repetitions: int, seeds: int, number: int, ratio: float, correlation: float) -> list[str]:
+def joint_row(
+    repetitions: int, seeds: int, number: int, ratio: float, correlation: float
+) -> list[str]:
     """The row of one case, with random numbers of its own."""
     rng = np.random.default_rng([seeds, number, int(10 * ratio), int(10 * correlation)])
-    counts = np.sum([together(seeds, ratio, correlation, number, rng) for _ in range(repetitions)], axis=0)
+    counts = np.sum(
+        [together(seeds, ratio, correlation, number, rng) for _ in range(repetitions)], axis=0
+    )
     shares = (f"{100 * count / repetitions:.1f}" for count in counts)
     return [str(seeds), str(number), f"{ratio:g}", f"{correlation:g}", *shares]
 
 
-DECISIONS = ("ECE of both ± sd over seeds", "seeds", "equal, own", "equal, both", "one point, own", "one point, both")
-JOINT = ("seeds", "comparisons", "seed sd / image error", "correlation", "each by itself", "Sidak", "joint")
+DECISIONS = (
+    "ECE of both ± sd over seeds",
+    "seeds",
+    "equal, own",
+    "equal, both",
+    "one point, own",
+    "one point, both",
+)
+JOINT = (
+    "seeds",
+    "comparisons",
+    "seed sd / image error",
+    "correlation",
+    "each by itself",
+    "Sidak",
+    "joint",
+)
 TABLES = {
     "decisions": (decision_rows, DECISIONS),
     "repeated": (repeated_rows, DECISIONS),
@@ -268,7 +331,9 @@ def write(name: str, lines: Sequence[str]) -> None:
     before, _, rest = page.partition(f"<!-- table: {name} -->\n")
     _, _, after = rest.partition("<!-- end of table -->")
     text = "\n".join(lines)
-    PAGE.write_text(f"{before}<!-- table: {name} -->\n{text}\n<!-- end of table -->{after}", encoding="utf-8")
+    PAGE.write_text(
+        f"{before}<!-- table: {name} -->\n{text}\n<!-- end of table -->{after}", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

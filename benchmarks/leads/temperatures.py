@@ -1,10 +1,11 @@
-"""What remains of each method after its temperature is refitted: from the published counts, without data.
+"""What remains of each method after its temperature is refitted: from the published counts, without
+data.
 
     python benchmarks/leads/temperatures.py
 
 Writes benchmarks/leads/temperatures.txt (ten seconds). A temperature is fitted by likelihood to the
-pooled validation pixels of each network. Points use the cells of the published counts (about 200 over [0, 1]).
-Intervals use the pixels of each image by 8-bit level, shifted to the point.
+pooled validation pixels of each network. Points use the cells of the published counts (about 200
+over [0, 1]). Intervals use the pixels of each image by 8-bit level, shifted to the point.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ class Counted:
 def counted(experiment: str, method: str, seed: int, part: str) -> Counted:
     """The published counts of a run on a data set."""
     folder = published.FOLDER / experiment
-    counts = published.PublishedCounts(published.Publication.read(folder), folder, part)[method, seed].raw
+    counts = published.PublishedCounts(published.Publication.read(folder), folder, part)[
+        method, seed
+    ].raw
     level, predicted, label = np.nonzero(counts.count)
     pixels = counts.count[level, predicted, label].astype(float)
     doubt = (level + counts.position[level, predicted, label] / (POSITION * pixels)) / LEVELS
@@ -77,7 +80,9 @@ def fitted(cells: Counted) -> float:
 
     def nll(log_temperature: float) -> float:
         probability = np.clip(scaled(cells.probability, np.exp(log_temperature)), CLAMP, 1 - CLAMP)
-        return float(-(cells.pixels * np.log(np.stack([1 - probability, probability], axis=1))).sum())
+        return float(
+            -(cells.pixels * np.log(np.stack([1 - probability, probability], axis=1))).sum()
+        )
 
     return float(np.exp(minimize_scalar(nll, bounds=(-2, 2), method="bounded").x))
 
@@ -90,15 +95,22 @@ def binned(probability: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     bins = np.eye(BINS)[np.ceil(confidence * BINS).astype(int).clip(1, BINS) - 1]
     excess = (pixels * (confidence[:, None] - hits)).sum(axis=-1) @ bins
     squares = (pixels * (probability[:, None] - labels) ** 2).sum(axis=(-2, -1))
-    return np.concatenate([excess, np.stack([squares, pixels.sum(axis=(-2, -1))], axis=-1)], axis=-1)
+    return np.concatenate(
+        [excess, np.stack([squares, pixels.sum(axis=(-2, -1))], axis=-1)], axis=-1
+    )
 
 
 def metrics(sums: np.ndarray) -> dict[str, np.ndarray]:
     """ECE and Brier score (...) of sums (..., BINS + 2)."""
-    return {"ece": np.abs(sums[..., :BINS]).sum(axis=-1) / sums[..., -1], "brier": sums[..., -2] / sums[..., -1]}
+    return {
+        "ece": np.abs(sums[..., :BINS]).sum(axis=-1) / sums[..., -1],
+        "brier": sums[..., -2] / sums[..., -1],
+    }
 
 
-def measurement(method: tuple[str, str], part: str, temperatures: Mapping[int, float]) -> Measurement:
+def measurement(
+    method: tuple[str, str], part: str, temperatures: Mapping[int, float]
+) -> Measurement:
     """ECE and Brier score of a method with a temperature per seed, on resamples of the images."""
     points: dict[str, list[float]] = {"ece": [], "brier": []}
     values: dict[str, list[np.ndarray]] = {"ece": [], "brier": []}
@@ -125,8 +137,9 @@ def _level_means(cells: Counted) -> np.ndarray:
 
 
 def rows(fit_on: str) -> Iterator[list[str]]:
-    """Each soft-label method minus the baseline, both with temperatures fitted on `fit_on`, where that is a data set;
-    on the set itself where it is `itself`."""
+    """Each soft-label method minus the baseline, both with temperatures fitted on `fit_on`, where
+    that is a data set; on the set itself where it is `itself`.
+    """
     for metric in ("ece", "brier"):
         for method in SOFT:
             cells = []
@@ -139,7 +152,9 @@ def rows(fit_on: str) -> Iterator[list[str]]:
                 effect = estimate(metric, (sides[0], 1.0), (sides[1], -1.0))
                 assert effect is not None
                 mark = {"lower": "↓", "higher": "↑", "": ""}[effect.direction]
-                text = Difference.of(METRICS[metric]).text(effect.value, low=effect.low, high=effect.high, mark=mark)
+                text = Difference.of(METRICS[metric]).text(
+                    effect.value, low=effect.low, high=effect.high, mark=mark
+                )
                 cells.append(text)
             yield [METRICS[metric].title, method[1], *cells]
 
@@ -149,9 +164,17 @@ def shift_rows() -> Iterator[list[str]]:
     for method in (BASELINE, *SOFT):
         base = [fitted(counted(*method, seed, "val")) for seed in SEEDS]
         ratios = [
-            [fitted(counted(*method, seed, part)) / fit for seed, fit in zip(SEEDS, base, strict=True)] for part in SETS
+            [
+                fitted(counted(*method, seed, part)) / fit
+                for seed, fit in zip(SEEDS, base, strict=True)
+            ]
+            for part in SETS
         ]
-        yield [method[1], f"{np.mean(base):.2f}", *(f"{min(of):.2f} to {max(of):.2f}" for of in ratios)]
+        yield [
+            method[1],
+            f"{np.mean(base):.2f}",
+            *(f"{min(of):.2f} to {max(of):.2f}" for of in ratios),
+        ]
 
 
 def table(heads: list[str], lines: Iterator[list[str]]) -> str:

@@ -1,7 +1,9 @@
-"""Evaluate published full-size networks: `python benchmarks/networks/table.py DATA CACHE [--images N]`.
+"""Evaluate published full-size networks: `python benchmarks/networks/table.py DATA CACHE [--images
+N]`.
 
-Predicts with IS-Net, whose weights have 16 or 8 bits, fits every calibrator to DUTS validation images, and writes
-table.txt. U2-Net is evaluated on saved maps. An interrupted command resumes from the maps in CACHE.
+Predicts with IS-Net, whose weights have 16 or 8 bits, fits every calibrator to DUTS validation
+images, and writes table.txt. U2-Net is evaluated on saved maps. An interrupted command resumes from
+the maps in CACHE.
 """
 
 from __future__ import annotations
@@ -32,7 +34,11 @@ from pipeline_src.metrics.registry import METRICS
 
 PACKAGE, SIDE = "@imgly/background-removal-data@1.4.5", 1024
 TITLES = {"u2net": "U2-Net", "medium": "IS-Net, 16 bit", "small": "IS-Net, 8 bit"}
-FIT = {"u2net": "ECSSD, first half", "medium": "DUTS-validation", "small": "DUTS-validation"}  # the calibrators
+FIT = {
+    "u2net": "ECSSD, first half",
+    "medium": "DUTS-validation",
+    "small": "DUTS-validation",
+}  # the calibrators
 TEST = {"u2net": ("ECSSD, second half", "DTD")} | dict.fromkeys(
     ("medium", "small"), ("ECSSD", "DUTS-held-out", "DTD", "Brodatz")
 )
@@ -50,7 +56,8 @@ Brackets are 95 % confidence intervals over images.
 
 
 class Data:
-    """The test and validation sets of the folder DATA (benchmarks/README.md), unpacked into `cache`.
+    """The test and validation sets of the folder DATA (benchmarks/README.md), unpacked into
+    `cache`.
 
     Attributes:
         images: of each set, predicted by IS-Net.
@@ -60,7 +67,11 @@ class Data:
         self.cache, self.images = cache, images
 
         def stems(*splits: str) -> list[str]:
-            return [stem for name in splits for stem in (folder / f"splits/{name}.txt").read_text().split()]
+            return [
+                stem
+                for name in splits
+                for stem in (folder / f"splits/{name}.txt").read_text().split()
+            ]
 
         def by_hash(names: list[str]) -> list[str]:
             return sorted(names, key=lambda stem: hashlib.sha256(stem.encode()).digest())
@@ -77,7 +88,10 @@ class Data:
             "Brodatz": ("Brodatz", by_hash(stems("Brodatz-test"))),
         }
         archives = [folder / f"archives/{name}.tar" for name, _ in self.sets.values()]
-        for parent, tars in (("sets", archives), ("maps/u2net", (folder / "predictions/U2Net").glob("*.tar"))):
+        for parent, tars in (
+            ("sets", archives),
+            ("maps/u2net", (folder / "predictions/U2Net").glob("*.tar")),
+        ):
             for tar in tars:
                 if not (cache / parent / tar.stem).exists():
                     with tarfile.open(tar) as archive:
@@ -88,8 +102,13 @@ class Data:
         archive, stems = self.sets[name]
         maps, masks = self.cache / "maps" / network, self.cache / "sets" / archive / "GT"
         if network == "u2net":
-            return [Pair(stem, maps / archive / f"{stem}.png", masks / f"{stem}.png") for stem in stems]
-        return [Pair(stem, maps / name / f"{stem}.npy", masks / f"{stem}.png") for stem in stems[: self.images]]
+            return [
+                Pair(stem, maps / archive / f"{stem}.png", masks / f"{stem}.png") for stem in stems
+            ]
+        return [
+            Pair(stem, maps / name / f"{stem}.npy", masks / f"{stem}.png")
+            for stem in stems[: self.images]
+        ]
 
     def resampled(self, network: str, name: str, calibrator: Calibrator | None = None) -> Resampled:
         """The shown metrics of a network on a set, calibrated or not, exactly and on resamples of the images."""
@@ -103,7 +122,9 @@ def load_network(name: str, cache: Path) -> onnxruntime.InferenceSession:
     """A network of `PACKAGE`, whose file is the concatenation of the chunks that resources.json lists."""
     dist = cache / "package/dist"
     if not dist.exists():
-        packed = subprocess.run(["npm", "pack", PACKAGE], cwd=cache, check=True, capture_output=True, text=True)
+        packed = subprocess.run(
+            ["npm", "pack", PACKAGE], cwd=cache, check=True, capture_output=True, text=True
+        )
         with tarfile.open(cache / packed.stdout.split()[-1]) as archive:
             archive.extractall(cache, filter="data")
     chunks = json.loads((dist / "resources.json").read_text())[f"/models/{name}"]["chunks"]
@@ -118,18 +139,26 @@ def predict(session: onnxruntime.InferenceSession, image: Image.Image) -> np.nda
     x = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float32)
     x = ((x - 128) / 256).transpose(2, 0, 1)[None]
     probability = session.run([session.get_outputs()[0].name], {"input": x})[0][0, 0]
-    return np.asarray(Image.fromarray(probability).resize(image.size, Image.Resampling.BILINEAR)).clip(0, 1)
+    return np.asarray(
+        Image.fromarray(probability).resize(image.size, Image.Resampling.BILINEAR)
+    ).clip(0, 1)
 
 
 def predict_missing(data: Data) -> None:
     """Write the missing maps, an image of each set in turn."""
     sessions = {name: load_network(name, data.cache) for name in ("medium", "small")}
-    pairs = {(key, name): data.pairs(key, name) for key in sessions for name in (FIT[key], *TEST[key])}
+    pairs = {
+        (key, name): data.pairs(key, name) for key in sessions for name in (FIT[key], *TEST[key])
+    }
     for k in range(data.images):
-        for (network, _), pair in ((key, chosen[k]) for key, chosen in pairs.items() if k < len(chosen)):
+        for (network, _), pair in (
+            (key, chosen[k]) for key, chosen in pairs.items() if k < len(chosen)
+        ):
             if not pair.map.exists():
                 assert pair.mask is not None
-                image = Image.open(pair.mask.parents[1] / "Image" / f"{pair.stem}.jpg").convert("RGB")
+                image = Image.open(pair.mask.parents[1] / "Image" / f"{pair.stem}.jpg").convert(
+                    "RGB"
+                )
                 pair.map.parent.mkdir(parents=True, exist_ok=True)
                 temporary = pair.map.with_suffix(".part")
                 with open(temporary, "wb") as file:
@@ -146,8 +175,16 @@ def scores(data: Data, network: str) -> Iterator[list[str]]:
         for calibrator in (None, *calibrators):
             result = data.resampled(network, name, calibrator)
             ends = result.intervals()
-            cells = [with_ends(METRICS[metric], result.points[metric], ends[metric]) for metric in SHOWN]
-            yield [TITLES[network], name, str(result.units), calibrator.name if calibrator else "none", *cells]
+            cells = [
+                with_ends(METRICS[metric], result.points[metric], ends[metric]) for metric in SHOWN
+            ]
+            yield [
+                TITLES[network],
+                name,
+                str(result.units),
+                calibrator.name if calibrator else "none",
+                *cells,
+            ]
 
 
 def effects(data: Data) -> Iterator[list[str]]:
@@ -156,7 +193,9 @@ def effects(data: Data) -> Iterator[list[str]]:
         (f"C1, {TITLES[network]}: {name} − ECSSD", (network, name), (network, "ECSSD"), ["ece"])
         for network, name in (("u2net", "DTD"), ("medium", "DTD"), ("medium", "Brodatz"))
     ]
-    compared.append(("IS-Net on ECSSD: 8 − 16 bit", ("small", "ECSSD"), ("medium", "ECSSD"), list(SHOWN)))
+    compared.append(
+        ("IS-Net on ECSSD: 8 − 16 bit", ("small", "ECSSD"), ("medium", "ECSSD"), list(SHOWN))
+    )
     for title, *sides, metrics in compared:
         after, before = (Measurement.of_runs([0], [data.resampled(*side)]) for side in sides)
         for metric in metrics:
@@ -168,12 +207,16 @@ def effects(data: Data) -> Iterator[list[str]]:
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A Markdown table."""
-    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows)) + "\n"
+    return (
+        "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows)) + "\n"
+    )
 
 
 def main() -> None:
     """Predict what is missing, and write table.txt."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("cache", type=Path)
     parser.add_argument("--images", type=int, default=200)
@@ -181,9 +224,19 @@ def main() -> None:
     data = Data(arguments.data, arguments.cache, arguments.images)
     predict_missing(data)
     rows = [row for network in TEST for row in scores(data, network)]
-    heads = ["network", "set", "images", "calibrator", *(METRICS[metric].column for metric in SHOWN)]
-    text = INTRO.format(images=arguments.images) + table(["difference", "of", "", "verdict"], effects(data))
-    Path(__file__).with_name("table.txt").write_text(f"{text}\n{table(heads, rows)}", encoding="utf-8")
+    heads = [
+        "network",
+        "set",
+        "images",
+        "calibrator",
+        *(METRICS[metric].column for metric in SHOWN),
+    ]
+    text = INTRO.format(images=arguments.images) + table(
+        ["difference", "of", "", "verdict"], effects(data)
+    )
+    Path(__file__).with_name("table.txt").write_text(
+        f"{text}\n{table(heads, rows)}", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

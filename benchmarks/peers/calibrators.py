@@ -1,8 +1,12 @@
-"""Fiducio's calibrators and ours, by `python benchmarks/peers/calibrators.py GROUPS MAPS MASKS MAPS MASKS ...`.
+"""Fiducio's calibrators and ours, by `python benchmarks/peers/calibrators.py GROUPS MAPS MASKS MAPS
+MASKS ...`.
 
-All are fitted to the same 200,000 pixels of the first set, and tested on the others: of a set that is given twice every
-other image is fitted, and the rest is tested. GROUPS is as of `judge`, or ''. Of K classes the label K is void.
-Bold: the best of ours in its column and set. Others: differences from it, with 95 % intervals. The arguments:"""
+All are fitted to the same 200,000 pixels of the first set, and tested on the others: of a set that
+is given twice every other image is fitted, and the rest is tested. GROUPS is as of `judge`, or ''.
+Of K classes the label K is void.
+Bold: the best of ours in its column and set. Others: differences from it, with 95 % intervals. The
+    arguments:
+"""
 
 import sys
 from pathlib import Path
@@ -24,12 +28,17 @@ from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 
-SHOWN, DECIDING = ["ece", "classwise_ece", "nll", "brier"], ["squared_error", "classwise_squared_error"]
+SHOWN, DECIDING = (
+    ["ece", "classwise_ece", "nll", "brier"],
+    ["squared_error", "classwise_squared_error"],
+)
 
 
 def fiducio(name):  # it gets 0 and the log odds of two classes, else log f
     planes = np.eye(K) if K else np.array([[0.0, 1.0]])
-    model = get_calibrator_class(name)(optimizer="lbfgs", max_iter=400).fit(pixels.z @ planes, pixels.labels)
+    model = get_calibrator_class(name)(optimizer="lbfgs", max_iter=400).fit(
+        pixels.z @ planes, pixels.labels
+    )
     return lambda z: model.transform(np.tensordot(planes.T, z, 1)[None])[0].numpy()
 
 
@@ -44,8 +53,13 @@ def measured(apply):
 
 
 def cell(run, metric):
-    best = min((runs[name] for name in NAMES if name in runs), key=lambda own: own.points[metric][0])
-    text, effect = METRICS[metric].number(run.points[metric][0]), estimate(metric, (run, 1.0), (best, -1.0))
+    best = min(
+        (runs[name] for name in NAMES if name in runs), key=lambda own: own.points[metric][0]
+    )
+    text, effect = (
+        METRICS[metric].number(run.points[metric][0]),
+        estimate(metric, (run, 1.0), (best, -1.0)),
+    )
     ends = with_ends(Difference.of(METRICS[metric]), effect.value, effect.interval())
     return f"**{text}**" if run is best else f"{text}: {ends} {effect.direction}".rstrip()
 
@@ -54,12 +68,23 @@ fit, *tests = zip(map(Path, sys.argv[2::2]), map(Path, sys.argv[3::2]), strict=T
 pairs = pair_files(*fit)[:: 2 if fit in tests else 1]
 every = pixels_of(pairs, K := classes_of(pairs), K)  # K is None of two classes
 rows = np.random.default_rng(0).choice(len(every.z), 200_000, p=every.weights / every.weights.sum())
-pixels = Pixels(every.z[rows], every.labels[rows], np.ones(len(rows)), every.images[rows], every.entropy)
-fits = {kind.name: fitted(kind, pixels).apply for kind in map(calibrator_class, NAMES) if not (K and kind.two_classes)}
+pixels = Pixels(
+    every.z[rows], every.labels[rows], np.ones(len(rows)), every.images[rows], every.entropy
+)
+fits = {
+    kind.name: fitted(kind, pixels).apply
+    for kind in map(calibrator_class, NAMES)
+    if not (K and kind.two_classes)
+}
 fits |= {f"Fiducio, {name}": fiducio(name) for name in registered_ids()}
-print(f"{__doc__}\n{sys.argv[1:]}\n\n| set | calibrator | ECE % | class-wise ECE % | NLL | Brier |\n|{' --- |' * 6}")
+print(
+    f"{__doc__}\n{sys.argv[1:]}\n\n| set | calibrator | ECE % | class-wise ECE % | NLL | Brier |\n|{' --- |' * 6}"
+)
 for maps, masks in tests:
     tested = [pair for pair in pair_files(maps, masks) if pair not in pairs]
     runs = {name: measured(apply) for name, apply in fits.items()}
     for name, run in runs.items():
-        print(f"| {maps.name} | {name} | {' | '.join(cell(run, metric) for metric in SHOWN)} |", flush=True)
+        print(
+            f"| {maps.name} | {name} | {' | '.join(cell(run, metric) for metric in SHOWN)} |",
+            flush=True,
+        )

@@ -1,7 +1,9 @@
-"""Measure one package on maps: `python benchmarks/peers/measure.py PACKAGE [MAPS MASKS]` prints JSON for `table.py`.
+"""Measure one package on maps: `python benchmarks/peers/measure.py PACKAGE [MAPS MASKS]` prints
+JSON for `table.py`.
 
-A package gets the arrays that its users would give it. Converting maps to them is part of its time and memory. MAPS and
-MASKS are folders of 8-bit images with the same names; without them maps are synthetic.
+A package gets the arrays that its users would give it. Converting maps to them is part of its time
+and memory. MAPS and MASKS are folders of 8-bit images with the same names; without them maps are
+synthetic.
 """
 
 from __future__ import annotations
@@ -31,11 +33,15 @@ def read_maps(folders: list[str]) -> tuple[list[np.ndarray], list[np.ndarray]]:
 
         paths = sorted(Path(folders[0]).iterdir())[:IMAGES]
         maps = [np.asarray(Image.open(path).convert("L")) / np.float32(255) for path in paths]
-        masks = [np.asarray(Image.open(Path(folders[1]) / path.name).convert("L")) for path in paths]
+        masks = [
+            np.asarray(Image.open(Path(folders[1]) / path.name).convert("L")) for path in paths
+        ]
         return maps, [(mask > 127).astype(np.uint8) for mask in masks]
     rng = np.random.default_rng(0)
     logits = [4 * rng.standard_normal((300, 400), np.float32) for _ in range(IMAGES)]
-    masks = [(rng.random(z.shape, np.float32) < 1 / (1 + np.exp(-z))).astype(np.uint8) for z in logits]
+    masks = [
+        (rng.random(z.shape, np.float32) < 1 / (1 + np.exp(-z))).astype(np.uint8) for z in logits
+    ]
     return [1 / (1 + np.exp(-1.2 * z)) for z in logits], masks
 
 
@@ -49,14 +55,22 @@ def pairs(p: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def probabilities(p: np.ndarray) -> np.ndarray:
     """Float32 of floats or of 8-bit and 16-bit integers."""
-    return p / np.float32(np.iinfo(p.dtype).max) if p.dtype.kind == "u" else p.astype(np.float32, copy=False)
+    return (
+        p / np.float32(np.iinfo(p.dtype).max)
+        if p.dtype.kind == "u"
+        else p.astype(np.float32, copy=False)
+    )
 
 
 class Package:
     """What a package computes; None where it has no such function."""
 
-    brier: Callable[[np.ndarray, np.ndarray], float] | None = None  # of probabilities and labels, (N,)
-    temperature: Callable[[np.ndarray, np.ndarray], float] | None = None  # of logits and labels, (N,)
+    brier: Callable[[np.ndarray, np.ndarray], float] | None = (
+        None  # of probabilities and labels, (N,)
+    )
+    temperature: Callable[[np.ndarray, np.ndarray], float] | None = (
+        None  # of logits and labels, (N,)
+    )
 
     def ece(self, maps: list[np.ndarray], masks: list[np.ndarray]) -> float:
         """ECE of all pixels."""
@@ -78,7 +92,9 @@ class Ours(Package):
         from pipeline_src.counting.map_counts import MapCounts
         from pipeline_src.metrics.registry import value
 
-        counts = MapCounts({"raw": Counts.empty(rows=False, levels=COARSE)})  # as `DenseCalibration` counts
+        counts = MapCounts(
+            {"raw": Counts.empty(rows=False, levels=COARSE)}
+        )  # as `DenseCalibration` counts
         for f, y in zip(maps, masks, strict=True):
             counts.add(f, y, "map")
         return value("ece", counts.raw, BINS)
@@ -130,7 +146,9 @@ class TorchUncertainty(Package):
         import torch
         from torch_uncertainty.metrics import CalibrationError
 
-        return CalibrationError("binary", num_bins=bins)(torch.from_numpy(confidence), torch.from_numpy(correct))
+        return CalibrationError("binary", num_bins=bins)(
+            torch.from_numpy(confidence), torch.from_numpy(correct)
+        )
 
     def brier(self, f, y):
         import torch
@@ -142,7 +160,9 @@ class TorchUncertainty(Package):
         import torch
         from torch_uncertainty.post_processing import TemperatureScaler
 
-        data = torch.utils.data.TensorDataset(*map(torch.from_numpy, (np.stack([0 * z, z], axis=1), y)))
+        data = torch.utils.data.TensorDataset(
+            *map(torch.from_numpy, (np.stack([0 * z, z], axis=1), y))
+        )
         scaler = TemperatureScaler()
         scaler.fit(torch.utils.data.DataLoader(data, 10_000), progress=False)
         return float(scaler.temperature[0])
@@ -153,7 +173,9 @@ class Monai(Package):
         import torch
         from monai.metrics import CalibrationErrorMetric
 
-        metric = CalibrationErrorMetric(bins)  # one image of one channel, or it would average the errors of images
+        metric = CalibrationErrorMetric(
+            bins
+        )  # one image of one channel, or it would average the errors of images
         metric(torch.from_numpy(confidence)[None, None], torch.from_numpy(correct)[None, None])
         return metric.aggregate()
 
@@ -180,7 +202,9 @@ class Mapie(Package):
         from mapie.metrics.calibration import expected_calibration_error
 
         edges = bins + 1  # its num_bins counts the edges
-        return expected_calibration_error(correct, confidence, num_bins=edges, split_strategy="uniform")
+        return expected_calibration_error(
+            correct, confidence, num_bins=edges, split_strategy="uniform"
+        )
 
 
 class Probmetrics(Package):
@@ -192,12 +216,16 @@ class Probmetrics(Package):
     def brier(self, f, y):
         from probmetrics.metrics import BrierLoss
 
-        return float(self.metric(BrierLoss(), f, y.astype(np.int64))) / 2  # without both classes it sums over pixels
+        return (
+            float(self.metric(BrierLoss(), f, y.astype(np.int64))) / 2
+        )  # without both classes it sums over pixels
 
     def metric(self, metric, p, y):
         import torch
 
-        return metric.compute_from_labels_probs(torch.from_numpy(y), torch.from_numpy(two_classes(p)))
+        return metric.compute_from_labels_probs(
+            torch.from_numpy(y), torch.from_numpy(two_classes(p))
+        )
 
     def temperature(self, z, y):
         import torch
@@ -205,7 +233,9 @@ class Probmetrics(Package):
         from probmetrics.distributions import CategoricalLogits
 
         calibrator = TemperatureScalingCalibrator()
-        calibrator.fit_torch(CategoricalLogits(torch.from_numpy(np.stack([0 * z, z], axis=1))), torch.from_numpy(y))
+        calibrator.fit_torch(
+            CategoricalLogits(torch.from_numpy(np.stack([0 * z, z], axis=1))), torch.from_numpy(y)
+        )
         return 1 / float(calibrator.invtemp_)
 
 

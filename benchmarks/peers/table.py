@@ -1,7 +1,8 @@
-"""Compare packages: `python benchmarks/peers/table.py [MAPS MASKS] [--python PACKAGE=INTERPRETER ...]`.
+"""Compare packages: `python benchmarks/peers/table.py [MAPS MASKS] [--python PACKAGE=INTERPRETER
+...]`.
 
-Writes `table.txt` from measurements (`measure.py`, a process per package, one thread) and `facts.yaml`. Packages that
-do not fit into one environment get an interpreter of their own.
+Writes `table.txt` from measurements (`measure.py`, a process per package, one thread) and
+`facts.yaml`. Packages that do not fit into one environment get an interpreter of their own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,11 @@ import yaml
 
 HERE = Path(__file__).parent
 THREADS = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
-SAME = {"ece": 1e-6, "brier": 1e-6, "temperature": 1e-3}  # relative differences from ours that count as equal
+SAME = {
+    "ece": 1e-6,
+    "brier": 1e-6,
+    "temperature": 1e-3,
+}  # relative differences from ours that count as equal
 MEASURED = {
     "version": "Version",
     "ece": "ECE, 10 bins",
@@ -50,7 +55,9 @@ def cell(row: str, numbers: dict | str, ours: dict) -> str:
         text = f"{value:.7f}" if row != "temperature" else f"{value:.4f}"
         return text if abs(value / expected - 1) <= SAME[row] else f"**{text}**"
     if row == "ratio":
-        return f"{numbers['fastest'] / ours['fastest']:.0f} ({numbers['median'] / ours['median']:.0f})"
+        return (
+            f"{numbers['fastest'] / ours['fastest']:.0f} ({numbers['median'] / ours['median']:.0f})"
+        )
     if row == "fastest":
         return f"{numbers['fastest']:.3g} ({numbers['median']:.3g})"
     if row == "edges":
@@ -59,7 +66,9 @@ def cell(row: str, numbers: dict | str, ours: dict) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("folders", nargs="*", help="maps and masks; synthetic maps without")
     parser.add_argument("--python", action="append", default=[], help="PACKAGE=INTERPRETER")
     arguments = parser.parse_args()
@@ -67,13 +76,21 @@ def main() -> None:
     interpreters = dict(pair.split("=", 1) for pair in arguments.python)
     results = {}
     for package in facts["packages"]:
-        results[package] = measure(package, interpreters.get(package, sys.executable), arguments.folders)
+        results[package] = measure(
+            package, interpreters.get(package, sys.executable), arguments.folders
+        )
         print(package, results[package], flush=True)
     ours = results["ours"]
     heads = ["", *facts["packages"]]
     lines = [f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}"]
-    rows = [(title, [cell(row, numbers, ours) for numbers in results.values()]) for row, title in MEASURED.items()]
-    rows += [(title, [of[row] for of in facts["packages"].values()]) for row, title in facts["rows"].items()]
+    rows = [
+        (title, [cell(row, numbers, ours) for numbers in results.values()])
+        for row, title in MEASURED.items()
+    ]
+    rows += [
+        (title, [of[row] for of in facts["packages"].values()])
+        for row, title in facts["rows"].items()
+    ]
     lines += [f"| {title} | {' | '.join(map(str, cells))} |" for title, cells in rows]
     maps = f"{ours['pixels']:,} pixels of {'saved maps' if arguments.folders else 'synthetic maps'}"
     intro = (

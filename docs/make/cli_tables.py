@@ -40,24 +40,42 @@ def _leaves(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def _section(name: str, command: Any) -> str:
     paragraphs = [" ".join(text.split()) for text in (command.help or "").split("\n\n")]
-    examples = [text.removeprefix("Example: ") for text in paragraphs if text.startswith("Example: ")]
-    arguments = "".join(f" {p.name.upper()}" for p in command.params if p.param_type_name == "argument")
-    example = f"`{examples[0].split(' Example: ')[0]}`" if examples else f"`dense-calibration {name}{arguments}`"
-    return "\n\n".join(part for part in (f"## `{name}`", paragraphs[0], example, _options(command)) if part)
+    examples = [
+        text.removeprefix("Example: ") for text in paragraphs if text.startswith("Example: ")
+    ]
+    arguments = "".join(
+        f" {p.name.upper()}" for p in command.params if p.param_type_name == "argument"
+    )
+    example = (
+        f"`{examples[0].split(' Example: ')[0]}`"
+        if examples
+        else f"`dense-calibration {name}{arguments}`"
+    )
+    return "\n\n".join(
+        part for part in (f"## `{name}`", paragraphs[0], example, _options(command)) if part
+    )
 
 
 def _options(command: Any) -> str:
     items = []
     for option in command.params:
-        if option.param_type_name == "option" and option.opts[0] not in SHARED and not option.hidden:
+        if (
+            option.param_type_name == "option"
+            and option.opts[0] not in SHARED
+            and not option.hidden
+        ):
             names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
             note = "required" if option.required else _default(option)
-            items.append(f"- {names}: {(option.help or '').rstrip('.')}{f' ({note})' if note else ''}.")
+            items.append(
+                f"- {names}: {(option.help or '').rstrip('.')}{f' ({note})' if note else ''}."
+            )
     return "\n".join(items)
 
 
 def _default(option: Any) -> str:
-    shown = isinstance(option.default, (int, float, str)) and not option.is_flag and str(option.default)
+    shown = (
+        isinstance(option.default, (int, float, str)) and not option.is_flag and str(option.default)
+    )
     return f"default `{option.default}`" if shown and option.show_default is not False else ""
 
 

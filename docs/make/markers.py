@@ -3,10 +3,11 @@
     <!-- shows: SET METRIC EXPERIMENT:METHOD/EXPERIMENT:METHOD WORD -->
     <!-- shows: claim EXPERIMENT C4 WORD -->
 
-The first: the metric of the first method minus that of the second is WORD (lower, higher, bounded, inconclusive) on the
-set, in the raw protocol. SET, METRIC and the first EXPERIMENT:METHOD may be several with commas; the second experiment
-may be left out. The second: the verdict in the experiment's claims.json. Each `x [low, high]` between the marker before
-(or the start of the paragraph) and the marker has to be printed in the marker's cells, in their order.
+The first: the metric of the first method minus that of the second is WORD (lower, higher, bounded,
+inconclusive) on the set, in the raw protocol. SET, METRIC and the first EXPERIMENT:METHOD may be
+several with commas; the second experiment may be left out. The second: the verdict in the
+experiment's claims.json. Each `x [low, high]` between the marker before (or the start of the
+paragraph) and the marker has to be printed in the marker's cells, in their order.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ def pairs(page: str) -> Iterator[str]:
 def full_pairs(pair: str) -> list[str]:
     """`EXPERIMENT:METHOD/EXPERIMENT:METHOD` of each first method, with the second experiment where it was left out."""
     firsts, _, second = pair.partition("/")
-    return [f"{side}/{second if ':' in second else side.split(':')[0] + ':' + second}" for side in firsts.split(",")]
+    return [
+        f"{side}/{second if ':' in second else side.split(':')[0] + ':' + second}"
+        for side in firsts.split(",")
+    ]
 
 
 def problems(page: str, folder: Path) -> list[str]:
@@ -60,15 +64,22 @@ def problems(page: str, folder: Path) -> list[str]:
                 continue
             if not MARKER.match(block[start:].lstrip()):
                 said, cells = INTERVAL.findall(MARKER.sub("", block[last:start])), iter(numbers)
-                wrong = [interval for interval in map(_plain, said) if interval not in cells]  # `in` consumes cells
-                found += [f"{marker[0]}: {interval} is none of {numbers} in this order" for interval in wrong]
+                wrong = [
+                    interval for interval in map(_plain, said) if interval not in cells
+                ]  # `in` consumes cells
+                found += [
+                    f"{marker[0]}: {interval} is none of {numbers} in this order"
+                    for interval in wrong
+                ]
     return found
 
 
 def unmarked(page: str) -> list[str]:
     """Paragraphs and list items that compare without a marker."""
     return [
-        block for block in blocks(page) if SAYS.search(re.sub("<!--.*?-->", "", block)) and not MARKER.search(block)
+        block
+        for block in blocks(page)
+        if SAYS.search(re.sub("<!--.*?-->", "", block)) and not MARKER.search(block)
     ]
 
 
@@ -82,7 +93,9 @@ def _check(words: list[str], differences: Mapping[str, Any], folder: Path) -> li
     """The intervals of a marker's cells; ValueError or LookupError where it is not shown."""
     if words[0] == "claim":
         _, experiment, name, word = words
-        claims = json.loads((folder / experiment / "claims.json").read_text(encoding="utf-8"))["claims"]
+        claims = json.loads((folder / experiment / "claims.json").read_text(encoding="utf-8"))[
+            "claims"
+        ]
         verdicts = {claim["claim"]: claim["protocols"] for claim in claims}
         verdict = (verdicts[name].get("raw") or verdicts[name]["any"])["verdict"]
         if verdict != word.replace("-", " "):
@@ -103,7 +116,9 @@ def shown(cell: str, metric: str) -> set[str]:
     match = CELL.fullmatch(cell)
     if not match:
         raise ValueError(f"{cell} is no difference")
-    ends = [float(end.replace("−", "-")) / METRICS[metric].factor for end in match.group(3, 4) if end]
+    ends = [
+        float(end.replace("−", "-")) / METRICS[metric].factor for end in match.group(3, 4) if end
+    ]
     bounded = bool(ends) and metric in MARGINS and max(map(abs, ends)) < MARGINS[metric]
     words = {ARROWS[match[2]]} if match[2] else set()
     return words | {"bounded"} if bounded else words or {"inconclusive"}

@@ -1,7 +1,8 @@
 """The lists of docs/reference/methods.md, from the docstrings of the method files.
 
-The last lines of a docstring describe the method: `Kind:`, `Idea:`, `Formula:` and `Source:`, each continued in the
-lines below it that are indented further. A method of others also has `Setting:`, how it differs from its authors'.
+The last lines of a docstring describe the method: `Kind:`, `Idea:`, `Formula:` and `Source:`, each
+continued in the lines below it that are indented further. A method of others also has `Setting:`,
+how it differs from its authors'.
 """
 
 from __future__ import annotations
@@ -50,7 +51,11 @@ def docstring_facts(method: type[MethodEntry]) -> dict[str, str]:
 
 def own_fields(method: type[MethodEntry]) -> dict[str, FieldInfo]:
     """The parameters that not every method of training has."""
-    return {name: field for name, field in method.model_fields.items() if name not in Method.model_fields}
+    return {
+        name: field
+        for name, field in method.model_fields.items()
+        if name not in Method.model_fields
+    }
 
 
 TABLES: dict[str, Callable[[], str]] = {**{kind: partial(list_of, kind) for kind in KINDS}}

@@ -1,5 +1,5 @@
-"""Hooks of MkDocs: files from outside docs/ that pages link to, and published reports, join the site, links follow
-them, and formulas become MathML, which browsers show without a script.
+"""Hooks of MkDocs: files from outside docs/ that pages link to, and published reports, join the
+site, links follow them, and formulas become MathML, which browsers show without a script.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ LINK = re.compile(r"(!?)\[([^\]]*)\]\((?!https?:|mailto:|#)([^)#\s]+)(#[^)\s]*)?
 def on_config(config: Any) -> Any:
     """Set the address of the repository where the workflow knows it."""
     if repository := os.environ.get("GITHUB_REPOSITORY"):
-        config.repo_url = f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository}"
+        config.repo_url = (
+            f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{repository}"
+        )
     return config
 
 
@@ -36,7 +38,10 @@ def on_files(files: Any, config: Any) -> Any:
     for path in linked_files():
         files.append(_linked_file(path, config))
     names = []
-    for top in ("published", "published-rebuilt"):  # of an experiment that is in both, the published one
+    for top in (
+        "published",
+        "published-rebuilt",
+    ):  # of an experiment that is in both, the published one
         for report in sorted(Path("results", top).glob("*/report.html")):
             if report.parent.name not in names:
                 names.append(report.parent.name)
@@ -45,7 +50,9 @@ def on_files(files: Any, config: Any) -> Any:
     rows = [f"- [{name}](published/{name}/report.html)" for name in names]
     text = "\n".join(rows) or "`snakemake --cores all published` computes them."
     intro = "Each report is one self-contained page with diagrams, verdicts and tables, without images of datasets."
-    files.append(File.generated(config, REPORTS, content=f"# Published reports\n\n{intro}\n\n{text}\n"))
+    files.append(
+        File.generated(config, REPORTS, content=f"# Published reports\n\n{intro}\n\n{text}\n")
+    )
     return files
 
 
@@ -78,9 +85,17 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     def moved(link: re.Match[str]) -> str:
         image, text, target, anchor = link[1], link[2], link[3], link[4] or ""
         path = posixpath.normpath(posixpath.join(folder, target))
-        inside = path.removeprefix("docs/") if path.startswith("docs/") else TOP.get(path, REPOSITORY + path)
+        inside = (
+            path.removeprefix("docs/")
+            if path.startswith("docs/")
+            else TOP.get(path, REPOSITORY + path)
+        )
         if uri == REPORTS or files.get_file_from_path(inside):
-            place = target if uri == REPORTS else posixpath.relpath(inside, posixpath.dirname(uri) or ".")
+            place = (
+                target
+                if uri == REPORTS
+                else posixpath.relpath(inside, posixpath.dirname(uri) or ".")
+            )
             return f"{image}[{text}]({place}{anchor})"
         if not Path(path).exists():
             return link[0]  # a dead link, which MkDocs names
@@ -93,6 +108,8 @@ def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
     """Render formulas."""
 
     def rendered(formula: re.Match[str]) -> str:
-        return str(convert(html.unescape(formula[3]).strip(), "block" if formula[2] == "[" else "inline"))
+        return str(
+            convert(html.unescape(formula[3]).strip(), "block" if formula[2] == "[" else "inline")
+        )
 
     return FORMULA.sub(rendered, content)

@@ -16,7 +16,9 @@ from pipeline_src.tables.registry import TABLES as PAPER_TABLES
 
 def tables() -> str:
     """An item per table with its title."""
-    return "\n".join(f"- `{name}`: {_title(table).rstrip('.')}." for name, table in PAPER_TABLES.items())
+    return "\n".join(
+        f"- `{name}`: {_title(table).rstrip('.')}." for name, table in PAPER_TABLES.items()
+    )
 
 
 def _title(table: object) -> str:
@@ -28,12 +30,16 @@ def _title(table: object) -> str:
 
 def figures() -> str:
     """An item per figure type."""
-    return "\n".join(f"- `{figure.name}`: {figure.heading}." for figure in (*FIGURE_TYPES, gallery.FIGURE))
+    return "\n".join(
+        f"- `{figure.name}`: {figure.heading}." for figure in (*FIGURE_TYPES, gallery.FIGURE)
+    )
 
 
 def rule() -> str:
     """A row per step of the rule by which a method is recommended."""
-    return markdown_rows(["step", "rule"], [[str(number), text] for number, text in enumerate(RULE, 1)])
+    return markdown_rows(
+        ["step", "rule"], [[str(number), text] for number, text in enumerate(RULE, 1)]
+    )
 
 
 TABLES: dict[str, Callable[[], str]] = {"tables": tables, "figures": figures, "rule": rule}

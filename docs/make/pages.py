@@ -1,11 +1,12 @@
-"""README.md and docs/ with what is written from code and from published results, between two comments:
+"""README.md and docs/ with what is written from code and from published results, between two
+comments:
 
     <!-- metrics: two -->
 
     <!-- end of metrics -->
 
-`cli`, `datasets`, `methods`, `metrics`, `outputs` and `params` take the name of one of the `TABLES` of their module,
-and `published` what `published_tables` says.
+`cli`, `datasets`, `methods`, `metrics`, `outputs` and `params` take the name of one of the `TABLES`
+of their module, and `published` what `published_tables` says.
 """
 
 from __future__ import annotations
@@ -39,13 +40,15 @@ TABLES: dict[str, Mapping[str, Callable[[], str]]] = {
 }
 KINDS = "|".join((*TABLES, "published"))
 BLOCK = re.compile(
-    rf"^(<!-- ({KINDS}): ([^\n]+?) -->\n)(?:(?!<!-- (?:{KINDS}):).)*?^(<!-- end of \2 -->)", re.DOTALL | re.MULTILINE
+    rf"^(<!-- ({KINDS}): ([^\n]+?) -->\n)(?:(?!<!-- (?:{KINDS}):).)*?^(<!-- end of \2 -->)",
+    re.DOTALL | re.MULTILINE,
 )
 MARK = re.compile(rf"^<!-- (?:end of )?(?:{KINDS})\b.*", re.MULTILINE)
 
 
 def write() -> None:
-    """Write all of it into the pages of the working folder, with what spans the published experiments.
+    """Write all of it into the pages of the working folder, with what spans the published
+    experiments.
 
     Raises:
         UserError: names a published file that was changed, or a comment without its partner.
@@ -53,7 +56,9 @@ def write() -> None:
     for name in published.names():
         published.checked(published.FOLDER / name, published.COMPUTED)
     published_overview.write()  # before the pages, which show its verdicts
-    published_pairs.write(pair for file in files() for pair in pairs(file.read_text(encoding="utf-8")))
+    published_pairs.write(
+        pair for file in files() for pair in pairs(file.read_text(encoding="utf-8"))
+    )
     for file in files():
         page = file.read_text(encoding="utf-8")
         if (text := rewritten(page)) != page:
@@ -98,6 +103,8 @@ def _list(kind: str, name: str) -> str:
     tables = TABLES[kind]
     if name not in tables:
         raise UserError(
-            f"there is no table <!-- {kind}: {name} -->", expected=", ".join(tables), fix=did_you_mean(name, tables)
+            f"there is no table <!-- {kind}: {name} -->",
+            expected=", ".join(tables),
+            fix=did_you_mean(name, tables),
         )
     return tables[name]()

@@ -1,6 +1,7 @@
 """The picture of README.md, from published results: `python docs/make/picture.py`.
 
-The numbers of its bins are those of the report's figure: `dense-calibration rebuild --experiment mini_seeds` first.
+The numbers of its bins are those of the report's figure: `dense-calibration rebuild --experiment
+mini_seeds` first.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ OVER, UNDER, ACCURACY = "#c0392b", "#2471a3", "#9fb3c8"
 
 def panel_title(method: str, metrics: Mapping[str, Any]) -> str:
     """The method with its ECE and confidence interval in percent."""
-    mean, low, high = (100 * metrics["raw"][method][SPLIT]["ece"][key] for key in ("mean", "low", "high"))
+    mean, low, high = (
+        100 * metrics["raw"][method][SPLIT]["ece"][key] for key in ("mean", "low", "high")
+    )
     return f"{TITLES[method]}\nECE {mean:.2f} % [{low:.2f}, {high:.2f}]"
 
 
@@ -38,9 +41,13 @@ def bins_of(method: str) -> list[dict[str, float]]:
     file = ROOT / "results/published-rebuilt" / name
     if not file.is_file():
         sys.exit(f"{file} is missing: run `dense-calibration rebuild --experiment {EXPERIMENT}`")
-    rows = [row for row in csv.DictReader(file.read_text().splitlines()) if row.pop("method") == method]
+    rows = [
+        row for row in csv.DictReader(file.read_text().splitlines()) if row.pop("method") == method
+    ]
     return [
-        {key: float(value) for key, value in row.items() if value} for row in rows if row["bin"] != "all" and row["low"]
+        {key: float(value) for key, value in row.items() if value}
+        for row in rows
+        if row["bin"] != "all" and row["low"]
     ]
 
 
@@ -52,7 +59,9 @@ def draw(axes: Axes, rows: list[dict[str, float]]) -> None:
         axes.bar(left, accuracy, width, align="edge", color=ACCURACY, edgecolor="white")
         color = OVER if confidence > accuracy else UNDER
         bottom, height = min(accuracy, confidence), abs(confidence - accuracy)
-        axes.bar(left, height, width, bottom, align="edge", color=color, alpha=0.6, edgecolor="white")
+        axes.bar(
+            left, height, width, bottom, align="edge", color=color, alpha=0.6, edgecolor="white"
+        )
         limits = [[max(accuracy - 100 * row["low"], 0)], [max(100 * row["high"] - accuracy, 0)]]
         axes.errorbar(left + width / 2, accuracy, limits, color="black", linewidth=1, capsize=2)
     axes.plot([50, 100], [50, 100], color="gray", linestyle="--", linewidth=1)
@@ -63,7 +72,12 @@ def main() -> None:
     """Write the picture."""
     folder = ROOT / "results/published" / EXPERIMENT
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["metrics"]
-    settings: Any = {"svg.fonttype": "none", "svg.hashsalt": "picture", "font.family": "sans-serif", "font.size": 9}
+    settings: Any = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "picture",
+        "font.family": "sans-serif",
+        "font.size": 9,
+    }
     with plt.rc_context(settings):
         figure, panels = plt.subplots(1, 3, figsize=(8.6, 3.4), sharey=True, layout="constrained")
         for axes, method in zip(panels, TITLES, strict=True):

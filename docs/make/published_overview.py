@@ -20,7 +20,9 @@ def write() -> None:
     folder, tasks = published.FOLDER / published.OVERVIEW, catalog.tasks()
     with TemporaryDirectory() as unpacked:
         experiments = list(_experiments(Path(unpacked)))
-        shown = {task: text for task, text in tasks.items() if task in {e.task for e in experiments}}
+        shown = {
+            task: text for task, text in tasks.items() if task in {e.task for e in experiments}
+        }
         write_overview_tables(experiments, folder / "judged", shown, folder)
         write_overview_claims(experiments, tasks, folder)
 

@@ -4,12 +4,14 @@
 
     <!-- end of published -->
 
-A row per method and a column per test set; a cell has the mean of each metric over seeds, the first with its standard
-deviation and its interval, and ° where it is below its noise floor. With `claims` after the experiment instead, a row
-per claim: its verdicts, and what decides. A table of an experiment that is not published stays as it is. With
-`differences`, a protocol, metrics, and pairs of published methods, of one experiment or two, a row per pair and metric:
+A row per method and a column per test set; a cell has the mean of each metric over seeds, the first
+with its standard deviation and its interval, and ° where it is below its noise floor. With `claims`
+after the experiment instead, a row per claim: its verdicts, and what decides. A table of an
+experiment that is not published stays as it is. With `differences`, a protocol, metrics, and pairs
+of published methods, of one experiment or two, a row per pair and metric:
 
-    <!-- published: differences raw ece,brier small:aslp_cl/small:slp other:aslp_cl/small:aslp_cl -->
+    <!-- published: differences raw ece,brier small:aslp_cl/small:slp other:aslp_cl/small:aslp_cl
+    -->
 """
 
 from __future__ import annotations
@@ -34,11 +36,14 @@ DIFFERENCES = "differences PROTOCOL METRIC,METRIC EXPERIMENT:METHOD/EXPERIMENT:M
 
 def markdown_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a GitHub Markdown table of cells that are not escaped."""
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [columns, ["---"] * len(columns), *rows])
+    return "\n".join(
+        f"| {' | '.join(cells)} |" for cells in [columns, ["---"] * len(columns), *rows]
+    )
 
 
 def text(words: Sequence[str], folder: Path) -> str | None:
-    """What is published in `folder`, by the words of a comment; None for an experiment that is not published.
+    """What is published in `folder`, by the words of a comment; None for an experiment that is not
+    published.
 
     Raises:
         UserError: the words do not say what is known, or a file is not what was published.
@@ -68,7 +73,10 @@ def _text(words: Sequence[str], folder: Path) -> str | None:
     if words == ["claims"]:
         return claims(read("claims.json")["claims"])
     if words[:1] == ["verdicts"] and len(words) > 1:
-        return verdicts({name: read("claims.json", name)["claims"] for name in [experiment, *words[2:]]}, words[1])
+        return verdicts(
+            {name: read("claims.json", name)["claims"] for name in [experiment, *words[2:]]},
+            words[1],
+        )
     return table(read("metrics.json"), words)
 
 
@@ -80,8 +88,15 @@ def table(published: Mapping[str, Any], words: Sequence[str]) -> str:
     """
     protocol, metrics = (words[0], words[1:]) if words else ("", [])
     if protocol not in published["metrics"] or not metrics or set(metrics) - set(METRICS):
-        _refuse(words, METRIC_TABLE, published["metrics"], "metrics by their names in docs/reference/metrics.md")
-    roles = {part: about["role"] for part, about in published["sets"].items() if about["role"] != "val"}
+        _refuse(
+            words,
+            METRIC_TABLE,
+            published["metrics"],
+            "metrics by their names in docs/reference/metrics.md",
+        )
+    roles = {
+        part: about["role"] for part, about in published["sets"].items() if about["role"] != "val"
+    }
     heads = [part + " (OOD)" * (role == "ood") for part, role in roles.items()]
     rows = [
         [method, *(_cell(by_part.get(part, {}), metrics) for part in roles)]
@@ -91,7 +106,8 @@ def table(published: Mapping[str, Any], words: Sequence[str]) -> str:
 
 
 def differences(published: Mapping[str, Any], words: Sequence[str]) -> str:
-    """Pairs of published methods by test sets as Markdown, a row per metric, of what differences.json holds.
+    """Pairs of published methods by test sets as Markdown, a row per metric, of what
+    differences.json holds.
 
     Args:
         words: a protocol, metrics of `QUANTITIES` separated by commas, and pairs.
@@ -100,11 +116,21 @@ def differences(published: Mapping[str, Any], words: Sequence[str]) -> str:
     columns = [QUANTITIES[metric].column for metric in metrics.split(",") if metric in QUANTITIES]
     known = [pair for pair in pairs if protocol in published.get(pair, {}).get("differences", {})]
     if not pairs or not columns or known != pairs:
-        _refuse(["differences", *words], DIFFERENCES, ("raw", "stretched"), "pairs of methods in results/published")
-    cells = {pair: published[pair]["differences"][protocol] for pair in pairs}  # pair -> data set -> metric -> text
+        _refuse(
+            ["differences", *words],
+            DIFFERENCES,
+            ("raw", "stretched"),
+            "pairs of methods in results/published",
+        )
+    cells = {
+        pair: published[pair]["differences"][protocol] for pair in pairs
+    }  # pair -> data set -> metric -> text
     sets = list(dict.fromkeys(part for by_part in cells.values() for part in by_part))
     rows = [
-        [f"{_pair_in_words(pair)}: {column}", *(by_part.get(part, {}).get(column, UNDEFINED) for part in sets)]
+        [
+            f"{_pair_in_words(pair)}: {column}",
+            *(by_part.get(part, {}).get(column, UNDEFINED) for part in sets),
+        ]
         for pair, by_part in cells.items()
         for column in columns
     ]
@@ -116,7 +142,9 @@ def _pair_in_words(pair: str) -> str:
 
 
 def _refuse(words: Sequence[str], expected: str, protocols: Iterable[str], more: str) -> NoReturn:
-    others = " or ".join(f"`{form}`" for form in (METRIC_TABLE, DIFFERENCES, CLAIMS, VERDICTS) if form != expected)
+    others = " or ".join(
+        f"`{form}`" for form in (METRIC_TABLE, DIFFERENCES, CLAIMS, VERDICTS) if form != expected
+    )
     raise UserError(
         "a table of published results that nothing is known of",
         found=" ".join(words) or "the name of an experiment alone",
@@ -130,7 +158,13 @@ def claims(judged: Sequence[Mapping[str, Any]]) -> str:
     for claim in judged:
         named = [claim["claim"], claim["text"]]
         for protocol, finding in claim["protocols"].items():
-            rows.append([*named, f"{PROTOCOL_NAMES.get(protocol, protocol)}: {finding['verdict']}", finding["why"]])
+            rows.append(
+                [
+                    *named,
+                    f"{PROTOCOL_NAMES.get(protocol, protocol)}: {finding['verdict']}",
+                    finding["why"],
+                ]
+            )
             named = ["", ""]
     return markdown_rows(["", "claim", "verdict", "what decides"], rows)
 
@@ -142,7 +176,9 @@ def verdicts(judged: Mapping[str, Sequence[Mapping[str, Any]]], protocol: str) -
     for name in sorted(texts, key=_by_number):
         row = [name, texts[name]]
         for claims in judged.values():
-            findings: Mapping[str, Any] = next((claim["protocols"] for claim in claims if claim["claim"] == name), {})
+            findings: Mapping[str, Any] = next(
+                (claim["protocols"] for claim in claims if claim["claim"] == name), {}
+            )
             finding = findings.get(protocol) or findings.get("any", {})
             row.append(finding.get("verdict", NOT_RUN).replace(NOT_RUN, UNDEFINED))
         rows.append(row)

@@ -11,7 +11,13 @@ import numpy as np
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.intervals import FEW_GROUPS, NAN, interval
 from pipeline_src.analysis.measurement import COMPARED, Measurement, write
-from pipeline_src.analysis.resampling import LEAVE_ONE_OUT, Resampled, key_of, resample, resample_counts
+from pipeline_src.analysis.resampling import (
+    LEAVE_ONE_OUT,
+    Resampled,
+    key_of,
+    resample,
+    resample_counts,
+)
 from pipeline_src.counting.counts import Counts, image_rows
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError, listed
@@ -33,12 +39,14 @@ def analyse(
 
     Args:
         part: name of the dataset, the key of its draws.
-        statistics: (method, seed) -> counts, or their file; the result has the methods in this order.
+        statistics: (method, seed) -> counts, or their file; the result has the methods in this
+            order.
         note: on the dataset, for readers of its numbers.
         groups_of: the group of each image by its id, where images are not independent.
 
     Raises:
-        UserError: a file is missing or holds no counts, or methods were evaluated on different images.
+        UserError: a file is missing or holds no counts, or methods were evaluated on different
+            images.
     """
     measured: dict[tuple[str, str], Measurement] = {}
     expected: list[str] | None = None
@@ -62,13 +70,19 @@ def analyse(
             resampled.append(resample(run, bins, key_of(part), groups=groups))
         for protocol in resampled[0]:
             counts = [run.protocols[protocol] for run in runs]
-            measured[protocol, method] = _measurement(seeds, counts, [run[protocol] for run in resampled], groups, bins)
+            measured[protocol, method] = _measurement(
+                seeds, counts, [run[protocol] for run in resampled], groups, bins
+            )
     order = sorted(measured, key=lambda key: key[0] != "raw")  # stable: methods stay in order
     write(out, {"part": part, "bins": bins, "note": note}, {key: measured[key] for key in order})
 
 
 def _measurement(
-    seeds: Sequence[int], counts: Sequence[Counts], resampled: Sequence[Resampled], groups: np.ndarray | None, bins: int
+    seeds: Sequence[int],
+    counts: Sequence[Counts],
+    resampled: Sequence[Resampled],
+    groups: np.ndarray | None,
+    bins: int,
 ) -> Measurement:
     first, *rest = (replace(run, rows=None) for run in counts)
     summed = sum(rest, first)
@@ -95,20 +109,25 @@ def accuracy_band(seeds: Sequence[Resampled], bins: int) -> np.ndarray | None:
         return None
     totals = np.array([run.sums[family].total for run in seeds])
     resampled = np.sum([run.sums[family].resampled[:, : 2 * bins] for run in seeds], axis=0)
-    return band_of_sums(totals[:, : 2 * bins], resampled, totals[:, 6 * bins : 7 * bins], seeds[0].units)
+    return band_of_sums(
+        totals[:, : 2 * bins], resampled, totals[:, 6 * bins : 7 * bins], seeds[0].units
+    )
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may leave a bin empty
-def band_of_sums(totals: np.ndarray, resampled: np.ndarray, filled: np.ndarray, units: int) -> np.ndarray:
-    """Return (bins + 1, 2) 95 % confidence limits of the accuracy in each bin and over all pixels, of all seeds pooled:
-    the error bars of reliability diagrams.
+def band_of_sums(
+    totals: np.ndarray, resampled: np.ndarray, filled: np.ndarray, units: int
+) -> np.ndarray:
+    """Return (bins + 1, 2) 95 % confidence limits of the accuracy in each bin and over all pixels,
+    of all seeds pooled: the error bars of reliability diagrams.
 
-    They cover images and, with several seeds, training (`Estimate`). They are NaN in a bin in which fewer than
-    `FEW_GROUPS` units, or not all of fewer units, have pixels of one of the seeds.
+    They cover images and, with several seeds, training (`Estimate`). They are NaN in a bin in which
+    fewer than `FEW_GROUPS` units, or not all of fewer units, have pixels of one of the seeds.
 
-    The accuracy of all seeds' pixels is the mean of the seeds' weighted by their shares w of the pixels. Its standard
-    error of training is s sqrt(sum w^2), with s the standard deviation over seeds; s / sqrt(S) where shares are equal.
-    `Estimate` divides by sqrt(S), so deviations of seeds are scaled up accordingly.
+    The accuracy of all seeds' pixels is the mean of the seeds' weighted by their shares w of the
+    pixels. Its standard error of training is s sqrt(sum w^2), with s the standard deviation over
+    seeds; s / sqrt(S) where shares are equal. `Estimate` divides by sqrt(S), so deviations of seeds
+    are scaled up accordingly.
 
     Args:
         totals: (S, 2 bins) pixels in each bin, then the correct ones among them, of all images.
@@ -116,9 +135,14 @@ def band_of_sums(totals: np.ndarray, resampled: np.ndarray, filled: np.ndarray, 
         filled: (S, bins) units, images or groups of them, with pixels in each bin.
         units: how many are resampled.
     """
-    enough = filled.min(axis=0) > min(FEW_GROUPS, units) - 1e-6  # shares of images add up to one but for rounding
+    enough = (
+        filled.min(axis=0) > min(FEW_GROUPS, units) - 1e-6
+    )  # shares of images add up to one but for rounding
     (pixels, hits), (drawn_pixels, drawn_hits) = (
-        [np.append(half, half.sum(axis=1, keepdims=True), axis=1) for half in np.split(sums, 2, axis=1)]
+        [
+            np.append(half, half.sum(axis=1, keepdims=True), axis=1)
+            for half in np.split(sums, 2, axis=1)
+        ]
         for sums in (totals, resampled)
     )
     limits = np.full((len(enough) + 1, 2), np.nan)

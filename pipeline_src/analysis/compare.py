@@ -1,7 +1,9 @@
-"""The comparison of two experiments, number by number: a metric of a method on a dataset in both, and the difference.
+"""The comparison of two experiments, number by number: a metric of a method on a dataset in both,
+and the difference.
 
-Where both were evaluated on the same images, the resamples of the images are the same, and differences are paired
-by image. Where images differ, each side has its own draws: its images count as independent of the other's.
+Where both were evaluated on the same images, the resamples of the images are the same, and
+differences are paired by image. Where images differ, each side has its own draws: its images count
+as independent of the other's.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ class Cell:
     Attributes:
         seeds: the pairs of seeds that are compared.
         a, b: the metric, means over these seeds; NaN where it is undefined.
-        verdict: SAME if all pairs are equal but for rounding, DIFFERENT if the 95 % interval excludes 0, or UNDECIDED.
+        verdict: SAME if all pairs are equal but for rounding, DIFFERENT if the 95 % interval
+            excludes 0, or UNDECIDED.
         effect: the difference B - A with its interval; None where it was not resampled.
     """
 
@@ -66,7 +69,8 @@ def compare(
         part: name of the dataset, the key of the draws.
         bins: equal-width bins of ECE and OE on [0, 1].
         a, b: seed -> counts.
-        groups: group of each image of A and of B, where images are not independent; equal images share one.
+        groups: group of each image of A and of B, where images are not independent; equal images
+            share one.
     """
     pairs = seed_pairs([*a], [*b])
     sides = [a[seed] for seed, _ in pairs], [b[seed] for _, seed in pairs]
@@ -76,7 +80,9 @@ def compare(
         shared = groups[1] if groups[0] is None else groups[0]
         groups = shared, shared  # the same draws
     equal = all(first == second for first, second in zip(*sides, strict=True))
-    measured_a, measured_b = (_measured(*side, bins, equal) for side in zip(sides, keys, groups, strict=True))
+    measured_a, measured_b = (
+        _measured(*side, bins, equal) for side in zip(sides, keys, groups, strict=True)
+    )
     cells = []
     for protocol in (protocol for protocol in measured_a if protocol in measured_b):
         run_a, run_b = measured_a[protocol], measured_b[protocol]
@@ -85,7 +91,11 @@ def compare(
             values_a, values_b = (run.points.get(metric, undefined) for run in (run_a, run_b))
             effect = None if equal else estimate(metric, (run_b, 1.0), (run_a, -1.0))
             # NaN where the metric is undefined for a seed of only one side.
-            largest = float(np.where(np.isnan(values_a) & np.isnan(values_b), 0, np.abs(values_b - values_a)).max())
+            largest = float(
+                np.where(
+                    np.isnan(values_a) & np.isnan(values_b), 0, np.abs(values_b - values_a)
+                ).max()
+            )
             means, differs = (
                 (float(values_a.mean()), float(values_b.mean())),
                 effect is not None and effect.excludes_zero,
@@ -101,4 +111,7 @@ def _measured(
     """Return measurements of one side by protocol, with its seeds numbered; equal sides need no resamples."""
     resampled = partial(resample, resamples=1) if equal else resample
     runs = [resampled(statistic, bins, key, groups=groups) for statistic in statistics]
-    return {protocol: Measurement.of_runs(range(len(runs)), [run[protocol] for run in runs]) for protocol in runs[0]}
+    return {
+        protocol: Measurement.of_runs(range(len(runs)), [run[protocol] for run in runs])
+        for protocol in runs[0]
+    }

@@ -1,15 +1,18 @@
-"""Conformal risk control (Angelopoulos et al., ICLR 2024): a threshold that bounds the expected risk of an image.
+"""Conformal risk control (Angelopoulos et al., ICLR 2024): a threshold that bounds the expected
+risk of an image.
 
-The mean risk R(t) of n images at a threshold t is known. The method takes the least cautious threshold with
+The mean risk R(t) of n images at a threshold t is known. The method takes the least cautious
+threshold with
 
     n / (n + 1) R(t) + 1 / (n + 1) <= alpha,
 
-where 1 is the largest risk of an image. If all n + 1 images are exchangeable (drawn from one distribution, in any
-order), the expected risk of a further image is at most alpha. The expectation is over the drawing of all n + 1 images:
-a single image, or the further images at the threshold of one sample, can have a higher risk.
+where 1 is the largest risk of an image. If all n + 1 images are exchangeable (drawn from one
+distribution, in any order), the expected risk of a further image is at most alpha. The expectation
+is over the drawing of all n + 1 images: a single image, or the further images at the threshold of
+one sample, can have a higher risk.
 
-Both risks are shares of the pixels of one label, and monotone in the threshold, as the method needs. The false
-discovery rate, the share of a mask that is background, is not.
+Both risks are shares of the pixels of one label, and monotone in the threshold, as the method
+needs. The false discovery rate, the share of a mask that is background, is not.
 """
 
 from __future__ import annotations
@@ -26,8 +29,12 @@ from pipeline_src.metrics.protocol_counts import ProtocolCounts
 
 EIGHT_BIT = 256  # levels of an 8-bit map. Thresholds are t/255, t = 0 .. 256: at the last no pixel is foreground
 RISKS = {
-    "fnr": Quantity(title="FNR", heading="FNR %", factor=100, digits=2, better=NEITHER, range=FRACTION),
-    "fpr": Quantity(title="FPR", heading="FPR %", factor=100, digits=2, better=NEITHER, range=FRACTION),
+    "fnr": Quantity(
+        title="FNR", heading="FNR %", factor=100, digits=2, better=NEITHER, range=FRACTION
+    ),
+    "fpr": Quantity(
+        title="FPR", heading="FPR %", factor=100, digits=2, better=NEITHER, range=FRACTION
+    ),
 }
 RISK_NAMES = list(RISKS)
 
@@ -67,8 +74,10 @@ class Bound:
         return np.asarray(chosen[~np.isnan(chosen[:, 0])])
 
     def level(self, total: np.ndarray, units: int) -> int | None:
-        """Return the least cautious t whose bound holds for the risks of so many units summed, (257,): the largest for
-        FNR, the smallest for FPR. None if no t will do, as with too few units."""
+        """Return the least cautious t whose bound holds for the risks of so many units summed,
+        (257,): the largest for FNR, the smallest for FPR. None if no t will do, as with too few
+        units.
+        """
         allowed = np.flatnonzero(guaranteed(total, units) <= self.alpha)
         if not len(allowed):
             return None
@@ -85,15 +94,19 @@ def guaranteed(total: np.ndarray, units: int) -> np.ndarray:
 
 
 def image_risks(counted: ProtocolCounts) -> np.ndarray:
-    """Return the risks of the masks f >= t/255 of each independent unit, (U, 2, 257); NaN where a unit has none.
+    """Return the risks of the masks f >= t/255 of each independent unit, (U, 2, 257); NaN where a
+    unit has none.
 
-    FNR of an image: share of its foreground that the mask misses; it rises with t. FPR: share of its background that is
-    in the mask; it falls. An image without foreground has no FNR, one without background no FPR. The risk of a group of
-    images is the mean over those of its images that have one.
+    FNR of an image: share of its foreground that the mask misses; it rises with t. FPR: share of
+    its background that is in the mask; it falls. An image without foreground has no FNR, one
+    without background no FPR. The risk of a group of images is the mean over those of its images
+    that have one.
     """
     risks = np.empty((len(counted.rows), len(RISKS), EIGHT_BIT + 1))
     for images in parts(len(risks)):
-        below = np.cumsum(counted.rows.levels[images], axis=1, dtype=np.int64)  # pixels of f < t/255, t = 1 .. 256
+        below = np.cumsum(
+            counted.rows.levels[images], axis=1, dtype=np.int64
+        )  # pixels of f < t/255, t = 1 .. 256
         below = np.concatenate([np.zeros_like(below[:, :1]), below], axis=1)
         background, foreground = np.moveaxis(below, -1, 0)
         wrong = np.stack([foreground, background[:, -1:] - background], axis=1)

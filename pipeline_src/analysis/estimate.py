@@ -1,10 +1,12 @@
-"""Effects with confidence intervals: a metric of one method, or a weighted sum over several, paired by seed and image.
+"""Effects with confidence intervals: a metric of one method, or a weighted sum over several, paired
+by seed and image.
 
-An interval has two parts, image sampling and training variance. They are combined by MOVER (Zou and Donner, Statistics
-in Medicine 2008): distances of a limit from the value add in squares. The first part is a
-bootstrap interval over images of the mean over seeds. The second is t s / sqrt(S) with s the standard deviation of the
-effect over S seeds and t of S - 1 degrees of freedom. With one seed there is no second part, and the interval speaks of
-these networks only. `benchmarks/intervals` measures how often equal methods are called different.
+An interval has two parts, image sampling and training variance. They are combined by MOVER (Zou and
+Donner, Statistics in Medicine 2008): distances of a limit from the value add in squares. The first
+part is a bootstrap interval over images of the mean over seeds. The second is t s / sqrt(S) with s
+the standard deviation of the effect over S seeds and t of S - 1 degrees of freedom. With one seed
+there is no second part, and the interval speaks of these networks only. `benchmarks/intervals`
+measures how often equal methods are called different.
 """
 
 from __future__ import annotations
@@ -15,17 +17,28 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pipeline_src.analysis.intervals import LEVEL, NAN, NORMAL, error_interval, interval, students_t, within
+from pipeline_src.analysis.intervals import (
+    LEVEL,
+    NAN,
+    NORMAL,
+    error_interval,
+    interval,
+    students_t,
+    within,
+)
 from pipeline_src.analysis.measurement import COMPARED, Measurement
 from pipeline_src.metrics.registry import METRICS
 
 LOWER, HIGHER = "lower", "higher"
-# With so many seeds the interval of a difference of calibration errors decides by itself: their spread widens it where
-# resampling images misleads (benchmarks/intervals).
+# With so many seeds the interval of a difference of calibration errors decides by itself: their
+# spread widens it where resampling images misleads (benchmarks/intervals).
 DECISIVE_SEEDS = 3
 
 NO_DIFFERENCE = 1e-5  # of methods on an image: less than what is printed
-MOST_SEEDS, MOST_IMAGES = 50, 100  # that `needed_sample` tries; images as a multiple of those that were evaluated
+MOST_SEEDS, MOST_IMAGES = (
+    50,
+    100,
+)  # that `needed_sample` tries; images as a multiple of those that were evaluated
 
 
 @dataclass(frozen=True)
@@ -34,11 +47,13 @@ class Estimate:
 
     Attributes:
         by_seed: seed -> value.
-        image_low, image_high: ends of the 95 % interval over images of the mean over seeds; NaN where undefined.
+        image_low, image_high: ends of the 95 % interval over images of the mean over seeds; NaN
+            where undefined.
         resampled: (R,) the mean over seeds on resamples of the images; empty where it is not known.
-        decided: the difference of the deciding metric (`Metric.decided_by`), for fewer than `DECISIVE_SEEDS` seeds.
-            Near 0 the interval of an error covers the true value too rarely, so `low` and `high` are NaN. Equal errors
-            can have different squares: methods differ only where both intervals exclude 0.
+        decided: the difference of the deciding metric (`Metric.decided_by`), for fewer than
+            `DECISIVE_SEEDS` seeds. Near 0 the interval of an error covers the true value too
+            rarely, so `low` and `high` are NaN. Equal errors can have different squares: methods
+            differ only where both intervals exclude 0.
         reference: the subtracted value, of a difference.
         units: number of resampled images, or groups of images; 0 where it is not known.
         range: least and largest possible value, where intervals end.
@@ -74,8 +89,15 @@ class Estimate:
         tail = (1 + level) / 2
         # An interval over images at another level, as if it were normal.
         scale = NORMAL.inv_cdf(tail) / NORMAL.inv_cdf((1 + LEVEL) / 2)
-        training = students_t(len(self.by_seed), tail) * self.training_error if len(self.by_seed) > 1 else 0.0
-        below, above = (math.hypot(scale * (self.value - end), training) for end in (self.image_low, self.image_high))
+        training = (
+            students_t(len(self.by_seed), tail) * self.training_error
+            if len(self.by_seed) > 1
+            else 0.0
+        )
+        below, above = (
+            math.hypot(scale * (self.value - end), training)
+            for end in (self.image_low, self.image_high)
+        )
         return within((float(self.value - below), float(self.value + above)), self.range)
 
     @property
@@ -92,7 +114,9 @@ class Estimate:
     def excludes_zero(self) -> bool:
         """Whether the 95 % interval excludes 0, and the interval of a deciding metric (`decided`) on the same side."""
         low, high = self.interval()
-        agrees = not self.decided or (self.decided.excludes_zero and self.decided.value * self.value > 0)
+        agrees = not self.decided or (
+            self.decided.excludes_zero and self.decided.value * self.value > 0
+        )
         return agrees and (low > 0 or high < 0)
 
     @property
@@ -112,8 +136,9 @@ UNDEFINED_ESTIMATE = Estimate({0: math.nan}, *NAN)
 
 
 def estimate(metric: str, *terms: tuple[Measurement, float]) -> Estimate | None:
-    """Return the weighted sum of a metric over (measurement, weight) terms, averaged over the seeds that all have; None
-    where the measurements have no seed in common or one lacks the metric."""
+    """Return the weighted sum of a metric over (measurement, weight) terms, averaged over the seeds
+    that all have; None where the measurements have no seed in common or one lacks the metric.
+    """
     measured, decided_by = [run for run, _ in terms], METRICS[metric].decided_by
     seeds = common_seeds(measured)
     if not seeds or not all(metric in run.points for run in measured):
@@ -122,10 +147,14 @@ def estimate(metric: str, *terms: tuple[Measurement, float]) -> Estimate | None:
     ends = [sorted((weight * low, weight * high)) for _, weight in terms if weight]
     limits = sum(end for end, _ in ends), sum(end for _, end in ends)
     plain = replace(_estimate(metric, terms, seeds), range=limits)
-    if not decided_by or not all(decided_by in run.points for run in measured):  # of one image: nothing decides
+    if not decided_by or not all(
+        decided_by in run.points for run in measured
+    ):  # of one image: nothing decides
         return plain
     # A twofold error is a fourfold square.
-    decided = _estimate(decided_by, [(run, math.copysign(weight**2, weight)) for run, weight in terms], seeds)
+    decided = _estimate(
+        decided_by, [(run, math.copysign(weight**2, weight)) for run, weight in terms], seeds
+    )
     if all(weight >= 0 for _, weight in terms):
         ends, square_ends = ((effect.image_low, effect.image_high) for effect in (plain, decided))
         low, high = error_interval(plain.value, ends, square_ends)
@@ -135,22 +164,31 @@ def estimate(metric: str, *terms: tuple[Measurement, float]) -> Estimate | None:
     return replace(plain, decided=decided)
 
 
-def _estimate(metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Sequence[int]) -> Estimate:
+def _estimate(
+    metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Sequence[int]
+) -> Estimate:
     points = [weight * run.of_seeds(run.points[metric], seeds) for run, weight in terms]
     values = [weight * run.of_seeds(run.values[metric], seeds) for run, weight in terms]
     seed_values, resampled = np.sum(points, axis=0), np.sum(values, axis=0).mean(axis=0)
-    subtracted = [values.mean() for values, (_, weight) in zip(points, terms, strict=True) if weight < 0]
+    subtracted = [
+        values.mean() for values, (_, weight) in zip(points, terms, strict=True) if weight < 0
+    ]
     by_seed = dict(zip(seeds, seed_values.tolist(), strict=True))
-    units = min(run.units for run, _ in terms)  # several datasets count as if all were as small as the smallest
+    units = min(
+        run.units for run, _ in terms
+    )  # several datasets count as if all were as small as the smallest
     limits = interval(float(seed_values.mean()), resampled, units) or NAN
     return Estimate(by_seed, *limits, resampled, reference=float(-sum(subtracted)), units=units)
 
 
-def effective_units(effect: Estimate, metric: str, first: Measurement, second: Measurement) -> float:
-    """Return (sum |d|)^2 / sum d^2 of the differences d by image, or by group, behind the `effect` first - second.
+def effective_units(
+    effect: Estimate, metric: str, first: Measurement, second: Measurement
+) -> float:
+    """Return (sum |d|)^2 / sum d^2 of the differences d by image, or by group, behind the `effect`
+    first - second.
 
-    It is the number of units if all differ equally, or none does, and about 1 if a single one does. For metrics that
-    are no means, d are the jackknife's pseudo-values.
+    It is the number of units if all differ equally, or none does, and about 1 if a single one does.
+    For metrics that are no means, d are the jackknife's pseudo-values.
     """
     sides = [run.of_seeds(run.arrays["left_out"], list(effect.by_seed)) for run in (first, second)]
     left_out = (sides[0] - sides[1]).mean(axis=0)[COMPARED.index(metric)]
@@ -160,11 +198,12 @@ def effective_units(effect: Estimate, metric: str, first: Measurement, second: M
 
 
 def joint_level(effects: Sequence[Estimate]) -> float:
-    """Return the level at which several intervals hold together in 95 % of cases; it is at most Sidak's.
+    """Return the level at which several intervals hold together in 95 % of cases; it is at most
+    Sidak's.
 
-    With one seed it follows from the largest abs(t) over the effects on resamples of the same images (Romano and Wolf,
-    Econometrica 2005). With several seeds it is Sidak's, because a few seeds do not tell how networks of different
-    methods depend on each other (benchmarks/intervals).
+    With one seed it follows from the largest abs(t) over the effects on resamples of the same
+    images (Romano and Wolf, Econometrica 2005). With several seeds it is Sidak's, because a few
+    seeds do not tell how networks of different methods depend on each other (benchmarks/intervals).
     """
     sidak = math.pow(LEVEL, 1 / max(1, len(effects)))
     number = min((len(effect.resampled) for effect in effects), default=0)
@@ -190,12 +229,15 @@ def or_none(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def needed_sample(effect: Estimate, distance: float, level: float = LEVEL) -> tuple[int | None, float | None]:
+def needed_sample(
+    effect: Estimate, distance: float, level: float = LEVEL
+) -> tuple[int | None, float | None]:
     """Return the sample that would narrow the interval of an effect to `distance` on either side.
 
     Returns:
-        The fewest seeds with these images (None with one seed, whose variance is not known), and the least multiple
-        of the images with these seeds; None above `MOST_SEEDS` and `MOST_IMAGES`.
+        The fewest seeds with these images (None with one seed, whose variance is not known), and
+        the least multiple of the images with these seeds; None above `MOST_SEEDS` and
+        `MOST_IMAGES`.
     """
     tail, seeds = (1 + level) / 2, len(effect.by_seed)
     scale = NORMAL.inv_cdf(tail) / NORMAL.inv_cdf((1 + LEVEL) / 2)
@@ -205,6 +247,10 @@ def needed_sample(effect: Estimate, distance: float, level: float = LEVEL) -> tu
         training = students_t(number, tail) * effect.sd / math.sqrt(number) if number > 1 else 0.0
         return math.hypot(width / math.sqrt(factor), training) < distance
 
-    more_seeds = (number for number in range(seeds + 1, MOST_SEEDS + 1) if seeds > 1 and narrow(number, 1))
-    more_images = (step / 10 for step in range(11, 10 * MOST_IMAGES + 1) if narrow(seeds, step / 10))
+    more_seeds = (
+        number for number in range(seeds + 1, MOST_SEEDS + 1) if seeds > 1 and narrow(number, 1)
+    )
+    more_images = (
+        step / 10 for step in range(11, 10 * MOST_IMAGES + 1) if narrow(seeds, step / 10)
+    )
     return next(more_seeds, None), next(more_images, None)

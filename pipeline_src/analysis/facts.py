@@ -1,6 +1,8 @@
-"""The facts of an experiment in plain values: its methods, datasets and seeds, and each method's role in the paper.
+"""The facts of an experiment in plain values: its methods, datasets and seeds, and each method's
+role in the paper.
 
-Tables, figures, claims and the report ask here. Nothing slow is imported: Snakemake asks whenever it starts.
+Tables, figures, claims and the report ask here. Nothing slow is imported: Snakemake asks whenever
+it starts.
 """
 
 from __future__ import annotations
@@ -15,12 +17,18 @@ from pipeline_src.counting import levels
 from pipeline_src.files import reading
 
 # Role of a dataset -> its name in text.
-ROLES = {"val": "validation", "id": "in distribution", "shifted": "under shift", "ood": "out of distribution"}
+ROLES = {
+    "val": "validation",
+    "id": "in distribution",
+    "shifted": "under shift",
+    "ood": "out of distribution",
+}
 LIKE_ID = ("id", "shifted")  # objects of the training task: the same metrics for both
-# Key of a protocol -> its name in text. Both are measured on the same pixels and never mixed (docs/protocol.md).
+# Key of a protocol -> its name in text. Both are measured on the same pixels and never mixed
+# (docs/protocol.md).
 PROTOCOL_NAMES = {"raw": "unnormalized", "stretched": "min-max normalized"}
-# What claims compare with each other, by code: the paper's methods and our comparison methods (docs/protocol.md,
-# section 6). Temperature scaling counts where it corrects the baseline.
+# What claims compare with each other, by code: the paper's methods and our comparison methods
+# (docs/protocol.md, section 6). Temperature scaling counts where it corrects the baseline.
 COMPARED = (
     *("baseline", "slp", "label_smoothing", "als", "aslp_mei", "aslp_mc"),
     *("temperature", "brier", "mmce", "mixup", "focal", "adafocal"),
@@ -52,8 +60,10 @@ class MethodFacts:
         return None if self.trains else self.parameters.get("of")
 
     def strength(self, classes: int) -> float | None:
-        """Return the perturbation strength of a static method: twice the share that the expected label loses; None for
-        other methods. Label smoothing moves eps (K - 1) / K of every label, SLP alpha beta."""
+        """Return the perturbation strength of a static method: twice the share that the expected
+        label loses; None for other methods. Label smoothing moves eps (K - 1) / K of every label,
+        SLP alpha beta.
+        """
         if self.code == "label_smoothing":
             return float(2 * self.parameters["eps"] * (classes - 1) / classes)
         if self.code == "slp":
@@ -99,7 +109,9 @@ class Facts:
     @property
     def protocols(self) -> tuple[str, ...]:
         """The protocols in which the experiment is measured."""
-        return levels.PROTOCOLS if self.classes == 2 else levels.PROTOCOLS[:1]  # only maps of one object are stretched
+        return (
+            levels.PROTOCOLS if self.classes == 2 else levels.PROTOCOLS[:1]
+        )  # only maps of one object are stretched
 
     @property
     def tests(self) -> dict[str, str]:
@@ -153,7 +165,10 @@ class Facts:
 
     def entries(self, code: str) -> list[str]:
         """Return the entries that use the method `code`, first the principal one (of that name, or the first)."""
-        return sorted((n for n, method in self.methods.items() if method.code == code), key=lambda n: n != code)
+        return sorted(
+            (n for n, method in self.methods.items() if method.code == code),
+            key=lambda n: n != code,
+        )
 
     def principal(self, code: str) -> str | None:
         """Return the entry that decides claims on a method of the paper; None if there is none."""
@@ -169,7 +184,11 @@ class Facts:
         """The entries that use a method of `COMPARED`."""
         candidates = {name for name in self.methods if self.methods[name].code in COMPARED}
         plain = {name for name in candidates if self.methods[name].code == "baseline"}
-        return [name for name in self.methods if name in candidates and self.methods[name].uses in (None, *plain)]
+        return [
+            name
+            for name in self.methods
+            if name in candidates and self.methods[name].uses in (None, *plain)
+        ]
 
     def networks_text(self) -> str:
         """Return which networks the pooled pixels of all methods come from, as text."""

@@ -1,4 +1,5 @@
-"""Confidence intervals from values on resamples, and the notes for their readers where units are few.
+"""Confidence intervals from values on resamples, and the notes for their readers where units are
+few.
 
 A unit is what resamples are drawn of: an image, or a group of images that are not independent.
 """
@@ -14,7 +15,11 @@ import numpy as np
 FEW_GROUPS = 10  # units; below, too few resamples differ for percentiles
 ENOUGH = 100  # units; below, intervals of one seed miss the true value too often where a few units are far worse
 LEVEL = 0.95
-MARGINS = {"ece": 0.005, "accuracy": 0.005, "brier": 0.002}  # of a bounded difference (docs/protocol.md, section 5)
+MARGINS = {
+    "ece": 0.005,
+    "accuracy": 0.005,
+    "brier": 0.002,
+}  # of a bounded difference (docs/protocol.md, section 5)
 NORMAL = NormalDist()
 NAN = (math.nan, math.nan)  # the limits of an undefined interval
 
@@ -32,29 +37,37 @@ def percentiles(values: np.ndarray, units: int) -> tuple[float, float] | None:
 
 
 def _distance(units: int) -> float:
-    """Return the distance of a percentile in standard deviations of resamples: Student's t with units - 1 degrees of
-    freedom, corrected because resamples divide the variance by units. These are the expanded percentiles of Hesterberg
-    (The American Statistician 2015); with many units they are the usual percentiles."""
+    """Return the distance of a percentile in standard deviations of resamples: Student's t with
+    units - 1 degrees of freedom, corrected because resamples divide the variance by units. These
+    are the expanded percentiles of Hesterberg (The American Statistician 2015); with many units
+    they are the usual percentiles.
+    """
     return math.sqrt(units / (units - 1)) * students_t(units, (1 + LEVEL) / 2)
 
 
 @lru_cache
 def students_t(units: int, tail: float) -> float:
     """Return the quantile `tail` of Student's t with units - 1 degrees of freedom."""
-    from scipy.special import stdtrit  # slow to import, and Snakemake asks for names of files whenever it starts
+    from scipy.special import (
+        stdtrit,
+    )  # slow to import, and Snakemake asks for names of files whenever it starts
 
     return float(stdtrit(units - 1, tail))
 
 
 def interval(
-    value: float, resampled: np.ndarray, units: int, limits: tuple[float, float] = (-math.inf, math.inf)
+    value: float,
+    resampled: np.ndarray,
+    units: int,
+    limits: tuple[float, float] = (-math.inf, math.inf),
 ) -> tuple[float, float] | None:
     """Return the 95 % confidence interval of a metric; None where it is undefined on a resample.
 
-    The `percentiles`, farther out on the side of the longer tail, as Johnson's modified t is (Journal of the American
-    Statistical Association 1978): where few images are much worse than all others, percentiles miss that more of them
-    are to be expected. And wide enough to hold the value itself: a part of an error that is 0 in nearly all resamples
-    lies on one side of it in them, once they are centred on their mean.
+    The `percentiles`, farther out on the side of the longer tail, as Johnson's modified t is
+    (Journal of the American Statistical Association 1978): where few images are much worse than all
+    others, percentiles miss that more of them are to be expected. And wide enough to hold the value
+    itself: a part of an error that is 0 in nearly all resamples lies on one side of it in them,
+    once they are centred on their mean.
 
     Args:
         value: of all images; `resampled` (R,) is it on resamples of so many units.
@@ -65,15 +78,17 @@ def interval(
         return None
     low, high = min(ends[0], value), max(ends[1], value)
     if units >= FEW_GROUPS:
-        # With skewness g an end is t + g (2 t^2 + 1) / 6 standard deviations away, a percentile t + g (t^2 - 1) / 6.
+        # With skewness g an end is t + g (2 t^2 + 1) / 6 standard deviations away, a percentile t +
+        # g (t^2 - 1) / 6.
         farther = float(resampled.std()) * _skewness(resampled) * (_distance(units) ** 2 + 2) / 6
         low, high = low + min(0, farther), high + max(0, farther)
     return within((low, high), limits)
 
 
 def _skewness(resampled: np.ndarray) -> float:
-    """Return the skewness of resampled values (R,), in [-1, 1]. A single image that differs from all others has 1, the
-    skewness of a Poisson variable of mean 1."""
+    """Return the skewness of resampled values (R,), in [-1, 1]. A single image that differs from
+    all others has 1, the skewness of a Poisson variable of mean 1.
+    """
     from_mean = resampled - resampled.mean()
     variance = float((from_mean**2).mean())
     return float(np.clip((from_mean**3).mean() / variance**1.5, -1, 1)) if variance > 0 else 0.0
@@ -84,9 +99,13 @@ def within(ends: tuple[float, float], limits: tuple[float, float]) -> tuple[floa
     return max(ends[0], limits[0]), min(ends[1], limits[1])
 
 
-def error_interval(value: float, ends: tuple[float, float], of_square: tuple[float, float]) -> tuple[float, float]:
-    """Return the interval of an error that resampling can only raise where it is near 0: up to its upper percentile
-    (`ends`), down to the mirrored one, and to 0 where the interval of its debiased square holds 0."""
+def error_interval(
+    value: float, ends: tuple[float, float], of_square: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the interval of an error that resampling can only raise where it is near 0: up to its
+    upper percentile (`ends`), down to the mirrored one, and to 0 where the interval of its debiased
+    square holds 0.
+    """
     if np.isnan([*ends, *of_square]).any():
         return np.nan, np.nan
     return (0.0 if of_square[0] <= 0 else max(0.0, 2 * value - ends[1])), ends[1]

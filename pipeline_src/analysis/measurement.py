@@ -16,28 +16,36 @@ from pipeline_src.counting.counts import Counts
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 
-COMPARED = ("ece", "brier", "nll", "accuracy")  # metrics of which differences of all methods are shown (T14)
+COMPARED = (
+    "ece",
+    "brier",
+    "nll",
+    "accuracy",
+)  # metrics of which differences of all methods are shown (T14)
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """The metrics of a method on a dataset in one protocol: S seeds, N images, R resamples, K classes.
+    """The metrics of a method on a dataset in one protocol: S seeds, N images, R resamples, K
+    classes.
 
     Attributes:
         seeds: of its runs, ascending.
         images: their number, N.
         units: how many images, or groups of them, are resampled.
         points: metric -> (S,), its exact values.
-        values: metric -> (S, R), its values on resamples of the images, the same draws for all methods and seeds.
+        values: metric -> (S, R), its values on resamples of the images, the same draws for all
+            methods and seeds.
         pixels: number of pixels that count, in one run.
         reasons: metric -> why it is undefined.
-        of_all_seeds: whether its single run uses the networks of all seeds and is compared with each seed of others.
+        of_all_seeds: whether its single run uses the networks of all seeds and is compared with
+            each seed of others.
         arrays: further arrays:
-            `accuracy_band` (bins + 1, 2): confidence limits of the accuracy in each bin and over all pixels;
-            `groups` (N,): the group of each image;
-            `image_means` (2, S, N): mean confidence and accuracy of each image, NaN without a pixel that counts;
-            `left_out` (S, M, U): the metrics `COMPARED` without each of the units;
-            and the pooled counts of all seeds, as `Counts.arrays`, with `top`.
+            `accuracy_band` (bins + 1, 2): confidence limits of the accuracy in each bin and over
+            all pixels; `groups` (N,): the group of each image; `image_means` (2, S, N): mean
+            confidence and accuracy of each image, NaN without a pixel that counts; `left_out` (S,
+            M, U): the metrics `COMPARED` without each of the units; and the pooled counts of all
+            seeds, as `Counts.arrays`, with `top`.
     """
 
     seeds: Sequence[int]
@@ -51,7 +59,9 @@ class Measurement:
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
-    def of_runs(cls, seeds: Sequence[int], runs: Sequence[Resampled], images: int = 0, **facts: Any) -> Measurement:
+    def of_runs(
+        cls, seeds: Sequence[int], runs: Sequence[Resampled], images: int = 0, **facts: Any
+    ) -> Measurement:
         """Return the measurement of the runs of all seeds; NaN where a seed lacks a metric."""
         values = {name: entry for run in runs for name, entry in run.values.items()}
         return cls(
@@ -97,16 +107,26 @@ class Measurement:
         return f"{of_images}{self.units:,} {'image' if self.groups is None else 'group'}{'s' * (self.units != 1)}{few}"
 
 
-def write(path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, str], Measurement]) -> None:
+def write(
+    path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, str], Measurement]
+) -> None:
     """Write the measurements of a dataset, by (protocol, method), and a header, as JSON can hold it."""
     entries, members = [], dict[str, Any]()
     for (protocol, method), run in measured.items():
         facts = {name: getattr(run, name) for name in ("images", "units", "pixels")}
-        facts |= {"protocol": protocol, "method": method, "seeds": list(run.seeds), "reasons": dict(run.reasons)}
+        facts |= {
+            "protocol": protocol,
+            "method": method,
+            "seeds": list(run.seeds),
+            "reasons": dict(run.reasons),
+        }
         facts["points"] = {name: by_seed.tolist() for name, by_seed in run.points.items()}
         for kind in ("values", "arrays"):
             facts[kind] = list(getattr(run, kind))
-            members |= {f"{protocol}/{method}/{kind}/{name}": array for name, array in getattr(run, kind).items()}
+            members |= {
+                f"{protocol}/{method}/{kind}/{name}": array
+                for name, array in getattr(run, kind).items()
+            }
         entries.append(facts)
     text = json.dumps({**header, "entries": entries}, ensure_ascii=False)
     with atomic(path) as temporary:
@@ -120,12 +140,21 @@ class Reader:
         try:
             self._file = np.load(path, allow_pickle=False)
             self.header = json.loads(self._file["header"].tobytes())
-            self._entries = {(entry.pop("protocol"), entry.pop("method")): entry for entry in self.header["entries"]}
+            self._entries = {
+                (entry.pop("protocol"), entry.pop("method")): entry
+                for entry in self.header["entries"]
+            }
             for entry in self._entries.values():
-                entry["points"] = {name: np.array(by_seed) for name, by_seed in entry["points"].items()}
-        except Exception as error:  # whatever a missing, foreign or broken file makes numpy, zip or json raise
+                entry["points"] = {
+                    name: np.array(by_seed) for name, by_seed in entry["points"].items()
+                }
+        except (
+            Exception
+        ) as error:  # whatever a missing, foreign or broken file makes numpy, zip or json raise
             raise UserError(
-                f"{path} is not the analysis of a dataset", found=error, fix="recompute it: `snakemake --cores all`"
+                f"{path} is not the analysis of a dataset",
+                found=error,
+                fix="recompute it: `snakemake --cores all`",
             ) from None
 
     def __contains__(self, pair: object) -> bool:
@@ -135,7 +164,9 @@ class Reader:
     def measurement(self, protocol: str, method: str, of_all_seeds: bool = False) -> Measurement:
         """Return the measurement of a method in one protocol; its arrays are read lazily."""
         entry, place = self._entries[protocol, method], f"{protocol}/{method}"
-        lazy = {kind: _Lazy(self._file, f"{place}/{kind}", entry[kind]) for kind in ("values", "arrays")}
+        lazy = {
+            kind: _Lazy(self._file, f"{place}/{kind}", entry[kind]) for kind in ("values", "arrays")
+        }
         return Measurement(**(entry | lazy), of_all_seeds=of_all_seeds)
 
 

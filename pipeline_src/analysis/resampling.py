@@ -1,10 +1,12 @@
 """The bootstrap over images: all metrics of a set of counts on the same resamples.
 
-Images are drawn with replacement; pixels of an image stay together, since they are not independent, and so do images of
-a group, such as frames of a video. `estimate` adds the variance of training.
+Images are drawn with replacement; pixels of an image stay together, since they are not independent,
+and so do images of a group, such as frames of a video. `estimate` adds the variance of training.
 
-Metrics are functions of sums over images (`metrics.inputs`). Resampled values are shifted to vary around the exact
-value: sums leave out the finer order of pixels, and resampling adds a bias to a squared error (`Input.centred`).
+Metrics are functions of sums over images (`metrics.inputs`). Resampled values are shifted to vary
+around the exact
+value: sums leave out the finer order of pixels, and resampling adds a bias to a squared error
+    (`Input.centred`).
 """
 
 from __future__ import annotations
@@ -52,7 +54,8 @@ class Resampled:
     Attributes:
         points: metric -> its value.
         reasons: metric -> why it has none.
-        values: metric -> (R,), its values on R resamples of the images; NaN where a resample leaves it undefined.
+        values: metric -> (R,), its values on R resamples of the images; NaN where a resample leaves
+            it undefined.
         sums: family of inputs -> what the values are computed from.
         units: number of images that were resampled, or of groups of them.
         present: metric -> number of units that have it, where some do not.
@@ -68,7 +71,10 @@ class Resampled:
     def intervals(self) -> dict[str, tuple[float, float] | None]:
         """Return the 95 % interval of every metric; None where a resample leaves it undefined."""
         units = dict.fromkeys(self.values, self.units) | dict(self.present)
-        ends = {name: interval(self.points[name], values, units[name]) for name, values in self.values.items()}
+        ends = {
+            name: interval(self.points[name], values, units[name])
+            for name, values in self.values.items()
+        }
         limits = {
             name: error_interval(self.points[name], pair, square)
             if pair and (square := ends.get(METRICS[name].decided_by))
@@ -84,21 +90,33 @@ def key_of(part: str) -> int:
 
 
 def resample(
-    statistic: MapCounts, bins: int, key: int, resamples: int = RESAMPLES, groups: np.ndarray | None = None
+    statistic: MapCounts,
+    bins: int,
+    key: int,
+    resamples: int = RESAMPLES,
+    groups: np.ndarray | None = None,
 ) -> dict[str, Resampled]:
     """Return `resample_counts` of a set of counts by protocol; `groups` (N,) as `ProtocolCounts.units`."""
     runs = ProtocolCounts.by_protocol(statistic, groups)
-    return {protocol: resample_counts(counted, bins, key, resamples) for protocol, counted in runs.items()}
+    return {
+        protocol: resample_counts(counted, bins, key, resamples)
+        for protocol, counted in runs.items()
+    }
 
 
 @one_thread
 def resample_counts(
-    counted: ProtocolCounts, bins: int, key: int, resamples: int = RESAMPLES, names: Sequence[str] | None = None
+    counted: ProtocolCounts,
+    bins: int,
+    key: int,
+    resamples: int = RESAMPLES,
+    names: Sequence[str] | None = None,
 ) -> Resampled:
-    """Return metrics, exactly and on resamples of the independent units, which are images or groups of them.
+    """Return metrics, exactly and on resamples of the independent units, which are images or groups
+    of them.
 
-    The draws depend on (number of units, resamples, key) only: two statistics of the same images, in the order of their
-    ids, see the same resamples, so their differences are paired.
+    The draws depend on (number of units, resamples, key) only: two statistics of the same images,
+    in the order of their ids, see the same resamples, so their differences are paired.
 
     Args:
         names: metrics, which have to be defined; all by default, which takes far longer.
@@ -107,14 +125,20 @@ def resample_counts(
         exact, reasons = summary(counted, bins)
         points = {name: value for name, value in exact.items() if value is not None}
     else:
-        points = {name: float(METRICS[name].function(*METRICS[name].input.exact(counted, bins))) for name in names}
+        points = {
+            name: float(METRICS[name].function(*METRICS[name].input.exact(counted, bins)))
+            for name in names
+        }
         reasons = {}
     if not points:
         return Resampled({}, reasons, {}, {}, 0)
     units, times = _draws_of(counted, key, resamples)
     inputs = {name: METRICS[name].input for name in points}
     by_family = {source.family: source for source in inputs.values()}
-    sums = {family: _sums(source.units(counted, bins), times, source) for family, source in by_family.items()}
+    sums = {
+        family: _sums(source.units(counted, bins), times, source)
+        for family, source in by_family.items()
+    }
     values, present = {}, {}
     for name, source in inputs.items():
         summed = sums[source.family]
@@ -126,7 +150,11 @@ def resample_counts(
 
 def _draws_of(counted: ProtocolCounts, key: int, resamples: int) -> tuple[int, np.ndarray]:
     """Return the number of resampled units and the `draws` of all (R, U); images without pixels are never drawn."""
-    counts = np.ones(counted.number, bool) if counted.units is not None else counted.rows.column("pixels") > 0
+    counts = (
+        np.ones(counted.number, bool)
+        if counted.units is not None
+        else counted.rows.column("pixels") > 0
+    )
     units = int(counts.sum())
     times = draws(units, resamples, key)
     if counts.all():
@@ -151,7 +179,9 @@ def _values(name: str, sums: Sums, bins: int, point: float) -> np.ndarray:
     metric = METRICS[name]
     if np.isnan(sums.resampled).all():  # a single unit
         return np.full(len(sums.resampled), np.nan)
-    total, values = (metric.function(*metric.input.from_sums(a, bins)) for a in (sums.total, sums.resampled))
+    total, values = (
+        metric.function(*metric.input.from_sums(a, bins)) for a in (sums.total, sums.resampled)
+    )
     shift = float(point - (values.mean() if metric.input.centred else total))
     return values + shift if abs(shift) > ROUNDING else values
 

@@ -84,9 +84,11 @@ class Results:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """All metrics without resampling: columns `KEYS`, then one per metric (NaN where it is undefined).
+        """All metrics without resampling: columns `KEYS`, then one per metric (NaN where it is
+        undefined).
 
-        A row per protocol, dataset, method and seed. Errors, accuracy and F are in [0, 1]; entropy and NLL in nats.
+        A row per protocol, dataset, method and seed. Errors, accuracy and F are in [0, 1]; entropy
+        and NLL in nats.
         """
         import pandas as pd  # 0.3 s: who asks for the names of tables must not wait for it
 

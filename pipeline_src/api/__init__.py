@@ -12,7 +12,12 @@ from pipeline_src.errors import UserError
 
 if TYPE_CHECKING:
     from pipeline_src.api.losses import ASLP, SCBCE
-    from pipeline_src.api.statistic import CalibrationReport, Statistic, calibration_report, reliability_diagram
+    from pipeline_src.api.statistic import (
+        CalibrationReport,
+        Statistic,
+        calibration_report,
+        reliability_diagram,
+    )
     from pipeline_src.api.torch_metric import DenseCalibration
 
 __all__ = [

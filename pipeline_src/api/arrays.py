@@ -14,23 +14,29 @@ from pipeline_src.labels import IGNORED
 PAIRS = "(H, W), (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes; masks (N, H, W) or (H, W)"
 
 
-def images(probabilities: Any, masks: Any, ignore: int | None) -> tuple[Any, np.ndarray, int | None]:
+def images(
+    probabilities: Any, masks: Any, ignore: int | None
+) -> tuple[Any, np.ndarray, int | None]:
     """Check a batch, and return it in one form.
 
     Floats that are outside of [0, 1] by rounding are clipped.
 
     Args:
-        probabilities, masks: arrays or tensors, of one image or of a batch. Of two classes the second is the object.
+        probabilities, masks: arrays or tensors, of one image or of a batch. Of two classes the
+            second is the object.
         ignore: the label of pixels that never count, 255 by default.
 
     Returns:
-        Probabilities (N, H, W) of an object or (N, K, H, W) of K > 2 classes, where they were; masks (N, H, W), 0, 1
-        and 255, or class ids; the ignored label of these masks, None where 255 was not named as ignored.
+        Probabilities (N, H, W) of an object or (N, K, H, W) of K > 2 classes, where they were;
+        masks (N, H, W), 0, 1 and 255, or class ids; the ignored label of these masks, None where
+        255 was not named as ignored.
 
     Raises:
         UserError: these are no arrays, or shapes, labels or sums over classes do not fit.
     """
-    if other := [type(given).__name__ for given in (probabilities, masks) if not hasattr(given, "ndim")]:
+    if other := [
+        type(given).__name__ for given in (probabilities, masks) if not hasattr(given, "ndim")
+    ]:
         raise UserError(
             "these are no images",
             found=f"of type {other[0]}",
@@ -60,9 +66,15 @@ def images(probabilities: Any, masks: Any, ignore: int | None) -> tuple[Any, np.
     if classes > 1 and y.size:
         _check_sums(p, ~ignored, floats)
     if classes > 2:
-        _check_labels(y, ignored | ((y >= 0) & (y < classes)), f"0 to {classes - 1}, and {void} where nothing counts")
+        _check_labels(
+            y,
+            ignored | ((y >= 0) & (y < classes)),
+            f"0 to {classes - 1}, and {void} where nothing counts",
+        )
         return p, y, void
-    _check_labels(y, ignored | (y == 0) | (y == 1), f"0 background, 1 object, {void} ignored; or bool")
+    _check_labels(
+        y, ignored | (y == 0) | (y == 1), f"0 background, 1 object, {void} ignored; or bool"
+    )
     labels = y.astype(np.uint8)
     labels[ignored] = IGNORED
     return (p[:, -1] if p.ndim == 4 else p), labels, None if ignore is None else IGNORED
@@ -71,7 +83,9 @@ def images(probabilities: Any, masks: Any, ignore: int | None) -> tuple[Any, np.
 def _check_sums(p: Any, valid: np.ndarray, floats: bool) -> None:
     """Raise a UserError unless numbers (N, K, H, W) are floats in [0, 1] that sum to 1 over K on `valid` pixels."""
     low, high = float(p.min()), float(p.max())
-    sums = p.float().sum(1) if hasattr(p, "float") else p.sum(1, dtype=np.float64)  # float16 adds up wrongly
+    sums = (
+        p.float().sum(1) if hasattr(p, "float") else p.sum(1, dtype=np.float64)
+    )  # float16 adds up wrongly
     differences = abs(sums - 1)
     off = float(differences.max())
     if off >= SUM_SLACK:  # maps may be 0 where nothing counts

@@ -22,8 +22,9 @@ RULES = ("mc", "mei", "cl")
 
 
 class SCBCE(nn.Module):
-    """Self-calibrating cross entropy with a fixed level (SLP): in a step an image's whole label is perturbed with
-    probability `alpha`, with strength `beta`. SC-BCE for one logit, SC-CE for K classes.
+    """Self-calibrating cross entropy with a fixed level (SLP): in a step an image's whole label is
+    perturbed with probability `alpha`, with strength `beta`. SC-BCE for one logit, SC-CE for K
+    classes.
 
     Draws come from torch's global generator: `torch.manual_seed` repeats them.
 
@@ -31,19 +32,29 @@ class SCBCE(nn.Module):
         alpha: probability that an image is perturbed; below 1 / (2 beta).
         beta: 1 inverts its label, 0.5 makes it uniform.
         classes: K; 2 for one logit a pixel.
-        ignore: the label of pixels that never count. Without one it is 255, and for two classes a batch without any 1
-            that has it is refused: its 255 is more often the object.
+        ignore: the label of pixels that never count. Without one it is 255, and for two classes a
+            batch without any 1 that has it is refused: its 255 is more often the object.
         parameters: others of `slp` in docs/reference/params.md, such as `noise`.
     """
 
     def __init__(
-        self, alpha: float = 0.05, beta: float = 1.0, classes: int = 2, ignore: int | None = None, **parameters: Any
+        self,
+        alpha: float = 0.05,
+        beta: float = 1.0,
+        classes: int = 2,
+        ignore: int | None = None,
+        **parameters: Any,
     ):
         super().__init__()
         self._set_method(SLP, {"alpha": alpha, "beta": beta} | parameters, 1, classes, ignore)
 
     def _set_method(
-        self, kind: type[MethodEntry], parameters: dict[str, Any], images: int, classes: int, ignore: int | None
+        self,
+        kind: type[MethodEntry],
+        parameters: dict[str, Any],
+        images: int,
+        classes: int,
+        ignore: int | None,
     ) -> None:
         """Create the method of a loss from its parameters; SCBCE has one level for all `images`, so 1."""
         method = validate(kind, parameters, type(self).__name__)
@@ -70,14 +81,20 @@ class SCBCE(nn.Module):
     def _loss(self, z: Tensor, y: Tensor, index: np.ndarray) -> Tensor:
         """Return the loss against labels that are perturbed by the levels of the images `index` (B,)."""
         seed = int(torch.randint(2**62, ()))
-        names = [f"{get_rank()}/{k}" for k in range(len(z))]  # ranks may share a seed, and must not share draws
+        names = [
+            f"{get_rank()}/{k}" for k in range(len(z))
+        ]  # ranks may share a seed, and must not share draws
         return self.method.loss(z, self.method.targets(y, Batch(index, names, seed, 0)))
 
     def _planes(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and labels in the form of `training.pixels`."""
         z = (logits[:, None] if logits.ndim == 3 else logits).float()
         y = masks[:, None] if masks.ndim == 3 else masks
-        fits = z.ndim == 4 and y.shape == (len(z), 1, *z.shape[2:]) and max(2, z.shape[1]) == self.classes
+        fits = (
+            z.ndim == 4
+            and y.shape == (len(z), 1, *z.shape[2:])
+            and max(2, z.shape[1]) == self.classes
+        )
         if not fits or not z.numel():
             raise UserError(
                 "logits and masks do not fit",
@@ -106,16 +123,19 @@ class SCBCE(nn.Module):
 
 
 class ASLP(SCBCE):
-    """Adaptive stochastic label perturbation: one level `alpha` per training image, learned as training goes.
+    """Adaptive stochastic label perturbation: one level `alpha` per training image, learned as
+    training goes.
 
-    Call it with the images' indices, and `end_epoch` with the validation accuracy. Levels are part of `state_dict`.
-    Under torch.distributed all processes make all updates: their levels agree.
+    Call it with the images' indices, and `end_epoch` with the validation accuracy. Levels are part
+    of `state_dict`. Under torch.distributed all processes make all updates: their levels agree.
 
     Args:
         images: number of training images; that of a checkpoint has to be the same.
-        rule: `mc` (model calibration), `mei` (maximum entropy inference) or `cl` (closed loop; ours, not the paper's).
+        rule: `mc` (model calibration), `mei` (maximum entropy inference) or `cl` (closed loop;
+            ours, not the paper's).
         classes, ignore: as in `SCBCE`.
-        parameters: of `aslp_mc`, `aslp_mei` or `aslp_cl` in docs/reference/params.md: `beta`, `eta`, `lam`, ...
+        parameters: of `aslp_mc`, `aslp_mei` or `aslp_cl` in docs/reference/params.md: `beta`,
+            `eta`, `lam`, ...
     """
 
     def __init__(
@@ -128,7 +148,9 @@ class ASLP(SCBCE):
     ):
         nn.Module.__init__(self)
         if rule not in RULES:
-            raise UserError("ASLP: there is no such rule", found=repr(rule), expected=", ".join(RULES))
+            raise UserError(
+                "ASLP: there is no such rule", found=repr(rule), expected=", ".join(RULES)
+            )
         self._set_method(method_class(f"aslp_{rule}"), parameters, images, classes, ignore)
         self.rule, self.epoch = rule, 1
 
@@ -140,7 +162,8 @@ class ASLP(SCBCE):
         return alphas
 
     def forward(self, logits: Tensor, masks: Tensor, index: Tensor | Sequence[int]) -> Tensor:  # type: ignore[override]
-        """Return the loss, a scalar; in training mode the levels of the images then follow these logits.
+        """Return the loss, a scalar; in training mode the levels of the images then follow these
+        logits.
 
         Args:
             logits, masks: as in `SCBCE`.
@@ -189,7 +212,11 @@ class ASLP(SCBCE):
         """Restore what `get_extra_state` returned; UserError if it is of other settings."""
         method = state["method"]
         saved = state["rule"], len(method["_alphas"]), method["_classes"]
-        expected = self.rule, len(self.alphas) or saved[1], self.classes  # a decode head's loss has no images yet
+        expected = (
+            self.rule,
+            len(self.alphas) or saved[1],
+            self.classes,
+        )  # a decode head's loss has no images yet
         if saved != expected:
             raise UserError(
                 "ASLP: the checkpoint is of another one",

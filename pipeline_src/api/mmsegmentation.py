@@ -1,4 +1,5 @@
-"""The metric, the losses and their hook for configs of mmsegmentation, registered by being imported:
+"""The metric, the losses and their hook for configs of mmsegmentation, registered by being
+imported:
 
 custom_imports = dict(imports=["pipeline_src.api.mmsegmentation"], allow_failed_imports=False)
 """
@@ -28,8 +29,8 @@ from pipeline_src.labels import IGNORED
 class DenseCalibrationMetric(BaseMetric):
     """Calibration by mmsegmentation's own evaluation, at the original size of the masks.
 
-    Its state is that of `DenseCalibration` and one image. The images that mmengine's sampler repeats to make processes
-    even are left out, as `collect_results` leaves out theirs.
+    Its state is that of `DenseCalibration` and one image. The images that mmengine's sampler
+    repeats to make processes even are left out, as `collect_results` leaves out theirs.
 
     Args:
         names: of docs/reference/metrics.md; those that need images one by one are refused.
@@ -41,7 +42,11 @@ class DenseCalibrationMetric(BaseMetric):
     default_prefix = "calibration"
 
     def __init__(
-        self, names: Sequence[str] = DEFAULT, bins: int = 10, ignore: int = IGNORED, prefix: str | None = None
+        self,
+        names: Sequence[str] = DEFAULT,
+        bins: int = 10,
+        ignore: int = IGNORED,
+        prefix: str | None = None,
     ):
         super().__init__(prefix=prefix)
         self.levels = levels_of(names, bins)
@@ -77,7 +82,9 @@ class DenseCalibrationMetric(BaseMetric):
         gathered = [counts for counts in all_gather_object(self.counts) if counts is not None]
         self._reset()
         if not gathered:
-            raise UserError("DenseCalibrationMetric has seen no image", fix="check the evaluation's dataloader")
+            raise UserError(
+                "DenseCalibrationMetric has seen no image", fix="check the evaluation's dataloader"
+            )
         numbers = values(sum(gathered[1:], gathered[0]), self.names, self.bins)
         return {f"{self.prefix}/{name}": number for name, number in numbers.items()}
 
@@ -95,19 +102,31 @@ class _HeadLoss(losses.SCBCE):
         parameters: of the loss.
     """
 
-    def __init__(self, loss_weight: float = 1.0, loss_name: str = "loss_perturbed", **parameters: Any):
+    def __init__(
+        self, loss_weight: float = 1.0, loss_name: str = "loss_perturbed", **parameters: Any
+    ):
         super().__init__(**parameters)
         self.loss_weight, self.loss_name = loss_weight, loss_name
         self.index: tuple[Tensor, ...] = ()  # of the images of this step, set by `ASLPHook`
 
     def forward(
-        self, logits: Tensor, masks: Tensor, weight: Tensor | None = None, ignore_index: int = IGNORED
+        self,
+        logits: Tensor,
+        masks: Tensor,
+        weight: Tensor | None = None,
+        ignore_index: int = IGNORED,
     ) -> Tensor:
         if weight is not None:
-            raise UserError("label perturbation has no weights of pixels", fix="leave out `sampler` in the decode head")
+            raise UserError(
+                "label perturbation has no weights of pixels",
+                fix="leave out `sampler` in the decode head",
+            )
         self.ignore, self.ignore_given = ignore_index, True  # mmsegmentation pads with it
         if isinstance(self, losses.ASLP) and not self.index:
-            raise UserError("loss_decode: ASLP is not told which images it sees", fix='add dict(type="ASLPHook")')
+            raise UserError(
+                "loss_decode: ASLP is not told which images it sees",
+                fix='add dict(type="ASLPHook")',
+            )
         return self.loss_weight * super().forward(logits, masks, *self.index)
 
 
@@ -129,16 +148,19 @@ class ASLPHeadLoss(_HeadLoss, losses.ASLP):  # type: ignore[misc]
             self.method.start(images, {}, self.classes)
         elif len(self.alphas) != images:
             raise UserError(
-                "the checkpoint has levels of other training images", found=len(self.alphas), expected=images
+                "the checkpoint has levels of other training images",
+                found=len(self.alphas),
+                expected=images,
             )
 
 
 @HOOKS.register_module()
 class ASLPHook(Hook):
-    """Tells the losses `ASLP` of a model which training images a step has, and the accuracy after each validation,
-    which takes the place of an epoch's end.
+    """Tells the losses `ASLP` of a model which training images a step has, and the accuracy after
+    each validation, which takes the place of an epoch's end.
 
-    mmengine saves a checkpoint before it validates: a resumed run goes on with the accuracy of the validation before.
+    mmengine saves a checkpoint before it validates: a resumed run goes on with the accuracy of the
+    validation before.
 
     Args:
         prefix: of the `DenseCalibrationMetric` of the validation.
@@ -161,7 +183,9 @@ class ASLPHook(Hook):
             loss.index = (index,)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        accuracy, gap = ((metrics or {}).get(f"{self.prefix}/{name}") for name in ("accuracy", "gap"))
+        accuracy, gap = (
+            (metrics or {}).get(f"{self.prefix}/{name}") for name in ("accuracy", "gap")
+        )
         if accuracy is None:
             raise UserError(
                 f"ASLPHook: the validation has no metric {self.prefix}/accuracy",

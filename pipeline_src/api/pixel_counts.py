@@ -24,10 +24,12 @@ DEFAULT = ("ece", "oe", "accuracy", "gap")
 
 
 def levels_of(names: Sequence[str], bins: int) -> int:
-    """Return the number of levels (`counting.levels`) that these metrics need: few for bins of equal width.
+    """Return the number of levels (`counting.levels`) that these metrics need: few for bins of
+    equal width.
 
     Raises:
-        UserError: a metric is unknown or needs rows per image, or the bins cannot be formed exactly.
+        UserError: a metric is unknown or needs rows per image, or the bins cannot be formed
+            exactly.
     """
     check_bins(bins)
     if unknown := [name for name in names if name not in OF_COUNTS]:
@@ -36,16 +38,23 @@ def levels_of(names: Sequence[str], bins: int) -> int:
             expected=", ".join(OF_COUNTS),
             fix=did_you_mean(unknown[0], OF_COUNTS) or "Statistic has the metrics that need images",
         )
-    return COARSE if COARSE % bins == 0 and all(METRICS[name].input.coarse for name in names) else LEVELS
+    return (
+        COARSE
+        if COARSE % bins == 0 and all(METRICS[name].input.coarse for name in names)
+        else LEVELS
+    )
 
 
 @torch.no_grad()
-def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: int = LEVELS) -> Counts:
-    """Return the counts of a batch: of an object by its probability, of K classes by the top label's confidence.
+def counted(
+    probabilities: Tensor, masks: Tensor, ignore: int | None, levels: int = LEVELS
+) -> Counts:
+    """Return the counts of a batch: of an object by its probability, of K classes by the top
+    label's confidence.
 
     Args:
-        probabilities: (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes. Of two classes the second is
-            the object.
+        probabilities: (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes. Of two
+            classes the second is the object.
         masks: (N, H, W) whole numbers or bool.
         ignore: as `Statistic` takes it; a batch is one mask.
         levels: LEVELS or COARSE.
@@ -59,7 +68,9 @@ def counted(probabilities: Tensor, masks: Tensor, ignore: int | None, levels: in
         rows = len(y), math.prod(y.shape[1:])  # a batch may be empty
         statistic.add(array(p).reshape(rows), y.reshape(rows), "the batch", ignore=void)
         return statistic.raw
-    confidence, predicted = (array(part).ravel() for part in torch.as_tensor(p).float().max(1))  # on its device
+    confidence, predicted = (
+        array(part).ravel() for part in torch.as_tensor(p).float().max(1)
+    )  # on its device
     labels = y.ravel()
     valid = labels != void
     counts = Counts.empty(rows=False, top=True, levels=levels)

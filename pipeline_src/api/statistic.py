@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
 
 class CalibrationReport(dict[str, float]):
-    """Metrics by their names in docs/reference/metrics.md, as fractions, not percent. `print` shows a table.
+    """Metrics by their names in docs/reference/metrics.md, as fractions, not percent. `print` shows
+    a table.
 
     Attributes:
-        intervals: metric -> limits of its 95 % interval over images or groups of them; empty unless it was asked for.
+        intervals: metric -> limits of its 95 % interval over images or groups of them; empty unless
+            it was asked for.
         undefined: metric -> why it has no value.
         images, pixels: that count.
         bins: of the metrics that have bins.
@@ -46,23 +48,31 @@ class CalibrationReport(dict[str, float]):
         vars(self).update(about)
 
     def __missing__(self, name: str) -> float:
-        raise KeyError(f"{name} is undefined: {self.undefined.get(name, 'there is no such metric')}")
+        raise KeyError(
+            f"{name} is undefined: {self.undefined.get(name, 'there is no such metric')}"
+        )
 
     def __str__(self) -> str:
-        rows = [(METRICS[name].column, with_ends(METRICS[name], self[name], self.intervals.get(name))) for name in self]
-        return "\n".join([f"{self.images:,} images, {self.pixels:,} pixels, {self.bins} bins", *aligned(rows)])
+        rows = [
+            (METRICS[name].column, with_ends(METRICS[name], self[name], self.intervals.get(name)))
+            for name in self
+        ]
+        return "\n".join(
+            [f"{self.images:,} images, {self.pixels:,} pixels, {self.bins} bins", *aligned(rows)]
+        )
 
 
 class Statistic:
     """All pixels of any number of images, counted in integers: `update`, `merge`, `compute`.
 
-    Neither the order of images nor their split among statistics that are merged changes a bit of a metric of all
-    pixels. Metrics that compare images, such as `image_ece`, and intervals are sums in the order of the images. Memory
-    is about 3 MB, with K classes 3 MB for each, and 2 KB per image and class.
+    Neither the order of images nor their split among statistics that are merged changes a bit of a
+    metric of all pixels. Metrics that compare images, such as `image_ece`, and intervals are sums
+    in the order of the images. Memory is about 3 MB, with K classes 3 MB for each, and 2 KB per
+    image and class.
 
     Args:
-        ignore: the label of pixels that never count. Without one it is 255, and a mask of only 0 and 255 is refused:
-            its 255 is more often the object.
+        ignore: the label of pixels that never count. Without one it is 255, and a mask of only 0
+            and 255 is refused: its 255 is more often the object.
     """
 
     def __init__(self, ignore: int | None = None):
@@ -73,13 +83,16 @@ class Statistic:
         """Count images, and return the statistic itself.
 
         Args:
-            probabilities: of an object, (H, W), (N, H, W) or (N, 1, H, W): floats in [0, 1], uint8 of v / 255 or uint16
-                of v / 65535. Of K classes, (N, K, H, W), or (K, H, W) with one mask: floats that sum to 1. Of two
-                classes the second is the object. Arrays or tensors.
-            masks: (N, H, W) or (H, W): 0, 1 and the ignored label, or bool; class ids for K classes.
+            probabilities: of an object, (H, W), (N, H, W) or (N, 1, H, W): floats in [0, 1], uint8
+                of v / 255 or uint16 of v / 65535. Of K classes, (N, K, H, W), or (K, H, W) with one
+                mask: floats that sum to 1. Of two classes the second is the object. Arrays or
+                tensors.
+            masks: (N, H, W) or (H, W): 0, 1 and the ignored label, or bool; class ids for K
+                classes.
 
         Raises:
-            UserError: shapes, labels or values do not fit. The images before the one at fault are counted.
+            UserError: shapes, labels or values do not fit. The images before the one at fault are
+                counted.
         """
         p, y, void = images(probabilities, masks, self.ignore)
         statistic = self._with_classes(p.shape[1] if p.ndim == 4 else 2)
@@ -89,8 +102,11 @@ class Statistic:
 
     def _with_classes(self, classes: int) -> MapCounts:
         if self._statistic is None or not len(self):  # the first images may have been refused
-            # Of an object the raw protocol only: the stretched one is the paper's, and takes as long again.
-            self._statistic = MapCounts.of_classes(classes) if classes > 2 else MapCounts({"raw": Counts.empty()})
+            # Of an object the raw protocol only: the stretched one is the paper's, and takes as
+            # long again.
+            self._statistic = (
+                MapCounts.of_classes(classes) if classes > 2 else MapCounts({"raw": Counts.empty()})
+            )
         if self.classes != classes:
             raise UserError(
                 "images of one statistic have different numbers of classes",
@@ -120,7 +136,9 @@ class Statistic:
             UserError: the classes differ.
         """
         if other._statistic is not None and len(other):
-            self._statistic = self._with_classes(other.classes) + _renumbered(other._statistic, len(self))
+            self._statistic = self._with_classes(other.classes) + _renumbered(
+                other._statistic, len(self)
+            )
         return self
 
     def compute(
@@ -131,19 +149,26 @@ class Statistic:
         Args:
             bins: equal-width and equal-mass bins, a divisor of 66,300 such as 10, 15, 20 or 100.
             intervals: also 95 % intervals, by 1,000 resamples of the images.
-            groups: the group of each image, in the order of adding, where images are not independent, such as frames of
-                a video: resamples are of groups then.
+            groups: the group of each image, in the order of adding, where images are not
+                independent, such as frames of a video: resamples are of groups then.
 
         Raises:
             UserError: `bins` cannot be formed, or `groups` do not fit the images.
         """
         check_bins(bins)
         units = None if groups is None else _numbered(groups, len(self))
-        run = ProtocolCounts(self._statistic or MapCounts({"raw": Counts.empty()}), self.counts, units=units)
+        run = ProtocolCounts(
+            self._statistic or MapCounts({"raw": Counts.empty()}), self.counts, units=units
+        )
         values, reasons = summary(run, bins)
         defined = {name: value for name, value in values.items() if value is not None}
         ends = resample_counts(run, bins, SEED).intervals() if intervals and defined else {}
-        about = {"images": len(self), "pixels": self.counts.pixels, "bins": bins, "undefined": reasons}
+        about = {
+            "images": len(self),
+            "pixels": self.counts.pixels,
+            "bins": bins,
+            "undefined": reasons,
+        }
         both = {name: interval for name, interval in ends.items() if interval}
         return CalibrationReport(defined, intervals=both, **about)
 
@@ -160,12 +185,15 @@ def calibration_report(
     return Statistic(ignore).update(probabilities, masks).compute(bins, intervals, groups)
 
 
-def reliability_diagram(statistic: Statistic | DenseCalibration, bins: int = 10, ax: Axes | None = None) -> Axes:
+def reliability_diagram(
+    statistic: Statistic | DenseCalibration, bins: int = 10, ax: Axes | None = None
+) -> Axes:
     """Draw accuracy of the top label against its confidence.
 
     Args:
         statistic: the counted pixels.
-        bins: equal-width bins of confidence, a divisor of 66,300; of 300 for a `DenseCalibration` of binned metrics.
+        bins: equal-width bins of confidence, a divisor of 66,300; of 300 for a `DenseCalibration`
+            of binned metrics.
         ax: where to draw; a new figure of pyplot by default.
 
     Raises:
@@ -176,7 +204,11 @@ def reliability_diagram(statistic: Statistic | DenseCalibration, bins: int = 10,
 
     counts = statistic.counts
     if not counts.pixels:
-        raise UserError("there is nothing to draw", found="no pixel that counts", fix="`update` with images first")
+        raise UserError(
+            "there is nothing to draw",
+            found="no pixel that counts",
+            fix="`update` with images first",
+        )
     check_bins(bins, counts.levels)
     table = bin_tables.reliability_table(counts, bins)
     with style.house():
@@ -190,10 +222,14 @@ def reliability_diagram(statistic: Statistic | DenseCalibration, bins: int = 10,
 
 def _numbered(groups: Sequence[Hashable], images: int) -> np.ndarray:
     """Return the number of each image's group, (N,), from 0; UserError where `groups` do not fit the images."""
-    given = list(getattr(groups, "tolist", lambda: groups)())  # elements of a tensor are never equal
+    given = list(
+        getattr(groups, "tolist", lambda: groups)()
+    )  # elements of a tensor are never equal
     if len(given) != images:
         found = f"{len(given)} for {images} images"
-        raise UserError("groups do not fit the images", found=found, expected="the group of each image")
+        raise UserError(
+            "groups do not fit the images", found=found, expected="the group of each image"
+        )
     numbers = {group: k for k, group in enumerate(dict.fromkeys(given))}
     return np.array([numbers[group] for group in given], np.int64)
 

@@ -14,16 +14,19 @@ from pipeline_src.counting.counts import ARRAYS, Counts
 
 
 class DenseCalibration(Metric):
-    """Calibration of dense classifiers: `compute` returns a dict of metrics by name, fractions and not percent.
+    """Calibration of dense classifiers: `compute` returns a dict of metrics by name, fractions and
+    not percent.
 
-    Its state is whole numbers, 12 kB for metrics of equal-width bins and else 2.7 MB, which processes sum: neither the
-    order of images nor their split changes a metric. A sampler that repeats images to make processes even
-    (DistributedSampler) has them counted twice. All batches have the same number of classes.
+    Its state is whole numbers, 12 kB for metrics of equal-width bins and else 2.7 MB, which
+    processes sum: neither the order of images nor their split changes a metric. A sampler that
+    repeats images to make processes even (DistributedSampler) has them counted twice. All batches
+    have the same number of classes.
 
     Args:
         names: of docs/reference/metrics.md; those that need images one by one are refused.
         bins: equal-width and equal-mass bins, a divisor of 66,300.
-        ignore: the label of pixels that never count. Without one it is 255, and a batch of only 0 and 255 is refused.
+        ignore: the label of pixels that never count. Without one it is 255, and a batch of only 0
+            and 255 is refused.
         kwargs: of torchmetrics.Metric.
     """
 
@@ -36,14 +39,22 @@ class DenseCalibration(Metric):
     surest: Tensor
     top: Tensor
 
-    def __init__(self, names: Sequence[str] = DEFAULT, bins: int = 10, ignore: int | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        names: Sequence[str] = DEFAULT,
+        bins: int = 10,
+        ignore: int | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         self.levels = levels_of(names, bins)
         self.names, self.bins, self.ignore = tuple(names), bins, ignore
         empty = Counts.empty(rows=False, levels=self.levels)
         for name in ARRAYS:
             self.add_state(name, torch.from_numpy(getattr(empty, name)), dist_reduce_fx="sum")
-        self.add_state("top", torch.tensor(0), dist_reduce_fx="max")  # `Counts.top`: 1 for K classes
+        self.add_state(
+            "top", torch.tensor(0), dist_reduce_fx="max"
+        )  # `Counts.top`: 1 for K classes
 
     def set_dtype(self, dst_type: str | torch.dtype) -> DenseCalibration:
         """Do nothing: the state stays whole numbers."""
@@ -53,8 +64,8 @@ class DenseCalibration(Metric):
         """Count a batch.
 
         Args:
-            probabilities: (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes. Of two classes the second
-                is the object. On any device.
+            probabilities: (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes. Of two
+                classes the second is the object. On any device.
             masks: (N, H, W) whole numbers: 0 and 1, or class ids, and the ignored label.
         """
         counts = counted(probabilities, masks, self.ignore, self.levels)

@@ -15,12 +15,13 @@ from pipeline_src.calibrators.pixels import Pixels
 class BetaCalibrator(Calibrator):
     """Give probabilities near 0 and near 1 a slope each: the three-parameter map of Kull et al.
 
-    It is fitted by maximum likelihood under a, b >= 0, so it never falls. It contains Platt scaling (a = b) and the
-    identity. It moves the threshold: the class of a pixel may change.
+    It is fitted by maximum likelihood under a, b >= 0, so it never falls. It contains Platt scaling
+    (a = b) and the identity. It moves the threshold: the class of a pixel may change.
 
     Kind: posthoc
     Idea: The two ends of the scale have a slope each. The threshold moves.
-    Formula: `f' = sigmoid(a log f - b log(1 - f) + c)`, `a, b >= 0`, of least NLL on the validation images
+    Formula: `f' = sigmoid(a log f - b log(1 - f) + c)`, `a, b >= 0`, of least NLL on the validation
+        images
     Changes: probabilities and, by the bias, classes
     Cost: none; the fit is one pass over the validation images
     Setting: Maximum likelihood, as the authors'. Ours: a pixel stands for a sample.
@@ -42,7 +43,9 @@ class BetaCalibrator(Calibrator):
         terms = np.stack([log_expit(z), -log_expit(-z), np.ones_like(z)], axis=1)
 
         def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = nll_and_gradient((terms @ parameters)[:, None], pixels.labels, weights)
+            value, gradient = nll_and_gradient(
+                (terms @ parameters)[:, None], pixels.labels, weights
+            )
             return value, gradient[:, 0] @ terms
 
         a, b, c = minimize_loss(loss, [1.0, 1.0, 0.0], [(0, None), (0, None), (None, None)])

@@ -23,7 +23,10 @@ from pipeline_src.validation import Strict, validate
 
 Bounds = Sequence[tuple[float | None, float | None]]
 Loss = Callable[[np.ndarray], tuple[float, np.ndarray]]  # parameters -> value and gradient
-EXPECTED, FIX = "what `calibrate` wrote (docs/tutorials/saved-maps.md)", "fit it again: dense-calibration calibrate"
+EXPECTED, FIX = (
+    "what `calibrate` wrote (docs/tutorials/saved-maps.md)",
+    "fit it again: dense-calibration calibrate",
+)
 
 
 class Calibrator(Strict):
@@ -32,7 +35,8 @@ class Calibrator(Strict):
     Attributes:
         name: the name of its file, of the post-hoc method and of `--method`.
         keeps_class: whether the predicted class of every pixel stays the same.
-        per_image: whether a pixel's probability depends on other pixels of its image; else on its own logits only.
+        per_image: whether a pixel's probability depends on other pixels of its image; else on its
+            own logits only.
         two_classes: whether it is defined for two classes only.
     """
 
@@ -70,7 +74,8 @@ class Calibrator(Strict):
 
 
 def calibrator_class(name: str, where: str = "calibrator") -> type[Calibrator]:
-    """Return the class of a calibrator, such as `HistogramBinningCalibrator` in the module `histogram_binning`.
+    """Return the class of a calibrator, such as `HistogramBinningCalibrator` in the module
+    `histogram_binning`.
 
     Raises:
         UserError: there is no calibrator of this name, which stands at `where`.
@@ -109,11 +114,15 @@ def fitted(calibrator: type[Calibrator], pixels: Pixels) -> Calibrator:
 def minimize_loss(loss: Loss, start: Sequence[float], bounds: Bounds | None = None) -> np.ndarray:
     """Return the parameters that minimize `loss` (L-BFGS-B)."""
     options = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 2000, "maxfun": 20_000}
-    result = minimize(loss, np.asarray(start, float), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    result = minimize(
+        loss, np.asarray(start, float), jac=True, method="L-BFGS-B", bounds=bounds, options=options
+    )
     return np.asarray(result.x)
 
 
-def nll_and_gradient(z: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> tuple[float, np.ndarray]:
+def nll_and_gradient(
+    z: np.ndarray, labels: np.ndarray, weights: np.ndarray
+) -> tuple[float, np.ndarray]:
     """Return the mean NLL of logits z (N, C) with weights that sum to 1, and its gradient with respect to z, (N, C)."""
     if z.shape[1] == 1:
         sign = 1.0 - 2 * labels
@@ -146,7 +155,8 @@ def calibrated(calibrator: Calibrator, probability: np.ndarray) -> np.ndarray:
     if probability.dtype.kind != "u":
         return f.astype(probability.dtype)
     top = int(np.iinfo(probability.dtype).max)
-    # Halves are rounded away from 0.5 on both sides: no pixel moves to the other class, and a value on a level stays.
+    # Halves are rounded away from 0.5 on both sides: no pixel moves to the other class, and a value
+    # on a level stays.
     from_middle = (np.floor(np.abs(f - 0.5) * top + 1e-6) + 0.5) / top
     levels = np.rint(np.where(f >= 0.5, 0.5 + from_middle, 0.5 - from_middle) * top)
     return np.asarray(levels, probability.dtype)
@@ -188,7 +198,12 @@ class Record(Strict):
             nll_after=nll(calibrator.of_pixels(pixels), pixels),
         )
         parameters = calibrator.model_dump(mode="json")
-        return cls(calibrator=calibrator.name, classes=pixels.classes, parameters=parameters, fitted_on=fitted_on)
+        return cls(
+            calibrator=calibrator.name,
+            classes=pixels.classes,
+            parameters=parameters,
+            fitted_on=fitted_on,
+        )
 
     def file_text(self) -> str:
         """Return the content of calibrator.json."""
@@ -196,7 +211,9 @@ class Record(Strict):
         return json.dumps(content | {"digest": hash_of(**content)}, indent=2) + "\n"
 
 
-def read_for(path: Path, classes: int, source: str, fix: str, by: str = "") -> tuple[Calibrator, Record]:
+def read_for(
+    path: Path, classes: int, source: str, fix: str, by: str = ""
+) -> tuple[Calibrator, Record]:
     """Read a calibrator.json that is to be applied to predictions of so many classes.
 
     Args:
@@ -205,8 +222,8 @@ def read_for(path: Path, classes: int, source: str, fix: str, by: str = "") -> t
         by: the calibrator that was applied to the predictions already, if any.
 
     Raises:
-        UserError: names the file, which is absent, damaged, altered or of another kind; it was fitted to another
-            number of classes, or the predictions are calibrated already.
+        UserError: names the file, which is absent, damaged, altered or of another kind; it was
+            fitted to another number of classes, or the predictions are calibrated already.
     """
     if by:
         raise UserError(
@@ -219,12 +236,16 @@ def read_for(path: Path, classes: int, source: str, fix: str, by: str = "") -> t
     record = validate(Record, content, str(path), EXPECTED, FIX)
     if content != json.loads(record.file_text()):
         raise UserError(
-            f"{path} was altered, or an earlier version wrote it", found="values without their digest", fix=FIX
+            f"{path} was altered, or an earlier version wrote it",
+            found="values without their digest",
+            fix=FIX,
         )
     kind = calibrator_class(record.calibrator, str(path))
     calibrator = validate(kind, record.parameters, f"{path}: parameters", EXPECTED, FIX)
     if record.classes != classes:
         raise UserError(
-            f"{path} was fitted to maps of {record.classes} classes", found=f"{classes} classes in {source}", fix=fix
+            f"{path} was fitted to maps of {record.classes} classes",
+            found=f"{classes} classes in {source}",
+            fix=fix,
         )
     return calibrator, record

@@ -15,8 +15,8 @@ from pipeline_src.validation import Fraction
 class HistogramBinningCalibrator(Calibrator):
     """Replace all probabilities by ten numbers, the share of hits in each of ten bins.
 
-    Differences within a bin are lost. So the Brier score suffers, while the ECE in the same bins is lowest by
-    construction. The class of a pixel may change.
+    Differences within a bin are lost. So the Brier score suffers, while the ECE in the same bins is
+    lowest by construction. The class of a pixel may change.
 
     Kind: posthoc
     Idea: Ten numbers in place of all probabilities: what a low ECE by itself is worth.
@@ -37,9 +37,13 @@ class HistogramBinningCalibrator(Calibrator):
     def fit(cls, pixels: Pixels) -> Self:
         """Count weighted pixels and foreground per bin; an empty bin gets its middle."""
         bins, weights = bin_numbers(pixels.z[:, 0]), pixels.weights
-        count, hits = (np.bincount(bins, column, BINS) for column in (weights, weights * pixels.labels))
+        count, hits = (
+            np.bincount(bins, column, BINS) for column in (weights, weights * pixels.labels)
+        )
         middle = (np.arange(BINS) + 0.5) / BINS
-        return cls(shares=np.where(count > 0, hits / np.where(count > 0, count, 1), middle).tolist())
+        return cls(
+            shares=np.where(count > 0, hits / np.where(count > 0, count, 1), middle).tolist()
+        )
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """See `Calibrator`."""

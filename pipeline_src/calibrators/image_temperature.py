@@ -14,11 +14,13 @@ EQUAL = 1e-6  # a smaller spread of the entropy is rounding, not a difference of
 
 
 class ImageTemperatureCalibrator(Calibrator):
-    """Divide the logits of each image by a temperature that depends on the mean entropy of its predictions.
+    """Divide the logits of each image by a temperature that depends on the mean entropy of its
+    predictions.
 
-    log T = a + b * entropy, fitted by maximum likelihood. With b = 0 it is temperature scaling. T stays in [0.01, 100].
-    Where confidence equals accuracy on each of several groups of images, it does on every mixture of them; the entropy
-    of an image distinguishes the groups without ground truth.
+    log T = a + b * entropy, fitted by maximum likelihood. With b = 0 it is temperature scaling. T
+    stays in [0.01, 100]. Where confidence equals accuracy on each of several groups of images, it
+    does on every mixture of them; the entropy of an image distinguishes the groups without ground
+    truth.
 
     Attributes:
         a: log T of an image whose entropy is 0.
@@ -26,8 +28,8 @@ class ImageTemperatureCalibrator(Calibrator):
 
     Kind: posthoc
     Idea: A temperature per image, which depends on how unsure the network is of it.
-    Formula: `f = sigmoid(z / T)`, `log T = a + b x`, of least NLL on the validation images; `x` the mean predictive
-        entropy of the image in nats
+    Formula: `f = sigmoid(z / T)`, `log T = a + b x`, of least NLL on the validation images; `x` the
+        mean predictive entropy of the image in nats
     Changes: probabilities
     Cost: none; the fit is one pass over the validation images
     Setting: No author's. A pixel stands for a sample.
@@ -46,7 +48,9 @@ class ImageTemperatureCalibrator(Calibrator):
         """Maximize the likelihood over a and b."""
         center, spread = pixels.entropy.mean(), pixels.entropy.std()
         scale = 1 / spread if spread > EQUAL else 0.0  # standardized for the minimization only
-        x = np.stack([np.ones(pixels.number), (pixels.entropy - center) * scale], axis=1)[pixels.images]
+        x = np.stack([np.ones(pixels.number), (pixels.entropy - center) * scale], axis=1)[
+            pixels.images
+        ]
         weights = pixels.weights / pixels.weights.sum()
 
         def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:  # the NLL, and its gradient

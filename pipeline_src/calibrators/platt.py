@@ -12,19 +12,22 @@ from pipeline_src.calibrators.pixels import Pixels, to_probabilities
 
 
 class PlattCalibrator(Calibrator):
-    """Scale the logit and add a bias: sigmoid(a z + b), and for K classes softmax(a_k log f_k + b_k).
+    """Scale the logit and add a bias: sigmoid(a z + b), and for K classes softmax(a_k log f_k +
+    b_k).
 
-    Both are fitted by maximum likelihood. For K classes log f replaces the logits: the result is a function of the
-    probabilities. The bias moves the threshold: the class of a pixel may change. Platt's targets, which differ slightly
-    from 0 and 1, are left out because they serve small samples.
+    Both are fitted by maximum likelihood. For K classes log f replaces the logits: the result is a
+    function of the probabilities. The bias moves the threshold: the class of a pixel may change.
+    Platt's targets, which differ slightly from 0 and 1, are left out because they serve small
+    samples.
 
     Kind: posthoc
     Idea: A scale and a bias for all logits; of K classes for each. The threshold moves.
-    Formula: `f = sigmoid(a z + b)`; of K classes `softmax_k(a_k log f_k + b_k)`; of least NLL on the validation images
+    Formula: `f = sigmoid(a z + b)`; of K classes `softmax_k(a_k log f_k + b_k)`; of least NLL on
+        the validation images
     Changes: probabilities and, by the bias, classes
     Cost: none; the fit is one pass over the validation images
-    Setting: Maximum likelihood. Ours: a pixel stands for a sample; labels are 0 and 1, without Platt's correction for
-        small samples; vector scaling of log f, not of the logits.
+    Setting: Maximum likelihood. Ours: a pixel stands for a sample; labels are 0 and 1, without
+        Platt's correction for small samples; vector scaling of log f, not of the logits.
     Source: Platt, Advances in Large Margin Classifiers 1999; Guo et al., ICML 2017
     """
 
@@ -41,11 +44,15 @@ class PlattCalibrator(Calibrator):
         c = z.shape[1]
 
         def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = nll_and_gradient(z * parameters[:c] + parameters[c:], pixels.labels, weights)
+            value, gradient = nll_and_gradient(
+                z * parameters[:c] + parameters[c:], pixels.labels, weights
+            )
             return value, np.concatenate([(gradient * z).sum(axis=0), gradient.sum(axis=0)])
 
         solution = minimize_loss(loss, [1.0] * c + [0.0] * c)
-        bias = solution[c:] - (solution[c:].mean() if c > 1 else 0)  # a constant added to all classes changes nothing
+        bias = solution[c:] - (
+            solution[c:].mean() if c > 1 else 0
+        )  # a constant added to all classes changes nothing
         return cls(scale=solution[:c].tolist(), bias=bias.tolist())
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:

@@ -17,9 +17,9 @@ BOUNDS = (1e-2, 1e2)  # of a fitted temperature
 class TemperatureCalibrator(Calibrator):
     """Divide all logits by one temperature T > 0: softmax(z / T), for one logit sigmoid(z / T).
 
-    T minimizes the NLL of the valid validation pixels. T > 1 makes an overconfident network less confident. The
-    predicted class of every pixel stays, except for logits so near 0 (within 6e-8 T) that a float32 probability rounds
-    to 0.5.
+    T minimizes the NLL of the valid validation pixels. T > 1 makes an overconfident network less
+    confident. The predicted class of every pixel stays, except for logits so near 0 (within 6e-8 T)
+    that a float32 probability rounds to 0.5.
 
     Kind: posthoc
     Idea: One number, fitted on the validation images, divides all logits.

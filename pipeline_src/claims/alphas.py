@@ -1,9 +1,11 @@
-"""C9: how far learned alphas differ between images, beyond the phase of their oscillation (docs/theory.md section 5).
+"""C9: how far learned alphas differ between images, beyond the phase of their oscillation
+(docs/theory.md section 5).
 
-An image's alpha after one epoch depends on the phase of its oscillation. Two windows of epochs, each several periods
-long, are at unrelated phases: the covariance over images of the mean alphas over both is the variance of the
-image-specific part, and the rest of their variance is that of the phase. Consecutive windows cut an oscillation at
-opposite phases, so images of equal alpha give a covariance of 0 or slightly below. The check cannot show equality.
+An image's alpha after one epoch depends on the phase of its oscillation. Two windows of epochs,
+each several periods long, are at unrelated phases: the covariance over images of the mean alphas
+over both is the variance of the image-specific part, and the rest of their variance is that of the
+phase. Consecutive windows cut an oscillation at opposite phases, so images of equal alpha give a
+covariance of 0 or slightly below. The check cannot show equality.
 """
 
 from __future__ import annotations
@@ -53,7 +55,8 @@ def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
     It is a share of the mean alpha.
 
     Args:
-        tables: seed -> alphas by image (rows) and epoch. Shares are averaged over seeds, on the same resamples.
+        tables: seed -> alphas by image (rows) and epoch. Shares are averaged over seeds, on the
+            same resamples.
     """
     shares, resampled = {}, []
     for seed, table in sorted(tables.items()):
@@ -63,7 +66,13 @@ def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
         resampled.append(_shares(image_means(moments, key_of("train"))))
     images, mean = len(earlier), float(np.mean(list(shares.values())))
     effect = Estimate(shares, *(interval(mean, np.mean(resampled, axis=0), images) or NAN))
-    return Evidence(f"image-specific spread of the alphas of {method}", {"train": images}, effect, ABOVE_ZERO, SPREAD)
+    return Evidence(
+        f"image-specific spread of the alphas of {method}",
+        {"train": images},
+        effect,
+        ABOVE_ZERO,
+        SPREAD,
+    )
 
 
 def _means(table: pd.DataFrame, windows_ago: int = 0) -> np.ndarray:
@@ -76,10 +85,12 @@ def _means(table: pd.DataFrame, windows_ago: int = 0) -> np.ndarray:
 
 
 def _shares(moments: np.ndarray) -> np.ndarray:
-    """Return standard deviations (...) of the image-specific part, as shares of the mean alpha; 0 without any.
+    """Return standard deviations (...) of the image-specific part, as shares of the mean alpha; 0
+    without any.
 
     Args:
-        moments: (..., 3) means over images of a, b, ab for the mean alphas a and b over the two windows.
+        moments: (..., 3) means over images of a, b, ab for the mean alphas a and b over the two
+            windows.
     """
     a, b, ab = np.moveaxis(moments, -1, 0)
     mean = (a + b) / 2

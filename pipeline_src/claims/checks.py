@@ -17,7 +17,9 @@ from pipeline_src.metrics.registry import METRICS
 if TYPE_CHECKING:
     import pandas as pd
 
-MARGIN = MARGINS["accuracy"]  # what counts as kept (accuracy) or similar (ECE): half a percentage point
+MARGIN = MARGINS[
+    "accuracy"
+]  # what counts as kept (accuracy) or similar (ECE): half a percentage point
 FAR_MORE = 2.0  # "far more" overconfident: more than twice
 NOT_LOWER, SIMILAR = Target(-MARGIN, math.inf), Target(-MARGIN, MARGIN)
 SAME_S = 1e-3  # relative; params.yaml rounds alpha
@@ -25,12 +27,14 @@ SAME_S = 1e-3  # relative; params.yaml rounds alpha
 
 @dataclass(frozen=True)
 class View:
-    """An experiment in one protocol, as checks of claims see it; a `Missing` replaces evidence that it lacks.
+    """An experiment in one protocol, as checks of claims see it; a `Missing` replaces evidence that
+    it lacks.
 
     Args:
         results: the measurements of the experiment.
         protocol: unnormalized (`raw`) or min-max normalized (`stretched`).
-        alphas: (method, seed) -> the alphas of the methods that learn some, by image (rows) and epoch.
+        alphas: (method, seed) -> the alphas of the methods that learn some, by image (rows) and
+            epoch.
     """
 
     results: Results
@@ -64,18 +68,32 @@ class View:
         change = f"{change} of the experiment {name} in params.yaml and " if change else ""
         return Missing(subject, f"{change}run: {run_command(name)}")
 
-    def difference(self, metric: str, target: Target, method: str, other: str, part: str) -> Evidence | Missing:
+    def difference(
+        self, metric: str, target: Target, method: str, other: str, part: str
+    ) -> Evidence | Missing:
         """Return a metric of a method minus that of another on the same images, paired by image and seed."""
         terms = [(method, part, 1.0), (other, part, -1.0)]
-        return self.weighted_sum(metric, target, f"{method} − {other}", terms, MARGINS.get(metric, 0.0))
+        return self.weighted_sum(
+            metric, target, f"{method} − {other}", terms, MARGINS.get(metric, 0.0)
+        )
 
-    def differences(self, metric: str, target: Target, method: str, compared: Iterable[str], role: str) -> Items:
+    def differences(
+        self, metric: str, target: Target, method: str, compared: Iterable[str], role: str
+    ) -> Items:
         """Yield the `difference` to each of some methods, on each set of a role."""
         names = list(compared)
-        return self.on_sets(role, lambda part: (self.difference(metric, target, method, name, part) for name in names))
+        return self.on_sets(
+            role,
+            lambda part: (self.difference(metric, target, method, name, part) for name in names),
+        )
 
     def weighted_sum(
-        self, metric: str, target: Target, subject: str, terms: Sequence[tuple[str, str, float]], margin: float = 0.0
+        self,
+        metric: str,
+        target: Target,
+        subject: str,
+        terms: Sequence[tuple[str, str, float]],
+        margin: float = 0.0,
     ) -> Evidence | Missing:
         """Return a metric summed over (method, set, weight) terms and averaged over the seeds that all of them have."""
         measured, sets = [], {}
@@ -85,24 +103,32 @@ class View:
             measured.append((measurement, weight))
             sets[part] = measurement.images
         if not common_seeds([measurement for measurement, _ in measured]):
-            return self.missing(f"a seed that {' and '.join(method for method, _, _ in terms)} share")
+            return self.missing(
+                f"a seed that {' and '.join(method for method, _, _ in terms)} share"
+            )
         name = f"{METRICS[metric].title} of {subject}"
         if (effect := estimate(metric, *measured)) is None:
             return self.missing(f"{name}, which is undefined on {' or '.join(sets)}")
         return Evidence(name, sets, effect, target, METRICS[metric], margin)
 
 
-Check = Callable[[View, str, Sequence[str]], Items]  # experiment, entry of the claim's subject, comparison methods
+Check = Callable[
+    [View, str, Sequence[str]], Items
+]  # experiment, entry of the claim's subject, comparison methods
 
 
 def over_confident(view: View, entry: str, compared: Sequence[str] = ()) -> Items:
     """Check that confidence exceeds accuracy in distribution, and that OE is far higher out of distribution."""
-    yield from view.on_sets("id", lambda part: [view.weighted_sum("gap", ABOVE_ZERO, entry, [(entry, part, 1.0)])])
+    yield from view.on_sets(
+        "id", lambda part: [view.weighted_sum("gap", ABOVE_ZERO, entry, [(entry, part, 1.0)])]
+    )
 
     def excess(part: str) -> Items:
         for other in view.sets("id"):
             subject = f"{entry} on {part} minus {FAR_MORE:g} times that on {other}"
-            yield view.weighted_sum("oe", ABOVE_ZERO, subject, [(entry, part, 1.0), (entry, other, -FAR_MORE)])
+            yield view.weighted_sum(
+                "oe", ABOVE_ZERO, subject, [(entry, part, 1.0), (entry, other, -FAR_MORE)]
+            )
 
     yield from view.on_sets("ood", excess)
 
@@ -113,7 +139,9 @@ def against_baseline(role: str, target: Target, *metrics: str) -> Check:
     def check(view: View, entry: str, compared: Sequence[str] = ()) -> Items:
         yield from view.without("baseline")
         for metric in metrics:
-            yield from view.differences(metric, target, entry, filter(None, [view.facts.baseline]), role)
+            yield from view.differences(
+                metric, target, entry, filter(None, [view.facts.baseline]), role
+            )
 
     return check
 
@@ -132,7 +160,11 @@ def against_others(target: Target, metric: str, *roles: str) -> Check:
 def like_smoothing(view: View, entry: str, compared: Sequence[str] = ()) -> Items:
     """Check that every SLP with the same s as the label smoothing `entry` has a similar ECE."""
     static = view.facts.static
-    equal = [n for n in view.facts.entries("slp") if math.isclose(static[n], static[entry], rel_tol=SAME_S)]
+    equal = [
+        n
+        for n in view.facts.entries("slp")
+        if math.isclose(static[n], static[entry], rel_tol=SAME_S)
+    ]
     if not equal:
         lacking = f"an entry of slp with 2 alpha beta = {static[entry]:g}, which {entry} has"
         yield view.missing(lacking, "add one to “methods:”")

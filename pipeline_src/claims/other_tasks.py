@@ -40,10 +40,14 @@ def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -
         tasks: task of the catalog -> its description.
     """
     by_task = {task: [summary for summary in experiments if summary.task == task] for task in TASKS}
-    contents = {summary.name: _content(summary) for summaries in by_task.values() for summary in summaries}
+    contents = {
+        summary.name: _content(summary) for summaries in by_task.values() for summary in summaries
+    }
     by_protocol = {}
     for protocol in PROTOCOLS:
-        findings = [_on_task(protocol, tasks.get(task, task), by_task[task], contents) for task in TASKS]
+        findings = [
+            _on_task(protocol, tasks.get(task, task), by_task[task], contents) for task in TASKS
+        ]
         by_protocol[protocol] = _combined(findings) | {"secondary": []}
     return {
         "synthetic": any(content.get("synthetic") for content in contents.values()),
@@ -61,7 +65,10 @@ def _content(summary: ExperimentSummary) -> dict[str, Any]:
 
 
 def _on_task(
-    protocol: str, task: str, experiments: Sequence[ExperimentSummary], contents: Mapping[str, Mapping[str, Any]]
+    protocol: str,
+    task: str,
+    experiments: Sequence[ExperimentSummary],
+    contents: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """Return the finding on a task from its experiments; `contents` are their claims.json by name."""
     if not experiments:
@@ -74,7 +81,10 @@ def _on_task(
             findings.append(_absent(place, f"run: {run_command(summary.name)}"))
         elif finding := by_protocol.get(protocol):  # several classes have one protocol
             evidence = [item | {"what": f"{place}: {item['what']}"} for item in finding["evidence"]]
-            findings.append(finding | {"why": f"{place}: {finding['verdict']}. {finding['why']}", "evidence": evidence})
+            findings.append(
+                finding
+                | {"why": f"{place}: {finding['verdict']}. {finding['why']}", "evidence": evidence}
+            )
     return _combined(findings)
 
 

@@ -1,6 +1,7 @@
 """The claims that an experiment can decide by itself, in the order in which they are shown.
 
-A new claim is an entry here, with a check in `checks` or in a new file. C8 on several experiments is in `other_tasks`.
+A new claim is an entry here, with a check in `checks` or in a new file. C8 on several experiments
+is in `other_tasks`.
 """
 
 from __future__ import annotations

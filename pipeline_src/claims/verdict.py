@@ -9,13 +9,24 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from pipeline_src.analysis.estimate import MOST_IMAGES, MOST_SEEDS, Estimate, joint_level, needed_sample, or_none
+from pipeline_src.analysis.estimate import (
+    MOST_IMAGES,
+    MOST_SEEDS,
+    Estimate,
+    joint_level,
+    needed_sample,
+    or_none,
+)
 from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL
 from pipeline_src.metrics.metric import Quantity
 
 FOR, AGAINST, BOUNDED, INCONCLUSIVE = "for", "against", "bounded", "inconclusive"
 
-SUPPORTED, REFUTED, NOT_RUN = "supported", "refuted", "not run"  # BOUNDED and INCONCLUSIVE are also verdicts
+SUPPORTED, REFUTED, NOT_RUN = (
+    "supported",
+    "refuted",
+    "not run",
+)  # BOUNDED and INCONCLUSIVE are also verdicts
 # Verdict -> the comparisons that decide it, and how the closest of them is introduced.
 DECISIVE = {
     SUPPORTED: (FOR, "The closest"),
@@ -89,8 +100,9 @@ class Evidence:
     def says(self, level: float = LEVEL) -> str:
         """Return FOR, AGAINST, BOUNDED or INCONCLUSIVE.
 
-        FOR if the 95 % interval lies in the target range; AGAINST if the interval of `level` lies outside; BOUNDED if
-        the 95 % interval lies within the margin; else INCONCLUSIVE, as always of fewer than `FEW_GROUPS` units.
+        FOR if the 95 % interval lies in the target range; AGAINST if the interval of `level` lies
+        outside; BOUNDED if the 95 % interval lies within the margin; else INCONCLUSIVE, as always
+        of fewer than `FEW_GROUPS` units.
         """
         if 0 < self.effect.units < FEW_GROUPS:
             return INCONCLUSIVE
@@ -99,13 +111,20 @@ class Evidence:
             return AGAINST
         if all(target.contains(effect.interval()) for target, effect in ranges):
             return FOR
-        return BOUNDED if all(margin.contains(effect.interval()) for margin, effect in margins) else INCONCLUSIVE
+        return (
+            BOUNDED
+            if all(margin.contains(effect.interval()) for margin, effect in margins)
+            else INCONCLUSIVE
+        )
 
     def _ranges(self, target: Target) -> list[tuple[Target, Estimate]]:
         """Return the intervals that have to agree, with the range of each: of few seeds also the squared error's."""
         if not (square := self.effect.decided):
             return [(target, self.effect)]
-        return [(target.squared(math.sqrt(max(square.reference, 0))), square), (target, self.effect)]
+        return [
+            (target.squared(math.sqrt(max(square.reference, 0))), square),
+            (target, self.effect),
+        ]
 
     @property
     def slack(self) -> float:
@@ -125,20 +144,24 @@ class Evidence:
     def text(self, level: float = LEVEL) -> str:
         """Return the comparison in a line, with the interval on which `says` rests.
 
-        That is the 95 % interval, or the one of `level` if the 95 % interval lies outside the target
-        range. With few seeds, the interval of the squared error is shown where it may disagree.
+        That is the 95 % interval, or the one of `level` if the 95 % interval lies outside the
+        target range. With few seeds, the interval of the squared error is shown where it may
+        disagree.
         """
         on = f" on {next(iter(self.sets))}" if len(self.sets) == 1 else ""
         says = self.says(level)
         joint = says != BOUNDED and self.target.excludes(self.effect.interval())
         used = level if joint else LEVEL
-        text = f"{self.what}{on}: {self.printed(used)} {self.quantity.unit}".rstrip() + JOINT * joint
+        text = (
+            f"{self.what}{on}: {self.printed(used)} {self.quantity.unit}".rstrip() + JOINT * joint
+        )
         if self.effect.decided and says == INCONCLUSIVE:
             text += SQUARE.format(*self.effect.decided.interval(used))
         return text
 
     def needed(self, level: float) -> str:
-        """Return the fewest seeds with these images, and the fewest images with these seeds, that would decide it.
+        """Return the fewest seeds with these images, and the fewest images with these seeds, that
+        would decide it.
 
         Empty where the interval is unknown.
         """
@@ -146,7 +169,11 @@ class Evidence:
         if math.isnan(self.effect.interval()[0]) or 0 < self.effect.units < FEW_GROUPS:
             return ""
         inside = self.target.contains((value, value))
-        distance = min(abs(bound - value) for bound in (self.target.low, self.target.high) if math.isfinite(bound))
+        distance = min(
+            abs(bound - value)
+            for bound in (self.target.low, self.target.high)
+            if math.isfinite(bound)
+        )
         seeds, factor = needed_sample(self.effect, distance, LEVEL if inside else level)
         texts = [f"{seeds} seeds"] if seeds else []
         texts += [f"{math.ceil(factor * max(self.sets.values())):,} images"] if factor else []
@@ -159,7 +186,11 @@ class Evidence:
             "what": self.what,
             "sets": dict(self.sets),
             **_estimate_json(self.effect),
-            **({"squared": _estimate_json(square) | {"reference": or_none(square.reference)}} if square else {}),
+            **(
+                {"squared": _estimate_json(square) | {"reference": or_none(square.reference)}}
+                if square
+                else {}
+            ),
             "unit": self.quantity.unit,
             "printed": self.printed(),
             "printed_joint": self.interval_text(level),
@@ -171,7 +202,11 @@ class Evidence:
 def _estimate_json(effect: Estimate) -> dict[str, Any]:
     low, high = effect.interval()
     numbers = {"effect": effect.value, "low": low, "high": high}
-    numbers |= {"image_low": effect.image_low, "image_high": effect.image_high, "units": effect.units}
+    numbers |= {
+        "image_low": effect.image_low,
+        "image_high": effect.image_high,
+        "units": effect.units,
+    }
     seeds = {seed: or_none(value) for seed, value in effect.by_seed.items()}
     return {"seeds": seeds, **{name: or_none(number) for name, number in numbers.items()}}
 
@@ -225,7 +260,9 @@ class Finding:
     @property
     def verdict(self) -> str:
         """The verdict on the claim."""
-        return verdict_of({item.says(self.level) for item in self.evidence}, is_complete=not self.missing)
+        return verdict_of(
+            {item.says(self.level) for item in self.evidence}, is_complete=not self.missing
+        )
 
     @property
     def why(self) -> str:
@@ -235,9 +272,15 @@ class Finding:
             return " ".join(missing)
         says = [item.says(self.level) for item in self.evidence]
         decisive, title = DECISIVE[self.verdict]
-        candidates = [item for item, word in zip(self.evidence, says, strict=True) if word == decisive]
+        candidates = [
+            item for item, word in zip(self.evidence, says, strict=True) if word == decisive
+        ]
         closest, counts = min(candidates, key=lambda item: item.slack), Counter(says)
-        counted = ", ".join(f"{counts[word]} {word}" for word in (FOR, AGAINST, BOUNDED, INCONCLUSIVE) if counts[word])
+        counted = ", ".join(
+            f"{counts[word]} {word}"
+            for word in (FOR, AGAINST, BOUNDED, INCONCLUSIVE)
+            if counts[word]
+        )
         needed = closest.needed(self.level) if self.verdict == INCONCLUSIVE else ""
         comparisons = WHY.format(len(says), counted, title, closest.text(self.level))
         return " ".join(filter(None, [comparisons, needed, *missing]))

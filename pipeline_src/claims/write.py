@@ -49,11 +49,17 @@ def write_claims(results: Results, folders: Mapping[tuple[str, int], Path], out:
         folders: (method, seed) -> the folder with the `alpha.csv` of a method that learns alphas.
     """
     learned = results.facts.learned
-    tables = {run: read_alphas(folder / "alpha.csv") for run, folder in folders.items() if run[0] in learned}
+    tables = {
+        run: read_alphas(folder / "alpha.csv")
+        for run, folder in folders.items()
+        if run[0] in learned
+    }
     write_files(judged(View(results, alphas=tables)), out)
 
 
-def write_overview_claims(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str], folder: Path) -> None:
+def write_overview_claims(
+    experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str], folder: Path
+) -> None:
     """Write `claims.CLAIM_FILES` of the claim across experiments; arguments as in `other_tasks.judged`."""
     write_files(other_tasks.judged(experiments, tasks), folder)
 
@@ -61,7 +67,8 @@ def write_overview_claims(experiments: Sequence[ExperimentSummary], tasks: Mappi
 def judged(view: View) -> dict[str, Any]:
     """Return the verdicts on the experiment's claims in the form of claims.json.
 
-    They have verdict, reason, evidence and secondary verdicts by claim and protocol (`any`: independent of it).
+    They have verdict, reason, evidence and secondary verdicts by claim and protocol (`any`:
+    independent of it).
     """
     facts = view.facts
     asked = [name for name in CLAIMS if facts.claims is None or name in facts.claims]
@@ -69,7 +76,9 @@ def judged(view: View) -> dict[str, Any]:
         "experiment": facts.experiment,
         "synthetic": facts.synthetic,
         "claims": [{"claim": name, **_judged(CLAIMS[name], view)} for name in asked],
-        other_tasks.CARRIED_OVER: {p: other_tasks.carried_over(replace(view, protocol=p)) for p in facts.protocols},
+        other_tasks.CARRIED_OVER: {
+            p: other_tasks.carried_over(replace(view, protocol=p)) for p in facts.protocols
+        },
     }
 
 
@@ -77,8 +86,14 @@ def _judged(claim: Claim, view: View) -> dict[str, Any]:
     by_protocol = {}
     for protocol in view.facts.protocols if claim.by_protocol else ("any",):
         seen = replace(view, protocol=protocol)
-        findings = [{"what": name, **found.as_json()} for name, found in secondary(claim, seen) if found.evidence]
-        by_protocol[protocol] = Finding.of(evidence(claim, seen)).as_json() | {"secondary": findings}
+        findings = [
+            {"what": name, **found.as_json()}
+            for name, found in secondary(claim, seen)
+            if found.evidence
+        ]
+        by_protocol[protocol] = Finding.of(evidence(claim, seen)).as_json() | {
+            "secondary": findings
+        }
     return {"text": claim.text, "rule": claim.rule, "protocols": by_protocol}
 
 
@@ -94,7 +109,10 @@ def secondary(claim: Claim, view: View) -> Iterator[tuple[str, Finding]]:
     """Yield a title and a finding for each entry of the subjects that is not the principal one."""
     for code in claim.subjects:
         for entry in view.facts.entries(code)[1:]:
-            yield f"{entry} instead", Finding.of(claim.check(view, entry, compared(claim, view, code)))
+            yield (
+                f"{entry} instead",
+                Finding.of(claim.check(view, entry, compared(claim, view, code))),
+            )
 
 
 def compared(claim: Claim, view: View, code: str) -> list[str]:
@@ -121,13 +139,17 @@ def verdict(claims: Mapping[str, Any], finding: Mapping[str, Any]) -> str:
     """Return a verdict with what limits it: one training run of each method, or synthetic images."""
     if finding["verdict"] == NOT_RUN:
         return NOT_RUN
-    limits = [" for these networks"] * (finding["seeds"] == 1) + [", on synthetic images"] * claims["synthetic"]
+    limits = [" for these networks"] * (finding["seeds"] == 1) + [", on synthetic images"] * claims[
+        "synthetic"
+    ]
     return "".join([finding["verdict"], *limits])
 
 
 def not_run(claims: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the claims that have a verdict in no protocol."""
-    return [c for c in claims["claims"] if all(f["verdict"] == NOT_RUN for f in c["protocols"].values())]
+    return [
+        c for c in claims["claims"] if all(f["verdict"] == NOT_RUN for f in c["protocols"].values())
+    ]
 
 
 def evidence_table(claim: Mapping[str, Any], protocol: str) -> Table:
@@ -137,23 +159,37 @@ def evidence_table(claim: Mapping[str, Any], protocol: str) -> Table:
         sets = " and ".join(f"{name} ({images:,} images)" for name, images in item["sets"].items())
         groups.setdefault(sets, []).append([item[column] for column in COLUMNS])
     units = "; ".join(dict.fromkeys(item["unit"] for item in items if item["unit"]))
-    caption = ", ".join(filter(None, [f"Evidence on {claim['claim']}", PROTOCOL_NAMES.get(protocol, ""), units]))
+    caption = ", ".join(
+        filter(None, [f"Evidence on {claim['claim']}", PROTOCOL_NAMES.get(protocol, ""), units])
+    )
     return Table(f"{caption}.", list(COLUMNS.values()), [Group(*item) for item in groups.items()])
 
 
 def claims_markdown(claims: Mapping[str, Any]) -> str:
     """Return the text of claims.md."""
-    place = f"in the experiment {claims['experiment']}" if "experiment" in claims else "across experiments"
+    place = (
+        f"in the experiment {claims['experiment']}"
+        if "experiment" in claims
+        else "across experiments"
+    )
     lines = [f"# Claims {place}", *reading(claims)]
     for claim in claims["claims"]:
         lines += [f"## {claim['claim']}", claim["text"], f"*Rule:* {claim['rule']}"]
         for protocol, finding in claim["protocols"].items():
             lines.append(_finding_markdown(claims, finding, PROTOCOL_NAMES.get(protocol, protocol)))
-            lines += [markdown(evidence_table(claim, protocol)).strip()] if finding["evidence"] else []
+            lines += (
+                [markdown(evidence_table(claim, protocol)).strip()] if finding["evidence"] else []
+            )
             texts = [_finding_markdown(claims, item, item["what"]) for item in finding["secondary"]]
-            lines += ["Secondary, which decide nothing:", "\n".join(f"- {text}" for text in texts)] if texts else []
+            lines += (
+                ["Secondary, which decide nothing:", "\n".join(f"- {text}" for text in texts)]
+                if texts
+                else []
+            )
     return "\n\n".join(lines) + "\n"
 
 
 def _finding_markdown(claims: Mapping[str, Any], finding: Mapping[str, Any], title: str) -> str:
-    return f"{markdown_text(title)}: **{verdict(claims, finding)}**. {markdown_text(finding['why'])}"
+    return (
+        f"{markdown_text(title)}: **{verdict(claims, finding)}**. {markdown_text(finding['why'])}"
+    )

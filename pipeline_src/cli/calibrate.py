@@ -25,18 +25,26 @@ LEGENDS = {  # words of the table -> what they mean
 
 def calibrate(
     pred: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of prediction maps to fit to: PNG, TIFF, BMP, .npy, .npz")
+        Path,
+        typer.Option(
+            metavar="DIR", help="Folder of prediction maps to fit to: PNG, TIFF, BMP, .npy, .npz"
+        ),
     ],
     mask: Annotated[Path, typer.Option(help="Folder of their masks, paired by stem")],
     apply: Annotated[Path, typer.Option(help="Folder of the maps to calibrate")],
-    out: Annotated[Path, typer.Option(help="Folder to write into: calibrator.json, scores.json, maps/")],
+    out: Annotated[
+        Path, typer.Option(help="Folder to write into: calibrator.json, scores.json, maps/")
+    ],
     method: Annotated[
         str,
         typer.Option(
-            metavar="NAME", help=f"Calibrator: {', '.join(NAMES)}; the first is the simplest that ties with the best"
+            metavar="NAME",
+            help=f"Calibrator: {', '.join(NAMES)}; the first is the simplest that ties with the best",
         ),
     ] = "temperature",
-    test_mask: Annotated[Path | None, typer.Option(help="Masks of the maps to calibrate, to score them by")] = None,
+    test_mask: Annotated[
+        Path | None, typer.Option(help="Masks of the maps to calibrate, to score them by")
+    ] = None,
     ignore: Ignore = None,
     bins: Bins = 10,
     resamples: Resamples = RESAMPLES,
@@ -44,13 +52,18 @@ def calibrate(
 ) -> None:
     """Calibrate saved prediction maps of any model: fit on validation maps, apply to others.
 
-    Example: dense-calibration calibrate --pred val/maps --mask val/masks --apply test/maps --out calibrated
+    Example: dense-calibration calibrate --pred val/maps --mask val/masks --apply test/maps --out out
     """
     from pipeline_src.maps.calibrate import calibrate_folder  # imports scipy, as judge does
 
     check_groups(groups)
     start_log()
-    options: dict[str, Any] = {"ignore": ignore, "bins": bins, "resamples": resamples, "groups": groups}
+    options: dict[str, Any] = {
+        "ignore": ignore,
+        "bins": bins,
+        "resamples": resamples,
+        "groups": groups,
+    }
     result = calibrate_folder(pred, mask, apply, out, method=method, test_mask=test_mask, **options)
     typer.echo(summary_text(result, out))
 
@@ -58,7 +71,9 @@ def calibrate(
 def summary_text(result: dict[str, Any], out: Path) -> str:
     """Return what the terminal shows: the method, the scores before and after, and where the files are."""
     fitted_on = result["fitted_on"]
-    lines = [f"{result['method']}, fitted to {fitted_on['images']} images, {fitted_on['pixels']:,} pixels"]
+    lines = [
+        f"{result['method']}, fitted to {fitted_on['images']} images, {fitted_on['pixels']:,} pixels"
+    ]
     if not result["keeps_class"]:
         lines.append("  the predicted class of any pixel may change")
     where = f"images in {result['scored_on']}"
@@ -69,7 +84,9 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
     for name, score in result["scores"].items():
         metric, ends = METRICS[name], score["intervals"]
         sides = [with_ends(metric, score[side], ends[side]) for side in ("before", "after")]
-        change = with_ends(Difference.of(metric), score["after"] - score["before"], ends["difference"])
+        change = with_ends(
+            Difference.of(metric), score["after"] - score["before"], ends["difference"]
+        )
         rows.append([metric.column, *sides, f"{change} {score['changed']}".rstrip()])
     table = aligned(rows)
     lines += [f"    {line}" for line in table]

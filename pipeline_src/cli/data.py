@@ -27,7 +27,10 @@ def list_sets() -> None:
     root, console = downloads(params), plain_console()
     console.print(f"Datasets and their sources; * is available in {root}")
     for name, entry in catalog.load(params.datasets).items():
-        console.print(f"\n{name}: {entry.task}{'; images without an object' if entry.ood else ''}", style="bold")
+        console.print(
+            f"\n{name}: {entry.task}{'; images without an object' if entry.ood else ''}",
+            style="bold",
+        )
         available = available_source(entry, root)
         for key, source in entry.sources.items():
             fetched = f" (data get {name})" if source.download else ""
@@ -41,7 +44,9 @@ def list_sets() -> None:
 @app.command()
 def get(
     names: Annotated[list[str], typer.Argument(help="Datasets of `data list`", show_default=False)],
-    yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="You know the terms and agree")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", metavar="", help="You know the terms and agree")
+    ] = False,
 ) -> None:
     """Download datasets and name lists that have an address; for others, print what to put where.
 
@@ -57,7 +62,9 @@ def get(
             console.print(f"{entry.name}: is in {root}")
         else:
             files = _download(entry, root, yes)
-            console.print(f"{entry.name}: {', '.join(files)}. Next: dense-calibration data check {entry.name}")
+            console.print(
+                f"{entry.name}: {', '.join(files)}. Next: dense-calibration data check {entry.name}"
+            )
         for path in download_lists(entry, root):
             console.print(f"{entry.name}: {path}")
 
@@ -65,7 +72,9 @@ def get(
 def _download(entry: Entry, root: Path, yes: bool) -> list[str]:
     """Download a dataset whose terms the user accepts; returns the new files."""
     if source := downloadable(entry):
-        plain_console().print(f"{entry.name}: {' and '.join(source.download)}\n  terms: {entry.terms or 'not known'}")
+        plain_console().print(
+            f"{entry.name}: {' and '.join(source.download)}\n  terms: {entry.terms or 'not known'}"
+        )
         if not yes and not typer.confirm("Download it under these terms?"):
             raise typer.Exit(1)
     return [str(path) for path in download(entry, root)]
@@ -73,9 +82,12 @@ def _download(entry: Entry, root: Path, yes: bool) -> list[str]:
 
 @app.command()
 def check(
-    names: Annotated[list[str] | None, typer.Argument(help=f"Datasets (default: available, and all of {FILE})")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help=f"Datasets (default: available, and all of {FILE})")
+    ] = None,
 ) -> None:
-    """Read every file: pairs, counts, sizes, values of masks, name lists, sha256. Exit code 1 on a fault.
+    """Read every file: pairs, counts, sizes, values of masks, name lists, sha256. Exit code 1 on a
+    fault.
 
     Example: dense-calibration data check DTD
     """
@@ -99,7 +111,9 @@ def check(
         splits = ", ".join(f"{split} {count:,}" for split, count in report.splits.items())
         verdict = f"{len(report.problems):,} problems" if report.problems else "in order"
         title = f"{entry.name} ({report.source})" if report.source else entry.name
-        console.print(f"{title}: {verdict}; {report.samples:,} samples; {splits}".removesuffix("; "))
+        console.print(
+            f"{title}: {verdict}; {report.samples:,} samples; {splits}".removesuffix("; ")
+        )
         for text in report.problems:
             console.print(f"  {entry.name}: {text}", style="red")
         for text in report.notes:

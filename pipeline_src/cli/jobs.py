@@ -13,11 +13,15 @@ from pipeline_src import processes
 from pipeline_src.cli.options import ExperimentName, Log, experiment_graph, plain_console, start_log
 from pipeline_src.params.load import read
 
-Patterns = Annotated[list[str] | None, typer.Argument(help="Names of jobs, or patterns as in 'train/*' (default: all)")]
+Patterns = Annotated[
+    list[str] | None,
+    typer.Argument(help="Names of jobs, or patterns as in 'train/*' (default: all)"),
+]
 
 
 def plan(experiment: ExperimentName = None) -> None:
-    """List the jobs that would run, with the reasons, and warn of faults that are known before the run.
+    """List the jobs that would run, with the reasons, and warn of faults that are known before the
+    run.
 
     Example: dense-calibration plan --experiment mini
     """
@@ -25,7 +29,10 @@ def plan(experiment: ExperimentName = None) -> None:
 
     graph, console = experiment_graph(experiment), plain_console()
     sizes = planned.check_parts(graph)
-    missing, kinds = planned.missing_jobs(graph), Counter(job.kind for job in graph.jobs.values() if not job.is_batch)
+    missing, kinds = (
+        planned.missing_jobs(graph),
+        Counter(job.kind for job in graph.jobs.values() if not job.is_batch),
+    )
     table = Table(title=f"{graph.name}: {len(missing)} of {kinds.total()} jobs to run")
     for heading in ("jobs", "to run", "why (the first)"):
         table.add_column(heading)
@@ -41,7 +48,9 @@ def plan(experiment: ExperimentName = None) -> None:
 
 
 def run_job(
-    key: Annotated[str, typer.Argument(help="KIND/FINGERPRINT, as in train/3f2a91c05d6e7f80, or a job's name")],
+    key: Annotated[
+        str, typer.Argument(help="KIND/FINGERPRINT, as in train/3f2a91c05d6e7f80, or a job's name")
+    ],
     experiment: ExperimentName = None,
     log: Log = None,
 ) -> None:
@@ -69,7 +78,8 @@ def run_job(
 
 
 def verify(jobs: Patterns = None, experiment: ExperimentName = None) -> None:
-    """Read every file of the results, and list those that are missing, damaged or made from other inputs.
+    """Read every file of the results, and list those that are missing, damaged or made from other
+    inputs.
 
     Example: dense-calibration verify 'train/*' --experiment mini
     """
@@ -81,14 +91,18 @@ def verify(jobs: Patterns = None, experiment: ExperimentName = None) -> None:
     number, problems = step(chosen, graph.command)
     result = "there are problems" if problems else "all are as they were made"
     lines = other_versions(chosen) + problems
-    typer.echo("\n".join([*lines, f"{graph.name}: {number:,} files of {len(chosen)} jobs read, {result}"]))
+    typer.echo(
+        "\n".join([*lines, f"{graph.name}: {number:,} files of {len(chosen)} jobs read, {result}"])
+    )
     if problems:
         raise typer.Exit(1)
 
 
 def keep(
     jobs: Annotated[list[str], typer.Argument(help="Names of jobs, or patterns as in 'train/*'")],
-    why: Annotated[str, typer.Option(help="Why the results are still right; their manifests record it")],
+    why: Annotated[
+        str, typer.Option(help="Why the results are still right; their manifests record it")
+    ],
     experiment: ExperimentName = None,
 ) -> None:
     """Reuse results of an earlier fingerprint after a change of code that does not affect them.
@@ -99,11 +113,16 @@ def keep(
 
     graph = experiment_graph(experiment)
     names = step(graph.matching(jobs), why)
-    typer.echo("\n".join(f"kept: {name}" for name in names) or "Nothing to keep: these results are current.")
+    typer.echo(
+        "\n".join(f"kept: {name}" for name in names)
+        or "Nothing to keep: these results are current."
+    )
 
 
 def clean(
-    yes: Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Remove without asking")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", metavar="", help="Remove without asking")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", metavar="", help="Only list")] = False,
 ) -> None:
     """List the results that no experiment of params.yaml needs, ask, and remove them.

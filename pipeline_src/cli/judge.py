@@ -38,11 +38,17 @@ LEGENDS = {  # words of the table -> what they mean
 
 
 def judge(
-    pred: Annotated[Path, typer.Option(metavar="DIR", help="Folder of prediction maps: PNG, TIFF, BMP, .npy, .npz")],
-    mask: Annotated[Path, typer.Option(metavar="DIR", help="Folder of masks, paired with the maps by stem")],
+    pred: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Folder of prediction maps: PNG, TIFF, BMP, .npy, .npz"),
+    ],
+    mask: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of masks, paired with the maps by stem")
+    ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into")],
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the model (default: that of the folder)")
+        str | None,
+        typer.Option(metavar="NAME", help="Name of the model (default: that of the folder)"),
     ] = None,
     bins: Bins = 10,
     ignore: Ignore = None,
@@ -50,25 +56,40 @@ def judge(
     resamples: Resamples = RESAMPLES,
     groups: Groups = "",
     gallery: Annotated[
-        bool, typer.Option("--gallery", metavar="", help="Also draw the worst, median and best calibrated images")
+        bool,
+        typer.Option(
+            "--gallery", metavar="", help="Also draw the worst, median and best calibrated images"
+        ),
     ] = False,
     images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of the images that the gallery shows, paired by stem")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Folder of the images that the gallery shows, paired by stem"
+        ),
     ] = None,
     weighted_f: Annotated[
-        bool, typer.Option("--weighted-f", metavar="", help="Also measure weighted F, which is slow")
+        bool,
+        typer.Option("--weighted-f", metavar="", help="Also measure weighted F, which is slow"),
     ] = False,
 ) -> None:
     """Evaluate saved prediction maps of any model against masks.
 
     Example: dense-calibration judge --pred maps --mask masks --out judged
     """
-    from pipeline_src.maps.judge import judge_folder  # imports scipy, which other commands do without
+    from pipeline_src.maps.judge import (
+        judge_folder,
+    )  # imports scipy, which other commands do without
 
     check_groups(groups)
     start_log()
     name = name or pred.resolve().name
-    options: dict[str, Any] = {"bins": bins, "ignore": ignore, "risk": risk, "resamples": resamples, "groups": groups}
+    options: dict[str, Any] = {
+        "bins": bins,
+        "ignore": ignore,
+        "risk": risk,
+        "resamples": resamples,
+        "groups": groups,
+    }
     options |= {"gallery": gallery, "images": images, "weighted_f": weighted_f}
     result = judge_folder(pred, mask, name, out, diagrams=True, **options)
     typer.echo(summary_text(result, out))
@@ -90,7 +111,10 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
     lines = [*table, *remarks(result, table, LEGENDS)]
     lines += [f"diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]
     lines += [f"gallery: {path}" for path in out.glob("gallery.png")]
-    lines += [f"all numbers: {out / 'metrics.json'}", f"images, the worst first: {out / 'images.csv'}"]
+    lines += [
+        f"all numbers: {out / 'metrics.json'}",
+        f"images, the worst first: {out / 'images.csv'}",
+    ]
     size = f"{result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"
     return "\n  ".join([f"{result['name']}: {size}", *lines])
 
@@ -119,7 +143,13 @@ def remarks(result: dict[str, Any], table: list[str], legends: dict[str, str]) -
     """Return what explains a table: the legends of its words, groups of images, and warnings."""
     text = "\n".join(table)
     units = "groups of images" if "groups" in result else "images"
-    clamps = ", ".join(f"1/{1 / clamp:.0f} ({kind} maps)" for kind, clamp in result["clamp"].items())
-    lines = [legend.format(units=units, clamps=clamps) for word, legend in legends.items() if word in text]
+    clamps = ", ".join(
+        f"1/{1 / clamp:.0f} ({kind} maps)" for kind, clamp in result["clamp"].items()
+    )
+    lines = [
+        legend.format(units=units, clamps=clamps)
+        for word, legend in legends.items()
+        if word in text
+    ]
     lines += [result["groups"]] if result.get("groups") else []
     return [*lines, *(f"warning: {text}" for text in result["warnings"])]

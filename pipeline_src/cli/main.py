@@ -12,10 +12,14 @@ from pipeline_src.cli import calibrate, jobs, judge, networks, published, report
 from pipeline_src.cli.data import app as data
 
 app = typer.Typer(
-    no_args_is_help=True, pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 EXPERIMENTS = "Experiments"
-PANELS: dict[str, tuple[Callable[..., object], ...]] = {  # of --help: what is used first comes first
+PANELS: dict[
+    str, tuple[Callable[..., object], ...]
+] = {  # of --help: what is used first comes first
     "Maps and networks": (judge.judge, calibrate.calibrate, networks.predict, networks.export),
     EXPERIMENTS: (jobs.plan, report.report, published.compare),
     "Published results": (published.publish, published.rebuild),
@@ -38,7 +42,14 @@ def _version(show: bool) -> None:
 @app.callback()
 def options(
     show_version: Annotated[
-        bool, typer.Option("--version", metavar="", help="Show the version and exit", callback=_version, is_eager=True)
+        bool,
+        typer.Option(
+            "--version",
+            metavar="",
+            help="Show the version and exit",
+            callback=_version,
+            is_eager=True,
+        ),
     ] = False,
 ) -> None:
     """Calibration of dense classifiers by label perturbation. `snakemake --cores all` runs every step in order."""

@@ -17,28 +17,43 @@ def predict(
     images: Annotated[Path, typer.Option(help="Folder of images, at any depth")],
     out: Annotated[Path, typer.Option(help="Folder to write the maps into")],
     run: Run = None,
-    weights: Annotated[Path | None, typer.Option(help="Folder that `export` wrote, instead of --run")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Folder that `export` wrote, instead of --run")
+    ] = None,
     format: Annotated[
         Format | None,
-        typer.Option(help="png8, png16 or npy (float32); default: png16, npy for several classes", show_default=False),
+        typer.Option(
+            help="png8, png16 or npy (float32); default: png16, npy for several classes",
+            show_default=False,
+        ),
     ] = None,
     calibrator: CalibratorFile = None,
     log: Log = None,
 ) -> None:
-    """Write probability maps of images, at their original size, by a trained run or an exported folder.
+    """Write probability maps of images, at their original size, by a trained run or an exported
+    folder.
 
     The calibrator of a run or folder is applied. A repeated command continues where it stopped.
 
     Example: dense-calibration predict --run demo/temperature/seed0 --images photos --out maps
     """
     if (run is None) == (weights is None):
-        raise UserError("predict needs --run or --weights", fix="--run EXPERIMENT/METHOD/seedN, or --weights DIR")
-    from pipeline_src.export import predict as step  # imports torch, which other commands do without
+        raise UserError(
+            "predict needs --run or --weights",
+            fix="--run EXPERIMENT/METHOD/seedN, or --weights DIR",
+        )
+    from pipeline_src.export import (
+        predict as step,
+    )  # imports torch, which other commands do without
 
     start_log(log)
     model = step.folder_model(weights) if weights is not None else step.run_model(run or "")
     number, new = step.predict(model, images, out, format, calibrator)
-    by = f", calibrated by {model.calibrated or calibrator}" if model.calibrated or calibrator else ""
+    by = (
+        f", calibrated by {model.calibrated or calibrator}"
+        if model.calibrated or calibrator
+        else ""
+    )
     typer.echo(f"{number} maps of {model.name}{by}, {new} of them new: {out}")
 
 
@@ -47,7 +62,8 @@ def export(
     run: Run = None,
     log: Log = None,
 ) -> None:
-    """Export a trained network as a self-contained folder: model.pt2, calibrator, configuration and model card.
+    """Export a trained network as a self-contained folder: model.pt2, calibrator, configuration and
+    model card.
 
     Loading model.pt2 needs only torch. Nothing is uploaded.
 
@@ -61,4 +77,6 @@ def export(
     step.export(run, out)
     files = sorted(path.name for path in out.iterdir())
     typer.echo(f"{out}: {', '.join(files)}")
-    typer.echo(f"Next: dense-calibration predict --weights {shlex.quote(str(out))} --images DIR --out MAPS")
+    typer.echo(
+        f"Next: dense-calibration predict --weights {shlex.quote(str(out))} --images DIR --out MAPS"
+    )

@@ -17,7 +17,9 @@ from pipeline_src.pipeline.jobs import chosen
 
 ExperimentName = Annotated[
     str | None,
-    typer.Option("--experiment", "-e", help="Experiment of params.yaml (default: the one it picks)"),
+    typer.Option(
+        "--experiment", "-e", help="Experiment of params.yaml (default: the one it picks)"
+    ),
 ]
 Log = Annotated[Path | None, typer.Option(help="Also write all messages to this file")]
 
@@ -25,22 +27,32 @@ Log = Annotated[Path | None, typer.Option(help="Also write all messages to this 
 Run = Annotated[
     str | None,
     typer.Option(
-        metavar="EXPERIMENT/METHOD/seedN", help="A finished run, such as demo/aslp_cl/seed0", show_default=False
+        metavar="EXPERIMENT/METHOD/seedN",
+        help="A finished run, such as demo/aslp_cl/seed0",
+        show_default=False,
     ),
 ]
 CalibratorFile = Annotated[
-    Path | None, typer.Option(help="Apply this calibrator.json, which `calibrate` fitted to maps of the model")
+    Path | None,
+    typer.Option(help="Apply this calibrator.json, which `calibrate` fitted to maps of the model"),
 ]
 
 # Of the commands on saved maps
 Bins = Annotated[
-    int, typer.Option(metavar="N", help=f"Number of bins, a divisor of {LEVELS} such as 5, 10, 15, 20, 50 or 100")
+    int,
+    typer.Option(
+        metavar="N", help=f"Number of bins, a divisor of {LEVELS} such as 5, 10, 15, 20, 50 or 100"
+    ),
 ]
 Ignore = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Value of mask pixels that never count; for K classes the default is 255"),
+    typer.Option(
+        metavar="N", help="Value of mask pixels that never count; for K classes the default is 255"
+    ),
 ]
-Resamples = Annotated[int, typer.Option(metavar="N", min=0, max=10**5, help="Bootstrap resamples; 0 for no intervals")]
+Resamples = Annotated[
+    int, typer.Option(metavar="N", min=0, max=10**5, help="Bootstrap resamples; 0 for no intervals")
+]
 Risk = Annotated[
     str,
     typer.Option(

@@ -26,7 +26,9 @@ logger = logging.getLogger(__name__)
 MARKS = {SAME: "=", DIFFERENT: "≠", UNDECIDED: "?"}
 MOST_EXAMPLES = 5
 FITTED = " (validation images, to which post-hoc methods were fitted)"
-Cores = Annotated[int | None, typer.Option(min=1, max=1024, help="Processes (default: one per core)")]
+Cores = Annotated[
+    int | None, typer.Option(min=1, max=1024, help="Processes (default: one per core)")
+]
 
 
 def publish(experiment: ExperimentName = None, cores: Cores = None) -> None:
@@ -42,17 +44,26 @@ def publish(experiment: ExperimentName = None, cores: Cores = None) -> None:
 
 
 def rebuild(
-    experiment: Annotated[str | None, typer.Option("--experiment", "-e", help="A published one (default: all)")] = None,
+    experiment: Annotated[
+        str | None, typer.Option("--experiment", "-e", help="A published one (default: all)")
+    ] = None,
     write: Annotated[
-        bool, typer.Option("--write", metavar="", help="Replace the published tables, claims and metrics")
+        bool,
+        typer.Option(
+            "--write", metavar="", help="Replace the published tables, claims and metrics"
+        ),
     ] = False,
     report: Annotated[
-        bool, typer.Option("--report", metavar="", help="Also write report.html to results/published-rebuilt/")
+        bool,
+        typer.Option(
+            "--report", metavar="", help="Also write report.html to results/published-rebuilt/"
+        ),
     ] = False,
     cores: Cores = None,
     log: Log = None,
 ) -> None:
-    """Recompute tables and claims of published experiments from their counts, and compare the numbers.
+    """Recompute tables and claims of published experiments from their counts, and compare the
+    numbers.
 
     Example: dense-calibration rebuild --experiment mini_seeds
     """
@@ -62,16 +73,23 @@ def rebuild(
     start_log(log)
     names = [experiment] if experiment else published.names()
     if not names:
-        logger.info("%s holds no experiment; `dense-calibration publish` writes a finished one there", published.FOLDER)
+        logger.info(
+            "%s holds no experiment; `dense-calibration publish` writes a finished one there",
+            published.FOLDER,
+        )
     step.rebuild_all(names, cores or os.cpu_count() or 1, write, report)
 
 
 def compare(
-    a: Annotated[str, typer.Argument(help="results/published/NAME, an experiment of params.yaml, or NAME:METHOD")],
+    a: Annotated[
+        str,
+        typer.Argument(help="results/published/NAME, an experiment of params.yaml, or NAME:METHOD"),
+    ],
     b: Annotated[str, typer.Argument(help="The same; differences are B - A")],
     cores: Cores = None,
 ) -> None:
-    """Compare the numbers of two experiments or two methods: equal, different or inconclusive, and possible reasons.
+    """Compare the numbers of two experiments or two methods: equal, different or inconclusive, and
+    possible reasons.
 
     Example: dense-calibration compare results/published/mini_seeds mini_seeds
     Example: dense-calibration compare mini_seeds:baseline mini_seeds:aslp_cl
@@ -92,12 +110,16 @@ def summary_text(comparison: Comparison) -> str:
     for heading, rows in by_place.items():
         names = [name for name in SUMMARY if any(name in cells for cells in rows.values())]
         table = [["", *(METRICS[name].column for name in names)]]
-        table += [[method, *(_text(cells.get(name)) for name in names)] for method, cells in rows.items()]
+        table += [
+            [method, *(_text(cells.get(name)) for name in names)] for method, cells in rows.items()
+        ]
         note = FITTED if comparison.a.facts.parts.get(heading.rpartition(", ")[0]) == "val" else ""
         lines += ["", f"{heading}{note}", *(f"  {line}" for line in aligned(table))]
     lines += ["", _counts(comparison.cells), *(f"Warning: {text}" for text in comparison.warnings)]
     if any(cell.verdict != SAME for cell in comparison.cells):
-        reasons = comparison.explanations or ["nothing that is recorded: neither seeds, settings, images nor versions"]
+        reasons = comparison.explanations or [
+            "nothing that is recorded: neither seeds, settings, images nor versions"
+        ]
         lines.append(f"What may explain differences (A / B):{listed(reasons)}")
     return "\n".join(lines)
 
@@ -115,7 +137,9 @@ def _text(cell: Cell | None) -> str:
     if cell is None or math.isnan(cell.b - cell.a):
         return UNDEFINED
     metric, effect = Difference.of(METRICS[cell.metric]), cell.effect
-    low, high = (effect.low, effect.high) if effect and cell.verdict != SAME else (math.nan, math.nan)
+    low, high = (
+        (effect.low, effect.high) if effect and cell.verdict != SAME else (math.nan, math.nan)
+    )
     return f"{MARKS[cell.verdict]} {metric.text(cell.b - cell.a, low=low, high=high)}"
 
 

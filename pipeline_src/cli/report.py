@@ -35,11 +35,15 @@ MAIN, CLAIMS = "main.csv", "claims.json"
 
 def report(
     experiment: ExperimentName = None,
-    show: Annotated[bool, typer.Option("--open", metavar="", help="Open the page in the browser")] = False,
-    names: Annotated[bool, typer.Option("--list", metavar="", help="List all experiments instead")] = False,
+    show: Annotated[
+        bool, typer.Option("--open", metavar="", help="Open the page in the browser")
+    ] = False,
+    names: Annotated[
+        bool, typer.Option("--list", metavar="", help="List all experiments instead")
+    ] = False,
 ) -> None:
-    """Print the main numbers of an experiment, and where its report is. A published experiment that was not run here
-    has numbers and a report too.
+    """Print the main numbers of an experiment, and where its report is. A published experiment that
+    was not run here has numbers and a report too.
 
     Example: dense-calibration report --open
     Example: dense-calibration report --experiment evidence --open
@@ -52,7 +56,9 @@ def report(
     else:
         page = _own_page(experiment_graph(experiment))
     if page is None:
-        typer.echo(f"No report was written yet: dense-calibration rebuild --report --experiment {experiment}")
+        typer.echo(
+            f"No report was written yet: dense-calibration rebuild --report --experiment {experiment}"
+        )
         raise typer.Exit(2 if show else 0)
     address = page.absolute().as_uri()
     typer.echo(f"Report: {address}")
@@ -77,7 +83,9 @@ def _published_page(experiment: str) -> Path | None:
         main = tables.read(MAIN).decode()
     _print_summary(facts, main, folder / CLAIMS)
     rebuilt = Path("results/published-rebuilt", experiment)
-    return next((page for place in (folder, rebuilt) if (page := place / "report.html").is_file()), None)
+    return next(
+        (page for place in (folder, rebuilt) if (page := place / "report.html").is_file()), None
+    )
 
 
 def _own_page(graph: ExperimentGraph) -> Path:
@@ -88,19 +96,26 @@ def _own_page(graph: ExperimentGraph) -> Path:
     (page,) = job.links
     if not page.is_file():
         raise UserError(
-            f"experiment {graph.name} has no report", found=f"no file {page}", fix=f"run it first: {graph.command}"
+            f"experiment {graph.name} has no report",
+            found=f"no file {page}",
+            fix=f"run it first: {graph.command}",
         )
     if job.is_made:
         check_results(graph.of_kinds("tables", "claims", "report"), "report", graph.command)
         main = (graph.job("tables").folder / MAIN).read_text(encoding="utf-8")
         _print_summary(graph.facts, main, graph.job("claims").paths[0])
     else:
-        logger.warning("%s was made from other parameters, data or code than today's. Now: %s", page, graph.command)
+        logger.warning(
+            "%s was made from other parameters, data or code than today's. Now: %s",
+            page,
+            graph.command,
+        )
     return page
 
 
 def _print_summary(facts: Facts, main: str, claims_file: Path) -> None:
-    """Print ECE and accuracy (unnormalized maps) of all methods by dataset, and the verdicts on the claims.
+    """Print ECE and accuracy (unnormalized maps) of all methods by dataset, and the verdicts on the
+    claims.
 
     Args:
         main: the content of the table of all numbers.
@@ -114,16 +129,21 @@ def _print_summary(facts: Facts, main: str, claims_file: Path) -> None:
     lines = [title, *aligned(main_rows(facts, main))]
     for claim in claims["claims"]:
         findings = claim["protocols"].items()
-        verdicts = ", ".join(f"{PROTOCOL_NAMES.get(name, '')} {found['verdict']}".strip() for name, found in findings)
+        verdicts = ", ".join(
+            f"{PROTOCOL_NAMES.get(name, '')} {found['verdict']}".strip() for name, found in findings
+        )
         if claim not in absent:
             lines.append(f"{claim['claim']} {claim['text']} {verdicts}")
     if absent:
-        lines.append(f"Claims not run here: {', '.join(claim['claim'] for claim in absent)} (the report says why)")
+        lines.append(
+            f"Claims not run here: {', '.join(claim['claim'] for claim in absent)} (the report says why)"
+        )
     typer.echo("\n".join(lines))
 
 
 def summarize(experiment: ExperimentName = None) -> None:
-    """Write the main metrics and the reliability of an experiment into summary/, for Git; dvc.yaml calls it.
+    """Write the main metrics and the reliability of an experiment into summary/, for Git; dvc.yaml
+    calls it.
 
     Example: dense-calibration summarize
     """
@@ -141,7 +161,9 @@ def summarize(experiment: ExperimentName = None) -> None:
             write_json(folder / "metrics" / f"{method}.json", means)
         (folder / "reliability").mkdir()
         for file in sorted(graph.job("figures").folder.glob("reliability-raw-*.csv")):
-            shutil.copyfile(file, folder / "reliability" / file.name.removeprefix("reliability-raw-"))
+            shutil.copyfile(
+                file, folder / "reliability" / file.name.removeprefix("reliability-raw-")
+            )
 
 
 def main_rows(facts: Facts, main: str) -> list[list[str]]:
@@ -155,6 +177,9 @@ def main_rows(facts: Facts, main: str) -> list[list[str]]:
     for part, role in facts.parts.items():
         means = [np.array(values[part, method], float).mean(axis=0) for method in facts.methods]
         lowest = number(min(ece for ece, _ in means))
-        cells = (f"{number(ece)}{'*' * (number(ece) == lowest)} / {number(accuracy)}" for ece, accuracy in means)
+        cells = (
+            f"{number(ece)}{'*' * (number(ece) == lowest)} / {number(accuracy)}"
+            for ece, accuracy in means
+        )
         columns.append([part if role == "val" else f"{part} ({role})", *cells])
     return [list(row) for row in zip(*columns, strict=True)]

@@ -1,23 +1,28 @@
-"""Counts small enough for a repository: some dozens of bytes an image, where full ones take thousands.
+"""Counts small enough for a repository: some dozens of bytes an image, where full ones take
+thousands.
 
-`levels` defines the levels of doubt, 1 - confidence, and the finer cells of the surest pixels. Kept exactly: the
-pixels, hits and scores of all images together in bins of every number that is in use; their pixels by 8-bit level; the
-cells of the surest pixels, where they split a level; the totals of all columns of the rows; and of each image its
-columns that are whole pixels, and its pixels of each label. Rounded on publishing, and filled in on reading:
+`levels` defines the levels of doubt, 1 - confidence, and the finer cells of the surest pixels. Kept
+exactly: the pixels, hits and scores of all images together in bins of every number that is in use;
+their pixels by 8-bit level; the cells of the surest pixels, where they split a level; the totals of
+all columns of the rows; and of each image its columns that are whole pixels, and its pixels of each
+label. Rounded on publishing, and filled in on reading:
 
 - all pixels between two of `cell_edges` have their mean doubt (the order of pixels, as in AUC);
-- an image's pixels in groups of 8-bit levels, to about half their standard deviation over images; within a group they
-  are spread like those of all images together (F curves). 95 % intervals differ by a few percent of their width;
-- an image's sums of confidence, scores and the like, to a 256th of its size. Weighted F is left out.
+- an image's pixels in groups of 8-bit levels, to about half their standard deviation over images;
+  within a group they are spread like those of all images together (F curves). 95 % intervals differ
+  by a few percent of their width;
+- an image's sums of confidence, scores and the like, to a 256th of its size. Weighted F is left
+  out.
 
-The rounded counts are arrays by name. Of each name of `MapCounts.counts` there are the arrays of `Counts.arrays`, and
-instead of the rows of its N images:
+The rounded counts are arrays by name. Of each name of `MapCounts.counts` there are the arrays of
+`Counts.arrays`, and instead of the rows of its N images:
 
 - `pooled` (256, 2): pixels of all images by 8-bit level and label;
 - `pixels` (2, N): pixels of each image by label;
-- `units` (2, G, N): pixels of each image by label and group of levels, in multiples of `unit`, a power of 2;
-- `table` (columns, N) and `rest` (columns,): columns of the rows in multiples of `score_steps`, and the remainders of
-  the totals.
+- `units` (2, G, N): pixels of each image by label and group of levels, in multiples of `unit`, a
+  power of 2;
+- `table` (columns, N) and `rest` (columns,): columns of the rows in multiples of `score_steps`, and
+  the remainders of the totals.
 
 `starts` and `bits` are the G first levels of the groups, and the bits of an image's mean scores.
 """
@@ -28,13 +33,45 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pipeline_src.counting.counts import ALWAYS, PIXEL_SUMS, UNMEASURED, Counts, image_rows, parts, upper_edge
-from pipeline_src.counting.levels import EIGHT, HALF, LEVELS, POSITION, PROTOCOLS, SPLIT, UNIT, UNKNOWN, further_cells
+from pipeline_src.counting.counts import (
+    ALWAYS,
+    PIXEL_SUMS,
+    UNMEASURED,
+    Counts,
+    image_rows,
+    parts,
+    upper_edge,
+)
+from pipeline_src.counting.levels import (
+    EIGHT,
+    HALF,
+    LEVELS,
+    POSITION,
+    PROTOCOLS,
+    SPLIT,
+    UNIT,
+    UNKNOWN,
+    further_cells,
+)
 from pipeline_src.counting.map_counts import MapCounts, json_array
 
 BINS = (100, 30)  # every number of bins in use divides one of them
 SHARES = 24  # no cell holds a greater part of the pixels of a predicted class, unless they are on one level
-STARTS = (0, 4, 26, 51, 77, 102, 128, 154, 179, 205, 230, 243, 252)  # those of ten bins, and of confident pixels
+STARTS = (
+    0,
+    4,
+    26,
+    51,
+    77,
+    102,
+    128,
+    154,
+    179,
+    205,
+    230,
+    243,
+    252,
+)  # those of ten bins, and of confident pixels
 BITS = 8
 RANKED = (*PROTOCOLS, "top")  # the counts whose pixels metrics sort
 Arrays = dict[str, np.ndarray]
@@ -43,7 +80,11 @@ Arrays = dict[str, np.ndarray]
 def reduced(counted: MapCounts, bins: int) -> Arrays:
     """Return the arrays of a run to publish, rounded; this number of bins stays exact, as `BINS` do."""
     arrays = {} if counted.confusion is None else {"confusion": counted.confusion}
-    arrays |= {"ids": json_array(image_rows(counted.raw).ids), "starts": np.array(STARTS), "bits": np.array(BITS)}
+    arrays |= {
+        "ids": json_array(image_rows(counted.raw).ids),
+        "starts": np.array(STARTS),
+        "bits": np.array(BITS),
+    }
     for name, counts in counted.counts.items():
         rows = image_rows(counts)
         groups = np.add.reduceat(rows.levels.astype(np.int64), STARTS, axis=1).transpose(2, 1, 0)
@@ -53,15 +94,24 @@ def reduced(counted: MapCounts, bins: int) -> Arrays:
         ranked = name in RANKED
         surest = counts.surest if ranked and further_cells(counts.surest) > 0 else UNKNOWN
         limits = cell_edges(counts, bins) if ranked else regular_edges(bins)
-        arrays |= _joined(counts, np.union1d(limits, SPLIT) if len(surest) else limits, surest).arrays(name)
+        arrays |= _joined(
+            counts, np.union1d(limits, SPLIT) if len(surest) else limits, surest
+        ).arrays(name)
         pixels = groups.sum(axis=1)
-        # Here and in `table` an image takes the remainders of those before it: sums over many images stay.
+        # Here and in `table` an image takes the remainders of those before it: sums over many
+        # images stay.
         units = np.diff(groups.cumsum(axis=2) // arrays["unit"], axis=2, prepend=0)
-        arrays |= {f"{name}_pooled": rows.pooled(), f"{name}_pixels": pixels, f"{name}_units": units}
+        arrays |= {
+            f"{name}_pooled": rows.pooled(),
+            f"{name}_pixels": pixels,
+            f"{name}_units": units,
+        }
         table = rows.table[:, : len(ALWAYS)].T
         steps, measured = score_steps(pixels, BITS), table != UNMEASURED
         sums = np.where(measured, table, 0).cumsum(axis=1)
-        arrays[f"{name}_table"] = np.where(measured, np.diff(sums // steps, axis=1, prepend=0), UNMEASURED)
+        arrays[f"{name}_table"] = np.where(
+            measured, np.diff(sums // steps, axis=1, prepend=0), UNMEASURED
+        )
         arrays[f"{name}_rest"] = sums[:, -1] % steps[:, 0]
     return arrays
 
@@ -70,12 +120,19 @@ def restored(run: Arrays) -> MapCounts:
     """Return full counts from the arrays of `reduced` (module docstring): unrounded columns, and rebuilt levels."""
     arrays = run | {"ids": run["ids"].astype(np.uint8)}
     for name in names(arrays):
-        table, steps = arrays[f"{name}_table"], score_steps(arrays[f"{name}_pixels"], int(arrays["bits"]))
+        table, steps = (
+            arrays[f"{name}_table"],
+            score_steps(arrays[f"{name}_pixels"], int(arrays["bits"])),
+        )
         measured = table != UNMEASURED
         rows = np.where(measured, table * steps, UNMEASURED)
-        for column in np.flatnonzero(measured.any(axis=1)):  # the last image that has a column takes the rest
+        for column in np.flatnonzero(
+            measured.any(axis=1)
+        ):  # the last image that has a column takes the rest
             rows[column, np.flatnonzero(measured[column])[-1]] += arrays[f"{name}_rest"][column]
-        levels = _image_levels(image_groups(arrays, name), arrays[f"{name}_pooled"], arrays["starts"])
+        levels = _image_levels(
+            image_groups(arrays, name), arrays[f"{name}_pooled"], arrays["starts"]
+        )
         arrays |= {f"{name}_table": rows.T, f"{name}_image_levels": levels}
     return MapCounts.of_arrays(arrays)
 
@@ -99,7 +156,10 @@ def _joined(counts: Counts, limits: np.ndarray, surest: np.ndarray) -> Counts:
     place = level, predicted, label = np.nonzero(counts.count)
     count, position = counts.count[place], counts.position[place]
     begins = np.isin(level, limits)
-    edge = np.where(predicted == 1, upper_edge(counts)[level, label], counts.on_edge[level, label]) * begins
+    edge = (
+        np.where(predicted == 1, upper_edge(counts)[level, label], counts.on_edge[level, label])
+        * begins
+    )
     cell = np.searchsorted(limits, level, side="right") - 1
     edges, inside, doubt = np.zeros((3, len(limits), 2, 2), np.int64)
     np.add.at(edges, (cell, predicted, label), edge)
@@ -131,10 +191,12 @@ def score_steps(pixels: np.ndarray, bits: int) -> np.ndarray:
 
 
 def image_groups(arrays: Arrays, name: str) -> np.ndarray:
-    """Return the pixels of images by label and group of levels, (2, G, N): rounded, with the exact sums over both.
+    """Return the pixels of images by label and group of levels, (2, G, N): rounded, with the exact
+    sums over both.
 
-    The largest groups of an image take what it has too few or too many pixels. Then what a group has too many moves to
-    one that has too few, within images, in proportion to their pixels in the group.
+    The largest groups of an image take what it has too few or too many pixels. Then what a group
+    has too many moves to one that has too few, within images, in proportion to their pixels in the
+    group.
     """
     groups = arrays[f"{name}_units"] * arrays["unit"]
     sums = np.add.reduceat(arrays[f"{name}_pooled"], arrays["starts"])
@@ -167,8 +229,10 @@ def _image_levels(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) ->
 
 
 def _spread(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Return the pixels by 8-bit level and label of the first 1 .. n images together, (256, 2, n): those of each group
-    of levels (G, 2, n) in proportion to `pooled`. Rounding these sums, not each image, keeps both sums."""
+    """Return the pixels by 8-bit level and label of the first 1 .. n images together, (256, 2, n):
+    those of each group of levels (G, 2, n) in proportion to `pooled`. Rounding these sums, not each
+    image, keeps both sums.
+    """
     sums = np.zeros((256, 2, groups.shape[2]), np.int64)
 
     def halve(pixels: np.ndarray, start: int, stop: int) -> None:
@@ -177,8 +241,12 @@ def _spread(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) -> np.nd
             return
         middle = (start + stop) // 2
         left, both = pooled[start:middle].sum(axis=0), pooled[start:stop].sum(axis=0)
-        exact = object if both.max() >= 1 << 31 else np.int64  # of products beyond int64, as Python has them
-        lower = (pixels.astype(exact) * left[:, None] // np.maximum(1, both)[:, None]).astype(np.int64)
+        exact = (
+            object if both.max() >= 1 << 31 else np.int64
+        )  # of products beyond int64, as Python has them
+        lower = (pixels.astype(exact) * left[:, None] // np.maximum(1, both)[:, None]).astype(
+            np.int64
+        )
         halve(lower, start, middle)
         halve(pixels - lower, middle, stop)
 

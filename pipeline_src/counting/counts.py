@@ -27,7 +27,12 @@ COLUMNS = (
     "weighted_f",
 )
 ALWAYS = COLUMNS[:-1]  # columns that every file has; the last is left out where no image has it
-SCORE_SUMS = ("absolute", "brier", "nll", "entropy")  # columns of errors and uncertainty, summed over pixels
+SCORE_SUMS = (
+    "absolute",
+    "brier",
+    "nll",
+    "entropy",
+)  # columns of errors and uncertainty, summed over pixels
 PIXEL_SUMS = ("confidence", *SCORE_SUMS)  # columns that are sums over the pixels of an image
 UNMEASURED = -1
 ARRAYS = ("count", "position", "on_edge", "surest")  # of `Counts`
@@ -50,7 +55,12 @@ class ImageRows:
         UserError: an id occurs twice, that is, an image was counted twice.
     """
 
-    def __init__(self, ids: Sequence[str] = (), table: np.ndarray | None = None, levels: np.ndarray | None = None):
+    def __init__(
+        self,
+        ids: Sequence[str] = (),
+        table: np.ndarray | None = None,
+        levels: np.ndarray | None = None,
+    ):
         empty = np.empty((0, len(COLUMNS)), np.int64), np.empty((0, 256, 2), np.uint32)
         self._rows = _sorted_rows(
             list(ids), empty[0] if table is None else table, empty[1] if levels is None else levels
@@ -69,8 +79,9 @@ class ImageRows:
 
     @property
     def levels(self) -> np.ndarray:
-        """(N, 256, 2) uint32, pixels by 8-bit level floor(255 f) and label: precision and recall at the thresholds
-        f >= t/255, and the weights of the bootstrap over images."""
+        """(N, 256, 2) uint32, pixels by 8-bit level floor(255 f) and label: precision and recall at
+        the thresholds f >= t/255, and the weights of the bootstrap over images.
+        """
         return self._joined()[2]
 
     def __len__(self) -> int:
@@ -98,13 +109,17 @@ class ImageRows:
         if self._appended:
             ids, table, levels = self._rows
             new_ids, new_rows, new_levels = zip(*self._appended, strict=True)
-            self._rows = _sorted_rows([*ids, *new_ids], np.vstack([table, *new_rows]), np.stack([*levels, *new_levels]))
+            self._rows = _sorted_rows(
+                [*ids, *new_ids], np.vstack([table, *new_rows]), np.stack([*levels, *new_levels])
+            )
             self._appended = []
         return self._rows
 
     def __add__(self, other: ImageRows) -> ImageRows:
         return ImageRows(
-            self.ids + other.ids, np.concatenate([self.table, other.table]), np.concatenate([self.levels, other.levels])
+            self.ids + other.ids,
+            np.concatenate([self.table, other.table]),
+            np.concatenate([self.levels, other.levels]),
         )
 
     def __eq__(self, other: object) -> bool:
@@ -116,7 +131,9 @@ class ImageRows:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _sorted_rows(ids: list[str], table: np.ndarray, levels: np.ndarray) -> tuple[list[str], np.ndarray, np.ndarray]:
+def _sorted_rows(
+    ids: list[str], table: np.ndarray, levels: np.ndarray
+) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Sort rows by id: no result then depends on the order of adding."""
     order = sorted(range(len(ids)), key=ids.__getitem__)
     ids = [ids[i] for i in order]
@@ -134,18 +151,20 @@ def _sorted_rows(ids: list[str], table: np.ndarray, levels: np.ndarray) -> tuple
 
 @dataclass
 class Counts:
-    """Pixels of one protocol, see `levels` for the grid, of LEVELS or COARSE levels; H is half their number.
+    """Pixels of one protocol, see `levels` for the grid, of LEVELS or COARSE levels; H is half
+    their number.
 
     Attributes:
         count: (H + 1, 2, 2) int64, pixels by doubt level, predicted class and label.
-        position: the same shape, int64, summed positions within the level in units of 1 / levels.POSITION.
-        on_edge: (H + 1, 2) int64, pixels with f < 0.5 exactly on the lower end of a level, by level and label. Coarse
-            counts of one object do not have them.
+        position: the same shape, int64, summed positions within the level in units of 1 /
+            levels.POSITION.
+        on_edge: (H + 1, 2) int64, pixels with f < 0.5 exactly on the lower end of a level, by level
+            and label. Coarse counts of one object do not have them.
         rows: one row per image; None in counts that keep the arrays only.
-        top: whether f is the confidence of the top one of K classes and y whether that class is correct. The positive
-            class of such pairs is the top label.
-        surest: (CELLS, 2, 2) int64, pixels of the first levels by cell (`levels`), predicted class and label; `UNKNOWN`
-            of coarse levels, and where a published file does not hold them.
+        top: whether f is the confidence of the top one of K classes and y whether that class is
+            correct. The positive class of such pairs is the top label.
+        surest: (CELLS, 2, 2) int64, pixels of the first levels by cell (`levels`), predicted class
+            and label; `UNKNOWN` of coarse levels, and where a published file does not hold them.
     """
 
     count: np.ndarray
@@ -163,7 +182,9 @@ class Counts:
         return cls(count, position, on_edge, ImageRows() if rows else None, top, surest)
 
     @classmethod
-    def of_arrays(cls, arrays: Mapping[str, np.ndarray], name: str, ids: Sequence[str] | None) -> Counts:
+    def of_arrays(
+        cls, arrays: Mapping[str, np.ndarray], name: str, ids: Sequence[str] | None
+    ) -> Counts:
         """Return the counts from the arrays that `arrays` returned; `ids` of the images, if these have rows."""
         counts = cls.empty(rows=False, top=name == "top")
         if f"{name}_surest" not in arrays:
@@ -209,7 +230,9 @@ class Counts:
         if (self.rows is None) != (other.rows is None):
             raise ValueError("counts with and without rows per image cannot be added")
         rows = None if self.rows is None or other.rows is None else self.rows + other.rows
-        count, position, on_edge = (getattr(self, name) + getattr(other, name) for name in ARRAYS[:3])
+        count, position, on_edge = (
+            getattr(self, name) + getattr(other, name) for name in ARRAYS[:3]
+        )
         surest = self.surest + other.surest if len(self.surest) == len(other.surest) else UNKNOWN
         return Counts(count, position, on_edge, rows, self.top, surest)
 
@@ -230,10 +253,11 @@ def image_rows(counts: Counts) -> ImageRows:
 
 
 def upper_edge(counts: Counts) -> np.ndarray:
-    """Return the pixels at f = 1 - j / LEVELS >= 0.5 by level j and label, (HALF + 1, 2), where f is a threshold t/255.
+    """Return the pixels at f = 1 - j / LEVELS >= 0.5 by level j and label, (HALF + 1, 2), where f
+    is a threshold t/255.
 
-    Truncation to 8 bits does not tell them from pixels next to the edge. The pass does not count them. They are the
-    pixels that the 8-bit level above a threshold holds beyond the grid's levels.
+    Truncation to 8 bits does not tell them from pixels next to the edge. The pass does not count
+    them. They are the pixels that the 8-bit level above a threshold holds beyond the grid's levels.
     """
     total = image_rows(counts).pooled()
     edge = np.zeros((HALF + 1, 2), np.int64)

@@ -1,8 +1,9 @@
 """The published counts of an experiment: a ZIP archive with a member for each run.
 
-`DATASET/METHOD/SEED.npz.xz` holds the arrays of `compact.reduced` by name, as differences to what is expected from
-others (`_encoded`). A whole number is stored as its bytes, least significant first: an array has the shape (bytes,
-*shape), and 0, -1, 1, -2, ... are written as 0, 1, 2, 3, .... `DATASET/images.npz.xz` has what all runs on a dataset
+`DATASET/METHOD/SEED.npz.xz` holds the arrays of `compact.reduced` by name, as differences to what
+is expected from others (`_encoded`). A whole number is stored as its bytes, least significant
+first: an array has the shape (bytes, *shape), and 0, -1, 1, -2, ... are written as 0, 1, 2, 3, ....
+`DATASET/images.npz.xz` has what all runs on a dataset
 share: the ids of the images, their size, and their pixels by label.
 """
 
@@ -47,7 +48,9 @@ class CountsFile:
         self.path = path
         with self._readable(), ZipFile(path) as archive:
             members = [name.removesuffix(".npz.xz").split("/") for name in archive.namelist()]
-            self.runs: list[Run] = [(name[0], name[1], int(name[2])) for name in members if len(name) == 3]
+            self.runs: list[Run] = [
+                (name[0], name[1], int(name[2])) for name in members if len(name) == 3
+            ]
 
     def read(self, part: str, method: str, seed: int) -> MapCounts:
         """Return the counts of a run; UserError for a damaged file."""
@@ -69,10 +72,12 @@ class CountsFile:
 
 
 def add_runs(path: Path, runs: Mapping[Run, Callable[[], Arrays]], cores: int = 1) -> None:
-    """Add runs to the counts of an experiment, or begin them; other runs in the file stay as they are.
+    """Add runs to the counts of an experiment, or begin them; other runs in the file stay as they
+    are.
 
     Args:
-        runs: functions that return `reduced` counts. All counts of a dataset are of the same images (UserError).
+        runs: functions that return `reduced` counts. All counts of a dataset are of the same images
+            (UserError).
         cores: threads that compress.
     """
     with atomic(path) as temporary:
@@ -92,13 +97,18 @@ def add_runs(path: Path, runs: Mapping[Run, Callable[[], Arrays]], cores: int = 
 def _shared(run: Arrays) -> Arrays:
     """Return the arrays that all runs on a dataset share."""
     size = next(run[f"{name}_table"][:2] for name in names(run))
-    return {"ids": run["ids"], "size": size} | {f"{name}_pixels": run[f"{name}_pixels"] for name in names(run)}
+    return {"ids": run["ids"], "size": size} | {
+        f"{name}_pixels": run[f"{name}_pixels"] for name in names(run)
+    }
 
 
 def _encoded(run: Arrays, shared: Arrays) -> Arrays:
     """Return the arrays of a run as small numbers: differences from the values that other arrays predict."""
     if not np.array_equal(run["ids"], shared["ids"]):
-        raise UserError("a run was evaluated on other images than the published runs", expected="the same image ids")
+        raise UserError(
+            "a run was evaluated on other images than the published runs",
+            expected="the same image ids",
+        )
     stored = {name: array for name, array in run.items() if name != "ids"}
     nearest: np.ndarray | int = 0
     for name in names(run):
@@ -107,7 +117,9 @@ def _encoded(run: Arrays, shared: Arrays) -> Arrays:
             units -= run["raw_units"]
         units[0, 0], units[1, -1] = run[f"{name}_units"].sum(axis=1) - pixels // run["unit"]
         table = run[f"{name}_table"] - _expected(run, name, shared)
-        stored[f"{name}_table"] = _sorted_by_previous(table - nearest if name == "stretched" else table)
+        stored[f"{name}_table"] = _sorted_by_previous(
+            table - nearest if name == "stretched" else table
+        )
         stored[f"{name}_units"] = _sorted_by_previous(units)
         stored[f"{name}_pixels"] = pixels - shared[f"{name}_pixels"]
         nearest = table
@@ -134,12 +146,20 @@ def _decoded(stored: Arrays, shared: Arrays) -> Arrays:
 
 
 def _expected(run: Arrays, name: str, shared: Arrays) -> np.ndarray:
-    """Return the table of an object (columns, N) as if pixels were in the middle of their 8-bit level. Columns other
-    than sizes and sums over pixels are 0. The integers are the same on every machine."""
+    """Return the table of an object (columns, N) as if pixels were in the middle of their 8-bit
+    level. Columns other than sizes and sums over pixels are 0. The integers are the same on every
+    machine.
+    """
     if name not in PROTOCOLS:
         return np.zeros_like(run[f"{name}_table"])
-    groups, pooled, starts = image_groups(run, name), run[f"{name}_pooled"][..., None], run["starts"]
-    scores = np.add.reduceat(pooled * _pixel_scores(), starts) // np.maximum(1, np.add.reduceat(pooled, starts))
+    groups, pooled, starts = (
+        image_groups(run, name),
+        run[f"{name}_pooled"][..., None],
+        run["starts"],
+    )
+    scores = np.add.reduceat(pooled * _pixel_scores(), starts) // np.maximum(
+        1, np.add.reduceat(pooled, starts)
+    )
     sums = np.tensordot(scores, groups, axes=((0, 1), (1, 0)))
     steps = score_steps(run[f"{name}_pixels"], int(run["bits"]))
     expected: np.ndarray = np.where(steps == 1, sums // SCALE, sums * (UNIT // SCALE) // steps)
@@ -161,14 +181,18 @@ def _pixel_scores() -> np.ndarray:
         "nll": -np.log(q),
         "entropy": -q * np.log(q) - (1 - q) * np.log(1 - q),
     }
-    return np.stack([np.rint(SCALE * scores.get(name, 0 * q)).astype(np.int64) for name in ALWAYS], axis=2)
+    return np.stack(
+        [np.rint(SCALE * scores.get(name, 0 * q)).astype(np.int64) for name in ALWAYS], axis=2
+    )
 
 
 def _sorted_by_previous(columns: np.ndarray) -> np.ndarray:
     """Return columns (..., N), each sorted by the previous one: similar numbers become neighbors, which helps xz."""
     flat = columns.reshape(-1, columns.shape[-1])
     order = np.argsort(flat[:-1], axis=1, kind="stable")
-    return np.concatenate([flat[:1], np.take_along_axis(flat[1:], order, axis=1)]).reshape(columns.shape)
+    return np.concatenate([flat[:1], np.take_along_axis(flat[1:], order, axis=1)]).reshape(
+        columns.shape
+    )
 
 
 def _unsorted(columns: np.ndarray) -> np.ndarray:
@@ -186,13 +210,17 @@ def _packed(arrays: Arrays) -> bytes:
         numbers = array.astype("<i8")
         numbers = np.where(numbers < 0, -2 * numbers - 1, 2 * numbers)
         by_byte = np.ascontiguousarray(np.moveaxis(numbers[..., None].view(np.uint8), -1, 0))
-        planes[name] = by_byte[: np.flatnonzero(by_byte.reshape(8, -1).any(axis=1)).max(initial=0) + 1]
+        planes[name] = by_byte[
+            : np.flatnonzero(by_byte.reshape(8, -1).any(axis=1)).max(initial=0) + 1
+        ]
     np.savez(content := io.BytesIO(), **planes)
     return lzma.compress(content.getvalue(), filters=FILTERS)
 
 
 def _write_member(archive: ZipFile, name: str, content: bytes) -> None:
-    archive.writestr(ZipInfo(f"{name}.npz.xz"), content)  # without the time: the same counts give the same bytes
+    archive.writestr(
+        ZipInfo(f"{name}.npz.xz"), content
+    )  # without the time: the same counts give the same bytes
 
 
 def _read_member(archive: ZipFile, name: str) -> Arrays:

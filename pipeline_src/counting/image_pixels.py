@@ -34,10 +34,17 @@ class ClassPixels(NamedTuple):
         row = {name: int(np.rint(values * UNIT).sum()) for name, values in self._scores().items()}
         row["confidence"] = int(np.rint(confidence.astype(np.float64) * UNIT).sum())
         row |= {"correct": int(correct.sum()), "pixels": self.y.size, "constant": 0}
-        yield confidence, correct.astype(np.uint8), row | {"height": self.size[0], "width": self.size[1]}
+        yield (
+            confidence,
+            correct.astype(np.uint8),
+            row | {"height": self.size[0], "width": self.size[1]},
+        )
         for index, f in enumerate(self.p):
             labelled, chosen = (self.y == index) & self.has_class, predicted == index
-            areas = {"pixels": int((labelled | chosen).sum()), "correct": int((labelled & chosen).sum())}
+            areas = {
+                "pixels": int((labelled | chosen).sum()),
+                "correct": int((labelled & chosen).sum()),
+            }
             yield f, labelled.astype(np.uint8), areas
 
     def confusion(self) -> np.ndarray:
@@ -60,7 +67,12 @@ class ClassPixels(NamedTuple):
 
 
 def class_pixels(
-    probability: np.ndarray, truth: np.ndarray, image_id: str, classes: int, ignore: int, no_class: int | None
+    probability: np.ndarray,
+    truth: np.ndarray,
+    image_id: str,
+    classes: int,
+    ignore: int,
+    no_class: int | None,
 ) -> ClassPixels:
     """Return the checked pixels of an image that count; arguments as of `MapCounts.add`.
 
@@ -84,7 +96,9 @@ def class_pixels(
             found=f"{y.min()} to {y.max()}",
             expected=f"0 to {classes - 1}, and {ignore} for ignored pixels",
         )
-    if y.size and not (p.min() >= 0 and p.max() <= 1 and np.abs(p.sum(axis=0) - 1).max() < SUM_SLACK):
+    if y.size and not (
+        p.min() >= 0 and p.max() <= 1 and np.abs(p.sum(axis=0) - 1).max() < SUM_SLACK
+    ):
         raise UserError(
             f"the map of {image_id} holds values that are not probabilities",
             found=f"values from {p.min()} to {p.max()}, sums over classes up to {p.sum(axis=0).max()}",

@@ -1,7 +1,9 @@
-"""The compiled loops over pixels that `accumulate` counts with, on the grid that `levels` describes.
+"""The compiled loops over pixels that `accumulate` counts with, on the grid that `levels`
+describes.
 
-numba keeps the compiled code on disk where a folder can be written. Its cache knows this file and nothing of what it
-imports. So kernels get constants of other files as arguments, and call only kernels of this file.
+numba keeps the compiled code on disk where a folder can be written. Its cache knows this file and
+nothing of what it imports. So kernels get constants of other files as arguments, and call only
+kernels of this file.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ def written_type(dtype: str, axes: int = 1) -> types.Array:
 
 
 def compiled(*signatures: Signature) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Return a decorator that compiles a function at once for these types of arguments, without Python's lock (nogil).
+    """Return a decorator that compiles a function at once for these types of arguments, without
+    Python's lock (nogil).
 
     A cache folder that is full, read-only, damaged or in use costs only time.
     """
@@ -61,7 +64,9 @@ def compiled(*signatures: Signature) -> Callable[[Callable[..., Any]], Callable[
             kernel.disable_compile()
             if kernel.stats.cache_misses:
                 record_digests(folder, function.__name__)
-        except Exception:  # any error of the cache folder; a fault of the function is raised again below
+        except (
+            Exception
+        ):  # any error of the cache folder; a fault of the function is raised again below
             kernel = njit(list(signatures), nogil=True, error_model="numpy")(function)
         return cast(Callable[..., Any], kernel)
 
@@ -71,7 +76,8 @@ def compiled(*signatures: Signature) -> Callable[[Callable[..., Any]], Callable[
 def remove_damaged(folder: Path, kernel: str) -> None:
     """Remove the files of a kernel in numba's cache if they are not those of `record_digests`.
 
-    numba checks nothing: a flipped bit in the compiled code ends Python without a message, or changes counts.
+    numba checks nothing: a flipped bit in the compiled code ends Python without a message, or
+    changes counts.
     """
     with suppress(OSError, ValueError):
         if (folder / f"kernels.{kernel}.sha256").read_text() == digests(folder, kernel):
@@ -91,20 +97,25 @@ def digests(folder: Path, kernel: str) -> str:
     return "".join(f"{sha256(file)}  {file.name}\n" for file in files)
 
 
-# A cell's pixels and summed positions, as one integer: one access to memory per pixel. Positions begin at -levels // 2,
-# since the rounding of scores may put a pixel that far below its level.
+# A cell's pixels and summed positions, as one integer: one access to memory per pixel. Positions
+# begin at -levels // 2, since the rounding of scores may put a pixel that far below its level.
 PIXEL = 1 << 44
 PENDING = 1_000_000  # pixels that a cell can hold: their positions sum to less than PIXEL
-COPIES = 4  # of few cells and of 8-bit values, used in turn: a pixel does not wait for the previous one
+COPIES = (
+    4  # of few cells and of 8-bit values, used in turn: a pixel does not wait for the previous one
+)
 
-BYTES, WORDS, SINGLES, DOUBLES, INTS = (read_type(name) for name in ("uint8", "uint16", "float32", "float64", "int64"))
+BYTES, WORDS, SINGLES, DOUBLES, INTS = (
+    read_type(name) for name in ("uint8", "uint16", "float32", "float64", "int64")
+)
 ROWS, TABLE, CUBE = (written_type("int64", axes) for axes in (1, 2, 3))
 SMALL, ERRORS, LOGS = written_type("int32"), written_type("float64"), written_type("float64", 2)
 
 
 @compiled(several(INT, 2)(SINGLES, BYTES, BOOL, INT, INT, INT, INT, SMALL, SMALL, ROWS))
 def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pending):  # type: ignore[no-untyped-def]
-    """Add pixels to `pending`, (4 * (levels // 2 + 1 + last),): by cell (`levels`), predicted class and label.
+    """Add pixels to `pending`, (4 * (levels // 2 + 1 + last),): by cell (`levels`), predicted class
+    and label.
 
     Args:
         f, y: (n,), probabilities and labels.
@@ -114,7 +125,8 @@ def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pendin
         cell, rest: (m,) int32, buffers.
 
     Returns:
-        background and foreground pixels at f = 0.25, the one edge below 0.5 that a float32 can lie on.
+        background and foreground pixels at f = 0.25, the one edge below 0.5 that a float32 can lie
+        on.
     """
     unity, half = np.float32(1), np.float32(0.5)
     edge, edge_foreground = 0, 0
@@ -138,10 +150,13 @@ def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pendin
 
 
 @compiled(NOTHING(SINGLES, BYTES, INT, INT, SMALL, ROWS, ROWS))
-def count_few(f: Array, y: Array, levels: int, bits: int, cell: Array, amount: Array, pending: Array) -> None:
-    """Add pixels of one object to `pending` (4 * (levels // 2 + 1) * COPIES,), for up to 500 levels: doubts are whole
-    numbers of 2^-`bits`, up to 2^23 of them, so 32 bits hold their products with `levels`. `cell` and `amount` (m,) are
-    buffers."""
+def count_few(
+    f: Array, y: Array, levels: int, bits: int, cell: Array, amount: Array, pending: Array
+) -> None:
+    """Add pixels of one object to `pending` (4 * (levels // 2 + 1) * COPIES,), for up to 500
+    levels: doubts are whole numbers of 2^-`bits`, up to 2^23 of them, so 32 bits hold their
+    products with `levels`. `cell` and `amount` (m,) are buffers.
+    """
     unity, half = np.float32(1), np.float32(0.5)
     number, unit, below = np.uint32(levels), np.float32(1 << bits), np.uint32((1 << bits) - 1)
     for start in range(0, f.size, cell.size):
@@ -150,13 +165,24 @@ def count_few(f: Array, y: Array, levels: int, bits: int, cell: Array, amount: A
             p = fb[i]
             doubt = np.uint32(np.uint32(np.int32((unity - max(p, unity - p)) * unit)) * number)
             amount[i] = PIXEL + levels // 2 + np.int64(doubt & below)
-            cell[i] = COPIES * (4 * np.int32(doubt >> np.uint32(bits)) + 2 * (p >= half) + yb[i]) + i % COPIES
+            cell[i] = (
+                COPIES * (4 * np.int32(doubt >> np.uint32(bits)) + 2 * (p >= half) + yb[i])
+                + i % COPIES
+            )
         for i in range(fb.size):
             pending[np.uint32(cell[i])] += amount[i]
 
 
 @compiled(NOTHING(ROWS, INTS, INT, INT, ROWS, ROWS, ROWS))
-def move(pending: Array, level: Array, copies: int, levels: int, count: Array, position: Array, surest: Array) -> None:
+def move(
+    pending: Array,
+    level: Array,
+    copies: int,
+    levels: int,
+    count: Array,
+    position: Array,
+    surest: Array,
+) -> None:
     """Move `pending` to `count`, `position` (2 * levels + 4,) and, where it has cells, `surest`; `level` by cell."""
     for i in range(4 * level.size * copies):
         cell = i // copies
@@ -170,9 +196,12 @@ def move(pending: Array, level: Array, copies: int, levels: int, count: Array, p
 
 
 @compiled(several(INT, 2)(SINGLES, BYTES, INT, TABLE, ERRORS))
-def compare_floats(f: Array, y: Array, unit: int, levels: Array, error: Array) -> tuple[int, int | np.int32]:
-    """Return the correct pixels of a block and their summed confidences in 1 / `unit`. Also add its pixels by 8-bit
-    level and label to `levels` (256, 2), and write |f - y| to `error`."""
+def compare_floats(
+    f: Array, y: Array, unit: int, levels: Array, error: Array
+) -> tuple[int, int | np.int32]:
+    """Return the correct pixels of a block and their summed confidences in 1 / `unit`. Also add its
+    pixels by 8-bit level and label to `levels` (256, 2), and write |f - y| to `error`.
+    """
     unity, half = np.float32(1), np.float32(0.5)
     correct, confidence = 0, 0
     for i in range(f.size):
@@ -194,8 +223,11 @@ def chances(error: Array, clamp: float, chance: Array) -> None:
 
 
 @compiled(several(INT, 4)(DOUBLES, LOGS, INTS, FLOAT, FLOAT))
-def score_sums(error: Array, logs: Array, number: Array, clamp: float, unit: float) -> tuple[int, int, int, int]:
-    """Return the sums of `counts.SCORE_SUMS` over `number` pixels per value, each rounded to 1 / `unit`.
+def score_sums(
+    error: Array, logs: Array, number: Array, clamp: float, unit: float
+) -> tuple[int, int, int, int]:
+    """Return the sums of `counts.SCORE_SUMS` over `number` pixels per value, each rounded to 1 /
+    `unit`.
 
     Args:
         error: (n,), |f - y|.
@@ -210,7 +242,9 @@ def score_sums(error: Array, logs: Array, number: Array, clamp: float, unit: flo
         brier += number[i] * np.int64(np.rint(error[i] * error[i] * unit))
         nll -= number[i] * np.int64(np.rint(log_right * unit))
         # q log q + (1-q) log(1-q) = log(1-q) + q (log q - log(1-q))
-        entropy -= number[i] * np.int64(np.rint((log_wrong + right * (log_right - log_wrong)) * unit))
+        entropy -= number[i] * np.int64(
+            np.rint((log_wrong + right * (log_right - log_wrong)) * unit)
+        )
     return absolute, brier, nll, entropy
 
 
@@ -222,11 +256,29 @@ def histogram(v: Array, y: Array, pixels: Array) -> None:
         pixels[v[i], y[i], i & last] += 1
 
 
-@compiled(several(INT, 2)(INTS, INTS, INTS, INT, INT, INT, INT, INT, CUBE, CUBE, TABLE, CUBE, TABLE, ERRORS))
+@compiled(
+    several(INT, 2)(
+        INTS, INTS, INTS, INT, INT, INT, INT, INT, CUBE, CUBE, TABLE, CUBE, TABLE, ERRORS
+    )
+)
 def count_fractions(  # type: ignore[no-untyped-def]
-    value, label, number, denominator, levels, position, shift, last, count, positions, on_edge, surest, image, error
+    value,
+    label,
+    number,
+    denominator,
+    levels,
+    position,
+    shift,
+    last,
+    count,
+    positions,
+    on_edge,
+    surest,
+    image,
+    error,
 ):
-    """Count `number` pixels with f = value / denominator and label, each (n,), exactly; `surest` where it has cells.
+    """Count `number` pixels with f = value / denominator and label, each (n,), exactly; `surest`
+    where it has cells.
 
     Returns:
         correct pixels, and their summed doubts times the denominator.

@@ -1,35 +1,43 @@
 """The grid on which every probability is counted, and why it is laid out as it is.
 
-A pixel of positive-class probability f has the predicted class c = [f >= 0.5], the confidence max(f, 1 - f) and the
-doubt min(f, 1 - f) = 1 - confidence. Pixels are counted per (doubt level, predicted class, label), where
+A pixel of positive-class probability f has the predicted class c = [f >= 0.5], the confidence
+max(f, 1 - f) and the doubt min(f, 1 - f) = 1 - confidence. Pixels are counted per (doubt level,
+predicted class, label), where
 
     level j = floor(doubt * LEVELS),   j = 0 .. LEVELS / 2.
 
-Level j holds the confidences in (1 - (j+1)/LEVELS, 1 - j/LEVELS]: bins right-closed on confidence, for both
-predicted classes, by truncation only. Besides its count a level keeps the exact sum of the pixels' positions in it,
-doubt * LEVELS - j, in units of 2^-24; from both follows the exact sum of confidences.
+Level j holds the confidences in (1 - (j+1)/LEVELS, 1 - j/LEVELS]: bins right-closed on confidence,
+for both predicted classes, by truncation only. Besides its count a level keeps the exact sum of the
+pixels' positions in it, doubt * LEVELS - j, in units of 2^-24; from both follows the exact sum of
+confidences.
 
-LEVELS is divisible by 10, 15, 20, 100 (bins) and 255 (8-bit levels), and above 65,535. So two values of an 8-bit
-or 16-bit map never share a level: every metric of the order of confidences is exact for such maps.
+LEVELS is divisible by 10, 15, 20, 100 (bins) and 255 (8-bit levels), and above 65,535. So two
+values of an 8-bit or 16-bit map never share a level: every metric of the order of confidences is
+exact for such maps.
 
-Equal-width bins of the top label need less: `COARSE` levels, each of which joins LEVELS / COARSE of the others. Their
-counts stay in a processor's fastest cache. Bins of float32 maps are the same bit by bit; those of integer maps and of
-scores of K classes, whose positions are rounded to 2^-24 of a level, are within 1e-9.
+Equal-width bins of the top label need less: `COARSE` levels, each of which joins LEVELS / COARSE of
+the others. Their counts stay in a processor's fastest cache. Bins of float32 maps are the same bit
+by bit; those of integer maps and of scores of K classes, whose positions are rounded to 2^-24 of a
+level, are within 1e-9.
 
-Bins of the positive class are right-closed on f, which for f < 0.5 is left-closed on confidence. The two differ only
-for f = j / LEVELS exactly, and those pixels are counted once more, per level (`on_edge`).
+Bins of the positive class are right-closed on f, which for f < 0.5 is left-closed on confidence.
+The two differ only for f = j / LEVELS exactly, and those pixels are counted once more, per level
+(`on_edge`).
 
-Arithmetic. A float32 confidence in [0.5, 1] is a multiple of 2^-24 and its product with LEVELS is exact in float64, so
-the level is decided exactly (float32 multiplication would put 0.7 and 0.9 into the wrong bin). float64 values are
-rounded to float32 first. Scores of K classes have more bits than that below 0.5: all of them decide the level, and the
-position only is rounded to 2^-24. A value v of an integer map is the exact fraction v / 255 or v / 65535.
+Arithmetic. A float32 confidence in [0.5, 1] is a multiple of 2^-24 and its product with LEVELS is
+exact in float64, so the level is decided exactly (float32 multiplication would put 0.7 and 0.9 into
+the wrong bin). float64 values are rounded to float32 first. Scores of K classes have more bits than
+that below 0.5: all of them decide the level, and the position only is rounded to 2^-24. A value v
+of an integer map is the exact fraction v / 255 or v / 65535.
 
-Cells. Saturated networks have most of their pixels in the first levels, which do not know their order. So the pixels of
-the first `SPLIT` levels are also counted by cell. The leading bits of a float32 doubt min(f, 1 - f), its exponent and
-four bits of its mantissa, are a number that rises 16 times an octave; no bit of f is lost in it. With b being 0 of
-doubt 0, and 1 more than that number of others, the cell is level + min(b, LAST), LAST being the b of SPLIT / LEVELS.
-Level and b rise with the doubt, never both at once: from SPLIT on each level is a cell. The pixels of cell 0 are tied;
-in others, doubts differ by less than a sixteenth, or are below 2^-126. No two values of a 16-bit map share a cell.
+Cells. Saturated networks have most of their pixels in the first levels, which do not know their
+order. So the pixels of the first `SPLIT` levels are also counted by cell. The leading bits of a
+float32 doubt min(f, 1 - f), its exponent and four bits of its mantissa, are a number that rises 16
+times an octave; no bit of f is lost in it. With b being 0 of doubt 0, and 1 more than that number
+of others, the cell is level + min(b, LAST), LAST being the b of SPLIT / LEVELS. Level and b rise
+with the doubt, never both at once: from SPLIT on each level is a cell. The pixels of cell 0 are
+tied; in others, doubts differ by less than a sixteenth, or are below 2^-126. No two values of a
+16-bit map share a cell.
 """
 
 from __future__ import annotations
@@ -49,19 +57,23 @@ PROTOCOLS = ("raw", "stretched")
 
 SPLIT = 16  # levels: from there on a level is as narrow, relative to its doubt, as a cell
 SHIFT = 19  # bits of a float32 below the leading ones
-_B = 1 + ((np.arange(1, SPLIT + 1) / LEVELS).astype(np.float32).view(np.int32) >> SHIFT)  # of the levels' upper ends
+_B = 1 + (
+    (np.arange(1, SPLIT + 1) / LEVELS).astype(np.float32).view(np.int32) >> SHIFT
+)  # of the levels' upper ends
 LAST = int(_B[-1])
 CELLS = SPLIT + LAST
 STARTS = np.append(0, np.arange(1, SPLIT) + _B[:-1])  # the first cell of each level
 UNKNOWN = np.zeros((0, 2, 2), np.int64)  # in the place of pixels by cell, (CELLS, 2, 2)
 # (HALF + 1 + LAST,) the level of every cell
 LEVEL_OF_CELL = np.concatenate(
-    [np.repeat(np.arange(SPLIT), np.diff(STARTS, append=CELLS)), np.arange(SPLIT, HALF + 1)], dtype=np.int64
+    [np.repeat(np.arange(SPLIT), np.diff(STARTS, append=CELLS)), np.arange(SPLIT, HALF + 1)],
+    dtype=np.int64,
 )
 
 
 def further_cells(surest: np.ndarray) -> int:
-    """Return by how many the cells of `surest` (CELLS, 2, 2) that hold pixels outnumber the levels that do.
+    """Return by how many the cells of `surest` (CELLS, 2, 2) that hold pixels outnumber the levels
+    that do.
 
     It is 0 if each level has one value, and for `UNKNOWN`."""
     held = np.asarray(surest.any(axis=(1, 2)))

@@ -5,12 +5,14 @@
         counts.add(probability, mask, image_id)
     counts.save("U2Net-ECSSD.npz", {"dataset": "ECSSD"})
 
-Maps of one object are counted in two protocols (docs/protocol.md): `raw`, the probabilities as they are, and
-`stretched`, min-max normalized, where the valid pixels of each map reach from 0 to 1, as in the paper's test program. A
-map of one value becomes 0 there and is counted (column `constant` of the rows). Maps of K classes are counted as pairs
-like (f, y) of an object, unnormalized: (confidence, correct) of the top label, and (p_k, y == k) of every class.
+Maps of one object are counted in two protocols (docs/protocol.md): `raw`, the probabilities as they
+are, and `stretched`, min-max normalized, where the valid pixels of each map reach from 0 to 1, as
+in the paper's test program. A map of one value becomes 0 there and is counted (column `constant` of
+the rows). Maps of K classes are counted as pairs like (f, y) of an object, unnormalized:
+(confidence, correct) of the top label, and (p_k, y == k) of every class.
 
-All numbers are integers: the result does not depend on the order of images or their split among workers.
+All numbers are integers: the result does not depend on the order of images or their split among
+workers.
 """
 
 from __future__ import annotations
@@ -50,13 +52,14 @@ class MapCounts:
     """Counts of one object or of K classes; `empty`, `add`, `+`, `save`, `load`.
 
     Args:
-        counts: of one object `raw` and `stretched`. Of K classes `top` (f is the confidence, y whether the top label is
-            correct) and `class0`, ... (f is p_k, y whether the label is k).
+        counts: of one object `raw` and `stretched`. Of K classes `top` (f is the confidence, y
+            whether the top label is correct) and `class0`, ... (f is p_k, y whether the label is
+            k).
         confusion: (K, K) int64, pixels by label and predicted class; None for one object.
 
-    Rows of `top` hold the K-class scores: brier (sum over classes of (p_k - y_k)^2, in [0, 2]), nll, entropy, absolute
-    (1 - p_y). In rows of a class `pixels` are the image's pixels of the class by label or prediction, and `correct`
-    those by both: IoU is correct / pixels.
+    Rows of `top` hold the K-class scores: brier (sum over classes of (p_k - y_k)^2, in [0, 2]),
+    nll, entropy, absolute (1 - p_y). In rows of a class `pixels` are the image's pixels of the
+    class by label or prediction, and `correct` those by both: IoU is correct / pixels.
     """
 
     def __init__(self, counts: Mapping[str, Counts], confusion: np.ndarray | None = None):
@@ -75,7 +78,9 @@ class MapCounts:
     @classmethod
     def of_classes(cls, classes: int) -> MapCounts:
         """Return counts without images, for maps of K >= 2 classes."""
-        counts = {"top": Counts.empty(top=True)} | {f"class{k}": Counts.empty() for k in range(classes)}
+        counts = {"top": Counts.empty(top=True)} | {
+            f"class{k}": Counts.empty() for k in range(classes)
+        }
         return cls(counts, np.zeros((classes, classes), np.int64))
 
     @property
@@ -116,26 +121,35 @@ class MapCounts:
         """Count one image.
 
         Args:
-            probability: of one object (H, W), probability of the positive class: float32 or float64 in [0, 1] (float64
-                is rounded to float32), or an integer map, uint8 meaning v / 255 and uint16 meaning v / 65535. Of K
-                classes (K, H, W), float32 or float64 in [0, 1] that sum to 1 over the classes (to 1e-3).
-            truth: (H, W) uint8 with 0 background, 1 foreground, 255 ignored; or bool. Of K classes integers, class ids
-                0..K-1, `ignore` or `no_class`.
+            probability: of one object (H, W), probability of the positive class: float32 or float64
+                in [0, 1] (float64 is rounded to float32), or an integer map, uint8 meaning v / 255
+                and uint16 meaning v / 65535. Of K classes (K, H, W), float32 or float64 in [0, 1]
+                that sum to 1 over the classes (to 1e-3).
+            truth: (H, W) uint8 with 0 background, 1 foreground, 255 ignored; or bool. Of K classes
+                integers, class ids 0..K-1, `ignore` or `no_class`.
             image_id: names the image; each image once.
-            measures: of the whole map, to keep, by protocol and name (`whole_maps`); NaN where undefined.
-            ignore: the label of pixels that never count, 255. A mask of one object that has 0 and 255 is refused unless
-                255 is given, since it is more often the foreground.
-            no_class: of K classes the label of pixels on which every class is wrong, as out of distribution.
+            measures: of the whole map, to keep, by protocol and name (`whole_maps`); NaN where
+                undefined.
+            ignore: the label of pixels that never count, 255. A mask of one object that has 0 and
+                255 is refused unless 255 is given, since it is more often the foreground.
+            no_class: of K classes the label of pixels on which every class is wrong, as out of
+                distribution.
             clamp: of integer maps, the least probability whose logarithm is taken.
 
         Raises:
-            UserError: shapes differ, a dtype or a value is not allowed, the id is taken. Nothing was counted then.
+            UserError: shapes differ, a dtype or a value is not allowed, the id is taken. Nothing
+                was counted then.
         """
         if image_id in self._ids:
-            raise UserError(f"the image {image_id} was already counted", expected="every image once, under its own id")
+            raise UserError(
+                f"the image {image_id} was already counted",
+                expected="every image once, under its own id",
+            )
         probability, truth = np.asarray(probability), np.asarray(truth)
         if self.confusion is not None:
-            self._add_classes(probability, truth, image_id, IGNORED if ignore is None else ignore, no_class)
+            self._add_classes(
+                probability, truth, image_id, IGNORED if ignore is None else ignore, no_class
+            )
         else:
             self._add_object(probability, truth, image_id, measures or {}, ignore, clamp)
         if next(iter(self._counts.values())).rows is not None:
@@ -171,10 +185,16 @@ class MapCounts:
             if rows is not None:
                 row = {"height": truth.shape[0], "width": truth.shape[1], "constant": int(constant)}
                 values = measures.get(name, {}).items()
-                row |= {measure: round(value * UNIT) for measure, value in values if not math.isnan(value)}
+                row |= {
+                    measure: round(value * UNIT)
+                    for measure, value in values
+                    if not math.isnan(value)
+                }
                 rows.append(image_id, row | image.sums, image.levels)
 
-    def _add_floats(self, f: np.ndarray, y: np.ndarray, image_id: str) -> Iterator[tuple[str, ImageCounts, bool]]:
+    def _add_floats(
+        self, f: np.ndarray, y: np.ndarray, image_id: str
+    ) -> Iterator[tuple[str, ImageCounts, bool]]:
         """Count a float map (n,); yield by name what was counted, and whether the map has one value."""
         # Compiled code is slow to import, and reading counts does without.
         from pipeline_src.counting.accumulate import FloatPass, extremes
@@ -200,7 +220,9 @@ class MapCounts:
             image = self._passes[name].add(f, y, scale if name == "stretched" else None)
             yield name, image, scale[0] == scale[1] and f.size > 0
 
-    def _add_integers(self, v: np.ndarray, y: np.ndarray, clamp: float) -> Iterator[tuple[str, ImageCounts, bool]]:
+    def _add_integers(
+        self, v: np.ndarray, y: np.ndarray, clamp: float
+    ) -> Iterator[tuple[str, ImageCounts, bool]]:
         """Count an integer map (n,), as `_add_floats`."""
         from pipeline_src.counting.accumulate import add_fractions, histogram
 
@@ -214,12 +236,19 @@ class MapCounts:
             yield name, image, low == high and v.size > 0
 
     def _add_classes(
-        self, probability: np.ndarray, truth: np.ndarray, image_id: str, ignore: int, no_class: int | None
+        self,
+        probability: np.ndarray,
+        truth: np.ndarray,
+        image_id: str,
+        ignore: int,
+        no_class: int | None,
     ) -> None:
         """Count a map of K classes."""
         from pipeline_src.counting.accumulate import FloatPass
 
-        image = image_pixels.class_pixels(probability, truth, image_id, len(self._counts) - 1, ignore, no_class)
+        image = image_pixels.class_pixels(
+            probability, truth, image_id, len(self._counts) - 1, ignore, no_class
+        )
         if "top" not in self._passes:  # its buffers serve all counts in turn
             self._passes["top"] = FloatPass(self._counts["top"], scores=True)
         float_pass = self._passes["top"]
@@ -235,19 +264,29 @@ class MapCounts:
         """Return the counts of both; UserError where they share images, ValueError if these differ in kind."""
         left, right = self.counts, other.counts
         if left.keys() != right.keys():
-            raise ValueError(f"counts of {', '.join(left)} and of {', '.join(right)} cannot be added")
-        confusion = None if self.confusion is None or other.confusion is None else self.confusion + other.confusion
+            raise ValueError(
+                f"counts of {', '.join(left)} and of {', '.join(right)} cannot be added"
+            )
+        confusion = (
+            None
+            if self.confusion is None or other.confusion is None
+            else self.confusion + other.confusion
+        )
         return MapCounts({name: counts + right[name] for name, counts in left.items()}, confusion)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MapCounts):
             return NotImplemented
-        left, right = (np.zeros(0) if counts.confusion is None else counts.confusion for counts in (self, other))
+        left, right = (
+            np.zeros(0) if counts.confusion is None else counts.confusion
+            for counts in (self, other)
+        )
         return np.array_equal(left, right) and self.counts == other.counts
 
     __hash__ = None  # type: ignore[assignment]
 
-    # Copies must not share or lose the buffers of a pass over the pixels: they are built from the counts.
+    # Copies must not share or lose the buffers of a pass over the pixels: they are built from the
+    # counts.
 
     def __getstate__(self) -> dict[str, Any]:
         return {"counts": self.counts, "confusion": self.confusion}
@@ -261,13 +300,18 @@ class MapCounts:
         Args:
             provenance: anything that JSON can hold, such as model, dataset and versions.
         """
-        arrays: dict[str, Any] = {"header": json_array(FORMAT | {"provenance": provenance}), **self.arrays()}
+        arrays: dict[str, Any] = {
+            "header": json_array(FORMAT | {"provenance": provenance}),
+            **self.arrays(),
+        }
         with atomic(path) as temporary, open(temporary, "wb") as file:
             np.savez_compressed(file, **arrays)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all arrays to store by name; `of_arrays` takes them."""
-        arrays: dict[str, np.ndarray] = {} if self.confusion is None else {"confusion": self.confusion}
+        arrays: dict[str, np.ndarray] = (
+            {} if self.confusion is None else {"confusion": self.confusion}
+        )
         for name, counts in self.counts.items():
             arrays |= counts.arrays(name)
             if counts.rows is not None:
@@ -279,7 +323,9 @@ class MapCounts:
         """Return the counts from the arrays that `arrays` returned; damaged arrays raise any exception."""
         ids = json.loads(arrays["ids"].tobytes()) if "ids" in arrays else None
         names = [name.removesuffix("_count") for name in arrays if name.endswith("_count")]
-        counted = cls({name: Counts.of_arrays(arrays, name, ids) for name in names}, arrays.get("confusion"))
+        counted = cls(
+            {name: Counts.of_arrays(arrays, name, ids) for name in names}, arrays.get("confusion")
+        )
         if ids is not None:
             for counts in counted.protocols.values():
                 check_sums(counts)
@@ -296,10 +342,14 @@ class MapCounts:
             with np.load(path) as file:
                 arrays = dict(file)
             header = json.loads(arrays.pop("header").tobytes())
-            if other := {key: header.get(key) for key, value in FORMAT.items() if header.get(key) != value}:
+            if other := {
+                key: header.get(key) for key, value in FORMAT.items() if header.get(key) != value
+            }:
                 raise ValueError(f"written by another version, with {other}")
             return cls.of_arrays(arrays)
-        except Exception as error:  # anything that a foreign or damaged file makes numpy, zip or json raise
+        except (
+            Exception
+        ) as error:  # anything that a foreign or damaged file makes numpy, zip or json raise
             raise UserError(
                 f"{path} is not a counts file that can be read",
                 found=f"{type(error).__name__}: {error}",

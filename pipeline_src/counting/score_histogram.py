@@ -1,8 +1,9 @@
 """Pixels by score, the input of calibration metrics.
 
-Two scores can be read from the same counts. Top label: the score is the confidence max(f, 1 - f), a hit is a pixel
-whose predicted class is its label. Positive class: the score is f, a hit is a foreground pixel. The two are different
-quantities; the name of a metric of the positive class names it.
+Two scores can be read from the same counts. Top label: the score is the confidence max(f, 1 - f), a
+hit is a pixel whose predicted class is its label. Positive class: the score is f, a hit is a
+foreground pixel. The two are different quantities; the name of a metric of the positive class names
+it.
 """
 
 from __future__ import annotations
@@ -51,11 +52,13 @@ class Bins:
 
 @dataclass
 class ScoreHistogram:
-    """Pixels by score in right-closed cells ((k)/K, (k+1)/K], k = 0 .. K-1; cell 0 also holds score 0.
+    """Pixels by score in right-closed cells ((k)/K, (k+1)/K], k = 0 .. K-1; cell 0 also holds score
+    0.
 
     Attributes:
         count, hits: (K,) int64, pixels and hits per cell.
-        units, fractions: (K,) int64, summed scores in 1 / LEVELS, the rest in 2^-24 / LEVELS; an int64 is too short.
+        units, fractions: (K,) int64, summed scores in 1 / LEVELS, the rest in 2^-24 / LEVELS; an
+            int64 is too short.
     """
 
     count: np.ndarray
@@ -100,7 +103,9 @@ class ScoreHistogram:
 def check_bins(bins: int, levels: int = LEVELS) -> None:
     """Raise a UserError if the edges of `bins` equal-width bins are not on edges of levels."""
     if not 1 <= bins <= levels or levels % bins:
-        near = sorted((d for d in range(1, 1001) if levels % d == 0), key=lambda d: abs(d - bins))[:6]
+        near = sorted((d for d in range(1, 1001) if levels % d == 0), key=lambda d: abs(d - bins))[
+            :6
+        ]
         raise UserError(
             "this number of bins cannot be formed exactly",
             found=bins,
@@ -112,7 +117,10 @@ def top_label(counts: Counts) -> ScoreHistogram:
     """Return the pixels by confidence, a cell per level; for two classes the lower half is empty."""
     if counts.top:
         return positive(counts)
-    histogram, doubt = ScoreHistogram(*np.zeros((4, counts.levels), np.int64)), np.arange(len(counts.count))
+    histogram, doubt = (
+        ScoreHistogram(*np.zeros((4, counts.levels), np.int64)),
+        np.arange(len(counts.count)),
+    )
     hits = counts.count[:, 0, 0] + counts.count[:, 1, 1]
     pixels, position = counts.count.sum(axis=(1, 2)), counts.position.sum(axis=(1, 2))
     _add(histogram, counts.levels - 1 - doubt, pixels, hits, counts.levels - doubt, -position)
@@ -122,8 +130,8 @@ def top_label(counts: Counts) -> ScoreHistogram:
 def check_sums(counts: Counts) -> None:
     """Raise a ValueError if sums over the rows of images are not those of the pixels by level.
 
-    Both are stored. `correct` must be equal, `confidence` nearly: published counts (`compact`) round
-    the confidences of pixels to whole levels, whose errors add up like a random walk.
+    Both are stored. `correct` must be equal, `confidence` nearly: published counts (`compact`)
+    round the confidences of pixels to whole levels, whose errors add up like a random walk.
     """
     rows = image_rows(counts)
     histogram = top_label(counts)
@@ -140,19 +148,37 @@ def check_sums(counts: Counts) -> None:
 def positive(counts: Counts) -> ScoreHistogram:
     """Return the pixels by probability of the positive class, a cell per level.
 
-    For one object, float32 probabilities below 0.5 are known to 2^-24, as 1 - confidence; for K classes, exactly.
+    For one object, float32 probabilities below 0.5 are known to 2^-24, as 1 - confidence; for K
+    classes, exactly.
     """
-    histogram, doubt = ScoreHistogram(*np.zeros((4, counts.levels), np.int64)), np.arange(len(counts.count))
+    histogram, doubt = (
+        ScoreHistogram(*np.zeros((4, counts.levels), np.int64)),
+        np.arange(len(counts.count)),
+    )
     below, above = np.moveaxis(counts.count, 1, 0)
     position_below, position_above = counts.position.sum(axis=2).T
-    _add(histogram, counts.levels - 1 - doubt, above.sum(axis=1), above[:, 1], counts.levels - doubt, -position_above)
-    # Below 0.5 the levels are closed at their lower edge: pixels on it belong one cell lower. All of the last level
-    # lies on its edge, 0.5.
+    _add(
+        histogram,
+        counts.levels - 1 - doubt,
+        above.sum(axis=1),
+        above[:, 1],
+        counts.levels - doubt,
+        -position_above,
+    )
+    # Below 0.5 the levels are closed at their lower edge: pixels on it belong one cell lower. All
+    # of the last level lies on its edge, 0.5.
     edge = counts.on_edge.copy()
     edge[-1] = below[-1]
     inside = (below - edge)[:-1]
     _add(histogram, doubt[:-1], inside.sum(axis=1), inside[:, 1], doubt[:-1], position_below[:-1])
-    _add(histogram, doubt[:-1], edge[1:].sum(axis=1), edge[1:, 1], doubt[1:], np.zeros_like(doubt[1:]))
+    _add(
+        histogram,
+        doubt[:-1],
+        edge[1:].sum(axis=1),
+        edge[1:, 1],
+        doubt[1:],
+        np.zeros_like(doubt[1:]),
+    )
     return histogram
 
 

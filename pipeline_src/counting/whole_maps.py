@@ -21,7 +21,8 @@ THRESHOLDS = 256
 def whole_map_measures(
     probability: np.ndarray, truth: np.ndarray, weighted: bool = False
 ) -> dict[str, dict[str, float]]:
-    """Return S-measure, and mean E-measure over 256 thresholds, of one image, in [0, 1], by protocol.
+    """Return S-measure, and mean E-measure over 256 thresholds, of one image, in [0, 1], by
+    protocol.
 
     E of n pixels may reach n / (n - 1), as its authors divide by n - 1.
 
@@ -52,11 +53,13 @@ def whole_map_measures(
 
 
 def s_measure(f: np.ndarray, y: np.ndarray) -> float:
-    """Return the structure measure, in [0, 1]: half an object score, half a region score (Fan et al., ICCV 2017).
+    """Return the structure measure, in [0, 1]: half an object score, half a region score (Fan et
+    al., ICCV 2017).
 
-    The object score says how close the foreground is to 1 and the background to 0, and how even both are. The region
-    score is the mean structural similarity of map and mask over the four rectangles that meet at the foreground's
-    centroid, by area. Without foreground S is 1 - the mean probability, without background the mean probability.
+    The object score says how close the foreground is to 1 and the background to 0, and how even
+    both are. The region score is the mean structural similarity of map and mask over the four
+    rectangles that meet at the foreground's centroid, by area. Without foreground S is 1 - the mean
+    probability, without background the mean probability.
 
     Args:
         f: (H, W) float64 in [0, 1], probabilities.
@@ -74,7 +77,8 @@ def s_measure(f: np.ndarray, y: np.ndarray) -> float:
 def _rectangles(y: np.ndarray) -> list[tuple[slice, slice]]:
     """Return the non-empty rectangles above, below, left and right of the foreground's centroid.
 
-    The centroid is rounded to a pixel, whose row and column belong to the upper and the left rectangles.
+    The centroid is rounded to a pixel, whose row and column belong to the upper and the left
+    rectangles.
     """
     cuts = []
     for axis, size in enumerate(y.shape):
@@ -93,8 +97,9 @@ def _object_score(values: np.ndarray) -> float:
 def _similarity(f: np.ndarray, y: np.ndarray) -> float:
     """Return the structural similarity of map and mask in a rectangle.
 
-    4 x y c / ((x^2 + y^2) (v + w)), where x and y are the means of map and mask, v and w their variances, c their
-    covariance. Where the mask has one label, it is 1 if the map has one value, else 0.
+    4 x y c / ((x^2 + y^2) (v + w)), where x and y are the means of map and mask, v and w their
+    variances, c their covariance. Where the mask has one label, it is 1 if the map has one value,
+    else 0.
     """
     if y.all() or not y.any():
         return float(f.min() == f.max())
@@ -119,11 +124,13 @@ def e_measure(f: np.ndarray, y: np.ndarray) -> float:
 
 
 def e_curve(levels: np.ndarray) -> np.ndarray:
-    """Return the enhanced-alignment measure at the thresholds floor(255 f) >= t, t = 0..255 (Fan et al., IJCAI 2018).
+    """Return the enhanced-alignment measure at the thresholds floor(255 f) >= t, t = 0..255 (Fan et
+    al., IJCAI 2018).
 
-    With a = 1 - p in the predicted foreground and -p outside of it, p its share of the pixels, and b likewise for the
-    mask, a pixel counts (1 + 2 a b / (a^2 + b^2))^2 / 4. Where the mask has one label, it counts 1 if it is right. The
-    sum is divided by the number of pixels less 1, as the authors do.
+    With a = 1 - p in the predicted foreground and -p outside of it, p its share of the pixels, and
+    b likewise for the mask, a pixel counts (1 + 2 a b / (a^2 + b^2))^2 / 4. Where the mask has one
+    label, it counts 1 if it is right. The sum is divided by the number of pixels less 1, as the
+    authors do.
 
     Args:
         levels: (..., 256, 2) pixels per 8-bit level and label.
@@ -131,7 +138,9 @@ def e_curve(levels: np.ndarray) -> np.ndarray:
     Returns:
         (..., 256) float64.
     """
-    false, true = np.moveaxis(np.flip(np.flip(levels, axis=-2).cumsum(axis=-2, dtype=np.int64), axis=-2), -1, 0)
+    false, true = np.moveaxis(
+        np.flip(np.flip(levels, axis=-2).cumsum(axis=-2, dtype=np.int64), axis=-2), -1, 0
+    )
     background = false[..., :1]
     objects = true[..., :1]
     n = background + objects
@@ -150,11 +159,12 @@ def e_curve(levels: np.ndarray) -> np.ndarray:
 
 
 def weighted_f(f: np.ndarray, y: np.ndarray) -> float:
-    """Return weighted F1, in [0, 1]: errors weigh by their place (Margolin et al., CVPR 2014); NaN without foreground.
+    """Return weighted F1, in [0, 1]: errors weigh by their place (Margolin et al., CVPR 2014); NaN
+    without foreground.
 
-    An error |f - y| in the foreground is the lesser of itself and a Gaussian mean of the errors around it, for which a
-    background pixel has the error of the nearest foreground pixel. In the background it weighs 1 at the foreground and
-    up to 2 far away from it.
+    An error |f - y| in the foreground is the lesser of itself and a Gaussian mean of the errors
+    around it, for which a background pixel has the error of the nearest foreground pixel. In the
+    background it weighs 1 at the foreground and up to 2 far away from it.
 
     Args:
         f: (H, W) float64 in [0, 1], probabilities.

@@ -37,7 +37,8 @@ def build(
 ) -> dict[str, Any]:
     """Write the store of a part into the folder `out`, which is replaced as a whole at the end.
 
-    The memory needed does not grow with the part. The files hold no paths of this machine and no times.
+    The memory needed does not grow with the part. The files hold no paths of this machine and no
+    times.
 
     Args:
         part: the samples, in the order of the split's list.
@@ -46,14 +47,16 @@ def build(
         manifest_folder: the folder that `prepare` wrote for the dataset.
         size: height and width in pixels to which images and masks are resized (ratio not kept).
         out: folder of the store.
-        label: the label of every pixel of a part out of distribution, 0 background or `labels.NO_CLASS`; masks are
-            ignored. None if masks count; images without a mask are background.
+        label: the label of every pixel of a part out of distribution, 0 background or
+            `labels.NO_CLASS`; masks are ignored. None if masks count; images without a mask are
+            background.
 
     Returns:
         The content of store.json.
 
     Raises:
-        UserError: the part is too small, files have changed since `prepare`, or the disk is too small.
+        UserError: the part is too small, files have changed since `prepare`, or the disk is too
+            small.
     """
     rows = manifest.select(part, manifest_folder)
     located = sources.locate(entry, data_root, unpacked)
@@ -71,7 +74,11 @@ def build(
         "size": size,
         **({"classes": len(entry.classes)} if entry.classes and label is None else {}),
     }
-    again = "prepare the dataset again" if located.root else f"remove {root}, and the archive is unpacked again"
+    again = (
+        "prepare the dataset again"
+        if located.root
+        else f"remove {root}, and the archive is unpacked again"
+    )
 
     def load(row: Row) -> tuple[np.ndarray, StoredMask]:
         """Return the image (H, W, 3) and the mask of a sample."""
@@ -88,7 +95,11 @@ def build(
 
 
 def _write_samples(
-    folder: Path, samples: Iterable[tuple[Row, tuple[np.ndarray, StoredMask]]], count: int, size: int, pixels: int
+    folder: Path,
+    samples: Iterable[tuple[Row, tuple[np.ndarray, StoredMask]]],
+    count: int,
+    size: int,
+    pixels: int,
 ) -> None:
     """Write the arrays and index.csv of a store, through memory maps: a large array stays out of memory."""
     images = open_memmap(folder / "images.npy", "w+", np.uint8, (count, size, size, 3))
@@ -101,7 +112,11 @@ def _write_samples(
         images[i], masks[i] = image_io.resize(image, size), mask.mask
         truth[offset : offset + mask.labels.size] = mask.labels.ravel()
         greys.append(mask.grey.astype(np.int32))
-        index.append(IndexRow(row.id, row.height, row.width, offset, row.grey, row.sha256_image, row.sha256_mask))
+        index.append(
+            IndexRow(
+                row.id, row.height, row.width, offset, row.grey, row.sha256_image, row.sha256_mask
+            )
+        )
         offset += mask.labels.size
     for array in (images, masks, truth):
         array.flush()

@@ -35,7 +35,8 @@ class Catalog(Strict):
 def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Entry]:
     """Return the built-in datasets and those of the user, by name.
 
-    A user's entry replaces a built-in entry of the same name, and keeps its `task` and `in_paper` by default.
+    A user's entry replaces a built-in entry of the same name, and keeps its `task` and `in_paper`
+    by default.
 
     Raises:
         UserError: names every wrong key and value of the user's entries.
@@ -44,7 +45,11 @@ def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Entry]:
     given = dict(datasets or {})
     for name in given.keys() & built_in.keys():
         if isinstance(given[name], Mapping):
-            given[name] = {"task": built_in[name].task, "in_paper": built_in[name].in_paper, **given[name]}
+            given[name] = {
+                "task": built_in[name].task,
+                "in_paper": built_in[name].in_paper,
+                **given[name],
+            }
     return built_in | _entries(given, "`datasets:` in params.yaml", built_in=False)
 
 
@@ -65,14 +70,15 @@ def find(catalog: Mapping[str, Entry], name: str) -> Entry:
 
 
 def check_parts(entries: Mapping[str, Entry], parts: Mapping[str, tuple[Part, str]]) -> None:
-    """Check that datasets and splits exist, and that a network trained on one part can be tested on all others.
+    """Check that datasets and splits exist, and that a network trained on one part can be tested on
+    all others.
 
     Args:
         parts: part and role (train, val, id, shifted or ood) by name.
 
     Raises:
-        UserError: an unknown dataset or split; datasets with different classes; images without an object in a test
-            set, though no class is right on them.
+        UserError: an unknown dataset or split; datasets with different classes; images without an
+            object in a test set, though no class is right on them.
     """
     for part, _ in parts.values():
         names = find(entries, part.set).split_names

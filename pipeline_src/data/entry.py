@@ -34,24 +34,32 @@ def check_groups(groups: str) -> str:
     try:
         number = re.compile(groups).groups
     except re.error as error:
-        raise ValueError(f"neither a {GROUPS_FILE} file nor a regular expression: {error}") from None
+        raise ValueError(
+            f"neither a {GROUPS_FILE} file nor a regular expression: {error}"
+        ) from None
     if number != 1:
-        raise ValueError(f"a regular expression needs one group in brackets, as '^([^_]+)_'; this has {number}")
+        raise ValueError(
+            f"a regular expression needs one group in brackets, as '^([^_]+)_'; this has {number}"
+        )
     return groups
 
 
 # Names of datasets and splits become folder names and parts of ids.
-SetName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST)]
+SetName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=LONGEST)
+]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Byte = Annotated[int, Field(ge=0, le=255)]
 Strings = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
 
 
 class Split(Strict):
-    """A named choice of samples: name lists (joined in their order), a folder, or a share of another split.
+    """A named choice of samples: name lists (joined in their order), a folder, or a share of
+    another split.
 
-    In YAML `val: names.txt` or `val: [one.txt, two.txt]` for lists, `{folder: Train}` for the images in a folder of
-    that name, `{of: train, fraction: 0.1, seed: 0}` for a seeded share and `{of: train, without: val}` for the rest.
+    In YAML `val: names.txt` or `val: [one.txt, two.txt]` for lists, `{folder: Train}` for the
+    images in a folder of that name, `{of: train, fraction: 0.1, seed: 0}` for a seeded share and
+    `{of: train, without: val}` for the rest.
     """
 
     names: Strings = ()
@@ -89,10 +97,12 @@ class Generator(Strict):
 
 
 class Layout(Strict):
-    """The folders of images and masks: a folder at any depth of the source, or a list of alternatives.
+    """The folders of images and masks: a folder at any depth of the source, or a list of
+    alternatives.
 
-    `folder/*_mask.png` selects files by pattern; the text that `*` stands for is the stem. Without a pattern the stem
-    is the file name up to its last dot, and every image file at any depth in the folder counts.
+    `folder/*_mask.png` selects files by pattern; the text that `*` stands for is the stem. Without
+    a pattern the stem is the file name up to its last dot, and every image file at any depth in the
+    folder counts.
     """
 
     images: Strings = ()
@@ -110,9 +120,9 @@ class NameList(Strict):
 class Source(Layout):
     """A source of a dataset; layout and splits override those of the dataset.
 
-    `get` is the authors' page, `download` the address of each archive, `lists` the name lists that have
-    an address, `note` a remark for users who get it. `max_unpacked_gb` raises the limit of an archive's
-    unpacked size (`data.unpacking`).
+    `get` is the authors' page, `download` the address of each archive, `lists` the name lists that
+    have an address, `note` a remark for users who get it. `max_unpacked_gb` raises the limit of an
+    archive's unpacked size (`data.unpacking`).
     """
 
     archive: Strings = ()
@@ -131,7 +141,9 @@ class Source(Layout):
     def _one_kind(self) -> Source:
         kinds = [key for key in ("archive", "folder", "generator") if getattr(self, key)]
         if len(kinds) > 1:
-            raise ValueError(f"{' and '.join(kinds)} cannot be given together; give several `sources` instead")
+            raise ValueError(
+                f"{' and '.join(kinds)} cannot be given together; give several `sources` instead"
+            )
         for key in ("sha256", "download"):
             if (values := getattr(self, key)) and len(values) != len(self.archive):
                 raise ValueError(f"give one {key} for each archive")
@@ -158,12 +170,15 @@ class Entry(Source):
     Attributes:
         ood: the images show no object: no masks are needed, all pixels are background.
         built_in: the entry is in catalog.yaml. Not everyone has all name lists of these datasets.
-        classes: with classes, masks hold ids 0, 1, 2...; without, they are grey, from background to object.
+        classes: with classes, masks hold ids 0, 1, 2...; without, they are grey, from background to
+            object.
         void: the id of pixels that never count.
-        in_paper: the paper reports numbers on the dataset. Claims on textures use these textures first.
+        in_paper: the paper reports numbers on the dataset. Claims on textures use these textures
+            first.
         max_pixels: of an image or mask.
         skip_unmasked: leave out images without a mask, instead of reporting them as problems.
-        groups: which images are not independent (`data.groups`); confidence intervals are then over groups.
+        groups: which images are not independent (`data.groups`); confidence intervals are then over
+            groups.
         caption: facts for readers of numbers on the dataset; tables print it.
         faults: known issues, which `data check` repeats.
     """
@@ -186,7 +201,9 @@ class Entry(Source):
 
     @model_validator(mode="after")
     def _valid_sources(self) -> Entry:
-        given = {key: getattr(self, key) for key in Source.model_fields if key in self.model_fields_set}
+        given = {
+            key: getattr(self, key) for key in Source.model_fields if key in self.model_fields_set
+        }
         if misplaced := given.keys() - {*Layout.model_fields, "splits"} if self.sources else ():
             raise ValueError(f"move {', '.join(sorted(misplaced))} into the `sources` of the set")
         if not self.sources:
@@ -197,14 +214,18 @@ class Entry(Source):
             if not layout.images:
                 raise ValueError(f"{where}`images` is missing, the folder of the images")
             if not layout.masks and not self.ood:
-                raise ValueError(f"{where}`masks` is missing (a set without objects has `ood: true`)")
+                raise ValueError(
+                    f"{where}`masks` is missing (a set without objects has `ood: true`)"
+                )
             _check_splits(self.splits_of(source))
         return self
 
     @model_validator(mode="after")
     def _valid_classes(self) -> Entry:
         if len(self.classes) > NO_CLASS:
-            raise ValueError(f"`classes` are at most {NO_CLASS}: masks have 8 bits, and two values are reserved")
+            raise ValueError(
+                f"`classes` are at most {NO_CLASS}: masks have 8 bits, and two values are reserved"
+            )
         if 0 < len(self.classes) < 3:
             raise ValueError(
                 "two `classes` are an object and its background: leave `classes` out, and write `foreground: 1` if the "
@@ -234,8 +255,14 @@ class Entry(Source):
     @property
     def draws_groups(self) -> bool:
         """Whether shares are drawn by whole groups; splits of built-in datasets stay as they were published."""
-        splits = (split for source in self.sources.values() for split in self.splits_of(source).values())
-        return bool(self.groups) and not self.built_in and any(split.fraction is not None for split in splits)
+        splits = (
+            split for source in self.sources.values() for split in self.splits_of(source).values()
+        )
+        return (
+            bool(self.groups)
+            and not self.built_in
+            and any(split.fraction is not None for split in splits)
+        )
 
     @cached_property
     def split_names(self) -> tuple[str, ...]:
@@ -250,7 +277,9 @@ def _check_splits(splits: Mapping[str, Split]) -> None:
     for name, split in splits.items():
         for parent in split.parents:
             if parent not in (ALL, *splits):
-                raise ValueError(f"split {name}: split {parent!r} does not exist{hint(parent, [ALL, *splits])}")
+                raise ValueError(
+                    f"split {name}: split {parent!r} does not exist{hint(parent, [ALL, *splits])}"
+                )
     try:
         TopologicalSorter({name: split.parents for name, split in splits.items()}).prepare()
     except CycleError as error:

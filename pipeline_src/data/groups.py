@@ -1,8 +1,9 @@
 """Groups of images that are not independent, such as frames of a video.
 
-`groups` is a regular expression with one group in brackets, searched in an image's stem (images with the same text
-there belong together), or the name of a csv file with the columns `id` (the stem) and `group`. An image that the file
-does not name is a group of its own. The stem of a saved map includes its folders below `--pred`.
+`groups` is a regular expression with one group in brackets, searched in an image's stem (images
+with the same text there belong together), or the name of a csv file with the columns `id` (the
+stem) and `group`. An image that the file does not name is a group of its own. The stem of a saved
+map includes its folders below `--pred`.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ def names(ids: Sequence[str], groups: str, file: Path | None = None) -> list[Gro
         file: the result of `find`.
 
     Raises:
-        UserError: images that the pattern does not fit; a file of another form, or one that names none of the images.
+        UserError: images that the pattern does not fit; a file of another form, or one that names
+            none of the images.
     """
     if file is None:
         matches = {stem: re.search(groups, stem) for stem in ids}
@@ -63,7 +65,9 @@ def names(ids: Sequence[str], groups: str, file: Path | None = None) -> list[Gro
             )
     else:
         by_stem = _read(file)
-        if short := [stem for stem in ids if stem not in by_stem and stem.rpartition("/")[2] in by_stem]:
+        if short := [
+            stem for stem in ids if stem not in by_stem and stem.rpartition("/")[2] in by_stem
+        ]:
             raise UserError(
                 f"the file of groups {file} names images without their folders",
                 found=f"{short[0].rpartition('/')[2]}, and the image {short[0]}",
@@ -81,7 +85,9 @@ def names(ids: Sequence[str], groups: str, file: Path | None = None) -> list[Gro
 def number(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
     """Return (N,) int64: the group of each image (`names`), from 0 in the order in which they occur."""
     numbers: dict[GroupName, int] = {}
-    return np.array([numbers.setdefault(name, len(numbers)) for name in names(ids, groups, file)], np.int64)
+    return np.array(
+        [numbers.setdefault(name, len(numbers)) for name in names(ids, groups, file)], np.int64
+    )
 
 
 def number_samples(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
@@ -93,10 +99,14 @@ def crossings(parts: Mapping[str, Sequence[GroupName]]) -> list[str]:
     """Return a line for each two parts that share groups, except for two test parts."""
     lines = []
     for first, second in combinations(parts, 2):
-        shared = sorted(name for name in {*parts[first]} & {*parts[second]} if isinstance(name, str))
+        shared = sorted(
+            name for name in {*parts[first]} & {*parts[second]} if isinstance(name, str)
+        )
         if shared and {first, second} & {"train", "val"}:
             count = f"{len(shared):,} group{'s' * (len(shared) > 1)}"
-            lines.append(f"{first} and {second} share {count} of images that are not independent: {few(shared, 5)}")
+            lines.append(
+                f"{first} and {second} share {count} of images that are not independent: {few(shared, 5)}"
+            )
     return lines
 
 

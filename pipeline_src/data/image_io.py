@@ -1,7 +1,7 @@
 """Reading and resizing of images and masks.
 
-The stored pixels of the first picture of a file count, for images, masks and maps alike. OpenCV and Pillow apply the
-orientation of a TIFF, but not the orientation in the EXIF data of other files.
+The stored pixels of the first picture of a file count, for images, masks and maps alike. OpenCV and
+Pillow apply the orientation of a TIFF, but not the orientation in the EXIF data of other files.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from pipeline_src.data.entry import MAX_PIXELS
 
-with contextlib.suppress(ModuleNotFoundError):  # of the extra `pipeline`: saved maps need only Pillow
+with contextlib.suppress(
+    ModuleNotFoundError
+):  # of the extra `pipeline`: saved maps need only Pillow
     import cv2
 
     cv2.setNumThreads(1)  # each job uses one thread; parallel jobs fill the cores
@@ -46,8 +48,12 @@ def is_turned(data: bytes) -> bool:
     """
     check_whole(data)
     with open_image(data) as image:
-        if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:  # phones add previews as MPO
-            raise UnreadableImageError("holds several pictures", "save the picture that counts as a file of its own")
+        if (
+            image.format != "MPO" and getattr(image, "n_frames", 1) > 1
+        ):  # phones add previews as MPO
+            raise UnreadableImageError(
+                "holds several pictures", "save the picture that counts as a file of its own"
+            )
         if isinstance(image, TiffImageFile):
             return False
         exif = Image.Exif()
@@ -65,7 +71,10 @@ def open_image(data: bytes) -> Iterator[Image.Image]:
         UnreadableImageError: not an image, or cut off.
     """
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with (
+            warnings.catch_warnings(action="ignore"),
+            Image.open(io.BytesIO(data), formats=FORMATS) as image,
+        ):
             yield image
     except UnreadableImageError:
         raise
@@ -74,7 +83,8 @@ def open_image(data: bytes) -> Iterator[Image.Image]:
 
 
 def check_pixels(data: bytes, limit: int = MAX_PIXELS) -> None:
-    """Check the size in the header of an image file: a small file can need all memory when it is decoded.
+    """Check the size in the header of an image file: a small file can need all memory when it is
+    decoded.
 
     Files that only OpenCV can decode pass; OpenCV has a limit of its own, 2^30 pixels.
 
@@ -95,7 +105,9 @@ def decode_image(data: bytes) -> np.ndarray:
     Raises:
         UnreadableImageError: not an image, or cut off.
     """
-    return cv2.cvtColor(_decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB)
+    return cv2.cvtColor(
+        _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB
+    )
 
 
 def decode_mask(data: bytes, foreground: int | None = None) -> np.ndarray:
@@ -103,7 +115,8 @@ def decode_mask(data: bytes, foreground: int | None = None) -> np.ndarray:
 
     Args:
         data: bytes of the file; one channel, or RGB that is grey.
-        foreground: the value of the object, or its index in a palette, if it is not 255; all others are background.
+        foreground: the value of the object, or its index in a palette, if it is not 255; all others
+            are background.
 
     Raises:
         UnreadableImageError: not an image, cut off, colored, 16-bit, or without a value above 2.
@@ -111,7 +124,9 @@ def decode_mask(data: bytes, foreground: int | None = None) -> np.ndarray:
     if foreground is not None:
         if data.startswith(JPEG):
             fix = "save it as PNG, not from the JPEG, or leave out `foreground` if its values are 0 and 255"
-            raise UnreadableImageError("mask is a JPEG file, which does not keep the value `foreground`", fix)
+            raise UnreadableImageError(
+                "mask is a JPEG file, which does not keep the value `foreground`", fix
+            )
         palette = palette_indices(data)
         values = _grey(data) if palette is None else palette
         return np.where(values == foreground, np.uint8(255), np.uint8(0))
@@ -132,11 +147,15 @@ def decode_labels(data: bytes, classes: int, void: int, ignored: int) -> np.ndar
     """
     check_whole(data)
     if data.startswith(JPEG):
-        raise UnreadableImageError("mask is a JPEG file, which does not keep class ids", "save it as PNG")
+        raise UnreadableImageError(
+            "mask is a JPEG file, which does not keep class ids", "save it as PNG"
+        )
     with open_image(data) as image:
         mode, labels = image.mode, np.array(image)
     if mode not in ("L", "P"):
-        raise UnreadableImageError(f"mask of classes has the mode {mode}", "save 8 bits, the class id as value")
+        raise UnreadableImageError(
+            f"mask of classes has the mode {mode}", "save 8 bits, the class id as value"
+        )
     values = np.unique(labels)
     invalid = values[(values >= classes) & (values != void)]
     if invalid.size:
@@ -149,7 +168,8 @@ def decode_labels(data: bytes, classes: int, void: int, ignored: int) -> np.ndar
 
 
 def palette_indices(data: bytes) -> np.ndarray | None:
-    """Return the palette indices of an image file, uint8 (H, W), which OpenCV replaces by colors; None without any.
+    """Return the palette indices of an image file, uint8 (H, W), which OpenCV replaces by colors;
+    None without any.
 
     Raises:
         UnreadableImageError: not an image, or cut off.
@@ -162,7 +182,9 @@ def palette_indices(data: bytes) -> np.ndarray | None:
 def resize(array: np.ndarray, size: int) -> np.ndarray:
     """Return `array` (H, W[, 3]) resized to (size, size[, 3]): area average if both sides shrink, else linear."""
     shrinks = size <= min(array.shape[:2])
-    return cv2.resize(array, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return cv2.resize(
+        array, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
 
 
 def _grey(data: bytes) -> np.ndarray:
@@ -170,7 +192,9 @@ def _grey(data: bytes) -> np.ndarray:
     mask = _decode(data, cv2.IMREAD_UNCHANGED)
     if mask.dtype != np.uint8:
         problem = f"mask has {mask.dtype} values"
-        raise UnreadableImageError(problem, "save it with 8 bits, 0 for background and 255 for the object")
+        raise UnreadableImageError(
+            problem, "save it with 8 bits, 0 for background and 255 for the object"
+        )
     if mask.ndim == 2:
         return mask
     if np.ptp(mask[..., :3].astype(np.int16), axis=2).max() > GREY_SPREAD:

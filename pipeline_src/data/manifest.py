@@ -26,7 +26,8 @@ class Row:
         id: "<set>/<stem>".
         stem: file name of image and mask without suffix.
         splits: position of the sample (from 0) in each split that has it.
-        image, mask: paths relative to the dataset's folder; `mask` is empty for images without an object.
+        image, mask: paths relative to the dataset's folder; `mask` is empty for images without an
+            object.
         height, width: pixels.
         foreground: share of the mask's pixels that are above 127; with classes, that are not void.
         grey: number of the mask's pixels that are neither 0 nor 255.
@@ -108,9 +109,16 @@ def select(part: Part, folder: Path) -> list[Row]:
     """
     rows = read_rows(folder)
     if part.split != ALL:
-        rows = sorted((row for row in rows if part.split in row.splits), key=lambda row: row.splits[part.split])
+        rows = sorted(
+            (row for row in rows if part.split in row.splits),
+            key=lambda row: row.splits[part.split],
+        )
     summary = Path(folder) / "summary.json"
-    check_size(part, len(rows), f"see notes and splits in {summary} (a missing name list leaves its split empty)")
+    check_size(
+        part,
+        len(rows),
+        f"see notes and splits in {summary} (a missing name list leaves its split empty)",
+    )
     return [rows[position] for position in positions(part, len(rows))]
 
 
@@ -133,15 +141,18 @@ def positions(part: Part, size: int) -> range:
     return range(part.skip, part.skip + part.first if part.first else size)
 
 
-def check_disjoint(parts: Mapping[str, Sequence[Any]]) -> dict[tuple[str, str], list[tuple[str, str]]]:
+def check_disjoint(
+    parts: Mapping[str, Sequence[Any]],
+) -> dict[tuple[str, str], list[tuple[str, str]]]:
     """Check that train, val and each test part are disjoint.
 
     Args:
-        parts: rows of `select` or of `Store.index` by part; "train" and "val" are compared with each other and
-            with all others (test parts may overlap).
+        parts: rows of `select` or of `Store.index` by part; "train" and "val" are compared with
+            each other and with all others (test parts may overlap).
 
     Returns:
-        Byte-identical images of different ids, by pair of parts, as (id, id). Some datasets have them.
+        Byte-identical images of different ids, by pair of parts, as (id, id). Some datasets have
+        them.
 
     Raises:
         UserError: a sample is in two parts.
@@ -152,11 +163,18 @@ def check_disjoint(parts: Mapping[str, Sequence[Any]]) -> dict[tuple[str, str], 
             continue
         ids = {row.id for row in parts[first]}
         if shared := [row.id for row in parts[second] if row.id in ids]:
-            overlaps.append(f"{first} and {second} share {len(shared):,} samples, the first is {shared[0]}")
+            overlaps.append(
+                f"{first} and {second} share {len(shared):,} samples, the first is {shared[0]}"
+            )
         by_hash = defaultdict(list)
         for row in parts[first]:
             by_hash[row.sha256_image].append(row.id)
-        pairs = [(twin, row.id) for row in parts[second] for twin in by_hash[row.sha256_image] if twin != row.id]
+        pairs = [
+            (twin, row.id)
+            for row in parts[second]
+            for twin in by_hash[row.sha256_image]
+            if twin != row.id
+        ]
         if pairs:
             identical[first, second] = pairs
     if overlaps:

@@ -99,7 +99,11 @@ class ClassMasks:
         return []
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
-        absent = [name for name, pixels in zip(self.entry.classes, self.pixels, strict=False) if not pixels]
+        absent = [
+            name
+            for name, pixels in zip(self.entry.classes, self.pixels, strict=False)
+            if not pixels
+        ]
         return [f"no pixel is of the class {name}" for name in absent]
 
     def load(self, data: bytes, size: int) -> StoredMask:

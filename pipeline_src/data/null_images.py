@@ -1,6 +1,7 @@
 """Object-free crops of images, all background like the texture test sets.
 
-Methods that perturb their labels, as `aslp_groups`, learn on them how overconfident a network is without an object.
+Methods that perturb their labels, as `aslp_groups`, learn on them how overconfident a network is
+without an object.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ MARK = " null"  # end of their ids: validation counts them apart
 
 
 class NullImages(Store):
-    """The largest square of background of each image of a store, resized; images without one are left out.
+    """The largest square of background of each image of a store, resized; images without one are
+    left out.
 
     Raises:
         UserError: the masks leave no square of an eighth of the side.
@@ -60,7 +62,8 @@ def _cropped(row: IndexRow, share: float) -> IndexRow:
 
 def largest_square(free: np.ndarray) -> tuple[int, int, int]:
     """Return (top, left, side) of a largest all-True square of odd side in (H, W) bool; side 0 if nothing is True."""
-    # The chessboard distance to the nearest pixel that is not free is half the side of the square around a pixel.
+    # The chessboard distance to the nearest pixel that is not free is half the side of the square
+    # around a pixel.
     distance = cv2.distanceTransform(np.pad(free, 1).astype(np.uint8), cv2.DIST_C, 3)
     y, x = np.unravel_index(distance.argmax(), distance.shape)
     reach = int(distance[y, x])

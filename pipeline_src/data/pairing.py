@@ -19,7 +19,11 @@ LISTS = Path(__file__).parent / "lists"
 def find_path(name: str, data_root: Path | str | None, subfolder: str) -> Path | None:
     """Return a file or folder in `data_root`, in its `subfolder`, or in the working folder; None if it is missing."""
     path = Path(name).expanduser()
-    roots = [Path(data_root).expanduser(), Path(data_root).expanduser() / subfolder] if data_root else []
+    roots = (
+        [Path(data_root).expanduser(), Path(data_root).expanduser() / subfolder]
+        if data_root
+        else []
+    )
     return next((root / path for root in (*roots, Path()) if (root / path).exists()), None)
 
 
@@ -27,7 +31,9 @@ def find_name_list(name: str, data_root: Path | str | None, root: Path | None) -
     """Return a name list in `root` (the dataset), `data_root`, its splits/, the working folder or LISTS; else None."""
     if root is not None and (root / name).is_file():
         return root / name
-    return find_path(name, data_root, "splits") or (LISTS / name if (LISTS / name).is_file() else None)
+    return find_path(name, data_root, "splits") or (
+        LISTS / name if (LISTS / name).is_file() else None
+    )
 
 
 def read_name_list(path: Path) -> list[str]:
@@ -42,12 +48,15 @@ def read_name_list(path: Path) -> list[str]:
     for line in (line.strip() for line in lines):
         if line and not line.startswith("#"):
             name = PurePosixPath(line.replace("\\", "/"))
-            stems.append(composed(name.stem if name.suffix.lower() in IMAGE_SUFFIXES else name.name))
+            stems.append(
+                composed(name.stem if name.suffix.lower() in IMAGE_SUFFIXES else name.name)
+            )
     return stems
 
 
 def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], list[Problem]]:
-    """Return one row for each stem with exactly one image and one mask, and a problem for each other file.
+    """Return one row for each stem with exactly one image and one mask, and a problem for each
+    other file.
 
     A file that matches the patterns of images and masks (`*.png`, `*_mask.png`) is a mask.
 
@@ -57,7 +66,10 @@ def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], lis
     image_files = find_files(root, layout.images)
     mask_files = {} if entry.ood else find_files(root, layout.masks)
     mask_paths = {path for paths in mask_files.values() for path in paths}
-    images_only = {stem: [path for path in paths if path not in mask_paths] for stem, paths in image_files.items()}
+    images_only = {
+        stem: [path for path in paths if path not in mask_paths]
+        for stem, paths in image_files.items()
+    }
     if mask_paths and image_files and not any(images_only.values()):
         raise UserError(
             "the same files are images and masks",
@@ -70,18 +82,30 @@ def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], lis
         images, masks = images_only.get(stem, []), mask_files.get(stem, [])
         for paths in (images, masks):
             if len(paths) > 1:
-                problems += [Problem(path, "same stem as another file", "rename or remove one") for path in paths]
+                problems += [
+                    Problem(path, "same stem as another file", "rename or remove one")
+                    for path in paths
+                ]
         if not images:
-            problems += [Problem(path, "mask without an image", "add the image or remove the mask") for path in masks]
+            problems += [
+                Problem(path, "mask without an image", "add the image or remove the mask")
+                for path in masks
+            ]
         if not masks and not entry.ood and not entry.skip_unmasked:
-            problems += [Problem(path, "image without a mask", "add the mask or remove the image") for path in images]
+            problems += [
+                Problem(path, "image without a mask", "add the mask or remove the image")
+                for path in images
+            ]
         if len(images) == 1 and len(masks) == (not entry.ood):
-            rows.append(Row(id=f"{entry.name}/{stem}", stem=stem, image=images[0], mask="".join(masks)))
+            rows.append(
+                Row(id=f"{entry.name}/{stem}", stem=stem, image=images[0], mask="".join(masks))
+            )
     return rows, problems
 
 
 def find_files(root: Path, layout: Iterable[str]) -> dict[str, list[str]]:
-    """Return image files by stem (`files.composed`), as paths relative to `root` with forward slashes, both sorted.
+    """Return image files by stem (`files.composed`), as paths relative to `root` with forward
+    slashes, both sorted.
 
     Args:
         root: folder of the source.
@@ -123,7 +147,9 @@ def walk(top: Path) -> Iterator[Path]:
 def _folders(root: Path) -> Iterator[PurePosixPath]:
     for folder, subfolders, _ in os.walk(root):
         subfolders[:] = sorted(name for name in subfolders if not _hidden(name))
-        yield from (PurePosixPath(Path(folder, name).relative_to(root).as_posix()) for name in subfolders)
+        yield from (
+            PurePosixPath(Path(folder, name).relative_to(root).as_posix()) for name in subfolders
+        )
 
 
 def _hidden(name: str) -> bool:

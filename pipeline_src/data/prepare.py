@@ -30,30 +30,42 @@ NEAR_SHARE = 0.05  # share of a drawn split from which near-copies are reported
 
 
 def prepare(
-    entry: Entry, data_root: Path | str | None, unpacked: Path, out: Path, on_problem: Literal["fail", "skip"] = "fail"
+    entry: Entry,
+    data_root: Path | str | None,
+    unpacked: Path,
+    out: Path,
+    on_problem: Literal["fail", "skip"] = "fail",
 ) -> dict[str, Any]:
-    """Unpack (or draw) the dataset, pair images and masks, verify every file, and write the list of its samples.
+    """Unpack (or draw) the dataset, pair images and masks, verify every file, and write the list of
+    its samples.
 
     Args:
         entry: the dataset.
         data_root: the user's folder of downloads.
         unpacked: cache folder for unpacked archives.
         out: gets manifest.csv, problems.csv and summary.json (no paths of this machine, no times).
-        on_problem: "fail" raises if there is a problem, "skip" leaves the samples out and counts them.
+        on_problem: "fail" raises if there is a problem, "skip" leaves the samples out and counts
+            them.
 
     Returns:
         The content of summary.json.
 
     Raises:
-        UserError: no source, a wrong archive, no usable sample, or (under "fail") problems, all at once. Then
-            problems.csv is written, and manifest.csv and summary.json are not.
+        UserError: no source, a wrong archive, no usable sample, or (under "fail") problems, all at
+            once. Then problems.csv is written, and manifest.csv and summary.json are not.
     """
     located = sources.locate(entry, data_root, unpacked)
     root, source = sources.open_root(located, unpacked), located.source
     if located.root is None:
         check_digests(root)
     pairs, problems = pair_files(entry, located.layout, root)
-    log.info("%s: source %s (%s), verifying %s images", entry.name, located.key, source.label, f"{len(pairs):,}")
+    log.info(
+        "%s: source %s (%s), verifying %s images",
+        entry.name,
+        located.key,
+        source.label,
+        f"{len(pairs):,}",
+    )
     verifier = _Verifier(root, create_masks(entry, located.layout), entry.max_pixels)
     rows = [row for row in pairs if verifier.verify(row)]
     splits, notes = entry.splits_of(source), []
@@ -63,7 +75,9 @@ def prepare(
         if entry.ood and len(rows) < source.count:  # some textures are enough
             notes.append(text)
         else:
-            problems.append(Problem(source.label, text, "download it again, or correct `count` of the source"))
+            problems.append(
+                Problem(source.label, text, "download it again, or correct `count` of the source")
+            )
     split_problems, split_notes = assign_splits(entry, splits, data_root, root, rows)
     problems = sorted(problems + split_problems)
     manifest.write_csv(out / "problems.csv", Problem._fields, problems)
@@ -83,13 +97,18 @@ def prepare(
         "identity": sources.recorded_identity(entry, located, data_root),
         "samples": len(rows),
         "left_out": len(pairs) - len(rows),
-        "splits": {ALL: len(rows), **{name: sum(name in row.splits for row in rows) for name in splits}},
+        "splits": {
+            ALL: len(rows),
+            **{name: sum(name in row.splits for row in rows) for name in splits},
+        },
         "problems": len(problems),
         "notes": notes,
     }
     manifest.write_rows(out, rows)
     write_text(Path(out) / "summary.json", json.dumps(summary, indent=1) + "\n")
-    log.info("%s: %s samples, %d problems (problems.csv)", entry.name, f"{len(rows):,}", len(problems))
+    log.info(
+        "%s: %s samples, %d problems (problems.csv)", entry.name, f"{len(rows):,}", len(problems)
+    )
     for note in notes:
         log.info("%s: %s", entry.name, note)
     return summary
@@ -114,8 +133,12 @@ def check_dataset(entry: Entry, data_root: Path | str | None, unpacked: Path) ->
             summary = prepare(entry, data_root, unpacked, folder, "skip")
             notes, stems = summary["notes"], [row.stem for row in manifest.read_rows(folder)]
             if entry.groups:
-                number = len(set(groups.names(stems, entry.groups, groups.find(entry.groups, data_root))))
-                notes.append(f"{len(stems):,} images in {number:,} groups of images that are not independent")
+                number = len(
+                    set(groups.names(stems, entry.groups, groups.find(entry.groups, data_root)))
+                )
+                notes.append(
+                    f"{len(stems):,} images in {number:,} groups of images that are not independent"
+                )
         except (UserError, OSError) as error:  # reported: the next dataset is checked in any case
             return DatasetReport("", 0, {}, [str(error)], [])
         problems = manifest.read_csv(folder / "problems.csv", lambda cells: str(Problem(**cells)))
@@ -149,15 +172,23 @@ class _Verifier:
         row.sha256_image, shape = self._read(row.image, decode)
         row.height, row.width = shape
         if row.mask:
-            row.sha256_mask, mask_shape = self._read(row.mask, lambda data: self.masks.inspect(row, data))
+            row.sha256_mask, mask_shape = self._read(
+                row.mask, lambda data: self.masks.inspect(row, data)
+            )
             if len(self.problems) == count and mask_shape != shape:
                 turned = mask_shape == shape[::-1]
-                fix = "rotate the image's pixels (its EXIF orientation is not applied)" if turned else "fix the sizes"
+                fix = (
+                    "rotate the image's pixels (its EXIF orientation is not applied)"
+                    if turned
+                    else "fix the sizes"
+                )
                 text = f"mask is {mask_shape[1]} x {mask_shape[0]}, its image {row.width} x {row.height} pixels"
                 self.problems.append(Problem(row.mask, text, fix))
         return len(self.problems) == count
 
-    def _read(self, name: str, decode: Callable[[bytes], tuple[int, ...]]) -> tuple[str, tuple[int, ...]]:
+    def _read(
+        self, name: str, decode: Callable[[bytes], tuple[int, ...]]
+    ) -> tuple[str, tuple[int, ...]]:
         """Return the sha256 and the shape (H, W) of a file; empty and (0, 0) if there is a problem with it."""
         try:
             data = read_bytes(self.root / name)
@@ -172,16 +203,24 @@ class _Verifier:
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
     """Return a gray image of 16 x 16 pixels, (256,) float32 with mean 0 and norm 1."""
-    gray = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA).mean(axis=2, dtype=np.float32).ravel()
+    gray = (
+        cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA)
+        .mean(axis=2, dtype=np.float32)
+        .ravel()
+    )
     gray -= gray.mean()
     return np.asarray(gray / max(float(np.linalg.norm(gray)), 1e-6))
 
 
-def near_copies(rows: Sequence[Row], splits: Mapping[str, Split], thumbnails: Mapping[str, np.ndarray]) -> list[str]:
+def near_copies(
+    rows: Sequence[Row], splits: Mapping[str, Split], thumbnails: Mapping[str, np.ndarray]
+) -> list[str]:
     """Return a warning for each randomly drawn split with many images that look like an image outside the split."""
     notes = []
     for name in (name for name, split in splits.items() if split.fraction is not None):
-        drawn, rest = ([row for row in rows if (name in row.splits) is member] for member in (True, False))
+        drawn, rest = (
+            [row for row in rows if (name in row.splits) is member] for member in (True, False)
+        )
         if not drawn or not rest:
             continue
         outside = np.array([thumbnails[row.id] for row in rest])

@@ -1,7 +1,8 @@
-"""The source of a dataset: which one is available, the digest of its content, its folder, and its download.
+"""The source of a dataset: which one is available, the digest of its content, its folder, and its
+download.
 
-The identity of a dataset does not depend on the machine. If the files are missing, as in a clone with pulled results,
-the identity that `prepare` recorded is used, as long as the entry is the same.
+The identity of a dataset does not depend on the machine. If the files are missing, as in a clone
+with pulled results, the identity that `prepare` recorded is used, as long as the entry is the same.
 """
 
 from __future__ import annotations
@@ -29,8 +30,16 @@ from pipeline_src.python_source import ROOT
 
 GENERATOR = "pipeline_src.data.synthetic.scenes"
 GENERATOR_FILES = (*sorted((ROOT / "data" / "synthetic").glob("*.py")), ROOT / "rng.py")
-FINGERPRINTS = ".fingerprints"  # digests of the files of each source, below the folder of unpacked datasets
-PROSE = {"get", "download", "lists", "note", "max_unpacked_gb"}  # keys of a source that do not change the samples
+FINGERPRINTS = (
+    ".fingerprints"  # digests of the files of each source, below the folder of unpacked datasets
+)
+PROSE = {
+    "get",
+    "download",
+    "lists",
+    "note",
+    "max_unpacked_gb",
+}  # keys of a source that do not change the samples
 
 
 class MissingSourceError(UserError):
@@ -58,8 +67,8 @@ class Identity:
     """The input of `prepare` for a dataset.
 
     Attributes:
-        parameters: in JSON's types: `set`, `ood`, `content` (64 hex digits for the files), `layout`, `count`, and
-            `splits` with a digest for each name list.
+        parameters: in JSON's types: `set`, `ood`, `content` (64 hex digits for the files),
+            `layout`, `count`, and `splits` with a digest for each name list.
         unchecked: the reason why the files cannot be checked; empty if they are available.
     """
 
@@ -69,7 +78,11 @@ class Identity:
 
 def available_source(entry: Entry, data_root: Path | str | None) -> str | None:
     """Return the key of the first source in `data_root`, without reading its files; None if there is none."""
-    keys = (key for key, source in entry.sources.items() if _find(source, entry.layout(source), data_root))
+    keys = (
+        key
+        for key, source in entry.sources.items()
+        if _find(source, entry.layout(source), data_root)
+    )
     return next(keys, None)
 
 
@@ -87,7 +100,8 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
 
     Raises:
         MissingSourceError: no source is available.
-        UserError: a folder has another layout than the entry, or an archive is a folder or a device.
+        UserError: a folder has another layout than the entry, or an archive is a folder or a
+            device.
     """
     for key, source in entry.sources.items():
         if (files := _find(source, entry.layout(source), data_root)) is None:
@@ -104,17 +118,25 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
         else:
             declared = source.sha256 or (None,) * len(archives)
             known = [
-                digest or digests(path.parent, [path.name], _record(path, unpacked)).get(path.name) or sha256(path)
+                digest
+                or digests(path.parent, [path.name], _record(path, unpacked)).get(path.name)
+                or sha256(path)
                 for path, digest in zip(archives, declared, strict=True)
             ]
             content = hash_of(archives=known)
         return Located(entry.name, key, source, layout, content, archives, root)
     sources = entry.sources.values()
-    fetched = f"run: dense-calibration data get {entry.name}; or " if any(source.download for source in sources) else ""
+    fetched = (
+        f"run: dense-calibration data get {entry.name}; or "
+        if any(source.download for source in sources)
+        else ""
+    )
     notes = [f"{source.label}: {source.note}" for source in sources if source.note]
     raise MissingSourceError(
         f"dataset {entry.name} is not available",
-        found=None if not data_root or Path(data_root).expanduser().is_dir() else f"no folder {data_root}",
+        found=None
+        if not data_root or Path(data_root).expanduser().is_dir()
+        else f"no folder {data_root}",
         expected=f"one of these in {data_root or '`data_root` of params.yaml, which is not set'}:"
         + listed(source.description for source in sources),
         fix=f"{fetched}put it there (archives as they are), or correct `data_root` in params.yaml{listed(notes)}",
@@ -131,14 +153,20 @@ def _find(
     if source.generator:
         return None, (), layout
     if source.archive:
-        archives = tuple(path for name in source.archive if (path := find_path(name, data_root, "archives")))
+        archives = tuple(
+            path for name in source.archive if (path := find_path(name, data_root, "archives"))
+        )
         return (None, archives, layout) if len(archives) == len(source.archive) else None
     if source.folder:
         root = find_path(source.folder, data_root, ".")
         return (root, (), layout) if root and root.is_dir() else None
     folders: list[Path] = []
     for alternatives in filter(None, (layout.images, layout.masks)):
-        if (first := next((path for given in alternatives if (path := _given(given, data_root))), None)) is None:
+        if (
+            first := next(
+                (path for given in alternatives if (path := _given(given, data_root))), None
+            )
+        ) is None:
             return None
         folders.append(first)
     root = Path(os.path.commonpath([path.parent if "*" in path.name else path for path in folders]))
@@ -156,7 +184,11 @@ def _given(given: str, data_root: Path | str | None) -> Path | None:
 def _folder_hash(entry: Entry, root: Path, layout: Layout, unpacked: Path) -> str:
     """Return a digest of names and bytes of all images and masks; only changed files are read again."""
     try:
-        groups = [pairing.find_files(root, folders) for folders in (layout.images, layout.masks) if folders]
+        groups = [
+            pairing.find_files(root, folders)
+            for folders in (layout.images, layout.masks)
+            if folders
+        ]
     except UserError as error:
         raise UserError(f"dataset {entry.name}: {error}") from None
     paths = [path for stems in groups for several in stems.values() for path in several]
@@ -176,7 +208,9 @@ def open_root(located: Located, unpacked: Path) -> Path:
         content = hash_of(content=content, code=[sha256(file) for file in GENERATOR_FILES])
     folder = Path(unpacked) / f"{located.name}-{content[:8]}"
     if not (folder / DIGESTS).is_file():
-        with alone(located.name, folder.parent / f".{located.name}.lock"):  # parallel jobs may need the same dataset
+        with alone(
+            located.name, folder.parent / f".{located.name}.lock"
+        ):  # parallel jobs may need the same dataset
             if not (folder / DIGESTS).is_file():
                 _fill(located, folder)
     return folder
@@ -212,16 +246,20 @@ def _fill(located: Located, folder: Path) -> None:
         write_digests(temporary)
 
 
-def identify(entry: Entry, data_root: Path | str | None, unpacked: Path, prepared: Path | None = None) -> Identity:
+def identify(
+    entry: Entry, data_root: Path | str | None, unpacked: Path, prepared: Path | None = None
+) -> Identity:
     """Return the identity of a dataset.
 
     Args:
         data_root: the user's folder of downloads.
         unpacked: cache folder.
-        prepared: the folder that `prepare` wrote for the dataset, which counts if no source is available.
+        prepared: the folder that `prepare` wrote for the dataset, which counts if no source is
+            available.
 
     Raises:
-        MissingSourceError: no source is available, and the dataset was not prepared by the same entry.
+        MissingSourceError: no source is available, and the dataset was not prepared by the same
+            entry.
     """
     try:
         return Identity(_parameters(entry, locate(entry, data_root, unpacked), data_root))
@@ -233,7 +271,9 @@ def identify(entry: Entry, data_root: Path | str | None, unpacked: Path, prepare
         return Identity(recorded["parameters"], f"{reason}, so it can't be checked here")
 
 
-def recorded_identity(entry: Entry, located: Located, data_root: Path | str | None) -> dict[str, Any]:
+def recorded_identity(
+    entry: Entry, located: Located, data_root: Path | str | None
+) -> dict[str, Any]:
     """Return the part of summary.json by which `identify` knows a dataset without its files."""
     return {"entry": _entry_digest(entry), "parameters": _parameters(entry, located, data_root)}
 
@@ -263,15 +303,23 @@ def _list_digest(file: str, data_root: Path | str | None, root: Path | None) -> 
 
 def _entry_digest(entry: Entry) -> str:
     """Return a digest of all facts of an entry that choose its samples."""
-    sources = {key: source.model_dump(mode="json", exclude=PROSE) for key, source in entry.sources.items()}
-    shared = entry.model_dump(mode="json", include={"ood", "images", "masks", "foreground", "splits"})
+    sources = {
+        key: source.model_dump(mode="json", exclude=PROSE) for key, source in entry.sources.items()
+    }
+    shared = entry.model_dump(
+        mode="json", include={"ood", "images", "masks", "foreground", "splits"}
+    )
     return hash_of(sources=sources, **shared)
 
 
 def _recorded(prepared: Path | None) -> dict[str, Any]:
     """Return the `recorded_identity` of a prepared dataset; empty if it was not prepared."""
     with suppress(OSError, ValueError, LookupError, TypeError):
-        return dict(json.loads((Path(prepared or "") / "summary.json").read_text(encoding="utf-8"))["identity"])
+        return dict(
+            json.loads((Path(prepared or "") / "summary.json").read_text(encoding="utf-8"))[
+                "identity"
+            ]
+        )
     return {}
 
 
@@ -281,10 +329,12 @@ def downloadable(entry: Entry) -> Source | None:
 
 
 def download(entry: Entry, folder: Path) -> list[Path]:
-    """Download the missing archives of a dataset into the folder of downloads; return the new files.
+    """Download the missing archives of a dataset into the folder of downloads; return the new
+    files.
 
     Raises:
-        UserError: the dataset has no address, an address does not give the right file, or the folder is not writable.
+        UserError: the dataset has no address, an address does not give the right file, or the
+            folder is not writable.
     """
     if (source := downloadable(entry)) is None:
         notes = [f"{source.description} {source.note}" for source in entry.sources.values()]

@@ -28,7 +28,8 @@ class IndexRow(NamedTuple):
 
 
 class Store:
-    """Images and masks of a part, from the folder that `build` wrote; UserError if it is missing or damaged.
+    """Images and masks of a part, from the folder that `build` wrote; UserError if it is missing or
+    damaged.
 
     Arrays are read-only and memory-mapped: processes share them.
 
@@ -48,17 +49,24 @@ class Store:
             if self.info["schema"] != SCHEMA:
                 raise ValueError(f"format {self.info['schema']} of store.json is not {SCHEMA}")
             self.images, self.masks, self._truth, self._grey = (
-                np.load(self.folder / f"{name}.npy", mmap_mode="r") for name in ("images", "masks", "truth", "grey")
+                np.load(self.folder / f"{name}.npy", mmap_mode="r")
+                for name in ("images", "masks", "truth", "grey")
             )
             with open(self.folder / "index.csv", encoding="utf-8", newline="") as file:
                 rows: list[dict[str, Any]] = [*csv.DictReader(file)]
-            self.index = [IndexRow(**row | {key: int(row[key]) for key in INTEGERS}) for row in rows]
+            self.index = [
+                IndexRow(**row | {key: int(row[key]) for key in INTEGERS}) for row in rows
+            ]
             if len(self.index) != len(self.images):
-                raise ValueError(f"index.csv has {len(self.index)} rows; images.npy has {len(self.images)} images")
+                raise ValueError(
+                    f"index.csv has {len(self.index)} rows; images.npy has {len(self.images)} images"
+                )
         self.ids = [row.id for row in self.index]
         self._grey_ends = np.cumsum([row.grey for row in self.index])
 
-    def __reduce__(self) -> tuple[Any, ...]:  # worker processes map the files instead of receiving the content
+    def __reduce__(
+        self,
+    ) -> tuple[Any, ...]:  # worker processes map the files instead of receiving the content
         return type(self), (self.folder,)
 
     def __len__(self) -> int:
@@ -81,7 +89,8 @@ class Store:
     def truth(self, i: int) -> np.ndarray:
         """Return the labels of sample `i` at its original size, uint8 (H, W).
 
-        They are 0 background and 1 object (mask > 127), or class ids; also `labels.NO_CLASS` and `labels.IGNORED`.
+        They are 0 background and 1 object (mask > 127), or class ids; also `labels.NO_CLASS` and
+        `labels.IGNORED`.
         """
         row = self.index[i]
         labels = self._truth[row.offset : row.offset + row.height * row.width]

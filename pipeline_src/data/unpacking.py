@@ -52,6 +52,8 @@ def unpack(archive: Path, into: Path, max_gb: float = 0) -> None:
 def _check_member(name: str, left: float) -> None:
     """Raise a ValueError if a member leads out of its archive's folder, or fewer than 0 bytes are left."""
     if left < 0:
-        raise ValueError(f"too many bytes up to {name}; `max_unpacked_gb` of the dataset allows more")
+        raise ValueError(
+            f"too many bytes up to {name}; `max_unpacked_gb` of the dataset allows more"
+        )
     if os.path.isabs(name) or os.path.normpath(name).startswith("../"):
         raise ValueError(f"{name} leads out of the archive's folder")

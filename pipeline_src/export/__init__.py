@@ -2,4 +2,6 @@
 
 from typing import Literal
 
-Format = Literal["png8", "png16", "npy"]  # of predicted maps; here, because the command line names it without torch
+Format = Literal[
+    "png8", "png16", "npy"
+]  # of predicted maps; here, because the command line names it without torch

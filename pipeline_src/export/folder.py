@@ -21,7 +21,13 @@ from pipeline_src.training.models.build import logits
 from pipeline_src.training.posthoc import Calibrated, PostHoc, calibrated_method
 from pipeline_src.validation import Count, Strict
 
-MODEL, CONFIG, CALIBRATOR, CARD, SUMS = "model.pt2", "config.json", "calibrator.json", "README.md", "SHA256SUMS"
+MODEL, CONFIG, CALIBRATOR, CARD, SUMS = (
+    "model.pt2",
+    "config.json",
+    "calibrator.json",
+    "README.md",
+    "SHA256SUMS",
+)
 FILES = (MODEL, CONFIG, CALIBRATOR, CARD, SUMS)
 TOLERANCE = 1e-5  # of probabilities, between the folder and the run
 CARD_TEXT = """# {run}
@@ -86,10 +92,13 @@ def export(name: str, out: Path) -> None:
     """Write the run `name` into the folder `out`, whose earlier export it replaces at the end.
 
     Raises:
-        UserError: the run does not exist, or is not one network and a calibrator; nothing is written then.
+        UserError: the run does not exist, or is not one network and a calibrator; nothing is
+            written then.
     """
     names = {path.name for path in out.glob("[!.]*")}
-    outputs.check_output(out, "export", foreign=sorted(names - {*FILES} if MODEL in names else names))
+    outputs.check_output(
+        out, "export", foreign=sorted(names - {*FILES} if MODEL in names else names)
+    )
     run = runs.find(name)
     predictor, graph = run.predictor(), run.experiment
     for network in predictor.networks:
@@ -103,7 +112,9 @@ def export(name: str, out: Path) -> None:
     }
     facts, size = graph.facts, graph.settings.image_size
     names_of_classes = list(facts.class_names) or ["background", "object"]
-    config = Config(image_size=size, classes=facts.classes, class_names=names_of_classes, provenance=provenance)
+    config = Config(
+        image_size=size, classes=facts.classes, class_names=names_of_classes, provenance=provenance
+    )
     with outputs.staged(out, SUMS, FILES[:-1]) as new:
         write_folder(new, predictor, config)
         _check(read_folder(new)[1], predictor, size)
@@ -120,7 +131,9 @@ def write_folder(folder: Path, predictor: Predictor, config: Config) -> None:
         write_text(folder / CALIBRATOR, Record.model_validate(record).file_text())
     write_text(folder / CARD, card(config, record))
     names = [name for name in FILES[:-1] if (folder / name).exists()]
-    write_text(folder / SUMS, "".join(f"{sha256(folder / name)}  {name}\n" for name in names))  # as of sha256sum
+    write_text(
+        folder / SUMS, "".join(f"{sha256(folder / name)}  {name}\n" for name in names)
+    )  # as of sha256sum
 
 
 def traced(network: DenseClassifier, size: int) -> torch.export.ExportedProgram:
@@ -129,7 +142,9 @@ def traced(network: DenseClassifier, size: int) -> torch.export.ExportedProgram:
     try:
         with torch.no_grad():
             module = ExportedNetwork(network).eval()
-            return torch.export.export(module, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+            return torch.export.export(
+                module, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},)
+            )
     except Exception as error:  # networks raise many types on tensors without content
         raise UserError(
             "the network cannot be written as a graph of operators",
@@ -186,7 +201,9 @@ def read_folder(folder: Path) -> tuple[Config, Predictor]:
     config = Config.model_validate_json((folder / CONFIG).read_bytes())
     method, fitted = PostHoc(), {}
     if (folder / CALIBRATOR).is_file():
-        fitted = Record.model_validate_json((folder / CALIBRATOR).read_bytes()).model_dump(mode="json")
+        fitted = Record.model_validate_json((folder / CALIBRATOR).read_bytes()).model_dump(
+            mode="json"
+        )
         method = calibrated_method(fitted["calibrator"])()
     network: Any = torch.export.load(folder / MODEL).module()
     return config, Predictor([network], method, fitted=fitted)
@@ -195,7 +212,9 @@ def read_folder(folder: Path) -> tuple[Config, Predictor]:
 def _check(exported: Predictor, run: Predictor, size: int) -> None:
     """Raise a UserError if the folder predicts other probabilities than the run."""
     image = np.random.default_rng(0).integers(0, 256, (size + 9, size + 20, 3), dtype=np.uint8)
-    actual, expected = (predict_image(predictor, image, size, "image") for predictor in (exported, run))
+    actual, expected = (
+        predict_image(predictor, image, size, "image") for predictor in (exported, run)
+    )
     if (difference := float(np.abs(actual - expected).max())) > TOLERANCE:
         raise UserError(
             "the exported network would differ from the run",

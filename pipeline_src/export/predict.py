@@ -22,7 +22,15 @@ from pipeline_src.data.pairing import IMAGE_SUFFIXES, walk
 from pipeline_src.errors import UserError, listed
 from pipeline_src.export import Format, runs
 from pipeline_src.export import folder as exported
-from pipeline_src.files import atomic, check_folder, composed, read_bytes, reading, sha256, write_text
+from pipeline_src.files import (
+    atomic,
+    check_folder,
+    composed,
+    read_bytes,
+    reading,
+    sha256,
+    write_text,
+)
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.prediction.predict import Predictor, predict_image
 from pipeline_src.training.posthoc import Calibrated
@@ -55,29 +63,47 @@ def run_model(name: str) -> MapModel:
     run = runs.find(name)
     predictor, settings = run.predictor(), run.experiment.settings
     calibrated_by = run.method if isinstance(predictor.method, Calibrated) else ""
-    return MapModel(run.name, run.digest, run.experiment.facts.classes, settings.image_size, predictor, calibrated_by)
+    return MapModel(
+        run.name,
+        run.digest,
+        run.experiment.facts.classes,
+        settings.image_size,
+        predictor,
+        calibrated_by,
+    )
 
 
 def folder_model(folder: Path) -> MapModel:
     """Return the model of an exported folder, on the CPU."""
     config, predictor = exported.read_folder(folder)
-    name, files, calibrator = folder.resolve().name, sha256(folder / exported.SUMS), predictor.fitted.get("calibrator")
+    name, files, calibrator = (
+        folder.resolve().name,
+        sha256(folder / exported.SUMS),
+        predictor.fitted.get("calibrator"),
+    )
     return MapModel(name, files, config.classes, config.image_size, predictor, calibrator or "")
 
 
 def predict(
-    model: MapModel, images: Path, out: Path, format: Format | None = None, calibrator: Path | None = None
+    model: MapModel,
+    images: Path,
+    out: Path,
+    format: Format | None = None,
+    calibrator: Path | None = None,
 ) -> tuple[int, int]:
-    """Write the probability map of each image, at its original size; returns the numbers of images and of new maps.
+    """Write the probability map of each image, at its original size; returns the numbers of images
+    and of new maps.
 
     Args:
         images: a folder.
-        out: folder of the maps. Maps that it has are kept: delete the map of an image that has changed.
+        out: folder of the maps. Maps that it has are kept: delete the map of an image that has
+            changed.
         format: by default png16 for maps of one object, npy for those of several classes.
         calibrator: a calibrator.json, fitted to maps of this model, that is applied to them.
 
     Raises:
-        UserError: names all images that cannot be used, or the option that does not fit; nothing is written then.
+        UserError: names all images that cannot be used, or the option that does not fit; nothing is
+            written then.
     """
     form: Format = format or ("png16" if model.classes == 2 else "npy")
     if model.classes > 2 and form != "npy":
@@ -92,8 +118,12 @@ def predict(
         fix = "fit one to maps of this model: dense-calibration calibrate"
         applied, _ = read_for(calibrator, model.classes, model.name, fix, model.calibrated)
     files, own = find_images(images), out.resolve()
-    if (out / RECORD).exists() and images.resolve() in own.parents:  # maps of an earlier call are no images
-        files = {name: path for name, path in files.items() if not path.resolve().is_relative_to(own)}
+    if (
+        out / RECORD
+    ).exists() and images.resolve() in own.parents:  # maps of an earlier call are no images
+        files = {
+            name: path for name, path in files.items() if not path.resolve().is_relative_to(own)
+        }
     digests = [model.digest, form, sha256(calibrator) if calibrator else None]
     record = {"model": model.name, "digest": digest(digests)}
     maps = {name: out / f"{name}.{'npy' if form == 'npy' else 'png'}" for name in files}
@@ -104,18 +134,26 @@ def predict(
     if len(missing) < len(files):
         log.info("%d of %d maps exist already", len(files) - len(missing), len(files))
     for name in track(missing, "Predict maps", console=Console(stderr=True), transient=True):
-        f = predict_image(model.predictor, decode_image(files[name].read_bytes()), model.image_size, name)
+        f = predict_image(
+            model.predictor, decode_image(files[name].read_bytes()), model.image_size, name
+        )
         write_map(maps[name], calibrated(applied, f) if applied else f, form)
     return len(files), len(missing)
 
 
-def _check_out(out: Path, record: Mapping[str, str], files: Collection[Path], maps: Collection[Path]) -> None:
+def _check_out(
+    out: Path, record: Mapping[str, str], files: Collection[Path], maps: Collection[Path]
+) -> None:
     """Raise a UserError if the folder `out` has other files, or maps of another model, calibrator or format."""
     foreign: list[object] = [path for path in maps if path.exists()]
     if (out / RECORD).exists():
         with reading(f"{out / RECORD} cannot be read", expected="JSON", fix="give another --out"):
             earlier = json.loads((out / RECORD).read_text(encoding="utf-8"))
-            foreign = [] if earlier == record else [f"maps of {earlier['model']}, or another format or calibrator"]
+            foreign = (
+                []
+                if earlier == record
+                else [f"maps of {earlier['model']}, or another format or calibrator"]
+            )
     below, inputs = {path.parent for path in maps}, {path.parent for path in files}
     outputs.check_output(out, "predict", below=below, inputs=inputs, foreign=foreign)
 
@@ -123,7 +161,8 @@ def _check_out(out: Path, record: Mapping[str, str], files: Collection[Path], ma
 def write_map(path: Path, probability: np.ndarray, format: Format) -> None:
     """Write a map, (H, W) or (K, H, W) in [0, 1].
 
-    Integer maps are rounded to the nearest level, halves up at 0.5: rounding moves no pixel to the other class.
+    Integer maps are rounded to the nearest level, halves up at 0.5: rounding moves no pixel to the
+    other class.
     """
     with atomic(path) as temporary:
         if format == "npy":
@@ -135,7 +174,8 @@ def write_map(path: Path, probability: np.ndarray, format: Format) -> None:
 
 
 def find_images(folder: Path) -> dict[str, Path]:
-    """Return the images of a folder, at any depth, by the name of their map: their relative path without suffix.
+    """Return the images of a folder, at any depth, by the name of their map: their relative path
+    without suffix.
 
     Raises:
         UserError: there is no folder or no image, or two would have the same map.

@@ -40,12 +40,16 @@ class FinishedRun:
     def jobs(self) -> list[Job]:
         """The jobs that trained the networks and fitted the post-hoc method."""
         inputs = self.evaluation.inputs
-        return [job for role, job in inputs.items() if role == "fit" or role.startswith("networks/")]
+        return [
+            job for role, job in inputs.items() if role == "fit" or role.startswith("networks/")
+        ]
 
     @property
     def digest(self) -> str:
         """16 hex digits of the content that predictions depend on."""
-        return digest([self.method, self.seed, [[job.fingerprint, job.content] for job in self.jobs]])
+        return digest(
+            [self.method, self.seed, [[job.fingerprint, job.content] for job in self.jobs]]
+        )
 
     def predictor(self) -> Predictor:
         """Return the predictor of the evaluation job."""
@@ -53,7 +57,8 @@ class FinishedRun:
 
 
 def find(run: str) -> FinishedRun:
-    """Return a finished run by its name (`demo/aslp_cl/seed0`) or its folder (`results/demo/runs/aslp_cl/seed0`).
+    """Return a finished run by its name (`demo/aslp_cl/seed0`) or its folder
+    (`results/demo/runs/aslp_cl/seed0`).
 
     Raises:
         UserError: there is no run of that name, or it is not finished and current.
@@ -63,7 +68,12 @@ def find(run: str) -> FinishedRun:
         parts = (parts[1], *parts[3:])
     number = re.fullmatch(r"seed(\d+)", parts[-1]) if len(parts) in (2, 3) else None
     if number is None:
-        raise UserError(f"--run {run} is not the name of a run", found=run, expected=FORM, fix="dense-calibration plan")
+        raise UserError(
+            f"--run {run} is not the name of a run",
+            found=run,
+            expected=FORM,
+            fix="dense-calibration plan",
+        )
     method, seed = parts[-2], int(number[1])
     experiment = chosen(parts[0] if len(parts) == 3 else None)
     experiment.job(training_name(method, seed))  # UserError if there is none

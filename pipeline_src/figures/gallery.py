@@ -34,7 +34,8 @@ class Prediction:
         id: of the image.
         image: (h, w, 3) uint8 of any size; None if there is none.
         target: (H, W) class ids, `NO_CLASS` and `IGNORED`.
-        maps: method -> its probabilities, (H, W) of one object or (K, H, W), floats or as of saved maps.
+        maps: method -> its probabilities, (H, W) of one object or (K, H, W), floats or as of saved
+            maps.
     """
 
     rank: str
@@ -51,7 +52,9 @@ def pictures(facts: Facts) -> Iterator[Picture]:
         yield Picture(FIGURE, (part,), f"Predictions on {part}", caption, "raw", part, wide=True)
 
 
-def paint(picture: Picture, results: Results, predictions: Sequence[Prediction]) -> tuple[Figure, DataFrame]:
+def paint(
+    picture: Picture, results: Results, predictions: Sequence[Prediction]
+) -> tuple[Figure, DataFrame]:
     """Draw the predictions of all methods on the same images."""
     lines = [
         f"images of {CHOICE}, mean over methods and seeds",
@@ -70,7 +73,9 @@ def choose(gaps: np.ndarray) -> dict[int, str]:
     return {image: chosen[image] for image in order if image in chosen}
 
 
-def draw(predictions: Sequence[Prediction], heading: str, lines: Sequence[str]) -> tuple[Figure, DataFrame]:
+def draw(
+    predictions: Sequence[Prediction], heading: str, lines: Sequence[str]
+) -> tuple[Figure, DataFrame]:
     """Draw a column per image with its layers; return also the numbers below them."""
     import pandas as pd
 
@@ -100,8 +105,9 @@ def draw(predictions: Sequence[Prediction], heading: str, lines: Sequence[str]) 
 
 
 def layers(shown: Prediction) -> Iterator[tuple[str, np.ndarray, dict[str, Any], float]]:
-    """Yield what is drawn of an image: name, array, how it is drawn, and a mean over its pixels: the share of the
-    foreground, the mean confidence and the accuracy of each method."""
+    """Yield what is drawn of an image: name, array, how it is drawn, and a mean over its pixels:
+    the share of the foreground, the mean confidence and the accuracy of each method.
+    """
     counts = shown.target != IGNORED
     if shown.image is not None:
         yield "image", shown.image, {}, math.nan
@@ -115,7 +121,12 @@ def layers(shown: Prediction) -> Iterator[tuple[str, np.ndarray, dict[str, Any],
         mean = float(np.nanmean(known))
         yield f"{method}: confidence", known, {"cmap": "Blues", "vmin": least, "vmax": 1}, mean
         wrong = np.where(right, math.nan, known)
-        yield f"{method}: errors", wrong, {"cmap": "Reds", "vmin": 2 * least - 1, "vmax": 1}, right[counts].mean()
+        yield (
+            f"{method}: errors",
+            wrong,
+            {"cmap": "Reds", "vmin": 2 * least - 1, "vmax": 1},
+            right[counts].mean(),
+        )
 
 
 def top_label(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:

@@ -12,11 +12,23 @@ import numpy as np
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.reliability import percent_ticks
-from pipeline_src.figures.types import DataFrame, Figure, FigureType, Folders, Picture, Results, stacked
+from pipeline_src.figures.types import (
+    DataFrame,
+    Figure,
+    FigureType,
+    Folders,
+    Picture,
+    Results,
+    stacked,
+)
 
 CELLS = 50  # of each axis, 2 % wide
 EDGES = [cell / CELLS for cell in range(CELLS + 1)]
-MAIN, BEGIN, REST = 0.8, 0.83, 0.17  # of a panel: side of the density; begin and height of the marginals
+MAIN, BEGIN, REST = (
+    0.8,
+    0.83,
+    0.17,
+)  # of a panel: side of the density; begin and height of the marginals
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
@@ -24,14 +36,19 @@ def pictures(facts: Facts) -> Iterator[Picture]:
     wide = style.is_wide(len(facts.methods))
     for part, protocol in product(facts.tests, facts.protocols):
         title = f"Confidence and accuracy of the images of {part}"
-        caption = f"{title}: their joint density, {PROTOCOL_NAMES[protocol]}; {facts.networks_text()}."
+        caption = (
+            f"{title}: their joint density, {PROTOCOL_NAMES[protocol]}; {facts.networks_text()}."
+        )
         yield Picture(FIGURE, (protocol, part), title, caption, protocol, part, wide=wide)
 
 
 def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
     """Draw a panel of each method, with the images of all seeds."""
     measured = results.measured(picture.protocol, picture.part)
-    cells = {method: image_cells(*run.arrays["image_means"].reshape(2, -1)) for method, run in measured.items()}
+    cells = {
+        method: image_cells(*run.arrays["image_means"].reshape(2, -1))
+        for method, run in measured.items()
+    }
     lines = [
         f"{style.size(picture, results)} · {results.facts.networks_text()}",
         "an image counts with the means of its pixels; below the diagonal it is overconfident",
@@ -41,7 +58,8 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
 
 
 def image_cells(confidence: np.ndarray, accuracy: np.ndarray) -> DataFrame:
-    """Return a row per cell that holds images: the middles of its `confidence` and `accuracy`, and its `images`.
+    """Return a row per cell that holds images: the middles of its `confidence` and `accuracy`, and
+    its `images`.
 
     Args:
         confidence, accuracy: (n,) of each image, in [0, 1]; images of NaN do not count.
@@ -69,7 +87,11 @@ def draw(cells: Mapping[str, DataFrame], heading: str, lines: Sequence[str]) -> 
         color = style.METHOD_COLORS[style.color_number(method)]
         shades = LinearSegmentedColormap.from_list("", [f"{color}50", color, style.INK])
         axes = panel.inset_axes((0, 0, MAIN, MAIN))
-        drawn: dict[str, Any] = {"weights": table["images"], "cmap": shades, "norm": LogNorm(1, most)}
+        drawn: dict[str, Any] = {
+            "weights": table["images"],
+            "cmap": shades,
+            "norm": LogNorm(1, most),
+        }
         # In SVG all cells would be drawn.
         axes.hist2d(table["confidence"], table["accuracy"], EDGES, cmin=1, rasterized=True, **drawn)
         axes.plot([low, 1], [low, 1], **style.DASHED)
@@ -81,7 +103,9 @@ def draw(cells: Mapping[str, DataFrame], heading: str, lines: Sequence[str]) -> 
         above = panel.inset_axes((0, BEGIN, MAIN, REST), sharex=axes)
         above.hist(table["confidence"], EDGES, weights=table["images"], color=color)
         right = panel.inset_axes((BEGIN, 0, REST, MAIN), sharey=axes)
-        right.hist(table["accuracy"], EDGES, weights=table["images"], color=color, orientation="horizontal")
+        right.hist(
+            table["accuracy"], EDGES, weights=table["images"], color=color, orientation="horizontal"
+        )
         for around in (panel, above, right):
             around.set_axis_off()
         style.name_panel(panel, method, "", cells)

@@ -12,7 +12,17 @@ import numpy as np
 
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.figures import bin_tables, style
-from pipeline_src.figures.types import Axes, Counts, DataFrame, Figure, FigureType, Folders, Picture, Results, stacked
+from pipeline_src.figures.types import (
+    Axes,
+    Counts,
+    DataFrame,
+    Figure,
+    FigureType,
+    Folders,
+    Picture,
+    Results,
+    stacked,
+)
 
 if TYPE_CHECKING:
     from matplotlib.patches import Rectangle
@@ -35,7 +45,9 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
     facts, protocol, part = results.facts, picture.protocol, picture.part
     by_method = bin_tables.reliability_tables(results, part)
     tables = {method: by_method[protocol, method] for method in facts.methods}
-    ece = {method: results.estimate("ece", protocol, method, part).value for method in facts.methods}
+    ece = {
+        method: results.estimate("ece", protocol, method, part).value for method in facts.methods
+    }
     covered = "images and training seeds" if len(facts.seeds) > 1 else "images"
     lines = [
         f"{style.size(picture, results)} · {facts.bins} bins · error bars: 95 % CI over {covered}",
@@ -48,7 +60,11 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
 
 
 def draw_panels(
-    tables: Mapping[str, np.recarray], notes: Mapping[str, str], heading: str, lines: Sequence[str], low: float
+    tables: Mapping[str, np.recarray],
+    notes: Mapping[str, str],
+    heading: str,
+    lines: Sequence[str],
+    low: float,
 ) -> Figure:
     """Draw a panel per method, with the shares of pixels at its foot.
 
@@ -64,7 +80,11 @@ def draw_panels(
         draw_bars(axes, bins, low)
         axes.set_ylim(low - foot, 1)
         left = np.maximum(bins["lower"], low)
-        look: dict[str, Any] = {"color": style.MUTED, "edgecolor": style.PAPER, "linewidth": min(0.4, 4 / len(table))}
+        look: dict[str, Any] = {
+            "color": style.MUTED,
+            "edgecolor": style.PAPER,
+            "linewidth": min(0.4, 4 / len(table)),
+        }
         heights = bins["share"] * foot * 0.8
         axes.bar(left, heights, bins["upper"] - left, low - foot, align="edge", **look)
         axes.axhline(low, color=style.GRID, linewidth=0.6)
@@ -76,12 +96,20 @@ def draw_panels(
 
 
 def draw_counts(
-    counts: Counts, bins: int, title: str, lines: Sequence[str], stem: Path, band: np.ndarray | None = None
+    counts: Counts,
+    bins: int,
+    title: str,
+    lines: Sequence[str],
+    stem: Path,
+    band: np.ndarray | None = None,
 ) -> None:
     """Draw the diagram of one protocol's counts, with its `accuracy_band` if known, as <stem>.svg, .pdf and .png."""
     table = bin_tables.reliability_table(counts, bins, band)
     with style.house():
-        style.save(draw_panels({"": table}, {"": ""}, title, [*lines, KEY], bin_tables.corner([table])), stem)
+        style.save(
+            draw_panels({"": table}, {"": ""}, title, [*lines, KEY], bin_tables.corner([table])),
+            stem,
+        )
 
 
 def percent_ticks(set_ticks: Callable[..., object], ticks: Iterable[float]) -> None:
@@ -93,8 +121,13 @@ def draw_accuracy(axes: Axes, table: np.recarray) -> None:
     """Draw accuracy against confidence with a legend."""
     bins = bin_tables.drawn_bins(table)
     draw_bars(axes, bins, bin_tables.corner([table]))
-    gaps = (("overconfident", style.OVER, bins["gap"] > 0), ("underconfident", style.UNDER, bins["gap"] < 0))
-    entries: dict[str, Any] = {text: _gap_patches((0, 0), 1, 1, color) for text, color, where in gaps if where.any()}
+    gaps = (
+        ("overconfident", style.OVER, bins["gap"] > 0),
+        ("underconfident", style.UNDER, bins["gap"] < 0),
+    )
+    entries: dict[str, Any] = {
+        text: _gap_patches((0, 0), 1, 1, color) for text, color, where in gaps if where.any()
+    }
     axes.legend(list(entries.values()), list(entries), loc="lower right", handlelength=1.6)
     axes.set(xlabel="Confidence of the top label, %", ylabel="Accuracy of the top label, %")
 
@@ -103,34 +136,50 @@ def draw_bars(axes: Axes, bins: np.recarray, low: float) -> None:
     """Draw the bars of `bin_tables.drawn_bins`, their gaps and error bars, on square axes from `low` to 1."""
     from matplotlib.patches import Rectangle
 
-    for set_limits, set_ticks in ((axes.set_xlim, axes.set_xticks), (axes.set_ylim, axes.set_yticks)):
+    for set_limits, set_ticks in (
+        (axes.set_xlim, axes.set_xticks),
+        (axes.set_ylim, axes.set_yticks),
+    ):
         set_limits(low, 1)
-        percent_ticks(set_ticks, [tick / 10 for tick in range(math.ceil(10 * low), 11, 1 if low else 2)])
+        percent_ticks(
+            set_ticks, [tick / 10 for tick in range(math.ceil(10 * low), 11, 1 if low else 2)]
+        )
     axes.set_aspect("equal")
     axes.plot([low, 1], [low, 1], **style.DASHED, zorder=4)
     for row in bins:
-        # The gap is drawn from the bin's own mean confidence, which is what ECE compares, not from its middle.
+        # The gap is drawn from the bin's own mean confidence, which is what ECE compares, not from
+        # its middle.
         left, width = max(row.lower, low), row.upper - max(row.lower, low)
         lower, upper = sorted((row.confidence, row.accuracy))
         color = style.OVER if row.confidence > row.accuracy else style.UNDER
         axes.add_patch(Rectangle((left, low), width, max(lower - low, 0), **BAR))
         for patch in _gap_patches((left, lower), width, upper - lower, color):
             axes.add_patch(patch)
-        axes.plot([left, left + width], [row.accuracy] * 2, color=style.INK, linewidth=1.7, solid_capstyle="butt")
+        axes.plot(
+            [left, left + width],
+            [row.accuracy] * 2,
+            color=style.INK,
+            linewidth=1.7,
+            solid_capstyle="butt",
+        )
         if not math.isnan(row.low):
             middle = [left + width / 2] * 2
             axes.plot(middle, [row.low, row.high], color=style.INK, linewidth=0.9, zorder=5)
             axes.plot(middle, [row.low, row.high], "_", color=style.INK, markersize=4, zorder=5)
 
 
-def _gap_patches(corner: tuple[float, float], width: float, height: float, color: str) -> tuple[Rectangle, Rectangle]:
+def _gap_patches(
+    corner: tuple[float, float], width: float, height: float, color: str
+) -> tuple[Rectangle, Rectangle]:
     """Return a tinted area and its hatch: two patches, since an area's transparency would fade its hatch too."""
     from matplotlib.patches import Rectangle
 
     look: dict[str, Any] = {"linewidth": 0, "zorder": 2}
     return (
         Rectangle(corner, width, height, facecolor=color, alpha=0.28, **look),
-        Rectangle(corner, width, height, fill=False, edgecolor=color, hatch=style.HATCH[color], **look),
+        Rectangle(
+            corner, width, height, fill=False, edgecolor=color, hatch=style.HATCH[color], **look
+        ),
     )
 
 

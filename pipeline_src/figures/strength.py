@@ -14,7 +14,9 @@ MARKERS = "os^Dv<>P"  # of each beta
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """Yield one figure per test set in distribution and protocol, where the experiment has a grid."""
-    for part, protocol in product(facts.parts_of(LIKE_ID), facts.protocols) if facts.static_grid else ():
+    for part, protocol in (
+        product(facts.parts_of(LIKE_ID), facts.protocols) if facts.static_grid else ()
+    ):
         title = f"Strength of static perturbation on {part}"
         caption = f"{title}, {PROTOCOL_NAMES[protocol]}; error bars are 95 % confidence intervals."
         yield Picture(FIGURE, (protocol, part), title, caption, protocol, part)
@@ -29,7 +31,9 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
     for method, (alpha, beta) in facts.static_grid.items():
         error = results.estimate("ece", picture.protocol, method, picture.part)
         rows.append((method, alpha, beta, facts.static[method], error.value, error.low, error.high))
-    table = pd.DataFrame(rows, columns=["method", "alpha", "beta", "strength", "ece", "low", "high"])
+    table = pd.DataFrame(
+        rows, columns=["method", "alpha", "beta", "strength", "ece", "low", "high"]
+    )
     lines = [
         f"{style.size(picture, results)} · {style.averaged(facts)}",
         "s = 2 α β: twice the share that the expected label loses",
@@ -38,7 +42,11 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
     for (beta, curve), marker in zip(table.groupby("beta"), MARKERS, strict=False):
         bars = [curve["ece"] - curve["low"], curve["high"] - curve["ece"]]
         axes.errorbar(
-            curve["strength"], 100 * curve["ece"], [100 * bar for bar in bars], marker=marker, label=f"β = {beta:.3g}"
+            curve["strength"],
+            100 * curve["ece"],
+            [100 * bar for bar in bars],
+            marker=marker,
+            label=f"β = {beta:.3g}",
         )
     if facts.baseline:
         error = results.estimate("ece", picture.protocol, facts.baseline, picture.part)

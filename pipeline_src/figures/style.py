@@ -23,14 +23,36 @@ if TYPE_CHECKING:
 INK, MUTED, GRID, PAPER = "#1d2530", "#66707c", "#d9dee4", "#ffffff"
 # Over- and underconfidence differ in hue (safe for color-blind readers), in lightness and in hatch.
 OVER, UNDER, CALIBRATED = "#c2410c", "#2f73b3", "#aeb6c0"
-FAINT = "#8a939e"  # of lines behind others; a line with a meaning needs a contrast of 3 to the paper
+FAINT = (
+    "#8a939e"  # of lines behind others; a line with a meaning needs a contrast of 3 to the paper
+)
 HATCH = {OVER: "/////", UNDER: "\\\\\\\\\\"}  # dots would make an SVG ten times as large
 DASHED: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "linestyle": (0, (4, 2))}
-# Of methods, in every report the same: --c1 to --c8 of the page. The methods of docs/results.md have one each.
-COLORED = ("baseline", "slp", "aslp_mei", "aslp_mc", "aslp_cl", "temperature", "averaged", "temperature_averaged")
-METHOD_COLORS = ("#5b6570", "#0072b2", "#d55e00", "#00845f", "#b0417f", "#8a6d00", "#6247aa", "#a3212b")
+# Of methods, in every report the same: --c1 to --c8 of the page. The methods of docs/results.md
+# have one each.
+COLORED = (
+    "baseline",
+    "slp",
+    "aslp_mei",
+    "aslp_mc",
+    "aslp_cl",
+    "temperature",
+    "averaged",
+    "temperature_averaged",
+)
+METHOD_COLORS = (
+    "#5b6570",
+    "#0072b2",
+    "#d55e00",
+    "#00845f",
+    "#b0417f",
+    "#8a6d00",
+    "#6247aa",
+    "#a3212b",
+)
 WIDTH, WIDE = 3.5, 7.0  # inches: a column, and the page
-# Small multiples, in inches: before the first panel, after the last, between panels, above and below each row.
+# Small multiples, in inches: before the first panel, after the last, between panels, above and
+# below each row.
 LEFT, RIGHT, GAP, TITLE, BOTTOM = 0.52, 0.12, 0.13, 0.4, 0.46
 ACROSS = 7  # most panels in a row
 METADATA: dict[str, dict[str, None]] = {  # without date and version equal figures have equal bytes
@@ -63,7 +85,9 @@ def is_wide(panels: int) -> bool:
     return panels > 2
 
 
-def new_figure(body: float, heading: str, lines: Sequence[str], width: float = WIDTH) -> tuple[Figure, float]:
+def new_figure(
+    body: float, heading: str, lines: Sequence[str], width: float = WIDTH
+) -> tuple[Figure, float]:
     """Return a figure with a bold heading, quieter lines, and `body` inches below them; and the inches they take."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -83,14 +107,17 @@ def new_figure(body: float, heading: str, lines: Sequence[str], width: float = W
     return figure, used
 
 
-def small_multiples(number: int, heading: str, lines: Sequence[str], ratio: float = 1.0) -> tuple[Figure, list[Panel]]:
+def small_multiples(
+    number: int, heading: str, lines: Sequence[str], ratio: float = 1.0
+) -> tuple[Figure, list[Panel]]:
     """Return a figure with `number` panels of equal size in rows.
 
     Args:
         ratio: height of a panel by its width.
 
     Returns:
-        the figure, and per panel its axes and whether it is the first of its row and the last of its column.
+        the figure, and per panel its axes and whether it is the first of its row and the last of
+        its column.
     """
     width = WIDE if is_wide(number) else WIDTH
     rows = math.ceil(number / (ACROSS if number > 2 else 2))
@@ -112,9 +139,16 @@ def small_multiples(number: int, heading: str, lines: Sequence[str], ratio: floa
 def name_panel(axes: Axes, name: str, note: str, names: Collection[str]) -> None:
     """Write the name of a panel, different from those of the other panels, and a quieter note below it."""
     inches = axes.get_position().width * axes.figure.figure.get_figwidth()
-    texts = short_names(names, int(inches / 0.057))[name], short_names([note], int(inches / 0.052))[note]
+    texts = (
+        short_names(names, int(inches / 0.057))[name],
+        short_names([note], int(inches / 0.052))[note],
+    )
     for text, y, weight, color in ((texts[0], 12, "bold", INK), (texts[1], 3, "normal", MUTED)):
-        look: dict[str, Any] = {"fontsize": 6 if weight == "bold" else 6.5, "fontweight": weight, "color": color}
+        look: dict[str, Any] = {
+            "fontsize": 6 if weight == "bold" else 6.5,
+            "fontweight": weight,
+            "color": color,
+        }
         look |= {"xycoords": "axes fraction", "textcoords": "offset points", "parse_math": False}
         axes.annotate(text, (0, 1), (0, y), **look)
 
@@ -134,10 +168,16 @@ def short_names(names: Collection[str], letters: int) -> dict[str, str]:
     """Return names in at most `letters` characters that differ where the full names do, without their middle."""
     for head in (letters // 2, letters // 4, 3 * letters // 4):
         tail = letters - 1 - head
-        shown = {name: name if len(name) <= letters else f"{name[:head]}…{name[len(name) - tail :]}" for name in names}
+        shown = {
+            name: name if len(name) <= letters else f"{name[:head]}…{name[len(name) - tail :]}"
+            for name in names
+        }
         if len(set(shown.values())) == len(shown):
             return shown
-    return {name: name if len(name) <= letters else f"{name[: letters - 3]}…{k}" for k, name in enumerate(names, 1)}
+    return {
+        name: name if len(name) <= letters else f"{name[: letters - 3]}…{k}"
+        for k, name in enumerate(names, 1)
+    }
 
 
 def count(number: int) -> str:

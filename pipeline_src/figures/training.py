@@ -9,7 +9,16 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
-from pipeline_src.figures.types import DataFrame, Figure, FigureType, Folders, Picture, Results, stacked, tables_of
+from pipeline_src.figures.types import (
+    DataFrame,
+    Figure,
+    FigureType,
+    Folders,
+    Picture,
+    Results,
+    stacked,
+    tables_of,
+)
 
 
 class Curve(NamedTuple):
@@ -52,17 +61,22 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
     """Draw one curve of all methods that have it."""
     facts, curve = results.facts, CURVES[picture.key[0]]
     if curve.column:
-        tables = {m: prepare_history(tables_of(folders, m, "history.csv"), curve.column) for m in facts.trained}
+        tables = {
+            m: prepare_history(tables_of(folders, m, "history.csv"), curve.column)
+            for m in facts.trained
+        }
     else:
         tables = {m: prepare_alphas(tables_of(folders, m, "alpha.csv")) for m in facts.learned}
     lines = [
-        f"after each epoch · {style.averaged(facts)}" + " · each panel has its own scale" * (not curve.is_comparable)
+        f"after each epoch · {style.averaged(facts)}"
+        + " · each panel has its own scale" * (not curve.is_comparable)
     ]
     return draw(tables, curve, picture.title, lines), stacked(tables)
 
 
 def prepare_history(histories: Sequence[DataFrame], column: str) -> DataFrame:
-    """Return `epoch`, and the `middle` (mean), `low` and `high` of a column over the seeds that have come so far.
+    """Return `epoch`, and the `middle` (mean), `low` and `high` of a column over the seeds that
+    have come so far.
 
     Args:
         histories: one table per seed as in history.csv.
@@ -74,11 +88,12 @@ def prepare_history(histories: Sequence[DataFrame], column: str) -> DataFrame:
 
 
 def prepare_alphas(alphas: Sequence[DataFrame]) -> DataFrame:
-    """Return `epoch`, and the `middle` (median), `low` and `high` (5 and 95 %) of alpha over the images of all seeds.
+    """Return `epoch`, and the `middle` (median), `low` and `high` (5 and 95 %) of alpha over the
+    images of all seeds.
 
     Args:
-        alphas: one table per seed as in alpha.csv: `id`, then columns "1", "2", ... with alpha after that epoch. The
-            shortest seed ends the result.
+        alphas: one table per seed as in alpha.csv: `id`, then columns "1", "2", ... with alpha
+            after that epoch. The shortest seed ends the result.
     """
     import pandas as pd
 
@@ -88,15 +103,19 @@ def prepare_alphas(alphas: Sequence[DataFrame]) -> DataFrame:
     return table.rename_axis("epoch").reset_index().astype({"epoch": int})
 
 
-def draw(tables: Mapping[str, DataFrame], curve: Curve, heading: str, lines: Sequence[str]) -> Figure:
-    """Draw a panel per method with its curve in its color, faintly with comparable curves of all others behind it.
+def draw(
+    tables: Mapping[str, DataFrame], curve: Curve, heading: str, lines: Sequence[str]
+) -> Figure:
+    """Draw a panel per method with its curve in its color, faintly with comparable curves of all
+    others behind it.
 
     Args:
         tables: method -> table as `prepare_history`.
     """
     figure, panels = style.small_multiples(len(tables), heading, lines)
     curves = {
-        method: table.assign(**(table[["middle", "low", "high"]] * curve.factor)) for method, table in tables.items()
+        method: table.assign(**(table[["middle", "low", "high"]] * curve.factor))
+        for method, table in tables.items()
     }
     last_epoch = max(2, *(int(table["epoch"].max()) for table in curves.values()))
     low, high = _range(list(curves.values()))
@@ -104,7 +123,9 @@ def draw(tables: Mapping[str, DataFrame], curve: Curve, heading: str, lines: Seq
         for other in curves.values() if curve.is_comparable else ():
             axes.plot(other["epoch"], other["middle"], color=style.FAINT, linewidth=0.4)
         color = style.METHOD_COLORS[style.color_number(method)]
-        axes.fill_between(table["epoch"], table["low"], table["high"], color=color, alpha=0.3, linewidth=0)
+        axes.fill_between(
+            table["epoch"], table["low"], table["high"], color=color, alpha=0.3, linewidth=0
+        )
         axes.plot(table["epoch"], table["middle"], color=color, linewidth=1.4)
         axes.set_xlim(1, last_epoch)
         axes.set_xticks([1, (1 + last_epoch) / 2, last_epoch], ["1", "", str(last_epoch)])

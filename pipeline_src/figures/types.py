@@ -1,7 +1,8 @@
-"""Figure types: the heading, the pictures that an experiment has of a type, and the function that draws one.
+"""Figure types: the heading, the pictures that an experiment has of a type, and the function that
+draws one.
 
-Snakemake asks for the names of all figures whenever it starts, so a module of a figure imports what is slow (pandas,
-matplotlib) in the functions that need it.
+Snakemake asks for the names of all figures whenever it starts, so a module of a figure imports what
+is slow (pandas, matplotlib) in the functions that need it.
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ class FigureType:
         heading: of its section in the report.
         reading: how it is read, in sentences.
         pictures: those that an experiment has, in order.
-        paint: draws a picture from results and files of the runs (of a gallery: predictions), and returns it with the
-            numbers behind it.
+        paint: draws a picture from results and files of the runs (of a gallery: predictions), and
+            returns it with the numbers behind it.
     """
 
     name: str
@@ -86,7 +87,11 @@ def tables_of(folders: Folders, method: str, file: str) -> list[DataFrame]:
     """Return a csv file of each seed of a method."""
     import pandas as pd
 
-    return [pd.read_csv(folder / file, dtype={"id": str}) for (name, _), folder in folders.items() if name == method]
+    return [
+        pd.read_csv(folder / file, dtype={"id": str})
+        for (name, _), folder in folders.items()
+        if name == method
+    ]
 
 
 def stacked(tables: Mapping[str, DataFrame | np.recarray]) -> DataFrame:

@@ -17,7 +17,13 @@ from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.intervals import groups_note, images_note
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
-from pipeline_src.calibrators.calibrator import Calibrator, Record, calibrated, calibrator_class, fitted
+from pipeline_src.calibrators.calibrator import (
+    Calibrator,
+    Record,
+    calibrated,
+    calibrator_class,
+    fitted,
+)
 from pipeline_src.calibrators.pixels import Pixels, image_pixels, joined, log_odds
 from pipeline_src.counting.counts import image_rows
 from pipeline_src.counting.score_histogram import check_bins
@@ -58,10 +64,11 @@ def calibrate_folder(
     resamples: int = RESAMPLES,
     groups: str = "",
 ) -> dict[str, Any]:
-    """Fit a calibrator to the maps in `pred` and their masks, and write it and the calibrated maps of `apply`.
+    """Fit a calibrator to the maps in `pred` and their masks, and write it and the calibrated maps
+    of `apply`.
 
-    Writes calibrator.json, scores.json and maps/ into `out`. Where the applied maps have no masks, the fitted maps are
-    scored, each image by the calibrator that was fitted to the other folds.
+    Writes calibrator.json, scores.json and maps/ into `out`. Where the applied maps have no masks,
+    the fitted maps are scored, each image by the calibrator that was fitted to the other folds.
 
     Args:
         test_mask: masks of the applied maps.
@@ -73,14 +80,24 @@ def calibrate_folder(
         The content of scores.json.
 
     Raises:
-        UserError: names all unusable files, or the option that does not fit; nothing is written then.
+        UserError: names all unusable files, or the option that does not fit; nothing is written
+            then.
     """
     check_bins(bins)
     kind = calibrator_class(method, "--method")
     foreign = [out / FOLDER] if (out / FOLDER).exists() and not (out / CALIBRATOR).exists() else []
-    outputs.check_output(out, "calibrate", below=[out / FOLDER], inputs=(pred, mask, apply, test_mask), foreign=foreign)
+    outputs.check_output(
+        out,
+        "calibrate",
+        below=[out / FOLDER],
+        inputs=(pred, mask, apply, test_mask),
+        foreign=foreign,
+    )
     pairs, applied = pair_files(pred, mask), pair_files(apply, test_mask)
-    units, units_of_scored = groups_of(pairs, groups), groups_of(applied if test_mask else pairs, groups)
+    units, units_of_scored = (
+        groups_of(pairs, groups),
+        groups_of(applied if test_mask else pairs, groups),
+    )
     classes = classes_of(pairs)
     counted = count(pairs, classes, ignore)
     pixels = pixels_of(pairs, classes, ignore)
@@ -91,11 +108,15 @@ def calibrate_folder(
         scored, scored_on, uncalibrated = pairs, CROSS_VALIDATION, counted
         calibrators, remarks = cross_fitted(kind, pixels, units)
         warnings += remarks
-        names.remove("augrc")  # it compares the pixels of all images, but folds have different calibrators
+        names.remove(
+            "augrc"
+        )  # it compares the pixels of all images, but folds have different calibrators
     else:
         scored, scored_on, calibrators = applied, str(apply), [calibrator] * len(applied)
         uncalibrated = count(applied, classes, ignore)
-        warnings += [f"{apply}: {line}" for line in uncalibrated.warnings] + overlap_warnings(counted, uncalibrated)
+        warnings += [f"{apply}: {line}" for line in uncalibrated.warnings] + overlap_warnings(
+            counted, uncalibrated
+        )
     sides = uncalibrated, count(scored, classes, ignore, calibrators=calibrators)
     record = Record.of(calibrator, pixels)
     result = {
@@ -124,15 +145,18 @@ def calibrate_folder(
 def pixels_of(pairs: Sequence[Pair], classes: int | None, ignore: int | None) -> Pixels:
     """Return the pixels of all pairs to fit a calibrator to.
 
-    For two classes all pixels are used, grouped. For K classes as many of each image as fit into memory are drawn, and
-    each stands for an equal share of its image.
+    For two classes all pixels are used, grouped. For K classes as many of each image as fit into
+    memory are drawn, and each stands for an equal share of its image.
     """
     parts = []
     for pair in pairs:
         sample = read_sample(pair, classes, ignore)
         z, chosen = log_odds(sample.probability), None
         if len(z) > 1:
-            valid, most = int((sample.truth < len(z)).sum()), max(1, MOST_NUMBERS // (len(z) * len(pairs)))
+            valid, most = (
+                int((sample.truth < len(z)).sum()),
+                max(1, MOST_NUMBERS // (len(z) * len(pairs))),
+            )
             random = generator(pair.stem, "calibrate")
             chosen = random.choice(valid, most, replace=False) if valid > most else None
         parts.append(image_pixels(z, sample.truth, chosen).grouped())
@@ -178,9 +202,7 @@ def cross_fitted(
         others = pixels.take(folds != fold)
         by_fold.append(fitted(calibrator, others))
         single |= len(_classes(others)) < 2
-    text = (
-        "without one of the folds all pixels have one class, so the scores are too bad: give more images with objects"
-    )
+    text = "without one of the folds all pixels have one class, so the scores are too bad: give more images with objects"
     return [by_fold[fold] for fold in folds], [text] * single
 
 
@@ -198,7 +220,8 @@ def overlap_warnings(fitted_counts: FolderCounts, scored_counts: FolderCounts) -
 def _contents(counted: FolderCounts) -> dict[str, bytes]:
     """Return by image id the sums over the pixels of map and mask, which identify the content.
 
-    Images without a pixel that counts and maps of one value are left out, because several images share such sums.
+    Images without a pixel that counts and maps of one value are left out, because several images
+    share such sums.
     """
     rows = image_rows(counted.statistic.raw)
     varied = (rows.column("pixels") > 0) & (rows.column("constant") == 0)
@@ -206,18 +229,26 @@ def _contents(counted: FolderCounts) -> dict[str, bytes]:
 
 
 def _compare(
-    names: Sequence[str], counted: Sequence[FolderCounts], units: np.ndarray | None, bins: int, resamples: int
+    names: Sequence[str],
+    counted: Sequence[FolderCounts],
+    units: np.ndarray | None,
+    bins: int,
+    resamples: int,
 ) -> dict[str, Any]:
     """Compare the counts before and after calibration on the same resamples.
 
     Returns:
-        By metric the values `before` and `after`, their `intervals`, and whether the value `changed`. Where another
-        metric also decides, the interval of its difference is under its name.
+        By metric the values `before` and `after`, their `intervals`, and whether the value
+        `changed`. Where another metric also decides, the interval of its difference is under its
+        name.
     """
     runs = [ProtocolCounts.by_protocol(side.statistic, units)["raw"] for side in counted]
     sides = [resample_counts(run, bins, SEED, resamples) for run in runs]
     ends = [side.intervals() if resamples else {} for side in sides]
-    terms = [(Measurement.of_runs([0], [side]), weight) for side, weight in zip(sides, (-1.0, 1.0), strict=True)]
+    terms = [
+        (Measurement.of_runs([0], [side]), weight)
+        for side, weight in zip(sides, (-1.0, 1.0), strict=True)
+    ]
     scores: dict[str, Any] = {}
     for name in (name for name in names if name in sides[0].points):
         intervals = {"before": ends[0].get(name), "after": ends[1].get(name), "difference": None}
@@ -225,8 +256,9 @@ def _compare(
         change = estimate(name, *terms) if resamples else None
         if change and change.decided:
             intervals[METRICS[name].decided_by] = _limits(change.decided)
-            # Resampling raises an error near 0. In simulations percentiles held the true difference in 65 to 98 % of
-            # cases; symmetric about the value, by the longer side, they held it in 92 to 100 %.
+            # Resampling raises an error near 0. In simulations percentiles held the true difference
+            # in 65 to 98 % of cases; symmetric about the value, by the longer side, they held it in
+            # 92 to 100 %.
             half = max(change.value - change.image_low, change.image_high - change.value)
             change = replace(change, image_low=change.value - half, image_high=change.value + half)
         if change:
@@ -244,8 +276,11 @@ def _limits(effect: Estimate) -> tuple[float, float] | None:
 # The calibrated maps
 
 
-def write_calibrated(pairs: Sequence[Pair], calibrator: Calibrator, folder: Path, classes: int | None = None) -> None:
-    """Write the calibrated map of each pair under its own name, in the format, type and shape of the file.
+def write_calibrated(
+    pairs: Sequence[Pair], calibrator: Calibrator, folder: Path, classes: int | None = None
+) -> None:
+    """Write the calibrated map of each pair under its own name, in the format, type and shape of
+    the file.
 
     Args:
         classes: K of maps of K classes; None for binary maps.
@@ -261,14 +296,19 @@ def write_calibrated(pairs: Sequence[Pair], calibrator: Calibrator, folder: Path
         except UnusableFileError as reason:
             problems.append(f"{pair.map}: {reason}")
             continue
-        _write_map(folder / (pair.stem + pair.map.suffix), pair.map, calibrated(calibrator, probability))
+        _write_map(
+            folder / (pair.stem + pair.map.suffix), pair.map, calibrated(calibrator, probability)
+        )
     check_files(problems)
 
 
 def _write_map(path: Path, original: Path, probability: np.ndarray) -> None:
     """Write a map like the `original`: arrays keep an axis for the channel; decisions and float16 become float32."""
     suffix = path.suffix.lower()
-    with atomic(path) as temporary, open(temporary, "wb") as file:  # numpy appends .npy to the names of other files
+    with (
+        atomic(path) as temporary,
+        open(temporary, "wb") as file,
+    ):  # numpy appends .npy to the names of other files
         if suffix == ".npy":
             np.save(file, probability.reshape(np.load(original).shape))
         elif suffix == ".npz":

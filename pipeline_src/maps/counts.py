@@ -75,7 +75,9 @@ class Sample:
     resized: bool
 
 
-def read_sample(pair: Pair, classes: int | None, ignore: int | None, calibrator: Calibrator | None = None) -> Sample:
+def read_sample(
+    pair: Pair, classes: int | None, ignore: int | None, calibrator: Calibrator | None = None
+) -> Sample:
     """Read a map and its mask.
 
     Args:
@@ -128,7 +130,9 @@ def count(
     problems: list[str] = []
     applied: Sequence[Calibrator | None] = calibrators or [None] * len(pairs)
     samples = list(zip(pairs, applied, strict=True))
-    for pair, calibrator in track(samples, "Count maps", console=Console(stderr=True), transient=True):
+    for pair, calibrator in track(
+        samples, "Count maps", console=Console(stderr=True), transient=True
+    ):
         try:
             sample = read_sample(pair, classes, ignore, calibrator)
         except UnusableFileError as reason:
@@ -143,11 +147,20 @@ def count(
         _check_mask_values(counted, ignore)
         if not calibrators:
             _check_range(counted.highest)
-    counted.warnings += [*_corrections(counted, classes, ignore), *_likely_mistakes(counted, classes)]
+    counted.warnings += [
+        *_corrections(counted, classes, ignore),
+        *_likely_mistakes(counted, classes),
+    ]
     return counted
 
 
-def _add(counted: FolderCounts, pair: Pair, sample: Sample, classes: int | None, measures: Measures | None) -> None:
+def _add(
+    counted: FolderCounts,
+    pair: Pair,
+    sample: Sample,
+    classes: int | None,
+    measures: Measures | None,
+) -> None:
     probability, truth, void = sample.probability, sample.truth, classes or IGNORED
     clamp = least_probability(probability.dtype)
     counted.statistic.add(probability, truth, pair.stem, measures, ignore=void, clamp=clamp)
@@ -164,21 +177,27 @@ def _add(counted: FolderCounts, pair: Pair, sample: Sample, classes: int | None,
 def _check_mask_values(counted: FolderCounts, ignore: int | None) -> None:
     """Raise a UserError where the values of binary masks do not determine the object.
 
-    All masks decide together: in a mask of 0 and 255, 255 is the object, unless other masks have objects of 1.
+    All masks decide together: in a mask of 0 and 255, 255 is the object, unless other masks have
+    objects of 1.
     """
     values = sorted(counted.examples)
-    top, below = max(values, default=0), [mask_value for mask_value in values[:-1] if mask_value > 0]
+    top, below = (
+        max(values, default=0),
+        [mask_value for mask_value in values[:-1] if mask_value > 0],
+    )
     void_is_object = ignore == 255 and counted.ignored and top == 0
     if not (void_is_object or 1 < top <= 127 or (below and below[0] < SMALL and below[-1] <= 127)):
         return
     shown = ", ".join(
-        f"{mask_value} ({counted.examples[mask_value]})" for mask_value in [*values[:4], *values[4:][-1:]]
+        f"{mask_value} ({counted.examples[mask_value]})"
+        for mask_value in [*values[:4], *values[4:][-1:]]
     )
     fix = f"save np.uint8(255 * (mask == {'ID' if below else top})) as PNG"
     fix += f"; if {top} marks ignored pixels: --ignore {top}" if below else ""
     raise UserError(
         "the masks do not show what is an object",
-        found=f"the values {shown}" + (" and 255, which --ignore 255 leaves out" if void_is_object else ""),
+        found=f"the values {shown}"
+        + (" and 255, which --ignore 255 leaves out" if void_is_object else ""),
         expected="0 and 255, or 0 and 1, and another value for ignored pixels (class ids need maps of K classes)",
         fix="leave out --ignore" if void_is_object else fix,
     )
@@ -225,7 +244,11 @@ def _likely_mistakes(counted: FolderCounts, classes: int | None) -> Iterator[str
         yield "no mask has an object" + (", only class 0 and ignored pixels" if classes else "")
     elif not classes:
         for kind in MEANINGS:
-            if 0 < (highest := counted.highest.get(kind, 0)) <= (top := int(np.iinfo(kind).max)) // 2:
+            if (
+                0
+                < (highest := counted.highest.get(kind, 0))
+                <= (top := int(np.iinfo(kind).max)) // 2
+            ):
                 yield (
                     f"no {kind} map has a value above {highest} of {top}, and the masks have objects: if {highest} or "
                     f"less stands for probability 1, the maps are in percent or on another scale; save round({top} * "

@@ -1,6 +1,7 @@
 """Folders of saved maps and masks: the pairs of files, and the content of a file as an array.
 
-A map and its mask have the same path below their folders, without the suffix. Only this module checks file content.
+A map and its mask have the same path below their folders, without the suffix. Only this module
+checks file content.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ MAPS = (".png", ".tif", ".tiff", ".bmp", *ARRAYS)
 MASKS = (*MAPS, *JPEG)
 ASPECT = 1.1  # a map's height / width may differ from its mask's by this factor
 
-Palette = Literal["colors", "either", "indices"]  # a picture's colors, its indices, or its colors if they are gray
+Palette = Literal[
+    "colors", "either", "indices"
+]  # a picture's colors, its indices, or its colors if they are gray
 
 
 class UnusableFileError(ValueError):
@@ -40,7 +43,8 @@ class Pair:
     """A prediction map and its mask.
 
     Attributes:
-        stem: the path below the folder without the suffix, such as `video/0001`; the name of the image.
+        stem: the path below the folder without the suffix, such as `video/0001`; the name of the
+            image.
         mask: None where maps are only calibrated.
     """
 
@@ -56,14 +60,21 @@ def pair_files(maps: Path, masks: Path | None) -> list[Pair]:
         UserError: a folder is missing or holds nothing usable, or files have no partner.
     """
     if masks is not None and maps.resolve() == masks.resolve():
-        raise UserError("maps and masks are the same folder", found=maps, expected="a folder of maps and one of masks")
+        raise UserError(
+            "maps and masks are the same folder",
+            found=maps,
+            expected="a folder of maps and one of masks",
+        )
     map_files = files_by_stem(maps, MAPS)
     if masks is None:
         return [Pair(stem, map_files[stem], None) for stem in sorted(map_files)]
     mask_files = files_by_stem(masks, MASKS)
     check_files(
         [
-            *(f"{map_files[stem]}: no mask in {masks}" for stem in sorted(map_files.keys() - mask_files.keys())),
+            *(
+                f"{map_files[stem]}: no mask in {masks}"
+                for stem in sorted(map_files.keys() - mask_files.keys())
+            ),
             *(
                 f"{mask_files[stem]}: no prediction map in {maps}"
                 for stem in sorted(mask_files.keys() - map_files.keys())
@@ -85,7 +96,10 @@ def files_by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
         for file in (Path(top, name) for name in files if not name.startswith(".")):
             if file.suffix.lower() in MASKS:
                 by_stem[composed(file.relative_to(folder).with_suffix("").as_posix())].append(file)
-    for stem, found in by_stem.items():  # a JPEG map is named when it is read, unless it is a picture of a map
+    for (
+        stem,
+        found,
+    ) in by_stem.items():  # a JPEG map is named when it is read, unless it is a picture of a map
         by_stem[stem] = [file for file in found if file.suffix.lower() in suffixes] or found
     if not by_stem:
         raise UserError(
@@ -123,16 +137,20 @@ def classes_of(pairs: list[Pair]) -> int | None:
 
 
 def read_map(path: Path) -> np.ndarray:
-    """Return a prediction map: (H, W) probabilities of the positive class, or (K, H, W) of K classes.
+    """Return a prediction map: (H, W) probabilities of the positive class, or (K, H, W) of K
+    classes.
 
     Returns:
-        uint8 (v / 255), uint16 (v / 65535), or float32/float64 as stored in .npy and .npz (one array).
+        uint8 (v / 255), uint16 (v / 65535), or float32/float64 as stored in .npy and .npz (one
+        array).
 
     Raises:
         UnusableFileError: not readable, several channels, no probabilities.
     """
     if path.suffix.lower() in JPEG:
-        raise UnusableFileError("a JPEG file, which changes probabilities; save the map as PNG, TIFF or .npy")
+        raise UnusableFileError(
+            "a JPEG file, which changes probabilities; save the map as PNG, TIFF or .npy"
+        )
     array = _load(path, "colors")
     if array.dtype in (np.uint8, np.uint16) and array.ndim == 2 and array.size:
         return array
@@ -145,19 +163,24 @@ def read_map(path: Path) -> np.ndarray:
         array = array.astype(np.float32)
     missing = np.argwhere(np.isnan(array))
     if len(missing):
-        raise UnusableFileError(f"{len(missing)} value(s) are NaN, the first at index {missing[0].tolist()}")
+        raise UnusableFileError(
+            f"{len(missing)} value(s) are NaN, the first at index {missing[0].tolist()}"
+        )
     low, high = array.min(), array.max()
     if low < -SLACK or high > 1 + SLACK:
         fix = "apply a sigmoid" if array.ndim == 2 else "apply a softmax over the classes"
         fix += " to logits, divide 0..255 by 255, clip what interpolation exceeds"
         if low >= 0 and 2 < high <= 100:
             fix = "divide percent by 100"
-        raise UnusableFileError(f"values from {low:.8g} to {high:.8g}; expected probabilities in [0, 1] ({fix})")
+        raise UnusableFileError(
+            f"values from {low:.8g} to {high:.8g}; expected probabilities in [0, 1] ({fix})"
+        )
     return array if low >= 0 and high <= 1 else np.clip(array, 0, 1)
 
 
 def check_classes(probability: np.ndarray, classes: int | None) -> None:
-    """Check the number of classes of a map, None for a map (H, W), and that its probabilities sum to 1.
+    """Check the number of classes of a map, None for a map (H, W), and that its probabilities sum
+    to 1.
 
     Raises:
         UnusableFileError: they do not fit.
@@ -176,7 +199,9 @@ def check_classes(probability: np.ndarray, classes: int | None) -> None:
             f"{SUM_SLACK:g}: save the softmax as float32, or divide a rounded one by its sum"
         )
     if np.allclose(probability.sum(axis=-1), 1, rtol=0, atol=SUM_SLACK):
-        reason = f"an array of shape {probability.shape} with the classes last: use .transpose(2, 0, 1)"
+        reason = (
+            f"an array of shape {probability.shape} with the classes last: use .transpose(2, 0, 1)"
+        )
     raise UnusableFileError(reason)
 
 
@@ -187,14 +212,17 @@ def read_mask(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.nda
         ignore: value of pixels that never count, if any.
 
     Returns:
-        (H, W) uint8, 0 background, 1 foreground, 255 ignored; (256,) number of pixels by value, without ignored ones.
+        (H, W) uint8, 0 background, 1 foreground, 255 ignored; (256,) number of pixels by value,
+        without ignored ones.
 
     Raises:
         UnusableFileError: not readable, several different channels, an unknown type or value.
     """
     array = _load(path, "either")
     if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "buif":
-        raise UnusableFileError(f"an array of shape {array.shape} and type {array.dtype}; expected (height, width)")
+        raise UnusableFileError(
+            f"an array of shape {array.shape} and type {array.dtype}; expected (height, width)"
+        )
     ignored = np.zeros(array.shape, bool) if ignore is None else array == ignore
     values = np.where(ignored, np.zeros(1, array.dtype), array)
     low, high = values.min(), values.max()
@@ -202,7 +230,9 @@ def read_mask(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.nda
         raise UnusableFileError(f"values from {low:g} to {high:g}; expected 0 and 255, or 0 and 1")
     fractions = array.dtype.kind in "bf" and high <= 1
     values = (255 * values if fractions else values).astype(np.uint8)
-    threshold = 0 if values.max() == 1 and path.suffix.lower() not in JPEG else 127  # JPEG changes 0 to 1
+    threshold = (
+        0 if values.max() == 1 and path.suffix.lower() not in JPEG else 127
+    )  # JPEG changes 0 to 1
     truth = np.where(ignored, IGNORED, values > threshold).astype(np.uint8)
     return truth, np.bincount(values[~ignored], minlength=256)
 
@@ -211,13 +241,16 @@ def read_labels(path: Path, classes: int, ignore: int) -> np.ndarray:
     """Return a mask of class ids, (H, W) integers, with `classes` where the id is `ignore`.
 
     Raises:
-        UnusableFileError: not readable, several different channels, no integers, unknown ids, JPEG (changes ids).
+        UnusableFileError: not readable, several different channels, no integers, unknown ids, JPEG
+            (changes ids).
     """
     if path.suffix.lower() in JPEG:
         raise UnusableFileError("a JPEG file, which changes class ids; save the ids as PNG")
     ids = _load(path, "indices")
     if ids.ndim != 2 or 0 in ids.shape or ids.dtype.kind not in "iu":
-        raise UnusableFileError(f"an array of shape {ids.shape} and type {ids.dtype}; expected (height, width) ids")
+        raise UnusableFileError(
+            f"an array of shape {ids.shape} and type {ids.dtype}; expected (height, width) ids"
+        )
     ids = ids.astype(np.int64)
     unknown = np.unique(ids[((ids < 0) | (ids >= classes)) & (ids != ignore)])
     if len(unknown):
@@ -235,7 +268,9 @@ def _load(path: Path, palette: Palette) -> np.ndarray:
         array = native(_array(path) if path.suffix.lower() in ARRAYS else _picture(path, palette))
     except UnusableFileError:
         raise
-    except Exception as error:  # a foreign or broken file can make numpy, zipfile and Pillow raise anything
+    except (
+        Exception
+    ) as error:  # a foreign or broken file can make numpy, zipfile and Pillow raise anything
         raise UnusableFileError(f"not readable ({error})") from error
     if array.ndim == 3 and 1 in (array.shape[0], array.shape[-1]):
         return array.squeeze(0 if array.shape[0] == 1 else -1)
@@ -248,7 +283,9 @@ def _array(path: Path) -> np.ndarray:
         return loaded
     with loaded:
         if len(loaded.files) != 1:
-            raise UnusableFileError(f"{len(loaded.files)} arrays ({', '.join(loaded.files[:5])}); expected one")
+            raise UnusableFileError(
+                f"{len(loaded.files)} arrays ({', '.join(loaded.files[:5])}); expected one"
+            )
         array: np.ndarray = loaded[loaded.files[0]]
         return array
 
@@ -261,24 +298,30 @@ def _picture(path: Path, palette: Palette) -> np.ndarray:
         indices = np.array(image) if image.mode == "P" and palette != "colors" else None
         if indices is not None and palette == "indices":
             return indices
-        array = np.asarray(image.convert({"1": "L", "P": "RGBA", "LA": "RGBA"}.get(image.mode, image.mode)))
+        array = np.asarray(
+            image.convert({"1": "L", "P": "RGBA", "LA": "RGBA"}.get(image.mode, image.mode))
+        )
     if array.ndim == 2:
         return array
     colors = array[..., :3]
     if np.any(colors != colors[..., :1]):
         if indices is not None:
             return indices
-        raise UnusableFileError("a color image; expected one channel, or K classes as .npy, (K, height, width)")
+        raise UnusableFileError(
+            "a color image; expected one channel, or K classes as .npy, (K, height, width)"
+        )
     if array.shape[2] == 4 and array[..., 3].min() < 255:
         raise UnusableFileError("partly transparent; save it without an alpha channel")
     return colors[..., 0]
 
 
 def matched(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Return a map (H, W) or (K, H, W), resized bilinearly to the size `shape` of its mask if that differs.
+    """Return a map (H, W) or (K, H, W), resized bilinearly to the size `shape` of its mask if that
+    differs.
 
     Raises:
-        UnusableFileError: the map is rotated or cropped. Square maps fit any mask: many networks resize to squares.
+        UnusableFileError: the map is rotated or cropped. Square maps fit any mask: many networks
+            resize to squares.
     """
     height, width = array.shape[-2:]
     if (height, width) == shape:
@@ -290,4 +333,6 @@ def matched(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         )
     factors = (*[1] * (array.ndim - 2), shape[0] / height, shape[1] / width)
     resized = zoom(array.astype(np.float64), factors, order=1, mode="nearest", grid_mode=True)
-    return np.asarray(np.rint(resized) if array.dtype.kind == "u" else resized.clip(0, 1), array.dtype)
+    return np.asarray(
+        np.rint(resized) if array.dtype.kind == "u" else resized.clip(0, 1), array.dtype
+    )

@@ -48,12 +48,18 @@ def draw_gallery(
     for place, rank in gallery.choose(np.abs(per_image(raw)["gap"])).items():
         pair = pairs[place]
         sample = read_sample(pair, classes, ignore)
-        target = np.where(sample.truth == classes, IGNORED, sample.truth) if classes else sample.truth
+        target = (
+            np.where(sample.truth == classes, IGNORED, sample.truth) if classes else sample.truth
+        )
         image = None
         if pictures:
             with Image.open(pictures[pair.stem]) as picture:
                 image = np.asarray(picture.convert("RGB"))
-        predictions.append(gallery.Prediction(rank, pair.stem, image, target, {name: sample.probability}))
+        predictions.append(
+            gallery.Prediction(rank, pair.stem, image, target, {name: sample.probability})
+        )
     with style.house():
-        figure, table = gallery.draw(predictions, f"Predictions of {name}", [f"images of {gallery.CHOICE}"])
+        figure, table = gallery.draw(
+            predictions, f"Predictions of {name}", [f"images of {gallery.CHOICE}"]
+        )
         save_picture(out / "gallery", figure, table)

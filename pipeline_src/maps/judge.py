@@ -49,27 +49,33 @@ def judge_folder(
 ) -> dict[str, Any]:
     """Evaluate the maps in `pred` against the masks in `mask` and write the results into `out`.
 
-    Writes metrics.json, statistic.npz and images.csv (worst calibrated first). Maps of one object have the protocols
-    `raw` and `stretched` (min-max normalized maps); maps of K classes, (K, H, W), have `raw` only. Memory holds one
-    map, and about 2 KB per image and protocol, or class.
+    Writes metrics.json, statistic.npz and images.csv (worst calibrated first). Maps of one object
+    have the protocols `raw` and `stretched` (min-max normalized maps); maps of K classes, (K, H,
+    W), have `raw` only. Memory holds one map, and about 2 KB per image and protocol, or class.
 
     Args:
         resamples: bootstrap resamples; 0 for no intervals.
         diagrams: also draw the reliability diagram of each protocol of binary maps.
-        name, bins, ignore, groups, risk, gallery, images, weighted_f: the options of the command `judge`.
+        name, bins, ignore, groups, risk, gallery, images, weighted_f: the options of the command
+            `judge`.
 
     Returns:
         The content of metrics.json.
 
     Raises:
-        UserError: names all unusable files, or the option that does not fit; nothing is written then.
+        UserError: names all unusable files, or the option that does not fit; nothing is written
+            then.
     """
     check_bins(bins)
     outputs.check_output(out, "judge", inputs=(pred, mask))
     pairs = pair_files(pred, mask)
     units, classes = groups_of(pairs, groups), classes_of(pairs)
     if risk and classes:
-        raise UserError(f"--risk {risk} needs maps of one object", found=f"{classes} classes", fix="leave out --risk")
+        raise UserError(
+            f"--risk {risk} needs maps of one object",
+            found=f"{classes} classes",
+            fix="leave out --risk",
+        )
     bound = Bound.of(risk) if risk else None
     pictures = pictures_of(pairs, images) if images else {}
     counted = count(pairs, classes, ignore, whole_maps=True, weighted_f=weighted_f)
@@ -85,29 +91,45 @@ def judge_folder(
     result |= {"n_classes": classes} if classes else {}
     result |= {"bins": bins, "clamp": counted.clamps}
     result |= {"groups": groups_note(units)} if groups else {}
-    result["warnings"] = counted.warnings + (images_note(filled) if resamples and not groups else [])
-    result |= {"miscalibration": {}, "intervals": {}, "undefined": {}}  # without resamples the first two stay empty
+    result["warnings"] = counted.warnings + (
+        images_note(filled) if resamples and not groups else []
+    )
+    result |= {
+        "miscalibration": {},
+        "intervals": {},
+        "undefined": {},
+    }  # without resamples the first two stay empty
     bands = {}
     for protocol, run in ProtocolCounts.by_protocol(counted.statistic, units).items():
         result[protocol], result["undefined"][protocol] = summary(run, bins)
         if resamples:
             resampled = resample_counts(run, bins, SEED, resamples)
             intervals = resampled.intervals()
-            result["intervals"][protocol] = {metric: intervals.get(metric) for metric in result[protocol]}
+            result["intervals"][protocol] = {
+                metric: intervals.get(metric) for metric in result[protocol]
+            }
             bands[protocol] = accuracy_band([resampled], bins)
             result["miscalibration"][protocol] = miscalibration(intervals, resampled.units)
         if bound:
             control = controlled(run, bound, resamples)
             result.setdefault("risk", {})[protocol] = control
             result["warnings"] += exceeded(control, f"{PROTOCOL_NAMES[protocol]}, held-out folds")
-    provenance = {"name": name, "pred": str(pred), "mask": str(mask), "version": __version__, "clamp": counted.clamps}
+    provenance = {
+        "name": name,
+        "pred": str(pred),
+        "mask": str(mask),
+        "version": __version__,
+        "clamp": counted.clamps,
+    }
     with outputs.staged(out, "metrics.json", ["reliability-*.*", "gallery.*"]) as new:
         counted.statistic.save(new / "statistic.npz", provenance)
         _write_images(new / "images.csv", counted.statistic.protocols, bins)
         if diagrams and not classes:
             _draw(result, counted.statistic.protocols, bands, mask.parts[-2:], new)
         if gallery or images:
-            draw_gallery(pairs, raw, classes=classes, ignore=ignore, pictures=pictures, name=name, out=new)
+            draw_gallery(
+                pairs, raw, classes=classes, ignore=ignore, pictures=pictures, name=name, out=new
+            )
         write_text(new / "metrics.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
 
@@ -115,8 +137,9 @@ def judge_folder(
 def miscalibration(intervals: Mapping[str, Sequence[float] | None], units: int) -> str:
     """Return whether the intervals of gap and ECE show a calibration error.
 
-    It is detected where the interval of the gap excludes 0, or that of the ECE, whose lower limit is 0 unless the
-    squared error excludes it. `tests/maps/test_miscalibration.py` measures how often calibrated maps are called so.
+    It is detected where the interval of the gap excludes 0, or that of the ECE, whose lower limit
+    is 0 unless the squared error excludes it. `tests/maps/test_miscalibration.py` measures how
+    often calibrated maps are called so.
 
     Args:
         intervals: metric -> its 95 % interval.
@@ -160,7 +183,9 @@ def _write_images(path: Path, counts: Mapping[str, Counts], bins: int) -> None:
     rows = image_rows(counts["raw"])
     columns = {name: rows.column(name) for name in ("height", "width", "pixels")}
     for protocol, of_protocol in counts.items():
-        columns |= {f"{protocol}_{name}": values for name, values in per_image(of_protocol, bins).items()}
+        columns |= {
+            f"{protocol}_{name}": values for name, values in per_image(of_protocol, bins).items()
+        }
     cells: dict[str, list[Any]] = {"id": rows.ids}
     for name, values in columns.items():
         cells[name] = [f"{value:.6g}" if isinstance(value, float) else value for value in values]
@@ -184,7 +209,11 @@ def _draw(
 
     for protocol, of_protocol in counts.items():
         values, ends = result[protocol], result["intervals"].get(protocol, {})
-        over = f" · 95 % intervals over {'groups of images' if 'groups' in result else 'images'}" if ends else ""
+        over = (
+            f" · 95 % intervals over {'groups of images' if 'groups' in result else 'images'}"
+            if ends
+            else ""
+        )
         errors = (
             f"{METRICS[name].title} % {with_ends(METRICS[name], values[name], ends.get(name))}"
             for name in ("ece", "oe")

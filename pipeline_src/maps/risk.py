@@ -30,11 +30,12 @@ def controlled(run: ProtocolCounts, bound: Bound, resamples: int) -> dict[str, A
     """Return the threshold that a run's images guarantee, and its empirical risk.
 
     Returns:
-        `risk`, `alpha`; `images`, the n images (or groups of them) that have the risk; `over`, "groups" where the bound
-        is on groups; `level` t and `threshold` t/255, None where no threshold meets the bound; `promised`, the
-        guaranteed n/(n+1) R + 1/(n+1) there; `spread`, as `risk_spread` returns it; `reason`, why there is no
-        threshold; `delivered`, both empirical risks with `images` and `intervals`, each of five folds
-        at the threshold of the other folds, None where one of them has no threshold.
+        `risk`, `alpha`; `images`, the n images (or groups of them) that have the risk; `over`,
+        "groups" where the bound is on groups; `level` t and `threshold` t/255, None where no
+        threshold meets the bound; `promised`, the guaranteed n/(n+1) R + 1/(n+1) there; `spread`,
+        as `risk_spread` returns it; `reason`, why there is no threshold; `delivered`, both
+        empirical risks with `images` and `intervals`, each of five folds at the threshold of the
+        other folds, None where one of them has no threshold.
     """
     risks = image_risks(run)
     total, units = bound.defined(risks).sum(axis=0), len(bound.defined(risks))
@@ -44,7 +45,9 @@ def controlled(run: ProtocolCounts, bound: Bound, resamples: int) -> dict[str, A
     result |= {"level": t, "threshold": None, "promised": None, "spread": None, "delivered": None}
     if t is None:
         label = "foreground" if bound.risk == "fnr" else "background"
-        result["reason"] = f"{units:,} images or groups of them have {label}, and {bound.needs:,} are needed"
+        result["reason"] = (
+            f"{units:,} images or groups of them have {label}, and {bound.needs:,} are needed"
+        )
         return result
     result |= {"threshold": t / (EIGHT_BIT - 1), "promised": float(guaranteed(total, units)[t])}
     result["spread"] = risk_spread(run, bound, resamples)
@@ -52,17 +55,23 @@ def controlled(run: ProtocolCounts, bound: Bound, resamples: int) -> dict[str, A
     other_folds = [bound.defined(risks[folds != fold]) for fold in range(folds.max() + 1)]
     levels = [bound.level(rows.sum(axis=0), len(rows)) for rows in other_folds]
     if None not in levels:
-        result["delivered"] = _empirical(risks[np.arange(len(risks)), :, np.array(levels)[folds]], resamples)
+        result["delivered"] = _empirical(
+            risks[np.arange(len(risks)), :, np.array(levels)[folds]], resamples
+        )
     return result
 
 
 @one_thread
-def risk_spread(run: ProtocolCounts, bound: Bound, resamples: int, key: int = SEED) -> tuple[float, float] | None:
-    """Return the 95 % range of the expected risk of a further image, over samples of n calibration images.
+def risk_spread(
+    run: ProtocolCounts, bound: Bound, resamples: int, key: int = SEED
+) -> tuple[float, float] | None:
+    """Return the 95 % range of the expected risk of a further image, over samples of n calibration
+    images.
 
-    The bound holds for the mean over such samples; the threshold of a single sample has a higher or lower risk. The
-    bootstrap estimates this spread from the threshold of each resample and the mean risk of all images there. For 0/1
-    risks it approximates the beta distribution of Angelopoulos and Bates (arXiv 2107.07511, section 3.2).
+    The bound holds for the mean over such samples; the threshold of a single sample has a higher or
+    lower risk. The bootstrap estimates this spread from the threshold of each resample and the mean
+    risk of all images there. For 0/1 risks it approximates the beta distribution of Angelopoulos
+    and Bates (arXiv 2107.07511, section 3.2).
 
     Args:
         run: the calibration images. Only the n images (or groups) that have the risk are resampled.
@@ -77,7 +86,9 @@ def risk_spread(run: ProtocolCounts, bound: Bound, resamples: int, key: int = SE
     levels = [bound.level(total, len(risks)) for total in draws(len(risks), resamples, key) @ risks]
     if None in levels:
         return None
-    low, high = np.quantile(risks.mean(axis=0)[np.array(levels)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(
+        risks.mean(axis=0)[np.array(levels)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
+    )
     return float(low), float(high)
 
 
@@ -89,7 +100,11 @@ def _empirical(risks: np.ndarray, resamples: int) -> dict[str, Any]:
     for k, name in enumerate(RISKS):
         units = int(defined[:, k].sum())
         mean = float(risks[defined[:, k], k].mean()) if units else None
-        ends = None if mean is None or resampled is None else interval(mean, resampled[:, k], units, FRACTION)
+        ends = (
+            None
+            if mean is None or resampled is None
+            else interval(mean, resampled[:, k], units, FRACTION)
+        )
         values[name], values["intervals"][name] = mean, ends
     return values
 
@@ -116,7 +131,9 @@ def summary_text(result: dict[str, Any]) -> list[str]:
     if result["level"] is None:
         return [f"{bound}: no threshold meets it: {result['reason']}"]
     quantity = RISKS[bound.risk]
-    pixels = f"the pixels of probability {result['threshold']:.4f} ({result['level']} of 255) or more"
+    pixels = (
+        f"the pixels of probability {result['threshold']:.4f} ({result['level']} of 255) or more"
+    )
     extremes = {0: "only a mask of all pixels", EIGHT_BIT: "only an empty mask"}
     lines = [
         f"{bound}: {extremes.get(result['level'], f'a mask of {pixels}')} meets it on average over {units} like these "
@@ -132,5 +149,7 @@ def summary_text(result: dict[str, Any]) -> list[str]:
             for name, risk in RISKS.items()
             if tried[name] is not None
         )
-        lines.append(f"empirical risk, each fifth of them at the threshold of the others: {', '.join(shown)}")
+        lines.append(
+            f"empirical risk, each fifth of them at the threshold of the others: {', '.join(shown)}"
+        )
     return lines

@@ -1,11 +1,12 @@
 """Estimators of (mis)calibration and ranking from cells of a score.
 
-Each takes `Bins`, arrays of shape (..., K) over cells in ascending order of the score, and returns an array of shape
-(...): one number, or one per resample of a bootstrap. N is the number of pixels. `registry` has the definitions.
+Each takes `Bins`, arrays of shape (..., K) over cells in ascending order of the score, and returns
+an array of shape (...): one number, or one per resample of a bootstrap. N is the number of pixels.
+`registry` has the definitions.
 
-Estimators that sort pixels (equal mass, sweep, AURC, AUGRC) take the pixels of a cell as tied. In 8-bit and 16-bit
-maps they are, and the numbers are exact; for float maps a level is 1 / LEVELS = 1.5e-5 wide, and a cell of the surest
-pixels less (`counting.levels`).
+Estimators that sort pixels (equal mass, sweep, AURC, AUGRC) take the pixels of a cell as tied. In
+8-bit and 16-bit maps they are, and the numbers are exact; for float maps a level is 1 / LEVELS =
+1.5e-5 wide, and a cell of the surest pixels less (`counting.levels`).
 """
 
 from __future__ import annotations
@@ -34,9 +35,12 @@ def oe(bins: Bins) -> np.ndarray:
     return _share(bins, bins.score / bins.one * np.maximum(bins.excess, 0))
 
 
-def squared_error(bins: Bins, variance: np.ndarray, counted: np.ndarray | bool = True) -> np.ndarray:
-    """Return the sum of n_k/N (score_k - hits_k)^2, less what sampling adds to it: (E_k^2 - V_k) / n_k / N with E_k
-    the excess of a bin and V_k (..., K) its sampling variance. Unbiased; often below 0 where the true error is 0.
+def squared_error(
+    bins: Bins, variance: np.ndarray, counted: np.ndarray | bool = True
+) -> np.ndarray:
+    """Return the sum of n_k/N (score_k - hits_k)^2, less what sampling adds to it: (E_k^2 - V_k) /
+    n_k / N with E_k the excess of a bin and V_k (..., K) its sampling variance. Unbiased; often
+    below 0 where the true error is 0.
 
     Args:
         counted: (..., K), the bins that are summed over.
@@ -45,8 +49,10 @@ def squared_error(bins: Bins, variance: np.ndarray, counted: np.ndarray | bool =
 
 
 def squared_overconfidence(bins: Bins, variance: np.ndarray) -> np.ndarray:
-    """Return the terms of `squared_error` of the bins whose score is above their hits. For normal E_k, the mean of a
-    term is off its true value by about a tenth of V_k / n_k / N at most, and exact where E_k is truly 0."""
+    """Return the terms of `squared_error` of the bins whose score is above their hits. For normal
+    E_k, the mean of a term is off its true value by about a tenth of V_k / n_k / N at most, and
+    exact where E_k is truly 0.
+    """
     return squared_error(bins, variance, bins.excess > 0)
 
 
@@ -56,8 +62,10 @@ def debiased(bins: Bins, variance: np.ndarray) -> np.ndarray:
 
 
 def noise_floor(bins: Bins, variance: np.ndarray) -> np.ndarray:
-    """Return the mean ECE of a network without calibration error whose excesses have these sampling variances (..., K):
-    the mean of abs(x), sqrt(2 V_k / pi) for x normal with mean 0, summed over bins."""
+    """Return the mean ECE of a network without calibration error whose excesses have these sampling
+    variances (..., K): the mean of abs(x), sqrt(2 V_k / pi) for x normal with mean 0, summed over
+    bins.
+    """
     return _share(bins, np.sqrt(2 / np.pi * variance))
 
 
@@ -90,9 +98,13 @@ def sweep_groups(row: Bins) -> int:
     """Return the number of groups that `sweep` of one row (K,) ends with, at most the number of cells with pixels."""
     rank, hits, _ = _cumulative(row)
     n, most = rank[-1], int(np.count_nonzero(row.count))
-    groups = most if hits[-1] in (0, n) else 1  # all wrong or all right: any number of groups is monotone
+    groups = (
+        most if hits[-1] in (0, n) else 1
+    )  # all wrong or all right: any number of groups is monotone
     while groups < most:
-        tried = min(most - groups, groups + 15, max(1, (1 << 16) // groups))  # at once, since a call costs more
+        tried = min(
+            most - groups, groups + 15, max(1, (1 << 16) // groups)
+        )  # at once, since a call costs more
         number = groups + 1 + np.arange(tried)[:, None]
         cut = np.arange(groups + tried + 1)
         gained = np.diff(np.interp(np.minimum(cut, number) * (n / number), rank, hits), axis=1)
@@ -107,7 +119,9 @@ def sweep_groups(row: Bins) -> int:
 def _cumulative(row: Bins) -> tuple[np.ndarray, ...]:
     """Return (n+1,) pixels, hits and excess up to each cell of one row that has pixels, from 0."""
     met = row.count > 0
-    return tuple(np.concatenate([[0.0], np.cumsum(a[met])]) for a in (row.count, row.hits, row.excess))
+    return tuple(
+        np.concatenate([[0.0], np.cumsum(a[met])]) for a in (row.count, row.hits, row.excess)
+    )
 
 
 def _grouped_error(rank: np.ndarray, excess: np.ndarray, groups: int) -> float:
@@ -118,14 +132,18 @@ def _grouped_error(rank: np.ndarray, excess: np.ndarray, groups: int) -> float:
 def _by_row(bins: Bins, function: Callable[[Bins], float]) -> np.ndarray:
     """Return `function` of each row of `bins`, as an array (...)."""
     flat = [a.reshape(-1, a.shape[-1]) for a in (bins.count, bins.hits, bins.score, bins.excess)]
-    return np.array([function(Bins(*row)) for row in zip(*flat, strict=True)]).reshape(bins.count.shape[:-1])
+    return np.array([function(Bins(*row)) for row in zip(*flat, strict=True)]).reshape(
+        bins.count.shape[:-1]
+    )
 
 
 def smooth(bins: Bins) -> np.ndarray:
     """Return the smooth ECE, the sigma at which `smoothed_error` equals sigma; cells must be equally wide."""
     spectrum = cosines(bins.excess) / bins.n[..., None]
     low, high = np.zeros(bins.n.shape), np.ones(bins.n.shape)
-    for _ in range(BISECTIONS):  # the smoothed error falls with sigma, so that there is one crossing
+    for _ in range(
+        BISECTIONS
+    ):  # the smoothed error falls with sigma, so that there is one crossing
         middle = (low + high) / 2
         above = smoothed_error(spectrum, middle) > middle
         low, high = np.where(above, middle, low), np.where(above, high, middle)
@@ -133,12 +151,14 @@ def smooth(bins: Bins) -> np.ndarray:
 
 
 def smoothed_error(spectrum: np.ndarray, sigma: np.ndarray) -> np.ndarray:
-    """Return the integral over t of |E[(score - hit) K(t, score)]|, K the Gaussian of width sigma reflected at 0 and 1.
+    """Return the integral over t of |E[(score - hit) K(t, score)]|, K the Gaussian of width sigma
+    reflected at 0 and 1.
 
     Args:
         spectrum: `cosines` of the excess of cells over all pixels.
     """
-    # The reflected Gaussian is diagonal in the cosines cos(pi k t), with factors exp(-(pi k sigma)^2 / 2).
+    # The reflected Gaussian is diagonal in the cosines cos(pi k t), with factors exp(-(pi k
+    # sigma)^2 / 2).
     k = np.arange(spectrum.shape[-1])
     damped = spectrum * np.exp(-((np.pi * k * np.asarray(sigma)[..., None]) ** 2) / 2)
     cells = spectrum.shape[-1] - 1
@@ -150,7 +170,9 @@ def cosines(values: np.ndarray) -> np.ndarray:
     """Return the (..., K+1) cosine spectrum of values at the middles of K cells of [0, 1]."""
     mirrored = np.concatenate([values, values[..., ::-1]], axis=-1)
     k = np.arange(values.shape[-1] + 1)
-    spectrum: np.ndarray = np.fft.rfft(mirrored, axis=-1) * np.exp(-1j * np.pi * k / 2 / values.shape[-1])
+    spectrum: np.ndarray = np.fft.rfft(mirrored, axis=-1) * np.exp(
+        -1j * np.pi * k / 2 / values.shape[-1]
+    )
     return spectrum.real
 
 
@@ -161,15 +183,18 @@ def aurc(bins: Bins) -> np.ndarray:
     count, errors = _risk_coverage(bins)
     start, after = count[..., :-1], count[..., 1:]
     rate = np.diff(errors, axis=-1) / np.where(after > start, after - start, 1)
-    # Within a cell the i-th pixel sees (errors - rate * start) / i + rate; 1/i sums to a harmonic number.
+    # Within a cell the i-th pixel sees (errors - rate * start) / i + rate; 1/i sums to a harmonic
+    # number.
     harmonic = digamma(after + 1.0) - digamma(start + 1.0)
     return _share(bins, (errors[..., :-1] - rate * start) * harmonic + rate * (after - start))
 
 
 def augrc(bins: Bins) -> np.ndarray:
-    """Return the integral over coverage of the errors among the pixels kept, as a share of all N pixels, in [0, 1/2].
+    """Return the integral over coverage of the errors among the pixels kept, as a share of all N
+    pixels, in [0, 1/2].
 
-    With the accuracy a and the AUC of telling hits from misses it is a (1 - a) (1 - AUC) + (1 - a)^2 / 2.
+    With the accuracy a and the AUC of telling hits from misses it is a (1 - a) (1 - AUC) + (1 -
+    a)^2 / 2.
     """
     count, errors = _risk_coverage(bins)
     coverage, wrong = np.diff(count, axis=-1), (errors[..., 1:] + errors[..., :-1]) / 2
@@ -189,8 +214,8 @@ def _risk_coverage(bins: Bins) -> tuple[np.ndarray, np.ndarray]:
 def average_precision(rates: np.ndarray) -> np.ndarray:
     """Return the area under precision over recall, linear between thresholds.
 
-    Images without a predicted pixel have no precision. Below the lowest recall, precision is that of the highest
-    threshold at which an image has it.
+    Images without a predicted pixel have no precision. Below the lowest recall, precision is that
+    of the highest threshold at which an image has it.
 
     Args:
         rates: (..., 1024) as `image_inputs.rate_curves`.
@@ -198,12 +223,15 @@ def average_precision(rates: np.ndarray) -> np.ndarray:
     precision, predicted, recall, _ = np.split(rates, 4, axis=-1)
     first = np.argmax(predicted > 0, axis=-1, keepdims=True)
     place = np.maximum(np.arange(predicted.shape[-1]), first)
-    curve = np.take_along_axis(precision, place, axis=-1) / np.take_along_axis(predicted, place, axis=-1)
+    curve = np.take_along_axis(precision, place, axis=-1) / np.take_along_axis(
+        predicted, place, axis=-1
+    )
     return _area(recall, curve, curve[..., :1])
 
 
 def auc(rates: np.ndarray) -> np.ndarray:
-    """Return the area under the true over the false positive rate, linear from the origin over all thresholds.
+    """Return the area under the true over the false positive rate, linear from the origin over all
+    thresholds.
 
     Args:
         rates: (..., 1024) as `image_inputs.rate_curves`.

@@ -1,7 +1,9 @@
-"""Inputs of metrics that compare images, from the rows kept per image: means, F curves, IoU, the ECE of each image.
+"""Inputs of metrics that compare images, from the rows kept per image: means, F curves, IoU, the
+ECE of each image.
 
-What is computed from 8-bit levels is exact for 8-bit maps. Of float maps the pixels of an image within an 8-bit level
-take the distribution that all images together have there (`protocol_counts`); the mean confidence of an image is exact.
+What is computed from 8-bit levels is exact for 8-bit maps. Of float maps the pixels of an image
+within an 8-bit level take the distribution that all images together have there (`protocol_counts`);
+the mean confidence of an image is exact.
 """
 
 from __future__ import annotations
@@ -10,7 +12,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline_src.counting.counts import COLUMNS, PIXEL_SUMS, UNMEASURED, Counts, ImageRows, image_rows, parts
+from pipeline_src.counting.counts import (
+    COLUMNS,
+    PIXEL_SUMS,
+    UNMEASURED,
+    Counts,
+    ImageRows,
+    image_rows,
+    parts,
+)
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.whole_maps import e_curve
 from pipeline_src.metrics import estimators
@@ -22,10 +32,12 @@ Values = Callable[[ProtocolCounts, int], Columns]
 
 
 class ImageMean(Input):
-    """The mean over images of one number, an array (...), or of C numbers, (..., C); NaN where no image has them.
+    """The mean over images of one number, an array (...), or of C numbers, (..., C); NaN where no
+    image has them.
 
     Args:
-        values: (counts, number of bins) -> numbers (n, C) of a block of images; an image of NaN does not count.
+        values: (counts, number of bins) -> numbers (n, C) of a block of images; an image of NaN
+            does not count.
         few: whether `FEW` resamples suffice, as of curves with many columns.
     """
 
@@ -57,7 +69,9 @@ def whole_map_measure(column: str) -> Values:
 
     def values(counted: ProtocolCounts, bins: int) -> Columns:
         numbers = counted.rows.column(column)[:, None]
-        return lambda images: np.where(numbers[images] == UNMEASURED, np.nan, numbers[images] / UNIT)
+        return lambda images: np.where(
+            numbers[images] == UNMEASURED, np.nan, numbers[images] / UNIT
+        )
 
     return values
 
@@ -71,12 +85,16 @@ def absolute_errors(counted: ProtocolCounts, bins: int) -> Columns:
 def e_curves(counted: ProtocolCounts, bins: int) -> Columns:
     """Return the E curves of images, (n, 256) over thresholds; NaN where E is not measured."""
     measured = counted.rows.column("e_measure") != UNMEASURED
-    return lambda images: np.where(measured[images, None], e_curve(counted.rows.levels[images]), np.nan)
+    return lambda images: np.where(
+        measured[images, None], e_curve(counted.rows.levels[images]), np.nan
+    )
 
 
 def rate_curves(counted: ProtocolCounts, bins: int) -> Columns:
-    """Return precision, whether a pixel is predicted, true and false positive rate of images at the thresholds
-    f >= t/255, t = 255..0, one after the other, (n, 1024); NaN without foreground or without background."""
+    """Return precision, whether a pixel is predicted, true and false positive rate of images at the
+    thresholds f >= t/255, t = 255..0, one after the other, (n, 1024); NaN without foreground or
+    without background.
+    """
 
     def rates(images: slice) -> np.ndarray:
         at_least = np.flip(counted.rows.levels[images], axis=1).cumsum(axis=1, dtype=np.int64)
@@ -109,8 +127,9 @@ def image_errors(counted: ProtocolCounts, bins: int) -> Columns:
 def f_curve(levels: np.ndarray) -> np.ndarray:
     """Return F at the thresholds f >= t/255, t = 0..255.
 
-    F = (1 + beta2) P R / (beta2 P + R) with beta2 = 0.3 (Achanta et al., CVPR 2009), which in counts is
-    (1 + beta2) TP / (beta2 FG + predicted): defined wherever there is foreground, and 0 without true positives.
+    F = (1 + beta2) P R / (beta2 P + R) with beta2 = 0.3 (Achanta et al., CVPR 2009), which in
+    counts is (1 + beta2) TP / (beta2 FG + predicted): defined wherever there is foreground, and 0
+    without true positives.
 
     Args:
         levels: (..., 256, 2) pixels per 8-bit level and label.
@@ -134,7 +153,9 @@ class ClassAreas(Input):
         """Return the union of label and prediction of each class, and their intersection."""
         places = [COLUMNS.index(name) for name in ("pixels", "correct")]
         tables = [image_rows(counts).table for counts in counted.of_classes]
-        areas = np.stack([table[:, places] for table in tables], axis=2).reshape(-1, 2 * len(tables))
+        areas = np.stack([table[:, places] for table in tables], axis=2).reshape(
+            -1, 2 * len(tables)
+        )
         return lambda images: areas[images]
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
@@ -151,13 +172,14 @@ def pixel_means(rows: ImageRows, column: str) -> np.ndarray:
 def per_image(counts: Counts, bins: int = 10) -> dict[str, np.ndarray]:
     """Return the metrics of each image, in the order of `counts.rows.ids`.
 
-    `ece` and `oe` are exact for 8-bit maps; for float maps pixels within an 8-bit level (1/255 wide) take the pooled
-    distribution in it, and the mean confidence of their image. All others are exact.
+    `ece` and `oe` are exact for 8-bit maps; for float maps pixels within an 8-bit level (1/255
+    wide) take the pooled distribution in it, and the mean confidence of their image. All others are
+    exact.
 
     Returns:
-        (N,) float64 by name: confidence and accuracy (means), gap (their difference, positive where overconfident),
-        ece, oe, brier, nll, entropy, mae, and of one object max_f (over thresholds, of this image). NaN where an image
-        has no pixel that counts, or no foreground (max_f).
+        (N,) float64 by name: confidence and accuracy (means), gap (their difference, positive where
+        overconfident), ece, oe, brier, nll, entropy, mae, and of one object max_f (over thresholds,
+        of this image). NaN where an image has no pixel that counts, or no foreground (max_f).
     """
     rows, in_bins = image_rows(counts), Binned(TOP).columns(ProtocolCounts(None, counts), bins)
     blocks = list(parts(len(rows)))
@@ -165,9 +187,17 @@ def per_image(counts: Counts, bins: int = 10) -> dict[str, np.ndarray]:
     mean = {name: pixel_means(rows, name) for name in PIXEL_SUMS}
     accuracy = pixel_means(rows, "correct")
     with np.errstate(invalid="ignore", divide="ignore"):
-        values = {"confidence": mean["confidence"], "accuracy": accuracy, "gap": mean["confidence"] - accuracy}
+        values = {
+            "confidence": mean["confidence"],
+            "accuracy": accuracy,
+            "gap": mean["confidence"] - accuracy,
+        }
         values |= {"ece": estimators.ece(binned), "oe": estimators.oe(binned)}
-        values |= {name: mean[name] for name in ("brier", "nll", "entropy")} | {"mae": mean["absolute"]}
+        values |= {name: mean[name] for name in ("brier", "nll", "entropy")} | {
+            "mae": mean["absolute"]
+        }
     if not counts.top:
-        values["max_f"] = np.concatenate([f_curve(rows.levels[block]).max(axis=1) for block in blocks])
+        values["max_f"] = np.concatenate(
+            [f_curve(rows.levels[block]).max(axis=1) for block in blocks]
+        )
     return values

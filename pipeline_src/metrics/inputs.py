@@ -1,7 +1,8 @@
 """Inputs of metrics: taken exactly from all images, or from sums over resampled images.
 
-An input provides the arguments of a metric in both ways, so a metric is one function of arrays (...), evaluated once or
-on a thousand resamples. Inputs of one `family` share their sums over images. `image_inputs` has inputs by image.
+An input provides the arguments of a metric in both ways, so a metric is one function of arrays
+(...), evaluated once or on a thousand resamples. Inputs of one `family` share their sums over
+images. `image_inputs` has inputs by image.
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ class Input:
         family: hashable; inputs of one family need the same sums.
         classes: the numbers of classes it is defined for: "two", "several" or "any".
         pooled: whether the pixels of all images together suffice, without rows per image.
-        coarse: whether a pooled input needs no more than `levels.COARSE` levels, if these form its bins.
+        coarse: whether a pooled input needs no more than `levels.COARSE` levels, if these form its
+            bins.
         few: whether `FEW` resamples suffice.
-        centred: whether resampling biases its metrics: resampled values are shifted to the exact one.
+        centred: whether resampling biases its metrics: resampled values are shifted to the exact
+            one.
         present: the column that counts the images that have its metrics; None if all have them.
     """
 
@@ -43,7 +46,9 @@ class Input:
 
     def exact(self, counted: ProtocolCounts, bins: int) -> Arguments:
         """Return the metric's arguments for all images, shape (); by default from sums over all independent units."""
-        return self.from_sums(np.sum([units.sum(axis=0) for units in self.units(counted, bins)], axis=0), bins)
+        return self.from_sums(
+            np.sum([units.sum(axis=0) for units in self.units(counted, bins)], axis=0), bins
+        )
 
     def units(self, counted: ProtocolCounts, bins: int = 10) -> Iterator[np.ndarray]:
         """Return batches (n, C) of the terms of independent units, images or groups of images, in order."""
@@ -106,8 +111,9 @@ def unit(column: str) -> int:
 
 
 class Binned(Input):
-    """Pixels in equal-width bins of a score: `Bins` (..., B). Of K classes they are the bins of one class after the
-    other, so a sum over bins, as a share of the pixels in all of them, is a mean over classes.
+    """Pixels in equal-width bins of a score: `Bins` (..., B). Of K classes they are the bins of one
+    class after the other, so a sum over bins, as a share of the pixels in all of them, is a mean
+    over classes.
 
     Args:
         score: TOP or CLASSES.
@@ -120,7 +126,9 @@ class Binned(Input):
         self.pooled, self.classes = score == TOP, "any" if score == TOP else "several"
 
     def exact(self, counted: ProtocolCounts, bins: int) -> Arguments:
-        binned = [pixels.histogram(score).binned(bins).bins for pixels, score in self._scores(counted)]
+        binned = [
+            pixels.histogram(score).binned(bins).bins for pixels, score in self._scores(counted)
+        ]
         arrays = ([getattr(cells, array.name) for cells in binned] for array in fields(Bins))
         return (Bins(*map(np.concatenate, arrays)),)
 
@@ -136,8 +144,10 @@ class Binned(Input):
         return class_after_class
 
     def of_units(self, columns: np.ndarray) -> np.ndarray:
-        """Return the columns (n, 3 B), the squares (n, 3 B) that `BinNoise` needs, and whether the unit has pixels in a
-        bin (n, B) and in any bin. A unit with less than a pixel in a bin counts as that share of a unit."""
+        """Return the columns (n, 3 B), the squares (n, 3 B) that `BinNoise` needs, and whether the
+        unit has pixels in a bin (n, B) and in any bin. A unit with less than a pixel in a bin
+        counts as that share of a unit.
+        """
         bins = as_bins(columns)
         count, excess = bins.count, bins.excess
         squares, present = (count**2, count * excess, excess**2), count.any(axis=1, keepdims=True)
@@ -150,14 +160,16 @@ class Binned(Input):
         """Return the counts that are binned, with the score of each."""
         if self.score == TOP:
             return [(counted, TOP)]
-        return [(ProtocolCounts(counted.statistic, counts), POSITIVE) for counts in counted.of_classes]
+        return [
+            (ProtocolCounts(counted.statistic, counts), POSITIVE) for counts in counted.of_classes
+        ]
 
 
 class BinNoise(Binned):
     """Binned counts with the sampling variance of each bin's excess, (..., B).
 
-    V_k = n / (n - 1) sum_i (e_ik - g_k c_ik)^2 over n independent units (images, or groups of them).
-    Unit i has c_ik pixels of excess e_ik in bin k, and g_k is their ratio over all units.
+    V_k = n / (n - 1) sum_i (e_ik - g_k c_ik)^2 over n independent units (images, or groups of
+    them). Unit i has c_ik pixels of excess e_ik in bin k, and g_k is their ratio over all units.
     """
 
     centred = True
@@ -174,14 +186,18 @@ class BinNoise(Binned):
         square, product, squared_excess = np.split(sums[..., :-1], 7, axis=-1)[3:6]
         gap = pixels.excess / pixels.one
         units = sums[..., -1:]
-        spread = np.maximum(squared_excess - 2 * gap * product + gap**2 * square, 0)  # at least 0 but for rounding
+        spread = np.maximum(
+            squared_excess - 2 * gap * product + gap**2 * square, 0
+        )  # at least 0 but for rounding
         return pixels, np.where(units > 1, units / np.maximum(units - 1, 1), np.nan) * spread
 
 
 class Ordered(Input):
-    """Pixels in the order of confidence: `Bins` of all levels, ascending; on resamples of `EQUAL` cells.
+    """Pixels in the order of confidence: `Bins` of all levels, ascending; on resamples of `EQUAL`
+    cells.
 
-    Exact for 8-bit and 16-bit maps. On resamples cells are few: `analysis.resampling` shifts values to the exact one.
+    Exact for 8-bit and 16-bit maps. On resamples cells are few: `analysis.resampling` shifts values
+    to the exact one.
 
     Args:
         cells: joined to so many equally wide cells; None for all levels.
@@ -208,10 +224,11 @@ class Ordered(Input):
 
 
 class Ranked(Input):
-    """As `Ordered`, with cells of the surest pixels for the first levels; on resamples cells are fine near 1.
+    """As `Ordered`, with cells of the surest pixels for the first levels; on resamples cells are
+    fine near 1.
 
-    Confidences of networks crowd near 1. So each cell joins levels that span about a twelfth of its distance to 1, at
-    most 0.01: the surest pixels keep their order.
+    Confidences of networks crowd near 1. So each cell joins levels that span about a twelfth of its
+    distance to 1, at most 0.01: the surest pixels keep their order.
     """
 
     family, pooled, few = "ranked", True, True
@@ -246,18 +263,22 @@ def _with_surest(counts: Counts) -> Bins:
     if counts.top:
         low, high = cells[:, 0], cells[:, 1]
     else:
-        low, high = cells[:0, 0], np.stack([cells[:, 0, 1] + cells[:, 1, 0], cells[:, 0, 0] + cells[:, 1, 1]], axis=1)
+        low, high = (
+            cells[:0, 0],
+            np.stack([cells[:, 0, 1] + cells[:, 1, 0], cells[:, 0, 0] + cells[:, 1, 1]], axis=1),
+        )
     pixels = np.concatenate([low.sum(axis=1), middle.count, high[::-1].sum(axis=1)])
     hits = np.concatenate([low[:, 1], middle.hits, high[::-1, 1]])
     return Bins(pixels, hits, np.zeros(1), np.zeros(1))
 
 
 def _with_image_confidence(counted: ProtocolCounts, columns: Columns, bins: int) -> Columns:
-    """Return `columns` (n, 3 B), pixels, hits and confidences per bin, corrected to each image's exact confidence.
+    """Return `columns` (n, 3 B), pixels, hits and confidences per bin, corrected to each image's
+    exact confidence.
 
-    Below 8 bits an image takes the distribution of all images together. The difference to its exact summed confidence
-    is shared by its pixels, and the mean of these shares in a bin is subtracted there: images of a saturated network
-    keep their own gaps, and the sum over all images stays.
+    Below 8 bits an image takes the distribution of all images together. The difference to its exact
+    summed confidence is shared by its pixels, and the mean of these shares in a bin is subtracted
+    there: images of a saturated network keep their own gaps, and the sum over all images stays.
     """
     confidences = counted.rows.column("confidence")
     if (confidences == UNMEASURED).all():
@@ -267,8 +288,12 @@ def _with_image_confidence(counted: ProtocolCounts, columns: Columns, bins: int)
         pixels, _, confidence = np.moveaxis(cells.sum(axis=2, keepdims=True), 1, 0)
         exact = confidences[images, None]
         difference = exact / UNIT - confidence
-        rounding = np.abs(difference) <= pixels / UNIT  # as of 8-bit maps: the confidence of each pixel was rounded
-        return np.asarray(np.where(rounding | (exact == UNMEASURED), 0, difference) / np.maximum(pixels, 1))
+        rounding = (
+            np.abs(difference) <= pixels / UNIT
+        )  # as of 8-bit maps: the confidence of each pixel was rounded
+        return np.asarray(
+            np.where(rounding | (exact == UNMEASURED), 0, difference) / np.maximum(pixels, 1)
+        )
 
     added = np.zeros((2, bins))
     for block in parts(len(counted.rows)):

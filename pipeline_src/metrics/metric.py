@@ -45,7 +45,12 @@ class Quantity:
         return self.heading or self.title + " %" * (self.factor == 100)
 
     def text(
-        self, mean: float, spread: float = math.nan, low: float = math.nan, high: float = math.nan, mark: str = ""
+        self,
+        mean: float,
+        spread: float = math.nan,
+        low: float = math.nan,
+        high: float = math.nan,
+        mark: str = "",
     ) -> str:
         """Return `mean` as printed text with its mark, then spread over seeds and interval where known."""
         if math.isnan(mean):
@@ -83,7 +88,13 @@ class Difference(Quantity):
     def of(cls, quantity: Quantity) -> Difference:
         """Return how differences of a quantity are printed; the title says that percentages differ in points."""
         title = f"{quantity.title}, points" if quantity.factor == 100 else quantity.title
-        return cls(title=title, heading=title, factor=quantity.factor, digits=quantity.digits, better=quantity.better)
+        return cls(
+            title=title,
+            heading=title,
+            factor=quantity.factor,
+            digits=quantity.digits,
+            better=quantity.better,
+        )
 
     def number(self, value: float) -> str:
         return self.signed(value)
@@ -100,9 +111,11 @@ class Metric(Quantity):
         reference: its source.
         undefined: the reason where its value is NaN.
         needs_true_class: whether it is undefined if some pixels have no true class.
-        decided_by: the metric by whose difference two values are called different, where the resampled values of this
-            one mislead: an error near 0 can only be resampled to larger ones.
-        floor: the metric that says what this one measures where there is no error; values below it are not ranked.
+        decided_by: the metric by whose difference two values are called different, where the
+            resampled values of this one mislead: an error near 0 can only be resampled to larger
+            ones.
+        floor: the metric that says what this one measures where there is no error; values below it
+            are not ranked.
         on_request: whether it is slow, and left out where it was not asked for.
     """
 
@@ -124,13 +137,20 @@ class Metric(Quantity):
 
 def percent(title: str, input: Input, function: Function, definition: str, **more: Any) -> Metric:
     """Return a metric that is a fraction, printed in percent; differences are in percentage points."""
-    about: dict[str, Any] = {"factor": 100, "digits": 2, "unit": "percentage points", "range": FRACTION} | more
+    about: dict[str, Any] = {
+        "factor": 100,
+        "digits": 2,
+        "unit": "percentage points",
+        "range": FRACTION,
+    } | more
     return Metric(title=title, input=input, function=function, definition=definition, **about)
 
 
 def fraction(title: str, input: Input, function: Function, definition: str, **more: Any) -> Metric:
     """Return a metric between 0 and 1 that is printed as it is."""
-    return Metric(title=title, input=input, function=function, definition=definition, range=FRACTION, **more)
+    return Metric(
+        title=title, input=input, function=function, definition=definition, range=FRACTION, **more
+    )
 
 
 def squared(title: str, input: Input, function: Function, definition: str, **more: Any) -> Metric:

@@ -1,6 +1,8 @@
-"""The registry of metrics, and their exact values: the source of tables, the report, `judge` and the documentation.
+"""The registry of metrics, and their exact values: the source of tables, the report, `judge` and
+the documentation.
 
-A new metric is a function (in `estimators`, or a file of its own) and an entry here (docs/contributing/extending.md).
+A new metric is a function (in `estimators`, or a file of its own) and an entry here
+(docs/contributing/extending.md).
 """
 
 from __future__ import annotations
@@ -13,12 +15,40 @@ import numpy as np
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.score_histogram import UndefinedMetricError
 from pipeline_src.metrics import estimators, image_inputs
-from pipeline_src.metrics.image_inputs import ClassAreas, ImageMean, f_curves, image_errors, whole_map_measure
-from pipeline_src.metrics.inputs import Arguments, Binned, BinNoise, Input, Ordered, PixelMeans, Ranked
-from pipeline_src.metrics.metric import HIGH, NEITHER, NOT_NEGATIVE, SIGNED, Metric, fraction, percent, same, squared
+from pipeline_src.metrics.image_inputs import (
+    ClassAreas,
+    ImageMean,
+    f_curves,
+    image_errors,
+    whole_map_measure,
+)
+from pipeline_src.metrics.inputs import (
+    Arguments,
+    Binned,
+    BinNoise,
+    Input,
+    Ordered,
+    PixelMeans,
+    Ranked,
+)
+from pipeline_src.metrics.metric import (
+    HIGH,
+    NEITHER,
+    NOT_NEGATIVE,
+    SIGNED,
+    Metric,
+    fraction,
+    percent,
+    same,
+    squared,
+)
 from pipeline_src.metrics.protocol_counts import CLASSES, TOP, ProtocolCounts
 
-SQUARED, OVER, SQUARED_CLASSES = "squared_error", "squared_overconfidence", "classwise_squared_error"
+SQUARED, OVER, SQUARED_CLASSES = (
+    "squared_error",
+    "squared_overconfidence",
+    "classwise_squared_error",
+)
 NAEINI = "Naeini, Cooper, Hauskrecht, AAAI 2015"
 FEW_IMAGES = "its variance needs two images, or two groups of them"  # why a metric is undefined
 NO_FOREGROUND = "no image has foreground"
@@ -26,8 +56,17 @@ NO_RATES = "no image has both foreground and background"
 WHOLE_MAPS = "no image has it: it is measured on whole maps, and needs masks without ignored pixels"
 SUMMARY = ("ece", "oe", "accuracy", "mean_iou", "brier", "nll")  # where there is room for a few
 
-BINS, NOISE, CLASS_BINS, CLASS_NOISE = Binned(TOP), BinNoise(TOP), Binned(CLASSES), BinNoise(CLASSES)
-RANKED, F_CURVE, RATES = Ranked(), ImageMean(f_curves), ImageMean(image_inputs.rate_curves, few=True)
+BINS, NOISE, CLASS_BINS, CLASS_NOISE = (
+    Binned(TOP),
+    BinNoise(TOP),
+    Binned(CLASSES),
+    BinNoise(CLASSES),
+)
+RANKED, F_CURVE, RATES = (
+    Ranked(),
+    ImageMean(f_curves),
+    ImageMean(image_inputs.rate_curves, few=True),
+)
 
 METRICS: dict[str, Metric] = {
     # Calibration errors
@@ -187,7 +226,10 @@ METRICS: dict[str, Metric] = {
         range=NOT_NEGATIVE,
     ),
     "mae": fraction(
-        "MAE", PixelMeans("absolute", classes="two"), same, "Mean absolute error, abs(f − y), over all pixels."
+        "MAE",
+        PixelMeans("absolute", classes="two"),
+        same,
+        "Mean absolute error, abs(f − y), over all pixels.",
     ),
     "image_mae": fraction(
         "MAE of the images",
@@ -217,7 +259,8 @@ METRICS: dict[str, Metric] = {
         range=(0, 0.5),
     ),
     # Masks and whole maps: overlap, F, S and E
-    # Too high with few images, on which its threshold is chosen: intervals from 8 to 30 images cover 72 to 82 %.
+    # Too high with few images, on which its threshold is chosen: intervals from 8 to 30 images
+    # cover 72 to 82 %.
     "max_f": fraction(
         "max F",
         F_CURVE,
@@ -310,8 +353,11 @@ def value(name: str, counts: Counts, bins: int = 10) -> float:
     return _value(METRICS[name], counted, lambda source: source.exact(counted, bins))
 
 
-def summary(counted: ProtocolCounts, bins: int = 10) -> tuple[dict[str, float | None], dict[str, str]]:
-    """Return the metrics for this number of classes by name, and the reason for each value that is None.
+def summary(
+    counted: ProtocolCounts, bins: int = 10
+) -> tuple[dict[str, float | None], dict[str, str]]:
+    """Return the metrics for this number of classes by name, and the reason for each value that is
+    None.
 
     Metrics on request are left out where they were not measured.
 
@@ -320,7 +366,9 @@ def summary(counted: ProtocolCounts, bins: int = 10) -> tuple[dict[str, float | 
     """
     values: dict[str, float | None] = {}
     reasons: dict[str, str] = {}
-    exact = cache(lambda source: source.exact(counted, bins))  # many metrics have the same arguments
+    exact = cache(
+        lambda source: source.exact(counted, bins)
+    )  # many metrics have the same arguments
     classes = counted.statistic.classes if counted.statistic else []
     # Saved maps can have two classes of which none is the positive one.
     for name in defined(max(3, len(classes)) if classes else 2):
@@ -340,7 +388,11 @@ def defined(classes: int) -> list[str]:
 
 def _value(metric: Metric, counted: ProtocolCounts, exact: Callable[[Input], Arguments]) -> float:
     confusion = counted.statistic.confusion if counted.statistic else None
-    if metric.needs_true_class and confusion is not None and int(confusion.sum()) < counted.counts.pixels:
+    if (
+        metric.needs_true_class
+        and confusion is not None
+        and int(confusion.sum()) < counted.counts.pixels
+    ):
         raise UndefinedMetricError("on some pixels no class is right")
     if counted.counts.pixels == 0:
         raise UndefinedMetricError("no pixel counts")

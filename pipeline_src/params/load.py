@@ -32,7 +32,9 @@ def read(file: Path = FILE) -> Params:
     return validate(Params, read_yaml(file), str(file))
 
 
-class Loader(yaml.CSafeLoader):  # ten times faster than SafeLoader, and Snakemake reads params.yaml for every job
+class Loader(
+    yaml.CSafeLoader
+):  # ten times faster than SafeLoader, and Snakemake reads params.yaml for every job
     """A YAML loader that refuses duplicate keys, where YAML takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

@@ -19,8 +19,9 @@ ALL = "all"  # the split that every dataset has: all samples, sorted by name
 
 
 class Part(Strict):
-    """A part of a set, in the order of the split's list: `{set: DUTS-TR, split: val, last: 500}`, or 2,500 images after
-    the first 500: `{set: DUTS-TR, split: train, skip: 500, first: 2500}`."""
+    """A part of a set, in the order of the split's list: `{set: DUTS-TR, split: val, last: 500}`,
+    or 2,500 images after the first 500: `{set: DUTS-TR, split: train, skip: 500, first: 2500}`.
+    """
 
     set: str
     split: str = ALL
@@ -33,11 +34,17 @@ class Part(Strict):
         if self.first is not None and self.last is not None:
             raise ValueError("`first` and `last` cannot be given together")
         if self.skip and self.first is None:
-            raise ValueError("`skip` needs `first`, the number of images after those that are skipped")
+            raise ValueError(
+                "`skip` needs `first`, the number of images after those that are skipped"
+            )
         return self
 
     def __str__(self) -> str:
-        ends = [f"{key} {getattr(self, key)} of " for key in ("first", "last") if getattr(self, key) is not None]
+        ends = [
+            f"{key} {getattr(self, key)} of "
+            for key in ("first", "last")
+            if getattr(self, key) is not None
+        ]
         skipped = f" after {self.skip}" if self.skip else ""
         return f"{''.join(ends)}{self.set}/{self.split}{skipped}"
 
@@ -46,14 +53,20 @@ class Data(Strict):
     """Which images train, validate and test."""
 
     train: Part = Field(description="Training images.")
-    val: Part = Field(description="Validation images: accuracy A of ASLP, post-hoc fits; never reported as unseen.")
-    id: dict[Name, Part] = Field(description="In-distribution test sets, by the name the tables give them.")
+    val: Part = Field(
+        description="Validation images: accuracy A of ASLP, post-hoc fits; never reported as unseen."
+    )
+    id: dict[Name, Part] = Field(
+        description="In-distribution test sets, by the name the tables give them."
+    )
     shifted: dict[Name, Part] = Field(
         {},
         description="Test sets under distribution shift: evaluated as those of `id`, under their own heading; the "
         "report's recommendation ignores them.",
     )
-    ood: dict[Name, Part] = Field({}, description="Out-of-distribution test sets: no object, all background.")
+    ood: dict[Name, Part] = Field(
+        {}, description="Out-of-distribution test sets: no object, all background."
+    )
     on_problem: Literal["fail", "skip"] = Field(
         "fail",
         description="What an unreadable or unpaired file does: stop with the list of all, or be left out and counted.",
@@ -63,7 +76,9 @@ class Data(Strict):
     def _names_differ(self) -> Data:
         names = Counter(["train", "val", *self.id, *self.shifted, *self.ood])
         if duplicates := [name for name, count in names.items() if count > 1]:
-            raise ValueError(f"each test set needs a name of its own, duplicates are {', '.join(duplicates)}")
+            raise ValueError(
+                f"each test set needs a name of its own, duplicates are {', '.join(duplicates)}"
+            )
         return self
 
 
@@ -74,7 +89,9 @@ class Model(Strict):
         "efficientnet_lite0_fpn",
         description="The name of an mmsegmentation config file in `pipeline_src/training/models/configs/`.",
     )
-    pretrained: bool = Field(True, description="Start from the config's pretrained (ImageNet) weights.")
+    pretrained: bool = Field(
+        True, description="Start from the config's pretrained (ImageNet) weights."
+    )
 
 
 class Augmentation(Strict):
@@ -82,7 +99,8 @@ class Augmentation(Strict):
 
     flip: Fraction = Field(0.5, description="Probability of a horizontal flip.")
     crop: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.075, description="A centered crop takes up to this share off each side length (30 px of a 400 px image)."
+        0.075,
+        description="A centered crop takes up to this share off each side length (30 px of a 400 px image).",
     )
     rotate_probability: Fraction = Field(0.2, description="Probability of a rotation.")
     rotate_degrees: Annotated[float, Field(ge=0, le=180)] = Field(
@@ -93,9 +111,13 @@ class Augmentation(Strict):
 class Training(Strict):
     """The optimization, equal for every method."""
 
-    epochs: Annotated[int, Field(ge=1, le=100_000)] = Field(30, description="Passes over the training images.")
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        30, description="Passes over the training images."
+    )
     batch_size: Count = Field(10, description="Images a step.")
-    lr: Annotated[float, Field(gt=0)] = Field(1e-3, description="Adam's learning rate in the first epoch.")
+    lr: Annotated[float, Field(gt=0)] = Field(
+        1e-3, description="Adam's learning rate in the first epoch."
+    )
     weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="Adam's L2 penalty.")
     schedule: Literal["constant", "compounding"] = Field(
         "constant",
@@ -115,13 +137,15 @@ class Training(Strict):
         "off", description="Mixed precision. Changes numerics: keep one value within a comparison."
     )
     threads: Annotated[int, Field(ge=1, le=1024)] = Field(
-        1, description="CPU threads of a training or evaluation job. Changes the last bits of results."
+        1,
+        description="CPU threads of a training or evaluation job. Changes the last bits of results.",
     )
     workers: Annotated[int, Field(ge=0, le=1024)] = Field(
         0, description="Processes that load data for one job; results do not depend on it."
     )
     device: str = Field(
-        "auto", description="`auto` (a CUDA GPU if there is one, else the CPU), `cpu`, `cuda`, `cuda:1`..., `mps`."
+        "auto",
+        description="`auto` (a CUDA GPU if there is one, else the CPU), `cpu`, `cuda`, `cuda:1`..., `mps`.",
     )
     gpus: Annotated[int, Field(ge=0, le=1)] = Field(
         0,
@@ -137,7 +161,9 @@ class Training(Strict):
     @field_validator("amp", mode="before")
     @classmethod
     def _unquoted(cls, amp: Any) -> Any:
-        return "off" if amp is False else amp  # YAML reads a bare `off` so, and DVC drops the quotes
+        return (
+            "off" if amp is False else amp
+        )  # YAML reads a bare `off` so, and DVC drops the quotes
 
     @field_validator("device")
     @classmethod
@@ -153,8 +179,12 @@ class Evaluation(Strict):
     bins: Literal[2, 4, 5, 10, 15, 20, 25, 30, 50, 60, 100] = Field(
         10, description="Equal-width bins on [0, 1] of ECE, OE and the diagrams."
     )
-    batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(16, description="Images a forward pass.")
-    weighted_f: bool = Field(False, description="Also measure weighted F, which takes longer than all other metrics.")
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(
+        16, description="Images a forward pass."
+    )
+    weighted_f: bool = Field(
+        False, description="Also measure weighted F, which takes longer than all other metrics."
+    )
 
 
 class Experiment(Strict):
@@ -205,7 +235,9 @@ class Params(Strict):
         description="A block of parameters per method. The block's name is the method's, unless a key `method:` names "
         "another (a variant)."
     )
-    defaults: dict[str, Any] = Field({}, description="Values shared by all experiments; keys as in an experiment.")
+    defaults: dict[str, Any] = Field(
+        {}, description="Values shared by all experiments; keys as in an experiment."
+    )
     experiments: dict[Name, dict[str, Any] | None] = Field(
         description="Experiments by name, each only what differs from `defaults:`."
     )
@@ -214,5 +246,7 @@ class Params(Strict):
     def _experiments_have_folders_of_their_own(self) -> Params:
         taken = {*TAKEN, Path(self.judged).name, Path(self.data_root).name}
         if clash := [name for name in self.experiments if name.lower() in taken]:
-            raise ValueError(f"experiments.{clash[0]}: its folder has another purpose; choose another name")
+            raise ValueError(
+                f"experiments.{clash[0]}: its folder has another purpose; choose another name"
+            )
         return self

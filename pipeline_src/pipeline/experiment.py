@@ -63,7 +63,10 @@ class ExperimentGraph(Graph):
     def parts(self) -> dict[str, tuple[Part, str]]:
         """Every split of the experiment with its role: train, val, id, shifted or ood."""
         data = self.settings.data
-        parts: dict[str, tuple[Part, str]] = {"train": (data.train, "train"), "val": (data.val, "val")}
+        parts: dict[str, tuple[Part, str]] = {
+            "train": (data.train, "train"),
+            "val": (data.val, "val"),
+        }
         for role, tests in (("id", data.id), ("shifted", data.shifted), ("ood", data.ood)):
             parts |= {name: (part, role) for name, part in tests.items()}
         return parts
@@ -102,7 +105,10 @@ class ExperimentGraph(Graph):
     @property
     def runs(self) -> list[tuple[str, int]]:
         """(method, seed) of all runs by dependency: methods that train, that train after others, post-hoc methods."""
-        return sorted(self.facts.runs, key=lambda run: (bool(self.posthoc(run[0])), bool(self.references(run[0]))))
+        return sorted(
+            self.facts.runs,
+            key=lambda run: (bool(self.posthoc(run[0])), bool(self.references(run[0]))),
+        )
 
     @cached_property
     def batches(self) -> dict[str, Job]:
@@ -114,8 +120,9 @@ class ExperimentGraph(Graph):
         return self.batches.get(job.name, job)
 
     def needed(self, job: Job) -> list[Job]:
-        """Return the Snakemake jobs that a job depends on; a batch (evaluations of a run in one process) computes its
-        own inputs and depends on theirs."""
+        """Return the Snakemake jobs that a job depends on; a batch (evaluations of a run in one
+        process) computes its own inputs and depends on theirs.
+        """
         inputs = job.inputs.values()
         if job.is_batch:
             inputs = [needed for evaluation in inputs for needed in evaluation.inputs.values()]
@@ -159,7 +166,8 @@ class ExperimentGraph(Graph):
                 if self.posthoc(needed):
                     raise UserError(
                         f"methods.{name} needs a method that trains, and {needed!r} is post-hoc itself",
-                        expected=", ".join(m for m in self.methods if not self.posthoc(m)) or "baseline",
+                        expected=", ".join(m for m in self.methods if not self.posthoc(m))
+                        or "baseline",
                     )
             if self.facts.classes > 2 and getattr(chosen.method, "validates_null", False):
                 raise UserError(
@@ -179,4 +187,6 @@ def _method_facts(chosen: Chosen) -> MethodFacts:
     method = chosen.method
     posthoc = method if isinstance(method, PostHoc) else None
     of_all_seeds = posthoc is not None and posthoc.every_seed
-    return MethodFacts(chosen.code, method.model_dump(), method.learns, posthoc is None, of_all_seeds)
+    return MethodFacts(
+        chosen.code, method.model_dump(), method.learns, posthoc is None, of_all_seeds
+    )

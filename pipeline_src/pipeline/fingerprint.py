@@ -1,8 +1,9 @@
-"""Fingerprints: 16 hex digits for everything that a result is made from. They name its folder in the store.
+"""Fingerprints: 16 hex digits for everything that a result is made from. They name its folder in
+the store.
 
-A fingerprint covers the parameters of a job, the fingerprints of its inputs, and code: the function of the job with the
-definitions of its module that it uses, and all modules of the package that these import, directly or not. A module
-counts as `syntax` reads it.
+A fingerprint covers the parameters of a job, the fingerprints of its inputs, and code: the function
+of the job with the definitions of its module that it uses, and all modules of the package that
+these import, directly or not. A module counts as `syntax` reads it.
 """
 
 from __future__ import annotations
@@ -24,14 +25,16 @@ from pipeline_src.pipeline import syntax
 from pipeline_src.python_source import PACKAGE, ROOT, syntax_tree
 
 LENGTH = 16
-# Modules that cannot change a result: errors, values that are hashed themselves, the machinery of jobs, progress.
+# Modules that cannot change a result: errors, values that are hashed themselves, the machinery of
+# jobs, progress.
 NEUTRAL = {
     *("errors", "validation", "processes", "python_source"),
     *("data.catalog", "data.entry", "training.machine", "training.progress"),
 }
 NEUTRAL_PACKAGES = ("params", "pipeline")
-# Modules whose functions import by computed names. What they import counts otherwise: the classes of methods and
-# calibrators are in the parameters of jobs, the generator of a dataset in their modules; weights are no code.
+# Modules whose functions import by computed names. What they import counts otherwise: the classes
+# of methods and calibrators are in the parameters of jobs, the generator of a dataset in their
+# modules; weights are no code.
 COMPUTING = {
     *("training/registry.py", "calibrators/calibrator.py"),
     *("data/sources.py", "training/models/modules.py"),
@@ -51,9 +54,11 @@ def file_digest(file: Path) -> str:
 
 
 def as_json(value: Any) -> Any:
-    """Return a parameter in JSON's types. Fields of models and dataclasses are sorted; the order of mappings counts.
+    """Return a parameter in JSON's types. Fields of models and dataclasses are sorted; the order of
+    mappings counts.
 
-    A model has the name of its class, because calibrators with equal parameters differ in nothing else.
+    A model has the name of its class, because calibrators with equal parameters differ in nothing
+    else.
 
     Raises:
         UserError: the value is of a type whose text may differ between machines or runs.
@@ -61,7 +66,10 @@ def as_json(value: Any) -> Any:
     if isinstance(value, BaseModel):
         value = {"class": type(value).__name__, **dict(sorted(dict(value).items()))}
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {name: getattr(value, name) for name in sorted(field.name for field in dataclasses.fields(value))}
+        value = {
+            name: getattr(value, name)
+            for name in sorted(field.name for field in dataclasses.fields(value))
+        }
     if isinstance(value, Mapping):
         return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -92,7 +100,9 @@ class Code(NamedTuple):
     imports: list[str]
 
 
-def code_digests(function: Callable[..., object], values: Any, modules: Iterable[str] = ()) -> dict[str, str]:
+def code_digests(
+    function: Callable[..., object], values: Any, modules: Iterable[str] = ()
+) -> dict[str, str]:
     """Return the code that a job depends on: file -> digest.
 
     Args:
@@ -128,7 +138,9 @@ def _code_digests(function: Callable[..., object], modules: tuple[str, ...]) -> 
 
 def _classes(value: Any) -> Iterator[type]:
     """Yield the classes of models and dataclasses in a value, and those that they derive from."""
-    if isinstance(value, BaseModel) or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
+    if isinstance(value, BaseModel) or (
+        dataclasses.is_dataclass(value) and not isinstance(value, type)
+    ):
         yield from type(value).__mro__
         value = vars(value)
     if isinstance(value, Mapping):
@@ -146,22 +158,28 @@ def _is_neutral(file: str) -> bool:
 
 @cache
 def _files(name: str) -> list[str]:
-    """Return the files that an import of a dotted name runs. If the name is a package, all files in it count, because
-    they are its attributes."""
+    """Return the files that an import of a dotted name runs. If the name is a package, all files in
+    it count, because they are its attributes.
+    """
     top, *parts = name.split(".")
     if top != PACKAGE:
         return []
     files = ["__init__.py"]
     for end in range(1, len(parts) + 1):
         place = "/".join(parts[:end])
-        files += [file for file in (f"{place}.py", f"{place}/__init__.py") if (ROOT / file).is_file()]
-    return files + [file.relative_to(ROOT).as_posix() for file in ROOT.joinpath(*parts).rglob("*.py")]
+        files += [
+            file for file in (f"{place}.py", f"{place}/__init__.py") if (ROOT / file).is_file()
+        ]
+    return files + [
+        file.relative_to(ROOT).as_posix() for file in ROOT.joinpath(*parts).rglob("*.py")
+    ]
 
 
 @cache
 def _records() -> dict[str, Any]:
-    """Return the code of files by "file:function", with their state, as `CACHE` has it. Damaged records are void, and
-    those that another version of the rules wrote."""
+    """Return the code of files by "file:function", with their state, as `CACHE` has it. Damaged
+    records are void, and those that another version of the rules wrote.
+    """
     with suppress(OSError, ValueError, LookupError, TypeError):
         content = json.loads(CACHE.read_bytes())
         if content["digest"] == _checksum(content["records"]):

@@ -21,7 +21,8 @@ UNPACKED = Path("data/unpacked")  # archives, unpacked once for all experiments
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A unit of work. Its result is current if its folder exists, because the path contains the fingerprint.
+    """A unit of work. Its result is current if its folder exists, because the path contains the
+    fingerprint.
 
     `work` sees only the job, so the fingerprint covers everything that can change the result.
 
@@ -31,12 +32,14 @@ class Job:
         files: the files that it writes.
         work: a top-level function `work(job, folder)` that writes `files` into an empty folder.
         parameters: all values that the result depends on, in JSON's types, models or dataclasses.
-        inputs: role -> the job whose result it reads. Roles are part of the fingerprint, names of jobs are not.
+        inputs: role -> the job whose result it reads. Roles are part of the fingerprint, names of
+            jobs are not.
         options: values that cannot change the result: device, processes, folders of data.
         modules: dotted names of further modules whose code counts.
         other_files: role -> a file whose bytes count: a style sheet, a template.
         view: the folder below `results/<experiment>` in which people find the files.
-        is_batch: whether the job only stands for its inputs, which are computed with it in one process.
+        is_batch: whether the job only stands for its inputs, which are computed with it in one
+            process.
     """
 
     kind: str
@@ -60,7 +63,9 @@ class Job:
             "parameters": as_json(dict(sorted(self.parameters.items()))),
             "inputs": {role: self.inputs[role].fingerprint for role in sorted(self.inputs)},
             "code": code_digests(self.work, values, self.modules),
-            "files": {role: file_digest(self.other_files[role]) for role in sorted(self.other_files)},
+            "files": {
+                role: file_digest(self.other_files[role]) for role in sorted(self.other_files)
+            },
         }
 
     @cached_property
@@ -103,7 +108,11 @@ class Job:
     def faults(self) -> list[Fault]:
         """Return the missing and damaged files of the result, including its manifest."""
         manifest = self.manifest
-        return manifest.faults(self.folder) if manifest else [Fault(self.folder / NAME, "unreadable", "")]
+        return (
+            manifest.faults(self.folder)
+            if manifest
+            else [Fault(self.folder / NAME, "unreadable", "")]
+        )
 
     @property
     def content(self) -> str:
@@ -198,5 +207,7 @@ def other_versions(jobs: Iterable[Job]) -> list[str]:
         for library, version in versions.items():
             present = installed(library)
             if version != present:
-                names.setdefault(f"made with {library} {version}, here {present or 'none'}", []).append(job.name)
+                names.setdefault(
+                    f"made with {library} {version}, here {present or 'none'}", []
+                ).append(job.name)
     return [f"{version}: {few(results, 5)}" for version, results in names.items()]

@@ -37,7 +37,8 @@ def build(params: Params, name: str | None = None) -> ExperimentGraph:
     """Return the jobs of an experiment (default: the one that params.yaml picks).
 
     Raises:
-        UserError: a dataset is unknown or not available, or a method or a model config does not exist.
+        UserError: a dataset is unknown or not available, or a method or a model config does not
+            exist.
     """
     name, settings = resolve(params, name)
     entries = catalog.load(params.datasets)
@@ -97,7 +98,11 @@ def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) 
             "void": entry.void if entry.classes else None,
             "skip_unmasked": entry.skip_unmasked,
             "max_pixels": entry.max_pixels,
-            **({"groups": file_digest(grouped) if grouped else entry.groups} if entry.draws_groups else {}),
+            **(
+                {"groups": file_digest(grouped) if grouped else entry.groups}
+                if entry.draws_groups
+                else {}
+            ),
         },
         options={**_data_options(experiment, entry), "unchecked": identity.unchecked},
         modules=(sources.GENERATOR,) if entry.generated else (),
@@ -117,7 +122,11 @@ def _store(experiment: ExperimentGraph) -> Iterator[Job]:
             name=f"store/{name}",
             files=STORE_FILES,
             work=work.store,
-            parameters={"part": part, "size": experiment.settings.image_size, "label": experiment.label(name)},
+            parameters={
+                "part": part,
+                "size": experiment.settings.image_size,
+                "label": experiment.label(name),
+            },
             inputs={"prepare": experiment.job(f"prepare/{part.set}")},
             options=_data_options(experiment, experiment.entry(name)),
             view=experiment.results / "stores" / name,
@@ -136,7 +145,8 @@ def _train(experiment: ExperimentGraph) -> Iterator[Job]:
 def _trained(experiment: ExperimentGraph, method: str, seed: int) -> Job:
     network = experiment.methods[method].method
     references = {
-        f"references/{name}": experiment.job(names.training_name(name, seed)) for name in network.references()
+        f"references/{name}": experiment.job(names.training_name(name, seed))
+        for name in network.references()
     }
     return Job(
         **_run(experiment, method, seed),
@@ -189,8 +199,14 @@ def _network_parameters(experiment: ExperimentGraph) -> dict[str, Any]:
 
 def _predictor_parameters(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Any]:
     """Return the parameters on which predictions depend, besides weights: network, batch size, post-hoc method."""
-    fitted = {"method": experiment.posthoc(method), "seed": seed} if experiment.posthoc(method) else {}
-    return _network_parameters(experiment) | {"batch_size": experiment.settings.evaluation.batch_size} | fitted
+    fitted = (
+        {"method": experiment.posthoc(method), "seed": seed} if experiment.posthoc(method) else {}
+    )
+    return (
+        _network_parameters(experiment)
+        | {"batch_size": experiment.settings.evaluation.batch_size}
+        | fitted
+    )
 
 
 def _network_options(experiment: ExperimentGraph, title: str) -> dict[str, Any]:
@@ -206,7 +222,9 @@ def _network_options(experiment: ExperimentGraph, title: str) -> dict[str, Any]:
 def _evaluate(experiment: ExperimentGraph) -> Iterator[Job]:
     """Yield a job per run and evaluated split, and a batch per run that computes all of these."""
     for method, seed in experiment.runs:
-        jobs = {part: _evaluation(experiment, method, seed, part) for part in experiment.facts.parts}
+        jobs = {
+            part: _evaluation(experiment, method, seed, part) for part in experiment.facts.parts
+        }
         yield from jobs.values()
         yield Job(
             kind="evaluations",
@@ -228,7 +246,11 @@ def _evaluation(experiment: ExperimentGraph, method: str, seed: int, part: str) 
         parameters=_predictor_parameters(experiment, method, seed)
         | ({"weighted_f": True} if experiment.settings.evaluation.weighted_f else {}),
         inputs=_networks(experiment, method, seed)
-        | ({"fit": experiment.job(names.training_name(method, seed))} if experiment.posthoc(method) else {})
+        | (
+            {"fit": experiment.job(names.training_name(method, seed))}
+            if experiment.posthoc(method)
+            else {}
+        )
         | {"part": experiment.job(f"store/{part}")}
         | {name: experiment.job(f"store/{name}") for name in ("train", "val")},
         options=_network_options(experiment, f"{method} seed {seed} on {part}") | {"part": part},
@@ -243,7 +265,9 @@ def _analyse(experiment: ExperimentGraph) -> Iterator[Job]:
     for part in facts.parts:
         entry = experiment.entry(part)
         grouped = groups.find(entry.groups, experiment.data_root)
-        evaluated = {f"{m}/seed{s}": experiment.job(names.evaluation_name(m, s, part)) for m, s in facts.runs}
+        evaluated = {
+            f"{m}/seed{s}": experiment.job(names.evaluation_name(m, s, part)) for m, s in facts.runs
+        }
         yield Job(
             kind="analyse",
             name=f"analyse/{part}",
@@ -253,7 +277,11 @@ def _analyse(experiment: ExperimentGraph) -> Iterator[Job]:
                 "part": part,
                 "bins": facts.bins,
                 "runs": facts.runs,
-                **({"groups": file_digest(grouped) if grouped else entry.groups} if entry.groups else {}),
+                **(
+                    {"groups": file_digest(grouped) if grouped else entry.groups}
+                    if entry.groups
+                    else {}
+                ),
             },
             inputs=evaluated,
             options={"groups": entry.groups, "grouped": grouped},
@@ -270,10 +298,17 @@ def _show(experiment: ExperimentGraph) -> Iterator[Job]:
     parameters = {"facts": facts}
     analyses = _by_name(experiment.of_kinds("analyse"))
     runs = _by_name(experiment.of_kinds("train"))
-    learned = {name: runs[name] for run in facts.runs if run[0] in facts.learned if (name := names.training_name(*run))}
+    learned = {
+        name: runs[name]
+        for run in facts.runs
+        if run[0] in facts.learned
+        if (name := names.training_name(*run))
+    }
     stores = _by_name(experiment.of_kinds("store"))
     styles = {f"style/{file.name}": file for file in sorted((ROOT / "figures").glob("*.mplstyle"))}
-    tables = Job("tables", "tables", TABLE_FILES, report.tables, parameters, analyses, view=folder / "tables")
+    tables = Job(
+        "tables", "tables", TABLE_FILES, report.tables, parameters, analyses, view=folder / "tables"
+    )
     figures = Job(
         kind="figures",
         name="figures",
@@ -287,7 +322,9 @@ def _show(experiment: ExperimentGraph) -> Iterator[Job]:
     gallery = Job(
         kind="gallery",
         name="gallery",
-        files=tuple(sorted(file for picture in predictions.FIGURE.pictures(facts) for file in picture.files)),
+        files=tuple(
+            sorted(file for picture in predictions.FIGURE.pictures(facts) for file in picture.files)
+        ),
         work=report.gallery,
         parameters=parameters,
         inputs=analyses | runs | {f"store/{part}": stores[f"store/{part}"] for part in facts.tests},
@@ -295,7 +332,9 @@ def _show(experiment: ExperimentGraph) -> Iterator[Job]:
         other_files=styles,
         view=folder / "figures",
     )
-    claims = Job("claims", "claims", CLAIM_FILES, report.claims, parameters, analyses | learned, view=folder)
+    claims = Job(
+        "claims", "claims", CLAIM_FILES, report.claims, parameters, analyses | learned, view=folder
+    )
     shown = [tables, figures, gallery, claims]
     yield from shown
     yield _report(experiment, runs | stores | analyses | _by_name(shown[1:]))
@@ -306,7 +345,9 @@ def _by_name(jobs: Iterable[Job]) -> dict[str, Job]:
 
 
 def _report(experiment: ExperimentGraph, shown: dict[str, Job]) -> Job:
-    pages = sorted(file for file in (ROOT / "report").rglob("*") if file.suffix in (".j2", ".css", ".js"))
+    pages = sorted(
+        file for file in (ROOT / "report").rglob("*") if file.suffix in (".j2", ".css", ".js")
+    )
     return Job(
         kind="report",
         name="report",

@@ -39,8 +39,8 @@ class Manifest:
 
     Attributes:
         fingerprint: 16 hex digits for `ingredients`.
-        ingredients: `kind`, `parameters`, `inputs` (role -> fingerprint), `code` (file -> digest), `files` (role ->
-            digest of a file that counts by its content).
+        ingredients: `kind`, `parameters`, `inputs` (role -> fingerprint), `code` (file -> digest),
+            `files` (role -> digest of a file that counts by its content).
         files: name -> `size` in bytes and `sha256`.
         inputs: role -> `name` of the job and `digest` of the content that was read.
         made: `job`, `time` (UTC), `seconds`, whether it `resumed`, `machine`, `gpu`, peak `memory`
@@ -67,14 +67,18 @@ class Manifest:
     def write(self, folder: Path) -> None:
         """Write the manifest atomically."""
         content = asdict(self)
-        write_text(folder / NAME, json.dumps(content | {"digest": digest(content)}, indent=1) + "\n")
+        write_text(
+            folder / NAME, json.dumps(content | {"digest": digest(content)}, indent=1) + "\n"
+        )
 
     def faults(self, folder: Path) -> list[Fault]:
         """Return the missing and damaged files in `folder`. All files are read."""
         found = []
         for name, facts in self.files.items():
             file = folder / name
-            found.append(Fault(file, _digest(file, *state(file)) if file.is_file() else "", facts["sha256"]))
+            found.append(
+                Fault(file, _digest(file, *state(file)) if file.is_file() else "", facts["sha256"])
+            )
         return [fault for fault in found if fault.actual != fault.expected]
 
 

@@ -19,7 +19,9 @@ USUAL_PIXELS = 400 * 300  # of an image of the usual datasets
 MOST = 4  # reasons that are shown
 MANY = 10**5  # images of a dataset whose size is not known
 MARGIN = 4.5  # of a label with which a network agrees, as alphas of published runs grow after `start_epoch`
-FEW_DRAWS = 0.25  # perturbed labels per image in a run; of twelve images, none is perturbed in 5 % of runs
+FEW_DRAWS = (
+    0.25  # perturbed labels per image in a run; of twelve images, none is perturbed in 5 % of runs
+)
 
 
 def missing_jobs(experiment: ExperimentGraph) -> list[Job]:
@@ -30,7 +32,9 @@ def missing_jobs(experiment: ExperimentGraph) -> list[Job]:
 
 def warnings(experiment: ExperimentGraph) -> list[str]:
     """Return facts that the user has to know before the run."""
-    unchecked = [text for job in experiment.of_kinds("prepare") if (text := job.options["unchecked"])]
+    unchecked = [
+        text for job in experiment.of_kinds("prepare") if (text := job.options["unchecked"])
+    ]
     versions = other_versions(experiment.jobs.values())
     return [
         *unchecked,
@@ -44,10 +48,10 @@ def warnings(experiment: ExperimentGraph) -> list[str]:
 def check_parts(experiment: ExperimentGraph) -> dict[str, int]:
     """Return the number of images of each part of the data, after checks.
 
-    Parts must fit into their datasets, and train, val and tests must be disjoint. For datasets that are
-    not prepared, positions in a split stand for samples, and the number of images of the dataset for the
-    size of each split, or `MANY`. A size that is too large hides overlaps and invents none; the jobs
-    check again.
+    Parts must fit into their datasets, and train, val and tests must be disjoint. For datasets that
+    are not prepared, positions in a split stand for samples, and the number of images of the
+    dataset for the size of each split, or `MANY`. A size that is too large hides overlaps and
+    invents none; the jobs check again.
 
     Raises:
         UserError: names the parts.
@@ -60,8 +64,13 @@ def check_parts(experiment: ExperimentGraph) -> dict[str, int]:
             continue
         size = sources.count_images(experiment.entry(name), experiment.data_root) or MANY
         manifest.check_size(part, size, f"correct `data:` of experiment {experiment.name}")
-        places = [f"{part.set}/{part.split}/{position}" for position in manifest.positions(part, size)]
-        samples[name] = [manifest.Row(id=place, stem="", image="", mask="", sha256_image=place) for place in places]
+        places = [
+            f"{part.set}/{part.split}/{position}" for position in manifest.positions(part, size)
+        ]
+        samples[name] = [
+            manifest.Row(id=place, stem="", image="", mask="", sha256_image=place)
+            for place in places
+        ]
     manifest.check_disjoint(samples)
     return {name: len(rows) for name, rows in samples.items()}
 
@@ -101,7 +110,9 @@ def _finished_run(job: Job, on_gpu: bool) -> tuple[Path, Manifest] | None:
     for folder, record in stored("train"):
         origin = record.made
         recorded = [origin["machine"], bool(origin.get("gpu")), origin.get("resumed")]
-        if recorded == machine and _speed_facts(record.ingredients) == _speed_facts(job.ingredients):
+        if recorded == machine and _speed_facts(record.ingredients) == _speed_facts(
+            job.ingredients
+        ):
             return folder, record
     return None
 
@@ -125,9 +136,13 @@ def differences(job: Job) -> list[str]:
         return ["not made yet"]
     old, new = (dict(_flat(it, "")) for it in (job.former[1].ingredients, job.ingredients))
     found = [
-        _difference(name, old.get(name), new.get(name)) for name in {**old, **new} if old.get(name) != new.get(name)
+        _difference(name, old.get(name), new.get(name))
+        for name in {**old, **new}
+        if old.get(name) != new.get(name)
     ]
-    return [*found[:MOST], *([f"and {len(found) - MOST} more"] if found[MOST:] else [])] or ["its result was removed"]
+    return [*found[:MOST], *([f"and {len(found) - MOST} more"] if found[MOST:] else [])] or [
+        "its result was removed"
+    ]
 
 
 def _difference(name: str, old: str | None, new: str | None) -> str:
@@ -162,8 +177,14 @@ def _late_starts(experiment: ExperimentGraph) -> Iterator[str]:
 
 def _full_disk(experiment: ExperimentGraph) -> Iterator[str]:
     """Yield a line if the preprocessed images do not fit. Only prepared datasets have a known number of images."""
-    stores = [job for job in experiment.of_kinds("store") if job.inputs["prepare"].is_made and not job.is_made]
-    images = sum(len(manifest.select(job.parameters["part"], job.inputs["prepare"].folder)) for job in stores)
+    stores = [
+        job
+        for job in experiment.of_kinds("store")
+        if job.inputs["prepare"].is_made and not job.is_made
+    ]
+    images = sum(
+        len(manifest.select(job.parameters["part"], job.inputs["prepare"].folder)) for job in stores
+    )
     needed = images * _stored_bytes(experiment)
     if (free := shutil.disk_usage(".").free) < needed:
         yield f"Disk: the preprocessed images need {needed / 2**20:,.0f} MiB, and {free / 2**20:,.0f} MiB are free."

@@ -28,13 +28,28 @@ from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.pipeline.job import Job, linked, other_versions
 from pipeline_src.pipeline.manifest import NAME, Manifest, now
 from pipeline_src.python_source import commit, installed
-from pipeline_src.tables.several_experiments import OVERVIEW_TABLES, judged_files, write_overview_tables
+from pipeline_src.tables.several_experiments import (
+    OVERVIEW_TABLES,
+    judged_files,
+    write_overview_tables,
+)
 from pipeline_src.tables.several_experiments import READ as TABLES_READ
 from pipeline_src.tables.write import write_tables
 from pipeline_src.training import registry
 
-SHOWN_VERSIONS = ("python", "dense-calibration", "torch", "onedl-mmengine", "onedl-mmsegmentation", "timm", "numpy")
-READ = (*(f"tables/{name}.csv" for name in TABLES_READ), "claims.json")  # of each experiment, for the overview
+SHOWN_VERSIONS = (
+    "python",
+    "dense-calibration",
+    "torch",
+    "onedl-mmengine",
+    "onedl-mmsegmentation",
+    "timm",
+    "numpy",
+)
+READ = (
+    *(f"tables/{name}.csv" for name in TABLES_READ),
+    "claims.json",
+)  # of each experiment, for the overview
 
 
 def results(job: Job) -> Results:
@@ -43,8 +58,12 @@ def results(job: Job) -> Results:
     analyses = {part: job.inputs[f"analyse/{part}"] for part in facts.parts}
     costs = {}
     for method, seed in facts.runs:
-        costs[method, seed] = run_cost([analysis.inputs[f"{method}/seed{seed}"] for analysis in analyses.values()])
-    return Results(facts, {part: analysis.paths[0] for part, analysis in analyses.items()}, costs=costs)
+        costs[method, seed] = run_cost(
+            [analysis.inputs[f"{method}/seed{seed}"] for analysis in analyses.values()]
+        )
+    return Results(
+        facts, {part: analysis.paths[0] for part, analysis in analyses.items()}, costs=costs
+    )
 
 
 def run_cost(evaluations: Sequence[Job]) -> RunCost:
@@ -65,7 +84,11 @@ def _parameters(network: Job) -> float:
     """Return the number of parameters in the run.json of a training; NaN if it is missing or damaged."""
     file = network.folder / "run.json"
     manifest = network.manifest
-    if manifest is None or not file.is_file() or sha256(file) != manifest.files[file.name]["sha256"]:
+    if (
+        manifest is None
+        or not file.is_file()
+        or sha256(file) != manifest.files[file.name]["sha256"]
+    ):
         return math.nan
     parameters: float = json.loads(file.read_bytes())["parameters"]
     return parameters
@@ -96,14 +119,21 @@ def gallery(job: Job, folder: Path) -> None:
     shown: dict[str, list[Prediction]] = {}
     for part in facts.tests:
         means = [run.arrays["image_means"] for run in found.measured("raw", part).values()]
-        gaps = np.mean([np.abs(confidence - accuracy).mean(axis=0) for confidence, accuracy in means], axis=0)
+        gaps = np.mean(
+            [np.abs(confidence - accuracy).mean(axis=0) for confidence, accuracy in means], axis=0
+        )
         images = Store(job.inputs[f"store/{part}"].folder)
         shown[part] = []
         for place, rank in choose(gaps).items():
             k = images.ids.index(sorted(images.ids)[place])  # analyses have the images by id
-            shown[part].append(Prediction(rank, images.ids[k], images.image(k), images.truth(k), {}))
+            shown[part].append(
+                Prediction(rank, images.ids[k], images.image(k), images.truth(k), {})
+            )
     for method in facts.methods if shown else ():
-        runs = [job.inputs[f"analyse/{part}"].inputs[f"{method}/seed{facts.seeds[0]}"] for part in facts.tests]
+        runs = [
+            job.inputs[f"analyse/{part}"].inputs[f"{method}/seed{facts.seeds[0]}"]
+            for part in facts.tests
+        ]
         predictor = work.predictor(runs[0])
         for prediction in chain.from_iterable(shown.values()):
             assert prediction.image is not None
@@ -147,8 +177,12 @@ def provenance(job: Job) -> dict[str, str]:
     inputs = sorted(_with_inputs(job.inputs.values()).items())
     manifests = {name: source.manifest for name, source in inputs if source.manifest}
     reused = {name: manifest.kept for name, manifest in manifests.items() if manifest.kept}
-    reasons = sorted({f"{entry['why']} ({entry['time']})" for entries in reused.values() for entry in entries})
-    facts = {"written": now(), "commit": commit()} | {package: installed(package) for package in SHOWN_VERSIONS}
+    reasons = sorted(
+        {f"{entry['why']} ({entry['time']})" for entries in reused.values() for entry in entries}
+    )
+    facts = {"written": now(), "commit": commit()} | {
+        package: installed(package) for package in SHOWN_VERSIONS
+    }
     facts |= {
         "other versions": "; ".join(other_versions(source for _, source in inputs)),
         "kept results": f"{', '.join(reused)}: {'; '.join(reasons)}" if reused else "",
@@ -171,14 +205,18 @@ def _with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
 def described(facts: Facts) -> dict[str, dict[str, str]]:
     """Return a description of each method: entry of `methods:` -> `title` and `idea`."""
     texts = {
-        name: registry.described(method.code, method.parameters, facts.epochs) for name, method in facts.methods.items()
+        name: registry.described(method.code, method.parameters, facts.epochs)
+        for name, method in facts.methods.items()
     }
     return {name: text for name, text in texts.items() if text}
 
 
 def store_facts(job: Job, name: str) -> dict[str, Any]:
     """Return what the report shows of a split: its source, number of images and a hash of all images."""
-    images, role = Store(job.inputs[f"store/{name}"].folder), job.parameters["facts"].parts.get(name, name)
+    images, role = (
+        Store(job.inputs[f"store/{name}"].folder),
+        job.parameters["facts"].parts.get(name, name),
+    )
     hashed = digest([[row.id, row.sha256_image, row.sha256_mask] for row in images.index])
     source = job.parameters["parts"][name]
     return {"part": name, "role": role, "from": source, "images": len(images), "hash": hashed}
@@ -220,7 +258,9 @@ def _experiments(params: Params) -> Iterator[ExperimentSummary]:
             _, settings = resolve(params, name)
             task = catalog.find(entries, settings.data.train.set).task
             tests = settings.data.id | settings.data.shifted
-            captions = {part: catalog.find(entries, chosen.set).caption for part, chosen in tests.items()}
+            captions = {
+                part: catalog.find(entries, chosen.set).caption for part, chosen in tests.items()
+            }
         except UserError:  # a run of that experiment reports the fault
             continue
         captions = {part: caption for part, caption in captions.items() if caption}

@@ -31,7 +31,8 @@ def run_job(job: Job, command: str = "snakemake --cores all") -> bool:
         False if the result existed.
 
     Raises:
-        UserError: an input is missing or damaged, the folder is not writable, the disk is full, `work` left out a file.
+        UserError: an input is missing or damaged, the folder is not writable, the disk is full,
+            `work` left out a file.
     """
     with alone(job.name, LOCKS / f"{job.key}.lock"):
         if missing := not job.is_made:
@@ -89,7 +90,9 @@ def _write_result(job: Job, new: Path) -> None:
         job.work(job, new)
         seconds = time.perf_counter() - started
         if missing := [name for name in job.files if not (new / name).is_file()]:
-            raise UserError(f"{job.name} did not write {', '.join(missing)}", found=sorted(os.listdir(new)))
+            raise UserError(
+                f"{job.name} did not write {', '.join(missing)}", found=sorted(os.listdir(new))
+            )
         for name in job.files:
             flush(new / name)
         origin = {
@@ -102,8 +105,14 @@ def _write_result(job: Job, new: Path) -> None:
             "memory": peak_memory(),
             "versions": loaded_versions(),
         }
-        inputs = {role: {"name": needed.name, "digest": needed.content} for role, needed in job.inputs.items()}
-        files = {name: {"size": (new / name).stat().st_size, "sha256": sha256(new / name)} for name in job.files}
+        inputs = {
+            role: {"name": needed.name, "digest": needed.content}
+            for role, needed in job.inputs.items()
+        }
+        files = {
+            name: {"size": (new / name).stat().st_size, "sha256": sha256(new / name)}
+            for name in job.files
+        }
         Manifest(job.fingerprint, job.ingredients, files, inputs, origin).write(new)
     place(new, job.folder)
     log.info("%s done in %.1f s", job.name, seconds)
@@ -120,8 +129,9 @@ def place(new: Path, folder: Path) -> None:
 def reset_future_times(jobs: Iterable[Job]) -> None:
     """Set the modification times of manifests that lie in the future to now.
 
-    Such times stem from a clock that was set back, or from files of a machine with a fast clock. Snakemake removes a
-    finished result that is older than one of its inputs. Of links, as DVC makes them, their own times count.
+    Such times stem from a clock that was set back, or from files of a machine with a fast clock.
+    Snakemake removes a finished result that is older than one of its inputs. Of links, as DVC makes
+    them, their own times count.
     """
     for job in jobs:
         file = job.folder / NAME

@@ -1,7 +1,7 @@
 """What counts of a Python file in a fingerprint: its syntax tree as text, and its imports.
 
-The text leaves out what cannot change a result: comments, docstrings, type hints of functions, imports for type
-checkers, texts of log calls and errors, descriptions of parameters.
+The text leaves out what cannot change a result: comments, docstrings, type hints of functions,
+imports for type checkers, texts of log calls and errors, descriptions of parameters.
 """
 
 from __future__ import annotations
@@ -15,13 +15,22 @@ IGNORED = {"ctx", "kind", "returns", "type_comment", "type_params"}  # fields of
 LOGGER = "logging.getLogger"
 LEVELS = ("debug", "info", "warning", "error", "exception", "critical", "log")
 SILENT = {"warnings.warn", *(f"{LOGGER}.{level}" for level in LEVELS)}
-# Errors whose arguments are only text. Arguments of others, such as a reason, may be read where they are caught.
-TEXTS = {"pipeline_src.errors.UserError", "ValueError", "TypeError", "KeyError", "RuntimeError", "NotImplementedError"}
+# Errors whose arguments are only text. Arguments of others, such as a reason, may be read where
+# they are caught.
+TEXTS = {
+    "pipeline_src.errors.UserError",
+    "ValueError",
+    "TypeError",
+    "KeyError",
+    "RuntimeError",
+    "NotImplementedError",
+}
 IMPORTERS = {"import_module", "importlib.import_module", "__import__"}
 
 
 class Remover(ast.NodeTransformer):
-    """Removes from a syntax tree what cannot change a result, and makes imports absolute, one name each.
+    """Removes from a syntax tree what cannot change a result, and makes imports absolute, one name
+    each.
 
     Attributes:
         package: the parts of the dotted name of the file's folder.
@@ -55,7 +64,9 @@ class Remover(ast.NodeTransformer):
     def _imports(self, names: dict[str, str], line: int) -> list[ast.Import]:
         """Return an import for each name, of the dotted name that it stands for."""
         self.origins |= names
-        return [ast.Import([ast.alias(origin, name, lineno=line)]) for name, origin in names.items()]
+        return [
+            ast.Import([ast.alias(origin, name, lineno=line)]) for name, origin in names.items()
+        ]
 
     def visit_Assign(self, node: ast.Assign) -> Any:
         """Store the name of a logger."""
@@ -83,7 +94,9 @@ class Remover(ast.NodeTransformer):
         if isinstance(node.value, ast.Constant):
             return None
         if isinstance(node.value, ast.Call) and self._origin(node.value.func) in SILENT:
-            inner = [part for part in ast.walk(node.value) if isinstance(part, ast.Call | ast.NamedExpr)]
+            inner = [
+                part for part in ast.walk(node.value) if isinstance(part, ast.Call | ast.NamedExpr)
+            ]
             return [ast.Expr(part) for part in inner[1:]]
         return self.generic_visit(node)
 
@@ -112,7 +125,9 @@ def definition(tree: ast.Module, name: str) -> ast.Module:
     number = 0
     while number < len(used):
         number = len(used)
-        chosen = ast.Module([node for node in tree.body if not _defined(node) or _defined(node) & used], [])
+        chosen = ast.Module(
+            [node for node in tree.body if not _defined(node) or _defined(node) & used], []
+        )
         used |= {node.id for node in ast.walk(chosen) if isinstance(node, ast.Name)}
     return chosen
 
@@ -125,7 +140,9 @@ def _defined(node: ast.stmt) -> set[str]:
         return {node.name}
     if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        return {name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)}
+        return {
+            name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)
+        }
     return set()
 
 

@@ -23,6 +23,13 @@ def warn_of_accuracy(job: Job, folder: Path) -> None:
     accuracy = float(last["val_accuracy"])
     loss = float(last["loss"])
     if not loss < LARGE:
-        log.warning("%s: the training diverged: loss %.3g, validation accuracy %.1f %%", title, loss, 100 * accuracy)
+        log.warning(
+            "%s: the training diverged: loss %.3g, validation accuracy %.1f %%",
+            title,
+            loss,
+            100 * accuracy,
+        )
     elif accuracy < LOW and job.parameters["classes"] == 2:
-        log.warning("%s: validation accuracy %.1f %%. Masks may be inverted.", title, 100 * accuracy)
+        log.warning(
+            "%s: validation accuracy %.1f %%. Masks may be inverted.", title, 100 * accuracy
+        )

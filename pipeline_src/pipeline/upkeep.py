@@ -45,12 +45,15 @@ def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
         for role, facts in manifest.inputs.items():
             content = job.inputs[role].content if role in job.inputs else ""
             if content and content != facts["digest"]:
-                problems.append(f"{job.name}: computed from another result of {facts['name']} than the stored one")
+                problems.append(
+                    f"{job.name}: computed from another result of {facts['name']} than the stored one"
+                )
     return number, problems
 
 
 def keep(jobs: Collection[Job], why: str) -> list[str]:
-    """Rename the results that the view shows to today's fingerprints, with the reason in their manifests.
+    """Rename the results that the view shows to today's fingerprints, with the reason in their
+    manifests.
 
     Returns:
         The names of the jobs.
@@ -59,7 +62,9 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
         UserError: a result does not exist, has other files or is damaged; nothing is renamed.
     """
     outdated = [job for job in jobs if not (job.is_made or job.is_batch)]
-    if problems := [f"{job.name}: {problem}" for job in outdated if (problem := _keep_problem(job))]:
+    if problems := [
+        f"{job.name}: {problem}" for job in outdated if (problem := _keep_problem(job))
+    ]:
         raise UserError(
             "results cannot be kept",
             found=listed(problems),
@@ -70,8 +75,13 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
         assert job.former
         folder, manifest = job.former
         if manifest.fingerprint != job.fingerprint:  # else a killed `keep` wrote it
-            records = [*manifest.kept, {"fingerprint": manifest.fingerprint, "why": why, "time": now()}]
-            new = replace(manifest, fingerprint=job.fingerprint, ingredients=job.ingredients, kept=records)
+            records = [
+                *manifest.kept,
+                {"fingerprint": manifest.fingerprint, "why": why, "time": now()},
+            ]
+            new = replace(
+                manifest, fingerprint=job.fingerprint, ingredients=job.ingredients, kept=records
+            )
             new.write(folder)
         place(folder, job.folder)
     show(jobs)
@@ -89,8 +99,9 @@ def _keep_problem(job: Job) -> str:
 
 
 def leftovers(params: Params) -> dict[Path, str]:
-    """Return the folders in the store that no experiment of params.yaml needs, with a description. For an invalid
-    experiment, the results in its view are needed."""
+    """Return the folders in the store that no experiment of params.yaml needs, with a description.
+    For an invalid experiment, the results in its view are needed.
+    """
     needed = {overview_job(params).key}
     for name in params.experiments:
         try:
@@ -104,7 +115,9 @@ def leftovers(params: Params) -> dict[Path, str]:
     for folder in sorted(UNFINISHED.glob("*/*/")):
         if folder.relative_to(UNFINISHED).as_posix() not in needed:
             found[folder] = "an unfinished training of earlier parameters, data or code"
-    for folder in sorted([*STORE.glob("*/*/"), *STORE.glob("*-*/")]):  # and those of an earlier layout
+    for folder in sorted(
+        [*STORE.glob("*/*/"), *STORE.glob("*-*/")]
+    ):  # and those of an earlier layout
         key = f"{folder.parent.name}/{folder.name.removeprefix('.').removesuffix('.new')}"
         if folder.parent != UNFINISHED and key not in needed:
             found[folder] = "a result of earlier parameters, data or code"

@@ -1,8 +1,8 @@
-"""The functions of the jobs up to the analyses: each reads the results of its job's inputs and writes its files into an
-empty folder. `report` has those of the files for readers.
+"""The functions of the jobs up to the analyses: each reads the results of its job's inputs and
+writes its files into an empty folder. `report` has those of the files for readers.
 
-Libraries are imported inside, because a plan needs neither torch nor matplotlib. A function counts in the fingerprints
-of its jobs with the definitions of this module that it uses (`fingerprint`).
+Libraries are imported inside, because a plan needs neither torch nor matplotlib. A function counts
+in the fingerprints of its jobs with the definitions of this module that it uses (`fingerprint`).
 """
 
 from __future__ import annotations
@@ -81,11 +81,19 @@ def train(job: Job, folder: Path) -> None:
     from pipeline_src.data.store import Store
     from pipeline_src.training.loop import train
 
-    parameters, stores = job.parameters, {part: Store(job.inputs[part].folder) for part in ("train", "val")}
+    parameters, stores = (
+        job.parameters,
+        {part: Store(job.inputs[part].folder) for part in ("train", "val")},
+    )
     report_overlap(stores)
     method, seed = parameters["method"], parameters["seed"]
-    histories = {name: job.inputs[f"references/{name}"].folder / "history.csv" for name in method.references()}
-    accuracies = {name: pd.read_csv(file)["val_accuracy"].tolist() for name, file in histories.items()}
+    histories = {
+        name: job.inputs[f"references/{name}"].folder / "history.csv"
+        for name in method.references()
+    }
+    accuracies = {
+        name: pd.read_csv(file)["val_accuracy"].tolist() for name, file in histories.items()
+    }
     name = job.options["title"]
     assert job.view
     run = train(
@@ -116,7 +124,10 @@ def settings(job: Job) -> Experiment:
     """Return the settings that a job of networks knows, without `data`: a job sees only its inputs."""
     parameters, machine = job.parameters, {key: job.options[key] for key in MACHINE}
     values: dict[str, Any] = {key: parameters[key] for key in ("image_size", "augmentation")}
-    values |= {"model": job.options["model"], "training": parameters["training"].model_copy(update=machine)}
+    values |= {
+        "model": job.options["model"],
+        "training": parameters["training"].model_copy(update=machine),
+    }
     if "batch_size" in parameters:  # no training reads it
         values["evaluation"] = Evaluation(batch_size=parameters["batch_size"])
     return Experiment.model_construct(**values)
@@ -140,7 +151,9 @@ def predictor(job: Job) -> Predictor:
     if "fit" not in job.inputs:
         return plain
     fitted = json.loads((job.inputs["fit"].folder / "run.json").read_bytes())["fitted"]
-    return replace(plain, method=job.parameters["method"], seed=job.parameters["seed"], fitted=fitted)
+    return replace(
+        plain, method=job.parameters["method"], seed=job.parameters["seed"], fitted=fitted
+    )
 
 
 # Numbers
@@ -156,13 +169,17 @@ def evaluate(job: Job, folder: Path) -> None:
         stores = {name: Store(job.inputs[name].folder) for name in ("train", "val")}
         report_overlap(stores | {job.options["part"]: images})
     weighted = job.parameters.get("weighted_f", False)
-    statistic = evaluate(predictor(job), images, settings(job), job.options["title"], weighted=weighted)
+    statistic = evaluate(
+        predictor(job), images, settings(job), job.options["title"], weighted=weighted
+    )
     statistic.save(folder / job.files[0], {"fingerprint": job.fingerprint})
 
 
 def evaluations(job: Job, folder: Path) -> None:
     """List the evaluations of a run, which are computed with this job."""
-    write_text(folder / job.files[0], "".join(f"{evaluation.key}\n" for evaluation in job.inputs.values()))
+    write_text(
+        folder / job.files[0], "".join(f"{evaluation.key}\n" for evaluation in job.inputs.values())
+    )
 
 
 def analyse(job: Job, folder: Path) -> None:
@@ -170,7 +187,9 @@ def analyse(job: Job, folder: Path) -> None:
     from pipeline_src.analysis.analyse import analyse
 
     parameters, options = job.parameters, job.options
-    runs = {(method, seed): job.inputs[f"{method}/seed{seed}"] for method, seed in parameters["runs"]}
+    runs = {
+        (method, seed): job.inputs[f"{method}/seed{seed}"] for method, seed in parameters["runs"]
+    }
     pattern, file = options["groups"], options["grouped"]
     analyse(
         parameters["part"],

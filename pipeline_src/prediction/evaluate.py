@@ -28,7 +28,14 @@ def evaluate(
     counts = MapCounts.empty(classes)
     started = time.perf_counter()
     for probability, truth, sample in predict(predictor, store, experiment):
-        measures = whole_map_measures(probability, truth, weighted=weighted) if classes == 2 else None
+        measures = (
+            whole_map_measures(probability, truth, weighted=weighted) if classes == 2 else None
+        )
         counts.add(probability, truth, sample, measures=measures, no_class=NO_CLASS)
-    log.info("%s  %d images, %.0f a second", name, len(store), len(store) / (time.perf_counter() - started))
+    log.info(
+        "%s  %d images, %.0f a second",
+        name,
+        len(store),
+        len(store) / (time.perf_counter() - started),
+    )
     return counts

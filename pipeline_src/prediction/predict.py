@@ -36,7 +36,9 @@ class Predictor:
     fitted: dict[str, Any] = field(default_factory=dict)
 
     @torch.inference_mode()
-    def probabilities(self, images: Tensor, ids: list[str], sizes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
+    def probabilities(
+        self, images: Tensor, ids: list[str], sizes: Sequence[tuple[int, ...]]
+    ) -> list[np.ndarray]:
         """Return the probabilities of images (B, 3, S, S) uint8 at their original sizes, as `predict` yields them."""
         members = self.method.logits(self.networks, images, ids, self.seed)
         return [
@@ -52,7 +54,8 @@ class Predictor:
 
 
 def load(weights: Path, experiment: Experiment, classes: int = 2) -> DenseClassifier:
-    """Return the experiment's network with the `weights` of a run (model.safetensors), for evaluation on its device.
+    """Return the experiment's network with the `weights` of a run (model.safetensors), for
+    evaluation on its device.
 
     Raises:
         UserError: the file can't be read, or its weights don't fit the network.
@@ -62,7 +65,9 @@ def load(weights: Path, experiment: Experiment, classes: int = 2) -> DenseClassi
     return model.eval()
 
 
-def predict(predictor: Predictor, store: Store, experiment: Experiment) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
+def predict(
+    predictor: Predictor, store: Store, experiment: Experiment
+) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
     """Predict each image at its original size.
 
     Yields:
@@ -75,7 +80,8 @@ def predict(predictor: Predictor, store: Store, experiment: Experiment) -> Itera
 
 
 def predict_image(predictor: Predictor, image: np.ndarray, size: int, name: str) -> np.ndarray:
-    """Return the probabilities of an RGB image (H, W, 3) uint8, which is resized to (size, size) for the network.
+    """Return the probabilities of an RGB image (H, W, 3) uint8, which is resized to (size, size)
+    for the network.
 
     Args:
         name: key of random draws.

@@ -38,7 +38,8 @@ class Side:
         runs: its evaluations.
         load: returns the counts of an evaluation as they are published.
         groups: dataset -> the group of each image, if images are not independent.
-        conditions: name -> value of what may explain a difference, besides the parameters of methods.
+        conditions: name -> value of what may explain a difference, besides the parameters of
+            methods.
     """
 
     name: str
@@ -61,7 +62,10 @@ class Side:
         """Its conditions and the parameters of its methods, by name."""
         settings = dict(self.conditions)
         for name, method in self.facts.methods.items():
-            settings |= {f"{name}: {key}": value for key, value in {"method": method.code, **method.parameters}.items()}
+            settings |= {
+                f"{name}: {key}": value
+                for key, value in {"method": method.code, **method.parameters}.items()
+            }
         return settings
 
     def only(self, method: str, title: str) -> Side:
@@ -97,13 +101,18 @@ class Comparison:
     def lacking(self) -> dict[str, list[str]]:
         """ "A" or "B" -> evaluations of the other side that it does not have."""
         pairs = {"A": (self.a, self.b), "B": (self.b, self.a)}
-        return {key: ["/".join(map(str, run)) for run in y.runs if run not in x.runs] for key, (x, y) in pairs.items()}
+        return {
+            key: ["/".join(map(str, run)) for run in y.runs if run not in x.runs]
+            for key, (x, y) in pairs.items()
+        }
 
     @property
     def explanations(self) -> list[str]:
         """Possible reasons for differences, each with the values in A and in B."""
         a, b = self.a.settings, self.b.settings
-        seeds = dict.fromkeys(pair for cell in self.cells for pair in cell.seeds if pair[0] != pair[1])
+        seeds = dict.fromkeys(
+            pair for cell in self.cells for pair in cell.seeds if pair[0] != pair[1]
+        )
         return [f"seeds {x} / {y}" for x, y in seeds] + [
             f"{name} {a[name]} / {b[name]}" for name in a if name in b and a[name] != b[name]
         ]
@@ -112,12 +121,18 @@ class Comparison:
     def warnings(self) -> list[str]:
         """Warnings on the intervals."""
         resampled = [cell for cell in self.cells if cell.effect and cell.verdict != SAME]
-        units = {cell.part: cell.effect.units for cell in resampled if cell.effect and len(cell.seeds) == 1}
+        units = {
+            cell.part: cell.effect.units
+            for cell in resampled
+            if cell.effect and len(cell.seeds) == 1
+        }
         texts = ["one network per side: the confidence intervals do not cover training variance"]
         texts *= any(len(cell.seeds) == 1 for cell in resampled)
         for part, number in units.items():
             groups = self.a.group(part) if part in self.a.groups else self.b.group(part)
-            few = images_note(number) if groups is None else [groups_note(groups)] * (number < ENOUGH)
+            few = (
+                images_note(number) if groups is None else [groups_note(groups)] * (number < ENOUGH)
+            )
             texts += [f"{part}: {text}" for text in few]
         return texts
 
@@ -126,8 +141,8 @@ def compare_experiments(a: str, b: str, cores: int = 1) -> Comparison:
     """Compare all that two experiments have in common.
 
     Args:
-        a, b: a published experiment by its folder or name, an experiment of params.yaml or its folder of results; with
-            `:METHOD` behind each, these methods only.
+        a, b: a published experiment by its folder or name, an experiment of params.yaml or its
+            folder of results; with `:METHOD` behind each, these methods only.
         cores: processes.
 
     Raises:
@@ -141,7 +156,9 @@ def compare_experiments(a: str, b: str, cores: int = 1) -> Comparison:
                 found=f"{getattr(first.facts, name)} and {getattr(second.facts, name)}",
                 expected=f"the same number of {name}: calibration errors depend on it",
             )
-    pairs = [dict.fromkeys((method, part) for method, _, part in side.runs) for side in (first, second)]
+    pairs = [
+        dict.fromkeys((method, part) for method, _, part in side.runs) for side in (first, second)
+    ]
     common = [pair for pair in pairs[0] if pair in pairs[1]]
     if not common:
         raise UserError(
@@ -199,11 +216,20 @@ def _side(name: str) -> Side:
 
 def _published(name: str, folder: Path) -> Side:
     publication = published.checked(folder)
-    conditions = settings(publication.params) | {row["part"]: row["hash"] for row in publication.data}
+    conditions = settings(publication.params) | {
+        row["part"]: row["hash"] for row in publication.data
+    }
     conditions |= {key: text for key, text in publication.made.items() if key in SHOWN_VERSIONS}
     parts = publication.facts.parts
     runs = [(*run, part) for part in parts for run in PublishedCounts(publication, folder, part)]
-    return Side(name, publication.facts, runs, partial(_load_published, folder), publication.groups, conditions)
+    return Side(
+        name,
+        publication.facts,
+        runs,
+        partial(_load_published, folder),
+        publication.groups,
+        conditions,
+    )
 
 
 def _local(name: str, experiment: str) -> Side:
@@ -219,7 +245,11 @@ def _local(name: str, experiment: str) -> Side:
     check_results(jobs.values(), "compare", graph.command)
     files = {key: job.paths[0] for key, job in jobs.items()}
     by_part = {part: file for (_, _, part), file in files.items()}
-    groups = {part: found for part, file in by_part.items() if (found := evaluated_groups(graph, part, file))}
+    groups = {
+        part: found
+        for part, file in by_part.items()
+        if (found := evaluated_groups(graph, part, file))
+    }
     conditions = settings(graph.settings.model_dump(mode="json"))
     return Side(name, facts, [*files], partial(_load_local, files, facts.bins), groups, conditions)
 
@@ -228,7 +258,9 @@ def _load_published(folder: Path, method: str, seed: int, part: str) -> MapCount
     return PublishedCounts(published.Publication.read(folder), folder, part)[method, seed]
 
 
-def _load_local(files: Mapping[Evaluation, Path], bins: int, method: str, seed: int, part: str) -> MapCounts:
+def _load_local(
+    files: Mapping[Evaluation, Path], bins: int, method: str, seed: int, part: str
+) -> MapCounts:
     """Return counts in published precision: some metrics differ slightly from metrics of full counts."""
     from pipeline_src.counting.compact import reduced, restored
     from pipeline_src.counting.map_counts import MapCounts
@@ -236,7 +268,9 @@ def _load_local(files: Mapping[Evaluation, Path], bins: int, method: str, seed: 
     return restored(reduced(MapCounts.load(files[method, seed, part]), bins))
 
 
-def _load_method(load: Callable[[str, int, str], MapCounts], method: str, _: str, seed: int, part: str) -> MapCounts:
+def _load_method(
+    load: Callable[[str, int, str], MapCounts], method: str, _: str, seed: int, part: str
+) -> MapCounts:
     return load(method, seed, part)
 
 

@@ -43,10 +43,12 @@ ALPHA_DIGITS = 4  # of the perturbation probabilities, which move by thousandths
 def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
     """Write `results/published/<experiment>/` from a finished experiment; returns the folder.
 
-    Runs that are already published stay unchanged, even without results. To publish them again, remove the folder.
+    Runs that are already published stay unchanged, even without results. To publish them again,
+    remove the folder.
 
     Raises:
-        UserError: names a new run that is not finished or not current, or the code differs from its commit.
+        UserError: names a new run that is not finished or not current, or the code differs from its
+            commit.
     """
     if changed := changed_code():
         raise UserError(
@@ -70,7 +72,9 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
     return folder
 
 
-def write_sources(graph: ExperimentGraph, staging: Path, published: Publication | None, cores: int = 1) -> None:
+def write_sources(
+    graph: ExperimentGraph, staging: Path, published: Publication | None, cores: int = 1
+) -> None:
     """Write counts.zip, runs.zip and experiment.json of an experiment; runs of `published` stay."""
     from pipeline_src.counting.counts_file import add_runs
 
@@ -84,15 +88,25 @@ def write_sources(graph: ExperimentGraph, staging: Path, published: Publication 
             expected={name: earlier.get(name) for name in changed},
             fix=f"rm -r {FOLDER / graph.name}, which publishes all runs again",
         )
-    old = {part: {*PublishedCounts(published, staging, part)} for part in published.facts.parts} if published else {}
-    runs = [(part, *run) for part in facts.parts for run in facts.runs if run not in old.get(part, ())]
+    old = (
+        {part: {*PublishedCounts(published, staging, part)} for part in published.facts.parts}
+        if published
+        else {}
+    )
+    runs = [
+        (part, *run) for part in facts.parts for run in facts.runs if run not in old.get(part, ())
+    ]
     evaluated = {run: graph.job(evaluation_name(run[1], run[2], run[0])) for run in runs}
     trained = {run[1:]: graph.job(training_name(*run[1:])) for run in runs}
     rows = {row["part"]: row for row in published.data} if published else {}
     stores = [graph.job(f"store/{part}") for part in report.parameters["parts"] if part not in rows]
     check_results([*stores, *trained.values(), *evaluated.values()], "publish", graph.command)
     files = {run: job.paths[0] for run, job in evaluated.items()}
-    add_runs(staging / COUNTS, {run: partial(_reduced, file, facts.bins) for run, file in files.items()}, cores)
+    add_runs(
+        staging / COUNTS,
+        {run: partial(_reduced, file, facts.bins) for run, file in files.items()},
+        cores,
+    )
     _add_histories(staging / RUNS, graph, trained)
     groups = dict(published.groups) if published else {}
     for (part, _, _), file in files.items():
@@ -112,7 +126,8 @@ def write_sources(graph: ExperimentGraph, staging: Path, published: Publication 
 
 
 def _origin(trained: Iterable[Job], published: Publication | None) -> dict[str, str]:
-    """Return machines and minutes of all runs that trained or were fitted, those of earlier publishing first.
+    """Return machines and minutes of all runs that trained or were fitted, those of earlier
+    publishing first.
 
     The minutes of a run that was resumed are those after its last resumption.
     """
@@ -136,7 +151,9 @@ def evaluated_groups(graph: ExperimentGraph, part: str, file: Path) -> list[int]
     if not options["groups"]:
         return []
     ids = image_rows(MapCounts.load(file).raw).ids
-    numbers: list[int] = image_groups.number_samples(ids, groups=options["groups"], file=options["grouped"]).tolist()
+    numbers: list[int] = image_groups.number_samples(
+        ids, groups=options["groups"], file=options["grouped"]
+    ).tolist()
     return numbers
 
 
@@ -147,7 +164,9 @@ def _reduced(file: Path, bins: int) -> dict[str, Any]:
     return reduced(MapCounts.load(file), bins)
 
 
-def _add_histories(archive: Path, graph: ExperimentGraph, trained: dict[tuple[str, int], Any]) -> None:
+def _add_histories(
+    archive: Path, graph: ExperimentGraph, trained: dict[tuple[str, int], Any]
+) -> None:
     """Add the histories and the alphas of runs to an archive."""
     content = {}
     if archive.exists():

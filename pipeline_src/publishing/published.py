@@ -24,7 +24,8 @@ EXPERIMENT, COUNTS, RUNS = SOURCES = ("experiment.json", "counts.zip", "runs.zip
 COMPUTED = ("metrics.json", "tables.md", TABLES := "tables.zip", "claims.json", "claims.md")
 DIGEST = "digest"  # the key in experiment.json
 OVERVIEW = "overview"  # the folder of tables and claims across the published experiments
-# Settings that change no number of a run, or that are compared one by one: seeds, methods and datasets.
+# Settings that change no number of a run, or that are compared one by one: seeds, methods and
+# datasets.
 APART = {
     *("seeds", "methods", "claims", "data.id", "data.shifted", "data.ood"),
     "evaluation.weighted_f",
@@ -83,7 +84,9 @@ class Publication:
     def write(self, folder: Path) -> None:
         """Write experiment.json into the folder of the other files."""
         content = TypeAdapter(type(self)).dump_python(self, mode="json")
-        content["files"] = {n: sha256(folder / n) for n in (*SOURCES[1:], *COMPUTED) if (folder / n).is_file()}
+        content["files"] = {
+            n: sha256(folder / n) for n in (*SOURCES[1:], *COMPUTED) if (folder / n).is_file()
+        }
         text = json.dumps(content | {DIGEST: hash_of(**content)}, indent=1, ensure_ascii=False)
         write_text(folder / EXPERIMENT, text + "\n")
 
@@ -103,7 +106,8 @@ def checked(folder: Path, files: Sequence[str] = SOURCES[1:]) -> Publication:
             found=f"missing or altered:{listed(wrong)}",
             expected=f"the files whose SHA-256 is in {folder / EXPERIMENT}",
             fix=f"git checkout -- {folder}"
-            + f", or: dense-calibration rebuild --write --experiment {folder.name}" * (not {*files} & {*SOURCES}),
+            + f", or: dense-calibration rebuild --write --experiment {folder.name}"
+            * (not {*files} & {*SOURCES}),
         )
     for name in {*publication.counts_in.values()}:
         checked(folder.parent / name, [COUNTS])
@@ -116,10 +120,15 @@ class PublishedCounts(Mapping[tuple[str, int], "MapCounts"]):
     def __init__(self, publication: Publication, folder: Path, part: str):
         from pipeline_src.counting.counts_file import CountsFile
 
-        homes = {method: publication.counts_in.get(method, folder.name) for method in publication.facts.methods}
+        homes = {
+            method: publication.counts_in.get(method, folder.name)
+            for method in publication.facts.methods
+        }
         files = {name: CountsFile(folder.parent / name / COUNTS) for name in {*homes.values()}}
         self._part, self._files = part, {method: files[name] for method, name in homes.items()}
-        self._runs = [run for run in publication.facts.runs if (part, *run) in self._files[run[0]].runs]
+        self._runs = [
+            run for run in publication.facts.runs if (part, *run) in self._files[run[0]].runs
+        ]
 
     def __getitem__(self, run: tuple[str, int]) -> MapCounts:
         return self._files[run[0]].read(self._part, *run)
@@ -132,8 +141,9 @@ class PublishedCounts(Mapping[tuple[str, int], "MapCounts"]):
 
 
 def settings(params: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Return the settings of an experiment that can change a number of a run, by dotted name, but for those of None: a
-    new setting that is off, or an old one that was, is no difference."""
+    """Return the settings of an experiment that can change a number of a run, by dotted name, but
+    for those of None: a new setting that is off, or an old one that was, is no difference.
+    """
     flat: dict[str, Any] = {}
     for key, value in params.items():
         if value is not None and (name := f"{above}{key}") not in APART:
@@ -155,4 +165,6 @@ def run_folders(facts: Facts, folder: Path, out: Path) -> Folders:
     with ZipFile(folder / RUNS) as file:
         file.extractall(out)
     folders = {run: out / run[0] / f"seed{run[1]}" for run in facts.runs}
-    return {run: place for run, place in folders.items() if place.is_dir()}  # a method may lack a seed
+    return {
+        run: place for run, place in folders.items() if place.is_dir()
+    }  # a method may lack a seed

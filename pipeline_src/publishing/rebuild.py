@@ -37,10 +37,14 @@ REBUILT = Path("results/published-rebuilt")
 REPORT = "report.html"
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 TOLERANCE = 1e-9
-LAST_DIGIT = 1.01 * 10 ** (1 - DIGITS)  # relative difference of one unit in the last digit that is written
+LAST_DIGIT = 1.01 * 10 ** (
+    1 - DIGITS
+)  # relative difference of one unit in the last digit that is written
 
 
-def rebuild_all(names: Iterable[str], cores: int = 1, write: bool = False, report: bool = False) -> None:
+def rebuild_all(
+    names: Iterable[str], cores: int = 1, write: bool = False, report: bool = False
+) -> None:
     """Recompute published experiments in parallel.
 
     Args:
@@ -53,12 +57,18 @@ def rebuild_all(names: Iterable[str], cores: int = 1, write: bool = False, repor
     """
     published = {name: checked(FOLDER / name) for name in names}
     # Largest first: a small experiment at the end fills the cores to the last.
-    ordered = sorted(published, key=lambda name: -len(published[name].facts.runs) * len(published[name].facts.parts))
+    ordered = sorted(
+        published,
+        key=lambda name: -len(published[name].facts.runs) * len(published[name].facts.parts),
+    )
     for name in ordered:
         shutil.rmtree(REBUILT / name, ignore_errors=True)
     with processes.pool(cores) as pool:
         analyses = {name: _submit_analyses(FOLDER / name, REBUILT / name, pool) for name in ordered}
-        numbers = {name: _submit_numbers(FOLDER / name, REBUILT / name, analyses[name], pool) for name in ordered}
+        numbers = {
+            name: _submit_numbers(FOLDER / name, REBUILT / name, analyses[name], pool)
+            for name in ordered
+        }
         for name in ordered:
             numbers[name].result()
             if report or (write and (FOLDER / name / REPORT).exists()):
@@ -90,10 +100,14 @@ def recompute(folder: Path, out: Path, pool: Executor, report: bool = False) -> 
 
 
 def _submit_analyses(folder: Path, out: Path, pool: Executor) -> list[Future[None]]:
-    return [pool.submit(_analyse, folder, out, part) for part in Publication.read(folder).facts.parts]
+    return [
+        pool.submit(_analyse, folder, out, part) for part in Publication.read(folder).facts.parts
+    ]
 
 
-def _submit_numbers(folder: Path, out: Path, analyses: Iterable[Future[None]], pool: Executor) -> Future[None]:
+def _submit_numbers(
+    folder: Path, out: Path, analyses: Iterable[Future[None]], pool: Executor
+) -> Future[None]:
     for analysis in analyses:
         analysis.result()
     return pool.submit(_write_numbers, folder, out)
@@ -140,7 +154,9 @@ def difference(published: str, computed: str) -> str:
         return ""
     words = [NUMBER.split(text) for text in (published, computed)]
     if words[0] != words[1]:
-        first = next((pair for pair in zip(*words, strict=False) if pair[0] != pair[1]), ("", "more text"))
+        first = next(
+            (pair for pair in zip(*words, strict=False) if pair[0] != pair[1]), ("", "more text")
+        )
         return f"{first[0][-60:]!r} is {first[1][-60:]!r}"
     for a, b in zip(NUMBER.findall(published), NUMBER.findall(computed), strict=True):
         if not math.isclose(float(a), float(b), rel_tol=LAST_DIGIT, abs_tol=TOLERANCE):
@@ -175,7 +191,9 @@ def _write_numbers(folder: Path, out: Path) -> None:
     write_claims(results, run_folders(publication.facts, folder, out / "runs"), out)
     shutil.copyfile(tables / "metrics.json", out / "metrics.json")
     pack({file.name: file.read_bytes() for file in sorted(tables.glob("*.csv"))}, out / TABLES)
-    pages = sorted(tables.glob("*.md"), key=lambda file: (file.stem != "main", len(file.stem), file.stem))
+    pages = sorted(
+        tables.glob("*.md"), key=lambda file: (file.stem != "main", len(file.stem), file.stem)
+    )
     texts = [f"## {file.stem}\n\n{file.read_text(encoding='utf-8').strip()}\n" for file in pages]
     (out / "tables.md").write_text("\n".join(texts), encoding="utf-8")
 
@@ -186,7 +204,10 @@ def rebuild_report(folder: Path, out: Path) -> None:
     from pipeline_src.report.page import write_report
 
     publication = Publication.read(folder)
-    results, entry = _results(publication, out), catalog.load({}).get(publication.params["data"]["train"]["set"])
+    results, entry = (
+        _results(publication, out),
+        catalog.load({}).get(publication.params["data"]["train"]["set"]),
+    )
     draw(results, run_folders(publication.facts, folder, out / "runs"), out / "figures", [".png"])
     write_report(
         results,

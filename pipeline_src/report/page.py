@@ -30,7 +30,13 @@ from pipeline_src.figures.style import color_number
 from pipeline_src.files import write_text
 from pipeline_src.metrics.metric import Difference
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.report.recommendation import RULE, ProtocolComparison, overview, recommend, sentences
+from pipeline_src.report.recommendation import (
+    RULE,
+    ProtocolComparison,
+    overview,
+    recommend,
+    sentences,
+)
 from pipeline_src.tables.captions import LEGEND, SYNTHETIC
 from pipeline_src.tables.paper_table import SIGNS
 from pipeline_src.tables.write import printed_tables
@@ -40,7 +46,14 @@ HERE = Path(__file__).parent
 SCRIPTS = ("vendor/d3.min.js", "vendor/plot.min.js", "diagram.js")
 GALLERY = 2_000_000  # bytes of all images of predictions, which base64 makes a third longer
 OTHER_ROLES = ("shifted", "ood")
-ROW = ["pixels", "share", "confidence", "accuracy", "low", "high"]  # of a bin, after its place from 0
+ROW = [
+    "pixels",
+    "share",
+    "confidence",
+    "accuracy",
+    "low",
+    "high",
+]  # of a bin, after its place from 0
 
 
 def write_report(
@@ -85,7 +98,8 @@ def write_report(
             protocol_names=PROTOCOL_NAMES,
             caution=SYNTHETIC if facts.synthetic else "",
             few=FEW_GROUPS,
-            diagrams=diagram_data(results) | {"parts": [_part(results, part) for part in facts.parts]},
+            diagrams=diagram_data(results)
+            | {"parts": [_part(results, part) for part in facts.parts]},
             **_comparison(results, {method: words["title"] for method, words in described.items()}),
             legend=[*LEGEND, *RULE],
             claims=[claim for claim in claims["claims"] if claim not in absent],
@@ -108,9 +122,19 @@ def write_report(
 def _environment() -> Environment:
     """Return the templates; all content is escaped, and an undefined name is an error."""
     environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    filters = {"small": _small, "estimate": _estimate, "change": _change, "ends": _ends, "breakable": _breakable}
+    filters = {
+        "small": _small,
+        "estimate": _estimate,
+        "change": _change,
+        "ends": _ends,
+        "breakable": _breakable,
+    }
     environment.filters |= filters
     return environment
 
@@ -128,7 +152,11 @@ def _breakable(name: str) -> Markup:
 
 def _estimate(effect: Estimate | None, metric: str) -> Markup:
     """Return a metric as printed text with its interval."""
-    return _small(METRICS[metric].text(effect.value, low=effect.low, high=effect.high) if effect else UNDEFINED)
+    return _small(
+        METRICS[metric].text(effect.value, low=effect.low, high=effect.high)
+        if effect
+        else UNDEFINED
+    )
 
 
 def _change(effect: Estimate | None, metric: str) -> Markup:
@@ -150,10 +178,14 @@ def _title(facts: Facts) -> str:
     return f"{facts.experiment}: calibration of {len(facts.methods)} method{'s' * (len(facts.methods) > 1)} on {sets}"
 
 
-def _setting(facts: Facts, task: str, params: Mapping[str, Any], data: Sequence[Mapping[str, Any]]) -> list[str]:
+def _setting(
+    facts: Facts, task: str, params: Mapping[str, Any], data: Sequence[Mapping[str, Any]]
+) -> list[str]:
     """Return task, network, resolution, training images, epochs and seeds, as far as they are recorded."""
     model, size = params.get("model", {}), params.get("image_size")
-    images = next((row["images"] for row in data if row["part"] == "train" and "images" in row), None)
+    images = next(
+        (row["images"] for row in data if row["part"] == "train" and "images" in row), None
+    )
     number = len(facts.seeds)
     texts = [
         *(task, model.get("config", "")),
@@ -172,13 +204,19 @@ def _part(results: Results, part: str) -> dict[str, str]:
 
 
 def _comparison(results: Results, titles: Mapping[str, str]) -> dict[str, Any]:
-    """Return variables of report.html.j2, from comparisons of the methods: the sentences of the recommendation and the
-    table of the overview, by protocol; the datasets or roles they are about; and what the diagram shows first."""
+    """Return variables of report.html.j2, from comparisons of the methods: the sentences of the
+    recommendation and the table of the overview, by protocol; the datasets or roles they are about;
+    and what the diagram shows first.
+    """
     facts = results.facts
-    inside = {protocol: ProtocolComparison.of(results, protocol, ["id"]) for protocol in facts.protocols}
+    inside = {
+        protocol: ProtocolComparison.of(results, protocol, ["id"]) for protocol in facts.protocols
+    }
     elsewhere = {
         protocol: [
-            compared for role in OTHER_ROLES if (compared := ProtocolComparison.of(results, protocol, [role])).parts
+            compared
+            for role in OTHER_ROLES
+            if (compared := ProtocolComparison.of(results, protocol, [role])).parts
         ]
         for protocol in facts.protocols
     }
@@ -187,10 +225,14 @@ def _comparison(results: Results, titles: Mapping[str, str]) -> dict[str, Any]:
     beside = recommended if recommended != facts.baseline else lowest
     return {
         "use": {protocol: sentences(compared, titles) for protocol, compared in inside.items()},
-        "overview": {protocol: overview(compared, elsewhere[protocol]) for protocol, compared in inside.items()},
+        "overview": {
+            protocol: overview(compared, elsewhere[protocol])
+            for protocol, compared in inside.items()
+        },
         "inside": inside["raw"].parts,
         "elsewhere": [ROLES[facts.parts[compared.parts[0]]] for compared in elsewhere["raw"]],
-        "first_methods": [m for m in facts.methods if m in (facts.baseline, beside)] or list(facts.methods)[:1],
+        "first_methods": [m for m in facts.methods if m in (facts.baseline, beside)]
+        or list(facts.methods)[:1],
         "first_set": next(iter(inside["raw"].parts or facts.parts)),
     }
 
@@ -206,7 +248,9 @@ def _figure_sections(facts: Facts, folder: Path, predictions: Path | None) -> li
         shown = list(kind.pictures(facts))
         for picture in shown:
             limit = GALLERY // len(shown) if kind is gallery.FIGURE else 0
-            figures.append({"picture": picture, "image": _image(place / f"{picture.name}.png", limit)})
+            figures.append(
+                {"picture": picture, "image": _image(place / f"{picture.name}.png", limit)}
+            )
         if figures:
             sections.append({"heading": kind.heading, "reading": kind.reading, "figures": figures})
     return sections
@@ -216,7 +260,8 @@ def _image(file: Path, limit: int = 0) -> str:
     """Return an image as an address, because a page that works offline holds its images.
 
     Args:
-        limit: bytes of a picture of images, which becomes coarser until it has fewer; 0 of a drawing.
+        limit: bytes of a picture of images, which becomes coarser until it has fewer; 0 of a
+            drawing.
     """
     with Image.open(file) as opened:
         image = opened.convert("RGB")
@@ -237,14 +282,17 @@ def _webp(image: Image.Image, lossless: bool) -> bytes:
 def diagram_data(results: Results) -> dict[str, Any]:
     """Return what the interactive diagrams show, for JSON: `cells` by protocol, dataset and method.
 
-    A cell has ECE and OE as means over seeds, and accuracy, confidence and `rows` of all seeds' pixels: for each bin
-    with pixels its place and `ROW`.
+    A cell has ECE and OE as means over seeds, and accuracy, confidence and `rows` of all seeds'
+    pixels: for each bin with pixels its place and `ROW`.
     """
     facts = results.facts
     cells: dict[str, dict[str, dict[str, Any]]] = {}
     for part in facts.parts:
         for (protocol, method), table in reliability_tables(results, part).items():
-            cell = {name: or_none(results.estimate(name, protocol, method, part).value) for name in ("ece", "oe")}
+            cell = {
+                name: or_none(results.estimate(name, protocol, method, part).value)
+                for name in ("ece", "oe")
+            }
             cells.setdefault(protocol, {}).setdefault(part, {})[method] = cell | _pooled(table)
     return {
         "bins": facts.bins,
@@ -266,10 +314,19 @@ def _pooled(table: np.recarray) -> dict[str, Any]:
 
 def _method(facts: Facts, name: str, described: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Return a row of a method: what it does, and its parameters."""
-    parameters = ", ".join(f"{key}: {value}" for key, value in facts.methods[name].parameters.items())
-    return {"method": name, "idea": described.get(name, {}).get("idea", ""), "parameters": parameters}
+    parameters = ", ".join(
+        f"{key}: {value}" for key, value in facts.methods[name].parameters.items()
+    )
+    return {
+        "method": name,
+        "idea": described.get(name, {}).get("idea", ""),
+        "parameters": parameters,
+    }
 
 
 def _columns(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    return {"columns": columns, "rows": [[row.get(column, "") for column in columns] for row in rows]}
+    return {
+        "columns": columns,
+        "rows": [[row.get(column, "") for column in columns] for row in rows],
+    }

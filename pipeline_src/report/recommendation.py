@@ -1,7 +1,9 @@
-"""The methods of an experiment compared over datasets of one role, and the recommended one by one stated rule.
+"""The methods of an experiment compared over datasets of one role, and the recommended one by one
+stated rule.
 
-`RULE` and `SIMPLICITY` are the rule as data: README, results pages and reports state these and nothing else. Intervals
-and paired differences are those of tables. Each dataset has the same weight, however many images it has.
+`RULE` and `SIMPLICITY` are the rule as data: README, results pages and reports state these and
+nothing else. Intervals and paired differences are those of tables. Each dataset has the same
+weight, however many images it has.
 """
 
 from __future__ import annotations
@@ -20,14 +22,17 @@ from pipeline_src.claims.checks import MARGIN
 from pipeline_src.metrics.registry import METRICS
 
 KEPT, LOST, INCONCLUSIVE = "kept", "lost", "inconclusive"  # the baseline's accuracy
-# From the simplest: name of the group, and the codes of its methods. All other methods train differently.
+# From the simplest: name of the group, and the codes of its methods. All other methods train
+# differently.
 SIMPLICITY: tuple[tuple[str, frozenset[str]], ...] = (
     ("baseline", frozenset({"baseline"})),
     ("temperature scaling", frozenset({"temperature"})),
     ("Platt scaling", frozenset({"platt"})),
     (
         "other calibrators",
-        frozenset({"beta", "isotonic", "histogram_binning", "image_temperature", "vector", "dirichlet"}),
+        frozenset(
+            {"beta", "isotonic", "histogram_binning", "image_temperature", "vector", "dirichlet"}
+        ),
     ),
     ("averaged weights, also with a calibrator", frozenset({"averaged"})),
     ("several passes or networks", frozenset({"mc_dropout", "deep_ensemble"})),
@@ -64,10 +69,14 @@ class ProtocolComparison:
     def methods(self) -> list[str]:
         """Return the methods that were run on all datasets, by mean ECE, the lowest first."""
         common = [
-            m for m in self.results.facts.methods if self.parts and all(m in runs for runs in self._measured.values())
+            m
+            for m in self.results.facts.methods
+            if self.parts and all(m in runs for runs in self._measured.values())
         ]
         ece = {method: self.mean("ece", method).value for method in common}
-        return sorted((method for method in common if not math.isnan(ece[method])), key=ece.__getitem__)
+        return sorted(
+            (method for method in common if not math.isnan(ece[method])), key=ece.__getitem__
+        )
 
     @property
     def baseline(self) -> str | None:
@@ -78,8 +87,11 @@ class ProtocolComparison:
         """Return a metric's mean over the datasets; NaN where it is undefined."""
         return self._sum(metric, self.parts, {method: 1.0}) or UNDEFINED_ESTIMATE
 
-    def difference(self, metric: str, method: str, other: str | None, part: str | None = None) -> Estimate | None:
-        """Return one method's metric minus another's, paired by image and seed, on a dataset or as the mean over all.
+    def difference(
+        self, metric: str, method: str, other: str | None, part: str | None = None
+    ) -> Estimate | None:
+        """Return one method's metric minus another's, paired by image and seed, on a dataset or as
+        the mean over all.
 
         None without the other method or without a common seed.
         """
@@ -88,7 +100,10 @@ class ProtocolComparison:
 
     def _sum(self, metric: str, parts: Sequence[str], weights: dict[str, float]) -> Estimate | None:
         share = 1 / len(parts)
-        return estimate(metric, *((self._measured[part][m], w * share) for m, w in weights.items() for part in parts))
+        return estimate(
+            metric,
+            *((self._measured[part][m], w * share) for m, w in weights.items() for part in parts),
+        )
 
     def below_floor(self, method: str) -> bool:
         """Return whether a method's mean ECE is below what a network without calibration error would measure."""
@@ -102,9 +117,13 @@ class ProtocolComparison:
     def accuracy(self, method: str) -> str:
         """Return whether the baseline's accuracy is KEPT, LOST or INCONCLUSIVE.
 
-        It is kept if, on every dataset, the whole interval of the difference lies above minus half a point.
+        It is kept if, on every dataset, the whole interval of the difference lies above minus half
+        a point.
         """
-        changes = [self.difference("accuracy", method, self.results.facts.baseline, part) for part in self.parts]
+        changes = [
+            self.difference("accuracy", method, self.results.facts.baseline, part)
+            for part in self.parts
+        ]
         if any(change and change.high < -MARGIN for change in changes):
             return LOST
         return KEPT if all(change and change.low > -MARGIN for change in changes) else INCONCLUSIVE
@@ -124,7 +143,9 @@ class ProtocolComparison:
         if method == lowest:
             return True
         both_at_floor = self.below_floor(method) and self.below_floor(lowest)
-        return (both_at_floor or not self.lower_ece(lowest, method)) and not self.higher_brier(method, lowest)
+        return (both_at_floor or not self.lower_ece(lowest, method)) and not self.higher_brier(
+            method, lowest
+        )
 
 
 def simplicity(facts: Facts, method: str) -> int:
@@ -133,10 +154,16 @@ def simplicity(facts: Facts, method: str) -> int:
     base = entry.uses
 
     def place(code: str) -> int:
-        return next((k for k, (_, codes) in enumerate(SIMPLICITY) if code in codes), len(SIMPLICITY))
+        return next(
+            (k for k, (_, codes) in enumerate(SIMPLICITY) if code in codes), len(SIMPLICITY)
+        )
 
-    places = [place(entry.code)] + [place("averaged")] * (entry.parameters.get("weights") == "averaged")
-    return max(*places, simplicity(facts, base) if base and base in facts.methods and base != method else 0)
+    places = [place(entry.code)] + [place("averaged")] * (
+        entry.parameters.get("weights") == "averaged"
+    )
+    return max(
+        *places, simplicity(facts, base) if base and base in facts.methods and base != method else 0
+    )
 
 
 @dataclass(frozen=True)
@@ -144,7 +171,8 @@ class Recommendation:
     """The outcome of `RULE`.
 
     Attributes:
-        method: the recommended method, the baseline if none improves on it; None where nothing can be recommended.
+        method: the recommended method, the baseline if none improves on it; None where nothing can
+            be recommended.
         tied: the other methods of the tie, by mean ECE.
         outcomes: method -> why it is recommended or not, in a few words.
     """
@@ -209,15 +237,21 @@ def sentences(inside: ProtocolComparison, titles: Mapping[str, str]) -> list[str
     return texts
 
 
-def overview(inside: ProtocolComparison, elsewhere: Sequence[ProtocolComparison]) -> list[dict[str, Any]]:
+def overview(
+    inside: ProtocolComparison, elsewhere: Sequence[ProtocolComparison]
+) -> list[dict[str, Any]]:
     """Return a row per method, by ECE, of the estimates behind the recommendation, and the outcome of the rule."""
     outcomes, base = recommend(inside).outcomes, inside.baseline
     return [
         {
             "method": method,
-            **{metric: inside.mean(metric, method) for metric in ("ece", "oe", "accuracy", "brier")},
+            **{
+                metric: inside.mean(metric, method) for metric in ("ece", "oe", "accuracy", "brier")
+            },
             "change": inside.difference("ece", method, base) if method != base else None,
-            "elsewhere": [sets.mean("ece", method) if method in sets.methods else None for sets in elsewhere],
+            "elsewhere": [
+                sets.mean("ece", method) if method in sets.methods else None for sets in elsewhere
+            ],
             "outcome": outcomes[method] or ("baseline" if method == base else ""),
         }
         for method in inside.methods

@@ -11,7 +11,9 @@ from pipeline_src.metrics.inputs import FEW
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import UNDEFINED
 
-SYNTHETIC = "All images are synthetic: the numbers test the pipeline and decide nothing about real images."
+SYNTHETIC = (
+    "All images are synthetic: the numbers test the pipeline and decide nothing about real images."
+)
 LEGEND = (
     "ECE, the expected calibration error, is the gap between confidence and accuracy, averaged over pixels in "
     "equal-width bins of confidence. OE, the overconfidence error, counts only overconfident bins, weighted by "
@@ -42,7 +44,8 @@ def about(facts: Facts) -> str:
 
 
 def notes(results: Results, metrics: Collection[str], parts: Collection[str]) -> list[str]:
-    """Return why cells are empty, which runs are missing, and what readers must know of the datasets.
+    """Return why cells are empty, which runs are missing, and what readers must know of the
+    datasets.
 
     Args:
         metrics, parts: the table's metrics and datasets.
@@ -53,7 +56,9 @@ def notes(results: Results, metrics: Collection[str], parts: Collection[str]) ->
         texts.append(not_run(facts.experiment, "; ".join(missing)))
     pooled = [name for name, method in facts.methods.items() if method.of_all_seeds]
     if pooled:
-        texts.append(f"One network set of all seeds, paired with each seed in a difference: {', '.join(pooled)}.")
+        texts.append(
+            f"One network set of all seeds, paired with each seed in a difference: {', '.join(pooled)}."
+        )
     texts += [f"{part}: {note}" for part in parts if (note := results.note(part))]
     return texts + [SYNTHETIC] * facts.synthetic
 

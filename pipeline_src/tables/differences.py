@@ -28,14 +28,23 @@ NOTES = (
 def differences(results: Results) -> PaperTable:
     """Return pairs of methods by metrics; groups by dataset."""
     facts, parts = results.facts, list(results.facts.tests)
-    rows = [row for protocol in facts.protocols for part in parts for row in _rows(results, protocol, part)]
+    rows = [
+        row
+        for protocol in facts.protocols
+        for part in parts
+        for row in _rows(results, protocol, part)
+    ]
     below = [*NOTES, *notes(results, (), parts)]
     return PaperTable("Differences between methods", rows, about(facts), below, QUANTITIES)
 
 
 def _rows(results: Results, protocol: str, part: str) -> Iterator[Row]:
     facts, measured = results.facts, results.measured(protocol, part)
-    references = [n for n in map(facts.principal, ("baseline", "temperature")) if n is not None and n in measured]
+    references = [
+        n
+        for n in map(facts.principal, ("baseline", "temperature"))
+        if n is not None and n in measured
+    ]
     place = {"protocol": protocol, "part": part, "role": facts.parts[part]}
     for number, reference in enumerate(references):
         for method in (name for name in measured if name not in references[: number + 1]):
@@ -63,5 +72,7 @@ def _rows(results: Results, protocol: str, part: str) -> Iterator[Row]:
                     "decided_by": METRICS[name].decided_by if decided else "",
                     "decided_low": decided.low if decided else math.nan,
                     "decided_high": decided.high if decided else math.nan,
-                    "effective_images": effective_units(change, name, measured[method], measured[reference]),
+                    "effective_images": effective_units(
+                        change, name, measured[method], measured[reference]
+                    ),
                 }

@@ -22,10 +22,13 @@ from pipeline_src.tables.captions import LEGEND
 from pipeline_src.text_tables import UNDEFINED, Group, Table, markdown
 
 BEST, TIED, FLOOR = "best", "tied", "floor"
-FEW_UNITS, FEW_SIGN = 30, "‡"  # effective images; differences that fewer carry are found too often where there are none
+FEW_UNITS, FEW_SIGN = (
+    30,
+    "‡",
+)  # effective images; differences that fewer carry are found too often where there are none
 SIGNS = {BEST: "★", TIED: "†", FLOOR: "°", LOWER: "↓", HIGHER: "↑"}
-# Where a number is printed (protocol, group, row, column), what it measures, the mean over seeds, their sample standard
-# deviation, its 95 % confidence limits, its seeds and its number of images.
+# Where a number is printed (protocol, group, row, column), what it measures, the mean over seeds,
+# their sample standard deviation, its 95 % confidence limits, its seeds and its number of images.
 CSV_COLUMNS = (
     *("protocol", "group", "row", "column", "part", "role", "method", "metric"),
     *("mean", "sd", "low", "high", "seeds", "images", "mark"),
@@ -40,8 +43,8 @@ class PaperTable:
 
     Attributes:
         title: what it shows, the start of its caption.
-        rows: the rows of the csv, a number each, in the order in which they are shown. Keys are `CSV_COLUMNS`
-            (those that do not apply may be absent) and further columns.
+        rows: the rows of the csv, a number each, in the order in which they are shown. Keys are
+            `CSV_COLUMNS` (those that do not apply may be absent) and further columns.
         about: the rest of its caption.
         notes: sentences below it, which name missing results and the command that computes them.
         quantities: `metric` of a row -> how it is printed.
@@ -58,14 +61,20 @@ class PaperTable:
         import pandas as pd
 
         columns = dict.fromkeys([*CSV_COLUMNS, *(key for row in self.rows for key in row)])
-        text = pd.DataFrame(self.rows, columns=list(columns), dtype=object).map(_plain).to_csv(index=False)
+        text = (
+            pd.DataFrame(self.rows, columns=list(columns), dtype=object)
+            .map(_plain)
+            .to_csv(index=False)
+        )
         write_text(folder / f"{name}.csv", text)
         write_markdown(name, self.printed().values(), folder)
 
     def printed(self) -> dict[str, Table]:
         """Return a table per protocol; or one, under the key "", of rows without protocol or of no rows."""
         by_protocol = {p: [row for row in self.rows if row.get("protocol") == p] for p in PROTOCOLS}
-        shown = {protocol: rows for protocol, rows in by_protocol.items() if rows} or {"": list(self.rows)}
+        shown = {protocol: rows for protocol, rows in by_protocol.items() if rows} or {
+            "": list(self.rows)
+        }
         return {protocol: self._printed(protocol, rows) for protocol, rows in shown.items()}
 
     def _printed(self, protocol: str, rows: Sequence[Row]) -> Table:
@@ -78,10 +87,16 @@ class PaperTable:
             if row.get("effective_images", math.nan) < FEW_UNITS:
                 sign += FEW_SIGN
             text = self.quantities[row["metric"]].text(mean, sd, low, high, sign)
-            cells.setdefault(row.get("group", ""), {}).setdefault(row["row"], {})[row["column"]] = text
+            cells.setdefault(row.get("group", ""), {}).setdefault(row["row"], {})[row["column"]] = (
+                text
+            )
         groups = [
             Group(
-                group, [[name, *(texts.get(column, UNDEFINED) for column in columns)] for name, texts in by_row.items()]
+                group,
+                [
+                    [name, *(texts.get(column, UNDEFINED) for column in columns)]
+                    for name, texts in by_row.items()
+                ],
             )
             for group, by_row in cells.items()
         ]
@@ -113,7 +128,9 @@ def cells(results: Results, protocol: str, part: str, metric: str) -> Iterator[R
             "protocol": protocol,
             "part": part,
             "role": facts.parts[part],
-            "row": f"{method} (one network set, seed {run.seeds[0]})" if run.of_all_seeds else method,
+            "row": f"{method} (one network set, seed {run.seeds[0]})"
+            if run.of_all_seeds
+            else method,
             "method": method,
             "metric": metric,
             "mean": points.mean(),
@@ -129,19 +146,29 @@ def cells(results: Results, protocol: str, part: str, metric: str) -> Iterator[R
 def marks(metric: str, measured: Mapping[str, Measurement]) -> dict[str, str]:
     """Return method -> BEST, TIED or FLOOR, for one metric on one dataset.
 
-    The best is the one of the best mean. Methods whose paired difference to it is not significant, or not available
-    since they share no seed, are tied with it. A single method is no best, and no method is where neither
-    direction is better. A method below the noise floor has only that mark.
+    The best is the one of the best mean. Methods whose paired difference to it is not significant,
+    or not available since they share no seed, are tied with it. A single method is no best, and no
+    method is where neither direction is better. A method below the noise floor has only that mark.
     """
-    means = {method: run.points[metric].mean() for method, run in measured.items() if metric in run.points}
+    means = {
+        method: run.points[metric].mean()
+        for method, run in measured.items()
+        if metric in run.points
+    }
     means = {method: mean for method, mean in means.items() if not math.isnan(mean)}
     better = METRICS[metric].better
     below = {method: FLOOR for method in means if below_floor(metric, measured[method])}
     if len(means) < 2 or better == NEITHER:
         return below
     best = max(means, key=lambda method: better * means[method])
-    differences = {m: estimate(metric, (measured[best], 1.0), (measured[m], -1.0)) for m in means if m != best}
-    tied = [m for m, difference in differences.items() if difference is None or not difference.excludes_zero]
+    differences = {
+        m: estimate(metric, (measured[best], 1.0), (measured[m], -1.0)) for m in means if m != best
+    }
+    tied = [
+        m
+        for m, difference in differences.items()
+        if difference is None or not difference.excludes_zero
+    ]
     return (dict.fromkeys([best, *tied], TIED) if tied else {best: BEST}) | below
 
 

@@ -1,7 +1,7 @@
 """The tables of an experiment, in the order in which they are shown.
 
-A new table is an entry here: metrics by method as `ByMethod`, any other as a function in a file of its own
-(docs/contributing/extending.md).
+A new table is an entry here: metrics by method as `ByMethod`, any other as a function in a file of
+its own (docs/contributing/extending.md).
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class ByMethod:
     Attributes:
         title: what it shows.
         roles: of its datasets.
-        metrics: names of its columns; metrics that are not defined for the number of classes are left out.
+        metrics: names of its columns; metrics that are not defined for the number of classes are
+            left out.
         more: a further note.
     """
 
@@ -47,11 +48,17 @@ class ByMethod:
             for cell in cells(results, protocol, part, metric)
         ]
         measured = {row["metric"] for row in rows if not math.isnan(row["mean"])}
-        rows = [row for row in rows if row["metric"] in measured or not METRICS[row["metric"]].on_request]
+        rows = [
+            row
+            for row in rows
+            if row["metric"] in measured or not METRICS[row["metric"]].on_request
+        ]
         role = self.roles[0]
         change = f"add one to “data: {role}:” of the experiment"
         missing = [not_run(facts.experiment, f"a test set {ROLES[role]}", change)]
-        below = [self.more] * bool(self.more) + (notes(results, self.metrics, parts) if parts else missing)
+        below = [self.more] * bool(self.more) + (
+            notes(results, self.metrics, parts) if parts else missing
+        )
         return PaperTable(self.title, rows, about(facts), below)
 
 
@@ -68,7 +75,18 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
         "Accuracy kept",
         LIKE_ID,
         (
-            *("image_mae", "mae", "max_f", "mean_f", "weighted_f", "max_e", "e_measure", "s_measure", "ap", "auc"),
+            *(
+                "image_mae",
+                "mae",
+                "max_f",
+                "mean_f",
+                "weighted_f",
+                "max_e",
+                "e_measure",
+                "s_measure",
+                "ap",
+                "auc",
+            ),
             *("accuracy", "mean_iou"),
         ),
         "Image MAE, F, E and S are means over images, mean F and mean E also over 256 thresholds. AP and AUC are areas "
@@ -86,7 +104,16 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
     "T6": ByMethod(
         "Estimators of the calibration error",
         LIKE_ID,
-        ("ece", "ece_floor", "ece_equal_mass", "ece_sweep", "ece_debiased", "smooth_ece", "image_ece", "classwise_ece"),
+        (
+            "ece",
+            "ece_floor",
+            "ece_equal_mass",
+            "ece_sweep",
+            "ece_debiased",
+            "smooth_ece",
+            "image_ece",
+            "classwise_ece",
+        ),
         "The debiased ECE is a root of mean squares: compare it within its column.",
     ),
     "T9": cost,
@@ -98,4 +125,7 @@ TABLES: dict[str, Callable[[Results], PaperTable]] = {
     ),
     "T14": differences,
 }
-TABLE_FILES = (*(f"{name}.{suffix}" for name in ("main", *TABLES) for suffix in ("csv", "md")), "metrics.json")
+TABLE_FILES = (
+    *(f"{name}.{suffix}" for name in ("main", *TABLES) for suffix in ("csv", "md")),
+    "metrics.json",
+)

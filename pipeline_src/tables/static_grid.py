@@ -32,7 +32,13 @@ def _rows(results: Results) -> Iterator[Row]:
     facts = results.facts
     for protocol in facts.protocols:
         found: list[Row] = [
-            {"protocol": protocol, "part": "", "method": method, "metric": "strength", "mean": strength}
+            {
+                "protocol": protocol,
+                "part": "",
+                "method": method,
+                "metric": "strength",
+                "mean": strength,
+            }
             for method, strength in facts.static.items()
         ]
         for part in facts.parts_of(LIKE_ID):

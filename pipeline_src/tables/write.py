@@ -17,8 +17,8 @@ from pipeline_src.text_tables import Table
 def write_tables(results: Results, folder: Path) -> None:
     """Write the files of `TABLE_FILES` into `folder`.
 
-    main.csv holds all metrics, a row per protocol, dataset, method and seed; main.md holds those of the main table.
-    metrics.json holds `metrics_with_intervals`.
+    main.csv holds all metrics, a row per protocol, dataset, method and seed; main.md holds those of
+    the main table. metrics.json holds `metrics_with_intervals`.
     """
     numbers = results.table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
     write_text(folder / "main.csv", numbers)
@@ -38,8 +38,9 @@ def printed_tables(results: Results) -> Iterator[tuple[str, dict[str, Table]]]:
 def metrics_with_intervals(results: Results) -> dict[str, Any]:
     """Return all metrics with their spread and intervals.
 
-    The result has `sets` with `role`, `images` and `pixels`, and `metrics`: protocol -> method -> dataset -> metric ->
-    `mean` and `sd` over seeds, and the confidence limits `low` and `high`. Undefined values are null.
+    The result has `sets` with `role`, `images` and `pixels`, and `metrics`: protocol -> method ->
+    dataset -> metric -> `mean` and `sd` over seeds, and the confidence limits `low` and `high`.
+    Undefined values are null.
     """
     facts = results.facts
     sets, metrics = dict[str, Any](), dict[str, Any]()
@@ -50,11 +51,15 @@ def metrics_with_intervals(results: Results) -> dict[str, Any]:
         for part in facts.parts:
             for method, run in results.measured(protocol, part).items():
                 by_part = metrics.setdefault(protocol, {}).setdefault(method, {})
-                by_part[part] = {name: _values(results, name, protocol, method, part) for name in run.points}
+                by_part[part] = {
+                    name: _values(results, name, protocol, method, part) for name in run.points
+                }
     return {"experiment": facts.experiment, "sets": sets, "metrics": metrics}
 
 
-def _values(results: Results, metric: str, protocol: str, method: str, part: str) -> dict[str, float | None]:
+def _values(
+    results: Results, metric: str, protocol: str, method: str, part: str
+) -> dict[str, float | None]:
     effect = results.estimate(metric, protocol, method, part)
     values = {"mean": effect.value, "sd": effect.sd, "low": effect.low, "high": effect.high}
     return {name: or_none(value) for name, value in values.items()}

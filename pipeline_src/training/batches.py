@@ -32,8 +32,14 @@ class TrainingSamples(Dataset[Sample]):
         cv2.setNumThreads(0)
         epoch, i = divmod(key, len(self.store))
         rng = generator(self.seed, epoch, self.store.ids[i], "augmentation")
-        image, mask = augment(self.store.image(i), self.store.masks[i], rng, self.augmentation, self.store.classes > 2)
-        return {"inputs": torch.from_numpy(image).permute(2, 0, 1), "masks": torch.from_numpy(mask)[None], "index": i}
+        image, mask = augment(
+            self.store.image(i), self.store.masks[i], rng, self.augmentation, self.store.classes > 2
+        )
+        return {
+            "inputs": torch.from_numpy(image).permute(2, 0, 1),
+            "masks": torch.from_numpy(mask)[None],
+            "index": i,
+        }
 
 
 class EvaluationSamples(Dataset[Sample]):
@@ -66,7 +72,8 @@ class KeyedSampler(Sampler[int]):
 
 
 def training_batches(store: Store, experiment: Experiment, seed: int) -> DataLoader[Sample]:
-    """Return augmented images in a keyed order, `training.batch_size` at a time; `sampler.epoch` sets the epoch.
+    """Return augmented images in a keyed order, `training.batch_size` at a time; `sampler.epoch`
+    sets the epoch.
 
     Raises:
         UserError: a step would have more images than there are.
@@ -79,9 +86,13 @@ def training_batches(store: Store, experiment: Experiment, seed: int) -> DataLoa
             expected=f"{images:,} or fewer",
             fix=f"set `batch_size: {min(images, 16)}`",
         )
-    # A last batch of one image would stop batch norm after global pooling; another image is left out in each epoch.
+    # A last batch of one image would stop batch norm after global pooling; another image is left
+    # out in each epoch.
     single = training.batch_size > 1 and images % training.batch_size == 1
-    samples, order = TrainingSamples(store, experiment.augmentation, seed), KeyedSampler(images, seed)
+    samples, order = (
+        TrainingSamples(store, experiment.augmentation, seed),
+        KeyedSampler(images, seed),
+    )
     return DataLoader(
         samples,
         training.batch_size,
@@ -106,11 +117,16 @@ def validation_batches(store: Store, training: Training, null_images: bool) -> D
     )
 
 
-def evaluation_batches(store: Store, experiment: Experiment, device: torch.device) -> Iterator[dict[str, Any]]:
-    """Yield a store in its order: `inputs` (B, 3, S, S) uint8 on `device`; `truth`, a list of (H, W) uint8 of original
-    sizes, 255 where ignored; `id`, a list."""
+def evaluation_batches(
+    store: Store, experiment: Experiment, device: torch.device
+) -> Iterator[dict[str, Any]]:
+    """Yield a store in its order: `inputs` (B, 3, S, S) uint8 on `device`; `truth`, a list of (H,
+    W) uint8 of original sizes, 255 where ignored; `id`, a list.
+    """
     size, workers = experiment.evaluation.batch_size, experiment.training.workers
-    for batch in DataLoader(EvaluationSamples(store), size, num_workers=workers, collate_fn=collate):
+    for batch in DataLoader(
+        EvaluationSamples(store), size, num_workers=workers, collate_fn=collate
+    ):
         yield batch | {"inputs": batch["inputs"].to(device)}
 
 
@@ -122,14 +138,19 @@ def collate(samples: list[Sample]) -> dict[str, Any]:
 
 
 def augment(
-    image: np.ndarray, mask: np.ndarray, rng: np.random.Generator, settings: Augmentation, ids: bool = False
+    image: np.ndarray,
+    mask: np.ndarray,
+    rng: np.random.Generator,
+    settings: Augmentation,
+    ids: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return a randomly changed copy of `image` (S, S, 3) uint8 and of its `mask` (S, S) uint8, soft in 0..255 or class
-    ids, as in the paper's program: flip, centered crop, rotation, in one warp.
+    """Return a randomly changed copy of `image` (S, S, 3) uint8 and of its `mask` (S, S) uint8,
+    soft in 0..255 or class ids, as in the paper's program: flip, centered crop, rotation, in one
+    warp.
 
-    The number of values drawn from `rng` does not depend on their outcome. Areas that a rotation brings in from outside
-    are black background, and ignored (255) in a mask of ids. Pixels are interpolated once, so mask edges stay as soft
-    as they were; ids take the nearest.
+    The number of values drawn from `rng` does not depend on their outcome. Areas that a rotation
+    brings in from outside are black background, and ignored (255) in a mask of ids. Pixels are
+    interpolated once, so mask edges stay as soft as they were; ids take the nearest.
     """
     side = image.shape[0]
     flip = rng.random() < settings.flip
@@ -137,19 +158,28 @@ def augment(
     turned = rng.random() < settings.rotate_probability
     angle = rng.uniform(-settings.rotate_degrees, settings.rotate_degrees)
 
-    # Where a pixel of the result comes from: (result) -> crop's scale and offset -> rotation about the center -> flip.
+    # Where a pixel of the result comes from: (result) -> crop's scale and offset -> rotation about
+    # the center -> flip.
     center = (side - 1) / 2
     scale = np.diag([*(1 - cut / side), 1.0])
     radians = np.deg2rad(angle) if turned else 0.0
-    rotation = np.array([[np.cos(radians), -np.sin(radians), 0], [np.sin(radians), np.cos(radians), 0], [0, 0, 1]])
+    rotation = np.array(
+        [[np.cos(radians), -np.sin(radians), 0], [np.sin(radians), np.cos(radians), 0], [0, 0, 1]]
+    )
     mirror = np.diag([-1.0 if flip else 1.0, 1.0, 1.0])
     to_center, back = np.eye(3), np.eye(3)
     to_center[:2, 2], back[:2, 2] = -center, center
     source = (back @ mirror @ rotation @ scale @ to_center)[:2]
 
-    def warp(picture: np.ndarray, interpolation: int = cv2.INTER_LINEAR, border: int = 0) -> np.ndarray:
+    def warp(
+        picture: np.ndarray, interpolation: int = cv2.INTER_LINEAR, border: int = 0
+    ) -> np.ndarray:
         return cv2.warpAffine(
-            picture, source, (side, side), flags=interpolation | cv2.WARP_INVERSE_MAP, borderValue=border
+            picture,
+            source,
+            (side, side),
+            flags=interpolation | cv2.WARP_INVERSE_MAP,
+            borderValue=border,
         )
 
     return warp(image), warp(mask, cv2.INTER_NEAREST, 255) if ids else warp(mask)

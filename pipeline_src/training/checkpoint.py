@@ -42,13 +42,17 @@ def load(folder: Path) -> dict[str, Any] | None:
                     raise BadZipFile(f"{record} is damaged")
             return dict(torch.load(file, map_location="cpu", weights_only=True))
         except Exception as error:  # damaged files fail in many ways
-            log.warning("%s: %s; the run continues without it", file, " ".join(str(error).split())[:200])
+            log.warning(
+                "%s: %s; the run continues without it", file, " ".join(str(error).split())[:200]
+            )
     return None
 
 
 def checkpoints(folder: Path) -> dict[int, Path]:
     """Return the checkpoint files by epoch, the newest first."""
-    named = {int(match[1]): file for file in folder.glob("*.pt") if (match := NAME.fullmatch(file.name))}
+    named = {
+        int(match[1]): file for file in folder.glob("*.pt") if (match := NAME.fullmatch(file.name))
+    }
     return dict(sorted(named.items(), reverse=True))
 
 
@@ -57,7 +61,9 @@ def checkpoints(folder: Path) -> dict[int, Path]:
 
 def save_network(file: Path, network: nn.Module) -> None:
     """Write a network's tensors as safetensors."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    tensors = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()
+    }
     with atomic(file) as temporary:
         save_file(tensors, temporary)
 
@@ -66,7 +72,8 @@ def load_network(file: Path, network: nn.Module, name: str) -> None:
     """Load the tensors of a run's `file` into `network`, which the model `name` describes.
 
     Raises:
-        UserError: the file is unreadable, or its tensors have other names or shapes than the network's.
+        UserError: the file is unreadable, or its tensors have other names or shapes than the
+            network's.
     """
     try:
         network.load_state_dict(load_file(file))

@@ -11,7 +11,12 @@ from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Experiment, Training
-from pipeline_src.training.models.build import build_segmentor, logits, normalization, weighted_logits
+from pipeline_src.training.models.build import (
+    build_segmentor,
+    logits,
+    normalization,
+    weighted_logits,
+)
 
 if TYPE_CHECKING:
     from mmseg.models import EncoderDecoder
@@ -23,7 +28,8 @@ class DenseClassifier(nn.Module):
     Args:
         segmentor: an mmsegmentation EncoderDecoder with one output channel, or K.
         normalization: (mean, std) per RGB channel in units of 0..255.
-        amp: mixed precision of the network (off or bf16); loss and probabilities are always float32.
+        amp: mixed precision of the network (off or bf16); loss and probabilities are always
+            float32.
         classes: K; one logit a pixel for 2, else K.
     """
 
@@ -51,7 +57,9 @@ class DenseClassifier(nn.Module):
 
     def normalized(self, images: Tensor) -> Tensor:
         """Return images (B, 3, S, S) uint8 as the input of the segmentor."""
-        return (images.to(memory_format=torch.channels_last, dtype=torch.float32) - self.mean) / self.std
+        return (
+            images.to(memory_format=torch.channels_last, dtype=torch.float32) - self.mean
+        ) / self.std
 
     def weighted_logits(self, x: Tensor) -> list[tuple[Tensor, float]]:
         """Return the logits of each head with its weight in the loss, the decode head first, for normalized images."""
@@ -73,8 +81,8 @@ def build_classifier(experiment: Experiment, classes: int, pretrained: bool) -> 
 def prepare_device(training: Training) -> torch.device:
     """Return the device that `training.device` names; set threads, determinism and precision.
 
-    On CUDA, matrix products have full float32 precision. Convolutions round their inputs to TF32, which
-    is the default of torch.
+    On CUDA, matrix products have full float32 precision. Convolutions round their inputs to TF32,
+    which is the default of torch.
 
     Raises:
         UserError: there is no such device.
@@ -90,7 +98,9 @@ def prepare_device(training: Training) -> torch.device:
     name = training.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    absent_gpu = name.startswith("cuda") and int(name.partition(":")[2] or 0) >= torch.cuda.device_count()
+    absent_gpu = (
+        name.startswith("cuda") and int(name.partition(":")[2] or 0) >= torch.cuda.device_count()
+    )
     if absent_gpu or (name == "mps" and not torch.backends.mps.is_available()):
         raise UserError(
             f"training.device: this machine has no {name!r}",

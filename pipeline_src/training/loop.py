@@ -47,7 +47,8 @@ class TrainingRun:
         averaged: the exponential average of the weights and running statistics.
         ids: sample ids of the training images, by index.
         history: the rows of history.csv, one for each epoch.
-        alphas: learned levels of the training images (N,) after each epoch; none where the method learns none.
+        alphas: learned levels of the training images (N,) after each epoch; none where the method
+            learns none.
     """
 
     model: DenseClassifier
@@ -109,7 +110,10 @@ class TrainingRun:
             self.averaged.load_state_dict(saved["average"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.method.restore(saved["method"])
-            self.history, self.alphas = saved["history"], [tensor.numpy() for tensor in saved["alphas"]]
+            self.history, self.alphas = (
+                saved["history"],
+                [tensor.numpy() for tensor in saved["alphas"]],
+            )
 
     def write(self, folder: Path) -> None:
         """Write model.safetensors, averaged.safetensors, history.csv, run.json and, with alphas, alpha.csv."""
@@ -123,7 +127,10 @@ class TrainingRun:
         for name, table in tables.items():
             with atomic(folder / name) as temporary:
                 table.to_csv(temporary, lineterminator="\n")
-        sizes = {"parameters": sum(p.numel() for p in self.model.parameters()), "images": len(self.ids)}
+        sizes = {
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "images": len(self.ids),
+        }
         write_text(folder / "run.json", json.dumps(sizes, indent=2) + "\n")
 
 
@@ -138,10 +145,11 @@ def train(
     references: dict[str, list[float]] | None = None,
     trackers: Path | None = None,
 ) -> TrainingRun:
-    """Train a network with `method`, or resume where an earlier call with the same `work` folder was stopped.
+    """Train a network with `method`, or resume where an earlier call with the same `work` folder
+    was stopped.
 
-    The result depends on the device and on the arguments except `work`, `name` and `trackers`. It is
-    bit-identical however often the run was killed, and for any number of workers.
+    The result depends on the device and on the arguments except `work`, `name` and `trackers`. It
+    is bit-identical however often the run was killed, and for any number of workers.
 
     Args:
         references: validation accuracies by epoch of the methods that `method.references()` names.
@@ -158,8 +166,12 @@ def train(
     method.start(len(train_store), references or {}, classes)
     torch.manual_seed(torch_seed(seed, "weights"))
     model = build_classifier(experiment, classes, experiment.model.pretrained)
-    averaged = averaged_model(model, (method.average_epochs or settings.average_epochs) * len(train_batches))
-    optimizer = torch.optim.Adam(model.parameters(), settings.lr, weight_decay=settings.weight_decay)
+    averaged = averaged_model(
+        model, (method.average_epochs or settings.average_epochs) * len(train_batches)
+    )
+    optimizer = torch.optim.Adam(
+        model.parameters(), settings.lr, weight_decay=settings.weight_decay
+    )
     run = TrainingRun(model, averaged, optimizer, method, train_store.ids, seed)
     run.resume(work)
     if run.history:
@@ -178,7 +190,12 @@ def train(
         losses = _train_epoch(run, train_batches, epoch, rate, progress)
         validation = validate(run.chosen.eval(), val_batches, settings.accuracy_on == "released")
         method.after_validation(validation, epoch)
-        row = {"epoch": epoch, "lr": rate, "loss": float(np.mean(losses)), "val_accuracy": validation.accuracy}
+        row = {
+            "epoch": epoch,
+            "lr": rate,
+            "loss": float(np.mean(losses)),
+            "val_accuracy": validation.accuracy,
+        }
         row |= {"val_ece": validation.ece, "mean_alpha": float("nan")} | method.history_values()
         if (alphas := method.alphas) is not None:
             row["mean_alpha"] = float(alphas.mean())
@@ -190,9 +207,13 @@ def train(
     return run
 
 
-def _train_epoch(run: TrainingRun, batches: Any, epoch: int, rate: float, progress: Progress) -> list[float]:
-    """Train for an epoch and return the loss of each step. Order, learning rate and torch's seed (dropout) follow from
-    the run's seed, the epoch and the step, so a resumed run needs no saved state for them."""
+def _train_epoch(
+    run: TrainingRun, batches: Any, epoch: int, rate: float, progress: Progress
+) -> list[float]:
+    """Train for an epoch and return the loss of each step. Order, learning rate and torch's seed
+    (dropout) follow from the run's seed, the epoch and the step, so a resumed run needs no saved
+    state for them.
+    """
     batches.sampler.epoch, losses = epoch, list[float]()
     for group in run.optimizer.param_groups:
         group["lr"] = rate
@@ -217,8 +238,9 @@ def learning_rate(training: Training, epoch: int) -> float:
 
 
 def averaged_model(model: DenseClassifier, steps: float) -> AveragedModel:
-    """Return an exponential average of weights and running statistics over about the last `steps` steps; all steps
-    count equally until there are so many."""
+    """Return an exponential average of weights and running statistics over about the last `steps`
+    steps; all steps count equally until there are so many.
+    """
 
     def average(averaged: Any, current: Any, number: Tensor | int) -> None:
         """Update all tensors of one type; on a GPU only `number` waits for earlier steps."""
@@ -232,9 +254,11 @@ def averaged_model(model: DenseClassifier, steps: float) -> AveragedModel:
 # Validation
 
 
-def validate(model: DenseClassifier, batches: Iterable[dict[str, Any]], released: bool) -> Validation:
-    """Count the predictions on the validation images as every evaluation does: unnormalized, at the masks' original
-    size, with threshold 0.5; for K classes those of the top class.
+def validate(
+    model: DenseClassifier, batches: Iterable[dict[str, Any]], released: bool
+) -> Validation:
+    """Count the predictions on the validation images as every evaluation does: unnormalized, at the
+    masks' original size, with threshold 0.5; for K classes those of the top class.
 
     Args:
         released: whether a grey mask pixel is an error of `accuracy`, whatever is predicted there.
@@ -246,7 +270,9 @@ def validate(model: DenseClassifier, batches: Iterable[dict[str, Any]], released
     for batch in batches:
         with torch.no_grad():
             logits = model(batch["inputs"].to(model.mean.device))
-        for z, truth, grey, name in zip(logits, batch["truth"], batch["grey"], batch["id"], strict=True):
+        for z, truth, grey, name in zip(
+            logits, batch["truth"], batch["grey"], batch["id"], strict=True
+        ):
             f = probability(z, truth.shape)
             if model.classes > 2:
                 # The top class's probability, and whether it is correct (255: ignored).
@@ -264,4 +290,6 @@ def validate(model: DenseClassifier, batches: Iterable[dict[str, Any]], released
 def _validation(histogram: ScoreHistogram, right_on_grey: int) -> Validation:
     pixels = int(histogram.count.sum())
     accuracy = (int(histogram.hits.sum()) - right_on_grey) / pixels
-    return Validation(accuracy, float(histogram.score.sum()) / pixels, histogram, right_on_grey / pixels)
+    return Validation(
+        accuracy, float(histogram.score.sum()) / pixels, histogram, right_on_grey / pixels
+    )

@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 def reserved_gpu(training: Training) -> Iterator[None]:
     """Yield while CUDA sees one GPU that no other job of this user has on this machine.
 
-    All GPUs stay visible if the settings reserve none or name one, and if no GPU is free: jobs then share them.
+    All GPUs stay visible if the settings reserve none or name one, and if no GPU is free: jobs then
+    share them.
 
     Raises:
         UserError: the settings reserve a GPU, and this machine has none that works.
@@ -81,4 +82,8 @@ def _visible_gpus() -> list[str]:
 
     count = torch.cuda.device_count()
     named = os.environ.get(VISIBLE)
-    return [name.strip() for name in named.split(",")][:count] if named else [str(index) for index in range(count)]
+    return (
+        [name.strip() for name in named.split(",")][:count]
+        if named
+        else [str(index) for index in range(count)]
+    )

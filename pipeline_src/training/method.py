@@ -43,15 +43,17 @@ class Batch:
 
 @dataclass(frozen=True)
 class Validation:
-    """An epoch's unnormalized predictions on the validation images: original mask size, all pixels pooled.
+    """An epoch's unnormalized predictions on the validation images: original mask size, all pixels
+    pooled.
 
     Attributes:
-        accuracy, confidence: means over pixels of being right (threshold 0.5, or the top class) and of the predicted
-            class's probability, in [0, 1].
+        accuracy, confidence: means over pixels of being right (threshold 0.5, or the top class) and
+            of the predicted class's probability, in [0, 1].
         histogram: all pixels by confidence, exactly; calibration metrics are functions of it.
-        grey: share of pixels that are right, but that `accuracy` takes for errors because their masks are grey
-            (`training.accuracy_on`).
-        null: the same for object-free crops (`data/null_images.py`), for a method that trains on such crops.
+        grey: share of pixels that are right, but that `accuracy` takes for errors because their
+            masks are grey (`training.accuracy_on`).
+        null: the same for object-free crops (`data/null_images.py`), for a method that trains on
+            such crops.
     """
 
     accuracy: float
@@ -84,11 +86,12 @@ class MethodEntry(Strict):
 
 
 class Method(MethodEntry):
-    """Plain training, and the base of every method that trains: a subclass overrides the callbacks in which it differs.
+    """Plain training, and the base of every method that trains: a subclass overrides the callbacks
+    in which it differs.
 
-    The learned state is `alphas` (one perturbation level per training image, keyed by sample id in what is saved) and
-    all other attributes whose names begin with `_`: arrays, numbers, and lists and dicts of numbers. Tensors have the
-    shapes of `pixels`, for one logit or K classes.
+    The learned state is `alphas` (one perturbation level per training image, keyed by sample id in
+    what is saved) and all other attributes whose names begin with `_`: arrays, numbers, and lists
+    and dicts of numbers. Tensors have the shapes of `pixels`, for one logit or K classes.
     """
 
     validates_null: ClassVar[bool] = False  # whether `after_validation` is to know of null images
@@ -149,7 +152,10 @@ class Method(MethodEntry):
         import torch
 
         attributes = (self.__pydantic_private__ or {}).items()
-        return {name: torch.tensor(value) if isinstance(value, np.ndarray) else value for name, value in attributes}
+        return {
+            name: torch.tensor(value) if isinstance(value, np.ndarray) else value
+            for name, value in attributes
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Set the attributes that `state` returned."""

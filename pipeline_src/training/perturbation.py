@@ -38,17 +38,20 @@ class Perturbing(Method):
 
 
 class AdaptivePerturbation(Perturbing):
-    """ASLP: one alpha per training image, moved up the gradient of the loss that the network goes down:
+    """ASLP: one alpha per training image, moved up the gradient of the loss that the network goes
+    down:
 
     alpha_i <- clip(alpha_i + eta (m_i / beta + lam Reg_i)),   m_i = mean((2y - 1) z)
 
-    The image is perturbed more where the network agrees with its label confidently; Reg limits that. A subclass defines
-    Reg.
+    The image is perturbed more where the network agrees with its label confidently; Reg limits
+    that. A subclass defines Reg.
     """
 
     learns: ClassVar[bool] = True
     beta: float = Field(
-        1.0, gt=0, description="Strength of the perturbation, in the released program's convention (its default: 2)."
+        1.0,
+        gt=0,
+        description="Strength of the perturbation, in the released program's convention (its default: 2).",
     )
     eta: float = Field(0.002, gt=0, description="Step size of alpha.")
     lam: float = Field(2000.0, ge=0, description="Weight of the regularizer Reg.")
@@ -106,7 +109,8 @@ class AdaptivePerturbation(Perturbing):
 
 
 def perturbed(y: Tensor, beta: float | Tensor) -> Tensor:
-    """Return p(y, beta) = (1 - beta) y + beta (1 - y) / (K - 1); outside [0, 1] for beta > 1, never clamped.
+    """Return p(y, beta) = (1 - beta) y + beta (1 - y) / (K - 1); outside [0, 1] for beta > 1, never
+    clamped.
 
     For one logit (K = 2) that is (1 - 2 beta) y + beta. Ignored pixels stay ignored.
     """

@@ -1,7 +1,8 @@
-"""Pixels as distributions over K classes (docs/theory.md section 1.2): the building blocks of losses for any K.
+"""Pixels as distributions over K classes (docs/theory.md section 1.2): the building blocks of
+losses for any K.
 
-Logits z are (B, 1, H, W), one logit for K = 2, or (B, K, H, W). Labels are of the same form: y in [0, 1] for one logit,
-else one plane per class that sum to 1, or to 0 on a pixel that is ignored.
+Logits z are (B, 1, H, W), one logit for K = 2, or (B, K, H, W). Labels are of the same form: y in
+[0, 1] for one logit, else one plane per class that sum to 1, or to 0 on a pixel that is ignored.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ CLAMP = 1e-7  # probabilities stay in [CLAMP, 1 - CLAMP] where their logarithm i
 
 def log_distribution(z: Tensor) -> Tensor:
     """Return log f_k of logits z, (B, K, H, W); one logit gives background and foreground."""
-    return torch.cat([F.logsigmoid(-z), F.logsigmoid(z)], 1) if z.shape[1] == 1 else F.log_softmax(z, 1)
+    return (
+        torch.cat([F.logsigmoid(-z), F.logsigmoid(z)], 1)
+        if z.shape[1] == 1
+        else F.log_softmax(z, 1)
+    )
 
 
 def class_logits(z: Tensor) -> Tensor:
@@ -36,8 +41,9 @@ def upsampled(z: Tensor, size: Sequence[int]) -> Tensor:
 def resized(x: Tensor, size: Sequence[int], align_corners: bool = False) -> Tensor:
     """Return maps (B, C, h, w) resized bilinearly to `size`, (B, C, H, W), as by `F.interpolate`.
 
-    The gradient of `F.interpolate` on CUDA adds up in any order. `torch.use_deterministic_algorithms`
-    therefore replaces it by a slow decomposition, which two matrix products avoid.
+    The gradient of `F.interpolate` on CUDA adds up in any order.
+    `torch.use_deterministic_algorithms` therefore replaces it by a slow decomposition, which two
+    matrix products avoid.
     """
     if x.is_cuda:
         return resized_by_products(x, size, align_corners)
@@ -56,7 +62,9 @@ def resized_by_products(x: Tensor, size: Sequence[int], align_corners: bool = Fa
 
 @lru_cache(maxsize=32)  # a copy to the GPU would wait for all earlier steps
 @torch.inference_mode(False)  # so that a later training can use the tensor
-def bilinear_weights(inputs: int, outputs: int, align_corners: bool, device: torch.device) -> Tensor:
+def bilinear_weights(
+    inputs: int, outputs: int, align_corners: bool, device: torch.device
+) -> Tensor:
     """Return the weights of the pixels of a line in those of a resized line, (outputs, inputs)."""
     pixels = torch.eye(inputs)[None, None]
     return resized(pixels, (outputs, inputs), align_corners)[0, 0].to(device)
@@ -86,11 +94,13 @@ def cross_entropy(z: Tensor, t: Tensor) -> Tensor:
 
 
 def mean_margin(z: Tensor, y: Tensor) -> Tensor:
-    """Return the margin m = K / (K - 1) (L(U) - L(y)) of each image, (B,), without gradient: how confidently its logits
-    agree with its labels, which moves its level of perturbation. L is the cross entropy, U the uniform label.
+    """Return the margin m = K / (K - 1) (L(U) - L(y)) of each image, (B,), without gradient: how
+    confidently its logits agree with its labels, which moves its level of perturbation. L is the
+    cross entropy, U the uniform label.
 
-    For K classes this is the mean of the label's logit minus the others' mean, for one logit that of (2y - 1) z.
-    Probabilities are clamped, so it stays finite. An image without a pixel that counts has 0.
+    For K classes this is the mean of the label's logit minus the others' mean, for one logit that
+    of (2y - 1) z. Probabilities are clamped, so it stays finite. An image without a pixel that
+    counts has 0.
     """
     z = z.detach().float()
     if z.shape[1] == 1:

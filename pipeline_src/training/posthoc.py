@@ -26,19 +26,24 @@ MOST_LOGITS = 2**23  # of validation pixels are held at once, about: 64 MB
 class PostHoc(MethodEntry):
     """One network without a change, and the base of every post-hoc method, whose subclasses override methods."""
 
-    every_seed: ClassVar[bool] = False  # one run made of the networks of all seeds, instead of one run per seed
+    every_seed: ClassVar[bool] = (
+        False  # one run made of the networks of all seeds, instead of one run per seed
+    )
     fits: ClassVar[bool] = False  # whether `fit` looks at the validation images
 
     of: Name = Field("baseline", description="The method whose trained networks it uses.")
     weights: Literal["last", "averaged"] = Field(
-        "last", description="The weights of these networks: those of the last step, or averaged over the last epochs."
+        "last",
+        description="The weights of these networks: those of the last step, or averaged over the last epochs.",
     )
 
     def references(self) -> list[str]:
         """Return the method whose networks it uses."""
         return [self.of]
 
-    def fit(self, networks: list[DenseClassifier], store: Store, experiment: Experiment) -> dict[str, Any]:
+    def fit(
+        self, networks: list[DenseClassifier], store: Store, experiment: Experiment
+    ) -> dict[str, Any]:
         """Learn from the validation images, once per run, before the run is evaluated.
 
         Args:
@@ -50,11 +55,15 @@ class PostHoc(MethodEntry):
         """
         return {}
 
-    def logits(self, networks: list[DenseClassifier], x: Tensor, ids: list[str], seed: int) -> list[Tensor]:
+    def logits(
+        self, networks: list[DenseClassifier], x: Tensor, ids: list[str], seed: int
+    ) -> list[Tensor]:
         """Return the predictions to be averaged: images x (B, 3, S, S) uint8 -> logits, each (B, C, h, w)."""
         return [network(x) for network in networks]
 
-    def probability(self, logits: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]) -> np.ndarray:
+    def probability(
+        self, logits: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]
+    ) -> np.ndarray:
         """Average the probabilities of one image at its original size.
 
         Args:
@@ -73,7 +82,8 @@ class PostHoc(MethodEntry):
 
 
 class Calibrated(PostHoc):
-    """A network and a calibrator (`pipeline_src/calibrators`) that is fitted to the validation images.
+    """A network and a calibrator (`pipeline_src/calibrators`) that is fitted to the validation
+    images.
 
     `fit` returns the calibrator's `Record`.
     """
@@ -88,7 +98,9 @@ class Calibrated(PostHoc):
 
         return calibrator_class(cls.calibrator_name)
 
-    def fit(self, networks: list[DenseClassifier], store: Store, experiment: Experiment) -> dict[str, Any]:
+    def fit(
+        self, networks: list[DenseClassifier], store: Store, experiment: Experiment
+    ) -> dict[str, Any]:
         """Fit the calibrator to the validation pixels of the first network, at the original size of their masks."""
         from pipeline_src.calibrators.calibrator import Record, fitted
 
@@ -96,7 +108,9 @@ class Calibrated(PostHoc):
         calibrator = fitted(self.calibrator(), pixels)
         return Record.of(calibrator, pixels).model_dump(mode="json")
 
-    def probability(self, logits: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]) -> np.ndarray:
+    def probability(
+        self, logits: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]
+    ) -> np.ndarray:
         """Return the calibrated probabilities of one image, from logits that are upsampled first."""
         from pipeline_src.training.pixels import upsampled
 
@@ -117,8 +131,8 @@ def calibrated_method(name: str) -> type[Calibrated]:
 def validation_pixels(network: DenseClassifier, store: Store, experiment: Experiment) -> Pixels:
     """Return valid validation pixels with the network's logits at the original size of the masks.
 
-    Of more than 2^23 / K pixels the same share of each image is drawn, without replacement and keyed by its id. A drawn
-    pixel weighs as many as its image has per drawn one.
+    Of more than 2^23 / K pixels the same share of each image is drawn, without replacement and
+    keyed by its id. A drawn pixel weighs as many as its image has per drawn one.
     """
     import torch
 
@@ -135,6 +149,10 @@ def validation_pixels(network: DenseClassifier, store: Store, experiment: Experi
             chosen = None
             if share < 1:
                 valid = np.count_nonzero(truth < network.classes)  # 255 is ignored
-                chosen = generator(name, "temperature").choice(valid, ceil(share * valid), replace=False)
-            parts.append(image_pixels(upsampled(z[None], truth.shape)[0].cpu().numpy(), truth, chosen))
+                chosen = generator(name, "temperature").choice(
+                    valid, ceil(share * valid), replace=False
+                )
+            parts.append(
+                image_pixels(upsampled(z[None], truth.shape)[0].cpu().numpy(), truth, chosen)
+            )
     return joined(parts)

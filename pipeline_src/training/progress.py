@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 class Progress:
     """Reports the steps and epochs of a training.
 
-    The first line names the device, the rate and the estimated end. Each epoch has a line, and a step
-    in each tracker.
+    The first line names the device, the rate and the estimated end. Each epoch has a line, and a
+    step in each tracker.
 
     Args:
         name: name of the run.

@@ -31,7 +31,11 @@ def method_class(name: str) -> type[MethodEntry]:
         return calibrated_method(name)
     module = importlib.import_module(f"pipeline_src.training.methods.{name}")
     members = [member for member in vars(module).values() if isinstance(member, type)]
-    classes = [kind for kind in members if issubclass(kind, MethodEntry) and kind.__module__ == module.__name__]
+    classes = [
+        kind
+        for kind in members
+        if issubclass(kind, MethodEntry) and kind.__module__ == module.__name__
+    ]
     if len(classes) != 1:
         raise UserError(
             f"methods.{name}: {module.__file__} must define exactly one class derived from Method or PostHoc",
@@ -49,8 +53,8 @@ class Chosen:
 
 
 def choose(name: str, entry: dict[str, Any] | None) -> Chosen:
-    """Return the method of the entry `name`. Its key `method` names a method of the package if the entry has another
-    name; all other keys are parameters.
+    """Return the method of the entry `name`. Its key `method` names a method of the package if the
+    entry has another name; all other keys are parameters.
 
     Raises:
         UserError: names the wrong key or value.
@@ -76,8 +80,9 @@ def docstring_lines(docstring: str) -> dict[str, str]:
 
 
 def described(name: str, parameters: Mapping[str, Any], epochs: int) -> dict[str, str]:
-    """Return `title` and `idea` of a method of the package, nothing for others. The title states if its perturbation
-    starts after the last of the `epochs`."""
+    """Return `title` and `idea` of a method of the package, nothing for others. The title states if
+    its perturbation starts after the last of the `epochs`.
+    """
     if name not in method_names():
         return {}
     module, docstring = _docstrings(method_class(name))
@@ -90,9 +95,12 @@ def described(name: str, parameters: Mapping[str, Any], epochs: int) -> dict[str
 
 
 def _docstrings(method: type[MethodEntry]) -> tuple[str, str]:
-    """Return the docstrings of the module and of the class that describe a method: its calibrator's, if it is one.
-    A calibrator is not imported, because scipy takes long."""
+    """Return the docstrings of the module and of the class that describe a method: its
+    calibrator's, if it is one. A calibrator is not imported, because scipy takes long.
+    """
     tree = syntax_tree(ROOT.parent / f"{method.__module__.replace('.', '/')}.py")
     names = (method.__name__, f"{method.__name__}Calibrator")
-    (documented,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name in names]
+    (documented,) = [
+        node for node in tree.body if isinstance(node, ast.ClassDef) and node.name in names
+    ]
     return ast.get_docstring(tree) or "", ast.get_docstring(documented) or ""

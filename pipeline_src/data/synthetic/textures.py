@@ -1,7 +1,8 @@
 """Photo-like surfaces from numbers: patterns, colors and light.
 
-A surface is a pattern (tone in [0, 1], which also serves as its relief), colored by a palette and lit from one side.
-Patterns take (rng, height, width, period) with the period in pixels and return a float32 (height, width) array.
+A surface is a pattern (tone in [0, 1], which also serves as its relief), colored by a palette and
+lit from one side. Patterns take (rng, height, width, period) with the period in pixels and return a
+float32 (height, width) array.
 """
 
 from __future__ import annotations
@@ -15,14 +16,20 @@ Rng = np.random.Generator
 Array = np.ndarray
 
 
-def noise(rng: Rng, height: int, width: int, cell: float, octaves: int = 4, stretch: float = 1.0) -> Array:
+def noise(
+    rng: Rng, height: int, width: int, cell: float, octaves: int = 4, stretch: float = 1.0
+) -> Array:
     """Return smooth noise in [0, 1] with features of `cell` pixels (x: times `stretch`) and, by octaves, smaller."""
     total = np.zeros((height, width), np.float32)
     gain = 1.0
     for _ in range(octaves):
         rows, columns = int(height / cell) + 4, int(width / (cell * stretch)) + 4
         grid = rng.random((rows, columns), dtype=np.float32)
-        big = cv2.resize(grid, (int(columns * cell * stretch) + 1, int(rows * cell) + 1), interpolation=cv2.INTER_CUBIC)
+        big = cv2.resize(
+            grid,
+            (int(columns * cell * stretch) + 1, int(rows * cell) + 1),
+            interpolation=cv2.INTER_CUBIC,
+        )
         top, left = rng.integers(big.shape[0] - height + 1), rng.integers(big.shape[1] - width + 1)
         total += gain * big[top : top + height, left : left + width]
         gain, cell = gain * 0.55, cell / 2
@@ -31,12 +38,16 @@ def noise(rng: Rng, height: int, width: int, cell: float, octaves: int = 4, stre
     return np.asarray(cv2.normalize(total, np.empty_like(total), 0, 1, cv2.NORM_MINMAX))
 
 
-def coordinates(rng: Rng, height: int, width: int, period: float, warp: float = 0.5) -> tuple[Array, Array]:
+def coordinates(
+    rng: Rng, height: int, width: int, period: float, warp: float = 0.5
+) -> tuple[Array, Array]:
     """Return a turned, tilted and warped frame (u, v) in periods; `warp` is how far noise moves a point, in periods."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     angle = rng.uniform(0, np.pi)
     u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-    depth = 1 + rng.uniform(0, 0.6) * (1 - y / height)  # a surface seen at a slant has finer periods farther away
+    depth = 1 + rng.uniform(0, 0.6) * (
+        1 - y / height
+    )  # a surface seen at a slant has finer periods farther away
     strength = rng.uniform(0, 2 * warp)
     moved = noise(rng, height, width, max(3 * period, 12), 2) - 0.5
     return u * depth / period + strength * moved, v * depth / period - strength * moved
@@ -48,7 +59,9 @@ def _table(rng: Rng, bands: int) -> Array:
     tones = rng.random(bands + 1, dtype=np.float32)
     tones[-1] = tones[0]
     table = tones[np.searchsorted(edges, np.arange(256), side="right")]
-    return np.convolve(np.r_[table[-3:], table, table[:3]], np.full(7, 1 / 7, np.float32), "valid").astype(np.float32)
+    return np.convolve(
+        np.r_[table[-3:], table, table[:3]], np.full(7, 1 / 7, np.float32), "valid"
+    ).astype(np.float32)
 
 
 def _look_up(table: Array, phase: Array) -> Array:
@@ -64,7 +77,9 @@ def _cells(rng: Rng, height: int, width: int, period: float) -> tuple[Array, Arr
     canvas = np.full((height, width), 255, np.uint8)
     canvas[seeds[:, 0], seeds[:, 1]] = 0
     canvas[height // 2, width // 2] = 0  # never without a seed
-    distance, label = cv2.distanceTransformWithLabels(canvas, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    distance, label = cv2.distanceTransformWithLabels(
+        canvas, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
     return distance / period, label
 
 
@@ -112,14 +127,20 @@ def bumps(rng: Rng, height: int, width: int, period: float) -> Array:
 def pebbles(rng: Rng, height: int, width: int, period: float) -> Array:
     _, label = _cells(rng, height, width, 1.4 * period)
     tone = rng.random(label.max() + 1, dtype=np.float32)[label]
-    return np.asarray((0.25 + 0.75 * tone) * np.clip(_edges(label) / (0.25 * period + 1), 0, 1) ** 0.7)
+    return np.asarray(
+        (0.25 + 0.75 * tone) * np.clip(_edges(label) / (0.25 * period + 1), 0, 1) ** 0.7
+    )
 
 
 def cracks(rng: Rng, height: int, width: int, period: float) -> Array:
     _, label = _cells(rng, height, width, 2 * period)
-    label = cv2.remap(label.astype(np.float32), *_jitter(rng, height, width, 0.6 * period), cv2.INTER_NEAREST)
+    label = cv2.remap(
+        label.astype(np.float32), *_jitter(rng, height, width, 0.6 * period), cv2.INTER_NEAREST
+    )
     rough = noise(rng, height, width, period)
-    return np.clip(_edges(label) / (1 + 2.5 * rough), 0, 1) * (0.6 + 0.4 * noise(rng, height, width, period / 2))
+    return np.clip(_edges(label) / (1 + 2.5 * rough), 0, 1) * (
+        0.6 + 0.4 * noise(rng, height, width, period / 2)
+    )
 
 
 def _jitter(rng: Rng, height: int, width: int, far: float) -> tuple[Array, Array]:
@@ -131,13 +152,22 @@ def _jitter(rng: Rng, height: int, width: int, far: float) -> tuple[Array, Array
 def fibres(rng: Rng, height: int, width: int, period: float) -> Array:
     tall = noise(rng, height, width, max(period / 3, 1.5), 3, stretch=rng.uniform(6, 14))
     if rng.random() < 0.5:
-        tall = np.ascontiguousarray(cv2.resize(tall.T, (width, height), interpolation=cv2.INTER_LINEAR))
-    return cv2.remap(tall, *_jitter(rng, height, width, 1.5 * period), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        tall = np.ascontiguousarray(
+            cv2.resize(tall.T, (width, height), interpolation=cv2.INTER_LINEAR)
+        )
+    return cv2.remap(
+        tall,
+        *_jitter(rng, height, width, 1.5 * period),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REFLECT,
+    )
 
 
 def granite(rng: Rng, height: int, width: int, period: float) -> Array:
     fine = noise(rng, height, width, max(period / 3, 2), 3)
-    return np.asarray(np.clip(0.5 + rng.uniform(1, 3) * (fine - noise(rng, height, width, period, 3)), 0, 1))
+    return np.asarray(
+        np.clip(0.5 + rng.uniform(1, 3) * (fine - noise(rng, height, width, period, 3)), 0, 1)
+    )
 
 
 def cloud(rng: Rng, height: int, width: int, period: float) -> Array:
@@ -161,8 +191,12 @@ def bricks(rng: Rng, height: int, width: int, period: float) -> Array:
     v = (y + lean * x) / period
     row = np.floor(v)
     u = x / (2.2 * period) + 0.5 * np.mod(row, 2)
-    tone = rng.random(4096, dtype=np.float32)[(np.floor(u) * 131 + row * 17).astype(np.int32) & 4095]
-    joint = np.minimum(np.minimum(np.mod(v, 1), 1 - np.mod(v, 1)), 2.2 * np.minimum(np.mod(u, 1), 1 - np.mod(u, 1)))
+    tone = rng.random(4096, dtype=np.float32)[
+        (np.floor(u) * 131 + row * 17).astype(np.int32) & 4095
+    ]
+    joint = np.minimum(
+        np.minimum(np.mod(v, 1), 1 - np.mod(v, 1)), 2.2 * np.minimum(np.mod(u, 1), 1 - np.mod(u, 1))
+    )
     return np.asarray((0.35 + 0.65 * tone) * np.clip(joint * 9, 0.1, 1))
 
 
@@ -180,7 +214,11 @@ def litter(rng: Rng, height: int, width: int, period: float) -> Array:
     count = int(min(1.6 * height * width / period**2 + 20, 350))
     size = np.minimum(0.35 * period / np.sqrt(rng.uniform(0.03, 1, count)), 2.5 * period)
     center = rng.uniform(0, 1, (count, 2)) * (width, height)
-    ratio, turn, tone = rng.uniform(0.25, 0.9, count), rng.uniform(0, 180, count), rng.uniform(0.05, 1, count)
+    ratio, turn, tone = (
+        rng.uniform(0.25, 0.9, count),
+        rng.uniform(0, 180, count),
+        rng.uniform(0.05, 1, count),
+    )
     for i in np.argsort(-size):  # the small ones last, or the large ones would hide them
         box = (tuple(center[i]), (2 * size[i], 2 * size[i] * ratio[i]), turn[i])
         cv2.ellipse(canvas, box, tone[i], -1, cv2.LINE_AA)
@@ -197,7 +235,9 @@ def grass(rng: Rng, height: int, width: int, period: float) -> Array:
     tip = foot - np.stack([np.sin(lean), np.cos(lean)], 1) * length[:, None]
     tone = rng.uniform(0.15, 1, count)
     thick = rng.integers(1, max(2, int(period / 5)) + 1, count)
-    for a, b, value, weight in zip(foot.astype(int).tolist(), tip.astype(int).tolist(), tone, thick, strict=True):
+    for a, b, value, weight in zip(
+        foot.astype(int).tolist(), tip.astype(int).tolist(), tone, thick, strict=True
+    ):
         cv2.line(canvas, a, b, value, int(weight), cv2.LINE_AA)
     return canvas
 
@@ -205,12 +245,27 @@ def grass(rng: Rng, height: int, width: int, period: float) -> Array:
 PATTERNS: dict[str, Callable[[Rng, int, int, float], Array]] = {
     pattern.__name__: pattern
     for pattern in (
-        *(stripes, plaid, checks, weave, dots, bumps, pebbles, cracks, fibres, granite, cloud, marble, wood),
+        *(
+            stripes,
+            plaid,
+            checks,
+            weave,
+            dots,
+            bumps,
+            pebbles,
+            cracks,
+            fibres,
+            granite,
+            cloud,
+            marble,
+            wood,
+        ),
         *(bricks, scales, litter, grass),
     )
 }
 
-# Hue (turns), how far it strays, and the range of saturation: what outdoor and indoor images mostly consist of.
+# Hue (turns), how far it strays, and the range of saturation: what outdoor and indoor images mostly
+# consist of.
 _HUES = {
     "earth": (0.08, 0.03, 0.15, 0.65),
     "green": (0.26, 0.06, 0.2, 0.75),
@@ -227,7 +282,9 @@ def palette(rng: Rng, mood: str | None = None) -> Array:
     hue, stray, low, high = _HUES[mood]
     hue, saturation = hue + rng.uniform(-stray, stray), rng.uniform(low, high)
     middle, spread = rng.uniform(0.2, 0.8), rng.uniform(0.12, 0.5)
-    value = np.clip(middle + spread * np.array([-1, -0.3, 0.35, 1]) * rng.uniform(0.7, 1.2, 4), 0.02, 0.98)
+    value = np.clip(
+        middle + spread * np.array([-1, -0.3, 0.35, 1]) * rng.uniform(0.7, 1.2, 4), 0.02, 0.98
+    )
     hues = np.mod(hue + rng.normal(0, 0.025, 4), 1)
     colors = np.stack([360 * hues, np.clip(saturation * rng.uniform(0.6, 1.2, 4), 0, 1), value], 1)
     if rng.random() < 0.15:
@@ -238,16 +295,25 @@ def palette(rng: Rng, mood: str | None = None) -> Array:
 def colored(tone: Array, colors: Array) -> Array:
     """Return a tone (H, W) in [0, 1] as RGB float32 (H, W, 3) through a palette (4, 3)."""
     steps = np.linspace(0, 1, 256)
-    table = np.stack([np.interp(steps, np.linspace(0, 1, len(colors)), colors[:, c]) for c in range(3)], 1)
-    return cv2.LUT((np.clip(tone, 0, 1) * 255).astype(np.uint8)[..., None].repeat(3, 2), table.astype(np.float32)[None])
+    table = np.stack(
+        [np.interp(steps, np.linspace(0, 1, len(colors)), colors[:, c]) for c in range(3)], 1
+    )
+    return cv2.LUT(
+        (np.clip(tone, 0, 1) * 255).astype(np.uint8)[..., None].repeat(3, 2),
+        table.astype(np.float32)[None],
+    )
 
 
-def surface(rng: Rng, height: int, width: int, pattern: str, colors: Array, period: float, relief: float) -> Array:
+def surface(
+    rng: Rng, height: int, width: int, pattern: str, colors: Array, period: float, relief: float
+) -> Array:
     """Return a pattern colored and lit by its own relief: RGB float32 (height, width, 3)."""
     tone = PATTERNS[pattern](rng, height, width, period).astype(np.float32)
     grain = noise(rng, height, width, max(period, 6), 5)
     body = cv2.GaussianBlur(tone, (0, 0), 0.8)
     angle = rng.uniform(0, 2 * np.pi)
-    slope = np.cos(angle) * cv2.Sobel(body, cv2.CV_32F, 1, 0) + np.sin(angle) * cv2.Sobel(body, cv2.CV_32F, 0, 1)
+    slope = np.cos(angle) * cv2.Sobel(body, cv2.CV_32F, 1, 0) + np.sin(angle) * cv2.Sobel(
+        body, cv2.CV_32F, 0, 1
+    )
     light = 1 + relief * np.clip(slope, -1.5, 1.5) + 0.35 * (grain - 0.5)
     return np.asarray(colored(0.8 * tone + 0.25 * (grain - 0.1), colors) * light[..., None])

@@ -10,21 +10,28 @@ from pipeline_src.training.method import Method, Tensor
 class ACLS(Method):
     """Cross entropy plus a penalty on large logits l. In the second term max l is held constant.
 
-    One logit is the pair l = (-z/2, z/2): the first term starts at |z| = 2 margin, the second at |z| = margin.
+    One logit is the pair l = (-z/2, z/2): the first term starts at |z| = 2 margin, the second at
+    |z| = margin.
 
     Kind: comparison
     Idea: Label smoothing that grows with the distance of the logits, only beyond a margin.
-    Formula: `L(y) + weight (predicted max(0, max l - margin)^2 + others mean_j max(0, d_j - margin)^2)`, `d_j = max l -
-        l_j`, mean over the other classes
-    Setting: Terms, margin and weights of the authors' program (Tiny-ImageNet). Ours: one logit as (-z/2, z/2); a pixel
-        is a sample.
+    Formula: `L(y) + weight (predicted max(0, max l - margin)^2 + others mean_j max(0, d_j -
+        margin)^2)`, `d_j = max l - l_j`, mean over the other classes
+    Setting: Terms, margin and weights of the authors' program (Tiny-ImageNet). Ours: one logit as
+        (-z/2, z/2); a pixel is a sample.
     Source: Park et al., ICCV 2023
     """
 
-    margin: float = Field(10.0, ge=0, description="A largest logit, and a distance to it, up to this one are free.")
+    margin: float = Field(
+        10.0, ge=0, description="A largest logit, and a distance to it, up to this one are free."
+    )
     weight: float = Field(0.1, ge=0, description="Weight of both terms.")
-    predicted: float = Field(1.0, ge=0, description="Weight of the term on the predicted class, within `weight`.")
-    others: float = Field(0.1, ge=0, description="Weight of the term on the other classes, within `weight`.")
+    predicted: float = Field(
+        1.0, ge=0, description="Weight of the term on the predicted class, within `weight`."
+    )
+    others: float = Field(
+        0.1, ge=0, description="Weight of the term on the other classes, within `weight`."
+    )
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
         import torch

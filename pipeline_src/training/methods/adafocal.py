@@ -15,36 +15,50 @@ if TYPE_CHECKING:
 
 
 class AdaFocal(Method):
-    """Focal loss (1 - f)^gamma (-log f) where gamma > 0, else inverse focal loss (1 + f)^|gamma| (-log f).
+    """Focal loss (1 - f)^gamma (-log f) where gamma > 0, else inverse focal loss (1 + f)^|gamma|
+    (-log f).
 
-    Bins hold equally many validation pixels by confidence. A |gamma_b| below `switch` becomes `switch` of the other
-    sign; then gamma_b is clipped. A training pixel takes the gamma of the bin of its label's probability f.
+    Bins hold equally many validation pixels by confidence. A |gamma_b| below `switch` becomes
+    `switch` of the other sign; then gamma_b is clipped. A training pixel takes the gamma of the bin
+    of its label's probability f.
 
-    With two classes all wrong pixels fall in the lowest bin. A gamma near `highest` there silences them (0.5^20 is
-    1e-6), and the network can keep predicting one class. `mean_gamma` of the history includes empty bins.
+    With two classes all wrong pixels fall in the lowest bin. A gamma near `highest` there silences
+    them (0.5^20 is 1e-6), and the network can keep predicting one class. `mean_gamma` of the
+    history includes empty bins.
 
     Kind: comparison
-    Idea: Focal loss with a gamma per bin of confidence that follows the bin's calibration on the validation images.
-    Formula: `gamma_b <- gamma_b exp(sign(gamma_b) rate (C_b - A_b))`; inverse focal where `gamma_b < 0`
-    Setting: Update and defaults of the authors' program, which trains 350 epochs on CIFAR-10. Ours: soft labels mix the
-        losses of their classes; bins are cut at 66,300 levels, merge where they share an edge, and empty ones keep
-        their gamma; a pixel is a sample, and the loss is the mean over pixels, where the authors clip the gradient of
-        the sum.
+    Idea: Focal loss with a gamma per bin of confidence that follows the bin's calibration on the
+        validation images.
+    Formula: `gamma_b <- gamma_b exp(sign(gamma_b) rate (C_b - A_b))`; inverse focal where `gamma_b
+        < 0`
+    Setting: Update and defaults of the authors' program, which trains 350 epochs on CIFAR-10. Ours:
+        soft labels mix the losses of their classes; bins are cut at 66,300 levels, merge where they
+        share an edge, and empty ones keep their gamma; a pixel is a sample, and the loss is the
+        mean over pixels, where the authors clip the gradient of the sum.
     Source: Ghosh et al., NeurIPS 2022
     """
 
     bins: int = Field(15, ge=1, description="Number of bins.")
-    rate: float = Field(1.0, gt=0, description="How fast gamma follows the bins' errors, the paper's lambda.")
+    rate: float = Field(
+        1.0, gt=0, description="How fast gamma follows the bins' errors, the paper's lambda."
+    )
     initial: float = Field(1.0, gt=0, description="Gamma of all bins before the first validation.")
-    switch: float = Field(0.2, gt=0, description="Below this |gamma| a bin goes over to the other of the two losses.")
+    switch: float = Field(
+        0.2, gt=0, description="Below this |gamma| a bin goes over to the other of the two losses."
+    )
     highest: float = Field(20.0, gt=0, description="Largest gamma.")
-    lowest: float = Field(-2.0, lt=0, description="Smallest gamma; negative, an inverse focal loss.")
+    lowest: float = Field(
+        -2.0, lt=0, description="Smallest gamma; negative, an inverse focal loss."
+    )
     _gammas: np.ndarray  # (bins,)
     _edges: np.ndarray  # (bins - 1,): bin b holds edge b-1 < f <= edge b
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
         super().start(n, references, classes)
-        self._gammas, self._edges = np.full(self.bins, self.initial), np.arange(1, self.bins) / self.bins
+        self._gammas, self._edges = (
+            np.full(self.bins, self.initial),
+            np.arange(1, self.bins) / self.bins,
+        )
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
         """Return the focal (gamma > 0) or inverse focal loss of logits z and labels t; gamma by the bin of f."""
@@ -72,7 +86,12 @@ class AdaFocal(Method):
 def equal_mass(histogram: ScoreHistogram, bins: int) -> tuple[np.ndarray, np.ndarray]:
     """Return inner edges (bins - 1,) of equal-mass bins, and confidence minus accuracy (bins,), 0 for empty bins."""
     pixels = histogram.count.cumsum()
-    last = np.searchsorted(pixels * bins, np.arange(1, bins) * pixels[-1])  # the cell in which each quantile lies
+    last = np.searchsorted(
+        pixels * bins, np.arange(1, bins) * pixels[-1]
+    )  # the cell in which each quantile lies
     ends = np.append(last, len(pixels) - 1)
-    count, excess = (np.diff(of_cell.cumsum()[ends], prepend=0) for of_cell in (histogram.count, histogram.excess))
+    count, excess = (
+        np.diff(of_cell.cumsum()[ends], prepend=0)
+        for of_cell in (histogram.count, histogram.excess)
+    )
     return (last + 1) / len(pixels), np.where(count > 0, excess / np.maximum(count, 1), 0.0)

@@ -10,8 +10,9 @@ from pipeline_src.training.methods.aslp_mc import ASLPMC
 
 
 class ALS(ASLPMC):
-    """A learned strength beta_i per image at alpha = 1, stored as alphas. At beta = 1 the expected form of ASLP_MC
-    smooths by 2 alpha_i, and label smoothing of strength beta_i by 2 beta_i: the two rules are equal.
+    """A learned strength beta_i per image at alpha = 1, stored as alphas. At beta = 1 the expected
+    form of ASLP_MC smooths by 2 alpha_i, and label smoothing of strength beta_i by 2 beta_i: the
+    two rules are equal.
 
     Kind: paper
     Idea: Label smoothing with a strength per image, learned by ASLP_MC's rule.

@@ -10,12 +10,13 @@ from pipeline_src.training.methods.aslp_cl import ASLPCL
 
 
 class ASLPCLPermuted(ASLPCL):
-    """Perturbs an image by the alpha that another image learned. One random permutation of all training images, the
-    same for every seed, names the other image.
+    """Perturbs an image by the alpha that another image learned. One random permutation of all
+    training images, the same for every seed, names the other image.
 
     Kind: ours
     Idea: A control of ASLP_CL: each image is perturbed by the alpha that another image learned.
-    Formula: as `aslp_cl`, with `alpha_pi(i)` in the label of image i, `pi` a fixed random permutation of the images
+    Formula: as `aslp_cl`, with `alpha_pi(i)` in the label of image i, `pi` a fixed random
+        permutation of the images
     Source: ours
     """
 

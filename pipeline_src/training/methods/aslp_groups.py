@@ -15,18 +15,24 @@ from pipeline_src.training.methods.aslp_cl import ASLPCL
 class ASLPGroups(ASLPCL):
     """ASLP_CL that also trains on object-free crops, with their own target level B_0.
 
-    With probability `null_images` an image is replaced by its largest square without an object, resized. The labels of
-    these are all perturbed at B_0 / beta; C_0 and A_0 are measured on such squares of the validation images.
+    With probability `null_images` an image is replaced by its largest square without an object,
+    resized. The labels of these are all perturbed at B_0 / beta; C_0 and A_0 are measured on such
+    squares of the validation images.
 
     Kind: ours
-    Idea: ASLP_CL by groups: images and their object-free crops are each driven until confidence equals accuracy.
-    Formula: as `aslp_cl`; for object-free crops `B_0 <- B_0 + gain (C_0 - A_0)`, `alpha = B_0 / beta`
+    Idea: ASLP_CL by groups: images and their object-free crops are each driven until confidence
+        equals accuracy.
+    Formula: as `aslp_cl`; for object-free crops `B_0 <- B_0 + gain (C_0 - A_0)`, `alpha = B_0 /
+        beta`
     Source: ours
     """
 
     validates_null: ClassVar[bool] = True
     null_images: float = Field(
-        0.25, gt=0, lt=1, description="Probability that an image is replaced by an object-free crop of it."
+        0.25,
+        gt=0,
+        lt=1,
+        description="Probability that an image is replaced by an object-free crop of it.",
     )
     _null_mark: float = PrivateAttr(default=0.0)
     _replaced: np.ndarray  # of the images of a step (B,) bool
@@ -36,7 +42,9 @@ class ASLPGroups(ASLPCL):
         self._null_mark, self._replaced = 0.0, np.zeros(0, bool)
 
     def inputs(self, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        x, y, self._replaced = with_null_images(x, y, batch.uniform("null image") < self.null_images)
+        x, y, self._replaced = with_null_images(
+            x, y, batch.uniform("null image") < self.null_images
+        )
         return x, y
 
     def levels(self, batch: Batch) -> np.ndarray:
@@ -61,8 +69,9 @@ class ASLPGroups(ASLPCL):
 
 
 def with_null_images(x: Tensor, y: Tensor, drawn: np.ndarray) -> tuple[Tensor, Tensor, np.ndarray]:
-    """Return images (B, 3, H, W) and labels (B, 1, H, W) after object-free crops replaced those `drawn` (B,) bool that
-    have enough background, and which were replaced."""
+    """Return images (B, 3, H, W) and labels (B, 1, H, W) after object-free crops replaced those
+    `drawn` (B,) bool that have enough background, and which were replaced.
+    """
     from pipeline_src.training.pixels import resized
 
     x, y, replaced = x.clone(), y.clone(), np.zeros_like(drawn)

@@ -1,5 +1,6 @@
-"""ASLP_MC, model calibration: the expected label's confidence is held at the validation accuracy (docs/theory.md
-section 3)."""
+"""ASLP_MC, model calibration: the expected label's confidence is held at the validation accuracy
+(docs/theory.md section 3).
+"""
 
 from __future__ import annotations
 
@@ -9,16 +10,18 @@ from pipeline_src.training.reference_accuracy import ReferencedPerturbation
 
 
 class ASLPMC(ReferencedPerturbation):
-    """ASLP whose target level is 1 - A, with A the pixel accuracy on the validation images of the network theta_lm.
+    """ASLP whose target level is 1 - A, with A the pixel accuracy on the validation images of the
+    network theta_lm.
 
     The authors' program takes the current network after the last epoch, the default. Their overview
     figure writes A(theta_lm), which has three more interpretations.
 
     Kind: paper
-    Idea: One alpha per image, raised until the expected label is as confident as validation is accurate.
+    Idea: One alpha per image, raised until the expected label is as confident as validation is
+        accurate.
     Formula: `alpha_i <- clip(alpha_i + eta (m_i / beta + lam min(0, (1 - A) - beta alpha_i)))`
-    Setting: `eta`, `lam`, `start_epoch` and `theta_lm` of the authors' program. beta is ours: its default, 2, is
-        `aslp_mc_released`.
+    Setting: `eta`, `lam`, `start_epoch` and `theta_lm` of the authors' program. beta is ours: its
+        default, 2, is `aslp_mc_released`.
     Source: Liu et al., ICCV 2023
     """
 

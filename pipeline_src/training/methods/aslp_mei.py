@@ -11,13 +11,14 @@ from pipeline_src.training.reference_accuracy import ReferencedPerturbation
 
 
 class ASLPMEI(ReferencedPerturbation):
-    """ASLP with Reg = min(0, A - A_lm) for all images. The released program has no MEI and does not define A_lm; three
-    interpretations are available.
+    """ASLP with Reg = min(0, A - A_lm) for all images. The released program has no MEI and does not
+    define A_lm; three interpretations are available.
 
     Kind: paper
     Idea: One alpha per image, raised as long as validation accuracy is kept.
     Formula: `alpha_i <- clip(alpha_i + eta (m_i / beta + lam min(0, A - A_lm)))`
-    Setting: `eta`, `lam` and `start_epoch` of the authors' program. beta and the interpretation are ours.
+    Setting: `eta`, `lam` and `start_epoch` of the authors' program. beta and the interpretation are
+        ours.
     Source: Liu et al., ICCV 2023
     """
 

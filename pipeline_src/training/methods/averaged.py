@@ -12,8 +12,10 @@ class Averaged(PostHoc):
 
     Kind: posthoc
     Idea: The weights of the last epochs are averaged.
-    Formula: `w <- w + m (w_step - w)` after each step, `m` the inverse of the steps in `training.average_epochs` epochs
-    Setting: An exponential average, where Izmailov et al. average equally under a cyclic learning rate.
+    Formula: `w <- w + m (w_step - w)` after each step, `m` the inverse of the steps in
+        `training.average_epochs` epochs
+    Setting: An exponential average, where Izmailov et al. average equally under a cyclic learning
+        rate.
     Source: Polyak and Juditsky 1992; Izmailov et al., UAI 2018
     """
 

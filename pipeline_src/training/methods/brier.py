@@ -9,7 +9,8 @@ class Brier(Method):
     """Mean over pixels of half the squared error: in [0, 1], a proper score.
 
     Kind: comparison
-    Idea: The squared error in place of cross entropy: also proper, and less steep for confident errors.
+    Idea: The squared error in place of cross entropy: also proper, and less steep for confident
+        errors.
     Formula: `mean 1/2 sum_k (f_k - y_k)^2`, for one logit `(f - y)^2`
     Setting: No parameter. Ours: the half, without which two classes would count each error twice.
     Source: Brier, Monthly Weather Review 1950; as a loss in Mukhoti et al., NeurIPS 2020

@@ -8,13 +8,14 @@ from pipeline_src.training.posthoc import PostHoc
 
 
 class DeepEnsemble(PostHoc):
-    """The mean probability of the networks of all the experiment's seeds: one run, filed under the first seed.
+    """The mean probability of the networks of all the experiment's seeds: one run, filed under the
+    first seed.
 
     Kind: posthoc
     Idea: Networks that differ only in their seed are averaged.
     Formula: mean of `f` over the seeds
-    Setting: The mean of probabilities is the authors'. Ours: one network per seed, no adversarial examples, and the
-        same pretrained encoder, where the authors start from random weights.
+    Setting: The mean of probabilities is the authors'. Ours: one network per seed, no adversarial
+        examples, and the same pretrained encoder, where the authors start from random weights.
     Source: Lakshminarayanan et al., NeurIPS 2017
     """
 

@@ -10,10 +10,11 @@ SMOOTH = 1e-5  # of the authors' program: a class that is absent and not predict
 
 
 class DiceCE(Method):
-    """Cross entropy plus 1 minus the soft Dice coefficient, D_k = 2 sum f_k y_k / (sum f_k + sum y_k).
+    """Cross entropy plus 1 minus the soft Dice coefficient, D_k = 2 sum f_k y_k / (sum f_k + sum
+    y_k).
 
-    The sums run over all pixels of a batch, and the mean over all classes but class 0: for one logit
-    it is the coefficient of the foreground.
+    The sums run over all pixels of a batch, and the mean over all classes but class 0: for one
+    logit it is the coefficient of the foreground.
 
     Kind: comparison
     Idea: The overlap of prediction and object, usual for medical images, joins cross entropy.

@@ -8,14 +8,14 @@ from pipeline_src.training.method import Method, Tensor
 
 
 class EntropyPenalty(Method):
-    """Cross entropy minus the mean entropy of the prediction, H(f) = -sum_k f_k log f_k in nats; for one logit at most
-    log 2.
+    """Cross entropy minus the mean entropy of the prediction, H(f) = -sum_k f_k log f_k in nats;
+    for one logit at most log 2.
 
     Kind: comparison
     Idea: The entropy of the prediction is rewarded.
     Formula: `L(y) - weight H(f)`
-    Setting: The authors choose a weight per task. MbLS's program takes 0.1, but of the mean over classes, a weight K
-        times smaller. Ours: a pixel is a sample.
+    Setting: The authors choose a weight per task. MbLS's program takes 0.1, but of the mean over
+        classes, a weight K times smaller. Ours: a pixel is a sample.
     Source: Pereyra et al., ICLR workshop 2017
     """
 

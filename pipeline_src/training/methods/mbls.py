@@ -8,18 +8,22 @@ from pipeline_src.training.method import Method, Tensor
 
 
 class MbLS(Method):
-    """Cross entropy plus a penalty on distances between logits beyond a margin. For one logit l = (0, z).
+    """Cross entropy plus a penalty on distances between logits beyond a margin. For one logit l =
+    (0, z).
 
     Kind: comparison
     Idea: Distances between logits are penalized only beyond a margin.
     Formula: `L(y) + weight mean_j max(0, max_k l_k - l_j - margin)`, for one logit
         `L(y) + weight / 2 max(0, abs(z) - margin)`
-    Setting: Weight, margin and mean over classes of the authors' program for classification (their segmentation runs
-        margins of 3 to 15); their paper writes the sum over classes. Ours: one logit as (0, z); a pixel is a sample.
+    Setting: Weight, margin and mean over classes of the authors' program for classification (their
+        segmentation runs margins of 3 to 15); their paper writes the sum over classes. Ours: one
+        logit as (0, z); a pixel is a sample.
     Source: Liu et al., CVPR 2022
     """
 
-    margin: float = Field(10.0, ge=0, description="Distances to the largest logit up to this one are free.")
+    margin: float = Field(
+        10.0, ge=0, description="Distances to the largest logit up to this one are free."
+    )
     weight: float = Field(0.1, ge=0, description="Weight of the penalty.")
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:

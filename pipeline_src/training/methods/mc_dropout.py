@@ -19,23 +19,29 @@ if TYPE_CHECKING:
 
 
 class MCDropout(PostHoc):
-    """The mean probability of several passes with dropout, drawn by (seed, sample id): neither batch nor order matters.
-    The network must have dropout: `efficientnet_lite0_fpn` has it in its head, `resnet50_aslp` has none.
+    """The mean probability of several passes with dropout, drawn by (seed, sample id): neither
+    batch nor order matters. The network must have dropout: `efficientnet_lite0_fpn` has it in its
+    head, `resnet50_aslp` has none.
 
     Kind: posthoc
     Idea: Dropout stays on in prediction, and its passes are averaged.
     Formula: mean of `f` over the passes
-    Setting: The mean over passes is the authors'. Ours: the number of passes, and dropout where the network has it.
+    Setting: The mean over passes is the authors'. Ours: the number of passes, and dropout where the
+        network has it.
     Source: Gal and Ghahramani, ICML 2016
     """
 
     passes: int = Field(10, ge=2, description="Forward passes an image.")
 
-    def fit(self, networks: list[DenseClassifier], store: Store, experiment: Experiment) -> dict[str, float]:
+    def fit(
+        self, networks: list[DenseClassifier], store: Store, experiment: Experiment
+    ) -> dict[str, float]:
         """Refuse a network without dropout before it is evaluated; nothing is fitted."""
         return {"dropout_layers": len(dropouts(networks[0]))}
 
-    def logits(self, networks: list[DenseClassifier], x: Tensor, ids: list[str], seed: int) -> list[Tensor]:
+    def logits(
+        self, networks: list[DenseClassifier], x: Tensor, ids: list[str], seed: int
+    ) -> list[Tensor]:
         import torch
 
         [network] = networks
@@ -43,7 +49,9 @@ class MCDropout(PostHoc):
         for layer in layers:  # all other modules stay: batch norm uses its running statistics
             layer.train()
         passes = []
-        for image, name in zip(x, ids, strict=True):  # the passes of an image are a batch, which draws for itself
+        for image, name in zip(
+            x, ids, strict=True
+        ):  # the passes of an image are a batch, which draws for itself
             torch.manual_seed(torch_seed(seed, name, "mc_dropout", 0))
             passes.append(network(image.expand(self.passes, *image.shape)))
         for layer in layers:
@@ -52,14 +60,17 @@ class MCDropout(PostHoc):
 
 
 def dropouts(network: nn.Module) -> list[nn.Module]:
-    """Return the dropout modules of a network that drop anything; stochastic depth is not among them.
+    """Return the dropout modules of a network that drop anything; stochastic depth is not among
+    them.
 
     Raises:
         UserError: there is none.
     """
     from torch.nn.modules.dropout import _DropoutNd
 
-    modules: list[nn.Module] = [module for module in network.modules() if isinstance(module, _DropoutNd) and module.p]
+    modules: list[nn.Module] = [
+        module for module in network.modules() if isinstance(module, _DropoutNd) and module.p
+    ]
     if not modules:
         raise UserError(
             "mc_dropout: the network has no dropout",

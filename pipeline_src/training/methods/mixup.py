@@ -8,18 +8,23 @@ from pipeline_src.training.method import Batch, Method, Tensor
 
 
 class Mixup(Method):
-    """Trains on mixes of images and, pixel by pixel, of their masks. The partner j is drawn by a permutation of the
-    batch. A pixel that is ignored in either image is ignored in the mix.
+    """Trains on mixes of images and, pixel by pixel, of their masks. The partner j is drawn by a
+    permutation of the batch. A pixel that is ignored in either image is ignored in the mix.
 
     Kind: comparison
     Idea: Train on mixes of two images and of their labels.
     Formula: `L(share y_i + (1 - share) y_j)` on `share x_i + (1 - share) x_j`, `share ~ Beta(a, a)`
-    Setting: One share per batch, as in the program of Zhang et al.; `a` is theirs for ImageNet (1 for CIFAR-10). The
-        value of Thulasidasan et al. was not confirmed. Ours: masks are mixed pixel by pixel.
+    Setting: One share per batch, as in the program of Zhang et al.; `a` is theirs for ImageNet (1
+        for CIFAR-10). The value of Thulasidasan et al. was not confirmed. Ours: masks are mixed
+        pixel by pixel.
     Source: Zhang et al., ICLR 2018; for calibration Thulasidasan et al., NeurIPS 2019
     """
 
-    a: float = Field(0.2, gt=0, description="Shape of the Beta distribution: near 0 hardly any mixing, 1 is uniform.")
+    a: float = Field(
+        0.2,
+        gt=0,
+        description="Shape of the Beta distribution: near 0 hardly any mixing, 1 is uniform.",
+    )
 
     def inputs(self, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         draws = batch.generator("mixup")

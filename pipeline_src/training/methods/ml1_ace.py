@@ -13,7 +13,8 @@ EMPTY = 0.01  # a bin with less weight does not count, as in the authors' progra
 
 
 class ML1ACE(DiceCE):
-    """Dice loss with cross entropy, plus the average calibration error (ACE) of each class in each image.
+    """Dice loss with cross entropy, plus the average calibration error (ACE) of each class in each
+    image.
 
     The ACE of class k is the mean over bins of |mean f_k - mean y_k|: each bin with pixels counts
     equally. `hard` puts a pixel in the bin that contains f_k, and only mean f_k has a gradient.

@@ -11,22 +11,25 @@ WIDTH = 0.4  # of the Laplacian kernel, the authors'
 
 
 class MMCE(Method):
-    """Cross entropy plus the kernel norm of sum_i d_i k(r_i, .), k(r, r') = exp(-|r - r'| / width), over all N pixels
-    of the batch with confidence r_i and correctness c_i (the label's share of the predicted class). With a = sum c /
-    N and n = 128,
+    """Cross entropy plus the kernel norm of sum_i d_i k(r_i, .), k(r, r') = exp(-|r - r'| / width),
+    over all N pixels of the batch with confidence r_i and correctness c_i (the label's share of the
+    predicted class). With a = sum c / N and n = 128,
 
     d_i = c_i (1 - r_i) / (a N max(1, a n)) - (1 - c_i) r_i / ((1 - a) N max(1, (1 - a) n)).
 
-    This is the authors' program, which divides the paper's MMCE_w once more by the numbers of right and of wrong
-    samples in a batch. It is 0 in a batch without pixels of both kinds, and a calibrated network does not minimize it.
+    This is the authors' program, which divides the paper's MMCE_w once more by the numbers of right
+    and of wrong samples in a batch. It is 0 in a batch without pixels of both kinds, and a
+    calibrated network does not minimize it.
 
     Kind: comparison
-    Idea: A kernel measure of the batch's miscalibration, exactly over all pairs of pixels, is added to the loss.
-    Formula: `L(y) + weight sqrt(sum_ij d_i d_j exp(-|r_i - r_j| / width))`, `d = (1 - r) / (a N a n)` where right, `-r
-        / ((1 - a) N (1 - a) n)` where wrong
-    Setting: Weight, `width` and n of the authors' program, whose script runs weights of 1 to 13. `mmce_mukhoti`
-        (NeurIPS 2020) has weight 2. Ours: all pixels of a batch instead of 128 samples. On validation pixels of a
-        baseline of `mini` their penalty is 0.111 (mean over random batches of 128), and ours 0.089.
+    Idea: A kernel measure of the batch's miscalibration, exactly over all pairs of pixels, is added
+        to the loss.
+    Formula: `L(y) + weight sqrt(sum_ij d_i d_j exp(-|r_i - r_j| / width))`, `d = (1 - r) / (a N a
+        n)` where right, `-r / ((1 - a) N (1 - a) n)` where wrong
+    Setting: Weight, `width` and n of the authors' program, whose script runs weights of 1 to 13.
+        `mmce_mukhoti` (NeurIPS 2020) has weight 2. Ours: all pixels of a batch instead of 128
+        samples. On validation pixels of a baseline of `mini` their penalty is 0.111 (mean over
+        random batches of 128), and ours 0.089.
     Source: Kumar et al., ICML 2018
     """
 
@@ -55,9 +58,11 @@ def _divisor(kind: Tensor, counts: Tensor) -> Tensor:
 
 
 def kernel_sum(r: Tensor, d: Tensor, width: float) -> Tensor:
-    """Return sum_ij d_i d_j exp(-|r_i - r_j| / width) for r (N,) in [0, 1] and d (N,), in O(N log N).
+    """Return sum_ij d_i d_j exp(-|r_i - r_j| / width) for r (N,) in [0, 1] and d (N,), in O(N log
+    N).
 
-    For sorted r the kernel is exp(-r_i / width) exp(r_j / width) for all j < i, so the inner sum is a cumulative sum.
+    For sorted r the kernel is exp(-r_i / width) exp(r_j / width) for all j < i, so the inner sum is
+    a cumulative sum.
     """
     order = r.detach().argsort(stable=True)
     r, d = r[order], d[order]

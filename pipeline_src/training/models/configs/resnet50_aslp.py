@@ -4,7 +4,10 @@ custom_imports = dict(imports=["pipeline_src.training.models.modules"])
 model = dict(
     type="EncoderDecoder",
     data_preprocessor=dict(
-        type="SegDataPreProcessor", mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], bgr_to_rgb=True
+        type="SegDataPreProcessor",
+        mean=[123.675, 116.28, 103.53],
+        std=[58.395, 57.12, 57.375],
+        bgr_to_rgb=True,
     ),
     backbone=dict(
         type="ResNet",
@@ -12,7 +15,10 @@ model = dict(
         style="pytorch",
         norm_cfg=dict(type="BN"),
         # torchvision's IMAGENET1K_V1, under the names that mmsegmentation's ResNet uses too.
-        init_cfg=dict(type="Pretrained", checkpoint="https://download.pytorch.org/models/resnet50-0676ba61.pth"),
+        init_cfg=dict(
+            type="Pretrained",
+            checkpoint="https://download.pytorch.org/models/resnet50-0676ba61.pth",
+        ),
     ),
     decode_head=dict(
         type="ASLPHead",
