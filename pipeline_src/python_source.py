@@ -1,4 +1,6 @@
-"""The package's name and folder, its commit, Python files as syntax trees, and the versions of libraries."""
+"""The package's name and folder, its commit, its classes by name, Python files as syntax trees, and
+the versions of libraries.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,10 @@ import platform
 import subprocess
 import sys
 from functools import cache
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from pipeline_src.errors import UserError
 
@@ -39,6 +43,15 @@ def syntax_tree(file: Path) -> ast.Module:
         raise UserError(
             f"{file}, line {error.lineno}: can't be read as Python", found=error.msg
         ) from None
+
+
+def registered_class(package: str, entry: str) -> Any:
+    """Return the class of an entry of a registry, such as "slp:SLP" in the package
+    "pipeline_src.training.methods". The class is in the parameters of its jobs, so its module is in
+    their fingerprints.
+    """
+    module, _, name = entry.partition(":")
+    return getattr(import_module(f"{package}.{module}"), name)
 
 
 @cache

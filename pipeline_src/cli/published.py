@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline_src.analysis.compare import DIFFERENT, SAME, UNDECIDED, Cell
+from pipeline_src.analysis.differences import DIFFERENT, SAME, UNDECIDED, MetricDifference
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.cli.options import ExperimentName, Log, experiment_graph, start_log
 from pipeline_src.errors import listed
@@ -103,7 +103,7 @@ def compare(
 def summary_text(comparison: Comparison) -> str:
     """Return the main metrics of all methods, how many metrics differ, and possible reasons."""
     lines = [*_head(comparison), "B - A with 95 % intervals:  = same  ≠ different  ? inconclusive"]
-    by_place: dict[str, dict[str, dict[str, Cell]]] = {}
+    by_place: dict[str, dict[str, dict[str, MetricDifference]]] = {}
     for cell in comparison.cells:
         place = f"{cell.part}, {PROTOCOL_NAMES[cell.protocol]}"
         by_place.setdefault(place, {}).setdefault(cell.method, {})[cell.metric] = cell
@@ -132,7 +132,7 @@ def _head(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _text(cell: Cell | None) -> str:
+def _text(cell: MetricDifference | None) -> str:
     """Return the difference, with its interval if it has one and the numbers are not the same."""
     if cell is None or math.isnan(cell.b - cell.a):
         return UNDEFINED
@@ -143,7 +143,7 @@ def _text(cell: Cell | None) -> str:
     return f"{MARKS[cell.verdict]} {metric.text(cell.b - cell.a, low=low, high=high)}"
 
 
-def _counts(cells: Sequence[Cell]) -> str:
+def _counts(cells: Sequence[MetricDifference]) -> str:
     number = Counter(cell.verdict for cell in cells)
     tested = number[DIFFERENT] + number[UNDECIDED]
     text = ", ".join(f"{number[verdict]} {verdict}" for verdict in MARKS)
