@@ -2,7 +2,7 @@
 
     yaml     is merged into params.yaml
     python   is written to the file that its first line names (`# my_net.py`), or run if that names none
-    diff     adds lines (`+`) behind the lines above them to the file that its first line names
+    diff     is a change of the file that its first line names
     sh       is called, a line at a time
     text     shows what the block before it printed
 
@@ -75,10 +75,12 @@ def run_python(folder: Path, text: str) -> str:
 
 
 def add_lines(folder: Path, text: str) -> str:
-    """Follow a block of `diff`. Its first line names the file; the other lines are in it, but for those with a +."""
-    name, *lines = text.splitlines()
-    before = [line[1:] for line in lines if not line.startswith("+")]
-    edit(folder / name.removeprefix("# "), "\n".join(before), "\n".join(line[1:] for line in lines))
+    """Follow a block of `diff`: its first line names the file, and @@ separates hunks."""
+    name, _, hunks = text.partition("\n")
+    for hunk in hunks.rstrip().split("\n@@\n"):
+        before = [line[1:] for line in hunk.splitlines() if line[0] in " -"]
+        after = [line[1:] for line in hunk.splitlines() if line[0] in " +"]
+        edit(folder / name.removeprefix("# "), "\n".join(before), "\n".join(after))
     return ""
 
 
