@@ -58,9 +58,16 @@ def store(job: Job, folder: Path) -> None:
     """Decode and resize the images of a split."""
     from pipeline_src.data.build import build
 
-    parameters, options, prepared = job.parameters, job.options, job.inputs["prepare"].folder
-    places = (options["data_root"], options["unpacked"], prepared, parameters["size"], folder)
-    build(parameters["part"], options["entry"], *places, parameters["label"])
+    build(
+        job.parameters["part"],
+        job.options["entry"],
+        data_root=job.options["data_root"],
+        unpacked=job.options["unpacked"],
+        prepared=job.inputs["prepare"].folder,
+        size=job.parameters["size"],
+        out=folder,
+        label=job.parameters["label"],
+    )
 
 
 def report_overlap(stores: Mapping[str, Store]) -> None:
