@@ -1,4 +1,4 @@
-"""The package's name, folder and commit, syntax trees of Python files, versions of libraries."""
+"""The package and its classes by name, its commit, syntax trees, and versions of libraries."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import platform
 import subprocess
 import sys
 from functools import cache
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from pipeline_src.errors import UserError
 
@@ -39,6 +41,15 @@ def syntax_tree(file: Path) -> ast.Module:
         raise UserError(
             f"{file}, line {error.lineno}: can't be read as Python", found=error.msg
         ) from None
+
+
+def registered_class(package: str, entry: str) -> Any:
+    """Return the class of an entry of a registry, such as "slp:SLP" in the package
+    "pipeline_src.training.methods". The class is in the parameters of its jobs, so its module is in
+    their fingerprints.
+    """
+    module, _, name = entry.partition(":")
+    return getattr(import_module(f"{package}.{module}"), name)
 
 
 @cache

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline_src.analysis.resampling import RESAMPLES
-from pipeline_src.calibrators import NAMES
+from pipeline_src.calibrators.registry import CALIBRATORS
 from pipeline_src.cli.judge import BRACKETS, CLAMP, remarks
 from pipeline_src.cli.options import Bins, Groups, Ignore, Resamples, check_groups, start_log
 from pipeline_src.metrics.metric import Difference, with_ends
@@ -39,7 +39,7 @@ def calibrate(
         str,
         typer.Option(
             metavar="NAME",
-            help=f"Calibrator: {', '.join(NAMES)}; "
+            help=f"Calibrator: {', '.join(CALIBRATORS)}; "
             "the first is the simplest that ties with the best",
         ),
     ] = "temperature",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline_src.analysis.compare import DIFFERENT, SAME, UNDECIDED, Cell
+from pipeline_src.analysis.differences import DIFFERENT, SAME, UNDECIDED, MetricDifference
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.cli.options import ExperimentName, Log, experiment_graph, start_log
 from pipeline_src.errors import listed
@@ -119,9 +119,9 @@ def summary_text(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def _table(cells: Sequence[Cell]) -> list[list[str]]:
+def _table(cells: Sequence[MetricDifference]) -> list[list[str]]:
     """Return the main metrics of the cells, a row per method and a column per metric."""
-    by_method: dict[str, dict[str, Cell]] = {}
+    by_method: dict[str, dict[str, MetricDifference]] = {}
     for cell in cells:
         by_method.setdefault(cell.method, {})[cell.metric] = cell
     measured = {cell.metric for cell in cells}
@@ -132,7 +132,7 @@ def _table(cells: Sequence[Cell]) -> list[list[str]]:
     return rows
 
 
-def _text(cell: Cell | None) -> str:
+def _text(cell: MetricDifference | None) -> str:
     """Return the difference, with its interval if it has one and the numbers are not the same."""
     if cell is None or math.isnan(cell.b - cell.a):
         return UNDEFINED
@@ -143,7 +143,7 @@ def _text(cell: Cell | None) -> str:
     return f"{MARKS[cell.verdict]} {with_ends(difference, cell.b - cell.a, limits)}"
 
 
-def _number_of_verdicts(cells: Sequence[Cell]) -> str:
+def _number_of_verdicts(cells: Sequence[MetricDifference]) -> str:
     """Return how many numbers got each verdict, and how many of them chance makes different."""
     number = Counter(cell.verdict for cell in cells)
     counts = ", ".join(f"{number[verdict]} {verdict}" for verdict in MARKS)

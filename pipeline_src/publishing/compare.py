@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline_src import processes
-from pipeline_src.analysis.compare import SAME, Cell, compare, seed_pairs
+from pipeline_src.analysis.differences import (
+    SAME,
+    MetricDifference,
+    metric_differences,
+    seed_pairs,
+)
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.intervals import ENOUGH, groups_note, images_note
 from pipeline_src.errors import UserError, did_you_mean
@@ -94,7 +99,7 @@ class Comparison:
 
     a: Side
     b: Side
-    cells: Sequence[Cell]
+    cells: Sequence[MetricDifference]
 
     @property
     def lacking(self) -> dict[str, list[str]]:
@@ -173,21 +178,21 @@ def compare_experiments(a: str, b: str, cores: int = 1) -> Comparison:
     compare_pair = partial(_cells, first, second)
     count = min(cores, len(common))
     if count == 1:
-        found: Iterable[list[Cell]] = map(compare_pair, common)
+        found: Iterable[list[MetricDifference]] = map(compare_pair, common)
     else:
         with processes.pool(count) as pool:
             found = list(pool.map(compare_pair, common))
     return Comparison(first, second, list(chain.from_iterable(found)))
 
 
-def _cells(a: Side, b: Side, pair: tuple[str, str]) -> list[Cell]:
+def _cells(a: Side, b: Side, pair: tuple[str, str]) -> list[MetricDifference]:
     """Return the comparison of a method on a dataset, `pair`."""
     method, split = pair
     seeds = seed_pairs(a.seeds(method, split), b.seeds(method, split))
     counts_a = {seed: a.counts[method, seed, split]() for seed, _ in seeds}
     counts_b = {seed: b.counts[method, seed, split]() for _, seed in seeds}
     groups = (a.group(split), b.group(split))
-    return compare(split, method, a.facts.bins, counts_a, counts_b, groups)
+    return metric_differences(split, method, a.facts.bins, counts_a, counts_b, groups)
 
 
 def _sides(a: str, b: str) -> tuple[Side, Side]:
