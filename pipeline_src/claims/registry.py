@@ -1,5 +1,4 @@
-"""The registry of claims that an experiment can decide by itself, in the order in which they are
-shown.
+"""The registry of claims that an experiment can decide by itself, in the order of display.
 
 A new claim is an entry here, with a check in `checks` or in a file of its own
 (docs/contributing/extending.md). C8 on several experiments is in `other_tasks`.
