@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pipeline_src.errors import UserError, listed
-from pipeline_src.pipeline import work
-from pipeline_src.pipeline.experiment import ExperimentGraph, evaluation_name, training_name
+from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.fingerprint import digest
+from pipeline_src.pipeline.graph import chosen
 from pipeline_src.pipeline.job import Job
-from pipeline_src.pipeline.jobs import chosen
 from pipeline_src.pipeline.runner import check_results
+from pipeline_src.pipeline.steps.networks import load_predictor
 from pipeline_src.prediction.predict import Predictor
 
 FORM = "EXPERIMENT/METHOD/seedN, as mini/aslp_cl/seed0, or METHOD/seedN of the experiment that params.yaml picks"
@@ -33,8 +33,8 @@ class FinishedRun:
 
     @property
     def evaluation(self) -> Job:
-        """The evaluation job on the validation images, whose parameters are all that a prediction depends on."""
-        return self.experiment.job(evaluation_name(self.method, self.seed, "val"))
+        """The job that evaluates the run, whose parameters are all that a prediction depends on."""
+        return self.experiment.evaluation(self.method, self.seed)
 
     @property
     def jobs(self) -> list[Job]:
@@ -53,7 +53,7 @@ class FinishedRun:
 
     def predictor(self) -> Predictor:
         """Return the predictor of the evaluation job."""
-        return work.predictor(self.evaluation)
+        return load_predictor(self.evaluation)
 
 
 def find(run: str) -> FinishedRun:
@@ -76,7 +76,7 @@ def find(run: str) -> FinishedRun:
         )
     method, seed = parts[-2], int(number[1])
     experiment = chosen(parts[0] if len(parts) == 3 else None)
-    experiment.job(training_name(method, seed))  # UserError if there is none
+    experiment.run(method, seed)  # UserError if there is none
     finished = FinishedRun(experiment, method, seed)
     if missing := [job.name for job in finished.jobs if not job.is_made]:
         raise UserError(

@@ -17,7 +17,7 @@ from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.intervals import ENOUGH, groups_note, images_note
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.params.load import read
-from pipeline_src.pipeline.report import SHOWN_VERSIONS
+from pipeline_src.pipeline.steps.report import SHOWN_VERSIONS
 from pipeline_src.publishing import published
 from pipeline_src.publishing.publish import evaluated_groups
 from pipeline_src.publishing.published import FOLDER, PublishedCounts, settings
@@ -234,16 +234,19 @@ def _published(name: str, folder: Path) -> Side:
 
 def _local(name: str, experiment: str) -> Side:
     """Return the current evaluations of an experiment of params.yaml."""
-    from pipeline_src.pipeline.experiment import evaluation_name
-    from pipeline_src.pipeline.jobs import chosen
+    from pipeline_src.pipeline.graph import chosen
     from pipeline_src.pipeline.runner import check_results
+    from pipeline_src.pipeline.steps.numbers import counts_file
 
     graph = chosen(experiment)
     facts = graph.facts
-    keys = [(*run, part) for run in facts.runs for part in facts.parts]
-    jobs = {key: job for key in keys if (job := graph.job(evaluation_name(*key))).is_made}
-    check_results(jobs.values(), "compare", graph.command)
-    files = {key: job.paths[0] for key, job in jobs.items()}
+    evaluations = {run: graph.evaluation(*run) for run in facts.runs}
+    made = {run: evaluation for run, evaluation in evaluations.items() if evaluation.is_made}
+    check_results(made.values(), "compare", graph.command)
+    files = {}
+    for (method, seed), evaluation in made.items():
+        for part in facts.parts:
+            files[method, seed, part] = evaluation.folder / counts_file(part)
     by_part = {part: file for (_, _, part), file in files.items()}
     groups = {
         part: found

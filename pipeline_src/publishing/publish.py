@@ -15,9 +15,9 @@ from pipeline_src import processes
 from pipeline_src.data import groups as image_groups
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic_folder, restore_folder
-from pipeline_src.pipeline.experiment import evaluation_name, training_name
-from pipeline_src.pipeline.report import provenance, store_facts
 from pipeline_src.pipeline.runner import check_results
+from pipeline_src.pipeline.steps.numbers import counts_file
+from pipeline_src.pipeline.steps.report import provenance, split_facts
 from pipeline_src.publishing.published import (
     COUNTS,
     EXPERIMENT,
@@ -96,12 +96,14 @@ def write_sources(
     runs = [
         (part, *run) for part in facts.parts for run in facts.runs if run not in old.get(part, ())
     ]
-    evaluated = {run: graph.job(evaluation_name(run[1], run[2], run[0])) for run in runs}
-    trained = {run[1:]: graph.job(training_name(*run[1:])) for run in runs}
+    evaluated = {(method, seed): graph.evaluation(method, seed) for _, method, seed in runs}
+    trained = {(method, seed): graph.run(method, seed) for _, method, seed in runs}
     rows = {row["part"]: row for row in published.data} if published else {}
     stores = [graph.job(f"store/{part}") for part in report.parameters["parts"] if part not in rows]
     check_results([*stores, *trained.values(), *evaluated.values()], "publish", graph.command)
-    files = {run: job.paths[0] for run, job in evaluated.items()}
+    files = {}
+    for part, method, seed in runs:
+        files[part, method, seed] = evaluated[method, seed].folder / counts_file(part)
     add_runs(
         staging / COUNTS,
         {run: partial(_reduced, file, facts.bins) for run, file in files.items()},
@@ -118,7 +120,7 @@ def write_sources(
         groups=groups,
         params=params,
         made=provenance(report) | _origin(trained.values(), published),
-        data=[rows.get(name) or store_facts(report, name) for name in report.parameters["parts"]],
+        data=[rows.get(name) or split_facts(report, name) for name in report.parameters["parts"]],
         files={},
         counts_in=published.counts_in if published else {},
     )

@@ -15,8 +15,8 @@ from project import ROOT, call, copy, edit, planned, snakemake
 
 STAGES = {
     "data": {"prepare", "store"},
-    "models": {"train"},
-    "results": {"evaluate", "evaluations", "analyse", "tables", "figures", "gallery", "claims", "report"},
+    "models": {"train", "fit"},
+    "results": {"evaluate", "analyse", "tables", "figures", "gallery", "claims", "report"},
 }
 STORE = Path("results/.store")
 RAW = "data/downloads/mine"
