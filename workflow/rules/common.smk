@@ -140,6 +140,7 @@ def request(gpu=0, mem_mb=4000, runtime=240):
 
 def show_results():
     """Show the results in the view, and prepare them for Snakemake's planning."""
+    (STORE / "fit").mkdir(parents=True, exist_ok=True)  # DVC versions it, and some experiments fit nothing
     reset_future_times(GRAPH.jobs.values())
     show(GRAPH.jobs.values())
 
