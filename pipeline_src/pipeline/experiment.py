@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 
 from pipeline_src.analysis.facts import Facts, MethodFacts, run_command
-from pipeline_src.claims import check_names
+from pipeline_src.claims.registry import check_claims
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
 from pipeline_src.errors import UserError
@@ -148,7 +148,7 @@ class ExperimentGraph(Graph):
         A method may lack its references, object-free crops or seeds.
         """
         if self.facts.claims:
-            check_names(self.facts.claims, f"experiments.{self.name}.claims")
+            check_claims(self.facts.claims, f"experiments.{self.name}.claims")
         for name, chosen in self.methods.items():
             for needed in self.references(name):
                 if needed not in self.methods:

@@ -84,7 +84,10 @@ class Manifest:
     @property
     def file_seconds(self) -> float:
         """The seconds of all files that have theirs."""
-        return sum(file.get("seconds", 0.0) for file in self.files.values())
+        seconds = 0.0
+        for file in self.files.values():
+            seconds += file.get("seconds", 0.0)
+        return seconds
 
     def faults(self, folder: Path, names: Iterable[str] | None = None) -> list[Fault]:
         """Return the missing and damaged files in `folder`; `names` are read, or all."""

@@ -34,7 +34,7 @@ ROOTS = {  # kind of job -> the modules that its function imports
     "analyse": {"analysis.analyse", "data.groups"},
     "tables": SHOWN | {"tables.write"},
     "figures": SHOWN | {"figures.registry"},
-    "gallery": SHOWN | PREDICTOR | {"figures.gallery", "figures.registry", "figures.style"},
+    "gallery": SHOWN | PREDICTOR | {"figures.gallery", "figures.style"},
     "claims": SHOWN | {"claims.write"},
     "report": SHOWN | {"report.page", "data.store"},
     "overview": {"analysis.facts", "claims", "claims.write", "tables.several_experiments"},

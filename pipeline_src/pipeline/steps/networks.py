@@ -171,16 +171,15 @@ def fit_method(job: Job, folder: Path) -> None:
 def settings(job: Job) -> Experiment:
     """Return the settings that a job of networks has; `data` is absent: a job sees its inputs only."""
     machine = {key: job.options[key] for key in MACHINE}
-    known = Experiment.model_construct(
-        image_size=job.parameters["image_size"],
-        augmentation=job.parameters["augmentation"],
-        model=job.options["model"],
-        training=job.parameters["training"].model_copy(update=machine),
-    )
-    if "batch_size" not in job.parameters:  # of a training
-        return known
-    evaluation = Evaluation(batch_size=job.parameters["batch_size"])
-    return known.model_copy(update={"evaluation": evaluation})
+    values: dict[str, Any] = {
+        "image_size": job.parameters["image_size"],
+        "augmentation": job.parameters["augmentation"],
+        "model": job.options["model"],
+        "training": job.parameters["training"].model_copy(update=machine),
+    }
+    if "batch_size" in job.parameters:  # no training has it
+        values["evaluation"] = Evaluation(batch_size=job.parameters["batch_size"])
+    return Experiment.model_construct(**values)
 
 
 def load_networks(job: Job) -> list[DenseClassifier]:

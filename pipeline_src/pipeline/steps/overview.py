@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline_src.analysis.facts import ExperimentSummary, run_command
-from pipeline_src.claims import CLAIM_FILES
+from pipeline_src.claims.registry import CLAIM_FILES
 from pipeline_src.claims.write import write_overview_claims
 from pipeline_src.data import catalog
 from pipeline_src.errors import UserError

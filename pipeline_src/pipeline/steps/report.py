@@ -12,12 +12,12 @@ import numpy as np
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.results import Results, RunCost
-from pipeline_src.claims import CLAIM_FILES
+from pipeline_src.claims.registry import CLAIM_FILES
 from pipeline_src.claims.write import write_claims
 from pipeline_src.data import catalog
 from pipeline_src.data.store import Store
 from pipeline_src.figures import gallery
-from pipeline_src.figures.registry import draw, figure_files, save_picture
+from pipeline_src.figures.registry import draw, figure_files
 from pipeline_src.files import sha256
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.fingerprint import digest
@@ -235,7 +235,7 @@ def draw_gallery(job: Job, folder: Path) -> None:
     with style.house():
         for picture in gallery.FIGURE.pictures(facts):
             figure, numbers = gallery.FIGURE.paint(picture, found, shown[picture.part])
-            save_picture(folder / picture.name, figure, numbers)
+            style.save_picture(folder / picture.name, figure, numbers)
 
 
 def _shown_images(results: Results, split: str, images: Store) -> list[Prediction]:
