@@ -115,9 +115,9 @@ def test_an_import_by_a_function_is_refused_with_its_place(package, text, line):
     (package / "training/slp.py").write_text(f"{text}\n")
     with pytest.raises(UserError, match=rf"pipeline_src/training/slp\.py, line {line}:"):
         code("loop")
-    (package / "training/registry.py").write_text(f"{text}\n")  # whose classes are in the parameters
-    (package / "training/slp.py").write_text("from . import registry\n")
-    assert "pipeline_src/training/registry.py" in code("loop")
+    (package / "data/sources.py").write_text(f"{text}\n")  # whose generator is in the modules of jobs
+    (package / "training/slp.py").write_text("from pipeline_src.data import sources\n")
+    assert "pipeline_src/data/sources.py" in code("loop")
 
 
 def text_of(source: str) -> str:
