@@ -15,7 +15,10 @@ from pipeline_src.pipeline.jobs import chosen
 from pipeline_src.pipeline.runner import check_results
 from pipeline_src.prediction.predict import Predictor
 
-FORM = "EXPERIMENT/METHOD/seedN, as mini/aslp_cl/seed0, or METHOD/seedN of the experiment that params.yaml picks"
+FORM = (
+    "EXPERIMENT/METHOD/seedN, as mini/aslp_cl/seed0, "
+    "or METHOD/seedN of the experiment that params.yaml picks"
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class FinishedRun:
 
     @property
     def evaluation(self) -> Job:
-        """The evaluation job on the validation images, whose parameters are all that a prediction depends on."""
+        """The evaluation on validation images; its parameters cover what predictions need."""
         return self.experiment.job(evaluation_name(self.method, self.seed, "val"))
 
     @property
@@ -47,9 +50,8 @@ class FinishedRun:
     @property
     def digest(self) -> str:
         """16 hex digits of the content that predictions depend on."""
-        return digest(
-            [self.method, self.seed, [[job.fingerprint, job.content] for job in self.jobs]]
-        )
+        contents = [[job.fingerprint, job.content] for job in self.jobs]
+        return digest([self.method, self.seed, contents])
 
     def predictor(self) -> Predictor:
         """Return the predictor of the evaluation job."""
@@ -57,8 +59,7 @@ class FinishedRun:
 
 
 def find(run: str) -> FinishedRun:
-    """Return a finished run by its name (`demo/aslp_cl/seed0`) or its folder
-    (`results/demo/runs/aslp_cl/seed0`).
+    """Return a finished run by its name (`demo/aslp_cl/seed0`), or its folder in results/.
 
     Raises:
         UserError: there is no run of that name, or it is not finished and current.
@@ -74,11 +75,13 @@ def find(run: str) -> FinishedRun:
             expected=FORM,
             fix="dense-calibration plan",
         )
-    method, seed = parts[-2], int(number[1])
+    method = parts[-2]
+    seed = int(number[1])
     experiment = chosen(parts[0] if len(parts) == 3 else None)
     experiment.job(training_name(method, seed))  # UserError if there is none
     finished = FinishedRun(experiment, method, seed)
-    if missing := [job.name for job in finished.jobs if not job.is_made]:
+    missing = [job.name for job in finished.jobs if not job.is_made]
+    if missing:
         raise UserError(
             f"the run {finished.name} is not finished, or not current",
             found=listed(missing),
