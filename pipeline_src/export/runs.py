@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pipeline_src.errors import UserError, listed
-from pipeline_src.pipeline import work
-from pipeline_src.pipeline.experiment import ExperimentGraph, evaluation_name, training_name
+from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.fingerprint import digest
+from pipeline_src.pipeline.graph import chosen
 from pipeline_src.pipeline.job import Job
-from pipeline_src.pipeline.jobs import chosen
 from pipeline_src.pipeline.runner import check_results
+from pipeline_src.pipeline.steps.networks import load_predictor
 from pipeline_src.prediction.predict import Predictor
 
 FORM = (
@@ -36,8 +36,8 @@ class FinishedRun:
 
     @property
     def evaluation(self) -> Job:
-        """The evaluation on validation images; its parameters cover what predictions need."""
-        return self.experiment.job(evaluation_name(self.method, self.seed, "val"))
+        """The evaluation of the run; its parameters cover what predictions need."""
+        return self.experiment.evaluation(self.method, self.seed)
 
     @property
     def jobs(self) -> list[Job]:
@@ -55,7 +55,7 @@ class FinishedRun:
 
     def predictor(self) -> Predictor:
         """Return the predictor of the evaluation job."""
-        return work.predictor(self.evaluation)
+        return load_predictor(self.evaluation)
 
 
 def find(run: str) -> FinishedRun:
@@ -78,7 +78,7 @@ def find(run: str) -> FinishedRun:
     method = parts[-2]
     seed = int(number[1])
     experiment = chosen(parts[0] if len(parts) == 3 else None)
-    experiment.job(training_name(method, seed))  # UserError if there is none
+    experiment.run(method, seed)  # UserError if there is none
     finished = FinishedRun(experiment, method, seed)
     missing = [job.name for job in finished.jobs if not job.is_made]
     if missing:
