@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def build(
-    part: Part,
+    split: Part,
     entry: Entry,
     *,
     data_root: Path,
@@ -45,7 +45,7 @@ def build(
     samples. The files hold no paths of this machine and no times.
 
     Args:
-        part: the samples, in the order of the split's list.
+        split: the samples, in the order of the split's list.
         entry: the dataset of the samples.
         data_root, unpacked: the folders of downloads and of unpacked archives.
         prepared: the folder that `prepare` wrote for the dataset.
@@ -59,11 +59,11 @@ def build(
         UserError: there are too few samples, files have changed since `prepare`, or the disk is too
             small.
     """
-    rows = manifest.select(part, prepared)
+    rows = manifest.select(split, prepared)
     located = sources.locate(entry, data_root, unpacked)
     root = sources.open_root(located, unpacked)
     masks = create_masks(entry, located.layout)
-    info = {"schema": SCHEMA, "part": part.model_dump(exclude_none=True), "size": size}
+    info = {"schema": SCHEMA, "part": split.model_dump(exclude_none=True), "size": size}
     if label is not None:
         rows = [replace(row, mask="", sha256_mask="", grey=0) for row in rows]
     elif entry.classes:
@@ -72,7 +72,7 @@ def build(
     space = len(rows) * size * size * 4 + pixels + 4 * sum(row.grey for row in rows)
     smaller = "free some space, or choose a smaller image_size"
     check_space(out.parent, space, f"the data store {out.name}", smaller)
-    log.info("%s: storing %s samples at %d px", part, f"{len(rows):,}", size)
+    log.info("%s: storing %s samples at %d px", split, f"{len(rows):,}", size)
     again = "prepare the dataset again"
     if located.root is None:
         again = f"remove {root}, and the archive is unpacked again"

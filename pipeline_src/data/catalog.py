@@ -76,23 +76,23 @@ def check_parts(entries: Mapping[str, Entry], parts: Mapping[str, tuple[Part, st
     """Check that datasets and splits exist, and that a network fits to all of them.
 
     Args:
-        parts: part and role (train, val, id, shifted or ood) by name.
+        parts: split and role (train, val, id, shifted or ood) by name.
 
     Raises:
         UserError: an unknown dataset or split; datasets with different classes; images without an
             object in a test set, though no class is right on them.
     """
-    for part, _ in parts.values():
-        names = find(entries, part.set).split_names
-        if part.split not in names:
+    for split, _ in parts.values():
+        names = find(entries, split.set).split_names
+        if split.split not in names:
             raise UserError(
-                f"dataset {part.set} has no split {part.split!r}{hint(part.split, names)}",
+                f"dataset {split.set} has no split {split.split!r}{hint(split.split, names)}",
                 expected=f"one of {', '.join(names)}",
                 fix="add it under `splits:` of the dataset's entry",
             )
     training_set = entries[parts["train"][0].set]
-    for name, (part, role) in parts.items():
-        entry = entries[part.set]
+    for name, (split, role) in parts.items():
+        entry = entries[split.set]
         if role == "ood":
             continue
         if entry.ood and training_set.without_background:

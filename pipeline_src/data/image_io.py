@@ -46,7 +46,6 @@ def is_turned(data: bytes) -> bool:
     Raises:
         UnreadableImageError: not an image, cut off, or several pictures.
     """
-    check_whole(data)
     with open_image(data) as image:
         # Phones add previews as MPO.
         if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
@@ -69,6 +68,7 @@ def open_image(data: bytes) -> Iterator[Image.Image]:
     Raises:
         UnreadableImageError: not an image, or cut off.
     """
+    _check_whole(data)
     try:
         with (
             warnings.catch_warnings(action="ignore"),
@@ -144,7 +144,6 @@ def decode_labels(data: bytes, classes: int, void: int, ignored: int) -> np.ndar
     Raises:
         UnreadableImageError: not an image, cut off, JPEG, not 8-bit, or with other values.
     """
-    check_whole(data)
     if data.startswith(JPEG):
         raise UnreadableImageError(
             "mask is a JPEG file, which does not keep class ids", "save it as PNG"
@@ -176,7 +175,6 @@ def palette_indices(data: bytes) -> np.ndarray | None:
     Raises:
         UnreadableImageError: not an image, or cut off.
     """
-    check_whole(data)
     with open_image(data) as image:
         return np.array(image) if image.mode == "P" else None
 
@@ -217,14 +215,14 @@ def _grey(data: bytes) -> np.ndarray:
 
 def _decode(data: bytes, flags: int) -> np.ndarray:
     """Return an image file decoded by OpenCV with the `flags` of `cv2.imdecode`."""
-    check_whole(data)
+    _check_whole(data)
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
         raise UnreadableImageError("cannot be decoded as an image")
     return image
 
 
-def check_whole(data: bytes) -> None:
+def _check_whole(data: bytes) -> None:
     """Check that the end of a file is present: OpenCV silently fills missing pixels with grey.
 
     Raises:

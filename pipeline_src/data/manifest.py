@@ -109,8 +109,8 @@ def _row(cells: dict[str, str]) -> Row:
     return Row(**values)
 
 
-def select(part: Part, folder: Path) -> list[Row]:
-    """Return the rows of a part of a dataset, in the order of its split.
+def select(split: Part, folder: Path) -> list[Row]:
+    """Return the rows of a split, or of a part of it, in its order.
 
     Args:
         folder: the folder that `prepare` wrote for the dataset.
@@ -118,33 +118,33 @@ def select(part: Part, folder: Path) -> list[Row]:
     Raises:
         UserError: the split is empty, unknown, or shorter than `first` or `last`.
     """
-    name = part.split
+    name = split.split
     rows = read_rows(folder)
     if name != ALL:
         rows = [row for row in rows if name in row.splits]
         rows.sort(key=lambda row: row.splits[name])
     summary = folder / "summary.json"
     advice = f"see notes and splits in {summary} (a missing name list leaves its split empty)"
-    check_size(part, len(rows), advice)
-    return [rows[position] for position in positions(part, len(rows))]
+    check_size(split, len(rows), advice)
+    return [rows[position] for position in positions(split, len(rows))]
 
 
-def check_size(part: Part, size: int, fix: str) -> None:
-    """Raise a UserError if a part needs more samples than the `size` of its split."""
-    needed = part.skip + (part.first or part.last or 1)
+def check_size(split: Part, size: int, fix: str) -> None:
+    """Raise a UserError if `split` needs more samples than the whole split has, `size`."""
+    needed = split.skip + (split.first or split.last or 1)
     if size < needed:
         raise UserError(
-            f"{part} has too few samples",
-            found=f"{size:,} samples in {part.set}/{part.split}",
+            f"{split} has too few samples",
+            found=f"{size:,} samples in {split.set}/{split.split}",
             expected=f"{needed:,} or more",
             fix=fix,
         )
 
 
-def positions(part: Part, size: int) -> range:
-    """Return the positions of a part's images in a split of `size` images or more."""
-    start = size - part.last if part.last else part.skip
-    return range(start, start + part.first if part.first else size)
+def positions(split: Part, size: int) -> range:
+    """Return the positions of the images of `split` in the whole split, of `size` images or more."""
+    start = size - split.last if split.last else split.skip
+    return range(start, start + split.first if split.first else size)
 
 
 def check_disjoint(
