@@ -142,7 +142,7 @@ def check_size(split: Part, size: int, fix: str) -> None:
 
 
 def positions(split: Part, size: int) -> range:
-    """Return the positions of the images of `split` in the whole split, of `size` images or more."""
+    """Return the positions of the images of `split` in the whole split of `size` images."""
     start = size - split.last if split.last else split.skip
     return range(start, start + split.first if split.first else size)
 
