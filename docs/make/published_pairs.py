@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -13,10 +12,10 @@ import numpy as np
 from pipeline_src.analysis.compare import seed_pairs
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import key_of, resample_counts
+from pipeline_src.analysis.resampling import key_of, measure
+from pipeline_src.counting.counts import Counts, grouped
 from pipeline_src.errors import UserError
 from pipeline_src.files import hash_of, write_text
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.publishing import published
 from pipeline_src.tables.differences import QUANTITIES
@@ -107,8 +106,8 @@ def _computed(pair: str) -> Texts:
 def _differences(
     part: str,
     bins: int,
-    a: dict[int, ProtocolCounts],
-    b: dict[int, ProtocolCounts],
+    a: dict[int, Counts],
+    b: dict[int, Counts],
     groups: np.ndarray | None,
 ) -> dict[str, Estimate]:
     """Differences B - A of the metrics of table T14 on the same images, by metric; counts are by seed."""
@@ -120,22 +119,22 @@ def _differences(
     ]
     sides = []
     for runs in ([a[seed] for seed, _ in pairs], [b[seed] for _, seed in pairs]):
-        resampled = [
-            resample_counts(replace(run, units=groups), bins, key_of(part), names=names)
-            for run in runs
-        ]
-        sides.append(Measurement.of_runs(range(len(runs)), resampled))
+        measured = []
+        for run in runs:
+            counts = grouped({"raw": run}, groups)["raw"]
+            measured.append(measure(counts, bins, key_of(part), names=names))
+        sides.append(Measurement.of_runs(range(len(runs)), measured))
     effects = {name: estimate(name, (sides[1], 1.0), (sides[0], -1.0)) for name in QUANTITIES}
     return {name: effect for name, effect in effects.items() if effect is not None}
 
 
 @lru_cache(maxsize=32)  # several pairs share a method
-def _counts(experiment: str, method: str, part: str) -> dict[int, dict[str, ProtocolCounts]]:
+def _counts(experiment: str, method: str, part: str) -> dict[int, dict[str, Counts]]:
     """Seed -> protocol -> counts, of the seeds that are published: a method may lack one."""
     folder = published.FOLDER / experiment
     counts = published.PublishedCounts(published.Publication.read(folder), folder, part)
     seeds = [seed for name, seed in counts if name == method]
-    return {seed: ProtocolCounts.by_protocol(counts[method, seed]) for seed in seeds}
+    return {seed: counts[method, seed] for seed in seeds}
 
 
 def _text(metric: str, effect: Estimate) -> str:

@@ -15,8 +15,7 @@ from PIL import Image
 from pipeline_src import outputs
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.intervals import groups_note, images_note
-from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
+from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
 from pipeline_src.calibrators.calibrator import (
     Calibrator,
     Record,
@@ -25,8 +24,8 @@ from pipeline_src.calibrators.calibrator import (
     fitted,
 )
 from pipeline_src.calibrators.pixels import Pixels, image_pixels, joined, log_odds
-from pipeline_src.counting.counts import image_rows
-from pipeline_src.counting.score_histogram import check_bins
+from pipeline_src.counting.bins import check_bins
+from pipeline_src.counting.counts import grouped
 from pipeline_src.errors import UserError, few
 from pipeline_src.files import atomic, write_text
 from pipeline_src.maps.counts import FolderCounts, count, read_sample
@@ -41,7 +40,6 @@ from pipeline_src.maps.files import (
 )
 from pipeline_src.maps.judge import groups_of
 from pipeline_src.maps.risk import folds_of
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.rng import generator
 
@@ -223,9 +221,9 @@ def _contents(counted: FolderCounts) -> dict[str, bytes]:
     Images without a pixel that counts and maps of one value are left out, because several images
     share such sums.
     """
-    rows = image_rows(counted.statistic.raw)
-    varied = (rows.column("pixels") > 0) & (rows.column("constant") == 0)
-    return {rows.ids[i]: rows.table[i].tobytes() for i in np.flatnonzero(varied)}
+    images = counted.counts["raw"].images
+    varied = (images.column("pixels") > 0) & (images.column("constant") == 0)
+    return {images.ids[i]: images.table[i].tobytes() for i in np.flatnonzero(varied)}
 
 
 def _compare(
@@ -242,13 +240,10 @@ def _compare(
         `changed`. Where another metric also decides, the interval of its difference is under its
         name.
     """
-    runs = [ProtocolCounts.by_protocol(side.statistic, units)["raw"] for side in counted]
-    sides = [resample_counts(run, bins, SEED, resamples) for run in runs]
-    ends = [side.intervals() if resamples else {} for side in sides]
-    terms = [
-        (Measurement.of_runs([0], [side]), weight)
-        for side, weight in zip(sides, (-1.0, 1.0), strict=True)
-    ]
+    runs = [grouped(side.counts, units)["raw"] for side in counted]
+    sides = [measure(run, bins, SEED, resamples) for run in runs]
+    ends = [side.intervals() for side in sides]
+    terms = list(zip(sides, (-1.0, 1.0), strict=True))
     scores: dict[str, Any] = {}
     for name in (name for name in names if name in sides[0].points):
         intervals = {"before": ends[0].get(name), "after": ends[1].get(name), "difference": None}
@@ -264,7 +259,10 @@ def _compare(
         if change:
             intervals["difference"] = _limits(change)
             changed = change.direction
-        values = {"before": sides[0].points[name], "after": sides[1].points[name]}
+        values = {
+            "before": float(sides[0].points[name][0]),
+            "after": float(sides[1].points[name][0]),
+        }
         scores[name] = values | {"intervals": intervals, "changed": changed}
     return scores
 

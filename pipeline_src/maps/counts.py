@@ -11,8 +11,9 @@ from rich.progress import track
 
 from pipeline_src.calibrators.calibrator import Calibrator, calibrated
 from pipeline_src.calibrators.pixels import least_probability
-from pipeline_src.counting.map_counts import MapCounts, Measures
-from pipeline_src.counting.whole_maps import whole_map_measures
+from pipeline_src.counting.accumulate import Accumulator
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.sample import checked
 from pipeline_src.errors import UserError, few
 from pipeline_src.labels import IGNORED
 from pipeline_src.maps.files import (
@@ -39,7 +40,7 @@ class FolderCounts:
     """Counts of a folder of maps.
 
     Attributes:
-        statistic: of all pixels that count, with the clamps of `clamps`.
+        counts: of all pixels that count by protocol, with the clamps of `clamps`.
         warnings: about what was corrected in the files, or is likely a mistake, a line each.
         highest: largest value by type of the maps: "uint8", "uint16" or "float".
         values: (256,) pixels of binary masks by value; `examples` names a mask of each value.
@@ -48,7 +49,7 @@ class FolderCounts:
         clamps: the least probability whose logarithm is taken, by type of the maps.
     """
 
-    statistic: MapCounts
+    counts: Mapping[str, Counts] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     highest: dict[str, float] = field(default_factory=dict)
     values: np.ndarray = field(default_factory=lambda: np.zeros(256, np.int64))
@@ -126,7 +127,8 @@ def count(
     Raises:
         UserError: names all files that cannot be used.
     """
-    counted = FolderCounts(MapCounts.of_classes(classes) if classes else MapCounts.empty())
+    counted = FolderCounts()
+    accumulator = Accumulator(classes, whole_maps=whole_maps, weighted_f=weighted_f)
     problems: list[str] = []
     applied: Sequence[Calibrator | None] = calibrators or [None] * len(pairs)
     samples = list(zip(pairs, applied, strict=True))
@@ -138,11 +140,9 @@ def count(
         except UnusableFileError as reason:
             problems.append(str(reason))
             continue
-        measures = None
-        if whole_maps and not classes:
-            measures = whole_map_measures(sample.probability, sample.truth, weighted_f)
-        _add(counted, pair, sample, classes, measures)
+        _add(counted, accumulator, pair, sample, classes)
     check_files(problems)
+    counted.counts = accumulator.counts()
     if not classes:
         _check_mask_values(counted, ignore)
         if not calibrators:
@@ -156,14 +156,14 @@ def count(
 
 def _add(
     counted: FolderCounts,
+    accumulator: Accumulator,
     pair: Pair,
     sample: Sample,
     classes: int | None,
-    measures: Measures | None,
 ) -> None:
     probability, truth, void = sample.probability, sample.truth, classes or IGNORED
     clamp = least_probability(probability.dtype)
-    counted.statistic.add(probability, truth, pair.stem, measures, ignore=void, clamp=clamp)
+    accumulator.add(checked(probability, truth, pair.stem, ignore=void), clamp)
     kind = str(probability.dtype) if probability.dtype.kind == "u" else "float"
     counted.clamps[kind] = clamp
     counted.highest[kind] = max(counted.highest.get(kind, 0), probability.max())
@@ -232,15 +232,16 @@ def _corrections(counted: FolderCounts, classes: int | None, ignore: int | None)
 
 def _likely_mistakes(counted: FolderCounts, classes: int | None) -> Iterator[str]:
     """Yield a line for every property of maps and masks that is likely a mistake."""
-    raw = counted.statistic.raw
+    raw = counted.counts["raw"]
     if not raw.pixels:
         return
+    pixels = raw.histogram
     if max(counted.highest.values()) == 0:
         yield "every map is 0 everywhere"
-    elif raw.pixels == raw.count[0].sum() and not raw.position.any():
+    elif raw.pixels == pixels.count[0].sum() and not pixels.position.any():
         yield "the maps hold only 0 and 1, which are decisions and no probabilities: ECE is their share of errors"
-    confusion = counted.statistic.confusion
-    if not (raw.count[:, :, 1] if confusion is None else confusion[1:]).any():
+    labelled = pixels.count[:, :, 1] if raw.confusion is None else raw.confusion[1:]
+    if not labelled.any():
         yield "no mask has an object" + (", only class 0 and ignored pixels" if classes else "")
     elif not classes:
         for kind in MEANINGS:

@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import zoom
 
-from pipeline_src.counting.image_pixels import native
 from pipeline_src.counting.levels import SLACK, SUM_SLACK
+from pipeline_src.counting.sample import numpy_array
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import check_folder, check_regular, composed
 from pipeline_src.labels import IGNORED
@@ -265,7 +265,9 @@ def _load(path: Path, palette: Palette) -> np.ndarray:
     """Return the array in a file, without an axis of length 1 for the channel, first or last."""
     try:
         check_regular(path)
-        array = native(_array(path) if path.suffix.lower() in ARRAYS else _picture(path, palette))
+        array = numpy_array(
+            _array(path) if path.suffix.lower() in ARRAYS else _picture(path, palette)
+        )
     except UnusableFileError:
         raise
     except (

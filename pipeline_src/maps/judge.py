@@ -15,9 +15,10 @@ from pipeline_src.analysis.analyse import accuracy_band
 from pipeline_src.analysis.conformal import Bound
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.intervals import FEW_GROUPS, MARGINS, groups_note, images_note
-from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
-from pipeline_src.counting.counts import Counts, image_rows
-from pipeline_src.counting.score_histogram import check_bins
+from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
+from pipeline_src.counting.bins import check_bins
+from pipeline_src.counting.counts import Counts, grouped
+from pipeline_src.counting.storage import save
 from pipeline_src.data.groups import find, names, number
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic, write_text
@@ -27,8 +28,7 @@ from pipeline_src.maps.gallery import draw_gallery, pictures_of
 from pipeline_src.maps.risk import controlled, exceeded
 from pipeline_src.metrics.image_inputs import per_image
 from pipeline_src.metrics.metric import with_ends
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
-from pipeline_src.metrics.registry import METRICS, summary
+from pipeline_src.metrics.registry import METRICS
 
 
 def judge_folder(
@@ -79,14 +79,14 @@ def judge_folder(
     bound = Bound.of(risk) if risk else None
     pictures = pictures_of(pairs, images) if images else {}
     counted = count(pairs, classes, ignore, whole_maps=True, weighted_f=weighted_f)
-    raw = counted.statistic.raw
+    raw = counted.counts["raw"]
     if not raw.pixels:
         raise UserError(
             f"no pixel of the masks in {mask} counts; nothing was written",
             found="the value that is ignored, at every pixel",
             fix="name another value by --ignore",
         )
-    filled = int(np.count_nonzero(image_rows(raw).column("pixels")))
+    filled = int(np.count_nonzero(raw.images.column("pixels")))
     result: dict[str, Any] = {"name": name, "n_images": len(pairs), "n_pixels": raw.pixels}
     result |= {"n_classes": classes} if classes else {}
     result |= {"bins": bins, "clamp": counted.clamps}
@@ -100,16 +100,17 @@ def judge_folder(
         "undefined": {},
     }  # without resamples the first two stay empty
     bands = {}
-    for protocol, run in ProtocolCounts.by_protocol(counted.statistic, units).items():
-        result[protocol], result["undefined"][protocol] = summary(run, bins)
+    for protocol, run in grouped(counted.counts, units).items():
+        measured = measure(run, bins, SEED, resamples)
+        result[protocol] = measured.numbers()
+        result["undefined"][protocol] = measured.reasons
         if resamples:
-            resampled = resample_counts(run, bins, SEED, resamples)
-            intervals = resampled.intervals()
+            intervals = measured.intervals()
             result["intervals"][protocol] = {
                 metric: intervals.get(metric) for metric in result[protocol]
             }
-            bands[protocol] = accuracy_band([resampled], bins)
-            result["miscalibration"][protocol] = miscalibration(intervals, resampled.units)
+            bands[protocol] = accuracy_band([run], bins, SEED, resamples)
+            result["miscalibration"][protocol] = miscalibration(intervals, measured.units)
         if bound:
             control = controlled(run, bound, resamples)
             result.setdefault("risk", {})[protocol] = control
@@ -122,10 +123,10 @@ def judge_folder(
         "clamp": counted.clamps,
     }
     with outputs.staged(out, "metrics.json", ["reliability-*.*", "gallery.*"]) as new:
-        counted.statistic.save(new / "statistic.npz", provenance)
-        _write_images(new / "images.csv", counted.statistic.protocols, bins)
+        save(counted.counts, new / "statistic.npz", provenance)
+        _write_images(new / "images.csv", counted.counts, bins)
         if diagrams and not classes:
-            _draw(result, counted.statistic.protocols, bands, mask.parts[-2:], new)
+            _draw(result, counted.counts, bands, mask.parts[-2:], new)
         if gallery or images:
             draw_gallery(
                 pairs, raw, classes=classes, ignore=ignore, pictures=pictures, name=name, out=new
@@ -180,13 +181,13 @@ def groups_of(pairs: Sequence[Pair], groups: str) -> np.ndarray | None:
 
 def _write_images(path: Path, counts: Mapping[str, Counts], bins: int) -> None:
     """Write the metrics of each image and protocol, sorted by raw ECE, largest first."""
-    rows = image_rows(counts["raw"])
-    columns = {name: rows.column(name) for name in ("height", "width", "pixels")}
+    images = counts["raw"].images
+    columns = {name: images.column(name) for name in ("height", "width", "pixels")}
     for protocol, of_protocol in counts.items():
         columns |= {
             f"{protocol}_{name}": values for name, values in per_image(of_protocol, bins).items()
         }
-    cells: dict[str, list[Any]] = {"id": rows.ids}
+    cells: dict[str, list[Any]] = {"id": list(images.ids)}
     for name, values in columns.items():
         cells[name] = [f"{value:.6g}" if isinstance(value, float) else value for value in values]
     with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
@@ -225,4 +226,6 @@ def _draw(
             " · ".join(errors),
         ]
         stem = folder / f"reliability-{protocol}"
-        draw_counts(of_protocol, result["bins"], result["name"], lines, stem, bands.get(protocol))
+        draw_counts(
+            of_protocol.histogram, result["bins"], result["name"], lines, stem, bands.get(protocol)
+        )

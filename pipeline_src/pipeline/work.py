@@ -161,6 +161,7 @@ def predictor(job: Job) -> Predictor:
 
 def evaluate(job: Job, folder: Path) -> None:
     """Predict every image of a split once, and count."""
+    from pipeline_src.counting.storage import save
     from pipeline_src.data.store import Store
     from pipeline_src.prediction.evaluate import evaluate
 
@@ -169,10 +170,10 @@ def evaluate(job: Job, folder: Path) -> None:
         stores = {name: Store(job.inputs[name].folder) for name in ("train", "val")}
         report_overlap(stores | {job.options["part"]: images})
     weighted = job.parameters.get("weighted_f", False)
-    statistic = evaluate(
+    counts = evaluate(
         predictor(job), images, settings(job), job.options["title"], weighted=weighted
     )
-    statistic.save(folder / job.files[0], {"fingerprint": job.fingerprint})
+    save(counts, folder / job.files[0], {"fingerprint": job.fingerprint})
 
 
 def evaluations(job: Job, folder: Path) -> None:

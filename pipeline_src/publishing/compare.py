@@ -23,7 +23,7 @@ from pipeline_src.publishing.publish import evaluated_groups
 from pipeline_src.publishing.published import FOLDER, PublishedCounts, settings
 
 if TYPE_CHECKING:
-    from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.counting.counts import Counts
 
 Evaluation = tuple[str, int, str]  # method, seed, dataset
 
@@ -45,7 +45,7 @@ class Side:
     name: str
     facts: Facts
     runs: Sequence[Evaluation]
-    load: Callable[[str, int, str], MapCounts]
+    load: Callable[[str, int, str], Mapping[str, Counts]]
     groups: Mapping[str, Sequence[int]]
     conditions: Mapping[str, Any]
 
@@ -254,23 +254,23 @@ def _local(name: str, experiment: str) -> Side:
     return Side(name, facts, [*files], partial(_load_local, files, facts.bins), groups, conditions)
 
 
-def _load_published(folder: Path, method: str, seed: int, part: str) -> MapCounts:
+def _load_published(folder: Path, method: str, seed: int, part: str) -> Mapping[str, Counts]:
     return PublishedCounts(published.Publication.read(folder), folder, part)[method, seed]
 
 
 def _load_local(
     files: Mapping[Evaluation, Path], bins: int, method: str, seed: int, part: str
-) -> MapCounts:
+) -> Mapping[str, Counts]:
     """Return counts in published precision: some metrics differ slightly from metrics of full counts."""
-    from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.counting.storage import load
     from pipeline_src.publishing.compact import reduced, restored
 
-    return restored(reduced(MapCounts.load(files[method, seed, part]), bins))
+    return restored(reduced(load(files[method, seed, part]), bins))
 
 
 def _load_method(
-    load: Callable[[str, int, str], MapCounts], method: str, _: str, seed: int, part: str
-) -> MapCounts:
+    load: Callable[[str, int, str], Mapping[str, Counts]], method: str, _: str, seed: int, part: str
+) -> Mapping[str, Counts]:
     return load(method, seed, part)
 
 

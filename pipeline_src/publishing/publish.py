@@ -144,13 +144,12 @@ def _origin(trained: Iterable[Job], published: Publication | None) -> dict[str, 
 
 def evaluated_groups(graph: ExperimentGraph, part: str, file: Path) -> list[int]:
     """Return the group of each image of a dataset, in the order of a file of its counts; empty without groups."""
-    from pipeline_src.counting.counts import image_rows
-    from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.counting.storage import load
 
     options = graph.job(f"analyse/{part}").options
     if not options["groups"]:
         return []
-    ids = image_rows(MapCounts.load(file).raw).ids
+    ids = load(file)["raw"].images.ids
     numbers: list[int] = image_groups.number_samples(
         ids, groups=options["groups"], file=options["grouped"]
     ).tolist()
@@ -158,10 +157,10 @@ def evaluated_groups(graph: ExperimentGraph, part: str, file: Path) -> list[int]
 
 
 def _reduced(file: Path, bins: int) -> dict[str, Any]:
-    from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.counting.storage import load
     from pipeline_src.publishing.compact import reduced
 
-    return reduced(MapCounts.load(file), bins)
+    return reduced(load(file), bins)
 
 
 def _add_histories(

@@ -17,7 +17,7 @@ from pipeline_src.figures.types import Folders
 from pipeline_src.files import hash_of, sha256, write_text
 
 if TYPE_CHECKING:
-    from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.counting.counts import Counts
 
 FOLDER = Path("results/published")
 EXPERIMENT, COUNTS, RUNS = SOURCES = ("experiment.json", "counts.zip", "runs.zip")
@@ -114,7 +114,7 @@ def checked(folder: Path, files: Sequence[str] = SOURCES[1:]) -> Publication:
     return publication
 
 
-class PublishedCounts(Mapping[tuple[str, int], "MapCounts"]):
+class PublishedCounts(Mapping[tuple[str, int], Mapping[str, "Counts"]]):
     """The published counts of all runs on a dataset by (method, seed), read on demand."""
 
     def __init__(self, publication: Publication, folder: Path, part: str):
@@ -130,7 +130,7 @@ class PublishedCounts(Mapping[tuple[str, int], "MapCounts"]):
             run for run in publication.facts.runs if (part, *run) in self._files[run[0]].runs
         ]
 
-    def __getitem__(self, run: tuple[str, int]) -> MapCounts:
+    def __getitem__(self, run: tuple[str, int]) -> dict[str, Counts]:
         return self._files[run[0]].read(self._part, *run)
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
