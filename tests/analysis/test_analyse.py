@@ -14,7 +14,7 @@ from pipeline_src.analysis.estimate import effective_units, estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.intervals import interval
 from pipeline_src.analysis.measurement import Reader
-from pipeline_src.analysis.resampling import RESAMPLES, key_of, resample
+from pipeline_src.analysis.resampling import RESAMPLES, key_of, measure_protocols
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
@@ -59,7 +59,7 @@ def results(files, tmp_path_factory):
 
 def test_values_are_those_of_each_statistic(files, results):
     for part, method, seed in (("photos", "slp", 1), ("photos", "ensemble", 0), ("textures", "baseline", 0)):
-        for protocol, alone in resample(MapCounts.load(files[part][method, seed]), 10, key_of(part)).items():
+        for protocol, alone in measure_protocols(load(files[part][method, seed]), 10, key_of(part)).items():
             run = results.measurement(protocol, method, part)
             assert (run.images, run.pixels, list(run.seeds)) == (IMAGES, IMAGES * 480, FACTS.seeds_of(method))
             assert {name: entry[seed] for name, entry in run.points.items()} == alone.points
@@ -125,7 +125,7 @@ def test_an_estimate_needs_common_seeds_and_the_metric(results):
 
 def test_the_pixels_of_all_seeds(files, results):
     run = results.measurement("stretched", "slp", "photos")
-    of_seeds = [MapCounts.load(files["photos"]["slp", seed]).protocols["stretched"] for seed in (0, 1)]
+    of_seeds = [load(files["photos"]["slp", seed])["stretched"] for seed in (0, 1)]
     assert run.counts == replace(of_seeds[0], rows=None) + replace(of_seeds[1], rows=None)
 
 

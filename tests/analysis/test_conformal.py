@@ -17,7 +17,7 @@ def risks_of(images, groups=None) -> np.ndarray:
     statistic = MapCounts.empty()
     for k, (f, y) in enumerate(images):
         statistic.add(np.atleast_2d(f), np.atleast_2d(np.asarray(y, np.uint8)), f"{k:05d}")
-    return image_risks(ProtocolCounts(statistic, statistic.raw, units=groups))
+    return image_risks(ProtocolCounts(statistic, statistic["raw"], units=groups))
 
 
 def level(bound: Bound, risks: np.ndarray) -> int | None:

@@ -32,7 +32,7 @@ from pipeline_src.counting.levels import (
     SPLIT,
     UNIT,
 )
-from pipeline_src.counting.score_histogram import top_label
+from pipeline_src.counting.bins import top_label
 from pipeline_src.errors import UserError
 from pipeline_src.python_source import ROOT
 
@@ -122,7 +122,7 @@ def test_coarse_levels_have_the_same_bins(pixels, scores, bins):
         counting = FloatPass(counts, scores)
         counting.add(f, y)
         counting.flush()
-    binned, expected = (top_label(counts).binned(bins) for counts in (coarse, fine))
+    binned, expected = (top_label(counts.histogram, bins) for counts in (coarse, fine))
     assert np.array_equal(binned.count, expected.count) and np.array_equal(binned.hits, expected.hits)
     assert np.allclose(binned.score, expected.score, rtol=0, atol=1e-9 if scores else 0)
 
@@ -148,10 +148,10 @@ def test_integers_are_counted_by_the_definition(data, kind):
         for f, doubt, label in of:
             level = math.floor(doubt * LEVELS)
             position[level, int(2 * f >= 1), label] += half_to_even((doubt * LEVELS - level) * POSITION)
-        counts = statistic.protocols[protocol]
+        counts = statistic[protocol]
         expected = count, position, on_edge, surest
         assert_counts(counts, expected)
-        sums = {name: counts.rows.total(name) for name in ("correct", "confidence", *SCORE_SUMS)}
+        sums = {name: counts.images.total(name) for name in ("correct", "confidence", *SCORE_SUMS)}
         assert sums["correct"] == sum((f >= Fraction(1, 2)) == label for f, _, label in of)
         assert abs(sums["confidence"] - sum(max(f, 1 - f) for f, _, _ in of) * UNIT) <= len(of)
         assert_scores(sums, [(f, label) for f, _, label in of])
@@ -209,7 +209,7 @@ import numpy as np
 from made_statistics import one
 rng = np.random.default_rng(0)
 f, y = rng.random(999, np.float32), rng.integers(0, 2, 999).astype(np.uint8)
-print(one(f, y).raw.rows.total("confidence"))
+print(one(f, y)["raw"].images.total("confidence"))
 """
 
 

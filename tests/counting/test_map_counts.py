@@ -15,7 +15,7 @@ from made_statistics import counted, images, of_scenes, one, scene
 from pipeline_src.counting.counts import COLUMNS, UNMEASURED
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.score_histogram import positive
+from pipeline_src.counting.bins import positive
 from pipeline_src.counting.whole_maps import MEASURES, whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
@@ -24,9 +24,9 @@ from pipeline_src.metrics.registry import summary, value
 
 def test_pixels_on_an_edge_belong_to_the_cell_below_it():
     """0.75 is in doubt as 0.25 is, and lies on no edge; of the last level all pixels below 0.5 do."""
-    counts = one(np.float32([0.75] * 3 + [0.25] * 2), [1, 0, 1, 0, 1]).raw
+    counts = one(np.float32([0.75] * 3 + [0.25] * 2), [1, 0, 1, 0, 1])["raw"]
     assert counts.on_edge.sum() == 2 and positive(counts).count.min() >= 0
-    just_below = one(np.nextafter(np.float32([0.5]), np.float32(0)), [1]).raw
+    just_below = one(np.nextafter(np.float32([0.5]), np.float32(0)), [1])["raw"]
     assert positive(just_below).count.sum() == positive(just_below).hits.sum() == 1
 
 
@@ -37,7 +37,7 @@ def test_ignored_pixels_never_count(kind):
     other[y == 255] = 0 if kind != "float32" else np.nan
     assert one(f, y) == one(other, y)
     nothing = one(f, np.full_like(y, 255))
-    assert nothing.raw.pixels == 0 and len(nothing.raw.rows) == 1
+    assert nothing["raw"].pixels == 0 and len(nothing["raw"].images) == 1
 
 
 @pytest.mark.parametrize("kind", ["float32", "uint8"])
@@ -59,11 +59,11 @@ def test_measures_of_whole_maps_are_kept_per_image(tmp_path):
         found[name] = whole_map_measures(f, truth)
         statistic.add(f, truth, name, measures=found[name])
     statistic.save(tmp_path / "s.npz", {})
-    statistic = MapCounts.load(tmp_path / "s.npz")
+    statistic = load(tmp_path / "s.npz")
     for protocol in ("raw", "stretched"):
         expected = np.array([[found[name][protocol][key] for key in MEASURES] for name in "abc"])
-        counts = statistic.protocols[protocol]
-        columns = np.stack([counts.rows.column(key) for key in MEASURES], axis=1)
+        counts = statistic[protocol]
+        columns = np.stack([counts.images.column(key) for key in MEASURES], axis=1)
         found_values = np.where(columns == UNMEASURED, np.nan, columns / UNIT)
         np.testing.assert_allclose(found_values, expected, atol=1e-9)  # nine decimals are kept
         assert np.isnan(expected).tolist() == [[False, False], [False, False], [True, True]]
@@ -77,7 +77,7 @@ def test_a_file_holds_what_was_counted_and_names_what_is_wrong(tmp_path):
     several, merged = of_scenes([scene(0)]), counted(others) + counted([first])
     for kept in (several, merged, statistic):
         kept.save(path, {"model": "U2Net", "of": ["a", 1]})
-        assert MapCounts.load(path) == kept
+        assert load(path) == kept
     merged.save(tmp_path / "merged.npz", {"model": "U2Net", "of": ["a", 1]})
     assert (tmp_path / "merged.npz").read_bytes() == path.read_bytes()
     with np.load(path) as file:
@@ -90,11 +90,11 @@ def test_a_file_holds_what_was_counted_and_names_what_is_wrong(tmp_path):
     for change in (*damaged, {"raw_table": arrays["raw_table"][:-1]}, {"ids": arrays["ids"][:-1]}):
         np.savez(path, **arrays | change)
         with pytest.raises(UserError, match=r"s\.npz"):
-            MapCounts.load(path)
+            load(path)
     for content in (None, b"no", b""):
         path.unlink() if content is None else path.write_bytes(content)
         with pytest.raises(UserError, match=r"s\.npz"):
-            MapCounts.load(path)
+            load(path)
 
 
 F, Y = np.float32([[0.5, 0.1]]), np.uint8([[0, 1]])
@@ -130,9 +130,9 @@ def test_bad_input_is_named_and_not_counted(f, y, named):
 @pytest.mark.parametrize("kind", ["object", "classes"])
 def test_an_image_is_counted_once(kind):
     statistic, image = (one(F, Y), (F, Y)) if kind == "object" else (of_scenes([(P, IDS)], 3), (P, IDS))
-    with pytest.raises(UserError, match=statistic.raw.rows.ids[0]):
-        statistic.add(*image, statistic.raw.rows.ids[0])
-    with pytest.raises(UserError, match=statistic.raw.rows.ids[0]):
+    with pytest.raises(UserError, match=statistic["raw"].images.ids[0]):
+        statistic.add(*image, statistic["raw"].images.ids[0])
+    with pytest.raises(UserError, match=statistic["raw"].images.ids[0]):
         statistic + statistic
 
 
@@ -140,11 +140,11 @@ def test_quick_has_the_same_counts():
     f, y, _ = next(images(1))
     f[0, 0] = -0.0
     quick, full = one(f, y, quick=True), one(f, y)
-    assert np.array_equal(quick.raw.count, full.raw.count)
-    assert "stretched" not in quick.protocols and quick.raw.rows is None
-    values, reasons = summary(ProtocolCounts(quick, quick.raw))
+    assert np.array_equal(quick["raw"].count, full["raw"].count)
+    assert "stretched" not in quick.protocols and quick["raw"].images is None
+    values, reasons = summary(ProtocolCounts(quick, quick["raw"]))
     for name in ("ece", "accuracy", "gap"):
-        assert values[name] == pytest.approx(value(name, full.raw), abs=1e-9)
+        assert values[name] == pytest.approx(value(name, full["raw"]), abs=1e-9)
     assert values["nll"] is None and reasons["nll"]
     for other in (full, of_scenes([(P, IDS)], 3)):
         with pytest.raises(ValueError):

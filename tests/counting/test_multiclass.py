@@ -10,7 +10,7 @@ import pytest
 from made_statistics import ious, of_scenes, one, scene, summaries
 
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.score_histogram import positive
+from pipeline_src.counting.bins import positive
 from pipeline_src.errors import UserError
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.registry import METRICS, value
@@ -59,9 +59,9 @@ def test_bins_are_decided_exactly_below_a_half(bins):
             p = np.float32([f, (1 - f) / 3, (1 - f) / 3, (1 - f) / 3]).reshape(4, 1, 1)
             statistic = MapCounts.of_classes(4)
             statistic.add(p, np.zeros((1, 1), np.uint8), "a")
-            index = np.flatnonzero(positive(statistic.classes[0]).binned(bins).count)
+            index = np.flatnonzero(positive(statistic.classes[0].histogram, bins).count)
             assert index.tolist() == [math.ceil(Fraction(float(f)) * bins) - 1], (k, f)
-            top = np.flatnonzero(positive(statistic.raw).binned(bins).count)
+            top = np.flatnonzero(positive(statistic["raw"].histogram, bins).count)
             assert top.tolist() == [math.ceil(Fraction(float(p.max())) * bins) - 1]
 
 
@@ -97,9 +97,9 @@ def test_two_classes_give_the_binary_numbers():
     statistic = MapCounts.of_classes(2)
     statistic.add(np.stack([1 - f, f]), y, "a")
     values, _ = summaries(statistic)["raw"]
-    binary = one(f, y).raw
+    binary = one(f, y)["raw"]
     names = "ece mce oe ece_equal_mass ece_sweep smooth_ece aurc accuracy nll entropy"
     for name in names.split():
         assert values[name] == pytest.approx(value(name, binary), abs=1e-6), name
     assert values["brier"] == pytest.approx(2 * value("brier", binary), abs=1e-6)
-    assert values["classwise_ece"] == pytest.approx(float(estimators.ece(positive(binary).binned(10).bins)), abs=1e-6)
+    assert values["classwise_ece"] == pytest.approx(float(estimators.ece(positive(binary.histogram, 10).bins)), abs=1e-6)

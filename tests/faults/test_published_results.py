@@ -85,10 +85,10 @@ def test_counts_of_another_experiment_are_checked(folder):
 def test_sums_of_images_that_contradict_the_histogram_are_refused(folder, column, amount):
     """Counts as a reader of results and of published runs finds them."""
     wrong = counted(varied(2), whole=False)
-    wrong.raw.rows.table[0, COLUMNS.index(column)] += amount
+    wrong["raw"].images.table[0, COLUMNS.index(column)] += amount
     wrong.save(folder / "statistic.npz", {})
     with pytest.raises(UserError, match=rf"statistic\.npz(.|\n)*{column}"):
-        MapCounts.load(folder / "statistic.npz")
+        load(folder / "statistic.npz")
     published_wrongly = publish("wrong", FACTS, lambda *_: wrong)
     with pytest.raises(UserError, match=rf"wrong/counts\.zip(.|\n)*{column}"):
         CountsFile(published_wrongly / "counts.zip").read("photos", "slp", 0)

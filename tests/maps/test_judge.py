@@ -14,7 +14,7 @@ from made_statistics import summaries
 from PIL import Image
 from scipy.special import expit
 
-from pipeline_src.analysis.resampling import resample_counts
+from pipeline_src.analysis.resampling import measure_protocols_counts
 from pipeline_src.calibrators.pixels import least_probability
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.whole_maps import whole_map_measures
@@ -110,9 +110,9 @@ def test_numbers_are_those_of_the_statistic(tmp_path):
     result = judge_folder(tmp_path / "maps", tmp_path / "masks", "net", out := tmp_path / "out", **options)
     counted, rows = statistic(pairs), table(out)
     assert json.loads((out / "metrics.json").read_text()) == json.loads(json.dumps(result))
-    assert np.array_equal(MapCounts.load(out / "statistic.npz").raw.count, counted.raw.count)
+    assert np.array_equal(load(out / "statistic.npz")["raw"].count, counted["raw"].count)
     for protocol in PROTOCOLS:
-        counts = counted.protocols[protocol]
+        counts = counted[protocol]
         for name in METRICS:
             assert result[protocol][name] == value(name, counts, bins)
             low, high = result["intervals"][protocol][name]
@@ -121,10 +121,10 @@ def test_numbers_are_those_of_the_statistic(tmp_path):
     assert eces == sorted(eces, reverse=True) and rows.keys() == pairs.keys()
     for stem, pair in pairs.items():
         counts = statistic({stem: pair})
-        stretched = counts.protocols["stretched"]
+        stretched = counts["stretched"]
         for name in ("accuracy", "nll", "brier", "mae"):
             assert float(rows[stem][f"stretched_{name}"]) == pytest.approx(value(name, stretched), rel=1e-5)
-        assert float(rows[stem]["raw_ece"]) == pytest.approx(value("ece", counts.raw, bins), abs=5e-3)
+        assert float(rows[stem]["raw_ece"]) == pytest.approx(value("ece", counts["raw"], bins), abs=5e-3)
 
 
 def test_measures_of_whole_maps_are_means_over_images(tmp_path):
@@ -311,5 +311,5 @@ def test_weighted_f_is_measured_on_request(judged):
     result = judged(weighted_f=True)
     for protocol in PROTOCOLS:
         assert result[protocol]["weighted_f"] == pytest.approx(expected[protocol]["weighted_f"], abs=1e-9)
-    stored = MapCounts.load("out/statistic.npz")
-    assert value("weighted_f", stored.raw) == result["raw"]["weighted_f"]
+    stored = load("out/statistic.npz")
+    assert value("weighted_f", stored["raw"]) == result["raw"]["weighted_f"]

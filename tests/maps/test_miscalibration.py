@@ -33,7 +33,7 @@ def answer(images: int, width: float, temperature: float, seed: int) -> str:
         logits = 2.5 * field(rng, 4) + rng.normal(-1, 1)
         truth = norm.cdf(field(rng, width)) < expit(logits)
         statistic.add(expit(temperature * logits).astype(np.float32), truth, f"{k:04d}")
-    counts = ProtocolCounts(statistic, statistic.raw)
+    counts = ProtocolCounts(statistic, statistic["raw"])
     resampled = resample_counts(counts, 10, SEED, 1000, ("gap", "ece", "squared_error"))
     return miscalibration(resampled.intervals(), resampled.units)
 

@@ -89,7 +89,7 @@ def single_pixels(rng: np.random.Generator, images: int) -> ProtocolCounts:
     counted = MapCounts.empty()
     for k in range(images):
         counted.add(rng.integers(0, 256, (1, 1), dtype=np.uint8), np.ones((1, 1), np.uint8), f"{k:03d}")
-    return ProtocolCounts(counted, counted.raw)
+    return ProtocolCounts(counted, counted["raw"])
 
 
 def test_spread_is_that_of_the_beta_distribution():

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_statistics import counted, of_scenes, one, scene, summaries, varied
 
-from pipeline_src.analysis.resampling import resample
+from pipeline_src.analysis.resampling import measure_protocols
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.score_histogram import positive, top_label
+from pipeline_src.counting.bins import positive, top_label
 from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.figures.bin_tables import reliability_table
@@ -22,7 +22,7 @@ from pipeline_src.metrics.registry import summary, value
 
 
 def raw(f, y):
-    return one(np.asarray(f), y).raw
+    return one(np.asarray(f), y)["raw"]
 
 
 def test_four_pixels_by_hand():
@@ -109,7 +109,7 @@ def saved_maps() -> MapCounts:
 
 def test_values_are_those_of_pysodmetrics(saved_maps):
     for name, expected in sod_reference.VALUES.items():
-        for counts in saved_maps.protocols.values():
+        for counts in saved_maps.values():
             assert value(name, counts) == pytest.approx(expected, abs=2e-9), name
 
 
@@ -140,7 +140,7 @@ def test_ap_and_auc_are_those_of_the_released_evaluator():
     # The evaluator leaves out what lies below the rates of the highest threshold.
     ap = np.trapezoid(precision, recall) + precision[0] * recall[0]
     auc = np.trapezoid(recall, false) + recall[0] * false[0] / 2
-    for counts in statistic.protocols.values():
+    for counts in statistic.values():
         assert value("ap", counts) == pytest.approx(ap, abs=1e-12)
         assert value("auc", counts) == pytest.approx(auc, abs=1e-12)
 
@@ -150,12 +150,12 @@ def test_an_image_without_a_predicted_pixel_has_no_precision():
     statistic.add(np.array([[200, 0]], np.uint8), np.array([[1, 0]], np.uint8), "a")
     statistic.add(np.array([[0, 100]], np.uint8), np.array([[1, 0]], np.uint8), "b")
     # t > 100: precision 1 of the first image, mean recall 1/2; then (1 + 0)/2 of both; at 0 1/2, recall 1
-    assert value("ap", statistic.raw) == pytest.approx(1 / 2 * 1 + 1 / 2 * 1 / 2, abs=1e-12)
+    assert value("ap", statistic["raw"]) == pytest.approx(1 / 2 * 1 + 1 / 2 * 1 / 2, abs=1e-12)
 
 
 def test_auc_of_one_image_is_the_share_of_ordered_pairs():
     levels, mask = sod_reference.maps()[3]
-    counts = one(levels, mask).raw
+    counts = one(levels, mask)["raw"]
     inside = levels[mask == 1].astype(int)
     outside = levels[mask == 0].astype(int)
     difference = inside[:, None] - outside[None, :]
@@ -205,8 +205,8 @@ def test_f_by_hand():
 
 def test_ece_of_images_is_that_of_each_alone():
     images = list(varied(7, kind="uint8"))
-    alone = [value("ece", counted([image], whole=False).raw) for image in images]
-    counts = counted(images, whole=False).raw
+    alone = [value("ece", counted([image], whole=False)["raw"]) for image in images]
+    counts = counted(images, whole=False)["raw"]
     assert value("image_ece", counts) == pytest.approx(np.mean(alone), abs=1e-12)
     assert value("image_ece", counts) > value("ece", counts)  # images are equally large: errors can only cancel
     several = [scene(k) for k in range(4)]
@@ -227,7 +227,7 @@ def test_eight_bit_values_stored_as_floats_are_the_same_images():
         y[rng.random(y.shape) < rng.uniform(0, 0.8)] = 255  # images of different sizes
         of_bytes.add(v, y, f"{k}")
         of_floats.add(v.astype(np.float32) / np.float32(255), y, f"{k}")
-    one, other = (resample(of, 10, key=0, resamples=50)["raw"] for of in (of_bytes, of_floats))
+    one, other = (measure_protocols(of, 10, key=0, resamples=50)["raw"] for of in (of_bytes, of_floats))
     for name in ("image_ece", "ece_floor", "squared_error"):
         assert other.points[name] == pytest.approx(one.points[name], rel=1e-4), name
     for name in ("ece", "image_ece"):

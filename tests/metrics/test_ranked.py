@@ -49,7 +49,7 @@ def test_saturated_maps_are_ranked_as_their_pixels(deviation, errors):
     statistic = one(f, y)
     doubt = np.minimum(f.astype(float), 1 - f.astype(float))
     expected = ranked(doubt.ravel(), ((f >= 0.5) == y).ravel())
-    for counts in statistic.protocols.values() if f.min() == 0 and f.max() == 1 else (statistic.raw,):
+    for counts in statistic.values() if f.min() == 0 and f.max() == 1 else (statistic["raw"],):
         for name in NAMES:
             assert value(name, counts) == pytest.approx(expected[name], rel=5e-4), name
 
@@ -66,7 +66,7 @@ def test_top_labels_are_ranked_as_their_pixels():
     statistic.add(p, truth, "a")
     expected = ranked(1 - p.max(axis=0).ravel().astype(float), p.argmax(axis=0).ravel() == truth.ravel())
     for name, number in expected.items():
-        assert value(name, statistic.raw) == pytest.approx(number, rel=1e-3), name
+        assert value(name, statistic["raw"]) == pytest.approx(number, rel=1e-3), name
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "uint8 as float32"])
@@ -74,12 +74,12 @@ def test_maps_of_8_and_16_bits_are_ranked_as_before(kind):
     statistic = MapCounts.empty()
     for f, y, name in varied(5, kind=kind.split()[0], sharp=4):
         statistic.add((f / 255).astype(np.float32) if " " in kind else f, y, name)
-    for counts in (statistic.raw, statistic.protocols["stretched"]):
+    for counts in (statistic["raw"], statistic["stretched"]):
         assert counts.surest[0].any()
         assert all(value(name, counts) == value(name, levels_alone(counts)) for name in NAMES)
 
 
 def test_augrc_by_hand():
     # wrong, right, wrong by confidence: of all pixels 1/3, 1/3 and 2/3 are errors among the first, two and three
-    counts = one(np.float32([1, 0.75, 0.625]), [0, 1, 0]).raw
+    counts = one(np.float32([1, 0.75, 0.625]), [0, 1, 0])["raw"]
     assert value("augrc", counts) == pytest.approx((1 / 3 / 2 + 1 / 3 + (1 / 3 + 2 / 3) / 2) / 3, abs=1e-15)

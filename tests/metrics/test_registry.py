@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_statistics import counted, of_scenes, scene, summaries, varied
 
-from pipeline_src.analysis.resampling import resample
+from pipeline_src.analysis.resampling import measure_protocols
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.metrics.metric import UNDEFINED, Quantity
@@ -43,7 +43,7 @@ def test_a_metric_has_values_or_a_reason(kind):
     several = bool(statistic.classes)
     kinds = ("any", "several" if several else "two")
     names = [name for name, metric in METRICS.items() if metric.classes in kinds and not metric.on_request]
-    resampled = resample(statistic, 10, key=0, resamples=3)
+    resampled = measure_protocols(statistic, 10, key=0, resamples=3)
     for protocol, (values, reasons) in summaries(statistic).items():
         assert list(values) == names
         undefined = {name for name, value in values.items() if value is None}

@@ -88,7 +88,7 @@ def results(built: ExperimentGraph) -> Results:
 
 
 def statistic_of(built: ExperimentGraph, method: str, part: str) -> MapCounts:
-    return MapCounts.load(built.job(f"evaluate/{method}/seed0/{part}").paths[0])
+    return load(built.job(f"evaluate/{method}/seed0/{part}").paths[0])
 
 
 def run_of(statistic: MapCounts) -> ProtocolCounts:
@@ -107,7 +107,7 @@ def test_void_counts_nowhere(built):
     assert valid == 4 * 33 * 44
     for method in METHODS:
         statistic = statistic_of(built, method, "unseen")
-        assert statistic.raw.pixels == statistic.confusion.sum() == valid
+        assert statistic["raw"].pixels == statistic.confusion.sum() == valid
         assert [counts.pixels for counts in statistic.classes] == [valid] * 3
 
 

@@ -15,7 +15,7 @@ from made_statistics import counted, varied
 
 from pipeline_src.analysis import analyse
 from pipeline_src.analysis.estimate import Estimate
-from pipeline_src.analysis.resampling import resample
+from pipeline_src.analysis.resampling import measure_protocols
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.params.schema import Part
