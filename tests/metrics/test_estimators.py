@@ -60,9 +60,9 @@ def test_sweep_ends_before_the_first_number_of_groups_that_is_not_monotone():
 
 def test_debiased_over_images_by_hand():
     """Two images of two pixels of confidence 0.75 each: excesses 0.5 and -0.5, so that V = 2/1 (0.25 + 0.25)."""
-    counts = counted(
-        [(np.float32([[0.75, 0.75]]), np.array([[1, right]], np.uint8), f"{right}") for right in (0, 1)]
-    )["raw"]
+    counts = counted([(np.float32([[0.75, 0.75]]), np.array([[1, right]], np.uint8), f"{right}") for right in (0, 1)])[
+        "raw"
+    ]
     assert value("squared_error", counts) == pytest.approx((0 - 1) / 4 / 4)
     assert value("ece_debiased", counts) == 0
     assert value("ece_floor", counts) == pytest.approx(np.sqrt(2 / np.pi) / 4)
@@ -96,8 +96,8 @@ def smoothed_plain(confidence, right, sigma, points=4000):
 
 def smoothed(cells, sigma):
     """The same from cells, as the metric computes it at every width that it tries."""
-    spectrum = estimators.cosines(cells.excess) / cells.n[..., None]
-    return estimators.smoothed_error(spectrum, np.full(cells.n.shape, sigma))
+    spectrum = estimators.cosines(cells.excess) / cells.pixels[..., None]
+    return estimators.smoothed_error(spectrum, np.full(cells.pixels.shape, sigma))
 
 
 @pytest.mark.parametrize("sigma", [0.02, 0.1])
@@ -105,7 +105,7 @@ def test_smooth_ece_by_its_definition(pixels, sigma):
     _, confidence, right, exact, y = pixels
     part = slice(0, 400)
     counts = one(exact[part].astype(np.float32), y[part])["raw"]
-    cells = top_label(counts.histogram, METRICS["smooth_ece"].input.cells).bins
+    cells = top_label(counts.histogram, METRICS["smooth_ece"].input.cells)
     plain = smoothed_plain(confidence[part], right[part], sigma)
     assert float(smoothed(cells, sigma)) == pytest.approx(plain, rel=2e-3)
     width = value("smooth_ece", counts)
