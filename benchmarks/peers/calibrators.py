@@ -22,9 +22,8 @@ from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_class
 from pipeline_src.counting.accumulate import Accumulator
 from pipeline_src.counting.counts import grouped
 from pipeline_src.counting.sample import checked
-from pipeline_src.maps.calibrate import pixels_of
-from pipeline_src.maps.counts import read_sample
-from pipeline_src.maps.files import classes_of, pair_files
+from pipeline_src.maps.calibrate import counts_and_pixels
+from pipeline_src.maps.files import classes_of, pair_files, read_sample
 from pipeline_src.maps.judge import groups_of
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS
@@ -49,7 +48,7 @@ def measured(apply):
         sample = read_sample(pair, K, K)
         f = apply(log_odds(sample.probability)).astype(np.float32)
         p = f if f.ndim == 3 else np.stack([1 - f, f])
-        accumulator.add(checked(p, sample.truth, pair.stem, ignore=K))
+        accumulator.add(checked(p, sample.target, pair.stem, ignore=K))
     counts = grouped(accumulator.counts(), groups_of(tested, sys.argv[1]))
     return measure(counts["raw"], 10, SEED, names=SHOWN + DECIDING)
 
@@ -68,7 +67,8 @@ def cell(run, metric):
 
 fit, *tests = zip(map(Path, sys.argv[2::2]), map(Path, sys.argv[3::2]), strict=True)
 pairs = pair_files(*fit)[:: 2 if fit in tests else 1]
-every = pixels_of(pairs, K := classes_of(pairs), K)  # K is None of two classes
+K = classes_of(pairs)  # None of two classes
+_, every = counts_and_pixels(pairs, K, K)
 rows = np.random.default_rng(0).choice(len(every.z), 200_000, p=every.weights / every.weights.sum())
 pixels = Pixels(
     every.z[rows], every.labels[rows], np.ones(len(rows)), every.images[rows], every.entropy

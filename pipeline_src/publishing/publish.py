@@ -16,9 +16,9 @@ from pipeline_src.analysis.facts import Facts
 from pipeline_src.data import groups as image_groups
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic_folder, restore_folder
-from pipeline_src.pipeline.experiment import evaluation_name, training_name
-from pipeline_src.pipeline.report import provenance, store_facts
 from pipeline_src.pipeline.runner import check_results
+from pipeline_src.pipeline.steps.numbers import counts_file
+from pipeline_src.pipeline.steps.report import provenance, split_facts
 from pipeline_src.publishing.published import (
     COUNTS,
     EXPERIMENT,
@@ -91,20 +91,21 @@ def write_sources(
         present |= {(split, *run) for run in PublishedCounts(earlier, staging, split)}
     evaluated = {}
     trained = {}
+    files = {}
     for split in facts.parts:
         for method, seed in facts.runs:
             if (split, method, seed) not in present:
-                job = graph.job(evaluation_name(method, seed, split))
-                evaluated[split, method, seed] = job
-                trained[method, seed] = graph.job(training_name(method, seed))
+                job = graph.evaluation(method, seed)
+                evaluated[method, seed] = job
+                trained[method, seed] = graph.run(method, seed)
+                files[split, method, seed] = job.folder / counts_file(split)
     rows = {row["part"]: row for row in earlier.data}
     splits = report.parameters["parts"]
     stores = [graph.job(f"store/{split}") for split in splits if split not in rows]
     check_results([*stores, *trained.values(), *evaluated.values()], "publish", graph.command)
     counts = {}
     groups = dict(earlier.groups)
-    for run, job in evaluated.items():
-        file = job.paths[0]
+    for run, file in files.items():
         counts[run] = partial(reduced_counts, file, facts.bins)
         if run[0] not in groups:
             groups[run[0]] = evaluated_groups(graph, run[0], file)
@@ -116,7 +117,7 @@ def write_sources(
         groups={split: numbers for split, numbers in groups.items() if numbers},
         params=params,
         made=provenance(report) | _origin(trained.values(), earlier.made),
-        data=[rows.get(split) or store_facts(report, split) for split in splits],
+        data=[rows.get(split) or split_facts(report, split) for split in splits],
         files={},
         counts_in=earlier.counts_in,
     )

@@ -19,7 +19,7 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.data import catalog
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import DIGITS
-from pipeline_src.pipeline.report import described
+from pipeline_src.pipeline.steps.report import method_descriptions
 from pipeline_src.publishing.published import (
     COMPUTED,
     FOLDER,
@@ -234,7 +234,7 @@ def rebuild_report(folder: Path, out: Path) -> None:
         params=publication.params,
         provenance=publication.made,
         data=publication.data,
-        described=described(publication.facts),
+        described=method_descriptions(publication.facts),
         command="snakemake --cores all published",
         task=catalog.tasks().get(entry.task, "") if entry else "",
         claims=json.loads((out / "claims.json").read_text(encoding="utf-8")),
