@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import key_of, resample
-from pipeline_src.counting.counts import image_rows
-from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.analysis.resampling import RESAMPLES, key_of, measure_protocols
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.storage import equal_counts
 
 SAME, DIFFERENT, UNDECIDED = "same", "different", "inconclusive"
 ROUNDING = 1e-9  # what another processor's order of additions may change
@@ -59,8 +58,8 @@ def metric_differences(
     part: str,
     method: str,
     bins: int,
-    a: Mapping[int, MapCounts],
-    b: Mapping[int, MapCounts],
+    a: Mapping[int, Mapping[str, Counts]],
+    b: Mapping[int, Mapping[str, Counts]],
     groups: tuple[Groups, Groups] = (None, None),
 ) -> list[MetricDifference]:
     """Return all metrics of a method on a dataset, resampled unless A and B have equal counts.
@@ -68,18 +67,18 @@ def metric_differences(
     Args:
         part: name of the dataset, the key of the draws.
         bins: equal-width bins of ECE and OE on [0, 1].
-        a, b: seed -> counts.
+        a, b: seed -> counts by protocol.
         groups: group of each image of A and of B, where images are not independent; equal images
             share one.
     """
     pairs = seed_pairs([*a], [*b])
     sides = [a[seed] for seed, _ in pairs], [b[seed] for _, seed in pairs]
-    same_images = image_rows(sides[0][0].raw).ids == image_rows(sides[1][0].raw).ids
+    same_images = sides[0][0]["raw"].images.ids == sides[1][0]["raw"].images.ids
     keys = key_of(part), key_of(part if same_images else f"{part} of the other")
     if same_images:
         shared = groups[1] if groups[0] is None else groups[0]
         groups = shared, shared  # the same draws
-    equal = all(first == second for first, second in zip(*sides, strict=True))
+    equal = all(equal_counts(first, second) for first, second in zip(*sides, strict=True))
     measured_a, measured_b = (
         _measured(*side, bins, equal) for side in zip(sides, keys, groups, strict=True)
     )
@@ -108,11 +107,11 @@ def metric_differences(
 
 
 def _measured(
-    statistics: Sequence[MapCounts], key: int, groups: Groups, bins: int, equal: bool
+    counts: Sequence[Mapping[str, Counts]], key: int, groups: Groups, bins: int, equal: bool
 ) -> dict[str, Measurement]:
     """Return measurements of one side by protocol, with its seeds numbered; equal sides need no resamples."""
-    resampled = partial(resample, resamples=1) if equal else resample
-    runs = [resampled(statistic, bins, key, groups=groups) for statistic in statistics]
+    resamples = 1 if equal else RESAMPLES
+    runs = [measure_protocols(run, bins, key, resamples, groups) for run in counts]
     return {
         protocol: Measurement.of_runs(range(len(runs)), [run[protocol] for run in runs])
         for protocol in runs[0]
