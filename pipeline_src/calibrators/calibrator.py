@@ -1,4 +1,4 @@
-"""The interface of a calibrator, the likelihood that it is fitted by, and its file: calibrator.json."""
+"""The interface of a calibrator, the likelihood that it is fitted by, and its record."""
 
 from __future__ import annotations
 
@@ -102,9 +102,13 @@ def fitted(calibrator: type[Calibrator], pixels: Pixels) -> Calibrator:
 
 def minimize_loss(loss: Loss, start: Sequence[float], bounds: Bounds | None = None) -> np.ndarray:
     """Return the parameters that minimize `loss` (L-BFGS-B)."""
-    options = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 2000, "maxfun": 20_000}
     result = minimize(
-        loss, np.asarray(start, float), jac=True, method="L-BFGS-B", bounds=bounds, options=options
+        loss,
+        np.asarray(start, float),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 2000, "maxfun": 20_000},
     )
     return np.asarray(result.x)
 
@@ -112,7 +116,10 @@ def minimize_loss(loss: Loss, start: Sequence[float], bounds: Bounds | None = No
 def nll_and_gradient(
     z: np.ndarray, labels: np.ndarray, weights: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Return the mean NLL of logits z (N, C) with weights that sum to 1, and its gradient with respect to z, (N, C)."""
+    """Return the mean NLL of logits z (N, C), and its gradient with respect to z, (N, C).
+
+    The weights sum to 1.
+    """
     if z.shape[1] == 1:
         sign = 1.0 - 2 * labels
         loss = -(weights @ log_expit(-sign * z[:, 0]))
@@ -125,11 +132,10 @@ def nll_and_gradient(
 
 
 def nll(f: np.ndarray, pixels: Pixels) -> float:
-    """Return the mean NLL in nats of the probabilities f (N, C) of pixels, clamped to [1e-7, 1 - 1e-7]."""
+    """Return the mean NLL in nats of probabilities f (N, C), clamped to [1e-7, 1 - 1e-7]."""
     if f.shape[1] == 1:
-        given = np.where(pixels.labels == 1, f[:, 0], 1 - f[:, 0])
-    else:
-        given = f[np.arange(len(f)), pixels.labels]
+        f = np.column_stack([1 - f, f])
+    given = f[np.arange(len(f)), pixels.labels]
     return float(-(pixels.weights @ np.log(given.clip(CLAMP, 1 - CLAMP))) / pixels.weights.sum())
 
 

@@ -139,8 +139,16 @@ def test_without_a_background_every_answer_on_textures_is_wrong(built, tmp_path)
     other = replace(built, entries={**built.entries, "blocks": named})
     assert built.label("textures") == 0 and other.label("unseen") is None and other.label("textures") == 254
     chosen, _ = built.parts["textures"]
-    places = built.data_root, UNPACKED, built.job("prepare/plain").folder, 32, tmp_path / "store"
-    build(chosen, built.entries["plain"], *places, label=other.label("textures"))
+    build(
+        chosen,
+        built.entries["plain"],
+        data_root=built.data_root,
+        unpacked=UNPACKED,
+        prepared=built.job("prepare/plain").folder,
+        size=32,
+        out=tmp_path / "store",
+        label=other.label("textures"),
+    )
     store = Store(tmp_path / "store")
     assert {int(v) for i in range(len(store)) for v in np.unique(store.truth(i))} == {254}
     networks = load_networks(built.evaluation("baseline", 0))
