@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.whole_maps import whole_map_measures
+from pipeline_src.counting.accumulate import Accumulator
+from pipeline_src.counting.sample import checked
 from pipeline_src.data.image_io import decode_image, decode_mask, resize
 from pipeline_src.maps.files import pair_files
 from pipeline_src.metrics.registry import value
@@ -125,13 +125,12 @@ def scores(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
 
 
 def ours(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-    statistic = MapCounts.empty()
+    accumulator = Accumulator(whole_maps=True)
     for number, (level, mask) in enumerate(pairs):
         truth = (mask > 127 / 255).astype(np.uint8)
-        statistic.add(level, truth, str(number), measures=whole_map_measures(level, truth))
-    return {
-        heading: value(name, statistic.protocols["stretched"]) for heading, name in SHOWN.items()
-    }
+        accumulator.add(checked(level, truth, str(number)))
+    counts = accumulator.counts()["stretched"]
+    return {heading: value(name, counts) for heading, name in SHOWN.items()}
 
 
 def stretched(level: np.ndarray) -> np.ndarray:

@@ -78,12 +78,13 @@ def count_by_torch() -> None:
 
 def count_fully(arrays: tuple[Maps, Maps]) -> None:
     """All counts of both protocols, with a row per image."""
-    from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.counting.accumulate import Accumulator
+    from pipeline_src.counting.sample import checked
 
-    counts = MapCounts.empty()
+    accumulator = Accumulator()
     for number, (f, y) in enumerate(zip(*arrays, strict=True)):
-        counts.add(f, y, f"{number:05d}")
-    _ = counts.raw, counts.protocols["stretched"]
+        accumulator.add(checked(f, y, f"{number:05d}"))
+    accumulator.counts()
 
 
 @cache

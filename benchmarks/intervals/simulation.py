@@ -31,7 +31,6 @@ from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.intervals import LEVEL, NORMAL, students_t
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import one_thread
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS, SQUARED
 from pipeline_src.publishing import published
 
@@ -126,9 +125,8 @@ def _table(folder: Path, method: str, seed: int, part: str) -> np.ndarray:
     counts = published.PublishedCounts(published.Publication.read(folder), folder, part)[
         method, seed
     ]
-    counted = ProtocolCounts.by_protocol(counts)["raw"]
-    columns = METRICS["ece"].input.columns(counted, 2 * BINS)
-    return columns(slice(0, len(counted.rows))).reshape(-1, 3, 2 * BINS)[:, :, BINS:]
+    columns = METRICS["ece"].input.columns(counts["raw"], 2 * BINS)
+    return columns(slice(0, len(counts["raw"].images))).reshape(-1, 3, 2 * BINS)[:, :, BINS:]
 
 
 def gaps_of(case: Case, error: float, share: np.ndarray, second: bool) -> np.ndarray:
@@ -141,7 +139,7 @@ def gaps_of(case: Case, error: float, share: np.ndarray, second: bool) -> np.nda
 
 def measurement(networks: Sequence[np.ndarray], times: np.ndarray) -> Measurement:
     """ECE and its square of S networks (n, 3 BINS), on resamples of the images, `times` (R, n)."""
-    columns = np.stack([METRICS["ece"].input.of_units(table) for table in networks])
+    columns = np.stack([METRICS["ece"].input.terms(table) for table in networks])
     whole = columns.sum(axis=1)
     resampled = np.tensordot(times, columns, axes=(1, 1)).transpose(1, 0, 2)
     points, values = {}, {}

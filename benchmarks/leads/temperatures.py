@@ -59,15 +59,15 @@ def counted(experiment: str, method: str, seed: int, part: str) -> Counted:
     folder = published.FOLDER / experiment
     counts = published.PublishedCounts(published.Publication.read(folder), folder, part)[
         method, seed
-    ].raw
-    level, predicted, label = np.nonzero(counts.count)
-    pixels = counts.count[level, predicted, label].astype(float)
-    doubt = (level + counts.position[level, predicted, label] / (POSITION * pixels)) / LEVELS
+    ]["raw"]
+    histogram = counts.histogram
+    level, predicted, label = np.nonzero(histogram.count)
+    pixels = histogram.count[level, predicted, label].astype(float)
+    doubt = (level + histogram.position[level, predicted, label] / (POSITION * pixels)) / LEVELS
     by_label = np.zeros((len(level), 2))
     by_label[np.arange(len(level)), label] = pixels
     probability = np.where(predicted == 1, 1 - doubt, doubt)
-    assert counts.rows is not None
-    return Counted(probability, by_label, counts.rows.levels.astype(float))
+    return Counted(probability, by_label, counts.images.levels.astype(float))
 
 
 def scaled(probability: np.ndarray, temperature: float) -> np.ndarray:

@@ -22,14 +22,13 @@ from PIL import Image
 
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import Resampled, key_of, resample_counts
+from pipeline_src.analysis.resampling import key_of, measure
 from pipeline_src.calibrators.calibrator import Calibrator, fitted
 from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_class
 from pipeline_src.maps.calibrate import counts_and_pixels
 from pipeline_src.maps.checks import count_folder
 from pipeline_src.maps.files import Pair
 from pipeline_src.metrics.metric import Difference, with_ends
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 
 PACKAGE, SIDE = "@imgly/background-removal-data@1.4.5", 1024
@@ -112,12 +111,14 @@ class Data:
             for stem in stems[: self.images]
         ]
 
-    def resampled(self, network: str, name: str, calibrator: Calibrator | None = None) -> Resampled:
+    def resampled(
+        self, network: str, name: str, calibrator: Calibrator | None = None
+    ) -> Measurement:
         """The shown metrics of a network on a set, calibrated or not, exactly and on resamples."""
         pairs = self.pairs(network, name)
         counted = count_folder(pairs, calibrators=[calibrator] * len(pairs) if calibrator else ())
-        run = ProtocolCounts.by_protocol(counted.counts)["raw"]
-        return resample_counts(run, 10, key_of(name), names=[*SHOWN, METRICS["ece"].decided_by])
+        names = [*SHOWN, METRICS["ece"].decided_by]
+        return measure(counted.counts()["raw"], 10, key_of(name), names=names)
 
 
 def load_network(name: str, cache: Path) -> onnxruntime.InferenceSession:
@@ -178,7 +179,8 @@ def scores(data: Data, network: str) -> Iterator[list[str]]:
             result = data.resampled(network, name, calibrator)
             ends = result.intervals()
             cells = [
-                with_ends(METRICS[metric], result.points[metric], ends[metric]) for metric in SHOWN
+                with_ends(METRICS[metric], result.points[metric][0], ends[metric])
+                for metric in SHOWN
             ]
             yield [
                 TITLES[network],
