@@ -30,7 +30,7 @@ from pipeline_src.publishing.published import (
     pack,
     settings,
 )
-from pipeline_src.publishing.rebuild import REPORT, recompute, replace_computed
+from pipeline_src.publishing.rebuild import REPORT, rebuild_report, recompute, replace_computed
 from pipeline_src.python_source import changed_code, commit
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
                     shutil.copyfile(folder / name, staging / name)
         write_sources(graph, staging, published, cores)
         with processes.pool(cores) as pool:
-            recompute(staging, Path(computed), pool, report=(staging / REPORT).exists())
+            recompute({staging: Path(computed)}, pool)
+        if (staging / REPORT).exists():
+            rebuild_report(staging, Path(computed))
         replace_computed(staging, Path(computed))
     return folder
 

@@ -76,7 +76,7 @@ def test_numbers_are_compared_and_not_bytes(before, after, found):
 def test_computed_files_are_replaced_and_compared(tmp_path):
     one, out = publish("one"), tmp_path / "rebuilt"
     with ThreadPoolExecutor(1) as pool:
-        rebuild.recompute(one, out, pool)
+        rebuild.recompute({one: out}, pool)
     assert [line.partition(":")[0] for line in rebuild.differing(one, out)] != []
     rebuild.replace_computed(one, out)
     assert rebuild.differing(one, out) == []
