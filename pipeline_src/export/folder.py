@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from pipeline_src import outputs
 from pipeline_src.calibrators.calibrator import Record
@@ -30,6 +32,7 @@ MODEL, CONFIG, CALIBRATOR, CARD, SUMS = (
 )
 FILES = (MODEL, CONFIG, CALIBRATOR, CARD, SUMS)
 TOLERANCE = 1e-5  # of probabilities, between the folder and the run
+HALF_TOLERANCE = 0.02  # of these, if the folder has weights in half precision
 CARD_TEXT = """# {run}
 
 A network for dense (per-pixel) classification, trained with the method `{method}` of the experiment `{experiment}`.
@@ -72,24 +75,50 @@ class Config(Strict):
     provenance: dict[str, Any]
 
 
-class ExportedNetwork(nn.Module):
-    """Images (B, 3, S, S) uint8, RGB -> logits (B, C, h, w) in full precision."""
-
-    mean: Tensor
-    std: Tensor
+class Logits(nn.Module):
+    """Normalized images (B, 3, S, S) -> logits (B, C, h, w)."""
 
     def __init__(self, network: DenseClassifier):
         super().__init__()
         self.segmentor = network.segmentor.to(memory_format=torch.contiguous_format)
+
+    def forward(self, normalized: Tensor) -> Tensor:
+        return logits(self.segmentor, normalized)
+
+
+class ExportedNetwork(nn.Module):
+    """Images (B, 3, S, S) uint8, RGB -> logits (B, C, h, w), computed in full precision.
+
+    Args:
+        half: whether the weights are stored in half precision.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: DenseClassifier, half: bool = False):
+        super().__init__()
+        self.logits = Logits(deepcopy(network))
+        if half:
+            self.logits.half()
         self.register_buffer("mean", network.mean)
         self.register_buffer("std", network.std)
 
     def forward(self, images: Tensor) -> Tensor:
-        return logits(self.segmentor, (images.float() - self.mean) / self.std)
+        weights = {}
+        for name, values in self.logits.state_dict(keep_vars=True).items():
+            weights[name] = values.float() if values.is_floating_point() else values
+        normalized = (images.float() - self.mean) / self.std
+        computed: Tensor = functional_call(self.logits, weights, normalized)
+        return computed
 
 
-def export(name: str, out: Path) -> None:
+def export(name: str, out: Path, half: bool = False) -> None:
     """Write the run `name` into the folder `out`, whose earlier export it replaces at the end.
+
+    Args:
+        half: whether the weights are stored in half precision: half the size, and probabilities
+            that differ by up to `HALF_TOLERANCE` from those of the run.
 
     Raises:
         UserError: the run does not exist, or is not one network and a calibrator; nothing is
@@ -116,13 +145,13 @@ def export(name: str, out: Path) -> None:
         image_size=size, classes=facts.classes, class_names=names_of_classes, provenance=provenance
     )
     with outputs.staged(out, SUMS, FILES[:-1]) as new:
-        write_folder(new, predictor, config)
-        _check(read_folder(new)[1], predictor, size)
+        write_folder(new, predictor, config, half)
+        _check(read_folder(new)[1], predictor, size, HALF_TOLERANCE if half else TOLERANCE)
 
 
-def write_folder(folder: Path, predictor: Predictor, config: Config) -> None:
+def write_folder(folder: Path, predictor: Predictor, config: Config, half: bool = False) -> None:
     """Write all files of an exported folder; UserError where the network has no graph."""
-    program = traced(predictor.networks[0], config.image_size)
+    program = traced(predictor.networks[0], config.image_size, half)
     record = predictor.fitted if isinstance(predictor.method, Calibrated) else None
     with open(folder / MODEL, "wb") as file:
         torch.export.save(program, file)
@@ -136,12 +165,12 @@ def write_folder(folder: Path, predictor: Predictor, config: Config) -> None:
     )  # as of sha256sum
 
 
-def traced(network: DenseClassifier, size: int) -> torch.export.ExportedProgram:
+def traced(network: DenseClassifier, size: int, half: bool = False) -> torch.export.ExportedProgram:
     """Return the graph of a network for any number of images; UserError where it has none."""
     example = torch.zeros(2, 3, size, size, dtype=torch.uint8)
     try:
         with torch.no_grad():
-            module = ExportedNetwork(network).eval()
+            module = ExportedNetwork(network, half).eval()
             return torch.export.export(
                 module, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},)
             )
@@ -209,13 +238,14 @@ def read_folder(folder: Path) -> tuple[Config, Predictor]:
     return config, Predictor([network], method, fitted=fitted)
 
 
-def _check(exported: Predictor, run: Predictor, size: int) -> None:
+def _check(exported: Predictor, run: Predictor, size: int, tolerance: float) -> None:
     """Raise a UserError if the folder predicts other probabilities than the run."""
     image = np.random.default_rng(0).integers(0, 256, (size + 9, size + 20, 3), dtype=np.uint8)
     actual, expected = (
         predict_image(predictor, image, size, "image") for predictor in (exported, run)
     )
-    if (difference := float(np.abs(actual - expected).max())) > TOLERANCE:
+    difference = float(np.abs(actual - expected).max())
+    if difference > tolerance:
         raise UserError(
             "the exported network would differ from the run",
             found=f"probabilities that differ by {difference:.2g}",
