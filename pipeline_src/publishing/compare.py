@@ -262,8 +262,8 @@ def _load_local(
     files: Mapping[Evaluation, Path], bins: int, method: str, seed: int, part: str
 ) -> MapCounts:
     """Return counts in published precision: some metrics differ slightly from metrics of full counts."""
-    from pipeline_src.counting.compact import reduced, restored
     from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.publishing.compact import reduced, restored
 
     return restored(reduced(MapCounts.load(files[method, seed, part]), bins))
 
