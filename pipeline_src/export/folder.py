@@ -90,7 +90,8 @@ class ExportedNetwork(nn.Module):
     """Images (B, 3, S, S) uint8, RGB -> logits (B, C, h, w), computed in full precision.
 
     Args:
-        half: whether the weights are stored in half precision.
+        half: whether the weights of convolutions are stored in half precision. Others are few,
+            and running variances are too small for it.
     """
 
     mean: Tensor
@@ -100,7 +101,8 @@ class ExportedNetwork(nn.Module):
         super().__init__()
         self.logits = Logits(deepcopy(network))
         if half:
-            self.logits.half()
+            for weights in self.logits.parameters():
+                weights.data = weights.data.half() if weights.ndim > 1 else weights.data
         self.register_buffer("mean", network.mean)
         self.register_buffer("std", network.std)
 
