@@ -1,12 +1,10 @@
-"""The interface of a calibrator, the likelihood that it is fitted by, and its file: calibrator.json."""
+"""The interface of a calibrator, the likelihood that it is fitted by, and its record."""
 
 from __future__ import annotations
 
 import json
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from importlib import import_module
-from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -14,26 +12,27 @@ from pydantic import Field
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, log_softmax
 
-from pipeline_src.calibrators import NAMES
-from pipeline_src.calibrators.pixels import Pixels, log_odds, mean_entropy, to_probabilities
+from pipeline_src.calibrators.pixels import (
+    Pixels,
+    logit_blocks,
+    map_entropy,
+    mean_entropy,
+    to_probabilities,
+)
 from pipeline_src.counting.levels import CLAMP
-from pipeline_src.errors import UserError, did_you_mean
-from pipeline_src.files import hash_of, reading
-from pipeline_src.validation import Strict, validate
+from pipeline_src.errors import UserError
+from pipeline_src.files import hash_of
+from pipeline_src.validation import Strict
 
 Bounds = Sequence[tuple[float | None, float | None]]
 Loss = Callable[[np.ndarray], tuple[float, np.ndarray]]  # parameters -> value and gradient
-EXPECTED, FIX = (
-    "what `calibrate` wrote (docs/tutorials/saved-maps.md)",
-    "fit it again: dense-calibration calibrate",
-)
 
 
 class Calibrator(Strict):
     """A fitted calibrator; its fields are its parameters.
 
     Attributes:
-        name: the name of its file, of the post-hoc method and of `--method`.
+        name: its name in the registry, which is also its name as a post-hoc method.
         keeps_class: whether the predicted class of every pixel stays the same.
         per_image: whether a pixel's probability depends on other pixels of its image; else on its
             own logits only.
@@ -62,35 +61,25 @@ class Calibrator(Strict):
             The probability of the positive class for one logit, else of the K classes.
         """
 
-    def apply(self, z: np.ndarray) -> np.ndarray:
-        """Return calibrated probabilities of one image, float64: logits (1, H, W) -> (H, W), (K, H, W) -> the same."""
-        entropy = mean_entropy(z) if self.per_image else np.nan
-        f = self.probabilities(z.reshape(len(z), -1).T.astype(np.float64), np.array([entropy])).T
-        return f.reshape(z.shape)[0] if len(z) == 1 else f.reshape(z.shape)
+    def apply(self, z: np.ndarray, entropy: float | None = None) -> np.ndarray:
+        """Return calibrated probabilities of one image, float64.
+
+        Args:
+            z: (1, H, W) or (K, H, W) logits, of a whole image or of some of its pixels.
+            entropy: mean entropy of the whole image; None where `z` has all of its pixels.
+
+        Returns:
+            (H, W) of one logit, else (K, H, W).
+        """
+        if entropy is None:
+            entropy = mean_entropy(z) if self.per_image else np.nan
+        columns = z.reshape(len(z), -1).T.astype(np.float64)
+        f = self.probabilities(columns, np.array([entropy])).T.reshape(z.shape)
+        return f[0] if len(z) == 1 else f
 
     def of_pixels(self, pixels: Pixels) -> np.ndarray:
         """Return the calibrated probabilities (N, C) of pixels."""
         return self.probabilities(pixels.z, pixels.entropy[pixels.images])
-
-
-def calibrator_class(name: str, where: str = "calibrator") -> type[Calibrator]:
-    """Return the class of a calibrator, such as `HistogramBinningCalibrator` in the module
-    `histogram_binning`.
-
-    Raises:
-        UserError: there is no calibrator of this name, which stands at `where`.
-    """
-    if name not in NAMES:
-        raise UserError(
-            f"{where}: there is no calibrator of this name",
-            found=name,
-            expected=", ".join(NAMES),
-            fix=did_you_mean(name, NAMES) or "give one of these",
-        )
-    title = "".join(word.capitalize() for word in name.split("_"))
-    module = import_module(f"{__name__.rpartition('.')[0]}.{name}")
-    kind: type[Calibrator] = getattr(module, f"{title}Calibrator")
-    return kind
 
 
 # The fit
@@ -113,9 +102,13 @@ def fitted(calibrator: type[Calibrator], pixels: Pixels) -> Calibrator:
 
 def minimize_loss(loss: Loss, start: Sequence[float], bounds: Bounds | None = None) -> np.ndarray:
     """Return the parameters that minimize `loss` (L-BFGS-B)."""
-    options = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 2000, "maxfun": 20_000}
     result = minimize(
-        loss, np.asarray(start, float), jac=True, method="L-BFGS-B", bounds=bounds, options=options
+        loss,
+        np.asarray(start, float),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 2000, "maxfun": 20_000},
     )
     return np.asarray(result.x)
 
@@ -123,7 +116,10 @@ def minimize_loss(loss: Loss, start: Sequence[float], bounds: Bounds | None = No
 def nll_and_gradient(
     z: np.ndarray, labels: np.ndarray, weights: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Return the mean NLL of logits z (N, C) with weights that sum to 1, and its gradient with respect to z, (N, C)."""
+    """Return the mean NLL of logits z (N, C), and its gradient with respect to z, (N, C).
+
+    The weights sum to 1.
+    """
     if z.shape[1] == 1:
         sign = 1.0 - 2 * labels
         loss = -(weights @ log_expit(-sign * z[:, 0]))
@@ -136,11 +132,10 @@ def nll_and_gradient(
 
 
 def nll(f: np.ndarray, pixels: Pixels) -> float:
-    """Return the mean NLL in nats of the probabilities f (N, C) of pixels, clamped to [1e-7, 1 - 1e-7]."""
+    """Return the mean NLL in nats of probabilities f (N, C), clamped to [1e-7, 1 - 1e-7]."""
     if f.shape[1] == 1:
-        given = np.where(pixels.labels == 1, f[:, 0], 1 - f[:, 0])
-    else:
-        given = f[np.arange(len(f)), pixels.labels]
+        f = np.column_stack([1 - f, f])
+    given = f[np.arange(len(f)), pixels.labels]
     return float(-(pixels.weights @ np.log(given.clip(CLAMP, 1 - CLAMP))) / pixels.weights.sum())
 
 
@@ -149,17 +144,26 @@ def nll(f: np.ndarray, pixels: Pixels) -> float:
 
 def calibrated(calibrator: Calibrator, probability: np.ndarray) -> np.ndarray:
     """Return a stored map, (H, W) or (K, H, W), with calibrated probabilities in the same type."""
-    f = calibrator.apply(log_odds(probability))
-    if probability.ndim > f.ndim:  # two planes, of one logit
-        f = np.stack([1 - f, f])
-    if probability.dtype.kind != "u":
-        return f.astype(probability.dtype)
-    top = int(np.iinfo(probability.dtype).max)
-    # Halves are rounded away from 0.5 on both sides: no pixel moves to the other class, and a value
-    # on a level stays.
+    entropy = map_entropy(probability) if calibrator.per_image else np.nan
+    result = np.empty(probability.shape, probability.dtype)
+    planes = result.reshape(*result.shape[:-2], 1, -1)
+    for place, z in logit_blocks(probability):
+        f = calibrator.apply(z, entropy)
+        if planes.ndim > f.ndim:  # two planes, of one logit
+            f = np.stack([1 - f, f])
+        planes[..., place] = f if probability.dtype.kind == "f" else _levels(f, probability.dtype)
+    return result
+
+
+def _levels(f: np.ndarray, kind: np.dtype[Any]) -> np.ndarray:
+    """Return probabilities as levels of an unsigned integer type.
+
+    Halves are rounded away from 0.5 on both sides: no pixel moves to the other class, and a value
+    on a level stays.
+    """
+    top = int(np.iinfo(kind).max)
     from_middle = (np.floor(np.abs(f - 0.5) * top + 1e-6) + 0.5) / top
-    levels = np.rint(np.where(f >= 0.5, 0.5 + from_middle, 0.5 - from_middle) * top)
-    return np.asarray(levels, probability.dtype)
+    return np.asarray(np.rint(np.where(f >= 0.5, 0.5 + from_middle, 0.5 - from_middle) * top))
 
 
 # The file
@@ -209,43 +213,3 @@ class Record(Strict):
         """Return the content of calibrator.json."""
         content = self.model_dump(mode="json")
         return json.dumps(content | {"digest": hash_of(**content)}, indent=2) + "\n"
-
-
-def read_for(
-    path: Path, classes: int, source: str, fix: str, by: str = ""
-) -> tuple[Calibrator, Record]:
-    """Read a calibrator.json that is to be applied to predictions of so many classes.
-
-    Args:
-        source: what predicts: the name of a run or folder.
-        fix: what to do if the calibrator was fitted to another number of classes.
-        by: the calibrator that was applied to the predictions already, if any.
-
-    Raises:
-        UserError: names the file, which is absent, damaged, altered or of another kind; it was
-            fitted to another number of classes, or the predictions are calibrated already.
-    """
-    if by:
-        raise UserError(
-            f"--calibrator {path}: the predictions are calibrated already",
-            found=f"{source} by {by}",
-            fix="leave out --calibrator, or use the network without its calibrator",
-        )
-    with reading(f"{path} is not a calibrator's file", expected=EXPECTED, fix=FIX):
-        content = json.loads(path.read_text(encoding="utf-8"))
-    record = validate(Record, content, str(path), EXPECTED, FIX)
-    if content != json.loads(record.file_text()):
-        raise UserError(
-            f"{path} was altered, or an earlier version wrote it",
-            found="values without their digest",
-            fix=FIX,
-        )
-    kind = calibrator_class(record.calibrator, str(path))
-    calibrator = validate(kind, record.parameters, f"{path}: parameters", EXPECTED, FIX)
-    if record.classes != classes:
-        raise UserError(
-            f"{path} was fitted to maps of {record.classes} classes",
-            found=f"{classes} classes in {source}",
-            fix=fix,
-        )
-    return calibrator, record

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, create_model
+from pydantic import Field
 
+from pipeline_src.python_source import registered_class
 from pipeline_src.rng import generator
 from pipeline_src.training.method import MethodEntry, Tensor
 from pipeline_src.validation import Name
@@ -19,8 +19,6 @@ if TYPE_CHECKING:  # params.yaml is checked without torch and scipy
     from pipeline_src.data.store import Store
     from pipeline_src.params.schema import Experiment
     from pipeline_src.training.classifier import DenseClassifier
-
-MOST_LOGITS = 2**23  # of validation pixels are held at once, about: 64 MB
 
 
 class PostHoc(MethodEntry):
@@ -89,14 +87,13 @@ class Calibrated(PostHoc):
     """
 
     fits: ClassVar[bool] = True
-    calibrator_name: ClassVar[str]
+    calibrator_entry: ClassVar[str]  # of the registry of calibrators
 
     @classmethod
     def calibrator(cls) -> type[Calibrator]:
         """Return the class of its calibrator."""
-        from pipeline_src.calibrators.calibrator import calibrator_class
-
-        return calibrator_class(cls.calibrator_name)
+        kind: type[Calibrator] = registered_class("pipeline_src.calibrators", cls.calibrator_entry)
+        return kind
 
     def fit(
         self, networks: list[DenseClassifier], store: Store, experiment: Experiment
@@ -118,41 +115,28 @@ class Calibrated(PostHoc):
         return self.calibrator().model_validate(fitted["parameters"]).apply(z).astype(np.float32)
 
 
-@cache
-def calibrated_method(name: str) -> type[Calibrated]:
-    """Return the post-hoc method of the calibrator of this name."""
-    title = "".join(word.capitalize() for word in name.split("_"))
-    module = f"pipeline_src.calibrators.{name}"  # by which the calibrator counts in fingerprints
-    method = create_model(title, __base__=Calibrated, __module__=module)
-    method.calibrator_name = name
-    return method
-
-
 def validation_pixels(network: DenseClassifier, store: Store, experiment: Experiment) -> Pixels:
     """Return valid validation pixels with the network's logits at the original size of the masks.
 
-    Of more than 2^23 / K pixels the same share of each image is drawn, without replacement and
-    keyed by its id. A drawn pixel weighs as many as its image has per drawn one.
+    If they have more than `MOST_LOGITS` logits, the same share of each image is drawn, keyed by its
+    id.
     """
     import torch
 
-    from pipeline_src.calibrators.pixels import image_pixels, joined
+    from pipeline_src.calibrators.pixels import MOST_LOGITS, drawn_target, image_pixels, joined
     from pipeline_src.training.batches import evaluation_batches
     from pipeline_src.training.pixels import upsampled
 
-    share = MOST_LOGITS / (network.classes * sum(row.height * row.width for row in store.index))
-    parts = []
+    total = sum(row.height * row.width for row in store.index)
+    share = MOST_LOGITS / (network.classes * total)
+    images = []
     for batch in evaluation_batches(store, experiment, network.mean.device):
         with torch.inference_mode():
             logits = network(batch["inputs"])
         for z, truth, name in zip(logits, batch["truth"], batch["id"], strict=True):
-            chosen = None
-            if share < 1:
-                valid = np.count_nonzero(truth < network.classes)  # 255 is ignored
-                chosen = generator(name, "temperature").choice(
-                    valid, ceil(share * valid), replace=False
-                )
-            parts.append(
-                image_pixels(upsampled(z[None], truth.shape)[0].cpu().numpy(), truth, chosen)
-            )
-    return joined(parts)
+            most = ceil(share * np.count_nonzero(truth < network.classes))  # 255 is ignored
+            random = generator(name, "temperature")
+            target, weight = drawn_target(truth, network.classes, most, random)
+            resized = upsampled(z[None], truth.shape)[0].cpu().numpy()
+            images.append(image_pixels(resized, target, weight))
+    return joined(images)

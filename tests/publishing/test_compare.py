@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import pytest
 from made_published import FACTS, maps, publish
@@ -11,11 +10,10 @@ from made_statistics import counted, varied
 from project import copy
 from typer.testing import CliRunner
 
-from pipeline_src.analysis import compare
-from pipeline_src.analysis.compare import UNDECIDED, Cell
+from pipeline_src.analysis import differences
+from pipeline_src.analysis.differences import UNDECIDED, MetricDifference
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import MethodFacts
-from pipeline_src.analysis.resampling import resample
 from pipeline_src.cli.main import app
 from pipeline_src.cli.published import summary_text
 from pipeline_src.errors import UserError
@@ -25,7 +23,7 @@ from pipeline_src.publishing.compare import Comparison, Side, _side, compare_exp
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(compare, "resample", partial(resample, resamples=200))  # a run takes a second with all of them
+    monkeypatch.setattr(differences, "RESAMPLES", 200)  # a run takes a second with all of them
     return tmp_path
 
 
@@ -50,8 +48,8 @@ def test_two_methods_of_an_experiment_are_compared_in_pairs(folder):
 def test_a_method_of_which_nothing_is_finished_is_refused(folder):
     """While another is: of a run that is under way."""
     side = _side(str(publish("one")))
-    side = replace(side, runs=[run for run in side.runs if run[0] == "baseline"])
-    assert [*side.only("baseline", "baseline").runs] == [("baseline", 0, "photos")]
+    side = replace(side, counts={run: load for run, load in side.counts.items() if run[0] == "baseline"})
+    assert [*side.only("baseline", "baseline").counts] == [("baseline", 0, "photos")]
     with pytest.raises(UserError, match="one:slp"):
         side.only("slp", "slp")
 
@@ -94,10 +92,12 @@ def test_what_may_explain_a_difference_is_told_where_it_counts(folder):
 
 def by_hand(groups_a=None, groups_b=None, seeds=(0, 0), settings=({}, {})) -> Comparison:
     """A comparison of one number, of 12 images that differ."""
-    cell = Cell("raw", "photos", "slp", "ece", [seeds], 0.1, 0.2, UNDECIDED, Estimate({0: 0.1}, -0.1, 0.3, units=12))
+    cell = MetricDifference(
+        "raw", "photos", "slp", "ece", [seeds], 0.1, 0.2, UNDECIDED, Estimate({0: 0.1}, -0.1, 0.3, units=12)
+    )
     sides = []
     for name, groups, conditions in zip("ab", (groups_a, groups_b), settings, strict=True):
-        sides.append(Side(name, replace(FACTS, methods={}), [], maps, groups or {}, conditions))
+        sides.append(Side(name, replace(FACTS, methods={}), {}, groups or {}, conditions))
     return Comparison(*sides, [cell])
 
 

@@ -1,0 +1,132 @@
+"""The differences between two experiments, number by number.
+
+Where both were evaluated on the same images, the resamples of the images are the same, and
+differences are paired by image. Where images differ, each side has its own draws: its images count
+as independent of the other's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.resampling import RESAMPLES, key_of, resample
+from pipeline_src.counting.counts import image_rows
+from pipeline_src.counting.map_counts import MapCounts
+
+# What a difference is.
+SAME = "same"
+DIFFERENT = "different"
+UNDECIDED = "inconclusive"
+ROUNDING = 1e-9  # what another processor's order of additions may change
+Groups = np.ndarray | None
+
+
+@dataclass(frozen=True)
+class MetricDifference:
+    """A metric of a method on a dataset in one protocol, of experiments A and B.
+
+    Attributes:
+        seeds: the pairs of seeds that are compared.
+        a, b: the metric, means over these seeds; NaN where it is undefined.
+        verdict: SAME if all pairs are equal but for rounding, DIFFERENT if the 95 % interval
+            excludes 0, or UNDECIDED.
+        effect: the difference B - A with its interval; None where it was not resampled.
+    """
+
+    protocol: str
+    part: str
+    method: str
+    metric: str
+    seeds: Sequence[tuple[int, int]]
+    a: float
+    b: float
+    verdict: str
+    effect: Estimate | None = None
+
+
+def seed_pairs(a: Sequence[int], b: Sequence[int]) -> list[tuple[int, int]]:
+    """Return seeds of A with those of B: each with itself, or in order if none is in both."""
+    common = sorted({*a} & {*b})
+    if common:
+        return [(seed, seed) for seed in common]
+    return list(zip(sorted(a), sorted(b), strict=False))
+
+
+def metric_differences(
+    part: str,
+    method: str,
+    bins: int,
+    a: Mapping[int, MapCounts],
+    b: Mapping[int, MapCounts],
+    groups: tuple[Groups, Groups] = (None, None),
+) -> list[MetricDifference]:
+    """Return all metrics of a method on a dataset, resampled unless A and B have equal counts.
+
+    Args:
+        part: name of the dataset, the key of the draws.
+        bins: equal-width bins of ECE and OE on [0, 1].
+        a, b: seed -> counts.
+        groups: group of each image of A and of B, where images are not independent; equal images
+            share one.
+    """
+    seeds = seed_pairs(list(a), list(b))
+    counts_a = [a[seed] for seed, _ in seeds]
+    counts_b = [b[seed] for _, seed in seeds]
+    groups_a, groups_b = groups
+    key_b = key_of(f"{part} of the other")
+    if image_rows(counts_a[0].raw).ids == image_rows(counts_b[0].raw).ids:  # the same draws
+        key_b = key_of(part)
+        groups_b = groups_a = groups_b if groups_a is None else groups_a
+    equal = counts_a == counts_b
+    runs_a = _measured(counts_a, bins, key_of(part), groups_a, equal)
+    runs_b = _measured(counts_b, bins, key_b, groups_b, equal)
+    found = []
+    for protocol, run_a in runs_a.items():
+        if protocol not in runs_b:
+            continue
+        run_b = runs_b[protocol]
+        for metric in dict.fromkeys([*run_a.points, *run_b.points]):
+            effect = None if equal else estimate(metric, (run_b, 1.0), (run_a, -1.0))
+            undefined = np.full(len(seeds), np.nan)
+            values_a = run_a.points.get(metric, undefined)
+            values_b = run_b.points.get(metric, undefined)
+            verdict = UNDECIDED
+            if np.allclose(values_a, values_b, rtol=0, atol=ROUNDING, equal_nan=True):
+                verdict = SAME
+            elif effect is not None and effect.excludes_zero:
+                verdict = DIFFERENT
+            found.append(
+                MetricDifference(
+                    protocol=protocol,
+                    part=part,
+                    method=method,
+                    metric=metric,
+                    seeds=seeds,
+                    a=float(values_a.mean()),
+                    b=float(values_b.mean()),
+                    verdict=verdict,
+                    effect=effect,
+                )
+            )
+    return found
+
+
+def _measured(
+    statistics: Sequence[MapCounts], bins: int, key: int, groups: Groups, equal: bool
+) -> dict[str, Measurement]:
+    """Return the measurements of one side by protocol, its seeds numbered.
+
+    Equal sides need no resamples.
+    """
+    resamples = 1 if equal else RESAMPLES
+    runs = [resample(statistic, bins, key, resamples, groups) for statistic in statistics]
+    numbers = range(len(runs))
+    measured = {}
+    for protocol in runs[0]:
+        measured[protocol] = Measurement.of_runs(numbers, [run[protocol] for run in runs])
+    return measured
