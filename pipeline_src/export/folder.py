@@ -124,14 +124,9 @@ def export(name: str, out: Path, half: bool = False) -> None:
         provenance=provenance,
     )
     with outputs.staged(out, SUMS, FILES[:-1]) as new:
-<<<<<<< HEAD
         write_folder(new, predictor, config, half)
-        _check(read_folder(new)[1], predictor, size, HALF_TOLERANCE if half else TOLERANCE)
-=======
-        write_folder(new, predictor, config)
         _, exported = read_folder(new)
-        _check(exported, predictor, config.image_size)
->>>>>>> main
+        _check(exported, predictor, config.image_size, HALF_TOLERANCE if half else TOLERANCE)
 
 
 def write_folder(folder: Path, predictor: Predictor, config: Config, half: bool = False) -> None:
@@ -157,15 +152,8 @@ def traced(network: DenseClassifier, size: int, half: bool = False) -> torch.exp
     shape = {0: torch.export.Dim("batch")}
     try:
         with torch.no_grad():
-<<<<<<< HEAD
             module = ExportedNetwork(network, half).eval()
-            return torch.export.export(
-                module, (example,), dynamic_shapes=({0: torch.export.Dim("batch")},)
-            )
-=======
-            module = ExportedNetwork(network).eval()
             return torch.export.export(module, (example,), dynamic_shapes=(shape,))
->>>>>>> main
     except Exception as error:  # networks raise many types on tensors without content
         raise UserError(
             "the network cannot be written as a graph of operators",
@@ -220,18 +208,10 @@ def read_folder(folder: Path) -> tuple[Config, Predictor]:
 def _check(exported: Predictor, run: Predictor, size: int, tolerance: float) -> None:
     """Raise a UserError if the folder predicts other probabilities than the run."""
     image = np.random.default_rng(0).integers(0, 256, (size + 9, size + 20, 3), dtype=np.uint8)
-<<<<<<< HEAD
-    actual, expected = (
-        predict_image(predictor, image, size, "image") for predictor in (exported, run)
-    )
-    difference = float(np.abs(actual - expected).max())
-    if difference > tolerance:
-=======
     actual = predict_image(exported, image, size, "image")
     expected = predict_image(run, image, size, "image")
     difference = float(np.abs(actual - expected).max())
-    if difference > TOLERANCE:
->>>>>>> main
+    if difference > tolerance:
         raise UserError(
             "the exported network would differ from the run",
             found=f"probabilities that differ by {difference:.2g}",
