@@ -10,8 +10,8 @@ from pipeline_src.claims.checks import MARGIN, NOT_LOWER, View, against_baseline
 from pipeline_src.claims.verdict import (
     BELOW_ZERO,
     Content,
-    Evidence,
     Finding,
+    Item,
     Missing,
     verdict_of,
 )
@@ -31,7 +31,7 @@ CARRIED_OVER = "carried_over"  # the key of claims.json under which an experimen
 
 def carried_over(view: View) -> Content:
     """Return what an experiment contributes in one protocol: the finding on its task."""
-    items: list[Evidence | Missing] = []
+    items: list[Item] = []
     for code in SUBJECTS:
         entry = view.facts.principal(code)
         if entry is None:

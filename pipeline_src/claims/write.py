@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.analysis.estimate import DECISIVE_SEEDS
-from pipeline_src.analysis.facts import PROTOCOL_NAMES, ExperimentSummary
+from pipeline_src.analysis.facts import PROTOCOL_NAMES, ExperimentSummary, Run
 from pipeline_src.analysis.intervals import FEW_GROUPS
 from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.analysis.results import Results
@@ -44,7 +44,7 @@ COLUMNS = {  # key of a comparison in claims.json -> heading
 }
 
 
-def write_claims(results: Results, folders: Mapping[tuple[str, int], Path], out: Path) -> None:
+def write_claims(results: Results, folders: Mapping[Run, Path], out: Path) -> None:
     """Write `CLAIM_FILES` into the folder `out`.
 
     Args:
