@@ -225,12 +225,10 @@ def main() -> None:
     versions = ", ".join(
         f"{name} {version(name)}" for name in ("numpy", "numba", "torch", "torchmetrics", "netcal")
     )
-    print(
-        f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {versions}.\n"
-    )
-    print(
-        "| ours; other | minimum (median) | other | other / ours (quartiles) | aim |\n|---|---:|---:|---:|---:|"
-    )
+    machine = platform.processor() or platform.machine()
+    print(f"{machine}, Python {platform.python_version()}, {versions}.\n")
+    print("| ours; other | minimum (median) | other | other / ours (quartiles) | aim |")
+    print("|---|---:|---:|---:|---:|")
     for row in rows():
         if arguments.only in row.title:
             print(line(row, arguments.rounds), flush=True)

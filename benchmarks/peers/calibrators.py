@@ -79,9 +79,8 @@ fits = {
     if not (K and kind.two_classes)
 }
 fits |= {f"Fiducio, {name}": fiducio(name) for name in registered_ids()}
-print(
-    f"{__doc__}\n{sys.argv[1:]}\n\n| set | calibrator | ECE % | class-wise ECE % | NLL | Brier |\n|{' --- |' * 6}"
-)
+print(f"{__doc__}\n{sys.argv[1:]}\n")
+print(f"| set | calibrator | ECE % | class-wise ECE % | NLL | Brier |\n|{' --- |' * 6}")
 for maps, masks in tests:
     tested = [pair for pair in pair_files(maps, masks) if pair not in pairs]
     runs = {name: measured(apply) for name, apply in fits.items()}

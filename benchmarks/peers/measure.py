@@ -46,7 +46,7 @@ def read_maps(folders: list[str]) -> tuple[list[np.ndarray], list[np.ndarray]]:
 
 
 def pairs(p: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Float32 confidence of the predicted class, and whether it is correct, of (N,) or (N, K) probabilities."""
+    """Float32 confidence of the predicted class and whether it is correct, of (N,) or (N, K)."""
     if p.ndim == 2:
         return p.max(1), (p.argmax(1) == y).astype(np.int64)
     f = probabilities(p)
