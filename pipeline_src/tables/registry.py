@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pipeline_src.analysis.facts import LIKE_ID, ROLES
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.tables.captions import about, heading, not_run, notes
+from pipeline_src.tables.captions import about, not_run, notes
 from pipeline_src.tables.cost import cost
 from pipeline_src.tables.differences import differences
 from pipeline_src.tables.paper_table import PaperTable, cells
@@ -39,27 +39,22 @@ class ByMethod:
 
     def __call__(self, results: Results) -> PaperTable:
         """Return the table of an experiment."""
-        facts, parts = results.facts, results.facts.parts_of(self.roles)
-        rows = [
-            {**cell, "group": heading(results, part), "column": METRICS[metric].column}
-            for protocol in facts.protocols
-            for part in parts
-            for metric in self.metrics
-            for cell in cells(results, protocol, part, metric)
-        ]
+        facts = results.facts
+        parts = facts.parts_of(self.roles)
+        rows = list(cells(results, parts, self.metrics))
         measured = {row["metric"] for row in rows if not math.isnan(row["mean"])}
-        rows = [
-            row
-            for row in rows
-            if row["metric"] in measured or not METRICS[row["metric"]].on_request
-        ]
-        role = self.roles[0]
-        change = f"add one to “data: {role}:” of the experiment"
-        missing = [not_run(facts.experiment, f"a test set {ROLES[role]}", change)]
-        below = [self.more] * bool(self.more) + (
-            notes(results, self.metrics, parts) if parts else missing
-        )
-        return PaperTable(self.title, rows, about(facts), below)
+        shown = []
+        for row in rows:
+            if row["metric"] in measured or not METRICS[row["metric"]].on_request:
+                shown.append(row)
+        below = [self.more] if self.more else []
+        if parts:
+            below += notes(results, self.metrics, parts)
+        else:
+            role = self.roles[0]
+            change = f"add one to “data: {role}:” of the experiment"
+            below.append(not_run(facts.experiment, f"a test set {ROLES[role]}", change))
+        return PaperTable(self.title, shown, about(facts), below)
 
 
 MAIN = ByMethod(
