@@ -89,19 +89,19 @@ class PaperTable:
         return {protocol: self._printed(protocol, rows) for protocol, rows in by_protocol.items()}
 
     def _printed(self, protocol: str, rows: Sequence[Row]) -> Table:
-        title = f"{self.title}, {PROTOCOL_NAMES[protocol]}" if protocol else self.title
+        caption = f"{self.title}, {PROTOCOL_NAMES[protocol]}" if protocol else self.title
         columns = list(dict.fromkeys(row["column"] for row in rows))
         cells: dict[str, dict[str, dict[str, str]]] = {}
         for row in rows:
             by_row = cells.setdefault(row.get("group", ""), {})
             by_row.setdefault(row["row"], {})[row["column"]] = self._text(row)
         groups = []
-        for heading, by_row in cells.items():
+        for title, by_row in cells.items():
             body = []
             for name, texts in by_row.items():
                 body.append([name, *(texts.get(column, UNDEFINED) for column in columns)])
-            groups.append(Group(heading, body))
-        return Table(f"{title}. {self.about}".strip(), ["", *columns], groups, self.notes)
+            groups.append(Group(title, body))
+        return Table(f"{caption}. {self.about}".strip(), ["", *columns], groups, self.notes)
 
     def _text(self, row: Row) -> str:
         """Return a number with its sign, its spread over seeds and its interval, as printed."""
