@@ -126,9 +126,6 @@ TABLES: Mapping[str, Callable[[Results], PaperTable]] = MappingProxyType(
     }
 )
 TABLE_FILES = (
-    "main.csv",
-    "main.md",
-    *(f"{name}.csv" for name in TABLES),
-    *(f"{name}.md" for name in TABLES),
+    *(f"{name}.{suffix}" for name in ("main", *TABLES) for suffix in ("csv", "md")),
     "metrics.json",
 )
