@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from pipeline_src.figures.types import Counts, DataFrame, Results
+from pipeline_src.figures.types import Counts, Results
 
 # A binary top label is never less confident than this, so the lower half of [0, 1] can hold no
 # pixel.
@@ -15,7 +15,7 @@ LEAST = 0.5
 
 
 @lru_cache(maxsize=16)  # small, and needed by several figures
-def reliability_tables(results: Results, part: str) -> dict[tuple[str, str], DataFrame]:
+def reliability_tables(results: Results, part: str) -> dict[tuple[str, str], np.recarray]:
     """Return `reliability_table` with its band for all methods on a dataset.
 
     Keys are (protocol, method).
@@ -29,7 +29,7 @@ def reliability_tables(results: Results, part: str) -> dict[tuple[str, str], Dat
     return tables
 
 
-def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None) -> DataFrame:
+def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None) -> np.recarray:
     """Return the numbers of a reliability diagram.
 
     Args:
@@ -42,8 +42,6 @@ def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None)
         empty, and `low` and `high`, the confidence limits of the accuracy. In the last row `bin` is
         "all", and the numbers cover all pixels.
     """
-    import pandas as pd
-
     from pipeline_src.counting.score_histogram import top_label
 
     by_bin = top_label(counts).binned(bins)
@@ -51,41 +49,47 @@ def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None)
     edges = np.arange(bins + 1) / bins
     pixels = np.append(by_bin.count, total.count)
     known = np.where(pixels > 0, pixels, np.nan)
-    table = pd.DataFrame(
-        {
-            "bin": [*map(str, range(1, bins + 1)), "all"],
-            "lower": np.append(edges[:-1], 0),
-            "upper": np.append(edges[1:], 1),
-            "pixels": pixels,
-            "share": pixels / max(int(pixels[-1]), 1),
-            "confidence": np.append(by_bin.score, total.score) / known,
-            "accuracy": np.append(by_bin.hits, total.hits) / known,
-        }
-    )
-    table["gap"] = table["confidence"] - table["accuracy"]
-    table[["low", "high"]] = np.nan if band is None else band
+    confidence = np.append(by_bin.score, total.score) / known
+    accuracy = np.append(by_bin.hits, total.hits) / known
+    if band is None:
+        band = np.full((bins + 1, 2), np.nan)
+    columns = {
+        "bin": np.array([*map(str, range(1, bins + 1)), "all"]),
+        "lower": np.append(edges[:-1], 0),
+        "upper": np.append(edges[1:], 1),
+        "pixels": pixels,
+        "share": pixels / max(int(pixels[-1]), 1),
+        "confidence": confidence,
+        "accuracy": accuracy,
+        "gap": confidence - accuracy,
+        "low": band[:, 0],
+        "high": band[:, 1],
+    }
+    names = list(columns)
+    arrays = list(columns.values())
+    table: np.recarray = np.rec.fromarrays(arrays, names=names)  # type: ignore[call-overload]
     return table
 
 
-def corner(tables: Sequence[DataFrame]) -> float:
+def corner(tables: Sequence[np.recarray]) -> float:
     """Return where both axes of diagrams of `tables` begin: 0.5, 0.4 or 0.
 
     They share one range, so the diagonal has 45 degrees.
     """
-    import pandas as pd
-
-    drawn = pd.concat(map(drawn_bins, tables))
-    lowest = drawn[["confidence", "accuracy", "low"]].min(axis=None)
+    drawn = np.concatenate([drawn_bins(table) for table in tables])
+    numbers = [drawn["confidence"], drawn["accuracy"], drawn["low"]]
+    lowest = np.fmin.reduce(numbers, axis=None, initial=LEAST)  # NaN does not count
     if lowest < 0.4:
         return 0.0
     return 0.4 if lowest < LEAST else LEAST
 
 
-def drawn_bins(table: DataFrame) -> DataFrame:
+def drawn_bins(table: np.recarray) -> np.recarray:
     """Return the bins that a diagram shows.
 
     They are those with pixels, except one up to 0.5 with less than 0.1 % of them. That right-closed
     bin holds confidences of exactly 0.5 of two classes, which would only distract.
     """
     seen = (table["upper"] > LEAST) | (table["share"] >= 0.001)
-    return table[(table["bin"] != "all") & (table["share"] > 0) & seen]
+    drawn: np.recarray = table[(table["bin"] != "all") & (table["share"] > 0) & seen]
+    return drawn

@@ -58,7 +58,7 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
 
 
 def draw_panels(
-    tables: Mapping[str, DataFrame],
+    tables: Mapping[str, np.recarray],
     notes: Mapping[str, str],
     heading: str,
     lines: Sequence[str],
@@ -112,7 +112,8 @@ def draw_counts(
     table = bin_tables.reliability_table(counts, bins, band)
     low = bin_tables.corner([table])
     with style.house():
-        style.save(draw_panels({"": table}, {"": ""}, title, [*lines, KEY], low), stem)
+        figure = draw_panels({"": table}, {"": ""}, title, [*lines, KEY], low)
+        style.save(figure, stem)
 
 
 def percent_ticks(axes: Axes, ticks: Iterable[float]) -> None:
@@ -122,7 +123,7 @@ def percent_ticks(axes: Axes, ticks: Iterable[float]) -> None:
     axes.set_yticks(ticks, labels)
 
 
-def draw_accuracy(axes: Axes, table: DataFrame) -> None:
+def draw_accuracy(axes: Axes, table: np.recarray) -> None:
     """Draw accuracy against confidence with a legend."""
     bins = bin_tables.drawn_bins(table)
     draw_bars(axes, bins, bin_tables.corner([table]))
@@ -135,7 +136,7 @@ def draw_accuracy(axes: Axes, table: DataFrame) -> None:
     axes.set(xlabel="Confidence of the top label, %", ylabel="Accuracy of the top label, %")
 
 
-def draw_bars(axes: Axes, bins: DataFrame, low: float) -> None:
+def draw_bars(axes: Axes, bins: np.recarray, low: float) -> None:
     """Draw the bars of `bin_tables.drawn_bins` on square axes from `low` to 1.
 
     Each has its gap and its error bar.
@@ -147,7 +148,7 @@ def draw_bars(axes: Axes, bins: DataFrame, low: float) -> None:
     percent_ticks(axes, [tenth / 10 for tenth in tenths])
     axes.set_aspect("equal")
     axes.plot([low, 1], [low, 1], **style.DASHED, zorder=4)
-    for row in bins.itertuples():
+    for row in bins:
         # The gap is drawn from the bin's own mean confidence, which is what ECE compares, not from
         # its middle.
         left = max(row.lower, low)

@@ -173,7 +173,8 @@ def outer_labels(axes: Axes, panel: Panel, x_label: str, y_label: str) -> None:
         labels[0].set_horizontalalignment("left")
         labels[-1].set_horizontalalignment("right")
         axes.set_xlabel(x_label, labelpad=3)
-    axes.set_ylabel(y_label if panel.first else "", labelpad=3)
+    if panel.first:
+        axes.set_ylabel(y_label, labelpad=3)
 
 
 def short_names(names: Collection[str], letters: int) -> dict[str, str]:

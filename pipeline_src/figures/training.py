@@ -72,15 +72,13 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
     curve = CURVES[picture.key[0]]
     tables = {}
     for method in curve.methods(facts):
-        runs = []
-        for (name, _), folder in folders.items():
-            if name == method:
-                file = folder / ("history.csv" if curve.column else "alpha.csv")
-                runs.append(pd.read_csv(file, dtype={"id": str}))
+        runs = [folder for (name, _), folder in folders.items() if name == method]
         if curve.column:
-            tables[method] = prepare_history(runs, curve.column)
+            histories = [pd.read_csv(folder / "history.csv") for folder in runs]
+            tables[method] = prepare_history(histories, curve.column)
         else:
-            tables[method] = prepare_alphas(runs)
+            alphas = [pd.read_csv(folder / "alpha.csv") for folder in runs]
+            tables[method] = prepare_alphas(alphas)
     line = f"after each epoch · {style.averaged(facts)}"
     if not curve.is_comparable:
         line += " · each panel has its own scale"
@@ -127,6 +125,8 @@ def draw(
     Args:
         tables: method -> table as `prepare_history`.
     """
+    import pandas as pd
+
     curves = {}
     notes = {}
     for method, table in tables.items():
@@ -136,17 +136,18 @@ def draw(
         curves[method] = scaled
         notes[method] = f"{first:.{curve.digits}f} → {last:.{curve.digits}f}"
     figure, panels = style.small_multiples(notes, heading, lines)
-    last_epoch = max(2, *(int(table["epoch"].max()) for table in curves.values()))
-    low, high = _range(list(curves.values()))
+    together = pd.concat(curves.values())
+    last_epoch = max(2, int(together["epoch"].max()))
+    low, high = _range(together[["low", "high"]].to_numpy())
     for (method, table), panel in zip(curves.items(), panels, strict=True):
         axes = panel.axes
         if curve.is_comparable:
             for other in curves.values():
                 axes.plot(other["epoch"], other["middle"], color=style.FAINT, linewidth=0.4)
         color = style.METHOD_COLORS[style.color_number(method)]
-        band = {"color": color, "alpha": 0.3, "linewidth": 0}
-        axes.fill_between(table["epoch"], table["low"], table["high"], **band)
-        axes.plot(table["epoch"], table["middle"], color=color, linewidth=1.4)
+        epoch = table["epoch"]
+        axes.fill_between(epoch, table["low"], table["high"], color=color, alpha=0.3, linewidth=0)
+        axes.plot(epoch, table["middle"], color=color, linewidth=1.4)
         axes.set_xlim(1, last_epoch)
         axes.set_xticks([1, (1 + last_epoch) / 2, last_epoch], ["1", "", str(last_epoch)])
         if curve.is_comparable:
@@ -158,11 +159,8 @@ def draw(
     return figure
 
 
-def _range(curves: Sequence[DataFrame]) -> tuple[float, float]:
-    """Return limits of an axis for all curves but their outliers."""
-    import pandas as pd
-
-    values = pd.concat(curves)[["low", "high"]].to_numpy()
+def _range(values: np.ndarray) -> tuple[float, float]:
+    """Return limits of an axis for all values but their outliers."""
     finite = values[np.isfinite(values)]
     low, high = np.quantile(finite, [0.005, 0.995]) if len(finite) else (0, 1)
     margin = 0.06 * max(high - low, 1e-3)

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import numpy as np
+
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 
 if TYPE_CHECKING:
@@ -106,8 +108,9 @@ def is_wide(panels: int) -> bool:
     return panels > 2
 
 
-def stacked(tables: Mapping[str, DataFrame]) -> DataFrame:
+def stacked(tables: Mapping[str, DataFrame | np.recarray]) -> DataFrame:
     """Return one table of the tables of several methods, with the method in its first column."""
     import pandas as pd
 
-    return pd.concat(tables, names=["method", None]).reset_index("method").reset_index(drop=True)
+    frames = {method: pd.DataFrame(table) for method, table in tables.items()}
+    return pd.concat(frames, names=["method", None]).reset_index("method").reset_index(drop=True)

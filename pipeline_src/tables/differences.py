@@ -38,7 +38,7 @@ def differences(results: Results) -> PaperTable:
             pair = {"row": f"{method} − {reference}", "method": method, "reference": reference}
             for row in _rows(measured[method], measured[reference]):
                 rows.append(place | pair | row)
-    below = [*NOTES, *notes(results, (), facts.tests)]
+    below = list(NOTES) + notes(results, (), facts.tests)
     return PaperTable("Differences between methods", rows, about(facts), below, QUANTITIES)
 
 

@@ -38,7 +38,10 @@ CSV_COLUMNS = (
     "role",
     "method",
     "metric",
-    *NUMBERS,
+    "mean",
+    "sd",
+    "low",
+    "high",
     "seeds",
     "images",
     "mark",
@@ -99,7 +102,7 @@ class PaperTable:
         for title, by_row in cells.items():
             body = []
             for name, texts in by_row.items():
-                body.append([name, *(texts.get(column, UNDEFINED) for column in columns)])
+                body.append([name] + [texts.get(column, UNDEFINED) for column in columns])
             groups.append(Group(title, body))
         return Table(f"{caption}. {self.about}".strip(), ["", *columns], groups, self.notes)
 
@@ -114,8 +117,11 @@ class PaperTable:
 
 def write_markdown(name: str, tables: Iterable[Table], folder: Path) -> None:
     """Write <name>.md, each table followed by the shared legend."""
-    complete = [replace(table, notes=[*table.notes, *LEGEND]) for table in tables]
-    write_text(folder / f"{name}.md", "\n".join(map(markdown, complete)))
+    texts = []
+    for table in tables:
+        complete = replace(table, notes=[*table.notes, *LEGEND])
+        texts.append(markdown(complete))
+    write_text(folder / f"{name}.md", "\n".join(texts))
 
 
 def cells(results: Results, parts: Collection[str], metrics: Collection[str]) -> Iterator[Row]:

@@ -48,13 +48,14 @@ class ByMethod:
         for row in rows:
             if row["metric"] in measured or not METRICS[row["metric"]].on_request:
                 shown.append(row)
-        below = [self.more] if self.more else []
         if parts:
-            below += notes(results, self.metrics, parts)
+            below = notes(results, self.metrics, parts)
         else:
             role = self.roles[0]
             change = f"add one to “data: {role}:” of the experiment"
-            below.append(not_run(facts.experiment, f"a test set {ROLES[role]}", change))
+            below = [not_run(facts.experiment, f"a test set {ROLES[role]}", change)]
+        if self.more:
+            below.insert(0, self.more)
         return PaperTable(self.title, shown, about(facts), below)
 
 

@@ -64,7 +64,7 @@ def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str
                 if part in experiment.captions:
                     captions[part] = f"{part}: {experiment.captions[part]}"
             rows += found
-    notes = [*captions.values(), *missing]
+    notes = list(captions.values()) + missing
     return PaperTable("Other tasks, in distribution", by_part(rows), notes=notes)
 
 

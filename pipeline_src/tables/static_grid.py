@@ -32,7 +32,8 @@ def static_grid(results: Results) -> PaperTable:
                 if number["protocol"] == protocol and number["method"] == method:
                     group = f"{number['part']}: {number['column']}"
                     rows.append(number | place | {"group": group})
-    below = [NOTE, *notes(results, GRID_METRICS, parts)]
+    below = notes(results, GRID_METRICS, parts)
+    below.insert(0, NOTE)
     if not rows:
         change = "add the entries “static-…” to “methods:” of the experiment"
         below = [not_run(facts.experiment, "a grid over α and β", change)]
