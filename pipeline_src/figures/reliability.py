@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,7 +116,7 @@ def draw_counts(
         style.save(figure, stem)
 
 
-def percent_ticks(axes: Axes, ticks: Iterable[float]) -> None:
+def percent_ticks(axes: Axes, ticks: list[float]) -> None:
     """Set fractions as ticks of both axes, in percent."""
     labels = [f"{100 * tick:.0f}" for tick in ticks]
     axes.set_xticks(ticks, labels)
