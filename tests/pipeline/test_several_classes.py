@@ -20,11 +20,13 @@ from pipeline_src.errors import UserError
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import summary
 from pipeline_src.params.load import read
-from pipeline_src.pipeline import report, work
 from pipeline_src.pipeline.experiment import ExperimentGraph
+from pipeline_src.pipeline.graph import build as build_experiment
 from pipeline_src.pipeline.job import UNPACKED
-from pipeline_src.pipeline.jobs import build as build_experiment
 from pipeline_src.pipeline.runner import run_job
+from pipeline_src.pipeline.steps.networks import load_networks
+from pipeline_src.pipeline.steps.numbers import counts_file
+from pipeline_src.pipeline.steps.report import job_results
 from pipeline_src.prediction.evaluate import evaluate
 from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training.registry import choose
@@ -84,11 +86,11 @@ def built(tmp_path_factory) -> ExperimentGraph:
 
 
 def results(built: ExperimentGraph) -> Results:
-    return report.results(built.job("tables"))
+    return job_results(built.job("tables"))
 
 
 def statistic_of(built: ExperimentGraph, method: str, part: str) -> MapCounts:
-    return MapCounts.load(built.job(f"evaluate/{method}/seed0/{part}").paths[0])
+    return MapCounts.load(built.evaluation(method, 0).folder / counts_file(part))
 
 
 def run_of(statistic: MapCounts) -> ProtocolCounts:
@@ -114,7 +116,7 @@ def test_void_counts_nowhere(built):
 def test_temperature_keeps_the_classes_and_changes_the_confidence(built):
     before, after = (statistic_of(built, method, "val") for method in ("baseline", "temperature"))
     assert (before.confusion == after.confusion).all()
-    facts = json.loads(built.job("train/temperature/seed0").paths[0].read_text())["fitted"]
+    facts = json.loads(built.job("fit/temperature/seed0").paths[0].read_text())["fitted"]
     nll = [summary(run_of(of))[0]["nll"] for of in (before, after)]  # the fit saw these very pixels
     assert nll == pytest.approx([facts["fitted_on"]["nll_before"], facts["fitted_on"]["nll_after"]], abs=1e-4)
 
@@ -145,8 +147,7 @@ def test_without_a_background_every_answer_on_textures_is_wrong(built, tmp_path)
     build(chosen, built.entries["plain"], *places, label=other.label("textures"))
     store = Store(tmp_path / "store")
     assert {int(v) for i in range(len(store)) for v in np.unique(store.truth(i))} == {254}
-    statistic = evaluate(
-        Predictor(work.load_networks(built.job("evaluate/baseline/seed0/textures"))), store, built.settings, "textures"
-    )
+    networks = load_networks(built.evaluation("baseline", 0))
+    statistic = evaluate(Predictor(networks), store, built.settings, "textures")
     values, _ = summary(run_of(statistic))
     assert values["accuracy"] == 0 and values["ece"] > 1 / 3

@@ -19,7 +19,7 @@ from pipeline_src.analysis.resampling import resample
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.params.schema import Part
-from pipeline_src.pipeline.work import analyse as work
+from pipeline_src.pipeline.steps.numbers import analyse_split
 from pipeline_src.publishing.published import Publication
 from pipeline_src.publishing.rebuild import _analyse, _results
 
@@ -67,19 +67,20 @@ def test_an_analysis_takes_the_groups_of_the_set(tmp_path, kind):
     Path("clips.csv").write_text("id,group\n" + "".join(f"film{g}-{k},{g}\n" for k, g in enumerate(GROUPS)))
     evaluated = {}
     for method, seed in FACTS.runs:
-        films(method, seed, "photos").save(tmp_path / f"{method}.npz", {})
-        evaluated[f"{method}/seed{seed}"] = SimpleNamespace(paths=[tmp_path / f"{method}.npz"])
+        films(method, seed, "photos").save(tmp_path / f"{method}{seed}/photos.npz", {})
+        evaluated[f"{method}/seed{seed}"] = SimpleNamespace(folder=tmp_path / f"{method}{seed}")
 
     def analysed(groups: str, grouped: Path | None) -> Results:
         job = SimpleNamespace(
             files=("photos.npz",),
             parameters={"part": "photos", "bins": FACTS.bins, "runs": FACTS.runs, "images": Part(set="x")},
-            inputs=evaluated | {"prepare": SimpleNamespace(folder=tmp_path)},
+            inputs=evaluated,
+            reads="photos.npz",
             options={"names": None, "groups": groups, "grouped": grouped},
         )
         folder = tmp_path / f"analysed-{bool(groups)}"
         folder.mkdir()
-        work(job, folder)
+        analyse_split(job, folder)
         return Results(FACTS, {"photos": folder / "photos.npz"})
 
     grouped = analysed("^(film.)-", None) if kind == "pattern" else analysed("clips.csv", Path("clips.csv"))
