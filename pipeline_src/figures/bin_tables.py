@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from pipeline_src.figures.types import Counts, Results
+from pipeline_src.figures.types import Histogram, Results
 
 # A binary top label is never less confident than this, so the lower half of [0, 1] can hold no
 # pixel.
@@ -25,11 +25,13 @@ def reliability_tables(results: Results, part: str) -> dict[tuple[str, str], np.
     for protocol in facts.protocols:
         for method, run in results.measured(protocol, part).items():
             band = run.arrays.get("accuracy_band")
-            tables[protocol, method] = reliability_table(run.counts, facts.bins, band)
+            tables[protocol, method] = reliability_table(run.histogram, facts.bins, band)
     return tables
 
 
-def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None) -> np.recarray:
+def reliability_table(
+    histogram: Histogram, bins: int, band: np.ndarray | None = None
+) -> np.recarray:
     """Return the numbers of a reliability diagram.
 
     Args:
@@ -42,10 +44,10 @@ def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None)
         empty, and `low` and `high`, the confidence limits of the accuracy. In the last row `bin` is
         "all", and the numbers cover all pixels.
     """
-    from pipeline_src.counting.score_histogram import top_label
+    from pipeline_src.counting.bins import top_label
 
-    by_bin = top_label(counts).binned(bins)
-    total = top_label(counts).binned(1)
+    by_bin = top_label(histogram, bins)
+    total = top_label(histogram, 1)
     edges = np.arange(bins + 1) / bins
     pixels = np.append(by_bin.count, total.count)
     known = np.where(pixels > 0, pixels, np.nan)

@@ -13,11 +13,11 @@ from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import bin_tables, style
 from pipeline_src.figures.types import (
     Axes,
-    Counts,
     DataFrame,
     Figure,
     FigureType,
     Folders,
+    Histogram,
     Picture,
     Results,
     stacked,
@@ -97,19 +97,19 @@ def draw_panels(
 
 
 def draw_counts(
-    counts: Counts,
+    histogram: Histogram,
     bins: int,
     title: str,
     lines: Sequence[str],
     stem: Path,
     band: np.ndarray | None = None,
 ) -> None:
-    """Draw the diagram of one protocol's counts as <stem>.svg, .pdf and .png.
+    """Draw the diagram of one protocol's pixels as <stem>.svg, .pdf and .png.
 
     Args:
         band: its `accuracy_band`, if known.
     """
-    table = bin_tables.reliability_table(counts, bins, band)
+    table = bin_tables.reliability_table(histogram, bins, band)
     low = bin_tables.corner([table])
     with style.house():
         figure = draw_panels({"": table}, {"": ""}, title, [*lines, KEY], low)
