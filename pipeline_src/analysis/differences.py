@@ -14,9 +14,9 @@ import numpy as np
 
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import RESAMPLES, key_of, resample
-from pipeline_src.counting.counts import image_rows
-from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.analysis.resampling import RESAMPLES, key_of, measure_protocols
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.storage import equal_counts
 
 # What a difference is.
 SAME = "same"
@@ -61,8 +61,8 @@ def metric_differences(
     part: str,
     method: str,
     bins: int,
-    a: Mapping[int, MapCounts],
-    b: Mapping[int, MapCounts],
+    a: Mapping[int, Mapping[str, Counts]],
+    b: Mapping[int, Mapping[str, Counts]],
     groups: tuple[Groups, Groups] = (None, None),
 ) -> list[MetricDifference]:
     """Return all metrics of a method on a dataset, resampled unless A and B have equal counts.
@@ -70,7 +70,7 @@ def metric_differences(
     Args:
         part: name of the dataset, the key of the draws.
         bins: equal-width bins of ECE and OE on [0, 1].
-        a, b: seed -> counts.
+        a, b: seed -> counts by protocol.
         groups: group of each image of A and of B, where images are not independent; equal images
             share one.
     """
@@ -79,10 +79,10 @@ def metric_differences(
     counts_b = [b[seed] for _, seed in seeds]
     groups_a, groups_b = groups
     key_b = key_of(f"{part} of the other")
-    if image_rows(counts_a[0].raw).ids == image_rows(counts_b[0].raw).ids:  # the same draws
+    if counts_a[0]["raw"].images.ids == counts_b[0]["raw"].images.ids:  # the same draws
         key_b = key_of(part)
         groups_b = groups_a = groups_b if groups_a is None else groups_a
-    equal = counts_a == counts_b
+    equal = all(map(equal_counts, counts_a, counts_b))
     runs_a = _measured(counts_a, bins, key_of(part), groups_a, equal)
     runs_b = _measured(counts_b, bins, key_b, groups_b, equal)
     found = []
@@ -117,14 +117,14 @@ def metric_differences(
 
 
 def _measured(
-    statistics: Sequence[MapCounts], bins: int, key: int, groups: Groups, equal: bool
+    counts: Sequence[Mapping[str, Counts]], bins: int, key: int, groups: Groups, equal: bool
 ) -> dict[str, Measurement]:
     """Return the measurements of one side by protocol, its seeds numbered.
 
     Equal sides need no resamples.
     """
     resamples = 1 if equal else RESAMPLES
-    runs = [resample(statistic, bins, key, resamples, groups) for statistic in statistics]
+    runs = [measure_protocols(run, bins, key, resamples, groups) for run in counts]
     numbers = range(len(runs))
     measured = {}
     for protocol in runs[0]:

@@ -25,10 +25,10 @@ from pipeline_src.params.load import read
 from pipeline_src.pipeline.steps.report import SHOWN_VERSIONS
 from pipeline_src.publishing import published
 from pipeline_src.publishing.publish import evaluated_groups, reduced_counts
-from pipeline_src.publishing.published import FOLDER, PublishedCounts, settings
+from pipeline_src.publishing.published import FOLDER, published_counts, settings
 
 if TYPE_CHECKING:
-    from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.counting.counts import Counts
 
 Evaluation = tuple[str, int, str]  # method, seed, dataset
 
@@ -48,7 +48,7 @@ class Side:
 
     name: str
     facts: Facts
-    counts: Mapping[Evaluation, Callable[[], MapCounts]]
+    counts: Mapping[Evaluation, Callable[[], Mapping[str, Counts]]]
     groups: Mapping[str, Sequence[int]]
     conditions: Mapping[str, Any]
 
@@ -243,9 +243,8 @@ def _published(name: str, folder: Path) -> Side:
             conditions[key] = text
     counts = {}
     for split in publication.facts.parts:
-        on_split = PublishedCounts(publication, folder, split)
-        for method, seed in on_split:
-            counts[method, seed, split] = partial(on_split.__getitem__, (method, seed))
+        for (method, seed), load in published_counts(publication, folder, split).items():
+            counts[method, seed, split] = load
     return Side(name, publication.facts, counts, publication.groups, conditions)
 
 
@@ -278,7 +277,7 @@ def _local(name: str, experiment: str) -> Side:
     return Side(name, graph.facts, counts, groups, conditions)
 
 
-def _restored_counts(file: Path, bins: int) -> MapCounts:
+def _restored_counts(file: Path, bins: int) -> dict[str, Counts]:
     from pipeline_src.publishing.compact import restored
 
     return restored(reduced_counts(file, bins))

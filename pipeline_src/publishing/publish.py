@@ -25,9 +25,9 @@ from pipeline_src.publishing.published import (
     FOLDER,
     RUNS,
     Publication,
-    PublishedCounts,
     checked,
     pack,
+    published_counts,
     settings,
 )
 from pipeline_src.publishing.rebuild import REPORT, rebuild_report, recompute, replace_computed
@@ -90,7 +90,7 @@ def write_sources(
     _check_settings(graph.name, settings(earlier.params), settings(params))
     present = set()
     for split in earlier.facts.parts:
-        present |= {(split, *run) for run in PublishedCounts(earlier, staging, split)}
+        present |= {(split, *run) for run in published_counts(earlier, staging, split)}
     evaluated = {}
     trained = {}
     files = {}
@@ -163,13 +163,12 @@ def evaluated_groups(graph: ExperimentGraph, split: str, file: Path) -> list[int
     Args:
         file: counts of the dataset, whose images give the order.
     """
-    from pipeline_src.counting.counts import image_rows
-    from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.counting.storage import load
 
     options = graph.job(f"analyse/{split}").options
     if not options["groups"]:
         return []
-    ids = image_rows(MapCounts.load(file).raw).ids
+    ids = load(file)["raw"].images.ids
     numbers: list[int] = image_groups.number_samples(
         ids, groups=options["groups"], file=options["grouped"]
     ).tolist()
@@ -178,10 +177,10 @@ def evaluated_groups(graph: ExperimentGraph, split: str, file: Path) -> list[int
 
 def reduced_counts(file: Path, bins: int) -> dict[str, Any]:
     """Return the arrays to publish of a file of counts."""
-    from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.counting.storage import load
     from pipeline_src.publishing.compact import reduced
 
-    return reduced(MapCounts.load(file), bins)
+    return reduced(load(file), bins)
 
 
 def _add_histories(archive: Path, facts: Facts, trained: Mapping[tuple[str, int], Job]) -> None:
