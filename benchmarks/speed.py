@@ -102,18 +102,17 @@ def files() -> tuple[Path, Path]:
 
 
 def decode() -> None:
-    from pipeline_src.maps.counts import read_sample
-    from pipeline_src.maps.files import pair_files
+    from pipeline_src.maps.files import pair_files, read_sample
 
     for pair in pair_files(*files()):
         read_sample(pair, None, None)
 
 
 def judge() -> None:
-    from pipeline_src.maps.counts import count
+    from pipeline_src.maps.checks import count_folder
     from pipeline_src.maps.files import pair_files
 
-    count(pair_files(*files()))
+    count_folder(pair_files(*files()))
 
 
 @cache

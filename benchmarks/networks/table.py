@@ -25,8 +25,8 @@ from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import Resampled, key_of, resample_counts
 from pipeline_src.calibrators.calibrator import Calibrator, fitted
 from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_class
-from pipeline_src.maps.calibrate import pixels_of
-from pipeline_src.maps.counts import count
+from pipeline_src.maps.calibrate import counts_and_pixels
+from pipeline_src.maps.checks import count_folder
 from pipeline_src.maps.files import Pair
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
@@ -113,8 +113,8 @@ class Data:
     def resampled(self, network: str, name: str, calibrator: Calibrator | None = None) -> Resampled:
         """The shown metrics of a network on a set, calibrated or not, exactly and on resamples of the images."""
         pairs = self.pairs(network, name)
-        counted = count(pairs, calibrators=[calibrator] * len(pairs) if calibrator else ())
-        run = ProtocolCounts.by_protocol(counted.statistic)["raw"]
+        counted = count_folder(pairs, calibrators=[calibrator] * len(pairs) if calibrator else ())
+        run = ProtocolCounts.by_protocol(counted.counts)["raw"]
         return resample_counts(run, 10, key_of(name), names=[*SHOWN, METRICS["ece"].decided_by])
 
 
@@ -169,7 +169,7 @@ def predict_missing(data: Data) -> None:
 
 def scores(data: Data, network: str) -> Iterator[list[str]]:
     """A row of each test set and calibrator (none, or fitted to the images of `FIT`)."""
-    pixels = pixels_of(data.pairs(network, FIT[network]), None, None)
+    _, pixels = counts_and_pixels(data.pairs(network, FIT[network]), None, None)
     calibrators = [fitted(calibrator_class(name), pixels) for name in CALIBRATORS]
     for name in TEST[network]:
         for calibrator in (None, *calibrators):

@@ -21,9 +21,8 @@ from pipeline_src.calibrators.calibrator import fitted
 from pipeline_src.calibrators.pixels import Pixels, log_odds
 from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_class
 from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.maps.calibrate import pixels_of
-from pipeline_src.maps.counts import read_sample
-from pipeline_src.maps.files import classes_of, pair_files
+from pipeline_src.maps.calibrate import counts_and_pixels
+from pipeline_src.maps.files import classes_of, pair_files, read_sample
 from pipeline_src.maps.judge import groups_of
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
@@ -48,7 +47,7 @@ def measured(apply):
     for pair in tested:
         sample = read_sample(pair, K, K)
         f = apply(log_odds(sample.probability)).astype(np.float32)
-        counts.add(f if f.ndim == 3 else np.stack([1 - f, f]), sample.truth, pair.stem, ignore=K)
+        counts.add(f if f.ndim == 3 else np.stack([1 - f, f]), sample.target, pair.stem, ignore=K)
     run = ProtocolCounts(counts, counts.raw, groups_of(tested, sys.argv[1]))
     return Measurement.of_runs([0], [resample_counts(run, 10, SEED, names=SHOWN + DECIDING)])
 
@@ -67,7 +66,8 @@ def cell(run, metric):
 
 fit, *tests = zip(map(Path, sys.argv[2::2]), map(Path, sys.argv[3::2]), strict=True)
 pairs = pair_files(*fit)[:: 2 if fit in tests else 1]
-every = pixels_of(pairs, K := classes_of(pairs), K)  # K is None of two classes
+K = classes_of(pairs)  # None of two classes
+_, every = counts_and_pixels(pairs, K, K)
 rows = np.random.default_rng(0).choice(len(every.z), 200_000, p=every.weights / every.weights.sum())
 pixels = Pixels(
     every.z[rows], every.labels[rows], np.ones(len(rows)), every.images[rows], every.entropy

@@ -119,6 +119,7 @@ def resample_counts(
     in the order of their ids, see the same resamples, so their differences are paired.
 
     Args:
+        resamples: their number; 0 for exact values only.
         names: metrics, which have to be defined; all by default, which takes far longer.
     """
     if names is None:
@@ -130,8 +131,8 @@ def resample_counts(
             for name in names
         }
         reasons = {}
-    if not points:
-        return Resampled({}, reasons, {}, {}, 0)
+    if not points or not resamples:
+        return Resampled(points, reasons, {}, {}, 0)
     units, times = _draws_of(counted, key, resamples)
     inputs = {name: METRICS[name].input for name in points}
     by_family = {source.family: source for source in inputs.values()}

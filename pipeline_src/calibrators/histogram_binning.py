@@ -36,14 +36,12 @@ class HistogramBinningCalibrator(Calibrator):
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:
         """Count weighted pixels and foreground per bin; an empty bin gets its middle."""
-        bins, weights = bin_numbers(pixels.z[:, 0]), pixels.weights
-        count, hits = (
-            np.bincount(bins, column, BINS) for column in (weights, weights * pixels.labels)
-        )
-        middle = (np.arange(BINS) + 0.5) / BINS
-        return cls(
-            shares=np.where(count > 0, hits / np.where(count > 0, count, 1), middle).tolist()
-        )
+        bins = bin_numbers(pixels.z[:, 0])
+        count = np.bincount(bins, pixels.weights, BINS)
+        hits = np.bincount(bins, pixels.weights * pixels.labels, BINS)
+        shares = (np.arange(BINS) + 0.5) / BINS
+        np.divide(hits, count, out=shares, where=count > 0)
+        return cls(shares=shares.tolist())
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """See `Calibrator`."""

@@ -14,8 +14,7 @@ from pipeline_src.validation import Fraction
 
 
 class IsotonicCalibrator(Calibrator):
-    """Replace probabilities by the rising function of them with the least Brier score on the fitted
-    pixels.
+    """Replace probabilities by the rising function of them with the least Brier score.
 
     It is linear between the knots `f`, and constant beyond them. It may give 0 and 1, and it may
     move the threshold: the class of a pixel may change.

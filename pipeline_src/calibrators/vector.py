@@ -1,4 +1,4 @@
-"""Vector scaling (Guo et al., On Calibration of Modern Neural Networks, ICML 2017): a scale and a bias per class."""
+"""Vector scaling (Guo et al., ICML 2017): a scale and a bias per class."""
 
 from __future__ import annotations
 

@@ -19,8 +19,8 @@ from pipeline_src.calibrators.pixels import least_probability
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.errors import UserError
-from pipeline_src.maps.counts import count, read_sample
-from pipeline_src.maps.files import pair_files
+from pipeline_src.maps.checks import count_folder
+from pipeline_src.maps.files import pair_files, read_sample
 from pipeline_src.maps.judge import judge_folder
 from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import value
@@ -110,7 +110,7 @@ def test_numbers_are_those_of_the_statistic(tmp_path):
     result = judge_folder(tmp_path / "maps", tmp_path / "masks", "net", out := tmp_path / "out", **options)
     counted, rows = statistic(pairs), table(out)
     assert json.loads((out / "metrics.json").read_text()) == json.loads(json.dumps(result))
-    assert np.array_equal(MapCounts.load(out / "statistic.npz").raw.count, counted.raw.count)
+    assert np.array_equal(MapCounts.load(out / "counts.npz").raw.count, counted.raw.count)
     for protocol in PROTOCOLS:
         counts = counted.protocols[protocol]
         for name in METRICS:
@@ -168,8 +168,8 @@ def test_images_of_a_group_are_resampled_together(tmp_path):
     options = {"groups": str(tmp_path / "groups.csv"), "ignore": IGNORE}
     folders = tmp_path / "maps", tmp_path / "masks"
     result = judge_folder(*folders, "net", tmp_path / "out", resamples=50, **options)
-    counted = count(pair_files(*folders), None, IGNORE, whole_maps=True)
-    expected = resample_counts(ProtocolCounts.by_protocol(counted.statistic, groups)["raw"], 10, 0, 50)
+    counted = count_folder(pair_files(*folders), None, IGNORE, whole_maps=True)
+    expected = resample_counts(ProtocolCounts.by_protocol(counted.counts, groups)["raw"], 10, 0, 50)
     assert {name: number for name, number in result["raw"].items() if number is not None} == expected.points
     assert result["intervals"]["raw"] == {name: expected.intervals().get(name) for name in result["raw"]}
     assert "3 groups" in result["groups"]
@@ -311,5 +311,5 @@ def test_weighted_f_is_measured_on_request(judged):
     result = judged(weighted_f=True)
     for protocol in PROTOCOLS:
         assert result[protocol]["weighted_f"] == pytest.approx(expected[protocol]["weighted_f"], abs=1e-9)
-    stored = MapCounts.load("out/statistic.npz")
+    stored = MapCounts.load("out/counts.npz")
     assert value("weighted_f", stored.raw) == result["raw"]["weighted_f"]

@@ -16,7 +16,6 @@ from pipeline_src.params.schema import Experiment, Params
 from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.job import Graph
 from pipeline_src.prediction.predict import Predictor, load, predict
-from pipeline_src.training import posthoc
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.loop import train
 from pipeline_src.training.methods import mc_dropout
@@ -104,7 +103,7 @@ def test_a_method_lowers_the_loss_and_is_its_calibrator(name, channels):
 
 def test_the_sample_is_keyed_by_image(networks, val, monkeypatch):
     everything = validation_pixels(networks[0], val, EXPERIMENT).z
-    monkeypatch.setattr(posthoc, "MOST_LOGITS", 0.1 * 2 * len(everything))
+    monkeypatch.setattr("pipeline_src.calibrators.pixels.MOST_LOGITS", 0.1 * 2 * len(everything))
     pixels = validation_pixels(networks[0], val, EXPERIMENT)
     sizes = np.array([row.height * row.width for row in val.index])
     drawn = np.ceil(0.1 * sizes).astype(int)
