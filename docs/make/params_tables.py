@@ -59,7 +59,8 @@ def _item(name: str, field: FieldInfo) -> str:
     if default is not None and default != {} and not isinstance(default, BaseModel):
         text += f" = `{default}`"
     text += f" ({_type(field.annotation, field)})"
-    purpose = re.split(r"(?<=[.)]) (?=[A-Z`])", field.description or "")[0]
+    description = " ".join((field.description or "").split())
+    purpose = re.split(r"(?<=[.)]) (?=[A-Z`])", description)[0]
     return f"{text}: {purpose}" if purpose else f"{text}."
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -13,10 +12,10 @@ import numpy as np
 from pipeline_src.analysis.differences import seed_pairs
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import key_of, resample_counts
+from pipeline_src.analysis.resampling import key_of, measure
+from pipeline_src.counting.counts import Counts, grouped
 from pipeline_src.errors import UserError
 from pipeline_src.files import hash_of, write_text
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.publishing import published
 from pipeline_src.tables.differences import QUANTITIES
@@ -119,8 +118,8 @@ def _publication(side: str) -> published.Publication:
 def _differences(
     split: str,
     bins: int,
-    a: dict[int, ProtocolCounts],
-    b: dict[int, ProtocolCounts],
+    a: dict[int, Counts],
+    b: dict[int, Counts],
     groups: np.ndarray | None,
 ) -> dict[str, Estimate]:
     """Differences B - A of the metrics of table T14 on the same images; counts are by seed."""
@@ -130,12 +129,12 @@ def _differences(
         if decided_by and decided_by not in names:
             names.append(decided_by)
 
-    def measured(counts: dict[int, ProtocolCounts], seeds: list[int]) -> Measurement:
-        resampled = []
+    def measured(counts: dict[int, Counts], seeds: list[int]) -> Measurement:
+        runs = []
         for seed in seeds:
-            run = replace(counts[seed], units=groups)
-            resampled.append(resample_counts(run, bins, key_of(split), names=names))
-        return Measurement.of_runs(range(len(seeds)), resampled)
+            run = grouped({"raw": counts[seed]}, groups)["raw"]
+            runs.append(measure(run, bins, key_of(split), names=names))
+        return Measurement.of_runs(range(len(seeds)), runs)
 
     pairs = seed_pairs(list(a), list(b))
     measured_a = measured(a, [seed for seed, _ in pairs])
@@ -149,13 +148,13 @@ def _differences(
 
 
 @lru_cache(maxsize=32)  # several pairs share a method
-def _counts(side: str, split: str) -> dict[int, dict[str, ProtocolCounts]]:
+def _counts(side: str, split: str) -> dict[int, dict[str, Counts]]:
     """Seed -> protocol -> counts, of the seeds that are published: a method may lack one."""
     experiment, _, method = side.partition(":")
     folder = published.FOLDER / experiment
     counts = published.PublishedCounts(published.Publication.read(folder), folder, split)
     seeds = [seed for name, seed in counts if name == method]
-    return {seed: ProtocolCounts.by_protocol(counts[method, seed]) for seed in seeds}
+    return {seed: dict(counts[method, seed]) for seed in seeds}
 
 
 def _text(metric: str, effect: Estimate) -> str:

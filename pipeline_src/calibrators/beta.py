@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 from pydantic import Field
@@ -28,9 +28,9 @@ class BetaCalibrator(Calibrator):
     Source: Kull, Silva Filho, Flach, AISTATS 2017
     """
 
-    name: ClassVar[str] = "beta"
-    keeps_class: ClassVar[bool] = False
-    two_classes: ClassVar[bool] = True
+    name = "beta"
+    keeps_class = False
+    two_classes = True
 
     a: float = Field(ge=0)
     b: float = Field(ge=0)

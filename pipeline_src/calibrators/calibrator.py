@@ -134,9 +134,8 @@ def nll_and_gradient(
 def nll(f: np.ndarray, pixels: Pixels) -> float:
     """Return the mean NLL in nats of probabilities f (N, C), clamped to [1e-7, 1 - 1e-7]."""
     if f.shape[1] == 1:
-        given = np.where(pixels.labels == 1, f[:, 0], 1 - f[:, 0])
-    else:
-        given = f[np.arange(len(f)), pixels.labels]
+        f = np.column_stack([1 - f, f])
+    given = f[np.arange(len(f)), pixels.labels]
     return float(-(pixels.weights @ np.log(given.clip(CLAMP, 1 - CLAMP))) / pixels.weights.sum())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 from scipy.special import log_softmax
@@ -31,8 +31,8 @@ class DirichletCalibrator(Calibrator):
     Source: Kull et al., NeurIPS 2019
     """
 
-    name: ClassVar[str] = "dirichlet"
-    keeps_class: ClassVar[bool] = False
+    name = "dirichlet"
+    keeps_class = False
 
     weights: list[list[float]]  # (K, K + 1): W, and b in the last column
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Self
 
 import numpy as np
 from pydantic import Field
@@ -27,9 +27,9 @@ class HistogramBinningCalibrator(Calibrator):
     Source: Zadrozny and Elkan, ICML 2001
     """
 
-    name: ClassVar[str] = "histogram_binning"
-    keeps_class: ClassVar[bool] = False
-    two_classes: ClassVar[bool] = True
+    name = "histogram_binning"
+    keeps_class = False
+    two_classes = True
 
     shares: Annotated[list[Fraction], Field(min_length=BINS, max_length=BINS)]
 

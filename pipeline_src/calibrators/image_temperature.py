@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 
@@ -36,9 +36,9 @@ class ImageTemperatureCalibrator(Calibrator):
     Source: ours, after Guo et al., ICML 2017
     """
 
-    name: ClassVar[str] = "image_temperature"
-    keeps_class: ClassVar[bool] = True
-    per_image: ClassVar[bool] = True
+    name = "image_temperature"
+    keeps_class = True
+    per_image = True
 
     a: float
     b: float

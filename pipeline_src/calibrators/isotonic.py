@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 from scipy.optimize import isotonic_regression
@@ -28,9 +28,9 @@ class IsotonicCalibrator(Calibrator):
     Source: Zadrozny and Elkan, KDD 2002
     """
 
-    name: ClassVar[str] = "isotonic"
-    keeps_class: ClassVar[bool] = False
-    two_classes: ClassVar[bool] = True
+    name = "isotonic"
+    keeps_class = False
+    two_classes = True
 
     f: list[Fraction]
     value: list[Fraction]

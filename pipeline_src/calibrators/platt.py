@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 from scipy.special import log_softmax
@@ -30,8 +30,8 @@ class PlattCalibrator(Calibrator):
     Source: Platt, Advances in Large Margin Classifiers 1999; Guo et al., ICML 2017
     """
 
-    name: ClassVar[str] = "platt"
-    keeps_class: ClassVar[bool] = False
+    name = "platt"
+    keeps_class = False
 
     scale: list[float]
     bias: list[float]

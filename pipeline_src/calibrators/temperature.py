@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 from pydantic import Field
@@ -30,8 +30,8 @@ class TemperatureCalibrator(Calibrator):
     Source: Guo et al., ICML 2017
     """
 
-    name: ClassVar[str] = "temperature"
-    keeps_class: ClassVar[bool] = True
+    name = "temperature"
+    keeps_class = True
 
     temperature: float = Field(gt=0)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import numpy as np
 
 from pipeline_src.calibrators.platt import PlattCalibrator
@@ -24,7 +22,7 @@ class VectorCalibrator(PlattCalibrator):
     Source: Guo et al., ICML 2017
     """
 
-    name: ClassVar[str] = "vector"
+    name = "vector"
 
     @staticmethod
     def inputs(z: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from jinja2 import StrictUndefined, Template
 from torch import Tensor, nn
 
 from pipeline_src import outputs
@@ -29,37 +30,6 @@ CARD = "README.md"
 SUMS = "SHA256SUMS"
 FILES = (MODEL, CONFIG, CALIBRATOR, CARD, SUMS)
 TOLERANCE = 1e-5  # of probabilities, between the folder and the run
-CARD_TEXT = """# {run}
-
-A network for dense (per-pixel) classification, trained with the method `{method}` \
-of the experiment `{experiment}`.
-{calibration}
-
-```python
-import cv2
-import torch
-
-model = torch.export.load("model.pt2").module()
-image = cv2.cvtColor(cv2.imread("photo.jpg"), cv2.COLOR_BGR2RGB)
-shrink = cv2.INTER_AREA if min(image.shape[:2]) >= {size} else cv2.INTER_LINEAR
-x = torch.from_numpy(cv2.resize(image, ({size}, {size}), interpolation=shrink))
-with torch.inference_mode():
-    z = model(x.permute(2, 0, 1)[None])  \
-# (B, 3, {size}, {size}) uint8 -> logits (B, {channels}, h, w)
-    z = torch.nn.functional.interpolate(z, image.shape[:2], mode="bilinear")
-    probabilities = {activation}
-```
-
-`dense-calibration predict --weights FOLDER --images DIR --out MAPS` \
-does the same for many images{and_calibrator}.
-
-- Classes, from 0: {classes}.
-- Calibration holds for images like the validation images. \
-Under distribution shift confidence can be wrong by more.
-- `config.json` has the experiment, the seed and the fingerprints of the training in full.
-- The weights were made from the datasets of the experiment, and perhaps from pretrained weights: \
-respect their terms.
-"""
 
 
 class Config(Strict):
@@ -166,26 +136,9 @@ def traced(network: DenseClassifier, size: int) -> torch.export.ExportedProgram:
 
 def card(config: Config, record: dict[str, Any] | None) -> str:
     """Return the model card (README.md); `record` is the content of calibrator.json."""
-    run = config.provenance["run"]
-    single = config.classes == 2
-    calibration = "Its probabilities are those of the network, without a calibrator."
-    if record:
-        images = record["fitted_on"]["images"]
-        calibration = (
-            f"Its calibrator, `{record['calibrator']}`, was fitted to {images:,} validation images "
-            "(`calibrator.json`); the code below leaves it out."
-        )
-    return CARD_TEXT.format(
-        run=run,
-        method=config.provenance["method"]["entry"],
-        experiment=run.partition("/")[0],
-        calibration=calibration,
-        size=config.image_size,
-        channels=1 if single else config.classes,
-        activation="z.sigmoid()[0, 0]" if single else "z.softmax(1)[0]",
-        and_calibrator=", and calibrates them" if record else "",
-        classes=", ".join(config.class_names),
-    )
+    text = Path(__file__).with_name("card.md.j2").read_text(encoding="utf-8")
+    template = Template(text, undefined=StrictUndefined, keep_trailing_newline=True)
+    return template.render(config=config, record=record)
 
 
 def read_folder(folder: Path) -> tuple[Config, Predictor]:

@@ -15,20 +15,18 @@ from PIL import Image
 from pipeline_src import outputs
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.intervals import groups_note, images_note
-from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
+from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
 from pipeline_src.calibrators.calibrator import Calibrator, Record, calibrated, fitted
 from pipeline_src.calibrators.pixels import MOST_LOGITS, Pixels, joined, map_pixels
 from pipeline_src.calibrators.registry import calibrator_class
-from pipeline_src.counting.counts import image_rows
-from pipeline_src.counting.score_histogram import check_bins
+from pipeline_src.counting.bins import check_bins
+from pipeline_src.counting.counts import grouped
 from pipeline_src.errors import UserError, few
 from pipeline_src.files import atomic, write_text
 from pipeline_src.maps.checks import FolderCounts, count_folder
 from pipeline_src.maps.files import Pair, classes_of, pair_files, read_samples
 from pipeline_src.maps.judge import groups_of
 from pipeline_src.maps.risk import folds_of
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.rng import generator
 
@@ -226,9 +224,9 @@ def _contents(counted: FolderCounts) -> dict[str, bytes]:
     Images without a pixel that counts and maps of one value are left out, because several images
     share such sums.
     """
-    rows = image_rows(counted.counts.raw)
-    varied = (rows.column("pixels") > 0) & (rows.column("constant") == 0)
-    return {rows.ids[image]: rows.table[image].tobytes() for image in np.flatnonzero(varied)}
+    images = counted.counts()["raw"].images
+    varied = (images.column("pixels") > 0) & (images.column("constant") == 0)
+    return {images.ids[image]: images.table[image].tobytes() for image in np.flatnonzero(varied)}
 
 
 def _compare(
@@ -247,12 +245,11 @@ def _compare(
     """
     sides = []
     for side in counted:
-        run = ProtocolCounts.by_protocol(side.counts, units)["raw"]
-        sides.append(resample_counts(run, bins, SEED, resamples))
+        run = grouped(side.counts(), units)["raw"]
+        sides.append(measure(run, bins, SEED, resamples))
     before, after = sides
     limits_before = before.intervals()
     limits_after = after.intervals()
-    terms = [(Measurement.of_runs([0], [before]), -1.0), (Measurement.of_runs([0], [after]), 1.0)]
     scores: dict[str, Any] = {}
     for name in names:
         if name not in before.points:
@@ -263,7 +260,7 @@ def _compare(
             "difference": None,
         }
         changed = ""
-        change = estimate(name, *terms) if resamples else None
+        change = estimate(name, (before, -1.0), (after, 1.0)) if resamples else None
         if change:
             if change.decided:
                 intervals[METRICS[name].decided_by] = _limits(change.decided)
@@ -271,8 +268,8 @@ def _compare(
             intervals["difference"] = _limits(change)
             changed = change.direction
         scores[name] = {
-            "before": before.points[name],
-            "after": after.points[name],
+            "before": float(before.points[name][0]),
+            "after": float(after.points[name][0]),
             "intervals": intervals,
             "changed": changed,
         }

@@ -9,8 +9,9 @@ import numpy as np
 
 from pipeline_src.calibrators.calibrator import Calibrator, calibrated
 from pipeline_src.calibrators.pixels import least_probability
-from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.whole_maps import whole_map_measures
+from pipeline_src.counting.accumulate import Accumulator
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.sample import checked
 from pipeline_src.errors import UserError, few
 from pipeline_src.labels import IGNORED
 from pipeline_src.maps.files import Pair, Sample, read_samples
@@ -27,7 +28,6 @@ class FolderCounts:
     """The counts of a folder of maps, and what its files show together.
 
     Attributes:
-        counts: of all pixels that count, with the clamps of `clamps`.
         clamps: the least probability whose logarithm is taken, by type of the maps: "uint8",
             "uint16" or "float".
         highest: largest value by type of the maps.
@@ -37,12 +37,21 @@ class FolderCounts:
 
     Args:
         classes, ignore: as of `read_sample`.
+        whole_maps: whether S- and E-measure of binary maps are also computed.
+        weighted_f: whether weighted F is computed with these.
     """
 
-    def __init__(self, classes: int | None, ignore: int | None):
+    def __init__(
+        self,
+        classes: int | None,
+        ignore: int | None,
+        *,
+        whole_maps: bool = False,
+        weighted_f: bool = False,
+    ):
         self.classes = classes
         self.ignore = ignore
-        self.counts = MapCounts.of_classes(classes) if classes else MapCounts.empty()
+        self._accumulator = Accumulator(classes, whole_maps=whole_maps, weighted_f=weighted_f)
         self.clamps: dict[str, float] = {}
         self.highest: dict[str, float] = {}
         self.values = np.zeros(256, np.int64)
@@ -50,23 +59,19 @@ class FolderCounts:
         self.ignored = 0
         self.resized: list[str] = []
 
-    def add(self, sample: Sample, *, whole_maps: bool = False, weighted_f: bool = False) -> None:
-        """Count a map and its mask.
+    def counts(self) -> dict[str, Counts]:
+        """Return the counts of all pixels that count by protocol, with the clamps of `clamps`."""
+        return self._accumulator.counts()
 
-        Args:
-            whole_maps: whether S- and E-measure of a binary map are also computed.
-            weighted_f: whether weighted F is computed with these.
-        """
+    def add(self, sample: Sample) -> None:
+        """Count a map and its mask."""
         target = sample.target
         assert target is not None
         probability = sample.probability
         stem = sample.pair.stem
-        measures = None
-        if whole_maps and not self.classes:
-            measures = whole_map_measures(probability, target, weighted_f)
         void = self.classes or IGNORED
         clamp = least_probability(probability.dtype)
-        self.counts.add(probability, target, stem, measures, ignore=void, clamp=clamp)
+        self._accumulator.add(checked(probability, target, stem, ignore=void), clamp)
         kind = "float" if probability.dtype.kind == "f" else str(probability.dtype)
         self.clamps[kind] = clamp
         self.highest[kind] = max(self.highest.get(kind, 0), probability.max())
@@ -148,18 +153,18 @@ class FolderCounts:
             yield f"{number} mask pixel(s) were neither 0 nor 255 and were cut at > 127{hint}"
 
     def _likely_mistakes(self) -> Iterator[str]:
-        raw = self.counts.raw
+        raw = self.counts()["raw"]
+        histogram = raw.histogram
         if not raw.pixels:
             return
         if max(self.highest.values()) == 0:
             yield "every map is 0 everywhere"
-        elif raw.pixels == raw.count[0].sum() and not raw.position.any():
+        elif raw.pixels == histogram.count[0].sum() and not histogram.position.any():
             yield (
                 "the maps hold only 0 and 1, which are decisions and no probabilities: ECE is their "
                 "share of errors"
             )
-        confusion = self.counts.confusion
-        objects = raw.count[:, :, 1] if confusion is None else confusion[1:]
+        objects = histogram.count[:, :, 1] if raw.confusion is None else raw.confusion[1:]
         if not objects.any():
             only = ", only class 0 and ignored pixels" if self.classes else ""
             yield f"no mask has an object{only}"
@@ -199,16 +204,16 @@ def count_folder(
     Args:
         classes, ignore: as of `read_sample`.
         calibrators: one for each map, applied before it is counted; none for the maps as they are.
-        whole_maps, weighted_f: as of `FolderCounts.add`.
+        whole_maps, weighted_f: as of `FolderCounts`.
 
     Raises:
         UserError: names all files that cannot be used, or what their values do not show.
     """
-    counted = FolderCounts(classes, ignore)
+    counted = FolderCounts(classes, ignore, whole_maps=whole_maps, weighted_f=weighted_f)
     for index, sample in enumerate(read_samples(pairs, classes, ignore)):
         if calibrators:
             sample = replace(sample, map=calibrated(calibrators[index], sample.map))
-        counted.add(sample, whole_maps=whole_maps, weighted_f=weighted_f)
+        counted.add(sample)
     if not calibrators:
         counted.check()
     return counted

@@ -19,9 +19,9 @@ from rich.console import Console
 from rich.progress import track
 from scipy.ndimage import zoom
 
-from pipeline_src.counting.accumulate import by_value
-from pipeline_src.counting.image_pixels import native
+from pipeline_src.counting.kernels import pixels_by_value
 from pipeline_src.counting.levels import SLACK, SUM_SLACK
+from pipeline_src.counting.sample import numpy_array
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import check_folder, check_regular, composed
 from pipeline_src.labels import IGNORED
@@ -386,7 +386,7 @@ def read_mask(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.nda
     zero_and_one = values.max() == 1 and path.suffix.lower() not in JPEG
     target = (values > (0 if zero_and_one else 127)).view(np.uint8)
     target[ignored] = IGNORED
-    pixels = by_value(values.reshape(-1), ignored.reshape(-1).view(np.uint8))
+    pixels = pixels_by_value(values.reshape(-1), ignored.reshape(-1).view(np.uint8))
     return target, pixels[:, 0]
 
 
@@ -423,8 +423,8 @@ def _load(path: Path, palette: Palette) -> np.ndarray:
     try:
         check_regular(path)
         if path.suffix.lower() in ARRAYS:
-            return native(_array(path))
-        return native(_picture(path, palette))
+            return numpy_array(_array(path))
+        return numpy_array(_picture(path, palette))
     except UnusableFileError:
         raise
     except Exception as error:  # numpy, zipfile and Pillow raise anything for a foreign file

@@ -15,9 +15,10 @@ from pipeline_src.analysis.analyse import accuracy_band
 from pipeline_src.analysis.conformal import Bound
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.intervals import FEW_GROUPS, MARGINS, groups_note, images_note
-from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
-from pipeline_src.counting.counts import Counts, image_rows
-from pipeline_src.counting.score_histogram import check_bins
+from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
+from pipeline_src.counting.bins import check_bins
+from pipeline_src.counting.counts import Counts, grouped
+from pipeline_src.counting.storage import save
 from pipeline_src.data.groups import find, names, number
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic, write_text
@@ -27,7 +28,6 @@ from pipeline_src.maps.gallery import draw_gallery, pictures_of
 from pipeline_src.maps.risk import controlled, exceeded
 from pipeline_src.metrics.image_inputs import per_image
 from pipeline_src.metrics.metric import with_ends
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 
 
@@ -80,7 +80,8 @@ def judge_folder(
     bound = Bound.of(risk) if risk else None
     pictures = pictures_of(pairs, images) if images else {}
     counted = count_folder(pairs, classes, ignore, whole_maps=True, weighted_f=weighted_f)
-    raw = counted.counts.raw
+    counts = grouped(counted.counts(), units)
+    raw = counts["raw"]
     if not raw.pixels:
         raise UserError(
             f"no pixel of the masks in {mask} counts; nothing was written",
@@ -96,22 +97,22 @@ def judge_folder(
         result["groups"] = groups_note(units)
     result["warnings"] = counted.warnings()
     if resamples and not groups:
-        filled = int(np.count_nonzero(image_rows(raw).column("pixels")))
+        filled = int(np.count_nonzero(raw.images.column("pixels")))
         result["warnings"] += images_note(filled)
     # Without resamples the first two stay empty.
     result |= {"miscalibration": {}, "intervals": {}, "undefined": {}}
     bands = {}
-    for protocol, run in ProtocolCounts.by_protocol(counted.counts, units).items():
-        measured = resample_counts(run, bins, SEED, resamples)
-        known = {*measured.points, *measured.reasons}
-        named = [metric for metric in METRICS if metric in known]
-        result[protocol] = {metric: measured.points.get(metric) for metric in named}
+    for protocol, run in counts.items():
+        measured = measure(run, bins, SEED, resamples)
+        result[protocol] = measured.numbers()
         result["undefined"][protocol] = measured.reasons
         if resamples:
             intervals = measured.intervals()
-            result["intervals"][protocol] = {metric: intervals.get(metric) for metric in named}
+            result["intervals"][protocol] = {
+                metric: intervals.get(metric) for metric in result[protocol]
+            }
             result["miscalibration"][protocol] = miscalibration(intervals, measured.units)
-            bands[protocol] = accuracy_band([measured], bins)
+            bands[protocol] = accuracy_band([run], bins, SEED, resamples)
         if bound:
             control = controlled(run, bound, resamples)
             result.setdefault("risk", {})[protocol] = control
@@ -126,10 +127,10 @@ def judge_folder(
     # Earlier versions called the counts file statistic.npz.
     older = ["reliability-*.*", "gallery.*", "statistic.npz"]
     with outputs.staged(out, "metrics.json", older) as new:
-        counted.counts.save(new / "counts.npz", provenance)
-        _write_images(new / "images.csv", counted.counts.protocols, bins)
+        save(counts, new / "counts.npz", provenance)
+        _write_images(new / "images.csv", counts, bins)
         if diagrams and not classes:
-            _draw(result, counted.counts.protocols, bands, mask.parts[-2:], new)
+            _draw(result, counts, bands, mask.parts[-2:], new)
         if gallery or images:
             draw_gallery(
                 pairs, raw, classes=classes, ignore=ignore, pictures=pictures, name=name, out=new
@@ -189,8 +190,8 @@ def groups_of(pairs: Sequence[Pair], groups: str) -> np.ndarray | None:
 
 def _write_images(path: Path, counts: Mapping[str, Counts], bins: int) -> None:
     """Write the metrics of each image and protocol, sorted by raw ECE, largest first."""
-    rows = image_rows(counts["raw"])
-    columns = {name: rows.column(name) for name in ("height", "width", "pixels")}
+    images = counts["raw"].images
+    columns = {name: images.column(name) for name in ("height", "width", "pixels")}
     for protocol, of_protocol in counts.items():
         for name, values in per_image(of_protocol, bins).items():
             columns[f"{protocol}_{name}"] = values
@@ -198,7 +199,7 @@ def _write_images(path: Path, counts: Mapping[str, Counts], bins: int) -> None:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["id", *columns])
         for image in np.argsort(-columns["raw_ece"], kind="stable"):
-            cells: list[object] = [rows.ids[image]]
+            cells: list[object] = [images.ids[image]]
             for values in columns.values():
                 number = values[image]
                 cells.append(f"{number:.6g}" if isinstance(number, float) else number)
@@ -232,4 +233,6 @@ def _draw(
             " · ".join(errors),
         ]
         stem = folder / f"reliability-{protocol}"
-        draw_counts(of_protocol, result["bins"], result["name"], lines, stem, bands.get(protocol))
+        draw_counts(
+            of_protocol.histogram, result["bins"], result["name"], lines, stem, bands.get(protocol)
+        )

@@ -6,15 +6,16 @@ A new metric is a function (in `estimators`, or a file of its own) and an entry 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from types import MappingProxyType
 
 import numpy as np
 
+from pipeline_src.counting.bins import UndefinedMetricError
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.score_histogram import UndefinedMetricError
 from pipeline_src.metrics import estimators, image_inputs
+from pipeline_src.metrics.cells import CLASSES, TOP
 from pipeline_src.metrics.image_inputs import (
     ClassAreas,
     ImageMean,
@@ -42,7 +43,6 @@ from pipeline_src.metrics.metric import (
     same,
     squared,
 )
-from pipeline_src.metrics.protocol_counts import CLASSES, TOP, ProtocolCounts
 
 # Metrics that decide differences of others.
 SQUARED = "squared_error"
@@ -354,35 +354,34 @@ METRICS = MappingProxyType(
 
 
 def value(name: str, counts: Counts, bins: int = 10) -> float:
-    """Return one metric of the counts of a protocol; raises `UndefinedMetricError` where it does not exist."""
-    counted = ProtocolCounts(None, counts)
-    return _value(METRICS[name], counted, lambda source: source.exact(counted, bins))
+    """Return one metric of counts; raises `UndefinedMetricError` where it does not exist."""
+    return _value(METRICS[name], counts, lambda source: source.exact(counts, bins))
 
 
 def summary(
-    counted: ProtocolCounts, bins: int = 10
-) -> tuple[dict[str, float | None], dict[str, str]]:
-    """Return the metrics for this number of classes by name, and the reason for each value that is
-    None.
+    counts: Counts, bins: int = 10, names: Iterable[str] | None = None
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Return metrics by name, and the reason for each that is undefined.
 
     Metrics on request are left out where they were not measured.
 
     Args:
         bins: number of equal-width bins, a divisor of `levels.LEVELS`.
+        names: of the metrics, by default all for this number of classes.
     """
-    values: dict[str, float | None] = {}
+    values: dict[str, float] = {}
     reasons: dict[str, str] = {}
-    exact = cache(
-        lambda source: source.exact(counted, bins)
-    )  # many metrics have the same arguments
-    classes = counted.statistic.classes if counted.statistic else []
-    # Saved maps can have two classes of which none is the positive one.
-    for name in defined(max(3, len(classes)) if classes else 2):
+    # Many metrics have the same arguments.
+    exact = cache(lambda source: source.exact(counts, bins))
+    if names is None:
+        # Saved maps can have two classes of which none is the positive one.
+        names = defined(max(3, len(counts.classes)) if counts.classes else 2)
+    for name in names:
         try:
-            values[name] = _value(METRICS[name], counted, exact)
+            values[name] = _value(METRICS[name], counts, exact)
         except UndefinedMetricError as reason:
             if not METRICS[name].on_request:
-                values[name], reasons[name] = None, str(reason)
+                reasons[name] = str(reason)
     return values, reasons
 
 
@@ -392,16 +391,14 @@ def defined(classes: int) -> list[str]:
     return [name for name, metric in METRICS.items() if metric.classes in ("any", kind)]
 
 
-def _value(metric: Metric, counted: ProtocolCounts, exact: Callable[[Input], Arguments]) -> float:
-    confusion = counted.statistic.confusion if counted.statistic else None
-    if (
-        metric.needs_true_class
-        and confusion is not None
-        and int(confusion.sum()) < counted.counts.pixels
-    ):
+def _value(metric: Metric, counts: Counts, exact: Callable[[Input], Arguments]) -> float:
+    has_class = counts.pixels if counts.confusion is None else int(counts.confusion.sum())
+    if metric.needs_true_class and has_class < counts.pixels:
         raise UndefinedMetricError("on some pixels no class is right")
-    if counted.counts.pixels == 0:
+    if counts.pixels == 0:
         raise UndefinedMetricError("no pixel counts")
+    if not metric.input.pooled and not len(counts.images):
+        raise UndefinedMetricError("counts without rows per image do not measure it")
     with np.errstate(invalid="ignore", divide="ignore"):
         number = float(metric.function(*exact(metric.input)))
     if np.isnan(number):

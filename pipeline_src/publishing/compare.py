@@ -28,7 +28,7 @@ from pipeline_src.publishing.publish import evaluated_groups, reduced_counts
 from pipeline_src.publishing.published import FOLDER, PublishedCounts, settings
 
 if TYPE_CHECKING:
-    from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.counting.counts import Counts
 
 Evaluation = tuple[str, int, str]  # method, seed, dataset
 
@@ -48,7 +48,7 @@ class Side:
 
     name: str
     facts: Facts
-    counts: Mapping[Evaluation, Callable[[], MapCounts]]
+    counts: Mapping[Evaluation, Callable[[], Mapping[str, Counts]]]
     groups: Mapping[str, Sequence[int]]
     conditions: Mapping[str, Any]
 
@@ -278,7 +278,7 @@ def _local(name: str, experiment: str) -> Side:
     return Side(name, graph.facts, counts, groups, conditions)
 
 
-def _restored_counts(file: Path, bins: int) -> MapCounts:
+def _restored_counts(file: Path, bins: int) -> dict[str, Counts]:
     from pipeline_src.publishing.compact import restored
 
     return restored(reduced_counts(file, bins))

@@ -30,7 +30,7 @@ from pipeline_src.publishing.published import (
     pack,
     settings,
 )
-from pipeline_src.publishing.rebuild import REPORT, recompute, replace_computed
+from pipeline_src.publishing.rebuild import REPORT, rebuild_report, recompute, replace_computed
 from pipeline_src.python_source import changed_code, commit
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
                     shutil.copyfile(folder / name, staging / name)
         write_sources(graph, staging, published, cores)
         with processes.pool(cores) as pool:
-            recompute(staging, Path(computed), pool, report=(staging / REPORT).exists())
+            recompute({staging: Path(computed)}, pool)
+        if (staging / REPORT).exists():
+            rebuild_report(staging, Path(computed))
         replace_computed(staging, Path(computed))
     return folder
 
@@ -161,13 +163,12 @@ def evaluated_groups(graph: ExperimentGraph, split: str, file: Path) -> list[int
     Args:
         file: counts of the dataset, whose images give the order.
     """
-    from pipeline_src.counting.counts import image_rows
-    from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.counting.storage import load
 
     options = graph.job(f"analyse/{split}").options
     if not options["groups"]:
         return []
-    ids = image_rows(MapCounts.load(file).raw).ids
+    ids = load(file)["raw"].images.ids
     numbers: list[int] = image_groups.number_samples(
         ids, groups=options["groups"], file=options["grouped"]
     ).tolist()
@@ -176,10 +177,10 @@ def evaluated_groups(graph: ExperimentGraph, split: str, file: Path) -> list[int
 
 def reduced_counts(file: Path, bins: int) -> dict[str, Any]:
     """Return the arrays to publish of a file of counts."""
-    from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.counting.storage import load
     from pipeline_src.publishing.compact import reduced
 
-    return reduced(MapCounts.load(file), bins)
+    return reduced(load(file), bins)
 
 
 def _add_histories(archive: Path, facts: Facts, trained: Mapping[tuple[str, int], Job]) -> None:

@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.score_histogram import ScoreHistogram, positive, top_label
+from pipeline_src.counting.accumulate import Accumulator
+from pipeline_src.counting.bins import top_label
+from pipeline_src.counting.counts import Histogram
+from pipeline_src.counting.sample import checked
 from pipeline_src.data.null_images import MARK
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
@@ -264,9 +265,9 @@ def validate(
         released: whether a grey mask pixel is an error of `accuracy`, whatever is predicted there.
     """
     # Without images and protocols, which take two thirds of the time.
-    counts, null = (MapCounts({"raw": Counts.empty(rows=False)}) for _ in range(2))
+    accumulator = Accumulator(protocols=["raw"], images=False)
+    null = Accumulator(protocols=["raw"], images=False)
     right_on_grey = 0
-    histogram = top_label if model.classes == 2 else positive
     for batch in batches:
         with torch.no_grad():
             logits = model(batch["inputs"].to(model.mean.device))
@@ -280,16 +281,21 @@ def validate(
                 f, truth = f.max(0), right.astype(np.uint8)
             elif released:
                 right_on_grey += np.count_nonzero((f.ravel()[grey] >= 0.5) == truth.ravel()[grey])
-            (null if name.endswith(MARK) else counts).add(f, truth, name, ignore=IGNORED)
-    validation = _validation(histogram(counts.raw), int(right_on_grey))
-    if null.raw.pixels:
-        validation = replace(validation, null=_validation(histogram(null.raw), 0))
+            sample = checked(f, truth, name, ignore=IGNORED)
+            (null if name.endswith(MARK) else accumulator).add(sample)
+    top = model.classes > 2
+    histogram = replace(accumulator.counts()["raw"].histogram, top=top)
+    validation = _validation(histogram, int(right_on_grey))
+    null_histogram = replace(null.counts()["raw"].histogram, top=top)
+    if null_histogram.pixels:
+        validation = replace(validation, null=_validation(null_histogram, 0))
     return validation
 
 
-def _validation(histogram: ScoreHistogram, right_on_grey: int) -> Validation:
-    pixels = int(histogram.count.sum())
-    accuracy = (int(histogram.hits.sum()) - right_on_grey) / pixels
+def _validation(histogram: Histogram, right_on_grey: int) -> Validation:
+    levels = top_label(histogram)
+    pixels = histogram.pixels
+    accuracy = (int(levels.hits.sum()) - right_on_grey) / pixels
     return Validation(
-        accuracy, float(histogram.score.sum()) / pixels, histogram, right_on_grey / pixels
+        accuracy, float(levels.score.sum()) / pixels, histogram, right_on_grey / pixels
     )

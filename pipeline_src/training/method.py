@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from pydantic import Field, PrivateAttr
 
+from pipeline_src.counting.bins import top_label
 from pipeline_src.rng import generator
 from pipeline_src.validation import Strict
 
 if TYPE_CHECKING:  # importing torch takes 1.5 s, and params.yaml is checked far more often than networks are trained
     from torch import Tensor as Tensor
 
-    from pipeline_src.counting.score_histogram import ScoreHistogram
+    from pipeline_src.counting.counts import Histogram
 else:
     Tensor = Any
 
@@ -58,7 +59,7 @@ class Validation:
 
     accuracy: float
     confidence: float
-    histogram: ScoreHistogram | None = None
+    histogram: Histogram | None = None
     grey: float = 0.0
     null: Validation | None = None
 
@@ -71,7 +72,7 @@ class Validation:
     def ece(self) -> float:
         """Expected calibration error of 10 equally wide bins."""
         assert self.histogram is not None
-        bins = self.histogram.binned(10)
+        bins = top_label(self.histogram, 10)
         return float(np.abs(bins.excess).sum() / bins.count.sum())
 
 

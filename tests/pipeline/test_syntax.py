@@ -35,7 +35,7 @@ import warnings
 from typing import TYPE_CHECKING
 from pydantic import Field
 from pipeline_src.errors import UserError
-from pipeline_src.counting.score_histogram import UndefinedMetricError
+from pipeline_src.counting.bins import UndefinedMetricError
 log = logging.getLogger(__name__)
 events = []
 """

@@ -158,7 +158,7 @@ def store_images(job: Job, folder: Path) -> None:
         job.options["entry"],
         data_root=job.options["data_root"],
         unpacked=job.options["unpacked"],
-        manifest_folder=job.inputs["prepare"].folder,
+        prepared=job.inputs["prepare"].folder,
         size=job.parameters["size"],
         out=folder,
         label=job.parameters["label"],

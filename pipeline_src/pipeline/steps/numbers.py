@@ -58,6 +58,7 @@ def evaluate_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 def evaluate_run(job: Job, folder: Path) -> dict[str, float]:
     """Count the pixels of each split whose counts `folder` lacks; return the seconds by file."""
+    from pipeline_src.counting.storage import save
     from pipeline_src.data.store import Store
     from pipeline_src.prediction.evaluate import evaluate
 
@@ -82,7 +83,7 @@ def evaluate_run(job: Job, folder: Path) -> dict[str, float]:
             f"{job.options['title']} on {split}",
             weighted=job.parameters.get("weighted_f", False),
         )
-        counts.save(folder / file, {"fingerprint": job.file_fingerprints[file]})
+        save(counts, folder / file, {"fingerprint": job.file_fingerprints[file]})
         seconds[file] = time.perf_counter() - started
     return seconds
 

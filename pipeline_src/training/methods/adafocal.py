@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from pydantic import Field
 
+from pipeline_src.counting.bins import top_label
+from pipeline_src.counting.counts import Histogram
 from pipeline_src.training.method import Method, Tensor, Validation
 from pipeline_src.training.methods.focal import one_minus_p
-
-if TYPE_CHECKING:
-    from pipeline_src.counting.score_histogram import ScoreHistogram
 
 
 class AdaFocal(Method):
@@ -83,15 +80,15 @@ class AdaFocal(Method):
         return {"mean_gamma": float(self._gammas.mean())}
 
 
-def equal_mass(histogram: ScoreHistogram, bins: int) -> tuple[np.ndarray, np.ndarray]:
+def equal_mass(histogram: Histogram, bins: int) -> tuple[np.ndarray, np.ndarray]:
     """Return inner edges (bins - 1,) of equal-mass bins, and confidence minus accuracy (bins,), 0 for empty bins."""
-    pixels = histogram.count.cumsum()
+    cells = top_label(histogram)
+    pixels = cells.count.cumsum()
     last = np.searchsorted(
         pixels * bins, np.arange(1, bins) * pixels[-1]
     )  # the cell in which each quantile lies
     ends = np.append(last, len(pixels) - 1)
     count, excess = (
-        np.diff(of_cell.cumsum()[ends], prepend=0)
-        for of_cell in (histogram.count, histogram.excess)
+        np.diff(of_cell.cumsum()[ends], prepend=0) for of_cell in (cells.count, cells.excess)
     )
     return (last + 1) / len(pixels), np.where(count > 0, excess / np.maximum(count, 1), 0.0)
