@@ -147,7 +147,5 @@ def _docstrings(name: str) -> tuple[str, str]:
     folder = "training/methods" if name in METHODS else "calibrators"
     module, _, class_name = (METHODS | CALIBRATORS)[name].partition(":")
     tree = syntax_tree(ROOT / folder / f"{module}.py")
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and node.name == class_name:
-            return ast.get_docstring(tree) or "", ast.get_docstring(node) or ""
-    raise AssertionError(f"{folder}/{module}.py has no class {class_name}")
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    return ast.get_docstring(tree) or "", ast.get_docstring(classes[class_name]) or ""
