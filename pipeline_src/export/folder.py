@@ -169,7 +169,8 @@ def card(config: Config, record: dict[str, Any] | None) -> str:
     """Return the model card (README.md); `record` is the content of calibrator.json."""
     text = Path(__file__).with_name("card.md.j2").read_text(encoding="utf-8")
     template = Template(text, undefined=StrictUndefined, keep_trailing_newline=True)
-    return template.render(config=config, record=record)
+    rendered: str = template.render(config=config, record=record)
+    return rendered
 
 
 def read_folder(folder: Path) -> tuple[Config, Predictor]:
