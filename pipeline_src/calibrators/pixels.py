@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,11 @@ class Pixels:
     def classes(self) -> int:
         """The number of classes, K."""
         return max(2, int(self.z.shape[1]))
+
+    @cached_property
+    def shares(self) -> np.ndarray:
+        """The weights (N,) as shares, which sum to 1."""
+        return np.asarray(self.weights / self.weights.sum())
 
     def take(self, images: np.ndarray) -> Pixels:
         """Return the pixels of the selected images, (I,) bool."""
