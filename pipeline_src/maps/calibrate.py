@@ -1,4 +1,4 @@
-"""Calibrated maps: a calibrator is fitted to a folder of maps and masks, applied to another, and scored."""
+"""Calibrated maps: a calibrator is fitted to a folder, applied to another one, and scored."""
 
 from __future__ import annotations
 
@@ -159,7 +159,9 @@ def _check_labels(pixels: Pixels, mask: Path) -> None:
     """Raise a UserError where the pixels of the masks in `mask` all have one class."""
     present = _classes(pixels)
     if len(present) < 2:
-        found = f"only class {present[0]} (0 is background)" if len(present) else "no pixel"
+        found = "no pixel"
+        if len(present):
+            found = f"only class {present[0]} (0 is background)"
         raise UserError(
             f"no calibrator can be fitted to the masks in {mask}",
             found=found,
@@ -183,7 +185,9 @@ def cross_fitted(
     Raises:
         UserError: there is a single image or group.
     """
-    folds = folds_of(np.arange(pixels.number) if groups is None else groups)
+    if groups is None:
+        groups = np.arange(pixels.number)
+    folds = folds_of(groups)
     if folds.max(initial=0) < 1:
         raise UserError(
             "one image, or one group of images, cannot be cross-validated",

@@ -157,8 +157,10 @@ class SavedMap:
     def sample(self) -> Sample:
         """Return the map with its mask, resized bilinearly to the size of the mask."""
         assert self.target is not None
+        ignore = IGNORED
+        if self.probability.ndim == 3:
+            ignore = len(self.probability)
         probability = resized(self.probability, self.target.shape)
-        ignore = len(probability) if probability.ndim == 3 else IGNORED
         return Sample(self.pair.stem, probability, self.target, ignore)
 
 
@@ -196,21 +198,21 @@ def read_pair(pair: Pair, classes: int | None, ignore: int | None) -> SavedMap:
     target = None
     mask_values = np.zeros(256, np.int64)
     if pair.mask and classes:
-        target = read_labels(pair.mask, classes, IGNORED if ignore is None else ignore)
+        target = read_labels(pair.mask, classes, ignore)
     elif pair.mask:
         target, mask_values = read_mask(pair.mask, ignore)
-    probability, stored_shape = read_map(pair.map)
-    if (len(probability) if probability.ndim == 3 else None) != classes:
+    sample, stored_shape = read_map(pair.map)
+    if sample.classes != classes:
         raise UserError(
             f"{pair.map}: an array of another shape than other maps",
-            found=probability.shape,
-            expected=f"({classes}, height, width)" if classes else "(height, width)",
+            found=f"{sample.probability.shape}",
+            expected=f"({classes or 'no classes'}, height, width)",
         )
     if target is not None:
-        check_size(pair.map, probability.shape[-2:], target.shape)
+        check_size(pair.map, sample.target.shape, target.shape)
     return SavedMap(
         pair=pair,
-        probability=probability,
+        probability=sample.probability,
         stored_shape=stored_shape,
         target=target,
         mask_values=mask_values,
@@ -231,20 +233,19 @@ def classes_of(pairs: Sequence[Pair]) -> int | None:
             shape = _array(pair.map, mmap_mode="r").shape
         except Exception:  # numpy and zipfile raise anything for a foreign file
             continue
-        return shape[0] if len(shape) == 3 and 1 not in (shape[0], shape[-1]) else None
+        if len(shape) == 3 and 1 not in (shape[0], shape[-1]):
+            return shape[0]
+        return None
     return None
 
 
 # Maps
 
 
-def read_map(path: Path) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Return a checked prediction map, and the shape of the array in the file.
+def read_map(path: Path) -> tuple[Sample, tuple[int, ...]]:
+    """Return a prediction map that is checked at every pixel, and the shape of the array stored.
 
-    Returns:
-        (H, W) probabilities of the positive class, or (K, H, W) of K classes, as of
-        `counting.sample.Sample`. Decisions and float16 become float32. The shape in the file can
-        have an axis for the channel.
+    Decisions and float16 become float32. The shape in the file can have an axis for the channel.
 
     Raises:
         UserError: not readable, several channels, no probabilities.
@@ -264,7 +265,7 @@ def read_map(path: Path) -> tuple[np.ndarray, tuple[int, ...]]:
     if array.dtype.kind in "bf" and array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float32)
     every_pixel = np.broadcast_to(False, array.shape[-2:])
-    return checked(array, every_pixel, str(path)).probability, stored_shape
+    return checked(array, every_pixel, str(path)), stored_shape
 
 
 def check_size(path: Path, size: tuple[int, ...], mask_size: tuple[int, ...]) -> None:
@@ -327,16 +328,20 @@ def read_mask(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.nda
     if array.dtype.kind in "bf" and high <= 1:
         values = 255 * values
     values = values.astype(np.uint8, copy=False)
-    # JPEG changes 0 to 1.
-    zero_and_one = values.max() == 1 and path.suffix.lower() not in JPEG
-    target = (values > (0 if zero_and_one else 127)).view(np.uint8)
+    threshold = 127
+    if values.max() == 1 and path.suffix.lower() not in JPEG:  # which changes 0 to 1
+        threshold = 0
+    target = (values > threshold).view(np.uint8)
     target[ignored] = IGNORED
     pixels = pixels_by_value(values.reshape(-1), ignored.reshape(-1).view(np.uint8))
     return target, pixels[:, 0]
 
 
-def read_labels(path: Path, classes: int, ignore: int) -> np.ndarray:
-    """Return a mask of class ids, (H, W) integers, with `classes` where the id is `ignore`.
+def read_labels(path: Path, classes: int, ignore: int | None = None) -> np.ndarray:
+    """Return a mask of class ids, (H, W) integers, with `classes` where pixels never count.
+
+    Args:
+        ignore: the id of these pixels, 255 by default.
 
     Raises:
         UserError: not readable, several different channels, no integers, unknown ids, JPEG (changes
@@ -344,6 +349,8 @@ def read_labels(path: Path, classes: int, ignore: int) -> np.ndarray:
     """
     if path.suffix.lower() in JPEG:
         raise UserError(f"{path}: a JPEG file, which changes class ids", fix="save the ids as PNG")
+    if ignore is None:
+        ignore = IGNORED
     ids = _load_mask(path, "indices", "iu").astype(np.int64)
     unknown = np.unique(ids[((ids < 0) | (ids >= classes)) & (ids != ignore)])
     if len(unknown):
@@ -408,7 +415,7 @@ def _picture(path: Path, palette: Palette) -> np.ndarray:
             indices = np.array(image)
         if palette == "indices" and indices is not None:
             return indices
-        # Pillow copies a picture even if it has the mode already.
+        # Pillow would copy a picture that has the mode already.
         array = np.asarray(image.convert(MODES[image.mode]) if image.mode in MODES else image)
     if array.ndim == 2:
         return array

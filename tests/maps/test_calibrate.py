@@ -126,7 +126,7 @@ def test_maps_are_written_as_they_came(done, folders):
         kind = np.float32 if original.dtype == np.float16 else original.dtype
         assert (kind, original.shape) == (calibrated_map.dtype, calibrated_map.shape)
         assert not np.array_equal(original, calibrated_map)
-        exact = calibrated(calibrator, read_map(path)[0]).reshape(original.shape)
+        exact = calibrated(calibrator, read_map(path)[0].probability).reshape(original.shape)
         assert np.array_equal(calibrated_map, exact.astype(kind))
 
 
