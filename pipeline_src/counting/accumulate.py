@@ -8,6 +8,7 @@ split among workers.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -83,6 +84,7 @@ class Accumulator:
             for k in range(classes if images else 0):
                 self._histograms[f"class{k}"] = Histogram.empty(levels)
             self._confusion = np.zeros((classes, classes), np.int64)
+        self._returned = False  # whether the arrays of the histograms were returned as counts
         self._passes: dict[str, FloatPass] = {}
         self._ids: dict[str, None] = {}  # in the order of adding, as the rows
         self._rows: dict[str, list[np.ndarray]] = {name: [] for name in self._histograms}
@@ -110,6 +112,7 @@ class Accumulator:
         if self.images:
             check_repeated({sample.id} & self._ids.keys())
             self._ids[sample.id] = None
+        self._copy_returned()
         if self.classes is not None:
             self._add_classes(sample)
         elif sample.probability.dtype in (np.uint8, np.uint16):
@@ -130,6 +133,7 @@ class Accumulator:
         ids = counts["raw"].images.ids
         check_repeated(self._ids.keys() & set(ids))
         self._ids |= dict.fromkeys(ids)
+        self._copy_returned()
         for name, other in parts.items():
             for array in ARRAYS:
                 total = getattr(self._histograms[name], array)
@@ -146,8 +150,8 @@ class Accumulator:
             float_pass.flush()
         counts = {}
         for name, histogram in self._histograms.items():
-            copies = {array: getattr(histogram, array).copy() for array in ARRAYS}
-            counts[name] = Counts(replace(histogram, **copies), self._image_table(name))
+            counts[name] = Counts(histogram, self._image_table(name))
+        self._returned = True
         if self.classes is None:
             return counts
         top = counts.pop("top")
@@ -155,6 +159,13 @@ class Accumulator:
             return {"raw": top}
         classes = tuple(counts.values())
         return {"raw": replace(top, classes=classes, confusion=self._confusion.copy())}
+
+    def _copy_returned(self) -> None:
+        """Go on with copies of histograms that were returned as counts, which must not change."""
+        if self._returned:
+            self._histograms = copy.deepcopy(self._histograms)
+            self._passes = {}  # they are empty
+            self._returned = False
 
     def _image_table(self, name: str) -> ImageTable:
         if not self._ids:
