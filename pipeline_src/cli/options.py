@@ -70,6 +70,16 @@ Groups = Annotated[
     ),
 ]
 
+Logits = Annotated[
+    bool, typer.Option("--logits", metavar="", help="Maps are logits: floats, PNG is refused")
+]
+SkipUnpaired = Annotated[
+    bool,
+    typer.Option(
+        "--skip-unpaired", metavar="", help="Leave out maps without a mask, and masks without a map"
+    ),
+]
+
 
 def check_groups(groups: str) -> None:
     """Raise a UserError if `--groups` is neither a pattern nor a file."""
