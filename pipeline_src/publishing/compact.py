@@ -98,11 +98,14 @@ def reduced(counts_by_protocol: Mapping[str, Counts], bins: int) -> Arrays:
         sums = np.where(measured, table, 0).cumsum(axis=1)
         steps = score_steps(pixels, BITS)
         rounded = np.diff(sums // steps, axis=1, prepend=0)
-        arrays[f"{name}_pooled"] = rows.pooled()
-        arrays[f"{name}_pixels"] = pixels
-        arrays[f"{name}_units"] = units
-        arrays[f"{name}_table"] = np.where(measured, rounded, UNMEASURED)
-        arrays[f"{name}_rest"] = sums[:, -1] % steps[:, 0]
+        of_images = {
+            "pooled": rows.pooled(),
+            "pixels": pixels,
+            "units": units,
+            "table": np.where(measured, rounded, UNMEASURED),
+            "rest": sums[:, -1] % steps[:, 0],
+        }
+        arrays |= {f"{name}_{array}": of_images[array] for array in of_images}
     return arrays
 
 
@@ -110,16 +113,16 @@ def restored(run: Arrays) -> dict[str, Counts]:
     """Return full counts from the arrays of `reduced`: whole columns and rebuilt levels."""
     arrays = run | {"ids": run["ids"].astype(np.uint8)}
     for name in names_of_counts(run):
-        table = run[f"{name}_table"]
-        steps = score_steps(run[f"{name}_pixels"], int(run["bits"]))
-        measured = table != UNMEASURED
-        columns = np.where(measured, table * steps, UNMEASURED)
+        counts = arrays_of(run, name)
+        steps = score_steps(counts["pixels"], int(run["bits"]))
+        measured = counts["table"] != UNMEASURED
+        columns = np.where(measured, counts["table"] * steps, UNMEASURED)
         for column in np.flatnonzero(measured.any(axis=1)):
             last = np.flatnonzero(measured[column])[-1]  # its image takes the rest
-            columns[column, last] += run[f"{name}_rest"][column]
-        groups = image_groups(run, name)
+            columns[column, last] += counts["rest"][column]
+        groups = image_groups(run, counts)
         arrays[f"{name}_table"] = columns.T
-        arrays[f"{name}_image_levels"] = _image_levels(groups, run[f"{name}_pooled"], run["starts"])
+        arrays[f"{name}_image_levels"] = _image_levels(groups, counts["pooled"], run["starts"])
     return counts_from(arrays)
 
 
@@ -170,6 +173,13 @@ def names_of_counts(arrays: Mapping[str, np.ndarray]) -> list[str]:
     return [name.removesuffix("_units") for name in arrays if name.endswith("_units")]
 
 
+def arrays_of(arrays: Arrays, name: str) -> Arrays:
+    """Return the arrays of one of the `named_counts`, without the name."""
+    prefix = f"{name}_"
+    own = [array for array in arrays if array.startswith(prefix)]
+    return {array.removeprefix(prefix): arrays[array] for array in own}
+
+
 def score_steps(pixels: np.ndarray, bits: int) -> np.ndarray:
     """Return the rounding unit of each column, a power of 2, (columns, 1).
 
@@ -184,16 +194,16 @@ def score_steps(pixels: np.ndarray, bits: int) -> np.ndarray:
     return np.array([[steps.get(name, 1)] for name in ALWAYS])
 
 
-def image_groups(arrays: Arrays, name: str) -> np.ndarray:
+def image_groups(run: Arrays, counts: Arrays) -> np.ndarray:
     """Return the pixels of images by label and group of levels, (2, G, N), with the exact sums.
 
     The largest groups of an image take what it has too few or too many pixels. Then what a group
     has too many moves to one that has too few, within images, in proportion to their pixels in the
     group.
     """
-    groups = arrays[f"{name}_units"] * arrays["unit"]
-    sums = np.add.reduceat(arrays[f"{name}_pooled"], arrays["starts"])
-    for by_group, pixels, pooled in zip(groups, arrays[f"{name}_pixels"], sums.T, strict=True):
+    groups = counts["units"] * run["unit"]
+    sums = np.add.reduceat(counts["pooled"], run["starts"])
+    for by_group, pixels, pooled in zip(groups, counts["pixels"], sums.T, strict=True):
         more = pixels - by_group.sum(axis=0)
         images = np.arange(len(more))
         for group in np.argsort(-by_group, axis=0, kind="stable"):

@@ -28,6 +28,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 from pipeline_src.publishing.compact import (
     Arrays,
+    arrays_of,
     image_groups,
     names_of_counts,
     restored,
@@ -106,10 +107,9 @@ def add_runs(path: Path, runs: Mapping[Run, Callable[[], Arrays]], cores: int = 
 
 def _shared(run: Arrays) -> Arrays:
     """Return the arrays that all runs on a dataset share."""
-    shared = {"ids": run["ids"], "size": run[f"{names_of_counts(run)[0]}_table"][:2]}
-    for name in names_of_counts(run):
-        shared[f"{name}_pixels"] = run[f"{name}_pixels"]
-    return shared
+    names = names_of_counts(run)
+    shared = {"ids": run["ids"], "size": arrays_of(run, names[0])["table"][:2]}
+    return shared | {f"{name}_pixels": run[f"{name}_pixels"] for name in names}
 
 
 def _encoded(run: Arrays, shared: Arrays) -> Arrays:
@@ -122,11 +122,12 @@ def _encoded(run: Arrays, shared: Arrays) -> Arrays:
     stored = {name: array for name, array in run.items() if name != "ids"}
     tables = {}
     for name in names_of_counts(run):
-        pixels = run[f"{name}_pixels"]
-        units = run[f"{name}_units"].copy()
+        counts = arrays_of(run, name)
+        pixels = counts["pixels"]
+        units = counts["units"].copy()
         ends = units.sum(axis=1) - pixels // run["unit"]
-        tables[name] = run[f"{name}_table"] - _expected(run, name, shared)
-        table = tables[name]
+        table = counts["table"] - _expected(run, name, shared["size"])
+        tables[name] = table
         if name == "stretched":
             units -= run["raw_units"]
             table = table - tables["raw"]
@@ -142,35 +143,38 @@ def _decoded(stored: Arrays, shared: Arrays) -> Arrays:
     run = stored | {"ids": shared["ids"]}
     tables = {}
     for name in names_of_counts(stored):
-        run[f"{name}_pixels"] = stored[f"{name}_pixels"] + shared[f"{name}_pixels"]
-        units = _unsorted(stored[f"{name}_units"])
-        tables[name] = _unsorted(stored[f"{name}_table"])
-        ends = units[[0, 1], [0, -1]] + run[f"{name}_pixels"] // run["unit"]
+        counts = arrays_of(stored, name)
+        pixels = counts["pixels"] + shared[f"{name}_pixels"]
+        units = _unsorted(counts["units"])
+        tables[name] = _unsorted(counts["table"])
+        ends = units[[0, 1], [0, -1]] + pixels // run["unit"]
         if name == "stretched":
             units += run["raw_units"]
             tables[name] += tables["raw"]
         units[[0, 1], [0, -1]] = 0
         units[[0, 1], [0, -1]] = ends - units.sum(axis=1)
         run[f"{name}_units"] = units
-        run[f"{name}_table"] = tables[name] + _expected(run, name, shared)
+        run[f"{name}_pixels"] = pixels
+        run[f"{name}_table"] = tables[name] + _expected(run, name, shared["size"])
     return run
 
 
-def _expected(run: Arrays, name: str, shared: Arrays) -> np.ndarray:
+def _expected(run: Arrays, name: str, size: np.ndarray) -> np.ndarray:
     """Return the table (columns, N) as if pixels were in the middle of their 8-bit level.
 
     Columns other than sizes and sums over pixels are 0. The integers are the same on every machine.
     """
+    counts = arrays_of(run, name)
     if name not in PROTOCOLS:
-        return np.zeros_like(run[f"{name}_table"])
+        return np.zeros_like(counts["table"])
     starts = run["starts"]
-    pooled = run[f"{name}_pooled"][..., None]
+    pooled = counts["pooled"][..., None]
     pixels = np.add.reduceat(pooled, starts)
     scores = np.add.reduceat(pooled * _pixel_scores(), starts) // np.maximum(1, pixels)
-    sums = np.tensordot(scores, image_groups(run, name), axes=((0, 1), (1, 0)))
-    steps = score_steps(run[f"{name}_pixels"], int(run["bits"]))
+    sums = np.tensordot(scores, image_groups(run, counts), axes=((0, 1), (1, 0)))
+    steps = score_steps(counts["pixels"], int(run["bits"]))
     expected: np.ndarray = np.where(steps == 1, sums // SCALE, sums * (UNIT // SCALE) // steps)
-    expected[:2] = shared["size"]
+    expected[:2] = size
     return expected
 
 
