@@ -18,6 +18,7 @@ from pipeline_src.cli.options import (
     Risk,
     SkipUnpaired,
     check_groups,
+    flag,
     start_log,
 )
 from pipeline_src.errors import UserError
@@ -79,9 +80,7 @@ def judge(
     ] = None,
     no_object: Annotated[
         bool,
-        typer.Option(
-            "--no-object", metavar="", help="No masks: every pixel is background, as of textures"
-        ),
+        flag("--no-object", help="No masks: every pixel is background, as of textures"),
     ] = False,
     name: Annotated[
         str | None,
@@ -94,9 +93,7 @@ def judge(
     groups: Groups = "",
     gallery: Annotated[
         bool,
-        typer.Option(
-            "--gallery", metavar="", help="Also draw the worst, median and best calibrated images"
-        ),
+        flag("--gallery", help="Also draw the worst, median and best calibrated images"),
     ] = False,
     images: Annotated[
         Path | None,
@@ -106,7 +103,7 @@ def judge(
     ] = None,
     weighted_f: Annotated[
         bool,
-        typer.Option("--weighted-f", metavar="", help="Also measure weighted F, which is slow"),
+        flag("--weighted-f", help="Also measure weighted F, which is slow"),
     ] = False,
     logits: Logits = False,
     skip_unpaired: SkipUnpaired = False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -70,14 +70,15 @@ Groups = Annotated[
     ),
 ]
 
-Logits = Annotated[
-    bool, typer.Option("--logits", metavar="", help="Maps are logits: floats, PNG is refused")
-]
+
+def flag(*names: str, help: str) -> Any:
+    """Return an option that is given or not; without a metavar, help would show `<bool>`."""
+    return typer.Option(*names, metavar="", help=help)
+
+
+Logits = Annotated[bool, flag("--logits", help="Maps are logits: floats")]
 SkipUnpaired = Annotated[
-    bool,
-    typer.Option(
-        "--skip-unpaired", metavar="", help="Leave out maps without a mask, and masks without a map"
-    ),
+    bool, flag("--skip-unpaired", help="Leave out maps without a mask, and masks without a map")
 ]
 
 
