@@ -140,7 +140,8 @@ def evaluation_step(task: Task, experiment: Experiment, model: DenseClassifier) 
 def table(size: int, batch: int, steps: int, device: str) -> str:
     """Return the table."""
     lines = [
-        "| resized by | averages | training, images a second | MiB | evaluation, images a second | MiB |",
+        "| resized by | averages | training, images a second | MiB "
+        "| evaluation, images a second | MiB |",
         "|---|---|---|---|---|---|",
     ]
     # One process after another: each has the whole device, and its own peak.

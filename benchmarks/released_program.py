@@ -37,13 +37,12 @@ THRESHOLDS = -(-255 * np.arange(255) // 254)
 
 def clamp() -> None:
     top = np.float32(1) - np.float32(CLAMP)
-    print(
-        f"clamp of |z|: float32 {log(top / (1 - float(top))):.2f}, here {log((1 - CLAMP) / CLAMP):.2f}"
-    )
+    released = log(top / (1 - float(top)))
+    print(f"clamp of |z|: float32 {released:.2f}, here {log((1 - CLAMP) / CLAMP):.2f}")
 
 
 class Draw:
-    """Stands for the generator of `augment`: no flip, no rotation, and these shares cut off width and height."""
+    """Stands for the generator of `augment`: it only cuts these shares off width and height."""
 
     def __init__(self, cut: np.ndarray):
         self.cut = cut
@@ -90,7 +89,8 @@ def photographs(folder: Path) -> None:
     print(f"{len(resized)} photographs, mean differences of 255")
     print(f"resized: {np.mean(resized):.2f}")
     print(
-        f"cropped and resized: {np.mean(trained):.2f}; neighbours differ {np.mean(sharp):.2f} times as much here"
+        f"cropped and resized: {np.mean(trained):.2f}; "
+        f"neighbours differ {np.mean(sharp):.2f} times as much here"
     )
     print(f"crop: on average {width:.1%} of the width and {height:.1%} of the height")
 

@@ -103,17 +103,17 @@ def files() -> tuple[Path, Path]:
 
 
 def decode() -> None:
-    from pipeline_src.maps.files import pair_files, read_sample
+    from pipeline_src.maps.files import Form, pair_files, read_pair
 
     for pair in pair_files(*files()):
-        read_sample(pair, None, None)
+        read_pair(pair, Form())
 
 
 def judge() -> None:
     from pipeline_src.maps.checks import count_folder
-    from pipeline_src.maps.files import pair_files
+    from pipeline_src.maps.files import Form, pair_files
 
-    count_folder(pair_files(*files()))
+    count_folder(pair_files(*files()), Form())
 
 
 @cache
@@ -225,12 +225,10 @@ def main() -> None:
     versions = ", ".join(
         f"{name} {version(name)}" for name in ("numpy", "numba", "torch", "torchmetrics", "netcal")
     )
-    print(
-        f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {versions}.\n"
-    )
-    print(
-        "| ours; other | minimum (median) | other | other / ours (quartiles) | aim |\n|---|---:|---:|---:|---:|"
-    )
+    machine = platform.processor() or platform.machine()
+    print(f"{machine}, Python {platform.python_version()}, {versions}.\n")
+    print("| ours; other | minimum (median) | other | other / ours (quartiles) | aim |")
+    print("|---|---:|---:|---:|---:|")
     for row in rows():
         if arguments.only in row.title:
             print(line(row, arguments.rounds), flush=True)

@@ -113,7 +113,7 @@ class Population:
         return cls(count, excess - gaps * count, score)
 
     def network(self, number: int, images: np.ndarray, gaps: np.ndarray) -> np.ndarray:
-        """(n, 3 BINS) pixels, hits and summed confidence of some images by a network of these gaps (BINS,)."""
+        """(n, 3 BINS) pixels, hits, confidence of images by a network of these gaps (BINS,)."""
         count, score = self.count[number, images], self.score[number, images]
         return np.concatenate(
             [count, score - self.excess[number, images] - gaps * count, score], axis=1
@@ -122,15 +122,14 @@ class Population:
 
 def _table(folder: Path, method: str, seed: int, part: str) -> np.ndarray:
     """(N, 3, BINS) pixels, hits and summed confidence of every image."""
-    counts = published.PublishedCounts(published.Publication.read(folder), folder, part)[
-        method, seed
-    ]
-    columns = METRICS["ece"].input.columns(counts["raw"], 2 * BINS)
-    return columns(slice(0, len(counts["raw"].images))).reshape(-1, 3, 2 * BINS)[:, :, BINS:]
+    publication = published.Publication.read(folder)
+    counts = published.published_counts(publication, folder, part)[method, seed]()["raw"]
+    columns = METRICS["ece"].input.columns(counts, 2 * BINS)
+    return columns(slice(0, len(counts.images))).reshape(-1, 3, 2 * BINS)[:, :, BINS:]
 
 
 def gaps_of(case: Case, error: float, share: np.ndarray, second: bool) -> np.ndarray:
-    """(BINS,) gaps of a network whose mean gap is `error`, where a `share` (BINS,) of the pixels lies in each bin."""
+    """(BINS,) gaps of a network with the mean gap `error`; `share` (BINS,) of the pixels."""
     shape = (share > 0).astype(float)
     if second and case.uneven:
         shape = np.where(np.arange(BINS) == BINS - 1, 1 / share[-1], 0.0)
@@ -138,7 +137,7 @@ def gaps_of(case: Case, error: float, share: np.ndarray, second: bool) -> np.nda
 
 
 def measurement(networks: Sequence[np.ndarray], times: np.ndarray) -> Measurement:
-    """ECE and its square of S networks (n, 3 BINS) each, on resamples of the images, `times` (R, n)."""
+    """ECE and its square of S networks (n, 3 BINS), on resamples of the images, `times` (R, n)."""
     columns = np.stack([METRICS["ece"].input.terms(table) for table in networks])
     whole = columns.sum(axis=1)
     resampled = np.tensordot(times, columns, axes=(1, 1)).transpose(1, 0, 2)
@@ -163,7 +162,7 @@ def first_seeds(measured: Measurement, number: int) -> Measurement:
 
 
 def verdicts(first: Measurement, second: Measurement) -> tuple[bool, bool]:
-    """Whether two methods are called different: by the own interval, and if the squared error has to agree."""
+    """Whether methods are called different: by their interval, and if the square has to agree."""
     terms = ((first, 1.0), (second, -1.0))
     own, square = estimate("ece", *terms), estimate(SQUARED, *terms)
     assert own and square
@@ -265,7 +264,7 @@ def decision_rows(
 
 
 def repeated_rows(repetitions: int) -> Iterator[list[str]]:
-    """The same of the case nearest to the limit, with other random numbers and four times as many repetitions."""
+    """The same of the case nearest to the limit: other draws, four times the repetitions."""
     return decision_rows(4 * repetitions, CASES[2:3], seed=1)
 
 

@@ -10,7 +10,16 @@ import typer
 from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.calibrators.registry import CALIBRATORS
 from pipeline_src.cli.judge import BRACKETS, CLAMP, remarks
-from pipeline_src.cli.options import Bins, Groups, Ignore, Resamples, check_groups, start_log
+from pipeline_src.cli.options import (
+    Bins,
+    Groups,
+    Ignore,
+    Logits,
+    Resamples,
+    SkipUnpaired,
+    check_groups,
+    start_log,
+)
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import aligned
@@ -50,6 +59,8 @@ def calibrate(
     bins: Bins = 10,
     resamples: Resamples = RESAMPLES,
     groups: Groups = "",
+    logits: Logits = False,
+    skip_unpaired: SkipUnpaired = False,
 ) -> None:
     """Calibrate saved prediction maps of any model: fit on validation maps, apply to others.
 
@@ -70,6 +81,8 @@ def calibrate(
         bins=bins,
         resamples=resamples,
         groups=groups,
+        logits=logits,
+        skip_unpaired=skip_unpaired,
     )
     typer.echo(summary_text(result, out))
 
@@ -81,11 +94,11 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
         f"{result['method']}, fitted to {fitted['images']} images, {fitted['pixels']:,} pixels"
     ]
     if not result["keeps_class"]:
-        lines.append("  the predicted class of any pixel may change")
+        lines.append("the predicted class of any pixel may change")
     where = f"images in {result['scored_on']}"
     if result["scored_on"] == "cross-validation":
         where = "fitted images, each by a calibrator fitted without it"
-    lines.append(f"  on {result['scored_images']} {where}; {result['bins']} bins")
+    lines.append(f"on {result['scored_images']} {where}; {result['bins']} bins")
     rows = [["", "before", "after", "difference"]]
     for name, score in result["scores"].items():
         metric = METRICS[name]
@@ -96,8 +109,8 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
         difference = with_ends(Difference.of(metric), change, ends["difference"])
         rows.append([metric.column, before, after, f"{difference} {score['changed']}".rstrip()])
     table = aligned(rows)
-    lines += [f"    {line}" for line in table]
-    lines += [f"  {line}" for line in remarks(result, table, LEGENDS)]
-    lines.append(f"  {result['applied_images']} calibrated maps: {out / 'maps'}")
-    lines.append(f"  the calibrator, for predict: {out / 'calibrator.json'}")
-    return "\n".join(lines)
+    lines += [f"  {line}" for line in table]
+    lines += remarks(result, table, LEGENDS)
+    lines.append(f"{result['applied_images']} calibrated maps: {out / 'maps'}")
+    lines.append(f"the calibrator, for predict: {out / 'calibrator.json'}")
+    return "\n  ".join(lines)

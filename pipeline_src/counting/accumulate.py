@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +46,7 @@ from pipeline_src.errors import UserError
 
 # Pixels whose cells are computed at once, then counted: with the counts they fit the L1 cache.
 KEYS = 1 << 9
+SLAB = 1 << 20  # pixels of K classes whose scores are in memory at once
 Sums = Mapping[str, int]  # of an image, by column name (`counts.COLUMNS`)
 
 
@@ -237,23 +239,41 @@ class Accumulator:
             self._passes["top"].add(confidence, correct)
             return
         p, labels = sample.pixels
+        sums: dict[str, Counter[str]] = {name: Counter() for name in self._histograms}
+        levels = {name: np.zeros((256, 2), np.int64) for name in self._histograms}
+        for start in range(0, labels.size, SLAB):
+            slab = slice(start, start + SLAB)
+            for name, scores in self._class_scores(p[:, slab], labels[slab], sample.no_class):
+                levels[name] += self._add_scores(name, scores.f, scores.hits)
+                sums[name].update(scores.sums)
+        height, width = sample.target.shape[-2:]
+        for name, counted in sums.items():
+            row = {"pixels": 0, "correct": 0} | counted
+            if name == "top":
+                row |= {"height": height, "width": width, "constant": 0}
+            self._append_row(name, row, levels[name])
+
+    def _class_scores(
+        self, p: np.ndarray, labels: np.ndarray, no_class: int | None
+    ) -> Iterator[tuple[str, ClassScores]]:
+        """Yield the scores of some pixels, of the top label and of each class; add to the confusion.
+
+        Args:
+            p: (K, n) float32, probabilities.
+            labels: (n,) int64, class ids or `no_class`.
+        """
         has_class = np.ones(labels.shape, bool)
-        if sample.no_class is not None:
-            has_class = labels != sample.no_class
+        if no_class is not None:
+            has_class = labels != no_class
         y = np.where(has_class, labels, 0)
         predicted = p.argmax(axis=0)
         confidence = p.max(axis=0)
         hits = (predicted == y) & has_class
-        row = {
-            "height": sample.target.shape[-2],
-            "width": sample.target.shape[-1],
-            "pixels": y.size,
-            "correct": int(hits.sum()),
-            "constant": 0,
-            "confidence": _summed(confidence.astype(np.float64)),
-            **_class_scores(p, y, has_class),
-        }
-        self._add_scores("top", confidence, hits, row)
+        sums = _class_sums(p, y, has_class)
+        sums["pixels"] = y.size
+        sums["correct"] = int(hits.sum())
+        sums["confidence"] = _summed(confidence.astype(np.float64))
+        yield "top", ClassScores(confidence, hits, sums)
         for k, f in enumerate(p):
             labelled = (y == k) & has_class
             chosen = predicted == k
@@ -261,17 +281,32 @@ class Accumulator:
                 "pixels": int((labelled | chosen).sum()),
                 "correct": int((labelled & chosen).sum()),
             }
-            self._add_scores(f"class{k}", f, labelled, areas)
+            yield f"class{k}", ClassScores(f, labelled, areas)
         cells = (y * len(p) + predicted)[has_class]
         self._confusion += np.bincount(cells, minlength=len(p) ** 2).reshape(len(p), len(p))
 
-    def _add_scores(self, name: str, f: np.ndarray, y: np.ndarray, row: Mapping[str, int]) -> None:
-        """Count scores (n,) of the top label or of a class, and whether each is a hit, (n,) bool."""
+    def _add_scores(self, name: str, f: np.ndarray, hits: np.ndarray) -> np.ndarray:
+        """Count scores (n,) of the top label or of a class, and return them by 8-bit level."""
         float_pass = self._passes["top"]
         float_pass.histogram = self._histograms[name]
-        _, levels = float_pass.add(f, y.astype(np.uint8), summed=False)
+        _, levels = float_pass.add(np.ascontiguousarray(f), hits.astype(np.uint8), summed=False)
         float_pass.flush()
-        self._append_row(name, row, levels)
+        return levels
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Scores of pixels: of the top label, or of one of K classes.
+
+    Attributes:
+        f: (n,) float32, scores.
+        hits: (n,) bool.
+        sums: of the pixels, by column name (`counts.COLUMNS`).
+    """
+
+    f: np.ndarray
+    hits: np.ndarray
+    sums: dict[str, int]
 
 
 def _object_row(
@@ -286,7 +321,7 @@ def _object_row(
     return row | dict(sums)
 
 
-def _class_scores(p: np.ndarray, y: np.ndarray, has_class: np.ndarray) -> dict[str, int]:
+def _class_sums(p: np.ndarray, y: np.ndarray, has_class: np.ndarray) -> dict[str, int]:
     """Return the sums of `SCORE_SUMS` of an image of K classes, in 1 / UNIT.
 
     Args:

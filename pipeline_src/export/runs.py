@@ -15,6 +15,7 @@ from pipeline_src.pipeline.runner import check_results
 from pipeline_src.pipeline.steps.networks import load_predictor
 from pipeline_src.prediction.predict import Predictor
 
+NAME = re.compile(r"(?:results/([^/]+)/runs/|([^/]+)/)?([^/]+)/seed(\d+)")
 FORM = (
     "EXPERIMENT/METHOD/seedN, as mini/aslp_cl/seed0, "
     "or METHOD/seedN of the experiment that params.yaml picks"
@@ -64,20 +65,17 @@ def find(run: str) -> FinishedRun:
     Raises:
         UserError: there is no run of that name, or it is not finished and current.
     """
-    parts = PurePosixPath(run).parts
-    if len(parts) == 5 and (parts[0], parts[2]) == ("results", "runs"):
-        parts = (parts[1], *parts[3:])
-    number = re.fullmatch(r"seed(\d+)", parts[-1]) if len(parts) in (2, 3) else None
-    if number is None:
+    name = NAME.fullmatch(str(PurePosixPath(run)))
+    if name is None:
         raise UserError(
             f"--run {run} is not the name of a run",
             found=run,
             expected=FORM,
             fix="dense-calibration plan",
         )
-    method = parts[-2]
-    seed = int(number[1])
-    experiment = chosen(parts[0] if len(parts) == 3 else None)
+    method = name[3]
+    seed = int(name[4])
+    experiment = chosen(name[1] or name[2])
     experiment.run(method, seed)  # UserError if there is none
     finished = FinishedRun(experiment, method, seed)
     missing = [job.name for job in finished.jobs if not job.is_made]
