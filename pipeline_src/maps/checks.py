@@ -174,7 +174,8 @@ class FolderCounts:
         if objects.any() and not self.classes:
             yield from self._scales()
         elif not objects.any() and not self.no_object:
-            yield "no mask has an object" + ", only class 0 and ignored pixels" * bool(self.classes)
+            only = ", only class 0 and ignored pixels"
+            yield f"no mask has an object{only if self.classes else ''}"
         accuracy = value("accuracy", raw)
         if accuracy < 1 / (self.classes or 2):
             yield (

@@ -162,7 +162,9 @@ def _named_files(source: Path) -> Iterator[tuple[Path, str]]:
 
 def suffix_of(path: Path) -> str:
     """Return the suffix of a file in lower case; `.nii.gz` is one."""
-    return ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
+    if path.name.lower().endswith(".nii.gz"):
+        return ".nii.gz"
+    return path.suffix.lower()
 
 
 def check_files(problems: Iterable[str]) -> None:
@@ -205,10 +207,17 @@ class Form:
     no_object: bool = False
 
     @property
+    def axes(self) -> int:
+        """The number of axes of the pixels of an image."""
+        return 3 if self.volumes else 2
+
+    @property
     def shape(self) -> str:
         """The shape of all maps, in words."""
-        axes = "depth, height, width" if self.volumes else "height, width"
-        return f"({self.classes}, {axes})" if self.classes else f"({axes})"
+        axes = ["depth", "height", "width"][-self.axes :]
+        if self.classes:
+            axes = [str(self.classes)] + axes
+        return f"({', '.join(axes)})"
 
 
 @dataclass(frozen=True)
@@ -275,9 +284,10 @@ def read_pair(pair: Pair, form: Form) -> SavedMap:
     elif pair.mask:
         target, mask_values = read_mask(pair.mask, form.ignore)
     probability, logits, stored_shape = read_map(pair.map, form)
-    axes = 3 if form.volumes else 2
-    size = probability.shape[-axes:]
-    if probability.shape[:-axes] != ((classes,) if classes else ()) or len(size) != axes:
+    size = probability.shape[-form.axes :]
+    found_classes = probability.shape[: -form.axes]
+    expected_classes = (classes,) if classes else ()
+    if len(size) != form.axes or found_classes != expected_classes:
         raise UserError(
             f"{pair.map}: an array of another shape than other maps",
             found=probability.shape,
@@ -325,10 +335,11 @@ def form_of(
                 volumes |= len(_shape(pair.mask)) == 3
         except Exception:  # numpy, zipfile and nibabel raise anything for a foreign file
             continue
-        classes = shape[0] if len(shape) == (4 if volumes else 3) else None
-        if volumes and classes == 2:
-            classes = None
-        return replace(form, classes=classes, volumes=volumes)
+        form = replace(form, volumes=volumes)
+        # Of a volume of two classes the second is the object.
+        if len(shape) > form.axes and not (volumes and shape[0] == 2):
+            form = replace(form, classes=shape[0])
+        break
     return form
 
 
@@ -375,7 +386,7 @@ def read_map(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, tup
             fix="save the map as PNG, TIFF or .npy",
         )
     array, stored_shape = _load(path, "colors")
-    axes = 3 if form.volumes else 2
+    axes = form.axes
     if array.ndim not in (axes, axes + 1) or 0 in array.shape:
         raise UserError(
             f"{path}: no map of probabilities",
@@ -406,8 +417,9 @@ def _probabilities(path: Path, logits: np.ndarray, of_classes: bool) -> np.ndarr
             expected="finite floats",
             fix="leave out --logits if the maps hold probabilities",
         )
-    exact = softmax(logits, axis=0) if of_classes else expit(logits)
-    return np.asarray(exact, np.float32)
+    if of_classes:
+        return np.asarray(softmax(logits, axis=0), np.float32)
+    return np.asarray(expit(logits), np.float32)
 
 
 def check_size(path: Path, size: tuple[int, ...], mask_size: tuple[int, ...]) -> None:

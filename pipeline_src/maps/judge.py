@@ -222,7 +222,9 @@ def _draw(
     from pipeline_src.figures import style  # matplotlib
     from pipeline_src.figures.reliability import draw_counts
 
-    units = "groups of images" if "groups" in result else "images"
+    units = "images"
+    if "groups" in result:
+        units = "groups of images"
     for protocol, of_protocol in counts.items():
         intervals = result["intervals"].get(protocol, {})
         over = ""
