@@ -1,4 +1,4 @@
-"""One training run: preprocessed images, a method and a seed -> the network of the run, its history and alphas."""
+"""One training run: images, a method and a seed -> the trained network, its history and alphas."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class TrainingRun:
 
     @property
     def chosen(self) -> DenseClassifier:
-        """The network that is validated and predicts: the averaged network if the method asks for it, else the last."""
+        """The network that is validated and predicts: the last or, for some methods, the averaged."""
         return self.averaged_network if self.method.average_epochs else self.model
 
     @property
@@ -73,16 +73,28 @@ class TrainingRun:
         return network
 
     def step(self, samples: dict[str, Any], epoch: int) -> float:
-        """Update weights, their average and the method's state by a batch of `training_batches`; return the loss."""
-        device, index = self.model.mean.device, samples["index"].numpy()
+        """Return the loss of a batch of `training_batches`, after a step down its gradient.
+
+        The step changes the weights, their average and the method's state.
+        """
+        device = self.model.mean.device
+        index = samples["index"].numpy()
         batch = Batch(index, [self.ids[i] for i in index], self.seed, epoch)
-        masks, classes = samples["masks"].to(device), self.model.classes
-        y = masks.float() / 255 if classes == 2 else class_planes(masks, classes)
-        x, y = self.method.inputs(self.model.normalized(samples["inputs"].to(device)), y, batch)
-        t = self.method.targets(y, batch)
-        maps = [(upsampled(z, y.shape[2:]), weight) for z, weight in self.model.weighted_logits(x)]
-        loss: Tensor = reduce(add, [weight * self.method.loss(z, t) for z, weight in maps])
-        m = self.method.image_statistic(maps[0][0], y)
+        x = self.model.normalized(samples["inputs"].to(device))
+        masks = samples["masks"].to(device)
+        if self.model.classes == 2:
+            y = masks.float() / 255
+        else:
+            y = class_planes(masks, self.model.classes)
+        x, y = self.method.inputs(x, y, batch)
+        targets = self.method.targets(y, batch)
+        losses = []
+        heads = []
+        for z, weight in self.model.weighted_logits(x):
+            heads.append(upsampled(z, y.shape[2:]))
+            losses.append(weight * self.method.loss(heads[-1], targets))
+        loss: Tensor = reduce(add, losses)
+        m = self.method.image_statistic(heads[0], y)
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
         self.optimizer.step()

@@ -8,15 +8,16 @@ import numpy as np
 from pydantic import Field
 
 from pipeline_src.training.method import Method, Tensor, Validation
-from pipeline_src.training.methods.focal import one_minus_p
+from pipeline_src.training.methods.focal import focal_loss, one_minus_p
 
 if TYPE_CHECKING:
     from pipeline_src.counting.score_histogram import ScoreHistogram
 
 
 class AdaFocal(Method):
-    """Focal loss (1 - f)^gamma (-log f) where gamma > 0, else inverse focal loss (1 + f)^|gamma|
-    (-log f).
+    """Focal loss (1 - f)^gamma (-log f), or inverse focal loss (1 + f)^|gamma| (-log f).
+
+    The first one holds where gamma > 0, the second elsewhere.
 
     Bins hold equally many validation pixels by confidence. A |gamma_b| below `switch` becomes
     `switch` of the other sign; then gamma_b is clipped. A training pixel takes the gamma of the bin
@@ -55,22 +56,21 @@ class AdaFocal(Method):
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
         super().start(n, references, classes)
-        self._gammas, self._edges = (
-            np.full(self.bins, self.initial),
-            np.arange(1, self.bins) / self.bins,
-        )
+        self._gammas = np.full(self.bins, self.initial)
+        self._edges = np.arange(1, self.bins) / self.bins
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
-        """Return the focal (gamma > 0) or inverse focal loss of logits z and labels t; gamma by the bin of f."""
+        """Return the loss of logits z and labels t, with the gamma of the bin of each f."""
         import torch
 
-        from pipeline_src.training.pixels import log_distribution, mean, planes
+        from pipeline_src.training.pixels import log_distribution
 
-        log_f, y = log_distribution(z), planes(t)
+        log_f = log_distribution(z)
         f = log_f.exp()
-        gamma = z.new_tensor(self._gammas)[torch.bucketize(f.detach(), z.new_tensor(self._edges))]
+        bin_number = torch.bucketize(f.detach(), z.new_tensor(self._edges))
+        gamma = z.new_tensor(self._gammas)[bin_number]
         base = torch.where(gamma > 0, one_minus_p(log_f), 1 + f)
-        return mean((y * base ** gamma.abs() * -log_f).sum(1), y)
+        return focal_loss(log_f, t, base, gamma.abs())
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
         assert validation.histogram is not None
@@ -84,14 +84,15 @@ class AdaFocal(Method):
 
 
 def equal_mass(histogram: ScoreHistogram, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return inner edges (bins - 1,) of equal-mass bins, and confidence minus accuracy (bins,), 0 for empty bins."""
+    """Return the inner edges and the errors of bins with equally many pixels.
+
+    Returns:
+        edges (bins - 1,); confidence minus accuracy (bins,), 0 for empty bins.
+    """
     pixels = histogram.count.cumsum()
-    last = np.searchsorted(
-        pixels * bins, np.arange(1, bins) * pixels[-1]
-    )  # the cell in which each quantile lies
+    quantiles = np.arange(1, bins) * pixels[-1]
+    last = np.searchsorted(pixels * bins, quantiles)  # the cell in which each quantile lies
     ends = np.append(last, len(pixels) - 1)
-    count, excess = (
-        np.diff(of_cell.cumsum()[ends], prepend=0)
-        for of_cell in (histogram.count, histogram.excess)
-    )
+    count = np.diff(pixels[ends], prepend=0)
+    excess = np.diff(histogram.excess.cumsum()[ends], prepend=0)
     return (last + 1) / len(pixels), np.where(count > 0, excess / np.maximum(count, 1), 0.0)

@@ -1,4 +1,7 @@
-"""ALS, adaptive label smoothing: ASLP_MC with the draw replaced by its mean (docs/theory.md section 3.4)."""
+"""ALS, adaptive label smoothing (docs/theory.md section 3.4).
+
+It is ASLP_MC with the draw replaced by its mean.
+"""
 
 from __future__ import annotations
 

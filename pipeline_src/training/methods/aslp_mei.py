@@ -1,4 +1,7 @@
-"""ASLP_MEI, maximum entropy inference: raise entropy while validation accuracy is kept (docs/theory.md section 3)."""
+"""ASLP_MEI, maximum entropy inference (docs/theory.md section 3).
+
+It raises entropy while validation accuracy is kept.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,9 @@ class ASLPMEI(ReferencedPerturbation):
 
     theta_lm: Literal["best_so_far", "baseline", "last_epoch"] = Field(
         "best_so_far",
-        description="The accuracy to keep: the run's highest so far, the same seed's baseline's at that epoch, or that "
-        "of the epoch before.",
+        description="The accuracy to keep: the run's highest so far, the same seed's baseline's "
+        "at that epoch, or that of the epoch before.",
     )
 
     def reg(self, alpha: np.ndarray) -> float:
-        return min(0.0, self._accuracy - self.reference_accuracy)
+        return min(0.0, self._accuracies[-1] - self.reference_accuracy)

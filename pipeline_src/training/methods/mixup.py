@@ -28,12 +28,18 @@ class Mixup(Method):
 
     def inputs(self, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         draws = batch.generator("mixup")
-        share, partner = float(draws.beta(self.a, self.a)), draws.permutation(len(x)).tolist()
+        share = float(draws.beta(self.a, self.a))
+        partner = draws.permutation(len(x)).tolist()
         return mix(x, y, share, partner)
 
 
 def mix(x: Tensor, y: Tensor, share: float, partner: list[int]) -> tuple[Tensor, Tensor]:
-    """Return images (B, 3, H, W) and labels (B, 1 or K, H, W), each mixed with the image that `partner` (B,) names."""
+    """Return images (B, 3, H, W) and labels (B, 1 or K, H, W), mixed with those of other images.
+
+    Args:
+        share: weight of an image itself.
+        partner: place in the batch of the other image, (B,).
+    """
     from pipeline_src.training.pixels import valid
 
     mixed = share * y + (1 - share) * y[partner]

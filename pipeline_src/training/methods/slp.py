@@ -31,15 +31,18 @@ class SLP(Perturbing):
     noise: float = Field(
         0.0,
         ge=0,
-        description="Bound of the noise on beta, per pixel: standard normal, truncated to +- noise.",
+        description="Bound of the noise on beta, per pixel: standard normal, truncated to +- "
+        "noise.",
     )
 
     @model_validator(mode="after")
     def _right_side(self) -> SLP:
         # The bound of two classes; that of K > 2, (K - 1) / (K beta), is larger.
+        bound = 1 / (2 * self.beta)
         if 2 * self.alpha * self.beta >= 1:
             raise ValueError(
-                f"alpha must be below 1 / (2 beta) = {1 / (2 * self.beta):g}, else the expected label changes side"
+                f"alpha must be below 1 / (2 beta) = {bound:g}, "
+                "else the expected label changes side"
             )
         return self
 
@@ -48,20 +51,19 @@ class SLP(Perturbing):
         self._alphas = np.full(n, self.alpha)
 
     def perturbed(self, y: Tensor, batch: Batch, rows: Sequence[int]) -> Tensor:
-        """Return the perturbed labels; with `noise`, every pixel of a drawn image has a beta of its own."""
+        """Return the perturbed labels; with `noise`, each pixel has its own beta."""
         if not self.noise:
             return super().perturbed(y, batch, rows)
-        draws, shape = batch.generators("noise"), (1, *y.shape[2:])
-        noise = y.new_tensor(
-            np.stack([truncated_normal(draws[i], self.noise, shape) for i in rows])
-        )
-        return perturbed(y[rows], self.beta + noise)
+        draws = batch.generators("noise")
+        shape = (1, *y.shape[2:])
+        noise = np.stack([truncated_normal(draws[row], self.noise, shape) for row in rows])
+        return perturbed(y[rows], self.beta + y.new_tensor(noise))
 
 
 def truncated_normal(
     draws: np.random.Generator, bound: float, shape: tuple[int, ...]
 ) -> np.ndarray:
-    """Return standard normal numbers of `shape`, float64, given that they lie in [-bound, bound]."""
+    """Return standard normal numbers of `shape`, float64, that lie in [-bound, bound]."""
     from scipy.special import ndtr, ndtri
 
     return np.asarray(ndtri(draws.uniform(ndtr(-bound), ndtr(bound), shape)))
