@@ -1,3 +1,3 @@
-"""Calibration of dense classifiers by label perturbation: data, training, prediction, counts, tables and figures."""
+"""Calibration of dense classifiers by label perturbation."""
 
 __version__ = "0.2.0"

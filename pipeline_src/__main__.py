@@ -12,10 +12,11 @@ from pipeline_src.errors import UserError, naming_files
 from pipeline_src.processes import OWNER
 
 STOPPED = 130  # the exit code after Ctrl-C
+log = logging.getLogger("pipeline_src")
 
 
 def main() -> None:
-    """Run a command. A UserError ends it with a message and exit code 2, any other error with a traceback and 1."""
+    """Run a command: a UserError exits with a message and code 2, other errors with a traceback."""
     try:
         os.environ["MPLBACKEND"] = "agg"  # a notebook's backend need not be installed
         from pipeline_src.cli.main import app
@@ -29,25 +30,21 @@ def main() -> None:
             _report_interrupt()
         raise
     except UserError as error:
-        logging.getLogger("pipeline_src").error(
-            "error: %s", error
-        )  # to stderr, and to the log file if there is one
+        log.error("error: %s", error)  # to stderr, and to the log file if there is one
         sys.exit(2)
     except Exception:
-        logging.getLogger("pipeline_src").exception(
-            "unforeseen error, please report it with this text"
-        )
+        log.exception("unforeseen error, please report it with this text")
         sys.exit(1)
 
 
 def _report_interrupt() -> None:
-    """Print one word after Ctrl-C. Snakemake, which gets the signal as well, has a line for all its jobs."""
+    """Print one word after Ctrl-C, except in jobs of Snakemake, which has a line for all its jobs."""
     if OWNER not in os.environ:
         print("Aborted!", file=sys.stderr)
 
 
 def _run(app: Callable[[], None]) -> None:
-    """Call `app`; raise a UserError for a missing library, a killed process and a file that cannot be used."""
+    """Call `app`; a missing library, a killed process and an unusable file raise a UserError."""
     try:
         with naming_files():
             app()

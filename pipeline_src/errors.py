@@ -8,8 +8,7 @@ from contextlib import contextmanager
 
 
 class UserError(Exception):
-    """Wrong input; the command line prints the message without a traceback and ends with exit code
-    2.
+    """Wrong input: the command line prints the message, without a traceback, and exits with code 2.
 
     Args:
         problem: the file or key that is wrong, and in which way.
@@ -30,7 +29,7 @@ class UserError(Exception):
 
 @contextmanager
 def naming_files() -> Iterator[None]:
-    """Turn an error of the system that a name or a permission causes into a UserError that names the file."""
+    """Turn a system error that a name or a permission causes into a UserError that names the file."""
     try:
         yield
     except OSError as error:
@@ -46,22 +45,25 @@ def naming_files() -> Iterator[None]:
 def listed(items: Iterable[object], most: int = 20) -> str:
     """Return `items`, indented and one a line, cut after `most` with a count of the rest."""
     rows = [f"\n    - {item}" for item in items]
-    rest = len(rows) - most
-    return "".join(rows[:most]) + (f"\n    ... and {rest} more" if rest > 0 else "")
+    if len(rows) > most:
+        rows[most:] = [f"\n    ... and {len(rows) - most} more"]
+    return "".join(rows)
 
 
 def few(items: Iterable[object], most: int = 10) -> str:
     """Return `items` in one line, cut after `most` with a count of the rest."""
-    texts = [str(item) for item in items]
-    rest = len(texts) - most
-    return ", ".join(texts[:most]) + (f" and {rest} more" if rest > 0 else "")
+    texts = list(map(str, items))
+    if len(texts) > most:
+        return f"{', '.join(texts[:most])} and {len(texts) - most} more"
+    return ", ".join(texts)
 
 
 def did_you_mean(name: str, valid: Iterable[str]) -> str | None:
-    """Return a hint with the nearest valid name, upper and lower case alike; None if no name is near."""
+    """Return a hint with the nearest valid name, regardless of case; None if no name is near."""
     lower = {str(text).lower(): text for text in valid}
-    near = difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.5)
-    return f"did you mean {lower[near[0]]!r}?" if near else None
+    for near in difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.5):
+        return f"did you mean {lower[near]!r}?"
+    return None
 
 
 def hint(name: str, valid: Iterable[str]) -> str:

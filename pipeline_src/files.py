@@ -21,13 +21,13 @@ from pipeline_src.errors import UserError, did_you_mean
 FULL = (errno.ENOSPC, errno.EDQUOT)
 READ_ONLY = (errno.EROFS, errno.EACCES, errno.EPERM)
 SPARE = 1 << 20  # bytes; a disk with fewer counts as full
-DIGITS = 8  # significant digits of measured numbers in tables and JSON; the last of 17 depend on the processor
+# Significant digits of measured numbers in tables and JSON; the last of 17 depend on the processor.
+DIGITS = 8
 
 
 @contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`; on success flush it to disk and rename it to
-    `path`.
+    """Yield a temporary path next to `path`; on success flush it to disk and rename it to `path`.
 
     A reader of `path` sees the old file or the new one, never a part of either, also after a power
     cut.
@@ -83,7 +83,10 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def restore_folder(path: Path) -> None:
-    """Move an earlier folder `path` back that a killed command moved aside, or remove it if it was replaced."""
+    """Move back an earlier folder `path` that a killed command moved aside.
+
+    If `path` exists, the earlier folder was replaced and is removed.
+    """
     earlier = _earlier(path)
     with writing(path):
         if path.exists():
@@ -98,8 +101,7 @@ def _earlier(path: Path) -> Path:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Raise a UserError that names the file or folder `path` if the disk is full or its folder is
-    not writable.
+    """Raise a UserError that names `path` if the disk is full or the folder is not writable.
 
     numpy and torch raise errors of their own type on a full disk.
     """
@@ -108,9 +110,8 @@ def writing(path: Path) -> Iterator[None]:
     except UserError:
         raise
     except Exception as error:
-        number, name = (
-            (error.errno, str(error.filename or path)) if isinstance(error, OSError) else (None, "")
-        )
+        number = getattr(error, "errno", None)
+        name = str(getattr(error, "filename", None) or path)
         if number in FULL or _free(path) < SPARE:
             raise UserError(
                 f"{path} could not be written: the disk is full",
@@ -131,11 +132,7 @@ def writing(path: Path) -> Iterator[None]:
 def check_folder(folder: Path) -> None:
     """Raise a UserError if there is no such folder, with the name of a near one."""
     if not folder.is_dir():
-        siblings = (
-            [path.name for path in folder.parent.iterdir() if path.is_dir()]
-            if folder.parent.is_dir()
-            else []
-        )
+        siblings = [path.name for path in folder.parent.glob("*/")]
         raise UserError(
             f"there is no folder {folder}",
             fix=did_you_mean(folder.name, siblings) or "correct its name",
@@ -164,7 +161,8 @@ def check_space(folder: Path, needed: int, content: str, fix: str) -> None:
         content: of the folder, for the error.
         fix: advice for a disk that is too small.
     """
-    if (free := _free(folder / "*")) < needed:
+    free = _free(folder / "*")
+    if free < needed:
         raise UserError(
             f"the disk is nearly full: {content} does not fit into {folder}",
             found=f"{free / 2**20:,.1f} MiB free",
@@ -174,15 +172,16 @@ def check_space(folder: Path, needed: int, content: str, fix: str) -> None:
 
 
 def _free(path: Path) -> int:
-    """Return the bytes that are free where `path` is to be."""
-    return shutil.disk_usage(
-        next(folder for folder in path.absolute().parents if folder.is_dir())
-    ).free
+    """Return the free bytes of the disk that holds, or will hold, `path`."""
+    folder = path.absolute().parent
+    while not folder.is_dir():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
 
 
 @contextmanager
 def reading(problem: str, *, expected: str | None = None, fix: str | None = None) -> Iterator[None]:
-    """Turn the errors of reading a missing, foreign or damaged file into a UserError of these parts."""
+    """Turn the errors of reading a missing, foreign or damaged file into a UserError."""
     try:
         yield
     except (
@@ -240,12 +239,14 @@ def write_json(path: Path | str, content: Any) -> None:
 
 
 def rounded(content: Any) -> Any:
-    """Round floats to `DIGITS` significant digits, also in dictionaries and lists; other values stay."""
+    """Return the content with all floats rounded to `DIGITS` significant digits, at any depth."""
     if isinstance(content, float):
         return float(f"{content:.{DIGITS}g}")
     if isinstance(content, Mapping):
         return {key: rounded(value) for key, value in content.items()}
-    return [*map(rounded, content)] if isinstance(content, list | tuple) else content
+    if isinstance(content, list | tuple):
+        return list(map(rounded, content))
+    return content
 
 
 # Digests
@@ -279,10 +280,11 @@ def digests(folder: Path, names: Iterable[str], record: Path) -> dict[str, str]:
     current: dict[str, Any] = {}
     for name in names:
         with suppress(OSError):  # whoever reads the file names it
-            info = state(folder / name)
-            current[name] = (
-                known[name] if known.get(name, [None])[0] == info else [info, sha256(folder / name)]
-            )
+            present = state(folder / name)
+            entry = known.get(name)
+            if entry is None or entry[0] != present:
+                entry = [present, sha256(folder / name)]
+            current[name] = entry
     if known | current != known:  # two datasets may share a record
         write_text(record, json.dumps(known | current))
     return {name: digest for name, (_, digest) in current.items()}

@@ -11,7 +11,8 @@ from pathlib import Path
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import check_writable, writing
 
-RESULTS = {  # command -> files by which its results are recognized; folders of two commands have calibrators
+# Command -> files by which its results are recognized; folders of two commands have calibrators.
+RESULTS = {
     "judge": ("metrics.json", "statistic.npz"),
     "calibrate": ("scores.json", "calibrator.json"),
     "predict": ("maps.json",),
@@ -28,8 +29,7 @@ def check_output(
     inputs: Collection[Path | None] = (),
     foreign: Iterable[object] = (),
 ) -> None:
-    """Raise a UserError for a folder `out` that cannot be written, or in which files would be lost
-    or mixed.
+    """Raise a UserError if `out` cannot be written, or files in it would be lost or mixed.
 
     Args:
         below: folders in `out` that are also written.
@@ -42,25 +42,32 @@ def check_output(
     """
     check_writable(out, f"--out {out}")
     read = {path.resolve() for path in inputs if path is not None}
-    mixed = [folder for folder in (out, *below) if folder.resolve() in read]
-    foreign_results = [
-        f"{out / name}, of {other}"
-        for other, names in RESULTS.items()
-        for name in names
-        if name not in RESULTS[command] and (out / name).exists()
-    ]
-    for fault, problems in (
-        ("is, or contains, an input: results would be mixed with it", mixed),
-        ("has results of another command", foreign_results),
-        (f"has files that {command} did not write now or before", foreign),
-    ):
-        if found := listed(problems):
+    faults: dict[str, Iterable[object]] = {
+        "is, or contains, an input: results would be mixed with it": [
+            folder for folder in (out, *below) if folder.resolve() in read
+        ],
+        "has results of another command": _results_of_others(out, command),
+        f"has files that {command} did not write now or before": foreign,
+    }
+    for fault, problems in faults.items():
+        found = listed(problems)
+        if found:
             raise UserError(
                 f"--out {out} {fault}",
                 found=found,
                 expected=f"a new folder, or one with earlier results of {command}",
                 fix="give another --out",
             )
+
+
+def _results_of_others(out: Path, command: str) -> list[str]:
+    """Return the files in `out` by which results of other commands are recognized."""
+    found = []
+    for other, names in RESULTS.items():
+        for name in names:
+            if name not in RESULTS[command] and (out / name).exists():
+                found.append(f"{out / name}, of {other}")
+    return found
 
 
 @contextmanager
@@ -80,19 +87,16 @@ def staged(out: Path, last: str, older: Collection[str] = ()) -> Iterator[Path]:
         new.mkdir(parents=True)
     try:
         yield new
-        names = sorted((path.name for path in new.iterdir()), key=lambda name: name == last)
-        for path in [path for pattern in (last, *older) for path in out.glob(pattern)]:
-            _remove(path)
-        for name in names:
-            if (out / name).is_dir():
-                _remove(out / name)
-            os.replace(new / name, out / name)
+        for pattern in (last, *older):
+            for path in list(out.glob(pattern)):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+        for path in sorted(new.iterdir(), key=lambda path: path.name == last):
+            target = out / path.name
+            if target.is_dir():
+                shutil.rmtree(target)
+            os.replace(path, target)
     finally:
         shutil.rmtree(new, ignore_errors=True)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink()

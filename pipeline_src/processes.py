@@ -30,9 +30,8 @@ def alone(name: str, path: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         log.info("%s is in work by another process; waiting for it", name)
-        if slurm_job := os.environ.get(
-            "SLURM_JOB_ID"
-        ):  # it would hold a GPU: SLURM ends it, and starts it again later
+        slurm_job = os.environ.get("SLURM_JOB_ID")
+        if slurm_job:  # it would hold a GPU: SLURM ends it, and starts it again later
             with suppress(OSError):  # no scontrol here: it waits
                 subprocess.run(["scontrol", "requeue", slurm_job], check=False)
         lock.acquire(poll_interval=POLL)
@@ -44,12 +43,12 @@ def alone(name: str, path: Path) -> Iterator[None]:
 
 def end_with_owner() -> None:
     """End this process and its children when the Snakemake that started it ends, even by SIGKILL."""
-    if owner := os.environ.get(OWNER):
-        _end_without(int(owner))
+    if OWNER in os.environ:
+        _end_without(int(os.environ[OWNER]))
 
 
 def _end_without(owner: int) -> None:
-    """End this process group or process as soon as another process has ended."""
+    """Start a thread that ends this process and its children after the process `owner` has ended."""
 
     def watch() -> None:
         while _is_alive(owner):
@@ -62,6 +61,7 @@ def _end_without(owner: int) -> None:
 
 
 def _is_alive(process: int) -> bool:
+    """Return whether a process exists, of any user."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -72,9 +72,8 @@ def _is_alive(process: int) -> bool:
 
 
 def _start_worker(owner: int) -> None:
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # a terminal also sends Ctrl-C to the workers; the pool ends them
+    """Prepare a process of a pool: its owner ends it, also after Ctrl-C, which workers get too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_without(owner)
 
 

@@ -1,4 +1,4 @@
-"""The package's name and folder, its commit, Python files as syntax trees, and the versions of libraries."""
+"""The package and its classes by name, its commit, syntax trees, and versions of libraries."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import platform
 import subprocess
 import sys
 from functools import cache
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from pipeline_src.errors import UserError
 
@@ -32,13 +34,22 @@ LIBRARIES = {  # those that numbers depend on: import name -> distribution
 
 
 def syntax_tree(file: Path) -> ast.Module:
-    """Return the syntax tree of a Python file; a UserError names file and line if it is not Python."""
+    """Return the syntax tree of a Python file; a UserError names the line that is not Python."""
     try:
         return ast.parse(file.read_bytes(), str(file))
     except SyntaxError as error:
         raise UserError(
             f"{file}, line {error.lineno}: can't be read as Python", found=error.msg
         ) from None
+
+
+def registered_class(package: str, entry: str) -> Any:
+    """Return the class of an entry of a registry, such as "slp:SLP" in the package
+    "pipeline_src.training.methods". The class is in the parameters of its jobs, so its module is in
+    their fingerprints.
+    """
+    module, _, name = entry.partition(":")
+    return getattr(import_module(f"{package}.{module}"), name)
 
 
 @cache
@@ -54,18 +65,23 @@ def installed(distribution: str) -> str:
 
 def loaded_versions() -> dict[str, str]:
     """Return the versions of Python and of those libraries that this process has imported."""
-    names = ["python", *(name for module, name in LIBRARIES.items() if module in sys.modules)]
-    return {name: installed(name) for name in names}
+    versions = {"python": installed("python")}
+    for module, distribution in LIBRARIES.items():
+        if module in sys.modules:
+            versions[distribution] = installed(distribution)
+    return versions
 
 
 def commit() -> str:
-    """Return the commit of the clone that holds the package, with "-dirty" if its code differs;
-    empty outside a clone.
+    """Return the commit of the clone that holds the package; empty outside a clone.
 
-    Files that no result depends on, such as docs and published results, may differ.
+    It ends in "-dirty" if the code differs. Files that no result depends on, such as docs and
+    published results, may differ.
     """
     found = _git("rev-parse", "--short=12", "HEAD")
-    return f"{found}-dirty" if found and changed_code() else found
+    if found and changed_code():
+        found += "-dirty"
+    return found
 
 
 def changed_code() -> list[str]:
@@ -80,8 +96,8 @@ def _git(*words: str) -> str:
         return ""
     command = ["git", "-C", str(ROOT.parent), *words]
     try:
-        return subprocess.run(
-            command, capture_output=True, text=True, check=True, timeout=10
-        ).stdout.rstrip()
+        return subprocess.check_output(
+            command, text=True, stderr=subprocess.DEVNULL, timeout=10
+        ).rstrip()
     except (OSError, subprocess.SubprocessError):
         return ""

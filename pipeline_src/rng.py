@@ -1,4 +1,4 @@
-"""Stateless randomness: every draw has a key, so it does not depend on worker count, order or a resume."""
+"""Stateless randomness: a draw depends on its key, not on the worker count, order or a resume."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 UNDEFINED = "–"
@@ -34,21 +34,24 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def markdown(table: Table) -> str:
-    """Return the table in GitHub's Markdown, with right-aligned numbers and a row per group heading."""
-    blank = [""] * (len(table.columns) - 1)
-    body = [table.columns, ["---", *("---:" for _ in blank)]]
+    """Return the table in GitHub's Markdown, numbers right-aligned, with a row per group heading."""
+    further = len(table.columns) - 1
+    rows = [table.columns, ["---"] + ["---:"] * further]
     for group in table.groups:
         if group.heading:
-            body.append([f"**{markdown_text(group.heading)}**", *blank])
-        body.extend([markdown_text(cell) for cell in row] for row in group.rows)
-    lines = [
-        f"**Table.** {markdown_text(table.caption)}",
-        "",
-        *(f"| {' | '.join(cells)} |" for cells in body),
-    ]
+            rows.append([f"**{markdown_text(group.heading)}**"] + [""] * further)
+        for row in group.rows:
+            rows.append(list(map(markdown_text, row)))
+    lines = [f"**Table.** {markdown_text(table.caption)}", ""]
+    lines += markdown_rows(rows)
     for note in table.notes:
         lines += ["", markdown_text(note)]
     return "\n".join(lines) + "\n"
+
+
+def markdown_rows(rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return a line of GitHub's Markdown for each row of a table, without escapes."""
+    return [f"| {' | '.join(row)} |" for row in rows]
 
 
 def markdown_text(text: str) -> str:

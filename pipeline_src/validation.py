@@ -1,7 +1,8 @@
-"""Typed blocks of values that users write: their base class, common types, and messages about wrong values."""
+"""Typed values that users write: their base class, common types, and messages about wrong ones."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from reprlib import Repr
 from typing import Annotated, Any, TypeVar
@@ -25,7 +26,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+-]*$", max_length=
 
 
 class Strict(BaseModel):
-    """A block of values: unknown keys, inf and nan are refused, and values do not change after reading."""
+    """A block of values without unknown keys, inf and nan, which does not change after reading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -34,9 +35,10 @@ class Strict(BaseModel):
     def _no_truth_value(cls, value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         """Refuse true and false where a number is expected: pydantic reads them as 1 and 0."""
         result = validate(value)
-        for given, read in (
-            zip(value, result, strict=False) if isinstance(value, list) else [(value, result)]
-        ):
+        pairs = [(value, result)]
+        if isinstance(value, list):
+            pairs = list(zip(value, result, strict=False))
+        for given, read in pairs:
             if isinstance(given, bool) and type(read) in (int, float):
                 raise ValueError(f"{str(given).lower()} would be {read}")
         return result
@@ -44,8 +46,8 @@ class Strict(BaseModel):
 
 def distinct(values: list[Any]) -> list[Any]:
     """Return `values`, for a field; ValueError names the duplicates."""
-    if len(set(values)) < len(values):
-        repeated = list(dict.fromkeys(str(value) for value in values if values.count(value) > 1))
+    repeated = [str(value) for value, count in Counter(values).items() if count > 1]
+    if repeated:
         raise ValueError(f"duplicate entries: {', '.join(repeated[:3])}")
     return values
 
@@ -59,7 +61,10 @@ def validate(
     schema: type[Schema],
     content: Any,
     where: str,
-    expected: str = "keys and values as in docs/reference/params.md; of datasets, as in docs/reference/datasets.md",
+    expected: str = (
+        "keys and values as in docs/reference/params.md; "
+        "of datasets, as in docs/reference/datasets.md"
+    ),
     fix: str = "correct the keys that are named",
 ) -> Schema:
     """Return `content` as a `schema`.
@@ -81,32 +86,32 @@ def validate(
 
 
 def _message(details: Mapping[str, Any], schema: type[BaseModel]) -> str:
-    path, value, kind = list(details["loc"]), details["input"], details["type"]
-    prefix = f"{'.'.join(str(step) for step in path if step != '[key]')}: " if path else ""
+    """Return one error of pydantic in the words of this project, after the path of its key."""
+    path = [str(step) for step in details["loc"] if step != "[key]"]
+    prefix = f"{'.'.join(path)}: " if path else ""
+    value = details["input"]
+    kind = details["type"]
     if kind == "extra_forbidden":
-        return f"{prefix}no such key{hint(str(path[-1]), sorted(_keys(schema)))}"
+        return f"{prefix}no such key{hint(path[-1], sorted(_keys(schema)))}"
     if kind == "missing":
         return f"{prefix}is missing"
     message = details["msg"].removeprefix("Value error, ")
-    found = "" if isinstance(value, dict) else f" (found {SHORT.repr(value)})"
+    text = f"{prefix}{message[0].lower()}{message[1:]}"
+    if not isinstance(value, dict):
+        text += f" (found {SHORT.repr(value)})"
     # YAML reads a bare yes, 2024, 2024-01-01 or null as another type than text.
-    quotes = (
-        ": put it in quotes" if kind == "string_type" and not isinstance(value, dict | list) else ""
-    )
-    return f"{prefix}{message[0].lower() + message[1:]}{found}{quotes}"
+    if kind == "string_type" and not isinstance(value, dict | list):
+        text += ": put it in quotes"
+    return text
 
 
-def _keys(schema: type[BaseModel]) -> set[str]:
-    """Return the keys of a model and of all models in it."""
-    keys = set(schema.model_fields)
-    for field in schema.model_fields.values():
-        for kind in _types(field.annotation):
-            if isinstance(kind, type) and issubclass(kind, BaseModel):
-                keys |= _keys(kind)
-    return keys
-
-
-def _types(annotation: Any) -> list[Any]:
-    """Return an annotation and all that it consists of."""
+def _keys(annotation: Any) -> set[str]:
+    """Return the keys of a model and of all models in it, or of all models in an annotation."""
+    keys = set[str]()
     inner = getattr(annotation, "__args__", ())
-    return [annotation, *(kind for argument in inner for kind in _types(argument))]
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        keys.update(annotation.model_fields)
+        inner = [field.annotation for field in annotation.model_fields.values()]
+    for kind in inner:
+        keys |= _keys(kind)
+    return keys

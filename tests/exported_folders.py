@@ -13,7 +13,8 @@ from pipeline_src.export import folder
 from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.models.build import build_segmentor, normalization
-from pipeline_src.training.posthoc import PostHoc, calibrated_method
+from pipeline_src.training.posthoc import PostHoc
+from pipeline_src.training.registry import calibrated_method
 
 SIZE = 32
 

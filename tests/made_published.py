@@ -10,10 +10,10 @@ from typing import Any
 from made_statistics import counted, varied
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.counting.compact import reduced
-from pipeline_src.counting.counts_file import add_runs
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.publishing import published
+from pipeline_src.publishing.compact import reduced
+from pipeline_src.publishing.counts_file import add_runs
 from pipeline_src.publishing.published import Publication
 
 METHODS = {"baseline": MethodFacts("baseline"), "slp": MethodFacts("slp", {"alpha": 0.1, "beta": 1.0})}

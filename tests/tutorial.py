@@ -2,6 +2,7 @@
 
     yaml     is merged into params.yaml
     python   is written to the file that its first line names (`# my_net.py`), or run if that names none
+    diff     is a change of the file that its first line names
     sh       is called, a line at a time
     text     shows what the block before it printed
 
@@ -21,7 +22,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from project import ROOT, call, copy
+from project import ROOT, call, copy, edit
 
 from pipeline_src.params.load import merge
 
@@ -66,11 +67,21 @@ def _merge_params(folder: Path, text: str) -> str:
     return ""
 
 
-def _run_python(folder: Path, text: str) -> str:
+def run_python(folder: Path, text: str) -> str:
     name = re.match(r"# (\S+\.py)\n", text)
     code = folder / (name[1] if name else "block.py")
     code.write_text(text)
     return "" if name else call(folder, "python", code.name)
+
+
+def add_lines(folder: Path, text: str) -> str:
+    """Follow a block of `diff`: its first line names the file, and @@ separates hunks."""
+    name, _, hunks = text.partition("\n")
+    for hunk in hunks.rstrip().split("\n@@\n"):
+        before = [line[1:] for line in hunk.splitlines() if line[0] in " -"]
+        after = [line[1:] for line in hunk.splitlines() if line[0] in " +"]
+        edit(folder / name.removeprefix("# "), "\n".join(before), "\n".join(after))
+    return ""
 
 
 def _run_lines(folder: Path, text: str) -> str:
@@ -78,7 +89,7 @@ def _run_lines(folder: Path, text: str) -> str:
     return "".join(command(folder, shlex.split(line, comments=True)) for line in lines)
 
 
-ACTIONS = {"yaml": _merge_params, "python": _run_python, "sh": _run_lines}
+ACTIONS = {"yaml": _merge_params, "python": run_python, "diff": add_lines, "sh": _run_lines}
 
 
 def command(folder: Path, words: list[str]) -> str:

@@ -23,8 +23,8 @@ from PIL import Image
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import Resampled, key_of, resample_counts
-from pipeline_src.calibrators import NAMES
-from pipeline_src.calibrators.calibrator import Calibrator, calibrator_class, fitted
+from pipeline_src.calibrators.calibrator import Calibrator, fitted
+from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_class
 from pipeline_src.maps.calibrate import pixels_of
 from pipeline_src.maps.counts import count
 from pipeline_src.maps.files import Pair
@@ -170,7 +170,7 @@ def predict_missing(data: Data) -> None:
 def scores(data: Data, network: str) -> Iterator[list[str]]:
     """A row of each test set and calibrator (none, or fitted to the images of `FIT`)."""
     pixels = pixels_of(data.pairs(network, FIT[network]), None, None)
-    calibrators = [fitted(calibrator_class(name), pixels) for name in NAMES]
+    calibrators = [fitted(calibrator_class(name), pixels) for name in CALIBRATORS]
     for name in TEST[network]:
         for calibrator in (None, *calibrators):
             result = data.resampled(network, name, calibrator)

@@ -17,8 +17,9 @@ from fiducio import get_calibrator_class, registered_ids
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import SEED, resample_counts
-from pipeline_src.calibrators.calibrator import NAMES, calibrator_class, fitted
+from pipeline_src.calibrators.calibrator import fitted
 from pipeline_src.calibrators.pixels import Pixels, log_odds
+from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_class
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.maps.calibrate import pixels_of
 from pipeline_src.maps.counts import read_sample
@@ -54,7 +55,7 @@ def measured(apply):
 
 def cell(run, metric):
     best = min(
-        (runs[name] for name in NAMES if name in runs), key=lambda own: own.points[metric][0]
+        (runs[name] for name in CALIBRATORS if name in runs), key=lambda own: own.points[metric][0]
     )
     text, effect = (
         METRICS[metric].number(run.points[metric][0]),
@@ -73,7 +74,7 @@ pixels = Pixels(
 )
 fits = {
     kind.name: fitted(kind, pixels).apply
-    for kind in map(calibrator_class, NAMES)
+    for kind in map(calibrator_class, CALIBRATORS)
     if not (K and kind.two_classes)
 }
 fits |= {f"Fiducio, {name}": fiducio(name) for name in registered_ids()}

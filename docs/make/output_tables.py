@@ -31,7 +31,8 @@ def _title(table: object) -> str:
 def figures() -> str:
     """An item per figure type."""
     return "\n".join(
-        f"- `{figure.name}`: {figure.heading}." for figure in (*FIGURE_TYPES, gallery.FIGURE)
+        f"- `{figure.name}`: {figure.heading}."
+        for figure in (*FIGURE_TYPES.values(), gallery.FIGURE)
     )
 
 

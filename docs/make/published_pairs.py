@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline_src.analysis.compare import seed_pairs
+from pipeline_src.analysis.differences import seed_pairs
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import key_of, resample_counts

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from importlib import import_module
-from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -14,26 +12,21 @@ from pydantic import Field
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, log_softmax
 
-from pipeline_src.calibrators import NAMES
 from pipeline_src.calibrators.pixels import Pixels, log_odds, mean_entropy, to_probabilities
 from pipeline_src.counting.levels import CLAMP
-from pipeline_src.errors import UserError, did_you_mean
-from pipeline_src.files import hash_of, reading
-from pipeline_src.validation import Strict, validate
+from pipeline_src.errors import UserError
+from pipeline_src.files import hash_of
+from pipeline_src.validation import Strict
 
 Bounds = Sequence[tuple[float | None, float | None]]
 Loss = Callable[[np.ndarray], tuple[float, np.ndarray]]  # parameters -> value and gradient
-EXPECTED, FIX = (
-    "what `calibrate` wrote (docs/tutorials/saved-maps.md)",
-    "fit it again: dense-calibration calibrate",
-)
 
 
 class Calibrator(Strict):
     """A fitted calibrator; its fields are its parameters.
 
     Attributes:
-        name: the name of its file, of the post-hoc method and of `--method`.
+        name: its name in the registry, which is also its name as a post-hoc method.
         keeps_class: whether the predicted class of every pixel stays the same.
         per_image: whether a pixel's probability depends on other pixels of its image; else on its
             own logits only.
@@ -71,26 +64,6 @@ class Calibrator(Strict):
     def of_pixels(self, pixels: Pixels) -> np.ndarray:
         """Return the calibrated probabilities (N, C) of pixels."""
         return self.probabilities(pixels.z, pixels.entropy[pixels.images])
-
-
-def calibrator_class(name: str, where: str = "calibrator") -> type[Calibrator]:
-    """Return the class of a calibrator, such as `HistogramBinningCalibrator` in the module
-    `histogram_binning`.
-
-    Raises:
-        UserError: there is no calibrator of this name, which stands at `where`.
-    """
-    if name not in NAMES:
-        raise UserError(
-            f"{where}: there is no calibrator of this name",
-            found=name,
-            expected=", ".join(NAMES),
-            fix=did_you_mean(name, NAMES) or "give one of these",
-        )
-    title = "".join(word.capitalize() for word in name.split("_"))
-    module = import_module(f"{__name__.rpartition('.')[0]}.{name}")
-    kind: type[Calibrator] = getattr(module, f"{title}Calibrator")
-    return kind
 
 
 # The fit
@@ -209,43 +182,3 @@ class Record(Strict):
         """Return the content of calibrator.json."""
         content = self.model_dump(mode="json")
         return json.dumps(content | {"digest": hash_of(**content)}, indent=2) + "\n"
-
-
-def read_for(
-    path: Path, classes: int, source: str, fix: str, by: str = ""
-) -> tuple[Calibrator, Record]:
-    """Read a calibrator.json that is to be applied to predictions of so many classes.
-
-    Args:
-        source: what predicts: the name of a run or folder.
-        fix: what to do if the calibrator was fitted to another number of classes.
-        by: the calibrator that was applied to the predictions already, if any.
-
-    Raises:
-        UserError: names the file, which is absent, damaged, altered or of another kind; it was
-            fitted to another number of classes, or the predictions are calibrated already.
-    """
-    if by:
-        raise UserError(
-            f"--calibrator {path}: the predictions are calibrated already",
-            found=f"{source} by {by}",
-            fix="leave out --calibrator, or use the network without its calibrator",
-        )
-    with reading(f"{path} is not a calibrator's file", expected=EXPECTED, fix=FIX):
-        content = json.loads(path.read_text(encoding="utf-8"))
-    record = validate(Record, content, str(path), EXPECTED, FIX)
-    if content != json.loads(record.file_text()):
-        raise UserError(
-            f"{path} was altered, or an earlier version wrote it",
-            found="values without their digest",
-            fix=FIX,
-        )
-    kind = calibrator_class(record.calibrator, str(path))
-    calibrator = validate(kind, record.parameters, f"{path}: parameters", EXPECTED, FIX)
-    if record.classes != classes:
-        raise UserError(
-            f"{path} was fitted to maps of {record.classes} classes",
-            found=f"{classes} classes in {source}",
-            fix=fix,
-        )
-    return calibrator, record

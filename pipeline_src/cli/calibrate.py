@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pipeline_src.analysis.resampling import RESAMPLES
-from pipeline_src.calibrators import NAMES
+from pipeline_src.calibrators.registry import CALIBRATORS
 from pipeline_src.cli.judge import BRACKETS, CLAMP, remarks
 from pipeline_src.cli.options import Bins, Groups, Ignore, Resamples, check_groups, start_log
 from pipeline_src.metrics.metric import Difference, with_ends
@@ -39,7 +39,8 @@ def calibrate(
         str,
         typer.Option(
             metavar="NAME",
-            help=f"Calibrator: {', '.join(NAMES)}; the first is the simplest that ties with the best",
+            help=f"Calibrator: {', '.join(CALIBRATORS)}; "
+            "the first is the simplest that ties with the best",
         ),
     ] = "temperature",
     test_mask: Annotated[
@@ -52,27 +53,32 @@ def calibrate(
 ) -> None:
     """Calibrate saved prediction maps of any model: fit on validation maps, apply to others.
 
-    Example: dense-calibration calibrate --pred val/maps --mask val/masks --apply test/maps --out out
+    Example: dense-calibration calibrate --pred val/maps --mask val/masks --apply maps --out out
     """
     from pipeline_src.maps.calibrate import calibrate_folder  # imports scipy, as judge does
 
     check_groups(groups)
     start_log()
-    options: dict[str, Any] = {
-        "ignore": ignore,
-        "bins": bins,
-        "resamples": resamples,
-        "groups": groups,
-    }
-    result = calibrate_folder(pred, mask, apply, out, method=method, test_mask=test_mask, **options)
+    result = calibrate_folder(
+        pred,
+        mask,
+        apply,
+        out,
+        method=method,
+        test_mask=test_mask,
+        ignore=ignore,
+        bins=bins,
+        resamples=resamples,
+        groups=groups,
+    )
     typer.echo(summary_text(result, out))
 
 
 def summary_text(result: dict[str, Any], out: Path) -> str:
-    """Return what the terminal shows: the method, the scores before and after, and where the files are."""
-    fitted_on = result["fitted_on"]
+    """Return the text for the terminal: scores before and after, and where the files are."""
+    fitted = result["fitted_on"]
     lines = [
-        f"{result['method']}, fitted to {fitted_on['images']} images, {fitted_on['pixels']:,} pixels"
+        f"{result['method']}, fitted to {fitted['images']} images, {fitted['pixels']:,} pixels"
     ]
     if not result["keeps_class"]:
         lines.append("  the predicted class of any pixel may change")
@@ -82,12 +88,13 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
     lines.append(f"  on {result['scored_images']} {where}; {result['bins']} bins")
     rows = [["", "before", "after", "difference"]]
     for name, score in result["scores"].items():
-        metric, ends = METRICS[name], score["intervals"]
-        sides = [with_ends(metric, score[side], ends[side]) for side in ("before", "after")]
-        change = with_ends(
-            Difference.of(metric), score["after"] - score["before"], ends["difference"]
-        )
-        rows.append([metric.column, *sides, f"{change} {score['changed']}".rstrip()])
+        metric = METRICS[name]
+        ends = score["intervals"]
+        before = with_ends(metric, score["before"], ends["before"])
+        after = with_ends(metric, score["after"], ends["after"])
+        change = score["after"] - score["before"]
+        difference = with_ends(Difference.of(metric), change, ends["difference"])
+        rows.append([metric.column, before, after, f"{difference} {score['changed']}".rstrip()])
     table = aligned(rows)
     lines += [f"    {line}" for line in table]
     lines += [f"  {line}" for line in remarks(result, table, LEGENDS)]

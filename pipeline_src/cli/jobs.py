@@ -20,31 +20,33 @@ Patterns = Annotated[
 
 
 def plan(experiment: ExperimentName = None) -> None:
-    """List the jobs that would run, with the reasons, and warn of faults that are known before the
-    run.
+    """List the jobs that would run, with the reasons, and warn of faults known before the run.
 
     Example: dense-calibration plan --experiment mini
     """
     from pipeline_src.pipeline import plan as planned
 
-    graph, console = experiment_graph(experiment), plain_console()
+    graph = experiment_graph(experiment)
+    console = plain_console()
     sizes = planned.check_parts(graph)
-    missing, kinds = (
-        planned.missing_jobs(graph),
-        Counter(job.kind for job in graph.jobs.values() if not job.is_batch),
-    )
+    missing = planned.missing_jobs(graph)
+    kinds = Counter(job.kind for job in graph.jobs.values() if not job.is_batch)
     table = Table(title=f"{graph.name}: {len(missing)} of {kinds.total()} jobs to run")
     for heading in ("jobs", "to run", "why (the first)"):
         table.add_column(heading)
     for kind, number in kinds.items():
         absent = [job for job in missing if job.kind == kind]
-        why = f"{absent[0].name}: {'; '.join(planned.differences(absent[0]))}" if absent else ""
+        why = ""
+        if absent:
+            why = f"{absent[0].name}: {'; '.join(planned.differences(absent[0]))}"
         table.add_row(kind, f"{len(absent)} of {number}", why)
     console.print(table, soft_wrap=False)
     for line in [*planned.needs(graph, sizes), *planned.warnings(graph)]:
         console.print(line)
-    (page,) = graph.job("report").links
-    console.print(f"Run it: {graph.command}" if missing else f"All is current. The report: {page}")
+    if missing:
+        console.print(f"Run it: {graph.command}")
+    else:
+        console.print(f"All is current. The report: {graph.job('report').links[0]}")
 
 
 def run_job(
@@ -78,8 +80,7 @@ def run_job(
 
 
 def verify(jobs: Patterns = None, experiment: ExperimentName = None) -> None:
-    """Read every file of the results, and list those that are missing, damaged or made from other
-    inputs.
+    """Read all results, and list files that are missing, damaged or made from other inputs.
 
     Example: dense-calibration verify 'train/*' --experiment mini
     """
@@ -89,11 +90,10 @@ def verify(jobs: Patterns = None, experiment: ExperimentName = None) -> None:
     graph = experiment_graph(experiment)
     chosen = graph.matching(jobs or ["*"])
     number, problems = step(chosen, graph.command)
+    for line in other_versions(chosen) + problems:
+        typer.echo(line)
     result = "there are problems" if problems else "all are as they were made"
-    lines = other_versions(chosen) + problems
-    typer.echo(
-        "\n".join([*lines, f"{graph.name}: {number:,} files of {len(chosen)} jobs read, {result}"])
-    )
+    typer.echo(f"{graph.name}: {number:,} files of {len(chosen)} jobs read, {result}")
     if problems:
         raise typer.Exit(1)
 
@@ -111,12 +111,11 @@ def keep(
     """
     from pipeline_src.pipeline.upkeep import keep as step
 
-    graph = experiment_graph(experiment)
-    names = step(graph.matching(jobs), why)
-    typer.echo(
-        "\n".join(f"kept: {name}" for name in names)
-        or "Nothing to keep: these results are current."
-    )
+    names = step(experiment_graph(experiment).matching(jobs), why)
+    for name in names:
+        typer.echo(f"kept: {name}")
+    if not names:
+        typer.echo("Nothing to keep: these results are current.")
 
 
 def clean(
@@ -132,7 +131,8 @@ def clean(
     from pipeline_src.pipeline.upkeep import leftovers, remove, size
 
     start_log()
-    console, found = plain_console(), leftovers(read())
+    console = plain_console()
+    found = leftovers(read())
     for path, description in found.items():
         console.print(f"{size(path) / 2**20:>10,.1f} MiB  {path}  {description}")
     if not found:

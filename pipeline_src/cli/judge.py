@@ -15,8 +15,19 @@ from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import aligned
 
 PRINTED = (
-    *("gap", "ece", "ece_floor", "oe", "ece_debiased", "smooth_ece"),
-    *("accuracy", "mean_iou", "brier", "nll", "mae", "max_f", "weighted_f"),
+    "gap",
+    "ece",
+    "ece_floor",
+    "oe",
+    "ece_debiased",
+    "smooth_ece",
+    "accuracy",
+    "mean_iou",
+    "brier",
+    "nll",
+    "mae",
+    "max_f",
+    "weighted_f",
 )
 ANSWERS = {  # to the question whether the maps are calibrated
     "detected": "miscalibration detected, of about {amount} points: {side}confident on average",
@@ -32,7 +43,8 @@ LEGENDS = {  # words of the table -> what they mean
     "debiased": "debiased RMS: root of the squared calibration error, minus noise",
     "smooth": "smooth ECE: a calibration error without bins",
     "NLL": CLAMP,
-    "min-max": "unnormalized: as saved; min-max normalized: each map from 0 to 1, as in the released program",
+    "min-max": "unnormalized: as saved; min-max normalized: each map from 0 to 1, as in the "
+    "released program",
     "[": f"{BRACKETS}, without training variance",
 }
 
@@ -76,52 +88,58 @@ def judge(
 
     Example: dense-calibration judge --pred maps --mask masks --out judged
     """
-    from pipeline_src.maps.judge import (
-        judge_folder,
-    )  # imports scipy, which other commands do without
+    from pipeline_src.maps.judge import judge_folder  # imports scipy; other commands do without
 
     check_groups(groups)
     start_log()
-    name = name or pred.resolve().name
-    options: dict[str, Any] = {
-        "bins": bins,
-        "ignore": ignore,
-        "risk": risk,
-        "resamples": resamples,
-        "groups": groups,
-    }
-    options |= {"gallery": gallery, "images": images, "weighted_f": weighted_f}
-    result = judge_folder(pred, mask, name, out, diagrams=True, **options)
+    result = judge_folder(
+        pred,
+        mask,
+        name or pred.resolve().name,
+        out,
+        bins=bins,
+        ignore=ignore,
+        risk=risk,
+        resamples=resamples,
+        groups=groups,
+        gallery=gallery,
+        images=images,
+        weighted_f=weighted_f,
+        diagrams=True,
+    )
     typer.echo(summary_text(result, out))
 
 
 def summary_text(result: dict[str, Any], out: Path) -> str:
-    """Return what the terminal shows: the main numbers with their intervals, warnings, and where the rest is."""
+    """Return the text for the terminal: the main numbers, warnings, and where the rest is."""
     from pipeline_src.maps import risk  # as above
 
-    protocols = [*result["undefined"]]
-    rows = [["", *(PROTOCOL_NAMES[protocol] for protocol in protocols)]]
-    for name in PRINTED:
-        if name in result["raw"]:
-            cells = (_cell(result, protocol, name) for protocol in protocols)
-            rows.append([METRICS[name].column, *cells])
-    table = [*aligned(rows), answer(result)]
+    size = f"{result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"
+    names = [name for name in PRINTED if name in result["raw"]]
+    columns = [["", *(METRICS[name].column for name in names)]]
+    for protocol in result["undefined"]:
+        cells = [_cell(result, protocol, name) for name in names]
+        columns.append([PROTOCOL_NAMES[protocol], *cells])
+    table = aligned(list(zip(*columns, strict=True)))
+    table.append(answer(result))
     for protocol, control in result.get("risk", {}).items():
-        table += [f"{PROTOCOL_NAMES[protocol]}: {text}" for text in risk.summary_text(control)]
-    lines = [*table, *remarks(result, table, LEGENDS)]
+        for text in risk.summary_text(control):
+            table.append(f"{PROTOCOL_NAMES[protocol]}: {text}")
+    lines = [f"{result['name']}: {size}", *table]
+    lines += remarks(result, table, LEGENDS)
     lines += [f"diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]
     lines += [f"gallery: {path}" for path in out.glob("gallery.png")]
-    lines += [
-        f"all numbers: {out / 'metrics.json'}",
-        f"images, the worst first: {out / 'images.csv'}",
-    ]
-    size = f"{result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"
-    return "\n  ".join([f"{result['name']}: {size}", *lines])
+    lines.append(f"all numbers: {out / 'metrics.json'}")
+    lines.append(f"images, the worst first: {out / 'images.csv'}")
+    return "\n  ".join(lines)
 
 
 def _cell(result: dict[str, Any], protocol: str, name: str) -> str:
-    value, ends = result[protocol][name], result["intervals"].get(protocol, {}).get(name)
-    return "undefined" if value is None else with_ends(METRICS[name], value, ends)
+    """Return a metric in a protocol as printed text, with its confidence limits if it has them."""
+    value = result[protocol][name]
+    if value is None:
+        return "undefined"
+    return with_ends(METRICS[name], value, result["intervals"].get(protocol, {}).get(name))
 
 
 def answer(result: dict[str, Any]) -> str:
@@ -143,13 +161,12 @@ def remarks(result: dict[str, Any], table: list[str], legends: dict[str, str]) -
     """Return what explains a table: the legends of its words, groups of images, and warnings."""
     text = "\n".join(table)
     units = "groups of images" if "groups" in result else "images"
-    clamps = ", ".join(
-        f"1/{1 / clamp:.0f} ({kind} maps)" for kind, clamp in result["clamp"].items()
-    )
-    lines = [
-        legend.format(units=units, clamps=clamps)
-        for word, legend in legends.items()
-        if word in text
-    ]
-    lines += [result["groups"]] if result.get("groups") else []
-    return [*lines, *(f"warning: {text}" for text in result["warnings"])]
+    clamps = [f"1/{1 / clamp:.0f} ({kind} maps)" for kind, clamp in result["clamp"].items()]
+    lines = []
+    for word, legend in legends.items():
+        if word in text:
+            lines.append(legend.format(units=units, clamps=", ".join(clamps)))
+    if result.get("groups"):
+        lines.append(result["groups"])
+    lines += [f"warning: {text}" for text in result["warnings"]]
+    return lines

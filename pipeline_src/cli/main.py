@@ -17,9 +17,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 EXPERIMENTS = "Experiments"
-PANELS: dict[
-    str, tuple[Callable[..., object], ...]
-] = {  # of --help: what is used first comes first
+# The panels of --help: what is used first comes first.
+PANELS: dict[str, tuple[Callable[..., object], ...]] = {
     "Maps and networks": (judge.judge, calibrate.calibrate, networks.predict, networks.export),
     EXPERIMENTS: (jobs.plan, report.report, published.compare),
     "Published results": (published.publish, published.rebuild),
@@ -52,4 +51,6 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """Calibration of dense classifiers by label perturbation. `snakemake --cores all` runs every step in order."""
+    """Calibration of dense classifiers by label perturbation.
+    `snakemake --cores all` runs every step in order.
+    """

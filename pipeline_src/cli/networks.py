@@ -30,8 +30,7 @@ def predict(
     calibrator: CalibratorFile = None,
     log: Log = None,
 ) -> None:
-    """Write probability maps of images, at their original size, by a trained run or an exported
-    folder.
+    """Write probability maps of images at their original size, by a trained run or exported folder.
 
     The calibrator of a run or folder is applied. A repeated command continues where it stopped.
 
@@ -42,18 +41,13 @@ def predict(
             "predict needs --run or --weights",
             fix="--run EXPERIMENT/METHOD/seedN, or --weights DIR",
         )
-    from pipeline_src.export import (
-        predict as step,
-    )  # imports torch, which other commands do without
+    from pipeline_src.export import predict as step  # imports torch; other commands do without
 
     start_log(log)
     model = step.folder_model(weights) if weights is not None else step.run_model(run or "")
     number, new = step.predict(model, images, out, format, calibrator)
-    by = (
-        f", calibrated by {model.calibrated or calibrator}"
-        if model.calibrated or calibrator
-        else ""
-    )
+    calibrated = model.calibrated or calibrator
+    by = f", calibrated by {calibrated}" if calibrated else ""
     typer.echo(f"{number} maps of {model.name}{by}, {new} of them new: {out}")
 
 
@@ -62,8 +56,8 @@ def export(
     run: Run = None,
     log: Log = None,
 ) -> None:
-    """Export a trained network as a self-contained folder: model.pt2, calibrator, configuration and
-    model card.
+    """Export a trained network as a self-contained folder.
+    It holds model.pt2, the calibrator, the configuration and a model card.
 
     Loading model.pt2 needs only torch. Nothing is uploaded.
 

@@ -57,15 +57,16 @@ Risk = Annotated[
     str,
     typer.Option(
         metavar="BOUND",
-        help="fnr=A or fpr=A: also give the threshold that bounds the expected share of an image's object that is "
-        "missed (fnr), or of its background that is predicted as object (fpr)",
+        help="fnr=A or fpr=A: also give the threshold that bounds the expected share of an image's "
+        "object that is missed (fnr), or of its background that is predicted as object (fpr)",
     ),
 ]
 Groups = Annotated[
     str,
     typer.Option(
         metavar="GROUPS",
-        help="Dependent images: a regular expression with one group, or a csv file id,group (names with folders)",
+        help="Dependent images: a regular expression with one group, or a csv file id,group "
+        "(names with folders)",
     ),
 ]
 
@@ -85,7 +86,7 @@ def experiment_graph(experiment: str | None, log: Path | None = None) -> Experim
 
 
 def plain_console() -> Console:
-    """Return a console that prints texts unchanged: no [markup], no :emoji:, no broken addresses."""
+    """Return a console that prints texts unchanged: no [markup], :emoji: or broken addresses."""
     return Console(markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 

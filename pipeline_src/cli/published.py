@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline_src.analysis.compare import DIFFERENT, SAME, UNDECIDED, Cell
+from pipeline_src.analysis.differences import DIFFERENT, SAME, UNDECIDED, MetricDifference
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.cli.options import ExperimentName, Log, experiment_graph, start_log
 from pipeline_src.errors import listed
-from pipeline_src.metrics.metric import Difference
+from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS, SUMMARY
 from pipeline_src.text_tables import UNDEFINED, aligned
 
@@ -36,11 +36,11 @@ def publish(experiment: ExperimentName = None, cores: Cores = None) -> None:
 
     Example: dense-calibration publish --experiment mini
     """
+    from pipeline_src.pipeline.upkeep import size
     from pipeline_src.publishing import publish as step
 
     folder = step.publish(experiment_graph(experiment), cores or os.cpu_count() or 1)
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    typer.echo(f"{folder}: {size / 1e6:.1f} MB. Commit it.")
+    typer.echo(f"{folder}: {size(folder) / 1e6:.1f} MB. Commit it.")
 
 
 def rebuild(
@@ -62,8 +62,7 @@ def rebuild(
     cores: Cores = None,
     log: Log = None,
 ) -> None:
-    """Recompute tables and claims of published experiments from their counts, and compare the
-    numbers.
+    """Recompute tables and claims of published experiments from their counts; compare the numbers.
 
     Example: dense-calibration rebuild --experiment mini_seeds
     """
@@ -73,10 +72,8 @@ def rebuild(
     start_log(log)
     names = [experiment] if experiment else published.names()
     if not names:
-        logger.info(
-            "%s holds no experiment; `dense-calibration publish` writes a finished one there",
-            published.FOLDER,
-        )
+        text = "%s holds no experiment; `dense-calibration publish` writes a finished one there"
+        logger.info(text, published.FOLDER)
     step.rebuild_all(names, cores or os.cpu_count() or 1, write, report)
 
 
@@ -88,8 +85,7 @@ def compare(
     b: Annotated[str, typer.Argument(help="The same; differences are B - A")],
     cores: Cores = None,
 ) -> None:
-    """Compare the numbers of two experiments or two methods: equal, different or inconclusive, and
-    possible reasons.
+    """Compare two experiments or methods: equal, different or inconclusive, and possible reasons.
 
     Example: dense-calibration compare results/published/mini_seeds mini_seeds
     Example: dense-calibration compare mini_seeds:baseline mini_seeds:aslp_cl
@@ -102,21 +98,20 @@ def compare(
 
 def summary_text(comparison: Comparison) -> str:
     """Return the main metrics of all methods, how many metrics differ, and possible reasons."""
-    lines = [*_head(comparison), "B - A with 95 % intervals:  = same  ≠ different  ? inconclusive"]
-    by_place: dict[str, dict[str, dict[str, Cell]]] = {}
-    for cell in comparison.cells:
-        place = f"{cell.part}, {PROTOCOL_NAMES[cell.protocol]}"
-        by_place.setdefault(place, {}).setdefault(cell.method, {})[cell.metric] = cell
-    for heading, rows in by_place.items():
-        names = [name for name in SUMMARY if any(name in cells for cells in rows.values())]
-        table = [["", *(METRICS[name].column for name in names)]]
-        table += [
-            [method, *(_text(cells.get(name)) for name in names)] for method, cells in rows.items()
-        ]
-        note = FITTED if comparison.a.facts.parts.get(heading.rpartition(", ")[0]) == "val" else ""
-        lines += ["", f"{heading}{note}", *(f"  {line}" for line in aligned(table))]
-    lines += ["", _counts(comparison.cells), *(f"Warning: {text}" for text in comparison.warnings)]
-    if any(cell.verdict != SAME for cell in comparison.cells):
+    cells = comparison.cells
+    lines = [f"A: {comparison.a.name}", f"B: {comparison.b.name}"]
+    for side, runs in comparison.lacking.items():
+        if runs:
+            lines.append(f"{side} lacks{listed(runs, MOST_EXAMPLES)}")
+    lines.append("B - A with 95 % intervals:  = same  ≠ different  ? inconclusive")
+    for split, protocol in dict.fromkeys((cell.part, cell.protocol) for cell in cells):
+        note = FITTED if comparison.a.facts.parts.get(split) == "val" else ""
+        lines += ["", f"{split}, {PROTOCOL_NAMES[protocol]}{note}"]
+        shown = [cell for cell in cells if (cell.part, cell.protocol) == (split, protocol)]
+        lines += [f"  {line}" for line in aligned(_table(shown))]
+    lines += ["", _number_of_verdicts(cells)]
+    lines += [f"Warning: {text}" for text in comparison.warnings]
+    if any(cell.verdict != SAME for cell in cells):
         reasons = comparison.explanations or [
             "nothing that is recorded: neither seeds, settings, images nor versions"
         ]
@@ -124,28 +119,35 @@ def summary_text(comparison: Comparison) -> str:
     return "\n".join(lines)
 
 
-def _head(comparison: Comparison) -> list[str]:
-    lines = [f"A: {comparison.a.name}", f"B: {comparison.b.name}"]
-    for side, runs in comparison.lacking.items():
-        if runs:
-            lines.append(f"{side} lacks{listed(runs, MOST_EXAMPLES)}")
-    return lines
+def _table(cells: Sequence[MetricDifference]) -> list[list[str]]:
+    """Return the main metrics of the cells, a row per method and a column per metric."""
+    by_method: dict[str, dict[str, MetricDifference]] = {}
+    for cell in cells:
+        by_method.setdefault(cell.method, {})[cell.metric] = cell
+    measured = {cell.metric for cell in cells}
+    names = [name for name in SUMMARY if name in measured]
+    rows = [["", *(METRICS[name].column for name in names)]]
+    for method, by_metric in by_method.items():
+        rows.append([method, *(_text(by_metric.get(name)) for name in names)])
+    return rows
 
 
-def _text(cell: Cell | None) -> str:
+def _text(cell: MetricDifference | None) -> str:
     """Return the difference, with its interval if it has one and the numbers are not the same."""
     if cell is None or math.isnan(cell.b - cell.a):
         return UNDEFINED
-    metric, effect = Difference.of(METRICS[cell.metric]), cell.effect
-    low, high = (
-        (effect.low, effect.high) if effect and cell.verdict != SAME else (math.nan, math.nan)
-    )
-    return f"{MARKS[cell.verdict]} {metric.text(cell.b - cell.a, low=low, high=high)}"
+    difference = Difference.of(METRICS[cell.metric])
+    limits = None
+    if cell.effect and cell.verdict != SAME:
+        limits = (cell.effect.low, cell.effect.high)
+    return f"{MARKS[cell.verdict]} {with_ends(difference, cell.b - cell.a, limits)}"
 
 
-def _counts(cells: Sequence[Cell]) -> str:
+def _number_of_verdicts(cells: Sequence[MetricDifference]) -> str:
+    """Return how many numbers got each verdict, and how many of them chance makes different."""
     number = Counter(cell.verdict for cell in cells)
-    tested = number[DIFFERENT] + number[UNDECIDED]
-    text = ", ".join(f"{number[verdict]} {verdict}" for verdict in MARKS)
-    chance = " One in twenty equal ones is called different by chance." if tested else ""
-    return f"All {len(cells)} numbers: {text}.{chance}"
+    counts = ", ".join(f"{number[verdict]} {verdict}" for verdict in MARKS)
+    text = f"All {len(cells)} numbers: {counts}."
+    if number[DIFFERENT] or number[UNDECIDED]:
+        text += " One in twenty equal ones is called different by chance."
+    return text

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import shutil
 import webbrowser
-from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-from zipfile import ZipFile
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
@@ -30,7 +27,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 SUMMARY = Path("summary")
 SUMMARIZED = ("ece", "accuracy", "brier")
-MAIN, CLAIMS = "main.csv", "claims.json"
+METRICS_FILE = "metrics.json"
+CLAIMS_FILE = "claims.json"
 
 
 def report(
@@ -42,8 +40,8 @@ def report(
         bool, typer.Option("--list", metavar="", help="List all experiments instead")
     ] = False,
 ) -> None:
-    """Print the main numbers of an experiment, and where its report is. A published experiment that
-    was not run here has numbers and a report too.
+    """Print the main numbers of an experiment, and where its report is.
+    A published experiment that was not run here has numbers and a report too.
 
     Example: dense-calibration report --open
     Example: dense-calibration report --experiment evidence --open
@@ -56,9 +54,8 @@ def report(
     else:
         page = _own_page(experiment_graph(experiment))
     if page is None:
-        typer.echo(
-            f"No report was written yet: dense-calibration rebuild --report --experiment {experiment}"
-        )
+        command = f"dense-calibration rebuild --report --experiment {experiment}"
+        typer.echo(f"No report was written yet: {command}")
         raise typer.Exit(2 if show else 0)
     address = page.absolute().as_uri()
     typer.echo(f"Report: {address}")
@@ -67,25 +64,24 @@ def report(
 
 
 def experiments() -> list[list[str]]:
-    """Return a row for each experiment of params.yaml or published: its name, and where it has results."""
+    """Return a row per experiment of params.yaml or published: name, and where its results are."""
     rows = []
     for name in dict.fromkeys([*read().experiments, *published.names()]):
-        local = "run here" * Path("results", name).is_dir()
-        rows.append([name, local, "published" * (name in published.names())])
+        local = "run here" if Path("results", name).is_dir() else ""
+        rows.append([name, local, "published" if name in published.names() else ""])
     return rows
 
 
 def _published_page(experiment: str) -> Path | None:
-    """Print the main numbers of a published experiment, and return its page if it is published or rebuilt."""
+    """Print the main numbers of a published experiment; return its page if there is one."""
     folder = published.FOLDER / experiment
-    facts = published.checked(folder, (published.TABLES, CLAIMS)).facts
-    with ZipFile(folder / published.TABLES) as tables:
-        main = tables.read(MAIN).decode()
-    _print_summary(facts, main, folder / CLAIMS)
-    rebuilt = Path("results/published-rebuilt", experiment)
-    return next(
-        (page for place in (folder, rebuilt) if (page := place / "report.html").is_file()), None
-    )
+    facts = published.checked(folder, (METRICS_FILE, CLAIMS_FILE)).facts
+    _print_summary(facts, folder / METRICS_FILE, folder / CLAIMS_FILE)
+    for place in (folder, Path("results/published-rebuilt", experiment)):
+        page = place / "report.html"
+        if page.is_file():
+            return page
+    return None
 
 
 def _own_page(graph: ExperimentGraph) -> Path:
@@ -102,48 +98,65 @@ def _own_page(graph: ExperimentGraph) -> Path:
         )
     if job.is_made:
         check_results(graph.of_kinds("tables", "claims", "report"), "report", graph.command)
-        main = (graph.job("tables").folder / MAIN).read_text(encoding="utf-8")
-        _print_summary(graph.facts, main, graph.job("claims").paths[0])
+        metrics = graph.job("tables").folder / METRICS_FILE
+        _print_summary(graph.facts, metrics, graph.job("claims").folder / CLAIMS_FILE)
     else:
-        logger.warning(
-            "%s was made from other parameters, data or code than today's. Now: %s",
-            page,
-            graph.command,
-        )
+        text = "%s was made from other parameters, data or code than today's. Now: %s"
+        logger.warning(text, page, graph.command)
     return page
 
 
-def _print_summary(facts: Facts, main: str, claims_file: Path) -> None:
-    """Print ECE and accuracy (unnormalized maps) of all methods by dataset, and the verdicts on the
-    claims.
-
-    Args:
-        main: the content of the table of all numbers.
-        claims_file: claims.json.
-    """
+def _print_summary(facts: Facts, metrics_file: Path, claims_file: Path) -> None:
+    """Print ECE and accuracy of all methods by dataset (unnormalized maps), and the verdicts."""
     from pipeline_src.claims.write import not_run
 
+    typer.echo(
+        f"{facts.experiment}: ECE / accuracy in %, unnormalized, {facts.bins} bins; "
+        "*: the lowest ECE"
+    )
+    for row in aligned(main_rows(facts, _raw_metrics(metrics_file))):
+        typer.echo(row)
     claims = json.loads(claims_file.read_bytes())
     absent = not_run(claims)
-    title = f"{facts.experiment}: ECE / accuracy in %, unnormalized, {facts.bins} bins; *: the lowest ECE"
-    lines = [title, *aligned(main_rows(facts, main))]
     for claim in claims["claims"]:
-        findings = claim["protocols"].items()
-        verdicts = ", ".join(
-            f"{PROTOCOL_NAMES.get(name, '')} {found['verdict']}".strip() for name, found in findings
-        )
         if claim not in absent:
-            lines.append(f"{claim['claim']} {claim['text']} {verdicts}")
+            verdicts = []
+            for protocol, finding in claim["protocols"].items():
+                verdicts.append(f"{PROTOCOL_NAMES.get(protocol, '')} {finding['verdict']}".strip())
+            typer.echo(f"{claim['claim']} {claim['text']} {', '.join(verdicts)}")
     if absent:
-        lines.append(
-            f"Claims not run here: {', '.join(claim['claim'] for claim in absent)} (the report says why)"
-        )
-    typer.echo("\n".join(lines))
+        names = ", ".join(claim["claim"] for claim in absent)
+        typer.echo(f"Claims not run here: {names} (the report says why)")
+
+
+def _raw_metrics(file: Path) -> dict[str, Any]:
+    """Return method -> dataset -> metric -> values of unnormalized maps, from metrics.json."""
+    metrics: dict[str, Any] = json.loads(file.read_bytes())["metrics"]["raw"]
+    return metrics
+
+
+def main_rows(facts: Facts, metrics: Mapping[str, Any]) -> list[list[str]]:
+    """Return ECE and accuracy, means over seeds in percent: rows are methods, columns datasets.
+
+    Args:
+        metrics: method -> dataset -> metric -> values.
+    """
+    number = METRICS["ece"].number
+    columns = [["method", *facts.methods]]
+    for dataset, role in facts.parts.items():
+        lowest = number(min(metrics[method][dataset]["ece"]["mean"] for method in facts.methods))
+        column = [dataset if role == "val" else f"{dataset} ({role})"]
+        for method in facts.methods:
+            values = metrics[method][dataset]
+            ece = number(values["ece"]["mean"])
+            mark = "*" if ece == lowest else ""
+            column.append(f"{ece}{mark} / {number(values['accuracy']['mean'])}")
+        columns.append(column)
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def summarize(experiment: ExperimentName = None) -> None:
-    """Write the main metrics and the reliability of an experiment into summary/, for Git; dvc.yaml
-    calls it.
+    """Write main metrics and reliability of an experiment to summary/, for Git; dvc.yaml calls it.
 
     Example: dense-calibration summarize
     """
@@ -151,8 +164,7 @@ def summarize(experiment: ExperimentName = None) -> None:
 
     graph = experiment_graph(experiment)
     check_results(graph.of_kinds("tables", "figures"), "summarize", graph.command)
-    tables = graph.job("tables").folder
-    metrics = json.loads((tables / "metrics.json").read_text(encoding="utf-8"))["metrics"]["raw"]
+    metrics = _raw_metrics(graph.job("tables").folder / METRICS_FILE)
     with atomic_folder(SUMMARY) as folder:
         for method, datasets in metrics.items():
             means = {}
@@ -161,25 +173,5 @@ def summarize(experiment: ExperimentName = None) -> None:
             write_json(folder / "metrics" / f"{method}.json", means)
         (folder / "reliability").mkdir()
         for file in sorted(graph.job("figures").folder.glob("reliability-raw-*.csv")):
-            shutil.copyfile(
-                file, folder / "reliability" / file.name.removeprefix("reliability-raw-")
-            )
-
-
-def main_rows(facts: Facts, main: str) -> list[list[str]]:
-    """Return means over seeds of ECE and accuracy by method and dataset, from the table of all numbers."""
-    values = defaultdict(list)
-    for row in csv.DictReader(main.splitlines()):
-        if row["protocol"] == "raw":
-            values[row["part"], row["method"]].append([row["ece"], row["accuracy"]])
-    number = METRICS["ece"].number
-    columns = [["method", *facts.methods]]
-    for part, role in facts.parts.items():
-        means = [np.array(values[part, method], float).mean(axis=0) for method in facts.methods]
-        lowest = number(min(ece for ece, _ in means))
-        cells = (
-            f"{number(ece)}{'*' * (number(ece) == lowest)} / {number(accuracy)}"
-            for ece, accuracy in means
-        )
-        columns.append([part if role == "val" else f"{part} ({role})", *cells])
-    return [list(row) for row in zip(*columns, strict=True)]
+            name = file.name.removeprefix("reliability-raw-")
+            shutil.copyfile(file, folder / "reliability" / name)

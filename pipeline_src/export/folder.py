@@ -18,7 +18,8 @@ from pipeline_src.files import sha256, write_text
 from pipeline_src.prediction.predict import Predictor, predict_image
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.models.build import logits
-from pipeline_src.training.posthoc import Calibrated, PostHoc, calibrated_method
+from pipeline_src.training.posthoc import Calibrated, PostHoc
+from pipeline_src.training.registry import calibrated_method
 from pipeline_src.validation import Count, Strict
 
 MODEL, CONFIG, CALIBRATOR, CARD, SUMS = (

@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.progress import track
 
 from pipeline_src import outputs
-from pipeline_src.calibrators.calibrator import calibrated, read_for
+from pipeline_src.calibrators.calibrator import calibrated
+from pipeline_src.calibrators.registry import read_calibrator
 from pipeline_src.data.image_io import UnreadableImageError, check_pixels, decode_image, is_turned
 from pipeline_src.data.pairing import IMAGE_SUFFIXES, walk
 from pipeline_src.errors import UserError, listed
@@ -116,7 +117,7 @@ def predict(
     applied = None
     if calibrator:
         fix = "fit one to maps of this model: dense-calibration calibrate"
-        applied, _ = read_for(calibrator, model.classes, model.name, fix, model.calibrated)
+        applied, _ = read_calibrator(calibrator, model.classes, model.name, fix, model.calibrated)
     files, own = find_images(images), out.resolve()
     if (
         out / RECORD

@@ -1,28 +1,35 @@
-"""All figures of an experiment: their types, the names of their files, and how they are drawn and
-saved.
+"""The registry of figure types, the figures of an experiment, and how they are drawn.
 
-Drawing reads analyses, alphas and histories, no images and no model.
+A new figure is a file in this folder and an entry here (docs/contributing/extending.md). Drawing reads analyses, alphas and histories, no images and no model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.errors import UserError
 from pipeline_src.figures import joint, reliability, strength, style, training
-from pipeline_src.figures.types import DataFrame, Figure, Folders, Picture, Results
-from pipeline_src.files import write_text
+from pipeline_src.figures.types import Folders, Picture, Results
 
-# In the order of the report. A new figure is a file here and an item of this list
-# (docs/contributing/extending.md).
-FIGURE_TYPES = (reliability.FIGURE, joint.FIGURE, strength.FIGURE, training.FIGURE)
+FIGURE_TYPES = MappingProxyType(  # in the order of the report
+    {
+        "reliability": reliability.FIGURE,
+        "joint": joint.FIGURE,
+        "strength": strength.FIGURE,
+        "training": training.FIGURE,
+    }
+)
 
 
 def pictures(facts: Facts) -> list[Picture]:
     """Return all figures of an experiment, in the order of the report."""
-    return [picture for figure_type in FIGURE_TYPES for picture in figure_type.pictures(facts)]
+    found: list[Picture] = []
+    for figure_type in FIGURE_TYPES.values():
+        found += figure_type.pictures(facts)
+    return found
 
 
 def figure_files(facts: Facts) -> list[str]:
@@ -55,13 +62,4 @@ def draw(
     with style.house():
         for picture in pictures(facts):
             figure, table = picture.type.paint(picture, results, folders)
-            save_picture(out / picture.name, figure, table, suffixes)
-
-
-def save_picture(
-    stem: Path, figure: Figure, table: DataFrame, suffixes: Sequence[str] = tuple(style.METADATA)
-) -> None:
-    """Write a figure as <stem> with each of the suffixes, and its numbers as <stem>.csv."""
-    numbers = table.to_csv(index=False, float_format="%.5g", lineterminator="\n")
-    write_text(stem.with_name(f"{stem.name}.csv"), numbers)
-    style.save(figure, stem, suffixes)
+            style.save_picture(out / picture.name, figure, table, suffixes)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
-from pipeline_src.files import atomic
+from pipeline_src.files import atomic, write_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
     from pipeline_src.analysis.results import Results
     from pipeline_src.figures.types import Picture
@@ -202,3 +203,12 @@ def save(figure: Figure, stem: Path, suffixes: Iterable[str] = tuple(METADATA)) 
     for suffix in suffixes:
         with atomic(stem.with_name(stem.name + suffix)) as path:
             figure.savefig(path, metadata=METADATA[suffix])
+
+
+def save_picture(
+    stem: Path, figure: Figure, table: DataFrame, suffixes: Sequence[str] = tuple(METADATA)
+) -> None:
+    """Write a figure as <stem> with each of the suffixes, and its numbers as <stem>.csv."""
+    numbers = table.to_csv(index=False, float_format="%.5g", lineterminator="\n")
+    write_text(stem.with_name(f"{stem.name}.csv"), numbers)
+    save(figure, stem, suffixes)

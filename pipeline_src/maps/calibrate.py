@@ -17,14 +17,9 @@ from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.intervals import groups_note, images_note
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
-from pipeline_src.calibrators.calibrator import (
-    Calibrator,
-    Record,
-    calibrated,
-    calibrator_class,
-    fitted,
-)
+from pipeline_src.calibrators.calibrator import Calibrator, Record, calibrated, fitted
 from pipeline_src.calibrators.pixels import Pixels, image_pixels, joined, log_odds
+from pipeline_src.calibrators.registry import calibrator_class
 from pipeline_src.counting.counts import image_rows
 from pipeline_src.counting.score_histogram import check_bins
 from pipeline_src.errors import UserError, few

@@ -42,7 +42,6 @@ def draw_gallery(
         name: of the model.
     """
     from pipeline_src.figures import gallery, style  # matplotlib
-    from pipeline_src.figures.registry import save_picture
 
     predictions = []
     for place, rank in gallery.choose(np.abs(per_image(raw)["gap"])).items():
@@ -62,4 +61,4 @@ def draw_gallery(
         figure, table = gallery.draw(
             predictions, f"Predictions of {name}", [f"images of {gallery.CHOICE}"]
         )
-        save_picture(out / "gallery", figure, table)
+        style.save_picture(out / "gallery", figure, table)

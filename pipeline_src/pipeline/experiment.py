@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from pipeline_src.analysis.facts import Facts, MethodFacts, run_command
-from pipeline_src.claims import check_names
+from pipeline_src.claims.registry import check_claims
 from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
 from pipeline_src.errors import UserError
@@ -155,7 +155,7 @@ class ExperimentGraph(Graph):
     def check(self) -> None:
         """Raise a UserError if a claim does not exist, or a method lacks its references, object-free crops or seeds."""
         if self.facts.claims:
-            check_names(self.facts.claims, f"experiments.{self.name}.claims")
+            check_claims(self.facts.claims, f"experiments.{self.name}.claims")
         for name, chosen in self.methods.items():
             for needed in self.references(name):
                 if needed not in self.methods:

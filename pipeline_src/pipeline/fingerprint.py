@@ -32,13 +32,10 @@ NEUTRAL = {
     *("data.catalog", "data.entry", "training.machine", "training.progress"),
 }
 NEUTRAL_PACKAGES = ("params", "pipeline")
-# Modules whose functions import by computed names. What they import counts otherwise: the classes
-# of methods and calibrators are in the parameters of jobs, the generator of a dataset in their
-# modules; weights are no code.
-COMPUTING = {
-    *("training/registry.py", "calibrators/calibrator.py"),
-    *("data/sources.py", "training/models/modules.py"),
-}
+# Modules whose functions import by computed names. What they import counts otherwise: the generator
+# of a dataset is in the modules of its jobs; weights are no code. Classes of registries, which
+# `python_source.registered_class` imports, are in the parameters of their jobs.
+COMPUTING = {"data/sources.py", "training/models/modules.py"}
 CACHE = Path(".snakemake/code.json")  # may be removed at any time
 CHANGED = "changed"  # a key of the records
 

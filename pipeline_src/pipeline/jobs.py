@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from pipeline_src.claims import CLAIM_FILES
+from pipeline_src.claims.registry import CLAIM_FILES
 from pipeline_src.data import catalog, groups, sources
 from pipeline_src.data.entry import Entry
 from pipeline_src.data.sources import Identity, identify

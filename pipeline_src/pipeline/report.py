@@ -13,12 +13,12 @@ import numpy as np
 
 from pipeline_src.analysis.facts import ExperimentSummary, Facts, run_command
 from pipeline_src.analysis.results import Results, RunCost
-from pipeline_src.claims import CLAIM_FILES
+from pipeline_src.claims.registry import CLAIM_FILES
 from pipeline_src.claims.write import write_claims, write_overview_claims
 from pipeline_src.data import catalog
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
-from pipeline_src.figures.registry import draw, save_picture
+from pipeline_src.figures.registry import draw
 from pipeline_src.files import sha256
 from pipeline_src.params.load import resolve
 from pipeline_src.params.schema import Params
@@ -141,7 +141,8 @@ def gallery(job: Job, folder: Path) -> None:
             prediction.maps[method] = predictor.map_of(prediction.image, prediction.id, size)
     with style.house():
         for picture in FIGURE.pictures(facts):
-            save_picture(folder / picture.name, *FIGURE.paint(picture, found, shown[picture.part]))
+            figure, table = FIGURE.paint(picture, found, shown[picture.part])
+            style.save_picture(folder / picture.name, figure, table)
 
 
 def _run_folders(job: Job) -> dict[tuple[str, int], Path]:

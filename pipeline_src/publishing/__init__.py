@@ -9,7 +9,7 @@ without data and networks. A folder holds:
   every file below, `digest` that of the content of experiment.json. `counts_in` names methods whose
   counts are in the file of another experiment: the same networks.
 - `counts.zip`: the counts of all runs on all datasets, a member for each run.
-  `pipeline_src/counting/compact.py` describes the arrays and what is exact;
+  `pipeline_src/publishing/compact.py` describes the arrays and what is exact;
   `CountsFile(path).read(dataset, method, seed)` returns the counts.
 - `runs.zip`: `METHOD/seedN/history.csv` of every trained network, a row for each epoch, and
   `METHOD/seedN/alpha.csv` of methods that learn perturbation levels, a row for each image and a

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline_src import processes
-from pipeline_src.analysis.compare import SAME, Cell, compare, seed_pairs
+from pipeline_src.analysis.differences import (
+    SAME,
+    MetricDifference,
+    metric_differences,
+    seed_pairs,
+)
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.intervals import ENOUGH, groups_note, images_note
 from pipeline_src.errors import UserError, did_you_mean
@@ -95,7 +100,7 @@ class Comparison:
 
     a: Side
     b: Side
-    cells: Sequence[Cell]
+    cells: Sequence[MetricDifference]
 
     @property
     def lacking(self) -> dict[str, list[str]]:
@@ -172,12 +177,14 @@ def compare_experiments(a: str, b: str, cores: int = 1) -> Comparison:
     return Comparison(first, second, cells)
 
 
-def _cells(a: Side, b: Side, pair: tuple[str, str]) -> list[Cell]:
+def _cells(a: Side, b: Side, pair: tuple[str, str]) -> list[MetricDifference]:
     method, part = pair
     seeds = seed_pairs(a.seeds(*pair), b.seeds(*pair))
     counts_a = {seed: a.load(method, seed, part) for seed, _ in seeds}
     counts_b = {seed: b.load(method, seed, part) for _, seed in seeds}
-    return compare(part, method, a.facts.bins, counts_a, counts_b, (a.group(part), b.group(part)))
+    return metric_differences(
+        part, method, a.facts.bins, counts_a, counts_b, (a.group(part), b.group(part))
+    )
 
 
 def _sides(a: str, b: str) -> tuple[Side, Side]:
@@ -262,8 +269,8 @@ def _load_local(
     files: Mapping[Evaluation, Path], bins: int, method: str, seed: int, part: str
 ) -> MapCounts:
     """Return counts in published precision: some metrics differ slightly from metrics of full counts."""
-    from pipeline_src.counting.compact import reduced, restored
     from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.publishing.compact import reduced, restored
 
     return restored(reduced(MapCounts.load(files[method, seed, part]), bins))
 

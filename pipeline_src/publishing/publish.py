@@ -76,7 +76,7 @@ def write_sources(
     graph: ExperimentGraph, staging: Path, published: Publication | None, cores: int = 1
 ) -> None:
     """Write counts.zip, runs.zip and experiment.json of an experiment; runs of `published` stay."""
-    from pipeline_src.counting.counts_file import add_runs
+    from pipeline_src.publishing.counts_file import add_runs
 
     facts, params, report = graph.facts, graph.settings.model_dump(mode="json"), graph.job("report")
     now = settings(params)
@@ -158,8 +158,8 @@ def evaluated_groups(graph: ExperimentGraph, part: str, file: Path) -> list[int]
 
 
 def _reduced(file: Path, bins: int) -> dict[str, Any]:
-    from pipeline_src.counting.compact import reduced
     from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.publishing.compact import reduced
 
     return reduced(MapCounts.load(file), bins)
 

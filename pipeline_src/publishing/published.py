@@ -118,7 +118,7 @@ class PublishedCounts(Mapping[tuple[str, int], "MapCounts"]):
     """The published counts of all runs on a dataset by (method, seed), read on demand."""
 
     def __init__(self, publication: Publication, folder: Path, part: str):
-        from pipeline_src.counting.counts_file import CountsFile
+        from pipeline_src.publishing.counts_file import CountsFile
 
         homes = {
             method: publication.counts_in.get(method, folder.name)

@@ -239,7 +239,7 @@ def _comparison(results: Results, titles: Mapping[str, str]) -> dict[str, Any]:
 
 def _figure_sections(facts: Facts, folder: Path, predictions: Path | None) -> list[dict[str, Any]]:
     """Return a section per figure type: `heading`, `reading`, and `figures`, each with `picture` and `image`."""
-    folders = {kind: folder for kind in FIGURE_TYPES}
+    folders = dict.fromkeys(FIGURE_TYPES.values(), folder)
     if predictions:
         folders[gallery.FIGURE] = predictions
     sections = []

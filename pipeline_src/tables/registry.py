@@ -7,8 +7,9 @@ its own (docs/contributing/extending.md).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from pipeline_src.analysis.facts import LIKE_ID, ROLES
 from pipeline_src.analysis.results import Results
@@ -69,62 +70,64 @@ MAIN = ByMethod(
     "Means over all pixels of a dataset that are not void, except max F, the largest value of the mean F curve of its "
     "images. With several classes, the Brier score is a sum over classes. NLL and entropy are in nats.",
 )
-TABLES: dict[str, Callable[[Results], PaperTable]] = {
-    "T1": ByMethod("Calibration in distribution", LIKE_ID, ("ece", "oe")),
-    "T2": ByMethod(
-        "Accuracy kept",
-        LIKE_ID,
-        (
-            *(
-                "image_mae",
-                "mae",
-                "max_f",
-                "mean_f",
-                "weighted_f",
-                "max_e",
-                "e_measure",
-                "s_measure",
-                "ap",
-                "auc",
+TABLES: Mapping[str, Callable[[Results], PaperTable]] = MappingProxyType(
+    {
+        "T1": ByMethod("Calibration in distribution", LIKE_ID, ("ece", "oe")),
+        "T2": ByMethod(
+            "Accuracy kept",
+            LIKE_ID,
+            (
+                *(
+                    "image_mae",
+                    "mae",
+                    "max_f",
+                    "mean_f",
+                    "weighted_f",
+                    "max_e",
+                    "e_measure",
+                    "s_measure",
+                    "ap",
+                    "auc",
+                ),
+                *("accuracy", "mean_iou"),
             ),
-            *("accuracy", "mean_iou"),
+            "Image MAE, F, E and S are means over images, mean F and mean E also over 256 thresholds. AP and AUC are areas "
+            "under mean curves of the images; with 256 thresholds, a temperature changes them although pixels keep their "
+            "order. MAE and accuracy are means over all pixels that are not void. mIoU is the "
+            "mean intersection over union of the classes that occur.",
         ),
-        "Image MAE, F, E and S are means over images, mean F and mean E also over 256 thresholds. AP and AUC are areas "
-        "under mean curves of the images; with 256 thresholds, a temperature changes them although pixels keep their "
-        "order. MAE and accuracy are means over all pixels that are not void. mIoU is the "
-        "mean intersection over union of the classes that occur.",
-    ),
-    "T3": static_grid,
-    "T4": ByMethod(
-        "Calibration out of distribution",
-        ("ood",),
-        ("ece", "oe", "accuracy"),
-        "With several classes and no background class, no prediction is correct, and ECE is the mean confidence.",
-    ),
-    "T6": ByMethod(
-        "Estimators of the calibration error",
-        LIKE_ID,
-        (
-            "ece",
-            "ece_floor",
-            "ece_equal_mass",
-            "ece_sweep",
-            "ece_debiased",
-            "smooth_ece",
-            "image_ece",
-            "classwise_ece",
+        "T3": static_grid,
+        "T4": ByMethod(
+            "Calibration out of distribution",
+            ("ood",),
+            ("ece", "oe", "accuracy"),
+            "With several classes and no background class, no prediction is correct, and ECE is the mean confidence.",
         ),
-        "The debiased ECE is a root of mean squares: compare it within its column.",
-    ),
-    "T9": cost,
-    "T11": ByMethod(
-        "Selective prediction in distribution",
-        LIKE_ID,
-        ("aurc", "augrc"),
-        "The error if the least confident pixels are left out.",
-    ),
-    "T14": differences,
-}
+        "T6": ByMethod(
+            "Estimators of the calibration error",
+            LIKE_ID,
+            (
+                "ece",
+                "ece_floor",
+                "ece_equal_mass",
+                "ece_sweep",
+                "ece_debiased",
+                "smooth_ece",
+                "image_ece",
+                "classwise_ece",
+            ),
+            "The debiased ECE is a root of mean squares: compare it within its column.",
+        ),
+        "T9": cost,
+        "T11": ByMethod(
+            "Selective prediction in distribution",
+            LIKE_ID,
+            ("aurc", "augrc"),
+            "The error if the least confident pixels are left out.",
+        ),
+        "T14": differences,
+    }
+)
 TABLE_FILES = (
     *(f"{name}.{suffix}" for name in ("main", *TABLES) for suffix in ("csv", "md")),
     "metrics.json",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
 from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, create_model
+from pydantic import Field
 
+from pipeline_src.python_source import registered_class
 from pipeline_src.rng import generator
 from pipeline_src.training.method import MethodEntry, Tensor
 from pipeline_src.validation import Name
@@ -89,14 +89,13 @@ class Calibrated(PostHoc):
     """
 
     fits: ClassVar[bool] = True
-    calibrator_name: ClassVar[str]
+    calibrator_entry: ClassVar[str]  # of the registry of calibrators
 
     @classmethod
     def calibrator(cls) -> type[Calibrator]:
         """Return the class of its calibrator."""
-        from pipeline_src.calibrators.calibrator import calibrator_class
-
-        return calibrator_class(cls.calibrator_name)
+        kind: type[Calibrator] = registered_class("pipeline_src.calibrators", cls.calibrator_entry)
+        return kind
 
     def fit(
         self, networks: list[DenseClassifier], store: Store, experiment: Experiment
@@ -116,16 +115,6 @@ class Calibrated(PostHoc):
 
         z = upsampled(logits[0][None], size)[0].cpu().numpy()
         return self.calibrator().model_validate(fitted["parameters"]).apply(z).astype(np.float32)
-
-
-@cache
-def calibrated_method(name: str) -> type[Calibrated]:
-    """Return the post-hoc method of the calibrator of this name."""
-    title = "".join(word.capitalize() for word in name.split("_"))
-    module = f"pipeline_src.calibrators.{name}"  # by which the calibrator counts in fingerprints
-    method = create_model(title, __base__=Calibrated, __module__=module)
-    method.calibrator_name = name
-    return method
 
 
 def validation_pixels(network: DenseClassifier, store: Store, experiment: Experiment) -> Pixels:

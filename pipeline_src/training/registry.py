@@ -1,47 +1,85 @@
-"""The methods of the package, their descriptions, and the method that an entry of `methods:` in params.yaml names."""
+"""The registry of training methods and post-hoc methods, their descriptions, and the method that an
+entry of `methods:` in params.yaml names.
+
+A new method is a file in `methods` and an entry here (docs/contributing/extending.md). An entry
+names the module and the class, so only the methods of an experiment are imported. Calibrators have
+a registry of their own.
+"""
 
 from __future__ import annotations
 
 import ast
-import importlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
-from pipeline_src.calibrators import NAMES
+from pydantic import create_model
+
+from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_entry
 from pipeline_src.errors import UserError, did_you_mean
-from pipeline_src.python_source import ROOT, syntax_tree
+from pipeline_src.python_source import ROOT, registered_class, syntax_tree
 from pipeline_src.training.method import MethodEntry
-from pipeline_src.training.posthoc import calibrated_method
+from pipeline_src.training.posthoc import Calibrated
 from pipeline_src.validation import validate
 
-FOLDER = Path(__file__).parent / "methods"
+PACKAGE = "pipeline_src.training.methods"
+METHODS = MappingProxyType(
+    {
+        "acls": "acls:ACLS",
+        "adafocal": "adafocal:AdaFocal",
+        "als": "als:ALS",
+        "aslp_cl": "aslp_cl:ASLPCL",
+        "aslp_cl_permuted": "aslp_cl_permuted:ASLPCLPermuted",
+        "aslp_groups": "aslp_groups:ASLPGroups",
+        "aslp_mc": "aslp_mc:ASLPMC",
+        "aslp_mei": "aslp_mei:ASLPMEI",
+        "averaged": "averaged:Averaged",
+        "baseline": "baseline:Baseline",
+        "brier": "brier:Brier",
+        "deep_ensemble": "deep_ensemble:DeepEnsemble",
+        "dice_ce": "dice_ce:DiceCE",
+        "entropy_penalty": "entropy_penalty:EntropyPenalty",
+        "focal": "focal:Focal",
+        "label_smoothing": "label_smoothing:LabelSmoothing",
+        "mbls": "mbls:MbLS",
+        "mc_dropout": "mc_dropout:MCDropout",
+        "mixup": "mixup:Mixup",
+        "ml1_ace": "ml1_ace:ML1ACE",
+        "mmce": "mmce:MMCE",
+        "nacl": "nacl:NACL",
+        "slp": "slp:SLP",
+        "svls": "svls:SVLS",
+    }
+)
 
 
 def method_names() -> list[str]:
-    """Return the names of the package's methods: one per file, and the calibrators."""
-    return sorted([*(path.stem for path in FOLDER.glob("[!_]*.py")), *NAMES])
+    """Return the names of all methods, which include the calibrators."""
+    return sorted([*METHODS, *CALIBRATORS])
 
 
 def method_class(name: str) -> type[MethodEntry]:
-    """Return the class of a method: the subclass of `MethodEntry` in its file, or the adapter of a calibrator."""
-    if name in NAMES:
+    """Return the class of a method."""
+    if name in CALIBRATORS:
         return calibrated_method(name)
-    module = importlib.import_module(f"pipeline_src.training.methods.{name}")
-    members = [member for member in vars(module).values() if isinstance(member, type)]
-    classes = [
-        kind
-        for kind in members
-        if issubclass(kind, MethodEntry) and kind.__module__ == module.__name__
-    ]
-    if len(classes) != 1:
-        raise UserError(
-            f"methods.{name}: {module.__file__} must define exactly one class derived from Method or PostHoc",
-            found=", ".join(kind.__name__ for kind in classes) or "none",
-        )
-    return classes[0]
+    method: type[MethodEntry] = registered_class(PACKAGE, METHODS[name])
+    return method
+
+
+@cache
+def calibrated_method(name: str) -> type[Calibrated]:
+    """Return the post-hoc method of a calibrator. Its class has the module and the name of the
+    calibrator's class, so the calibrator is in the fingerprints of jobs with this method.
+    """
+    entry = calibrator_entry(name)
+    module, _, class_name = entry.partition(":")
+    place = f"pipeline_src.calibrators.{module}"
+    method = create_model(class_name, __base__=Calibrated, __module__=place)
+    method.calibrator_entry = entry
+    return method
 
 
 @dataclass(frozen=True)
@@ -59,13 +97,14 @@ def choose(name: str, entry: dict[str, Any] | None) -> Chosen:
     Raises:
         UserError: names the wrong key or value.
     """
-    parameters, names = dict(entry or {}), method_names()
+    parameters = dict(entry or {})
+    names = method_names()
     code = str(parameters.pop("method", name))
     if code not in names:
         raise UserError(
             f"methods.{name}: there is no method {code!r}",
             expected=", ".join(names),
-            fix=did_you_mean(code, names) or f"add the file {FOLDER / code}.py",
+            fix=did_you_mean(code, names) or f"add {code!r} to {__file__}",
         )
     return Chosen(validate(method_class(code), parameters, f"methods.{name}"), code)
 
@@ -75,8 +114,8 @@ def choose(name: str, entry: dict[str, Any] | None) -> Chosen:
 
 def docstring_lines(docstring: str) -> dict[str, str]:
     """Return the lines at the end of a docstring of a method or calibrator by key, such as `Idea`."""
-    lines = re.findall(r"^([A-Z][a-z]+): (.+(?:\n[ \t]+.+)*)", docstring, re.MULTILINE)
-    return {key: " ".join(value.split()) for key, value in lines}
+    found = re.findall(r"^([A-Z][a-z]+): (.+(?:\n[ \t]+.+)*)", docstring, re.MULTILINE)
+    return {key: " ".join(text.split()) for key, text in found}
 
 
 def described(name: str, parameters: Mapping[str, Any], epochs: int) -> dict[str, str]:
@@ -85,22 +124,24 @@ def described(name: str, parameters: Mapping[str, Any], epochs: int) -> dict[str
     """
     if name not in method_names():
         return {}
-    module, docstring = _docstrings(method_class(name))
-    title = re.split(r": | \(|\.$", " ".join(module.split()) or name)[0]
-    idea = docstring_lines(docstring).get("Idea", "")
-    if (start := parameters.get("start_epoch", 0)) >= epochs:
+    of_module, of_class = _docstrings(name)
+    title = re.split(r": | \(|\.$", " ".join(of_module.split()) or name)[0]
+    idea = docstring_lines(of_class).get("Idea", "")
+    start = parameters.get("start_epoch", 0)
+    if start >= epochs:
         title += " without perturbation"
         idea += f" Not here: it would start after epoch {start:,} of {epochs}, so no label is perturbed."
     return {"title": title, "idea": idea.strip()}
 
 
-def _docstrings(method: type[MethodEntry]) -> tuple[str, str]:
-    """Return the docstrings of the module and of the class that describe a method: its
-    calibrator's, if it is one. A calibrator is not imported, because scipy takes long.
+def _docstrings(name: str) -> tuple[str, str]:
+    """Return the docstrings of the module and of the class of a method or calibrator. They are read
+    from the file, because its imports take long.
     """
-    tree = syntax_tree(ROOT.parent / f"{method.__module__.replace('.', '/')}.py")
-    names = (method.__name__, f"{method.__name__}Calibrator")
-    (documented,) = [
-        node for node in tree.body if isinstance(node, ast.ClassDef) and node.name in names
-    ]
-    return ast.get_docstring(tree) or "", ast.get_docstring(documented) or ""
+    folder = "training/methods" if name in METHODS else "calibrators"
+    module, _, class_name = (METHODS | CALIBRATORS)[name].partition(":")
+    tree = syntax_tree(ROOT / folder / f"{module}.py")
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and node.name == class_name:
+            return ast.get_docstring(tree) or "", ast.get_docstring(node) or ""
+    raise AssertionError(f"{folder}/{module}.py has no class {class_name}")

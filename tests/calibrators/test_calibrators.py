@@ -13,20 +13,20 @@ from scipy.special import expit, log_softmax, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from pipeline_src.calibrators import NAMES
 from pipeline_src.calibrators.beta import BetaCalibrator
-from pipeline_src.calibrators.calibrator import Calibrator, Record, calibrated, calibrator_class, fitted, nll, read_for
+from pipeline_src.calibrators.calibrator import Calibrator, Record, calibrated, fitted, nll
 from pipeline_src.calibrators.dirichlet import DirichletCalibrator
 from pipeline_src.calibrators.histogram_binning import HistogramBinningCalibrator
 from pipeline_src.calibrators.image_temperature import ImageTemperatureCalibrator
 from pipeline_src.calibrators.isotonic import IsotonicCalibrator
 from pipeline_src.calibrators.pixels import Pixels, image_pixels, joined, log_odds, mean_entropy, to_probabilities
 from pipeline_src.calibrators.platt import PlattCalibrator
+from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_class, read_calibrator
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.calibrators.vector import VectorCalibrator
 from pipeline_src.errors import UserError
 
-DEFINED = [(name, k) for name in NAMES for k in (1, 3) if k == 1 or not calibrator_class(name).two_classes]
+DEFINED = [(name, k) for name in CALIBRATORS for k in (1, 3) if k == 1 or not calibrator_class(name).two_classes]
 NOWHERE = np.array([np.nan])
 
 
@@ -296,7 +296,7 @@ def test_what_is_calibrated_stays(case):
 def test_a_file_gives_the_same_calibrator(of_all, case, tmp_path):
     data = sample(case[1], (2.0, 1.0, 3.0))
     (tmp_path / "calibrator.json").write_text(Record.of(of_all[case], data).file_text())
-    again, record = read_for(tmp_path / "calibrator.json", max(2, case[1]), "maps", "fit")
+    again, record = read_calibrator(tmp_path / "calibrator.json", max(2, case[1]), "maps", "fit")
     assert again == of_all[case] and type(again) is type(of_all[case])
     assert record.classes == max(2, case[1]) and record.fitted_on.images == 3
     assert record.fitted_on.pixels == len(data.z)
@@ -309,7 +309,7 @@ def test_an_altered_file_is_refused(of_all, change, tmp_path):
     text = Record.of(of_all["temperature", 1], sample()).file_text()
     file.write_text(json.dumps(json.loads(text) | change))
     with pytest.raises(UserError, match=r"calibrator\.json was altered"):
-        read_for(file, 2, "maps", "fit")
+        read_calibrator(file, 2, "maps", "fit")
 
 
 def test_what_is_on_a_level_stays_there():

@@ -13,9 +13,8 @@ from scipy import stats
 
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import MethodFacts
-from pipeline_src.claims import CLAIM_FILES
 from pipeline_src.claims.checks import View
-from pipeline_src.claims.registry import CLAIMS
+from pipeline_src.claims.registry import CLAIM_FILES, CLAIMS
 from pipeline_src.claims.verdict import (
     ABOVE_ZERO,
     AGAINST,

@@ -23,14 +23,14 @@ PARTS, ECE = {"null": "id", "None": "ood"}, {"NA": (0.02, 0.03), "slp": (0.05, 0
 FACTS = Facts("tiny", dict.fromkeys(ECE, MethodFacts()), PARTS, seeds=(0, 1))
 
 
-def main_table() -> str:
-    """The table of all numbers: the ECE of each seed is off by a point."""
-    lines = ["protocol,method,part,seed,ece,accuracy"]
+def metrics() -> str:
+    """The content of metrics.json."""
+    by_method: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     for method, values in ECE.items():
+        by_method[method] = {}
         for part, ece in zip(PARTS, values, strict=True):
-            rows = ("raw", 0, ece - 0.01, 0.9), ("raw", 1, ece + 0.01, 0.9), ("stretched", 0, 0.0, 1.0)
-            lines += [f"{protocol},{method},{part},{seed},{e},{a}" for protocol, seed, e, a in rows]
-    return "\n".join(lines)
+            by_method[method][part] = {"ece": {"mean": ece, "sd": 0.01}, "accuracy": {"mean": 0.9}}
+    return json.dumps({"metrics": {"raw": by_method, "stretched": {}}})
 
 
 def claims() -> str:
@@ -41,7 +41,7 @@ def claims() -> str:
 
 
 def write(job, folder):
-    contents = {"report": job.kind, "tables": main_table(), "claims": claims()}
+    contents = {"report": job.kind, "tables": metrics(), "claims": claims()}
     (folder / job.files[0]).write_text(contents[job.kind])
 
 
@@ -51,7 +51,7 @@ def opened(monkeypatch, tmp_path) -> list[str]:
     monkeypatch.chdir(tmp_path)
     graph = Graph("tiny")
     graph.command, graph.facts = "snakemake --cores all --config experiment=tiny", FACTS
-    files = {"report": "report.html", "tables": "main.csv", "claims": "claims.json"}
+    files = {"report": "report.html", "tables": "metrics.json", "claims": "claims.json"}
     graph.add([Job(kind, kind, (file,), write, view=Path("results/tiny")) for kind, file in files.items()])
     seen: list[str] = []
     monkeypatch.setattr(command, "experiment_graph", lambda experiment: graph)
@@ -98,7 +98,7 @@ def published(opened) -> Path:
     """The same numbers and claims, published without a page."""
     folder = Path("results/published/evidence")
     folder.mkdir(parents=True)
-    publishing.pack({"main.csv": main_table().encode()}, folder / publishing.TABLES)
+    (folder / "metrics.json").write_text(metrics())
     (folder / "claims.json").write_text(claims())
     publishing.Publication(FACTS, {}, {}, {}, {}, [], {}).write(folder)
     return folder

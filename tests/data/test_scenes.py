@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -10,12 +11,12 @@ import pytest
 from bad_input import contents
 
 from pipeline_src.data.synthetic.scenes import draw_scene, simulate_camera, uneven_light, write_set
-from pipeline_src.data.synthetic.shapes import SHAPES, filled
-from pipeline_src.data.synthetic.textures import PATTERNS, palette, surface
+from pipeline_src.data.synthetic.shapes import SHAPES, Shape, filled
+from pipeline_src.data.synthetic.textures import NATURAL, WORKED, Frame, palette, surface
 from pipeline_src.rng import generator
 
 HEIGHT, WIDTH = 136, 176
-PLACE = np.array([[30.0, 0, 48], [0, 30, 48]])  # of a shape in a frame of 96 x 96 px
+PATTERNS = {pattern.__name__: pattern for pattern in (*NATURAL, *WORKED)}
 COARSE = {  # of a drawing with a fixed seed: means of its quarters, and the standard deviation of all
     "stripes": (0.487, 0.465, 0.484, 0.466, 0.232),
     "plaid": (0.427, 0.434, 0.428, 0.438, 0.197),
@@ -60,7 +61,8 @@ def test_a_set_depends_on_its_key_and_a_longer_set_begins_with_the_shorter(tmp_p
 
 
 def test_masks_are_plausible() -> None:
-    scenes = [draw_scene(generator(7, "test", number), HEIGHT, WIDTH) for number in range(60)]
+    frames = [Frame(generator(7, "test", number), HEIGHT, WIDTH) for number in range(60)]
+    scenes = [draw_scene(frame) for frame in frames]
     shares = np.array([(mask > 127).mean() for _, mask in scenes])
     grey = np.array([((mask > 0) & (mask < 255)).mean() for _, mask in scenes])
     for image, mask in scenes:
@@ -82,29 +84,35 @@ def test_textures_have_empty_masks_and_sizes_vary(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_every_pattern_fills_the_frame_with_structure(pattern: str) -> None:
-    rng = generator(3, pattern)
-    tone = PATTERNS[pattern](rng, 60, 80, 9.0)
+    frame = Frame(generator(3, pattern), 60, 80)
+    tone = PATTERNS[pattern](frame, 9.0)
     assert tone.shape == (60, 80) and np.isfinite(tone).all() and tone.min() >= -0.01 and tone.max() <= 1.01
     assert tone.std() > 0.03
-    assert simulate_camera(rng, surface(rng, 60, 80, pattern, palette(rng), 9.0, 0.4)).std() > 2
+    scene = surface(frame, PATTERNS[pattern], palette(frame), 9.0, 0.4)
+    assert simulate_camera(frame, scene).std() > 2
+
+
+def cover_of(shape: Callable[[np.random.Generator], Shape], rng: np.random.Generator) -> np.ndarray:
+    """The coverage of a frame of 96 x 96 px by a shape in its middle."""
+    outline, _ = shape(rng)
+    return filled(outline, 30 * np.eye(2), np.array([48, 48]), (96, 96), 1.0)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
 def test_every_shape_lies_within_its_frame(shape) -> None:
     for number in range(5):
-        cover = filled(shape(generator(number, shape.__name__))[0], PLACE, 96, 96, 1.0)
-        assert 0.04 < cover.mean() < 0.7
+        assert 0.04 < cover_of(shape, generator(number, shape.__name__)).mean() < 0.7
 
 
 def drawing(name: str) -> np.ndarray:
     """A pattern, a shape or the light of a scene with a seed of its name."""
-    rng = generator(3, name)
+    frame = Frame(generator(3, name), 60, 80)
     if name in PATTERNS:
-        return PATTERNS[name](rng, 60, 80, 9.0)
+        return PATTERNS[name](frame, 9.0)
     if name == "uneven_light":
-        return uneven_light(rng, 60, 80)
+        return uneven_light(frame)
     (shape,) = (shape for shape in SHAPES if shape.__name__ == name)
-    return filled(shape(rng)[0], PLACE, 96, 96, 1.0)
+    return cover_of(shape, frame)
 
 
 @pytest.mark.parametrize("name", COARSE)

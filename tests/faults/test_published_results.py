@@ -11,11 +11,11 @@ from made_statistics import counted, varied
 from project import ROOT
 
 from pipeline_src.counting.counts import COLUMNS
-from pipeline_src.counting.counts_file import CountsFile
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
 from pipeline_src.publishing import published
+from pipeline_src.publishing.counts_file import CountsFile
 from pipeline_src.publishing.rebuild import differing, rebuild_all
 
 

@@ -41,7 +41,7 @@ def test_exactly_the_named_files(made):
     assert all(path.stat().st_size for path in written.iterdir())
 
 
-@pytest.mark.parametrize("figure_type", FIGURE_TYPES, ids=lambda figure_type: figure_type.name)
+@pytest.mark.parametrize("figure_type", FIGURE_TYPES.values(), ids=FIGURE_TYPES)
 def test_equal_numbers_have_equal_bytes(made, figure_type, tmp_path):
     results, folders, written = made
     for picture in list(figure_type.pictures(results.facts))[:1]:
@@ -260,7 +260,7 @@ def test_both_axes_begin_where_no_accuracy_is_lower(accuracy, low, corner):
 
 
 def test_a_new_figure_is_a_file_and_a_line(made, tmp_path, monkeypatch):
-    """The file holds what is defined here, the line stands in `FIGURE_TYPES`."""
+    """The file holds what is defined here, the entry stands in `FIGURE_TYPES`."""
 
     def drawn(facts: Facts):
         yield Picture(new, ("raw",), "Brier score", "Brier score of all methods.", "raw")
@@ -270,7 +270,7 @@ def test_a_new_figure_is_a_file_and_a_line(made, tmp_path, monkeypatch):
         return style.new_figure(0.5, picture.title, [])[0], table
 
     new = FigureType("brier", "Brier score", "Lower is better.", drawn, paint)
-    monkeypatch.setattr(registry, "FIGURE_TYPES", (new,))
+    monkeypatch.setattr(registry, "FIGURE_TYPES", {"brier": new})
     draw(*made[:2], tmp_path)
     named = [f"brier-raw.{ending}" for ending in ("csv", "pdf", "png", "svg")]
     assert sorted(path.name for path in tmp_path.iterdir()) == named == figure_files(made[0].facts)

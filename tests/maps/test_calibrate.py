@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 
-from pipeline_src.calibrators.calibrator import calibrated, calibrator_class, fitted, read_for
+from pipeline_src.calibrators.calibrator import calibrated, fitted
+from pipeline_src.calibrators.registry import calibrator_class, read_calibrator
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.maps.calibrate import calibrate_folder, overlap_warnings, pixels_of, write_calibrated
 from pipeline_src.maps.counts import count
@@ -64,7 +65,7 @@ def done(folders, tmp_path_factory) -> tuple[Path, dict]:
 
 def test_the_temperature_that_was_put_in_is_found(done):
     out, result = done
-    calibrator, record = read_for(out / "calibrator.json", 2, "", "")
+    calibrator, record = read_calibrator(out / "calibrator.json", 2, "", "")
     assert calibrator.temperature == pytest.approx(T, rel=0.1)
     assert record.fitted_on.pixels == 18 * 30 * 40 and record.fitted_on.images == 18
     ece = result["scores"]["ece"]
@@ -105,7 +106,7 @@ def test_both_sides_of_a_comparison_have_the_clamp_of_the_type(kind, least, tmp_
 
 def test_maps_are_written_as_they_came(done, folders):
     out, _ = done
-    calibrator, _ = read_for(out / "calibrator.json", 2, "", "")
+    calibrator, _ = read_calibrator(out / "calibrator.json", 2, "", "")
     originals = sorted(folders["apply"].iterdir())
     assert [path.name for path in originals] == sorted(path.name for path in (out / "maps").iterdir())
     for path in originals:

@@ -17,7 +17,7 @@ from pipeline_src.pipeline.job import Job
 from pipeline_src.pipeline.jobs import build
 from pipeline_src.training import registry
 from pipeline_src.training.methods import baseline, brier, slp
-from pipeline_src.training.posthoc import calibrated_method
+from pipeline_src.training.registry import calibrated_method
 
 
 @pytest.fixture(scope="module")

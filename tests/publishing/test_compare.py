@@ -11,8 +11,8 @@ from made_statistics import counted, varied
 from project import copy
 from typer.testing import CliRunner
 
-from pipeline_src.analysis import compare
-from pipeline_src.analysis.compare import UNDECIDED, Cell
+from pipeline_src.analysis import differences
+from pipeline_src.analysis.differences import UNDECIDED, MetricDifference
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import MethodFacts
 from pipeline_src.analysis.resampling import resample
@@ -25,7 +25,9 @@ from pipeline_src.publishing.compare import Comparison, Side, _side, compare_exp
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(compare, "resample", partial(resample, resamples=200))  # a run takes a second with all of them
+    monkeypatch.setattr(
+        differences, "resample", partial(resample, resamples=200)
+    )  # a run takes a second with all of them
     return tmp_path
 
 
@@ -94,7 +96,9 @@ def test_what_may_explain_a_difference_is_told_where_it_counts(folder):
 
 def by_hand(groups_a=None, groups_b=None, seeds=(0, 0), settings=({}, {})) -> Comparison:
     """A comparison of one number, of 12 images that differ."""
-    cell = Cell("raw", "photos", "slp", "ece", [seeds], 0.1, 0.2, UNDECIDED, Estimate({0: 0.1}, -0.1, 0.3, units=12))
+    cell = MetricDifference(
+        "raw", "photos", "slp", "ece", [seeds], 0.1, 0.2, UNDECIDED, Estimate({0: 0.1}, -0.1, 0.3, units=12)
+    )
     sides = []
     for name, groups, conditions in zip("ab", (groups_a, groups_b), settings, strict=True):
         sides.append(Side(name, replace(FACTS, methods={}), [], maps, groups or {}, conditions))

@@ -15,6 +15,7 @@ from made_results import analysed
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.results import Results
+from pipeline_src.tables import write
 from pipeline_src.tables.captions import SYNTHETIC
 from pipeline_src.tables.paper_table import PaperTable
 from pipeline_src.tables.registry import MAIN, TABLE_FILES, TABLES, ByMethod
@@ -51,8 +52,8 @@ def written(results, tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("written")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(TABLES, "T20", ByMethod("Confidence and accuracy", ("id",), ("gap", "oe")))
-        patch.setitem(TABLES, "T21", sizes)
+        added = {"T20": ByMethod("Confidence and accuracy", ("id",), ("gap", "oe")), "T21": sizes}
+        patch.setattr(write, "TABLES", TABLES | added)
         write_tables(results, folder)
     more = {f"{name}.{suffix}" for name in ("T20", "T21") for suffix in ("csv", "md")}
     assert {path.name for path in folder.iterdir()} == {*TABLE_FILES} | more

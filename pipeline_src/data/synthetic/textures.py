@@ -1,8 +1,8 @@
 """Photo-like surfaces from numbers: patterns, colors and light.
 
 A surface is a pattern (tone in [0, 1], which also serves as its relief), colored by a palette and
-lit from one side. Patterns take (rng, height, width, period) with the period in pixels and return a
-float32 (height, width) array.
+lit from one side. Patterns take a frame and a period in pixels, and return float32 or float64
+(height, width).
 """
 
 from __future__ import annotations
@@ -16,67 +16,87 @@ Rng = np.random.Generator
 Array = np.ndarray
 
 
-def noise(
-    rng: Rng, height: int, width: int, cell: float, octaves: int = 4, stretch: float = 1.0
-) -> Array:
-    """Return smooth noise in [0, 1] with features of `cell` pixels (x: times `stretch`) and, by octaves, smaller."""
-    total = np.zeros((height, width), np.float32)
-    gain = 1.0
-    for _ in range(octaves):
-        rows, columns = int(height / cell) + 4, int(width / (cell * stretch)) + 4
-        grid = rng.random((rows, columns), dtype=np.float32)
-        big = cv2.resize(
-            grid,
-            (int(columns * cell * stretch) + 1, int(rows * cell) + 1),
-            interpolation=cv2.INTER_CUBIC,
-        )
-        top, left = rng.integers(big.shape[0] - height + 1), rng.integers(big.shape[1] - width + 1)
-        total += gain * big[top : top + height, left : left + width]
-        gain, cell = gain * 0.55, cell / 2
-        if cell < 1:
-            break
-    return np.asarray(cv2.normalize(total, np.empty_like(total), 0, 1, cv2.NORM_MINMAX))
+class Frame(np.random.Generator):
+    """Random draws for a picture of one size, from the stream of another generator.
+
+    Attributes:
+        shape: height and width in pixels.
+    """
+
+    def __init__(self, rng: Rng, height: int, width: int):
+        super().__init__(rng.bit_generator)
+        self.shape = (height, width)
+
+    def noise(self, cell: float, octaves: int = 4, stretch: float = 1) -> Array:
+        """Return smooth noise in [0, 1], float32 (height, width).
+
+        Args:
+            cell: size of the largest features in pixels; each octave halves it.
+            stretch: how many times wider than high the features are.
+        """
+        height, width = self.shape
+        total = np.zeros(self.shape, np.float32)
+        for octave in range(octaves):
+            scale = 2**octave
+            if octave and cell < scale:
+                break
+            cells = np.array([cell, cell * stretch]) / scale
+            counts = np.divide(self.shape, cells).astype(int) + 4
+            size = (counts * cells).astype(int) + 1
+            small = self.random(counts, np.float32)
+            large = cv2.resize(small, size[::-1].tolist(), interpolation=cv2.INTER_CUBIC)
+            top, left = self.integers(size - self.shape + 1)
+            total += 0.55**octave * large[top:, left:][:height, :width]
+        return cv2.normalize(total, total, 0, 1, cv2.NORM_MINMAX)
 
 
-def coordinates(
-    rng: Rng, height: int, width: int, period: float, warp: float = 0.5
-) -> tuple[Array, Array]:
-    """Return a turned, tilted and warped frame (u, v) in periods; `warp` is how far noise moves a point, in periods."""
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    angle = rng.uniform(0, np.pi)
-    u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-    depth = 1 + rng.uniform(0, 0.6) * (
-        1 - y / height
-    )  # a surface seen at a slant has finer periods farther away
-    strength = rng.uniform(0, 2 * warp)
-    moved = noise(rng, height, width, max(3 * period, 12), 2) - 0.5
-    return u * depth / period + strength * moved, v * depth / period - strength * moved
+Pattern = Callable[[Frame, float], Array]
 
 
-def _table(rng: Rng, bands: int) -> Array:
-    """Return 256 tones in `bands` bands of unequal widths with soft edges, periodic."""
-    edges = np.sort(rng.integers(0, 256, bands))
-    tones = rng.random(bands + 1, dtype=np.float32)
+def blurred(picture: Array, sigma: float) -> Array:
+    return cv2.GaussianBlur(picture, (0, 0), sigma)
+
+
+def _coordinates(frame: Frame, period: float, warp: float = 0.5) -> Array:
+    """Return a turned, tilted and warped plane in periods, float64 (2, height, width).
+
+    Args:
+        warp: how far noise moves a point, in periods.
+    """
+    y, x = np.indices(frame.shape, np.float32)
+    angle = frame.uniform(0, np.pi)
+    # A surface seen at a slant has finer periods farther away.
+    depth = 1 + frame.uniform(0, 0.6) * (1 - y / frame.shape[0])
+    strength = frame.uniform(0, 2 * warp)
+    moved = frame.noise(max(3 * period, 12), 2) - 0.5
+    plane = (x + 1j * y) * np.exp(-1j * angle) * depth / period + strength * (1 - 1j) * moved
+    return np.stack([plane.real, plane.imag])
+
+
+def _bands(rng: Rng, most: int) -> Array:
+    """Return 256 tones in 2 to `most` bands of unequal widths with soft edges, periodic."""
+    count = rng.integers(2, most + 1)
+    edges = np.sort(rng.integers(0, 256, count))
+    tones = rng.random(count + 1, np.float32)
     tones[-1] = tones[0]
-    table = tones[np.searchsorted(edges, np.arange(256), side="right")]
-    return np.convolve(
-        np.r_[table[-3:], table, table[:3]], np.full(7, 1 / 7, np.float32), "valid"
-    ).astype(np.float32)
+    sharp = tones[np.digitize(np.arange(256), edges)]
+    return np.convolve(np.pad(sharp, 3, "wrap"), np.full(7, 1 / 7, np.float32), "valid")
 
 
 def _look_up(table: Array, phase: Array) -> Array:
-    return np.asarray(table[(np.floor(phase * 256).astype(np.int32)) & 255])
+    return table[np.floor(phase * 256).astype(int) & 255]
 
 
-def _cells(rng: Rng, height: int, width: int, period: float) -> tuple[Array, Array]:
-    """Return the distance in periods to the nearest of scattered seeds, and which seed that is (an int per pixel)."""
-    rows, columns = int(height / period) + 2, int(width / period) + 2
-    grid = np.stack([*np.mgrid[0:rows, 0:columns]], -1).reshape(-1, 2) - 0.5
-    seeds = ((grid + rng.uniform(-0.4, 0.4, grid.shape)) * period).astype(int)
-    seeds = seeds[(seeds >= 0).all(1) & (seeds[:, 0] < height) & (seeds[:, 1] < width)]
-    canvas = np.full((height, width), 255, np.uint8)
-    canvas[seeds[:, 0], seeds[:, 1]] = 0
-    canvas[height // 2, width // 2] = 0  # never without a seed
+def _cells(frame: Frame, period: float) -> tuple[Array, Array]:
+    """Return the distance in periods to the nearest of scattered seeds, and the seed's number."""
+    counts = np.divide(frame.shape, period).astype(int) + 2
+    grid = np.argwhere(np.ones(counts)) - 0.5
+    seeds = ((grid + frame.uniform(-0.4, 0.4, grid.shape)) * period).astype(int)
+    inside = (seeds >= 0) & (seeds < frame.shape)
+    rows, columns = seeds[inside.all(1)].T
+    canvas = np.ones(frame.shape, np.uint8)
+    canvas[rows, columns] = 0
+    canvas[frame.shape[0] // 2, frame.shape[1] // 2] = 0  # never without a seed
     distance, label = cv2.distanceTransformWithLabels(
         canvas, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
@@ -85,235 +105,203 @@ def _cells(rng: Rng, height: int, width: int, period: float) -> tuple[Array, Arr
 
 def _edges(label: Array) -> Array:
     """Return the distance in pixels to the next border between cells."""
-    edge = np.full(label.shape, 255, np.uint8)
-    edge[:, 1:][label[:, 1:] != label[:, :-1]] = 0
-    edge[1:][label[1:] != label[:-1]] = 0
-    return cv2.distanceTransform(edge, cv2.DIST_L2, 3)
+    across = np.diff(label, axis=1, prepend=label[:, :1])
+    down = np.diff(label, axis=0, prepend=label[:1])
+    inside = (across == 0) & (down == 0)
+    return cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, 3)
 
 
-def stripes(rng: Rng, height: int, width: int, period: float) -> Array:
-    u, _ = coordinates(rng, height, width, 2 * period)
-    return _look_up(_table(rng, int(rng.integers(2, 8))), u)
+def stripes(frame: Frame, period: float) -> Array:
+    across = _coordinates(frame, 2 * period)[0]
+    return _look_up(_bands(frame, 7), across)
 
 
-def plaid(rng: Rng, height: int, width: int, period: float) -> Array:
-    u, v = coordinates(rng, height, width, 2 * period, 0.25)
-    table = _table(rng, int(rng.integers(2, 6)))
-    return np.asarray(0.5 * (_look_up(table, u) + _look_up(table, v)))
+def plaid(frame: Frame, period: float) -> Array:
+    plane = _coordinates(frame, 2 * period, 0.25)
+    return _look_up(_bands(frame, 5), plane).mean(0)
 
 
-def checks(rng: Rng, height: int, width: int, period: float) -> Array:
-    u, v = coordinates(rng, height, width, 2 * period, 0.25)
-    return np.asarray(0.5 + 0.5 * np.clip(4 * np.sin(2 * np.pi * u) * np.sin(2 * np.pi * v), -1, 1))
+def checks(frame: Frame, period: float) -> Array:
+    across, down = np.sin(2 * np.pi * _coordinates(frame, 2 * period, 0.25))
+    return 0.5 + 0.5 * np.clip(4 * across * down, -1, 1)
 
 
-def weave(rng: Rng, height: int, width: int, period: float) -> Array:
-    u, v = coordinates(rng, height, width, 2 * period, 0.25)
-    a, b = np.sin(2 * np.pi * u), np.sin(2 * np.pi * v)
-    return np.where(a * b > 0, np.abs(a), 0.85 * np.abs(b)).astype(np.float32)
+def weave(frame: Frame, period: float) -> Array:
+    across, down = np.sin(2 * np.pi * _coordinates(frame, 2 * period, 0.25))
+    return np.where(across * down > 0, np.abs(across), 0.85 * np.abs(down))
 
 
-def dots(rng: Rng, height: int, width: int, period: float) -> Array:
-    distance, _ = _cells(rng, height, width, 1.5 * period)
-    return np.clip((rng.uniform(0.2, 0.4) - distance) * rng.uniform(4, 12) + 0.5, 0, 1)
+def dots(frame: Frame, period: float) -> Array:
+    distance, _ = _cells(frame, 1.5 * period)
+    return np.clip((frame.uniform(0.2, 0.4) - distance) * frame.uniform(4, 12) + 0.5, 0, 1)
 
 
-def bumps(rng: Rng, height: int, width: int, period: float) -> Array:
-    distance, label = _cells(rng, height, width, 1.3 * period)
-    size = rng.uniform(0.45, 0.75, label.max() + 1).astype(np.float32)[label]
-    return np.asarray(np.sqrt(np.clip(1 - (distance / size) ** 2, 0, 1)))
+def bumps(frame: Frame, period: float) -> Array:
+    distance, label = _cells(frame, 1.3 * period)
+    sizes = frame.uniform(0.45, 0.75, label.max() + 1).astype(np.float32)
+    return np.sqrt(np.clip(1 - (distance / sizes[label]) ** 2, 0, 1))
 
 
-def pebbles(rng: Rng, height: int, width: int, period: float) -> Array:
-    _, label = _cells(rng, height, width, 1.4 * period)
-    tone = rng.random(label.max() + 1, dtype=np.float32)[label]
-    return np.asarray(
-        (0.25 + 0.75 * tone) * np.clip(_edges(label) / (0.25 * period + 1), 0, 1) ** 0.7
-    )
+def pebbles(frame: Frame, period: float) -> Array:
+    _, label = _cells(frame, 1.4 * period)
+    tones = frame.random(label.max() + 1, np.float32)
+    height = np.clip(_edges(label) / (0.25 * period + 1), 0, 1) ** 0.7
+    return (0.25 + 0.75 * tones[label]) * height
 
 
-def cracks(rng: Rng, height: int, width: int, period: float) -> Array:
-    _, label = _cells(rng, height, width, 2 * period)
-    label = cv2.remap(
-        label.astype(np.float32), *_jitter(rng, height, width, 0.6 * period), cv2.INTER_NEAREST
-    )
-    rough = noise(rng, height, width, period)
-    return np.clip(_edges(label) / (1 + 2.5 * rough), 0, 1) * (
-        0.6 + 0.4 * noise(rng, height, width, period / 2)
-    )
+def cracks(frame: Frame, period: float) -> Array:
+    _, label = _cells(frame, 2 * period)
+    x, y = _jitter(frame, 0.6 * period)
+    moved = cv2.remap(label.astype(np.float32), x, y, cv2.INTER_NEAREST)
+    width = 1 + 2.5 * frame.noise(period)
+    return np.clip(_edges(moved) / width, 0, 1) * (0.6 + 0.4 * frame.noise(period / 2))
 
 
-def _jitter(rng: Rng, height: int, width: int, far: float) -> tuple[Array, Array]:
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    moved = [2 * far * (noise(rng, height, width, 4 * far + 4, 3) - 0.5) for _ in range(2)]
-    return x + moved[0], y + moved[1]
+def _jitter(frame: Frame, reach: float) -> Array:
+    """Return x and y from which noise moves each pixel, up to about `reach` pixels away."""
+    x_first = np.indices(frame.shape, np.float32)[::-1]
+    noise = [frame.noise(4 * reach + 4, 3), frame.noise(4 * reach + 4, 3)]
+    return x_first + 2 * reach * (np.array(noise) - 0.5)
 
 
-def fibres(rng: Rng, height: int, width: int, period: float) -> Array:
-    tall = noise(rng, height, width, max(period / 3, 1.5), 3, stretch=rng.uniform(6, 14))
-    if rng.random() < 0.5:
-        tall = np.ascontiguousarray(
-            cv2.resize(tall.T, (width, height), interpolation=cv2.INTER_LINEAR)
-        )
-    return cv2.remap(
-        tall,
-        *_jitter(rng, height, width, 1.5 * period),
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REFLECT,
-    )
+def fibres(frame: Frame, period: float) -> Array:
+    lines = frame.noise(max(period / 3, 1.5), 3, frame.uniform(6, 14))
+    if frame.random() < 0.5:
+        lines = cv2.resize(lines.T, frame.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    x, y = _jitter(frame, 1.5 * period)
+    return cv2.remap(lines, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
 
 
-def granite(rng: Rng, height: int, width: int, period: float) -> Array:
-    fine = noise(rng, height, width, max(period / 3, 2), 3)
-    return np.asarray(
-        np.clip(0.5 + rng.uniform(1, 3) * (fine - noise(rng, height, width, period, 3)), 0, 1)
-    )
+def granite(frame: Frame, period: float) -> Array:
+    fine = frame.noise(max(period / 3, 2), 3)
+    return np.clip(0.5 + frame.uniform(1, 3) * (fine - frame.noise(period, 3)), 0, 1)
 
 
-def cloud(rng: Rng, height: int, width: int, period: float) -> Array:
-    return noise(rng, height, width, 4 * period, 5)
+def cloud(frame: Frame, period: float) -> Array:
+    return frame.noise(4 * period, 5)
 
 
-def marble(rng: Rng, height: int, width: int, period: float) -> Array:
-    ridge = np.abs(2 * noise(rng, height, width, 2.5 * period, 4) - 1)
-    return np.asarray(np.clip(ridge * rng.uniform(2, 5), 0, 1))
+def marble(frame: Frame, period: float) -> Array:
+    ridge = np.abs(2 * frame.noise(2.5 * period) - 1)
+    return np.clip(ridge * frame.uniform(2, 5), 0, 1)
 
 
-def wood(rng: Rng, height: int, width: int, period: float) -> Array:
-    u, v = coordinates(rng, height, width, period, 0.4)
-    ring = np.sqrt((u - u.mean()) ** 2 + (0.1 * (v - v.min())) ** 2)
-    return np.asarray(np.mod(ring + noise(rng, height, width, 3 * period, 3), 1).astype(np.float32))
+def wood(frame: Frame, period: float) -> Array:
+    across, along = _coordinates(frame, period, 0.4)
+    ring = np.hypot(across - across.mean(), 0.1 * (along - along.min()))
+    return np.mod(ring + frame.noise(3 * period, 3), 1)
 
 
-def bricks(rng: Rng, height: int, width: int, period: float) -> Array:
-    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-    lean = rng.uniform(-0.15, 0.15)
-    v = (y + lean * x) / period
-    row = np.floor(v)
-    u = x / (2.2 * period) + 0.5 * np.mod(row, 2)
-    tone = rng.random(4096, dtype=np.float32)[
-        (np.floor(u) * 131 + row * 17).astype(np.int32) & 4095
-    ]
-    joint = np.minimum(
-        np.minimum(np.mod(v, 1), 1 - np.mod(v, 1)), 2.2 * np.minimum(np.mod(u, 1), 1 - np.mod(u, 1))
-    )
-    return np.asarray((0.35 + 0.65 * tone) * np.clip(joint * 9, 0.1, 1))
+def bricks(frame: Frame, period: float) -> Array:
+    y, x = np.indices(frame.shape, np.float32)
+    down = (y + frame.uniform(-0.15, 0.15) * x) / period
+    row = np.floor(down)
+    across = x / (2.2 * period) + 0.5 * np.mod(row, 2)
+    number = (np.floor(across) * 131 + row * 17).astype(int)
+    tones = frame.random(4096, np.float32)
+    joint = np.minimum(_to_whole(down), 2.2 * _to_whole(across))
+    return (0.35 + 0.65 * tones[number & 4095]) * np.clip(joint * 9, 0.1, 1)
 
 
-def scales(rng: Rng, height: int, width: int, period: float) -> Array:
-    u, v = coordinates(rng, height, width, period, 0.4)
-    row = np.floor(v)
-    across = np.mod(u + 0.5 * np.mod(row, 2), 1) - 0.5
-    down = np.mod(v, 1)
-    return np.asarray(np.clip(1.1 - np.sqrt(across**2 * 2 + down**2), 0, 1).astype(np.float32))
+def _to_whole(values: Array) -> Array:
+    """Return the distance to the nearest whole number."""
+    rest = np.mod(values, 1)
+    return np.minimum(rest, 1 - rest)
 
 
-def litter(rng: Rng, height: int, width: int, period: float) -> Array:
-    """Return dead leaves: overlapping ellipses of heavy-tailed sizes, whose edges are like those of natural images."""
-    canvas = np.full((height, width), 0.3, np.float32)
-    count = int(min(1.6 * height * width / period**2 + 20, 350))
-    size = np.minimum(0.35 * period / np.sqrt(rng.uniform(0.03, 1, count)), 2.5 * period)
-    center = rng.uniform(0, 1, (count, 2)) * (width, height)
-    ratio, turn, tone = (
-        rng.uniform(0.25, 0.9, count),
-        rng.uniform(0, 180, count),
-        rng.uniform(0.05, 1, count),
-    )
-    for i in np.argsort(-size):  # the small ones last, or the large ones would hide them
-        box = (tuple(center[i]), (2 * size[i], 2 * size[i] * ratio[i]), turn[i])
+def scales(frame: Frame, period: float) -> Array:
+    across, down = _coordinates(frame, period, 0.4)
+    across = np.mod(across + 0.5 * np.mod(np.floor(down), 2), 1) - 0.5
+    return np.clip(1.1 - np.sqrt(across**2 * 2 + np.mod(down, 1) ** 2), 0, 1)
+
+
+def litter(frame: Frame, period: float) -> Array:
+    """Return dead leaves: overlapping ellipses of heavy-tailed sizes.
+
+    Their edges are like those of natural images.
+    """
+    canvas = np.full(frame.shape, 0.3, np.float32)
+    count = int(min(1.6 * canvas.size / period**2 + 20, 350))
+    length = np.minimum(0.7 * period / np.sqrt(frame.uniform(0.03, 1, count)), 5 * period)
+    center = frame.uniform(0, 1, (count, 2)) * frame.shape[::-1]
+    width = length * frame.uniform(0.25, 0.9, count)
+    turn = frame.uniform(0, 180, count)
+    tone = frame.uniform(0.05, 1, count)
+    for i in np.argsort(-length):  # the small ones last, or the large ones would hide them
+        box = (center[i], (length[i], width[i]), turn[i])
         cv2.ellipse(canvas, box, tone[i], -1, cv2.LINE_AA)
     return canvas
 
 
-def grass(rng: Rng, height: int, width: int, period: float) -> Array:
-    canvas = noise(rng, height, width, 2 * period, 3) * 0.4
-    count = int(min(8 * height * width / period**2 + 50, 500))
-    foot = rng.uniform(-0.05, 1.15, (count, 2)) * (width, height)
+def grass(frame: Frame, period: float) -> Array:
+    canvas = frame.noise(2 * period, 3) * 0.4
+    count = int(min(8 * canvas.size / period**2 + 50, 500))
+    foot = frame.uniform(-0.05, 1.15, (count, 2)) * frame.shape[::-1]
     foot = foot[np.argsort(foot[:, 1])]
-    lean = rng.normal(0, 0.35, count) + rng.normal(0, 0.3)
-    length = rng.uniform(0.6, 2.2, count) * period
-    tip = foot - np.stack([np.sin(lean), np.cos(lean)], 1) * length[:, None]
-    tone = rng.uniform(0.15, 1, count)
-    thick = rng.integers(1, max(2, int(period / 5)) + 1, count)
-    for a, b, value, weight in zip(
-        foot.astype(int).tolist(), tip.astype(int).tolist(), tone, thick, strict=True
-    ):
-        cv2.line(canvas, a, b, value, int(weight), cv2.LINE_AA)
+    lean = frame.normal(0, 0.35, count) + frame.normal(0, 0.3)
+    blade = np.stack([np.sin(lean), np.cos(lean)]) * frame.uniform(0.6, 2.2, count) * period
+    start = foot.astype(int)
+    end = (foot - blade.T).astype(int)
+    tone = frame.uniform(0.15, 1, count)
+    thickness = frame.integers(1, max(2, int(period / 5)) + 1, count)
+    for i in range(count):
+        cv2.line(canvas, start[i], end[i], tone[i], thickness[i], cv2.LINE_AA)
     return canvas
 
 
-PATTERNS: dict[str, Callable[[Rng, int, int, float], Array]] = {
-    pattern.__name__: pattern
-    for pattern in (
-        *(
-            stripes,
-            plaid,
-            checks,
-            weave,
-            dots,
-            bumps,
-            pebbles,
-            cracks,
-            fibres,
-            granite,
-            cloud,
-            marble,
-            wood,
-        ),
-        *(bricks, scales, litter, grass),
-    )
-}
+# Patterns of grounds and walls, and patterns that are mostly on objects: a texture set full of the
+# latter is out of distribution for a network that has seen them on objects.
+NATURAL = np.array([cloud, fibres, granite, litter, grass, pebbles, cracks, marble, bricks])
+WORKED = np.array([stripes, plaid, checks, weave, dots, bumps, wood, scales])
 
-# Hue (turns), how far it strays, and the range of saturation: what outdoor and indoor images mostly
-# consist of.
+# Hue (turns), how far it strays, the range of saturation, and share: what outdoor and indoor images
+# mostly consist of.
 _HUES = {
-    "earth": (0.08, 0.03, 0.15, 0.65),
-    "green": (0.26, 0.06, 0.2, 0.75),
-    "grey": (0.1, 0.5, 0.0, 0.12),
-    "blue": (0.58, 0.05, 0.15, 0.65),
-    "warm": (0.03, 0.05, 0.4, 0.95),
-    "any": (0.5, 0.5, 0.1, 0.9),
+    "earth": (0.08, 0.03, 0.15, 0.65, 0.27),
+    "green": (0.26, 0.06, 0.2, 0.75, 0.22),
+    "grey": (0.1, 0.5, 0.0, 0.12, 0.17),
+    "blue": (0.58, 0.05, 0.15, 0.65, 0.1),
+    "warm": (0.03, 0.05, 0.4, 0.95, 0.12),
+    "any": (0.5, 0.5, 0.1, 0.9, 0.12),
 }
 
 
 def palette(rng: Rng, mood: str | None = None) -> Array:
-    """Return four RGB colors, float32 (4, 3) in [0, 1], dark to light around a hue of `mood` (`_HUES`)."""
-    mood = mood or rng.choice(list(_HUES), p=[0.27, 0.22, 0.17, 0.1, 0.12, 0.12])
-    hue, stray, low, high = _HUES[mood]
-    hue, saturation = hue + rng.uniform(-stray, stray), rng.uniform(low, high)
-    middle, spread = rng.uniform(0.2, 0.8), rng.uniform(0.12, 0.5)
-    value = np.clip(
-        middle + spread * np.array([-1, -0.3, 0.35, 1]) * rng.uniform(0.7, 1.2, 4), 0.02, 0.98
-    )
-    hues = np.mod(hue + rng.normal(0, 0.025, 4), 1)
-    colors = np.stack([360 * hues, np.clip(saturation * rng.uniform(0.6, 1.2, 4), 0, 1), value], 1)
+    """Return four RGB colors around a hue, dark to light: float32 (4, 3) in [0, 1].
+
+    Args:
+        mood: a key of `_HUES`, drawn by its share if it is not given.
+    """
+    mood = mood or rng.choice(list(_HUES), p=[share for *_, share in _HUES.values()])
+    hue, stray, low, high, _ = _HUES[mood]
+    hue += rng.uniform(-stray, stray)
+    saturation = rng.uniform(low, high)
+    middle = rng.uniform(0.2, 0.8)
+    steps = rng.uniform(0.12, 0.5) * np.array([-1, -0.3, 0.35, 1]) * rng.uniform(0.7, 1.2, 4)
+    colors = np.empty((4, 3), np.float32)
+    colors[:, 0] = 360 * np.mod(hue + rng.normal(0, 0.025, 4), 1)
+    colors[:, 1] = np.clip(saturation * rng.uniform(0.6, 1.2, 4), 0, 1)
+    colors[:, 2] = np.clip(middle + steps, 0.02, 0.98)
     if rng.random() < 0.15:
         colors[rng.integers(4), 0] = rng.uniform(0, 360)
-    return np.asarray(cv2.cvtColor(colors.astype(np.float32)[None], cv2.COLOR_HSV2RGB)[0])
+    return cv2.cvtColor(colors[None], cv2.COLOR_HSV2RGB)[0]
 
 
 def colored(tone: Array, colors: Array) -> Array:
     """Return a tone (H, W) in [0, 1] as RGB float32 (H, W, 3) through a palette (4, 3)."""
-    steps = np.linspace(0, 1, 256)
-    table = np.stack(
-        [np.interp(steps, np.linspace(0, 1, len(colors)), colors[:, c]) for c in range(3)], 1
-    )
-    return cv2.LUT(
-        (np.clip(tone, 0, 1) * 255).astype(np.uint8)[..., None].repeat(3, 2),
-        table.astype(np.float32)[None],
-    )
+    places = np.linspace(0, len(colors) - 1, 256)
+    table = [np.interp(places, range(len(colors)), channel) for channel in colors.T]
+    levels = (np.clip(tone, 0, 1) * 255).astype(np.uint8)
+    return np.array(table, np.float32).T[levels]
 
 
-def surface(
-    rng: Rng, height: int, width: int, pattern: str, colors: Array, period: float, relief: float
-) -> Array:
+def surface(frame: Frame, pattern: Pattern, colors: Array, period: float, relief: float) -> Array:
     """Return a pattern colored and lit by its own relief: RGB float32 (height, width, 3)."""
-    tone = PATTERNS[pattern](rng, height, width, period).astype(np.float32)
-    grain = noise(rng, height, width, max(period, 6), 5)
-    body = cv2.GaussianBlur(tone, (0, 0), 0.8)
-    angle = rng.uniform(0, 2 * np.pi)
-    slope = np.cos(angle) * cv2.Sobel(body, cv2.CV_32F, 1, 0) + np.sin(angle) * cv2.Sobel(
-        body, cv2.CV_32F, 0, 1
-    )
+    tone = pattern(frame, period).astype(np.float32)
+    grain = frame.noise(max(period, 6), 5)
+    body = blurred(tone, 0.8)
+    angle = frame.uniform(0, 2 * np.pi)
+    slope = np.cos(angle) * cv2.Sobel(body, cv2.CV_32F, 1, 0)
+    slope += np.sin(angle) * cv2.Sobel(body, cv2.CV_32F, 0, 1)
     light = 1 + relief * np.clip(slope, -1.5, 1.5) + 0.35 * (grain - 0.5)
-    return np.asarray(colored(0.8 * tone + 0.25 * (grain - 0.1), colors) * light[..., None])
+    return colored(0.8 * tone + 0.25 * (grain - 0.1), colors) * light[..., None]

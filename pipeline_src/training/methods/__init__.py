@@ -1,1 +1,1 @@
-"""The methods, one file each: `name.py` with one class derived from `Method` is the method `name` of params.yaml."""
+"""The methods that train, and post-hoc methods that are no calibrators: a class in a file each."""

@@ -10,13 +10,13 @@ from made_published import write
 from made_statistics import counted, images, of_scenes, scene, summaries, varied
 
 from pipeline_src.analysis.resampling import resample
-from pipeline_src.counting.compact import BITS, reduced, restored
 from pipeline_src.counting.counts import UNMEASURED, Counts
-from pipeline_src.counting.counts_file import CountsFile, add_runs
 from pipeline_src.counting.levels import UNIT
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.counting.score_histogram import positive, top_label
 from pipeline_src.errors import UserError
+from pipeline_src.publishing.compact import BITS, reduced, restored
+from pipeline_src.publishing.counts_file import CountsFile, add_runs
 
 SCORES = ("accuracy", "gap", "brier", "nll", "entropy", "mae", "ece", "oe", "mce", "positive_ece", "classwise_ece")
 NEAR = ("max_f", "mean_f", "image_ece", "area_error", "aurc", "auc", "ap", "ece_equal_mass", "smooth_ece")

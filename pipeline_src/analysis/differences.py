@@ -26,7 +26,7 @@ Groups = np.ndarray | None
 
 
 @dataclass(frozen=True)
-class Cell:
+class MetricDifference:
     """A metric of a method on a dataset in one protocol, of experiments A and B.
 
     Attributes:
@@ -55,14 +55,14 @@ def seed_pairs(a: Sequence[int], b: Sequence[int]) -> list[tuple[int, int]]:
     return list(zip(sorted(a), sorted(b), strict=False))
 
 
-def compare(
+def metric_differences(
     part: str,
     method: str,
     bins: int,
     a: Mapping[int, MapCounts],
     b: Mapping[int, MapCounts],
     groups: tuple[Groups, Groups] = (None, None),
-) -> list[Cell]:
+) -> list[MetricDifference]:
     """Return all metrics of a method on a dataset, resampled unless A and B have equal counts.
 
     Args:
@@ -101,7 +101,9 @@ def compare(
                 effect is not None and effect.excludes_zero,
             )
             verdict = SAME if largest <= ROUNDING else DIFFERENT if differs else UNDECIDED
-            cells.append(Cell(protocol, part, method, metric, pairs, *means, verdict, effect))
+            cells.append(
+                MetricDifference(protocol, part, method, metric, pairs, *means, verdict, effect)
+            )
     return cells
 
 

@@ -22,12 +22,12 @@ from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 
-from pipeline_src.counting.compact import Arrays, image_groups, names, restored, score_steps
 from pipeline_src.counting.counts import ALWAYS
 from pipeline_src.counting.levels import CLAMP, PROTOCOLS, UNIT
 from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
+from pipeline_src.publishing.compact import Arrays, image_groups, names, restored, score_steps
 
 SCALE = 1 << 16  # of the expected scores of a pixel
 FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6, "lc": 0, "pb": 0}]

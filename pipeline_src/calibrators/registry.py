@@ -1,0 +1,101 @@
+"""The registry of calibrators, and the calibrator of a file.
+
+A new calibrator is a file in this folder and an entry here (docs/contributing/extending.md); it is
+also a post-hoc method. An entry names the module and the class, because their imports need scipy,
+which takes long.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.files import reading
+from pipeline_src.python_source import registered_class
+from pipeline_src.validation import validate
+
+if TYPE_CHECKING:
+    from pipeline_src.calibrators.calibrator import Calibrator, Record
+
+PACKAGE = "pipeline_src.calibrators"
+CALIBRATORS = MappingProxyType(
+    {
+        "temperature": "temperature:TemperatureCalibrator",
+        "platt": "platt:PlattCalibrator",
+        "beta": "beta:BetaCalibrator",
+        "isotonic": "isotonic:IsotonicCalibrator",
+        "histogram_binning": "histogram_binning:HistogramBinningCalibrator",
+        "image_temperature": "image_temperature:ImageTemperatureCalibrator",
+        "vector": "vector:VectorCalibrator",
+        "dirichlet": "dirichlet:DirichletCalibrator",
+    }
+)
+EXPECTED = "what `calibrate` wrote (docs/tutorials/saved-maps.md)"
+FIX = "fit it again: dense-calibration calibrate"
+
+
+def calibrator_entry(name: str, where: str = "calibrator") -> str:
+    """Return the entry of a calibrator.
+
+    Raises:
+        UserError: there is no calibrator of this name, which stands at `where`.
+    """
+    if name not in CALIBRATORS:
+        raise UserError(
+            f"{where}: there is no calibrator of this name",
+            found=name,
+            expected=", ".join(CALIBRATORS),
+            fix=did_you_mean(name, CALIBRATORS) or "give one of these",
+        )
+    return CALIBRATORS[name]
+
+
+def calibrator_class(name: str, where: str = "calibrator") -> type[Calibrator]:
+    """Return the class of a calibrator; a UserError if there is none of this name."""
+    kind: type[Calibrator] = registered_class(PACKAGE, calibrator_entry(name, where))
+    return kind
+
+
+def read_calibrator(
+    path: Path, classes: int, source: str, fix: str, by: str = ""
+) -> tuple[Calibrator, Record]:
+    """Read a calibrator.json that is to be applied to predictions of so many classes.
+
+    Args:
+        source: what predicts: the name of a run or folder.
+        fix: what to do if the calibrator was fitted to another number of classes.
+        by: the calibrator that was applied to the predictions already, if any.
+
+    Raises:
+        UserError: names the file, which is absent, damaged, altered or of another kind; it was
+            fitted to another number of classes, or the predictions are calibrated already.
+    """
+    from pipeline_src.calibrators.calibrator import Record
+
+    if by:
+        raise UserError(
+            f"--calibrator {path}: the predictions are calibrated already",
+            found=f"{source} by {by}",
+            fix="leave out --calibrator, or use the network without its calibrator",
+        )
+    with reading(f"{path} is not a calibrator's file", expected=EXPECTED, fix=FIX):
+        content = json.loads(path.read_text(encoding="utf-8"))
+    record = validate(Record, content, str(path), EXPECTED, FIX)
+    if content != json.loads(record.file_text()):
+        raise UserError(
+            f"{path} was altered, or an earlier version wrote it",
+            found="values without their digest",
+            fix=FIX,
+        )
+    kind = calibrator_class(record.calibrator, str(path))
+    calibrator = validate(kind, record.parameters, f"{path}: parameters", EXPECTED, FIX)
+    if record.classes != classes:
+        raise UserError(
+            f"{path} was fitted to maps of {record.classes} classes",
+            found=f"{classes} classes in {source}",
+            fix=fix,
+        )
+    return calibrator, record
