@@ -46,7 +46,8 @@ def plan(experiment: ExperimentName = None) -> None:
     if missing:
         console.print(f"Run it: {graph.command}")
     else:
-        console.print(f"All is current. The report: {graph.job('report').links[0]}")
+        (page,) = graph.job("report").links
+        console.print(f"All is current. The report: {page}")
 
 
 def run_job(

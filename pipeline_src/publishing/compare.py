@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.params.load import read
 from pipeline_src.pipeline.report import SHOWN_VERSIONS
 from pipeline_src.publishing import published
-from pipeline_src.publishing.publish import evaluated_groups
+from pipeline_src.publishing.publish import evaluated_groups, reduced_counts
 from pipeline_src.publishing.published import FOLDER, PublishedCounts, settings
 
 if TYPE_CHECKING:
@@ -40,8 +40,7 @@ class Side:
     Attributes:
         name: as the user gave it.
         facts: its methods, datasets and seeds.
-        runs: its evaluations.
-        load: returns the counts of an evaluation as they are published.
+        counts: evaluation -> a function that returns its counts as they are published.
         groups: dataset -> the group of each image, if images are not independent.
         conditions: name -> value of what may explain a difference, besides the parameters of
             methods.
@@ -49,28 +48,26 @@ class Side:
 
     name: str
     facts: Facts
-    runs: Sequence[Evaluation]
-    load: Callable[[str, int, str], MapCounts]
+    counts: Mapping[Evaluation, Callable[[], MapCounts]]
     groups: Mapping[str, Sequence[int]]
     conditions: Mapping[str, Any]
 
-    def seeds(self, method: str, part: str) -> list[int]:
+    def seeds(self, method: str, split: str) -> list[int]:
         """Return the seeds of a method that were evaluated on a dataset."""
-        return [seed for name, seed, evaluated in self.runs if (name, evaluated) == (method, part)]
+        return [seed for name, seed, other in self.counts if (name, other) == (method, split)]
 
-    def group(self, part: str) -> np.ndarray | None:
+    def group(self, split: str) -> np.ndarray | None:
         """Return the group of each image, (N,), or None."""
-        return np.array(self.groups[part], np.int64) if part in self.groups else None
+        return np.array(self.groups[split], np.int64) if split in self.groups else None
 
     @property
     def settings(self) -> dict[str, Any]:
         """Its conditions and the parameters of its methods, by name."""
         settings = dict(self.conditions)
         for name, method in self.facts.methods.items():
-            settings |= {
-                f"{name}: {key}": value
-                for key, value in {"method": method.code, **method.parameters}.items()
-            }
+            settings[f"{name}: method"] = method.code
+            for key, value in method.parameters.items():
+                settings[f"{name}: {key}"] = value
         return settings
 
     def only(self, method: str, title: str) -> Side:
@@ -81,12 +78,14 @@ class Side:
                 expected=f"one of: {', '.join(self.facts.methods)}",
                 fix=did_you_mean(method, self.facts.methods),
             )
-        runs = [(title, seed, part) for name, seed, part in self.runs if name == method]
-        if not runs:
+        counts = {}
+        for (name, seed, split), load in self.counts.items():
+            if name == method:
+                counts[title, seed, split] = load
+        if not counts:
             raise _nothing(f"{self.name}:{method}")
         facts = replace(self.facts, methods={title: self.facts.methods[method]})
-        name, load = f"{self.name}:{method}", partial(_load_method, self.load, method)
-        return replace(self, name=name, facts=facts, runs=runs, load=load)
+        return replace(self, name=f"{self.name}:{method}", facts=facts, counts=counts)
 
 
 @dataclass(frozen=True)
@@ -105,41 +104,45 @@ class Comparison:
     @property
     def lacking(self) -> dict[str, list[str]]:
         """ "A" or "B" -> evaluations of the other side that it does not have."""
-        pairs = {"A": (self.a, self.b), "B": (self.b, self.a)}
-        return {
-            key: ["/".join(map(str, run)) for run in y.runs if run not in x.runs]
-            for key, (x, y) in pairs.items()
-        }
+        return {"A": _lacking(self.a, self.b), "B": _lacking(self.b, self.a)}
 
     @property
     def explanations(self) -> list[str]:
         """Possible reasons for differences, each with the values in A and in B."""
-        a, b = self.a.settings, self.b.settings
-        seeds = dict.fromkeys(
-            pair for cell in self.cells for pair in cell.seeds if pair[0] != pair[1]
-        )
-        return [f"seeds {x} / {y}" for x, y in seeds] + [
-            f"{name} {a[name]} / {b[name]}" for name in a if name in b and a[name] != b[name]
-        ]
+        reasons = []
+        for cell in self.cells:
+            reasons += [
+                f"seeds {first} / {second}" for first, second in cell.seeds if first != second
+            ]
+        other = self.b.settings
+        for name, value in self.a.settings.items():
+            if name in other and value != other[name]:
+                reasons.append(f"{name} {value} / {other[name]}")
+        return list(dict.fromkeys(reasons))
 
     @property
     def warnings(self) -> list[str]:
         """Warnings on the intervals."""
-        resampled = [cell for cell in self.cells if cell.effect and cell.verdict != SAME]
-        units = {
-            cell.part: cell.effect.units
-            for cell in resampled
-            if cell.effect and len(cell.seeds) == 1
-        }
-        texts = ["one network per side: the confidence intervals do not cover training variance"]
-        texts *= any(len(cell.seeds) == 1 for cell in resampled)
-        for part, number in units.items():
-            groups = self.a.group(part) if part in self.a.groups else self.b.group(part)
-            few = (
-                images_note(number) if groups is None else [groups_note(groups)] * (number < ENOUGH)
-            )
-            texts += [f"{part}: {text}" for text in few]
+        units: dict[str, int] = {}  # dataset -> resampled units, of comparisons of two networks
+        for cell in self.cells:
+            if cell.effect and cell.verdict != SAME and len(cell.seeds) == 1:
+                units[cell.part] = cell.effect.units
+        texts = []
+        if units:
+            text = "one network per side: the confidence intervals do not cover training variance"
+            texts.append(text)
+        for split, number in units.items():
+            side = self.a if split in self.a.groups else self.b
+            groups = side.group(split)
+            if groups is None:
+                texts += [f"{split}: {text}" for text in images_note(number)]
+            elif number < ENOUGH:
+                texts.append(f"{split}: {groups_note(groups)}")
         return texts
+
+
+def _lacking(side: Side, other: Side) -> list[str]:
+    return ["/".join(map(str, run)) for run in other.counts if run not in side.counts]
 
 
 def compare_experiments(a: str, b: str, cores: int = 1) -> Comparison:
@@ -155,41 +158,47 @@ def compare_experiments(a: str, b: str, cores: int = 1) -> Comparison:
     """
     first, second = _sides(a, b)
     for name in ("bins", "classes"):
-        if getattr(first.facts, name) != getattr(second.facts, name):
+        numbers = [getattr(side.facts, name) for side in (first, second)]
+        if numbers[0] != numbers[1]:
             raise UserError(
                 f"{a} and {b} have different {name}",
-                found=f"{getattr(first.facts, name)} and {getattr(second.facts, name)}",
+                found=f"{numbers[0]} and {numbers[1]}",
                 expected=f"the same number of {name}: calibration errors depend on it",
             )
-    pairs = [
-        dict.fromkeys((method, part) for method, _, part in side.runs) for side in (first, second)
-    ]
-    common = [pair for pair in pairs[0] if pair in pairs[1]]
+    common = []
+    for method, split in dict.fromkeys((method, split) for method, _, split in first.counts):
+        if second.seeds(method, split):
+            common.append((method, split))
     if not common:
         raise UserError(
             f"{a} and {b} have no result in common",
-            found=f"A: {sorted(first.runs)}\n            B: {sorted(second.runs)}",
+            found=f"A: {sorted(first.counts)}\n            B: {sorted(second.counts)}",
             expected="a method by the same name on a dataset by the same name",
         )
-    work, count = partial(_cells, first, second), min(cores, len(common))
-    with processes.pool(count) if count > 1 else nullcontext() as pool:
-        cells = [cell for found in (pool.map if pool else map)(work, common) for cell in found]
-    return Comparison(first, second, cells)
+    compare_pair = partial(_cells, first, second)
+    count = min(cores, len(common))
+    if count == 1:
+        found: Iterable[list[MetricDifference]] = map(compare_pair, common)
+    else:
+        with processes.pool(count) as pool:
+            found = list(pool.map(compare_pair, common))
+    return Comparison(first, second, list(chain.from_iterable(found)))
 
 
 def _cells(a: Side, b: Side, pair: tuple[str, str]) -> list[MetricDifference]:
-    method, part = pair
-    seeds = seed_pairs(a.seeds(*pair), b.seeds(*pair))
-    counts_a = {seed: a.load(method, seed, part) for seed, _ in seeds}
-    counts_b = {seed: b.load(method, seed, part) for _, seed in seeds}
-    return metric_differences(
-        part, method, a.facts.bins, counts_a, counts_b, (a.group(part), b.group(part))
-    )
+    """Return the comparison of a method on a dataset, `pair`."""
+    method, split = pair
+    seeds = seed_pairs(a.seeds(method, split), b.seeds(method, split))
+    counts_a = {seed: a.counts[method, seed, split]() for seed, _ in seeds}
+    counts_b = {seed: b.counts[method, seed, split]() for _, seed in seeds}
+    groups = (a.group(split), b.group(split))
+    return metric_differences(split, method, a.facts.bins, counts_a, counts_b, groups)
 
 
 def _sides(a: str, b: str) -> tuple[Side, Side]:
-    """Return two experiments, or one method of each (`EXPERIMENT:METHOD`) under a title that names both."""
-    (name_a, _, method_a), (name_b, _, method_b) = a.partition(":"), b.partition(":")
+    """Return two experiments, or a method of each (`EXPERIMENT:METHOD`) with a title of both."""
+    name_a, _, method_a = a.partition(":")
+    name_b, _, method_b = b.partition(":")
     if bool(method_a) != bool(method_b):
         raise UserError(
             "one side names a method, the other does not",
@@ -203,14 +212,16 @@ def _sides(a: str, b: str) -> tuple[Side, Side]:
 
 
 def _side(name: str) -> Side:
-    """Return the experiment that a name or folder means; results in results/ take precedence over published ones."""
+    """Return the experiment of a name or folder, from results/ if it has results there."""
     folder = Path(name)
     if folder.parent == FOLDER or (folder / published.EXPERIMENT).exists():
         return _published(name, folder)
     experiments = read().experiments
     experiment = folder.name if folder.parent == Path("results") else name
-    if experiment in experiments and (side := _local(name, experiment)).runs:
-        return side
+    if experiment in experiments:
+        side = _local(name, experiment)
+        if side.counts:
+            return side
     if name in published.names():
         return _published(name, FOLDER / name)
     if experiment in experiments:
@@ -222,68 +233,61 @@ def _side(name: str) -> Side:
 
 
 def _published(name: str, folder: Path) -> Side:
+    """Return a published experiment."""
     publication = published.checked(folder)
-    conditions = settings(publication.params) | {
-        row["part"]: row["hash"] for row in publication.data
-    }
-    conditions |= {key: text for key, text in publication.made.items() if key in SHOWN_VERSIONS}
-    parts = publication.facts.parts
-    runs = [(*run, part) for part in parts for run in PublishedCounts(publication, folder, part)]
-    return Side(
-        name,
-        publication.facts,
-        runs,
-        partial(_load_published, folder),
-        publication.groups,
-        conditions,
-    )
+    conditions = settings(publication.params)
+    for row in publication.data:
+        conditions[row["part"]] = row["hash"]
+    for key, text in publication.made.items():
+        if key in SHOWN_VERSIONS:
+            conditions[key] = text
+    counts = {}
+    for split in publication.facts.parts:
+        on_split = PublishedCounts(publication, folder, split)
+        for method, seed in on_split:
+            counts[method, seed, split] = partial(on_split.__getitem__, (method, seed))
+    return Side(name, publication.facts, counts, publication.groups, conditions)
 
 
 def _local(name: str, experiment: str) -> Side:
-    """Return the current evaluations of an experiment of params.yaml."""
+    """Return the current evaluations of an experiment of params.yaml.
+
+    Counts are rounded as on publishing: some metrics differ slightly from those of full counts.
+    """
     from pipeline_src.pipeline.experiment import evaluation_name
     from pipeline_src.pipeline.jobs import chosen
     from pipeline_src.pipeline.runner import check_results
 
     graph = chosen(experiment)
-    facts = graph.facts
-    keys = [(*run, part) for run in facts.runs for part in facts.parts]
-    jobs = {key: job for key in keys if (job := graph.job(evaluation_name(*key))).is_made}
+    jobs = {}
+    for method, seed in graph.facts.runs:
+        for split in graph.facts.parts:
+            job = graph.job(evaluation_name(method, seed, split))
+            if job.is_made:
+                jobs[method, seed, split] = job
     check_results(jobs.values(), "compare", graph.command)
-    files = {key: job.paths[0] for key, job in jobs.items()}
-    by_part = {part: file for (_, _, part), file in files.items()}
-    groups = {
-        part: found
-        for part, file in by_part.items()
-        if (found := evaluated_groups(graph, part, file))
-    }
+    counts = {}
+    groups: dict[str, list[int]] = {}
+    for (method, seed, split), job in jobs.items():
+        file = job.paths[0]
+        counts[method, seed, split] = partial(_restored_counts, file, graph.facts.bins)
+        if split not in groups:
+            groups[split] = evaluated_groups(graph, split, file)
+    groups = {split: numbers for split, numbers in groups.items() if numbers}
     conditions = settings(graph.settings.model_dump(mode="json"))
-    return Side(name, facts, [*files], partial(_load_local, files, facts.bins), groups, conditions)
+    return Side(name, graph.facts, counts, groups, conditions)
 
 
-def _load_published(folder: Path, method: str, seed: int, part: str) -> MapCounts:
-    return PublishedCounts(published.Publication.read(folder), folder, part)[method, seed]
+def _restored_counts(file: Path, bins: int) -> MapCounts:
+    from pipeline_src.publishing.compact import restored
 
-
-def _load_local(
-    files: Mapping[Evaluation, Path], bins: int, method: str, seed: int, part: str
-) -> MapCounts:
-    """Return counts in published precision: some metrics differ slightly from metrics of full counts."""
-    from pipeline_src.counting.map_counts import MapCounts
-    from pipeline_src.publishing.compact import reduced, restored
-
-    return restored(reduced(MapCounts.load(files[method, seed, part]), bins))
-
-
-def _load_method(
-    load: Callable[[str, int, str], MapCounts], method: str, _: str, seed: int, part: str
-) -> MapCounts:
-    return load(method, seed, part)
+    return restored(reduced_counts(file, bins))
 
 
 def _nothing(name: str) -> UserError:
+    experiment = name.partition(":")[0].removeprefix("results/")
     return UserError(
         f"{name} has no finished and current result",
         expected="results of one method and seed or more",
-        fix=f"snakemake --cores all --config experiment={name.partition(':')[0].removeprefix('results/')}",
+        fix=f"snakemake --cores all --config experiment={experiment}",
     )

@@ -1,10 +1,10 @@
-"""Publish a finished experiment: its counts, histories and facts made small enough for the repository."""
+"""Publish a finished experiment: its counts, histories and facts, small enough for git."""
 
 from __future__ import annotations
 
-import io
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from zipfile import ZipFile
 
 from pipeline_src import processes
+from pipeline_src.analysis.facts import Facts
 from pipeline_src.data import groups as image_groups
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic_folder, restore_folder
@@ -50,7 +51,8 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
         UserError: names a new run that is not finished or not current, or the code differs from its
             commit.
     """
-    if changed := changed_code():
+    changed = changed_code()
+    if changed:
         raise UserError(
             "publish needs the code of a commit",
             found=f"changed since {commit()}:{listed(changed)}",
@@ -60,14 +62,14 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
     folder = FOLDER / graph.name
     restore_folder(folder)
     published = checked(folder) if (folder / EXPERIMENT).exists() else None
-    has_report = published is not None and (folder / REPORT).exists()
     with atomic_folder(folder) as staging, TemporaryDirectory() as computed:
         if published:
-            for name in (COUNTS, RUNS, *[REPORT] * has_report):
-                shutil.copyfile(folder / name, staging / name)
+            for name in (COUNTS, RUNS, REPORT):
+                if (folder / name).exists():
+                    shutil.copyfile(folder / name, staging / name)
         write_sources(graph, staging, published, cores)
         with processes.pool(cores) as pool:
-            recompute(staging, Path(computed), pool, report=has_report)
+            recompute(staging, Path(computed), pool, report=(staging / REPORT).exists())
         replace_computed(staging, Path(computed))
     return folder
 
@@ -78,60 +80,70 @@ def write_sources(
     """Write counts.zip, runs.zip and experiment.json of an experiment; runs of `published` stay."""
     from pipeline_src.publishing.counts_file import add_runs
 
-    facts, params, report = graph.facts, graph.settings.model_dump(mode="json"), graph.job("report")
-    now = settings(params)
-    earlier = settings(published.params) if published else now
-    if changed := [name for name in earlier | now if earlier.get(name) != now.get(name)]:
-        raise UserError(
-            f"{graph.name} was published with other settings",
-            found={name: now.get(name) for name in changed},
-            expected={name: earlier.get(name) for name in changed},
-            fix=f"rm -r {FOLDER / graph.name}, which publishes all runs again",
-        )
-    old = (
-        {part: {*PublishedCounts(published, staging, part)} for part in published.facts.parts}
-        if published
-        else {}
-    )
-    runs = [
-        (part, *run) for part in facts.parts for run in facts.runs if run not in old.get(part, ())
-    ]
-    evaluated = {run: graph.job(evaluation_name(run[1], run[2], run[0])) for run in runs}
-    trained = {run[1:]: graph.job(training_name(*run[1:])) for run in runs}
-    rows = {row["part"]: row for row in published.data} if published else {}
-    stores = [graph.job(f"store/{part}") for part in report.parameters["parts"] if part not in rows]
+    facts = graph.facts
+    params = graph.settings.model_dump(mode="json")
+    report = graph.job("report")
+    empty = Publication(replace(facts, parts={}), {}, {}, params, made={}, data=[], files={})
+    earlier = published or empty
+    _check_settings(graph.name, settings(earlier.params), settings(params))
+    present = set()
+    for split in earlier.facts.parts:
+        present |= {(split, *run) for run in PublishedCounts(earlier, staging, split)}
+    evaluated = {}
+    trained = {}
+    for split in facts.parts:
+        for method, seed in facts.runs:
+            if (split, method, seed) not in present:
+                job = graph.job(evaluation_name(method, seed, split))
+                evaluated[split, method, seed] = job
+                trained[method, seed] = graph.job(training_name(method, seed))
+    rows = {row["part"]: row for row in earlier.data}
+    splits = report.parameters["parts"]
+    stores = [graph.job(f"store/{split}") for split in splits if split not in rows]
     check_results([*stores, *trained.values(), *evaluated.values()], "publish", graph.command)
-    files = {run: job.paths[0] for run, job in evaluated.items()}
-    add_runs(
-        staging / COUNTS,
-        {run: partial(_reduced, file, facts.bins) for run, file in files.items()},
-        cores,
-    )
-    _add_histories(staging / RUNS, graph, trained)
-    groups = dict(published.groups) if published else {}
-    for (part, _, _), file in files.items():
-        if part not in groups and (found := evaluated_groups(graph, part, file)):
-            groups[part] = found
+    counts = {}
+    groups = dict(earlier.groups)
+    for run, job in evaluated.items():
+        file = job.paths[0]
+        counts[run] = partial(reduced_counts, file, facts.bins)
+        if run[0] not in groups:
+            groups[run[0]] = evaluated_groups(graph, run[0], file)
+    add_runs(staging / COUNTS, counts, cores)
+    _add_histories(staging / RUNS, graph.facts, trained)
     publication = Publication(
         facts=facts,
-        notes=published.notes if published else {},
-        groups=groups,
+        notes=earlier.notes,
+        groups={split: numbers for split, numbers in groups.items() if numbers},
         params=params,
-        made=provenance(report) | _origin(trained.values(), published),
-        data=[rows.get(name) or store_facts(report, name) for name in report.parameters["parts"]],
+        made=provenance(report) | _origin(trained.values(), earlier.made),
+        data=[rows.get(split) or store_facts(report, split) for split in splits],
         files={},
-        counts_in=published.counts_in if published else {},
+        counts_in=earlier.counts_in,
     )
     publication.write(staging)
 
 
-def _origin(trained: Iterable[Job], published: Publication | None) -> dict[str, str]:
-    """Return machines and minutes of all runs that trained or were fitted, those of earlier
-    publishing first.
+def _check_settings(name: str, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Raise a UserError if an experiment was published with other settings than those of now."""
+    changed = [key for key in {**earlier, **now} if earlier.get(key) != now.get(key)]
+    if changed:
+        raise UserError(
+            f"{name} was published with other settings",
+            found={key: now.get(key) for key in changed},
+            expected={key: earlier.get(key) for key in changed},
+            fix=f"rm -r {FOLDER / name}, which publishes all runs again",
+        )
+
+
+def _origin(trained: Iterable[Job], earlier: Mapping[str, str]) -> dict[str, str]:
+    """Return machines and minutes of all runs that trained or were fitted.
 
     The minutes of a run that was resumed are those after its last resumption.
+
+    Args:
+        trained: the jobs of runs that are new in the publication.
+        earlier: `Publication.made` of the earlier publishing, whose machines come first.
     """
-    earlier = published.made if published else {}
     machines = [earlier["machine"]] if "machine" in earlier else []
     minutes = float(earlier.get(MINUTES, "0").split()[0])
     for job in trained:
@@ -142,12 +154,16 @@ def _origin(trained: Iterable[Job], published: Publication | None) -> dict[str, 
     return {"machine": "; ".join(dict.fromkeys(machines)), MINUTES: f"{minutes:.1f} min"}
 
 
-def evaluated_groups(graph: ExperimentGraph, part: str, file: Path) -> list[int]:
-    """Return the group of each image of a dataset, in the order of a file of its counts; empty without groups."""
+def evaluated_groups(graph: ExperimentGraph, split: str, file: Path) -> list[int]:
+    """Return the group of each image of a dataset; empty if its images are independent.
+
+    Args:
+        file: counts of the dataset, whose images give the order.
+    """
     from pipeline_src.counting.counts import image_rows
     from pipeline_src.counting.map_counts import MapCounts
 
-    options = graph.job(f"analyse/{part}").options
+    options = graph.job(f"analyse/{split}").options
     if not options["groups"]:
         return []
     ids = image_rows(MapCounts.load(file).raw).ids
@@ -157,34 +173,33 @@ def evaluated_groups(graph: ExperimentGraph, part: str, file: Path) -> list[int]
     return numbers
 
 
-def _reduced(file: Path, bins: int) -> dict[str, Any]:
+def reduced_counts(file: Path, bins: int) -> dict[str, Any]:
+    """Return the arrays to publish of a file of counts."""
     from pipeline_src.counting.map_counts import MapCounts
     from pipeline_src.publishing.compact import reduced
 
     return reduced(MapCounts.load(file), bins)
 
 
-def _add_histories(
-    archive: Path, graph: ExperimentGraph, trained: dict[tuple[str, int], Any]
-) -> None:
+def _add_histories(archive: Path, facts: Facts, trained: Mapping[tuple[str, int], Job]) -> None:
     """Add the histories and the alphas of runs to an archive."""
     content = {}
     if archive.exists():
         with ZipFile(archive) as file:
             content = {name: file.read(name) for name in file.namelist()}
-    kinds = {"history.csv": graph.facts.trained, "alpha.csv": graph.facts.learned}
     for (method, seed), job in trained.items():
-        for name in (name for name, methods in kinds.items() if method in methods):
-            content[f"{method}/seed{seed}/{name}"] = _run_file(job.folder / name)
+        name = f"{method}/seed{seed}"
+        if method in facts.trained:
+            content[f"{name}/history.csv"] = (job.folder / "history.csv").read_bytes()
+        if method in facts.learned:
+            content[f"{name}/alpha.csv"] = _rounded_alphas(job.folder / "alpha.csv")
     pack(content, archive)
 
 
-def _run_file(file: Path) -> bytes:
-    """Return the content of a run's file: a history, or alphas with `ALPHA_DIGITS` digits."""
+def _rounded_alphas(file: Path) -> bytes:
+    """Return the content of a file of alphas with `ALPHA_DIGITS` digits."""
     import pandas as pd
 
-    if file.name != "alpha.csv":
-        return file.read_bytes()
     alphas = pd.read_csv(file, dtype={"id": str}).round(ALPHA_DIGITS)
-    alphas.to_csv(content := io.StringIO(), index=False, lineterminator="\n")
-    return content.getvalue().encode()
+    text: str = alphas.to_csv(index=False, lineterminator="\n")
+    return text.encode()

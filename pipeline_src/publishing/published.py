@@ -20,16 +20,28 @@ if TYPE_CHECKING:
     from pipeline_src.counting.map_counts import MapCounts
 
 FOLDER = Path("results/published")
-EXPERIMENT, COUNTS, RUNS = SOURCES = ("experiment.json", "counts.zip", "runs.zip")
-COMPUTED = ("metrics.json", "tables.md", TABLES := "tables.zip", "claims.json", "claims.md")
+EXPERIMENT = "experiment.json"
+COUNTS = "counts.zip"
+RUNS = "runs.zip"
+SOURCES = (COUNTS, RUNS)  # with `EXPERIMENT`, which has their digests
+TABLES = "tables.zip"
+COMPUTED = ("metrics.json", "tables.md", TABLES, "claims.json", "claims.md")
 DIGEST = "digest"  # the key in experiment.json
 OVERVIEW = "overview"  # the folder of tables and claims across the published experiments
 # Settings that change no number of a run, or that are compared one by one: seeds, methods and
 # datasets.
 APART = {
-    *("seeds", "methods", "claims", "data.id", "data.shifted", "data.ood"),
+    "seeds",
+    "methods",
+    "claims",
+    "data.id",
+    "data.shifted",
+    "data.ood",
     "evaluation.weighted_f",
-    *("training.device", "training.gpus", "training.trackers", "training.workers"),
+    "training.device",
+    "training.gpus",
+    "training.trackers",
+    "training.workers",
 }
 
 
@@ -59,7 +71,7 @@ class Publication:
 
     @classmethod
     def read(cls, folder: Path) -> Publication:
-        """Read a published experiment; a UserError if the folder has none, or experiment.json was altered."""
+        """Read experiment.json; a UserError if the folder has none, or it was altered."""
         file = folder / EXPERIMENT
         try:
             content = json.loads(file.read_bytes())
@@ -71,7 +83,8 @@ class Publication:
                 f"{folder} is not a published experiment",
                 found=error,
                 expected=f"one of: {', '.join(names()) or 'none'}",
-                fix=f"git checkout -- {folder}, or: dense-calibration publish --experiment {folder.name}",
+                fix=f"git checkout -- {folder}, "
+                f"or: dense-calibration publish --experiment {folder.name}",
             ) from None
         except (ValueError, AttributeError, TypeError, ValidationError) as error:
             raise UserError(
@@ -84,10 +97,12 @@ class Publication:
     def write(self, folder: Path) -> None:
         """Write experiment.json into the folder of the other files."""
         content = TypeAdapter(type(self)).dump_python(self, mode="json")
-        content["files"] = {
-            n: sha256(folder / n) for n in (*SOURCES[1:], *COMPUTED) if (folder / n).is_file()
-        }
-        text = json.dumps(content | {DIGEST: hash_of(**content)}, indent=1, ensure_ascii=False)
+        content["files"] = {}
+        for name in SOURCES + COMPUTED:
+            if (folder / name).is_file():
+                content["files"][name] = sha256(folder / name)
+        content[DIGEST] = hash_of(**content)
+        text = json.dumps(content, indent=1, ensure_ascii=False)
         write_text(folder / EXPERIMENT, text + "\n")
 
 
@@ -96,20 +111,25 @@ def names() -> list[str]:
     return sorted(file.parent.name for file in FOLDER.glob(f"[!.]*/{EXPERIMENT}"))
 
 
-def checked(folder: Path, files: Sequence[str] = SOURCES[1:]) -> Publication:
+def checked(folder: Path, files: Sequence[str] = SOURCES) -> Publication:
     """Read a published experiment; a UserError if one of `files` is missing or was altered."""
     publication = Publication.read(folder)
-    digests = {name: sha256(folder / name) if (folder / name).is_file() else "" for name in files}
-    if wrong := [folder / name for name in files if digests[name] != publication.files.get(name)]:
+    wrong = []
+    for name in files:
+        file = folder / name
+        if not file.is_file() or sha256(file) != publication.files.get(name):
+            wrong.append(file)
+    if wrong:
+        fix = f"git checkout -- {folder}"
+        if set(files).isdisjoint(SOURCES):
+            fix += f", or: dense-calibration rebuild --write --experiment {folder.name}"
         raise UserError(
             f"{wrong[0]} is not what was published",
             found=f"missing or altered:{listed(wrong)}",
             expected=f"the files whose SHA-256 is in {folder / EXPERIMENT}",
-            fix=f"git checkout -- {folder}"
-            + f", or: dense-calibration rebuild --write --experiment {folder.name}"
-            * (not {*files} & {*SOURCES}),
+            fix=fix,
         )
-    for name in {*publication.counts_in.values()}:
+    for name in set(publication.counts_in.values()):
         checked(folder.parent / name, [COUNTS])
     return publication
 
@@ -117,21 +137,22 @@ def checked(folder: Path, files: Sequence[str] = SOURCES[1:]) -> Publication:
 class PublishedCounts(Mapping[tuple[str, int], "MapCounts"]):
     """The published counts of all runs on a dataset by (method, seed), read on demand."""
 
-    def __init__(self, publication: Publication, folder: Path, part: str):
+    def __init__(self, publication: Publication, folder: Path, split: str):
         from pipeline_src.publishing.counts_file import CountsFile
 
-        homes = {
-            method: publication.counts_in.get(method, folder.name)
-            for method in publication.facts.methods
-        }
-        files = {name: CountsFile(folder.parent / name / COUNTS) for name in {*homes.values()}}
-        self._part, self._files = part, {method: files[name] for method, name in homes.items()}
-        self._runs = [
-            run for run in publication.facts.runs if (part, *run) in self._files[run[0]].runs
-        ]
+        self._split = split
+        self._files: dict[str, CountsFile] = {}  # method -> the file that has its counts
+        for method in publication.facts.methods:
+            name = publication.counts_in.get(method, folder.name)
+            self._files[method] = CountsFile(folder.parent / name / COUNTS)
+        self._runs = []
+        for method, seed in publication.facts.runs:
+            if (split, method, seed) in self._files[method].runs:
+                self._runs.append((method, seed))
 
     def __getitem__(self, run: tuple[str, int]) -> MapCounts:
-        return self._files[run[0]].read(self._part, *run)
+        method, seed = run
+        return self._files[method].read(self._split, method, seed)
 
     def __iter__(self) -> Iterator[tuple[str, int]]:
         return iter(self._runs)
@@ -141,13 +162,20 @@ class PublishedCounts(Mapping[tuple[str, int], "MapCounts"]):
 
 
 def settings(params: Mapping[str, Any], above: str = "") -> dict[str, Any]:
-    """Return the settings of an experiment that can change a number of a run, by dotted name, but
-    for those of None: a new setting that is off, or an old one that was, is no difference.
+    """Return the settings of an experiment that can change a number of a run, by dotted name.
+
+    Settings of None are left out: a new setting that is off, or an old one that was, is no
+    difference.
     """
     flat: dict[str, Any] = {}
     for key, value in params.items():
-        if value is not None and (name := f"{above}{key}") not in APART:
-            flat |= settings(value, f"{name}.") if isinstance(value, Mapping) else {name: value}
+        name = f"{above}{key}"
+        if value is None or name in APART:
+            continue
+        if isinstance(value, Mapping):
+            flat |= settings(value, f"{name}.")
+        else:
+            flat[name] = value
     return flat
 
 
@@ -161,10 +189,12 @@ def pack(files: Mapping[str, bytes], path: Path) -> None:
 
 
 def run_folders(facts: Facts, folder: Path, out: Path) -> Folders:
-    """Return the folders of the published runs, with their histories and alphas, unpacked into `out`."""
+    """Return the folders of the published runs: histories and alphas, unpacked into `out`."""
     with ZipFile(folder / RUNS) as file:
         file.extractall(out)
-    folders = {run: out / run[0] / f"seed{run[1]}" for run in facts.runs}
-    return {
-        run: place for run, place in folders.items() if place.is_dir()
-    }  # a method may lack a seed
+    folders = {}
+    for method, seed in facts.runs:
+        run_folder = out / method / f"seed{seed}"
+        if run_folder.is_dir():  # a method may lack a seed
+            folders[method, seed] = run_folder
+    return folders

@@ -1,4 +1,4 @@
-"""Tables, claims and reports of published experiments, recomputed from their counts without data and networks."""
+"""Tables, claims and reports of published experiments, recomputed from their counts."""
 
 from __future__ import annotations
 
@@ -37,9 +37,8 @@ REBUILT = Path("results/published-rebuilt")
 REPORT = "report.html"
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 TOLERANCE = 1e-9
-LAST_DIGIT = 1.01 * 10 ** (
-    1 - DIGITS
-)  # relative difference of one unit in the last digit that is written
+# The relative difference of one unit in the last digit that is written.
+LAST_DIGIT = 1.01 * 10 ** (1 - DIGITS)
 
 
 def rebuild_all(
@@ -56,19 +55,21 @@ def rebuild_all(
         UserError: a source was altered, or a recomputed number differs.
     """
     published = {name: checked(FOLDER / name) for name in names}
+
+    def number_of_counts(name: str) -> int:
+        facts = published[name].facts
+        return len(facts.runs) * len(facts.parts)
+
     # Largest first: a small experiment at the end fills the cores to the last.
-    ordered = sorted(
-        published,
-        key=lambda name: -len(published[name].facts.runs) * len(published[name].facts.parts),
-    )
-    for name in ordered:
-        shutil.rmtree(REBUILT / name, ignore_errors=True)
+    ordered = sorted(published, key=number_of_counts, reverse=True)
+    analyses = {}
+    numbers = {}
     with processes.pool(cores) as pool:
-        analyses = {name: _submit_analyses(FOLDER / name, REBUILT / name, pool) for name in ordered}
-        numbers = {
-            name: _submit_numbers(FOLDER / name, REBUILT / name, analyses[name], pool)
-            for name in ordered
-        }
+        for name in ordered:
+            shutil.rmtree(REBUILT / name, ignore_errors=True)
+            analyses[name] = _submit_analyses(FOLDER / name, REBUILT / name, pool)
+        for name in ordered:
+            numbers[name] = _submit_numbers(FOLDER / name, REBUILT / name, analyses[name], pool)
         for name in ordered:
             numbers[name].result()
             if report or (write and (FOLDER / name / REPORT).exists()):
@@ -82,7 +83,8 @@ def _replace_or_compare(name: str, write: bool) -> None:
         replace_computed(FOLDER / name, REBUILT / name)
         log.info("%s: the computed files are replaced", name)
         return
-    if wrong := differing(FOLDER / name, REBUILT / name):
+    wrong = differing(FOLDER / name, REBUILT / name)
+    if wrong:
         raise UserError(
             f"{FOLDER / name}: published numbers differ from those of its counts",
             found=listed(wrong),
@@ -93,46 +95,55 @@ def _replace_or_compare(name: str, write: bool) -> None:
 
 
 def recompute(folder: Path, out: Path, pool: Executor, report: bool = False) -> None:
-    """Write `published.COMPUTED` of a published experiment, and its report if requested, into `out`."""
-    _submit_numbers(folder, out, _submit_analyses(folder, out, pool), pool).result()
+    """Write `published.COMPUTED` of an experiment into `out`, and its report if requested."""
+    analyses = _submit_analyses(folder, out, pool)
+    _submit_numbers(folder, out, analyses, pool).result()
     if report:
         rebuild_report(folder, out)
 
 
 def _submit_analyses(folder: Path, out: Path, pool: Executor) -> list[Future[None]]:
-    return [
-        pool.submit(_analyse, folder, out, part) for part in Publication.read(folder).facts.parts
-    ]
+    """Start the analyses of all datasets of a published experiment."""
+    splits = Publication.read(folder).facts.parts
+    return [pool.submit(_analyse, folder, out, split) for split in splits]
 
 
 def _submit_numbers(
     folder: Path, out: Path, analyses: Iterable[Future[None]], pool: Executor
 ) -> Future[None]:
+    """Start the computation of `published.COMPUTED` when the analyses are done."""
     for analysis in analyses:
         analysis.result()
     return pool.submit(_write_numbers, folder, out)
 
 
 def replace_computed(folder: Path, out: Path) -> None:
-    """Replace the computed files of a published experiment, and its report if it has one, by those in `out`."""
-    for name in (*COMPUTED, *[REPORT] * (folder / REPORT).exists()):
-        shutil.copyfile(out / name, folder / name)
+    """Replace the computed files of a published experiment, and its report if it has one."""
+    for name in (*COMPUTED, REPORT):
+        if name != REPORT or (folder / REPORT).exists():
+            shutil.copyfile(out / name, folder / name)
     Publication.read(folder).write(folder)
 
 
 def differing(folder: Path, out: Path) -> list[str]:
-    """Return the computed files that differ by more than rounding, each with the first difference."""
+    """Return the computed files that differ by more than rounding, each with its difference."""
     wrong = []
     for name in COMPUTED:
-        published, computed = _texts(folder / name), _texts(out / name)
+        published = _texts(folder / name)
+        computed = _texts(out / name)
         for member in published | computed:
-            if found := difference(published.get(member, ""), computed.get(member, "")):
+            found = difference(published.get(member, ""), computed.get(member, ""))
+            if found:
                 wrong.append(f"{name}: {found}")
     return wrong
 
 
 def _texts(file: Path) -> dict[str, str]:
-    """Return the text of a computed file, or the texts in an archive, by name; UserError if it is damaged."""
+    """Return the texts in an archive by name, or the text of another file by an empty name.
+
+    Raises:
+        UserError: the file is damaged.
+    """
     if not file.is_file():
         return {}
     try:
@@ -152,31 +163,34 @@ def difference(published: str, computed: str) -> str:
     """Return the first difference of two texts by more than rounding; empty if they agree."""
     if published == computed:
         return ""
-    words = [NUMBER.split(text) for text in (published, computed)]
-    if words[0] != words[1]:
-        first = next(
-            (pair for pair in zip(*words, strict=False) if pair[0] != pair[1]), ("", "more text")
-        )
-        return f"{first[0][-60:]!r} is {first[1][-60:]!r}"
+    texts = NUMBER.split(published)
+    computed_texts = NUMBER.split(computed)
+    for a, b in zip(texts, computed_texts, strict=False):
+        if a != b:
+            return f"{a[-60:]!r} is {b[-60:]!r}"
+    if len(texts) != len(computed_texts):
+        return "'' is 'more text'"
     for a, b in zip(NUMBER.findall(published), NUMBER.findall(computed), strict=True):
         if not math.isclose(float(a), float(b), rel_tol=LAST_DIGIT, abs_tol=TOLERANCE):
             return f"{a} is {b}"
     return ""
 
 
-def _analyse(folder: Path, out: Path, part: str) -> None:
+def _analyse(folder: Path, out: Path, split: str) -> None:
     """Analyse the published counts of all runs on a dataset."""
     from pipeline_src.analysis.analyse import analyse
 
     publication = Publication.read(folder)
-    groups = publication.groups.get(part)
+    groups = None
+    if split in publication.groups:
+        groups = np.array(publication.groups[split], np.int64)
     analyse(
-        part,
+        split,
         publication.facts.bins,
-        PublishedCounts(publication, folder, part),
-        _results(publication, out).files[part],
-        note=publication.notes.get(part, ""),
-        groups_of=None if groups is None else lambda ids: np.array(groups, np.int64),
+        PublishedCounts(publication, folder, split),
+        _results(publication, out).files[split],
+        note=publication.notes.get(split, ""),
+        groups_of=None if groups is None else lambda ids: groups,
     )
 
 
@@ -186,16 +200,21 @@ def _write_numbers(folder: Path, out: Path) -> None:
     from pipeline_src.tables.write import write_tables
 
     publication = Publication.read(folder)
-    results, tables = _results(publication, out), out / "tables"
+    results = _results(publication, out)
+    tables = out / "tables"
     write_tables(results, tables)
     write_claims(results, run_folders(publication.facts, folder, out / "runs"), out)
     shutil.copyfile(tables / "metrics.json", out / "metrics.json")
     pack({file.name: file.read_bytes() for file in sorted(tables.glob("*.csv"))}, out / TABLES)
-    pages = sorted(
-        tables.glob("*.md"), key=lambda file: (file.stem != "main", len(file.stem), file.stem)
-    )
-    texts = [f"## {file.stem}\n\n{file.read_text(encoding='utf-8').strip()}\n" for file in pages]
+    texts = []
+    for file in sorted(tables.glob("*.md"), key=_place_of_table):
+        texts.append(f"## {file.stem}\n\n{file.read_text(encoding='utf-8').strip()}\n")
     (out / "tables.md").write_text("\n".join(texts), encoding="utf-8")
+
+
+def _place_of_table(file: Path) -> tuple[bool, int, str]:
+    """Return the order of a table in tables.md: main, then T2 before T10."""
+    return file.stem != "main", len(file.stem), file.stem
 
 
 def rebuild_report(folder: Path, out: Path) -> None:
@@ -204,11 +223,10 @@ def rebuild_report(folder: Path, out: Path) -> None:
     from pipeline_src.report.page import write_report
 
     publication = Publication.read(folder)
-    results, entry = (
-        _results(publication, out),
-        catalog.load({}).get(publication.params["data"]["train"]["set"]),
-    )
-    draw(results, run_folders(publication.facts, folder, out / "runs"), out / "figures", [".png"])
+    results = _results(publication, out)
+    entry = catalog.load({}).get(publication.params["data"]["train"]["set"])
+    runs = run_folders(publication.facts, folder, out / "runs")
+    draw(results, runs, out / "figures", [".png"])
     write_report(
         results,
         figures=out / "figures",
@@ -224,5 +242,5 @@ def rebuild_report(folder: Path, out: Path) -> None:
 
 
 def _results(publication: Publication, out: Path) -> Results:
-    files = {part: out / "analysis" / f"{part}.npz" for part in publication.facts.parts}
+    files = {split: out / "analysis" / f"{split}.npz" for split in publication.facts.parts}
     return Results(publication.facts, files)

@@ -52,8 +52,8 @@ def test_two_methods_of_an_experiment_are_compared_in_pairs(folder):
 def test_a_method_of_which_nothing_is_finished_is_refused(folder):
     """While another is: of a run that is under way."""
     side = _side(str(publish("one")))
-    side = replace(side, runs=[run for run in side.runs if run[0] == "baseline"])
-    assert [*side.only("baseline", "baseline").runs] == [("baseline", 0, "photos")]
+    side = replace(side, counts={run: load for run, load in side.counts.items() if run[0] == "baseline"})
+    assert [*side.only("baseline", "baseline").counts] == [("baseline", 0, "photos")]
     with pytest.raises(UserError, match="one:slp"):
         side.only("slp", "slp")
 
@@ -101,7 +101,7 @@ def by_hand(groups_a=None, groups_b=None, seeds=(0, 0), settings=({}, {})) -> Co
     )
     sides = []
     for name, groups, conditions in zip("ab", (groups_a, groups_b), settings, strict=True):
-        sides.append(Side(name, replace(FACTS, methods={}), [], maps, groups or {}, conditions))
+        sides.append(Side(name, replace(FACTS, methods={}), {}, groups or {}, conditions))
     return Comparison(*sides, [cell])
 
 
