@@ -64,7 +64,8 @@ def run(
     """A finished run in folder/out."""
     method = choose(name, EARLY if block is None else block).method
     opened = (Store(stores[part]) for part in ("train", "val"))
-    train(*opened, experiment(**training), method, 0, folder / "work", "run").write(folder / out)
+    finished = train(*opened, experiment(**training), method, seed=0, work=folder / "work", name="run")
+    finished.write(folder / out)
     return folder / out
 
 

@@ -101,9 +101,9 @@ def train(job: Job, folder: Path) -> None:
         stores["val"],
         settings(job),
         method,
-        seed,
-        job.scratch,
-        name,
+        seed=seed,
+        work=job.scratch,
+        name=name,
         references=accuracies,
         trackers=job.view / "trackers" / job.fingerprint,
     )

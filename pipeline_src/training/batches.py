@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,9 +49,10 @@ class TrainingSamples(Dataset[Sample]):
 
 @dataclass
 class EvaluationSamples(Dataset[Sample]):
-    """The images of a store, with ground truth (H, W) uint8 of original size (255: ignored).
+    """The images of a store: `inputs` (3, S, S) uint8, `truth`, `grey` and `id`.
 
-    `grey` holds the places of grey pixels in the flattened ground truth.
+    `truth` is the ground truth, (H, W) uint8 of original size, 255 where ignored. `grey` holds the
+    places of grey pixels in the flattened `truth`.
     """
 
     store: Store
@@ -103,38 +103,30 @@ def validation_batches(store: Store, training: Training, null_images: bool) -> D
     samples: Dataset[Sample] = EvaluationSamples(store)
     if null_images:
         samples = ConcatDataset([samples, EvaluationSamples(NullImages(store))])
-    return unchanged_batches(samples, training.batch_size, training.workers)
+    return unchanged_batches(samples, training.batch_size, training)
 
 
-def evaluation_batches(
-    store: Store, experiment: Experiment, device: torch.device
-) -> Iterator[Sample]:
-    """Yield a store in its order.
-
-    Yields:
-        `inputs` (B, 3, S, S) uint8 on `device`; `truth`, a list of (H, W) uint8 of original sizes,
-        255 where ignored; `id`, a list.
-    """
+def evaluation_batches(store: Store, experiment: Experiment) -> DataLoader[Sample]:
+    """Return all images of a store, `evaluation.batch_size` at a time."""
     size = experiment.evaluation.batch_size
-    workers = experiment.training.workers
-    for batch in unchanged_batches(EvaluationSamples(store), size, workers):
-        batch["inputs"] = batch["inputs"].to(device)
-        yield batch
+    return unchanged_batches(EvaluationSamples(store), size, experiment.training)
 
 
-def unchanged_batches(samples: Dataset[Sample], size: int, workers: int) -> DataLoader[Sample]:
-    """Return `samples` in their order, `size` at a time."""
+def unchanged_batches(
+    samples: Dataset[Sample], batch_size: int, training: Training
+) -> DataLoader[Sample]:
+    """Return `EvaluationSamples` in their order: `inputs` (B, 3, S, S), all else as lists."""
     return DataLoader(
         samples,
-        size,
-        num_workers=workers,
+        batch_size,
+        num_workers=training.workers,
         pin_memory=torch.cuda.is_available(),
         collate_fn=collate,
     )
 
 
 def collate(samples: list[Sample]) -> Sample:
-    """Return a batch: `inputs` (B, 3, S, S) uint8, all else as lists, because sizes differ."""
+    """Return samples as a batch: `inputs` stacked, all else as lists, because sizes differ."""
     batch: Sample = {key: [sample[key] for sample in samples] for key in samples[0]}
     batch["inputs"] = torch.stack(batch["inputs"])
     return batch

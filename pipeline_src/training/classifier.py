@@ -11,12 +11,7 @@ from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Experiment, Training
-from pipeline_src.training.models.build import (
-    build_segmentor,
-    logits,
-    normalization,
-    weighted_logits,
-)
+from pipeline_src.training.models.build import build_segmentor, logits, normalization
 
 if TYPE_CHECKING:
     from mmseg.models import EncoderDecoder
@@ -45,33 +40,48 @@ class DenseClassifier(nn.Module):
     ):
         super().__init__()
         self.segmentor = segmentor.to(memory_format=torch.channels_last)
-        self.amp, self.classes = amp, classes
+        self.amp = amp
+        self.classes = classes
         for name, values in zip(("mean", "std"), normalization, strict=True):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, C, h, w) of images (B, 3, S, S) uint8, at the resolution of the decode head."""
+        """Return the decode head's logits (B, C, h, w) of images (B, 3, S, S) uint8."""
         x = self.normalized(images)
         with self._autocast():
             return logits(self.segmentor, x)
 
     def normalized(self, images: Tensor) -> Tensor:
-        """Return images (B, 3, S, S) uint8 as the input of the segmentor."""
-        return (
-            images.to(memory_format=torch.channels_last, dtype=torch.float32) - self.mean
-        ) / self.std
+        """Return images (B, 3, S, S) uint8 of any device as the input of the segmentor."""
+        x = images.to(self.mean.device).to(torch.float32, memory_format=torch.channels_last)
+        return (x - self.mean) / self.std
 
     def weighted_logits(self, x: Tensor) -> list[tuple[Tensor, float]]:
-        """Return the logits of each head with its weight in the loss, the decode head first, for normalized images."""
+        """Return the logits of each head with its weight in the loss, for normalized images.
+
+        The decode head comes first and has weight 1. Auxiliary heads exist for training only; their
+        weights are relative to the weight of the decode head in the config.
+        """
+        main = self.segmentor.decode_head
+        auxiliary = getattr(self.segmentor, "auxiliary_head", nn.ModuleList())
+        if not isinstance(auxiliary, nn.ModuleList):
+            auxiliary = [auxiliary]
         with self._autocast():
-            return weighted_logits(self.segmentor, x)
+            features = self.segmentor.extract_feat(x)
+            return [
+                (head(features), head.loss_decode.loss_weight / main.loss_decode.loss_weight)
+                for head in [main, *auxiliary]
+            ]
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.mean.device.type, torch.bfloat16, enabled=self.amp == "bf16")
 
 
 def build_classifier(experiment: Experiment, classes: int, pretrained: bool) -> DenseClassifier:
-    """Return the experiment's network for K classes on its device; torch's global generator draws initial weights."""
+    """Return the experiment's network for K classes on its device.
+
+    Torch's global generator draws the initial weights.
+    """
     config = experiment.model.config
     segmentor = build_segmentor(config, pretrained, classes)
     network = DenseClassifier(segmentor, normalization(config), experiment.training.amp, classes)
@@ -95,16 +105,15 @@ def prepare_device(training: Training) -> torch.device:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # for deterministic matrix products
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = True
-    name = training.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    absent_gpu = (
-        name.startswith("cuda") and int(name.partition(":")[2] or 0) >= torch.cuda.device_count()
-    )
-    if absent_gpu or (name == "mps" and not torch.backends.mps.is_available()):
+    if training.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(training.device)
+    gpus = torch.cuda.device_count()
+    available = {"cpu": 1, "cuda": gpus, "mps": int(torch.backends.mps.is_available())}
+    if (device.index or 0) >= available[device.type]:
         raise UserError(
-            f"training.device: this machine has no {name!r}",
-            found=f"{torch.cuda.device_count()} CUDA devices",
+            f"training.device: this machine has no {training.device!r}",
+            found=f"{gpus} CUDA devices",
             fix="set `device: auto`, or install a CUDA build of torch (README)",
         )
-    return torch.device(name)
+    return device

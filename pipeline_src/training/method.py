@@ -52,8 +52,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class Validation:
-    """An epoch's unnormalized predictions on the validation images: original mask size, all pixels
-    pooled.
+    """Results of an epoch's unnormalized predictions on the validation images, pixels pooled.
+
+    Predictions have the original size of the masks.
 
     Attributes:
         accuracy, confidence: means over pixels of being right (threshold 0.5, or the top class) and
@@ -91,7 +92,7 @@ class MethodEntry(Strict):
     learns: ClassVar[bool] = False
 
     def references(self) -> list[str]:
-        """Return the methods whose runs of the same seed are inputs of this one (most need none)."""
+        """Return the methods whose runs of the same seed are inputs of this one, mostly none."""
         return []
 
 
@@ -175,7 +176,7 @@ class Method(MethodEntry):
         """Learn after an epoch's validation."""
 
     def history_values(self) -> dict[str, float]:
-        """Return the method's own columns of history.csv, by name: their values after this epoch."""
+        """Return the values after this epoch of the method's own columns of history.csv, by name."""
         return {}
 
     # State, for checkpoints

@@ -24,17 +24,17 @@ MOST_LOGITS = 2**23  # of validation pixels are held at once, about: 64 MB
 
 
 class PostHoc(MethodEntry):
-    """One network without a change, and the base of every post-hoc method, whose subclasses override methods."""
+    """One network without a change, and the base of all post-hoc methods."""
 
-    every_seed: ClassVar[bool] = (
-        False  # one run made of the networks of all seeds, instead of one run per seed
-    )
+    # Whether one run has the networks of all seeds, in the place of one run per seed.
+    every_seed: ClassVar[bool] = False
     fits: ClassVar[bool] = False  # whether `fit` looks at the validation images
 
     of: Name = Field("baseline", description="The method whose trained networks it uses.")
     weights: Literal["last", "averaged"] = Field(
         "last",
-        description="The weights of these networks: those of the last step, or averaged over the last epochs.",
+        description="The weights of these networks: those of the last step, or averaged over the "
+        "last epochs.",
     )
 
     def references(self) -> list[str]:
@@ -58,21 +58,26 @@ class PostHoc(MethodEntry):
     def logits(
         self, networks: list[DenseClassifier], x: Tensor, ids: list[str], seed: int
     ) -> list[Tensor]:
-        """Return the predictions to be averaged: images x (B, 3, S, S) uint8 -> logits, each (B, C, h, w)."""
+        """Return the predictions to be averaged: logits, each (B, C, h, w).
+
+        Args:
+            x: images (B, 3, S, S) uint8.
+            ids: their sample ids, keys of random draws.
+            seed: the seed of the run, another key.
+        """
         return [network(x) for network in networks]
 
     def probability(
         self, logits: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]
     ) -> np.ndarray:
-        """Average the probabilities of one image at its original size.
+        """Return the mean probabilities of one image at its original size, float32.
+
+        They are (H, W) for one logit, (K, H, W) for K classes.
 
         Args:
             logits: predictions (C, h, w).
             size: (H, W).
             fitted: the result of `fit`.
-
-        Returns:
-            float32, (H, W) for one logit, (K, H, W) for K classes.
         """
         from pipeline_src.training.pixels import probability
 
@@ -82,8 +87,7 @@ class PostHoc(MethodEntry):
 
 
 class Calibrated(PostHoc):
-    """A network and a calibrator (`pipeline_src/calibrators`) that is fitted to the validation
-    images.
+    """A network and a calibrator (`pipeline_src/calibrators`) fitted to the validation images.
 
     `fit` returns the calibrator's `Record`.
     """
@@ -100,7 +104,7 @@ class Calibrated(PostHoc):
     def fit(
         self, networks: list[DenseClassifier], store: Store, experiment: Experiment
     ) -> dict[str, Any]:
-        """Fit the calibrator to the validation pixels of the first network, at the original size of their masks."""
+        """Return a calibrator fitted to the validation pixels of the first network."""
         from pipeline_src.calibrators.calibrator import Record, fitted
 
         pixels = validation_pixels(networks[0], store, experiment)
@@ -110,7 +114,7 @@ class Calibrated(PostHoc):
     def probability(
         self, logits: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]
     ) -> np.ndarray:
-        """Return the calibrated probabilities of one image, from logits that are upsampled first."""
+        """Return the calibrated probabilities of one image, whose logits are upsampled first."""
         from pipeline_src.training.pixels import upsampled
 
         z = upsampled(logits[0][None], size)[0].cpu().numpy()
@@ -121,7 +125,7 @@ def validation_pixels(network: DenseClassifier, store: Store, experiment: Experi
     """Return valid validation pixels with the network's logits at the original size of the masks.
 
     Of more than 2^23 / K pixels the same share of each image is drawn, without replacement and
-    keyed by its id. A drawn pixel weighs as many as its image has per drawn one.
+    keyed by its id. A drawn pixel then weighs more.
     """
     import torch
 
@@ -130,18 +134,16 @@ def validation_pixels(network: DenseClassifier, store: Store, experiment: Experi
     from pipeline_src.training.pixels import upsampled
 
     share = MOST_LOGITS / (network.classes * sum(row.height * row.width for row in store.index))
-    parts = []
-    for batch in evaluation_batches(store, experiment, network.mean.device):
+    images = []
+    for batch in evaluation_batches(store, experiment):
         with torch.inference_mode():
             logits = network(batch["inputs"])
         for z, truth, name in zip(logits, batch["truth"], batch["id"], strict=True):
             chosen = None
             if share < 1:
                 valid = np.count_nonzero(truth < network.classes)  # 255 is ignored
-                chosen = generator(name, "temperature").choice(
-                    valid, ceil(share * valid), replace=False
-                )
-            parts.append(
-                image_pixels(upsampled(z[None], truth.shape)[0].cpu().numpy(), truth, chosen)
-            )
-    return joined(parts)
+                draws = generator(name, "temperature")
+                chosen = draws.choice(valid, ceil(share * valid), replace=False)
+            z = upsampled(z[None], truth.shape)[0].cpu().numpy()
+            images.append(image_pixels(z, truth, chosen))
+    return joined(images)

@@ -1,4 +1,4 @@
-"""The progress of a training: log lines and the trackers of the settings. It changes no result."""
+"""The progress of a training: log lines, and the trackers of the settings."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ class Progress:
         self.trackers = [tracker(settings, folder) for settings in training.trackers]
         self.steps = 0
         self.timed = 0  # images since the clock started
-        self.clock = self.epoch_clock = time.perf_counter()
+        self.clock = time.perf_counter()
+        self.epoch_clock = self.clock
 
     def step(self, images: int) -> None:
         """Count a step, and log the rate after the first ones."""
@@ -61,9 +62,13 @@ class Progress:
         if self.steps == self.first_steps:
             rate = self.timed / (now - self.clock)
             end = datetime.now() + timedelta(seconds=self.images / rate)
-            gpu = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
-            text = "%s  on %s %s: %.1f images a second, ends about %s"
-            log.info(text, self.name, self.device, gpu, rate, f"{end:%Y-%m-%d %H:%M}")
+            gpu = ""
+            if self.device.type == "cuda":
+                gpu = torch.cuda.get_device_name(self.device)
+            log.info(
+                f"{self.name}  on {self.device} {gpu}: {rate:.1f} images a second, "
+                f"ends about {end:%Y-%m-%d %H:%M}"
+            )
         elif self.steps == 1:  # the first step is slower, so it has no share in the rate
             self.timed = 0
             self.clock = now
@@ -74,15 +79,17 @@ class Progress:
         now = time.perf_counter()
         left = int((now - self.epoch_clock) * (self.epochs - epoch))
         self.epoch_clock = now
-        alpha = "" if math.isnan(row["mean_alpha"]) else f"  alpha {row['mean_alpha']:.3f}"
+        values = {key: value for key, value in row.items() if not math.isnan(value)}
+        alpha = ""
+        if alphas is not None:
+            alpha = f"  alpha {row['mean_alpha']:.3f}"
+            values["min_alpha"] = float(alphas.min())
+            values["max_alpha"] = float(alphas.max())
         log.info(
             f"{self.name}  {epoch:>{len(str(self.epochs))}}/{self.epochs}  loss {row['loss']:.3f}  "
             f"acc {row['val_accuracy']:.1%}  ECE {row['val_ece']:.2%}{alpha}  "
             f"{left // 60}:{left % 60:02d} left"
         )
-        values = {key: value for key, value in row.items() if not math.isnan(value)}
-        if alphas is not None:
-            values |= {"min_alpha": float(alphas.min()), "max_alpha": float(alphas.max())}
         for backend in self.trackers:
             backend.add_scalars(values, step=epoch)
 
@@ -92,7 +99,7 @@ class Progress:
             backend.close()
 
 
-def tracker(settings: str | Mapping[str, Any], folder: Path) -> Any:
+def tracker(settings: str | dict[str, Any], folder: Path) -> Any:
     """Return a visualization backend of mmengine, ready for values.
 
     Args:
@@ -106,7 +113,7 @@ def tracker(settings: str | Mapping[str, Any], folder: Path) -> Any:
 
     options = {"type": settings} if isinstance(settings, str) else settings
     try:
-        backend = VISBACKENDS.build({"save_dir": str(folder), **options})
+        backend = VISBACKENDS.build({"save_dir": str(folder)} | options)
         backend.experiment  # noqa: B018 (imports the library of the backend, and opens its files)
     except Exception as error:  # those of many libraries
         raise UserError(

@@ -81,7 +81,7 @@ def test_each_network_trains_a_step_at_full_size(tmp_path):
         truths = rng.integers(0, classes, (2, side, side), np.uint8)
         store = MadeStore(images, truths, classes)
         method = graph(name).methods["aslp_mc"].method
-        run = train(store, store, settings, method, 0, tmp_path / name, name)
+        run = train(store, store, settings, method, seed=0, work=tmp_path / name, name=name)
         (row,) = run.history
         assert row["loss"] == pytest.approx(math.log(classes), rel=0.5)  # of a network that knows nothing
         assert 0 < row["val_accuracy"] < 1

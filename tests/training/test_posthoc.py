@@ -43,7 +43,8 @@ def networks(stores, tmp_path_factory) -> list[DenseClassifier]:
     for seed in (0, 1):
         folder = tmp_path_factory.mktemp(f"seed{seed}")
         opened = (Store(stores[part]) for part in ("train", "val"))
-        train(*opened, EXPERIMENT, choose("baseline", {}).method, seed, folder / "work", "run").write(folder)
+        method = choose("baseline", {}).method
+        train(*opened, EXPERIMENT, method, seed=seed, work=folder / "work", name="run").write(folder)
         loaded.append(load(folder / "model.safetensors", EXPERIMENT))
     return loaded
 

@@ -94,10 +94,10 @@ def projected(alpha: np.ndarray, mean: float, highest: float) -> np.ndarray:
     """
     from scipy.optimize import brentq
 
-    def excess(shift: float) -> float:
-        return np.clip(alpha + shift, 0.0, highest).mean() - mean
+    def shifted(shift: float) -> np.ndarray:
+        return np.clip(alpha + shift, 0.0, highest)
 
     least = -alpha.max()
     most = highest - alpha.min()
-    mean = min(mean, np.clip(alpha + most, 0.0, highest).mean())  # larger only by rounding
-    return np.clip(alpha + brentq(excess, least, most), 0.0, highest)
+    mean = min(mean, shifted(most).mean())  # larger only by rounding
+    return shifted(brentq(lambda shift: shifted(shift).mean() - mean, least, most))

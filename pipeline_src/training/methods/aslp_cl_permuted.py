@@ -25,6 +25,5 @@ class ASLPCLPermuted(ASLPCL):
 
     def levels(self, batch: Batch) -> np.ndarray:
         n = len(self._alphas)
-        other_image = generator("aslp_cl_permuted", n).permutation(n)  # equal in all steps
-        levels: np.ndarray = self._alphas[other_image[batch.index]]
-        return levels
+        other_images = generator("aslp_cl_permuted", n).permutation(n)  # equal in all steps
+        return self._alphas.take(other_images.take(batch.index))

@@ -63,7 +63,7 @@ class ASLPGroups(ASLPCL):
 
 
 def with_null_images(x: Tensor, y: Tensor, drawn: np.ndarray) -> tuple[Tensor, Tensor, np.ndarray]:
-    """Return a batch in which object-free crops replace drawn images, and which images they replace.
+    """Return a batch whose drawn images became object-free crops, and which images did.
 
     Images without enough background stay.
 

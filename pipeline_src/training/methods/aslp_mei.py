@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field
 
-from pipeline_src.training.reference_accuracy import ReferencedPerturbation
+from pipeline_src.training.perturbation import ReferencedPerturbation
 
 
 class ASLPMEI(ReferencedPerturbation):

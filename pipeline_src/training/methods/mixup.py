@@ -40,10 +40,8 @@ def mix(x: Tensor, y: Tensor, share: float, partner: list[int]) -> tuple[Tensor,
         share: weight of an image itself.
         partner: place in the batch of the other image, (B,).
     """
-    from pipeline_src.training.pixels import valid
+    from pipeline_src.training.pixels import planes, valid
 
-    mixed = share * y + (1 - share) * y[partner]
-    if y.shape[1] > 1:
-        counts = valid(y)
-        mixed = mixed * (counts & counts[partner])[:, None]
-    return share * x + (1 - share) * x[partner], mixed
+    counts = valid(planes(y))[:, None]
+    y = (share * y + (1 - share) * y[partner]) * (counts & counts[partner])
+    return share * x + (1 - share) * x[partner], y

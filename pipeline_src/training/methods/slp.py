@@ -1,4 +1,7 @@
-"""SLP, static stochastic label perturbation: one fixed alpha for all images (docs/theory.md section 3)."""
+"""SLP, static stochastic label perturbation (docs/theory.md section 3).
+
+All images have one fixed alpha.
+"""
 
 from __future__ import annotations
 
