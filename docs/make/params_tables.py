@@ -54,7 +54,8 @@ def _list(fields: dict[str, FieldInfo]) -> str:
 
 def _item(name: str, field: FieldInfo) -> str:
     default = f" = {value}" if (value := _default(field)) else ""
-    purpose = re.split(r"(?<=[.)]) (?=[A-Z`])", field.description or "")[0]  # its first sentence
+    description = " ".join((field.description or "").split())
+    purpose = re.split(r"(?<=[.)]) (?=[A-Z`])", description)[0]  # its first sentence
     return f"- `{name}`{default} ({_type(field.annotation, field)}){f': {purpose}' if purpose else '.'}"
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from pydantic import Field, PrivateAttr
+from pydantic import ConfigDict, NonNegativeFloat, PrivateAttr
 
 from pipeline_src.rng import generator
 from pipeline_src.validation import Strict
@@ -86,7 +86,12 @@ class Validation:
 
 
 class MethodEntry(Strict):
-    """An entry of `methods:` in params.yaml: its fields are its parameters."""
+    """An entry of `methods:` in params.yaml: its fields are its parameters.
+
+    The text below a field describes it in docs/reference/params.md.
+    """
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     # Whether the method learns alphas, which then get tables and figures.
     learns: ClassVar[bool] = False
@@ -108,12 +113,10 @@ class Method(MethodEntry):
 
     validates_null: ClassVar[bool] = False  # whether `after_validation` is to know of null images
 
-    average_epochs: float = Field(
-        0.0,
-        ge=0,
-        description="Above 0, the averaged network, over that many epochs, is validated and "
-        "becomes the run's network; 0: the last weights.",
-    )
+    average_epochs: NonNegativeFloat = 0.0
+    """Above 0, the averaged network, over that many epochs, is validated and becomes the run's
+    network; 0: the last weights.
+    """
 
     _alphas: np.ndarray | None = PrivateAttr(default=None)
     _classes: int = PrivateAttr(default=2)

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, PrivateAttr
+from pydantic import NonNegativeFloat, PositiveFloat, PrivateAttr
 
 from pipeline_src.training.method import Batch, Method, Tensor, Validation
+from pipeline_src.validation import Count
 
 
 class Perturbing(Method):
@@ -47,20 +48,18 @@ class AdaptivePerturbation(Perturbing):
     """
 
     learns: ClassVar[bool] = True
-    beta: float = Field(
-        1.0,
-        gt=0,
-        description="Strength of the perturbation, in the released program's convention (its "
-        "default: 2).",
-    )
-    eta: float = Field(0.002, gt=0, description="Step size of alpha.")
-    lam: float = Field(2000.0, ge=0, description="Weight of the regularizer Reg.")
-    start_epoch: int = Field(5, ge=1, description="Alpha stays 0 through the first so many epochs.")
-    form: Literal["drawn", "expected"] = Field(
-        "drawn",
-        description="`expected` is ours: no draw, each label is perturbed by its alpha at every "
-        "visit (section 3.5).",
-    )
+    beta: PositiveFloat = 1.0
+    """Strength of the perturbation, in the released program's convention (its default: 2)."""
+    eta: PositiveFloat = 0.002
+    """Step size of alpha."""
+    lam: NonNegativeFloat = 2000.0
+    """Weight of the regularizer Reg."""
+    start_epoch: Count = 5
+    """Alpha stays 0 through the first so many epochs."""
+    form: Literal["drawn", "expected"] = "drawn"
+    """`expected` is ours: no draw, each label is perturbed by its alpha at every visit
+    (section 3.5).
+    """
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
         super().start(n, references, classes)
@@ -115,11 +114,10 @@ class ReferencedPerturbation(AdaptivePerturbation):
     The authors' program has the current network; their overview figure does not define theta_lm.
     """
 
-    theta_lm: Literal["current", "best_so_far", "last_epoch", "baseline"] = Field(
-        "current",
-        description="The network of the reference accuracy: the current one, the run's best so "
-        "far, that of the epoch before, or the same seed's baseline at that epoch.",
-    )
+    theta_lm: Literal["current", "best_so_far", "last_epoch", "baseline"] = "current"
+    """The network of the reference accuracy: the current one, the run's best so far, that of the
+    epoch before, or the same seed's baseline at that epoch.
+    """
     _accuracies: list[float] = PrivateAttr(default_factory=list)  # on validation, by epoch
 
     def references(self) -> list[str]:

@@ -6,7 +6,6 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
 
 from pipeline_src.python_source import registered_class
 from pipeline_src.rng import generator
@@ -30,12 +29,10 @@ class PostHoc(MethodEntry):
     every_seed: ClassVar[bool] = False
     fits: ClassVar[bool] = False  # whether `fit` looks at the validation images
 
-    of: Name = Field("baseline", description="The method whose trained networks it uses.")
-    weights: Literal["last", "averaged"] = Field(
-        "last",
-        description="The weights of these networks: those of the last step, or averaged over the "
-        "last epochs.",
-    )
+    of: Name = "baseline"
+    """The method whose trained networks it uses."""
+    weights: Literal["last", "averaged"] = "last"
+    """The weights of these networks: those of the last step, or averaged over the last epochs."""
 
     def references(self) -> list[str]:
         """Return the method whose networks it uses."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import Field
+from pydantic import NegativeFloat, PositiveFloat
 
 from pipeline_src.training.method import Method, Tensor, Validation
 from pipeline_src.training.methods.focal import focal_loss, one_minus_p
+from pipeline_src.validation import Count
 
 if TYPE_CHECKING:
     from pipeline_src.counting.score_histogram import ScoreHistogram
@@ -39,18 +40,18 @@ class AdaFocal(Method):
     Source: Ghosh et al., NeurIPS 2022
     """
 
-    bins: int = Field(15, ge=1, description="Number of bins.")
-    rate: float = Field(
-        1.0, gt=0, description="How fast gamma follows the bins' errors, the paper's lambda."
-    )
-    initial: float = Field(1.0, gt=0, description="Gamma of all bins before the first validation.")
-    switch: float = Field(
-        0.2, gt=0, description="Below this |gamma| a bin goes over to the other of the two losses."
-    )
-    highest: float = Field(20.0, gt=0, description="Largest gamma.")
-    lowest: float = Field(
-        -2.0, lt=0, description="Smallest gamma; negative, an inverse focal loss."
-    )
+    bins: Count = 15
+    """Number of bins."""
+    rate: PositiveFloat = 1.0
+    """How fast gamma follows the bins' errors, the paper's lambda."""
+    initial: PositiveFloat = 1.0
+    """Gamma of all bins before the first validation."""
+    switch: PositiveFloat = 0.2
+    """Below this |gamma| a bin goes over to the other of the two losses."""
+    highest: PositiveFloat = 20.0
+    """Largest gamma."""
+    lowest: NegativeFloat = -2.0
+    """Smallest gamma; negative, an inverse focal loss."""
     _gammas: np.ndarray  # (bins,)
     _edges: np.ndarray  # (bins - 1,): bin b holds edge b-1 < f <= edge b
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PositiveFloat, PrivateAttr, model_validator
 
 from pipeline_src.training.method import Validation
 from pipeline_src.training.perturbation import AdaptivePerturbation
@@ -28,20 +28,12 @@ class ASLPCL(AdaptivePerturbation):
     Source: ours, after ASLP_MC
     """
 
-    lam: float = Field(
-        100.0,
-        gt=0,
-        description="Pull of each alpha to the target level; the spread of alphas falls with it.",
-    )
-    gain: float = Field(
-        0.3,
-        gt=0,
-        lt=1,
-        description="Share of the gap by which the target level moves after an epoch.",
-    )
-    form: Literal["drawn", "expected"] = Field(
-        "expected", description="`drawn` perturbs by chance, as ASLP does."
-    )
+    lam: PositiveFloat = 100.0
+    """Pull of each alpha to the target level; the spread of alphas falls with it."""
+    gain: float = Field(0.3, gt=0, lt=1)
+    """Share of the gap by which the target level moves after an epoch."""
+    form: Literal["drawn", "expected"] = "expected"
+    """`drawn` perturbs by chance, as ASLP does."""
     _target_level: float = PrivateAttr(default=0.0)  # B
     _margins: np.ndarray  # the last m of each training image, (N,); NaN before the first
 

@@ -31,12 +31,8 @@ class ASLPGroups(ASLPCL):
     """
 
     validates_null: ClassVar[bool] = True
-    null_images: float = Field(
-        0.25,
-        gt=0,
-        lt=1,
-        description="Probability that an image is replaced by an object-free crop of it.",
-    )
+    null_images: float = Field(0.25, gt=0, lt=1)
+    """Probability that an image is replaced by an object-free crop of it."""
     _null_target: float = PrivateAttr(default=0.0)  # B_0
     # Which images of the current step are object-free crops, (B,) bool.
     _replaced: np.ndarray = PrivateAttr(default_factory=lambda: np.zeros(0, bool))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import NonNegativeFloat
 
 from pipeline_src.training.method import Method, Tensor
 
@@ -24,14 +24,10 @@ class Focal(Method):
     Source: Lin et al., ICCV 2017; for calibration Mukhoti et al., NeurIPS 2020
     """
 
-    gamma: float = Field(
-        3.0, ge=0, description="How strongly pixels that are right with confidence are discounted."
-    )
-    schedule: Literal["fixed", "flsd53"] = Field(
-        "flsd53",
-        description="`flsd53`: gamma is 5 below a label's probability of 0.2, 3 below 0.5, then "
-        "`gamma`.",
-    )
+    gamma: NonNegativeFloat = 3.0
+    """How strongly pixels that are right with confidence are discounted."""
+    schedule: Literal["fixed", "flsd53"] = "flsd53"
+    """`flsd53`: gamma is 5 below a label's probability of 0.2, 3 below 0.5, then `gamma`."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
         import torch

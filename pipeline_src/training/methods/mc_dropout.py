@@ -31,7 +31,8 @@ class MCDropout(PostHoc):
     Source: Gal and Ghahramani, ICML 2016
     """
 
-    passes: int = Field(10, ge=2, description="Forward passes an image.")
+    passes: int = Field(10, ge=2)
+    """Forward passes an image."""
 
     def fit(
         self, networks: list[DenseClassifier], store: Store, experiment: Experiment

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import PositiveFloat
 
 from pipeline_src.training.method import Batch, Method, Tensor
 
@@ -20,11 +20,8 @@ class Mixup(Method):
     Source: Zhang et al., ICLR 2018; for calibration Thulasidasan et al., NeurIPS 2019
     """
 
-    a: float = Field(
-        0.2,
-        gt=0,
-        description="Shape of the Beta distribution: near 0 hardly any mixing, 1 is uniform.",
-    )
+    a: PositiveFloat = 0.2
+    """Shape of the Beta distribution: near 0 hardly any mixing, 1 is uniform."""
 
     def inputs(self, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         draws = batch.generator("mixup")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import NonNegativeFloat
 
 from pipeline_src.training.method import Method, Tensor
 
@@ -33,7 +33,8 @@ class MMCE(Method):
     Source: Kumar et al., ICML 2018
     """
 
-    weight: float = Field(4.0, ge=0, description="Weight of the penalty; Mukhoti et al. take 2.")
+    weight: NonNegativeFloat = 4.0
+    """Weight of the penalty; Mukhoti et al. take 2."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
         from pipeline_src.training.pixels import log_distribution, planes, valid

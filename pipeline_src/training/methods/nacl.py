@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from pydantic import Field
+from pydantic import NonNegativeFloat
 
 from pipeline_src.training.method import Method, Tensor
 
@@ -26,7 +26,8 @@ class NACL(Method):
     Source: Murugesan et al., MICCAI 2023; extended in Medical Image Analysis 2025
     """
 
-    weight: float = Field(0.1, ge=0, description="Weight of the penalty.")
+    weight: NonNegativeFloat = 0.1
+    """Weight of the penalty."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
         from torch.nn import functional as F

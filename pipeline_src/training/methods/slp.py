@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import NonNegativeFloat, PositiveFloat, model_validator
 
 from pipeline_src.training.method import Batch, Tensor
 from pipeline_src.training.perturbation import Perturbing, perturbed
@@ -25,18 +25,12 @@ class SLP(Perturbing):
     Source: Liu et al., ICCV 2023; HI as DisturbLabel (Xie et al., CVPR 2016)
     """
 
-    alpha: float = Field(
-        0.05, ge=0, description="Probability that an image's mask is perturbed in a step."
-    )
-    beta: float = Field(
-        1.0, gt=0, description="Strength of the perturbation, in the released program's convention."
-    )
-    noise: float = Field(
-        0.0,
-        ge=0,
-        description="Bound of the noise on beta, per pixel: standard normal, truncated to +- "
-        "noise.",
-    )
+    alpha: NonNegativeFloat = 0.05
+    """Probability that an image's mask is perturbed in a step."""
+    beta: PositiveFloat = 1.0
+    """Strength of the perturbation, in the released program's convention."""
+    noise: NonNegativeFloat = 0.0
+    """Bound of the noise on beta, per pixel: standard normal, truncated to +- noise."""
 
     @model_validator(mode="after")
     def _right_side(self) -> SLP:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from pydantic import Field
+from pydantic import PositiveFloat
 
 from pipeline_src.training.method import Batch, Method, Tensor
 
@@ -24,7 +24,8 @@ class SVLS(Method):
     Source: Islam and Glocker, IPMI 2021
     """
 
-    sigma: float = Field(1.0, gt=0, description="Width of the Gaussian, in pixels.")
+    sigma: PositiveFloat = 1.0
+    """Width of the Gaussian, in pixels."""
 
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
         """Return smoothed labels (B, 1 or K, H, W)."""
