@@ -17,7 +17,6 @@ from pipeline_src.export import runs
 from pipeline_src.files import sha256, write_text
 from pipeline_src.prediction.predict import Predictor, predict_image
 from pipeline_src.training.classifier import DenseClassifier
-from pipeline_src.training.models.build import logits
 from pipeline_src.training.posthoc import Calibrated, PostHoc
 from pipeline_src.training.registry import calibrated_method
 from pipeline_src.validation import Count, Strict
@@ -86,7 +85,9 @@ class ExportedNetwork(nn.Module):
         self.register_buffer("std", network.std)
 
     def forward(self, images: Tensor) -> Tensor:
-        return logits(self.segmentor, (images.float() - self.mean) / self.std)
+        x = (images.float() - self.mean) / self.std
+        z: Tensor = self.segmentor(x, mode="tensor")
+        return z
 
 
 def export(name: str, out: Path) -> None:

@@ -13,6 +13,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset
 from pipeline_src.data.null_images import NullImages
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
+from pipeline_src.labels import IGNORED
 from pipeline_src.params.schema import Augmentation, Experiment, Training
 from pipeline_src.rng import generator
 
@@ -161,18 +162,24 @@ def augment(
     # about the center.
     if not turned:
         angle = 0.0
-    linear = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    linear *= 1 - cut / side
+    cosine = np.cos(angle)
+    sine = np.sin(angle)
+    linear = np.array([[cosine, -sine], [sine, cosine]]) * (1 - cut / side)
     if flip:
         linear[0] *= -1
     center = (side - 1) / 2
     to_center = np.array([[1, 0, -center], [0, 1, -center], [0, 0, 1]])
     source = np.column_stack([linear, (center, center)]) @ to_center
 
-    size = (side, side)
-    inverse = cv2.WARP_INVERSE_MAP
-    moved = cv2.warpAffine(image, source, size, flags=inverse | cv2.INTER_LINEAR)
-    if ids:
-        nearest = inverse | cv2.INTER_NEAREST
-        return moved, cv2.warpAffine(mask, source, size, flags=nearest, borderValue=255)
-    return moved, cv2.warpAffine(mask, source, size, flags=inverse | cv2.INTER_LINEAR)
+    smooth = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
+    nearest = cv2.WARP_INVERSE_MAP | cv2.INTER_NEAREST
+    return (
+        cv2.warpAffine(image, source, (side, side), flags=smooth),
+        cv2.warpAffine(
+            mask,
+            source,
+            (side, side),
+            flags=nearest if ids else smooth,
+            borderValue=IGNORED if ids else 0,
+        ),
+    )

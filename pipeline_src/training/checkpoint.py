@@ -35,8 +35,8 @@ def save(folder: Path, epoch: int, content: dict[str, Any]) -> None:
             file.unlink()
 
 
-def load(folder: Path) -> dict[str, Any] | None:
-    """Return the content of the newest undamaged checkpoint; None without one.
+def load(folder: Path) -> dict[str, Any]:
+    """Return the content of the newest undamaged checkpoint; empty without one.
 
     A warning names each damaged file.
     """
@@ -50,7 +50,7 @@ def load(folder: Path) -> dict[str, Any] | None:
         except Exception as error:  # damaged files fail in many ways
             found = " ".join(str(error).split())[:200]
             log.warning("%s: %s; the run continues without it", file, found)
-    return None
+    return {}
 
 
 def epoch_of(checkpoint: Path) -> int:

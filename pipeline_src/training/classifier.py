@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import cv2
 import torch
@@ -11,45 +10,40 @@ from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Experiment, Training
-from pipeline_src.training.models.build import build_segmentor, logits, normalization
-
-if TYPE_CHECKING:
-    from mmseg.models import EncoderDecoder
+from pipeline_src.training.models.build import build_segmentor, normalization
 
 
 class DenseClassifier(nn.Module):
     """A segmentor with the normalization of its images.
 
+    Torch's global generator draws the initial weights.
+
     Args:
-        segmentor: an mmsegmentation EncoderDecoder with one output channel, or K.
-        normalization: (mean, std) per RGB channel in units of 0..255.
+        config: a name of `config.model_names()`.
+        classes: K; one logit a pixel for 2, else K.
+        pretrained: whether to load the weights that the config names.
         amp: mixed precision of the network (off or bf16); loss and probabilities are always
             float32.
-        classes: K; one logit a pixel for 2, else K.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(
-        self,
-        segmentor: EncoderDecoder,
-        normalization: tuple[list[float], list[float]],
-        amp: str = "off",
-        classes: int = 2,
-    ):
+    def __init__(self, config: str, classes: int = 2, pretrained: bool = False, amp: str = "off"):
         super().__init__()
+        segmentor = build_segmentor(config, pretrained, classes)
         self.segmentor = segmentor.to(memory_format=torch.channels_last)
-        self.amp = amp
         self.classes = classes
-        for name, values in zip(("mean", "std"), normalization, strict=True):
+        self.amp = amp
+        for name, values in zip(("mean", "std"), normalization(config), strict=True):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the decode head's logits (B, C, h, w) of images (B, 3, S, S) uint8."""
         x = self.normalized(images)
         with self._autocast():
-            return logits(self.segmentor, x)
+            z: Tensor = self.segmentor(x, mode="tensor")
+            return z
 
     def normalized(self, images: Tensor) -> Tensor:
         """Return images (B, 3, S, S) uint8 of any device as the input of the segmentor."""
@@ -78,14 +72,10 @@ class DenseClassifier(nn.Module):
 
 
 def build_classifier(experiment: Experiment, classes: int, pretrained: bool) -> DenseClassifier:
-    """Return the experiment's network for K classes on its device.
-
-    Torch's global generator draws the initial weights.
-    """
-    config = experiment.model.config
-    segmentor = build_segmentor(config, pretrained, classes)
-    network = DenseClassifier(segmentor, normalization(config), experiment.training.amp, classes)
-    return network.to(prepare_device(experiment.training))
+    """Return the experiment's network for K classes on its device."""
+    training = experiment.training
+    network = DenseClassifier(experiment.model.config, classes, pretrained, training.amp)
+    return network.to(prepare_device(training))
 
 
 def prepare_device(training: Training) -> torch.device:

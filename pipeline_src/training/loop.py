@@ -127,7 +127,7 @@ class TrainingRun:
         history = pd.DataFrame(self.history).set_index("epoch")
         write_text(folder / "history.csv", history.to_csv(lineterminator="\n"))
         if self.alphas:
-            epochs = [str(epoch) for epoch in history.index]
+            epochs = history.index.astype(str)
             table = pd.DataFrame(np.transpose(self.alphas), index=self.ids, columns=epochs)
             alphas = table.to_csv(lineterminator="\n", index_label="id")
             write_text(folder / "alpha.csv", alphas)
@@ -147,8 +147,8 @@ def train(
     seed: int,
     work: Path,
     name: str,
-    references: dict[str, list[float]] | None = None,
-    trackers: Path | None = None,
+    references: dict[str, list[float]],
+    trackers: Path,
 ) -> TrainingRun:
     """Return a run of `method` after its last epoch, which continues an earlier call that stopped.
 
@@ -159,7 +159,7 @@ def train(
         work: folder of the checkpoints of this run and no other.
         name: name of the run, in progress lines.
         references: validation accuracies by epoch of the methods that `method.references()` names.
-        trackers: folder of the files of `training.trackers`; the default is `work`.
+        trackers: folder of the files of `training.trackers`.
 
     Raises:
         UserError: the loss is not finite, or a tracker cannot start.
@@ -168,7 +168,7 @@ def train(
     classes = train_store.classes
     steps = len(training_batches(train_store, experiment, seed, epoch=1))
     val_batches = validation_batches(val_store, settings, method.validates_null)
-    method.start(len(train_store), references or {}, classes)
+    method.start(len(train_store), references, classes)
     torch.manual_seed(torch_seed(seed, "weights"))
     model = build_classifier(experiment, classes, experiment.model.pretrained)
     window = method.average_epochs or settings.average_epochs
@@ -185,10 +185,10 @@ def train(
         log.info("%s  resumes after epoch %d", name, len(run.history))
     epochs_left = settings.epochs - len(run.history)
     progress = Progress(
-        name,
-        settings,
-        model.mean.device,
-        folder=trackers or work,
+        name=name,
+        training=settings,
+        device=model.mean.device,
+        folder=trackers,
         images=epochs_left * (len(train_store) + len(val_store)),
         steps=steps,
     )

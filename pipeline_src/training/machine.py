@@ -45,7 +45,11 @@ def reserved_gpu(training: Training) -> Iterator[None]:
 
 def _reserve_first_free(lock: ExitStack) -> None:
     """Enter the lock of the first GPU that no job holds, and let CUDA see only this GPU."""
-    devices = _visible_gpus()
+    import torch
+
+    count = torch.cuda.device_count()
+    visible = os.environ.get(VISIBLE) or ",".join(map(str, range(count)))
+    devices = [name.strip() for name in visible.split(",")][:count]
     for device in devices:
         name = f"dense-calibration-{os.getuid()}-gpu-{device.replace('/', '_')}.lock"
         with suppress(Timeout):
@@ -68,14 +72,3 @@ def check_gpu() -> None:
             expected=f"a GPU that torch {torch.__version__} can use",
             fix="install a CUDA build of torch (docs/cluster.md), or set `device: cpu`",
         ) from error
-
-
-def _visible_gpus() -> list[str]:
-    """Return the devices that CUDA sees, by their names in `CUDA_VISIBLE_DEVICES`."""
-    import torch
-
-    count = torch.cuda.device_count()
-    named = os.environ.get(VISIBLE)
-    if not named:
-        return [str(index) for index in range(count)]
-    return [name.strip() for name in named.split(",")][:count]

@@ -19,7 +19,7 @@ class Perturbing(Method):
     """SC-BCE, and SC-CE for K classes: a method with a level alpha per image."""
 
     beta: float
-    _alphas: np.ndarray = PrivateAttr(default_factory=lambda: np.zeros(0))
+    _alphas: np.ndarray
 
     def levels(self, batch: Batch) -> np.ndarray:
         """Return the alphas (B,) of a batch."""

@@ -78,9 +78,9 @@ class PostHoc(MethodEntry):
         """
         from pipeline_src.training.pixels import probability
 
-        # In double precision, whose sum rounds to the same float32 in any order of the networks.
-        total = np.sum([probability(z, size).astype(np.float64) for z in logits], axis=0)
-        return np.asarray(total / len(logits), np.float32)
+        # In double precision, whose mean rounds to the same float32 in any order of the networks.
+        mean = np.mean([probability(z, size) for z in logits], axis=0, dtype=np.float64)
+        return np.asarray(mean, np.float32)
 
 
 class Calibrated(PostHoc):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import NegativeFloat, PositiveFloat
@@ -55,8 +55,7 @@ class AdaFocal(Method):
     _gammas: np.ndarray  # (bins,)
     _edges: np.ndarray  # (bins - 1,): bin b holds edge b-1 < f <= edge b
 
-    def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
-        super().start(n, references, classes)
+    def model_post_init(self, context: Any) -> None:
         self._gammas = np.full(self.bins, self.initial)
         self._edges = np.arange(1, self.bins) / self.bins
 
@@ -96,4 +95,4 @@ def equal_mass(histogram: ScoreHistogram, bins: int) -> tuple[np.ndarray, np.nda
     ends = np.append(last, len(pixels) - 1)
     count = np.diff(pixels[ends], prepend=0)
     excess = np.diff(histogram.excess.cumsum()[ends], prepend=0)
-    return (last + 1) / len(pixels), np.where(count > 0, excess / np.maximum(count, 1), 0.0)
+    return (last + 1) / len(pixels), excess / np.maximum(count, 1)

@@ -35,7 +35,7 @@ class ASLPGroups(ASLPCL):
     """Probability that an image is replaced by an object-free crop of it."""
     _null_target: float = PrivateAttr(default=0.0)  # B_0
     # Which images of the current step are object-free crops, (B,) bool.
-    _replaced: np.ndarray = PrivateAttr(default_factory=lambda: np.zeros(0, bool))
+    _replaced: np.ndarray
 
     def inputs(self, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         drawn = batch.uniform("null image") < self.null_images

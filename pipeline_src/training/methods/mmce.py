@@ -46,12 +46,13 @@ class MMCE(Method):
         c = y.gather(1, predicted).flatten().double()
         right = c * counts
         wrong = (1 - c) * counts
-        if not (right.any() and wrong.any()):
-            return super().loss(z, t)
-        d = right * (1 - r) / _divisor(right, counts) - wrong * r / _divisor(wrong, counts)
-        # The norm has no slope at 0; there the penalty is at rest.
-        norm = kernel_sum(r, d).clamp(min=1e-12).sqrt()
-        return super().loss(z, t) + self.weight * norm.to(z.dtype)
+        loss = super().loss(z, t)
+        if right.any() and wrong.any():
+            d = right * (1 - r) / _divisor(right, counts) - wrong * r / _divisor(wrong, counts)
+            # The norm has no slope at 0; there the penalty is at rest.
+            norm = kernel_sum(r, d).clamp(min=1e-12).sqrt()
+            loss = loss + self.weight * norm.to(z.dtype)
+        return loss
 
 
 def _divisor(kind: Tensor, counts: Tensor) -> Tensor:

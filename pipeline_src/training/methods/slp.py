@@ -36,7 +36,7 @@ class SLP(Perturbing):
     def _right_side(self) -> SLP:
         # The bound of two classes; that of K > 2, (K - 1) / (K beta), is larger.
         bound = 1 / (2 * self.beta)
-        if 2 * self.alpha * self.beta >= 1:
+        if self.alpha >= bound:
             raise ValueError(
                 f"alpha must be below 1 / (2 beta) = {bound:g}, "
                 "else the expected label changes side"

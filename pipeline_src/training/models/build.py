@@ -8,15 +8,12 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
 
 from pipeline_src.errors import UserError
 from pipeline_src.training.models.config import read_config
 
 if TYPE_CHECKING:
     from mmseg.models import EncoderDecoder
-
-ERRORS = (OSError, RuntimeError, UnpicklingError)  # of a file of weights that is absent or damaged
 
 
 def build_segmentor(config: str, pretrained: bool, classes: int = 2) -> EncoderDecoder:
@@ -54,7 +51,7 @@ def build_segmentor(config: str, pretrained: bool, classes: int = 2) -> EncoderD
         segmentor = MODELS.build(model)
         try:
             segmentor.init_weights()
-        except ERRORS as error:
+        except (OSError, RuntimeError, UnpicklingError) as error:  # an absent or damaged file
             if not pretrained:
                 raise
             raise UserError(
@@ -115,18 +112,6 @@ def _listed(value: Any) -> list[Any]:
     if value is None:
         return []
     return value if isinstance(value, list) else [value]
-
-
-# Of a segmentor
-
-
-def logits(segmentor: EncoderDecoder, inputs: Tensor) -> Tensor:
-    """Return the decode head's logits (B, C, h, w) of normalized images (B, 3, S, S)."""
-    z: Tensor = segmentor.decode_head(segmentor.extract_feat(inputs))
-    return z
-
-
-# Of a config
 
 
 def normalization(config: str) -> tuple[list[float], list[float]]:
