@@ -23,8 +23,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.optim.swa_utils import AveragedModel
 
-from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.whole_maps import whole_map_measures
+from pipeline_src.counting.accumulate import Accumulator
+from pipeline_src.counting.sample import checked
 from pipeline_src.params.load import read, resolve
 from pipeline_src.params.schema import Experiment
 from pipeline_src.pipeline.manifest import peak_memory, processor
@@ -126,13 +126,13 @@ def evaluation_step(task: Task, experiment: Experiment, model: DenseClassifier) 
     images = torch.randint(0, 256, (task.batch, 3, task.size, task.size), dtype=torch.uint8)
     truth = np.random.default_rng(0).integers(0, 2, ORIGINAL, np.uint8)
     numbers = iter(range(10**9))
-    counts = MapCounts.empty(2)
+    accumulator = Accumulator(whole_maps=True)
 
     def run() -> None:
         names = [f"{next(numbers):09d}" for _ in range(task.batch)]
         maps = predictor.probabilities(images.to(model.mean.device), names, [ORIGINAL] * task.batch)
         for name, probability in zip(names, maps, strict=True):
-            counts.add(probability, truth, name, measures=whole_map_measures(probability, truth))
+            accumulator.add(checked(probability, truth, name))
 
     return run
 
@@ -140,7 +140,8 @@ def evaluation_step(task: Task, experiment: Experiment, model: DenseClassifier) 
 def table(size: int, batch: int, steps: int, device: str) -> str:
     """Return the table."""
     lines = [
-        "| resized by | averages | training, images a second | MiB | evaluation, images a second | MiB |",
+        "| resized by | averages | training, images a second | MiB "
+        "| evaluation, images a second | MiB |",
         "|---|---|---|---|---|---|",
     ]
     # One process after another: each has the whole device, and its own peak.

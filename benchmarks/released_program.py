@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.whole_maps import whole_map_measures
+from pipeline_src.counting.accumulate import Accumulator
+from pipeline_src.counting.sample import checked
 from pipeline_src.data.image_io import decode_image, decode_mask, resize
 from pipeline_src.maps.files import pair_files
 from pipeline_src.metrics.registry import value
@@ -37,13 +37,12 @@ THRESHOLDS = -(-255 * np.arange(255) // 254)
 
 def clamp() -> None:
     top = np.float32(1) - np.float32(CLAMP)
-    print(
-        f"clamp of |z|: float32 {log(top / (1 - float(top))):.2f}, here {log((1 - CLAMP) / CLAMP):.2f}"
-    )
+    released = log(top / (1 - float(top)))
+    print(f"clamp of |z|: float32 {released:.2f}, here {log((1 - CLAMP) / CLAMP):.2f}")
 
 
 class Draw:
-    """Stands for the generator of `augment`: no flip, no rotation, and these shares cut off width and height."""
+    """Stands for the generator of `augment`: it only cuts these shares off width and height."""
 
     def __init__(self, cut: np.ndarray):
         self.cut = cut
@@ -90,7 +89,8 @@ def photographs(folder: Path) -> None:
     print(f"{len(resized)} photographs, mean differences of 255")
     print(f"resized: {np.mean(resized):.2f}")
     print(
-        f"cropped and resized: {np.mean(trained):.2f}; neighbours differ {np.mean(sharp):.2f} times as much here"
+        f"cropped and resized: {np.mean(trained):.2f}; "
+        f"neighbours differ {np.mean(sharp):.2f} times as much here"
     )
     print(f"crop: on average {width:.1%} of the width and {height:.1%} of the height")
 
@@ -125,13 +125,12 @@ def scores(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
 
 
 def ours(pairs: list[tuple[np.ndarray, np.ndarray]]) -> dict[str, float]:
-    statistic = MapCounts.empty()
+    accumulator = Accumulator(whole_maps=True)
     for number, (level, mask) in enumerate(pairs):
         truth = (mask > 127 / 255).astype(np.uint8)
-        statistic.add(level, truth, str(number), measures=whole_map_measures(level, truth))
-    return {
-        heading: value(name, statistic.protocols["stretched"]) for heading, name in SHOWN.items()
-    }
+        accumulator.add(checked(level, truth, str(number)))
+    counts = accumulator.counts()["stretched"]
+    return {heading: value(name, counts) for heading, name in SHOWN.items()}
 
 
 def stretched(level: np.ndarray) -> np.ndarray:

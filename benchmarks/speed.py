@@ -78,12 +78,13 @@ def count_by_torch() -> None:
 
 def count_fully(arrays: tuple[Maps, Maps]) -> None:
     """All counts of both protocols, with a row per image."""
-    from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.counting.accumulate import Accumulator
+    from pipeline_src.counting.sample import checked
 
-    counts = MapCounts.empty()
+    accumulator = Accumulator()
     for number, (f, y) in enumerate(zip(*arrays, strict=True)):
-        counts.add(f, y, f"{number:05d}")
-    _ = counts.raw, counts.protocols["stretched"]
+        accumulator.add(checked(f, y, f"{number:05d}"))
+    accumulator.counts()
 
 
 @cache
@@ -102,18 +103,17 @@ def files() -> tuple[Path, Path]:
 
 
 def decode() -> None:
-    from pipeline_src.maps.counts import read_sample
-    from pipeline_src.maps.files import pair_files
+    from pipeline_src.maps.files import pair_files, read_sample
 
     for pair in pair_files(*files()):
         read_sample(pair, None, None)
 
 
 def judge() -> None:
-    from pipeline_src.maps.counts import count
+    from pipeline_src.maps.checks import count_folder
     from pipeline_src.maps.files import pair_files
 
-    count(pair_files(*files()))
+    count_folder(pair_files(*files()))
 
 
 @cache
@@ -225,12 +225,10 @@ def main() -> None:
     versions = ", ".join(
         f"{name} {version(name)}" for name in ("numpy", "numba", "torch", "torchmetrics", "netcal")
     )
-    print(
-        f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {versions}.\n"
-    )
-    print(
-        "| ours; other | minimum (median) | other | other / ours (quartiles) | aim |\n|---|---:|---:|---:|---:|"
-    )
+    machine = platform.processor() or platform.machine()
+    print(f"{machine}, Python {platform.python_version()}, {versions}.\n")
+    print("| ours; other | minimum (median) | other | other / ours (quartiles) | aim |")
+    print("|---|---:|---:|---:|---:|")
     for row in rows():
         if arguments.only in row.title:
             print(line(row, arguments.rounds), flush=True)

@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _report_interrupt() -> None:
-    """Print one word after Ctrl-C, except in jobs of Snakemake, which has a line for all its jobs."""
+    """Print one word after Ctrl-C; for its jobs, Snakemake prints a line."""
     if OWNER not in os.environ:
         print("Aborted!", file=sys.stderr)
 

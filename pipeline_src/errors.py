@@ -29,7 +29,7 @@ class UserError(Exception):
 
 @contextmanager
 def naming_files() -> Iterator[None]:
-    """Turn a system error that a name or a permission causes into a UserError that names the file."""
+    """Turn a system error about a name or a permission into a UserError that names the file."""
     try:
         yield
     except OSError as error:

@@ -210,7 +210,7 @@ def composed(name: str) -> str:
 
 
 def check_regular(path: Path | str) -> None:
-    """Raise an OSError unless `path` is a regular file: a named pipe or a device could be read forever."""
+    """Raise an OSError unless `path` is a regular file: reading a named pipe may never end."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise OSError(errno.EINVAL, "not a regular file", str(path))
 

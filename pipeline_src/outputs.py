@@ -13,7 +13,7 @@ from pipeline_src.files import check_writable, writing
 
 # Command -> files by which its results are recognized; folders of two commands have calibrators.
 RESULTS = {
-    "judge": ("metrics.json", "statistic.npz"),
+    "judge": ("metrics.json", "counts.npz"),
     "calibrate": ("scores.json", "calibrator.json"),
     "predict": ("maps.json",),
     "export": ("SHA256SUMS", "model.pt2", "calibrator.json"),

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def alone(name: str, path: Path) -> Iterator[None]:
-    """Hold the lock at `path` for the job or dataset `name`; wait while another process holds it."""
+    """Hold the lock at `path` for the job or dataset `name`; wait if another process holds it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     try:
@@ -42,13 +42,13 @@ def alone(name: str, path: Path) -> Iterator[None]:
 
 
 def end_with_owner() -> None:
-    """End this process and its children when the Snakemake that started it ends, even by SIGKILL."""
+    """End this process and its children when the Snakemake that started it ends."""
     if OWNER in os.environ:
         _end_without(int(os.environ[OWNER]))
 
 
 def _end_without(owner: int) -> None:
-    """Start a thread that ends this process and its children after the process `owner` has ended."""
+    """Start a thread that ends this process and its children when the process `owner` is gone."""
 
     def watch() -> None:
         while _is_alive(owner):

@@ -44,9 +44,13 @@ def syntax_tree(file: Path) -> ast.Module:
 
 
 def registered_class(package: str, entry: str) -> Any:
-    """Return the class of an entry of a registry, such as "slp:SLP" in the package
-    "pipeline_src.training.methods". The class is in the parameters of its jobs, so its module is in
-    their fingerprints.
+    """Return the class of an entry of a registry.
+
+    It is in the parameters of its jobs, so its module is in their fingerprints.
+
+    Args:
+        package: such as "pipeline_src.training.methods".
+        entry: module and class, such as "slp:SLP".
     """
     module, _, name = entry.partition(":")
     return getattr(import_module(f"{package}.{module}"), name)

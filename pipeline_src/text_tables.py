@@ -34,7 +34,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def markdown(table: Table) -> str:
-    """Return the table in GitHub's Markdown, numbers right-aligned, with a row per group heading."""
+    """Return the table in GitHub's Markdown, with right-aligned numbers and rows of headings."""
     further = len(table.columns) - 1
     rows = [table.columns, ["---"] + ["---:"] * further]
     for group in table.groups:

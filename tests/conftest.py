@@ -119,9 +119,10 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             (root / folder).mkdir(exist_ok=True)
             cv2.imwrite(str(root / folder / f"s{i:02d}.png"), picture)
     entry = catalog.load({"small": {"images": str(root / "images"), "masks": str(root / "masks")}})["small"]
-    prepare(entry, None, root / "unpacked", root / "manifest")
+    places = {"data_root": root, "unpacked": root / "unpacked"}
+    prepare(entry, **places, out=root / "manifest")
     for name, part in (("train", Part(set="small", first=10)), ("val", Part(set="small", last=6))):
-        build(part, entry, None, root / "unpacked", root / "manifest", 32, root / name)
+        build(part, entry, **places, prepared=root / "manifest", size=32, out=root / name)
     return {"train": root / "train", "val": root / "val"}
 
 

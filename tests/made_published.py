@@ -7,10 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from made_statistics import counted, varied
+from made_statistics import ByProtocol, counted, varied
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.publishing import published
 from pipeline_src.publishing.compact import reduced
 from pipeline_src.publishing.counts_file import add_runs
@@ -20,18 +19,18 @@ METHODS = {"baseline": MethodFacts("baseline"), "slp": MethodFacts("slp", {"alph
 FACTS = Facts("small", METHODS, {"photos": "id"})
 
 
-def maps(method: str, seed: int, part: str) -> MapCounts:
+def maps(method: str, seed: int, part: str) -> ByProtocol:
     """Over-confident maps of 12 images, the baseline's more so; the same images for all methods and seeds."""
     sharp = {"baseline": 2.0, "slp": 1.2}.get(method, 1.5) + seed / 10
     return counted(varied(12, sharp=sharp), whole=False)
 
 
-def load(statistic: Callable[[str, int, str], MapCounts], bins: int, part: str, method: str, seed: int) -> Any:
+def load(statistic: Callable[[str, int, str], ByProtocol], bins: int, part: str, method: str, seed: int) -> Any:
     """Return what `add_runs` takes of a run."""
     return reduced(statistic(method, seed, part), bins)
 
 
-def write(file: Path, counts: Mapping[int, MapCounts], bins: int = 10) -> None:
+def write(file: Path, counts: Mapping[int, ByProtocol], bins: int = 10) -> None:
     """Write the counts of a method `m` on a dataset `photos`, by seed."""
     add_runs(file, {("photos", "m", seed): partial(reduced, counted, bins) for seed, counted in counts.items()})
 
@@ -39,7 +38,7 @@ def write(file: Path, counts: Mapping[int, MapCounts], bins: int = 10) -> None:
 def publish(
     name: str,
     facts: Facts = FACTS,
-    statistic: Callable[[str, int, str], MapCounts] = maps,
+    statistic: Callable[[str, int, str], ByProtocol] = maps,
     made: Mapping[str, str] | None = None,
     **more: Any,
 ) -> Path:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from unittest.mock import patch
 from urllib.parse import quote
 
 import numpy as np
+from made_statistics import counted
 
 from pipeline_src.analysis.analyse import analyse
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.measurement import COMPARED, Measurement
-from pipeline_src.analysis.resampling import resample
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.whole_maps import whole_map_measures
-from pipeline_src.labels import IGNORED
+from pipeline_src.counting.storage import save
 from pipeline_src.metrics.registry import OVER, SQUARED
 
 RESAMPLES = 40  # a run takes a second with all of them
@@ -40,12 +36,10 @@ def analysed(
         runs = [(method, seed) for method, seed in facts.runs if (method, seed, part) not in without]
         files = {run: folder / f"{run[0]}-{run[1]}-{quote(part, safe='')}.npz" for run in runs}
         for (method, seed), file in files.items():
-            statistic = MapCounts.empty()
-            for number, (f, truth) in enumerate(maps(method, seed, part)):
-                statistic.add(f, truth, f"{part}/{number}", measures=whole_map_measures(f, truth), ignore=IGNORED)
-            statistic.save(file, {})
-        with patch("pipeline_src.analysis.analyse.resample", partial(resample, resamples=RESAMPLES)):
-            analyse(part, facts.bins, files, folder / f"{quote(part, safe='')}.npz")
+            of_run = enumerate(maps(method, seed, part))
+            save(counted((f, truth, f"{part}/{number}") for number, (f, truth) in of_run), file, {})
+        out = folder / f"{quote(part, safe='')}.npz"
+        analyse(part, facts.bins, files, out, resamples=RESAMPLES)
     return Results(facts, {part: folder / f"{quote(part, safe='')}.npz" for part in facts.parts})
 
 

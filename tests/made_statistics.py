@@ -6,21 +6,21 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from pipeline_src.counting.accumulate import Accumulator
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.whole_maps import whole_map_measures
+from pipeline_src.counting.sample import checked
 from pipeline_src.labels import IGNORED
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import summary
 
 Image = tuple[np.ndarray, np.ndarray, str]  # map, mask, id
+ByProtocol = dict[str, Counts]
 
 
-def one(f, y, quick: bool = False, name: str = "a") -> MapCounts:
-    """MapCounts of one image given as rows of numbers."""
-    statistic = MapCounts({"raw": Counts.empty(rows=False)}) if quick else MapCounts.empty()
-    statistic.add(np.atleast_2d(f), np.atleast_2d(np.asarray(y, np.uint8)), name, ignore=IGNORED)
-    return statistic
+def one(f, y, quick: bool = False, name: str = "a") -> ByProtocol:
+    """Counts of one image given as rows of numbers."""
+    options = {"protocols": ["raw"], "images": False} if quick else {}
+    image = np.atleast_2d(f), np.atleast_2d(np.asarray(y, np.uint8)), name
+    return counted([image], whole=False, **options)
 
 
 def images(count: int, seed: int = 0, kind: str = "float32") -> Iterator[Image]:
@@ -46,12 +46,12 @@ def varied(count: int, seed: int = 0, kind: str = "float32", sharp: float = 1.5,
         yield (np.round(f * top) if top else f).astype(kind), y, f"{k:04d}"
 
 
-def counted(of: Iterable[Image], whole: bool = True) -> MapCounts:
-    """MapCounts of images, by default with their S and E."""
-    statistic = MapCounts.empty()
+def counted(of: Iterable[Image], whole: bool = True, ignore: int = IGNORED, **options) -> ByProtocol:
+    """Counts of images, by default with their S and E."""
+    accumulator = Accumulator(whole_maps=whole, **options)
     for f, y, name in of:
-        statistic.add(f, y, name, measures=whole_map_measures(f, y) if whole else None, ignore=IGNORED)
-    return statistic
+        accumulator.add(checked(f, y, name, ignore=ignore))
+    return accumulator.counts()
 
 
 def scene(seed: int, classes: int = 5, shape=(30, 40), sharp: float = 1.7) -> tuple[np.ndarray, np.ndarray]:
@@ -65,12 +65,12 @@ def scene(seed: int, classes: int = 5, shape=(30, 40), sharp: float = 1.7) -> tu
     return sharpened.astype(np.float32), truth
 
 
-def of_scenes(scenes: Iterable[tuple[np.ndarray, np.ndarray]], classes: int = 5) -> MapCounts:
-    """MapCounts of maps of several classes."""
-    statistic = MapCounts.of_classes(classes)
+def of_scenes(scenes: Iterable[tuple[np.ndarray, np.ndarray]], classes: int = 5, **labels) -> ByProtocol:
+    """Counts of maps of several classes; `labels`: those that `checked` takes."""
+    accumulator = Accumulator(classes)
     for k, (p, truth) in enumerate(scenes):
-        statistic.add(p, truth, str(k))
-    return statistic
+        accumulator.add(checked(p, truth, str(k), **labels))
+    return accumulator.counts()
 
 
 def ious(maps, classes: int) -> np.ndarray:
@@ -85,6 +85,6 @@ def ious(maps, classes: int) -> np.ndarray:
     return IoUMetric.total_area_to_metrics(*map(sum, zip(*areas, strict=True)))["IoU"]
 
 
-def summaries(statistic: MapCounts, bins: int = 10) -> dict[str, tuple[dict[str, float | None], dict[str, str]]]:
+def summaries(counts: ByProtocol, bins: int = 10) -> dict[str, tuple[dict[str, float], dict[str, str]]]:
     """Exact values and the reasons of those that are undefined, by protocol."""
-    return {protocol: summary(run, bins) for protocol, run in ProtocolCounts.by_protocol(statistic).items()}
+    return {protocol: summary(run, bins) for protocol, run in counts.items()}

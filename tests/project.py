@@ -15,7 +15,7 @@ import pytest
 
 from pipeline_src.params.load import read
 from pipeline_src.pipeline import fingerprint
-from pipeline_src.pipeline.jobs import build
+from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.runner import run_job
 
 TESTS = Path(__file__).parent
@@ -80,9 +80,9 @@ def counted(said: str) -> dict[str, int]:
 OUTDATED = """
 import collections, json
 from pipeline_src.params.load import read
-from pipeline_src.pipeline.jobs import build
+from pipeline_src.pipeline.graph import build
 jobs = build(read()).jobs.values()
-print(json.dumps(collections.Counter(job.kind for job in jobs if not (job.is_made or job.is_batch))))
+print(json.dumps(collections.Counter(job.kind for job in jobs if not job.is_made)))
 """
 
 
@@ -94,7 +94,7 @@ def outdated(folder: Path) -> dict[str, int]:
 
 def forget_code() -> None:
     """Have the code read again at the next fingerprint, because files were edited."""
-    for cached in (fingerprint._code_digests, fingerprint._files, fingerprint._code, fingerprint._records):
+    for cached in (fingerprint._code_digests, fingerprint._places, fingerprint._code, fingerprint._records):
         cached.cache_clear()
 
 

@@ -94,7 +94,7 @@ def test_imports_have_no_cycles(graph):
 @pytest.mark.parametrize(
     ("names", "slow"),
     [
-        ("counting.map_counts, counting.whole_maps", {"numba"}),  # until something is counted
+        ("counting.storage, analysis.analyse", {"numba"}),  # until something is counted
         ("data.sources", {"numpy", "cv2", "torch", "pandas"}),  # at every start
         (  # whenever Snakemake asks for the names of files
             "figures.registry, tables.registry, tables.several_experiments",

@@ -33,7 +33,7 @@ def arrays(case):
 
 
 def wrong(ece):
-    """(case, answer, what `ece` gives) of each case that it misses by more than 1e-6 or on which it fails."""
+    """(case, answer, what `ece` gives) of each case that it misses by over 1e-6 or fails on."""
     for case in CASES:
         answer = float(Fraction(case["answer"]))
         try:
@@ -45,7 +45,7 @@ def wrong(ece):
 
 
 def named(words):
-    """The function that the command line names; ends the program with its usage where it names none."""
+    """The function that the command line names; without one, the program ends with its usage."""
     try:
         (word,) = words
         module, name = word.split(":")

@@ -31,7 +31,6 @@ from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.intervals import LEVEL, NORMAL, students_t
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import one_thread
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS, SQUARED
 from pipeline_src.publishing import published
 
@@ -114,7 +113,7 @@ class Population:
         return cls(count, excess - gaps * count, score)
 
     def network(self, number: int, images: np.ndarray, gaps: np.ndarray) -> np.ndarray:
-        """(n, 3 BINS) pixels, hits and summed confidence of some images by a network of these gaps (BINS,)."""
+        """(n, 3 BINS) pixels, hits, confidence of images by a network of these gaps (BINS,)."""
         count, score = self.count[number, images], self.score[number, images]
         return np.concatenate(
             [count, score - self.excess[number, images] - gaps * count, score], axis=1
@@ -126,13 +125,12 @@ def _table(folder: Path, method: str, seed: int, part: str) -> np.ndarray:
     counts = published.PublishedCounts(published.Publication.read(folder), folder, part)[
         method, seed
     ]
-    counted = ProtocolCounts.by_protocol(counts)["raw"]
-    columns = METRICS["ece"].input.columns(counted, 2 * BINS)
-    return columns(slice(0, len(counted.rows))).reshape(-1, 3, 2 * BINS)[:, :, BINS:]
+    columns = METRICS["ece"].input.columns(counts["raw"], 2 * BINS)
+    return columns(slice(0, len(counts["raw"].images))).reshape(-1, 3, 2 * BINS)[:, :, BINS:]
 
 
 def gaps_of(case: Case, error: float, share: np.ndarray, second: bool) -> np.ndarray:
-    """(BINS,) gaps of a network whose mean gap is `error`, where a `share` (BINS,) of the pixels lies in each bin."""
+    """(BINS,) gaps of a network with the mean gap `error`; `share` (BINS,) of the pixels."""
     shape = (share > 0).astype(float)
     if second and case.uneven:
         shape = np.where(np.arange(BINS) == BINS - 1, 1 / share[-1], 0.0)
@@ -140,8 +138,8 @@ def gaps_of(case: Case, error: float, share: np.ndarray, second: bool) -> np.nda
 
 
 def measurement(networks: Sequence[np.ndarray], times: np.ndarray) -> Measurement:
-    """ECE and its square of S networks (n, 3 BINS) each, on resamples of the images, `times` (R, n)."""
-    columns = np.stack([METRICS["ece"].input.of_units(table) for table in networks])
+    """ECE and its square of S networks (n, 3 BINS), on resamples of the images, `times` (R, n)."""
+    columns = np.stack([METRICS["ece"].input.terms(table) for table in networks])
     whole = columns.sum(axis=1)
     resampled = np.tensordot(times, columns, axes=(1, 1)).transpose(1, 0, 2)
     points, values = {}, {}
@@ -165,7 +163,7 @@ def first_seeds(measured: Measurement, number: int) -> Measurement:
 
 
 def verdicts(first: Measurement, second: Measurement) -> tuple[bool, bool]:
-    """Whether two methods are called different: by the own interval, and if the squared error has to agree."""
+    """Whether methods are called different: by their interval, and if the square has to agree."""
     terms = ((first, 1.0), (second, -1.0))
     own, square = estimate("ece", *terms), estimate(SQUARED, *terms)
     assert own and square
@@ -267,7 +265,7 @@ def decision_rows(
 
 
 def repeated_rows(repetitions: int) -> Iterator[list[str]]:
-    """The same of the case nearest to the limit, with other random numbers and four times as many repetitions."""
+    """The same of the case nearest to the limit: other draws, four times the repetitions."""
     return decision_rows(4 * repetitions, CASES[2:3], seed=1)
 
 

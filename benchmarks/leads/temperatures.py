@@ -59,15 +59,15 @@ def counted(experiment: str, method: str, seed: int, part: str) -> Counted:
     folder = published.FOLDER / experiment
     counts = published.PublishedCounts(published.Publication.read(folder), folder, part)[
         method, seed
-    ].raw
-    level, predicted, label = np.nonzero(counts.count)
-    pixels = counts.count[level, predicted, label].astype(float)
-    doubt = (level + counts.position[level, predicted, label] / (POSITION * pixels)) / LEVELS
+    ]["raw"]
+    histogram = counts.histogram
+    level, predicted, label = np.nonzero(histogram.count)
+    pixels = histogram.count[level, predicted, label].astype(float)
+    doubt = (level + histogram.position[level, predicted, label] / (POSITION * pixels)) / LEVELS
     by_label = np.zeros((len(level), 2))
     by_label[np.arange(len(level)), label] = pixels
     probability = np.where(predicted == 1, 1 - doubt, doubt)
-    assert counts.rows is not None
-    return Counted(probability, by_label, counts.rows.levels.astype(float))
+    return Counted(probability, by_label, counts.images.levels.astype(float))
 
 
 def scaled(probability: np.ndarray, temperature: float) -> np.ndarray:
@@ -88,7 +88,7 @@ def fitted(cells: Counted) -> float:
 
 
 def binned(probability: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """(..., BINS + 2) excess of confidence over hits by bin, squared error, and pixels, of pixels (..., L, 2)."""
+    """(..., BINS + 2) excess of confidence by bin, squared error, pixels; of pixels (..., L, 2)."""
     labels = np.arange(2)
     confidence = np.maximum(probability, 1 - probability)
     hits = (probability[:, None] >= 0.5) == labels
@@ -160,7 +160,7 @@ def rows(fit_on: str) -> Iterator[list[str]]:
 
 
 def shift_rows() -> Iterator[list[str]]:
-    """The temperatures of each method: fitted on validation images, and how many times that on each set."""
+    """The temperature of each method on validation images, and how many times that on each set."""
     for method in (BASELINE, *SOFT):
         base = [fitted(counted(*method, seed, "val")) for seed in SEEDS]
         ratios = [
@@ -192,10 +192,12 @@ def main() -> None:
     ece = float(metrics(binned(scaled(own.probability, published_fit), own.pixels))["ece"])
     text = f"""# Temperatures refitted to every method
 
-By `python benchmarks/leads/temperatures.py`, from the published counts; three seeds, raw protocol. Baseline of seed 0
+By `python benchmarks/leads/temperatures.py`, from the published counts; three seeds, \
+raw protocol. Baseline of seed 0
 after its refitted temperature: ECE {100 * ece:.2f} % on ECSSD.
 
-Method minus baseline, both with a temperature fitted to the validation images. Brackets: 95 % confidence intervals over
+Method minus baseline, both with a temperature fitted to the validation images. \
+Brackets: 95 % confidence intervals over
 images and training seeds; ↓ lower, ↑ higher.
 
 {table(["", "method", *SETS], rows("val"))}
@@ -204,7 +206,8 @@ The same with temperatures fitted on ECSSD itself:
 
 {table(["", "method", "ECSSD"], rows("itself"))}
 
-Temperature on the validation images (mean over seeds), and the factor by which that of each test set is higher
+Temperature on the validation images (mean over seeds), \
+and the factor by which that of each test set is higher
 (smallest and largest of three seeds):
 
 {table(["method", "validation", *SETS], shift_rows())}

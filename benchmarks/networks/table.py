@@ -22,14 +22,13 @@ from PIL import Image
 
 from pipeline_src.analysis.estimate import estimate
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import Resampled, key_of, resample_counts
+from pipeline_src.analysis.resampling import key_of, measure
 from pipeline_src.calibrators.calibrator import Calibrator, fitted
 from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_class
-from pipeline_src.maps.calibrate import pixels_of
-from pipeline_src.maps.counts import count
+from pipeline_src.maps.calibrate import counts_and_pixels
+from pipeline_src.maps.checks import count_folder
 from pipeline_src.maps.files import Pair
 from pipeline_src.metrics.metric import Difference, with_ends
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 
 PACKAGE, SIDE = "@imgly/background-removal-data@1.4.5", 1024
@@ -46,9 +45,11 @@ SHOWN = ("accuracy", "ece", "brier")
 INTRO = """# Published full-size networks
 
 By `python benchmarks/networks/table.py DATA CACHE --images {images}`.
-The compute budget limits IS-Net to {images} images of each set, at most: those whose names have the smallest SHA-256.
+The compute budget limits IS-Net to {images} images of each set, at most: \
+those whose names have the smallest SHA-256.
 Its calibrators are fitted to as many DUTS validation images.
-U2-Net's saved maps cover ECSSD and DTD: its calibrators are fitted to half of ECSSD, by the same order.
+U2-Net's saved maps cover ECSSD and DTD: \
+its calibrators are fitted to half of ECSSD, by the same order.
 Whether IS-Net was trained on DUTS is unknown; its accuracy on DUTS suggests it.
 Brackets are 95 % confidence intervals over images.
 
@@ -110,16 +111,18 @@ class Data:
             for stem in stems[: self.images]
         ]
 
-    def resampled(self, network: str, name: str, calibrator: Calibrator | None = None) -> Resampled:
-        """The shown metrics of a network on a set, calibrated or not, exactly and on resamples of the images."""
+    def resampled(
+        self, network: str, name: str, calibrator: Calibrator | None = None
+    ) -> Measurement:
+        """The shown metrics of a network on a set, calibrated or not, exactly and on resamples."""
         pairs = self.pairs(network, name)
-        counted = count(pairs, calibrators=[calibrator] * len(pairs) if calibrator else ())
-        run = ProtocolCounts.by_protocol(counted.statistic)["raw"]
-        return resample_counts(run, 10, key_of(name), names=[*SHOWN, METRICS["ece"].decided_by])
+        counted = count_folder(pairs, calibrators=[calibrator] * len(pairs) if calibrator else ())
+        names = [*SHOWN, METRICS["ece"].decided_by]
+        return measure(counted.counts()["raw"], 10, key_of(name), names=names)
 
 
 def load_network(name: str, cache: Path) -> onnxruntime.InferenceSession:
-    """A network of `PACKAGE`, whose file is the concatenation of the chunks that resources.json lists."""
+    """A network of `PACKAGE`: its file is the concatenation of the chunks in resources.json."""
     dist = cache / "package/dist"
     if not dist.exists():
         packed = subprocess.run(
@@ -135,7 +138,7 @@ def load_network(name: str, cache: Path) -> onnxruntime.InferenceSession:
 
 
 def predict(session: onnxruntime.InferenceSession, image: Image.Image) -> np.ndarray:
-    """The probability of the object, (H, W) float32: the network's first output, resized to the image."""
+    """The probability of the object, (H, W) float32: the first output, resized to the image."""
     x = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR), np.float32)
     x = ((x - 128) / 256).transpose(2, 0, 1)[None]
     probability = session.run([session.get_outputs()[0].name], {"input": x})[0][0, 0]
@@ -169,14 +172,15 @@ def predict_missing(data: Data) -> None:
 
 def scores(data: Data, network: str) -> Iterator[list[str]]:
     """A row of each test set and calibrator (none, or fitted to the images of `FIT`)."""
-    pixels = pixels_of(data.pairs(network, FIT[network]), None, None)
+    _, pixels = counts_and_pixels(data.pairs(network, FIT[network]), None, None)
     calibrators = [fitted(calibrator_class(name), pixels) for name in CALIBRATORS]
     for name in TEST[network]:
         for calibrator in (None, *calibrators):
             result = data.resampled(network, name, calibrator)
             ends = result.intervals()
             cells = [
-                with_ends(METRICS[metric], result.points[metric], ends[metric]) for metric in SHOWN
+                with_ends(METRICS[metric], result.points[metric][0], ends[metric])
+                for metric in SHOWN
             ]
             yield [
                 TITLES[network],

@@ -15,18 +15,17 @@ import numpy as np
 from fiducio import get_calibrator_class, registered_ids
 
 from pipeline_src.analysis.estimate import estimate
-from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import SEED, resample_counts
+from pipeline_src.analysis.resampling import SEED, measure
 from pipeline_src.calibrators.calibrator import fitted
 from pipeline_src.calibrators.pixels import Pixels, log_odds
 from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_class
-from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.maps.calibrate import pixels_of
-from pipeline_src.maps.counts import read_sample
-from pipeline_src.maps.files import classes_of, pair_files
+from pipeline_src.counting.accumulate import Accumulator
+from pipeline_src.counting.counts import grouped
+from pipeline_src.counting.sample import checked
+from pipeline_src.maps.calibrate import counts_and_pixels
+from pipeline_src.maps.files import classes_of, pair_files, read_sample
 from pipeline_src.maps.judge import groups_of
 from pipeline_src.metrics.metric import Difference, with_ends
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 
 SHOWN, DECIDING = (
@@ -44,13 +43,14 @@ def fiducio(name):  # it gets 0 and the log odds of two classes, else log f
 
 
 def measured(apply):
-    counts = MapCounts.of_classes(K or 2)
+    accumulator = Accumulator(K or 2)
     for pair in tested:
         sample = read_sample(pair, K, K)
         f = apply(log_odds(sample.probability)).astype(np.float32)
-        counts.add(f if f.ndim == 3 else np.stack([1 - f, f]), sample.truth, pair.stem, ignore=K)
-    run = ProtocolCounts(counts, counts.raw, groups_of(tested, sys.argv[1]))
-    return Measurement.of_runs([0], [resample_counts(run, 10, SEED, names=SHOWN + DECIDING)])
+        p = f if f.ndim == 3 else np.stack([1 - f, f])
+        accumulator.add(checked(p, sample.target, pair.stem, ignore=K))
+    counts = grouped(accumulator.counts(), groups_of(tested, sys.argv[1]))
+    return measure(counts["raw"], 10, SEED, names=SHOWN + DECIDING)
 
 
 def cell(run, metric):
@@ -67,7 +67,8 @@ def cell(run, metric):
 
 fit, *tests = zip(map(Path, sys.argv[2::2]), map(Path, sys.argv[3::2]), strict=True)
 pairs = pair_files(*fit)[:: 2 if fit in tests else 1]
-every = pixels_of(pairs, K := classes_of(pairs), K)  # K is None of two classes
+K = classes_of(pairs)  # None of two classes
+_, every = counts_and_pixels(pairs, K, K)
 rows = np.random.default_rng(0).choice(len(every.z), 200_000, p=every.weights / every.weights.sum())
 pixels = Pixels(
     every.z[rows], every.labels[rows], np.ones(len(rows)), every.images[rows], every.entropy
@@ -78,9 +79,8 @@ fits = {
     if not (K and kind.two_classes)
 }
 fits |= {f"Fiducio, {name}": fiducio(name) for name in registered_ids()}
-print(
-    f"{__doc__}\n{sys.argv[1:]}\n\n| set | calibrator | ECE % | class-wise ECE % | NLL | Brier |\n|{' --- |' * 6}"
-)
+print(f"{__doc__}\n{sys.argv[1:]}\n")
+print(f"| set | calibrator | ECE % | class-wise ECE % | NLL | Brier |\n|{' --- |' * 6}")
 for maps, masks in tests:
     tested = [pair for pair in pair_files(maps, masks) if pair not in pairs]
     runs = {name: measured(apply) for name, apply in fits.items()}

@@ -46,7 +46,7 @@ def read_maps(folders: list[str]) -> tuple[list[np.ndarray], list[np.ndarray]]:
 
 
 def pairs(p: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Float32 confidence of the predicted class, and whether it is correct, of (N,) or (N, K) probabilities."""
+    """Float32 confidence of the predicted class and whether it is correct, of (N,) or (N, K)."""
     if p.ndim == 2:
         return p.max(1), (p.argmax(1) == y).astype(np.int64)
     f = probabilities(p)
@@ -87,29 +87,28 @@ class Package:
 
 class Ours(Package):
     def ece(self, maps, masks):
-        from pipeline_src.counting.counts import Counts
+        from pipeline_src.counting.accumulate import Accumulator
         from pipeline_src.counting.levels import COARSE
-        from pipeline_src.counting.map_counts import MapCounts
+        from pipeline_src.counting.sample import checked
         from pipeline_src.metrics.registry import value
 
-        counts = MapCounts(
-            {"raw": Counts.empty(rows=False, levels=COARSE)}
-        )  # as `DenseCalibration` counts
+        # As `DenseCalibration` counts.
+        accumulator = Accumulator(protocols=["raw"], images=False, levels=COARSE)
         for f, y in zip(maps, masks, strict=True):
-            counts.add(f, y, "map")
-        return value("ece", counts.raw, BINS)
+            accumulator.add(checked(f, y, "map"))
+        return value("ece", accumulator.counts()["raw"], BINS)
 
     def ece_of_pixels(self, p, y, bins):
-        return self.statistic(p, y).compute(bins)["ece"]
+        return self.evaluation(p, y).compute(bins)["ece"]
 
     def brier(self, f, y):
-        return self.statistic(f, y).compute(BINS)["brier"]
+        return self.evaluation(f, y).compute(BINS)["brier"]
 
-    def statistic(self, p, y):
-        from pipeline_src.api import Statistic
+    def evaluation(self, p, y):
+        from pipeline_src.api import Evaluation
 
         p = p[None] if p.ndim == 1 else p.T[:, None]
-        return Statistic().update(p[None], y[None, None])
+        return Evaluation().update(p[None], y[None, None])
 
     def temperature(self, z, y):
         from pipeline_src.calibrators.temperature import fit_temperature

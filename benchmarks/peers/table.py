@@ -94,7 +94,8 @@ def main() -> None:
     lines += [f"| {title} | {' | '.join(map(str, cells))} |" for title, cells in rows]
     maps = f"{ours['pixels']:,} pixels of {'saved maps' if arguments.folders else 'synthetic maps'}"
     intro = (
-        f"# Packages on the same maps\n\nBy `python benchmarks/peers/table.py` on {maps}, one thread. "
+        "# Packages on the same maps\n\n"
+        f"By `python benchmarks/peers/table.py` on {maps}, one thread. "
         "Bold: differs from our number. `facts.yaml` names the source of each statement.\n\n"
     )
     (HERE / "table.txt").write_text(intro + "\n".join(lines) + "\n", encoding="utf-8")

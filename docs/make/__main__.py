@@ -1,6 +1,4 @@
-"""Write into README.md and docs/ what the code and the published results say, and
-params.schema.json: `python docs/make`.
-"""
+"""Write into README.md and docs/ what code and published results say: `python docs/make`."""
 
 from __future__ import annotations
 

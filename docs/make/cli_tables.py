@@ -39,44 +39,40 @@ def _leaves(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _section(name: str, command: Any) -> str:
-    paragraphs = [" ".join(text.split()) for text in (command.help or "").split("\n\n")]
-    examples = [
-        text.removeprefix("Example: ") for text in paragraphs if text.startswith("Example: ")
-    ]
-    arguments = "".join(
-        f" {p.name.upper()}" for p in command.params if p.param_type_name == "argument"
-    )
-    example = (
-        f"`{examples[0].split(' Example: ')[0]}`"
-        if examples
-        else f"`dense-calibration {name}{arguments}`"
-    )
-    return "\n\n".join(
-        part for part in (f"## `{name}`", paragraphs[0], example, _options(command)) if part
-    )
+    """The purpose, the first example and the options of a command."""
+    purpose, *further = [" ".join(text.split()) for text in (command.help or "").split("\n\n")]
+    example = f"dense-calibration {name}"
+    for parameter in command.params:
+        if parameter.param_type_name == "argument":
+            example += f" {parameter.name.upper()}"
+    for text in further:
+        if text.startswith("Example: "):
+            example = text.split("Example: ")[1].strip()
+            break
+    paragraphs = [f"## `{name}`", purpose, f"`{example}`", _options(command)]
+    return "\n\n".join(filter(None, paragraphs))
 
 
 def _options(command: Any) -> str:
     items = []
     for option in command.params:
-        if (
-            option.param_type_name == "option"
-            and option.opts[0] not in SHARED
-            and not option.hidden
-        ):
-            names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
-            note = "required" if option.required else _default(option)
-            items.append(
-                f"- {names}: {(option.help or '').rstrip('.')}{f' ({note})' if note else ''}."
-            )
+        if option.param_type_name != "option" or option.opts[0] in SHARED or option.hidden:
+            continue
+        names = ", ".join(f"`{name}`" for name in option.opts + option.secondary_opts)
+        text = (option.help or "").rstrip(".")
+        if option.required:
+            text += " (required)"
+        elif _shows_default(option):
+            text += f" (default `{option.default}`)"
+        items.append(f"- {names}: {text}.")
     return "\n".join(items)
 
 
-def _default(option: Any) -> str:
-    shown = (
-        isinstance(option.default, (int, float, str)) and not option.is_flag and str(option.default)
-    )
-    return f"default `{option.default}`" if shown and option.show_default is not False else ""
+def _shows_default(option: Any) -> bool:
+    """Whether the default is a number or a text, and is to be shown."""
+    if option.is_flag or option.show_default is False:
+        return False
+    return isinstance(option.default, (int, float, str)) and str(option.default) != ""
 
 
 TABLES: dict[str, Callable[[], str]] = {"commands": commands, "global": global_options}

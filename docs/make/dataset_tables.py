@@ -14,25 +14,28 @@ def built_in() -> str:
     items = []
     for name, entry in catalog.load().items():
         task = "textures" if entry.ood else tasks[entry.task]
-        facts = [task, f"{_images(entry)} images", f"splits {_splits(entry)}", _page(entry)]
-        items.append(f"- `{name}`: {'; '.join(fact for fact in facts if fact)}")
+        splits = ", ".join(entry.splits) or "all"
+        facts = [task, f"{_images(entry)} images", f"splits {splits}", _page(entry)]
+        items.append(f"- `{name}`: {'; '.join(filter(None, facts))}")
     return "\n".join(items)
 
 
 def _images(entry: Entry) -> str:
-    counts = [source.count for source in entry.sources.values() if source.count]
-    return f"{counts[0]:,}" if counts else "some"
-
-
-def _splits(entry: Entry) -> str:
-    return ", ".join(entry.splits) or "all"
+    """The number of images of the first source that states it."""
+    for source in entry.sources.values():
+        if source.count:
+            return f"{source.count:,}"
+    return "some"
 
 
 def _page(entry: Entry) -> str:
-    pages = [source.get for source in entry.sources.values() if source.get]
-    if pages:
-        return f"<{pages[0]}>"
-    return "generated" if any(source.generator for source in entry.sources.values()) else ""
+    """The page of the first source that has one; empty if there is none."""
+    for source in entry.sources.values():
+        if source.get:
+            return f"<{source.get}>"
+    if any(source.generator for source in entry.sources.values()):
+        return "generated"
+    return ""
 
 
 TABLES: dict[str, Callable[[], str]] = {"built-in": built_in}

@@ -38,24 +38,30 @@ def pairs(page: str) -> Iterator[str]:
 
 
 def full_pairs(pair: str) -> list[str]:
-    """`EXPERIMENT:METHOD/EXPERIMENT:METHOD` of each first method, with the second experiment where it was left out."""
+    """`EXPERIMENT:METHOD/EXPERIMENT:METHOD` of each first method.
+
+    A second experiment that was left out is that of the first method.
+    """
     firsts, _, second = pair.partition("/")
-    return [
-        f"{side}/{second if ':' in second else side.split(':')[0] + ':' + second}"
-        for side in firsts.split(",")
-    ]
+    found = []
+    for first in firsts.split(","):
+        experiment = "" if ":" in second else f"{first.split(':')[0]}:"
+        found.append(f"{first}/{experiment}{second}")
+    return found
 
 
 def problems(page: str, folder: Path) -> list[str]:
-    """Markers that the results in `folder` do not show, and intervals that they do not have; empty if all are right."""
+    """Markers that the results in `folder` do not show, and intervals that they do not have."""
     differences = json.loads((folder / "overview" / "differences.json").read_text(encoding="utf-8"))
     found = []
     for block in blocks(page):
-        start, last, numbers = 0, 0, list[str]()
+        start = 0  # of the text before a marker
+        last = 0  # the start of the text before markers that follow each other
+        numbers: list[str] = []  # of the markers since then
         for marker in MARKER.finditer(block):
-            text = block[start : marker.start()]
-            if text.strip():
-                last, numbers = start, []
+            if block[start : marker.start()].strip():
+                last = start
+                numbers = []
             start = marker.end()
             try:
                 numbers += _check(marker[1].split(), differences, folder)
@@ -63,24 +69,22 @@ def problems(page: str, folder: Path) -> list[str]:
                 found.append(f"{marker[0]}: {error}")
                 continue
             if not MARKER.match(block[start:].lstrip()):
-                said, cells = INTERVAL.findall(MARKER.sub("", block[last:start])), iter(numbers)
-                wrong = [
-                    interval for interval in map(_plain, said) if interval not in cells
-                ]  # `in` consumes cells
-                found += [
-                    f"{marker[0]}: {interval} is none of {numbers} in this order"
-                    for interval in wrong
-                ]
+                cells = iter(numbers)
+                for text in INTERVAL.findall(MARKER.sub("", block[last:start])):
+                    interval = _plain(text)
+                    if interval not in cells:  # `in` consumes cells
+                        problem = f"{interval} is none of {numbers} in this order"
+                        found.append(f"{marker[0]}: {problem}")
     return found
 
 
 def unmarked(page: str) -> list[str]:
     """Paragraphs and list items that compare without a marker."""
-    return [
-        block
-        for block in blocks(page)
-        if SAYS.search(re.sub("<!--.*?-->", "", block)) and not MARKER.search(block)
-    ]
+    found = []
+    for block in blocks(page):
+        if SAYS.search(re.sub("<!--.*?-->", "", block)) and not MARKER.search(block):
+            found.append(block)
+    return found
 
 
 def blocks(page: str) -> list[str]:
@@ -93,20 +97,18 @@ def _check(words: list[str], differences: Mapping[str, Any], folder: Path) -> li
     """The intervals of a marker's cells; ValueError or LookupError where it is not shown."""
     if words[0] == "claim":
         _, experiment, name, word = words
-        claims = json.loads((folder / experiment / "claims.json").read_text(encoding="utf-8"))[
-            "claims"
-        ]
-        verdicts = {claim["claim"]: claim["protocols"] for claim in claims}
+        content = json.loads((folder / experiment / "claims.json").read_text(encoding="utf-8"))
+        verdicts = {claim["claim"]: claim["protocols"] for claim in content["claims"]}
         verdict = (verdicts[name].get("raw") or verdicts[name]["any"])["verdict"]
         if verdict != word.replace("-", " "):
             raise ValueError(f"{name} is {verdict}")
         return []
-    parts, metrics, pair, word = words
+    splits, metrics, pair, word = words
     numbers = []
-    for part, metric, full in product(parts.split(","), metrics.split(","), full_pairs(pair)):
-        cell = differences[full]["differences"]["raw"][part][QUANTITIES[metric].column]
+    for split, metric, full in product(splits.split(","), metrics.split(","), full_pairs(pair)):
+        cell = differences[full]["differences"]["raw"][split][QUANTITIES[metric].column]
         if word not in shown(cell, metric):
-            raise ValueError(f"{metric} on {part} is {cell}")
+            raise ValueError(f"{metric} on {split} is {cell}")
         numbers.append(_plain(cell))
     return numbers
 
@@ -116,12 +118,14 @@ def shown(cell: str, metric: str) -> set[str]:
     match = CELL.fullmatch(cell)
     if not match:
         raise ValueError(f"{cell} is no difference")
-    ends = [
-        float(end.replace("−", "-")) / METRICS[metric].factor for end in match.group(3, 4) if end
-    ]
-    bounded = bool(ends) and metric in MARGINS and max(map(abs, ends)) < MARGINS[metric]
-    words = {ARROWS[match[2]]} if match[2] else set()
-    return words | {"bounded"} if bounded else words or {"inconclusive"}
+    words = set()
+    if match[2]:
+        words.add(ARROWS[match[2]])
+    if match[3] and metric in MARGINS:
+        largest = max(abs(float(limit.replace("−", "-"))) for limit in match.group(3, 4))
+        if largest / METRICS[metric].factor < MARGINS[metric]:
+            words.add("bounded")
+    return words or {"inconclusive"}
 
 
 def _plain(cell: str) -> str:

@@ -29,16 +29,20 @@ def list_of(kind: str) -> str:
     for name in method_names():
         facts = docstring_facts(method_class(name))
         if facts["Kind"] == kind:
-            source = f" ({facts['Source'].rstrip('.')})" if len(facts["Source"]) > 1 else ""
-            items.append(f"- `{name}`: {facts['Idea']} {facts['Formula'].rstrip('.')}{source}.")
+            text = f"{facts['Idea']} {facts['Formula'].rstrip('.')}"
+            if len(facts["Source"]) > 1:
+                text += f" ({facts['Source'].rstrip('.')})"
+            items.append(f"- `{name}`: {text}.")
     return "\n".join(items)
 
 
 def docstring_facts(method: type[MethodEntry]) -> dict[str, str]:
-    """The lines at the end of a method's docstring, by key; UserError names those that are missing."""
+    """The lines at the end of a method's docstring, by key; UserError names missing ones."""
     documented = method.calibrator() if issubclass(method, Calibrated) else method
     facts = docstring_lines(inspect.cleandoc(documented.__doc__ or ""))
-    needed = ["Kind", *COLUMNS, *(["Setting"] if facts.get("Kind") in OTHERS else [])]
+    needed = ["Kind", *COLUMNS]
+    if facts.get("Kind") in OTHERS:
+        needed.append("Setting")
     missing = [key for key in needed if key not in facts]
     if missing or facts["Kind"] not in KINDS:
         raise UserError(
@@ -51,11 +55,8 @@ def docstring_facts(method: type[MethodEntry]) -> dict[str, str]:
 
 def own_fields(method: type[MethodEntry]) -> dict[str, FieldInfo]:
     """The parameters that not every method of training has."""
-    return {
-        name: field
-        for name, field in method.model_fields.items()
-        if name not in Method.model_fields
-    }
+    shared = Method.model_fields
+    return {name: field for name, field in method.model_fields.items() if name not in shared}
 
 
-TABLES: dict[str, Callable[[], str]] = {**{kind: partial(list_of, kind) for kind in KINDS}}
+TABLES: dict[str, Callable[[], str]] = {kind: partial(list_of, kind) for kind in KINDS}

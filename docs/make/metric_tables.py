@@ -21,10 +21,12 @@ def list_of(classes: str) -> str:
 
 
 def _item(name: str, metric: Metric) -> str:
-    details = " ".join(text for text in (BETTER.get(metric.better, ""), _range(metric)) if text)
-    definition = re.split(r"(?<=[.)]) (?=[A-Z])", metric.definition)[0].rstrip(".")
-    source = f" ({metric.reference})" if metric.reference else ""
-    return f"- `{name}`{f' {details}' if details else ''}: {definition}{source}."
+    """A list item: name, direction, range, definition and source."""
+    heading = [f"`{name}`", BETTER.get(metric.better, ""), _range(metric)]
+    text = re.split(r"(?<=[.)]) (?=[A-Z])", metric.definition)[0].rstrip(".")
+    if metric.reference:
+        text += f" ({metric.reference})"
+    return f"- {' '.join(filter(None, heading))}: {text}."
 
 
 def _range(metric: Metric) -> str:

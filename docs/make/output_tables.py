@@ -1,4 +1,4 @@
-"""Lists of docs/reference/outputs.md and docs/results.md, from the registries of tables and figures and the rule."""
+"""Lists of docs/reference/outputs.md and docs/results.md, from the registries and the rule."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import inspect
 import re
 from collections.abc import Callable
 
-from published_tables import markdown_rows
+from published_tables import table_of
 
 from pipeline_src.figures import gallery
 from pipeline_src.figures.registry import FIGURE_TYPES
@@ -22,7 +22,8 @@ def tables() -> str:
 
 
 def _title(table: object) -> str:
-    if title := getattr(table, "caption", None) or getattr(table, "title", None):
+    title = getattr(table, "caption", None) or getattr(table, "title", None)
+    if title:
         return str(title)
     module = inspect.getdoc(inspect.getmodule(table)) or ""
     return re.sub(r"^T\d+: ", "", module.split("\n\n")[0].replace("\n", " "))
@@ -38,9 +39,8 @@ def figures() -> str:
 
 def rule() -> str:
     """A row per step of the rule by which a method is recommended."""
-    return markdown_rows(
-        ["step", "rule"], [[str(number), text] for number, text in enumerate(RULE, 1)]
-    )
+    rows = [[str(number), text] for number, text in enumerate(RULE, 1)]
+    return table_of(["step", "rule"], rows)
 
 
 TABLES: dict[str, Callable[[], str]] = {"tables": tables, "figures": figures, "rule": rule}

@@ -1,5 +1,4 @@
-"""README.md and docs/ with what is written from code and from published results, between two
-comments:
+"""README.md and docs/ with texts from code and from published results, between two comments:
 
     <!-- metrics: two -->
 
@@ -56,12 +55,14 @@ def write() -> None:
     for name in published.names():
         published.checked(published.FOLDER / name, published.COMPUTED)
     published_overview.write()  # before the pages, which show its verdicts
-    published_pairs.write(
-        pair for file in files() for pair in pairs(file.read_text(encoding="utf-8"))
-    )
+    shown: list[str] = []
+    for file in files():
+        shown += pairs(file.read_text(encoding="utf-8"))
+    published_pairs.write(shown)
     for file in files():
         page = file.read_text(encoding="utf-8")
-        if (text := rewritten(page)) != page:
+        text = rewritten(page)
+        if text != page:
             write_text(file, text)
 
 
@@ -72,9 +73,12 @@ def files() -> list[Path]:
 
 def pairs(page: str) -> list[str]:
     """The pairs of published methods whose differences a page shows."""
-    comments = [block[3].split() for block in BLOCK.finditer(page) if block[2] == "published"]
-    shown = [pair for words in comments if words[0] == "differences" for pair in words[3:]]
-    return [*shown, *markers.pairs(page)]
+    shown = list(markers.pairs(page))
+    for block in BLOCK.finditer(page):
+        words = block[3].split()
+        if block[2] == "published" and words[0] == "differences":
+            shown += words[3:]
+    return shown
 
 
 def rewritten(page: str, folder: Path = published.FOLDER) -> str:
@@ -83,18 +87,22 @@ def rewritten(page: str, folder: Path = published.FOLDER) -> str:
     Raises:
         UserError: names a comment without its partner, or one that names no list or table.
     """
-    if stray := MARK.search(BLOCK.sub("", page)):
+    stray = MARK.search(BLOCK.sub("", page))
+    if stray:
         raise UserError(
             "a text that is made from code or results has no beginning or no end",
             found=stray[0],
-            expected=f"<!-- KIND: ... -->, and below it <!-- end of KIND -->, each a line; KIND is {KINDS}",
+            expected="<!-- KIND: ... -->, and below it <!-- end of KIND -->, each a line; "
+            f"KIND is {KINDS}",
             fix="write the other line",
         )
 
     def filled(block: re.Match[str]) -> str:
-        kind, name = block[2], block[3]
-        text = _list(kind, name) if kind in TABLES else published_tables.text(name.split(), folder)
-        return block[0] if text is None else f"{block[1]}{text}\n{block[4]}"
+        comment, kind, name, end = block.groups()
+        if kind in TABLES:
+            return f"{comment}{_list(kind, name)}\n{end}"
+        text = published_tables.text(name.split(), folder)
+        return block[0] if text is None else f"{comment}{text}\n{end}"
 
     return BLOCK.sub(filled, page)
 

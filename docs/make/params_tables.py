@@ -1,4 +1,4 @@
-"""The lists of docs/reference/params.md, from the schema: keys with types, defaults and descriptions."""
+"""The lists of docs/reference/params.md, from the schema: keys, types, defaults and texts."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BLOCKS: dict[str, type[BaseModel]] = {
 
 
 def methods() -> str:
-    """The parameters of all methods: a key that several methods share in one meaning stands once."""
+    """The parameters of all methods; a key that methods share in one meaning stands once."""
     users: dict[str, list[str]] = {}
     for name in method_names():
         for key, field in own_fields(method_class(name)).items():
@@ -53,19 +53,15 @@ def _list(fields: dict[str, FieldInfo]) -> str:
 
 
 def _item(name: str, field: FieldInfo) -> str:
-    default = f" = {value}" if (value := _default(field)) else ""
+    """A list item: name, default, type and the first sentence of the description."""
+    text = f"- `{name}`"
+    default = None if field.is_required() else field.get_default(call_default_factory=True)
+    if default is not None and default != {} and not isinstance(default, BaseModel):
+        text += f" = `{default}`"
+    text += f" ({_type(field.annotation, field)})"
     description = " ".join((field.description or "").split())
-    purpose = re.split(r"(?<=[.)]) (?=[A-Z`])", description)[0]  # its first sentence
-    return f"- `{name}`{default} ({_type(field.annotation, field)}){f': {purpose}' if purpose else '.'}"
-
-
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
-        return ""
-    value = field.get_default(call_default_factory=True)
-    if isinstance(value, BaseModel) or value == {}:
-        return ""
-    return "" if value is None else f"`{value}`"
+    purpose = re.split(r"(?<=[.)]) (?=[A-Z`])", description)[0]
+    return f"{text}: {purpose}" if purpose else f"{text}."
 
 
 def _type(kind: Any, field: FieldInfo | None = None) -> str:
@@ -83,16 +79,15 @@ def _type(kind: Any, field: FieldInfo | None = None) -> str:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return "split" if kind is Part else "mapping"
     names = {str: "str", int: "int", float: "float", bool: "bool", Any: "values"}
-    limits = [
-        f"{sign}{getattr(limit, key)}"
-        for limit in (field.metadata if field else ())
-        for key, sign in SIGNS
-        if hasattr(limit, key)
-    ]
-    return " ".join([names.get(kind, str(kind)), *limits])
+    words = [names.get(kind, str(kind))]
+    for limit in field.metadata if field else ():
+        for key, sign in SIGNS:
+            if hasattr(limit, key):
+                words.append(f"{sign}{getattr(limit, key)}")
+    return " ".join(words)
 
 
 TABLES: dict[str, Callable[[], str]] = {
-    **{name: partial(_list, block.model_fields) for name, block in BLOCKS.items()},
-    "methods": methods,
+    name: partial(_list, block.model_fields) for name, block in BLOCKS.items()
 }
+TABLES["methods"] = methods

@@ -29,38 +29,45 @@ OVER, UNDER, ACCURACY = "#c0392b", "#2471a3", "#9fb3c8"
 
 def panel_title(method: str, metrics: Mapping[str, Any]) -> str:
     """The method with its ECE and confidence interval in percent."""
-    mean, low, high = (
-        100 * metrics["raw"][method][SPLIT]["ece"][key] for key in ("mean", "low", "high")
-    )
-    return f"{TITLES[method]}\nECE {mean:.2f} % [{low:.2f}, {high:.2f}]"
+    values = metrics["raw"][method][SPLIT]["ece"]
+    low = 100 * values["low"]
+    high = 100 * values["high"]
+    return f"{TITLES[method]}\nECE {100 * values['mean']:.2f} % [{low:.2f}, {high:.2f}]"
 
 
 def bins_of(method: str) -> list[dict[str, float]]:
-    """The bins of a method that hold pixels: lower, upper, confidence, accuracy, low and high, from 0 to 1."""
+    """The bins of a method that hold pixels, each with its columns from 0 to 1.
+
+    The columns are lower, upper, confidence, accuracy, low and high.
+    """
     name = f"{EXPERIMENT}/figures/reliability-raw-{SPLIT}.csv"
     file = ROOT / "results/published-rebuilt" / name
     if not file.is_file():
         sys.exit(f"{file} is missing: run `dense-calibration rebuild --experiment {EXPERIMENT}`")
-    rows = [
-        row for row in csv.DictReader(file.read_text().splitlines()) if row.pop("method") == method
-    ]
-    return [
-        {key: float(value) for key, value in row.items() if value}
-        for row in rows
-        if row["bin"] != "all" and row["low"]
-    ]
+    bins = []
+    for row in csv.DictReader(file.read_text().splitlines()):
+        if row.pop("method") == method and row["bin"] != "all" and row["low"]:
+            bins.append({key: float(value) for key, value in row.items() if value})
+    return bins
 
 
 def draw(axes: Axes, rows: list[dict[str, float]]) -> None:
-    """Accuracy in each bin of confidence, its gap to the confidence, and its confidence interval."""
+    """Accuracy by bin of confidence, its gap to the confidence, and its confidence interval."""
     for row in rows:
-        left, width = 100 * row["lower"], 100 * (row["upper"] - row["lower"])
-        accuracy, confidence = 100 * row["accuracy"], 100 * row["confidence"]
+        left = 100 * row["lower"]
+        width = 100 * (row["upper"] - row["lower"])
+        accuracy = 100 * row["accuracy"]
+        confidence = 100 * row["confidence"]
         axes.bar(left, accuracy, width, align="edge", color=ACCURACY, edgecolor="white")
-        color = OVER if confidence > accuracy else UNDER
-        bottom, height = min(accuracy, confidence), abs(confidence - accuracy)
         axes.bar(
-            left, height, width, bottom, align="edge", color=color, alpha=0.6, edgecolor="white"
+            left,
+            abs(confidence - accuracy),
+            width,
+            min(accuracy, confidence),
+            align="edge",
+            color=OVER if confidence > accuracy else UNDER,
+            alpha=0.6,
+            edgecolor="white",
         )
         limits = [[max(accuracy - 100 * row["low"], 0)], [max(100 * row["high"] - accuracy, 0)]]
         axes.errorbar(left + width / 2, accuracy, limits, color="black", linewidth=1, capsize=2)

@@ -1,4 +1,4 @@
-"""results/published/overview: tables T5, T7, T8 and claim C8 of what is published, which span experiments."""
+"""results/published/overview: tables T5, T7, T8 and claim C8, which span experiments."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from pipeline_src.tables.several_experiments import write_overview_tables
 
 def write() -> None:
     """Write them beside the published experiments."""
-    folder, tasks = published.FOLDER / published.OVERVIEW, catalog.tasks()
+    folder = published.FOLDER / published.OVERVIEW
+    tasks = catalog.tasks()
     with TemporaryDirectory() as unpacked:
         experiments = list(_experiments(Path(unpacked)))
-        shown = {
-            task: text for task, text in tasks.items() if task in {e.task for e in experiments}
-        }
+        present = {experiment.task for experiment in experiments}
+        shown = {task: text for task, text in tasks.items() if task in present}
         write_overview_tables(experiments, folder / "judged", shown, folder)
         write_overview_claims(experiments, tasks, folder)
 
@@ -31,14 +31,24 @@ def _experiments(unpacked: Path) -> Iterator[ExperimentSummary]:
     entries = catalog.load({})
     for name in published.names():
         folder = published.FOLDER / name
-        of = published.Publication.read(folder)
+        publication = published.Publication.read(folder)
+        facts = publication.facts
+        params = publication.params
         try:
-            task = catalog.find(entries, of.params["data"]["train"]["set"]).task
+            task = catalog.find(entries, params["data"]["train"]["set"]).task
         except UserError:  # trained on a set that is not of the catalog
             continue
-        tests = of.facts.parts_of(("id", "shifted"))
-        captions = {part: caption for part, caption in of.facts.captions.items() if part in tests}
-        network = of.params["model"]["config"]
+        captions = {}
+        for split in facts.parts_of(("id", "shifted")):
+            if split in facts.captions:
+                captions[split] = facts.captions[split]
         shutil.unpack_archive(folder / published.TABLES, unpacked / name / "tables")
         shutil.copyfile(folder / "claims.json", unpacked / name / "claims.json")
-        yield ExperimentSummary(name, task, network, of.params["data"], unpacked / name, captions)
+        yield ExperimentSummary(
+            name=name,
+            task=task,
+            network=params["model"]["config"],
+            data=params["data"],
+            folder=unpacked / name,
+            captions=captions,
+        )

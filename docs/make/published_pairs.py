@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -13,61 +12,66 @@ import numpy as np
 from pipeline_src.analysis.differences import seed_pairs
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import key_of, resample_counts
+from pipeline_src.analysis.resampling import key_of, measure
+from pipeline_src.counting.counts import Counts, grouped
 from pipeline_src.errors import UserError
 from pipeline_src.files import hash_of, write_text
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.publishing import published
 from pipeline_src.tables.differences import QUANTITIES
 from pipeline_src.tables.paper_table import SIGNS
 
-Texts = dict[
-    str, dict[str, dict[str, str]]
-]  # protocol -> data set -> metric -> a difference as it is printed
+# Protocol -> dataset -> metric -> a difference as it is printed.
+Texts = dict[str, dict[str, dict[str, str]]]
 FILE = published.FOLDER / published.OVERVIEW / "differences.json"
 
 
 def write(pairs: Iterable[str]) -> None:
-    """Write the differences of pairs `EXPERIMENT:METHOD/EXPERIMENT:METHOD`, the first less the
-    second. Those of the same counts as before stay as they are, if nobody edited them; another
-    takes seconds. Remove the file after a change of what is computed from counts.
+    """Write the differences of pairs `EXPERIMENT:METHOD/EXPERIMENT:METHOD`, first minus second.
+
+    Those of the same counts as before stay as they are, if nobody edited them; another takes
+    seconds. Remove the file after a change of what is computed from counts.
 
     Raises:
         UserError: there is no such experiment or method, or a statistic is not what was published.
     """
-    try:
-        before = json.loads(FILE.read_text(encoding="utf-8")) if FILE.is_file() else {}
-        before = {
-            pair: of
-            for pair, of in before.items()
-            if of == _entry(of["made_of"], of["differences"])
-        }
-    except (ValueError, AttributeError, TypeError, KeyError):
-        before = {}  # damaged: all of it is made again
+    known = _unedited()
     made: dict[str, Any] = {}
     for pair in sorted(set(pairs)):
-        made[pair] = _made(pair, before.get(pair, {}))
-        write_text(
-            FILE, json.dumps(before | made, indent=1, ensure_ascii=False) + "\n"
-        )  # what is made is kept
-    write_text(FILE, json.dumps(made, indent=1, ensure_ascii=False) + "\n")
+        made[pair] = known.get(pair, {})
+        digests = made_of(pair)
+        if made[pair].get("made_of") != digests:
+            made[pair] = _entry(digests, _computed(pair))
+        _write(known | made)  # so that an interrupted command keeps what it computed
+    _write(made)
+
+
+def _write(differences: dict[str, Any]) -> None:
+    write_text(FILE, json.dumps(differences, indent=1, ensure_ascii=False) + "\n")
+
+
+def _unedited() -> dict[str, Any]:
+    """The entries of the file whose digest is right; none if the file is absent or damaged."""
+    if not FILE.is_file():
+        return {}
+    entries = {}
+    try:
+        for pair, entry in json.loads(FILE.read_text(encoding="utf-8")).items():
+            if entry == _entry(entry["made_of"], entry["differences"]):
+                entries[pair] = entry
+    except (ValueError, AttributeError, TypeError, KeyError):
+        return {}
+    return entries
 
 
 def made_of(pair: str) -> dict[str, str]:
     """SHA-256 of the counts that a pair's differences are computed from, by experiment."""
-    names = (side.partition(":")[0] for side in pair.split("/"))
-    return {
-        name: published.Publication.read(published.FOLDER / name).files[published.COUNTS]
-        for name in names
-    }
-
-
-def _made(pair: str, before: dict[str, Any]) -> dict[str, Any]:
-    digests = made_of(pair)
-    if before.get("made_of") == digests:
-        return before
-    return _entry(digests, _computed(pair))
+    digests = {}
+    for side in pair.split("/"):
+        name = side.partition(":")[0]
+        publication = published.Publication.read(published.FOLDER / name)
+        digests[name] = publication.files[published.COUNTS]
+    return digests
 
 
 def _entry(made_of: dict[str, str], texts: Texts) -> dict[str, Any]:
@@ -76,66 +80,81 @@ def _entry(made_of: dict[str, str], texts: Texts) -> dict[str, Any]:
 
 
 def _computed(pair: str) -> Texts:
-    (name, _, method), (other, _, reference) = (side.partition(":") for side in pair.split("/"))
-    publications = [published.Publication.read(published.FOLDER / each) for each in (other, name)]
-    entries = [publication.facts.methods for publication in publications]
-    for title, methods, of_side in zip((other, name), entries, (reference, method), strict=True):
-        if of_side not in methods:
-            raise UserError(
-                f"{title} has no method {of_side!r}", expected=f"one of: {', '.join(methods)}"
-            )
-    texts: Texts = {}
-    for part in (
-        part for part in publications[0].facts.tests if part in publications[1].facts.tests
-    ):
-        sides = [
-            _counts(title, of_side, part) for title, of_side in ((other, reference), (name, method))
-        ]
-        groups = next((p.groups[part] for p in publications if part in p.groups), None)
+    """The differences of a pair on all test sets that both experiments have."""
+    first, second = pair.split("/")
+    minuend = _publication(first)
+    subtrahend = _publication(second)
+    facts = subtrahend.facts
+    texts: Texts = {protocol: {} for protocol in facts.protocols}
+    for split in facts.tests:
+        if split not in minuend.facts.tests:
+            continue
+        groups = subtrahend.groups.get(split, minuend.groups.get(split))
         numbers = None if groups is None else np.array(groups, np.int64)
-        for protocol in publications[0].facts.protocols:
-            a, b = ({seed: counts[protocol] for seed, counts in side.items()} for side in sides)
-            effects = _differences(part, publications[0].facts.bins, a, b, numbers)
-            by_metric = {
-                QUANTITIES[metric].column: _text(metric, effect)
-                for metric, effect in effects.items()
-            }
-            texts.setdefault(protocol, {})[part] = by_metric
-    return texts
+        counts = _counts(second, split)
+        other_counts = _counts(first, split)
+        for protocol in facts.protocols:
+            a = {seed: by_protocol[protocol] for seed, by_protocol in counts.items()}
+            b = {seed: by_protocol[protocol] for seed, by_protocol in other_counts.items()}
+            by_metric = {}
+            for metric, effect in _differences(split, facts.bins, a, b, numbers).items():
+                by_metric[QUANTITIES[metric].column] = _text(metric, effect)
+            texts[protocol][split] = by_metric
+    return {protocol: by_split for protocol, by_split in texts.items() if by_split}
+
+
+def _publication(side: str) -> published.Publication:
+    """The published experiment of a side, `EXPERIMENT:METHOD`; UserError without that method."""
+    name, _, method = side.partition(":")
+    publication = published.Publication.read(published.FOLDER / name)
+    if method not in publication.facts.methods:
+        raise UserError(
+            f"{name} has no method {method!r}",
+            expected=f"one of: {', '.join(publication.facts.methods)}",
+        )
+    return publication
 
 
 def _differences(
-    part: str,
+    split: str,
     bins: int,
-    a: dict[int, ProtocolCounts],
-    b: dict[int, ProtocolCounts],
+    a: dict[int, Counts],
+    b: dict[int, Counts],
     groups: np.ndarray | None,
 ) -> dict[str, Estimate]:
-    """Differences B - A of the metrics of table T14 on the same images, by metric; counts are by seed."""
-    pairs = seed_pairs([*a], [*b])
-    names = [
-        *dict.fromkeys(
-            [*QUANTITIES, *filter(None, (METRICS[name].decided_by for name in QUANTITIES))]
-        )
-    ]
-    sides = []
-    for runs in ([a[seed] for seed, _ in pairs], [b[seed] for _, seed in pairs]):
-        resampled = [
-            resample_counts(replace(run, units=groups), bins, key_of(part), names=names)
-            for run in runs
-        ]
-        sides.append(Measurement.of_runs(range(len(runs)), resampled))
-    effects = {name: estimate(name, (sides[1], 1.0), (sides[0], -1.0)) for name in QUANTITIES}
-    return {name: effect for name, effect in effects.items() if effect is not None}
+    """Differences B - A of the metrics of table T14 on the same images; counts are by seed."""
+    names = list(QUANTITIES)
+    for name in QUANTITIES:
+        decided_by = METRICS[name].decided_by
+        if decided_by and decided_by not in names:
+            names.append(decided_by)
+
+    def measured(counts: dict[int, Counts], seeds: list[int]) -> Measurement:
+        runs = []
+        for seed in seeds:
+            run = grouped({"raw": counts[seed]}, groups)["raw"]
+            runs.append(measure(run, bins, key_of(split), names=names))
+        return Measurement.of_runs(range(len(seeds)), runs)
+
+    pairs = seed_pairs(list(a), list(b))
+    measured_a = measured(a, [seed for seed, _ in pairs])
+    measured_b = measured(b, [seed for _, seed in pairs])
+    effects = {}
+    for name in QUANTITIES:
+        effect = estimate(name, (measured_b, 1.0), (measured_a, -1.0))
+        if effect is not None:
+            effects[name] = effect
+    return effects
 
 
 @lru_cache(maxsize=32)  # several pairs share a method
-def _counts(experiment: str, method: str, part: str) -> dict[int, dict[str, ProtocolCounts]]:
+def _counts(side: str, split: str) -> dict[int, dict[str, Counts]]:
     """Seed -> protocol -> counts, of the seeds that are published: a method may lack one."""
+    experiment, _, method = side.partition(":")
     folder = published.FOLDER / experiment
-    counts = published.PublishedCounts(published.Publication.read(folder), folder, part)
+    counts = published.PublishedCounts(published.Publication.read(folder), folder, split)
     seeds = [seed for name, seed in counts if name == method]
-    return {seed: ProtocolCounts.by_protocol(counts[method, seed]) for seed in seeds}
+    return {seed: dict(counts[method, seed]) for seed in seeds}
 
 
 def _text(metric: str, effect: Estimate) -> str:

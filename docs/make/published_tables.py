@@ -27,23 +27,22 @@ from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.differences import QUANTITIES
-from pipeline_src.text_tables import UNDEFINED
+from pipeline_src.text_tables import UNDEFINED, markdown_rows
 
 NOT_RUN = "not run"  # the verdict on a claim whose methods an experiment lacks
-METRIC_TABLE, CLAIMS, VERDICTS = "PROTOCOL METRIC ...", "claims", "verdicts PROTOCOL EXPERIMENT ..."
+METRIC_TABLE = "PROTOCOL METRIC ..."
+CLAIMS = "claims"
+VERDICTS = "verdicts PROTOCOL EXPERIMENT ..."
 DIFFERENCES = "differences PROTOCOL METRIC,METRIC EXPERIMENT:METHOD/EXPERIMENT:METHOD ..."
 
 
-def markdown_rows(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table_of(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a GitHub Markdown table of cells that are not escaped."""
-    return "\n".join(
-        f"| {' | '.join(cells)} |" for cells in [columns, ["---"] * len(columns), *rows]
-    )
+    return "\n".join(markdown_rows([columns, ["---"] * len(columns), *rows]))
 
 
 def text(words: Sequence[str], folder: Path) -> str | None:
-    """What is published in `folder`, by the words of a comment; None for an experiment that is not
-    published.
+    """What is published in `folder`, by the words of a comment; None without the experiment.
 
     Raises:
         UserError: the words do not say what is known, or a file is not what was published.
@@ -63,21 +62,21 @@ def text(words: Sequence[str], folder: Path) -> str | None:
 def _text(words: Sequence[str], folder: Path) -> str | None:
     experiment, *words = words
 
-    def read(name: str, experiment: str = experiment) -> Any:
-        return json.loads((folder / experiment / name).read_text(encoding="utf-8"))
+    def read(file: str) -> Any:
+        return json.loads((folder / file).read_text(encoding="utf-8"))
 
     if experiment == "differences":
-        return differences(read("differences.json", "overview"), words)
+        return differences(read("overview/differences.json"), words)
     if not (folder / experiment / "metrics.json").is_file():
         return None
     if words == ["claims"]:
-        return claims(read("claims.json")["claims"])
+        return claims(read(f"{experiment}/claims.json")["claims"])
     if words[:1] == ["verdicts"] and len(words) > 1:
-        return verdicts(
-            {name: read("claims.json", name)["claims"] for name in [experiment, *words[2:]]},
-            words[1],
-        )
-    return table(read("metrics.json"), words)
+        _, protocol, *others = words
+        names = [experiment, *others]
+        judged = {name: read(f"{name}/claims.json")["claims"] for name in names}
+        return verdicts(judged, protocol)
+    return table(read(f"{experiment}/metrics.json"), words)
 
 
 def table(published: Mapping[str, Any], words: Sequence[str]) -> str:
@@ -86,7 +85,8 @@ def table(published: Mapping[str, Any], words: Sequence[str]) -> str:
     Args:
         words: a protocol and metrics.
     """
-    protocol, metrics = (words[0], words[1:]) if words else ("", [])
+    protocol = words[0] if words else ""
+    metrics = words[1:]
     if protocol not in published["metrics"] or not metrics or set(metrics) - set(METRICS):
         _refuse(
             words,
@@ -94,57 +94,55 @@ def table(published: Mapping[str, Any], words: Sequence[str]) -> str:
             published["metrics"],
             "metrics by their names in docs/reference/metrics.md",
         )
-    roles = {
-        part: about["role"] for part, about in published["sets"].items() if about["role"] != "val"
-    }
-    heads = [part + " (OOD)" * (role == "ood") for part, role in roles.items()]
-    rows = [
-        [method, *(_cell(by_part.get(part, {}), metrics) for part in roles)]
-        for method, by_part in published["metrics"][protocol].items()
-    ]
-    return markdown_rows([PROTOCOL_NAMES[protocol], *heads], rows)
+    columns = {}  # test set -> heading
+    for split, about in published["sets"].items():
+        if about["role"] != "val":
+            columns[split] = f"{split} (OOD)" if about["role"] == "ood" else split
+    rows = []
+    for method, by_split in published["metrics"][protocol].items():
+        cells = [_cell(by_split.get(split, {}), metrics) for split in columns]
+        rows.append([method, *cells])
+    return table_of([PROTOCOL_NAMES[protocol], *columns.values()], rows)
 
 
 def differences(published: Mapping[str, Any], words: Sequence[str]) -> str:
-    """Pairs of published methods by test sets as Markdown, a row per metric, of what
-    differences.json holds.
+    """Pairs of published methods by test sets as Markdown, a row per metric.
 
     Args:
+        published: the content of differences.json.
         words: a protocol, metrics of `QUANTITIES` separated by commas, and pairs.
     """
-    protocol, metrics, *pairs = *words, *[""] * (2 - len(words))
+    protocol = words[0] if words else ""
+    metrics = words[1] if len(words) > 1 else ""
+    pairs = words[2:]
     columns = [QUANTITIES[metric].column for metric in metrics.split(",") if metric in QUANTITIES]
     known = [pair for pair in pairs if protocol in published.get(pair, {}).get("differences", {})]
-    if not pairs or not columns or known != pairs:
+    if not pairs or not columns or len(known) < len(pairs):
         _refuse(
             ["differences", *words],
             DIFFERENCES,
             ("raw", "stretched"),
             "pairs of methods in results/published",
         )
-    cells = {
-        pair: published[pair]["differences"][protocol] for pair in pairs
-    }  # pair -> data set -> metric -> text
-    sets = list(dict.fromkeys(part for by_part in cells.values() for part in by_part))
-    rows = [
-        [
-            f"{_pair_in_words(pair)}: {column}",
-            *(by_part.get(part, {}).get(column, UNDEFINED) for part in sets),
-        ]
-        for pair, by_part in cells.items()
-        for column in columns
-    ]
-    return markdown_rows([PROTOCOL_NAMES[protocol], *sets], rows)
-
-
-def _pair_in_words(pair: str) -> str:
-    return " − ".join(side.partition(":")[2] for side in pair.split("/"))
+    cells = {}  # pair -> test set -> column -> text
+    splits: dict[str, None] = {}
+    for pair in pairs:
+        cells[pair] = published[pair]["differences"][protocol]
+        splits |= dict.fromkeys(cells[pair])
+    rows = []
+    for pair, by_split in cells.items():
+        methods = " − ".join(side.partition(":")[2] for side in pair.split("/"))
+        for column in columns:
+            row = [f"{methods}: {column}"]
+            row += [by_split.get(split, {}).get(column, UNDEFINED) for split in splits]
+            rows.append(row)
+    return table_of([PROTOCOL_NAMES[protocol], *splits], rows)
 
 
 def _refuse(words: Sequence[str], expected: str, protocols: Iterable[str], more: str) -> NoReturn:
-    others = " or ".join(
-        f"`{form}`" for form in (METRIC_TABLE, DIFFERENCES, CLAIMS, VERDICTS) if form != expected
-    )
+    forms = [METRIC_TABLE, DIFFERENCES, CLAIMS, VERDICTS]
+    forms.remove(expected)
+    others = " or ".join(f"`{form}`" for form in forms)
     raise UserError(
         "a table of published results that nothing is known of",
         found=" ".join(words) or "the name of an experiment alone",
@@ -158,31 +156,31 @@ def claims(judged: Sequence[Mapping[str, Any]]) -> str:
     for claim in judged:
         named = [claim["claim"], claim["text"]]
         for protocol, finding in claim["protocols"].items():
-            rows.append(
-                [
-                    *named,
-                    f"{PROTOCOL_NAMES.get(protocol, protocol)}: {finding['verdict']}",
-                    finding["why"],
-                ]
-            )
+            verdict = f"{PROTOCOL_NAMES.get(protocol, protocol)}: {finding['verdict']}"
+            rows.append([*named, verdict, finding["why"]])
             named = ["", ""]
-    return markdown_rows(["", "claim", "verdict", "what decides"], rows)
+    return table_of(["", "claim", "verdict", "what decides"], rows)
 
 
 def verdicts(judged: Mapping[str, Sequence[Mapping[str, Any]]], protocol: str) -> str:
-    """Verdicts by experiment as Markdown, C2 before C10; – where the claim was not judged, or not in this protocol."""
-    texts = {claim["claim"]: claim["text"] for claims in judged.values() for claim in claims}
+    """Verdicts by experiment as Markdown, C2 before C10; – where a claim was not judged."""
+    texts = {}
+    verdict_of = {}  # claim, experiment -> verdict
+    for experiment, claims in judged.items():
+        for claim in claims:
+            name = claim["claim"]
+            texts[name] = claim["text"]
+            findings = claim["protocols"]
+            finding = findings.get(protocol) or findings.get("any", {})
+            verdict_of[name, experiment] = finding.get("verdict", NOT_RUN)
     rows = []
     for name in sorted(texts, key=_by_number):
         row = [name, texts[name]]
-        for claims in judged.values():
-            findings: Mapping[str, Any] = next(
-                (claim["protocols"] for claim in claims if claim["claim"] == name), {}
-            )
-            finding = findings.get(protocol) or findings.get("any", {})
-            row.append(finding.get("verdict", NOT_RUN).replace(NOT_RUN, UNDEFINED))
+        for experiment in judged:
+            verdict = verdict_of.get((name, experiment), NOT_RUN)
+            row.append(verdict.replace(NOT_RUN, UNDEFINED))
         rows.append(row)
-    return markdown_rows([PROTOCOL_NAMES[protocol], "claim", *judged], rows)
+    return table_of([PROTOCOL_NAMES[protocol], "claim", *judged], rows)
 
 
 def _by_number(name: str) -> list[str | int]:
@@ -191,13 +189,20 @@ def _by_number(name: str) -> list[str | int]:
 
 
 def _cell(values: Mapping[str, Mapping[str, float | None]], metrics: Sequence[str]) -> str:
-    texts = []
-    for number, name in enumerate(metrics):
-        of = values.get(name, {})
-        mean, *spread = (_or_nan(of.get(key)) for key in ("mean", "sd", "low", "high"))
-        mark = "°" if mean < _or_nan(values.get(METRICS[name].floor, {}).get("mean")) else ""
-        sd, low, high = [math.nan] * 3 if number else spread
-        texts.append(METRICS[name].text(mean, sd, low, high, mark))
+    """The means of metrics as text, the first with its standard deviation and interval."""
+    texts: list[str] = []
+    for name in metrics:
+        metric = METRICS[name]
+        numbers = {key: _or_nan(value) for key, value in values.get(name, {}).items()}
+        mean = numbers.pop("mean", math.nan)
+        mark = "°" if mean < _or_nan(values.get(metric.floor, {}).get("mean")) else ""
+        if texts:
+            texts.append(metric.text(mean, mark=mark))
+        else:
+            sd = numbers.get("sd", math.nan)
+            low = numbers.get("low", math.nan)
+            high = numbers.get("high", math.nan)
+            texts.append(metric.text(mean, sd, low, high, mark))
     return " / ".join(texts)
 
 

@@ -1,9 +1,10 @@
-"""The analysis of a dataset: the counts of every run are loaded once, measured once and resampled once."""
+"""The analysis of a dataset: the counts of every run are loaded once, measured once and resampled
+once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,35 +13,40 @@ from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.intervals import FEW_GROUPS, NAN, interval
 from pipeline_src.analysis.measurement import COMPARED, Measurement, write
 from pipeline_src.analysis.resampling import (
-    LEAVE_ONE_OUT,
-    Resampled,
+    RESAMPLES,
     key_of,
-    resample,
-    resample_counts,
+    leave_one_out,
+    measure,
+    resampled_sums,
+    sampled_units,
 )
-from pipeline_src.counting.counts import Counts, image_rows
-from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.counting.counts import Counts, Histogram, grouped
+from pipeline_src.counting.storage import histogram_arrays, load
 from pipeline_src.errors import UserError, listed
+from pipeline_src.metrics.cells import TOP
 from pipeline_src.metrics.image_inputs import pixel_means
 from pipeline_src.metrics.inputs import Binned
 from pipeline_src.metrics.metric import FRACTION
-from pipeline_src.metrics.protocol_counts import TOP, ProtocolCounts
+
+Runs = Mapping[tuple[str, int], Path | Mapping[str, Counts]]
 
 
 def analyse(
     part: str,
     bins: int,
-    statistics: Mapping[tuple[str, int], Path | MapCounts],
+    runs: Runs,
     out: Path,
     note: str = "",
     groups_of: Callable[[Sequence[str]], np.ndarray] | None = None,
+    *,
+    resamples: int = RESAMPLES,
 ) -> None:
     """Measure all methods on a dataset, and write the measurements to `out`.
 
     Args:
         part: name of the dataset, the key of its draws.
-        statistics: (method, seed) -> counts, or their file; the result has the methods in this
-            order.
+        runs: (method, seed) -> counts by protocol, or their file; the result has the methods in
+            this order.
         note: on the dataset, for readers of its numbers.
         groups_of: the group of each image by its id, where images are not independent.
 
@@ -49,69 +55,81 @@ def analyse(
             images.
     """
     measured: dict[tuple[str, str], Measurement] = {}
-    expected: list[str] | None = None
+    expected: Sequence[str] | None = None
     groups: np.ndarray | None = None
-    for method in dict.fromkeys(method for method, _ in statistics):
-        seeds = sorted(seed for name, seed in statistics if name == method)
-        runs, resampled = [], []
+    for method in dict.fromkeys(method for method, _ in runs):
+        seeds = sorted(seed for name, seed in runs if name == method)
+        counts_by_seed = []
         for seed in seeds:
-            source = statistics[method, seed]
-            run = MapCounts.load(source) if isinstance(source, Path) else source
-            ids = image_rows(run.raw).ids
+            source = runs[method, seed]
+            counts = load(source) if isinstance(source, Path) else source
+            ids = counts["raw"].images.ids
             if expected is None:
-                expected, groups = ids, groups_of(ids) if groups_of else None
+                expected = ids
+                groups = groups_of(ids) if groups_of else None
             if ids != expected:
                 raise UserError(
-                    f"{method} seed {seed} was not evaluated on the images of the other runs on {part}",
+                    f"{method} seed {seed} was not evaluated on the images of the other runs on "
+                    f"{part}",
                     found=listed(sorted(set(expected) ^ set(ids))),
                     expected="the same images for all methods and seeds",
                 )
-            runs.append(run)
-            resampled.append(resample(run, bins, key_of(part), groups=groups))
-        for protocol in resampled[0]:
-            counts = [run.protocols[protocol] for run in runs]
+            counts_by_seed.append(grouped(counts, groups))
+        for protocol in counts_by_seed[0]:
+            of_protocol = [counts[protocol] for counts in counts_by_seed]
             measured[protocol, method] = _measurement(
-                seeds, counts, [run[protocol] for run in resampled], groups, bins
+                seeds, of_protocol, bins=bins, key=key_of(part), resamples=resamples
             )
-    order = sorted(measured, key=lambda key: key[0] != "raw")  # stable: methods stay in order
-    write(out, {"part": part, "bins": bins, "note": note}, {key: measured[key] for key in order})
+    order = sorted(measured, key=lambda pair: pair[0] != "raw")  # stable: methods stay in order
+    header = {"part": part, "bins": bins, "note": note}
+    write(out, header, {pair: measured[pair] for pair in order})
 
 
 def _measurement(
-    seeds: Sequence[int],
-    counts: Sequence[Counts],
-    resampled: Sequence[Resampled],
-    groups: np.ndarray | None,
-    bins: int,
+    seeds: Sequence[int], runs: Sequence[Counts], *, bins: int, key: int, resamples: int
 ) -> Measurement:
-    first, *rest = (replace(run, rows=None) for run in counts)
-    summed = sum(rest, first)
-    arrays = summed.arrays("all") | {"top": np.array(summed.top)}
-    rows = [image_rows(run) for run in counts]
-    means = [[pixel_means(run, column) for run in rows] for column in ("confidence", "correct")]
-    arrays["image_means"] = np.array(means, np.float32)
-    if first.pixels:
-        runs = [ProtocolCounts(None, run, groups) for run in counts]
-        left_out = [resample_counts(run, bins, LEAVE_ONE_OUT, names=COMPARED) for run in runs]
-        arrays["left_out"] = np.array([list(run.values.values()) for run in left_out])
-    if groups is not None:
-        arrays["groups"] = groups
-    if (band := accuracy_band(resampled, bins)) is not None:
+    """Return the measurement of a method in one protocol from the counts of each seed."""
+    summed = Histogram.empty(top=runs[0].histogram.top)
+    confidences = []
+    accuracies = []
+    for run in runs:
+        summed = summed + run.histogram
+        confidences.append(pixel_means(run.images, "confidence"))
+        accuracies.append(pixel_means(run.images, "correct"))
+    arrays = histogram_arrays(summed, "all")
+    arrays["top"] = np.array(summed.top)
+    arrays["image_means"] = np.array([confidences, accuracies], np.float32)
+    if runs[0].pixels:
+        arrays["left_out"] = np.array([leave_one_out(run, bins, COMPARED) for run in runs])
+    if runs[0].images.groups is not None:
+        arrays["groups"] = runs[0].images.groups
+    band = accuracy_band(runs, bins, key, resamples)
+    if band is not None:
         arrays["accuracy_band"] = band
-    images, pixels = len(image_rows(counts[0])), counts[0].pixels
-    return Measurement.of_runs(seeds, resampled, images=images, pixels=pixels, arrays=arrays)
+    measured = [measure(run, bins, key, resamples) for run in runs]
+    return Measurement.of_runs(seeds, measured, arrays)
 
 
-def accuracy_band(seeds: Sequence[Resampled], bins: int) -> np.ndarray | None:
-    """Return `band_of_sums` of the runs of a method, one per seed; None where no pixel was counted."""
-    family = Binned(TOP).family
-    if family not in seeds[0].sums:
+def accuracy_band(
+    runs: Sequence[Counts], bins: int, key: int, resamples: int = RESAMPLES
+) -> np.ndarray | None:
+    """Return `band_of_sums` of the runs of a method, one per seed; None where no pixel was counted.
+
+    Args:
+        key, resamples: as of `measure`.
+    """
+    if not runs[0].pixels:
         return None
-    totals = np.array([run.sums[family].total for run in seeds])
-    resampled = np.sum([run.sums[family].resampled[:, : 2 * bins] for run in seeds], axis=0)
-    return band_of_sums(
-        totals[:, : 2 * bins], resampled, totals[:, 6 * bins : 7 * bins], seeds[0].units
-    )
+    totals = []
+    filled = []
+    resampled = []
+    for run in runs:
+        total, of_resamples, _ = resampled_sums(run, bins, Binned(TOP), key, resamples)
+        totals.append(total[: 2 * bins])
+        filled.append(total[6 * bins : 7 * bins])
+        resampled.append(of_resamples[:, : 2 * bins])
+    units = int(sampled_units(runs[0]).sum())
+    return band_of_sums(np.array(totals), np.sum(resampled, axis=0), np.array(filled), units)
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may leave a bin empty
@@ -135,22 +153,23 @@ def band_of_sums(
         filled: (S, bins) units, images or groups of them, with pixels in each bin.
         units: how many are resampled.
     """
-    enough = (
-        filled.min(axis=0) > min(FEW_GROUPS, units) - 1e-6
-    )  # shares of images add up to one but for rounding
-    (pixels, hits), (drawn_pixels, drawn_hits) = (
-        [
-            np.append(half, half.sum(axis=1, keepdims=True), axis=1)
-            for half in np.split(sums, 2, axis=1)
-        ]
-        for sums in (totals, resampled)
-    )
+    # Shares of images add up to one but for rounding.
+    enough = filled.min(axis=0) > min(FEW_GROUPS, units) - 1e-6
+    pixels, hits = (_with_sum(half) for half in np.split(totals, 2, axis=1))
+    drawn_pixels, drawn_hits = (_with_sum(half) for half in np.split(resampled, 2, axis=1))
     limits = np.full((len(enough) + 1, 2), np.nan)
     for k in np.flatnonzero([*enough, True]):
-        value, accuracy = hits[:, k].sum() / pixels[:, k].sum(), hits[:, k] / pixels[:, k]
+        value = float(hits[:, k].sum() / pixels[:, k].sum())
+        accuracy = hits[:, k] / pixels[:, k]
         shares = pixels[:, k] / pixels[:, k].sum()
-        ends = interval(float(value), drawn_hits[:, k] / drawn_pixels[:, k], units, FRACTION) or NAN
+        ends = interval(value, drawn_hits[:, k] / drawn_pixels[:, k], units, FRACTION)
+        low, high = ends or NAN
         by_seed = value + np.sqrt(len(shares) * (shares**2).sum()) * (accuracy - accuracy.mean())
-        estimate = Estimate(dict(enumerate(by_seed.tolist())), *ends, range=FRACTION)
+        estimate = Estimate(dict(enumerate(by_seed.tolist())), low, high, range=FRACTION)
         limits[k] = estimate.low, estimate.high
     return limits
+
+
+def _with_sum(by_bin: np.ndarray) -> np.ndarray:
+    """Return numbers (n, bins) with their sum over bins as a further column."""
+    return np.append(by_bin, by_bin.sum(axis=1, keepdims=True), axis=1)

@@ -22,10 +22,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline_src.counting.counts import parts
+from pipeline_src.counting.counts import Counts, image_blocks
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.metrics.metric import FRACTION, NEITHER, Quantity
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 
 EIGHT_BIT = 256  # levels of an 8-bit map. Thresholds are t/255, t = 0 .. 256: at the last no pixel is foreground
 RISKS = {
@@ -93,7 +92,7 @@ def guaranteed(total: np.ndarray, units: int) -> np.ndarray:
     return (total + 1) / (units + 1)
 
 
-def image_risks(counted: ProtocolCounts) -> np.ndarray:
+def image_risks(counts: Counts) -> np.ndarray:
     """Return the risks of the masks f >= t/255 of each independent unit, (U, 2, 257); NaN where a
     unit has none.
 
@@ -102,19 +101,20 @@ def image_risks(counted: ProtocolCounts) -> np.ndarray:
     without background no FPR. The risk of a group of images is the mean over those of its images
     that have one.
     """
-    risks = np.empty((len(counted.rows), len(RISKS), EIGHT_BIT + 1))
-    for images in parts(len(risks)):
+    risks = np.empty((len(counts.images), len(RISKS), EIGHT_BIT + 1))
+    for images in image_blocks(len(risks)):
         below = np.cumsum(
-            counted.rows.levels[images], axis=1, dtype=np.int64
+            counts.images.levels[images], axis=1, dtype=np.int64
         )  # pixels of f < t/255, t = 1 .. 256
         below = np.concatenate([np.zeros_like(below[:, :1]), below], axis=1)
         background, foreground = np.moveaxis(below, -1, 0)
         wrong = np.stack([foreground, background[:, -1:] - background], axis=1)
         pixels = np.stack([foreground[:, -1:], background[:, -1:]], axis=1)
         risks[images] = np.where(pixels > 0, wrong / np.maximum(pixels, 1), np.nan)
-    if counted.units is None:
+    groups = counts.images.groups
+    if groups is None:
         return risks
-    total, number = np.zeros((2, counted.number, *risks.shape[1:]))
-    np.add.at(total, counted.units, np.nan_to_num(risks))
-    np.add.at(number, counted.units, ~np.isnan(risks))
+    total, number = np.zeros((2, counts.images.units, *risks.shape[1:]))
+    np.add.at(total, groups, np.nan_to_num(risks))
+    np.add.at(number, groups, ~np.isnan(risks))
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)

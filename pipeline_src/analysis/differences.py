@@ -1,5 +1,4 @@
-"""The comparison of two experiments, number by number: a metric of a method on a dataset in both,
-and the difference.
+"""The differences between two experiments, number by number.
 
 Where both were evaluated on the same images, the resamples of the images are the same, and
 differences are paired by image. Where images differ, each side has its own draws: its images count
@@ -10,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
 from pipeline_src.analysis.estimate import Estimate, estimate
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.resampling import key_of, resample
-from pipeline_src.counting.counts import image_rows
-from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.analysis.resampling import RESAMPLES, key_of, measure_protocols
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.storage import equal_counts
 
-SAME, DIFFERENT, UNDECIDED = "same", "different", "inconclusive"
+# What a difference is.
+SAME = "same"
+DIFFERENT = "different"
+UNDECIDED = "inconclusive"
 ROUNDING = 1e-9  # what another processor's order of additions may change
 Groups = np.ndarray | None
 
@@ -49,8 +50,9 @@ class MetricDifference:
 
 
 def seed_pairs(a: Sequence[int], b: Sequence[int]) -> list[tuple[int, int]]:
-    """Return seeds of A with those of B: each with itself, or in their order where they have none in common."""
-    if common := sorted({*a} & {*b}):
+    """Return seeds of A with those of B: each with itself, or in order if none is in both."""
+    common = sorted({*a} & {*b})
+    if common:
         return [(seed, seed) for seed in common]
     return list(zip(sorted(a), sorted(b), strict=False))
 
@@ -59,8 +61,8 @@ def metric_differences(
     part: str,
     method: str,
     bins: int,
-    a: Mapping[int, MapCounts],
-    b: Mapping[int, MapCounts],
+    a: Mapping[int, Mapping[str, Counts]],
+    b: Mapping[int, Mapping[str, Counts]],
     groups: tuple[Groups, Groups] = (None, None),
 ) -> list[MetricDifference]:
     """Return all metrics of a method on a dataset, resampled unless A and B have equal counts.
@@ -68,52 +70,63 @@ def metric_differences(
     Args:
         part: name of the dataset, the key of the draws.
         bins: equal-width bins of ECE and OE on [0, 1].
-        a, b: seed -> counts.
+        a, b: seed -> counts by protocol.
         groups: group of each image of A and of B, where images are not independent; equal images
             share one.
     """
-    pairs = seed_pairs([*a], [*b])
-    sides = [a[seed] for seed, _ in pairs], [b[seed] for _, seed in pairs]
-    same_images = image_rows(sides[0][0].raw).ids == image_rows(sides[1][0].raw).ids
-    keys = key_of(part), key_of(part if same_images else f"{part} of the other")
-    if same_images:
-        shared = groups[1] if groups[0] is None else groups[0]
-        groups = shared, shared  # the same draws
-    equal = all(first == second for first, second in zip(*sides, strict=True))
-    measured_a, measured_b = (
-        _measured(*side, bins, equal) for side in zip(sides, keys, groups, strict=True)
-    )
-    cells = []
-    for protocol in (protocol for protocol in measured_a if protocol in measured_b):
-        run_a, run_b = measured_a[protocol], measured_b[protocol]
-        undefined = np.full(len(pairs), np.nan)
+    seeds = seed_pairs(list(a), list(b))
+    counts_a = [a[seed] for seed, _ in seeds]
+    counts_b = [b[seed] for _, seed in seeds]
+    groups_a, groups_b = groups
+    key_b = key_of(f"{part} of the other")
+    if counts_a[0]["raw"].images.ids == counts_b[0]["raw"].images.ids:  # the same draws
+        key_b = key_of(part)
+        groups_b = groups_a = groups_b if groups_a is None else groups_a
+    equal = all(map(equal_counts, counts_a, counts_b))
+    runs_a = _measured(counts_a, bins, key_of(part), groups_a, equal)
+    runs_b = _measured(counts_b, bins, key_b, groups_b, equal)
+    found = []
+    for protocol, run_a in runs_a.items():
+        if protocol not in runs_b:
+            continue
+        run_b = runs_b[protocol]
         for metric in dict.fromkeys([*run_a.points, *run_b.points]):
-            values_a, values_b = (run.points.get(metric, undefined) for run in (run_a, run_b))
             effect = None if equal else estimate(metric, (run_b, 1.0), (run_a, -1.0))
-            # NaN where the metric is undefined for a seed of only one side.
-            largest = float(
-                np.where(
-                    np.isnan(values_a) & np.isnan(values_b), 0, np.abs(values_b - values_a)
-                ).max()
+            undefined = np.full(len(seeds), np.nan)
+            values_a = run_a.points.get(metric, undefined)
+            values_b = run_b.points.get(metric, undefined)
+            verdict = UNDECIDED
+            if np.allclose(values_a, values_b, rtol=0, atol=ROUNDING, equal_nan=True):
+                verdict = SAME
+            elif effect is not None and effect.excludes_zero:
+                verdict = DIFFERENT
+            found.append(
+                MetricDifference(
+                    protocol=protocol,
+                    part=part,
+                    method=method,
+                    metric=metric,
+                    seeds=seeds,
+                    a=float(values_a.mean()),
+                    b=float(values_b.mean()),
+                    verdict=verdict,
+                    effect=effect,
+                )
             )
-            means, differs = (
-                (float(values_a.mean()), float(values_b.mean())),
-                effect is not None and effect.excludes_zero,
-            )
-            verdict = SAME if largest <= ROUNDING else DIFFERENT if differs else UNDECIDED
-            cells.append(
-                MetricDifference(protocol, part, method, metric, pairs, *means, verdict, effect)
-            )
-    return cells
+    return found
 
 
 def _measured(
-    statistics: Sequence[MapCounts], key: int, groups: Groups, bins: int, equal: bool
+    counts: Sequence[Mapping[str, Counts]], bins: int, key: int, groups: Groups, equal: bool
 ) -> dict[str, Measurement]:
-    """Return measurements of one side by protocol, with its seeds numbered; equal sides need no resamples."""
-    resampled = partial(resample, resamples=1) if equal else resample
-    runs = [resampled(statistic, bins, key, groups=groups) for statistic in statistics]
-    return {
-        protocol: Measurement.of_runs(range(len(runs)), [run[protocol] for run in runs])
-        for protocol in runs[0]
-    }
+    """Return the measurements of one side by protocol, its seeds numbered.
+
+    Equal sides need no resamples.
+    """
+    resamples = 1 if equal else RESAMPLES
+    runs = [measure_protocols(run, bins, key, resamples, groups) for run in counts]
+    numbers = range(len(runs))
+    measured = {}
+    for protocol in runs[0]:
+        measured[protocol] = Measurement.of_runs(numbers, [run[protocol] for run in runs])
+    return measured

@@ -1,5 +1,4 @@
-"""Effects with confidence intervals: a metric of one method, or a weighted sum over several, paired
-by seed and image.
+"""Effects with confidence intervals: a metric, or a weighted sum paired by seed and image.
 
 An interval has two parts, image sampling and training variance. They are combined by MOVER (Zou and
 Donner, Statistics in Medicine 2008): distances of a limit from the value add in squares. The first
@@ -29,16 +28,17 @@ from pipeline_src.analysis.intervals import (
 from pipeline_src.analysis.measurement import COMPARED, Measurement
 from pipeline_src.metrics.registry import METRICS
 
-LOWER, HIGHER = "lower", "higher"
+Term = tuple[Measurement, float]  # a measurement and its weight
+
+LOWER = "lower"
+HIGHER = "higher"
 # With so many seeds the interval of a difference of calibration errors decides by itself: their
 # spread widens it where resampling images misleads (benchmarks/intervals).
 DECISIVE_SEEDS = 3
-
 NO_DIFFERENCE = 1e-5  # of methods on an image: less than what is printed
-MOST_SEEDS, MOST_IMAGES = (
-    50,
-    100,
-)  # that `needed_sample` tries; images as a multiple of those that were evaluated
+# What `needed_sample` tries: seeds, and multiples of the images that were evaluated.
+MOST_SEEDS = 50
+MOST_IMAGES = 100
 
 
 @dataclass(frozen=True)
@@ -85,19 +85,14 @@ class Estimate:
         return self.sd / math.sqrt(seeds) if seeds > 1 else 0.0
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Return the limits of the interval that holds the true value in a share `level` of cases."""
-        tail = (1 + level) / 2
-        # An interval over images at another level, as if it were normal.
-        scale = NORMAL.inv_cdf(tail) / NORMAL.inv_cdf((1 + LEVEL) / 2)
-        training = (
-            students_t(len(self.by_seed), tail) * self.training_error
-            if len(self.by_seed) > 1
-            else 0.0
-        )
-        below, above = (
-            math.hypot(scale * (self.value - end), training)
-            for end in (self.image_low, self.image_high)
-        )
+        """Return the limits that hold the true value in a share `level` of cases."""
+        training = 0.0
+        seeds = len(self.by_seed)
+        if seeds > 1:
+            training = students_t(seeds, (1 + level) / 2) * self.training_error
+        scale = _relative_width(level)
+        below = math.hypot(scale * (self.value - self.image_low), training)
+        above = math.hypot(scale * (self.value - self.image_high), training)
         return within((float(self.value - below), float(self.value + above)), self.range)
 
     @property
@@ -112,12 +107,13 @@ class Estimate:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the 95 % interval excludes 0, and the interval of a deciding metric (`decided`) on the same side."""
+        """Whether the 95 % interval excludes 0, and that of `decided` does on the same side."""
         low, high = self.interval()
-        agrees = not self.decided or (
-            self.decided.excludes_zero and self.decided.value * self.value > 0
-        )
-        return agrees and (low > 0 or high < 0)
+        if not (low > 0 or high < 0):
+            return False
+        if self.decided is None:
+            return True
+        return self.decided.excludes_zero and self.decided.value * self.value > 0
 
     @property
     def direction(self) -> str:
@@ -132,74 +128,96 @@ def sample_sd(values: Sequence[float] | np.ndarray) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
-UNDEFINED_ESTIMATE = Estimate({0: math.nan}, *NAN)
+UNDEFINED_ESTIMATE = Estimate({0: math.nan}, math.nan, math.nan)
 
 
-def estimate(metric: str, *terms: tuple[Measurement, float]) -> Estimate | None:
-    """Return the weighted sum of a metric over (measurement, weight) terms, averaged over the seeds
-    that all have; None where the measurements have no seed in common or one lacks the metric.
+def _relative_width(level: float) -> float:
+    """Return the width of a normal interval of a level, as a multiple of the 95 % interval."""
+    return NORMAL.inv_cdf((1 + level) / 2) / NORMAL.inv_cdf((1 + LEVEL) / 2)
+
+
+def estimate(metric: str, *terms: Term) -> Estimate | None:
+    """Return the weighted sum of a metric over terms, averaged over the seeds that all have.
+
+    It is None where the measurements have no seed in common or one lacks the metric.
     """
-    measured, decided_by = [run for run, _ in terms], METRICS[metric].decided_by
+    measured = [run for run, _ in terms]
     seeds = common_seeds(measured)
-    if not seeds or not all(metric in run.points for run in measured):
+    if not seeds or not _all_have(metric, measured):
         return None
-    low, high = METRICS[metric].range
-    ends = [sorted((weight * low, weight * high)) for _, weight in terms if weight]
-    limits = sum(end for end, _ in ends), sum(end for _, end in ends)
-    plain = replace(_estimate(metric, terms, seeds), range=limits)
-    if not decided_by or not all(
-        decided_by in run.points for run in measured
-    ):  # of one image: nothing decides
+    plain = _weighted_sum(metric, terms, seeds)
+    decided_by = METRICS[metric].decided_by
+    if not decided_by or not _all_have(decided_by, measured):  # of one image: nothing decides
         return plain
     # A twofold error is a fourfold square.
-    decided = _estimate(
-        decided_by, [(run, math.copysign(weight**2, weight)) for run, weight in terms], seeds
-    )
+    squares = [(run, weight * abs(weight)) for run, weight in terms]
+    decided = _weighted_sum(decided_by, squares, seeds)
     if all(weight >= 0 for _, weight in terms):
-        ends, square_ends = ((effect.image_low, effect.image_high) for effect in (plain, decided))
-        low, high = error_interval(plain.value, ends, square_ends)
+        limits = (plain.image_low, plain.image_high)
+        of_square = (decided.image_low, decided.image_high)
+        low, high = error_interval(plain.value, limits, of_square)
         return replace(plain, image_low=low, image_high=high)
     if len(seeds) >= DECISIVE_SEEDS:
         return plain
     return replace(plain, decided=decided)
 
 
-def _estimate(
-    metric: str, terms: Sequence[tuple[Measurement, float]], seeds: Sequence[int]
-) -> Estimate:
-    points = [weight * run.of_seeds(run.points[metric], seeds) for run, weight in terms]
-    values = [weight * run.of_seeds(run.values[metric], seeds) for run, weight in terms]
-    seed_values, resampled = np.sum(points, axis=0), np.sum(values, axis=0).mean(axis=0)
-    subtracted = [
-        values.mean() for values, (_, weight) in zip(points, terms, strict=True) if weight < 0
-    ]
-    by_seed = dict(zip(seeds, seed_values.tolist(), strict=True))
-    units = min(
-        run.units for run, _ in terms
-    )  # several datasets count as if all were as small as the smallest
-    limits = interval(float(seed_values.mean()), resampled, units) or NAN
-    return Estimate(by_seed, *limits, resampled, reference=float(-sum(subtracted)), units=units)
+def _all_have(metric: str, measured: Sequence[Measurement]) -> bool:
+    """Return whether a metric is defined in all measurements."""
+    return all(metric in run.points for run in measured)
+
+
+def _weighted_sum(metric: str, terms: Sequence[Term], seeds: Sequence[int]) -> Estimate:
+    """Return the weighted sum of one metric, decided by its own interval."""
+    by_seed: np.ndarray = np.zeros(len(seeds))
+    values: np.ndarray = np.zeros(1)  # (S, R)
+    reference = 0.0
+    lowest = 0.0
+    highest = 0.0
+    for run, weight in terms:
+        points = weight * run.of_seeds(run.points[metric], seeds)
+        by_seed = by_seed + points
+        values = values + weight * run.of_seeds(run.values[metric], seeds)
+        if weight < 0:
+            reference -= float(points.mean())
+        if weight != 0:
+            limits = [weight * limit for limit in METRICS[metric].range]
+            lowest += min(limits)
+            highest += max(limits)
+    resampled = values.mean(axis=0)
+    units = min(run.units for run, _ in terms)  # as if all datasets were as small as the smallest
+    low, high = interval(float(by_seed.mean()), resampled, units) or NAN
+    return Estimate(
+        by_seed=dict(zip(seeds, by_seed.tolist(), strict=True)),
+        image_low=low,
+        image_high=high,
+        resampled=resampled,
+        reference=reference,
+        units=units,
+        range=(lowest, highest),
+    )
 
 
 def effective_units(
     effect: Estimate, metric: str, first: Measurement, second: Measurement
 ) -> float:
-    """Return (sum |d|)^2 / sum d^2 of the differences d by image, or by group, behind the `effect`
-    first - second.
+    """Return (sum |d|)^2 / sum d^2 of the differences d by unit behind the `effect` first - second.
 
-    It is the number of units if all differ equally, or none does, and about 1 if a single one does.
-    For metrics that are no means, d are the jackknife's pseudo-values.
+    A unit is an image, or a group of images. The result is the number of units if all differ
+    equally, or none does, and about 1 if a single one does. For metrics that are no means, d are
+    the jackknife's pseudo-values.
     """
-    sides = [run.of_seeds(run.arrays["left_out"], list(effect.by_seed)) for run in (first, second)]
-    left_out = (sides[0] - sides[1]).mean(axis=0)[COMPARED.index(metric)]
+    seeds = list(effect.by_seed)
+    left_out = first.of_seeds(first.arrays["left_out"], seeds)
+    left_out = left_out - second.of_seeds(second.arrays["left_out"], seeds)
+    left_out = left_out.mean(axis=0)[COMPARED.index(metric)]
     units = len(left_out)
     differences = np.abs(units * effect.value - (units - 1) * left_out) + NO_DIFFERENCE
     return float(differences.sum() ** 2 / (differences**2).sum())
 
 
 def joint_level(effects: Sequence[Estimate]) -> float:
-    """Return the level at which several intervals hold together in 95 % of cases; it is at most
-    Sidak's.
+    """Return the level at which several intervals hold together in 95 % of cases, at most Sidak's.
 
     With one seed it follows from the largest abs(t) over the effects on resamples of the same
     images (Romano and Wolf, Econometrica 2005). With several seeds it is Sidak's, because a few
@@ -215,13 +233,16 @@ def joint_level(effects: Sequence[Estimate]) -> float:
     if not len(varied):
         return LEVEL
     largest = np.abs(varied / varied.std(axis=1, keepdims=True)).max(axis=0)
-    return float(np.clip(2 * NORMAL.cdf(float(np.quantile(largest, LEVEL))) - 1, LEVEL, sidak))
+    level = 2 * NORMAL.cdf(float(np.quantile(largest, LEVEL))) - 1
+    return float(np.clip(level, LEVEL, sidak))
 
 
 def common_seeds(measured: Sequence[Measurement]) -> list[int]:
-    """Return the seeds that all measurements have; a run of all seeds together goes with any seed."""
+    """Return the seeds that all measurements have; a run of all seeds together has any seed."""
     single = [set(run.seeds) for run in measured if not run.of_all_seeds]
-    return sorted(set.intersection(*single)) if single else list(measured[0].seeds)
+    if not single:
+        return list(measured[0].seeds)
+    return sorted(set.intersection(*single))
 
 
 def or_none(value: float) -> float | None:
@@ -239,18 +260,18 @@ def needed_sample(
         the least multiple of the images with these seeds; None above `MOST_SEEDS` and
         `MOST_IMAGES`.
     """
-    tail, seeds = (1 + level) / 2, len(effect.by_seed)
-    scale = NORMAL.inv_cdf(tail) / NORMAL.inv_cdf((1 + LEVEL) / 2)
-    width = scale * max(effect.image_high - effect.value, effect.value - effect.image_low)
+    seeds = len(effect.by_seed)
+    farthest = max(effect.image_high - effect.value, effect.value - effect.image_low)
+    width = _relative_width(level) * farthest
 
-    def narrow(number: int, factor: float) -> bool:
-        training = students_t(number, tail) * effect.sd / math.sqrt(number) if number > 1 else 0.0
+    def is_narrow(number: int, factor: float) -> bool:
+        training = 0.0
+        if number > 1:
+            training = students_t(number, (1 + level) / 2) * effect.sd / math.sqrt(number)
         return math.hypot(width / math.sqrt(factor), training) < distance
 
-    more_seeds = (
-        number for number in range(seeds + 1, MOST_SEEDS + 1) if seeds > 1 and narrow(number, 1)
-    )
-    more_images = (
-        step / 10 for step in range(11, 10 * MOST_IMAGES + 1) if narrow(seeds, step / 10)
-    )
-    return next(more_seeds, None), next(more_images, None)
+    numbers = range(seeds + 1, MOST_SEEDS + 1) if seeds > 1 else range(0)
+    factors = [step / 10 for step in range(11, 10 * MOST_IMAGES + 1)]
+    more_seeds = next((number for number in numbers if is_narrow(number, 1)), None)
+    more_images = next((factor for factor in factors if is_narrow(seeds, factor)), None)
+    return more_seeds, more_images

@@ -1,5 +1,4 @@
-"""The facts of an experiment in plain values: its methods, datasets and seeds, and each method's
-role in the paper.
+"""The facts of an experiment in plain values: its methods, datasets, seeds and their roles.
 
 Tables, figures, claims and the report ask here. Nothing slow is imported: Snakemake asks whenever
 it starts.
@@ -30,8 +29,18 @@ PROTOCOL_NAMES = {"raw": "unnormalized", "stretched": "min-max normalized"}
 # What claims compare with each other, by code: the paper's methods and our comparison methods
 # (docs/protocol.md, section 6). Temperature scaling counts where it corrects the baseline.
 COMPARED = (
-    *("baseline", "slp", "label_smoothing", "als", "aslp_mei", "aslp_mc"),
-    *("temperature", "brier", "mmce", "mixup", "focal", "adafocal"),
+    "baseline",
+    "slp",
+    "label_smoothing",
+    "als",
+    "aslp_mei",
+    "aslp_mc",
+    "temperature",
+    "brier",
+    "mmce",
+    "mixup",
+    "focal",
+    "adafocal",
 )
 MAIN_TASK = "sod"  # in the catalog's word
 
@@ -60,9 +69,10 @@ class MethodFacts:
         return None if self.trains else self.parameters.get("of")
 
     def strength(self, classes: int) -> float | None:
-        """Return the perturbation strength of a static method: twice the share that the expected
-        label loses; None for other methods. Label smoothing moves eps (K - 1) / K of every label,
-        SLP alpha beta.
+        """Return the perturbation strength of a static method; None for other methods.
+
+        It is twice the share that the expected label loses. Label smoothing moves eps (K - 1) / K
+        of every label, SLP alpha beta.
         """
         if self.code == "label_smoothing":
             return float(2 * self.parameters["eps"] * (classes - 1) / classes)
@@ -108,10 +118,8 @@ class Facts:
 
     @property
     def protocols(self) -> tuple[str, ...]:
-        """The protocols in which the experiment is measured."""
-        return (
-            levels.PROTOCOLS if self.classes == 2 else levels.PROTOCOLS[:1]
-        )  # only maps of one object are stretched
+        """The protocols of the experiment; only maps of one object are min-max normalized."""
+        return levels.PROTOCOLS if self.classes == 2 else levels.PROTOCOLS[:1]
 
     @property
     def tests(self) -> dict[str, str]:
@@ -124,18 +132,20 @@ class Facts:
 
     @property
     def textures(self) -> list[str]:
-        """The out-of-distribution datasets that decide claims: those of the paper, or all if it has none."""
+        """The out-of-distribution datasets that decide claims: the paper's, or else all."""
         ood = self.parts_of(["ood"])
         return [part for part in ood if part in self.in_paper] or ood
 
     @property
     def runs(self) -> list[tuple[str, int]]:
-        """(method, seed) of all evaluated runs. A run on the networks of all seeds has the first seed."""
+        """(method, seed) of all evaluated runs; a run of all seeds together has the first one."""
         return [(name, seed) for name in self.methods for seed in self.seeds_of(name)]
 
     def seeds_of(self, method: str) -> list[int]:
         """Return the seeds under which a method's runs are filed."""
-        return list(self.seeds[:1] if self.methods[method].of_all_seeds else self.seeds)
+        if self.methods[method].of_all_seeds:
+            return list(self.seeds[:1])
+        return list(self.seeds)
 
     @property
     def learned(self) -> list[str]:
@@ -150,25 +160,33 @@ class Facts:
     @property
     def static(self) -> dict[str, float]:
         """Methods of static perturbation, with its strength."""
-        strengths = {name: method.strength(self.classes) for name, method in self.methods.items()}
-        return {name: strength for name, strength in strengths.items() if strength is not None}
+        strengths = {}
+        for name, method in self.methods.items():
+            strength = method.strength(self.classes)
+            if strength is not None:
+                strengths[name] = strength
+        return strengths
 
     @property
     def static_grid(self) -> dict[str, tuple[float, float]]:
-        """Entries of SLP without noise -> (alpha, beta), in this order; none unless there are two of them."""
-        entries = {name: self.methods[name].parameters for name in self.entries("slp")}
-        grid = {}
-        for name, parameters in entries.items():
+        """Entries of SLP without noise -> (alpha, beta), in this order; none of a single one."""
+        grid = []
+        for name in self.entries("slp"):
+            parameters = self.methods[name].parameters
             if not parameters.get("noise"):
-                grid[name] = (parameters["alpha"], parameters["beta"])
-        return dict(sorted(grid.items(), key=lambda item: item[1])) if len(grid) > 1 else {}
+                grid.append((parameters["alpha"], parameters["beta"], name))
+        if len(grid) < 2:
+            return {}
+        grid.sort(key=lambda entry: entry[:2])
+        return {name: (alpha, beta) for alpha, beta, name in grid}
 
     def entries(self, code: str) -> list[str]:
-        """Return the entries that use the method `code`, first the principal one (of that name, or the first)."""
-        return sorted(
-            (n for n, method in self.methods.items() if method.code == code),
-            key=lambda n: n != code,
-        )
+        """Return the entries that use the method `code`, the principal one first.
+
+        The principal entry is the one of the method's name, or else the first one.
+        """
+        names = [name for name, method in self.methods.items() if method.code == code]
+        return sorted(names, key=lambda name: name != code)
 
     def principal(self, code: str) -> str | None:
         """Return the entry that decides claims on a method of the paper; None if there is none."""
@@ -182,18 +200,17 @@ class Facts:
     @property
     def compared(self) -> list[str]:
         """The entries that use a method of `COMPARED`."""
-        candidates = {name for name in self.methods if self.methods[name].code in COMPARED}
-        plain = {name for name in candidates if self.methods[name].code == "baseline"}
-        return [
-            name
-            for name in self.methods
-            if name in candidates and self.methods[name].uses in (None, *plain)
-        ]
+        uncorrected = (None, *self.entries("baseline"))
+        found = []
+        for name, method in self.methods.items():
+            if method.code in COMPARED and method.uses in uncorrected:
+                found.append(name)
+        return found
 
     def networks_text(self) -> str:
         """Return which networks the pooled pixels of all methods come from, as text."""
-        first, *more = map(str, self.seeds)
-        return f"seeds {', '.join([first, *more])} pooled" if more else f"seed {first}"
+        seeds = ", ".join(map(str, self.seeds))
+        return f"seeds {seeds} pooled" if len(self.seeds) > 1 else f"seed {seeds}"
 
 
 @dataclass(frozen=True)
@@ -218,7 +235,10 @@ class ExperimentSummary:
 
     def reading(self, file: Path, expected: str) -> AbstractContextManager[None]:
         """Return `files.reading` for a file of the experiment's results."""
-        fix = f"remove it and run: {run_command(self.name)}; of a published experiment: git checkout -- {file}"
+        fix = (
+            f"remove it and run: {run_command(self.name)}; "
+            f"of a published experiment: git checkout -- {file}"
+        )
         return reading(f"{file} is damaged", expected=expected, fix=fix)
 
 

@@ -1,5 +1,4 @@
-"""Confidence intervals from values on resamples, and the notes for their readers where units are
-few.
+"""Confidence intervals from values on resamples, and notes for their readers.
 
 A unit is what resamples are drawn of: an image, or a group of images that are not independent.
 """
@@ -13,34 +12,37 @@ from statistics import NormalDist
 import numpy as np
 
 FEW_GROUPS = 10  # units; below, too few resamples differ for percentiles
-ENOUGH = 100  # units; below, intervals of one seed miss the true value too often where a few units are far worse
+# Units; below, intervals of one seed miss the true value too often where a few units are far worse.
+ENOUGH = 100
 LEVEL = 0.95
-MARGINS = {
-    "ece": 0.005,
-    "accuracy": 0.005,
-    "brier": 0.002,
-}  # of a bounded difference (docs/protocol.md, section 5)
+# Of a bounded difference (docs/protocol.md, section 5).
+MARGINS = {"ece": 0.005, "accuracy": 0.005, "brier": 0.002}
 NORMAL = NormalDist()
 NAN = (math.nan, math.nan)  # the limits of an undefined interval
 
 
 def percentiles(values: np.ndarray, units: int) -> tuple[float, float] | None:
-    """Return the limits of 95 % of values (R,) on resamples, wider for few units; None if a value is undefined."""
+    """Return the limits of 95 % of values (R,) on resamples, wider for few units.
+
+    They are None if a value is undefined.
+    """
     if units < 2 or np.isnan(values).any():
         return None
     if units < FEW_GROUPS:
+        mean = float(values.mean())
         half = _distance(units) * float(values.std())
-        return float(values.mean()) - half, float(values.mean()) + half
+        return mean - half, mean + half
     tail = NORMAL.cdf(-_distance(units))
     low, high = np.quantile(values, [tail, 1 - tail])
     return float(low), float(high)
 
 
 def _distance(units: int) -> float:
-    """Return the distance of a percentile in standard deviations of resamples: Student's t with
-    units - 1 degrees of freedom, corrected because resamples divide the variance by units. These
-    are the expanded percentiles of Hesterberg (The American Statistician 2015); with many units
-    they are the usual percentiles.
+    """Return the distance of a percentile in standard deviations of resamples.
+
+    It is Student's t with units - 1 degrees of freedom, corrected because resamples divide the
+    variance by units. These are the expanded percentiles of Hesterberg (The American Statistician
+    2015); with many units they are the usual percentiles.
     """
     return math.sqrt(units / (units - 1)) * students_t(units, (1 + LEVEL) / 2)
 
@@ -48,9 +50,8 @@ def _distance(units: int) -> float:
 @lru_cache
 def students_t(units: int, tail: float) -> float:
     """Return the quantile `tail` of Student's t with units - 1 degrees of freedom."""
-    from scipy.special import (
-        stdtrit,
-    )  # slow to import, and Snakemake asks for names of files whenever it starts
+    # Slow to import, and Snakemake asks for names of files whenever it starts.
+    from scipy.special import stdtrit
 
     return float(stdtrit(units - 1, tail))
 
@@ -61,7 +62,7 @@ def interval(
     units: int,
     limits: tuple[float, float] = (-math.inf, math.inf),
 ) -> tuple[float, float] | None:
-    """Return the 95 % confidence interval of a metric; None where it is undefined on a resample.
+    """Return the 95 % confidence interval of a metric; None where a resample leaves it undefined.
 
     The `percentiles`, farther out on the side of the longer tail, as Johnson's modified t is
     (Journal of the American Statistical Association 1978): where few images are much worse than all
@@ -76,57 +77,70 @@ def interval(
     ends = percentiles(resampled, units)
     if ends is None:
         return None
-    low, high = min(ends[0], value), max(ends[1], value)
+    low = min(ends[0], value)
+    high = max(ends[1], value)
     if units >= FEW_GROUPS:
         # With skewness g an end is t + g (2 t^2 + 1) / 6 standard deviations away, a percentile t +
         # g (t^2 - 1) / 6.
         farther = float(resampled.std()) * _skewness(resampled) * (_distance(units) ** 2 + 2) / 6
-        low, high = low + min(0, farther), high + max(0, farther)
+        low += min(0, farther)
+        high += max(0, farther)
     return within((low, high), limits)
 
 
 def _skewness(resampled: np.ndarray) -> float:
-    """Return the skewness of resampled values (R,), in [-1, 1]. A single image that differs from
-    all others has 1, the skewness of a Poisson variable of mean 1.
+    """Return the skewness of resampled values (R,), in [-1, 1].
+
+    A single image that differs from all others has 1, the skewness of a Poisson variable of mean 1.
     """
     from_mean = resampled - resampled.mean()
     variance = float((from_mean**2).mean())
-    return float(np.clip((from_mean**3).mean() / variance**1.5, -1, 1)) if variance > 0 else 0.0
+    if variance == 0:
+        return 0.0
+    return float(np.clip((from_mean**3).mean() / variance**1.5, -1, 1))
 
 
 def within(ends: tuple[float, float], limits: tuple[float, float]) -> tuple[float, float]:
-    """Return an interval cut at the range of its metric; NaN stays NaN because of the order of the arguments."""
+    """Return an interval cut at the range of its metric; NaN stays by the order of arguments."""
     return max(ends[0], limits[0]), min(ends[1], limits[1])
 
 
 def error_interval(
     value: float, ends: tuple[float, float], of_square: tuple[float, float]
 ) -> tuple[float, float]:
-    """Return the interval of an error that resampling can only raise where it is near 0: up to its
-    upper percentile (`ends`), down to the mirrored one, and to 0 where the interval of its debiased
-    square holds 0.
+    """Return the interval of an error that resampling can only raise where it is near 0.
+
+    It ends at the upper percentile (`ends`) and at the mirrored one, or at 0 where the interval of
+    the debiased square holds 0.
     """
     if np.isnan([*ends, *of_square]).any():
-        return np.nan, np.nan
-    return (0.0 if of_square[0] <= 0 else max(0.0, 2 * value - ends[1])), ends[1]
+        return NAN
+    high = ends[1]
+    if of_square[0] <= 0:
+        return 0.0, high
+    return max(0.0, 2 * value - high), high
 
 
 def groups_note(groups: np.ndarray | None) -> str:
-    """Return the note on the groups of images (N,) for readers of intervals; empty without groups."""
+    """Return the note on the groups of images (N,) for readers of intervals, empty without any."""
     if groups is None:
         return ""
     number = len(np.unique(groups))
     if number == 1:
         return "There are no intervals: all images belong to one group."
-    few = f"; {_few(number)}" * (number < ENOUGH)
-    return f"Intervals: bootstrap over {number:,} groups of images that are not independent{few}."
+    text = f"Intervals: bootstrap over {number:,} groups of images that are not independent"
+    if number < ENOUGH:
+        text += f"; {_few(number)}"
+    return f"{text}."
 
 
 def images_note(images: int) -> list[str]:
-    """Return the note on few independent images for readers of intervals; empty for enough images."""
+    """Return the note on few independent images for readers of intervals; empty for enough."""
     if images == 1:
         return ["one image has no intervals"]
-    return [f"intervals over {images} images: {_few(images)}"] * (images < ENOUGH)
+    if images < ENOUGH:
+        return [f"intervals over {images} images: {_few(images)}"]
+    return []
 
 
 def _few(units: int) -> str:

@@ -1,27 +1,26 @@
-"""Measurements of the methods on a dataset, in one .npz: the member `header` (JSON) lists the other members."""
+"""Measurements of the methods on a dataset, in one .npz: the member `header` (JSON) lists the other
+members.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline_src.analysis.intervals import ENOUGH, FEW_GROUPS
-from pipeline_src.analysis.resampling import Resampled
-from pipeline_src.counting.counts import Counts
+from pipeline_src.analysis.intervals import ENOUGH, FEW_GROUPS, error_interval, interval, within
+from pipeline_src.counting.counts import Histogram
+from pipeline_src.counting.storage import histogram_from
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
+from pipeline_src.metrics.registry import METRICS
 
-COMPARED = (
-    "ece",
-    "brier",
-    "nll",
-    "accuracy",
-)  # metrics of which differences of all methods are shown (T14)
+# Metrics of which differences of all methods are shown (T14).
+COMPARED = ("ece", "brier", "nll", "accuracy")
 
 
 @dataclass(frozen=True)
@@ -35,17 +34,18 @@ class Measurement:
         units: how many images, or groups of them, are resampled.
         points: metric -> (S,), its exact values.
         values: metric -> (S, R), its values on resamples of the images, the same draws for all
-            methods and seeds.
+            methods and seeds; NaN where a resample leaves it undefined.
         pixels: number of pixels that count, in one run.
         reasons: metric -> why it is undefined.
+        present: metric -> number of units that have it, where some do not; of a single run.
         of_all_seeds: whether its single run uses the networks of all seeds and is compared with
             each seed of others.
         arrays: further arrays:
             `accuracy_band` (bins + 1, 2): confidence limits of the accuracy in each bin and over
             all pixels; `groups` (N,): the group of each image; `image_means` (2, S, N): mean
             confidence and accuracy of each image, NaN without a pixel that counts; `left_out` (S,
-            M, U): the metrics `COMPARED` without each of the units; and the pooled counts of all
-            seeds, as `Counts.arrays`, with `top`.
+            M, U): the metrics `COMPARED` without each of the units; and the pooled histogram of all
+            seeds, as `storage.histogram_arrays`, with `top`.
     """
 
     seeds: Sequence[int]
@@ -55,26 +55,37 @@ class Measurement:
     values: Mapping[str, np.ndarray]
     pixels: int = 0
     reasons: Mapping[str, str] = field(default_factory=dict)
+    present: Mapping[str, int] = field(default_factory=dict)
     of_all_seeds: bool = False
     arrays: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of_runs(
-        cls, seeds: Sequence[int], runs: Sequence[Resampled], images: int = 0, **facts: Any
+        cls,
+        seeds: Sequence[int],
+        runs: Sequence[Measurement],
+        arrays: Mapping[str, np.ndarray] | None = None,
     ) -> Measurement:
         """Return the measurement of the runs of all seeds; NaN where a seed lacks a metric."""
-        values = {name: entry for run in runs for name, entry in run.values.items()}
+        points: dict[str, list[float]] = {}
+        values: dict[str, list[np.ndarray]] = {}
+        reasons: dict[str, str] = {}
+        shapes = {name: of_run.shape for run in runs for name, of_run in run.values.items()}
+        for run in runs:
+            reasons |= run.reasons
+            for name, shape in shapes.items():
+                undefined = np.full(shape, np.nan)
+                points.setdefault(name, []).append(run.points.get(name, undefined[:, 0])[0])
+                values.setdefault(name, []).append(run.values.get(name, undefined)[0])
         return cls(
-            seeds,
-            images,
-            runs[0].units,
-            {name: np.array([run.points.get(name, np.nan) for run in runs]) for name in values},
-            {
-                name: np.stack([run.values.get(name, np.full_like(entry, np.nan)) for run in runs])
-                for name, entry in values.items()
-            },
-            reasons={name: reason for run in runs for name, reason in run.reasons.items()},
-            **facts,
+            seeds=seeds,
+            images=runs[0].images,
+            units=runs[0].units,
+            points={name: np.array(by_seed) for name, by_seed in points.items()},
+            values={name: np.stack(by_seed) for name, by_seed in values.items()},
+            pixels=runs[0].pixels,
+            reasons=reasons,
+            arrays=arrays or {},
         )
 
     def of_seeds(self, numbers: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
@@ -83,20 +94,46 @@ class Measurement:
             return np.repeat(numbers, len(seeds), axis=0)
         return numbers[[list(self.seeds).index(seed) for seed in seeds]]
 
+    def numbers(self) -> dict[str, float | None]:
+        """Return the exact value of every metric of a single run; None where it is undefined."""
+        names = [name for name in METRICS if name in self.points or name in self.reasons]
+        values: dict[str, float | None] = dict.fromkeys(names)
+        for name, by_seed in self.points.items():
+            values[name] = float(by_seed[0])
+        return values
+
+    def intervals(self) -> dict[str, tuple[float, float] | None]:
+        """Return the 95 % interval over images of every metric of a single run; None where a
+        resample leaves it undefined.
+        """
+        by_percentiles = {}
+        for name, values in self.values.items():
+            units = self.present.get(name, self.units)
+            by_percentiles[name] = interval(float(self.points[name][0]), values[0], units)
+        limits: dict[str, tuple[float, float] | None] = {}
+        for name, ends in by_percentiles.items():
+            metric = METRICS[name]
+            square = by_percentiles.get(metric.decided_by)
+            if ends and square:
+                ends = error_interval(float(self.points[name][0]), ends, square)
+            limits[name] = ends and within(ends, metric.range)
+        return limits
+
     @property
-    def counts(self) -> Counts:
-        """The pixels of all seeds in one, without rows per image."""
-        return replace(Counts.of_arrays(self.arrays, "all", ids=None), top=bool(self.arrays["top"]))
+    def histogram(self) -> Histogram:
+        """The pixels of all seeds in one."""
+        return histogram_from(self.arrays, "all", top=bool(self.arrays["top"]))
 
     @property
     def groups(self) -> np.ndarray | None:
-        """(N,) the group of each image, from 0, where images are not independent; they are resampled by it."""
+        """(N,) the group of each image, from 0, where images are not independent; they are resampled
+        by it.
+        """
         return self.arrays.get("groups")
 
     @property
     def size(self) -> str:
         """The number of its images, and of their groups, as text."""
-        of_images = "" if self.groups is None else f"{self.images:,} images in "
         few = ""
         if self.units == 1:
             few = " (no intervals)"
@@ -104,53 +141,56 @@ class Measurement:
             few = " (few: rough intervals)"
         elif self.units < ENOUGH and len(self.seeds) == 1:
             few = " (few: intervals can be too narrow)"
-        return f"{of_images}{self.units:,} {'image' if self.groups is None else 'group'}{'s' * (self.units != 1)}{few}"
+        plural = "s" * (self.units != 1)
+        if self.groups is None:
+            return f"{self.units:,} image{plural}{few}"
+        return f"{self.images:,} images in {self.units:,} group{plural}{few}"
 
 
 def write(
     path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, str], Measurement]
 ) -> None:
     """Write the measurements of a dataset, by (protocol, method), and a header, as JSON can hold it."""
-    entries, members = [], dict[str, Any]()
+    entries = []
+    members: dict[str, Any] = {}
     for (protocol, method), run in measured.items():
-        facts = {name: getattr(run, name) for name in ("images", "units", "pixels")}
-        facts |= {
+        entry = {
+            "images": run.images,
+            "units": run.units,
+            "pixels": run.pixels,
             "protocol": protocol,
             "method": method,
             "seeds": list(run.seeds),
             "reasons": dict(run.reasons),
+            "points": {name: by_seed.tolist() for name, by_seed in run.points.items()},
+            "values": list(run.values),
+            "arrays": list(run.arrays),
         }
-        facts["points"] = {name: by_seed.tolist() for name, by_seed in run.points.items()}
-        for kind in ("values", "arrays"):
-            facts[kind] = list(getattr(run, kind))
-            members |= {
-                f"{protocol}/{method}/{kind}/{name}": array
-                for name, array in getattr(run, kind).items()
-            }
-        entries.append(facts)
+        entries.append(entry)
+        for kind, arrays in (("values", run.values), ("arrays", run.arrays)):
+            for name, array in arrays.items():
+                members[f"{protocol}/{method}/{kind}/{name}"] = array
     text = json.dumps({**header, "entries": entries}, ensure_ascii=False)
     with atomic(path) as temporary:
         np.savez(temporary, header=np.frombuffer(text.encode(), np.uint8), **members)
 
 
 class Reader:
-    """The measurements in a file; an array is read when it is used. UserError if the file is no analysis."""
+    """The measurements in a file; an array is read when it is used. UserError if the file is no
+    analysis.
+    """
 
     def __init__(self, path: Path):
+        self._entries = {}
         try:
             self._file = np.load(path, allow_pickle=False)
             self.header = json.loads(self._file["header"].tobytes())
-            self._entries = {
-                (entry.pop("protocol"), entry.pop("method")): entry
-                for entry in self.header["entries"]
-            }
-            for entry in self._entries.values():
-                entry["points"] = {
-                    name: np.array(by_seed) for name, by_seed in entry["points"].items()
-                }
-        except (
-            Exception
-        ) as error:  # whatever a missing, foreign or broken file makes numpy, zip or json raise
+            for entry in self.header["entries"]:
+                for name, by_seed in entry["points"].items():
+                    entry["points"][name] = np.array(by_seed)
+                pair = entry.pop("protocol"), entry.pop("method")
+                self._entries[pair] = entry
+        except Exception as error:  # whatever a broken file makes numpy, zip or json raise
             raise UserError(
                 f"{path} is not the analysis of a dataset",
                 found=error,
@@ -163,18 +203,19 @@ class Reader:
 
     def measurement(self, protocol: str, method: str, of_all_seeds: bool = False) -> Measurement:
         """Return the measurement of a method in one protocol; its arrays are read lazily."""
-        entry, place = self._entries[protocol, method], f"{protocol}/{method}"
-        lazy = {
-            kind: _Lazy(self._file, f"{place}/{kind}", entry[kind]) for kind in ("values", "arrays")
-        }
-        return Measurement(**(entry | lazy), of_all_seeds=of_all_seeds)
+        fields = dict(self._entries[protocol, method])
+        for kind in ("values", "arrays"):
+            fields[kind] = _Lazy(self._file, f"{protocol}/{method}/{kind}", fields[kind])
+        return Measurement(**fields, of_all_seeds=of_all_seeds)
 
 
 class _Lazy(Mapping[str, np.ndarray]):
     """Arrays of a file by short names, those in one folder of it."""
 
     def __init__(self, file: Mapping[str, np.ndarray], folder: str, names: Collection[str]):
-        self._file, self._folder, self._names = file, folder, names
+        self._file = file
+        self._folder = folder
+        self._names = names
 
     def __getitem__(self, name: str) -> np.ndarray:
         if name not in self._names:

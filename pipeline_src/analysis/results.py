@@ -57,12 +57,12 @@ class Results:
 
     def measured(self, protocol: str, part: str) -> dict[str, Measurement]:
         """Return the methods that were run on a dataset, in the order of the experiment."""
-        reader, methods = self._readers[part], self.facts.methods
-        return {
-            name: reader.measurement(protocol, name, methods[name].of_all_seeds)
-            for name in methods
-            if (protocol, name) in reader
-        }
+        reader = self._readers[part]
+        found = {}
+        for name, method in self.facts.methods.items():
+            if (protocol, name) in reader:
+                found[name] = reader.measurement(protocol, name, method.of_all_seeds)
+        return found
 
     def measurement(self, protocol: str, method: str, part: str) -> Measurement | None:
         """Return the measurement of a method on a dataset; None where it was not run."""
@@ -79,16 +79,19 @@ class Results:
 
     def note(self, part: str) -> str:
         """Return the note on a dataset for readers of its numbers."""
-        found, groups = str(self._readers[part].header["note"]), groups_note(self.groups(part))
-        return " ".join(filter(None, (self.facts.captions.get(part, ""), found, groups)))
+        texts = [
+            self.facts.captions.get(part, ""),
+            str(self._readers[part].header["note"]),
+            groups_note(self.groups(part)),
+        ]
+        return " ".join(filter(None, texts))
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """All metrics without resampling: columns `KEYS`, then one per metric (NaN where it is
-        undefined).
+        """All metrics without resampling: columns `KEYS`, then one per metric.
 
         A row per protocol, dataset, method and seed. Errors, accuracy and F are in [0, 1]; entropy
-        and NLL in nats.
+        and NLL in nats; NaN where a metric is undefined.
         """
         import pandas as pd  # 0.3 s: who asks for the names of tables must not wait for it
 
@@ -98,22 +101,23 @@ class Results:
                 for method, run in self.measured(protocol, part).items():
                     for k, seed in enumerate(run.seeds):
                         keys = (protocol, part, role, method, seed, run.images, run.pixels)
-                        values = {name: by_seed[k] for name, by_seed in run.points.items()}
-                        rows.append(dict(zip(KEYS, keys, strict=True)) | values)
-        metrics = [
-            name
-            for name in defined(self.facts.classes)
-            if not METRICS[name].on_request or any(name in row for row in rows)
-        ]
+                        row: dict[str, object] = dict(zip(KEYS, keys, strict=True))
+                        row |= {name: by_seed[k] for name, by_seed in run.points.items()}
+                        rows.append(row)
+        measured = {name for row in rows for name in row}
+        metrics = []
+        for name in defined(self.facts.classes):
+            if name in measured or not METRICS[name].on_request:
+                metrics.append(name)
         return pd.DataFrame(rows, columns=[*KEYS, *metrics]).astype(dict.fromkeys(metrics, float))
 
     @cached_property
     def reasons(self) -> dict[tuple[str, str], str]:
         """(dataset, metric) -> why it is undefined there."""
-        return {
-            (part, name): reason
-            for protocol in self.facts.protocols
-            for part in self.facts.parts
-            for run in self.measured(protocol, part).values()
-            for name, reason in run.reasons.items()
-        }
+        found = {}
+        for protocol in self.facts.protocols:
+            for part in self.facts.parts:
+                for run in self.measured(protocol, part).values():
+                    for name, reason in run.reasons.items():
+                        found[part, name] = reason
+        return found

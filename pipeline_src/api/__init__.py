@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from pipeline_src.errors import UserError
 
 if TYPE_CHECKING:
-    from pipeline_src.api.losses import ASLP, SCBCE
-    from pipeline_src.api.statistic import (
+    from pipeline_src.api.evaluation import (
         CalibrationReport,
+        Evaluation,
         Statistic,
         calibration_report,
         reliability_diagram,
     )
+    from pipeline_src.api.losses import ASLP, SCBCE
     from pipeline_src.api.torch_metric import DenseCalibration
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "SCBCE",
     "CalibrationReport",
     "DenseCalibration",
+    "Evaluation",
     "Statistic",
     "UserError",
     "calibration_report",
@@ -37,7 +39,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'statistic')}"), name)
+        return getattr(import_module(f"{__name__}.{_MODULES.get(name, 'evaluation')}"), name)
     except ModuleNotFoundError as error:
         raise UserError(
             f"{name} needs a package that is not installed",

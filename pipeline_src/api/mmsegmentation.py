@@ -19,8 +19,8 @@ from mmengine.runner import Runner
 from torch import Tensor
 
 from pipeline_src.api import losses
-from pipeline_src.api.pixel_counts import DEFAULT, counted, levels_of, values
-from pipeline_src.counting.counts import Counts
+from pipeline_src.api.batches import DEFAULT, batch_histogram, levels_of, values
+from pipeline_src.counting.counts import Histogram
 from pipeline_src.errors import UserError
 from pipeline_src.labels import IGNORED
 
@@ -50,11 +50,13 @@ class DenseCalibrationMetric(BaseMetric):
     ):
         super().__init__(prefix=prefix)
         self.levels = levels_of(names, bins)
-        self.names, self.bins, self.ignore = tuple(names), bins, ignore
+        self.names = tuple(names)
+        self.bins = bins
+        self.ignore = ignore
         self._reset()
 
     def _reset(self) -> None:
-        self.counts: Counts | None = None
+        self.histogram: Histogram | None = None
         self.last: tuple[Tensor, Tensor] | None = None
         self.seen = 0
 
@@ -70,8 +72,9 @@ class DenseCalibrationMetric(BaseMetric):
 
     def _count_last(self) -> None:
         if self.last is not None:
-            counts = counted(*self.last, self.ignore, self.levels)
-            self.counts = counts if self.counts is None else self.counts + counts
+            probabilities, masks = self.last
+            counted = batch_histogram(probabilities, masks, self.ignore, self.levels)
+            self.histogram = counted if self.histogram is None else self.histogram + counted
             self.last = None
 
     def evaluate(self, size: int) -> dict[str, float]:
@@ -79,7 +82,7 @@ class DenseCalibrationMetric(BaseMetric):
         # Process r of R is given the images r, r + R, ...: those from `size` on are repeated ones.
         if (self.seen - 1) * get_world_size() + get_rank() < size:
             self._count_last()
-        gathered = [counts for counts in all_gather_object(self.counts) if counts is not None]
+        gathered = [counted for counted in all_gather_object(self.histogram) if counted is not None]
         self._reset()
         if not gathered:
             raise UserError(

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from pipeline_src.api.pixel_counts import DEFAULT, counted, levels_of, values
-from pipeline_src.counting.counts import ARRAYS, Counts
+from pipeline_src.api.batches import DEFAULT, batch_histogram, levels_of, values
+from pipeline_src.counting.counts import ARRAYS, Counts, Histogram
 
 
 class DenseCalibration(Metric):
@@ -48,13 +48,14 @@ class DenseCalibration(Metric):
     ):
         super().__init__(**kwargs)
         self.levels = levels_of(names, bins)
-        self.names, self.bins, self.ignore = tuple(names), bins, ignore
-        empty = Counts.empty(rows=False, levels=self.levels)
+        self.names = tuple(names)
+        self.bins = bins
+        self.ignore = ignore
+        empty = Histogram.empty(self.levels)
         for name in ARRAYS:
             self.add_state(name, torch.from_numpy(getattr(empty, name)), dist_reduce_fx="sum")
-        self.add_state(
-            "top", torch.tensor(0), dist_reduce_fx="max"
-        )  # `Counts.top`: 1 for K classes
+        # `Histogram.top`: 1 for K classes.
+        self.add_state("top", torch.tensor(0), dist_reduce_fx="max")
 
     def set_dtype(self, dst_type: str | torch.dtype) -> DenseCalibration:
         """Do nothing: the state stays whole numbers."""
@@ -68,18 +69,19 @@ class DenseCalibration(Metric):
                 classes the second is the object. On any device.
             masks: (N, H, W) whole numbers: 0 and 1, or class ids, and the ignored label.
         """
-        counts = counted(probabilities, masks, self.ignore, self.levels)
-        self.top.fill_(int(counts.top))
+        histogram = batch_histogram(probabilities, masks, self.ignore, self.levels)
+        self.top.fill_(int(histogram.top))
         for name in ARRAYS:
-            getattr(self, name).add_(torch.from_numpy(getattr(counts, name)).to(self.device))
+            of_batch = torch.from_numpy(getattr(histogram, name))
+            getattr(self, name).add_(of_batch.to(self.device))
 
     @property
     def counts(self) -> Counts:
         """The pixels that were counted; also of all processes, within `compute`."""
         arrays = {name: getattr(self, name).cpu().numpy() for name in ARRAYS}
-        return Counts(**arrays, rows=None, top=bool(self.top))
+        return Counts(Histogram(**arrays, top=bool(self.top)))
 
     def compute(self) -> dict[str, Tensor]:
         """Return metrics by name, float64 scalars; NaN where a metric is undefined, as without pixels."""
-        numbers = values(self.counts, self.names, self.bins)
+        numbers = values(self.counts.histogram, self.names, self.bins)
         return {name: torch.tensor(number, dtype=torch.float64) for name, number in numbers.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 from pydantic import Field
@@ -28,9 +28,9 @@ class BetaCalibrator(Calibrator):
     Source: Kull, Silva Filho, Flach, AISTATS 2017
     """
 
-    name: ClassVar[str] = "beta"
-    keeps_class: ClassVar[bool] = False
-    two_classes: ClassVar[bool] = True
+    name = "beta"
+    keeps_class = False
+    two_classes = True
 
     a: float = Field(ge=0)
     b: float = Field(ge=0)
@@ -39,13 +39,13 @@ class BetaCalibrator(Calibrator):
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:
         """Maximize the likelihood over a, b and c; a = b = 1 and c = 0 is the identity."""
-        z, weights = pixels.z[:, 0], pixels.weights / pixels.weights.sum()
+        z = pixels.z[:, 0]
+        weights = pixels.weights / pixels.weights.sum()
         terms = np.stack([log_expit(z), -log_expit(-z), np.ones_like(z)], axis=1)
 
         def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = nll_and_gradient(
-                (terms @ parameters)[:, None], pixels.labels, weights
-            )
+            mapped = (terms @ parameters)[:, None]
+            value, gradient = nll_and_gradient(mapped, pixels.labels, weights)
             return value, gradient[:, 0] @ terms
 
         a, b, c = minimize_loss(loss, [1.0, 1.0, 0.0], [(0, None), (0, None), (None, None)])

@@ -1,4 +1,4 @@
-"""The interface of a calibrator, the likelihood that it is fitted by, and its file: calibrator.json."""
+"""The interface of a calibrator, the likelihood that it is fitted by, and its record."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from pydantic import Field
 from scipy.optimize import minimize
 from scipy.special import expit, log_expit, log_softmax
 
-from pipeline_src.calibrators.pixels import Pixels, log_odds, mean_entropy, to_probabilities
+from pipeline_src.calibrators.pixels import (
+    Pixels,
+    logit_blocks,
+    map_entropy,
+    mean_entropy,
+    to_probabilities,
+)
 from pipeline_src.counting.levels import CLAMP
 from pipeline_src.errors import UserError
 from pipeline_src.files import hash_of
@@ -55,11 +61,21 @@ class Calibrator(Strict):
             The probability of the positive class for one logit, else of the K classes.
         """
 
-    def apply(self, z: np.ndarray) -> np.ndarray:
-        """Return calibrated probabilities of one image, float64: logits (1, H, W) -> (H, W), (K, H, W) -> the same."""
-        entropy = mean_entropy(z) if self.per_image else np.nan
-        f = self.probabilities(z.reshape(len(z), -1).T.astype(np.float64), np.array([entropy])).T
-        return f.reshape(z.shape)[0] if len(z) == 1 else f.reshape(z.shape)
+    def apply(self, z: np.ndarray, entropy: float | None = None) -> np.ndarray:
+        """Return calibrated probabilities of one image, float64.
+
+        Args:
+            z: (1, H, W) or (K, H, W) logits, of a whole image or of some of its pixels.
+            entropy: mean entropy of the whole image; None where `z` has all of its pixels.
+
+        Returns:
+            (H, W) of one logit, else (K, H, W).
+        """
+        if entropy is None:
+            entropy = mean_entropy(z) if self.per_image else np.nan
+        columns = z.reshape(len(z), -1).T.astype(np.float64)
+        f = self.probabilities(columns, np.array([entropy])).T.reshape(z.shape)
+        return f[0] if len(z) == 1 else f
 
     def of_pixels(self, pixels: Pixels) -> np.ndarray:
         """Return the calibrated probabilities (N, C) of pixels."""
@@ -86,9 +102,13 @@ def fitted(calibrator: type[Calibrator], pixels: Pixels) -> Calibrator:
 
 def minimize_loss(loss: Loss, start: Sequence[float], bounds: Bounds | None = None) -> np.ndarray:
     """Return the parameters that minimize `loss` (L-BFGS-B)."""
-    options = {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 2000, "maxfun": 20_000}
     result = minimize(
-        loss, np.asarray(start, float), jac=True, method="L-BFGS-B", bounds=bounds, options=options
+        loss,
+        np.asarray(start, float),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=bounds,
+        options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 2000, "maxfun": 20_000},
     )
     return np.asarray(result.x)
 
@@ -96,7 +116,10 @@ def minimize_loss(loss: Loss, start: Sequence[float], bounds: Bounds | None = No
 def nll_and_gradient(
     z: np.ndarray, labels: np.ndarray, weights: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Return the mean NLL of logits z (N, C) with weights that sum to 1, and its gradient with respect to z, (N, C)."""
+    """Return the mean NLL of logits z (N, C), and its gradient with respect to z, (N, C).
+
+    The weights sum to 1.
+    """
     if z.shape[1] == 1:
         sign = 1.0 - 2 * labels
         loss = -(weights @ log_expit(-sign * z[:, 0]))
@@ -109,11 +132,10 @@ def nll_and_gradient(
 
 
 def nll(f: np.ndarray, pixels: Pixels) -> float:
-    """Return the mean NLL in nats of the probabilities f (N, C) of pixels, clamped to [1e-7, 1 - 1e-7]."""
+    """Return the mean NLL in nats of probabilities f (N, C), clamped to [1e-7, 1 - 1e-7]."""
     if f.shape[1] == 1:
-        given = np.where(pixels.labels == 1, f[:, 0], 1 - f[:, 0])
-    else:
-        given = f[np.arange(len(f)), pixels.labels]
+        f = np.column_stack([1 - f, f])
+    given = f[np.arange(len(f)), pixels.labels]
     return float(-(pixels.weights @ np.log(given.clip(CLAMP, 1 - CLAMP))) / pixels.weights.sum())
 
 
@@ -122,17 +144,26 @@ def nll(f: np.ndarray, pixels: Pixels) -> float:
 
 def calibrated(calibrator: Calibrator, probability: np.ndarray) -> np.ndarray:
     """Return a stored map, (H, W) or (K, H, W), with calibrated probabilities in the same type."""
-    f = calibrator.apply(log_odds(probability))
-    if probability.ndim > f.ndim:  # two planes, of one logit
-        f = np.stack([1 - f, f])
-    if probability.dtype.kind != "u":
-        return f.astype(probability.dtype)
-    top = int(np.iinfo(probability.dtype).max)
-    # Halves are rounded away from 0.5 on both sides: no pixel moves to the other class, and a value
-    # on a level stays.
+    entropy = map_entropy(probability) if calibrator.per_image else np.nan
+    result = np.empty(probability.shape, probability.dtype)
+    planes = result.reshape(*result.shape[:-2], 1, -1)
+    for place, z in logit_blocks(probability):
+        f = calibrator.apply(z, entropy)
+        if planes.ndim > f.ndim:  # two planes, of one logit
+            f = np.stack([1 - f, f])
+        planes[..., place] = f if probability.dtype.kind == "f" else _levels(f, probability.dtype)
+    return result
+
+
+def _levels(f: np.ndarray, kind: np.dtype[Any]) -> np.ndarray:
+    """Return probabilities as levels of an unsigned integer type.
+
+    Halves are rounded away from 0.5 on both sides: no pixel moves to the other class, and a value
+    on a level stays.
+    """
+    top = int(np.iinfo(kind).max)
     from_middle = (np.floor(np.abs(f - 0.5) * top + 1e-6) + 0.5) / top
-    levels = np.rint(np.where(f >= 0.5, 0.5 + from_middle, 0.5 - from_middle) * top)
-    return np.asarray(levels, probability.dtype)
+    return np.asarray(np.rint(np.where(f >= 0.5, 0.5 + from_middle, 0.5 - from_middle) * top))
 
 
 # The file

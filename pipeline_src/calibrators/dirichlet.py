@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 from scipy.special import log_softmax
@@ -31,8 +31,8 @@ class DirichletCalibrator(Calibrator):
     Source: Kull et al., NeurIPS 2019
     """
 
-    name: ClassVar[str] = "dirichlet"
-    keeps_class: ClassVar[bool] = False
+    name = "dirichlet"
+    keeps_class = False
 
     weights: list[list[float]]  # (K, K + 1): W, and b in the last column
 
@@ -58,10 +58,13 @@ class DirichletCalibrator(Calibrator):
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """See `Calibrator`."""
         mapped = log_probabilities(z) @ np.array(self.weights).T
-        return to_probabilities(mapped if z.shape[1] > 1 else np.diff(mapped, axis=1))
+        if z.shape[1] == 1:
+            mapped = np.diff(mapped, axis=1)
+        return to_probabilities(mapped)
 
 
 def log_probabilities(z: np.ndarray) -> np.ndarray:
     """Return log f_k of logits z (N, C) and a column of ones, (N, K + 1); K = 2 for one logit."""
-    both = np.pad(z, ((0, 0), (1, 0))) if z.shape[1] == 1 else z
-    return np.pad(log_softmax(both, axis=1), ((0, 0), (0, 1)), constant_values=1.0)
+    if z.shape[1] == 1:
+        z = np.pad(z, ((0, 0), (1, 0)))
+    return np.pad(log_softmax(z, axis=1), ((0, 0), (0, 1)), constant_values=1.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Self
 
 import numpy as np
 from pydantic import Field
@@ -27,23 +27,21 @@ class HistogramBinningCalibrator(Calibrator):
     Source: Zadrozny and Elkan, ICML 2001
     """
 
-    name: ClassVar[str] = "histogram_binning"
-    keeps_class: ClassVar[bool] = False
-    two_classes: ClassVar[bool] = True
+    name = "histogram_binning"
+    keeps_class = False
+    two_classes = True
 
     shares: Annotated[list[Fraction], Field(min_length=BINS, max_length=BINS)]
 
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:
         """Count weighted pixels and foreground per bin; an empty bin gets its middle."""
-        bins, weights = bin_numbers(pixels.z[:, 0]), pixels.weights
-        count, hits = (
-            np.bincount(bins, column, BINS) for column in (weights, weights * pixels.labels)
-        )
-        middle = (np.arange(BINS) + 0.5) / BINS
-        return cls(
-            shares=np.where(count > 0, hits / np.where(count > 0, count, 1), middle).tolist()
-        )
+        bins = bin_numbers(pixels.z[:, 0])
+        count = np.bincount(bins, pixels.weights, BINS)
+        hits = np.bincount(bins, pixels.weights * pixels.labels, BINS)
+        shares = (np.arange(BINS) + 0.5) / BINS
+        np.divide(hits, count, out=shares, where=count > 0)
+        return cls(shares=shares.tolist())
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """See `Calibrator`."""

@@ -1,8 +1,8 @@
-"""Image-conditional temperature: one temperature per image, from how uncertain its predictions are."""
+"""Image-conditional temperature: one per image, from how uncertain its predictions are."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 
@@ -10,12 +10,12 @@ from pipeline_src.calibrators.calibrator import Calibrator, minimize_loss, nll_a
 from pipeline_src.calibrators.pixels import Pixels, to_probabilities
 from pipeline_src.calibrators.temperature import BOUNDS
 
+LOWEST, HIGHEST = np.log(BOUNDS)  # log T
 EQUAL = 1e-6  # a smaller spread of the entropy is rounding, not a difference of images
 
 
 class ImageTemperatureCalibrator(Calibrator):
-    """Divide the logits of each image by a temperature that depends on the mean entropy of its
-    predictions.
+    """Divide the logits of each image by a temperature that depends on their mean entropy.
 
     log T = a + b * entropy, fitted by maximum likelihood. With b = 0 it is temperature scaling. T
     stays in [0.01, 100]. Where confidence equals accuracy on each of several groups of images, it
@@ -36,9 +36,9 @@ class ImageTemperatureCalibrator(Calibrator):
     Source: ours, after Guo et al., ICML 2017
     """
 
-    name: ClassVar[str] = "image_temperature"
-    keeps_class: ClassVar[bool] = True
-    per_image: ClassVar[bool] = True
+    name = "image_temperature"
+    keeps_class = True
+    per_image = True
 
     a: float
     b: float
@@ -46,26 +46,29 @@ class ImageTemperatureCalibrator(Calibrator):
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:
         """Maximize the likelihood over a and b."""
-        center, spread = pixels.entropy.mean(), pixels.entropy.std()
+        center = pixels.entropy.mean()
+        spread = pixels.entropy.std()
         scale = 1 / spread if spread > EQUAL else 0.0  # standardized for the minimization only
-        x = np.stack([np.ones(pixels.number), (pixels.entropy - center) * scale], axis=1)[
-            pixels.images
-        ]
+        standardized = (pixels.entropy - center) * scale
+        x = np.stack([np.ones(pixels.number), standardized], axis=1)[pixels.images]
         weights = pixels.weights / pixels.weights.sum()
 
-        def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:  # the NLL, and its gradient
+        def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
             log_t = x @ parameters
-            inside = (np.log(BOUNDS[0]) < log_t) & (log_t < np.log(BOUNDS[1]))
-            scaled = pixels.z * np.exp(-log_t.clip(*np.log(BOUNDS)))[:, None]
+            clipped = log_t.clip(LOWEST, HIGHEST)
+            scaled = pixels.z * np.exp(-clipped)[:, None]
             value, gradient = nll_and_gradient(scaled, pixels.labels, weights)
+            inside = (log_t > LOWEST) & (log_t < HIGHEST)
             return value, -((gradient * scaled).sum(axis=1) * inside) @ x
 
         constant, slope = minimize_loss(loss, [0.0, 0.0])
-        return cls(a=float(constant - slope * scale * center), b=float(slope * scale))
+        b = float(slope * scale)
+        return cls(a=float(constant - slope * scale * center), b=b)
 
     def temperatures(self, entropy: np.ndarray) -> np.ndarray:
         """Return the temperatures (N,) of images by their entropy (N,)."""
-        return np.exp(np.clip(self.a + self.b * entropy, *np.log(BOUNDS)))
+        log_t = self.a + self.b * entropy
+        return np.asarray(np.exp(np.clip(log_t, LOWEST, HIGHEST)))
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """See `Calibrator`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 from scipy.optimize import isotonic_regression
@@ -14,8 +14,7 @@ from pipeline_src.validation import Fraction
 
 
 class IsotonicCalibrator(Calibrator):
-    """Replace probabilities by the rising function of them with the least Brier score on the fitted
-    pixels.
+    """Replace probabilities by the rising function of them with the least Brier score.
 
     It is linear between the knots `f`, and constant beyond them. It may give 0 and 1, and it may
     move the threshold: the class of a pixel may change.
@@ -29,9 +28,9 @@ class IsotonicCalibrator(Calibrator):
     Source: Zadrozny and Elkan, KDD 2002
     """
 
-    name: ClassVar[str] = "isotonic"
-    keeps_class: ClassVar[bool] = False
-    two_classes: ClassVar[bool] = True
+    name = "isotonic"
+    keeps_class = False
+    two_classes = True
 
     f: list[Fraction]
     value: list[Fraction]

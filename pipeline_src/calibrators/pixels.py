@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,9 +12,11 @@ from scipy.special import expit, log_expit, log_softmax, softmax
 from pipeline_src.counting.levels import CLAMP
 
 BINS = 10  # of histogram binning
-CELL = (
-    1 / 64
-)  # of a logit; neighboring 8-bit probabilities are further apart (at 0.5: 2 log(128/127) = 1/63.75)
+# The width of a cell of logits. Neighboring 8-bit probabilities are further apart: at 0.5 by
+# 2 log(128/127) = 1/63.75.
+CELL = 1 / 64
+MOST_LOGITS = 2**23  # of the pixels of a fit, about: 64 MB
+BLOCK = 2**18  # pixels of a saved map whose logits are in memory at once
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,14 @@ class Pixels:
     def take(self, images: np.ndarray) -> Pixels:
         """Return the pixels of the selected images, (I,) bool."""
         rows = images[self.images]
-        numbers = np.cumsum(images) - 1
-        columns = (self.z[rows], self.labels[rows], self.weights[rows], numbers[self.images[rows]])
-        return Pixels(*columns, self.entropy[images])
+        new_number = np.cumsum(images) - 1
+        return Pixels(
+            z=self.z[rows],
+            labels=self.labels[rows],
+            weights=self.weights[rows],
+            images=new_number[self.images[rows]],
+            entropy=self.entropy[images],
+        )
 
     def pooled(self) -> Pixels:
         """Return the pixels of all images as one image, for calibrators of single pixels."""
@@ -58,37 +65,36 @@ class Pixels:
         return pooled.grouped()
 
     def grouped(self) -> Pixels:
-        """Merge pixels of one image and label whose logits share a cell, at their mean logit.
+        """Return the pixels, those of one image and label whose logits share a cell merged.
 
-        Cells are 1/64 wide and end where a bin of histogram binning does. For 8-bit maps no two
-        values share a cell, so nothing changes. For finer maps an NLL of 20,000 or more pixels
-        moves by under 0.01 %. K classes stay unmerged.
+        A merged pixel has the mean logit of its cell. Cells are 1/64 wide and end where a bin of
+        histogram binning does. For 8-bit maps no two values share a cell, so nothing changes. For
+        finer maps an NLL of 20,000 or more pixels moves by under 0.01 %. Pixels of K classes stay
+        unmerged.
         """
         if self.z.shape[1] > 1:
             return self
         z = self.z[:, 0]
-        cells = np.rint(z / CELL).astype(np.int64) + bin_numbers(
-            z
-        )  # both rise with z: no two pairs have the same sum
-        low, span = cells.min(initial=0), np.ptp(cells) + 1 if len(cells) else 1
-        _, first, inverse = np.unique(
-            self.images * span + cells - low, return_index=True, return_inverse=True
+        # Both terms rise with z: no two pairs of them have the same sum.
+        cells = np.rint(z / CELL).astype(np.int64) + bin_numbers(z)
+        cells -= cells.min(initial=0)
+        span = cells.max(initial=0) + 1
+        _, first, cell_of_pixel = np.unique(
+            self.images * span + cells, return_index=True, return_inverse=True
         )
-        weights = np.bincount(inverse, self.weights)
-        # The mean of both labels, which no calibrator can tell apart; exactly z where all are
-        # equal.
-        off = np.bincount(inverse, self.weights * (z - z[first][inverse])) / np.where(
-            weights > 0, weights, 1
-        )
-        key, row = np.unique(inverse * 2 + self.labels, return_inverse=True)
-        cell = key // 2
-        mean = (z[first] + off)[cell]
+        weights = np.bincount(cell_of_pixel, self.weights)
+        # The mean is that of both labels, which no calibrator can tell apart. Deviations from the
+        # first logit make it exact where all logits are equal.
+        deviations = np.bincount(cell_of_pixel, self.weights * (z - z[first][cell_of_pixel]))
+        means = z[first] + deviations / np.where(weights > 0, weights, 1)
+        keys, row = np.unique(cell_of_pixel * 2 + self.labels, return_inverse=True)
+        cell = keys // 2
         return Pixels(
-            mean[:, None],
-            key % 2,
-            np.bincount(row, self.weights),
-            self.images[first][cell],
-            self.entropy,
+            z=means[cell][:, None],
+            labels=keys % 2,
+            weights=np.bincount(row, self.weights),
+            images=self.images[first][cell],
+            entropy=self.entropy,
         )
 
 
@@ -101,56 +107,139 @@ def bin_numbers(z: np.ndarray) -> np.ndarray:
     return np.asarray((expit(z) * BINS + 1e-9).astype(np.int64)).clip(max=BINS - 1)
 
 
-def joined(parts: Sequence[Pixels]) -> Pixels:
-    """Return the pixels of several images or groups of images as one."""
-    starts = np.cumsum([0, *(part.number for part in parts[:-1])])
-    images = [part.images + start for part, start in zip(parts, starts, strict=True)]
-    z, labels, weights, entropy = (
-        np.concatenate([getattr(part, name) for part in parts])
-        for name in ("z", "labels", "weights", "entropy")
+def joined(sets: Sequence[Pixels]) -> Pixels:
+    """Return the pixels of several sets as one set; the images keep their order."""
+    images = []
+    start = 0
+    for pixels in sets:
+        images.append(pixels.images + start)
+        start += pixels.number
+    return Pixels(
+        z=np.concatenate([pixels.z for pixels in sets]),
+        labels=np.concatenate([pixels.labels for pixels in sets]),
+        weights=np.concatenate([pixels.weights for pixels in sets]),
+        images=np.concatenate(images),
+        entropy=np.concatenate([pixels.entropy for pixels in sets]),
     )
-    return Pixels(z, labels, weights, np.concatenate(images), entropy)
 
 
-def image_pixels(z: np.ndarray, truth: np.ndarray, chosen: np.ndarray | None = None) -> Pixels:
-    """Return the valid pixels of one image.
+def drawn_target(
+    target: np.ndarray, classes: int, most: int, random: np.random.Generator
+) -> tuple[np.ndarray, float]:
+    """Return a target in which at most `most` pixels count, and how many pixels each stands for.
+
+    Pixels are drawn without replacement. Those that are not drawn get the label `classes`.
+
+    Args:
+        target: (H, W) integers: classes 0 to `classes` - 1; pixels of other values do not count.
+    """
+    valid = np.count_nonzero(target < classes)
+    if valid <= most:
+        return target, 1.0
+    labels = target.reshape(-1)
+    chosen = np.flatnonzero(labels < classes)[random.choice(valid, most, replace=False)]
+    drawn = np.full_like(labels, classes)
+    drawn[chosen] = labels[chosen]
+    return drawn.reshape(target.shape), valid / most
+
+
+def image_pixels(z: np.ndarray, target: np.ndarray, weight: float = 1.0) -> Pixels:
+    """Return the pixels of one image that count.
 
     Args:
         z: (C, H, W) logits.
-        truth: (H, W) integers: classes 0 to K - 1; pixels of other values do not count.
-        chosen: indices into the valid pixels; each chosen pixel then stands for an equal share.
-            None for all.
+        target: (H, W) integers: classes 0 to K - 1; pixels of other values do not count.
+        weight: how many pixels each of them stands for.
     """
-    flat, y = z.reshape(len(z), -1), truth.reshape(-1)
-    valid = np.flatnonzero(y < max(2, len(z)))
-    rows = valid if chosen is None else valid[chosen]
-    weights = np.full(len(rows), len(valid) / max(1, len(rows)))
-    columns = (
-        flat[:, rows].T.astype(np.float64),
-        y[rows].astype(np.int64),
-        weights,
-        np.zeros(len(rows), np.int64),
+    labels = target.reshape(-1)
+    valid = np.flatnonzero(labels < max(2, len(z)))
+    return Pixels(
+        z=z.reshape(len(z), -1)[:, valid].T.astype(np.float64),
+        labels=labels[valid].astype(np.int64),
+        weights=np.full(len(valid), weight),
+        images=np.zeros(len(valid), np.int64),
+        entropy=np.array([mean_entropy(z)]),
     )
-    return Pixels(*columns, np.array([mean_entropy(z)]))
+
+
+def map_pixels(
+    probability: np.ndarray, target: np.ndarray, most: int, random: np.random.Generator
+) -> Pixels:
+    """Return the pixels of one saved map that a calibrator is fitted to.
+
+    Of a map of two classes they are all pixels that count, merged (`Pixels.grouped`).
+
+    Args:
+        probability: as of `log_odds`.
+        target: (H, W), as of `drawn_target`.
+        most: of a map of K classes so many pixels are drawn, at most.
+    """
+    weight = 1.0
+    if probability.ndim == 3 and len(probability) > 2:
+        target, weight = drawn_target(target, len(probability), most, random)
+    labels = target.reshape(-1)
+    blocks = []
+    sizes = []
+    for place, z in logit_blocks(probability):
+        blocks.append(image_pixels(z, labels[place], weight).grouped())
+        sizes.append(z.shape[-1])
+    pixels = joined(blocks)
+    if len(blocks) == 1:
+        return pixels
+    entropy = np.average(pixels.entropy, weights=sizes)
+    return replace(pixels.pooled(), entropy=np.array([entropy]))
+
+
+def logit_blocks(probability: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield the logits of a saved map, (C, 1, n), in blocks of pixels, and the place of each block.
+
+    The logits of a whole map, and the arrays that they are computed from, take several times the
+    memory of the map.
+
+    Args:
+        probability: as of `log_odds`.
+    """
+    planes = probability.reshape(*probability.shape[:-2], 1, -1)
+    for start in range(0, planes.shape[-1], BLOCK):
+        place = slice(start, start + BLOCK)
+        yield place, log_odds(planes[..., place])
 
 
 def to_probabilities(z: np.ndarray) -> np.ndarray:
-    """Return the probabilities (N, C) of logits (N, C): the sigmoid of a single logit, else the softmax."""
-    return np.asarray(expit(z) if z.shape[1] == 1 else softmax(z, axis=1))
+    """Return the probabilities (N, C) of logits (N, C): the sigmoid of one logit, or the softmax."""
+    if z.shape[1] == 1:
+        return np.asarray(expit(z))
+    return np.asarray(softmax(z, axis=1))
 
 
 def mean_entropy(z: np.ndarray) -> float:
-    """Return the mean entropy, in nats, of the predictions for an image, from its logits (C, H, W)."""
+    """Return the mean entropy of the predictions for an image, in nats, from logits (C, H, W)."""
+    return float(entropies(z).mean())
+
+
+def entropies(z: np.ndarray) -> np.ndarray:
+    """Return the entropy of the prediction for each pixel, (N,) in nats, from logits (C, H, W)."""
     z = z.reshape(len(z), -1).astype(np.float64)
     if len(z) == 1:
-        return float(-(expit(z) * log_expit(z) + expit(-z) * log_expit(-z)).mean())
+        return np.asarray(-(expit(z) * log_expit(z) + expit(-z) * log_expit(-z))[0])
     log_f = log_softmax(z, axis=0)
-    return float(-(np.exp(log_f) * log_f).sum(axis=0).mean())
+    return np.asarray(-(np.exp(log_f) * log_f).sum(axis=0))
+
+
+def map_entropy(probability: np.ndarray) -> float:
+    """Return `mean_entropy` of a saved map; arguments as of `log_odds`."""
+    total = 0.0
+    for _, z in logit_blocks(probability):
+        total += float(entropies(z).sum())
+    height, width = probability.shape[-2:]
+    return float(total / (height * width))
 
 
 def least_probability(kind: np.dtype[Any]) -> float:
     """Return the probability that 0 stands for in maps of a type: half a level, of floats 1e-7."""
-    return 0.5 / np.iinfo(kind).max if kind.kind == "u" else CLAMP
+    if kind.kind == "u":
+        return 0.5 / np.iinfo(kind).max
+    return CLAMP
 
 
 def log_odds(probability: np.ndarray) -> np.ndarray:
@@ -174,4 +263,6 @@ def log_odds(probability: np.ndarray) -> np.ndarray:
     if f.ndim == 3 and len(f) > 2:
         return np.asarray(log_softmax(np.log(f.clip(least, 1)), axis=0))
     f = f.clip(least, 1 - least)
-    return np.log(f[1:]) - np.log(f[:1]) if f.ndim == 3 else (np.log(f) - np.log1p(-f))[None]
+    if f.ndim == 3:
+        return np.asarray(np.log(f[1:]) - np.log(f[:1]))
+    return np.asarray((np.log(f) - np.log1p(-f))[None])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 from scipy.special import log_softmax
@@ -12,8 +12,7 @@ from pipeline_src.calibrators.pixels import Pixels, to_probabilities
 
 
 class PlattCalibrator(Calibrator):
-    """Scale the logit and add a bias: sigmoid(a z + b), and for K classes softmax(a_k log f_k +
-    b_k).
+    """Scale the logit and add a bias: sigmoid(a z + b), of K classes softmax(a_k log f_k + b_k).
 
     Both are fitted by maximum likelihood. For K classes log f replaces the logits: the result is a
     function of the probabilities. The bias moves the threshold: the class of a pixel may change.
@@ -31,8 +30,8 @@ class PlattCalibrator(Calibrator):
     Source: Platt, Advances in Large Margin Classifiers 1999; Guo et al., ICML 2017
     """
 
-    name: ClassVar[str] = "platt"
-    keeps_class: ClassVar[bool] = False
+    name = "platt"
+    keeps_class = False
 
     scale: list[float]
     bias: list[float]
@@ -40,19 +39,19 @@ class PlattCalibrator(Calibrator):
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:
         """Maximize the likelihood over scale and bias."""
-        z, weights = cls.inputs(pixels.z), pixels.weights / pixels.weights.sum()
+        z = cls.inputs(pixels.z)
+        weights = pixels.weights / pixels.weights.sum()
         c = z.shape[1]
 
         def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = nll_and_gradient(
-                z * parameters[:c] + parameters[c:], pixels.labels, weights
-            )
+            mapped = z * parameters[:c] + parameters[c:]
+            value, gradient = nll_and_gradient(mapped, pixels.labels, weights)
             return value, np.concatenate([(gradient * z).sum(axis=0), gradient.sum(axis=0)])
 
         solution = minimize_loss(loss, [1.0] * c + [0.0] * c)
-        bias = solution[c:] - (
-            solution[c:].mean() if c > 1 else 0
-        )  # a constant added to all classes changes nothing
+        bias = solution[c:]
+        if c > 1:
+            bias -= bias.mean()  # a constant added to all classes changes nothing
         return cls(scale=solution[:c].tolist(), bias=bias.tolist())
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
@@ -62,4 +61,6 @@ class PlattCalibrator(Calibrator):
     @staticmethod
     def inputs(z: np.ndarray) -> np.ndarray:
         """Return what is scaled, (N, C): one logit, or log f_k."""
-        return z if z.shape[1] == 1 else log_softmax(z, axis=1)
+        if z.shape[1] == 1:
+            return z
+        return np.asarray(log_softmax(z, axis=1))

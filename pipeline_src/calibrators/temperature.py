@@ -1,8 +1,8 @@
-"""Temperature scaling (Guo et al., On Calibration of Modern Neural Networks, ICML 2017): one number for all logits."""
+"""Temperature scaling (Guo et al., ICML 2017): one number for all logits."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 from pydantic import Field
@@ -30,8 +30,8 @@ class TemperatureCalibrator(Calibrator):
     Source: Guo et al., ICML 2017
     """
 
-    name: ClassVar[str] = "temperature"
-    keeps_class: ClassVar[bool] = True
+    name = "temperature"
+    keeps_class = True
 
     temperature: float = Field(gt=0)
 
@@ -47,11 +47,11 @@ class TemperatureCalibrator(Calibrator):
 
 
 def fit_temperature(z: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
-    """Return the temperature in `BOUNDS` of least NLL. The NLL is convex in 1 / T, so there is one minimum."""
-    result = minimize_scalar(
-        lambda log_t: nll_and_gradient(z / np.exp(log_t), labels, weights)[0],
-        bounds=np.log(BOUNDS),
-        method="bounded",
-        options={"xatol": 1e-6},
-    )
+    """Return the temperature in `BOUNDS` of least NLL, the only minimum: it is convex in 1 / T."""
+
+    def loss(log_t: float) -> float:
+        return nll_and_gradient(z / np.exp(log_t), labels, weights)[0]
+
+    bounds = np.log(BOUNDS)
+    result = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
     return float(np.exp(result.x))

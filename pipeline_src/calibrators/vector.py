@@ -1,8 +1,6 @@
-"""Vector scaling (Guo et al., On Calibration of Modern Neural Networks, ICML 2017): a scale and a bias per class."""
+"""Vector scaling (Guo et al., ICML 2017): a scale and a bias per class."""
 
 from __future__ import annotations
-
-from typing import ClassVar
 
 import numpy as np
 
@@ -24,7 +22,7 @@ class VectorCalibrator(PlattCalibrator):
     Source: Guo et al., ICML 2017
     """
 
-    name: ClassVar[str] = "vector"
+    name = "vector"
 
     @staticmethod
     def inputs(z: np.ndarray) -> np.ndarray:

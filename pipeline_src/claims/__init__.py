@@ -1,1 +1,1 @@
-"""The paper's claims and whether experiments support them (docs/protocol.md, docs/contributing/extending.md)."""
+"""The paper's claims, and whether experiments support them (docs/protocol.md)."""

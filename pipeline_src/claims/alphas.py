@@ -1,5 +1,4 @@
-"""C9: how far learned alphas differ between images, beyond the phase of their oscillation
-(docs/theory.md section 5).
+"""C9: how far learned alphas differ between images (docs/theory.md section 5).
 
 An image's alpha after one epoch depends on the phase of its oscillation. Two windows of epochs,
 each several periods long, are at unrelated phases: the covariance over images of the mean alphas
@@ -10,7 +9,7 @@ covariance of 0 or slightly below. The check cannot show equality.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,16 +26,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 WINDOWS = 5  # into which the epochs are cut
-FEWEST = 15  # epochs: a window of 3, because the oscillation's autocorrelation is gone after 3 visits at beta = 1
+FEWEST = 15  # epochs: a window of 3, after which at beta = 1 the oscillation's autocorrelation is 0
 SPREAD = Quantity(title="spread of alphas", unit="% of the mean alpha", factor=100, digits=1)
 
 
-def differ(view: View, entry: str, compared: Sequence[str] = ()) -> Items:
+def differ(view: View, entry: str) -> Items:
     """Check that the alphas of a method differ between images."""
-    tables = {seed: table for (method, seed), table in view.alphas.items() if method == entry}
+    tables = {}
+    for (method, seed), table in view.alphas.items():
+        if method == entry:
+            tables[seed] = table
     if not tables:
         yield view.missing(f"the run of {entry}")
-    elif (epochs := min(table.shape[1] for table in tables.values())) < FEWEST:
+        return
+    epochs = min(table.shape[1] for table in tables.values())
+    if epochs < FEWEST:
         yield view.missing(f"{FEWEST} epochs (there are {epochs})", "raise “training: epochs:”")
     else:
         yield spread(entry, tables)
@@ -58,41 +62,47 @@ def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
         tables: seed -> alphas by image (rows) and epoch. Shares are averaged over seeds, on the
             same resamples.
     """
-    shares, resampled = {}, []
+    shares = {}
+    resampled = []
     for seed, table in sorted(tables.items()):
-        earlier, last = _means(table, windows_ago=1), _means(table)
+        earlier = _means(table, windows_ago=1)
+        last = _means(table, windows_ago=0)
         moments = np.stack([earlier, last, earlier * last], axis=1)
         shares[seed] = float(_shares(moments.mean(axis=0)))
         resampled.append(_shares(image_means(moments, key_of("train"))))
-    images, mean = len(earlier), float(np.mean(list(shares.values())))
-    effect = Estimate(shares, *(interval(mean, np.mean(resampled, axis=0), images) or NAN))
+    images = len(earlier)
+    mean = float(np.mean(list(shares.values())))
+    low, high = interval(mean, np.mean(resampled, axis=0), images) or NAN
     return Evidence(
-        f"image-specific spread of the alphas of {method}",
-        {"train": images},
-        effect,
-        ABOVE_ZERO,
-        SPREAD,
+        what=f"image-specific spread of the alphas of {method}",
+        sets={"train": images},
+        effect=Estimate(shares, low, high),
+        target=ABOVE_ZERO,
+        quantity=SPREAD,
     )
 
 
-def _means(table: pd.DataFrame, windows_ago: int = 0) -> np.ndarray:
-    """Return (N,) means of the alphas of N images over the last window of epochs, or over an earlier one."""
+def _means(table: pd.DataFrame, windows_ago: int) -> np.ndarray:
+    """Return the means (N,) of the alphas of N images over a window of epochs; 0 is the last."""
     epochs = table.shape[1]
     length = max(1, epochs // WINDOWS)
-    window = slice(epochs - (windows_ago + 1) * length, epochs - windows_ago * length)
-    means: np.ndarray = table.to_numpy()[:, window].mean(axis=1)
+    end = epochs - windows_ago * length
+    means: np.ndarray = table.to_numpy()[:, end - length : end].mean(axis=1)
     return means
 
 
 def _shares(moments: np.ndarray) -> np.ndarray:
-    """Return standard deviations (...) of the image-specific part, as shares of the mean alpha; 0
-    without any.
+    """Return the standard deviations (...) of the image-specific part, as shares of the mean alpha.
+
+    They are 0 where the mean alpha is 0.
 
     Args:
         moments: (..., 3) means over images of a, b, ab for the mean alphas a and b over the two
             windows.
     """
-    a, b, ab = np.moveaxis(moments, -1, 0)
+    a = moments[..., 0]
+    b = moments[..., 1]
+    covariance = moments[..., 2] - a * b
     mean = (a + b) / 2
-    shares: np.ndarray = np.sqrt(np.maximum(ab - a * b, 0)) / np.where(mean > 0, mean, 1)
+    shares: np.ndarray = np.sqrt(np.maximum(covariance, 0)) / np.where(mean > 0, mean, 1)
     return shares

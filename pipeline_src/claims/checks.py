@@ -1,14 +1,14 @@
-"""Checks of claims: each yields comparisons of an experiment in one protocol, or the results that are missing."""
+"""Checks of claims: each yields comparisons of an experiment in a protocol, or what is missing."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline_src.analysis.estimate import common_seeds, estimate
-from pipeline_src.analysis.facts import ROLES, Facts, run_command
+from pipeline_src.analysis.facts import COMPARED, ROLES, Facts, run_command
 from pipeline_src.analysis.intervals import MARGINS
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims.verdict import ABOVE_ZERO, Evidence, Items, Missing, Target
@@ -17,18 +17,18 @@ from pipeline_src.metrics.registry import METRICS
 if TYPE_CHECKING:
     import pandas as pd
 
-MARGIN = MARGINS[
-    "accuracy"
-]  # what counts as kept (accuracy) or similar (ECE): half a percentage point
+MARGIN = MARGINS["accuracy"]  # of kept accuracy and of similar ECE: half a percentage point
 FAR_MORE = 2.0  # "far more" overconfident: more than twice
-NOT_LOWER, SIMILAR = Target(-MARGIN, math.inf), Target(-MARGIN, MARGIN)
+NOT_LOWER = Target(-MARGIN, math.inf)
+SIMILAR = Target(-MARGIN, MARGIN)
 SAME_S = 1e-3  # relative; params.yaml rounds alpha
 
 
 @dataclass(frozen=True)
 class View:
-    """An experiment in one protocol, as checks of claims see it; a `Missing` replaces evidence that
-    it lacks.
+    """An experiment in one protocol, as checks of claims see it.
+
+    A `Missing` replaces evidence that the experiment lacks.
 
     Args:
         results: the measurements of the experiment.
@@ -52,40 +52,46 @@ class View:
 
     def on_sets(self, role: str, compare: Callable[[str], Items]) -> Items:
         """Yield what `compare` yields for each test set of a role; a `Missing` if there is none."""
-        if not (parts := self.sets(role)):
+        parts = self.sets(role)
+        if not parts:
             yield self.missing(f"a test set {ROLES[role]}", f"add one to “data: {role}:”")
         for part in parts:
             yield from compare(part)
 
-    def without(self, code: str) -> Items:
-        """Yield a `Missing` if no entry of `methods:` uses the method `code`."""
-        if not self.facts.entries(code):
-            yield self.missing(f"a block of {code}", "add it to “methods:”")
+    def missing_entry(self, code: str) -> Missing:
+        """Return the `Missing` of an experiment without an entry that uses the method `code`."""
+        return self.missing(f"a block of {code}", "add it to “methods:”")
 
     def missing(self, subject: str, change: str = "") -> Missing:
-        """Return a `Missing` with the command that computes its subject, after a `change` of params.yaml."""
+        """Return a `Missing` with the command that computes its subject.
+
+        Args:
+            subject: what is missing.
+            change: what has to change in the experiment's entry of params.yaml before.
+        """
         name = self.facts.experiment
-        change = f"{change} of the experiment {name} in params.yaml and " if change else ""
-        return Missing(subject, f"{change}run: {run_command(name)}")
+        command = f"run: {run_command(name)}"
+        if change:
+            command = f"{change} of the experiment {name} in params.yaml and {command}"
+        return Missing(subject, command)
 
     def difference(
         self, metric: str, target: Target, method: str, other: str, part: str
     ) -> Evidence | Missing:
-        """Return a metric of a method minus that of another on the same images, paired by image and seed."""
+        """Return a metric of a method minus that of another, paired by image and seed."""
         terms = [(method, part, 1.0), (other, part, -1.0)]
-        return self.weighted_sum(
-            metric, target, f"{method} − {other}", terms, MARGINS.get(metric, 0.0)
-        )
+        return self.weighted_sum(metric, target, f"{method} − {other}", terms)
 
     def differences(
-        self, metric: str, target: Target, method: str, compared: Iterable[str], role: str
+        self, metric: str, target: Target, method: str, compared: Sequence[str], role: str
     ) -> Items:
         """Yield the `difference` to each of some methods, on each set of a role."""
-        names = list(compared)
-        return self.on_sets(
-            role,
-            lambda part: (self.difference(metric, target, method, name, part) for name in names),
-        )
+
+        def on_set(part: str) -> Items:
+            for other in compared:
+                yield self.difference(metric, target, method, other, part)
+
+        return self.on_sets(role, on_set)
 
     def weighted_sum(
         self,
@@ -93,63 +99,79 @@ class View:
         target: Target,
         subject: str,
         terms: Sequence[tuple[str, str, float]],
-        margin: float = 0.0,
     ) -> Evidence | Missing:
-        """Return a metric summed over (method, set, weight) terms and averaged over the seeds that all of them have."""
-        measured, sets = [], {}
+        """Return a metric summed over terms and averaged over the seeds that all of them have.
+
+        Args:
+            subject: the sum in words.
+            terms: method, test set and weight of each.
+        """
+        measured = []
+        sets = {}
         for method, part, weight in terms:
-            if (measurement := self.results.measurement(self.protocol, method, part)) is None:
+            measurement = self.results.measurement(self.protocol, method, part)
+            if measurement is None:
                 return self.missing(f"{method} on {part}")
             measured.append((measurement, weight))
             sets[part] = measurement.images
         if not common_seeds([measurement for measurement, _ in measured]):
-            return self.missing(
-                f"a seed that {' and '.join(method for method, _, _ in terms)} share"
-            )
+            methods = " and ".join(method for method, _, _ in terms)
+            return self.missing(f"a seed that {methods} share")
         name = f"{METRICS[metric].title} of {subject}"
-        if (effect := estimate(metric, *measured)) is None:
+        effect = estimate(metric, *measured)
+        if effect is None:
             return self.missing(f"{name}, which is undefined on {' or '.join(sets)}")
+        margin = MARGINS.get(metric, 0.0)
         return Evidence(name, sets, effect, target, METRICS[metric], margin)
 
 
-Check = Callable[
-    [View, str, Sequence[str]], Items
-]  # experiment, entry of the claim's subject, comparison methods
+# Of a view, for an entry that uses the claim's subject.
+Check = Callable[[View, str], Items]
 
 
-def over_confident(view: View, entry: str, compared: Sequence[str] = ()) -> Items:
-    """Check that confidence exceeds accuracy in distribution, and that OE is far higher out of distribution."""
-    yield from view.on_sets(
-        "id", lambda part: [view.weighted_sum("gap", ABOVE_ZERO, entry, [(entry, part, 1.0)])]
-    )
+def over_confident(view: View, entry: str) -> Items:
+    """Check that confidence exceeds accuracy on ID sets, and that OE is far higher on OOD sets."""
+
+    def gap(part: str) -> Items:
+        yield view.weighted_sum("gap", ABOVE_ZERO, entry, [(entry, part, 1.0)])
 
     def excess(part: str) -> Items:
         for other in view.sets("id"):
             subject = f"{entry} on {part} minus {FAR_MORE:g} times that on {other}"
-            yield view.weighted_sum(
-                "oe", ABOVE_ZERO, subject, [(entry, part, 1.0), (entry, other, -FAR_MORE)]
-            )
+            terms = [(entry, part, 1.0), (entry, other, -FAR_MORE)]
+            yield view.weighted_sum("oe", ABOVE_ZERO, subject, terms)
 
+    yield from view.on_sets("id", gap)
     yield from view.on_sets("ood", excess)
 
 
 def against_baseline(role: str, target: Target, *metrics: str) -> Check:
     """Return a check of metrics minus those of the baseline, on all test sets of a role."""
 
-    def check(view: View, entry: str, compared: Sequence[str] = ()) -> Items:
-        yield from view.without("baseline")
+    def check(view: View, entry: str) -> Items:
+        baseline = view.facts.entries("baseline")[:1]
+        if not baseline:
+            yield view.missing_entry("baseline")
         for metric in metrics:
-            yield from view.differences(
-                metric, target, entry, filter(None, [view.facts.baseline]), role
-            )
+            yield from view.differences(metric, target, entry, baseline, role)
 
     return check
 
 
-def against_others(target: Target, metric: str, *roles: str) -> Check:
-    """Return a check of a metric minus that of each comparison method, on all test sets of the roles that exist."""
+def against_others(
+    target: Target, metric: str, roles: Sequence[str] = ("id",), codes: Sequence[str] = COMPARED
+) -> Check:
+    """Return a check of a metric minus that of each comparison method.
 
-    def check(view: View, entry: str, compared: Sequence[str]) -> Items:
+    Args:
+        roles: of the test sets; sets of all but "id" may be absent.
+        codes: of the comparison methods.
+    """
+
+    def check(view: View, entry: str) -> Items:
+        methods = view.facts.methods
+        others = {*codes} - {methods[entry].code}
+        compared = [name for name in view.facts.compared if methods[name].code in others]
         for role in roles:
             if role == "id" or view.sets(role):
                 yield from view.differences(metric, target, entry, compared, role)
@@ -157,16 +179,16 @@ def against_others(target: Target, metric: str, *roles: str) -> Check:
     return check
 
 
-def like_smoothing(view: View, entry: str, compared: Sequence[str] = ()) -> Items:
+def like_smoothing(view: View, entry: str) -> Items:
     """Check that every SLP with the same s as the label smoothing `entry` has a similar ECE."""
-    static = view.facts.static
-    equal = [
-        n
-        for n in view.facts.entries("slp")
-        if math.isclose(static[n], static[entry], rel_tol=SAME_S)
-    ]
+    strengths = view.facts.static
+    strength = strengths[entry]
+    equal = []
+    for name in view.facts.entries("slp"):
+        if math.isclose(strengths[name], strength, rel_tol=SAME_S):
+            equal.append(name)
     if not equal:
-        lacking = f"an entry of slp with 2 alpha beta = {static[entry]:g}, which {entry} has"
+        lacking = f"an entry of slp with 2 alpha beta = {strength:g}, which {entry} has"
         yield view.missing(lacking, "add one to “methods:”")
     for name in equal:
         yield from view.differences("ece", SIMILAR, name, [entry], "id")

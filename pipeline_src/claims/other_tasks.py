@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pipeline_src.analysis.facts import ExperimentSummary, run_command
 from pipeline_src.claims.checks import MARGIN, NOT_LOWER, View, against_baseline
-from pipeline_src.claims.verdict import BELOW_ZERO, Evidence, Finding, Missing, verdict_of
+from pipeline_src.claims.verdict import (
+    BELOW_ZERO,
+    Content,
+    Evidence,
+    Finding,
+    Missing,
+    verdict_of,
+)
 from pipeline_src.counting.levels import PROTOCOLS
 
 TEXT = "It carries over to camouflaged objects, smoke and semantic segmentation."
 RULE = (
-    "In the experiments on each of these tasks, ECE of ASLP_MC and ASLP_MEI is below the baseline's and their accuracy "
-    f"at most {100 * MARGIN:g} percentage points below it, on every ID set."
+    "In the experiments on each of these tasks, ECE of ASLP_MC and ASLP_MEI is below the "
+    f"baseline's and their accuracy at most {100 * MARGIN:g} percentage points below it, on every "
+    "ID set."
 )
 TASKS = ("cod", "smoke", "semantic")  # of the claim: keys of the catalog
 SUBJECTS = ("aslp_mc", "aslp_mei")
@@ -22,41 +29,45 @@ CHECKS = (against_baseline("id", BELOW_ZERO, "ece"), against_baseline("id", NOT_
 CARRIED_OVER = "carried_over"  # the key of claims.json under which an experiment contributes
 
 
-def carried_over(view: View) -> dict[str, Any]:
+def carried_over(view: View) -> Content:
     """Return what an experiment contributes in one protocol: the finding on its task."""
     items: list[Evidence | Missing] = []
     for code in SUBJECTS:
-        items += view.without(code)
-        if entry := view.facts.principal(code):
-            items += [item for check in CHECKS for item in check(view, entry, ())]
+        entry = view.facts.principal(code)
+        if entry is None:
+            items.append(view.missing_entry(code))
+            continue
+        for check in CHECKS:
+            items += check(view, entry)
     return Finding.of(items).as_json()
 
 
-def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -> dict[str, Any]:
+def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -> Content:
     """Return the verdict on the claim in the form of claims.json.
 
     Args:
         experiments: all of params.yaml, whether they were run or not.
         tasks: task of the catalog -> its description.
     """
-    by_task = {task: [summary for summary in experiments if summary.task == task] for task in TASKS}
-    contents = {
-        summary.name: _content(summary) for summaries in by_task.values() for summary in summaries
-    }
+    contents = {}
+    for summary in experiments:
+        if summary.task in TASKS:
+            contents[summary.name] = _content(summary)
     by_protocol = {}
     for protocol in PROTOCOLS:
-        findings = [
-            _on_task(protocol, tasks.get(task, task), by_task[task], contents) for task in TASKS
-        ]
-        by_protocol[protocol] = _combined(findings) | {"secondary": []}
+        findings = []
+        for task in TASKS:
+            on_task = [summary for summary in experiments if summary.task == task]
+            findings.append(_on_task(protocol, tasks.get(task, task), on_task, contents))
+        by_protocol[protocol] = {**_combined(findings), "secondary": []}
     return {
         "synthetic": any(content.get("synthetic") for content in contents.values()),
         "claims": [{"claim": "C8", "text": TEXT, "rule": RULE, "protocols": by_protocol}],
     }
 
 
-def _content(summary: ExperimentSummary) -> dict[str, Any]:
-    """Return the claims.json of an experiment; empty where it has none. UserError where it is damaged."""
+def _content(summary: ExperimentSummary) -> Content:
+    """Return the claims.json of an experiment; empty without a file, a UserError if damaged."""
     file = summary.folder / "claims.json"
     if not file.is_file():
         return {}
@@ -68,9 +79,9 @@ def _on_task(
     protocol: str,
     task: str,
     experiments: Sequence[ExperimentSummary],
-    contents: Mapping[str, Mapping[str, Any]],
-) -> dict[str, Any]:
-    """Return the finding on a task from its experiments; `contents` are their claims.json by name."""
+    contents: Mapping[str, Content],
+) -> Content:
+    """Return the finding on a task from its experiments; `contents` are their claims.json."""
     if not experiments:
         return _absent(f"an experiment on {task}", "add one that trains on such a set")
     findings = []
@@ -79,26 +90,31 @@ def _on_task(
         by_protocol = contents[summary.name].get(CARRIED_OVER)
         if by_protocol is None:
             findings.append(_absent(place, f"run: {run_command(summary.name)}"))
-        elif finding := by_protocol.get(protocol):  # several classes have one protocol
-            evidence = [item | {"what": f"{place}: {item['what']}"} for item in finding["evidence"]]
-            findings.append(
-                finding
-                | {"why": f"{place}: {finding['verdict']}. {finding['why']}", "evidence": evidence}
-            )
+        elif protocol in by_protocol:  # several classes have one protocol
+            finding = dict(by_protocol[protocol])
+            finding["why"] = f"{place}: {finding['verdict']}. {finding['why']}"
+            finding["evidence"] = [
+                {**item, "what": f"{place}: {item['what']}"} for item in finding["evidence"]
+            ]
+            findings.append(finding)
     return _combined(findings)
 
 
-def _absent(subject: str, change: str) -> dict[str, Any]:
-    """Return the finding where an experiment or its results are missing, with the `change` that adds them."""
+def _absent(subject: str, change: str) -> Content:
+    """Return the finding where a result is missing, with the `change` that adds it."""
     return Finding([], [Missing(subject, change)]).as_json()
 
 
-def _combined(findings: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _combined(findings: Sequence[Content]) -> Content:
     """Return the finding that follows from the findings of several experiments or tasks."""
-    evidence = [item for finding in findings for item in finding["evidence"]]
-    missing = [item for finding in findings for item in finding["missing"]]
+    evidence: list[Content] = []
+    missing: list[Content] = []
+    for finding in findings:
+        evidence += finding["evidence"]
+        missing += finding["missing"]
+    says = {item["says"] for item in evidence}
     return {
-        "verdict": verdict_of({item["says"] for item in evidence}, is_complete=not missing),
+        "verdict": verdict_of(says, is_complete=not missing),
         "seeds": min((finding["seeds"] for finding in findings if finding["evidence"]), default=0),
         "why": " ".join(finding["why"] for finding in findings),
         "evidence": evidence,

@@ -1,5 +1,4 @@
-"""The registry of claims that an experiment can decide by itself, in the order in which they are
-shown.
+"""The registry of claims that an experiment can decide by itself, in the order of display.
 
 A new claim is an entry here, with a check in `checks` or in a file of its own
 (docs/contributing/extending.md). C8 on several experiments is in `other_tasks`.
@@ -7,11 +6,10 @@ A new claim is an entry here, with a check in `checks` or in a file of its own
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from pipeline_src.analysis.facts import COMPARED
 from pipeline_src.claims import alphas, checks
 from pipeline_src.claims.checks import FAR_MORE, MARGIN, Check
 from pipeline_src.claims.verdict import ABOVE_ZERO, BELOW_ZERO
@@ -28,72 +26,78 @@ class Claim:
         text: what it says.
         rule: how it is checked, in a sentence.
         subjects: codes of its methods; the principal entry of each must meet it.
-        check: (view, entry of a subject, comparison methods) -> evidence.
-        compared: codes of the comparison methods.
+        check: (view, entry of a subject) -> evidence.
         by_protocol: whether it has a verdict in each protocol.
     """
 
     text: str
     rule: str
-    subjects: tuple[str, ...]
+    subjects: Sequence[str]
     check: Check
-    compared: tuple[str, ...] = ()
     by_protocol: bool = True
 
 
 CLAIMS = MappingProxyType(
     {
         "C1": Claim(
-            "The baseline is overconfident on every in-distribution set, and far more so out of distribution.",
-            f"Mean confidence minus accuracy is above 0 on every ID set, and OE on {TEXTURES} is more than {FAR_MORE:g} "
-            "times that on every ID set.",
-            ("baseline",),
+            "The baseline is overconfident on every in-distribution set, and far more so out of "
+            "distribution.",
+            f"Mean confidence minus accuracy is above 0 on every ID set, and OE on {TEXTURES} is "
+            f"more than {FAR_MORE:g} times that on every ID set.",
+            ["baseline"],
             checks.over_confident,
         ),
         "C2": Claim(
             "Static label perturbation (SLP) lowers ECE and OE.",
             "ECE and OE of SLP are below the baseline's on every ID set.",
-            ("slp",),
+            ["slp"],
             checks.against_baseline("id", BELOW_ZERO, "ece", "oe"),
         ),
         "C3": Claim(
             "SLP and label smoothing of equal s calibrate alike.",
-            f"ECE of every SLP of equal s lies within {100 * MARGIN:g} percentage points of it on every ID set.",
-            ("label_smoothing",),
+            f"ECE of every SLP of equal s lies within {100 * MARGIN:g} percentage points of it on "
+            "every ID set.",
+            ["label_smoothing"],
             checks.like_smoothing,
         ),
         "C4": Claim(
             "ASLP_MC has the lowest ECE of all methods in distribution.",
-            "ECE of ASLP_MC is below that of every other compared method (docs/protocol.md, section 5) on every ID set.",
-            ("aslp_mc",),
-            checks.against_others(BELOW_ZERO, "ece", "id"),
-            compared=COMPARED,
+            "ECE of ASLP_MC is below that of every other compared method (docs/protocol.md, "
+            "section 5) on every ID set.",
+            ["aslp_mc"],
+            checks.against_others(BELOW_ZERO, "ece"),
         ),
         "C5": Claim(
             "ASLP_MC and ASLP_MEI keep the baseline's accuracy.",
-            f"Their accuracy is at most {100 * MARGIN:g} percentage points below the baseline's on every ID set.",
-            ("aslp_mc", "aslp_mei"),
+            f"Their accuracy is at most {100 * MARGIN:g} percentage points below the baseline's on "
+            "every ID set.",
+            ["aslp_mc", "aslp_mei"],
             checks.against_baseline("id", checks.NOT_LOWER, "accuracy"),
         ),
         "C6": Claim(
             "ASLP_MC and ASLP_MEI lower ECE and OE out of distribution.",
             f"Their ECE and OE are below the baseline's on {TEXTURES}.",
-            ("aslp_mc", "aslp_mei"),
+            ["aslp_mc", "aslp_mei"],
             checks.against_baseline("ood", BELOW_ZERO, "ece", "oe"),
         ),
         "C7": Claim(
             "ASLP_MEI is the most conservative: its predictive entropy is the highest.",
-            "Mean entropy of ASLP_MEI, in its entry's reading of theta_lm, is above that of the baseline, SLP, LS, ALS and "
-            f"ASLP_MC on every ID set and on {TEXTURES}.",
-            ("aslp_mei",),
-            checks.against_others(ABOVE_ZERO, "entropy", "id", "ood"),
-            compared=("baseline", "slp", "label_smoothing", "als", "aslp_mc"),
+            "Mean entropy of ASLP_MEI, in its entry's reading of theta_lm, is above that of the "
+            f"baseline, SLP, LS, ALS and ASLP_MC on every ID set and on {TEXTURES}.",
+            ["aslp_mei"],
+            checks.against_others(
+                ABOVE_ZERO,
+                "entropy",
+                roles=["id", "ood"],
+                codes=["baseline", "slp", "label_smoothing", "als", "aslp_mc"],
+            ),
         ),
         "C9": Claim(
             "Learned alphas differ between images.",
-            "The image-specific part of the spread of alphas is above 0: mean alphas of the images over the last fifth of "
-            "the epochs and over the fifth before it are correlated. The oscillation of alpha is not.",
-            ("aslp_mc", "aslp_mei"),
+            "The image-specific part of the spread of alphas is above 0: mean alphas of the images "
+            "over the last fifth of the epochs and over the fifth before it are correlated. The "
+            "oscillation of alpha is not.",
+            ["aslp_mc", "aslp_mei"],
             alphas.differ,
             by_protocol=False,
         ),
@@ -103,7 +107,7 @@ CLAIM_FILES = ("claims.json", "claims.md")  # what `write.write_claims` writes
 
 
 def check_claims(names: Collection[str], key: str) -> None:
-    """Raise a UserError where a key of params.yaml names a claim that an experiment cannot decide by itself."""
+    """Raise a UserError where a key of params.yaml names a claim that no experiment decides."""
     for name in names:
         if name not in CLAIMS:
             raise UserError(

@@ -1,9 +1,8 @@
-"""Comparisons with confidence intervals and target ranges, and the verdict on a claim that follows from them."""
+"""Comparisons with intervals and target ranges, and the verdict on a claim that they give."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -20,13 +19,15 @@ from pipeline_src.analysis.estimate import (
 from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL
 from pipeline_src.metrics.metric import Quantity
 
-FOR, AGAINST, BOUNDED, INCONCLUSIVE = "for", "against", "bounded", "inconclusive"
-
-SUPPORTED, REFUTED, NOT_RUN = (
-    "supported",
-    "refuted",
-    "not run",
-)  # BOUNDED and INCONCLUSIVE are also verdicts
+# What a comparison says.
+FOR = "for"
+AGAINST = "against"
+BOUNDED = "bounded"
+INCONCLUSIVE = "inconclusive"
+# Verdicts, besides BOUNDED and INCONCLUSIVE.
+SUPPORTED = "supported"
+REFUTED = "refuted"
+NOT_RUN = "not run"
 # Verdict -> the comparisons that decide it, and how the closest of them is introduced.
 DECISIVE = {
     SUPPORTED: (FOR, "The closest"),
@@ -34,12 +35,13 @@ DECISIVE = {
     BOUNDED: (BOUNDED, "The widest bounded"),
     INCONCLUSIVE: (INCONCLUSIVE, "The farthest from support"),
 }
-WHY = "Of {} comparisons {}. {}: {}."
-JOINT = ", joint interval"
-SQUARE = ", squared error [{:+.2g}, {:+.2g}]"
-MISSING = "Missing: {} (to get it, {})."
-NEEDED = "An effect of this size and spread would be decided by {}."
-NOT_NEEDED = f"Neither {MOST_SEEDS} seeds nor {MOST_IMAGES} times as many images would decide an effect of this size."
+NOT_NEEDED = (
+    f"Neither {MOST_SEEDS} seeds nor {MOST_IMAGES} times as many images would decide an effect of "
+    "this size."
+)
+
+
+Content = Mapping[str, Any]  # of claims.json, or a part of it
 
 
 @dataclass(frozen=True)
@@ -58,19 +60,22 @@ class Target:
         return interval[1] < self.low or interval[0] > self.high
 
     def squared(self, reference: float) -> Target:
-        """Return the range of a difference of squared errors, where the error that is subtracted is `reference`."""
-        low, high = (
-            bound if math.isinf(bound) or bound == 0 else (reference + bound) ** 2 - reference**2
-            for bound in (self.low, self.high)
-        )
-        return Target(-math.inf if self.low < -reference else low, high)
+        """Return the range of a difference of squares; the subtracted error is `reference`."""
+        low = (reference + self.low) ** 2 - reference**2
+        high = (reference + self.high) ** 2 - reference**2
+        if self.low < -reference:
+            low = -math.inf
+        return Target(low, high)
 
     def text(self, quantity: Quantity) -> str:
         """Return the range as it is printed."""
         if self.low == -self.high:
             return f"within ±{quantity.signed(self.high).lstrip('+')}"
-        bound, side = (self.low, "above") if math.isinf(self.high) else (self.high, "below")
-        return f"{side} {quantity.signed(bound)}" if bound else f"{side} 0"
+        bound = min(self.low, self.high, key=abs)  # the other one is infinite
+        side = "above" if bound == self.low else "below"
+        if bound == 0:
+            return f"{side} 0"
+        return f"{side} {quantity.signed(bound)}"
 
 
 BELOW_ZERO = Target(-math.inf, 0)
@@ -106,36 +111,42 @@ class Evidence:
         """
         if 0 < self.effect.units < FEW_GROUPS:
             return INCONCLUSIVE
-        ranges, margins = self._ranges(self.target), self._ranges(Target(-self.margin, self.margin))
+        ranges = self._ranges(self.target)
         if all(target.excludes(effect.interval(level)) for target, effect in ranges):
             return AGAINST
-        if all(target.contains(effect.interval()) for target, effect in ranges):
+        if self._lies_within(self.target):
             return FOR
-        return (
-            BOUNDED
-            if all(margin.contains(effect.interval()) for margin, effect in margins)
-            else INCONCLUSIVE
-        )
+        if self._lies_within(Target(-self.margin, self.margin)):
+            return BOUNDED
+        return INCONCLUSIVE
+
+    def _lies_within(self, target: Target) -> bool:
+        """Return whether all 95 % intervals that have to agree lie in their ranges."""
+        ranges = self._ranges(target)
+        return all(inner.contains(effect.interval()) for inner, effect in ranges)
 
     def _ranges(self, target: Target) -> list[tuple[Target, Estimate]]:
-        """Return the intervals that have to agree, with the range of each: of few seeds also the squared error's."""
-        if not (square := self.effect.decided):
-            return [(target, self.effect)]
-        return [
-            (target.squared(math.sqrt(max(square.reference, 0))), square),
-            (target, self.effect),
-        ]
+        """Return the effects that have to agree, each with its range.
+
+        With few seeds the squared error has to agree also.
+        """
+        ranges = [(target, self.effect)]
+        square = self.effect.decided
+        if square:
+            reference = math.sqrt(max(square.reference, 0))
+            ranges.append((target.squared(reference), square))
+        return ranges
 
     @property
     def slack(self) -> float:
-        """How far the interval lies inside the target range, in half widths; negative where it reaches out of it."""
+        """How far the interval lies inside the target range, in half widths; negative outside."""
         low, high = self.effect.interval()
         return min(low - self.target.low, self.target.high - high) / ((high - low) / 2 or 1)
 
     def interval_text(self, level: float = LEVEL) -> str:
         """Return the interval as it is printed."""
-        low, high = map(self.quantity.signed, self.effect.interval(level))
-        return f"[{low}, {high}]"
+        low, high = self.effect.interval(level)
+        return f"[{self.quantity.signed(low)}, {self.quantity.signed(high)}]"
 
     def printed(self, level: float = LEVEL) -> str:
         """Return effect and interval as they are printed."""
@@ -148,67 +159,71 @@ class Evidence:
         target range. With few seeds, the interval of the squared error is shown where it may
         disagree.
         """
-        on = f" on {next(iter(self.sets))}" if len(self.sets) == 1 else ""
+        place = self.what
+        if len(self.sets) == 1:
+            place += f" on {next(iter(self.sets))}"
         says = self.says(level)
         joint = says != BOUNDED and self.target.excludes(self.effect.interval())
         used = level if joint else LEVEL
-        text = (
-            f"{self.what}{on}: {self.printed(used)} {self.quantity.unit}".rstrip() + JOINT * joint
-        )
+        text = f"{place}: {self.printed(used)} {self.quantity.unit}".rstrip()
+        if joint:
+            text += ", joint interval"
         if self.effect.decided and says == INCONCLUSIVE:
-            text += SQUARE.format(*self.effect.decided.interval(used))
+            low, high = self.effect.decided.interval(used)
+            text += f", squared error [{low:+.2g}, {high:+.2g}]"
         return text
 
     def needed(self, level: float) -> str:
-        """Return the fewest seeds with these images, and the fewest images with these seeds, that
-        would decide it.
+        """Return the fewest seeds or images that would decide the comparison, as a sentence.
 
-        Empty where the interval is unknown.
+        Each number is for these images or for these seeds. The sentence is empty if the interval is
+        unknown.
         """
         value = self.effect.value
         if math.isnan(self.effect.interval()[0]) or 0 < self.effect.units < FEW_GROUPS:
             return ""
-        inside = self.target.contains((value, value))
-        distance = min(
-            abs(bound - value)
-            for bound in (self.target.low, self.target.high)
-            if math.isfinite(bound)
-        )
-        seeds, factor = needed_sample(self.effect, distance, LEVEL if inside else level)
-        texts = [f"{seeds} seeds"] if seeds else []
-        texts += [f"{math.ceil(factor * max(self.sets.values())):,} images"] if factor else []
-        return NEEDED.format(" or by ".join(texts)) if texts else NOT_NEEDED
+        distance = min(abs(self.target.low - value), abs(self.target.high - value))
+        if self.target.contains((value, value)):
+            level = LEVEL
+        seeds, factor = needed_sample(self.effect, distance, level)
+        samples = []
+        if seeds:
+            samples.append(f"{seeds} seeds")
+        if factor:
+            samples.append(f"{math.ceil(factor * max(self.sets.values())):,} images")
+        if not samples:
+            return NOT_NEEDED
+        return f"An effect of this size and spread would be decided by {' or by '.join(samples)}."
 
     def as_json(self, level: float = LEVEL) -> dict[str, Any]:
-        """Return numbers in full precision, as fractions, nats or shares, null where undefined; and printed texts."""
+        """Return the numbers in full precision, null where undefined, and the printed texts.
+
+        Numbers are fractions, nats or shares.
+        """
+        content = {"what": self.what, "sets": dict(self.sets), **_estimate_json(self.effect)}
         square = self.effect.decided
-        return {
-            "what": self.what,
-            "sets": dict(self.sets),
-            **_estimate_json(self.effect),
-            **(
-                {"squared": _estimate_json(square) | {"reference": or_none(square.reference)}}
-                if square
-                else {}
-            ),
-            "unit": self.quantity.unit,
-            "printed": self.printed(),
-            "printed_joint": self.interval_text(level),
-            "wanted": self.target.text(self.quantity),
-            "says": self.says(level),
-        }
+        if square:
+            content["squared"] = _estimate_json(square)
+            content["squared"]["reference"] = or_none(square.reference)
+        content["unit"] = self.quantity.unit
+        content["printed"] = self.printed()
+        content["printed_joint"] = self.interval_text(level)
+        content["wanted"] = self.target.text(self.quantity)
+        content["says"] = self.says(level)
+        return content
 
 
 def _estimate_json(effect: Estimate) -> dict[str, Any]:
     low, high = effect.interval()
-    numbers = {"effect": effect.value, "low": low, "high": high}
-    numbers |= {
-        "image_low": effect.image_low,
-        "image_high": effect.image_high,
+    return {
+        "seeds": {seed: or_none(value) for seed, value in effect.by_seed.items()},
+        "effect": or_none(effect.value),
+        "low": or_none(low),
+        "high": or_none(high),
+        "image_low": or_none(effect.image_low),
+        "image_high": or_none(effect.image_high),
         "units": effect.units,
     }
-    seeds = {seed: or_none(value) for seed, value in effect.by_seed.items()}
-    return {"seeds": seeds, **{name: or_none(number) for name, number in numbers.items()}}
 
 
 @dataclass(frozen=True)
@@ -223,14 +238,16 @@ Items = Iterable[Evidence | Missing]  # what a check yields
 
 
 def verdict_of(says: set[str], is_complete: bool) -> str:
-    """Return the verdict: one opposing comparison refutes; support needs all comparisons, none missing."""
+    """Return the verdict: one opposing comparison refutes; support needs all comparisons."""
     if AGAINST in says:
         return REFUTED
     if not (is_complete and says):
         return NOT_RUN
     if says == {FOR}:
         return SUPPORTED
-    return BOUNDED if says <= {FOR, BOUNDED} else INCONCLUSIVE
+    if says <= {FOR, BOUNDED}:
+        return BOUNDED
+    return INCONCLUSIVE
 
 
 @dataclass(frozen=True)
@@ -243,47 +260,54 @@ class Finding:
     @classmethod
     def of(cls, items: Items) -> Finding:
         """Return the finding that follows from the items of a check."""
-        items = list(items)
-        missing = dict.fromkeys(item for item in items if isinstance(item, Missing))
-        return cls([item for item in items if isinstance(item, Evidence)], list(missing))
+        evidence = []
+        missing = []
+        for item in items:
+            if isinstance(item, Evidence):
+                evidence.append(item)
+            elif item not in missing:
+                missing.append(item)
+        return cls(evidence, missing)
 
     @cached_property
     def level(self) -> float:
-        """The level of each interval that may oppose, at which all of them together hold in 95 % of cases."""
+        """The level of each interval at which all of them together hold in 95 % of cases."""
         return joint_level([item.effect.decided or item.effect for item in self.evidence])
 
     @property
     def seeds(self) -> int:
-        """The fewest seeds of a comparison. With one, a verdict is on these networks and not on the methods."""
+        """The fewest seeds of a comparison. With one, a verdict is on these networks only."""
         return min((len(item.effect.by_seed) for item in self.evidence), default=0)
 
     @property
     def verdict(self) -> str:
         """The verdict on the claim."""
-        return verdict_of(
-            {item.says(self.level) for item in self.evidence}, is_complete=not self.missing
-        )
+        says = {item.says(self.level) for item in self.evidence}
+        return verdict_of(says, is_complete=not self.missing)
 
     @property
     def why(self) -> str:
-        """The reason of the verdict: the decisive comparison, or the sample that would decide, and missing results."""
-        missing = [MISSING.format(item.what, item.do) for item in self.missing]
+        """The verdict's reason: the decisive comparison, what would decide, what is missing."""
+        missing = [f"Missing: {item.what} (to get it, {item.do})." for item in self.missing]
         if self.verdict == NOT_RUN:
             return " ".join(missing)
-        says = [item.says(self.level) for item in self.evidence]
-        decisive, title = DECISIVE[self.verdict]
-        candidates = [
-            item for item, word in zip(self.evidence, says, strict=True) if word == decisive
-        ]
-        closest, counts = min(candidates, key=lambda item: item.slack), Counter(says)
-        counted = ", ".join(
-            f"{counts[word]} {word}"
+        by_word: dict[str, list[Evidence]] = {}
+        for item in self.evidence:
+            by_word.setdefault(item.says(self.level), []).append(item)
+        counts = [
+            f"{len(by_word[word])} {word}"
             for word in (FOR, AGAINST, BOUNDED, INCONCLUSIVE)
-            if counts[word]
-        )
-        needed = closest.needed(self.level) if self.verdict == INCONCLUSIVE else ""
-        comparisons = WHY.format(len(says), counted, title, closest.text(self.level))
-        return " ".join(filter(None, [comparisons, needed, *missing]))
+            if word in by_word
+        ]
+        decisive, title = DECISIVE[self.verdict]
+        closest = min(by_word[decisive], key=lambda item: item.slack)
+        sentences = [
+            f"Of {len(self.evidence)} comparisons {', '.join(counts)}.",
+            f"{title}: {closest.text(self.level)}.",
+        ]
+        if self.verdict == INCONCLUSIVE:
+            sentences.append(closest.needed(self.level))
+        return " ".join(filter(None, sentences + missing))
 
     def as_json(self) -> dict[str, Any]:
         """Return the finding in the form of claims.json."""

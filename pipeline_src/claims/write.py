@@ -16,21 +16,23 @@ from pipeline_src.claims import other_tasks
 from pipeline_src.claims.alphas import read_alphas
 from pipeline_src.claims.checks import View
 from pipeline_src.claims.registry import CLAIMS, Claim
-from pipeline_src.claims.verdict import NOT_RUN, Finding, Items
+from pipeline_src.claims.verdict import NOT_RUN, Content, Finding, Items
 from pipeline_src.files import write_json, write_text
 from pipeline_src.text_tables import Group, Table, markdown, markdown_text
 
 READING = (
-    "Supported: the 95 % confidence interval of every comparison lies where the claim wants the effect. Refuted: one "
-    "interval lies outside, at a level at which all intervals of the claim hold together in 95 % of cases. Bounded: "
-    "every other interval lies within ±0.5 points of ECE or accuracy, or ±0.002 of Brier score. Otherwise: "
-    "inconclusive.",
-    f"Intervals come from {RESAMPLES:,} paired resamples of the images and the variance over training seeds. With one "
-    "seed they leave out training variance, and a verdict is on these networks. With fewer than "
-    f"{DECISIVE_SEEDS} seeds a difference of ECE or OE is decided only if the interval of the squared error agrees. "
-    f"Sets of fewer than {FEW_GROUPS} images or groups decide nothing. A sentence prints the interval that decides its "
-    "comparison: the joint one where the 95 % interval lies outside the wanted range.",
-    "The method entry of the claim's name decides, or else the first of its kind; other entries are secondary.",
+    "Supported: the 95 % confidence interval of every comparison lies where the claim wants the "
+    "effect. Refuted: one interval lies outside, at a level at which all intervals of the claim "
+    "hold together in 95 % of cases. Bounded: every other interval lies within ±0.5 points of ECE "
+    "or accuracy, or ±0.002 of Brier score. Otherwise: inconclusive.",
+    f"Intervals come from {RESAMPLES:,} paired resamples of the images and the variance over "
+    "training seeds. With one seed they leave out training variance, and a verdict is on these "
+    f"networks. With fewer than {DECISIVE_SEEDS} seeds a difference of ECE or OE is decided only "
+    "if the interval of the squared error agrees. Sets of fewer than "
+    f"{FEW_GROUPS} images or groups decide nothing. A sentence prints the interval that decides "
+    "its comparison: the joint one where the 95 % interval lies outside the wanted range.",
+    "The method entry of the claim's name decides, or else the first of its kind; other entries "
+    "are secondary.",
 )
 SYNTHETIC = "All images are synthetic: these verdicts test the pipeline and settle no claim."
 COLUMNS = {  # key of a comparison in claims.json -> heading
@@ -43,24 +45,22 @@ COLUMNS = {  # key of a comparison in claims.json -> heading
 
 
 def write_claims(results: Results, folders: Mapping[tuple[str, int], Path], out: Path) -> None:
-    """Write `claims.CLAIM_FILES` into `out`.
+    """Write `CLAIM_FILES` into the folder `out`.
 
     Args:
         folders: (method, seed) -> the folder with the `alpha.csv` of a method that learns alphas.
     """
-    learned = results.facts.learned
-    tables = {
-        run: read_alphas(folder / "alpha.csv")
-        for run, folder in folders.items()
-        if run[0] in learned
-    }
+    tables = {}
+    for (method, seed), folder in folders.items():
+        if method in results.facts.learned:
+            tables[method, seed] = read_alphas(folder / "alpha.csv")
     write_files(judged(View(results, alphas=tables)), out)
 
 
 def write_overview_claims(
     experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str], folder: Path
 ) -> None:
-    """Write `claims.CLAIM_FILES` of the claim across experiments; arguments as in `other_tasks.judged`."""
+    """Write `CLAIM_FILES` of the claim across experiments; arguments as in `other_tasks.judged`."""
     write_files(other_tasks.judged(experiments, tasks), folder)
 
 
@@ -71,125 +71,131 @@ def judged(view: View) -> dict[str, Any]:
     independent of it).
     """
     facts = view.facts
-    asked = [name for name in CLAIMS if facts.claims is None or name in facts.claims]
+    views = {protocol: replace(view, protocol=protocol) for protocol in facts.protocols}
+    claims = []
+    for name, claim in CLAIMS.items():
+        if facts.claims is None or name in facts.claims:
+            seen = views if claim.by_protocol else {"any": view}
+            findings = {protocol: _finding(claim, view) for protocol, view in seen.items()}
+            content = {"claim": name, "text": claim.text, "rule": claim.rule}
+            claims.append({**content, "protocols": findings})
     return {
         "experiment": facts.experiment,
         "synthetic": facts.synthetic,
-        "claims": [{"claim": name, **_judged(CLAIMS[name], view)} for name in asked],
+        "claims": claims,
         other_tasks.CARRIED_OVER: {
-            p: other_tasks.carried_over(replace(view, protocol=p)) for p in facts.protocols
+            protocol: other_tasks.carried_over(view) for protocol, view in views.items()
         },
     }
 
 
-def _judged(claim: Claim, view: View) -> dict[str, Any]:
-    by_protocol = {}
-    for protocol in view.facts.protocols if claim.by_protocol else ("any",):
-        seen = replace(view, protocol=protocol)
-        findings = [
-            {"what": name, **found.as_json()}
-            for name, found in secondary(claim, seen)
-            if found.evidence
-        ]
-        by_protocol[protocol] = Finding.of(evidence(claim, seen)).as_json() | {
-            "secondary": findings
-        }
-    return {"text": claim.text, "rule": claim.rule, "protocols": by_protocol}
+def _finding(claim: Claim, view: View) -> dict[str, Any]:
+    """Return the finding on a claim in one protocol, with those of the secondary entries."""
+    content = Finding.of(evidence(claim, view)).as_json()
+    content["secondary"] = []
+    for title, found in secondary(claim, view):
+        if found.evidence:
+            content["secondary"].append({"what": title, **found.as_json()})
+    return content
 
 
 def evidence(claim: Claim, view: View) -> Items:
     """Yield all comparisons that decide a claim."""
     for code in claim.subjects:
-        yield from view.without(code)
-        if entry := view.facts.principal(code):
-            yield from claim.check(view, entry, compared(claim, view, code))
+        entry = view.facts.principal(code)
+        if entry:
+            yield from claim.check(view, entry)
+        else:
+            yield view.missing_entry(code)
 
 
 def secondary(claim: Claim, view: View) -> Iterator[tuple[str, Finding]]:
     """Yield a title and a finding for each entry of the subjects that is not the principal one."""
     for code in claim.subjects:
         for entry in view.facts.entries(code)[1:]:
-            yield (
-                f"{entry} instead",
-                Finding.of(claim.check(view, entry, compared(claim, view, code))),
-            )
-
-
-def compared(claim: Claim, view: View, code: str) -> list[str]:
-    """Return the methods with which a claim compares the subject of a code."""
-    codes = {*claim.compared} - {code}
-    return [name for name in view.facts.compared if view.facts.methods[name].code in codes]
+            found = Finding.of(claim.check(view, entry))
+            yield f"{entry} instead", found
 
 
 # The files, and what the report shows of claims.json
 
 
-def write_files(claims: Mapping[str, Any], folder: Path) -> None:
+def write_files(claims: Content, folder: Path) -> None:
     """Write claims.json and claims.md."""
     write_json(folder / "claims.json", claims)
     write_text(folder / "claims.md", claims_markdown(claims))
 
 
-def reading(claims: Mapping[str, Any]) -> list[str]:
+def reading(claims: Content) -> list[str]:
     """Return the sentences that explain the verdicts."""
-    return [SYNTHETIC] * claims["synthetic"] + [*READING]
+    if claims["synthetic"]:
+        return [SYNTHETIC, *READING]
+    return list(READING)
 
 
-def verdict(claims: Mapping[str, Any], finding: Mapping[str, Any]) -> str:
-    """Return a verdict with what limits it: one training run of each method, or synthetic images."""
-    if finding["verdict"] == NOT_RUN:
-        return NOT_RUN
-    limits = [" for these networks"] * (finding["seeds"] == 1) + [", on synthetic images"] * claims[
-        "synthetic"
-    ]
-    return "".join([finding["verdict"], *limits])
+def verdict(claims: Content, finding: Content) -> str:
+    """Return a verdict with its limits: one training run of each method, or synthetic images."""
+    text: str = finding["verdict"]
+    if text == NOT_RUN:
+        return text
+    if finding["seeds"] == 1:
+        text += " for these networks"
+    if claims["synthetic"]:
+        text += ", on synthetic images"
+    return text
 
 
-def not_run(claims: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def not_run(claims: Content) -> list[Content]:
     """Return the claims that have a verdict in no protocol."""
-    return [
-        c for c in claims["claims"] if all(f["verdict"] == NOT_RUN for f in c["protocols"].values())
-    ]
+    found = []
+    for claim in claims["claims"]:
+        if {finding["verdict"] for finding in claim["protocols"].values()} == {NOT_RUN}:
+            found.append(claim)
+    return found
 
 
-def evidence_table(claim: Mapping[str, Any], protocol: str) -> Table:
+def evidence_table(claim: Content, protocol: str) -> Table:
     """Return the comparisons that decide a claim, grouped by dataset."""
-    items, groups = claim["protocols"][protocol]["evidence"], dict[str, list[list[str]]]()
-    for item in items:
+    caption = [f"Evidence on {claim['claim']}"]
+    if protocol in PROTOCOL_NAMES:
+        caption.append(PROTOCOL_NAMES[protocol])
+    units = []
+    groups: dict[str, list[list[str]]] = {}
+    for item in claim["protocols"][protocol]["evidence"]:
         sets = " and ".join(f"{name} ({images:,} images)" for name, images in item["sets"].items())
         groups.setdefault(sets, []).append([item[column] for column in COLUMNS])
-    units = "; ".join(dict.fromkeys(item["unit"] for item in items if item["unit"]))
-    caption = ", ".join(
-        filter(None, [f"Evidence on {claim['claim']}", PROTOCOL_NAMES.get(protocol, ""), units])
+        if item["unit"] and item["unit"] not in units:
+            units.append(item["unit"])
+    if units:
+        caption.append("; ".join(units))
+    return Table(
+        caption=f"{', '.join(caption)}.",
+        columns=list(COLUMNS.values()),
+        groups=[Group(sets, rows) for sets, rows in groups.items()],
     )
-    return Table(f"{caption}.", list(COLUMNS.values()), [Group(*item) for item in groups.items()])
 
 
-def claims_markdown(claims: Mapping[str, Any]) -> str:
+def claims_markdown(claims: Content) -> str:
     """Return the text of claims.md."""
-    place = (
-        f"in the experiment {claims['experiment']}"
-        if "experiment" in claims
-        else "across experiments"
-    )
+    place = "across experiments"
+    if "experiment" in claims:
+        place = f"in the experiment {claims['experiment']}"
     lines = [f"# Claims {place}", *reading(claims)]
     for claim in claims["claims"]:
         lines += [f"## {claim['claim']}", claim["text"], f"*Rule:* {claim['rule']}"]
         for protocol, finding in claim["protocols"].items():
             lines.append(_finding_markdown(claims, finding, PROTOCOL_NAMES.get(protocol, protocol)))
-            lines += (
-                [markdown(evidence_table(claim, protocol)).strip()] if finding["evidence"] else []
-            )
-            texts = [_finding_markdown(claims, item, item["what"]) for item in finding["secondary"]]
-            lines += (
-                ["Secondary, which decide nothing:", "\n".join(f"- {text}" for text in texts)]
-                if texts
-                else []
-            )
+            if finding["evidence"]:
+                lines.append(markdown(evidence_table(claim, protocol)).strip())
+            if finding["secondary"]:
+                lines.append("Secondary, which decide nothing:")
+                texts = [
+                    _finding_markdown(claims, item, item["what"]) for item in finding["secondary"]
+                ]
+                lines.append("\n".join(f"- {text}" for text in texts))
     return "\n\n".join(lines) + "\n"
 
 
-def _finding_markdown(claims: Mapping[str, Any], finding: Mapping[str, Any], title: str) -> str:
-    return (
-        f"{markdown_text(title)}: **{verdict(claims, finding)}**. {markdown_text(finding['why'])}"
-    )
+def _finding_markdown(claims: Content, finding: Content, title: str) -> str:
+    words = verdict(claims, finding)
+    return f"{markdown_text(title)}: **{words}**. {markdown_text(finding['why'])}"

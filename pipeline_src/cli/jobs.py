@@ -30,7 +30,7 @@ def plan(experiment: ExperimentName = None) -> None:
     console = plain_console()
     sizes = planned.check_parts(graph)
     missing = planned.missing_jobs(graph)
-    kinds = Counter(job.kind for job in graph.jobs.values() if not job.is_batch)
+    kinds = Counter(job.kind for job in graph.jobs.values())
     table = Table(title=f"{graph.name}: {len(missing)} of {kinds.total()} jobs to run")
     for heading in ("jobs", "to run", "why (the first)"):
         table.add_column(heading)
@@ -61,8 +61,8 @@ def run_job(
 
     Example: dense-calibration run-job train/baseline/seed0
     """
-    from pipeline_src.pipeline.report import overview_job
     from pipeline_src.pipeline.runner import run_job as run
+    from pipeline_src.pipeline.steps.overview import overview_job
 
     processes.end_with_owner()
     if key == "overview":
@@ -71,7 +71,7 @@ def run_job(
         return
     graph = experiment_graph(experiment, log)
     job = graph.find(key) if re.fullmatch(r"\w+/[0-9a-f]{16}", key) else graph.job(key)
-    if job.kind not in ("train", "evaluate", "evaluations", "gallery"):
+    if job.kind not in ("train", "fit", "evaluate", "gallery"):
         run(job, graph.command)
         return
     from pipeline_src.training import machine

@@ -13,7 +13,7 @@ from pipeline_src.counting.levels import LEVELS
 from pipeline_src.data import entry
 from pipeline_src.errors import UserError
 from pipeline_src.pipeline.experiment import ExperimentGraph
-from pipeline_src.pipeline.jobs import chosen
+from pipeline_src.pipeline.graph import chosen
 
 ExperimentName = Annotated[
     str | None,

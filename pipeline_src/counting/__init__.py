@@ -1,8 +1,8 @@
-"""The counts of one streaming pass over the pixels of images: integers that add up in any order.
+"""Counts of pixels: whole numbers that add up in any order.
 
-`MapCounts` holds the counts of a set of maps, a `Counts` for each protocol or class: pixels by
-level of a score, predicted class and label, with one row per image. Every binned metric of an image
-or a resample is a sum of counts. `score_histogram` has bins; `whole_maps` has S and E, for which
-counts do not suffice. Metrics are functions of counts in `metrics`, which training and evaluation
-never import.
+`sample.checked` checks an image, `accumulate.Accumulator` counts its pixels in one pass, and
+`counts.Counts` holds the result: the pixels of all images by level of a score, predicted class and
+label, and a row per image. `storage` saves counts, `bins` joins their levels to bins, and
+`whole_maps` has the measures for which counts do not suffice. Metrics are functions of counts in
+`metrics`, which training and evaluation never import.
 """

@@ -1,18 +1,32 @@
-"""The pass over the pixels of one image into the counts of one protocol.
+"""The pass over the pixels of images: an `Accumulator` takes images and returns their `Counts`.
 
 Two ways lead to the same counts: `FloatPass` takes float32 maps in blocks that stay in the cache;
 `add_fractions` takes the histogram of an integer map, at most 2 x 65,536 entries, and works in
-exact integers.
+exact integers. All numbers are integers: the result does not depend on the order of images or their
+split among workers.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from pipeline_src.counting import kernels
-from pipeline_src.counting.counts import SCORE_SUMS, Counts
+from pipeline_src.counting.counts import (
+    ARRAYS,
+    COLUMNS,
+    SCORE_SUMS,
+    UNMEASURED,
+    Counts,
+    Histogram,
+    ImageTable,
+    check_repeated,
+    image_table,
+    named_counts,
+)
 from pipeline_src.counting.levels import (
     CLAMP,
     COARSE,
@@ -20,14 +34,269 @@ from pipeline_src.counting.levels import (
     LEVEL_OF_CELL,
     LEVELS,
     POSITION,
+    PROTOCOLS,
     SHIFT,
     UNIT,
 )
+from pipeline_src.counting.sample import BLOCK, Sample
+from pipeline_src.counting.whole_maps import whole_map_measures
+from pipeline_src.errors import UserError
 
-BLOCK = 1 << 15  # pixels: few enough for the caches, enough to hide what a call costs
-KEYS = (
-    1 << 9
-)  # pixels whose cells are computed at once, then counted: with the counts they fit the L1 cache
+# Pixels whose cells are computed at once, then counted: with the counts they fit the L1 cache.
+KEYS = 1 << 9
+Sums = Mapping[str, int]  # of an image, by column name (`counts.COLUMNS`)
+
+
+class Accumulator:
+    """Counts that grow with each image: `add` images, and `counts` returns the result.
+
+    Args:
+        classes: the number of classes K of the maps; None for maps of one object.
+        protocols: of maps of one object.
+        images: whether to keep a row per image, which takes most of the time. Of K classes only
+            the top label is counted without rows.
+        levels: LEVELS, or COARSE of histograms without rows.
+        whole_maps: whether S-measure and E-measure of maps of one object are computed.
+        weighted_f: whether weighted F is computed with these.
+    """
+
+    def __init__(
+        self,
+        classes: int | None = None,
+        *,
+        protocols: Sequence[str] = PROTOCOLS,
+        images: bool = True,
+        levels: int = LEVELS,
+        whole_maps: bool = False,
+        weighted_f: bool = False,
+    ):
+        self.classes = classes
+        self.images = images
+        self.whole_maps = whole_maps
+        self.weighted_f = weighted_f
+        self._histograms: dict[str, Histogram] = {}
+        if classes is None:
+            for protocol in protocols:
+                self._histograms[protocol] = Histogram.empty(levels)
+        else:
+            self._histograms["top"] = Histogram.empty(levels, top=True)
+            for k in range(classes if images else 0):
+                self._histograms[f"class{k}"] = Histogram.empty(levels)
+            self._confusion = np.zeros((classes, classes), np.int64)
+        self._passes: dict[str, FloatPass] = {}
+        self._ids: dict[str, None] = {}  # in the order of adding, as the rows
+        self._rows: dict[str, list[np.ndarray]] = {name: [] for name in self._histograms}
+        self._levels: dict[str, list[np.ndarray]] = {name: [] for name in self._histograms}
+
+    def __len__(self) -> int:
+        """Return the number of images that have rows."""
+        return len(self._ids)
+
+    def add(self, sample: Sample, clamp: float = CLAMP) -> None:
+        """Count one image.
+
+        Args:
+            clamp: of integer maps, the least probability whose logarithm is taken.
+
+        Raises:
+            UserError: the id is taken, or the number of classes differs. Nothing was counted then.
+        """
+        if sample.classes != self.classes:
+            raise UserError(
+                f"the map of {sample.id} has another number of classes",
+                found=sample.classes or "one object",
+                expected=self.classes or "one object",
+            )
+        if self.images:
+            check_repeated({sample.id} & self._ids.keys())
+            self._ids[sample.id] = None
+        if self.classes is not None:
+            self._add_classes(sample)
+        elif sample.probability.dtype in (np.uint8, np.uint16):
+            self._add_integers(sample, clamp)
+        else:
+            self._add_floats(sample)
+
+    def include(self, counts: Mapping[str, Counts]) -> None:
+        """Add counts of other images.
+
+        Raises:
+            UserError: an image was counted in both.
+            ValueError: the counts are of other protocols or classes.
+        """
+        parts = named_counts(counts)
+        if parts.keys() != self._histograms.keys():
+            raise ValueError(f"counts of {', '.join(parts)} are not of {', '.join(self._rows)}")
+        ids = counts["raw"].images.ids
+        check_repeated(self._ids.keys() & set(ids))
+        self._ids |= dict.fromkeys(ids)
+        for name, other in parts.items():
+            for array in ARRAYS:
+                total = getattr(self._histograms[name], array)
+                total += getattr(other.histogram, array)
+            self._rows[name] += list(other.images.table)
+            self._levels[name] += list(other.images.levels)
+        confusion = counts["raw"].confusion
+        if confusion is not None:
+            self._confusion += confusion
+
+    def counts(self) -> dict[str, Counts]:
+        """Return the counts of all images so far by protocol; later images do not change them."""
+        for float_pass in self._passes.values():
+            float_pass.flush()
+        counts = {}
+        for name, histogram in self._histograms.items():
+            copies = {array: getattr(histogram, array).copy() for array in ARRAYS}
+            counts[name] = Counts(replace(histogram, **copies), self._image_table(name))
+        if self.classes is None:
+            return counts
+        top = counts.pop("top")
+        if not self.images:
+            return {"raw": top}
+        classes = tuple(counts.values())
+        return {"raw": replace(top, classes=classes, confusion=self._confusion.copy())}
+
+    def _image_table(self, name: str) -> ImageTable:
+        if not self._ids:
+            return ImageTable.empty()
+        return image_table(
+            list(self._ids), np.stack(self._rows[name]), np.stack(self._levels[name])
+        )
+
+    def _append_row(self, name: str, row: Mapping[str, int], levels: np.ndarray) -> None:
+        """Add an image's row by column name; columns without a value are unmeasured."""
+        values = [row.get(column, UNMEASURED) for column in COLUMNS]
+        self._rows[name].append(np.array(values, np.int64))
+        self._levels[name].append(levels.astype(np.uint32))
+
+    def _add_floats(self, sample: Sample) -> None:
+        """Count a float map of one object in all protocols."""
+        probability, labels = sample.pixels
+        f = np.ascontiguousarray(probability, np.float32)
+        low, high = map(np.float32, sample.limits)
+        measures = self._measures(sample)
+        for name, histogram in self._histograms.items():
+            if name not in self._passes:
+                self._passes[name] = FloatPass(histogram, images=self.images)
+            scale = (low, high) if name == "stretched" else None
+            sums, levels = self._passes[name].add(f, labels, scale)
+            if self.images:
+                row = _object_row(sample, sums, measures.get(name, {}), constant=low == high)
+                self._append_row(name, row, levels)
+
+    def _add_integers(self, sample: Sample, clamp: float) -> None:
+        """Count an integer map of one object in all protocols."""
+        v, labels = sample.pixels
+        value, label, number = value_histogram(v, labels)
+        low = int(value[0]) if v.size else 0
+        high = int(value[-1]) if v.size else 0
+        top = int(np.iinfo(v.dtype).max)
+        measures = self._measures(sample)
+        for name, histogram in self._histograms.items():
+            numerator = value
+            denominator = top
+            if name == "stretched":
+                numerator = value - low
+                denominator = high - low or top
+            sums, levels = add_fractions(
+                histogram,
+                numerator,
+                label,
+                number,
+                denominator=denominator,
+                clamp=clamp,
+            )
+            if self.images:
+                row = _object_row(sample, sums, measures.get(name, {}), constant=low == high)
+                self._append_row(name, row, levels)
+
+    def _measures(self, sample: Sample) -> dict[str, dict[str, float]]:
+        """Return the measures of a whole map by protocol and name."""
+        if not self.whole_maps or sample.target.ndim != 2:
+            return {}
+        return whole_map_measures(sample.probability, sample.target, weighted=self.weighted_f)
+
+    def _add_classes(self, sample: Sample) -> None:
+        """Count a map of K classes; the buffers of one pass serve all histograms in turn."""
+        if "top" not in self._passes:
+            top = self._histograms["top"]
+            self._passes["top"] = FloatPass(top, scores=True, images=self.images)
+        if not self.images:
+            confidence, correct = sample.top_label()
+            self._passes["top"].add(confidence, correct)
+            return
+        p, labels = sample.pixels
+        has_class = np.ones(labels.shape, bool)
+        if sample.no_class is not None:
+            has_class = labels != sample.no_class
+        y = np.where(has_class, labels, 0)
+        predicted = p.argmax(axis=0)
+        confidence = p.max(axis=0)
+        hits = (predicted == y) & has_class
+        row = {
+            "height": sample.target.shape[-2],
+            "width": sample.target.shape[-1],
+            "pixels": y.size,
+            "correct": int(hits.sum()),
+            "constant": 0,
+            "confidence": _summed(confidence.astype(np.float64)),
+            **_class_scores(p, y, has_class),
+        }
+        self._add_scores("top", confidence, hits, row)
+        for k, f in enumerate(p):
+            labelled = (y == k) & has_class
+            chosen = predicted == k
+            areas = {
+                "pixels": int((labelled | chosen).sum()),
+                "correct": int((labelled & chosen).sum()),
+            }
+            self._add_scores(f"class{k}", f, labelled, areas)
+        cells = (y * len(p) + predicted)[has_class]
+        self._confusion += np.bincount(cells, minlength=len(p) ** 2).reshape(len(p), len(p))
+
+    def _add_scores(self, name: str, f: np.ndarray, y: np.ndarray, row: Mapping[str, int]) -> None:
+        """Count scores (n,) of the top label or of a class, and whether each is a hit, (n,) bool."""
+        float_pass = self._passes["top"]
+        float_pass.histogram = self._histograms[name]
+        _, levels = float_pass.add(f, y.astype(np.uint8), summed=False)
+        float_pass.flush()
+        self._append_row(name, row, levels)
+
+
+def _object_row(
+    sample: Sample, sums: Sums, measures: Mapping[str, float], constant: bool
+) -> dict[str, int]:
+    """Return the row of an image of one object by column name."""
+    row = {"height": sample.target.shape[-2], "width": sample.target.shape[-1]}
+    row["constant"] = int(constant and sums["pixels"] > 0)
+    for name, value in measures.items():
+        if not math.isnan(value):
+            row[name] = round(value * UNIT)
+    return row | dict(sums)
+
+
+def _class_scores(p: np.ndarray, y: np.ndarray, has_class: np.ndarray) -> dict[str, int]:
+    """Return the sums of `SCORE_SUMS` of an image of K classes, in 1 / UNIT.
+
+    Args:
+        p: (K, n) float32, probabilities.
+        y: (n,) int64, class ids.
+        has_class: (n,) bool; where it is false, the label has probability 0.
+    """
+    exact = p.astype(np.float64)
+    given = np.where(has_class, exact[y, np.arange(y.size)], 0)
+    clamped = np.clip(exact, CLAMP, 1 - CLAMP)
+    return {
+        "absolute": _summed(1 - given),
+        "brier": _summed((exact**2).sum(axis=0) - 2 * given + has_class),
+        "nll": _summed(-np.log(np.clip(given, CLAMP, 1 - CLAMP))),
+        "entropy": _summed(-(clamped * np.log(clamped)).sum(axis=0)),
+    }
+
+
+def _summed(values: np.ndarray) -> int:
+    """Return the sum of values (n,), each rounded to 1 / UNIT first."""
+    return int(np.rint(values * UNIT).sum())
 
 
 def score_sums(
@@ -51,44 +320,36 @@ def score_sums(
     return np.array(kernels.score_sums(error, logs, number, clamp, UNIT), object)
 
 
-class ImageCounts(NamedTuple):
-    """The counts and measures of one image.
-
-    Attributes:
-        sums: its sums by column name (`counts.COLUMNS`).
-        levels: (256, 2) int64, its pixels per 8-bit level and label.
-    """
-
-    sums: dict[str, int]
-    levels: np.ndarray
-
-
 class FloatPass:
-    """Adds float32 maps to the counts of one protocol; `pending` buffers `held` pixels until
-    `flush`.
+    """Adds float32 maps to a histogram; `pending` buffers `held` pixels until `flush`.
 
     The other arrays are work space, allocated once: `cell` to `logs` of a block, and `single`, one
     pixel per value.
 
     Args:
+        histogram: whose arrays are added to.
         scores: whether f is the score of one of K classes: f below 0.5 is then binned by all its
             bits. For one object f below 0.5 stands for the confidence 1 - f, a float32 of 24 bits.
+        images: whether sums and levels of each image are computed.
     """
 
-    def __init__(self, counts: Counts, scores: bool = False):
-        self.counts, self.scores = counts, scores
-        self.few = counts.levels == COARSE and not scores
-        self.last = LAST if counts.levels == LEVELS else 0
-        self.level = LEVEL_OF_CELL if self.last else np.arange(len(counts.count))
+    def __init__(self, histogram: Histogram, scores: bool = False, images: bool = True):
+        self.histogram = histogram
+        self.scores = scores
+        self.images = images
+        self.few = histogram.levels == COARSE and not scores
+        self.last = LAST if histogram.levels == LEVELS else 0
+        self.level = LEVEL_OF_CELL if self.last else np.arange(len(histogram.count))
         self.copies = kernels.COPIES if self.few else 1
         self.pending = np.zeros(4 * len(self.level) * self.copies, np.int64)
         self.held = 0
-        self.cell, self.rest = np.empty((2, KEYS), np.int32)
+        self.cell = np.empty(KEYS, np.int32)
+        self.rest = np.empty(KEYS, np.int32)
         self.amount = np.empty(KEYS, np.int64)
         self.scaled = np.empty(BLOCK, np.float32)
         self.error = np.empty(BLOCK)
         self.logs = np.empty(2 * BLOCK)
-        self.single = np.ones(0 if counts.rows is None else BLOCK, np.int64)
+        self.single = np.ones(BLOCK if images else 0, np.int64)
 
     def add(
         self,
@@ -96,7 +357,7 @@ class FloatPass:
         y: np.ndarray,
         scale: tuple[np.float32, np.float32] | None = None,
         summed: bool = True,
-    ) -> ImageCounts:
+    ) -> tuple[Sums, np.ndarray]:
         """Count one image.
 
         Args:
@@ -104,16 +365,20 @@ class FloatPass:
             y: (n,) uint8 in {0, 1}.
             scale: (low, high) of min-max normalization, f -> (f - low) / (high - low); 0 where both
                 are equal.
-            summed: whether to compute the sums of the image, which take most of the time. Neither
-                sums nor levels are computed if the counts keep no rows.
+            summed: whether to compute the sums of the image, which take most of the time.
+
+        Returns:
+            the sums of the image, and its pixels by 8-bit level and label, (256, 2) int64: zeros
+            where they are not computed.
         """
-        sums, scores = np.zeros(2, object), np.zeros(len(SCORE_SUMS), object)
+        sums = np.zeros(2, object)
+        scores = np.zeros(len(SCORE_SUMS), object)
         levels = np.zeros((256, 2), np.int64)
-        block = (
-            BLOCK if scale or self.counts.rows is not None else kernels.PENDING
-        )  # kernels split longer maps
+        # Kernels split longer maps.
+        block = BLOCK if scale or self.images else kernels.PENDING
         for start in range(0, len(f), block):
-            fb, yb = f[start : start + block], y[start : start + block]
+            fb = f[start : start + block]
+            yb = y[start : start + block]
             n = len(fb)
             if scale is not None:
                 low, high = scale
@@ -121,52 +386,53 @@ class FloatPass:
                 if high > low:
                     fb /= high - low
             self._count(fb, yb)
-            if self.counts.rows is not None:
+            if self.images:
                 error = self.error[:n]
                 sums += kernels.compare_floats(fb, yb, UNIT, levels, error)
                 if summed:
                     scores += score_sums(error, self.logs[: 2 * n].reshape(2, n), self.single)
-        return ImageCounts(_by_column(len(f), *sums, *scores) if summed else {}, levels)
+        return _by_column(len(f), [*sums, *scores]), levels
 
     def _count(self, f: np.ndarray, y: np.ndarray) -> None:
         """Count a block."""
         if self.held + len(f) > kernels.PENDING:
             self.flush()
         self.held += len(f)
-        levels = self.counts.levels
+        levels = self.histogram.levels
         if self.few:
-            kernels.count_few(
-                f, y, levels, POSITION.bit_length() - 1, self.cell, self.amount, self.pending
-            )
-        else:
-            buffers = self.cell, self.rest, self.pending
-            edge = kernels.count_floats(
-                f, y, self.scores, levels, POSITION, SHIFT, self.last, *buffers
-            )
-            self.counts.on_edge[levels // 4] += edge
+            bits = POSITION.bit_length() - 1
+            kernels.count_few(f, y, levels, bits, self.cell, self.amount, self.pending)
+            return
+        edge = kernels.count_floats(
+            f,
+            y,
+            self.scores,
+            levels,
+            POSITION,
+            SHIFT,
+            self.last,
+            self.cell,
+            self.rest,
+            self.pending,
+        )
+        self.histogram.on_edge[levels // 4] += edge
 
     def flush(self) -> None:
-        """Move the buffered pixels into the counts."""
-        arrays = (
-            getattr(self.counts, name).reshape(-1) for name in ("count", "position", "surest")
-        )
-        kernels.move(self.pending, self.level, self.copies, self.counts.levels, *arrays)
+        """Move the buffered pixels into the histogram."""
+        count = self.histogram.count.reshape(-1)
+        position = self.histogram.position.reshape(-1)
+        surest = self.histogram.surest.reshape(-1)
+        levels = self.histogram.levels
+        kernels.move(self.pending, self.level, self.copies, levels, count, position, surest)
         self.held = 0
 
 
-def _by_column(pixels: int, *sums: int) -> dict[str, int]:
-    """Return the sums of an image by column name."""
+def _by_column(pixels: int, sums: Sequence[int]) -> Sums:
+    """Return the sums of an image by column name: correct pixels, confidence, `SCORE_SUMS`."""
     return {"pixels": pixels} | dict(zip(("correct", "confidence", *SCORE_SUMS), sums, strict=True))
 
 
-def extremes(values: np.ndarray) -> tuple[float, float]:
-    """Return the smallest and largest of values (n,): (0, 0) without any, NaN if a value is NaN."""
-    blocks = [values[start : start + BLOCK] for start in range(0, len(values), BLOCK)]
-    ends = np.array([(block.min(), block.max()) for block in blocks] or [(0, 0)], values.dtype)
-    return ends[:, 0].min(), ends[:, 1].max()
-
-
-def histogram(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def value_histogram(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the (value, label) pairs of an integer map as (m,) int64 values, labels and numbers of
     pixels, ascending.
 
@@ -174,43 +440,51 @@ def histogram(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
         v: (n,) uint8 or uint16.
         y: (n,) uint8 in {0, 1}.
     """
-    pixels = by_value(v, y)
+    pixels = kernels.pixels_by_value(v, y)
     cells = np.flatnonzero(pixels)
     return cells >> 1, cells & 1, pixels.reshape(-1)[cells]
 
 
-def by_value(v: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the pixels of an integer map v (n,) by value and by label y (n,), (values, 2) int64."""
-    pixels = np.zeros(
-        (np.iinfo(v.dtype).max + 1, 2, kernels.COPIES if v.dtype == np.uint8 else 1), np.int64
-    )
-    kernels.histogram(v, y, pixels)
-    summed: np.ndarray = pixels.sum(axis=2)  # over the kernel's copies
-    return summed
-
-
 def add_fractions(
-    counts: Counts,
+    histogram: Histogram,
     value: np.ndarray,
     label: np.ndarray,
     number: np.ndarray,
+    *,
     denominator: int,
     clamp: float = CLAMP,
-) -> ImageCounts:
-    """Count the histogram of an integer map: `number` pixels have the fraction value / denominator
-    and the label.
+) -> tuple[Sums, np.ndarray]:
+    """Count the values of an integer map: `number` pixels have the fraction value / denominator and
+    the label.
 
     Args:
-        counts: what is added to.
-        value, label, number: (n,) int64, as of `histogram`; 0 <= value <= denominator, label in {0,
-            1}.
+        histogram: whose arrays are added to.
+        value, label, number: (n,) int64, as of `value_histogram`; 0 <= value <= denominator, label
+            in {0, 1}.
         clamp: as of `score_sums`.
+
+    Returns:
+        as of `FloatPass.add`.
     """
-    levels, error = np.zeros((256, 2), np.int64), np.empty(len(value))
-    grid = (counts.levels, POSITION, SHIFT, LAST)
-    arrays = (counts.count, counts.position, counts.on_edge, counts.surest, levels, error)
-    correct, doubts = kernels.count_fractions(value, label, number, denominator, *grid, *arrays)
+    levels = np.zeros((256, 2), np.int64)
+    error = np.empty(len(value))
+    correct, doubts = kernels.count_fractions(
+        value,
+        label,
+        number,
+        denominator,
+        histogram.levels,
+        POSITION,
+        SHIFT,
+        LAST,
+        histogram.count,
+        histogram.position,
+        histogram.on_edge,
+        histogram.surest,
+        levels,
+        error,
+    )
     pixels = int(number.sum())
     confidence = round((1 - doubts / denominator / max(1, pixels)) * pixels * UNIT)
     scores = score_sums(error, np.empty((2, len(value))), number, clamp)
-    return ImageCounts(_by_column(pixels, correct, confidence, *scores), levels)
+    return _by_column(pixels, [correct, confidence, *scores]), levels

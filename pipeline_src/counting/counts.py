@@ -1,9 +1,18 @@
-"""The counts of one protocol, the result of a pass over the pixels."""
+"""Counts of images: pixels by level of their probability, and a row per image.
+
+Counts are values. `accumulate.Accumulator` makes them, `storage` saves them, and reading them needs
+no compiled code.
+
+Maps of one object have counts in two protocols (docs/protocol.md): `raw`, the probabilities as they
+are, and `stretched`, min-max normalized, where the valid pixels of each map reach from 0 to 1, as
+in the paper's test program. Maps of K classes have `raw` only: pairs like (f, y) of an object, here
+(confidence, correct) of the top label, and in `Counts.classes` (p_k, y == k) of every class k.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -22,75 +31,108 @@ COLUMNS = (
     "brier",  # (f - y)^2
     "nll",  # nats, clamped
     "entropy",  # nats, clamped
-    "s_measure",  # of the whole map, in units of 1 / levels.UNIT; `UNMEASURED` where it is undefined or not measured
+    # Of the whole map, in units of 1 / levels.UNIT; `UNMEASURED` where undefined or not measured.
+    "s_measure",
     "e_measure",
     "weighted_f",
 )
 ALWAYS = COLUMNS[:-1]  # columns that every file has; the last is left out where no image has it
-SCORE_SUMS = (
-    "absolute",
-    "brier",
-    "nll",
-    "entropy",
-)  # columns of errors and uncertainty, summed over pixels
-PIXEL_SUMS = ("confidence", *SCORE_SUMS)  # columns that are sums over the pixels of an image
+# Columns of errors and uncertainty, summed over the pixels of an image.
+SCORE_SUMS = ("absolute", "brier", "nll", "entropy")
+PIXEL_SUMS = ("confidence", *SCORE_SUMS)  # all columns that are sums over the pixels of an image
 UNMEASURED = -1
-ARRAYS = ("count", "position", "on_edge", "surest")  # of `Counts`
+ARRAYS = ("count", "position", "on_edge", "surest")  # of `Histogram`
 
 
-def parts(length: int, size: int = 256) -> Iterator[slice]:
-    """Return slices of up to `size` images that cover `length` images in order: they bound the memory in use."""
-    return (slice(start, min(start + size, length)) for start in range(0, length, size))
+@dataclass(frozen=True, eq=False)
+class Histogram:
+    """Pixels of all images by level of doubt (`levels`), of LEVELS or COARSE levels; H is half
+    their number.
 
-
-class ImageRows:
-    """One row per image, sorted by image id.
-
-    Args:
-        ids: N image ids.
-        table: (N, len(COLUMNS)) int64, columns as in `COLUMNS`.
-        levels: (N, 256, 2) uint32, pixels by 8-bit level floor(255 f) and label.
-
-    Raises:
-        UserError: an id occurs twice, that is, an image was counted twice.
+    Attributes:
+        count: (H + 1, 2, 2) int64, pixels by level, predicted class and label.
+        position: the same shape, int64, summed positions within the level in units of 1 /
+            levels.POSITION.
+        on_edge: (H + 1, 2) int64, pixels with f < 0.5 exactly on the lower end of a level, by level
+            and label. Coarse histograms of one object do not have them.
+        surest: (CELLS, 2, 2) int64, pixels of the first levels by cell (`levels`), predicted class
+            and label; `UNKNOWN` of coarse levels, and where a published file does not hold them.
+        top: whether f is the confidence of the top one of K classes and y whether that class is
+            correct. The positive class of such pairs is the top label.
     """
 
-    def __init__(
-        self,
-        ids: Sequence[str] = (),
-        table: np.ndarray | None = None,
-        levels: np.ndarray | None = None,
-    ):
-        empty = np.empty((0, len(COLUMNS)), np.int64), np.empty((0, 256, 2), np.uint32)
-        self._rows = _sorted_rows(
-            list(ids), empty[0] if table is None else table, empty[1] if levels is None else levels
+    count: np.ndarray
+    position: np.ndarray
+    on_edge: np.ndarray
+    surest: np.ndarray
+    top: bool = False
+
+    @classmethod
+    def empty(cls, levels: int = LEVELS, top: bool = False) -> Histogram:
+        """Return a histogram without pixels."""
+        shape = (levels // 2 + 1, 2, 2)
+        return cls(
+            count=np.zeros(shape, np.int64),
+            position=np.zeros(shape, np.int64),
+            on_edge=np.zeros(shape[:2], np.int64),
+            surest=np.zeros((CELLS, 2, 2), np.int64) if levels == LEVELS else UNKNOWN,
+            top=top,
         )
-        self._appended: list[tuple[str, np.ndarray, np.ndarray]] = []
 
     @property
-    def ids(self) -> list[str]:
-        """N image ids."""
-        return self._joined()[0]
+    def levels(self) -> int:
+        """Number of levels, of confidence from 0 to 1."""
+        return 2 * (len(self.count) - 1)
 
     @property
-    def table(self) -> np.ndarray:
-        """(N, len(COLUMNS)) int64, columns as in `COLUMNS`."""
-        return self._joined()[1]
+    def pixels(self) -> int:
+        """Number of pixels."""
+        return int(self.count.sum())
 
-    @property
-    def levels(self) -> np.ndarray:
-        """(N, 256, 2) uint32, pixels by 8-bit level floor(255 f) and label: precision and recall at
-        the thresholds f >= t/255, and the weights of the bootstrap over images.
-        """
-        return self._joined()[2]
+    def __add__(self, other: Histogram) -> Histogram:
+        """Return the sum; its cells are `UNKNOWN` if those of one side are."""
+        known = len(self.surest) == len(other.surest)
+        return Histogram(
+            count=self.count + other.count,
+            position=self.position + other.position,
+            on_edge=self.on_edge + other.on_edge,
+            surest=self.surest + other.surest if known else UNKNOWN,
+            top=self.top,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ImageTable:
+    """A row for each of N images, in the order of their ids (`image_table`).
+
+    Attributes:
+        ids: N image ids.
+        table: (N, len(COLUMNS)) int64, columns as in `COLUMNS`.
+        levels: (N, 256, 2) uint32, pixels by 8-bit level floor(255 f) and label: precision and
+            recall at the thresholds f >= t/255, and the weights of the bootstrap over images.
+        groups: (N,) int64, the group of each image from 0, where images are not independent.
+    """
+
+    ids: Sequence[str]
+    table: np.ndarray
+    levels: np.ndarray
+    groups: np.ndarray | None = None
+
+    @classmethod
+    def empty(cls) -> ImageTable:
+        """Return the table of no image."""
+        table = np.empty((0, len(COLUMNS)), np.int64)
+        return cls(ids=(), table=table, levels=np.empty((0, 256, 2), np.uint32))
 
     def __len__(self) -> int:
-        return len(self._rows[0]) + len(self._appended)
+        return len(self.ids)
 
-    def append(self, image_id: str, sums: Mapping[str, int], levels: np.ndarray) -> None:
-        """Add an image: its values by column name, and its levels (256, 2). Columns without a value are unmeasured."""
-        row = np.array([sums.get(name, UNMEASURED) for name in COLUMNS], np.int64)
-        self._appended.append((image_id, row, levels.astype(np.uint32)))
+    @property
+    def units(self) -> int:
+        """Number of sampling units: groups of images, or images."""
+        if self.groups is None:
+            return len(self.ids)
+        return int(self.groups.max(initial=-1)) + 1
 
     def column(self, name: str) -> np.ndarray:
         """Return a column of the table, (N,) int64."""
@@ -105,151 +147,83 @@ class ImageRows:
         total: np.ndarray = self.levels.sum(axis=0, dtype=np.int64)
         return total
 
-    def _joined(self) -> tuple[list[str], np.ndarray, np.ndarray]:
-        if self._appended:
-            ids, table, levels = self._rows
-            new_ids, new_rows, new_levels = zip(*self._appended, strict=True)
-            self._rows = _sorted_rows(
-                [*ids, *new_ids], np.vstack([table, *new_rows]), np.stack([*levels, *new_levels])
-            )
-            self._appended = []
-        return self._rows
 
-    def __add__(self, other: ImageRows) -> ImageRows:
-        return ImageRows(
-            self.ids + other.ids,
-            np.concatenate([self.table, other.table]),
-            np.concatenate([self.levels, other.levels]),
-        )
+@dataclass(frozen=True, eq=False)
+class Counts:
+    """The counts of images in one protocol, or of one of K classes.
 
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, ImageRows):
-            return NotImplemented
-        arrays = (self.table, other.table), (self.levels, other.levels)
-        return self.ids == other.ids and all(np.array_equal(a, b) for a, b in arrays)
+    Attributes:
+        histogram: the pixels of all images together.
+        images: a row per image; none where only the histogram was counted. Rows of K classes hold
+            the K-class scores: brier (sum over classes of (p_k - y_k)^2, in [0, 2]), nll, entropy,
+            absolute (1 - p_y). In rows of a class `pixels` are the image's pixels of the class by
+            label or prediction, and `correct` those by both: IoU is correct / pixels.
+        classes: the counts of each of K classes; none for one object.
+        confusion: (K, K) int64, pixels by label and predicted class; None for one object.
+    """
 
-    __hash__ = None  # type: ignore[assignment]
+    histogram: Histogram
+    images: ImageTable = field(default_factory=ImageTable.empty)
+    classes: Sequence[Counts] = ()
+    confusion: np.ndarray | None = None
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels that count."""
+        return self.histogram.pixels
 
 
-def _sorted_rows(
-    ids: list[str], table: np.ndarray, levels: np.ndarray
-) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Sort rows by id: no result then depends on the order of adding."""
+def image_table(ids: Sequence[str], table: np.ndarray, levels: np.ndarray) -> ImageTable:
+    """Return the table of images in the order of their ids: no result depends on the order of
+    adding.
+
+    Raises:
+        UserError: an id occurs twice, that is, an image was counted twice.
+    """
     order = sorted(range(len(ids)), key=ids.__getitem__)
-    ids = [ids[i] for i in order]
-    if repeated := sorted({a for a, b in pairwise(ids) if a == b}):
+    ordered = [ids[k] for k in order]
+    check_repeated(a for a, b in pairwise(ordered) if a == b)
+    if ordered == list(ids):
+        return ImageTable(ordered, table, levels)
+    return ImageTable(ordered, table[order], levels[order])
+
+
+def check_repeated(ids: Iterable[str]) -> None:
+    """Raise a UserError that names images which were counted more than once, if there are any."""
+    repeated = sorted(set(ids))
+    if repeated:
         raise UserError(
             f"{len(repeated)} image(s) were counted more than once",
             found=listed(repeated),
             expected="every image id once",
             fix="merge counts of different images only, and give every image its own id",
         )
-    if order == list(range(len(ids))):
-        return ids, table, levels
-    return ids, table[order], levels[order]
 
 
-@dataclass
-class Counts:
-    """Pixels of one protocol, see `levels` for the grid, of LEVELS or COARSE levels; H is half
-    their number.
+def named_counts(counts: Mapping[str, Counts]) -> dict[str, Counts]:
+    """Return counts by the names that files use: the protocols, or `top`, `class0`, `class1`, ..."""
+    if not counts["raw"].classes:
+        return dict(counts)
+    names = {"top": counts["raw"]}
+    for k, of_class in enumerate(counts["raw"].classes):
+        names[f"class{k}"] = of_class
+    return names
 
-    Attributes:
-        count: (H + 1, 2, 2) int64, pixels by doubt level, predicted class and label.
-        position: the same shape, int64, summed positions within the level in units of 1 /
-            levels.POSITION.
-        on_edge: (H + 1, 2) int64, pixels with f < 0.5 exactly on the lower end of a level, by level
-            and label. Coarse counts of one object do not have them.
-        rows: one row per image; None in counts that keep the arrays only.
-        top: whether f is the confidence of the top one of K classes and y whether that class is
-            correct. The positive class of such pairs is the top label.
-        surest: (CELLS, 2, 2) int64, pixels of the first levels by cell (`levels`), predicted class
-            and label; `UNKNOWN` of coarse levels, and where a published file does not hold them.
+
+def grouped(counts: Mapping[str, Counts], groups: np.ndarray | None) -> dict[str, Counts]:
+    """Return the counts of all protocols with the group (N,) of each image; None for independent
+    images.
     """
-
-    count: np.ndarray
-    position: np.ndarray
-    on_edge: np.ndarray
-    rows: ImageRows | None
-    top: bool = False
-    surest: np.ndarray = field(default_factory=UNKNOWN.copy)
-
-    @classmethod
-    def empty(cls, rows: bool = True, top: bool = False, levels: int = LEVELS) -> Counts:
-        count, position = np.zeros((2, levels // 2 + 1, 2, 2), np.int64)
-        on_edge = np.zeros((levels // 2 + 1, 2), np.int64)
-        surest = np.zeros((CELLS if levels == LEVELS else 0, 2, 2), np.int64)
-        return cls(count, position, on_edge, ImageRows() if rows else None, top, surest)
-
-    @classmethod
-    def of_arrays(
-        cls, arrays: Mapping[str, np.ndarray], name: str, ids: Sequence[str] | None
-    ) -> Counts:
-        """Return the counts from the arrays that `arrays` returned; `ids` of the images, if these have rows."""
-        counts = cls.empty(rows=False, top=name == "top")
-        if f"{name}_surest" not in arrays:
-            counts.surest = UNKNOWN
-        for array in ARRAYS if len(counts.surest) else ARRAYS[:3]:
-            cells = np.cumsum(arrays[f"{name}_{array}_at"], dtype=np.int64)
-            getattr(counts, array).reshape(-1)[cells] = arrays[f"{name}_{array}"]
-        if ids is not None:
-            table, levels = arrays[f"{name}_table"], arrays[f"{name}_image_levels"]
-            if table.shape[1] == len(ALWAYS):
-                table = np.pad(table, ((0, 0), (0, 1)), constant_values=UNMEASURED)
-            if table.shape != (len(ids), len(COLUMNS)) or levels.shape != (len(ids), 256, 2):
-                raise ValueError(f"rows of {name} are not those of {len(ids)} images")
-            counts.rows = ImageRows(ids, table, levels)
-        return counts
-
-    def arrays(self, name: str) -> dict[str, np.ndarray]:
-        """Return the arrays to store, by names that begin with `name`: pixels of levels and cells that have any."""
-        arrays: dict[str, np.ndarray] = {}
-        for array in ARRAYS if len(self.surest) else ARRAYS[:3]:
-            dense = getattr(self, array).reshape(-1)
-            cells = np.flatnonzero(dense)
-            arrays[f"{name}_{array}_at"] = np.diff(cells, prepend=0).astype(np.uint32)
-            arrays[f"{name}_{array}"] = dense[cells]
-        if self.rows is not None:
-            measured = (self.rows.column(COLUMNS[-1]) != UNMEASURED).any()
-            table = self.rows.table if measured else self.rows.table[:, :-1]
-            arrays |= {f"{name}_table": table, f"{name}_image_levels": self.rows.levels}
-        return arrays
-
-    @property
-    def levels(self) -> int:
-        """Number of levels, of confidence from 0 to 1."""
-        return 2 * (len(self.count) - 1)
-
-    @property
-    def pixels(self) -> int:
-        """Number of pixels that count."""
-        return int(self.count.sum())
-
-    def __add__(self, other: Counts) -> Counts:
-        """Return the sum; ValueError if rows per image are missing on one side, `UNKNOWN` cells if `surest` is."""
-        if (self.rows is None) != (other.rows is None):
-            raise ValueError("counts with and without rows per image cannot be added")
-        rows = None if self.rows is None or other.rows is None else self.rows + other.rows
-        count, position, on_edge = (
-            getattr(self, name) + getattr(other, name) for name in ARRAYS[:3]
-        )
-        surest = self.surest + other.surest if len(self.surest) == len(other.surest) else UNKNOWN
-        return Counts(count, position, on_edge, rows, self.top, surest)
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Counts):
-            return NotImplemented
-        same = all(np.array_equal(getattr(self, name), getattr(other, name)) for name in ARRAYS)
-        return same and self.rows == other.rows and self.top == other.top
-
-    __hash__ = None  # type: ignore[assignment]
+    result = {}
+    for protocol, of_protocol in counts.items():
+        images = replace(of_protocol.images, groups=groups)
+        result[protocol] = replace(of_protocol, images=images)
+    return result
 
 
-def image_rows(counts: Counts) -> ImageRows:
-    """Return the rows of the images; ValueError where the counts have none."""
-    if counts.rows is None:
-        raise ValueError("these counts have no rows per image")
-    return counts.rows
+def image_blocks(images: int, size: int = 256) -> Iterator[slice]:
+    """Return slices of up to `size` images that cover all in order: they bound the memory in use."""
+    return (slice(start, min(start + size, images)) for start in range(0, images, size))
 
 
 def upper_edge(counts: Counts) -> np.ndarray:
@@ -259,10 +233,10 @@ def upper_edge(counts: Counts) -> np.ndarray:
     Truncation to 8 bits does not tell them from pixels next to the edge. The pass does not count
     them. They are the pixels that the 8-bit level above a threshold holds beyond the grid's levels.
     """
-    total = image_rows(counts).pooled()
+    total = counts.images.pooled()
     edge = np.zeros((HALF + 1, 2), np.int64)
     edge[0] = total[255]
-    for j in range(EIGHT, HALF, EIGHT):
-        inside = counts.count[j - EIGHT : j, 1].sum(axis=0) - edge[j - EIGHT]
-        edge[j] = total[255 - j // EIGHT] - inside
+    for level in range(EIGHT, HALF, EIGHT):
+        inside = counts.histogram.count[level - EIGHT : level, 1].sum(axis=0) - edge[level - EIGHT]
+        edge[level] = total[255 - level // EIGHT] - inside
     return edge

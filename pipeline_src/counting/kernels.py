@@ -249,7 +249,7 @@ def score_sums(
 
 
 @compiled(NOTHING(BYTES, BYTES, CUBE), NOTHING(WORDS, BYTES, CUBE))
-def histogram(v: Array, y: Array, pixels: Array) -> None:
+def count_values(v: Array, y: Array, pixels: Array) -> None:
     """Add an integer map to `pixels` (values, 2, 2^k): neighboring pixels go to different copies (`COPIES`)."""
     last = pixels.shape[2] - 1
     for i in range(v.size):
@@ -302,3 +302,12 @@ def count_fractions(  # type: ignore[no-untyped-def]
         correct += n * (predicted == y)
         doubts += n * doubt
     return correct, doubts
+
+
+def pixels_by_value(v: Array, y: Array) -> Array:
+    """Return the pixels of an integer map v (n,) by value and by label y (n,), (values, 2) int64."""
+    copies = COPIES if v.dtype == np.uint8 else 1
+    pixels = np.zeros((np.iinfo(v.dtype).max + 1, 2, copies), np.int64)
+    count_values(v, y, pixels)
+    summed: Array = pixels.sum(axis=2)
+    return summed

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from pipeline_src.counting.alignment import EPS, e_curve
+from pipeline_src.counting.kernels import pixels_by_value
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.labels import IGNORED
 
@@ -14,7 +16,6 @@ MEASURES = ("s_measure", "e_measure")
 WEIGHTED = "weighted_f"  # takes as long as all other counts of an image together, so it is measured on request
 RADIUS, SIGMA = 3, 5  # of the Gaussian window of weighted F, in pixels
 HALF_WAY = 5  # distance in pixels from the foreground at which an error weighs 1.5
-EPS = np.spacing(1)  # against 0 / 0, where the authors' programs have it
 THRESHOLDS = 256
 
 
@@ -117,45 +118,10 @@ def e_measure(f: np.ndarray, y: np.ndarray) -> float:
         f: (H, W) float64 in [0, 1], probabilities.
         y: (H, W) bool, the foreground.
     """
-    from pipeline_src.counting.accumulate import by_value  # compiled, and slow to import
-
-    levels = by_value((f * (THRESHOLDS - 1)).astype(np.uint8).ravel(), y.view(np.uint8).ravel())
+    levels = pixels_by_value(
+        (f * (THRESHOLDS - 1)).astype(np.uint8).ravel(), y.view(np.uint8).ravel()
+    )
     return float(np.mean(e_curve(levels)))
-
-
-def e_curve(levels: np.ndarray) -> np.ndarray:
-    """Return the enhanced-alignment measure at the thresholds floor(255 f) >= t, t = 0..255 (Fan et
-    al., IJCAI 2018).
-
-    With a = 1 - p in the predicted foreground and -p outside of it, p its share of the pixels, and
-    b likewise for the mask, a pixel counts (1 + 2 a b / (a^2 + b^2))^2 / 4. Where the mask has one
-    label, it counts 1 if it is right. The sum is divided by the number of pixels less 1, as the
-    authors do.
-
-    Args:
-        levels: (..., 256, 2) pixels per 8-bit level and label.
-
-    Returns:
-        (..., 256) float64.
-    """
-    false, true = np.moveaxis(
-        np.flip(np.flip(levels, axis=-2).cumsum(axis=-2, dtype=np.int64), axis=-2), -1, 0
-    )
-    background = false[..., :1]
-    objects = true[..., :1]
-    n = background + objects
-    predicted = false + true
-    p = predicted / np.maximum(n, 1)
-    share = objects / np.maximum(n, 1)
-    cells = (
-        (true, 1 - p, 1 - share),
-        (false, 1 - p, -share),
-        (objects - true, -p, 1 - share),
-        (background - false, -p, -share),
-    )
-    both = sum(number * (1 + 2 * a * b / (a**2 + b**2 + EPS)) ** 2 / 4 for number, a, b in cells)
-    score = np.where(objects == 0, n - predicted, np.where(background == 0, predicted, both))
-    return np.asarray(score / np.maximum(n - 1, 1))
 
 
 def weighted_f(f: np.ndarray, y: np.ndarray) -> float:

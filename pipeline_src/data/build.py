@@ -1,11 +1,14 @@
-"""The writer of stores. It is separate from `store`: training does not depend on code that unpacks archives."""
+"""The writer of stores.
+
+It is separate from `store`: training does not depend on code that unpacks archives.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,59 +29,53 @@ log = logging.getLogger(__name__)
 
 
 def build(
-    part: Part,
+    split: Part,
     entry: Entry,
-    data_root: Path | str | None,
+    *,
+    data_root: Path,
     unpacked: Path,
-    manifest_folder: Path,
+    prepared: Path,
     size: int,
     out: Path,
     label: int | None = None,
 ) -> dict[str, Any]:
-    """Write the store of a part into the folder `out`, which is replaced as a whole at the end.
+    """Return the content of store.json, after writing a store into the folder `out`.
 
-    The memory needed does not grow with the part. The files hold no paths of this machine and no
-    times.
+    The folder is replaced as a whole at the end. The memory needed does not grow with the number of
+    samples. The files hold no paths of this machine and no times.
 
     Args:
-        part: the samples, in the order of the split's list.
-        entry: the dataset of the part.
+        split: the samples, in the order of the split's list.
+        entry: the dataset of the samples.
         data_root, unpacked: the folders of downloads and of unpacked archives.
-        manifest_folder: the folder that `prepare` wrote for the dataset.
+        prepared: the folder that `prepare` wrote for the dataset.
         size: height and width in pixels to which images and masks are resized (ratio not kept).
         out: folder of the store.
-        label: the label of every pixel of a part out of distribution, 0 background or
+        label: the label of every pixel of samples out of distribution, 0 background or
             `labels.NO_CLASS`; masks are ignored. None if masks count; images without a mask are
             background.
 
-    Returns:
-        The content of store.json.
-
     Raises:
-        UserError: the part is too small, files have changed since `prepare`, or the disk is too
+        UserError: there are too few samples, files have changed since `prepare`, or the disk is too
             small.
     """
-    rows = manifest.select(part, manifest_folder)
+    rows = manifest.select(split, prepared)
     located = sources.locate(entry, data_root, unpacked)
-    root, masks = sources.open_root(located, unpacked), create_masks(entry, located.layout)
+    root = sources.open_root(located, unpacked)
+    masks = create_masks(entry, located.layout)
+    info = {"schema": SCHEMA, "part": split.model_dump(exclude_none=True), "size": size}
     if label is not None:
         rows = [replace(row, mask="", sha256_mask="", grey=0) for row in rows]
+    elif entry.classes:
+        info["classes"] = len(entry.classes)
     pixels = sum(row.height * row.width for row in rows)
     space = len(rows) * size * size * 4 + pixels + 4 * sum(row.grey for row in rows)
     smaller = "free some space, or choose a smaller image_size"
-    check_space(Path(out).parent, space, f"the data store {Path(out).name}", smaller)
-    log.info("%s: storing %s samples at %d px", part, f"{len(rows):,}", size)
-    info = {
-        "schema": SCHEMA,
-        "part": part.model_dump(exclude_none=True),
-        "size": size,
-        **({"classes": len(entry.classes)} if entry.classes and label is None else {}),
-    }
-    again = (
-        "prepare the dataset again"
-        if located.root
-        else f"remove {root}, and the archive is unpacked again"
-    )
+    check_space(out.parent, space, f"the data store {out.name}", smaller)
+    log.info("%s: storing %s samples at %d px", split, f"{len(rows):,}", size)
+    again = "prepare the dataset again"
+    if located.root is None:
+        again = f"remove {root}, and the archive is unpacked again"
 
     def load(row: Row) -> tuple[np.ndarray, StoredMask]:
         """Return the image (H, W, 3) and the mask of a sample."""
@@ -88,36 +85,37 @@ def build(
         labels = np.full(image.shape[:2], label or 0, np.uint8)
         return image, StoredMask(np.zeros((size, size), np.uint8), labels, np.empty(0, np.int64))
 
-    with atomic_folder(Path(out)) as folder:
-        _write_samples(folder, zip(rows, map(load, rows), strict=True), len(rows), size, pixels)
+    with atomic_folder(out) as folder:
+        _write_samples(folder, rows, load, size, pixels)
         write_text(folder / "store.json", json.dumps(info, indent=1) + "\n")
     return info
 
 
 def _write_samples(
     folder: Path,
-    samples: Iterable[tuple[Row, tuple[np.ndarray, StoredMask]]],
-    count: int,
+    rows: list[Row],
+    load: Callable[[Row], tuple[np.ndarray, StoredMask]],
     size: int,
     pixels: int,
 ) -> None:
-    """Write the arrays and index.csv of a store, through memory maps: a large array stays out of memory."""
-    images = open_memmap(folder / "images.npy", "w+", np.uint8, (count, size, size, 3))
-    masks = open_memmap(folder / "masks.npy", "w+", np.uint8, (count, size, size))
+    """Write the arrays and index.csv of a store, through memory maps: arrays may be large."""
+    shape = (len(rows), size, size)
+    images = open_memmap(folder / "images.npy", "w+", np.uint8, (*shape, 3))
+    masks = open_memmap(folder / "masks.npy", "w+", np.uint8, shape)
     truth = open_memmap(folder / "truth.npy", "w+", np.uint8, (pixels,))
     index: list[IndexRow] = []
     greys: list[np.ndarray] = []
     offset = 0
-    for i, (row, (image, mask)) in enumerate(samples):
-        images[i], masks[i] = image_io.resize(image, size), mask.mask
-        truth[offset : offset + mask.labels.size] = mask.labels.ravel()
+    for i, row in enumerate(rows):
+        image, mask = load(row)
+        images[i] = image_io.resize(image, size)
+        masks[i] = mask.mask
+        end = offset + mask.labels.size
+        truth[offset:end] = mask.labels.ravel()
         greys.append(mask.grey.astype(np.int32))
-        index.append(
-            IndexRow(
-                row.id, row.height, row.width, offset, row.grey, row.sha256_image, row.sha256_mask
-            )
-        )
-        offset += mask.labels.size
+        digests = (row.sha256_image, row.sha256_mask)
+        index.append(IndexRow(row.id, row.height, row.width, offset, row.grey, *digests))
+        offset = end
     for array in (images, masks, truth):
         array.flush()
     np.save(folder / "grey.npy", np.concatenate(greys))
@@ -127,7 +125,12 @@ def _write_samples(
 def _verified(path: Path, declared: str, fix: str) -> bytes:
     """Return the bytes of a file that has not changed since the dataset was prepared."""
     data = path.read_bytes() if path.is_file() else b""
-    if (actual := hashlib.sha256(data).hexdigest()) != declared:
-        changed = f"{path} has changed since the dataset was prepared"
-        raise UserError(changed, found=f"sha256 {actual}", expected=f"sha256 {declared}", fix=fix)
+    actual = hashlib.sha256(data).hexdigest()
+    if actual != declared:
+        raise UserError(
+            f"{path} has changed since the dataset was prepared",
+            found=f"sha256 {actual}",
+            expected=f"sha256 {declared}",
+            fix=fix,
+        )
     return data

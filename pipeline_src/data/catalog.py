@@ -19,7 +19,12 @@ FILE = Path(__file__).parent / "catalog.yaml"
 
 
 class Content(Strict):
-    """The content of catalog.yaml: headings of tasks, layouts to refer to, and datasets, not checked yet."""
+    """The content of catalog.yaml, in which the datasets are not checked yet.
+
+    Attributes:
+        tasks: headings.
+        layouts: lists that datasets refer to.
+    """
 
     tasks: dict[str, str]
     layouts: dict[str, Any] = Field({})
@@ -45,11 +50,8 @@ def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Entry]:
     given = dict(datasets or {})
     for name in given.keys() & built_in.keys():
         if isinstance(given[name], Mapping):
-            given[name] = {
-                "task": built_in[name].task,
-                "in_paper": built_in[name].in_paper,
-                **given[name],
-            }
+            kept = {"task": built_in[name].task, "in_paper": built_in[name].in_paper}
+            given[name] = kept | given[name]
     return built_in | _entries(given, "`datasets:` in params.yaml", built_in=False)
 
 
@@ -64,42 +66,46 @@ def find(catalog: Mapping[str, Entry], name: str) -> Entry:
         raise UserError(
             f"there is no dataset {name!r}{hint(name, catalog)}",
             expected=f"one of {', '.join(catalog)}",
-            fix="correct it, or add it under `datasets:` in params.yaml:  mine: {images: path, masks: path}",
+            fix="correct it, or add it under `datasets:` in params.yaml:  mine: {images: path, "
+            "masks: path}",
         )
     return catalog[name]
 
 
 def check_parts(entries: Mapping[str, Entry], parts: Mapping[str, tuple[Part, str]]) -> None:
-    """Check that datasets and splits exist, and that a network trained on one part can be tested on
-    all others.
+    """Check that datasets and splits exist, and that a network fits to all of them.
 
     Args:
-        parts: part and role (train, val, id, shifted or ood) by name.
+        parts: split and role (train, val, id, shifted or ood) by name.
 
     Raises:
         UserError: an unknown dataset or split; datasets with different classes; images without an
             object in a test set, though no class is right on them.
     """
-    for part, _ in parts.values():
-        names = find(entries, part.set).split_names
-        if part.split not in names:
+    for split, _ in parts.values():
+        names = find(entries, split.set).split_names
+        if split.split not in names:
             raise UserError(
-                f"dataset {part.set} has no split {part.split!r}{hint(part.split, names)}",
+                f"dataset {split.set} has no split {split.split!r}{hint(split.split, names)}",
                 expected=f"one of {', '.join(names)}",
                 fix="add it under `splits:` of the dataset's entry",
             )
     training_set = entries[parts["train"][0].set]
-    for name, (part, role) in parts.items():
-        entry = entries[part.set]
-        if role != "ood" and entry.ood and training_set.without_background:
+    for name, (split, role) in parts.items():
+        entry = entries[split.set]
+        if role == "ood":
+            continue
+        if entry.ood and training_set.without_background:
             raise UserError(
                 f"{name}: on images without an object no class of {training_set.name} is right",
-                expected=f"a set with masks, or a training set whose first class is called {BACKGROUND!r}",
+                expected="a set with masks, or a training set whose first class is called "
+                f"{BACKGROUND!r}",
                 fix="move the set to the out-of-distribution sets (`ood:`)",
             )
-        if role != "ood" and not entry.ood and entry.classes != training_set.classes:
+        if not entry.ood and entry.classes != training_set.classes:
             raise UserError(
-                f"{name}: dataset {entry.name} has other classes than the training set {training_set.name}",
+                f"{name}: dataset {entry.name} has other classes than the training set "
+                f"{training_set.name}",
                 found=", ".join(entry.classes) or "one object",
                 expected=", ".join(training_set.classes) or "one object",
             )
@@ -111,8 +117,8 @@ def _content() -> Content:
 
 
 def _entries(datasets: Mapping[str, Any], where: str, built_in: bool) -> dict[str, Entry]:
-    named = {
-        name: {**raw, "name": str(name), "built_in": built_in} if isinstance(raw, Mapping) else raw
-        for name, raw in datasets.items()
-    }
+    named = dict(datasets)
+    for name, raw in datasets.items():
+        if isinstance(raw, Mapping):
+            named[name] = {**raw, "name": str(name), "built_in": built_in}
     return validate(Catalog, {"datasets": named}, where).datasets

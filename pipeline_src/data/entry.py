@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any, Literal
 
@@ -28,7 +27,11 @@ def _as_tuple(value: Any) -> Any:
 
 
 def check_groups(groups: str) -> str:
-    """Return `groups` unchanged; ValueError if it is neither a csv file nor a regular expression with one group."""
+    """Return `groups` unchanged.
+
+    Raises:
+        ValueError: it is neither a csv file nor a regular expression with one group.
+    """
     if not groups or groups.endswith(GROUPS_FILE):
         return groups
     try:
@@ -76,9 +79,10 @@ class Split(Strict):
 
     @model_validator(mode="after")
     def _one_form(self) -> Split:
-        if sum((bool(self.names), self.folder is not None, self.of is not None)) != 1:
+        if bool(self.names) + (self.folder is not None) + (self.of is not None) != 1:
             raise ValueError("give a list of names, `folder`, or `of`")
-        if (self.of is not None) != ((self.fraction is not None) or (self.without is not None)):
+        is_share = self.fraction is not None or self.without is not None
+        if is_share != (self.of is not None):
             raise ValueError("`of` goes with `fraction` or `without`")
         return self
 
@@ -89,7 +93,7 @@ class Split(Strict):
 
 
 class Generator(Strict):
-    """A synthetic dataset: `data.synthetic.scenes.write_set(kind, split, count, seed, folder)` for each split."""
+    """A synthetic dataset, of which `data.synthetic.scenes.write_set` writes each split."""
 
     kind: Literal["scenes", "textures"]
     counts: dict[SetName, Count]
@@ -145,7 +149,7 @@ class Source(Layout):
                 f"{' and '.join(kinds)} cannot be given together; give several `sources` instead"
             )
         for key in ("sha256", "download"):
-            if (values := getattr(self, key)) and len(values) != len(self.archive):
+            if len(getattr(self, key)) not in (0, len(self.archive)):
                 raise ValueError(f"give one {key} for each archive")
         return self
 
@@ -154,14 +158,20 @@ class Source(Layout):
         """The files or folders of the source."""
         if self.generator:
             return "the generator"
-        paths = (self.folder,) if self.folder else (*self.images, *self.masks)
-        return " + ".join(self.archive) or " and ".join(f"{path}/" for path in paths)
+        if self.archive:
+            return " + ".join(self.archive)
+        paths = [self.folder] if self.folder else self.images + self.masks
+        return " and ".join(f"{path}/" for path in paths)
 
     @property
     def description(self) -> str:
         """The label with the number of images and the authors' page."""
-        count = f" ({self.count:,} images)" if self.count else ""
-        return f"{self.label}{count}{f', from {self.get}' if self.get else ''}"
+        text = self.label
+        if self.count:
+            text += f" ({self.count:,} images)"
+        if self.get:
+            text += f", from {self.get}"
+        return text
 
 
 class Entry(Source):
@@ -201,13 +211,11 @@ class Entry(Source):
 
     @model_validator(mode="after")
     def _valid_sources(self) -> Entry:
-        given = {
-            key: getattr(self, key) for key in Source.model_fields if key in self.model_fields_set
-        }
-        if misplaced := given.keys() - {*Layout.model_fields, "splits"} if self.sources else ():
-            raise ValueError(f"move {', '.join(sorted(misplaced))} into the `sources` of the set")
+        given = self.model_dump(include=set(Source.model_fields), exclude_unset=True)
         if not self.sources:
             self.sources["given"] = Source(**given)
+        elif misplaced := given.keys() - Layout.model_fields.keys() - {"splits"}:
+            raise ValueError(f"move {', '.join(sorted(misplaced))} into the `sources` of the set")
         for key, source in self.sources.items():
             where = f"source {key}: " if len(self.sources) > 1 else ""
             layout = self.layout(source)
@@ -228,15 +236,15 @@ class Entry(Source):
             )
         if 0 < len(self.classes) < 3:
             raise ValueError(
-                "two `classes` are an object and its background: leave `classes` out, and write `foreground: 1` if the "
-                "object's value is not 255"
+                "two `classes` are an object and its background: leave `classes` out, and write "
+                "`foreground: 1` if the object's value is not 255"
             )
         return self
 
     @property
     def without_background(self) -> bool:
         """Whether no class is right on an image without an object."""
-        return bool(self.classes) and self.classes[0] != BACKGROUND
+        return self.classes[:1] not in ((), (BACKGROUND,))
 
     @property
     def generated(self) -> bool:
@@ -245,8 +253,9 @@ class Entry(Source):
 
     def layout(self, source: Source) -> Layout:
         """Return the layout of a source: its values override those of the dataset."""
-        given = source.model_dump(include=set(Layout.model_fields), exclude_defaults=True)
-        return Layout(**{**self.model_dump(include=set(Layout.model_fields)), **given})
+        keys = set(Layout.model_fields)
+        given = source.model_dump(include=keys, exclude_defaults=True)
+        return Layout(**self.model_dump(include=keys) | given)
 
     def splits_of(self, source: Source) -> dict[str, Split]:
         """Return the splits of a source: its splits override those of the dataset."""
@@ -254,32 +263,33 @@ class Entry(Source):
 
     @property
     def draws_groups(self) -> bool:
-        """Whether shares are drawn by whole groups; splits of built-in datasets stay as they were published."""
-        splits = (
-            split for source in self.sources.values() for split in self.splits_of(source).values()
-        )
-        return (
-            bool(self.groups)
-            and not self.built_in
-            and any(split.fraction is not None for split in splits)
-        )
+        """Whether shares are drawn by whole groups.
 
-    @cached_property
+        Splits of built-in datasets stay as they were published.
+        """
+        if self.built_in or not self.groups:
+            return False
+        splits = [self.splits, *(source.splits for source in self.sources.values())]
+        return any(split.fraction is not None for named in splits for split in named.values())
+
+    @property
     def split_names(self) -> tuple[str, ...]:
         """The names of the splits of all sources."""
-        names = (name for source in self.sources.values() for name in source.splits)
-        return (ALL, *dict.fromkeys([*self.splits, *names]))
+        names = {ALL: None} | dict.fromkeys(self.splits)
+        for source in self.sources.values():
+            names |= dict.fromkeys(source.splits)
+        return tuple(names)
 
 
 def _check_splits(splits: Mapping[str, Split]) -> None:
     if ALL in splits:
         raise ValueError(f"`{ALL}` is a split of every dataset, choose another name")
+    names = [ALL, *splits]
     for name, split in splits.items():
         for parent in split.parents:
-            if parent not in (ALL, *splits):
-                raise ValueError(
-                    f"split {name}: split {parent!r} does not exist{hint(parent, [ALL, *splits])}"
-                )
+            if parent not in names:
+                near = hint(parent, names)
+                raise ValueError(f"split {name}: split {parent!r} does not exist{near}")
     try:
         TopologicalSorter({name: split.parents for name, split in splits.items()}).prepare()
     except CycleError as error:

@@ -25,7 +25,7 @@ COLUMNS = ["id", "group"]
 GroupName = str | tuple[str]  # a tuple holds the stem of an image that belongs to no other
 
 
-def find(groups: str, data_root: Path | str | None) -> Path | None:
+def find(groups: str, data_root: Path | None) -> Path | None:
     """Return the file that `groups` names, looked up like a name list; None for a pattern.
 
     Raises:
@@ -33,11 +33,12 @@ def find(groups: str, data_root: Path | str | None) -> Path | None:
     """
     if not groups.endswith(GROUPS_FILE):
         return None
-    path = find_name_list(groups, data_root, None)
+    path = find_name_list(groups, data_root or Path())
     if path is None:
         raise UserError(
             f"the file of groups {groups} is missing",
-            expected=f"a csv file with the columns {','.join(COLUMNS)}, in the working folder or in {data_root}",
+            expected=f"a csv file with the columns {','.join(COLUMNS)}, in the working folder "
+            f"or in {data_root}",
             fix="put it there, or remove `groups`",
         )
     return path
@@ -54,40 +55,15 @@ def names(ids: Sequence[str], groups: str, file: Path | None = None) -> list[Gro
         UserError: images that the pattern does not fit; a file of another form, or one that names
             none of the images.
     """
-    if file is None:
-        matches = {stem: re.search(groups, stem) for stem in ids}
-        by_stem = {stem: match[1] for stem, match in matches.items() if match and match[1]}
-        if unmatched := [stem for stem in ids if stem not in by_stem]:
-            raise UserError(
-                f"`groups` {groups!r} does not fit all image names",
-                found=listed(unmatched),
-                fix="change it, or use a csv file",
-            )
-    else:
-        by_stem = _read(file)
-        if short := [
-            stem for stem in ids if stem not in by_stem and stem.rpartition("/")[2] in by_stem
-        ]:
-            raise UserError(
-                f"the file of groups {file} names images without their folders",
-                found=f"{short[0].rpartition('/')[2]}, and the image {short[0]}",
-                expected="names of images with the folders below --pred",
-            )
-        if ids and not any(stem in by_stem for stem in ids):
-            raise UserError(
-                f"the file of groups {file} names none of the images",
-                found=f"{next(iter(by_stem))} in the file, {ids[0]} among the images",
-                expected="names of images without suffix",
-            )
+    by_stem = _matched(ids, groups) if file is None else _read(file, ids)
     return [by_stem.get(stem, (stem,)) for stem in ids]
 
 
 def number(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
-    """Return (N,) int64: the group of each image (`names`), from 0 in the order in which they occur."""
+    """Return the group of each image (`names`), (N,) int64 from 0 in the order of occurrence."""
     numbers: dict[GroupName, int] = {}
-    return np.array(
-        [numbers.setdefault(name, len(numbers)) for name in names(ids, groups, file)], np.int64
-    )
+    found = [numbers.setdefault(name, len(numbers)) for name in names(ids, groups, file)]
+    return np.array(found, np.int64)
 
 
 def number_samples(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
@@ -95,31 +71,64 @@ def number_samples(ids: Sequence[str], groups: str, file: Path | None = None) ->
     return number([name.rpartition("/")[2] for name in ids], groups, file)
 
 
-def crossings(parts: Mapping[str, Sequence[GroupName]]) -> list[str]:
-    """Return a line for each two parts that share groups, except for two test parts."""
+def crossings(splits: Mapping[str, Sequence[GroupName]]) -> list[str]:
+    """Return a line for each two splits that share groups, except for two test splits."""
     lines = []
-    for first, second in combinations(parts, 2):
-        shared = sorted(
-            name for name in {*parts[first]} & {*parts[second]} if isinstance(name, str)
-        )
+    for first, second in combinations(splits, 2):
+        common = set(splits[first]).intersection(splits[second])
+        shared = sorted(name for name in common if isinstance(name, str))
         if shared and {first, second} & {"train", "val"}:
             count = f"{len(shared):,} group{'s' * (len(shared) > 1)}"
-            lines.append(
-                f"{first} and {second} share {count} of images that are not independent: {few(shared, 5)}"
-            )
+            named = f"{count} of images that are not independent: {few(shared, 5)}"
+            lines.append(f"{first} and {second} share {named}")
     return lines
 
 
-def _read(file: Path) -> dict[str, str]:
-    """Return the group by stem."""
+def _matched(ids: Sequence[str], pattern: str) -> dict[str, str]:
+    """Return the text in the brackets of a pattern by stem."""
+    by_stem = {}
+    unmatched = []
+    for stem in ids:
+        match = re.search(pattern, stem)
+        if match and match[1]:
+            by_stem[stem] = match[1]
+        else:
+            unmatched.append(stem)
+    if unmatched:
+        raise UserError(
+            f"`groups` {pattern!r} does not fit all image names",
+            found=listed(unmatched),
+            fix="change it, or use a csv file",
+        )
+    return by_stem
+
+
+def _read(file: Path, ids: Sequence[str]) -> dict[str, str]:
+    """Return the group by stem, from a file that has to name some of the images."""
     with reading(f"the file of groups {file} cannot be read", expected="a csv file in UTF-8"):
         lines = composed(read_bytes(file).decode("utf-8-sig")).splitlines()
-        header, *rows = list(csv.reader(line for line in lines if not line.startswith("#"))) or [[]]
-    bad = [",".join(row) for row in rows if len(row) != len(COLUMNS) or not all(row)]
-    if header != COLUMNS or bad or not rows:
+        table = list(csv.reader(line for line in lines if not line.startswith("#")))
+    header = table[0] if table else []
+    bad = [",".join(row) for row in table if len(row) != len(COLUMNS) or not all(row)]
+    if header != COLUMNS or bad or len(table) < 2:
         raise UserError(
             f"the file of groups {file} has another form",
             found=",".join(header) if header != COLUMNS else listed(bad) or "no row",
             expected=f"the line {','.join(COLUMNS)}, then a row per image",
         )
-    return dict(rows)
+    by_stem = dict(table[1:])
+    for stem in ids:
+        name = stem.rpartition("/")[2]
+        if stem not in by_stem and name in by_stem:
+            raise UserError(
+                f"the file of groups {file} names images without their folders",
+                found=f"{name}, and the image {stem}",
+                expected="names of images with the folders below --pred",
+            )
+    if ids and by_stem.keys().isdisjoint(ids):
+        raise UserError(
+            f"the file of groups {file} names none of the images",
+            found=f"{next(iter(by_stem))} in the file, {ids[0]} among the images",
+            expected="names of images without suffix",
+        )
+    return by_stem

@@ -17,9 +17,8 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from pipeline_src.data.entry import MAX_PIXELS
 
-with contextlib.suppress(
-    ModuleNotFoundError
-):  # of the extra `pipeline`: saved maps need only Pillow
+# OpenCV belongs to the extra `pipeline`: saved maps need only Pillow.
+with contextlib.suppress(ModuleNotFoundError):
     import cv2
 
     cv2.setNumThreads(1)  # each job uses one thread; parallel jobs fill the cores
@@ -37,7 +36,8 @@ class UnreadableImageError(ValueError):
 
     def __init__(self, problem: str, fix: str = "get the file again"):
         super().__init__(problem)
-        self.problem, self.fix = problem, fix
+        self.problem = problem
+        self.fix = fix
 
 
 def is_turned(data: bytes) -> bool:
@@ -46,11 +46,9 @@ def is_turned(data: bytes) -> bool:
     Raises:
         UnreadableImageError: not an image, cut off, or several pictures.
     """
-    check_whole(data)
     with open_image(data) as image:
-        if (
-            image.format != "MPO" and getattr(image, "n_frames", 1) > 1
-        ):  # phones add previews as MPO
+        # Phones add previews as MPO.
+        if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
             raise UnreadableImageError(
                 "holds several pictures", "save the picture that counts as a file of its own"
             )
@@ -70,6 +68,7 @@ def open_image(data: bytes) -> Iterator[Image.Image]:
     Raises:
         UnreadableImageError: not an image, or cut off.
     """
+    _check_whole(data)
     try:
         with (
             warnings.catch_warnings(action="ignore"),
@@ -105,9 +104,8 @@ def decode_image(data: bytes) -> np.ndarray:
     Raises:
         UnreadableImageError: not an image, or cut off.
     """
-    return cv2.cvtColor(
-        _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION), cv2.COLOR_BGR2RGB
-    )
+    image = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def decode_mask(data: bytes, foreground: int | None = None) -> np.ndarray:
@@ -123,9 +121,10 @@ def decode_mask(data: bytes, foreground: int | None = None) -> np.ndarray:
     """
     if foreground is not None:
         if data.startswith(JPEG):
-            fix = "save it as PNG, not from the JPEG, or leave out `foreground` if its values are 0 and 255"
             raise UnreadableImageError(
-                "mask is a JPEG file, which does not keep the value `foreground`", fix
+                "mask is a JPEG file, which does not keep the value `foreground`",
+                "save it as PNG, not from the JPEG, or leave out `foreground` if its values are "
+                "0 and 255",
             )
         palette = palette_indices(data)
         values = _grey(data) if palette is None else palette
@@ -145,13 +144,13 @@ def decode_labels(data: bytes, classes: int, void: int, ignored: int) -> np.ndar
     Raises:
         UnreadableImageError: not an image, cut off, JPEG, not 8-bit, or with other values.
     """
-    check_whole(data)
     if data.startswith(JPEG):
         raise UnreadableImageError(
             "mask is a JPEG file, which does not keep class ids", "save it as PNG"
         )
     with open_image(data) as image:
-        mode, labels = image.mode, np.array(image)
+        mode = image.mode
+        labels = np.array(image)
     if mode not in ("L", "P"):
         raise UnreadableImageError(
             f"mask of classes has the mode {mode}", "save 8 bits, the class id as value"
@@ -160,7 +159,8 @@ def decode_labels(data: bytes, classes: int, void: int, ignored: int) -> np.ndar
     invalid = values[(values >= classes) & (values != void)]
     if invalid.size:
         raise UnreadableImageError(
-            f"mask has the values {', '.join(map(str, invalid[:5]))}, no classes (0 to {classes - 1}) and not void",
+            f"mask has the values {', '.join(map(str, invalid[:5]))}, no classes "
+            f"(0 to {classes - 1}) and not void",
             f"correct it, or `classes` and `void` (now {void}) of the dataset",
         )
     labels[labels == void] = ignored
@@ -168,39 +168,45 @@ def decode_labels(data: bytes, classes: int, void: int, ignored: int) -> np.ndar
 
 
 def palette_indices(data: bytes) -> np.ndarray | None:
-    """Return the palette indices of an image file, uint8 (H, W), which OpenCV replaces by colors;
-    None without any.
+    """Return the palette indices of an image file, uint8 (H, W), or None without a palette.
+
+    OpenCV replaces them by colors.
 
     Raises:
         UnreadableImageError: not an image, or cut off.
     """
-    check_whole(data)
     with open_image(data) as image:
         return np.array(image) if image.mode == "P" else None
 
 
 def resize(array: np.ndarray, size: int) -> np.ndarray:
-    """Return `array` (H, W[, 3]) resized to (size, size[, 3]): area average if both sides shrink, else linear."""
+    """Return an array (H, W[, 3]) resized to (size, size[, 3]).
+
+    It is averaged over areas if both sides shrink, else interpolated linearly.
+    """
     shrinks = size <= min(array.shape[:2])
-    return cv2.resize(
-        array, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return cv2.resize(array, (size, size), interpolation=interpolation)
 
 
 def _grey(data: bytes) -> np.ndarray:
     """Return the values of a mask file of one channel or of equal channels, uint8 (H, W)."""
     mask = _decode(data, cv2.IMREAD_UNCHANGED)
     if mask.dtype != np.uint8:
-        problem = f"mask has {mask.dtype} values"
         raise UnreadableImageError(
-            problem, "save it with 8 bits, 0 for background and 255 for the object"
+            f"mask has {mask.dtype} values",
+            "save it with 8 bits, 0 for background and 255 for the object",
         )
     if mask.ndim == 2:
         return mask
     if np.ptp(mask[..., :3].astype(np.int16), axis=2).max() > GREY_SPREAD:
         fix = "save it with one channel, 0 and 255 for the object"
-        if (palette := palette_indices(data)) is not None:
-            fix = f"it has a palette: add `foreground: {palette.max()}`, or the index of the object, to the dataset"
+        palette = palette_indices(data)
+        if palette is not None:
+            fix = (
+                f"it has a palette: add `foreground: {palette.max()}`, or the index of the "
+                "object, to the dataset"
+            )
         raise UnreadableImageError("mask is colored", fix)
     if mask.shape[2] == 4 and mask[..., 3].min() < 255:
         raise UnreadableImageError("mask is partly transparent", "save it without an alpha channel")
@@ -209,14 +215,14 @@ def _grey(data: bytes) -> np.ndarray:
 
 def _decode(data: bytes, flags: int) -> np.ndarray:
     """Return an image file decoded by OpenCV with the `flags` of `cv2.imdecode`."""
-    check_whole(data)
+    _check_whole(data)
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
         raise UnreadableImageError("cannot be decoded as an image")
     return image
 
 
-def check_whole(data: bytes) -> None:
+def _check_whole(data: bytes) -> None:
     """Check that the end of a file is present: OpenCV silently fills missing pixels with grey.
 
     Raises:

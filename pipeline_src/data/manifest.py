@@ -58,7 +58,8 @@ class Problem(NamedTuple):
         return f"{self.file}: {self.problem}; {self.fix}"
 
 
-TYPES = get_type_hints(Row) | {"splits": str}  # of the columns
+# Of the columns of manifest.csv.
+TYPES = get_type_hints(Row) | {"splits": str}
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
@@ -72,9 +73,12 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[object
 
 def read_csv(path: Path, row: Callable[[dict[str, Any]], T]) -> list[T]:
     """Return the rows of a table that `prepare` wrote; UserError if it is missing or damaged."""
-    fix = "prepare the dataset (again)"
     with (
-        reading(f"{path} cannot be read", expected="the list that `prepare` wrote", fix=fix),
+        reading(
+            f"{path} cannot be read",
+            expected="the list that `prepare` wrote",
+            fix="prepare the dataset (again)",
+        ),
         open(path, encoding="utf-8", newline="") as file,
     ):
         return [row(cells) for cells in csv.DictReader(file)]
@@ -82,105 +86,106 @@ def read_csv(path: Path, row: Callable[[dict[str, Any]], T]) -> list[T]:
 
 def write_rows(folder: Path, rows: Iterable[Row]) -> None:
     """Write `folder`/manifest.csv."""
-
-    def cells(row: Row) -> Iterable[object]:
-        splits = " ".join(f"{name}:{rank}" for name, rank in row.splits.items())
-        return (vars(row) | {"splits": splits, "foreground": f"{row.foreground:.6f}"}).values()
-
-    write_csv(Path(folder) / "manifest.csv", TYPES, map(cells, rows))
+    table = []
+    for row in rows:
+        cells = vars(row).copy()
+        cells["splits"] = " ".join(f"{name}:{rank}" for name, rank in row.splits.items())
+        cells["foreground"] = f"{row.foreground:.6f}"
+        table.append(cells.values())
+    write_csv(folder / "manifest.csv", TYPES, table)
 
 
 def read_rows(folder: Path) -> list[Row]:
     """Return the rows of `folder`/manifest.csv, by stem; UserError if it is missing or damaged."""
-
-    def row(cells: dict[str, str]) -> Row:
-        ranks = dict(item.rsplit(":", 1) for item in cells.pop("splits").split())
-        values = {key: TYPES[key](value) for key, value in cells.items()}
-        return Row(splits={name: int(rank) for name, rank in ranks.items()}, **values)
-
-    return read_csv(Path(folder) / "manifest.csv", row)
+    return read_csv(folder / "manifest.csv", _row)
 
 
-def select(part: Part, folder: Path) -> list[Row]:
-    """Return the rows of a part, in the order of its split.
+def _row(cells: dict[str, str]) -> Row:
+    values = {key: TYPES[key](text) for key, text in cells.items()}
+    values["splits"] = {}
+    for item in cells["splits"].split():
+        name, rank = item.rsplit(":", 1)
+        values["splits"][name] = int(rank)
+    return Row(**values)
+
+
+def select(split: Part, folder: Path) -> list[Row]:
+    """Return the rows of a split, or of a part of it, in its order.
+
+    Args:
+        folder: the folder that `prepare` wrote for the dataset.
 
     Raises:
         UserError: the split is empty, unknown, or shorter than `first` or `last`.
     """
+    name = split.split
     rows = read_rows(folder)
-    if part.split != ALL:
-        rows = sorted(
-            (row for row in rows if part.split in row.splits),
-            key=lambda row: row.splits[part.split],
-        )
-    summary = Path(folder) / "summary.json"
-    check_size(
-        part,
-        len(rows),
-        f"see notes and splits in {summary} (a missing name list leaves its split empty)",
-    )
-    return [rows[position] for position in positions(part, len(rows))]
+    if name != ALL:
+        rows = [row for row in rows if name in row.splits]
+        rows.sort(key=lambda row: row.splits[name])
+    summary = folder / "summary.json"
+    advice = f"see notes and splits in {summary} (a missing name list leaves its split empty)"
+    check_size(split, len(rows), advice)
+    return [rows[position] for position in positions(split, len(rows))]
 
 
-def check_size(part: Part, size: int, fix: str) -> None:
-    """Raise a UserError if a part needs more samples than the `size` of its split."""
-    needed = part.skip + (part.first or part.last or 1)
+def check_size(split: Part, size: int, fix: str) -> None:
+    """Raise a UserError if `split` needs more samples than the whole split has, `size`."""
+    needed = split.skip + (split.first or split.last or 1)
     if size < needed:
         raise UserError(
-            f"{part} has too few samples",
-            found=f"{size:,} samples in {part.set}/{part.split}",
+            f"{split} has too few samples",
+            found=f"{size:,} samples in {split.set}/{split.split}",
             expected=f"{needed:,} or more",
             fix=fix,
         )
 
 
-def positions(part: Part, size: int) -> range:
-    """Return the positions of a part's images in a split of `size` images, which reaches to the end of the part."""
-    if part.last:
-        return range(size - part.last, size)
-    return range(part.skip, part.skip + part.first if part.first else size)
+def positions(split: Part, size: int) -> range:
+    """Return the positions of the images of `split` in the whole split of `size` images."""
+    start = size - split.last if split.last else split.skip
+    return range(start, start + split.first if split.first else size)
 
 
 def check_disjoint(
-    parts: Mapping[str, Sequence[Any]],
+    splits: Mapping[str, Sequence[Any]],
 ) -> dict[tuple[str, str], list[tuple[str, str]]]:
-    """Check that train, val and each test part are disjoint.
+    """Return the byte-identical images of different ids in two splits; some datasets have them.
 
     Args:
-        parts: rows of `select` or of `Store.index` by part; "train" and "val" are compared with
-            each other and with all others (test parts may overlap).
+        splits: rows of `select` or of `Store.index` by name; "train" and "val" are compared with
+            each other and with all others (test splits may overlap).
 
     Returns:
-        Byte-identical images of different ids, by pair of parts, as (id, id). Some datasets have
-        them.
+        Pairs of ids by pair of splits.
 
     Raises:
-        UserError: a sample is in two parts.
+        UserError: a sample is in two splits of which one is "train" or "val".
     """
-    overlaps, identical = [], {}
-    for first, second in combinations(parts, 2):
+    overlaps = []
+    identical = {}
+    for first, second in combinations(splits, 2):
         if not {first, second} & {"train", "val"}:
             continue
-        ids = {row.id for row in parts[first]}
-        if shared := [row.id for row in parts[second] if row.id in ids]:
-            overlaps.append(
-                f"{first} and {second} share {len(shared):,} samples, the first is {shared[0]}"
-            )
-        by_hash = defaultdict(list)
-        for row in parts[first]:
-            by_hash[row.sha256_image].append(row.id)
-        pairs = [
-            (twin, row.id)
-            for row in parts[second]
-            for twin in by_hash[row.sha256_image]
-            if twin != row.id
-        ]
+        ids_by_digest = defaultdict(list)
+        for row in splits[first]:
+            ids_by_digest[row.sha256_image].append(row.id)
+        ids = {row.id for row in splits[first]}
+        shared = [row.id for row in splits[second] if row.id in ids]
+        if shared:
+            count = f"{len(shared):,} samples, the first is {shared[0]}"
+            overlaps.append(f"{first} and {second} share {count}")
+        pairs = []
+        for row in splits[second]:
+            twins = ids_by_digest.get(row.sha256_image, [])
+            pairs += [(twin, row.id) for twin in twins if twin != row.id]
         if pairs:
             identical[first, second] = pairs
     if overlaps:
         raise UserError(
             f"parts of the data overlap:{listed(overlaps)}",
             expected="training, validation and test parts without a common sample",
-            fix="choose other splits, or `first` and `last` ranges that do not meet, under `data:` in params.yaml",
+            fix="choose other splits, or `first` and `last` ranges that do not meet, under "
+            "`data:` in params.yaml",
         )
     return identical

@@ -13,7 +13,8 @@ from pipeline_src.data.entry import Entry, Layout
 from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.labels import IGNORED
 
-LARGE = 0.6  # share of object pixels from which a mask looks inverted; of DUTS-TR, 2 % of the masks are larger
+# Share of object pixels from which a mask looks inverted. Of DUTS-TR, 2 % of the masks are larger.
+LARGE = 0.6
 
 
 class StoredMask(NamedTuple):
@@ -36,7 +37,7 @@ def create_masks(entry: Entry, layout: Layout) -> ObjectMasks | ClassMasks:
 
 
 class ObjectMasks:
-    """Masks of one object: 0 background, 255 object (or `foreground`), greys between them for soft edges."""
+    """Masks of one object: 0 background, 255 object (or `foreground`), greys for soft edges."""
 
     def __init__(self, layout: Layout):
         self.layout = layout
@@ -48,42 +49,57 @@ class ObjectMasks:
             UnreadableImageError: the file cannot be used.
         """
         mask = image_io.decode_mask(data, self.layout.foreground)
-        row.grey = int(np.count_nonzero((mask > 0) & (mask < 255)))
+        row.grey = _grey(mask).size
         row.foreground = float(np.count_nonzero(mask > 127) / mask.size)
         return mask.shape
 
     def problems(self, rows: Sequence[Row]) -> list[Problem]:
-        """Return one problem if no mask shows an object: most likely the object has another value."""
+        """Return one problem if no mask shows an object: most likely it has another value."""
         if not rows or any(row.foreground or not row.mask for row in rows):
             return []
-        fix = "write `foreground:` with the value of the object, or `ood: true` for images without one"
+        fix = (
+            "write `foreground:` with the value of the object, or `ood: true` for images without "
+            "one"
+        )
         return [Problem(" or ".join(self.layout.masks), "no mask has an object", fix)]
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
         """Return facts and warnings about the masks."""
         notes = []
-        if 2 * (large := sum(row.foreground > LARGE for row in rows)) > len(rows):
+        large = sum(row.foreground > LARGE for row in rows)
+        if 2 * large > len(rows):
             value = 0 if self.layout.foreground is None else "N"
             notes.append(
-                f"WARNING: in {large:,} of {len(rows):,} masks the object covers more than {LARGE:.0%} of the image. "
-                f"If the masks are inverted, write `foreground: {value}` (the value of the object) into the dataset"
+                f"WARNING: in {large:,} of {len(rows):,} masks the object covers more than "
+                f"{LARGE:.0%} of the image. If the masks are inverted, write "
+                f"`foreground: {value}` (the value of the object) into the dataset"
             )
-        if grey := sum(row.grey for row in rows):
+        grey = sum(row.grey for row in rows)
+        if grey:
             share = grey / sum(row.height * row.width for row in rows)
             notes.append(f"{share:.2%} of the mask pixels are grey; above 127 they count as object")
-        if empty := sum(row.foreground == 0 and bool(row.mask) for row in rows):
+        empty = sum(row.foreground == 0 and bool(row.mask) for row in rows)
+        if empty:
             notes.append(f"{empty:,} masks have no object")
         return notes
 
     def load(self, data: bytes, size: int) -> StoredMask:
         """Return the mask file of a sample, for the store of networks of this size."""
         mask = image_io.decode_mask(data, self.layout.foreground)
-        grey = np.flatnonzero((mask > 0) & (mask < 255))
-        return StoredMask(image_io.resize(mask, size), (mask > 127).astype(np.uint8), grey)
+        labels = (mask > 127).astype(np.uint8)
+        return StoredMask(image_io.resize(mask, size), labels, _grey(mask))
+
+
+def _grey(mask: np.ndarray) -> np.ndarray:
+    """Return the places of grey pixels in a flattened mask."""
+    return np.flatnonzero((mask > 0) & (mask < 255))
 
 
 class ClassMasks:
-    """Masks of class ids, with the methods of `ObjectMasks`; `foreground` is the share of pixels that are not void."""
+    """Masks of class ids, with the methods of `ObjectMasks`.
+
+    `foreground` of a row is the share of pixels that are not void.
+    """
 
     def __init__(self, entry: Entry):
         self.entry = entry
@@ -99,12 +115,11 @@ class ClassMasks:
         return []
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
-        absent = [
-            name
-            for name, pixels in zip(self.entry.classes, self.pixels, strict=False)
-            if not pixels
-        ]
-        return [f"no pixel is of the class {name}" for name in absent]
+        notes = []
+        for name, pixels in zip(self.entry.classes, self.pixels, strict=False):
+            if not pixels:
+                notes.append(f"no pixel is of the class {name}")
+        return notes
 
     def load(self, data: bytes, size: int) -> StoredMask:
         labels = self._decode(data)

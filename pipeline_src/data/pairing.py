@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from pathlib import Path, PurePath, PurePosixPath
 
 from pipeline_src.data.entry import Entry, Layout
 from pipeline_src.data.manifest import Problem, Row
@@ -16,28 +17,26 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".
 LISTS = Path(__file__).parent / "lists"
 
 
-def find_path(name: str, data_root: Path | str | None, subfolder: str) -> Path | None:
-    """Return a file or folder in `data_root`, in its `subfolder`, or in the working folder; None if it is missing."""
-    path = Path(name).expanduser()
-    roots = (
-        [Path(data_root).expanduser(), Path(data_root).expanduser() / subfolder]
-        if data_root
-        else []
-    )
-    return next((root / path for root in (*roots, Path()) if (root / path).exists()), None)
+def find_path(name: str | PurePath, *folders: Path) -> Path | None:
+    """Return a file or folder in the first of `folders`, or the working folder, that has it."""
+    for folder in (*folders, Path()):
+        path = folder / Path(name).expanduser()
+        if path.exists():
+            return path
+    return None
 
 
-def find_name_list(name: str, data_root: Path | str | None, root: Path | None) -> Path | None:
-    """Return a name list in `root` (the dataset), `data_root`, its splits/, the working folder or LISTS; else None."""
-    if root is not None and (root / name).is_file():
-        return root / name
-    return find_path(name, data_root, "splits") or (
-        LISTS / name if (LISTS / name).is_file() else None
-    )
+def find_name_list(name: str, data_root: Path, root: Path | None = None) -> Path | None:
+    """Return a name list in the dataset's folder `root`, `data_root`, its splits/, or LISTS."""
+    given = find_path(name, root or data_root, data_root, data_root / "splits")
+    return given or find_path(name, LISTS)
 
 
 def read_name_list(path: Path) -> list[str]:
-    """Return the stems of a name list: one a line, with or without folder and suffix. Empty and # lines are skipped."""
+    """Return the stems of a name list: one a line, with or without folder and suffix.
+
+    Empty lines and those that start with # are skipped.
+    """
     with reading(
         f"name list {path} cannot be read",
         expected="a text file in UTF-8, one name a line",
@@ -45,18 +44,16 @@ def read_name_list(path: Path) -> list[str]:
     ):
         lines = read_bytes(path).decode("utf-8-sig").splitlines()
     stems = []
-    for line in (line.strip() for line in lines):
+    for line in map(str.strip, lines):
         if line and not line.startswith("#"):
             name = PurePosixPath(line.replace("\\", "/"))
-            stems.append(
-                composed(name.stem if name.suffix.lower() in IMAGE_SUFFIXES else name.name)
-            )
+            is_image = name.suffix.lower() in IMAGE_SUFFIXES
+            stems.append(composed(name.stem if is_image else name.name))
     return stems
 
 
 def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], list[Problem]]:
-    """Return one row for each stem with exactly one image and one mask, and a problem for each
-    other file.
+    """Return a row for each stem with one image and one mask, and a problem for each other file.
 
     A file that matches the patterns of images and masks (`*.png`, `*_mask.png`) is a mask.
 
@@ -65,12 +62,8 @@ def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], lis
     """
     image_files = find_files(root, layout.images)
     mask_files = {} if entry.ood else find_files(root, layout.masks)
-    mask_paths = {path for paths in mask_files.values() for path in paths}
-    images_only = {
-        stem: [path for path in paths if path not in mask_paths]
-        for stem, paths in image_files.items()
-    }
-    if mask_paths and image_files and not any(images_only.values()):
+    mask_paths = set(chain(*mask_files.values()))
+    if image_files and mask_paths.issuperset(chain(*image_files.values())):
         raise UserError(
             "the same files are images and masks",
             found=listed(sorted(mask_paths), 3),
@@ -78,97 +71,105 @@ def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], lis
         )
     rows: list[Row] = []
     problems: list[Problem] = []
-    for stem in sorted({*images_only, *mask_files}):
-        images, masks = images_only.get(stem, []), mask_files.get(stem, [])
+
+    def report(paths: Sequence[str], problem: str, fix: str) -> None:
+        problems.extend(Problem(path, problem, fix) for path in paths)
+
+    for stem in sorted({*image_files, *mask_files}):
+        images = [path for path in image_files.get(stem, []) if path not in mask_paths]
+        masks = mask_files.get(stem, [])
         for paths in (images, masks):
             if len(paths) > 1:
-                problems += [
-                    Problem(path, "same stem as another file", "rename or remove one")
-                    for path in paths
-                ]
+                report(paths, "same stem as another file", "rename or remove one")
         if not images:
-            problems += [
-                Problem(path, "mask without an image", "add the image or remove the mask")
-                for path in masks
-            ]
-        if not masks and not entry.ood and not entry.skip_unmasked:
-            problems += [
-                Problem(path, "image without a mask", "add the mask or remove the image")
-                for path in images
-            ]
+            report(masks, "mask without an image", "add the image or remove the mask")
+        if not (masks or entry.ood or entry.skip_unmasked):
+            report(images, "image without a mask", "add the mask or remove the image")
         if len(images) == 1 and len(masks) == (not entry.ood):
-            rows.append(
-                Row(id=f"{entry.name}/{stem}", stem=stem, image=images[0], mask="".join(masks))
-            )
+            sample = f"{entry.name}/{stem}"
+            rows.append(Row(id=sample, stem=stem, image=images[0], mask="".join(masks)))
     return rows, problems
 
 
-def find_files(root: Path, layout: Iterable[str]) -> dict[str, list[str]]:
-    """Return image files by stem (`files.composed`), as paths relative to `root` with forward
-    slashes, both sorted.
+def split_pattern(path: PurePath) -> tuple[PurePath, str]:
+    """Return a folder, and the pattern with a * of the files in it; empty without a pattern."""
+    return (path.parent, path.name) if "*" in path.name else (path, "")
+
+
+def find_files(root: Path, alternatives: Sequence[str]) -> dict[str, list[str]]:
+    """Return image files by stem (`files.composed`), as paths relative to `root`, both sorted.
 
     Args:
         root: folder of the source.
-        layout: alternatives; the first that exists is used (`entry.Layout`).
+        alternatives: folders with or without a pattern (`entry.Layout`); the first that exists is
+            used.
 
     Raises:
         UserError: no alternative exists, or the name of an image file is not UTF-8.
     """
-    layout = list(layout)
-    for alternative in layout:
-        path = PurePosixPath(alternative)
-        folder, pattern = (path.parent, path.name) if "*" in path.name else (path, "")
+    for alternative in alternatives:
+        folder, pattern = split_pattern(PurePosixPath(alternative))
         tops = [root / folder]
         if not tops[0].is_dir():
             tops = [root / top for top in _folders(root) if _ends(top, folder)]
         if tops:
-            stems: dict[str, list[str]] = {}
-            for file in sorted({file for top in tops for file in walk(top)}):
-                if stem := _stem(file.name, pattern):
-                    relative = file.relative_to(root).as_posix()
-                    composed(relative)  # a UserError if it is not UTF-8
-                    stems.setdefault(composed(stem), []).append(relative)
-            return dict(sorted(stems.items()))
-    raise UserError(
-        f"no folder {' or '.join(layout)} in {root}",
-        found="the folders" + listed(_folders(root)),
-        fix="correct `images:` or `masks:` under `datasets:` of params.yaml, also for a built-in dataset:  "
-        "SOD: {folder: SOD, images: Imgs/*.jpg, masks: Imgs/*.png}",
-    )
+            break
+    else:
+        raise UserError(
+            f"no folder {' or '.join(alternatives)} in {root}",
+            found="the folders" + listed(_folders(root)),
+            fix="correct `images:` or `masks:` under `datasets:` of params.yaml, also for a "
+            "built-in dataset:  SOD: {folder: SOD, images: Imgs/*.jpg, masks: Imgs/*.png}",
+        )
+    stems: dict[str, list[str]] = {}
+    for file in sorted(set(chain(*map(walk, tops)))):
+        stem = _stem(file.name, pattern)
+        if stem:
+            relative = file.relative_to(root).as_posix()
+            composed(relative)  # a UserError if it is not UTF-8
+            stems.setdefault(composed(stem), []).append(relative)
+    return dict(sorted(stems.items()))
 
 
 def walk(top: Path) -> Iterator[Path]:
-    """Yield the files below `top`, without hidden files and those that macOS adds to zip archives."""
-    for folder, subfolders, names in os.walk(top):
-        subfolders[:] = sorted(name for name in subfolders if not _hidden(name))
-        yield from (Path(folder, name) for name in names if not _hidden(name))
+    """Yield the files below `top`, without those that are `_hidden`."""
+    for folder, _, names in _visible(top):
+        for name in names:
+            yield folder / name
 
 
 def _folders(root: Path) -> Iterator[PurePosixPath]:
-    for folder, subfolders, _ in os.walk(root):
+    for folder, names, _ in _visible(root):
+        for name in names:
+            yield PurePosixPath((folder / name).relative_to(root).as_posix())
+
+
+def _visible(top: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Yield each folder below `top` with the names of its folders and files, as `os.walk` does."""
+    for folder, subfolders, names in os.walk(top):
         subfolders[:] = sorted(name for name in subfolders if not _hidden(name))
-        yield from (
-            PurePosixPath(Path(folder, name).relative_to(root).as_posix()) for name in subfolders
-        )
+        yield Path(folder), subfolders, [name for name in names if not _hidden(name)]
 
 
 def _hidden(name: str) -> bool:
+    """Return whether a name is hidden, or a folder that macOS adds to zip archives."""
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _ends(path: PurePosixPath, folder: PurePosixPath) -> bool:
-    """Return whether `path` ends with the parts of `folder`, in which a * stands for any text."""
-    pattern = "/".join(re.escape(composed(part)).replace(r"\*", "[^/]*") for part in folder.parts)
+def _ends(path: PurePosixPath, folder: PurePath) -> bool:
+    """Return whether `path` ends with `folder`, in which a * stands for any text in a name."""
+    pattern = re.escape(composed(str(folder))).replace(r"\*", "[^/]*")
     return re.search(f"(^|/){pattern}$", composed(str(path))) is not None
 
 
 def _stem(name: str, pattern: str) -> str:
-    """Return the stem of an image file; empty for other files and for those that `pattern` (`*_mask.png`) excludes."""
-    stem, suffix = os.path.splitext(name)
-    if suffix.lower() not in IMAGE_SUFFIXES:
-        return ""
+    """Return the stem of an image file, which is what the * of a pattern stands for.
+
+    It is empty for other files, and for those that the pattern (`*_mask.png`) excludes.
+    """
     start, _, end = pattern.partition("*")
-    if not (name.startswith(start) and name.endswith(end)):
-        return ""
-    # '*' and 'a*' leave the suffix to the star.
-    return name[len(start) : len(name) - len(end)] if end else stem[len(start) :]
+    suffix = PurePath(name).suffix
+    end = end or suffix  # '*' and 'a*' leave the suffix to the star
+    if suffix.lower() in IMAGE_SUFFIXES and name.startswith(start) and name.endswith(end):
+        return name[len(start) : -len(end)]
+    return ""

@@ -7,108 +7,106 @@ import json
 import logging
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
 
 from pipeline_src.data import groups, image_io, manifest, sources
-from pipeline_src.data.entry import Entry, Split
+from pipeline_src.data.entry import Entry
 from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.data.masks import ClassMasks, ObjectMasks, create_masks
 from pipeline_src.data.pairing import IMAGE_SUFFIXES, pair_files
 from pipeline_src.data.splits import assign_splits
-from pipeline_src.data.unpacked import check_digests
+from pipeline_src.data.unpacking import checked_digests
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import read_bytes, write_text
 from pipeline_src.params.schema import ALL
 
 log = logging.getLogger(__name__)
-NEAR = 0.97  # correlation of thumbnails: between frames of a video it is often higher, between photos hardly ever
+T = TypeVar("T")
+# Correlation of thumbnails: often higher between frames of a video, hardly ever between photos.
+NEAR = 0.97
 NEAR_SHARE = 0.05  # share of a drawn split from which near-copies are reported
 
 
 def prepare(
     entry: Entry,
-    data_root: Path | str | None,
+    data_root: Path,
     unpacked: Path,
     out: Path,
     on_problem: Literal["fail", "skip"] = "fail",
 ) -> dict[str, Any]:
-    """Unpack (or draw) the dataset, pair images and masks, verify every file, and write the list of
-    its samples.
+    """Return the content of summary.json, after writing the list of the dataset's samples.
+
+    The dataset is unpacked (or drawn), images and masks are paired, and every file is verified.
 
     Args:
-        entry: the dataset.
         data_root: the user's folder of downloads.
         unpacked: cache folder for unpacked archives.
         out: gets manifest.csv, problems.csv and summary.json (no paths of this machine, no times).
         on_problem: "fail" raises if there is a problem, "skip" leaves the samples out and counts
             them.
 
-    Returns:
-        The content of summary.json.
-
     Raises:
         UserError: no source, a wrong archive, no usable sample, or (under "fail") problems, all at
             once. Then problems.csv is written, and manifest.csv and summary.json are not.
     """
     located = sources.locate(entry, data_root, unpacked)
-    root, source = sources.open_root(located, unpacked), located.source
-    if located.root is None:
-        check_digests(root)
+    source = located.source
+    root = sources.open_root(located, unpacked)
+    digests = checked_digests(root) if located.root is None else {}
     pairs, problems = pair_files(entry, located.layout, root)
-    log.info(
-        "%s: source %s (%s), verifying %s images",
-        entry.name,
-        located.key,
-        source.label,
-        f"{len(pairs):,}",
-    )
-    verifier = _Verifier(root, create_masks(entry, located.layout), entry.max_pixels)
+    where = f"source {located.key} ({source.label})"
+    log.info("%s: %s, verifying %s images", entry.name, where, f"{len(pairs):,}")
+    masks = create_masks(entry, located.layout)
+    verifier = _Verifier(root, masks, entry.max_pixels, digests)
     rows = [row for row in pairs if verifier.verify(row)]
-    splits, notes = entry.splits_of(source), []
-    problems += verifier.problems + verifier.masks.problems(rows)
+    problems += verifier.problems + masks.problems(rows)
+    notes = []
     if source.count is not None and source.count != len(rows):
         text = f"has {len(rows):,} usable samples, {source.count:,} expected"
         if entry.ood and len(rows) < source.count:  # some textures are enough
             notes.append(text)
         else:
-            problems.append(
-                Problem(source.label, text, "download it again, or correct `count` of the source")
-            )
+            fix = "download it again, or correct `count` of the source"
+            problems.append(Problem(source.label, text, fix))
+    splits = entry.splits_of(source)
     split_problems, split_notes = assign_splits(entry, splits, data_root, root, rows)
     problems = sorted(problems + split_problems)
     manifest.write_csv(out / "problems.csv", Problem._fields, problems)
     if (problems and on_problem == "fail") or not rows:
+        text = listed(problems) or f" no image in {root}"
         raise UserError(
-            f"dataset {entry.name} has {len(problems):,} problems:{listed(problems) or f' no image in {root}'}",
+            f"dataset {entry.name} has {len(problems):,} problems:{text}",
             found=f"{len(rows):,} usable samples in {root}",
             expected=f"images and masks as {', '.join(sorted(IMAGE_SUFFIXES))}",
             fix="fix them, or leave them out with `data: {on_problem: skip}`",
         )
-    notes += [*split_notes, *verifier.masks.notes(rows)]
+    notes += split_notes + masks.notes(rows)
     if not entry.groups and not entry.built_in:
-        notes += near_copies(rows, splits, verifier.thumbnails)
+        drawn = [name for name, split in splits.items() if split.fraction is not None]
+        notes += near_copies(rows, drawn, verifier.thumbnails)
+    sizes = {ALL: len(rows)}
+    for name in splits:
+        sizes[name] = sum(name in row.splits for row in rows)
     summary = {
         "set": entry.name,
         "source": located.key,
-        "identity": sources.recorded_identity(entry, located, data_root),
+        "identity": sources.recorded_identity(located, data_root),
         "samples": len(rows),
         "left_out": len(pairs) - len(rows),
-        "splits": {
-            ALL: len(rows),
-            **{name: sum(name in row.splits for row in rows) for name in splits},
-        },
+        "splits": sizes,
         "problems": len(problems),
         "notes": notes,
     }
     manifest.write_rows(out, rows)
-    write_text(Path(out) / "summary.json", json.dumps(summary, indent=1) + "\n")
-    log.info(
-        "%s: %s samples, %d problems (problems.csv)", entry.name, f"{len(rows):,}", len(problems)
-    )
+    write_text(out / "summary.json", json.dumps(summary, indent=1) + "\n")
+    count = f"{len(rows):,}"
+    log.info("%s: %s samples, %d problems (problems.csv)", entry.name, count, len(problems))
     for note in notes:
         log.info("%s: %s", entry.name, note)
     return summary
@@ -124,21 +122,20 @@ class DatasetReport(NamedTuple):
     notes: list[str]
 
 
-def check_dataset(entry: Entry, data_root: Path | str | None, unpacked: Path) -> DatasetReport:
-    """Read every file of a dataset: pairs, counts, sizes, masks, name lists, and the sha256 of its archives."""
+def check_dataset(entry: Entry, data_root: Path, unpacked: Path) -> DatasetReport:
+    """Return what reading every file of a dataset, and the sha256 of its archives, shows."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
             sources.check_archives(sources.locate(entry, data_root, unpacked))
             summary = prepare(entry, data_root, unpacked, folder, "skip")
-            notes, stems = summary["notes"], [row.stem for row in manifest.read_rows(folder)]
+            notes = summary["notes"]
             if entry.groups:
-                number = len(
-                    set(groups.names(stems, entry.groups, groups.find(entry.groups, data_root)))
-                )
-                notes.append(
-                    f"{len(stems):,} images in {number:,} groups of images that are not independent"
-                )
+                stems = [row.stem for row in manifest.read_rows(folder)]
+                file = groups.find(entry.groups, data_root)
+                number = len(set(groups.names(stems, entry.groups, file)))
+                count = f"{len(stems):,} images in {number:,} groups"
+                notes.append(f"{count} of images that are not independent")
         except (UserError, OSError) as error:  # reported: the next dataset is checked in any case
             return DatasetReport("", 0, {}, [str(error)], [])
         problems = manifest.read_csv(folder / "problems.csv", lambda cells: str(Problem(**cells)))
@@ -146,81 +143,75 @@ def check_dataset(entry: Entry, data_root: Path | str | None, unpacked: Path) ->
     return DatasetReport(summary["source"], summary["samples"], summary["splits"], problems, notes)
 
 
+@dataclass
 class _Verifier:
     """Reads every file of a dataset.
 
     Attributes:
+        root: folder of the dataset.
         max_pixels: of a file.
+        digests: SHA-256 of files by path; those of read files are added.
         problems: problems with files.
-        thumbnails: id -> `thumbnail` of the image.
+        thumbnails: `thumbnail` of each image by the id of the sample.
     """
 
-    def __init__(self, root: Path, masks: ObjectMasks | ClassMasks, max_pixels: int):
-        self.root, self.masks, self.max_pixels = root, masks, max_pixels
-        self.problems: list[Problem] = []
-        self.thumbnails: dict[str, np.ndarray] = {}
+    root: Path
+    masks: ObjectMasks | ClassMasks
+    max_pixels: int
+    digests: dict[str, str]
+    problems: list[Problem] = field(default_factory=list)
+    thumbnails: dict[str, np.ndarray] = field(default_factory=dict)
 
     def verify(self, row: Row) -> bool:
         """Return whether a sample can be used; fills in its row."""
-        count = len(self.problems)
+        image = self._read(row.image, image_io.decode_image)
+        mask = self._read(row.mask, partial(self.masks.inspect, row)) if row.mask else None
+        if image is None or (row.mask and mask is None):
+            return False
+        row.height, row.width = image.shape[:2]
+        row.sha256_image = self.digests[row.image]
+        row.sha256_mask = self.digests.get(row.mask, "")
+        self.thumbnails[row.id] = thumbnail(image)
+        if mask in (None, (row.height, row.width)):
+            return True
+        fix = "fix the sizes"
+        if mask == (row.width, row.height):
+            fix = "rotate the image's pixels (its EXIF orientation is not applied)"
+        text = f"mask is {mask[1]} x {mask[0]}, its image {row.width} x {row.height} pixels"
+        self.problems.append(Problem(row.mask, text, fix))
+        return False
 
-        def decode(data: bytes) -> tuple[int, ...]:
-            image = image_io.decode_image(data)
-            self.thumbnails[row.id] = thumbnail(image)
-            return image.shape[:2]
-
-        row.sha256_image, shape = self._read(row.image, decode)
-        row.height, row.width = shape
-        if row.mask:
-            row.sha256_mask, mask_shape = self._read(
-                row.mask, lambda data: self.masks.inspect(row, data)
-            )
-            if len(self.problems) == count and mask_shape != shape:
-                turned = mask_shape == shape[::-1]
-                fix = (
-                    "rotate the image's pixels (its EXIF orientation is not applied)"
-                    if turned
-                    else "fix the sizes"
-                )
-                text = f"mask is {mask_shape[1]} x {mask_shape[0]}, its image {row.width} x {row.height} pixels"
-                self.problems.append(Problem(row.mask, text, fix))
-        return len(self.problems) == count
-
-    def _read(
-        self, name: str, decode: Callable[[bytes], tuple[int, ...]]
-    ) -> tuple[str, tuple[int, ...]]:
-        """Return the sha256 and the shape (H, W) of a file; empty and (0, 0) if there is a problem with it."""
+    def _read(self, name: str, decode: Callable[[bytes], T]) -> T | None:
+        """Return a decoded file, or None after a problem with it."""
         try:
             data = read_bytes(self.root / name)
             image_io.check_pixels(data, self.max_pixels)
-            return hashlib.sha256(data).hexdigest(), decode(data)
+            if name not in self.digests:
+                self.digests[name] = hashlib.sha256(data).hexdigest()
+            return decode(data)
         except image_io.UnreadableImageError as error:
             self.problems.append(Problem(name, error.problem, error.fix))
         except OSError as error:
             self.problems.append(Problem(name, str(error), "check its permissions and the disk"))
-        return "", (0, 0)
+        return None
 
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
     """Return a gray image of 16 x 16 pixels, (256,) float32 with mean 0 and norm 1."""
-    gray = (
-        cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA)
-        .mean(axis=2, dtype=np.float32)
-        .ravel()
-    )
+    small = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA)
+    gray = small.mean(axis=2, dtype=np.float32).ravel()
     gray -= gray.mean()
     return np.asarray(gray / max(float(np.linalg.norm(gray)), 1e-6))
 
 
 def near_copies(
-    rows: Sequence[Row], splits: Mapping[str, Split], thumbnails: Mapping[str, np.ndarray]
+    rows: Sequence[Row], drawn_splits: Sequence[str], thumbnails: Mapping[str, np.ndarray]
 ) -> list[str]:
-    """Return a warning for each randomly drawn split with many images that look like an image outside the split."""
+    """Return a warning for each drawn split with many images that look like one outside it."""
     notes = []
-    for name in (name for name, split in splits.items() if split.fraction is not None):
-        drawn, rest = (
-            [row for row in rows if (name in row.splits) is member] for member in (True, False)
-        )
+    for name in drawn_splits:
+        drawn = [row for row in rows if name in row.splits]
+        rest = [row for row in rows if name not in row.splits]
         if not drawn or not rest:
             continue
         outside = np.array([thumbnails[row.id] for row in rest])
@@ -229,8 +220,9 @@ def near_copies(
         if len(near) > NEAR_SHARE * len(drawn):
             twin = rest[(outside @ thumbnails[near[0].id]).argmax()]
             notes.append(
-                f"WARNING: {len(near):,} of {len(drawn):,} images of the drawn split {name} look like an image outside "
-                f"the split, such as {near[0].stem} like {twin.stem}. If they are frames of a video or images of a "
-                "patient, name these by `groups:`, and they are drawn together"
+                f"WARNING: {len(near):,} of {len(drawn):,} images of the drawn split {name} look "
+                f"like an image outside the split, such as {near[0].stem} like {twin.stem}. If "
+                "they are frames of a video or images of a patient, name these by `groups:`, and "
+                "they are drawn together"
             )
     return notes

@@ -13,16 +13,21 @@ import tarfile
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.data import pairing
 from pipeline_src.data.entry import Entry, Layout, Source
-from pipeline_src.data.pairing import find_name_list, find_path, read_name_list
-from pipeline_src.data.unpacked import DIGESTS, write_digests
-from pipeline_src.data.unpacking import unpack
+from pipeline_src.data.pairing import (
+    find_files,
+    find_name_list,
+    find_path,
+    read_name_list,
+    split_pattern,
+)
+from pipeline_src.data.unpacking import DIGESTS, unpack, write_digests
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic_folder, digests, hash_of, sha256
 from pipeline_src.processes import alone
@@ -30,16 +35,10 @@ from pipeline_src.python_source import ROOT
 
 GENERATOR = "pipeline_src.data.synthetic.scenes"
 GENERATOR_FILES = (*sorted((ROOT / "data" / "synthetic").glob("*.py")), ROOT / "rng.py")
-FINGERPRINTS = (
-    ".fingerprints"  # digests of the files of each source, below the folder of unpacked datasets
-)
-PROSE = {
-    "get",
-    "download",
-    "lists",
-    "note",
-    "max_unpacked_gb",
-}  # keys of a source that do not change the samples
+# Folder with the digests of the files of each source, below the folder of unpacked datasets.
+FINGERPRINTS = ".fingerprints"
+# Keys of a source that do not change the samples.
+PROSE = {"get", "download", "lists", "note", "max_unpacked_gb"}
 
 
 class MissingSourceError(UserError):
@@ -48,18 +47,21 @@ class MissingSourceError(UserError):
 
 @dataclass(frozen=True)
 class Located:
-    """An available source of the dataset `name`: its `archives`, or its folder `root`.
+    """An available source of a dataset.
 
-    `content` is a digest of 64 hex digits.
+    Attributes:
+        key: of the source in the entry.
+        root: the folder of the files; None for an archive or a generator.
+        content: a digest of 64 hex digits; empty as long as `locate` has not read the files.
     """
 
-    name: str
+    entry: Entry
     key: str
     source: Source
     layout: Layout
-    content: str
     archives: tuple[Path, ...] = ()
     root: Path | None = None
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,26 +78,26 @@ class Identity:
     unchecked: str = ""
 
 
-def available_source(entry: Entry, data_root: Path | str | None) -> str | None:
-    """Return the key of the first source in `data_root`, without reading its files; None if there is none."""
-    keys = (
-        key
-        for key, source in entry.sources.items()
-        if _find(source, entry.layout(source), data_root)
-    )
-    return next(keys, None)
+def available_source(entry: Entry, data_root: Path) -> str | None:
+    """Return the key of the first source in `data_root`, without reading its files, or None."""
+    located = _first(entry, data_root)
+    return located.key if located else None
 
 
-def count_images(entry: Entry, data_root: Path | str | None) -> int | None:
-    """Return the number of images of the first available source, with or without a mask; None if it is not known."""
-    for source in entry.sources.values():
-        if files := _find(source, entry.layout(source), data_root):
-            root, _, layout = files
-            return len(pairing.find_files(root, layout.images)) if root else source.count
-    return None
+def count_images(entry: Entry, data_root: Path) -> int | None:
+    """Return the number of images of the first available source, with or without a mask.
+
+    It is None if it is not known.
+    """
+    located = _first(entry, data_root)
+    if located is None:
+        return None
+    if located.root is None:
+        return located.source.count
+    return len(find_files(located.root, located.layout.images))
 
 
-def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Located:
+def locate(entry: Entry, data_root: Path, unpacked: Path) -> Located:
     """Return the first available source of the dataset.
 
     Raises:
@@ -103,95 +105,103 @@ def locate(entry: Entry, data_root: Path | str | None, unpacked: Path) -> Locate
         UserError: a folder has another layout than the entry, or an archive is a folder or a
             device.
     """
+    located = _first(entry, data_root)
+    if located is None:
+        raise _missing(entry, data_root)
+    for path in located.archives:
+        if not path.is_file():
+            raise UserError(
+                f"dataset {entry.name}: {path} is not a regular file",
+                fix="write `folder:` instead of `archive:` for unpacked files",
+            )
+    return replace(located, content=_content(located, unpacked))
+
+
+def _first(entry: Entry, data_root: Path) -> Located | None:
     for key, source in entry.sources.items():
-        if (files := _find(source, entry.layout(source), data_root)) is None:
-            continue
-        root, archives, layout = files
-        irregular = [str(path) for path in archives if not path.is_file()]
-        if irregular:
-            fix = "write `folder:` instead of `archive:` for unpacked files"
-            raise UserError(f"dataset {entry.name}: {irregular[0]} is not a regular file", fix=fix)
-        if source.generator:
-            content = hash_of(generator=source.generator.model_dump())
-        elif root:
-            content = _folder_hash(entry, root, layout, unpacked)
-        else:
-            declared = source.sha256 or (None,) * len(archives)
-            known = [
-                digest
-                or digests(path.parent, [path.name], _record(path, unpacked)).get(path.name)
-                or sha256(path)
-                for path, digest in zip(archives, declared, strict=True)
-            ]
-            content = hash_of(archives=known)
-        return Located(entry.name, key, source, layout, content, archives, root)
-    sources = entry.sources.values()
-    fetched = (
-        f"run: dense-calibration data get {entry.name}; or "
-        if any(source.download for source in sources)
-        else ""
-    )
-    notes = [f"{source.label}: {source.note}" for source in sources if source.note]
-    raise MissingSourceError(
-        f"dataset {entry.name} is not available",
-        found=None
-        if not data_root or Path(data_root).expanduser().is_dir()
-        else f"no folder {data_root}",
-        expected=f"one of these in {data_root or '`data_root` of params.yaml, which is not set'}:"
-        + listed(source.description for source in sources),
-        fix=f"{fetched}put it there (archives as they are), or correct `data_root` in params.yaml{listed(notes)}",
-    )
+        located = _find(Located(entry, key, source, entry.layout(source)), data_root)
+        if located:
+            return located
+    return None
 
 
-def _find(
-    source: Source, layout: Layout, data_root: Path | str | None
-) -> tuple[Path | None, tuple[Path, ...], Layout] | None:
-    """Return root, archives and layout of a source; None if it is missing.
+def _find(wanted: Located, data_root: Path) -> Located | None:
+    """Return a source with its root or archives, and the layout below the root, or None.
 
     The root of images and masks that are given directly is the folder above both.
     """
+    source = wanted.source
+    layout = wanted.layout
     if source.generator:
-        return None, (), layout
+        return wanted
     if source.archive:
-        archives = tuple(
-            path for name in source.archive if (path := find_path(name, data_root, "archives"))
-        )
-        return (None, archives, layout) if len(archives) == len(source.archive) else None
+        paths = [find_path(name, data_root, data_root / "archives") for name in source.archive]
+        archives = tuple(path for path in paths if path)
+        return replace(wanted, archives=archives) if len(archives) == len(paths) else None
     if source.folder:
-        root = find_path(source.folder, data_root, ".")
-        return (root, (), layout) if root and root.is_dir() else None
-    folders: list[Path] = []
-    for alternatives in filter(None, (layout.images, layout.masks)):
-        if (
-            first := next(
-                (path for given in alternatives if (path := _given(given, data_root))), None
-            )
-        ) is None:
-            return None
-        folders.append(first)
-    root = Path(os.path.commonpath([path.parent if "*" in path.name else path for path in folders]))
-    paths = tuple(path.relative_to(root).as_posix() for path in folders)
-    return root, (), layout.model_copy(update={"images": paths[:1], "masks": paths[1:]})
+        root = find_path(source.folder, data_root)
+        return replace(wanted, root=root) if root and root.is_dir() else None
+    given = [_given(alternatives, data_root) for alternatives in (layout.images, layout.masks)]
+    paths = [path for path in given if path]
+    if len(paths) < bool(layout.images) + bool(layout.masks):
+        return None
+    root = Path(os.path.commonpath([split_pattern(path)[0] for path in paths]))
+    names = tuple(path.relative_to(root).as_posix() for path in paths)
+    layout = layout.model_copy(update={"images": names[:1], "masks": names[1:]})
+    return replace(wanted, layout=layout, root=root)
 
 
-def _given(given: str, data_root: Path | str | None) -> Path | None:
-    """Return a folder that is given directly, with its pattern; None if it does not exist."""
-    pattern = Path(given).name if "*" in Path(given).name else ""
-    folder = find_path(str(Path(given).parent) if pattern else given, data_root, ".")
-    return folder.absolute() / pattern if folder and folder.is_dir() else None
+def _given(alternatives: tuple[str, ...], data_root: Path) -> Path | None:
+    """Return the first folder that exists, with its pattern, or None."""
+    for alternative in alternatives:
+        path, pattern = split_pattern(Path(alternative))
+        folder = find_path(path, data_root)
+        if folder and folder.is_dir():
+            return folder.absolute() / pattern
+    return None
 
 
-def _folder_hash(entry: Entry, root: Path, layout: Layout, unpacked: Path) -> str:
-    """Return a digest of names and bytes of all images and masks; only changed files are read again."""
-    try:
-        groups = [
-            pairing.find_files(root, folders)
-            for folders in (layout.images, layout.masks)
-            if folders
-        ]
-    except UserError as error:
-        raise UserError(f"dataset {entry.name}: {error}") from None
-    paths = [path for stems in groups for several in stems.values() for path in several]
+def _missing(entry: Entry, data_root: Path) -> MissingSourceError:
+    sources = entry.sources.values()
+    fix = "put it there (archives as they are), or correct `data_root` in params.yaml"
+    if downloadable(entry):
+        fix = f"run: dense-calibration data get {entry.name}; or {fix}"
+    notes = [f"{source.label}: {source.note}" for source in sources if source.note]
+    descriptions = [source.description for source in sources]
+    return MissingSourceError(
+        f"dataset {entry.name} is not available",
+        found=None if data_root.is_dir() else f"no folder {data_root}",
+        expected=f"one of these in {data_root}:{listed(descriptions)}",
+        fix=fix + listed(notes),
+    )
+
+
+def _content(located: Located, unpacked: Path) -> str:
+    """Return a digest of a source's files; files that did not change are not read again."""
+    if located.source.generator:
+        return hash_of(generator=located.source.generator.model_dump())
+    if located.root:
+        return _folder_hash(located, located.root, unpacked)
+    hashes = []
+    for path, declared in zip_longest(located.archives, located.source.sha256):
+        if not declared:
+            known = digests(path.parent, [path.name], _record(path, unpacked))
+            declared = known.get(path.name) or sha256(path)
+        hashes.append(declared)
+    return hash_of(archives=hashes)
+
+
+def _folder_hash(located: Located, root: Path, unpacked: Path) -> str:
+    """Return a digest of names and bytes of all images and masks."""
+    paths: list[str] = []
+    for folders in (located.layout.images, located.layout.masks):
+        if folders:
+            try:
+                stems = find_files(root, folders)
+            except UserError as error:
+                raise UserError(f"dataset {located.entry.name}: {error}") from None
+            for several in stems.values():
+                paths += several
     return hash_of(files=[*digests(root, paths, _record(root, unpacked)).items()])
 
 
@@ -200,17 +210,19 @@ def _record(source: Path, unpacked: Path) -> Path:
 
 
 def open_root(located: Located, unpacked: Path) -> Path:
-    """Return the folder of the dataset's files: the user's folder, or one below `unpacked`, which is filled first."""
+    """Return the folder of the dataset's files: the user's, or one below `unpacked`.
+
+    A folder below `unpacked` is filled first.
+    """
     if located.root is not None:
         return located.root
+    name = located.entry.name
     content = located.content
     if located.source.generator:  # another version of the generator draws other files
         content = hash_of(content=content, code=[sha256(file) for file in GENERATOR_FILES])
-    folder = Path(unpacked) / f"{located.name}-{content[:8]}"
+    folder = unpacked / f"{name}-{content[:8]}"
     if not (folder / DIGESTS).is_file():
-        with alone(
-            located.name, folder.parent / f".{located.name}.lock"
-        ):  # parallel jobs may need the same dataset
+        with alone(name, unpacked / f".{name}.lock"):  # parallel jobs may need the same dataset
             if not (folder / DIGESTS).is_file():
                 _fill(located, folder)
     return folder
@@ -222,10 +234,11 @@ def check_archives(located: Located) -> None:
     Raises:
         UserError: an archive has another sha256.
     """
-    for path, declared in zip(located.archives, located.source.sha256, strict=False):
-        if declared and (actual := sha256(path)) != declared:
+    for path, declared in zip_longest(located.archives, located.source.sha256):
+        actual = sha256(path) if declared else None
+        if actual != declared:
             raise UserError(
-                f"{path} is not the archive that dataset {located.name} names",
+                f"{path} is not the archive that dataset {located.entry.name} names",
                 found=f"sha256 {actual}",
                 expected=f"sha256 {declared}",
                 fix="download it again, or correct `sha256` of the dataset",
@@ -234,8 +247,9 @@ def check_archives(located: Located) -> None:
 
 def _fill(located: Located, folder: Path) -> None:
     check_archives(located)
+    generator = located.source.generator
     with atomic_folder(folder) as temporary:
-        if generator := located.source.generator:
+        if generator:
             # Imported by name: numpy and OpenCV are not loaded at every start.
             write_set = import_module(GENERATOR).write_set
             for split, count in generator.counts.items():
@@ -247,7 +261,7 @@ def _fill(located: Located, folder: Path) -> None:
 
 
 def identify(
-    entry: Entry, data_root: Path | str | None, unpacked: Path, prepared: Path | None = None
+    entry: Entry, data_root: Path, unpacked: Path, prepared: Path | None = None
 ) -> Identity:
     """Return the identity of a dataset.
 
@@ -262,102 +276,106 @@ def identify(
             entry.
     """
     try:
-        return Identity(_parameters(entry, locate(entry, data_root, unpacked), data_root))
+        return Identity(_parameters(locate(entry, data_root, unpacked), data_root))
     except MissingSourceError as missing:
-        recorded = _recorded(prepared)
+        recorded = _recorded(prepared) if prepared else {}
         if recorded.get("entry") != _entry_digest(entry):
             raise
-        reason = f"{str(missing).partition(chr(10))[0]} in {data_root}"
-        return Identity(recorded["parameters"], f"{reason}, so it can't be checked here")
+        problem = str(missing).splitlines()[0]
+        reason = f"{problem} in {data_root}, so it can't be checked here"
+        return Identity(recorded["parameters"], reason)
 
 
-def recorded_identity(
-    entry: Entry, located: Located, data_root: Path | str | None
-) -> dict[str, Any]:
+def recorded_identity(located: Located, data_root: Path) -> dict[str, Any]:
     """Return the part of summary.json by which `identify` knows a dataset without its files."""
-    return {"entry": _entry_digest(entry), "parameters": _parameters(entry, located, data_root)}
+    return {
+        "entry": _entry_digest(located.entry),
+        "parameters": _parameters(located, data_root),
+    }
 
 
-def _parameters(entry: Entry, located: Located, data_root: Path | str | None) -> dict[str, Any]:
+def _parameters(located: Located, data_root: Path) -> dict[str, Any]:
+    entry = located.entry
+    splits = {}
+    for name, split in sorted(entry.splits_of(located.source).items()):
+        splits[name] = split.model_dump(mode="json")
+        splits[name]["names"] = [_list_digest(file, located, data_root) for file in split.names]
     return {
         "set": entry.name,
         "ood": entry.ood,
         "content": located.content,
         "layout": located.layout.model_dump(mode="json"),
         "count": located.source.count,
-        "splits": {
-            name: {
-                **split.model_dump(mode="json"),
-                "names": [_list_digest(file, data_root, located.root) for file in split.names],
-            }
-            for name, split in sorted(entry.splits_of(located.source).items())
-        },
+        "splits": splits,
     }
 
 
-def _list_digest(file: str, data_root: Path | str | None, root: Path | None) -> str | None:
-    """Return a digest of a name list; None if it is missing or inside an archive, whose digest covers it."""
-    path = find_name_list(file, data_root, root)
-    return None if path is None else hash_of(names=read_name_list(path))
+def _list_digest(file: str, located: Located, data_root: Path) -> str | None:
+    """Return a digest of a name list.
+
+    It is None if the list is missing or inside an archive, whose digest covers it.
+    """
+    path = find_name_list(file, data_root, located.root)
+    return hash_of(names=read_name_list(path)) if path else None
 
 
 def _entry_digest(entry: Entry) -> str:
     """Return a digest of all facts of an entry that choose its samples."""
-    sources = {
-        key: source.model_dump(mode="json", exclude=PROSE) for key, source in entry.sources.items()
-    }
-    shared = entry.model_dump(
-        mode="json", include={"ood", "images", "masks", "foreground", "splits"}
-    )
-    return hash_of(sources=sources, **shared)
+    sources = {}
+    for key, source in entry.sources.items():
+        sources[key] = source.model_dump(mode="json", exclude=PROSE)
+    keys = {"ood", "images", "masks", "foreground", "splits"}
+    return hash_of(sources=sources, **entry.model_dump(mode="json", include=keys))
 
 
-def _recorded(prepared: Path | None) -> dict[str, Any]:
+def _recorded(prepared: Path) -> dict[str, Any]:
     """Return the `recorded_identity` of a prepared dataset; empty if it was not prepared."""
     with suppress(OSError, ValueError, LookupError, TypeError):
-        return dict(
-            json.loads((Path(prepared or "") / "summary.json").read_text(encoding="utf-8"))[
-                "identity"
-            ]
-        )
+        summary = json.loads((prepared / "summary.json").read_text(encoding="utf-8"))
+        return dict(summary["identity"])
     return {}
 
 
 def downloadable(entry: Entry) -> Source | None:
-    """Return the first source of a dataset whose archives have addresses; None if there is none."""
-    return next((source for source in entry.sources.values() if source.download), None)
+    """Return the first source of a dataset whose archives have addresses, or None."""
+    for source in entry.sources.values():
+        if source.download:
+            return source
+    return None
 
 
 def download(entry: Entry, folder: Path) -> list[Path]:
-    """Download the missing archives of a dataset into the folder of downloads; return the new
-    files.
+    """Download the missing archives of a dataset to the folder of downloads; return the new files.
 
     Raises:
         UserError: the dataset has no address, an address does not give the right file, or the
             folder is not writable.
     """
-    if (source := downloadable(entry)) is None:
+    source = downloadable(entry)
+    if source is None:
         notes = [f"{source.description} {source.note}" for source in entry.sources.values()]
         raise UserError(
             f"dataset {entry.name} cannot be downloaded by a command",
-            found="no address of a file: its authors ask for a click or a registration, or it is passed on by hand",
+            found="no address of a file: its authors ask for a click or a registration, or it is "
+            "passed on by hand",
             expected=f"one of these in {folder}:{listed(notes)}",
             fix="get it by hand and put it there",
         )
-    declared = source.sha256 or (None,) * len(source.archive)
-    return [
-        _fetch(address, folder / name, digest)
-        for name, address, digest in zip(source.archive, source.download, declared, strict=True)
-        if not find_path(name, folder, "archives")
-    ]
+    files = []
+    for name, address, declared in zip_longest(source.archive, source.download, source.sha256):
+        if not find_path(name, folder, folder / "archives"):
+            files.append(_fetch(address, folder / name, declared))
+    return files
 
 
 def download_lists(entry: Entry, folder: Path) -> list[Path]:
     """Download the missing name lists of the available source; return the new files."""
-    key = available_source(entry, folder)
-    lists = entry.sources[key].lists if key else {}
-    absent = [name for name in lists if not find_name_list(name, folder, None)]
-    return [_fetch(lists[name].download, folder / name, lists[name].sha256) for name in absent]
+    located = _first(entry, folder)
+    files = []
+    for name, published in located.source.lists.items() if located else ():
+        if not find_name_list(name, folder):
+            files.append(_fetch(published.download, folder / name, published.sha256))
+    return files
 
 
 def _fetch(address: str, path: Path, declared: str | None) -> Path:

@@ -19,44 +19,40 @@ USUAL = ("train", "val", "test")
 
 def assign_splits(
     entry: Entry,
-    splits: dict[str, Split],
-    data_root: Path | str | None,
+    splits: Mapping[str, Split],
+    data_root: Path,
     root: Path,
     rows: Sequence[Row],
 ) -> tuple[list[Problem], list[str]]:
-    """Write the position of each row in every split into it.
+    """Return problems with name lists, and notes; write the positions in each split into the rows.
 
     Args:
         splits: splits of the located source.
         root: folder of the dataset.
 
-    Returns:
-        Problems with name lists, and notes.
-
     Raises:
         UserError: the dataset's `groups` do not fit its images.
     """
-    stems = [row.stem for row in rows]
-    grouped = bool(entry.groups) and not entry.built_in
-    file = groups.find(entry.groups, data_root) if grouped else None
-    group_of = (
-        dict(zip(stems, groups.names(stems, entry.groups, file), strict=True)) if grouped else {}
-    )
+    group_of: dict[str, GroupName] = {}
+    if entry.groups and not entry.built_in:
+        stems = [row.stem for row in rows]
+        names = groups.names(stems, entry.groups, groups.find(entry.groups, data_root))
+        group_of = dict(zip(stems, names, strict=True))
     assignment = _Assignment(entry, splits, data_root, root, rows, group_of)
     by_stem = {row.stem: row for row in rows}
     for name in splits:
         for rank, stem in enumerate(assignment.stems(name)):
             by_stem[stem].splits[name] = rank
+    notes = assignment.notes
     if not entry.built_in:
-        assignment.notes += [
-            f"split {name} is empty" for name, chosen in assignment.done.items() if not chosen
-        ]
-    shared = {
-        name: [group_of[stem] for stem in assignment.done.get(name, ()) if group_of]
-        for name in USUAL
-    }
-    assignment.notes += [f"splits {line}" for line in groups.crossings(shared)]
-    return assignment.problems, assignment.notes
+        chosen = assignment.done.items()
+        notes += [f"split {name} is empty" for name, stems in chosen if not stems]
+    if group_of:
+        shared = {}
+        for name in USUAL:
+            shared[name] = [group_of[stem] for stem in assignment.done.get(name, ())]
+        notes += [f"splits {line}" for line in groups.crossings(shared)]
+    return assignment.problems, notes
 
 
 @dataclass
@@ -69,8 +65,8 @@ class _Assignment:
     """
 
     entry: Entry
-    splits: dict[str, Split]
-    data_root: Path | str | None
+    splits: Mapping[str, Split]
+    data_root: Path
     root: Path
     rows: Sequence[Row]
     groups: Mapping[str, GroupName]
@@ -87,11 +83,8 @@ class _Assignment:
             if split.names:
                 self.done[name] = self._listed(name, split)
             elif split.folder is not None:
-                self.done[name] = [
-                    row.stem
-                    for row in self.rows
-                    if f"/{split.folder.strip('/')}/" in f"/{row.image}"
-                ]
+                folder = f"/{split.folder.strip('/')}/"
+                self.done[name] = [row.stem for row in self.rows if folder in f"/{row.image}"]
             else:
                 self.done[name] = self._derived(name, split)
         return self.done[name]
@@ -102,64 +95,74 @@ class _Assignment:
         if split.without is not None:
             excluded = set(self.stems(split.without))
             stems = [stem for stem in stems if stem not in excluded]
-        if split.fraction is not None:
-            # Drawn by hash: one more image hardly changes the choice among the others.
-            together, size = self._together(stems), round(split.fraction * len(stems))
-            drawn: set[str] = set()
-            for first in sorted(
-                together, key=lambda stem: hashlib.sha256(f"{split.seed}/{stem}".encode()).digest()
-            ):
-                if len(drawn) < size:
-                    drawn.update(together[first])
-            if self.entry.draws_groups and len(drawn) != size:
-                asked = f"{split.fraction:g} of {len(stems):,} images are {size:,}"
-                self.notes.append(
-                    f"split {name} has {len(drawn):,} images ({asked}): groups are drawn whole"
-                )
-            stems = [stem for stem in stems if stem in drawn]
-        return stems
+        if split.fraction is None:
+            return stems
+        size = round(split.fraction * len(stems))
+        drawn: set[str] = set()
+        # Drawn by hash: one more image hardly changes the choice among the others.
+        for together in sorted(self._together(stems), key=lambda stems: _hash(split.seed, stems)):
+            if len(drawn) < size:
+                drawn.update(together)
+        if self.entry.draws_groups and len(drawn) != size:
+            asked = f"{split.fraction:g} of {len(stems):,} images are {size:,}"
+            self.notes.append(
+                f"split {name} has {len(drawn):,} images ({asked}): groups are drawn whole"
+            )
+        return [stem for stem in stems if stem in drawn]
 
-    def _together(self, stems: list[str]) -> dict[str, list[str]]:
-        """Return the stems that are drawn together (byte-identical images, images of one group), by their first."""
+    def _together(self, stems: list[str]) -> list[set[str]]:
+        """Return the stems that are drawn together: identical images, images of one group."""
         from scipy.cluster.hierarchy import DisjointSet  # takes half a second, which `plan` saves
 
-        keys: dict[str, list[object]] = {
-            row.stem: [row.sha256_image or row.stem] for row in self.rows
-        }
-        if self.entry.draws_groups:
-            for stem, group in self.groups.items():
-                keys[stem].append(("group", group))
-        sets, holders = DisjointSet(stems), dict[object, str]()
+        sets = DisjointSet(stems)
+        first: dict[object, str] = {}  # stem with a digest or group
+        digests = {row.stem: row.sha256_image for row in self.rows}
         for stem in stems:
-            for key in keys[stem]:
-                sets.merge(stem, holders.setdefault(key, stem))
-        return {min(subset): sorted(subset) for subset in sets.subsets()}
+            sets.merge(stem, first.setdefault(digests[stem], stem))
+            if self.entry.draws_groups:
+                sets.merge(stem, first.setdefault(("group", self.groups[stem]), stem))
+        subsets: list[set[str]] = sets.subsets()
+        return subsets
 
     def _listed(self, name: str, split: Split) -> list[str]:
         """Return the usable stems of name lists, in their order."""
         names: dict[str, None] = {}
         for file in split.names:
-            if (path := find_name_list(file, self.data_root, self.root)) is None:
-                if self.entry.built_in:  # not everyone has all name lists of these datasets
-                    self.notes.append(
-                        f"split {name} is empty: the folder of downloads lacks its name list {file}"
-                    )
-                else:
-                    fix = "put it into the dataset's folder or the folder of downloads, or correct `splits:`"
-                    self.problems.append(
-                        Problem(file, f"the name list of split {name} is missing", fix)
-                    )
+            path = find_name_list(file, self.data_root, self.root)
+            if path is None:
+                self._report_absent(name, file)
                 return []
             names |= dict.fromkeys(read_name_list(path))
         usable = {row.stem for row in self.rows}
-        files, present = " + ".join(split.names), [stem for stem in names if stem in usable]
+        present = [stem for stem in names if stem in usable]
+        files = " + ".join(split.names)
         if not self.entry.ood:
-            text, fix = f"of split {name} has no usable sample", "add it or take it off the list"
-            self.problems += [
-                Problem(files, f"{stem} {text}", fix) for stem in names if stem not in usable
-            ]
+            fix = "add it or take it off the list"
+            for stem in names:
+                if stem not in usable:
+                    problem = f"{stem} of split {name} has no usable sample"
+                    self.problems.append(Problem(files, problem, fix))
         elif len(present) < len(names):  # some textures are enough
-            self.notes.append(
-                f"{len(present):,} of the {len(names):,} names of {files} are available"
-            )
+            count = f"{len(present):,} of the {len(names):,} names"
+            self.notes.append(f"{count} of {files} are available")
         return present
+
+    def _report_absent(self, name: str, file: str) -> None:
+        """Add a problem for a name list that is missing, or a note.
+
+        Not everyone has all name lists of built-in datasets.
+        """
+        if self.entry.built_in:
+            reason = f"the folder of downloads lacks its name list {file}"
+            self.notes.append(f"split {name} is empty: {reason}")
+        else:
+            problem = f"the name list of split {name} is missing"
+            fix = (
+                "put it into the dataset's folder or the folder of downloads, or correct `splits:`"
+            )
+            self.problems.append(Problem(file, problem, fix))
+
+
+def _hash(seed: int, stems: set[str]) -> bytes:
+    """Return a key that orders sets of stems at random."""
+    return hashlib.sha256(f"{seed}/{min(stems)}".encode()).digest()

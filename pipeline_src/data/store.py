@@ -1,4 +1,4 @@
-"""A part of a dataset, decoded and resized once, in memory-mapped arrays."""
+"""Some images of a dataset, decoded and resized once, in memory-mapped arrays."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ import numpy as np
 from pipeline_src.files import reading
 
 SCHEMA = 2
-INTEGERS = ("height", "width", "offset", "grey")  # columns of index.csv
 
 
 class IndexRow(NamedTuple):
-    """A sample of a store: `offset` of its labels in truth.npy, `grey` mask pixels that are neither 0 nor 255."""
+    """A sample of a store.
+
+    Attributes:
+        offset: of its labels in truth.npy.
+        grey: number of the mask's pixels that are neither 0 nor 255.
+    """
 
     id: str
     height: int
@@ -28,8 +32,7 @@ class IndexRow(NamedTuple):
 
 
 class Store:
-    """Images and masks of a part, from the folder that `build` wrote; UserError if it is missing or
-    damaged.
+    """Images and masks from the folder that `build` wrote; UserError if it is missing or damaged.
 
     Arrays are read-only and memory-mapped: processes share them.
 
@@ -48,25 +51,21 @@ class Store:
             self.info = json.loads((self.folder / "store.json").read_text(encoding="utf-8"))
             if self.info["schema"] != SCHEMA:
                 raise ValueError(f"format {self.info['schema']} of store.json is not {SCHEMA}")
-            self.images, self.masks, self._truth, self._grey = (
-                np.load(self.folder / f"{name}.npy", mmap_mode="r")
-                for name in ("images", "masks", "truth", "grey")
-            )
+            self.images = np.load(self.folder / "images.npy", mmap_mode="r")
+            self.masks = np.load(self.folder / "masks.npy", mmap_mode="r")
+            self._truth = np.load(self.folder / "truth.npy", mmap_mode="r")
+            self._grey = np.load(self.folder / "grey.npy", mmap_mode="r")
             with open(self.folder / "index.csv", encoding="utf-8", newline="") as file:
-                rows: list[dict[str, Any]] = [*csv.DictReader(file)]
-            self.index = [
-                IndexRow(**row | {key: int(row[key]) for key in INTEGERS}) for row in rows
-            ]
-            if len(self.index) != len(self.images):
-                raise ValueError(
-                    f"index.csv has {len(self.index)} rows; images.npy has {len(self.images)} images"
-                )
+                self.index = [_index_row(cells) for cells in csv.DictReader(file)]
+            number = len(self.index)
+            if number != len(self.images):
+                images = f"images.npy has {len(self.images)} images"
+                raise ValueError(f"index.csv has {number} rows; {images}")
         self.ids = [row.id for row in self.index]
         self._grey_ends = np.cumsum([row.grey for row in self.index])
 
-    def __reduce__(
-        self,
-    ) -> tuple[Any, ...]:  # worker processes map the files instead of receiving the content
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Worker processes map the files, instead of receiving the content."""
         return type(self), (self.folder,)
 
     def __len__(self) -> int:
@@ -97,5 +96,15 @@ class Store:
         return np.asarray(labels.reshape(row.height, row.width))
 
     def grey(self, i: int) -> np.ndarray:
-        """Return the places in the flattened `truth` of sample `i` whose mask is neither 0 nor 255, int32."""
-        return np.asarray(self._grey[self._grey_ends[i] - self.index[i].grey : self._grey_ends[i]])
+        """Return the places of mask pixels that are neither 0 nor 255 in the flattened `truth`.
+
+        They are int32.
+        """
+        end = self._grey_ends[i]
+        return np.asarray(self._grey[end - self.index[i].grey : end])
+
+
+def _index_row(cells: dict[str, Any]) -> IndexRow:
+    for name in ("height", "width", "offset", "grey"):
+        cells[name] = int(cells[name])
+    return IndexRow(**cells)

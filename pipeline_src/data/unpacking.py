@@ -1,15 +1,20 @@
-"""Archives of datasets, unpacked within limits."""
+"""Archives of datasets, unpacked within limits, and digests of the files that they hold.
+
+By the digests, files that change later are found.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import tarfile
 import zipfile
 from pathlib import Path
 
-from pipeline_src.errors import UserError
-from pipeline_src.files import writing
+from pipeline_src.errors import UserError, listed
+from pipeline_src.files import sha256, write_text, writing
 
+DIGESTS = ".unpacked.json"  # in the dataset's folder
 GB = 10**9
 GROWTH = 20  # an archive may unpack to so many times its size
 
@@ -45,15 +50,47 @@ def unpack(archive: Path, into: Path, max_gb: float = 0) -> None:
             f"archive {archive} cannot be unpacked",
             found=f"{type(error).__name__}: {error}",
             expected="a complete .zip, .tar, .tar.gz, .tar.bz2 or .tar.xz, not encrypted",
-            fix="download it again, or unpack it yourself (as a .rar or .7z) and write `folder:` instead of `archive:`",
+            fix="download it again, or unpack it yourself (as a .rar or .7z) and write `folder:` "
+            "instead of `archive:`",
         ) from error
 
 
 def _check_member(name: str, left: float) -> None:
-    """Raise a ValueError if a member leads out of its archive's folder, or fewer than 0 bytes are left."""
+    """Raise a ValueError if a member leads out of its folder, or fewer than 0 bytes are left."""
     if left < 0:
         raise ValueError(
             f"too many bytes up to {name}; `max_unpacked_gb` of the dataset allows more"
         )
     if os.path.isabs(name) or os.path.normpath(name).startswith("../"):
         raise ValueError(f"{name} leads out of the archive's folder")
+
+
+def write_digests(root: Path) -> None:
+    """Write the SHA-256 of all files below a folder into the folder."""
+    write_text(root / DIGESTS, json.dumps(_digests(root)))
+
+
+def checked_digests(root: Path) -> dict[str, str]:
+    """Return the SHA-256 of all files of an unpacked dataset by path.
+
+    Raises:
+        UserError: files were changed, added or removed since they were unpacked.
+    """
+    recorded = json.loads((root / DIGESTS).read_text(encoding="utf-8"))
+    actual = _digests(root)
+    changed = [name for name in recorded | actual if recorded.get(name) != actual.get(name)]
+    if changed:
+        raise UserError(
+            f"files in {root} are not as they were unpacked:{listed(changed)}",
+            expected="the files of the archive, or of the generator of synthetic data",
+            fix=f"rm -r {root}, and start the same command again",
+        )
+    return actual
+
+
+def _digests(root: Path) -> dict[str, str]:
+    digests = {}
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and path != root / DIGESTS:
+            digests[path.relative_to(root).as_posix()] = sha256(path)
+    return digests

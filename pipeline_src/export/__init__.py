@@ -1,7 +1,6 @@
-"""Trained networks outside of experiments: predicted maps of image files, and exported self-contained folders."""
+"""Trained networks outside of experiments: predicted maps of images, and exported folders."""
 
 from typing import Literal
 
-Format = Literal[
-    "png8", "png16", "npy"
-]  # of predicted maps; here, because the command line names it without torch
+# Of predicted maps; here, because the command line names it without torch.
+Format = Literal["png8", "png16", "npy"]

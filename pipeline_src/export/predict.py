@@ -36,7 +36,8 @@ from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.prediction.predict import Predictor, predict_image
 from pipeline_src.training.posthoc import Calibrated
 
-RECORD = "maps.json"  # of a folder of maps: the model, and a digest of all that they depend on but the images
+# In a folder of maps: the model, and a digest of all that they depend on except the images.
+RECORD = "maps.json"
 log = logging.getLogger(__name__)
 
 
@@ -62,27 +63,28 @@ class MapModel:
 def run_model(name: str) -> MapModel:
     """Return the model of a run of an experiment, with its settings."""
     run = runs.find(name)
-    predictor, settings = run.predictor(), run.experiment.settings
-    calibrated_by = run.method if isinstance(predictor.method, Calibrated) else ""
+    predictor = run.predictor()
     return MapModel(
-        run.name,
-        run.digest,
-        run.experiment.facts.classes,
-        settings.image_size,
-        predictor,
-        calibrated_by,
+        name=run.name,
+        digest=run.digest,
+        classes=run.experiment.facts.classes,
+        image_size=run.experiment.settings.image_size,
+        predictor=predictor,
+        calibrated=run.method if isinstance(predictor.method, Calibrated) else "",
     )
 
 
 def folder_model(folder: Path) -> MapModel:
     """Return the model of an exported folder, on the CPU."""
     config, predictor = exported.read_folder(folder)
-    name, files, calibrator = (
-        folder.resolve().name,
-        sha256(folder / exported.SUMS),
-        predictor.fitted.get("calibrator"),
+    return MapModel(
+        name=folder.resolve().name,
+        digest=sha256(folder / exported.SUMS),
+        classes=config.classes,
+        image_size=config.image_size,
+        predictor=predictor,
+        calibrated=predictor.fitted.get("calibrator", ""),
     )
-    return MapModel(name, files, config.classes, config.image_size, predictor, calibrator or "")
 
 
 def predict(
@@ -92,8 +94,9 @@ def predict(
     format: Format | None = None,
     calibrator: Path | None = None,
 ) -> tuple[int, int]:
-    """Write the probability map of each image, at its original size; returns the numbers of images
-    and of new maps.
+    """Write the probability map of each image, at its original size.
+
+    Returns the numbers of images and of new maps.
 
     Args:
         images: a folder.
@@ -106,11 +109,12 @@ def predict(
         UserError: names all images that cannot be used, or the option that does not fit; nothing is
             written then.
     """
-    form: Format = format or ("png16" if model.classes == 2 else "npy")
-    if model.classes > 2 and form != "npy":
+    if format is None:
+        format = "png16" if model.classes == 2 else "npy"
+    if model.classes > 2 and format != "npy":
         raise UserError(
             "maps of several classes cannot be PNG files",
-            found=f"--format {form}, {model.classes} classes",
+            found=f"--format {format}, {model.classes} classes",
             expected="npy, an array (classes, height, width)",
             fix="--format npy",
         )
@@ -118,16 +122,16 @@ def predict(
     if calibrator:
         fix = "fit one to maps of this model: dense-calibration calibrate"
         applied, _ = read_calibrator(calibrator, model.classes, model.name, fix, model.calibrated)
-    files, own = find_images(images), out.resolve()
-    if (
-        out / RECORD
-    ).exists() and images.resolve() in own.parents:  # maps of an earlier call are no images
-        files = {
-            name: path for name, path in files.items() if not path.resolve().is_relative_to(own)
-        }
-    digests = [model.digest, form, sha256(calibrator) if calibrator else None]
+    files = find_images(images)
+    if (out / RECORD).exists() and images.resolve() in out.resolve().parents:
+        # Maps of an earlier call are no images.
+        for name, path in list(files.items()):
+            if path.resolve().is_relative_to(out.resolve()):
+                del files[name]
+    digests = [model.digest, format, sha256(calibrator) if calibrator else None]
     record = {"model": model.name, "digest": digest(digests)}
-    maps = {name: out / f"{name}.{'npy' if form == 'npy' else 'png'}" for name in files}
+    suffix = "npy" if format == "npy" else "png"
+    maps = {name: out / f"{name}.{suffix}" for name in files}
     _check_out(out, record, files.values(), maps.values())
     check_images(files.values())
     write_text(out / RECORD, json.dumps(record, indent=2) + "\n")
@@ -135,28 +139,32 @@ def predict(
     if len(missing) < len(files):
         log.info("%d of %d maps exist already", len(files) - len(missing), len(files))
     for name in track(missing, "Predict maps", console=Console(stderr=True), transient=True):
-        f = predict_image(
-            model.predictor, decode_image(files[name].read_bytes()), model.image_size, name
-        )
-        write_map(maps[name], calibrated(applied, f) if applied else f, form)
+        image = decode_image(files[name].read_bytes())
+        probability = predict_image(model.predictor, image, model.image_size, name)
+        if applied:
+            probability = calibrated(applied, probability)
+        write_map(maps[name], probability, format)
     return len(files), len(missing)
 
 
 def _check_out(
     out: Path, record: Mapping[str, str], files: Collection[Path], maps: Collection[Path]
 ) -> None:
-    """Raise a UserError if the folder `out` has other files, or maps of another model, calibrator or format."""
+    """Raise a UserError if `out` has other files, or maps of another model or format."""
     foreign: list[object] = [path for path in maps if path.exists()]
     if (out / RECORD).exists():
+        foreign = []
         with reading(f"{out / RECORD} cannot be read", expected="JSON", fix="give another --out"):
             earlier = json.loads((out / RECORD).read_text(encoding="utf-8"))
-            foreign = (
-                []
-                if earlier == record
-                else [f"maps of {earlier['model']}, or another format or calibrator"]
-            )
-    below, inputs = {path.parent for path in maps}, {path.parent for path in files}
-    outputs.check_output(out, "predict", below=below, inputs=inputs, foreign=foreign)
+            if earlier != record:
+                foreign = [f"maps of {earlier['model']}, or another format or calibrator"]
+    outputs.check_output(
+        out,
+        "predict",
+        below={path.parent for path in maps},
+        inputs={path.parent for path in files},
+        foreign=foreign,
+    )
 
 
 def write_map(path: Path, probability: np.ndarray, format: Format) -> None:
@@ -175,8 +183,9 @@ def write_map(path: Path, probability: np.ndarray, format: Format) -> None:
 
 
 def find_images(folder: Path) -> dict[str, Path]:
-    """Return the images of a folder, at any depth, by the name of their map: their relative path
-    without suffix.
+    """Return the images of a folder, at any depth, by their relative path without suffix.
+
+    These are the names of their maps.
 
     Raises:
         UserError: there is no folder or no image, or two would have the same map.
@@ -185,14 +194,16 @@ def find_images(folder: Path) -> dict[str, Path]:
     by_name = defaultdict(list)
     for path in sorted(walk(folder)):
         if path.suffix.lower() in IMAGE_SUFFIXES:
-            by_name[composed(path.relative_to(folder).with_suffix("").as_posix())].append(path)
+            name = path.relative_to(folder).with_suffix("").as_posix()
+            by_name[composed(name)].append(path)
     if not by_name:
         raise UserError(
             f"--images {folder}: there are no images",
             found="other files",
             expected=f"a folder with files that end in {', '.join(sorted(IMAGE_SUFFIXES))}",
         )
-    if shared := [", ".join(map(str, several)) for several in by_name.values() if len(several) > 1]:
+    shared = [", ".join(map(str, paths)) for paths in by_name.values() if len(paths) > 1]
+    if shared:
         raise UserError(
             f"--images {folder}: images would have the same map{listed(shared)}",
             expected="one image of each name, regardless of its suffix",
@@ -202,12 +213,14 @@ def find_images(folder: Path) -> dict[str, Path]:
 
 def check_images(paths: Collection[Path]) -> None:
     """Read the headers of all images; UserError names all that cannot be used."""
-    problems, turned = [], []
+    problems = []
+    turned = []
     for path in paths:
         try:
             data = read_bytes(path)
             check_pixels(data)
-            turned += [path] if is_turned(data) else []
+            if is_turned(data):
+                turned.append(path)
         except (OSError, UnreadableImageError) as error:
             problems.append(f"{path} {error}")
     if problems:
@@ -217,5 +230,9 @@ def check_images(paths: Collection[Path]) -> None:
             fix="replace or remove them",
         )
     if turned:
-        text = "%d images, such as %s, have an EXIF orientation, which is not applied to them and their maps"
-        log.warning(text, len(turned), turned[0])
+        log.warning(
+            "%d images, such as %s, have an EXIF orientation, "
+            "which is not applied to them and their maps",
+            len(turned),
+            turned[0],
+        )

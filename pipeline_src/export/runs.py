@@ -7,15 +7,19 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from pipeline_src.errors import UserError, listed
-from pipeline_src.pipeline import work
-from pipeline_src.pipeline.experiment import ExperimentGraph, evaluation_name, training_name
+from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.fingerprint import digest
+from pipeline_src.pipeline.graph import chosen
 from pipeline_src.pipeline.job import Job
-from pipeline_src.pipeline.jobs import chosen
 from pipeline_src.pipeline.runner import check_results
+from pipeline_src.pipeline.steps.networks import load_predictor
 from pipeline_src.prediction.predict import Predictor
 
-FORM = "EXPERIMENT/METHOD/seedN, as mini/aslp_cl/seed0, or METHOD/seedN of the experiment that params.yaml picks"
+NAME = re.compile(r"(?:results/([^/]+)/runs/|([^/]+)/)?([^/]+)/seed(\d+)")
+FORM = (
+    "EXPERIMENT/METHOD/seedN, as mini/aslp_cl/seed0, "
+    "or METHOD/seedN of the experiment that params.yaml picks"
+)
 
 
 @dataclass(frozen=True)
@@ -33,8 +37,8 @@ class FinishedRun:
 
     @property
     def evaluation(self) -> Job:
-        """The evaluation job on the validation images, whose parameters are all that a prediction depends on."""
-        return self.experiment.job(evaluation_name(self.method, self.seed, "val"))
+        """The evaluation of the run; its parameters cover what predictions need."""
+        return self.experiment.evaluation(self.method, self.seed)
 
     @property
     def jobs(self) -> list[Job]:
@@ -47,38 +51,35 @@ class FinishedRun:
     @property
     def digest(self) -> str:
         """16 hex digits of the content that predictions depend on."""
-        return digest(
-            [self.method, self.seed, [[job.fingerprint, job.content] for job in self.jobs]]
-        )
+        contents = [[job.fingerprint, job.content] for job in self.jobs]
+        return digest([self.method, self.seed, contents])
 
     def predictor(self) -> Predictor:
         """Return the predictor of the evaluation job."""
-        return work.predictor(self.evaluation)
+        return load_predictor(self.evaluation)
 
 
 def find(run: str) -> FinishedRun:
-    """Return a finished run by its name (`demo/aslp_cl/seed0`) or its folder
-    (`results/demo/runs/aslp_cl/seed0`).
+    """Return a finished run by its name (`demo/aslp_cl/seed0`), or its folder in results/.
 
     Raises:
         UserError: there is no run of that name, or it is not finished and current.
     """
-    parts = PurePosixPath(run).parts
-    if len(parts) == 5 and (parts[0], parts[2]) == ("results", "runs"):
-        parts = (parts[1], *parts[3:])
-    number = re.fullmatch(r"seed(\d+)", parts[-1]) if len(parts) in (2, 3) else None
-    if number is None:
+    name = NAME.fullmatch(str(PurePosixPath(run)))
+    if name is None:
         raise UserError(
             f"--run {run} is not the name of a run",
             found=run,
             expected=FORM,
             fix="dense-calibration plan",
         )
-    method, seed = parts[-2], int(number[1])
-    experiment = chosen(parts[0] if len(parts) == 3 else None)
-    experiment.job(training_name(method, seed))  # UserError if there is none
+    method = name[3]
+    seed = int(name[4])
+    experiment = chosen(name[1] or name[2])
+    experiment.run(method, seed)  # UserError if there is none
     finished = FinishedRun(experiment, method, seed)
-    if missing := [job.name for job in finished.jobs if not job.is_made]:
+    missing = [job.name for job in finished.jobs if not job.is_made]
+    if missing:
         raise UserError(
             f"the run {finished.name} is not finished, or not current",
             found=listed(missing),

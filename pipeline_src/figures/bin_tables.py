@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from pipeline_src.figures.types import Counts, Results
+from pipeline_src.figures.types import Histogram, Results
 
 # A binary top label is never less confident than this, so the lower half of [0, 1] can hold no
 # pixel.
@@ -32,14 +32,16 @@ def reliability_tables(results: Results, part: str) -> dict[tuple[str, str], np.
     """Return `reliability_table` with its band for all methods on a dataset, by (protocol, method)."""
     return {
         (protocol, method): reliability_table(
-            run.counts, results.facts.bins, run.arrays.get("accuracy_band")
+            run.histogram, results.facts.bins, run.arrays.get("accuracy_band")
         )
         for protocol in results.facts.protocols
         for method, run in results.measured(protocol, part).items()
     }
 
 
-def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None) -> np.recarray:
+def reliability_table(
+    histogram: Histogram, bins: int, band: np.ndarray | None = None
+) -> np.recarray:
     """Return the numbers of a reliability diagram.
 
     Args:
@@ -52,9 +54,9 @@ def reliability_table(counts: Counts, bins: int, band: np.ndarray | None = None)
         empty, and `low` and `high`, the confidence limits of the accuracy. In the last row `bin` is
         "all", and the numbers cover all pixels.
     """
-    from pipeline_src.counting.score_histogram import top_label
+    from pipeline_src.counting.bins import top_label
 
-    binned = [top_label(counts).binned(number) for number in (bins, 1)]
+    binned = [top_label(histogram, number) for number in (bins, 1)]
     pixels, score, hits = (
         np.concatenate([getattr(cells, name) for cells in binned])
         for name in ("count", "score", "hits")

@@ -14,11 +14,11 @@ from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 from pipeline_src.figures import bin_tables, style
 from pipeline_src.figures.types import (
     Axes,
-    Counts,
     DataFrame,
     Figure,
     FigureType,
     Folders,
+    Histogram,
     Picture,
     Results,
     stacked,
@@ -96,7 +96,7 @@ def draw_panels(
 
 
 def draw_counts(
-    counts: Counts,
+    histogram: Histogram,
     bins: int,
     title: str,
     lines: Sequence[str],
@@ -104,7 +104,7 @@ def draw_counts(
     band: np.ndarray | None = None,
 ) -> None:
     """Draw the diagram of one protocol's counts, with its `accuracy_band` if known, as <stem>.svg, .pdf and .png."""
-    table = bin_tables.reliability_table(counts, bins, band)
+    table = bin_tables.reliability_table(histogram, bins, band)
     with style.house():
         style.save(
             draw_panels({"": table}, {"": ""}, title, [*lines, KEY], bin_tables.corner([table])),

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from pandas import DataFrame as DataFrame
 
     from pipeline_src.analysis.results import Results as Results
-    from pipeline_src.counting.counts import Counts as Counts
+    from pipeline_src.counting.counts import Histogram as Histogram
 else:  # slow to import, and named only in annotations
-    Axes = Figure = DataFrame = Results = Counts = Any
+    Axes = Figure = DataFrame = Results = Histogram = Any
 
 SUFFIXES = (".csv", ".pdf", ".png", ".svg")
 Folders = Mapping[tuple[str, int], Path]  # (method, seed) -> the folder of the files of a run

@@ -1,4 +1,4 @@
-"""The gallery of saved maps: the worst, median and best calibrated images with their masks, confidence and errors."""
+"""The gallery of saved maps: the worst, median and best calibrated images, with masks and errors."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from PIL import Image
 
 from pipeline_src.counting.counts import Counts
 from pipeline_src.labels import IGNORED
-from pipeline_src.maps.counts import read_sample
-from pipeline_src.maps.files import MASKS, Pair, check_files, files_by_stem
+from pipeline_src.maps.files import MASKS, Pair, check_files, files_by_stem, read_sample
 from pipeline_src.metrics.image_inputs import per_image
 
 
 def pictures_of(pairs: Sequence[Pair], folder: Path) -> dict[str, Path]:
     """Return the picture of each image by stem; a UserError names those that the folder lacks."""
     files = files_by_stem(folder, MASKS)
-    check_files(f"{pair.map}: no picture in {folder}" for pair in pairs if pair.stem not in files)
+    missing = [pair.map for pair in pairs if pair.stem not in files]
+    check_files(f"{path}: no picture in {folder}" for path in missing)
     return files
 
 
@@ -47,9 +47,10 @@ def draw_gallery(
     for place, rank in gallery.choose(np.abs(per_image(raw)["gap"])).items():
         pair = pairs[place]
         sample = read_sample(pair, classes, ignore)
-        target = (
-            np.where(sample.truth == classes, IGNORED, sample.truth) if classes else sample.truth
-        )
+        target = sample.target
+        assert target is not None
+        if classes:
+            target = np.where(target == classes, IGNORED, target)
         image = None
         if pictures:
             with Image.open(pictures[pair.stem]) as picture:

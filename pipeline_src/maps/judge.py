@@ -1,4 +1,4 @@
-"""Evaluate a folder of saved prediction maps against masks, with the same numbers as the pipeline's own models."""
+"""Evaluated maps: the metrics of a folder of saved maps, as those of the pipeline's own models."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from pipeline_src.analysis.analyse import accuracy_band
 from pipeline_src.analysis.conformal import Bound
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.intervals import FEW_GROUPS, MARGINS, groups_note, images_note
-from pipeline_src.analysis.resampling import RESAMPLES, SEED, resample_counts
-from pipeline_src.counting.counts import Counts, image_rows
-from pipeline_src.counting.score_histogram import check_bins
+from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
+from pipeline_src.counting.bins import check_bins
+from pipeline_src.counting.counts import Counts, grouped
+from pipeline_src.counting.storage import save
 from pipeline_src.data.groups import find, names, number
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic, write_text
-from pipeline_src.maps.counts import count
+from pipeline_src.maps.checks import count_folder
 from pipeline_src.maps.files import Pair, classes_of, pair_files
 from pipeline_src.maps.gallery import draw_gallery, pictures_of
 from pipeline_src.maps.risk import controlled, exceeded
 from pipeline_src.metrics.image_inputs import per_image
 from pipeline_src.metrics.metric import with_ends
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
-from pipeline_src.metrics.registry import METRICS, summary
+from pipeline_src.metrics.registry import METRICS
 
 
 def judge_folder(
@@ -49,7 +49,7 @@ def judge_folder(
 ) -> dict[str, Any]:
     """Evaluate the maps in `pred` against the masks in `mask` and write the results into `out`.
 
-    Writes metrics.json, statistic.npz and images.csv (worst calibrated first). Maps of one object
+    Writes metrics.json, counts.npz and images.csv (worst calibrated first). Maps of one object
     have the protocols `raw` and `stretched` (min-max normalized maps); maps of K classes, (K, H,
     W), have `raw` only. Memory holds one map, and about 2 KB per image and protocol, or class.
 
@@ -69,7 +69,8 @@ def judge_folder(
     check_bins(bins)
     outputs.check_output(out, "judge", inputs=(pred, mask))
     pairs = pair_files(pred, mask)
-    units, classes = groups_of(pairs, groups), classes_of(pairs)
+    units = groups_of(pairs, groups)
+    classes = classes_of(pairs)
     if risk and classes:
         raise UserError(
             f"--risk {risk} needs maps of one object",
@@ -78,38 +79,40 @@ def judge_folder(
         )
     bound = Bound.of(risk) if risk else None
     pictures = pictures_of(pairs, images) if images else {}
-    counted = count(pairs, classes, ignore, whole_maps=True, weighted_f=weighted_f)
-    raw = counted.statistic.raw
+    counted = count_folder(pairs, classes, ignore, whole_maps=True, weighted_f=weighted_f)
+    counts = grouped(counted.counts(), units)
+    raw = counts["raw"]
     if not raw.pixels:
         raise UserError(
             f"no pixel of the masks in {mask} counts; nothing was written",
             found="the value that is ignored, at every pixel",
             fix="name another value by --ignore",
         )
-    filled = int(np.count_nonzero(image_rows(raw).column("pixels")))
     result: dict[str, Any] = {"name": name, "n_images": len(pairs), "n_pixels": raw.pixels}
-    result |= {"n_classes": classes} if classes else {}
-    result |= {"bins": bins, "clamp": counted.clamps}
-    result |= {"groups": groups_note(units)} if groups else {}
-    result["warnings"] = counted.warnings + (
-        images_note(filled) if resamples and not groups else []
-    )
-    result |= {
-        "miscalibration": {},
-        "intervals": {},
-        "undefined": {},
-    }  # without resamples the first two stay empty
+    if classes:
+        result["n_classes"] = classes
+    result["bins"] = bins
+    result["clamp"] = counted.clamps
+    if groups:
+        result["groups"] = groups_note(units)
+    result["warnings"] = counted.warnings()
+    if resamples and not groups:
+        filled = int(np.count_nonzero(raw.images.column("pixels")))
+        result["warnings"] += images_note(filled)
+    # Without resamples the first two stay empty.
+    result |= {"miscalibration": {}, "intervals": {}, "undefined": {}}
     bands = {}
-    for protocol, run in ProtocolCounts.by_protocol(counted.statistic, units).items():
-        result[protocol], result["undefined"][protocol] = summary(run, bins)
+    for protocol, run in counts.items():
+        measured = measure(run, bins, SEED, resamples)
+        result[protocol] = measured.numbers()
+        result["undefined"][protocol] = measured.reasons
         if resamples:
-            resampled = resample_counts(run, bins, SEED, resamples)
-            intervals = resampled.intervals()
+            intervals = measured.intervals()
             result["intervals"][protocol] = {
                 metric: intervals.get(metric) for metric in result[protocol]
             }
-            bands[protocol] = accuracy_band([resampled], bins)
-            result["miscalibration"][protocol] = miscalibration(intervals, resampled.units)
+            result["miscalibration"][protocol] = miscalibration(intervals, measured.units)
+            bands[protocol] = accuracy_band([run], bins, SEED, resamples)
         if bound:
             control = controlled(run, bound, resamples)
             result.setdefault("risk", {})[protocol] = control
@@ -121,11 +124,13 @@ def judge_folder(
         "version": __version__,
         "clamp": counted.clamps,
     }
-    with outputs.staged(out, "metrics.json", ["reliability-*.*", "gallery.*"]) as new:
-        counted.statistic.save(new / "statistic.npz", provenance)
-        _write_images(new / "images.csv", counted.statistic.protocols, bins)
+    # Earlier versions called the counts file statistic.npz.
+    older = ["reliability-*.*", "gallery.*", "statistic.npz"]
+    with outputs.staged(out, "metrics.json", older) as new:
+        save(counts, new / "counts.npz", provenance)
+        _write_images(new / "images.csv", counts, bins)
         if diagrams and not classes:
-            _draw(result, counted.statistic.protocols, bands, mask.parts[-2:], new)
+            _draw(result, counts, bands, mask.parts[-2:], new)
         if gallery or images:
             draw_gallery(
                 pairs, raw, classes=classes, ignore=ignore, pictures=pictures, name=name, out=new
@@ -153,9 +158,11 @@ def miscalibration(intervals: Mapping[str, Sequence[float] | None], units: int) 
     ece = intervals["ece"]
     if not gap or not ece or units < FEW_GROUPS:
         return "inconclusive"
-    if not gap[0] <= 0 <= gap[1] or ece[0] > 0:
+    if ece[0] > 0 or gap[0] > 0 or gap[1] < 0:
         return "detected"
-    return "not detected" if ece[1] < MARGINS["ece"] else "inconclusive"
+    if ece[1] < MARGINS["ece"]:
+        return "not detected"
+    return "inconclusive"
 
 
 def groups_of(pairs: Sequence[Pair], groups: str) -> np.ndarray | None:
@@ -168,7 +175,10 @@ def groups_of(pairs: Sequence[Pair], groups: str) -> np.ndarray | None:
         return None
     stems = [pair.stem for pair in pairs]
     file = find(groups, None)
-    unnamed = [name[0] for name in names(stems, groups, file) if isinstance(name, tuple)]
+    unnamed = []
+    for name in names(stems, groups, file):
+        if isinstance(name, tuple):
+            unnamed.append(name[0])
     if unnamed:
         raise UserError(
             f"the file of groups {groups} does not name all images",
@@ -180,20 +190,20 @@ def groups_of(pairs: Sequence[Pair], groups: str) -> np.ndarray | None:
 
 def _write_images(path: Path, counts: Mapping[str, Counts], bins: int) -> None:
     """Write the metrics of each image and protocol, sorted by raw ECE, largest first."""
-    rows = image_rows(counts["raw"])
-    columns = {name: rows.column(name) for name in ("height", "width", "pixels")}
+    images = counts["raw"].images
+    columns = {name: images.column(name) for name in ("height", "width", "pixels")}
     for protocol, of_protocol in counts.items():
-        columns |= {
-            f"{protocol}_{name}": values for name, values in per_image(of_protocol, bins).items()
-        }
-    cells: dict[str, list[Any]] = {"id": rows.ids}
-    for name, values in columns.items():
-        cells[name] = [f"{value:.6g}" if isinstance(value, float) else value for value in values]
+        for name, values in per_image(of_protocol, bins).items():
+            columns[f"{protocol}_{name}"] = values
     with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(cells)
-        order = np.argsort(-columns["raw_ece"], kind="stable")
-        writer.writerows([values[k] for values in cells.values()] for k in order)
+        writer.writerow(["id", *columns])
+        for image in np.argsort(-columns["raw_ece"], kind="stable"):
+            cells: list[object] = [images.ids[image]]
+            for values in columns.values():
+                number = values[image]
+                cells.append(f"{number:.6g}" if isinstance(number, float) else number)
+            writer.writerow(cells)
 
 
 def _draw(
@@ -207,17 +217,15 @@ def _draw(
     from pipeline_src.figures import style  # matplotlib
     from pipeline_src.figures.reliability import draw_counts
 
+    units = "groups of images" if "groups" in result else "images"
     for protocol, of_protocol in counts.items():
-        values, ends = result[protocol], result["intervals"].get(protocol, {})
-        over = (
-            f" · 95 % intervals over {'groups of images' if 'groups' in result else 'images'}"
-            if ends
-            else ""
-        )
-        errors = (
-            f"{METRICS[name].title} % {with_ends(METRICS[name], values[name], ends.get(name))}"
-            for name in ("ece", "oe")
-        )
+        intervals = result["intervals"].get(protocol, {})
+        over = f" · 95 % intervals over {units}" if intervals else ""
+        errors = []
+        for name in ("ece", "oe"):
+            metric = METRICS[name]
+            text = with_ends(metric, result[protocol][name], intervals.get(name))
+            errors.append(f"{metric.title} % {text}")
         lines = [
             f"masks: {'/'.join(source)}",
             f"{result['n_images']:,} images · {style.count(result['n_pixels'])} pixels",
@@ -225,4 +233,6 @@ def _draw(
             " · ".join(errors),
         ]
         stem = folder / f"reliability-{protocol}"
-        draw_counts(of_protocol, result["bins"], result["name"], lines, stem, bands.get(protocol))
+        draw_counts(
+            of_protocol.histogram, result["bins"], result["name"], lines, stem, bands.get(protocol)
+        )

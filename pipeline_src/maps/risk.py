@@ -9,8 +9,8 @@ import numpy as np
 from pipeline_src.analysis.conformal import EIGHT_BIT, RISKS, Bound, guaranteed, image_risks
 from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL, interval
 from pipeline_src.analysis.resampling import SEED, draws, image_means, one_thread
+from pipeline_src.counting.counts import Counts
 from pipeline_src.metrics.metric import FRACTION, with_ends
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.rng import generator
 
 FOLDS = 5
@@ -26,7 +26,7 @@ def folds_of(groups: np.ndarray) -> np.ndarray:
     return np.asarray(order % min(FOLDS, units)).take(groups)
 
 
-def controlled(run: ProtocolCounts, bound: Bound, resamples: int) -> dict[str, Any]:
+def controlled(run: Counts, bound: Bound, resamples: int) -> dict[str, Any]:
     """Return the threshold that a run's images guarantee, and its empirical risk.
 
     Returns:
@@ -41,7 +41,7 @@ def controlled(run: ProtocolCounts, bound: Bound, resamples: int) -> dict[str, A
     total, units = bound.defined(risks).sum(axis=0), len(bound.defined(risks))
     t = bound.level(total, units)
     result: dict[str, Any] = {"risk": bound.risk, "alpha": bound.alpha, "images": units}
-    result |= {"over": "groups"} if run.units is not None else {}
+    result |= {"over": "groups"} if run.images.groups is not None else {}
     result |= {"level": t, "threshold": None, "promised": None, "spread": None, "delivered": None}
     if t is None:
         label = "foreground" if bound.risk == "fnr" else "background"
@@ -63,7 +63,7 @@ def controlled(run: ProtocolCounts, bound: Bound, resamples: int) -> dict[str, A
 
 @one_thread
 def risk_spread(
-    run: ProtocolCounts, bound: Bound, resamples: int, key: int = SEED
+    run: Counts, bound: Bound, resamples: int, key: int = SEED
 ) -> tuple[float, float] | None:
     """Return the 95 % range of the expected risk of a further image, over samples of n calibration
     images.

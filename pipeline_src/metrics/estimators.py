@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline_src.counting.score_histogram import Bins
+from pipeline_src.counting.bins import Bins
 
 BISECTIONS = 30  # for the width of smooth ECE
 
@@ -27,12 +27,12 @@ def ece(bins: Bins) -> np.ndarray:
 
 def mce(bins: Bins) -> np.ndarray:
     """Return the largest |score_k - hits_k| of a cell with pixels."""
-    return np.asarray((np.abs(bins.excess) / bins.one).max(axis=-1))
+    return np.asarray((np.abs(bins.excess) / bins.divisor).max(axis=-1))
 
 
 def oe(bins: Bins) -> np.ndarray:
     """Return the sum of n_k/N score_k max(score_k - hits_k, 0)."""
-    return _share(bins, bins.score / bins.one * np.maximum(bins.excess, 0))
+    return _share(bins, bins.score / bins.divisor * np.maximum(bins.excess, 0))
 
 
 def squared_error(
@@ -45,7 +45,7 @@ def squared_error(
     Args:
         counted: (..., K), the bins that are summed over.
     """
-    return _share(bins, counted * (bins.excess**2 - variance) / bins.one)
+    return _share(bins, counted * (bins.excess**2 - variance) / bins.divisor)
 
 
 def squared_overconfidence(bins: Bins, variance: np.ndarray) -> np.ndarray:
@@ -71,7 +71,7 @@ def noise_floor(bins: Bins, variance: np.ndarray) -> np.ndarray:
 
 def _share(bins: Bins, terms: np.ndarray) -> np.ndarray:
     """Return the sum of terms (..., K) over cells, divided by the number of pixels."""
-    return np.asarray(terms.sum(axis=-1) / bins.n)
+    return np.asarray(terms.sum(axis=-1) / bins.pixels)
 
 
 def equal_mass(bins: Bins, groups: int) -> np.ndarray:
@@ -139,8 +139,8 @@ def _by_row(bins: Bins, function: Callable[[Bins], float]) -> np.ndarray:
 
 def smooth(bins: Bins) -> np.ndarray:
     """Return the smooth ECE, the sigma at which `smoothed_error` equals sigma; cells must be equally wide."""
-    spectrum = cosines(bins.excess) / bins.n[..., None]
-    low, high = np.zeros(bins.n.shape), np.ones(bins.n.shape)
+    spectrum = cosines(bins.excess) / bins.pixels[..., None]
+    low, high = np.zeros(bins.pixels.shape), np.ones(bins.pixels.shape)
     for _ in range(
         BISECTIONS
     ):  # the smoothed error falls with sigma, so that there is one crossing
@@ -198,7 +198,7 @@ def augrc(bins: Bins) -> np.ndarray:
     """
     count, errors = _risk_coverage(bins)
     coverage, wrong = np.diff(count, axis=-1), (errors[..., 1:] + errors[..., :-1]) / 2
-    return _share(bins, coverage * (wrong / bins.n[..., None]))
+    return _share(bins, coverage * (wrong / bins.pixels[..., None]))
 
 
 def _risk_coverage(bins: Bins) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,7 @@
 ECE of each image.
 
 What is computed from 8-bit levels is exact for 8-bit maps. Of float maps the pixels of an image
-within an 8-bit level take the distribution that all images together have there (`protocol_counts`);
+within an 8-bit level take the distribution that all images together have there (`cells`);
 the mean confidence of an image is exact.
 """
 
@@ -12,23 +12,21 @@ from collections.abc import Callable
 
 import numpy as np
 
+from pipeline_src.counting.alignment import e_curve
 from pipeline_src.counting.counts import (
-    COLUMNS,
     PIXEL_SUMS,
     UNMEASURED,
     Counts,
-    ImageRows,
-    image_rows,
-    parts,
+    ImageTable,
+    image_blocks,
 )
 from pipeline_src.counting.levels import UNIT
-from pipeline_src.counting.whole_maps import e_curve
 from pipeline_src.metrics import estimators
+from pipeline_src.metrics.cells import TOP, Columns, as_bins
 from pipeline_src.metrics.inputs import Arguments, Binned, Input, unit
-from pipeline_src.metrics.protocol_counts import TOP, Columns, ProtocolCounts, as_bins
 
 BETA2 = 0.3  # of F
-Values = Callable[[ProtocolCounts, int], Columns]
+Values = Callable[[Counts, int], Columns]
 
 
 class ImageMean(Input):
@@ -49,8 +47,8 @@ class ImageMean(Input):
         self.classes = classes
         self.few = few
 
-    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        values = self.values(counted, bins)
+    def columns(self, counts: Counts, bins: int) -> Columns:
+        values = self.values(counts, bins)
 
         def values_and_presence(images: slice) -> np.ndarray:
             numbers = values(images)
@@ -67,8 +65,8 @@ class ImageMean(Input):
 def whole_map_measure(column: str) -> Values:
     """Return the values of `ImageMean` for a measure of whole maps."""
 
-    def values(counted: ProtocolCounts, bins: int) -> Columns:
-        numbers = counted.rows.column(column)[:, None]
+    def values(counts: Counts, bins: int) -> Columns:
+        numbers = counts.images.column(column)[:, None]
         return lambda images: np.where(
             numbers[images] == UNMEASURED, np.nan, numbers[images] / UNIT
         )
@@ -76,28 +74,28 @@ def whole_map_measure(column: str) -> Values:
     return values
 
 
-def absolute_errors(counted: ProtocolCounts, bins: int) -> Columns:
+def absolute_errors(counts: Counts, bins: int) -> Columns:
     """Return the mean absolute errors of images, (n, 1); NaN without a pixel that counts."""
-    means = pixel_means(counted.rows, "absolute")
+    means = pixel_means(counts.images, "absolute")
     return lambda images: means[images, None]
 
 
-def e_curves(counted: ProtocolCounts, bins: int) -> Columns:
+def e_curves(counts: Counts, bins: int) -> Columns:
     """Return the E curves of images, (n, 256) over thresholds; NaN where E is not measured."""
-    measured = counted.rows.column("e_measure") != UNMEASURED
+    measured = counts.images.column("e_measure") != UNMEASURED
     return lambda images: np.where(
-        measured[images, None], e_curve(counted.rows.levels[images]), np.nan
+        measured[images, None], e_curve(counts.images.levels[images]), np.nan
     )
 
 
-def rate_curves(counted: ProtocolCounts, bins: int) -> Columns:
+def rate_curves(counts: Counts, bins: int) -> Columns:
     """Return precision, whether a pixel is predicted, true and false positive rate of images at the
     thresholds f >= t/255, t = 255..0, one after the other, (n, 1024); NaN without foreground or
     without background.
     """
 
     def rates(images: slice) -> np.ndarray:
-        at_least = np.flip(counted.rows.levels[images], axis=1).cumsum(axis=1, dtype=np.int64)
+        at_least = np.flip(counts.images.levels[images], axis=1).cumsum(axis=1, dtype=np.int64)
         total = at_least[:, -1:]
         predicted = at_least.sum(axis=2)
         precision = at_least[..., 1] / np.maximum(predicted, 1)
@@ -108,14 +106,14 @@ def rate_curves(counted: ProtocolCounts, bins: int) -> Columns:
     return rates
 
 
-def f_curves(counted: ProtocolCounts, bins: int) -> Columns:
+def f_curves(counts: Counts, bins: int) -> Columns:
     """Return the F curves of images, (n, 256) over thresholds; NaN without foreground."""
-    return lambda images: f_curve(counted.rows.levels[images])
+    return lambda images: f_curve(counts.images.levels[images])
 
 
-def image_errors(counted: ProtocolCounts, bins: int) -> Columns:
+def image_errors(counts: Counts, bins: int) -> Columns:
     """Return the ECE of images, (n, 1); NaN without a pixel that counts."""
-    in_bins = Binned(TOP).columns(counted, bins)
+    in_bins = Binned(TOP).columns(counts, bins)
 
     @np.errstate(invalid="ignore")
     def errors(images: slice) -> np.ndarray:
@@ -147,15 +145,14 @@ def f_curve(levels: np.ndarray) -> np.ndarray:
 class ClassAreas(Input):
     """IoU of each of K classes, (..., K); NaN where a class does not occur."""
 
-    family, classes = "class areas", "several"
+    family = "class areas"
+    classes = "several"
 
-    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
+    def columns(self, counts: Counts, bins: int) -> Columns:
         """Return the union of label and prediction of each class, and their intersection."""
-        places = [COLUMNS.index(name) for name in ("pixels", "correct")]
-        tables = [image_rows(counts).table for counts in counted.of_classes]
-        areas = np.stack([table[:, places] for table in tables], axis=2).reshape(
-            -1, 2 * len(tables)
-        )
+        union = [of_class.images.column("pixels") for of_class in counts.classes]
+        both = [of_class.images.column("correct") for of_class in counts.classes]
+        areas = np.stack([*union, *both], axis=1)
         return lambda images: areas[images]
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
@@ -163,14 +160,16 @@ class ClassAreas(Input):
         return (both / union,)
 
 
-def pixel_means(rows: ImageRows, column: str) -> np.ndarray:
-    """Return the mean of a column over the pixels of each image, (N,) float64; NaN without a pixel that counts."""
-    pixels = rows.column("pixels")
-    return np.asarray(rows.column(column) / np.where(pixels > 0, pixels, np.nan) / unit(column))
+def pixel_means(images: ImageTable, column: str) -> np.ndarray:
+    """Return the mean of a column over the pixels of each image, (N,) float64; NaN without a pixel
+    that counts.
+    """
+    pixels = images.column("pixels")
+    return np.asarray(images.column(column) / np.where(pixels > 0, pixels, np.nan) / unit(column))
 
 
 def per_image(counts: Counts, bins: int = 10) -> dict[str, np.ndarray]:
-    """Return the metrics of each image, in the order of `counts.rows.ids`.
+    """Return the metrics of each image, in the order of `counts.images.ids`.
 
     `ece` and `oe` are exact for 8-bit maps; for float maps pixels within an 8-bit level (1/255
     wide) take the pooled distribution in it, and the mean confidence of their image. All others are
@@ -181,23 +180,25 @@ def per_image(counts: Counts, bins: int = 10) -> dict[str, np.ndarray]:
         overconfident), ece, oe, brier, nll, entropy, mae, and of one object max_f (over thresholds,
         of this image). NaN where an image has no pixel that counts, or no foreground (max_f).
     """
-    rows, in_bins = image_rows(counts), Binned(TOP).columns(ProtocolCounts(None, counts), bins)
-    blocks = list(parts(len(rows)))
+    images = counts.images
+    in_bins = Binned(TOP).columns(counts, bins)
+    blocks = list(image_blocks(len(images)))
     binned = as_bins(np.concatenate([in_bins(block) for block in blocks]))
-    mean = {name: pixel_means(rows, name) for name in PIXEL_SUMS}
-    accuracy = pixel_means(rows, "correct")
+    mean = {name: pixel_means(images, name) for name in PIXEL_SUMS}
+    accuracy = pixel_means(images, "correct")
     with np.errstate(invalid="ignore", divide="ignore"):
         values = {
             "confidence": mean["confidence"],
             "accuracy": accuracy,
             "gap": mean["confidence"] - accuracy,
+            "ece": estimators.ece(binned),
+            "oe": estimators.oe(binned),
+            "brier": mean["brier"],
+            "nll": mean["nll"],
+            "entropy": mean["entropy"],
+            "mae": mean["absolute"],
         }
-        values |= {"ece": estimators.ece(binned), "oe": estimators.oe(binned)}
-        values |= {name: mean[name] for name in ("brier", "nll", "entropy")} | {
-            "mae": mean["absolute"]
-        }
-    if not counts.top:
-        values["max_f"] = np.concatenate(
-            [f_curve(rows.levels[block]).max(axis=1) for block in blocks]
-        )
+    if not counts.histogram.top:
+        curves = [f_curve(images.levels[block]) for block in blocks]
+        values["max_f"] = np.concatenate([curve.max(axis=1) for curve in curves])
     return values

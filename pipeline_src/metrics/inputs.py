@@ -8,16 +8,16 @@ images. `image_inputs` has inputs by image.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts, parts
+from pipeline_src.counting.bins import Bins, positive, top_label
+from pipeline_src.counting.counts import COLUMNS, UNMEASURED, Counts, Histogram, image_blocks
 from pipeline_src.counting.levels import LEVELS, SPLIT, UNIT, further_cells
-from pipeline_src.counting.score_histogram import Bins, top_label
-from pipeline_src.metrics.protocol_counts import POSITIVE, TOP, Columns, ProtocolCounts, as_bins
+from pipeline_src.metrics.cells import POSITIVE, TOP, Columns, as_bins, image_cells
 
 Arguments = tuple[Any, ...]  # of a metric: `Bins` or arrays
 EQUAL = 204  # equally wide cells of `Ordered`
@@ -44,29 +44,35 @@ class Input:
     pooled = coarse = few = centred = False
     present: int | None = None
 
-    def exact(self, counted: ProtocolCounts, bins: int) -> Arguments:
-        """Return the metric's arguments for all images, shape (); by default from sums over all independent units."""
-        return self.from_sums(
-            np.sum([units.sum(axis=0) for units in self.units(counted, bins)], axis=0), bins
-        )
+    def exact(self, counts: Counts, bins: int) -> Arguments:
+        """Return the metric's arguments for all images, shape (); by default from sums over all
+        independent units.
+        """
+        sums = [terms.sum(axis=0) for terms in self.unit_terms(counts, bins)]
+        return self.from_sums(np.sum(sums, axis=0), bins)
 
-    def units(self, counted: ProtocolCounts, bins: int = 10) -> Iterator[np.ndarray]:
-        """Return batches (n, C) of the terms of independent units, images or groups of images, in order."""
-        columns, blocks = self.columns(counted, bins), parts(len(counted.rows))
-        if counted.units is None:
-            yield from (self.of_units(columns(block)) for block in blocks)
+    def unit_terms(self, counts: Counts, bins: int = 10) -> Iterator[np.ndarray]:
+        """Return batches (n, C) of the terms of independent units, images or groups of images, in
+        order.
+        """
+        columns = self.columns(counts, bins)
+        groups = counts.images.groups
+        blocks = image_blocks(len(counts.images))
+        if groups is None:
+            for block in blocks:
+                yield self.terms(columns(block))
             return
-        sums = np.zeros((counted.number, columns(slice(0, 1)).shape[1]))
+        sums = np.zeros((counts.images.units, columns(slice(0, 1)).shape[1]))
         for block in blocks:
-            np.add.at(sums, counted.units[block], columns(block))
-        yield self.of_units(sums)
+            np.add.at(sums, groups[block], columns(block))
+        yield self.terms(sums)
 
-    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
+    def columns(self, counts: Counts, bins: int) -> Columns:
         """Return the numbers (n, c) of each image that are summed within a unit."""
         raise NotImplementedError
 
-    def of_units(self, columns: np.ndarray) -> np.ndarray:
-        """Return the terms (n, C) of n units, images or groups of dependent images, from their `columns` (n, c)."""
+    def terms(self, columns: np.ndarray) -> np.ndarray:
+        """Return the terms (n, C) of n units from their `columns` (n, c)."""
         return columns
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
@@ -81,24 +87,26 @@ class PixelMeans(Input):
         columns: of `names`.
     """
 
-    family, coarse = "pixels", True
+    family = "pixels"
+    coarse = True
     names = ("pixels", "correct", "confidence", "absolute", "brier", "nll", "entropy")
 
     def __init__(self, *columns: str, classes: str = "any"):
-        self.means, self.classes = columns, classes
-        self.pooled = {*columns} <= {"correct", "confidence"}
+        self.means = columns
+        self.classes = classes
+        self.pooled = set(columns) <= {"correct", "confidence"}
 
-    def exact(self, counted: ProtocolCounts, bins: int) -> Arguments:
-        counts = counted.counts
-        if self.pooled and counts.rows is None:
-            pixels = counted.histogram(TOP).binned(1).bins
+    def exact(self, counts: Counts, bins: int) -> Arguments:
+        if len(counts.images):
+            sums = {name: counts.images.total(name) / unit(name) for name in self.means}
+        else:
+            pixels = top_label(counts.histogram, 1)
             sums = {"correct": pixels.hits[0], "confidence": pixels.score[0]}
-            return tuple(sums[name] / counts.pixels for name in self.means)
-        return tuple(counted.rows.total(name) / unit(name) / counts.pixels for name in self.means)
+        return tuple(sums[name] / counts.pixels for name in self.means)
 
-    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
+    def columns(self, counts: Counts, bins: int) -> Columns:
         places = [COLUMNS.index(name) for name in self.names]
-        return lambda images: counted.rows.table[images][:, places]
+        return lambda images: counts.images.table[images][:, places]
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
         pixels = sums[..., 0]
@@ -122,47 +130,47 @@ class Binned(Input):
     coarse = True
 
     def __init__(self, score: str):
-        self.score, self.family = score, ("bins", score)
-        self.pooled, self.classes = score == TOP, "any" if score == TOP else "several"
+        self.score = score
+        self.family = ("bins", score)
+        self.pooled = score == TOP
+        self.classes = "any" if score == TOP else "several"
 
-    def exact(self, counted: ProtocolCounts, bins: int) -> Arguments:
-        binned = [
-            pixels.histogram(score).binned(bins).bins for pixels, score in self._scores(counted)
-        ]
-        arrays = ([getattr(cells, array.name) for cells in binned] for array in fields(Bins))
-        return (Bins(*map(np.concatenate, arrays)),)
-
-    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        cells = [pixels.cells(score, bins) for pixels, score in self._scores(counted)]
+    def exact(self, counts: Counts, bins: int) -> Arguments:
         if self.score == TOP:
-            return _with_image_confidence(counted, cells[0], bins)
+            return (top_label(counts.histogram, bins),)
+        by_class = [positive(of_class.histogram, bins) for of_class in counts.classes]
+        pixels = Bins(
+            count=np.concatenate([cells.count for cells in by_class]),
+            hits=np.concatenate([cells.hits for cells in by_class]),
+            score=np.concatenate([cells.score for cells in by_class]),
+            excess=np.concatenate([cells.excess for cells in by_class]),
+        )
+        return (pixels,)
+
+    def columns(self, counts: Counts, bins: int) -> Columns:
+        if self.score == TOP:
+            return _with_image_confidence(counts, image_cells(counts, TOP, bins), bins)
+        by_class = [image_cells(of_class, POSITIVE, bins) for of_class in counts.classes]
 
         def class_after_class(images: slice) -> np.ndarray:
-            by_kind = [columns(images).reshape(-1, 3, bins) for columns in cells]
-            return np.concatenate(by_kind, axis=2).reshape(-1, 3 * bins * len(cells))
+            by_kind = [columns(images).reshape(-1, 3, bins) for columns in by_class]
+            return np.concatenate(by_kind, axis=2).reshape(-1, 3 * bins * len(by_class))
 
         return class_after_class
 
-    def of_units(self, columns: np.ndarray) -> np.ndarray:
+    def terms(self, columns: np.ndarray) -> np.ndarray:
         """Return the columns (n, 3 B), the squares (n, 3 B) that `BinNoise` needs, and whether the
         unit has pixels in a bin (n, B) and in any bin. A unit with less than a pixel in a bin
         counts as that share of a unit.
         """
         bins = as_bins(columns)
-        count, excess = bins.count, bins.excess
-        squares, present = (count**2, count * excess, excess**2), count.any(axis=1, keepdims=True)
-        return np.concatenate([columns, *squares, np.minimum(count, 1), present], axis=1)
+        squares = (bins.count**2, bins.count * bins.excess, bins.excess**2)
+        filled = np.minimum(bins.count, 1)
+        present = bins.count.any(axis=1, keepdims=True)
+        return np.concatenate([columns, *squares, filled, present], axis=1)
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
         return (as_bins(sums[..., : 3 * (sums.shape[-1] // 7)]),)
-
-    def _scores(self, counted: ProtocolCounts) -> list[tuple[ProtocolCounts, str]]:
-        """Return the counts that are binned, with the score of each."""
-        if self.score == TOP:
-            return [(counted, TOP)]
-        return [
-            (ProtocolCounts(counted.statistic, counts), POSITIVE) for counts in counted.of_classes
-        ]
 
 
 class BinNoise(Binned):
@@ -178,17 +186,18 @@ class BinNoise(Binned):
         super().__init__(score)
         self.pooled = False
 
-    def exact(self, counted: ProtocolCounts, bins: int) -> Arguments:
-        return *super().exact(counted, bins), Input.exact(self, counted, bins)[1]
+    def exact(self, counts: Counts, bins: int) -> Arguments:
+        (pixels,) = super().exact(counts, bins)
+        _, variance = Input.exact(self, counts, bins)
+        return pixels, variance
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
         (pixels,) = super().from_sums(sums, bins)
         square, product, squared_excess = np.split(sums[..., :-1], 7, axis=-1)[3:6]
-        gap = pixels.excess / pixels.one
+        gap = pixels.excess / pixels.divisor
         units = sums[..., -1:]
-        spread = np.maximum(
-            squared_excess - 2 * gap * product + gap**2 * square, 0
-        )  # at least 0 but for rounding
+        # At least 0 but for rounding.
+        spread = np.maximum(squared_excess - 2 * gap * product + gap**2 * square, 0)
         return pixels, np.where(units > 1, units / np.maximum(units - 1, 1), np.nan) * spread
 
 
@@ -204,17 +213,19 @@ class Ordered(Input):
         groups: whether the metric is also given the number of bins.
     """
 
-    family, pooled, few = "ordered", True, True
+    family = "ordered"
+    pooled = True
+    few = True
 
     def __init__(self, cells: int | None = None, groups: bool = False):
-        self.cells, self.groups = cells, groups
+        self.cells = cells
+        self.groups = groups
 
-    def exact(self, counted: ProtocolCounts, bins: int) -> Arguments:
-        pixels = counted.histogram(TOP)
-        return self._with_groups((pixels.binned(self.cells) if self.cells else pixels).bins, bins)
+    def exact(self, counts: Counts, bins: int) -> Arguments:
+        return self._with_groups(top_label(counts.histogram, self.cells), bins)
 
-    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        return counted.cells(TOP, EQUAL)
+    def columns(self, counts: Counts, bins: int) -> Columns:
+        return image_cells(counts, TOP, EQUAL)
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
         return self._with_groups(as_bins(sums), bins)
@@ -231,14 +242,17 @@ class Ranked(Input):
     distance to 1, at most 0.01: the surest pixels keep their order.
     """
 
-    family, pooled, few = "ranked", True, True
+    family = "ranked"
+    pooled = True
+    few = True
 
-    def exact(self, counted: ProtocolCounts, bins: int) -> Arguments:
-        finer = further_cells(counted.counts.surest)
-        return (_with_surest(counted.counts) if finer else counted.histogram(TOP).bins,)
+    def exact(self, counts: Counts, bins: int) -> Arguments:
+        histogram = counts.histogram
+        finer = further_cells(histogram.surest)
+        return (_with_surest(histogram) if finer else top_label(histogram),)
 
-    def columns(self, counted: ProtocolCounts, bins: int) -> Columns:
-        return counted.cells(TOP, _cell_of_level())
+    def columns(self, counts: Counts, bins: int) -> Columns:
+        return image_cells(counts, TOP, _cell_of_level())
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
         return (as_bins(sums),)
@@ -255,24 +269,30 @@ def _cell_of_level() -> np.ndarray:
     return len(starts) - 2 - by_doubt[::-1]
 
 
-def _with_surest(counts: Counts) -> Bins:
-    """Return pixels and hits by level of confidence, ascending, and by cell at the end; the scores are not used."""
-    count, on_edge = counts.count.copy(), counts.on_edge.copy()
-    count[:SPLIT] = on_edge[:SPLIT] = 0
-    middle, cells = top_label(replace(counts, count=count, on_edge=on_edge)), counts.surest
-    if counts.top:
-        low, high = cells[:, 0], cells[:, 1]
+def _with_surest(histogram: Histogram) -> Bins:
+    """Return pixels and hits by level of confidence, ascending, and by cell at the end; the scores
+    are not used.
+    """
+    count = histogram.count.copy()
+    on_edge = histogram.on_edge.copy()
+    count[:SPLIT] = 0
+    on_edge[:SPLIT] = 0
+    middle = top_label(replace(histogram, count=count, on_edge=on_edge))
+    cells = histogram.surest
+    if histogram.top:
+        low = cells[:, 0]
+        high = cells[:, 1]
     else:
-        low, high = (
-            cells[:0, 0],
-            np.stack([cells[:, 0, 1] + cells[:, 1, 0], cells[:, 0, 0] + cells[:, 1, 1]], axis=1),
-        )
+        low = cells[:0, 0]
+        wrong = cells[:, 0, 1] + cells[:, 1, 0]
+        right = cells[:, 0, 0] + cells[:, 1, 1]
+        high = np.stack([wrong, right], axis=1)
     pixels = np.concatenate([low.sum(axis=1), middle.count, high[::-1].sum(axis=1)])
     hits = np.concatenate([low[:, 1], middle.hits, high[::-1, 1]])
     return Bins(pixels, hits, np.zeros(1), np.zeros(1))
 
 
-def _with_image_confidence(counted: ProtocolCounts, columns: Columns, bins: int) -> Columns:
+def _with_image_confidence(counts: Counts, columns: Columns, bins: int) -> Columns:
     """Return `columns` (n, 3 B), pixels, hits and confidences per bin, corrected to each image's
     exact confidence.
 
@@ -280,25 +300,25 @@ def _with_image_confidence(counted: ProtocolCounts, columns: Columns, bins: int)
     summed confidence is shared by its pixels, and the mean of these shares in a bin is subtracted
     there: images of a saturated network keep their own gaps, and the sum over all images stays.
     """
-    confidences = counted.rows.column("confidence")
+    confidences = counts.images.column("confidence")
     if (confidences == UNMEASURED).all():
         return columns
 
     def missing(images: slice, cells: np.ndarray) -> np.ndarray:
+        """Return the confidence (n, 1) that a pixel of each image lacks in its `cells` (n, 3, B)."""
         pixels, _, confidence = np.moveaxis(cells.sum(axis=2, keepdims=True), 1, 0)
         exact = confidences[images, None]
         difference = exact / UNIT - confidence
-        rounding = (
-            np.abs(difference) <= pixels / UNIT
-        )  # as of 8-bit maps: the confidence of each pixel was rounded
-        return np.asarray(
-            np.where(rounding | (exact == UNMEASURED), 0, difference) / np.maximum(pixels, 1)
-        )
+        # As of 8-bit maps: the confidence of each pixel was rounded.
+        rounding = np.abs(difference) <= pixels / UNIT
+        known = np.where(rounding | (exact == UNMEASURED), 0, difference)
+        return np.asarray(known / np.maximum(pixels, 1))
 
     added = np.zeros((2, bins))
-    for block in parts(len(counted.rows)):
+    for block in image_blocks(len(counts.images)):
         cells = columns(block).reshape(-1, 3, bins)
-        added += (missing(block, cells) * cells[:, 0]).sum(axis=0), cells[:, 0].sum(axis=0)
+        added[0] += (missing(block, cells) * cells[:, 0]).sum(axis=0)
+        added[1] += cells[:, 0].sum(axis=0)
     mean = added[0] / np.maximum(added[1], 1)
 
     def corrected(images: slice) -> np.ndarray:

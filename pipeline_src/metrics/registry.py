@@ -1,5 +1,4 @@
-"""The registry of metrics, and their exact values: the source of tables, the report, `judge` and
-the documentation.
+"""The registry of metrics, and their exact values.
 
 A new metric is a function (in `estimators`, or a file of its own) and an entry here
 (docs/contributing/extending.md).
@@ -7,15 +6,16 @@ A new metric is a function (in `estimators`, or a file of its own) and an entry 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from types import MappingProxyType
 
 import numpy as np
 
+from pipeline_src.counting.bins import UndefinedMetricError
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.score_histogram import UndefinedMetricError
 from pipeline_src.metrics import estimators, image_inputs
+from pipeline_src.metrics.cells import CLASSES, TOP
 from pipeline_src.metrics.image_inputs import (
     ClassAreas,
     ImageMean,
@@ -43,13 +43,11 @@ from pipeline_src.metrics.metric import (
     same,
     squared,
 )
-from pipeline_src.metrics.protocol_counts import CLASSES, TOP, ProtocolCounts
 
-SQUARED, OVER, SQUARED_CLASSES = (
-    "squared_error",
-    "squared_overconfidence",
-    "classwise_squared_error",
-)
+# Metrics that decide differences of others.
+SQUARED = "squared_error"
+OVER = "squared_overconfidence"
+SQUARED_CLASSES = "classwise_squared_error"
 NAEINI = "Naeini, Cooper, Hauskrecht, AAAI 2015"
 FEW_IMAGES = "its variance needs two images, or two groups of them"  # why a metric is undefined
 NO_FOREGROUND = "no image has foreground"
@@ -57,17 +55,13 @@ NO_RATES = "no image has both foreground and background"
 WHOLE_MAPS = "no image has it: it is measured on whole maps, and needs masks without ignored pixels"
 SUMMARY = ("ece", "oe", "accuracy", "mean_iou", "brier", "nll")  # where there is room for a few
 
-BINS, NOISE, CLASS_BINS, CLASS_NOISE = (
-    Binned(TOP),
-    BinNoise(TOP),
-    Binned(CLASSES),
-    BinNoise(CLASSES),
-)
-RANKED, F_CURVE, RATES = (
-    Ranked(),
-    ImageMean(f_curves),
-    ImageMean(image_inputs.rate_curves, few=True),
-)
+BINS = Binned(TOP)
+NOISE = BinNoise(TOP)
+CLASS_BINS = Binned(CLASSES)
+CLASS_NOISE = BinNoise(CLASSES)
+RANKED = Ranked()
+F_CURVE = ImageMean(f_curves)
+RATES = ImageMean(image_inputs.rate_curves, few=True)
 
 METRICS = MappingProxyType(
     {
@@ -76,7 +70,8 @@ METRICS = MappingProxyType(
             "ECE",
             BINS,
             estimators.ece,
-            "Expected calibration error, Σ n_k/N abs(conf_k − acc_k) over equal-width bins, right-closed on confidence.",
+            "Expected calibration error, Σ n_k/N abs(conf_k − acc_k) over equal-width bins, "
+            "right-closed on confidence.",
             reference=f"{NAEINI}; Guo et al., ICML 2017",
             decided_by=SQUARED,
             floor="ece_floor",
@@ -124,7 +119,8 @@ METRICS = MappingProxyType(
             "equal-mass ECE",
             Ordered(groups=True),
             estimators.equal_mass,
-            "ECE over groups of exactly N/bins pixels in the order of confidence; ties are spread evenly over the groups.",
+            "ECE over groups of exactly N/bins pixels in the order of confidence; ties are spread "
+            "evenly over the groups.",
             reference="Nguyen and O'Connor, EMNLP 2015",
             decided_by=SQUARED,
         ),
@@ -132,7 +128,8 @@ METRICS = MappingProxyType(
             "ECE_SWEEP",
             Ordered(),
             estimators.sweep,
-            "Equal-mass ECE with as many groups as keep the accuracy monotone in confidence, counting up from one group.",
+            "Equal-mass ECE with as many groups as keep the accuracy monotone in confidence, counting "
+            "up from one group.",
             reference="Roelofs et al., AISTATS 2022",
             decided_by=SQUARED,
         ),
@@ -153,13 +150,14 @@ METRICS = MappingProxyType(
             undefined=FEW_IMAGES,
             decided_by=SQUARED,
         ),
-        # A calibrated network lies above it about half of the time, of fewer than 50 images more often.
+        # A calibrated network lies above it about half of the time, of fewer than 50 images more
+        # often.
         "ece_floor": percent(
             "noise floor of the ECE",
             NOISE,
             estimators.noise_floor,
-            "Mean ECE that a perfectly calibrated network of this variance over images would measure on so many of them: "
-            "Σ √(2 V_k/π)/N.",
+            "Mean ECE that a perfectly calibrated network of this variance over images would measure "
+            "on so many of them: Σ √(2 V_k/π)/N.",
             heading="floor %",
             better=NEITHER,
             undefined=FEW_IMAGES,
@@ -168,8 +166,8 @@ METRICS = MappingProxyType(
             "squared calibration error",
             NOISE,
             estimators.squared_error,
-            "Σ (E_k² − V_k)/n_k/N: E_k is the summed confidence of a bin less its hits, V_k the sampling variance of E_k "
-            "over images, or over groups of them that are not independent.",
+            "Σ (E_k² − V_k)/n_k/N: E_k is the summed confidence of a bin less its hits, V_k the "
+            "sampling variance of E_k over images, or over groups of them that are not independent.",
             heading="squared, debiased",
             undefined=FEW_IMAGES,
         ),
@@ -177,8 +175,8 @@ METRICS = MappingProxyType(
             "squared overconfidence",
             NOISE,
             estimators.squared_overconfidence,
-            "The terms of the squared calibration error of the bins in which conf_k is above acc_k; it decides "
-            "differences of OE.",
+            "The terms of the squared calibration error of the bins in which conf_k is above acc_k; it "
+            "decides differences of OE.",
             heading="squared over, debiased",
             undefined=FEW_IMAGES,
         ),
@@ -186,8 +184,8 @@ METRICS = MappingProxyType(
             "class-wise squared calibration error",
             CLASS_NOISE,
             estimators.squared_error,
-            f"Mean over classes of {SQUARED} in bins of p_k, a hit being a pixel of class k; it decides differences of "
-            "class-wise ECE.",
+            f"Mean over classes of {SQUARED} in bins of p_k, a hit being a pixel of class k; it decides "
+            "differences of class-wise ECE.",
             heading="class-wise squared, debiased",
             undefined=FEW_IMAGES,
         ),
@@ -204,7 +202,8 @@ METRICS = MappingProxyType(
             title="Brier",
             input=PixelMeans("brier"),
             function=same,
-            definition="Brier score, mean of (f − y)²; of K classes the sum over classes, in [0, 2].",
+            definition="Brier score, mean of (f − y)²; of K classes the sum over classes, in "
+            "[0, 2].",
             digits=4,
             reference="Brier, Monthly Weather Review 1950",
             range=(0, 2),
@@ -213,7 +212,8 @@ METRICS = MappingProxyType(
             title="NLL",
             input=PixelMeans("nll"),
             function=same,
-            definition="Mean of −log of the probability given to the label, in nats, clamped to [1e-7, 1 − 1e-7].",
+            definition="Mean of −log of the probability given to the label, in nats, clamped to "
+            "[1e-7, 1 − 1e-7].",
             unit="nats",
             needs_true_class=True,
             range=NOT_NEGATIVE,
@@ -237,14 +237,16 @@ METRICS = MappingProxyType(
             "MAE of the images",
             ImageMean(image_inputs.absolute_errors),
             same,
-            "Mean over images of the mean absolute error of each image, as the released evaluation has it.",
+            "Mean over images of the mean absolute error of each image, as the released evaluation has "
+            "it.",
             heading="image MAE",
         ),
         "aurc": fraction(
             "AURC",
             RANKED,
             estimators.aurc,
-            "Area under the risk-coverage curve: mean over i of the error rate of the i most confident pixels.",
+            "Area under the risk-coverage curve: mean over i of the error rate of the i most confident "
+            "pixels.",
             digits=4,
             reference="Geifman, Uziel, El-Yaniv, ICLR 2019",
         ),
@@ -252,10 +254,8 @@ METRICS = MappingProxyType(
             title="AUGRC",
             input=RANKED,
             function=estimators.augrc,
-            definition=(
-                "Area under the generalized risk-coverage curve: mean over coverages of the errors among the pixels kept, "
-                "as a share of all pixels. 0.5 if all are wrong."
-            ),
+            definition="Area under the generalized risk-coverage curve: mean over coverages of the "
+            "errors among the pixels kept, as a share of all pixels. 0.5 if all are wrong.",
             digits=5,
             reference="Traub et al., NeurIPS 2024",
             range=(0, 0.5),
@@ -267,7 +267,8 @@ METRICS = MappingProxyType(
             "max F",
             F_CURVE,
             lambda curve: curve.max(axis=-1),
-            "Largest value of the mean of the images' F curves (β² = 0.3): one threshold for all images.",
+            "Largest value of the mean of the images' F curves (β² = 0.3): one threshold for all "
+            "images.",
             better=HIGH,
             undefined=NO_FOREGROUND,
             reference="Achanta et al., CVPR 2009",
@@ -294,7 +295,8 @@ METRICS = MappingProxyType(
             title="max E",
             input=ImageMean(image_inputs.e_curves, few=True),
             function=lambda curve: curve.max(axis=-1),
-            definition="Largest value of the mean of the images' E curves: one threshold for all images.",
+            definition="Largest value of the mean of the images' E curves: one threshold for all "
+            "images.",
             better=HIGH,
             undefined=WHOLE_MAPS,
             reference="Fan et al., IJCAI 2018",
@@ -314,8 +316,8 @@ METRICS = MappingProxyType(
             "weighted F",
             ImageMean(whole_map_measure("weighted_f")),
             same,
-            "Mean over images of F1 with errors weighted by their place, where `evaluation: weighted_f` or `judge "
-            "--weighted-f` asks for it.",
+            "Mean over images of F1 with errors weighted by their place, where `evaluation: "
+            "weighted_f` or `judge --weighted-f` asks for it.",
             better=HIGH,
             undefined=WHOLE_MAPS,
             on_request=True,
@@ -325,8 +327,8 @@ METRICS = MappingProxyType(
             "AP",
             RATES,
             estimators.average_precision,
-            "Area under the mean precision over the mean recall of the images at 256 thresholds; images without a "
-            "predicted pixel have no precision.",
+            "Area under the mean precision over the mean recall of the images at 256 thresholds; "
+            "images without a predicted pixel have no precision.",
             better=HIGH,
             undefined=NO_RATES,
         ),
@@ -334,7 +336,8 @@ METRICS = MappingProxyType(
             "AUC",
             RATES,
             estimators.auc,
-            "Area under the mean true over the mean false positive rate of the images at 256 thresholds.",
+            "Area under the mean true over the mean false positive rate of the images at 256 "
+            "thresholds.",
             better=HIGH,
             undefined=NO_RATES,
         ),
@@ -351,35 +354,34 @@ METRICS = MappingProxyType(
 
 
 def value(name: str, counts: Counts, bins: int = 10) -> float:
-    """Return one metric of the counts of a protocol; raises `UndefinedMetricError` where it does not exist."""
-    counted = ProtocolCounts(None, counts)
-    return _value(METRICS[name], counted, lambda source: source.exact(counted, bins))
+    """Return one metric of counts; raises `UndefinedMetricError` where it does not exist."""
+    return _value(METRICS[name], counts, lambda source: source.exact(counts, bins))
 
 
 def summary(
-    counted: ProtocolCounts, bins: int = 10
-) -> tuple[dict[str, float | None], dict[str, str]]:
-    """Return the metrics for this number of classes by name, and the reason for each value that is
-    None.
+    counts: Counts, bins: int = 10, names: Iterable[str] | None = None
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Return metrics by name, and the reason for each that is undefined.
 
     Metrics on request are left out where they were not measured.
 
     Args:
         bins: number of equal-width bins, a divisor of `levels.LEVELS`.
+        names: of the metrics, by default all for this number of classes.
     """
-    values: dict[str, float | None] = {}
+    values: dict[str, float] = {}
     reasons: dict[str, str] = {}
-    exact = cache(
-        lambda source: source.exact(counted, bins)
-    )  # many metrics have the same arguments
-    classes = counted.statistic.classes if counted.statistic else []
-    # Saved maps can have two classes of which none is the positive one.
-    for name in defined(max(3, len(classes)) if classes else 2):
+    # Many metrics have the same arguments.
+    exact = cache(lambda source: source.exact(counts, bins))
+    if names is None:
+        # Saved maps can have two classes of which none is the positive one.
+        names = defined(max(3, len(counts.classes)) if counts.classes else 2)
+    for name in names:
         try:
-            values[name] = _value(METRICS[name], counted, exact)
+            values[name] = _value(METRICS[name], counts, exact)
         except UndefinedMetricError as reason:
             if not METRICS[name].on_request:
-                values[name], reasons[name] = None, str(reason)
+                reasons[name] = str(reason)
     return values, reasons
 
 
@@ -389,16 +391,14 @@ def defined(classes: int) -> list[str]:
     return [name for name, metric in METRICS.items() if metric.classes in ("any", kind)]
 
 
-def _value(metric: Metric, counted: ProtocolCounts, exact: Callable[[Input], Arguments]) -> float:
-    confusion = counted.statistic.confusion if counted.statistic else None
-    if (
-        metric.needs_true_class
-        and confusion is not None
-        and int(confusion.sum()) < counted.counts.pixels
-    ):
+def _value(metric: Metric, counts: Counts, exact: Callable[[Input], Arguments]) -> float:
+    has_class = counts.pixels if counts.confusion is None else int(counts.confusion.sum())
+    if metric.needs_true_class and has_class < counts.pixels:
         raise UndefinedMetricError("on some pixels no class is right")
-    if counted.counts.pixels == 0:
+    if counts.pixels == 0:
         raise UndefinedMetricError("no pixel counts")
+    if not metric.input.pooled and not len(counts.images):
+        raise UndefinedMetricError("counts without rows per image do not measure it")
     with np.errstate(invalid="ignore", divide="ignore"):
         number = float(metric.function(*exact(metric.input)))
     if np.isnan(number):

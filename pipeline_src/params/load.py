@@ -32,13 +32,14 @@ def read(file: Path = FILE) -> Params:
     return validate(Params, read_yaml(file), str(file))
 
 
-class Loader(
-    yaml.CSafeLoader
-):  # ten times faster than SafeLoader, and Snakemake reads params.yaml for every job
-    """A YAML loader that refuses duplicate keys, where YAML takes the last."""
+class Loader(yaml.CSafeLoader):
+    """A YAML loader that refuses duplicate keys, where YAML takes the last.
+
+    It is ten times faster than SafeLoader: Snakemake reads params.yaml for every job.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return the content of a mapping. Keys that a merge key (<<) stands for may be given again."""
+        """Return the content of a mapping; keys of a merge key (<<) may be given again."""
         lines: dict[str, int] = {}
         for key, _ in node.value:
             if key.value in lines:
@@ -49,7 +50,7 @@ class Loader(
 
 
 def _number(loader: Loader, node: yaml.ScalarNode) -> Any:
-    """Return a number, unless YAML 1.1 reads its form as another one: 010 (octal) and 1:30 (base 60)."""
+    """Return a number; an error if YAML 1.1 reads another one: 010 (octal), 1:30 (base 60)."""
     value = yaml.CSafeLoader.yaml_constructors[node.tag](loader, node)
     if re.fullmatch(r"[-+]?0[0-7_]+|.*:.*", node.value):
         text = f"{node.value} would be {value}: write the decimal number, or put a text in quotes"

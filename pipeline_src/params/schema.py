@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from pipeline_src.validation import Count, Fraction, Name, Strict, distinct
 
@@ -16,6 +16,12 @@ TAKEN = {"judged", "overview", "published", "published-rebuilt", "unpacked", "do
 
 
 ALL = "all"  # the split that every dataset has: all samples, sorted by name
+
+
+class Documented(Strict):
+    """A block of values; the text below a field is its description."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
 
 class Part(Strict):
@@ -40,130 +46,117 @@ class Part(Strict):
         return self
 
     def __str__(self) -> str:
-        ends = [
-            f"{key} {getattr(self, key)} of "
-            for key in ("first", "last")
-            if getattr(self, key) is not None
-        ]
-        skipped = f" after {self.skip}" if self.skip else ""
-        return f"{''.join(ends)}{self.set}/{self.split}{skipped}"
+        text = f"{self.set}/{self.split}"
+        if self.first is not None:
+            text = f"first {self.first} of {text}"
+        if self.last is not None:
+            text = f"last {self.last} of {text}"
+        if self.skip:
+            text += f" after {self.skip}"
+        return text
 
 
-class Data(Strict):
+class Data(Documented):
     """Which images train, validate and test."""
 
-    train: Part = Field(description="Training images.")
-    val: Part = Field(
-        description="Validation images: accuracy A of ASLP, post-hoc fits; never reported as unseen."
-    )
-    id: dict[Name, Part] = Field(
-        description="In-distribution test sets, by the name the tables give them."
-    )
-    shifted: dict[Name, Part] = Field(
-        {},
-        description="Test sets under distribution shift: evaluated as those of `id`, under their own heading; the "
-        "report's recommendation ignores them.",
-    )
-    ood: dict[Name, Part] = Field(
-        {}, description="Out-of-distribution test sets: no object, all background."
-    )
-    on_problem: Literal["fail", "skip"] = Field(
-        "fail",
-        description="What an unreadable or unpaired file does: stop with the list of all, or be left out and counted.",
-    )
+    train: Part
+    """Training images."""
+    val: Part
+    """Validation images: accuracy A of ASLP, post-hoc fits; never reported as unseen."""
+    id: dict[Name, Part]
+    """In-distribution test sets, by the name the tables give them."""
+    shifted: dict[Name, Part] = Field({})
+    """Test sets under distribution shift: evaluated as those of `id`, under their own heading; the
+    report's recommendation ignores them.
+    """
+    ood: dict[Name, Part] = Field({})
+    """Out-of-distribution test sets: no object, all background."""
+    on_problem: Literal["fail", "skip"] = "fail"
+    """What an unreadable or unpaired file does: stop with the list of all, or be left out and
+    counted.
+    """
 
     @model_validator(mode="after")
     def _names_differ(self) -> Data:
         names = Counter(["train", "val", *self.id, *self.shifted, *self.ood])
-        if duplicates := [name for name, count in names.items() if count > 1]:
+        duplicates = [name for name, count in names.items() if count > 1]
+        if duplicates:
             raise ValueError(
                 f"each test set needs a name of its own, duplicates are {', '.join(duplicates)}"
             )
         return self
 
 
-class Model(Strict):
-    """The network: any mmsegmentation model, turned into one logit a pixel (docs/tutorials/own-experiment.md)."""
+class Model(Documented):
+    """The network: any mmsegmentation model, turned into one logit a pixel.
 
-    config: str = Field(
-        "efficientnet_lite0_fpn",
-        description="The name of an mmsegmentation config file in `pipeline_src/training/models/configs/`.",
-    )
-    pretrained: bool = Field(
-        True, description="Start from the config's pretrained (ImageNet) weights."
-    )
+    docs/tutorials/own-experiment.md shows how to add one.
+    """
+
+    config: str = "efficientnet_lite0_fpn"
+    """The name of an mmsegmentation config file in `pipeline_src/training/models/configs/`."""
+    pretrained: bool = True
+    """Start from the config's pretrained (ImageNet) weights."""
 
 
-class Augmentation(Strict):
+class Augmentation(Documented):
     """Random changes of a training image (docs/protocol.md)."""
 
-    flip: Fraction = Field(0.5, description="Probability of a horizontal flip.")
-    crop: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.075,
-        description="A centered crop takes up to this share off each side length (30 px of a 400 px image).",
-    )
-    rotate_probability: Fraction = Field(0.2, description="Probability of a rotation.")
-    rotate_degrees: Annotated[float, Field(ge=0, le=180)] = Field(
-        15, description="Rotations are uniform in +- this angle."
-    )
+    flip: Fraction = 0.5
+    """Probability of a horizontal flip."""
+    crop: Annotated[float, Field(ge=0, lt=1)] = 0.075
+    """A centered crop takes up to this share off each side length (30 px of a 400 px image)."""
+    rotate_probability: Fraction = 0.2
+    """Probability of a rotation."""
+    rotate_degrees: Annotated[float, Field(ge=0, le=180)] = 15
+    """Rotations are uniform in +- this angle."""
 
 
-class Training(Strict):
+class Training(Documented):
     """The optimization, equal for every method."""
 
-    epochs: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        30, description="Passes over the training images."
-    )
-    batch_size: Count = Field(10, description="Images a step.")
-    lr: Annotated[float, Field(gt=0)] = Field(
-        1e-3, description="Adam's learning rate in the first epoch."
-    )
-    weight_decay: Annotated[float, Field(ge=0)] = Field(0.0, description="Adam's L2 penalty.")
-    schedule: Literal["constant", "compounding"] = Field(
-        "constant",
-        description="`compounding` multiplies the current rate by 0.95^(epoch // 10) after each epoch (the paper's).",
-    )
-    average_epochs: Annotated[float, Field(gt=0)] = Field(
-        5.0,
-        description="Epochs over which `averaged.safetensors` averages the weights, exponentially. Every training run "
-        "writes it next to the last weights.",
-    )
-    accuracy_on: Literal["thresholded", "released"] = Field(
-        "thresholded",
-        description="The validation accuracy that methods see: against masks > 127, or as in the released program, "
-        "where a grey mask pixel is always an error.",
-    )
-    amp: Literal["off", "bf16"] = Field(
-        "off", description="Mixed precision. Changes numerics: keep one value within a comparison."
-    )
-    threads: Annotated[int, Field(ge=1, le=1024)] = Field(
-        1,
-        description="CPU threads of a training or evaluation job. Changes the last bits of results.",
-    )
-    workers: Annotated[int, Field(ge=0, le=1024)] = Field(
-        0, description="Processes that load data for one job; results do not depend on it."
-    )
-    device: str = Field(
-        "auto",
-        description="`auto` (a CUDA GPU if there is one, else the CPU), `cpu`, `cuda`, `cuda:1`..., `mps`.",
-    )
-    gpus: Annotated[int, Field(ge=0, le=1)] = Field(
-        0,
-        description="GPUs that a job of a network reserves with Snakemake (`--resources gpu=N`): 0 or 1. "
-        "With 1, a job without a working GPU stops; `device: cpu` lets it run on the CPU.",
-    )
-    trackers: list[str | dict[str, Any]] = Field(
-        [],
-        description="Visualization backends of mmengine that show each epoch of a training, as in "
-        "`[TensorboardVisBackend]` or `[{type: MLflowVisBackend, tracking_uri: ADDRESS}]`.",
-    )
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 30
+    """Passes over the training images."""
+    batch_size: Count = 10
+    """Images a step."""
+    lr: Annotated[float, Field(gt=0)] = 1e-3
+    """Adam's learning rate in the first epoch."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Adam's L2 penalty."""
+    schedule: Literal["constant", "compounding"] = "constant"
+    """`compounding` multiplies the current rate by 0.95^(epoch // 10) after each epoch (the
+    paper's).
+    """
+    average_epochs: Annotated[float, Field(gt=0)] = 5.0
+    """Epochs over which `averaged.safetensors` averages the weights, exponentially. Every training
+    run writes it next to the last weights.
+    """
+    accuracy_on: Literal["thresholded", "released"] = "thresholded"
+    """The validation accuracy that methods see: against masks > 127, or as in the released program,
+    where a grey mask pixel is always an error.
+    """
+    amp: Literal["off", "bf16"] = "off"
+    """Mixed precision. Changes numerics: keep one value within a comparison."""
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    """CPU threads of a training or evaluation job. Changes the last bits of results."""
+    workers: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Processes that load data for one job; results do not depend on it."""
+    device: str = "auto"
+    """`auto` (a CUDA GPU if there is one, else the CPU), `cpu`, `cuda`, `cuda:1`..., `mps`."""
+    gpus: Annotated[int, Field(ge=0, le=1)] = 0
+    """GPUs that a job of a network reserves with Snakemake (`--resources gpu=N`): 0 or 1. With 1, a
+    job without a working GPU stops; `device: cpu` lets it run on the CPU.
+    """
+    trackers: list[str | dict[str, Any]] = Field([])
+    """Visualization backends of mmengine that show each epoch of a training, as in
+    `[TensorboardVisBackend]` or `[{type: MLflowVisBackend, tracking_uri: ADDRESS}]`.
+    """
 
     @field_validator("amp", mode="before")
     @classmethod
     def _unquoted(cls, amp: Any) -> Any:
-        return (
-            "off" if amp is False else amp
-        )  # YAML reads a bare `off` so, and DVC drops the quotes
+        # YAML reads a bare `off` as False, and DVC drops the quotes.
+        return "off" if amp is False else amp
 
     @field_validator("device")
     @classmethod
@@ -173,80 +166,69 @@ class Training(Strict):
         return device
 
 
-class Evaluation(Strict):
+class Evaluation(Documented):
     """How predictions are evaluated (docs/protocol.md)."""
 
-    bins: Literal[2, 4, 5, 10, 15, 20, 25, 30, 50, 60, 100] = Field(
-        10, description="Equal-width bins on [0, 1] of ECE, OE and the diagrams."
-    )
-    batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(
-        16, description="Images a forward pass."
-    )
-    weighted_f: bool = Field(
-        False, description="Also measure weighted F, which takes longer than all other metrics."
-    )
+    bins: Literal[2, 4, 5, 10, 15, 20, 25, 30, 50, 60, 100] = 10
+    """Equal-width bins on [0, 1] of ECE, OE and the diagrams."""
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 16
+    """Images a forward pass."""
+    weighted_f: bool = False
+    """Also measure weighted F, which takes longer than all other metrics."""
 
 
-class Experiment(Strict):
-    """Everything one experiment needs: `defaults:` with the experiment's own values laid over them."""
+class Experiment(Documented):
+    """All values of one experiment: `defaults:` with the experiment's own values over them."""
 
-    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field(
-        [0], min_length=1, description="One run of each method per seed."
-    )
-    methods: list[Name] = Field(
-        ["baseline", "slp", "aslp_mei", "aslp_mc"],
-        min_length=1,
-        description="The methods to run, each a block of `methods:`.",
-    )
-    image_size: Annotated[int, Field(ge=32, le=4096)] = Field(
-        96, description="Side in pixels to which images are resized for the network."
-    )
+    seeds: list[Annotated[int, Field(ge=0, lt=2**32)]] = Field([0], min_length=1)
+    """One run of each method per seed."""
+    methods: list[Name] = Field(["baseline", "slp", "aslp_mei", "aslp_mc"], min_length=1)
+    """The methods to run, each a block of `methods:`."""
+    image_size: Annotated[int, Field(ge=32, le=4096)] = 96
+    """Side in pixels to which images are resized for the network."""
     data: Data
     model: Model = Model()
     augmentation: Augmentation = Augmentation()
     training: Training = Training()
     evaluation: Evaluation = Evaluation()
-    claims: bool | list[Name] = Field(
-        True,
-        description="The paper's claims to judge: all (`true`), none (`false`) or those of a list, as in `[C1, C5]`. "
-        "On your datasets, `true` means those that apply.",
-    )
+    claims: bool | list[Name] = True
+    """The paper's claims to judge: all (`true`), none (`false`) or those of a list, as in `[C1,
+    C5]`. On your datasets, `true` means those that apply.
+    """
 
     _distinct = field_validator("seeds", "methods")(distinct)
 
 
-class Params(Strict):
+class Params(Documented):
     """params.yaml as a whole."""
 
-    experiment: Name = Field(
-        description="Which of `experiments:` runs; `--config experiment=...` overrides it for one Snakemake run."
-    )
-    data_root: str = Field(
-        "data/downloads",
-        description="Folder of downloaded archives and name lists (also in sub-folders `archives/`, `splits/`). "
-        "The environment variable ASLP_DOWNLOADS overrides it.",
-    )
-    judged: str = Field(
-        "results/judged",
-        description="Table T8 shows what `judge` wrote below this folder: `--out <folder>/<dataset>/<model>`.",
-    )
-    datasets: dict[str, Any] = Field({}, description="Your datasets (docs/reference/datasets.md).")
-    methods: dict[Name, dict[str, Any] | None] = Field(
-        description="A block of parameters per method. The block's name is the method's, unless a key `method:` names "
-        "another (a variant)."
-    )
-    defaults: dict[str, Any] = Field(
-        {}, description="Values shared by all experiments; keys as in an experiment."
-    )
-    experiments: dict[Name, dict[str, Any] | None] = Field(
-        description="Experiments by name, each only what differs from `defaults:`."
-    )
+    experiment: Name
+    """Which of `experiments:` runs; `--config experiment=...` overrides it for one Snakemake run.
+
+    """
+    data_root: str = "data/downloads"
+    """Folder of downloaded archives and name lists (also in sub-folders `archives/`, `splits/`).
+    The environment variable ASLP_DOWNLOADS overrides it.
+    """
+    judged: str = "results/judged"
+    """Table T8 shows what `judge` wrote below this folder: `--out <folder>/<dataset>/<model>`."""
+    datasets: dict[str, Any] = Field({})
+    """Your datasets (docs/reference/datasets.md)."""
+    methods: dict[Name, dict[str, Any] | None]
+    """A block of parameters per method. The block's name is the method's, unless a key `method:`
+    names another (a variant).
+    """
+    defaults: dict[str, Any] = Field({})
+    """Values shared by all experiments; keys as in an experiment."""
+    experiments: dict[Name, dict[str, Any] | None]
+    """Experiments by name, each only what differs from `defaults:`."""
 
     @model_validator(mode="after")
     def _experiments_have_folders_of_their_own(self) -> Params:
         taken = {*TAKEN, Path(self.judged).name, Path(self.data_root).name}
-        if clash := [name for name in self.experiments if name.lower() in taken]:
-            raise ValueError(
-                f"experiments.{clash[0]}: its folder has another purpose; choose another name"
-            )
+        for name in self.experiments:
+            if name.lower() in taken:
+                raise ValueError(
+                    f"experiments.{name}: its folder has another purpose; choose another name"
+                )
         return self

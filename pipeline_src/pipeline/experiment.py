@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 from pipeline_src.analysis.facts import Facts, MethodFacts, run_command
@@ -17,18 +18,6 @@ from pipeline_src.params.schema import Experiment, Part
 from pipeline_src.pipeline.job import Graph, Job
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen
-
-# Names of jobs
-
-
-def training_name(method: str, seed: int) -> str:
-    """Return the name of the job that trains or fits a run."""
-    return f"train/{method}/seed{seed}"
-
-
-def evaluation_name(method: str, seed: int, part: str) -> str:
-    """Return the name of the job that evaluates a run on a split."""
-    return f"evaluate/{method}/seed{seed}/{part}"
 
 
 @dataclass
@@ -76,7 +65,10 @@ class ExperimentGraph(Graph):
         return catalog.find(self.entries, self.parts[part][0].set)
 
     def label(self, part: str) -> int | None:
-        """Return the label of all pixels of an OOD split, 0 or `NO_CLASS`; None for other splits, whose masks count."""
+        """Return the label of all pixels of an OOD split, 0 or `NO_CLASS`.
+
+        None for other splits, whose masks count.
+        """
         if self.parts[part][1] != "ood":
             return None
         return NO_CLASS if self.entry("train").without_background else 0
@@ -96,7 +88,7 @@ class ExperimentGraph(Graph):
             synthetic=all(entry.generated for entry in entries.values()),
             class_names=entries["train"].classes,
             in_paper=tuple(name for name in tested if entries[name].in_paper),
-            captions={name: caption for name in tested if (caption := entries[name].caption)},
+            captions={name: entries[name].caption for name in tested if entries[name].caption},
             claims=None if self.settings.claims is True else tuple(self.settings.claims or ()),
         )
 
@@ -104,29 +96,24 @@ class ExperimentGraph(Graph):
 
     @property
     def runs(self) -> list[tuple[str, int]]:
-        """(method, seed) of all runs by dependency: methods that train, that train after others, post-hoc methods."""
-        return sorted(
-            self.facts.runs,
-            key=lambda run: (bool(self.posthoc(run[0])), bool(self.references(run[0]))),
-        )
+        """(method, seed) of all runs by dependency.
 
-    @cached_property
-    def batches(self) -> dict[str, Job]:
-        """Evaluation -> the job of its run on all splits, since importing torch takes as long as one evaluation."""
-        return {name: batch for batch in self.of_kinds("evaluations") for name in batch.inputs}
-
-    def target(self, job: Job) -> Job:
-        """Return the job that Snakemake runs to compute the result of a job: its batch, or the job itself."""
-        return self.batches.get(job.name, job)
-
-    def needed(self, job: Job) -> list[Job]:
-        """Return the Snakemake jobs that a job depends on; a batch (evaluations of a run in one
-        process) computes its own inputs and depends on theirs.
+        Methods that train come first, then those that train after others, then post-hoc methods.
         """
-        inputs = job.inputs.values()
-        if job.is_batch:
-            inputs = [needed for evaluation in inputs for needed in evaluation.inputs.values()]
-        return list({target.name: target for target in map(self.target, inputs)}.values())
+
+        def place(run: tuple[str, int]) -> tuple[bool, bool]:
+            return self.posthoc(run[0]) is not None, bool(self.references(run[0]))
+
+        return sorted(self.facts.runs, key=place)
+
+    def run(self, method: str, seed: int) -> Job:
+        """Return the job that trains or fits a run."""
+        fit = self.jobs.get(f"fit/{method}/seed{seed}")
+        return fit or self.job(f"train/{method}/seed{seed}")
+
+    def evaluation(self, method: str, seed: int) -> Job:
+        """Return the job that evaluates a run."""
+        return self.job(f"evaluate/{method}/seed{seed}")
 
     def references(self, method: str) -> list[str]:
         """Return the methods whose runs a method needs."""
@@ -138,12 +125,15 @@ class ExperimentGraph(Graph):
         return chosen if isinstance(chosen, PostHoc) else None
 
     def networks(self, method: str, seed: int) -> list[tuple[str, int]]:
-        """Return the runs whose networks predict for a run: itself, or the references of a post-hoc method."""
+        """Return the runs whose networks predict for a run.
+
+        This is the run itself, or runs of the references of a post-hoc method.
+        """
         posthoc = self.posthoc(method)
         if not posthoc:
             return [(method, seed)]
         seeds = sorted(self.settings.seeds) if posthoc.every_seed else [seed]
-        return [(needed, s) for needed in posthoc.references() for s in seeds]
+        return list(product(posthoc.references(), seeds))
 
     @cached_property
     def network_modules(self) -> tuple[str, ...]:
@@ -153,7 +143,10 @@ class ExperimentGraph(Graph):
         return model_modules(self.settings.model.config)
 
     def check(self) -> None:
-        """Raise a UserError if a claim does not exist, or a method lacks its references, object-free crops or seeds."""
+        """Raise a UserError for an unknown claim, or a method that the experiment cannot run.
+
+        A method may lack its references, object-free crops or seeds.
+        """
         if self.facts.claims:
             check_claims(self.facts.claims, f"experiments.{self.name}.claims")
         for name, chosen in self.methods.items():
@@ -164,10 +157,11 @@ class ExperimentGraph(Graph):
                         fix=f"add {needed} to the experiment's `methods:`",
                     )
                 if self.posthoc(needed):
+                    trained = [method for method in self.methods if not self.posthoc(method)]
                     raise UserError(
-                        f"methods.{name} needs a method that trains, and {needed!r} is post-hoc itself",
-                        expected=", ".join(m for m in self.methods if not self.posthoc(m))
-                        or "baseline",
+                        f"methods.{name} needs a method that trains, "
+                        f"and {needed!r} is post-hoc itself",
+                        expected=", ".join(trained) or "baseline",
                     )
             if self.facts.classes > 2 and getattr(chosen.method, "validates_null", False):
                 raise UserError(
@@ -179,14 +173,18 @@ class ExperimentGraph(Graph):
                 raise UserError(
                     f"methods.{name} combines the networks of several seeds",
                     found=f"seeds: {self.settings.seeds}",
-                    fix="give the experiment two seeds or more, or take the method out of its `methods:`",
+                    fix="give the experiment two seeds or more, "
+                    "or take the method out of its `methods:`",
                 )
 
 
 def _method_facts(chosen: Chosen) -> MethodFacts:
     method = chosen.method
     posthoc = method if isinstance(method, PostHoc) else None
-    of_all_seeds = posthoc is not None and posthoc.every_seed
     return MethodFacts(
-        chosen.code, method.model_dump(), method.learns, posthoc is None, of_all_seeds
+        code=chosen.code,
+        parameters=method.model_dump(),
+        learns=method.learns,
+        trains=posthoc is None,
+        of_all_seeds=posthoc is not None and posthoc.every_seed,
     )

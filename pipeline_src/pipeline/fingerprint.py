@@ -2,8 +2,8 @@
 the store.
 
 A fingerprint covers the parameters of a job, the fingerprints of its inputs, and code: the function
-of the job with the definitions of its module that it uses, and all modules of the package that
-these import, directly or not. A module counts as `syntax` reads it.
+of the job with the definitions in `steps` that it uses, and all modules of the package that these
+import, directly or not. A module counts as `syntax` reads it.
 """
 
 from __future__ import annotations
@@ -28,10 +28,17 @@ LENGTH = 16
 # Modules that cannot change a result: errors, values that are hashed themselves, the machinery of
 # jobs, progress.
 NEUTRAL = {
-    *("errors", "validation", "processes", "python_source"),
-    *("data.catalog", "data.entry", "training.machine", "training.progress"),
+    "errors",
+    "validation",
+    "processes",
+    "python_source",
+    "data.catalog",
+    "data.entry",
+    "training.machine",
+    "training.progress",
 }
 NEUTRAL_PACKAGES = ("params", "pipeline")
+STEPS = ["pipeline", "steps"]  # each definition of these modules counts by itself
 # Modules whose functions import by computed names. What they import counts otherwise: the generator
 # of a dataset is in the modules of its jobs; weights are no code. Classes of registries, which
 # `python_source.registered_class` imports, are in the parameters of their jobs.
@@ -61,12 +68,10 @@ def as_json(value: Any) -> Any:
         UserError: the value is of a type whose text may differ between machines or runs.
     """
     if isinstance(value, BaseModel):
-        value = {"class": type(value).__name__, **dict(sorted(dict(value).items()))}
+        value = {"class": type(value).__name__} | dict(sorted(dict(value).items()))
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = {
-            name: getattr(value, name)
-            for name in sorted(field.name for field in dataclasses.fields(value))
-        }
+        names = sorted(field.name for field in dataclasses.fields(value))
+        value = {name: getattr(value, name) for name in names}
     if isinstance(value, Mapping):
         return {str(key): as_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -86,7 +91,7 @@ def as_json(value: Any) -> Any:
 
 
 class Code(NamedTuple):
-    """A Python file of the package, or a function in it.
+    """A Python file of the package, or a definition in it.
 
     Attributes:
         digest: of its text.
@@ -100,7 +105,7 @@ class Code(NamedTuple):
 def code_digests(
     function: Callable[..., object], values: Any, modules: Iterable[str] = ()
 ) -> dict[str, str]:
-    """Return the code that a job depends on: file -> digest.
+    """Return the code that a job depends on: file, or file:definition -> digest.
 
     Args:
         function: the work of the job.
@@ -110,23 +115,22 @@ def code_digests(
     Raises:
         UserError: a function imports modules.
     """
-    names = {*modules, *(kind.__module__ for kind in _classes(values))}
-    return _code_digests(function, tuple(sorted(names)))
+    names = {kind.__module__ for kind in _classes(values)}
+    names.update(modules)
+    names.add(f"{function.__module__}.{function.__name__}")
+    return _code_digests(tuple(sorted(names)))
 
 
 @cache
-def _code_digests(function: Callable[..., object], modules: tuple[str, ...]) -> dict[str, str]:
-    names, found = [*modules], dict[str, str]()
-    top, *parts = function.__module__.split(".")
-    if top == PACKAGE:
-        code = _code(f"{'/'.join(parts)}.py", function.__name__)
-        found[f"{function.__module__}:{function.__name__}"] = code.digest
-        names += code.imports
+def _code_digests(imports: tuple[str, ...]) -> dict[str, str]:
+    """Return the code that dotted names import, directly or not."""
+    names = list(imports)
+    found: dict[str, str] = {}
     while names:
-        for file in _files(names.pop()):
-            key = f"{PACKAGE}/{file}"
-            if key not in found and not _is_neutral(file):
-                code = _code(file)
+        for place in _places(names.pop()):
+            key = f"{PACKAGE}/{place}"
+            if key not in found and not _is_neutral(place):
+                code = _code(place)
                 found[key] = code.digest
                 names += code.imports
     _save_records()
@@ -148,34 +152,40 @@ def _classes(value: Any) -> Iterator[type]:
 
 
 @cache
-def _is_neutral(file: str) -> bool:
-    name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+def _is_neutral(place: str) -> bool:
+    if ":" in place:
+        return False
+    name = place.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     return name in NEUTRAL or name.partition(".")[0] in NEUTRAL_PACKAGES
 
 
 @cache
-def _files(name: str) -> list[str]:
-    """Return the files that an import of a dotted name runs. If the name is a package, all files in
-    it count, because they are its attributes.
+def _places(name: str) -> list[str]:
+    """Return the files that an import of a dotted name runs, or file:definition in `STEPS`.
+
+    If the name is a package, all files in it count, because they are its attributes.
     """
     top, *parts = name.split(".")
     if top != PACKAGE:
         return []
-    files = ["__init__.py"]
+    if parts[:-2] == STEPS:
+        return [f"{'/'.join(parts[:-1])}.py:{parts[-1]}"]
+    places = ["__init__.py"]
     for end in range(1, len(parts) + 1):
-        place = "/".join(parts[:end])
-        files += [
-            file for file in (f"{place}.py", f"{place}/__init__.py") if (ROOT / file).is_file()
-        ]
-    return files + [
-        file.relative_to(ROOT).as_posix() for file in ROOT.joinpath(*parts).rglob("*.py")
-    ]
+        path = "/".join(parts[:end])
+        for file in (f"{path}.py", f"{path}/__init__.py"):
+            if (ROOT / file).is_file():
+                places.append(file)
+    for below in ROOT.joinpath(*parts).rglob("*.py"):
+        places.append(below.relative_to(ROOT).as_posix())
+    return places
 
 
 @cache
 def _records() -> dict[str, Any]:
-    """Return the code of files by "file:function", with their state, as `CACHE` has it. Damaged
-    records are void, and those that another version of the rules wrote.
+    """Return the code of places (`_places`), with the states of their files, as `CACHE` has it.
+
+    Damaged records are void, and those that another version of the rules wrote.
     """
     with suppress(OSError, ValueError, LookupError, TypeError):
         content = json.loads(CACHE.read_bytes())
@@ -190,23 +200,29 @@ def _checksum(records: dict[str, Any]) -> str:
 
 
 @cache
-def _code(file: str, function: str = "") -> Code:
-    """Return the code of a file of the package, or of a function in it."""
-    key, records = f"{file}:{function}", _records()
+def _code(place: str) -> Code:
+    """Return the code of a file of the package, or of a definition in it (`_places`)."""
+    file, _, name = place.partition(":")
+    records = _records()
     now = state(ROOT / file)
-    if records.get(key, [None])[0] != now:
-        tree = syntax.Remover([PACKAGE, *file.split("/")[:-1]]).visit(syntax_tree(ROOT / file))
-        if function:
-            tree = syntax.definition(tree, function)
+    if place not in records or records[place][0] != now:
+        folder = f"{PACKAGE}/{file}".split("/")[:-1]
+        tree = syntax.Remover(folder).visit(syntax_tree(ROOT / file))
+        if name:
+            tree = syntax.definition(tree, name)
         imports = syntax.imports(tree, f"{PACKAGE}/{file}", file in COMPUTING)
-        records[key] = [now, digest(syntax.text(tree)), imports]
+        records[place] = [now, digest(syntax.text(tree)), imports]
         records[CHANGED] = True
-    return Code(*records[key][1:])
+    _, text, imports = records[place]
+    return Code(text, imports)
 
 
 def _save_records() -> None:
     records = _records()
     if records.pop(CHANGED, False):
-        known = {key: records[key] for key in records if (ROOT / key.partition(":")[0]).is_file()}
+        known = {}
+        for place, record in records.items():
+            if (ROOT / place.partition(":")[0]).is_file():
+                known[place] = record
         with suppress(OSError, UserError):
             write_text(CACHE, json.dumps({"records": known, "digest": _checksum(known)}))

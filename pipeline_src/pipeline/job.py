@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -30,38 +31,47 @@ class Job:
         kind: such as "train"; part of the fingerprint.
         name: unique in an experiment, such as "train/baseline/seed0"; not part of the fingerprint.
         files: the files that it writes.
-        work: a top-level function `work(job, folder)` that writes `files` into an empty folder.
+        work: a top-level function `work(job, folder)` that writes those of the `files` that the
+            folder lacks. It may return the seconds that files of `depends_on` took.
         parameters: all values that the result depends on, in JSON's types, models or dataclasses.
         inputs: role -> the job whose result it reads. Roles are part of the fingerprint, names of
             jobs are not.
         options: values that cannot change the result: device, processes, folders of data.
         modules: dotted names of further modules whose code counts.
         other_files: role -> a file whose bytes count: a style sheet, a template.
+        depends_on: file -> the roles of the inputs that it depends on. Such a file has a
+            fingerprint of its own, and is copied from a stored result that has it.
+        reads: the one file that counts of each input whose files have fingerprints of their own.
         view: the folder below `results/<experiment>` in which people find the files.
-        is_batch: whether the job only stands for its inputs, which are computed with it in one
-            process.
+        view_form: the path of a file below `view`, with its name ({file}) or `{stem}`.
     """
 
     kind: str
     name: str
     files: tuple[str, ...]
-    work: Callable[[Job, Path], None]
+    work: Callable[[Job, Path], Mapping[str, float] | None]
     parameters: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, Job] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     modules: tuple[str, ...] = ()
     other_files: Mapping[str, Path] = field(default_factory=dict)
+    depends_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    reads: str = ""
     view: Path | None = None
-    is_batch: bool = False
+    view_form: str = "{file}"
 
     @cached_property
     def ingredients(self) -> dict[str, Any]:
         """The values whose digest is the fingerprint."""
+        inputs = {}
+        for role in sorted(self.inputs):
+            needed = self.inputs[role]
+            inputs[role] = needed.file_fingerprints.get(self.reads, needed.fingerprint)
         values = {"parameters": self.parameters, "options": self.options}
         return {
             "kind": self.kind,
             "parameters": as_json(dict(sorted(self.parameters.items()))),
-            "inputs": {role: self.inputs[role].fingerprint for role in sorted(self.inputs)},
+            "inputs": inputs,
             "code": code_digests(self.work, values, self.modules),
             "files": {
                 role: file_digest(self.other_files[role]) for role in sorted(self.other_files)
@@ -72,6 +82,15 @@ class Job:
     def fingerprint(self) -> str:
         """The fingerprint of the result, 16 hex digits."""
         return digest(self.ingredients)
+
+    @cached_property
+    def file_fingerprints(self) -> dict[str, str]:
+        """The fingerprints of the files of `depends_on`, which hold no names of inputs."""
+        fingerprints = {}
+        for file, roles in self.depends_on.items():
+            inputs = [self.inputs[role].fingerprint for role in roles]
+            fingerprints[file] = digest(self.ingredients | {"inputs": inputs})
+        return fingerprints
 
     @property
     def key(self) -> str:
@@ -96,36 +115,52 @@ class Job:
     @property
     def is_made(self) -> bool:
         """Whether the result exists. Readers compare its files with the manifest."""
-        complete = not self.is_batch or all(needed.is_made for needed in self.inputs.values())
-        return complete and (self.folder / NAME).exists()
+        return (self.folder / NAME).exists()
 
     @property
     def manifest(self) -> Manifest | None:
-        """The manifest of the result; None if there is none, or it is damaged or of another fingerprint."""
+        """The manifest of the result; None without one, or if it is damaged or of another result."""
         manifest = Manifest.read(self.folder)
         return manifest if manifest and manifest.fingerprint == self.fingerprint else None
 
-    def faults(self) -> list[Fault]:
-        """Return the missing and damaged files of the result, including its manifest."""
+    def faults(self, reads: str = "") -> list[Fault]:
+        """Return the missing and damaged files of the result, including its manifest.
+
+        Args:
+            reads: the `reads` of a job that reads the result; without it, all files are checked.
+        """
         manifest = self.manifest
-        return (
-            manifest.faults(self.folder)
-            if manifest
-            else [Fault(self.folder / NAME, "unreadable", "")]
-        )
+        if manifest is None:
+            return [Fault(self.folder / NAME, "unreadable", "")]
+        return manifest.faults(self.folder, self._read_files(manifest, reads))
 
     @property
     def content(self) -> str:
-        """The digest of the result's files, 16 hex digits; empty if the result does not exist."""
-        files = manifest.files if (manifest := self.manifest) else {}
-        return digest([facts["sha256"] for facts in files.values()]) if files else ""
+        """The digest of the result's files, 16 hex digits; empty if there is no result."""
+        return self.content_of("")
+
+    def content_of(self, reads: str) -> str:
+        """Return the digest of the files of the result that a job with these `reads` reads."""
+        manifest = self.manifest
+        if manifest is None:
+            return ""
+        names = self._read_files(manifest, reads)
+        return digest([manifest.files[name]["sha256"] for name in names])
+
+    def _read_files(self, manifest: Manifest, reads: str) -> list[str]:
+        return [reads] if reads in self.depends_on else list(manifest.files)
 
     @property
     def links(self) -> dict[Path, Path]:
         """The paths at which people find the files -> the files."""
         if self.view is None:
             return {}
-        return {self.view / name: self.folder / name for name in self.files}
+        return {self.link(name): self.folder / name for name in self.files}
+
+    def link(self, file: str) -> Path:
+        """Return the path at which people find a file of a job with a view."""
+        assert self.view
+        return self.view / self.view_form.format(file=file, stem=Path(file).stem)
 
     @property
     def former(self) -> tuple[Path, Manifest] | None:
@@ -176,38 +211,49 @@ class Graph:
         return self.jobs[name]
 
     def find(self, key: str) -> Job:
-        """Return the job whose result lies in the folder `key`; UserError if no job has this fingerprint."""
-        jobs = {job.key: job for job in self.of_kinds(key.partition("/")[0])}
-        if key not in jobs:
-            raise UserError(
-                f"experiment {self.name} has no job {key}: parameters, data or code changed since this run was planned",
-                found=few(jobs, 50),
-                fix="start the command again",
-            )
-        return jobs[key]
+        """Return the job of a fingerprint, or of KIND/FINGERPRINT, which is found faster.
+
+        Raises:
+            UserError: no job has this fingerprint.
+        """
+        kind, _, fingerprint = key.rpartition("/")
+        jobs = self.of_kinds(kind) if kind else list(self.jobs.values())
+        for job in jobs:
+            if job.fingerprint == fingerprint:
+                return job
+        raise UserError(
+            f"experiment {self.name} has no job {key}: parameters, data or code changed since this "
+            "run was planned",
+            found=few([job.key for job in jobs], 50),
+            fix="start the command again",
+        )
 
     def of_kinds(self, *kinds: str) -> list[Job]:
         """Return all jobs of some kinds."""
         return [job for job in self.jobs.values() if job.kind in kinds]
 
     def matching(self, patterns: Iterable[str]) -> list[Job]:
-        """Return jobs by names with wildcards, as in `train/*`; UserError for a pattern that none matches."""
-        matches: dict[str, Job] = {}
+        """Return jobs by names with wildcards, as in `train/*`.
+
+        Raises:
+            UserError: no job matches a pattern.
+        """
+        matches = set()
         for pattern in patterns:
             names = [name for name in self.jobs if fnmatchcase(name, pattern)]
-            matches |= {name: self.job(name) for name in names or [pattern]}
+            if not names:
+                names = [self.job(pattern).name]
+            matches.update(names)
         return [job for name, job in self.jobs.items() if name in matches]
 
 
 def other_versions(jobs: Iterable[Job]) -> list[str]:
-    """Return a line for each version of a library, other than the installed one, that results were made with."""
-    names: dict[str, list[str]] = {}
+    """Return a line for each version of a library that made results and is not installed."""
+    names: defaultdict[str, list[str]] = defaultdict(list)
     for job in jobs:
         versions = job.manifest.made.get("versions", {}) if job.manifest else {}
         for library, version in versions.items():
             present = installed(library)
             if version != present:
-                names.setdefault(
-                    f"made with {library} {version}, here {present or 'none'}", []
-                ).append(job.name)
+                names[f"made with {library} {version}, here {present or 'none'}"].append(job.name)
     return [f"{version}: {few(results, 5)}" for version, results in names.items()]

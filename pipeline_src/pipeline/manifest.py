@@ -1,4 +1,4 @@
-"""Manifests: provenance and SHA-256 of each result of the store, in its folder, and facts of this machine for them."""
+"""Manifests: the provenance record of each result, in its folder, and facts of this machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import platform
 import resource
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -41,7 +41,9 @@ class Manifest:
         fingerprint: 16 hex digits for `ingredients`.
         ingredients: `kind`, `parameters`, `inputs` (role -> fingerprint), `code` (file -> digest),
             `files` (role -> digest of a file that counts by its content).
-        files: name -> `size` in bytes and `sha256`.
+        files: name -> `size` in bytes and `sha256`. Files of `Job.depends_on` also have their
+            `fingerprint`, the `seconds` that they took, and `kept` of the result that they were
+            copied from.
         inputs: role -> `name` of the job and `digest` of the content that was read.
         made: `job`, `time` (UTC), `seconds`, whether it `resumed`, `machine`, `gpu`, peak `memory`
             in MiB, and `versions` of the libraries that it had loaded.
@@ -50,14 +52,14 @@ class Manifest:
 
     fingerprint: str
     ingredients: Mapping[str, Any]
-    files: Mapping[str, Mapping[str, Any]]
+    files: Mapping[str, dict[str, Any]]
     inputs: Mapping[str, Mapping[str, str]]
     made: Mapping[str, Any]
     kept: list[Mapping[str, str]] = field(default_factory=list)
 
     @classmethod
     def read(cls, folder: Path) -> Manifest | None:
-        """Return the manifest of the result in `folder`; None if there is none, or it is damaged."""
+        """Return the manifest in `folder`; None if there is none, or it is damaged."""
         try:
             info = (folder / NAME).stat()
         except OSError:
@@ -71,20 +73,40 @@ class Manifest:
             folder / NAME, json.dumps(content | {"digest": digest(content)}, indent=1) + "\n"
         )
 
-    def faults(self, folder: Path) -> list[Fault]:
-        """Return the missing and damaged files in `folder`. All files are read."""
+    @property
+    def kept_records(self) -> list[Mapping[str, str]]:
+        """The records of `kept`, of the result and of files that were copied into it."""
+        records = list(self.kept)
+        for file in self.files.values():
+            records += file.get("kept", [])
+        return records
+
+    @property
+    def file_seconds(self) -> float:
+        """The seconds of all files that have theirs."""
+        seconds = 0.0
+        for file in self.files.values():
+            seconds += file.get("seconds", 0.0)
+        return seconds
+
+    def faults(self, folder: Path, names: Iterable[str] | None = None) -> list[Fault]:
+        """Return the missing and damaged files in `folder`; `names` are read, or all."""
         found = []
-        for name, facts in self.files.items():
+        for name in self.files if names is None else names:
             file = folder / name
-            found.append(
-                Fault(file, _digest(file, *state(file)) if file.is_file() else "", facts["sha256"])
-            )
-        return [fault for fault in found if fault.actual != fault.expected]
+            actual = _digest(file, *state(file)) if file.is_file() else ""
+            expected = self.files[name]["sha256"]
+            if actual != expected:
+                found.append(Fault(file, actual, expected))
+        return found
 
 
 @cache
 def _parsed(file: Path, *state: int) -> Manifest | None:
-    """Return the manifest in a file of that state; None if it is damaged. Cached: many jobs share an input."""
+    """Return the manifest in a file of that state; None if it is damaged.
+
+    Cached, because many jobs share an input.
+    """
     try:
         content = json.loads(file.read_bytes())
         written = content.pop("digest", None)
@@ -103,7 +125,8 @@ def _digest(file: Path, *state: int) -> str:
 def stored(kind: str) -> Iterator[tuple[Path, Manifest]]:
     """Yield the folders of all results of a kind in the store, with their manifests."""
     for file in sorted(STORE.glob(f"{kind}/[!.]*/{NAME}")):
-        if manifest := Manifest.read(file.parent):
+        manifest = Manifest.read(file.parent)
+        if manifest:
             yield file.parent, manifest
 
 
@@ -124,7 +147,10 @@ def peak_memory() -> int:
 def gpu() -> str:
     """Return the name of the GPU that torch uses in this process; empty if it uses none."""
     torch = sys.modules.get("torch")
-    return torch.cuda.get_device_name() if torch and torch.cuda.is_initialized() else ""
+    if torch is None or not torch.cuda.is_initialized():
+        return ""
+    name: str = torch.cuda.get_device_name()
+    return name
 
 
 @cache
@@ -132,7 +158,9 @@ def processor() -> str:
     """Return the machine's architecture, the name of its processor and the number of its cores."""
     name = platform.processor()
     with suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        name = names[0] if names else name
-    return f"{platform.system()} {platform.machine()}, {name or 'unknown processor'}, {os.cpu_count()} cores"
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                name = line.partition(":")[2].strip()
+                break
+    system = f"{platform.system()} {platform.machine()}"
+    return f"{system}, {name or 'unknown processor'}, {os.cpu_count()} cores"

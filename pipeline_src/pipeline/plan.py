@@ -18,31 +18,37 @@ from pipeline_src.training.perturbation import AdaptivePerturbation
 USUAL_PIXELS = 400 * 300  # of an image of the usual datasets
 MOST = 4  # reasons that are shown
 MANY = 10**5  # images of a dataset whose size is not known
-MARGIN = 4.5  # of a label with which a network agrees, as alphas of published runs grow after `start_epoch`
-FEW_DRAWS = (
-    0.25  # perturbed labels per image in a run; of twelve images, none is perturbed in 5 % of runs
-)
+# Margin of a label with which a network agrees, as alphas of published runs grow after
+# `start_epoch`.
+MARGIN = 4.5
+# Perturbed labels per image in a run; of twelve images, none is perturbed in 5 % of runs.
+FEW_DRAWS = 0.25
 
 
 def missing_jobs(experiment: ExperimentGraph) -> list[Job]:
     """Return the jobs that would run. Of jobs that share a result, the first one runs."""
-    missing = [job for job in experiment.jobs.values() if not (job.is_made or job.is_batch)]
-    return list({job.key: job for job in reversed(missing)}.values())[::-1]
+    missing: dict[str, Job] = {}
+    for job in experiment.jobs.values():
+        if not job.is_made:
+            missing.setdefault(job.key, job)
+    return list(missing.values())
 
 
 def warnings(experiment: ExperimentGraph) -> list[str]:
     """Return facts that the user has to know before the run."""
-    unchecked = [
-        text for job in experiment.of_kinds("prepare") if (text := job.options["unchecked"])
-    ]
-    versions = other_versions(experiment.jobs.values())
     return [
-        *unchecked,
+        *unchecked_datasets(experiment),
         *_late_starts(experiment),
         *_full_disk(experiment),
         *_absent_device(experiment),
-        *versions,
+        *other_versions(experiment.jobs.values()),
     ]
+
+
+def unchecked_datasets(experiment: ExperimentGraph) -> list[str]:
+    """Return a line for each dataset whose files are absent, so its results are not checked."""
+    reasons = [job.options["unchecked"] for job in experiment.of_kinds("prepare")]
+    return [reason for reason in reasons if reason]
 
 
 def check_parts(experiment: ExperimentGraph) -> dict[str, int]:
@@ -64,13 +70,11 @@ def check_parts(experiment: ExperimentGraph) -> dict[str, int]:
             continue
         size = sources.count_images(experiment.entry(name), experiment.data_root) or MANY
         manifest.check_size(part, size, f"correct `data:` of experiment {experiment.name}")
-        places = [
-            f"{part.set}/{part.split}/{position}" for position in manifest.positions(part, size)
-        ]
-        samples[name] = [
-            manifest.Row(id=place, stem="", image="", mask="", sha256_image=place)
-            for place in places
-        ]
+        samples[name] = []
+        for position in manifest.positions(part, size):
+            place = f"{part.set}/{part.split}/{position}"
+            row = manifest.Row(id=place, stem="", image="", mask="", sha256_image=place)
+            samples[name].append(row)
     manifest.check_disjoint(samples)
     return {name: len(rows) for name, rows in samples.items()}
 
@@ -82,12 +86,13 @@ def needs(experiment: ExperimentGraph, sizes: Mapping[str, int]) -> list[str]:
         sizes: the number of images of each part, as `check_parts` returns it.
     """
     known = {name: size for name, size in sizes.items() if size < MANY}
-    parts = [f"{name} {known.get(name, 'unknown')}" for name in sizes]
+    images = [f"{name} {known.get(name, 'unknown')}" for name in sizes]
+    disk = sum(known.values()) * _stored_bytes(experiment) / 2**20
     lines = [
-        f"Images: {', '.join(parts)}",
-        f"Disk: {sum(known.values()) * _stored_bytes(experiment) / 2**20:,.0f} MiB for preprocessed images",
+        f"Images: {', '.join(images)}",
+        f"Disk: {disk:,.0f} MiB for preprocessed images",
     ]
-    trainings = [job for job in experiment.of_kinds("train") if "networks/0" not in job.inputs]
+    trainings = experiment.of_kinds("train")
     finished = _finished_run(trainings[0], bool(experiment.settings.training.gpus))
     if finished is None:
         return [*lines, "Memory and hours: unknown before a run of this network on this machine"]
@@ -95,8 +100,8 @@ def needs(experiment: ExperimentGraph, sizes: Mapping[str, int]) -> list[str]:
     trained = json.loads((folder / "run.json").read_bytes())["images"]
     rate = trained * record.ingredients["parameters"]["training"]["epochs"] / record.made["seconds"]
     missing = [job for job in trainings if not job.is_made]
-    images = len(missing) * sizes["train"] * experiment.settings.training.epochs
-    hours = f"{images / rate / 3600:.1f} for {len(missing)} trainings in turn"
+    visits = len(missing) * sizes["train"] * experiment.settings.training.epochs
+    hours = f"{visits / rate / 3600:.1f} for {len(missing)} trainings in turn"
     return [
         *lines,
         f"Memory: {record.made['memory']:,} MiB for a training",
@@ -105,24 +110,25 @@ def needs(experiment: ExperimentGraph, sizes: Mapping[str, int]) -> list[str]:
 
 
 def _finished_run(job: Job, on_gpu: bool) -> tuple[Path, Manifest] | None:
-    """Return folder and manifest of a training on this machine, as fast as `job`; None without one."""
-    machine = [processor(), on_gpu, False]
+    """Return folder and manifest of a training on this machine, as fast as `job`."""
     for folder, record in stored("train"):
         origin = record.made
-        recorded = [origin["machine"], bool(origin.get("gpu")), origin.get("resumed")]
-        if recorded == machine and _speed_facts(record.ingredients) == _speed_facts(
-            job.ingredients
+        is_whole = not origin.get("resumed")
+        is_here = origin["machine"] == processor() and bool(origin.get("gpu")) == on_gpu
+        if (
+            is_whole
+            and is_here
+            and _speed_facts(record.ingredients) == _speed_facts(job.ingredients)
         ):
             return folder, record
     return None
 
 
 def _speed_facts(ingredients: Mapping[str, Any]) -> list[Any]:
-    """Return the facts of a training on which its speed depends; those of a fit differ."""
+    """Return the facts of a training on which its speed depends."""
     parameters = ingredients["parameters"]
     configs = [name for name in ingredients["code"] if "/models/configs/" in name]
-    fit = "networks/0" in ingredients["inputs"]
-    return [fit, configs, parameters["image_size"], parameters["training"] | {"epochs": 0}]
+    return [configs, parameters["image_size"], parameters["training"] | {"epochs": 0}]
 
 
 def _stored_bytes(experiment: ExperimentGraph) -> int:
@@ -134,21 +140,28 @@ def differences(job: Job) -> list[str]:
     """Return why a job would run: the differences from the result that the view shows."""
     if job.former is None:
         return ["not made yet"]
-    old, new = (dict(_flat(it, "")) for it in (job.former[1].ingredients, job.ingredients))
-    found = [
-        _difference(name, old.get(name), new.get(name))
-        for name in {**old, **new}
-        if old.get(name) != new.get(name)
-    ]
-    return [*found[:MOST], *([f"and {len(found) - MOST} more"] if found[MOST:] else [])] or [
-        "its result was removed"
-    ]
+    former = dict(_flat(job.former[1].ingredients, ""))
+    today = dict(_flat(job.ingredients, ""))
+    found = []
+    for name in former | today:
+        if former.get(name) != today.get(name):
+            found.append(_difference(name, former.get(name), today.get(name)))
+    if not found:
+        return ["its result was removed"]
+    if len(found) > MOST:
+        return [*found[:MOST], f"and {len(found) - MOST} more"]
+    return found
 
 
-def _difference(name: str, old: str | None, new: str | None) -> str:
+def _difference(name: str, former: str | None, today: str | None) -> str:
     if name.startswith("parameters."):
-        return f"{name.removeprefix('parameters.')} {old or 'absent'} -> {new or 'absent'}"
-    return f"{name} " + ("is new" if old is None else "is gone" if new is None else "changed")
+        parameter = name.removeprefix("parameters.")
+        return f"{parameter} {former or 'absent'} -> {today or 'absent'}"
+    if former is None:
+        return f"{name} is new"
+    if today is None:
+        return f"{name} is gone"
+    return f"{name} changed"
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
@@ -162,32 +175,36 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _late_starts(experiment: ExperimentGraph) -> Iterator[str]:
-    """Yield a line for each method that perturbs hardly a label, or none, because the run is so short."""
+    """Yield a line for each method that perturbs hardly a label because the run is short."""
     epochs = experiment.settings.training.epochs
     for name, chosen in experiment.methods.items():
         method = chosen.method
         if not isinstance(method, AdaptivePerturbation):
             continue
-        visits = max(0, epochs - method.start_epoch - 1)  # of an image whose alpha can be above 0
+        # Visits of an image whose alpha can be above 0.
+        visits = max(0, epochs - method.start_epoch - 1)
         drawn = method.eta * MARGIN / method.beta * visits * (visits + 1) / 2
         if visits == 0 or (method.form == "drawn" and drawn < FEW_DRAWS):
             reason = f"start_epoch is {method.start_epoch}, and training.epochs is {epochs}"
-            yield f"methods.{name}: about {drawn:.2f} labels per image are perturbed in all epochs: {reason}."
+            labels = f"about {drawn:.2f} labels per image are perturbed in all epochs"
+            yield f"methods.{name}: {labels}: {reason}."
 
 
 def _full_disk(experiment: ExperimentGraph) -> Iterator[str]:
-    """Yield a line if the preprocessed images do not fit. Only prepared datasets have a known number of images."""
-    stores = [
-        job
-        for job in experiment.of_kinds("store")
-        if job.inputs["prepare"].is_made and not job.is_made
-    ]
-    images = sum(
-        len(manifest.select(job.parameters["part"], job.inputs["prepare"].folder)) for job in stores
-    )
+    """Yield a line if the preprocessed images do not fit.
+
+    Only prepared datasets have a known number of images.
+    """
+    images = 0
+    for job in experiment.of_kinds("store"):
+        prepared = job.inputs["prepare"]
+        if prepared.is_made and not job.is_made:
+            images += len(manifest.select(job.parameters["part"], prepared.folder))
     needed = images * _stored_bytes(experiment)
-    if (free := shutil.disk_usage(".").free) < needed:
-        yield f"Disk: the preprocessed images need {needed / 2**20:,.0f} MiB, and {free / 2**20:,.0f} MiB are free."
+    free = shutil.disk_usage(".").free
+    if free < needed:
+        room = f"{needed / 2**20:,.0f} MiB, and {free / 2**20:,.0f} MiB are free"
+        yield f"Disk: the preprocessed images need {room}."
 
 
 def _absent_device(experiment: ExperimentGraph) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Run jobs: verify the inputs, write into a temporary folder, rename it to the result, link its files in the view."""
+"""Run jobs: verify the inputs, write into a temporary folder, rename it, link files in the view."""
 
 from __future__ import annotations
 
@@ -6,14 +6,23 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from pipeline_src.errors import UserError
 from pipeline_src.files import flush, sha256, writing
 from pipeline_src.pipeline.job import Job
-from pipeline_src.pipeline.manifest import NAME, Manifest, gpu, now, peak_memory, processor
+from pipeline_src.pipeline.manifest import (
+    NAME,
+    Manifest,
+    gpu,
+    now,
+    peak_memory,
+    processor,
+    stored,
+)
 from pipeline_src.processes import alone
 from pipeline_src.python_source import loaded_versions
 
@@ -35,28 +44,28 @@ def run_job(job: Job, command: str = "snakemake --cores all") -> bool:
             `work` left out a file.
     """
     with alone(job.name, LOCKS / f"{job.key}.lock"):
-        if missing := not job.is_made:
-            for needed in job.inputs.values() if job.is_batch else ():
-                run_job(needed, command)
-            check_results(job.inputs.values(), job.name, command)
+        existed = job.is_made
+        if existed:
+            log.info("%s exists: %s", job.name, job.folder)
+        else:
+            check_results(job.inputs.values(), job.name, command, job.reads)
             new = job.folder.with_name(f".{job.fingerprint}.new")
             try:
                 _write_result(job, new)
             finally:
                 shutil.rmtree(new, ignore_errors=True)
-        else:
-            log.info("%s exists: %s", job.name, job.folder)
         shutil.rmtree(job.scratch, ignore_errors=True)
         show([job])
-    return missing
+    return not existed
 
 
-def check_results(jobs: Iterable[Job], reader: str, command: str) -> None:
+def check_results(jobs: Iterable[Job], reader: str, command: str, reads: str = "") -> None:
     """Raise a UserError if a result is missing, or a file of it differs from its manifest.
 
     Args:
         reader: the job or command that reads the results, for the error.
         command: the command that computes all results.
+        reads: the `reads` of that job.
     """
     for needed in jobs:
         if needed.manifest is None:
@@ -66,7 +75,8 @@ def check_results(jobs: Iterable[Job], reader: str, command: str) -> None:
                 expected="a finished result of today's parameters, data and code",
                 fix=remedy(needed, command) if needed.folder.exists() else command,
             )
-        if faults := needed.faults():
+        faults = needed.faults(reads)
+        if faults:
             raise UserError(
                 f"{reader} needs {needed.name}: {faults[0]}",
                 found=f"sha256 {faults[0].actual or 'of no file'}",
@@ -86,15 +96,19 @@ def _write_result(job: Job, new: Path) -> None:
     with writing(new):
         new.mkdir(parents=True)
         resumed = job.scratch.exists()
+        copied = _copy_files(job, new)
         started = time.perf_counter()
-        job.work(job, new)
+        file_seconds = job.work(job, new) or {}
         seconds = time.perf_counter() - started
-        if missing := [name for name in job.files if not (new / name).is_file()]:
+        missing = [name for name in job.files if not (new / name).is_file()]
+        if missing:
             raise UserError(
                 f"{job.name} did not write {', '.join(missing)}", found=sorted(os.listdir(new))
             )
+        files = {}
         for name in job.files:
             flush(new / name)
+            files[name] = copied.get(name) or _file_record(job, new / name, file_seconds)
         origin = {
             "job": job.name,
             "time": now(),
@@ -105,17 +119,45 @@ def _write_result(job: Job, new: Path) -> None:
             "memory": peak_memory(),
             "versions": loaded_versions(),
         }
-        inputs = {
-            role: {"name": needed.name, "digest": needed.content}
-            for role, needed in job.inputs.items()
-        }
-        files = {
-            name: {"size": (new / name).stat().st_size, "sha256": sha256(new / name)}
-            for name in job.files
-        }
+        inputs = {}
+        for role, needed in job.inputs.items():
+            inputs[role] = {"name": needed.name, "digest": needed.content_of(job.reads)}
         Manifest(job.fingerprint, job.ingredients, files, inputs, origin).write(new)
     place(new, job.folder)
     log.info("%s done in %.1f s", job.name, seconds)
+
+
+def _copy_files(job: Job, new: Path) -> dict[str, dict[str, Any]]:
+    """Copy the files that intact stored results have under fingerprints of the job's files.
+
+    Returns:
+        The record of each copied file, for the manifest.
+    """
+    records: dict[str, dict[str, Any]] = {}
+    if not job.depends_on:
+        return records
+    found = {}
+    for folder, manifest in stored(job.kind):
+        for name, record in manifest.files.items():
+            if not manifest.faults(folder, [name]):
+                kept = [*record.get("kept", []), *manifest.kept]
+                found[record.get("fingerprint")] = (folder / name, record | {"kept": kept})
+    for name, fingerprint in job.file_fingerprints.items():
+        if fingerprint in found:
+            source, records[name] = found[fingerprint]
+            shutil.copyfile(source, new / name)
+            log.info("%s: %s is that of %s", job.name, name, source)
+    return records
+
+
+def _file_record(job: Job, file: Path, seconds: Mapping[str, float]) -> dict[str, Any]:
+    """Return the record of a new file for the manifest."""
+    record: dict[str, Any] = {"size": file.stat().st_size, "sha256": sha256(file)}
+    if file.name in job.file_fingerprints:
+        record["fingerprint"] = job.file_fingerprints[file.name]
+        record["seconds"] = round(seconds.get(file.name, 0.0), 3)
+        record["kept"] = []
+    return record
 
 
 def place(new: Path, folder: Path) -> None:
@@ -127,17 +169,17 @@ def place(new: Path, folder: Path) -> None:
 
 
 def reset_future_times(jobs: Iterable[Job]) -> None:
-    """Set the modification times of manifests that lie in the future to now.
+    """Set the modification times of results that lie in the future to now.
 
     Such times stem from a clock that was set back, or from files of a machine with a fast clock.
     Snakemake removes a finished result that is older than one of its inputs. Of links, as DVC makes
     them, their own times count.
     """
     for job in jobs:
-        file = job.folder / NAME
-        with suppress(OSError):  # no result, or a folder that cannot be written
-            if file.lstat().st_mtime > time.time():
-                os.utime(file, follow_symlinks=False)
+        for file in (job.folder / NAME, *job.paths):
+            with suppress(OSError):  # no result, or a folder that cannot be written
+                if file.lstat().st_mtime > time.time():
+                    os.utime(file, follow_symlinks=False)
 
 
 # The view: `results/<experiment>/` shows people the files of the store under readable names.
@@ -146,12 +188,14 @@ def reset_future_times(jobs: Iterable[Job]) -> None:
 def show(jobs: Iterable[Job]) -> None:
     """Link the results of finished jobs into the view; links to other results stay."""
     for job in jobs:
-        if job.is_made:
-            if job.view and (former := job.former):
-                for name in former[1].files.keys() - set(job.files):
-                    (job.view / name).unlink(missing_ok=True)
-            for link, file in job.links.items():
-                _link(link, file)
+        if not job.is_made:
+            continue
+        former = job.former
+        if former:
+            for name in former[1].files.keys() - set(job.files):
+                job.link(name).unlink(missing_ok=True)
+        for link, file in job.links.items():
+            _link(link, file)
 
 
 def _link(link: Path, file: Path) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import check_writable
 from pipeline_src.params.schema import Params
+from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.job import UNFINISHED, Job, linked
-from pipeline_src.pipeline.jobs import build
-from pipeline_src.pipeline.manifest import STORE, now
-from pipeline_src.pipeline.report import overview_job
+from pipeline_src.pipeline.manifest import STORE, Manifest, now
 from pipeline_src.pipeline.runner import place, remedy, show
+from pipeline_src.pipeline.steps.overview import overview_job
 
 log = logging.getLogger(__name__)
 
@@ -30,24 +30,25 @@ def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
     Returns:
         How many files were read, and a line for each problem.
     """
-    number, problems = 0, []
+    number = 0
+    problems = []
     for job in jobs:
         manifest = job.manifest
         if manifest is None and not job.is_made:
             problems.append(f"{job.name}: not there: {job.folder}")
             continue
-        if faults := job.faults():
+        faults = job.faults()
+        if faults:
             problems += [f"{job.name}: {fault}" for fault in faults]
             problems.append(f"    fix: {remedy(job, command)}")
         if manifest is None:
             continue
         number += len(manifest.files)
         for role, facts in manifest.inputs.items():
-            content = job.inputs[role].content if role in job.inputs else ""
+            content = job.inputs[role].content_of(job.reads) if role in job.inputs else ""
             if content and content != facts["digest"]:
-                problems.append(
-                    f"{job.name}: computed from another result of {facts['name']} than the stored one"
-                )
+                other = f"another result of {facts['name']} than the stored one"
+                problems.append(f"{job.name}: computed from {other}")
     return number, problems
 
 
@@ -61,31 +62,47 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
     Raises:
         UserError: a result does not exist, has other files or is damaged; nothing is renamed.
     """
-    outdated = [job for job in jobs if not (job.is_made or job.is_batch)]
-    if problems := [
-        f"{job.name}: {problem}" for job in outdated if (problem := _keep_problem(job))
-    ]:
+    outdated = [job for job in jobs if not job.is_made]
+    problems = []
+    for job in outdated:
+        problem = _keep_problem(job)
+        if problem:
+            problems.append(f"{job.name}: {problem}")
+    if problems:
         raise UserError(
             "results cannot be kept",
             found=listed(problems),
-            expected="undamaged results of an earlier fingerprint, with the files that the jobs write today",
+            expected="undamaged results of an earlier fingerprint, "
+            "with the files that the jobs write today",
             fix="let Snakemake compute them",
         )
-    for job in (job for job in outdated if not job.is_made):  # two may share a result
+    for job in outdated:
+        if job.is_made:  # by another job of the same fingerprint
+            continue
         assert job.former
         folder, manifest = job.former
         if manifest.fingerprint != job.fingerprint:  # else a killed `keep` wrote it
-            records = [
-                *manifest.kept,
-                {"fingerprint": manifest.fingerprint, "why": why, "time": now()},
-            ]
-            new = replace(
-                manifest, fingerprint=job.fingerprint, ingredients=job.ingredients, kept=records
-            )
-            new.write(folder)
+            _renamed(manifest, job, why).write(folder)
         place(folder, job.folder)
     show(jobs)
     return [job.name for job in outdated]
+
+
+def _renamed(manifest: Manifest, job: Job, why: str) -> Manifest:
+    """Return the manifest of a kept result under the fingerprint of its job."""
+    files = {}
+    for name, record in manifest.files.items():
+        files[name] = dict(record)
+        if name in job.file_fingerprints:
+            files[name]["fingerprint"] = job.file_fingerprints[name]
+    record = {"fingerprint": manifest.fingerprint, "why": why, "time": now()}
+    return replace(
+        manifest,
+        fingerprint=job.fingerprint,
+        ingredients=job.ingredients,
+        files=files,
+        kept=[*manifest.kept, record],
+    )
 
 
 def _keep_problem(job: Job) -> str:
@@ -115,9 +132,8 @@ def leftovers(params: Params) -> dict[Path, str]:
     for folder in sorted(UNFINISHED.glob("*/*/")):
         if folder.relative_to(UNFINISHED).as_posix() not in needed:
             found[folder] = "an unfinished training of earlier parameters, data or code"
-    for folder in sorted(
-        [*STORE.glob("*/*/"), *STORE.glob("*-*/")]
-    ):  # and those of an earlier layout
+    earlier_layout = list(STORE.glob("*-*/"))
+    for folder in sorted([*STORE.glob("*/*/"), *earlier_layout]):
         key = f"{folder.parent.name}/{folder.name.removeprefix('.').removesuffix('.new')}"
         if folder.parent != UNFINISHED and key not in needed:
             found[folder] = "a result of earlier parameters, data or code"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import time
 
-from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.whole_maps import whole_map_measures
+from pipeline_src.counting.accumulate import Accumulator
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.sample import checked
 from pipeline_src.data.store import Store
 from pipeline_src.labels import NO_CLASS
 from pipeline_src.params.schema import Experiment
@@ -17,25 +18,20 @@ log = logging.getLogger(__name__)
 
 def evaluate(
     predictor: Predictor, store: Store, experiment: Experiment, name: str, weighted: bool = False
-) -> MapCounts:
-    """Return the counts of the predictions on a store.
+) -> dict[str, Counts]:
+    """Return the counts of the predictions on a store by protocol.
 
     Args:
         name: name of the job in log messages.
         weighted: whether weighted F is also measured.
     """
     classes = predictor.networks[0].classes  # a store without masks has no number of classes
-    counts = MapCounts.empty(classes)
-    started = time.perf_counter()
-    for probability, truth, sample in predict(predictor, store, experiment):
-        measures = (
-            whole_map_measures(probability, truth, weighted=weighted) if classes == 2 else None
-        )
-        counts.add(probability, truth, sample, measures=measures, no_class=NO_CLASS)
-    log.info(
-        "%s  %d images, %.0f a second",
-        name,
-        len(store),
-        len(store) / (time.perf_counter() - started),
+    accumulator = Accumulator(
+        classes if classes > 2 else None, whole_maps=True, weighted_f=weighted
     )
-    return counts
+    started = time.perf_counter()
+    for probability, truth, image_id in predict(predictor, store, experiment):
+        accumulator.add(checked(probability, truth, image_id, no_class=NO_CLASS))
+    per_second = len(store) / (time.perf_counter() - started)
+    log.info("%s  %d images, %.0f a second", name, len(store), per_second)
+    return accumulator.counts()

@@ -14,8 +14,8 @@ label. Rounded on publishing, and filled in on reading:
 - an image's sums of confidence, scores and the like, to a 256th of its size. Weighted F is left
   out.
 
-The rounded counts are arrays by name. Of each name of `MapCounts.counts` there are the arrays of
-`Counts.arrays`, and instead of the rows of its N images:
+The rounded counts are arrays by name. Of each name of `named_counts` there are the arrays of
+`histogram_arrays`, and instead of the rows of its N images:
 
 - `pooled` (256, 2): pixels of all images by 8-bit level and label;
 - `pixels` (2, N): pixels of each image by label;
@@ -30,6 +30,7 @@ The rounded counts are arrays by name. Of each name of `MapCounts.counts` there 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -38,8 +39,9 @@ from pipeline_src.counting.counts import (
     PIXEL_SUMS,
     UNMEASURED,
     Counts,
-    image_rows,
-    parts,
+    Histogram,
+    image_blocks,
+    named_counts,
     upper_edge,
 )
 from pipeline_src.counting.levels import (
@@ -53,7 +55,7 @@ from pipeline_src.counting.levels import (
     UNKNOWN,
     further_cells,
 )
-from pipeline_src.counting.map_counts import MapCounts, json_array
+from pipeline_src.counting.storage import counts_from, histogram_arrays, json_array
 
 BINS = (100, 30)  # every number of bins in use divides one of them
 SHARES = 24  # no cell holds a greater part of the pixels of a predicted class, unless they are on one level
@@ -77,26 +79,29 @@ RANKED = (*PROTOCOLS, "top")  # the counts whose pixels metrics sort
 Arrays = dict[str, np.ndarray]
 
 
-def reduced(counted: MapCounts, bins: int) -> Arrays:
+def reduced(counts_by_protocol: Mapping[str, Counts], bins: int) -> Arrays:
     """Return the arrays of a run to publish, rounded; this number of bins stays exact, as `BINS` do."""
-    arrays = {} if counted.confusion is None else {"confusion": counted.confusion}
+    raw = counts_by_protocol["raw"]
+    arrays = {} if raw.confusion is None else {"confusion": raw.confusion}
     arrays |= {
-        "ids": json_array(image_rows(counted.raw).ids),
+        "ids": json_array(list(raw.images.ids)),
         "starts": np.array(STARTS),
         "bits": np.array(BITS),
     }
-    for name, counts in counted.counts.items():
-        rows = image_rows(counts)
+    for name, counts in named_counts(counts_by_protocol).items():
+        rows = counts.images
         groups = np.add.reduceat(rows.levels.astype(np.int64), STARTS, axis=1).transpose(2, 1, 0)
         if "unit" not in arrays:
             spread = float(np.median(groups[:, 1:-1].std(axis=2)))
             arrays["unit"] = np.array(1 << max(0, round(np.log2(max(1.0, spread / 2)))))
         ranked = name in RANKED
-        surest = counts.surest if ranked and further_cells(counts.surest) > 0 else UNKNOWN
-        limits = cell_edges(counts, bins) if ranked else regular_edges(bins)
-        arrays |= _joined(
-            counts, np.union1d(limits, SPLIT) if len(surest) else limits, surest
-        ).arrays(name)
+        surest = counts.histogram.surest
+        if not ranked or further_cells(surest) == 0:
+            surest = UNKNOWN
+        limits = cell_edges(counts.histogram, bins) if ranked else regular_edges(bins)
+        if len(surest):
+            limits = np.union1d(limits, SPLIT)
+        arrays |= histogram_arrays(_joined(counts, limits, surest), name)
         pixels = groups.sum(axis=1)
         # Here and in `table` an image takes the remainders of those before it: sums over many
         # images stay.
@@ -116,7 +121,7 @@ def reduced(counted: MapCounts, bins: int) -> Arrays:
     return arrays
 
 
-def restored(run: Arrays) -> MapCounts:
+def restored(run: Arrays) -> dict[str, Counts]:
     """Return full counts from the arrays of `reduced` (module docstring): unrounded columns, and rebuilt levels."""
     arrays = run | {"ids": run["ids"].astype(np.uint8)}
     for name in names(arrays):
@@ -134,7 +139,7 @@ def restored(run: Arrays) -> MapCounts:
             image_groups(arrays, name), arrays[f"{name}_pooled"], arrays["starts"]
         )
         arrays |= {f"{name}_table": rows.T, f"{name}_image_levels": levels}
-    return MapCounts.of_arrays(arrays)
+    return counts_from(arrays)
 
 
 def regular_edges(bins: int) -> np.ndarray:
@@ -143,23 +148,23 @@ def regular_edges(bins: int) -> np.ndarray:
     return np.unique(np.concatenate([[HALF], *(range(0, HALF + 1, step) for step in steps)]))
 
 
-def cell_edges(counts: Counts, bins: int) -> np.ndarray:
+def cell_edges(histogram: Histogram, bins: int) -> np.ndarray:
     """Return the levels at which cells begin, ascending: the regular ones, and more where pixels are."""
     levels = [regular_edges(bins)]
-    for below in counts.count.sum(axis=2).cumsum(axis=0).T:
+    for below in histogram.count.sum(axis=2).cumsum(axis=0).T:
         levels.append(np.searchsorted(below, below[-1] * np.arange(1, SHARES) / SHARES))
     return np.unique(np.concatenate(levels))
 
 
-def _joined(counts: Counts, limits: np.ndarray, surest: np.ndarray) -> Counts:
+def _joined(counts: Counts, limits: np.ndarray, surest: np.ndarray) -> Histogram:
     """Return the counts with each pixel between two of the levels `limits` (L,) moved to the mean level there."""
-    place = level, predicted, label = np.nonzero(counts.count)
-    count, position = counts.count[place], counts.position[place]
+    histogram = counts.histogram
+    level, predicted, label = np.nonzero(histogram.count)
+    count = histogram.count[level, predicted, label]
+    position = histogram.position[level, predicted, label]
     begins = np.isin(level, limits)
-    edge = (
-        np.where(predicted == 1, upper_edge(counts)[level, label], counts.on_edge[level, label])
-        * begins
-    )
+    edge_below = histogram.on_edge[level, label]
+    edge = np.where(predicted == 1, upper_edge(counts)[level, label], edge_below) * begins
     cell = np.searchsorted(limits, level, side="right") - 1
     edges, inside, doubt = np.zeros((3, len(limits), 2, 2), np.int64)
     np.add.at(edges, (cell, predicted, label), edge)
@@ -168,12 +173,11 @@ def _joined(counts: Counts, limits: np.ndarray, surest: np.ndarray) -> Counts:
     np.add.at(doubt, (cell, predicted, label), doubts)
     above = doubt.sum(axis=(1, 2)) // np.maximum(inside.sum(axis=(1, 2)), 1)
     mean = np.minimum(limits + above, np.append(limits[1:], HALF + 1) - 1)
-    joined = Counts.empty(rows=False)
+    joined = replace(Histogram.empty(), surest=surest)
     joined.count[mean] = inside
     joined.position[mean] = (doubt - inside * (mean - limits)[:, None, None]) * POSITION
     joined.count[limits] += edges
     joined.on_edge[limits] = edges[:, 0]
-    joined.surest = surest
     return joined
 
 
@@ -222,7 +226,7 @@ def _image_levels(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) ->
     images = groups.shape[2]
     sums = np.pad(groups.cumsum(axis=2), ((0, 0), (0, 0), (1, 0))).transpose(1, 0, 2)
     levels = np.empty((images, 256, 2), np.uint32)
-    for part in parts(images, 4096):
+    for part in image_blocks(images, 4096):
         spread = _spread(sums[..., part.start : part.stop + 1], pooled, starts)
         levels[part] = np.diff(spread, axis=2).transpose(2, 0, 1)
     return levels

@@ -22,13 +22,13 @@ from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.intervals import ENOUGH, groups_note, images_note
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.params.load import read
-from pipeline_src.pipeline.report import SHOWN_VERSIONS
+from pipeline_src.pipeline.steps.report import SHOWN_VERSIONS
 from pipeline_src.publishing import published
 from pipeline_src.publishing.publish import evaluated_groups, reduced_counts
 from pipeline_src.publishing.published import FOLDER, PublishedCounts, settings
 
 if TYPE_CHECKING:
-    from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.counting.counts import Counts
 
 Evaluation = tuple[str, int, str]  # method, seed, dataset
 
@@ -48,7 +48,7 @@ class Side:
 
     name: str
     facts: Facts
-    counts: Mapping[Evaluation, Callable[[], MapCounts]]
+    counts: Mapping[Evaluation, Callable[[], Mapping[str, Counts]]]
     groups: Mapping[str, Sequence[int]]
     conditions: Mapping[str, Any]
 
@@ -254,31 +254,31 @@ def _local(name: str, experiment: str) -> Side:
 
     Counts are rounded as on publishing: some metrics differ slightly from those of full counts.
     """
-    from pipeline_src.pipeline.experiment import evaluation_name
-    from pipeline_src.pipeline.jobs import chosen
+    from pipeline_src.pipeline.graph import chosen
     from pipeline_src.pipeline.runner import check_results
+    from pipeline_src.pipeline.steps.numbers import counts_file
 
     graph = chosen(experiment)
-    jobs = {}
+    evaluations = {}
     for method, seed in graph.facts.runs:
-        for split in graph.facts.parts:
-            job = graph.job(evaluation_name(method, seed, split))
-            if job.is_made:
-                jobs[method, seed, split] = job
-    check_results(jobs.values(), "compare", graph.command)
+        job = graph.evaluation(method, seed)
+        if job.is_made:
+            evaluations[method, seed] = job
+    check_results(evaluations.values(), "compare", graph.command)
     counts = {}
     groups: dict[str, list[int]] = {}
-    for (method, seed, split), job in jobs.items():
-        file = job.paths[0]
-        counts[method, seed, split] = partial(_restored_counts, file, graph.facts.bins)
-        if split not in groups:
-            groups[split] = evaluated_groups(graph, split, file)
+    for (method, seed), job in evaluations.items():
+        for split in graph.facts.parts:
+            file = job.folder / counts_file(split)
+            counts[method, seed, split] = partial(_restored_counts, file, graph.facts.bins)
+            if split not in groups:
+                groups[split] = evaluated_groups(graph, split, file)
     groups = {split: numbers for split, numbers in groups.items() if numbers}
     conditions = settings(graph.settings.model_dump(mode="json"))
     return Side(name, graph.facts, counts, groups, conditions)
 
 
-def _restored_counts(file: Path, bins: int) -> MapCounts:
+def _restored_counts(file: Path, bins: int) -> dict[str, Counts]:
     from pipeline_src.publishing.compact import restored
 
     return restored(reduced_counts(file, bins))

@@ -22,9 +22,8 @@ from zipfile import ZipFile, ZipInfo
 
 import numpy as np
 
-from pipeline_src.counting.counts import ALWAYS
+from pipeline_src.counting.counts import ALWAYS, Counts
 from pipeline_src.counting.levels import CLAMP, PROTOCOLS, UNIT
-from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 from pipeline_src.publishing.compact import Arrays, image_groups, names, restored, score_steps
@@ -52,8 +51,8 @@ class CountsFile:
                 (name[0], name[1], int(name[2])) for name in members if len(name) == 3
             ]
 
-    def read(self, part: str, method: str, seed: int) -> MapCounts:
-        """Return the counts of a run; UserError for a damaged file."""
+    def read(self, part: str, method: str, seed: int) -> dict[str, Counts]:
+        """Return the counts of a run by protocol; UserError for a damaged file."""
         with self._readable(), ZipFile(self.path) as archive:
             shared = _read_member(archive, f"{part}/images")
             return restored(_decoded(_read_member(archive, f"{part}/{method}/{seed}"), shared))

@@ -16,9 +16,9 @@ from pipeline_src.analysis.facts import Facts
 from pipeline_src.data import groups as image_groups
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic_folder, restore_folder
-from pipeline_src.pipeline.experiment import evaluation_name, training_name
-from pipeline_src.pipeline.report import provenance, store_facts
 from pipeline_src.pipeline.runner import check_results
+from pipeline_src.pipeline.steps.numbers import counts_file
+from pipeline_src.pipeline.steps.report import provenance, split_facts
 from pipeline_src.publishing.published import (
     COUNTS,
     EXPERIMENT,
@@ -30,7 +30,7 @@ from pipeline_src.publishing.published import (
     pack,
     settings,
 )
-from pipeline_src.publishing.rebuild import REPORT, recompute, replace_computed
+from pipeline_src.publishing.rebuild import REPORT, rebuild_report, recompute, replace_computed
 from pipeline_src.python_source import changed_code, commit
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
                     shutil.copyfile(folder / name, staging / name)
         write_sources(graph, staging, published, cores)
         with processes.pool(cores) as pool:
-            recompute(staging, Path(computed), pool, report=(staging / REPORT).exists())
+            recompute({staging: Path(computed)}, pool)
+        if (staging / REPORT).exists():
+            rebuild_report(staging, Path(computed))
         replace_computed(staging, Path(computed))
     return folder
 
@@ -91,20 +93,21 @@ def write_sources(
         present |= {(split, *run) for run in PublishedCounts(earlier, staging, split)}
     evaluated = {}
     trained = {}
+    files = {}
     for split in facts.parts:
         for method, seed in facts.runs:
             if (split, method, seed) not in present:
-                job = graph.job(evaluation_name(method, seed, split))
-                evaluated[split, method, seed] = job
-                trained[method, seed] = graph.job(training_name(method, seed))
+                job = graph.evaluation(method, seed)
+                evaluated[method, seed] = job
+                trained[method, seed] = graph.run(method, seed)
+                files[split, method, seed] = job.folder / counts_file(split)
     rows = {row["part"]: row for row in earlier.data}
     splits = report.parameters["parts"]
     stores = [graph.job(f"store/{split}") for split in splits if split not in rows]
     check_results([*stores, *trained.values(), *evaluated.values()], "publish", graph.command)
     counts = {}
     groups = dict(earlier.groups)
-    for run, job in evaluated.items():
-        file = job.paths[0]
+    for run, file in files.items():
         counts[run] = partial(reduced_counts, file, facts.bins)
         if run[0] not in groups:
             groups[run[0]] = evaluated_groups(graph, run[0], file)
@@ -116,7 +119,7 @@ def write_sources(
         groups={split: numbers for split, numbers in groups.items() if numbers},
         params=params,
         made=provenance(report) | _origin(trained.values(), earlier.made),
-        data=[rows.get(split) or store_facts(report, split) for split in splits],
+        data=[rows.get(split) or split_facts(report, split) for split in splits],
         files={},
         counts_in=earlier.counts_in,
     )
@@ -160,13 +163,12 @@ def evaluated_groups(graph: ExperimentGraph, split: str, file: Path) -> list[int
     Args:
         file: counts of the dataset, whose images give the order.
     """
-    from pipeline_src.counting.counts import image_rows
-    from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.counting.storage import load
 
     options = graph.job(f"analyse/{split}").options
     if not options["groups"]:
         return []
-    ids = image_rows(MapCounts.load(file).raw).ids
+    ids = load(file)["raw"].images.ids
     numbers: list[int] = image_groups.number_samples(
         ids, groups=options["groups"], file=options["grouped"]
     ).tolist()
@@ -175,10 +177,10 @@ def evaluated_groups(graph: ExperimentGraph, split: str, file: Path) -> list[int
 
 def reduced_counts(file: Path, bins: int) -> dict[str, Any]:
     """Return the arrays to publish of a file of counts."""
-    from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.counting.storage import load
     from pipeline_src.publishing.compact import reduced
 
-    return reduced(MapCounts.load(file), bins)
+    return reduced(load(file), bins)
 
 
 def _add_histories(archive: Path, facts: Facts, trained: Mapping[tuple[str, int], Job]) -> None:

@@ -17,7 +17,7 @@ from pipeline_src.figures.types import Folders
 from pipeline_src.files import hash_of, sha256, write_text
 
 if TYPE_CHECKING:
-    from pipeline_src.counting.map_counts import MapCounts
+    from pipeline_src.counting.counts import Counts
 
 FOLDER = Path("results/published")
 EXPERIMENT = "experiment.json"
@@ -134,7 +134,7 @@ def checked(folder: Path, files: Sequence[str] = SOURCES) -> Publication:
     return publication
 
 
-class PublishedCounts(Mapping[tuple[str, int], "MapCounts"]):
+class PublishedCounts(Mapping[tuple[str, int], Mapping[str, "Counts"]]):
     """The published counts of all runs on a dataset by (method, seed), read on demand."""
 
     def __init__(self, publication: Publication, folder: Path, split: str):
@@ -150,7 +150,7 @@ class PublishedCounts(Mapping[tuple[str, int], "MapCounts"]):
             if (split, method, seed) in self._files[method].runs:
                 self._runs.append((method, seed))
 
-    def __getitem__(self, run: tuple[str, int]) -> MapCounts:
+    def __getitem__(self, run: tuple[str, int]) -> dict[str, Counts]:
         method, seed = run
         return self._files[method].read(self._split, method, seed)
 

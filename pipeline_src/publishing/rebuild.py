@@ -7,8 +7,8 @@ import logging
 import math
 import re
 import shutil
-from collections.abc import Iterable
-from concurrent.futures import Executor, Future
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -19,9 +19,10 @@ from pipeline_src.analysis.results import Results
 from pipeline_src.data import catalog
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import DIGITS
-from pipeline_src.pipeline.report import described
+from pipeline_src.pipeline.steps.report import method_descriptions
 from pipeline_src.publishing.published import (
     COMPUTED,
+    COUNTS,
     FOLDER,
     TABLES,
     Publication,
@@ -54,28 +55,21 @@ def rebuild_all(
     Raises:
         UserError: a source was altered, or a recomputed number differs.
     """
-    published = {name: checked(FOLDER / name) for name in names}
-
-    def number_of_counts(name: str) -> int:
-        facts = published[name].facts
-        return len(facts.runs) * len(facts.parts)
-
+    names = list(names)
+    for name in names:
+        checked(FOLDER / name)
+    places = {}
     # Largest first: a small experiment at the end fills the cores to the last.
-    ordered = sorted(published, key=number_of_counts, reverse=True)
-    analyses = {}
-    numbers = {}
+    for name in sorted(names, key=lambda name: -(FOLDER / name / COUNTS).stat().st_size):
+        shutil.rmtree(REBUILT / name, ignore_errors=True)
+        places[FOLDER / name] = REBUILT / name
     with processes.pool(cores) as pool:
-        for name in ordered:
-            shutil.rmtree(REBUILT / name, ignore_errors=True)
-            analyses[name] = _submit_analyses(FOLDER / name, REBUILT / name, pool)
-        for name in ordered:
-            numbers[name] = _submit_numbers(FOLDER / name, REBUILT / name, analyses[name], pool)
-        for name in ordered:
-            numbers[name].result()
-            if report or (write and (FOLDER / name / REPORT).exists()):
-                rebuild_report(FOLDER / name, REBUILT / name)
-                log.info("%s: report: %s", name, REBUILT / name / REPORT)
-            _replace_or_compare(name, write)
+        recompute(places, pool)
+    for folder, out in places.items():
+        if report or (write and (folder / REPORT).exists()):
+            rebuild_report(folder, out)
+            log.info("%s: report: %s", folder.name, out / REPORT)
+        _replace_or_compare(folder.name, write)
 
 
 def _replace_or_compare(name: str, write: bool) -> None:
@@ -94,27 +88,19 @@ def _replace_or_compare(name: str, write: bool) -> None:
     log.info("%s: all numbers are equal to the published ones", name)
 
 
-def recompute(folder: Path, out: Path, pool: Executor, report: bool = False) -> None:
-    """Write `published.COMPUTED` of an experiment into `out`, and its report if requested."""
-    analyses = _submit_analyses(folder, out, pool)
-    _submit_numbers(folder, out, analyses, pool).result()
-    if report:
-        rebuild_report(folder, out)
+def recompute(places: Mapping[Path, Path], pool: Executor) -> None:
+    """Write `published.COMPUTED` of published experiments.
 
-
-def _submit_analyses(folder: Path, out: Path, pool: Executor) -> list[Future[None]]:
-    """Start the analyses of all datasets of a published experiment."""
-    splits = Publication.read(folder).facts.parts
-    return [pool.submit(_analyse, folder, out, split) for split in splits]
-
-
-def _submit_numbers(
-    folder: Path, out: Path, analyses: Iterable[Future[None]], pool: Executor
-) -> Future[None]:
-    """Start the computation of `published.COMPUTED` when the analyses are done."""
+    Args:
+        places: folder of an experiment -> folder to write into.
+    """
+    analyses = []
+    for folder, out in places.items():
+        for split in Publication.read(folder).facts.parts:
+            analyses.append(pool.submit(_analyse, folder, out, split))
     for analysis in analyses:
         analysis.result()
-    return pool.submit(_write_numbers, folder, out)
+    list(pool.map(_write_numbers, places.keys(), places.values()))
 
 
 def replace_computed(folder: Path, out: Path) -> None:
@@ -234,7 +220,7 @@ def rebuild_report(folder: Path, out: Path) -> None:
         params=publication.params,
         provenance=publication.made,
         data=publication.data,
-        described=described(publication.facts),
+        described=method_descriptions(publication.facts),
         command="snakemake --cores all published",
         task=catalog.tasks().get(entry.task, "") if entry else "",
         claims=json.loads((out / "claims.json").read_text(encoding="utf-8")),

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.score_histogram import ScoreHistogram, positive, top_label
+from pipeline_src.counting.accumulate import Accumulator
+from pipeline_src.counting.bins import top_label
+from pipeline_src.counting.counts import Histogram
+from pipeline_src.counting.sample import checked
 from pipeline_src.data.null_images import MARK
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
@@ -288,8 +289,8 @@ def validate(
         released: whether a grey mask pixel is an error of `accuracy`, whatever is predicted there.
     """
     # Without images and protocols, which take two thirds of the time.
-    counts = MapCounts({"raw": Counts.empty(rows=False)})
-    null = MapCounts({"raw": Counts.empty(rows=False)})
+    pixels = Accumulator(protocols=["raw"], images=False)
+    null = Accumulator(protocols=["raw"], images=False)
     right_on_grey = 0
     for batch in batches:
         with torch.no_grad():
@@ -305,20 +306,23 @@ def validate(
             elif released:
                 correct = (score.flat[grey] >= 0.5) == truth.flat[grey]
                 right_on_grey += int(np.count_nonzero(correct))
-            group = null if name.endswith(MARK) else counts
-            group.add(score, truth, name, ignore=IGNORED)
-    histogram = top_label if model.classes == 2 else positive
-    validation = _validation(histogram(counts.raw), right_on_grey)
-    if null.raw.pixels:
-        validation = replace(validation, null=_validation(histogram(null.raw), 0))
+            group = null if name.endswith(MARK) else pixels
+            group.add(checked(score, truth, name, ignore=IGNORED))
+    top = model.classes > 2
+    histogram = replace(pixels.counts()["raw"].histogram, top=top)
+    validation = _validation(histogram, right_on_grey)
+    null_histogram = replace(null.counts()["raw"].histogram, top=top)
+    if null_histogram.pixels:
+        validation = replace(validation, null=_validation(null_histogram, 0))
     return validation
 
 
-def _validation(histogram: ScoreHistogram, right_on_grey: int) -> Validation:
-    pixels = int(histogram.count.sum())
+def _validation(histogram: Histogram, right_on_grey: int) -> Validation:
+    levels = top_label(histogram)
+    pixels = histogram.pixels
     return Validation(
-        accuracy=(int(histogram.hits.sum()) - right_on_grey) / pixels,
-        confidence=float(histogram.score.sum()) / pixels,
+        accuracy=(int(levels.hits.sum()) - right_on_grey) / pixels,
+        confidence=float(levels.score.sum()) / pixels,
         histogram=histogram,
         grey=right_on_grey / pixels,
     )

@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from pydantic import ConfigDict, NonNegativeFloat, PrivateAttr
+from pydantic import NonNegativeFloat, PrivateAttr
 
+from pipeline_src.counting.bins import top_label
+from pipeline_src.params.schema import Documented
 from pipeline_src.rng import generator
-from pipeline_src.validation import Strict
 
 # Importing torch takes 1.5 s, and params.yaml is checked far more often than networks are trained.
 if TYPE_CHECKING:
     from torch import Tensor as Tensor
 
-    from pipeline_src.counting.score_histogram import ScoreHistogram
+    from pipeline_src.counting.counts import Histogram
 else:
     Tensor = Any
 
@@ -68,7 +69,7 @@ class Validation:
 
     accuracy: float
     confidence: float
-    histogram: ScoreHistogram | None = None
+    histogram: Histogram | None = None
     grey: float = 0.0
     null: Validation | None = None
 
@@ -81,17 +82,12 @@ class Validation:
     def ece(self) -> float:
         """Expected calibration error of 10 equally wide bins."""
         assert self.histogram is not None
-        bins = self.histogram.binned(10)
+        bins = top_label(self.histogram, 10)
         return float(np.abs(bins.excess).sum() / bins.count.sum())
 
 
-class MethodEntry(Strict):
-    """An entry of `methods:` in params.yaml: its fields are its parameters.
-
-    The text below a field describes it in docs/reference/params.md.
-    """
-
-    model_config = ConfigDict(use_attribute_docstrings=True)
+class MethodEntry(Documented):
+    """An entry of `methods:` in params.yaml: its fields are its parameters."""
 
     # Whether the method learns alphas, which then get tables and figures.
     learns: ClassVar[bool] = False

@@ -19,8 +19,6 @@ if TYPE_CHECKING:  # params.yaml is checked without torch and scipy
     from pipeline_src.params.schema import Experiment
     from pipeline_src.training.classifier import DenseClassifier
 
-MOST_LOGITS = 2**23  # of validation pixels are held at once, about: 64 MB
-
 
 class PostHoc(MethodEntry):
     """One network without a change, and the base of all post-hoc methods."""
@@ -121,26 +119,25 @@ class Calibrated(PostHoc):
 def validation_pixels(network: DenseClassifier, store: Store, experiment: Experiment) -> Pixels:
     """Return valid validation pixels with the network's logits at the original size of the masks.
 
-    Of more than 2^23 / K pixels the same share of each image is drawn, without replacement and
-    keyed by its id. A drawn pixel then weighs more.
+    If they have more than `MOST_LOGITS` logits, the same share of each image is drawn, keyed by its
+    id.
     """
     import torch
 
-    from pipeline_src.calibrators.pixels import image_pixels, joined
+    from pipeline_src.calibrators.pixels import MOST_LOGITS, drawn_target, image_pixels, joined
     from pipeline_src.training.batches import evaluation_batches
     from pipeline_src.training.pixels import upsampled
 
-    share = MOST_LOGITS / (network.classes * sum(row.height * row.width for row in store.index))
+    total = sum(row.height * row.width for row in store.index)
+    share = MOST_LOGITS / (network.classes * total)
     images = []
     for batch in evaluation_batches(store, experiment):
         with torch.inference_mode():
             logits = network(batch["inputs"])
         for z, truth, name in zip(logits, batch["truth"], batch["id"], strict=True):
-            chosen = None
-            if share < 1:
-                valid = np.count_nonzero(truth < network.classes)  # 255 is ignored
-                draws = generator(name, "temperature")
-                chosen = draws.choice(valid, ceil(share * valid), replace=False)
-            z = upsampled(z[None], truth.shape)[0].cpu().numpy()
-            images.append(image_pixels(z, truth, chosen))
+            most = ceil(share * np.count_nonzero(truth < network.classes))  # 255 is ignored
+            random = generator(name, "temperature")
+            target, weight = drawn_target(truth, network.classes, most, random)
+            resized = upsampled(z[None], truth.shape)[0].cpu().numpy()
+            images.append(image_pixels(resized, target, weight))
     return joined(images)

@@ -1,5 +1,4 @@
-"""The registry of training methods and post-hoc methods, their descriptions, and the method that an
-entry of `methods:` in params.yaml names.
+"""The registry of methods, and the method that an entry of `methods:` in params.yaml names.
 
 A new method is a file in `methods` and an entry here (docs/contributing/extending.md). An entry
 names the module and the class, so only the methods of an experiment are imported. Calibrators have
@@ -71,8 +70,10 @@ def method_class(name: str) -> type[MethodEntry]:
 
 @cache
 def calibrated_method(name: str) -> type[Calibrated]:
-    """Return the post-hoc method of a calibrator. Its class has the module and the name of the
-    calibrator's class, so the calibrator is in the fingerprints of jobs with this method.
+    """Return the post-hoc method of a calibrator.
+
+    Its class has the module and the name of the calibrator's class, so the calibrator is in the
+    fingerprints of jobs with this method.
     """
     entry = calibrator_entry(name)
     module, _, class_name = entry.partition(":")
@@ -84,15 +85,17 @@ def calibrated_method(name: str) -> type[Calibrated]:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A method, training or post-hoc, with its parameters; `code` is its name, which may differ from the entry's."""
+    """A method with its parameters; `code` is its name, which may differ from the entry's."""
 
     method: MethodEntry
     code: str
 
 
 def choose(name: str, entry: dict[str, Any] | None) -> Chosen:
-    """Return the method of the entry `name`. Its key `method` names a method of the package if the
-    entry has another name; all other keys are parameters.
+    """Return the method of the entry `name`.
+
+    Its key `method` names a method of the package if the entry has another name; all other keys are
+    parameters.
 
     Raises:
         UserError: names the wrong key or value.
@@ -113,14 +116,15 @@ def choose(name: str, entry: dict[str, Any] | None) -> Chosen:
 
 
 def docstring_lines(docstring: str) -> dict[str, str]:
-    """Return the lines at the end of a docstring of a method or calibrator by key, such as `Idea`."""
+    """Return the lines at the end of a docstring by key, such as `Idea`."""
     found = re.findall(r"^([A-Z][a-z]+): (.+(?:\n[ \t]+.+)*)", docstring, re.MULTILINE)
     return {key: " ".join(text.split()) for key, text in found}
 
 
 def described(name: str, parameters: Mapping[str, Any], epochs: int) -> dict[str, str]:
-    """Return `title` and `idea` of a method of the package, nothing for others. The title states if
-    its perturbation starts after the last of the `epochs`.
+    """Return `title` and `idea` of a method of the package, nothing for others.
+
+    The title states if its perturbation starts after the last of the `epochs`.
     """
     if name not in method_names():
         return {}
@@ -130,13 +134,15 @@ def described(name: str, parameters: Mapping[str, Any], epochs: int) -> dict[str
     start = parameters.get("start_epoch", 0)
     if start >= epochs:
         title += " without perturbation"
-        idea += f" Not here: it would start after epoch {start:,} of {epochs}, so no label is perturbed."
+        idea += f" Not here: it would start after epoch {start:,} of {epochs}, "
+        idea += "so no label is perturbed."
     return {"title": title, "idea": idea.strip()}
 
 
 def _docstrings(name: str) -> tuple[str, str]:
-    """Return the docstrings of the module and of the class of a method or calibrator. They are read
-    from the file, because its imports take long.
+    """Return the docstrings of the module and of the class of a method or calibrator.
+
+    They are read from the file, because its imports take long.
     """
     folder = "training/methods" if name in METHODS else "calibrators"
     module, _, class_name = (METHODS | CALIBRATORS)[name].partition(":")

@@ -14,9 +14,10 @@ from pipeline_src.analysis.estimate import effective_units, estimate
 from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.intervals import interval
 from pipeline_src.analysis.measurement import Reader
-from pipeline_src.analysis.resampling import RESAMPLES, key_of, resample
+from pipeline_src.analysis.resampling import RESAMPLES, key_of, measure_protocols
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.counting.counts import ARRAYS
+from pipeline_src.counting.storage import load, save
 from pipeline_src.errors import UserError
 
 SHARPNESS = {"baseline": 2.0, "slp": 1.4, "ensemble": 1.7}
@@ -45,7 +46,7 @@ def files(tmp_path_factory):
     for part in FACTS.parts:
         paths[part] = {run: folder / f"{part}-{run[0]}-{run[1]}.npz" for run in FACTS.runs}
         for (method, seed), path in paths[part].items():
-            counted(images(method, seed, part)).save(path, {})
+            save(counted(images(method, seed, part)), path, {})
     return paths
 
 
@@ -59,13 +60,13 @@ def results(files, tmp_path_factory):
 
 def test_values_are_those_of_each_statistic(files, results):
     for part, method, seed in (("photos", "slp", 1), ("photos", "ensemble", 0), ("textures", "baseline", 0)):
-        for protocol, alone in resample(MapCounts.load(files[part][method, seed]), 10, key_of(part)).items():
+        for protocol, alone in measure_protocols(load(files[part][method, seed]), 10, key_of(part)).items():
             run = results.measurement(protocol, method, part)
             assert (run.images, run.pixels, list(run.seeds)) == (IMAGES, IMAGES * 480, FACTS.seeds_of(method))
-            assert {name: entry[seed] for name, entry in run.points.items()} == alone.points
+            assert {name: entry[[seed]] for name, entry in run.points.items()} == alone.points
             assert run.reasons == alone.reasons and run.values.keys() == alone.values.keys()
             for name, values in alone.values.items():
-                np.testing.assert_array_equal(run.values[name][seed], values)
+                np.testing.assert_array_equal(run.values[name][[seed]], values)
     assert results.measurement("raw", "unknown", "photos") is None
     assert results.table.set_index("part").loc["textures", "max_f"].isna().all()
     assert "foreground" in results.reasons["textures", "max_f"]
@@ -125,8 +126,9 @@ def test_an_estimate_needs_common_seeds_and_the_metric(results):
 
 def test_the_pixels_of_all_seeds(files, results):
     run = results.measurement("stretched", "slp", "photos")
-    of_seeds = [MapCounts.load(files["photos"]["slp", seed]).protocols["stretched"] for seed in (0, 1)]
-    assert run.counts == replace(of_seeds[0], rows=None) + replace(of_seeds[1], rows=None)
+    of_seeds = [load(files["photos"]["slp", seed])["stretched"] for seed in (0, 1)]
+    summed = of_seeds[0].histogram + of_seeds[1].histogram
+    assert all(np.array_equal(getattr(run.histogram, name), getattr(summed, name)) for name in ARRAYS)
 
 
 def test_the_accuracy_band_is_that_of_the_drawn_images_and_of_the_seeds(results):
@@ -162,7 +164,7 @@ def test_a_bin_of_few_images_or_without_pixels_of_a_seed_has_no_band():
 
 
 def test_methods_on_other_images_are_refused(files, tmp_path):
-    counted(list(images("slp", 1, "photos"))[1:]).save(tmp_path / "fewer.npz", {})
+    save(counted(list(images("slp", 1, "photos"))[1:]), tmp_path / "fewer.npz", {})
     statistics = files["photos"] | {("slp", 1): tmp_path / "fewer.npz"}
     with pytest.raises(UserError, match=r"slp seed 1[\s\S]*photos[\s\S]*- 0000") as error:
         analyse("photos", 10, statistics, tmp_path / "out.npz")
@@ -172,7 +174,7 @@ def test_methods_on_other_images_are_refused(files, tmp_path):
 def test_a_metric_that_one_seed_lacks_is_missing_there(tmp_path):
     paths = {("slp", seed): tmp_path / f"{seed}.npz" for seed in (0, 1)}
     for (_, seed), path in paths.items():
-        counted(images("slp", seed, "photos"), whole=seed == 1).save(path, {})
+        save(counted(images("slp", seed, "photos"), whole=seed == 1), path, {})
     analyse("photos", 10, paths, tmp_path / "out.npz")
     run = Reader(tmp_path / "out.npz").measurement("raw", "slp")
     assert np.isnan(run.points["s_measure"]).tolist() == [True, False]
@@ -205,10 +207,10 @@ def test_several_classes(tmp_path, recwarn):
             p /= p.sum(axis=0)
         statistics[seed] = of_scenes(scenes, 4)
         paths["baseline", seed] = tmp_path / f"{seed}.npz"
-        statistics[seed].save(paths["baseline", seed], {})
+        save(statistics[seed], paths["baseline", seed], {})
     analyse("streets", 10, paths, tmp_path / "streets.npz")
     results = Results(facts, {"streets": tmp_path / "streets.npz"})
     run = results.measurement("raw", "baseline", "streets")
-    assert list(results.measured("stretched", "streets")) == [] and run.counts.top
+    assert list(results.measured("stretched", "streets")) == [] and run.histogram.top
     assert results.table["mean_iou"].tolist() == [summaries(statistics[seed])["raw"][0]["mean_iou"] for seed in (0, 1)]
     assert [str(w.message) for w in recwarn] == []

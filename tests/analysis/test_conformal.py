@@ -6,18 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_statistics import counted
 
 from pipeline_src.analysis.conformal import RISK_NAMES, Bound, guaranteed, image_risks
-from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.counting.counts import grouped
 from pipeline_src.errors import UserError
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 
 
 def risks_of(images, groups=None) -> np.ndarray:
-    statistic = MapCounts.empty()
-    for k, (f, y) in enumerate(images):
-        statistic.add(np.atleast_2d(f), np.atleast_2d(np.asarray(y, np.uint8)), f"{k:05d}")
-    return image_risks(ProtocolCounts(statistic, statistic.raw, units=groups))
+    rows = ((np.atleast_2d(f), np.atleast_2d(np.asarray(y, np.uint8))) for f, y in images)
+    counts = counted((f, y, f"{k:05d}") for k, (f, y) in enumerate(rows))
+    return image_risks(grouped(counts, groups)["raw"])
 
 
 def level(bound: Bound, risks: np.ndarray) -> int | None:

@@ -21,7 +21,7 @@ from pipeline_src.analysis.differences import (
 from pipeline_src.analysis.intervals import interval
 from pipeline_src.analysis.resampling import key_of
 
-resample = partial(resampling.resample, resamples=200)  # a run takes a second with all of them
+measure_protocols = partial(resampling.measure_protocols, resamples=200)  # a run takes a second with all of them
 
 
 @cache
@@ -37,7 +37,7 @@ def cell(cells: list[MetricDifference], metric: str, protocol: str = "raw") -> M
 @pytest.fixture(scope="module", autouse=True)
 def few_resamples():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "resample", resample)
+        patch.setattr(module, "RESAMPLES", 200)
         yield
 
 
@@ -62,7 +62,7 @@ def test_what_is_surer_of_itself_is_different(sharper):
 
 def test_differences_are_paired_by_image(sharper):
     """The interval is that of the differences on the same resamples of the images."""
-    first, two = (resample(maps(sharp), 10, key_of("photos"))["raw"].values["nll"] for sharp in (1.2, 2.0))
+    first, two = (measure_protocols(maps(sharp), 10, key_of("photos"))["raw"].values["nll"][0] for sharp in (1.2, 2.0))
     found = cell(sharper, "nll").effect
     assert (found.image_low, found.image_high) == pytest.approx(interval(found.value, two - first, 12))
 
@@ -72,7 +72,7 @@ def test_other_images_are_independent():
     """As many images by other names, whose errors are alike: on the same draws their difference would hardly vary."""
     renamed = counted(((f, y, f"x{name}") for f, y, name in varied(12, sharp=2.0)), whole=False)
     other = cell(metric_differences("photos", "baseline", 10, {0: maps(1.2)}, {0: renamed}), "brier")
-    of_a, of_b = (resample(item, 10, 7)["raw"].values["brier"] for item in (maps(1.2), maps(2.0)))
+    of_a, of_b = (measure_protocols(item, 10, 7)["raw"].values["brier"][0] for item in (maps(1.2), maps(2.0)))
     assert np.std(of_b - of_a) < 0.5 * of_a.std()
     assert other.effect.resampled.std() == pytest.approx(np.hypot(of_a.std(), of_b.std()), rel=0.15)
     assert other.verdict == UNDECIDED

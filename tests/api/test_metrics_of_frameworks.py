@@ -1,4 +1,4 @@
-"""The metrics for torchmetrics and mmengine: the counts of `Statistic`, in memory that does not grow, over ranks."""
+"""The metrics for torchmetrics and mmengine: the counts of `Evaluation`, in memory that does not grow, over ranks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 import torch
 from api_ranks import as_rank, learned, made, measured, million, sure, two_ranks
 
-from pipeline_src.api import Statistic
-from pipeline_src.api.pixel_counts import DEFAULT, OF_COUNTS
+from pipeline_src.api import Evaluation
+from pipeline_src.api.batches import DEFAULT, OF_HISTOGRAMS
 from pipeline_src.counting.counts import ARRAYS
 from pipeline_src.counting.levels import COARSE, LEVELS
 
@@ -23,23 +23,23 @@ from pipeline_src.api import DenseCalibration
 @pytest.mark.parametrize(
     ("names", "bins", "levels", "batch"),
     [
-        *(pytest.param(OF_COUNTS, 15, LEVELS, batch, marks=pytest.mark.slow) for batch in (1, 3, 7)),
+        *(pytest.param(OF_HISTOGRAMS, 15, LEVELS, batch, marks=pytest.mark.slow) for batch in (1, 3, 7)),
         (DEFAULT, 13, LEVELS, 3),
         (DEFAULT, 10, COARSE, 3),
     ],
 )
-def test_counts_and_values_are_those_of_the_statistic(classes, names, bins, levels, batch):
+def test_counts_and_values_are_those_of_an_evaluation(classes, names, bins, levels, batch):
     p, y = made(classes)
-    statistic = Statistic().update(p, y)
-    report = statistic.compute(bins)
+    evaluation = Evaluation().update(p, y)
+    report = evaluation.compute(bins)
     metric = DenseCalibration([name for name in names if name in report], bins=bins)
     for start in range(0, len(p), batch):
         metric.update(p[start : start + batch], y[start : start + batch])
-    assert metric.counts.levels == levels
+    assert metric.counts.histogram.levels == levels
     values = {name: value.item() for name, value in metric.compute().items()}
     assert values == pytest.approx({name: report[name] for name in metric.names}, abs=1e-9)
     for name in ARRAYS if levels == LEVELS else ():
-        assert np.array_equal(getattr(metric.counts, name), getattr(statistic.counts, name))
+        assert np.array_equal(getattr(metric.counts.histogram, name), getattr(evaluation.counts.histogram, name))
 
 
 @pytest.mark.parametrize("classes", [2, 3])
@@ -75,9 +75,9 @@ def test_a_step_has_a_value_of_its_own():
     metric, (p, y) = DenseCalibration(("accuracy",)), made(2)
     of_batch = metric(p[:2], y[:2]), metric(p[2:], y[2:])
     assert [values["accuracy"].item() for values in of_batch] == [
-        Statistic().update(p[part], y[part]).compute()["accuracy"] for part in (slice(0, 2), slice(2, 7))
+        Evaluation().update(p[part], y[part]).compute()["accuracy"] for part in (slice(0, 2), slice(2, 7))
     ]
-    assert metric.compute()["accuracy"].item() == Statistic().update(p, y).compute()["accuracy"]
+    assert metric.compute()["accuracy"].item() == Evaluation().update(p, y).compute()["accuracy"]
     metric.reset()
     assert metric.compute()["accuracy"].isnan()
 
@@ -97,4 +97,4 @@ def test_a_saved_state_goes_on():
     metric.update(p[:3], y[:3])
     loaded.load_state_dict(metric.state_dict())
     loaded.update(p[3:], y[3:])
-    assert loaded.compute()["ece"].item() == Statistic().update(p, y).compute()["ece"]
+    assert loaded.compute()["ece"].item() == Evaluation().update(p, y).compute()["ece"]

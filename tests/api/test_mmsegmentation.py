@@ -16,7 +16,7 @@ from mmengine.runner import Runner
 from project import ROOT
 from tutorial import blocks
 
-from pipeline_src.api import Statistic
+from pipeline_src.api import Evaluation
 
 TOOLS = Path(mmseg.__file__).parent / ".mim" / "tools"
 BASE = """
@@ -99,14 +99,14 @@ def test_their_test_program_prints_our_numbers(trained, monkeypatch):
     runpy.run_path(str(TOOLS / "test.py"), run_name="__main__")
     (file,) = (folder / "tested").glob("*/*.json")
     said = json.loads(file.read_text())
-    statistic = Statistic()
+    evaluation = Evaluation()
     runner.model.eval()
     for batch in runner.val_dataloader:
         with torch.no_grad():
             for sample in runner.model.val_step(batch):
-                statistic.update(sample.seg_logits.data, sample.gt_sem_seg.data)
-    report = statistic.compute()
-    assert len(statistic) == 7 and report.pixels == 7 * 38 * 48
+                evaluation.update(sample.seg_logits.data, sample.gt_sem_seg.data)
+    report = evaluation.compute()
+    assert len(evaluation) == 7 and report.pixels == 7 * 38 * 48
     for name in ("ece", "oe", "accuracy", "gap"):
         assert said[f"calibration/{name}"] == pytest.approx(report[name], abs=1e-6), name
     assert said["aAcc"] == pytest.approx(100 * report["accuracy"], abs=0.006)  # theirs has two digits

@@ -19,7 +19,15 @@ from pipeline_src.calibrators.dirichlet import DirichletCalibrator
 from pipeline_src.calibrators.histogram_binning import HistogramBinningCalibrator
 from pipeline_src.calibrators.image_temperature import ImageTemperatureCalibrator
 from pipeline_src.calibrators.isotonic import IsotonicCalibrator
-from pipeline_src.calibrators.pixels import Pixels, image_pixels, joined, log_odds, mean_entropy, to_probabilities
+from pipeline_src.calibrators.pixels import (
+    Pixels,
+    drawn_target,
+    image_pixels,
+    joined,
+    log_odds,
+    mean_entropy,
+    to_probabilities,
+)
 from pipeline_src.calibrators.platt import PlattCalibrator
 from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_class, read_calibrator
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
@@ -244,8 +252,11 @@ def test_ignored_pixels_do_not_count():
     data = image_pixels(z, truth)
     assert len(data.z) == (truth != 255).sum()
     assert data.entropy[0] == mean_entropy(z)  # of all pixels, as in a test image
-    some = image_pixels(z, truth, np.arange(100))
-    assert some.weights.sum() == pytest.approx(len(data.z)) and some.z == pytest.approx(data.z[:100])
+    target, weight = drawn_target(truth, 3, 100, np.random.default_rng(0))
+    some = image_pixels(z, target, weight)
+    assert len(some.z) == 100 and np.isin(some.z, data.z).all()
+    assert some.weights.sum() == pytest.approx(len(data.z))
+    assert drawn_target(truth, 3, len(data.z), np.random.default_rng(0)) == (truth, 1)
 
 
 # What all promise

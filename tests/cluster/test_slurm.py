@@ -47,7 +47,7 @@ slurm-keep-successful-logs: true
 CONTENTS = """
 import json
 from pipeline_src.params.load import read
-from pipeline_src.pipeline.jobs import build
+from pipeline_src.pipeline.graph import build
 jobs = [job for job in build(read()).jobs.values() if job.kind != "report"]
 print(json.dumps({job.name: (job.key, job.content) for job in jobs}))
 """
@@ -240,7 +240,7 @@ def test_a_cancelled_job_is_noticed_and_named(project, slurm):
     until(lambda: last_epoch(project) >= 1)
     subprocess.run(["scancel", *running("train")], check=True)
     said = ended(project, process, good=False)
-    assert "Failed: train/slow/seed3" in said and "results/tiny/logs/train-" in said
+    assert "Failed: train/slow/seed3" in said and "results/tiny/logs/train/" in said
 
 
 def test_sigterm_ends_the_controller_and_a_job_that_waits_holds_no_gpu(project, slurm):

@@ -18,7 +18,8 @@ from project import ENVIRONMENT, TESTS
 
 from pipeline_src.counting import kernels
 from pipeline_src.counting.accumulate import FloatPass
-from pipeline_src.counting.counts import ARRAYS, SCORE_SUMS, Counts
+from pipeline_src.counting.bins import top_label
+from pipeline_src.counting.counts import ARRAYS, SCORE_SUMS, Histogram
 from pipeline_src.counting.levels import (
     CELLS,
     CLAMP,
@@ -32,7 +33,6 @@ from pipeline_src.counting.levels import (
     SPLIT,
     UNIT,
 )
-from pipeline_src.counting.score_histogram import top_label
 from pipeline_src.errors import UserError
 from pipeline_src.python_source import ROOT
 
@@ -69,7 +69,7 @@ def sixteenths(doubt: Fraction) -> int:
     return 1 + (math.floor(doubt * 2**130) if subnormal else 16 * (exponent + 126) + math.floor(32 * mantissa - 16))
 
 
-def assert_counts(counts: Counts, expected: tuple[np.ndarray, ...]) -> None:
+def assert_counts(counts: Histogram, expected: tuple[np.ndarray, ...]) -> None:
     for name, array in zip(ARRAYS, expected, strict=True):
         assert np.array_equal(getattr(counts, name), array), name
 
@@ -95,7 +95,7 @@ def test_a_cell_is_a_part_of_one_level():
 @example([(edge, False) for edge in EDGES], True)
 def test_floats_are_counted_by_the_definition(pixels, scores):
     f, y = np.array([p for p, _ in pixels], np.float32), np.array([label for _, label in pixels], np.uint8)
-    counts = Counts.empty()
+    counts = Histogram.empty()
     counting = FloatPass(counts, scores)
     sums, levels = counting.add(f, y)
     counting.flush()
@@ -117,12 +117,12 @@ def test_floats_are_counted_by_the_definition(pixels, scores):
 @example([(edge, True) for edge in EDGES], False, 10)
 def test_coarse_levels_have_the_same_bins(pixels, scores, bins):
     f, y = np.array([p for p, _ in pixels], np.float32), np.array([label for _, label in pixels], np.uint8)
-    fine, coarse = (Counts.empty(rows=False, top=scores, levels=levels) for levels in (LEVELS, COARSE))
+    fine, coarse = (Histogram.empty(levels, top=scores) for levels in (LEVELS, COARSE))
     for counts in (fine, coarse):
-        counting = FloatPass(counts, scores)
+        counting = FloatPass(counts, scores, images=False)
         counting.add(f, y)
         counting.flush()
-    binned, expected = (top_label(counts).binned(bins) for counts in (coarse, fine))
+    binned, expected = (top_label(counts, bins) for counts in (coarse, fine))
     assert np.array_equal(binned.count, expected.count) and np.array_equal(binned.hits, expected.hits)
     assert np.allclose(binned.score, expected.score, rtol=0, atol=1e-9 if scores else 0)
 
@@ -148,10 +148,10 @@ def test_integers_are_counted_by_the_definition(data, kind):
         for f, doubt, label in of:
             level = math.floor(doubt * LEVELS)
             position[level, int(2 * f >= 1), label] += half_to_even((doubt * LEVELS - level) * POSITION)
-        counts = statistic.protocols[protocol]
+        counts = statistic[protocol]
         expected = count, position, on_edge, surest
-        assert_counts(counts, expected)
-        sums = {name: counts.rows.total(name) for name in ("correct", "confidence", *SCORE_SUMS)}
+        assert_counts(counts.histogram, expected)
+        sums = {name: counts.images.total(name) for name in ("correct", "confidence", *SCORE_SUMS)}
         assert sums["correct"] == sum((f >= Fraction(1, 2)) == label for f, _, label in of)
         assert abs(sums["confidence"] - sum(max(f, 1 - f) for f, _, _ in of) * UNIT) <= len(of)
         assert_scores(sums, [(f, label) for f, _, label in of])
@@ -176,9 +176,9 @@ def assert_scores(sums: dict[str, int], pixels: list[tuple[Fraction, int]]) -> N
 def test_a_cell_holds_more_pixels_than_are_buffered(value, levels, scores):
     """Scores whose positions are rounded up or down, a million times and more in one cell."""
     f = np.full(2 * kernels.PENDING + 3, value, np.float32)
-    counts, single = (Counts.empty(rows=False, levels=levels) for _ in range(2))
+    counts, single = (Histogram.empty(levels) for _ in range(2))
     for into, values in ((counts, f), (single, f[:1])):
-        counting = FloatPass(into, scores)
+        counting = FloatPass(into, scores, images=False)
         counting.add(values, np.ones(len(values), np.uint8))
         counting.flush()
     for name in ARRAYS:
@@ -209,7 +209,7 @@ import numpy as np
 from made_statistics import one
 rng = np.random.default_rng(0)
 f, y = rng.random(999, np.float32), rng.integers(0, 2, 999).astype(np.uint8)
-print(one(f, y).raw.rows.total("confidence"))
+print(one(f, y)["raw"].images.total("confidence"))
 """
 
 

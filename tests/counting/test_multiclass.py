@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from made_statistics import ious, of_scenes, one, scene, summaries
 
-from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.score_histogram import positive
+from pipeline_src.counting.bins import positive
+from pipeline_src.counting.sample import checked
 from pipeline_src.errors import UserError
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.registry import METRICS, value
@@ -29,7 +29,7 @@ def test_scores_by_their_formulas(counted):
     values, reasons = summaries(statistic)["raw"]
     right = p.argmax(axis=0) == y
     assert values.keys() == {name for name, metric in METRICS.items() if metric.classes != "two"}
-    assert not reasons and None not in values.values()
+    assert not reasons
     assert values["accuracy"] == pytest.approx(right.mean())
     assert values["nll"] == pytest.approx(-np.log(p[y, np.arange(y.size)]).mean(), abs=1e-7)
     assert values["brier"] == pytest.approx(((p - np.eye(5)[y].T) ** 2).sum(axis=0).mean(), abs=1e-7)
@@ -57,11 +57,10 @@ def test_bins_are_decided_exactly_below_a_half(bins):
         edge = np.float32(k / bins)
         for f in (np.nextafter(edge, np.float32(0)), edge, np.nextafter(edge, np.float32(1))):
             p = np.float32([f, (1 - f) / 3, (1 - f) / 3, (1 - f) / 3]).reshape(4, 1, 1)
-            statistic = MapCounts.of_classes(4)
-            statistic.add(p, np.zeros((1, 1), np.uint8), "a")
-            index = np.flatnonzero(positive(statistic.classes[0]).binned(bins).count)
+            counts = of_scenes([(p, np.zeros((1, 1), np.uint8))], 4)["raw"]
+            index = np.flatnonzero(positive(counts.classes[0].histogram, bins).count)
             assert index.tolist() == [math.ceil(Fraction(float(f)) * bins) - 1], (k, f)
-            top = np.flatnonzero(positive(statistic.raw).binned(bins).count)
+            top = np.flatnonzero(positive(counts.histogram, bins).count)
             assert top.tolist() == [math.ceil(Fraction(float(p.max())) * bins) - 1]
 
 
@@ -78,28 +77,24 @@ def test_where_no_class_is_right_confidence_is_error():
     p, truth = scene(0, classes=4)
     p = p.astype(np.float64)
     truth = np.where(truth == 255, 255, 254).astype(np.uint8)
-    statistic = MapCounts.of_classes(4)
-    statistic.add(p, truth, "a", no_class=254)
-    values, reasons = summaries(statistic)["raw"]
+    values, reasons = summaries(of_scenes([(p, truth)], 4, no_class=254))["raw"]
     p = p[:, truth == 254].astype(np.float32).astype(np.float64)
     assert values["accuracy"] == 0 and values["ece"] == pytest.approx(p.max(axis=0).mean(), abs=1e-7)
     assert values["brier"] == pytest.approx((p**2).sum(axis=0).mean(), abs=1e-7)
     assert values["classwise_ece"] == pytest.approx(p.mean(), abs=1e-7)
     assert "no class is right" in reasons["nll"]
     with pytest.raises(UserError, match="class ids"):  # a mask of somebody's may well hold 254 by mistake
-        MapCounts.of_classes(4).add(p.reshape(4, 1, -1), np.full((1, p.shape[1]), 254), "a")
+        checked(p.reshape(4, 1, -1), np.full((1, p.shape[1]), 254), "a")
 
 
 def test_two_classes_give_the_binary_numbers():
     f = np.random.default_rng(0).random((1, 500), np.float32)
     y = (np.random.default_rng(1).random((1, 500)) < f**2).astype(np.uint8)
     f[f == 0.5] = 0.75
-    statistic = MapCounts.of_classes(2)
-    statistic.add(np.stack([1 - f, f]), y, "a")
-    values, _ = summaries(statistic)["raw"]
-    binary = one(f, y).raw
+    values, _ = summaries(of_scenes([(np.stack([1 - f, f]), y)], 2))["raw"]
+    binary = one(f, y)["raw"]
     names = "ece mce oe ece_equal_mass ece_sweep smooth_ece aurc accuracy nll entropy"
     for name in names.split():
         assert values[name] == pytest.approx(value(name, binary), abs=1e-6), name
     assert values["brier"] == pytest.approx(2 * value("brier", binary), abs=1e-6)
-    assert values["classwise_ece"] == pytest.approx(float(estimators.ece(positive(binary).binned(10).bins)), abs=1e-6)
+    assert values["classwise_ece"] == pytest.approx(float(estimators.ece(positive(binary.histogram, 10))), abs=1e-6)

@@ -20,7 +20,7 @@ from pipeline_src.params.schema import Part
 OURS = {"images": "a", "masks": "b"}
 
 
-def opened(mine: Entry, data_root: Path | None, unpacked: Path) -> Path:
+def opened(mine: Entry, data_root: Path, unpacked: Path) -> Path:
     return sources.open_root(sources.locate(mine, data_root, unpacked), unpacked)
 
 
@@ -147,7 +147,7 @@ def test_an_archive_is_hashed_once_and_a_declared_hash_is_taken(tmp_path, monkey
 
 
 def test_a_missing_set_names_its_files_and_ways_to_get_them(tmp_path):
-    for root, where in ((tmp_path, str(tmp_path)), (tmp_path / "nowhere", "no folder"), (None, "data_root")):
+    for root, where in ((tmp_path, str(tmp_path)), (tmp_path / "nowhere", "no folder")):
         with pytest.raises(sources.MissingSourceError) as error:
             sources.locate(catalog.load()["DTD"], root, tmp_path / "u")
         for named in (where, "data get DTD", "dtd-r1.0.1.tar.gz", "5,640", "DTD-official-500.txt"):

@@ -31,6 +31,6 @@ def test_counts_and_known_twins(prepared, downloads):
     for name, summary in summaries.items():
         assert summary["problems"] == 0 and not any("grey" in note for note in summary["notes"])
         here = identify(sets[name], downloads, root / "unpacked")
-        assert here == replace(identify(sets[name], None, root / "none", root / name), unchecked="")
+        assert here == replace(identify(sets[name], root / "absent", root / "none", root / name), unchecked="")
     parts = {name: manifest.select(Part(set="DUTS-TR", split=name), root / "DUTS-TR") for name in ("train", "val")}
     assert len(check_disjoint(parts)["train", "val"]) == 2

@@ -107,7 +107,7 @@ def test_images_and_masks_by_path_need_no_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for masks in ("b/masks", str(tmp_path / "b/masks/*.png")):
         mine = entry(images="a/photos", masks=masks)
-        assert prepare(mine, None, tmp_path / "u", tmp_path / "out")["samples"] == 2
+        assert prepare(mine, tmp_path / "absent", tmp_path / "u", tmp_path / "out")["samples"] == 2
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
@@ -278,7 +278,7 @@ def test_synthetic_sets_are_drawn_again_when_their_code_changes(tmp_path, monkey
     for text in ("one", "one", "two"):
         (tmp_path / "code.py").write_text(text)
         monkeypatch.setattr("pipeline_src.data.sources.GENERATOR_FILES", (tmp_path / "code.py",))
-        summary = prepare(mine, None, tmp_path / "u", tmp_path / "out")
+        summary = prepare(mine, tmp_path / "absent", tmp_path / "u", tmp_path / "out")
         assert summary["splits"] == {"all": 3, "val": 1}
         folders.append(len(list((tmp_path / "u").glob("mine-*"))))
     assert folders == [1, 1, 2]

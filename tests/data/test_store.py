@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from made_sets import encoded, entry, image, mask, write_files, write_zip
 
 from pipeline_src.data.build import build
+from pipeline_src.data.entry import Entry
 from pipeline_src.data.prepare import prepare
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
@@ -27,18 +29,24 @@ def files() -> dict[str, bytes]:
     return made
 
 
+def built(mine: Entry, root: Path, unpacked: str, prepared: str, out: str, **more) -> Store:
+    """The store of a part of a prepared dataset; folders are below `root`."""
+    options = {"size": more.pop("size", 24), "label": more.pop("label", None)}
+    places = {"unpacked": root / unpacked, "prepared": root / prepared, "out": root / out}
+    build(Part(set="mine", **more), mine, data_root=root, **places, **options)
+    return Store(root / out)
+
+
 @pytest.fixture
 def stored(tmp_path):
     """Build the store of a part of an archive in which the split `val` is s3, s0, s4."""
     write_zip(tmp_path / "a.zip", files())
     (tmp_path / "val.txt").write_text("s3\ns0\ns4\n")
     mine = entry(archive="a.zip", images="Image", masks="GT", splits={"val": "val.txt"})
-    places = (mine, tmp_path, tmp_path / "unpacked", tmp_path / "manifest")
-    prepare(*places)
+    prepare(mine, tmp_path, tmp_path / "unpacked", tmp_path / "manifest")
 
     def stored(out: str = "store", label: int | None = None, **part) -> Store:
-        build(Part(set="mine", **part), *places, 24, tmp_path / out, label)
-        return Store(tmp_path / out)
+        return built(mine, tmp_path, "unpacked", "manifest", out, label=label, **part)
 
     stored.folder = tmp_path
     return stored
@@ -81,20 +89,17 @@ def test_parts_out_of_distribution_have_one_label(stored):
     assert (no_class.truth(0) == 254).all() and np.array_equal(no_class.images, stored().images)
     assert {row.sha256_mask for row in background.index} == {""}
     ood = entry(images="Image", ood=True)
-    places = (ood, write_files(stored.folder / "t", files()), stored.folder / "u", stored.folder / "m")
-    prepare(*places)
-    build(Part(set="mine"), *places, 24, stored.folder / "s")
-    assert not Store(stored.folder / "s").truth(0).any()
+    root = write_files(stored.folder / "t", files())
+    prepare(ood, root, root / "u", root / "m")
+    assert not built(ood, root, "u", "m", "s").truth(0).any()
 
 
 def test_class_ids_are_resized_by_the_nearest_pixel(tmp_path):
     ids = np.random.default_rng(0).choice([0, 1, 2, 7], (6, 8)).repeat(5, 0).repeat(5, 1).astype(np.uint8)
     write_files(tmp_path, {"Image/a.png": encoded(image(0)), "GT/a.png": encoded(ids)})
     mine = entry(folder=".", images="Image", masks="GT", classes=["background", "b", "c"], void=7)
-    places = (mine, tmp_path, tmp_path / "u", tmp_path / "m")
-    prepare(*places)
-    build(Part(set="mine"), *places, 20, tmp_path / "s")
-    store, expected = Store(tmp_path / "s"), np.where(ids == 7, 255, ids)
+    prepare(mine, tmp_path, tmp_path / "u", tmp_path / "m")
+    store, expected = built(mine, tmp_path, "u", "m", "s", size=20), np.where(ids == 7, 255, ids)
     rows, columns = np.floor((np.arange(20) + 0.5) * 1.5).astype(int), np.arange(20) * 2 + 1
     assert store.classes == 3 and np.array_equal(store.truth(0), expected)
     assert np.array_equal(store.masks[0], expected[rows][:, columns])

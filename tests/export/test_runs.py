@@ -17,7 +17,7 @@ def digest(method: str = "baseline", seed: int = 0, **jobs: tuple[str, str]) -> 
         role.replace("_", "/"): SimpleNamespace(fingerprint=fingerprint, content=content)
         for role, (fingerprint, content) in jobs.items()
     }
-    experiment = SimpleNamespace(name="tiny", job=lambda name: SimpleNamespace(inputs=inputs))
+    experiment = SimpleNamespace(name="tiny", evaluation=lambda *run: SimpleNamespace(inputs=inputs))
     return FinishedRun(experiment, method, seed).digest
 
 

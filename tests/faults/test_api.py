@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline_src.api import ASLP, SCBCE, DenseCalibration, Statistic, UserError, reliability_diagram
+from pipeline_src.api import ASLP, SCBCE, DenseCalibration, Evaluation, UserError, reliability_diagram
 
 F, Y = np.full((2, 4, 5), 0.25, np.float32), np.zeros((2, 4, 5), np.uint8)
 P, K = np.full((2, 4, 4, 5), 0.25, np.float32), np.zeros((2, 4, 5), np.uint8)
@@ -17,7 +17,7 @@ Z, T = torch.zeros(2, 1, 4, 5), torch.zeros(2, 4, 5, dtype=torch.long)
 
 
 def counting(f: object, y: object) -> Callable[[], object]:
-    return lambda: Statistic().update(f, y)
+    return lambda: Evaluation().update(f, y)
 
 
 def coarse() -> DenseCalibration:
@@ -31,16 +31,16 @@ ROWS = [
     ("class-logits", counting(P * 9, K), "8 off 1"),
     ("two-channels", counting(P[:, :2], K), "0.5 off 1"),
     ("one-hot-integers", counting((P[:, :2] > 0).astype(np.uint8), K), "uint8"),
-    ("bins", lambda: Statistic().update(F, Y).compute(7), "7"),
+    ("bins", lambda: Evaluation().update(F, Y).compute(7), "7"),
     ("grey-mask", counting(F, Y + 7), "7"),
     ("float-mask", counting(F, F), "0.25"),
     ("lists", counting([F], Y), "list"),
     ("object-255", counting(F, Y + np.uint8(np.eye(4, 5) * 255)), "255"),
     ("class-ids", counting(P, K + 4), "4"),
-    ("groups", lambda: Statistic().update(F, Y).compute(groups=[1]), "1 for 2"),
-    ("mixed", lambda: Statistic().update(P, K).update(F, Y), "2 after 4"),
-    ("merged", lambda: Statistic().update(P, K).merge(Statistic().update(F, Y)), "2 after"),
-    ("nothing-to-draw", lambda: reliability_diagram(Statistic()), "no pixel"),
+    ("groups", lambda: Evaluation().update(F, Y).compute(groups=[1]), "1 for 2"),
+    ("mixed", lambda: Evaluation().update(P, K).update(F, Y), "2 after 4"),
+    ("merged", lambda: Evaluation().update(P, K).merge(Evaluation().update(F, Y)), "2 after"),
+    ("nothing-to-draw", lambda: reliability_diagram(Evaluation()), "no pixel"),
     ("bins-of-coarse-counts", lambda: reliability_diagram(coarse(), bins=13), "divisor of 300"),
     ("metric-lists", lambda: DenseCalibration().update([0.1], [1]), "list"),
     ("metric-name", lambda: DenseCalibration(("ecee",)), "ecee"),

@@ -12,7 +12,7 @@ from project import ROOT
 
 from pipeline_src.counting.counts import COLUMNS
 from pipeline_src.counting.levels import UNIT
-from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.counting.storage import load, save
 from pipeline_src.errors import UserError
 from pipeline_src.publishing import published
 from pipeline_src.publishing.counts_file import CountsFile
@@ -85,10 +85,10 @@ def test_counts_of_another_experiment_are_checked(folder):
 def test_sums_of_images_that_contradict_the_histogram_are_refused(folder, column, amount):
     """Counts as a reader of results and of published runs finds them."""
     wrong = counted(varied(2), whole=False)
-    wrong.raw.rows.table[0, COLUMNS.index(column)] += amount
-    wrong.save(folder / "statistic.npz", {})
+    wrong["raw"].images.table[0, COLUMNS.index(column)] += amount
+    save(wrong, folder / "statistic.npz", {})
     with pytest.raises(UserError, match=rf"statistic\.npz(.|\n)*{column}"):
-        MapCounts.load(folder / "statistic.npz")
+        load(folder / "statistic.npz")
     published_wrongly = publish("wrong", FACTS, lambda *_: wrong)
     with pytest.raises(UserError, match=rf"wrong/counts\.zip(.|\n)*{column}"):
         CountsFile(published_wrongly / "counts.zip").read("photos", "slp", 0)

@@ -14,8 +14,8 @@ from scipy.special import expit, softmax
 from pipeline_src.calibrators.calibrator import calibrated, fitted
 from pipeline_src.calibrators.registry import calibrator_class, read_calibrator
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
-from pipeline_src.maps.calibrate import calibrate_folder, overlap_warnings, pixels_of, write_calibrated
-from pipeline_src.maps.counts import count
+from pipeline_src.maps.calibrate import calibrate_folder, counts_and_pixels, overlap_warnings, write_calibrated
+from pipeline_src.maps.checks import count_folder
 from pipeline_src.maps.files import pair_files, read_map
 from pipeline_src.maps.judge import judge_folder
 from pipeline_src.maps.risk import folds_of
@@ -99,7 +99,9 @@ def test_both_sides_of_a_comparison_have_the_clamp_of_the_type(kind, least, tmp_
     q = f[0].clip(least, 1 - least)
     expected = -np.log(np.where(truth[0], q, 1 - q)).mean()
     assert judged["raw"]["nll"] == pytest.approx(expected, rel=1e-4)  # 0.4 is rounded to a level
-    counts = count(pair_files(*folders), calibrators=[TemperatureCalibrator(temperature=1.0)] * 2).statistic.raw
+    counts = count_folder(pair_files(*folders), calibrators=[TemperatureCalibrator(temperature=1.0)] * 2).counts()[
+        "raw"
+    ]
     assert value("nll", counts) == pytest.approx(judged["raw"]["nll"], rel=1e-2)
     assert judged["clamp"] == {kind.replace("float32", "float"): least}
 
@@ -121,7 +123,7 @@ def test_maps_are_written_as_they_came(done, folders):
         kind = np.float32 if original.dtype == np.float16 else original.dtype
         assert (kind, original.shape) == (calibrated_map.dtype, calibrated_map.shape)
         assert not np.array_equal(original, calibrated_map)
-        exact = calibrated(calibrator, read_map(path)).reshape(original.shape)
+        exact = calibrated(calibrator, read_map(path)[0]).reshape(original.shape)
         assert np.array_equal(calibrated_map, exact.astype(kind))
 
 
@@ -139,7 +141,7 @@ def test_without_masks_each_image_is_scored_by_a_calibrator_that_has_not_seen_it
     pred, mask, apply = folders["pred"], folders["mask"], folders["apply"]
     result = calibrate_folder(pred, mask, apply, tmp_path / "out", method="platt", resamples=0)
     pairs = pair_files(pred, mask)
-    pixels, folds = pixels_of(pairs, None, None), folds_of(np.arange(len(pairs)))
+    (_, pixels), folds = counts_and_pixels(pairs, None, None), folds_of(np.arange(len(pairs)))
     for fold in range(5):
         selected = [pair for pair, of_pair in zip(pairs, folds, strict=True) if of_pair == fold]
         calibrator = fitted(calibrator_class("platt"), pixels.take(folds != fold))
@@ -157,10 +159,10 @@ def test_fitted_images_among_the_scored_images_are_named(folders, tmp_path):
     for maps, masks in ((pred, mask), (apply, test_mask)):
         np.save(maps / "empty.npy", np.zeros((9, 9)))
         cv2.imwrite(str(masks / "empty.png"), np.zeros((9, 9), np.uint8))
-    assert overlap_warnings(count(pair_files(pred, mask)), count(pair_files(apply, test_mask))) == []
+    assert overlap_warnings(count_folder(pair_files(pred, mask)), count_folder(pair_files(apply, test_mask))) == []
     shutil.copy(pred / "a01.tif", apply / "again.tif")
     shutil.copy(mask / "a01.png", test_mask / "again.png")
-    (warning,) = overlap_warnings(count(pair_files(pred, mask)), count(pair_files(apply, test_mask)))
+    (warning,) = overlap_warnings(count_folder(pair_files(pred, mask)), count_folder(pair_files(apply, test_mask)))
     assert "(again)" in warning
     result = calibrate_folder(pred, mask, apply, tmp_path / "out", test_mask=test_mask, resamples=0)
     assert warning in result["warnings"]

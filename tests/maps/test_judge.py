@@ -14,15 +14,17 @@ from made_statistics import summaries
 from PIL import Image
 from scipy.special import expit
 
-from pipeline_src.analysis.resampling import resample_counts
+from pipeline_src.analysis.resampling import measure_protocols
 from pipeline_src.calibrators.pixels import least_probability
-from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.counting.accumulate import Accumulator
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.sample import checked
+from pipeline_src.counting.storage import load
 from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.errors import UserError
-from pipeline_src.maps.counts import count, read_sample
-from pipeline_src.maps.files import pair_files
+from pipeline_src.maps.checks import count_folder
+from pipeline_src.maps.files import pair_files, read_sample
 from pipeline_src.maps.judge import judge_folder
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import value
 
 PROTOCOLS = ("raw", "stretched")
@@ -67,12 +69,12 @@ def make(root: Path, images: int = 6) -> dict[str, tuple[np.ndarray, np.ndarray]
     return pairs
 
 
-def statistic(pairs) -> MapCounts:
+def statistic(pairs) -> dict[str, Counts]:
     """The counts of all pixels that count."""
-    counted = MapCounts.empty()
+    accumulator = Accumulator()
     for stem, (f, truth) in pairs.items():
-        counted.add(f, truth, stem, ignore=255, clamp=least_probability(f.dtype))
-    return counted
+        accumulator.add(checked(f, truth, stem, ignore=255), clamp=least_probability(f.dtype))
+    return accumulator.counts()
 
 
 def table(out: Path) -> dict[str, dict[str, str]]:
@@ -110,9 +112,9 @@ def test_numbers_are_those_of_the_statistic(tmp_path):
     result = judge_folder(tmp_path / "maps", tmp_path / "masks", "net", out := tmp_path / "out", **options)
     counted, rows = statistic(pairs), table(out)
     assert json.loads((out / "metrics.json").read_text()) == json.loads(json.dumps(result))
-    assert np.array_equal(MapCounts.load(out / "statistic.npz").raw.count, counted.raw.count)
+    assert np.array_equal(load(out / "counts.npz")["raw"].histogram.count, counted["raw"].histogram.count)
     for protocol in PROTOCOLS:
-        counts = counted.protocols[protocol]
+        counts = counted[protocol]
         for name in METRICS:
             assert result[protocol][name] == value(name, counts, bins)
             low, high = result["intervals"][protocol][name]
@@ -121,10 +123,10 @@ def test_numbers_are_those_of_the_statistic(tmp_path):
     assert eces == sorted(eces, reverse=True) and rows.keys() == pairs.keys()
     for stem, pair in pairs.items():
         counts = statistic({stem: pair})
-        stretched = counts.protocols["stretched"]
+        stretched = counts["stretched"]
         for name in ("accuracy", "nll", "brier", "mae"):
             assert float(rows[stem][f"stretched_{name}"]) == pytest.approx(value(name, stretched), rel=1e-5)
-        assert float(rows[stem]["raw_ece"]) == pytest.approx(value("ece", counts.raw, bins), abs=5e-3)
+        assert float(rows[stem]["raw_ece"]) == pytest.approx(value("ece", counts["raw"], bins), abs=5e-3)
 
 
 def test_measures_of_whole_maps_are_means_over_images(tmp_path):
@@ -142,7 +144,7 @@ def test_measures_of_whole_maps_are_means_over_images(tmp_path):
 
 
 def test_maps_of_several_classes(tmp_path):
-    counted = MapCounts.of_classes(4)
+    counted = Accumulator(4)
     for folder in ("maps", "masks"):
         (tmp_path / folder).mkdir()
     for k in range(4):
@@ -153,10 +155,10 @@ def test_maps_of_several_classes(tmp_path):
         truth[:2] = 11
         np.savez_compressed(tmp_path / f"maps/m{k}.npz", p)
         cv2.imwrite(str(tmp_path / f"masks/m{k}.png"), truth)
-        counted.add(p, truth, f"m{k}", ignore=11)
+        counted.add(checked(p, truth, f"m{k}", ignore=11))
     result = judge_folder(tmp_path / "maps", tmp_path / "masks", "four", tmp_path / "out", ignore=11, resamples=30)
     assert (result["n_classes"], result["n_pixels"]) == (4, 4 * 18 * 30)
-    assert result["raw"] == summaries(counted)["raw"][0]
+    assert result["raw"] == summaries(counted.counts())["raw"][0]
     low, high = result["intervals"]["raw"]["ece"]
     assert low < result["raw"]["ece"] < high
 
@@ -168,9 +170,9 @@ def test_images_of_a_group_are_resampled_together(tmp_path):
     options = {"groups": str(tmp_path / "groups.csv"), "ignore": IGNORE}
     folders = tmp_path / "maps", tmp_path / "masks"
     result = judge_folder(*folders, "net", tmp_path / "out", resamples=50, **options)
-    counted = count(pair_files(*folders), None, IGNORE, whole_maps=True)
-    expected = resample_counts(ProtocolCounts.by_protocol(counted.statistic, groups)["raw"], 10, 0, 50)
-    assert {name: number for name, number in result["raw"].items() if number is not None} == expected.points
+    counted = count_folder(pair_files(*folders), None, IGNORE, whole_maps=True)
+    expected = measure_protocols(counted.counts(), 10, 0, 50, groups)["raw"]
+    assert result["raw"] == expected.numbers()
     assert result["intervals"]["raw"] == {name: expected.intervals().get(name) for name in result["raw"]}
     assert "3 groups" in result["groups"]
 
@@ -311,5 +313,5 @@ def test_weighted_f_is_measured_on_request(judged):
     result = judged(weighted_f=True)
     for protocol in PROTOCOLS:
         assert result[protocol]["weighted_f"] == pytest.approx(expected[protocol]["weighted_f"], abs=1e-9)
-    stored = MapCounts.load("out/statistic.npz")
-    assert value("weighted_f", stored.raw) == result["raw"]["weighted_f"]
+    stored = load("out/counts.npz")
+    assert value("weighted_f", stored["raw"]) == result["raw"]["weighted_f"]

@@ -8,11 +8,10 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import expit
 from scipy.stats import norm
 
-from pipeline_src.analysis.resampling import SEED, resample_counts
-from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.analysis.resampling import SEED, measure
+from pipeline_src.counting.accumulate import Accumulator
+from pipeline_src.counting.sample import checked
 from pipeline_src.maps.judge import miscalibration
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 
 SIDE = 24
 IMPULSE = np.zeros((SIDE, SIDE))
@@ -28,14 +27,14 @@ def field(rng: np.random.Generator, width: float) -> np.ndarray:
 def answer(images: int, width: float, temperature: float, seed: int) -> str:
     """The answer on maps of objects whose logits are multiplied by `temperature`; 1 is calibrated."""
     rng = np.random.default_rng([images, seed])
-    statistic = MapCounts({"raw": Counts.empty()})
+    accumulator = Accumulator(protocols=["raw"])
     for k in range(images):
         logits = 2.5 * field(rng, 4) + rng.normal(-1, 1)
         truth = norm.cdf(field(rng, width)) < expit(logits)
-        statistic.add(expit(temperature * logits).astype(np.float32), truth, f"{k:04d}")
-    counts = ProtocolCounts(statistic, statistic.raw)
-    resampled = resample_counts(counts, 10, SEED, 1000, ("gap", "ece", "squared_error"))
-    return miscalibration(resampled.intervals(), resampled.units)
+        f = expit(temperature * logits).astype(np.float32)
+        accumulator.add(checked(f, truth, f"{k:04d}"))
+    measured = measure(accumulator.counts()["raw"], 10, SEED, 1000, ("gap", "ece", "squared_error"))
+    return miscalibration(measured.intervals(), measured.units)
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from made_statistics import counted
 from scipy.stats import beta
 
 from pipeline_src.analysis.conformal import Bound
-from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.counting.counts import Counts
 from pipeline_src.maps.judge import judge_folder
 from pipeline_src.maps.risk import exceeded, folds_of, risk_spread
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 
 IMAGES = 25
 
@@ -84,12 +84,10 @@ def test_images_without_an_object_do_not_count(tmp_path):
     assert "15 images" in none["reason"] and "19" in none["reason"]
 
 
-def single_pixels(rng: np.random.Generator, images: int) -> ProtocolCounts:
+def single_pixels(rng: np.random.Generator, images: int) -> Counts:
     """Images of one object pixel of a random level, whose FNR is 0 or 1."""
-    counted = MapCounts.empty()
-    for k in range(images):
-        counted.add(rng.integers(0, 256, (1, 1), dtype=np.uint8), np.ones((1, 1), np.uint8), f"{k:03d}")
-    return ProtocolCounts(counted, counted.raw)
+    levels = [rng.integers(0, 256, (1, 1), dtype=np.uint8) for _ in range(images)]
+    return counted((level, np.ones((1, 1), np.uint8), f"{k:03d}") for k, level in enumerate(levels))["raw"]
 
 
 def test_spread_is_that_of_the_beta_distribution():

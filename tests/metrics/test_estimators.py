@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_statistics import counted, one
 
-from pipeline_src.counting.score_histogram import Bins, top_label
+from pipeline_src.counting.bins import Bins, top_label
 from pipeline_src.metrics import estimators
 from pipeline_src.metrics.registry import METRICS, value
 
@@ -18,7 +18,7 @@ def pixels(request):
     f = 1 / (1 + np.exp(-rng.normal(0.5, 2.5, 6000)))
     y = (rng.random(6000) < f**3).astype(np.uint8)
     f = f.astype(np.float32) if request.param == "float32" else np.uint8(np.round(f * 255))
-    counts = one(f, y).raw
+    counts = one(f, y)["raw"]
     exact = f.astype(np.float64) / (1 if request.param == "float32" else 255)
     return counts, np.maximum(exact, 1 - exact), ((exact >= 0.5) == y).astype(float), exact, y
 
@@ -60,15 +60,15 @@ def test_sweep_ends_before_the_first_number_of_groups_that_is_not_monotone():
 
 def test_debiased_over_images_by_hand():
     """Two images of two pixels of confidence 0.75 each: excesses 0.5 and -0.5, so that V = 2/1 (0.25 + 0.25)."""
-    counts = counted(
-        [(np.float32([[0.75, 0.75]]), np.array([[1, right]], np.uint8), f"{right}") for right in (0, 1)]
-    ).raw
+    counts = counted([(np.float32([[0.75, 0.75]]), np.array([[1, right]], np.uint8), f"{right}") for right in (0, 1)])[
+        "raw"
+    ]
     assert value("squared_error", counts) == pytest.approx((0 - 1) / 4 / 4)
     assert value("ece_debiased", counts) == 0
     assert value("ece_floor", counts) == pytest.approx(np.sqrt(2 / np.pi) / 4)
     assert value("squared_overconfidence", counts) == 0, "no bin is overconfident"
     # Both wrong to the same degree: no variance over images, and the squared error is the squared gap.
-    alike = counted([(np.float32([[0.75, 0.75]]), np.array([[1, 0]], np.uint8), name) for name in "ab"]).raw
+    alike = counted([(np.float32([[0.75, 0.75]]), np.array([[1, 0]], np.uint8), name) for name in "ab"])["raw"]
     assert value("squared_error", alike) == pytest.approx(0.25**2)
     assert (value("ece_debiased", alike), value("ece_floor", alike)) == (pytest.approx(0.25), 0)
 
@@ -76,7 +76,7 @@ def test_debiased_over_images_by_hand():
 def test_the_squared_error_is_that_of_over_confident_bins_and_of_others():
     """Three images of a pixel of 0.75 that is wrong in two of them, and of one of 0.95 that is always right."""
     images = [(np.float32([[0.75, 0.95]]), np.array([[y, 1]], np.uint8), str(k)) for k, y in enumerate((0, 0, 1))]
-    counts = counted(images).raw
+    counts = counted(images)["raw"]
     gap = 0.75 - 1 / 3
     variance = 3 / 2 * sum((0.75 - y - gap) ** 2 for y in (0, 0, 1))
     over = ((3 * gap) ** 2 - variance) / 3 / 6
@@ -96,16 +96,16 @@ def smoothed_plain(confidence, right, sigma, points=4000):
 
 def smoothed(cells, sigma):
     """The same from cells, as the metric computes it at every width that it tries."""
-    spectrum = estimators.cosines(cells.excess) / cells.n[..., None]
-    return estimators.smoothed_error(spectrum, np.full(cells.n.shape, sigma))
+    spectrum = estimators.cosines(cells.excess) / cells.pixels[..., None]
+    return estimators.smoothed_error(spectrum, np.full(cells.pixels.shape, sigma))
 
 
 @pytest.mark.parametrize("sigma", [0.02, 0.1])
 def test_smooth_ece_by_its_definition(pixels, sigma):
     _, confidence, right, exact, y = pixels
     part = slice(0, 400)
-    counts = one(exact[part].astype(np.float32), y[part]).raw
-    cells = top_label(counts).binned(METRICS["smooth_ece"].input.cells).bins
+    counts = one(exact[part].astype(np.float32), y[part])["raw"]
+    cells = top_label(counts.histogram, METRICS["smooth_ece"].input.cells)
     plain = smoothed_plain(confidence[part], right[part], sigma)
     assert float(smoothed(cells, sigma)) == pytest.approx(plain, rel=2e-3)
     width = value("smooth_ece", counts)

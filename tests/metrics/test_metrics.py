@@ -9,20 +9,17 @@ import pytest
 import sod_reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_statistics import counted, of_scenes, one, scene, summaries, varied
+from made_statistics import ByProtocol, counted, of_scenes, one, scene, summaries, varied
 
-from pipeline_src.analysis.resampling import resample
-from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.score_histogram import positive, top_label
-from pipeline_src.counting.whole_maps import whole_map_measures
+from pipeline_src.analysis.resampling import measure_protocols
+from pipeline_src.counting.bins import positive, top_label
 from pipeline_src.errors import UserError
 from pipeline_src.figures.bin_tables import reliability_table
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import summary, value
 
 
 def raw(f, y):
-    return one(np.asarray(f), y).raw
+    return one(np.asarray(f), y)["raw"]
 
 
 def test_four_pixels_by_hand():
@@ -36,7 +33,7 @@ def test_four_pixels_by_hand():
     assert value("mae", counts) == pytest.approx((0.25 + 0.75 + 0.125) / 4, abs=1e-9)
     nll = -math.log(0.75) - math.log(0.25) - math.log(0.875) - math.log(1 - 1e-7)
     assert value("nll", counts) == pytest.approx(nll / 4, abs=1e-9)
-    table = reliability_table(counts, 10)
+    table = reliability_table(counts.histogram, 10)
     bins = table[:-1]
     assert bins["pixels"].tolist() == [0] * 7 + [2, 1, 1] and bins["share"].tolist() == [0] * 7 + [0.5, 0.25, 0.25]
     assert bins["confidence"][7:].tolist() == [0.75, 0.875, 1] and bins["accuracy"][7:].tolist() == [0.5, 1, 1]
@@ -61,7 +58,7 @@ def test_four_pixels_by_hand():
     ],
 )
 def test_bins_are_right_closed_on_probability_in_the_positive_view(f, bins, index):
-    view = positive(raw(np.array([f]), [1])).binned(bins)
+    view = positive(raw(np.array([f]), [1]).histogram, bins)
     assert np.flatnonzero(view.count).tolist() == [index]
     assert view.hits.sum() == 1
 
@@ -98,18 +95,15 @@ def test_parity_with_torchmetrics(random_pixels, bins):
 
 
 @pytest.fixture(scope="module")
-def saved_maps() -> MapCounts:
+def saved_maps() -> ByProtocol:
     """The counts of the maps of `sod_reference`, with all measures."""
-    statistic = MapCounts.empty()
-    for number, (levels, mask) in enumerate(sod_reference.maps()):
-        measures = whole_map_measures(levels, mask, weighted=True)
-        statistic.add(levels, mask, f"{number:02d}", measures=measures)
-    return statistic
+    maps = enumerate(sod_reference.maps())
+    return counted(((levels, mask, f"{number:02d}") for number, (levels, mask) in maps), weighted_f=True)
 
 
 def test_values_are_those_of_pysodmetrics(saved_maps):
     for name, expected in sod_reference.VALUES.items():
-        for counts in saved_maps.protocols.values():
+        for counts in saved_maps.values():
             assert value(name, counts) == pytest.approx(expected, abs=2e-9), name
 
 
@@ -131,31 +125,31 @@ def released_rates(level: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def test_ap_and_auc_are_those_of_the_released_evaluator():
-    statistic, rates = MapCounts.empty(), []
+    images, rates = [], []
     for number, (levels, mask) in enumerate(sod_reference.maps()):
         levels = np.where(levels == 1, 2, levels).astype(np.uint8)  # at level 1 the evaluator has no threshold
-        statistic.add(levels, mask, str(number))
+        images.append((levels, mask, str(number)))
         rates.append(released_rates(levels, mask))
     precision, recall, false = np.mean(rates, axis=0)[:, ::-1]
     # The evaluator leaves out what lies below the rates of the highest threshold.
     ap = np.trapezoid(precision, recall) + precision[0] * recall[0]
     auc = np.trapezoid(recall, false) + recall[0] * false[0] / 2
-    for counts in statistic.protocols.values():
+    for counts in counted(images).values():
         assert value("ap", counts) == pytest.approx(ap, abs=1e-12)
         assert value("auc", counts) == pytest.approx(auc, abs=1e-12)
 
 
 def test_an_image_without_a_predicted_pixel_has_no_precision():
-    statistic = MapCounts.empty()
-    statistic.add(np.array([[200, 0]], np.uint8), np.array([[1, 0]], np.uint8), "a")
-    statistic.add(np.array([[0, 100]], np.uint8), np.array([[1, 0]], np.uint8), "b")
+    mask = np.array([[1, 0]], np.uint8)
+    maps = {"a": np.array([[200, 0]], np.uint8), "b": np.array([[0, 100]], np.uint8)}
+    statistic = counted((f, mask, name) for name, f in maps.items())
     # t > 100: precision 1 of the first image, mean recall 1/2; then (1 + 0)/2 of both; at 0 1/2, recall 1
-    assert value("ap", statistic.raw) == pytest.approx(1 / 2 * 1 + 1 / 2 * 1 / 2, abs=1e-12)
+    assert value("ap", statistic["raw"]) == pytest.approx(1 / 2 * 1 + 1 / 2 * 1 / 2, abs=1e-12)
 
 
 def test_auc_of_one_image_is_the_share_of_ordered_pairs():
     levels, mask = sod_reference.maps()[3]
-    counts = one(levels, mask).raw
+    counts = one(levels, mask)["raw"]
     inside = levels[mask == 1].astype(int)
     outside = levels[mask == 0].astype(int)
     difference = inside[:, None] - outside[None, :]
@@ -176,8 +170,8 @@ def test_what_always_holds(pairs, bins):
     f = np.array([p for p, _ in pairs], np.float32)
     y = np.array([label for _, label in pairs], np.uint8)
     counts = raw(f, y)
-    values, _ = summary(ProtocolCounts(None, counts), bins)
-    gap = abs(top_label(counts).score.sum() / len(f) - values["accuracy"])
+    values, _ = summary(counts, bins)
+    gap = abs(top_label(counts.histogram).score.sum() / len(f) - values["accuracy"])
     # merging bins can only cancel gaps; one bin is the mean gap
     assert gap - 1e-12 <= values["ece"] <= values["mce"] + 1e-12 <= 1 + 2e-12
     assert values["oe"] <= values["ece"] + 1e-12
@@ -205,8 +199,8 @@ def test_f_by_hand():
 
 def test_ece_of_images_is_that_of_each_alone():
     images = list(varied(7, kind="uint8"))
-    alone = [value("ece", counted([image], whole=False).raw) for image in images]
-    counts = counted(images, whole=False).raw
+    alone = [value("ece", counted([image], whole=False)["raw"]) for image in images]
+    counts = counted(images, whole=False)["raw"]
     assert value("image_ece", counts) == pytest.approx(np.mean(alone), abs=1e-12)
     assert value("image_ece", counts) > value("ece", counts)  # images are equally large: errors can only cancel
     several = [scene(k) for k in range(4)]
@@ -218,16 +212,16 @@ def test_ece_of_images_is_that_of_each_alone():
 def test_eight_bit_values_stored_as_floats_are_the_same_images():
     """float32 v/255 lies on either side of v/255, and below 0.5 the grid and the rows round it differently."""
     rng = np.random.default_rng(0)
-    of_bytes, of_floats = MapCounts.empty(), MapCounts.empty()
+    of_bytes, of_floats = [], []
     for k in range(30):
         logits = rng.normal(rng.normal(), 2, (16, 16))
         v = np.uint8(255 / (1 + np.exp(-logits)))
         v += v % 51 == 0  # not on the edge of a bin, where float32 decides otherwise
         y = np.uint8(rng.random(v.shape) < 1 / (1 + np.exp(-logits * rng.uniform(0.3, 1.2))))
         y[rng.random(y.shape) < rng.uniform(0, 0.8)] = 255  # images of different sizes
-        of_bytes.add(v, y, f"{k}")
-        of_floats.add(v.astype(np.float32) / np.float32(255), y, f"{k}")
-    one, other = (resample(of, 10, key=0, resamples=50)["raw"] for of in (of_bytes, of_floats))
+        of_bytes.append((v, y, f"{k}"))
+        of_floats.append((v.astype(np.float32) / np.float32(255), y, f"{k}"))
+    one, other = (measure_protocols(counted(of), 10, key=0, resamples=50)["raw"] for of in (of_bytes, of_floats))
     for name in ("image_ece", "ece_floor", "squared_error"):
         assert other.points[name] == pytest.approx(one.points[name], rel=1e-4), name
     for name in ("ece", "image_ece"):

@@ -6,11 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_statistics import one, varied
+from made_statistics import counted, of_scenes, one, varied
 
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import UNKNOWN
-from pipeline_src.counting.map_counts import MapCounts
 from pipeline_src.metrics.registry import value
 
 NAMES = ("aurc", "augrc")
@@ -39,7 +38,7 @@ def drawn(deviation: float, errors: float, seed: int = 0) -> tuple[np.ndarray, n
 
 def levels_alone(counts: Counts) -> Counts:
     """As earlier versions counted."""
-    return replace(counts, surest=UNKNOWN)
+    return replace(counts, histogram=replace(counts.histogram, surest=UNKNOWN))
 
 
 @pytest.mark.parametrize("errors", [0.001, 0.01, 0.05])
@@ -49,7 +48,7 @@ def test_saturated_maps_are_ranked_as_their_pixels(deviation, errors):
     statistic = one(f, y)
     doubt = np.minimum(f.astype(float), 1 - f.astype(float))
     expected = ranked(doubt.ravel(), ((f >= 0.5) == y).ravel())
-    for counts in statistic.protocols.values() if f.min() == 0 and f.max() == 1 else (statistic.raw,):
+    for counts in statistic.values() if f.min() == 0 and f.max() == 1 else (statistic["raw"],):
         for name in NAMES:
             assert value(name, counts) == pytest.approx(expected[name], rel=5e-4), name
 
@@ -62,24 +61,22 @@ def test_top_labels_are_ranked_as_their_pixels():
     top = np.sort(z, axis=0)
     wrong = rng.random(top.shape[1:]) < 0.1 * np.exp(-(top[-1] - top[-2]) / 6)
     truth = np.where(wrong, (z.argmax(axis=0) + 1) % 4, z.argmax(axis=0))
-    statistic = MapCounts.of_classes(4)
-    statistic.add(p, truth, "a")
+    statistic = of_scenes([(p, truth)], 4)
     expected = ranked(1 - p.max(axis=0).ravel().astype(float), p.argmax(axis=0).ravel() == truth.ravel())
     for name, number in expected.items():
-        assert value(name, statistic.raw) == pytest.approx(number, rel=1e-3), name
+        assert value(name, statistic["raw"]) == pytest.approx(number, rel=1e-3), name
 
 
 @pytest.mark.parametrize("kind", ["uint8", "uint16", "uint8 as float32"])
 def test_maps_of_8_and_16_bits_are_ranked_as_before(kind):
-    statistic = MapCounts.empty()
-    for f, y, name in varied(5, kind=kind.split()[0], sharp=4):
-        statistic.add((f / 255).astype(np.float32) if " " in kind else f, y, name)
-    for counts in (statistic.raw, statistic.protocols["stretched"]):
-        assert counts.surest[0].any()
+    maps = varied(5, kind=kind.split()[0], sharp=4)
+    statistic = counted(((f / 255).astype(np.float32) if " " in kind else f, y, name) for f, y, name in maps)
+    for counts in (statistic["raw"], statistic["stretched"]):
+        assert counts.histogram.surest[0].any()
         assert all(value(name, counts) == value(name, levels_alone(counts)) for name in NAMES)
 
 
 def test_augrc_by_hand():
     # wrong, right, wrong by confidence: of all pixels 1/3, 1/3 and 2/3 are errors among the first, two and three
-    counts = one(np.float32([1, 0.75, 0.625]), [0, 1, 0]).raw
+    counts = one(np.float32([1, 0.75, 0.625]), [0, 1, 0])["raw"]
     assert value("augrc", counts) == pytest.approx((1 / 3 / 2 + 1 / 3 + (1 / 3 + 2 / 3) / 2) / 3, abs=1e-15)

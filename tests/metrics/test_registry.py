@@ -6,21 +6,16 @@ import math
 
 import numpy as np
 import pytest
-from made_statistics import counted, of_scenes, scene, summaries, varied
+from made_statistics import ByProtocol, counted, of_scenes, scene, summaries, varied
 
-from pipeline_src.analysis.resampling import resample
-from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.whole_maps import whole_map_measures
+from pipeline_src.analysis.resampling import measure_protocols
 from pipeline_src.metrics.metric import UNDEFINED, Quantity
 from pipeline_src.metrics.registry import METRICS, SQUARED_CLASSES
 
 
-def nothing_is_right() -> MapCounts:
-    statistic = MapCounts.of_classes(4)
-    for name in "ab":
-        p, truth = scene(ord(name), classes=4)
-        statistic.add(p, np.where(truth == 255, 255, 254), name, no_class=254)
-    return statistic
+def nothing_is_right() -> ByProtocol:
+    scenes = (scene(seed, classes=4) for seed in (97, 98))
+    return of_scenes(((p, np.where(truth == 255, 255, 254)) for p, truth in scenes), 4, no_class=254)
 
 
 STATISTICS = {
@@ -28,8 +23,8 @@ STATISTICS = {
     "background": (lambda: counted((f, 0 * y, name) for f, y, name in varied(3)), {"max_f", "mean_f", "ap", "auc"}),
     "without whole maps": (lambda: counted(varied(3), whole=False), {"s_measure", "e_measure", "max_e"}),
     "nothing counts": (lambda: counted((f, 0 * y + 255, name) for f, y, name in varied(3)), "all"),
-    "no image": (MapCounts.empty, "all"),
-    "no image of several classes": (lambda: MapCounts.of_classes(3), "all"),
+    "no image": (lambda: counted([]), "all"),
+    "no image of several classes": (lambda: of_scenes([], 3), "all"),
     "several classes": (lambda: of_scenes([scene(0), scene(1)]), set()),
     "two classes of several": (lambda: of_scenes([scene(0, classes=2), scene(1, classes=2)], 2), set()),
     "no class is right": (nothing_is_right, {"nll", "mean_iou"}),
@@ -40,31 +35,27 @@ STATISTICS = {
 def test_a_metric_has_values_or_a_reason(kind):
     make, expected = STATISTICS[kind]
     statistic = make()
-    several = bool(statistic.classes)
+    several = bool(statistic["raw"].classes)
     kinds = ("any", "several" if several else "two")
     names = [name for name, metric in METRICS.items() if metric.classes in kinds and not metric.on_request]
-    resampled = resample(statistic, 10, key=0, resamples=3)
+    resampled = measure_protocols(statistic, 10, key=0, resamples=3)
     for protocol, (values, reasons) in summaries(statistic).items():
-        assert list(values) == names
-        undefined = {name for name, value in values.items() if value is None}
-        assert undefined == reasons.keys() == (set(names) if expected == "all" else expected)
+        assert list(values) == [name for name in names if name not in reasons]
+        assert reasons.keys() == (set(names) if expected == "all" else expected)
         assert all(reasons.values())
         of = resampled[protocol]
-        assert of.points == {name: value for name, value in values.items() if value is not None}
+        assert of.points == values and list(of.numbers()) == names
         assert of.values.keys() == of.points.keys() and of.reasons == reasons
         for name, ends in of.intervals().items():
             low, high = METRICS[name].range
             assert low <= of.points[name] <= high and low <= min(ends) <= max(ends) <= high, name
         for name, on_resamples in of.values.items():
-            assert on_resamples.shape == (3,) and on_resamples.dtype == np.float64, name
-            assert not np.isnan(on_resamples).any() and math.isfinite(of.points[name]), name
+            assert on_resamples.shape == (1, 3) and on_resamples.dtype == np.float64, name
+            assert not np.isnan(on_resamples).any() and math.isfinite(of.points[name][0]), name
 
 
 def test_weighted_f_is_there_where_it_is_asked_for():
-    statistic = MapCounts.empty()
-    for f, y, name in varied(3):
-        statistic.add(f, y, name, measures=whole_map_measures(f, y, weighted=True))
-    values, _ = summaries(statistic)["raw"]
+    values, _ = summaries(counted(varied(3), weighted_f=True))["raw"]
     assert 0 < values["weighted_f"] < 1
     assert "weighted_f" not in summaries(counted(varied(3)))["raw"][0]
 

@@ -11,7 +11,7 @@ from pipeline_src.data import catalog
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import downloads, merge, read, resolve
 from pipeline_src.params.schema import Experiment, Training
-from pipeline_src.pipeline.jobs import build
+from pipeline_src.pipeline.graph import build
 from pipeline_src.validation import validate
 
 

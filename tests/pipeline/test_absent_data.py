@@ -8,7 +8,7 @@ from made_sets import pairs, write_zip
 
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
-from pipeline_src.pipeline.jobs import build
+from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.runner import run_job
 
 SPLITS = {"val": {"of": "all", "fraction": 0.25}, "rest": {"of": "all", "without": "val"}}

@@ -11,10 +11,11 @@ from project import ROOT, forget_code
 
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
-from pipeline_src.pipeline import fingerprint, report, work
+from pipeline_src.pipeline import fingerprint
 from pipeline_src.pipeline.fingerprint import as_json, code_digests
+from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.job import Job
-from pipeline_src.pipeline.jobs import build
+from pipeline_src.pipeline.steps import data, networks, numbers, report
 from pipeline_src.training import registry
 from pipeline_src.training.methods import baseline, brier, slp
 from pipeline_src.training.registry import calibrated_method
@@ -38,8 +39,14 @@ def package(copied, monkeypatch) -> Path:
 
 
 KINDS = {
-    **{kind: getattr(work, kind) for kind in ("prepare", "store", "train", "evaluate", "analyse")},
-    **{kind: getattr(report, kind) for kind in ("tables", "figures", "claims")},
+    "prepare": data.prepare_dataset,
+    "store": data.store_images,
+    "train": networks.train_network,
+    "evaluate": numbers.evaluate_run,
+    "analyse": numbers.analyse_split,
+    "tables": report.write_table_files,
+    "figures": report.draw_figures,
+    "claims": report.judge_claims,
 }
 
 
@@ -65,7 +72,7 @@ EDITS = [
         set(),
     ),
     ("pipeline/training_faults.py", "LARGE = 1e3", "LARGE = 1e4", set()),
-    ("pipeline/work.py", '"%s and %s hold %d byte-identical images: %s"', '"%s %s %d %s"', set()),
+    ("pipeline/steps/data.py", '"%s and %s hold %d byte-identical images: %s"', '"%s %s %d %s"', set()),
     ("training/models/build.py", "but the weights can't be loaded", "and no weights are there", set()),
     ("training/method.py", "0: the last weights.", "0: those of the last step.", set()),
     ("data/manifest.py", "{part} has too few samples", "{part} is too short", set()),
@@ -81,8 +88,8 @@ EDITS = [
     ("training/batches.py", "cv2.INTER_LINEAR", "cv2.INTER_NEAREST", {"train", "evaluate"}),
     ("metrics/estimators.py", "\n\n\ndef", "\n\nMORE = 1\n\n\ndef", {"analyse", *SHOWN}),
     ("tables/write.py", "\n\n\ndef", "\n\nMORE = 1\n\n\ndef", {"tables"}),
-    ("pipeline/work.py", 'parameters["size"]', '2 * parameters["size"]', {"store"}),
-    ("pipeline/report.py", "draw(results(job), _run_folders(job)", "draw(results(job), {}", {"figures"}),
+    ("pipeline/steps/data.py", 'size=job.parameters["size"]', 'size=2 * job.parameters["size"]', {"store"}),
+    ("pipeline/steps/report.py", "draw(job_results(job), run_folders(job)", "draw(job_results(job), {}", {"figures"}),
 ]
 
 
@@ -145,16 +152,16 @@ def test_weighted_f_concerns_evaluations_only():
 
 
 def test_training_and_evaluation_reach_no_metric_and_nothing_that_is_shown():
-    for function in (work.train, work.evaluate):
+    for function in (networks.train_network, numbers.evaluate_run):
         packages = {name.split("/")[1] for name in code_digests(function, ()) if name.startswith("pipeline_src/")}
         assert "training" in packages and "counting" in packages
         assert not packages & {"metrics", "analysis", "tables", "figures", "claims", "report", "cli", "publishing"}
 
 
 def test_the_class_of_a_method_counts_and_no_other_method():
-    first, second = (code_digests(work.train, (method(),)) for method in (baseline.Baseline, brier.Brier))
+    first, second = (code_digests(networks.train_network, (method(),)) for method in (baseline.Baseline, brier.Brier))
     assert set(first) ^ set(second) == {f"pipeline_src/training/methods/{name}.py" for name in ("baseline", "brier")}
-    calibrated = code_digests(work.evaluate, (calibrated_method("platt")(),))
+    calibrated = code_digests(numbers.evaluate_run, (calibrated_method("platt")(),))
     assert {"platt.py"} == {
         name.split("/")[-1] for name in calibrated if "calibrators/platt" in name or "/beta" in name
     }

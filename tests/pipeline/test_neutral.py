@@ -8,14 +8,26 @@ import pytest
 from project import ROOT
 
 from pipeline_src.data.sources import GENERATOR
-from pipeline_src.pipeline import report, syntax, work
-from pipeline_src.pipeline.fingerprint import NEUTRAL, NEUTRAL_PACKAGES, _files, _is_neutral, code_digests
+from pipeline_src.pipeline import syntax
+from pipeline_src.pipeline.fingerprint import NEUTRAL, NEUTRAL_PACKAGES, _is_neutral, _places, code_digests
+from pipeline_src.pipeline.steps import data, networks, numbers, overview, report
 from pipeline_src.python_source import PACKAGE, syntax_tree
 from pipeline_src.training.models.config import model_modules, model_names
 from pipeline_src.training.registry import method_class, method_names
 
-WORK = [getattr(work, name) for name in ("prepare", "store", "train", "fit", "evaluate", "evaluations", "analyse")]
-WORK += [getattr(report, name) for name in ("tables", "figures", "claims", "write", "overview")]
+WORK = [
+    data.prepare_dataset,
+    data.store_images,
+    networks.train_network,
+    networks.fit_method,
+    numbers.evaluate_run,
+    numbers.analyse_split,
+    report.write_table_files,
+    report.draw_figures,
+    report.judge_claims,
+    report.write_page,
+    overview.write_overview,
+]
 MESSAGE = "only in a message"
 OTHER = "of an object of another class"
 # Function, method or constant of a neutral module that the code of jobs names -> the parameter that holds its value.
@@ -41,10 +53,10 @@ VALUES = {
     "data.entry.Source.label": MESSAGE,
     "data.entry.Split.parents": OTHER,
     "params.schema.ALL": "`part.split` of store",
-    "pipeline.experiment.training_name": "the names of inputs, which are in the fingerprint",
     "pipeline.fingerprint.digest": "none: a change of it changes all fingerprints",
     "pipeline.job.Job.content": OTHER,
     "pipeline.job.Job.faults": OTHER,
+    "pipeline.job.Job.file_fingerprints": "none: the fingerprints themselves",
     "pipeline.job.Job.fingerprint": "none: the fingerprint itself",
     "pipeline.job.Job.folder": "none: the place of a result",
     "pipeline.job.Job.key": "none: the place of a result",
@@ -54,6 +66,8 @@ VALUES = {
     "pipeline.job.linked": "none: the place of a result",
     "pipeline.job.other_versions": "none: the report states the versions of its inputs",
     "pipeline.manifest.Manifest.faults": "none: it raises an error, or nothing happens",
+    "pipeline.manifest.Manifest.file_seconds": "none: the report states what its inputs took",
+    "pipeline.manifest.Manifest.kept_records": "none: the report states the reasons of `keep`",
     "pipeline.manifest.Manifest.read": "none: it raises an error, or nothing happens",
     "pipeline.manifest.Manifest.write": OTHER,
     "pipeline.manifest.now": "none: the report states when it was written",
@@ -67,8 +81,7 @@ UNSEEN = ("Graph", "ExperimentGraph")  # classes of which no job sees an object
 
 def tree(name: str) -> ast.Module:
     """The code of a file or of a function, as a fingerprint counts it."""
-    file, _, function = name.replace("pipeline_src.pipeline.", "pipeline_src/pipeline/").partition(":")
-    file = file.removesuffix(".py") + ".py"
+    file, _, function = name.partition(":")
     found = syntax.Remover(file.split("/")[:-1]).visit(syntax_tree(ROOT / file))
     return syntax.definition(found, function) if function else found
 
@@ -106,7 +119,7 @@ def test_every_value_of_a_neutral_module_that_a_job_uses_is_in_a_parameter(job_c
         modules = {}  # names of neutral modules in the file
         for node in nodes:
             if isinstance(node, ast.alias) and node.name.startswith(f"{PACKAGE}."):
-                module = module_of(_files(node.name)[-1])
+                module = module_of(_places(node.name)[-1])
                 name = node.name.removeprefix(f"{PACKAGE}.")
                 if name == module:
                     modules[node.asname] = module

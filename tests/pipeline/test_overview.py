@@ -11,8 +11,8 @@ import yaml
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.pipeline.job import Job
-from pipeline_src.pipeline.report import overview_job
 from pipeline_src.pipeline.runner import run_job
+from pipeline_src.pipeline.steps.overview import overview_job
 from pipeline_src.tables.paper_table import PaperTable
 
 DATA = {

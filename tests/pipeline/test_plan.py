@@ -19,10 +19,12 @@ from pipeline_src.cli.main import app
 from pipeline_src.errors import UserError
 from pipeline_src.params.load import read
 from pipeline_src.pipeline import plan as planned
-from pipeline_src.pipeline import training_faults, work
-from pipeline_src.pipeline.jobs import build
+from pipeline_src.pipeline import training_faults
+from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.plan import check_parts, differences, missing_jobs, needs, warnings
 from pipeline_src.pipeline.runner import run_job
+from pipeline_src.pipeline.steps.data import report_overlap
+from pipeline_src.pipeline.steps.networks import settings
 
 
 @pytest.fixture
@@ -180,11 +182,11 @@ def test_plan_counts_jobs(project, capsys):
         "prepare": "0 of 2",
         "store": "3 of 4",
         "train": "2 of 2",
-        "evaluate": "4 of 6",
+        "evaluate": "2 of 2",
         "analyse": "3 of 3",
         **dict.fromkeys(("tables", "figures", "gallery", "claims", "report"), "1 of 1"),
     }
-    assert "17 of 22 jobs" in title
+    assert "15 of 18 jobs" in title
 
 
 def done(job, folder: Path) -> None:
@@ -224,16 +226,16 @@ def test_images_that_parts_share_are_logged_or_refused(project, caplog):
     for job in graph.of_kinds("prepare", "store"):
         run_job(job)
     stores = {part: Store(graph.job(f"store/{part}").folder) for part in graph.parts}
-    work.report_overlap(stores)
+    report_overlap(stores)
     assert "train and other hold 1 byte-identical images: mine/s00 = others/o01" in caplog.text
     with pytest.raises(UserError, match="train and val share 8 samples"):
-        work.report_overlap({"train": stores["train"], "val": stores["train"]})
+        report_overlap({"train": stores["train"], "val": stores["train"]})
 
 
 def test_evaluation_knows_its_batch_size(project):
     change(evaluation={"bins": 10, "batch_size": 5})
-    job = build(read()).job("evaluate/baseline/seed0/other")
-    assert work.settings(job).evaluation.batch_size == 5
+    job = build(read()).evaluation("baseline", 0)
+    assert settings(job).evaluation.batch_size == 5
 
 
 def test_a_set_of_the_catalogue_is_none_of_the_users_whoever_wrote_its_entry(project):

@@ -18,8 +18,8 @@ from pipeline_src.claims.registry import CLAIMS
 from pipeline_src.figures import gallery
 from pipeline_src.figures.registry import FIGURE_TYPES
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.pipeline import report, work
 from pipeline_src.pipeline.fingerprint import code_digests
+from pipeline_src.pipeline.steps import networks, numbers, overview, report
 from pipeline_src.tables.registry import TABLES
 from pipeline_src.training.registry import METHODS, method_class
 
@@ -36,15 +36,15 @@ RUN_AGAIN = {  # section of the guide -> kinds of jobs
 FINGERPRINTS = """
 import json
 from pipeline_src.params.load import read
-from pipeline_src.pipeline.jobs import build
-from pipeline_src.pipeline.report import overview_job
+from pipeline_src.pipeline.graph import build
+from pipeline_src.pipeline.steps.overview import overview_job
 params = read()
 jobs = [*build(params).jobs.values(), overview_job(params)]
 print(json.dumps({job.name: [job.kind, job.fingerprint] for job in jobs}))
 """
 RUN = """
 from pipeline_src.params.load import read
-from pipeline_src.pipeline.jobs import build
+from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.runner import run_job, show
 graph = build(read())
 for job in graph.jobs.values():
@@ -80,7 +80,7 @@ def test_every_method_and_calibrator_of_the_folders_is_an_entry():
 @pytest.mark.parametrize("name", [*METHODS, *CALIBRATORS])
 def test_the_module_of_a_method_is_in_the_fingerprint_of_its_jobs_and_no_registry_is(name):
     folder, registry = ("calibrators", CALIBRATORS) if name in CALIBRATORS else ("training/methods", METHODS)
-    for function in (work.fit, work.evaluate) if name in CALIBRATORS else (work.train,):
+    for function in (networks.fit_method, numbers.evaluate_run) if name in CALIBRATORS else (networks.train_network,):
         found = code(function, method_class(name).model_construct())
         assert f"{folder}/{registry[name].partition(':')[0]}" in found
         assert not {"calibrators/registry", "training/registry"} & found
@@ -89,17 +89,17 @@ def test_the_module_of_a_method_is_in_the_fingerprint_of_its_jobs_and_no_registr
 @pytest.mark.parametrize(
     ("folder", "functions"),
     [
-        ("metrics", [work.analyse]),
-        ("tables", [report.tables, report.overview]),
-        ("figures", [report.figures, report.gallery]),
-        ("claims", [report.claims]),
+        ("metrics", [numbers.analyse_split]),
+        ("tables", [report.write_table_files, overview.write_overview]),
+        ("figures", [report.draw_figures, report.draw_gallery]),
+        ("claims", [report.judge_claims]),
     ],
 )
 def test_every_module_of_a_folder_is_in_the_fingerprints_of_its_jobs(folder, functions):
     found = set.union(*(code(function) for function in functions))
     assert {f"{folder}/{module}" for module in modules(folder)} <= found
     assert f"{folder}/registry" in code(functions[0])
-    assert gallery.FIGURE not in FIGURE_TYPES.values() and "figures/registry" not in code(report.gallery)
+    assert gallery.FIGURE not in FIGURE_TYPES.values() and "figures/registry" not in code(report.draw_gallery)
 
 
 def run_script(folder: Path, script: str) -> str:

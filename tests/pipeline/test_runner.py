@@ -39,7 +39,7 @@ def work(job: Job, folder: Path) -> None:
 
 
 def graph(seed: int = 0, **options) -> Graph:
-    """A training, two evaluations of it, the batch of these, and a table."""
+    """A training, two evaluations of it, and a table."""
     found = Graph("mine")
     found.add(
         [Job("train", "train", ("model", "history.csv"), work, {"seed": seed}, options=options, view=VIEW / "run")]
@@ -48,14 +48,13 @@ def graph(seed: int = 0, **options) -> Graph:
     for name in ("a", "b"):
         inputs = {"network": train}
         found.add([Job("evaluate", name, ("counts",), work, {"part": name}, inputs, view=VIEW / name)])
-    found.add([Job("evaluations", "both", ("list",), work, inputs={n: found.job(n) for n in "ab"}, is_batch=True)])
     found.add([Job("tables", "tables", ("T1.csv",), work, inputs={n: found.job(n) for n in "ab"}, view=VIEW)])
     return found
 
 
 def finished() -> Graph:
     found = graph()
-    for name in ("train", "both", "tables"):
+    for name in ("train", "a", "b", "tables"):
         run_job(found.job(name))
     return found
 
@@ -71,13 +70,91 @@ def test_a_job_is_run_once_into_the_folder_of_its_fingerprint():
     assert sorted(Path("results/.store").glob("*/*")) == [job.folder]
 
 
-def test_a_batch_makes_its_inputs_and_is_made_while_they_are():
-    found = graph()
-    run_job(found.job("train"))
-    run_job(found.job("a"))
-    assert run_job(found.job("both")) and all(found.job(name).is_made for name in ("a", "b", "both"))
-    shutil.rmtree(found.job("a").folder)
-    assert not found.job("both").is_made
+# Files that depend on some inputs only
+
+
+def count(job: Job, folder: Path) -> dict[str, float]:
+    """Write the files that the folder lacks, with the text of the input that each depends on."""
+    written = [name for name in job.files if not (folder / name).exists()]
+    for name in written:
+        (_, role) = job.depends_on[name]
+        (folder / name).write_text(job.inputs[role].paths[0].read_text())
+    job.options["written"].append(written)
+    return dict.fromkeys(written, 2.0)
+
+
+def evaluation(*splits: str, seed: int = 0) -> Job:
+    """An evaluation of a training on splits; `options["written"]` lists the files that each call wrote."""
+    found = graph(seed)
+    inputs = {"network": found.job("train")}
+    for split in splits:
+        inputs[f"store/{split}"] = Job("store", split, (split,), work, {"images": split.removeprefix("renamed_")})
+    for job in inputs.values():
+        run_job(job)
+    return Job(
+        kind="evaluate",
+        name="evaluation",
+        files=tuple(f"{split}.npz" for split in splits),
+        work=count,
+        inputs=inputs,
+        options={"written": []},
+        depends_on={f"{split}.npz": ("network", f"store/{split}") for split in splits},
+        view=VIEW / "statistics",
+        view_form="{stem}/statistic.npz",
+    )
+
+
+def test_files_of_equal_fingerprints_are_copied_from_stored_results():
+    first = evaluation("a", "b")
+    run_job(first)
+    more = evaluation("renamed_b", "c", "a")
+    assert more.key != first.key and run_job(more)
+    assert first.options["written"] == [["a.npz", "b.npz"]] and more.options["written"] == [["c.npz"]]
+    assert (more.folder / "renamed_b.npz").read_bytes() == (first.folder / "b.npz").read_bytes()
+    assert upkeep.verify([first, more], COMMAND) == (5, []) and more.manifest.file_seconds == 6.0
+    assert (VIEW / "statistics/c/statistic.npz").samefile(more.folder / "c.npz")
+    assert not (VIEW / "statistics/b/statistic.npz").exists()
+    other = evaluation("a", seed=1)
+    run_job(other)
+    assert other.options["written"] == [["a.npz"]]
+
+
+@pytest.mark.parametrize("damage", [flipped, Path.unlink, lambda file: flipped(file.with_name("manifest.json"))])
+def test_damaged_files_are_not_copied(damage):
+    first = evaluation("a")
+    run_job(first)
+    damage(first.folder / "a.npz")
+    more = evaluation("a", "b")
+    run_job(more)
+    assert more.options["written"] == [["a.npz", "b.npz"]] and upkeep.verify([more], COMMAND) == (2, [])
+
+
+def test_copies_of_kept_files_name_the_reason():
+    run_job(evaluation("a"))
+    upkeep.keep([evaluation("a", seed=1)], "a renamed function")
+    for splits in (("a", "b"), ("a", "b", "c")):
+        more = evaluation(*splits, seed=1)
+        run_job(more)
+        assert more.options["written"] == [[f"{splits[-1]}.npz"]] and more.manifest.kept == []
+        assert [record["why"] for record in more.manifest.kept_records] == ["a renamed function"]
+
+
+def test_a_reader_of_one_file_depends_on_that_file_only():
+    def table(*splits: str) -> Job:
+        return Job("analyse", "analyse/a", ("x",), work, inputs={"run": evaluation(*splits)}, reads="a.npz")
+
+    for job in (table("a").inputs["run"], table("a")):
+        run_job(job)
+    more = table("a", "b")
+    assert more.is_made and upkeep.verify([more], COMMAND) == (1, [])
+    run_job(more.inputs["run"])
+    flipped(more.inputs["run"].folder / "b.npz")
+    shutil.rmtree(more.folder)
+    assert run_job(table("a", "b")) and upkeep.verify([more], COMMAND) == (1, [])
+    flipped(more.inputs["run"].folder / "a.npz")
+    shutil.rmtree(more.folder)
+    with pytest.raises(UserError, match=r"a\.npz is damaged"):
+        run_job(table("a", "b"))
 
 
 def test_the_view_shows_files_by_relative_links_and_outdated_ones_until_new_are_made():
@@ -219,7 +296,7 @@ def test_keep_takes_results_over_into_todays_fingerprints():
     manifest = new.job("train").manifest
     assert manifest.fingerprint == new.job("train").fingerprint and manifest.kept[0]["why"] == "a renamed function"
     assert (VIEW / "run/model").read_text() == "model\n0"
-    assert run_job(new.job("tables")) and upkeep.verify(new.jobs.values(), COMMAND)[1][0].startswith("both: not there")
+    assert run_job(new.job("tables")) and upkeep.verify(new.jobs.values(), COMMAND)[1] == []
     assert upkeep.keep([new.job("train")], "again") == []
 
 
@@ -254,9 +331,7 @@ def test_results_of_other_versions_are_named(monkeypatch):
     made = found.job("train").manifest.made["versions"]
     assert other_versions(found.jobs.values()) == [] and "numpy" in made
     monkeypatch.setattr("pipeline_src.pipeline.job.installed", lambda name: "0.1" if name == "numpy" else made[name])
-    assert other_versions(found.jobs.values()) == [
-        f"made with numpy {made['numpy']}, here 0.1: train, a, b, both, tables"
-    ]
+    assert other_versions(found.jobs.values()) == [f"made with numpy {made['numpy']}, here 0.1: train, a, b, tables"]
 
 
 @pytest.mark.parametrize(

@@ -13,18 +13,20 @@ import yaml
 from made_sets import encoded, write_files
 
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.storage import load
 from pipeline_src.data.build import build
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import summary
 from pipeline_src.params.load import read
-from pipeline_src.pipeline import report, work
 from pipeline_src.pipeline.experiment import ExperimentGraph
+from pipeline_src.pipeline.graph import build as build_experiment
 from pipeline_src.pipeline.job import UNPACKED
-from pipeline_src.pipeline.jobs import build as build_experiment
 from pipeline_src.pipeline.runner import run_job
+from pipeline_src.pipeline.steps.networks import load_networks
+from pipeline_src.pipeline.steps.numbers import counts_file
+from pipeline_src.pipeline.steps.report import job_results
 from pipeline_src.prediction.evaluate import evaluate
 from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training.registry import choose
@@ -84,15 +86,11 @@ def built(tmp_path_factory) -> ExperimentGraph:
 
 
 def results(built: ExperimentGraph) -> Results:
-    return report.results(built.job("tables"))
+    return job_results(built.job("tables"))
 
 
-def statistic_of(built: ExperimentGraph, method: str, part: str) -> MapCounts:
-    return MapCounts.load(built.job(f"evaluate/{method}/seed0/{part}").paths[0])
-
-
-def run_of(statistic: MapCounts) -> ProtocolCounts:
-    return ProtocolCounts.by_protocol(statistic)["raw"]
+def counts_of(built: ExperimentGraph, method: str, part: str) -> Counts:
+    return load(built.evaluation(method, 0).folder / counts_file(part))["raw"]
 
 
 def test_methods_of_null_images_are_refused(built, monkeypatch):
@@ -106,16 +104,16 @@ def test_void_counts_nowhere(built):
     valid = sum(int((store.truth(i) != 255).sum()) for i in range(len(store)))
     assert valid == 4 * 33 * 44
     for method in METHODS:
-        statistic = statistic_of(built, method, "unseen")
-        assert statistic.raw.pixels == statistic.confusion.sum() == valid
-        assert [counts.pixels for counts in statistic.classes] == [valid] * 3
+        counts = counts_of(built, method, "unseen")
+        assert counts.pixels == counts.confusion.sum() == valid
+        assert [of_class.pixels for of_class in counts.classes] == [valid] * 3
 
 
 def test_temperature_keeps_the_classes_and_changes_the_confidence(built):
-    before, after = (statistic_of(built, method, "val") for method in ("baseline", "temperature"))
+    before, after = (counts_of(built, method, "val") for method in ("baseline", "temperature"))
     assert (before.confusion == after.confusion).all()
-    facts = json.loads(built.job("train/temperature/seed0").paths[0].read_text())["fitted"]
-    nll = [summary(run_of(of))[0]["nll"] for of in (before, after)]  # the fit saw these very pixels
+    facts = json.loads(built.job("fit/temperature/seed0").paths[0].read_text())["fitted"]
+    nll = [summary(of)[0]["nll"] for of in (before, after)]  # the fit saw these very pixels
     assert nll == pytest.approx([facts["fitted_on"]["nll_before"], facts["fitted_on"]["nll_after"]], abs=1e-4)
 
 
@@ -124,9 +122,9 @@ def test_tables_have_what_several_classes_have(built):
     main = pd.read_csv(folder / "main.csv")
     assert set(main["protocol"]) == {"raw"}
     row = main.set_index(["method", "part"]).loc["baseline", "unseen"]
-    statistic = statistic_of(built, "baseline", "unseen")
-    assert row["accuracy"] == pytest.approx(np.trace(statistic.confusion) / statistic.confusion.sum(), rel=1e-7)
-    assert row["mean_iou"] == pytest.approx(summary(run_of(statistic))[0]["mean_iou"], rel=1e-7)
+    counts = counts_of(built, "baseline", "unseen")
+    assert row["accuracy"] == pytest.approx(np.trace(counts.confusion) / counts.confusion.sum(), rel=1e-7)
+    assert row["mean_iou"] == pytest.approx(summary(counts)[0]["mean_iou"], rel=1e-7)
     assert "mIoU %" in (folder / "main.md").read_text() and "MAE" not in (folder / "main.md").read_text()
 
 
@@ -141,12 +139,19 @@ def test_without_a_background_every_answer_on_textures_is_wrong(built, tmp_path)
     other = replace(built, entries={**built.entries, "blocks": named})
     assert built.label("textures") == 0 and other.label("unseen") is None and other.label("textures") == 254
     chosen, _ = built.parts["textures"]
-    places = built.data_root, UNPACKED, built.job("prepare/plain").folder, 32, tmp_path / "store"
-    build(chosen, built.entries["plain"], *places, label=other.label("textures"))
+    build(
+        chosen,
+        built.entries["plain"],
+        data_root=built.data_root,
+        unpacked=UNPACKED,
+        prepared=built.job("prepare/plain").folder,
+        size=32,
+        out=tmp_path / "store",
+        label=other.label("textures"),
+    )
     store = Store(tmp_path / "store")
     assert {int(v) for i in range(len(store)) for v in np.unique(store.truth(i))} == {254}
-    statistic = evaluate(
-        Predictor(work.load_networks(built.job("evaluate/baseline/seed0/textures"))), store, built.settings, "textures"
-    )
-    values, _ = summary(run_of(statistic))
+    networks = load_networks(built.evaluation("baseline", 0))
+    counts = evaluate(Predictor(networks), store, built.settings, "textures")
+    values, _ = summary(counts["raw"])
     assert values["accuracy"] == 0 and values["ece"] > 1 / 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,14 @@ from project import ROOT
 from pipeline_src.data import catalog
 from pipeline_src.params.load import read, resolve
 from pipeline_src.pipeline.experiment import ExperimentGraph
+from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.job import UNFINISHED
-from pipeline_src.pipeline.jobs import build
 from pipeline_src.pipeline.manifest import STORE
 from pipeline_src.pipeline.plan import missing_jobs
 from pipeline_src.pipeline.runner import run_job, show
 from pipeline_src.pipeline.upkeep import leftovers
+from pipeline_src.prediction import evaluate as evaluation
+from pipeline_src.prediction.evaluate import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +35,8 @@ def made(tmp_path_factory) -> Path:
         "seeds": tiny | {"seeds": [0, 1]},
         "one": tiny,
         "names": tiny | {"methods": ["ce", "baseline"], "data": renamed},
+        "wider": tiny
+        | {"data": tiny["data"] | {"shifted": {"new": {"set": "tiny-scenes", "split": "test", "first": 2}}}},
         "longer": tiny | {"training": {"epochs": 2, "batch_size": 4}},
     }
     content["experiment"] = "seeds"
@@ -52,6 +58,22 @@ def experiment(made, monkeypatch):
     return of
 
 
+@pytest.fixture
+def predicted(made, monkeypatch) -> Iterator[list[str]]:
+    """The titles of the evaluations that predict. New results are removed after the test."""
+    titles: list[str] = []
+    before = {*(made / STORE).glob("*/*")}
+
+    def recorded(predictor, images, settings, title, **options):
+        titles.append(title)
+        return evaluate(predictor, images, settings, title, **options)
+
+    monkeypatch.setattr(evaluation, "evaluate", recorded)
+    yield titles
+    for folder in {*(made / STORE).glob("*/*")} - before:
+        shutil.rmtree(folder)
+
+
 def kinds(jobs) -> set[str]:
     return {job.kind for job in jobs}
 
@@ -69,13 +91,30 @@ def test_after_two_seeds_one_seed_trains_nothing(experiment):
     assert missing == {"analyse", "tables", "figures", "gallery", "claims", "report"}
 
 
-def test_names_of_blocks_and_parts_matter_to_no_network(experiment):
+def test_names_of_blocks_and_parts_matter_to_no_network(experiment, predicted):
     graph = experiment("names")
-    assert not kinds(missing_jobs(graph)) & {"train", "evaluate", "store"}
+    assert not kinds(missing_jobs(graph)) & {"train", "store"}
+    for job in graph.of_kinds("evaluate"):
+        run_job(job)
+    assert predicted == []
     show(graph.jobs.values())
     model = Path("results/names/runs/ce/seed0/model.safetensors")
     assert model.samefile(experiment("seeds").job("train/baseline/seed0").paths[0])
     assert Path("results/names/statistics/ce/seed0/unseen/statistic.npz").is_file()
+
+
+def test_of_a_new_test_set_only_its_own_images_are_predicted_and_analysed(experiment, predicted):
+    graph = experiment("wider")
+    for job in experiment("one").of_kinds("analyse"):
+        run_job(job)
+    for job in graph.of_kinds("store", "evaluate"):
+        run_job(job)
+    assert predicted == ["baseline seed 0 on new", "slp seed 0 on new"]
+    assert [job.name for job in missing_jobs(graph) if job.kind == "analyse"] == ["analyse/new"]
+    old, new = (found.evaluation("slp", 0) for found in (experiment("one"), graph))
+    assert {path.name: path.read_bytes() for path in old.paths}.items() < {
+        path.name: path.read_bytes() for path in new.paths
+    }.items()
 
 
 def test_two_blocks_that_mean_the_same_are_made_once(experiment):
@@ -113,7 +152,7 @@ def test_leftovers_are_what_no_experiment_needs(experiment):
         folder.mkdir(parents=True)
     only_one = params.model_copy(update={"experiments": {"one": params.experiments["one"]}})
     others = {file.parent for file in STORE.glob("*/*/manifest.json")} - {STORE / key for key in needed}
-    assert len(others) == 8 and {*leftovers(only_one)} == {*others, *outdated}
+    assert len(others) == 4 and {*leftovers(only_one)} == {*others, *outdated}
     assert {*leftovers(params)} == {*outdated}
     invalid = params.model_copy(update={"experiments": {"seeds": {"methods": ["none"]}}})
     assert {*leftovers(invalid)} == {*outdated}

@@ -35,7 +35,7 @@ import warnings
 from typing import TYPE_CHECKING
 from pydantic import Field
 from pipeline_src.errors import UserError
-from pipeline_src.counting.score_histogram import UndefinedMetricError
+from pipeline_src.counting.bins import UndefinedMetricError
 log = logging.getLogger(__name__)
 events = []
 """
@@ -115,9 +115,9 @@ def test_an_import_by_a_function_is_refused_with_its_place(package, text, line):
     (package / "training/slp.py").write_text(f"{text}\n")
     with pytest.raises(UserError, match=rf"pipeline_src/training/slp\.py, line {line}:"):
         code("loop")
-    (package / "training/registry.py").write_text(f"{text}\n")  # whose classes are in the parameters
-    (package / "training/slp.py").write_text("from . import registry\n")
-    assert "pipeline_src/training/registry.py" in code("loop")
+    (package / "data/sources.py").write_text(f"{text}\n")  # whose generator is in the modules of jobs
+    (package / "training/slp.py").write_text("from pipeline_src.data import sources\n")
+    assert "pipeline_src/data/sources.py" in code("loop")
 
 
 def text_of(source: str) -> str:
@@ -207,13 +207,14 @@ def test_a_function_counts_with_the_definitions_that_it_uses(package, old, new, 
     def work(name: str) -> Callable[[], None]:
         def function() -> None: ...
 
-        function.__module__, function.__name__ = "pipeline_src.work", name
+        function.__module__, function.__name__ = "pipeline_src.pipeline.steps.work", name
         return function
 
     functions = {name: work(name) for name in ("prepare", "store")}
     digests = []
     for text in (WORK, WORK.replace(old, new)):
-        (package / "work.py").write_text(text)
+        (package / "pipeline/steps").mkdir(parents=True, exist_ok=True)
+        (package / "pipeline/steps/work.py").write_text(text)
         forget_code()
         digests.append({name: code_digests(function, ()) for name, function in functions.items()})
     assert {name for name in functions if digests[0][name] != digests[1][name]} == changed
@@ -245,7 +246,7 @@ def test_a_module_that_becomes_a_package_is_followed(package):
     moved = {f"pipeline_src/training/strength/{name}.py" for name in ("__init__", "more")}
     assert after.keys() == before.keys() - {"pipeline_src/training/strength.py"} | moved
     records = json.loads(fingerprint.CACHE.read_bytes())["records"]
-    assert "training/strength.py:" not in records and "training/strength/more.py:" in records
+    assert "training/strength.py" not in records and "training/strength/more.py" in records
 
 
 @pytest.mark.parametrize("damage", [lambda text, digest: text.replace(digest, "0" * 16), lambda text, digest: "[1"])

@@ -7,13 +7,13 @@ from functools import partial
 import numpy as np
 import pytest
 from made_published import write
-from made_statistics import counted, images, of_scenes, scene, summaries, varied
+from made_statistics import ByProtocol, counted, images, of_scenes, scene, summaries, varied
 
-from pipeline_src.analysis.resampling import resample
+from pipeline_src.analysis.resampling import measure_protocols
+from pipeline_src.counting.bins import positive, top_label
 from pipeline_src.counting.counts import UNMEASURED, Counts
 from pipeline_src.counting.levels import UNIT
-from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.score_histogram import positive, top_label
+from pipeline_src.counting.storage import equal_counts, save
 from pipeline_src.errors import UserError
 from pipeline_src.publishing.compact import BITS, reduced, restored
 from pipeline_src.publishing.counts_file import CountsFile, add_runs
@@ -30,7 +30,7 @@ STATISTICS = {
 
 
 @pytest.fixture(params=STATISTICS, scope="module")
-def both(request, tmp_path_factory) -> tuple[MapCounts, MapCounts]:
+def both(request, tmp_path_factory) -> tuple[ByProtocol, ByProtocol]:
     """Counts, and what is read of them in their published form, as the second of two seeds."""
     full, file = STATISTICS[request.param](), tmp_path_factory.mktemp("compact") / "a.zip"
     write(file, {0: full, 3: full}, bins=12)
@@ -39,7 +39,7 @@ def both(request, tmp_path_factory) -> tuple[MapCounts, MapCounts]:
 
 def pairs(both) -> list[tuple[Counts, Counts]]:
     """Counts of whole images and of their classes."""
-    full, compact = ([*statistic.protocols.values(), *statistic.classes] for statistic in both)
+    full, compact = ([*counts.values(), *counts["raw"].classes] for counts in both)
     return list(zip(full, compact, strict=True))
 
 
@@ -47,7 +47,7 @@ def test_pixels_of_all_images_in_bins_are_exact(both):
     for full, compact in pairs(both):
         for pixels in (top_label, positive):
             for bins in (5, 10, 12, 15, 20, 30, 50, 100):
-                one, other = pixels(full).binned(bins), pixels(compact).binned(bins)
+                one, other = pixels(full.histogram, bins), pixels(compact.histogram, bins)
                 np.testing.assert_array_equal(one.count, other.count)
                 np.testing.assert_array_equal(one.hits, other.hits)
                 np.testing.assert_allclose(one.score, other.score, rtol=0, atol=1e-3)  # of a pixel
@@ -55,31 +55,30 @@ def test_pixels_of_all_images_in_bins_are_exact(both):
 
 def test_rows_keep_ids_totals_and_pixels(both):
     for full, compact in pairs(both):
-        assert full.rows.ids == compact.rows.ids and full.top == compact.top
-        np.testing.assert_array_equal(full.rows.pooled(), compact.rows.pooled())
-        one, other = full.rows.table, compact.rows.table
+        assert full.images.ids == compact.images.ids and full.histogram.top == compact.histogram.top
+        np.testing.assert_array_equal(full.images.pooled(), compact.images.pooled())
+        one, other = full.images.table, compact.images.table
         np.testing.assert_array_equal(one == UNMEASURED, other == UNMEASURED)
         np.testing.assert_array_equal(one.sum(axis=0), other.sum(axis=0))
         np.testing.assert_array_equal(one[:, :5], other[:, :5])
-        np.testing.assert_array_equal(full.rows.levels.sum(axis=1), compact.rows.levels.sum(axis=1))
+        np.testing.assert_array_equal(full.images.levels.sum(axis=1), compact.images.levels.sum(axis=1))
         near = np.abs(one - other).max(axis=0) / UNIT
-        assert (near <= max(1, full.rows.column("pixels").mean()) / 2**BITS).all()
-    matrices = [np.zeros(0) if statistic.confusion is None else statistic.confusion for statistic in both]
+        assert (near <= max(1, full.images.column("pixels").mean()) / 2**BITS).all()
+    matrices = [np.zeros(0) if raw.confusion is None else raw.confusion for raw in (counts["raw"] for counts in both)]
     np.testing.assert_array_equal(*matrices)
 
 
 def test_metrics_are_near(both):
     full, compact = (summaries(statistic)["raw"][0] for statistic in both)
     for name in full.keys() & {*SCORES, *NEAR}:
-        if full[name] is not None:
-            assert compact[name] == pytest.approx(full[name], abs=1e-6 if name in SCORES else 0.02), name
+        assert compact[name] == pytest.approx(full[name], abs=1e-6 if name in SCORES else 0.02), name
 
 
 def test_the_file_loses_nothing_of_what_was_rounded(tmp_path):
     for name, make in STATISTICS.items():
         rounded = reduced(make(), 10)
         add_runs(tmp_path / f"{name}.zip", {("photos", "m", 0): lambda rounded=rounded: rounded})
-        assert CountsFile(tmp_path / f"{name}.zip").read("photos", "m", 0) == restored(rounded), name
+        assert equal_counts(CountsFile(tmp_path / f"{name}.zip").read("photos", "m", 0), restored(rounded)), name
 
 
 def test_runs_are_added_and_the_others_stay(tmp_path):
@@ -89,8 +88,8 @@ def test_runs_are_added_and_the_others_stay(tmp_path):
     write(file, {4: second})
     assert file.read_bytes().startswith(before[:2000])
     assert CountsFile(file).runs == [("photos", "m", 0), ("photos", "m", 4)]
-    assert CountsFile(file).read("photos", "m", 0) == restored(reduced(first, 10))
-    assert CountsFile(file).read("photos", "m", 4) == restored(reduced(second, 10))
+    assert equal_counts(CountsFile(file).read("photos", "m", 0), restored(reduced(first, 10)))
+    assert equal_counts(CountsFile(file).read("photos", "m", 4), restored(reduced(second, 10)))
     with pytest.raises(UserError, match="other images"):
         add_runs(file, {("photos", "n", 0): partial(reduced, counted(varied(21)), 10)})
     assert len(CountsFile(file).runs) == 2
@@ -102,7 +101,7 @@ def test_a_damaged_file_is_named(tmp_path):
     for place in range(60, len(content), len(content) // 40):
         file.write_bytes(content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :])
         try:
-            assert CountsFile(file).read("photos", "m", 0).raw.pixels  # a byte that says nothing
+            assert CountsFile(file).read("photos", "m", 0)["raw"].pixels  # a byte that says nothing
         except UserError as error:
             assert "counts.zip" in str(error)
     file.write_bytes(content[: len(content) // 2])
@@ -112,7 +111,9 @@ def test_a_damaged_file_is_named(tmp_path):
 
 def test_intervals_are_near():
     full = counted(varied(80))
-    one, other = (resample(counts, 10, key=7)["raw"].intervals() for counts in (full, restored(reduced(full, 10))))
+    one, other = (
+        measure_protocols(counts, 10, key=7)["raw"].intervals() for counts in (full, restored(reduced(full, 10)))
+    )
     for name in ("ece", "accuracy", "brier", "nll", "max_f"):
         low, high = one[name]
         np.testing.assert_allclose(other[name], (low, high), rtol=0, atol=0.15 * (high - low), err_msg=name)
@@ -120,7 +121,7 @@ def test_intervals_are_near():
 
 def test_the_file_is_small_and_the_same_for_the_same_counts(tmp_path):
     statistic = counted(varied(400, shape=(60, 80)))
-    statistic.save(tmp_path / "full.npz", {})
+    save(statistic, tmp_path / "full.npz", {})
     for name in "ab":
         write(tmp_path / name, {0: statistic})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import pytest
 from made_published import FACTS, maps, publish
@@ -15,7 +14,6 @@ from pipeline_src.analysis import differences
 from pipeline_src.analysis.differences import UNDECIDED, MetricDifference
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import MethodFacts
-from pipeline_src.analysis.resampling import resample
 from pipeline_src.cli.main import app
 from pipeline_src.cli.published import summary_text
 from pipeline_src.errors import UserError
@@ -25,9 +23,7 @@ from pipeline_src.publishing.compare import Comparison, Side, _side, compare_exp
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(
-        differences, "resample", partial(resample, resamples=200)
-    )  # a run takes a second with all of them
+    monkeypatch.setattr(differences, "RESAMPLES", 200)  # a run takes a second with all of them
     return tmp_path
 
 

@@ -28,7 +28,7 @@ def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the numbers that are computed from the published counts today."""
     out = tmp_path_factory.mktemp("rebuilt")
     with ThreadPoolExecutor(1) as pool:
-        rebuild.recompute(ROOT / published.FOLDER / NAME, out, pool)
+        rebuild.recompute({ROOT / published.FOLDER / NAME: out}, pool)
     return out
 
 

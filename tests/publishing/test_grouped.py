@@ -11,15 +11,14 @@ import numpy as np
 import pytest
 from made_published import FACTS as OF_TWO
 from made_published import publish
-from made_statistics import counted, varied
+from made_statistics import ByProtocol, counted, varied
 
 from pipeline_src.analysis import analyse
 from pipeline_src.analysis.estimate import Estimate
-from pipeline_src.analysis.resampling import resample
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting.map_counts import MapCounts
+from pipeline_src.counting.storage import save
 from pipeline_src.params.schema import Part
-from pipeline_src.pipeline.work import analyse as work
+from pipeline_src.pipeline.steps.numbers import analyse_split
 from pipeline_src.publishing.published import Publication
 from pipeline_src.publishing.rebuild import _analyse, _results
 
@@ -28,7 +27,7 @@ FILMS, FRAMES = 6, 3
 GROUPS = np.repeat(np.arange(FILMS), FRAMES)
 
 
-def films(method: str, seed: int, part: str) -> MapCounts:
+def films(method: str, seed: int, part: str) -> ByProtocol:
     """Six films of three equal frames: as if independent, they seem to say three times as much."""
     scenes = list(varied(FILMS, sharp=1.2 + seed / 10))
     return counted(((*scenes[film][:2], f"film{film}-{k}") for k, film in enumerate(GROUPS)), whole=False)
@@ -37,7 +36,7 @@ def films(method: str, seed: int, part: str) -> MapCounts:
 @pytest.fixture(autouse=True)
 def quick(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(analyse, "resample", partial(resample, resamples=60))
+    monkeypatch.setattr(analyse, "analyse", partial(analyse.analyse, resamples=60))
 
 
 def is_wider(grouped: Estimate, independent: Estimate) -> bool:
@@ -67,19 +66,20 @@ def test_an_analysis_takes_the_groups_of_the_set(tmp_path, kind):
     Path("clips.csv").write_text("id,group\n" + "".join(f"film{g}-{k},{g}\n" for k, g in enumerate(GROUPS)))
     evaluated = {}
     for method, seed in FACTS.runs:
-        films(method, seed, "photos").save(tmp_path / f"{method}.npz", {})
-        evaluated[f"{method}/seed{seed}"] = SimpleNamespace(paths=[tmp_path / f"{method}.npz"])
+        save(films(method, seed, "photos"), tmp_path / f"{method}{seed}/photos.npz", {})
+        evaluated[f"{method}/seed{seed}"] = SimpleNamespace(folder=tmp_path / f"{method}{seed}")
 
     def analysed(groups: str, grouped: Path | None) -> Results:
         job = SimpleNamespace(
             files=("photos.npz",),
             parameters={"part": "photos", "bins": FACTS.bins, "runs": FACTS.runs, "images": Part(set="x")},
-            inputs=evaluated | {"prepare": SimpleNamespace(folder=tmp_path)},
+            inputs=evaluated,
+            reads="photos.npz",
             options={"names": None, "groups": groups, "grouped": grouped},
         )
         folder = tmp_path / f"analysed-{bool(groups)}"
         folder.mkdir()
-        work(job, folder)
+        analyse_split(job, folder)
         return Results(FACTS, {"photos": folder / "photos.npz"})
 
     grouped = analysed("^(film.)-", None) if kind == "pattern" else analysed("clips.csv", Path("clips.csv"))

@@ -33,8 +33,8 @@ def test_counts_are_read_by_run():
     facts = replace(FACTS, seeds=(0, 2))
     counts = PublishedCounts(Publication.read(one := publish("one", facts)), one, "photos")
     assert [*counts] == [("baseline", 0), ("baseline", 2), ("slp", 0), ("slp", 2)]
-    expected = maps("slp", 2, "photos").raw.rows
-    np.testing.assert_array_equal(counts["slp", 2].raw.rows.pooled(), expected.pooled())
+    expected = maps("slp", 2, "photos")["raw"].images
+    np.testing.assert_array_equal(counts["slp", 2]["raw"].images.pooled(), expected.pooled())
 
 
 def test_counts_can_be_those_of_another_experiment():
@@ -42,8 +42,8 @@ def test_counts_can_be_those_of_another_experiment():
     two = publish("two", statistic=lambda *run: maps("other", *run[1:]), counts_in={"slp": "one"})
     counts = PublishedCounts(Publication.read(two), two, "photos")
     for method, expected in (("slp", "slp"), ("baseline", "other")):
-        pooled = maps(expected, 0, "photos").raw.rows.pooled()
-        np.testing.assert_array_equal(counts[method, 0].raw.rows.pooled(), pooled)
+        pooled = maps(expected, 0, "photos")["raw"].images.pooled()
+        np.testing.assert_array_equal(counts[method, 0]["raw"].images.pooled(), pooled)
 
 
 def test_a_setting_of_none_is_no_setting():
@@ -76,7 +76,7 @@ def test_numbers_are_compared_and_not_bytes(before, after, found):
 def test_computed_files_are_replaced_and_compared(tmp_path):
     one, out = publish("one"), tmp_path / "rebuilt"
     with ThreadPoolExecutor(1) as pool:
-        rebuild.recompute(one, out, pool)
+        rebuild.recompute({one: out}, pool)
     assert [line.partition(":")[0] for line in rebuild.differing(one, out)] != []
     rebuild.replace_computed(one, out)
     assert rebuild.differing(one, out) == []

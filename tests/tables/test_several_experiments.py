@@ -77,7 +77,7 @@ CONTENT |= {"stretched": {"ece": 0.3}, "intervals": {"raw": {"ece": [0.05, 0.15]
 
 def write_judged(folder: Path, content: bytes) -> Path:
     folder.mkdir(parents=True)
-    for name in ("statistic.npz", "images.csv"):
+    for name in ("counts.npz", "images.csv"):
         (folder / name).write_text("")
     (folder / "metrics.json").write_bytes(content)
     return folder / "metrics.json"

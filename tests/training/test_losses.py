@@ -12,8 +12,8 @@ from scipy import ndimage
 from scipy.special import expit, softmax
 from torch.nn import functional as F
 
+from pipeline_src.counting.counts import Histogram
 from pipeline_src.counting.levels import LEVELS
-from pipeline_src.counting.score_histogram import ScoreHistogram
 from pipeline_src.training.method import Batch, Validation
 from pipeline_src.training.methods.mixup import mix
 from pipeline_src.training.pixels import local_mean
@@ -384,10 +384,14 @@ def test_nacl_of_one_logit_is_that_of_two_at_their_best_level():
 # AdaFocal
 
 
-def histogram_of(cells: np.ndarray, right: np.ndarray) -> ScoreHistogram:
-    """The histogram of pixels in the middle of cells."""
-    count, hits = (np.bincount(cells, weights, minlength=LEVELS).astype(np.int64) for weights in (None, right))
-    return ScoreHistogram(count, hits, count * np.arange(LEVELS), count * (1 << 23))
+def histogram_of(cells: np.ndarray, right: np.ndarray) -> Histogram:
+    """The histogram of pixels in the middle of cells of confidence."""
+    histogram = Histogram.empty(top=True)
+    above = cells >= LEVELS // 2
+    level = np.where(above, LEVELS - 1 - cells, cells)
+    np.add.at(histogram.count, (level, above.astype(int), right.astype(int)), 1)
+    histogram.position[:] = histogram.count * (1 << 23)
+    return histogram
 
 
 def bins_by_hand(cells: np.ndarray, right: np.ndarray, bins: int) -> tuple[list[float], list[float]]:

@@ -13,7 +13,6 @@ from pipeline_src.cli.main import app
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Training
 from pipeline_src.pipeline import runner
-from pipeline_src.pipeline.experiment import evaluation_name, training_name
 from pipeline_src.training import machine as machines
 from pipeline_src.training.classifier import prepare_device
 from pipeline_src.training.machine import VISIBLE, check_gpu, reserved_gpu
@@ -87,7 +86,7 @@ def test_precision_on_a_gpu_is_that_of_the_docs():
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] in (":4096:8", ":16:8")
 
 
-@pytest.mark.parametrize("job", [training_name("baseline", 0), evaluation_name("baseline", 0, "val")])
+@pytest.mark.parametrize("job", ["train/baseline/seed0", "evaluate/baseline/seed0"])
 def test_training_and_evaluation_reserve_a_gpu(monkeypatch, tmp_path, job):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "params.yaml").read_text()

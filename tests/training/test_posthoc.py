@@ -13,10 +13,9 @@ from training_runs import Colored, MadeStore, trained
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Experiment, Params
+from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.job import Graph
-from pipeline_src.pipeline.jobs import build
 from pipeline_src.prediction.predict import Predictor, load, predict
-from pipeline_src.training import posthoc
 from pipeline_src.training.classifier import DenseClassifier
 from pipeline_src.training.methods import mc_dropout
 from pipeline_src.training.methods.deep_ensemble import DeepEnsemble
@@ -103,7 +102,7 @@ def test_a_method_lowers_the_loss_and_is_its_calibrator(name, channels):
 
 def test_the_sample_is_keyed_by_image(networks, val, monkeypatch):
     everything = validation_pixels(networks[0], val, EXPERIMENT).z
-    monkeypatch.setattr(posthoc, "MOST_LOGITS", 0.1 * 2 * len(everything))
+    monkeypatch.setattr("pipeline_src.calibrators.pixels.MOST_LOGITS", 0.1 * 2 * len(everything))
     pixels = validation_pixels(networks[0], val, EXPERIMENT)
     sizes = np.array([row.height * row.width for row in val.index])
     drawn = np.ceil(0.1 * sizes).astype(int)
@@ -168,19 +167,19 @@ def test_the_jobs_of_post_hoc_methods():
     graph = built(["temperature", "deep_ensemble", "baseline", "mc_dropout"], seeds=[3, 1])
     assert [run for run in graph.runs if run[0] == "deep_ensemble"] == [("deep_ensemble", 3)]
     assert [name for name, facts in graph.facts.methods.items() if facts.of_all_seeds] == ["deep_ensemble"]
-    networks, stores = {"train/baseline/seed1", "train/baseline/seed3"}, {"store/train", "store/val"}
+    networks = {"train/baseline/seed1", "train/baseline/seed3"}
+    stores = {"store/train", "store/val", "store/scenes", "store/textures"}
     expected = {
-        "train/temperature/seed1": {"train/baseline/seed1", "store/val"},
-        "train/mc_dropout/seed1": {"train/baseline/seed1"},
-        "train/deep_ensemble/seed3": networks,
-        "evaluate/temperature/seed1/scenes": {"train/temperature/seed1", "train/baseline/seed1", "store/scenes"}
-        | stores,
-        "evaluate/deep_ensemble/seed3/val": {"train/deep_ensemble/seed3"} | networks | stores,
-        "evaluate/baseline/seed1/val": {"train/baseline/seed1"} | stores,
+        "fit/temperature/seed1": {"train/baseline/seed1", "store/val"},
+        "fit/mc_dropout/seed1": {"train/baseline/seed1"},
+        "fit/deep_ensemble/seed3": networks,
+        "evaluate/temperature/seed1": {"fit/temperature/seed1", "train/baseline/seed1"} | stores,
+        "evaluate/deep_ensemble/seed3": {"fit/deep_ensemble/seed3"} | networks | stores,
+        "evaluate/baseline/seed1": {"train/baseline/seed1"} | stores,
     }
     for name, inputs in expected.items():
         assert {job.name for job in graph.job(name).inputs.values()} == inputs
-    assert len(graph.of_kinds("train")) == 7
+    assert (len(graph.of_kinds("train")), len(graph.of_kinds("fit"))) == (2, 5)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ import pytest
 from project import ENVIRONMENT, call, counted, outdated, planned, results, snakemake
 
 from pipeline_src.params.load import read
-from pipeline_src.pipeline.jobs import build
+from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.manifest import NAME
 
 TABLES = "results/tiny/tables/main.csv"
@@ -71,13 +71,13 @@ def test_dvc_repro_records_and_runs_nothing(clone):
 @pytest.mark.slow
 def test_removed_results_are_made_again_and_nothing_that_was_made_of_them(clone):
     before, content = results(clone), (clone / "results/.store")
-    removed = [job(clone, name) for name in ("evaluate/baseline/seed0/val", "tables")]
+    removed = [job(clone, name) for name in ("evaluate/baseline/seed0", "tables")]
     bits = {path: (clone / path).read_bytes() for it in removed for path in it.paths if path.suffix == ".npz"}
     for it in removed:
         shutil.rmtree(clone / it.folder)
-    assert planned(clone) == {"evaluations": 1, "tables": 1}
+    assert planned(clone) == {"evaluate": 1, "tables": 1}
     said = snakemake(clone)
-    assert counted(said) == {"evaluations": 1, "tables": 1}
+    assert counted(said) == {"evaluate": 1, "tables": 1}
     assert results(clone) == before and outdated(clone) == {}
     assert {path: (clone / path).read_bytes() for path in bits} == bits and content.is_dir()
 
@@ -107,7 +107,7 @@ def test_a_damaged_result_is_named_and_the_command_of_the_error_makes_it_again(c
     before = bytes(content)
     content[-1] ^= 1
     (clone / model).write_bytes(content)
-    shutil.rmtree(clone / job(clone, "evaluate/baseline/seed0/val").folder)
+    shutil.rmtree(clone / job(clone, "evaluate/baseline/seed0").folder)
     said = snakemake(clone, check=False)
     command = f"rm -r {model.parent} && snakemake --cores all --config experiment=tiny"
     assert f"{model} is damaged" in said and command in said

@@ -1,5 +1,5 @@
 # All logic of the rules. The path of a result contains its fingerprint, so a result is current if its path exists
-# (docs/workflow.md). A job writes its manifest last, which is the output that its rule declares.
+# (docs/workflow.md). A job's manifest is the last file that it writes.
 #
 # On a cluster each job parses these files again on its node (docs/cluster.md). There only its own fingerprint is computed,
 # with those of its inputs.
@@ -9,6 +9,8 @@ import os
 import signal
 import subprocess
 import sys
+from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -18,10 +20,11 @@ from snakemake_interface_logger_plugins.common import LogEvent
 from pipeline_src.errors import UserError, did_you_mean, naming_files
 from pipeline_src.files import check_writable
 from pipeline_src.params.load import read
-from pipeline_src.pipeline.jobs import chosen
+from pipeline_src.pipeline.graph import chosen
 from pipeline_src.pipeline.manifest import NAME, STORE
-from pipeline_src.pipeline.report import overview_job
+from pipeline_src.pipeline.plan import unchecked_datasets
 from pipeline_src.pipeline.runner import reset_future_times, show
+from pipeline_src.pipeline.steps.overview import overview_job
 from pipeline_src.processes import OWNER
 
 PLANS = workflow.is_main_process  # otherwise this is one job, whose command names its rule (--allowed-rules)
@@ -58,38 +61,53 @@ def experiment_jobs():
 GRAPH = refused(experiment_jobs)
 EXPERIMENT = GRAPH.name
 TRAINING = GRAPH.settings.training
+SPLITS = list(GRAPH.facts.parts)  # that are evaluated
 RESULTS = GRAPH.of_kinds("tables", "figures", "gallery", "claims", "report")  # what people open
+LOGS = f"results/{EXPERIMENT}/logs"
 
 # The Python that runs Snakemake also runs the commands.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
-
-# Resources on a cluster (docs/cluster.md). `runtime` is in minutes, and generous: a training that exceeds it resumes from its
-# last epoch. Each retry requests more memory.
-GPUS = TRAINING.gpus if TRAINING.device != "cpu" else 0
-CORES = TRAINING.threads + TRAINING.workers
-DEFAULT = {"threads": 1, "gpu": 0, "mem_mb": 4000, "runtime": 240}
-REQUESTS = {
-    "prepare": {"mem_mb": 2000},
-    "store": {"mem_mb": 2000},
-    "train": {"threads": CORES, "gpu": GPUS, "mem_mb": 4000 + 1000 * TRAINING.workers, "runtime": 24 * 60},
-    "evaluations": {"threads": CORES, "gpu": GPUS},
-    "analyse": {},
-    "tables": {},
-    "figures": {},
-    "gallery": {"threads": CORES, "gpu": GPUS},
-    "claims": {},
-    "report": {},
-}
-TARGETS = ("tables", "figures", "claims", "report")  # names of rules without wildcards in the Snakefile
+RUN_JOB = "python -m pipeline_src run-job {params.key} --experiment {params.experiment} --log {log}"
 
 
 wildcard_constraints:
     fingerprint="[0-9a-f]{16}",
 
 
+# Inputs and outputs of rules
+
+
+@cache
+def job_of(fingerprint):
+    """The job of a fingerprint."""
+    return refused(lambda: GRAPH.find(fingerprint))
+
+
+def made(kind, *patterns):
+    """An input function: files of the results of a kind that a job needs. `{split}` is the split that it analyses."""
+
+    def files(wildcards):
+        job = job_of(wildcards.fingerprint)
+        if job.key in MADE:  # removed inputs are recomputed without it
+            return []
+        names = [pattern.format(split=job.parameters.get("part")) for pattern in patterns]
+        found = []
+        for needed in job.inputs.values():
+            if needed.kind == kind:
+                found += [str(path) for path in needed.paths if any(fnmatchcase(path.name, name) for name in names)]
+        return list(dict.fromkeys(found))
+
+    return ancient(files)
+
+
+def result(kind, *names):
+    """Files of the result of a job: their paths without its fingerprint."""
+    return [f"{STORE}/{kind}/{{fingerprint}}/{name}" for name in names]
+
+
 def manifest(job):
-    """The output of the rule that makes a job."""
-    return f"{STORE}/{GRAPH.target(job).key}/{NAME}"
+    """The file that a job writes last."""
+    return f"{STORE}/{job.key}/{NAME}"
 
 
 def manifests(*kinds):
@@ -97,44 +115,33 @@ def manifests(*kinds):
     return lambda wildcards: [manifest(job) for job in GRAPH.of_kinds(*kinds)]
 
 
-def key_of(kind):
-    return lambda wildcards: f"{kind}/{wildcards.fingerprint}"
+# What the rules of all jobs share
+
+JOB = {
+    "key": lambda wildcards: job_of(wildcards.fingerprint).key,
+    "name": lambda wildcards: job_of(wildcards.fingerprint).name,
+    "experiment": EXPERIMENT,
+}
+
+# Resources on a cluster (docs/cluster.md).
+GPUS = TRAINING.gpus if TRAINING.device != "cpu" else 0
+CORES = TRAINING.threads + TRAINING.workers
 
 
-def job_of(kind, wildcards):
-    """The job of a fingerprint."""
-    return refused(lambda: GRAPH.find(key_of(kind)(wildcards)))
-
-
-def name_of(kind):
-    return lambda wildcards: job_of(kind, wildcards).name
-
-
-def inputs_of(kind):
-    """An input function: the manifests that a job of a kind needs."""
-
-    def inputs(wildcards):
-        job = job_of(kind, wildcards)
-        needed = GRAPH.needed(job)
-        if job.key in MADE:  # removed inputs are recomputed without it
-            needed = [other for other in needed if GRAPH.target(other).key in MADE]
-        return list(dict.fromkeys(map(manifest, needed)))
-
-    return inputs
-
-
-def resource(kind, name):
-    """The resource of a kind of job; memory grows with each retry."""
-    value = (DEFAULT | REQUESTS[kind])[name]
-    return lambda wildcards, attempt: value * (attempt if name == "mem_mb" else 1)
+def request(gpu=0, mem_mb=4000, runtime=240):
+    """The resources of a rule. `runtime` is in minutes, and generous; each retry requests more memory."""
+    return {
+        "gpu": gpu,
+        "nodes": 1,
+        "mem_mb": lambda wildcards, attempt: mem_mb * attempt,
+        "runtime": runtime,
+    }
 
 
 def show_results():
-    """Show the results in the view, and prepare the manifests for Snakemake's planning."""
+    """Show the results in the view, and prepare them for Snakemake's planning."""
+    (STORE / "fit").mkdir(parents=True, exist_ok=True)  # DVC versions it, and some experiments fit nothing
     reset_future_times(GRAPH.jobs.values())
-    for batch in GRAPH.of_kinds("evaluations"):
-        if not batch.is_made:  # one of its evaluations was removed
-            (batch.folder / NAME).unlink(missing_ok=True)
     show(GRAPH.jobs.values())
 
 
@@ -195,8 +202,7 @@ def started():
         stop(f"another snakemake runs in {Path.cwd()}: wait until it has ended, or end it. The lock is {LOCK.lock_file}")
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # at which Snakemake would wait for its jobs to end
     lines = [f"Experiment {EXPERIMENT}: {len(GRAPH.runs)} runs. Results are in {GRAPH.results}/."]
-    lines += [text for job in GRAPH.of_kinds("prepare") if (text := job.options["unchecked"])]
-    print("\n".join(lines), file=sys.stderr, flush=True)
+    print(*lines, *unchecked_datasets(GRAPH), sep="\n", file=sys.stderr, flush=True)
 
 
 def finished():

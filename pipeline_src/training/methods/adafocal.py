@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from pydantic import NegativeFloat, PositiveFloat
 
+from pipeline_src.counting.bins import top_label
+from pipeline_src.counting.counts import Histogram
 from pipeline_src.training.method import Method, Tensor, Validation
 from pipeline_src.training.methods.focal import focal_loss, one_minus_p
 from pipeline_src.validation import Count
-
-if TYPE_CHECKING:
-    from pipeline_src.counting.score_histogram import ScoreHistogram
 
 
 class AdaFocal(Method):
@@ -83,16 +82,17 @@ class AdaFocal(Method):
         return {"mean_gamma": float(self._gammas.mean())}
 
 
-def equal_mass(histogram: ScoreHistogram, bins: int) -> tuple[np.ndarray, np.ndarray]:
+def equal_mass(histogram: Histogram, bins: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the inner edges and the errors of bins with equally many pixels.
 
     Returns:
         edges (bins - 1,); confidence minus accuracy (bins,), 0 for empty bins.
     """
-    pixels = histogram.count.cumsum()
+    cells = top_label(histogram)
+    pixels = cells.count.cumsum()
     quantiles = np.arange(1, bins) * pixels[-1]
     last = np.searchsorted(pixels * bins, quantiles)  # the cell in which each quantile lies
     ends = np.append(last, len(pixels) - 1)
     count = np.diff(pixels[ends], prepend=0)
-    excess = np.diff(histogram.excess.cumsum()[ends], prepend=0)
+    excess = np.diff(cells.excess.cumsum()[ends], prepend=0)
     return (last + 1) / len(pixels), excess / np.maximum(count, 1)

@@ -1,4 +1,4 @@
-"""`Statistic`: the counts of the pipeline for anybody's arrays, whatever their form, order and split."""
+"""`Evaluation`: the counts of the pipeline for anybody's arrays, whatever their form, order and split."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ import torch
 from matplotlib.figure import Figure
 from project import ROOT
 
-from pipeline_src.analysis.resampling import SEED, resample_counts
-from pipeline_src.api import Statistic, UserError, reliability_diagram
-from pipeline_src.api.pixel_counts import counted
-from pipeline_src.counting import map_counts as counting
+from pipeline_src.analysis.resampling import SEED, measure_protocols
+from pipeline_src.api import Evaluation, UserError, reliability_diagram
+from pipeline_src.api.batches import batch_histogram
+from pipeline_src.counting.accumulate import Accumulator
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.sample import checked
+from pipeline_src.counting.storage import equal_counts
 from pipeline_src.figures.bin_tables import reliability_table
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
 from pipeline_src.metrics.registry import summary
 
 RNG = np.random.default_rng(0)
@@ -27,20 +29,30 @@ MASKS = (RNG.random(MAPS.shape) < MAPS**2).astype(np.uint8)
 MASKS[2, :3] = 255
 CLASSES = RNG.dirichlet(np.ones(4), (5, 8, 9)).transpose(0, 3, 1, 2)
 IDS = RNG.integers(0, 4, (5, 8, 9))
-WHOLE = Statistic().update(MAPS, MASKS)
+WHOLE = Evaluation().update(MAPS, MASKS)
+
+
+def counts_of(maps: np.ndarray, masks: np.ndarray) -> dict[str, Counts]:
+    """The pipeline's counts of unnormalized maps."""
+    accumulator = Accumulator(maps.shape[1] if maps.ndim == 4 else None, protocols=["raw"])
+    for k, (f, y) in enumerate(zip(maps, masks, strict=True)):
+        accumulator.add(checked(f, y, f"image {k:09d}", ignore=255))
+    return accumulator.counts()
+
+
+def same(left: Counts, right: Counts) -> bool:
+    return equal_counts({"raw": left}, {"raw": right})
 
 
 @pytest.mark.parametrize(("maps", "masks", "classes"), [(MAPS, MASKS, 2), (CLASSES, IDS, 4)], ids=["object", "classes"])
 def test_counts_and_metrics_are_the_pipelines(maps, masks, classes):
-    ours = counting.MapCounts.empty(classes)
-    for k, (f, y) in enumerate(zip(maps, masks, strict=True)):
-        ours.add(f, y, f"image {k:09d}")
-    statistic = Statistic().update(maps, masks)
-    assert statistic.counts == ours.raw and statistic.classes == classes
-    values, reasons = summary(ProtocolCounts(ours, ours.raw), 15)
-    report = statistic.compute(bins=15)
-    assert dict(report) == {name: value for name, value in values.items() if value is not None}
-    assert report.undefined == reasons and (report.images, report.pixels) == (len(maps), ours.raw.pixels)
+    ours = counts_of(maps, masks)["raw"]
+    evaluation = Evaluation().update(maps, masks)
+    assert same(evaluation.counts, ours) and evaluation.classes == classes
+    values, reasons = summary(ours, 15)
+    report = evaluation.compute(bins=15)
+    assert dict(report) == values and report.undefined == reasons
+    assert (report.images, report.pixels) == (len(maps), ours.pixels)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +68,7 @@ def test_counts_and_metrics_are_the_pipelines(maps, masks, classes):
     ids=["one channel", "two channels", "tensors", "other types", "masks of floats", "masks of half precision"],
 )
 def test_forms_of_the_same_maps_are_one(maps, masks):
-    assert Statistic().update(maps, masks).counts == WHOLE.counts
+    assert same(Evaluation().update(maps, masks).counts, WHOLE.counts)
 
 
 @pytest.mark.parametrize("form", [np.asarray, torch.from_numpy])
@@ -64,28 +76,25 @@ def test_rounding_outside_of_0_and_1_is_put_right(form):
     """Bilinear interpolation of float32 gives 1.0000001."""
     low, high = np.float32(-1e-7), np.nextafter(np.float32(1), np.float32(2))
     inside, outside = (np.where(MAPS < 0.1, a, np.where(MAPS > 0.9, b, MAPS)) for a, b in ((0, 1), (low, high)))
-    assert Statistic().update(form(outside), form(MASKS)).counts == Statistic().update(inside, MASKS).counts
+    assert same(Evaluation().update(form(outside), form(MASKS)).counts, Evaluation().update(inside, MASKS).counts)
     classes = np.float32([1, 0, 0])[:, None, None] * np.where(IDS[0] > 0, high, np.float32(1))
-    assert Statistic().update(form(classes), form(IDS[0] % 3)).compute()["gap"] >= 0
+    assert Evaluation().update(form(classes), form(IDS[0] % 3)).compute()["gap"] >= 0
 
 
-@pytest.mark.parametrize("copied", [copy.deepcopy, lambda statistic: pickle.loads(pickle.dumps(statistic))])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda evaluation: pickle.loads(pickle.dumps(evaluation))])
 @pytest.mark.parametrize(("maps", "masks"), [(MAPS, MASKS), (CLASSES, IDS)], ids=["object", "classes"])
 def test_copies_count_on_and_parts_merge(copied, maps, masks):
-    total = Statistic().update(maps, masks)
-    first = copied(Statistic().update(maps[:2], masks[:2])).update(maps[2:3], masks[2:3])
-    rest = copied(Statistic()).merge(Statistic().update(maps[3:], masks[3:]))
-    assert copied(first.merge(rest)).counts == total.counts
+    total = Evaluation().update(maps, masks)
+    first = copied(Evaluation().update(maps[:2], masks[:2])).update(maps[2:3], masks[2:3])
+    rest = copied(Evaluation()).merge(Evaluation().update(maps[3:], masks[3:]))
+    assert same(copied(first.merge(rest)).counts, total.counts)
     assert dict(first.compute(intervals=True).intervals) == dict(total.compute(intervals=True).intervals)
 
 
 def test_images_of_a_group_are_resampled_together():
     """Groups by any name, in any order, give the intervals of the pipeline's resamples of groups."""
-    statistic = counting.MapCounts({"raw": counting.Counts.empty()})
-    for k, (f, y) in enumerate(zip(MAPS, MASKS, strict=True)):
-        statistic.add(f, y, f"image {k:09d}", ignore=255)
     units = np.array([0, 1, 0, 2, 1, 2])
-    expected = resample_counts(ProtocolCounts(statistic, statistic.raw, units), 10, SEED).intervals()
+    expected = measure_protocols(counts_of(MAPS, MASKS), 10, SEED, groups=units)["raw"].intervals()
     both = {name: ends for name, ends in expected.items() if ends}
     report = WHOLE.compute(intervals=True, groups=["b", "a", "b", "c", "a", "c"])
     assert report.intervals == both and "ece" in both
@@ -93,7 +102,7 @@ def test_images_of_a_group_are_resampled_together():
 
 
 def test_nothing_counted_is_nothing_known():
-    report = Statistic().compute(intervals=True)
+    report = Evaluation().compute(intervals=True)
     assert not report and report.undefined["ece"] == "no pixel counts" and len(str(report).splitlines()) == 1
     with pytest.raises(KeyError, match="ece is undefined: no pixel counts"):
         report["ece"]
@@ -110,19 +119,20 @@ def test_sums_count_where_pixels_do(classes, ignore):
     y[:, :2] = void
     padded = p.copy()
     padded[:, :, :2] = 0
-    assert Statistic(ignore=ignore).update(padded, y).compute() == Statistic(ignore=ignore).update(p, y).compute()
+    assert Evaluation(ignore=ignore).update(padded, y).compute() == Evaluation(ignore=ignore).update(p, y).compute()
     for maps in (padded, torch.as_tensor(padded)):
-        assert np.array_equal(counted(maps, torch.as_tensor(y), ignore).count, counted(p, y, ignore).count)
+        of_padded = batch_histogram(maps, torch.as_tensor(y), ignore)
+        assert np.array_equal(of_padded.count, batch_histogram(p, y, ignore).count)
     padded[0, :, 4, 4] = 0
     with pytest.raises(UserError, match="up to 1 off 1"):
-        Statistic(ignore=ignore).update(padded, y)
+        Evaluation(ignore=ignore).update(padded, y)
 
 
 def test_the_diagram_is_drawn_in_the_given_axes():
     left, right = Figure().subplots(1, 2)
     assert reliability_diagram(WHOLE, bins=20, ax=right) is right and not left.lines
     accuracies = {float(line.get_ydata()[0]) for line in right.lines}
-    filled = [a for a in reliability_table(WHOLE.counts, 20)["accuracy"][:-1] if a == a]
+    filled = [a for a in reliability_table(WHOLE.counts.histogram, 20)["accuracy"][:-1] if a == a]
     assert len(filled) == 10 and set(filled) <= accuracies
 
 

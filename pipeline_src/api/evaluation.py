@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline_src.analysis.resampling import SEED, resample_counts
-from pipeline_src.api.arrays import array, images
-from pipeline_src.counting.counts import Counts, ImageRows, image_rows
-from pipeline_src.counting.map_counts import MapCounts
-from pipeline_src.counting.score_histogram import check_bins
+from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
+from pipeline_src.api.batches import batch_of, checked_image
+from pipeline_src.counting.accumulate import Accumulator
+from pipeline_src.counting.bins import check_bins
+from pipeline_src.counting.counts import Counts, grouped
 from pipeline_src.errors import UserError
 from pipeline_src.metrics.metric import with_ends
-from pipeline_src.metrics.protocol_counts import ProtocolCounts
-from pipeline_src.metrics.registry import METRICS, summary
+from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import aligned
 
 if TYPE_CHECKING:
@@ -37,15 +36,22 @@ class CalibrationReport(dict[str, float]):
         bins: of the metrics that have bins.
     """
 
-    images: int
-    pixels: int
-    bins: int
-    intervals: Mapping[str, tuple[float, float]]
-    undefined: Mapping[str, str]
-
-    def __init__(self, numbers: Mapping[str, float], **about: Any):
+    def __init__(
+        self,
+        numbers: Mapping[str, float],
+        *,
+        images: int,
+        pixels: int,
+        bins: int,
+        intervals: Mapping[str, tuple[float, float]],
+        undefined: Mapping[str, str],
+    ):
         super().__init__(numbers)
-        vars(self).update(about)
+        self.images = images
+        self.pixels = pixels
+        self.bins = bins
+        self.intervals = intervals
+        self.undefined = undefined
 
     def __missing__(self, name: str) -> float:
         raise KeyError(
@@ -53,19 +59,18 @@ class CalibrationReport(dict[str, float]):
         )
 
     def __str__(self) -> str:
-        rows = [
-            (METRICS[name].column, with_ends(METRICS[name], self[name], self.intervals.get(name)))
-            for name in self
-        ]
-        return "\n".join(
-            [f"{self.images:,} images, {self.pixels:,} pixels, {self.bins} bins", *aligned(rows)]
-        )
+        rows = []
+        for name, number in self.items():
+            metric = METRICS[name]
+            rows.append((metric.column, with_ends(metric, number, self.intervals.get(name))))
+        title = f"{self.images:,} images, {self.pixels:,} pixels, {self.bins} bins"
+        return "\n".join([title, *aligned(rows)])
 
 
-class Statistic:
+class Evaluation:
     """All pixels of any number of images, counted in integers: `update`, `merge`, `compute`.
 
-    Neither the order of images nor their split among statistics that are merged changes a bit of a
+    Neither the order of images nor their split among evaluations that are merged changes a bit of a
     metric of all pixels. Metrics that compare images, such as `image_ece`, and intervals are sums
     in the order of the images. Memory is about 3 MB, with K classes 3 MB for each, and 2 KB per
     image and class.
@@ -77,10 +82,12 @@ class Statistic:
 
     def __init__(self, ignore: int | None = None):
         self.ignore = ignore
-        self._statistic: MapCounts | None = None  # the number of classes is that of the first image
+        # Of an object the raw protocol only: the stretched one is the paper's, and takes as long
+        # again.
+        self._accumulator = Accumulator(protocols=["raw"])
 
-    def update(self, probabilities: Any, masks: Any) -> Statistic:
-        """Count images, and return the statistic itself.
+    def update(self, probabilities: Any, masks: Any) -> Evaluation:
+        """Count images, and return the evaluation itself.
 
         Args:
             probabilities: of an object, (H, W), (N, H, W) or (N, 1, H, W): floats in [0, 1], uint8
@@ -94,51 +101,50 @@ class Statistic:
             UserError: shapes, labels or values do not fit. The images before the one at fault are
                 counted.
         """
-        p, y, void = images(probabilities, masks, self.ignore)
-        statistic = self._with_classes(p.shape[1] if p.ndim == 4 else 2)
-        for number, (f, truth) in enumerate(zip(array(p), y, strict=True), len(self)):
-            statistic.add(f, truth, _name(number), ignore=void)
+        p, y, classes = batch_of(probabilities, masks)
+        self._set_classes(classes)
+        for number, (probability, mask) in enumerate(zip(p, y, strict=True), len(self)):
+            sample = checked_image(probability, mask, _image_id(number), self.ignore)
+            self._accumulator.add(sample)
         return self
 
-    def _with_classes(self, classes: int) -> MapCounts:
-        if self._statistic is None or not len(self):  # the first images may have been refused
-            # Of an object the raw protocol only: the stretched one is the paper's, and takes as
-            # long again.
-            self._statistic = (
-                MapCounts.of_classes(classes) if classes > 2 else MapCounts({"raw": Counts.empty()})
-            )
-        if self.classes != classes:
+    def _set_classes(self, classes: int | None) -> None:
+        """Set the number of classes, which is that of the first image."""
+        if classes == self._accumulator.classes:
+            return
+        if len(self):
             raise UserError(
-                "images of one statistic have different numbers of classes",
-                found=f"{classes} after {self.classes}",
-                fix="a Statistic for each",
+                "images of one evaluation have different numbers of classes",
+                found=f"{classes or 2} after {self.classes}",
+                fix="an Evaluation for each",
             )
-        return self._statistic
+        self._accumulator = Accumulator(classes, protocols=["raw"])
 
     @property
     def classes(self) -> int:
         """The number of classes; 2 for an object."""
-        return len(self._statistic.classes) or 2 if self._statistic else 2
+        return self._accumulator.classes or 2
 
     @property
     def counts(self) -> Counts:
-        """The pixels by predicted class, label and probability; of K classes by the top one and its probability."""
-        return self._statistic.raw if self._statistic else Counts.empty()
+        """The pixels by predicted class, label and probability; of K classes by the top one and its
+        probability.
+        """
+        return self._accumulator.counts()["raw"]
 
     def __len__(self) -> int:
         """Return the number of images."""
-        return len(image_rows(self.counts))
+        return len(self._accumulator)
 
-    def merge(self, other: Statistic) -> Statistic:
-        """Add the images of another statistic, as of another process, and return this one.
+    def merge(self, other: Evaluation) -> Evaluation:
+        """Add the images of another evaluation, as of another process, and return this one.
 
         Raises:
             UserError: the classes differ.
         """
-        if other._statistic is not None and len(other):
-            self._statistic = self._with_classes(other.classes) + _renumbered(
-                other._statistic, len(self)
-            )
+        if len(other):
+            self._set_classes(other._accumulator.classes)
+            self._accumulator.include({"raw": _renumbered(other.counts, len(self))})
         return self
 
     def compute(
@@ -157,20 +163,19 @@ class Statistic:
         """
         check_bins(bins)
         units = None if groups is None else _numbered(groups, len(self))
-        run = ProtocolCounts(
-            self._statistic or MapCounts({"raw": Counts.empty()}), self.counts, units=units
+        counts = grouped({"raw": self.counts}, units)["raw"]
+        measured = measure(counts, bins, SEED, RESAMPLES if intervals else 0)
+        return CalibrationReport(
+            {name: float(point[0]) for name, point in measured.points.items()},
+            images=len(self),
+            pixels=measured.pixels,
+            bins=bins,
+            intervals={name: ends for name, ends in measured.intervals().items() if ends},
+            undefined=measured.reasons,
         )
-        values, reasons = summary(run, bins)
-        defined = {name: value for name, value in values.items() if value is not None}
-        ends = resample_counts(run, bins, SEED).intervals() if intervals and defined else {}
-        about = {
-            "images": len(self),
-            "pixels": self.counts.pixels,
-            "bins": bins,
-            "undefined": reasons,
-        }
-        both = {name: interval for name, interval in ends.items() if interval}
-        return CalibrationReport(defined, intervals=both, **about)
+
+
+Statistic = Evaluation  # its name before version 3, kept for one release
 
 
 def calibration_report(
@@ -181,17 +186,18 @@ def calibration_report(
     ignore: int | None = None,
     groups: Sequence[Hashable] | None = None,
 ) -> CalibrationReport:
-    """Return every metric of some images with its confidence interval; arguments are those of `Statistic`."""
-    return Statistic(ignore).update(probabilities, masks).compute(bins, intervals, groups)
+    """Return every metric of some images with its confidence interval; arguments are those of
+    `Evaluation`."""
+    return Evaluation(ignore).update(probabilities, masks).compute(bins, intervals, groups)
 
 
 def reliability_diagram(
-    statistic: Statistic | DenseCalibration, bins: int = 10, ax: Axes | None = None
+    evaluation: Evaluation | DenseCalibration, bins: int = 10, ax: Axes | None = None
 ) -> Axes:
     """Draw accuracy of the top label against its confidence.
 
     Args:
-        statistic: the counted pixels.
+        evaluation: the counted pixels.
         bins: equal-width bins of confidence, a divisor of 66,300; of 300 for a `DenseCalibration`
             of binned metrics.
         ax: where to draw; a new figure of pyplot by default.
@@ -202,47 +208,49 @@ def reliability_diagram(
     from pipeline_src.figures import bin_tables, style  # which need matplotlib
     from pipeline_src.figures.reliability import draw_accuracy
 
-    counts = statistic.counts
-    if not counts.pixels:
+    histogram = evaluation.counts.histogram
+    if not histogram.pixels:
         raise UserError(
             "there is nothing to draw",
             found="no pixel that counts",
             fix="`update` with images first",
         )
-    check_bins(bins, counts.levels)
-    table = bin_tables.reliability_table(counts, bins)
+    table = bin_tables.reliability_table(histogram, bins)
     with style.house():
         if ax is None:
             from matplotlib import pyplot
 
-            ax = pyplot.subplots(figsize=(style.WIDTH, style.WIDTH), layout="constrained")[1]
+            size = (style.WIDTH, style.WIDTH)
+            ax = pyplot.subplots(figsize=size, layout="constrained")[1]
         draw_accuracy(ax, table)
     return ax
 
 
 def _numbered(groups: Sequence[Hashable], images: int) -> np.ndarray:
-    """Return the number of each image's group, (N,), from 0; UserError where `groups` do not fit the images."""
-    given = list(
-        getattr(groups, "tolist", lambda: groups)()
-    )  # elements of a tensor are never equal
+    """Return the number of each image's group, (N,), from 0; UserError where `groups` do not fit
+    the images.
+    """
+    # Elements of a tensor are never equal.
+    given = list(groups.tolist() if hasattr(groups, "tolist") else groups)
     if len(given) != images:
-        found = f"{len(given)} for {images} images"
         raise UserError(
-            "groups do not fit the images", found=found, expected="the group of each image"
+            "groups do not fit the images",
+            found=f"{len(given)} for {images} images",
+            expected="the group of each image",
         )
     numbers = {group: k for k, group in enumerate(dict.fromkeys(given))}
     return np.array([numbers[group] for group in given], np.int64)
 
 
-def _name(number: int) -> str:
+def _image_id(number: int) -> str:
     return f"image {number:09d}"  # in the order of numbers
 
 
-def _renumbered(statistic: MapCounts, start: int) -> MapCounts:
-    """Return the statistic with images numbered from `start`."""
-    counts = {}
-    for name, part in statistic.counts.items():
-        rows = image_rows(part)
-        ids = [_name(start + k) for k in range(len(rows))]
-        counts[name] = replace(part, rows=ImageRows(ids, rows.table, rows.levels))
-    return MapCounts(counts, statistic.confusion)
+def _renumbered(counts: Counts, start: int) -> Counts:
+    """Return the counts with images numbered from `start`."""
+    ids = [_image_id(start + k) for k in range(len(counts.images))]
+    return replace(
+        counts,
+        images=replace(counts.images, ids=ids),
+        classes=[_renumbered(of_class, start) for of_class in counts.classes],
+    )

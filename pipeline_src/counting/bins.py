@@ -1,0 +1,176 @@
+"""Pixels by score in equally wide bins, the input of calibration metrics.
+
+Two scores can be read from the same histogram. Top label: the score is the confidence max(f, 1 -
+f), a hit is a pixel whose predicted class is its label. Positive class: the score is f, a hit is a
+foreground pixel. The two are different quantities; the name of a metric of the positive class names
+it.
+
+Bins are right-closed, (k/B, (k+1)/B] for k = 0 .. B-1; bin 0 also holds score 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline_src.counting.counts import Histogram
+from pipeline_src.counting.levels import LEVELS, POSITION
+from pipeline_src.errors import UserError
+
+SHOWN_DIVISORS = 6  # that the message on an impossible number of bins names
+
+
+class UndefinedMetricError(ValueError):
+    """The metric does not exist for these counts; the message gives the reason."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bins:
+    """Pixels by score in B bins or cells, ascending; all float64 or int64 of shape (..., B).
+
+    Attributes:
+        count, hits: pixels, and those that are right (top label) or foreground (positive class).
+        score: summed scores.
+        excess: summed scores minus hits; positive where overconfident.
+    """
+
+    count: np.ndarray
+    hits: np.ndarray
+    score: np.ndarray
+    excess: np.ndarray
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """(...) pixels in all bins."""
+        total: np.ndarray = self.count.sum(axis=-1)
+        return total
+
+    @property
+    def divisor(self) -> np.ndarray:
+        """(..., B) `count` with 1 in place of 0, to divide by."""
+        return np.where(self.count > 0, self.count, 1)
+
+
+def check_bins(bins: int, levels: int = LEVELS) -> None:
+    """Raise a UserError if the edges of `bins` equal-width bins are not on edges of levels."""
+    if 1 <= bins <= levels and levels % bins == 0:
+        return
+    divisors = [number for number in range(1, 1001) if levels % number == 0]
+    nearest = sorted(divisors, key=lambda number: abs(number - bins))[:SHOWN_DIVISORS]
+    raise UserError(
+        "this number of bins cannot be formed exactly",
+        found=bins,
+        expected=f"a divisor of {levels}, such as 10 or 15; the nearest are "
+        + ", ".join(map(str, sorted(nearest))),
+    )
+
+
+def top_label(histogram: Histogram, bins: int | None = None) -> Bins:
+    """Return the pixels by confidence in `bins` equally wide bins, by default a bin per level.
+
+    Of two classes the lower half is empty.
+
+    Raises:
+        UserError: the bins cannot be formed.
+    """
+    if histogram.top:
+        return positive(histogram, bins)
+    levels = histogram.levels
+    doubt = np.arange(len(histogram.count))
+    sums = np.zeros((4, levels), np.int64)
+    _add_pixels(
+        sums,
+        levels - 1 - doubt,
+        count=histogram.count.sum(axis=(1, 2)),
+        hits=histogram.count[:, 0, 0] + histogram.count[:, 1, 1],
+        start=levels - doubt,
+        position=-histogram.position.sum(axis=(1, 2)),
+    )
+    return _joined(sums, bins)
+
+
+def positive(histogram: Histogram, bins: int | None = None) -> Bins:
+    """Return the pixels by probability of the positive class, in bins as of `top_label`.
+
+    For one object, float32 probabilities below 0.5 are known to 2^-24, as 1 - confidence; for K
+    classes, exactly.
+
+    Raises:
+        UserError: the bins cannot be formed.
+    """
+    levels = histogram.levels
+    doubt = np.arange(len(histogram.count))
+    sums = np.zeros((4, levels), np.int64)
+    position_below, position_above = histogram.position.sum(axis=2).T
+    above = histogram.count[:, 1]
+    _add_pixels(
+        sums,
+        levels - 1 - doubt,
+        count=above.sum(axis=1),
+        hits=above[:, 1],
+        start=levels - doubt,
+        position=-position_above,
+    )
+    # Below 0.5 the levels are closed at their lower edge: pixels on it belong one cell lower. All
+    # of the last level lies on its edge, 0.5.
+    below = histogram.count[:, 0]
+    edge = histogram.on_edge.copy()
+    edge[-1] = below[-1]
+    inside = (below - edge)[:-1]
+    _add_pixels(
+        sums,
+        doubt[:-1],
+        count=inside.sum(axis=1),
+        hits=inside[:, 1],
+        start=doubt[:-1],
+        position=position_below[:-1],
+    )
+    _add_pixels(
+        sums,
+        doubt[:-1],
+        count=edge[1:].sum(axis=1),
+        hits=edge[1:, 1],
+        start=doubt[1:],
+        position=np.zeros_like(doubt[1:]),
+    )
+    return _joined(sums, bins)
+
+
+def _add_pixels(
+    sums: np.ndarray,
+    cells: np.ndarray,
+    *,
+    count: np.ndarray,
+    hits: np.ndarray,
+    start: np.ndarray,
+    position: np.ndarray,
+) -> None:
+    """Add pixels to distinct cells.
+
+    Args:
+        sums: (4, levels) int64: pixels, hits, and summed scores, whole units of 1 / LEVELS and the
+            rest in 2^-24 / LEVELS. An int64 is too short for one sum of scores.
+        cells: to which numbers are added.
+        start, position: a pixel has the score `start`, in levels; all pixels of a cell together
+            have `position` on top (`Histogram`).
+    """
+    units, fractions = np.divmod(position, POSITION)
+    width = LEVELS // sums.shape[1]
+    sums[0, cells] += count
+    sums[1, cells] += hits
+    sums[2, cells] += width * (count * start + units)
+    sums[3, cells] += width * fractions
+
+
+def _joined(sums: np.ndarray, bins: int | None) -> Bins:
+    """Return the cells of `_add_pixels` joined to bins. Sums are exact until they are rounded once."""
+    if bins is not None:
+        check_bins(bins, sums.shape[1])
+        sums = sums.reshape(4, bins, -1).sum(axis=2)
+    count, hits, units, fractions = sums
+    carry, fractions = np.divmod(fractions, POSITION)
+    units = units + carry
+    score = (units + fractions / POSITION) / LEVELS
+    excess = (units - hits * LEVELS + fractions / POSITION) / LEVELS
+    return Bins(count, hits, score, excess)

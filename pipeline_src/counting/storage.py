@@ -1,0 +1,182 @@
+"""Files of counts: one .npz, written whole or not at all.
+
+All numbers are integers: the file does not depend on the order of images or their split among
+workers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline_src.counting.bins import top_label
+from pipeline_src.counting.counts import (
+    ALWAYS,
+    ARRAYS,
+    COLUMNS,
+    UNMEASURED,
+    Counts,
+    Histogram,
+    ImageTable,
+    image_table,
+    named_counts,
+)
+from pipeline_src.counting.levels import CLAMP, LEVELS, POSITION, UNIT, UNKNOWN
+from pipeline_src.errors import UserError
+from pipeline_src.files import atomic
+
+Arrays = Mapping[str, np.ndarray]
+SLACK_OF_SUMS = 1e-8  # of confidence a pixel
+FORMAT = {
+    "schema": 3,
+    "kind": "counts",
+    "levels": LEVELS,
+    "position_units": POSITION,
+    "sum_units": UNIT,
+    "clamp": CLAMP,
+    "columns": list(ALWAYS),
+}
+
+
+def save(counts: Mapping[str, Counts], path: Path | str, provenance: Mapping[str, Any]) -> None:
+    """Write the counts of all protocols; the same counts and provenance give the same bytes.
+
+    Args:
+        provenance: anything that JSON can hold, such as model, dataset and versions.
+    """
+    arrays = {"header": json_array(FORMAT | {"provenance": provenance})} | counts_arrays(counts)
+    content: dict[str, Any] = arrays
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **content)
+
+
+def load(path: Path | str) -> dict[str, Counts]:
+    """Return the counts by protocol that `save` wrote.
+
+    Raises:
+        UserError: no such file, not a counts file, or one of another schema.
+    """
+    try:
+        with np.load(path) as file:
+            arrays = dict(file)
+        header = json.loads(arrays.pop("header").tobytes())
+        other = {key: header.get(key) for key in FORMAT if header.get(key) != FORMAT[key]}
+        if other:
+            raise ValueError(f"written by another version, with {other}")
+        return counts_from(arrays)
+    except Exception as error:  # anything that a damaged file makes numpy, zip or json raise
+        raise UserError(
+            f"{path} is not a counts file that can be read",
+            found=f"{type(error).__name__}: {error}",
+            expected=f"a file that `evaluate` or `judge` wrote, with {FORMAT}",
+            fix="remove it and run the same command again",
+        ) from error
+
+
+def counts_arrays(counts: Mapping[str, Counts]) -> dict[str, np.ndarray]:
+    """Return all arrays to store by name; `counts_from` takes them."""
+    arrays: dict[str, np.ndarray] = {}
+    confusion = counts["raw"].confusion
+    if confusion is not None:
+        arrays["confusion"] = confusion
+    arrays["ids"] = json_array(list(counts["raw"].images.ids))
+    for name, of_name in named_counts(counts).items():
+        arrays |= histogram_arrays(of_name.histogram, name)
+        images = of_name.images
+        measured = (images.column(COLUMNS[-1]) != UNMEASURED).any()
+        arrays[f"{name}_table"] = images.table if measured else images.table[:, :-1]
+        arrays[f"{name}_image_levels"] = images.levels
+    return arrays
+
+
+def counts_from(arrays: Arrays) -> dict[str, Counts]:
+    """Return the counts by protocol from the arrays that `counts_arrays` returned; damaged arrays
+    raise any exception.
+    """
+    ids = json.loads(arrays["ids"].tobytes())
+    counts = {}
+    for name in [name.removesuffix("_count") for name in arrays if name.endswith("_count")]:
+        histogram = histogram_from(arrays, name, top=name == "top")
+        counts[name] = Counts(histogram, _images_from(arrays, name, ids))
+    if "confusion" in arrays:
+        top = counts.pop("top")
+        classes = tuple(counts.values())
+        counts = {"raw": Counts(top.histogram, top.images, classes, arrays["confusion"])}
+    for of_protocol in counts.values():
+        check_sums(of_protocol)
+    return counts
+
+
+def _images_from(arrays: Arrays, name: str, ids: list[str]) -> ImageTable:
+    table = arrays[f"{name}_table"]
+    levels = arrays[f"{name}_image_levels"]
+    if table.shape[1] == len(ALWAYS):
+        table = np.pad(table, ((0, 0), (0, 1)), constant_values=UNMEASURED)
+    if table.shape != (len(ids), len(COLUMNS)) or levels.shape != (len(ids), 256, 2):
+        raise ValueError(f"rows of {name} are not those of {len(ids)} images")
+    return image_table(ids, table, levels)
+
+
+def histogram_arrays(histogram: Histogram, name: str) -> dict[str, np.ndarray]:
+    """Return the arrays to store, by names that begin with `name`: pixels of levels and cells that
+    have any.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    for array in _stored(len(histogram.surest) > 0):
+        dense = getattr(histogram, array).reshape(-1)
+        cells = np.flatnonzero(dense)
+        arrays[f"{name}_{array}_at"] = np.diff(cells, prepend=0).astype(np.uint32)
+        arrays[f"{name}_{array}"] = dense[cells]
+    return arrays
+
+
+def histogram_from(arrays: Arrays, name: str, top: bool) -> Histogram:
+    """Return the histogram from the arrays that `histogram_arrays` returned."""
+    known = f"{name}_surest" in arrays
+    histogram = Histogram.empty(top=top)
+    if not known:
+        histogram = replace(histogram, surest=UNKNOWN)
+    for array in _stored(known):
+        cells = np.cumsum(arrays[f"{name}_{array}_at"], dtype=np.int64)
+        getattr(histogram, array).reshape(-1)[cells] = arrays[f"{name}_{array}"]
+    return histogram
+
+
+def _stored(surest_known: bool) -> tuple[str, ...]:
+    return ARRAYS if surest_known else ARRAYS[:3]
+
+
+def equal_counts(left: Mapping[str, Counts], right: Mapping[str, Counts]) -> bool:
+    """Return whether two sets of counts have the same images and the same numbers."""
+    arrays = counts_arrays(left)
+    others = counts_arrays(right)
+    same = (np.array_equal(arrays[name], others[name]) for name in arrays.keys() & others.keys())
+    return arrays.keys() == others.keys() and all(same)
+
+
+def check_sums(counts: Counts) -> None:
+    """Raise a ValueError if sums over the rows of images are not those of the pixels by level.
+
+    Both are stored. `correct` must be equal, `confidence` nearly: published counts
+    (`publishing.compact`) round the confidences of pixels to whole levels, whose errors add up like
+    a random walk.
+    """
+    pixels = top_label(counts.histogram, 1)
+    hits = int(pixels.hits[0])
+    correct = counts.images.total("correct")
+    if correct != hits:
+        raise ValueError(f"{correct} correct pixels in the rows of images, {hits} by level")
+    score = float(pixels.score[0])
+    confidence = counts.images.total("confidence") / UNIT
+    if abs(confidence - score) > SLACK_OF_SUMS * counts.pixels + counts.pixels**0.5 / LEVELS:
+        raise ValueError(f"confidence {confidence} in the rows of images, {score} by level")
+
+
+def json_array(value: object) -> np.ndarray:
+    """Return a value as JSON, (n,) uint8, to be stored with arrays."""
+    return np.frombuffer(json.dumps(value, sort_keys=True).encode(), np.uint8)

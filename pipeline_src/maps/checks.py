@@ -1,0 +1,219 @@
+"""What the maps and masks of a folder show together: what 255 means, inverted maps, another scale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from pipeline_src.calibrators.calibrator import Calibrator, calibrated
+from pipeline_src.calibrators.pixels import least_probability
+from pipeline_src.counting.accumulate import Accumulator
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.sample import checked
+from pipeline_src.errors import UserError, few
+from pipeline_src.labels import IGNORED
+from pipeline_src.maps.files import Pair, Sample, read_samples
+from pipeline_src.metrics.registry import value
+
+SMALL = 64  # class ids lie below; soft edges have values on both sides
+MEANINGS = {  # of maps that stay below a value
+    "uint8": (1, "decisions 0 and 1"),
+    "uint16": (255, "8-bit values or percent"),
+}
+
+
+class FolderCounts:
+    """The counts of a folder of maps, and what its files show together.
+
+    Attributes:
+        clamps: the least probability whose logarithm is taken, by type of the maps: "uint8",
+            "uint16" or "float".
+        highest: largest value by type of the maps.
+        values: (256,) pixels of binary masks by value; `examples` names a mask of each value.
+        ignored: number of pixels that do not count.
+        resized: stems of maps of another size than their mask.
+
+    Args:
+        classes, ignore: as of `read_sample`.
+        whole_maps: whether S- and E-measure of binary maps are also computed.
+        weighted_f: whether weighted F is computed with these.
+    """
+
+    def __init__(
+        self,
+        classes: int | None,
+        ignore: int | None,
+        *,
+        whole_maps: bool = False,
+        weighted_f: bool = False,
+    ):
+        self.classes = classes
+        self.ignore = ignore
+        self._accumulator = Accumulator(classes, whole_maps=whole_maps, weighted_f=weighted_f)
+        self.clamps: dict[str, float] = {}
+        self.highest: dict[str, float] = {}
+        self.values = np.zeros(256, np.int64)
+        self.examples: dict[int, str] = {}
+        self.ignored = 0
+        self.resized: list[str] = []
+
+    def counts(self) -> dict[str, Counts]:
+        """Return the counts of all pixels that count by protocol, with the clamps of `clamps`."""
+        return self._accumulator.counts()
+
+    def add(self, sample: Sample) -> None:
+        """Count a map and its mask."""
+        target = sample.target
+        assert target is not None
+        probability = sample.probability
+        stem = sample.pair.stem
+        void = self.classes or IGNORED
+        clamp = least_probability(probability.dtype)
+        self._accumulator.add(checked(probability, target, stem, ignore=void), clamp)
+        kind = "float" if probability.dtype.kind == "f" else str(probability.dtype)
+        self.clamps[kind] = clamp
+        self.highest[kind] = max(self.highest.get(kind, 0), probability.max())
+        self.values += sample.values
+        for mask_value in np.flatnonzero(sample.values).tolist():
+            self.examples.setdefault(mask_value, str(sample.pair.mask))
+        self.ignored += int(np.count_nonzero(target == void))
+        if probability.shape != sample.map.shape:
+            self.resized.append(stem)
+
+    def check(self) -> None:
+        """Raise a UserError where the values of binary maps or masks do not show what they mean."""
+        if not self.classes:
+            self._check_mask_values()
+            self._check_range()
+
+    def _check_mask_values(self) -> None:
+        """Raise a UserError where the values of binary masks do not determine the object.
+
+        All masks decide together: in a mask of 0 and 255, 255 is the object, unless other masks
+        have objects of 1.
+        """
+        values = sorted(self.examples)
+        top = max(values, default=0)
+        below = [mask_value for mask_value in values[:-1] if mask_value > 0]
+        two_objects = bool(below) and below[0] < SMALL and below[-1] <= 127
+        void_is_object = self.ignore == 255 and self.ignored > 0 and top == 0
+        if not (void_is_object or 1 < top <= 127 or two_objects):
+            return
+        shown = []
+        for mask_value in values[:4] + values[4:][-1:]:
+            shown.append(f"{mask_value} ({self.examples[mask_value]})")
+        found = f"the values {', '.join(shown)}"
+        fix = f"save np.uint8(255 * (mask == {'ID' if below else top})) as PNG"
+        if below:
+            fix += f"; if {top} marks ignored pixels: --ignore {top}"
+        if void_is_object:
+            found += " and 255, which --ignore 255 leaves out"
+            fix = "leave out --ignore"
+        raise UserError(
+            "the masks do not show what is an object",
+            found=found,
+            expected="0 and 255, or 0 and 1, and another value for ignored pixels (class ids need "
+            "maps of K classes)",
+            fix=fix,
+        )
+
+    def _check_range(self) -> None:
+        """Raise a UserError if all maps of a type hold so small values that they mean others."""
+        for kind, (low, meaning) in MEANINGS.items():
+            highest = self.highest.get(kind, 0)
+            if 0 < highest <= low:
+                top = np.iinfo(kind).max
+                raise UserError(
+                    f"the {kind} maps look like {meaning}: read as probabilities, all would be "
+                    "nearly 0",
+                    found=f"no value above {highest}",
+                    expected=f"0 to {top} for probabilities from 0 to 1",
+                    fix=f"save round({top} * probability), or floats as .npy if the values are so "
+                    "small",
+                )
+
+    def warnings(self) -> list[str]:
+        """Return a line for all that was corrected, had no effect, or is likely a mistake."""
+        return list(self._corrections()) + list(self._likely_mistakes())
+
+    def _corrections(self) -> Iterator[str]:
+        if self.resized:
+            yield (
+                f"{len(self.resized)} map(s) had another size than their mask and were resized "
+                f"({few(self.resized, 3)})"
+            )
+        if self.ignore is not None and not self.ignored:
+            yield f"no mask pixel has the value {self.ignore}, which --ignore names"
+        gray = [mask_value for mask_value in self.examples if 0 < mask_value < 255]
+        if gray and gray != [1]:
+            hint = f": --ignore {gray[0]} leaves them out" if len(gray) == 1 else ""
+            number = self.values[gray].sum()
+            yield f"{number} mask pixel(s) were neither 0 nor 255 and were cut at > 127{hint}"
+
+    def _likely_mistakes(self) -> Iterator[str]:
+        raw = self.counts()["raw"]
+        histogram = raw.histogram
+        if not raw.pixels:
+            return
+        if max(self.highest.values()) == 0:
+            yield "every map is 0 everywhere"
+        elif raw.pixels == histogram.count[0].sum() and not histogram.position.any():
+            yield (
+                "the maps hold only 0 and 1, which are decisions and no probabilities: ECE is their "
+                "share of errors"
+            )
+        objects = histogram.count[:, :, 1] if raw.confusion is None else raw.confusion[1:]
+        if not objects.any():
+            only = ", only class 0 and ignored pixels" if self.classes else ""
+            yield f"no mask has an object{only}"
+        elif not self.classes:
+            yield from self._scales()
+        accuracy = value("accuracy", raw)
+        if accuracy < 1 / (self.classes or 2):
+            yield (
+                f"the maps are right on {100 * accuracy:.1f} % of the pixels: are maps or masks "
+                "inverted or swapped, or class ids in another order?"
+            )
+
+    def _scales(self) -> Iterator[str]:
+        """Yield a line for each integer type whose maps use only the lower half of its range."""
+        for kind in MEANINGS:
+            highest = self.highest.get(kind, 0)
+            top = int(np.iinfo(kind).max)
+            if 0 < highest <= top // 2:
+                yield (
+                    f"no {kind} map has a value above {highest} of {top}, and the masks have "
+                    f"objects: if {highest} or less stands for probability 1, the maps are in "
+                    f"percent or on another scale; save round({top} * probability)"
+                )
+
+
+def count_folder(
+    pairs: Sequence[Pair],
+    classes: int | None = None,
+    ignore: int | None = None,
+    *,
+    calibrators: Sequence[Calibrator] = (),
+    whole_maps: bool = False,
+    weighted_f: bool = False,
+) -> FolderCounts:
+    """Return the counts of all pairs.
+
+    Args:
+        classes, ignore: as of `read_sample`.
+        calibrators: one for each map, applied before it is counted; none for the maps as they are.
+        whole_maps, weighted_f: as of `FolderCounts`.
+
+    Raises:
+        UserError: names all files that cannot be used, or what their values do not show.
+    """
+    counted = FolderCounts(classes, ignore, whole_maps=whole_maps, weighted_f=weighted_f)
+    for index, sample in enumerate(read_samples(pairs, classes, ignore)):
+        if calibrators:
+            sample = replace(sample, map=calibrated(calibrators[index], sample.map))
+        counted.add(sample)
+    if not calibrators:
+        counted.check()
+    return counted

@@ -1,0 +1,161 @@
+"""The pixels of each image in cells of a score, from its pixels by 8-bit level and label.
+
+Finer than 8 bits, the pixels of such a group take the distribution that all images together have
+there: for 8-bit maps every number is exact, for float maps a sum over all images is exact and a sum
+over some of them is exact to second order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+
+from pipeline_src.counting.bins import Bins
+from pipeline_src.counting.counts import Counts, upper_edge
+from pipeline_src.counting.levels import EIGHT, HALF, LEVELS, POSITION
+
+TOP = "confidence"  # of the predicted class
+POSITIVE = "probability"  # of the positive class
+CLASSES = "probability of each class"
+MIDDLE = HALF // EIGHT  # the 8-bit level that 0.5 lies in
+Arrays = dict[str, np.ndarray]
+Columns = Callable[[slice], np.ndarray]  # images -> (n, C), numbers of each image that are summed
+
+
+def image_cells(counts: Counts, score: str, cells: int | np.ndarray) -> Columns:
+    """Return pixels, hits and scores of images by cell of a score, (n, 3 C).
+
+    Args:
+        score: TOP or POSITIVE.
+        cells: as of `pixel_cells`.
+    """
+    per_pixel = pixel_cells(counts, score, cells)
+    return lambda images: counts.images.levels[images].reshape(-1, 512) @ per_pixel
+
+
+def as_bins(sums: np.ndarray) -> Bins:
+    """Return sums (..., 3 C) of pixels, hits and scores by cell as bins."""
+    count, hits, score = np.split(sums, 3, axis=-1)
+    return Bins(count, hits, score, score - hits)
+
+
+def pixel_cells(counts: Counts, score: str, cells: int | np.ndarray) -> np.ndarray:
+    """Return pixels, hits and scores of one pixel of each group (8-bit level and label) in C cells
+    of a score, (512, 3 C).
+
+    Args:
+        cells: the number of equally wide cells, or (LEVELS,) the cell that each level is joined to,
+            from 0.
+    """
+    cell_of_level = np.arange(LEVELS) * cells // LEVELS if isinstance(cells, int) else cells
+    pixels = _pooled_pixels(counts, score)
+    number = int(cell_of_level.max()) + 1
+    places = pixels["group"] * number + cell_of_level[pixels["level"]]
+    sums = []
+    for name in ("count", "hits", "score"):
+        summed = np.bincount(places, pixels[name], minlength=512 * number)
+        sums.append(summed.reshape(512, number))
+    total = counts.images.pooled().reshape(-1)
+    weight = 1 / np.where(total > 0, total, 1)
+    return np.concatenate(sums, axis=1) * weight[:, None]
+
+
+@lru_cache(maxsize=2)  # several metrics have other cells of the same pixels
+def _pooled_pixels(counts: Counts, score: str) -> Arrays:
+    """Return the pixels of all images by group and level of a score, (m,) each: `group` (twice the
+    8-bit level, plus the label), `level`, `count`, `hits` and summed `score`.
+    """
+    pixels = _with_eight_bit_levels(counts)
+    count = pixels["count"]
+    doubt = pixels["doubt"]
+    label = pixels["label"]
+    above = pixels["predicted"] == 1
+    confidence_level = LEVELS - 1 - pixels["level"]
+    result = {"group": pixels["eight_bit"] * 2 + label, "count": count}
+    if score == TOP and not counts.histogram.top:
+        result["level"] = confidence_level
+        result["hits"] = count * (pixels["predicted"] == label)
+        result["score"] = count - doubt
+        return result
+    # By probability of the positive class an edge below 0.5 lies one cell lower; all of level HALF
+    # is at 0.5.
+    inside = np.minimum(pixels["level"], HALF - 1)
+    below = np.maximum(np.where(pixels["on_edge"], pixels["level"] - 1, inside), 0)
+    result["level"] = np.where(above, confidence_level, below)
+    result["hits"] = count * label
+    result["score"] = np.where(above, count - doubt, doubt)
+    return result
+
+
+def _with_eight_bit_levels(counts: Counts) -> Arrays:
+    """Return the pixels of `_by_level` with their `eight_bit` level, (m,)."""
+    pixels = _by_level(counts)
+    # floor(255 f): edges below 0.5 are closed below, edges above belong to the 8-bit level above
+    # them.
+    above = (LEVELS - 1 - pixels["level"] + pixels["on_edge"]) // EIGHT
+    eight_bit = np.where(pixels["predicted"] == 1, above, pixels["level"] // EIGHT)
+    total = counts.images.pooled()
+    counted = np.bincount(eight_bit * 2 + pixels["label"], pixels["count"], 512)
+    if np.array_equal(counted[: 2 * MIDDLE], total[:MIDDLE].reshape(-1)):
+        return pixels | {"eight_bit": eight_bit}
+    return _matched_to_images(pixels, eight_bit, total)
+
+
+def _by_level(counts: Counts) -> Arrays:
+    """Return the pixels by level, predicted class and label, (m,) each: first those exactly at
+    doubt = level / LEVELS, then all others, with their summed doubts.
+    """
+    histogram = counts.histogram
+    level, predicted, label = np.nonzero(histogram.count)
+    count = histogram.count[level, predicted, label]
+    position = histogram.position[level, predicted, label]
+    doubt = (level * count + position / POSITION) / LEVELS
+    edge_below = histogram.on_edge[level, label]
+    edge = np.where(predicted == 1, upper_edge(counts)[level, label], edge_below)
+    edge_doubt = edge * (level / LEVELS)
+    return {
+        "level": np.tile(level, 2),
+        "on_edge": np.arange(2 * len(level)) < len(level),
+        "predicted": np.tile(predicted, 2),
+        "label": np.tile(label, 2),
+        "count": np.concatenate([edge, count - edge]),
+        "doubt": np.concatenate([edge_doubt, doubt - edge_doubt]),
+    }
+
+
+def _matched_to_images(pixels: Arrays, eight_bit: np.ndarray, total: np.ndarray) -> Arrays:
+    """Return `pixels`, split where levels differ, with the 8-bit levels according to the rows of
+    images.
+
+    The rows know all bits of a float32 f, the grid knows f below 0.5 as 1 - float32 confidence.
+    Close to a threshold t/255 the two can lie on different sides of it, and of 8-bit values that
+    are stored as floats whole levels do. Both have the pixels of a label in the same order, so
+    their numbers tell which belong to which level.
+
+    Args:
+        eight_bit: (m,) the levels according to the grid.
+        total: (256, 2) pixels of the rows of all images by 8-bit level and label.
+    """
+    count = pixels["count"]
+    above = np.flatnonzero((pixels["predicted"] == 1) & (count > 0))
+    places = [above]
+    levels = [eight_bit[above]]
+    counts = [count[above]]
+    for label in (0, 1):
+        is_below = (pixels["predicted"] == 0) & (pixels["label"] == label) & (count > 0)
+        below = np.flatnonzero(is_below)
+        below = below[np.lexsort((~pixels["on_edge"][below], pixels["level"][below]))]
+        ends = np.cumsum(count[below])
+        ends_by_rows = np.cumsum(total[:MIDDLE, label])
+        inner_ends = ends_by_rows[ends_by_rows < count[below].sum()]
+        cuts = np.unique(np.concatenate([[0], ends, inner_ends]))
+        places.append(below[np.searchsorted(ends, cuts[:-1], side="right")])
+        levels.append(np.searchsorted(ends_by_rows, cuts[:-1], side="right"))
+        counts.append(np.diff(cuts))
+    place = np.concatenate(places)
+    matched = {name: array[place] for name, array in pixels.items()}
+    split_count = np.concatenate(counts)
+    matched["doubt"] = matched["doubt"] * (split_count / matched["count"])
+    return matched | {"count": split_count, "eight_bit": np.concatenate(levels)}

@@ -1,0 +1,177 @@
+"""The data of an experiment: checked datasets (`prepare`), and preprocessed images (`store`)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline_src.data import catalog, groups, manifest, sources
+from pipeline_src.data.entry import Entry
+from pipeline_src.data.sources import Identity, identify
+from pipeline_src.errors import UserError
+from pipeline_src.files import write_text
+from pipeline_src.pipeline.experiment import ExperimentGraph
+from pipeline_src.pipeline.fingerprint import file_digest
+from pipeline_src.pipeline.job import UNPACKED, Job
+from pipeline_src.pipeline.manifest import stored
+
+if TYPE_CHECKING:
+    from pipeline_src.data.store import Store
+
+log = logging.getLogger(__name__)
+FAILED = "problems.failed.csv"  # in the view, where a preparation failed
+
+
+# Datasets
+
+
+def prepare_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
+    """Yield a job per dataset; a UserError names all missing datasets."""
+    absent = []
+    for name in dict.fromkeys(split.set for split, _ in experiment.parts.values()):
+        entry = catalog.find(experiment.entries, name)
+        try:
+            yield _preparation(experiment, entry, identify(entry, experiment.data_root, UNPACKED))
+        except sources.MissingSourceError as error:
+            pulled = _pulled_preparation(experiment, entry)
+            if pulled is None:
+                absent.append(str(error))
+            else:
+                yield pulled
+    if absent:
+        raise UserError("\n".join(absent))
+
+
+def _pulled_preparation(experiment: ExperimentGraph, entry: Entry) -> Job | None:
+    """Return the stored preparation of a dataset without files; None if there is none.
+
+    A current one comes first.
+    """
+    last = None
+    for folder, record in stored("prepare"):
+        if record.ingredients["parameters"]["data"]["set"] != entry.name:
+            continue
+        try:
+            identity = identify(entry, experiment.data_root, UNPACKED, folder)
+        except sources.MissingSourceError:
+            continue
+        last = _preparation(experiment, entry, identity)
+        if last.is_made:
+            break
+    return last
+
+
+def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) -> Job:
+    parameters: dict[str, Any] = {
+        "data": identity.parameters,
+        "on_problem": experiment.settings.data.on_problem,
+        "classes": entry.classes,
+        "void": entry.void if entry.classes else None,
+        "skip_unmasked": entry.skip_unmasked,
+        "max_pixels": entry.max_pixels,
+    }
+    if entry.draws_groups:
+        parameters["groups"] = groups_parameter(experiment, entry)
+    return Job(
+        kind="prepare",
+        name=f"prepare/{entry.name}",
+        files=("manifest.csv", "problems.csv", "summary.json"),
+        work=prepare_dataset,
+        parameters=parameters,
+        options=_places(experiment, entry) | {"unchecked": identity.unchecked},
+        modules=(sources.GENERATOR,) if entry.generated else (),
+        view=experiment.results / "prepared" / entry.name,
+    )
+
+
+def groups_parameter(experiment: ExperimentGraph, entry: Entry) -> str:
+    """Return what fingerprints hold of the groups of a dataset: its pattern, or a file's digest."""
+    file = groups.find(entry.groups, experiment.data_root)
+    return file_digest(file) if file else entry.groups
+
+
+def _places(experiment: ExperimentGraph, entry: Entry) -> dict[str, Any]:
+    """Return the dataset's entry, and the folders in which its files lie."""
+    return {"entry": entry, "data_root": experiment.data_root, "unpacked": UNPACKED}
+
+
+def prepare_dataset(job: Job, folder: Path) -> None:
+    """Unpack, pair and verify a dataset. After a failure, the view holds the list of problems."""
+    from pipeline_src.data.prepare import prepare
+
+    assert job.view
+    failed = job.view / FAILED
+    try:
+        prepare(
+            job.options["entry"],
+            job.options["data_root"],
+            job.options["unpacked"],
+            folder,
+            job.parameters["on_problem"],
+        )
+    except UserError as error:
+        problems = folder / "problems.csv"
+        if not problems.is_file():
+            raise
+        write_text(failed, problems.read_text(encoding="utf-8"))
+        raise UserError(f"{error}\n  all problems: {failed}") from None
+    failed.unlink(missing_ok=True)
+
+
+# Splits
+
+
+def store_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
+    """Yield a job per split: its images decoded and resized."""
+    for name, (split, _) in experiment.parts.items():
+        yield Job(
+            kind="store",
+            name=f"store/{name}",
+            files=(
+                "images.npy",
+                "masks.npy",
+                "truth.npy",
+                "grey.npy",
+                "index.csv",
+                "store.json",
+            ),
+            work=store_images,
+            parameters={
+                "part": split,
+                "size": experiment.settings.image_size,
+                "label": experiment.label(name),
+            },
+            inputs={"prepare": experiment.job(f"prepare/{split.set}")},
+            options=_places(experiment, experiment.entry(name)),
+            view=experiment.results / "stores" / name,
+        )
+
+
+def store_images(job: Job, folder: Path) -> None:
+    """Decode and resize the images of a split."""
+    from pipeline_src.data.build import build
+
+    build(
+        job.parameters["part"],
+        job.options["entry"],
+        data_root=job.options["data_root"],
+        unpacked=job.options["unpacked"],
+        prepared=job.inputs["prepare"].folder,
+        size=job.parameters["size"],
+        out=folder,
+        label=job.parameters["label"],
+    )
+
+
+def report_overlap(stores: Mapping[str, Store]) -> None:
+    """Log byte-identical images of different names in two splits.
+
+    Raises:
+        UserError: two splits share a sample.
+    """
+    twins = manifest.check_disjoint({name: images.index for name, images in stores.items()})
+    for (first, second), pairs in twins.items():
+        shown = ", ".join(f"{a} = {b}" for a, b in pairs[:3])
+        log.warning("%s and %s hold %d byte-identical images: %s", first, second, len(pairs), shown)

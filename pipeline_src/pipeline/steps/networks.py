@@ -1,0 +1,208 @@
+"""The networks of an experiment: trained (`train`), and what post-hoc methods fit (`fit`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipeline_src.files import write_text
+from pipeline_src.params.schema import Evaluation, Experiment
+from pipeline_src.pipeline.experiment import ExperimentGraph
+from pipeline_src.pipeline.job import Job
+from pipeline_src.pipeline.steps.data import report_overlap
+from pipeline_src.pipeline.training_faults import warn_of_accuracy
+
+if TYPE_CHECKING:
+    from pipeline_src.prediction.predict import Predictor
+    from pipeline_src.training.classifier import DenseClassifier
+
+RUN_FILES = ("model.safetensors", "averaged.safetensors", "history.csv", "run.json")
+LEVELS_FILE = "alpha.csv"  # of methods that learn perturbation levels
+# Settings on which results do not depend.
+MACHINE: dict[str, Any] = {"device": "auto", "gpus": 0, "workers": 0, "trackers": []}
+
+
+# Parameters and inputs that several kinds of jobs share
+
+
+def network_parameters(experiment: ExperimentGraph) -> dict[str, Any]:
+    """Return the parameters on which the networks of an experiment depend.
+
+    The config of a model counts as code.
+    """
+    settings = experiment.settings
+    return {
+        "image_size": settings.image_size,
+        "pretrained": settings.model.pretrained,
+        "augmentation": settings.augmentation,
+        "training": settings.training.model_copy(update=MACHINE),
+        "classes": experiment.facts.classes,
+    }
+
+
+def predictor_parameters(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Any]:
+    """Return the parameters on which the predictions of given weights depend."""
+    parameters = network_parameters(experiment)
+    parameters["batch_size"] = experiment.settings.evaluation.batch_size
+    posthoc = experiment.posthoc(method)
+    if posthoc:
+        parameters["method"] = posthoc
+        parameters["seed"] = seed
+    return parameters
+
+
+def network_options(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Any]:
+    """Return settings of the machine, the model, and the title of the run in messages."""
+    training = experiment.settings.training
+    options = {key: getattr(training, key) for key in MACHINE}
+    options["model"] = experiment.settings.model
+    options["title"] = f"{method} seed {seed}"
+    return options
+
+
+def network_inputs(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Job]:
+    """Return the trainings whose networks predict for a run, by the roles networks/0..."""
+    inputs = {}
+    for number, run in enumerate(experiment.networks(method, seed)):
+        inputs[f"networks/{number}"] = experiment.run(*run)
+    return inputs
+
+
+def run_view(experiment: ExperimentGraph, method: str, seed: int) -> Path:
+    """Return the folder in which people find the files of a run."""
+    return experiment.results / "runs" / method / f"seed{seed}"
+
+
+# Trainings
+
+
+def train_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
+    """Yield a job per run of a method that trains."""
+    for method, seed in experiment.runs:
+        if experiment.posthoc(method):
+            continue
+        network = experiment.methods[method].method
+        inputs = {split: experiment.job(f"store/{split}") for split in ("train", "val")}
+        for needed in network.references():
+            inputs[f"references/{needed}"] = experiment.run(needed, seed)
+        yield Job(
+            kind="train",
+            name=f"train/{method}/seed{seed}",
+            files=(*RUN_FILES, LEVELS_FILE) if network.learns else RUN_FILES,
+            work=train_network,
+            parameters=network_parameters(experiment) | {"method": network, "seed": seed},
+            inputs=inputs,
+            options=network_options(experiment, method, seed),
+            modules=experiment.network_modules,
+            view=run_view(experiment, method, seed),
+        )
+
+
+def train_network(job: Job, folder: Path) -> None:
+    """Train a network, or resume its training."""
+    import pandas as pd
+
+    from pipeline_src.data.store import Store
+    from pipeline_src.training.loop import train
+
+    stores = {split: Store(job.inputs[split].folder) for split in ("train", "val")}
+    report_overlap(stores)
+    method = job.parameters["method"]
+    accuracies = {}
+    for name in method.references():
+        history = pd.read_csv(job.inputs[f"references/{name}"].folder / "history.csv")
+        accuracies[name] = history["val_accuracy"].tolist()
+    assert job.view
+    run = train(
+        stores["train"],
+        stores["val"],
+        settings(job),
+        method,
+        seed=job.parameters["seed"],
+        work=job.scratch,
+        name=job.options["title"],
+        references=accuracies,
+        trackers=job.view / "trackers" / job.fingerprint,
+    )
+    run.write(folder)
+    warn_of_accuracy(job, folder)
+
+
+# Fits
+
+
+def fit_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
+    """Yield a job per run of a post-hoc method."""
+    for method, seed in experiment.runs:
+        posthoc = experiment.posthoc(method)
+        if posthoc is None:
+            continue
+        inputs = network_inputs(experiment, method, seed)
+        if posthoc.fits:
+            inputs["val"] = experiment.job("store/val")
+        yield Job(
+            kind="fit",
+            name=f"fit/{method}/seed{seed}",
+            files=("run.json",),
+            work=fit_method,
+            parameters=predictor_parameters(experiment, method, seed),
+            inputs=inputs,
+            options=network_options(experiment, method, seed),
+            modules=experiment.network_modules,
+            view=run_view(experiment, method, seed),
+        )
+
+
+def fit_method(job: Job, folder: Path) -> None:
+    """Fit a post-hoc method to the networks of its inputs, and write the fitted values."""
+    from pipeline_src.data.store import Store
+
+    images = Store(job.inputs["val"].folder) if "val" in job.inputs else None
+    fitted = job.parameters["method"].fit(load_networks(job), images, settings(job))
+    write_text(folder / "run.json", json.dumps({"fitted": fitted}, indent=2) + "\n")
+
+
+# Networks of finished jobs
+
+
+def settings(job: Job) -> Experiment:
+    """Return the settings that a job of networks has; `data` is absent: a job sees its inputs only."""
+    machine = {key: job.options[key] for key in MACHINE}
+    values: dict[str, Any] = {
+        "image_size": job.parameters["image_size"],
+        "augmentation": job.parameters["augmentation"],
+        "model": job.options["model"],
+        "training": job.parameters["training"].model_copy(update=machine),
+    }
+    if "batch_size" in job.parameters:  # no training has it
+        values["evaluation"] = Evaluation(batch_size=job.parameters["batch_size"])
+    return Experiment.model_construct(**values)
+
+
+def load_networks(job: Job) -> list[DenseClassifier]:
+    """Load the networks of a job's inputs `networks/0`, `networks/1`..."""
+    from pipeline_src.prediction.predict import load
+
+    weights = getattr(job.parameters.get("method"), "weights", "last")
+    name = "averaged.safetensors" if weights == "averaged" else "model.safetensors"
+    networks = []
+    for role, run in job.inputs.items():
+        if role.startswith("networks/"):
+            networks.append(load(run.folder / name, settings(job), job.parameters["classes"]))
+    return networks
+
+
+def load_predictor(job: Job) -> Predictor:
+    """Return the predictor of an evaluation job: its networks, and the values fitted to them."""
+    from pipeline_src.prediction.predict import Predictor
+
+    plain = Predictor(load_networks(job))
+    if "fit" not in job.inputs:
+        return plain
+    fitted = json.loads((job.inputs["fit"].folder / "run.json").read_bytes())["fitted"]
+    return replace(
+        plain, method=job.parameters["method"], seed=job.parameters["seed"], fitted=fitted
+    )

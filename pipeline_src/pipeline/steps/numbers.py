@@ -1,0 +1,139 @@
+"""The numbers of an experiment: counts of all pixels (`evaluate`), and metrics (`analyse`)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from pipeline_src.data import groups
+from pipeline_src.pipeline.experiment import ExperimentGraph
+from pipeline_src.pipeline.job import Job
+from pipeline_src.pipeline.steps.data import groups_parameter, report_overlap
+from pipeline_src.pipeline.steps.networks import (
+    load_predictor,
+    network_inputs,
+    network_options,
+    predictor_parameters,
+    settings,
+)
+
+# Evaluations
+
+
+def counts_file(split: str) -> str:
+    """Return the name of the file in which an evaluation has the counts of a split."""
+    return f"{split}.npz"
+
+
+def evaluate_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
+    """Yield a job per run, which evaluates it on all splits except the training images.
+
+    The counts of a split depend on its own images only: a new split leaves those of the others.
+    """
+    splits = list(experiment.facts.parts)
+    for method, seed in experiment.runs:
+        parameters = predictor_parameters(experiment, method, seed)
+        if experiment.settings.evaluation.weighted_f:
+            parameters["weighted_f"] = True
+        networks = network_inputs(experiment, method, seed)
+        if experiment.posthoc(method):
+            networks["fit"] = experiment.run(method, seed)
+        images = {f"store/{split}": experiment.job(f"store/{split}") for split in experiment.parts}
+        yield Job(
+            kind="evaluate",
+            name=f"evaluate/{method}/seed{seed}",
+            files=tuple(counts_file(split) for split in splits),
+            work=evaluate_run,
+            parameters=parameters,
+            inputs=networks | images,
+            options=network_options(experiment, method, seed),
+            modules=experiment.network_modules,
+            view=experiment.results / "statistics" / method / f"seed{seed}",
+            view_form="{stem}/statistic.npz",
+            depends_on={counts_file(split): (*networks, f"store/{split}") for split in splits},
+        )
+
+
+def evaluate_run(job: Job, folder: Path) -> dict[str, float]:
+    """Count the pixels of each split whose counts `folder` lacks; return the seconds by file."""
+    from pipeline_src.counting.storage import save
+    from pipeline_src.data.store import Store
+    from pipeline_src.prediction.evaluate import evaluate
+
+    stores = {}
+    for role, needed in job.inputs.items():
+        if role.startswith("store/"):
+            stores[role.removeprefix("store/")] = Store(needed.folder)
+    seconds: dict[str, float] = {}
+    predictor = None
+    for split, images in stores.items():
+        file = counts_file(split)
+        if split not in ("train", "val"):
+            report_overlap({"train": stores["train"], "val": stores["val"], split: images})
+        if split == "train" or (folder / file).exists():
+            continue
+        predictor = predictor or load_predictor(job)
+        started = time.perf_counter()
+        counts = evaluate(
+            predictor,
+            images,
+            settings(job),
+            f"{job.options['title']} on {split}",
+            weighted=job.parameters.get("weighted_f", False),
+        )
+        save(counts, folder / file, {"fingerprint": job.file_fingerprints[file]})
+        seconds[file] = time.perf_counter() - started
+    return seconds
+
+
+# Analyses
+
+
+def analyse_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
+    """Yield a job per evaluated split: the metrics of all runs."""
+    facts = experiment.facts
+    for split in facts.parts:
+        entry = experiment.entry(split)
+        parameters = {"part": split, "bins": facts.bins, "runs": facts.runs}
+        if entry.groups:
+            parameters["groups"] = groups_parameter(experiment, entry)
+        evaluations = {}
+        for method, seed in facts.runs:
+            evaluations[f"{method}/seed{seed}"] = experiment.evaluation(method, seed)
+        yield Job(
+            kind="analyse",
+            name=f"analyse/{split}",
+            files=("analysis.npz",),
+            work=analyse_split,
+            parameters=parameters,
+            inputs=evaluations,
+            reads=counts_file(split),
+            options={
+                "groups": entry.groups,
+                "grouped": groups.find(entry.groups, experiment.data_root),
+            },
+            view=experiment.results / "analysis" / split,
+        )
+
+
+def analyse_split(job: Job, folder: Path) -> None:
+    """Compute the metrics of all runs on a split, and resample its images once."""
+    from pipeline_src.analysis.analyse import analyse
+
+    files = {}
+    for method, seed in job.parameters["runs"]:
+        files[method, seed] = job.inputs[f"{method}/seed{seed}"].folder / job.reads
+    groups_of = None
+    if job.options["groups"]:
+        groups_of = partial(
+            groups.number_samples, groups=job.options["groups"], file=job.options["grouped"]
+        )
+    analyse(
+        job.parameters["part"],
+        job.parameters["bins"],
+        files,
+        folder / job.files[0],
+        groups_of=groups_of,
+    )

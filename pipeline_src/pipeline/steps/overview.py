@@ -1,0 +1,97 @@
+"""The overview: tables and a claim that span experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline_src.analysis.facts import ExperimentSummary, run_command
+from pipeline_src.claims.registry import CLAIM_FILES
+from pipeline_src.claims.write import write_overview_claims
+from pipeline_src.data import catalog
+from pipeline_src.errors import UserError
+from pipeline_src.params.load import resolve
+from pipeline_src.params.schema import Params
+from pipeline_src.pipeline.job import Job, linked
+from pipeline_src.pipeline.manifest import NAME, Manifest
+from pipeline_src.tables.several_experiments import (
+    OVERVIEW_TABLES,
+    READ,
+    judged_files,
+    write_overview_tables,
+)
+
+# The files of each experiment that the overview reads.
+SOURCES = (*(f"tables/{name}.csv" for name in READ), "claims.json")
+
+
+def overview_job(params: Params) -> Job:
+    """Return the job of the overview. Results of other experiments count by their content."""
+    experiments = list(_experiments(params))
+    judged = Path(params.judged)
+    files = {file.relative_to(judged).as_posix(): file for file in judged_files(judged)}
+    for experiment in experiments:
+        for name in SOURCES:
+            file = experiment.folder / name
+            if file.is_file():
+                files[f"{experiment.name}/{name}"] = file
+    return Job(
+        kind="overview",
+        name="overview",
+        files=(*OVERVIEW_TABLES, *CLAIM_FILES),
+        work=write_overview,
+        parameters={"experiments": experiments, "tasks": catalog.tasks()},
+        options={"judged": judged},
+        other_files=files,
+        view=Path("results/overview"),
+    )
+
+
+def _experiments(params: Params) -> Iterator[ExperimentSummary]:
+    """Yield the experiments of params.yaml, run or not, that are valid."""
+    entries = catalog.load(params.datasets)
+    for name in params.experiments:
+        try:
+            _, settings = resolve(params, name)
+            task = catalog.find(entries, settings.data.train.set).task
+            captions = {}
+            for part, chosen in (settings.data.id | settings.data.shifted).items():
+                caption = catalog.find(entries, chosen.set).caption
+                if caption:
+                    captions[part] = caption
+        except UserError:  # a run of that experiment reports the fault
+            continue
+        yield ExperimentSummary(
+            name=name,
+            task=task,
+            network=settings.model.config,
+            data=settings.data.model_dump(mode="json"),
+            folder=Path("results") / name,
+            captions=captions,
+        )
+
+
+def write_overview(job: Job, folder: Path) -> None:
+    """Write the tables T5, T7 and T8, and claim C8."""
+    experiments = job.parameters["experiments"]
+    tasks = job.parameters["tasks"]
+    for experiment in experiments:
+        _check_intact(experiment)
+    write_overview_tables(experiments, job.options["judged"], tasks, folder)
+    write_overview_claims(experiments, tasks, folder)
+
+
+def _check_intact(experiment: ExperimentSummary) -> None:
+    """Raise a UserError if a table or the claims of an experiment differ from their manifest."""
+    for name in SOURCES:
+        file = experiment.folder / name
+        if not file.is_file():
+            continue
+        result = linked(file).parent
+        manifest = Manifest.read(result)
+        if manifest is None or manifest.faults(result):
+            raise UserError(
+                f"{file} is damaged",
+                found=f"other content than in {result}/{NAME}",
+                fix=f"rm -r {result} && {run_command(experiment.name)}",
+            )

@@ -1,0 +1,325 @@
+"""What people read of an experiment: tables, figures, a gallery, claims and the report."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.results import Results, RunCost
+from pipeline_src.claims.registry import CLAIM_FILES
+from pipeline_src.claims.write import write_claims
+from pipeline_src.data import catalog
+from pipeline_src.data.store import Store
+from pipeline_src.figures import gallery
+from pipeline_src.figures.registry import draw, figure_files
+from pipeline_src.files import sha256
+from pipeline_src.pipeline.experiment import ExperimentGraph
+from pipeline_src.pipeline.fingerprint import digest
+from pipeline_src.pipeline.job import Job, other_versions
+from pipeline_src.pipeline.manifest import now
+from pipeline_src.pipeline.steps.networks import load_predictor
+from pipeline_src.python_source import ROOT, commit, installed
+from pipeline_src.tables.registry import TABLE_FILES
+from pipeline_src.tables.write import write_tables
+from pipeline_src.training import registry
+
+if TYPE_CHECKING:
+    from pipeline_src.figures.gallery import Prediction
+
+SHOWN_VERSIONS = (
+    "python",
+    "dense-calibration",
+    "torch",
+    "onedl-mmengine",
+    "onedl-mmsegmentation",
+    "timm",
+    "numpy",
+)
+
+
+# Jobs
+
+
+def report_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
+    """Yield the jobs of the files for readers."""
+    facts = experiment.facts
+    trained = _by_name(experiment.of_kinds("train"))
+    networks = trained | _by_name(experiment.of_kinds("fit"))
+    analyses = _by_name(experiment.of_kinds("analyse"))
+    stores = _by_name(experiment.of_kinds("store"))
+    styles = {f"style/{file.name}": file for file in sorted((ROOT / "figures").glob("*.mplstyle"))}
+    yield Job(
+        kind="tables",
+        name="tables",
+        files=TABLE_FILES,
+        work=write_table_files,
+        parameters={"facts": facts},
+        inputs=analyses,
+        view=experiment.results / "tables",
+    )
+    yield Job(
+        kind="figures",
+        name="figures",
+        files=tuple(figure_files(facts)),
+        work=draw_figures,
+        parameters={"facts": facts},
+        inputs=analyses | trained,
+        other_files=styles,
+        view=experiment.results / "figures",
+    )
+    pictures = gallery.FIGURE.pictures(facts)
+    tests = {f"store/{split}": stores[f"store/{split}"] for split in facts.tests}
+    yield Job(
+        kind="gallery",
+        name="gallery",
+        files=tuple(sorted(file for picture in pictures for file in picture.files)),
+        work=draw_gallery,
+        parameters={"facts": facts},
+        inputs=analyses | networks | tests,
+        modules=experiment.network_modules,
+        other_files=styles,
+        view=experiment.results / "figures",
+    )
+    learned = {}
+    for name, run in trained.items():
+        if name.split("/")[1] in facts.learned:
+            learned[name] = run
+    yield Job(
+        kind="claims",
+        name="claims",
+        files=CLAIM_FILES,
+        work=judge_claims,
+        parameters={"facts": facts},
+        inputs=analyses | learned,
+        view=experiment.results,
+    )
+    pages = {}
+    for file in sorted((ROOT / "report").rglob("*")):
+        if file.suffix in (".j2", ".css", ".js"):
+            pages[f"page/{file.name}"] = file
+    shown = _by_name(experiment.of_kinds("figures", "gallery", "claims"))
+    yield Job(
+        kind="report",
+        name="report",
+        files=("report.html",),
+        work=write_page,
+        parameters={
+            "facts": facts,
+            "parts": {name: str(split) for name, (split, _) in experiment.parts.items()},
+            "described": method_descriptions(facts),
+            "task": catalog.tasks().get(experiment.entry("train").task, ""),
+        },
+        inputs=networks | stores | analyses | shown,
+        options={"settings": experiment.settings, "command": experiment.command},
+        other_files=pages,
+        view=experiment.results,
+    )
+
+
+def _by_name(jobs: Iterable[Job]) -> dict[str, Job]:
+    return {job.name: job for job in jobs}
+
+
+def method_descriptions(facts: Facts) -> dict[str, dict[str, str]]:
+    """Return a description of each method: entry of `methods:` -> `title` and `idea`."""
+    descriptions = {}
+    for name, method in facts.methods.items():
+        texts = registry.described(method.code, method.parameters, facts.epochs)
+        if texts:
+            descriptions[name] = texts
+    return descriptions
+
+
+# The results that the jobs read
+
+
+def job_results(job: Job) -> Results:
+    """Return the results of the analyses among the inputs of a job."""
+    facts = job.parameters["facts"]
+    analyses = {split: job.inputs[f"analyse/{split}"] for split in facts.parts}
+    first = next(iter(analyses.values()))
+    costs = {}
+    for method, seed in facts.runs:
+        costs[method, seed] = run_cost(first.inputs[f"{method}/seed{seed}"])
+    return Results(
+        facts, {split: analysis.paths[0] for split, analysis in analyses.items()}, costs=costs
+    )
+
+
+def run_cost(evaluation: Job) -> RunCost:
+    """Return what a run cost, from the manifests of its evaluation and of its networks."""
+    networks = network_jobs(evaluation)
+    training = evaluation.inputs.get("fit", networks[0]).manifest
+    predicted = evaluation.manifest
+    return RunCost(
+        training=training.made["seconds"] if training else math.nan,
+        prediction=predicted.file_seconds if predicted else math.nan,
+        parameters=sum(_parameters(network) for network in networks),
+    )
+
+
+def network_jobs(evaluation: Job) -> list[Job]:
+    """Return the trainings whose networks predict in an evaluation."""
+    return [run for role, run in evaluation.inputs.items() if role.startswith("networks/")]
+
+
+def _parameters(network: Job) -> float:
+    """Return the number of parameters of a network; NaN if its run.json is missing or damaged."""
+    file = network.folder / "run.json"
+    manifest = network.manifest
+    if manifest is None or not file.is_file():
+        return math.nan
+    if sha256(file) != manifest.files[file.name]["sha256"]:
+        return math.nan
+    parameters: float = json.loads(file.read_bytes())["parameters"]
+    return parameters
+
+
+def run_folders(job: Job) -> dict[tuple[str, int], Path]:
+    """Return the folders of the trainings among the inputs of a job, by method and seed."""
+    folders = {}
+    for method, seed in job.parameters["facts"].runs:
+        name = f"train/{method}/seed{seed}"
+        if name in job.inputs:
+            folders[method, seed] = job.inputs[name].folder
+    return folders
+
+
+# Tables, figures and claims
+
+
+def write_table_files(job: Job, folder: Path) -> None:
+    """Write the tables."""
+    write_tables(job_results(job), folder)
+
+
+def draw_figures(job: Job, folder: Path) -> None:
+    """Draw the figures."""
+    draw(job_results(job), run_folders(job), folder)
+
+
+def judge_claims(job: Job, folder: Path) -> None:
+    """Judge the paper's claims."""
+    write_claims(job_results(job), run_folders(job), folder)
+
+
+# The gallery
+
+
+def draw_gallery(job: Job, folder: Path) -> None:
+    """Predict a few images of each test set with the networks of the first seed, and draw them."""
+    from pipeline_src.figures import style
+
+    found = job_results(job)
+    facts = found.facts
+    shown: dict[str, list[Prediction]] = {}
+    for split in facts.tests:
+        shown[split] = _shown_images(found, split, Store(job.inputs[f"store/{split}"].folder))
+    if not shown:
+        return
+    for method in facts.methods:
+        analysis = job.inputs[f"analyse/{next(iter(shown))}"]
+        predictor = load_predictor(analysis.inputs[f"{method}/seed{facts.seeds[0]}"])
+        for predictions in shown.values():
+            for prediction in predictions:
+                assert prediction.image is not None
+                prediction.maps[method] = predictor.map_of(
+                    prediction.image, prediction.id, prediction.target.shape
+                )
+    with style.house():
+        for picture in gallery.FIGURE.pictures(facts):
+            figure, numbers = gallery.FIGURE.paint(picture, found, shown[picture.part])
+            style.save_picture(folder / picture.name, figure, numbers)
+
+
+def _shown_images(results: Results, split: str, images: Store) -> list[Prediction]:
+    """Return images of a test set by how well methods are calibrated on them, without maps."""
+    gaps = []
+    for run in results.measured("raw", split).values():
+        confidence, accuracy = run.arrays["image_means"]
+        gaps.append(np.abs(confidence - accuracy).mean(axis=0))
+    ordered = sorted(images.ids)  # as in analyses
+    shown = []
+    for place, rank in gallery.choose(np.mean(gaps, axis=0)).items():
+        k = images.ids.index(ordered[place])
+        shown.append(
+            gallery.Prediction(
+                rank=rank,
+                id=images.ids[k],
+                image=images.image(k),
+                target=images.truth(k),
+                maps={},
+            )
+        )
+    return shown
+
+
+# The report
+
+
+def write_page(job: Job, folder: Path) -> None:
+    """Write the report of an experiment, an HTML page."""
+    from pipeline_src.report.page import write_report
+
+    write_report(
+        job_results(job),
+        figures=job.inputs["figures"].folder,
+        predictions=job.inputs["gallery"].folder,
+        out=folder / job.files[0],
+        params=job.options["settings"].model_dump(mode="json"),
+        provenance=provenance(job),
+        data=[split_facts(job, name) for name in job.parameters["parts"]],
+        described=job.parameters["described"],
+        command=job.options["command"],
+        task=job.parameters["task"],
+        claims=json.loads(job.inputs["claims"].paths[0].read_text(encoding="utf-8")),
+    )
+
+
+def provenance(job: Job) -> dict[str, str]:
+    """Return the report's provenance by name: date, commit, versions, kept results."""
+    inputs = sorted(_with_inputs(job.inputs.values()), key=lambda needed: needed.name)
+    facts = {"written": now(), "commit": commit()}
+    for package in SHOWN_VERSIONS:
+        facts[package] = installed(package)
+    facts["other versions"] = "; ".join(other_versions(inputs))
+    kept, reasons = [], set()
+    for needed in inputs:
+        records = needed.manifest.kept_records if needed.manifest else []
+        if records:
+            kept.append(needed.name)
+        reasons |= {f"{record['why']} ({record['time']})" for record in records}
+    if kept:
+        facts["kept results"] = f"{', '.join(kept)}: {'; '.join(sorted(reasons))}"
+    return {name: text for name, text in facts.items() if text}
+
+
+def _with_inputs(jobs: Iterable[Job]) -> Sequence[Job]:
+    """Return jobs and all their inputs, direct or not, each once."""
+    found: dict[str, Job] = {}
+    queue = list(jobs)
+    while queue:
+        job = queue.pop()
+        if job.name not in found:
+            found[job.name] = job
+            queue += job.inputs.values()
+    return list(found.values())
+
+
+def split_facts(job: Job, name: str) -> Mapping[str, Any]:
+    """Return what the report shows of a split: source, number of images, a hash of all images."""
+    images = Store(job.inputs[f"store/{name}"].folder)
+    rows = [[row.id, row.sha256_image, row.sha256_mask] for row in images.index]
+    return {
+        "part": name,
+        "role": job.parameters["facts"].parts.get(name, name),
+        "from": job.parameters["parts"][name],
+        "images": len(images),
+        "hash": digest(rows),
+    }
