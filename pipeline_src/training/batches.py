@@ -109,8 +109,8 @@ def validation_batches(store: Store, training: Training, null_images: bool) -> D
 
 def evaluation_batches(store: Store, experiment: Experiment) -> DataLoader[Sample]:
     """Return all images of a store, `evaluation.batch_size` at a time."""
-    size = experiment.evaluation.batch_size
-    return unchanged_batches(EvaluationSamples(store), size, experiment.training)
+    samples = EvaluationSamples(store)
+    return unchanged_batches(samples, experiment.evaluation.batch_size, experiment.training)
 
 
 def unchanged_batches(

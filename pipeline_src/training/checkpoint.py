@@ -15,7 +15,6 @@ from torch import nn
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 
-CHECKPOINTS = "epoch*.pt"  # not `.epoch*.pt`, which are unfinished
 log = logging.getLogger(__name__)
 
 
@@ -30,7 +29,7 @@ def save(folder: Path, epoch: int, content: dict[str, Any]) -> None:
     """
     with atomic(folder / f"epoch{epoch}.pt") as temporary:
         torch.save(content, temporary)
-    for file in folder.glob(CHECKPOINTS):
+    for file in folder.glob("epoch*.pt"):
         if epoch_of(file) not in (epoch - 1, epoch):
             file.unlink()
 
@@ -40,7 +39,7 @@ def load(folder: Path) -> dict[str, Any]:
 
     A warning names each damaged file.
     """
-    for file in sorted(folder.glob(CHECKPOINTS), key=epoch_of, reverse=True):
+    for file in sorted(folder.glob("epoch*.pt"), key=epoch_of, reverse=True):
         try:
             with ZipFile(file) as archive:
                 damaged = archive.testzip()  # torch.load does not compare check sums

@@ -24,7 +24,7 @@ from pipeline_src.data.null_images import MARK
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 from pipeline_src.files import write_text
-from pipeline_src.labels import IGNORED
+from pipeline_src.labels import IGNORED, NO_CLASS
 from pipeline_src.params.schema import Experiment, Training
 from pipeline_src.rng import torch_seed
 from pipeline_src.training import checkpoint
@@ -60,7 +60,7 @@ class TrainingRun:
 
     @property
     def chosen(self) -> DenseClassifier:
-        """The network that is validated and predicts: for some methods the averaged, else the last."""
+        """The network that is validated and predicts, for some methods the averaged network."""
         return self.averaged_network if self.method.average_epochs else self.model
 
     @property
@@ -280,7 +280,7 @@ def averaged_model(model: DenseClassifier, steps: float) -> AveragedModel:
 def validate(
     model: DenseClassifier, batches: Iterable[dict[str, Any]], released: bool
 ) -> Validation:
-    """Return the counts of the predictions on the validation images, as every evaluation has them.
+    """Return the results of the predictions on the validation images, as an evaluation has them.
 
     Predictions are unnormalized, at the original size of the masks, with threshold 0.5; for K
     classes those of the top class.
@@ -288,30 +288,24 @@ def validate(
     Args:
         released: whether a grey mask pixel is an error of `accuracy`, whatever is predicted there.
     """
-    # Without images and protocols, which take two thirds of the time.
-    pixels = Accumulator(protocols=["raw"], images=False)
-    null = Accumulator(protocols=["raw"], images=False)
+    classes = model.classes if model.classes > 2 else None
+    # Without a row for each image and without other protocols, which take two thirds of the time.
+    pixels = Accumulator(classes, protocols=["raw"], images=False)
+    null = Accumulator(classes, protocols=["raw"], images=False)
     right_on_grey = 0
     for batch in batches:
         with torch.no_grad():
             logits = model(batch["inputs"])
         samples = zip(logits, batch["truth"], batch["grey"], batch["id"], strict=True)
         for z, truth, grey, name in samples:
-            score = probability(z, truth.shape)
-            if model.classes > 2:
-                # The probability of the top class, and whether it is correct (255: ignored).
-                correct = np.where(truth == IGNORED, IGNORED, score.argmax(0) == truth)
-                truth = correct.astype(np.uint8)
-                score = score.max(0)
-            elif released:
-                correct = (score.flat[grey] >= 0.5) == truth.flat[grey]
-                right_on_grey += int(np.count_nonzero(correct))
+            f = probability(z, truth.shape)
+            if released and classes is None:
+                right = (f.flat[grey] >= 0.5) == truth.flat[grey]
+                right_on_grey += int(np.count_nonzero(right))
             group = null if name.endswith(MARK) else pixels
-            group.add(checked(score, truth, name, ignore=IGNORED))
-    top = model.classes > 2
-    histogram = replace(pixels.counts()["raw"].histogram, top=top)
-    validation = _validation(histogram, right_on_grey)
-    null_histogram = replace(null.counts()["raw"].histogram, top=top)
+            group.add(checked(f, truth, name, ignore=IGNORED, no_class=NO_CLASS))
+    validation = _validation(pixels.counts()["raw"].histogram, right_on_grey)
+    null_histogram = null.counts()["raw"].histogram
     if null_histogram.pixels:
         validation = replace(validation, null=_validation(null_histogram, 0))
     return validation

@@ -175,7 +175,7 @@ class Method(MethodEntry):
         """Learn after an epoch's validation."""
 
     def history_values(self) -> dict[str, float]:
-        """Return the values after this epoch of the method's own columns of history.csv, by name."""
+        """Return the method's own columns of history.csv after this epoch, by name."""
         return {}
 
     # State, for checkpoints

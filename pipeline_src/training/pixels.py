@@ -107,7 +107,7 @@ def mean(values: Tensor, y: Tensor) -> Tensor:
 
 
 def cross_entropy(z: Tensor, t: Tensor) -> Tensor:
-    """Return the mean cross entropy of logits z and targets t (in [0, 1] or not) of valid pixels."""
+    """Return the mean cross entropy of logits z and targets t, in [0, 1] or not."""
     if z.shape[1] == 1:
         return F.binary_cross_entropy_with_logits(z, t.expand_as(z))
     return mean(-(t * F.log_softmax(z, 1)).sum(1), t)

@@ -89,7 +89,7 @@ def set_classes(model: Any, classes: int) -> None:
     The model then predicts whole images, and has no loss, sampler or normalization of
     mmsegmentation.
     """
-    for head in [model.decode_head, *_listed(model.get("auxiliary_head"))]:
+    for head in [model.decode_head, *_listed(model.get("auxiliary_head") or [])]:
         losses = _listed(head.get("loss_decode") or {})
         head.update(
             num_classes=classes,
@@ -108,9 +108,7 @@ def set_classes(model: Any, classes: int) -> None:
 
 
 def _listed(value: Any) -> list[Any]:
-    """Return one or several values as a list; None as an empty one."""
-    if value is None:
-        return []
+    """Return one or several values as a list."""
     return value if isinstance(value, list) else [value]
 
 
