@@ -63,7 +63,7 @@ def run(
 ) -> Path:
     """A finished run in folder/out."""
     method = choose(name, EARLY if block is None else block).method
-    opened = (Store(stores[part]) for part in ("train", "val"))
+    opened = (Store(stores[split]) for split in ("train", "val"))
     trained(*opened, experiment(**training), method, folder / "work").write(folder / out)
     return folder / out
 

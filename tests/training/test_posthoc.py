@@ -39,7 +39,7 @@ def networks(stores, tmp_path_factory) -> list[DenseClassifier]:
     loaded = []
     for seed in (0, 1):
         folder = tmp_path_factory.mktemp(f"seed{seed}")
-        opened = (Store(stores[part]) for part in ("train", "val"))
+        opened = (Store(stores[split]) for split in ("train", "val"))
         method = choose("baseline", {}).method
         trained(*opened, EXPERIMENT, method, folder / "work", seed).write(folder)
         loaded.append(load(folder / "model.safetensors", EXPERIMENT))

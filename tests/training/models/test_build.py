@@ -203,12 +203,12 @@ def test_torchvisions_weights_fill_the_whole_backbone(offline):
     assert all(torch.equal(backbone[key], content[key]) for key in backbone)
 
 
-@pytest.mark.parametrize(("change", "part"), [(BACKBONE, "backbone"), (WHOLE, "")])
-def test_weights_of_a_file_are_loaded_where_pretrained_asks_for_them(written, change, part):
+@pytest.mark.parametrize(("change", "module"), [(BACKBONE, "backbone"), (WHOLE, "")])
+def test_weights_of_a_file_are_loaded_where_pretrained_asks_for_them(written, change, module):
     path = written(PLAIN + change)
     torch.manual_seed(1)
-    content = build_segmentor(path, False).get_submodule(part).state_dict()
+    content = build_segmentor(path, False).get_submodule(module).state_dict()
     torch.save({"state_dict": content}, "mine.pth")
     for pretrained in (True, False):
-        loaded = build_segmentor(path, pretrained).get_submodule(part).state_dict()
+        loaded = build_segmentor(path, pretrained).get_submodule(module).state_dict()
         assert all(torch.equal(loaded[key], content[key]) for key in content) == pretrained
