@@ -103,10 +103,10 @@ def files() -> tuple[Path, Path]:
 
 
 def decode() -> None:
-    from pipeline_src.maps.files import pair_files, read_sample
+    from pipeline_src.maps.files import pair_files, read_pair
 
     for pair in pair_files(*files()):
-        read_sample(pair, None, None)
+        read_pair(pair, None, None)
 
 
 def judge() -> None:

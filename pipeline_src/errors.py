@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 
 
@@ -64,6 +64,24 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str | None:
     for near in difflib.get_close_matches(str(name).lower(), lower, n=1, cutoff=0.5):
         return f"did you mean {lower[near]!r}?"
     return None
+
+
+def check_name(
+    name: str,
+    valid: Collection[str],
+    problem: str,
+    *,
+    found: object = None,
+    fix: str | None = None,
+) -> None:
+    """Raise a UserError with the valid names, and the nearest, if `name` is none of them.
+
+    Args:
+        problem, found, fix: parts of the error; `fix` where no name is near.
+    """
+    if name not in valid:
+        fix = did_you_mean(name, valid) or fix
+        raise UserError(problem, found=found, expected=", ".join(valid), fix=fix)
 
 
 def hint(name: str, valid: Iterable[str]) -> str:

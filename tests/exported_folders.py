@@ -39,15 +39,14 @@ def predictor(
     return Predictor(members, method or PostHoc())
 
 
-def write(out: Path, predictor: Predictor) -> tuple[folder.Config, Predictor]:
+def write(out: Path, predictor: Predictor, half: bool = False) -> tuple[folder.Config, Predictor]:
     """The folder of a predictor."""
     out.mkdir(parents=True, exist_ok=True)
     classes = predictor.networks[0].classes
     names = [f"class {k}" for k in range(classes)]
     provenance = {"run": "a/b/seed0", "method": {"entry": "b"}}
-    folder.write_folder(
-        out, predictor, folder.Config(image_size=SIZE, classes=classes, class_names=names, provenance=provenance)
-    )
+    config = folder.Config(image_size=SIZE, classes=classes, class_names=names, provenance=provenance)
+    folder.write_folder(out, predictor, config, half)
     return folder.read_folder(out)
 
 

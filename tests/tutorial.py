@@ -26,7 +26,12 @@ from project import ROOT, call, copy, edit
 
 from pipeline_src.params.load import merge
 
-PAGES = ("docs/getting-started.md", "docs/tutorials/saved-maps.md", "docs/tutorials/own-experiment.md")
+PAGES = (
+    "docs/getting-started.md",
+    "docs/tutorials/saved-maps.md",
+    "docs/tutorials/own-experiment.md",
+    "docs/tutorials/network.md",
+)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 PICTURE = re.compile(r"<!-- picture: (\S+) -->\n\n!\[[^\]]*\]\(([^)]+)\)")
 
@@ -38,6 +43,7 @@ def follow(page: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
         The text of the page with the output of this run. All that the page tells to do must succeed.
     """
     copy(folder)
+    shutil.copytree(ROOT / "results/network", folder / "results/network")
     printed = ""
 
     def followed(block: re.Match[str]) -> str:

@@ -122,11 +122,10 @@ class Population:
 
 def _table(folder: Path, method: str, seed: int, part: str) -> np.ndarray:
     """(N, 3, BINS) pixels, hits and summed confidence of every image."""
-    counts = published.PublishedCounts(published.Publication.read(folder), folder, part)[
-        method, seed
-    ]
-    columns = METRICS["ece"].input.columns(counts["raw"], 2 * BINS)
-    return columns(slice(0, len(counts["raw"].images))).reshape(-1, 3, 2 * BINS)[:, :, BINS:]
+    publication = published.Publication.read(folder)
+    counts = published.published_counts(publication, folder, part)[method, seed]()["raw"]
+    columns = METRICS["ece"].input.columns(counts, 2 * BINS)
+    return columns(slice(0, len(counts.images))).reshape(-1, 3, 2 * BINS)[:, :, BINS:]
 
 
 def gaps_of(case: Case, error: float, share: np.ndarray, second: bool) -> np.ndarray:

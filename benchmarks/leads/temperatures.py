@@ -57,9 +57,8 @@ class Counted:
 def counted(experiment: str, method: str, seed: int, part: str) -> Counted:
     """The published counts of a run on a data set."""
     folder = published.FOLDER / experiment
-    counts = published.PublishedCounts(published.Publication.read(folder), folder, part)[
-        method, seed
-    ]["raw"]
+    publication = published.Publication.read(folder)
+    counts = published.published_counts(publication, folder, part)[method, seed]()["raw"]
     histogram = counts.histogram
     level, predicted, label = np.nonzero(histogram.count)
     pixels = histogram.count[level, predicted, label].astype(float)

@@ -116,7 +116,8 @@ class Data:
     ) -> Measurement:
         """The shown metrics of a network on a set, calibrated or not, exactly and on resamples."""
         pairs = self.pairs(network, name)
-        counted = count_folder(pairs, calibrators=[calibrator] * len(pairs) if calibrator else ())
+        calibrators = {pair.stem: calibrator for pair in pairs} if calibrator else None
+        counted = count_folder(pairs, calibrators=calibrators)
         names = [*SHOWN, METRICS["ece"].decided_by]
         return measure(counted.counts()["raw"], 10, key_of(name), names=names)
 

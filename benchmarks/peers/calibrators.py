@@ -23,7 +23,7 @@ from pipeline_src.counting.accumulate import Accumulator
 from pipeline_src.counting.counts import grouped
 from pipeline_src.counting.sample import checked
 from pipeline_src.maps.calibrate import counts_and_pixels
-from pipeline_src.maps.files import classes_of, pair_files, read_sample
+from pipeline_src.maps.files import classes_of, pair_files, read_pair
 from pipeline_src.maps.judge import groups_of
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS
@@ -45,7 +45,7 @@ def fiducio(name):  # it gets 0 and the log odds of two classes, else log f
 def measured(apply):
     accumulator = Accumulator(K or 2)
     for pair in tested:
-        sample = read_sample(pair, K, K)
+        sample = read_pair(pair, K, K).sample()
         f = apply(log_odds(sample.probability)).astype(np.float32)
         p = f if f.ndim == 3 else np.stack([1 - f, f])
         accumulator.add(checked(p, sample.target, pair.stem, ignore=K))

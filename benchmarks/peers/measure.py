@@ -111,9 +111,13 @@ class Ours(Package):
         return Evaluation().update(p[None], y[None, None])
 
     def temperature(self, z, y):
-        from pipeline_src.calibrators.temperature import fit_temperature
+        from pipeline_src.calibrators.pixels import Pixels
+        from pipeline_src.calibrators.temperature import TemperatureCalibrator
 
-        return fit_temperature(z[:, None].astype(np.float64), y, np.ones(len(z)))
+        one_image = np.zeros(len(z), np.int64)
+        logits = z[:, None].astype(np.float64)
+        pixels = Pixels(logits, y, np.ones(len(z)), one_image, np.array([np.nan]))
+        return TemperatureCalibrator.fit(pixels).temperature
 
 
 class Torchmetrics(Package):

@@ -25,7 +25,7 @@ import published_overview
 import published_pairs
 import published_tables
 
-from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.errors import UserError, check_name
 from pipeline_src.files import write_text
 from pipeline_src.publishing import published
 
@@ -109,10 +109,5 @@ def rewritten(page: str, folder: Path = published.FOLDER) -> str:
 
 def _list(kind: str, name: str) -> str:
     tables = TABLES[kind]
-    if name not in tables:
-        raise UserError(
-            f"there is no table <!-- {kind}: {name} -->",
-            expected=", ".join(tables),
-            fix=did_you_mean(name, tables),
-        )
+    check_name(name, tables, f"there is no table <!-- {kind}: {name} -->")
     return tables[name]()

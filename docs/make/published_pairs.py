@@ -152,9 +152,9 @@ def _counts(side: str, split: str) -> dict[int, dict[str, Counts]]:
     """Seed -> protocol -> counts, of the seeds that are published: a method may lack one."""
     experiment, _, method = side.partition(":")
     folder = published.FOLDER / experiment
-    counts = published.PublishedCounts(published.Publication.read(folder), folder, split)
-    seeds = [seed for name, seed in counts if name == method]
-    return {seed: dict(counts[method, seed]) for seed in seeds}
+    publication = published.Publication.read(folder)
+    loaders = published.published_counts(publication, folder, split)
+    return {seed: dict(load()) for (name, seed), load in loaders.items() if name == method}
 
 
 def _text(metric: str, effect: Estimate) -> str:

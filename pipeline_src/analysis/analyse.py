@@ -28,7 +28,7 @@ from pipeline_src.metrics.image_inputs import pixel_means
 from pipeline_src.metrics.inputs import Binned
 from pipeline_src.metrics.metric import FRACTION
 
-Runs = Mapping[tuple[str, int], Path | Mapping[str, Counts]]
+Runs = Mapping[tuple[str, int], Path | Callable[[], Mapping[str, Counts]]]
 
 
 def analyse(
@@ -45,8 +45,8 @@ def analyse(
 
     Args:
         part: name of the dataset, the key of its draws.
-        runs: (method, seed) -> counts by protocol, or their file; the result has the methods in
-            this order.
+        runs: (method, seed) -> a file of counts, or a function that returns counts by protocol;
+            the result has the methods in this order.
         note: on the dataset, for readers of its numbers.
         groups_of: the group of each image by its id, where images are not independent.
 
@@ -62,7 +62,7 @@ def analyse(
         counts_by_seed = []
         for seed in seeds:
             source = runs[method, seed]
-            counts = load(source) if isinstance(source, Path) else source
+            counts = load(source) if isinstance(source, Path) else source()
             ids = counts["raw"].images.ids
             if expected is None:
                 expected = ids

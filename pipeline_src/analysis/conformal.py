@@ -1,5 +1,4 @@
-"""Conformal risk control (Angelopoulos et al., ICLR 2024): a threshold that bounds the expected
-risk of an image.
+"""Conformal risk control (Angelopoulos et al., ICLR 2024): a threshold that bounds a risk.
 
 The mean risk R(t) of n images at a threshold t is known. The method takes the least cautious
 threshold with
@@ -18,7 +17,7 @@ needs. The false discovery rate, the share of a mask that is background, is not.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,15 +25,11 @@ from pipeline_src.counting.counts import Counts, image_blocks
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.metrics.metric import FRACTION, NEITHER, Quantity
 
-EIGHT_BIT = 256  # levels of an 8-bit map. Thresholds are t/255, t = 0 .. 256: at the last no pixel is foreground
-RISKS = {
-    "fnr": Quantity(
-        title="FNR", heading="FNR %", factor=100, digits=2, better=NEITHER, range=FRACTION
-    ),
-    "fpr": Quantity(
-        title="FPR", heading="FPR %", factor=100, digits=2, better=NEITHER, range=FRACTION
-    ),
-}
+# Levels of an 8-bit map. Thresholds are t/255, t = 0 .. 256: at the last no pixel is foreground.
+EIGHT_BIT = 256
+FNR = Quantity(title="FNR", heading="FNR %", factor=100, digits=2, better=NEITHER, range=FRACTION)
+FPR = replace(FNR, title="FPR", heading="FPR %")
+RISKS = {"fnr": FNR, "fpr": FPR}
 RISK_NAMES = list(RISKS)
 
 
@@ -47,35 +42,49 @@ class Bound:
 
     @classmethod
     def of(cls, text: str) -> Bound:
-        """Return the bound that a text such as "fnr=0.1" names; UserError where it is not of this form."""
+        """Return the bound that a text such as "fnr=0.1" names.
+
+        Raises:
+            UserError: the text is not of this form.
+        """
         name, _, number = text.partition("=")
         try:
             alpha = float(number)
         except ValueError:
             alpha = math.nan
         if name not in RISKS or not 0 < alpha < 1:
+            near = None if name in RISKS else did_you_mean(name, RISKS)
             raise UserError(
                 "--risk cannot be used",
                 found=text,
-                expected=f"{' or '.join(f'{risk}=ALPHA' for risk in RISKS)} with 0 < ALPHA < 1",
-                fix=(did_you_mean(name, RISKS) if name not in RISKS else None) or "--risk fnr=0.1",
+                expected="fnr=ALPHA or fpr=ALPHA with 0 < ALPHA < 1",
+                fix=near or "--risk fnr=0.1",
             )
         return cls(name, alpha)
 
     @property
     def needs(self) -> int:
-        """Return the smallest number of images n that can guarantee the bound: 1 / (n + 1) <= alpha."""
+        """The smallest number of images n that can guarantee the bound: 1 / (n + 1) <= alpha."""
         return math.ceil(1 / self.alpha - 1 - 1e-9)
 
     def defined(self, risks: np.ndarray) -> np.ndarray:
-        """Return (n, 257) the risk at all thresholds of the n units that have it, of `image_risks` (U, 2, 257)."""
+        """Return the risk at all thresholds of the n units that have it, (n, 257).
+
+        Args:
+            risks: (U, 2, 257), as of `image_risks`.
+        """
         chosen = risks[:, RISK_NAMES.index(self.risk)]
         return np.asarray(chosen[~np.isnan(chosen[:, 0])])
 
     def level(self, total: np.ndarray, units: int) -> int | None:
-        """Return the least cautious t whose bound holds for the risks of so many units summed,
-        (257,): the largest for FNR, the smallest for FPR. None if no t will do, as with too few
-        units.
+        """Return the least cautious t whose bound holds: the largest for FNR, the smallest for FPR.
+
+        Args:
+            total: (257,) the summed risks of the units.
+            units: their number.
+
+        Returns:
+            None if no t will do, as with too few units.
         """
         allowed = np.flatnonzero(guaranteed(total, units) <= self.alpha)
         if not len(allowed):
@@ -88,33 +97,37 @@ class Bound:
 
 
 def guaranteed(total: np.ndarray, units: int) -> np.ndarray:
-    """Return (257,) n / (n + 1) R(t) + 1 / (n + 1) at all thresholds t/255, of the risks of n units summed."""
+    """Return n / (n + 1) R(t) + 1 / (n + 1) at all thresholds t/255, (257,).
+
+    Args:
+        total: (257,) the summed risks of n units.
+        units: their number n.
+    """
     return (total + 1) / (units + 1)
 
 
 def image_risks(counts: Counts) -> np.ndarray:
-    """Return the risks of the masks f >= t/255 of each independent unit, (U, 2, 257); NaN where a
-    unit has none.
+    """Return the risks of the masks f >= t/255 of each independent unit, (U, 2, 257).
 
     FNR of an image: share of its foreground that the mask misses; it rises with t. FPR: share of
-    its background that is in the mask; it falls. An image without foreground has no FNR, one
-    without background no FPR. The risk of a group of images is the mean over those of its images
-    that have one.
+    its background that is in the mask; it falls. An image without foreground has no FNR, and one
+    without background no FPR: these are NaN. The risk of a group of images is the mean over those
+    of its images that have one.
     """
-    risks = np.empty((len(counts.images), len(RISKS), EIGHT_BIT + 1))
-    for images in image_blocks(len(risks)):
-        below = np.cumsum(
-            counts.images.levels[images], axis=1, dtype=np.int64
-        )  # pixels of f < t/255, t = 1 .. 256
-        below = np.concatenate([np.zeros_like(below[:, :1]), below], axis=1)
-        background, foreground = np.moveaxis(below, -1, 0)
+    images = counts.images
+    risks = np.empty((len(images), len(RISKS), EIGHT_BIT + 1))
+    for block in image_blocks(len(images)):
+        # Pixels of f < t/255 by label, t = 0 .. 256.
+        below = np.cumsum(np.pad(images.levels[block], ((0, 0), (1, 0), (0, 0))), axis=1, dtype=int)
+        background = below[..., 0]
+        foreground = below[..., 1]
         wrong = np.stack([foreground, background[:, -1:] - background], axis=1)
         pixels = np.stack([foreground[:, -1:], background[:, -1:]], axis=1)
-        risks[images] = np.where(pixels > 0, wrong / np.maximum(pixels, 1), np.nan)
-    groups = counts.images.groups
-    if groups is None:
+        risks[block] = np.where(pixels > 0, wrong / np.maximum(pixels, 1), np.nan)
+    if images.groups is None:
         return risks
-    total, number = np.zeros((2, counts.images.units, *risks.shape[1:]))
-    np.add.at(total, groups, np.nan_to_num(risks))
-    np.add.at(number, groups, ~np.isnan(risks))
+    total = np.zeros((images.units, *risks.shape[1:]))
+    number = np.zeros_like(total)
+    np.add.at(total, images.groups, np.nan_to_num(risks))
+    np.add.at(number, images.groups, ~np.isnan(risks))
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)

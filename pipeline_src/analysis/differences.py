@@ -91,7 +91,9 @@ def metric_differences(
             continue
         run_b = runs_b[protocol]
         for metric in dict.fromkeys([*run_a.points, *run_b.points]):
-            effect = None if equal else estimate(metric, (run_b, 1.0), (run_a, -1.0))
+            effect = None
+            if not equal:
+                effect = estimate(metric, (run_b, 1.0), (run_a, -1.0))
             undefined = np.full(len(seeds), np.nan)
             values_a = run_a.points.get(metric, undefined)
             values_b = run_b.points.get(metric, undefined)

@@ -20,6 +20,7 @@ from pipeline_src.analysis.intervals import (
     LEVEL,
     NAN,
     NORMAL,
+    Limits,
     error_interval,
     interval,
     students_t,
@@ -66,7 +67,7 @@ class Estimate:
     decided: Estimate | None = None
     reference: float = math.nan
     units: int = 0
-    range: tuple[float, float] = (-math.inf, math.inf)
+    range: Limits = (-math.inf, math.inf)
 
     @property
     def value(self) -> float:
@@ -84,7 +85,7 @@ class Estimate:
         seeds = len(self.by_seed)
         return self.sd / math.sqrt(seeds) if seeds > 1 else 0.0
 
-    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+    def interval(self, level: float = LEVEL) -> Limits:
         """Return the limits that hold the true value in a share `level` of cases."""
         training = 0.0
         seeds = len(self.by_seed)

@@ -42,6 +42,7 @@ COMPARED = (
     "focal",
     "adafocal",
 )
+Run = tuple[str, int]  # its method and seed
 MAIN_TASK = "sod"  # in the catalog's word
 
 
@@ -137,7 +138,7 @@ class Facts:
         return [part for part in ood if part in self.in_paper] or ood
 
     @property
-    def runs(self) -> list[tuple[str, int]]:
+    def runs(self) -> list[Run]:
         """(method, seed) of all evaluated runs; a run of all seeds together has the first one."""
         return [(name, seed) for name in self.methods for seed in self.seeds_of(name)]
 

@@ -18,10 +18,11 @@ LEVEL = 0.95
 # Of a bounded difference (docs/protocol.md, section 5).
 MARGINS = {"ece": 0.005, "accuracy": 0.005, "brier": 0.002}
 NORMAL = NormalDist()
-NAN = (math.nan, math.nan)  # the limits of an undefined interval
+Limits = tuple[float, float]  # the lower and the upper one
+NAN = (math.nan, math.nan)  # of an undefined interval
 
 
-def percentiles(values: np.ndarray, units: int) -> tuple[float, float] | None:
+def percentiles(values: np.ndarray, units: int) -> Limits | None:
     """Return the limits of 95 % of values (R,) on resamples, wider for few units.
 
     They are None if a value is undefined.
@@ -60,8 +61,8 @@ def interval(
     value: float,
     resampled: np.ndarray,
     units: int,
-    limits: tuple[float, float] = (-math.inf, math.inf),
-) -> tuple[float, float] | None:
+    limits: Limits = (-math.inf, math.inf),
+) -> Limits | None:
     """Return the 95 % confidence interval of a metric; None where a resample leaves it undefined.
 
     The `percentiles`, farther out on the side of the longer tail, as Johnson's modified t is
@@ -100,14 +101,12 @@ def _skewness(resampled: np.ndarray) -> float:
     return float(np.clip((from_mean**3).mean() / variance**1.5, -1, 1))
 
 
-def within(ends: tuple[float, float], limits: tuple[float, float]) -> tuple[float, float]:
+def within(ends: Limits, limits: Limits) -> Limits:
     """Return an interval cut at the range of its metric; NaN stays by the order of arguments."""
     return max(ends[0], limits[0]), min(ends[1], limits[1])
 
 
-def error_interval(
-    value: float, ends: tuple[float, float], of_square: tuple[float, float]
-) -> tuple[float, float]:
+def error_interval(value: float, ends: Limits, of_square: Limits) -> Limits:
     """Return the interval of an error that resampling can only raise where it is near 0.
 
     It ends at the upper percentile (`ends`) and at the mirrored one, or at 0 where the interval of

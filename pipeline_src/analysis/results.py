@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimate
-from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.facts import Facts, Run
 from pipeline_src.analysis.intervals import groups_note
 from pipeline_src.analysis.measurement import Measurement, Reader
 from pipeline_src.metrics.registry import METRICS, defined
@@ -49,7 +49,7 @@ class Results:
 
     facts: Facts
     files: Mapping[str, Path]
-    costs: Mapping[tuple[str, int], RunCost] = field(default_factory=dict, kw_only=True)
+    costs: Mapping[Run, RunCost] = field(default_factory=dict, kw_only=True)
 
     @cached_property
     def _readers(self) -> dict[str, Reader]:

@@ -14,7 +14,7 @@ from pipeline_src.counting.bins import UndefinedMetricError, check_bins
 from pipeline_src.counting.counts import Counts, Histogram
 from pipeline_src.counting.levels import COARSE, LEVELS
 from pipeline_src.counting.sample import Sample, checked
-from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.errors import UserError, check_name
 from pipeline_src.metrics.registry import METRICS, value
 
 SHAPES = (
@@ -110,13 +110,12 @@ def levels_of(names: Sequence[str], bins: int) -> int:
     check_bins(bins)
     coarse = COARSE % bins == 0
     for name in names:
-        if name not in OF_HISTOGRAMS:
-            raise UserError(
-                f"names: {name!r} is not a metric of counts without images",
-                expected=", ".join(OF_HISTOGRAMS),
-                fix=did_you_mean(name, OF_HISTOGRAMS)
-                or "Evaluation has the metrics that need images",
-            )
+        check_name(
+            name,
+            OF_HISTOGRAMS,
+            f"names: {name!r} is not a metric of counts without images",
+            fix="Evaluation has the metrics that need images",
+        )
         coarse = coarse and METRICS[name].input.coarse
     return COARSE if coarse else LEVELS
 

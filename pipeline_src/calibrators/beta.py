@@ -8,7 +8,12 @@ import numpy as np
 from pydantic import Field
 from scipy.special import expit, log_expit
 
-from pipeline_src.calibrators.calibrator import Calibrator, minimize_loss, nll_and_gradient
+from pipeline_src.calibrators.calibrator import (
+    Calibrator,
+    ValueAndGradient,
+    minimize_loss,
+    nll_and_gradient,
+)
 from pipeline_src.calibrators.pixels import Pixels
 
 
@@ -40,12 +45,10 @@ class BetaCalibrator(Calibrator):
     def fit(cls, pixels: Pixels) -> Self:
         """Maximize the likelihood over a, b and c; a = b = 1 and c = 0 is the identity."""
         z = pixels.z[:, 0]
-        weights = pixels.weights / pixels.weights.sum()
         terms = np.stack([log_expit(z), -log_expit(-z), np.ones_like(z)], axis=1)
 
-        def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-            mapped = (terms @ parameters)[:, None]
-            value, gradient = nll_and_gradient(mapped, pixels.labels, weights)
+        def loss(parameters: np.ndarray) -> ValueAndGradient:
+            value, gradient = nll_and_gradient((terms @ parameters)[:, None], pixels)
             return value, gradient[:, 0] @ terms
 
         a, b, c = minimize_loss(loss, [1.0, 1.0, 0.0], [(0, None), (0, None), (None, None)])

@@ -25,7 +25,8 @@ from pipeline_src.files import hash_of
 from pipeline_src.validation import Strict
 
 Bounds = Sequence[tuple[float | None, float | None]]
-Loss = Callable[[np.ndarray], tuple[float, np.ndarray]]  # parameters -> value and gradient
+ValueAndGradient = tuple[float, np.ndarray]
+Loss = Callable[[np.ndarray], ValueAndGradient]  # of parameters
 
 
 class Calibrator(Strict):
@@ -113,13 +114,10 @@ def minimize_loss(loss: Loss, start: Sequence[float], bounds: Bounds | None = No
     return np.asarray(result.x)
 
 
-def nll_and_gradient(
-    z: np.ndarray, labels: np.ndarray, weights: np.ndarray
-) -> tuple[float, np.ndarray]:
-    """Return the mean NLL of logits z (N, C), and its gradient with respect to z, (N, C).
-
-    The weights sum to 1.
-    """
+def nll_and_gradient(z: np.ndarray, pixels: Pixels) -> ValueAndGradient:
+    """Return the mean NLL of pixels with logits z (N, C), and its gradient by z, (N, C)."""
+    labels = pixels.labels
+    weights = pixels.shares
     if z.shape[1] == 1:
         sign = 1.0 - 2 * labels
         loss = -(weights @ log_expit(-sign * z[:, 0]))

@@ -7,7 +7,12 @@ from typing import Self
 import numpy as np
 from scipy.special import log_softmax
 
-from pipeline_src.calibrators.calibrator import Calibrator, minimize_loss, nll_and_gradient
+from pipeline_src.calibrators.calibrator import (
+    Calibrator,
+    ValueAndGradient,
+    minimize_loss,
+    nll_and_gradient,
+)
 from pipeline_src.calibrators.pixels import Pixels, to_probabilities
 
 STRENGTH = 1.0  # lambda and mu of ODIR
@@ -41,14 +46,13 @@ class DirichletCalibrator(Calibrator):
         """Minimize the regularized NLL over W and b; it starts at the identity."""
         k = pixels.classes
         terms = log_probabilities(pixels.z)
-        shares = pixels.weights / pixels.weights.sum()
         identity = np.eye(k, k + 1)
         strength = STRENGTH * (1 - identity) / (k * (k - 1))
         strength[:, k] = STRENGTH / k
 
-        def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        def loss(parameters: np.ndarray) -> ValueAndGradient:
             weights = parameters.reshape(k, k + 1)
-            value, gradient = nll_and_gradient(terms @ weights.T, pixels.labels, shares)
+            value, gradient = nll_and_gradient(terms @ weights.T, pixels)
             slope = gradient.T @ terms + 2 * strength * weights
             return value + (strength * weights**2).sum(), slope.ravel()
 

@@ -6,7 +6,12 @@ from typing import Self
 
 import numpy as np
 
-from pipeline_src.calibrators.calibrator import Calibrator, minimize_loss, nll_and_gradient
+from pipeline_src.calibrators.calibrator import (
+    Calibrator,
+    ValueAndGradient,
+    minimize_loss,
+    nll_and_gradient,
+)
 from pipeline_src.calibrators.pixels import Pixels, to_probabilities
 from pipeline_src.calibrators.temperature import BOUNDS
 
@@ -51,13 +56,12 @@ class ImageTemperatureCalibrator(Calibrator):
         scale = 1 / spread if spread > EQUAL else 0.0  # standardized for the minimization only
         standardized = (pixels.entropy - center) * scale
         x = np.stack([np.ones(pixels.number), standardized], axis=1)[pixels.images]
-        weights = pixels.weights / pixels.weights.sum()
 
-        def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        def loss(parameters: np.ndarray) -> ValueAndGradient:
             log_t = x @ parameters
             clipped = log_t.clip(LOWEST, HIGHEST)
             scaled = pixels.z * np.exp(-clipped)[:, None]
-            value, gradient = nll_and_gradient(scaled, pixels.labels, weights)
+            value, gradient = nll_and_gradient(scaled, pixels)
             inside = (log_t > LOWEST) & (log_t < HIGHEST)
             return value, -((gradient * scaled).sum(axis=1) * inside) @ x
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from scipy.special import expit, log_expit, log_softmax, softmax
 
 from pipeline_src.counting.levels import CLAMP
+from pipeline_src.counting.sample import Sample
 
 BINS = 10  # of histogram binning
 # The width of a cell of logits. Neighboring 8-bit probabilities are further apart: at 0.5 by
@@ -46,6 +48,11 @@ class Pixels:
     def classes(self) -> int:
         """The number of classes, K."""
         return max(2, int(self.z.shape[1]))
+
+    @cached_property
+    def shares(self) -> np.ndarray:
+        """The weights (N,) as shares, which sum to 1."""
+        return np.asarray(self.weights / self.weights.sum())
 
     def take(self, images: np.ndarray) -> Pixels:
         """Return the pixels of the selected images, (I,) bool."""
@@ -143,13 +150,16 @@ def drawn_target(
     return drawn.reshape(target.shape), valid / most
 
 
-def image_pixels(z: np.ndarray, target: np.ndarray, weight: float = 1.0) -> Pixels:
+def image_pixels(
+    z: np.ndarray, target: np.ndarray, weight: float = 1.0, entropy: float | None = None
+) -> Pixels:
     """Return the pixels of one image that count.
 
     Args:
-        z: (C, H, W) logits.
+        z: (C, H, W) logits, of a whole image or of some of its pixels.
         target: (H, W) integers: classes 0 to K - 1; pixels of other values do not count.
         weight: how many pixels each of them stands for.
+        entropy: mean entropy of the whole image; None where `z` has all of its pixels.
     """
     labels = target.reshape(-1)
     valid = np.flatnonzero(labels < max(2, len(z)))
@@ -158,36 +168,26 @@ def image_pixels(z: np.ndarray, target: np.ndarray, weight: float = 1.0) -> Pixe
         labels=labels[valid].astype(np.int64),
         weights=np.full(len(valid), weight),
         images=np.zeros(len(valid), np.int64),
-        entropy=np.array([mean_entropy(z)]),
+        entropy=np.array([mean_entropy(z) if entropy is None else entropy]),
     )
 
 
-def map_pixels(
-    probability: np.ndarray, target: np.ndarray, most: int, random: np.random.Generator
-) -> Pixels:
+def map_pixels(sample: Sample, most: int, random: np.random.Generator) -> Pixels:
     """Return the pixels of one saved map that a calibrator is fitted to.
 
-    Of a map of two classes they are all pixels that count, merged (`Pixels.grouped`).
-
-    Args:
-        probability: as of `log_odds`.
-        target: (H, W), as of `drawn_target`.
-        most: of a map of K classes so many pixels are drawn, at most.
+    Of a map of two classes they are all pixels that count, merged (`Pixels.grouped`). Of a map of
+    K classes at most `most` pixels are drawn.
     """
+    target = sample.target
     weight = 1.0
-    if probability.ndim == 3 and len(probability) > 2:
-        target, weight = drawn_target(target, len(probability), most, random)
+    if sample.classes and sample.classes > 2:
+        target, weight = drawn_target(target, sample.classes, most, random)
     labels = target.reshape(-1)
     blocks = []
-    sizes = []
-    for place, z in logit_blocks(probability):
-        blocks.append(image_pixels(z, labels[place], weight).grouped())
-        sizes.append(z.shape[-1])
-    pixels = joined(blocks)
-    if len(blocks) == 1:
-        return pixels
-    entropy = np.average(pixels.entropy, weights=sizes)
-    return replace(pixels.pooled(), entropy=np.array([entropy]))
+    for place, z in logit_blocks(sample.probability):
+        blocks.append(image_pixels(z, labels[place], weight, np.nan).grouped())
+    entropy = map_entropy(sample.probability)
+    return replace(joined(blocks).pooled(), entropy=np.array([entropy]))
 
 
 def logit_blocks(probability: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:

@@ -7,7 +7,12 @@ from typing import Self
 import numpy as np
 from scipy.special import log_softmax
 
-from pipeline_src.calibrators.calibrator import Calibrator, minimize_loss, nll_and_gradient
+from pipeline_src.calibrators.calibrator import (
+    Calibrator,
+    ValueAndGradient,
+    minimize_loss,
+    nll_and_gradient,
+)
 from pipeline_src.calibrators.pixels import Pixels, to_probabilities
 
 
@@ -40,12 +45,10 @@ class PlattCalibrator(Calibrator):
     def fit(cls, pixels: Pixels) -> Self:
         """Maximize the likelihood over scale and bias."""
         z = cls.inputs(pixels.z)
-        weights = pixels.weights / pixels.weights.sum()
         c = z.shape[1]
 
-        def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
-            mapped = z * parameters[:c] + parameters[c:]
-            value, gradient = nll_and_gradient(mapped, pixels.labels, weights)
+        def loss(parameters: np.ndarray) -> ValueAndGradient:
+            value, gradient = nll_and_gradient(z * parameters[:c] + parameters[c:], pixels)
             return value, np.concatenate([(gradient * z).sum(axis=0), gradient.sum(axis=0)])
 
         solution = minimize_loss(loss, [1.0] * c + [0.0] * c)

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.errors import UserError, check_name
 from pipeline_src.files import reading
 from pipeline_src.python_source import registered_class
 from pipeline_src.validation import validate
@@ -43,13 +43,8 @@ def calibrator_entry(name: str, where: str = "calibrator") -> str:
     Raises:
         UserError: there is no calibrator of this name, which stands at `where`.
     """
-    if name not in CALIBRATORS:
-        raise UserError(
-            f"{where}: there is no calibrator of this name",
-            found=name,
-            expected=", ".join(CALIBRATORS),
-            fix=did_you_mean(name, CALIBRATORS) or "give one of these",
-        )
+    problem = f"{where}: there is no calibrator of this name"
+    check_name(name, CALIBRATORS, problem, found=name, fix="give one of these")
     return CALIBRATORS[name]
 
 

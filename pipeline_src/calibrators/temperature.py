@@ -38,20 +38,15 @@ class TemperatureCalibrator(Calibrator):
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:
         """Minimize the NLL over T in `BOUNDS`."""
-        weights = pixels.weights / pixels.weights.sum()
-        return cls(temperature=fit_temperature(pixels.z, pixels.labels, weights))
+
+        def loss(log_t: float) -> float:
+            return nll_and_gradient(pixels.z / np.exp(log_t), pixels)[0]
+
+        # The NLL is convex in 1 / T, so there is one minimum.
+        bounds = np.log(BOUNDS)
+        result = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
+        return cls(temperature=float(np.exp(result.x)))
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
         """See `Calibrator`."""
         return to_probabilities(z / self.temperature)
-
-
-def fit_temperature(z: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> float:
-    """Return the temperature in `BOUNDS` of least NLL, the only minimum: it is convex in 1 / T."""
-
-    def loss(log_t: float) -> float:
-        return nll_and_gradient(z / np.exp(log_t), labels, weights)[0]
-
-    bounds = np.log(BOUNDS)
-    result = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
-    return float(np.exp(result.x))

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline_src.analysis.estimate import common_seeds, estimate
-from pipeline_src.analysis.facts import COMPARED, ROLES, Facts, run_command
+from pipeline_src.analysis.facts import COMPARED, ROLES, Facts, Run, run_command
 from pipeline_src.analysis.intervals import MARGINS
 from pipeline_src.analysis.results import Results
-from pipeline_src.claims.verdict import ABOVE_ZERO, Evidence, Items, Missing, Target
+from pipeline_src.claims.verdict import ABOVE_ZERO, Evidence, Item, Items, Missing, Target
 from pipeline_src.metrics.registry import METRICS
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class View:
 
     results: Results
     protocol: str = "raw"
-    alphas: Mapping[tuple[str, int], pd.DataFrame] = field(default_factory=dict)
+    alphas: Mapping[Run, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def facts(self) -> Facts:
@@ -50,13 +50,10 @@ class View:
         """Return the test sets of a role, id or ood, that decide claims."""
         return self.facts.textures if role == "ood" else self.facts.parts_of((role,))
 
-    def on_sets(self, role: str, compare: Callable[[str], Items]) -> Items:
-        """Yield what `compare` yields for each test set of a role; a `Missing` if there is none."""
-        parts = self.sets(role)
-        if not parts:
+    def missing_sets(self, role: str) -> Items:
+        """Yield a `Missing` if the experiment has no test set of a role."""
+        if not self.sets(role):
             yield self.missing(f"a test set {ROLES[role]}", f"add one to “data: {role}:”")
-        for part in parts:
-            yield from compare(part)
 
     def missing_entry(self, code: str) -> Missing:
         """Return the `Missing` of an experiment without an entry that uses the method `code`."""
@@ -75,23 +72,18 @@ class View:
             command = f"{change} of the experiment {name} in params.yaml and {command}"
         return Missing(subject, command)
 
-    def difference(
-        self, metric: str, target: Target, method: str, other: str, part: str
-    ) -> Evidence | Missing:
-        """Return a metric of a method minus that of another, paired by image and seed."""
-        terms = [(method, part, 1.0), (other, part, -1.0)]
-        return self.weighted_sum(metric, target, f"{method} − {other}", terms)
-
     def differences(
         self, metric: str, target: Target, method: str, compared: Sequence[str], role: str
     ) -> Items:
-        """Yield the `difference` to each of some methods, on each set of a role."""
+        """Yield a metric of a method minus that of each of some methods, on each set of a role.
 
-        def on_set(part: str) -> Items:
+        Differences are paired by image and seed.
+        """
+        yield from self.missing_sets(role)
+        for part in self.sets(role):
             for other in compared:
-                yield self.difference(metric, target, method, other, part)
-
-        return self.on_sets(role, on_set)
+                terms = [(method, part, 1.0), (other, part, -1.0)]
+                yield self.weighted_sum(metric, target, f"{method} − {other}", terms)
 
     def weighted_sum(
         self,
@@ -99,7 +91,7 @@ class View:
         target: Target,
         subject: str,
         terms: Sequence[tuple[str, str, float]],
-    ) -> Evidence | Missing:
+    ) -> Item:
         """Return a metric summed over terms and averaged over the seeds that all of them have.
 
         Args:
@@ -132,17 +124,15 @@ Check = Callable[[View, str], Items]
 def over_confident(view: View, entry: str) -> Items:
     """Check that confidence exceeds accuracy on ID sets, and that OE is far higher on OOD sets."""
 
-    def gap(part: str) -> Items:
+    yield from view.missing_sets("id")
+    for part in view.sets("id"):
         yield view.weighted_sum("gap", ABOVE_ZERO, entry, [(entry, part, 1.0)])
-
-    def excess(part: str) -> Items:
+    yield from view.missing_sets("ood")
+    for part in view.sets("ood"):
         for other in view.sets("id"):
             subject = f"{entry} on {part} minus {FAR_MORE:g} times that on {other}"
             terms = [(entry, part, 1.0), (entry, other, -FAR_MORE)]
             yield view.weighted_sum("oe", ABOVE_ZERO, subject, terms)
-
-    yield from view.on_sets("id", gap)
-    yield from view.on_sets("ood", excess)
 
 
 def against_baseline(role: str, target: Target, *metrics: str) -> Check:

@@ -7,39 +7,40 @@ from collections.abc import Mapping, Sequence
 
 from pipeline_src.analysis.facts import ExperimentSummary, run_command
 from pipeline_src.claims.checks import MARGIN, NOT_LOWER, View, against_baseline
+from pipeline_src.claims.registry import Claim
 from pipeline_src.claims.verdict import (
     BELOW_ZERO,
     Content,
-    Evidence,
     Finding,
+    Items,
     Missing,
     verdict_of,
 )
 from pipeline_src.counting.levels import PROTOCOLS
 
-TEXT = "It carries over to camouflaged objects, smoke and semantic segmentation."
-RULE = (
+TASKS = ("cod", "smoke", "semantic")  # of the claim: keys of the catalog
+CARRIED_OVER = "carried_over"  # the key of claims.json under which an experiment contributes
+
+
+def accurate_and_calibrated(view: View, entry: str) -> Items:
+    """Check that ECE is below the baseline's, and that accuracy is kept."""
+    yield from against_baseline("id", BELOW_ZERO, "ece")(view, entry)
+    yield from against_baseline("id", NOT_LOWER, "accuracy")(view, entry)
+
+
+C8 = Claim(
+    "It carries over to camouflaged objects, smoke and semantic segmentation.",
     "In the experiments on each of these tasks, ECE of ASLP_MC and ASLP_MEI is below the "
     f"baseline's and their accuracy at most {100 * MARGIN:g} percentage points below it, on every "
-    "ID set."
+    "ID set.",
+    ["aslp_mc", "aslp_mei"],
+    accurate_and_calibrated,
 )
-TASKS = ("cod", "smoke", "semantic")  # of the claim: keys of the catalog
-SUBJECTS = ("aslp_mc", "aslp_mei")
-CHECKS = (against_baseline("id", BELOW_ZERO, "ece"), against_baseline("id", NOT_LOWER, "accuracy"))
-CARRIED_OVER = "carried_over"  # the key of claims.json under which an experiment contributes
 
 
 def carried_over(view: View) -> Content:
     """Return what an experiment contributes in one protocol: the finding on its task."""
-    items: list[Evidence | Missing] = []
-    for code in SUBJECTS:
-        entry = view.facts.principal(code)
-        if entry is None:
-            items.append(view.missing_entry(code))
-            continue
-        for check in CHECKS:
-            items += check(view, entry)
-    return Finding.of(items).as_json()
+    return Finding.of(C8.evidence(view)).as_json()
 
 
 def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -> Content:
@@ -62,7 +63,7 @@ def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -
         by_protocol[protocol] = {**_combined(findings), "secondary": []}
     return {
         "synthetic": any(content.get("synthetic") for content in contents.values()),
-        "claims": [{"claim": "C8", "text": TEXT, "rule": RULE, "protocols": by_protocol}],
+        "claims": [{"claim": "C8", "text": C8.text, "rule": C8.rule, "protocols": by_protocol}],
     }
 
 

@@ -6,13 +6,13 @@ A new claim is an entry here, with a check in `checks` or in a file of its own
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from pipeline_src.claims import alphas, checks
-from pipeline_src.claims.checks import FAR_MORE, MARGIN, Check
-from pipeline_src.claims.verdict import ABOVE_ZERO, BELOW_ZERO
+from pipeline_src.claims.checks import FAR_MORE, MARGIN, Check, View
+from pipeline_src.claims.verdict import ABOVE_ZERO, BELOW_ZERO, Finding, Items
 from pipeline_src.errors import UserError, did_you_mean
 
 TEXTURES = "every OOD set of the paper (on every OOD set, where the experiment has none of these)"
@@ -35,6 +35,21 @@ class Claim:
     subjects: Sequence[str]
     check: Check
     by_protocol: bool = True
+
+    def evidence(self, view: View) -> Items:
+        """Yield all comparisons that decide the claim."""
+        for code in self.subjects:
+            entry = view.facts.principal(code)
+            if entry:
+                yield from self.check(view, entry)
+            else:
+                yield view.missing_entry(code)
+
+    def secondary(self, view: View) -> Iterator[tuple[str, Finding]]:
+        """Yield a title and a finding for each entry of a subject but the principal one."""
+        for code in self.subjects:
+            for entry in view.facts.entries(code)[1:]:
+                yield f"{entry} instead", Finding.of(self.check(view, entry))
 
 
 CLAIMS = MappingProxyType(

@@ -16,7 +16,7 @@ from pipeline_src.analysis.estimate import (
     needed_sample,
     or_none,
 )
-from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL
+from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL, Limits
 from pipeline_src.metrics.metric import Quantity
 
 # What a comparison says.
@@ -51,11 +51,11 @@ class Target:
     low: float
     high: float
 
-    def contains(self, interval: tuple[float, float]) -> bool:
+    def contains(self, interval: Limits) -> bool:
         """Return whether the whole interval lies inside."""
         return self.low < interval[0] and interval[1] < self.high
 
-    def excludes(self, interval: tuple[float, float]) -> bool:
+    def excludes(self, interval: Limits) -> bool:
         """Return whether the whole interval lies outside."""
         return interval[1] < self.low or interval[0] > self.high
 
@@ -234,7 +234,8 @@ class Missing:
     do: str
 
 
-Items = Iterable[Evidence | Missing]  # what a check yields
+Item = Evidence | Missing
+Items = Iterable[Item]  # what a check yields
 
 
 def verdict_of(says: set[str], is_complete: bool) -> str:

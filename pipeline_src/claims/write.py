@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline_src.analysis.estimate import DECISIVE_SEEDS
-from pipeline_src.analysis.facts import PROTOCOL_NAMES, ExperimentSummary
+from pipeline_src.analysis.facts import PROTOCOL_NAMES, ExperimentSummary, Run
 from pipeline_src.analysis.intervals import FEW_GROUPS
 from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.analysis.results import Results
@@ -16,7 +16,7 @@ from pipeline_src.claims import other_tasks
 from pipeline_src.claims.alphas import read_alphas
 from pipeline_src.claims.checks import View
 from pipeline_src.claims.registry import CLAIMS, Claim
-from pipeline_src.claims.verdict import NOT_RUN, Content, Finding, Items
+from pipeline_src.claims.verdict import NOT_RUN, Content, Finding
 from pipeline_src.files import write_json, write_text
 from pipeline_src.text_tables import Group, Table, markdown, markdown_text
 
@@ -44,7 +44,7 @@ COLUMNS = {  # key of a comparison in claims.json -> heading
 }
 
 
-def write_claims(results: Results, folders: Mapping[tuple[str, int], Path], out: Path) -> None:
+def write_claims(results: Results, folders: Mapping[Run, Path], out: Path) -> None:
     """Write `CLAIM_FILES` into the folder `out`.
 
     Args:
@@ -91,30 +91,12 @@ def judged(view: View) -> dict[str, Any]:
 
 def _finding(claim: Claim, view: View) -> dict[str, Any]:
     """Return the finding on a claim in one protocol, with those of the secondary entries."""
-    content = Finding.of(evidence(claim, view)).as_json()
+    content = Finding.of(claim.evidence(view)).as_json()
     content["secondary"] = []
-    for title, found in secondary(claim, view):
+    for title, found in claim.secondary(view):
         if found.evidence:
             content["secondary"].append({"what": title, **found.as_json()})
     return content
-
-
-def evidence(claim: Claim, view: View) -> Items:
-    """Yield all comparisons that decide a claim."""
-    for code in claim.subjects:
-        entry = view.facts.principal(code)
-        if entry:
-            yield from claim.check(view, entry)
-        else:
-            yield view.missing_entry(code)
-
-
-def secondary(claim: Claim, view: View) -> Iterator[tuple[str, Finding]]:
-    """Yield a title and a finding for each entry of the subjects that is not the principal one."""
-    for code in claim.subjects:
-        for entry in view.facts.entries(code)[1:]:
-            found = Finding.of(claim.check(view, entry))
-            yield f"{entry} instead", found
 
 
 # The files, and what the report shows of claims.json

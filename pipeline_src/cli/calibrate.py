@@ -81,11 +81,11 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
         f"{result['method']}, fitted to {fitted['images']} images, {fitted['pixels']:,} pixels"
     ]
     if not result["keeps_class"]:
-        lines.append("  the predicted class of any pixel may change")
+        lines.append("the predicted class of any pixel may change")
     where = f"images in {result['scored_on']}"
     if result["scored_on"] == "cross-validation":
         where = "fitted images, each by a calibrator fitted without it"
-    lines.append(f"  on {result['scored_images']} {where}; {result['bins']} bins")
+    lines.append(f"on {result['scored_images']} {where}; {result['bins']} bins")
     rows = [["", "before", "after", "difference"]]
     for name, score in result["scores"].items():
         metric = METRICS[name]
@@ -96,8 +96,8 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
         difference = with_ends(Difference.of(metric), change, ends["difference"])
         rows.append([metric.column, before, after, f"{difference} {score['changed']}".rstrip()])
     table = aligned(rows)
-    lines += [f"    {line}" for line in table]
-    lines += [f"  {line}" for line in remarks(result, table, LEGENDS)]
-    lines.append(f"  {result['applied_images']} calibrated maps: {out / 'maps'}")
-    lines.append(f"  the calibrator, for predict: {out / 'calibrator.json'}")
-    return "\n".join(lines)
+    lines += [f"  {line}" for line in table]
+    lines += remarks(result, table, LEGENDS)
+    lines.append(f"{result['applied_images']} calibrated maps: {out / 'maps'}")
+    lines.append(f"the calibrator, for predict: {out / 'calibrator.json'}")
+    return "\n  ".join(lines)

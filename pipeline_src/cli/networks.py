@@ -54,6 +54,9 @@ def predict(
 def export(
     out: Annotated[Path, typer.Option(help="Folder to write; an earlier export there is replaced")],
     run: Run = None,
+    half: Annotated[
+        bool, typer.Option("--half", help="Weights in half precision: half the size of the file")
+    ] = False,
     log: Log = None,
 ) -> None:
     """Export a trained network as a self-contained folder.
@@ -68,7 +71,7 @@ def export(
     from pipeline_src.export import folder as step  # as above
 
     start_log(log)
-    step.export(run, out)
+    step.export(run, out, half)
     files = sorted(path.name for path in out.iterdir())
     typer.echo(f"{out}: {', '.join(files)}")
     typer.echo(

@@ -199,9 +199,9 @@ def _checked_range(sample: Sample) -> Sample:
     if low >= -SLACK and high <= 1 + SLACK:
         return replace(sample, probability=sample.probability.clip(0, 1))
     # NaN comes here, too.
-    raise UserError(
-        f"the map of {sample.id} holds values that are not probabilities",
-        found=f"values from {low} to {high}",
+    raise _values_error(
+        sample,
+        found=f"values from {low:.8g} to {high:.8g}",
         expected="probabilities in [0, 1]",
         fix="apply the sigmoid to logits; save 0..255 maps as uint8",
     )
@@ -221,8 +221,8 @@ def _checked_classes(sample: Sample) -> Sample:
         low, high, deviation = _class_limits(sample.pixels[0])
     floats = "float" in str(values.dtype)
     if not (floats and low >= -SLACK and high <= 1 + SLACK and deviation < SUM_SLACK):
-        raise UserError(
-            f"the map of {sample.id} holds values that are not probabilities of several classes",
+        raise _values_error(
+            sample,
             found=f"{values.dtype}, values from {low:g} to {high:g}, whose sums over the classes "
             f"are up to {deviation:g} off 1",
             expected="floats in [0, 1] that sum to 1 over the classes",
@@ -231,6 +231,24 @@ def _checked_classes(sample: Sample) -> Sample:
     if low < 0 or high > 1:
         return replace(sample, probability=values.clip(0, 1))
     return sample
+
+
+def _values_error(sample: Sample, *, found: str, expected: str, fix: str) -> UserError:
+    """Return the error of values that are no probabilities, with the likely mistake."""
+    values = numpy_array(sample.probability)
+    missing = np.argwhere(np.isnan(values))
+    if len(missing):
+        found = f"{len(missing)} value(s) that are NaN, the first at index {missing[0].tolist()}"
+    elif values.min() >= 0 and 2 < values.max() <= 100:
+        fix = "divide percent by 100"
+    elif sample.classes and np.allclose(values.sum(axis=-1), 1, rtol=0, atol=SUM_SLACK):
+        fix = "the classes are last: put them first, by .transpose(2, 0, 1)"
+    return UserError(
+        f"the map of {sample.id} holds values that are not probabilities",
+        found=found,
+        expected=expected,
+        fix=fix,
+    )
 
 
 def _class_limits(values: Any) -> tuple[float, float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 from jinja2 import StrictUndefined, Template
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from pipeline_src import outputs
 from pipeline_src.calibrators.calibrator import Record
@@ -29,6 +31,7 @@ CARD = "README.md"
 SUMS = "SHA256SUMS"
 FILES = (MODEL, CONFIG, CALIBRATOR, CARD, SUMS)
 TOLERANCE = 1e-5  # of probabilities, between the folder and the run
+HALF_TOLERANCE = 0.02  # of these, if the folder has weights in half precision
 
 
 class Config(Strict):
@@ -45,26 +48,53 @@ class Config(Strict):
     provenance: dict[str, Any]
 
 
-class ExportedNetwork(nn.Module):
-    """Images (B, 3, S, S) uint8, RGB -> logits (B, C, h, w) in full precision."""
-
-    mean: Tensor
-    std: Tensor
+class Logits(nn.Module):
+    """Normalized images (B, 3, S, S) -> logits (B, C, h, w)."""
 
     def __init__(self, network: DenseClassifier):
         super().__init__()
         self.segmentor = network.segmentor.to(memory_format=torch.contiguous_format)
+
+    def forward(self, normalized: Tensor) -> Tensor:
+        computed: Tensor = self.segmentor(normalized, mode="tensor")
+        return computed
+
+
+class ExportedNetwork(nn.Module):
+    """Images (B, 3, S, S) uint8, RGB -> logits (B, C, h, w), computed in full precision.
+
+    Args:
+        half: whether the weights of convolutions are stored in half precision. Others are few,
+            and running variances are too small for it.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: DenseClassifier, half: bool = False):
+        super().__init__()
+        self.logits = Logits(deepcopy(network))
+        if half:
+            for weights in self.logits.parameters():
+                weights.data = weights.data.half() if weights.ndim > 1 else weights.data
         self.register_buffer("mean", network.mean)
         self.register_buffer("std", network.std)
 
     def forward(self, images: Tensor) -> Tensor:
-        x = (images.float() - self.mean) / self.std
-        z: Tensor = self.segmentor(x, mode="tensor")
-        return z
+        weights = {}
+        for name, values in self.logits.state_dict(keep_vars=True).items():
+            weights[name] = values.float() if values.is_floating_point() else values
+        normalized = (images.float() - self.mean) / self.std
+        computed: Tensor = functional_call(self.logits, weights, normalized)
+        return computed
 
 
-def export(name: str, out: Path) -> None:
+def export(name: str, out: Path, half: bool = False) -> None:
     """Write the run `name` into the folder `out`, whose earlier export it replaces at the end.
+
+    Args:
+        half: whether the weights are stored in half precision: half the size, and probabilities
+            that differ by up to `HALF_TOLERANCE` from those of the run.
 
     Raises:
         UserError: the run does not exist, or is not one network and a calibrator; nothing is
@@ -94,14 +124,14 @@ def export(name: str, out: Path) -> None:
         provenance=provenance,
     )
     with outputs.staged(out, SUMS, FILES[:-1]) as new:
-        write_folder(new, predictor, config)
+        write_folder(new, predictor, config, half)
         _, exported = read_folder(new)
-        _check(exported, predictor, config.image_size)
+        _check(exported, predictor, config.image_size, HALF_TOLERANCE if half else TOLERANCE)
 
 
-def write_folder(folder: Path, predictor: Predictor, config: Config) -> None:
+def write_folder(folder: Path, predictor: Predictor, config: Config, half: bool = False) -> None:
     """Write all files of an exported folder; UserError where the network has no graph."""
-    program = traced(predictor.networks[0], config.image_size)
+    program = traced(predictor.networks[0], config.image_size, half)
     record = predictor.fitted if isinstance(predictor.method, Calibrated) else None
     with open(folder / MODEL, "wb") as file:
         torch.export.save(program, file)
@@ -116,13 +146,13 @@ def write_folder(folder: Path, predictor: Predictor, config: Config) -> None:
     write_text(folder / SUMS, sums)
 
 
-def traced(network: DenseClassifier, size: int) -> torch.export.ExportedProgram:
+def traced(network: DenseClassifier, size: int, half: bool = False) -> torch.export.ExportedProgram:
     """Return the graph of a network for any number of images; UserError where it has none."""
     example = torch.zeros(2, 3, size, size, dtype=torch.uint8)
     shape = {0: torch.export.Dim("batch")}
     try:
         with torch.no_grad():
-            module = ExportedNetwork(network).eval()
+            module = ExportedNetwork(network, half).eval()
             return torch.export.export(module, (example,), dynamic_shapes=(shape,))
     except Exception as error:  # networks raise many types on tensors without content
         raise UserError(
@@ -139,7 +169,8 @@ def card(config: Config, record: dict[str, Any] | None) -> str:
     """Return the model card (README.md); `record` is the content of calibrator.json."""
     text = Path(__file__).with_name("card.md.j2").read_text(encoding="utf-8")
     template = Template(text, undefined=StrictUndefined, keep_trailing_newline=True)
-    return template.render(config=config, record=record)
+    rendered: str = template.render(config=config, record=record)
+    return rendered
 
 
 def read_folder(folder: Path) -> tuple[Config, Predictor]:
@@ -175,13 +206,13 @@ def read_folder(folder: Path) -> tuple[Config, Predictor]:
     return config, Predictor([network], method, fitted=fitted)
 
 
-def _check(exported: Predictor, run: Predictor, size: int) -> None:
+def _check(exported: Predictor, run: Predictor, size: int, tolerance: float) -> None:
     """Raise a UserError if the folder predicts other probabilities than the run."""
     image = np.random.default_rng(0).integers(0, 256, (size + 9, size + 20, 3), dtype=np.uint8)
     actual = predict_image(exported, image, size, "image")
     expected = predict_image(run, image, size, "image")
     difference = float(np.abs(actual - expected).max())
-    if difference > TOLERANCE:
+    if difference > tolerance:
         raise UserError(
             "the exported network would differ from the run",
             found=f"probabilities that differ by {difference:.2g}",

@@ -1,4 +1,7 @@
-"""A gallery of predictions: image, mask, confidence and errors of the worst, median and best calibrated images."""
+"""A gallery of predictions of the worst, median and best calibrated images.
+
+It shows image, mask, confidence and errors.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,10 +48,32 @@ class Prediction:
     maps: dict[str, np.ndarray]
 
 
+class Layer(NamedTuple):
+    """What is drawn of an image.
+
+    Attributes:
+        name: of the layer.
+        array: (h, w) or (h, w, 3).
+        mean: over its pixels that count; NaN of the image.
+        colors: name of the color map; None of the image.
+        low, high: ends of the color map; None for those of the array.
+    """
+
+    name: str
+    array: np.ndarray
+    mean: float = math.nan
+    colors: str | None = None
+    low: float | None = None
+    high: float | None = None
+
+
 def pictures(facts: Facts) -> Iterator[Picture]:
     """Yield one figure per test set."""
     for part in facts.tests:
-        caption = f"Images of {part} of {CHOICE}, mean over methods and seeds; maps of seed {facts.seeds[0]}."
+        caption = (
+            f"Images of {part} of {CHOICE}, mean over methods and seeds; "
+            f"maps of seed {facts.seeds[0]}."
+        )
         yield Picture(FIGURE, (part,), f"Predictions on {part}", caption, "raw", part, wide=True)
 
 
@@ -64,7 +89,11 @@ def paint(
 
 
 def choose(gaps: np.ndarray) -> dict[int, str]:
-    """Return the places of the images to show -> "worst", "median" or "best", from their gaps (N,); NaN: never."""
+    """Return the places of the images to show -> "worst", "median" or "best".
+
+    Args:
+        gaps: (N,) of confidence and accuracy; images of NaN are never shown.
+    """
     order = np.argsort(-gaps)[: np.count_nonzero(~np.isnan(gaps))].tolist()
     middle = max(0, (len(order) - EACH) // 2)
     best = dict.fromkeys(order[-EACH:], "best")
@@ -80,68 +109,75 @@ def draw(
     import pandas as pd
 
     columns = [list(layers(prediction)) for prediction in predictions]
-    names = [name for name, *_ in columns[0]]
+    names = [layer.name for layer in columns[0]]
     figure, used = style.new_figure(ROW * len(names) + 0.3, heading, [*lines, *KEY], style.WIDE)
-    places = {"left": 0.14, "right": 0.99, "bottom": 0.15 / figure.get_figheight(), "wspace": 0.05}
-    places["top"] = 1 - (used + 0.2) / figure.get_figheight()
-    grid = figure.subplots(len(names), len(predictions), squeeze=False, gridspec_kw=places)
+    down = figure.get_figheight()
+    figure.subplots_adjust(
+        left=0.14, right=0.99, bottom=0.15 / down, top=1 - (used + 0.2) / down, wspace=0.05
+    )
+    grid = figure.subplots(len(names), len(predictions), squeeze=False)
     rows = []
     for panels, drawn, prediction in zip(grid.T, columns, predictions, strict=True):
         height, width = prediction.target.shape
         panels[0].set_title(prediction.rank, fontsize=7)
-        for axes, (name, array, look, number) in zip(panels, drawn, strict=True):
-            step = -(-max(array.shape[:2]) // LONGEST)
-            axes.imshow(array[::step, ::step], extent=(0, width, height, 0), **look)
+        for axes, layer in zip(panels, drawn, strict=True):
+            step = -(-max(layer.array.shape[:2]) // LONGEST)
+            axes.imshow(
+                layer.array[::step, ::step],
+                extent=(0, width, height, 0),
+                cmap=layer.colors,
+                vmin=layer.low,
+                vmax=layer.high,
+            )
             axes.set(xticks=[], yticks=[])
             axes.grid(visible=False)
             axes.spines[:].set_visible(True)
-            if look:
-                axes.set_xlabel(f"{100 * number:.1f} %", fontsize=5.5, labelpad=2)
-                rows.append((prediction.rank, prediction.id, name, number))
+            if layer.colors:
+                axes.set_xlabel(f"{100 * layer.mean:.1f} %", fontsize=5.5, labelpad=2)
+                rows.append((prediction.rank, prediction.id, layer.name, layer.mean))
     for axes, name in zip(grid[:, 0], names, strict=True):
         text = textwrap.fill(name, 16)
         axes.set_ylabel(text, rotation=0, ha="right", va="center", fontsize=6, parse_math=False)
     return figure, pd.DataFrame(rows, columns=["rank", "id", "layer", "mean"])
 
 
-def layers(shown: Prediction) -> Iterator[tuple[str, np.ndarray, dict[str, Any], float]]:
-    """Yield what is drawn of an image: name, array, how it is drawn, and a mean over its pixels:
-    the share of the foreground, the mean confidence and the accuracy of each method.
+def layers(shown: Prediction) -> Iterator[Layer]:
+    """Yield the layers of an image.
+
+    Their means are the share of the foreground, and mean confidence and accuracy of each method.
     """
     counts = shown.target != IGNORED
+    known = shown.target < NO_CLASS
     if shown.image is not None:
-        yield "image", shown.image, {}, math.nan
-    foreground = (shown.target > 0) & (shown.target < NO_CLASS)
-    mask = np.where(shown.target < NO_CLASS, shown.target, math.nan)
-    yield "mask", mask, {"cmap": "gray", "vmin": 0}, foreground[counts].mean()
+        yield Layer("image", shown.image)
+    foreground = (known & (shown.target > 0))[counts].mean()
+    yield Layer("mask", np.where(known, shown.target, math.nan), foreground, "gray", low=0)
     for method, probability in shown.maps.items():
         confidence, predicted, least = top_label(probability)
         right = predicted == shown.target
-        known = np.where(counts, confidence, math.nan)
-        mean = float(np.nanmean(known))
-        yield f"{method}: confidence", known, {"cmap": "Blues", "vmin": least, "vmax": 1}, mean
-        wrong = np.where(right, math.nan, known)
-        yield (
-            f"{method}: errors",
-            wrong,
-            {"cmap": "Reds", "vmin": 2 * least - 1, "vmax": 1},
-            right[counts].mean(),
-        )
+        sure = np.where(counts, confidence, math.nan)
+        wrong = np.where(right, math.nan, sure)
+        accuracy = right[counts].mean()
+        mean = float(np.nanmean(sure))
+        yield Layer(f"{method}: confidence", sure, mean, "Blues", least, 1)
+        yield Layer(f"{method}: errors", wrong, accuracy, "Reds", 2 * least - 1, 1)
 
 
 def top_label(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return confidence and class of the top label, (H, W) each, and the least possible confidence."""
+    """Return confidence and class of the top label, (H, W) each, and the least confidence."""
     if probability.ndim == 3:
         return probability.max(axis=0), probability.argmax(axis=0), 1 / len(probability)
-    f = probability / (np.iinfo(probability.dtype).max if probability.dtype.kind == "u" else 1)
-    return np.maximum(f, 1 - f), f >= 0.5, 0.5
+    if probability.dtype.kind == "u":
+        probability = probability / np.iinfo(probability.dtype).max
+    return np.maximum(probability, 1 - probability), probability >= 0.5, 0.5
 
 
 FIGURE = FigureType(
     "gallery",
     "Gallery of predictions",
-    "The same images for every method: their masks, the confidence in the top label, and the wrong pixels. Numbers are "
-    "the share of the foreground, the mean confidence and the accuracy of an image.",
+    "The same images for every method: their masks, the confidence in the top label, and the wrong "
+    "pixels. Numbers are the share of the foreground, the mean confidence and the accuracy of an "
+    "image.",
     pictures,
     paint,
 )

@@ -1,15 +1,16 @@
-"""The joint density of confidence and accuracy over images, as the released program draws it, with both marginals."""
+"""The joint density of confidence and accuracy over images, with both marginals.
+
+The released program draws the same figure.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
-from typing import Any
 
 import numpy as np
 
-from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
+from pipeline_src.analysis.facts import Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.reliability import percent_ticks
 from pipeline_src.figures.types import (
@@ -24,31 +25,25 @@ from pipeline_src.figures.types import (
 
 CELLS = 50  # of each axis, 2 % wide
 EDGES = [cell / CELLS for cell in range(CELLS + 1)]
-MAIN, BEGIN, REST = (
-    0.8,
-    0.83,
-    0.17,
-)  # of a panel: side of the density; begin and height of the marginals
+# Shares of a panel: side of the density; begin and height of the marginals.
+MAIN = 0.8
+BEGIN = 0.83
+REST = 0.17
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """Yield one figure per test set and protocol."""
-    wide = style.is_wide(len(facts.methods))
-    for part, protocol in product(facts.tests, facts.protocols):
-        title = f"Confidence and accuracy of the images of {part}"
-        caption = (
-            f"{title}: their joint density, {PROTOCOL_NAMES[protocol]}; {facts.networks_text()}."
-        )
-        yield Picture(FIGURE, (protocol, part), title, caption, protocol, part, wide=wide)
+    title = "Confidence and accuracy of the images of {part}"
+    caption = "{title}: their joint density, {protocol}; {networks}."
+    return FIGURE.by_dataset(facts, facts.tests, title, caption, panels=len(facts.methods))
 
 
 def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
     """Draw a panel of each method, with the images of all seeds."""
-    measured = results.measured(picture.protocol, picture.part)
-    cells = {
-        method: image_cells(*run.arrays["image_means"].reshape(2, -1))
-        for method, run in measured.items()
-    }
+    cells = {}
+    for method, run in results.measured(picture.protocol, picture.part).items():
+        confidence, accuracy = run.arrays["image_means"].reshape(2, -1)
+        cells[method] = image_cells(confidence, accuracy)
     lines = [
         f"{style.size(picture, results)} · {results.facts.networks_text()}",
         "an image counts with the means of its pixels; below the diagonal it is overconfident",
@@ -58,8 +53,9 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
 
 
 def image_cells(confidence: np.ndarray, accuracy: np.ndarray) -> DataFrame:
-    """Return a row per cell that holds images: the middles of its `confidence` and `accuracy`, and
-    its `images`.
+    """Return a row per cell that holds images.
+
+    Its columns are the middles of its `confidence` and `accuracy`, and its `images`.
 
     Args:
         confidence, accuracy: (n,) of each image, in [0, 1]; images of NaN do not count.
@@ -79,45 +75,44 @@ def draw(cells: Mapping[str, DataFrame], heading: str, lines: Sequence[str]) -> 
     """
     from matplotlib.colors import LinearSegmentedColormap, LogNorm
 
-    figure, panels = style.small_multiples(len(cells), heading, lines)
+    figure, panels = style.small_multiples(dict.fromkeys(cells, ""), heading, lines)
     least = min(table[["confidence", "accuracy"]].min(axis=None) for table in cells.values())
     low = math.floor(10 * min(0.5, least)) / 10
-    most = max(2, *(table["images"].max() for table in cells.values()))
-    for (method, table), (panel, first, last) in zip(cells.items(), panels, strict=True):
+    most = max(table["images"].max() for table in cells.values())
+    for (method, table), panel in zip(cells.items(), panels, strict=True):
         color = style.METHOD_COLORS[style.color_number(method)]
-        shades = LinearSegmentedColormap.from_list("", [f"{color}50", color, style.INK])
-        axes = panel.inset_axes((0, 0, MAIN, MAIN))
-        drawn: dict[str, Any] = {
-            "weights": table["images"],
-            "cmap": shades,
-            "norm": LogNorm(1, most),
-        }
-        # In SVG all cells would be drawn.
-        axes.hist2d(table["confidence"], table["accuracy"], EDGES, cmin=1, rasterized=True, **drawn)
+        images = table["images"]
+        axes = panel.axes.inset_axes((0, 0, MAIN, MAIN))
+        axes.hist2d(
+            table["confidence"],
+            table["accuracy"],
+            EDGES,
+            weights=images,
+            cmin=1,
+            cmap=LinearSegmentedColormap.from_list("", [f"{color}50", color, style.INK]),
+            norm=LogNorm(1, max(2, most)),
+            rasterized=True,  # in SVG all cells would be drawn
+        )
         axes.plot([low, 1], [low, 1], **style.DASHED)
         axes.set(xlim=(low, 1), ylim=(low, 1))
         axes.grid(visible=False)
-        for set_ticks in (axes.set_xticks, axes.set_yticks):
-            percent_ticks(set_ticks, [low, (1 + low) / 2, 1])
-        style.outer_labels(axes, first, last, "Confidence, %", "Accuracy, %")
-        above = panel.inset_axes((0, BEGIN, MAIN, REST), sharex=axes)
-        above.hist(table["confidence"], EDGES, weights=table["images"], color=color)
-        right = panel.inset_axes((BEGIN, 0, REST, MAIN), sharey=axes)
-        right.hist(
-            table["accuracy"], EDGES, weights=table["images"], color=color, orientation="horizontal"
-        )
-        for around in (panel, above, right):
+        percent_ticks(axes, [low, (1 + low) / 2, 1])
+        style.outer_labels(axes, panel, "Confidence, %", "Accuracy, %")
+        above = panel.axes.inset_axes((0, BEGIN, MAIN, REST), sharex=axes)
+        above.hist(table["confidence"], EDGES, weights=images, color=color)
+        right = panel.axes.inset_axes((BEGIN, 0, REST, MAIN), sharey=axes)
+        right.hist(table["accuracy"], EDGES, weights=images, color=color, orientation="horizontal")
+        for around in (panel.axes, above, right):
             around.set_axis_off()
-        style.name_panel(panel, method, "", cells)
     return figure
 
 
 FIGURE = FigureType(
     "joint",
     "Joint density of confidence and accuracy",
-    "Images by the mean confidence and the accuracy of their pixels, a panel per method on the same axes; darker cells "
-    "hold more images. Bars above and on the right are the marginal distributions. A method is overconfident on the "
-    "images below the diagonal.",
+    "Images by the mean confidence and the accuracy of their pixels, a panel per method on the "
+    "same axes; darker cells hold more images. Bars above and on the right are the marginal "
+    "distributions. A method is overconfident on the images below the diagonal.",
     pictures,
     paint,
 )

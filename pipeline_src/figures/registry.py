@@ -1,6 +1,7 @@
 """The registry of figure types, the figures of an experiment, and how they are drawn.
 
-A new figure is a file in this folder and an entry here (docs/contributing/extending.md). Drawing reads analyses, alphas and histories, no images and no model.
+A new figure is a file in this folder and an entry here (docs/contributing/extending.md). Drawing
+reads analyses, alphas and histories, no images and no model.
 """
 
 from __future__ import annotations
@@ -50,15 +51,13 @@ def draw(
         UserError: a method was not evaluated on a dataset.
     """
     facts = results.facts
-    missing = [
-        f"{method} on {part}"
-        for part in facts.parts
-        for method in sorted(set(facts.methods) - set(results.measured(facts.protocols[0], part)))
-    ]
+    missing = []
+    for part in facts.parts:
+        measured = results.measured(facts.protocols[0], part)
+        missing += [f"{method} on {part}" for method in sorted(set(facts.methods) - set(measured))]
     if missing:
-        raise UserError(
-            "figures need every method on every dataset", found=f"no result of {', '.join(missing)}"
-        )
+        found = f"no result of {', '.join(missing)}"
+        raise UserError("figures need every method on every dataset", found=found)
     with style.house():
         for picture in pictures(facts):
             figure, table = picture.type.paint(picture, results, folders)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import product
 
-from pipeline_src.analysis.facts import LIKE_ID, PROTOCOL_NAMES, Facts
+from pipeline_src.analysis.facts import LIKE_ID, Facts
 from pipeline_src.figures import style
 from pipeline_src.figures.types import DataFrame, Figure, FigureType, Folders, Picture, Results
 
@@ -13,13 +12,11 @@ MARKERS = "os^Dv<>P"  # of each beta
 
 
 def pictures(facts: Facts) -> Iterator[Picture]:
-    """Yield one figure per test set in distribution and protocol, where the experiment has a grid."""
-    for part, protocol in (
-        product(facts.parts_of(LIKE_ID), facts.protocols) if facts.static_grid else ()
-    ):
-        title = f"Strength of static perturbation on {part}"
-        caption = f"{title}, {PROTOCOL_NAMES[protocol]}; error bars are 95 % confidence intervals."
-        yield Picture(FIGURE, (protocol, part), title, caption, protocol, part)
+    """Yield one figure per test set in distribution and protocol, if the experiment has a grid."""
+    parts = facts.parts_of(LIKE_ID) if facts.static_grid else []
+    title = "Strength of static perturbation on {part}"
+    caption = "{title}, {protocol}; error bars are 95 % confidence intervals."
+    return FIGURE.by_dataset(facts, parts, title, caption, panels=1)
 
 
 def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
@@ -31,35 +28,35 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
     for method, (alpha, beta) in facts.static_grid.items():
         error = results.estimate("ece", picture.protocol, method, picture.part)
         rows.append((method, alpha, beta, facts.static[method], error.value, error.low, error.high))
-    table = pd.DataFrame(
-        rows, columns=["method", "alpha", "beta", "strength", "ece", "low", "high"]
-    )
+    columns = ["method", "alpha", "beta", "strength", "ece", "low", "high"]
+    table = pd.DataFrame(rows, columns=columns)
     lines = [
         f"{style.size(picture, results)} · {style.averaged(facts)}",
         "s = 2 α β: twice the share that the expected label loses",
     ]
-    figure, ((axes, _, _),) = style.small_multiples(1, picture.title, lines, ratio=0.7)
+    figure, (panel,) = style.small_multiples({"": ""}, picture.title, lines, ratio=0.7)
     for (beta, curve), marker in zip(table.groupby("beta"), MARKERS, strict=False):
-        bars = [curve["ece"] - curve["low"], curve["high"] - curve["ece"]]
-        axes.errorbar(
+        error = curve["ece"]
+        panel.axes.errorbar(
             curve["strength"],
-            100 * curve["ece"],
-            [100 * bar for bar in bars],
+            100 * error,
+            [100 * (error - curve["low"]), 100 * (curve["high"] - error)],
             marker=marker,
             label=f"β = {beta:.3g}",
         )
     if facts.baseline:
         error = results.estimate("ece", picture.protocol, facts.baseline, picture.part)
-        axes.axhline(100 * error.value, label="baseline", **style.DASHED)
-    axes.set(xlabel="Strength s", ylabel="ECE, %")
-    axes.legend()
+        panel.axes.axhline(100 * error.value, label="baseline", **style.DASHED)
+    panel.axes.set(xlabel="Strength s", ylabel="ECE, %")
+    panel.axes.legend()
     return figure, table
 
 
 FIGURE = FigureType(
     "strength",
     "Strength of static perturbation",
-    "ECE against the strength of static label perturbation, a curve per beta along alpha (table T3).",
+    "ECE against the strength of static label perturbation, a curve per beta along alpha "
+    "(table T3).",
     pictures,
     paint,
 )

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
+from pipeline_src.figures.types import Axes, DataFrame, Figure, Picture, Results, is_wide
 from pipeline_src.files import atomic, write_text
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from pandas import DataFrame
-
-    from pipeline_src.analysis.results import Results
-    from pipeline_src.figures.types import Picture
-
-INK, MUTED, GRID, PAPER = "#1d2530", "#66707c", "#d9dee4", "#ffffff"
+INK = "#1d2530"
+MUTED = "#66707c"
+GRID = "#d9dee4"
+PAPER = "#ffffff"
+FAINT = "#8a939e"  # lines behind others; a line with a meaning needs a contrast of 3 to the paper
 # Over- and underconfidence differ in hue (safe for color-blind readers), in lightness and in hatch.
-OVER, UNDER, CALIBRATED = "#c2410c", "#2f73b3", "#aeb6c0"
-FAINT = (
-    "#8a939e"  # of lines behind others; a line with a meaning needs a contrast of 3 to the paper
-)
+OVER = "#c2410c"
+UNDER = "#2f73b3"
+CALIBRATED = "#aeb6c0"
 HATCH = {OVER: "/////", UNDER: "\\\\\\\\\\"}  # dots would make an SVG ten times as large
 DASHED: dict[str, Any] = {"color": MUTED, "linewidth": 0.8, "linestyle": (0, (4, 2))}
-# Of methods, in every report the same: --c1 to --c8 of the page. The methods of docs/results.md
-# have one each.
+# Colors of methods, in every report the same: --c1 to --c8 of the page. The methods of
+# docs/results.md have one each.
 COLORED = (
     "baseline",
     "slp",
@@ -51,21 +47,36 @@ METHOD_COLORS = (
     "#6247aa",
     "#a3212b",
 )
-WIDTH, WIDE = 3.5, 7.0  # inches: a column, and the page
+# Sizes in inches: a column, and the page.
+WIDTH = 3.5
+WIDE = 7.0
 # Small multiples, in inches: before the first panel, after the last, between panels, above and
-# below each row.
-LEFT, RIGHT, GAP, TITLE, BOTTOM = 0.52, 0.12, 0.13, 0.4, 0.46
+# below each row, above the first row (a name and nothing else), and below the text.
+LEFT = 0.52
+RIGHT = 0.12
+GAP = 0.13
+TITLE = 0.4
+BOTTOM = 0.46
+FIRST = 0.34
+SPACE = 0.06
 ACROSS = 7  # most panels in a row
 METADATA: dict[str, dict[str, None]] = {  # without date and version equal figures have equal bytes
     ".svg": {"Date": None, "Creator": None},
     ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     ".png": {"Software": None},
 }
-Panel = tuple["Axes", bool, bool]
+
+
+class Panel(NamedTuple):
+    """Axes of small multiples, and whether they are the first of a row and the last of a column."""
+
+    axes: Axes
+    first: bool
+    last: bool
 
 
 def house() -> AbstractContextManager[None]:
-    """Return a context in which figures have the house style; settings outside of it stay as they were."""
+    """Return a context in which figures have the house style; other settings stay as they were."""
     import matplotlib
 
     return matplotlib.rc_context(fname=Path(__file__).with_name("house.mplstyle"))
@@ -81,115 +92,124 @@ def color_number(method: str) -> int:
     return 1 + crc32(method.encode()) % (len(METHOD_COLORS) - 1)
 
 
-def is_wide(panels: int) -> bool:
-    """Return whether so many small multiples need two columns."""
-    return panels > 2
-
-
 def new_figure(
     body: float, heading: str, lines: Sequence[str], width: float = WIDTH
 ) -> tuple[Figure, float]:
-    """Return a figure with a bold heading, quieter lines, and `body` inches below them; and the inches they take."""
+    """Return a figure with a bold heading, quieter lines, and `body` inches below them.
+
+    The second value is the inches that heading and lines take.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     columns = width / WIDTH
-    texts = [(text, True) for text in textwrap.wrap(heading, int(40 * columns))]
-    texts += [(text, False) for line in lines for text in textwrap.wrap(line, int(58 * columns))]
-    used = 0.08 + sum(0.2 if bold else 0.15 for _, bold in texts)
-    y, figure = 0.08, Figure(figsize=(width, used + body))
+    headings = textwrap.wrap(heading, int(40 * columns))
+    quieter = [text for line in lines for text in textwrap.wrap(line, int(58 * columns))]
+    heights = [0.2] * len(headings) + [0.15] * len(quieter)
+    used = 0.08 + sum(heights)
+    down = used + body
+    figure = Figure(figsize=(width, down))
     FigureCanvasAgg(figure)
-    for text, bold in texts:
-        look = {"fontsize": 9.5, "fontweight": "bold", "color": INK} if bold else {}
-        # Names are the user's: a $ in them is a $.
-        look = dict[str, Any](va="top", fontsize=7, color=MUTED, parse_math=False) | look
-        figure.text(0.1 / figure.get_figwidth(), 1 - y / figure.get_figheight(), text, **look)
-        y += 0.2 if bold else 0.15
+    y = 0.08
+    for text, height in zip(headings + quieter, heights, strict=True):
+        shown = figure.text(0.1 / width, 1 - y / down, text, va="top", fontsize=7, color=MUTED)
+        shown.set_parse_math(False)  # names are the user's: a $ in them is a $
+        if height == 0.2:
+            shown.set(fontsize=9.5, fontweight="bold", color=INK)
+        y += height
     return figure, used
 
 
 def small_multiples(
-    number: int, heading: str, lines: Sequence[str], ratio: float = 1.0
+    notes: Mapping[str, str], heading: str, lines: Sequence[str], ratio: float = 1.0
 ) -> tuple[Figure, list[Panel]]:
-    """Return a figure with `number` panels of equal size in rows.
+    """Return a figure with named panels of equal size in rows, and the panels.
 
     Args:
+        notes: name of each panel -> a quieter note below its name.
         ratio: height of a panel by its width.
-
-    Returns:
-        the figure, and per panel its axes and whether it is the first of its row and the last of
-        its column.
     """
+    number = len(notes)
     width = WIDE if is_wide(number) else WIDTH
     rows = math.ceil(number / (ACROSS if number > 2 else 2))
     columns = math.ceil(number / rows)
     wide = (width - LEFT - RIGHT - GAP * (columns - 1)) / columns
     high = ratio * wide
-    first = 0.34  # nothing but a name is above the first row
-    body = first + (rows - 1) * TITLE + rows * high + BOTTOM + 0.06
+    body = FIRST + (rows - 1) * TITLE + rows * high + BOTTOM + SPACE
     figure, used = new_figure(body, heading, lines, width)
-    down, panels = figure.get_figheight(), []
-    for k in range(number):
-        row, column = divmod(k, columns)
-        x, y = LEFT + column * (wide + GAP), used + 0.06 + first + row * (TITLE + high)
+    down = figure.get_figheight()
+    names = short_names(notes, int(wide / 0.057))
+    panels = []
+    for place, (name, note) in enumerate(notes.items()):
+        row, column = divmod(place, columns)
+        x = LEFT + column * (wide + GAP)
+        y = used + SPACE + FIRST + row * (TITLE + high)
         axes = figure.add_axes((x / width, 1 - (y + high) / down, wide / width, high / down))
-        panels.append((axes, column == 0, k + columns >= number))
+        _annotate(axes, names[name], 12, fontsize=6, fontweight="bold", color=INK)
+        _annotate(axes, _shortened(note, int(wide / 0.052)), 3, fontsize=6.5, color=MUTED)
+        panels.append(Panel(axes, first=column == 0, last=place + columns >= number))
     return figure, panels
 
 
-def name_panel(axes: Axes, name: str, note: str, names: Collection[str]) -> None:
-    """Write the name of a panel, different from those of the other panels, and a quieter note below it."""
-    inches = axes.get_position().width * axes.figure.figure.get_figwidth()
-    texts = (
-        short_names(names, int(inches / 0.057))[name],
-        short_names([note], int(inches / 0.052))[note],
+def _annotate(axes: Axes, text: str, points: float, **look: Any) -> None:
+    """Write a text above axes, so many points above their edge."""
+    axes.annotate(
+        text,
+        (0, 1),
+        (0, points),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        parse_math=False,
+        **look,
     )
-    for text, y, weight, color in ((texts[0], 12, "bold", INK), (texts[1], 3, "normal", MUTED)):
-        look: dict[str, Any] = {
-            "fontsize": 6 if weight == "bold" else 6.5,
-            "fontweight": weight,
-            "color": color,
-        }
-        look |= {"xycoords": "axes fraction", "textcoords": "offset points", "parse_math": False}
-        axes.annotate(text, (0, 1), (0, y), **look)
 
 
-def outer_labels(axes: Axes, first: bool, last: bool, x_label: str = "", y_label: str = "") -> None:
-    """Show ticks and labels at the outer panels only."""
-    axes.tick_params(labelleft=first, labelbottom=last, labelsize=6.5)
-    if last:
-        outer = axes.get_xticklabels()
-        outer[0].set_horizontalalignment("left")  # or numbers of neighboring panels would meet
-        outer[-1].set_horizontalalignment("right")
+def outer_labels(axes: Axes, panel: Panel, x_label: str, y_label: str) -> None:
+    """Show ticks and labels of `axes` only where `panel` is an outer one."""
+    axes.tick_params(labelleft=panel.first, labelbottom=panel.last, labelsize=6.5)
+    if panel.last:
+        labels = axes.get_xticklabels()
+        # Otherwise numbers of neighboring panels would meet.
+        labels[0].set_horizontalalignment("left")
+        labels[-1].set_horizontalalignment("right")
         axes.set_xlabel(x_label, labelpad=3)
-    axes.set_ylabel(y_label if first else "", labelpad=3)
+    if panel.first:
+        axes.set_ylabel(y_label, labelpad=3)
 
 
 def short_names(names: Collection[str], letters: int) -> dict[str, str]:
-    """Return names in at most `letters` characters that differ where the full names do, without their middle."""
+    """Return names in at most `letters` characters that differ where the full names do.
+
+    They lack their middle, or else their end.
+    """
     for head in (letters // 2, letters // 4, 3 * letters // 4):
-        tail = letters - 1 - head
-        shown = {
-            name: name if len(name) <= letters else f"{name[:head]}…{name[len(name) - tail :]}"
-            for name in names
-        }
+        shown = {name: _shortened(name, letters, head) for name in names}
         if len(set(shown.values())) == len(shown):
             return shown
-    return {
-        name: name if len(name) <= letters else f"{name[: letters - 3]}…{k}"
-        for k, name in enumerate(names, 1)
-    }
+    for number, name in enumerate(names, 1):
+        if len(name) > letters:
+            shown[name] = f"{name[: letters - 3]}…{number}"
+    return shown
+
+
+def _shortened(text: str, letters: int, head: int | None = None) -> str:
+    """Return a text in at most `letters` characters, without what follows its `head`."""
+    if len(text) <= letters:
+        return text
+    if head is None:
+        head = letters // 2
+    return f"{text[:head]}…{text[len(text) - letters + 1 + head :]}"
 
 
 def count(number: int) -> str:
-    """Return a count that can be read at a glance: 311_040 -> "311,040", 73_214_000 -> "73.2 M"."""
+    """Return a count as text: 311_040 -> "311,040", 73_214_000 -> "73.2 M"."""
     return f"{number / 1e6:,.1f} M" if number >= 1_000_000 else f"{number:,}"
 
 
 def size(picture: Picture, results: Results) -> str:
     """Return protocol, images and pixels of a picture of one dataset, as text."""
-    measurement = next(iter(results.measured(picture.protocol, picture.part).values()))
-    return f"{PROTOCOL_NAMES[picture.protocol]} · {measurement.size} · {count(measurement.pixels)} pixels"
+    run = next(iter(results.measured(picture.protocol, picture.part).values()))
+    return f"{PROTOCOL_NAMES[picture.protocol]} · {run.size} · {count(run.pixels)} pixels"
 
 
 def averaged(facts: Facts) -> str:

@@ -1,4 +1,4 @@
-"""Training curves over epochs: history.csv of the runs, and the perturbation levels that methods learn."""
+"""Training curves over epochs: histories of the runs, and the perturbation levels they learn."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from pipeline_src.figures.types import (
     Folders,
     Picture,
     Results,
+    is_wide,
     stacked,
-    tables_of,
 )
+
+BAND = ["middle", "low", "high"]  # of a curve
 
 
 class Curve(NamedTuple):
@@ -39,6 +41,10 @@ class Curve(NamedTuple):
     digits: int
     is_comparable: bool = True
 
+    def methods(self, facts: Facts) -> list[str]:
+        """Return the methods of an experiment that have it."""
+        return facts.trained if self.column else facts.learned
+
 
 CURVES = {  # by name of the figure
     "loss": Curve("Loss of the training images", "Loss", "loss", 1, 3, is_comparable=False),
@@ -51,32 +57,38 @@ CURVES = {  # by name of the figure
 def pictures(facts: Facts) -> Iterator[Picture]:
     """Yield one figure per curve that some method has."""
     for key, curve in CURVES.items():
-        if methods := facts.trained if curve.column else facts.learned:
+        methods = curve.methods(facts)
+        if methods:
             band = "the range of the seeds" if curve.column else "90 % of the training images"
             caption = f"{curve.title} over epochs; the band is {band}."
-            yield Picture(FIGURE, (key,), curve.title, caption, wide=style.is_wide(len(methods)))
+            yield Picture(FIGURE, (key,), curve.title, caption, wide=is_wide(len(methods)))
 
 
 def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
     """Draw one curve of all methods that have it."""
-    facts, curve = results.facts, CURVES[picture.key[0]]
-    if curve.column:
-        tables = {
-            m: prepare_history(tables_of(folders, m, "history.csv"), curve.column)
-            for m in facts.trained
-        }
-    else:
-        tables = {m: prepare_alphas(tables_of(folders, m, "alpha.csv")) for m in facts.learned}
-    lines = [
-        f"after each epoch · {style.averaged(facts)}"
-        + " · each panel has its own scale" * (not curve.is_comparable)
-    ]
-    return draw(tables, curve, picture.title, lines), stacked(tables)
+    import pandas as pd
+
+    facts = results.facts
+    curve = CURVES[picture.key[0]]
+    tables = {}
+    for method in curve.methods(facts):
+        runs = [folder for (name, _), folder in folders.items() if name == method]
+        if curve.column:
+            histories = [pd.read_csv(folder / "history.csv") for folder in runs]
+            tables[method] = prepare_history(histories, curve.column)
+        else:
+            alphas = [pd.read_csv(folder / "alpha.csv") for folder in runs]
+            tables[method] = prepare_alphas(alphas)
+    line = f"after each epoch · {style.averaged(facts)}"
+    if not curve.is_comparable:
+        line += " · each panel has its own scale"
+    return draw(tables, curve, picture.title, [line]), stacked(tables)
 
 
 def prepare_history(histories: Sequence[DataFrame], column: str) -> DataFrame:
-    """Return `epoch`, and the `middle` (mean), `low` and `high` of a column over the seeds that
-    have come so far.
+    """Return `epoch` and the `middle`, `low` and `high` of a column over the seeds.
+
+    The middle is the mean over the seeds that have come so far.
 
     Args:
         histories: one table per seed as in history.csv.
@@ -88,8 +100,9 @@ def prepare_history(histories: Sequence[DataFrame], column: str) -> DataFrame:
 
 
 def prepare_alphas(alphas: Sequence[DataFrame]) -> DataFrame:
-    """Return `epoch`, and the `middle` (median), `low` and `high` (5 and 95 %) of alpha over the
-    images of all seeds.
+    """Return `epoch` and the `middle`, `low` and `high` of alpha over the images of all seeds.
+
+    They are the median and the 5 and 95 % quantiles.
 
     Args:
         alphas: one table per seed as in alpha.csv: `id`, then columns "1", "2", ... with alpha
@@ -97,36 +110,44 @@ def prepare_alphas(alphas: Sequence[DataFrame]) -> DataFrame:
     """
     import pandas as pd
 
-    shared = set.intersection(*(set(table.columns) - {"id"} for table in alphas))
-    values = pd.concat(alphas, ignore_index=True)[sorted(shared, key=int)]
-    table = values.quantile([0.5, 0.05, 0.95]).T.set_axis(["middle", "low", "high"], axis=1)
-    return table.rename_axis("epoch").reset_index().astype({"epoch": int})
+    values = pd.concat(alphas, join="inner", ignore_index=True).drop(columns="id")
+    table = values.quantile([0.5, 0.05, 0.95]).T.set_axis(BAND, axis=1)
+    return table.rename_axis("epoch").rename(index=int).sort_index().reset_index()
 
 
 def draw(
     tables: Mapping[str, DataFrame], curve: Curve, heading: str, lines: Sequence[str]
 ) -> Figure:
-    """Draw a panel per method with its curve in its color, faintly with comparable curves of all
-    others behind it.
+    """Draw a panel per method with its curve in its color.
+
+    Comparable curves of all other methods are behind it, faintly.
 
     Args:
         tables: method -> table as `prepare_history`.
     """
-    figure, panels = style.small_multiples(len(tables), heading, lines)
-    curves = {
-        method: table.assign(**(table[["middle", "low", "high"]] * curve.factor))
-        for method, table in tables.items()
-    }
-    last_epoch = max(2, *(int(table["epoch"].max()) for table in curves.values()))
-    low, high = _range(list(curves.values()))
-    for (method, table), (axes, first, last) in zip(curves.items(), panels, strict=True):
-        for other in curves.values() if curve.is_comparable else ():
-            axes.plot(other["epoch"], other["middle"], color=style.FAINT, linewidth=0.4)
+    import pandas as pd
+
+    curves = {}
+    notes = {}
+    for method, table in tables.items():
+        scaled = table.copy()
+        scaled[BAND] *= curve.factor
+        first, last = scaled["middle"].iloc[[0, -1]]
+        curves[method] = scaled
+        notes[method] = f"{first:.{curve.digits}f} → {last:.{curve.digits}f}"
+    figure, panels = style.small_multiples(notes, heading, lines)
+    together = pd.concat(curves.values())
+    last_epoch = max(2, int(together["epoch"].max()))
+    low, high = _range(together[["low", "high"]].to_numpy())
+    for (method, table), panel in zip(curves.items(), panels, strict=True):
+        axes = panel.axes
+        if curve.is_comparable:
+            for other in curves.values():
+                axes.plot(other["epoch"], other["middle"], color=style.FAINT, linewidth=0.4)
         color = style.METHOD_COLORS[style.color_number(method)]
-        axes.fill_between(
-            table["epoch"], table["low"], table["high"], color=color, alpha=0.3, linewidth=0
-        )
-        axes.plot(table["epoch"], table["middle"], color=color, linewidth=1.4)
+        epoch = table["epoch"]
+        axes.fill_between(epoch, table["low"], table["high"], color=color, alpha=0.3, linewidth=0)
+        axes.plot(epoch, table["middle"], color=color, linewidth=1.4)
         axes.set_xlim(1, last_epoch)
         axes.set_xticks([1, (1 + last_epoch) / 2, last_epoch], ["1", "", str(last_epoch)])
         if curve.is_comparable:
@@ -134,15 +155,12 @@ def draw(
             axes.set_ylim(low, high)
         else:
             axes.set_yticks([])
-        style.outer_labels(axes, first, last, "Epoch", curve.label)
-        ends = (f"{table['middle'].iloc[k]:.{curve.digits}f}" for k in (0, -1))
-        style.name_panel(axes, method, " → ".join(ends), curves)
+        style.outer_labels(axes, panel, "Epoch", curve.label)
     return figure
 
 
-def _range(curves: Sequence[DataFrame]) -> tuple[float, float]:
-    """Return limits of an axis for all curves but their outliers."""
-    values = np.concatenate([curve[["low", "high"]].to_numpy().ravel() for curve in curves])
+def _range(values: np.ndarray) -> tuple[float, float]:
+    """Return limits of an axis for all values but their outliers."""
     finite = values[np.isfinite(values)]
     low, high = np.quantile(finite, [0.005, 0.995]) if len(finite) else (0, 1)
     margin = 0.06 * max(high - low, 1e-3)
@@ -152,8 +170,8 @@ def _range(curves: Sequence[DataFrame]) -> tuple[float, float]:
 FIGURE = FigureType(
     "training",
     "Training",
-    "Loss on the training images, accuracy and ECE on the validation images, and learned perturbation levels after "
-    "each epoch. Losses of different methods cannot be compared.",
+    "Loss on the training images, accuracy and ECE on the validation images, and learned "
+    "perturbation levels after each epoch. Losses of different methods cannot be compared.",
     pictures,
     paint,
 )

@@ -1,5 +1,4 @@
-"""Figure types: the heading, the pictures that an experiment has of a type, and the function that
-draws one.
+"""Figure types: their heading, the pictures that an experiment has, and what draws one.
 
 Snakemake asks for the names of all figures whenever it starts, so a module of a figure imports what
 is slow (pandas, matplotlib) in the functions that need it.
@@ -7,15 +6,16 @@ is slow (pandas, matplotlib) in the functions that need it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import numpy as np
 
-from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes as Axes
@@ -82,16 +82,30 @@ class FigureType:
     pictures: Callable[[Facts], Iterable[Picture]]
     paint: Callable[[Picture, Results, Any], tuple[Figure, DataFrame]]
 
+    def by_dataset(
+        self, facts: Facts, parts: Iterable[str], title: str, caption: str, panels: int
+    ) -> Iterator[Picture]:
+        """Yield a picture per dataset and protocol.
 
-def tables_of(folders: Folders, method: str, file: str) -> list[DataFrame]:
-    """Return a csv file of each seed of a method."""
-    import pandas as pd
+        Args:
+            title: text with the field {part}.
+            caption: text with the fields {title}, {protocol} and {networks}.
+            panels: of each picture.
+        """
+        for part, protocol in product(parts, facts.protocols):
+            named = title.format(part=part)
+            text = caption.format(
+                title=named,
+                protocol=PROTOCOL_NAMES[protocol],
+                networks=facts.networks_text(),
+            )
+            wide = is_wide(panels)
+            yield Picture(self, (protocol, part), named, text, protocol, part, wide)
 
-    return [
-        pd.read_csv(folder / file, dtype={"id": str})
-        for (name, _), folder in folders.items()
-        if name == method
-    ]
+
+def is_wide(panels: int) -> bool:
+    """Return whether so many small multiples need two columns."""
+    return panels > 2
 
 
 def stacked(tables: Mapping[str, DataFrame | np.recarray]) -> DataFrame:

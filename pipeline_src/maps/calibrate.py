@@ -24,7 +24,7 @@ from pipeline_src.counting.counts import grouped
 from pipeline_src.errors import UserError, few
 from pipeline_src.files import atomic, write_text
 from pipeline_src.maps.checks import FolderCounts, count_folder
-from pipeline_src.maps.files import Pair, classes_of, pair_files, read_samples
+from pipeline_src.maps.files import Pair, classes_of, pair_files, read_pairs
 from pipeline_src.maps.judge import groups_of
 from pipeline_src.maps.risk import folds_of
 from pipeline_src.metrics.registry import METRICS
@@ -99,7 +99,8 @@ def calibrate_folder(
             warnings += [f"{apply}: {line}" for line in before.warnings()]
             warnings += overlap_warnings(fit_counts, before)
         else:
-            calibrators, remarks = cross_fitted(kind, pixels, units)
+            by_image, remarks = cross_fitted(kind, pixels, units)
+            calibrators = {pair.stem: by_image[image] for image, pair in enumerate(pairs)}
             before = fit_counts
             after = count_folder(pairs, classes, ignore, calibrators=calibrators)
             warnings += remarks
@@ -145,11 +146,11 @@ def counts_and_pixels(
     counts = FolderCounts(classes, ignore)
     pixels = []
     most = max(1, MOST_LOGITS // ((classes or 2) * len(pairs)))
-    for sample in read_samples(pairs, classes, ignore):
-        counts.add(sample)
-        assert sample.target is not None
-        random = generator(sample.pair.stem, "calibrate")
-        pixels.append(map_pixels(sample.probability, sample.target, most, random))
+    for saved in read_pairs(pairs, classes, ignore):
+        counts.add(saved)
+        random = generator(saved.pair.stem, "calibrate")
+        pixels.append(map_pixels(saved.sample(), most, random))
+        del saved  # before the next one is read
     counts.check()
     return counts, joined(pixels)
 
@@ -308,21 +309,22 @@ def write_calibrated(
     masks are not counted.
 
     Args:
-        classes, ignore: as of `read_sample`.
+        classes, ignore: as of `read_pair`.
 
     Raises:
         UserError: names all files that cannot be used.
     """
     before = FolderCounts(classes, ignore)
     after = FolderCounts(classes, ignore)
-    for sample in read_samples(pairs, classes, ignore):
-        pair = sample.pair
-        probability = calibrated(calibrator, sample.map)
+    for saved in read_pairs(pairs, classes, ignore):
+        pair = saved.pair
+        new = replace(saved, probability=calibrated(calibrator, saved.probability))
         path = folder / (pair.stem + pair.map.suffix)
-        _write_map(path, pair.map, probability.reshape(sample.stored_shape))
-        if sample.target is not None:
-            before.add(sample)
-            after.add(replace(sample, map=probability))
+        _write_map(path, pair.map, new.probability.reshape(saved.stored_shape))
+        if pair.mask:
+            before.add(saved)
+            after.add(new)
+        del saved, new  # before the next one is read
     return before, after
 
 

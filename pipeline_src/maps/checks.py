@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,10 +11,8 @@ from pipeline_src.calibrators.calibrator import Calibrator, calibrated
 from pipeline_src.calibrators.pixels import least_probability
 from pipeline_src.counting.accumulate import Accumulator
 from pipeline_src.counting.counts import Counts
-from pipeline_src.counting.sample import checked
 from pipeline_src.errors import UserError, few
-from pipeline_src.labels import IGNORED
-from pipeline_src.maps.files import Pair, Sample, read_samples
+from pipeline_src.maps.files import Pair, SavedMap, read_pairs
 from pipeline_src.metrics.registry import value
 
 SMALL = 64  # class ids lie below; soft edges have values on both sides
@@ -36,7 +34,7 @@ class FolderCounts:
         resized: stems of maps of another size than their mask.
 
     Args:
-        classes, ignore: as of `read_sample`.
+        classes, ignore: as of `read_pair`.
         whole_maps: whether S- and E-measure of binary maps are also computed.
         weighted_f: whether weighted F is computed with these.
     """
@@ -63,24 +61,20 @@ class FolderCounts:
         """Return the counts of all pixels that count by protocol, with the clamps of `clamps`."""
         return self._accumulator.counts()
 
-    def add(self, sample: Sample) -> None:
+    def add(self, saved: SavedMap) -> None:
         """Count a map and its mask."""
-        target = sample.target
-        assert target is not None
+        sample = saved.sample()
         probability = sample.probability
-        stem = sample.pair.stem
-        void = self.classes or IGNORED
-        clamp = least_probability(probability.dtype)
-        self._accumulator.add(checked(probability, target, stem, ignore=void), clamp)
         kind = "float" if probability.dtype.kind == "f" else str(probability.dtype)
-        self.clamps[kind] = clamp
+        self.clamps[kind] = least_probability(probability.dtype)
         self.highest[kind] = max(self.highest.get(kind, 0), probability.max())
-        self.values += sample.values
-        for mask_value in np.flatnonzero(sample.values).tolist():
-            self.examples.setdefault(mask_value, str(sample.pair.mask))
-        self.ignored += int(np.count_nonzero(target == void))
-        if probability.shape != sample.map.shape:
-            self.resized.append(stem)
+        self._accumulator.add(sample, self.clamps[kind])
+        self.values += saved.mask_values
+        for mask_value in np.flatnonzero(saved.mask_values).tolist():
+            self.examples.setdefault(mask_value, str(saved.pair.mask))
+        self.ignored += int(np.count_nonzero(sample.target == sample.ignore))
+        if probability.shape != saved.probability.shape:
+            self.resized.append(sample.id)
 
     def check(self) -> None:
         """Raise a UserError where the values of binary maps or masks do not show what they mean."""
@@ -195,25 +189,28 @@ def count_folder(
     classes: int | None = None,
     ignore: int | None = None,
     *,
-    calibrators: Sequence[Calibrator] = (),
+    calibrators: Mapping[str, Calibrator] | None = None,
     whole_maps: bool = False,
     weighted_f: bool = False,
 ) -> FolderCounts:
     """Return the counts of all pairs.
 
     Args:
-        classes, ignore: as of `read_sample`.
-        calibrators: one for each map, applied before it is counted; none for the maps as they are.
+        classes, ignore: as of `read_pair`.
+        calibrators: of each map by its stem, applied before it is counted; None for the maps as
+            they are.
         whole_maps, weighted_f: as of `FolderCounts`.
 
     Raises:
         UserError: names all files that cannot be used, or what their values do not show.
     """
     counted = FolderCounts(classes, ignore, whole_maps=whole_maps, weighted_f=weighted_f)
-    for index, sample in enumerate(read_samples(pairs, classes, ignore)):
-        if calibrators:
-            sample = replace(sample, map=calibrated(calibrators[index], sample.map))
-        counted.add(sample)
-    if not calibrators:
+    for saved in read_pairs(pairs, classes, ignore):
+        if calibrators is not None:
+            probability = calibrated(calibrators[saved.pair.stem], saved.probability)
+            saved = replace(saved, probability=probability)
+        counted.add(saved)
+        del saved  # before the next one is read
+    if calibrators is None:
         counted.check()
     return counted

@@ -1,7 +1,7 @@
 """Folders of saved maps and masks: the pairs of files, and the content of a pair as arrays.
 
-A map and its mask have the same path below their folders, without the suffix. Only this module
-checks file content; `checks` judges what all files of a folder show together.
+A map and its mask have the same path below their folders, without the suffix. `counting.sample`
+checks the values of a map, and `checks` what all files of a folder show together.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from rich.progress import track
 from scipy.ndimage import zoom
 
 from pipeline_src.counting.kernels import pixels_by_value
-from pipeline_src.counting.levels import SLACK, SUM_SLACK
-from pipeline_src.counting.sample import numpy_array
-from pipeline_src.errors import UserError, listed
+from pipeline_src.counting.sample import Sample, checked, numpy_array
+from pipeline_src.errors import UserError, few, listed
 from pipeline_src.files import check_folder, check_regular, composed
 from pipeline_src.labels import IGNORED
 
@@ -36,10 +35,6 @@ MODES = {"1": "L", "P": "RGBA", "LA": "RGBA"}  # of pictures -> those whose valu
 
 # A picture's colors, its indices, or its colors if they are gray.
 Palette = Literal["colors", "either", "indices"]
-
-
-class UnusableFileError(ValueError):
-    """A file cannot be used; the message gives the reason."""
 
 
 # The pairs of files
@@ -142,38 +137,38 @@ def check_files(problems: Iterable[str]) -> None:
 
 
 @dataclass(frozen=True)
-class Sample:
-    """A map and its mask.
+class SavedMap:
+    """The content of a pair of files.
 
     Attributes:
-        pair: their files.
-        map: (H, W) or (K, H, W), probabilities as stored, in the size of the file.
+        pair: the files.
+        probability: (H, W) or (K, H, W), in the size and type of the file (`checked_map`).
         stored_shape: shape of the array in the file, which can have an axis for the channel.
-        target: the mask, (H, W): 0, 1 and 255 for ignored pixels; of K classes ids, and K for
-            ignored pixels. None without a mask.
-        values: (256,) pixels of a binary mask by value.
+        target: the mask, (H', W'), as of `counting.sample.Sample`; None without a mask.
+        mask_values: (256,) pixels of a binary mask by value.
     """
 
     pair: Pair
-    map: np.ndarray
+    probability: np.ndarray
     stored_shape: tuple[int, ...]
     target: np.ndarray | None
-    values: np.ndarray
+    mask_values: np.ndarray
 
-    @property
-    def probability(self) -> np.ndarray:
-        """The map in the size of its mask, resized bilinearly where sizes differ."""
+    def sample(self) -> Sample:
+        """Return the map with its mask, resized bilinearly to the size of the mask."""
         assert self.target is not None
-        return resized(self.map, self.target.shape)
+        probability = resized(self.probability, self.target.shape)
+        ignore = len(probability) if probability.ndim == 3 else IGNORED
+        return Sample(self.pair.stem, probability, self.target, ignore)
 
 
-def read_samples(
+def read_pairs(
     pairs: Sequence[Pair], classes: int | None, ignore: int | None
-) -> Iterator[Sample]:
+) -> Iterator[SavedMap]:
     """Yield the content of each pair, and show the progress.
 
     Args:
-        classes, ignore: as of `read_sample`.
+        classes, ignore: as of `read_pair`.
 
     Raises:
         UserError: after all others, names all files that cannot be used.
@@ -182,48 +177,50 @@ def read_samples(
     console = Console(stderr=True)
     for pair in track(pairs, "Read maps", console=console, transient=True):
         try:
-            yield read_sample(pair, classes, ignore)
-        except UnusableFileError as reason:
-            problems.append(str(reason))
+            yield read_pair(pair, classes, ignore)
+        except UserError as error:
+            problems.append(" ".join(str(error).split()))
     check_files(problems)
 
 
-def read_sample(pair: Pair, classes: int | None, ignore: int | None) -> Sample:
+def read_pair(pair: Pair, classes: int | None, ignore: int | None) -> SavedMap:
     """Return the content of a pair.
 
     Args:
-        classes: K of a map of K classes; None for a binary map.
+        classes: K of a map of K classes; None for a map of one object.
         ignore: value of mask pixels that never count; for K classes 255 by default.
 
     Raises:
-        UnusableFileError: with the name of the file.
+        UserError: names the file that cannot be used.
     """
-    path = pair.map
     target = None
-    values = np.zeros(256, np.int64)
-    try:
-        if pair.mask:
-            path = pair.mask
-            if classes:
-                target = read_labels(path, classes, IGNORED if ignore is None else ignore)
-            else:
-                target, values = read_mask(path, ignore)
-            path = pair.map
-        probability, stored_shape = read_map(path)
-        check_classes(probability, classes)
-        if target is not None:
-            check_size(probability, target.shape)
-    except UnusableFileError as reason:
-        raise UnusableFileError(f"{path}: {reason}") from reason
-    return Sample(
-        pair=pair, map=probability, stored_shape=stored_shape, target=target, values=values
+    mask_values = np.zeros(256, np.int64)
+    if pair.mask and classes:
+        target = read_labels(pair.mask, classes, IGNORED if ignore is None else ignore)
+    elif pair.mask:
+        target, mask_values = read_mask(pair.mask, ignore)
+    probability, stored_shape = read_map(pair.map)
+    if (len(probability) if probability.ndim == 3 else None) != classes:
+        raise UserError(
+            f"{pair.map}: an array of another shape than other maps",
+            found=probability.shape,
+            expected=f"({classes}, height, width)" if classes else "(height, width)",
+        )
+    if target is not None:
+        check_size(pair.map, probability.shape[-2:], target.shape)
+    return SavedMap(
+        pair=pair,
+        probability=probability,
+        stored_shape=stored_shape,
+        target=target,
+        mask_values=mask_values,
     )
 
 
 def classes_of(pairs: Sequence[Pair]) -> int | None:
     """Return the number of classes K that the shape of the first map shows; None for one object.
 
-    Of an .npy file only the header is read. Files that cannot be read are skipped: `read_samples`
+    Of an .npy file only the header is read. Files that cannot be read are skipped: `read_pairs`
     names them.
     """
     for pair in pairs:
@@ -231,11 +228,10 @@ def classes_of(pairs: Sequence[Pair]) -> int | None:
             return None
         try:
             check_regular(pair.map)
-            shape = _without_channel(_array(pair.map, mmap_mode="r")).shape
+            shape = _array(pair.map, mmap_mode="r").shape
         except Exception:  # numpy and zipfile raise anything for a foreign file
             continue
-        if len(shape) in (2, 3):
-            return shape[0] if len(shape) == 3 else None
+        return shape[0] if len(shape) == 3 and 1 not in (shape[0], shape[-1]) else None
     return None
 
 
@@ -243,96 +239,49 @@ def classes_of(pairs: Sequence[Pair]) -> int | None:
 
 
 def read_map(path: Path) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Return a prediction map, and the shape of the array in the file.
+    """Return a checked prediction map, and the shape of the array in the file.
 
     Returns:
-        (H, W) probabilities of the positive class, or (K, H, W) of K classes: uint8 (v / 255),
-        uint16 (v / 65535), or float32/float64 as stored in .npy and .npz (one array). The shape in
-        the file can have an axis for the channel.
+        (H, W) probabilities of the positive class, or (K, H, W) of K classes, as of
+        `counting.sample.Sample`. Decisions and float16 become float32. The shape in the file can
+        have an axis for the channel.
 
     Raises:
-        UnusableFileError: not readable, several channels, no probabilities.
+        UserError: not readable, several channels, no probabilities.
     """
     if path.suffix.lower() in JPEG:
-        raise UnusableFileError(
-            "a JPEG file, which changes probabilities; save the map as PNG, TIFF or .npy"
+        raise UserError(
+            f"{path}: a JPEG file, which changes probabilities",
+            fix="save the map as PNG, TIFF or .npy",
         )
-    stored = _load(path, "colors")
-    array = _without_channel(stored)
-    if array.dtype in (np.uint8, np.uint16) and array.ndim == 2 and array.size:
-        return array, stored.shape
-    if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in "bf":
-        raise UnusableFileError(
-            f"an array of shape {array.shape} and type {array.dtype}; expected floats in [0, 1] of "
-            "shape (height, width) or (classes, height, width), or for one object uint8 or uint16"
+    array, stored_shape = _load(path, "colors")
+    if array.ndim not in (2, 3) or 0 in array.shape:
+        raise UserError(
+            f"{path}: no map of probabilities",
+            found=f"an array of shape {array.shape}",
+            expected="(height, width) or (classes, height, width)",
         )
-    if array.dtype not in (np.float32, np.float64):
+    if array.dtype.kind in "bf" and array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float32)
-    low = array.min()
-    high = array.max()
-    if np.isnan(low):
-        missing = np.argwhere(np.isnan(array))
-        raise UnusableFileError(
-            f"{len(missing)} value(s) are NaN, the first at index {missing[0].tolist()}"
-        )
-    if low < -SLACK or high > 1 + SLACK:
-        function = "a sigmoid" if array.ndim == 2 else "a softmax over the classes"
-        fix = f"apply {function} to logits, divide 0..255 by 255, clip what interpolation exceeds"
-        if low >= 0 and 2 < high <= 100:
-            fix = "divide percent by 100"
-        raise UnusableFileError(
-            f"values from {low:.8g} to {high:.8g}; expected probabilities in [0, 1] ({fix})"
-        )
-    if low < 0 or high > 1:
-        array = np.clip(array, 0, 1)
-    return array, stored.shape
+    every_pixel = np.broadcast_to(False, array.shape[-2:])
+    return checked(array, every_pixel, str(path)).probability, stored_shape
 
 
-def check_classes(probability: np.ndarray, classes: int | None) -> None:
-    """Check the number of classes of a map, and that its probabilities sum to 1.
-
-    Args:
-        classes: None for a map (H, W).
+def check_size(path: Path, size: tuple[int, ...], mask_size: tuple[int, ...]) -> None:
+    """Check that a map of the size (H, W) can be resized to the size of its mask.
 
     Raises:
-        UnusableFileError: they do not fit.
+        UserError: the map is rotated or cropped. Square maps fit any mask: many networks resize to
+            squares.
     """
-    if probability.ndim == 2 and not classes:
-        return
-    fits = probability.ndim == 3 and classes == len(probability)
-    sums = probability.sum(axis=0)
-    if fits and np.allclose(sums, 1, rtol=0, atol=SUM_SLACK):
-        return
-    expected = f"({classes}, height, width)" if classes else "(height, width)"
-    reason = f"an array of shape {probability.shape}; expected {expected}, as other maps"
-    if fits:
-        reason = (
-            f"sums over the classes from {sums.min():.6g} to {sums.max():.6g}; expected 1 at every "
-            f"pixel, within {SUM_SLACK:g}: save the softmax as float32, or divide a rounded one by "
-            "its sum"
-        )
-    if np.allclose(probability.sum(axis=-1), 1, rtol=0, atol=SUM_SLACK):
-        reason = (
-            f"an array of shape {probability.shape} with the classes last: use .transpose(2, 0, 1)"
-        )
-    raise UnusableFileError(reason)
-
-
-def check_size(probability: np.ndarray, shape: tuple[int, ...]) -> None:
-    """Check that a map (H, W) or (K, H, W) can be resized to the size `shape` of its mask.
-
-    Raises:
-        UnusableFileError: the map is rotated or cropped. Square maps fit any mask: many networks
-            resize to squares.
-    """
-    height, width = probability.shape[-2:]
-    if (height, width) == shape:
-        return
-    factor = height / width / (shape[0] / shape[1])
-    if (width, height) == shape or (height != width and not 1 / ASPECT <= factor <= ASPECT):
-        raise UnusableFileError(
-            f"height x width {height} x {width}, but its mask has {shape[0]} x {shape[1]}: "
-            "rotated or cropped"
+    height, width = size
+    factor = height / width / (mask_size[0] / mask_size[1])
+    similar = height == width or 1 / ASPECT <= factor <= ASPECT
+    if size != mask_size and ((width, height) == mask_size or not similar):
+        raise UserError(
+            f"{path}: rotated or cropped",
+            found=f"height x width {height} x {width}",
+            expected=f"{mask_size[0]} x {mask_size[1]}, as its mask",
         )
 
 
@@ -364,21 +313,17 @@ def read_mask(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.nda
         without ignored ones.
 
     Raises:
-        UnusableFileError: not readable, several different channels, an unknown type or value.
+        UserError: not readable, several different channels, an unknown type or value.
     """
-    array = _without_channel(_load(path, "either"))
-    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "buif":
-        raise UnusableFileError(
-            f"an array of shape {array.shape} and type {array.dtype}; expected (height, width)"
-        )
-    ignored = np.zeros(array.shape, bool)
-    if ignore is not None:
-        ignored = array == ignore
+    array = _load_mask(path, "either", "buif")
+    ignored = np.zeros(array.shape, bool) if ignore is None else array == ignore
     values = np.where(ignored, np.zeros(1, array.dtype), array)
     low = values.min()
     high = values.max()
     if not (low >= 0 and high <= 255):  # NaN too
-        raise UnusableFileError(f"values from {low:g} to {high:g}; expected 0 and 255, or 0 and 1")
+        raise UserError(
+            f"{path}: no mask", found=f"values from {low:g} to {high:g}", expected="0 to 255"
+        )
     if array.dtype.kind in "bf" and high <= 1:
         values = 255 * values
     values = values.astype(np.uint8, copy=False)
@@ -394,48 +339,51 @@ def read_labels(path: Path, classes: int, ignore: int) -> np.ndarray:
     """Return a mask of class ids, (H, W) integers, with `classes` where the id is `ignore`.
 
     Raises:
-        UnusableFileError: not readable, several different channels, no integers, unknown ids, JPEG
-            (changes ids).
+        UserError: not readable, several different channels, no integers, unknown ids, JPEG (changes
+            ids).
     """
     if path.suffix.lower() in JPEG:
-        raise UnusableFileError("a JPEG file, which changes class ids; save the ids as PNG")
-    ids = _without_channel(_load(path, "indices"))
-    if ids.ndim != 2 or 0 in ids.shape or ids.dtype.kind not in "iu":
-        raise UnusableFileError(
-            f"an array of shape {ids.shape} and type {ids.dtype}; expected (height, width) ids"
-        )
-    ids = ids.astype(np.int64)
+        raise UserError(f"{path}: a JPEG file, which changes class ids", fix="save the ids as PNG")
+    ids = _load_mask(path, "indices", "iu").astype(np.int64)
     unknown = np.unique(ids[((ids < 0) | (ids >= classes)) & (ids != ignore)])
     if len(unknown):
-        raise UnusableFileError(
-            f"the class ids {', '.join(map(str, unknown[:5]))}; expected 0 to {classes - 1}, "
-            f"{ignore} ignored: renumber them, or name the value of pixels that do not count by "
-            "--ignore"
+        raise UserError(
+            f"{path}: class ids that the maps do not have",
+            found=few(unknown, 5),
+            expected=f"0 to {classes - 1}, and {ignore} for ignored pixels",
+            fix="renumber them, or name the value of pixels that do not count by --ignore",
         )
     return np.where(ids == ignore, classes, ids)
+
+
+def _load_mask(path: Path, palette: Palette, kinds: str) -> np.ndarray:
+    """Return the array (H, W) of a mask, whose type has one of the `kinds` of numpy."""
+    array, _ = _load(path, palette)
+    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in kinds:
+        raise UserError(
+            f"{path}: no mask",
+            found=f"an array of shape {array.shape} and type {array.dtype}",
+            expected="(height, width), of class ids whole numbers",
+        )
+    return array
 
 
 # Arrays and pictures
 
 
-def _load(path: Path, palette: Palette) -> np.ndarray:
-    """Return the array in a file, as it is stored."""
+def _load(path: Path, palette: Palette) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Return the array in a file, without an axis of length 1 for the channel, and its shape."""
     try:
         check_regular(path)
-        if path.suffix.lower() in ARRAYS:
-            return numpy_array(_array(path))
-        return numpy_array(_picture(path, palette))
-    except UnusableFileError:
+        stored = _array(path) if path.suffix.lower() in ARRAYS else _picture(path, palette)
+        array = numpy_array(stored)
+    except UserError:
         raise
     except Exception as error:  # numpy, zipfile and Pillow raise anything for a foreign file
-        raise UnusableFileError(f"not readable ({error})") from error
-
-
-def _without_channel(array: np.ndarray) -> np.ndarray:
-    """Return an array without an axis of length 1 for the channel, first or last."""
+        raise UserError(f"{path}: not readable ({error})") from error
     if array.ndim == 3 and 1 in (array.shape[0], array.shape[-1]):
-        return array.squeeze(0 if array.shape[0] == 1 else -1)
-    return array
+        return array.squeeze(0 if array.shape[0] == 1 else -1), array.shape
+    return array, array.shape
 
 
 def _array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
@@ -445,9 +393,7 @@ def _array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:
         return loaded
     with loaded:
         if len(loaded.files) != 1:
-            raise UnusableFileError(
-                f"{len(loaded.files)} arrays ({', '.join(loaded.files[:5])}); expected one"
-            )
+            raise UserError(f"{path}: {len(loaded.files)} arrays; expected one")
         array: np.ndarray = loaded[loaded.files[0]]
         return array
 
@@ -457,7 +403,7 @@ def _picture(path: Path, palette: Palette) -> np.ndarray:
     indices = None
     with Image.open(path) as image:
         if getattr(image, "n_frames", 1) > 1:
-            raise UnusableFileError("several pictures; expected one in a file")
+            raise UserError(f"{path}: several pictures; expected one in a file")
         if image.mode == "P" and palette != "colors":
             indices = np.array(image)
         if palette == "indices" and indices is not None:
@@ -470,10 +416,11 @@ def _picture(path: Path, palette: Palette) -> np.ndarray:
     if np.any(colors != colors[..., :1]):
         if indices is not None:
             return indices
-        raise UnusableFileError(
-            "a color image; expected one channel, or K classes as .npy, (K, height, width)"
+        raise UserError(
+            f"{path}: a color image",
+            expected="one channel, or K classes as .npy, (K, height, width)",
         )
     if array.shape[2] == 4 and array[..., 3].min() < 255:
-        raise UnusableFileError("partly transparent; save it without an alpha channel")
+        raise UserError(f"{path}: partly transparent", fix="save it without an alpha channel")
     gray: np.ndarray = colors[..., 0]
     return gray

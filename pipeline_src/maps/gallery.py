@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipeline_src.counting.counts import Counts
 from pipeline_src.labels import IGNORED
-from pipeline_src.maps.files import MASKS, Pair, check_files, files_by_stem, read_sample
+from pipeline_src.maps.files import MASKS, Pair, check_files, files_by_stem, read_pair
 from pipeline_src.metrics.image_inputs import per_image
 
 
@@ -37,7 +37,7 @@ def draw_gallery(
     Args:
         pairs: maps and masks, in the order of their stems.
         raw: counts of the maps as they are.
-        classes, ignore: as of `read_sample`.
+        classes, ignore: as of `read_pair`.
         pictures: the image of each pair by stem; empty if there are none.
         name: of the model.
     """
@@ -46,11 +46,8 @@ def draw_gallery(
     predictions = []
     for place, rank in gallery.choose(np.abs(per_image(raw)["gap"])).items():
         pair = pairs[place]
-        sample = read_sample(pair, classes, ignore)
-        target = sample.target
-        assert target is not None
-        if classes:
-            target = np.where(target == classes, IGNORED, target)
+        sample = read_pair(pair, classes, ignore).sample()
+        target = np.where(sample.target == sample.ignore, IGNORED, sample.target)
         image = None
         if pictures:
             with Image.open(pictures[pair.stem]) as picture:

@@ -1,4 +1,4 @@
-"""A threshold with a guaranteed bound on a risk (`analysis.conformal`) for saved maps, and its empirical risk."""
+"""A threshold with a guaranteed bound on a risk (`analysis.conformal`), and its empirical risk."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def folds_of(groups: np.ndarray) -> np.ndarray:
     return np.asarray(order % min(FOLDS, units)).take(groups)
 
 
-def controlled(run: Counts, bound: Bound, resamples: int) -> dict[str, Any]:
-    """Return the threshold that a run's images guarantee, and its empirical risk.
+def controlled(counts: Counts, bound: Bound, resamples: int) -> dict[str, Any]:
+    """Return the threshold that images guarantee, and its empirical risk.
 
     Returns:
         `risk`, `alpha`; `images`, the n images (or groups of them) that have the risk; `over`,
@@ -37,118 +37,137 @@ def controlled(run: Counts, bound: Bound, resamples: int) -> dict[str, Any]:
         empirical risks with `images` and `intervals`, each of five folds at the threshold of the
         other folds, None where one of them has no threshold.
     """
-    risks = image_risks(run)
-    total, units = bound.defined(risks).sum(axis=0), len(bound.defined(risks))
-    t = bound.level(total, units)
+    risks = image_risks(counts)
+    defined = bound.defined(risks)
+    total = defined.sum(axis=0)
+    units = len(defined)
+    level = bound.level(total, units)
     result: dict[str, Any] = {"risk": bound.risk, "alpha": bound.alpha, "images": units}
-    result |= {"over": "groups"} if run.images.groups is not None else {}
-    result |= {"level": t, "threshold": None, "promised": None, "spread": None, "delivered": None}
-    if t is None:
+    if counts.images.groups is not None:
+        result["over"] = "groups"
+    result |= {"level": level, "threshold": None, "promised": None, "spread": None}
+    result["delivered"] = None
+    if level is None:
         label = "foreground" if bound.risk == "fnr" else "background"
         result["reason"] = (
             f"{units:,} images or groups of them have {label}, and {bound.needs:,} are needed"
         )
         return result
-    result |= {"threshold": t / (EIGHT_BIT - 1), "promised": float(guaranteed(total, units)[t])}
-    result["spread"] = risk_spread(run, bound, resamples)
+    result["threshold"] = level / (EIGHT_BIT - 1)
+    result["promised"] = float(guaranteed(total, units)[level])
+    result["spread"] = risk_spread(counts, bound, resamples)
     folds = folds_of(np.arange(len(risks)))
-    other_folds = [bound.defined(risks[folds != fold]) for fold in range(folds.max() + 1)]
-    levels = [bound.level(rows.sum(axis=0), len(rows)) for rows in other_folds]
+    levels = []
+    for fold in range(folds.max() + 1):
+        others = bound.defined(risks[folds != fold])
+        levels.append(bound.level(others.sum(axis=0), len(others)))
     if None not in levels:
-        result["delivered"] = _empirical(
-            risks[np.arange(len(risks)), :, np.array(levels)[folds]], resamples
-        )
+        held_out = risks[np.arange(len(risks)), :, np.array(levels)[folds]]
+        result["delivered"] = _empirical(held_out, resamples)
     return result
 
 
 @one_thread
 def risk_spread(
-    run: Counts, bound: Bound, resamples: int, key: int = SEED
+    counts: Counts, bound: Bound, resamples: int, key: int = SEED
 ) -> tuple[float, float] | None:
-    """Return the 95 % range of the expected risk of a further image, over samples of n calibration
-    images.
+    """Return the 95 % range of the expected risk of a further image, over calibration samples.
 
-    The bound holds for the mean over such samples; the threshold of a single sample has a higher or
-    lower risk. The bootstrap estimates this spread from the threshold of each resample and the mean
-    risk of all images there. For 0/1 risks it approximates the beta distribution of Angelopoulos
-    and Bates (arXiv 2107.07511, section 3.2).
+    The bound holds for the mean over samples of n images; the threshold of a single sample has a
+    higher or lower risk. The bootstrap estimates this spread from the threshold of each resample
+    and the mean risk of all images there. For 0/1 risks it approximates the beta distribution of
+    Angelopoulos and Bates (arXiv 2107.07511, section 3.2).
 
     Args:
-        run: the calibration images. Only the n images (or groups) that have the risk are resampled.
+        counts: of the calibration images. Only the n images (or groups) that have the risk are
+            resampled.
         key: of the draws.
 
     Returns:
         None without resamples, with n < 10, or where a resample gives no threshold.
     """
-    risks = bound.defined(image_risks(run))
-    if not resamples or len(risks) < FEW_GROUPS:
+    risks = bound.defined(image_risks(counts))
+    units = len(risks)
+    if not resamples or units < FEW_GROUPS:
         return None
-    levels = [bound.level(total, len(risks)) for total in draws(len(risks), resamples, key) @ risks]
+    levels = [bound.level(total, units) for total in draws(units, resamples, key) @ risks]
     if None in levels:
         return None
-    low, high = np.quantile(
-        risks.mean(axis=0)[np.array(levels)], [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    )
+    tail = (1 - LEVEL) / 2
+    low, high = np.quantile(risks.mean(axis=0)[np.array(levels)], [tail, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
 def _empirical(risks: np.ndarray, resamples: int) -> dict[str, Any]:
-    """Return both risks, means over images (or groups), from the risks of each (U, 2); NaN where it has none."""
+    """Return both mean risks over images (or groups) with their intervals.
+
+    Args:
+        risks: (U, 2) of each unit; NaN where it has none.
+    """
     defined = ~np.isnan(risks)
-    resampled = image_means(risks, SEED, resamples) if resamples else None
-    values: dict[str, Any] = {"images": int(defined.any(axis=1).sum()), "intervals": {}}
-    for k, name in enumerate(RISKS):
-        units = int(defined[:, k].sum())
-        mean = float(risks[defined[:, k], k].mean()) if units else None
-        ends = (
-            None
-            if mean is None or resampled is None
-            else interval(mean, resampled[:, k], units, FRACTION)
-        )
-        values[name], values["intervals"][name] = mean, ends
-    return values
+    means = image_means(risks, SEED, resamples)
+    intervals: dict[str, tuple[float, float] | None] = dict.fromkeys(RISKS)
+    result: dict[str, Any] = {"images": int(defined.any(axis=1).sum()), "intervals": intervals}
+    for column, name in enumerate(RISKS):
+        known = risks[defined[:, column], column]
+        result[name] = float(known.mean()) if len(known) else None
+        if len(known) and resamples:
+            intervals[name] = interval(result[name], means[:, column], len(known), FRACTION)
+    return result
 
 
 def exceeded(result: dict[str, Any], where: str) -> list[str]:
-    """Return a warning if the whole confidence interval of the empirical risk lies above the bound.
+    """Return a warning if the whole confidence interval of the empirical risk exceeds the bound.
 
-    It begins with `where`, the images of this `result` of `controlled`.
+    Args:
+        result: as of `controlled`.
+        where: the images of the result, which the warning begins with.
     """
-    bound, delivered = Bound(result["risk"], result["alpha"]), result["delivered"]
+    bound = Bound(result["risk"], result["alpha"])
+    delivered = result["delivered"]
     limits = delivered and delivered["intervals"][bound.risk]
     if not limits or limits[0] <= bound.alpha:
         return []
     quantity = RISKS[bound.risk]
+    empirical = with_ends(quantity, delivered[bound.risk], limits)
     return [
-        f"{where}: the empirical {quantity.title} is {with_ends(quantity, delivered[bound.risk], limits)} %, above the "
-        f"bound of {quantity.factor * bound.alpha:g} %: the images may not be exchangeable, or these are too few"
+        f"{where}: the empirical {quantity.title} is {empirical} %, above the bound of "
+        f"{quantity.factor * bound.alpha:g} %: the images may not be exchangeable, or these are "
+        "too few"
     ]
 
 
 def summary_text(result: dict[str, Any]) -> list[str]:
-    """Return the lines that the terminal shows of `controlled`."""
-    bound, units = Bound(result["risk"], result["alpha"]), result.get("over", "images")
-    if result["level"] is None:
+    """Return the lines that the terminal shows of the `result` of `controlled`."""
+    bound = Bound(result["risk"], result["alpha"])
+    units = result.get("over", "images")
+    level = result["level"]
+    if level is None:
         return [f"{bound}: no threshold meets it: {result['reason']}"]
-    quantity = RISKS[bound.risk]
-    pixels = (
-        f"the pixels of probability {result['threshold']:.4f} ({result['level']} of 255) or more"
-    )
-    extremes = {0: "only a mask of all pixels", EIGHT_BIT: "only an empty mask"}
+    mask = f"a mask of the pixels of probability {result['threshold']:.4f} ({level} of 255) or more"
+    if level == 0:
+        mask = "only a mask of all pixels"
+    elif level == EIGHT_BIT:
+        mask = "only an empty mask"
+    sample = f"{result['images']:,}"
     lines = [
-        f"{bound}: {extremes.get(result['level'], f'a mask of {pixels}')} meets it on average over {units} like these "
-        f"{result['images']:,} (exchangeable with them)"
+        f"{bound}: {mask} meets it on average over {units} like these {sample} (exchangeable with "
+        "them)"
     ]
-    if spread := result["spread"]:
-        low, high = map(quantity.number, spread)
-        samples = f"95 % of samples of {result['images']:,} {units}"
-        lines.append(f"{samples} give an expected {quantity.title} of {low} to {high} %")
-    if tried := result["delivered"]:
-        shown = (
-            f"{risk.title} % {with_ends(risk, tried[name], tried['intervals'][name])}"
-            for name, risk in RISKS.items()
-            if tried[name] is not None
+    quantity = RISKS[bound.risk]
+    if result["spread"]:
+        low, high = result["spread"]
+        lines.append(
+            f"95 % of samples of {sample} {units} give an expected {quantity.title} of "
+            f"{quantity.number(low)} to {quantity.number(high)} %"
         )
+    delivered = result["delivered"]
+    if delivered:
+        shown = []
+        for name, risk in RISKS.items():
+            if delivered[name] is not None:
+                ends = with_ends(risk, delivered[name], delivered["intervals"][name])
+                shown.append(f"{risk.title} % {ends}")
         lines.append(
             f"empirical risk, each fifth of them at the threshold of the others: {', '.join(shown)}"
         )

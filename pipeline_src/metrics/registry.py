@@ -128,8 +128,8 @@ METRICS = MappingProxyType(
             "ECE_SWEEP",
             Ordered(),
             estimators.sweep,
-            "Equal-mass ECE with as many groups as keep the accuracy monotone in confidence, counting "
-            "up from one group.",
+            "Equal-mass ECE with as many groups as keep the accuracy monotone in confidence, "
+            "counting up from one group.",
             reference="Roelofs et al., AISTATS 2022",
             decided_by=SQUARED,
         ),
@@ -156,8 +156,8 @@ METRICS = MappingProxyType(
             "noise floor of the ECE",
             NOISE,
             estimators.noise_floor,
-            "Mean ECE that a perfectly calibrated network of this variance over images would measure "
-            "on so many of them: Σ √(2 V_k/π)/N.",
+            "Mean ECE that a perfectly calibrated network of this variance over images would "
+            "measure on so many of them: Σ √(2 V_k/π)/N.",
             heading="floor %",
             better=NEITHER,
             undefined=FEW_IMAGES,
@@ -167,7 +167,8 @@ METRICS = MappingProxyType(
             NOISE,
             estimators.squared_error,
             "Σ (E_k² − V_k)/n_k/N: E_k is the summed confidence of a bin less its hits, V_k the "
-            "sampling variance of E_k over images, or over groups of them that are not independent.",
+            "sampling variance of E_k over images, or over groups of them that are not "
+            "independent.",
             heading="squared, debiased",
             undefined=FEW_IMAGES,
         ),
@@ -175,8 +176,8 @@ METRICS = MappingProxyType(
             "squared overconfidence",
             NOISE,
             estimators.squared_overconfidence,
-            "The terms of the squared calibration error of the bins in which conf_k is above acc_k; it "
-            "decides differences of OE.",
+            "The terms of the squared calibration error of the bins in which conf_k is above "
+            "acc_k; it decides differences of OE.",
             heading="squared over, debiased",
             undefined=FEW_IMAGES,
         ),
@@ -184,8 +185,8 @@ METRICS = MappingProxyType(
             "class-wise squared calibration error",
             CLASS_NOISE,
             estimators.squared_error,
-            f"Mean over classes of {SQUARED} in bins of p_k, a hit being a pixel of class k; it decides "
-            "differences of class-wise ECE.",
+            f"Mean over classes of {SQUARED} in bins of p_k, a hit being a pixel of class k; it "
+            "decides differences of class-wise ECE.",
             heading="class-wise squared, debiased",
             undefined=FEW_IMAGES,
         ),
@@ -237,16 +238,16 @@ METRICS = MappingProxyType(
             "MAE of the images",
             ImageMean(image_inputs.absolute_errors),
             same,
-            "Mean over images of the mean absolute error of each image, as the released evaluation has "
-            "it.",
+            "Mean over images of the mean absolute error of each image, as the released evaluation "
+            "has it.",
             heading="image MAE",
         ),
         "aurc": fraction(
             "AURC",
             RANKED,
             estimators.aurc,
-            "Area under the risk-coverage curve: mean over i of the error rate of the i most confident "
-            "pixels.",
+            "Area under the risk-coverage curve: mean over i of the error rate of the i most "
+            "confident pixels.",
             digits=4,
             reference="Geifman, Uziel, El-Yaniv, ICLR 2019",
         ),

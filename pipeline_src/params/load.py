@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.errors import UserError, check_name
 from pipeline_src.params.schema import Experiment, Params
 from pipeline_src.validation import validate
 
@@ -82,21 +82,12 @@ def read_yaml(file: Path) -> Any:
 def resolve(params: Params, name: str | None = None) -> tuple[str, Experiment]:
     """Return the name and the values of experiment `name` (default: the value of `experiment:`)."""
     name = name or params.experiment
-    if name not in params.experiments:
-        raise UserError(
-            f"there is no experiment {name!r}",
-            expected=", ".join(params.experiments),
-            fix=did_you_mean(name, params.experiments),
-        )
+    check_name(name, params.experiments, f"there is no experiment {name!r}")
     merged = merge(params.defaults, params.experiments[name] or {})
     experiment = validate(Experiment, merged, f"experiments.{name} (with defaults)")
     for method in experiment.methods:
-        if method not in params.methods:
-            raise UserError(
-                f"experiments.{name}.methods: there is no entry {method!r} under `methods:`",
-                expected=", ".join(params.methods),
-                fix=did_you_mean(method, params.methods),
-            )
+        problem = f"experiments.{name}.methods: there is no entry {method!r} under `methods:`"
+        check_name(method, params.methods, problem)
     return name, experiment
 
 

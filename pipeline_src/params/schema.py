@@ -7,7 +7,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    field_validator,
+    model_validator,
+)
 
 from pipeline_src.validation import Count, Fraction, Name, Strict, distinct
 
@@ -25,15 +33,17 @@ class Documented(Strict):
 
 
 class Part(Strict):
-    """A part of a set, in the order of the split's list: `{set: DUTS-TR, split: val, last: 500}`,
-    or 2,500 images after the first 500: `{set: DUTS-TR, split: train, skip: 500, first: 2500}`.
+    """A split of a dataset or some of its images, in the order of the split's list.
+
+    `{set: DUTS-TR, split: val, last: 500}`; 2,500 images after the first 500:
+    `{set: DUTS-TR, split: train, skip: 500, first: 2500}`.
     """
 
     set: str
     split: str = ALL
     first: Count | None = None
     last: Count | None = None
-    skip: Annotated[int, Field(ge=0)] = 0
+    skip: NonNegativeInt = 0
 
     @model_validator(mode="after")
     def _one_end(self) -> Part:
@@ -119,15 +129,15 @@ class Training(Documented):
     """Passes over the training images."""
     batch_size: Count = 10
     """Images a step."""
-    lr: Annotated[float, Field(gt=0)] = 1e-3
+    lr: PositiveFloat = 1e-3
     """Adam's learning rate in the first epoch."""
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: NonNegativeFloat = 0.0
     """Adam's L2 penalty."""
     schedule: Literal["constant", "compounding"] = "constant"
     """`compounding` multiplies the current rate by 0.95^(epoch // 10) after each epoch (the
     paper's).
     """
-    average_epochs: Annotated[float, Field(gt=0)] = 5.0
+    average_epochs: PositiveFloat = 5.0
     """Epochs over which `averaged.safetensors` averages the weights, exponentially. Every training
     run writes it next to the last weights.
     """

@@ -56,8 +56,9 @@ class ExperimentGraph(Graph):
             "train": (data.train, "train"),
             "val": (data.val, "val"),
         }
-        for role, tests in (("id", data.id), ("shifted", data.shifted), ("ood", data.ood)):
-            parts |= {name: (part, role) for name, part in tests.items()}
+        for role in ("id", "shifted", "ood"):
+            for name, part in getattr(data, role).items():
+                parts[name] = (part, role)
         return parts
 
     def entry(self, part: str) -> Entry:

@@ -52,6 +52,11 @@ def digest(content: Any) -> str:
     return hashlib.sha256(json.dumps(content, ensure_ascii=False).encode()).hexdigest()[:LENGTH]
 
 
+def file_fingerprint(ingredients: Mapping[str, Any], roles: Iterable[str]) -> str:
+    """Return the fingerprint of a file that depends on some inputs only, not on their roles."""
+    return digest(ingredients | {"inputs": [ingredients["inputs"][role] for role in roles]})
+
+
 def file_digest(file: Path) -> str:
     """Return 16 hex digits of a file's bytes."""
     return sha256(file)[:LENGTH]

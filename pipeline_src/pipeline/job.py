@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline_src.errors import UserError, did_you_mean, few
-from pipeline_src.pipeline.fingerprint import as_json, code_digests, digest, file_digest
+from pipeline_src.pipeline.fingerprint import (
+    as_json,
+    code_digests,
+    digest,
+    file_digest,
+    file_fingerprint,
+)
 from pipeline_src.pipeline.manifest import NAME, STORE, Fault, Manifest
 from pipeline_src.python_source import installed
 
@@ -67,15 +73,13 @@ class Job:
         for role in sorted(self.inputs):
             needed = self.inputs[role]
             inputs[role] = needed.file_fingerprints.get(self.reads, needed.fingerprint)
-        values = {"parameters": self.parameters, "options": self.options}
+        files = {role: file_digest(file) for role, file in sorted(self.other_files.items())}
         return {
             "kind": self.kind,
             "parameters": as_json(dict(sorted(self.parameters.items()))),
             "inputs": inputs,
-            "code": code_digests(self.work, values, self.modules),
-            "files": {
-                role: file_digest(self.other_files[role]) for role in sorted(self.other_files)
-            },
+            "code": code_digests(self.work, [self.parameters, self.options], self.modules),
+            "files": files,
         }
 
     @cached_property
@@ -85,11 +89,10 @@ class Job:
 
     @cached_property
     def file_fingerprints(self) -> dict[str, str]:
-        """The fingerprints of the files of `depends_on`, which hold no names of inputs."""
+        """The fingerprints of the files of `depends_on`."""
         fingerprints = {}
         for file, roles in self.depends_on.items():
-            inputs = [self.inputs[role].fingerprint for role in roles]
-            fingerprints[file] = digest(self.ingredients | {"inputs": inputs})
+            fingerprints[file] = file_fingerprint(self.ingredients, roles)
         return fingerprints
 
     @property
@@ -119,9 +122,11 @@ class Job:
 
     @property
     def manifest(self) -> Manifest | None:
-        """The manifest of the result; None without one, or if it is damaged or of another result."""
+        """The manifest of the result; None if it is absent, damaged or of another result."""
         manifest = Manifest.read(self.folder)
-        return manifest if manifest and manifest.fingerprint == self.fingerprint else None
+        if manifest and manifest.fingerprint == self.fingerprint:
+            return manifest
+        return None
 
     def faults(self, reads: str = "") -> list[Fault]:
         """Return the missing and damaged files of the result, including its manifest.
@@ -203,9 +208,10 @@ class Graph:
         """Return the job of a name; a UserError names the nearest if there is none."""
         if name not in self.jobs:
             kind = name.partition("/")[0]
+            alike = [job.name for job in self.of_kinds(kind)]
             raise UserError(
                 f"experiment {self.name} has no job {name}",
-                expected=few([job.name for job in self.of_kinds(kind)] or self.jobs, 50),
+                expected=few(alike or self.jobs, 50),
                 fix=did_you_mean(name, self.jobs),
             )
         return self.jobs[name]

@@ -42,7 +42,7 @@ class Manifest:
         ingredients: `kind`, `parameters`, `inputs` (role -> fingerprint), `code` (file -> digest),
             `files` (role -> digest of a file that counts by its content).
         files: name -> `size` in bytes and `sha256`. Files of `Job.depends_on` also have their
-            `fingerprint`, the `seconds` that they took, and `kept` of the result that they were
+            `roles` there, the `seconds` that they took, and `kept` of the result that they were
             copied from.
         inputs: role -> `name` of the job and `digest` of the content that was read.
         made: `job`, `time` (UTC), `seconds`, whether it `resumed`, `machine`, `gpu`, peak `memory`

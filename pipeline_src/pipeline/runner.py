@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline_src.errors import UserError
 from pipeline_src.files import flush, sha256, writing
+from pipeline_src.pipeline.fingerprint import file_fingerprint
 from pipeline_src.pipeline.job import Job
 from pipeline_src.pipeline.manifest import (
     NAME,
@@ -134,28 +135,25 @@ def _copy_files(job: Job, new: Path) -> dict[str, dict[str, Any]]:
         The record of each copied file, for the manifest.
     """
     records: dict[str, dict[str, Any]] = {}
-    if not job.depends_on:
-        return records
-    found = {}
-    for folder, manifest in stored(job.kind):
-        for name, record in manifest.files.items():
-            if not manifest.faults(folder, [name]):
-                kept = [*record.get("kept", []), *manifest.kept]
-                found[record.get("fingerprint")] = (folder / name, record | {"kept": kept})
-    for name, fingerprint in job.file_fingerprints.items():
-        if fingerprint in found:
-            source, records[name] = found[fingerprint]
-            shutil.copyfile(source, new / name)
-            log.info("%s: %s is that of %s", job.name, name, source)
+    for folder, manifest in stored(job.kind) if job.depends_on else ():
+        for source, record in manifest.files.items():
+            fingerprint = file_fingerprint(manifest.ingredients, record["roles"])
+            for name, wanted in job.file_fingerprints.items():
+                if name in records or fingerprint != wanted:
+                    continue
+                if not manifest.faults(folder, [source]):
+                    shutil.copyfile(folder / source, new / name)
+                    kept = record["kept"] + manifest.kept
+                    records[name] = record | {"roles": job.depends_on[name], "kept": kept}
     return records
 
 
 def _file_record(job: Job, file: Path, seconds: Mapping[str, float]) -> dict[str, Any]:
     """Return the record of a new file for the manifest."""
     record: dict[str, Any] = {"size": file.stat().st_size, "sha256": sha256(file)}
-    if file.name in job.file_fingerprints:
-        record["fingerprint"] = job.file_fingerprints[file.name]
-        record["seconds"] = round(seconds.get(file.name, 0.0), 3)
+    if file.name in job.depends_on:
+        record["roles"] = job.depends_on[file.name]
+        record["seconds"] = round(seconds[file.name], 3)
         record["kept"] = []
     return record
 

@@ -14,7 +14,7 @@ from pipeline_src.errors import UserError
 IGNORED = {"ctx", "kind", "returns", "type_comment", "type_params"}  # fields of syntax trees
 LOGGER = "logging.getLogger"
 LEVELS = ("debug", "info", "warning", "error", "exception", "critical", "log")
-SILENT = {"warnings.warn", *(f"{LOGGER}.{level}" for level in LEVELS)}
+SILENT = {f"{LOGGER}.{level}" for level in LEVELS} | {"warnings.warn"}
 # Errors whose arguments are only text. Arguments of others, such as a reason, may be read where
 # they are caught.
 TEXTS = {
@@ -50,23 +50,32 @@ class Remover(ast.NodeTransformer):
         """Split an import. Without another name it binds the package at the top."""
         names = {}
         for alias in node.names:
-            top = alias.name.partition(".")[0]
-            names[alias.asname or top] = alias.name if alias.asname else top
+            if alias.asname:
+                names[alias.asname] = alias.name
+            else:
+                top = alias.name.partition(".")[0]
+                names[top] = top
         return self._imports(names, node.lineno)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
         """Split an import, and resolve a relative one."""
-        above = self.package[: len(self.package) - node.level + 1] if node.level else []
-        module = ".".join([*above, node.module] if node.module else above)
-        names = {alias.asname or alias.name: f"{module}.{alias.name}" for alias in node.names}
+        parts = []
+        if node.level:
+            parts += self.package[: len(self.package) - node.level + 1]
+        if node.module:
+            parts.append(node.module)
+        names = {}
+        for alias in node.names:
+            names[alias.asname or alias.name] = ".".join([*parts, alias.name])
         return self._imports(names, node.lineno)
 
     def _imports(self, names: dict[str, str], line: int) -> list[ast.Import]:
         """Return an import for each name, of the dotted name that it stands for."""
         self.origins |= names
-        return [
-            ast.Import([ast.alias(origin, name, lineno=line)]) for name, origin in names.items()
-        ]
+        statements = []
+        for name, origin in names.items():
+            statements.append(ast.Import([ast.alias(origin, name, lineno=line)]))
+        return statements
 
     def visit_Assign(self, node: ast.Assign) -> Any:
         """Store the name of a logger."""
@@ -83,21 +92,26 @@ class Remover(ast.NodeTransformer):
 
     def visit_If(self, node: ast.If) -> Any:
         """Replace a statement for type checkers by its `else`."""
-        only_types = self._origin(node.test) == "typing.TYPE_CHECKING"
-        if only_types:
-            node.body = []
+        if self._origin(node.test) != "typing.TYPE_CHECKING":
+            return self.generic_visit(node)
+        node.body = []
         self.generic_visit(node)
-        return node.orelse if only_types else node
+        return node.orelse
 
     def visit_Expr(self, node: ast.Expr) -> Any:
-        """Remove docstrings and log calls. Calls in the arguments of a log call stay: they may change a state."""
-        if isinstance(node.value, ast.Constant):
+        """Remove docstrings and log calls.
+
+        Calls in the arguments of a log call stay: they may change a state.
+        """
+        call = node.value
+        if isinstance(call, ast.Constant):
             return None
-        if isinstance(node.value, ast.Call) and self._origin(node.value.func) in SILENT:
-            inner = [
-                part for part in ast.walk(node.value) if isinstance(part, ast.Call | ast.NamedExpr)
-            ]
-            return [ast.Expr(part) for part in inner[1:]]
+        if isinstance(call, ast.Call) and self._origin(call.func) in SILENT:
+            inner = []
+            for part in ast.walk(call):
+                if part is not call and isinstance(part, ast.Call | ast.NamedExpr):
+                    inner.append(ast.Expr(part))
+            return inner
         return self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> Any:
@@ -120,16 +134,23 @@ class Remover(ast.NodeTransformer):
 
 
 def definition(tree: ast.Module, name: str) -> ast.Module:
-    """Return the definition of a name with the statements that it uses, and those that define nothing."""
+    """Return the definition of a name with the statements that it uses.
+
+    Statements that define nothing are also returned.
+    """
     used = {name}
     number = 0
     while number < len(used):
         number = len(used)
-        chosen = ast.Module(
-            [node for node in tree.body if not _defined(node) or _defined(node) & used], []
-        )
-        used |= {node.id for node in ast.walk(chosen) if isinstance(node, ast.Name)}
-    return chosen
+        chosen = [node for node in tree.body if not _defined(node) or _defined(node) & used]
+        for node in chosen:
+            used |= _names(node)
+    return ast.Module(chosen, [])
+
+
+def _names(node: ast.AST) -> set[str]:
+    """Return the names in a tree."""
+    return {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
 
 
 def _defined(node: ast.stmt) -> set[str]:
@@ -138,25 +159,23 @@ def _defined(node: ast.stmt) -> set[str]:
         return {str(alias.asname) for alias in node.names} - {"*"}
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return {node.name}
-    if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        return {
-            name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)
-        }
+    if isinstance(node, ast.Assign):
+        return set().union(*map(_names, node.targets))
+    if isinstance(node, ast.AnnAssign | ast.AugAssign):
+        return _names(node.target)
     return set()
 
 
 def text(node: Any) -> str:
-    """Return a syntax tree, or a list of trees, as text that does not depend on the version of Python."""
+    """Return a syntax tree, or a list of trees, as text that is the same in all versions of Python."""
     if isinstance(node, list):
         return f"[{','.join(map(text, node))}]"
     if not isinstance(node, ast.AST):
         return repr(node)
-    fields = (
-        f"{name}={text(value)}"
-        for name, value in ast.iter_fields(node)
-        if value not in (None, []) and name not in IGNORED
-    )
+    fields = []
+    for name, value in ast.iter_fields(node):
+        if value not in (None, []) and name not in IGNORED:
+            fields.append(f"{name}={text(value)}")
     return f"{type(node).__name__}({','.join(fields)})"
 
 
@@ -170,13 +189,15 @@ def imports(tree: ast.Module, file: str, computes: bool) -> list[str]:
     Raises:
         UserError: a function imports, by a name that may be computed.
     """
-    nodes: list[Any] = list(ast.walk(tree))
-    for node in nodes:
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.alias):
+            found.add(node.name.removesuffix(".*"))
         names = {str(getattr(node, field, "")) for field in ("id", "attr", "name")}
         if names & IMPORTERS and not computes:
             raise UserError(
-                f"{file}, line {node.lineno}: modules are imported by a function",
+                f"{file}, line {getattr(node, 'lineno', 0)}: modules are imported by a function",
                 found="results would stay current when the code of these modules changes",
                 expected="an import statement, which may stand inside a function",
             )
-    return sorted({node.name.removesuffix(".*") for node in nodes if isinstance(node, ast.alias)})
+    return sorted(found)

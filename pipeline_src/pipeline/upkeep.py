@@ -14,7 +14,7 @@ from pipeline_src.files import check_writable
 from pipeline_src.params.schema import Params
 from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.job import UNFINISHED, Job, linked
-from pipeline_src.pipeline.manifest import STORE, Manifest, now
+from pipeline_src.pipeline.manifest import STORE, now
 from pipeline_src.pipeline.runner import place, remedy, show
 from pipeline_src.pipeline.steps.overview import overview_job
 
@@ -82,27 +82,17 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
         assert job.former
         folder, manifest = job.former
         if manifest.fingerprint != job.fingerprint:  # else a killed `keep` wrote it
-            _renamed(manifest, job, why).write(folder)
+            record = {"fingerprint": manifest.fingerprint, "why": why, "time": now()}
+            renamed = replace(
+                manifest,
+                fingerprint=job.fingerprint,
+                ingredients=job.ingredients,
+                kept=[*manifest.kept, record],
+            )
+            renamed.write(folder)
         place(folder, job.folder)
     show(jobs)
     return [job.name for job in outdated]
-
-
-def _renamed(manifest: Manifest, job: Job, why: str) -> Manifest:
-    """Return the manifest of a kept result under the fingerprint of its job."""
-    files = {}
-    for name, record in manifest.files.items():
-        files[name] = dict(record)
-        if name in job.file_fingerprints:
-            files[name]["fingerprint"] = job.file_fingerprints[name]
-    record = {"fingerprint": manifest.fingerprint, "why": why, "time": now()}
-    return replace(
-        manifest,
-        fingerprint=job.fingerprint,
-        ingredients=job.ingredients,
-        files=files,
-        kept=[*manifest.kept, record],
-    )
 
 
 def _keep_problem(job: Job) -> str:

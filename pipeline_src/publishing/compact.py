@@ -1,5 +1,4 @@
-"""Counts small enough for a repository: some dozens of bytes an image, where full ones take
-thousands.
+"""Counts small enough for a repository: dozens of bytes an image, not thousands.
 
 `levels` defines the levels of doubt, 1 - confidence, and the finer cells of the surest pixels. Kept
 exactly: the pixels, hits and scores of all images together in bins of every number that is in use;
@@ -58,98 +57,86 @@ from pipeline_src.counting.levels import (
 from pipeline_src.counting.storage import counts_from, histogram_arrays, json_array
 
 BINS = (100, 30)  # every number of bins in use divides one of them
-SHARES = 24  # no cell holds a greater part of the pixels of a predicted class, unless they are on one level
-STARTS = (
-    0,
-    4,
-    26,
-    51,
-    77,
-    102,
-    128,
-    154,
-    179,
-    205,
-    230,
-    243,
-    252,
-)  # those of ten bins, and of confident pixels
+# No cell holds a greater share of the pixels of a predicted class, unless they are on one level.
+SHARES = 24
+# The first levels of groups: those of ten bins, and of confident pixels.
+STARTS = (0, 4, 26, 51, 77, 102, 128, 154, 179, 205, 230, 243, 252)
 BITS = 8
 RANKED = (*PROTOCOLS, "top")  # the counts whose pixels metrics sort
 Arrays = dict[str, np.ndarray]
 
 
 def reduced(counts_by_protocol: Mapping[str, Counts], bins: int) -> Arrays:
-    """Return the arrays of a run to publish, rounded; this number of bins stays exact, as `BINS` do."""
+    """Return the arrays of a run to publish, rounded; `bins` and `BINS` stay exact."""
     raw = counts_by_protocol["raw"]
-    arrays = {} if raw.confusion is None else {"confusion": raw.confusion}
-    arrays |= {
-        "ids": json_array(list(raw.images.ids)),
-        "starts": np.array(STARTS),
-        "bits": np.array(BITS),
-    }
+    arrays = {}
+    if raw.confusion is not None:
+        arrays["confusion"] = raw.confusion
+    arrays["ids"] = json_array(list(raw.images.ids))
+    arrays["starts"] = np.array(STARTS)
+    arrays["bits"] = np.array(BITS)
     for name, counts in named_counts(counts_by_protocol).items():
         rows = counts.images
         groups = np.add.reduceat(rows.levels.astype(np.int64), STARTS, axis=1).transpose(2, 1, 0)
         if "unit" not in arrays:
             spread = float(np.median(groups[:, 1:-1].std(axis=2)))
             arrays["unit"] = np.array(1 << max(0, round(np.log2(max(1.0, spread / 2)))))
-        ranked = name in RANKED
-        surest = counts.histogram.surest
-        if not ranked or further_cells(surest) == 0:
-            surest = UNKNOWN
-        limits = cell_edges(counts.histogram, bins) if ranked else regular_edges(bins)
-        if len(surest):
-            limits = np.union1d(limits, SPLIT)
+        limits = regular_edges(bins)
+        surest = UNKNOWN
+        if name in RANKED:
+            limits = cell_edges(counts.histogram, bins)
+            if further_cells(counts.histogram.surest) > 0:
+                surest = counts.histogram.surest
+                limits = np.union1d(limits, SPLIT)
         arrays |= histogram_arrays(_joined(counts, limits, surest), name)
         pixels = groups.sum(axis=1)
         # Here and in `table` an image takes the remainders of those before it: sums over many
         # images stay.
         units = np.diff(groups.cumsum(axis=2) // arrays["unit"], axis=2, prepend=0)
-        arrays |= {
-            f"{name}_pooled": rows.pooled(),
-            f"{name}_pixels": pixels,
-            f"{name}_units": units,
-        }
         table = rows.table[:, : len(ALWAYS)].T
-        steps, measured = score_steps(pixels, BITS), table != UNMEASURED
+        measured = table != UNMEASURED
         sums = np.where(measured, table, 0).cumsum(axis=1)
-        arrays[f"{name}_table"] = np.where(
-            measured, np.diff(sums // steps, axis=1, prepend=0), UNMEASURED
-        )
-        arrays[f"{name}_rest"] = sums[:, -1] % steps[:, 0]
+        steps = score_steps(pixels, BITS)
+        rounded = np.diff(sums // steps, axis=1, prepend=0)
+        of_images = {
+            "pooled": rows.pooled(),
+            "pixels": pixels,
+            "units": units,
+            "table": np.where(measured, rounded, UNMEASURED),
+            "rest": sums[:, -1] % steps[:, 0],
+        }
+        arrays |= {f"{name}_{array}": of_images[array] for array in of_images}
     return arrays
 
 
 def restored(run: Arrays) -> dict[str, Counts]:
-    """Return full counts from the arrays of `reduced` (module docstring): unrounded columns, and rebuilt levels."""
+    """Return full counts from the arrays of `reduced`: whole columns and rebuilt levels."""
     arrays = run | {"ids": run["ids"].astype(np.uint8)}
-    for name in names(arrays):
-        table, steps = (
-            arrays[f"{name}_table"],
-            score_steps(arrays[f"{name}_pixels"], int(arrays["bits"])),
-        )
-        measured = table != UNMEASURED
-        rows = np.where(measured, table * steps, UNMEASURED)
-        for column in np.flatnonzero(
-            measured.any(axis=1)
-        ):  # the last image that has a column takes the rest
-            rows[column, np.flatnonzero(measured[column])[-1]] += arrays[f"{name}_rest"][column]
-        levels = _image_levels(
-            image_groups(arrays, name), arrays[f"{name}_pooled"], arrays["starts"]
-        )
-        arrays |= {f"{name}_table": rows.T, f"{name}_image_levels": levels}
+    for name in names_of_counts(run):
+        counts = arrays_of(run, name)
+        steps = score_steps(counts["pixels"], int(run["bits"]))
+        measured = counts["table"] != UNMEASURED
+        columns = np.where(measured, counts["table"] * steps, UNMEASURED)
+        for column in np.flatnonzero(measured.any(axis=1)):
+            last = np.flatnonzero(measured[column])[-1]  # its image takes the rest
+            columns[column, last] += counts["rest"][column]
+        groups = image_groups(run, counts)
+        arrays[f"{name}_table"] = columns.T
+        arrays[f"{name}_image_levels"] = _image_levels(groups, counts["pooled"], run["starts"])
     return counts_from(arrays)
 
 
 def regular_edges(bins: int) -> np.ndarray:
     """Return the levels at which 8-bit levels and bins begin, and `HALF`; ascending."""
-    steps = {EIGHT, *(LEVELS // number for number in (*BINS, bins))}
-    return np.unique(np.concatenate([[HALF], *(range(0, HALF + 1, step) for step in steps)]))
+    levels = {HALF}
+    levels.update(range(0, HALF, EIGHT))
+    for number in (*BINS, bins):
+        levels.update(range(0, HALF, LEVELS // number))
+    return np.array(sorted(levels))
 
 
 def cell_edges(histogram: Histogram, bins: int) -> np.ndarray:
-    """Return the levels at which cells begin, ascending: the regular ones, and more where pixels are."""
+    """Return the levels at which cells begin, ascending: more where pixels are."""
     levels = [regular_edges(bins)]
     for below in histogram.count.sum(axis=2).cumsum(axis=0).T:
         levels.append(np.searchsorted(below, below[-1] * np.arange(1, SHARES) / SHARES))
@@ -157,7 +144,7 @@ def cell_edges(histogram: Histogram, bins: int) -> np.ndarray:
 
 
 def _joined(counts: Counts, limits: np.ndarray, surest: np.ndarray) -> Histogram:
-    """Return the counts with each pixel between two of the levels `limits` (L,) moved to the mean level there."""
+    """Return the histogram with all pixels between two levels of `limits` (L,) at their mean."""
     histogram = counts.histogram
     level, predicted, label = np.nonzero(histogram.count)
     count = histogram.count[level, predicted, label]
@@ -181,12 +168,25 @@ def _joined(counts: Counts, limits: np.ndarray, surest: np.ndarray) -> Histogram
     return joined
 
 
-def names(arrays: Mapping[str, np.ndarray]) -> list[str]:
+def names_of_counts(arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """Return the names of `named_counts` whose arrays these are."""
     return [name.removesuffix("_units") for name in arrays if name.endswith("_units")]
 
 
+def arrays_of(arrays: Arrays, name: str) -> Arrays:
+    """Return the arrays of one of the `named_counts`, without the name."""
+    prefix = f"{name}_"
+    own = [array for array in arrays if array.startswith(prefix)]
+    return {array.removeprefix(prefix): arrays[array] for array in own}
+
+
 def score_steps(pixels: np.ndarray, bits: int) -> np.ndarray:
-    """Return the rounding unit of each column, a power of 2, (columns, 1), from image pixels by label (2, N)."""
+    """Return the rounding unit of each column, a power of 2, (columns, 1).
+
+    Args:
+        pixels: of each image by label, (2, N).
+        bits: of an image's mean score.
+    """
     score_step = UNIT >> bits
     mean = max(1, int(pixels.sum()) // pixels.shape[1])
     steps = {"s_measure": score_step, "e_measure": score_step}
@@ -194,48 +194,51 @@ def score_steps(pixels: np.ndarray, bits: int) -> np.ndarray:
     return np.array([[steps.get(name, 1)] for name in ALWAYS])
 
 
-def image_groups(arrays: Arrays, name: str) -> np.ndarray:
-    """Return the pixels of images by label and group of levels, (2, G, N): rounded, with the exact
-    sums over both.
+def image_groups(run: Arrays, counts: Arrays) -> np.ndarray:
+    """Return the pixels of images by label and group of levels, (2, G, N), with the exact sums.
 
     The largest groups of an image take what it has too few or too many pixels. Then what a group
     has too many moves to one that has too few, within images, in proportion to their pixels in the
     group.
     """
-    groups = arrays[f"{name}_units"] * arrays["unit"]
-    sums = np.add.reduceat(arrays[f"{name}_pooled"], arrays["starts"])
-    for of_label, pixels, pooled in zip(groups, arrays[f"{name}_pixels"], sums.T, strict=True):
-        more = pixels - of_label.sum(axis=0)
-        for group in np.argsort(-of_label, axis=0, kind="stable"):
-            place = group, np.arange(len(group))
-            taken = np.maximum(more, -of_label[place])
-            of_label[place] += taken
+    groups = counts["units"] * run["unit"]
+    sums = np.add.reduceat(counts["pooled"], run["starts"])
+    for by_group, pixels, pooled in zip(groups, counts["pixels"], sums.T, strict=True):
+        more = pixels - by_group.sum(axis=0)
+        images = np.arange(len(more))
+        for group in np.argsort(-by_group, axis=0, kind="stable"):
+            taken = np.maximum(more, -by_group[group, images])
+            by_group[group, images] += taken
             more -= taken
-        lack = pooled - of_label.sum(axis=1)
+        lack = pooled - by_group.sum(axis=1)
         while lack.any():
-            target, source = lack.argmax(), lack.argmin()
+            target = lack.argmax()
+            source = lack.argmin()
             amount = min(lack[target], -lack[source])
-            moved = np.diff(amount * of_label[source].cumsum() // of_label[source].sum(), prepend=0)
-            of_label[[target, source]] += [moved, -moved]
-            lack[[target, source]] += [-amount, amount]
+            moved = np.diff(amount * by_group[source].cumsum() // by_group[source].sum(), prepend=0)
+            by_group[target] += moved
+            by_group[source] -= moved
+            lack[target] -= amount
+            lack[source] += amount
     return groups
 
 
 def _image_levels(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Return the pixels by 8-bit level and label, (N, 256, 2), with the sums over groups of levels and over images."""
+    """Return the pixels by 8-bit level and label, (N, 256, 2), with the sums of both arguments."""
     images = groups.shape[2]
     sums = np.pad(groups.cumsum(axis=2), ((0, 0), (0, 0), (1, 0))).transpose(1, 0, 2)
     levels = np.empty((images, 256, 2), np.uint32)
-    for part in image_blocks(images, 4096):
-        spread = _spread(sums[..., part.start : part.stop + 1], pooled, starts)
-        levels[part] = np.diff(spread, axis=2).transpose(2, 0, 1)
+    for block in image_blocks(images, 4096):
+        spread = _spread(sums[..., block.start : block.stop + 1], pooled, starts)
+        levels[block] = np.diff(spread, axis=2).transpose(2, 0, 1)
     return levels
 
 
 def _spread(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Return the pixels by 8-bit level and label of the first 1 .. n images together, (256, 2, n):
-    those of each group of levels (G, 2, n) in proportion to `pooled`. Rounding these sums, not each
-    image, keeps both sums.
+    """Return the pixels by 8-bit level and label of the first 1 .. n images together, (256, 2, n).
+
+    The pixels of each group of levels (G, 2, n) are spread in proportion to `pooled`. Rounding
+    these sums, not each image, keeps both sums.
     """
     sums = np.zeros((256, 2, groups.shape[2]), np.int64)
 
@@ -244,16 +247,16 @@ def _spread(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) -> np.nd
             sums[start] = pixels
             return
         middle = (start + stop) // 2
-        left, both = pooled[start:middle].sum(axis=0), pooled[start:stop].sum(axis=0)
-        exact = (
-            object if both.max() >= 1 << 31 else np.int64
-        )  # of products beyond int64, as Python has them
-        lower = (pixels.astype(exact) * left[:, None] // np.maximum(1, both)[:, None]).astype(
-            np.int64
-        )
+        left = pooled[start:middle].sum(axis=0)[:, None]
+        both = pooled[start:stop].sum(axis=0)[:, None]
+        if both.max() >= 1 << 31:  # products beyond int64 need the integers of Python
+            lower = (pixels.astype(object) * left // np.maximum(1, both)).astype(np.int64)
+        else:
+            lower = pixels * left // np.maximum(1, both)
         halve(lower, start, middle)
         halve(pixels - lower, middle, stop)
 
-    for group, start, stop in zip(groups, starts, (*starts[1:], 256), strict=True):
+    ends = np.append(starts[1:], 256)
+    for group, start, stop in zip(groups, starts, ends, strict=True):
         halve(group, start, stop)
     return sums

@@ -25,7 +25,7 @@ from pipeline_src.params.load import read
 from pipeline_src.pipeline.steps.report import SHOWN_VERSIONS
 from pipeline_src.publishing import published
 from pipeline_src.publishing.publish import evaluated_groups, reduced_counts
-from pipeline_src.publishing.published import FOLDER, PublishedCounts, settings
+from pipeline_src.publishing.published import FOLDER, published_counts, settings
 
 if TYPE_CHECKING:
     from pipeline_src.counting.counts import Counts
@@ -243,9 +243,8 @@ def _published(name: str, folder: Path) -> Side:
             conditions[key] = text
     counts = {}
     for split in publication.facts.parts:
-        on_split = PublishedCounts(publication, folder, split)
-        for method, seed in on_split:
-            counts[method, seed, split] = partial(on_split.__getitem__, (method, seed))
+        for (method, seed), load in published_counts(publication, folder, split).items():
+            counts[method, seed, split] = load
     return Side(name, publication.facts, counts, publication.groups, conditions)
 
 

@@ -26,7 +26,14 @@ from pipeline_src.counting.counts import ALWAYS, Counts
 from pipeline_src.counting.levels import CLAMP, PROTOCOLS, UNIT
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
-from pipeline_src.publishing.compact import Arrays, image_groups, names, restored, score_steps
+from pipeline_src.publishing.compact import (
+    Arrays,
+    arrays_of,
+    image_groups,
+    names_of_counts,
+    restored,
+    score_steps,
+)
 
 SCALE = 1 << 16  # of the expected scores of a pixel
 FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6, "lc": 0, "pb": 0}]
@@ -45,17 +52,19 @@ class CountsFile:
 
     def __init__(self, path: Path):
         self.path = path
+        self.runs: list[Run] = []
         with self._readable(), ZipFile(path) as archive:
-            members = [name.removesuffix(".npz.xz").split("/") for name in archive.namelist()]
-            self.runs: list[Run] = [
-                (name[0], name[1], int(name[2])) for name in members if len(name) == 3
-            ]
+            for name in archive.namelist():
+                split, *run = name.removesuffix(".npz.xz").split("/")
+                if len(run) == 2:
+                    self.runs.append((split, run[0], int(run[1])))
 
-    def read(self, part: str, method: str, seed: int) -> dict[str, Counts]:
+    def read(self, split: str, method: str, seed: int) -> dict[str, Counts]:
         """Return the counts of a run by protocol; UserError for a damaged file."""
         with self._readable(), ZipFile(self.path) as archive:
-            shared = _read_member(archive, f"{part}/images")
-            return restored(_decoded(_read_member(archive, f"{part}/{method}/{seed}"), shared))
+            shared = _read_member(archive, f"{split}/images")
+            stored = _read_member(archive, f"{split}/{method}/{seed}")
+            return restored(_decoded(stored, shared))
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
@@ -71,8 +80,7 @@ class CountsFile:
 
 
 def add_runs(path: Path, runs: Mapping[Run, Callable[[], Arrays]], cores: int = 1) -> None:
-    """Add runs to the counts of an experiment, or begin them; other runs in the file stay as they
-    are.
+    """Add runs to the counts of an experiment, or begin them; other runs in the file stay.
 
     Args:
         runs: functions that return `reduced` counts. All counts of a dataset are of the same images
@@ -83,92 +91,96 @@ def add_runs(path: Path, runs: Mapping[Run, Callable[[], Arrays]], cores: int = 
         if path.exists():
             shutil.copyfile(path, temporary)
         with ZipFile(temporary, "a") as archive, ThreadPoolExecutor(cores) as pool:
-            firsts = {run[0]: run for run in reversed([*runs])}
-            for part, run in firsts.items():
-                if f"{part}/images.npz.xz" not in archive.namelist():
-                    _write_member(archive, f"{part}/images", _packed(_shared(runs[run]())))
-            shared = {part: _read_member(archive, f"{part}/images") for part in firsts}
-            contents = pool.map(lambda run: _packed(_encoded(runs[run](), shared[run[0]])), runs)
-            for run, content in zip(runs, contents, strict=True):
-                _write_member(archive, "/".join(map(str, run)), content)
+            shared = {}
+            first_runs = {run[0]: run for run in reversed(list(runs))}
+            for split, run in first_runs.items():
+                if f"{split}/images.npz.xz" not in archive.namelist():
+                    _write_member(archive, f"{split}/images", _packed(_shared(runs[run]())))
+                shared[split] = _read_member(archive, f"{split}/images")
+
+            def content(run: Run) -> bytes:
+                return _packed(_encoded(runs[run](), shared[run[0]]))
+
+            for run, packed in zip(runs, pool.map(content, runs), strict=True):
+                _write_member(archive, "/".join(map(str, run)), packed)
 
 
 def _shared(run: Arrays) -> Arrays:
     """Return the arrays that all runs on a dataset share."""
-    size = next(run[f"{name}_table"][:2] for name in names(run))
-    return {"ids": run["ids"], "size": size} | {
-        f"{name}_pixels": run[f"{name}_pixels"] for name in names(run)
-    }
+    names = names_of_counts(run)
+    shared = {"ids": run["ids"], "size": arrays_of(run, names[0])["table"][:2]}
+    return shared | {f"{name}_pixels": run[f"{name}_pixels"] for name in names}
 
 
 def _encoded(run: Arrays, shared: Arrays) -> Arrays:
-    """Return the arrays of a run as small numbers: differences from the values that other arrays predict."""
+    """Return the arrays of a run as small numbers: differences from what other arrays predict."""
     if not np.array_equal(run["ids"], shared["ids"]):
         raise UserError(
             "a run was evaluated on other images than the published runs",
             expected="the same image ids",
         )
     stored = {name: array for name, array in run.items() if name != "ids"}
-    nearest: np.ndarray | int = 0
-    for name in names(run):
-        pixels, units = run[f"{name}_pixels"], run[f"{name}_units"].copy()
+    tables = {}
+    for name in names_of_counts(run):
+        counts = arrays_of(run, name)
+        pixels = counts["pixels"]
+        units = counts["units"].copy()
+        ends = units.sum(axis=1) - pixels // run["unit"]
+        table = counts["table"] - _expected(run, name, shared["size"])
+        tables[name] = table
         if name == "stretched":
             units -= run["raw_units"]
-        units[0, 0], units[1, -1] = run[f"{name}_units"].sum(axis=1) - pixels // run["unit"]
-        table = run[f"{name}_table"] - _expected(run, name, shared)
-        stored[f"{name}_table"] = _sorted_by_previous(
-            table - nearest if name == "stretched" else table
-        )
+            table = table - tables["raw"]
+        units[[0, 1], [0, -1]] = ends
+        stored[f"{name}_table"] = _sorted_by_previous(table)
         stored[f"{name}_units"] = _sorted_by_previous(units)
         stored[f"{name}_pixels"] = pixels - shared[f"{name}_pixels"]
-        nearest = table
     return stored
 
 
 def _decoded(stored: Arrays, shared: Arrays) -> Arrays:
     """Return the arrays from the differences that `_encoded` returned."""
     run = stored | {"ids": shared["ids"]}
-    nearest: np.ndarray | int = 0
-    for name in names(stored):
-        pixels = run[f"{name}_pixels"] = stored[f"{name}_pixels"] + shared[f"{name}_pixels"]
-        units = _unsorted(stored[f"{name}_units"])
+    tables = {}
+    for name in names_of_counts(stored):
+        counts = arrays_of(stored, name)
+        pixels = counts["pixels"] + shared[f"{name}_pixels"]
+        units = _unsorted(counts["units"])
+        tables[name] = _unsorted(counts["table"])
         ends = units[[0, 1], [0, -1]] + pixels // run["unit"]
         if name == "stretched":
             units += run["raw_units"]
-        units[0, 0] = units[1, -1] = 0
+            tables[name] += tables["raw"]
+        units[[0, 1], [0, -1]] = 0
         units[[0, 1], [0, -1]] = ends - units.sum(axis=1)
         run[f"{name}_units"] = units
-        table = _unsorted(stored[f"{name}_table"])
-        nearest = table + nearest if name == "stretched" else table
-        run[f"{name}_table"] = nearest + _expected(run, name, shared)
+        run[f"{name}_pixels"] = pixels
+        run[f"{name}_table"] = tables[name] + _expected(run, name, shared["size"])
     return run
 
 
-def _expected(run: Arrays, name: str, shared: Arrays) -> np.ndarray:
-    """Return the table of an object (columns, N) as if pixels were in the middle of their 8-bit
-    level. Columns other than sizes and sums over pixels are 0. The integers are the same on every
-    machine.
+def _expected(run: Arrays, name: str, size: np.ndarray) -> np.ndarray:
+    """Return the table (columns, N) as if pixels were in the middle of their 8-bit level.
+
+    Columns other than sizes and sums over pixels are 0. The integers are the same on every machine.
     """
+    counts = arrays_of(run, name)
     if name not in PROTOCOLS:
-        return np.zeros_like(run[f"{name}_table"])
-    groups, pooled, starts = (
-        image_groups(run, name),
-        run[f"{name}_pooled"][..., None],
-        run["starts"],
-    )
-    scores = np.add.reduceat(pooled * _pixel_scores(), starts) // np.maximum(
-        1, np.add.reduceat(pooled, starts)
-    )
-    sums = np.tensordot(scores, groups, axes=((0, 1), (1, 0)))
-    steps = score_steps(run[f"{name}_pixels"], int(run["bits"]))
+        return np.zeros_like(counts["table"])
+    starts = run["starts"]
+    pooled = counts["pooled"][..., None]
+    pixels = np.add.reduceat(pooled, starts)
+    scores = np.add.reduceat(pooled * _pixel_scores(), starts) // np.maximum(1, pixels)
+    sums = np.tensordot(scores, image_groups(run, counts), axes=((0, 1), (1, 0)))
+    steps = score_steps(counts["pixels"], int(run["bits"]))
     expected: np.ndarray = np.where(steps == 1, sums // SCALE, sums * (UNIT // SCALE) // steps)
-    expected[:2] = shared["size"]
+    expected[:2] = size
     return expected
 
 
 @cache
 def _pixel_scores() -> np.ndarray:
-    """Return the scores of a pixel by 8-bit level and label, (256, 2, columns), in units of 1 / SCALE."""
+    """Return the scores of a pixel by 8-bit level and label, (256, 2, columns) in 1 / SCALE."""
     f = np.minimum((np.arange(256) + 0.5) / 255, 1)
     q = np.clip(np.stack([1 - f, f], axis=1), CLAMP, 1 - CLAMP)  # given to the label
     scores = {
@@ -180,18 +192,16 @@ def _pixel_scores() -> np.ndarray:
         "nll": -np.log(q),
         "entropy": -q * np.log(q) - (1 - q) * np.log(1 - q),
     }
-    return np.stack(
-        [np.rint(SCALE * scores.get(name, 0 * q)).astype(np.int64) for name in ALWAYS], axis=2
-    )
+    columns = np.stack([scores.get(name, np.zeros_like(q)) for name in ALWAYS], axis=2)
+    return np.asarray(np.rint(SCALE * columns), np.int64)
 
 
 def _sorted_by_previous(columns: np.ndarray) -> np.ndarray:
-    """Return columns (..., N), each sorted by the previous one: similar numbers become neighbors, which helps xz."""
+    """Return columns (..., N), each sorted by the previous one, so that xz finds repetitions."""
     flat = columns.reshape(-1, columns.shape[-1])
     order = np.argsort(flat[:-1], axis=1, kind="stable")
-    return np.concatenate([flat[:1], np.take_along_axis(flat[1:], order, axis=1)]).reshape(
-        columns.shape
-    )
+    ordered = np.take_along_axis(flat[1:], order, axis=1)
+    return np.concatenate([flat[:1], ordered]).reshape(columns.shape)
 
 
 def _unsorted(columns: np.ndarray) -> np.ndarray:
@@ -203,23 +213,22 @@ def _unsorted(columns: np.ndarray) -> np.ndarray:
 
 
 def _packed(arrays: Arrays) -> bytes:
-    """Return arrays of whole numbers as a compressed .npz: all lowest bytes of an array first, then the next bytes."""
+    """Return arrays of whole numbers as a compressed .npz, the lowest bytes of an array first."""
     planes: dict[str, Any] = {}
     for name, array in arrays.items():
         numbers = array.astype("<i8")
         numbers = np.where(numbers < 0, -2 * numbers - 1, 2 * numbers)
         by_byte = np.ascontiguousarray(np.moveaxis(numbers[..., None].view(np.uint8), -1, 0))
-        planes[name] = by_byte[
-            : np.flatnonzero(by_byte.reshape(8, -1).any(axis=1)).max(initial=0) + 1
-        ]
-    np.savez(content := io.BytesIO(), **planes)
+        used = np.flatnonzero(by_byte.reshape(8, -1).any(axis=1))
+        planes[name] = by_byte[: used.max(initial=0) + 1]
+    content = io.BytesIO()
+    np.savez(content, **planes)
     return lzma.compress(content.getvalue(), filters=FILTERS)
 
 
 def _write_member(archive: ZipFile, name: str, content: bytes) -> None:
-    archive.writestr(
-        ZipInfo(f"{name}.npz.xz"), content
-    )  # without the time: the same counts give the same bytes
+    """Write a member without its time: the same counts give the same bytes."""
+    archive.writestr(ZipInfo(f"{name}.npz.xz"), content)
 
 
 def _read_member(archive: ZipFile, name: str) -> Arrays:
@@ -227,9 +236,9 @@ def _read_member(archive: ZipFile, name: str) -> Arrays:
     with np.load(io.BytesIO(lzma.decompress(archive.read(f"{name}.npz.xz")))) as file:
         planes = dict(file)
     arrays = {}
-    for name, by_byte in planes.items():
+    for array, by_byte in planes.items():
         padded = np.zeros((*by_byte.shape[1:], 8), np.uint8)
         padded[..., : len(by_byte)] = np.moveaxis(by_byte, 0, -1)
         numbers = padded.view("<i8")[..., 0]
-        arrays[name] = np.where(numbers % 2, -(numbers + 1) // 2, numbers // 2).astype(np.int64)
+        arrays[array] = np.where(numbers % 2, -(numbers + 1) // 2, numbers // 2).astype(np.int64)
     return arrays

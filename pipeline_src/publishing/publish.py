@@ -25,9 +25,9 @@ from pipeline_src.publishing.published import (
     FOLDER,
     RUNS,
     Publication,
-    PublishedCounts,
     checked,
     pack,
+    published_counts,
     settings,
 )
 from pipeline_src.publishing.rebuild import REPORT, rebuild_report, recompute, replace_computed
@@ -90,7 +90,7 @@ def write_sources(
     _check_settings(graph.name, settings(earlier.params), settings(params))
     present = set()
     for split in earlier.facts.parts:
-        present |= {(split, *run) for run in PublishedCounts(earlier, staging, split)}
+        present |= {(split, *run) for run in published_counts(earlier, staging, split)}
     evaluated = {}
     trained = {}
     files = {}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import ZIP_LZMA, ZipFile, ZipInfo
@@ -27,6 +28,8 @@ SOURCES = (COUNTS, RUNS)  # with `EXPERIMENT`, which has their digests
 TABLES = "tables.zip"
 COMPUTED = ("metrics.json", "tables.md", TABLES, "claims.json", "claims.md")
 DIGEST = "digest"  # the key in experiment.json
+# (method, seed) -> a function that returns counts by protocol.
+Loaders = dict[tuple[str, int], Callable[[], Mapping[str, "Counts"]]]
 OVERVIEW = "overview"  # the folder of tables and claims across the published experiments
 # Settings that change no number of a run, or that are compared one by one: seeds, methods and
 # datasets.
@@ -134,31 +137,18 @@ def checked(folder: Path, files: Sequence[str] = SOURCES) -> Publication:
     return publication
 
 
-class PublishedCounts(Mapping[tuple[str, int], Mapping[str, "Counts"]]):
-    """The published counts of all runs on a dataset by (method, seed), read on demand."""
+def published_counts(publication: Publication, folder: Path, split: str) -> Loaders:
+    """Return the runs on a dataset whose counts are published, each with their loader."""
+    from pipeline_src.publishing.counts_file import CountsFile
 
-    def __init__(self, publication: Publication, folder: Path, split: str):
-        from pipeline_src.publishing.counts_file import CountsFile
-
-        self._split = split
-        self._files: dict[str, CountsFile] = {}  # method -> the file that has its counts
-        for method in publication.facts.methods:
-            name = publication.counts_in.get(method, folder.name)
-            self._files[method] = CountsFile(folder.parent / name / COUNTS)
-        self._runs = []
-        for method, seed in publication.facts.runs:
-            if (split, method, seed) in self._files[method].runs:
-                self._runs.append((method, seed))
-
-    def __getitem__(self, run: tuple[str, int]) -> dict[str, Counts]:
-        method, seed = run
-        return self._files[method].read(self._split, method, seed)
-
-    def __iter__(self) -> Iterator[tuple[str, int]]:
-        return iter(self._runs)
-
-    def __len__(self) -> int:
-        return len(self._runs)
+    homes = {folder.name, *publication.counts_in.values()}
+    files = {name: CountsFile(folder.parent / name / COUNTS) for name in homes}
+    loaders: Loaders = {}
+    for method, seed in publication.facts.runs:
+        file = files[publication.counts_in.get(method, folder.name)]
+        if (split, method, seed) in file.runs:
+            loaders[method, seed] = partial(file.read, split, method, seed)
+    return loaders
 
 
 def settings(params: Mapping[str, Any], above: str = "") -> dict[str, Any]:

@@ -26,9 +26,9 @@ from pipeline_src.publishing.published import (
     FOLDER,
     TABLES,
     Publication,
-    PublishedCounts,
     checked,
     pack,
+    published_counts,
     run_folders,
 )
 
@@ -173,7 +173,7 @@ def _analyse(folder: Path, out: Path, split: str) -> None:
     analyse(
         split,
         publication.facts.bins,
-        PublishedCounts(publication, folder, split),
+        published_counts(publication, folder, split),
         _results(publication, out).files[split],
         note=publication.notes.get(split, ""),
         groups_of=None if groups is None else lambda ids: groups,

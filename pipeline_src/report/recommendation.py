@@ -1,5 +1,4 @@
-"""The methods of an experiment compared over datasets of one role, and the recommended one by one
-stated rule.
+"""The methods of an experiment compared over datasets, and the one that a stated rule recommends.
 
 `RULE` and `SIMPLICITY` are the rule as data: README, results pages and reports state these and
 nothing else. Intervals and paired differences are those of tables. Each dataset has the same
@@ -9,57 +8,65 @@ weight, however many images it has.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimate
+from pipeline_src.analysis.estimate import LOWER, UNDEFINED_ESTIMATE, Estimate, estimate
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims.checks import MARGIN
 from pipeline_src.metrics.registry import METRICS
 
-KEPT, LOST, INCONCLUSIVE = "kept", "lost", "inconclusive"  # the baseline's accuracy
+# Whether a method has the baseline's accuracy.
+KEPT = "kept"
+LOST = "lost"
+INCONCLUSIVE = "inconclusive"
 # From the simplest: name of the group, and the codes of its methods. All other methods train
 # differently.
-SIMPLICITY: tuple[tuple[str, frozenset[str]], ...] = (
-    ("baseline", frozenset({"baseline"})),
-    ("temperature scaling", frozenset({"temperature"})),
-    ("Platt scaling", frozenset({"platt"})),
-    (
-        "other calibrators",
-        frozenset(
-            {"beta", "isotonic", "histogram_binning", "image_temperature", "vector", "dirichlet"}
-        ),
+SIMPLICITY = {
+    "baseline": ("baseline",),
+    "temperature scaling": ("temperature",),
+    "Platt scaling": ("platt",),
+    "other calibrators": (
+        "beta",
+        "isotonic",
+        "histogram_binning",
+        "image_temperature",
+        "vector",
+        "dirichlet",
     ),
-    ("averaged weights, also with a calibrator", frozenset({"averaged"})),
-    ("several passes or networks", frozenset({"mc_dropout", "deep_ensemble"})),
-)
-TRAINED = "methods that train differently"
+    "averaged weights, also with a calibrator": ("averaged",),
+    "several passes or networks": ("mc_dropout", "deep_ensemble"),
+}
 RULE = (
-    "A method improves on the baseline if its mean ECE over the test sets in distribution is significantly lower, "
-    f"its accuracy on each is kept within {100 * MARGIN:g} points, and its Brier score is not significantly higher.",
-    "Among these, a method ties with that of the lowest ECE if the paired 95 % CI of their ECE difference contains 0 "
-    "and its Brier score is not significantly higher.",
-    f"The simplest method of the tie is recommended: {', '.join(name for name, _ in SIMPLICITY)}, {TRAINED}.",
+    "A method improves on the baseline if its mean ECE over the test sets in distribution is "
+    f"significantly lower, its accuracy on each is kept within {100 * MARGIN:g} points, and its "
+    "Brier score is not significantly higher.",
+    "Among these, a method ties with that of the lowest ECE if the paired 95 % CI of their ECE "
+    "difference contains 0 and its Brier score is not significantly higher.",
+    f"The simplest method of the tie is recommended: {', '.join(SIMPLICITY)}, methods that train "
+    "differently.",
 )
-RECOMMENDED, TIED, NOT_TIED = "recommended", "tied", "not tied with the lowest ECE"
+RECOMMENDED = "recommended"
+TIED = "tied"
+NOT_TIED = "not tied with the lowest ECE"
+NO_CHOICE = "No recommendation: it needs a baseline, another method and a test set in distribution."
 
 
 @dataclass(frozen=True)
 class ProtocolComparison:
-    """The methods in one protocol on some datasets, `parts`."""
+    """The methods in one protocol on the datasets of a role."""
 
     results: Results
     protocol: str
-    parts: Sequence[str]
+    role: str
 
-    @classmethod
-    def of(cls, results: Results, protocol: str, roles: Collection[str]) -> ProtocolComparison:
-        """Return the comparison on the datasets of some roles."""
-        return cls(results, protocol, results.facts.parts_of(roles))
+    @cached_property
+    def parts(self) -> list[str]:
+        """The datasets."""
+        return self.results.facts.parts_of([self.role])
 
     @cached_property
     def _measured(self) -> dict[str, dict[str, Measurement]]:
@@ -67,103 +74,104 @@ class ProtocolComparison:
 
     @cached_property
     def methods(self) -> list[str]:
-        """Return the methods that were run on all datasets, by mean ECE, the lowest first."""
-        common = [
-            m
-            for m in self.results.facts.methods
-            if self.parts and all(m in runs for runs in self._measured.values())
-        ]
-        ece = {method: self.mean("ece", method).value for method in common}
-        return sorted(
-            (method for method in common if not math.isnan(ece[method])), key=ece.__getitem__
-        )
+        """The methods that were run on all datasets, by mean ECE, the lowest first."""
+        ece = {}
+        for method in self.results.facts.methods:
+            value = self.mean("ece", method).value
+            if not math.isnan(value):
+                ece[method] = value
+        return sorted(ece, key=ece.__getitem__)
 
     @property
     def baseline(self) -> str | None:
-        """Return the baseline, if it was run on all datasets."""
-        return self.results.facts.baseline if self.results.facts.baseline in self.methods else None
+        """The baseline, if it was run on all datasets."""
+        baseline = self.results.facts.baseline
+        return baseline if baseline in self.methods else None
 
     def mean(self, metric: str, method: str) -> Estimate:
-        """Return a metric's mean over the datasets; NaN where it is undefined."""
-        return self._sum(metric, self.parts, {method: 1.0}) or UNDEFINED_ESTIMATE
+        """Return a metric's mean over the datasets; NaN where it is undefined or was not run."""
+        return self._sum(metric, self.parts, {method: 1.0})
 
-    def difference(
-        self, metric: str, method: str, other: str | None, part: str | None = None
-    ) -> Estimate | None:
-        """Return one method's metric minus another's, paired by image and seed, on a dataset or as
-        the mean over all.
+    def difference(self, metric: str, method: str, other: str, part: str | None = None) -> Estimate:
+        """Return one method's metric minus another's, paired by image and seed.
 
-        None without the other method or without a common seed.
+        It is NaN without a common seed.
+
+        Args:
+            part: a dataset; by default, the difference is the mean over all.
         """
         parts = self.parts if part is None else [part]
-        return self._sum(metric, parts, {method: 1.0, other: -1.0}) if other is not None else None
+        return self._sum(metric, parts, {method: 1.0, other: -1.0})
 
-    def _sum(self, metric: str, parts: Sequence[str], weights: dict[str, float]) -> Estimate | None:
-        share = 1 / len(parts)
-        return estimate(
-            metric,
-            *((self._measured[part][m], w * share) for m, w in weights.items() for part in parts),
-        )
-
-    def below_floor(self, method: str) -> bool:
-        """Return whether a method's mean ECE is below what a network without calibration error would measure."""
-        return self.mean("ece", method).value < self.mean("ece_floor", method).value
+    def _sum(self, metric: str, parts: Sequence[str], weights: Mapping[str, float]) -> Estimate:
+        terms = []
+        for method, weight in weights.items():
+            for part in parts:
+                if method not in self._measured[part]:
+                    return UNDEFINED_ESTIMATE
+                terms.append((self._measured[part][method], weight * (1 / len(parts))))
+        return estimate(metric, *terms) or UNDEFINED_ESTIMATE
 
     def error_text(self, method: str) -> str:
         """Return a mean ECE with its confidence interval, in the digits of the tables."""
         number = self.mean("ece", method)
         return METRICS["ece"].text(number.value, low=number.low, high=number.high, mark="\u00a0%")
 
-    def accuracy(self, method: str) -> str:
+    def accuracy(self, method: str, baseline: str) -> str:
         """Return whether the baseline's accuracy is KEPT, LOST or INCONCLUSIVE.
 
         It is kept if, on every dataset, the whole interval of the difference lies above minus half
         a point.
         """
-        changes = [
-            self.difference("accuracy", method, self.results.facts.baseline, part)
-            for part in self.parts
-        ]
-        if any(change and change.high < -MARGIN for change in changes):
+        changes = [self.difference("accuracy", method, baseline, part) for part in self.parts]
+        if any(change.high < -MARGIN for change in changes):
             return LOST
-        return KEPT if all(change and change.low > -MARGIN for change in changes) else INCONCLUSIVE
+        return KEPT if all(change.low > -MARGIN for change in changes) else INCONCLUSIVE
 
-    def lower_ece(self, method: str, other: str | None) -> bool:
+    def lower_ece(self, method: str, other: str) -> bool:
         """Return whether a method's mean ECE is significantly lower than another's."""
-        change = self.difference("ece", method, other)
-        return bool(change and change.excludes_zero and change.value < 0)
+        return self.difference("ece", method, other).direction == LOWER
 
-    def higher_brier(self, method: str, other: str | None) -> bool:
+    def higher_brier(self, method: str, other: str) -> bool:
         """Return whether a method's mean Brier score is significantly higher than another's."""
-        change = self.difference("brier", method, other)
-        return bool(change and change.low > 0)
+        return self.difference("brier", method, other).low > 0
 
     def ties(self, method: str, lowest: str) -> bool:
-        """Return whether a method ties with the one of the lowest ECE: no significant difference, no higher Brier."""
+        """Return whether a method ties with the one of the lowest ECE.
+
+        Methods below the noise floor of ECE are not ranked by it.
+        """
         if method == lowest:
             return True
-        both_at_floor = self.below_floor(method) and self.below_floor(lowest)
-        return (both_at_floor or not self.lower_ece(lowest, method)) and not self.higher_brier(
-            method, lowest
-        )
+        at_floor = []
+        for name in (method, lowest):
+            floor = self.mean("ece_floor", name).value
+            at_floor.append(self.mean("ece", name).value < floor)
+        if not all(at_floor) and self.lower_ece(lowest, method):
+            return False
+        return not self.higher_brier(method, lowest)
 
 
 def simplicity(facts: Facts, method: str) -> int:
-    """Return the place of a method in `SIMPLICITY`; a calibrator of a network has at least that network's."""
+    """Return the place of a method in `SIMPLICITY`.
+
+    A calibrator of a network has at least that network's.
+    """
     entry = facts.methods[method]
-    base = entry.uses
+    places = [_place(entry.code)]
+    if entry.parameters.get("weights") == "averaged":
+        places.append(_place("averaged"))
+    network = entry.uses
+    if network and network in facts.methods and network != method:
+        places.append(simplicity(facts, network))
+    return max(places)
 
-    def place(code: str) -> int:
-        return next(
-            (k for k, (_, codes) in enumerate(SIMPLICITY) if code in codes), len(SIMPLICITY)
-        )
 
-    places = [place(entry.code)] + [place("averaged")] * (
-        entry.parameters.get("weights") == "averaged"
-    )
-    return max(
-        *places, simplicity(facts, base) if base and base in facts.methods and base != method else 0
-    )
+def _place(code: str) -> int:
+    for place, codes in enumerate(SIMPLICITY.values()):
+        if code in codes:
+            return place
+    return len(SIMPLICITY)
 
 
 @dataclass(frozen=True)
@@ -183,76 +191,68 @@ class Recommendation:
 
 
 def recommend(inside: ProtocolComparison) -> Recommendation:
-    """Apply `RULE` to the methods on the test sets in distribution."""
-    base, outcomes = inside.baseline, dict.fromkeys(inside.methods, "")
-    if base is None or len(inside.methods) < 2:
+    """Return what `RULE` recommends for the methods on the test sets in distribution."""
+    baseline = inside.baseline
+    outcomes = dict.fromkeys(inside.methods, "")
+    if baseline is None:
         return Recommendation(None, (), outcomes)
-    improving = []
-    for method in (name for name in inside.methods if name != base):
-        accuracy = inside.accuracy(method)
+    outcomes[baseline] = "baseline"
+    if len(inside.methods) < 2:
+        return Recommendation(None, (), outcomes)
+    improving: list[str] = []
+    tie: list[str] = []
+    for method in inside.methods:
+        if method == baseline:
+            continue
+        accuracy = inside.accuracy(method, baseline)
         if accuracy != KEPT:
             outcomes[method] = f"accuracy {accuracy}"
-        elif inside.higher_brier(method, base):
+        elif inside.higher_brier(method, baseline):
             outcomes[method] = "higher Brier score"
-        elif not inside.lower_ece(method, base):
+        elif not inside.lower_ece(method, baseline):
             outcomes[method] = "ECE not lower"
         else:
             improving.append(method)
-            outcomes[method] = TIED if inside.ties(method, improving[0]) else NOT_TIED
-    tie = [method for method in improving if outcomes[method] == TIED]
-    chosen = min(tie, key=lambda method: simplicity(inside.results.facts, method), default=base)
+            outcomes[method] = NOT_TIED
+            if inside.ties(method, improving[0]):
+                tie.append(method)
+                outcomes[method] = TIED
+    facts = inside.results.facts
+    chosen = min(tie, key=lambda method: simplicity(facts, method), default=baseline)
     outcomes[chosen] = RECOMMENDED
     return Recommendation(chosen, [method for method in tie if method != chosen], outcomes)
 
 
-# The recommendation as text.
-NO_CHOICE = "No recommendation: it needs a baseline, another method and a test set in distribution."
-KEEP = "Keep the baseline. No method improves on its mean ECE on {images}, {error}; the lowest is {lowest} ({first})."
-USE = (
-    "Use {method}. It lowers the mean ECE on {images} from {before} to {error}, with accuracy kept within "
-    f"{100 * MARGIN:g} points."
-)
-TIE = "Not significantly different: {}."
-
-
-def sentences(inside: ProtocolComparison, titles: Mapping[str, str]) -> list[str]:
+def sentences(
+    inside: ProtocolComparison,
+    choice: Recommendation,
+    described: Mapping[str, Mapping[str, str]],
+) -> str:
     """Return the recommendation as text: the method and its effect, and the tie.
 
     Args:
-        titles: method -> its name in the literature.
+        described: method -> its `title`, the name in the literature.
     """
-    choice, base = recommend(inside), inside.baseline
-    if choice.method is None or base is None:
-        return [NO_CHOICE]
-    facts = {
-        "images": f"{'synthetic' if inside.results.facts.synthetic else 'real'} images ({', '.join(inside.parts)})",
-        "error": inside.error_text(choice.method),
-        "before": inside.error_text(base),
-        "first": inside.methods[0],
-        "lowest": inside.error_text(inside.methods[0]),
-        "method": f"{choice.method} ({titles.get(choice.method, choice.method)})",
-    }
-    texts = [(KEEP if choice.method == base else USE).format_map(facts)]
-    texts += [TIE.format(", ".join(choice.tied))] if choice.tied else []
-    return texts
-
-
-def overview(
-    inside: ProtocolComparison, elsewhere: Sequence[ProtocolComparison]
-) -> list[dict[str, Any]]:
-    """Return a row per method, by ECE, of the estimates behind the recommendation, and the outcome of the rule."""
-    outcomes, base = recommend(inside).outcomes, inside.baseline
-    return [
-        {
-            "method": method,
-            **{
-                metric: inside.mean(metric, method) for metric in ("ece", "oe", "accuracy", "brier")
-            },
-            "change": inside.difference("ece", method, base) if method != base else None,
-            "elsewhere": [
-                sets.mean("ece", method) if method in sets.methods else None for sets in elsewhere
-            ],
-            "outcome": outcomes[method] or ("baseline" if method == base else ""),
-        }
-        for method in inside.methods
-    ]
+    method = choice.method
+    baseline = inside.baseline
+    if method is None or baseline is None:
+        return NO_CHOICE
+    kind = "synthetic" if inside.results.facts.synthetic else "real"
+    images = f"{kind} images ({', '.join(inside.parts)})"
+    error = inside.error_text(method)
+    if method == baseline:
+        lowest = inside.methods[0]
+        text = (
+            f"Keep the baseline. No method improves on its mean ECE on {images}, {error}; "
+            f"the lowest is {inside.error_text(lowest)} ({lowest})."
+        )
+    else:
+        title = described.get(method, {}).get("title", method)
+        text = (
+            f"Use {method} ({title}). It lowers the mean ECE on {images} from "
+            f"{inside.error_text(baseline)} to {error}, with accuracy kept within "
+            f"{100 * MARGIN:g} points."
+        )
+    if choice.tied:
+        text += f" Not significantly different: {', '.join(choice.tied)}."
+    return text

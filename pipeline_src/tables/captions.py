@@ -15,19 +15,23 @@ SYNTHETIC = (
     "All images are synthetic: the numbers test the pipeline and decide nothing about real images."
 )
 LEGEND = (
-    "ECE, the expected calibration error, is the gap between confidence and accuracy, averaged over pixels in "
-    "equal-width bins of confidence. OE, the overconfidence error, counts only overconfident bins, weighted by "
-    "confidence. Lower is better for both.",
+    "ECE, the expected calibration error, is the gap between confidence and accuracy, averaged "
+    "over pixels in equal-width bins of confidence. OE, the overconfidence error, counts only "
+    "overconfident bins, weighted by confidence. Lower is better for both.",
     "Values are means over training seeds; ± is their sample standard deviation.",
-    f"Brackets and error bars are 95 % confidence intervals (CI): {RESAMPLES:,} paired bootstrap resamples of the "
-    f"images ({FEW} for slow metrics), widened by the spread over seeds; with one seed, without it.",
-    "★ significantly better than every other method of its column. † not significantly different from the best. "
-    "↓ ↑ significantly lower, higher.",
-    "° ECE below the noise floor, which a network without calibration error reaches on these images; not ranked.",
-    "Unnormalized (`raw` in files): probabilities of the model. Min-max normalized (`stretched`): each map is first "
-    "scaled to [0, 1], as the released test program does.",
-    "Out of distribution no image has an object. With one object class, accuracy is the share of background pixels.",
-    "The validation images steer the learned perturbation and fit post-hoc methods, so they are not unseen.",
+    f"Brackets and error bars are 95 % confidence intervals (CI): {RESAMPLES:,} paired bootstrap "
+    f"resamples of the images ({FEW} for slow metrics), widened by the spread over seeds; with "
+    "one seed, without it.",
+    "★ significantly better than every other method of its column. † not significantly different "
+    "from the best. ↓ ↑ significantly lower, higher.",
+    "° ECE below the noise floor, which a network without calibration error reaches on these "
+    "images; not ranked.",
+    "Unnormalized (`raw` in files): probabilities of the model. Min-max normalized (`stretched`): "
+    "each map is first scaled to [0, 1], as the released test program does.",
+    "Out of distribution no image has an object. With one object class, accuracy is the share of "
+    "background pixels.",
+    "The validation images steer the learned perturbation and fit post-hoc methods, so they are "
+    "not unseen.",
 )
 
 
@@ -39,41 +43,46 @@ def heading(results: Results, part: str) -> str:
 
 def about(facts: Facts) -> str:
     """Return the experiment with its epochs, seeds and bins."""
-    seeds = f"seed{'s' * (len(facts.seeds) > 1)} {', '.join(map(str, sorted(facts.seeds)))}"
-    return f"Experiment {facts.experiment}, {facts.epochs} epochs, {seeds}, {facts.bins} bins."
+    word = "seeds" if len(facts.seeds) > 1 else "seed"
+    seeds = ", ".join(map(str, sorted(facts.seeds)))
+    return (
+        f"Experiment {facts.experiment}, {facts.epochs} epochs, {word} {seeds}, {facts.bins} bins."
+    )
 
 
 def notes(results: Results, metrics: Collection[str], parts: Collection[str]) -> list[str]:
-    """Return why cells are empty, which runs are missing, and what readers must know of the
-    datasets.
+    """Return why cells are empty, which runs are missing, and what readers must know of datasets.
 
     Args:
         metrics, parts: the table's metrics and datasets.
     """
     facts = results.facts
-    texts = list(_undefined(results, metrics, parts))
-    if missing := list(_missing(results, parts)):
+    undefined: dict[tuple[str, str], list[str]] = {}
+    for (part, name), reason in results.reasons.items():
+        if name in metrics and part in parts:
+            undefined.setdefault((name, reason), []).append(part)
+    texts = []
+    for (name, reason), undefined_on in undefined.items():
+        short = METRICS[name].column.removesuffix(" %")
+        texts.append(f"{UNDEFINED} {short} is undefined on {', '.join(undefined_on)}: {reason}.")
+    missing = list(_missing(results, parts))
+    if missing:
         texts.append(not_run(facts.experiment, "; ".join(missing)))
     pooled = [name for name, method in facts.methods.items() if method.of_all_seeds]
     if pooled:
-        texts.append(
-            f"One network set of all seeds, paired with each seed in a difference: {', '.join(pooled)}."
-        )
-    texts += [f"{part}: {note}" for part in parts if (note := results.note(part))]
-    return texts + [SYNTHETIC] * facts.synthetic
-
-
-def _undefined(results: Results, metrics: Collection[str], parts: Collection[str]) -> Iterator[str]:
-    by_reason: dict[tuple[str, str], list[str]] = {}
-    for (part, name), reason in results.reasons.items():
-        if name in metrics and part in parts:
-            by_reason.setdefault((name, reason), []).append(part)
-    for (name, reason), undefined_on in by_reason.items():
-        short = METRICS[name].column.removesuffix(" %")
-        yield f"{UNDEFINED} {short} is undefined on {', '.join(undefined_on)}: {reason}."
+        text = "One network set of all seeds, paired with each seed in a difference"
+        texts.append(f"{text}: {', '.join(pooled)}.")
+    for part in parts:
+        note = results.note(part)
+        if note:
+            texts.append(f"{part}: {note}")
+    if facts.synthetic:
+        texts.append(SYNTHETIC)
+    return texts
 
 
 def _missing(results: Results, parts: Collection[str]) -> Iterator[str]:
+    """Yield the runs that were not evaluated, with the dataset."""
     facts = results.facts
     for method in facts.methods:
         for part in parts:
@@ -84,6 +93,11 @@ def _missing(results: Results, parts: Collection[str]) -> Iterator[str]:
 
 
 def not_run(experiment: str, missing: str, change: str = "") -> str:
-    """Return the results that a table lacks, and the command that computes them after a `change` of params.yaml."""
-    change = f"{change} in params.yaml and " if change else ""
+    """Return the results that a table lacks, and the command that computes them.
+
+    Args:
+        change: of params.yaml, before the command.
+    """
+    if change:
+        change += " in params.yaml and "
     return f"Not run: {missing}. To get it, {change}run: {run_command(experiment)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -19,9 +18,10 @@ QUANTITIES = {  # by the fields of a `RunCost`
     "parameters": Quantity(title="parameters, million", factor=1e-6, digits=2, better=NEITHER),
 }
 NOTES = (
-    "Training includes validation after each epoch; of a post-hoc method it is the fit, without its networks. A "
-    "training that was interrupted counts from its last resumption. Prediction is of all evaluated datasets, with "
-    "reading and counting. Minutes depend on the machine and its load.",
+    "Training includes validation after each epoch; of a post-hoc method it is the fit, without "
+    "its networks. A training that was interrupted counts from its last resumption. Prediction is "
+    "of all evaluated datasets, with reading and counting. Minutes depend on the machine and its "
+    "load.",
     "Parameters are those of the networks that predict.",
     "A dash: not recorded. Published experiments hold no minutes of single runs.",
 )
@@ -29,20 +29,19 @@ NOTES = (
 
 def cost(results: Results) -> PaperTable:
     """Return minutes and parameters by method, means over seeds."""
-    return PaperTable("Cost", list(_rows(results)), about(results.facts), NOTES, QUANTITIES)
-
-
-def _rows(results: Results) -> Iterator[Row]:
+    rows: list[Row] = []
     for method in results.facts.methods:
         seeds = [seed for name, seed in results.costs if name == method]
         for name, quantity in QUANTITIES.items():
-            values = np.array([getattr(results.costs[method, seed], name) for seed in seeds])
-            yield {
+            values = [getattr(results.costs[method, seed], name) for seed in seeds]
+            row = {
                 "row": method,
                 "column": quantity.column,
                 "method": method,
                 "metric": name,
-                "mean": values.mean() if seeds else math.nan,
+                "mean": np.mean(values) if seeds else math.nan,
                 "sd": math.nan if name == "parameters" else sample_sd(values),
                 "seeds": " ".join(map(str, seeds)),
             }
+            rows.append(row)
+    return PaperTable("Cost", rows, about(results.facts), NOTES, QUANTITIES)

@@ -1,40 +1,52 @@
-"""A table as data with a row per number, its printed form, and the rows of metrics of methods with their marks."""
+"""A table as data with a row per number, its printed form, and the rows of metrics with marks."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from pipeline_src.analysis.estimate import HIGHER, LOWER, estimate, sample_sd
+from pipeline_src.analysis.estimate import HIGHER, LOWER, UNDEFINED_ESTIMATE, estimate
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import Results
-from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.files import rounded, write_text
 from pipeline_src.metrics.metric import NEITHER, Quantity
 from pipeline_src.metrics.registry import METRICS, OVER, SQUARED, defined
-from pipeline_src.tables.captions import LEGEND
+from pipeline_src.tables.captions import LEGEND, heading
 from pipeline_src.text_tables import UNDEFINED, Group, Table, markdown
 
-BEST, TIED, FLOOR = "best", "tied", "floor"
-FEW_UNITS, FEW_SIGN = (
-    30,
-    "‡",
-)  # effective images; differences that fewer carry are found too often where there are none
+BEST = "best"
+TIED = "tied"
+FLOOR = "floor"
 SIGNS = {BEST: "★", TIED: "†", FLOOR: "°", LOWER: "↓", HIGHER: "↑"}
+# Differences that fewer effective images carry are found too often where there are none.
+FEW_UNITS = 30
+FEW_SIGN = "‡"
+NUMBERS = ("mean", "sd", "low", "high")
 # Where a number is printed (protocol, group, row, column), what it measures, the mean over seeds,
 # their sample standard deviation, its 95 % confidence limits, its seeds and its number of images.
 CSV_COLUMNS = (
-    *("protocol", "group", "row", "column", "part", "role", "method", "metric"),
-    *("mean", "sd", "low", "high", "seeds", "images", "mark"),
+    "protocol",
+    "group",
+    "row",
+    "column",
+    "part",
+    "role",
+    "method",
+    "metric",
+    "mean",
+    "sd",
+    "low",
+    "high",
+    "seeds",
+    "images",
+    "mark",
 )
-NUMBERS = ("mean", "sd", "low", "high")
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -44,7 +56,8 @@ class PaperTable:
     Attributes:
         title: what it shows, the start of its caption.
         rows: the rows of the csv, a number each, in the order in which they are shown. Keys are
-            `CSV_COLUMNS` (those that do not apply may be absent) and further columns.
+            `CSV_COLUMNS` (those that do not apply may be absent) and further columns. Rows of a
+            protocol stand together.
         about: the rest of its caption.
         notes: sentences below it, which name missing results and the command that computes them.
         quantities: `metric` of a row -> how it is printed.
@@ -60,87 +73,90 @@ class PaperTable:
         """Write <name>.csv, and <name>.md with a table per protocol."""
         import pandas as pd
 
-        columns = dict.fromkeys([*CSV_COLUMNS, *(key for row in self.rows for key in row)])
-        text = (
-            pd.DataFrame(self.rows, columns=list(columns), dtype=object)
-            .map(_plain)
-            .to_csv(index=False)
-        )
-        write_text(folder / f"{name}.csv", text)
+        numbers = pd.DataFrame(self.rows, dtype=object).map(rounded)
+        columns = dict.fromkeys([*CSV_COLUMNS, *numbers.columns])
+        numbers = numbers.reindex(columns=list(columns))
+        write_text(folder / f"{name}.csv", numbers.to_csv(index=False))
         write_markdown(name, self.printed().values(), folder)
 
     def printed(self) -> dict[str, Table]:
-        """Return a table per protocol; or one, under the key "", of rows without protocol or of no rows."""
-        by_protocol = {p: [row for row in self.rows if row.get("protocol") == p] for p in PROTOCOLS}
-        shown = {protocol: rows for protocol, rows in by_protocol.items() if rows} or {
-            "": list(self.rows)
-        }
-        return {protocol: self._printed(protocol, rows) for protocol, rows in shown.items()}
+        """Return a table per protocol.
+
+        Its key is "" if the rows have no protocol, or if there are no rows.
+        """
+        by_protocol: dict[str, list[Row]] = {}
+        for row in self.rows:
+            by_protocol.setdefault(row.get("protocol", ""), []).append(row)
+        if not by_protocol:
+            by_protocol[""] = []
+        return {protocol: self._printed(protocol, rows) for protocol, rows in by_protocol.items()}
 
     def _printed(self, protocol: str, rows: Sequence[Row]) -> Table:
-        caption = f"{self.title}{f', {PROTOCOL_NAMES[protocol]}' if protocol else ''}. {self.about}".strip()
+        caption = f"{self.title}, {PROTOCOL_NAMES[protocol]}" if protocol else self.title
         columns = list(dict.fromkeys(row["column"] for row in rows))
         cells: dict[str, dict[str, dict[str, str]]] = {}
         for row in rows:
-            mean, sd, low, high = (row.get(key, math.nan) for key in NUMBERS)
-            sign = SIGNS.get(row.get("mark", ""), "")
-            if row.get("effective_images", math.nan) < FEW_UNITS:
-                sign += FEW_SIGN
-            text = self.quantities[row["metric"]].text(mean, sd, low, high, sign)
-            cells.setdefault(row.get("group", ""), {}).setdefault(row["row"], {})[row["column"]] = (
-                text
-            )
-        groups = [
-            Group(
-                group,
-                [
-                    [name, *(texts.get(column, UNDEFINED) for column in columns)]
-                    for name, texts in by_row.items()
-                ],
-            )
-            for group, by_row in cells.items()
-        ]
-        return Table(caption, ["", *columns], groups, self.notes)
+            by_row = cells.setdefault(row.get("group", ""), {})
+            by_row.setdefault(row["row"], {})[row["column"]] = self._text(row)
+        groups = []
+        for title, by_row in cells.items():
+            body = []
+            for name, texts in by_row.items():
+                body.append([name] + [texts.get(column, UNDEFINED) for column in columns])
+            groups.append(Group(title, body))
+        return Table(f"{caption}. {self.about}".strip(), ["", *columns], groups, self.notes)
+
+    def _text(self, row: Row) -> str:
+        """Return a number with its sign, its spread over seeds and its interval, as printed."""
+        sign = SIGNS.get(row.get("mark", ""), "")
+        if row.get("effective_images", math.nan) < FEW_UNITS:
+            sign += FEW_SIGN
+        mean, spread, low, high = (row.get(key, math.nan) for key in NUMBERS)
+        return self.quantities[row["metric"]].text(mean, spread, low, high, sign)
 
 
 def write_markdown(name: str, tables: Iterable[Table], folder: Path) -> None:
     """Write <name>.md, each table followed by the shared legend."""
-    complete = [replace(table, notes=[*table.notes, *LEGEND]) for table in tables]
-    write_text(folder / f"{name}.md", "\n".join(map(markdown, complete)))
+    texts = []
+    for table in tables:
+        complete = replace(table, notes=[*table.notes, *LEGEND])
+        texts.append(markdown(complete))
+    write_text(folder / f"{name}.md", "\n".join(texts))
 
 
-def _plain(value: Any) -> Any:
-    """Return a value for csv files: floats with `files.DIGITS` digits, undefined ones empty."""
-    return "" if isinstance(value, float) and math.isnan(value) else rounded(value)
+def cells(results: Results, parts: Collection[str], metrics: Collection[str]) -> Iterator[Row]:
+    """Yield the rows of a `PaperTable` for metrics of all methods, by protocol, dataset and metric.
 
-
-def cells(results: Results, protocol: str, part: str, metric: str) -> Iterator[Row]:
-    """Yield the rows of a `PaperTable` for a metric of all methods on a dataset, without their place in the table."""
+    Metrics that are not defined for the number of classes are left out.
+    """
     facts = results.facts
-    if metric not in defined(facts.classes):
-        return
-    measured = results.measured(protocol, part)
-    marked = marks(metric, measured)
-    for method, run in measured.items():
-        points = run.points.get(metric, np.array([math.nan]))
-        interval = estimate(metric, (run, 1.0))
-        yield {
-            "protocol": protocol,
-            "part": part,
-            "role": facts.parts[part],
-            "row": f"{method} (one network set, seed {run.seeds[0]})"
-            if run.of_all_seeds
-            else method,
-            "method": method,
-            "metric": metric,
-            "mean": points.mean(),
-            "sd": sample_sd(points),
-            "low": interval.low if interval else math.nan,
-            "high": interval.high if interval else math.nan,
-            "seeds": " ".join(map(str, run.seeds)),
-            "images": run.images,
-            "mark": marked.get(method, ""),
-        }
+    possible = defined(facts.classes)
+    for protocol, part, metric in product(facts.protocols, parts, metrics):
+        if metric not in possible:
+            continue
+        measured = results.measured(protocol, part)
+        marked = marks(metric, measured)
+        group = heading(results, part)
+        for method, run in measured.items():
+            mean = estimate(metric, (run, 1.0)) or UNDEFINED_ESTIMATE
+            networks = f" (one network set, seed {run.seeds[0]})" if run.of_all_seeds else ""
+            yield {
+                "protocol": protocol,
+                "group": group,
+                "row": method + networks,
+                "column": METRICS[metric].column,
+                "part": part,
+                "role": facts.parts[part],
+                "method": method,
+                "metric": metric,
+                "mean": mean.value,
+                "sd": mean.sd,
+                "low": mean.low,
+                "high": mean.high,
+                "seeds": " ".join(map(str, run.seeds)),
+                "images": run.images,
+                "mark": marked.get(method, ""),
+            }
 
 
 def marks(metric: str, measured: Mapping[str, Measurement]) -> dict[str, str]:
@@ -150,26 +166,22 @@ def marks(metric: str, measured: Mapping[str, Measurement]) -> dict[str, str]:
     or not available since they share no seed, are tied with it. A single method is no best, and no
     method is where neither direction is better. A method below the noise floor has only that mark.
     """
-    means = {
-        method: run.points[metric].mean()
-        for method, run in measured.items()
-        if metric in run.points
-    }
-    means = {method: mean for method, mean in means.items() if not math.isnan(mean)}
+    means: dict[str, float] = {}
+    for method, run in measured.items():
+        if metric in run.points:
+            means[method] = run.points[metric].mean()
+    ranked = [method for method, mean in means.items() if not math.isnan(mean)]
+    below = {method: FLOOR for method in ranked if below_floor(metric, measured[method])}
     better = METRICS[metric].better
-    below = {method: FLOOR for method in means if below_floor(metric, measured[method])}
-    if len(means) < 2 or better == NEITHER:
+    if len(ranked) < 2 or better == NEITHER:
         return below
-    best = max(means, key=lambda method: better * means[method])
-    differences = {
-        m: estimate(metric, (measured[best], 1.0), (measured[m], -1.0)) for m in means if m != best
-    }
-    tied = [
-        m
-        for m, difference in differences.items()
-        if difference is None or not difference.excludes_zero
-    ]
-    return (dict.fromkeys([best, *tied], TIED) if tied else {best: BEST}) | below
+    best = max(ranked, key=lambda method: better * means[method])
+    tied: dict[str, str] = {}
+    for method in ranked:
+        difference = estimate(metric, (measured[best], 1.0), (measured[method], -1.0))
+        if method != best and (difference is None or not difference.excludes_zero):
+            tied[method] = TIED
+    return {best: TIED if tied else BEST} | tied | below
 
 
 def below_floor(metric: str, run: Measurement) -> bool:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from pipeline_src.analysis.facts import LIKE_ID, ROLES
 from pipeline_src.analysis.results import Results
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.tables.captions import about, heading, not_run, notes
+from pipeline_src.tables.captions import about, not_run, notes
 from pipeline_src.tables.cost import cost
 from pipeline_src.tables.differences import differences
 from pipeline_src.tables.paper_table import PaperTable, cells
@@ -40,35 +40,32 @@ class ByMethod:
 
     def __call__(self, results: Results) -> PaperTable:
         """Return the table of an experiment."""
-        facts, parts = results.facts, results.facts.parts_of(self.roles)
-        rows = [
-            {**cell, "group": heading(results, part), "column": METRICS[metric].column}
-            for protocol in facts.protocols
-            for part in parts
-            for metric in self.metrics
-            for cell in cells(results, protocol, part, metric)
-        ]
+        facts = results.facts
+        parts = facts.parts_of(self.roles)
+        rows = list(cells(results, parts, self.metrics))
         measured = {row["metric"] for row in rows if not math.isnan(row["mean"])}
-        rows = [
-            row
-            for row in rows
-            if row["metric"] in measured or not METRICS[row["metric"]].on_request
-        ]
-        role = self.roles[0]
-        change = f"add one to “data: {role}:” of the experiment"
-        missing = [not_run(facts.experiment, f"a test set {ROLES[role]}", change)]
-        below = [self.more] * bool(self.more) + (
-            notes(results, self.metrics, parts) if parts else missing
-        )
-        return PaperTable(self.title, rows, about(facts), below)
+        shown = []
+        for row in rows:
+            if row["metric"] in measured or not METRICS[row["metric"]].on_request:
+                shown.append(row)
+        if parts:
+            below = notes(results, self.metrics, parts)
+        else:
+            role = self.roles[0]
+            change = f"add one to “data: {role}:” of the experiment"
+            below = [not_run(facts.experiment, f"a test set {ROLES[role]}", change)]
+        if self.more:
+            below.insert(0, self.more)
+        return PaperTable(self.title, shown, about(facts), below)
 
 
 MAIN = ByMethod(
     "Calibration and accuracy",
     tuple(ROLES),
     ("ece", "ece_floor", "oe", "accuracy", "brier", "nll", "entropy", "mae", "max_f", "mean_iou"),
-    "Means over all pixels of a dataset that are not void, except max F, the largest value of the mean F curve of its "
-    "images. With several classes, the Brier score is a sum over classes. NLL and entropy are in nats.",
+    "Means over all pixels of a dataset that are not void, except max F, the largest value of the "
+    "mean F curve of its images. With several classes, the Brier score is a sum over classes. NLL "
+    "and entropy are in nats.",
 )
 TABLES: Mapping[str, Callable[[Results], PaperTable]] = MappingProxyType(
     {
@@ -77,31 +74,32 @@ TABLES: Mapping[str, Callable[[Results], PaperTable]] = MappingProxyType(
             "Accuracy kept",
             LIKE_ID,
             (
-                *(
-                    "image_mae",
-                    "mae",
-                    "max_f",
-                    "mean_f",
-                    "weighted_f",
-                    "max_e",
-                    "e_measure",
-                    "s_measure",
-                    "ap",
-                    "auc",
-                ),
-                *("accuracy", "mean_iou"),
+                "image_mae",
+                "mae",
+                "max_f",
+                "mean_f",
+                "weighted_f",
+                "max_e",
+                "e_measure",
+                "s_measure",
+                "ap",
+                "auc",
+                "accuracy",
+                "mean_iou",
             ),
-            "Image MAE, F, E and S are means over images, mean F and mean E also over 256 thresholds. AP and AUC are areas "
-            "under mean curves of the images; with 256 thresholds, a temperature changes them although pixels keep their "
-            "order. MAE and accuracy are means over all pixels that are not void. mIoU is the "
-            "mean intersection over union of the classes that occur.",
+            "Image MAE, F, E and S are means over images, mean F and mean E also over 256 "
+            "thresholds. AP and AUC are areas under mean curves of the images; with 256 "
+            "thresholds, a temperature changes them although pixels keep their order. MAE and "
+            "accuracy are means over all pixels that are not void. mIoU is the mean intersection "
+            "over union of the classes that occur.",
         ),
         "T3": static_grid,
         "T4": ByMethod(
             "Calibration out of distribution",
             ("ood",),
             ("ece", "oe", "accuracy"),
-            "With several classes and no background class, no prediction is correct, and ECE is the mean confidence.",
+            "With several classes and no background class, no prediction is correct, and ECE is "
+            "the mean confidence.",
         ),
         "T6": ByMethod(
             "Estimators of the calibration error",

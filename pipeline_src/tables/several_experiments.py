@@ -1,5 +1,4 @@
-"""T5, T7 and T8: what spans experiments: other tasks, other networks, and models judged from saved
-maps.
+"""T5, T7 and T8: other tasks, other networks, and models that were judged from saved maps.
 
 Numbers are read from the tables of the experiments: they are computed once and cannot differ
 between tables.
@@ -7,7 +6,6 @@ between tables.
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,13 +18,9 @@ from pipeline_src.metrics.registry import METRICS
 from pipeline_src.tables.captions import not_run
 from pipeline_src.tables.paper_table import NUMBERS, PaperTable, Row
 
-OVERVIEW_TABLES = tuple(
-    f"{name}.{suffix}" for name in ("T5", "T7", "T8") for suffix in ("csv", "md")
-)
-READ = {
-    "T1": ("ece", "oe"),
-    "T2": ("accuracy",),
-}  # tables of an experiment, and the metrics taken from them
+OVERVIEW_TABLES = ("T5.csv", "T5.md", "T7.csv", "T7.md", "T8.csv", "T8.md")
+# Tables of an experiment, and the metrics taken from them.
+READ = {"T1": ("ece", "oe"), "T2": ("accuracy",)}
 JUDGED = ("ece", "oe", "accuracy", "mean_iou", "mae", "max_f", "s_measure", "e_measure")
 NEW = "add an experiment NAME"
 
@@ -48,33 +42,30 @@ def write_overview_tables(
 
 def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -> PaperTable:
     """Return T5: experiments that segment something other than salient objects."""
+    by_task: dict[str, list[ExperimentSummary]] = {task: [] for task in tasks}
+    for experiment in experiments:
+        by_task.setdefault(experiment.task, []).append(experiment)
+    by_task.pop(MAIN_TASK, None)
     rows: list[Row] = []
-    captions, missing = dict[str, str](), list[str]()
-    for task in (
-        task
-        for task in dict.fromkeys([*tasks, *(e.task for e in experiments)])
-        if task != MAIN_TASK
-    ):
+    captions: dict[str, str] = {}
+    missing: list[str] = []
+    for task, on_task in by_task.items():
         text = tasks.get(task, task)
-        on_task = [e for e in experiments if e.task == task]
         if not on_task:
-            missing.append(
-                not_run(
-                    "NAME", text, f"{NEW} that trains on such a set (docs/reference/datasets.md)"
-                )
-            )
-        for e in on_task:
-            found = experiment_rows(e)
-            rows += [row | {"group": f"{text}: {row['group']} ({e.name})"} for row in found]
-            captions |= {
-                part: f"{part}: {e.captions[part]}"
-                for row in found
-                if (part := row["part"]) in e.captions
-            }
-            missing += [] if found else [not_run(e.name, text)]
-    return PaperTable(
-        "Other tasks, in distribution", by_part(rows), "", [*captions.values(), *missing]
-    )
+            change = f"{NEW} that trains on such a set (docs/reference/datasets.md)"
+            missing.append(not_run("NAME", text, change))
+        for experiment in on_task:
+            found = experiment_rows(experiment)
+            if not found:
+                missing.append(not_run(experiment.name, text))
+            for row in found:
+                row["group"] = f"{text}: {row['group']} ({experiment.name})"
+                part = row["part"]
+                if part in experiment.captions:
+                    captions[part] = f"{part}: {experiment.captions[part]}"
+            rows += found
+    notes = list(captions.values()) + missing
+    return PaperTable("Other tasks, in distribution", by_part(rows), notes=notes)
 
 
 def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
@@ -84,65 +75,75 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
     have.
     """
     same_data: dict[str, list[ExperimentSummary]] = {}
-    for e in experiments:
-        same_data.setdefault(json.dumps(e.data, sort_keys=True), []).append(e)
+    for experiment in experiments:
+        data = json.dumps(experiment.data, sort_keys=True)
+        same_data.setdefault(data, []).append(experiment)
     rows: list[Row] = []
-    missing = []
-    several = [group for group in same_data.values() if len({e.network for e in group}) > 1]
-    for group in several:
-        found = {e.name: experiment_rows(e) for e in group}
-        methods = {e.name: {row["method"] for row in found[e.name]} for e in group}
-        group_rows: list[Row] = []
-        for network in dict.fromkeys(e.network for e in group):
-            elsewhere = {
-                method for e in group if e.network != network for method in methods[e.name]
-            }
-            chosen = max(
-                (e for e in group if e.network == network),
-                key=lambda e: (len(elsewhere & methods[e.name]), len(methods[e.name])),
-            )
-            missing += [] if found[chosen.name] else [not_run(chosen.name, network)]
-            title = f"{network} ({chosen.name})"
-            group_rows += [
-                row | {"group": f"{row['group']}: {title}"} for row in found[chosen.name]
-            ]
-        rows += by_part(group_rows)
-    if not several:
+    missing: list[str] = []
+    for group in same_data.values():
+        if len({experiment.network for experiment in group}) > 1:
+            found = {experiment.name: experiment_rows(experiment) for experiment in group}
+            chosen = _chosen(group, found)
+            for experiment in chosen:
+                if not found[experiment.name]:
+                    missing.append(not_run(experiment.name, experiment.network))
+                for row in found[experiment.name]:
+                    row["group"] += f": {experiment.network} ({experiment.name})"
+            rows += by_part([row for experiment in chosen for row in found[experiment.name]])
+    if not rows and not missing:
         change = f"{NEW} with the data of another and another “model: config:”"
         missing.append(not_run("NAME", "a second network on the same data", change))
     rows.sort(key=_protocol)
-    return PaperTable("Networks on the same data, in distribution", rows, "", missing)
+    return PaperTable("Networks on the same data, in distribution", rows, notes=missing)
 
 
-def experiment_rows(e: ExperimentSummary) -> list[dict[str, Any]]:
-    """Return calibration and accuracy of an experiment in distribution, grouped by dataset; nothing
-    if it was not run.
+def _chosen(
+    group: Sequence[ExperimentSummary], found: Mapping[str, Sequence[Row]]
+) -> list[ExperimentSummary]:
+    """Return the experiment that stands for each network; `found` are the rows by experiment."""
+
+    def shared(experiment: ExperimentSummary) -> tuple[int, int]:
+        methods = {row["method"] for row in found[experiment.name]}
+        elsewhere: set[str] = set()
+        for other in group:
+            if other.network != experiment.network:
+                elsewhere.update(row["method"] for row in found[other.name])
+        return len(methods & elsewhere), len(methods)
+
+    chosen: dict[str, ExperimentSummary] = {}
+    for experiment in group:
+        best = chosen.setdefault(experiment.network, experiment)
+        if shared(experiment) > shared(best):
+            chosen[experiment.network] = experiment
+    return list(chosen.values())
+
+
+def experiment_rows(experiment: ExperimentSummary) -> list[Row]:
+    """Return calibration and accuracy of an experiment in distribution, grouped by dataset.
+
+    They are empty if it was not run.
 
     Raises:
         UserError: a table is not what an experiment writes.
     """
-    files = {e.folder / "tables" / f"{name}.csv": metrics for name, metrics in READ.items()}
-    if not all(file.is_file() for file in files):
-        return []
-    rows: list[dict[str, Any]] = []
-    for file, metrics in files.items():
-        with (
-            e.reading(file, "the table that the experiment wrote"),
-            open(file, newline="", encoding="utf-8") as lines,
-        ):
-            table = csv.DictReader(lines)
-            if "metric" not in (table.fieldnames or ()):
-                raise ValueError("no column `metric`")
-            for row in (row for row in table if row["metric"] in metrics):
-                values: dict[str, Any] = {key: float(row[key] or "nan") for key in NUMBERS}
-                values |= {
-                    "images": int(row["images"]),
-                    "experiment": e.name,
-                    "task": e.task,
-                    "model": e.network,
-                }
-                values["group"] = row["part"] + f", {ROLES['shifted']}" * (row["role"] == "shifted")
-                rows.append({**row, **values})
+    import pandas as pd
+
+    rows: list[Row] = []
+    for name, metrics in READ.items():
+        file = experiment.folder / "tables" / f"{name}.csv"
+        if not file.is_file():
+            return []
+        with experiment.reading(file, "the table that the experiment wrote"):
+            table = pd.read_csv(file, dtype=str, keep_default_na=False)
+            table = table[table["metric"].isin(metrics)]
+            table["group"] = table["part"]
+            table.loc[table["role"] == "shifted", "group"] += f", {ROLES['shifted']}"
+            table[list(NUMBERS)] = table[list(NUMBERS)].replace("", "nan").astype(float)
+            table["images"] = table["images"].astype(int)
+        table = table.assign(
+            experiment=experiment.name, task=experiment.task, model=experiment.network
+        )
+        rows += table.to_dict("records")
     return rows
 
 
@@ -158,50 +159,55 @@ def _protocol(row: Row) -> int:
 
 def judged_files(folder: Path) -> list[Path]:
     """Return the files below a folder that `judge` wrote and T8 reads."""
-    # What a killed or running `judge` has in a hidden folder is no result.
-    files = (file.relative_to(folder) for file in folder.glob("*/*/**/metrics.json"))
-    return sorted(
-        folder / file for file in files if not any(part.startswith(".") for part in file.parts)
-    )
+    found = []
+    for file in folder.glob("*/*/**/metrics.json"):
+        # What a killed or running `judge` has in a hidden folder is no result.
+        if "/." not in f"/{file.relative_to(folder).as_posix()}":
+            found.append(file)
+    return sorted(found)
 
 
 def judged_table(folder: Path) -> PaperTable:
     """Return T8: the metrics that `judge` wrote into `folder`/<dataset>/<model>/metrics.json."""
-    rows, notes = [], []
+    rows: list[Row] = []
+    notes = []
     for file in judged_files(folder):
         try:
-            part, model = file.parent.parent.relative_to(folder).as_posix(), file.parent.name
-            rows += list(_judged_rows(json.loads(file.read_bytes()), part, model))
+            part = file.parent.parent.relative_to(folder).as_posix()
+            rows += list(_judged_rows(json.loads(file.read_bytes()), part, file.parent.name))
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             notes.append(f"{file} is not shown: it is damaged ({error}). Run `judge` again.")
-    command = (
-        f"dense-calibration judge --pred DIR --mask DIR --name MODEL --out {folder}/DATA_SET/MODEL"
-    )
-    notes += (
-        []
-        if rows or notes
-        else [f"Not run: no saved maps were evaluated. To get it, run: {command}"]
-    )
+    if not rows and not notes:
+        options = f"--pred DIR --mask DIR --name MODEL --out {folder}/DATA_SET/MODEL"
+        command = f"dense-calibration judge {options}"
+        notes = [f"Not run: no saved maps were evaluated. To get it, run: {command}"]
     rows.sort(key=_protocol)
     about = "Equal-width bins as given to `judge`; no best is marked."
     return PaperTable("Other models, evaluated from their saved maps", rows, about, notes)
 
 
 def _judged_rows(content: Any, part: str, model: str) -> Iterator[Row]:
-    """Yield the rows of one model; ValueError, LookupError, TypeError or AttributeError for foreign content."""
+    """Yield the rows of one model.
+
+    Foreign content is a ValueError, LookupError, TypeError or AttributeError.
+    """
     for protocol in PROTOCOLS:
-        values, intervals = content.get(protocol, {}), content["intervals"].get(protocol, {})
-        place = {"protocol": protocol, "group": part, "row": model, "part": part}
-        for metric in (metric for metric in JUDGED if values.get(metric) is not None):
-            low, high = map(float, intervals.get(metric) or (math.nan, math.nan))
-            row = {
+        values = content.get(protocol, {})
+        intervals = content["intervals"].get(protocol, {})
+        for metric in JUDGED:
+            if values.get(metric) is None:
+                continue
+            low, high = intervals.get(metric) or (math.nan, math.nan)
+            yield {
+                "protocol": protocol,
+                "group": part,
+                "row": model,
+                "column": METRICS[metric].column,
+                "part": part,
+                "method": model,
+                "metric": metric,
                 "mean": float(values[metric]),
-                "low": low,
-                "high": high,
+                "low": float(low),
+                "high": float(high),
                 "images": int(content["n_images"]),
             }
-            yield (
-                place
-                | {"column": METRICS[metric].column, "method": place["row"], "metric": metric}
-                | row
-            )

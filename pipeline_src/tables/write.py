@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -43,23 +44,19 @@ def metrics_with_intervals(results: Results) -> dict[str, Any]:
     Undefined values are null.
     """
     facts = results.facts
-    sets, metrics = dict[str, Any](), dict[str, Any]()
-    for part, role in facts.parts.items():
-        first = next(iter(results.measured(facts.protocols[0], part).values()))
-        sets[part] = {"role": role, "images": first.images, "pixels": first.pixels}
-    for protocol in facts.protocols:
-        for part in facts.parts:
-            for method, run in results.measured(protocol, part).items():
-                by_part = metrics.setdefault(protocol, {}).setdefault(method, {})
-                by_part[part] = {
-                    name: _values(results, name, protocol, method, part) for name in run.points
+    sets: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+    for protocol, (part, role) in product(facts.protocols, facts.parts.items()):
+        for method, run in results.measured(protocol, part).items():
+            sets.setdefault(part, {"role": role, "images": run.images, "pixels": run.pixels})
+            values = {}
+            for name in run.points:
+                mean = results.estimate(name, protocol, method, part)
+                values[name] = {
+                    "mean": or_none(mean.value),
+                    "sd": or_none(mean.sd),
+                    "low": or_none(mean.low),
+                    "high": or_none(mean.high),
                 }
+            metrics.setdefault(protocol, {}).setdefault(method, {})[part] = values
     return {"experiment": facts.experiment, "sets": sets, "metrics": metrics}
-
-
-def _values(
-    results: Results, metric: str, protocol: str, method: str, part: str
-) -> dict[str, float | None]:
-    effect = results.estimate(metric, protocol, method, part)
-    values = {"mean": effect.value, "sd": effect.sd, "low": effect.low, "high": effect.high}
-    return {name: or_none(value) for name, value in values.items()}

@@ -18,7 +18,7 @@ from typing import Any
 from pydantic import create_model
 
 from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_entry
-from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.errors import check_name
 from pipeline_src.python_source import ROOT, registered_class, syntax_tree
 from pipeline_src.training.method import MethodEntry
 from pipeline_src.training.posthoc import Calibrated
@@ -101,14 +101,13 @@ def choose(name: str, entry: dict[str, Any] | None) -> Chosen:
         UserError: names the wrong key or value.
     """
     parameters = dict(entry or {})
-    names = method_names()
     code = str(parameters.pop("method", name))
-    if code not in names:
-        raise UserError(
-            f"methods.{name}: there is no method {code!r}",
-            expected=", ".join(names),
-            fix=did_you_mean(code, names) or f"add {code!r} to {__file__}",
-        )
+    check_name(
+        code,
+        method_names(),
+        f"methods.{name}: there is no method {code!r}",
+        fix=f"add {code!r} to {__file__}",
+    )
     return Chosen(validate(method_class(code), parameters, f"methods.{name}"), code)
 
 
@@ -147,7 +146,5 @@ def _docstrings(name: str) -> tuple[str, str]:
     folder = "training/methods" if name in METHODS else "calibrators"
     module, _, class_name = (METHODS | CALIBRATORS)[name].partition(":")
     tree = syntax_tree(ROOT / folder / f"{module}.py")
-    for node in tree.body:
-        if isinstance(node, ast.ClassDef) and node.name == class_name:
-            return ast.get_docstring(tree) or "", ast.get_docstring(node) or ""
-    raise AssertionError(f"{folder}/{module}.py has no class {class_name}")
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    return ast.get_docstring(tree) or "", ast.get_docstring(classes[class_name]) or ""

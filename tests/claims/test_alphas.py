@@ -12,7 +12,6 @@ from made_claims import view
 from pipeline_src.claims.alphas import read_alphas, spread
 from pipeline_src.claims.registry import CLAIMS
 from pipeline_src.claims.verdict import FOR, INCONCLUSIVE, SUPPORTED, Evidence, Finding
-from pipeline_src.claims.write import evidence
 
 
 def judged(**values: np.ndarray) -> Evidence:
@@ -61,7 +60,7 @@ def test_both_methods_and_enough_epochs_are_needed(tmp_path):
 
     def finding(**files: Path) -> Finding:
         return Finding.of(
-            evidence(CLAIMS["C9"], view(alphas={(method, 0): read_alphas(file) for method, file in files.items()}))
+            CLAIMS["C9"].evidence(view(alphas={(method, 0): read_alphas(file) for method, file in files.items()}))
         )
 
     assert finding(aslp_mc=differing, aslp_mei=differing).verdict == SUPPORTED

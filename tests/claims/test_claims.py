@@ -30,17 +30,17 @@ from pipeline_src.claims.verdict import (
     Finding,
     Target,
 )
-from pipeline_src.claims.write import claims_markdown, evidence, judged, secondary, write_claims
+from pipeline_src.claims.write import claims_markdown, judged, write_claims
 from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.metrics.registry import METRICS
 
 
 def finding(name: str, seen: View) -> Finding:
-    return Finding.of(evidence(CLAIMS[name], seen))
+    return Finding.of(CLAIMS[name].evidence(seen))
 
 
 def secondary_verdicts(name: str, seen: View) -> dict[str, str]:
-    return {what: result.verdict for what, result in secondary(CLAIMS[name], seen)}
+    return {what: result.verdict for what, result in CLAIMS[name].secondary(seen)}
 
 
 OPPOSED = {
@@ -197,7 +197,7 @@ def test_what_would_decide_is_the_distance_to_the_nearer_bound():
 
 def test_sets_that_decide_nothing():
     """Validation images, sets under shift, and textures that are not the paper's where some are."""
-    items = [item for claim in CLAIMS.values() for item in evidence(claim, view())]
+    items = [item for claim in CLAIMS.values() for item in claim.evidence(view())]
     assert {part for item in items if isinstance(item, Evidence) for part in item.sets} == PARTS.keys() - {"val"}
     shifted = changed(view({("slp", "oe", "one"): 0.05}), parts=PARTS | {"one": "shifted"})
     assert finding("C2", shifted).verdict == SUPPORTED

@@ -110,7 +110,7 @@ P, IDS = scene(0, classes=3)
     [
         (F + 1, Y, "1.5"),
         (F - 1, Y, "from -0"),
-        (F * np.nan, Y, "nan"),
+        (F * np.nan, Y, "NaN"),
         (F, Y + 1, r"\[1, 2\]"),
         (F, Y + 0.5, r"\[0.5, 1.5\]"),
         (F, Y * 255, "ignore=255"),

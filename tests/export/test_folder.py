@@ -31,6 +31,16 @@ def test_the_folder_predicts_as_the_run(settings, tmp_path):
     assert config.image_size == SIZE and exported.fitted == run.fitted
 
 
+def test_half_precision_halves_the_weights_and_hardly_changes_the_maps(tmp_path):
+    run = predictor(network="tiny_fpn")
+    exported_folders.write(tmp_path / "full", run)
+    half = exported_folders.write(tmp_path / "half", run, half=True)[1]
+    sizes = [(tmp_path / name / folder.MODEL).stat().st_size for name in ("full", "half")]
+    actual, expected = (predict_image(of, IMAGE, SIZE, "a") for of in (half, run))
+    assert sizes[0] - sizes[1] > 400_000  # of 840,000 bytes of weights
+    assert 0 < np.abs(actual - expected).max() < folder.HALF_TOLERANCE
+
+
 @pytest.mark.parametrize(("classes", "image"), [(2, IMAGE), (4, IMAGE[: SIZE // 2])], ids=["large", "small"])
 def test_the_code_of_the_card_needs_only_torch_and_opencv(classes, image, tmp_path):
     run = predictor(classes)

@@ -95,18 +95,17 @@ def test_the_gallery_shows_confidence_and_errors_of_the_pixels_that_count():
     target = np.array([[0, 1], [1, 255]], np.uint8)
     maps = {"binary": np.array([[51, 255], [0, 0]], np.uint8)}
     image = np.zeros((8, 8, 3), np.uint8)
-    drawn = {name: (array, number) for name, array, _, number in gallery.layers(shown(image, target, maps))}
+    drawn = {layer.name: (layer.array, layer.mean) for layer in gallery.layers(shown(image, target, maps))}
     assert list(drawn) == ["image", "mask", "binary: confidence", "binary: errors"]
     np.testing.assert_allclose(drawn["binary: confidence"][0], [[0.8, 1], [1, np.nan]])
     np.testing.assert_allclose(drawn["binary: errors"][0], [[np.nan, np.nan], [1, np.nan]])
     assert [drawn[name][1] for name in list(drawn)[1:]] == pytest.approx([2 / 3, 2.8 / 3, 2 / 3])
     classes = np.array([[[0.2, 0.1], [0.5, 0.5]], [[0.7, 0.3], [0.4, 0.3]], [[0.1, 0.6], [0.1, 0.2]]])
     of_classes = shown(None, target, {"several": classes})
-    names, _, _, numbers = zip(*gallery.layers(of_classes), strict=True)
-    assert names == ("mask", "several: confidence", "several: errors")
-    assert numbers == pytest.approx((2 / 3, 1.8 / 3, 0))
+    numbers = {layer.name: layer.mean for layer in gallery.layers(of_classes)}
+    assert numbers == pytest.approx({"mask": 2 / 3, "several: confidence": 1.8 / 3, "several: errors": 0})
     figure, table = gallery.draw([of_classes, of_classes], HEADING, LINES)
-    assert len(figure.axes) == 6 and table["layer"].tolist() == 2 * list(names)
+    assert len(figure.axes) == 6 and table["layer"].tolist() == 2 * list(numbers)
 
 
 def shown(image: np.ndarray | None, target: np.ndarray, maps: dict[str, np.ndarray]) -> gallery.Prediction:

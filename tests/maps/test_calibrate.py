@@ -99,9 +99,8 @@ def test_both_sides_of_a_comparison_have_the_clamp_of_the_type(kind, least, tmp_
     q = f[0].clip(least, 1 - least)
     expected = -np.log(np.where(truth[0], q, 1 - q)).mean()
     assert judged["raw"]["nll"] == pytest.approx(expected, rel=1e-4)  # 0.4 is rounded to a level
-    counts = count_folder(pair_files(*folders), calibrators=[TemperatureCalibrator(temperature=1.0)] * 2).counts()[
-        "raw"
-    ]
+    identity = TemperatureCalibrator(temperature=1.0)
+    counts = count_folder(pair_files(*folders), calibrators={"a": identity, "b": identity}).counts()["raw"]
     assert value("nll", counts) == pytest.approx(judged["raw"]["nll"], rel=1e-2)
     assert judged["clamp"] == {kind.replace("float32", "float"): least}
 

@@ -18,7 +18,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.publishing import publish as publishing
 from pipeline_src.publishing import published, rebuild
 from pipeline_src.publishing.publish import publish as publish_experiment
-from pipeline_src.publishing.published import Publication, PublishedCounts
+from pipeline_src.publishing.published import Publication, published_counts
 
 MOST_FILES, MOST_BYTES = 300, 72e6
 
@@ -31,19 +31,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_counts_are_read_by_run():
     facts = replace(FACTS, seeds=(0, 2))
-    counts = PublishedCounts(Publication.read(one := publish("one", facts)), one, "photos")
+    counts = published_counts(Publication.read(one := publish("one", facts)), one, "photos")
     assert [*counts] == [("baseline", 0), ("baseline", 2), ("slp", 0), ("slp", 2)]
     expected = maps("slp", 2, "photos")["raw"].images
-    np.testing.assert_array_equal(counts["slp", 2]["raw"].images.pooled(), expected.pooled())
+    np.testing.assert_array_equal(counts["slp", 2]()["raw"].images.pooled(), expected.pooled())
 
 
 def test_counts_can_be_those_of_another_experiment():
     publish("one")
     two = publish("two", statistic=lambda *run: maps("other", *run[1:]), counts_in={"slp": "one"})
-    counts = PublishedCounts(Publication.read(two), two, "photos")
+    counts = published_counts(Publication.read(two), two, "photos")
     for method, expected in (("slp", "slp"), ("baseline", "other")):
         pooled = maps(expected, 0, "photos")["raw"].images.pooled()
-        np.testing.assert_array_equal(counts[method, 0]["raw"].images.pooled(), pooled)
+        np.testing.assert_array_equal(counts[method, 0]()["raw"].images.pooled(), pooled)
 
 
 def test_a_setting_of_none_is_no_setting():

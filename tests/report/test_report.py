@@ -206,6 +206,10 @@ def test_each_method_stands_with_its_numbers(html, results, protocol):
     ):
         ece = results.estimate("ece", protocol, method, part).value
         assert cells[column].split()[0] == f"{100 * ece:.2f}"
+    ece = {method: results.estimate("ece", protocol, method, ODD).value for method in METHODS}
+    change = f"{100 * (ece['aslp_<mc>'] - ece['ce']):+.2f}".replace("-", "−")
+    assert shown["aslp_<mc>"]["Change"].startswith(change) and shown["ce"]["Change"] == "–"
+    assert {cells["Outcome"] for cells in shown.values()} - {"–"}
 
 
 def test_pictures_of_predictions_become_coarser_until_they_fit(tmp_path):
@@ -218,11 +222,12 @@ def test_pictures_of_predictions_become_coarser_until_they_fit(tmp_path):
         assert image.format == "WEBP" and image.width / image.height == pytest.approx(5 / 7, rel=0.02)
 
 
-def test_a_gallery_is_a_section_where_there_is_one(tmp_path):
-    facts = Facts("tiny", {}, PARTS)
-    for name in [*(picture.name for picture in [*pictures(facts), *gallery.FIGURE.pictures(facts)])]:
-        Image.new("RGB", (4, 4)).save(tmp_path / f"{name}.png")
-    without = page._figure_sections(facts, tmp_path, None)
-    sections = page._figure_sections(facts, tmp_path, tmp_path)
-    assert sections[:-1] == without
-    assert [shown["picture"].part for shown in sections[-1]["figures"]] == list(facts.tests)
+def test_a_gallery_is_a_section_where_there_is_one(results, html, folder, tmp_path):
+    shown = list(gallery.FIGURE.pictures(FACTS))
+    assert [picture.part for picture in shown] == list(FACTS.tests)
+    for picture in shown:
+        Image.new("RGB", (4, 4)).save(tmp_path / f"{picture.name}.png")
+    with_gallery = page_of(results, folder, tmp_path, **ABOUT, predictions=tmp_path)
+    assert gallery.FIGURE.heading in with_gallery and gallery.FIGURE.heading not in html
+    alternatives = [attributes.get("alt") for tag, attributes in Page(with_gallery).tags if tag == "img"]
+    assert alternatives == [picture.caption for picture in [*pictures(FACTS), *shown]]

@@ -22,7 +22,7 @@ from pipeline_src.tables.several_experiments import (
 )
 
 # The files of each experiment that the overview reads.
-SOURCES = (*(f"tables/{name}.csv" for name in READ), "claims.json")
+SOURCES = [f"tables/{name}.csv" for name in READ] + ["claims.json"]
 
 
 def overview_job(params: Params) -> Job:

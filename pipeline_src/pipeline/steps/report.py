@@ -18,7 +18,6 @@ from pipeline_src.data import catalog
 from pipeline_src.data.store import Store
 from pipeline_src.figures import gallery
 from pipeline_src.figures.registry import draw, figure_files
-from pipeline_src.files import sha256
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.fingerprint import digest
 from pipeline_src.pipeline.job import Job, other_versions
@@ -86,17 +85,13 @@ def report_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         other_files=styles,
         view=experiment.results / "figures",
     )
-    learned = {}
-    for name, run in trained.items():
-        if name.split("/")[1] in facts.learned:
-            learned[name] = run
     yield Job(
         kind="claims",
         name="claims",
         files=CLAIM_FILES,
         work=judge_claims,
         parameters={"facts": facts},
-        inputs=analyses | learned,
+        inputs=analyses | trained,
         view=experiment.results,
     )
     pages = {}
@@ -143,18 +138,16 @@ def job_results(job: Job) -> Results:
     """Return the results of the analyses among the inputs of a job."""
     facts = job.parameters["facts"]
     analyses = {split: job.inputs[f"analyse/{split}"] for split in facts.parts}
-    first = next(iter(analyses.values()))
+    files = {split: analysis.paths[0] for split, analysis in analyses.items()}
     costs = {}
     for method, seed in facts.runs:
-        costs[method, seed] = run_cost(first.inputs[f"{method}/seed{seed}"])
-    return Results(
-        facts, {split: analysis.paths[0] for split, analysis in analyses.items()}, costs=costs
-    )
+        costs[method, seed] = run_cost(analyses["val"].inputs[f"{method}/seed{seed}"])
+    return Results(facts, files, costs=costs)
 
 
 def run_cost(evaluation: Job) -> RunCost:
     """Return what a run cost, from the manifests of its evaluation and of its networks."""
-    networks = network_jobs(evaluation)
+    networks = [run for role, run in evaluation.inputs.items() if role.startswith("networks/")]
     training = evaluation.inputs.get("fit", networks[0]).manifest
     predicted = evaluation.manifest
     return RunCost(
@@ -164,21 +157,12 @@ def run_cost(evaluation: Job) -> RunCost:
     )
 
 
-def network_jobs(evaluation: Job) -> list[Job]:
-    """Return the trainings whose networks predict in an evaluation."""
-    return [run for role, run in evaluation.inputs.items() if role.startswith("networks/")]
-
-
 def _parameters(network: Job) -> float:
     """Return the number of parameters of a network; NaN if its run.json is missing or damaged."""
-    file = network.folder / "run.json"
     manifest = network.manifest
-    if manifest is None or not file.is_file():
+    if manifest is None or manifest.faults(network.folder, ["run.json"]):
         return math.nan
-    if sha256(file) != manifest.files[file.name]["sha256"]:
-        return math.nan
-    parameters: float = json.loads(file.read_bytes())["parameters"]
-    return parameters
+    return float(json.loads((network.folder / "run.json").read_bytes())["parameters"])
 
 
 def run_folders(job: Job) -> dict[tuple[str, int], Path]:

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from pipeline_src.errors import UserError, did_you_mean
+from pipeline_src.errors import check_name
 from pipeline_src.python_source import PACKAGE, ROOT, syntax_tree
 
 FOLDER = Path(__file__).parent / "configs"
@@ -21,13 +21,12 @@ def model_names() -> list[str]:
 def model_file(config: str) -> Path:
     """Return the config file of a model; UserError if there is none."""
     file = FOLDER / f"{config}.py"
-    if not file.is_file():
-        raise UserError(
-            f"model.config: there is no model {config!r}",
-            expected=", ".join(model_names()),
-            fix=did_you_mean(config, model_names())
-            or f"put an mmsegmentation config file at {file}",
-        )
+    check_name(
+        config,
+        model_names(),
+        f"model.config: there is no model {config!r}",
+        fix=f"put an mmsegmentation config file at {file}",
+    )
     return file
 
 
