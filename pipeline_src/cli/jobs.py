@@ -61,15 +61,16 @@ def run_job(
 
     Example: dense-calibration run-job train/baseline/seed0
     """
+    from pipeline_src.pipeline.graph import chosen
     from pipeline_src.pipeline.runner import run_job as run
     from pipeline_src.pipeline.steps.overview import overview_job
 
     processes.end_with_owner()
+    start_log(log)
     if key == "overview":
-        start_log(log)
         run(overview_job(read()), "snakemake --cores all overview")
         return
-    graph = experiment_graph(experiment, log)
+    graph = chosen(experiment)
     job = graph.find(key) if re.fullmatch(r"\w+/[0-9a-f]{16}", key) else graph.job(key)
     if job.kind not in ("train", "fit", "evaluate", "gallery"):
         run(job, graph.command)

@@ -79,9 +79,9 @@ def check_groups(groups: str) -> None:
         raise UserError("--groups cannot be used", found=groups, fix=str(error)) from None
 
 
-def experiment_graph(experiment: str | None, log: Path | None = None) -> ExperimentGraph:
+def experiment_graph(experiment: str | None) -> ExperimentGraph:
     """Start the log, and return the jobs of an experiment."""
-    start_log(log)
+    start_log()
     return chosen(experiment)
 
 

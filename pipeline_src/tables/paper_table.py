@@ -73,7 +73,7 @@ class PaperTable:
         """Write <name>.csv, and <name>.md with a table per protocol."""
         import pandas as pd
 
-        numbers = pd.DataFrame(self.rows, dtype=object).map(rounded)
+        numbers = pd.DataFrame(rounded(list(self.rows)), dtype=object)
         columns = dict.fromkeys([*CSV_COLUMNS, *numbers.columns])
         numbers = numbers.reindex(columns=list(columns))
         write_text(folder / f"{name}.csv", numbers.to_csv(index=False))

@@ -203,6 +203,8 @@ def test_the_grid_of_static_perturbation(tmp_path):
         ("α = 0.1", "β = 0.5", "s1"),
     ]
     assert [row["mean"] for row in ece] == [results.estimate("ece", "raw", row["method"], "one").value for row in ece]
+    table.write("T3", tmp_path)
+    assert set(pd.read_csv(tmp_path / "T3.csv", dtype=str)["images"].dropna()) == {"8"}
     assert TABLES["T3"](measured(FACTS)).rows == []  # one entry is no grid
 
 
