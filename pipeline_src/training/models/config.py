@@ -21,12 +21,13 @@ def model_names() -> list[str]:
 def model_file(config: str) -> Path:
     """Return the config file of a model; UserError if there is none."""
     file = FOLDER / f"{config}.py"
-    check_name(
-        config,
-        model_names(),
-        f"model.config: there is no model {config!r}",
-        fix=f"put an mmsegmentation config file at {file}",
-    )
+    if not file.is_file():
+        check_name(
+            config,
+            model_names(),
+            f"model.config: there is no model {config!r}",
+            fix=f"put an mmsegmentation config file at {file}",
+        )
     return file
 
 
