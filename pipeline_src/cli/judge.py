@@ -9,7 +9,16 @@ import typer
 
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.resampling import RESAMPLES
-from pipeline_src.cli.options import Bins, Groups, Ignore, Resamples, Risk, check_groups, start_log
+from pipeline_src.cli.options import (
+    Bins,
+    Groups,
+    Ignore,
+    Resamples,
+    Risk,
+    check_groups,
+    flag,
+    start_log,
+)
 from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import aligned
@@ -69,9 +78,7 @@ def judge(
     groups: Groups = "",
     gallery: Annotated[
         bool,
-        typer.Option(
-            "--gallery", metavar="", help="Also draw the worst, median and best calibrated images"
-        ),
+        flag("--gallery", help="Also draw the worst, median and best calibrated images"),
     ] = False,
     images: Annotated[
         Path | None,
@@ -81,7 +88,7 @@ def judge(
     ] = None,
     weighted_f: Annotated[
         bool,
-        typer.Option("--weighted-f", metavar="", help="Also measure weighted F, which is slow"),
+        flag("--weighted-f", help="Also measure weighted F, which is slow"),
     ] = False,
 ) -> None:
     """Evaluate saved prediction maps of any model against masks.

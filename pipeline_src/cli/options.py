@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -69,6 +69,11 @@ Groups = Annotated[
         "(names with folders)",
     ),
 ]
+
+
+def flag(*names: str, help: str) -> Any:
+    """Return an option that is given or not; without a metavar, help would show `<bool>`."""
+    return typer.Option(*names, metavar="", help=help)
 
 
 def check_groups(groups: str) -> None:
