@@ -76,6 +76,12 @@ def flag(*names: str, help: str) -> Any:
     return typer.Option(*names, metavar="", help=help)
 
 
+Logits = Annotated[bool, flag("--logits", help="Maps are logits: floats")]
+SkipUnpaired = Annotated[
+    bool, flag("--skip-unpaired", help="Leave out maps without a mask, and masks without a map")
+]
+
+
 def check_groups(groups: str) -> None:
     """Raise a UserError if `--groups` is neither a pattern nor a file."""
     try:
