@@ -10,7 +10,14 @@ import typer
 from rich.table import Table
 
 from pipeline_src import processes
-from pipeline_src.cli.options import ExperimentName, Log, experiment_graph, plain_console, start_log
+from pipeline_src.cli.options import (
+    ExperimentName,
+    Log,
+    experiment_graph,
+    flag,
+    plain_console,
+    start_log,
+)
 from pipeline_src.params.load import read
 
 Patterns = Annotated[
@@ -61,15 +68,16 @@ def run_job(
 
     Example: dense-calibration run-job train/baseline/seed0
     """
+    from pipeline_src.pipeline.graph import chosen
     from pipeline_src.pipeline.runner import run_job as run
     from pipeline_src.pipeline.steps.overview import overview_job
 
     processes.end_with_owner()
+    start_log(log)
     if key == "overview":
-        start_log(log)
         run(overview_job(read()), "snakemake --cores all overview")
         return
-    graph = experiment_graph(experiment, log)
+    graph = chosen(experiment)
     job = graph.find(key) if re.fullmatch(r"\w+/[0-9a-f]{16}", key) else graph.job(key)
     if job.kind not in ("train", "fit", "evaluate", "gallery"):
         run(job, graph.command)
@@ -120,10 +128,8 @@ def keep(
 
 
 def clean(
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", metavar="", help="Remove without asking")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", metavar="", help="Only list")] = False,
+    yes: Annotated[bool, flag("--yes", "-y", help="Remove without asking")] = False,
+    dry_run: Annotated[bool, flag("--dry-run", "-n", help="Only list")] = False,
 ) -> None:
     """List the results that no experiment of params.yaml needs, ask, and remove them.
 

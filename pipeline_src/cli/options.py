@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -71,6 +71,17 @@ Groups = Annotated[
 ]
 
 
+def flag(*names: str, help: str) -> Any:
+    """Return an option that is given or not; without a metavar, help would show `<bool>`."""
+    return typer.Option(*names, metavar="", help=help)
+
+
+Logits = Annotated[bool, flag("--logits", help="Maps are logits: floats")]
+SkipUnpaired = Annotated[
+    bool, flag("--skip-unpaired", help="Leave out maps without a mask, and masks without a map")
+]
+
+
 def check_groups(groups: str) -> None:
     """Raise a UserError if `--groups` is neither a pattern nor a file."""
     try:
@@ -79,9 +90,9 @@ def check_groups(groups: str) -> None:
         raise UserError("--groups cannot be used", found=groups, fix=str(error)) from None
 
 
-def experiment_graph(experiment: str | None, log: Path | None = None) -> ExperimentGraph:
+def experiment_graph(experiment: str | None) -> ExperimentGraph:
     """Start the log, and return the jobs of an experiment."""
-    start_log(log)
+    start_log()
     return chosen(experiment)
 
 

@@ -1,1 +1,1 @@
-"""The jobs of an experiment: their inputs, fingerprints, results and manifests, the runner and the plan."""
+"""The jobs of an experiment: their inputs, fingerprints, results, manifests, runner and plan."""

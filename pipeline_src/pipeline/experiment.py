@@ -77,8 +77,18 @@ class ExperimentGraph(Graph):
     @cached_property
     def facts(self) -> Facts:
         """The facts of the experiment that tables, figures, claims and the report use."""
-        tested = {name: role for name, (_, role) in self.parts.items() if role != "train"}
         entries = {name: self.entry(name) for name in self.parts}
+        tested = {}
+        in_paper = []
+        captions = {}
+        for name, (_, role) in self.parts.items():
+            if role == "train":
+                continue
+            tested[name] = role
+            if entries[name].in_paper:
+                in_paper.append(name)
+            if entries[name].caption:
+                captions[name] = entries[name].caption
         return Facts(
             experiment=self.name,
             methods={name: _method_facts(chosen) for name, chosen in self.methods.items()},
@@ -88,8 +98,8 @@ class ExperimentGraph(Graph):
             epochs=self.settings.training.epochs,
             synthetic=all(entry.generated for entry in entries.values()),
             class_names=entries["train"].classes,
-            in_paper=tuple(name for name in tested if entries[name].in_paper),
-            captions={name: entries[name].caption for name in tested if entries[name].caption},
+            in_paper=tuple(in_paper),
+            captions=captions,
             claims=None if self.settings.claims is True else tuple(self.settings.claims or ()),
         )
 
@@ -97,15 +107,8 @@ class ExperimentGraph(Graph):
 
     @property
     def runs(self) -> list[tuple[str, int]]:
-        """(method, seed) of all runs by dependency.
-
-        Methods that train come first, then those that train after others, then post-hoc methods.
-        """
-
-        def place(run: tuple[str, int]) -> tuple[bool, bool]:
-            return self.posthoc(run[0]) is not None, bool(self.references(run[0]))
-
-        return sorted(self.facts.runs, key=place)
+        """(method, seed) of all runs; those that need runs of other methods come last."""
+        return sorted(self.facts.runs, key=lambda run: bool(self.references(run[0])))
 
     def run(self, method: str, seed: int) -> Job:
         """Return the job that trains or fits a run."""

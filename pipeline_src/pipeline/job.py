@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -217,20 +217,18 @@ class Graph:
         return self.jobs[name]
 
     def find(self, key: str) -> Job:
-        """Return the job of a fingerprint, or of KIND/FINGERPRINT, which is found faster.
+        """Return the job of a fingerprint or a key.
 
         Raises:
-            UserError: no job has this fingerprint.
+            UserError: there is none.
         """
-        kind, _, fingerprint = key.rpartition("/")
-        jobs = self.of_kinds(kind) if kind else list(self.jobs.values())
-        for job in jobs:
-            if job.fingerprint == fingerprint:
+        for job in self.jobs.values():
+            if key in (job.fingerprint, job.key):
                 return job
         raise UserError(
             f"experiment {self.name} has no job {key}: parameters, data or code changed since this "
             "run was planned",
-            found=few([job.key for job in jobs], 50),
+            found=few([job.key for job in self.jobs.values()], 50),
             fix="start the command again",
         )
 
@@ -246,10 +244,8 @@ class Graph:
         """
         matches = set()
         for pattern in patterns:
-            names = [name for name in self.jobs if fnmatchcase(name, pattern)]
-            if not names:
-                names = [self.job(pattern).name]
-            matches.update(names)
+            names = set(fnmatch.filter(self.jobs, pattern))
+            matches |= names or {self.job(pattern).name}
         return [job for name, job in self.jobs.items() if name in matches]
 
 

@@ -95,18 +95,17 @@ def needs(experiment: ExperimentGraph, sizes: Mapping[str, int]) -> list[str]:
     trainings = experiment.of_kinds("train")
     finished = _finished_run(trainings[0], bool(experiment.settings.training.gpus))
     if finished is None:
-        return [*lines, "Memory and hours: unknown before a run of this network on this machine"]
+        lines.append("Memory and hours: unknown before a run of this network on this machine")
+        return lines
     folder, record = finished
     trained = json.loads((folder / "run.json").read_bytes())["images"]
     rate = trained * record.ingredients["parameters"]["training"]["epochs"] / record.made["seconds"]
     missing = [job for job in trainings if not job.is_made]
     visits = len(missing) * sizes["train"] * experiment.settings.training.epochs
     hours = f"{visits / rate / 3600:.1f} for {len(missing)} trainings in turn"
-    return [
-        *lines,
-        f"Memory: {record.made['memory']:,} MiB for a training",
-        f"Hours: {hours}, at {rate:.1f} images a second",
-    ]
+    lines.append(f"Memory: {record.made['memory']:,} MiB for a training")
+    lines.append(f"Hours: {hours}, at {rate:.1f} images a second")
+    return lines
 
 
 def _finished_run(job: Job, on_gpu: bool) -> tuple[Path, Manifest] | None:
@@ -208,7 +207,7 @@ def _full_disk(experiment: ExperimentGraph) -> Iterator[str]:
 
 
 def _absent_device(experiment: ExperimentGraph) -> Iterator[str]:
-    """Yield a line if the device that the settings name is absent here; a cluster's node may have it."""
+    """Yield a line if the device of the settings is absent here; a cluster's node may have it."""
     training = experiment.settings.training
     if training.device in ("auto", "cpu"):
         return

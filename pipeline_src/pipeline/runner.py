@@ -134,17 +134,22 @@ def _copy_files(job: Job, new: Path) -> dict[str, dict[str, Any]]:
     Returns:
         The record of each copied file, for the manifest.
     """
-    records: dict[str, dict[str, Any]] = {}
-    for folder, manifest in stored(job.kind) if job.depends_on else ():
-        for source, record in manifest.files.items():
+    wanted = set(job.file_fingerprints.values())
+    found: dict[str, tuple[Path, dict[str, Any]]] = {}
+    for folder, manifest in stored(job.kind) if wanted else ():
+        for name, record in manifest.files.items():
+            if "roles" not in record:  # of an earlier version
+                continue
             fingerprint = file_fingerprint(manifest.ingredients, record["roles"])
-            for name, wanted in job.file_fingerprints.items():
-                if name in records or fingerprint != wanted:
-                    continue
-                if not manifest.faults(folder, [source]):
-                    shutil.copyfile(folder / source, new / name)
-                    kept = record["kept"] + manifest.kept
-                    records[name] = record | {"roles": job.depends_on[name], "kept": kept}
+            if fingerprint in wanted and not manifest.faults(folder, [name]):
+                kept = record["kept"] + manifest.kept
+                found[fingerprint] = (folder / name, record | {"kept": kept})
+    records = {}
+    for name, fingerprint in job.file_fingerprints.items():
+        if fingerprint in found:
+            source, record = found[fingerprint]
+            shutil.copyfile(source, new / name)
+            records[name] = record | {"roles": job.depends_on[name]}
     return records
 
 

@@ -167,7 +167,7 @@ def _defined(node: ast.stmt) -> set[str]:
 
 
 def text(node: Any) -> str:
-    """Return a syntax tree, or a list of trees, as text that is the same in all versions of Python."""
+    """Return a syntax tree, or a list of them, as text that is equal in all versions of Python."""
     if isinstance(node, list):
         return f"[{','.join(map(text, node))}]"
     if not isinstance(node, ast.AST):

@@ -1,4 +1,4 @@
-"""Warnings of runs that end without an error. They change no result, so their code is in no fingerprint."""
+"""Warnings of runs that end without an error. Their code is in no fingerprint."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
             continue
         number += len(manifest.files)
         for role, facts in manifest.inputs.items():
-            content = job.inputs[role].content_of(job.reads) if role in job.inputs else ""
+            content = job.inputs[role].content_of(job.reads)
             if content and content != facts["digest"]:
                 other = f"another result of {facts['name']} than the stored one"
                 problems.append(f"{job.name}: computed from {other}")

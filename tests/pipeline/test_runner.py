@@ -8,6 +8,7 @@ import os
 import shutil
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from pipeline_src import files
 from pipeline_src.errors import UserError
 from pipeline_src.pipeline import upkeep
 from pipeline_src.pipeline.job import Graph, Job, other_versions
+from pipeline_src.pipeline.manifest import Manifest
 from pipeline_src.pipeline.plan import differences
 from pipeline_src.pipeline.runner import reset_future_times, run_job
 
@@ -119,8 +121,17 @@ def test_files_of_equal_fingerprints_are_copied_from_stored_results():
     assert other.options["written"] == [["a.npz"]]
 
 
-@pytest.mark.parametrize("damage", [flipped, Path.unlink, lambda file: flipped(file.with_name("manifest.json"))])
-def test_damaged_files_are_not_copied(damage):
+def remove_roles(file: Path) -> None:
+    """Write the manifest of a result as versions before these fingerprints of files."""
+    manifest = Manifest.read(file.parent)
+    facts = {key: manifest.files[file.name][key] for key in ("size", "sha256")}
+    replace(manifest, files={file.name: facts}).write(file.parent)
+
+
+@pytest.mark.parametrize(
+    "damage", [flipped, Path.unlink, lambda file: flipped(file.with_name("manifest.json")), remove_roles]
+)
+def test_damaged_and_foreign_files_are_not_copied(damage):
     first = evaluation("a")
     run_job(first)
     damage(first.folder / "a.npz")

@@ -169,7 +169,7 @@ def fit_method(job: Job, folder: Path) -> None:
 
 
 def settings(job: Job) -> Experiment:
-    """Return the settings that a job of networks has; `data` is absent: a job sees its inputs only."""
+    """Return the settings of a job of networks, without `data`: a job sees its inputs only."""
     machine = {key: job.options[key] for key in MACHINE}
     values: dict[str, Any] = {
         "image_size": job.parameters["image_size"],
