@@ -103,17 +103,17 @@ def files() -> tuple[Path, Path]:
 
 
 def decode() -> None:
-    from pipeline_src.maps.files import pair_files, read_pair
+    from pipeline_src.maps.files import Form, pair_files, read_pair
 
     for pair in pair_files(*files()):
-        read_pair(pair, None, None)
+        read_pair(pair, Form())
 
 
 def judge() -> None:
     from pipeline_src.maps.checks import count_folder
-    from pipeline_src.maps.files import pair_files
+    from pipeline_src.maps.files import Form, pair_files
 
-    count_folder(pair_files(*files()))
+    count_folder(pair_files(*files()), Form())
 
 
 @cache

@@ -27,7 +27,7 @@ from pipeline_src.calibrators.calibrator import Calibrator, fitted
 from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_class
 from pipeline_src.maps.calibrate import counts_and_pixels
 from pipeline_src.maps.checks import count_folder
-from pipeline_src.maps.files import Pair
+from pipeline_src.maps.files import Form, Pair
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS
 
@@ -117,7 +117,7 @@ class Data:
         """The shown metrics of a network on a set, calibrated or not, exactly and on resamples."""
         pairs = self.pairs(network, name)
         calibrators = {pair.stem: calibrator for pair in pairs} if calibrator else None
-        counted = count_folder(pairs, calibrators=calibrators)
+        counted = count_folder(pairs, Form(), calibrators=calibrators)
         names = [*SHOWN, METRICS["ece"].decided_by]
         return measure(counted.counts()["raw"], 10, key_of(name), names=names)
 

@@ -9,6 +9,7 @@ Bold: the best of ours in its column and set. Others: differences from it, with 
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from pipeline_src.counting.accumulate import Accumulator
 from pipeline_src.counting.counts import grouped
 from pipeline_src.counting.sample import checked
 from pipeline_src.maps.calibrate import counts_and_pixels
-from pipeline_src.maps.files import classes_of, pair_files, read_pair
+from pipeline_src.maps.files import form_of, pair_files, read_pair
 from pipeline_src.maps.judge import groups_of
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS
@@ -45,7 +46,7 @@ def fiducio(name):  # it gets 0 and the log odds of two classes, else log f
 def measured(apply):
     accumulator = Accumulator(K or 2)
     for pair in tested:
-        sample = read_pair(pair, K, K).sample()
+        sample = read_pair(pair, FORM).sample()
         f = apply(log_odds(sample.probability)).astype(np.float32)
         p = f if f.ndim == 3 else np.stack([1 - f, f])
         accumulator.add(checked(p, sample.target, pair.stem, ignore=K))
@@ -67,8 +68,10 @@ def cell(run, metric):
 
 fit, *tests = zip(map(Path, sys.argv[2::2]), map(Path, sys.argv[3::2]), strict=True)
 pairs = pair_files(*fit)[:: 2 if fit in tests else 1]
-K = classes_of(pairs)  # None of two classes
-_, every = counts_and_pixels(pairs, K, K)
+FORM = form_of(pairs)
+K = FORM.classes  # None of two classes
+FORM = replace(FORM, ignore=K)
+_, every = counts_and_pixels(pairs, FORM)
 rows = np.random.default_rng(0).choice(len(every.z), 200_000, p=every.weights / every.weights.sum())
 pixels = Pixels(
     every.z[rows], every.labels[rows], np.ones(len(rows)), every.images[rows], every.entropy

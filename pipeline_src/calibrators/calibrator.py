@@ -140,12 +140,18 @@ def nll(f: np.ndarray, pixels: Pixels) -> float:
 # Saved maps
 
 
-def calibrated(calibrator: Calibrator, probability: np.ndarray) -> np.ndarray:
-    """Return a stored map, (H, W) or (K, H, W), with calibrated probabilities in the same type."""
-    entropy = map_entropy(probability) if calibrator.per_image else np.nan
+def calibrated(
+    calibrator: Calibrator, probability: np.ndarray, logits: np.ndarray | None = None
+) -> np.ndarray:
+    """Return a stored map, (H, W) or (K, H, W), with calibrated probabilities in the same type.
+
+    Args:
+        logits: of the map, where these were stored.
+    """
+    entropy = map_entropy(probability, logits) if calibrator.per_image else np.nan
     result = np.empty(probability.shape, probability.dtype)
     planes = result.reshape(*result.shape[:-2], 1, -1)
-    for place, z in logit_blocks(probability):
+    for place, z in logit_blocks(probability, logits):
         f = calibrator.apply(z, entropy)
         if planes.ndim > f.ndim:  # two planes, of one logit
             f = np.stack([1 - f, f])

@@ -172,8 +172,10 @@ def image_pixels(
     )
 
 
-def map_pixels(sample: Sample, most: int, random: np.random.Generator) -> Pixels:
-    """Return the pixels of one saved map that a calibrator is fitted to.
+def map_pixels(
+    sample: Sample, most: int, random: np.random.Generator, logits: np.ndarray | None = None
+) -> Pixels:
+    """Return the pixels of one saved map that a calibrator is fitted to, from its logits if given.
 
     Of a map of two classes they are all pixels that count, merged (`Pixels.grouped`). Of a map of
     K classes at most `most` pixels are drawn.
@@ -184,13 +186,15 @@ def map_pixels(sample: Sample, most: int, random: np.random.Generator) -> Pixels
         target, weight = drawn_target(target, sample.classes, most, random)
     labels = target.reshape(-1)
     blocks = []
-    for place, z in logit_blocks(sample.probability):
+    for place, z in logit_blocks(sample.probability, logits):
         blocks.append(image_pixels(z, labels[place], weight, np.nan).grouped())
-    entropy = map_entropy(sample.probability)
+    entropy = map_entropy(sample.probability, logits)
     return replace(joined(blocks).pooled(), entropy=np.array([entropy]))
 
 
-def logit_blocks(probability: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+def logit_blocks(
+    probability: np.ndarray, logits: np.ndarray | None = None
+) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield the logits of a saved map, (C, 1, n), in blocks of pixels, and the place of each block.
 
     The logits of a whole map, and the arrays that they are computed from, take several times the
@@ -198,11 +202,24 @@ def logit_blocks(probability: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
 
     Args:
         probability: as of `log_odds`.
+        logits: of the same shape, where the file holds these.
     """
-    planes = probability.reshape(*probability.shape[:-2], 1, -1)
+    values = probability if logits is None else logits
+    planes = values.reshape(*values.shape[:-2], 1, -1)
     for start in range(0, planes.shape[-1], BLOCK):
         place = slice(start, start + BLOCK)
-        yield place, log_odds(planes[..., place])
+        block = planes[..., place]
+        yield place, log_odds(block) if logits is None else normalized(block)
+
+
+def normalized(logits: np.ndarray) -> np.ndarray:
+    """Return stored logits in the form of `log_odds`, float64."""
+    z = logits.astype(np.float64)
+    if z.ndim == 2:
+        return z[None]
+    if len(z) == 2:
+        return np.asarray(z[1:] - z[:1])
+    return np.asarray(log_softmax(z, axis=0))
 
 
 def to_probabilities(z: np.ndarray) -> np.ndarray:
@@ -226,10 +243,10 @@ def entropies(z: np.ndarray) -> np.ndarray:
     return np.asarray(-(np.exp(log_f) * log_f).sum(axis=0))
 
 
-def map_entropy(probability: np.ndarray) -> float:
-    """Return `mean_entropy` of a saved map; arguments as of `log_odds`."""
+def map_entropy(probability: np.ndarray, logits: np.ndarray | None = None) -> float:
+    """Return `mean_entropy` of a saved map; arguments as of `logit_blocks`."""
     total = 0.0
-    for _, z in logit_blocks(probability):
+    for _, z in logit_blocks(probability, logits):
         total += float(entropies(z).sum())
     height, width = probability.shape[-2:]
     return float(total / (height * width))

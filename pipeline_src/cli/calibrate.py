@@ -10,7 +10,16 @@ import typer
 from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.calibrators.registry import CALIBRATORS
 from pipeline_src.cli.judge import BRACKETS, CLAMP, remarks
-from pipeline_src.cli.options import Bins, Groups, Ignore, Resamples, check_groups, start_log
+from pipeline_src.cli.options import (
+    Bins,
+    Groups,
+    Ignore,
+    Logits,
+    Resamples,
+    SkipUnpaired,
+    check_groups,
+    start_log,
+)
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import aligned
@@ -50,6 +59,8 @@ def calibrate(
     bins: Bins = 10,
     resamples: Resamples = RESAMPLES,
     groups: Groups = "",
+    logits: Logits = False,
+    skip_unpaired: SkipUnpaired = False,
 ) -> None:
     """Calibrate saved prediction maps of any model: fit on validation maps, apply to others.
 
@@ -70,6 +81,8 @@ def calibrate(
         bins=bins,
         resamples=resamples,
         groups=groups,
+        logits=logits,
+        skip_unpaired=skip_unpaired,
     )
     typer.echo(summary_text(result, out))
 

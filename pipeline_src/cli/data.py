@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline_src.cli.options import plain_console
+from pipeline_src.cli.options import flag, plain_console
 from pipeline_src.data import catalog
 from pipeline_src.data.sources import available_source, download, download_lists, downloadable
 from pipeline_src.params.load import FILE, downloads, read
@@ -43,9 +43,7 @@ def list_sets() -> None:
 @app.command()
 def get(
     names: Annotated[list[str], typer.Argument(help="Datasets of `data list`", show_default=False)],
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", metavar="", help="You know the terms and agree")
-    ] = False,
+    yes: Annotated[bool, flag("--yes", "-y", help="You know the terms and agree")] = False,
 ) -> None:
     """Download datasets and name lists that have an address; for others, print what to put where.
 

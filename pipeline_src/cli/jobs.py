@@ -10,7 +10,14 @@ import typer
 from rich.table import Table
 
 from pipeline_src import processes
-from pipeline_src.cli.options import ExperimentName, Log, experiment_graph, plain_console, start_log
+from pipeline_src.cli.options import (
+    ExperimentName,
+    Log,
+    experiment_graph,
+    flag,
+    plain_console,
+    start_log,
+)
 from pipeline_src.params.load import read
 
 Patterns = Annotated[
@@ -121,10 +128,8 @@ def keep(
 
 
 def clean(
-    yes: Annotated[
-        bool, typer.Option("--yes", "-y", metavar="", help="Remove without asking")
-    ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", metavar="", help="Only list")] = False,
+    yes: Annotated[bool, flag("--yes", "-y", help="Remove without asking")] = False,
+    dry_run: Annotated[bool, flag("--dry-run", "-n", help="Only list")] = False,
 ) -> None:
     """List the results that no experiment of params.yaml needs, ask, and remove them.
 

@@ -9,7 +9,19 @@ import typer
 
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.resampling import RESAMPLES
-from pipeline_src.cli.options import Bins, Groups, Ignore, Resamples, Risk, check_groups, start_log
+from pipeline_src.cli.options import (
+    Bins,
+    Groups,
+    Ignore,
+    Logits,
+    Resamples,
+    Risk,
+    SkipUnpaired,
+    check_groups,
+    flag,
+    start_log,
+)
+from pipeline_src.errors import UserError
 from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.registry import METRICS
 from pipeline_src.text_tables import aligned
@@ -52,12 +64,24 @@ LEGENDS = {  # words of the table -> what they mean
 def judge(
     pred: Annotated[
         Path,
-        typer.Option(metavar="DIR", help="Folder of prediction maps: PNG, TIFF, BMP, .npy, .npz"),
-    ],
-    mask: Annotated[
-        Path, typer.Option(metavar="DIR", help="Folder of masks, paired with the maps by stem")
+        typer.Option(
+            metavar="DIR",
+            help="Folder of prediction maps: PNG, TIFF, BMP, .npy, .npz, .nii.gz; or a pattern, as "
+            "'maps/*/prob.npy'",
+        ),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into")],
+    mask: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder or pattern of masks, paired with the maps by stem, or by what * stands for",
+        ),
+    ] = None,
+    no_object: Annotated[
+        bool,
+        flag("--no-object", help="No masks: every pixel is background, as of textures"),
+    ] = False,
     name: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="Name of the model (default: that of the folder)"),
@@ -69,9 +93,7 @@ def judge(
     groups: Groups = "",
     gallery: Annotated[
         bool,
-        typer.Option(
-            "--gallery", metavar="", help="Also draw the worst, median and best calibrated images"
-        ),
+        flag("--gallery", help="Also draw the worst, median and best calibrated images"),
     ] = False,
     images: Annotated[
         Path | None,
@@ -81,8 +103,10 @@ def judge(
     ] = None,
     weighted_f: Annotated[
         bool,
-        typer.Option("--weighted-f", metavar="", help="Also measure weighted F, which is slow"),
+        flag("--weighted-f", help="Also measure weighted F, which is slow"),
     ] = False,
+    logits: Logits = False,
+    skip_unpaired: SkipUnpaired = False,
 ) -> None:
     """Evaluate saved prediction maps of any model against masks.
 
@@ -91,11 +115,17 @@ def judge(
     from pipeline_src.maps.judge import judge_folder  # imports scipy; other commands do without
 
     check_groups(groups)
+    if (mask is None) != no_object:
+        raise UserError(
+            "judge needs --mask or --no-object",
+            found="both" if mask else "neither",
+            fix="--mask DIR; --no-object if no image has an object",
+        )
     start_log()
     result = judge_folder(
         pred,
         mask,
-        name or pred.resolve().name,
+        name or Path(str(pred).partition("*")[0]).resolve().name,
         out,
         bins=bins,
         ignore=ignore,
@@ -105,6 +135,8 @@ def judge(
         gallery=gallery,
         images=images,
         weighted_f=weighted_f,
+        logits=logits,
+        skip_unpaired=skip_unpaired,
         diagrams=True,
     )
     typer.echo(summary_text(result, out))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -68,6 +68,17 @@ Groups = Annotated[
         help="Dependent images: a regular expression with one group, or a csv file id,group "
         "(names with folders)",
     ),
+]
+
+
+def flag(*names: str, help: str) -> Any:
+    """Return an option that is given or not; without a metavar, help would show `<bool>`."""
+    return typer.Option(*names, metavar="", help=help)
+
+
+Logits = Annotated[bool, flag("--logits", help="Maps are logits: floats")]
+SkipUnpaired = Annotated[
+    bool, flag("--skip-unpaired", help="Leave out maps without a mask, and masks without a map")
 ]
 
 

@@ -13,7 +13,7 @@ import typer
 
 from pipeline_src.analysis.differences import DIFFERENT, SAME, UNDECIDED, MetricDifference
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
-from pipeline_src.cli.options import ExperimentName, Log, experiment_graph, start_log
+from pipeline_src.cli.options import ExperimentName, Log, experiment_graph, flag, start_log
 from pipeline_src.errors import listed
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS, SUMMARY
@@ -49,15 +49,11 @@ def rebuild(
     ] = None,
     write: Annotated[
         bool,
-        typer.Option(
-            "--write", metavar="", help="Replace the published tables, claims and metrics"
-        ),
+        flag("--write", help="Replace the published tables, claims and metrics"),
     ] = False,
     report: Annotated[
         bool,
-        typer.Option(
-            "--report", metavar="", help="Also write report.html to results/published-rebuilt/"
-        ),
+        flag("--report", help="Also write report.html to results/published-rebuilt/"),
     ] = False,
     cores: Cores = None,
     log: Log = None,

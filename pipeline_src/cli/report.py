@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts
-from pipeline_src.cli.options import ExperimentName, experiment_graph
+from pipeline_src.cli.options import ExperimentName, experiment_graph, flag
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic_folder, write_json
 from pipeline_src.metrics.registry import METRICS
@@ -33,12 +33,8 @@ CLAIMS_FILE = "claims.json"
 
 def report(
     experiment: ExperimentName = None,
-    show: Annotated[
-        bool, typer.Option("--open", metavar="", help="Open the page in the browser")
-    ] = False,
-    names: Annotated[
-        bool, typer.Option("--list", metavar="", help="List all experiments instead")
-    ] = False,
+    show: Annotated[bool, flag("--open", help="Open the page in the browser")] = False,
+    names: Annotated[bool, flag("--list", help="List all experiments instead")] = False,
 ) -> None:
     """Print the main numbers of an experiment, and where its report is.
     A published experiment that was not run here has numbers and a report too.

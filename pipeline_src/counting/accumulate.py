@@ -8,9 +8,11 @@ split among workers.
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -44,6 +46,7 @@ from pipeline_src.errors import UserError
 
 # Pixels whose cells are computed at once, then counted: with the counts they fit the L1 cache.
 KEYS = 1 << 9
+SLAB = 1 << 20  # pixels of K classes whose scores are in memory at once
 Sums = Mapping[str, int]  # of an image, by column name (`counts.COLUMNS`)
 
 
@@ -83,6 +86,7 @@ class Accumulator:
             for k in range(classes if images else 0):
                 self._histograms[f"class{k}"] = Histogram.empty(levels)
             self._confusion = np.zeros((classes, classes), np.int64)
+        self._returned = False  # whether the arrays of the histograms were returned as counts
         self._passes: dict[str, FloatPass] = {}
         self._ids: dict[str, None] = {}  # in the order of adding, as the rows
         self._rows: dict[str, list[np.ndarray]] = {name: [] for name in self._histograms}
@@ -110,6 +114,7 @@ class Accumulator:
         if self.images:
             check_repeated({sample.id} & self._ids.keys())
             self._ids[sample.id] = None
+        self._copy_returned()
         if self.classes is not None:
             self._add_classes(sample)
         elif sample.probability.dtype in (np.uint8, np.uint16):
@@ -130,6 +135,7 @@ class Accumulator:
         ids = counts["raw"].images.ids
         check_repeated(self._ids.keys() & set(ids))
         self._ids |= dict.fromkeys(ids)
+        self._copy_returned()
         for name, other in parts.items():
             for array in ARRAYS:
                 total = getattr(self._histograms[name], array)
@@ -146,8 +152,8 @@ class Accumulator:
             float_pass.flush()
         counts = {}
         for name, histogram in self._histograms.items():
-            copies = {array: getattr(histogram, array).copy() for array in ARRAYS}
-            counts[name] = Counts(replace(histogram, **copies), self._image_table(name))
+            counts[name] = Counts(histogram, self._image_table(name))
+        self._returned = True
         if self.classes is None:
             return counts
         top = counts.pop("top")
@@ -155,6 +161,13 @@ class Accumulator:
             return {"raw": top}
         classes = tuple(counts.values())
         return {"raw": replace(top, classes=classes, confusion=self._confusion.copy())}
+
+    def _copy_returned(self) -> None:
+        """Go on with copies of histograms that were returned as counts, which must not change."""
+        if self._returned:
+            self._histograms = copy.deepcopy(self._histograms)
+            self._passes = {}  # they are empty
+            self._returned = False
 
     def _image_table(self, name: str) -> ImageTable:
         if not self._ids:
@@ -226,23 +239,41 @@ class Accumulator:
             self._passes["top"].add(confidence, correct)
             return
         p, labels = sample.pixels
+        sums: dict[str, Counter[str]] = {name: Counter() for name in self._histograms}
+        levels = {name: np.zeros((256, 2), np.int64) for name in self._histograms}
+        for start in range(0, labels.size, SLAB):
+            slab = slice(start, start + SLAB)
+            for name, scores in self._class_scores(p[:, slab], labels[slab], sample.no_class):
+                levels[name] += self._add_scores(name, scores.f, scores.hits)
+                sums[name].update(scores.sums)
+        height, width = sample.target.shape[-2:]
+        for name, counted in sums.items():
+            row = {"pixels": 0, "correct": 0} | counted
+            if name == "top":
+                row |= {"height": height, "width": width, "constant": 0}
+            self._append_row(name, row, levels[name])
+
+    def _class_scores(
+        self, p: np.ndarray, labels: np.ndarray, no_class: int | None
+    ) -> Iterator[tuple[str, ClassScores]]:
+        """Yield the scores of some pixels, of the top label and of each class; add to the confusion.
+
+        Args:
+            p: (K, n) float32, probabilities.
+            labels: (n,) int64, class ids or `no_class`.
+        """
         has_class = np.ones(labels.shape, bool)
-        if sample.no_class is not None:
-            has_class = labels != sample.no_class
+        if no_class is not None:
+            has_class = labels != no_class
         y = np.where(has_class, labels, 0)
         predicted = p.argmax(axis=0)
         confidence = p.max(axis=0)
         hits = (predicted == y) & has_class
-        row = {
-            "height": sample.target.shape[-2],
-            "width": sample.target.shape[-1],
-            "pixels": y.size,
-            "correct": int(hits.sum()),
-            "constant": 0,
-            "confidence": _summed(confidence.astype(np.float64)),
-            **_class_scores(p, y, has_class),
-        }
-        self._add_scores("top", confidence, hits, row)
+        sums = _class_sums(p, y, has_class)
+        sums["pixels"] = y.size
+        sums["correct"] = int(hits.sum())
+        sums["confidence"] = _summed(confidence.astype(np.float64))
+        yield "top", ClassScores(confidence, hits, sums)
         for k, f in enumerate(p):
             labelled = (y == k) & has_class
             chosen = predicted == k
@@ -250,17 +281,32 @@ class Accumulator:
                 "pixels": int((labelled | chosen).sum()),
                 "correct": int((labelled & chosen).sum()),
             }
-            self._add_scores(f"class{k}", f, labelled, areas)
+            yield f"class{k}", ClassScores(f, labelled, areas)
         cells = (y * len(p) + predicted)[has_class]
         self._confusion += np.bincount(cells, minlength=len(p) ** 2).reshape(len(p), len(p))
 
-    def _add_scores(self, name: str, f: np.ndarray, y: np.ndarray, row: Mapping[str, int]) -> None:
-        """Count scores (n,) of the top label or of a class, and whether each is a hit, (n,) bool."""
+    def _add_scores(self, name: str, f: np.ndarray, hits: np.ndarray) -> np.ndarray:
+        """Count scores (n,) of the top label or of a class, and return them by 8-bit level."""
         float_pass = self._passes["top"]
         float_pass.histogram = self._histograms[name]
-        _, levels = float_pass.add(f, y.astype(np.uint8), summed=False)
+        _, levels = float_pass.add(np.ascontiguousarray(f), hits.astype(np.uint8), summed=False)
         float_pass.flush()
-        self._append_row(name, row, levels)
+        return levels
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """Scores of pixels: of the top label, or of one of K classes.
+
+    Attributes:
+        f: (n,) float32, scores.
+        hits: (n,) bool.
+        sums: of the pixels, by column name (`counts.COLUMNS`).
+    """
+
+    f: np.ndarray
+    hits: np.ndarray
+    sums: dict[str, int]
 
 
 def _object_row(
@@ -275,7 +321,7 @@ def _object_row(
     return row | dict(sums)
 
 
-def _class_scores(p: np.ndarray, y: np.ndarray, has_class: np.ndarray) -> dict[str, int]:
+def _class_sums(p: np.ndarray, y: np.ndarray, has_class: np.ndarray) -> dict[str, int]:
     """Return the sums of `SCORE_SUMS` of an image of K classes, in 1 / UNIT.
 
     Args:

@@ -71,9 +71,11 @@ class Histogram:
     def empty(cls, levels: int = LEVELS, top: bool = False) -> Histogram:
         """Return a histogram without pixels."""
         shape = (levels // 2 + 1, 2, 2)
+        # One block: malloc then keeps as much memory for the temporary arrays of images.
+        count, position = np.zeros((2, *shape), np.int64)
         return cls(
-            count=np.zeros(shape, np.int64),
-            position=np.zeros(shape, np.int64),
+            count=count,
+            position=position,
             on_edge=np.zeros(shape[:2], np.int64),
             surest=np.zeros((CELLS, 2, 2), np.int64) if levels == LEVELS else UNKNOWN,
             top=top,

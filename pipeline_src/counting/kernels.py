@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -28,33 +28,31 @@ except ImportError as error:
         fix="python -m pip install --upgrade numba",
     ) from error
 
-Array = np.ndarray
-
-if TYPE_CHECKING:
-    from numba.core.typing.templates import Signature
-
-INT, FLOAT, BOOL, NOTHING = types.int64, types.float64, types.boolean, types.void
-several: Any = types.UniTuple
+INT = types.int64
+FLOAT = types.float64
+BOOL = types.boolean
+NOTHING = types.void
+several = types.UniTuple
 
 
-def read_type(dtype: str) -> types.Array:
+def read_type(element: Any) -> Any:
     """Return the type of a contiguous array of one axis that a kernel reads."""
-    return types.Array(getattr(types, dtype), 1, "C", readonly=True)
+    return types.Array(element, 1, "C", readonly=True)
 
 
-def written_type(dtype: str, axes: int = 1) -> types.Array:
+def written_type(element: Any, axes: int = 1) -> Any:
     """Return the type of a contiguous array that a kernel writes to."""
-    return types.Array(getattr(types, dtype), axes, "C")
+    return types.Array(element, axes, "C")
 
 
-def compiled(*signatures: Signature) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def compiled(*signatures: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator that compiles a function at once for these types of arguments, without
     Python's lock (nogil).
 
     A cache folder that is full, read-only, damaged or in use costs only time.
     """
 
-    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(function: Callable[..., Any]) -> Any:
         try:
             kernel: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
             folder = Path(kernel.stats.cache_path)
@@ -64,11 +62,9 @@ def compiled(*signatures: Signature) -> Callable[[Callable[..., Any]], Callable[
             kernel.disable_compile()
             if kernel.stats.cache_misses:
                 record_digests(folder, function.__name__)
-        except (
-            Exception
-        ):  # any error of the cache folder; a fault of the function is raised again below
+        except Exception:  # of the cache folder; a fault of the function is raised again below
             kernel = njit(list(signatures), nogil=True, error_model="numpy")(function)
-        return cast(Callable[..., Any], kernel)
+        return kernel
 
     return decorate
 
@@ -101,19 +97,24 @@ def digests(folder: Path, kernel: str) -> str:
 # begin at -levels // 2, since the rounding of scores may put a pixel that far below its level.
 PIXEL = 1 << 44
 PENDING = 1_000_000  # pixels that a cell can hold: their positions sum to less than PIXEL
-COPIES = (
-    4  # of few cells and of 8-bit values, used in turn: a pixel does not wait for the previous one
-)
+# Of few cells and of 8-bit values, used in turn: a pixel does not wait for the previous one.
+COPIES = 4
 
-BYTES, WORDS, SINGLES, DOUBLES, INTS = (
-    read_type(name) for name in ("uint8", "uint16", "float32", "float64", "int64")
-)
-ROWS, TABLE, CUBE = (written_type("int64", axes) for axes in (1, 2, 3))
-SMALL, ERRORS, LOGS = written_type("int32"), written_type("float64"), written_type("float64", 2)
+BYTES = read_type(types.uint8)
+WORDS = read_type(types.uint16)
+SINGLES = read_type(types.float32)
+DOUBLES = read_type(FLOAT)
+INTS = read_type(INT)
+ROWS = written_type(INT)
+TABLE = written_type(INT, 2)
+CUBE = written_type(INT, 3)
+SMALL = written_type(types.int32)
+ERRORS = written_type(FLOAT)
+LOGS = written_type(FLOAT, 2)
 
 
 @compiled(several(INT, 2)(SINGLES, BYTES, BOOL, INT, INT, INT, INT, SMALL, SMALL, ROWS))
-def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pending):  # type: ignore[no-untyped-def]
+def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pending):
     """Add pixels to `pending`, (4 * (levels // 2 + 1 + last),): by cell (`levels`), predicted class
     and label.
 
@@ -128,11 +129,15 @@ def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pendin
         background and foreground pixels at f = 0.25, the one edge below 0.5 that a float32 can lie
         on.
     """
-    unity, half = np.float32(1), np.float32(0.5)
-    edge, edge_foreground = 0, 0
-    shift, last = np.int32(shift), np.int32(last)
+    unity = np.float32(1)
+    half = np.float32(0.5)
+    edge = 0
+    edge_foreground = 0
+    shift = np.int32(shift)
+    last = np.int32(last)
     for start in range(0, f.size, cell.size):
-        fb, yb = f[start : start + cell.size], y[start : start + cell.size]
+        fb = f[start : start + cell.size]
+        yb = y[start : start + cell.size]
         for i in range(fb.size):  # several pixels at once, as nothing is looked up
             p = fb[i]
             least = np.float32(abs(min(p, unity - p)))  # of -0.0, too
@@ -150,40 +155,34 @@ def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pendin
 
 
 @compiled(NOTHING(SINGLES, BYTES, INT, INT, SMALL, ROWS, ROWS))
-def count_few(
-    f: Array, y: Array, levels: int, bits: int, cell: Array, amount: Array, pending: Array
-) -> None:
+def count_few(f, y, levels, bits, cell, amount, pending):
     """Add pixels of one object to `pending` (4 * (levels // 2 + 1) * COPIES,), for up to 500
     levels: doubts are whole numbers of 2^-`bits`, up to 2^23 of them, so 32 bits hold their
     products with `levels`. `cell` and `amount` (m,) are buffers.
     """
-    unity, half = np.float32(1), np.float32(0.5)
-    number, unit, below = np.uint32(levels), np.float32(1 << bits), np.uint32((1 << bits) - 1)
+    unity = np.float32(1)
+    half = np.float32(0.5)
+    number = np.uint32(levels)
+    unit = np.float32(1 << bits)
+    below = np.uint32((1 << bits) - 1)
     for start in range(0, f.size, cell.size):
-        fb, yb = f[start : start + cell.size], y[start : start + cell.size]
+        fb = f[start : start + cell.size]
+        yb = y[start : start + cell.size]
         for i in range(fb.size):
             p = fb[i]
             doubt = np.uint32(np.uint32(np.int32((unity - max(p, unity - p)) * unit)) * number)
             amount[i] = PIXEL + levels // 2 + np.int64(doubt & below)
-            cell[i] = (
-                COPIES * (4 * np.int32(doubt >> np.uint32(bits)) + 2 * (p >= half) + yb[i])
-                + i % COPIES
-            )
+            group = 4 * np.int32(doubt >> np.uint32(bits)) + 2 * (p >= half) + yb[i]
+            cell[i] = COPIES * group + i % COPIES
         for i in range(fb.size):
             pending[np.uint32(cell[i])] += amount[i]
 
 
 @compiled(NOTHING(ROWS, INTS, INT, INT, ROWS, ROWS, ROWS))
-def move(
-    pending: Array,
-    level: Array,
-    copies: int,
-    levels: int,
-    count: Array,
-    position: Array,
-    surest: Array,
-) -> None:
-    """Move `pending` to `count`, `position` (2 * levels + 4,) and, where it has cells, `surest`; `level` by cell."""
+def move(pending, level, copies, levels, count, position, surest):
+    """Move `pending` to `count`, `position` (2 * levels + 4,) and, where it has cells, `surest`;
+    `level` by cell.
+    """
     for i in range(4 * level.size * copies):
         cell = i // copies
         to = 4 * level[cell // 4] + cell % 4
@@ -196,14 +195,14 @@ def move(
 
 
 @compiled(several(INT, 2)(SINGLES, BYTES, INT, TABLE, ERRORS))
-def compare_floats(
-    f: Array, y: Array, unit: int, levels: Array, error: Array
-) -> tuple[int, int | np.int32]:
+def compare_floats(f, y, unit, levels, error):
     """Return the correct pixels of a block and their summed confidences in 1 / `unit`. Also add its
     pixels by 8-bit level and label to `levels` (256, 2), and write |f - y| to `error`.
     """
-    unity, half = np.float32(1), np.float32(0.5)
-    correct, confidence = 0, 0
+    unity = np.float32(1)
+    half = np.float32(0.5)
+    correct = 0
+    confidence = 0
     for i in range(f.size):
         correct += (f[i] >= half) == (y[i] == 1)
         confidence += np.int32(max(f[i], unity - f[i]) * np.float64(unit))
@@ -214,7 +213,7 @@ def compare_floats(
 
 
 @compiled(NOTHING(DOUBLES, FLOAT, LOGS))
-def chances(error: Array, clamp: float, chance: Array) -> None:
+def chances(error, clamp, chance):
     """Write the clamped probabilities of the wrong and of the right label, from |f - y|."""
     for i in range(error.size):
         wrong = min(max(error[i], clamp), 1 - clamp)
@@ -223,9 +222,7 @@ def chances(error: Array, clamp: float, chance: Array) -> None:
 
 
 @compiled(several(INT, 4)(DOUBLES, LOGS, INTS, FLOAT, FLOAT))
-def score_sums(
-    error: Array, logs: Array, number: Array, clamp: float, unit: float
-) -> tuple[int, int, int, int]:
+def score_sums(error, logs, number, clamp, unit):
     """Return the sums of `counts.SCORE_SUMS` over `number` pixels per value, each rounded to 1 /
     `unit`.
 
@@ -234,23 +231,28 @@ def score_sums(
         logs: (2, n), logarithms of `chances`.
         number: (n or more,).
     """
-    absolute, brier, nll, entropy = 0, 0, 0, 0
+    absolute = 0
+    brier = 0
+    nll = 0
+    entropy = 0
     for i in range(error.size):
         right = 1 - min(max(error[i], clamp), 1 - clamp)
-        log_wrong, log_right = logs[0, i], logs[1, i]
+        log_wrong = logs[0, i]
+        log_right = logs[1, i]
         absolute += number[i] * np.int64(np.rint(error[i] * unit))
         brier += number[i] * np.int64(np.rint(error[i] * error[i] * unit))
         nll -= number[i] * np.int64(np.rint(log_right * unit))
         # q log q + (1-q) log(1-q) = log(1-q) + q (log q - log(1-q))
-        entropy -= number[i] * np.int64(
-            np.rint((log_wrong + right * (log_right - log_wrong)) * unit)
-        )
+        mean_log = log_wrong + right * (log_right - log_wrong)
+        entropy -= number[i] * np.int64(np.rint(mean_log * unit))
     return absolute, brier, nll, entropy
 
 
 @compiled(NOTHING(BYTES, BYTES, CUBE), NOTHING(WORDS, BYTES, CUBE))
-def count_values(v: Array, y: Array, pixels: Array) -> None:
-    """Add an integer map to `pixels` (values, 2, 2^k): neighboring pixels go to different copies (`COPIES`)."""
+def count_values(v, y, pixels):
+    """Add an integer map to `pixels` (values, 2, 2^k): neighboring pixels go to different copies
+    (`COPIES`).
+    """
     last = pixels.shape[2] - 1
     for i in range(v.size):
         pixels[v[i], y[i], i & last] += 1
@@ -261,7 +263,7 @@ def count_values(v: Array, y: Array, pixels: Array) -> None:
         INTS, INTS, INTS, INT, INT, INT, INT, INT, CUBE, CUBE, TABLE, CUBE, TABLE, ERRORS
     )
 )
-def count_fractions(  # type: ignore[no-untyped-def]
+def count_fractions(
     value,
     label,
     number,
@@ -283,11 +285,15 @@ def count_fractions(  # type: ignore[no-untyped-def]
     Returns:
         correct pixels, and their summed doubts times the denominator.
     """
-    correct, doubts = 0, 0
+    correct = 0
+    doubts = 0
     for i in range(value.size):
-        v, y, n = value[i], label[i], number[i]
+        v = value[i]
+        y = label[i]
+        n = number[i]
         doubt = min(v, denominator - v)
-        level, rest = doubt * levels // denominator, doubt * levels % denominator
+        level = doubt * levels // denominator
+        rest = doubt * levels % denominator
         predicted = np.int64(2 * v >= denominator)
         count[level, predicted, y] += n
         positions[level, predicted, y] += n * np.int64(np.rint(rest * (position / denominator)))
@@ -304,10 +310,10 @@ def count_fractions(  # type: ignore[no-untyped-def]
     return correct, doubts
 
 
-def pixels_by_value(v: Array, y: Array) -> Array:
+def pixels_by_value(v: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the pixels of an integer map v (n,) by value and by label y (n,), (values, 2) int64."""
     copies = COPIES if v.dtype == np.uint8 else 1
     pixels = np.zeros((np.iinfo(v.dtype).max + 1, 2, copies), np.int64)
     count_values(v, y, pixels)
-    summed: Array = pixels.sum(axis=2)
+    summed: np.ndarray = pixels.sum(axis=2)
     return summed

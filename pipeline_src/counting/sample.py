@@ -49,22 +49,22 @@ class Sample:
     @cached_property
     def counts(self) -> np.ndarray | None:
         """Whether each pixel counts, (n,) bool; None if all do."""
-        valid: np.ndarray = self.target.reshape(-1) != self.ignore
-        return None if valid.all() else valid
+        labels = self.target.reshape(-1)
+        if labels.dtype == np.uint8 and labels.max(initial=0) < self.ignore:
+            return None
+        valid: np.ndarray = labels != self.ignore
+        return valid
 
     @cached_property
     def pixels(self) -> tuple[np.ndarray, np.ndarray]:
         """The pixels that count: their probabilities, (n,) or (K, n) float32, and labels (n,)."""
         labels = self.target.reshape(-1)
-        probability = numpy_array(self.probability)
-        probability = probability.reshape(*probability.shape[: self.classes is not None], -1)
-        if self.counts is not None:
-            labels = labels[self.counts]
-            probability = probability[..., self.counts]
-        if self.classes is not None:
-            probability = np.ascontiguousarray(probability, np.float32)
-            labels = labels.astype(np.int64)
-        return probability, labels
+        valid = slice(None) if self.counts is None else self.counts
+        if self.classes is None:
+            return self.probability.reshape(-1)[valid], labels[valid]
+        probability = numpy_array(self.probability).reshape(self.classes, -1)
+        probability = np.ascontiguousarray(probability[:, valid], np.float32)
+        return probability, labels[valid].astype(np.int64)
 
     @cached_property
     def limits(self) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 from collections.abc import Sequence
@@ -24,7 +25,16 @@ from pipeline_src.counting.counts import grouped
 from pipeline_src.errors import UserError, few
 from pipeline_src.files import atomic, write_text
 from pipeline_src.maps.checks import FolderCounts, count_folder
-from pipeline_src.maps.files import Pair, classes_of, pair_files, read_pairs
+from pipeline_src.maps.files import (
+    VOLUMES,
+    Form,
+    Pair,
+    form_of,
+    pair_files,
+    read_pairs,
+    skipped_warnings,
+    suffix_of,
+)
 from pipeline_src.maps.judge import groups_of
 from pipeline_src.maps.risk import folds_of
 from pipeline_src.metrics.registry import METRICS
@@ -49,6 +59,8 @@ def calibrate_folder(
     bins: int = 10,
     resamples: int = RESAMPLES,
     groups: str = "",
+    logits: bool = False,
+    skip_unpaired: bool = False,
 ) -> dict[str, Any]:
     """Fit a calibrator to the maps in `pred`, and write it and the calibrated maps of `apply`.
 
@@ -60,7 +72,7 @@ def calibrate_folder(
         test_mask: masks of the applied maps.
         resamples: bootstrap resamples; 0 for no intervals.
         groups: as of `judge`, of `pred` and, with `test_mask`, of `apply`; a group is in one fold.
-        method, ignore, bins: the options of the command `calibrate`.
+        method, ignore, bins, logits, skip_unpaired: the options of the command `calibrate`.
 
     Returns:
         The content of scores.json.
@@ -81,19 +93,23 @@ def calibrate_folder(
         inputs=(pred, mask, apply, test_mask),
         foreign=foreign,
     )
-    pairs = pair_files(pred, mask)
-    applied = pair_files(apply, test_mask)
+    pairs = pair_files(pred, mask, skip_unpaired)
+    applied = pair_files(apply, test_mask, skip_unpaired)
     scored = applied if test_mask else pairs
     units = groups_of(pairs, groups)
     units_of_scored = groups_of(scored, groups)
-    classes = classes_of(pairs)
-    fit_counts, pixels = counts_and_pixels(pairs, classes, ignore)
+    form = form_of(pairs, ignore, logits=logits)
+    fit_counts, pixels = counts_and_pixels(pairs, form)
     _check_labels(pixels, mask)
     calibrator = fitted(kind, pixels)
     warnings = fit_counts.warnings()
+    if skip_unpaired:
+        warnings += skipped_warnings(pred, mask)
+        if test_mask:
+            warnings += skipped_warnings(apply, test_mask)
     names = list(SCORED)
     with outputs.staged(out, SCORES, [FOLDER]) as new:
-        before, after = write_calibrated(applied, calibrator, new / FOLDER, classes, ignore)
+        before, after = write_calibrated(applied, calibrator, new / FOLDER, form)
         if test_mask:
             before.check()
             warnings += [f"{apply}: {line}" for line in before.warnings()]
@@ -102,7 +118,7 @@ def calibrate_folder(
             by_image, remarks = cross_fitted(kind, pixels, units)
             calibrators = {pair.stem: by_image[image] for image, pair in enumerate(pairs)}
             before = fit_counts
-            after = count_folder(pairs, classes, ignore, calibrators=calibrators)
+            after = count_folder(pairs, form, calibrators=calibrators)
             warnings += remarks
             # It compares the pixels of all images, but folds have different calibrators.
             names.remove("augrc")
@@ -131,9 +147,7 @@ def calibrate_folder(
 # The fit
 
 
-def counts_and_pixels(
-    pairs: Sequence[Pair], classes: int | None, ignore: int | None
-) -> tuple[FolderCounts, Pixels]:
+def counts_and_pixels(pairs: Sequence[Pair], form: Form) -> tuple[FolderCounts, Pixels]:
     """Return the counts of all pairs, and their pixels that a calibrator is fitted to.
 
     Of maps of two classes these are all pixels, merged by logit. Of maps of K classes as many
@@ -143,13 +157,13 @@ def counts_and_pixels(
     Raises:
         UserError: names all files that cannot be used, or what their values do not show.
     """
-    counts = FolderCounts(classes, ignore)
+    counts = FolderCounts(form)
     pixels = []
-    most = max(1, MOST_LOGITS // ((classes or 2) * len(pairs)))
-    for saved in read_pairs(pairs, classes, ignore):
+    most = max(1, MOST_LOGITS // ((form.classes or 2) * len(pairs)))
+    for saved in read_pairs(pairs, form):
         counts.add(saved)
         random = generator(saved.pair.stem, "calibrate")
-        pixels.append(map_pixels(saved.sample(), most, random))
+        pixels.append(map_pixels(saved.sample(), most, random, saved.fitted_logits()))
         del saved  # before the next one is read
     counts.check()
     return counts, joined(pixels)
@@ -300,27 +314,30 @@ def write_calibrated(
     pairs: Sequence[Pair],
     calibrator: Calibrator,
     folder: Path,
-    classes: int | None = None,
-    ignore: int | None = None,
+    form: Form,
 ) -> tuple[FolderCounts, FolderCounts]:
     """Write the calibrated map of each pair, and return the counts before and after calibration.
 
-    A map is written under its own name, in the format, type and shape of the file. Maps without
-    masks are not counted.
+    A map is written under its own name, in the format, type and shape of the file; of logits, as
+    float32 probabilities. Maps without masks are not counted.
 
     Args:
-        classes, ignore: as of `read_pair`.
+        form: of all maps.
 
     Raises:
         UserError: names all files that cannot be used.
     """
-    before = FolderCounts(classes, ignore)
-    after = FolderCounts(classes, ignore)
-    for saved in read_pairs(pairs, classes, ignore):
+    before = FolderCounts(form)
+    after = FolderCounts(form)
+    for saved in read_pairs(pairs, form):
         pair = saved.pair
-        new = replace(saved, probability=calibrated(calibrator, saved.probability))
-        path = folder / (pair.stem + pair.map.suffix)
-        _write_map(path, pair.map, new.probability.reshape(saved.stored_shape))
+        probability = calibrated(calibrator, saved.probability, saved.logits)
+        new = replace(saved, probability=probability)
+        stored = probability
+        if form.volumes and not form.classes and saved.stored_shape[0] == 2:
+            stored = np.stack([1 - probability, probability])  # of background and object
+        path = folder / (pair.stem + suffix_of(pair.map))
+        _write_map(path, pair.map, stored.reshape(saved.stored_shape))
         if pair.mask:
             before.add(saved)
             after.add(new)
@@ -330,7 +347,7 @@ def write_calibrated(
 
 def _write_map(path: Path, original: Path, stored: np.ndarray) -> None:
     """Write a map in the format of the file `original`; decisions and float16 become float32."""
-    suffix = path.suffix.lower()
+    suffix = suffix_of(path)
     # A file object, because numpy appends .npy to the names of other files.
     with atomic(path) as temporary, open(temporary, "wb") as file:
         if suffix == ".npy":
@@ -339,5 +356,19 @@ def _write_map(path: Path, original: Path, stored: np.ndarray) -> None:
             with np.load(original) as arrays:
                 named: dict[str, Any] = {arrays.files[0]: stored}
             np.savez_compressed(file, **named)
+        elif suffix in VOLUMES:
+            file.write(_nifti_bytes(original, stored, compressed=suffix == VOLUMES[-1]))
         else:
             Image.fromarray(stored).save(file, Image.registered_extensions()[suffix])
+
+
+def _nifti_bytes(original: Path, stored: np.ndarray, compressed: bool) -> bytes:
+    """Return a NIfTI file of values (z, y, x) with the affine and the header of another."""
+    import nibabel
+
+    image = nibabel.load(original)
+    header = image.header.copy()
+    header.set_data_dtype(stored.dtype)
+    header.set_slope_inter(1, 0)
+    content: bytes = type(image)(stored.T, image.affine, header).to_bytes()
+    return gzip.compress(content, mtime=0) if compressed else content

@@ -11,8 +11,9 @@ from pipeline_src.calibrators.calibrator import Calibrator, calibrated
 from pipeline_src.calibrators.pixels import least_probability
 from pipeline_src.counting.accumulate import Accumulator
 from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.errors import UserError, few
-from pipeline_src.maps.files import Pair, SavedMap, read_pairs
+from pipeline_src.maps.files import Form, Pair, SavedMap, read_pairs
 from pipeline_src.metrics.registry import value
 
 SMALL = 64  # class ids lie below; soft edges have values on both sides
@@ -34,22 +35,27 @@ class FolderCounts:
         resized: stems of maps of another size than their mask.
 
     Args:
-        classes, ignore: as of `read_pair`.
+        form: of all maps. Volumes have the protocol `raw` only, and no S- and E-measure.
         whole_maps: whether S- and E-measure of binary maps are also computed.
         weighted_f: whether weighted F is computed with these.
     """
 
     def __init__(
         self,
-        classes: int | None,
-        ignore: int | None,
+        form: Form,
         *,
         whole_maps: bool = False,
         weighted_f: bool = False,
     ):
-        self.classes = classes
-        self.ignore = ignore
-        self._accumulator = Accumulator(classes, whole_maps=whole_maps, weighted_f=weighted_f)
+        self.classes = form.classes
+        self.ignore = form.ignore
+        self.no_object = form.no_object
+        self._accumulator = Accumulator(
+            form.classes,
+            protocols=PROTOCOLS[:1] if form.volumes else PROTOCOLS,
+            whole_maps=whole_maps and not form.volumes,
+            weighted_f=weighted_f,
+        )
         self.clamps: dict[str, float] = {}
         self.highest: dict[str, float] = {}
         self.values = np.zeros(256, np.int64)
@@ -159,10 +165,10 @@ class FolderCounts:
                 "share of errors"
             )
         objects = histogram.count[:, :, 1] if raw.confusion is None else raw.confusion[1:]
-        if not objects.any():
+        if not objects.any() and not self.no_object:
             only = ", only class 0 and ignored pixels" if self.classes else ""
             yield f"no mask has an object{only}"
-        elif not self.classes:
+        if objects.any() and not self.classes:
             yield from self._scales()
         accuracy = value("accuracy", raw)
         if accuracy < 1 / (self.classes or 2):
@@ -186,8 +192,7 @@ class FolderCounts:
 
 def count_folder(
     pairs: Sequence[Pair],
-    classes: int | None = None,
-    ignore: int | None = None,
+    form: Form,
     *,
     calibrators: Mapping[str, Calibrator] | None = None,
     whole_maps: bool = False,
@@ -196,7 +201,7 @@ def count_folder(
     """Return the counts of all pairs.
 
     Args:
-        classes, ignore: as of `read_pair`.
+        form: of all maps.
         calibrators: of each map by its stem, applied before it is counted; None for the maps as
             they are.
         whole_maps, weighted_f: as of `FolderCounts`.
@@ -204,10 +209,11 @@ def count_folder(
     Raises:
         UserError: names all files that cannot be used, or what their values do not show.
     """
-    counted = FolderCounts(classes, ignore, whole_maps=whole_maps, weighted_f=weighted_f)
-    for saved in read_pairs(pairs, classes, ignore):
+    counted = FolderCounts(form, whole_maps=whole_maps, weighted_f=weighted_f)
+    for saved in read_pairs(pairs, form):
         if calibrators is not None:
-            probability = calibrated(calibrators[saved.pair.stem], saved.probability)
+            calibrator = calibrators[saved.pair.stem]
+            probability = calibrated(calibrator, saved.probability, saved.logits)
             saved = replace(saved, probability=probability)
         counted.add(saved)
         del saved  # before the next one is read

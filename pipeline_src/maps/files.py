@@ -6,18 +6,21 @@ checks the values of a map, and `checks` what all files of a folder show togethe
 
 from __future__ import annotations
 
+import glob
 import os
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
 from scipy.ndimage import zoom
+from scipy.special import expit, softmax
 
 from pipeline_src.counting.kernels import pixels_by_value
 from pipeline_src.counting.sample import Sample, checked, numpy_array
@@ -28,7 +31,8 @@ from pipeline_src.labels import IGNORED
 ARRAYS = (".npy", ".npz")
 JPEG = (".jpg", ".jpeg")
 PICTURES = (".png", ".tif", ".tiff", ".bmp")
-MAPS = PICTURES + ARRAYS
+VOLUMES = (".nii", ".nii.gz")  # NIfTI
+MAPS = PICTURES + ARRAYS + VOLUMES
 MASKS = MAPS + JPEG
 ASPECT = 1.1  # a map's height / width may differ from its mask's by this factor
 MODES = {"1": "L", "P": "RGBA", "LA": "RGBA"}  # of pictures -> those whose values are read
@@ -55,51 +59,70 @@ class Pair:
     mask: Path | None
 
 
-def pair_files(maps: Path, masks: Path | None) -> list[Pair]:
+def pair_files(maps: Path, masks: Path | None, skip_unpaired: bool = False) -> list[Pair]:
     """Return the pairs of files of two folders and their subfolders, in the order of their stems.
+
+    Args:
+        maps, masks: a folder, or a pattern (`files_by_stem`).
+        skip_unpaired: whether files without a partner are left out.
 
     Raises:
         UserError: a folder is missing or holds nothing usable, or files have no partner.
     """
-    if masks is not None and maps.resolve() == masks.resolve():
+    map_files = files_by_stem(maps, MAPS)
+    if masks is None:
+        return [Pair(stem, map_files[stem], None) for stem in sorted(map_files)]
+    if maps.resolve() == masks.resolve():
         raise UserError(
             "maps and masks are the same folder",
             found=maps,
             expected="a folder of maps and one of masks",
         )
+    mask_files = files_by_stem(masks, MASKS)
+    paired = sorted(map_files.keys() & mask_files.keys())
+    if not (paired and skip_unpaired):
+        check_files(unpaired(maps, masks))
+    return [Pair(stem, map_files[stem], mask_files[stem]) for stem in paired]
+
+
+def unpaired(maps: Path, masks: Path) -> list[str]:
+    """Return a line for each map without a mask, and for each mask without a map."""
     map_files = files_by_stem(maps, MAPS)
-    stems = sorted(map_files)
-    if masks is None:
-        return [Pair(stem, map_files[stem], None) for stem in stems]
     mask_files = files_by_stem(masks, MASKS)
     problems = []
-    for stem in stems:
-        if stem not in mask_files:
-            problems.append(f"{map_files[stem]}: no mask in {masks}")
+    for stem in sorted(map_files.keys() - mask_files.keys()):
+        problems.append(f"{map_files[stem]}: no mask in {masks}")
     for stem in sorted(mask_files.keys() - map_files.keys()):
         problems.append(f"{mask_files[stem]}: no prediction map in {maps}")
-    check_files(problems)
-    return [Pair(stem, map_files[stem], mask_files[stem]) for stem in stems]
+    return problems
 
 
-def files_by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
+def skipped_warnings(maps: Path, masks: Path) -> list[str]:
+    """Return a warning that counts the files without a partner, if there are any."""
+    skipped = unpaired(maps, masks)
+    if not skipped:
+        return []
+    return [f"{len(skipped)} file(s) without a partner were left out ({few(skipped, 3)})"]
+
+
+def files_by_stem(source: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     """Return every file with one of the suffixes, by stem; hidden files and folders are left out.
 
     A JPEG file stands for a stem that has no file with one of the suffixes: it is refused when it
-    is read as a map.
+    is read as a map. Of an .npz file and a NIfTI file of one stem the first is taken: nnU-Net
+    writes probabilities and decisions so.
+
+    Args:
+        source: a folder; or a pattern with `*`, as `maps/*/prob.npy`: what the stars stand for is
+            the stem.
     """
-    check_folder(folder)
     by_stem: dict[str, list[Path]] = defaultdict(list)
-    for top, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            file = Path(top, name)
-            if not name.startswith(".") and file.suffix.lower() in MASKS:
-                stem = composed(file.relative_to(folder).with_suffix("").as_posix())
-                by_stem[stem].append(file)
+    for file, stem in _named_files(source):
+        if suffix_of(file) in MASKS:
+            by_stem[composed(stem)].append(file)
     if not by_stem:
         raise UserError(
-            f"{folder} holds no file to read",
+            f"{source} holds no file to read",
             found="other files",
             expected=f"a folder with files that end in {' '.join(suffixes)} "
             "(JPEG changes probabilities)",
@@ -108,12 +131,38 @@ def files_by_stem(folder: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     chosen = {}
     problems = []
     for stem, found in by_stem.items():
-        usable = [file for file in found if file.suffix.lower() in suffixes] or found
+        usable = [file for file in found if suffix_of(file) in suffixes] or found
+        if {suffix_of(file) for file in usable} == {".npz", ".nii.gz"}:
+            usable = [file for file in usable if suffix_of(file) == ".npz"]
         chosen[stem] = usable[0]
         if len(usable) > 1:
             problems.append(f"{' and '.join(sorted(map(str, usable)))}: the same name")
     check_files(problems)
     return chosen
+
+
+def _named_files(source: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the files of a folder or pattern, each with its stem."""
+    if "*" in str(source):
+        stars = re.escape(str(source)).replace(r"\*\*", "(.*)").replace(r"\*", "([^/]*)")
+        for name in sorted(glob.glob(str(source), recursive=True)):
+            match = re.fullmatch(stars, name)
+            if match:
+                yield Path(name), "/".join(match.groups())
+        return
+    check_folder(source)
+    for top, folders, files in os.walk(source, followlinks=True):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if not name.startswith("."):
+                file = Path(top, name)
+                path = file.relative_to(source).as_posix()
+                yield file, path.removesuffix(path[len(path) - len(suffix_of(file)) :])
+
+
+def suffix_of(path: Path) -> str:
+    """Return the suffix of a file in lower case; `.nii.gz` is one."""
+    return ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
 
 
 def check_files(problems: Iterable[str]) -> None:
@@ -137,12 +186,35 @@ def check_files(problems: Iterable[str]) -> None:
 
 
 @dataclass(frozen=True)
+class Form:
+    """What all files of a folder have in common.
+
+    Attributes:
+        classes: K of maps of K classes; None of one object.
+        volumes: whether maps have three axes, (depth, height, width). Of a volume of two classes
+            the second is the object.
+        ignore: value of mask pixels that never count; of K classes 255 by default.
+        logits: whether maps hold logits and not probabilities.
+        no_object: whether there are no masks, and the class of every pixel is the background.
+    """
+
+    classes: int | None = None
+    volumes: bool = False
+    ignore: int | None = None
+    logits: bool = False
+    no_object: bool = False
+
+
+@dataclass(frozen=True)
 class SavedMap:
     """The content of a pair of files.
 
+    A volume (D, H, W) has the shape (D H, W) here: pixels are counted alike.
+
     Attributes:
         pair: the files.
-        probability: (H, W) or (K, H, W), in the size and type of the file (`checked_map`).
+        probability: (H, W) or (K, H, W), in the size and type of the file.
+        logits: of the same shape, where the file holds these: the probabilities are float32.
         stored_shape: shape of the array in the file, which can have an axis for the channel.
         target: the mask, (H', W'), as of `counting.sample.Sample`; None without a mask.
         mask_values: (256,) pixels of a binary mask by value.
@@ -150,6 +222,7 @@ class SavedMap:
 
     pair: Pair
     probability: np.ndarray
+    logits: np.ndarray | None
     stored_shape: tuple[int, ...]
     target: np.ndarray | None
     mask_values: np.ndarray
@@ -161,14 +234,15 @@ class SavedMap:
         ignore = len(probability) if probability.ndim == 3 else IGNORED
         return Sample(self.pair.stem, probability, self.target, ignore)
 
+    def fitted_logits(self) -> np.ndarray | None:
+        """Return the logits in the size of the mask; None where the file holds probabilities."""
+        if self.logits is None or self.target is None:
+            return None
+        return resized(self.logits, self.target.shape, limits=(-np.inf, np.inf))
 
-def read_pairs(
-    pairs: Sequence[Pair], classes: int | None, ignore: int | None
-) -> Iterator[SavedMap]:
+
+def read_pairs(pairs: Sequence[Pair], form: Form) -> Iterator[SavedMap]:
     """Yield the content of each pair, and show the progress.
-
-    Args:
-        classes, ignore: as of `read_pair`.
 
     Raises:
         UserError: after all others, names all files that cannot be used.
@@ -177,94 +251,155 @@ def read_pairs(
     console = Console(stderr=True)
     for pair in track(pairs, "Read maps", console=console, transient=True):
         try:
-            yield read_pair(pair, classes, ignore)
+            yield read_pair(pair, form)
         except UserError as error:
             problems.append(" ".join(str(error).split()))
     check_files(problems)
 
 
-def read_pair(pair: Pair, classes: int | None, ignore: int | None) -> SavedMap:
-    """Return the content of a pair.
-
-    Args:
-        classes: K of a map of K classes; None for a map of one object.
-        ignore: value of mask pixels that never count; for K classes 255 by default.
-
-    Raises:
-        UserError: names the file that cannot be used.
-    """
+def read_pair(pair: Pair, form: Form) -> SavedMap:
+    """Return the content of a pair; a UserError names the file that cannot be used."""
     target = None
     mask_values = np.zeros(256, np.int64)
+    classes = form.classes
     if pair.mask and classes:
-        target = read_labels(pair.mask, classes, IGNORED if ignore is None else ignore)
+        target = read_labels(pair.mask, classes, IGNORED if form.ignore is None else form.ignore)
     elif pair.mask:
-        target, mask_values = read_mask(pair.mask, ignore)
-    probability, stored_shape = read_map(pair.map)
-    if (len(probability) if probability.ndim == 3 else None) != classes:
+        target, mask_values = read_mask(pair.mask, form.ignore)
+    probability, logits, stored_shape = read_map(pair.map, form)
+    axes = 3 if form.volumes else 2
+    size = probability.shape[-axes:]
+    if probability.shape != (*([classes] if classes else []), *size) or len(size) != axes:
         raise UserError(
             f"{pair.map}: an array of another shape than other maps",
             found=probability.shape,
-            expected=f"({classes}, height, width)" if classes else "(height, width)",
+            expected=f"{f'{classes} classes, ' if classes else ''}{axes} axes",
         )
+    if form.no_object:
+        target = np.zeros(size, np.uint8)
+        mask_values[0] = target.size
     if target is not None:
-        check_size(pair.map, probability.shape[-2:], target.shape)
+        check_size(pair.map, size, target.shape)
+    if form.volumes:
+        flat = (*probability.shape[:-3], -1, size[-1])
+        probability = probability.reshape(flat)
+        logits = None if logits is None else logits.reshape(flat)
+        target = None if target is None else target.reshape(-1, size[-1])
     return SavedMap(
         pair=pair,
         probability=probability,
+        logits=logits,
         stored_shape=stored_shape,
         target=target,
         mask_values=mask_values,
     )
 
 
-def classes_of(pairs: Sequence[Pair]) -> int | None:
-    """Return the number of classes K that the shape of the first map shows; None for one object.
+def form_of(
+    pairs: Sequence[Pair],
+    ignore: int | None = None,
+    *,
+    logits: bool = False,
+    no_object: bool = False,
+) -> Form:
+    """Return what the first map that can be read, and its mask, show about all.
 
-    Of an .npy file only the header is read. Files that cannot be read are skipped: `read_pairs`
-    names them.
+    Of .npy files only the header is read. `read_pairs` names files that cannot be read.
     """
+    form = Form(ignore=ignore, logits=logits, no_object=no_object)
     for pair in pairs:
-        if pair.map.suffix.lower() in PICTURES:
-            return None
         try:
-            check_regular(pair.map)
-            shape = _array(pair.map, mmap_mode="r").shape
-        except Exception:  # numpy and zipfile raise anything for a foreign file
+            shape = _shape(pair.map)
+            volumes = suffix_of(pair.map) in VOLUMES or len(shape) == 4
+            if pair.mask and suffix_of(pair.mask) in ARRAYS + VOLUMES:
+                volumes |= len(_shape(pair.mask)) == 3
+        except Exception:  # numpy, zipfile and nibabel raise anything for a foreign file
             continue
-        return shape[0] if len(shape) == 3 and 1 not in (shape[0], shape[-1]) else None
-    return None
+        classes = shape[0] if len(shape) == (4 if volumes else 3) else None
+        if volumes and classes == 2:
+            classes = None
+        return replace(form, classes=classes, volumes=volumes)
+    return form
+
+
+def _shape(path: Path) -> tuple[int, ...]:
+    """Return the shape of the array in a file, without an axis of length 1 for the channel."""
+    if suffix_of(path) in PICTURES:
+        return (1, 1)
+    check_regular(path)
+    if suffix_of(path) in VOLUMES:
+        return _without_channel(path, _nifti(path).shape[::-1])
+    return _without_channel(path, _array(path, mmap_mode="r").shape)
+
+
+def _without_channel(path: Path, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of a file's array without an axis of length 1 for the channel.
+
+    It is the first axis, or in a picture the last. NIfTI files have volumes only.
+    """
+    picture = suffix_of(path) not in VOLUMES
+    if len(shape) == (3 if picture else 4) and shape[0] == 1:
+        return shape[1:]
+    if picture and len(shape) == 3 and shape[-1] == 1:
+        return shape[:-1]
+    return shape
 
 
 # Maps
 
 
-def read_map(path: Path) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Return a checked prediction map, and the shape of the array in the file.
+def read_map(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, tuple[int, ...]]:
+    """Return a checked prediction map, its logits if it holds these, and the shape in the file.
 
     Returns:
-        (H, W) probabilities of the positive class, or (K, H, W) of K classes, as of
-        `counting.sample.Sample`. Decisions and float16 become float32. The shape in the file can
-        have an axis for the channel.
+        (*S) probabilities of the positive class, or (K, *S) of K classes, as of
+        `counting.sample.Sample`. Decisions, float16 and logits become float32. The shape in the
+        file can have an axis for the channel.
 
     Raises:
         UserError: not readable, several channels, no probabilities.
     """
-    if path.suffix.lower() in JPEG:
+    if suffix_of(path) in JPEG:
         raise UserError(
             f"{path}: a JPEG file, which changes probabilities",
             fix="save the map as PNG, TIFF or .npy",
         )
     array, stored_shape = _load(path, "colors")
-    if array.ndim not in (2, 3) or 0 in array.shape:
+    axes = 3 if form.volumes else 2
+    if array.ndim not in (axes, axes + 1) or 0 in array.shape:
+        size = "depth, height, width" if form.volumes else "height, width"
         raise UserError(
             f"{path}: no map of probabilities",
             found=f"an array of shape {array.shape}",
-            expected="(height, width) or (classes, height, width)",
+            expected=f"({size}) or (classes, {size})",
         )
     if array.dtype.kind in "bf" and array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float32)
-    every_pixel = np.broadcast_to(False, array.shape[-2:])
-    return checked(array, every_pixel, str(path)).probability, stored_shape
+    logits = None
+    if form.logits:
+        logits = array
+        array = _probabilities(path, logits, of_classes=array.ndim > axes)
+    every_pixel = np.broadcast_to(False, array.shape[-axes:])
+    probability = checked(array, every_pixel, str(path)).probability
+    if form.volumes and not form.classes and probability.ndim == 4 and len(probability) == 2:
+        probability = probability[1]
+        logits = None if logits is None else logits[1] - logits[0]
+    return probability, logits, stored_shape
+
+
+def _probabilities(path: Path, logits: np.ndarray, of_classes: bool) -> np.ndarray:
+    """Return the probabilities of logits, float32."""
+    if logits.dtype.kind != "f" or not np.isfinite(logits).all():
+        raise UserError(
+            f"{path}: no logits",
+            found=f"{logits.dtype}, with values that are no finite numbers"
+            if logits.dtype.kind == "f"
+            else logits.dtype,
+            expected="finite floats",
+            fix="leave out --logits if the maps hold probabilities",
+        )
+    function = softmax(logits, axis=0) if of_classes else expit(logits)
+    return np.asarray(function, np.float32)
 
 
 def check_size(path: Path, size: tuple[int, ...], mask_size: tuple[int, ...]) -> None:
@@ -272,29 +407,39 @@ def check_size(path: Path, size: tuple[int, ...], mask_size: tuple[int, ...]) ->
 
     Raises:
         UserError: the map is rotated or cropped. Square maps fit any mask: many networks resize to
-            squares.
+            squares. Volumes must have the size of their mask.
     """
-    height, width = size
-    factor = height / width / (mask_size[0] / mask_size[1])
-    similar = height == width or 1 / ASPECT <= factor <= ASPECT
-    if size != mask_size and ((width, height) == mask_size or not similar):
-        raise UserError(
-            f"{path}: rotated or cropped",
-            found=f"height x width {height} x {width}",
-            expected=f"{mask_size[0]} x {mask_size[1]}, as its mask",
-        )
+    if size == mask_size:
+        return
+    if len(size) == len(mask_size) == 2:
+        height, width = size
+        factor = height / width / (mask_size[0] / mask_size[1])
+        similar = height == width or 1 / ASPECT <= factor <= ASPECT
+        if (width, height) != mask_size and similar:
+            return
+    raise UserError(
+        f"{path}: rotated, cropped or resampled",
+        found=f"{' x '.join(map(str, size))} pixels",
+        expected=f"{' x '.join(map(str, mask_size))}, as its mask",
+    )
 
 
-def resized(probability: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Return a map (H, W) or (K, H, W) in the size `shape`, (H', W'), of the same type."""
-    height, width = probability.shape[-2:]
+def resized(
+    values: np.ndarray, shape: tuple[int, ...], limits: tuple[float, float] = (0, 1)
+) -> np.ndarray:
+    """Return a map (H, W) or (K, H, W) in the size `shape`, (H', W'), of the same type.
+
+    Args:
+        limits: of the values of floats.
+    """
+    height, width = values.shape[-2:]
     if (height, width) == shape:
-        return probability
-    factors = [1] * (probability.ndim - 2) + [shape[0] / height, shape[1] / width]
-    exact = zoom(probability, factors, output=np.float64, order=1, mode="nearest", grid_mode=True)
-    if probability.dtype.kind == "u":
-        return np.asarray(np.rint(exact), probability.dtype)
-    return np.asarray(exact.clip(0, 1), probability.dtype)
+        return values
+    factors = [1] * (values.ndim - 2) + [shape[0] / height, shape[1] / width]
+    exact = zoom(values, factors, output=np.float64, order=1, mode="nearest", grid_mode=True)
+    if values.dtype.kind == "u":
+        return np.asarray(np.rint(exact), values.dtype)
+    return np.asarray(exact.clip(*limits), values.dtype)
 
 
 # Masks
@@ -328,7 +473,7 @@ def read_mask(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.nda
         values = 255 * values
     values = values.astype(np.uint8, copy=False)
     # JPEG changes 0 to 1.
-    zero_and_one = values.max() == 1 and path.suffix.lower() not in JPEG
+    zero_and_one = values.max() == 1 and suffix_of(path) not in JPEG
     target = (values > (0 if zero_and_one else 127)).view(np.uint8)
     target[ignored] = IGNORED
     pixels = pixels_by_value(values.reshape(-1), ignored.reshape(-1).view(np.uint8))
@@ -342,7 +487,7 @@ def read_labels(path: Path, classes: int, ignore: int) -> np.ndarray:
         UserError: not readable, several different channels, no integers, unknown ids, JPEG (changes
             ids).
     """
-    if path.suffix.lower() in JPEG:
+    if suffix_of(path) in JPEG:
         raise UserError(f"{path}: a JPEG file, which changes class ids", fix="save the ids as PNG")
     ids = _load_mask(path, "indices", "iu").astype(np.int64)
     unknown = np.unique(ids[((ids < 0) | (ids >= classes)) & (ids != ignore)])
@@ -357,13 +502,13 @@ def read_labels(path: Path, classes: int, ignore: int) -> np.ndarray:
 
 
 def _load_mask(path: Path, palette: Palette, kinds: str) -> np.ndarray:
-    """Return the array (H, W) of a mask, whose type has one of the `kinds` of numpy."""
+    """Return the array (*S) of a mask, whose type has one of the `kinds` of numpy."""
     array, _ = _load(path, palette)
-    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in kinds:
+    if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in kinds:
         raise UserError(
             f"{path}: no mask",
             found=f"an array of shape {array.shape} and type {array.dtype}",
-            expected="(height, width), of class ids whole numbers",
+            expected="(height, width) or (depth, height, width), of class ids whole numbers",
         )
     return array
 
@@ -375,15 +520,29 @@ def _load(path: Path, palette: Palette) -> tuple[np.ndarray, tuple[int, ...]]:
     """Return the array in a file, without an axis of length 1 for the channel, and its shape."""
     try:
         check_regular(path)
-        stored = _array(path) if path.suffix.lower() in ARRAYS else _picture(path, palette)
+        if suffix_of(path) in VOLUMES:
+            stored = np.asanyarray(_nifti(path).dataobj).T
+        elif suffix_of(path) in ARRAYS:
+            stored = _array(path)
+        else:
+            stored = _picture(path, palette)
         array = numpy_array(stored)
     except UserError:
         raise
-    except Exception as error:  # numpy, zipfile and Pillow raise anything for a foreign file
+    except Exception as error:  # numpy, zipfile, nibabel and Pillow raise anything
         raise UserError(f"{path}: not readable ({error})") from error
-    if array.ndim == 3 and 1 in (array.shape[0], array.shape[-1]):
-        return array.squeeze(0 if array.shape[0] == 1 else -1), array.shape
-    return array, array.shape
+    return array.reshape(_without_channel(path, array.shape)), array.shape
+
+
+def _nifti(path: Path) -> Any:
+    """Return a NIfTI image. Its axes are (x, y, z), and (x, y, z, K) of K classes."""
+    try:
+        import nibabel
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"{path}: NIfTI files need nibabel", fix='python -m pip install -e ".[volumes]"'
+        ) from error
+    return nibabel.load(path)
 
 
 def _array(path: Path, mmap_mode: Literal["r"] | None = None) -> np.ndarray:

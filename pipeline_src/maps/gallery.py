@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipeline_src.counting.counts import Counts
 from pipeline_src.labels import IGNORED
-from pipeline_src.maps.files import MASKS, Pair, check_files, files_by_stem, read_pair
+from pipeline_src.maps.files import MASKS, Form, Pair, check_files, files_by_stem, read_pair
 from pipeline_src.metrics.image_inputs import per_image
 
 
@@ -26,8 +26,7 @@ def draw_gallery(
     pairs: Sequence[Pair],
     raw: Counts,
     *,
-    classes: int | None,
-    ignore: int | None,
+    form: Form,
     pictures: dict[str, Path],
     name: str,
     out: Path,
@@ -37,7 +36,7 @@ def draw_gallery(
     Args:
         pairs: maps and masks, in the order of their stems.
         raw: counts of the maps as they are.
-        classes, ignore: as of `read_pair`.
+        form: of all maps.
         pictures: the image of each pair by stem; empty if there are none.
         name: of the model.
     """
@@ -46,7 +45,7 @@ def draw_gallery(
     predictions = []
     for place, rank in gallery.choose(np.abs(per_image(raw)["gap"])).items():
         pair = pairs[place]
-        sample = read_pair(pair, classes, ignore).sample()
+        sample = read_pair(pair, form).sample()
         target = np.where(sample.target == sample.ignore, IGNORED, sample.target)
         image = None
         if pictures:

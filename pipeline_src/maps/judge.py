@@ -23,7 +23,7 @@ from pipeline_src.data.groups import find, names, number
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import atomic, write_text
 from pipeline_src.maps.checks import count_folder
-from pipeline_src.maps.files import Pair, classes_of, pair_files
+from pipeline_src.maps.files import Pair, form_of, pair_files, skipped_warnings
 from pipeline_src.maps.gallery import draw_gallery, pictures_of
 from pipeline_src.maps.risk import controlled, exceeded
 from pipeline_src.metrics.image_inputs import per_image
@@ -33,7 +33,7 @@ from pipeline_src.metrics.registry import METRICS
 
 def judge_folder(
     pred: Path,
-    mask: Path,
+    mask: Path | None,
     name: str,
     out: Path,
     *,
@@ -46,6 +46,8 @@ def judge_folder(
     gallery: bool = False,
     images: Path | None = None,
     weighted_f: bool = False,
+    logits: bool = False,
+    skip_unpaired: bool = False,
 ) -> dict[str, Any]:
     """Evaluate the maps in `pred` against the masks in `mask` and write the results into `out`.
 
@@ -56,8 +58,9 @@ def judge_folder(
     Args:
         resamples: bootstrap resamples; 0 for no intervals.
         diagrams: also draw the reliability diagram of each protocol of binary maps.
-        name, bins, ignore, groups, risk, gallery, images, weighted_f: the options of the command
-            `judge`.
+        mask: None where no image has an object.
+        name, bins, ignore, groups, risk, gallery, images, weighted_f, logits, skip_unpaired: the
+            options of the command `judge`.
 
     Returns:
         The content of metrics.json.
@@ -68,9 +71,12 @@ def judge_folder(
     """
     check_bins(bins)
     outputs.check_output(out, "judge", inputs=(pred, mask))
-    pairs = pair_files(pred, mask)
+    pairs = pair_files(pred, mask, skip_unpaired)
     units = groups_of(pairs, groups)
-    classes = classes_of(pairs)
+    form = form_of(pairs, ignore, logits=logits, no_object=mask is None)
+    classes = form.classes
+    if form.volumes and (gallery or images):
+        raise UserError("the gallery shows no volumes", fix="leave out --gallery and --images")
     if risk and classes:
         raise UserError(
             f"--risk {risk} needs maps of one object",
@@ -79,7 +85,7 @@ def judge_folder(
         )
     bound = Bound.of(risk) if risk else None
     pictures = pictures_of(pairs, images) if images else {}
-    counted = count_folder(pairs, classes, ignore, whole_maps=True, weighted_f=weighted_f)
+    counted = count_folder(pairs, form, whole_maps=True, weighted_f=weighted_f)
     counts = grouped(counted.counts(), units)
     raw = counts["raw"]
     if not raw.pixels:
@@ -96,6 +102,8 @@ def judge_folder(
     if groups:
         result["groups"] = groups_note(units)
     result["warnings"] = counted.warnings()
+    if mask and skip_unpaired:
+        result["warnings"] += skipped_warnings(pred, mask)
     if resamples and not groups:
         filled = int(np.count_nonzero(raw.images.column("pixels")))
         result["warnings"] += images_note(filled)
@@ -120,7 +128,7 @@ def judge_folder(
     provenance = {
         "name": name,
         "pred": str(pred),
-        "mask": str(mask),
+        "mask": str(mask or ""),
         "version": __version__,
         "clamp": counted.clamps,
     }
@@ -130,11 +138,9 @@ def judge_folder(
         save(counts, new / "counts.npz", provenance)
         _write_images(new / "images.csv", counts, bins)
         if diagrams and not classes:
-            _draw(result, counts, bands, mask.parts[-2:], new)
+            _draw(result, counts, bands, mask.parts[-2:] if mask else ("none",), new)
         if gallery or images:
-            draw_gallery(
-                pairs, raw, classes=classes, ignore=ignore, pictures=pictures, name=name, out=new
-            )
+            draw_gallery(pairs, raw, form=form, pictures=pictures, name=name, out=new)
         write_text(new / "metrics.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
 

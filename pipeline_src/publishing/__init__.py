@@ -27,6 +27,6 @@ they are equal up to 1e-9 or one unit in the eighth digit. `rebuild --write` rep
 files. `overview/` has the tables that span the published experiments.
 
 Modules: `publish` writes a folder from a finished experiment, `published` reads and checks it,
-    `rebuild` recomputes it,
-`compare` compares two experiments or methods.
+`rebuild` recomputes it, and `compare` compares two experiments or methods. `compact` rounds counts,
+and `counts_file` stores them.
 """

@@ -16,7 +16,7 @@ from pipeline_src.calibrators.registry import calibrator_class, read_calibrator
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.maps.calibrate import calibrate_folder, counts_and_pixels, overlap_warnings, write_calibrated
 from pipeline_src.maps.checks import count_folder
-from pipeline_src.maps.files import pair_files, read_map
+from pipeline_src.maps.files import Form, pair_files, read_map
 from pipeline_src.maps.judge import judge_folder
 from pipeline_src.maps.risk import folds_of
 from pipeline_src.metrics.registry import value
@@ -100,7 +100,7 @@ def test_both_sides_of_a_comparison_have_the_clamp_of_the_type(kind, least, tmp_
     expected = -np.log(np.where(truth[0], q, 1 - q)).mean()
     assert judged["raw"]["nll"] == pytest.approx(expected, rel=1e-4)  # 0.4 is rounded to a level
     identity = TemperatureCalibrator(temperature=1.0)
-    counts = count_folder(pair_files(*folders), calibrators={"a": identity, "b": identity}).counts()["raw"]
+    counts = count_folder(pair_files(*folders), Form(), calibrators={"a": identity, "b": identity}).counts()["raw"]
     assert value("nll", counts) == pytest.approx(judged["raw"]["nll"], rel=1e-2)
     assert judged["clamp"] == {kind.replace("float32", "float"): least}
 
@@ -122,7 +122,7 @@ def test_maps_are_written_as_they_came(done, folders):
         kind = np.float32 if original.dtype == np.float16 else original.dtype
         assert (kind, original.shape) == (calibrated_map.dtype, calibrated_map.shape)
         assert not np.array_equal(original, calibrated_map)
-        exact = calibrated(calibrator, read_map(path)[0]).reshape(original.shape)
+        exact = calibrated(calibrator, read_map(path, Form())[0]).reshape(original.shape)
         assert np.array_equal(calibrated_map, exact.astype(kind))
 
 
@@ -144,7 +144,7 @@ def test_without_masks_each_image_is_scored_by_a_calibrator_that_has_not_seen_it
     for fold in range(5):
         selected = [pair for pair, of_pair in zip(pairs, folds, strict=True) if of_pair == fold]
         calibrator = fitted(calibrator_class("platt"), pixels.take(folds != fold))
-        write_calibrated(selected, calibrator, tmp_path / "unseen")
+        write_calibrated(selected, calibrator, tmp_path / "unseen", Form())
     judged = judge_folder(tmp_path / "unseen", mask, "m", tmp_path / "judged", resamples=0)["raw"]
     assert (result["scored_on"], result["scored_images"]) == ("cross-validation", 18)
     assert {name: score["after"] for name, score in result["scores"].items()} == pytest.approx(
@@ -158,10 +158,17 @@ def test_fitted_images_among_the_scored_images_are_named(folders, tmp_path):
     for maps, masks in ((pred, mask), (apply, test_mask)):
         np.save(maps / "empty.npy", np.zeros((9, 9)))
         cv2.imwrite(str(masks / "empty.png"), np.zeros((9, 9), np.uint8))
-    assert overlap_warnings(count_folder(pair_files(pred, mask)), count_folder(pair_files(apply, test_mask))) == []
+    assert (
+        overlap_warnings(
+            count_folder(pair_files(pred, mask), Form()), count_folder(pair_files(apply, test_mask), Form())
+        )
+        == []
+    )
     shutil.copy(pred / "a01.tif", apply / "again.tif")
     shutil.copy(mask / "a01.png", test_mask / "again.png")
-    (warning,) = overlap_warnings(count_folder(pair_files(pred, mask)), count_folder(pair_files(apply, test_mask)))
+    (warning,) = overlap_warnings(
+        count_folder(pair_files(pred, mask), Form()), count_folder(pair_files(apply, test_mask), Form())
+    )
     assert "(again)" in warning
     result = calibrate_folder(pred, mask, apply, tmp_path / "out", test_mask=test_mask, resamples=0)
     assert warning in result["warnings"]

@@ -23,7 +23,7 @@ from pipeline_src.counting.storage import load
 from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.maps.checks import count_folder
-from pipeline_src.maps.files import pair_files, read_pair
+from pipeline_src.maps.files import Form, pair_files, read_pair
 from pipeline_src.maps.judge import judge_folder
 from pipeline_src.metrics.registry import value
 
@@ -64,7 +64,7 @@ def make(root: Path, images: int = 6) -> dict[str, tuple[np.ndarray, np.ndarray]
         write_map(root / f"maps/a{k}", 0.1 + 0.8 * expit(2 * z), k)
         cv2.imwrite(str(root / f"masks/a{k}.png"), mask)
         pair = pair_files(root / "maps", root / "masks")[k]
-        stored = read_pair(pair, None, IGNORE).probability
+        stored = read_pair(pair, Form(ignore=IGNORE)).probability
         pairs[f"a{k}"] = stored, np.where(mask == IGNORE, 255, mask > 127).astype(np.uint8)
     return pairs
 
@@ -170,7 +170,7 @@ def test_images_of_a_group_are_resampled_together(tmp_path):
     options = {"groups": str(tmp_path / "groups.csv"), "ignore": IGNORE}
     folders = tmp_path / "maps", tmp_path / "masks"
     result = judge_folder(*folders, "net", tmp_path / "out", resamples=50, **options)
-    counted = count_folder(pair_files(*folders), None, IGNORE, whole_maps=True)
+    counted = count_folder(pair_files(*folders), Form(ignore=IGNORE), whole_maps=True)
     expected = measure_protocols(counted.counts(), 10, 0, 50, groups)["raw"]
     assert result["raw"] == expected.numbers()
     assert result["intervals"]["raw"] == {name: expected.intervals().get(name) for name in result["raw"]}

@@ -158,6 +158,14 @@ def test_training_and_evaluation_reach_no_metric_and_nothing_that_is_shown():
         assert not packages & {"metrics", "analysis", "tables", "figures", "claims", "report", "cli", "publishing"}
 
 
+def test_numbers_of_counts_do_not_depend_on_how_pixels_are_counted():
+    """A change of the compiled pass makes no analysis and no table anew."""
+    counting = {f"pipeline_src/counting/{name}.py" for name in ("accumulate", "kernels", "sample", "whole_maps")}
+    for function in (numbers.analyse_split, report.write_table_files):
+        assert not counting & code_digests(function, ()).keys()
+    assert counting <= code_digests(numbers.evaluate_run, ()).keys()
+
+
 def test_the_class_of_a_method_counts_and_no_other_method():
     first, second = (code_digests(networks.train_network, (method(),)) for method in (baseline.Baseline, brier.Brier))
     assert set(first) ^ set(second) == {f"pipeline_src/training/methods/{name}.py" for name in ("baseline", "brier")}
