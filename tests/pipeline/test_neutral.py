@@ -32,7 +32,7 @@ MESSAGE = "only in a message"
 OTHER = "of an object of another class"
 # Function, method or constant of a neutral module that the code of jobs names -> the parameter that holds its value.
 VALUES = {
-    "errors.check_name": MESSAGE,
+    "errors.check_name": "none: it raises an error, or nothing happens",
     "errors.did_you_mean": MESSAGE,
     "errors.few": MESSAGE,
     "errors.listed": MESSAGE,
