@@ -216,7 +216,7 @@ class Form:
         """The shape of all maps, in words."""
         axes = ["depth", "height", "width"][-self.axes :]
         if self.classes:
-            axes = [str(self.classes)] + axes
+            axes.insert(0, str(self.classes))
         return f"({', '.join(axes)})"
 
 
