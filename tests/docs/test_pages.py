@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
+from pipeline_src.counting.bins import Bins
 
 PAGES = (Path("README.md"), Path("CONTRIBUTING.md"), *sorted(Path("docs").rglob("*.md")))
 NAMING = (".py", ".md", ".yaml", ".toml", ".smk", ".def", ".j2")
@@ -50,6 +51,7 @@ def test_the_metric_of_the_guide_is_one():
     code = re.search(r"```python\n(# pipeline_src/metrics/.*?)```", text, re.DOTALL)[1]
     exec(code, names := {})
     # Confidence 0.75 with half of the pixels right, then 1 with all right.
-    bins = SimpleNamespace(excess=np.array([0.5, 0.0]), one=np.array([2.0, 2.0]), n=4)
+    hits, score = np.array([1.0, 2.0]), np.array([1.5, 2.0])
+    bins = Bins(count=np.array([2.0, 2.0]), hits=hits, score=score, excess=score - hits)
     assert names["rms_error"](bins) == pytest.approx((0.25**2 / 2) ** 0.5)
     assert names["RMS"].column == "RMS error %"
