@@ -109,7 +109,8 @@ class _HeadLoss(losses.SCBCE):
         self, loss_weight: float = 1.0, loss_name: str = "loss_perturbed", **parameters: Any
     ):
         super().__init__(**parameters)
-        self.loss_weight, self.loss_name = loss_weight, loss_name
+        self.loss_weight = loss_weight
+        self.loss_name = loss_name
         self.index: tuple[Tensor, ...] = ()  # of the images of this step, set by `ASLPHook`
 
     def forward(
@@ -119,12 +120,15 @@ class _HeadLoss(losses.SCBCE):
         weight: Tensor | None = None,
         ignore_index: int = IGNORED,
     ) -> Tensor:
+        """Return the weighted loss of a batch, as a decode head calls it."""
         if weight is not None:
             raise UserError(
                 "label perturbation has no weights of pixels",
                 fix="leave out `sampler` in the decode head",
             )
-        self.ignore, self.ignore_given = ignore_index, True  # mmsegmentation pads with it
+        # mmsegmentation pads masks with `ignore_index`, so 255 never stands for the object.
+        self.ignore = ignore_index
+        self.ignore_given = True
         if isinstance(self, losses.ASLP) and not self.index:
             raise UserError(
                 "loss_decode: ASLP is not told which images it sees",

@@ -30,14 +30,17 @@ the wrong bin). float64 values are rounded to float32 first. Scores of K classes
 that below 0.5: all of them decide the level, and the position only is rounded to 2^-24. A value v
 of an integer map is the exact fraction v / 255 or v / 65535.
 
-Cells. Saturated networks have most of their pixels in the first levels, which do not know their
-order. So the pixels of the first `SPLIT` levels are also counted by cell. The leading bits of a
-float32 doubt min(f, 1 - f), its exponent and four bits of its mantissa, are a number that rises 16
-times an octave; no bit of f is lost in it. With b being 0 of doubt 0, and 1 more than that number
-of others, the cell is level + min(b, LAST), LAST being the b of SPLIT / LEVELS. Level and b rise
-with the doubt, never both at once: from SPLIT on each level is a cell. The pixels of cell 0 are
-tied; in others, doubts differ by less than a sixteenth, or are below 2^-126. No two values of a
-16-bit map share a cell.
+Cells. Saturated networks have most of their pixels in the first levels, and a level does not know
+the order of its pixels. So the pixels of the first `SPLIT` levels are also counted by cell:
+
+    b = 0 if doubt == 0 else 1 + (bits of the float32 doubt >> SHIFT)
+    cell = level + min(b, LAST),   LAST = b of SPLIT / LEVELS.
+
+The leading bits of a float32, its exponent and four bits of its mantissa, are a number that rises
+16 times whenever the doubt doubles; min(f, 1 - f) is exact in float32. Level and b rise with the
+doubt, never both at once: from SPLIT on each level is a cell. The pixels of cell 0 are tied; in
+others, doubts differ by less than a sixteenth, or are below 2^-126. No two values of a 16-bit map
+share a cell.
 """
 
 from __future__ import annotations

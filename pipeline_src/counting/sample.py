@@ -210,17 +210,18 @@ def _checked_range(sample: Sample) -> Sample:
 def _checked_classes(sample: Sample) -> Sample:
     """Return the sample of K classes with probabilities that sum to 1.
 
-    All pixels are checked first, a tensor on its device. Only if this fails are ignored pixels left
-    out.
+    All pixels are checked first, because the copy without ignored pixels is slow. It is checked
+    only if this fails.
     """
     values = sample.probability
     if not sample.target.size:
         return sample
     low, high, deviation = _class_limits(values)
-    if not (low >= -SLACK and high <= 1 + SLACK and deviation < SUM_SLACK):
-        low, high, deviation = _class_limits(sample.pixels[0])
+    if not _within_slack(low, high, deviation):
+        counted, _ = sample.pixels
+        low, high, deviation = _class_limits(counted)
     floats = "float" in str(values.dtype)
-    if not (floats and low >= -SLACK and high <= 1 + SLACK and deviation < SUM_SLACK):
+    if not floats or not _within_slack(low, high, deviation):
         raise _values_error(
             sample,
             found=f"{values.dtype}, values from {low:g} to {high:g}, whose sums over the classes "
@@ -231,6 +232,14 @@ def _checked_classes(sample: Sample) -> Sample:
     if low < 0 or high > 1:
         return replace(sample, probability=values.clip(0, 1))
     return sample
+
+
+def _within_slack(low: float, high: float, deviation: float) -> bool:
+    """Return whether limits of probabilities, and of the error of their sums, are those of rounding.
+
+    NaN is not.
+    """
+    return low >= -SLACK and high <= 1 + SLACK and deviation < SUM_SLACK
 
 
 def _values_error(sample: Sample, *, found: str, expected: str, fix: str) -> UserError:
