@@ -37,7 +37,7 @@ class Measurement:
             methods and seeds; NaN where a resample leaves it undefined.
         pixels: number of pixels that count, in one run.
         reasons: metric -> why it is undefined.
-        present: of a single run, metric -> number of units that have it, where some may not.
+        present: of a single run, metric -> number of units that have it, where some do not.
         of_all_seeds: whether its single run uses the networks of all seeds and is compared with
             each seed of others.
         arrays: further arrays:

@@ -101,8 +101,9 @@ def measure(
     present = {}
     for name in points:
         source = METRICS[name].input
-        if source.present is not None:
-            present[name] = int(sums[source.family][2][source.present])
+        filled = sums[source.family][2]
+        if source.present is not None and filled[source.present] < units:
+            present[name] = int(filled[source.present])
     values = {name: resampled[None] for name, resampled in _values(sums, bins, points).items()}
     arrays = {}
     if IN_BINS in sums:
