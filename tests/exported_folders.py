@@ -12,7 +12,6 @@ from pipeline_src.calibrators.calibrator import Record
 from pipeline_src.export import folder
 from pipeline_src.prediction.predict import Predictor
 from pipeline_src.training.classifier import DenseClassifier
-from pipeline_src.training.models.build import build_segmentor, normalization
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import calibrated_method
 
@@ -30,11 +29,11 @@ def predictor(
     members = []
     for seed in range(networks):
         torch.manual_seed(seed)
-        segmentor = build_segmentor(network, False, classes)
-        *_, weight, bias = segmentor.parameters()  # of the last convolution
+        member = DenseClassifier(network, classes).eval()
+        *_, weight, bias = member.parameters()  # of the last convolution
         weight.data.mul_(5)
         bias.data.zero_()
-        members.append(DenseClassifier(segmentor, normalization(network), classes=classes).eval())
+        members.append(member)
     if fitted:
         return Predictor(members, calibrated_method("temperature")(), fitted=fitted)
     return Predictor(members, method or PostHoc())

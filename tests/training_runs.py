@@ -16,7 +16,7 @@ from small_networks import SMALL
 from pipeline_src.data.store import IndexRow, Store
 from pipeline_src.params.schema import Experiment
 from pipeline_src.training import checkpoint
-from pipeline_src.training.loop import train
+from pipeline_src.training.loop import TrainingRun, train
 from pipeline_src.training.method import Method
 from pipeline_src.training.registry import choose, method_names
 
@@ -63,9 +63,16 @@ def run(
 ) -> Path:
     """A finished run in folder/out."""
     method = choose(name, EARLY if block is None else block).method
-    opened = (Store(stores[part]) for part in ("train", "val"))
-    train(*opened, experiment(**training), method, 0, folder / "work", "run").write(folder / out)
+    opened = (Store(stores[split]) for split in ("train", "val"))
+    trained(*opened, experiment(**training), method, folder / "work").write(folder / out)
     return folder / out
+
+
+def trained(train_store, val_store, settings: Experiment, method: Method, work: Path, seed: int = 0) -> TrainingRun:
+    """A finished run, with trackers in its folder of checkpoints."""
+    return train(
+        train_store, val_store, settings, method, seed=seed, work=work, name="run", references={}, trackers=work
+    )
 
 
 def outputs(folder: Path) -> dict[str, bytes]:

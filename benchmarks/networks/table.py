@@ -173,7 +173,7 @@ def predict_missing(data: Data) -> None:
 
 def scores(data: Data, network: str) -> Iterator[list[str]]:
     """A row of each test set and calibrator (none, or fitted to the images of `FIT`)."""
-    _, pixels = counts_and_pixels(data.pairs(network, FIT[network]), None, None)
+    _, pixels = counts_and_pixels(data.pairs(network, FIT[network]), Form())
     calibrators = [fitted(calibrator_class(name), pixels) for name in CALIBRATORS]
     for name in TEST[network]:
         for calibrator in (None, *calibrators):

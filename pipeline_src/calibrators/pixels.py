@@ -223,7 +223,7 @@ def normalized(logits: np.ndarray) -> np.ndarray:
 
 
 def to_probabilities(z: np.ndarray) -> np.ndarray:
-    """Return the probabilities (N, C) of logits (N, C): the sigmoid of one logit, or the softmax."""
+    """Return the probabilities (N, C) of logits (N, C): the sigmoid of one, or the softmax."""
     if z.shape[1] == 1:
         return np.asarray(expit(z))
     return np.asarray(softmax(z, axis=1))

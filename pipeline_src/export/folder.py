@@ -20,7 +20,6 @@ from pipeline_src.export import runs
 from pipeline_src.files import sha256, write_text
 from pipeline_src.prediction.predict import Predictor, predict_image
 from pipeline_src.training.classifier import DenseClassifier
-from pipeline_src.training.models.build import logits
 from pipeline_src.training.posthoc import Calibrated, PostHoc
 from pipeline_src.training.registry import calibrated_method
 from pipeline_src.validation import Count, Strict
@@ -57,7 +56,8 @@ class Logits(nn.Module):
         self.segmentor = network.segmentor.to(memory_format=torch.contiguous_format)
 
     def forward(self, normalized: Tensor) -> Tensor:
-        return logits(self.segmentor, normalized)
+        computed: Tensor = self.segmentor(normalized, mode="tensor")
+        return computed
 
 
 class ExportedNetwork(nn.Module):

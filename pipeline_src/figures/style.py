@@ -111,12 +111,12 @@ def new_figure(
     figure = Figure(figsize=(width, down))
     FigureCanvasAgg(figure)
     y = 0.08
-    for text, height in zip(headings + quieter, heights, strict=True):
+    for number, text in enumerate(headings + quieter):
         shown = figure.text(0.1 / width, 1 - y / down, text, va="top", fontsize=7, color=MUTED)
         shown.set_parse_math(False)  # names are the user's: a $ in them is a $
-        if height == 0.2:
+        if number < len(headings):
             shown.set(fontsize=9.5, fontweight="bold", color=INK)
-        y += height
+        y += heights[number]
     return figure, used
 
 

@@ -1,4 +1,4 @@
-"""Calibrated maps: a calibrator is fitted to a folder of maps and masks, applied to another, and scored."""
+"""Calibrated maps: a calibrator is fitted to a folder, applied to another one, and scored."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ from pipeline_src.maps.files import (
     Form,
     Pair,
     form_of,
+    nifti,
     pair_files,
     read_pairs,
     skipped_warnings,
@@ -173,7 +174,9 @@ def _check_labels(pixels: Pixels, mask: Path) -> None:
     """Raise a UserError where the pixels of the masks in `mask` all have one class."""
     present = _classes(pixels)
     if len(present) < 2:
-        found = f"only class {present[0]} (0 is background)" if len(present) else "no pixel"
+        found = "no pixel"
+        if len(present):
+            found = f"only class {present[0]} (0 is background)"
         raise UserError(
             f"no calibrator can be fitted to the masks in {mask}",
             found=found,
@@ -197,7 +200,9 @@ def cross_fitted(
     Raises:
         UserError: there is a single image or group.
     """
-    folds = folds_of(np.arange(pixels.number) if groups is None else groups)
+    if groups is None:
+        groups = np.arange(pixels.number)
+    folds = folds_of(groups)
     if folds.max(initial=0) < 1:
         raise UserError(
             "one image, or one group of images, cannot be cross-validated",
@@ -364,9 +369,7 @@ def _write_map(path: Path, original: Path, stored: np.ndarray) -> None:
 
 def _nifti_bytes(original: Path, stored: np.ndarray, compressed: bool) -> bytes:
     """Return a NIfTI file of values (z, y, x) with the affine and the header of another."""
-    import nibabel
-
-    image = nibabel.load(original)
+    image = nifti(original)
     header = image.header.copy()
     header.set_data_dtype(stored.dtype)
     header.set_slope_inter(1, 0)

@@ -1,4 +1,4 @@
-"""What the maps and masks of a folder show together: what 255 means, inverted maps, another scale."""
+"""What all files of a folder show together: what 255 means, inverted maps, another scale."""
 
 from __future__ import annotations
 
@@ -71,7 +71,9 @@ class FolderCounts:
         """Count a map and its mask."""
         sample = saved.sample()
         probability = sample.probability
-        kind = "float" if probability.dtype.kind == "f" else str(probability.dtype)
+        kind = "float"
+        if probability.dtype.kind == "u":
+            kind = str(probability.dtype)
         self.clamps[kind] = least_probability(probability.dtype)
         self.highest[kind] = max(self.highest.get(kind, 0), probability.max())
         self._accumulator.add(sample, self.clamps[kind])
@@ -148,8 +150,10 @@ class FolderCounts:
             yield f"no mask pixel has the value {self.ignore}, which --ignore names"
         gray = [mask_value for mask_value in self.examples if 0 < mask_value < 255]
         if gray and gray != [1]:
-            hint = f": --ignore {gray[0]} leaves them out" if len(gray) == 1 else ""
             number = self.values[gray].sum()
+            hint = ""
+            if len(gray) == 1:
+                hint = f": --ignore {gray[0]} leaves them out"
             yield f"{number} mask pixel(s) were neither 0 nor 255 and were cut at > 127{hint}"
 
     def _likely_mistakes(self) -> Iterator[str]:
@@ -161,15 +165,17 @@ class FolderCounts:
             yield "every map is 0 everywhere"
         elif raw.pixels == histogram.count[0].sum() and not histogram.position.any():
             yield (
-                "the maps hold only 0 and 1, which are decisions and no probabilities: ECE is their "
-                "share of errors"
+                "the maps hold only 0 and 1, which are decisions and no probabilities: ECE is "
+                "their share of errors"
             )
-        objects = histogram.count[:, :, 1] if raw.confusion is None else raw.confusion[1:]
-        if not objects.any() and not self.no_object:
-            only = ", only class 0 and ignored pixels" if self.classes else ""
-            yield f"no mask has an object{only}"
+        objects = histogram.count[:, :, 1]
+        if raw.confusion is not None:
+            objects = raw.confusion[1:]
         if objects.any() and not self.classes:
             yield from self._scales()
+        elif not objects.any() and not self.no_object:
+            only = ", only class 0 and ignored pixels"
+            yield f"no mask has an object{only if self.classes else ''}"
         accuracy = value("accuracy", raw)
         if accuracy < 1 / (self.classes or 2):
             yield (

@@ -162,7 +162,9 @@ def _named_files(source: Path) -> Iterator[tuple[Path, str]]:
 
 def suffix_of(path: Path) -> str:
     """Return the suffix of a file in lower case; `.nii.gz` is one."""
-    return ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix.lower()
+    if path.name.lower().endswith(".nii.gz"):
+        return ".nii.gz"
+    return path.suffix.lower()
 
 
 def check_files(problems: Iterable[str]) -> None:
@@ -204,6 +206,19 @@ class Form:
     logits: bool = False
     no_object: bool = False
 
+    @property
+    def axes(self) -> int:
+        """The number of axes of the pixels of an image."""
+        return 3 if self.volumes else 2
+
+    @property
+    def shape(self) -> str:
+        """The shape of all maps, in words."""
+        axes = ["depth", "height", "width"][-self.axes :]
+        if self.classes:
+            axes.insert(0, str(self.classes))
+        return f"({', '.join(axes)})"
+
 
 @dataclass(frozen=True)
 class SavedMap:
@@ -230,8 +245,10 @@ class SavedMap:
     def sample(self) -> Sample:
         """Return the map with its mask, resized bilinearly to the size of the mask."""
         assert self.target is not None
+        ignore = IGNORED
+        if self.probability.ndim == 3:
+            ignore = len(self.probability)
         probability = resized(self.probability, self.target.shape)
-        ignore = len(probability) if probability.ndim == 3 else IGNORED
         return Sample(self.pair.stem, probability, self.target, ignore)
 
     def fitted_logits(self) -> np.ndarray | None:
@@ -263,17 +280,18 @@ def read_pair(pair: Pair, form: Form) -> SavedMap:
     mask_values = np.zeros(256, np.int64)
     classes = form.classes
     if pair.mask and classes:
-        target = read_labels(pair.mask, classes, IGNORED if form.ignore is None else form.ignore)
+        target = read_labels(pair.mask, classes, form.ignore)
     elif pair.mask:
         target, mask_values = read_mask(pair.mask, form.ignore)
     probability, logits, stored_shape = read_map(pair.map, form)
-    axes = 3 if form.volumes else 2
-    size = probability.shape[-axes:]
-    if probability.shape != (*([classes] if classes else []), *size) or len(size) != axes:
+    size = probability.shape[-form.axes :]
+    found_classes = probability.shape[: -form.axes]
+    expected_classes = (classes,) if classes else ()
+    if len(size) != form.axes or found_classes != expected_classes:
         raise UserError(
             f"{pair.map}: an array of another shape than other maps",
             found=probability.shape,
-            expected=f"{f'{classes} classes, ' if classes else ''}{axes} axes",
+            expected=form.shape,
         )
     if form.no_object:
         target = np.zeros(size, np.uint8)
@@ -283,8 +301,10 @@ def read_pair(pair: Pair, form: Form) -> SavedMap:
     if form.volumes:
         flat = (*probability.shape[:-3], -1, size[-1])
         probability = probability.reshape(flat)
-        logits = None if logits is None else logits.reshape(flat)
-        target = None if target is None else target.reshape(-1, size[-1])
+        if logits is not None:
+            logits = logits.reshape(flat)
+        if target is not None:
+            target = target.reshape(-1, size[-1])
     return SavedMap(
         pair=pair,
         probability=probability,
@@ -315,10 +335,11 @@ def form_of(
                 volumes |= len(_shape(pair.mask)) == 3
         except Exception:  # numpy, zipfile and nibabel raise anything for a foreign file
             continue
-        classes = shape[0] if len(shape) == (4 if volumes else 3) else None
-        if volumes and classes == 2:
-            classes = None
-        return replace(form, classes=classes, volumes=volumes)
+        form = replace(form, volumes=volumes)
+        # Of a volume of two classes the second is the object.
+        if len(shape) > form.axes and not (volumes and shape[0] == 2):
+            form = replace(form, classes=shape[0])
+        break
     return form
 
 
@@ -328,7 +349,7 @@ def _shape(path: Path) -> tuple[int, ...]:
         return (1, 1)
     check_regular(path)
     if suffix_of(path) in VOLUMES:
-        return _without_channel(path, _nifti(path).shape[::-1])
+        return _without_channel(path, nifti(path).shape[::-1])
     return _without_channel(path, _array(path, mmap_mode="r").shape)
 
 
@@ -365,13 +386,12 @@ def read_map(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, tup
             fix="save the map as PNG, TIFF or .npy",
         )
     array, stored_shape = _load(path, "colors")
-    axes = 3 if form.volumes else 2
+    axes = form.axes
     if array.ndim not in (axes, axes + 1) or 0 in array.shape:
-        size = "depth, height, width" if form.volumes else "height, width"
         raise UserError(
             f"{path}: no map of probabilities",
             found=f"an array of shape {array.shape}",
-            expected=f"({size}) or (classes, {size})",
+            expected=form.shape,
         )
     if array.dtype.kind in "bf" and array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float32)
@@ -383,7 +403,8 @@ def read_map(path: Path, form: Form) -> tuple[np.ndarray, np.ndarray | None, tup
     probability = checked(array, every_pixel, str(path)).probability
     if form.volumes and not form.classes and probability.ndim == 4 and len(probability) == 2:
         probability = probability[1]
-        logits = None if logits is None else logits[1] - logits[0]
+        if logits is not None:
+            logits = logits[1] - logits[0]
     return probability, logits, stored_shape
 
 
@@ -392,14 +413,13 @@ def _probabilities(path: Path, logits: np.ndarray, of_classes: bool) -> np.ndarr
     if logits.dtype.kind != "f" or not np.isfinite(logits).all():
         raise UserError(
             f"{path}: no logits",
-            found=f"{logits.dtype}, with values that are no finite numbers"
-            if logits.dtype.kind == "f"
-            else logits.dtype,
+            found=f"{logits.dtype}, not all of which are finite numbers",
             expected="finite floats",
             fix="leave out --logits if the maps hold probabilities",
         )
-    function = softmax(logits, axis=0) if of_classes else expit(logits)
-    return np.asarray(function, np.float32)
+    if of_classes:
+        return np.asarray(softmax(logits, axis=0), np.float32)
+    return np.asarray(expit(logits), np.float32)
 
 
 def check_size(path: Path, size: tuple[int, ...], mask_size: tuple[int, ...]) -> None:
@@ -472,16 +492,20 @@ def read_mask(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.nda
     if array.dtype.kind in "bf" and high <= 1:
         values = 255 * values
     values = values.astype(np.uint8, copy=False)
-    # JPEG changes 0 to 1.
-    zero_and_one = values.max() == 1 and suffix_of(path) not in JPEG
-    target = (values > (0 if zero_and_one else 127)).view(np.uint8)
+    threshold = 127
+    if values.max() == 1 and suffix_of(path) not in JPEG:  # which changes 0 to 1
+        threshold = 0
+    target = (values > threshold).view(np.uint8)
     target[ignored] = IGNORED
     pixels = pixels_by_value(values.reshape(-1), ignored.reshape(-1).view(np.uint8))
     return target, pixels[:, 0]
 
 
-def read_labels(path: Path, classes: int, ignore: int) -> np.ndarray:
-    """Return a mask of class ids, (H, W) integers, with `classes` where the id is `ignore`.
+def read_labels(path: Path, classes: int, ignore: int | None = None) -> np.ndarray:
+    """Return a mask of class ids, (H, W) integers, with `classes` where pixels never count.
+
+    Args:
+        ignore: the id of these pixels, 255 by default.
 
     Raises:
         UserError: not readable, several different channels, no integers, unknown ids, JPEG (changes
@@ -489,6 +513,8 @@ def read_labels(path: Path, classes: int, ignore: int) -> np.ndarray:
     """
     if suffix_of(path) in JPEG:
         raise UserError(f"{path}: a JPEG file, which changes class ids", fix="save the ids as PNG")
+    if ignore is None:
+        ignore = IGNORED
     ids = _load_mask(path, "indices", "iu").astype(np.int64)
     unknown = np.unique(ids[((ids < 0) | (ids >= classes)) & (ids != ignore)])
     if len(unknown):
@@ -521,7 +547,7 @@ def _load(path: Path, palette: Palette) -> tuple[np.ndarray, tuple[int, ...]]:
     try:
         check_regular(path)
         if suffix_of(path) in VOLUMES:
-            stored = np.asanyarray(_nifti(path).dataobj).T
+            stored = np.asanyarray(nifti(path).dataobj).T
         elif suffix_of(path) in ARRAYS:
             stored = _array(path)
         else:
@@ -534,7 +560,7 @@ def _load(path: Path, palette: Palette) -> tuple[np.ndarray, tuple[int, ...]]:
     return array.reshape(_without_channel(path, array.shape)), array.shape
 
 
-def _nifti(path: Path) -> Any:
+def nifti(path: Path) -> Any:
     """Return a NIfTI image. Its axes are (x, y, z), and (x, y, z, K) of K classes."""
     try:
         import nibabel
@@ -567,7 +593,7 @@ def _picture(path: Path, palette: Palette) -> np.ndarray:
             indices = np.array(image)
         if palette == "indices" and indices is not None:
             return indices
-        # Pillow copies a picture even if it has the mode already.
+        # Pillow would copy a picture that has the mode already.
         array = np.asarray(image.convert(MODES[image.mode]) if image.mode in MODES else image)
     if array.ndim == 2:
         return array

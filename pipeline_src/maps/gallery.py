@@ -1,4 +1,4 @@
-"""The gallery of saved maps: the worst, median and best calibrated images, with masks and errors."""
+"""The gallery of saved maps: the worst, median and best calibrated images with their errors."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,8 +19,9 @@ from pipeline_src.counting.bins import check_bins
 from pipeline_src.counting.counts import Counts, grouped
 from pipeline_src.counting.storage import save
 from pipeline_src.data.groups import find, names, number
+from pipeline_src.data.manifest import write_csv
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import atomic, write_text
+from pipeline_src.files import write_text
 from pipeline_src.maps.checks import count_folder
 from pipeline_src.maps.files import Pair, form_of, pair_files, skipped_warnings
 from pipeline_src.maps.gallery import draw_gallery, pictures_of
@@ -201,15 +201,14 @@ def _write_images(path: Path, counts: Mapping[str, Counts], bins: int) -> None:
     for protocol, of_protocol in counts.items():
         for name, values in per_image(of_protocol, bins).items():
             columns[f"{protocol}_{name}"] = values
-    with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["id", *columns])
-        for image in np.argsort(-columns["raw_ece"], kind="stable"):
-            cells: list[object] = [images.ids[image]]
-            for values in columns.values():
-                number = values[image]
-                cells.append(f"{number:.6g}" if isinstance(number, float) else number)
-            writer.writerow(cells)
+    table = []
+    for image in np.argsort(-columns["raw_ece"], kind="stable"):
+        cells: list[object] = [images.ids[image]]
+        for values in columns.values():
+            number = values[image]
+            cells.append(f"{number:.6g}" if isinstance(number, float) else number)
+        table.append(cells)
+    write_csv(path, ["id", *columns], table)
 
 
 def _draw(
@@ -223,10 +222,14 @@ def _draw(
     from pipeline_src.figures import style  # matplotlib
     from pipeline_src.figures.reliability import draw_counts
 
-    units = "groups of images" if "groups" in result else "images"
+    units = "images"
+    if "groups" in result:
+        units = "groups of images"
     for protocol, of_protocol in counts.items():
         intervals = result["intervals"].get(protocol, {})
-        over = f" · 95 % intervals over {units}" if intervals else ""
+        over = ""
+        if intervals:
+            over = f" · 95 % intervals over {units}"
         errors = []
         for name in ("ece", "oe"):
             metric = METRICS[name]

@@ -100,9 +100,9 @@ def needs(experiment: ExperimentGraph, sizes: Mapping[str, int]) -> list[str]:
     folder, record = finished
     trained = json.loads((folder / "run.json").read_bytes())["images"]
     rate = trained * record.ingredients["parameters"]["training"]["epochs"] / record.made["seconds"]
-    missing = [job for job in trainings if not job.is_made]
-    visits = len(missing) * sizes["train"] * experiment.settings.training.epochs
-    hours = f"{visits / rate / 3600:.1f} for {len(missing)} trainings in turn"
+    missing = len([job for job in trainings if not job.is_made])
+    visits = missing * sizes["train"] * experiment.settings.training.epochs
+    hours = f"{visits / rate / 3600:.1f} for {missing} trainings in turn"
     lines.append(f"Memory: {record.made['memory']:,} MiB for a training")
     lines.append(f"Hours: {hours}, at {rate:.1f} images a second")
     return lines

@@ -77,7 +77,7 @@ def predict(
     Yields:
         Probabilities float32 in [0, 1], (H, W) or (K, H, W); ground truth uint8 (H, W); sample id.
     """
-    for batch in evaluation_batches(store, experiment, predictor.networks[0].mean.device):
+    for batch in evaluation_batches(store, experiment):
         sizes = [truth.shape for truth in batch["truth"]]
         maps = predictor.probabilities(batch["inputs"], batch["id"], sizes)
         yield from zip(maps, batch["truth"], batch["id"], strict=True)

@@ -1,1 +1,1 @@
-"""Training: draws and augmentation -> targets of a method -> loop -> model.safetensors, checkpoints."""
+"""Training: augmentation -> targets of a method -> loop -> model.safetensors, checkpoints."""

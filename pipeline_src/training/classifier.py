@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 import cv2
 import torch
@@ -11,71 +10,72 @@ from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Experiment, Training
-from pipeline_src.training.models.build import (
-    build_segmentor,
-    logits,
-    normalization,
-    weighted_logits,
-)
-
-if TYPE_CHECKING:
-    from mmseg.models import EncoderDecoder
+from pipeline_src.training.models.build import build_segmentor, normalization
 
 
 class DenseClassifier(nn.Module):
     """A segmentor with the normalization of its images.
 
+    Torch's global generator draws the initial weights.
+
     Args:
-        segmentor: an mmsegmentation EncoderDecoder with one output channel, or K.
-        normalization: (mean, std) per RGB channel in units of 0..255.
+        config: a name of `config.model_names()`.
+        classes: K; one logit a pixel for 2, else K.
+        pretrained: whether to load the weights that the config names.
         amp: mixed precision of the network (off or bf16); loss and probabilities are always
             float32.
-        classes: K; one logit a pixel for 2, else K.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(
-        self,
-        segmentor: EncoderDecoder,
-        normalization: tuple[list[float], list[float]],
-        amp: str = "off",
-        classes: int = 2,
-    ):
+    def __init__(self, config: str, classes: int = 2, pretrained: bool = False, amp: str = "off"):
         super().__init__()
+        segmentor = build_segmentor(config, pretrained, classes)
         self.segmentor = segmentor.to(memory_format=torch.channels_last)
-        self.amp, self.classes = amp, classes
-        for name, values in zip(("mean", "std"), normalization, strict=True):
+        self.classes = classes
+        self.amp = amp
+        for name, values in zip(("mean", "std"), normalization(config), strict=True):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, C, h, w) of images (B, 3, S, S) uint8, at the resolution of the decode head."""
+        """Return the decode head's logits (B, C, h, w) of images (B, 3, S, S) uint8."""
         x = self.normalized(images)
         with self._autocast():
-            return logits(self.segmentor, x)
+            z: Tensor = self.segmentor(x, mode="tensor")
+            return z
 
     def normalized(self, images: Tensor) -> Tensor:
-        """Return images (B, 3, S, S) uint8 as the input of the segmentor."""
-        return (
-            images.to(memory_format=torch.channels_last, dtype=torch.float32) - self.mean
-        ) / self.std
+        """Return images (B, 3, S, S) uint8 of any device as the input of the segmentor."""
+        x = images.to(self.mean.device).to(torch.float32, memory_format=torch.channels_last)
+        return (x - self.mean) / self.std
 
     def weighted_logits(self, x: Tensor) -> list[tuple[Tensor, float]]:
-        """Return the logits of each head with its weight in the loss, the decode head first, for normalized images."""
+        """Return the logits of each head with its weight in the loss, for normalized images.
+
+        The decode head comes first and has weight 1. Auxiliary heads exist for training only; their
+        weights are relative to the weight of the decode head in the config.
+        """
+        main = self.segmentor.decode_head
+        auxiliary = getattr(self.segmentor, "auxiliary_head", nn.ModuleList())
+        if not isinstance(auxiliary, nn.ModuleList):
+            auxiliary = [auxiliary]
         with self._autocast():
-            return weighted_logits(self.segmentor, x)
+            features = self.segmentor.extract_feat(x)
+            return [
+                (head(features), head.loss_decode.loss_weight / main.loss_decode.loss_weight)
+                for head in [main, *auxiliary]
+            ]
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.mean.device.type, torch.bfloat16, enabled=self.amp == "bf16")
 
 
 def build_classifier(experiment: Experiment, classes: int, pretrained: bool) -> DenseClassifier:
-    """Return the experiment's network for K classes on its device; torch's global generator draws initial weights."""
-    config = experiment.model.config
-    segmentor = build_segmentor(config, pretrained, classes)
-    network = DenseClassifier(segmentor, normalization(config), experiment.training.amp, classes)
-    return network.to(prepare_device(experiment.training))
+    """Return the experiment's network for K classes on its device."""
+    training = experiment.training
+    network = DenseClassifier(experiment.model.config, classes, pretrained, training.amp)
+    return network.to(prepare_device(training))
 
 
 def prepare_device(training: Training) -> torch.device:
@@ -95,16 +95,15 @@ def prepare_device(training: Training) -> torch.device:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # for deterministic matrix products
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = True
-    name = training.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    absent_gpu = (
-        name.startswith("cuda") and int(name.partition(":")[2] or 0) >= torch.cuda.device_count()
-    )
-    if absent_gpu or (name == "mps" and not torch.backends.mps.is_available()):
+    if training.device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(training.device)
+    gpus = torch.cuda.device_count()
+    available = {"cpu": 1, "cuda": gpus, "mps": int(torch.backends.mps.is_available())}
+    if (device.index or 0) >= available[device.type]:
         raise UserError(
-            f"training.device: this machine has no {name!r}",
-            found=f"{torch.cuda.device_count()} CUDA devices",
+            f"training.device: this machine has no {training.device!r}",
+            found=f"{gpus} CUDA devices",
             fix="set `device: auto`, or install a CUDA build of torch (README)",
         )
-    return torch.device(name)
+    return device

@@ -1,4 +1,4 @@
-"""One training run: preprocessed images, a method and a seed -> the network of the run, its history and alphas."""
+"""One training run: images, a method and a seed -> the trained network, its history and alphas."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import logging
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import reduce
-from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +23,12 @@ from pipeline_src.counting.sample import checked
 from pipeline_src.data.null_images import MARK
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
-from pipeline_src.files import atomic, write_text
-from pipeline_src.labels import IGNORED
+from pipeline_src.files import write_text
+from pipeline_src.labels import IGNORED, NO_CLASS
 from pipeline_src.params.schema import Experiment, Training
 from pipeline_src.rng import torch_seed
 from pipeline_src.training import checkpoint
 from pipeline_src.training.batches import training_batches, validation_batches
-from pipeline_src.training.checkpoint import save_network
 from pipeline_src.training.classifier import DenseClassifier, build_classifier
 from pipeline_src.training.method import Batch, Method, Validation
 from pipeline_src.training.pixels import class_planes, probability, upsampled
@@ -63,7 +60,7 @@ class TrainingRun:
 
     @property
     def chosen(self) -> DenseClassifier:
-        """The network that is validated and predicts: the averaged network if the method asks for it, else the last."""
+        """The network that is validated and predicts, for some methods the averaged network."""
         return self.averaged_network if self.method.average_epochs else self.model
 
     @property
@@ -74,16 +71,25 @@ class TrainingRun:
         return network
 
     def step(self, samples: dict[str, Any], epoch: int) -> float:
-        """Update weights, their average and the method's state by a batch of `training_batches`; return the loss."""
-        device, index = self.model.mean.device, samples["index"].numpy()
+        """Return the loss of a batch of `training_batches`, after a step down its gradient.
+
+        The step changes the weights, their average and the method's state.
+        """
+        index = samples["index"].numpy()
         batch = Batch(index, [self.ids[i] for i in index], self.seed, epoch)
-        masks, classes = samples["masks"].to(device), self.model.classes
-        y = masks.float() / 255 if classes == 2 else class_planes(masks, classes)
-        x, y = self.method.inputs(self.model.normalized(samples["inputs"].to(device)), y, batch)
-        t = self.method.targets(y, batch)
-        maps = [(upsampled(z, y.shape[2:]), weight) for z, weight in self.model.weighted_logits(x)]
-        loss: Tensor = reduce(add, [weight * self.method.loss(z, t) for z, weight in maps])
-        m = self.method.image_statistic(maps[0][0], y)
+        x = self.model.normalized(samples["inputs"])
+        masks = samples["masks"].to(self.model.mean.device)
+        if self.model.classes == 2:
+            y = masks.float() / 255
+        else:
+            y = class_planes(masks, self.model.classes)
+        x, y = self.method.inputs(x, y, batch)
+        targets = self.method.targets(y, batch)
+        size = y.shape[2:]
+        heads = [(upsampled(z, size), weight) for z, weight in self.model.weighted_logits(x)]
+        losses = [weight * self.method.loss(z, targets) for z, weight in heads]
+        loss = sum(losses[1:], start=losses[0])
+        m = self.method.image_statistic(heads[0][0], y)
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
         self.optimizer.step()
@@ -106,28 +112,26 @@ class TrainingRun:
 
     def resume(self, folder: Path) -> None:
         """Continue from the last checkpoint, if there is one."""
-        if saved := checkpoint.load(folder):
+        saved = checkpoint.load(folder)
+        if saved:
             self.model.load_state_dict(saved["model"])
             self.averaged.load_state_dict(saved["average"])
             self.optimizer.load_state_dict(saved["optimizer"])
             self.method.restore(saved["method"])
-            self.history, self.alphas = (
-                saved["history"],
-                [tensor.numpy() for tensor in saved["alphas"]],
-            )
+            self.history = saved["history"]
+            self.alphas = [alphas.numpy() for alphas in saved["alphas"]]
 
     def write(self, folder: Path) -> None:
-        """Write model.safetensors, averaged.safetensors, history.csv, run.json and, with alphas, alpha.csv."""
-        save_network(folder / "model.safetensors", self.chosen.segmentor)
-        save_network(folder / "averaged.safetensors", self.averaged_network.segmentor)
-        tables = {"history.csv": pd.DataFrame(self.history).set_index("epoch")}
+        """Write the networks, history.csv, run.json and, with alphas, alpha.csv."""
+        checkpoint.save_network(folder / "model.safetensors", self.chosen.segmentor)
+        checkpoint.save_network(folder / "averaged.safetensors", self.averaged_network.segmentor)
+        history = pd.DataFrame(self.history).set_index("epoch")
+        write_text(folder / "history.csv", history.to_csv(lineterminator="\n"))
         if self.alphas:
-            epochs = [str(row["epoch"]) for row in self.history]
-            alphas = pd.DataFrame(np.transpose(self.alphas), index=self.ids, columns=epochs)
-            tables["alpha.csv"] = alphas.rename_axis("id")
-        for name, table in tables.items():
-            with atomic(folder / name) as temporary:
-                table.to_csv(temporary, lineterminator="\n")
+            epochs = history.index.astype(str)
+            table = pd.DataFrame(np.transpose(self.alphas), index=self.ids, columns=epochs)
+            alphas = table.to_csv(lineterminator="\n", index_label="id")
+            write_text(folder / "alpha.csv", alphas)
         sizes = {
             "parameters": sum(p.numel() for p in self.model.parameters()),
             "images": len(self.ids),
@@ -140,67 +144,75 @@ def train(
     val_store: Store,
     experiment: Experiment,
     method: Method,
+    *,
     seed: int,
     work: Path,
     name: str,
-    references: dict[str, list[float]] | None = None,
-    trackers: Path | None = None,
+    references: dict[str, list[float]],
+    trackers: Path,
 ) -> TrainingRun:
-    """Train a network with `method`, or resume where an earlier call with the same `work` folder
-    was stopped.
+    """Return a run of `method` after its last epoch, which continues an earlier call that stopped.
 
     The result depends on the device and on the arguments except `work`, `name` and `trackers`. It
     is bit-identical however often the run was killed, and for any number of workers.
 
     Args:
-        references: validation accuracies by epoch of the methods that `method.references()` names.
         work: folder of the checkpoints of this run and no other.
-        name: of the run, in progress lines.
-        trackers: folder of the files of `training.trackers`; the default is `work`.
+        name: name of the run, in progress lines.
+        references: validation accuracies by epoch of the methods that `method.references()` names.
+        trackers: folder of the files of `training.trackers`.
 
     Raises:
         UserError: the loss is not finite, or a tracker cannot start.
     """
-    settings, classes = experiment.training, train_store.classes
-    train_batches = training_batches(train_store, experiment, seed)
+    settings = experiment.training
+    classes = train_store.classes
+    steps = len(training_batches(train_store, experiment, seed, epoch=1))
     val_batches = validation_batches(val_store, settings, method.validates_null)
-    method.start(len(train_store), references or {}, classes)
+    method.start(len(train_store), references, classes)
     torch.manual_seed(torch_seed(seed, "weights"))
     model = build_classifier(experiment, classes, experiment.model.pretrained)
-    averaged = averaged_model(
-        model, (method.average_epochs or settings.average_epochs) * len(train_batches)
+    window = method.average_epochs or settings.average_epochs
+    run = TrainingRun(
+        model=model,
+        averaged=averaged_model(model, window * steps),
+        optimizer=torch.optim.Adam(model.parameters(), weight_decay=settings.weight_decay),
+        method=method,
+        ids=train_store.ids,
+        seed=seed,
     )
-    optimizer = torch.optim.Adam(
-        model.parameters(), settings.lr, weight_decay=settings.weight_decay
-    )
-    run = TrainingRun(model, averaged, optimizer, method, train_store.ids, seed)
     run.resume(work)
     if run.history:
         log.info("%s  resumes after epoch %d", name, len(run.history))
     epochs_left = settings.epochs - len(run.history)
     progress = Progress(
-        name,
-        settings,
-        model.mean.device,
-        folder=trackers or work,
+        name=name,
+        training=settings,
+        device=model.mean.device,
+        folder=trackers,
         images=epochs_left * (len(train_store) + len(val_store)),
-        steps=len(train_batches),
+        steps=steps,
     )
     for epoch in range(len(run.history) + 1, settings.epochs + 1):
+        batches = training_batches(train_store, experiment, seed, epoch)
         rate = learning_rate(settings, epoch)
-        losses = _train_epoch(run, train_batches, epoch, rate, progress)
+        loss = _train_epoch(run, batches, epoch, rate, progress)
         validation = validate(run.chosen.eval(), val_batches, settings.accuracy_on == "released")
         method.after_validation(validation, epoch)
         row = {
             "epoch": epoch,
             "lr": rate,
-            "loss": float(np.mean(losses)),
+            "loss": loss,
             "val_accuracy": validation.accuracy,
+            "val_ece": validation.ece,
+            "mean_alpha": float("nan"),
         }
-        row |= {"val_ece": validation.ece, "mean_alpha": float("nan")} | method.history_values()
-        if (alphas := method.alphas) is not None:
+        row.update(method.history_values())
+        alphas = method.alphas
+        if alphas is not None:
             row["mean_alpha"] = float(alphas.mean())
-            run.alphas += [alphas.copy()] * method.learns
+            if method.learns:
+                run.alphas.append(alphas.copy())
         run.history.append(row)
         progress.end(row, alphas)
         run.save(work)
@@ -209,38 +221,48 @@ def train(
 
 
 def _train_epoch(
-    run: TrainingRun, batches: Any, epoch: int, rate: float, progress: Progress
-) -> list[float]:
-    """Train for an epoch and return the loss of each step. Order, learning rate and torch's seed
-    (dropout) follow from the run's seed, the epoch and the step, so a resumed run needs no saved
-    state for them.
+    run: TrainingRun,
+    batches: Iterable[dict[str, Any]],
+    epoch: int,
+    rate: float,
+    progress: Progress,
+) -> float:
+    """Return the mean loss of the steps of an epoch, after which the run is trained.
+
+    The order of the images, the learning rate and torch's seed (dropout) follow from the seed of
+    the run, the epoch and the step, so a resumed run needs no saved state for them.
     """
-    batches.sampler.epoch, losses = epoch, list[float]()
+    losses = []
     for group in run.optimizer.param_groups:
         group["lr"] = rate
     run.model.train()
     for step, samples in enumerate(batches):
         torch.manual_seed(torch_seed(run.seed, epoch, step, 0, "torch"))
-        losses.append(run.step(samples, epoch))
-        if not math.isfinite(losses[-1]):
+        loss = run.step(samples, epoch)
+        if not math.isfinite(loss):
             raise UserError(
-                f"{progress.name}: the loss is {losses[-1]} in epoch {epoch}",
+                f"{progress.name}: the loss is {loss} in epoch {epoch}",
                 fix="lower training.lr, or set `amp: off`; the run's last checkpoint is kept",
             )
+        losses.append(loss)
         progress.step(len(samples["index"]))
-    return losses
+    return float(np.mean(losses))
 
 
 def learning_rate(training: Training, epoch: int) -> float:
-    """Return the rate in an epoch, from 1. `compounding`: the current rate times 0.95^(e // 10) after each epoch e."""
+    """Return the learning rate of an epoch, from 1.
+
+    The schedule `compounding` multiplies the rate by 0.95^(e // 10) after each epoch e.
+    """
     if training.schedule == "constant":
         return training.lr
     return training.lr * 0.95 ** sum(e // 10 for e in range(1, epoch))
 
 
 def averaged_model(model: DenseClassifier, steps: float) -> AveragedModel:
-    """Return an exponential average of weights and running statistics over about the last `steps`
-    steps; all steps count equally until there are so many.
+    """Return an exponential average of weights and running statistics over about `steps` steps.
+
+    All steps count equally until there are so many.
     """
 
     def average(averaged: Any, current: Any, number: Tensor | int) -> None:
@@ -258,35 +280,32 @@ def averaged_model(model: DenseClassifier, steps: float) -> AveragedModel:
 def validate(
     model: DenseClassifier, batches: Iterable[dict[str, Any]], released: bool
 ) -> Validation:
-    """Count the predictions on the validation images as every evaluation does: unnormalized, at the
-    masks' original size, with threshold 0.5; for K classes those of the top class.
+    """Return the results of the predictions on the validation images, as an evaluation has them.
+
+    Predictions are unnormalized, at the original size of the masks, with threshold 0.5; for K
+    classes those of the top class.
 
     Args:
         released: whether a grey mask pixel is an error of `accuracy`, whatever is predicted there.
     """
-    # Without images and protocols, which take two thirds of the time.
-    accumulator = Accumulator(protocols=["raw"], images=False)
-    null = Accumulator(protocols=["raw"], images=False)
+    classes = model.classes if model.classes > 2 else None
+    # Without a row for each image and without other protocols, which take two thirds of the time.
+    pixels = Accumulator(classes, protocols=["raw"], images=False)
+    null = Accumulator(classes, protocols=["raw"], images=False)
     right_on_grey = 0
     for batch in batches:
         with torch.no_grad():
-            logits = model(batch["inputs"].to(model.mean.device))
-        for z, truth, grey, name in zip(
-            logits, batch["truth"], batch["grey"], batch["id"], strict=True
-        ):
+            logits = model(batch["inputs"])
+        samples = zip(logits, batch["truth"], batch["grey"], batch["id"], strict=True)
+        for z, truth, grey, name in samples:
             f = probability(z, truth.shape)
-            if model.classes > 2:
-                # The top class's probability, and whether it is correct (255: ignored).
-                right = np.where(truth == IGNORED, IGNORED, f.argmax(0) == truth)
-                f, truth = f.max(0), right.astype(np.uint8)
-            elif released:
-                right_on_grey += np.count_nonzero((f.ravel()[grey] >= 0.5) == truth.ravel()[grey])
-            sample = checked(f, truth, name, ignore=IGNORED)
-            (null if name.endswith(MARK) else accumulator).add(sample)
-    top = model.classes > 2
-    histogram = replace(accumulator.counts()["raw"].histogram, top=top)
-    validation = _validation(histogram, int(right_on_grey))
-    null_histogram = replace(null.counts()["raw"].histogram, top=top)
+            if released and classes is None:
+                right = (f.flat[grey] >= 0.5) == truth.flat[grey]
+                right_on_grey += int(np.count_nonzero(right))
+            group = null if name.endswith(MARK) else pixels
+            group.add(checked(f, truth, name, ignore=IGNORED, no_class=NO_CLASS))
+    validation = _validation(pixels.counts()["raw"].histogram, right_on_grey)
+    null_histogram = null.counts()["raw"].histogram
     if null_histogram.pixels:
         validation = replace(validation, null=_validation(null_histogram, 0))
     return validation
@@ -295,7 +314,9 @@ def validate(
 def _validation(histogram: Histogram, right_on_grey: int) -> Validation:
     levels = top_label(histogram)
     pixels = histogram.pixels
-    accuracy = (int(levels.hits.sum()) - right_on_grey) / pixels
     return Validation(
-        accuracy, float(levels.score.sum()) / pixels, histogram, right_on_grey / pixels
+        accuracy=(int(levels.hits.sum()) - right_on_grey) / pixels,
+        confidence=float(levels.score.sum()) / pixels,
+        histogram=histogram,
+        grey=right_on_grey / pixels,
     )

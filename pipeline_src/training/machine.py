@@ -6,7 +6,7 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -31,23 +31,32 @@ def reserved_gpu(training: Training) -> Iterator[None]:
     if not training.gpus or training.device not in ("auto", "cuda"):
         yield
         return
-    devices = _visible_gpus()
-    lock = _first_free(devices)
-    if lock is None:
-        check_gpu()
-        yield
-        return
-    previous = os.environ.get(VISIBLE)
-    device, held = lock
-    os.environ[VISIBLE] = device
-    log.info("GPU %s of %d", device, len(devices))
-    try:
-        check_gpu()
-        yield
-    finally:
-        held.release()
-        os.environ.pop(VISIBLE, None)
-        os.environ.update({VISIBLE: previous} if previous is not None else {})
+    visible = os.environ.get(VISIBLE)
+    with ExitStack() as lock:
+        _reserve_first_free(lock)
+        try:
+            check_gpu()
+            yield
+        finally:
+            os.environ.pop(VISIBLE, None)
+            if visible is not None:
+                os.environ[VISIBLE] = visible
+
+
+def _reserve_first_free(lock: ExitStack) -> None:
+    """Enter the lock of the first GPU that no job holds, and let CUDA see only this GPU."""
+    import torch
+
+    count = torch.cuda.device_count()
+    visible = os.environ.get(VISIBLE) or ",".join(map(str, range(count)))
+    devices = [name.strip() for name in visible.split(",")][:count]
+    for device in devices:
+        name = f"dense-calibration-{os.getuid()}-gpu-{device.replace('/', '_')}.lock"
+        with suppress(Timeout):
+            lock.enter_context(FileLock(Path(tempfile.gettempdir(), name), timeout=0))
+            os.environ[VISIBLE] = device
+            log.info("GPU %s of %d", device, len(devices))
+            return
 
 
 def check_gpu() -> None:
@@ -63,27 +72,3 @@ def check_gpu() -> None:
             expected=f"a GPU that torch {torch.__version__} can use",
             fix="install a CUDA build of torch (docs/cluster.md), or set `device: cpu`",
         ) from error
-
-
-def _first_free(devices: list[str]) -> tuple[str, FileLock] | None:
-    """Return the first device that no job holds, with its lock, now held."""
-    for device in devices:
-        name = f"dense-calibration-{os.getuid()}-gpu-{device.replace('/', '_')}.lock"
-        lock = FileLock(Path(tempfile.gettempdir(), name))
-        with suppress(Timeout):
-            lock.acquire(timeout=0)
-            return device, lock
-    return None
-
-
-def _visible_gpus() -> list[str]:
-    """Return the devices that CUDA sees, by their names in `CUDA_VISIBLE_DEVICES`."""
-    import torch
-
-    count = torch.cuda.device_count()
-    named = os.environ.get(VISIBLE)
-    return (
-        [name.strip() for name in named.split(",")][:count]
-        if named
-        else [str(index) for index in range(count)]
-    )

@@ -1,4 +1,7 @@
-"""A training method: its parameters, callbacks and state (docs/tutorials/own-experiment.md, docs/theory.md)."""
+"""A training method: its parameters, callbacks and state.
+
+docs/tutorials/own-experiment.md shows how to write one; docs/theory.md has the formulas.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from pydantic import Field, PrivateAttr
+from pydantic import NonNegativeFloat, PrivateAttr
 
 from pipeline_src.counting.bins import top_label
+from pipeline_src.params.schema import Documented
 from pipeline_src.rng import generator
-from pipeline_src.validation import Strict
 
-if TYPE_CHECKING:  # importing torch takes 1.5 s, and params.yaml is checked far more often than networks are trained
+# Importing torch takes 1.5 s, and params.yaml is checked far more often than networks are trained.
+if TYPE_CHECKING:
     from torch import Tensor as Tensor
 
     from pipeline_src.counting.counts import Histogram
@@ -22,16 +26,21 @@ else:
 
 @dataclass(frozen=True)
 class Batch:
-    """The images of a step: `index` (B,) int64 into the training set, their `ids`, and the keys of their draws."""
+    """The images of a step, and the keys of their random draws.
+
+    Attributes:
+        index: (B,) int64, places of the images in the training set.
+        ids: their sample ids.
+    """
 
     index: np.ndarray
     ids: list[str]
     seed: int
     epoch: int
 
-    def generator(self, *purpose: int | str) -> np.random.Generator:
+    def generator(self, purpose: str) -> np.random.Generator:
         """Return the draws of the whole batch, keyed by (seed, epoch, the ids in it, purpose)."""
-        return generator(self.seed, self.epoch, *self.ids, *purpose)
+        return generator(self.seed, self.epoch, *self.ids, purpose)
 
     def generators(self, purpose: str) -> list[np.random.Generator]:
         """Return the draws of each image, keyed by (seed, epoch, its id, purpose)."""
@@ -44,8 +53,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class Validation:
-    """An epoch's unnormalized predictions on the validation images: original mask size, all pixels
-    pooled.
+    """Results of an epoch's unnormalized predictions on the validation images, pixels pooled.
+
+    Predictions have the original size of the masks.
 
     Attributes:
         accuracy, confidence: means over pixels of being right (threshold 0.5, or the top class) and
@@ -65,7 +75,7 @@ class Validation:
 
     @property
     def gap(self) -> float:
-        """Confidence minus accuracy on thresholded masks: above 0 where the network is overconfident."""
+        """Confidence minus accuracy on thresholded masks: above 0 for an overconfident network."""
         return self.confidence - (self.accuracy + self.grey)
 
     @property
@@ -76,19 +86,21 @@ class Validation:
         return float(np.abs(bins.excess).sum() / bins.count.sum())
 
 
-class MethodEntry(Strict):
+class MethodEntry(Documented):
     """An entry of `methods:` in params.yaml: its fields are its parameters."""
 
-    learns: ClassVar[bool] = False  # whether it learns alphas, which then get tables and figures
+    # Whether the method learns alphas, which then get tables and figures.
+    learns: ClassVar[bool] = False
 
     def references(self) -> list[str]:
-        """Return the methods whose runs of the same seed are inputs of this one (most need none)."""
+        """Return the methods whose runs of the same seed are inputs of this one, mostly none."""
         return []
 
 
 class Method(MethodEntry):
-    """Plain training, and the base of every method that trains: a subclass overrides the callbacks
-    in which it differs.
+    """Plain training, and the base of all methods that train.
+
+    A subclass overrides the callbacks in which it differs.
 
     The learned state is `alphas` (one perturbation level per training image, keyed by sample id in
     what is saved) and all other attributes whose names begin with `_`: arrays, numbers, and lists
@@ -97,19 +109,25 @@ class Method(MethodEntry):
 
     validates_null: ClassVar[bool] = False  # whether `after_validation` is to know of null images
 
-    average_epochs: float = Field(
-        0.0,
-        ge=0,
-        description="Above 0, the averaged network, over that many epochs, is validated and becomes the run's network; "
-        "0: the last weights.",
-    )
+    average_epochs: NonNegativeFloat = 0.0
+    """Above 0, the averaged network, over that many epochs, is validated and becomes the run's
+    network; 0: the last weights.
+    """
 
     _alphas: np.ndarray | None = PrivateAttr(default=None)
     _classes: int = PrivateAttr(default=2)
+    _references: dict[str, list[float]] = PrivateAttr(default_factory=dict)
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
-        """Prepare for `n` training images; `references` has referenced methods' validation accuracies by epoch."""
-        self._alphas, self._classes = None, classes
+        """Prepare for training, before the first callback.
+
+        Args:
+            n: number of training images.
+            references: validation accuracies by epoch of the methods that `references()` names.
+            classes: K.
+        """
+        self._references = references
+        self._classes = classes
 
     @property
     def alphas(self) -> np.ndarray | None:
@@ -119,11 +137,16 @@ class Method(MethodEntry):
     # Callbacks
 
     def inputs(self, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the network's images and labels, from x (B, 3, H, W) normalized and y as in `pixels`."""
+        """Return what the network trains on.
+
+        Args:
+            x: normalized images (B, 3, H, W).
+            y: their labels, in the form of `pixels`.
+        """
         return x, y
 
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
-        """Return the targets of the loss for labels y: a tensor of their shape, or one that broadcasts."""
+        """Return the targets of the loss for labels y, of their shape or one that broadcasts."""
         return y
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
@@ -133,17 +156,26 @@ class Method(MethodEntry):
         return cross_entropy(z, t)
 
     def image_statistic(self, z: Tensor, y: Tensor) -> Tensor | None:
-        """Return a number per image (B,) from the step's logits and labels, for `after_step`; None if it needs none."""
+        """Return a number per image (B,) from a step's logits and labels, for `after_step`.
+
+        Without one (None), `after_step` is not called.
+        """
         return None
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
-        """Learn after a step: `m` (B,) float64 is the `image_statistic` of images `index` (B,). Epochs start at 1."""
+        """Learn after a step.
+
+        Args:
+            m: the `image_statistic` of the images, (B,) float64.
+            index: places of the images in the training set, (B,).
+            epoch: from 1.
+        """
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
         """Learn after an epoch's validation."""
 
     def history_values(self) -> dict[str, float]:
-        """Return the method's own columns of history.csv, by name: their values after this epoch."""
+        """Return the method's own columns of history.csv after this epoch, by name."""
         return {}
 
     # State, for checkpoints
@@ -152,15 +184,17 @@ class Method(MethodEntry):
         """Return all that a resumed run needs: every attribute `_name`, arrays as tensors."""
         import torch
 
-        attributes = (self.__pydantic_private__ or {}).items()
-        return {
-            name: torch.tensor(value) if isinstance(value, np.ndarray) else value
-            for name, value in attributes
-        }
+        state = dict(self.__pydantic_private__ or {})
+        for name, value in state.items():
+            if isinstance(value, np.ndarray):
+                state[name] = torch.tensor(value)
+        return state
 
     def restore(self, state: dict[str, Any]) -> None:
         """Set the attributes that `state` returned."""
         import torch
 
         for name, value in state.items():
-            setattr(self, name, value.numpy() if isinstance(value, torch.Tensor) else value)
+            if isinstance(value, torch.Tensor):
+                value = value.numpy()
+            setattr(self, name, value)

@@ -1,4 +1,7 @@
-"""Label perturbation (docs/theory.md sections 2 and 3): images are perturbed as a whole, by fixed or learned levels."""
+"""Label perturbation (docs/theory.md sections 2 and 3).
+
+Images are perturbed as a whole, by fixed or learned levels.
+"""
 
 from __future__ import annotations
 
@@ -6,40 +9,37 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, PrivateAttr
+from pydantic import NonNegativeFloat, PositiveFloat, PrivateAttr
 
-from pipeline_src.training.method import Batch, Method, Tensor
+from pipeline_src.training.method import Batch, Method, Tensor, Validation
+from pipeline_src.validation import Count
 
 
 class Perturbing(Method):
     """SC-BCE, and SC-CE for K classes: a method with a level alpha per image."""
 
     beta: float
-    _alphas: np.ndarray = PrivateAttr(default_factory=lambda: np.zeros(0))
+    _alphas: np.ndarray
 
     def levels(self, batch: Batch) -> np.ndarray:
         """Return the alphas (B,) of a batch."""
-        levels: np.ndarray = self._alphas[batch.index]
-        return levels
+        return self._alphas.take(batch.index)
 
     def perturbed(self, y: Tensor, batch: Batch, rows: Sequence[int]) -> Tensor:
         """Return the perturbed label p(y, beta) of the images `rows` of a batch."""
         return perturbed(y[rows], self.beta)
 
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
-        """Draw Z ~ Bernoulli(alpha_i) per image and visit: y where Z = 0, p(y, beta) where Z = 1."""
-        drawn = batch.uniform("Z") < self.levels(batch)
-        if not drawn.any():
-            return y
-        t = y.clone()
-        rows = drawn.nonzero()[0].tolist()
-        t[rows] = self.perturbed(y, batch, rows)
-        return t
+        """Return y where Z = 0 and p(y, beta) where Z = 1, Z ~ Bernoulli(alpha_i) per image."""
+        rows = np.flatnonzero(batch.uniform("Z") < self.levels(batch)).tolist()
+        targets = y.clone()
+        if rows:
+            targets[rows] = self.perturbed(y, batch, rows)
+        return targets
 
 
 class AdaptivePerturbation(Perturbing):
-    """ASLP: one alpha per training image, moved up the gradient of the loss that the network goes
-    down:
+    """ASLP: one alpha per training image, which climbs the loss that the network descends:
 
     alpha_i <- clip(alpha_i + eta (m_i / beta + lam Reg_i)),   m_i = mean((2y - 1) z)
 
@@ -48,18 +48,18 @@ class AdaptivePerturbation(Perturbing):
     """
 
     learns: ClassVar[bool] = True
-    beta: float = Field(
-        1.0,
-        gt=0,
-        description="Strength of the perturbation, in the released program's convention (its default: 2).",
-    )
-    eta: float = Field(0.002, gt=0, description="Step size of alpha.")
-    lam: float = Field(2000.0, ge=0, description="Weight of the regularizer Reg.")
-    start_epoch: int = Field(5, ge=1, description="Alpha stays 0 through the first so many epochs.")
-    form: Literal["drawn", "expected"] = Field(
-        "drawn",
-        description="`expected` is ours: no draw, each label is perturbed by its alpha at every visit (section 3.5).",
-    )
+    beta: PositiveFloat = 1.0
+    """Strength of the perturbation, in the released program's convention (its default: 2)."""
+    eta: PositiveFloat = 0.002
+    """Step size of alpha."""
+    lam: NonNegativeFloat = 2000.0
+    """Weight of the regularizer Reg."""
+    start_epoch: Count = 5
+    """Alpha stays 0 through the first so many epochs."""
+    form: Literal["drawn", "expected"] = "drawn"
+    """`expected` is ours: no draw, each label is perturbed by its alpha at every visit
+    (section 3.5).
+    """
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
         super().start(n, references, classes)
@@ -72,11 +72,11 @@ class AdaptivePerturbation(Perturbing):
         return super().targets(y, batch)
 
     def reg(self, alpha: np.ndarray) -> np.ndarray | float:
-        """Return Reg for images at `alpha` (B,): 0, or below 0 where the perturbation goes too far."""
+        """Return Reg for images at `alpha` (B,): below 0 where the perturbation goes too far."""
         raise NotImplementedError
 
     def shortfall(self, alpha: np.ndarray) -> np.ndarray:
-        """Return 1 minus the confidence of the expected label of images at `alpha`: beta alpha, for any K."""
+        """Return 1 minus the confidence of the expected label of images at `alpha`, for any K."""
         return self.beta * alpha
 
     def image_statistic(self, z: Tensor, y: Tensor) -> Tensor:
@@ -86,31 +86,61 @@ class AdaptivePerturbation(Perturbing):
         return mean_margin(z, y)
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
-        if epoch > self.start_epoch:
-            self._alphas[index] = self.clipped(self.stepped(self._alphas[index], m))
+        if epoch <= self.start_epoch:
+            return
+        alpha = self.stepped(self._alphas[index], m)
+        # An alpha at the bound falls back by 0.01, as in the authors' program.
+        alpha = np.where(alpha >= self.bound, self.highest, alpha)
+        self._alphas[index] = np.maximum(alpha, 0.0)
 
     def stepped(self, alpha: np.ndarray, m: np.ndarray) -> np.ndarray:
-        """Return the alphas (B,) of images with the margins m (B,) after a step of the rule, before the clip."""
+        """Return the alphas (B,) of images with margins m (B,) after a step, before the clip."""
         return alpha + self.eta * (m / self.beta + self.lam * self.reg(alpha))
 
     @property
-    def _bound(self) -> float:
-        """The alpha at which the expected label's class would change: (K - 1) / (K beta), 1 / (2 beta) for K = 2."""
+    def bound(self) -> float:
+        """The alpha at which the class of the expected label would change."""
         return (self._classes - 1) / (self._classes * self.beta)
 
     @property
     def highest(self) -> float:
         """The largest alpha that a step can reach."""
-        return self._bound - 0.01
+        return self.bound - 0.01
 
-    def clipped(self, alpha: np.ndarray) -> np.ndarray:
-        """Return 0 below 0; at or above the bound, 0.01 less than the bound."""
-        return np.maximum(np.where(alpha >= self._bound, self.highest, alpha), 0.0)
+
+class ReferencedPerturbation(AdaptivePerturbation):
+    """ASLP whose Reg depends on A(theta_lm), the validation accuracy of a reference network.
+
+    The authors' program has the current network; their overview figure does not define theta_lm.
+    """
+
+    theta_lm: Literal["current", "best_so_far", "last_epoch", "baseline"] = "current"
+    """The network of the reference accuracy: the current one, the run's best so far, that of the
+    epoch before, or the same seed's baseline at that epoch.
+    """
+    _accuracies: list[float] = PrivateAttr(default_factory=list)  # on validation, by epoch
+
+    def references(self) -> list[str]:
+        return ["baseline"] if self.theta_lm == "baseline" else []
+
+    def after_validation(self, validation: Validation, epoch: int) -> None:
+        # A new list, because a state that was saved before holds the old one.
+        self._accuracies = [*self._accuracies, validation.accuracy]
+
+    @property
+    def reference_accuracy(self) -> float:
+        """A(theta_lm) after the last epoch, in [0, 1]."""
+        if self.theta_lm == "best_so_far":
+            return max(self._accuracies)
+        if self.theta_lm == "last_epoch":
+            return self._accuracies[-2:][0]  # the first epoch has none before it
+        if self.theta_lm == "baseline":
+            return self._references["baseline"][len(self._accuracies) - 1]
+        return self._accuracies[-1]
 
 
 def perturbed(y: Tensor, beta: float | Tensor) -> Tensor:
-    """Return p(y, beta) = (1 - beta) y + beta (1 - y) / (K - 1); outside [0, 1] for beta > 1, never
-    clamped.
+    """Return p(y, beta) = (1 - beta) y + beta (1 - y) / (K - 1), outside [0, 1] for beta > 1.
 
     For one logit (K = 2) that is (1 - 2 beta) y + beta. Ignored pixels stay ignored.
     """
@@ -120,6 +150,6 @@ def perturbed(y: Tensor, beta: float | Tensor) -> Tensor:
 
 
 def expected(y: Tensor, beta: float, alpha: np.ndarray) -> Tensor:
-    """Return the expectation y + alpha_i (p(y, beta) - y) for alpha (B,): bit-identical to y where alpha is 0."""
+    """Return the expectation y + alpha_i (p(y, beta) - y), for alpha (B,); y where alpha is 0."""
     level = y.new_tensor(alpha).view(-1, 1, 1, 1)
     return y + level * (perturbed(y, beta) - y)

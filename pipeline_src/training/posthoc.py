@@ -6,7 +6,6 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
 
 from pipeline_src.python_source import registered_class
 from pipeline_src.rng import generator
@@ -22,18 +21,16 @@ if TYPE_CHECKING:  # params.yaml is checked without torch and scipy
 
 
 class PostHoc(MethodEntry):
-    """One network without a change, and the base of every post-hoc method, whose subclasses override methods."""
+    """One network without a change, and the base of all post-hoc methods."""
 
-    every_seed: ClassVar[bool] = (
-        False  # one run made of the networks of all seeds, instead of one run per seed
-    )
+    # Whether one run has the networks of all seeds, in the place of one run per seed.
+    every_seed: ClassVar[bool] = False
     fits: ClassVar[bool] = False  # whether `fit` looks at the validation images
 
-    of: Name = Field("baseline", description="The method whose trained networks it uses.")
-    weights: Literal["last", "averaged"] = Field(
-        "last",
-        description="The weights of these networks: those of the last step, or averaged over the last epochs.",
-    )
+    of: Name = "baseline"
+    """The method whose trained networks it uses."""
+    weights: Literal["last", "averaged"] = "last"
+    """The weights of these networks: those of the last step, or averaged over the last epochs."""
 
     def references(self) -> list[str]:
         """Return the method whose networks it uses."""
@@ -56,32 +53,36 @@ class PostHoc(MethodEntry):
     def logits(
         self, networks: list[DenseClassifier], x: Tensor, ids: list[str], seed: int
     ) -> list[Tensor]:
-        """Return the predictions to be averaged: images x (B, 3, S, S) uint8 -> logits, each (B, C, h, w)."""
+        """Return the predictions to be averaged: logits, each (B, C, h, w).
+
+        Args:
+            x: images (B, 3, S, S) uint8.
+            ids: their sample ids, keys of random draws.
+            seed: the seed of the run, another key.
+        """
         return [network(x) for network in networks]
 
     def probability(
         self, logits: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]
     ) -> np.ndarray:
-        """Average the probabilities of one image at its original size.
+        """Return the mean probabilities of one image at its original size, float32.
+
+        They are (H, W) for one logit, (K, H, W) for K classes.
 
         Args:
             logits: predictions (C, h, w).
             size: (H, W).
             fitted: the result of `fit`.
-
-        Returns:
-            float32, (H, W) for one logit, (K, H, W) for K classes.
         """
         from pipeline_src.training.pixels import probability
 
-        # In double precision, whose sum rounds to the same float32 in any order of the networks.
-        total = np.sum([probability(z, size).astype(np.float64) for z in logits], axis=0)
-        return np.asarray(total / len(logits), np.float32)
+        # In double precision, whose mean rounds to the same float32 in any order of the networks.
+        mean = np.mean([probability(z, size) for z in logits], axis=0, dtype=np.float64)
+        return np.asarray(mean, np.float32)
 
 
 class Calibrated(PostHoc):
-    """A network and a calibrator (`pipeline_src/calibrators`) that is fitted to the validation
-    images.
+    """A network and a calibrator (`pipeline_src/calibrators`) fitted to the validation images.
 
     `fit` returns the calibrator's `Record`.
     """
@@ -98,7 +99,7 @@ class Calibrated(PostHoc):
     def fit(
         self, networks: list[DenseClassifier], store: Store, experiment: Experiment
     ) -> dict[str, Any]:
-        """Fit the calibrator to the validation pixels of the first network, at the original size of their masks."""
+        """Return a calibrator fitted to the validation pixels of the first network."""
         from pipeline_src.calibrators.calibrator import Record, fitted
 
         pixels = validation_pixels(networks[0], store, experiment)
@@ -108,7 +109,7 @@ class Calibrated(PostHoc):
     def probability(
         self, logits: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]
     ) -> np.ndarray:
-        """Return the calibrated probabilities of one image, from logits that are upsampled first."""
+        """Return the calibrated probabilities of one image, whose logits are upsampled first."""
         from pipeline_src.training.pixels import upsampled
 
         z = upsampled(logits[0][None], size)[0].cpu().numpy()
@@ -130,7 +131,7 @@ def validation_pixels(network: DenseClassifier, store: Store, experiment: Experi
     total = sum(row.height * row.width for row in store.index)
     share = MOST_LOGITS / (network.classes * total)
     images = []
-    for batch in evaluation_batches(store, experiment, network.mean.device):
+    for batch in evaluation_batches(store, experiment):
         with torch.inference_mode():
             logits = network(batch["inputs"])
         for z, truth, name in zip(logits, batch["truth"], batch["id"], strict=True):

@@ -1,4 +1,4 @@
-"""The progress of a training: log lines and the trackers of the settings. It changes no result."""
+"""The progress of a training: log lines, and the trackers of the settings."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,69 +21,73 @@ FIRST_STEPS = 20  # after which the rate of a training is known
 log = logging.getLogger(__name__)
 
 
+@dataclass(kw_only=True)
 class Progress:
     """Reports the steps and epochs of a training.
 
     The first line names the device, the rate and the estimated end. Each epoch has a line, and a
     step in each tracker.
 
-    Args:
+    Attributes:
         name: name of the run.
         folder: folder of the trackers' files.
         images: images of all epochs to come. Validation counts as training, which is slower.
         steps: steps of an epoch.
+        done: steps until now.
+        timed: images since the clock started.
     """
 
-    def __init__(
-        self,
-        name: str,
-        training: Training,
-        device: torch.device,
-        *,
-        folder: Path,
-        images: int,
-        steps: int,
-    ):
-        self.name = name
-        self.epochs = training.epochs
-        self.device = device
-        self.images = images
-        self.first_steps = min(FIRST_STEPS, steps)
-        self.trackers = [tracker(settings, folder) for settings in training.trackers]
-        self.steps = 0
-        self.timed = 0  # images since the clock started
-        self.clock = self.epoch_clock = time.perf_counter()
+    name: str
+    training: Training
+    device: torch.device
+    folder: Path
+    images: int
+    steps: int
+    done: int = 0
+    timed: int = 0
+
+    def __post_init__(self) -> None:
+        self.trackers = [tracker(settings, self.folder) for settings in self.training.trackers]
+        self.clock = time.perf_counter()
+        self.epoch_clock = self.clock
 
     def step(self, images: int) -> None:
         """Count a step, and log the rate after the first ones."""
-        self.steps += 1
+        self.done += 1
         self.timed += images
         now = time.perf_counter()
-        if self.steps == self.first_steps:
+        if self.done == min(FIRST_STEPS, self.steps):
             rate = self.timed / (now - self.clock)
             end = datetime.now() + timedelta(seconds=self.images / rate)
-            gpu = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else ""
-            text = "%s  on %s %s: %.1f images a second, ends about %s"
-            log.info(text, self.name, self.device, gpu, rate, f"{end:%Y-%m-%d %H:%M}")
-        elif self.steps == 1:  # the first step is slower, so it has no share in the rate
+            gpu = ""
+            if self.device.type == "cuda":
+                gpu = torch.cuda.get_device_name(self.device)
+            log.info(
+                f"{self.name}  on {self.device} {gpu}: {rate:.1f} images a second, "
+                f"ends about {end:%Y-%m-%d %H:%M}"
+            )
+        elif self.done == 1:  # the first step is slower, so it has no share in the rate
             self.timed = 0
             self.clock = now
 
     def end(self, row: Mapping[str, float], alphas: np.ndarray | None) -> None:
         """Report an epoch: its row of history.csv, and the perturbation level of each image."""
         epoch = int(row["epoch"])
+        epochs = self.training.epochs
         now = time.perf_counter()
-        left = int((now - self.epoch_clock) * (self.epochs - epoch))
+        left = int((now - self.epoch_clock) * (epochs - epoch))
         self.epoch_clock = now
-        alpha = "" if math.isnan(row["mean_alpha"]) else f"  alpha {row['mean_alpha']:.3f}"
+        values = {key: value for key, value in row.items() if not math.isnan(value)}
+        alpha = ""
+        if alphas is not None:
+            alpha = f"  alpha {row['mean_alpha']:.3f}"
+            values["min_alpha"] = float(alphas.min())
+            values["max_alpha"] = float(alphas.max())
         log.info(
-            f"{self.name}  {epoch:>{len(str(self.epochs))}}/{self.epochs}  loss {row['loss']:.3f}  "
+            f"{self.name}  {epoch:>{len(str(epochs))}}/{epochs}  loss {row['loss']:.3f}  "
             f"acc {row['val_accuracy']:.1%}  ECE {row['val_ece']:.2%}{alpha}  "
             f"{left // 60}:{left % 60:02d} left"
         )
-        values = {key: value for key, value in row.items() if not math.isnan(value)}
-        if alphas is not None:
-            values |= {"min_alpha": float(alphas.min()), "max_alpha": float(alphas.max())}
         for backend in self.trackers:
             backend.add_scalars(values, step=epoch)
 
@@ -92,7 +97,7 @@ class Progress:
             backend.close()
 
 
-def tracker(settings: str | Mapping[str, Any], folder: Path) -> Any:
+def tracker(settings: str | dict[str, Any], folder: Path) -> Any:
     """Return a visualization backend of mmengine, ready for values.
 
     Args:
@@ -106,7 +111,7 @@ def tracker(settings: str | Mapping[str, Any], folder: Path) -> Any:
 
     options = {"type": settings} if isinstance(settings, str) else settings
     try:
-        backend = VISBACKENDS.build({"save_dir": str(folder), **options})
+        backend = VISBACKENDS.build({"save_dir": str(folder)} | options)
         backend.experiment  # noqa: B018 (imports the library of the backend, and opens its files)
     except Exception as error:  # those of many libraries
         raise UserError(

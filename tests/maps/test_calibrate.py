@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -14,6 +17,7 @@ from scipy.special import expit, softmax
 from pipeline_src.calibrators.calibrator import calibrated, fitted
 from pipeline_src.calibrators.registry import calibrator_class, read_calibrator
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
+from pipeline_src.maps import files
 from pipeline_src.maps.calibrate import calibrate_folder, counts_and_pixels, overlap_warnings, write_calibrated
 from pipeline_src.maps.checks import count_folder
 from pipeline_src.maps.files import Form, pair_files, read_map
@@ -140,7 +144,7 @@ def test_without_masks_each_image_is_scored_by_a_calibrator_that_has_not_seen_it
     pred, mask, apply = folders["pred"], folders["mask"], folders["apply"]
     result = calibrate_folder(pred, mask, apply, tmp_path / "out", method="platt", resamples=0)
     pairs = pair_files(pred, mask)
-    (_, pixels), folds = counts_and_pixels(pairs, None, None), folds_of(np.arange(len(pairs)))
+    (_, pixels), folds = counts_and_pixels(pairs, Form()), folds_of(np.arange(len(pairs)))
     for fold in range(5):
         selected = [pair for pair, of_pair in zip(pairs, folds, strict=True) if of_pair == fold]
         calibrator = fitted(calibrator_class("platt"), pixels.take(folds != fold))
@@ -191,3 +195,56 @@ def test_maps_of_three_classes(tmp_path, method):
     assert result["fitted_on"]["pixels"] == 6 * 17 * 30
     written = np.load(tmp_path / "out/maps/0.npy")
     assert written.dtype == np.float32 and written.sum(axis=0) == pytest.approx(np.ones((20, 30)), abs=1e-6)
+
+
+@pytest.mark.parametrize(("masks", "reads"), [(True, 1), (False, 2)])
+def test_each_file_is_read_once_and_with_cross_validation_fitted_files_twice(
+    masks, reads, folders, monkeypatch, tmp_path
+):
+    opened: Counter[Path] = Counter()
+    load = files._load
+
+    def counted_load(path: Path, palette: str):
+        opened[path] += 1
+        return load(path, palette)
+
+    monkeypatch.setattr(files, "_load", counted_load)
+    where = {name: folder for name, folder in folders.items() if masks or name != "test_mask"}
+    calibrate_folder(**where, out=tmp_path / "out", resamples=0)
+    for name, folder in where.items():
+        expected = reads if name in ("pred", "mask") else 1
+        assert {path: opened[path] for path in folder.iterdir()} == dict.fromkeys(folder.iterdir(), expected)
+
+
+PEAK = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, capture_output=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+"""
+
+
+def peak_memory(root: Path, shape: tuple[int, int], masks: bool) -> int:
+    """Bytes at the peak of `calibrate` on two float32 maps to fit to and two to calibrate."""
+    rng = np.random.default_rng(0)
+    for part in ("val", "test"):
+        for name in ("maps", "masks"):
+            (root / part / name).mkdir(parents=True)
+        for stem in ("a", "b"):
+            z = rng.normal(size=shape).astype(np.float32)
+            np.save(root / part / f"maps/{stem}.npy", expit(T * z))
+            cv2.imwrite(str(root / part / f"masks/{stem}.png"), np.uint8(255 * (rng.random(shape) < expit(z))))
+    options = {"--pred": "val/maps", "--mask": "val/masks", "--apply": "test/maps", "--out": "out"}
+    if masks:
+        options["--test-mask"] = "test/masks"
+    words = [str(word) for option, name in options.items() for word in (option, root / name)]
+    command = [sys.executable, "-c", PEAK, sys.executable, "-m", "pipeline_src", "calibrate", *words]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("masks", [True, False])
+def test_memory_holds_six_maps_at_most(masks, tmp_path):
+    shape = (3000, 4000)
+    tiny = peak_memory(tmp_path / "tiny", (30, 40), masks)
+    large = peak_memory(tmp_path / "large", shape, masks)
+    assert (large - tiny) / (np.dtype(np.float32).itemsize * np.prod(shape)) < 6

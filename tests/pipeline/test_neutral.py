@@ -32,6 +32,7 @@ MESSAGE = "only in a message"
 OTHER = "of an object of another class"
 # Function, method or constant of a neutral module that the code of jobs names -> the parameter that holds its value.
 VALUES = {
+    "errors.check_name": "none: it raises an error, or nothing happens",
     "errors.did_you_mean": MESSAGE,
     "errors.few": MESSAGE,
     "errors.listed": MESSAGE,
@@ -42,6 +43,7 @@ VALUES = {
     "python_source.installed": "none: the report states the versions with which it was written",
     "python_source.registered_class": "`method`, whose class has the module and the name of the calibrator's class",
     "python_source.syntax_tree": "`model_modules`, which are in the job's modules",
+    "validation.Count": "`method`, whose values it limits",
     "validation.Fraction": "`method`, whose values it limits",
     "validation.Name": "`method`, whose values it limits",
     "data.entry.GROUPS_FILE": "`groups` of prepare and analyse",

@@ -8,13 +8,12 @@ from functools import cache
 import numpy as np
 import pytest
 from project import ROOT
-from training_runs import MadeStore
+from training_runs import MadeStore, trained
 
 from pipeline_src.data.sources import Identity
 from pipeline_src.params.load import read
 from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.steps import data
-from pipeline_src.training.loop import train
 
 NAMES = ("paper", "paper_ecssd", "paper_methods", "paper_cod", "paper_smoke", "paper_semseg")
 pytestmark = pytest.mark.slow
@@ -82,7 +81,7 @@ def test_each_network_trains_a_step_at_full_size(tmp_path):
         truths = rng.integers(0, classes, (2, side, side), np.uint8)
         store = MadeStore(images, truths, classes)
         method = graph(name).methods["aslp_mc"].method
-        run = train(store, store, settings, method, 0, tmp_path / name, name)
+        run = trained(store, store, settings, method, tmp_path / name)
         (row,) = run.history
         assert row["loss"] == pytest.approx(math.log(classes), rel=0.5)  # of a network that knows nothing
         assert 0 < row["val_accuracy"] < 1

@@ -24,9 +24,9 @@ from pipeline_src.training.registry import METHODS
 
 PACKAGE = ROOT / "pipeline_src"
 MOST = {"Train one network": 16, "Count one image": 8, "Make a table": 15, "Is a result current": 3}
-SECTION = re.compile(r"^([A-Z][a-z ]+) \((.*?)\).*:\n\n((?:- `.*`\n)+)", re.MULTILINE)
+SECTION = re.compile(r"^([A-Z][a-z ]+) \((.*?)\).*:\n\n```text\n((?:.*\.(?:py|smk)\n)+)```", re.MULTILINE)
 PATHS = {
-    title: (re.findall(r"`(.*?)`", packages), re.findall(r"`(.*?)`", files))
+    title: (re.findall(r"`(.*?)`", packages), files.split())
     for title, packages, files in SECTION.findall((ROOT / "docs/architecture.md").read_text())
 }
 

@@ -45,7 +45,7 @@ def test_an_image_does_not_depend_on_the_others(stores):
     for i, name in enumerate(fewer.ids):
         samples, targets = [], []
         for store, index in ((fewer, i), (every, every.ids.index(name))):
-            samples.append(TrainingSamples(store, Augmentation(), seed=0)[5 * len(store) + index])
+            samples.append(TrainingSamples(store, Augmentation(), seed=0, epoch=5)[index])
             method.start(len(store), {})
             batch = Batch(np.array([index]), [name], 0, 5)
             targets.append(method.targets(samples[-1]["masks"][None] / 255, batch))

@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from small_networks import LINEAR
-from training_runs import CASES, MadeStore, block, experiment, outputs, run, stopped
+from training_runs import CASES, MadeStore, block, experiment, outputs, run, stopped, trained
 
-from pipeline_src.training.loop import train
 from pipeline_src.training.registry import choose
 
 
@@ -50,7 +49,7 @@ def test_it_learns_to_separate_colors(tmp_path, case, classes):
     store = colored(classes)
     twice = MadeStore(*(np.concatenate([array] * 2) for array in (store.images, store.truths)), classes)
     settings = experiment(LINEAR, {"flip": 0, "crop": 0, "rotate_probability": 0}, epochs=8, lr=0.1)
-    result = train(twice, store, settings, choose(case, block(case)).method, 0, tmp_path, "run")
+    result = trained(twice, store, settings, choose(case, block(case)).method, tmp_path)
     history = pd.DataFrame(result.history)
     counts = np.bincount(store.truths.ravel())[:classes]
     assert counts.max() / counts.sum() < 0.75

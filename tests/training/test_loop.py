@@ -99,7 +99,7 @@ def test_the_compounding_schedule():
 
 @pytest.mark.parametrize(("batch_size", "images"), [(3, 9), (4, 10), (5, 10)])
 def test_one_image_is_left_out_where_it_would_be_a_batch(stores, batch_size, images):
-    batches = training_batches(Store(stores["train"]), experiment(batch_size=batch_size), 0)
+    batches = training_batches(Store(stores["train"]), experiment(batch_size=batch_size), seed=0, epoch=1)
     assert sum(len(batch["inputs"]) for batch in batches) == images
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from pipeline_src.counting.counts import Histogram
 from pipeline_src.counting.levels import LEVELS
 from pipeline_src.training.method import Batch, Validation
 from pipeline_src.training.methods.mixup import mix
-from pipeline_src.training.methods.nacl import around
+from pipeline_src.training.pixels import local_mean
 from pipeline_src.training.registry import choose
 
 LOSSES = [
@@ -340,6 +341,10 @@ def objects() -> tuple[torch.Tensor, torch.Tensor]:
     """Random logits and one plane of 0 and 1, (1, 1, 2, 4)."""
     y = torch.tensor([[0.0, 1, 1, 0], [0, 0, 1, 0]], dtype=torch.float64)[None, None]
     return torch.from_numpy(np.random.default_rng(0).normal(0, 3, (1, 1, 2, 4))), y
+
+
+def around(y: torch.Tensor) -> torch.Tensor:
+    return local_mean(y, partial(F.avg_pool2d, kernel_size=3, stride=1))
 
 
 def test_means_around_are_plain_loops():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from training_runs import Colored, MadeStore
+from training_runs import Colored, MadeStore, trained
 
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
@@ -17,11 +17,9 @@ from pipeline_src.pipeline.graph import build
 from pipeline_src.pipeline.job import Graph
 from pipeline_src.prediction.predict import Predictor, load, predict
 from pipeline_src.training.classifier import DenseClassifier
-from pipeline_src.training.loop import train
 from pipeline_src.training.methods import mc_dropout
 from pipeline_src.training.methods.deep_ensemble import DeepEnsemble
 from pipeline_src.training.methods.mc_dropout import MCDropout
-from pipeline_src.training.models.build import build_segmentor, normalization
 from pipeline_src.training.posthoc import Calibrated, validation_pixels
 from pipeline_src.training.registry import choose, method_names
 from pipeline_src.validation import validate
@@ -41,8 +39,9 @@ def networks(stores, tmp_path_factory) -> list[DenseClassifier]:
     loaded = []
     for seed in (0, 1):
         folder = tmp_path_factory.mktemp(f"seed{seed}")
-        opened = (Store(stores[part]) for part in ("train", "val"))
-        train(*opened, EXPERIMENT, choose("baseline", {}).method, seed, folder / "work", "run").write(folder)
+        opened = (Store(stores[split]) for split in ("train", "val"))
+        method = choose("baseline", {}).method
+        trained(*opened, EXPERIMENT, method, folder / "work", seed).write(folder)
         loaded.append(load(folder / "model.safetensors", EXPERIMENT))
     return loaded
 
@@ -146,7 +145,7 @@ def test_dropout_differs_between_passes_and_is_the_same_again(networks, val):
 
 
 def test_a_network_without_dropout_is_refused(val):
-    network = DenseClassifier(build_segmentor("tiny_fpn", False), normalization("tiny_fpn")).eval()
+    network = DenseClassifier("tiny_fpn").eval()
     assert MCDropout().fit([network], val, EXPERIMENT) == {"dropout_layers": 1}
     for module in mc_dropout.dropouts(network):
         module.p = 0.0

@@ -56,11 +56,11 @@ def predictor_parameters(experiment: ExperimentGraph, method: str, seed: int) ->
 
 def network_options(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Any]:
     """Return settings of the machine, the model, and the title of the run in messages."""
-    training = experiment.settings.training
-    options = {key: getattr(training, key) for key in MACHINE}
-    options["model"] = experiment.settings.model
-    options["title"] = f"{method} seed {seed}"
-    return options
+    return {
+        "machine": experiment.settings.training.model_dump(include=set(MACHINE)),
+        "model": experiment.settings.model,
+        "title": f"{method} seed {seed}",
+    }
 
 
 def network_inputs(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Job]:
@@ -121,9 +121,9 @@ def train_network(job: Job, folder: Path) -> None:
         stores["val"],
         settings(job),
         method,
-        job.parameters["seed"],
-        job.scratch,
-        job.options["title"],
+        seed=job.parameters["seed"],
+        work=job.scratch,
+        name=job.options["title"],
         references=accuracies,
         trackers=job.view / "trackers" / job.fingerprint,
     )
@@ -170,12 +170,11 @@ def fit_method(job: Job, folder: Path) -> None:
 
 def settings(job: Job) -> Experiment:
     """Return the settings of a job of networks, without `data`: a job sees its inputs only."""
-    machine = {key: job.options[key] for key in MACHINE}
     values: dict[str, Any] = {
         "image_size": job.parameters["image_size"],
         "augmentation": job.parameters["augmentation"],
         "model": job.options["model"],
-        "training": job.parameters["training"].model_copy(update=machine),
+        "training": job.parameters["training"].model_copy(update=job.options["machine"]),
     }
     if "batch_size" in job.parameters:  # no training has it
         values["evaluation"] = Evaluation(batch_size=job.parameters["batch_size"])

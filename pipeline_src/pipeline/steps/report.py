@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,8 +95,8 @@ def report_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         view=experiment.results,
     )
     pages = {}
-    for file in sorted((ROOT / "report").rglob("*")):
-        if file.suffix in (".j2", ".css", ".js"):
+    for suffix in ("j2", "css", "js"):
+        for file in (ROOT / "report").rglob(f"*.{suffix}"):
             pages[f"page/{file.name}"] = file
     shown = _by_name(experiment.of_kinds("figures", "gallery", "claims"))
     yield Job(
@@ -268,32 +268,32 @@ def write_page(job: Job, folder: Path) -> None:
 
 def provenance(job: Job) -> dict[str, str]:
     """Return the report's provenance by name: date, commit, versions, kept results."""
-    inputs = sorted(_with_inputs(job.inputs.values()), key=lambda needed: needed.name)
+    found = _with_inputs(job.inputs.values())
+    inputs = [found[name] for name in sorted(found)]
     facts = {"written": now(), "commit": commit()}
     for package in SHOWN_VERSIONS:
         facts[package] = installed(package)
-    facts["other versions"] = "; ".join(other_versions(inputs))
-    kept, reasons = [], set()
+    kept = []
+    reasons = set()
     for needed in inputs:
         records = needed.manifest.kept_records if needed.manifest else []
         if records:
             kept.append(needed.name)
-        reasons |= {f"{record['why']} ({record['time']})" for record in records}
+        for record in records:
+            reasons.add(f"{record['why']} ({record['time']})")
+    facts["other versions"] = "; ".join(other_versions(inputs))
     if kept:
         facts["kept results"] = f"{', '.join(kept)}: {'; '.join(sorted(reasons))}"
     return {name: text for name, text in facts.items() if text}
 
 
-def _with_inputs(jobs: Iterable[Job]) -> Sequence[Job]:
-    """Return jobs and all their inputs, direct or not, each once."""
+def _with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
+    """Return jobs and all their inputs, direct or not, by name."""
     found: dict[str, Job] = {}
-    queue = list(jobs)
-    while queue:
-        job = queue.pop()
-        if job.name not in found:
-            found[job.name] = job
-            queue += job.inputs.values()
-    return list(found.values())
+    for job in jobs:
+        found[job.name] = job
+        found |= _with_inputs(job.inputs.values())
+    return found
 
 
 def split_facts(job: Job, name: str) -> Mapping[str, Any]:

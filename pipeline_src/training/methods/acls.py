@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import NonNegativeFloat
 
 from pipeline_src.training.method import Method, Tensor
 
@@ -22,16 +22,14 @@ class ACLS(Method):
     Source: Park et al., ICCV 2023
     """
 
-    margin: float = Field(
-        10.0, ge=0, description="A largest logit, and a distance to it, up to this one are free."
-    )
-    weight: float = Field(0.1, ge=0, description="Weight of both terms.")
-    predicted: float = Field(
-        1.0, ge=0, description="Weight of the term on the predicted class, within `weight`."
-    )
-    others: float = Field(
-        0.1, ge=0, description="Weight of the term on the other classes, within `weight`."
-    )
+    margin: NonNegativeFloat = 10.0
+    """A largest logit, and a distance to it, up to this one are free."""
+    weight: NonNegativeFloat = 0.1
+    """Weight of both terms."""
+    predicted: NonNegativeFloat = 1.0
+    """Weight of the term on the predicted class, within `weight`."""
+    others: NonNegativeFloat = 0.1
+    """Weight of the term on the other classes, within `weight`."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
         import torch

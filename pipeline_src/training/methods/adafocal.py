@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from pydantic import Field
+from pydantic import NegativeFloat, PositiveFloat
 
 from pipeline_src.counting.bins import top_label
 from pipeline_src.counting.counts import Histogram
 from pipeline_src.training.method import Method, Tensor, Validation
-from pipeline_src.training.methods.focal import one_minus_p
+from pipeline_src.training.methods.focal import focal_loss, one_minus_p
+from pipeline_src.validation import Count
 
 
 class AdaFocal(Method):
-    """Focal loss (1 - f)^gamma (-log f) where gamma > 0, else inverse focal loss (1 + f)^|gamma|
-    (-log f).
+    """Focal loss (1 - f)^gamma (-log f), or inverse focal loss (1 + f)^|gamma| (-log f).
+
+    The first one holds where gamma > 0, the second elsewhere.
 
     Bins hold equally many validation pixels by confidence. A |gamma_b| below `switch` becomes
     `switch` of the other sign; then gamma_b is clipped. A training pixel takes the gamma of the bin
@@ -35,39 +39,37 @@ class AdaFocal(Method):
     Source: Ghosh et al., NeurIPS 2022
     """
 
-    bins: int = Field(15, ge=1, description="Number of bins.")
-    rate: float = Field(
-        1.0, gt=0, description="How fast gamma follows the bins' errors, the paper's lambda."
-    )
-    initial: float = Field(1.0, gt=0, description="Gamma of all bins before the first validation.")
-    switch: float = Field(
-        0.2, gt=0, description="Below this |gamma| a bin goes over to the other of the two losses."
-    )
-    highest: float = Field(20.0, gt=0, description="Largest gamma.")
-    lowest: float = Field(
-        -2.0, lt=0, description="Smallest gamma; negative, an inverse focal loss."
-    )
+    bins: Count = 15
+    """Number of bins."""
+    rate: PositiveFloat = 1.0
+    """How fast gamma follows the bins' errors, the paper's lambda."""
+    initial: PositiveFloat = 1.0
+    """Gamma of all bins before the first validation."""
+    switch: PositiveFloat = 0.2
+    """Below this |gamma| a bin goes over to the other of the two losses."""
+    highest: PositiveFloat = 20.0
+    """Largest gamma."""
+    lowest: NegativeFloat = -2.0
+    """Smallest gamma; negative, an inverse focal loss."""
     _gammas: np.ndarray  # (bins,)
     _edges: np.ndarray  # (bins - 1,): bin b holds edge b-1 < f <= edge b
 
-    def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
-        super().start(n, references, classes)
-        self._gammas, self._edges = (
-            np.full(self.bins, self.initial),
-            np.arange(1, self.bins) / self.bins,
-        )
+    def model_post_init(self, context: Any) -> None:
+        self._gammas = np.full(self.bins, self.initial)
+        self._edges = np.arange(1, self.bins) / self.bins
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
-        """Return the focal (gamma > 0) or inverse focal loss of logits z and labels t; gamma by the bin of f."""
+        """Return the loss of logits z and labels t, with the gamma of the bin of each f."""
         import torch
 
-        from pipeline_src.training.pixels import log_distribution, mean, planes
+        from pipeline_src.training.pixels import log_distribution
 
-        log_f, y = log_distribution(z), planes(t)
+        log_f = log_distribution(z)
         f = log_f.exp()
-        gamma = z.new_tensor(self._gammas)[torch.bucketize(f.detach(), z.new_tensor(self._edges))]
+        bin_number = torch.bucketize(f.detach(), z.new_tensor(self._edges))
+        gamma = z.new_tensor(self._gammas)[bin_number]
         base = torch.where(gamma > 0, one_minus_p(log_f), 1 + f)
-        return mean((y * base ** gamma.abs() * -log_f).sum(1), y)
+        return focal_loss(log_f, t, base, gamma.abs())
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
         assert validation.histogram is not None
@@ -81,14 +83,16 @@ class AdaFocal(Method):
 
 
 def equal_mass(histogram: Histogram, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return inner edges (bins - 1,) of equal-mass bins, and confidence minus accuracy (bins,), 0 for empty bins."""
+    """Return the inner edges and the errors of bins with equally many pixels.
+
+    Returns:
+        edges (bins - 1,); confidence minus accuracy (bins,), 0 for empty bins.
+    """
     cells = top_label(histogram)
     pixels = cells.count.cumsum()
-    last = np.searchsorted(
-        pixels * bins, np.arange(1, bins) * pixels[-1]
-    )  # the cell in which each quantile lies
+    quantiles = np.arange(1, bins) * pixels[-1]
+    last = np.searchsorted(pixels * bins, quantiles)  # the cell in which each quantile lies
     ends = np.append(last, len(pixels) - 1)
-    count, excess = (
-        np.diff(of_cell.cumsum()[ends], prepend=0) for of_cell in (cells.count, cells.excess)
-    )
-    return (last + 1) / len(pixels), np.where(count > 0, excess / np.maximum(count, 1), 0.0)
+    count = np.diff(pixels[ends], prepend=0)
+    excess = np.diff(cells.excess.cumsum()[ends], prepend=0)
+    return (last + 1) / len(pixels), excess / np.maximum(count, 1)

@@ -1,4 +1,7 @@
-"""ALS, adaptive label smoothing: ASLP_MC with the draw replaced by its mean (docs/theory.md section 3.4)."""
+"""ALS, adaptive label smoothing (docs/theory.md section 3.4).
+
+It is ASLP_MC with the draw replaced by its mean.
+"""
 
 from __future__ import annotations
 
@@ -20,5 +23,7 @@ class ALS(ASLPMC):
     Source: Liu et al., ICCV 2023, by name; the rule is our definition
     """
 
-    beta: float = Field(1.0, ge=1, le=1, description="Fixed: the strength is what is learned.")
-    form: Literal["expected"] = Field("expected", description="Fixed: nothing is drawn.")
+    beta: float = Field(1.0, ge=1, le=1)
+    """Fixed: the strength is what is learned."""
+    form: Literal["expected"] = "expected"
+    """Fixed: nothing is drawn."""

@@ -1,11 +1,14 @@
-"""ASLP_CL, closed-loop label perturbation: perturb until confidence and accuracy agree (docs/theory.md section 6)."""
+"""ASLP_CL, closed-loop label perturbation (docs/theory.md section 6).
+
+It perturbs until confidence and accuracy agree.
+"""
 
 from __future__ import annotations
 
 from typing import Literal
 
 import numpy as np
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PositiveFloat, PrivateAttr, model_validator
 
 from pipeline_src.training.method import Validation
 from pipeline_src.training.perturbation import AdaptivePerturbation
@@ -25,38 +28,29 @@ class ASLPCL(AdaptivePerturbation):
     Source: ours, after ASLP_MC
     """
 
-    lam: float = Field(
-        100.0,
-        gt=0,
-        description="Pull of each alpha to the target level; the spread of alphas falls with it.",
-    )
-    gain: float = Field(
-        0.3,
-        gt=0,
-        lt=1,
-        description="Share of the gap by which the target level moves after an epoch.",
-    )
-    form: Literal["drawn", "expected"] = Field(
-        "expected", description="`drawn` perturbs by chance, as ASLP does."
-    )
-    _mark: float = PrivateAttr(default=0.0)
-    _margins: np.ndarray
+    lam: PositiveFloat = 100.0
+    """Pull of each alpha to the target level; the spread of alphas falls with it."""
+    gain: float = Field(0.3, gt=0, lt=1)
+    """Share of the gap by which the target level moves after an epoch."""
+    form: Literal["drawn", "expected"] = "expected"
+    """`drawn` perturbs by chance, as ASLP does."""
+    _target_level: float = PrivateAttr(default=0.0)  # B
+    _margins: np.ndarray  # the last m of each training image, (N,); NaN before the first
 
     @model_validator(mode="after")
     def _settles(self) -> ASLPCL:
-        pull = (
-            self.eta * self.lam * self.beta
-        )  # share of its distance to the target level that an alpha goes in a step
+        # The share of its distance to the target level that an alpha goes in a step.
+        pull = self.eta * self.lam * self.beta
         if pull > 1:
             raise ValueError(f"eta lam beta is {pull:g}; above 1 alpha overshoots its target level")
         return self
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
         super().start(n, references, classes)
-        self._mark, self._margins = 0.0, np.full(n, np.nan)
+        self._margins = np.full(n, np.nan)
 
     def reg(self, alpha: np.ndarray) -> np.ndarray:
-        return self._mark - self.shortfall(alpha)
+        return self._target_level - self.shortfall(alpha)
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
         self._margins[index] = m
@@ -68,32 +62,34 @@ class ASLPCL(AdaptivePerturbation):
     def after_validation(self, validation: Validation, epoch: int) -> None:
         if epoch < self.start_epoch:
             return
-        self._mark = self.moved(self._mark, validation.gap)
+        self._target_level = self.moved(self._target_level, validation.gap)
         self._project()
 
-    def moved(self, mark: float, gap: float) -> float:
-        """Return the target level after an epoch that ended with a gap C - A."""
-        return float(
-            np.clip(mark + self.gain * gap, 0.0, self.beta * self.highest)
-        )  # clipped: no wind-up
+    def moved(self, target_level: float, gap: float) -> float:
+        """Return a target level after an epoch that ended with a gap C - A."""
+        highest = self.beta * self.highest  # without this limit B would wind up
+        return float(np.clip(target_level + self.gain * gap, 0.0, highest))
 
     def _project(self) -> None:
         """Set the mean shortfall to the target level."""
-        self._alphas = projected(self._alphas, self._mark / self.beta, self.highest)
+        self._alphas = projected(self._alphas, self._target_level / self.beta, self.highest)
 
     def history_values(self) -> dict[str, float]:
-        return {"mark": self._mark}
+        return {"mark": self._target_level}
 
 
 def projected(alpha: np.ndarray, mean: float, highest: float) -> np.ndarray:
-    """Return the nearest alphas (N,) in [0, highest] of a given mean in that range: all shifted by
-    one number, then clipped. It takes half a millisecond for 10,000 images.
+    """Return the nearest alphas (N,) in [0, highest] of a given mean in that range.
+
+    All alphas are shifted by one number, then clipped. It takes half a millisecond for 10,000
+    images.
     """
     from scipy.optimize import brentq
 
-    def shifted(by: float) -> np.ndarray:
-        return np.clip(alpha + by, 0.0, highest)
+    def shifted(shift: float) -> np.ndarray:
+        return np.clip(alpha + shift, 0.0, highest)
 
-    least, most = -alpha.max(), highest - alpha.min()
-    mean = min(mean, shifted(most).mean())  # but for rounding it is no larger
-    return shifted(brentq(lambda by: shifted(by).mean() - mean, least, most))
+    least = -alpha.max()
+    most = highest - alpha.min()
+    mean = min(mean, shifted(most).mean())  # larger only by rounding
+    return shifted(brentq(lambda shift: shifted(shift).mean() - mean, least, most))

@@ -1,4 +1,7 @@
-"""ASLP_CL with alphas of other images: a control for what one alpha per image adds (docs/theory.md section 6)."""
+"""ASLP_CL with alphas of other images (docs/theory.md section 6).
+
+It is a control for what one alpha per image adds.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,7 @@ class ASLPCLPermuted(ASLPCL):
     Source: ours
     """
 
-    _order: np.ndarray
-
-    def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
-        super().start(n, references, classes)
-        self._order = generator("aslp_cl_permuted", n).permutation(n)
-
     def levels(self, batch: Batch) -> np.ndarray:
-        levels: np.ndarray = self._alphas[self._order[batch.index]]
-        return levels
+        n = len(self._alphas)
+        other_images = generator("aslp_cl_permuted", n).permutation(n)  # equal in all steps
+        return self._alphas.take(other_images.take(batch.index))

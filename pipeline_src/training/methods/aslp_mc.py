@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline_src.training.reference_accuracy import ReferencedPerturbation
+from pipeline_src.training.perturbation import ReferencedPerturbation
 
 
 class ASLPMC(ReferencedPerturbation):

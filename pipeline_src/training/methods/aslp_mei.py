@@ -1,13 +1,15 @@
-"""ASLP_MEI, maximum entropy inference: raise entropy while validation accuracy is kept (docs/theory.md section 3)."""
+"""ASLP_MEI, maximum entropy inference (docs/theory.md section 3).
+
+It raises entropy while validation accuracy is kept.
+"""
 
 from __future__ import annotations
 
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
-from pipeline_src.training.reference_accuracy import ReferencedPerturbation
+from pipeline_src.training.perturbation import ReferencedPerturbation
 
 
 class ASLPMEI(ReferencedPerturbation):
@@ -22,11 +24,10 @@ class ASLPMEI(ReferencedPerturbation):
     Source: Liu et al., ICCV 2023
     """
 
-    theta_lm: Literal["best_so_far", "baseline", "last_epoch"] = Field(
-        "best_so_far",
-        description="The accuracy to keep: the run's highest so far, the same seed's baseline's at that epoch, or that "
-        "of the epoch before.",
-    )
+    theta_lm: Literal["best_so_far", "baseline", "last_epoch"] = "best_so_far"
+    """The accuracy to keep: the run's highest so far, the same seed's baseline's at that epoch, or
+    that of the epoch before.
+    """
 
     def reg(self, alpha: np.ndarray) -> float:
-        return min(0.0, self._accuracy - self.reference_accuracy)
+        return min(0.0, self._accuracies[-1] - self.reference_accuracy)

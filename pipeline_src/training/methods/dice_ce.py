@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import NonNegativeFloat
 
 from pipeline_src.training.method import Method, Tensor
 
@@ -24,7 +24,8 @@ class DiceCE(Method):
     Source: Milletari et al., 3DV 2016; Isensee et al., Nature Methods 2021
     """
 
-    weight: float = Field(1.0, ge=0, description="Weight of the Dice term.")
+    weight: NonNegativeFloat = 1.0
+    """Weight of the Dice term."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
         from pipeline_src.training.pixels import log_distribution, planes, valid

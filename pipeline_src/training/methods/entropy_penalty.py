@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import NonNegativeFloat
 
 from pipeline_src.training.method import Method, Tensor
 
@@ -19,7 +19,8 @@ class EntropyPenalty(Method):
     Source: Pereyra et al., ICLR workshop 2017
     """
 
-    weight: float = Field(0.1, ge=0, description="Weight of the entropy.")
+    weight: NonNegativeFloat = 0.1
+    """Weight of the entropy."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
         from pipeline_src.training.pixels import log_distribution, mean, planes

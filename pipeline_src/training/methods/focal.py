@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import NonNegativeFloat
 
 from pipeline_src.training.method import Method, Tensor
-
-# FLSD-53: gamma is 5 where the label's probability is below 0.2, 3 up to 0.5, and the parameter
-# `gamma` from there on.
-UNLIKELY, STRONG, HALF, MIDDLE = 0.2, 5.0, 0.5, 3.0
 
 
 class Focal(Method):
@@ -28,32 +24,43 @@ class Focal(Method):
     Source: Lin et al., ICCV 2017; for calibration Mukhoti et al., NeurIPS 2020
     """
 
-    gamma: float = Field(
-        3.0, ge=0, description="How strongly pixels that are right with confidence are discounted."
-    )
-    schedule: Literal["fixed", "flsd53"] = Field(
-        "flsd53",
-        description="`flsd53`: gamma is 5 below a label's probability of 0.2, 3 below 0.5, then `gamma`.",
-    )
+    gamma: NonNegativeFloat = 3.0
+    """How strongly pixels that are right with confidence are discounted."""
+    schedule: Literal["fixed", "flsd53"] = "flsd53"
+    """`flsd53`: gamma is 5 below a label's probability of 0.2, 3 below 0.5, then `gamma`."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
         import torch
 
-        from pipeline_src.training.pixels import log_distribution, mean, planes
+        from pipeline_src.training.pixels import log_distribution
 
-        log_f, y = log_distribution(z), planes(t)
+        log_f = log_distribution(z)
         gamma = self.gamma
         if self.schedule == "flsd53":
             f = log_f.detach().exp()
-            gamma = torch.where(f < UNLIKELY, STRONG, torch.where(f < HALF, MIDDLE, gamma))
-        return mean((y * one_minus_p(log_f) ** gamma * -log_f).sum(1), y)
+            gamma = torch.where(f < 0.2, 5.0, torch.where(f < 0.5, 3.0, gamma))
+        return focal_loss(log_f, t, one_minus_p(log_f), gamma)
+
+
+def focal_loss(log_f: Tensor, t: Tensor, base: Tensor, gamma: Tensor | float) -> Tensor:
+    """Return the mean of base^gamma (-log f) over the classes of the targets t, and over pixels.
+
+    Args:
+        log_f, base: (B, K, H, W).
+        t: in the form of `pixels`.
+        gamma: that of all pixels, or of each (B, K, H, W).
+    """
+    from pipeline_src.training.pixels import mean, planes
+
+    y = planes(t)
+    return mean((y * base**gamma * -log_f).sum(1), y)
 
 
 def one_minus_p(log_p: Tensor) -> Tensor:
     """Return 1 - p for log p <= 0, elementwise, at least 1e-12.
 
-    Its power with an exponent below 1 has an infinite slope at p = 1, where the -log p it is
-    multiplied with is 0: with the clamp the gradient there is 0 and not NaN.
+    A power of 1 - p with an exponent below 1 has an infinite slope at p = 1, where its factor
+    -log p is 0. With the clamp the gradient there is 0 and not NaN.
     """
     import torch
 

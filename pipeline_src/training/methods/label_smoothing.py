@@ -18,9 +18,8 @@ class LabelSmoothing(Method):
     Source: Szegedy et al., CVPR 2016
     """
 
-    eps: float = Field(
-        0.1, ge=0, lt=1, description="Share of the uniform label, the s of docs/theory.md."
-    )
+    eps: float = Field(0.1, ge=0, lt=1)
+    """Share of the uniform label, the s of docs/theory.md."""
 
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
         return perturbed(y, self.eps * (self._classes - 1) / self._classes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import NonNegativeFloat
 
 from pipeline_src.training.method import Method, Tensor
 
@@ -21,10 +21,10 @@ class MbLS(Method):
     Source: Liu et al., CVPR 2022
     """
 
-    margin: float = Field(
-        10.0, ge=0, description="Distances to the largest logit up to this one are free."
-    )
-    weight: float = Field(0.1, ge=0, description="Weight of the penalty.")
+    margin: NonNegativeFloat = 10.0
+    """Distances to the largest logit up to this one are free."""
+    weight: NonNegativeFloat = 0.1
+    """Weight of the penalty."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
         from pipeline_src.training.pixels import class_logits, mean, planes

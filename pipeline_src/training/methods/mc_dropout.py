@@ -31,7 +31,8 @@ class MCDropout(PostHoc):
     Source: Gal and Ghahramani, ICML 2016
     """
 
-    passes: int = Field(10, ge=2, description="Forward passes an image.")
+    passes: int = Field(10, ge=2)
+    """Forward passes an image."""
 
     def fit(
         self, networks: list[DenseClassifier], store: Store, experiment: Experiment
@@ -44,37 +45,36 @@ class MCDropout(PostHoc):
     ) -> list[Tensor]:
         import torch
 
-        [network] = networks
+        network = networks[0]
         layers = dropouts(network)
-        for layer in layers:  # all other modules stay: batch norm uses its running statistics
-            layer.train()
+        layers.train()  # all other modules stay: batch norm uses its running statistics
         passes = []
-        for image, name in zip(
-            x, ids, strict=True
-        ):  # the passes of an image are a batch, which draws for itself
+        # The passes of an image are a batch with its own draws.
+        for image, name in zip(x, ids, strict=True):
             torch.manual_seed(torch_seed(seed, name, "mc_dropout", 0))
-            passes.append(network(image.expand(self.passes, *image.shape)))
-        for layer in layers:
-            layer.eval()
+            passes.append(network(image.expand(self.passes, -1, -1, -1)))
+        layers.eval()
         return list(torch.stack(passes, dim=1))
 
 
-def dropouts(network: nn.Module) -> list[nn.Module]:
-    """Return the dropout modules of a network that drop anything; stochastic depth is not among
-    them.
+def dropouts(network: nn.Module) -> nn.ModuleList:
+    """Return the dropout modules of a network that drop anything, without stochastic depth.
 
     Raises:
         UserError: there is none.
     """
+    from torch.nn import ModuleList
     from torch.nn.modules.dropout import _DropoutNd
 
-    modules: list[nn.Module] = [
-        module for module in network.modules() if isinstance(module, _DropoutNd) and module.p
-    ]
-    if not modules:
+    layers = ModuleList()
+    for module in network.modules():
+        if isinstance(module, _DropoutNd) and module.p:
+            layers.append(module)
+    if not layers:
         raise UserError(
             "mc_dropout: the network has no dropout",
             expected="a dropout layer, as the config's decode_head gets from dropout_ratio=0.1",
-            fix="take mc_dropout out of the experiment's `methods:`, or train with a `model.config` that has dropout",
+            fix="take mc_dropout out of the experiment's `methods:`, or train with a "
+            "`model.config` that has dropout",
         )
-    return modules
+    return layers

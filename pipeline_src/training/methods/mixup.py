@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import PositiveFloat
 
 from pipeline_src.training.method import Batch, Method, Tensor
 
@@ -20,24 +20,25 @@ class Mixup(Method):
     Source: Zhang et al., ICLR 2018; for calibration Thulasidasan et al., NeurIPS 2019
     """
 
-    a: float = Field(
-        0.2,
-        gt=0,
-        description="Shape of the Beta distribution: near 0 hardly any mixing, 1 is uniform.",
-    )
+    a: PositiveFloat = 0.2
+    """Shape of the Beta distribution: near 0 hardly any mixing, 1 is uniform."""
 
     def inputs(self, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         draws = batch.generator("mixup")
-        share, partner = float(draws.beta(self.a, self.a)), draws.permutation(len(x)).tolist()
+        share = float(draws.beta(self.a, self.a))
+        partner = draws.permutation(len(x)).tolist()
         return mix(x, y, share, partner)
 
 
 def mix(x: Tensor, y: Tensor, share: float, partner: list[int]) -> tuple[Tensor, Tensor]:
-    """Return images (B, 3, H, W) and labels (B, 1 or K, H, W), each mixed with the image that `partner` (B,) names."""
-    from pipeline_src.training.pixels import valid
+    """Return images (B, 3, H, W) and labels (B, 1 or K, H, W), mixed with those of other images.
 
-    mixed = share * y + (1 - share) * y[partner]
-    if y.shape[1] > 1:
-        counts = valid(y)
-        mixed = mixed * (counts & counts[partner])[:, None]
-    return share * x + (1 - share) * x[partner], mixed
+    Args:
+        share: weight of an image itself.
+        partner: place in the batch of the other image, (B,).
+    """
+    from pipeline_src.training.pixels import planes, valid
+
+    counts = valid(planes(y))[:, None]
+    y = (share * y + (1 - share) * y[partner]) * (counts & counts[partner])
+    return share * x + (1 - share) * x[partner], y

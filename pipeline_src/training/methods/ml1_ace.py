@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat
 
 from pipeline_src.training.method import Tensor
 from pipeline_src.training.methods.dice_ce import DiceCE
@@ -30,11 +30,12 @@ class ML1ACE(DiceCE):
     Source: Barfoot et al., MICCAI 2024 (hard); IEEE Transactions on Medical Imaging 2026 (soft)
     """
 
-    error_weight: float = Field(1.0, ge=0, description="Weight of the calibration error.")
-    bins: int = Field(20, ge=2, description="Number of equally wide bins of the probability.")
-    binning: Literal["soft", "hard"] = Field(
-        "soft", description="`soft` splits a pixel between two bins, `hard` does not."
-    )
+    error_weight: NonNegativeFloat = 1.0
+    """Weight of the calibration error."""
+    bins: int = Field(20, ge=2)
+    """Number of equally wide bins of the probability."""
+    binning: Literal["soft", "hard"] = "soft"
+    """`soft` splits a pixel between two bins, `hard` does not."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
         from pipeline_src.training.pixels import log_distribution, planes

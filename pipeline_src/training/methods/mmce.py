@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import NonNegativeFloat
 
 from pipeline_src.training.method import Method, Tensor
 
@@ -33,7 +33,8 @@ class MMCE(Method):
     Source: Kumar et al., ICML 2018
     """
 
-    weight: float = Field(4.0, ge=0, description="Weight of the penalty; Mukhoti et al. take 2.")
+    weight: NonNegativeFloat = 4.0
+    """Weight of the penalty; Mukhoti et al. take 2."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
         from pipeline_src.training.pixels import log_distribution, planes, valid
@@ -41,31 +42,39 @@ class MMCE(Method):
         y = planes(t)
         log_r, predicted = log_distribution(z).max(1, keepdim=True)
         counts = valid(y).flatten().double()
-        r, c = log_r.double().exp().flatten(), y.gather(1, predicted).flatten().double()
-        right, wrong = c * counts, (1 - c) * counts
-        if not (right.any() and wrong.any()):
-            return super().loss(z, t)
-        d = right * (1 - r) / _divisor(right, counts) - wrong * r / _divisor(wrong, counts)
-        # The norm has no slope at 0; there the penalty is at rest.
-        norm = kernel_sum(r, d, WIDTH).clamp(min=1e-12).sqrt()
-        return super().loss(z, t) + self.weight * norm.to(z.dtype)
+        r = log_r.double().exp().flatten()
+        c = y.gather(1, predicted).flatten().double()
+        right = c * counts
+        wrong = (1 - c) * counts
+        loss = super().loss(z, t)
+        if right.any() and wrong.any():
+            d = right * (1 - r) / _divisor(right, counts) - wrong * r / _divisor(wrong, counts)
+            # The norm has no slope at 0; there the penalty is at rest.
+            norm = kernel_sum(r, d).clamp(min=1e-12).sqrt()
+            loss = loss + self.weight * norm.to(z.dtype)
+        return loss
 
 
 def _divisor(kind: Tensor, counts: Tensor) -> Tensor:
-    """Return the divisor of the excesses of right or of wrong pixels; `kind` and `counts` (N,) are 0 to 1."""
+    """Return the divisor of d of right or of wrong pixels.
+
+    Args:
+        kind: weights of the right or the wrong pixels, (N,) in [0, 1].
+        counts: weights of all pixels, (N,) 0 or 1.
+    """
     number = kind.sum()
     return number * (SAMPLES * number / counts.sum()).clamp(min=1)
 
 
-def kernel_sum(r: Tensor, d: Tensor, width: float) -> Tensor:
-    """Return sum_ij d_i d_j exp(-|r_i - r_j| / width) for r (N,) in [0, 1] and d (N,), in O(N log
-    N).
+def kernel_sum(r: Tensor, d: Tensor) -> Tensor:
+    """Return sum_ij d_i d_j exp(-|r_i - r_j| / WIDTH) for r (N,) in [0, 1] and d (N,).
 
-    For sorted r the kernel is exp(-r_i / width) exp(r_j / width) for all j < i, so the inner sum is
-    a cumulative sum.
+    It takes O(N log N): for sorted r the kernel is exp(-r_i / WIDTH) exp(r_j / WIDTH) for all
+    j < i, so the inner sum is a cumulative sum.
     """
     order = r.detach().argsort(stable=True)
-    r, d = r[order], d[order]
-    rise = (r / width).exp()
+    r = r[order]
+    d = d[order]
+    rise = (r / WIDTH).exp()
     below = (d * rise).cumsum(0) - d * rise
     return (d.square() + 2 * d * below / rise).sum()

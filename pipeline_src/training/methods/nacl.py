@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from functools import partial
+
+from pydantic import NonNegativeFloat
 
 from pipeline_src.training.method import Method, Tensor
 
@@ -24,27 +26,16 @@ class NACL(Method):
     Source: Murugesan et al., MICCAI 2023; extended in Medical Image Analysis 2025
     """
 
-    weight: float = Field(0.1, ge=0, description="Weight of the penalty.")
+    weight: NonNegativeFloat = 0.1
+    """Weight of the penalty."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
-        from pipeline_src.training.pixels import mean, planes
+        from torch.nn import functional as F
+
+        from pipeline_src.training.pixels import local_mean, mean, planes
 
         y = planes(t)
-        shares = around(y)
-        towards = shares if z.shape[1] > 1 else shares[:, 1:] - shares[:, :1]
-        return super().loss(z, t) + self.weight / y.shape[1] * mean((z - towards).abs().sum(1), y)
-
-
-def around(y: Tensor) -> Tensor:
-    """Return the mean of planes y (B, K, H, W) over the 3 x 3 pixels around each that count; 0 on a
-    pixel that does not count. The outermost pixels are repeated beyond the image.
-    """
-    import torch
-    from torch.nn import functional as F
-
-    from pipeline_src.training.pixels import valid
-
-    counts = valid(y)[:, None].to(y.dtype)
-    padded = F.pad(torch.cat([y, counts], 1), [1] * 4, mode="replicate")
-    means = F.avg_pool2d(padded, 3, stride=1)
-    return counts * means[:, :-1] / means[:, -1:].clamp(min=1e-12)
+        shares = local_mean(y, partial(F.avg_pool2d, kernel_size=3, stride=1))
+        if z.shape[1] == 1:
+            shares = shares[:, 1:] - shares[:, :1]
+        return super().loss(z, t) + self.weight / y.shape[1] * mean((z - shares).abs().sum(1), y)

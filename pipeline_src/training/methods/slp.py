@@ -1,11 +1,14 @@
-"""SLP, static stochastic label perturbation: one fixed alpha for all images (docs/theory.md section 3)."""
+"""SLP, static stochastic label perturbation (docs/theory.md section 3).
+
+All images have one fixed alpha.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import NonNegativeFloat, PositiveFloat, model_validator
 
 from pipeline_src.training.method import Batch, Tensor
 from pipeline_src.training.perturbation import Perturbing, perturbed
@@ -22,24 +25,21 @@ class SLP(Perturbing):
     Source: Liu et al., ICCV 2023; HI as DisturbLabel (Xie et al., CVPR 2016)
     """
 
-    alpha: float = Field(
-        0.05, ge=0, description="Probability that an image's mask is perturbed in a step."
-    )
-    beta: float = Field(
-        1.0, gt=0, description="Strength of the perturbation, in the released program's convention."
-    )
-    noise: float = Field(
-        0.0,
-        ge=0,
-        description="Bound of the noise on beta, per pixel: standard normal, truncated to +- noise.",
-    )
+    alpha: NonNegativeFloat = 0.05
+    """Probability that an image's mask is perturbed in a step."""
+    beta: PositiveFloat = 1.0
+    """Strength of the perturbation, in the released program's convention."""
+    noise: NonNegativeFloat = 0.0
+    """Bound of the noise on beta, per pixel: standard normal, truncated to +- noise."""
 
     @model_validator(mode="after")
     def _right_side(self) -> SLP:
         # The bound of two classes; that of K > 2, (K - 1) / (K beta), is larger.
-        if 2 * self.alpha * self.beta >= 1:
+        bound = 1 / (2 * self.beta)
+        if self.alpha >= bound:
             raise ValueError(
-                f"alpha must be below 1 / (2 beta) = {1 / (2 * self.beta):g}, else the expected label changes side"
+                f"alpha must be below 1 / (2 beta) = {bound:g}, "
+                "else the expected label changes side"
             )
         return self
 
@@ -48,20 +48,19 @@ class SLP(Perturbing):
         self._alphas = np.full(n, self.alpha)
 
     def perturbed(self, y: Tensor, batch: Batch, rows: Sequence[int]) -> Tensor:
-        """Return the perturbed labels; with `noise`, every pixel of a drawn image has a beta of its own."""
+        """Return the perturbed labels; with `noise`, each pixel has its own beta."""
         if not self.noise:
             return super().perturbed(y, batch, rows)
-        draws, shape = batch.generators("noise"), (1, *y.shape[2:])
-        noise = y.new_tensor(
-            np.stack([truncated_normal(draws[i], self.noise, shape) for i in rows])
-        )
-        return perturbed(y[rows], self.beta + noise)
+        draws = batch.generators("noise")
+        shape = (1, *y.shape[2:])
+        noise = np.stack([truncated_normal(draws[row], self.noise, shape) for row in rows])
+        return perturbed(y[rows], self.beta + y.new_tensor(noise))
 
 
 def truncated_normal(
     draws: np.random.Generator, bound: float, shape: tuple[int, ...]
 ) -> np.ndarray:
-    """Return standard normal numbers of `shape`, float64, given that they lie in [-bound, bound]."""
+    """Return standard normal numbers of `shape`, float64, that lie in [-bound, bound]."""
     from scipy.special import ndtr, ndtri
 
     return np.asarray(ndtri(draws.uniform(ndtr(-bound), ndtr(bound), shape)))

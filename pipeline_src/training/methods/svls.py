@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from functools import partial
+
+from pydantic import PositiveFloat
 
 from pipeline_src.training.method import Batch, Method, Tensor
 
@@ -22,20 +24,19 @@ class SVLS(Method):
     Source: Islam and Glocker, IPMI 2021
     """
 
-    sigma: float = Field(1.0, gt=0, description="Width of the Gaussian, in pixels.")
+    sigma: PositiveFloat = 1.0
+    """Width of the Gaussian, in pixels."""
 
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
-        """Return labels (B, 1 or K, H, W), smoothed over pixels that count; ignored ones stay 0."""
+        """Return smoothed labels (B, 1 or K, H, W)."""
         import torch
         from torch.nn import functional as F
 
-        from pipeline_src.training.pixels import planes, valid
+        from pipeline_src.training.pixels import local_mean
 
         squares = y.new_tensor([1.0, 0.0, 1.0])  # of the steps from the center
         gaussian = torch.exp(-(squares + squares[:, None]) / (2 * self.sigma**2))
         gaussian[1, 1] = gaussian.sum() - gaussian[1, 1]
-        counts = valid(planes(y))[:, None]
-        padded = F.pad(torch.cat([y, counts], 1), [1] * 4, mode="replicate")
-        kernel = gaussian.expand(padded.shape[1], 1, 3, 3)
-        sums = F.conv2d(padded, kernel, groups=padded.shape[1])
-        return counts * sums[:, :-1] / sums[:, -1:].clamp(min=1e-12)
+        channels = y.shape[1] + 1
+        kernel = gaussian.expand(channels, 1, 3, 3)
+        return local_mean(y, partial(F.conv2d, weight=kernel, groups=channels))

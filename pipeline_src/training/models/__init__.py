@@ -1,1 +1,1 @@
-"""Segmentors: named configs, our backbone and decode head for mmsegmentation's registry, and what builds them."""
+"""Segmentors: named configs, our backbone and decode head, and what builds them."""

@@ -1,4 +1,4 @@
-"""Segmentors of mmsegmentation with one logit a pixel or K, from a config of the package, and their logits."""
+"""Segmentors of mmsegmentation with one logit a pixel or K, from a config of the package."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
 
 from pipeline_src.errors import UserError
 from pipeline_src.training.models.config import read_config
@@ -16,14 +15,12 @@ from pipeline_src.training.models.config import read_config
 if TYPE_CHECKING:
     from mmseg.models import EncoderDecoder
 
-ERRORS = (OSError, RuntimeError, UnpicklingError)  # of a file of weights that is absent or damaged
-
 
 def build_segmentor(config: str, pretrained: bool, classes: int = 2) -> EncoderDecoder:
-    """Return the `EncoderDecoder` that a config describes, in train mode: one logit a pixel from
-    each head for two classes, else K; without a loss of its own.
+    """Return the `EncoderDecoder` that a config describes, in train mode and without a loss.
 
-    Initial weights are drawn from torch's global generator: seed it before.
+    Each head has one logit a pixel for two classes, else K. Initial weights are drawn from torch's
+    global generator: seed it before.
 
     Args:
         config: a name of `config.model_names()`.
@@ -38,7 +35,7 @@ def build_segmentor(config: str, pretrained: bool, classes: int = 2) -> EncoderD
     from mmengine.registry import DefaultScope
     from mmseg.registry import MODELS
 
-    model = copy.deepcopy(read_config(config).model)
+    model = read_config(config).model
     weights = remove_weights(copy.deepcopy(model) if pretrained else model)
     if pretrained and not weights:
         raise UserError(
@@ -46,98 +43,90 @@ def build_segmentor(config: str, pretrained: bool, classes: int = 2) -> EncoderD
             expected="an init_cfg=dict(type='Pretrained', checkpoint=...) in the config",
             fix="name them there, or write `pretrained: false`",
         )
-    _set_classes(model, classes)
-    # mmengine logs several lines for every parameter; mmcv looks for layers in the scope of mmseg
-    # (U-Net's own).
+    set_classes(model, classes)
+    # mmengine logs several lines for every parameter.
     MMLogger.get_current_instance().setLevel(logging.WARNING)
+    # mmcv looks for layers in the scope of mmseg (U-Net's own).
     with DefaultScope.overwrite_default_scope("mmseg"):
         segmentor = MODELS.build(model)
         try:
             segmentor.init_weights()
-        except ERRORS as error:
+        except (OSError, RuntimeError, UnpicklingError) as error:  # an absent or damaged file
             if not pretrained:
                 raise
             raise UserError(
                 "model.pretrained is true, but the weights can't be loaded",
                 found=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}",
                 expected=", ".join(weights),
-                fix=f"put the file into {torch.hub.get_dir()}/checkpoints under the last part of its URL, or write "
-                "`pretrained: false`",
+                fix=f"put the file into {torch.hub.get_dir()}/checkpoints under the last part of "
+                "its URL, or write `pretrained: false`",
             ) from error
     return revert_sync_batchnorm(segmentor)  # synchronized statistics need a process group
 
 
 def remove_weights(node: Any) -> list[str]:
     """Remove the pretrained weights of a model's config, in place; return their names."""
-    if isinstance(node, list):
-        return [name for child in node for name in remove_weights(child)]
-    if not isinstance(node, dict):
-        return []
-    removed = [str(node.pop("pretrained"))] if node.get("pretrained") else []
-    init = node.get("init_cfg")
-    if isinstance(init, dict) and init.get("type") == "Pretrained":
-        removed.append(str(init.get("checkpoint")))
-        node["init_cfg"] = None
-    return removed + [name for child in node.values() for name in remove_weights(child)]
+    names: list[str] = []
+    children = node
+    if isinstance(node, dict):
+        children = node.values()
+        if node.get("pretrained"):
+            names.append(str(node.pop("pretrained")))
+        init = node.get("init_cfg")
+        if isinstance(init, dict) and init.get("type") == "Pretrained":
+            names.append(str(init.get("checkpoint")))
+            node["init_cfg"] = None
+    elif not isinstance(node, list):
+        return names
+    for child in children:
+        names.extend(remove_weights(child))
+    return names
 
 
-def _set_classes(model: Any, classes: int) -> None:
-    """Set one or K logits a pixel per head, whole images, and no loss, sampler or normalization of mmsegmentation."""
-    auxiliary = model.get("auxiliary_head") or []
-    for head in [model.decode_head, *(auxiliary if isinstance(auxiliary, list) else [auxiliary])]:
-        losses = head.get("loss_decode") or {}
-        losses = losses if isinstance(losses, list) else [losses]
-        weight = sum(loss.get("loss_weight", 1.0) for loss in losses)
+def set_classes(model: Any, classes: int) -> None:
+    """Set one or K logits a pixel per head, in the config of a model.
+
+    The model then predicts whole images, and has no loss, sampler or normalization of
+    mmsegmentation.
+    """
+    for head in [model.decode_head, *_listed(model.get("auxiliary_head") or [])]:
+        losses = _listed(head.get("loss_decode") or {})
         head.update(
             num_classes=classes,
             out_channels=1 if classes == 2 else classes,
             threshold=0.5,
             sampler=None,
-        )
-        # Never called (the loss is the method's); it carries the weight of the head.
-        head.loss_decode = dict(
-            type="CrossEntropyLoss", use_sigmoid=True, avg_non_ignore=True, loss_weight=weight
+            # Never called (the loss is the method's); it carries the weight of the head.
+            loss_decode=dict(
+                type="CrossEntropyLoss",
+                use_sigmoid=True,
+                avg_non_ignore=True,
+                loss_weight=sum(loss.get("loss_weight", 1.0) for loss in losses),
+            ),
         )
     model.update(data_preprocessor=None, train_cfg=None, test_cfg=dict(mode="whole"))
 
 
-# Of a segmentor
-
-
-def logits(segmentor: EncoderDecoder, inputs: Tensor) -> Tensor:
-    """Return logits (B, C, h, w) at the decode head's resolution, from normalized images (B, 3, S, S)."""
-    z: Tensor = segmentor.decode_head(segmentor.extract_feat(inputs))
-    return z
-
-
-def weighted_logits(segmentor: EncoderDecoder, inputs: Tensor) -> list[tuple[Tensor, float]]:
-    """Return the logits of the decode head and of each auxiliary head, which exist for training
-    only, with their weights in the loss: 1 for the decode head, others as in the config.
-    """
-    auxiliary = getattr(segmentor, "auxiliary_head", None) or []
-    heads = auxiliary if isinstance(auxiliary, list | nn.ModuleList) else [auxiliary]
-    features, main = segmentor.extract_feat(inputs), segmentor.decode_head
-    return [
-        (head(features), head.loss_decode.loss_weight / main.loss_decode.loss_weight)
-        for head in (main, *heads)
-    ]
-
-
-# Of a config
+def _listed(value: Any) -> list[Any]:
+    """Return one or several values as a list."""
+    return value if isinstance(value, list) else [value]
 
 
 def normalization(config: str) -> tuple[list[float], list[float]]:
-    """Return mean and standard deviation per RGB channel, in units of 0..255, from the config's `data_preprocessor`."""
+    """Return the mean and standard deviation per RGB channel that a config has, in 0..255."""
     content = read_config(config)
     values = content.model.get("data_preprocessor") or content.get("data_preprocessor") or {}
-    mean, std = values.get("mean"), values.get("std")
-    # mmsegmentation reads images as BGR: without bgr_to_rgb mean, std and the network itself would
+    mean = values.get("mean")
+    std = values.get("std")
+    # mmsegmentation reads images as BGR: without bgr_to_rgb, mean, std and the network itself would
     # be in BGR order.
     if not (mean and std and len(mean) == len(std) == 3 and values.get("bgr_to_rgb")):
         raise UserError(
             f"model.config: {config} does not define how RGB images are normalized",
             found=f"data_preprocessor = {dict(values)}",
-            expected="data_preprocessor=dict(type='SegDataPreProcessor', mean=[...], std=[...], bgr_to_rgb=True)",
-            fix="for ImageNet weights of torchvision: mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375]",
+            expected="data_preprocessor=dict(type='SegDataPreProcessor', mean=[...], std=[...], "
+            "bgr_to_rgb=True)",
+            fix="for ImageNet weights of torchvision: mean=[123.675, 116.28, 103.53], "
+            "std=[58.395, 57.12, 57.375]",
         )
     return [float(value) for value in mean], [float(value) for value in std]

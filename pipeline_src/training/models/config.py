@@ -21,47 +21,49 @@ def model_names() -> list[str]:
 def model_file(config: str) -> Path:
     """Return the config file of a model; UserError if there is none."""
     file = FOLDER / f"{config}.py"
-    check_name(
-        config,
-        model_names(),
-        f"model.config: there is no model {config!r}",
-        fix=f"put an mmsegmentation config file at {file}",
-    )
+    if not file.is_file():
+        check_name(
+            config,
+            model_names(),
+            f"model.config: there is no model {config!r}",
+            fix=f"put an mmsegmentation config file at {file}",
+        )
     return file
 
 
 def model_modules(config: str) -> tuple[str, ...]:
-    """Return the modules of the package that define a model, for fingerprints: its config file, the
-    files of `_base_` and the `custom_imports`. Installed files (`_base_ = ["mmseg::..."]`) are left
-    out.
+    """Return the modules of the package that define a model, for fingerprints.
+
+    They are its config file, the files of `_base_` and the `custom_imports`. Installed files
+    (`_base_ = ["mmseg::..."]`) are left out.
     """
-    queue, files, modules = [model_file(config)], set[Path](), set[str]()
-    while queue:
-        if (file := queue.pop().resolve()) not in files:
-            files.add(file)
-            constants = [
-                node.value for node in ast.walk(syntax_tree(file)) if isinstance(node, ast.Constant)
-            ]
-            texts = [value for value in constants if isinstance(value, str)]
-            modules.update(text for text in texts if text.startswith(f"{PACKAGE}."))
-            queue += [
-                file.parent / text for text in texts if text.endswith(".py") and "::" not in text
-            ]
-    inside = [file.relative_to(ROOT).with_suffix("") for file in files if file.is_relative_to(ROOT)]
-    return tuple(sorted(modules | {".".join([PACKAGE, *path.parts]) for path in inside}))
+    files = [model_file(config).resolve()]
+    modules = set[str]()
+    for file in files:  # which grow by the `_base_` of each file
+        if file.is_relative_to(ROOT):
+            modules.add(".".join([PACKAGE, *file.relative_to(ROOT).with_suffix("").parts]))
+        for node in ast.walk(syntax_tree(file)):
+            if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+                continue
+            text = node.value
+            if text.startswith(f"{PACKAGE}."):
+                modules.add(text)
+            elif text.endswith(".py") and "::" not in text:
+                base = (file.parent / text).resolve()
+                if base not in files:
+                    files.append(base)
+    return tuple(sorted(modules))
 
 
 def read_config(config: str) -> Any:
-    """Return the mmengine `Config` of a model, its `_base_` files merged and its `custom_imports`
-    imported.
+    """Return the mmengine `Config` of a model.
 
-    Only `model` and `data_preprocessor` are used: data, optimizer, schedule and evaluation are the
-    experiment's.
+    Its `_base_` files are merged, and its `custom_imports` imported. Only `model` and
+    `data_preprocessor` are used: data, optimizer, schedule and evaluation are the experiment's.
     """
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="Fail to import ``MultiScale"
-        )  # compiled ops; no model needs them
+        # Compiled operations are absent; no model needs them.
+        warnings.filterwarnings("ignore", message="Fail to import ``MultiScale")
         import mmseg.models  # noqa: F401  (fills the registry)
     from mmengine.config import Config
 

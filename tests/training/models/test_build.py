@@ -11,7 +11,7 @@ import torch
 from pipeline_src.errors import UserError
 from pipeline_src.training.checkpoint import load_network, save_network
 from pipeline_src.training.classifier import DenseClassifier
-from pipeline_src.training.models.build import build_segmentor, logits, normalization, weighted_logits
+from pipeline_src.training.models.build import build_segmentor, normalization
 from pipeline_src.training.models.config import model_modules, model_names, read_config
 
 # What users of mmsegmentation have: 19 classes, a class-weighted loss, synchronized statistics, sampling, windows.
@@ -59,7 +59,7 @@ def trains_and_comes_back(network: str, classes: int, folder: Path, size: int = 
 
     def build(seed: int) -> DenseClassifier:
         torch.manual_seed(seed)
-        return DenseClassifier(build_segmentor(network, False, classes), normalization(network), classes=classes)
+        return DenseClassifier(network, classes)
 
     model, other = build(0), build(1)
     images = torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8)
@@ -75,25 +75,28 @@ def trains_and_comes_back(network: str, classes: int, folder: Path, size: int = 
     return model
 
 
-def heads(segmentor: torch.nn.Module, size: int) -> list[tuple[list[int], float]]:
+def heads(network: DenseClassifier, size: int) -> list[tuple[list[int], float]]:
     """The shapes and weights of a training step of two images; every parameter must take part in it."""
-    maps = weighted_logits(segmentor, torch.randn(2, 3, size, size))
+    maps = network.weighted_logits(torch.randn(2, 3, size, size))
     sum(z.square().mean() for z, _ in maps).backward()
-    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in segmentor.parameters())
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in network.parameters())
     return [(list(z.shape), pytest.approx(weight)) for z, weight in maps]
 
 
 def test_logits_are_those_of_mmsegmentation(written):
-    segmentor = build_segmentor(written(), pretrained=False).eval()
-    images = torch.randn(2, 3, 64, 64)
+    network = DenseClassifier(written()).eval()
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    x = network.normalized(images)
     with torch.no_grad():
-        assert torch.equal(logits(segmentor, images), weighted_logits(segmentor, images)[0][0])
-        assert torch.equal(logits(segmentor, images), segmentor(images, mode="tensor"))
+        expected = network.segmentor.decode_head(network.segmentor.extract_feat(x))
+        assert torch.equal(network(images), expected)
+        assert torch.equal(network.weighted_logits(x)[0][0], expected)
 
 
 def test_a_users_config_is_made_binary(written):
-    segmentor = build_segmentor(written(), pretrained=False)
-    assert heads(segmentor, 64) == [([2, 1, 2, 2], 1), ([2, 1, 4, 4], 0.4)]
+    network = DenseClassifier(written())
+    segmentor = network.segmentor
+    assert heads(network, 64) == [([2, 1, 2, 2], 1), ([2, 1, 4, 4], 0.4)]
     for module in (segmentor.decode_head, segmentor.auxiliary_head):
         assert (module.num_classes, module.out_channels, module.threshold, module.sampler) == (2, 1, 0.5, None)
     assert segmentor.test_cfg.mode == "whole"
@@ -107,8 +110,7 @@ def test_several_auxiliary_heads_keep_the_proportion_of_their_losses(written):
         "head = model['auxiliary_head']\n"
         "model['auxiliary_head'] = [head, {**head, 'in_index': 1, 'in_channels': 16, 'loss_decode': dice}]\n"
     )
-    segmentor = build_segmentor(written(text), pretrained=False)
-    assert heads(segmentor, 64) == [([2, 1, 2, 2], 1), ([2, 1, 4, 4], 0.1), ([2, 1, 8, 8], 0.25)]
+    assert heads(DenseClassifier(written(text)), 64) == [([2, 1, 2, 2], 1), ([2, 1, 4, 4], 0.1), ([2, 1, 8, 8], 0.25)]
 
 
 def test_base_files_are_merged(written):
@@ -201,12 +203,12 @@ def test_torchvisions_weights_fill_the_whole_backbone(offline):
     assert all(torch.equal(backbone[key], content[key]) for key in backbone)
 
 
-@pytest.mark.parametrize(("change", "part"), [(BACKBONE, "backbone"), (WHOLE, "")])
-def test_weights_of_a_file_are_loaded_where_pretrained_asks_for_them(written, change, part):
+@pytest.mark.parametrize(("change", "module"), [(BACKBONE, "backbone"), (WHOLE, "")])
+def test_weights_of_a_file_are_loaded_where_pretrained_asks_for_them(written, change, module):
     path = written(PLAIN + change)
     torch.manual_seed(1)
-    content = build_segmentor(path, False).get_submodule(part).state_dict()
+    content = build_segmentor(path, False).get_submodule(module).state_dict()
     torch.save({"state_dict": content}, "mine.pth")
     for pretrained in (True, False):
-        loaded = build_segmentor(path, pretrained).get_submodule(part).state_dict()
+        loaded = build_segmentor(path, pretrained).get_submodule(module).state_dict()
         assert all(torch.equal(loaded[key], content[key]) for key in content) == pretrained

@@ -1,4 +1,7 @@
-"""What every *_fpn model has on its backbone: a feature pyramid, mostly of 64 channels, logits at 1/4 of the size."""
+"""What every *_fpn model has on its backbone: a feature pyramid, mostly of 64 channels.
+
+Its logits have 1/4 of the size of the image.
+"""
 
 model = dict(
     type="EncoderDecoder",

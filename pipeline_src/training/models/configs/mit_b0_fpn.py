@@ -1,4 +1,7 @@
-"""MiT-B0, SegFormer's encoder (Xie et al., NeurIPS 2021), with a feature pyramid: 4 million parameters."""
+"""MiT-B0, SegFormer's encoder (Xie et al., NeurIPS 2021), with a feature pyramid.
+
+It has 4 million parameters.
+"""
 
 _base_ = ["_fpn.py"]
 model = dict(

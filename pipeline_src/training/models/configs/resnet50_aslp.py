@@ -1,4 +1,7 @@
-"""The released program's network: ImageNet ResNet-50 and its own decoder; logits at the image's size."""
+"""The released program's network: ImageNet ResNet-50 and a decoder.
+
+Its logits have the size of the image.
+"""
 
 custom_imports = dict(imports=["pipeline_src.training.models.modules"])
 model = dict(

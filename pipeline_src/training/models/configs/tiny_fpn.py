@@ -1,4 +1,7 @@
-"""A ResNet-18 of an eighth of the usual width and a small feature pyramid: to try the machinery, not for results."""
+"""A ResNet-18 of an eighth of the usual width, with a small feature pyramid.
+
+It tries the machinery, and is not for results.
+"""
 
 _base_ = ["_fpn.py"]
 model = dict(
