@@ -53,8 +53,11 @@ EIGHT = LEVELS // 255  # levels of the grid to an 8-bit level
 COARSE = 300  # a multiple of 10, 15, 20, 25, 30, 50, 60 and 100
 POSITION = 1 << 24  # units of a position within its level
 UNIT = 1 << 30  # units of the per-image sums of Brier, NLL, entropy, absolute error and confidence
-CLAMP = 1e-7  # probabilities are clamped to [CLAMP, 1 - CLAMP] where their logarithm is taken, and nowhere else
-SLACK = 1e-6  # probabilities may be that far outside of [0, 1] by rounding, as after an interpolation, and are clipped
+# Probabilities are clamped to [CLAMP, 1 - CLAMP] where their logarithm is taken, and nowhere else.
+CLAMP = 1e-7
+# Probabilities may be that far outside of [0, 1] by rounding, as after an interpolation, and are
+# clipped.
+SLACK = 1e-6
 SUM_SLACK = 1e-3  # by which the sum of a pixel's K probabilities may differ from 1
 PROTOCOLS = ("raw", "stretched")
 
