@@ -12,20 +12,11 @@ import numpy as np
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.intervals import FEW_GROUPS, NAN, interval
 from pipeline_src.analysis.measurement import COMPARED, Measurement, write
-from pipeline_src.analysis.resampling import (
-    RESAMPLES,
-    key_of,
-    leave_one_out,
-    measure,
-    resampled_sums,
-    sampled_units,
-)
+from pipeline_src.analysis.resampling import RESAMPLES, key_of, leave_one_out, measure
 from pipeline_src.counting.counts import Counts, Histogram, grouped
 from pipeline_src.counting.storage import histogram_arrays, load
 from pipeline_src.errors import UserError, listed
-from pipeline_src.metrics.cells import TOP
 from pipeline_src.metrics.image_inputs import pixel_means
-from pipeline_src.metrics.inputs import Binned
 from pipeline_src.metrics.metric import FRACTION
 
 Runs = Mapping[tuple[str, int], Path | Callable[[], Mapping[str, Counts]]]
@@ -103,33 +94,21 @@ def _measurement(
         arrays["left_out"] = np.array([leave_one_out(run, bins, COMPARED) for run in runs])
     if runs[0].images.groups is not None:
         arrays["groups"] = runs[0].images.groups
-    band = accuracy_band(runs, bins, key, resamples)
+    measured = [measure(run, bins, key, resamples) for run in runs]
+    band = accuracy_band(measured, bins)
     if band is not None:
         arrays["accuracy_band"] = band
-    measured = [measure(run, bins, key, resamples) for run in runs]
     return Measurement.of_runs(seeds, measured, arrays)
 
 
-def accuracy_band(
-    runs: Sequence[Counts], bins: int, key: int, resamples: int = RESAMPLES
-) -> np.ndarray | None:
-    """Return `band_of_sums` of the runs of a method, one per seed; None where no pixel was counted.
-
-    Args:
-        key, resamples: as of `measure`.
-    """
-    if not runs[0].pixels:
+def accuracy_band(runs: Sequence[Measurement], bins: int) -> np.ndarray | None:
+    """Return `band_of_sums` of the runs of a method, one per seed; None without a pixel."""
+    if "bin_sums" not in runs[0].arrays:
         return None
-    totals = []
-    filled = []
-    resampled = []
-    for run in runs:
-        total, of_resamples, _ = resampled_sums(run, bins, Binned(TOP), key, resamples)
-        totals.append(total[: 2 * bins])
-        filled.append(total[6 * bins : 7 * bins])
-        resampled.append(of_resamples[:, : 2 * bins])
-    units = int(sampled_units(runs[0]).sum())
-    return band_of_sums(np.array(totals), np.sum(resampled, axis=0), np.array(filled), units)
+    totals = np.array([run.arrays["bin_sums"] for run in runs])
+    resampled = sum(run.arrays["resampled_bin_sums"][:, : 2 * bins] for run in runs)
+    filled = totals[:, 6 * bins : 7 * bins]
+    return band_of_sums(totals[:, : 2 * bins], np.asarray(resampled), filled, runs[0].units)
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may leave a bin empty

@@ -37,7 +37,7 @@ class Measurement:
             methods and seeds; NaN where a resample leaves it undefined.
         pixels: number of pixels that count, in one run.
         reasons: metric -> why it is undefined.
-        present: metric -> number of units that have it, where some do not; of a single run.
+        present: of a single run, metric -> number of units that have it, where some do not.
         of_all_seeds: whether its single run uses the networks of all seeds and is compared with
             each seed of others.
         arrays: further arrays:
@@ -45,7 +45,8 @@ class Measurement:
             all pixels; `groups` (N,): the group of each image; `image_means` (2, S, N): mean
             confidence and accuracy of each image, NaN without a pixel that counts; `left_out` (S,
             M, U): the metrics `COMPARED` without each of the units; and the pooled histogram of all
-            seeds, as `storage.histogram_arrays`, with `top`.
+            seeds, as `storage.histogram_arrays`, with `top`. Of a single run: `bin_sums` (C,) and
+            `resampled_bin_sums` (R, C), the sums of `metrics.inputs.Binned` over its units.
     """
 
     seeds: Sequence[int]
@@ -126,8 +127,8 @@ class Measurement:
 
     @property
     def groups(self) -> np.ndarray | None:
-        """(N,) the group of each image, from 0, where images are not independent; they are resampled
-        by it.
+        """(N,) the group of each image, from 0, where images are not independent; they are
+        resampled by it.
         """
         return self.arrays.get("groups")
 
@@ -150,7 +151,9 @@ class Measurement:
 def write(
     path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, str], Measurement]
 ) -> None:
-    """Write the measurements of a dataset, by (protocol, method), and a header, as JSON can hold it."""
+    """Write the measurements of a dataset, by (protocol, method), and a header, as JSON can hold
+    it.
+    """
     entries = []
     members: dict[str, Any] = {}
     for (protocol, method), run in measured.items():

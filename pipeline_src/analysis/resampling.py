@@ -10,9 +10,10 @@ squared error (`Input.centred`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -20,15 +21,18 @@ from threadpoolctl import threadpool_limits
 
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.counting.counts import Counts, grouped
-from pipeline_src.metrics.inputs import FEW, Input
+from pipeline_src.metrics.cells import TOP
+from pipeline_src.metrics.inputs import FEW, Binned
 from pipeline_src.metrics.registry import METRICS, summary
 
 RESAMPLES = 1000
+IN_BINS = Binned(TOP).family
 SEED = 0  # the key of draws that no other bootstrap has to share
 # Metrics that are exact on sums are left as they are: equal methods differ by 0, not by rounding.
 ROUNDING = 1e-12
 P = ParamSpec("P")
 T = TypeVar("T")
+# Of terms of units: their sums (C,), those over resamples (R, C), and (C,) how many are not 0.
 Sums = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -80,54 +84,49 @@ def measure(
         names: of the metrics; all by default, which takes far longer.
     """
     points, reasons = summary(counts, bins, names)
-    units = 0
-    values: dict[str, np.ndarray] = {}
-    present: dict[str, int] = {}
-    if points and resamples:
-        sampled = sampled_units(counts)
-        units = int(sampled.sum())
-        weights = _weights(draws(units, resamples, key), sampled)
-        values, present = _weighted_values(counts, bins, weights, points)
-    return Measurement(
+    measured = Measurement(
         seeds=[0],
         images=len(counts.images),
-        units=units,
+        units=0,
         points={name: np.array([point]) for name, point in points.items()},
-        values={name: resampled[None] for name, resampled in values.items()},
+        values={},
         pixels=counts.pixels,
         reasons=reasons,
-        present={name: number for name, number in present.items() if number < units},
     )
+    if not points or not resamples:
+        return measured
+    sampled = _sampled_units(counts)
+    units = int(sampled.sum())
+    sums = _family_sums(counts, bins, points, _weights(draws(units, resamples, key), sampled))
+    present = {}
+    for name in points:
+        source = METRICS[name].input
+        filled = sums[source.family][2]
+        if source.present is not None and filled[source.present] < units:
+            present[name] = int(filled[source.present])
+    values = {name: resampled[None] for name, resampled in _values(sums, bins, points).items()}
+    arrays = {}
+    if IN_BINS in sums:
+        arrays["bin_sums"], arrays["resampled_bin_sums"], _ = sums[IN_BINS]
+    return replace(measured, units=units, values=values, present=present, arrays=arrays)
 
 
 @one_thread
-def leave_one_out(counts: Counts, bins: int, names: Sequence[str]) -> np.ndarray:
+def leave_one_out(counts: Counts, bins: int, names: Iterable[str]) -> np.ndarray:
     """Return metrics (M, U) without each of the U independent units; NaN of a single unit."""
     points = {}
     for name in names:
         metric = METRICS[name]
         points[name] = float(metric.function(*metric.input.exact(counts, bins)))
-    sampled = sampled_units(counts)
+    sampled = _sampled_units(counts)
     units = int(sampled.sum())
     others = 1 - np.eye(units, dtype=np.uint16) if units > 1 else np.full((1, 1), np.nan)
-    values, _ = _weighted_values(counts, bins, _weights(others, sampled), points)
-    return np.array(list(values.values()))
+    sums = _family_sums(counts, bins, points, _weights(others, sampled))
+    return np.array(list(_values(sums, bins, points).values()))
 
 
-@one_thread
-def resampled_sums(
-    counts: Counts, bins: int, source: Input, key: int, resamples: int = RESAMPLES
-) -> Sums:
-    """Return the sums (C,) of the terms of an input over all units, those over resamples (R, C),
-    and (C,) how many units add something to each.
-    """
-    sampled = sampled_units(counts)
-    times = draws(int(sampled.sum()), resamples, key)
-    return _weighted_sums(source.unit_terms(counts, bins), _weights(times, sampled))
-
-
-def sampled_units(counts: Counts) -> np.ndarray:
-    """Return which units are drawn, (U,) bool: all groups, or the images with a pixel that counts."""
+def _sampled_units(counts: Counts) -> np.ndarray:
+    """Return which units are drawn, (U,) bool: all groups, or images with a pixel that counts."""
     if counts.images.groups is not None:
         return np.ones(counts.images.units, bool)
     has_pixels: np.ndarray = counts.images.column("pixels") > 0
@@ -136,67 +135,55 @@ def sampled_units(counts: Counts) -> np.ndarray:
 
 def _weights(times: np.ndarray, sampled: np.ndarray) -> np.ndarray:
     """Return the weights (R, U) of all units, 0 of those that are not drawn."""
-    if sampled.all():
-        return times
     weights = np.zeros((len(times), len(sampled)), times.dtype)
     weights[:, sampled] = times
     return weights
 
 
-def _weighted_values(
-    counts: Counts, bins: int, weights: np.ndarray, points: Mapping[str, float]
-) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """Return metric -> (R,) values for units of these weights (R, U), and metric -> number of units
-    that have it, of metrics that some units may lack.
-
-    Args:
-        points: metric -> its exact value.
-    """
+def _family_sums(
+    counts: Counts, bins: int, names: Iterable[str], weights: np.ndarray
+) -> dict[object, Sums]:
+    """Return the sums of all units with weights (R, U), by family of the metrics' inputs."""
     sums: dict[object, Sums] = {}
-    values = {}
-    present = {}
-    for name, point in points.items():
+    for name in names:
         source = METRICS[name].input
         if source.family not in sums:
-            of_source = weights[:FEW] if source.few else weights
-            sums[source.family] = _weighted_sums(source.unit_terms(counts, bins), of_source)
-        total, resampled, filled = sums[source.family]
-        values[name] = _values(name, total, resampled, bins, point)
-        if source.present is not None:
-            present[name] = int(filled[source.present])
-    return values, present
+            of_family = weights[:FEW] if source.few else weights
+            sums[source.family] = _weighted_sums(source.unit_terms(counts, bins), of_family)
+    return sums
 
 
 def _weighted_sums(unit_terms: Iterable[np.ndarray], weights: np.ndarray) -> Sums:
-    """Return the sums of the terms (n, C) of all units, those weighted by `weights` (R, U), and the
-    number of terms that are not 0.
-    """
+    """Return the sums of terms (n, C), which come in batches of units, with weights (R, U)."""
     start = 0
-    sums: list[Sums] = []
+    total: Any = 0
+    resampled: Any = 0
+    filled: Any = 0
     for terms in unit_terms:
-        weighted = weights[:, start : start + len(terms)] @ terms
-        sums.append((terms.sum(axis=0), weighted, np.count_nonzero(terms, axis=0)))
+        total = total + terms.sum(axis=0)
+        resampled = resampled + weights[:, start : start + len(terms)] @ terms
+        filled = filled + np.count_nonzero(terms, axis=0)
         start += len(terms)
-    total, resampled, filled = sums[0]
-    for more in sums[1:]:
-        total = total + more[0]
-        resampled = resampled + more[1]
-        filled = filled + more[2]
     return total, resampled, filled
 
 
 @np.errstate(invalid="ignore", divide="ignore")  # a resample may hold no pixel that counts
 def _values(
-    name: str, total: np.ndarray, resampled: np.ndarray, bins: int, point: float
-) -> np.ndarray:
-    """Return the values of a metric (R,) on resamples, shifted to vary around its exact value."""
-    metric = METRICS[name]
-    if np.isnan(resampled).all():  # a single unit
-        return np.full(len(resampled), np.nan)
-    of_sums = metric.function(*metric.input.from_sums(total, bins))
-    values = metric.function(*metric.input.from_sums(resampled, bins))
-    shift = float(point - (values.mean() if metric.input.centred else of_sums))
-    return values + shift if abs(shift) > ROUNDING else values
+    sums: Mapping[object, Sums], bins: int, points: Mapping[str, float]
+) -> dict[str, np.ndarray]:
+    """Return metric -> (R,) values on resamples, shifted to vary around the exact value."""
+    result = {}
+    for name, point in points.items():
+        metric = METRICS[name]
+        total, resampled, _ = sums[metric.input.family]
+        if np.isnan(resampled).all():  # a single unit
+            result[name] = np.full(len(resampled), np.nan)
+            continue
+        exact = metric.function(*metric.input.from_sums(total, bins))
+        values = metric.function(*metric.input.from_sums(resampled, bins))
+        shift = float(point - (values.mean() if metric.input.centred else exact))
+        result[name] = values + shift if abs(shift) > ROUNDING else values
+    return result
 
 
 @lru_cache(maxsize=1)  # methods and seeds on a dataset share the draws

@@ -1,4 +1,4 @@
-"""Counts of anybody's probabilities and masks, every metric of them, and the reliability diagram."""
+"""The evaluation of arrays and tensors: counts, every metric, and the reliability diagram."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Label perturbation as losses for any training loop (docs/theory.md): SC-BCE with a fixed level, and ASLP."""
+"""Label perturbation as losses for any training loop (docs/theory.md): SC-BCE with a fixed level,
+and ASLP.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ class SCBCE(nn.Module):
         classes: int,
         ignore: int | None,
     ) -> None:
-        """Create the method of a loss from its parameters; SCBCE has one level for all `images`, so 1."""
+        """Create the method of a loss from its parameters; SCBCE has one level for all `images`, so
+        1.
+        """
         method = validate(kind, parameters, type(self).__name__)
         assert isinstance(method, Method)
         if method.references():
@@ -65,8 +69,10 @@ class SCBCE(nn.Module):
                 fix="choose another theta_lm, such as 'best_so_far'",
             )
         method.start(images, references={}, classes=classes)
-        self.method, self.classes = method, classes
-        self.ignore_given, self.ignore = ignore is not None, IGNORED if ignore is None else ignore
+        self.method = method
+        self.classes = classes
+        self.ignore = IGNORED if ignore is None else ignore
+        self.ignore_given = ignore is not None
 
     def forward(self, logits: Tensor, masks: Tensor) -> Tensor:
         """Return the loss, a scalar.
@@ -79,38 +85,37 @@ class SCBCE(nn.Module):
         return self._loss(z, y, np.zeros(len(z), np.int64))
 
     def _loss(self, z: Tensor, y: Tensor, index: np.ndarray) -> Tensor:
-        """Return the loss against labels that are perturbed by the levels of the images `index` (B,)."""
+        """Return the loss against labels perturbed by the levels of the images `index` (B,)."""
         seed = int(torch.randint(2**62, ()))
-        names = [
-            f"{get_rank()}/{k}" for k in range(len(z))
-        ]  # ranks may share a seed, and must not share draws
+        # Ranks may share a seed, and must not share draws.
+        names = [f"{get_rank()}/{k}" for k in range(len(z))]
         return self.method.loss(z, self.method.targets(y, Batch(index, names, seed, 0)))
 
     def _planes(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and labels in the form of `training.pixels`."""
         z = (logits[:, None] if logits.ndim == 3 else logits).float()
         y = masks[:, None] if masks.ndim == 3 else masks
-        fits = (
-            z.ndim == 4
-            and y.shape == (len(z), 1, *z.shape[2:])
-            and max(2, z.shape[1]) == self.classes
-        )
-        if not fits or not z.numel():
+        fits = z.ndim == 4 and z.numel() > 0 and y.shape == z[:, :1].shape
+        if not fits or max(2, z.shape[1]) != self.classes:
             raise UserError(
                 "logits and masks do not fit",
-                found=f"shapes {tuple(logits.shape)} and {tuple(masks.shape)}, classes={self.classes}",
+                found=f"shapes {tuple(logits.shape)} and {tuple(masks.shape)}, "
+                f"classes={self.classes}",
                 expected="(B, 1, H, W) for two classes or (B, K, H, W), and (B, H, W)",
             )
-        y, ignored = y.long(), y == self.ignore
-        if not ((((y >= 0) & (y < self.classes)) | ignored) & (y == masks.reshape(y.shape))).all():
+        ignored = y == self.ignore
+        y = y.long()
+        known = (y >= 0) & (y < self.classes) | ignored
+        if not (known & (y == masks.reshape(y.shape))).all():
             raise UserError(
                 "masks have unknown labels",
                 found=torch.unique(masks)[:10].tolist(),
-                expected=f"whole numbers from 0 to {self.classes - 1}, and {self.ignore} for pixels that never count",
+                expected=f"whole numbers from 0 to {self.classes - 1}, and {self.ignore} for "
+                "pixels that never count",
             )
         some = bool(ignored.any())
         if some and not self.ignore_given and self.classes == 2 and not (y == 1).any():
-            raise UserError(  # as `Statistic` does
+            raise UserError(  # as `counting.sample.checked` does
                 "the masks have no foreground, and 255 may be it",
                 expected="1 for foreground, and 255 for pixels that are ignored",
                 fix="masks > 127 if 255 is the foreground; ignore=255 if it is not: "
@@ -152,7 +157,8 @@ class ASLP(SCBCE):
                 "ASLP: there is no such rule", found=repr(rule), expected=", ".join(RULES)
             )
         self._set_method(method_class(f"aslp_{rule}"), parameters, images, classes, ignore)
-        self.rule, self.epoch = rule, 1
+        self.rule = rule
+        self.epoch = 1
 
     @property
     def alphas(self) -> np.ndarray:
@@ -161,7 +167,9 @@ class ASLP(SCBCE):
         assert alphas is not None
         return alphas
 
-    def forward(self, logits: Tensor, masks: Tensor, index: Tensor | Sequence[int]) -> Tensor:  # type: ignore[override]
+    def forward(  # type: ignore[override]
+        self, logits: Tensor, masks: Tensor, index: Tensor | Sequence[int]
+    ) -> Tensor:
         """Return the loss, a scalar; in training mode the levels of the images then follow these
         logits.
 
@@ -197,7 +205,8 @@ class ASLP(SCBCE):
             raise UserError(
                 "end_epoch: accuracy is not a fraction, or rule='cl' has no gap",
                 found=f"accuracy={float(accuracy)}, gap={gap}",
-                expected="accuracy from 0 to 1; for rule='cl' also the gap of confidence and accuracy",
+                expected="accuracy from 0 to 1; for rule='cl' also the gap of confidence and "
+                "accuracy",
                 fix="divide percentages by 100",
             )
         confidence = float("nan") if gap is None else float(accuracy) + float(gap)
@@ -211,17 +220,13 @@ class ASLP(SCBCE):
     def set_extra_state(self, state: dict[str, Any]) -> None:
         """Restore what `get_extra_state` returned; UserError if it is of other settings."""
         method = state["method"]
-        saved = state["rule"], len(method["_alphas"]), method["_classes"]
-        expected = (
-            self.rule,
-            len(self.alphas) or saved[1],
-            self.classes,
-        )  # a decode head's loss has no images yet
+        images = len(method["_alphas"])
+        saved = f"rule {state['rule']!r}, {images} images, {method['_classes']} classes"
+        images = len(self.alphas) or images  # a decode head's loss has no images yet
+        expected = f"rule {self.rule!r}, {images} images, {self.classes} classes"
         if saved != expected:
             raise UserError(
-                "ASLP: the checkpoint is of another one",
-                found="rule {!r}, {} images, {} classes".format(*saved),
-                expected="rule {!r}, {} images, {} classes".format(*expected),
+                "ASLP: the checkpoint is of another one", found=saved, expected=expected
             )
         self.epoch = state["epoch"]
         self.method.restore(method)

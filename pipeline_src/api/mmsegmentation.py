@@ -109,7 +109,8 @@ class _HeadLoss(losses.SCBCE):
         self, loss_weight: float = 1.0, loss_name: str = "loss_perturbed", **parameters: Any
     ):
         super().__init__(**parameters)
-        self.loss_weight, self.loss_name = loss_weight, loss_name
+        self.loss_weight = loss_weight
+        self.loss_name = loss_name
         self.index: tuple[Tensor, ...] = ()  # of the images of this step, set by `ASLPHook`
 
     def forward(
@@ -119,12 +120,15 @@ class _HeadLoss(losses.SCBCE):
         weight: Tensor | None = None,
         ignore_index: int = IGNORED,
     ) -> Tensor:
+        """Return the weighted loss of a batch, as a decode head calls it."""
         if weight is not None:
             raise UserError(
                 "label perturbation has no weights of pixels",
                 fix="leave out `sampler` in the decode head",
             )
-        self.ignore, self.ignore_given = ignore_index, True  # mmsegmentation pads with it
+        # mmsegmentation pads masks with `ignore_index`, so 255 never stands for the object.
+        self.ignore = ignore_index
+        self.ignore_given = True
         if isinstance(self, losses.ASLP) and not self.index:
             raise UserError(
                 "loss_decode: ASLP is not told which images it sees",
@@ -135,18 +139,24 @@ class _HeadLoss(losses.SCBCE):
 
 @MODELS.register_module("SCBCE")
 class SCBCEHeadLoss(_HeadLoss):
-    """`losses.SCBCE` in a decode head: `loss_decode=dict(type="SCBCE", alpha=0.05)`; `classes` for K classes."""
+    """`losses.SCBCE` in a decode head: `loss_decode=dict(type="SCBCE", alpha=0.05)`; `classes` for
+    K classes.
+    """
 
 
 @MODELS.register_module("ASLP")
 class ASLPHeadLoss(_HeadLoss, losses.ASLP):  # type: ignore[misc]
-    """`losses.ASLP` in a decode head: `loss_decode=dict(type="ASLP", rule="mc")`, with an `ASLPHook`."""
+    """`losses.ASLP` in a decode head: `loss_decode=dict(type="ASLP", rule="mc")`, with an
+    `ASLPHook`.
+    """
 
     def __init__(self, images: int = 0, **parameters: Any):
         super().__init__(images=images, **parameters)
 
     def start(self, images: int) -> None:
-        """Begin with a number of training images, or go on where a checkpoint has levels of as many."""
+        """Begin with a number of training images, or go on where a checkpoint has levels of as
+        many.
+        """
         if not len(self.alphas):
             self.method.start(images, {}, self.classes)
         elif len(self.alphas) != images:
@@ -186,13 +196,13 @@ class ASLPHook(Hook):
             loss.index = (index,)
 
     def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
-        accuracy, gap = (
-            (metrics or {}).get(f"{self.prefix}/{name}") for name in ("accuracy", "gap")
-        )
+        values = metrics or {}
+        accuracy = values.get(f"{self.prefix}/accuracy")
+        gap = values.get(f"{self.prefix}/gap")
         if accuracy is None:
             raise UserError(
                 f"ASLPHook: the validation has no metric {self.prefix}/accuracy",
-                found=", ".join(metrics or {}) or "none",
+                found=", ".join(values) or "none",
                 fix='val_evaluator = dict(type="DenseCalibrationMetric")',
             )
         for loss in self._losses(runner):

@@ -82,6 +82,8 @@ class DenseCalibration(Metric):
         return Counts(Histogram(**arrays, top=bool(self.top)))
 
     def compute(self) -> dict[str, Tensor]:
-        """Return metrics by name, float64 scalars; NaN where a metric is undefined, as without pixels."""
+        """Return metrics by name, float64 scalars; NaN where a metric is undefined, as without
+        pixels.
+        """
         numbers = values(self.counts.histogram, self.names, self.bins)
         return {name: torch.tensor(number, dtype=torch.float64) for name, number in numbers.items()}

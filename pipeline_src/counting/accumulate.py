@@ -12,7 +12,7 @@ import copy
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -243,9 +243,10 @@ class Accumulator:
         levels = {name: np.zeros((256, 2), np.int64) for name in self._histograms}
         for start in range(0, labels.size, SLAB):
             slab = slice(start, start + SLAB)
-            for name, scores in self._class_scores(p[:, slab], labels[slab], sample.no_class):
-                levels[name] += self._add_scores(name, scores.f, scores.hits)
-                sums[name].update(scores.sums)
+            scores = self._class_scores(p[:, slab], labels[slab], sample.no_class)
+            for name, f, hits, sums_of_slab in scores:
+                levels[name] += self._add_scores(name, f, hits)
+                sums[name].update(sums_of_slab)
         height, width = sample.target.shape[-2:]
         for name, counted in sums.items():
             row = {"pixels": 0, "correct": 0} | counted
@@ -255,8 +256,9 @@ class Accumulator:
 
     def _class_scores(
         self, p: np.ndarray, labels: np.ndarray, no_class: int | None
-    ) -> Iterator[tuple[str, ClassScores]]:
-        """Yield the scores of some pixels, of the top label and of each class; add to the confusion.
+    ) -> Iterator[tuple[str, np.ndarray, np.ndarray, dict[str, int]]]:
+        """Yield scores (n,), hits (n,) bool and sums of pixels by column name, of the top label
+        and of each class; add to the confusion.
 
         Args:
             p: (K, n) float32, probabilities.
@@ -273,7 +275,7 @@ class Accumulator:
         sums["pixels"] = y.size
         sums["correct"] = int(hits.sum())
         sums["confidence"] = _summed(confidence.astype(np.float64))
-        yield "top", ClassScores(confidence, hits, sums)
+        yield "top", confidence, hits, sums
         for k, f in enumerate(p):
             labelled = (y == k) & has_class
             chosen = predicted == k
@@ -281,7 +283,7 @@ class Accumulator:
                 "pixels": int((labelled | chosen).sum()),
                 "correct": int((labelled & chosen).sum()),
             }
-            yield f"class{k}", ClassScores(f, labelled, areas)
+            yield f"class{k}", f, labelled, areas
         cells = (y * len(p) + predicted)[has_class]
         self._confusion += np.bincount(cells, minlength=len(p) ** 2).reshape(len(p), len(p))
 
@@ -292,21 +294,6 @@ class Accumulator:
         _, levels = float_pass.add(np.ascontiguousarray(f), hits.astype(np.uint8), summed=False)
         float_pass.flush()
         return levels
-
-
-@dataclass(frozen=True)
-class ClassScores:
-    """Scores of pixels: of the top label, or of one of K classes.
-
-    Attributes:
-        f: (n,) float32, scores.
-        hits: (n,) bool.
-        sums: of the pixels, by column name (`counts.COLUMNS`).
-    """
-
-    f: np.ndarray
-    hits: np.ndarray
-    sums: dict[str, int]
 
 
 def _object_row(

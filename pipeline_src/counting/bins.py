@@ -164,7 +164,7 @@ def _add_pixels(
 
 
 def _joined(sums: np.ndarray, bins: int | None) -> Bins:
-    """Return the cells of `_add_pixels` joined to bins. Sums are exact until they are rounded once."""
+    """Return the cells of `_add_pixels` joined to bins; sums are rounded once, at the end."""
     if bins is not None:
         check_bins(bins, sums.shape[1])
         sums = sums.reshape(4, bins, -1).sum(axis=2)

@@ -203,7 +203,7 @@ def check_repeated(ids: Iterable[str]) -> None:
 
 
 def named_counts(counts: Mapping[str, Counts]) -> dict[str, Counts]:
-    """Return counts by the names that files use: the protocols, or `top`, `class0`, `class1`, ..."""
+    """Return counts by the names that files use: protocols, or `top`, `class0`, `class1`, ..."""
     if not counts["raw"].classes:
         return dict(counts)
     names = {"top": counts["raw"]}
@@ -224,7 +224,7 @@ def grouped(counts: Mapping[str, Counts], groups: np.ndarray | None) -> dict[str
 
 
 def image_blocks(images: int, size: int = 256) -> Iterator[slice]:
-    """Return slices of up to `size` images that cover all in order: they bound the memory in use."""
+    """Return slices of up to `size` images that cover all in order, to bound the memory in use."""
     return (slice(start, min(start + size, images)) for start in range(0, images, size))
 
 

@@ -311,7 +311,7 @@ def count_fractions(
 
 
 def pixels_by_value(v: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the pixels of an integer map v (n,) by value and by label y (n,), (values, 2) int64."""
+    """Return the pixels of an integer map v (n,) by value and label y (n,), (values, 2) int64."""
     copies = COPIES if v.dtype == np.uint8 else 1
     pixels = np.zeros((np.iinfo(v.dtype).max + 1, 2, copies), np.int64)
     count_values(v, y, pixels)

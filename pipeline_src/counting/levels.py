@@ -30,14 +30,17 @@ the wrong bin). float64 values are rounded to float32 first. Scores of K classes
 that below 0.5: all of them decide the level, and the position only is rounded to 2^-24. A value v
 of an integer map is the exact fraction v / 255 or v / 65535.
 
-Cells. Saturated networks have most of their pixels in the first levels, which do not know their
-order. So the pixels of the first `SPLIT` levels are also counted by cell. The leading bits of a
-float32 doubt min(f, 1 - f), its exponent and four bits of its mantissa, are a number that rises 16
-times an octave; no bit of f is lost in it. With b being 0 of doubt 0, and 1 more than that number
-of others, the cell is level + min(b, LAST), LAST being the b of SPLIT / LEVELS. Level and b rise
-with the doubt, never both at once: from SPLIT on each level is a cell. The pixels of cell 0 are
-tied; in others, doubts differ by less than a sixteenth, or are below 2^-126. No two values of a
-16-bit map share a cell.
+Cells. Saturated networks have most of their pixels in the first levels, and a level does not know
+the order of its pixels. So the pixels of the first `SPLIT` levels are also counted by cell:
+
+    b = 0 if doubt == 0 else 1 + (bits of the float32 doubt >> SHIFT)
+    cell = level + min(b, LAST),   LAST = b of SPLIT / LEVELS.
+
+The leading bits of a float32, its exponent and four bits of its mantissa, are a number that rises
+16 times whenever the doubt doubles; min(f, 1 - f) is exact in float32. Level and b rise with the
+doubt, never both at once: from SPLIT on each level is a cell. The pixels of cell 0 are tied; in
+others, doubts differ by less than a sixteenth, or are below 2^-126. No two values of a 16-bit map
+share a cell.
 """
 
 from __future__ import annotations
@@ -50,8 +53,11 @@ EIGHT = LEVELS // 255  # levels of the grid to an 8-bit level
 COARSE = 300  # a multiple of 10, 15, 20, 25, 30, 50, 60 and 100
 POSITION = 1 << 24  # units of a position within its level
 UNIT = 1 << 30  # units of the per-image sums of Brier, NLL, entropy, absolute error and confidence
-CLAMP = 1e-7  # probabilities are clamped to [CLAMP, 1 - CLAMP] where their logarithm is taken, and nowhere else
-SLACK = 1e-6  # probabilities may be that far outside of [0, 1] by rounding, as after an interpolation, and are clipped
+# Probabilities are clamped to [CLAMP, 1 - CLAMP] where their logarithm is taken, and nowhere else.
+CLAMP = 1e-7
+# Probabilities may be that far outside of [0, 1] by rounding, as after an interpolation, and are
+# clipped.
+SLACK = 1e-6
 SUM_SLACK = 1e-3  # by which the sum of a pixel's K probabilities may differ from 1
 PROTOCOLS = ("raw", "stretched")
 

@@ -44,27 +44,26 @@ class Sample:
     @property
     def classes(self) -> int | None:
         """The number of classes K; None of one object."""
-        return None if self.probability.ndim == self.target.ndim else len(self.probability)
+        if self.probability.ndim == self.target.ndim:
+            return None
+        return len(self.probability)
 
     @cached_property
-    def counts(self) -> np.ndarray | None:
-        """Whether each pixel counts, (n,) bool; None if all do."""
+    def valid(self) -> Any:
+        """The pixels that count, as an index of (n,): bool, or a slice if all do."""
         labels = self.target.reshape(-1)
         if labels.dtype == np.uint8 and labels.max(initial=0) < self.ignore:
-            return None
-        valid: np.ndarray = labels != self.ignore
-        return valid
+            return slice(None)
+        return labels != self.ignore
 
     @cached_property
     def pixels(self) -> tuple[np.ndarray, np.ndarray]:
         """The pixels that count: their probabilities, (n,) or (K, n) float32, and labels (n,)."""
-        labels = self.target.reshape(-1)
-        valid = slice(None) if self.counts is None else self.counts
+        labels = self.target.reshape(-1)[self.valid]
         if self.classes is None:
-            return self.probability.reshape(-1)[valid], labels[valid]
-        probability = numpy_array(self.probability).reshape(self.classes, -1)
-        probability = np.ascontiguousarray(probability[:, valid], np.float32)
-        return probability, labels[valid].astype(np.int64)
+            return self.probability.reshape(-1)[self.valid], labels
+        probability = numpy_array(self.probability).reshape(self.classes, -1)[:, self.valid]
+        return np.ascontiguousarray(probability, np.float32), labels.astype(np.int64)
 
     @cached_property
     def limits(self) -> tuple[float, float]:
@@ -76,18 +75,17 @@ class Sample:
         return lows.min(), highs.max()
 
     def top_label(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the confidence (n,) float32 in the top one of K classes, and whether it is correct,
-        (n,) uint8. A tensor is reduced on its device.
+        """Return the confidence (n,) float32 in the top one of K classes, and whether it is
+        correct, (n,) uint8. A tensor is reduced on its device.
         """
         if hasattr(self.probability, "detach"):
             confidence, predicted = self.probability.float().max(0)
         else:
             confidence = np.asarray(self.probability, np.float32).max(axis=0)
             predicted = self.probability.argmax(axis=0)
-        correct = numpy_array(predicted) == self.target
-        valid = slice(None) if self.counts is None else self.counts
-        of_pixels = numpy_array(confidence).reshape(-1)[valid]
-        return np.ascontiguousarray(of_pixels), correct.reshape(-1)[valid].astype(np.uint8)
+        correct = (numpy_array(predicted) == self.target).reshape(-1)[self.valid]
+        of_pixels = numpy_array(confidence).reshape(-1)[self.valid]
+        return np.ascontiguousarray(of_pixels), correct.astype(np.uint8)
 
 
 def checked(
@@ -115,8 +113,9 @@ def checked(
     Raises:
         UserError: shapes do not fit, or labels or values are not allowed.
     """
-    # A tensor stays on its device until its pixels are counted.
-    values = probability.detach() if hasattr(probability, "detach") else np.asarray(probability)
+    values = probability
+    if hasattr(values, "detach"):  # a tensor, which stays on its device until it is counted
+        values = values.detach()
     labels = numpy_array(target)
     extra_axes = values.ndim - labels.ndim
     fits = labels.ndim in (2, 3) and extra_axes in (0, 1)
@@ -126,21 +125,18 @@ def checked(
             found=f"a map of shape {tuple(values.shape)}, a mask of shape {labels.shape}",
             expected=SHAPES,
         )
-    if extra_axes == 0:
-        labels = _object_labels(labels, image_id, ignore)
-        sample = Sample(image_id, numpy_array(values), labels)
-        return _checked_range(sample)
     void = IGNORED if ignore is None else ignore
+    if extra_axes == 0:
+        labels = _object_labels(labels, image_id, void, void_given=ignore is not None)
+        return _checked_range(Sample(image_id, numpy_array(values), labels))
     labels = _class_labels(labels, image_id, len(values), void, no_class)
-    sample = Sample(image_id, values, labels, void, no_class)
-    return _checked_classes(sample)
+    return _checked_classes(Sample(image_id, values, labels, void, no_class))
 
 
-def _object_labels(labels: np.ndarray, image_id: str, ignore: int | None) -> np.ndarray:
+def _object_labels(labels: np.ndarray, image_id: str, void: int, void_given: bool) -> np.ndarray:
     """Return the mask of an object as uint8 with 0, 1 and 255."""
     if labels.dtype == bool:
         return labels.view(np.uint8)
-    void = IGNORED if ignore is None else ignore
     if labels.dtype == np.uint8 and void > 1 and labels.max(initial=0) <= 1:
         return labels
     ignored = labels == void
@@ -152,7 +148,7 @@ def _object_labels(labels: np.ndarray, image_id: str, ignore: int | None) -> np.
             expected=f"0 background, 1 foreground, {void} ignored; or bool",
             fix="threshold grey masks first: (mask > 127).astype('uint8')",
         )
-    if ignore is None and ignored.any() and not foreground.any():
+    if not void_given and ignored.any() and not foreground.any():
         raise UserError(
             f"the mask of {image_id} has no foreground, and 255 may be it",
             found=f"{labels.dtype} with the values {np.unique(labels).tolist()}",
@@ -172,7 +168,9 @@ def _class_labels(
     known = (labels >= 0) & (labels < classes) | (labels == ignore)
     if no_class is not None:
         known |= labels == no_class
-    whole = labels if labels.dtype.kind in "biu" else np.nan_to_num(labels).astype(np.int64)
+    whole = labels
+    if labels.dtype.kind == "f":
+        whole = np.nan_to_num(labels).astype(np.int64)
     if not (known & (whole == labels)).all():
         raise UserError(
             f"the mask of {image_id} has class ids that do not exist",
@@ -210,17 +208,18 @@ def _checked_range(sample: Sample) -> Sample:
 def _checked_classes(sample: Sample) -> Sample:
     """Return the sample of K classes with probabilities that sum to 1.
 
-    All pixels are checked first, a tensor on its device. Only if this fails are ignored pixels left
-    out.
+    All pixels are checked first, because the copy without ignored pixels is slow. It is checked
+    only if this fails.
     """
     values = sample.probability
     if not sample.target.size:
         return sample
     low, high, deviation = _class_limits(values)
-    if not (low >= -SLACK and high <= 1 + SLACK and deviation < SUM_SLACK):
-        low, high, deviation = _class_limits(sample.pixels[0])
+    if not _within_slack(low, high, deviation):
+        counted, _ = sample.pixels
+        low, high, deviation = _class_limits(counted)
     floats = "float" in str(values.dtype)
-    if not (floats and low >= -SLACK and high <= 1 + SLACK and deviation < SUM_SLACK):
+    if not floats or not _within_slack(low, high, deviation):
         raise _values_error(
             sample,
             found=f"{values.dtype}, values from {low:g} to {high:g}, whose sums over the classes "
@@ -231,6 +230,14 @@ def _checked_classes(sample: Sample) -> Sample:
     if low < 0 or high > 1:
         return replace(sample, probability=values.clip(0, 1))
     return sample
+
+
+def _within_slack(low: float, high: float, deviation: float) -> bool:
+    """Return whether limits of probabilities, and of the error of their sums, are those of rounding.
+
+    NaN is not.
+    """
+    return low >= -SLACK and high <= 1 + SLACK and deviation < SUM_SLACK
 
 
 def _values_error(sample: Sample, *, found: str, expected: str, fix: str) -> UserError:
@@ -267,8 +274,8 @@ def numpy_array(values: Any) -> np.ndarray:
     device, with or without a gradient.
     """
     if hasattr(values, "detach"):
-        values = values.detach().cpu()
-        # numpy has no bfloat16; all floats are counted as float32.
-        values = (values.float() if values.is_floating_point() else values).numpy()
+        if values.is_floating_point():
+            values = values.float()  # numpy has no bfloat16; all floats are counted as float32
+        values = values.detach().cpu().numpy()
     numbers = np.asarray(values)
     return numbers.astype(numbers.dtype.newbyteorder("="), copy=False)

@@ -13,8 +13,10 @@ from pipeline_src.counting.levels import PROTOCOLS
 from pipeline_src.labels import IGNORED
 
 MEASURES = ("s_measure", "e_measure")
-WEIGHTED = "weighted_f"  # takes as long as all other counts of an image together, so it is measured on request
-RADIUS, SIGMA = 3, 5  # of the Gaussian window of weighted F, in pixels
+# Takes as long as all other counts of an image together, so it is measured on request.
+WEIGHTED = "weighted_f"
+RADIUS = 3  # of the Gaussian window of weighted F, in pixels
+SIGMA = 5
 HALF_WAY = 5  # distance in pixels from the foreground at which an error weighs 1.5
 THRESHOLDS = 256
 
@@ -37,20 +39,24 @@ def whole_map_measures(
     """
     if np.any(truth == IGNORED) or not truth.size:
         return {protocol: dict.fromkeys(MEASURES, float("nan")) for protocol in PROTOCOLS}
-    top = np.iinfo(probability.dtype).max if np.issubdtype(probability.dtype, np.integer) else 1
-    raw, y = probability.astype(np.float64) / top, truth == 1
-
-    def measures(f: np.ndarray) -> dict[str, float]:
-        values = {"s_measure": s_measure(f, y), "e_measure": e_measure(f, y)}
-        if weighted:
-            values[WEIGHTED] = weighted_f(f, y)
-        return values
-
-    low, high = raw.min(), raw.max()
+    top = 1 if probability.dtype.kind == "f" else np.iinfo(probability.dtype).max
+    raw = probability.astype(np.float64) / top
+    y = truth == 1
+    values = _measures(raw, y, weighted)
+    low = raw.min()
+    high = raw.max()
     if low == 0 and high == 1:
-        return dict.fromkeys(PROTOCOLS, measures(raw))
+        return dict.fromkeys(PROTOCOLS, values)
     stretched = (raw - low) / (high - low) if high > low else np.zeros_like(raw)
-    return {"raw": measures(raw), "stretched": measures(stretched)}
+    return {"raw": values, "stretched": _measures(stretched, y, weighted)}
+
+
+def _measures(f: np.ndarray, y: np.ndarray, weighted: bool) -> dict[str, float]:
+    """Return the measures of a map by name; arguments as of `s_measure`."""
+    values = {"s_measure": s_measure(f, y), "e_measure": e_measure(f, y)}
+    if weighted:
+        values[WEIGHTED] = weighted_f(f, y)
+    return values
 
 
 def s_measure(f: np.ndarray, y: np.ndarray) -> float:
@@ -70,9 +76,10 @@ def s_measure(f: np.ndarray, y: np.ndarray) -> float:
     if share in (0, 1):
         return float(f.mean() if share else 1 - f.mean())
     object_score = share * _object_score(f[y]) + (1 - share) * _object_score(1 - f[~y])
-    rectangles = [(f[place], y[place]) for place in _rectangles(y)]
-    region_score = sum(part.size * _similarity(part, mask) for part, mask in rectangles) / y.size
-    return max(0.0, (object_score + region_score) / 2)
+    similarities = 0.0
+    for place in _rectangles(y):
+        similarities += y[place].size * _similarity(f[place], y[place])
+    return max(0.0, (object_score + similarities / y.size) / 2)
 
 
 def _rectangles(y: np.ndarray) -> list[tuple[slice, slice]]:
@@ -90,8 +97,11 @@ def _rectangles(y: np.ndarray) -> list[tuple[slice, slice]]:
 
 
 def _object_score(values: np.ndarray) -> float:
-    """Return 2 m / (m^2 + 1 + s) with mean m and standard deviation s of values (n,): 1 where all values are 1."""
-    mean, deviation = values.mean(), values.std(ddof=1) if len(values) > 1 else 0
+    """Return 2 m / (m^2 + 1 + s) with mean m and standard deviation s of values (n,): 1 where all
+    values are 1.
+    """
+    mean = values.mean()
+    deviation = values.std(ddof=1) if len(values) > 1 else 0
     return float(2 * mean / (mean**2 + 1 + deviation + EPS))
 
 
@@ -104,11 +114,13 @@ def _similarity(f: np.ndarray, y: np.ndarray) -> float:
     """
     if y.all() or not y.any():
         return float(f.min() == f.max())
-    x, share, n = f.mean(), y.mean(), y.size
-    f_deviation = f - x
+    n = y.size
+    mean = f.mean()
+    share = y.mean()
+    f_deviation = f - mean
     covariance = f_deviation[y].sum() / (n - 1)  # all deviations sum to 0
     variances = (np.square(f_deviation).sum() + n * share * (1 - share)) / (n - 1)
-    return float(4 * x * share * covariance / ((x**2 + share**2) * variances + EPS))
+    return float(4 * mean * share * covariance / ((mean**2 + share**2) * variances + EPS))
 
 
 def e_measure(f: np.ndarray, y: np.ndarray) -> float:

@@ -43,7 +43,10 @@ class ObjectMasks:
         self.layout = layout
 
     def inspect(self, row: Row, data: bytes) -> tuple[int, ...]:
-        """Return the shape (H, W) of a mask file; fills in `foreground` and `grey` of its row.
+        """Return the shape (H, W) of a mask file.
+
+        Also fills in its row: `foreground`, the share of pixels above 127, and `grey`, the number
+        of pixels that are neither 0 nor 255.
 
         Raises:
             UnreadableImageError: the file cannot be used.
@@ -103,11 +106,11 @@ class ClassMasks:
 
     def __init__(self, entry: Entry):
         self.entry = entry
-        self.pixels = np.zeros(IGNORED + 1, np.int64)  # by id, of all masks read so far
+        self.pixels_of_id = np.zeros(IGNORED + 1, np.int64)  # of all masks read so far
 
     def inspect(self, row: Row, data: bytes) -> tuple[int, ...]:
         labels = self._decode(data)
-        self.pixels += np.bincount(labels.ravel(), minlength=IGNORED + 1)
+        self.pixels_of_id += np.bincount(labels.ravel(), minlength=IGNORED + 1)
         row.foreground = float(np.count_nonzero(labels != IGNORED) / labels.size)
         return labels.shape
 
@@ -115,9 +118,10 @@ class ClassMasks:
         return []
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
+        """Return a line for each class that no mask shows."""
         notes = []
-        for name, pixels in zip(self.entry.classes, self.pixels, strict=False):
-            if not pixels:
+        for number, name in enumerate(self.entry.classes):
+            if not self.pixels_of_id[number]:
                 notes.append(f"no pixel is of the class {name}")
         return notes
 

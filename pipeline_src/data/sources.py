@@ -185,7 +185,7 @@ def _content(located: Located, unpacked: Path) -> str:
     hashes = []
     for path, declared in zip_longest(located.archives, located.source.sha256):
         if not declared:
-            known = digests(path.parent, [path.name], _record(path, unpacked))
+            known = digests(path.parent, [path.name], _cached_digests_file(path, unpacked))
             declared = known.get(path.name) or sha256(path)
         hashes.append(declared)
     return hash_of(archives=hashes)
@@ -200,12 +200,13 @@ def _folder_hash(located: Located, root: Path, unpacked: Path) -> str:
                 stems = find_files(root, folders)
             except UserError as error:
                 raise UserError(f"dataset {located.entry.name}: {error}") from None
-            for several in stems.values():
-                paths += several
-    return hash_of(files=[*digests(root, paths, _record(root, unpacked)).items()])
+            for files in stems.values():
+                paths += files
+    return hash_of(files=[*digests(root, paths, _cached_digests_file(root, unpacked)).items()])
 
 
-def _record(source: Path, unpacked: Path) -> Path:
+def _cached_digests_file(source: Path, unpacked: Path) -> Path:
+    """Return the file in which `digests` keeps the digests of a source's files between runs."""
     return unpacked / FINGERPRINTS / f"{hash_of(source=str(source.absolute()))[:16]}.json"
 
 

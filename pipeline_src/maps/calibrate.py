@@ -351,7 +351,7 @@ def write_calibrated(
 
 
 def _write_map(path: Path, original: Path, stored: np.ndarray) -> None:
-    """Write a map in the format of the file `original`; decisions and float16 become float32."""
+    """Write an array in the format of the file `original`."""
     suffix = suffix_of(path)
     # A file object, because numpy appends .npy to the names of other files.
     with atomic(path) as temporary, open(temporary, "wb") as file:

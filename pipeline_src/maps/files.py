@@ -119,6 +119,7 @@ def files_by_stem(source: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     by_stem: dict[str, list[Path]] = defaultdict(list)
     for file, stem in _named_files(source):
         if suffix_of(file) in MASKS:
+            # An accent can be a letter of its own or part of one: both are one name.
             by_stem[composed(stem)].append(file)
     if not by_stem:
         raise UserError(
@@ -131,6 +132,7 @@ def files_by_stem(source: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
     chosen = {}
     problems = []
     for stem, found in by_stem.items():
+        # JPEG files count only where there is no other.
         usable = [file for file in found if suffix_of(file) in suffixes] or found
         if {suffix_of(file) for file in usable} == {".npz", ".nii.gz"}:
             usable = [file for file in usable if suffix_of(file) == ".npz"]

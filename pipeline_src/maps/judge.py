@@ -120,7 +120,7 @@ def judge_folder(
                 metric: intervals.get(metric) for metric in result[protocol]
             }
             result["miscalibration"][protocol] = miscalibration(intervals, measured.units)
-            bands[protocol] = accuracy_band([run], bins, SEED, resamples)
+            bands[protocol] = accuracy_band([measured], bins)
         if bound:
             control = controlled(run, bound, resamples)
             result.setdefault("risk", {})[protocol] = control

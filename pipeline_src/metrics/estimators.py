@@ -75,36 +75,33 @@ def _share(bins: Bins, terms: np.ndarray) -> np.ndarray:
 
 
 def equal_mass(bins: Bins, groups: int) -> np.ndarray:
-    """Return the ECE over `groups` groups of N/groups pixels each; a cell's pixels spread evenly over its groups."""
-
-    def row_value(row: Bins) -> float:
-        rank, _, excess = _cumulative(row)
-        return _grouped_error(rank, excess, groups)
-
-    return _by_row(bins, row_value)
+    """Return the ECE over `groups` groups of N/groups pixels each; a cell's pixels spread evenly
+    over its groups.
+    """
+    return _by_row(bins, lambda row: _grouped_error(row, groups))
 
 
 def sweep(bins: Bins) -> np.ndarray:
-    """Return the equal-mass ECE with the largest number of groups before the hit rate first fails to be monotone."""
-
-    def row_value(row: Bins) -> float:
-        rank, _, excess = _cumulative(row)
-        return _grouped_error(rank, excess, sweep_groups(row))
-
-    return _by_row(bins, row_value)
+    """Return the equal-mass ECE with the largest number of groups before the hit rate first fails
+    to be monotone.
+    """
+    return _by_row(bins, lambda row: _grouped_error(row, sweep_groups(row)))
 
 
 def sweep_groups(row: Bins) -> int:
-    """Return the number of groups that `sweep` of one row (K,) ends with, at most the number of cells with pixels."""
-    rank, hits, _ = _cumulative(row)
-    n, most = rank[-1], int(np.count_nonzero(row.count))
-    groups = (
-        most if hits[-1] in (0, n) else 1
-    )  # all wrong or all right: any number of groups is monotone
+    """Return the number of groups that `sweep` of one row (K,) ends with, at most the number of
+    cells with pixels.
+    """
+    rank = _cumulative(row, row.count)
+    hits = _cumulative(row, row.hits)
+    n = rank[-1]
+    most = int(np.count_nonzero(row.count))
+    if hits[-1] in (0, n):  # all wrong or all right: any number of groups is monotone
+        return most
+    groups = 1
     while groups < most:
-        tried = min(
-            most - groups, groups + 15, max(1, (1 << 16) // groups)
-        )  # at once, since a call costs more
+        # Several at once, since a call costs more.
+        tried = min(most - groups, groups + 15, max(1, (1 << 16) // groups))
         number = groups + 1 + np.arange(tried)[:, None]
         cut = np.arange(groups + tried + 1)
         gained = np.diff(np.interp(np.minimum(cut, number) * (n / number), rank, hits), axis=1)
@@ -116,37 +113,40 @@ def sweep_groups(row: Bins) -> int:
     return groups
 
 
-def _cumulative(row: Bins) -> tuple[np.ndarray, ...]:
-    """Return (n+1,) pixels, hits and excess up to each cell of one row that has pixels, from 0."""
-    met = row.count > 0
-    return tuple(
-        np.concatenate([[0.0], np.cumsum(a[met])]) for a in (row.count, row.hits, row.excess)
-    )
+def _cumulative(row: Bins, numbers: np.ndarray) -> np.ndarray:
+    """Return the sums of numbers (K,) up to each cell of one row that has pixels, from 0."""
+    return np.concatenate([[0.0], np.cumsum(numbers[row.count > 0])])
 
 
-def _grouped_error(rank: np.ndarray, excess: np.ndarray, groups: int) -> float:
+def _grouped_error(row: Bins, groups: int) -> float:
+    """Return the ECE over `groups` equal-mass groups of one row."""
+    rank = _cumulative(row, row.count)
+    excess = _cumulative(row, row.excess)
     cuts = np.arange(groups + 1) * (rank[-1] / groups)
     return float(np.abs(np.diff(np.interp(cuts, rank, excess))).sum() / rank[-1])
 
 
 def _by_row(bins: Bins, function: Callable[[Bins], float]) -> np.ndarray:
     """Return `function` of each row of `bins`, as an array (...)."""
-    flat = [a.reshape(-1, a.shape[-1]) for a in (bins.count, bins.hits, bins.score, bins.excess)]
-    return np.array([function(Bins(*row)) for row in zip(*flat, strict=True)]).reshape(
-        bins.count.shape[:-1]
-    )
+    rows = np.stack([bins.count, bins.hits, bins.score, bins.excess], axis=-2)
+    shape = rows.shape[:-2]
+    values = [function(Bins(*row)) for row in rows.reshape(-1, *rows.shape[-2:])]
+    return np.array(values).reshape(shape)
 
 
 def smooth(bins: Bins) -> np.ndarray:
-    """Return the smooth ECE, the sigma at which `smoothed_error` equals sigma; cells must be equally wide."""
+    """Return the smooth ECE, the sigma at which `smoothed_error` equals sigma.
+
+    Cells must be equally wide.
+    """
     spectrum = cosines(bins.excess) / bins.pixels[..., None]
-    low, high = np.zeros(bins.pixels.shape), np.ones(bins.pixels.shape)
-    for _ in range(
-        BISECTIONS
-    ):  # the smoothed error falls with sigma, so that there is one crossing
+    low = np.zeros(bins.pixels.shape)
+    high = np.ones(bins.pixels.shape)
+    for _ in range(BISECTIONS):  # the smoothed error falls with sigma, so there is one crossing
         middle = (low + high) / 2
         above = smoothed_error(spectrum, middle) > middle
-        low, high = np.where(above, middle, low), np.where(above, high, middle)
+        low = np.where(above, middle, low)
+        high = np.where(above, high, middle)
     return smoothed_error(spectrum, (low + high) / 2)
 
 
@@ -177,11 +177,15 @@ def cosines(values: np.ndarray) -> np.ndarray:
 
 
 def aurc(bins: Bins) -> np.ndarray:
-    """Return the mean over coverages i/N of the error rate of the i highest-scored pixels, ties spread evenly."""
+    """Return the mean over coverages i/N of the error rate of the i highest-scored pixels.
+
+    Ties are spread evenly.
+    """
     from scipy.special import digamma  # 0.2 s, for which readers of the registry need not wait
 
     count, errors = _risk_coverage(bins)
-    start, after = count[..., :-1], count[..., 1:]
+    start = count[..., :-1]
+    after = count[..., 1:]
     rate = np.diff(errors, axis=-1) / np.where(after > start, after - start, 1)
     # Within a cell the i-th pixel sees (errors - rate * start) / i + rate; 1/i sums to a harmonic
     # number.
@@ -197,17 +201,17 @@ def augrc(bins: Bins) -> np.ndarray:
     a)^2 / 2.
     """
     count, errors = _risk_coverage(bins)
-    coverage, wrong = np.diff(count, axis=-1), (errors[..., 1:] + errors[..., :-1]) / 2
-    return _share(bins, coverage * (wrong / bins.pixels[..., None]))
+    wrong = (errors[..., 1:] + errors[..., :-1]) / 2
+    return _share(bins, np.diff(count, axis=-1) * (wrong / bins.pixels[..., None]))
 
 
 def _risk_coverage(bins: Bins) -> tuple[np.ndarray, np.ndarray]:
-    """Return (..., K + 1) pixels, and errors among them, from the most confident cell on, starting with 0."""
-    start = np.zeros((*bins.count.shape[:-1], 1))
-    pixels, errors = (
-        np.concatenate([start, np.cumsum(np.flip(numbers, axis=-1), axis=-1)], axis=-1)
-        for numbers in (bins.count, bins.count - bins.hits)
-    )
+    """Return (..., K + 1) pixels, and errors among them, from the most confident cell on, starting
+    with 0.
+    """
+    both = np.stack([bins.count, bins.count - bins.hits])
+    sums = np.flip(both, axis=-1).cumsum(axis=-1)
+    pixels, errors = np.concatenate([np.zeros((*sums.shape[:-1], 1)), sums], axis=-1)
     return pixels, errors
 
 
@@ -223,9 +227,8 @@ def average_precision(rates: np.ndarray) -> np.ndarray:
     precision, predicted, recall, _ = np.split(rates, 4, axis=-1)
     first = np.argmax(predicted > 0, axis=-1, keepdims=True)
     place = np.maximum(np.arange(predicted.shape[-1]), first)
-    curve = np.take_along_axis(precision, place, axis=-1) / np.take_along_axis(
-        predicted, place, axis=-1
-    )
+    curve = np.take_along_axis(precision, place, axis=-1)
+    curve = curve / np.take_along_axis(predicted, place, axis=-1)
     return _area(recall, curve, curve[..., :1])
 
 
@@ -241,7 +244,7 @@ def auc(rates: np.ndarray) -> np.ndarray:
 
 
 def _area(x: np.ndarray, y: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Return the area under curves (..., T) of ascending x, which begin with y = `start` (..., 1) at x = 0."""
+    """Return the area under curves (..., T) of ascending x, with y = `start` (..., 1) at x = 0."""
     width = np.diff(x, axis=-1, prepend=0)
     previous = np.concatenate([start, y[..., :-1]], axis=-1)
     return np.asarray((width * (y + previous) / 2).sum(axis=-1))

@@ -114,7 +114,7 @@ class PixelMeans(Input):
 
 
 def unit(column: str) -> int:
-    """Return what a column of the rows per image counts in: whole pixels, or units of 1 / `UNIT`."""
+    """Return what a column of the rows per image counts in: whole pixels, or 1 / `UNIT`."""
     return 1 if column == "correct" else UNIT
 
 
@@ -260,7 +260,9 @@ class Ranked(Input):
 
 @cache
 def _cell_of_level() -> np.ndarray:
-    """Return the cell of `Ranked` to which each level of confidence belongs, (LEVELS,), both ascending."""
+    """Return the cell of `Ranked` to which each level of confidence belongs, (LEVELS,), both
+    ascending.
+    """
     starts = [0]  # first levels of doubt of the cells, and `LEVELS`
     while starts[-1] < LEVELS:
         width = min(max(1, starts[-1] // 12), LEVELS // 100)
@@ -305,7 +307,7 @@ def _with_image_confidence(counts: Counts, columns: Columns, bins: int) -> Colum
         return columns
 
     def missing(images: slice, cells: np.ndarray) -> np.ndarray:
-        """Return the confidence (n, 1) that a pixel of each image lacks in its `cells` (n, 3, B)."""
+        """Return the confidence (n, 1) that a pixel of each image lacks in `cells` (n, 3, B)."""
         pixels, _, confidence = np.moveaxis(cells.sum(axis=2, keepdims=True), 1, 0)
         exact = confidences[images, None]
         difference = exact / UNIT - confidence

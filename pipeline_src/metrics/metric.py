@@ -12,9 +12,13 @@ import numpy as np
 from pipeline_src.metrics.inputs import Input
 from pipeline_src.text_tables import UNDEFINED
 
-LOW, NEITHER, HIGH = -1, 0, 1
+LOW = -1
+NEITHER = 0
+HIGH = 1
 Function = Callable[..., np.ndarray]  # arguments as an `Input` provides them -> values (...)
-FRACTION, SIGNED, NOT_NEGATIVE = (0, 1), (-1, 1), (0, math.inf)  # ranges
+FRACTION = (0, 1)  # ranges
+SIGNED = (-1, 1)
+NOT_NEGATIVE = (0, math.inf)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +56,9 @@ class Quantity:
         high: float = math.nan,
         mark: str = "",
     ) -> str:
-        """Return `mean` as printed text with its mark, then spread over seeds and interval where known."""
+        """Return `mean` as printed text with its mark, then spread over seeds and interval where
+        known.
+        """
         if math.isnan(mean):
             return UNDEFINED
         text = self.number(mean) + mark
@@ -66,7 +72,9 @@ class Quantity:
         return text if text.strip("−0.,") else text.lstrip("−")
 
     def signed(self, value: float) -> str:
-        """Return a difference as signed text, with one digit more than values unless in percentage points."""
+        """Return a difference as signed text, with one digit more than values unless in percentage
+        points.
+        """
         if math.isnan(value):
             return UNDEFINED
         digits = self.digits + (self.factor == 1)
@@ -86,7 +94,9 @@ class Difference(Quantity):
 
     @classmethod
     def of(cls, quantity: Quantity) -> Difference:
-        """Return how differences of a quantity are printed; the title says that percentages differ in points."""
+        """Return how differences of a quantity are printed; the title says that percentages differ
+        in points.
+        """
         title = f"{quantity.title}, points" if quantity.factor == 100 else quantity.title
         return cls(
             title=title,
@@ -136,7 +146,7 @@ class Metric(Quantity):
 
 
 def percent(title: str, input: Input, function: Function, definition: str, **more: Any) -> Metric:
-    """Return a metric that is a fraction, printed in percent; differences are in percentage points."""
+    """Return a metric that is a fraction, printed in percent; differences are in points."""
     about: dict[str, Any] = {
         "factor": 100,
         "digits": 2,

@@ -392,16 +392,18 @@ def defined(classes: int) -> list[str]:
     return [name for name, metric in METRICS.items() if metric.classes in ("any", kind)]
 
 
-def _value(metric: Metric, counts: Counts, exact: Callable[[Input], Arguments]) -> float:
-    has_class = counts.pixels if counts.confusion is None else int(counts.confusion.sum())
-    if metric.needs_true_class and has_class < counts.pixels:
+def _value(metric: Metric, counts: Counts, arguments_of: Callable[[Input], Arguments]) -> float:
+    """Return one metric; raises `UndefinedMetricError` with the reason where it is undefined."""
+    # The confusion matrix leaves out pixels on which no class is right.
+    with_class = counts.pixels if counts.confusion is None else int(counts.confusion.sum())
+    if metric.needs_true_class and with_class < counts.pixels:
         raise UndefinedMetricError("on some pixels no class is right")
     if counts.pixels == 0:
         raise UndefinedMetricError("no pixel counts")
     if not metric.input.pooled and not len(counts.images):
         raise UndefinedMetricError("counts without rows per image do not measure it")
     with np.errstate(invalid="ignore", divide="ignore"):
-        number = float(metric.function(*exact(metric.input)))
+        number = float(metric.function(*arguments_of(metric.input)))
     if np.isnan(number):
         raise UndefinedMetricError(metric.undefined)
     return number

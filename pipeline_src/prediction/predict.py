@@ -39,7 +39,9 @@ class Predictor:
     def probabilities(
         self, images: Tensor, ids: list[str], sizes: Sequence[tuple[int, ...]]
     ) -> list[np.ndarray]:
-        """Return the probabilities of images (B, 3, S, S) uint8 at their original sizes, as `predict` yields them."""
+        """Return the probabilities of images (B, 3, S, S) uint8 at their original sizes, as
+        `predict` yields them.
+        """
         members = self.method.logits(self.networks, images, ids, self.seed)
         return [
             self.method.probability([z[i] for z in members], (size[0], size[1]), self.fitted)
@@ -47,7 +49,9 @@ class Predictor:
         ]
 
     def map_of(self, image: np.ndarray, name: str, size: Sequence[int]) -> np.ndarray:
-        """Return the probabilities of an image (S, S, 3) uint8 at its original `size`; `name`: key of random draws."""
+        """Return the probabilities of an image (S, S, 3) uint8 at its original `size`; `name`: key
+        of random draws.
+        """
         device = next(self.networks[0].parameters()).device
         x = torch.from_numpy(image.transpose(2, 0, 1).copy())[None].to(device)
         return self.probabilities(x, [name], [tuple(size)])[0]

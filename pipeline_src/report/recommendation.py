@@ -153,9 +153,9 @@ class ProtocolComparison:
 
 
 def simplicity(facts: Facts, method: str) -> int:
-    """Return the place of a method in `SIMPLICITY`.
+    """Return the place of a method in `SIMPLICITY`; 0 is the simplest.
 
-    A calibrator of a network has at least that network's.
+    A method that uses a network has at least the place of this network.
     """
     entry = facts.methods[method]
     places = [_place(entry.code)]

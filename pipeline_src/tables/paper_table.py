@@ -89,9 +89,12 @@ class PaperTable:
             by_protocol.setdefault(row.get("protocol", ""), []).append(row)
         if not by_protocol:
             by_protocol[""] = []
-        return {protocol: self._printed(protocol, rows) for protocol, rows in by_protocol.items()}
+        return {
+            protocol: self._protocol_table(protocol, rows) for protocol, rows in by_protocol.items()
+        }
 
-    def _printed(self, protocol: str, rows: Sequence[Row]) -> Table:
+    def _protocol_table(self, protocol: str, rows: Sequence[Row]) -> Table:
+        """Return the printed table of one protocol: a cell per row and column, in groups."""
         caption = f"{self.title}, {PROTOCOL_NAMES[protocol]}" if protocol else self.title
         columns = list(dict.fromkeys(row["column"] for row in rows))
         cells: dict[str, dict[str, dict[str, str]]] = {}

@@ -119,9 +119,9 @@ def _chosen(
 
 
 def experiment_rows(experiment: ExperimentSummary) -> list[Row]:
-    """Return calibration and accuracy of an experiment in distribution, grouped by dataset.
+    """Return calibration and accuracy on test sets in distribution or under shift, by dataset.
 
-    They are empty if it was not run.
+    The list is empty if the experiment was not run.
 
     Raises:
         UserError: a table is not what an experiment writes.

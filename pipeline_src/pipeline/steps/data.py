@@ -45,9 +45,10 @@ def prepare_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 
 def _pulled_preparation(experiment: ExperimentGraph, entry: Entry) -> Job | None:
-    """Return the stored preparation of a dataset without files; None if there is none.
+    """Return the preparation of a dataset whose files are not on this machine.
 
-    A current one comes first.
+    It was pulled into the store with DVC. Of several, a current one is taken, else any; None if
+    there is none.
     """
     last = None
     for folder, record in stored("prepare"):

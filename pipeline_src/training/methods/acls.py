@@ -32,16 +32,20 @@ class ACLS(Method):
     """Weight of the term on the other classes, within `weight`."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
+        """See `Method`."""
         import torch
 
         from pipeline_src.training.pixels import mean, planes
 
         logits = torch.cat([-z / 2, z / 2], 1) if z.shape[1] == 1 else z
         highest = logits.amax(1, keepdim=True)
-        predicted = self._beyond(highest).sum(1)
-        rest = self._beyond(highest.detach() - logits).sum(1) / (logits.shape[1] - 1)
-        penalty = self.predicted * predicted + self.others * rest
+        first_term = self._squared_excess(highest).sum(1)
+        # The second term moves the other logits only, as in the authors' program.
+        distances = highest.detach() - logits
+        second_term = self._squared_excess(distances).sum(1) / (logits.shape[1] - 1)
+        penalty = self.predicted * first_term + self.others * second_term
         return super().loss(z, t) + self.weight * mean(penalty, planes(t))
 
-    def _beyond(self, value: Tensor) -> Tensor:
+    def _squared_excess(self, value: Tensor) -> Tensor:
+        """Return the square of what a value has above the margin, elementwise."""
         return (value - self.margin).clamp(min=0).square()
