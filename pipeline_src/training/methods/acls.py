@@ -32,6 +32,7 @@ class ACLS(Method):
     """Weight of the term on the other classes, within `weight`."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
+        """Return cross entropy plus the weighted penalty on large logits, averaged over pixels."""
         import torch
 
         from pipeline_src.training.pixels import mean, planes
@@ -44,4 +45,5 @@ class ACLS(Method):
         return super().loss(z, t) + self.weight * mean(penalty, planes(t))
 
     def _beyond(self, value: Tensor) -> Tensor:
+        """Return the squared part of `value` beyond the margin, 0 up to the margin."""
         return (value - self.margin).clamp(min=0).square()
