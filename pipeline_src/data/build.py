@@ -52,8 +52,8 @@ def build(
         size: height and width in pixels to which images and masks are resized (ratio not kept).
         out: folder of the store.
         label: the label of every pixel of samples out of distribution, 0 background or
-            `labels.NO_CLASS`; masks are ignored. None if masks count; images without a mask are
-            background.
+            `labels.NO_CLASS`; masks are ignored. None if the masks give the labels; images
+            without a mask are then background.
 
     Raises:
         UserError: there are too few samples, files have changed since `prepare`, or the disk is too
@@ -98,7 +98,15 @@ def _write_samples(
     size: int,
     pixels: int,
 ) -> None:
-    """Write the arrays and index.csv of a store, through memory maps: arrays may be large."""
+    """Write the arrays and index.csv of a store.
+
+    The arrays are memory-mapped, because they may be larger than the memory.
+
+    Args:
+        load: returns the image (H, W, 3) and the mask of a row.
+        size: height and width of the stored images and masks in pixels.
+        pixels: number of pixels of all images at their original size.
+    """
     shape = (len(rows), size, size)
     images = open_memmap(folder / "images.npy", "w+", np.uint8, (*shape, 3))
     masks = open_memmap(folder / "masks.npy", "w+", np.uint8, shape)
@@ -123,7 +131,15 @@ def _write_samples(
 
 
 def _verified(path: Path, declared: str, fix: str) -> bytes:
-    """Return the bytes of a file that has not changed since the dataset was prepared."""
+    """Return the bytes of a file that has not changed since the dataset was prepared.
+
+    Args:
+        declared: the sha256 that `prepare` recorded.
+        fix: the advice of the error.
+
+    Raises:
+        UserError: the file is missing or has another sha256.
+    """
     data = path.read_bytes() if path.is_file() else b""
     actual = hashlib.sha256(data).hexdigest()
     if actual != declared:

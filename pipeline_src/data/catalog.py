@@ -1,4 +1,4 @@
-"""All datasets by name: the built-in datasets of catalog.yaml and those of users."""
+"""All datasets by name: the built-in datasets of catalog.yaml and the users' datasets."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Catalog(Strict):
 
 
 def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Entry]:
-    """Return the built-in datasets and those of the user, by name.
+    """Return the built-in datasets and the user's datasets, by name.
 
     A user's entry replaces a built-in entry of the same name, and keeps its `task` and `in_paper`
     by default.
@@ -56,12 +56,16 @@ def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Entry]:
 
 
 def tasks() -> dict[str, str]:
-    """Return the headings of the tasks by their names in the catalog; salient objects first."""
+    """Return the heading of each task by its name in the catalog; salient objects come first."""
     return _content().tasks
 
 
 def find(catalog: Mapping[str, Entry], name: str) -> Entry:
-    """Return the dataset called `name`; a UserError names the nearest."""
+    """Return the dataset called `name`.
+
+    Raises:
+        UserError: there is no such dataset; the message suggests the most similar name.
+    """
     if name not in catalog:
         raise UserError(
             f"there is no dataset {name!r}{hint(name, catalog)}",
@@ -73,7 +77,7 @@ def find(catalog: Mapping[str, Entry], name: str) -> Entry:
 
 
 def check_parts(entries: Mapping[str, Entry], parts: Mapping[str, tuple[Part, str]]) -> None:
-    """Check that datasets and splits exist, and that a network fits to all of them.
+    """Check that datasets and splits exist, and that one network fits all of them.
 
     Args:
         parts: split and role (train, val, id, shifted or ood) by name.
@@ -113,10 +117,21 @@ def check_parts(entries: Mapping[str, Entry], parts: Mapping[str, tuple[Part, st
 
 @cache
 def _content() -> Content:
+    """Return the content of catalog.yaml, which is read once."""
     return validate(Content, read_yaml(FILE), str(FILE), fix=f"git checkout -- {FILE}")
 
 
 def _entries(datasets: Mapping[str, Any], where: str, built_in: bool) -> dict[str, Entry]:
+    """Return the checked entries of raw datasets by name, each with its name and origin.
+
+    Args:
+        datasets: entries as YAML has them, by name.
+        where: the place of the entries in error messages.
+        built_in: whether the entries are from catalog.yaml.
+
+    Raises:
+        UserError: names every wrong key and value.
+    """
     named = dict(datasets)
     for name, raw in datasets.items():
         if isinstance(raw, Mapping):

@@ -1,6 +1,6 @@
 """The entry of a dataset: sources, layout of files, splits and facts.
 
-The built-in datasets (catalog.yaml) and those of users (`datasets:` in params.yaml) have one form.
+Built-in datasets (catalog.yaml) and users' datasets (`datasets:` in params.yaml) have one form.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ class Split(Strict):
 
     @model_validator(mode="after")
     def _one_form(self) -> Split:
+        """Return the split after checking that it has one form: names, a folder, or a share."""
         if bool(self.names) + (self.folder is not None) + (self.of is not None) != 1:
             raise ValueError("give a list of names, `folder`, or `of`")
         is_share = self.fraction is not None or self.without is not None
@@ -88,7 +89,7 @@ class Split(Strict):
 
     @property
     def parents(self) -> tuple[str, ...]:
-        """The splits that this one is made from."""
+        """The names of the splits that this split is made from."""
         return tuple(name for name in (self.of, self.without) if name is not None)
 
 
@@ -143,6 +144,11 @@ class Source(Layout):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Source:
+        """Return the source after checking that it is of one kind, with one value per archive.
+
+        The kinds are archives, a folder and a generator. `sha256` and `download` have one value for
+        each archive, or none.
+        """
         kinds = [key for key in ("archive", "folder", "generator") if getattr(self, key)]
         if len(kinds) > 1:
             raise ValueError(
@@ -211,6 +217,10 @@ class Entry(Source):
 
     @model_validator(mode="after")
     def _valid_sources(self) -> Entry:
+        """Return the entry after checking its sources, their layouts and their splits.
+
+        Without `sources`, the entry's own fields become its only source, with the key "given".
+        """
         given = self.model_dump(include=set(Source.model_fields), exclude_unset=True)
         if not self.sources:
             self.sources["given"] = Source(**given)
@@ -230,6 +240,7 @@ class Entry(Source):
 
     @model_validator(mode="after")
     def _valid_classes(self) -> Entry:
+        """Return the entry after checking that its number of classes is 0 or 3 to `NO_CLASS`."""
         if len(self.classes) > NO_CLASS:
             raise ValueError(
                 f"`classes` are at most {NO_CLASS}: masks have 8 bits, and two values are reserved"
@@ -252,13 +263,13 @@ class Entry(Source):
         return any(source.generator for source in self.sources.values())
 
     def layout(self, source: Source) -> Layout:
-        """Return the layout of a source: its values override those of the dataset."""
+        """Return the layout of a source, whose values override the dataset's values."""
         keys = set(Layout.model_fields)
         given = source.model_dump(include=keys, exclude_defaults=True)
         return Layout(**self.model_dump(include=keys) | given)
 
     def splits_of(self, source: Source) -> dict[str, Split]:
-        """Return the splits of a source: its splits override those of the dataset."""
+        """Return the splits of a source by name; they override the dataset's splits."""
         return {**self.splits, **source.splits}
 
     @property
@@ -282,6 +293,11 @@ class Entry(Source):
 
 
 def _check_splits(splits: Mapping[str, Split]) -> None:
+    """Check that splits are made from existing splits, without a cycle.
+
+    Raises:
+        ValueError: a split is called `ALL`, a parent does not exist, or splits form a cycle.
+    """
     if ALL in splits:
         raise ValueError(f"`{ALL}` is a split of every dataset, choose another name")
     names = [ALL, *splits]

@@ -48,7 +48,7 @@ def names(ids: Sequence[str], groups: str, file: Path | None = None) -> list[Gro
     """Return the group of each image.
 
     Args:
-        ids: stems; of saved maps with their folders.
+        ids: stems of the images; stems of saved maps include their folders.
         file: the result of `find`.
 
     Raises:
@@ -67,12 +67,23 @@ def number(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndar
 
 
 def number_samples(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
-    """Return `number` of the samples of datasets, whose ids are "<set>/<stem>"."""
+    """Return the group number of each sample, as `number` does for stems, (N,) int64.
+
+    Args:
+        ids: sample ids, "<set>/<stem>".
+        groups, file: as for `names`.
+    """
     return number([name.rpartition("/")[2] for name in ids], groups, file)
 
 
 def crossings(splits: Mapping[str, Sequence[GroupName]]) -> list[str]:
-    """Return a line for each two splits that share groups, except for two test splits."""
+    """Return a line of text for each pair of splits that share groups.
+
+    Test splits may share groups with each other.
+
+    Args:
+        splits: the group of each image, by split.
+    """
     lines = []
     for first, second in combinations(splits, 2):
         common = set(splits[first]).intersection(splits[second])
@@ -85,7 +96,7 @@ def crossings(splits: Mapping[str, Sequence[GroupName]]) -> list[str]:
 
 
 def _matched(ids: Sequence[str], pattern: str) -> dict[str, str]:
-    """Return the text in the brackets of a pattern by stem."""
+    """Return the group of each stem: the text that the pattern's brackets match."""
     by_stem = {}
     unmatched = []
     for stem in ids:
@@ -104,7 +115,7 @@ def _matched(ids: Sequence[str], pattern: str) -> dict[str, str]:
 
 
 def _read(file: Path, ids: Sequence[str]) -> dict[str, str]:
-    """Return the group by stem, from a file that has to name some of the images."""
+    """Return the group of each stem in a csv file, which has to name some of the images."""
     with reading(f"the file of groups {file} cannot be read", expected="a csv file in UTF-8"):
         lines = composed(read_bytes(file).decode("utf-8-sig")).splitlines()
         table = list(csv.reader(line for line in lines if not line.startswith("#")))

@@ -35,13 +35,16 @@ class UnreadableImageError(ValueError):
     """An image file cannot be used: the problem and its fix."""
 
     def __init__(self, problem: str, fix: str = "get the file again"):
+        """Store the problem with an image file, and the fix that a report suggests."""
         super().__init__(problem)
         self.problem = problem
         self.fix = fix
 
 
 def is_turned(data: bytes) -> bool:
-    """Return whether the EXIF data ask to turn or mirror the stored pixels, which is not done.
+    """Return whether the EXIF data ask to turn or mirror the stored pixels.
+
+    The pipeline does not apply this orientation.
 
     Raises:
         UnreadableImageError: not an image, cut off, or several pictures.
@@ -82,10 +85,10 @@ def open_image(data: bytes) -> Iterator[Image.Image]:
 
 
 def check_pixels(data: bytes, limit: int = MAX_PIXELS) -> None:
-    """Check the size in the header of an image file: a small file can need all memory when it is
-    decoded.
+    """Check the number of pixels that the header of an image file states.
 
-    Files that only OpenCV can decode pass; OpenCV has a limit of its own, 2^30 pixels.
+    A small file can need all memory when it is decoded. Files that only OpenCV can
+    decode pass; OpenCV has a limit of its own, 2^30 pixels.
 
     Raises:
         UnreadableImageError: the image has more than `limit` pixels.
@@ -113,8 +116,8 @@ def decode_mask(data: bytes, foreground: int | None = None) -> np.ndarray:
 
     Args:
         data: bytes of the file; one channel, or RGB that is grey.
-        foreground: the value of the object, or its index in a palette, if it is not 255; all others
-            are background.
+        foreground: the value of the object, or its index in a palette, if it is not 255; all other
+            values are background.
 
     Raises:
         UnreadableImageError: not an image, cut off, colored, 16-bit, or without a value above 2.
@@ -170,7 +173,7 @@ def decode_labels(data: bytes, classes: int, void: int, ignored: int) -> np.ndar
 def palette_indices(data: bytes) -> np.ndarray | None:
     """Return the palette indices of an image file, uint8 (H, W), or None without a palette.
 
-    OpenCV replaces them by colors.
+    OpenCV would replace the indices by colors.
 
     Raises:
         UnreadableImageError: not an image, or cut off.
@@ -182,7 +185,7 @@ def palette_indices(data: bytes) -> np.ndarray | None:
 def resize(array: np.ndarray, size: int) -> np.ndarray:
     """Return an array (H, W[, 3]) resized to (size, size[, 3]).
 
-    It is averaged over areas if both sides shrink, else interpolated linearly.
+    Pixels are averaged over areas if both sides shrink, else interpolated linearly.
     """
     shrinks = size <= min(array.shape[:2])
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR

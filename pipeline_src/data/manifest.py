@@ -101,6 +101,7 @@ def read_rows(folder: Path) -> list[Row]:
 
 
 def _row(cells: dict[str, str]) -> Row:
+    """Return the row of a line of manifest.csv, whose cells are texts by column."""
     values = {key: TYPES[key](text) for key, text in cells.items()}
     values["splits"] = {}
     for item in cells["splits"].split():
@@ -110,7 +111,7 @@ def _row(cells: dict[str, str]) -> Row:
 
 
 def select(split: Part, folder: Path) -> list[Row]:
-    """Return the rows of a split, or of a part of it, in its order.
+    """Return the rows of a split or of a part of it, in the split's order.
 
     Args:
         folder: the folder that `prepare` wrote for the dataset.
@@ -130,7 +131,11 @@ def select(split: Part, folder: Path) -> list[Row]:
 
 
 def check_size(split: Part, size: int, fix: str) -> None:
-    """Raise a UserError if `split` needs more samples than the whole split has, `size`."""
+    """Check that the whole split, of `size` samples, has as many as `split` needs.
+
+    Raises:
+        UserError: it has too few; `fix` is the advice.
+    """
     needed = split.skip + (split.first or split.last or 1)
     if size < needed:
         raise UserError(
@@ -150,14 +155,14 @@ def positions(split: Part, size: int) -> range:
 def check_disjoint(
     splits: Mapping[str, Sequence[Any]],
 ) -> dict[tuple[str, str], list[tuple[str, str]]]:
-    """Return the byte-identical images of different ids in two splits; some datasets have them.
+    """Return pairs of byte-identical images that have different ids and lie in two splits.
 
     Args:
         splits: rows of `select` or of `Store.index` by name; "train" and "val" are compared with
             each other and with all others (test splits may overlap).
 
     Returns:
-        Pairs of ids by pair of splits.
+        Pairs of ids by pair of splits; some datasets have such images.
 
     Raises:
         UserError: a sample is in two splits of which one is "train" or "val".

@@ -57,7 +57,7 @@ class ObjectMasks:
         return mask.shape
 
     def problems(self, rows: Sequence[Row]) -> list[Problem]:
-        """Return one problem if no mask shows an object: most likely it has another value."""
+        """Return one problem if no mask shows an object: `foreground` is probably wrong."""
         if not rows or any(row.foreground or not row.mask for row in rows):
             return []
         fix = (
@@ -87,7 +87,7 @@ class ObjectMasks:
         return notes
 
     def load(self, data: bytes, size: int) -> StoredMask:
-        """Return the mask file of a sample, for the store of networks of this size."""
+        """Return the mask file of a sample, resized to (size, size) for a store."""
         mask = image_io.decode_mask(data, self.layout.foreground)
         labels = (mask > 127).astype(np.uint8)
         return StoredMask(image_io.resize(mask, size), labels, _grey(mask))
@@ -109,12 +109,18 @@ class ClassMasks:
         self.pixels_of_id = np.zeros(IGNORED + 1, np.int64)  # of all masks read so far
 
     def inspect(self, row: Row, data: bytes) -> tuple[int, ...]:
+        """Return the shape (H, W) of a mask file; set its row's `foreground`, and count its ids.
+
+        Raises:
+            UnreadableImageError: the file cannot be used.
+        """
         labels = self._decode(data)
         self.pixels_of_id += np.bincount(labels.ravel(), minlength=IGNORED + 1)
         row.foreground = float(np.count_nonzero(labels != IGNORED) / labels.size)
         return labels.shape
 
     def problems(self, rows: Sequence[Row]) -> list[Problem]:
+        """Return no problem: `inspect` checks each mask of class ids by itself."""
         return []
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
@@ -126,9 +132,11 @@ class ClassMasks:
         return notes
 
     def load(self, data: bytes, size: int) -> StoredMask:
+        """Return the mask file of a sample; its class ids are resized by the nearest pixel."""
         labels = self._decode(data)
         resized = cv2.resize(labels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
         return StoredMask(resized, labels, np.empty(0, np.int64))
 
     def _decode(self, data: bytes) -> np.ndarray:
+        """Return the class ids of a mask file, uint8 (H, W), `IGNORED` where it is void."""
         return image_io.decode_labels(data, len(self.entry.classes), self.entry.void, IGNORED)

@@ -1,6 +1,6 @@
 """Object-free crops of images, all background like the texture test sets.
 
-Methods that perturb their labels, as `aslp_groups`, learn on them how overconfident a network is
+On these crops, methods that perturb labels, as `aslp_groups`, learn how overconfident a network is
 without an object.
 """
 
@@ -16,7 +16,7 @@ from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 
 SMALLEST = 1 / 8  # side of the smallest crop, as a share of the image's side
-MARK = " null"  # end of their ids: validation counts them apart
+MARK = " null"  # end of the ids of crops: validation counts crops apart
 
 
 class NullImages(Store):
@@ -29,6 +29,7 @@ class NullImages(Store):
     """
 
     def __init__(self, store: Store):
+        """Find the largest square of background in each mask of `store`."""
         self._store = store
         self._squares: list[tuple[int, int, int, int]] = []  # image, top, left and side
         self.info = {}
@@ -52,17 +53,21 @@ class NullImages(Store):
         self.ids = [row.id for row in self.index]
 
     def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle only the store; worker processes find the squares again."""
         return type(self), (self._store,)
 
     def image(self, i: int) -> np.ndarray:
+        """Return the crop `i`, resized to the size of the store, uint8 (size, size, 3)."""
         number, top, left, side = self._squares[i]
         crop = self._store.image(number)[top : top + side, left : left + side]
         return cv2.resize(np.ascontiguousarray(crop), (self._store.size, self._store.size))
 
     def truth(self, i: int) -> np.ndarray:
+        """Return the labels of the crop `i`, all background, uint8 (H, W)."""
         return np.zeros((self.index[i].height, self.index[i].width), np.uint8)
 
     def grey(self, i: int) -> np.ndarray:
+        """Return no places: the mask of a crop has no grey pixel."""
         return np.zeros(0, np.int32)
 
 

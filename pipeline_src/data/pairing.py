@@ -58,7 +58,7 @@ def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], lis
     A file that matches the patterns of images and masks (`*.png`, `*_mask.png`) is a mask.
 
     Raises:
-        UserError: as `find_files`, or images and masks are the same files.
+        UserError: `find_files` raises it, or images and masks are the same files.
     """
     image_files = find_files(root, layout.images)
     mask_files = {} if entry.ood else find_files(root, layout.masks)
@@ -92,12 +92,14 @@ def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], lis
 
 
 def split_pattern(path: PurePath) -> tuple[PurePath, str]:
-    """Return a folder, and the pattern with a * of the files in it; empty without a pattern."""
+    """Return the folder of a path, and its pattern of file names; empty if it has no *."""
     return (path.parent, path.name) if "*" in path.name else (path, "")
 
 
 def find_files(root: Path, alternatives: Sequence[str]) -> dict[str, list[str]]:
-    """Return image files by stem (`files.composed`), as paths relative to `root`, both sorted.
+    """Return the image files of each stem, as sorted paths relative to `root`.
+
+    The stems are sorted, in the form that `files.composed` returns.
 
     Args:
         root: folder of the source.
@@ -132,13 +134,14 @@ def find_files(root: Path, alternatives: Sequence[str]) -> dict[str, list[str]]:
 
 
 def walk(top: Path) -> Iterator[Path]:
-    """Yield the files below `top`, without those that are `_hidden`."""
+    """Yield the files below `top`, without hidden files and folders (`_hidden`)."""
     for folder, _, names in _visible(top):
         for name in names:
             yield folder / name
 
 
 def _folders(root: Path) -> Iterator[PurePosixPath]:
+    """Yield the folders at any depth below `root`, without hidden ones, relative to `root`."""
     for folder, names, _ in _visible(root):
         for name in names:
             yield PurePosixPath((folder / name).relative_to(root).as_posix())
@@ -165,7 +168,7 @@ def _ends(path: PurePosixPath, folder: PurePath) -> bool:
 def _stem(name: str, pattern: str) -> str:
     """Return the stem of an image file, which is what the * of a pattern stands for.
 
-    It is empty for other files, and for those that the pattern (`*_mask.png`) excludes.
+    The stem is empty for other files, and for files that the pattern (`*_mask.png`) excludes.
     """
     start, _, end = pattern.partition("*")
     suffix = PurePath(name).suffix

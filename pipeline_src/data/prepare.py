@@ -123,7 +123,7 @@ class DatasetReport(NamedTuple):
 
 
 def check_dataset(entry: Entry, data_root: Path, unpacked: Path) -> DatasetReport:
-    """Return what reading every file of a dataset, and the sha256 of its archives, shows."""
+    """Return a report on a dataset, after reading all its files and the sha256 of its archives."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
@@ -149,8 +149,9 @@ class _Verifier:
 
     Attributes:
         root: folder of the dataset.
-        max_pixels: of a file.
-        digests: SHA-256 of files by path; those of read files are added.
+        masks: decoder of the masks.
+        max_pixels: the most pixels that a file may have.
+        digests: SHA-256 of files by path; `verify` adds the files that it reads.
         problems: problems with files.
         thumbnails: `thumbnail` of each image by the id of the sample.
     """
@@ -163,7 +164,7 @@ class _Verifier:
     thumbnails: dict[str, np.ndarray] = field(default_factory=dict)
 
     def verify(self, row: Row) -> bool:
-        """Return whether a sample can be used; fills in its row."""
+        """Return whether a sample can be used; set the sizes and digests of its row."""
         image = self._read(row.image, image_io.decode_image)
         mask = self._read(row.mask, partial(self.masks.inspect, row)) if row.mask else None
         if image is None or (row.mask and mask is None):
@@ -197,7 +198,7 @@ class _Verifier:
 
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
-    """Return a gray image of 16 x 16 pixels, (256,) float32 with mean 0 and norm 1."""
+    """Return an image as 16 x 16 gray values, (256,) float32 with mean 0 and norm 1."""
     small = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA)
     gray = small.mean(axis=2, dtype=np.float32).ravel()
     gray -= gray.mean()
@@ -207,7 +208,7 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
 def near_copies(
     rows: Sequence[Row], drawn_splits: Sequence[str], thumbnails: Mapping[str, np.ndarray]
 ) -> list[str]:
-    """Return a warning for each drawn split with many images that look like one outside it."""
+    """Return a warning for each drawn split with many images that resemble one outside it."""
     notes = []
     for name in drawn_splits:
         drawn = [row for row in rows if name in row.splits]

@@ -50,7 +50,7 @@ class Located:
     """An available source of a dataset.
 
     Attributes:
-        key: of the source in the entry.
+        key: name of the source in the entry.
         root: the folder of the files; None for an archive or a generator.
         content: a digest of 64 hex digits; empty as long as `locate` has not read the files.
     """
@@ -87,7 +87,7 @@ def available_source(entry: Entry, data_root: Path) -> str | None:
 def count_images(entry: Entry, data_root: Path) -> int | None:
     """Return the number of images of the first available source, with or without a mask.
 
-    It is None if it is not known.
+    The result is None if no source is available, or if the number is not known.
     """
     located = _first(entry, data_root)
     if located is None:
@@ -118,6 +118,7 @@ def locate(entry: Entry, data_root: Path, unpacked: Path) -> Located:
 
 
 def _first(entry: Entry, data_root: Path) -> Located | None:
+    """Return the first source of a dataset that is available, without a digest, or None."""
     for key, source in entry.sources.items():
         located = _find(Located(entry, key, source, entry.layout(source)), data_root)
         if located:
@@ -126,7 +127,7 @@ def _first(entry: Entry, data_root: Path) -> Located | None:
 
 
 def _find(wanted: Located, data_root: Path) -> Located | None:
-    """Return a source with its root or archives, and the layout below the root, or None.
+    """Return a source with its root or archives and its layout, or None if it is unavailable.
 
     The root of images and masks that are given directly is the folder above both.
     """
@@ -152,7 +153,7 @@ def _find(wanted: Located, data_root: Path) -> Located | None:
 
 
 def _given(alternatives: tuple[str, ...], data_root: Path) -> Path | None:
-    """Return the first folder that exists, with its pattern, or None."""
+    """Return the first alternative whose folder exists, as an absolute path, or None."""
     for alternative in alternatives:
         path, pattern = split_pattern(Path(alternative))
         folder = find_path(path, data_root)
@@ -162,6 +163,7 @@ def _given(alternatives: tuple[str, ...], data_root: Path) -> Path | None:
 
 
 def _missing(entry: Entry, data_root: Path) -> MissingSourceError:
+    """Return the error that no source of a dataset is available, with ways to get one."""
     sources = entry.sources.values()
     fix = "put it there (archives as they are), or correct `data_root` in params.yaml"
     if downloadable(entry):
@@ -211,7 +213,7 @@ def _cached_digests_file(source: Path, unpacked: Path) -> Path:
 
 
 def open_root(located: Located, unpacked: Path) -> Path:
-    """Return the folder of the dataset's files: the user's, or one below `unpacked`.
+    """Return the folder of the dataset's files: the user's folder or one below `unpacked`.
 
     A folder below `unpacked` is filled first.
     """
@@ -247,6 +249,13 @@ def check_archives(located: Located) -> None:
 
 
 def _fill(located: Located, folder: Path) -> None:
+    """Write the files of a source into `folder`: unpacked archives, or generated images.
+
+    The digests of the files are written too.
+
+    Raises:
+        UserError: an archive has another sha256, or cannot be unpacked.
+    """
     check_archives(located)
     generator = located.source.generator
     with atomic_folder(folder) as temporary:
@@ -264,13 +273,13 @@ def _fill(located: Located, folder: Path) -> None:
 def identify(
     entry: Entry, data_root: Path, unpacked: Path, prepared: Path | None = None
 ) -> Identity:
-    """Return the identity of a dataset.
+    """Return the identity of a dataset, from its files or as `prepare` recorded it.
 
     Args:
         data_root: the user's folder of downloads.
         unpacked: cache folder.
-        prepared: the folder that `prepare` wrote for the dataset, which counts if no source is
-            available.
+        prepared: the folder that `prepare` wrote for the dataset, whose record is used if no
+            source is available.
 
     Raises:
         MissingSourceError: no source is available, and the dataset was not prepared by the same
@@ -296,6 +305,7 @@ def recorded_identity(located: Located, data_root: Path) -> dict[str, Any]:
 
 
 def _parameters(located: Located, data_root: Path) -> dict[str, Any]:
+    """Return `Identity.parameters` of a located source."""
     entry = located.entry
     splits = {}
     for name, split in sorted(entry.splits_of(located.source).items()):
@@ -314,7 +324,7 @@ def _parameters(located: Located, data_root: Path) -> dict[str, Any]:
 def _list_digest(file: str, located: Located, data_root: Path) -> str | None:
     """Return a digest of a name list.
 
-    It is None if the list is missing or inside an archive, whose digest covers it.
+    The digest is None if the list is missing, or inside an archive, whose digest covers it.
     """
     path = find_name_list(file, data_root, located.root)
     return hash_of(names=read_name_list(path)) if path else None
@@ -380,6 +390,14 @@ def download_lists(entry: Entry, folder: Path) -> list[Path]:
 
 
 def _fetch(address: str, path: Path, declared: str | None) -> Path:
+    """Return `path` after downloading the file at `address` to it.
+
+    Args:
+        declared: the sha256 of the file; without it, the file has to be a zip or tar archive.
+
+    Raises:
+        UserError: the download fails, or the file is not the right one.
+    """
     import pooch  # not needed at every start
 
     try:

@@ -24,7 +24,7 @@ def assign_splits(
     root: Path,
     rows: Sequence[Row],
 ) -> tuple[list[Problem], list[str]]:
-    """Return problems with name lists, and notes; write the positions in each split into the rows.
+    """Return problems with name lists, and notes; set the positions of rows in their splits.
 
     Args:
         splits: splits of the located source.
@@ -61,7 +61,7 @@ class _Assignment:
 
     Attributes:
         groups: group of each stem; empty if all images are independent.
-        done: stems of the splits so far.
+        done: stems of each split that was computed so far.
     """
 
     entry: Entry
@@ -90,7 +90,7 @@ class _Assignment:
         return self.done[name]
 
     def _derived(self, name: str, split: Split) -> list[str]:
-        """Return the stems of a share of another split."""
+        """Return the stems of a split that is a seeded share or the rest of another split."""
         stems = self.stems(split.of or ALL)
         if split.without is not None:
             excluded = set(self.stems(split.without))
@@ -111,7 +111,7 @@ class _Assignment:
         return [stem for stem in stems if stem in drawn]
 
     def _together(self, stems: list[str]) -> list[set[str]]:
-        """Return the stems that are drawn together: identical images, images of one group."""
+        """Return sets of stems that are drawn together: identical images, images of one group."""
         from scipy.cluster.hierarchy import DisjointSet  # takes half a second, which `plan` saves
 
         sets = DisjointSet(stems)
@@ -125,7 +125,7 @@ class _Assignment:
         return subsets
 
     def _listed(self, name: str, split: Split) -> list[str]:
-        """Return the usable stems of name lists, in their order."""
+        """Return the stems of a split's name lists that have a usable sample, in list order."""
         names: dict[str, None] = {}
         for file in split.names:
             path = find_name_list(file, self.data_root, self.root)
@@ -148,7 +148,7 @@ class _Assignment:
         return present
 
     def _report_absent(self, name: str, file: str) -> None:
-        """Add a problem for a name list that is missing, or a note.
+        """Report that a name list is missing: as a note for a built-in dataset, else as a problem.
 
         Not everyone has all name lists of built-in datasets.
         """
@@ -164,5 +164,5 @@ class _Assignment:
 
 
 def _hash(seed: int, stems: set[str]) -> bytes:
-    """Return a key that orders sets of stems at random."""
+    """Return a key that sorts sets of stems into a random order, which the seed determines."""
     return hashlib.sha256(f"{seed}/{min(stems)}".encode()).digest()

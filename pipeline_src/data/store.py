@@ -18,7 +18,7 @@ class IndexRow(NamedTuple):
     """A sample of a store.
 
     Attributes:
-        offset: of its labels in truth.npy.
+        offset: position of the sample's first label in truth.npy.
         grey: number of the mask's pixels that are neither 0 nor 255.
     """
 
@@ -45,6 +45,11 @@ class Store:
     """
 
     def __init__(self, folder: Path | str):
+        """Open the arrays and the index of the store in `folder`.
+
+        Raises:
+            UserError: a file is missing or damaged, or the store has another format.
+        """
         self.folder = Path(folder)
         fix = f"remove {self.folder}, and start the run again"
         with reading(f"data store {self.folder} cannot be read", fix=fix):
@@ -65,7 +70,7 @@ class Store:
         self._grey_ends = np.cumsum([row.grey for row in self.index])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Worker processes map the files, instead of receiving the content."""
+        """Pickle only the folder: worker processes map the files instead of receiving arrays."""
         return type(self), (self.folder,)
 
     def __len__(self) -> int:
@@ -73,7 +78,7 @@ class Store:
 
     @property
     def classes(self) -> int:
-        """2 for masks of one object, else the number K of class ids 0..K-1."""
+        """The number of classes: 2 for masks of one object, else K for class ids 0..K-1."""
         return int(self.info.get("classes", 2))
 
     @property
@@ -88,23 +93,24 @@ class Store:
     def truth(self, i: int) -> np.ndarray:
         """Return the labels of sample `i` at its original size, uint8 (H, W).
 
-        They are 0 background and 1 object (mask > 127), or class ids; also `labels.NO_CLASS` and
-        `labels.IGNORED`.
+        Labels are 0 (background) and 1 (object, mask > 127), or class ids. `labels.NO_CLASS` and
+        `labels.IGNORED` also occur.
         """
         row = self.index[i]
         labels = self._truth[row.offset : row.offset + row.height * row.width]
         return np.asarray(labels.reshape(row.height, row.width))
 
     def grey(self, i: int) -> np.ndarray:
-        """Return the places of mask pixels that are neither 0 nor 255 in the flattened `truth`.
+        """Return the places of grey pixels of the mask of sample `i`, int32.
 
-        They are int32.
+        A grey pixel is neither 0 nor 255. Places are positions in the flattened `truth`.
         """
         end = self._grey_ends[i]
         return np.asarray(self._grey[end - self.index[i].grey : end])
 
 
 def _index_row(cells: dict[str, Any]) -> IndexRow:
+    """Return the sample of a line of index.csv, whose cells are texts by column."""
     for name in ("height", "width", "offset", "grey"):
         cells[name] = int(cells[name])
     return IndexRow(**cells)

@@ -1,6 +1,6 @@
 """Archives of datasets, unpacked within limits, and digests of the files that they hold.
 
-By the digests, files that change later are found.
+The digests reveal files that change later.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ GROWTH = 20  # an archive may unpack to so many times its size
 def unpack(archive: Path, into: Path, max_gb: float = 0) -> None:
     """Unpack a zip or (compressed) tar archive into a folder.
 
-    Members may have 1 GB together, or 20 times the size of the archive up to 50 GB, or `max_gb`.
+    The members may have 1 GB in total, or 20 times the size of the archive up to 50 GB, or
+    `max_gb`.
 
     Raises:
         UserError: the archive is broken, encrypted, of another kind or too large; or a member is a
@@ -89,6 +90,7 @@ def checked_digests(root: Path) -> dict[str, str]:
 
 
 def _digests(root: Path) -> dict[str, str]:
+    """Return the SHA-256 of all files below a folder by relative path, except `DIGESTS`."""
     digests = {}
     for path in sorted(root.rglob("*")):
         if path.is_file() and path != root / DIGESTS:

@@ -22,7 +22,7 @@ Sample = dict[str, Any]
 
 @dataclass
 class TrainingSamples(Dataset[Sample]):
-    """The images of a store, each as it is augmented in one epoch, in any process."""
+    """The images of a store as `epoch` augments them, equally in every process."""
 
     store: Store
     augmentation: Augmentation
@@ -33,6 +33,10 @@ class TrainingSamples(Dataset[Sample]):
         return len(self.store)
 
     def __getitem__(self, i: int) -> Sample:
+        """Return image `i` after augmentation, with its mask and its index.
+
+        `inputs` is uint8 (3, S, S) and `masks` uint8 (1, S, S): soft in 0..255, or class ids.
+        """
         cv2.setNumThreads(0)
         image, mask = augment(
             self.store.image(i),
@@ -62,6 +66,7 @@ class EvaluationSamples(Dataset[Sample]):
         return len(self.store)
 
     def __getitem__(self, i: int) -> Sample:
+        """Return image `i` unchanged, with its ground truth and its id."""
         return {
             "inputs": torch.from_numpy(np.array(self.store.image(i))).permute(2, 0, 1),
             "truth": np.array(self.store.truth(i)),
@@ -73,7 +78,9 @@ class EvaluationSamples(Dataset[Sample]):
 def training_batches(
     store: Store, experiment: Experiment, seed: int, epoch: int
 ) -> DataLoader[Sample]:
-    """Return the augmented images of an epoch in a keyed order, `training.batch_size` at a time.
+    """Return an epoch's augmented images in a random order, `training.batch_size` at a time.
+
+    Seed and epoch determine the order and the augmentation.
 
     Raises:
         UserError: a step would have more images than there are.
@@ -116,7 +123,7 @@ def evaluation_batches(store: Store, experiment: Experiment) -> DataLoader[Sampl
 def unchanged_batches(
     samples: Dataset[Sample], batch_size: int, training: Training
 ) -> DataLoader[Sample]:
-    """Return `EvaluationSamples` in their order: `inputs` (B, 3, S, S), all else as lists."""
+    """Return batches of `EvaluationSamples` in order: `inputs` (B, 3, S, S), all else as lists."""
     return DataLoader(
         samples,
         batch_size,

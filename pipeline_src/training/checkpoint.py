@@ -35,7 +35,7 @@ def save(folder: Path, epoch: int, content: dict[str, Any]) -> None:
 
 
 def load(folder: Path) -> dict[str, Any]:
-    """Return the content of the newest undamaged checkpoint; empty without one.
+    """Return the content of the newest undamaged checkpoint, or an empty dict if there is none.
 
     A warning names each damaged file.
     """

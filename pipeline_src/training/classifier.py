@@ -30,6 +30,7 @@ class DenseClassifier(nn.Module):
     std: Tensor
 
     def __init__(self, config: str, classes: int = 2, pretrained: bool = False, amp: str = "off"):
+        """Build the segmentor, and store the mean and standard deviation of its normalization."""
         super().__init__()
         segmentor = build_segmentor(config, pretrained, classes)
         self.segmentor = segmentor.to(memory_format=torch.channels_last)

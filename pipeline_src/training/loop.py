@@ -151,10 +151,11 @@ def train(
     references: dict[str, list[float]],
     trackers: Path,
 ) -> TrainingRun:
-    """Return a run of `method` after its last epoch, which continues an earlier call that stopped.
+    """Train a network by `method`, and return the run after its last epoch.
 
-    The result depends on the device and on the arguments except `work`, `name` and `trackers`. It
-    is bit-identical however often the run was killed, and for any number of workers.
+    A call continues the run of an earlier call that stopped. The result depends on the device
+    and on the arguments except `work`, `name` and `trackers`. It is bit-identical however often the
+    run was killed, and for any number of workers.
 
     Args:
         work: folder of the checkpoints of this run and no other.
@@ -227,7 +228,7 @@ def _train_epoch(
     rate: float,
     progress: Progress,
 ) -> float:
-    """Return the mean loss of the steps of an epoch, after which the run is trained.
+    """Train the run for one epoch, and return the mean loss of the epoch's steps.
 
     The order of the images, the learning rate and torch's seed (dropout) follow from the seed of
     the run, the epoch and the step, so a resumed run needs no saved state for them.
@@ -262,7 +263,7 @@ def learning_rate(training: Training, epoch: int) -> float:
 def averaged_model(model: DenseClassifier, steps: float) -> AveragedModel:
     """Return an exponential average of weights and running statistics over about `steps` steps.
 
-    All steps count equally until there are so many.
+    The first `steps` steps count equally.
     """
 
     def average(averaged: Any, current: Any, number: Tensor | int) -> None:
@@ -280,10 +281,10 @@ def averaged_model(model: DenseClassifier, steps: float) -> AveragedModel:
 def validate(
     model: DenseClassifier, batches: Iterable[dict[str, Any]], released: bool
 ) -> Validation:
-    """Return the results of the predictions on the validation images, as an evaluation has them.
+    """Return the results of a network on the validation images, as an evaluation counts them.
 
     Predictions are unnormalized, at the original size of the masks, with threshold 0.5; for K
-    classes those of the top class.
+    classes the top class is predicted.
 
     Args:
         released: whether a grey mask pixel is an error of `accuracy`, whatever is predicted there.
@@ -312,6 +313,12 @@ def validate(
 
 
 def _validation(histogram: Histogram, right_on_grey: int) -> Validation:
+    """Return the results that a histogram of all validation pixels gives.
+
+    Args:
+        histogram: pixels by confidence and correctness.
+        right_on_grey: number of right pixels that `accuracy` counts as errors.
+    """
     levels = top_label(histogram)
     pixels = histogram.pixels
     return Validation(

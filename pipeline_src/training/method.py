@@ -30,7 +30,7 @@ class Batch:
 
     Attributes:
         index: (B,) int64, places of the images in the training set.
-        ids: their sample ids.
+        ids: sample ids of the images.
     """
 
     index: np.ndarray
@@ -39,11 +39,11 @@ class Batch:
     epoch: int
 
     def generator(self, purpose: str) -> np.random.Generator:
-        """Return the draws of the whole batch, keyed by (seed, epoch, the ids in it, purpose)."""
+        """Return a generator for the batch, keyed by (seed, epoch, sample ids, purpose)."""
         return generator(self.seed, self.epoch, *self.ids, purpose)
 
     def generators(self, purpose: str) -> list[np.random.Generator]:
-        """Return the draws of each image, keyed by (seed, epoch, its id, purpose)."""
+        """Return a generator for each image, keyed by (seed, epoch, sample id, purpose)."""
         return [generator(self.seed, self.epoch, name, purpose) for name in self.ids]
 
     def uniform(self, purpose: str) -> np.ndarray:
@@ -63,7 +63,7 @@ class Validation:
         histogram: all pixels by confidence, exactly; calibration metrics are functions of it.
         grey: share of pixels that are right, but that `accuracy` takes for errors because their
             masks are grey (`training.accuracy_on`).
-        null: the same for object-free crops (`data/null_images.py`), for a method that trains on
+        null: the results on object-free crops (`data/null_images.py`), for a method that trains on
             such crops.
     """
 
@@ -93,7 +93,7 @@ class MethodEntry(Documented):
     learns: ClassVar[bool] = False
 
     def references(self) -> list[str]:
-        """Return the methods whose runs of the same seed are inputs of this one, mostly none."""
+        """Return the names of methods whose runs of the same seed are inputs of this method."""
         return []
 
 
@@ -137,16 +137,16 @@ class Method(MethodEntry):
     # Callbacks
 
     def inputs(self, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return what the network trains on.
+        """Return the images and the labels that the network trains on, here x and y unchanged.
 
         Args:
             x: normalized images (B, 3, H, W).
-            y: their labels, in the form of `pixels`.
+            y: labels of the images, in the form that the module `pixels` defines.
         """
         return x, y
 
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
-        """Return the targets of the loss for labels y, of their shape or one that broadcasts."""
+        """Return the targets of the loss for labels y, whose shape broadcasts to that of y."""
         return y
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
@@ -163,7 +163,7 @@ class Method(MethodEntry):
         return None
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
-        """Learn after a step.
+        """Update the method's state after a step; plain training has no state.
 
         Args:
             m: the `image_statistic` of the images, (B,) float64.
@@ -172,7 +172,7 @@ class Method(MethodEntry):
         """
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
-        """Learn after an epoch's validation."""
+        """Update the method's state after an epoch's validation; plain training has no state."""
 
     def history_values(self) -> dict[str, float]:
         """Return the method's own columns of history.csv after this epoch, by name."""

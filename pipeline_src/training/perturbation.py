@@ -62,21 +62,22 @@ class AdaptivePerturbation(Perturbing):
     """
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
+        """Set the level of all images to 0."""
         super().start(n, references, classes)
         self._alphas = np.zeros(n)
 
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
-        """Return drawn labels, or labels perturbed by their alpha in the expected form."""
+        """Return randomly perturbed labels or, in the expected form, the mean of such labels."""
         if self.form == "expected":
             return expected(y, self.beta, self.levels(batch))
         return super().targets(y, batch)
 
     def reg(self, alpha: np.ndarray) -> np.ndarray | float:
-        """Return Reg for images at `alpha` (B,): below 0 where the perturbation goes too far."""
+        """Return Reg of images with levels `alpha` (B,), below 0 where a level is too high."""
         raise NotImplementedError
 
     def shortfall(self, alpha: np.ndarray) -> np.ndarray:
-        """Return 1 minus the confidence of the expected label of images at `alpha`, for any K."""
+        """Return 1 minus the confidence of the expected label at levels `alpha` (B,), for any K."""
         return self.beta * alpha
 
     def image_statistic(self, z: Tensor, y: Tensor) -> Tensor:
@@ -86,6 +87,10 @@ class AdaptivePerturbation(Perturbing):
         return mean_margin(z, y)
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
+        """Move the alphas of a step's images by their margins m, and clip them to [0, bound).
+
+        Alphas stay 0 through the first `start_epoch` epochs.
+        """
         if epoch <= self.start_epoch:
             return
         alpha = self.stepped(self._alphas[index], m)
@@ -121,9 +126,11 @@ class ReferencedPerturbation(AdaptivePerturbation):
     _accuracies: list[float] = PrivateAttr(default_factory=list)  # on validation, by epoch
 
     def references(self) -> list[str]:
+        """Return the baseline if its accuracy is the reference, else no method."""
         return ["baseline"] if self.theta_lm == "baseline" else []
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
+        """Store the validation accuracy of the epoch."""
         # A new list, because a state that was saved before holds the old one.
         self._accuracies = [*self._accuracies, validation.accuracy]
 
@@ -142,7 +149,7 @@ class ReferencedPerturbation(AdaptivePerturbation):
 def perturbed(y: Tensor, beta: float | Tensor) -> Tensor:
     """Return p(y, beta) = (1 - beta) y + beta (1 - y) / (K - 1), outside [0, 1] for beta > 1.
 
-    For one logit (K = 2) that is (1 - 2 beta) y + beta. Ignored pixels stay ignored.
+    For one logit (K = 2) the formula is (1 - 2 beta) y + beta. Ignored pixels stay ignored.
     """
     if y.shape[1] == 1:
         return (1 - 2 * beta) * y + beta

@@ -1,6 +1,6 @@
 """The building blocks of losses for any number K of classes (docs/theory.md section 1.2).
 
-Logits z are (B, 1, H, W), one logit for K = 2, or (B, K, H, W). Labels are of the same form: y in
+Logits z are (B, 1, H, W), one logit for K = 2, or (B, K, H, W). Labels have the same form: y in
 [0, 1] for one logit, else one plane per class that sum to 1, or to 0 on a pixel that is ignored.
 """
 
@@ -89,7 +89,7 @@ def local_mean(y: Tensor, weighted_sums: Callable[[Tensor], Tensor]) -> Tensor:
 
     Args:
         weighted_sums: returns sums over 3 x 3 pixels, without padding, of maps (B, C + 1, H, W):
-            those of y and one of the pixels that count.
+            the C maps of y, and one map of the pixels that count.
     """
     counts = valid(planes(y))[:, None].to(y.dtype)
     maps = F.pad(torch.cat([y, counts], 1), [1] * 4, mode="replicate")
@@ -100,14 +100,14 @@ def local_mean(y: Tensor, weighted_sums: Callable[[Tensor], Tensor]) -> Tensor:
 def mean(values: Tensor, y: Tensor) -> Tensor:
     """Return the mean of `values` (B, H, W) over the valid pixels of planes y (B, K, H, W).
 
-    It is 0 without a valid pixel.
+    The mean is 0 if no pixel is valid.
     """
     weight = valid(y)
     return (values * weight).sum() / weight.sum().clamp(min=1)
 
 
 def cross_entropy(z: Tensor, t: Tensor) -> Tensor:
-    """Return the mean cross entropy of logits z and targets t, in [0, 1] or not."""
+    """Return the mean cross entropy of logits z and targets t, which may lie outside [0, 1]."""
     if z.shape[1] == 1:
         return F.binary_cross_entropy_with_logits(z, t.expand_as(z))
     return mean(-(t * F.log_softmax(z, 1)).sum(1), t)
@@ -118,8 +118,9 @@ def mean_margin(z: Tensor, y: Tensor) -> Tensor:
 
     L is the cross entropy, U the uniform label. The margin measures how confidently the logits of
     an image agree with its labels, and moves its level of perturbation. For K classes it is the
-    mean of the label's logit minus the mean of the other logits; for one logit, that of (2y - 1) z.
-    Probabilities are clamped, so it stays finite. An image without a valid pixel has 0.
+    mean of the label's logit minus the mean of the other logits; for one logit, the mean of
+    (2y - 1) z. Probabilities are clamped, so the margin stays finite. An image without a valid
+    pixel has the margin 0.
     """
     z = z.detach().float()
     if z.shape[1] == 1:
@@ -143,7 +144,7 @@ def class_planes(masks: Tensor, classes: int) -> Tensor:
 def probability(z: Tensor, size: tuple[int, ...]) -> np.ndarray:
     """Return float32 probabilities of an image at its original `size`, from its logits (C, h, w).
 
-    They are (H, W) for one logit, (K, H, W) for K classes.
+    The array is (H, W) for one logit, (K, H, W) for K classes.
     """
     z = upsampled(z[None], size)[0]
     f = torch.sigmoid(z[0]) if len(z) == 1 else z.softmax(0)

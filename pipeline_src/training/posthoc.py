@@ -33,13 +33,13 @@ class PostHoc(MethodEntry):
     """The weights of these networks: those of the last step, or averaged over the last epochs."""
 
     def references(self) -> list[str]:
-        """Return the method whose networks it uses."""
+        """Return a list with the name of the method whose networks this method uses."""
         return [self.of]
 
     def fit(
         self, networks: list[DenseClassifier], store: Store, experiment: Experiment
     ) -> dict[str, Any]:
-        """Learn from the validation images, once per run, before the run is evaluated.
+        """Return what is learned from the validation images, once per run, before its evaluation.
 
         Args:
             networks: the network of the run's seed, or of all seeds where `every_seed`.
@@ -53,11 +53,11 @@ class PostHoc(MethodEntry):
     def logits(
         self, networks: list[DenseClassifier], x: Tensor, ids: list[str], seed: int
     ) -> list[Tensor]:
-        """Return the predictions to be averaged: logits, each (B, C, h, w).
+        """Return the logits of each prediction to be averaged, each (B, C, h, w).
 
         Args:
             x: images (B, 3, S, S) uint8.
-            ids: their sample ids, keys of random draws.
+            ids: sample ids of the images, keys of random draws.
             seed: the seed of the run, another key.
         """
         return [network(x) for network in networks]
@@ -67,10 +67,10 @@ class PostHoc(MethodEntry):
     ) -> np.ndarray:
         """Return the mean probabilities of one image at its original size, float32.
 
-        They are (H, W) for one logit, (K, H, W) for K classes.
+        The array is (H, W) for one logit, (K, H, W) for K classes.
 
         Args:
-            logits: predictions (C, h, w).
+            logits: the image's logits of each prediction, (C, h, w).
             size: (H, W).
             fitted: the result of `fit`.
         """
@@ -92,14 +92,14 @@ class Calibrated(PostHoc):
 
     @classmethod
     def calibrator(cls) -> type[Calibrator]:
-        """Return the class of its calibrator."""
+        """Return the class of the method's calibrator."""
         kind: type[Calibrator] = registered_class("pipeline_src.calibrators", cls.calibrator_entry)
         return kind
 
     def fit(
         self, networks: list[DenseClassifier], store: Store, experiment: Experiment
     ) -> dict[str, Any]:
-        """Return a calibrator fitted to the validation pixels of the first network."""
+        """Return the `Record` of a calibrator fitted to the first network's validation pixels."""
         from pipeline_src.calibrators.calibrator import Record, fitted
 
         pixels = validation_pixels(networks[0], store, experiment)
@@ -119,8 +119,8 @@ class Calibrated(PostHoc):
 def validation_pixels(network: DenseClassifier, store: Store, experiment: Experiment) -> Pixels:
     """Return valid validation pixels with the network's logits at the original size of the masks.
 
-    If they have more than `MOST_LOGITS` logits, the same share of each image is drawn, keyed by its
-    id.
+    If these pixels have more than `MOST_LOGITS` logits, the same share of each image is drawn,
+    keyed by the sample id.
     """
     import torch
 

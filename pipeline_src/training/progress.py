@@ -47,6 +47,7 @@ class Progress:
     timed: int = 0
 
     def __post_init__(self) -> None:
+        """Start the trackers and the clocks."""
         self.trackers = [tracker(settings, self.folder) for settings in self.training.trackers]
         self.clock = time.perf_counter()
         self.epoch_clock = self.clock
@@ -101,7 +102,7 @@ def tracker(settings: str | dict[str, Any], folder: Path) -> Any:
     """Return a visualization backend of mmengine, ready for values.
 
     Args:
-        settings: its name, or a mapping with the name as `type` and its arguments.
+        settings: name of the backend, or a mapping with the name as `type` and its arguments.
 
     Raises:
         UserError: there is no such backend, or it cannot start.

@@ -121,9 +121,9 @@ def docstring_lines(docstring: str) -> dict[str, str]:
 
 
 def described(name: str, parameters: Mapping[str, Any], epochs: int) -> dict[str, str]:
-    """Return `title` and `idea` of a method of the package, nothing for others.
+    """Return `title` and `idea` of a method of the package; empty for other names.
 
-    The title states if its perturbation starts after the last of the `epochs`.
+    The title states if the perturbation would start after the last of the `epochs`.
     """
     if name not in method_names():
         return {}

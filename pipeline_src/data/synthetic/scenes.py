@@ -47,7 +47,7 @@ class _Thing(NamedTuple):
 
 
 def _lay(scene: Array, colors: Array, cover: Array) -> None:
-    """Paint `colors` (H, W, 3) over a scene, where `cover` (H, W) says."""
+    """Paint `colors` (H, W, 3) over a scene in place, with the coverage `cover` (H, W)."""
     scene += cover[..., None] * (colors - scene)
 
 
@@ -74,7 +74,7 @@ def _thing(frame: Frame, size: float, center: Array, around: Array, hidden: floa
         size: share of sqrt(height width).
         center: x and y, as shares of width and height.
         around: the palette around the object (4, 3).
-        hidden: share in [0, 1] of the colors `around` in its colors.
+        hidden: share in [0, 1] of the colors `around` in the object's colors.
     """
     draw = frame.choice(SHAPES)
     outline, inner = draw(frame)
@@ -169,7 +169,7 @@ def uneven_light(frame: Frame) -> Array:
 
 
 def simulate_camera(frame: Frame, scene: Array) -> Array:
-    """Return the photo of a scene, RGB (H, W, 3) of about [0, 1]: uint8 RGB of the same size."""
+    """Return a photo, uint8 (H, W, 3), of a scene, RGB (H, W, 3) with values of about [0, 1]."""
     balance = np.exp(frame.normal(0, 0.07, 3) + frame.normal(0, 0.18))
     taken = np.clip(scene * uneven_light(frame)[..., None] * balance, 0, 1.3)
     if frame.random() < 0.3:  # haze: low contrast
@@ -183,7 +183,7 @@ def simulate_camera(frame: Frame, scene: Array) -> Array:
 def write_set(
     kind: Literal["scenes", "textures"], split: str, count: int, seed: int, folder: Path
 ) -> None:
-    """Write a dataset with the layout of a downloaded one: Image/<stem>.jpg, GT/<stem>.png.
+    """Write a dataset in the layout of a downloaded set: Image/<stem>.jpg, GT/<stem>.png.
 
     Masks of textures are 0. Each image depends only on (seed, kind, split, its number): a longer
     set begins with the shorter one.

@@ -29,10 +29,18 @@ def axes(angle: float) -> np.ndarray:
 
 
 def ellipse(x: float, y: float, a: float, b: float, angle: float = 0) -> np.ndarray:
+    """Return the outline of an ellipse, (48, 2).
+
+    Args:
+        x, y: center.
+        a, b: semi-axes.
+        angle: angle of the axis `a` in radians.
+    """
     return around(_TURNS) * (a, b) @ axes(angle) + (x, y)
 
 
 def animal(rng: Rng) -> Shape:
+    """Return an animal seen from the side, with four legs, a neck and a tail; the head is inner."""
     long, thick, leg = rng.uniform((0.4, 0.18, 0.4), (0.6, 0.3, 0.8))
     x, y, head = rng.uniform((0.5, -0.7, 0.15), (0.9, -0.1, 0.3))
     neck = np.arctan2(y, x - long)
@@ -46,6 +54,7 @@ def animal(rng: Rng) -> Shape:
 
 
 def fish(rng: Rng) -> Shape:
+    """Return a fish seen from the side; the tail and two fins are inner."""
     deep, bend = rng.uniform((0.2, -0.2), (0.45, 0.2))
     tail = np.array([(-0.45, 0), (-1, bend - 0.4), (-0.8, bend), (-1, bend + 0.4)])
     fin = np.array([(-0.2, 0), (rng.uniform(-0.3, 0.1), -deep - 0.2), (0.4, 0)])
@@ -54,6 +63,7 @@ def fish(rng: Rng) -> Shape:
 
 
 def flower(rng: Rng) -> Shape:
+    """Return a flower of 4 to 12 elliptic petals around a round heart, which is inner."""
     turns = np.linspace(0, 2 * np.pi, rng.integers(4, 13), endpoint=False)
     long, wide, heart = rng.uniform((0.35, 0.8, 0.16), (0.48, 1.5, 0.34))
     inner = [ellipse(0, 0, heart, heart)]
@@ -64,7 +74,7 @@ def flower(rng: Rng) -> Shape:
 
 
 def vessel(rng: Rng) -> Shape:
-    """Return a turned profile: vases, bottles, jars, lamps."""
+    """Return a vessel with a symmetric profile, such as a vase or bottle; its label is inner."""
     y = np.linspace(-0.95, 0.95, 24)
     half = np.interp(y, np.linspace(-0.95, 0.95, 5), rng.uniform(0.15, 0.6, 5))
     top, bottom = np.sort(rng.uniform(-0.8, 0.8, 2))
@@ -73,13 +83,14 @@ def vessel(rng: Rng) -> Shape:
 
 
 def house(rng: Rng) -> Shape:
+    """Return a house with a gable roof; two windows are inner."""
     wide, top, ridge = rng.uniform((0.5, -0.6, -0.3), (0.9, -0.1, 0.3))
     wall = np.array([(-wide, 0.85), (-wide, top), (ridge, top - 0.4), (wide, top), (wide, 0.85)])
     return [wall], [wall * 0.2 + (-wide / 2, 0.3), wall * 0.2 + (wide / 2, 0.3)]
 
 
 def blob(rng: Rng) -> Shape:
-    """Return a closed curve of a few harmonics: stones, fruit, bags."""
+    """Return a closed curve of a few harmonics, such as a stone, a fruit or a bag."""
     radius = np.full(len(_TURNS), 0.75)
     for k in range(2, 7):
         radius += rng.normal(0, 0.16 / k) * np.cos(k * _TURNS + rng.uniform(0, 2 * np.pi))
@@ -88,7 +99,7 @@ def blob(rng: Rng) -> Shape:
 
 
 def bouquet(rng: Rng) -> Shape:
-    """Return many round things close together: bushes, fruit in a bowl, balloons."""
+    """Return many ellipses close together, such as a bush or balloons; every second is inner."""
     balls = []
     for x, y in rng.normal(0, 0.36, (rng.integers(5, 14), 2)):
         a, b, angle = rng.uniform((0.18, 0.18, 0), (0.4, 0.4, 3))

@@ -46,6 +46,7 @@ Pattern = Callable[[Frame, float], Array]
 
 
 def blurred(picture: Array, sigma: float) -> Array:
+    """Return a picture after a Gaussian blur with a standard deviation of `sigma` pixels."""
     return cv2.GaussianBlur(picture, (0, 0), sigma)
 
 
@@ -68,18 +69,22 @@ def _cells(frame: Frame, period: float) -> tuple[Array, Array]:
 
 
 def cloud(frame: Frame, period: float) -> Array:
+    """Return smooth noise with features of four periods."""
     return frame.noise(4 * period, 5)
 
 
 def granite(frame: Frame, period: float) -> Array:
+    """Return fine grains: the difference of two noises."""
     return np.clip(0.5 + 2 * (frame.noise(period / 2, 3) - frame.noise(period, 3)), 0, 1)
 
 
 def marble(frame: Frame, period: float) -> Array:
+    """Return veins: the zero lines of smooth noise."""
     return np.clip(np.abs(2 * frame.noise(3 * period) - 1) * frame.uniform(2, 5), 0, 1)
 
 
 def pebbles(frame: Frame, period: float) -> Array:
+    """Return round cells, each of its own tone, that darken toward their borders."""
     distance, label = _cells(frame, period)
     tones = frame.uniform(0.3, 1, label.max() + 1)
     return tones[label] * np.clip(1.2 - distance, 0, 1)
@@ -96,24 +101,29 @@ def litter(frame: Frame, period: float) -> Array:
 
 
 def stripes(frame: Frame, period: float) -> Array:
+    """Return parallel, slightly warped stripes."""
     return np.clip(0.5 + frame.uniform(0.5, 3) * _waves(frame, period)[0], 0, 1)
 
 
 def checks(frame: Frame, period: float) -> Array:
+    """Return a warped checkerboard: the product of two crossing waves."""
     return np.clip(0.5 + frame.uniform(0.5, 3) * _waves(frame, period).prod(0), 0, 1)
 
 
 def weave(frame: Frame, period: float) -> Array:
+    """Return crossing threads, of which one or the other lies on top."""
     across, down = _waves(frame, period)
     return np.abs(np.where(across * down > 0, across, 0.85 * down))
 
 
 def dots(frame: Frame, period: float) -> Array:
+    """Return round dots around scattered seeds."""
     distance, _ = _cells(frame, 1.5 * period)
     return np.clip((frame.uniform(0.2, 0.4) - distance) * frame.uniform(4, 12) + 0.5, 0, 1)
 
 
 def bumps(frame: Frame, period: float) -> Array:
+    """Return a warped grid of bumps."""
     return np.abs(_waves(frame, period).prod(0)) ** 0.5
 
 

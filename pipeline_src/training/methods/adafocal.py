@@ -55,11 +55,12 @@ class AdaFocal(Method):
     _edges: np.ndarray  # (bins - 1,): bin b holds edge b-1 < f <= edge b
 
     def model_post_init(self, context: Any) -> None:
+        """Set gamma of all bins to `initial`, and the edges to bins of equal width."""
         self._gammas = np.full(self.bins, self.initial)
         self._edges = np.arange(1, self.bins) / self.bins
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
-        """Return the loss of logits z and labels t, with the gamma of the bin of each f."""
+        """Return the focal loss in which each probability f takes the gamma of its bin."""
         import torch
 
         from pipeline_src.training.pixels import log_distribution
@@ -72,6 +73,7 @@ class AdaFocal(Method):
         return focal_loss(log_f, t, base, gamma.abs())
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
+        """Update the edges of the bins, and gamma of each bin by its calibration error."""
         assert validation.histogram is not None
         self._edges, errors = equal_mass(validation.histogram, self.bins)
         gammas = self._gammas * np.exp(np.sign(self._gammas) * self.rate * errors)
@@ -79,6 +81,7 @@ class AdaFocal(Method):
         self._gammas = gammas.clip(self.lowest, self.highest)
 
     def history_values(self) -> dict[str, float]:
+        """Return the mean gamma over all bins."""
         return {"mean_gamma": float(self._gammas.mean())}
 
 

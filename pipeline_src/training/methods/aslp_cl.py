@@ -39,6 +39,7 @@ class ASLPCL(AdaptivePerturbation):
 
     @model_validator(mode="after")
     def _settles(self) -> ASLPCL:
+        """Return the method after checking that a step moves no alpha past its target level."""
         # The share of its distance to the target level that an alpha goes in a step.
         pull = self.eta * self.lam * self.beta
         if pull > 1:
@@ -46,13 +47,19 @@ class ASLPCL(AdaptivePerturbation):
         return self
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
+        """Set all alphas to 0, and mark the margins of all images as unknown."""
         super().start(n, references, classes)
         self._margins = np.full(n, np.nan)
 
     def reg(self, alpha: np.ndarray) -> np.ndarray:
+        """Return B - beta alpha of each image, which is positive below the target level B."""
         return self._target_level - self.shortfall(alpha)
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
+        """Store the margins of a step; move its images' alphas, and project all alphas.
+
+        Alphas stay 0 through the first `start_epoch` epochs.
+        """
         self._margins[index] = m
         if epoch <= self.start_epoch:
             return
@@ -60,6 +67,7 @@ class ASLPCL(AdaptivePerturbation):
         self._project()
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
+        """Move the target level by a share of the gap C - A, and project all alphas to it."""
         if epoch < self.start_epoch:
             return
         self._target_level = self.moved(self._target_level, validation.gap)
@@ -71,15 +79,16 @@ class ASLPCL(AdaptivePerturbation):
         return float(np.clip(target_level + self.gain * gap, 0.0, highest))
 
     def _project(self) -> None:
-        """Set the mean shortfall to the target level."""
+        """Shift the alphas so that the mean of beta alpha_i equals the target level."""
         self._alphas = projected(self._alphas, self._target_level / self.beta, self.highest)
 
     def history_values(self) -> dict[str, float]:
+        """Return the target level B, in the column `mark`."""
         return {"mark": self._target_level}
 
 
 def projected(alpha: np.ndarray, mean: float, highest: float) -> np.ndarray:
-    """Return the nearest alphas (N,) in [0, highest] of a given mean in that range.
+    """Return the alphas (N,) in [0, highest] with a given mean that are nearest to `alpha`.
 
     All alphas are shifted by one number, then clipped. It takes half a millisecond for 10,000
     images.

@@ -24,6 +24,7 @@ class ASLPCLPermuted(ASLPCL):
     """
 
     def levels(self, batch: Batch) -> np.ndarray:
+        """Return the alphas (B,) of other images, which a fixed permutation names."""
         n = len(self._alphas)
         other_images = generator("aslp_cl_permuted", n).permutation(n)  # equal in all steps
         return self._alphas.take(other_images.take(batch.index))

@@ -38,30 +38,35 @@ class ASLPGroups(ASLPCL):
     _replaced: np.ndarray
 
     def inputs(self, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the batch after replacing randomly drawn images by object-free crops."""
         drawn = batch.uniform("null image") < self.null_images
         x, y, self._replaced = with_null_images(x, y, drawn)
         return x, y
 
     def levels(self, batch: Batch) -> np.ndarray:
+        """Return the levels (B,): B_0 / beta for object-free crops, else the image's own alpha."""
         return np.where(self._replaced, self._null_target / self.beta, super().levels(batch))
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
+        """Update the alphas of those images of a step that were not replaced by crops."""
         images = ~self._replaced  # object-free crops share one level
         super().after_step(m[images], index[images], epoch)
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
+        """Move both target levels by the gaps C - A and C_0 - A_0 of the validation."""
         super().after_validation(validation, epoch)
         if epoch >= self.start_epoch and validation.null:
             self._null_target = self.moved(self._null_target, validation.null.gap)
 
     def history_values(self) -> dict[str, float]:
+        """Return the target levels B and B_0, in the columns `mark` and `null_mark`."""
         return super().history_values() | {"null_mark": self._null_target}
 
 
 def with_null_images(x: Tensor, y: Tensor, drawn: np.ndarray) -> tuple[Tensor, Tensor, np.ndarray]:
-    """Return a batch whose drawn images became object-free crops, and which images did.
+    """Return x and y with drawn images replaced by object-free crops, and which were replaced.
 
-    Images without enough background stay.
+    Images without enough background are not replaced.
 
     Args:
         x: images (B, 3, H, W).

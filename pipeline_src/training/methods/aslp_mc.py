@@ -26,4 +26,5 @@ class ASLPMC(ReferencedPerturbation):
     """
 
     def reg(self, alpha: np.ndarray) -> np.ndarray:
+        """Return min(0, (1 - A) - beta alpha) of each image, for the reference accuracy A."""
         return np.minimum(0.0, (1 - self.reference_accuracy) - self.shortfall(alpha))

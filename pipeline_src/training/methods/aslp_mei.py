@@ -30,4 +30,5 @@ class ASLPMEI(ReferencedPerturbation):
     """
 
     def reg(self, alpha: np.ndarray) -> float:
+        """Return min(0, A - A_lm), which is the same for all images."""
         return min(0.0, self._accuracies[-1] - self.reference_accuracy)

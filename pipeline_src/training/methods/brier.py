@@ -17,6 +17,7 @@ class Brier(Method):
     """
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
+        """Return half the squared error of the probabilities, averaged over pixels."""
         from pipeline_src.training.pixels import log_distribution, mean, planes
 
         y = planes(t)

@@ -28,6 +28,7 @@ class DiceCE(Method):
     """Weight of the Dice term."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
+        """Return cross entropy plus the weighted Dice loss, whose mean leaves out class 0."""
         from pipeline_src.training.pixels import log_distribution, planes, valid
 
         y = planes(t)

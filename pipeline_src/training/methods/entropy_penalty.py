@@ -23,6 +23,7 @@ class EntropyPenalty(Method):
     """Weight of the entropy."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
+        """Return cross entropy minus the weighted mean entropy of the predictions."""
         from pipeline_src.training.pixels import log_distribution, mean, planes
 
         log_f = log_distribution(z)

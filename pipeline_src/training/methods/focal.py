@@ -30,6 +30,7 @@ class Focal(Method):
     """`flsd53`: gamma is 5 below a label's probability of 0.2, 3 below 0.5, then `gamma`."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
+        """Return the focal loss with a fixed gamma or with the schedule FLSD-53."""
         import torch
 
         from pipeline_src.training.pixels import log_distribution
@@ -47,8 +48,8 @@ def focal_loss(log_f: Tensor, t: Tensor, base: Tensor, gamma: Tensor | float) ->
 
     Args:
         log_f, base: (B, K, H, W).
-        t: in the form of `pixels`.
-        gamma: that of all pixels, or of each (B, K, H, W).
+        t: targets, in the form that the module `pixels` defines.
+        gamma: one value for all pixels, or a value per class and pixel (B, K, H, W).
     """
     from pipeline_src.training.pixels import mean, planes
 

@@ -22,4 +22,5 @@ class LabelSmoothing(Method):
     """Share of the uniform label, the s of docs/theory.md."""
 
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
+        """Return labels mixed with the uniform label, whose share is `eps`."""
         return perturbed(y, self.eps * (self._classes - 1) / self._classes)

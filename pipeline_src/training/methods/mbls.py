@@ -27,6 +27,7 @@ class MbLS(Method):
     """Weight of the penalty."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
+        """Return cross entropy plus the weighted penalty on logit distances beyond the margin."""
         from pipeline_src.training.pixels import class_logits, mean, planes
 
         logits = class_logits(z)

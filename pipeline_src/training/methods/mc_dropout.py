@@ -37,12 +37,16 @@ class MCDropout(PostHoc):
     def fit(
         self, networks: list[DenseClassifier], store: Store, experiment: Experiment
     ) -> dict[str, float]:
-        """Refuse a network without dropout before it is evaluated; nothing is fitted."""
+        """Return the number of dropout layers; a network without dropout raises a UserError."""
         return {"dropout_layers": len(dropouts(networks[0]))}
 
     def logits(
         self, networks: list[DenseClassifier], x: Tensor, ids: list[str], seed: int
     ) -> list[Tensor]:
+        """Return the logits of each pass with dropout, each (B, C, h, w).
+
+        The draws depend on the run's seed and the sample id only.
+        """
         import torch
 
         network = networks[0]
@@ -58,7 +62,7 @@ class MCDropout(PostHoc):
 
 
 def dropouts(network: nn.Module) -> nn.ModuleList:
-    """Return the dropout modules of a network that drop anything, without stochastic depth.
+    """Return the dropout layers of a network with a rate above 0, without stochastic depth.
 
     Raises:
         UserError: there is none.

@@ -24,6 +24,7 @@ class Mixup(Method):
     """Shape of the Beta distribution: near 0 hardly any mixing, 1 is uniform."""
 
     def inputs(self, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the batch after mixing each image and its label with a partner's."""
         draws = batch.generator("mixup")
         share = float(draws.beta(self.a, self.a))
         partner = draws.permutation(len(x)).tolist()
@@ -31,11 +32,13 @@ class Mixup(Method):
 
 
 def mix(x: Tensor, y: Tensor, share: float, partner: list[int]) -> tuple[Tensor, Tensor]:
-    """Return images (B, 3, H, W) and labels (B, 1 or K, H, W), mixed with those of other images.
+    """Return images and labels, each mixed with the image and label of a partner in the batch.
 
     Args:
-        share: weight of an image itself.
-        partner: place in the batch of the other image, (B,).
+        x: images (B, 3, H, W).
+        y: labels (B, 1 or K, H, W).
+        share: weight of an image itself; the partner has 1 - share.
+        partner: place in the batch of each image's partner, (B,).
     """
     from pipeline_src.training.pixels import planes, valid
 

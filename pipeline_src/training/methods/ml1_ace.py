@@ -38,6 +38,7 @@ class ML1ACE(DiceCE):
     """`soft` splits a pixel between two bins, `hard` does not."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
+        """Return cross entropy plus the weighted Dice loss and the weighted calibration error."""
         from pipeline_src.training.pixels import log_distribution, planes
 
         error = self.calibration_error(log_distribution(z).exp(), planes(t))

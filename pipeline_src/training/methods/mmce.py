@@ -37,6 +37,10 @@ class MMCE(Method):
     """Weight of the penalty; Mukhoti et al. take 2."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
+        """Return cross entropy plus the weighted MMCE of the batch.
+
+        The penalty is 0 if the batch has no right pixel or no wrong pixel.
+        """
         from pipeline_src.training.pixels import log_distribution, planes, valid
 
         y = planes(t)
@@ -56,7 +60,7 @@ class MMCE(Method):
 
 
 def _divisor(kind: Tensor, counts: Tensor) -> Tensor:
-    """Return the divisor of d of right or of wrong pixels.
+    """Return the divisor in d for the right or for the wrong pixels.
 
     Args:
         kind: weights of the right or the wrong pixels, (N,) in [0, 1].

@@ -30,6 +30,7 @@ class NACL(Method):
     """Weight of the penalty."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
+        """Return cross entropy plus the weighted distance of logits to local class shares."""
         from torch.nn import functional as F
 
         from pipeline_src.training.pixels import local_mean, mean, planes

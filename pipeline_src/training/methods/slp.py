@@ -34,6 +34,7 @@ class SLP(Perturbing):
 
     @model_validator(mode="after")
     def _right_side(self) -> SLP:
+        """Return the method after checking that alpha keeps the class of the expected label."""
         # The bound of two classes; that of K > 2, (K - 1) / (K beta), is larger.
         bound = 1 / (2 * self.beta)
         if self.alpha >= bound:
@@ -44,6 +45,7 @@ class SLP(Perturbing):
         return self
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
+        """Set the level of all images to `alpha`."""
         super().start(n, references, classes)
         self._alphas = np.full(n, self.alpha)
 

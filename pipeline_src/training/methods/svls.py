@@ -28,7 +28,7 @@ class SVLS(Method):
     """Width of the Gaussian, in pixels."""
 
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
-        """Return smoothed labels (B, 1 or K, H, W)."""
+        """Return labels smoothed over the 3 x 3 pixels around each pixel, (B, 1 or K, H, W)."""
         import torch
         from torch.nn import functional as F
 

@@ -38,15 +38,18 @@ class EfficientNetLite(BaseModule):
     """
 
     def __init__(self, variant: int = 0, init_cfg: dict[str, Any] | None = None):
+        """Create the network of timm that returns feature maps of four levels."""
         super().__init__(init_cfg)
         self.features: Any = timm.create_model(
             f"tf_efficientnet_lite{variant}", features_only=True, out_indices=(1, 2, 3, 4)
         )
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return the four feature maps (B, C, h, w) of images (B, 3, H, W), fine to coarse."""
         return tuple(self.features(images))
 
     def init_weights(self) -> None:
+        """Load the ImageNet weights if `init_cfg` names their package, else keep timm's draws."""
         if self.init_cfg:
             load_package_weights(self.features, self.init_cfg["checkpoint"])
         self.is_init = True
@@ -97,6 +100,7 @@ class ASLPHead(BaseDecodeHead):
         hidden: int = 128,
         **kwargs: Any,
     ):
+        """Build one `DilatedSum` per level, the fusions, and the two convolutions of the head."""
         super().__init__(
             in_channels=in_channels,
             channels=channels,
@@ -112,6 +116,7 @@ class ASLPHead(BaseDecodeHead):
         self.leave = nn.Sequential(nn.Conv2d(hidden, channels, 3, padding=1), nn.ReLU(inplace=True))
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Return the logits (B, C, H, W) of feature maps, which are fused from coarse to fine."""
         features = self._transform_inputs(inputs)
         levels = [module(x) for module, x in zip(self.levels, features, strict=True)]
         path = self.coarsest(levels.pop())
@@ -137,6 +142,7 @@ class DilatedSum(nn.Module):
     """
 
     def __init__(self, in_channels: int, out_channels: int):
+        """Create a 3 x 3 convolution for each dilation in `DILATIONS`, and draw its weights."""
         super().__init__()
         convolutions = [
             nn.Conv2d(in_channels, out_channels, 3, padding=dilation, dilation=dilation)
@@ -147,6 +153,7 @@ class DilatedSum(nn.Module):
         self.convs = nn.ModuleList(convolutions)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the sum of all convolutions of x (B, C, H, W), (B, out_channels, H, W)."""
         first, *others = [conv(x) for conv in self.convs]
         total: Tensor = sum(others, start=first)
         return total
@@ -156,11 +163,13 @@ class Fusion(nn.Module):
     """A level is refined, added to the coarser `path` of its size, and the sum refined again."""
 
     def __init__(self, channels: int):
+        """Create the residual units before and after the sum."""
         super().__init__()
         self.before = ResidualUnit(channels)
         self.after = ResidualUnit(channels)
 
     def forward(self, path: Tensor, level: Tensor) -> Tensor:
+        """Return the fusion of a coarser `path` with `level`, both (B, channels, H, W)."""
         fused: Tensor = self.after(path + self.before(level))
         return fused
 
@@ -172,6 +181,7 @@ class ResidualUnit(nn.Sequential):
     """
 
     def __init__(self, channels: int):
+        """Create two 3 x 3 convolutions that keep the number of channels."""
         super().__init__(
             nn.Conv2d(channels, channels, 3, padding=1),
             nn.ReLU(inplace=True),
@@ -179,6 +189,7 @@ class ResidualUnit(nn.Sequential):
         )
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return relu(x) plus two convolutions of it, (B, channels, H, W)."""
         x = F.relu(x)
         residual: Tensor = super().forward(x)  # type: ignore[no-untyped-call]
         return x + residual
