@@ -45,9 +45,9 @@ def prepare_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 
 def _pulled_preparation(experiment: ExperimentGraph, entry: Entry) -> Job | None:
-    """Return the stored preparation of a dataset without files; None if there is none.
+    """Return the stored preparation of a dataset whose files are absent; None if there is none.
 
-    A current one comes first.
+    A preparation of today's parameters and code is preferred.
     """
     last = None
     for folder, record in stored("prepare"):
@@ -64,6 +64,7 @@ def _pulled_preparation(experiment: ExperimentGraph, entry: Entry) -> Job | None
 
 
 def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) -> Job:
+    """Return the job that prepares a dataset whose source files have this identity."""
     parameters: dict[str, Any] = {
         "data": identity.parameters,
         "on_problem": experiment.settings.data.on_problem,
@@ -87,7 +88,7 @@ def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) 
 
 
 def groups_parameter(experiment: ExperimentGraph, entry: Entry) -> str:
-    """Return what fingerprints hold of the groups of a dataset: its pattern, or a file's digest."""
+    """Return what fingerprints include of a dataset's groups: a pattern, or a file's digest."""
     file = groups.find(entry.groups, experiment.data_root)
     return file_digest(file) if file else entry.groups
 
