@@ -20,6 +20,7 @@ class UserError(Exception):
     def __init__(
         self, problem: str, *, found: object = None, expected: object = None, fix: str | None = None
     ):
+        """Join the problem and the given details into the message, a line for each."""
         lines = [problem]
         for label, text in (("found", found), ("expected", expected), ("fix", fix)):
             if text is not None:

@@ -51,6 +51,7 @@ def _end_without(owner: int) -> None:
     """Start a thread that ends this process and its children when the process `owner` is gone."""
 
     def watch() -> None:
+        """Wait until the owner is gone, then end the children and this process."""
         while _is_alive(owner):
             time.sleep(POLL)
         for child in active_children():

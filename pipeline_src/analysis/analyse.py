@@ -35,11 +35,15 @@ def analyse(
     """Measure all methods on a dataset, and write the measurements to `out`.
 
     Args:
-        part: name of the dataset, the key of its draws.
+        part: name of the dataset, from which the seed of its resamples follows.
+        bins: number of equal-width bins of ECE and OE.
         runs: (method, seed) -> a file of counts, or a function that returns counts by protocol;
             the result has the methods in this order.
-        note: on the dataset, for readers of its numbers.
-        groups_of: the group of each image by its id, where images are not independent.
+        out: the file to write.
+        note: a remark on the dataset for readers of its numbers.
+        groups_of: a function that returns the group of each image from the ids of the images, where
+            images are not independent.
+        resamples: number of resamples of the images.
 
     Raises:
         UserError: a file is missing or holds no counts, or methods were evaluated on different
@@ -115,11 +119,12 @@ def accuracy_band(runs: Sequence[Measurement], bins: int) -> np.ndarray | None:
 def band_of_sums(
     totals: np.ndarray, resampled: np.ndarray, filled: np.ndarray, units: int
 ) -> np.ndarray:
-    """Return (bins + 1, 2) 95 % confidence limits of the accuracy in each bin and over all pixels,
-    of all seeds pooled: the error bars of reliability diagrams.
+    """Return the error bars of a reliability diagram, (bins + 1, 2).
 
-    They cover images and, with several seeds, training (`Estimate`). They are NaN in a bin in which
-    fewer than `FEW_GROUPS` units, or not all of fewer units, have pixels of one of the seeds.
+    These are 95 % confidence limits of the accuracy in each bin and, in the last row, over all
+    pixels, of all seeds pooled. The limits cover the sampling of images and, with several seeds,
+    the variance of training (`Estimate`). The limits of a bin are NaN if, for one of the seeds,
+    fewer than `FEW_GROUPS` units have pixels in it; with fewer units than that, all must have some.
 
     The accuracy of all seeds' pixels is the mean of the seeds' weighted by their shares w of the
     pixels. Its standard error of training is s sqrt(sum w^2), with s the standard deviation over
@@ -128,9 +133,9 @@ def band_of_sums(
 
     Args:
         totals: (S, 2 bins) pixels in each bin, then the correct ones among them, of all images.
-        resampled: (R, 2 bins) the same on resamples, of all seeds together.
+        resampled: (R, 2 bins) the same sums on resamples, summed over seeds.
         filled: (S, bins) units, images or groups of them, with pixels in each bin.
-        units: how many are resampled.
+        units: number of units that are resampled.
     """
     # Shares of images add up to one but for rounding.
     enough = filled.min(axis=0) > min(FEW_GROUPS, units) - 1e-6
@@ -150,5 +155,5 @@ def band_of_sums(
 
 
 def _with_sum(by_bin: np.ndarray) -> np.ndarray:
-    """Return numbers (n, bins) with their sum over bins as a further column."""
+    """Return numbers (n, bins) with their sum over bins as a further column, (n, bins + 1)."""
     return np.append(by_bin, by_bin.sum(axis=1, keepdims=True), axis=1)

@@ -68,10 +68,10 @@ class Bound:
         return math.ceil(1 / self.alpha - 1 - 1e-9)
 
     def defined(self, risks: np.ndarray) -> np.ndarray:
-        """Return the risk at all thresholds of the n units that have it, (n, 257).
+        """Return the risk at all thresholds, (n, 257), of the n units for which it is defined.
 
         Args:
-            risks: (U, 2, 257), as of `image_risks`.
+            risks: (U, 2, 257), from `image_risks`.
         """
         chosen = risks[:, RISK_NAMES.index(self.risk)]
         return np.asarray(chosen[~np.isnan(chosen[:, 0])])
@@ -81,10 +81,10 @@ class Bound:
 
         Args:
             total: (257,) the summed risks of the units.
-            units: their number.
+            units: number of units.
 
         Returns:
-            None if no t will do, as with too few units.
+            None if the bound holds at no t, for example with too few units.
         """
         allowed = np.flatnonzero(guaranteed(total, units) <= self.alpha)
         if not len(allowed):
@@ -92,6 +92,7 @@ class Bound:
         return int(allowed[-1] if self.risk == "fnr" else allowed[0])
 
     def __str__(self) -> str:
+        """Return the bound as text, such as "FNR ≤ 10 %"."""
         quantity = RISKS[self.risk]
         return f"{quantity.title} ≤ {quantity.factor * self.alpha:g} %"
 
@@ -109,10 +110,10 @@ def guaranteed(total: np.ndarray, units: int) -> np.ndarray:
 def image_risks(counts: Counts) -> np.ndarray:
     """Return the risks of the masks f >= t/255 of each independent unit, (U, 2, 257).
 
-    FNR of an image: share of its foreground that the mask misses; it rises with t. FPR: share of
-    its background that is in the mask; it falls. An image without foreground has no FNR, and one
-    without background no FPR: these are NaN. The risk of a group of images is the mean over those
-    of its images that have one.
+    The FNR of an image is the share of its foreground that the mask misses; it rises with t. The
+    FPR is the share of its background that is in the mask; it falls with t. The
+    FNR of an image without foreground is NaN, and so is the FPR of an image without background. The
+    risk of a group of images is the mean over the images in which it is defined.
     """
     images = counts.images
     risks = np.empty((len(images), len(RISKS), EIGHT_BIT + 1))

@@ -50,7 +50,11 @@ class MetricDifference:
 
 
 def seed_pairs(a: Sequence[int], b: Sequence[int]) -> list[tuple[int, int]]:
-    """Return seeds of A with those of B: each with itself, or in order if none is in both."""
+    """Return pairs of a seed of A and a seed of B.
+
+    A seed that both have is paired with itself. If there is none, seeds are paired in ascending
+    order.
+    """
     common = sorted({*a} & {*b})
     if common:
         return [(seed, seed) for seed in common]
@@ -68,7 +72,7 @@ def metric_differences(
     """Return all metrics of a method on a dataset, resampled unless A and B have equal counts.
 
     Args:
-        part: name of the dataset, the key of the draws.
+        part: name of the dataset, from which the seed of its resamples follows.
         bins: equal-width bins of ECE and OE on [0, 1].
         a, b: seed -> counts by protocol.
         groups: group of each image of A and of B, where images are not independent; equal images
@@ -121,9 +125,12 @@ def metric_differences(
 def _measured(
     counts: Sequence[Mapping[str, Counts]], bins: int, key: int, groups: Groups, equal: bool
 ) -> dict[str, Measurement]:
-    """Return the measurements of one side by protocol, its seeds numbered.
+    """Return the measurements of one experiment by protocol; seeds are numbered from 0.
 
-    Equal sides need no resamples.
+    Args:
+        counts: the counts by protocol, for each seed.
+        key: the seed of the resamples.
+        equal: whether both experiments have equal counts, so that no resamples are needed.
     """
     resamples = 1 if equal else RESAMPLES
     runs = [measure_protocols(run, bins, key, resamples, groups) for run in counts]

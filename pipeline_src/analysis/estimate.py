@@ -76,7 +76,7 @@ class Estimate:
 
     @property
     def sd(self) -> float:
-        """Sample standard deviation over seeds; NaN with one."""
+        """The sample standard deviation over seeds; NaN with one seed."""
         return sample_sd(list(self.by_seed.values()))
 
     @property
@@ -108,7 +108,7 @@ class Estimate:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether the 95 % interval excludes 0, and that of `decided` does on the same side."""
+        """Whether the 95 % interval excludes 0, and the interval of `decided` on the same side."""
         low, high = self.interval()
         if not (low > 0 or high < 0):
             return False
@@ -125,7 +125,7 @@ class Estimate:
 
 
 def sample_sd(values: Sequence[float] | np.ndarray) -> float:
-    """Return the sample standard deviation; NaN of fewer than two values."""
+    """Return the sample standard deviation of values; NaN for fewer than two."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
@@ -138,9 +138,9 @@ def _relative_width(level: float) -> float:
 
 
 def estimate(metric: str, *terms: Term) -> Estimate | None:
-    """Return the weighted sum of a metric over terms, averaged over the seeds that all have.
+    """Return the weighted sum of a metric over terms, averaged over their common seeds.
 
-    It is None where the measurements have no seed in common or one lacks the metric.
+    The result is None if the measurements have no seed in common, or one lacks the metric.
     """
     measured = [run for run, _ in terms]
     seeds = common_seeds(measured)
@@ -169,7 +169,7 @@ def _all_have(metric: str, measured: Sequence[Measurement]) -> bool:
 
 
 def _weighted_sum(metric: str, terms: Sequence[Term], seeds: Sequence[int]) -> Estimate:
-    """Return the weighted sum of one metric, decided by its own interval."""
+    """Return the weighted sum of one metric over terms, with the interval of this metric."""
     by_seed: np.ndarray = np.zeros(len(seeds))
     values: np.ndarray = np.zeros(1)  # (S, R)
     reference = 0.0
@@ -266,6 +266,7 @@ def needed_sample(
     width = _relative_width(level) * farthest
 
     def is_narrow(number: int, factor: float) -> bool:
+        """Return whether so many seeds, with `factor` times the images, give a narrow interval."""
         training = 0.0
         if number > 1:
             training = students_t(number, (1 + level) / 2) * effect.sd / math.sqrt(number)

@@ -72,8 +72,8 @@ class MethodFacts:
     def strength(self, classes: int) -> float | None:
         """Return the perturbation strength of a static method; None for other methods.
 
-        It is twice the share that the expected label loses. Label smoothing moves eps (K - 1) / K
-        of every label, SLP alpha beta.
+        The strength is twice the share that the expected label loses. This share is
+        eps (K - 1) / K for label smoothing with K classes, and alpha beta for SLP.
         """
         if self.code == "label_smoothing":
             return float(2 * self.parameters["eps"] * (classes - 1) / classes)
@@ -90,11 +90,11 @@ class Facts:
         experiment: its name.
         methods: the entries of `methods:` by name, in the order in which they are shown.
         parts: evaluated dataset -> role (a key of `ROLES`), in the order in which they are shown.
-        seeds: of the training runs.
+        seeds: the seeds of the training runs.
         bins: equal-width bins of ECE and OE on [0, 1].
-        epochs: each network was trained for.
+        epochs: number of epochs of each training.
         synthetic: whether all images are generated: the numbers say nothing about real images.
-        class_names: of several classes; none for one object class.
+        class_names: the names of the classes; empty for one object class.
         in_paper: datasets on which the paper reports numbers.
         captions: dataset -> the catalog's note for readers of its numbers.
         claims: names of the claims to judge; None for all.
@@ -150,17 +150,17 @@ class Facts:
 
     @property
     def learned(self) -> list[str]:
-        """Methods that learn perturbation levels."""
+        """The methods that learn perturbation levels."""
         return [name for name, method in self.methods.items() if method.learns]
 
     @property
     def trained(self) -> list[str]:
-        """Methods that train networks of their own."""
+        """The methods that train networks of their own."""
         return [name for name, method in self.methods.items() if method.trains]
 
     @property
     def static(self) -> dict[str, float]:
-        """Methods of static perturbation, with its strength."""
+        """Method of static perturbation -> its strength (`MethodFacts.strength`)."""
         strengths = {}
         for name, method in self.methods.items():
             strength = method.strength(self.classes)
@@ -170,7 +170,7 @@ class Facts:
 
     @property
     def static_grid(self) -> dict[str, tuple[float, float]]:
-        """Entries of SLP without noise -> (alpha, beta), in this order; none of a single one."""
+        """Entry of SLP without noise -> (alpha, beta), ascending; empty if there is only one."""
         grid = []
         for name in self.entries("slp"):
             parameters = self.methods[name].parameters
@@ -184,7 +184,7 @@ class Facts:
     def entries(self, code: str) -> list[str]:
         """Return the entries that use the method `code`, the principal one first.
 
-        The principal entry is the one of the method's name, or else the first one.
+        The principal entry is the one that has the method's name, or else the first one.
         """
         names = [name for name, method in self.methods.items() if method.code == code]
         return sorted(names, key=lambda name: name != code)
@@ -219,11 +219,11 @@ class ExperimentSummary:
     """An experiment of params.yaml, run or not, for tables and claims on several experiments.
 
     Attributes:
-        name: of the experiment.
-        task: what its training set shows, in the catalog's word.
+        name: the name of the experiment.
+        task: what its training set shows, a key of the catalog's tasks.
         network: name of the network's config.
         data: a value that is equal for experiments on the same data.
-        folder: of its results: tables/ and claims.json.
+        folder: the folder of its results, with tables/ and claims.json.
         captions: test set -> the note for readers of its numbers.
     """
 
@@ -235,7 +235,12 @@ class ExperimentSummary:
     captions: Mapping[str, str] = field(default_factory=dict)
 
     def reading(self, file: Path, expected: str) -> AbstractContextManager[None]:
-        """Return `files.reading` for a file of the experiment's results."""
+        """Return a context in which a damaged file of the results raises a UserError.
+
+        Args:
+            file: the file that is read.
+            expected: what the file should be, for the error.
+        """
         fix = (
             f"remove it and run: {run_command(self.name)}; "
             f"of a published experiment: git checkout -- {file}"

@@ -25,7 +25,7 @@ NAN = (math.nan, math.nan)  # of an undefined interval
 def percentiles(values: np.ndarray, units: int) -> Limits | None:
     """Return the limits of 95 % of values (R,) on resamples, wider for few units.
 
-    They are None if a value is undefined.
+    The result is None if a value is undefined, or there is a single unit.
     """
     if units < 2 or np.isnan(values).any():
         return None
@@ -65,15 +65,17 @@ def interval(
 ) -> Limits | None:
     """Return the 95 % confidence interval of a metric; None where a resample leaves it undefined.
 
-    The `percentiles`, farther out on the side of the longer tail, as Johnson's modified t is
-    (Journal of the American Statistical Association 1978): where few images are much worse than all
-    others, percentiles miss that more of them are to be expected. And wide enough to hold the value
-    itself: a part of an error that is 0 in nearly all resamples lies on one side of it in them,
-    once they are centred on their mean.
+    The interval starts from `percentiles`. The limit on the side of the longer tail is moved
+    farther out, as in Johnson's modified t (Journal of the American Statistical Association 1978):
+    where few images are much worse than all others, percentiles do not allow for more such images.
+    The interval is also widened to contain the value itself. An error that is 0 in nearly all
+    resamples can lie outside of their percentiles once they are centered on their mean.
 
     Args:
-        value: of all images; `resampled` (R,) is it on resamples of so many units.
-        limits: least and largest value that it can have.
+        value: the metric on all images.
+        resampled: (R,) the metric on resamples of the images.
+        units: number of units that were resampled.
+        limits: least and largest possible value of the metric.
     """
     ends = percentiles(resampled, units)
     if ends is None:
@@ -92,7 +94,8 @@ def interval(
 def _skewness(resampled: np.ndarray) -> float:
     """Return the skewness of resampled values (R,), in [-1, 1].
 
-    A single image that differs from all others has 1, the skewness of a Poisson variable of mean 1.
+    If a single image differs from all others, the skewness is 1, as of a Poisson variable of mean
+    1.
     """
     from_mean = resampled - resampled.mean()
     variance = float((from_mean**2).mean())
@@ -102,15 +105,18 @@ def _skewness(resampled: np.ndarray) -> float:
 
 
 def within(ends: Limits, limits: Limits) -> Limits:
-    """Return an interval cut at the range of its metric; NaN stays by the order of arguments."""
+    """Return the interval `ends` cut to the range `limits` of its metric.
+
+    NaN stays NaN because of the order of the arguments of max and min.
+    """
     return max(ends[0], limits[0]), min(ends[1], limits[1])
 
 
 def error_interval(value: float, ends: Limits, of_square: Limits) -> Limits:
     """Return the interval of an error that resampling can only raise where it is near 0.
 
-    It ends at the upper percentile (`ends`) and at the mirrored one, or at 0 where the interval of
-    the debiased square holds 0.
+    The upper limit is the one of `ends`. The lower limit is its mirror image about `value`, or 0 if
+    the interval of the debiased square, `of_square`, contains 0.
     """
     if np.isnan([*ends, *of_square]).any():
         return NAN

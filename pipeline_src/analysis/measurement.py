@@ -29,11 +29,11 @@ class Measurement:
     classes.
 
     Attributes:
-        seeds: of its runs, ascending.
-        images: their number, N.
+        seeds: the seeds of the method's runs, ascending.
+        images: number of images, N.
         units: how many images, or groups of them, are resampled.
-        points: metric -> (S,), its exact values.
-        values: metric -> (S, R), its values on resamples of the images, the same draws for all
+        points: metric -> (S,) exact values.
+        values: metric -> (S, R) values on resamples of the images, the same resamples for all
             methods and seeds; NaN where a resample leaves it undefined.
         pixels: number of pixels that count, in one run.
         reasons: metric -> why it is undefined.
@@ -104,8 +104,9 @@ class Measurement:
         return values
 
     def intervals(self) -> dict[str, tuple[float, float] | None]:
-        """Return the 95 % interval over images of every metric of a single run; None where a
-        resample leaves it undefined.
+        """Return metric -> the 95 % interval over images, for a single run.
+
+        The interval is None where a resample leaves the metric undefined.
         """
         by_percentiles = {}
         for name, values in self.values.items():
@@ -122,19 +123,20 @@ class Measurement:
 
     @property
     def histogram(self) -> Histogram:
-        """The pixels of all seeds in one."""
+        """The histogram of the pixels of all seeds together."""
         return histogram_from(self.arrays, "all", top=bool(self.arrays["top"]))
 
     @property
     def groups(self) -> np.ndarray | None:
-        """(N,) the group of each image, from 0, where images are not independent; they are
-        resampled by it.
+        """The group of each image, (N,) from 0; None where images are independent.
+
+        Groups are resampled as a whole.
         """
         return self.arrays.get("groups")
 
     @property
     def size(self) -> str:
-        """The number of its images, and of their groups, as text."""
+        """The number of images, and of their groups, as text."""
         few = ""
         if self.units == 1:
             few = " (no intervals)"
@@ -151,8 +153,11 @@ class Measurement:
 def write(
     path: Path, header: Mapping[str, Any], measured: Mapping[tuple[str, str], Measurement]
 ) -> None:
-    """Write the measurements of a dataset, by (protocol, method), and a header, as JSON can hold
-    it.
+    """Write the measurements of a dataset to the file `path`.
+
+    Args:
+        header: facts of the dataset, in JSON's types.
+        measured: (protocol, method) -> measurement.
     """
     entries = []
     members: dict[str, Any] = {}
@@ -179,11 +184,14 @@ def write(
 
 
 class Reader:
-    """The measurements in a file; an array is read when it is used. UserError if the file is no
-    analysis.
-    """
+    """The measurements in a file that `write` wrote; an array is read when it is used."""
 
     def __init__(self, path: Path):
+        """Read the header of the file `path`; arrays are read on use.
+
+        Raises:
+            UserError: the file is missing or is not an analysis.
+        """
         self._entries = {}
         try:
             self._file = np.load(path, allow_pickle=False)
@@ -201,7 +209,7 @@ class Reader:
             ) from None
 
     def __contains__(self, pair: object) -> bool:
-        """Return whether there is a (protocol, method)."""
+        """Return whether the file has a measurement of `pair`, (protocol, method)."""
         return pair in self._entries
 
     def measurement(self, protocol: str, method: str, of_all_seeds: bool = False) -> Measurement:
@@ -213,20 +221,24 @@ class Reader:
 
 
 class _Lazy(Mapping[str, np.ndarray]):
-    """Arrays of a file by short names, those in one folder of it."""
+    """The arrays in one folder of an .npz file, by their names in this folder; read on use."""
 
     def __init__(self, file: Mapping[str, np.ndarray], folder: str, names: Collection[str]):
+        """Take the open file, a folder in it, and the names of the arrays in this folder."""
         self._file = file
         self._folder = folder
         self._names = names
 
     def __getitem__(self, name: str) -> np.ndarray:
+        """Read and return the array `name` of the folder; KeyError if there is none."""
         if name not in self._names:
             raise KeyError(name)
         return self._file[f"{self._folder}/{name}"]
 
     def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the arrays."""
         return iter(self._names)
 
     def __len__(self) -> int:
+        """Return the number of arrays."""
         return len(self._names)

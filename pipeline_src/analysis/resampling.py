@@ -37,16 +37,18 @@ Sums = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def one_thread(function: Callable[P, T]) -> Callable[P, T]:
-    """Return a function whose matrix products use one thread: with more, they differ in the last
-    bits.
+    """Return `function` with matrix products limited to one thread.
+
+    The results of several threads differ in the last bits.
     """
     wrapped: Callable[P, T] = threadpool_limits.wrap(limits=1, user_api="blas")(function)
     return wrapped
 
 
 def key_of(part: str) -> int:
-    """Return the key of the draws on a dataset. Datasets are compared as independent, so they must
-    not share draws.
+    """Return the seed of the resamples of a dataset, which follows from its name.
+
+    Datasets are compared as independent, so their resamples must differ.
     """
     return crc32(part.encode())
 
@@ -58,7 +60,12 @@ def measure_protocols(
     resamples: int = RESAMPLES,
     groups: np.ndarray | None = None,
 ) -> dict[str, Measurement]:
-    """Return `measure` of a run by protocol; `groups` (N,) as of `counting.counts.grouped`."""
+    """Return the measurement of a run (`measure`) by protocol.
+
+    Args:
+        groups: (N,) the group of each image (`counting.counts.grouped`); None if images are
+            independent.
+    """
     result = {}
     for protocol, of_protocol in grouped(counts, groups).items():
         result[protocol] = measure(of_protocol, bins, key, resamples)
@@ -73,15 +80,16 @@ def measure(
     resamples: int = RESAMPLES,
     names: Iterable[str] | None = None,
 ) -> Measurement:
-    """Return the metrics of a run, exactly and on resamples of its independent units, which are
-    images or groups of them.
+    """Return the metrics of a run, exactly and on resamples of its independent units.
+
+    A unit is an image, or a group of images that are not independent.
 
     The draws depend on (number of units, resamples, key) only: two runs on the same images, in the
     order of their ids, see the same resamples, so their differences are paired.
 
     Args:
-        resamples: their number; 0 for exact values only.
-        names: of the metrics; all by default, which takes far longer.
+        resamples: number of resamples; 0 for exact values only.
+        names: the metrics to compute; by default all, which takes far longer.
     """
     points, reasons = summary(counts, bins, names)
     measured = Measurement(
@@ -113,7 +121,7 @@ def measure(
 
 @one_thread
 def leave_one_out(counts: Counts, bins: int, names: Iterable[str]) -> np.ndarray:
-    """Return metrics (M, U) without each of the U independent units; NaN of a single unit."""
+    """Return M metrics with each of the U independent units left out, (M, U); NaN if U is 1."""
     points = {}
     for name in names:
         metric = METRICS[name]
@@ -134,7 +142,10 @@ def _sampled_units(counts: Counts) -> np.ndarray:
 
 
 def _weights(times: np.ndarray, sampled: np.ndarray) -> np.ndarray:
-    """Return the weights (R, U) of all units, 0 of those that are not drawn."""
+    """Return the weights (R, U) of all units from `times`, how often the sampled ones are drawn.
+
+    Units that are never drawn have the weight 0.
+    """
     weights = np.zeros((len(times), len(sampled)), times.dtype)
     weights[:, sampled] = times
     return weights
@@ -188,9 +199,9 @@ def _values(
 
 @lru_cache(maxsize=1)  # methods and seeds on a dataset share the draws
 def draws(units: int, resamples: int, key: int) -> np.ndarray:
-    """Return how often each unit is in each resample, (R, U): as many units are drawn as there are.
+    """Return how often each unit is in each resample, (R, U); a resample draws U units.
 
-    NaN if there is one unit: nothing is known then of how units differ.
+    The result is NaN for a single unit, which does not tell how units differ.
     """
     if units == 1:
         return np.full((resamples, 1), np.nan)
@@ -203,8 +214,9 @@ def draws(units: int, resamples: int, key: int) -> np.ndarray:
 
 @one_thread
 def image_means(values: np.ndarray, key: int, resamples: int = RESAMPLES) -> np.ndarray:
-    """Return (R, M) means over resampled images of M values per image, (N, M); NaN in `values` is
-    left out.
+    """Return means over resampled images, (R, M), of M values per image, `values` (N, M).
+
+    NaN in `values` is left out.
     """
     defined = ~np.isnan(values)
     columns = np.concatenate([np.where(defined, values, 0), defined], axis=1)

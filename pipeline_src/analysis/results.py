@@ -53,10 +53,11 @@ class Results:
 
     @cached_property
     def _readers(self) -> dict[str, Reader]:
+        """The reader of each dataset's analysis, by dataset."""
         return {part: Reader(self.files[part]) for part in self.facts.parts}
 
     def measured(self, protocol: str, part: str) -> dict[str, Measurement]:
-        """Return the methods that were run on a dataset, in the order of the experiment."""
+        """Return method -> its measurement on a dataset, in the order of the experiment."""
         reader = self._readers[part]
         found = {}
         for name, method in self.facts.methods.items():
@@ -73,7 +74,7 @@ class Results:
         return estimate(metric, (self.measured(protocol, part)[method], 1.0)) or UNDEFINED_ESTIMATE
 
     def groups(self, part: str) -> np.ndarray | None:
-        """Return the group of each image, (N,), where images are not independent."""
+        """Return the group of each image, (N,); None if images are independent."""
         first = next(iter(self.measured("raw", part).values()), None)
         return first.groups if first else None
 
@@ -90,8 +91,8 @@ class Results:
     def table(self) -> pd.DataFrame:
         """All metrics without resampling: columns `KEYS`, then one per metric.
 
-        A row per protocol, dataset, method and seed. Errors, accuracy and F are in [0, 1]; entropy
-        and NLL in nats; NaN where a metric is undefined.
+        There is a row per protocol, dataset, method and seed. Errors, accuracy and F are in [0, 1],
+        entropy and NLL are in nats. A metric is NaN where it is undefined.
         """
         import pandas as pd  # 0.3 s: who asks for the names of tables must not wait for it
 

@@ -51,6 +51,7 @@ class DirichletCalibrator(Calibrator):
         strength[:, k] = STRENGTH / k
 
         def loss(parameters: np.ndarray) -> ValueAndGradient:
+            """Return the regularized NLL and its gradient at flattened weights, (K (K + 1),)."""
             weights = parameters.reshape(k, k + 1)
             value, gradient = nll_and_gradient(terms @ weights.T, pixels)
             slope = gradient.T @ terms + 2 * strength * weights

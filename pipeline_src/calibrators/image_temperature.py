@@ -58,6 +58,7 @@ class ImageTemperatureCalibrator(Calibrator):
         x = np.stack([np.ones(pixels.number), standardized], axis=1)[pixels.images]
 
         def loss(parameters: np.ndarray) -> ValueAndGradient:
+            """Return the NLL and its gradient at the two coefficients of log T on `x`."""
             log_t = x @ parameters
             clipped = log_t.clip(LOWEST, HIGHEST)
             scaled = pixels.z * np.exp(-clipped)[:, None]

@@ -139,6 +139,7 @@ def against_baseline(role: str, target: Target, *metrics: str) -> Check:
     """Return a check of metrics minus those of the baseline, on all test sets of a role."""
 
     def check(view: View, entry: str) -> Items:
+        """Yield the differences of `entry` from the baseline, for each metric and test set."""
         baseline = view.facts.entries("baseline")[:1]
         if not baseline:
             yield view.missing_entry("baseline")
@@ -159,6 +160,7 @@ def against_others(
     """
 
     def check(view: View, entry: str) -> Items:
+        """Yield the differences of `entry` from each compared method, for each test set."""
         methods = view.facts.methods
         others = {*codes} - {methods[entry].code}
         compared = [name for name in view.facts.compared if methods[name].code in others]

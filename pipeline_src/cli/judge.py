@@ -75,7 +75,8 @@ def judge(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder or pattern of masks, paired with the maps by stem, or by what * stands for",
+            help="Folder or pattern of masks, paired with the maps by stem, or by what * stands "
+            "for",
         ),
     ] = None,
     no_object: Annotated[

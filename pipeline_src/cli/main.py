@@ -33,6 +33,7 @@ app.add_typer(data, name="data", no_args_is_help=True, rich_help_panel=EXPERIMEN
 
 
 def _version(show: bool) -> None:
+    """Print the version and end the program if `show` is set (option `--version`)."""
     if show:
         typer.echo(f"dense-calibration {__version__}")
         raise typer.Exit

@@ -233,9 +233,11 @@ def _checked_classes(sample: Sample) -> Sample:
 
 
 def _within_slack(low: float, high: float, deviation: float) -> bool:
-    """Return whether limits of probabilities, and of the error of their sums, are those of rounding.
+    """Return whether values of K classes are probabilities but for rounding; NaN is not.
 
-    NaN is not.
+    Args:
+        low, high: the smallest and largest value.
+        deviation: by how much a sum over the classes differs from 1 at most.
     """
     return low >= -SLACK and high <= 1 + SLACK and deviation < SUM_SLACK
 

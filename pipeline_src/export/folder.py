@@ -72,6 +72,7 @@ class ExportedNetwork(nn.Module):
     std: Tensor
 
     def __init__(self, network: DenseClassifier, half: bool = False):
+        """Copy the segmentor of `network`, and the mean and std of its input channels."""
         super().__init__()
         self.logits = Logits(deepcopy(network))
         if half:
@@ -81,6 +82,7 @@ class ExportedNetwork(nn.Module):
         self.register_buffer("std", network.std)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return the logits (B, C, h, w) of images (B, 3, S, S), computed with float32 weights."""
         weights = {}
         for name, values in self.logits.state_dict(keep_vars=True).items():
             weights[name] = values.float() if values.is_floating_point() else values

@@ -47,6 +47,7 @@ class Part(Strict):
 
     @model_validator(mode="after")
     def _one_end(self) -> Part:
+        """Raise a ValueError for `first` with `last`, or for `skip` without `first`."""
         if self.first is not None and self.last is not None:
             raise ValueError("`first` and `last` cannot be given together")
         if self.skip and self.first is None:
@@ -56,6 +57,7 @@ class Part(Strict):
         return self
 
     def __str__(self) -> str:
+        """Return the part as text, such as "first 2500 of DUTS-TR/train after 500"."""
         text = f"{self.set}/{self.split}"
         if self.first is not None:
             text = f"first {self.first} of {text}"
@@ -88,6 +90,7 @@ class Data(Documented):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Data:
+        """Raise a ValueError if two splits of the experiment have the same name."""
         names = Counter(["train", "val", *self.id, *self.shifted, *self.ood])
         duplicates = [name for name, count in names.items() if count > 1]
         if duplicates:
@@ -171,6 +174,7 @@ class Training(Documented):
     @field_validator("device")
     @classmethod
     def _valid_device(cls, device: str) -> str:
+        """Return the device; ValueError if it is none of auto, cpu, mps, cuda and cuda:<number>."""
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
             raise ValueError("allowed are auto, cpu, mps, cuda and cuda:<number>")
         return device
@@ -235,6 +239,7 @@ class Params(Documented):
 
     @model_validator(mode="after")
     def _experiments_have_folders_of_their_own(self) -> Params:
+        """Raise a ValueError if an experiment has the name of a folder with another purpose."""
         taken = {*TAKEN, Path(self.judged).name, Path(self.data_root).name}
         for name in self.experiments:
             if name.lower() in taken:

@@ -68,7 +68,7 @@ class ExperimentGraph(Graph):
     def label(self, part: str) -> int | None:
         """Return the label of all pixels of an OOD split, 0 or `NO_CLASS`.
 
-        None for other splits, whose masks count.
+        The result is None for other splits, whose labels come from masks.
         """
         if self.parts[part][1] != "ood":
             return None
@@ -107,7 +107,7 @@ class ExperimentGraph(Graph):
 
     @property
     def runs(self) -> list[tuple[str, int]]:
-        """(method, seed) of all runs; those that need runs of other methods come last."""
+        """(method, seed) of all runs; methods that need runs of other methods come last."""
         return sorted(self.facts.runs, key=lambda run: bool(self.references(run[0])))
 
     def run(self, method: str, seed: int) -> Job:
@@ -131,7 +131,8 @@ class ExperimentGraph(Graph):
     def networks(self, method: str, seed: int) -> list[tuple[str, int]]:
         """Return the runs whose networks predict for a run.
 
-        This is the run itself, or runs of the references of a post-hoc method.
+        A run that trains predicts with its own network, a run of a post-hoc method with the
+        networks of its references.
         """
         posthoc = self.posthoc(method)
         if not posthoc:
@@ -149,7 +150,7 @@ class ExperimentGraph(Graph):
     def check(self) -> None:
         """Raise a UserError for an unknown claim, or a method that the experiment cannot run.
 
-        A method may lack its references, object-free crops or seeds.
+        The experiment may lack another method that the method needs, object-free crops or seeds.
         """
         if self.facts.claims:
             check_claims(self.facts.claims, f"experiments.{self.name}.claims")
@@ -183,6 +184,7 @@ class ExperimentGraph(Graph):
 
 
 def _method_facts(chosen: Chosen) -> MethodFacts:
+    """Return the facts of a method of the experiment that tables, figures and claims use."""
     method = chosen.method
     posthoc = method if isinstance(method, PostHoc) else None
     return MethodFacts(

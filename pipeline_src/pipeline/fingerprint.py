@@ -53,21 +53,24 @@ def digest(content: Any) -> str:
 
 
 def file_fingerprint(ingredients: Mapping[str, Any], roles: Iterable[str]) -> str:
-    """Return the fingerprint of a file that depends on some inputs only, not on their roles."""
+    """Return the fingerprint of a file that depends only on the inputs with these `roles`.
+
+    The fingerprints of these inputs count, their roles do not.
+    """
     return digest(ingredients | {"inputs": [ingredients["inputs"][role] for role in roles]})
 
 
 def file_digest(file: Path) -> str:
-    """Return 16 hex digits of a file's bytes."""
+    """Return the first 16 hex digits of the SHA-256 of a file."""
     return sha256(file)[:LENGTH]
 
 
 def as_json(value: Any) -> Any:
-    """Return a parameter in JSON's types. Fields of models and dataclasses are sorted; the order of
-    mappings counts.
+    """Return a parameter in JSON's types.
 
-    A model has the name of its class, because calibrators with equal parameters differ in nothing
-    else.
+    Fields of models and dataclasses are sorted; the order of mappings counts. A model
+    includes the name of its class, because calibrators of different classes can have equal
+    parameters.
 
     Raises:
         UserError: the value is of a type whose text may differ between machines or runs.
@@ -99,8 +102,8 @@ class Code(NamedTuple):
     """A Python file of the package, or a definition in it.
 
     Attributes:
-        digest: of its text.
-        imports: dotted names of modules, of names in them, and of packages that it binds.
+        digest: 16 hex digits for its text (`syntax.text`).
+        imports: dotted names of the modules, names in modules, and packages that it imports.
     """
 
     digest: str
@@ -143,7 +146,7 @@ def _code_digests(imports: tuple[str, ...]) -> dict[str, str]:
 
 
 def _classes(value: Any) -> Iterator[type]:
-    """Yield the classes of models and dataclasses in a value, and those that they derive from."""
+    """Yield the classes of all models and dataclasses in a value, and their base classes."""
     if isinstance(value, BaseModel) or (
         dataclasses.is_dataclass(value) and not isinstance(value, type)
     ):
@@ -158,6 +161,7 @@ def _classes(value: Any) -> Iterator[type]:
 
 @cache
 def _is_neutral(place: str) -> bool:
+    """Return whether a place (`_places`) is a module of `NEUTRAL` or `NEUTRAL_PACKAGES`."""
     if ":" in place:
         return False
     name = place.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
@@ -190,7 +194,7 @@ def _places(name: str) -> list[str]:
 def _records() -> dict[str, Any]:
     """Return the code of places (`_places`), with the states of their files, as `CACHE` has it.
 
-    Damaged records are void, and those that another version of the rules wrote.
+    The result is empty if the records are damaged, or another version of this code wrote them.
     """
     with suppress(OSError, ValueError, LookupError, TypeError):
         content = json.loads(CACHE.read_bytes())
@@ -223,6 +227,7 @@ def _code(place: str) -> Code:
 
 
 def _save_records() -> None:
+    """Write the records to `CACHE` if they changed, without those of files that are gone."""
     records = _records()
     if records.pop(CHANGED, False):
         known = {}

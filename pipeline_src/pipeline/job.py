@@ -28,17 +28,17 @@ UNPACKED = Path("data/unpacked")  # archives, unpacked once for all experiments
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A unit of work. Its result is current if its folder exists, because the path contains the
-    fingerprint.
+    """A unit of work that writes one folder of files, its result.
 
-    `work` sees only the job, so the fingerprint covers everything that can change the result.
+    The result is current if its folder exists, because the path contains the fingerprint. `work`
+    sees only the job, so the fingerprint covers everything that can change the result.
 
     Attributes:
         kind: such as "train"; part of the fingerprint.
         name: unique in an experiment, such as "train/baseline/seed0"; not part of the fingerprint.
-        files: the files that it writes.
-        work: a top-level function `work(job, folder)` that writes those of the `files` that the
-            folder lacks. It may return the seconds that files of `depends_on` took.
+        files: names of the files that it writes.
+        work: a top-level function `work(job, folder)` that writes the `files` that the folder
+            lacks. It may return file -> seconds for the files of `depends_on`.
         parameters: all values that the result depends on, in JSON's types, models or dataclasses.
         inputs: role -> the job whose result it reads. Roles are part of the fingerprint, names of
             jobs are not.
@@ -153,6 +153,7 @@ class Job:
         return digest([manifest.files[name]["sha256"] for name in names])
 
     def _read_files(self, manifest: Manifest, reads: str) -> list[str]:
+        """Return the files that a job with these `reads` reads: the one that it names, or all."""
         return [reads] if reads in self.depends_on else list(manifest.files)
 
     @property
@@ -193,7 +194,8 @@ class Graph:
     """Jobs by name, inputs before those that need them.
 
     Attributes:
-        name: of the experiment.
+        name: the name of the experiment.
+        jobs: name -> job.
     """
 
     name: str
@@ -205,7 +207,7 @@ class Graph:
             self.jobs[job.name] = job
 
     def job(self, name: str) -> Job:
-        """Return the job of a name; a UserError names the nearest if there is none."""
+        """Return the job of a name; if there is none, a UserError suggests the nearest name."""
         if name not in self.jobs:
             kind = name.partition("/")[0]
             alike = [job.name for job in self.of_kinds(kind)]
@@ -220,7 +222,7 @@ class Graph:
         """Return the job of a fingerprint or a key.
 
         Raises:
-            UserError: there is none.
+            UserError: no job has this fingerprint or key.
         """
         for job in self.jobs.values():
             if key in (job.fingerprint, job.key):

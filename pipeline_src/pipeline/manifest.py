@@ -23,13 +23,20 @@ NAME = "manifest.json"
 
 
 class Fault(NamedTuple):
-    """A missing or damaged file: its SHA-256 (empty if it is missing) and that of its manifest."""
+    """A missing or damaged file of a result.
+
+    Attributes:
+        file: its path.
+        actual: the SHA-256 of its content; empty if it is missing.
+        expected: the SHA-256 that the manifest records.
+    """
 
     file: Path
     actual: str
     expected: str
 
     def __str__(self) -> str:
+        """Return a sentence that says whether the file is damaged or missing."""
         return f"{self.file} is damaged" if self.actual else f"{self.file} is missing"
 
 
@@ -75,7 +82,7 @@ class Manifest:
 
     @property
     def kept_records(self) -> list[Mapping[str, str]]:
-        """The records of `kept`, of the result and of files that were copied into it."""
+        """The records of `kept` of the result and of the files that were copied into it."""
         records = list(self.kept)
         for file in self.files.values():
             records += file.get("kept", [])
@@ -83,14 +90,14 @@ class Manifest:
 
     @property
     def file_seconds(self) -> float:
-        """The seconds of all files that have theirs."""
+        """The sum of the `seconds` of all files that record them."""
         seconds = 0.0
         for file in self.files.values():
             seconds += file.get("seconds", 0.0)
         return seconds
 
     def faults(self, folder: Path, names: Iterable[str] | None = None) -> list[Fault]:
-        """Return the missing and damaged files in `folder`; `names` are read, or all."""
+        """Return the missing and damaged files in `folder`, among `names` or all files."""
         found = []
         for name in self.files if names is None else names:
             file = folder / name
@@ -103,9 +110,10 @@ class Manifest:
 
 @cache
 def _parsed(file: Path, *state: int) -> Manifest | None:
-    """Return the manifest in a file of that state; None if it is damaged.
+    """Return the manifest in a file; None if it is damaged.
 
-    Cached, because many jobs share an input.
+    The result is cached, because many jobs share an input. `state` (inode, modification time and
+    size) is part of the cache's key, so a changed file is read again.
     """
     try:
         content = json.loads(file.read_bytes())
@@ -125,7 +133,7 @@ def stored(kind: str) -> Iterator[tuple[Path, Manifest]]:
 
 
 def now() -> str:
-    """Return the time (UTC) as manifests have it."""
+    """Return the current time in UTC as text, such as "2025-01-31 12:00 UTC"."""
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 

@@ -26,7 +26,7 @@ FEW_DRAWS = 0.25
 
 
 def missing_jobs(experiment: ExperimentGraph) -> list[Job]:
-    """Return the jobs that would run. Of jobs that share a result, the first one runs."""
+    """Return the jobs that would run; of jobs that share a result, only the first."""
     missing: dict[str, Job] = {}
     for job in experiment.jobs.values():
         if not job.is_made:
@@ -54,10 +54,10 @@ def unchecked_datasets(experiment: ExperimentGraph) -> list[str]:
 def check_parts(experiment: ExperimentGraph) -> dict[str, int]:
     """Return the number of images of each part of the data, after checks.
 
-    Parts must fit into their datasets, and train, val and tests must be disjoint. For datasets that
-    are not prepared, positions in a split stand for samples, and the number of images of the
-    dataset for the size of each split, or `MANY`. A size that is too large hides overlaps and
-    invents none; the jobs check again.
+    Parts must fit into their datasets, and train, val and tests must be disjoint. A dataset that is
+    not prepared has no list of samples: positions in a split replace it, and each split counts as
+    large as the whole dataset (`MANY` images if its size is not known). A size that is too large
+    can hide an overlap but cannot produce one. The jobs check again.
 
     Raises:
         UserError: names the parts.
@@ -80,7 +80,7 @@ def check_parts(experiment: ExperimentGraph) -> dict[str, int]:
 
 
 def needs(experiment: ExperimentGraph, sizes: Mapping[str, int]) -> list[str]:
-    """Return lines on images, disk, memory and hours of an experiment.
+    """Return lines on the images, disk space, memory and hours that an experiment needs.
 
     Args:
         sizes: the number of images of each part, as `check_parts` returns it.
@@ -109,7 +109,17 @@ def needs(experiment: ExperimentGraph, sizes: Mapping[str, int]) -> list[str]:
 
 
 def _finished_run(job: Job, on_gpu: bool) -> tuple[Path, Manifest] | None:
-    """Return folder and manifest of a training on this machine, as fast as `job`."""
+    """Return folder and manifest of a finished training that predicts the speed of `job`.
+
+    It ran on this machine without an interruption, and equals `job` in all facts on which the speed
+    depends.
+
+    Args:
+        on_gpu: whether the training used a GPU.
+
+    Returns:
+        None if there is no such training.
+    """
     for folder, record in stored("train"):
         origin = record.made
         is_whole = not origin.get("resumed")
@@ -131,7 +141,7 @@ def _speed_facts(ingredients: Mapping[str, Any]) -> list[Any]:
 
 
 def _stored_bytes(experiment: ExperimentGraph) -> int:
-    """Return the bytes of a preprocessed image with its mask, as resized and of original size."""
+    """Return about how many bytes a preprocessed image takes, with its masks of both sizes."""
     return 4 * experiment.settings.image_size**2 + USUAL_PIXELS
 
 
@@ -153,6 +163,7 @@ def differences(job: Job) -> list[str]:
 
 
 def _difference(name: str, former: str | None, today: str | None) -> str:
+    """Return a line on an ingredient that changed; its value is None where it is absent."""
     if name.startswith("parameters."):
         parameter = name.removeprefix("parameters.")
         return f"{parameter} {former or 'absent'} -> {today or 'absent'}"
@@ -174,7 +185,7 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _late_starts(experiment: ExperimentGraph) -> Iterator[str]:
-    """Yield a line for each method that perturbs hardly a label because the run is short."""
+    """Yield a line for each method that perturbs almost no label because the run is short."""
     epochs = experiment.settings.training.epochs
     for name, chosen in experiment.methods.items():
         method = chosen.method

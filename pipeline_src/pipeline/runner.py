@@ -66,7 +66,7 @@ def check_results(jobs: Iterable[Job], reader: str, command: str, reads: str = "
     Args:
         reader: the job or command that reads the results, for the error.
         command: the command that computes all results.
-        reads: the `reads` of that job.
+        reads: the `reads` of the job that reads the results (`Job.reads`).
     """
     for needed in jobs:
         if needed.manifest is None:
@@ -129,7 +129,7 @@ def _write_result(job: Job, new: Path) -> None:
 
 
 def _copy_files(job: Job, new: Path) -> dict[str, dict[str, Any]]:
-    """Copy the files that intact stored results have under fingerprints of the job's files.
+    """Copy files of intact stored results whose fingerprints equal those of the job's files.
 
     Returns:
         The record of each copied file, for the manifest.
@@ -164,7 +164,7 @@ def _file_record(job: Job, file: Path, seconds: Mapping[str, float]) -> dict[str
 
 
 def place(new: Path, folder: Path) -> None:
-    """Rename the folder of a finished result; an unfinished one at its place is removed."""
+    """Rename the folder `new` of a finished result to `folder`, which is removed if it exists."""
     if folder.exists():
         shutil.rmtree(folder)
     folder.parent.mkdir(exist_ok=True)  # of its kind
@@ -202,7 +202,7 @@ def show(jobs: Iterable[Job]) -> None:
 
 
 def _link(link: Path, file: Path) -> None:
-    """Write a relative link."""
+    """Write a relative link at `link` to `file`, which replaces an earlier link at once."""
     target = os.path.relpath(file, link.parent)
     if link.is_symlink() and os.readlink(link) == target:
         return

@@ -29,8 +29,9 @@ IMPORTERS = {"import_module", "importlib.import_module", "__import__"}
 
 
 class Remover(ast.NodeTransformer):
-    """Removes from a syntax tree what cannot change a result, and makes imports absolute, one name
-    each.
+    """A transformer that removes from a syntax tree what cannot change a result.
+
+    It also makes imports absolute, with one name in each statement.
 
     Attributes:
         package: the parts of the dotted name of the file's folder.
@@ -47,7 +48,7 @@ class Remover(ast.NodeTransformer):
         return f"{self.origins.get(first, first)}{dot}{rest}"
 
     def visit_Import(self, node: ast.Import) -> Any:
-        """Split an import. Without another name it binds the package at the top."""
+        """Split an import into one per name; `import a.b` without `as` becomes an import of `a`."""
         names = {}
         for alias in node.names:
             if alias.asname:
@@ -58,7 +59,7 @@ class Remover(ast.NodeTransformer):
         return self._imports(names, node.lineno)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
-        """Split an import, and resolve a relative one."""
+        """Split a `from` import into one per name, and make a relative one absolute."""
         parts = []
         if node.level:
             parts += self.package[: len(self.package) - node.level + 1]
@@ -70,7 +71,7 @@ class Remover(ast.NodeTransformer):
         return self._imports(names, node.lineno)
 
     def _imports(self, names: dict[str, str], line: int) -> list[ast.Import]:
-        """Return an import for each name, of the dotted name that it stands for."""
+        """Return an import statement for each name; `names` are name -> imported dotted name."""
         self.origins |= names
         statements = []
         for name, origin in names.items():
@@ -78,20 +79,20 @@ class Remover(ast.NodeTransformer):
         return statements
 
     def visit_Assign(self, node: ast.Assign) -> Any:
-        """Store the name of a logger."""
+        """Remember the name that an assignment gives to a logger, and keep the assignment."""
         self.generic_visit(node)
         if isinstance(node.value, ast.Call) and self._origin(node.value.func) == LOGGER:
             self.origins |= dict.fromkeys(_defined(node), LOGGER)
         return node
 
     def visit_Name(self, node: ast.Name) -> Any:
-        """Forget what a name stands for that is bound to something else."""
+        """Forget the import behind a name that is assigned another value."""
         if isinstance(node.ctx, ast.Store):
             self.origins.pop(node.id, None)
         return node
 
     def visit_If(self, node: ast.If) -> Any:
-        """Replace a statement for type checkers by its `else`."""
+        """Replace an `if TYPE_CHECKING:` statement by its `else` branch."""
         if self._origin(node.test) != "typing.TYPE_CHECKING":
             return self.generic_visit(node)
         node.body = []
@@ -180,11 +181,11 @@ def text(node: Any) -> str:
 
 
 def imports(tree: ast.Module, file: str, computes: bool) -> list[str]:
-    """Return the dotted names that a tree of `Remover` imports.
+    """Return the sorted dotted names that a syntax tree imports, after `Remover` visited it.
 
     Args:
-        file: its file, for the error.
-        computes: whether functions may import.
+        file: the file of the tree, for the error.
+        computes: whether functions of the file may import modules by computed names.
 
     Raises:
         UserError: a function imports, by a name that may be computed.

@@ -53,8 +53,9 @@ def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
 
 
 def keep(jobs: Collection[Job], why: str) -> list[str]:
-    """Rename the results that the view shows to today's fingerprints, with the reason in their
-    manifests.
+    """Rename the results that the view shows to today's fingerprints.
+
+    The manifests record the reason `why`.
 
     Returns:
         The names of the jobs.
@@ -107,6 +108,7 @@ def _keep_problem(job: Job) -> str:
 
 def leftovers(params: Params) -> dict[Path, str]:
     """Return the folders in the store that no experiment of params.yaml needs, with a description.
+
     For an invalid experiment, the results in its view are needed.
     """
     needed = {overview_job(params).key}

@@ -67,7 +67,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def reduced(counts_by_protocol: Mapping[str, Counts], bins: int) -> Arrays:
-    """Return the arrays of a run to publish, rounded; `bins` and `BINS` stay exact."""
+    """Return the arrays of a run to publish, rounded; sums in `bins` and `BINS` bins stay exact."""
     raw = counts_by_protocol["raw"]
     arrays = {}
     if raw.confusion is not None:
@@ -136,7 +136,7 @@ def regular_edges(bins: int) -> np.ndarray:
 
 
 def cell_edges(histogram: Histogram, bins: int) -> np.ndarray:
-    """Return the levels at which cells begin, ascending: more where pixels are."""
+    """Return the levels at which cells begin, ascending; cells are finer where pixels are dense."""
     levels = [regular_edges(bins)]
     for below in histogram.count.sum(axis=2).cumsum(axis=0).T:
         levels.append(np.searchsorted(below, below[-1] * np.arange(1, SHARES) / SHARES))
@@ -169,12 +169,12 @@ def _joined(counts: Counts, limits: np.ndarray, surest: np.ndarray) -> Histogram
 
 
 def names_of_counts(arrays: Mapping[str, np.ndarray]) -> list[str]:
-    """Return the names of `named_counts` whose arrays these are."""
+    """Return the names of `named_counts` that occur in the names of `arrays`."""
     return [name.removesuffix("_units") for name in arrays if name.endswith("_units")]
 
 
 def arrays_of(arrays: Arrays, name: str) -> Arrays:
-    """Return the arrays of one of the `named_counts`, without the name."""
+    """Return the arrays of one of the `named_counts`, without its name as prefix."""
     prefix = f"{name}_"
     own = [array for array in arrays if array.startswith(prefix)]
     return {array.removeprefix(prefix): arrays[array] for array in own}
@@ -185,7 +185,7 @@ def score_steps(pixels: np.ndarray, bits: int) -> np.ndarray:
 
     Args:
         pixels: of each image by label, (2, N).
-        bits: of an image's mean score.
+        bits: number of bits of an image's mean score.
     """
     score_step = UNIT >> bits
     mean = max(1, int(pixels.sum()) // pixels.shape[1])
@@ -197,9 +197,9 @@ def score_steps(pixels: np.ndarray, bits: int) -> np.ndarray:
 def image_groups(run: Arrays, counts: Arrays) -> np.ndarray:
     """Return the pixels of images by label and group of levels, (2, G, N), with the exact sums.
 
-    The largest groups of an image take what it has too few or too many pixels. Then what a group
-    has too many moves to one that has too few, within images, in proportion to their pixels in the
-    group.
+    Rounded counts do not add up. First, the largest groups of each image gain or lose pixels until
+    the sum of the image is exact. Then pixels move from groups with too many pixels over all images
+    to groups with too few, within images, in proportion to their pixels in the group.
     """
     groups = counts["units"] * run["unit"]
     sums = np.add.reduceat(counts["pooled"], run["starts"])
@@ -224,7 +224,11 @@ def image_groups(run: Arrays, counts: Arrays) -> np.ndarray:
 
 
 def _image_levels(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Return the pixels by 8-bit level and label, (N, 256, 2), with the sums of both arguments."""
+    """Return the pixels of images by 8-bit level and label, (N, 256, 2).
+
+    Their sums equal `groups` (2, G, N) over the levels of a group, and `pooled` (256, 2) over all
+    images. `starts` (G,) are the first levels of the groups.
+    """
     images = groups.shape[2]
     sums = np.pad(groups.cumsum(axis=2), ((0, 0), (0, 0), (1, 0))).transpose(1, 0, 2)
     levels = np.empty((images, 256, 2), np.uint32)
@@ -237,12 +241,13 @@ def _image_levels(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) ->
 def _spread(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """Return the pixels by 8-bit level and label of the first 1 .. n images together, (256, 2, n).
 
-    The pixels of each group of levels (G, 2, n) are spread in proportion to `pooled`. Rounding
-    these sums, not each image, keeps both sums.
+    The pixels of each group of levels (G, 2, n) are spread in proportion to `pooled`. Because
+    the sums over images are rounded, and not each image, no pixel is lost.
     """
     sums = np.zeros((256, 2, groups.shape[2]), np.int64)
 
     def halve(pixels: np.ndarray, start: int, stop: int) -> None:
+        """Write `pixels` (2, n) into levels start .. stop - 1 of `sums`, by repeated halving."""
         if stop - start == 1:
             sums[start] = pixels
             return

@@ -57,12 +57,12 @@ class Side:
         return [seed for name, seed, other in self.counts if (name, other) == (method, split)]
 
     def group(self, split: str) -> np.ndarray | None:
-        """Return the group of each image, (N,), or None."""
+        """Return the group of each image of a dataset, (N,); None if images are independent."""
         return np.array(self.groups[split], np.int64) if split in self.groups else None
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Its conditions and the parameters of its methods, by name."""
+        """The conditions of the experiment and the parameters of its methods, by name."""
         settings = dict(self.conditions)
         for name, method in self.facts.methods.items():
             settings[f"{name}: method"] = method.code
@@ -71,7 +71,7 @@ class Side:
         return settings
 
     def only(self, method: str, title: str) -> Side:
-        """Return the side with one method under a title."""
+        """Return this experiment with one method only, which is renamed to `title`."""
         if method not in self.facts.methods:
             raise UserError(
                 f"{self.name} has no method {method!r}",
@@ -103,7 +103,7 @@ class Comparison:
 
     @property
     def lacking(self) -> dict[str, list[str]]:
-        """ "A" or "B" -> evaluations of the other side that it does not have."""
+        """For "A" and "B", the evaluations that only the other experiment has."""
         return {"A": _lacking(self.a, self.b), "B": _lacking(self.b, self.a)}
 
     @property
@@ -122,7 +122,7 @@ class Comparison:
 
     @property
     def warnings(self) -> list[str]:
-        """Warnings on the intervals."""
+        """Warnings that intervals do not cover training variance, or are based on few images."""
         units: dict[str, int] = {}  # dataset -> resampled units, of comparisons of two networks
         for cell in self.cells:
             if cell.effect and cell.verdict != SAME and len(cell.seeds) == 1:
@@ -142,6 +142,7 @@ class Comparison:
 
 
 def _lacking(side: Side, other: Side) -> list[str]:
+    """Return the evaluations that only `other` has, each as method/seed/dataset."""
     return ["/".join(map(str, run)) for run in other.counts if run not in side.counts]
 
 
@@ -186,7 +187,7 @@ def compare_experiments(a: str, b: str, cores: int = 1) -> Comparison:
 
 
 def _cells(a: Side, b: Side, pair: tuple[str, str]) -> list[MetricDifference]:
-    """Return the comparison of a method on a dataset, `pair`."""
+    """Return the differences between two experiments for `pair`, a method and a dataset."""
     method, split = pair
     seeds = seed_pairs(a.seeds(method, split), b.seeds(method, split))
     counts_a = {seed: a.counts[method, seed, split]() for seed, _ in seeds}
@@ -196,7 +197,7 @@ def _cells(a: Side, b: Side, pair: tuple[str, str]) -> list[MetricDifference]:
 
 
 def _sides(a: str, b: str) -> tuple[Side, Side]:
-    """Return two experiments, or a method of each (`EXPERIMENT:METHOD`) with a title of both."""
+    """Return two experiments, or one method of each (`EXPERIMENT:METHOD`) under a common title."""
     name_a, _, method_a = a.partition(":")
     name_b, _, method_b = b.partition(":")
     if bool(method_a) != bool(method_b):
@@ -212,7 +213,7 @@ def _sides(a: str, b: str) -> tuple[Side, Side]:
 
 
 def _side(name: str) -> Side:
-    """Return the experiment of a name or folder, from results/ if it has results there."""
+    """Return the experiment of a name or folder; results in results/ precede published ones."""
     folder = Path(name)
     if folder.parent == FOLDER or (folder / published.EXPERIMENT).exists():
         return _published(name, folder)
@@ -233,7 +234,7 @@ def _side(name: str) -> Side:
 
 
 def _published(name: str, folder: Path) -> Side:
-    """Return a published experiment."""
+    """Return the published experiment in `folder`, after a check of its files."""
     publication = published.checked(folder)
     conditions = settings(publication.params)
     for row in publication.data:
@@ -251,7 +252,8 @@ def _published(name: str, folder: Path) -> Side:
 def _local(name: str, experiment: str) -> Side:
     """Return the current evaluations of an experiment of params.yaml.
 
-    Counts are rounded as on publishing: some metrics differ slightly from those of full counts.
+    Counts are rounded as on publishing, so some metrics differ slightly from metrics of full
+    counts.
     """
     from pipeline_src.pipeline.graph import chosen
     from pipeline_src.pipeline.runner import check_results
@@ -278,12 +280,14 @@ def _local(name: str, experiment: str) -> Side:
 
 
 def _restored_counts(file: Path, bins: int) -> dict[str, Counts]:
+    """Return the counts in a file by protocol, rounded as on publishing."""
     from pipeline_src.publishing.compact import restored
 
     return restored(reduced_counts(file, bins))
 
 
 def _nothing(name: str) -> UserError:
+    """Return the error for an experiment, or a method of one, that has no current result."""
     experiment = name.partition(":")[0].removeprefix("results/")
     return UserError(
         f"{name} has no finished and current result",

@@ -41,16 +41,18 @@ Run = tuple[str, str, int]  # dataset, method, seed
 
 
 class CountsFile:
-    """The counts in a file that `add_runs` wrote; those of a run are read when they are asked for.
+    """The counts in a file that `add_runs` wrote; `read` reads the counts of one run.
 
     Attributes:
-        runs: (dataset, method, seed) of all counts.
+        path: the file.
+        runs: (dataset, method, seed) of all runs in the file.
 
     Raises:
         UserError: there is no such file, or it is damaged.
     """
 
     def __init__(self, path: Path):
+        """List the runs in the file `path`; counts are read by `read`."""
         self.path = path
         self.runs: list[Run] = []
         with self._readable(), ZipFile(path) as archive:
@@ -68,6 +70,7 @@ class CountsFile:
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
+        """Turn any error inside a `with` block into a UserError that names the file."""
         try:
             yield
         except Exception as error:  # anything that damaged bytes make zip, xz, json and numpy raise
@@ -80,12 +83,15 @@ class CountsFile:
 
 
 def add_runs(path: Path, runs: Mapping[Run, Callable[[], Arrays]], cores: int = 1) -> None:
-    """Add runs to the counts of an experiment, or begin them; other runs in the file stay.
+    """Add runs to a file of counts, which is created if it is absent; other runs in it stay.
 
     Args:
-        runs: functions that return `reduced` counts. All counts of a dataset are of the same images
-            (UserError).
-        cores: threads that compress.
+        path: the file of an experiment's counts.
+        runs: run -> a function that returns its counts (`compact.reduced`).
+        cores: number of threads that compress.
+
+    Raises:
+        UserError: two runs on a dataset were evaluated on different images.
     """
     with atomic(path) as temporary:
         if path.exists():
@@ -99,6 +105,7 @@ def add_runs(path: Path, runs: Mapping[Run, Callable[[], Arrays]], cores: int = 
                 shared[split] = _read_member(archive, f"{split}/images")
 
             def content(run: Run) -> bytes:
+                """Return the compressed member of a run."""
                 return _packed(_encoded(runs[run](), shared[run[0]]))
 
             for run, packed in zip(runs, pool.map(content, runs), strict=True):
@@ -139,7 +146,7 @@ def _encoded(run: Arrays, shared: Arrays) -> Arrays:
 
 
 def _decoded(stored: Arrays, shared: Arrays) -> Arrays:
-    """Return the arrays from the differences that `_encoded` returned."""
+    """Return the arrays of a run from the differences that `_encoded` returned."""
     run = stored | {"ids": shared["ids"]}
     tables = {}
     for name in names_of_counts(stored):
@@ -227,7 +234,7 @@ def _packed(arrays: Arrays) -> bytes:
 
 
 def _write_member(archive: ZipFile, name: str, content: bytes) -> None:
-    """Write a member without its time: the same counts give the same bytes."""
+    """Write a member of the archive without a time, so that equal counts give equal bytes."""
     archive.writestr(ZipInfo(f"{name}.npz.xz"), content)
 
 

@@ -42,7 +42,7 @@ ALPHA_DIGITS = 4  # of the perturbation probabilities, which move by thousandths
 
 
 def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
-    """Write `results/published/<experiment>/` from a finished experiment; returns the folder.
+    """Write `results/published/<experiment>/` from a finished experiment; return this folder.
 
     Runs that are already published stay unchanged, even without results. To publish them again,
     remove the folder.
@@ -127,7 +127,7 @@ def write_sources(
 
 
 def _check_settings(name: str, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise a UserError if an experiment was published with other settings than those of now."""
+    """Raise a UserError if an experiment was published with settings that differ from `now`."""
     changed = [key for key in {**earlier, **now} if earlier.get(key) != now.get(key)]
     if changed:
         raise UserError(
@@ -139,9 +139,9 @@ def _check_settings(name: str, earlier: Mapping[str, Any], now: Mapping[str, Any
 
 
 def _origin(trained: Iterable[Job], earlier: Mapping[str, str]) -> dict[str, str]:
-    """Return machines and minutes of all runs that trained or were fitted.
+    """Return the machines and the sum of the minutes of all runs that trained or were fitted.
 
-    The minutes of a run that was resumed are those after its last resumption.
+    A run that was interrupted counts from its last resumption.
 
     Args:
         trained: the jobs of runs that are new in the publication.
@@ -161,7 +161,7 @@ def evaluated_groups(graph: ExperimentGraph, split: str, file: Path) -> list[int
     """Return the group of each image of a dataset; empty if its images are independent.
 
     Args:
-        file: counts of the dataset, whose images give the order.
+        file: a file of counts on the dataset, which gives the order of its images.
     """
     from pipeline_src.counting.storage import load
 
@@ -176,7 +176,7 @@ def evaluated_groups(graph: ExperimentGraph, split: str, file: Path) -> list[int
 
 
 def reduced_counts(file: Path, bins: int) -> dict[str, Any]:
-    """Return the arrays to publish of a file of counts."""
+    """Return the arrays to publish (`compact.reduced`) from a file of counts."""
     from pipeline_src.counting.storage import load
     from pipeline_src.publishing.compact import reduced
 

@@ -74,7 +74,11 @@ class Publication:
 
     @classmethod
     def read(cls, folder: Path) -> Publication:
-        """Read experiment.json; a UserError if the folder has none, or it was altered."""
+        """Return the content of experiment.json in `folder`.
+
+        Raises:
+            UserError: the file is missing or was altered.
+        """
         file = folder / EXPERIMENT
         try:
             content = json.loads(file.read_bytes())
@@ -115,7 +119,7 @@ def names() -> list[str]:
 
 
 def checked(folder: Path, files: Sequence[str] = SOURCES) -> Publication:
-    """Read a published experiment; a UserError if one of `files` is missing or was altered."""
+    """Return a published experiment; a UserError if one of `files` is missing or was altered."""
     publication = Publication.read(folder)
     wrong = []
     for name in files:
@@ -138,7 +142,7 @@ def checked(folder: Path, files: Sequence[str] = SOURCES) -> Publication:
 
 
 def published_counts(publication: Publication, folder: Path, split: str) -> Loaders:
-    """Return the runs on a dataset whose counts are published, each with their loader."""
+    """Return (method, seed) -> a function that returns the published counts on a dataset."""
     from pipeline_src.publishing.counts_file import CountsFile
 
     homes = {folder.name, *publication.counts_in.values()}
@@ -154,8 +158,7 @@ def published_counts(publication: Publication, folder: Path, split: str) -> Load
 def settings(params: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Return the settings of an experiment that can change a number of a run, by dotted name.
 
-    Settings of None are left out: a new setting that is off, or an old one that was, is no
-    difference.
+    Settings of None are left out, so that a setting that is off equals one that does not exist.
     """
     flat: dict[str, Any] = {}
     for key, value in params.items():

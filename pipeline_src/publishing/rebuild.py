@@ -73,6 +73,15 @@ def rebuild_all(
 
 
 def _replace_or_compare(name: str, write: bool) -> None:
+    """Replace the computed files of a published experiment, or compare them with the new ones.
+
+    Args:
+        name: the name of the experiment.
+        write: whether to replace the files.
+
+    Raises:
+        UserError: a number differs, and `write` is not set.
+    """
     if write:
         replace_computed(FOLDER / name, REBUILT / name)
         log.info("%s: the computed files are replaced", name)
@@ -125,7 +134,7 @@ def differing(folder: Path, out: Path) -> list[str]:
 
 
 def _texts(file: Path) -> dict[str, str]:
-    """Return the texts in an archive by name, or the text of another file by an empty name.
+    """Return the texts in an archive by name, or {"": text} for a file that is no archive.
 
     Raises:
         UserError: the file is damaged.
@@ -163,7 +172,7 @@ def difference(published: str, computed: str) -> str:
 
 
 def _analyse(folder: Path, out: Path, split: str) -> None:
-    """Analyse the published counts of all runs on a dataset."""
+    """Write the analysis of the published counts of all runs on a dataset below `out`."""
     from pipeline_src.analysis.analyse import analyse
 
     publication = Publication.read(folder)
@@ -181,7 +190,7 @@ def _analyse(folder: Path, out: Path, split: str) -> None:
 
 
 def _write_numbers(folder: Path, out: Path) -> None:
-    """Write the files `published.COMPUTED` from the analyses."""
+    """Write the files `published.COMPUTED` into `out`, from the analyses below it."""
     from pipeline_src.claims.write import write_claims
     from pipeline_src.tables.write import write_tables
 
@@ -199,7 +208,7 @@ def _write_numbers(folder: Path, out: Path) -> None:
 
 
 def _place_of_table(file: Path) -> tuple[bool, int, str]:
-    """Return the order of a table in tables.md: main, then T2 before T10."""
+    """Return the sorting key of a table in tables.md: main comes first, and T2 before T10."""
     return file.stem != "main", len(file.stem), file.stem
 
 
@@ -228,5 +237,6 @@ def rebuild_report(folder: Path, out: Path) -> None:
 
 
 def _results(publication: Publication, out: Path) -> Results:
+    """Return the results of an experiment whose analyses are below `out`."""
     files = {split: out / "analysis" / f"{split}.npz" for split in publication.facts.parts}
     return Results(publication.facts, files)

@@ -66,8 +66,8 @@ def write_report(
         out: the HTML file.
         claims: the content of claims.json.
         params: the resolved experiment; printed as YAML.
-        provenance: known versions, commit and the like, name -> text.
-        data: a row per dataset, name of the column -> value; rows have the same columns.
+        provenance: name -> text for date, commit and versions.
+        data: a row per dataset, column -> value; all rows have the same columns.
         described: method -> its `title` and its `idea` in a sentence.
         task: what the training images show, as text; empty if it is not known.
         command: the command that reproduces the page.
@@ -79,6 +79,7 @@ def write_report(
         kinds.append(gallery.FIGURE)
 
     def image(picture: Picture) -> str:
+        """Return the image of a figure as a data URL."""
         if predictions and picture.type is gallery.FIGURE:
             return _image(predictions / f"{picture.name}.png", GALLERY // len(facts.tests))
         return _image(figures / f"{picture.name}.png")
@@ -138,7 +139,7 @@ def _template() -> Template:
 
 
 def _breakable(name: str) -> Markup:
-    """Return a name that may go on in the next line after each of its words."""
+    """Return a name with a possible line break after each of its words."""
     return Markup("<wbr>").join(re.split(r"(?<=[_-])", name))
 
 
@@ -150,7 +151,7 @@ def _ends(estimate: Estimate) -> tuple[float, float]:
 
 
 def _small(cell: str) -> Markup:
-    """Return a cell of a table with small spread and interval, which follow the number."""
+    """Return a cell of a table whose spread and interval are in small print."""
     return Markup(re.sub(r" [±\[].*", r"<small>\g<0></small>", str(escape(cell))))
 
 
@@ -160,11 +161,11 @@ def _source(name: str) -> Markup:
 
 
 def _image(file: Path, limit: int = 0) -> str:
-    """Return an image as an address, because a page that works offline holds its images.
+    """Return an image as a data URL, because a page that works offline contains its images.
 
     Args:
-        limit: bytes of a picture of images, which becomes coarser until it has fewer; 0 of a
-            drawing.
+        limit: the most bytes of a figure of photographs, whose resolution is reduced until it fits;
+            0 for a drawing, which is stored without loss.
     """
     with Image.open(file) as opened:
         image = opened.convert("RGB")
@@ -185,9 +186,9 @@ def _webp(image: Image.Image, lossless: bool) -> bytes:
 def diagram_data(results: Results) -> dict[str, Any]:
     """Return what the interactive diagrams show, for JSON.
 
-    `parts` are the datasets, and `cells` are by protocol, dataset and method. A cell has ECE and OE
-    as means over seeds, and accuracy, confidence and `rows` of all seeds' pixels: for each bin with
-    pixels its place and `ROW`.
+    `parts` are the datasets, and `cells` are protocol -> dataset -> method -> cell. A cell has ECE
+    and OE as means over seeds, and accuracy and confidence of all seeds' pixels. Its `rows` have,
+    for each bin with pixels, the number of the bin and the columns `ROW`.
     """
     facts = results.facts
     parts = []

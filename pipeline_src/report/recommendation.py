@@ -65,11 +65,12 @@ class ProtocolComparison:
 
     @cached_property
     def parts(self) -> list[str]:
-        """The datasets."""
+        """The datasets of the role."""
         return self.results.facts.parts_of([self.role])
 
     @cached_property
     def _measured(self) -> dict[str, dict[str, Measurement]]:
+        """The measurements of all methods: dataset -> method -> measurement."""
         return {part: self.results.measured(self.protocol, part) for part in self.parts}
 
     @cached_property
@@ -95,15 +96,25 @@ class ProtocolComparison:
     def difference(self, metric: str, method: str, other: str, part: str | None = None) -> Estimate:
         """Return one method's metric minus another's, paired by image and seed.
 
-        It is NaN without a common seed.
+        The difference is NaN if the methods share no seed.
 
         Args:
-            part: a dataset; by default, the difference is the mean over all.
+            part: a dataset; by default, the difference is the mean over all datasets of the role.
         """
         parts = self.parts if part is None else [part]
         return self._sum(metric, parts, {method: 1.0, other: -1.0})
 
     def _sum(self, metric: str, parts: Sequence[str], weights: Mapping[str, float]) -> Estimate:
+        """Return the weighted sum of methods' metrics, averaged over datasets.
+
+        Args:
+            parts: the datasets.
+            weights: method -> its weight.
+
+        Returns:
+            `UNDEFINED_ESTIMATE` if a method was not run on one of the datasets, the metric is
+            undefined, or the methods share no seed.
+        """
         terms = []
         for method, weight in weights.items():
             for part in parts:
@@ -120,8 +131,8 @@ class ProtocolComparison:
     def accuracy(self, method: str, baseline: str) -> str:
         """Return whether the baseline's accuracy is KEPT, LOST or INCONCLUSIVE.
 
-        It is kept if, on every dataset, the whole interval of the difference lies above minus half
-        a point.
+        Accuracy is KEPT if, on every dataset, the whole interval of its difference from the
+        baseline lies above -`MARGIN`. It is LOST if, on one dataset, the interval lies below.
         """
         changes = [self.difference("accuracy", method, baseline, part) for part in self.parts]
         if any(change.high < -MARGIN for change in changes):
@@ -137,9 +148,9 @@ class ProtocolComparison:
         return self.difference("brier", method, other).low > 0
 
     def ties(self, method: str, lowest: str) -> bool:
-        """Return whether a method ties with the one of the lowest ECE.
+        """Return whether a method ties with `lowest`, the method of the lowest ECE.
 
-        Methods below the noise floor of ECE are not ranked by it.
+        If both are below the noise floor of ECE, only their Brier scores are compared.
         """
         if method == lowest:
             return True
@@ -168,6 +179,7 @@ def simplicity(facts: Facts, method: str) -> int:
 
 
 def _place(code: str) -> int:
+    """Return the place of a method's code in `SIMPLICITY`; the last place for all other codes."""
     for place, codes in enumerate(SIMPLICITY.values()):
         if code in codes:
             return place
@@ -181,7 +193,7 @@ class Recommendation:
     Attributes:
         method: the recommended method, the baseline if none improves on it; None where nothing can
             be recommended.
-        tied: the other methods of the tie, by mean ECE.
+        tied: the methods that tie with the recommended one, the lowest mean ECE first.
         outcomes: method -> why it is recommended or not, in a few words.
     """
 

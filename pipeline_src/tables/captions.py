@@ -36,13 +36,13 @@ LEGEND = (
 
 
 def heading(results: Results, part: str) -> str:
-    """Return a dataset with its role and its size."""
+    """Return a heading with the name, role and size of a dataset."""
     run = next(iter(results.measured("raw", part).values()))
     return f"{part}: {ROLES[results.facts.parts[part]]}, {run.size}, {run.pixels:,} pixels"
 
 
 def about(facts: Facts) -> str:
-    """Return the experiment with its epochs, seeds and bins."""
+    """Return a sentence with the experiment's name, epochs, seeds and number of bins."""
     word = "seeds" if len(facts.seeds) > 1 else "seed"
     seeds = ", ".join(map(str, sorted(facts.seeds)))
     return (
@@ -93,10 +93,11 @@ def _missing(results: Results, parts: Collection[str]) -> Iterator[str]:
 
 
 def not_run(experiment: str, missing: str, change: str = "") -> str:
-    """Return the results that a table lacks, and the command that computes them.
+    """Return a note on results that a table lacks, with the command that computes them.
 
     Args:
-        change: of params.yaml, before the command.
+        missing: the results, as text.
+        change: what to change in params.yaml before the command, if anything.
     """
     if change:
         change += " in params.yaml and "

@@ -28,7 +28,7 @@ NOTES = (
 
 
 def cost(results: Results) -> PaperTable:
-    """Return minutes and parameters by method, means over seeds."""
+    """Return T9: minutes and number of parameters of each method, means over seeds."""
     rows: list[Row] = []
     for method in results.facts.methods:
         seeds = [seed for name, seed in results.costs if name == method]

@@ -27,7 +27,7 @@ NOTES = (
 
 
 def differences(results: Results) -> PaperTable:
-    """Return pairs of methods by metrics; groups by dataset."""
+    """Return T14: a row per pair of methods, a column per metric, a group per dataset."""
     facts = results.facts
     rows: list[Row] = []
     for protocol, part in product(facts.protocols, facts.tests):
@@ -43,7 +43,7 @@ def differences(results: Results) -> PaperTable:
 
 
 def _pairs(facts: Facts, methods: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Yield each of the methods with each of the references among them, each pair once."""
+    """Yield each pair of a method and a reference: the baseline, or its temperature scaling."""
     references = []
     for code in ("baseline", "temperature"):
         reference = facts.principal(code)

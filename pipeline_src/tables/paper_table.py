@@ -54,12 +54,12 @@ class PaperTable:
     """A table before it is printed.
 
     Attributes:
-        title: what it shows, the start of its caption.
-        rows: the rows of the csv, a number each, in the order in which they are shown. Keys are
-            `CSV_COLUMNS` (those that do not apply may be absent) and further columns. Rows of a
-            protocol stand together.
-        about: the rest of its caption.
-        notes: sentences below it, which name missing results and the command that computes them.
+        title: what the table shows, the start of its caption.
+        rows: the rows of the CSV file, with one number each, in the order in which they are
+            shown. Keys are `CSV_COLUMNS` (keys that do not apply may be absent) and further
+            columns. Rows of a protocol stand together.
+        about: the rest of the caption.
+        notes: sentences below the table, such as which results are missing and how to compute them.
         quantities: `metric` of a row -> how it is printed.
     """
 
@@ -80,9 +80,9 @@ class PaperTable:
         write_markdown(name, self.printed().values(), folder)
 
     def printed(self) -> dict[str, Table]:
-        """Return a table per protocol.
+        """Return protocol -> the table of its rows.
 
-        Its key is "" if the rows have no protocol, or if there are no rows.
+        The key is "" if the rows have no protocol, or if there are no rows.
         """
         by_protocol: dict[str, list[Row]] = {}
         for row in self.rows:
@@ -165,9 +165,10 @@ def cells(results: Results, parts: Collection[str], metrics: Collection[str]) ->
 def marks(metric: str, measured: Mapping[str, Measurement]) -> dict[str, str]:
     """Return method -> BEST, TIED or FLOOR, for one metric on one dataset.
 
-    The best is the one of the best mean. Methods whose paired difference to it is not significant,
-    or not available since they share no seed, are tied with it. A single method is no best, and no
-    method is where neither direction is better. A method below the noise floor has only that mark.
+    The best method has the best mean. A method is TIED with the best if their paired difference is
+    not significant, or cannot be computed because the two share no seed; the best is then TIED too.
+    No method is BEST if there is only one, or if neither direction of the metric is better. A
+    method below the noise floor has only the mark FLOOR.
     """
     means: dict[str, float] = {}
     for method, run in measured.items():
@@ -188,9 +189,10 @@ def marks(metric: str, measured: Mapping[str, Measurement]) -> dict[str, str]:
 
 
 def below_floor(metric: str, run: Measurement) -> bool:
-    """Return whether a metric is below what it would be without an error, where that is known.
+    """Return whether a metric is below its noise floor: its value without a calibration error.
 
-    Errors whose differences the square of the same bins decides are below it where the ECE is.
+    For metrics whose differences are decided by squared errors of the same bins, ECE is compared
+    with its floor instead. The result is False for a metric without a known floor.
     """
     name = "ece" if METRICS[metric].decided_by in (SQUARED, OVER) else metric
     floor = METRICS[name].floor

@@ -26,11 +26,11 @@ class ByMethod:
     """A table of all methods on the datasets of some roles.
 
     Attributes:
-        title: what it shows.
-        roles: of its datasets.
-        metrics: names of its columns; metrics that are not defined for the number of classes are
-            left out.
-        more: a further note.
+        title: what the table shows.
+        roles: the roles of its datasets.
+        metrics: the metrics in its columns; metrics that are not defined for the number of
+            classes are left out.
+        more: a further note, the first below the table.
     """
 
     title: str

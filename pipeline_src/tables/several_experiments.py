@@ -71,8 +71,8 @@ def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str
 def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
     """Return T7: the same data with different networks, for each data on which there are several.
 
-    One experiment stands for a network: the one with most of the methods that the other networks
-    have.
+    Each network is shown by one experiment: the one that shares the most methods with the other
+    networks.
     """
     same_data: dict[str, list[ExperimentSummary]] = {}
     for experiment in experiments:
@@ -103,6 +103,7 @@ def _chosen(
     """Return the experiment that stands for each network; `found` are the rows by experiment."""
 
     def shared(experiment: ExperimentSummary) -> tuple[int, int]:
+        """Return how many methods experiments of other networks also have, and how many it has."""
         methods = {row["method"] for row in found[experiment.name]}
         elsewhere: set[str] = set()
         for other in group:
@@ -148,12 +149,13 @@ def experiment_rows(experiment: ExperimentSummary) -> list[Row]:
 
 
 def by_part(rows: Sequence[Row]) -> list[Row]:
-    """Return datasets one after the other, each with all its experiments; by protocol first."""
+    """Return the rows sorted by protocol, then by dataset in the order of first occurrence."""
     parts = list(dict.fromkeys(row["part"] for row in rows))
     return sorted(rows, key=lambda row: (_protocol(row), parts.index(row["part"])))
 
 
 def _protocol(row: Row) -> int:
+    """Return the position of the row's protocol in `PROTOCOLS`, a key for sorting."""
     return PROTOCOLS.index(row["protocol"])
 
 
@@ -187,9 +189,10 @@ def judged_table(folder: Path) -> PaperTable:
 
 
 def _judged_rows(content: Any, part: str, model: str) -> Iterator[Row]:
-    """Yield the rows of one model.
+    """Yield the rows of T8 for one model on one dataset, from the content of metrics.json.
 
-    Foreign content is a ValueError, LookupError, TypeError or AttributeError.
+    Content that `judge` did not write raises a ValueError, LookupError, TypeError or
+    AttributeError.
     """
     for protocol in PROTOCOLS:
         values = content.get(protocol, {})

@@ -15,9 +15,9 @@ STRENGTH = Quantity(title="strength s")
 
 
 def static_grid(results: Results) -> PaperTable:
-    """Return strength, ECE, OE and accuracy of SLP, a group per dataset and metric.
+    """Return T3: strength, ECE, OE and accuracy of SLP (static label perturbation).
 
-    Rows of a group are alpha, columns beta.
+    There is a group per dataset and metric, with a row per alpha and a column per beta.
     """
     facts = results.facts
     parts = facts.parts_of(LIKE_ID)

@@ -65,6 +65,7 @@ def _pulled_preparation(experiment: ExperimentGraph, entry: Entry) -> Job | None
 
 
 def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) -> Job:
+    """Return the job that prepares a dataset whose source files have this identity."""
     parameters: dict[str, Any] = {
         "data": identity.parameters,
         "on_problem": experiment.settings.data.on_problem,
@@ -88,7 +89,7 @@ def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) 
 
 
 def groups_parameter(experiment: ExperimentGraph, entry: Entry) -> str:
-    """Return what fingerprints hold of the groups of a dataset: its pattern, or a file's digest."""
+    """Return what fingerprints include of a dataset's groups: a pattern, or a file's digest."""
     file = groups.find(entry.groups, experiment.data_root)
     return file_digest(file) if file else entry.groups
 

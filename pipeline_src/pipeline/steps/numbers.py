@@ -23,14 +23,15 @@ from pipeline_src.pipeline.steps.networks import (
 
 
 def counts_file(split: str) -> str:
-    """Return the name of the file in which an evaluation has the counts of a split."""
+    """Return the name of the file in which an evaluation stores the counts of a split."""
     return f"{split}.npz"
 
 
 def evaluate_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """Yield a job per run, which evaluates it on all splits except the training images.
 
-    The counts of a split depend on its own images only: a new split leaves those of the others.
+    The counts of a split depend on its own images only: a new split does not change the counts of
+    other splits.
     """
     splits = list(experiment.facts.parts)
     for method, seed in experiment.runs:

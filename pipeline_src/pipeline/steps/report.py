@@ -46,7 +46,7 @@ SHOWN_VERSIONS = (
 
 
 def report_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
-    """Yield the jobs of the files for readers."""
+    """Yield the jobs of tables, figures, gallery, claims and report."""
     facts = experiment.facts
     trained = _by_name(experiment.of_kinds("train"))
     networks = trained | _by_name(experiment.of_kinds("fit"))
@@ -118,6 +118,7 @@ def report_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 
 def _by_name(jobs: Iterable[Job]) -> dict[str, Job]:
+    """Return the jobs by their names."""
     return {job.name: job for job in jobs}
 
 
@@ -179,17 +180,17 @@ def run_folders(job: Job) -> dict[tuple[str, int], Path]:
 
 
 def write_table_files(job: Job, folder: Path) -> None:
-    """Write the tables."""
+    """Write the tables of an experiment into `folder`."""
     write_tables(job_results(job), folder)
 
 
 def draw_figures(job: Job, folder: Path) -> None:
-    """Draw the figures."""
+    """Draw the figures of an experiment into `folder`, except the gallery."""
     draw(job_results(job), run_folders(job), folder)
 
 
 def judge_claims(job: Job, folder: Path) -> None:
-    """Judge the paper's claims."""
+    """Judge the paper's claims, and write the verdicts into `folder`."""
     write_claims(job_results(job), run_folders(job), folder)
 
 
@@ -223,7 +224,10 @@ def draw_gallery(job: Job, folder: Path) -> None:
 
 
 def _shown_images(results: Results, split: str, images: Store) -> list[Prediction]:
-    """Return images of a test set by how well methods are calibrated on them, without maps."""
+    """Return images of a test set, chosen by how well methods are calibrated on them.
+
+    The predictions have no maps yet.
+    """
     gaps = []
     for run in results.measured("raw", split).values():
         confidence, accuracy = run.arrays["image_means"]
