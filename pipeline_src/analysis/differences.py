@@ -130,7 +130,7 @@ def _measured(
     Args:
         counts: the counts by protocol, for each seed.
         key: the seed of the resamples.
-        equal: whether both experiments have equal counts, so that no resamples are needed.
+        equal: whether both experiments have equal counts: then no resamples are needed.
     """
     resamples = 1 if equal else RESAMPLES
     runs = [measure_protocols(run, bins, key, resamples, groups) for run in counts]

@@ -95,7 +95,7 @@ class View:
         """Return a metric summed over terms and averaged over the seeds that all of them have.
 
         Args:
-            subject: the sum in words.
+            subject: the text for the sum.
             terms: method, test set and weight of each.
         """
         measured = []

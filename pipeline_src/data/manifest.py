@@ -165,7 +165,7 @@ def check_disjoint(
         Pairs of ids by pair of splits; some datasets have such images.
 
     Raises:
-        UserError: a sample is in two splits of which one is "train" or "val".
+        UserError: a sample is in two splits, and one of them is "train" or "val".
     """
     overlaps = []
     identical = {}

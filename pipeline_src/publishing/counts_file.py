@@ -204,7 +204,7 @@ def _pixel_scores() -> np.ndarray:
 
 
 def _sorted_by_previous(columns: np.ndarray) -> np.ndarray:
-    """Return columns (..., N), each sorted by the previous one, so that xz finds repetitions."""
+    """Return columns (..., N), each sorted by the previous one: xz finds repetitions."""
     flat = columns.reshape(-1, columns.shape[-1])
     order = np.argsort(flat[:-1], axis=1, kind="stable")
     ordered = np.take_along_axis(flat[1:], order, axis=1)
@@ -234,7 +234,7 @@ def _packed(arrays: Arrays) -> bytes:
 
 
 def _write_member(archive: ZipFile, name: str, content: bytes) -> None:
-    """Write a member of the archive without a time, so that equal counts give equal bytes."""
+    """Write a member of the archive without a time: equal counts give equal bytes."""
     archive.writestr(ZipInfo(f"{name}.npz.xz"), content)
 
 

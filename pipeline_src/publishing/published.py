@@ -158,7 +158,7 @@ def published_counts(publication: Publication, folder: Path, split: str) -> Load
 def settings(params: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Return the settings of an experiment that can change a number of a run, by dotted name.
 
-    Settings of None are left out, so that a setting that is off equals one that does not exist.
+    Settings of None are left out: a setting that is off equals one that does not exist.
     """
     flat: dict[str, Any] = {}
     for key, value in params.items():

@@ -164,7 +164,7 @@ def _image(file: Path, limit: int = 0) -> str:
     """Return an image as a data URL, because a page that works offline contains its images.
 
     Args:
-        limit: the most bytes of a figure of photographs, whose resolution is reduced until it fits;
+        limit: the most bytes of a figure of images, whose resolution is reduced until it fits;
             0 for a drawing, which is stored without loss.
     """
     with Image.open(file) as opened:

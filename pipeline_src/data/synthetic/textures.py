@@ -111,7 +111,7 @@ def checks(frame: Frame, period: float) -> Array:
 
 
 def weave(frame: Frame, period: float) -> Array:
-    """Return crossing threads, of which one or the other lies on top."""
+    """Return crossing threads; one or the other lies on top."""
     across, down = _waves(frame, period)
     return np.abs(np.where(across * down > 0, across, 0.85 * down))
 

@@ -64,7 +64,7 @@ def network_options(experiment: ExperimentGraph, method: str, seed: int) -> dict
 
 
 def network_inputs(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Job]:
-    """Return the trainings whose networks predict for a run, by role (networks/0, 1, ...)."""
+    """Return the training runs whose networks predict for a run, by role (networks/0, 1, ...)."""
     inputs = {}
     for number, run in enumerate(experiment.networks(method, seed)):
         inputs[f"networks/{number}"] = experiment.run(*run)

@@ -167,7 +167,7 @@ def _parameters(network: Job) -> float:
 
 
 def run_folders(job: Job) -> dict[tuple[str, int], Path]:
-    """Return the folders of the trainings among the inputs of a job, by method and seed."""
+    """Return the folders of the training runs among the inputs of a job, by method and seed."""
     folders = {}
     for method, seed in job.parameters["facts"].runs:
         name = f"train/{method}/seed{seed}"

@@ -79,7 +79,7 @@ class ASLPCL(AdaptivePerturbation):
         return float(np.clip(target_level + self.gain * gap, 0.0, highest))
 
     def _project(self) -> None:
-        """Shift the alphas so that the mean of beta alpha_i equals the target level."""
+        """Shift the alphas until the mean of beta alpha_i equals the target level."""
         self._alphas = projected(self._alphas, self._target_level / self.beta, self.highest)
 
     def history_values(self) -> dict[str, float]:
