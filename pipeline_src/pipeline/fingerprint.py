@@ -57,7 +57,8 @@ def file_fingerprint(ingredients: Mapping[str, Any], roles: Iterable[str]) -> st
 
     The fingerprints of these inputs count, their roles do not.
     """
-    return digest(ingredients | {"inputs": [ingredients["inputs"][role] for role in roles]})
+    needed = [ingredients["inputs"][role] for role in roles]
+    return digest(dict(ingredients) | {"inputs": needed})
 
 
 def file_digest(file: Path) -> str:

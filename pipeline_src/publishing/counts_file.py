@@ -208,7 +208,7 @@ def _sorted_by_previous(columns: np.ndarray) -> np.ndarray:
     flat = columns.reshape(-1, columns.shape[-1])
     order = np.argsort(flat[:-1], axis=1, kind="stable")
     ordered = np.take_along_axis(flat[1:], order, axis=1)
-    return np.concatenate([flat[:1], ordered]).reshape(columns.shape)
+    return np.asarray(np.concatenate([flat[:1], ordered]).reshape(columns.shape))
 
 
 def _unsorted(columns: np.ndarray) -> np.ndarray:
