@@ -201,7 +201,8 @@ def _checked_range(sample: Sample) -> Sample:
         sample,
         found=f"values from {low:.8g} to {high:.8g}",
         expected="probabilities in [0, 1]",
-        fix="apply the sigmoid to logits; save 0..255 maps as uint8",
+        fix="apply the sigmoid to logits (judge and calibrate: --logits); save 0..255 maps as "
+        "uint8",
     )
 
 
@@ -225,7 +226,8 @@ def _checked_classes(sample: Sample) -> Sample:
             found=f"{values.dtype}, values from {low:g} to {high:g}, whose sums over the classes "
             f"are up to {deviation:g} off 1",
             expected="floats in [0, 1] that sum to 1 over the classes",
-            fix="apply the softmax to logits, in float32; convert one-hot decisions to floats",
+            fix="apply the softmax to logits, in float32 (judge and calibrate: --logits); convert "
+            "one-hot decisions to floats",
         )
     if low < 0 or high > 1:
         return replace(sample, probability=values.clip(0, 1))
