@@ -30,7 +30,7 @@ ROOTS = {  # kind of job -> the modules that its function imports
     "store": {"data.build"},
     "train": {"data.store", "data.manifest", "training.loop"},
     "fit": PREDICTOR | {"files"},
-    "evaluate": PREDICTOR | {"data.manifest", "prediction.evaluate"},
+    "evaluate": PREDICTOR | {"data.manifest", "prediction.evaluate", "counting.storage"},
     "analyse": {"analysis.analyse", "data.groups"},
     "tables": SHOWN | {"tables.write"},
     "figures": SHOWN | {"figures.registry"},
