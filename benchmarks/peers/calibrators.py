@@ -46,7 +46,7 @@ def fiducio(name):  # it gets 0 and the log odds of two classes, else log f
 def measured(apply):
     accumulator = Accumulator(K or 2)
     for pair in tested:
-        sample = read_pair(pair, FORM).sample()
+        sample = read_pair(pair, FORM).sample
         f = apply(log_odds(sample.probability)).astype(np.float32)
         p = f if f.ndim == 3 else np.stack([1 - f, f])
         accumulator.add(checked(p, sample.target, pair.stem, ignore=K))

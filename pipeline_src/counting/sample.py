@@ -168,16 +168,16 @@ def _class_labels(
     known = (labels >= 0) & (labels < classes) | (labels == ignore)
     if no_class is not None:
         known |= labels == no_class
-    whole = labels
+    ids = labels
     if labels.dtype.kind == "f":
-        whole = np.nan_to_num(labels).astype(np.int64)
-    if not (known & (whole == labels)).all():
+        ids = np.nan_to_num(labels).astype(np.int64)
+    if not (known & (ids == labels)).all():
         raise UserError(
             f"the mask of {image_id} has class ids that do not exist",
             found=f"{labels.dtype} with the values {np.unique(labels[~known])[:10].tolist()}",
             expected=f"whole numbers: 0 to {classes - 1}, and {ignore} for ignored pixels",
         )
-    return whole
+    return ids
 
 
 def _checked_range(sample: Sample) -> Sample:

@@ -153,10 +153,11 @@ def _stored(surest_known: bool) -> tuple[str, ...]:
 
 def equal_counts(left: Mapping[str, Counts], right: Mapping[str, Counts]) -> bool:
     """Return whether two sets of counts have the same images and the same numbers."""
-    arrays = counts_arrays(left)
-    others = counts_arrays(right)
-    same = (np.array_equal(arrays[name], others[name]) for name in arrays.keys() & others.keys())
-    return arrays.keys() == others.keys() and all(same)
+    lefts = counts_arrays(left)
+    rights = counts_arrays(right)
+    if lefts.keys() != rights.keys():
+        return False
+    return all(np.array_equal(lefts[name], rights[name]) for name in lefts)
 
 
 def check_sums(counts: Counts) -> None:

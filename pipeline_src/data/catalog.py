@@ -50,8 +50,8 @@ def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Entry]:
     given = dict(datasets or {})
     for name in given.keys() & built_in.keys():
         if isinstance(given[name], Mapping):
-            kept = {"task": built_in[name].task, "in_paper": built_in[name].in_paper}
-            given[name] = kept | given[name]
+            defaults = {"task": built_in[name].task, "in_paper": built_in[name].in_paper}
+            given[name] = defaults | given[name]
     return built_in | _entries(given, "`datasets:` in params.yaml", built_in=False)
 
 

@@ -126,22 +126,22 @@ def _first(entry: Entry, data_root: Path) -> Located | None:
     return None
 
 
-def _find(wanted: Located, data_root: Path) -> Located | None:
+def _find(located: Located, data_root: Path) -> Located | None:
     """Return a source with its root or archives and its layout, or None if it is unavailable.
 
     The root of images and masks that are given directly is the folder above both.
     """
-    source = wanted.source
-    layout = wanted.layout
+    source = located.source
+    layout = located.layout
     if source.generator:
-        return wanted
+        return located
     if source.archive:
         paths = [find_path(name, data_root, data_root / "archives") for name in source.archive]
         archives = tuple(path for path in paths if path)
-        return replace(wanted, archives=archives) if len(archives) == len(paths) else None
+        return replace(located, archives=archives) if len(archives) == len(paths) else None
     if source.folder:
         root = find_path(source.folder, data_root)
-        return replace(wanted, root=root) if root and root.is_dir() else None
+        return replace(located, root=root) if root and root.is_dir() else None
     given = [_given(alternatives, data_root) for alternatives in (layout.images, layout.masks)]
     paths = [path for path in given if path]
     if len(paths) < bool(layout.images) + bool(layout.masks):
@@ -149,7 +149,7 @@ def _find(wanted: Located, data_root: Path) -> Located | None:
     root = Path(os.path.commonpath([split_pattern(path)[0] for path in paths]))
     names = tuple(path.relative_to(root).as_posix() for path in paths)
     layout = layout.model_copy(update={"images": names[:1], "masks": names[1:]})
-    return replace(wanted, layout=layout, root=root)
+    return replace(located, layout=layout, root=root)
 
 
 def _given(alternatives: tuple[str, ...], data_root: Path) -> Path | None:

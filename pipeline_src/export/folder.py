@@ -48,18 +48,6 @@ class Config(Strict):
     provenance: dict[str, Any]
 
 
-class Logits(nn.Module):
-    """Normalized images (B, 3, S, S) -> logits (B, C, h, w)."""
-
-    def __init__(self, network: DenseClassifier):
-        super().__init__()
-        self.segmentor = network.segmentor.to(memory_format=torch.contiguous_format)
-
-    def forward(self, normalized: Tensor) -> Tensor:
-        computed: Tensor = self.segmentor(normalized, mode="tensor")
-        return computed
-
-
 class ExportedNetwork(nn.Module):
     """Images (B, 3, S, S) uint8, RGB -> logits (B, C, h, w), computed in full precision.
 
@@ -74,21 +62,22 @@ class ExportedNetwork(nn.Module):
     def __init__(self, network: DenseClassifier, half: bool = False):
         """Copy the segmentor of `network`, and the mean and std of its input channels."""
         super().__init__()
-        self.logits = Logits(deepcopy(network))
-        if half:
-            for weights in self.logits.parameters():
-                weights.data = weights.data.half() if weights.ndim > 1 else weights.data
+        segmentor = deepcopy(network.segmentor)
+        self.segmentor = segmentor.to(memory_format=torch.contiguous_format)
+        for weights in self.segmentor.parameters():
+            if half and weights.ndim > 1:
+                weights.data = weights.data.half()
         self.register_buffer("mean", network.mean)
         self.register_buffer("std", network.std)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits (B, C, h, w) of images (B, 3, S, S), computed with float32 weights."""
         weights = {}
-        for name, values in self.logits.state_dict(keep_vars=True).items():
+        for name, values in self.segmentor.state_dict(keep_vars=True).items():
             weights[name] = values.float() if values.is_floating_point() else values
         normalized = (images.float() - self.mean) / self.std
-        computed: Tensor = functional_call(self.logits, weights, normalized)
-        return computed
+        logits: Tensor = functional_call(self.segmentor, weights, normalized, {"mode": "tensor"})
+        return logits
 
 
 def export(name: str, out: Path, half: bool = False) -> None:

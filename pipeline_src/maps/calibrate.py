@@ -31,9 +31,8 @@ from pipeline_src.maps.files import (
     Pair,
     form_of,
     nifti,
-    pair_files,
+    pairs_and_warnings,
     read_pairs,
-    skipped_warnings,
     suffix_of,
 )
 from pipeline_src.maps.judge import groups_of
@@ -94,8 +93,8 @@ def calibrate_folder(
         inputs=(pred, mask, apply, test_mask),
         foreign=foreign,
     )
-    pairs = pair_files(pred, mask, skip_unpaired)
-    applied = pair_files(apply, test_mask, skip_unpaired)
+    pairs, skipped = pairs_and_warnings(pred, mask, skip_unpaired)
+    applied, skipped_applied = pairs_and_warnings(apply, test_mask, skip_unpaired)
     scored = applied if test_mask else pairs
     units = groups_of(pairs, groups)
     units_of_scored = groups_of(scored, groups)
@@ -103,11 +102,7 @@ def calibrate_folder(
     fit_counts, pixels = counts_and_pixels(pairs, form)
     _check_labels(pixels, mask)
     calibrator = fitted(kind, pixels)
-    warnings = fit_counts.warnings()
-    if skip_unpaired:
-        warnings += skipped_warnings(pred, mask)
-        if test_mask:
-            warnings += skipped_warnings(apply, test_mask)
+    warnings = fit_counts.warnings() + skipped + skipped_applied
     names = list(SCORED)
     with outputs.staged(out, SCORES, [FOLDER]) as new:
         before, after = write_calibrated(applied, calibrator, new / FOLDER, form)
@@ -164,7 +159,7 @@ def counts_and_pixels(pairs: Sequence[Pair], form: Form) -> tuple[FolderCounts, 
     for saved in read_pairs(pairs, form):
         counts.add(saved)
         random = generator(saved.pair.stem, "calibrate")
-        pixels.append(map_pixels(saved.sample(), most, random, saved.fitted_logits()))
+        pixels.append(map_pixels(saved.sample, most, random, saved.fitted_logits()))
         del saved  # before the next one is read
     counts.check()
     return counts, joined(pixels)

@@ -47,9 +47,7 @@ class FolderCounts:
         whole_maps: bool = False,
         weighted_f: bool = False,
     ):
-        self.classes = form.classes
-        self.ignore = form.ignore
-        self.no_object = form.no_object
+        self.form = form
         self._accumulator = Accumulator(
             form.classes,
             protocols=PROTOCOLS[:1] if form.volumes else PROTOCOLS,
@@ -69,7 +67,7 @@ class FolderCounts:
 
     def add(self, saved: SavedMap) -> None:
         """Count a map and its mask."""
-        sample = saved.sample()
+        sample = saved.sample
         probability = sample.probability
         kind = "float"
         if probability.dtype.kind == "u":
@@ -86,7 +84,7 @@ class FolderCounts:
 
     def check(self) -> None:
         """Raise a UserError where the values of binary maps or masks do not show what they mean."""
-        if not self.classes:
+        if not self.form.classes:
             self._check_mask_values()
             self._check_range()
 
@@ -100,7 +98,7 @@ class FolderCounts:
         top = max(values, default=0)
         below = [mask_value for mask_value in values[:-1] if mask_value > 0]
         two_objects = bool(below) and below[0] < SMALL and below[-1] <= 127
-        void_is_object = self.ignore == 255 and self.ignored > 0 and top == 0
+        void_is_object = self.form.ignore == 255 and self.ignored > 0 and top == 0
         if not (void_is_object or 1 < top <= 127 or two_objects):
             return
         shown = []
@@ -146,8 +144,8 @@ class FolderCounts:
                 f"{len(self.resized)} map(s) had another size than their mask and were resized "
                 f"({few(self.resized, 3)})"
             )
-        if self.ignore is not None and not self.ignored:
-            yield f"no mask pixel has the value {self.ignore}, which --ignore names"
+        if self.form.ignore is not None and not self.ignored:
+            yield f"no mask pixel has the value {self.form.ignore}, which --ignore names"
         gray = [mask_value for mask_value in self.examples if 0 < mask_value < 255]
         if gray and gray != [1]:
             number = self.values[gray].sum()
@@ -171,13 +169,13 @@ class FolderCounts:
         objects = histogram.count[:, :, 1]
         if raw.confusion is not None:
             objects = raw.confusion[1:]
-        if objects.any() and not self.classes:
+        if objects.any() and not self.form.classes:
             yield from self._scales()
-        elif not objects.any() and not self.no_object:
+        elif not objects.any() and not self.form.no_object:
             only = ", only class 0 and ignored pixels"
-            yield f"no mask has an object{only if self.classes else ''}"
+            yield f"no mask has an object{only if self.form.classes else ''}"
         accuracy = value("accuracy", raw)
-        if accuracy < 1 / (self.classes or 2):
+        if accuracy < 1 / (self.form.classes or 2):
             yield (
                 f"the maps are right on {100 * accuracy:.1f} % of the pixels: are maps or masks "
                 "inverted or swapped, or class ids in another order?"

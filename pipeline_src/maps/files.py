@@ -12,6 +12,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,19 +60,41 @@ class Pair:
     mask: Path | None
 
 
-def pair_files(maps: Path, masks: Path | None, skip_unpaired: bool = False) -> list[Pair]:
+def pair_files(maps: Path, masks: Path | None) -> list[Pair]:
     """Return the pairs of files of two folders and their subfolders, in the order of their stems.
 
     Args:
         maps, masks: a folder, or a pattern (`files_by_stem`).
-        skip_unpaired: whether files without a partner are left out.
 
     Raises:
         UserError: a folder is missing or holds nothing usable, or files have no partner.
     """
+    pairs, unpaired = matched_files(maps, masks)
+    check_files(unpaired)
+    return pairs
+
+
+def pairs_and_warnings(
+    maps: Path, masks: Path | None, skip_unpaired: bool
+) -> tuple[list[Pair], list[str]]:
+    """Return `pair_files`, and a warning that counts the files without a partner.
+
+    Args:
+        skip_unpaired: whether files without a partner are left out, and are no error.
+    """
+    pairs, unpaired = matched_files(maps, masks)
+    if not (pairs and skip_unpaired):
+        check_files(unpaired)
+    if not unpaired:
+        return pairs, []
+    return pairs, [f"{len(unpaired)} file(s) without a partner were left out ({few(unpaired, 3)})"]
+
+
+def matched_files(maps: Path, masks: Path | None) -> tuple[list[Pair], list[str]]:
+    """Return the pairs of files, and a line for each file without a partner."""
     map_files = files_by_stem(maps, MAPS)
     if masks is None:
-        return [Pair(stem, map_files[stem], None) for stem in sorted(map_files)]
+        return [Pair(stem, map_files[stem], None) for stem in sorted(map_files)], []
     if maps.resolve() == masks.resolve():
         raise UserError(
             "maps and masks are the same folder",
@@ -79,30 +102,16 @@ def pair_files(maps: Path, masks: Path | None, skip_unpaired: bool = False) -> l
             expected="a folder of maps and one of masks",
         )
     mask_files = files_by_stem(masks, MASKS)
-    paired = sorted(map_files.keys() & mask_files.keys())
-    if not (paired and skip_unpaired):
-        check_files(unpaired(maps, masks))
-    return [Pair(stem, map_files[stem], mask_files[stem]) for stem in paired]
-
-
-def unpaired(maps: Path, masks: Path) -> list[str]:
-    """Return a line for each map without a mask, and for each mask without a map."""
-    map_files = files_by_stem(maps, MAPS)
-    mask_files = files_by_stem(masks, MASKS)
-    problems = []
-    for stem in sorted(map_files.keys() - mask_files.keys()):
-        problems.append(f"{map_files[stem]}: no mask in {masks}")
+    pairs = []
+    unpaired = []
+    for stem in sorted(map_files):
+        if stem in mask_files:
+            pairs.append(Pair(stem, map_files[stem], mask_files[stem]))
+        else:
+            unpaired.append(f"{map_files[stem]}: no mask in {masks}")
     for stem in sorted(mask_files.keys() - map_files.keys()):
-        problems.append(f"{mask_files[stem]}: no prediction map in {maps}")
-    return problems
-
-
-def skipped_warnings(maps: Path, masks: Path) -> list[str]:
-    """Return a warning that counts the files without a partner, if there are any."""
-    skipped = unpaired(maps, masks)
-    if not skipped:
-        return []
-    return [f"{len(skipped)} file(s) without a partner were left out ({few(skipped, 3)})"]
+        unpaired.append(f"{mask_files[stem]}: no prediction map in {maps}")
+    return pairs, unpaired
 
 
 def files_by_stem(source: Path, suffixes: tuple[str, ...]) -> dict[str, Path]:
@@ -159,7 +168,7 @@ def _named_files(source: Path) -> Iterator[tuple[Path, str]]:
             if not name.startswith("."):
                 file = Path(top, name)
                 path = file.relative_to(source).as_posix()
-                yield file, path.removesuffix(path[len(path) - len(suffix_of(file)) :])
+                yield file, path[: len(path) - len(suffix_of(file))]
 
 
 def suffix_of(path: Path) -> str:
@@ -215,7 +224,7 @@ class Form:
 
     @property
     def shape(self) -> str:
-        """The shape of all maps, in words."""
+        """The shape of all maps, as messages print it."""
         axes = ["depth", "height", "width"][-self.axes :]
         if self.classes:
             axes.insert(0, str(self.classes))
@@ -244,8 +253,9 @@ class SavedMap:
     target: np.ndarray | None
     mask_values: np.ndarray
 
+    @cached_property
     def sample(self) -> Sample:
-        """Return the map with its mask, resized bilinearly to the size of the mask."""
+        """The map with its mask, resized bilinearly to the size of the mask."""
         assert self.target is not None
         ignore = IGNORED
         if self.probability.ndim == 3:
@@ -415,7 +425,7 @@ def _probabilities(path: Path, logits: np.ndarray, of_classes: bool) -> np.ndarr
     if logits.dtype.kind != "f" or not np.isfinite(logits).all():
         raise UserError(
             f"{path}: no logits",
-            found=f"{logits.dtype}, not all of which are finite numbers",
+            found=f"{logits.dtype}, not all of them finite numbers",
             expected="finite floats",
             fix="leave out --logits if the maps hold probabilities",
         )

@@ -45,7 +45,7 @@ def draw_gallery(
     predictions = []
     for place, rank in gallery.choose(np.abs(per_image(raw)["gap"])).items():
         pair = pairs[place]
-        sample = read_pair(pair, form).sample()
+        sample = read_pair(pair, form).sample
         target = np.where(sample.target == sample.ignore, IGNORED, sample.target)
         image = None
         if pictures:

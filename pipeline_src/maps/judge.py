@@ -23,7 +23,7 @@ from pipeline_src.data.manifest import write_csv
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import write_text
 from pipeline_src.maps.checks import count_folder
-from pipeline_src.maps.files import Pair, form_of, pair_files, skipped_warnings
+from pipeline_src.maps.files import Pair, form_of, pairs_and_warnings
 from pipeline_src.maps.gallery import draw_gallery, pictures_of
 from pipeline_src.maps.risk import controlled, exceeded
 from pipeline_src.metrics.image_inputs import per_image
@@ -71,7 +71,7 @@ def judge_folder(
     """
     check_bins(bins)
     outputs.check_output(out, "judge", inputs=(pred, mask))
-    pairs = pair_files(pred, mask, skip_unpaired)
+    pairs, skipped = pairs_and_warnings(pred, mask, skip_unpaired)
     units = groups_of(pairs, groups)
     form = form_of(pairs, ignore, logits=logits, no_object=mask is None)
     classes = form.classes
@@ -101,9 +101,7 @@ def judge_folder(
     result["clamp"] = counted.clamps
     if groups:
         result["groups"] = groups_note(units)
-    result["warnings"] = counted.warnings()
-    if mask and skip_unpaired:
-        result["warnings"] += skipped_warnings(pred, mask)
+    result["warnings"] = counted.warnings() + skipped
     if resamples and not groups:
         filled = int(np.count_nonzero(raw.images.column("pixels")))
         result["warnings"] += images_note(filled)

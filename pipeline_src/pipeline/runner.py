@@ -134,14 +134,14 @@ def _copy_files(job: Job, new: Path) -> dict[str, dict[str, Any]]:
     Returns:
         The record of each copied file, for the manifest.
     """
-    wanted = set(job.file_fingerprints.values())
+    fingerprints = set(job.file_fingerprints.values())
     found: dict[str, tuple[Path, dict[str, Any]]] = {}
-    for folder, manifest in stored(job.kind) if wanted else ():
+    for folder, manifest in stored(job.kind) if fingerprints else ():
         for name, record in manifest.files.items():
             if "roles" not in record:  # of an earlier version
                 continue
             fingerprint = file_fingerprint(manifest.ingredients, record["roles"])
-            if fingerprint in wanted and not manifest.faults(folder, [name]):
+            if fingerprint in fingerprints and not manifest.faults(folder, [name]):
                 kept = record["kept"] + manifest.kept
                 found[fingerprint] = (folder / name, record | {"kept": kept})
     records = {}

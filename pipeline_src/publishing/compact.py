@@ -176,8 +176,8 @@ def names_of_counts(arrays: Mapping[str, np.ndarray]) -> list[str]:
 def arrays_of(arrays: Arrays, name: str) -> Arrays:
     """Return the arrays of one of the `named_counts`, without its name as prefix."""
     prefix = f"{name}_"
-    own = [array for array in arrays if array.startswith(prefix)]
-    return {array.removeprefix(prefix): arrays[array] for array in own}
+    matching = [array for array in arrays if array.startswith(prefix)]
+    return {array.removeprefix(prefix): arrays[array] for array in matching}
 
 
 def score_steps(pixels: np.ndarray, bits: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline_src.errors import UserError
 from pipeline_src.maps.calibrate import calibrate_folder
-from pipeline_src.maps.files import form_of, pair_files, read_pair
+from pipeline_src.maps.files import form_of, pair_files, pairs_and_warnings, read_pair
 from pipeline_src.maps.judge import judge_folder
 
 nibabel = pytest.importorskip("nibabel")
@@ -111,7 +111,7 @@ def test_patterns_pair_by_what_the_stars_stand_for(cases, tmp_path):
     for case in range(3):
         (tmp_path / f"maps/c{case}").mkdir(parents=True)
         np.save(tmp_path / f"maps/c{case}/prob.npy", np.load(cases / f"logits/c{case}.npy"))
-    pairs = pair_files(tmp_path / "maps/*/prob.npy", cases / "arrays/*.npy", skip_unpaired=True)
+    pairs, _ = pairs_and_warnings(tmp_path / "maps/*/prob.npy", cases / "arrays/*.npy", skip_unpaired=True)
     assert [pair.stem for pair in pairs] == ["c0", "c1", "c2"]
     with pytest.raises(UserError, match=r"c11\.npy"):
         pair_files(tmp_path / "maps/*/prob.npy", cases / "arrays/*.npy")
