@@ -334,8 +334,9 @@ def write_calibrated(
         probability = calibrated(calibrator, saved.probability, saved.logits)
         new = replace(saved, probability=probability)
         stored = probability
-        if form.volumes and not form.classes and saved.stored_shape[0] == 2:
-            stored = np.stack([1 - probability, probability])  # of background and object
+        two_classes = len(saved.stored_shape) == 4 and saved.stored_shape[0] == 2
+        if two_classes:  # of a volume: background and object
+            stored = np.stack([1 - probability, probability])
         path = folder / (pair.stem + suffix_of(pair.map))
         _write_map(path, pair.map, stored.reshape(saved.stored_shape))
         if pair.mask:

@@ -91,6 +91,15 @@ def test_calibrated_volumes_have_the_form_of_the_files(cases, tmp_path):
     np.testing.assert_allclose(planes.sum(axis=0), 1, atol=1e-6)
 
 
+def test_a_volume_of_two_slices_is_no_volume_of_two_classes(cases, tmp_path):
+    for folder in ("maps", "masks"):
+        for file in (cases / folder).iterdir():
+            save_nifti(tmp_path / folder / file.name, np.asarray(nibabel.load(file).dataobj).T[:2])
+    folders = (tmp_path / "maps", tmp_path / "masks", tmp_path / "maps", tmp_path / "out")
+    calibrate_folder(*folders, resamples=0)
+    assert nibabel.load(tmp_path / "out/maps/c0.nii.gz").shape == (*SHAPE[:0:-1], 2)
+
+
 def test_a_fit_to_logits_takes_those_that_probabilities_cannot_hold(tmp_path):
     random = np.random.default_rng(1)
     for folder in ("maps", "masks"):
