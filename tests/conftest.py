@@ -105,7 +105,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     from pipeline_src.data import catalog
     from pipeline_src.data.build import build
     from pipeline_src.data.prepare import prepare
-    from pipeline_src.params.schema import Part
+    from pipeline_src.params.schema import Split
 
     root = tmp_path_factory.mktemp("small")
     rng = np.random.default_rng(0)
@@ -121,7 +121,7 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     entry = catalog.load({"small": {"images": str(root / "images"), "masks": str(root / "masks")}})["small"]
     places = {"data_root": root, "unpacked": root / "unpacked"}
     prepare(entry, **places, out=root / "manifest")
-    for name, part in (("train", Part(set="small", first=10)), ("val", Part(set="small", last=6))):
+    for name, part in (("train", Split(set="small", first=10)), ("val", Split(set="small", last=6))):
         build(part, entry, **places, prepared=root / "manifest", size=32, out=root / name)
     return {"train": root / "train", "val": root / "val"}
 

@@ -68,7 +68,7 @@ def without(seen: View, *methods: str) -> View:
 
 
 def without_parts(seen: View, role: str) -> View:
-    return changed(seen, parts={part: its_role for part, its_role in PARTS.items() if its_role != role})
+    return changed(seen, splits={part: its_role for part, its_role in PARTS.items() if its_role != role})
 
 
 def without_runs(seen: View, *keys: tuple[str, str, str]) -> View:

@@ -45,12 +45,12 @@ def publish(
     """Write the sources of results/published/`name` into the working folder; returns the folder."""
     folder = published.FOLDER / name
     folder.mkdir(parents=True, exist_ok=True)
-    runs = [(part, *run) for run in facts.runs for part in facts.parts]
+    runs = [(part, *run) for run in facts.runs for part in facts.splits]
     add_runs(folder / published.COUNTS, {run: partial(load, statistic, facts.bins, *run) for run in runs})
     histories = {f"{method}/seed{seed}/history.csv": b"epoch\n1\n" for method, seed in facts.runs}
     published.pack(histories, folder / published.RUNS)
     params = {"image_size": 96, "training": {"epochs": 60, "device": "auto"}} | more.pop("params", {})
-    data = [{"part": part, "hash": "a"} for part in facts.parts]
+    data = [{"part": part, "hash": "a"} for part in facts.splits]
     fields = {"notes": {}, "groups": {}, "params": params, "data": data, "files": {}} | more
     Publication(facts, made=made or {"torch": "2.9.0"}, **fields).write(folder)
     return folder

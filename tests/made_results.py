@@ -32,7 +32,7 @@ def analysed(
         maps: (method, seed, part) -> (map, truth) of each image.
         without: runs that are missing.
     """
-    for part in facts.parts:
+    for part in facts.splits:
         runs = [(method, seed) for method, seed in facts.runs if (method, seed, part) not in without]
         files = {run: folder / f"{run[0]}-{run[1]}-{quote(part, safe='')}.npz" for run in runs}
         for (method, seed), file in files.items():
@@ -40,7 +40,7 @@ def analysed(
             save(counted((f, truth, f"{part}/{number}") for number, (f, truth) in of_run), file, {})
         out = folder / f"{quote(part, safe='')}.npz"
         analyse(part, facts.bins, files, out, resamples=RESAMPLES)
-    return Results(facts, {part: folder / f"{quote(part, safe='')}.npz" for part in facts.parts})
+    return Results(facts, {part: folder / f"{quote(part, safe='')}.npz" for part in facts.splits})
 
 
 @dataclass(frozen=True)

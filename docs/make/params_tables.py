@@ -19,7 +19,7 @@ from pipeline_src.params.schema import (
     Experiment,
     Model,
     Params,
-    Part,
+    Split,
     Training,
 )
 from pipeline_src.training.method import Method
@@ -34,7 +34,7 @@ BLOCKS: dict[str, type[BaseModel]] = {
     "augmentation": Augmentation,
     "training": Training,
     "evaluation": Evaluation,
-    "part": Part,
+    "part": Split,
     "method": Method,
 }
 
@@ -77,7 +77,7 @@ def _type(kind: Any, field: FieldInfo | None = None) -> str:
     if origin is dict:
         return "mapping"
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return "split" if kind is Part else "mapping"
+        return "split" if kind is Split else "mapping"
     names = {str: "str", int: "int", float: "float", bool: "bool", Any: "values"}
     words = [names.get(kind, str(kind))]
     for limit in field.metadata if field else ():

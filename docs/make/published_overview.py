@@ -39,7 +39,7 @@ def _experiments(unpacked: Path) -> Iterator[ExperimentSummary]:
         except UserError:  # trained on a set that is not of the catalog
             continue
         captions = {}
-        for split in facts.parts_of(("id", "shifted")):
+        for split in facts.splits_of(("id", "shifted")):
             if split in facts.captions:
                 captions[split] = facts.captions[split]
         shutil.unpack_archive(folder / published.TABLES, unpacked / name / "tables")

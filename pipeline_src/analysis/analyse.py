@@ -23,7 +23,7 @@ Runs = Mapping[tuple[str, int], Path | Callable[[], Mapping[str, Counts]]]
 
 
 def analyse(
-    part: str,
+    split: str,
     bins: int,
     runs: Runs,
     out: Path,
@@ -35,7 +35,7 @@ def analyse(
     """Measure all methods on a dataset, and write the measurements to `out`.
 
     Args:
-        part: name of the dataset, from which the seed of its resamples follows.
+        split: name of the dataset, from which the seed of its resamples follows.
         bins: number of equal-width bins of ECE and OE.
         runs: (method, seed) -> a file of counts, or a function that returns counts by protocol;
             the result has the methods in this order.
@@ -65,7 +65,7 @@ def analyse(
             if ids != expected:
                 raise UserError(
                     f"{method} seed {seed} was not evaluated on the images of the other runs on "
-                    f"{part}",
+                    f"{split}",
                     found=listed(sorted(set(expected) ^ set(ids))),
                     expected="the same images for all methods and seeds",
                 )
@@ -73,10 +73,10 @@ def analyse(
         for protocol in counts_by_seed[0]:
             of_protocol = [counts[protocol] for counts in counts_by_seed]
             measured[protocol, method] = _measurement(
-                seeds, of_protocol, bins=bins, key=key_of(part), resamples=resamples
+                seeds, of_protocol, bins=bins, key=key_of(split), resamples=resamples
             )
     order = sorted(measured, key=lambda pair: pair[0] != "raw")  # stable: methods stay in order
-    header = {"part": part, "bins": bins, "note": note}
+    header = {"split": split, "bins": bins, "note": note}
     write(out, header, {pair: measured[pair] for pair in order})
 
 

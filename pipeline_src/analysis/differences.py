@@ -39,7 +39,7 @@ class MetricDifference:
     """
 
     protocol: str
-    part: str
+    split: str
     method: str
     metric: str
     seeds: Sequence[tuple[int, int]]
@@ -62,7 +62,7 @@ def seed_pairs(a: Sequence[int], b: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def metric_differences(
-    part: str,
+    split: str,
     method: str,
     bins: int,
     a: Mapping[int, Mapping[str, Counts]],
@@ -72,7 +72,7 @@ def metric_differences(
     """Return all metrics of a method on a dataset, resampled unless A and B have equal counts.
 
     Args:
-        part: name of the dataset, from which the seed of its resamples follows.
+        split: name of the dataset, from which the seed of its resamples follows.
         bins: equal-width bins of ECE and OE on [0, 1].
         a, b: seed -> counts by protocol.
         groups: group of each image of A and of B, where images are not independent; equal images
@@ -82,12 +82,12 @@ def metric_differences(
     counts_a = [a[seed] for seed, _ in seeds]
     counts_b = [b[seed] for _, seed in seeds]
     groups_a, groups_b = groups
-    key_b = key_of(f"{part} of the other")
+    key_b = key_of(f"{split} of the other")
     if counts_a[0]["raw"].images.ids == counts_b[0]["raw"].images.ids:  # the same draws
-        key_b = key_of(part)
+        key_b = key_of(split)
         groups_b = groups_a = groups_b if groups_a is None else groups_a
     equal = all(map(equal_counts, counts_a, counts_b))
-    runs_a = _measured(counts_a, bins, key_of(part), groups_a, equal)
+    runs_a = _measured(counts_a, bins, key_of(split), groups_a, equal)
     runs_b = _measured(counts_b, bins, key_b, groups_b, equal)
     found = []
     for protocol, run_a in runs_a.items():
@@ -109,7 +109,7 @@ def metric_differences(
             found.append(
                 MetricDifference(
                     protocol=protocol,
-                    part=part,
+                    split=split,
                     method=method,
                     metric=metric,
                     seeds=seeds,

@@ -89,7 +89,7 @@ class Facts:
     Attributes:
         experiment: its name.
         methods: the entries of `methods:` by name, in the order in which they are shown.
-        parts: evaluated dataset -> role (a key of `ROLES`), in the order in which they are shown.
+        splits: evaluated dataset -> role (a key of `ROLES`), in the order in which they are shown.
         seeds: the seeds of the training runs.
         bins: equal-width bins of ECE and OE on [0, 1].
         epochs: number of epochs of each training.
@@ -102,7 +102,7 @@ class Facts:
 
     experiment: str
     methods: Mapping[str, MethodFacts]
-    parts: Mapping[str, str]
+    splits: Mapping[str, str]
     seeds: Sequence[int] = (0,)
     bins: int = 10
     epochs: int = 1
@@ -125,17 +125,17 @@ class Facts:
     @property
     def tests(self) -> dict[str, str]:
         """The datasets that are reported as unseen, with their roles."""
-        return {part: role for part, role in self.parts.items() if role != "val"}
+        return {split: role for split, role in self.splits.items() if role != "val"}
 
-    def parts_of(self, roles: Collection[str]) -> list[str]:
+    def splits_of(self, roles: Collection[str]) -> list[str]:
         """Return the datasets of some roles."""
-        return [part for part, role in self.parts.items() if role in roles]
+        return [split for split, role in self.splits.items() if role in roles]
 
     @property
     def textures(self) -> list[str]:
         """The out-of-distribution datasets that decide claims: the paper's, or else all."""
-        ood = self.parts_of(["ood"])
-        return [part for part in ood if part in self.in_paper] or ood
+        ood = self.splits_of(["ood"])
+        return [split for split in ood if split in self.in_paper] or ood
 
     @property
     def runs(self) -> list[Run]:

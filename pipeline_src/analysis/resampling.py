@@ -45,12 +45,12 @@ def one_thread(function: Callable[P, T]) -> Callable[P, T]:
     return wrapped
 
 
-def key_of(part: str) -> int:
+def key_of(split: str) -> int:
     """Return the seed of the resamples of a dataset, which follows from its name.
 
     Datasets are compared as independent, so their resamples must differ.
     """
-    return crc32(part.encode())
+    return crc32(split.encode())
 
 
 def measure_protocols(

@@ -54,36 +54,36 @@ class Results:
     @cached_property
     def _readers(self) -> dict[str, Reader]:
         """The reader of each dataset's analysis, by dataset."""
-        return {part: Reader(self.files[part]) for part in self.facts.parts}
+        return {split: Reader(self.files[split]) for split in self.facts.splits}
 
-    def measured(self, protocol: str, part: str) -> dict[str, Measurement]:
+    def measured(self, protocol: str, split: str) -> dict[str, Measurement]:
         """Return method -> its measurement on a dataset, in the order of the experiment."""
-        reader = self._readers[part]
+        reader = self._readers[split]
         found = {}
         for name, method in self.facts.methods.items():
             if (protocol, name) in reader:
                 found[name] = reader.measurement(protocol, name, method.of_all_seeds)
         return found
 
-    def measurement(self, protocol: str, method: str, part: str) -> Measurement | None:
+    def measurement(self, protocol: str, method: str, split: str) -> Measurement | None:
         """Return the measurement of a method on a dataset; None where it was not run."""
-        return self.measured(protocol, part).get(method)
+        return self.measured(protocol, split).get(method)
 
-    def estimate(self, metric: str, protocol: str, method: str, part: str) -> Estimate:
+    def estimate(self, metric: str, protocol: str, method: str, split: str) -> Estimate:
         """Return a metric of a method that was run on a dataset; NaN where it is undefined."""
-        return estimate(metric, (self.measured(protocol, part)[method], 1.0)) or UNDEFINED_ESTIMATE
+        return estimate(metric, (self.measured(protocol, split)[method], 1.0)) or UNDEFINED_ESTIMATE
 
-    def groups(self, part: str) -> np.ndarray | None:
+    def groups(self, split: str) -> np.ndarray | None:
         """Return the group of each image, (N,); None if images are independent."""
-        first = next(iter(self.measured("raw", part).values()), None)
+        first = next(iter(self.measured("raw", split).values()), None)
         return first.groups if first else None
 
-    def note(self, part: str) -> str:
+    def note(self, split: str) -> str:
         """Return the note on a dataset for readers of its numbers."""
         texts = [
-            self.facts.captions.get(part, ""),
-            str(self._readers[part].header["note"]),
-            groups_note(self.groups(part)),
+            self.facts.captions.get(split, ""),
+            str(self._readers[split].header["note"]),
+            groups_note(self.groups(split)),
         ]
         return " ".join(filter(None, texts))
 
@@ -98,10 +98,10 @@ class Results:
 
         rows: list[dict[str, object]] = []
         for protocol in self.facts.protocols:
-            for part, role in self.facts.parts.items():
-                for method, run in self.measured(protocol, part).items():
+            for split, role in self.facts.splits.items():
+                for method, run in self.measured(protocol, split).items():
                     for k, seed in enumerate(run.seeds):
-                        keys = (protocol, part, role, method, seed, run.images, run.pixels)
+                        keys = (protocol, split, role, method, seed, run.images, run.pixels)
                         row: dict[str, object] = dict(zip(KEYS, keys, strict=True))
                         row |= {name: by_seed[k] for name, by_seed in run.points.items()}
                         rows.append(row)
@@ -117,8 +117,8 @@ class Results:
         """(dataset, metric) -> why it is undefined there."""
         found = {}
         for protocol in self.facts.protocols:
-            for part in self.facts.parts:
-                for run in self.measured(protocol, part).values():
+            for split in self.facts.splits:
+                for run in self.measured(protocol, split).values():
                     for name, reason in run.reasons.items():
-                        found[part, name] = reason
+                        found[split, name] = reason
         return found

@@ -48,7 +48,7 @@ class View:
 
     def sets(self, role: str) -> list[str]:
         """Return the test sets of a role, id or ood, that decide claims."""
-        return self.facts.textures if role == "ood" else self.facts.parts_of((role,))
+        return self.facts.textures if role == "ood" else self.facts.splits_of((role,))
 
     def missing_sets(self, role: str) -> Items:
         """Yield a `Missing` if the experiment has no test set of a role."""
@@ -80,9 +80,9 @@ class View:
         Differences are paired by image and seed.
         """
         yield from self.missing_sets(role)
-        for part in self.sets(role):
+        for split in self.sets(role):
             for other in compared:
-                terms = [(method, part, 1.0), (other, part, -1.0)]
+                terms = [(method, split, 1.0), (other, split, -1.0)]
                 yield self.weighted_sum(metric, target, f"{method} − {other}", terms)
 
     def weighted_sum(
@@ -100,12 +100,12 @@ class View:
         """
         measured = []
         sets = {}
-        for method, part, weight in terms:
-            measurement = self.results.measurement(self.protocol, method, part)
+        for method, split, weight in terms:
+            measurement = self.results.measurement(self.protocol, method, split)
             if measurement is None:
-                return self.missing(f"{method} on {part}")
+                return self.missing(f"{method} on {split}")
             measured.append((measurement, weight))
-            sets[part] = measurement.images
+            sets[split] = measurement.images
         if not common_seeds([measurement for measurement, _ in measured]):
             methods = " and ".join(method for method, _, _ in terms)
             return self.missing(f"a seed that {methods} share")
@@ -125,13 +125,13 @@ def over_confident(view: View, entry: str) -> Items:
     """Check that confidence exceeds accuracy on ID sets, and that OE is far higher on OOD sets."""
 
     yield from view.missing_sets("id")
-    for part in view.sets("id"):
-        yield view.weighted_sum("gap", ABOVE_ZERO, entry, [(entry, part, 1.0)])
+    for split in view.sets("id"):
+        yield view.weighted_sum("gap", ABOVE_ZERO, entry, [(entry, split, 1.0)])
     yield from view.missing_sets("ood")
-    for part in view.sets("ood"):
+    for split in view.sets("ood"):
         for other in view.sets("id"):
-            subject = f"{entry} on {part} minus {FAR_MORE:g} times that on {other}"
-            terms = [(entry, part, 1.0), (entry, other, -FAR_MORE)]
+            subject = f"{entry} on {split} minus {FAR_MORE:g} times that on {other}"
+            terms = [(entry, split, 1.0), (entry, other, -FAR_MORE)]
             yield view.weighted_sum("oe", ABOVE_ZERO, subject, terms)
 
 

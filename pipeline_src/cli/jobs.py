@@ -35,7 +35,7 @@ def plan(experiment: ExperimentName = None) -> None:
 
     graph = experiment_graph(experiment)
     console = plain_console()
-    sizes = planned.check_parts(graph)
+    sizes = planned.check_splits(graph)
     missing = planned.missing_jobs(graph)
     kinds = Counter(job.kind for job in graph.jobs.values())
     table = Table(title=f"{graph.name}: {len(missing)} of {kinds.total()} jobs to run")

@@ -100,10 +100,10 @@ def summary_text(comparison: Comparison) -> str:
         if runs:
             lines.append(f"{side} lacks{listed(runs, MOST_EXAMPLES)}")
     lines.append("B - A with 95 % intervals:  = same  ≠ different  ? inconclusive")
-    for split, protocol in dict.fromkeys((cell.part, cell.protocol) for cell in cells):
-        note = FITTED if comparison.a.facts.parts.get(split) == "val" else ""
+    for split, protocol in dict.fromkeys((cell.split, cell.protocol) for cell in cells):
+        note = FITTED if comparison.a.facts.splits.get(split) == "val" else ""
         lines += ["", f"{split}, {PROTOCOL_NAMES[protocol]}{note}"]
-        shown = [cell for cell in cells if (cell.part, cell.protocol) == (split, protocol)]
+        shown = [cell for cell in cells if (cell.split, cell.protocol) == (split, protocol)]
         lines += [f"  {line}" for line in aligned(_table(shown))]
     lines += ["", _number_of_verdicts(cells)]
     lines += [f"Warning: {text}" for text in comparison.warnings]

@@ -139,7 +139,7 @@ def main_rows(facts: Facts, metrics: Mapping[str, Any]) -> list[list[str]]:
     """
     number = METRICS["ece"].number
     columns = [["method", *facts.methods]]
-    for dataset, role in facts.parts.items():
+    for dataset, role in facts.splits.items():
         lowest = number(min(metrics[method][dataset]["ece"]["mean"] for method in facts.methods))
         column = [dataset if role == "val" else f"{dataset} ({role})"]
         for method in facts.methods:

@@ -23,13 +23,13 @@ from pipeline_src.data.masks import StoredMask, create_masks
 from pipeline_src.data.store import SCHEMA, IndexRow
 from pipeline_src.errors import UserError
 from pipeline_src.files import atomic_folder, check_space, write_text
-from pipeline_src.params.schema import Part
+from pipeline_src.params.schema import Split
 
 log = logging.getLogger(__name__)
 
 
 def build(
-    split: Part,
+    split: Split,
     entry: Entry,
     *,
     data_root: Path,

@@ -12,7 +12,7 @@ from pydantic import Field
 from pipeline_src.data.entry import BACKGROUND, Entry
 from pipeline_src.errors import UserError, hint
 from pipeline_src.params.load import read_yaml
-from pipeline_src.params.schema import Part
+from pipeline_src.params.schema import Split
 from pipeline_src.validation import Strict, validate
 
 FILE = Path(__file__).parent / "catalog.yaml"
@@ -76,17 +76,17 @@ def find(catalog: Mapping[str, Entry], name: str) -> Entry:
     return catalog[name]
 
 
-def check_parts(entries: Mapping[str, Entry], parts: Mapping[str, tuple[Part, str]]) -> None:
+def check_splits(entries: Mapping[str, Entry], splits: Mapping[str, tuple[Split, str]]) -> None:
     """Check that datasets and splits exist, and that one network fits all of them.
 
     Args:
-        parts: split and role (train, val, id, shifted or ood) by name.
+        splits: split and role (train, val, id, shifted or ood) by name.
 
     Raises:
         UserError: an unknown dataset or split; datasets with different classes; images without an
             object in a test set, though no class is right on them.
     """
-    for split, _ in parts.values():
+    for split, _ in splits.values():
         names = find(entries, split.set).split_names
         if split.split not in names:
             raise UserError(
@@ -94,8 +94,8 @@ def check_parts(entries: Mapping[str, Entry], parts: Mapping[str, tuple[Part, st
                 expected=f"one of {', '.join(names)}",
                 fix="add it under `splits:` of the dataset's entry",
             )
-    training_set = entries[parts["train"][0].set]
-    for name, (split, role) in parts.items():
+    training_set = entries[splits["train"][0].set]
+    for name, (split, role) in splits.items():
         entry = entries[split.set]
         if role == "ood":
             continue

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar, get_type_hints
 
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import reading, write_text
-from pipeline_src.params.schema import ALL, Part
+from pipeline_src.params.schema import ALL, Split
 
 T = TypeVar("T")
 
@@ -110,7 +110,7 @@ def _row(cells: dict[str, str]) -> Row:
     return Row(**values)
 
 
-def select(split: Part, folder: Path) -> list[Row]:
+def select(split: Split, folder: Path) -> list[Row]:
     """Return the rows of a split or of a part of it, in the split's order.
 
     Args:
@@ -130,7 +130,7 @@ def select(split: Part, folder: Path) -> list[Row]:
     return [rows[position] for position in positions(split, len(rows))]
 
 
-def check_size(split: Part, size: int, fix: str) -> None:
+def check_size(split: Split, size: int, fix: str) -> None:
     """Check that the whole split, of `size` samples, has as many as `split` needs.
 
     Raises:
@@ -146,7 +146,7 @@ def check_size(split: Part, size: int, fix: str) -> None:
         )
 
 
-def positions(split: Part, size: int) -> range:
+def positions(split: Split, size: int) -> range:
     """Return the positions of the images of `split` in the whole split of `size` images."""
     start = size - split.last if split.last else split.skip
     return range(start, start + split.first if split.first else size)

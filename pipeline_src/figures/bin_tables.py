@@ -15,7 +15,7 @@ LEAST = 0.5
 
 
 @lru_cache(maxsize=16)  # small, and needed by several figures
-def reliability_tables(results: Results, part: str) -> dict[tuple[str, str], np.recarray]:
+def reliability_tables(results: Results, split: str) -> dict[tuple[str, str], np.recarray]:
     """Return `reliability_table` with its band for all methods on a dataset.
 
     Keys are (protocol, method).
@@ -23,7 +23,7 @@ def reliability_tables(results: Results, part: str) -> dict[tuple[str, str], np.
     facts = results.facts
     tables = {}
     for protocol in facts.protocols:
-        for method, run in results.measured(protocol, part).items():
+        for method, run in results.measured(protocol, split).items():
             band = run.arrays.get("accuracy_band")
             tables[protocol, method] = reliability_table(run.histogram, facts.bins, band)
     return tables

@@ -69,12 +69,12 @@ class Layer(NamedTuple):
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """Yield one figure per test set."""
-    for part in facts.tests:
+    for split in facts.tests:
         caption = (
-            f"Images of {part} of {CHOICE}, mean over methods and seeds; "
+            f"Images of {split} of {CHOICE}, mean over methods and seeds; "
             f"maps of seed {facts.seeds[0]}."
         )
-        yield Picture(FIGURE, (part,), f"Predictions on {part}", caption, "raw", part, wide=True)
+        yield Picture(FIGURE, (split,), f"Predictions on {split}", caption, "raw", split, wide=True)
 
 
 def paint(

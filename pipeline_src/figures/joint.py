@@ -33,7 +33,7 @@ REST = 0.17
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """Yield one figure per test set and protocol."""
-    title = "Confidence and accuracy of the images of {part}"
+    title = "Confidence and accuracy of the images of {split}"
     caption = "{title}: their joint density, {protocol}; {networks}."
     return FIGURE.by_dataset(facts, facts.tests, title, caption, panels=len(facts.methods))
 
@@ -41,7 +41,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
 def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
     """Draw a panel of each method, with the images of all seeds."""
     cells = {}
-    for method, run in results.measured(picture.protocol, picture.part).items():
+    for method, run in results.measured(picture.protocol, picture.split).items():
         confidence, accuracy = run.arrays["image_means"].reshape(2, -1)
         cells[method] = image_cells(confidence, accuracy)
     lines = [

@@ -52,9 +52,9 @@ def draw(
     """
     facts = results.facts
     missing = []
-    for part in facts.parts:
-        measured = results.measured(facts.protocols[0], part)
-        missing += [f"{method} on {part}" for method in sorted(set(facts.methods) - set(measured))]
+    for split in facts.splits:
+        measured = results.measured(facts.protocols[0], split)
+        missing += [f"{method} on {split}" for method in sorted(set(facts.methods) - set(measured))]
     if missing:
         found = f"no result of {', '.join(missing)}"
         raise UserError("figures need every method on every dataset", found=found)

@@ -32,20 +32,20 @@ FOOT = 0.2  # of the height of the accuracy axis of a panel, for the shares of p
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """Yield one figure per dataset and protocol."""
-    title = "All methods on {part}"
+    title = "All methods on {split}"
     caption = "{title}, {protocol}; {networks}."
-    return FIGURE.by_dataset(facts, facts.parts, title, caption, panels=len(facts.methods))
+    return FIGURE.by_dataset(facts, facts.splits, title, caption, panels=len(facts.methods))
 
 
 def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
     """Draw a diagram of each method, all on the same axes."""
     facts = results.facts
     protocol = picture.protocol
-    by_method = bin_tables.reliability_tables(results, picture.part)
+    by_method = bin_tables.reliability_tables(results, picture.split)
     tables = {method: by_method[protocol, method] for method in facts.methods}
     notes = {}
     for method in facts.methods:
-        ece = results.estimate("ece", protocol, method, picture.part).value
+        ece = results.estimate("ece", protocol, method, picture.split).value
         notes[method] = f"ECE {100 * ece:.2f} %"
     covered = "images and training seeds" if len(facts.seeds) > 1 else "images"
     lines = [

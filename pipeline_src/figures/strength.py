@@ -13,10 +13,10 @@ MARKERS = "os^Dv<>P"  # of each beta
 
 def pictures(facts: Facts) -> Iterator[Picture]:
     """Yield one figure per test set in distribution and protocol, if the experiment has a grid."""
-    parts = facts.parts_of(LIKE_ID) if facts.static_grid else []
-    title = "Strength of static perturbation on {part}"
+    splits = facts.splits_of(LIKE_ID) if facts.static_grid else []
+    title = "Strength of static perturbation on {split}"
     caption = "{title}, {protocol}; error bars are 95 % confidence intervals."
-    return FIGURE.by_dataset(facts, parts, title, caption, panels=1)
+    return FIGURE.by_dataset(facts, splits, title, caption, panels=1)
 
 
 def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
@@ -26,7 +26,7 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
     facts = results.facts
     rows = []
     for method, (alpha, beta) in facts.static_grid.items():
-        error = results.estimate("ece", picture.protocol, method, picture.part)
+        error = results.estimate("ece", picture.protocol, method, picture.split)
         rows.append((method, alpha, beta, facts.static[method], error.value, error.low, error.high))
     columns = ["method", "alpha", "beta", "strength", "ece", "low", "high"]
     table = pd.DataFrame(rows, columns=columns)
@@ -45,7 +45,7 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
             label=f"β = {beta:.3g}",
         )
     if facts.baseline:
-        error = results.estimate("ece", picture.protocol, facts.baseline, picture.part)
+        error = results.estimate("ece", picture.protocol, facts.baseline, picture.split)
         panel.axes.axhline(100 * error.value, label="baseline", **style.DASHED)
     panel.axes.set(xlabel="Strength s", ylabel="ECE, %")
     panel.axes.legend()

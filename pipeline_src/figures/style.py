@@ -208,7 +208,7 @@ def count(number: int) -> str:
 
 def size(picture: Picture, results: Results) -> str:
     """Return protocol, images and pixels of a picture of one dataset, as text."""
-    run = next(iter(results.measured(picture.protocol, picture.part).values()))
+    run = next(iter(results.measured(picture.protocol, picture.split).values()))
     return f"{PROTOCOL_NAMES[picture.protocol]} · {run.size} · {count(run.pixels)} pixels"
 
 

@@ -40,7 +40,7 @@ class Picture:
         key: part of its files' names, which distinguishes pictures of a type.
         title: short, distinguishes it from other pictures of its type.
         caption: content and data in at most 25 words.
-        protocol, part: what it is about; empty where it is about several.
+        protocol, split: what it is about; empty where it is about several.
         wide: two columns wide (7 in), not one (3.5 in).
     """
 
@@ -49,7 +49,7 @@ class Picture:
     title: str
     caption: str
     protocol: str = ""
-    part: str = ""
+    split: str = ""
     wide: bool = False
 
     @property
@@ -83,24 +83,24 @@ class FigureType:
     paint: Callable[[Picture, Results, Any], tuple[Figure, DataFrame]]
 
     def by_dataset(
-        self, facts: Facts, parts: Iterable[str], title: str, caption: str, panels: int
+        self, facts: Facts, splits: Iterable[str], title: str, caption: str, panels: int
     ) -> Iterator[Picture]:
         """Yield a picture per dataset and protocol.
 
         Args:
-            title: text with the field {part}.
+            title: text with the field {split}.
             caption: text with the fields {title}, {protocol} and {networks}.
             panels: of each picture.
         """
-        for part, protocol in product(parts, facts.protocols):
-            named = title.format(part=part)
+        for split, protocol in product(splits, facts.protocols):
+            named = title.format(split=split)
             text = caption.format(
                 title=named,
                 protocol=PROTOCOL_NAMES[protocol],
                 networks=facts.networks_text(),
             )
             wide = is_wide(panels)
-            yield Picture(self, (protocol, part), named, text, protocol, part, wide)
+            yield Picture(self, (protocol, split), named, text, protocol, split, wide)
 
 
 def is_wide(panels: int) -> bool:

@@ -32,7 +32,7 @@ class Documented(Strict):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
 
-class Part(Strict):
+class Split(Strict):
     """A split of a dataset or some of its images, in the order of the split's list.
 
     `{set: DUTS-TR, split: val, last: 500}`; 2,500 images after the first 500:
@@ -46,7 +46,7 @@ class Part(Strict):
     skip: NonNegativeInt = 0
 
     @model_validator(mode="after")
-    def _one_end(self) -> Part:
+    def _one_end(self) -> Split:
         """Raise a ValueError for `first` with `last`, or for `skip` without `first`."""
         if self.first is not None and self.last is not None:
             raise ValueError("`first` and `last` cannot be given together")
@@ -57,7 +57,7 @@ class Part(Strict):
         return self
 
     def __str__(self) -> str:
-        """Return the part as text, such as "first 2500 of DUTS-TR/train after 500"."""
+        """Return the split as text, such as "first 2500 of DUTS-TR/train after 500"."""
         text = f"{self.set}/{self.split}"
         if self.first is not None:
             text = f"first {self.first} of {text}"
@@ -71,17 +71,17 @@ class Part(Strict):
 class Data(Documented):
     """Which images train, validate and test."""
 
-    train: Part
+    train: Split
     """Training images."""
-    val: Part
+    val: Split
     """Validation images: accuracy A of ASLP, post-hoc fits; never reported as unseen."""
-    id: dict[Name, Part]
+    id: dict[Name, Split]
     """In-distribution test sets, by the name the tables give them."""
-    shifted: dict[Name, Part] = Field({})
+    shifted: dict[Name, Split] = Field({})
     """Test sets under distribution shift: evaluated as those of `id`, under their own heading; the
     report's recommendation ignores them.
     """
-    ood: dict[Name, Part] = Field({})
+    ood: dict[Name, Split] = Field({})
     """Out-of-distribution test sets: no object, all background."""
     on_problem: Literal["fail", "skip"] = "fail"
     """What an unreadable or unpaired file does: stop with the list of all, or be left out and

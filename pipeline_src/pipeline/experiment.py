@@ -14,7 +14,7 @@ from pipeline_src.data import catalog
 from pipeline_src.data.entry import Entry
 from pipeline_src.errors import UserError
 from pipeline_src.labels import NO_CLASS
-from pipeline_src.params.schema import Experiment, Part
+from pipeline_src.params.schema import Experiment, Split
 from pipeline_src.pipeline.job import Graph, Job
 from pipeline_src.training.posthoc import PostHoc
 from pipeline_src.training.registry import Chosen
@@ -49,39 +49,39 @@ class ExperimentGraph(Graph):
     # Data
 
     @cached_property
-    def parts(self) -> dict[str, tuple[Part, str]]:
+    def splits(self) -> dict[str, tuple[Split, str]]:
         """Every split of the experiment with its role: train, val, id, shifted or ood."""
         data = self.settings.data
-        parts: dict[str, tuple[Part, str]] = {
+        splits: dict[str, tuple[Split, str]] = {
             "train": (data.train, "train"),
             "val": (data.val, "val"),
         }
         for role in ("id", "shifted", "ood"):
-            for name, part in getattr(data, role).items():
-                parts[name] = (part, role)
-        return parts
+            for name, split in getattr(data, role).items():
+                splits[name] = (split, role)
+        return splits
 
-    def entry(self, part: str) -> Entry:
+    def entry(self, split: str) -> Entry:
         """Return the dataset of a split."""
-        return catalog.find(self.entries, self.parts[part][0].set)
+        return catalog.find(self.entries, self.splits[split][0].set)
 
-    def label(self, part: str) -> int | None:
+    def label(self, split: str) -> int | None:
         """Return the label of all pixels of an OOD split, 0 or `NO_CLASS`.
 
         The result is None for other splits, whose labels come from masks.
         """
-        if self.parts[part][1] != "ood":
+        if self.splits[split][1] != "ood":
             return None
         return NO_CLASS if self.entry("train").without_background else 0
 
     @cached_property
     def facts(self) -> Facts:
         """The facts of the experiment that tables, figures, claims and the report use."""
-        entries = {name: self.entry(name) for name in self.parts}
+        entries = {name: self.entry(name) for name in self.splits}
         tested = {}
         in_paper = []
         captions = {}
-        for name, (_, role) in self.parts.items():
+        for name, (_, role) in self.splits.items():
             if role == "train":
                 continue
             tested[name] = role
@@ -92,7 +92,7 @@ class ExperimentGraph(Graph):
         return Facts(
             experiment=self.name,
             methods={name: _method_facts(chosen) for name, chosen in self.methods.items()},
-            parts=tested,
+            splits=tested,
             seeds=tuple(self.settings.seeds),
             bins=self.settings.evaluation.bins,
             epochs=self.settings.training.epochs,

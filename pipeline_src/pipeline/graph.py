@@ -44,7 +44,7 @@ def build(params: Params, name: str | None = None) -> ExperimentGraph:
         data_root=downloads(params),
         methods={method: choose(method, params.methods[method]) for method in settings.methods},
     )
-    catalog.check_parts(experiment.entries, experiment.parts)
+    catalog.check_splits(experiment.entries, experiment.splits)
     experiment.check()
     for step in STEPS:
         experiment.add(step(experiment))

@@ -51,8 +51,8 @@ def unchecked_datasets(experiment: ExperimentGraph) -> list[str]:
     return [reason for reason in reasons if reason]
 
 
-def check_parts(experiment: ExperimentGraph) -> dict[str, int]:
-    """Return the number of images of each part of the data, after checks.
+def check_splits(experiment: ExperimentGraph) -> dict[str, int]:
+    """Return the number of images of each split, after checks.
 
     Parts must fit into their datasets, and train, val and tests must be disjoint. A dataset that is
     not prepared has no list of samples: positions in a split replace it, and each split counts as
@@ -60,19 +60,19 @@ def check_parts(experiment: ExperimentGraph) -> dict[str, int]:
     can hide an overlap but cannot produce one. The jobs check again.
 
     Raises:
-        UserError: names the parts.
+        UserError: names the splits.
     """
     samples = {}
-    for name, (part, _) in experiment.parts.items():
-        prepared = experiment.job(f"prepare/{part.set}")
+    for name, (split, _) in experiment.splits.items():
+        prepared = experiment.job(f"prepare/{split.set}")
         if prepared.is_made:
-            samples[name] = manifest.select(part, prepared.folder)
+            samples[name] = manifest.select(split, prepared.folder)
             continue
         size = sources.count_images(experiment.entry(name), experiment.data_root) or MANY
-        manifest.check_size(part, size, f"correct `data:` of experiment {experiment.name}")
+        manifest.check_size(split, size, f"correct `data:` of experiment {experiment.name}")
         samples[name] = []
-        for position in manifest.positions(part, size):
-            place = f"{part.set}/{part.split}/{position}"
+        for position in manifest.positions(split, size):
+            place = f"{split.set}/{split.split}/{position}"
             row = manifest.Row(id=place, stem="", image="", mask="", sha256_image=place)
             samples[name].append(row)
     manifest.check_disjoint(samples)
@@ -83,7 +83,7 @@ def needs(experiment: ExperimentGraph, sizes: Mapping[str, int]) -> list[str]:
     """Return lines on the images, disk space, memory and hours that an experiment needs.
 
     Args:
-        sizes: the number of images of each part, as `check_parts` returns it.
+        sizes: the number of images of each split, as `check_splits` returns it.
     """
     known = {name: size for name, size in sizes.items() if size < MANY}
     images = [f"{name} {known.get(name, 'unknown')}" for name in sizes]
@@ -209,7 +209,7 @@ def _full_disk(experiment: ExperimentGraph) -> Iterator[str]:
     for job in experiment.of_kinds("store"):
         prepared = job.inputs["prepare"]
         if prepared.is_made and not job.is_made:
-            images += len(manifest.select(job.parameters["part"], prepared.folder))
+            images += len(manifest.select(job.parameters["split"], prepared.folder))
     needed = images * _stored_bytes(experiment)
     free = shutil.disk_usage(".").free
     if free < needed:

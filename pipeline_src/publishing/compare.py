@@ -126,7 +126,7 @@ class Comparison:
         units: dict[str, int] = {}  # dataset -> resampled units, of comparisons of two networks
         for cell in self.cells:
             if cell.effect and cell.verdict != SAME and len(cell.seeds) == 1:
-                units[cell.part] = cell.effect.units
+                units[cell.split] = cell.effect.units
         texts = []
         if units:
             text = "one network per side: the confidence intervals do not cover training variance"
@@ -243,7 +243,7 @@ def _published(name: str, folder: Path) -> Side:
         if key in SHOWN_VERSIONS:
             conditions[key] = text
     counts = {}
-    for split in publication.facts.parts:
+    for split in publication.facts.splits:
         for (method, seed), load in published_counts(publication, folder, split).items():
             counts[method, seed, split] = load
     return Side(name, publication.facts, counts, publication.groups, conditions)
@@ -269,7 +269,7 @@ def _local(name: str, experiment: str) -> Side:
     counts = {}
     groups: dict[str, list[int]] = {}
     for (method, seed), job in evaluations.items():
-        for split in graph.facts.parts:
+        for split in graph.facts.splits:
             file = job.folder / counts_file(split)
             counts[method, seed, split] = partial(_restored_counts, file, graph.facts.bins)
             if split not in groups:

@@ -85,16 +85,16 @@ def write_sources(
     facts = graph.facts
     params = graph.settings.model_dump(mode="json")
     report = graph.job("report")
-    empty = Publication(replace(facts, parts={}), {}, {}, params, made={}, data=[], files={})
+    empty = Publication(replace(facts, splits={}), {}, {}, params, made={}, data=[], files={})
     earlier = published or empty
     _check_settings(graph.name, settings(earlier.params), settings(params))
     present = set()
-    for split in earlier.facts.parts:
+    for split in earlier.facts.splits:
         present |= {(split, *run) for run in published_counts(earlier, staging, split)}
     evaluated = {}
     trained = {}
     files = {}
-    for split in facts.parts:
+    for split in facts.splits:
         for method, seed in facts.runs:
             if (split, method, seed) not in present:
                 job = graph.evaluation(method, seed)
@@ -102,7 +102,7 @@ def write_sources(
                 trained[method, seed] = graph.run(method, seed)
                 files[split, method, seed] = job.folder / counts_file(split)
     rows = {row["part"]: row for row in earlier.data}
-    splits = report.parameters["parts"]
+    splits = report.parameters["splits"]
     stores = [graph.job(f"store/{split}") for split in splits if split not in rows]
     check_results([*stores, *trained.values(), *evaluated.values()], "publish", graph.command)
     counts = {}

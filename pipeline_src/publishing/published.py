@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zipfile import ZIP_LZMA, ZipFile, ZipInfo
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from pipeline_src.analysis.facts import Facts
 from pipeline_src.errors import UserError, listed
@@ -28,6 +28,7 @@ SOURCES = (COUNTS, RUNS)  # with `EXPERIMENT`, which has their digests
 TABLES = "tables.zip"
 COMPUTED = ("metrics.json", "tables.md", TABLES, "claims.json", "claims.md")
 DIGEST = "digest"  # the key in experiment.json
+SPLITS = "parts"  # the key of `Facts.splits` there, as in files of earlier versions
 # (method, seed) -> a function that returns counts by protocol.
 Loaders = dict[tuple[str, int], Callable[[], Mapping[str, "Counts"]]]
 OVERVIEW = "overview"  # the folder of tables and claims across the published experiments
@@ -84,6 +85,7 @@ class Publication:
             content = json.loads(file.read_bytes())
             if content.pop(DIGEST, None) != hash_of(**content):
                 raise ValueError("the content does not have the digest in its last line")
+            content["facts"]["splits"] = content["facts"].pop(SPLITS)
             return TypeAdapter(cls).validate_python(content)
         except OSError as error:
             raise UserError(
@@ -93,7 +95,7 @@ class Publication:
                 fix=f"git checkout -- {folder}, "
                 f"or: dense-calibration publish --experiment {folder.name}",
             ) from None
-        except (ValueError, AttributeError, TypeError, ValidationError) as error:
+        except (ValueError, AttributeError, TypeError, KeyError) as error:
             raise UserError(
                 f"{file} was altered",
                 found=error,
@@ -104,6 +106,7 @@ class Publication:
     def write(self, folder: Path) -> None:
         """Write experiment.json into the folder of the other files."""
         content = TypeAdapter(type(self)).dump_python(self, mode="json")
+        content["facts"][SPLITS] = content["facts"].pop("splits")
         content["files"] = {}
         for name in SOURCES + COMPUTED:
             if (folder / name).is_file():

@@ -105,7 +105,7 @@ def recompute(places: Mapping[Path, Path], pool: Executor) -> None:
     """
     analyses = []
     for folder, out in places.items():
-        for split in Publication.read(folder).facts.parts:
+        for split in Publication.read(folder).facts.splits:
             analyses.append(pool.submit(_analyse, folder, out, split))
     for analysis in analyses:
         analysis.result()
@@ -238,5 +238,5 @@ def rebuild_report(folder: Path, out: Path) -> None:
 
 def _results(publication: Publication, out: Path) -> Results:
     """Return the results of an experiment whose analyses are below `out`."""
-    files = {split: out / "analysis" / f"{split}.npz" for split in publication.facts.parts}
+    files = {split: out / "analysis" / f"{split}.npz" for split in publication.facts.splits}
     return Results(publication.facts, files)

@@ -25,8 +25,8 @@
   // What is chosen: a series per method, each with its bins. A method keeps its look, whatever else is chosen, and its color in
   // every report: of methods that share one, the first has a solid line. The floor of confidence is 1 over the number of classes.
   function chosen() {
-    const part = form.elements.set.value, protocol = shown;
-    const cells = data.cells[protocol][part];
+    const split = form.elements.set.value, protocol = shown;
+    const cells = data.cells[protocol][split];
     const ticked = [...form.querySelectorAll("input[name=of]:checked")].map((box) => box.value);
     const methods = data.methods.filter((name) => ticked.includes(name) && name in cells);
     const series = methods.map((name, place) => {
@@ -40,11 +40,11 @@
       }));
       return { name, ...look, ...errors, bins };
     });
-    return { part, protocol, series };
+    return { split, protocol, series };
   }
 
   function draw() {
-    const { part, protocol, series } = chosen();
+    const { split, protocol, series } = chosen();
     width = chart.clientWidth;
     if (!width) return; // not laid out yet; the observer draws it then
     // A bin left of the axis holds only confidences of the floor; a few of them would distract.
@@ -93,7 +93,7 @@
     tip.hidden = true;
     addTips(main, points);
     showNumbers(series);
-    const where = `on ${part}, ${protocol === "raw" ? "unnormalized" : "min-max normalized"}, ${data.bins} bins`;
+    const where = `on ${split}, ${protocol === "raw" ? "unnormalized" : "min-max normalized"}, ${data.bins} bins`;
     document.getElementById("drawn").textContent = [
       series.length ? `${series.map((one) => one.name).join(", ")} ${where}.` : `Choose a method: none is shown ${where}.`,
       ...equals(series).map((names) => `Equal in all bins: ${names.join(", ")}.`),

@@ -84,7 +84,7 @@ def write_report(
             return _image(predictions / f"{picture.name}.png", GALLERY // len(facts.tests))
         return _image(figures / f"{picture.name}.png")
 
-    roles = ["id"] + [role for role in ("shifted", "ood") if facts.parts_of([role])]
+    roles = ["id"] + [role for role in ("shifted", "ood") if facts.splits_of([role])]
     comparisons = {}
     choices = {}
     for protocol in facts.protocols:
@@ -186,29 +186,29 @@ def _webp(image: Image.Image, lossless: bool) -> bytes:
 def diagram_data(results: Results) -> dict[str, Any]:
     """Return what the interactive diagrams show, for JSON.
 
-    `parts` are the datasets, and `cells` are protocol -> dataset -> method -> cell. A cell has ECE
+    `splits` are the datasets, and `cells` are protocol -> dataset -> method -> cell. A cell has ECE
     and OE as means over seeds, and accuracy and confidence of all seeds' pixels. Its `rows` have,
     for each bin with pixels, the number of the bin and the columns `ROW`.
     """
     facts = results.facts
-    parts = []
+    splits = []
     cells: dict[str, dict[str, dict[str, Any]]] = {}
-    for part, role in facts.parts.items():
-        run = next(iter(results.measured("raw", part).values()))
+    for split, role in facts.splits.items():
+        run = next(iter(results.measured("raw", split).values()))
         size = f"{run.images:,} images, {run.pixels:,} pixels"
-        note = results.note(part)
-        parts.append({"name": part, "meaning": ROLES[role], "size": size, "note": note})
-        for (protocol, method), table in reliability_tables(results, part).items():
+        note = results.note(split)
+        splits.append({"name": split, "meaning": ROLES[role], "size": size, "note": note})
+        for (protocol, method), table in reliability_tables(results, split).items():
             cell = _pooled(table)
             for name in ("ece", "oe"):
-                cell[name] = or_none(results.estimate(name, protocol, method, part).value)
-            cells.setdefault(protocol, {}).setdefault(part, {})[method] = cell
+                cell[name] = or_none(results.estimate(name, protocol, method, split).value)
+            cells.setdefault(protocol, {}).setdefault(split, {})[method] = cell
     return {
         "bins": facts.bins,
         "floor": 1 / facts.classes,
         "methods": list(facts.methods),
         "colors": {method: color_number(method) for method in facts.methods},
-        "parts": parts,
+        "splits": splits,
         "cells": cells,
     }
 

@@ -64,14 +64,14 @@ class ProtocolComparison:
     role: str
 
     @cached_property
-    def parts(self) -> list[str]:
+    def splits(self) -> list[str]:
         """The datasets of the role."""
-        return self.results.facts.parts_of([self.role])
+        return self.results.facts.splits_of([self.role])
 
     @cached_property
     def _measured(self) -> dict[str, dict[str, Measurement]]:
         """The measurements of all methods: dataset -> method -> measurement."""
-        return {part: self.results.measured(self.protocol, part) for part in self.parts}
+        return {split: self.results.measured(self.protocol, split) for split in self.splits}
 
     @cached_property
     def methods(self) -> list[str]:
@@ -91,24 +91,26 @@ class ProtocolComparison:
 
     def mean(self, metric: str, method: str) -> Estimate:
         """Return a metric's mean over the datasets; NaN where it is undefined or was not run."""
-        return self._sum(metric, self.parts, {method: 1.0})
+        return self._sum(metric, self.splits, {method: 1.0})
 
-    def difference(self, metric: str, method: str, other: str, part: str | None = None) -> Estimate:
+    def difference(
+        self, metric: str, method: str, other: str, split: str | None = None
+    ) -> Estimate:
         """Return one method's metric minus another's, paired by image and seed.
 
         The difference is NaN if the methods share no seed.
 
         Args:
-            part: a dataset; by default, the difference is the mean over all datasets of the role.
+            split: a dataset; by default, the difference is the mean over all datasets of the role.
         """
-        parts = self.parts if part is None else [part]
-        return self._sum(metric, parts, {method: 1.0, other: -1.0})
+        splits = self.splits if split is None else [split]
+        return self._sum(metric, splits, {method: 1.0, other: -1.0})
 
-    def _sum(self, metric: str, parts: Sequence[str], weights: Mapping[str, float]) -> Estimate:
+    def _sum(self, metric: str, splits: Sequence[str], weights: Mapping[str, float]) -> Estimate:
         """Return the weighted sum of methods' metrics, averaged over datasets.
 
         Args:
-            parts: the datasets.
+            splits: the datasets.
             weights: method -> its weight.
 
         Returns:
@@ -117,10 +119,10 @@ class ProtocolComparison:
         """
         terms = []
         for method, weight in weights.items():
-            for part in parts:
-                if method not in self._measured[part]:
+            for split in splits:
+                if method not in self._measured[split]:
                     return UNDEFINED_ESTIMATE
-                terms.append((self._measured[part][method], weight * (1 / len(parts))))
+                terms.append((self._measured[split][method], weight * (1 / len(splits))))
         return estimate(metric, *terms) or UNDEFINED_ESTIMATE
 
     def error_text(self, method: str) -> str:
@@ -134,7 +136,7 @@ class ProtocolComparison:
         Accuracy is KEPT if, on every dataset, the whole interval of its difference from the
         baseline lies above -`MARGIN`. It is LOST if, on one dataset, the interval lies below.
         """
-        changes = [self.difference("accuracy", method, baseline, part) for part in self.parts]
+        changes = [self.difference("accuracy", method, baseline, split) for split in self.splits]
         if any(change.high < -MARGIN for change in changes):
             return LOST
         return KEPT if all(change.low > -MARGIN for change in changes) else INCONCLUSIVE
@@ -250,7 +252,7 @@ def sentences(
     if method is None or baseline is None:
         return NO_CHOICE
     kind = "synthetic" if inside.results.facts.synthetic else "real"
-    images = f"{kind} images ({', '.join(inside.parts)})"
+    images = f"{kind} images ({', '.join(inside.splits)})"
     error = inside.error_text(method)
     if method == baseline:
         lowest = inside.methods[0]

@@ -35,10 +35,10 @@ LEGEND = (
 )
 
 
-def heading(results: Results, part: str) -> str:
+def heading(results: Results, split: str) -> str:
     """Return a heading with the name, role and size of a dataset."""
-    run = next(iter(results.measured("raw", part).values()))
-    return f"{part}: {ROLES[results.facts.parts[part]]}, {run.size}, {run.pixels:,} pixels"
+    run = next(iter(results.measured("raw", split).values()))
+    return f"{split}: {ROLES[results.facts.splits[split]]}, {run.size}, {run.pixels:,} pixels"
 
 
 def about(facts: Facts) -> str:
@@ -50,46 +50,46 @@ def about(facts: Facts) -> str:
     )
 
 
-def notes(results: Results, metrics: Collection[str], parts: Collection[str]) -> list[str]:
+def notes(results: Results, metrics: Collection[str], splits: Collection[str]) -> list[str]:
     """Return why cells are empty, which runs are missing, and what readers must know of datasets.
 
     Args:
-        metrics, parts: the table's metrics and datasets.
+        metrics, splits: the table's metrics and datasets.
     """
     facts = results.facts
     undefined: dict[tuple[str, str], list[str]] = {}
-    for (part, name), reason in results.reasons.items():
-        if name in metrics and part in parts:
-            undefined.setdefault((name, reason), []).append(part)
+    for (split, name), reason in results.reasons.items():
+        if name in metrics and split in splits:
+            undefined.setdefault((name, reason), []).append(split)
     texts = []
     for (name, reason), undefined_on in undefined.items():
         short = METRICS[name].column.removesuffix(" %")
         texts.append(f"{UNDEFINED} {short} is undefined on {', '.join(undefined_on)}: {reason}.")
-    missing = list(_missing(results, parts))
+    missing = list(_missing(results, splits))
     if missing:
         texts.append(not_run(facts.experiment, "; ".join(missing)))
     pooled = [name for name, method in facts.methods.items() if method.of_all_seeds]
     if pooled:
         text = "One network set of all seeds, paired with each seed in a difference"
         texts.append(f"{text}: {', '.join(pooled)}.")
-    for part in parts:
-        note = results.note(part)
+    for split in splits:
+        note = results.note(split)
         if note:
-            texts.append(f"{part}: {note}")
+            texts.append(f"{split}: {note}")
     if facts.synthetic:
         texts.append(SYNTHETIC)
     return texts
 
 
-def _missing(results: Results, parts: Collection[str]) -> Iterator[str]:
+def _missing(results: Results, splits: Collection[str]) -> Iterator[str]:
     """Yield the runs that were not evaluated, with the dataset."""
     facts = results.facts
     for method in facts.methods:
-        for part in parts:
-            run = results.measurement("raw", method, part)
+        for split in splits:
+            run = results.measurement("raw", method, split)
             for seed in sorted(facts.seeds_of(method)):
                 if run is None or seed not in run.seeds:
-                    yield f"{method} seed {seed} on {part}"
+                    yield f"{method} seed {seed} on {split}"
 
 
 def not_run(experiment: str, missing: str, change: str = "") -> str:

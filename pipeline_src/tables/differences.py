@@ -30,10 +30,10 @@ def differences(results: Results) -> PaperTable:
     """Return T14: a row per pair of methods, a column per metric, a group per dataset."""
     facts = results.facts
     rows: list[Row] = []
-    for protocol, part in product(facts.protocols, facts.tests):
-        place = {"protocol": protocol, "part": part, "role": facts.parts[part]}
-        place["group"] = heading(results, part)
-        measured = results.measured(protocol, part)
+    for protocol, split in product(facts.protocols, facts.tests):
+        place = {"protocol": protocol, "part": split, "role": facts.splits[split]}
+        place["group"] = heading(results, split)
+        measured = results.measured(protocol, split)
         for method, reference in _pairs(facts, measured):
             pair = {"row": f"{method} − {reference}", "method": method, "reference": reference}
             for row in _rows(measured[method], measured[reference]):

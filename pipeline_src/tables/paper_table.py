@@ -127,19 +127,19 @@ def write_markdown(name: str, tables: Iterable[Table], folder: Path) -> None:
     write_text(folder / f"{name}.md", "\n".join(texts))
 
 
-def cells(results: Results, parts: Collection[str], metrics: Collection[str]) -> Iterator[Row]:
+def cells(results: Results, splits: Collection[str], metrics: Collection[str]) -> Iterator[Row]:
     """Yield the rows of a `PaperTable` for metrics of all methods, by protocol, dataset and metric.
 
     Metrics that are not defined for the number of classes are left out.
     """
     facts = results.facts
     possible = defined(facts.classes)
-    for protocol, part, metric in product(facts.protocols, parts, metrics):
+    for protocol, split, metric in product(facts.protocols, splits, metrics):
         if metric not in possible:
             continue
-        measured = results.measured(protocol, part)
+        measured = results.measured(protocol, split)
         marked = marks(metric, measured)
-        group = heading(results, part)
+        group = heading(results, split)
         for method, run in measured.items():
             mean = estimate(metric, (run, 1.0)) or UNDEFINED_ESTIMATE
             networks = f" (one network set, seed {run.seeds[0]})" if run.of_all_seeds else ""
@@ -148,8 +148,8 @@ def cells(results: Results, parts: Collection[str], metrics: Collection[str]) ->
                 "group": group,
                 "row": method + networks,
                 "column": METRICS[metric].column,
-                "part": part,
-                "role": facts.parts[part],
+                "part": split,
+                "role": facts.splits[split],
                 "method": method,
                 "metric": metric,
                 "mean": mean.value,

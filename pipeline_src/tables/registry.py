@@ -41,15 +41,15 @@ class ByMethod:
     def __call__(self, results: Results) -> PaperTable:
         """Return the table of an experiment."""
         facts = results.facts
-        parts = facts.parts_of(self.roles)
-        rows = list(cells(results, parts, self.metrics))
+        splits = facts.splits_of(self.roles)
+        rows = list(cells(results, splits, self.metrics))
         measured = {row["metric"] for row in rows if not math.isnan(row["mean"])}
         shown = []
         for row in rows:
             if row["metric"] in measured or not METRICS[row["metric"]].on_request:
                 shown.append(row)
-        if parts:
-            below = notes(results, self.metrics, parts)
+        if splits:
+            below = notes(results, self.metrics, splits)
         else:
             role = self.roles[0]
             change = f"add one to “data: {role}:” of the experiment"

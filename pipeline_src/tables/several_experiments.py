@@ -60,12 +60,12 @@ def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str
                 missing.append(not_run(experiment.name, text))
             for row in found:
                 row["group"] = f"{text}: {row['group']} ({experiment.name})"
-                part = row["part"]
-                if part in experiment.captions:
-                    captions[part] = f"{part}: {experiment.captions[part]}"
+                split = row["part"]
+                if split in experiment.captions:
+                    captions[split] = f"{split}: {experiment.captions[split]}"
             rows += found
     notes = list(captions.values()) + missing
-    return PaperTable("Other tasks, in distribution", by_part(rows), notes=notes)
+    return PaperTable("Other tasks, in distribution", by_split(rows), notes=notes)
 
 
 def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
@@ -89,7 +89,7 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
                     missing.append(not_run(experiment.name, experiment.network))
                 for row in found[experiment.name]:
                     row["group"] += f": {experiment.network} ({experiment.name})"
-            rows += by_part([row for experiment in chosen for row in found[experiment.name]])
+            rows += by_split([row for experiment in chosen for row in found[experiment.name]])
     if not rows and not missing:
         change = f"{NEW} with the data of another and another “model: config:”"
         missing.append(not_run("NAME", "a second network on the same data", change))
@@ -148,10 +148,10 @@ def experiment_rows(experiment: ExperimentSummary) -> list[Row]:
     return rows
 
 
-def by_part(rows: Sequence[Row]) -> list[Row]:
+def by_split(rows: Sequence[Row]) -> list[Row]:
     """Return the rows sorted by protocol, then by dataset in the order of first occurrence."""
-    parts = list(dict.fromkeys(row["part"] for row in rows))
-    return sorted(rows, key=lambda row: (_protocol(row), parts.index(row["part"])))
+    splits = list(dict.fromkeys(row["part"] for row in rows))
+    return sorted(rows, key=lambda row: (_protocol(row), splits.index(row["part"])))
 
 
 def _protocol(row: Row) -> int:
@@ -175,8 +175,8 @@ def judged_table(folder: Path) -> PaperTable:
     notes = []
     for file in judged_files(folder):
         try:
-            part = file.parent.parent.relative_to(folder).as_posix()
-            rows += list(_judged_rows(json.loads(file.read_bytes()), part, file.parent.name))
+            split = file.parent.parent.relative_to(folder).as_posix()
+            rows += list(_judged_rows(json.loads(file.read_bytes()), split, file.parent.name))
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             notes.append(f"{file} is not shown: it is damaged ({error}). Run `judge` again.")
     if not rows and not notes:
@@ -188,7 +188,7 @@ def judged_table(folder: Path) -> PaperTable:
     return PaperTable("Other models, evaluated from their saved maps", rows, about, notes)
 
 
-def _judged_rows(content: Any, part: str, model: str) -> Iterator[Row]:
+def _judged_rows(content: Any, split: str, model: str) -> Iterator[Row]:
     """Yield the rows of T8 for one model on one dataset, from the content of metrics.json.
 
     Content that `judge` did not write raises a ValueError, LookupError, TypeError or
@@ -203,10 +203,10 @@ def _judged_rows(content: Any, part: str, model: str) -> Iterator[Row]:
             low, high = intervals.get(metric) or (math.nan, math.nan)
             yield {
                 "protocol": protocol,
-                "group": part,
+                "group": split,
                 "row": model,
                 "column": METRICS[metric].column,
-                "part": part,
+                "part": split,
                 "method": model,
                 "metric": metric,
                 "mean": float(values[metric]),

@@ -20,8 +20,8 @@ def static_grid(results: Results) -> PaperTable:
     There is a group per dataset and metric, with a row per alpha and a column per beta.
     """
     facts = results.facts
-    parts = facts.parts_of(LIKE_ID)
-    numbers = list(cells(results, parts, GRID_METRICS))
+    splits = facts.splits_of(LIKE_ID)
+    numbers = list(cells(results, splits, GRID_METRICS))
     rows: list[Row] = []
     for protocol in facts.protocols:
         for method, (alpha, beta) in facts.static_grid.items():
@@ -32,7 +32,7 @@ def static_grid(results: Results) -> PaperTable:
                 if number["protocol"] == protocol and number["method"] == method:
                     group = f"{number['part']}: {number['column']}"
                     rows.append(number | place | {"group": group})
-    below = notes(results, GRID_METRICS, parts)
+    below = notes(results, GRID_METRICS, splits)
     below.insert(0, NOTE)
     if not rows:
         change = "add the entries “static-…” to “methods:” of the experiment"

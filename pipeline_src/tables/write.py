@@ -46,17 +46,17 @@ def metrics_with_intervals(results: Results) -> dict[str, Any]:
     facts = results.facts
     sets: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
-    for protocol, (part, role) in product(facts.protocols, facts.parts.items()):
-        for method, run in results.measured(protocol, part).items():
-            sets.setdefault(part, {"role": role, "images": run.images, "pixels": run.pixels})
+    for protocol, (split, role) in product(facts.protocols, facts.splits.items()):
+        for method, run in results.measured(protocol, split).items():
+            sets.setdefault(split, {"role": role, "images": run.images, "pixels": run.pixels})
             values = {}
             for name in run.points:
-                mean = results.estimate(name, protocol, method, part)
+                mean = results.estimate(name, protocol, method, split)
                 values[name] = {
                     "mean": or_none(mean.value),
                     "sd": or_none(mean.sd),
                     "low": or_none(mean.low),
                     "high": or_none(mean.high),
                 }
-            metrics.setdefault(protocol, {}).setdefault(method, {})[part] = values
+            metrics.setdefault(protocol, {}).setdefault(method, {})[split] = values
     return {"experiment": facts.experiment, "sets": sets, "metrics": metrics}

@@ -43,7 +43,7 @@ def images(method: str, seed: int, part: str):
 def files(tmp_path_factory):
     """Statistics by (method, seed) for each data set."""
     folder, paths = tmp_path_factory.mktemp("statistics"), {}
-    for part in FACTS.parts:
+    for part in FACTS.splits:
         paths[part] = {run: folder / f"{part}-{run[0]}-{run[1]}.npz" for run in FACTS.runs}
         for (method, seed), path in paths[part].items():
             save(counted(images(method, seed, part)), path, {})
@@ -118,7 +118,7 @@ def test_few_images_of_one_seed_are_noted_with_their_number(units, seeds, noted)
 
 
 def test_an_estimate_needs_common_seeds_and_the_metric(results):
-    slp, texture = (results.measurement("raw", "slp", part) for part in FACTS.parts)
+    slp, texture = (results.measurement("raw", "slp", part) for part in FACTS.splits)
     assert estimate("max_f", (slp, 1), (texture, -1)) is None
     assert estimate("ece", (slp, 1), (replace(slp, seeds=[2, 3]), -1)) is None
     assert estimate("ece", (slp, 1), (replace(slp, seeds=[1, 2]), -1)).by_seed.keys() == {1}

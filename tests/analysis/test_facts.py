@@ -52,7 +52,7 @@ def test_the_papers_comparison():
 def test_runs_and_parts():
     found = facts(ce=MethodFacts("baseline"), ensemble=MethodFacts(of_all_seeds=True, trains=False))
     assert found.runs == [("ce", 3), ("ce", 5), ("ensemble", 3)]
-    assert found.parts_of(("id", "shifted")) == ["photos", "other"] and list(found.tests) == [
+    assert found.splits_of(("id", "shifted")) == ["photos", "other"] and list(found.tests) == [
         "photos",
         "other",
         "textures",

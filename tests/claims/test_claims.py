@@ -199,7 +199,7 @@ def test_sets_that_decide_nothing():
     """Validation images, sets under shift, and textures that are not the paper's where some are."""
     items = [item for claim in CLAIMS.values() for item in claim.evidence(view())]
     assert {part for item in items if isinstance(item, Evidence) for part in item.sets} == PARTS.keys() - {"val"}
-    shifted = changed(view({("slp", "oe", "one"): 0.05}), parts=PARTS | {"one": "shifted"})
+    shifted = changed(view({("slp", "oe", "one"): 0.05}), splits=PARTS | {"one": "shifted"})
     assert finding("C2", shifted).verdict == SUPPORTED
     worse = {("aslp_mc", "ece", "lines"): 0.3, ("baseline", "oe", "lines"): 0.01, ("baseline", "entropy", "lines"): 0.9}
     papers = changed(view(worse), in_paper=("one", "dots"))

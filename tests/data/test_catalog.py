@@ -15,7 +15,7 @@ from pipeline_src.data import catalog, pairing, sources, unpacking
 from pipeline_src.data.entry import Entry
 from pipeline_src.data.sources import identify
 from pipeline_src.errors import UserError
-from pipeline_src.params.schema import Part
+from pipeline_src.params.schema import Split
 
 OURS = {"images": "a", "masks": "b"}
 
@@ -79,10 +79,10 @@ def test_unknown_sets_and_splits_name_the_nearest():
         with pytest.raises(UserError, match=near):
             catalog.find(sets, name)
     with pytest.raises(UserError, match="'val'"):
-        catalog.check_parts(sets, {"train": (Part(set="DUTS-TR", split="vall"), "train")})
-    catalog.check_parts(sets, {"train": (Part(set="ECSSD", first=3), "train")})
+        catalog.check_splits(sets, {"train": (Split(set="DUTS-TR", split="vall"), "train")})
+    catalog.check_splits(sets, {"train": (Split(set="ECSSD", first=3), "train")})
     with pytest.raises(UserError, match="'train'"):
-        catalog.check_parts(sets, {"train": (Part(set="mine", split="train"), "train")})
+        catalog.check_splits(sets, {"train": (Split(set="mine", split="train"), "train")})
 
 
 def test_sets_of_an_experiment_have_the_same_classes():
@@ -90,15 +90,15 @@ def test_sets_of_an_experiment_have_the_same_classes():
     others = {"more": ["road", *one["classes"]], "turned": one["classes"][::-1]}
     more = {name: {**OURS, "classes": classes} for name, classes in others.items()}
     sets = catalog.load({"one": one, "plain": {"images": "a", "ood": True}, **more})
-    train = {"train": (Part(set="one"), "train")}
-    catalog.check_parts(sets, {**train, "t": (Part(set="one"), "id"), "o": (Part(set="plain"), "ood")})
+    train = {"train": (Split(set="one"), "train")}
+    catalog.check_splits(sets, {**train, "t": (Split(set="one"), "id"), "o": (Split(set="plain"), "ood")})
     for name in (*more, "ECSSD"):
         with pytest.raises(UserError, match=name):
-            catalog.check_parts(sets, {**train, "t": (Part(set=name), "shifted")})
-    train = {"train": (Part(set="more"), "train")}
-    catalog.check_parts(sets, {**train, "o": (Part(set="plain"), "ood")})
+            catalog.check_splits(sets, {**train, "t": (Split(set=name), "shifted")})
+    train = {"train": (Split(set="more"), "train")}
+    catalog.check_splits(sets, {**train, "o": (Split(set="plain"), "ood")})
     with pytest.raises(UserError, match="more"):
-        catalog.check_parts(sets, {**train, "o": (Part(set="plain"), "id")})
+        catalog.check_splits(sets, {**train, "o": (Split(set="plain"), "id")})
 
 
 def test_pairing_knows_alternatives_depth_and_patterns(tmp_path):

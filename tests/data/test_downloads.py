@@ -10,7 +10,7 @@ from pipeline_src.data import catalog, manifest
 from pipeline_src.data.manifest import check_disjoint
 from pipeline_src.data.prepare import prepare
 from pipeline_src.data.sources import identify
-from pipeline_src.params.schema import Part
+from pipeline_src.params.schema import Split
 
 EXPECTED = {"DUTS-TR": 5000, "ECSSD": 1000, "DTD": 500, "Brodatz": 56, "CamVid": 701}
 
@@ -32,5 +32,5 @@ def test_counts_and_known_twins(prepared, downloads):
         assert summary["problems"] == 0 and not any("grey" in note for note in summary["notes"])
         here = identify(sets[name], downloads, root / "unpacked")
         assert here == replace(identify(sets[name], root / "absent", root / "none", root / name), unchecked="")
-    parts = {name: manifest.select(Part(set="DUTS-TR", split=name), root / "DUTS-TR") for name in ("train", "val")}
+    parts = {name: manifest.select(Split(set="DUTS-TR", split=name), root / "DUTS-TR") for name in ("train", "val")}
     assert len(check_disjoint(parts)["train", "val"]) == 2

@@ -13,7 +13,7 @@ from pipeline_src.data import manifest
 from pipeline_src.data.manifest import Row, check_disjoint
 from pipeline_src.data.splits import assign_splits
 from pipeline_src.errors import UserError
-from pipeline_src.params.schema import Part
+from pipeline_src.params.schema import Split
 
 DRAWN = {"val": {"of": "all", "fraction": 0.25}, "train": {"of": "all", "without": "val"}}
 
@@ -106,7 +106,7 @@ def test_parts_select_from_the_order_of_a_split(tmp_path):
     assert manifest.read_rows(tmp_path) == samples
 
     def select(**part) -> str:
-        return "".join(row.stem for row in manifest.select(Part(set="mine", **part), tmp_path))
+        return "".join(row.stem for row in manifest.select(Split(set="mine", **part), tmp_path))
 
     assert (select(), select(split="t"), select(split="t", first=2)) == ("01234", "43210", "43")
     assert (select(split="t", last=2), select(split="t", skip=1, first=2)) == ("10", "32")

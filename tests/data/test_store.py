@@ -15,7 +15,7 @@ from pipeline_src.data.entry import Entry
 from pipeline_src.data.prepare import prepare
 from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
-from pipeline_src.params.schema import Part
+from pipeline_src.params.schema import Split
 
 SIZES = [(30, 40), (100, 60), (16, 90), (24, 24), (50, 51)]
 
@@ -33,7 +33,7 @@ def built(mine: Entry, root: Path, unpacked: str, prepared: str, out: str, **mor
     """The store of a part of a prepared dataset; folders are below `root`."""
     options = {"size": more.pop("size", 24), "label": more.pop("label", None)}
     places = {"unpacked": root / unpacked, "prepared": root / prepared, "out": root / out}
-    build(Part(set="mine", **more), mine, data_root=root, **places, **options)
+    build(Split(set="mine", **more), mine, data_root=root, **places, **options)
     return Store(root / out)
 
 

@@ -47,7 +47,7 @@ def damaged(folder: Path) -> None:
         (two(), (f"{ONE}:slpp", f"{ONE}:slp"), "'slpp'(.|\n)*baseline"),
         (two(), (f"{ONE}:slp", ONE), "EXPERIMENT:METHOD"),
         (two(bins=15), (ONE, TWO), r"bins(.|\n)*10 and 15"),
-        (two(parts={"others": "id"}), (ONE, TWO), r"photos(.|\n)*others"),
+        (two(splits={"others": "id"}), (ONE, TWO), r"photos(.|\n)*others"),
     ],
 )
 def test_it_is_refused(tmp_path, monkeypatch, write, experiments, named):

@@ -63,7 +63,7 @@ def test_the_joint_density_has_the_images_of_all_seeds_and_both_marginals(made):
     results, folders, _ = made
     picture = next(iter(joint.FIGURE.pictures(results.facts)))
     figure, table = joint.FIGURE.paint(picture, results, folders)
-    images = results.measurement("raw", "baseline", picture.part).images
+    images = results.measurement("raw", "baseline", picture.split).images
     assert table.groupby("method")["images"].sum().tolist() == [images * len(SEEDS)] * len(results.facts.methods)
     for panel in figure.axes:
         _, above, right = panel.child_axes

@@ -21,7 +21,7 @@ from pipeline_src.params.load import read
 from pipeline_src.pipeline import plan as planned
 from pipeline_src.pipeline import training_faults
 from pipeline_src.pipeline.graph import build
-from pipeline_src.pipeline.plan import check_parts, differences, missing_jobs, needs, warnings
+from pipeline_src.pipeline.plan import check_splits, differences, missing_jobs, needs, warnings
 from pipeline_src.pipeline.runner import run_job
 from pipeline_src.pipeline.steps.data import report_overlap
 from pipeline_src.pipeline.steps.networks import settings
@@ -88,7 +88,7 @@ def test_plan_lists_what_an_experiment_needs(project):
 
     def listed() -> list[str]:
         graph = build(read())
-        return needs(graph, check_parts(graph))
+        return needs(graph, check_splits(graph))
 
     change("training", epochs=7)
     shown = listed()
@@ -225,7 +225,7 @@ def test_images_that_parts_share_are_logged_or_refused(project, caplog):
     graph = build(read())
     for job in graph.of_kinds("prepare", "store"):
         run_job(job)
-    stores = {part: Store(graph.job(f"store/{part}").folder) for part in graph.parts}
+    stores = {part: Store(graph.job(f"store/{part}").folder) for part in graph.splits}
     report_overlap(stores)
     assert "train and other hold 1 byte-identical images: mine/s00 = others/o01" in caplog.text
     with pytest.raises(UserError, match="train and val share 8 samples"):

@@ -138,7 +138,7 @@ def test_without_a_background_every_answer_on_textures_is_wrong(built, tmp_path)
     named = built.entries["blocks"].model_copy(update={"classes": ("ground", "red", "blue")})
     other = replace(built, entries={**built.entries, "blocks": named})
     assert built.label("textures") == 0 and other.label("unseen") is None and other.label("textures") == 254
-    chosen, _ = built.parts["textures"]
+    chosen, _ = built.splits["textures"]
     build(
         chosen,
         built.entries["plain"],

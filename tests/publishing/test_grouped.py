@@ -17,7 +17,7 @@ from pipeline_src.analysis import analyse
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.results import Results
 from pipeline_src.counting.storage import save
-from pipeline_src.params.schema import Part
+from pipeline_src.params.schema import Split
 from pipeline_src.pipeline.steps.numbers import analyse_split
 from pipeline_src.publishing.published import Publication
 from pipeline_src.publishing.rebuild import _analyse, _results
@@ -72,7 +72,7 @@ def test_an_analysis_takes_the_groups_of_the_set(tmp_path, kind):
     def analysed(groups: str, grouped: Path | None) -> Results:
         job = SimpleNamespace(
             files=("photos.npz",),
-            parameters={"part": "photos", "bins": FACTS.bins, "runs": FACTS.runs, "images": Part(set="x")},
+            parameters={"split": "photos", "bins": FACTS.bins, "runs": FACTS.runs, "images": Split(set="x")},
             inputs=evaluated,
             reads="photos.npz",
             options={"names": None, "groups": groups, "grouped": grouped},

@@ -224,7 +224,7 @@ def test_pictures_of_predictions_become_coarser_until_they_fit(tmp_path):
 
 def test_a_gallery_is_a_section_where_there_is_one(results, html, folder, tmp_path):
     shown = list(gallery.FIGURE.pictures(FACTS))
-    assert [picture.part for picture in shown] == list(FACTS.tests)
+    assert [picture.split for picture in shown] == list(FACTS.tests)
     for picture in shown:
         Image.new("RGB", (4, 4)).save(tmp_path / f"{picture.name}.png")
     with_gallery = page_of(results, folder, tmp_path, **ABOUT, predictions=tmp_path)

@@ -34,7 +34,7 @@ def measured(facts: Facts) -> HandMade:
     """Numbers at random for each method, with wide intervals that methods share and narrow ones of their own."""
     rng, made = np.random.default_rng(0), {}
     for protocol in facts.protocols:
-        for part in facts.parts:
+        for part in facts.splits:
             together = rng.normal(0, 0.02, 50)
             for method in facts.methods:
                 names = [name for name in defined(facts.classes) if part != "dots" or name not in ("max_f", "mean_f")]
@@ -134,7 +134,7 @@ def test_captions_are_short_and_name_experiment_and_protocol(results):
 
 
 def test_what_is_missing_is_named_with_the_command(results, tmp_path):
-    few = replace(FACTS, methods={"baseline": METHODS["baseline"]}, parts={"val": "val", "one": "id"})
+    few = replace(FACTS, methods={"baseline": METHODS["baseline"]}, splits={"val": "val", "one": "id"})
     made = {name: make(replace(results, facts=few)) for name, make in TABLES.items()}
     assert not made["T4"].rows
     made["T4"].write("T4", tmp_path)
@@ -147,7 +147,7 @@ def test_what_is_missing_is_named_with_the_command(results, tmp_path):
 
 def test_the_row_of_an_ensemble_tells_that_it_is_one_network_set():
     methods = METHODS | {"ensemble": MethodFacts("deep_ensemble", {"of": "baseline"}, trains=False, of_all_seeds=True)}
-    facts = replace(FACTS, methods=methods, parts={"one": "id"}, seeds=(3, 4))
+    facts = replace(FACTS, methods=methods, splits={"one": "id"}, seeds=(3, 4))
     made = {("raw", "one", name): one_metric([0.1, 0.2], seeds=(3, 4)) for name in METHODS}
     made["raw", "one", "ensemble"] = one_metric([0.1], seeds=(3,), of_all_seeds=True)
     rows = {name: {row["row"]: row for row in TABLES[name](HandMade(facts, {}, made)).rows} for name in ("T1", "T14")}
@@ -169,7 +169,7 @@ def test_differences():
         ("raw", "one", "slp"): one_seed(0.10, 0.81, (-0.01, 0.01)),
         ("raw", "one", "temperature"): one_seed(0.10, 0.80, (0.01, -0.01)),
     }
-    facts = replace(FACTS, methods=methods, parts={"one": "id"}, seeds=(0,))
+    facts = replace(FACTS, methods=methods, splits={"one": "id"}, seeds=(0,))
     table = TABLES["T14"](HandMade(facts, {}, made))
     of = {(row["method"], row["reference"], row["metric"]): row for row in table.rows}
     assert {key[:2] for key in of} == {("slp", "baseline"), ("temperature", "baseline"), ("slp", "temperature")}

@@ -111,7 +111,7 @@ def test_markdown_escapes_what_it_would_read():
 
 def test_notes_of_the_main_table(tmp_path):
     methods = METHODS | {"together": MethodFacts("baseline", of_all_seeds=True)}
-    facts = replace(FACTS, methods=methods, parts={"Set_A": "id"}, synthetic=True, captions={"Set_A": "Its masks."})
+    facts = replace(FACTS, methods=methods, splits={"Set_A": "id"}, synthetic=True, captions={"Set_A": "Its masks."})
     table = MAIN(analysed(tmp_path, facts, maps, {("aslp_mc", 1, "Set_A")})).printed()["raw"]
     rows = {row[0]: " ".join(row[1:]) for row in table.groups[0].rows}
     assert "±" in rows["baseline"] and "±" not in rows["together (one network set, seed 0)"]

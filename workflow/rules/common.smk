@@ -61,7 +61,7 @@ def experiment_jobs():
 GRAPH = refused(experiment_jobs)
 EXPERIMENT = GRAPH.name
 TRAINING = GRAPH.settings.training
-SPLITS = list(GRAPH.facts.parts)  # that are evaluated
+SPLITS = list(GRAPH.facts.splits)  # that are evaluated
 RESULTS = GRAPH.of_kinds("tables", "figures", "gallery", "claims", "report")  # what people open
 LOGS = f"results/{EXPERIMENT}/logs"
 
@@ -90,7 +90,7 @@ def made(kind, *patterns):
         job = job_of(wildcards.fingerprint)
         if job.key in MADE:  # removed inputs are recomputed without it
             return []
-        names = [pattern.format(split=job.parameters.get("part")) for pattern in patterns]
+        names = [pattern.format(split=job.parameters.get("split")) for pattern in patterns]
         found = []
         for needed in job.inputs.values():
             if needed.kind == kind:

@@ -30,7 +30,7 @@ FAILED = "problems.failed.csv"  # in the view, where a preparation failed
 def prepare_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """Yield a job per dataset; a UserError names all missing datasets."""
     absent = []
-    for name in dict.fromkeys(split.set for split, _ in experiment.parts.values()):
+    for name in dict.fromkeys(split.set for split, _ in experiment.splits.values()):
         entry = catalog.find(experiment.entries, name)
         try:
             yield _preparation(experiment, entry, identify(entry, experiment.data_root, UNPACKED))
@@ -127,7 +127,7 @@ def prepare_dataset(job: Job, folder: Path) -> None:
 
 def store_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """Yield a job per split: its images decoded and resized."""
-    for name, (split, _) in experiment.parts.items():
+    for name, (split, _) in experiment.splits.items():
         yield Job(
             kind="store",
             name=f"store/{name}",
@@ -141,7 +141,7 @@ def store_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
             ),
             work=store_images,
             parameters={
-                "part": split,
+                "split": split,
                 "size": experiment.settings.image_size,
                 "label": experiment.label(name),
             },
@@ -156,7 +156,7 @@ def store_images(job: Job, folder: Path) -> None:
     from pipeline_src.data.build import build
 
     build(
-        job.parameters["part"],
+        job.parameters["split"],
         job.options["entry"],
         data_root=job.options["data_root"],
         unpacked=job.options["unpacked"],

@@ -33,7 +33,7 @@ def evaluate_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     The counts of a split depend on its own images only: a new split does not change the counts of
     other splits.
     """
-    splits = list(experiment.facts.parts)
+    splits = list(experiment.facts.splits)
     for method, seed in experiment.runs:
         parameters = predictor_parameters(experiment, method, seed)
         if experiment.settings.evaluation.weighted_f:
@@ -41,7 +41,7 @@ def evaluate_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         networks = network_inputs(experiment, method, seed)
         if experiment.posthoc(method):
             networks["fit"] = experiment.run(method, seed)
-        images = {f"store/{split}": experiment.job(f"store/{split}") for split in experiment.parts}
+        images = {f"store/{split}": experiment.job(f"store/{split}") for split in experiment.splits}
         yield Job(
             kind="evaluate",
             name=f"evaluate/{method}/seed{seed}",
@@ -95,9 +95,9 @@ def evaluate_run(job: Job, folder: Path) -> dict[str, float]:
 def analyse_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """Yield a job per evaluated split: the metrics of all runs."""
     facts = experiment.facts
-    for split in facts.parts:
+    for split in facts.splits:
         entry = experiment.entry(split)
-        parameters = {"part": split, "bins": facts.bins, "runs": facts.runs}
+        parameters = {"split": split, "bins": facts.bins, "runs": facts.runs}
         if entry.groups:
             parameters["groups"] = groups_parameter(experiment, entry)
         evaluations = {}
@@ -132,7 +132,7 @@ def analyse_split(job: Job, folder: Path) -> None:
             groups.number_samples, groups=job.options["groups"], file=job.options["grouped"]
         )
     analyse(
-        job.parameters["part"],
+        job.parameters["split"],
         job.parameters["bins"],
         files,
         folder / job.files[0],

@@ -55,10 +55,10 @@ def _experiments(params: Params) -> Iterator[ExperimentSummary]:
             _, settings = resolve(params, name)
             task = catalog.find(entries, settings.data.train.set).task
             captions = {}
-            for part, chosen in (settings.data.id | settings.data.shifted).items():
+            for split, chosen in (settings.data.id | settings.data.shifted).items():
                 caption = catalog.find(entries, chosen.set).caption
                 if caption:
-                    captions[part] = caption
+                    captions[split] = caption
         except UserError:  # a run of that experiment reports the fault
             continue
         yield ExperimentSummary(

@@ -106,7 +106,7 @@ def report_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         work=write_page,
         parameters={
             "facts": facts,
-            "parts": {name: str(split) for name, (split, _) in experiment.parts.items()},
+            "splits": {name: str(split) for name, (split, _) in experiment.splits.items()},
             "described": method_descriptions(facts),
             "task": catalog.tasks().get(experiment.entry("train").task, ""),
         },
@@ -138,7 +138,7 @@ def method_descriptions(facts: Facts) -> dict[str, dict[str, str]]:
 def job_results(job: Job) -> Results:
     """Return the results of the analyses among the inputs of a job."""
     facts = job.parameters["facts"]
-    analyses = {split: job.inputs[f"analyse/{split}"] for split in facts.parts}
+    analyses = {split: job.inputs[f"analyse/{split}"] for split in facts.splits}
     files = {split: analysis.paths[0] for split, analysis in analyses.items()}
     costs = {}
     for method, seed in facts.runs:
@@ -219,7 +219,7 @@ def draw_gallery(job: Job, folder: Path) -> None:
                 )
     with style.house():
         for picture in gallery.FIGURE.pictures(facts):
-            figure, numbers = gallery.FIGURE.paint(picture, found, shown[picture.part])
+            figure, numbers = gallery.FIGURE.paint(picture, found, shown[picture.split])
             style.save_picture(folder / picture.name, figure, numbers)
 
 
@@ -262,7 +262,7 @@ def write_page(job: Job, folder: Path) -> None:
         out=folder / job.files[0],
         params=job.options["settings"].model_dump(mode="json"),
         provenance=provenance(job),
-        data=[split_facts(job, name) for name in job.parameters["parts"]],
+        data=[split_facts(job, name) for name in job.parameters["splits"]],
         described=job.parameters["described"],
         command=job.options["command"],
         task=job.parameters["task"],
@@ -306,8 +306,8 @@ def split_facts(job: Job, name: str) -> Mapping[str, Any]:
     rows = [[row.id, row.sha256_image, row.sha256_mask] for row in images.index]
     return {
         "part": name,
-        "role": job.parameters["facts"].parts.get(name, name),
-        "from": job.parameters["parts"][name],
+        "role": job.parameters["facts"].splits.get(name, name),
+        "from": job.parameters["splits"][name],
         "images": len(images),
         "hash": digest(rows),
     }
