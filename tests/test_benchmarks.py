@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -137,3 +139,12 @@ def test_the_volume_benchmark_runs(tmp_path):
     import volume
 
     assert "64" in volume.table(64, 1, tmp_path)[0]
+
+
+@pytest.mark.slow
+def test_published_numbers_are_recomputed_without_the_package():
+    script = ROOT / "benchmarks/recomputation.py"
+    done = subprocess.run([sys.executable, script, "cod"], capture_output=True, text=True, check=True)
+    recomputed, equal, _ = map(int, re.findall(r"\d+", done.stdout))
+    assert recomputed == equal > 3000
+    assert "pipeline_src" not in re.sub('""".*?"""', "", script.read_text(), flags=re.DOTALL)
