@@ -117,10 +117,10 @@ class FolderCounts:
         )
 
     def _check_range(self) -> None:
-        """Raise a UserError if all maps of a type hold so small values that they mean others."""
-        for kind, (low, meaning) in MEANINGS.items():
+        """Raise a UserError if all values of a type of maps are too small for probabilities."""
+        for kind, (limit, meaning) in MEANINGS.items():
             highest = self.highest.get(kind, 0)
-            if 0 < highest <= low:
+            if 0 < highest <= limit:
                 top = np.iinfo(kind).max
                 raise UserError(
                     f"the {kind} maps look like {meaning}: read as probabilities, all would be "
