@@ -105,7 +105,9 @@ class Histogram:
 
 @dataclass(frozen=True, eq=False)
 class ImageTable:
-    """A row for each of N images, in the order of their ids (`image_table`).
+    """Whole numbers of each of N images, in the order of their ids (`image_table`).
+
+    Metrics of images are computed from the rows, and the bootstrap draws rows.
 
     Attributes:
         ids: N image ids.
@@ -203,7 +205,11 @@ def check_repeated(ids: Iterable[str]) -> None:
 
 
 def named_counts(counts: Mapping[str, Counts]) -> dict[str, Counts]:
-    """Return counts by the names that files use: protocols, or `top`, `class0`, `class1`, ..."""
+    """Return counts by the names that files use: protocols, or `top`, `class0`, `class1`, ...
+
+    Args:
+        counts: by protocol; of K classes `raw` only, which contains the counts of each class.
+    """
     if not counts["raw"].classes:
         return dict(counts)
     names = {"top": counts["raw"]}
@@ -232,13 +238,16 @@ def upper_edge(counts: Counts) -> np.ndarray:
     """Return the pixels at f = 1 - j / LEVELS >= 0.5 by level j and label, (HALF + 1, 2), where f
     is a threshold t/255.
 
-    Truncation to 8 bits does not tell them from pixels next to the edge. The pass does not count
-    them. They are the pixels that the 8-bit level above a threshold holds beyond the grid's levels.
+    They are on the edge of two bins, and a level of doubt does not tell them from pixels next to
+    the edge. The pass does not count them. An 8-bit level is closed at its lower threshold, levels
+    of doubt at the upper one (in f). So they are the pixels that the 8-bit level above a threshold
+    holds beyond the levels of doubt.
     """
     total = counts.images.pooled()
     edge = np.zeros((HALF + 1, 2), np.int64)
-    edge[0] = total[255]
+    edge[0] = total[255]  # f = 1 is the only value of 8-bit level 255
     for level in range(EIGHT, HALF, EIGHT):
+        # The pixels between this threshold and the one above it, without those on the latter.
         inside = counts.histogram.count[level - EIGHT : level, 1].sum(axis=0) - edge[level - EIGHT]
         edge[level] = total[255 - level // EIGHT] - inside
     return edge

@@ -40,6 +40,7 @@ def cost(results: Results) -> PaperTable:
                 "method": method,
                 "metric": name,
                 "mean": np.mean(values) if seeds else math.nan,
+                # The seeds of a method have equal networks.
                 "sd": math.nan if name == "parameters" else sample_sd(values),
                 "seeds": " ".join(map(str, seeds)),
             }

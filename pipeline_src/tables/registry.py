@@ -29,7 +29,7 @@ class ByMethod:
         title: what the table shows.
         roles: the roles of its datasets.
         metrics: the metrics in its columns; metrics that are not defined for the number of
-            classes are left out.
+            classes are left out, and so are slow ones that were not asked for.
         more: a further note, the first below the table.
     """
 

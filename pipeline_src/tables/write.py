@@ -30,7 +30,7 @@ def write_tables(results: Results, folder: Path) -> None:
 
 
 def printed_tables(results: Results) -> Iterator[tuple[str, dict[str, Table]]]:
-    """Yield the title of each table, and how it is printed by protocol."""
+    """Yield the title of each table, and how it is printed: protocol -> table."""
     for name, make in ({"": MAIN} | dict(TABLES)).items():
         table = make(results)
         yield f"{name} {table.title}".strip(), table.printed()
