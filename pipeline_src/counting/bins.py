@@ -99,8 +99,8 @@ def top_label(histogram: Histogram, bins: int | None = None) -> Bins:
 def positive(histogram: Histogram, bins: int | None = None) -> Bins:
     """Return the pixels by probability f of the positive class in `bins` equally wide bins.
 
-    By default each level is a bin. For one object, float32 probabilities below 0.5 are known to 2^-24, as 1 - confidence; for K
-    classes, exactly.
+    By default each level is a bin. For one object, float32 probabilities below 0.5 are known to
+    2^-24, as 1 - confidence; for K classes, exactly.
 
     Raises:
         UserError: the bins cannot be formed.
