@@ -133,7 +133,9 @@ class Facts:
 
     @property
     def textures(self) -> list[str]:
-        """The out-of-distribution datasets that decide claims: the paper's, or else all."""
+        """The out-of-distribution datasets that decide claims: the paper's, which show textures, or
+        else all.
+        """
         ood = self.splits_of(["ood"])
         return [split for split in ood if split in self.in_paper] or ood
 
@@ -200,7 +202,8 @@ class Facts:
 
     @property
     def compared(self) -> list[str]:
-        """The entries that use a method of `COMPARED`."""
+        """The entries that use a method of `COMPARED`, which claims compare with each other."""
+        # Networks that an entry may use: its own (None), or those of the baseline.
         uncorrected = (None, *self.entries("baseline"))
         found = []
         for name, method in self.methods.items():

@@ -29,7 +29,7 @@ def percentiles(values: np.ndarray, units: int) -> Limits | None:
     """
     if units < 2 or np.isnan(values).any():
         return None
-    if units < FEW_GROUPS:
+    if units < FEW_GROUPS:  # a normal interval, since too few resamples differ for percentiles
         mean = float(values.mean())
         half = _distance(units) * float(values.std())
         return mean - half, mean + half
@@ -42,8 +42,8 @@ def _distance(units: int) -> float:
     """Return the distance of a percentile in standard deviations of resamples.
 
     It is Student's t with units - 1 degrees of freedom, corrected because resamples divide the
-    variance by units. These are the expanded percentiles of Hesterberg (The American Statistician
-    2015); with many units they are the usual percentiles.
+    variance by units and not by units - 1. These are the expanded percentiles of Hesterberg (The
+    American Statistician 2015); with many units they are the usual percentiles.
     """
     return math.sqrt(units / (units - 1)) * students_t(units, (1 + LEVEL) / 2)
 
@@ -127,7 +127,7 @@ def error_interval(value: float, ends: Limits, of_square: Limits) -> Limits:
 
 
 def groups_note(groups: np.ndarray | None) -> str:
-    """Return the note on the groups of images (N,) for readers of intervals, empty without any."""
+    """Return the note on the groups of images (N,) for readers of intervals; empty for None."""
     if groups is None:
         return ""
     number = len(np.unique(groups))

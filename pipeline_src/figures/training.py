@@ -65,7 +65,11 @@ def pictures(facts: Facts) -> Iterator[Picture]:
 
 
 def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
-    """Draw one curve of all methods that have it."""
+    """Draw one curve of all methods that have it; return also the numbers behind it.
+
+    Args:
+        folders: (method, seed) -> the folder of a run with history.csv and alpha.csv.
+    """
     import pandas as pd
 
     facts = results.facts
@@ -137,7 +141,7 @@ def draw(
         notes[method] = f"{first:.{curve.digits}f} → {last:.{curve.digits}f}"
     figure, panels = style.small_multiples(notes, heading, lines)
     together = pd.concat(curves.values())
-    last_epoch = max(2, int(together["epoch"].max()))
+    last_epoch = max(2, int(together["epoch"].max()))  # an axis needs a length
     low, high = _range(together[["low", "high"]].to_numpy())
     for (method, table), panel in zip(curves.items(), panels, strict=True):
         axes = panel.axes
@@ -160,7 +164,7 @@ def draw(
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:
-    """Return limits of an axis for all values but their outliers."""
+    """Return limits of an axis for all values but the 0.5 % lowest and highest, with a margin."""
     finite = values[np.isfinite(values)]
     low, high = np.quantile(finite, [0.005, 0.995]) if len(finite) else (0, 1)
     margin = 0.06 * max(high - low, 1e-3)

@@ -104,7 +104,7 @@ class FigureType:
 
 
 def is_wide(panels: int) -> bool:
-    """Return whether so many small multiples need two columns."""
+    """Return whether so many small multiples need the width of two columns of a page."""
     return panels > 2
 
 

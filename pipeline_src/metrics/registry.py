@@ -384,7 +384,7 @@ def summary(
     exact = cache(lambda source: source.exact(counts, bins))
     if names is None:
         # Saved maps can have two classes of which none is the positive one: counted as several.
-        names = defined(max(3, len(counts.classes)) if counts.classes else 2)
+        names = metric_names(max(3, len(counts.classes)) if counts.classes else 2)
     for name in names:
         try:
             values[name] = _value(METRICS[name], counts, exact)
@@ -394,10 +394,14 @@ def summary(
     return values, reasons
 
 
-def defined(classes: int) -> list[str]:
-    """Return the names of the metrics for one object class (2), or for several classes."""
-    kind = "several" if classes > 2 else "two"
-    return [name for name, metric in METRICS.items() if metric.classes in ("any", kind)]
+def metric_names(classes: int) -> list[str]:
+    """Return the names of the metrics that are defined for a number of classes.
+
+    Args:
+        classes: 2 for one object and its background, else K.
+    """
+    number = "several" if classes > 2 else "two"
+    return [name for name, metric in METRICS.items() if metric.classes in ("any", number)]
 
 
 def _value(metric: Metric, counts: Counts, arguments_of: Callable[[Input], Arguments]) -> float:

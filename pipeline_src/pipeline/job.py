@@ -129,10 +129,11 @@ class Job:
         return None
 
     def faults(self, reads: str = "") -> list[Fault]:
-        """Return the missing and damaged files of the result, including its manifest.
+        """Return the missing and damaged files of the result, or its manifest if it is unreadable.
 
         Args:
-            reads: the `reads` of a job that reads the result; without it, all files are checked.
+            reads: the `reads` of a job that reads the result: the one file that it depends on.
+                Without it, all files are checked.
         """
         manifest = self.manifest
         if manifest is None:
@@ -145,7 +146,9 @@ class Job:
         return self.content_of("")
 
     def content_of(self, reads: str) -> str:
-        """Return the digest of the files of the result that a job with these `reads` reads."""
+        """Return the digest of the files of the result that a job with these `reads` reads: of one
+        file, or of all. It is empty if there is no result.
+        """
         manifest = self.manifest
         if manifest is None:
             return ""
@@ -158,7 +161,7 @@ class Job:
 
     @property
     def links(self) -> dict[Path, Path]:
-        """The paths at which people find the files -> the files."""
+        """The paths at which people find the files -> the files; empty without a view."""
         if self.view is None:
             return {}
         return {self.link(name): self.folder / name for name in self.files}
@@ -170,7 +173,10 @@ class Job:
 
     @property
     def former(self) -> tuple[Path, Manifest] | None:
-        """The folder and manifest of the result that the view shows now; None if it shows none."""
+        """The folder and manifest of the result that the view shows now; None if it shows none.
+
+        It is that of an earlier fingerprint if parameters, data or code changed since.
+        """
         for link in self.links:
             folder = linked(link).parent
             manifest = Manifest.read(folder)
@@ -202,7 +208,7 @@ class Graph:
     jobs: dict[str, Job] = field(default_factory=dict, init=False)
 
     def add(self, jobs: Iterable[Job]) -> None:
-        """Add jobs whose inputs were added before."""
+        """Add jobs whose inputs were added before, so the graph has no cycle."""
         for job in jobs:
             self.jobs[job.name] = job
 
@@ -219,7 +225,10 @@ class Graph:
         return self.jobs[name]
 
     def find(self, key: str) -> Job:
-        """Return the job of a fingerprint or a key.
+        """Return the job of a fingerprint or a key, by which Snakemake names it.
+
+        Args:
+            key: a fingerprint, or kind/fingerprint.
 
         Raises:
             UserError: no job has this fingerprint or key.
@@ -247,12 +256,14 @@ class Graph:
         matches = set()
         for pattern in patterns:
             names = set(fnmatch.filter(self.jobs, pattern))
-            matches |= names or {self.job(pattern).name}
+            matches |= names or {self.job(pattern).name}  # `job` raises the error
         return [job for name, job in self.jobs.items() if name in matches]
 
 
 def other_versions(jobs: Iterable[Job]) -> list[str]:
-    """Return a line for each version of a library that made results and is not installed."""
+    """Return a line for each version of a library that made results and is not installed: results
+    of different versions stand side by side then, because versions are in no fingerprint.
+    """
     names: defaultdict[str, list[str]] = defaultdict(list)
     for job in jobs:
         versions = job.manifest.made.get("versions", {}) if job.manifest else {}

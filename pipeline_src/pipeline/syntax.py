@@ -1,7 +1,8 @@
 """What counts of a Python file in a fingerprint: its syntax tree as text, and its imports.
 
-The text leaves out what cannot change a result: comments, docstrings, type hints of functions,
-imports for type checkers, texts of log calls and errors, descriptions of parameters.
+The text leaves out what cannot change a result, so that its fingerprint stays: comments,
+docstrings, type hints of functions, imports for type checkers, texts of log calls and errors,
+descriptions of parameters.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class Remover(ast.NodeTransformer):
         self.origins: dict[str, str] = {}
 
     def _origin(self, node: ast.expr) -> str:
-        """Return the dotted name that an expression stands for."""
+        """Return the dotted name that an expression stands for, after the imports so far: of
+        `np.exp` it is numpy.exp. Of an expression that is no name it is its text.
+        """
         first, dot, rest = ast.unparse(node).partition(".")
         return f"{self.origins.get(first, first)}{dot}{rest}"
 
@@ -71,7 +74,12 @@ class Remover(ast.NodeTransformer):
         return self._imports(names, node.lineno)
 
     def _imports(self, names: dict[str, str], line: int) -> list[ast.Import]:
-        """Return an import statement for each name; `names` are name -> imported dotted name."""
+        """Return an import statement for each name.
+
+        Args:
+            names: name in this file -> the dotted name that it stands for.
+            line: of the statement, for an error.
+        """
         self.origins |= names
         statements = []
         for name, origin in names.items():
@@ -86,7 +94,9 @@ class Remover(ast.NodeTransformer):
         return node
 
     def visit_Name(self, node: ast.Name) -> Any:
-        """Forget the import behind a name that is assigned another value."""
+        """Forget the import behind a name that is assigned another value: a call of it may be no
+        log call then.
+        """
         if isinstance(node.ctx, ast.Store):
             self.origins.pop(node.id, None)
         return node
@@ -122,26 +132,27 @@ class Remover(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> Any:
-        """Remove the description of a parameter."""
+        """Remove the description of a parameter, which only help texts show."""
         if self._origin(node.func) == "pydantic.Field":
             node.keywords = [keyword for keyword in node.keywords if keyword.arg != "description"]
         return self.generic_visit(node)
 
     def visit_arg(self, node: ast.arg) -> Any:
-        """Remove a type hint."""
+        """Remove the type hint of an argument, whose name hides an import of the same name."""
         self.origins.pop(node.arg, None)
         node.annotation = None
         return node
 
 
 def definition(tree: ast.Module, name: str) -> ast.Module:
-    """Return the definition of a name with the statements that it uses.
+    """Return the definition of a name with the statements of its file that it uses, directly or
+    not: other definitions of the file do not count for a job that runs this one.
 
-    Statements that define nothing are also returned.
+    Statements that define nothing are also returned, because they may do anything.
     """
     used = {name}
     number = 0
-    while number < len(used):
+    while number < len(used):  # until no statement adds a name
         number = len(used)
         chosen = [node for node in tree.body if not _defined(node) or _defined(node) & used]
         for node in chosen:

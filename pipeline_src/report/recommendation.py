@@ -57,7 +57,13 @@ NO_CHOICE = "No recommendation: it needs a baseline, another method and a test s
 
 @dataclass(frozen=True)
 class ProtocolComparison:
-    """The methods in one protocol on the datasets of a role."""
+    """The methods in one protocol on the datasets of a role, compared by means over the datasets.
+
+    Attributes:
+        results: the measurements of the experiment.
+        protocol: unnormalized (`raw`) or min-max normalized (`stretched`).
+        role: `id`, `shifted` or `ood`.
+    """
 
     results: Results
     protocol: str
@@ -150,9 +156,11 @@ class ProtocolComparison:
         return self.difference("brier", method, other).low > 0
 
     def ties(self, method: str, lowest: str) -> bool:
-        """Return whether a method ties with `lowest`, the method of the lowest ECE.
+        """Return whether a method ties with `lowest`, the method of the lowest ECE: its ECE and its
+        Brier score are not significantly higher.
 
-        If both are below the noise floor of ECE, only their Brier scores are compared.
+        If both are below the noise floor of ECE, which networks without calibration error reach on
+        these images, only their Brier scores are compared.
         """
         if method == lowest:
             return True
@@ -168,7 +176,7 @@ class ProtocolComparison:
 def simplicity(facts: Facts, method: str) -> int:
     """Return the place of a method in `SIMPLICITY`; 0 is the simplest.
 
-    A method that uses a network has at least the place of this network.
+    A method that uses networks of another one is at least as complex as that method.
     """
     entry = facts.methods[method]
     places = [_place(entry.code)]
@@ -205,7 +213,11 @@ class Recommendation:
 
 
 def recommend(inside: ProtocolComparison) -> Recommendation:
-    """Return what `RULE` recommends for the methods on the test sets in distribution."""
+    """Return what `RULE` recommends for the methods.
+
+    Args:
+        inside: the methods on the test sets in distribution, because only these decide.
+    """
     baseline = inside.baseline
     outcomes = dict.fromkeys(inside.methods, "")
     if baseline is None:
@@ -215,7 +227,7 @@ def recommend(inside: ProtocolComparison) -> Recommendation:
         return Recommendation(None, (), outcomes)
     improving: list[str] = []
     tie: list[str] = []
-    for method in inside.methods:
+    for method in inside.methods:  # the lowest ECE first
         if method == baseline:
             continue
         accuracy = inside.accuracy(method, baseline)
@@ -245,6 +257,8 @@ def sentences(
     """Return the recommendation as text: the method and its effect, and the tie.
 
     Args:
+        inside: the methods on the test sets in distribution.
+        choice: the result of `recommend`.
         described: method -> its `title`, the name in the literature.
     """
     method = choice.method

@@ -15,7 +15,7 @@ from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import Results
 from pipeline_src.files import rounded, write_text
 from pipeline_src.metrics.metric import NEITHER, Quantity
-from pipeline_src.metrics.registry import METRICS, OVER, SQUARED, defined
+from pipeline_src.metrics.registry import METRICS, OVER, SQUARED, metric_names
 from pipeline_src.tables.captions import LEGEND, heading
 from pipeline_src.text_tables import UNDEFINED, Group, Table, markdown
 
@@ -135,7 +135,7 @@ def cells(results: Results, splits: Collection[str], metrics: Collection[str]) -
     Metrics that are not defined for the number of classes are left out.
     """
     facts = results.facts
-    possible = defined(facts.classes)
+    possible = metric_names(facts.classes)
     for protocol, split, metric in product(facts.protocols, splits, metrics):
         if metric not in possible:
             continue

@@ -46,7 +46,10 @@ SHOWN_VERSIONS = (
 
 
 def report_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
-    """Yield the jobs of tables, figures, gallery, claims and report."""
+    """Yield the jobs of tables, figures, gallery, claims and report.
+
+    The gallery is a job of its own, because it needs networks and images and not only analyses.
+    """
     facts = experiment.facts
     trained = _by_name(experiment.of_kinds("train"))
     networks = trained | _by_name(experiment.of_kinds("fit"))
@@ -118,7 +121,7 @@ def report_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 
 def _by_name(jobs: Iterable[Job]) -> dict[str, Job]:
-    """Return the jobs by their names."""
+    """Return the jobs by their names, which are the roles of inputs here."""
     return {job.name: job for job in jobs}
 
 
@@ -147,7 +150,10 @@ def job_results(job: Job) -> Results:
 
 
 def run_cost(evaluation: Job) -> RunCost:
-    """Return what a run cost, from the manifests of its evaluation and of its networks."""
+    """Return what a run cost, from the manifests of its evaluation and of its networks.
+
+    For a post-hoc method, the training is its fit, without the training of its networks.
+    """
     networks = [run for role, run in evaluation.inputs.items() if role.startswith("networks/")]
     training = evaluation.inputs.get("fit", networks[0]).manifest
     predicted = evaluation.manifest
@@ -227,8 +233,11 @@ def _shown_images(results: Results, split: str, images: Store) -> list[Predictio
     """Return images of a test set, chosen by how well methods are calibrated on them.
 
     The predictions have no maps yet.
+
+    Args:
+        images: the preprocessed images of the test set.
     """
-    gaps = []
+    gaps = []  # |confidence - accuracy| of each image, a mean over seeds for each method
     for run in results.measured("raw", split).values():
         confidence, accuracy = run.arrays["image_means"]
         gaps.append(np.abs(confidence - accuracy).mean(axis=0))
@@ -271,7 +280,9 @@ def write_page(job: Job, folder: Path) -> None:
 
 
 def provenance(job: Job) -> dict[str, str]:
-    """Return the report's provenance by name: date, commit, versions, kept results."""
+    """Return the report's provenance by name: date, commit, versions, and kept results, which were
+    accepted although code or parameters had changed.
+    """
     found = _with_inputs(job.inputs.values())
     inputs = [found[name] for name in sorted(found)]
     facts = {"written": now(), "commit": commit()}
@@ -301,7 +312,9 @@ def _with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
 
 
 def split_facts(job: Job, name: str) -> Mapping[str, Any]:
-    """Return what the report shows of a split: source, number of images, a hash of all images."""
+    """Return what the report shows of a split: source, number of images, a hash of all images and
+    masks.
+    """
     images = Store(job.inputs[f"store/{name}"].folder)
     rows = [[row.id, row.sha256_image, row.sha256_mask] for row in images.index]
     return {
