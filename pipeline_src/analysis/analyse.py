@@ -105,7 +105,7 @@ def _measurement(
         arrays["left_out"] = np.array([leave_one_out(run, bins, COMPARED) for run in runs])
     if runs[0].images.groups is not None:
         arrays["groups"] = runs[0].images.groups
-    measured = [measure(run, bins, key, resamples) for run in runs]
+    measured = [measure(run, bins, key=key, resamples=resamples) for run in runs]
     band = accuracy_band(measured, bins)
     if band is not None:
         arrays["accuracy_band"] = band
@@ -162,7 +162,8 @@ def band_of_sums(
         accuracy = hits[:, k] / pixels[:, k]
         shares = pixels[:, k] / pixels[:, k].sum()
         # Over images, then with the variance of training.
-        ends = interval(value, drawn_hits[:, k] / drawn_pixels[:, k], units, FRACTION)
+        resampled_accuracy = drawn_hits[:, k] / drawn_pixels[:, k]
+        ends = interval(value, resampled_accuracy, units, limits=FRACTION)
         low, high = ends or NAN
         by_seed = value + np.sqrt(len(shares) * (shares**2).sum()) * (accuracy - accuracy.mean())
         estimate = Estimate(dict(enumerate(by_seed.tolist())), low, high, range=FRACTION)

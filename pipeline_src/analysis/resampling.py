@@ -72,7 +72,7 @@ def measure_protocols(
     """
     result = {}
     for protocol, of_protocol in grouped(counts, groups).items():
-        result[protocol] = measure(of_protocol, bins, key, resamples)
+        result[protocol] = measure(of_protocol, bins, key=key, resamples=resamples)
     return result
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 MARGIN = MARGINS["accuracy"]  # of kept accuracy and of similar ECE: half a percentage point
 FAR_MORE = 2.0  # "far more" overconfident: more than twice
-NOT_LOWER = Target(-MARGIN, math.inf)
-SIMILAR = Target(-MARGIN, MARGIN)
+NOT_LOWER = Target(low=-MARGIN, high=math.inf)
+SIMILAR = Target(low=-MARGIN, high=MARGIN)
 SAME_S = 1e-3  # relative; params.yaml rounds alpha
 
 
@@ -131,7 +131,14 @@ class View:
         if effect is None:
             return self.missing(f"{name}, which is undefined on {' or '.join(sets)}")
         margin = MARGINS.get(metric, 0.0)
-        return Evidence(name, sets, effect, target, METRICS[metric], margin)
+        return Evidence(
+            what=name,
+            sets=sets,
+            effect=effect,
+            target=target,
+            quantity=METRICS[metric],
+            margin=margin,
+        )
 
 
 # (view, entry of a method that the claim is about) -> evidence and missing results.

@@ -116,7 +116,7 @@ def _on_task(
 
 def _absent(subject: str, change: str) -> Content:
     """Return the finding where a result is missing, with the `change` or command that adds it."""
-    return Finding([], [Missing(subject, change)]).as_json()
+    return Finding(evidence=[], missing=[Missing(what=subject, do=change)]).as_json()
 
 
 def _combined(findings: Sequence[Content]) -> Content:

@@ -26,7 +26,8 @@ class Claim:
         text: what it says.
         rule: how it is checked, in a sentence.
         subjects: codes of the methods that it is about. An experiment may have several entries of a
-            code in `methods:`; the principal one, the first, must meet the claim.
+            code in `methods:`; the principal one must meet the claim (`Facts.principal`: the one of
+            the code's name, or else the first).
         check: (view, entry of a subject) -> evidence.
         by_protocol: whether it has a verdict in each protocol, as claims on probabilities have.
     """

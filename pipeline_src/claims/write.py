@@ -100,7 +100,8 @@ def judged(view: View) -> dict[str, Any]:
 def _finding(claim: Claim, view: View) -> dict[str, Any]:
     """Return the finding on a claim in one protocol, with those of the secondary entries.
 
-    An experiment may configure a method more than once; all entries but the first are secondary.
+    An experiment may configure a method more than once. All entries but the principal one, which
+    decides, are secondary.
     """
     content = Finding.of(claim.evidence(view)).as_json()
     content["secondary"] = []

@@ -182,7 +182,12 @@ class Accumulator:
         )
 
     def _append_row(self, name: str, row: Mapping[str, int], levels: np.ndarray) -> None:
-        """Add an image's row by column name; columns without a value are unmeasured."""
+        """Add an image's row to those of the histogram `name`.
+
+        Args:
+            row: by column name; columns without a value are unmeasured.
+            levels: (256, 2), the image's pixels by 8-bit level and label.
+        """
         values = [row.get(column, UNMEASURED) for column in COLUMNS]
         self._rows[name].append(np.array(values, np.int64))
         self._levels[name].append(levels.astype(np.uint32))
@@ -296,7 +301,9 @@ class Accumulator:
         self._confusion += np.bincount(cells, minlength=len(p) ** 2).reshape(len(p), len(p))
 
     def _add_scores(self, name: str, f: np.ndarray, hits: np.ndarray) -> np.ndarray:
-        """Count scores (n,) of the top label or of a class, and return them by 8-bit level."""
+        """Count scores f (n,) and hits (n,) bool in the histogram `name`, of the top label or of a
+        class, and return their numbers by 8-bit level and hit, (256, 2).
+        """
         float_pass = self._passes["top"]
         float_pass.histogram = self._histograms[name]  # to which `flush` moves the pixels
         _, levels = float_pass.add(np.ascontiguousarray(f), hits.astype(np.uint8), summed=False)

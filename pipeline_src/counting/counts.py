@@ -69,7 +69,12 @@ class Histogram:
 
     @classmethod
     def empty(cls, levels: int = LEVELS, top: bool = False) -> Histogram:
-        """Return a histogram without pixels."""
+        """Return a histogram without pixels.
+
+        Args:
+            levels: LEVELS or COARSE.
+            top: whether it is to count the top label of K classes.
+        """
         shape = (levels // 2 + 1, 2, 2)
         # One block: malloc then keeps as much memory for the temporary arrays of images.
         count, position = np.zeros((2, *shape), np.int64)
@@ -180,6 +185,9 @@ class Counts:
 def image_table(ids: Sequence[str], table: np.ndarray, levels: np.ndarray) -> ImageTable:
     """Return the table of images in the order of their ids: no result depends on the order of
     adding.
+
+    Args:
+        table, levels: the rows of `ids`, in their order (`ImageTable`).
 
     Raises:
         UserError: an id occurs twice, that is, an image was counted twice.

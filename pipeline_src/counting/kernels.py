@@ -36,12 +36,21 @@ several = types.UniTuple  # (type, number): what a kernel returns
 
 
 def read_type(element: Any) -> Any:
-    """Return the type of a contiguous array of one axis that a kernel reads."""
+    """Return the numba type of a contiguous array of one axis that a kernel reads.
+
+    Args:
+        element: the numba type of its elements.
+    """
     return types.Array(element, 1, "C", readonly=True)
 
 
 def written_type(element: Any, axes: int = 1) -> Any:
-    """Return the type of a contiguous array that a kernel writes to."""
+    """Return the numba type of a contiguous array that a kernel writes to.
+
+    Args:
+        element: the numba type of its elements.
+        axes: their number.
+    """
     return types.Array(element, axes, "C")
 
 
@@ -53,6 +62,7 @@ def compiled(*signatures: Any) -> Callable[[Callable[..., Any]], Callable[..., A
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
+        """Return the compiled function, from numba's cache where it is there and not damaged."""
         try:
             kernel: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
             folder = Path(kernel.stats.cache_path)
@@ -106,11 +116,11 @@ SINGLES = read_type(types.float32)
 DOUBLES = read_type(FLOAT)
 INTS = read_type(INT)
 ROWS = written_type(INT)
-TABLE = written_type(INT, 2)
-CUBE = written_type(INT, 3)
+TABLE = written_type(INT, axes=2)
+CUBE = written_type(INT, axes=3)
 SMALL = written_type(types.int32)
 ERRORS = written_type(FLOAT)
-LOGS = written_type(FLOAT, 2)
+LOGS = written_type(FLOAT, axes=2)
 
 
 @compiled(several(INT, 2)(SINGLES, BYTES, BOOL, INT, INT, INT, INT, SMALL, SMALL, ROWS))

@@ -79,7 +79,7 @@ def load(path: Path | str) -> dict[str, Counts]:
 
 
 def counts_arrays(counts: Mapping[str, Counts]) -> dict[str, np.ndarray]:
-    """Return all arrays to store by name; `counts_from` takes them."""
+    """Return all arrays to store by name, from counts by protocol; `counts_from` takes them."""
     arrays: dict[str, np.ndarray] = {}
     confusion = counts["raw"].confusion
     if confusion is not None:
@@ -141,6 +141,7 @@ def histogram_from(arrays: Arrays, name: str, top: bool) -> Histogram:
     """Return the histogram from the arrays that `histogram_arrays` returned.
 
     Args:
+        name: with which the names of its arrays begin.
         top: whether it counts the top label of K classes.
     """
     known = f"{name}_surest" in arrays
@@ -159,7 +160,7 @@ def _stored(surest_known: bool) -> tuple[str, ...]:
 
 
 def equal_counts(left: Mapping[str, Counts], right: Mapping[str, Counts]) -> bool:
-    """Return whether two sets of counts have the same images and the same numbers."""
+    """Return whether two sets of counts, each by protocol, have the same images and numbers."""
     lefts = counts_arrays(left)
     rights = counts_arrays(right)
     if lefts.keys() != rights.keys():

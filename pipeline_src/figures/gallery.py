@@ -75,7 +75,15 @@ def pictures(facts: Facts) -> Iterator[Picture]:
             f"Images of {split} of {CHOICE}, mean over methods and seeds; "
             f"maps of seed {facts.seeds[0]}."
         )
-        yield Picture(FIGURE, (split,), f"Predictions on {split}", caption, "raw", split, wide=True)
+        yield Picture(
+            type=FIGURE,
+            key=(split,),
+            title=f"Predictions on {split}",
+            caption=caption,
+            protocol="raw",
+            split=split,
+            wide=True,
+        )
 
 
 def paint(

@@ -1,6 +1,6 @@
 """The joint density of confidence and accuracy over images, with both marginals.
 
-The released program draws the same figure.
+The program that the paper's authors released draws the same figure.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def draw_panels(
     """Draw a panel per method, with the shares of pixels at its foot.
 
     Args:
-        tables: method -> table as `bin_tables.reliability_table`.
+        tables: method -> a row per bin (`bin_tables.reliability_table`).
         notes: method -> the text below its name.
         low: where both axes begin.
     """
@@ -107,7 +107,10 @@ def draw_counts(
     """Draw the diagram of one protocol's pixels as <stem>.svg, .pdf and .png.
 
     Args:
-        band: its `accuracy_band`, if known.
+        histogram: the pixels.
+        bins: number of equal-width bins.
+        band: (bins + 1, 2) confidence limits of the accuracy in each bin and over all pixels, if
+            known.
     """
     table = bin_tables.reliability_table(histogram, bins, band)
     low = bin_tables.corner([table])
@@ -132,6 +135,7 @@ def draw_accuracy(axes: Axes, table: np.recarray) -> None:
     bins = bin_tables.drawn_bins(table)
     draw_bars(axes, bins, bin_tables.corner([table]))
     entries = {}
+    # The patches of the legend, of which only the look counts.
     if (bins["gap"] > 0).any():
         entries["overconfident"] = _gap_patches((0, 0), 1, 1, style.OVER)
     if (bins["gap"] < 0).any():

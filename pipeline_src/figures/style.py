@@ -150,8 +150,9 @@ def small_multiples(
         x = LEFT + column * (wide + GAP)  # inches from the left, and from the top
         y = used + SPACE + FIRST + row * (TITLE + high)
         axes = figure.add_axes((x / width, 1 - (y + high) / down, wide / width, high / down))
-        _annotate(axes, names[name], 12, fontsize=6, fontweight="bold", color=INK)
-        _annotate(axes, _shortened(note, int(wide / 0.052)), 3, fontsize=6.5, color=MUTED)
+        _annotate(axes, names[name], points=12, fontsize=6, fontweight="bold", color=INK)
+        shown = _shortened(note, letters=int(wide / 0.052))
+        _annotate(axes, shown, points=3, fontsize=6.5, color=MUTED)
         panels.append(Panel(axes, first=column == 0, last=place + columns >= number))
     return figure, panels
 

@@ -47,10 +47,29 @@ class Curve(NamedTuple):
 
 
 CURVES = {  # by name of the figure
-    "loss": Curve("Loss of the training images", "Loss", "loss", 1, 3, is_comparable=False),
-    "accuracy": Curve("Accuracy of the validation images", "Accuracy, %", "val_accuracy", 100, 1),
-    "ece": Curve("ECE of the validation images", "ECE, %", "val_ece", 100, 2),
-    "alpha": Curve("Learned perturbation level α", "α", "", 1, 3),
+    "loss": Curve(
+        title="Loss of the training images",
+        label="Loss",
+        column="loss",
+        factor=1,
+        digits=3,
+        is_comparable=False,
+    ),
+    "accuracy": Curve(
+        title="Accuracy of the validation images",
+        label="Accuracy, %",
+        column="val_accuracy",
+        factor=100,
+        digits=1,
+    ),
+    "ece": Curve(
+        title="ECE of the validation images",
+        label="ECE, %",
+        column="val_ece",
+        factor=100,
+        digits=2,
+    ),
+    "alpha": Curve(title="Learned perturbation level α", label="α", column="", factor=1, digits=3),
 }
 
 
@@ -61,7 +80,13 @@ def pictures(facts: Facts) -> Iterator[Picture]:
         if methods:
             band = "the range of the seeds" if curve.column else "90 % of the training images"
             caption = f"{curve.title} over epochs; the band is {band}."
-            yield Picture(FIGURE, (key,), curve.title, caption, wide=is_wide(len(methods)))
+            yield Picture(
+                type=FIGURE,
+                key=(key,),
+                title=curve.title,
+                caption=caption,
+                wide=is_wide(len(methods)),
+            )
 
 
 def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
@@ -127,7 +152,7 @@ def draw(
     Comparable curves of all other methods are behind it, faintly.
 
     Args:
-        tables: method -> table as `prepare_history`.
+        tables: method -> `epoch` and `middle`, `low` and `high` of the curve.
     """
     import pandas as pd
 

@@ -99,8 +99,15 @@ class FigureType:
                 protocol=PROTOCOL_NAMES[protocol],
                 networks=facts.networks_text(),
             )
-            wide = is_wide(panels)
-            yield Picture(self, (protocol, split), named, text, protocol, split, wide)
+            yield Picture(
+                type=self,
+                key=(protocol, split),
+                title=named,
+                caption=text,
+                protocol=protocol,
+                split=split,
+                wide=is_wide(panels),
+            )
 
 
 def is_wide(panels: int) -> bool:

@@ -74,9 +74,12 @@ def debiased(bins: Bins, variance: np.ndarray) -> np.ndarray:
 
 
 def noise_floor(bins: Bins, variance: np.ndarray) -> np.ndarray:
-    """Return the mean ECE of a network without calibration error whose excesses have these sampling
-    variances (..., K): the mean of abs(x), sqrt(2 V_k / pi) for x normal with mean 0, summed over
-    bins.
+    """Return the mean ECE of a network without calibration error, the part of an ECE that only sampling produces.
+
+    It sums over bins the mean of abs(x), sqrt(2 V_k / pi), for x normal with mean 0.
+
+    Args:
+        variance: (..., K), the sampling variance V_k of the excess of each bin.
     """
     return _share(bins, np.sqrt(2 / np.pi * variance))
 

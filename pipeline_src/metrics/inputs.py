@@ -2,7 +2,8 @@
 
 An input provides the arguments of a metric in both ways, so a metric is one function of arrays
 (...), evaluated once or on a thousand resamples. Inputs of one `family` share their sums over
-images. `image_inputs` has inputs by image.
+images. `bins` is the number of equal-width bins; inputs without bins ignore it. `image_inputs` has
+inputs by image.
 """
 
 from __future__ import annotations

@@ -219,7 +219,7 @@ class Graph:
             alike = [job.name for job in self.of_kinds(kind)]
             raise UserError(
                 f"experiment {self.name} has no job {name}",
-                expected=few(alike or self.jobs, 50),
+                expected=few(alike or self.jobs, most=50),
                 fix=did_you_mean(name, self.jobs),
             )
         return self.jobs[name]
@@ -239,7 +239,7 @@ class Graph:
         raise UserError(
             f"experiment {self.name} has no job {key}: parameters, data or code changed since this "
             "run was planned",
-            found=few([job.key for job in self.jobs.values()], 50),
+            found=few([job.key for job in self.jobs.values()], most=50),
             fix="start the command again",
         )
 
@@ -271,4 +271,4 @@ def other_versions(jobs: Iterable[Job]) -> list[str]:
             present = installed(library)
             if version != present:
                 names[f"made with {library} {version}, here {present or 'none'}"].append(job.name)
-    return [f"{version}: {few(results, 5)}" for version, results in names.items()]
+    return [f"{version}: {few(results, most=5)}" for version, results in names.items()]

@@ -125,7 +125,14 @@ def _write_result(job: Job, new: Path) -> None:
         inputs = {}
         for role, needed in job.inputs.items():
             inputs[role] = {"name": needed.name, "digest": needed.content_of(job.reads)}
-        Manifest(job.fingerprint, job.ingredients, files, inputs, origin).write(new)
+        manifest = Manifest(
+            fingerprint=job.fingerprint,
+            ingredients=job.ingredients,
+            files=files,
+            inputs=inputs,
+            made=origin,
+        )
+        manifest.write(new)
     place(new, job.folder)
     log.info("%s done in %.1f s", job.name, seconds)
 

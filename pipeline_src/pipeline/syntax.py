@@ -179,7 +179,11 @@ def _defined(node: ast.stmt) -> set[str]:
 
 
 def text(node: Any) -> str:
-    """Return a syntax tree, or a list of them, as text that is equal in all versions of Python."""
+    """Return a syntax tree, or a list of them, as text that is equal in all versions of Python.
+
+    Fields that are empty or `IGNORED` are left out, since versions differ in them. A value that is
+    no tree is its repr.
+    """
     if isinstance(node, list):
         return f"[{','.join(map(text, node))}]"
     if not isinstance(node, ast.AST):

@@ -264,8 +264,13 @@ def _image_levels(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) ->
 def _spread(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """Return the pixels by 8-bit level and label of the first 1 .. n images together, (256, 2, n).
 
-    The pixels of each group of levels (G, 2, n) are spread in proportion to `pooled`. Because
-    the sums over images are rounded, and not each image, no pixel is lost.
+    The pixels of each group of levels are spread in proportion to `pooled`. Because the sums over
+    images are rounded, and not each image, no pixel is lost.
+
+    Args:
+        groups: (G, 2, n) pixels of these images together by group of levels and label.
+        pooled: (256, 2) pixels of all images by 8-bit level and label.
+        starts: (G,) the first 8-bit level of each group.
     """
     sums = np.zeros((256, 2, groups.shape[2]), np.int64)
 

@@ -173,6 +173,7 @@ def evaluated_groups(graph: ExperimentGraph, split: str, file: Path) -> list[int
     """Return the group of each image of a dataset; empty if its images are independent.
 
     Args:
+        split: the dataset.
         file: a file of counts on the dataset, which gives the order of its images.
     """
     from pipeline_src.counting.storage import load

@@ -187,9 +187,9 @@ def _analyse(folder: Path, out: Path, split: str) -> None:
         groups = np.array(publication.groups[split], np.int64)
     analyse(
         split,
-        publication.facts.bins,
-        published_counts(publication, folder, split),
-        _results(publication, out).files[split],
+        bins=publication.facts.bins,
+        runs=published_counts(publication, folder, split),
+        out=_results(publication, out).files[split],
         note=publication.notes.get(split, ""),
         groups_of=None if groups is None else lambda ids: groups,
     )

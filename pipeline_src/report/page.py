@@ -81,7 +81,8 @@ def write_report(
     def image(picture: Picture) -> str:
         """Return the image of a figure as a data URL."""
         if predictions and picture.type is gallery.FIGURE:
-            return _image(predictions / f"{picture.name}.png", GALLERY // len(facts.tests))
+            share = GALLERY // len(facts.tests)
+            return _image(predictions / f"{picture.name}.png", limit=share)
         return _image(figures / f"{picture.name}.png")
 
     roles = ["id"] + [role for role in ("shifted", "ood") if facts.splits_of([role])]

@@ -221,10 +221,10 @@ def recommend(inside: ProtocolComparison) -> Recommendation:
     baseline = inside.baseline
     outcomes = dict.fromkeys(inside.methods, "")
     if baseline is None:
-        return Recommendation(None, (), outcomes)
+        return Recommendation(method=None, tied=(), outcomes=outcomes)
     outcomes[baseline] = "baseline"
     if len(inside.methods) < 2:
-        return Recommendation(None, (), outcomes)
+        return Recommendation(method=None, tied=(), outcomes=outcomes)
     improving: list[str] = []
     tie: list[str] = []
     for method in inside.methods:  # the lowest ECE first
@@ -246,7 +246,8 @@ def recommend(inside: ProtocolComparison) -> Recommendation:
     facts = inside.results.facts
     chosen = min(tie, key=lambda method: simplicity(facts, method), default=baseline)
     outcomes[chosen] = RECOMMENDED
-    return Recommendation(chosen, [method for method in tie if method != chosen], outcomes)
+    others = [method for method in tie if method != chosen]
+    return Recommendation(method=chosen, tied=others, outcomes=outcomes)
 
 
 def sentences(

@@ -45,4 +45,4 @@ def cost(results: Results) -> PaperTable:
                 "seeds": " ".join(map(str, seeds)),
             }
             rows.append(row)
-    return PaperTable("Cost", rows, about(results.facts), NOTES, QUANTITIES)
+    return PaperTable("Cost", rows, about=about(results.facts), notes=NOTES, quantities=QUANTITIES)

@@ -39,7 +39,13 @@ def differences(results: Results) -> PaperTable:
             for row in _rows(measured[method], measured[reference]):
                 rows.append(place | pair | row)
     below = list(NOTES) + notes(results, (), facts.tests)
-    return PaperTable("Differences between methods", rows, about(facts), below, QUANTITIES)
+    return PaperTable(
+        "Differences between methods",
+        rows,
+        about=about(facts),
+        notes=below,
+        quantities=QUANTITIES,
+    )
 
 
 def _pairs(facts: Facts, methods: Collection[str]) -> Iterator[tuple[str, str]]:

@@ -56,7 +56,7 @@ class ByMethod:
             below = [not_run(facts.experiment, f"a test set {ROLES[role]}", change)]
         if self.more:
             below.insert(0, self.more)
-        return PaperTable(self.title, shown, about(facts), below)
+        return PaperTable(self.title, shown, about=about(facts), notes=below)
 
 
 MAIN = ByMethod(

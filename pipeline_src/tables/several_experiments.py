@@ -201,7 +201,8 @@ def judged_table(folder: Path) -> PaperTable:
         notes = [f"Not run: no saved maps were evaluated. To get it, run: {command}"]
     rows.sort(key=_protocol)
     about = "Equal-width bins as given to `judge`; no best is marked."
-    return PaperTable("Other models, evaluated from their saved maps", rows, about, notes)
+    title = "Other models, evaluated from their saved maps"
+    return PaperTable(title, rows, about=about, notes=notes)
 
 
 def _judged_rows(content: Any, split: str, model: str) -> Iterator[Row]:

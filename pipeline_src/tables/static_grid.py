@@ -39,4 +39,5 @@ def static_grid(results: Results) -> PaperTable:
         change = "add the entries “static-…” to “methods:” of the experiment"
         below = [not_run(facts.experiment, "a grid over α and β", change)]
     title = "Static label perturbation over α and β, in distribution"
-    return PaperTable(title, rows, about(facts), below, METRICS | {"strength": STRENGTH})
+    quantities = METRICS | {"strength": STRENGTH}
+    return PaperTable(title, rows, about=about(facts), notes=below, quantities=quantities)

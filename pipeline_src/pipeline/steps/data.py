@@ -123,10 +123,10 @@ def prepare_dataset(job: Job, folder: Path) -> None:
     try:
         prepare(
             job.options["entry"],
-            job.options["data_root"],
-            job.options["unpacked"],
-            folder,
-            job.parameters["on_problem"],
+            data_root=job.options["data_root"],
+            unpacked=job.options["unpacked"],
+            out=folder,
+            on_problem=job.parameters["on_problem"],
         )
     except UserError as error:
         problems = folder / "problems.csv"
@@ -141,7 +141,11 @@ def prepare_dataset(job: Job, folder: Path) -> None:
 
 
 def store_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
-    """Yield a job per split: its images decoded and resized."""
+    """Yield a job per split: its images decoded and resized, once for all networks.
+
+    `masks.npy` are masks of the networks' size, `truth.npy` the labels of all pixels at their
+    original size, and `grey.npy` the places of pixels with soft edges in these.
+    """
     for name, (split, _) in experiment.splits.items():
         yield Job(
             kind="store",

@@ -136,8 +136,8 @@ def analyse_split(job: Job, folder: Path) -> None:
         )
     analyse(
         job.parameters["split"],
-        job.parameters["bins"],
-        files,
-        folder / job.files[0],
+        bins=job.parameters["bins"],
+        runs=files,
+        out=folder / job.files[0],
         groups_of=groups_of,
     )
