@@ -74,7 +74,7 @@ def debiased(bins: Bins, variance: np.ndarray) -> np.ndarray:
 
 
 def noise_floor(bins: Bins, variance: np.ndarray) -> np.ndarray:
-    """Return the mean ECE of a network without calibration error, the part of an ECE that only sampling produces.
+    """Return the mean ECE of a network without calibration error, which only sampling produces.
 
     It sums over bins the mean of abs(x), sqrt(2 V_k / pi), for x normal with mean 0.
 
