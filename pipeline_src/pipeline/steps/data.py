@@ -123,10 +123,10 @@ def prepare_dataset(job: Job, folder: Path) -> None:
     try:
         prepare(
             job.options["entry"],
-            data_root=job.options["data_root"],
-            unpacked=job.options["unpacked"],
-            out=folder,
-            on_problem=job.parameters["on_problem"],
+            job.options["data_root"],
+            job.options["unpacked"],
+            folder,
+            job.parameters["on_problem"],
         )
     except UserError as error:
         problems = folder / "problems.csv"
