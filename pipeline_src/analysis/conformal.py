@@ -35,7 +35,13 @@ RISK_NAMES = list(RISKS)
 
 @dataclass(frozen=True)
 class Bound:
-    """A bound on a risk of `RISKS`: the highest expected risk alpha, in (0, 1)."""
+    """A bound on a risk of masks, which a threshold is to guarantee.
+
+    Attributes:
+        risk: `fnr`, the share of the foreground that a mask misses, or `fpr`, the share of the
+            background that is in the mask.
+        alpha: the highest expected risk, in (0, 1).
+    """
 
     risk: str
     alpha: float

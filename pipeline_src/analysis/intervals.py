@@ -84,7 +84,7 @@ def interval(
     high = max(ends[1], value)
     if units >= FEW_GROUPS:
         # With skewness g an end is t + g (2 t^2 + 1) / 6 standard deviations away, a percentile t +
-        # g (t^2 - 1) / 6.
+        # g (t^2 - 1) / 6: it has to go farther by the difference of both, g (t^2 + 2) / 6.
         farther = float(resampled.std()) * _skewness(resampled) * (_distance(units) ** 2 + 2) / 6
         low += min(0, farther)
         high += max(0, farther)
@@ -113,7 +113,8 @@ def within(ends: Limits, limits: Limits) -> Limits:
 
 
 def error_interval(value: float, ends: Limits, of_square: Limits) -> Limits:
-    """Return the interval of an error that resampling can only raise where it is near 0.
+    """Return the interval of an error that resampling can only raise where it is near 0, so that
+    its percentiles are too high there.
 
     The upper limit is the one of `ends`. The lower limit is its mirror image about `value`, or 0 if
     the interval of the debiased square, `of_square`, contains 0.

@@ -45,8 +45,9 @@ class Measurement:
             all pixels; `groups` (N,): the group of each image; `image_means` (2, S, N): mean
             confidence and accuracy of each image, NaN without a pixel that counts; `left_out` (S,
             M, U): the metrics `COMPARED` without each of the units; and the pooled histogram of all
-            seeds, as `storage.histogram_arrays`, with `top`. Of a single run: `bin_sums` (C,) and
-            `resampled_bin_sums` (R, C), the sums of `metrics.inputs.Binned` over its units.
+            seeds as arrays to store (`storage.histogram_arrays`), with `top`. Of a single run:
+            `bin_sums` (C,) and `resampled_bin_sums` (R, C), the sums of `metrics.inputs.Binned`
+            over its units.
     """
 
     seeds: Sequence[int]

@@ -152,9 +152,11 @@ def _sampled_units(counts: Counts) -> np.ndarray:
 
 
 def _weights(times: np.ndarray, sampled: np.ndarray) -> np.ndarray:
-    """Return the weights (R, U) of all units from `times`, how often the sampled ones are drawn.
+    """Return the weights (R, U) of all units in R resamples; units that are not sampled have 0.
 
-    Units that are never drawn have the weight 0.
+    Args:
+        times: (R, sampled units) how often each sampled unit is drawn.
+        sampled: (U,) bool, which units are sampled.
     """
     weights = np.zeros((len(times), len(sampled)), times.dtype)
     weights[:, sampled] = times
@@ -223,6 +225,9 @@ def draws(units: int, resamples: int, key: int) -> np.ndarray:
     """Return how often each unit is in each resample, (R, U); a resample draws U units.
 
     The result is NaN for a single unit, which does not tell how units differ.
+
+    Args:
+        key: seed of the draws; equal for runs whose differences are paired.
     """
     if units == 1:
         return np.full((resamples, 1), np.nan)

@@ -84,7 +84,9 @@ class Results:
         return first.groups if first else None
 
     def note(self, split: str) -> str:
-        """Return the note on a dataset for readers of its numbers."""
+        """Return the note on a dataset for readers of its numbers: the catalog's, that of its
+        analysis, and that on groups of images; empty if there is none.
+        """
         texts = [
             self.facts.captions.get(split, ""),
             str(self._readers[split].header["note"]),

@@ -89,7 +89,12 @@ def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
 
 
 def _means(table: pd.DataFrame, windows_ago: int) -> np.ndarray:
-    """Return the means (N,) of the alphas of N images over a window of epochs; 0 is the last."""
+    """Return the means (N,) of the alphas of N images over a window of epochs.
+
+    Args:
+        table: alphas by image (rows) and epoch.
+        windows_ago: 0 for the last window, 1 for the one before it.
+    """
     epochs = table.shape[1]
     length = max(1, epochs // WINDOWS)
     end = epochs - windows_ago * length

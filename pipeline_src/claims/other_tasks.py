@@ -81,7 +81,7 @@ def _content(summary: ExperimentSummary) -> Content:
     if not file.is_file():
         return {}
     with summary.reading(file, "the verdicts that the experiment wrote"):
-        return dict(json.loads(file.read_bytes()).items())
+        return dict(json.loads(file.read_bytes()).items())  # an error of no mapping names the file
 
 
 def _on_task(

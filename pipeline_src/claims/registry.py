@@ -50,7 +50,8 @@ class Claim:
     def secondary(self, view: View) -> Iterator[tuple[str, Finding]]:
         """Yield a title and a finding for each further entry of a subject's method.
 
-        An entry is one of `methods:` in params.yaml. Further entries do not decide the claim.
+        An entry is one of `methods:` in params.yaml. Further entries are shown, because the claim
+        may hold for one setting of a method and not for another, and do not decide the claim.
         """
         for code in self.subjects:
             entries = view.facts.entries(code)

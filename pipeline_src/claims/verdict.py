@@ -46,7 +46,7 @@ Content = Mapping[str, Any]  # of claims.json, or a part of it
 
 @dataclass(frozen=True)
 class Target:
-    """The open range (low, high) in which a claim wants an effect."""
+    """The open range (low, high) in which a claim wants an effect; a side may be infinite."""
 
     low: float
     high: float
@@ -72,7 +72,10 @@ class Target:
         return Target(low, high)
 
     def text(self, quantity: Quantity) -> str:
-        """Return the range as it is printed."""
+        """Return the range as it is printed.
+
+        It is symmetric about 0, or infinite on one side, as all targets of claims are.
+        """
         if self.low == -self.high:
             return f"within ±{quantity.signed(self.high).lstrip('+')}"
         bound = min(self.low, self.high, key=abs)  # the other one is infinite
@@ -88,7 +91,8 @@ ABOVE_ZERO = Target(0, math.inf)
 
 @dataclass(frozen=True)
 class Evidence:
-    """One comparison.
+    """One comparison that a claim rests on: an effect, such as a difference of two methods, and the
+    range in which the claim wants it.
 
     Attributes:
         what: name of the effect.
@@ -96,7 +100,8 @@ class Evidence:
         effect: mean over seeds, with its interval.
         target: the range in which the claim wants the effect.
         quantity: unit and printed form of the effect.
-        margin: an interval within it of 0 bounds the effect; 0 where no margin was declared.
+        margin: the effect is bounded, too small to matter, if its interval lies within this
+            distance of 0; 0 where no margin was declared.
     """
 
     what: str
@@ -332,7 +337,7 @@ class Finding:
         missing = [f"Missing: {item.what} (to get it, {item.do})." for item in self.missing]
         if self.verdict == NOT_RUN:
             return " ".join(missing)
-        by_word: dict[str, list[Evidence]] = {}
+        by_word: dict[str, list[Evidence]] = {}  # what comparisons say -> the comparisons
         for item in self.evidence:
             by_word.setdefault(item.says(self.level), []).append(item)
         counts = [

@@ -127,7 +127,7 @@ class Accumulator:
             self._add_floats(sample)
 
     def include(self, counts: Mapping[str, Counts]) -> None:
-        """Add counts of other images.
+        """Add counts of other images, which another accumulator returned, such as a worker's.
 
         Raises:
             UserError: an image was counted in both.
@@ -143,7 +143,7 @@ class Accumulator:
         for name, other in parts.items():
             for array in ARRAYS:
                 total = getattr(self._histograms[name], array)
-                total += getattr(other.histogram, array)
+                total += getattr(other.histogram, array)  # in place
             self._rows[name] += list(other.images.table)
             self._levels[name] += list(other.images.levels)
         confusion = counts["raw"].confusion
@@ -157,7 +157,7 @@ class Accumulator:
         counts = {}
         for name, histogram in self._histograms.items():
             counts[name] = Counts(histogram, self._image_table(name))
-        self._returned = True
+        self._returned = True  # the histograms now belong to the counts (`_copy_returned`)
         if self.classes is None:
             return counts
         top = counts.pop("top")
@@ -476,7 +476,7 @@ class FloatPass:
         self.histogram.on_edge[levels // 4] += edge  # f = 0.25, where level levels / 4 begins
 
     def flush(self) -> None:
-        """Move the buffered pixels into the histogram."""
+        """Move the buffered pixels into the histogram, whose arrays are passed as flat ones."""
         count = self.histogram.count.reshape(-1)
         position = self.histogram.position.reshape(-1)
         surest = self.histogram.surest.reshape(-1)

@@ -166,17 +166,18 @@ def _add_pixels(
     start: np.ndarray,
     position: np.ndarray,
 ) -> None:
-    """Add pixels to distinct cells.
+    """Add pixels to distinct cells (a bin of one level is a cell), in integers.
 
     Args:
         sums: (4, levels) int64: pixels, hits, and summed scores, whole units of 1 / LEVELS and the
             rest in 2^-24 / LEVELS. An int64 is too short for one sum of scores.
-        cells: to which numbers are added.
+        cells: (m,) the cells to which numbers are added.
+        count, hits: (m,) pixels of each cell, and hits among them.
         start, position: a pixel has the score `start`, in levels; all pixels of a cell together
             have `position` on top (`Histogram`).
     """
     units, fractions = np.divmod(position, POSITION)
-    width = LEVELS // sums.shape[1]
+    width = LEVELS // sums.shape[1]  # of a level, in units of 1 / LEVELS; above 1 on a coarse grid
     sums[0, cells] += count
     sums[1, cells] += hits
     sums[2, cells] += width * (count * start + units)

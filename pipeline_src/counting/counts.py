@@ -97,7 +97,7 @@ class Histogram:
         return int(self.count.sum())
 
     def __add__(self, other: Histogram) -> Histogram:
-        """Return the sum; its cells are `UNKNOWN` if those of one side are."""
+        """Return the histogram of both sides' pixels; `surest` is `UNKNOWN` if one side's is."""
         known = len(self.surest) == len(other.surest)
         return Histogram(
             count=self.count + other.count,
@@ -227,8 +227,11 @@ def named_counts(counts: Mapping[str, Counts]) -> dict[str, Counts]:
 
 
 def grouped(counts: Mapping[str, Counts], groups: np.ndarray | None) -> dict[str, Counts]:
-    """Return the counts of all protocols with the group (N,) of each image; None for independent
-    images.
+    """Return the counts of all protocols with the group of each image set.
+
+    Args:
+        groups: (N,) int64 from 0, equal for images that are not independent, such as frames of a
+            video; None if all images are independent.
     """
     result = {}
     for protocol, of_protocol in counts.items():

@@ -228,7 +228,7 @@ def compare_floats(f, y, unit, levels, error):
         confidence += np.int32(max(f[i], unity - f[i]) * np.float64(unit))
         error[i] = abs(y[i] - np.float64(f[i]))
     for i in range(f.size):
-        levels[np.uint64(255 * np.float64(f[i])), y[i]] += 1  # exact
+        levels[np.uint64(255 * np.float64(f[i])), y[i]] += 1  # the product is exact in float64
     return correct, confidence
 
 
@@ -248,13 +248,16 @@ def chances(error, clamp, chance):
 
 @compiled(several(INT, 4)(DOUBLES, LOGS, INTS, FLOAT, FLOAT))
 def score_sums(error, logs, number, clamp, unit):
-    """Return the sums of `counts.SCORE_SUMS` over `number` pixels per value, each rounded to 1 /
-    `unit`.
+    """Return the sums of `counts.SCORE_SUMS` over pixels in 1 / `unit`.
+
+    Each value is rounded first, so the order of pixels does not matter.
 
     Args:
         error: (n,), |f - y|.
-        logs: (2, n), logarithms of `chances`.
-        number: (n or more,).
+        logs: (2, n), logarithms of the probabilities of the wrong and of the right label
+            (`chances`).
+        number: (n or more,), how many pixels have each value.
+        clamp: the least probability whose logarithm was taken.
     """
     absolute = 0
     brier = 0

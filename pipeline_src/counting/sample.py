@@ -50,7 +50,9 @@ class Sample:
 
     @cached_property
     def valid(self) -> Any:
-        """The pixels that count, as an index of (n,): bool, or a slice if all do."""
+        """The pixels that count, as an index of (n,): bool, or a slice if all do, because a slice
+        needs no copy.
+        """
         labels = self.target.reshape(-1)
         if labels.dtype == np.uint8 and labels.max(initial=0) < self.ignore:
             return slice(None)
@@ -80,7 +82,7 @@ class Sample:
         correct, (n,) uint8. A tensor is reduced on its device.
         """
         if hasattr(self.probability, "detach"):
-            confidence, predicted = self.probability.float().max(0)
+            confidence, predicted = self.probability.float().max(0)  # a tensor: values and places
         else:
             confidence = np.asarray(self.probability, np.float32).max(axis=0)
             predicted = self.probability.argmax(axis=0)
@@ -260,7 +262,11 @@ def _within_slack(low: float, high: float, deviation: float) -> bool:
 
 
 def _values_error(sample: Sample, *, found: str, expected: str, fix: str) -> UserError:
-    """Return the error of values that are no probabilities, with the likely mistake."""
+    """Return the error of values that are no probabilities, with the likely mistake.
+
+    Args:
+        found, expected, fix: of the error, if no mistake is more likely than this `fix`.
+    """
     values = numpy_array(sample.probability)
     missing = np.argwhere(np.isnan(values))
     if len(missing):

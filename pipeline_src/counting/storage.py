@@ -99,7 +99,7 @@ def counts_from(arrays: Arrays) -> dict[str, Counts]:
     raise any exception.
     """
     ids = json.loads(arrays["ids"].tobytes())
-    counts = {}
+    counts = {}  # by the names of files: protocols, or `top` and the classes in their order
     for name in [name.removesuffix("_count") for name in arrays if name.endswith("_count")]:
         histogram = histogram_from(arrays, name, top=name == "top")
         counts[name] = Counts(histogram, _images_from(arrays, name, ids))

@@ -38,8 +38,8 @@ class Prediction:
         id: of the image.
         image: (h, w, 3) uint8 of any size; None if there is none.
         target: (H, W) class ids, `NO_CLASS` and `IGNORED`.
-        maps: method -> its probabilities, (H, W) of one object or (K, H, W), floats or as of saved
-            maps.
+        maps: method -> its probabilities, (H, W) of one object or (K, H, W): floats, or unsigned
+            integers as fractions of their largest value.
     """
 
     rank: str
@@ -50,10 +50,10 @@ class Prediction:
 
 
 class Layer(NamedTuple):
-    """What is drawn of an image.
+    """What is drawn of an image in a row of the gallery.
 
     Attributes:
-        name: of the layer.
+        name: of the row.
         array: (h, w) or (h, w, 3).
         mean: over its pixels that count; NaN of the image.
         colors: name of the color map; None of the image.

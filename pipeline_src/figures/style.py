@@ -83,9 +83,10 @@ def house() -> AbstractContextManager[None]:
 
 
 def color_number(method: str) -> int:
-    """Return the place in `METHOD_COLORS` of the color of a method entry, by its name only.
+    """Return the place in `METHOD_COLORS` of the color of a method entry, by its name only, so that
+    its color is the same in all reports.
 
-    Names that are not `COLORED` share seven colors: all but the baseline's.
+    Names that are not `COLORED` share seven colors: all but the baseline's, the first.
     """
     if method in COLORED:
         return COLORED.index(method)
@@ -188,7 +189,8 @@ def outer_labels(axes: Axes, panel: Panel, x_label: str, y_label: str) -> None:
 def short_names(names: Collection[str], letters: int) -> dict[str, str]:
     """Return names in at most `letters` characters that differ where the full names do.
 
-    They lack their middle, or else their end.
+    They lack their middle. If names are equal then for all lengths of the beginning, they lack
+    their end and have a number.
     """
     for head in (letters // 2, letters // 4, 3 * letters // 4):
         shown = {name: _shortened(name, letters, head) for name in names}

@@ -117,10 +117,11 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
 def prepare_history(histories: Sequence[DataFrame], column: str) -> DataFrame:
     """Return `epoch` and the `middle`, `low` and `high` of a column over the seeds.
 
-    The middle is the mean over the seeds that have come so far.
+    They are mean, minimum and maximum over the seeds that have come to an epoch.
 
     Args:
-        histories: one table per seed as in history.csv.
+        histories: one table per seed as in history.csv, a row for each epoch.
+        column: of the tables.
     """
     import pandas as pd
 

@@ -71,7 +71,7 @@ class FigureType:
         name: the start of its files' names.
         heading: of its section in the report.
         reading: how it is read, in sentences.
-        pictures: those that an experiment has, in order.
+        pictures: returns those that an experiment has, in order.
         paint: draws a picture from results and files of the runs (of a gallery: predictions), and
             returns it with the numbers behind it.
     """

@@ -115,8 +115,9 @@ def _with_eight_bit_levels(counts: Counts) -> Arrays:
 
 
 def _by_level(counts: Counts) -> Arrays:
-    """Return the pixels by level, predicted class and label, (m,) each: first those exactly at
-    doubt = level / LEVELS, then all others, with their summed doubts.
+    """Return the pixels by level of doubt (1 - confidence), predicted class and label, (m,) each:
+    first those exactly at doubt = level / LEVELS, which are on the edge of a bin, then all others,
+    with their summed doubts.
     """
     histogram = counts.histogram
     level, predicted, label = np.nonzero(histogram.count)
@@ -126,7 +127,7 @@ def _by_level(counts: Counts) -> Arrays:
     edge_below = histogram.on_edge[level, label]
     edge = np.where(predicted == 1, upper_edge(counts)[level, label], edge_below)
     edge_doubt = edge * (level / LEVELS)
-    return {
+    return {  # the first half of each array is on the edge
         "level": np.tile(level, 2),
         "on_edge": np.arange(2 * len(level)) < len(level),
         "predicted": np.tile(predicted, 2),

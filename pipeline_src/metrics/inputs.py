@@ -175,8 +175,10 @@ class Binned(Input):
 
     def terms(self, columns: np.ndarray) -> np.ndarray:
         """Return the columns (n, 3 B), the squares (n, 3 B) that `BinNoise` needs, and whether the
-        unit has pixels in a bin (n, B) and in any bin. A unit with less than a pixel in a bin
-        counts as that share of a unit.
+        unit has pixels in a bin (n, B) and in any bin (n, 1), so (n, 7 B + 1).
+
+        Pixels of an 8-bit level that lies in two bins are split, so a unit can have less than a
+        pixel in a bin. It then counts as that share of a unit.
         """
         bins = as_bins(columns)
         squares = (bins.count**2, bins.count * bins.excess, bins.excess**2)

@@ -126,7 +126,7 @@ def code_digests(
         modules: dotted names of further modules of the package.
 
     Raises:
-        UserError: a function imports modules.
+        UserError: a function imports modules by computed names, which cannot be followed.
     """
     names = {kind.__module__ for kind in _classes(values)}
     names.update(modules)
@@ -153,7 +153,9 @@ def _code_digests(imports: tuple[str, ...]) -> dict[str, str]:
 
 
 def _classes(value: Any) -> Iterator[type]:
-    """Yield the classes of all models and dataclasses in a value, and their base classes."""
+    """Yield the classes of all models and dataclasses in a value, and their base classes: a job may
+    call their methods, so their code counts.
+    """
     if isinstance(value, BaseModel) or (
         dataclasses.is_dataclass(value) and not isinstance(value, type)
     ):

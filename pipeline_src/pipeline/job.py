@@ -68,10 +68,11 @@ class Job:
 
     @cached_property
     def ingredients(self) -> dict[str, Any]:
-        """The values whose digest is the fingerprint."""
+        """The values whose digest is the fingerprint, in JSON's types."""
         inputs = {}
         for role in sorted(self.inputs):
             needed = self.inputs[role]
+            # Of an input with a fingerprint for each file, only the file that is read counts.
             inputs[role] = needed.file_fingerprints.get(self.reads, needed.fingerprint)
         files = {role: file_digest(file) for role, file in sorted(self.other_files.items())}
         return {
@@ -89,7 +90,9 @@ class Job:
 
     @cached_property
     def file_fingerprints(self) -> dict[str, str]:
-        """The fingerprints of the files of `depends_on`."""
+        """The fingerprints of the files of `depends_on`, by file: they leave out the inputs that a
+        file does not depend on.
+        """
         fingerprints = {}
         for file, roles in self.depends_on.items():
             fingerprints[file] = file_fingerprint(self.ingredients, roles)
@@ -188,7 +191,7 @@ class Job:
 def linked(link: Path) -> Path:
     """Return the file of the store to which a link of a view points; another path as it is.
 
-    The file may itself be a link into the cache of DVC.
+    Only one link is followed, because the file may itself be a link into the cache of DVC.
     """
     if not link.is_symlink():
         return link

@@ -185,7 +185,12 @@ def differences(job: Job) -> list[str]:
 
 
 def _difference(name: str, former: str | None, today: str | None) -> str:
-    """Return a line on an ingredient that changed; its value is None where it is absent."""
+    """Return a line on an ingredient that changed.
+
+    Args:
+        name: as `_flat` yields it, such as "parameters.bins" or "code pipeline_src/files.py".
+        former, today: its value as text; None where it is absent.
+    """
     if name.startswith("parameters."):
         parameter = name.removeprefix("parameters.")
         return f"{parameter} {former or 'absent'} -> {today or 'absent'}"

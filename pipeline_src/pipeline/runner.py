@@ -32,7 +32,8 @@ LOCKS = Path(".snakemake/locks")
 
 
 def run_job(job: Job, command: str = "snakemake --cores all") -> bool:
-    """Compute the result of a job. Processes that need the same result wait for each other.
+    """Compute the result of a job, unless it exists. Processes that need the same result wait for
+    each other.
 
     Args:
         command: the command that computes all results, for errors.
@@ -50,7 +51,7 @@ def run_job(job: Job, command: str = "snakemake --cores all") -> bool:
             log.info("%s exists: %s", job.name, job.folder)
         else:
             check_results(job.inputs.values(), job.name, command, job.reads)
-            new = job.folder.with_name(f".{job.fingerprint}.new")
+            new = job.folder.with_name(f".{job.fingerprint}.new")  # beside it, to be renamed
             try:
                 _write_result(job, new)
             finally:

@@ -62,7 +62,9 @@ class Remover(ast.NodeTransformer):
         return self._imports(names, node.lineno)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
-        """Split a `from` import into one per name, and make a relative one absolute."""
+        """Split a `from` import into one per name, and make a relative one absolute: `level` is its
+        number of dots, of which one is the file's own package.
+        """
         parts = []
         if node.level:
             parts += self.package[: len(self.package) - node.level + 1]
@@ -166,7 +168,10 @@ def _names(node: ast.AST) -> set[str]:
 
 
 def _defined(node: ast.stmt) -> set[str]:
-    """Return the names that a statement defines; none for statements that may do more."""
+    """Return the names that a statement of a module defines; none for statements that may do more.
+
+    Imports have one name each (`Remover`).
+    """
     if isinstance(node, ast.Import):
         return {str(alias.asname) for alias in node.names} - {"*"}
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -206,6 +211,7 @@ def imports(tree: ast.Module, file: str, computes: bool) -> list[str]:
         UserError: a function imports, by a name that may be computed.
     """
     found = set()
+    # A name occurs as a variable, an attribute or an import.
     for node in ast.walk(tree):
         if isinstance(node, ast.alias):
             found.add(node.name.removesuffix(".*"))

@@ -99,7 +99,9 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
 
 
 def _keep_problem(job: Job) -> str:
-    """Return why the result that the view shows cannot be kept; empty if it can."""
+    """Return why the result that the view shows cannot be kept under today's fingerprint; empty if
+    it can.
+    """
     if job.former is None:
         return "no earlier result is shown"
     folder, manifest = job.former

@@ -98,7 +98,7 @@ def add_runs(path: Path, runs: Mapping[Run, Callable[[], Arrays]], cores: int = 
             shutil.copyfile(path, temporary)
         with ZipFile(temporary, "a") as archive, ThreadPoolExecutor(cores) as pool:
             shared = {}
-            first_runs = {run[0]: run for run in reversed(list(runs))}
+            first_runs = {run[0]: run for run in reversed(list(runs))}  # dataset -> its first run
             for split, run in first_runs.items():
                 if f"{split}/images.npz.xz" not in archive.namelist():
                     _write_member(archive, f"{split}/images", _packed(_shared(runs[run]())))
@@ -166,6 +166,7 @@ def _decoded(stored: Arrays, shared: Arrays) -> Arrays:
         pixels = counts["pixels"] + shared[f"{name}_pixels"]
         units = _unsorted(counts["units"])
         tables[name] = _unsorted(counts["table"])
+        # As in `_encoded`, the first and last groups hold the errors of the rounded sums.
         ends = units[[0, 1], [0, -1]] + pixels // run["unit"]
         if name == "stretched":
             units += run["raw_units"]
@@ -205,7 +206,9 @@ def _expected(run: Arrays, name: str, size: np.ndarray) -> np.ndarray:
 
 @cache
 def _pixel_scores() -> np.ndarray:
-    """Return the scores of a pixel by 8-bit level and label, (256, 2, columns) in 1 / SCALE."""
+    """Return the scores of a pixel in the middle of an 8-bit level, by level and label, (256, 2,
+    columns) in 1 / SCALE; columns of the rows that are no sums over pixels have 0.
+    """
     f = np.minimum((np.arange(256) + 0.5) / 255, 1)
     q = np.clip(np.stack([1 - f, f], axis=1), CLAMP, 1 - CLAMP)  # given to the label
     scores = {

@@ -60,7 +60,7 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
             fix="git commit, or git stash",
         )
     folder = FOLDER / graph.name
-    restore_folder(folder)
+    restore_folder(folder)  # if an earlier publishing was killed while it replaced the folder
     published = checked(folder) if (folder / EXPERIMENT).exists() else None
     with atomic_folder(folder) as staging, TemporaryDirectory() as computed:
         if published:

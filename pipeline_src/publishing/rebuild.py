@@ -196,7 +196,9 @@ def _analyse(folder: Path, out: Path, split: str) -> None:
 
 
 def _write_numbers(folder: Path, out: Path) -> None:
-    """Write the files `published.COMPUTED` into `out`, from the analyses below it."""
+    """Write the computed files (`published.COMPUTED`: metrics, tables, claims) of a published
+    experiment into `out`, from the analyses below it.
+    """
     from pipeline_src.claims.write import write_claims
     from pipeline_src.tables.write import write_tables
 

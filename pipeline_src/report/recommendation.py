@@ -82,7 +82,7 @@ class ProtocolComparison:
     @cached_property
     def methods(self) -> list[str]:
         """The methods that were run on all datasets, by mean ECE, the lowest first."""
-        ece = {}
+        ece = {}  # the mean is NaN if a method was not run on one of them
         for method in self.results.facts.methods:
             value = self.mean("ece", method).value
             if not math.isnan(value):

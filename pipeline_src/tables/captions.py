@@ -58,7 +58,7 @@ def notes(results: Results, metrics: Collection[str], splits: Collection[str]) -
         metrics, splits: the table's metrics and datasets.
     """
     facts = results.facts
-    undefined: dict[tuple[str, str], list[str]] = {}
+    undefined: dict[tuple[str, str], list[str]] = {}  # (metric, reason) -> datasets
     for (split, name), reason in results.reasons.items():
         if name in metrics and split in splits:
             undefined.setdefault((name, reason), []).append(split)

@@ -191,7 +191,8 @@ def marks(metric: str, measured: Mapping[str, Measurement]) -> dict[str, str]:
 
 
 def below_floor(metric: str, run: Measurement) -> bool:
-    """Return whether a metric is below its noise floor: its value without a calibration error.
+    """Return whether a metric of a run is below its noise floor, the value that it has without a
+    calibration error because of sampling: it is not ranked then.
 
     For metrics whose differences are decided by squared errors of the same bins, ECE is compared
     with its floor instead. The result is False for a metric without a known floor.

@@ -91,7 +91,7 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
             for experiment in chosen:
                 if not found[experiment.name]:
                     missing.append(not_run(experiment.name, experiment.network))
-                for row in found[experiment.name]:
+                for row in found[experiment.name]:  # which network the group's numbers are of
                     row["group"] += f": {experiment.network} ({experiment.name})"
             rows += by_split([row for experiment in chosen for row in found[experiment.name]])
     if not rows and not missing:
@@ -175,7 +175,9 @@ def _protocol(row: Row) -> int:
 
 
 def judged_files(folder: Path) -> list[Path]:
-    """Return the files below a folder that `judge` wrote and T8 reads."""
+    """Return the metrics.json that `judge` wrote in <folder>/DATASET/MODEL; the name of a dataset
+    may have folders.
+    """
     found = []
     for file in folder.glob("*/*/**/metrics.json"):
         # What a killed or running `judge` has in a hidden folder is no result.

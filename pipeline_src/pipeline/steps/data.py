@@ -171,7 +171,7 @@ def store_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 
 def store_images(job: Job, folder: Path) -> None:
-    """Decode and resize the images of a split."""
+    """Decode and resize the images of a split, and write them as arrays into `folder`."""
     from pipeline_src.data.build import build
 
     build(

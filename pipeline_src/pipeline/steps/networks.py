@@ -45,7 +45,9 @@ def network_parameters(experiment: ExperimentGraph) -> dict[str, Any]:
 
 
 def predictor_parameters(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Any]:
-    """Return the parameters on which the predictions of given weights depend."""
+    """Return the parameters on which the predictions of a run depend, besides its weights: method
+    and seed only if the method is post-hoc, because trained weights depend on them already.
+    """
     parameters = network_parameters(experiment)
     parameters["batch_size"] = experiment.settings.evaluation.batch_size
     posthoc = experiment.posthoc(method)
@@ -56,7 +58,7 @@ def predictor_parameters(experiment: ExperimentGraph, method: str, seed: int) ->
 
 
 def network_options(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Any]:
-    """Return what a job of networks needs and its fingerprint leaves out.
+    """Return what a job of networks needs and its fingerprint leaves out, for a run.
 
     These are settings of the machine, the model, whose config file counts as code, and the title of
     the run in messages.
@@ -177,7 +179,9 @@ def fit_method(job: Job, folder: Path) -> None:
 
 
 def settings(job: Job) -> Experiment:
-    """Return the settings of a job of networks, without `data`: a job sees its inputs only."""
+    """Return the settings of a job of networks as the functions of training and prediction take
+    them, without `data`: a job sees its inputs only.
+    """
     values: dict[str, Any] = {
         "image_size": job.parameters["image_size"],
         "augmentation": job.parameters["augmentation"],

@@ -30,8 +30,8 @@ def counts_file(split: str) -> str:
 def evaluate_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """Yield a job per run, which evaluates it on all splits except the training images.
 
-    The counts of a split depend on its own images only: a new split does not change the counts of
-    other splits.
+    The counts of a split depend on its own images only (`depends_on`): a new split does not change
+    the counts of other splits, which are copied. Names of the view are those of earlier versions.
     """
     splits = list(experiment.facts.splits)
     for method, seed in experiment.runs:

@@ -79,7 +79,7 @@ def _experiments(params: Params) -> Iterator[ExperimentSummary]:
 
 
 def write_overview(job: Job, folder: Path) -> None:
-    """Write the tables T5, T7 and T8, and claim C8."""
+    """Write the tables T5, T7 and T8 on several experiments, and the verdict on claim C8."""
     experiments = job.parameters["experiments"]
     tasks = job.parameters["tasks"]
     for experiment in experiments:

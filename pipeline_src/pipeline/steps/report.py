@@ -139,7 +139,9 @@ def method_descriptions(facts: Facts) -> dict[str, dict[str, str]]:
 
 
 def job_results(job: Job) -> Results:
-    """Return the results of the analyses among the inputs of a job."""
+    """Return the results that tables, figures, claims and the report read, from the analyses among
+    the inputs of a job.
+    """
     facts = job.parameters["facts"]
     analyses = {split: job.inputs[f"analyse/{split}"] for split in facts.splits}
     files = {split: analysis.paths[0] for split, analysis in analyses.items()}
@@ -214,7 +216,9 @@ def draw_gallery(job: Job, folder: Path) -> None:
         shown[split] = _shown_images(found, split, Store(job.inputs[f"store/{split}"].folder))
     if not shown:
         return
+    # Each method's networks are loaded once, for all test sets.
     for method in facts.methods:
+        # The evaluations are inputs of any analysis.
         analysis = job.inputs[f"analyse/{next(iter(shown))}"]
         predictor = load_predictor(analysis.inputs[f"{method}/seed{facts.seeds[0]}"])
         for predictions in shown.values():
@@ -303,7 +307,7 @@ def provenance(job: Job) -> dict[str, str]:
 
 
 def _with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
-    """Return jobs and all their inputs, direct or not, by name."""
+    """Return jobs and all their inputs, direct or not, by name: all that a report rests on."""
     found: dict[str, Job] = {}
     for job in jobs:
         found[job.name] = job
