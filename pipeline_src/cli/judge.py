@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -46,6 +47,12 @@ ANSWERS = {  # to the question whether the maps are calibrated
     "not detected": "no miscalibration detected at this size: the ECE is at most {high} %",
     "inconclusive": "inconclusive: the ECE may be from {low} to {high} %; more images narrow this",
 }
+NEXT = {  # what a user does after each answer
+    "detected": "next: calibrate; --apply takes the maps to calibrate, here those of --pred",
+    "not detected": "next: nothing to do",
+    "inconclusive": "next: evaluate more images; four times as many halve the intervals",
+}
+READING = "how to read a result: docs/reading-results.md"
 SIDES = {1: "over", -1: "under", 0: "not shown to be over- or under"}
 BRACKETS = "in brackets: 95 % confidence intervals over {units}"
 CLAMP = "NLL: no probability is nearer to 0 or 1 than {clamps}"
@@ -140,11 +147,58 @@ def judge(
         skip_unpaired=skip_unpaired,
         diagrams=True,
     )
-    typer.echo(summary_text(result, out))
+    command = calibrate_command(
+        pred,
+        mask,
+        out,
+        ignore=ignore,
+        groups=groups,
+        bins=bins,
+        logits=logits,
+        skip_unpaired=skip_unpaired,
+    )
+    typer.echo(summary_text(result, out, command))
 
 
-def summary_text(result: dict[str, Any], out: Path) -> str:
-    """Return the text for the terminal: the main numbers, warnings, and where the rest is."""
+def calibrate_command(
+    pred: Path,
+    mask: Path | None,
+    out: Path,
+    *,
+    ignore: int | None,
+    groups: str,
+    bins: int,
+    logits: bool,
+    skip_unpaired: bool,
+) -> str:
+    """Return the command that calibrates evaluated maps, with cross-validated scores.
+
+    Args:
+        pred, mask, out, ignore, groups, bins, logits, skip_unpaired: the options of `judge`. Where
+            no image has an object, a calibrator needs other maps, with masks.
+    """
+    words = ["dense-calibration", "calibrate"]
+    words += ["--pred", str(pred if mask else "MAPS"), "--mask", str(mask or "MASKS")]
+    words += ["--apply", str(pred), "--out", f"{out}-calibrated"]
+    if ignore is not None:
+        words += ["--ignore", str(ignore)]
+    if groups:
+        words += ["--groups", groups]
+    if bins != 10:
+        words += ["--bins", str(bins)]
+    if logits:
+        words.append("--logits")
+    if skip_unpaired:
+        words.append("--skip-unpaired")
+    return shlex.join(words)
+
+
+def summary_text(result: dict[str, Any], out: Path, command: str) -> str:
+    """Return the text for the terminal: the main numbers, warnings, and where the rest is.
+
+    Args:
+        command: the one that calibrates the maps.
+    """
     from pipeline_src.maps import risk  # as above
 
     size = f"{result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"
@@ -164,6 +218,11 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
     lines += [f"gallery: {path}" for path in out.glob("gallery.png")]
     lines.append(f"all numbers: {out / 'metrics.json'}")
     lines.append(f"images, the worst first: {out / 'images.csv'}")
+    lines.append(READING)
+    verdict = _verdict(result)
+    lines.append(NEXT[verdict])
+    if verdict == "detected":
+        lines.append(command)
     return "\n  ".join(lines)
 
 
@@ -182,12 +241,17 @@ def answer(result: dict[str, Any]) -> str:
     low, high = intervals.get("ece") or (0, 1)
     gap = intervals.get("gap") or (0, 0)
     number = METRICS["ece"].number
-    return ANSWERS[result["miscalibration"].get("raw", "inconclusive")].format(
+    return ANSWERS[_verdict(result)].format(
         amount=number(values["ece"] if low > 0 else abs(values["gap"])),
         side=SIDES[int(gap[0] > 0) - int(gap[1] < 0)],
         low=number(low),
         high=number(high),
     )
+
+
+def _verdict(result: dict[str, Any]) -> str:
+    """Return whether the unnormalized maps are miscalibrated, a key of `ANSWERS`."""
+    return str(result["miscalibration"].get("raw", "inconclusive"))
 
 
 def remarks(result: dict[str, Any], table: list[str], legends: dict[str, str]) -> list[str]:
