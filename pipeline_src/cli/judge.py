@@ -147,50 +147,21 @@ def judge(
         skip_unpaired=skip_unpaired,
         diagrams=True,
     )
-    command = calibrate_command(
-        pred,
-        mask,
-        out,
-        ignore=ignore,
-        groups=groups,
-        bins=bins,
-        logits=logits,
-        skip_unpaired=skip_unpaired,
-    )
-    typer.echo(summary_text(result, out, command))
-
-
-def calibrate_command(
-    pred: Path,
-    mask: Path | None,
-    out: Path,
-    *,
-    ignore: int | None,
-    groups: str,
-    bins: int,
-    logits: bool,
-    skip_unpaired: bool,
-) -> str:
-    """Return the command that calibrates evaluated maps, with cross-validated scores.
-
-    Args:
-        pred, mask, out, ignore, groups, bins, logits, skip_unpaired: the options of `judge`. Where
-            no image has an object, a calibrator needs other maps, with masks.
-    """
-    words = ["dense-calibration", "calibrate"]
-    words += ["--pred", str(pred if mask else "MAPS"), "--mask", str(mask or "MASKS")]
-    words += ["--apply", str(pred), "--out", f"{out}-calibrated"]
+    command = ["dense-calibration", "calibrate"]
+    # Without objects a calibrator needs other maps, with masks.
+    command += ["--pred", str(pred if mask else "MAPS"), "--mask", str(mask or "MASKS")]
+    command += ["--apply", str(pred), "--out", f"{out}-calibrated"]
     if ignore is not None:
-        words += ["--ignore", str(ignore)]
+        command += ["--ignore", str(ignore)]
     if groups:
-        words += ["--groups", groups]
+        command += ["--groups", groups]
     if bins != 10:
-        words += ["--bins", str(bins)]
+        command += ["--bins", str(bins)]
     if logits:
-        words.append("--logits")
+        command.append("--logits")
     if skip_unpaired:
-        words.append("--skip-unpaired")
-    return shlex.join(words)
+        command.append("--skip-unpaired")
+    typer.echo(summary_text(result, out, shlex.join(command)))
 
 
 def summary_text(result: dict[str, Any], out: Path, command: str) -> str:
