@@ -83,11 +83,11 @@ def compare(
 
     check_groups(groups)
     if mask is not None:
-        for place, letter in enumerate("ab"):
+        for side, letter in zip(sides, "ab", strict=True):
             judge_folder(
-                sides[place],
+                side,
                 mask,
-                str(sides[place]),
+                str(side),
                 out / letter,
                 bins=bins,
                 ignore=ignore,
@@ -95,8 +95,8 @@ def compare(
                 logits=logits,
                 skip_unpaired=skip_unpaired,
             )
-            sides[place] = out / letter
-    typer.echo(models_text(compare_judged(sides[0], sides[1], out, groups), out))
+        sides = [out / "a", out / "b"]
+    typer.echo(models_text(compare_judged(sides[0], sides[1], out), out))
 
 
 # Two experiments
@@ -165,8 +165,7 @@ def _number_of_verdicts(cells: Sequence[MetricDifference]) -> str:
 def models_text(result: dict[str, Any], out: Path) -> str:
     """Return a sentence for each metric of the unnormalized maps, warnings, and the files."""
     size = f"{result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"
-    lines = [f"{side}: {name}" for side, name in result["models"].items()]
-    lines.append(size)
+    lines = [*result["models"], size]
     for name, score in result["differences"]["raw"].items():
         lines.append(f"  {_sentence(METRICS[name], score)}")
     lines.append(INTERVALS)

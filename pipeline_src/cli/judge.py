@@ -151,12 +151,11 @@ def judge(
     # Without objects a calibrator needs other maps, with masks.
     command += ["--pred", str(pred if mask else "MAPS"), "--mask", str(mask or "MASKS")]
     command += ["--apply", str(pred), "--out", f"{out}-calibrated"]
+    command += ["--bins", str(bins)]
     if ignore is not None:
         command += ["--ignore", str(ignore)]
     if groups:
         command += ["--groups", groups]
-    if bins != 10:
-        command += ["--bins", str(bins)]
     if logits:
         command.append("--logits")
     if skip_unpaired:
@@ -190,7 +189,7 @@ def summary_text(result: dict[str, Any], out: Path, command: str) -> str:
     lines.append(f"all numbers: {out / 'metrics.json'}")
     lines.append(f"images, the worst first: {out / 'images.csv'}")
     lines.append(READING)
-    verdict = _verdict(result)
+    verdict = result["miscalibration"].get("raw", "inconclusive")
     lines.append(NEXT[verdict])
     if verdict == "detected":
         lines.append(command)
@@ -212,17 +211,12 @@ def answer(result: dict[str, Any]) -> str:
     low, high = intervals.get("ece") or (0, 1)
     gap = intervals.get("gap") or (0, 0)
     number = METRICS["ece"].number
-    return ANSWERS[_verdict(result)].format(
+    return ANSWERS[result["miscalibration"].get("raw", "inconclusive")].format(
         amount=number(values["ece"] if low > 0 else abs(values["gap"])),
         side=SIDES[int(gap[0] > 0) - int(gap[1] < 0)],
         low=number(low),
         high=number(high),
     )
-
-
-def _verdict(result: dict[str, Any]) -> str:
-    """Return whether the unnormalized maps are miscalibrated, a key of `ANSWERS`."""
-    return str(result["miscalibration"].get("raw", "inconclusive"))
 
 
 def remarks(result: dict[str, Any], table: list[str], legends: dict[str, str]) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 from pipeline_src import outputs
 from pipeline_src.analysis.analyse import accuracy_band
 from pipeline_src.analysis.estimate import Estimate, estimate
-from pipeline_src.analysis.intervals import FEW_GROUPS, groups_note
+from pipeline_src.analysis.intervals import FEW_GROUPS
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.resampling import SEED, measure_protocols
 from pipeline_src.counting.counts import Counts
@@ -25,15 +25,14 @@ from pipeline_src.maps.judge import groups_of
 from pipeline_src.metrics.registry import METRICS
 
 OPTIONS = ("n_classes", "bins", "groups")  # of `judge`, alike for both models
-SIDES = ("A", "B")
 
 
-def compare_judged(a: Path, b: Path, out: Path, groups: str = "") -> dict[str, Any]:
+def compare_judged(a: Path, b: Path, out: Path) -> dict[str, Any]:
     """Compare two models on the same images, and write the differences and a diagram into `out`.
 
     Args:
-        a, b: two folders that `judge` wrote; differences are b - a.
-        groups: the option of `judge`.
+        a, b: two folders that `judge` wrote; differences are b - a. Where `judge` had groups of
+            images, these are resampled.
 
     Returns:
         The content of comparison.json.
@@ -44,70 +43,56 @@ def compare_judged(a: Path, b: Path, out: Path, groups: str = "") -> dict[str, A
     from pipeline_src.figures import bin_tables, reliability, style  # matplotlib
 
     outputs.check_output(out, "compare", inputs=(a, b))
-    counts = []
     models = []
     for folder in (a, b):
         file = folder / "metrics.json"
         fix = "run judge, or give --mask and two folders of maps"
         with reading(f"{file} cannot be read", fix=fix):
             models.append(json.loads(file.read_text(encoding="utf-8")))
-        counts.append(load(folder / "counts.npz"))
-    units = groups_of(counts[0]["raw"].images.ids, groups)
-    options = [{key: model.get(key, "") for key in OPTIONS} for model in models]
-    _check_equal(f"{a} and {b} were judged with different options", *options)
-    options[1]["groups"] = groups_note(units)
-    _check_equal("--groups is not that of judge", *options)
-    images = [mask_pixels(of_model["raw"]) for of_model in counts]
-    _check_equal(f"{a} and {b} have different images or masks", *images)
-    result: dict[str, Any] = {key: models[0][key] for key in ("n_images", "n_pixels", "bins")}
-    bins = result["bins"]
+    counts = [load(folder / "counts.npz") for folder in (a, b)]
+    facts = [_facts(model, run["raw"]) for model, run in zip(models, counts, strict=True)]
+    if facts[0] != facts[1]:
+        raise UserError(
+            f"{a} and {b} have different images, masks or options",
+            found=listed(sorted(facts[0] ^ facts[1])),
+            fix="judge both with the same options, on the same images and masks",
+        )
+    bins = models[0]["bins"]
+    units = groups_of(counts[0]["raw"].images.ids, models[0].get("groups_by", ""))
+    measured = [measure_protocols(run, bins, SEED, groups=units) for run in counts]
+    result = {key: models[0][key] for key in ("n_images", "n_pixels", "bins")}
     result["warnings"] = list(dict.fromkeys(models[0]["warnings"] + models[1]["warnings"]))
     if models[0]["clamp"] != models[1]["clamp"]:
         result["warnings"].append("NLL: maps of different types have other least probabilities")
-    measured = [measure_protocols(of_model, bins, SEED, groups=units) for of_model in counts]
-    differences = {}
-    for protocol, run in measured[0].items():
-        other = measured[1][protocol]
-        differences[protocol] = paired_scores(METRICS, run, other, sides=SIDES)
-    result["differences"] = differences
+    result["differences"] = {
+        protocol: paired_scores(METRICS, run, measured[1][protocol], sides=("A", "B"))
+        for protocol, run in measured[0].items()
+    }
     tables = {}
-    names = {}
-    for place, side in enumerate(SIDES):
-        band = accuracy_band([measured[place]["raw"]], bins)
-        histogram = counts[place]["raw"].histogram
-        tables[side] = bin_tables.reliability_table(histogram, bins, band)
-        names[side] = models[place]["name"]
-    result["models"] = names
+    for side, model, of_model, run in zip("AB", models, counts, measured, strict=True):
+        band = accuracy_band([run["raw"]], bins)
+        table = bin_tables.reliability_table(of_model["raw"].histogram, bins, band)
+        tables[f"{side}: {model['name']}"] = table
+    result["models"] = list(tables)
     low = bin_tables.corner(list(tables.values()))
     lines = [f"{result['n_images']:,} images · {bins} bins · unnormalized", reliability.KEY]
+    notes = dict.fromkeys(tables, "")
     with outputs.staged(out, "comparison.json", ["reliability.*"]) as new, style.house():
-        diagram = reliability.draw_panels(tables, names, "Two models", lines, low)
+        diagram = reliability.draw_panels(tables, notes, "Two models", lines, low)
         style.save(diagram, new / "reliability")
         write_text(new / "comparison.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
 
 
-def _check_equal(problem: str, a: Mapping[str, object], b: Mapping[str, object]) -> None:
-    """Raise a UserError that names what differs between two models."""
-    differing = []
-    for name in sorted({*a, *b}):
-        of_a = a.get(name, "none")
-        of_b = b.get(name, "none")
-        if of_a != of_b:
-            differing.append(f"{name}: {of_a} and {of_b}")
-    if differing:
-        fix = "judge both with the same options, on the same images and masks"
-        raise UserError(problem, found=listed(differing), fix=fix)
-
-
-def mask_pixels(raw: Counts) -> dict[str, str]:
-    """Return what counts know of each mask: its height, width, and pixels of each class."""
+def _facts(model: Mapping[str, Any], raw: Counts) -> set[str]:
+    """Return what two models must have in common: options, and what counts know of the masks."""
+    facts = {f"{key}: {model.get(key, 'none')}" for key in OPTIONS}
     images = raw.images
-    pixels = [of_class.images.levels[:, :, 1].sum(axis=1) for of_class in raw.classes]
-    if not pixels:
-        pixels = [images.levels.sum(axis=1)]
+    pixels = [of_class.images.levels.sum(axis=1) for of_class in raw.classes or [raw]]
     rows = np.column_stack([images.column("height"), images.column("width"), *pixels])
-    return dict(zip(images.ids, map(str, rows.tolist()), strict=True))
+    for name, row in zip(images.ids, rows.tolist(), strict=True):
+        facts.add(f"image {name}: height, width and pixels by class {row}")
+    return facts
 
 
 def paired_scores(

@@ -101,6 +101,7 @@ def judge_folder(
     result["clamp"] = counted.clamps
     if groups:
         result["groups"] = groups_note(units)
+        result["groups_by"] = groups
     result["warnings"] = counted.warnings() + skipped
     if resamples and not groups:
         filled = int(np.count_nonzero(raw.images.column("pixels")))

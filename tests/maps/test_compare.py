@@ -104,7 +104,7 @@ def test_all_metrics_of_both_protocols_are_written_with_a_diagram(done):
         for score in result["differences"][protocol].values():
             low, high = score["intervals"]["difference"]
             assert low - 1e-9 <= score["B"] - score["A"] <= high + 1e-9
-    assert result["models"] == {"A": "a", "B": "b"}
+    assert result["models"] == ["A: a", "B: b"]
     assert {path.name for path in (root / "out").iterdir()} == {
         "comparison.json",
         *(f"reliability.{suffix}" for suffix in ("svg", "pdf", "png")),
@@ -126,14 +126,12 @@ def test_folders_of_maps_are_judged_and_compared(folders, tmp_path):
     words += ["--groups", "(.)", "--bins", "20", "--out"]
     shown = CliRunner().invoke(app, [*words, str(tmp_path / "out")])
     assert shown.exit_code == 0, shown.output
-    expected = compare_judged(
-        *judged(folders, tmp_path, groups="(.)", bins=20, resamples=0), tmp_path / "two", groups="(.)"
-    )
+    expected = compare_judged(*judged(folders, tmp_path, groups="(.)", bins=20, resamples=0), tmp_path / "two")
     found = json.loads((tmp_path / "out/comparison.json").read_text())
     assert found["differences"] == json.loads(json.dumps(expected["differences"]))
     assert (tmp_path / "out/a/metrics.json").is_file() and found["bins"] == 20
     assert "no training variance" in shown.output and f"diagram: {tmp_path / 'out/reliability.svg'}\n" in shown.output
-    judged_too = ["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--groups", "(.)", "--out", str(tmp_path / "3")]
+    judged_too = ["compare", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "3")]
     sentences = [line for line in CliRunner().invoke(app, judged_too).output.splitlines() if "B − A" in line]
     assert len(sentences) == len(expected["differences"]["raw"])
     assert [line for line in sentences if line not in shown.output] == []
@@ -167,7 +165,7 @@ def moved(folders: dict[str, Path], tmp_path: Path, change: str) -> dict[str, Pa
         ("masks", ["07"]),
         ("classes", ["n_classes", "3"]),
         ("bins", ["bins", "20"]),
-        ("groups", ["--groups", "40 groups"]),
+        ("groups", ["groups: none", "40 groups"]),
         ("judged", ["metrics.json"]),
     ],
 )
@@ -181,10 +179,10 @@ def test_what_differs_is_named_and_nothing_is_written(folders, tmp_path, change,
     elif change == "bins":
         options["bins"] = 20
     a, b = tmp_path / "a", tmp_path / "b"
-    groups = {"groups": "(.+)"} if change == "groups" else {}
-    judge_folder(folders["a"], folders["masks"], "a", a, resamples=0, **groups)
+    groups = "(.+)" if change == "groups" else ""
+    judge_folder(folders["a"], folders["masks"], "a", a, resamples=0, groups=groups)
     if change != "judged":
-        judge_folder(other["b"], other["masks"], "b", b, **options, **groups)
+        judge_folder(other["b"], other["masks"], "b", b, **options)
     with pytest.raises(UserError) as error:
         compare_judged(a, b, tmp_path / "out")
     assert [text for text in named if text not in str(error.value)] == []
