@@ -164,14 +164,16 @@ def _number_of_verdicts(cells: Sequence[MetricDifference]) -> str:
 
 def models_text(result: dict[str, Any], out: Path) -> str:
     """Return a sentence for each metric of the unnormalized maps, warnings, and the files."""
-    size = f"{result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"
-    lines = [*result["models"], size]
+    lines = [
+        *result["models"],
+        f"{result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins",
+    ]
     for name, score in result["differences"]["raw"].items():
         lines.append(f"  {_sentence(METRICS[name], score)}")
     lines.append(INTERVALS)
     lines += [f"warning: {text}" for text in result["warnings"]]
     lines.append(f"diagram: {out / 'reliability.svg'}")
-    lines.append(f"all numbers, also of min-max normalized maps: {out / 'comparison.json'}")
+    lines.append(f"all numbers, also min-max normalized: {out / 'comparison.json'}")
     return "\n".join(lines)
 
 

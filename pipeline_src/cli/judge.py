@@ -48,7 +48,8 @@ ANSWERS = {  # to the question whether the maps are calibrated
     "inconclusive": "inconclusive: the ECE may be from {low} to {high} %; more images narrow this",
 }
 NEXT = {  # what a user does after each answer
-    "detected": "next: calibrate; --apply takes the maps to calibrate, here those of --pred",
+    "detected": "next: calibrate; --apply takes the maps to calibrate, here those of --pred\n"
+    "  {command}",
     "not detected": "next: nothing to do",
     "inconclusive": "next: evaluate more images; four times as many halve the intervals",
 }
@@ -189,10 +190,7 @@ def summary_text(result: dict[str, Any], out: Path, command: str) -> str:
     lines.append(f"all numbers: {out / 'metrics.json'}")
     lines.append(f"images, the worst first: {out / 'images.csv'}")
     lines.append(READING)
-    verdict = result["miscalibration"].get("raw", "inconclusive")
-    lines.append(NEXT[verdict])
-    if verdict == "detected":
-        lines.append(command)
+    lines.append(NEXT[result["miscalibration"].get("raw", "inconclusive")].format(command=command))
     return "\n  ".join(lines)
 
 

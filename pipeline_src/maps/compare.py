@@ -46,8 +46,7 @@ def compare_judged(a: Path, b: Path, out: Path) -> dict[str, Any]:
     models = []
     for folder in (a, b):
         file = folder / "metrics.json"
-        fix = "run judge, or give --mask and two folders of maps"
-        with reading(f"{file} cannot be read", fix=fix):
+        with reading(f"{file} cannot be read", fix="run judge, or give --mask and maps"):
             models.append(json.loads(file.read_text(encoding="utf-8")))
     counts = [load(folder / "counts.npz") for folder in (a, b)]
     facts = [_facts(model, run["raw"]) for model, run in zip(models, counts, strict=True)]
@@ -76,9 +75,10 @@ def compare_judged(a: Path, b: Path, out: Path) -> dict[str, Any]:
     result["models"] = list(tables)
     low = bin_tables.corner(list(tables.values()))
     lines = [f"{result['n_images']:,} images · {bins} bins · unnormalized", reliability.KEY]
-    notes = dict.fromkeys(tables, "")
     with outputs.staged(out, "comparison.json", ["reliability.*"]) as new, style.house():
-        diagram = reliability.draw_panels(tables, notes, "Two models", lines, low)
+        diagram = reliability.draw_panels(
+            tables, dict.fromkeys(tables, ""), "Two models", lines, low
+        )
         style.save(diagram, new / "reliability")
         write_text(new / "comparison.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
@@ -91,7 +91,7 @@ def _facts(model: Mapping[str, Any], raw: Counts) -> set[str]:
     pixels = [of_class.images.levels.sum(axis=1) for of_class in raw.classes or [raw]]
     rows = np.column_stack([images.column("height"), images.column("width"), *pixels])
     for name, row in zip(images.ids, rows.tolist(), strict=True):
-        facts.add(f"image {name}: height, width and pixels by class {row}")
+        facts.add(f"the mask of {name}: height, width and pixels by class {row}")
     return facts
 
 
