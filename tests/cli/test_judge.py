@@ -52,6 +52,12 @@ def test_what_is_typed_is_what_is_done(folders, tmp_path):
     assert json.loads((out / "scores.json").read_text()) == json.loads(json.dumps(expected))
     assert "each by a calibrator fitted without it" in shown.output and f"maps: {out / 'maps'}" in shown.output
 
+    out = tmp_path / "chosen"
+    shown = CliRunner().invoke(app, ["calibrate", *words, str(out), "--apply", str(maps), "--method", "all"])
+    lines = [line.split() for line in shown.output.splitlines()]
+    for name, entry in json.loads((out / "scores.json").read_text())["calibrators"].items():
+        assert [line[-1] for line in lines if line[:1] == [name]][0] == entry["outcome"].split()[-1]
+
 
 @pytest.mark.parametrize(
     ("verdict", "ece", "gap", "shown"),
