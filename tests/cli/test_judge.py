@@ -56,7 +56,7 @@ def test_what_is_typed_is_what_is_done(folders, tmp_path):
     shown = CliRunner().invoke(app, ["calibrate", *words, str(out), "--apply", str(maps), "--method", "all"])
     lines = [line.split() for line in shown.output.splitlines()]
     for name, entry in json.loads((out / "scores.json").read_text())["calibrators"].items():
-        assert [line[-1] for line in lines if line[:1] == [name]][0] == entry["outcome"].split()[-1]
+        assert next(line[-1] for line in lines if line[:1] == [name]) == entry["outcome"].split()[-1]
 
 
 @pytest.mark.parametrize(
