@@ -24,7 +24,10 @@ class ASLPCLPermuted(ASLPCL):
     """
 
     def levels(self, batch: Batch) -> np.ndarray:
-        """Return the alphas (B,) of other images, which a fixed permutation names."""
+        """Return the alphas (B,) that the images of a batch are perturbed with.
+
+        Each is the alpha of another image, which one fixed permutation of the training set names.
+        """
         n = len(self._alphas)
         other_images = generator("aslp_cl_permuted", n).permutation(n)  # equal in all steps
         return self._alphas.take(other_images.take(batch.index))

@@ -26,5 +26,8 @@ class ASLPMC(ReferencedPerturbation):
     """
 
     def reg(self, alpha: np.ndarray) -> np.ndarray:
-        """Return min(0, (1 - A) - beta alpha) of each image, for the reference accuracy A."""
+        """Return min(0, (1 - A) - beta alpha) of images with levels alpha (B,).
+
+        It is negative where the expected label is less confident than the reference accuracy A.
+        """
         return np.minimum(0.0, (1 - self.reference_accuracy) - self.shortfall(alpha))

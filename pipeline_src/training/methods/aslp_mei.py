@@ -30,5 +30,8 @@ class ASLPMEI(ReferencedPerturbation):
     """
 
     def reg(self, alpha: np.ndarray) -> float:
-        """Return min(0, A - A_lm), which is the same for all images."""
+        """Return min(0, A - A_lm), which is the same for all images.
+
+        It is negative if the last validation accuracy A is below the accuracy A_lm to keep.
+        """
         return min(0.0, self._accuracies[-1] - self.reference_accuracy)

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from pipeline_src.errors import UserError
 from pipeline_src.training.pixels import resized
 
-DILATIONS = (3, 6, 12, 18)  # of the decoder
+DILATIONS = (3, 6, 12, 18)  # of the convolutions that the decoder adds up at each level
 
 
 @MODELS.register_module()
@@ -75,6 +75,7 @@ def load_package_weights(network: nn.Module, package: str) -> None:
         ) from error
     file = getattr(module, f"EfficientnetLite{variant}ModelFile").get_model_file_path()
     tensors = torch.load(file, map_location="cpu", weights_only=True).values()
+    # A network without classifier takes all tensors but the last ones.
     network.load_state_dict(dict(zip(network.state_dict(), tensors, strict=False)))
 
 
@@ -116,7 +117,11 @@ class ASLPHead(BaseDecodeHead):
         self.leave = nn.Sequential(nn.Conv2d(hidden, channels, 3, padding=1), nn.ReLU(inplace=True))
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Return the logits (B, C, H, W) of feature maps, which are fused from coarse to fine."""
+        """Return the logits (B, C, H, W) of feature maps, which are fused from coarse to fine.
+
+        Args:
+            inputs: feature maps (B, C_i, h_i, w_i) of the backbone, fine to coarse.
+        """
         features = self._transform_inputs(inputs)
         levels = [module(x) for module, x in zip(self.levels, features, strict=True)]
         path = self.coarsest(levels.pop())
@@ -160,7 +165,11 @@ class DilatedSum(nn.Module):
 
 
 class Fusion(nn.Module):
-    """A level is refined, added to the coarser `path` of its size, and the sum refined again."""
+    """A step of the decoder from coarse to fine.
+
+    The features of a level are refined, added to those of the coarser levels, and the sum is
+    refined again.
+    """
 
     def __init__(self, channels: int):
         """Create the residual units before and after the sum."""
@@ -169,7 +178,12 @@ class Fusion(nn.Module):
         self.after = ResidualUnit(channels)
 
     def forward(self, path: Tensor, level: Tensor) -> Tensor:
-        """Return the fusion of a coarser `path` with `level`, both (B, channels, H, W)."""
+        """Return the fused features, (B, channels, H, W).
+
+        Args:
+            path: the result of the coarser levels, upsampled to the size of `level`.
+            level: features of this level, of the same shape.
+        """
         fused: Tensor = self.after(path + self.before(level))
         return fused
 
