@@ -38,10 +38,13 @@ FIX = "fit it again: dense-calibration calibrate"
 
 
 def calibrator_entry(name: str, where: str = "calibrator") -> str:
-    """Return the entry of a calibrator.
+    """Return the registry's entry of a calibrator, "module:class".
+
+    Args:
+        where: the file or option that gives the name, for the error.
 
     Raises:
-        UserError: there is no calibrator of this name, which stands at `where`.
+        UserError: there is no calibrator of this name.
     """
     problem = f"{where}: there is no calibrator of this name"
     check_name(name, CALIBRATORS, problem, found=name, fix="give one of these")
@@ -49,7 +52,14 @@ def calibrator_entry(name: str, where: str = "calibrator") -> str:
 
 
 def calibrator_class(name: str, where: str = "calibrator") -> type[Calibrator]:
-    """Return the class of a calibrator; a UserError if there is none of this name."""
+    """Return the class of a calibrator, which is imported only when it is asked for.
+
+    Args:
+        where: the file or option that gives the name, for the error.
+
+    Raises:
+        UserError: there is no calibrator of this name.
+    """
     kind: type[Calibrator] = registered_class(PACKAGE, calibrator_entry(name, where))
     return kind
 
@@ -57,9 +67,10 @@ def calibrator_class(name: str, where: str = "calibrator") -> type[Calibrator]:
 def read_calibrator(
     path: Path, classes: int, source: str, fix: str, by: str = ""
 ) -> tuple[Calibrator, Record]:
-    """Read a calibrator.json that is to be applied to predictions of so many classes.
+    """Return the calibrator of a file calibrator.json, and the file's content.
 
     Args:
+        classes: number of classes of the predictions that it is to be applied to.
         source: what predicts: the name of a run or folder.
         fix: what to do if the calibrator was fitted to another number of classes.
         by: the calibrator that was applied to the predictions already, if any.
