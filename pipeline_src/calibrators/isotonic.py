@@ -16,8 +16,8 @@ from pipeline_src.validation import Fraction
 class IsotonicCalibrator(Calibrator):
     """Replace probabilities by the rising function of them with the least Brier score.
 
-    It is linear between the knots `f`, and constant beyond them. It may give 0 and 1, and it may
-    move the threshold: the class of a pixel may change.
+    It has the values `value` at the probabilities `f`, is linear between them and constant beyond.
+    It may give 0 and 1, and it may move the threshold: the class of a pixel may change.
 
     Kind: posthoc
     Idea: The best rising function of the probability.

@@ -206,7 +206,7 @@ def map_pixels(
     # the end.
     blocks = []
     for place, z in logit_blocks(sample.probability, logits):
-        blocks.append(image_pixels(z, labels[place], weight, np.nan).grouped())
+        blocks.append(image_pixels(z, labels[place], weight, entropy=np.nan).grouped())
     entropy = map_entropy(sample.probability, logits)
     return replace(joined(blocks).pooled(), entropy=np.array([entropy]))
 

@@ -128,11 +128,12 @@ class NameList(Strict):
 
 
 class Source(Layout):
-    """A source of a dataset; layout and splits override those of the dataset.
+    """A source of a dataset: archives, a folder, a generator, or only folders of images and masks.
 
-    `get` is the authors' page, `download` the address of each archive, `lists` the name lists that
-    have an address, `note` a remark for users who get it. `max_unpacked_gb` raises the limit of an
-    archive's unpacked size (`data.unpacking`).
+    Its layout and splits override those of the dataset. `sha256` has a digest for each archive,
+    `count` is the number of images. `get` is the authors' page, `download` the address of each
+    archive, `lists` the name lists that have an address, `note` a remark for users who get it.
+    `max_unpacked_gb` raises the limit of an archive's unpacked size (`data.unpacking`).
     """
 
     archive: Strings = ()

@@ -122,7 +122,13 @@ def predict(
     applied = None
     if calibrator:
         fix = "fit one to maps of this model: dense-calibration calibrate"
-        applied, _ = read_calibrator(calibrator, model.classes, model.name, fix, model.calibrated)
+        applied, _ = read_calibrator(
+            calibrator,
+            model.classes,
+            source=model.name,
+            fix=fix,
+            calibrated_by=model.calibrated,
+        )
     files = find_images(images)
     if (out / RECORD).exists() and images.resolve() in out.resolve().parents:
         # PNG maps of an earlier call, in a folder below the images, are no images.

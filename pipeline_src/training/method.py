@@ -205,7 +205,7 @@ class Method(MethodEntry):
         """Update the method's state after an epoch's validation; plain training has no state."""
 
     def history_values(self) -> dict[str, float]:
-        """Return the method's own columns of history.csv after this epoch, by name."""
+        """Return the method's own columns of history.csv after this epoch, by name; here none."""
         return {}
 
     # State, for checkpoints
@@ -221,7 +221,7 @@ class Method(MethodEntry):
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Set the attributes that `state` returned."""
+        """Set the attributes that `state` returned before the run stopped; tensors as arrays."""
         import torch
 
         for name, value in state.items():

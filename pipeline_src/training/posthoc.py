@@ -88,7 +88,8 @@ class PostHoc(MethodEntry):
 class Calibrated(PostHoc):
     """A network and a calibrator (`pipeline_src/calibrators`) fitted to the validation images.
 
-    `fit` returns the calibrator's `Record`.
+    What `fit` returns is the calibrator's `Record`: its name, its parameters and facts of the fit.
+    A subclass per calibrator sets `calibrator_entry`.
     """
 
     fits: ClassVar[bool] = True
@@ -103,7 +104,12 @@ class Calibrated(PostHoc):
     def fit(
         self, networks: list[DenseClassifier], store: Store, experiment: Experiment
     ) -> dict[str, Any]:
-        """Return the `Record` of a calibrator fitted to the first network's validation pixels."""
+        """Return the `Record` of a calibrator that is fitted to the network's validation pixels.
+
+        Args:
+            networks: one network.
+            store: the validation images.
+        """
         from pipeline_src.calibrators.calibrator import Record, fitted
 
         pixels = validation_pixels(networks[0], store, experiment)
@@ -131,9 +137,9 @@ class Calibrated(PostHoc):
 def validation_pixels(network: DenseClassifier, store: Store, experiment: Experiment) -> Pixels:
     """Return the validation pixels that are not ignored, with the network's logits and labels.
 
-    The logits are upsampled to the original size of the masks. If all pixels have more than
-    `MOST_LOGITS` logits, the same share of each image is drawn, keyed by the sample id, so the
-    memory of the fit is limited.
+    The logits are upsampled to the original size of the masks. If all pixels, at K logits each,
+    have more than `MOST_LOGITS`, the same share of each image is drawn, keyed by the sample id. So
+    the memory of the fit is limited.
     """
     import torch
 

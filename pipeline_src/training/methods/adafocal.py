@@ -17,7 +17,8 @@ from pipeline_src.validation import Count
 class AdaFocal(Method):
     """Focal loss (1 - f)^gamma (-log f), or inverse focal loss (1 + f)^|gamma| (-log f).
 
-    The first one holds where gamma > 0, the second elsewhere.
+    f is the probability of the label. The first one holds where gamma > 0, the second elsewhere:
+    it makes the network more confident.
 
     Bins hold equally many validation pixels by confidence. A |gamma_b| below `switch` becomes
     `switch` of the other sign; then gamma_b is clipped. A training pixel takes the gamma of the bin

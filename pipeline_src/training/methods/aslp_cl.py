@@ -1,6 +1,7 @@
 """ASLP_CL, closed-loop label perturbation (docs/theory.md section 6).
 
-It perturbs until confidence and accuracy agree.
+Each training image has a probability alpha that its label is perturbed. The mean of the alphas
+rises until the network's confidence and accuracy agree.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ class ASLPCL(AdaptivePerturbation):
         return float(np.clip(target_level + self.gain * gap, 0.0, highest))
 
     def _project(self) -> None:
-        """Shift the alphas until the mean of beta alpha_i equals the target level."""
+        """Shift the alphas until the mean of beta alpha_i equals the target level B."""
         self._alphas = projected(self._alphas, self._target_level / self.beta, self.highest)
 
     def history_values(self) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """ASLP_CL with alphas of other images (docs/theory.md section 6).
 
-It is a control for what one alpha per image adds.
+Alpha is the probability that an image's label is perturbed. It is a control for what one alpha per
+image adds.
 """
 
 from __future__ import annotations

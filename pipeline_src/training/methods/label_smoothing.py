@@ -9,7 +9,9 @@ from pipeline_src.training.perturbation import perturbed
 
 
 class LabelSmoothing(Method):
-    """Targets (1 - eps) y + eps / K: SC-BCE at alpha = 1, beta = eps (K - 1) / K.
+    """Targets (1 - eps) y + eps / K, for labels y of K classes.
+
+    It is label perturbation with probability alpha = 1 and strength beta = eps (K - 1) / K.
 
     Kind: paper
     Idea: Every label is mixed with the uniform one.

@@ -15,8 +15,9 @@ from pipeline_src.training.perturbation import Perturbing, perturbed
 
 
 class SLP(Perturbing):
-    """Label perturbation with a fixed alpha. Its beta is 1 for hard inversion (HI), 0.75 for soft
-    inversion (SI), 0.5 for moderation (M) and, with `noise: 0.25`, dynamic moderation.
+    """Label perturbation with a fixed probability alpha. Its strength beta is 1 for hard inversion
+    (HI), 0.75 for soft inversion (SI), 0.5 for moderation (M) and, with `noise: 0.25`, dynamic
+    moderation.
 
     Kind: paper
     Idea: In a step, an image's whole label is perturbed with one fixed probability.

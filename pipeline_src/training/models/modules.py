@@ -81,7 +81,7 @@ def load_package_weights(network: nn.Module, package: str) -> None:
 
 @MODELS.register_module()
 class ASLPHead(BaseDecodeHead):
-    """The decoder: features of four levels, 1/4 to 1/32 of the image -> logits (B, C, H, W).
+    """The decoder of ASLP's authors: features at 1/4 to 1/32 of the image -> logits (B, C, H, W).
 
     The logits have the size of the image if 4 divides it. Convolutions start as torch's default
     draws them, those of `DilatedSum` excepted.
@@ -130,6 +130,7 @@ class ASLPHead(BaseDecodeHead):
             # Twice as large, with the same corner pixels; less where an odd size was halved on the
             # way down.
             path = fusion(resized(path, level.shape[2:], align_corners=True), level)
+        # The fused map has 1/4 of the image's size: it is doubled twice.
         x = self.enter(doubled(path, align_corners=True))
         z: Tensor = self.cls_seg(self.leave(doubled(x, align_corners=False)))
         return z
