@@ -41,7 +41,12 @@ class ASLPGroups(ASLPCL):
     _replaced: np.ndarray
 
     def inputs(self, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the batch after replacing randomly drawn images by object-free crops."""
+        """Return the batch after replacing randomly drawn images by object-free crops.
+
+        Args:
+            x: standardized images (B, 3, H, W).
+            y: labels (B, 1, H, W).
+        """
         drawn = batch.uniform("null image") < self.null_images
         x, y, self._replaced = with_null_images(x, y, drawn)
         return x, y
@@ -51,12 +56,20 @@ class ASLPGroups(ASLPCL):
         return np.where(self._replaced, self._null_target / self.beta, super().levels(batch))
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
-        """Update the alphas of those images of a step that were not replaced by crops."""
-        images = ~self._replaced  # object-free crops share one level
+        """Update the alphas of those images of a step that were not replaced by crops.
+
+        Args:
+            m: margins of the step's images, (B,): how confidently logits agree with labels.
+            index: places of the images in the training set, (B,).
+        """
+        images = ~self._replaced  # object-free crops share one level, which validation moves
         super().after_step(m[images], index[images], epoch)
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
-        """Move both target levels by the gaps C - A and C_0 - A_0 of the validation."""
+        """Move both target levels by the gaps between confidence and accuracy in the validation.
+
+        The gap C - A of images moves B, the gap C_0 - A_0 of object-free crops B_0.
+        """
         super().after_validation(validation, epoch)
         if epoch >= self.start_epoch and validation.null:
             self._null_target = self.moved(self._null_target, validation.null.gap)
@@ -72,12 +85,13 @@ class ASLPGroups(ASLPCL):
 def with_null_images(x: Tensor, y: Tensor, drawn: np.ndarray) -> tuple[Tensor, Tensor, np.ndarray]:
     """Return x and y with drawn images replaced by object-free crops, and which were replaced.
 
-    Images without enough background are not replaced.
+    The crop is the largest square of background, resized to the image's size. An image whose
+    largest square is small is not replaced.
 
     Args:
         x: images (B, 3, H, W).
         y: labels (B, 1, H, W).
-        drawn: (B,) bool.
+        drawn: which images to replace, (B,) bool.
     """
     from pipeline_src.training.pixels import resized
 

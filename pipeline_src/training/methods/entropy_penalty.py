@@ -26,8 +26,8 @@ class EntropyPenalty(Method):
         """Return cross entropy minus the weighted mean entropy of the pixels that count.
 
         Args:
-            z: logits (B, C, H, W), C = 1 for one object, else K.
-            t: labels as of `Method.loss`; they tell which pixels are ignored.
+            z: logits (B, 1, H, W) for two classes, or (B, K, H, W).
+            t: labels of the same form; they tell which pixels are ignored.
         """
         from pipeline_src.training.pixels import log_distribution, mean, planes
 

@@ -27,7 +27,12 @@ class MbLS(Method):
     """Weight of the penalty."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
-        """Return cross entropy plus the weighted penalty on logit distances beyond the margin."""
+        """Return cross entropy plus the weighted penalty on logit distances beyond the margin.
+
+        Args:
+            z: logits (B, 1, H, W) for two classes, or (B, K, H, W).
+            t: labels of the same form.
+        """
         from pipeline_src.training.pixels import class_logits, mean, planes
 
         logits = class_logits(z)

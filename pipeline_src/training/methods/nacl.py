@@ -30,13 +30,18 @@ class NACL(Method):
     """Weight of the penalty."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
-        """Return cross entropy plus the weighted distance of logits to local class shares."""
+        """Return cross entropy plus the weighted distance of logits to local class shares.
+
+        Args:
+            z: logits (B, 1, H, W) for two classes, or (B, K, H, W).
+            t: labels of the same form.
+        """
         from torch.nn import functional as F
 
         from pipeline_src.training.pixels import local_mean, mean, planes
 
         y = planes(t)
         shares = local_mean(y, partial(F.avg_pool2d, kernel_size=3, stride=1))
-        if z.shape[1] == 1:
+        if z.shape[1] == 1:  # one logit is the difference of two: so is its target
             shares = shares[:, 1:] - shares[:, :1]
         return super().loss(z, t) + self.weight / y.shape[1] * mean((z - shares).abs().sum(1), y)
