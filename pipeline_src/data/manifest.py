@@ -98,7 +98,7 @@ def write_rows(folder: Path, rows: Iterable[Row]) -> None:
     """Write the samples of a dataset as `folder`/manifest.csv, which `read_rows` reads."""
     table = []
     for row in rows:
-        cells = vars(row).copy()
+        cells = vars(row).copy()  # a field per column, in this order
         cells["splits"] = " ".join(f"{name}:{rank}" for name, rank in row.splits.items())
         cells["foreground"] = f"{row.foreground:.6f}"
         table.append(cells.values())

@@ -170,7 +170,7 @@ class ReferencedPerturbation(AdaptivePerturbation):
         return ["baseline"] if self.theta_lm == "baseline" else []
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
-        """Store the validation accuracy of the epoch."""
+        """Store the validation accuracy of the epoch, for `reference_accuracy`."""
         # A new list, because a state that was saved before holds the old one.
         self._accuracies = [*self._accuracies, validation.accuracy]
 
