@@ -169,8 +169,10 @@ def positions(split: Split, size: int) -> range:
 
     They are positions in the dataset's split, which has `size` images.
     """
+    # `last` counts from the end. `first` counts from the beginning, after `skip` images.
     start = size - split.last if split.last else split.skip
-    return range(start, start + split.first if split.first else size)
+    end = start + split.first if split.first else size
+    return range(start, end)
 
 
 def check_disjoint(

@@ -55,7 +55,9 @@ class Perturbing(Method):
 
 
 class AdaptivePerturbation(Perturbing):
-    """ASLP: one alpha per training image, which climbs the loss that the network descends:
+    """ASLP, a learned probability alpha per training image that its label is perturbed.
+
+    Alpha climbs the loss that the network descends:
 
     alpha_i <- clip(alpha_i + eta (m_i / beta + lam Reg_i)),   m_i = mean((2y - 1) z)
 
