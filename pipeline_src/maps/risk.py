@@ -49,8 +49,9 @@ def controlled(counts: Counts, bound: Bound, resamples: int) -> dict[str, Any]:
     result["delivered"] = None
     if level is None:
         label = "foreground" if bound.risk == "fnr" else "background"
+        needed = bound.fewest_images
         result["reason"] = (
-            f"{units:,} images or groups of them have {label}, and {bound.needs:,} are needed"
+            f"{units:,} images or groups of them have {label}, and {needed:,} are needed"
         )
         return result
     result["threshold"] = level / (EIGHT_BIT - 1)
