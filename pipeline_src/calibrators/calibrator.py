@@ -194,7 +194,7 @@ def _levels(f: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
 
 
 class FittedOn(Strict):
-    """The data of a fit: number of images and pixels, and the NLL of the pixels in nats."""
+    """The data of a fit: number of images and pixels, and their NLL in nats before and after it."""
 
     images: int
     pixels: int

@@ -175,7 +175,7 @@ def image_pixels(
         entropy: mean entropy of the whole image; None where `z` has all of its pixels.
     """
     labels = target.reshape(-1)
-    valid = np.flatnonzero(labels < max(2, len(z)))
+    valid = np.flatnonzero(labels < max(2, len(z)))  # one logit is that of two classes
     return Pixels(
         z=z.reshape(len(z), -1)[:, valid].T.astype(np.float64),
         labels=labels[valid].astype(np.int64),
@@ -312,9 +312,9 @@ def log_odds(probability: np.ndarray) -> np.ndarray:
         f = probability / np.iinfo(probability.dtype).max
     else:
         f = probability.astype(np.float64)
-    if f.ndim == 3 and len(f) > 2:
+    if f.ndim == 3 and len(f) > 2:  # K classes, whose probabilities need not sum to 1
         return np.asarray(log_softmax(np.log(f.clip(least, 1)), axis=0))
     f = f.clip(least, 1 - least)
-    if f.ndim == 3:
+    if f.ndim == 3:  # two classes
         return np.asarray(np.log(f[1:]) - np.log(f[:1]))
     return np.asarray((np.log(f) - np.log1p(-f))[None])

@@ -144,6 +144,6 @@ def _entries(datasets: Mapping[str, Any], where: str, built_in: bool) -> dict[st
     """
     named = dict(datasets)
     for name, raw in datasets.items():
-        if isinstance(raw, Mapping):
+        if isinstance(raw, Mapping):  # the check below reports all else
             named[name] = {**raw, "name": str(name), "built_in": built_in}
     return validate(Catalog, {"datasets": named}, where).datasets

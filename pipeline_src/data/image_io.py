@@ -139,7 +139,7 @@ def decode_mask(data: bytes, foreground: int | None = None) -> np.ndarray:
         # One value is the object: such a mask has no soft edges.
         return np.where(values == foreground, np.uint8(255), np.uint8(0))
     values = _grey(data)
-    # A mask with the values 0 and 1, or ids up to 2, was saved as class ids: all would be dark.
+    # Values up to 2 were saved as class ids, so none would be above 127, an object.
     if 0 < values.max() < 3:
         raise UnreadableImageError(
             f"mask has no value above {values.max()}, so nothing in it is an object",
@@ -228,7 +228,7 @@ def _grey(data: bytes) -> np.ndarray:
         raise UnreadableImageError("mask is colored", fix)
     if mask.shape[2] == 4 and mask[..., 3].min() < 255:
         raise UnreadableImageError("mask is partly transparent", "save it without an alpha channel")
-    return np.ascontiguousarray(mask[..., 1])  # green, the middle of nearly equal channels
+    return np.ascontiguousarray(mask[..., 1])  # green: the channels are nearly equal
 
 
 def _decode(data: bytes, flags: int) -> np.ndarray:
@@ -252,7 +252,7 @@ def _check_whole(data: bytes) -> None:
     """
     if not data:
         raise UnreadableImageError("is empty")
-    # A PNG ends with the chunk IEND; some programs append data to it.
+    # The last chunk of a PNG is IEND; a little data after it does no harm.
     cut_png = data.startswith(b"\x89PNG") and b"IEND" not in data[-4096:]
     # In a JPEG an end marker (ff d9) follows the last start of a scan (ff da).
     if cut_png or (data.startswith(JPEG) and data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda")):

@@ -98,7 +98,7 @@ def write_rows(folder: Path, rows: Iterable[Row]) -> None:
     """Write the samples of a dataset as `folder`/manifest.csv, which `read_rows` reads."""
     table = []
     for row in rows:
-        cells = vars(row).copy()
+        cells = vars(row).copy()  # a field per column, in this order
         cells["splits"] = " ".join(f"{name}:{rank}" for name, rank in row.splits.items())
         cells["foreground"] = f"{row.foreground:.6f}"
         table.append(cells.values())
@@ -169,8 +169,10 @@ def positions(split: Split, size: int) -> range:
 
     They are positions in the dataset's split, which has `size` images.
     """
+    # `last` counts from the end. `first` counts from the beginning, after `skip` images.
     start = size - split.last if split.last else split.skip
-    return range(start, start + split.first if split.first else size)
+    end = start + split.first if split.first else size
+    return range(start, end)
 
 
 def check_disjoint(

@@ -116,12 +116,13 @@ def split_pattern(path: PurePath) -> tuple[PurePath, str]:
 def find_files(root: Path, alternatives: Sequence[str]) -> dict[str, list[str]]:
     """Return the image files of each stem, as sorted paths relative to `root`.
 
-    The stems are sorted, in the form that `files.composed` returns.
+    The stem is a file's name without suffix and the fixed part of its pattern. Stems are sorted,
+    in composed Unicode (NFC), because file systems store letters with accents in two forms.
 
     Args:
         root: folder of the source.
-        alternatives: folders with or without a pattern (`entry.Layout`); the first that exists is
-            used.
+        alternatives: folders at any depth, with or without a pattern of file names, such as
+            `masks/*_mask.png`; the first that exists is used.
 
     Raises:
         UserError: no alternative exists, or the name of an image file is not UTF-8.

@@ -267,6 +267,8 @@ def open_root(located: Located, unpacked: Path) -> Path:
 def check_archives(located: Located) -> None:
     """Check that the located archives have the sha256 that the dataset's entry declares.
 
+    An archive without a declared sha256 passes.
+
     Raises:
         UserError: an archive has another sha256.
     """
@@ -326,7 +328,7 @@ def identify(
         recorded = _recorded(prepared) if prepared else {}
         if recorded.get("entry") != _entry_digest(entry):
             raise
-        problem = str(missing).splitlines()[0]
+        problem = str(missing).splitlines()[0]  # without what is expected and the advice
         reason = f"{problem} in {data_root}, so it can't be checked here"
         return Identity(recorded["parameters"], reason)
 
@@ -382,9 +384,13 @@ def _entry_digest(entry: Entry) -> str:
 
 
 def _recorded(prepared: Path) -> dict[str, Any]:
-    """Return the `recorded_identity` in the summary of a prepared dataset; empty without one.
+    """Return the identity that the summary of a prepared dataset has recorded; empty without one.
 
-    A damaged summary counts as none.
+    It is `entry`, a digest of the dataset's entry, and `parameters`, all that determines the
+    samples. A damaged summary counts as none.
+
+    Args:
+        prepared: the folder that `prepare` wrote.
     """
     with suppress(OSError, ValueError, LookupError, TypeError):
         summary = json.loads((prepared / "summary.json").read_text(encoding="utf-8"))

@@ -199,7 +199,9 @@ def card(config: Config, record: dict[str, Any] | None) -> str:
 
 
 def read_folder(folder: Path) -> tuple[Config, Predictor]:
-    """Read an exported folder: its configuration, and a predictor on the CPU.
+    """Read an exported folder: its configuration, and its network with its calibrator, on the CPU.
+
+    All files are checked against their digests first.
 
     Raises:
         UserError: a file is missing, or is not the one that `export` wrote.

@@ -132,7 +132,10 @@ def validation_batches(store: Store, training: Training, null_images: bool) -> D
 
 
 def evaluation_batches(store: Store, experiment: Experiment) -> DataLoader[Sample]:
-    """Return all images of a store, `evaluation.batch_size` at a time."""
+    """Return all images of a store, unchanged and in order, `evaluation.batch_size` at a time.
+
+    A batch has `inputs` (B, 3, S, S) uint8, and lists of the ground truth `truth` (H, W) and `id`.
+    """
     samples = EvaluationSamples(store)
     return unchanged_batches(samples, experiment.evaluation.batch_size, experiment.training)
 

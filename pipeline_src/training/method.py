@@ -211,7 +211,10 @@ class Method(MethodEntry):
     # State, for checkpoints
 
     def state(self) -> dict[str, Any]:
-        """Return all that a resumed run needs: every attribute `_name`, arrays as tensors."""
+        """Return all that a resumed run needs: the values of all attributes `_name`.
+
+        Arrays become tensors, because a checkpoint may only hold tensors, numbers and texts.
+        """
         import torch
 
         state = dict(self.__pydantic_private__ or {})

@@ -55,7 +55,9 @@ class Perturbing(Method):
 
 
 class AdaptivePerturbation(Perturbing):
-    """ASLP: one alpha per training image, which climbs the loss that the network descends:
+    """ASLP, a learned probability alpha per training image that its label is perturbed.
+
+    Alpha climbs the loss that the network descends:
 
     alpha_i <- clip(alpha_i + eta (m_i / beta + lam Reg_i)),   m_i = mean((2y - 1) z)
 
@@ -170,7 +172,7 @@ class ReferencedPerturbation(AdaptivePerturbation):
         return ["baseline"] if self.theta_lm == "baseline" else []
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
-        """Store the validation accuracy of the epoch."""
+        """Store the validation accuracy of the epoch, for `reference_accuracy`."""
         # A new list, because a state that was saved before holds the old one.
         self._accuracies = [*self._accuracies, validation.accuracy]
 

@@ -144,7 +144,7 @@ def mean_margin(z: Tensor, y: Tensor) -> Tensor:
         return ((2 * y - 1) * z.clamp(-limit, limit)).flatten(1).mean(1)
     log_f = F.log_softmax(z, 1).clamp(log(CLAMP), log(1 - CLAMP))
     classes = z.shape[1]
-    counts = valid(y)
+    counts = valid(y)  # False for ignored pixels
     margins = classes / (classes - 1) * ((y * log_f).sum(1) - log_f.mean(1)) * counts
     return margins.sum((1, 2)) / counts.sum((1, 2)).clamp(min=1)
 

@@ -48,7 +48,7 @@ class Progress:
     timed: int = 0
 
     def __post_init__(self) -> None:
-        """Start the trackers and the clocks."""
+        """Start the trackers, the clock of the rate, and the clock of an epoch."""
         self.trackers = [tracker(settings, self.folder) for settings in self.training.trackers]
         self.clock = time.perf_counter()
         self.epoch_clock = self.clock

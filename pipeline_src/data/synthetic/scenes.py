@@ -186,7 +186,7 @@ def draw_scene(frame: Frame) -> tuple[Array, Array]:
 def draw_texture(frame: Frame) -> Array:
     """Return a picture of one surface, without an object: uint8 (height, width, 3), RGB.
 
-    Most show patterns that scenes have on objects, so a network takes them for objects.
+    Most show patterns that scenes have on objects, so a network may take them for objects.
 
     Args:
         frame: the size of the picture, and its random draws.

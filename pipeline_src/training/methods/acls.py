@@ -1,4 +1,7 @@
-"""ACLS, adaptive and conditional label smoothing (Park et al., ICCV 2023)."""
+"""ACLS, adaptive and conditional label smoothing (Park et al., ICCV 2023).
+
+Large logits, and large distances between the logits of classes, are penalized beyond a margin.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""AdaFocal (Ghosh, Schaaf and Gormley, NeurIPS 2022)."""
+"""AdaFocal (Ghosh, Schaaf and Gormley, NeurIPS 2022).
+
+It is focal loss whose exponent follows the calibration error of each bin of confidence.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +59,10 @@ class AdaFocal(Method):
     _edges: np.ndarray  # (bins - 1,): bin b holds edge b-1 < f <= edge b
 
     def model_post_init(self, context: Any) -> None:
-        """Set gamma of all bins to `initial`; until a validation the bins have equal width."""
+        """Start with the same exponent gamma in all bins, and with bins of equal width.
+
+        Validation then moves both. Pydantic calls this method after reading the parameters.
+        """
         self._gammas = np.full(self.bins, self.initial)
         self._edges = np.arange(1, self.bins) / self.bins
 

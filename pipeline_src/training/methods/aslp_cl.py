@@ -44,7 +44,8 @@ class ASLPCL(AdaptivePerturbation):
     @model_validator(mode="after")
     def _settles(self) -> ASLPCL:
         """Return the method after checking that a step moves no alpha past its target level."""
-        # The share of its distance to the target level that an alpha goes in a step.
+        # The share of its distance to the target level that an alpha goes in a step: the step size
+        # eta times the weight lam of the distance, which is measured in beta alpha.
         pull = self.eta * self.lam * self.beta
         if pull > 1:
             raise ValueError(f"eta lam beta is {pull:g}; above 1 alpha overshoots its target level")

@@ -52,7 +52,10 @@ class ASLPGroups(ASLPCL):
         return x, y
 
     def levels(self, batch: Batch) -> np.ndarray:
-        """Return the levels (B,): B_0 / beta for object-free crops, else the image's own alpha."""
+        """Return the probabilities (B,) that the labels of a batch are perturbed.
+
+        They are B_0 / beta for object-free crops, else the image's own alpha.
+        """
         return np.where(self._replaced, self._null_target / self.beta, super().levels(batch))
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
@@ -75,9 +78,9 @@ class ASLPGroups(ASLPCL):
             self._null_target = self.moved(self._null_target, validation.null.gap)
 
     def history_values(self) -> dict[str, float]:
-        """Return the target levels B and B_0, in the columns `mark` and `null_mark`.
+        """Return the target levels of perturbation: B of images, and B_0 of object-free crops.
 
-        Published histories have columns of these names.
+        Their columns are `mark` and `null_mark`, the names in published histories.
         """
         return super().history_values() | {"null_mark": self._null_target}
 

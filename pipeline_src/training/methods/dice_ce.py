@@ -1,4 +1,7 @@
-"""Dice loss with cross entropy (Milletari et al., 3DV 2016; Isensee et al., 2021)."""
+"""Dice loss with cross entropy (Milletari et al., 3DV 2016; Isensee et al., 2021).
+
+The Dice coefficient measures the overlap of prediction and object over all pixels of a batch.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Confidence penalty (Pereyra et al., ICLR workshop 2017)."""
+"""Confidence penalty (Pereyra et al., ICLR workshop 2017).
+
+The loss rewards the entropy of the predictions, against overconfidence.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Focal loss (Lin et al., ICCV 2017; for calibration Mukhoti et al., NeurIPS 2020)."""
+"""Focal loss (Lin et al., ICCV 2017; for calibration Mukhoti et al., NeurIPS 2020).
+
+Cross entropy in which pixels that are right with confidence count less.
+"""
 
 from __future__ import annotations
 

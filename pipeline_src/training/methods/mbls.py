@@ -1,4 +1,7 @@
-"""MbLS, margin-based label smoothing (Liu et al., CVPR 2022)."""
+"""MbLS, margin-based label smoothing (Liu et al., CVPR 2022).
+
+Distances between the logits of classes are penalized beyond a margin.
+"""
 
 from __future__ import annotations
 

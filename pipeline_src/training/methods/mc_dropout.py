@@ -1,4 +1,7 @@
-"""Monte Carlo dropout (Gal and Ghahramani, ICML 2016)."""
+"""Monte Carlo dropout (Gal and Ghahramani, ICML 2016).
+
+Dropout stays on in prediction, and the probabilities of several passes are averaged.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,9 @@ class MCDropout(PostHoc):
 
 
 def dropouts(network: nn.Module) -> nn.ModuleList:
-    """Return the dropout layers of a network with a rate above 0, without stochastic depth.
+    """Return the dropout layers of a network with a rate above 0.
+
+    Stochastic depth, which drops whole layers of some backbones, is left out.
 
     Raises:
         UserError: there is none.

@@ -1,4 +1,7 @@
-"""mixup (Zhang et al., ICLR 2018; for calibration Thulasidasan et al., NeurIPS 2019)."""
+"""mixup (Zhang et al., ICLR 2018; for calibration Thulasidasan et al., NeurIPS 2019).
+
+Networks train on weighted means of two images and of their labels.
+"""
 
 from __future__ import annotations
 

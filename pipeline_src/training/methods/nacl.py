@@ -1,4 +1,7 @@
-"""NACL, neighbor-aware calibration (Murugesan et al., MICCAI 2023; Medical Image Analysis 2025)."""
+"""NACL, neighbor-aware calibration (Murugesan et al., MICCAI 2023; Medical Image Analysis 2025).
+
+A penalty pulls the logits of a pixel to the shares of the classes among the pixels around.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""SVLS, spatially varying label smoothing (Islam and Glocker, IPMI 2021)."""
+"""SVLS, spatially varying label smoothing (Islam and Glocker, IPMI 2021).
+
+Labels are smoothed over the pixels around each pixel, so only near the borders of objects.
+"""
 
 from __future__ import annotations
 
