@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import cycle
 
 from pipeline_src.analysis.facts import LIKE_ID, Facts
 from pipeline_src.figures import style
@@ -38,7 +39,7 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
         "s = 2 α β: twice the share that the expected label loses",
     ]
     figure, (panel,) = style.small_multiples({"": ""}, picture.title, lines, ratio=0.7)
-    for (beta, curve), marker in zip(table.groupby("beta"), MARKERS, strict=False):
+    for (beta, curve), marker in zip(table.groupby("beta"), cycle(MARKERS), strict=False):
         error = curve["ece"]
         panel.axes.errorbar(
             curve["strength"],

@@ -12,7 +12,7 @@ from pipeline_src.data import manifest, sources
 from pipeline_src.errors import UserError
 from pipeline_src.pipeline.experiment import ExperimentGraph
 from pipeline_src.pipeline.job import Job, other_versions
-from pipeline_src.pipeline.manifest import Manifest, processor, stored
+from pipeline_src.pipeline.manifest import STORE, Manifest, processor, stored
 from pipeline_src.training.perturbation import AdaptivePerturbation
 
 USUAL_PIXELS = 400 * 300  # of an image of the usual datasets
@@ -247,7 +247,8 @@ def _full_disk(experiment: ExperimentGraph) -> Iterator[str]:
         if prepared.is_made and not job.is_made:
             images += len(manifest.select(job.parameters["split"], prepared.folder))
     needed = images * _stored_bytes(experiment)
-    free = shutil.disk_usage(".").free
+    folder = STORE if STORE.exists() else Path()  # the store can be on another disk
+    free = shutil.disk_usage(folder).free
     if free < needed:
         room = f"{needed / 2**20:,.0f} MiB, and {free / 2**20:,.0f} MiB are free"
         yield f"Disk: the preprocessed images need {room}."
