@@ -81,6 +81,8 @@ def project(slurm, tmp_path_factory) -> Path:
     folder.mkdir()
     copy(folder)
     (folder / "pipeline_src/training/methods/slow.py").write_text(METHOD)
+    entry = '        "slp": "slp:SLP",\n'
+    edit(folder / "pipeline_src/training/registry.py", entry, f'        "slow": "slow:Slow",\n{entry}')
     (folder / "site").mkdir()
     (folder / "site/config.yaml").write_text(SITE)
     edit(folder / "params.yaml", "    methods: [baseline, aslp_mc]", "    seeds: [1]\n    methods: [baseline, slow]")
