@@ -30,6 +30,7 @@ PRINTED = (
     "gap",
     "ece",
     "ece_floor",
+    "classwise_ece",
     "oe",
     "ece_debiased",
     "smooth_ece",
@@ -51,6 +52,10 @@ BRACKETS = "in brackets: 95 % confidence intervals over {units}"
 CLAMP = "NLL: no probability is nearer to 0 or 1 than {clamps}"
 LEGENDS = {  # words of the table -> what they mean
     "floor": "floor: the ECE that a calibrated network would have on these images",
+    "class-wise": "class-wise ECE: the mean over classes of the ECE of p_k, a hit being a pixel of "
+    "class k",
+    "class  ECE": "of a class: its ECE, the share of its pixels that are predicted as it, and its "
+    "share of all pixels",
     "OE": "OE: only overconfidence, weighted by confidence",
     "debiased": "debiased RMS: root of the squared calibration error, minus noise",
     "smooth": "smooth ECE: a calibration error without bins",
@@ -145,7 +150,7 @@ def judge(
 
 def summary_text(result: dict[str, Any], out: Path) -> str:
     """Return the text for the terminal: the main numbers, warnings, and where the rest is."""
-    from pipeline_src.maps import risk  # as above
+    from pipeline_src.maps import classes, risk  # as above
 
     size = f"{result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"
     names = [name for name in PRINTED if name in result["raw"]]
@@ -158,6 +163,8 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
     for protocol, control in result.get("risk", {}).items():
         for text in risk.summary_text(control):
             table.append(f"{PROTOCOL_NAMES[protocol]}: {text}")
+    if "classes" in result:
+        table += classes.summary_text(result["classes"])
     lines = [f"{result['name']}: {size}", *table]
     lines += remarks(result, table, LEGENDS)
     lines += [f"diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]
