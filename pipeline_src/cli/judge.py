@@ -160,9 +160,7 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
         columns.append([PROTOCOL_NAMES[protocol], *cells])
     table = aligned(list(zip(*columns, strict=True)))
     table.append(answer(result))
-    for protocol, control in result.get("risk", {}).items():
-        for text in risk.summary_text(control):
-            table.append(f"{PROTOCOL_NAMES[protocol]}: {text}")
+    table += risk.summary_text(result.get("risk", {}))
     if "classes" in result:
         table += classes.summary_text(result["classes"])
     lines = [f"{result['name']}: {size}", *table]

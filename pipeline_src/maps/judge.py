@@ -26,7 +26,7 @@ from pipeline_src.maps.checks import count_folder
 from pipeline_src.maps.classes import class_results, draw_worst
 from pipeline_src.maps.files import Pair, form_of, pairs_and_warnings
 from pipeline_src.maps.gallery import draw_gallery, pictures_of
-from pipeline_src.maps.risk import controlled, exceeded
+from pipeline_src.maps.risk import controls
 from pipeline_src.metrics.image_inputs import per_image
 from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.registry import METRICS
@@ -80,12 +80,6 @@ def judge_folder(
     classes = form.classes
     if form.volumes and (gallery or images):
         raise UserError("the gallery shows no volumes", fix="leave out --gallery and --images")
-    if risk and classes:
-        raise UserError(
-            f"--risk {risk} needs maps of one object",
-            found=f"{classes} classes",
-            fix="leave out --risk",
-        )
     bound = Bound.of(risk) if risk else None
     pictures = pictures_of(pairs, images) if images else {}
     counted = count_folder(pairs, form, whole_maps=True, weighted_f=weighted_f)
@@ -125,10 +119,9 @@ def judge_folder(
             }
             result["miscalibration"][protocol] = miscalibration(intervals, measured.units)
             bands[protocol] = accuracy_band([measured], bins)
-        if bound:
-            control = controlled(run, bound, resamples)
-            result.setdefault("risk", {})[protocol] = control
-            result["warnings"] += exceeded(control, f"{PROTOCOL_NAMES[protocol]}, held-out folds")
+    if bound:
+        result["risk"], risk_warnings = controls(counts, bound, resamples)
+        result["warnings"] += risk_warnings
     provenance = {
         "name": name,
         "pred": str(pred),
