@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 
 import numpy as np
@@ -63,3 +65,12 @@ def test_averages_one_by_one_are_those_of_the_program():
             averaged.update_parameters(model)
     pairs = zip(first.module.state_dict().values(), second.module.state_dict().values(), strict=True)
     assert all(torch.equal(*values) for values in pairs)
+
+
+@pytest.mark.slow
+def test_published_numbers_are_recomputed_without_the_package():
+    script = ROOT / "benchmarks/recomputation.py"
+    done = subprocess.run([sys.executable, script, "cod"], capture_output=True, text=True, check=True)
+    recomputed, equal, _ = map(int, re.findall(r"\d+", done.stdout))
+    assert recomputed == equal > 3000
+    assert "pipeline_src" not in re.sub('""".*?"""', "", script.read_text(), flags=re.DOTALL)

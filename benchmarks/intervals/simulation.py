@@ -6,14 +6,11 @@ simulated experiments.
 Writes benchmarks/intervals/simulation.txt (about 15 minutes of one core with 1,300 repetitions).
 
 *decisions*: networks are simulated from the published counts. A network has the pixels per image
-    and bin of a published
-one, with its bin accuracies moved to a known ECE; networks of one method differ from seed to seed.
-Images are drawn with replacement from the published ones, and bootstrapped as for every published
-interval.
+and bin of a published one, with its bin accuracies moved to a known ECE; networks of one method
+differ from seed to seed. Images are drawn from the published ones and bootstrapped like them.
 
 *joint*: several comparisons of equal methods at once, whose errors over images and over seeds are
-    normal, with the
-ratio of these errors and their correlation given.
+normal, with the ratio of these errors and their correlation given.
 """
 
 from __future__ import annotations
@@ -39,11 +36,8 @@ METHODS = {
     "mini_seeds": ("baseline", "slp", "aslp_mei", "aslp_mc", "aslp_cl"),
     "evidence": ("slp_mean", "mixup", "aslp_groups", "null_images"),
 }
-BINS, RESAMPLES, SEEDS = (
-    5,
-    200,
-    (3, 5, 9),
-)  # bins on [0.5, 1]: no confidence of the top label lies below
+# Bins on [0.5, 1]: no confidence of the top label lies below.
+BINS, RESAMPLES, SEEDS = 5, 200, (3, 5, 9)
 POINT = 0.01  # the difference whose detection is measured
 RATIOS, CORRELATIONS, COMPARISONS = (0.5, 2.0, 6.0), (0.0, 0.9), (8,)
 

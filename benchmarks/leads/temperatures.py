@@ -1,5 +1,4 @@
-"""What remains of each method after its temperature is refitted: from the published counts, without
-data.
+"""What remains of each method after its temperature is refitted, from the published counts.
 
     python benchmarks/leads/temperatures.py
 

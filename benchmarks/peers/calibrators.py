@@ -29,10 +29,8 @@ from pipeline_src.maps.judge import groups_of
 from pipeline_src.metrics.metric import Difference, with_ends
 from pipeline_src.metrics.registry import METRICS
 
-SHOWN, DECIDING = (
-    ["ece", "classwise_ece", "nll", "brier"],
-    ["squared_error", "classwise_squared_error"],
-)
+SHOWN = ["ece", "classwise_ece", "nll", "brier"]
+DECIDING = ["squared_error", "classwise_squared_error"]
 
 
 def fiducio(name):  # it gets 0 and the log odds of two classes, else log f

@@ -33,16 +33,13 @@ def read_maps(folders: list[str]) -> tuple[list[np.ndarray], list[np.ndarray]]:
 
         paths = sorted(Path(folders[0]).iterdir())[:IMAGES]
         maps = [np.asarray(Image.open(path).convert("L")) / np.float32(255) for path in paths]
-        masks = [
-            np.asarray(Image.open(Path(folders[1]) / path.name).convert("L")) for path in paths
-        ]
+        files = [Path(folders[1]) / path.name for path in paths]
+        masks = [np.asarray(Image.open(file).convert("L")) for file in files]
         return maps, [(mask > 127).astype(np.uint8) for mask in masks]
     rng = np.random.default_rng(0)
     logits = [4 * rng.standard_normal((300, 400), np.float32) for _ in range(IMAGES)]
-    masks = [
-        (rng.random(z.shape, np.float32) < 1 / (1 + np.exp(-z))).astype(np.uint8) for z in logits
-    ]
-    return [1 / (1 + np.exp(-1.2 * z)) for z in logits], masks
+    objects = [rng.random(z.shape, np.float32) < 1 / (1 + np.exp(-z)) for z in logits]
+    return [1 / (1 + np.exp(-1.2 * z)) for z in logits], [mask.astype(np.uint8) for mask in objects]
 
 
 def pairs(p: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -55,11 +52,9 @@ def pairs(p: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def probabilities(p: np.ndarray) -> np.ndarray:
     """Float32 of floats or of 8-bit and 16-bit integers."""
-    return (
-        p / np.float32(np.iinfo(p.dtype).max)
-        if p.dtype.kind == "u"
-        else p.astype(np.float32, copy=False)
-    )
+    if p.dtype.kind == "u":
+        return p / np.float32(np.iinfo(p.dtype).max)
+    return p.astype(np.float32, copy=False)
 
 
 class Package:
