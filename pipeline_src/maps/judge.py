@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline_src import __version__, outputs
 from pipeline_src.analysis.analyse import accuracy_band
-from pipeline_src.analysis.conformal import Bound
+from pipeline_src.analysis.conformal import JOINT, Bound
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.intervals import FEW_GROUPS, MARGINS, groups_note, images_note
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
@@ -81,6 +81,12 @@ def judge_folder(
     if form.volumes and (gallery or images):
         raise UserError("the gallery shows no volumes", fix="leave out --gallery and --images")
     bound = Bound.of(risk) if risk else None
+    if bound and bound.joint and not classes:
+        raise UserError(
+            f"--risk {risk} needs maps of K classes",
+            found="maps of one object",
+            fix=f"--risk {risk.removesuffix(JOINT)}",
+        )
     pictures = pictures_of(pairs, images) if images else {}
     counted = count_folder(pairs, form, whole_maps=True, weighted_f=weighted_f)
     counts = grouped(counted.counts(), units)

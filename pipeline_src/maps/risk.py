@@ -9,7 +9,6 @@ import numpy as np
 
 from pipeline_src.analysis.conformal import (
     EIGHT_BIT,
-    JOINT,
     RISKS,
     Bound,
     guaranteed,
@@ -20,7 +19,6 @@ from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL, interval
 from pipeline_src.analysis.resampling import SEED, draws, image_means, one_thread
 from pipeline_src.counting.counts import Counts
-from pipeline_src.errors import UserError
 from pipeline_src.maps.classes import class_counts
 from pipeline_src.metrics.metric import FRACTION, Quantity, with_ends
 from pipeline_src.rng import generator
@@ -47,9 +45,6 @@ def controls(
     Returns:
         What `controlled` returns: of maps of one object by protocol; of K classes as `class0` to
         `class<K-1>`, or as `joint`.
-
-    Raises:
-        UserError: the bound is joint, and the maps are of one object.
     """
     raw = counts["raw"]
     over_groups = raw.images.groups is not None
@@ -63,12 +58,6 @@ def controls(
         risks = largest_risks(raw)
         result["joint"] = controlled(risks, bound, resamples, over_groups=over_groups)
         return result, exceeded(result["joint"], "held-out folds")
-    if bound.joint:
-        raise UserError(
-            "a joint --risk needs maps of K classes",
-            found="maps of one object",
-            fix=f"leave out {JOINT}",
-        )
     warnings = []
     for protocol, run in counts.items():
         control = controlled(image_risks(run), bound, resamples, over_groups=over_groups)
