@@ -32,6 +32,7 @@ os.fsync = lambda file: None
 # These take longest. The first keeps a worker busy while another makes `finished`.
 FIRST = ("training/test_every_method", "workflow/", "faults/test_kill", "docs/test_tutorials")
 FIRST += ("pipeline/test_several_classes", "training/test_posthoc", "export/")
+CHROMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,6 +56,17 @@ def pytest_runtest_teardown() -> None:
     for handler in [handler for handler in root.handlers if type(handler).__module__ == "logging"]:
         root.removeHandler(handler)
         handler.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    engines = pytest.importorskip("playwright.sync_api", reason="playwright (of the extra `test`) is not installed")
+    program = next(filter(None, map(shutil.which, CHROMES)), None)
+    if not program:
+        pytest.skip(f"no browser here: none of {', '.join(CHROMES)}")
+    with engines.sync_playwright() as engine:
+        options = ["--no-sandbox"] if os.getuid() == 0 else []
+        yield engine.chromium.launch(executable_path=program, args=options)
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from project import ROOT
+
+from pipeline_src.maps.judge import judge_folder
 
 sys.path.append(str(ROOT / "benchmarks"))
 from peers.measure import PACKAGES, read_maps
@@ -65,6 +68,77 @@ def test_averages_one_by_one_are_those_of_the_program():
             averaged.update_parameters(model)
     pairs = zip(first.module.state_dict().values(), second.module.state_dict().values(), strict=True)
     assert all(torch.equal(*values) for values in pairs)
+
+
+# Scores of K classes are counted in 2^-24; of float maps an image's pixels are known by 8-bit level.
+SCORES = {"classwise_ece", "classwise_squared_error"}
+BY_LEVEL = {"image_ece", "ece_floor", "ece_debiased", "smooth_ece", "aurc", "augrc"}
+BY_LEVEL |= {"squared_error", "squared_overconfidence", "classwise_squared_error"}
+
+
+def write_random_folders(root: Path, on_levels: bool) -> None:
+    """Volumes, logits and maps of four classes, with masks; on the middles of 8-bit levels all of `judge` is exact."""
+    nibabel = pytest.importorskip("nibabel")
+    rng = np.random.default_rng(0)
+    for folder in ("volumes", "logits", "classes"):
+        for name in ("maps", "masks"):
+            (root / folder / name).mkdir(parents=True)
+    for k in range(12):
+        planes = np.diff(np.sort(rng.integers(0, 253, (3, 16, 20 + k)), axis=0), axis=0, prepend=0, append=253)
+        values = {
+            "volumes": rng.integers(0, 255, (4 + k % 3, 9, 11)),
+            "logits": rng.permutation(np.arange(20 * (30 + k)) % 255).reshape(20, -1),
+            "classes": planes,
+        }
+        for folder, value in values.items():
+            noise = 0.5 if on_levels else 0.25 + rng.random(value.shape) / 2
+            p = (value + noise) / 255
+            if folder == "classes":
+                p /= p.sum(axis=0)
+                mask = (rng.random(planes.shape[1:]) > p.cumsum(axis=0)).sum(axis=0).clip(0, 3)
+                mask[0] = 255
+            else:
+                mask = (rng.random(p.shape) < p**1.5) * (255 if folder == "logits" else 1)
+            mask = mask.astype(np.uint8)
+            if folder == "volumes":
+                for name, array in (("maps", p.astype(np.float32)), ("masks", mask)):
+                    image = nibabel.Nifti1Image(array.T, np.eye(4))
+                    nibabel.save(image, root / folder / name / f"{k:02d}.nii.gz")
+            else:
+                np.save(root / folder / f"maps/{k:02d}.npy", np.log(p / (1 - p)) if folder == "logits" else p)
+                np.save(root / folder / f"masks/{k:02d}.npy", mask)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("on_levels", [True, False])
+def test_an_independent_program_has_the_numbers_of_judge(tmp_path, on_levels):
+    write_random_folders(tmp_path, on_levels)
+    import second_judge
+
+    for folder in ("volumes", "logits", "classes"):
+        maps, masks = tmp_path / folder / "maps", tmp_path / folder / "masks"
+        logits = folder == "logits"
+        judged = judge_folder(maps, masks, "net", tmp_path / folder / "out", resamples=0, logits=logits)
+        again = second_judge.metrics(maps, masks, logits)
+        for protocol in judged["undefined"]:
+            numbers = judged[protocol]
+            assert numbers.keys() - again[protocol].keys() <= {"s_measure", "e_measure", "max_e"}
+            for name, number in again[protocol].items():
+                tolerance = 2**-25 if name in SCORES else 1e-9
+                if name in BY_LEVEL and not on_levels:
+                    tolerance = 2e-3
+                assert number == pytest.approx(numbers[name], abs=tolerance), (folder, protocol, name)
+        for k, of_class in enumerate(judged.get("classes", [])):
+            for name, number in again["classes"][k].items():
+                assert number == pytest.approx(of_class[name], abs=2**-25)
+
+
+@pytest.mark.slow
+def test_the_volume_benchmark_runs(tmp_path):
+    pytest.importorskip("nibabel")
+    import volume
+
+    assert "64" in volume.table(64, 1, tmp_path)[0]
 
 
 @pytest.mark.slow

@@ -79,7 +79,7 @@ class Bound:
         """The smallest number of images n that can guarantee the bound: 1 / (n + 1) <= alpha."""
         return math.ceil(1 / self.alpha - 1 - 1e-9)
 
-    def defined(self, risks: np.ndarray) -> np.ndarray:
+    def defined_risks(self, risks: np.ndarray) -> np.ndarray:
         """Return the risk at all thresholds, (n, 257), of the n units for which it is defined.
 
         Args:

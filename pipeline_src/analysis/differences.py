@@ -125,14 +125,16 @@ def metric_differences(
 def _measured(
     counts: Sequence[Mapping[str, Counts]], bins: int, key: int, groups: Groups, equal: bool
 ) -> dict[str, Measurement]:
-    """Return the measurements of one experiment by protocol; seeds are numbered from 0.
+    """Return the measurements of one experiment by protocol.
+
+    Runs are numbered by their pair, from 0, because the seeds of the two experiments may differ.
 
     Args:
-        counts: the counts by protocol, for each seed.
-        key: the seed of the resamples.
-        equal: whether both experiments have equal counts: then no resamples are needed.
+        counts: the counts by protocol, for each training seed.
+        key: the seed of the generator that draws the resamples.
+        equal: whether both experiments have equal counts, so that all differences are 0.
     """
-    resamples = 1 if equal else RESAMPLES
+    resamples = 1 if equal else RESAMPLES  # one where none is needed: arrays must not be empty
     runs = [measure_protocols(run, bins, key, resamples, groups) for run in counts]
     numbers = range(len(runs))
     measured = {}

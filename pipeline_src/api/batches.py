@@ -5,31 +5,39 @@ image, whose size does not depend on the number of images.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
+
+import numpy as np
 
 from pipeline_src.counting.accumulate import Accumulator
 from pipeline_src.counting.bins import UndefinedMetricError, check_bins
 from pipeline_src.counting.counts import Counts, Histogram
 from pipeline_src.counting.levels import COARSE, LEVELS
-from pipeline_src.counting.sample import Sample, checked
+from pipeline_src.counting.masks import foreground, object_unclear
+from pipeline_src.counting.sample import Sample, checked, numpy_array
 from pipeline_src.errors import UserError, check_name
+from pipeline_src.labels import IGNORED
 from pipeline_src.metrics.registry import METRICS, value
 
-SHAPES = (
-    "(H, W), (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes; masks (N, H, W) or "
-    "(H, W)"
+IMAGES = (
+    "(H, W), (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes; masks (N, H, W)"
 )
+VOLUMES = IMAGES.replace("H, W", "D, H, W")
 OF_HISTOGRAMS = [name for name, metric in METRICS.items() if metric.input.pooled]
 DEFAULT = ("ece", "oe", "accuracy", "gap")
+Batch = tuple[Any, Any, int | None]  # probabilities, masks, classes, as `batches_of` returns them
 
 
-def batch_of(probabilities: Any, masks: Any) -> tuple[Any, Any, int | None]:
-    """Return a batch in one form.
+def batches_of(probabilities: Any, masks: Any, *, volumes: bool = False) -> list[Batch]:
+    """Return batches in one form: one of arrays, and of lists one for each image.
 
     Args:
-        probabilities, masks: arrays or tensors, of one image or of a batch.
+        probabilities, masks: arrays or tensors, of one image or of a batch; or two lists of images,
+            which may have different sizes.
+        volumes: whether images have three axes. A volume (D, H, W) has the shape (D H, W) then:
+            pixels are counted alike.
 
     Returns:
         Probabilities (N, H, W) or (N, K, H, W), masks (N, H, W), and the number of classes K > 2;
@@ -38,30 +46,122 @@ def batch_of(probabilities: Any, masks: Any) -> tuple[Any, Any, int | None]:
     Raises:
         UserError: these are no arrays, or shapes do not fit.
     """
+    if not (isinstance(probabilities, list | tuple) and isinstance(masks, list | tuple)):
+        return [_batch_of(probabilities, masks, volumes)]
+    if len(probabilities) != len(masks):
+        raise UserError(
+            "probabilities and masks do not fit",
+            found=f"lists of {len(probabilities)} and {len(masks)}",
+            expected="a mask for each image",
+        )
+    axes = 3 if volumes else 2
+    batches = []
+    for probability, mask in zip(probabilities, masks, strict=True):
+        batch = _batch_of(probability, mask, volumes)
+        if mask.ndim > axes:
+            raise UserError(
+                "an element of the lists is no single image",
+                found=f"a mask of shape {tuple(mask.shape)}",
+                expected=f"masks of {axes} axes",
+                fix="batches without a list around them; volumes=True for volumes: "
+                "Evaluation(volumes=True)",
+            )
+        batches.append(batch)
+    return batches
+
+
+def _batch_of(probabilities: Any, masks: Any, volumes: bool) -> Batch:
+    """Return arrays or tensors, of one image or of a batch, as `batches_of` does."""
     for given in (probabilities, masks):
         if not hasattr(given, "ndim"):
             raise UserError(
                 "these are no images",
                 found=f"of type {type(given).__name__}",
-                expected=f"arrays or tensors: {SHAPES}",
-                fix="count images of different sizes one by one",
+                expected=f"arrays or tensors: {VOLUMES if volumes else IMAGES}; or a list of "
+                "images and one of masks",
             )
-    p = probabilities
-    y = masks
-    if y.ndim == 2:
-        p = p[None]
-        y = y[None]
-    elif y.ndim == 4 and y.shape[1] == 1:
-        y = y[:, 0]
-    fits = y.ndim == 3 and p.ndim in (3, 4) and (*p.shape[:1], *p.shape[-2:]) == tuple(y.shape)
-    if not fits or (p.ndim == 4 and not p.shape[1]):
+    axes = 3 if volumes else 2
+    p, y = _with_batch_axis(probabilities, masks, axes)
+    if not _fit(p, y, axes):
+        fix = None
+        if not volumes and _fit(*_with_batch_axis(probabilities, masks, 3), 3):
+            fix = "volumes=True if these are volumes: Evaluation(volumes=True)"
         raise UserError(
             "probabilities and masks do not fit",
             found=f"shapes {tuple(probabilities.shape)} and {tuple(masks.shape)}",
-            expected=SHAPES,
+            expected=VOLUMES if volumes else IMAGES,
+            fix=fix,
         )
-    classes = p.shape[1] if p.ndim == 4 and p.shape[1] > 2 else None
+    classes = None
+    if p.ndim == axes + 2 and p.shape[1] > 2:
+        classes = p.shape[1]
+    if volumes:
+        width = y.shape[-1]
+        rows = math.prod(y.shape[1:3])
+        p = p.reshape(*p.shape[:-3], rows, width)
+        y = y.reshape(len(y), rows, width)
     return p, y, classes
+
+
+def _with_batch_axis(p: Any, y: Any, axes: int) -> tuple[Any, Any]:
+    """Return images of so many axes with an axis for the batch, and masks without a channel."""
+    if y.ndim == axes:
+        return p[None], y[None]
+    if y.ndim == axes + 2 and y.shape[1] == 1:
+        return p, y[:, 0]
+    return p, y
+
+
+def _fit(p: Any, y: Any, axes: int) -> bool:
+    """Return whether these are probabilities and masks of a batch of images of so many axes."""
+    if y.ndim != axes + 1 or p.ndim not in (axes + 1, axes + 2):
+        return False
+    with_classes = p.ndim == axes + 2
+    if with_classes and not p.shape[1]:
+        return False
+    return (*p.shape[:1], *p.shape[-axes:]) == tuple(y.shape)
+
+
+def object_mask(mask: Any, ignore: int | None, image_id: str, objects: dict[int, str]) -> Any:
+    """Return the mask of an object as `checked` takes it.
+
+    Without `ignore`, 255 is the object of a mask of 0 and 255, as in files.
+
+    Args:
+        objects: the value of the object in the masks so far, 1 or 255 -> the first image that has
+            it. The one of this mask is added.
+
+    Raises:
+        UserError: with these masks it is unclear which value is the object.
+    """
+    labels = numpy_array(mask)
+    if ignore is not None or labels.dtype == bool or not labels.size:
+        return labels
+    top = labels.max()
+    if top == IGNORED and not (labels == 1).any():
+        if not np.isin(labels, (0, IGNORED)).all():
+            return labels  # which `checked` refuses
+        labels = foreground(labels)
+    elif top == IGNORED:
+        top = 1
+    if top in (1, IGNORED):
+        found = {int(top): image_id} | objects
+        check_objects(found)
+        objects.update(found)
+    return labels
+
+
+def check_objects(objects: Mapping[int, str]) -> None:
+    """Raise a UserError where `objects`, as of `object_mask`, have both values."""
+    if object_unclear(objects):
+        raise UserError(
+            "the masks do not show what is an object",
+            found=f"1 in the mask of {objects[1]}, 0 and 255 only in the mask of "
+            f"{objects[IGNORED]}",
+            expected="0 and 1 in all masks, or 0 and 255",
+            fix="ignore=255 if 255 marks ignored pixels: Evaluation(ignore=255); mask > 127 if it "
+            "is the object",
+        )
 
 
 def checked_image(probability: Any, mask: Any, image_id: str, ignore: int | None) -> Sample:
@@ -76,7 +176,13 @@ def checked_image(probability: Any, mask: Any, image_id: str, ignore: int | None
 
 
 def batch_histogram(
-    probabilities: Any, masks: Any, ignore: int | None, levels: int = LEVELS
+    probabilities: Any,
+    masks: Any,
+    ignore: int | None,
+    levels: int = LEVELS,
+    *,
+    volumes: bool = False,
+    objects: dict[int, str] | None = None,
 ) -> Histogram:
     """Return the pixels of a batch: of an object by its probability, of K classes by the top
     label's confidence.
@@ -87,15 +193,23 @@ def batch_histogram(
         masks: (N, H, W) whole numbers or bool.
         ignore: as `Evaluation` takes it; a batch is one mask.
         levels: LEVELS or COARSE.
+        volumes: as of `batches_of`.
+        objects: as of `object_mask`; None where other batches do not matter.
 
     Raises:
         UserError: shapes, labels or values do not fit.
     """
-    p, y, classes = batch_of(probabilities, masks)
-    if p.ndim == 4:
-        p = p.swapaxes(0, 1)
+    batches = batches_of(probabilities, masks, volumes=volumes)
+    classes = batches[0][-1] if batches else None
+    if objects is None:
+        objects = {}
     accumulator = Accumulator(classes, protocols=["raw"], images=False, levels=levels)
-    accumulator.add(checked_image(p, y, "the batch", ignore))
+    for p, y, of_classes in batches:
+        if p.ndim == 4:
+            p = p.swapaxes(0, 1)
+        if of_classes is None:
+            y = object_mask(y, ignore, "the batch", objects)
+        accumulator.add(checked_image(p, y, "the batch", ignore))
     return accumulator.counts()["raw"].histogram
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline_src import __version__
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
-from pipeline_src.api.batches import batch_of, checked_image
+from pipeline_src.api.batches import batches_of, check_objects, checked_image, object_mask
+from pipeline_src.calibrators.pixels import least_probability
+from pipeline_src.counting import storage
 from pipeline_src.counting.accumulate import Accumulator
 from pipeline_src.counting.bins import check_bins
 from pipeline_src.counting.counts import Counts, grouped
@@ -76,12 +80,16 @@ class Evaluation:
     image and class.
 
     Args:
-        ignore: the label of pixels that never count. Without one it is 255, and a mask of only 0
-            and 255 is refused: its 255 is more often the object.
+        ignore: the label of pixels that never count. Without one, 255 is the object of masks that
+            have 0 and 255 only, as in `judge`; in other masks 255 never counts.
+        volumes: whether images have three axes, (D, H, W). A volume is one sampling unit, as an
+            image is.
     """
 
-    def __init__(self, ignore: int | None = None):
+    def __init__(self, ignore: int | None = None, *, volumes: bool = False):
         self.ignore = ignore
+        self.volumes = volumes
+        self._objects: dict[int, str] = {}  # of `object_mask`
         # Of an object the raw protocol only: the stretched one is the paper's, and takes as long
         # again.
         self._accumulator = Accumulator(protocols=["raw"])
@@ -92,21 +100,31 @@ class Evaluation:
         Args:
             probabilities: of an object, (H, W), (N, H, W) or (N, 1, H, W): floats in [0, 1], uint8
                 of v / 255 or uint16 of v / 65535. Of K classes, (N, K, H, W), or (K, H, W) with one
-                mask: floats that sum to 1. Of two classes the second is the object. Arrays or
-                tensors.
-            masks: (N, H, W) or (H, W): 0, 1 and the ignored label, or bool; class ids for K
-                classes.
+                mask: floats that sum to 1. Of two classes the second is the object. Volumes have
+                (D, H, W) in place of (H, W), and need `volumes=True`: (N, H, W) is a batch of
+                images without it. Arrays or tensors; or a list of images, which may have different
+                sizes.
+            masks: (N, H, W) or (H, W): 0, 1 and the ignored label, 0 and 255, or bool; class ids
+                for K classes. A list where the probabilities are one.
 
         Raises:
-            UserError: shapes, labels or values do not fit. The images before the one at fault are
-                counted.
+            UserError: shapes, labels or values do not fit, or some masks have objects of 1 and
+                others of 255. The images before the one at fault are counted.
         """
-        p, y, classes = batch_of(probabilities, masks)
-        self._set_classes(classes)
-        for number, (probability, mask) in enumerate(zip(p, y, strict=True), len(self)):
-            sample = checked_image(probability, mask, _image_id(number), self.ignore)
-            self._accumulator.add(sample)
+        for p, y, classes in batches_of(probabilities, masks, volumes=self.volumes):
+            self._set_classes(classes)
+            for probability, mask in zip(p, y, strict=True):
+                self._add(probability, mask, _image_id(len(self)))
         return self
+
+    def _add(self, probability: Any, mask: Any, image_id: str) -> None:
+        """Count one image, (H, W) or (K, H, W), and its mask (H, W)."""
+        if self._accumulator.classes:
+            self._accumulator.add(checked_image(probability, mask, image_id, self.ignore))
+            return
+        mask = object_mask(mask, self.ignore, image_id, self._objects)
+        sample = checked_image(probability, mask, image_id, self.ignore)
+        self._accumulator.add(sample, least_probability(sample.probability.dtype))
 
     def _set_classes(self, classes: int | None) -> None:
         """Set the number of classes, which is that of the first image."""
@@ -132,6 +150,13 @@ class Evaluation:
         """
         return self._accumulator.counts()["raw"]
 
+    @property
+    def ids(self) -> Sequence[str]:
+        """The names of the images: their numbers in the order of adding, or those of the loaded
+        file, sorted.
+        """
+        return self.counts.images.ids
+
     def __len__(self) -> int:
         """Return the number of images."""
         return len(self._accumulator)
@@ -140,12 +165,44 @@ class Evaluation:
         """Add the images of another evaluation, as of another process, and return this one.
 
         Raises:
-            UserError: the classes differ.
+            UserError: the classes differ, or the masks of one have objects of 1 and those of the
+                other have objects of 255.
         """
+        objects = other._objects | self._objects
+        check_objects(objects)
         if len(other):
             self._set_classes(other._accumulator.classes)
             self._accumulator.include({"raw": _renumbered(other.counts, len(self))})
+            self._objects = objects
         return self
+
+    def save(self, path: Path | str, name: str = "") -> None:
+        """Write the counts to a file (.npz), as the `counts.npz` of `judge`.
+
+        Args:
+            name: of the model, which the file holds.
+        """
+        storage.save({"raw": self.counts}, path, {"name": name, "version": __version__})
+
+    @classmethod
+    def load(
+        cls, path: Path | str, ignore: int | None = None, *, volumes: bool = False
+    ) -> Evaluation:
+        """Return the evaluation that is saved in a file of `save`, or in `counts.npz` of `judge`.
+
+        Of maps of an object it holds the unnormalized ones, `raw`.
+
+        Args:
+            ignore, volumes: of the images that are added to it.
+
+        Raises:
+            UserError: there is no such file, or another content in it.
+        """
+        counts = storage.load(path)["raw"]
+        evaluation = cls(ignore, volumes=volumes)
+        evaluation._set_classes(len(counts.classes) or None)
+        evaluation._accumulator.include({"raw": counts})
+        return evaluation
 
     def compute(
         self, bins: int = 10, intervals: bool = False, groups: Sequence[Hashable] | None = None
@@ -155,7 +212,7 @@ class Evaluation:
         Args:
             bins: equal-width and equal-mass bins, a divisor of 66,300 such as 10, 15, 20 or 100.
             intervals: also 95 % intervals, by 1,000 resamples of the images.
-            groups: the group of each image, in the order of adding, where images are not
+            groups: the group of each image, in the order of `ids`, where images are not
                 independent, such as frames of a video: resamples are of groups then.
 
         Raises:
@@ -185,10 +242,13 @@ def calibration_report(
     intervals: bool = True,
     ignore: int | None = None,
     groups: Sequence[Hashable] | None = None,
+    *,
+    volumes: bool = False,
 ) -> CalibrationReport:
     """Return every metric of some images with its confidence interval; arguments are those of
     `Evaluation`."""
-    return Evaluation(ignore).update(probabilities, masks).compute(bins, intervals, groups)
+    evaluation = Evaluation(ignore, volumes=volumes).update(probabilities, masks)
+    return evaluation.compute(bins, intervals, groups)
 
 
 def reliability_diagram(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from pipeline_src.api.batches import DEFAULT, batch_histogram, levels_of, values
+from pipeline_src.api.batches import DEFAULT, batch_histogram, check_objects, levels_of, values
 from pipeline_src.counting.counts import ARRAYS, Counts, Histogram
 
 
@@ -25,8 +25,9 @@ class DenseCalibration(Metric):
     Args:
         names: of docs/reference/metrics.md; those that need images one by one are refused.
         bins: equal-width and equal-mass bins, a divisor of 66,300.
-        ignore: the label of pixels that never count. Without one it is 255, and a batch of only 0
-            and 255 is refused.
+        ignore: the label of pixels that never count. Without one, 255 is the object of batches of 0
+            and 255 only, as in `judge`; in other batches 255 never counts.
+        volumes: whether images have three axes, (D, H, W).
         kwargs: of torchmetrics.Metric.
     """
 
@@ -38,12 +39,14 @@ class DenseCalibration(Metric):
     on_edge: Tensor
     surest: Tensor
     top: Tensor
+    objects: Tensor
 
     def __init__(
         self,
         names: Sequence[str] = DEFAULT,
         bins: int = 10,
         ignore: int | None = None,
+        volumes: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -51,11 +54,14 @@ class DenseCalibration(Metric):
         self.names = tuple(names)
         self.bins = bins
         self.ignore = ignore
+        self.volumes = volumes
         empty = Histogram.empty(self.levels)
         for name in ARRAYS:
             self.add_state(name, torch.from_numpy(getattr(empty, name)), dist_reduce_fx="sum")
         # `Histogram.top`: 1 for K classes.
         self.add_state("top", torch.tensor(0), dist_reduce_fx="max")
+        # By value whether it is the object in a batch (`object_mask`).
+        self.add_state("objects", torch.zeros(256, dtype=torch.uint8), dist_reduce_fx="max")
 
     def set_dtype(self, dst_type: str | torch.dtype) -> DenseCalibration:
         """Do nothing: the state stays whole numbers."""
@@ -66,14 +72,25 @@ class DenseCalibration(Metric):
 
         Args:
             probabilities: (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes. Of two
-                classes the second is the object. On any device.
-            masks: (N, H, W) whole numbers: 0 and 1, or class ids, and the ignored label.
+                classes the second is the object. On any device. Volumes have (D, H, W) in place of
+                (H, W). Or a list of images, which may have different sizes.
+            masks: (N, H, W) whole numbers: 0 and 1, or class ids, and the ignored label; or 0 and
+                255. A list where the probabilities are one.
         """
-        histogram = batch_histogram(probabilities, masks, self.ignore, self.levels)
+        objects = self._object_values()
+        histogram = batch_histogram(
+            probabilities, masks, self.ignore, self.levels, volumes=self.volumes, objects=objects
+        )
+        self.objects[list(objects)] = 1
         self.top.fill_(int(histogram.top))
         for name in ARRAYS:
             of_batch = torch.from_numpy(getattr(histogram, name))
             getattr(self, name).add_(of_batch.to(self.device))
+
+    def _object_values(self) -> dict[int, str]:
+        """Return the values of objects in the batches so far, as of `object_mask`."""
+        values = torch.nonzero(self.objects).flatten().tolist()
+        return dict.fromkeys(values, "an earlier batch")
 
     @property
     def counts(self) -> Counts:
@@ -84,6 +101,10 @@ class DenseCalibration(Metric):
     def compute(self) -> dict[str, Tensor]:
         """Return metrics by name, float64 scalars; NaN where a metric is undefined, as without
         pixels.
+
+        Raises:
+            UserError: the masks of one process have objects of 1, and those of another of 255.
         """
+        check_objects(self._object_values())
         numbers = values(self.counts.histogram, self.names, self.bins)
         return {name: torch.tensor(number, dtype=torch.float64) for name, number in numbers.items()}

@@ -46,9 +46,13 @@ class Claim:
                 yield view.missing_entry(code)
 
     def secondary(self, view: View) -> Iterator[tuple[str, Finding]]:
-        """Yield a title and a finding for each entry of a subject but the principal one."""
+        """Yield a title and a finding for each further entry of a subject's method.
+
+        An entry is one of `methods:` in params.yaml. Further entries do not decide the claim.
+        """
         for code in self.subjects:
-            for entry in view.facts.entries(code)[1:]:
+            entries = view.facts.entries(code)
+            for entry in entries[1:]:  # the first is the principal entry, which decides
                 yield f"{entry} instead", Finding.of(self.check(view, entry))
 
 

@@ -214,6 +214,11 @@ class Evidence:
 
 
 def _estimate_json(effect: Estimate) -> dict[str, Any]:
+    """Return an estimate for JSON, with null where a value is undefined.
+
+    `low` and `high` are over images and seeds, `image_low` and `image_high` over images only;
+    `units` is the number of resampled images or groups of images.
+    """
     low, high = effect.interval()
     return {
         "seeds": {seed: or_none(value) for seed, value in effect.by_seed.items()},

@@ -48,7 +48,7 @@ def plan(experiment: ExperimentName = None) -> None:
             why = f"{absent[0].name}: {'; '.join(planned.differences(absent[0]))}"
         table.add_row(kind, f"{len(absent)} of {number}", why)
     console.print(table, soft_wrap=False)
-    for line in [*planned.needs(graph, sizes), *planned.warnings(graph)]:
+    for line in [*planned.requirements(graph, sizes), *planned.warnings(graph)]:
         console.print(line)
     if missing:
         console.print(f"Run it: {graph.command}")

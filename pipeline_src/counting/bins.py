@@ -6,6 +6,11 @@ foreground pixel. The two are different quantities; the name of a metric of the 
 it.
 
 Bins are right-closed, (k/B, (k+1)/B] for k = 0 .. B-1; bin 0 also holds score 0.
+
+A histogram counts pixels by level of doubt, predicted class and label; doubt is 1 - confidence. A
+bin of one level is called a cell. With L levels on [0, 1], level j of doubt is cell L - 1 - j of
+confidence, whose upper end is (L - j) / L. Positions inside a level grow with doubt, so they lower
+a confidence.
 """
 
 from __future__ import annotations
@@ -74,16 +79,17 @@ def top_label(histogram: Histogram, bins: int | None = None) -> Bins:
     Raises:
         UserError: the bins cannot be formed.
     """
-    if histogram.top:
+    if histogram.top:  # counted as an object: "is the top class right", with its probability
         return positive(histogram, bins)
     levels = histogram.levels
     doubt = np.arange(len(histogram.count))
     sums = np.zeros((4, levels), np.int64)
+    predicted_and_right = histogram.count[:, 0, 0] + histogram.count[:, 1, 1]
     _add_pixels(
         sums,
         levels - 1 - doubt,
         count=histogram.count.sum(axis=(1, 2)),
-        hits=histogram.count[:, 0, 0] + histogram.count[:, 1, 1],
+        hits=predicted_and_right,
         start=levels - doubt,
         position=-histogram.position.sum(axis=(1, 2)),
     )
@@ -99,32 +105,45 @@ def positive(histogram: Histogram, bins: int | None = None) -> Bins:
     Raises:
         UserError: the bins cannot be formed.
     """
+    sums = np.zeros((4, histogram.levels), np.int64)
+    _add_foreground(sums, histogram)
+    _add_background(sums, histogram)
+    return _joined(sums, bins)
+
+
+def _add_foreground(sums: np.ndarray, histogram: Histogram) -> None:
+    """Add the pixels that are predicted as foreground, whose score f is 1 - doubt."""
     levels = histogram.levels
     doubt = np.arange(len(histogram.count))
-    sums = np.zeros((4, levels), np.int64)
-    position_below, position_above = histogram.position.sum(axis=2).T
-    above = histogram.count[:, 1]
+    foreground = histogram.count[:, 1]
     _add_pixels(
         sums,
         levels - 1 - doubt,
-        count=above.sum(axis=1),
-        hits=above[:, 1],
+        count=foreground.sum(axis=1),
+        hits=foreground[:, 1],
         start=levels - doubt,
-        position=-position_above,
+        position=-histogram.position[:, 1].sum(axis=1),
     )
-    # Below 0.5 the levels are closed at their lower edge: pixels on it belong one cell lower. All
-    # of the last level lies on its edge, 0.5.
-    below = histogram.count[:, 0]
+
+
+def _add_background(sums: np.ndarray, histogram: Histogram) -> None:
+    """Add the pixels that are predicted as background, whose score f is their doubt.
+
+    Level j is cell j. Levels are closed at their lower end, cells at their upper end, so pixels
+    with f = j / L belong to cell j - 1, with its upper end as their score.
+    """
+    doubt = np.arange(len(histogram.count))
+    background = histogram.count[:, 0]
     edge = histogram.on_edge.copy()
-    edge[-1] = below[-1]
-    inside = (below - edge)[:-1]
+    edge[-1] = background[-1]  # all of the last level lies at f = 0.5
+    inside = (background - edge)[:-1]
     _add_pixels(
         sums,
         doubt[:-1],
         count=inside.sum(axis=1),
         hits=inside[:, 1],
         start=doubt[:-1],
-        position=position_below[:-1],
+        position=histogram.position[:-1, 0].sum(axis=1),
     )
     _add_pixels(
         sums,
@@ -134,7 +153,6 @@ def positive(histogram: Histogram, bins: int | None = None) -> Bins:
         start=doubt[1:],
         position=np.zeros_like(doubt[1:]),
     )
-    return _joined(sums, bins)
 
 
 def _add_pixels(

@@ -27,8 +27,9 @@ The two differ only for f = j / LEVELS exactly, and those pixels are counted onc
 Arithmetic. A float32 confidence in [0.5, 1] is a multiple of 2^-24 and its product with LEVELS is
 exact in float64, so the level is decided exactly (float32 multiplication would put 0.7 and 0.9 into
 the wrong bin). float64 values are rounded to float32 first. Scores of K classes have more bits than
-that below 0.5: all of them decide the level, and the position only is rounded to 2^-24. A value v
-of an integer map is the exact fraction v / 255 or v / 65535.
+that below 0.5: all of them decide the level, and for its position the score is rounded to 2^-24, so
+a mean of scores is off by 2^-25 at most. A value v of an integer map is the exact fraction v / 255
+or v / 65535.
 
 Cells. Saturated networks have most of their pixels in the first levels, and a level does not know
 the order of its pixels. So the pixels of the first `SPLIT` levels are also counted by cell:

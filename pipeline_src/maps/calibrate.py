@@ -65,13 +65,15 @@ def calibrate_folder(
     """Fit a calibrator to the maps in `pred`, and write it and the calibrated maps of `apply`.
 
     Writes calibrator.json, scores.json and maps/ into `out`. Where the applied maps have no masks,
-    the fitted maps are scored, each image by the calibrator that was fitted to the other folds:
-    they are read twice, all other files once. Memory holds a pair of maps and about 2 KB per image.
+    the fitted maps are scored, each image by the calibrator that was fitted to the other folds. The
+    maps of `pred` are read twice then, all other files once. Memory holds a pair of maps and about
+    2 KB per image.
 
     Args:
         test_mask: masks of the applied maps.
         resamples: bootstrap resamples; 0 for no intervals.
-        groups: as of `judge`, of `pred` and, with `test_mask`, of `apply`; a group is in one fold.
+        groups: a pattern or csv file (`data.groups`) that names the group of each image of `pred`
+            and, with `test_mask`, of `apply`. All images of a group are in one fold.
         method, ignore, bins, logits, skip_unpaired: the options of the command `calibrate`.
 
     Returns:

@@ -12,11 +12,11 @@ from pipeline_src.calibrators.pixels import least_probability
 from pipeline_src.counting.accumulate import Accumulator
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.levels import PROTOCOLS
+from pipeline_src.counting.masks import object_unclear
 from pipeline_src.errors import UserError, few
 from pipeline_src.maps.files import Form, Pair, SavedMap, read_pairs
 from pipeline_src.metrics.registry import value
 
-SMALL = 64  # class ids lie below; soft edges have values on both sides
 MEANINGS = {  # of maps that stay below a value
     "uint8": (1, "decisions 0 and 1"),
     "uint16": (255, "8-bit values or percent"),
@@ -89,17 +89,14 @@ class FolderCounts:
             self._check_range()
 
     def _check_mask_values(self) -> None:
-        """Raise a UserError where the values of binary masks do not determine the object.
-
-        All masks decide together: in a mask of 0 and 255, 255 is the object, unless other masks
-        have objects of 1.
+        """Raise a UserError where the values of binary masks do not determine the object; all
+        masks decide together (`object_unclear`).
         """
         values = sorted(self.examples)
         top = max(values, default=0)
         below = [mask_value for mask_value in values[:-1] if mask_value > 0]
-        two_objects = bool(below) and below[0] < SMALL and below[-1] <= 127
         void_is_object = self.form.ignore == 255 and self.ignored > 0 and top == 0
-        if not (void_is_object or 1 < top <= 127 or two_objects):
+        if not (void_is_object or object_unclear(values)):
             return
         shown = []
         for mask_value in values[:4] + values[4:][-1:]:
@@ -120,10 +117,10 @@ class FolderCounts:
         )
 
     def _check_range(self) -> None:
-        """Raise a UserError if all maps of a type hold so small values that they mean others."""
-        for kind, (low, meaning) in MEANINGS.items():
+        """Raise a UserError if all values of a type of maps are too small for probabilities."""
+        for kind, (limit, meaning) in MEANINGS.items():
             highest = self.highest.get(kind, 0)
-            if 0 < highest <= low:
+            if 0 < highest <= limit:
                 top = np.iinfo(kind).max
                 raise UserError(
                     f"the {kind} maps look like {meaning}: read as probabilities, all would be "

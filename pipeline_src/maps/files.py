@@ -24,6 +24,7 @@ from scipy.ndimage import zoom
 from scipy.special import expit, softmax
 
 from pipeline_src.counting.kernels import pixels_by_value
+from pipeline_src.counting.masks import foreground
 from pipeline_src.counting.sample import Sample, checked, numpy_array
 from pipeline_src.errors import UserError, few, listed
 from pipeline_src.files import check_folder, check_regular, composed
@@ -504,10 +505,8 @@ def read_mask(path: Path, ignore: int | None = None) -> tuple[np.ndarray, np.nda
     if array.dtype.kind in "bf" and high <= 1:
         values = 255 * values
     values = values.astype(np.uint8, copy=False)
-    threshold = 127
-    if values.max() == 1 and suffix_of(path) not in JPEG:  # which changes 0 to 1
-        threshold = 0
-    target = (values > threshold).view(np.uint8)
+    jpeg = suffix_of(path) in JPEG  # which changes 0 to 1
+    target = foreground(values, ones_are_objects=not jpeg).view(np.uint8)
     target[ignored] = IGNORED
     pixels = pixels_by_value(values.reshape(-1), ignored.reshape(-1).view(np.uint8))
     return target, pixels[:, 0]

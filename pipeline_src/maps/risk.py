@@ -108,7 +108,7 @@ def controlled(
         there is no threshold; `delivered`, both empirical risks with `images` and `intervals`, each
         of five folds at the threshold of the other folds, None where one of them has no threshold.
     """
-    defined = bound.defined(risks)
+    defined = bound.defined_risks(risks)
     total = defined.sum(axis=0)
     units = len(defined)
     level = bound.level(total, units)
@@ -128,15 +128,28 @@ def controlled(
     result["threshold"] = level / (EIGHT_BIT - 1)
     result["promised"] = float(guaranteed(total, units)[level])
     result["spread"] = risk_spread(risks, bound, resamples)
+    result["delivered"] = _delivered(risks, bound, resamples)
+    return result
+
+
+def _delivered(risks: np.ndarray, bound: Bound, resamples: int) -> dict[str, Any] | None:
+    """Return both empirical risks of the images, each at the threshold of the other folds.
+
+    Args:
+        risks: (U, 2, 257), as of `controlled`.
+
+    Returns:
+        None if a fold has no threshold.
+    """
     folds = folds_of(np.arange(len(risks)))
     levels = []
     for fold in range(folds.max() + 1):
-        others = bound.defined(risks[folds != fold])
+        others = bound.defined_risks(risks[folds != fold])
         levels.append(bound.level(others.sum(axis=0), len(others)))
-    if None not in levels:
-        held_out = risks[np.arange(len(risks)), :, np.array(levels)[folds]]
-        result["delivered"] = _empirical(held_out, resamples)
-    return result
+    if None in levels:
+        return None
+    held_out = risks[np.arange(len(risks)), :, np.array(levels)[folds]]
+    return _empirical(held_out, resamples)
 
 
 @one_thread
@@ -157,7 +170,7 @@ def risk_spread(
     Returns:
         None without resamples, with n < 10, or where a resample gives no threshold.
     """
-    defined = bound.defined(risks)
+    defined = bound.defined_risks(risks)
     units = len(defined)
     if not resamples or units < FEW_GROUPS:
         return None

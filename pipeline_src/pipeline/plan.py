@@ -17,7 +17,7 @@ from pipeline_src.training.perturbation import AdaptivePerturbation
 
 USUAL_PIXELS = 400 * 300  # of an image of the usual datasets
 MOST = 4  # reasons that are shown
-MANY = 10**5  # images of a dataset whose size is not known
+LARGEST = 10**7  # images that a dataset of unknown size is taken to have
 # Margin of a label with which a network agrees, as alphas of published runs grow after
 # `start_epoch`.
 MARGIN = 4.5
@@ -51,24 +51,29 @@ def unchecked_datasets(experiment: ExperimentGraph) -> list[str]:
     return [reason for reason in reasons if reason]
 
 
-def check_splits(experiment: ExperimentGraph) -> dict[str, int]:
-    """Return the number of images of each split, after checks.
+def check_splits(experiment: ExperimentGraph) -> dict[str, int | None]:
+    """Return the number of images of each split after checks; None where it is not known.
 
-    Parts must fit into their datasets, and train, val and tests must be disjoint. A dataset that is
-    not prepared has no list of samples: positions in a split replace it, and each split counts as
-    large as the whole dataset (`MANY` images if its size is not known). A size that is too large
-    can hide an overlap but cannot produce one. The jobs check again.
+    Splits must fit into their datasets, and train, val and tests be disjoint. A dataset that is not
+    prepared has no list of samples: positions in a split replace it, and each split counts as
+    large as the whole dataset, which is not known for some datasets. A size that is too large can
+    hide an overlap but cannot produce one. The jobs check again.
 
     Raises:
         UserError: names the splits.
     """
     samples = {}
+    unknown = []
     for name, (split, _) in experiment.splits.items():
         prepared = experiment.job(f"prepare/{split.set}")
         if prepared.is_made:
             samples[name] = manifest.select(split, prepared.folder)
             continue
-        size = sources.count_images(experiment.entry(name), experiment.data_root) or MANY
+        size = sources.count_images(experiment.entry(name), experiment.data_root)
+        if not size:
+            size = LARGEST
+            if not (split.first or split.last):
+                unknown.append(name)
         manifest.check_size(split, size, f"correct `data:` of experiment {experiment.name}")
         samples[name] = []
         for position in manifest.positions(split, size):
@@ -76,16 +81,16 @@ def check_splits(experiment: ExperimentGraph) -> dict[str, int]:
             row = manifest.Row(id=place, stem="", image="", mask="", sha256_image=place)
             samples[name].append(row)
     manifest.check_disjoint(samples)
-    return {name: len(rows) for name, rows in samples.items()}
+    return {name: None if name in unknown else len(rows) for name, rows in samples.items()}
 
 
-def needs(experiment: ExperimentGraph, sizes: Mapping[str, int]) -> list[str]:
+def requirements(experiment: ExperimentGraph, sizes: Mapping[str, int | None]) -> list[str]:
     """Return lines on the images, disk space, memory and hours that an experiment needs.
 
     Args:
         sizes: the number of images of each split, as `check_splits` returns it.
     """
-    known = {name: size for name, size in sizes.items() if size < MANY}
+    known = {name: size for name, size in sizes.items() if size is not None}
     images = [f"{name} {known.get(name, 'unknown')}" for name in sizes]
     disk = sum(known.values()) * _stored_bytes(experiment) / 2**20
     lines = [
@@ -99,12 +104,17 @@ def needs(experiment: ExperimentGraph, sizes: Mapping[str, int]) -> list[str]:
         return lines
     folder, record = finished
     trained = json.loads((folder / "run.json").read_bytes())["images"]
-    rate = trained * record.ingredients["parameters"]["training"]["epochs"] / record.made["seconds"]
-    missing = len([job for job in trainings if not job.is_made])
-    visits = missing * sizes["train"] * experiment.settings.training.epochs
-    hours = f"{visits / rate / 3600:.1f} for {missing} trainings in turn"
     lines.append(f"Memory: {record.made['memory']:,} MiB for a training")
-    lines.append(f"Hours: {hours}, at {rate:.1f} images a second")
+    epochs = record.ingredients["parameters"]["training"]["epochs"]
+    images_a_second = trained * epochs / record.made["seconds"]
+    missing = len([job for job in trainings if not job.is_made])
+    hours = "unknown"
+    if "train" in known:
+        visits = missing * known["train"] * experiment.settings.training.epochs
+        hours = f"{visits / images_a_second / 3600:.1f}"
+    lines.append(
+        f"Hours: {hours} for {missing} trainings in turn, at {images_a_second:.1f} images a second"
+    )
     return lines
 
 

@@ -30,7 +30,7 @@ from pipeline_src.publishing.published import FOLDER, published_counts, settings
 if TYPE_CHECKING:
     from pipeline_src.counting.counts import Counts
 
-Evaluation = tuple[str, int, str]  # method, seed, dataset
+Evaluation = tuple[str, int, str]  # method, seed, name of a test split
 
 
 @dataclass(frozen=True)

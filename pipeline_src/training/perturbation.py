@@ -1,6 +1,8 @@
 """Label perturbation (docs/theory.md sections 2 and 3).
 
-Images are perturbed as a whole, by fixed or learned levels.
+With probability alpha, an image is trained on its perturbed label p(y, beta) in place of y: for one
+object (1 - 2 beta) y + beta (`perturbed`). Alpha is the level of an image, fixed or learned; beta
+is the strength of the perturbation, the same for all. Images are perturbed as a whole.
 """
 
 from __future__ import annotations
@@ -16,10 +18,13 @@ from pipeline_src.validation import Count
 
 
 class Perturbing(Method):
-    """SC-BCE, and SC-CE for K classes: a method with a level alpha per image."""
+    """A method with a level alpha per image.
+
+    It has the self-calibrating binary cross entropy (SC-BCE) as its loss; SC-CE for K classes.
+    """
 
     beta: float
-    _alphas: np.ndarray
+    _alphas: np.ndarray  # (N,) the levels of all training images
 
     def levels(self, batch: Batch) -> np.ndarray:
         """Return the alphas (B,) of a batch."""
@@ -62,7 +67,7 @@ class AdaptivePerturbation(Perturbing):
     """
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
-        """Set the level of all images to 0."""
+        """Set the level of all images to 0; `references` are as of `Method.start`."""
         super().start(n, references, classes)
         self._alphas = np.zeros(n)
 
@@ -73,7 +78,7 @@ class AdaptivePerturbation(Perturbing):
         return super().targets(y, batch)
 
     def reg(self, alpha: np.ndarray) -> np.ndarray | float:
-        """Return Reg of images with levels `alpha` (B,), below 0 where a level is too high."""
+        """Return Reg of images with levels `alpha` (B,); it lowers a level where it is below 0."""
         raise NotImplementedError
 
     def shortfall(self, alpha: np.ndarray) -> np.ndarray:

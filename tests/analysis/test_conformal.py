@@ -22,7 +22,7 @@ def risks_of(images, groups=None) -> np.ndarray:
 
 
 def level(bound: Bound, risks: np.ndarray) -> int | None:
-    known = bound.defined(risks)
+    known = bound.defined_risks(risks)
     return bound.level(known.sum(axis=0), len(known))
 
 
@@ -77,7 +77,7 @@ def test_the_bound_is_kept_on_further_images(risk, alpha):
     """Over 300 drawings of 12 images and of further ones. Without n / (n + 1) and 1 / (n + 1) it would not be."""
     rng, bound = np.random.default_rng(0), Bound(risk, alpha)
     pool = drawn(rng, 3000)
-    mean = bound.defined(pool).mean(axis=0)
+    mean = bound.defined_risks(pool).mean(axis=0)
     delivered, without = [], []
     for _ in range(300):
         sample = pool[rng.choice(len(pool), 12, replace=False)]

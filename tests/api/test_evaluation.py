@@ -14,13 +14,14 @@ from matplotlib.figure import Figure
 from project import ROOT
 
 from pipeline_src.analysis.resampling import SEED, measure_protocols
-from pipeline_src.api import Evaluation, UserError, reliability_diagram
+from pipeline_src.api import DenseCalibration, Evaluation, UserError, calibration_report, reliability_diagram
 from pipeline_src.api.batches import batch_histogram
 from pipeline_src.counting.accumulate import Accumulator
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.sample import checked
 from pipeline_src.counting.storage import equal_counts
 from pipeline_src.figures.bin_tables import reliability_table
+from pipeline_src.maps.judge import judge_folder
 from pipeline_src.metrics.registry import summary
 
 RNG = np.random.default_rng(0)
@@ -99,6 +100,80 @@ def test_images_of_a_group_are_resampled_together():
     report = WHOLE.compute(intervals=True, groups=["b", "a", "b", "c", "a", "c"])
     assert report.intervals == both and "ece" in both
     assert report.intervals["ece"] != WHOLE.compute(intervals=True).intervals["ece"]
+
+
+def volumes_of_classes() -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Three volumes of four classes and other depths."""
+    p = [RNG.dirichlet(np.ones(4), (depth, 5, 6)).transpose(3, 0, 1, 2).astype(np.float32) for depth in (2, 3, 4)]
+    return p, [RNG.integers(0, 4, f.shape[1:]).astype(np.uint8) for f in p]
+
+
+def sizes() -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Five 8-bit maps of other sizes; masks of 0 and 255, the first without an object."""
+    f = [RNG.integers(0, 256, (6 + k, 9)).astype(np.uint8) for k in range(5)]
+    return f, [np.uint8(255 * (k > 0) * (RNG.integers(0, 256, m.shape) < m)) for k, m in enumerate(f)]
+
+
+@pytest.mark.parametrize(
+    ("maps", "masks", "volumes"),
+    [
+        (*sizes(), False),
+        ([*CLASSES.astype(np.float32)], [*IDS.astype(np.uint8)], False),
+        ([MAPS[:4], MAPS[4:], MAPS[1:4]], [np.uint8(255 * (m == 1)) for m in (MASKS[:4], MASKS[4:], MASKS[1:4])], True),
+        (*volumes_of_classes(), True),
+    ],
+    ids=["sizes and 0/255", "classes", "volumes", "volumes of classes"],
+)
+def test_lists_of_images_are_read_as_judge_reads_their_files(tmp_path, maps, masks, volumes):
+    for folder, arrays in (("maps", maps), ("masks", masks)):
+        (tmp_path / folder).mkdir()
+        for k, array in enumerate(arrays):
+            np.save(tmp_path / folder / f"{k}.npy", array)
+    judged = judge_folder(tmp_path / "maps", tmp_path / "masks", "net", tmp_path / "out", resamples=1000)
+    evaluation = Evaluation(volumes=volumes).update(maps, masks)
+    report = evaluation.compute(intervals=True)
+    assert report.images == judged["n_images"] and report.pixels == judged["n_pixels"] and len(report) > 15
+    assert report.items() <= judged["raw"].items()
+    assert all(report.intervals[name] == judged["intervals"]["raw"][name] for name in report.intervals)
+    assert dict(calibration_report(maps, masks, volumes=volumes)) == report
+    # Its file is that of `judge`, and the other way round.
+    loaded = Evaluation.load(tmp_path / "out/counts.npz", volumes=volumes)
+    assert loaded.ids == [str(k) for k in range(len(maps))] and loaded.classes == evaluation.classes
+    assert loaded.compute().items() >= report.items()
+    evaluation.save(tmp_path / "counts.npz", "net")
+    assert same(Evaluation.load(tmp_path / "counts.npz").counts, evaluation.counts)
+    assert len(loaded.update(maps[:1], masks[:1])) == len(maps) + 1
+    metric = DenseCalibration(("ece", "accuracy"), volumes=volumes)
+    metric.update([torch.from_numpy(f) for f in maps], [torch.from_numpy(y) for y in masks])
+    values = {name: value.item() for name, value in metric.compute().items()}
+    assert values == pytest.approx({name: report[name] for name in values}, abs=1e-9)
+
+
+@pytest.mark.parametrize("slices", [2, 3])
+def test_a_binary_volume_is_never_one_of_classes(slices):
+    volume, mask = MAPS[:slices], (MASKS[:slices] == 1)
+    evaluation = Evaluation(volumes=True).update(volume, mask)
+    assert len(evaluation) == 1 and evaluation.classes == 2
+    for p, y in [
+        (volume[None], mask[None]),
+        (volume[None, None], mask[None, None]),
+        (torch.from_numpy(np.stack([1 - volume, volume])), torch.from_numpy(mask)),
+    ]:
+        assert same(Evaluation(volumes=True).update(p, y).counts, evaluation.counts)
+
+
+def test_objects_of_masks_with_other_labels_are_ones():
+    """255 never counts beside 1, and 0 and 255 are the object's only where no mask has a 1."""
+    ones, ignored = MASKS % 255, np.where(MASKS == 1, 0, MASKS)
+    counts = Evaluation(ignore=255).update(MAPS, ignored).counts
+    assert counts.pixels == np.count_nonzero(ignored == 0) and not counts.histogram.count[:, :, 1].any()
+    assert same(Evaluation().update(MAPS, 255 * ones).counts, Evaluation().update(MAPS, ones).counts)
+    assert Evaluation().update(MAPS[0], ones[0] * 0).update(MAPS[1], 255 * ones[1]).compute()["max_f"] > 0
+
+
+def test_an_empty_evaluation_is_saved(tmp_path):
+    Evaluation().save(tmp_path / "counts.npz")
+    assert len(Evaluation.load(tmp_path / "counts.npz").update(MAPS, MASKS)) == len(MAPS)
 
 
 def test_nothing_counted_is_nothing_known():

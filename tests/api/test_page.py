@@ -14,8 +14,9 @@ from pipeline_src import api
 PAGE = (ROOT / "docs/tutorials/in-code.md").read_text(encoding="utf-8")
 
 
-def test_the_examples_give_what_the_page_says():
+def test_the_examples_give_what_the_page_says(tmp_path, monkeypatch):
     pytest.importorskip("torchmetrics")
+    monkeypatch.chdir(tmp_path)
     text = re.sub(r"^```.*$", "", PAGE, flags=re.MULTILINE)  # doctest would take a fence for output
     examples = doctest.DocTestParser().get_doctest(text, {}, "in-code.md", "in-code.md", 0)
     results = doctest.DocTestRunner().run(examples)

@@ -13,6 +13,7 @@ from pipeline_src.api import ASLP, SCBCE, DenseCalibration, Evaluation, UserErro
 
 F, Y = np.full((2, 4, 5), 0.25, np.float32), np.zeros((2, 4, 5), np.uint8)
 P, K = np.full((2, 4, 4, 5), 0.25, np.float32), np.zeros((2, 4, 5), np.uint8)
+ONE = np.eye(4, 5, dtype=np.uint8)
 Z, T = torch.zeros(2, 1, 4, 5), torch.zeros(2, 4, 5, dtype=torch.long)
 
 
@@ -26,6 +27,12 @@ def coarse() -> DenseCalibration:
     return metric
 
 
+def batches(*masks: np.ndarray) -> None:
+    metric = DenseCalibration()
+    for mask in masks:
+        metric.update(F[0], mask)
+
+
 ROWS = [
     ("shapes", counting(F, Y[:, 1:]), r"\(2, 3, 5\)"),
     ("class-logits", counting(P * 9, K), "8 off 1"),
@@ -35,7 +42,15 @@ ROWS = [
     ("grey-mask", counting(F, Y + 7), "7"),
     ("float-mask", counting(F, F), "0.25"),
     ("lists", counting([F], Y), "list"),
-    ("object-255", counting(F, Y + np.uint8(np.eye(4, 5) * 255)), "255"),
+    ("lists-of-other-lengths", counting([*F], [Y[0]]), "2 and 1"),
+    ("batches-in-a-list", counting([F], [Y]), r"\(2, 4, 5\)(.|\n)*volumes=True"),
+    ("volumes-as-images", counting(F[None], Y[None]), "volumes=True"),
+    ("volume-of-classes-as-images", counting(P.swapaxes(0, 1), K), "volumes=True"),
+    ("image-as-a-volume", lambda: Evaluation(volumes=True).update(F[0], Y[0]), r"\(4, 5\)"),
+    ("objects-of-1-and-255", counting(F, np.stack([ONE, ONE * 255])), "image 000000000(.|\n)*image 000000001"),
+    ("objects-of-255-merged", lambda: counting(F[0], ONE)().merge(counting(F[0], ONE * 255)()), "ignore=255"),
+    ("objects-of-batches", lambda: batches(ONE * 255, ONE), "an earlier batch(.|\n)*ignore=255"),
+    ("no-counts", lambda: Evaluation.load(__file__), "test_api.py"),
     ("class-ids", counting(P, K + 4), "4"),
     ("groups", lambda: Evaluation().update(F, Y).compute(groups=[1]), "1 for 2"),
     ("mixed", lambda: Evaluation().update(P, K).update(F, Y), "2 after 4"),

@@ -21,7 +21,7 @@ from pipeline_src.params.load import read
 from pipeline_src.pipeline import plan as planned
 from pipeline_src.pipeline import training_faults
 from pipeline_src.pipeline.graph import build
-from pipeline_src.pipeline.plan import check_splits, differences, missing_jobs, needs, warnings
+from pipeline_src.pipeline.plan import check_splits, differences, missing_jobs, requirements, warnings
 from pipeline_src.pipeline.runner import run_job
 from pipeline_src.pipeline.steps.data import report_overlap
 from pipeline_src.pipeline.steps.networks import settings
@@ -88,7 +88,7 @@ def test_plan_lists_what_an_experiment_needs(project):
 
     def listed() -> list[str]:
         graph = build(read())
-        return needs(graph, check_splits(graph))
+        return requirements(graph, check_splits(graph))
 
     change("training", epochs=7)
     shown = listed()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,21 +18,9 @@ from pipeline_src.tables.write import write_tables
 
 pytestmark = pytest.mark.slow  # a browser takes a second and more for each
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright (of the extra `test`) is not installed")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-CHROMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    program = next(filter(None, map(shutil.which, CHROMES)), None)
-    if not program:
-        pytest.skip(f"no browser here: none of {', '.join(CHROMES)}")
-    with playwright.sync_playwright() as engine:
-        options = ["--no-sandbox"] if os.getuid() == 0 else []
-        yield engine.chromium.launch(executable_path=program, args=options)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from pipeline_src.data.store import Store
 
 log = logging.getLogger(__name__)
-FAILED = "problems.failed.csv"  # in the view, where a preparation failed
+# In the folder of a preparation below results/<experiment>/, where it failed.
+FAILED = "problems.failed.csv"
 
 
 # Datasets
@@ -47,15 +48,15 @@ def prepare_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 def _pulled_preparation(experiment: ExperimentGraph, entry: Entry) -> Job | None:
     """Return the preparation of a dataset whose files are not on this machine.
 
-    It was pulled into the store with DVC. Of several, a current one is taken, else any; None if
-    there is none.
+    It was pulled into the store with DVC, and its dataset has the identity that it recorded. Of
+    several, a current one is taken, else any; None if there is none.
     """
     last = None
     for folder, record in stored("prepare"):
         if record.ingredients["parameters"]["data"]["set"] != entry.name:
             continue
         try:
-            identity = identify(entry, experiment.data_root, UNPACKED, folder)
+            identity = identify(entry, experiment.data_root, UNPACKED, prepared=folder)
         except sources.MissingSourceError:
             continue
         last = _preparation(experiment, entry, identity)
@@ -65,7 +66,11 @@ def _pulled_preparation(experiment: ExperimentGraph, entry: Entry) -> Job | None
 
 
 def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) -> Job:
-    """Return the job that prepares a dataset whose source files have this identity."""
+    """Return the job that prepares a dataset.
+
+    Args:
+        identity: the digests of its source files, which are in the job's fingerprint.
+    """
     parameters: dict[str, Any] = {
         "data": identity.parameters,
         "on_problem": experiment.settings.data.on_problem,

@@ -1,6 +1,8 @@
 """ASLP_CL by groups (docs/theory.md section 6).
 
-Images have one target level, and their object-free crops another.
+ASLP_CL (closed-loop label perturbation, `aslp_cl`) moves a target level B of perturbation until the
+mean confidence C of validation images equals their accuracy A. Here object-free crops of the images
+have a target level B_0 of their own, which follows C_0 - A_0 of such crops.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ class ASLPGroups(ASLPCL):
     """
 
     validates_null: ClassVar[bool] = True
+    """Validation measures object-free crops as well."""
     null_images: float = Field(0.25, gt=0, lt=1)
     """Probability that an image is replaced by an object-free crop of it."""
     _null_target: float = PrivateAttr(default=0.0)  # B_0
@@ -59,7 +62,10 @@ class ASLPGroups(ASLPCL):
             self._null_target = self.moved(self._null_target, validation.null.gap)
 
     def history_values(self) -> dict[str, float]:
-        """Return the target levels B and B_0, in the columns `mark` and `null_mark`."""
+        """Return the target levels B and B_0, in the columns `mark` and `null_mark`.
+
+        Published histories have columns of these names.
+        """
         return super().history_values() | {"null_mark": self._null_target}
 
 

@@ -1,0 +1,39 @@
+"""What the values of masks of one object mean, in files and in arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+SMALL = 64  # class ids lie below; soft edges have values on both sides
+
+
+def foreground(values: np.ndarray, *, ones_are_objects: bool = True) -> np.ndarray:
+    """Return which pixels are of the object, (*S) bool: those above 127, or in a mask of 0 and 1
+    those of 1.
+
+    Args:
+        values: (*S) 0 to 255, without ignored pixels.
+        ones_are_objects: False where a mask of 0 and 1 has no object, as in a lossy file.
+    """
+    threshold = 127
+    if ones_are_objects and values.max() == 1:
+        threshold = 0
+    above: np.ndarray = values > threshold
+    return above
+
+
+def object_unclear(values: Iterable[int]) -> bool:
+    """Return whether the values of all masks together leave open which one is the object.
+
+    In a mask of 0 and 255, 255 is the object, unless other masks have objects of 1.
+
+    Args:
+        values: that occur in a mask, without ignored pixels.
+    """
+    present = sorted(values)
+    top = max(present, default=0)
+    below = [mask_value for mask_value in present[:-1] if mask_value > 0]
+    two_objects = bool(below) and below[0] < SMALL and below[-1] <= 127
+    return 1 < top <= 127 or two_objects
