@@ -5,9 +5,10 @@
     <!-- end of published -->
 
 A row per method and a column per test set; a cell has the mean of each metric over seeds, the first
-with its standard deviation and its interval, and ° where it is below its noise floor. With `claims`
-after the experiment instead, a row per claim: its verdicts, and what decides. A table of an
-experiment that is not published stays as it is. With `differences`, a protocol, metrics, and pairs
+with its standard deviation and its interval, and ° where it is below its noise floor. With `sorted`
+before the protocol, the lowest mean of the first metric over in-distribution sets comes first. With
+`claims` after the experiment instead, a row per claim: its verdicts, and what decides. A table
+whose experiment is not published stays as it is. With `differences`, a protocol, metrics, and pairs
 of published methods, of one experiment or two, a row per pair and metric:
 
     <!-- published: differences raw ece,brier small:aslp_cl/small:slp other:aslp_cl/small:aslp_cl
@@ -30,7 +31,8 @@ from pipeline_src.tables.differences import QUANTITIES
 from pipeline_src.text_tables import UNDEFINED, markdown_rows
 
 NOT_RUN = "not run"  # the verdict on a claim whose methods an experiment lacks
-METRIC_TABLE = "PROTOCOL METRIC ..."
+METRIC_TABLE = "[sorted] PROTOCOL METRIC ..."
+SORTED = "sorted"
 CLAIMS = "claims"
 VERDICTS = "verdicts PROTOCOL EXPERIMENT ..."
 DIFFERENCES = "differences PROTOCOL METRIC,METRIC EXPERIMENT:METHOD/EXPERIMENT:METHOD ..."
@@ -83,10 +85,12 @@ def table(published: Mapping[str, Any], words: Sequence[str]) -> str:
     """Methods by test sets as Markdown, of what a published metrics.json holds.
 
     Args:
-        words: a protocol and metrics.
+        words: a protocol and metrics, after `SORTED` if methods are sorted by the first metric.
     """
-    protocol = words[0] if words else ""
-    metrics = words[1:]
+    is_sorted = words[:1] == [SORTED]
+    named = words[1:] if is_sorted else words
+    protocol = named[0] if named else ""
+    metrics = named[1:]
     if protocol not in published["metrics"] or not metrics or set(metrics) - set(METRICS):
         _refuse(
             words,
@@ -99,7 +103,15 @@ def table(published: Mapping[str, Any], words: Sequence[str]) -> str:
         if about["role"] != "val":
             columns[split] = f"{split} (OOD)" if about["role"] == "ood" else split
     rows = []
-    for method, by_split in published["metrics"][protocol].items():
+    methods = dict(published["metrics"][protocol])
+    if is_sorted:
+        inside = [split for split, about in published["sets"].items() if about["role"] == "id"]
+        sums = {}
+        for method, by_split in methods.items():
+            means = [by_split.get(split, {}).get(metrics[0], {}).get("mean") for split in inside]
+            sums[method] = math.inf if None in means else sum(means)
+        methods = {method: methods[method] for method in sorted(methods, key=sums.__getitem__)}
+    for method, by_split in methods.items():
         cells = [_cell(by_split.get(split, {}), metrics) for split in columns]
         rows.append([method, *cells])
     return table_of([PROTOCOL_NAMES[protocol], *columns.values()], rows)

@@ -85,11 +85,16 @@ class SCBCE(nn.Module):
         return self._loss(z, y, np.zeros(len(z), np.int64))
 
     def _loss(self, z: Tensor, y: Tensor, index: np.ndarray) -> Tensor:
-        """Return the loss against labels perturbed by the levels of the images `index` (B,)."""
+        """Return the loss against labels that are perturbed with the alphas of the images.
+
+        Args:
+            index: (B,) the positions of the images among all alphas.
+        """
         seed = int(torch.randint(2**62, ()))
-        # Ranks may share a seed, and must not share draws.
-        names = [f"{get_rank()}/{k}" for k in range(len(z))]
-        return self.method.loss(z, self.method.targets(y, Batch(index, names, seed, 0)))
+        # Ranks may share a seed, and must not share draws, which depend on ids as well.
+        ids = [f"{get_rank()}/{k}" for k in range(len(z))]
+        batch = Batch(index, ids, seed, epoch=0)  # each call has a seed of its own
+        return self.method.loss(z, self.method.targets(y, batch))
 
     def _planes(self, logits: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and labels in the form of `training.pixels`."""

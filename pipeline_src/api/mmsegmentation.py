@@ -56,6 +56,7 @@ class DenseCalibrationMetric(BaseMetric):
         self._reset()
 
     def _reset(self) -> None:
+        """Forget all images, as before an evaluation."""
         self.histogram: Histogram | None = None
         self.last: tuple[Tensor, Tensor] | None = None
         self.seen = 0
@@ -71,6 +72,7 @@ class DenseCalibrationMetric(BaseMetric):
             self.seen += 1
 
     def _count_last(self) -> None:
+        """Count the image that was held back until it was known not to be a repeated one."""
         if self.last is not None:
             probabilities, masks = self.last
             counted = batch_histogram(probabilities, masks, self.ignore, self.levels)
@@ -92,7 +94,7 @@ class DenseCalibrationMetric(BaseMetric):
         return {f"{self.prefix}/{name}": number for name, number in numbers.items()}
 
     def compute_metrics(self, results: list[Any]) -> dict[str, Any]:
-        """Do nothing: `evaluate` computes all metrics."""
+        """Raise an error: `evaluate` computes all metrics, and mmengine does not come here."""
         raise NotImplementedError
 
 

@@ -209,11 +209,16 @@ def logit_blocks(
     for start in range(0, planes.shape[-1], BLOCK):
         place = slice(start, start + BLOCK)
         block = planes[..., place]
-        yield place, log_odds(block) if logits is None else normalized(block)
+        yield place, log_odds(block) if logits is None else reduced_logits(block)
 
 
-def normalized(logits: np.ndarray) -> np.ndarray:
-    """Return stored logits in the form of `log_odds`, float64."""
+def reduced_logits(logits: np.ndarray) -> np.ndarray:
+    """Return stored logits in the form of `log_odds`, float64.
+
+    Returns:
+        One logit a pixel (1, H, W), of two classes their difference; of K > 2 classes log f_k,
+        (K, H, W).
+    """
     z = logits.astype(np.float64)
     if z.ndim == 2:
         return z[None]
@@ -252,10 +257,13 @@ def map_entropy(probability: np.ndarray, logits: np.ndarray | None = None) -> fl
     return float(total / (height * width))
 
 
-def least_probability(kind: np.dtype[Any]) -> float:
-    """Return the probability that 0 stands for in maps of a type: half a level, of floats 1e-7."""
-    if kind.kind == "u":
-        return 0.5 / np.iinfo(kind).max
+def least_probability(dtype: np.dtype[Any]) -> float:
+    """Return the probability that replaces 0 in saved maps of a type, so that logits are finite.
+
+    It is half a level of integers, and 1e-7 of floats.
+    """
+    if dtype.kind == "u":
+        return 0.5 / np.iinfo(dtype).max
     return CLAMP
 
 

@@ -96,19 +96,20 @@ def checked(
     ignore: int | None = None,
     no_class: int | None = None,
 ) -> Sample:
-    """Return an image that can be counted.
+    """Return an image of one object or, where the map has an axis more than the mask, of K classes.
 
     Floats outside of [0, 1] by rounding are clipped. Probabilities of pixels that never count may
     be anything.
 
     Args:
-        probability, target: as of `Sample`, arrays or tensors. Masks may be bool, or whole numbers
-            of any type.
+        probability, target: of one object both (H, W) or (D, H, W), of K classes with a first axis
+            of K in `probability`; arrays or tensors. Masks may be bool, or whole numbers of any
+            type.
         image_id: names the image in messages.
         ignore: the label of pixels that never count, 255 by default. A mask of one object that has
             no other labels than 0 and 255 is refused unless the label is given, since 255 is more
             often the foreground.
-        no_class: as of `Sample`.
+        no_class: of K classes, the label of pixels on which every class is wrong.
 
     Raises:
         UserError: shapes do not fit, or labels or values are not allowed.
@@ -253,7 +254,7 @@ def _values_error(sample: Sample, *, found: str, expected: str, fix: str) -> Use
     elif values.min() >= 0 and 2 < values.max() <= 100:
         fix = "divide percent by 100"
     elif sample.classes and np.allclose(values.sum(axis=-1), 1, rtol=0, atol=SUM_SLACK):
-        fix = "the classes are last: put them first, by .transpose(2, 0, 1)"
+        fix = "the classes are last: put them first, by np.moveaxis(array, -1, 0)"
     return UserError(
         f"the map of {sample.id} holds values that are not probabilities",
         found=found,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -87,6 +88,7 @@ def crossings(splits: Mapping[str, Sequence[GroupName]]) -> list[str]:
     lines = []
     for first, second in combinations(splits, 2):
         common = set(splits[first]).intersection(splits[second])
+        # A tuple is the stem of an image without a group: equal stems of two splits mean nothing.
         shared = sorted(name for name in common if isinstance(name, str))
         if shared and {first, second} & {"train", "val"}:
             count = f"{len(shared):,} group{'s' * (len(shared) > 1)}"
@@ -128,9 +130,17 @@ def _read(file: Path, ids: Sequence[str]) -> dict[str, str]:
             expected=f"the line {','.join(COLUMNS)}, then a row per image",
         )
     by_stem = dict(table[1:])
+    repeated = [stem for stem, rows in Counter(row[0] for row in table[1:]).items() if rows > 1]
+    if repeated:
+        raise UserError(
+            f"the file of groups {file} names images more than once",
+            found=listed(repeated),
+            expected="a row per image",
+        )
+    named = set(ids)
     for stem in ids:
         name = stem.rpartition("/")[2]
-        if stem not in by_stem and name in by_stem:
+        if stem not in by_stem and name in by_stem and name not in named:
             raise UserError(
                 f"the file of groups {file} names images without their folders",
                 found=f"{name}, and the image {stem}",

@@ -142,7 +142,7 @@ def _find(located: Located, data_root: Path) -> Located | None:
     if source.folder:
         root = find_path(source.folder, data_root)
         return replace(located, root=root) if root and root.is_dir() else None
-    given = [_given(alternatives, data_root) for alternatives in (layout.images, layout.masks)]
+    given = [_first_path(alternatives, data_root) for alternatives in (layout.images, layout.masks)]
     paths = [path for path in given if path]
     if len(paths) < bool(layout.images) + bool(layout.masks):
         return None
@@ -152,8 +152,12 @@ def _find(located: Located, data_root: Path) -> Located | None:
     return replace(located, layout=layout, root=root)
 
 
-def _given(alternatives: tuple[str, ...], data_root: Path) -> Path | None:
-    """Return the first alternative whose folder exists, as an absolute path, or None."""
+def _first_path(alternatives: tuple[str, ...], data_root: Path) -> Path | None:
+    """Return the first alternative whose folder exists, as an absolute path, or None.
+
+    Args:
+        alternatives: folders, some with a pattern of file names, which the result keeps.
+    """
     for alternative in alternatives:
         path, pattern = split_pattern(Path(alternative))
         folder = find_path(path, data_root)

@@ -290,7 +290,7 @@ def read_pairs(pairs: Sequence[Pair], form: Form) -> Iterator[SavedMap]:
 def read_pair(pair: Pair, form: Form) -> SavedMap:
     """Return the content of a pair; a UserError names the file that cannot be used."""
     target = None
-    mask_values = np.zeros(256, np.int64)
+    mask_values = np.zeros(256, np.int64)  # of a mask of classes they are not counted
     classes = form.classes
     if pair.mask and classes:
         target = read_labels(pair.mask, classes, form.ignore)
@@ -306,16 +306,16 @@ def read_pair(pair: Pair, form: Form) -> SavedMap:
             found=probability.shape,
             expected=form.shape,
         )
-    if form.no_object:
+    if form.no_object:  # as with a mask of zeros: every pixel is background
         target = np.zeros(size, np.uint8)
         mask_values[0] = target.size
     if target is not None:
         check_size(pair.map, size, target.shape)
-    if form.volumes:
-        flat = (*probability.shape[:-3], -1, size[-1])
-        probability = probability.reshape(flat)
+    if form.volumes:  # its slices are counted as one image, one below the other
+        joined = (*probability.shape[:-3], -1, size[-1])
+        probability = probability.reshape(joined)
         if logits is not None:
-            logits = logits.reshape(flat)
+            logits = logits.reshape(joined)
         if target is not None:
             target = target.reshape(-1, size[-1])
     return SavedMap(

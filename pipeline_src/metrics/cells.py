@@ -90,17 +90,23 @@ def _pooled_pixels(counts: Counts, score: str) -> Arrays:
 
 
 def _with_eight_bit_levels(counts: Counts) -> Arrays:
-    """Return the pixels of `_by_level` with their `eight_bit` level, (m,)."""
+    """Return the pixels of `_by_level` with their `eight_bit` level floor(255 f), (m,).
+
+    f is the probability of the positive class. The level follows from the doubt unless the rows of
+    images, which are more exact, have other numbers of pixels: then it is taken from these.
+    """
     pixels = _by_level(counts)
-    # floor(255 f): edges below 0.5 are closed below, edges above belong to the 8-bit level above
-    # them.
-    above = (LEVELS - 1 - pixels["level"] + pixels["on_edge"]) // EIGHT
-    eight_bit = np.where(pixels["predicted"] == 1, above, pixels["level"] // EIGHT)
-    total = counts.images.pooled()
-    counted = np.bincount(eight_bit * 2 + pixels["label"], pixels["count"], 512)
-    if np.array_equal(counted[: 2 * MIDDLE], total[:MIDDLE].reshape(-1)):
+    # The background is predicted: f is the doubt. Else f = 1 - doubt, so levels run backwards, and
+    # a doubt at the lower end of its level is an f at the lower end of the next one.
+    level_of_foreground = LEVELS - 1 - pixels["level"] + pixels["on_edge"]
+    level = np.where(pixels["predicted"] == 1, level_of_foreground, pixels["level"])
+    eight_bit = level // EIGHT
+    by_doubt = np.bincount(eight_bit * 2 + pixels["label"], pixels["count"], 512)
+    by_images = counts.images.pooled()
+    # Foreground keeps its level (`_matched_to_images`), so only levels below 0.5 can disagree.
+    if np.array_equal(by_doubt[: 2 * MIDDLE], by_images[:MIDDLE].reshape(-1)):
         return pixels | {"eight_bit": eight_bit}
-    return _matched_to_images(pixels, eight_bit, total)
+    return _matched_to_images(pixels, eight_bit, by_images)
 
 
 def _by_level(counts: Counts) -> Arrays:

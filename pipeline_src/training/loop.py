@@ -198,7 +198,9 @@ def train(
         batches = training_batches(train_store, experiment, seed, epoch)
         rate = learning_rate(settings, epoch)
         loss = _train_epoch(run, batches, epoch, rate, progress)
-        validation = validate(run.chosen.eval(), val_batches, settings.accuracy_on == "released")
+        validation = validate(
+            run.chosen.eval(), val_batches, grey_is_error=settings.accuracy_on == "released"
+        )
         method.after_validation(validation, epoch)
         row = {
             "epoch": epoch,
@@ -279,7 +281,7 @@ def averaged_model(model: DenseClassifier, steps: float) -> AveragedModel:
 
 
 def validate(
-    model: DenseClassifier, batches: Iterable[dict[str, Any]], released: bool
+    model: DenseClassifier, batches: Iterable[dict[str, Any]], *, grey_is_error: bool
 ) -> Validation:
     """Return the results of a network on the validation images, as an evaluation counts them.
 
@@ -287,7 +289,8 @@ def validate(
     classes the top class is predicted.
 
     Args:
-        released: whether a grey mask pixel is an error of `accuracy`, whatever is predicted there.
+        grey_is_error: whether a grey pixel of a mask is an error of `accuracy`, whatever is
+            predicted there, as in the released program.
     """
     classes = model.classes if model.classes > 2 else None
     # Without a row for each image and without other protocols, which take two thirds of the time.
@@ -300,7 +303,7 @@ def validate(
         samples = zip(logits, batch["truth"], batch["grey"], batch["id"], strict=True)
         for z, truth, grey, name in samples:
             f = probability(z, truth.shape)
-            if released and classes is None:
+            if grey_is_error and classes is None:
                 right = (f.flat[grey] >= 0.5) == truth.flat[grey]
                 right_on_grey += int(np.count_nonzero(right))
             group = null if name.endswith(MARK) else pixels

@@ -30,9 +30,10 @@ def test_a_file_that_names_maps_without_their_folders_is_refused(tmp_path):
     (file := tmp_path / "clips.csv").write_text("id,group\n0001,1\n")
     with pytest.raises(UserError, match="a/0001"):
         groups.number(["a/0001"], "clips.csv", file)
+    assert groups.number(["0001", "a/0001"], "clips.csv", file).tolist() == [0, 1]  # the second is not named
 
 
-WRONG = ["a,1\nb,2\n", "id,group\na\n", "id,group\na,\n", "id,group\n", "", "id,group\nz,1\n"]
+WRONG = ["a,1\nb,2\n", "id,group\na\n", "id,group\na,\n", "id,group\n", "", "id,group\nz,1\n", "id,group\na,1\na,2\n"]
 
 
 @pytest.mark.parametrize("text", [*WRONG, None])

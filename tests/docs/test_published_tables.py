@@ -52,6 +52,12 @@ def test_a_table_is_written_from_published_numbers(folder, between):
     assert rewritten(WRITTEN, folder) == WRITTEN
 
 
+def test_methods_can_be_sorted(folder):
+    """By the first metric in distribution; without the word they stay in the order of the experiment."""
+    page = rewritten(PAGE.replace("small raw", "small sorted raw"), folder)
+    assert re.findall(r"^\| (baseline|aslp) ", page, re.MULTILINE) == ["aslp", "baseline"]
+
+
 @pytest.mark.parametrize("line", ["<!-- end of published -->", "<!-- published: small raw ece accuracy -->"])
 def test_a_comment_without_its_partner_is_refused(folder, line):
     with pytest.raises(UserError, match=rf"no beginning or no end\n.*{re.escape(line[:12])}"):

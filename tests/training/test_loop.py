@@ -163,7 +163,7 @@ def test_released_accuracy_counts_every_grey_pixel_as_an_error(released):
         truth, grey = (mask > 127).astype(np.uint8), np.flatnonzero((mask > 0) & (mask < 255))
         z = torch.from_numpy(np.log(probability / (1 - probability)))[None, None]
         batches.append({"inputs": z, "truth": [truth], "grey": [grey], "id": [str(i)]})
-    validation = validate(Logits(), batches, released)
+    validation = validate(Logits(), batches, grey_is_error=released)
     assert (validation.accuracy, validation.grey) == ((0.4, 0.3) if released else (0.7, 0.0))
     top = np.concatenate([np.maximum(f, 1 - f).ravel() for f in maps])
     assert validation.gap == pytest.approx(top.mean() - 0.7, abs=1e-6)
@@ -174,7 +174,7 @@ def test_void_pixels_of_an_image_without_a_hit_do_not_count():
     network.classes = 3
     z, truth = torch.zeros(1, 3, 2, 2), np.array([[1, 1], [2, 255]], np.uint8)  # the top class is 0
     batch = {"inputs": z, "truth": [truth], "grey": [np.zeros(0, int)], "id": ["a"]}
-    assert validate(network, [batch], released=False).accuracy == 0
+    assert validate(network, [batch], grey_is_error=False).accuracy == 0
 
 
 # Auxiliary heads

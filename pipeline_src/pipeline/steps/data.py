@@ -29,7 +29,10 @@ FAILED = "problems.failed.csv"
 
 
 def prepare_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
-    """Yield a job per dataset; a UserError names all missing datasets."""
+    """Yield a job per dataset; a UserError names all missing datasets.
+
+    A dataset needs no files on this machine if its preparation was pulled into the store with DVC.
+    """
     absent = []
     for name in dict.fromkeys(split.set for split, _ in experiment.splits.values()):
         entry = catalog.find(experiment.entries, name)

@@ -55,7 +55,11 @@ def predictor_parameters(experiment: ExperimentGraph, method: str, seed: int) ->
 
 
 def network_options(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Any]:
-    """Return settings of the machine, the model, and the title of the run in messages."""
+    """Return what a job of networks needs and its fingerprint leaves out.
+
+    These are settings of the machine, the model, whose config file counts as code, and the title of
+    the run in messages.
+    """
     return {
         "machine": experiment.settings.training.model_dump(include=set(MACHINE)),
         "model": experiment.settings.model,

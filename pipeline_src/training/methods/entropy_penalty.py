@@ -23,7 +23,12 @@ class EntropyPenalty(Method):
     """Weight of the entropy."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
-        """Return cross entropy minus the weighted mean entropy of the predictions."""
+        """Return cross entropy minus the weighted mean entropy of the pixels that count.
+
+        Args:
+            z: logits (B, C, H, W), C = 1 for one object, else K.
+            t: labels as of `Method.loss`; they tell which pixels are ignored.
+        """
         from pipeline_src.training.pixels import log_distribution, mean, planes
 
         log_f = log_distribution(z)
