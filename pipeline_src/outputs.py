@@ -15,6 +15,7 @@ from pipeline_src.files import check_writable, writing
 RESULTS = {
     "judge": ("metrics.json", "counts.npz"),
     "calibrate": ("scores.json", "calibrator.json"),
+    "compare": ("comparison.json",),
     "predict": ("maps.json",),
     "export": ("SHA256SUMS", "model.pt2", "calibrator.json"),
 }

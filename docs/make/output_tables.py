@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from published_tables import table_of
 
+from pipeline_src.analysis.recommendation import RULE
 from pipeline_src.figures import gallery
 from pipeline_src.figures.registry import FIGURE_TYPES
-from pipeline_src.report.recommendation import RULE
 from pipeline_src.tables.registry import TABLES as PAPER_TABLES
 
 

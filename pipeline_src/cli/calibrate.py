@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from pipeline_src.analysis.recommendation import RULE
 from pipeline_src.analysis.resampling import RESAMPLES
 from pipeline_src.calibrators.registry import CALIBRATORS
 from pipeline_src.cli.judge import BRACKETS, CLAMP, remarks
@@ -48,8 +49,9 @@ def calibrate(
         str,
         typer.Option(
             metavar="NAME",
-            help=f"Calibrator: {', '.join(CALIBRATORS)}; "
-            "the first is the simplest that ties with the best",
+            help="Calibrator; without --method temperature scaling is applied. all: cross-validate "
+            "every calibrator and apply the simplest that ties with the best; or one of: "
+            + ", ".join(CALIBRATORS),
         ),
     ] = "temperature",
     test_mask: Annotated[
@@ -90,7 +92,8 @@ def calibrate(
 def summary_text(result: dict[str, Any], out: Path) -> str:
     """Return the text for the terminal: scores before and after, and where the files are."""
     fitted = result["fitted_on"]
-    lines = [
+    lines = _choice(result["calibrators"]) if "calibrators" in result else []
+    lines += [
         f"{result['method']}, fitted to {fitted['images']} images, {fitted['pixels']:,} pixels"
     ]
     if not result["keeps_class"]:
@@ -114,3 +117,17 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
     lines.append(f"{result['applied_images']} calibrated maps: {out / 'maps'}")
     lines.append(f"the calibrator, for predict: {out / 'calibrator.json'}")
     return "\n  ".join(lines)
+
+
+def _choice(calibrators: dict[str, Any]) -> list[str]:
+    """Return the table of all calibrators, and the rule that chooses one."""
+    columns = [METRICS[name].column for name in calibrators["temperature"]["scores"]]
+    rows = [["minus temperature", *columns, "outcome"]]
+    for calibrator, entry in calibrators.items():
+        row = [calibrator]
+        for name, score in entry["scores"].items():
+            change = score["value"] - score["temperature"]
+            ends = score["intervals"]["difference"]
+            row.append(with_ends(Difference.of(METRICS[name]), change, ends))
+        rows.append([*row, entry["outcome"]])
+    return [*aligned(rows), "cross-validated; baseline: the maps as they are", *RULE]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -47,6 +48,13 @@ ANSWERS = {  # to the question whether the maps are calibrated
     "not detected": "no miscalibration detected at this size: the ECE is at most {high} %",
     "inconclusive": "inconclusive: the ECE may be from {low} to {high} %; more images narrow this",
 }
+NEXT = {  # what a user does after each answer
+    "detected": "next: calibrate; --apply takes the maps to calibrate, here those of --pred\n"
+    "  {command}",
+    "not detected": "next: nothing to do",
+    "inconclusive": "next: evaluate more images; four times as many halve the intervals",
+}
+READING = "how to read a result: docs/reading-results.md"
 SIDES = {1: "over", -1: "under", 0: "not shown to be over- or under"}
 BRACKETS = "in brackets: 95 % confidence intervals over {units}"
 CLAMP = "NLL: no probability is nearer to 0 or 1 than {clamps}"
@@ -145,11 +153,28 @@ def judge(
         skip_unpaired=skip_unpaired,
         diagrams=True,
     )
-    typer.echo(summary_text(result, out))
+    command = ["dense-calibration", "calibrate"]
+    # Without objects a calibrator needs other maps, with masks.
+    command += ["--pred", str(pred if mask else "MAPS"), "--mask", str(mask or "MASKS")]
+    command += ["--apply", str(pred), "--out", f"{out}-calibrated"]
+    command += ["--bins", str(bins)]
+    if ignore is not None:
+        command += ["--ignore", str(ignore)]
+    if groups:
+        command += ["--groups", groups]
+    if logits:
+        command.append("--logits")
+    if skip_unpaired:
+        command.append("--skip-unpaired")
+    typer.echo(summary_text(result, out, shlex.join(command)))
 
 
-def summary_text(result: dict[str, Any], out: Path) -> str:
-    """Return the text for the terminal: the main numbers, warnings, and where the rest is."""
+def summary_text(result: dict[str, Any], out: Path, command: str) -> str:
+    """Return the text for the terminal: the main numbers, warnings, and where the rest is.
+
+    Args:
+        command: the one that calibrates the maps.
+    """
     from pipeline_src.maps import classes, risk  # as above
 
     size = f"{result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"
@@ -169,6 +194,8 @@ def summary_text(result: dict[str, Any], out: Path) -> str:
     lines += [f"gallery: {path}" for path in out.glob("gallery.png")]
     lines.append(f"all numbers: {out / 'metrics.json'}")
     lines.append(f"images, the worst first: {out / 'images.csv'}")
+    lines.append(READING)
+    lines.append(NEXT[result["miscalibration"].get("raw", "inconclusive")].format(command=command))
     return "\n  ".join(lines)
 
 

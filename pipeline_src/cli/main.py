@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline_src import __version__
-from pipeline_src.cli import calibrate, jobs, judge, networks, published, report
+from pipeline_src.cli import calibrate, compare, jobs, judge, networks, published, report
 from pipeline_src.cli.data import app as data
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ EXPERIMENTS = "Experiments"
 # The panels of --help: what is used first comes first.
 PANELS: dict[str, tuple[Callable[..., object], ...]] = {
     "Maps and networks": (judge.judge, calibrate.calibrate, networks.predict, networks.export),
-    EXPERIMENTS: (jobs.plan, report.report, published.compare),
+    EXPERIMENTS: (jobs.plan, report.report, compare.compare),
     "Published results": (published.publish, published.rebuild),
     "Upkeep": (jobs.verify, jobs.keep, jobs.clean),
 }

@@ -22,6 +22,9 @@ ExperimentName = Annotated[
     ),
 ]
 Log = Annotated[Path | None, typer.Option(help="Also write all messages to this file")]
+Cores = Annotated[
+    int | None, typer.Option(min=1, max=1024, help="Processes (default: one per core)")
+]
 
 # Of the commands on trained networks
 Run = Annotated[

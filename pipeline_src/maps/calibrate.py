@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,21 @@ import numpy as np
 from PIL import Image
 
 from pipeline_src import outputs
-from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.facts import Facts, MethodFacts
 from pipeline_src.analysis.intervals import groups_note, images_note
+from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.recommendation import ProtocolComparison, recommend
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
 from pipeline_src.calibrators.calibrator import Calibrator, Record, calibrated, fitted
 from pipeline_src.calibrators.pixels import MOST_LOGITS, Pixels, joined, map_pixels
-from pipeline_src.calibrators.registry import calibrator_class
+from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_class
+from pipeline_src.calibrators.temperature import TemperatureCalibrator
 from pipeline_src.counting.bins import check_bins
 from pipeline_src.counting.counts import grouped
 from pipeline_src.errors import UserError, few
 from pipeline_src.files import atomic, write_text
-from pipeline_src.maps.checks import FolderCounts, count_folder
+from pipeline_src.maps.checks import FolderCounts
+from pipeline_src.maps.compare import paired_scores
 from pipeline_src.maps.files import (
     VOLUMES,
     Form,
@@ -37,14 +40,17 @@ from pipeline_src.maps.files import (
 )
 from pipeline_src.maps.judge import groups_of
 from pipeline_src.maps.risk import folds_of
-from pipeline_src.metrics.registry import METRICS
 from pipeline_src.rng import generator
 
 CALIBRATOR = "calibrator.json"
 FOLDER = "maps"
 SCORES = "scores.json"
 SCORED = ("ece", "brier", "augrc", "nll", "accuracy")
+# Without AUGRC, which compares the pixels of all images, but folds have different calibrators.
+CROSS_SCORED = ("ece", "brier", "nll", "accuracy")
 CROSS_VALIDATION = "cross-validation"
+ALL = "all"  # the `--method` that chooses
+BASELINE = "baseline"  # the maps as they are, in the words of the rule
 
 
 def calibrate_folder(
@@ -66,8 +72,9 @@ def calibrate_folder(
 
     Writes calibrator.json, scores.json and maps/ into `out`. Where the applied maps have no masks,
     the fitted maps are scored, each image by the calibrator that was fitted to the other folds. The
-    maps of `pred` are read twice then, all other files once. Memory holds a pair of maps and about
-    2 KB per image.
+    maps of `pred` are read twice then, and with the method "all", all other files once. Memory
+    holds a pair of maps and about 2 KB per image; with "all" also the counts of every calibrator:
+    3 MB, with K classes 3 MB for each, and 2 KB per image and class.
 
     Args:
         test_mask: masks of the applied maps.
@@ -84,7 +91,10 @@ def calibrate_folder(
             then.
     """
     check_bins(bins)
-    kind = calibrator_class(method, "--method")
+    if method != ALL:
+        calibrator_class(method, "--method")
+    elif not resamples:
+        raise UserError("--method all needs intervals", found="--resamples 0", fix="leave it out")
     foreign = []
     if (out / FOLDER).exists() and not (out / CALIBRATOR).exists():
         foreign = [out / FOLDER]
@@ -98,14 +108,26 @@ def calibrate_folder(
     pairs, skipped = pairs_and_warnings(pred, mask, skip_unpaired)
     applied, skipped_applied = pairs_and_warnings(apply, test_mask, skip_unpaired)
     scored = applied if test_mask else pairs
-    units = groups_of(pairs, groups)
-    units_of_scored = groups_of(scored, groups)
+    units = groups_of([pair.stem for pair in pairs], groups)
+    units_of_scored = groups_of([pair.stem for pair in scored], groups)
     form = form_of(pairs, ignore, logits=logits)
     fit_counts, pixels = counts_and_pixels(pairs, form)
     _check_labels(pixels, mask)
-    calibrator = fitted(kind, pixels)
     warnings = fit_counts.warnings() + skipped + skipped_applied
-    names = list(SCORED)
+    by_method = {BASELINE: fit_counts}
+    if method == ALL or not test_mask:
+        names = suitable(pixels.classes) if method == ALL else [method]
+        crossed, remarks = cross_validated(names, pixels, units, pairs, form)
+        by_method |= crossed
+        warnings += remarks
+    table: dict[str, Any] = {}
+    if method == ALL:
+        method, table = choose(by_method, units, bins, resamples)
+    if method == BASELINE:
+        calibrator: Calibrator = TemperatureCalibrator(temperature=1)
+        warnings.append("no calibrator improves on the maps; they are written as they are")
+    else:
+        calibrator = fitted(calibrator_class(method), pixels)
     with outputs.staged(out, SCORES, [FOLDER]) as new:
         before, after = write_calibrated(applied, calibrator, new / FOLDER, form)
         if test_mask:
@@ -113,16 +135,11 @@ def calibrate_folder(
             warnings += [f"{apply}: {line}" for line in before.warnings()]
             warnings += overlap_warnings(fit_counts, before)
         else:
-            by_image, remarks = cross_fitted(kind, pixels, units)
-            calibrators = {pair.stem: by_image[image] for image, pair in enumerate(pairs)}
             before = fit_counts
-            after = count_folder(pairs, form, calibrators=calibrators)
-            warnings += remarks
-            # It compares the pixels of all images, but folds have different calibrators.
-            names.remove("augrc")
+            after = by_method[method]
         record = Record.of(calibrator, pixels)
         result: dict[str, Any] = {
-            "method": calibrator.name,
+            "method": method,
             "keeps_class": calibrator.keeps_class,
             "fitted_on": record.fitted_on.model_dump(),
             "scored_on": str(apply) if test_mask else CROSS_VALIDATION,
@@ -136,7 +153,12 @@ def calibrate_folder(
         elif resamples:
             warnings += images_note(len(scored))
         result["warnings"] = warnings
-        result["scores"] = _compare(names, (before, after), units_of_scored, bins, resamples)
+        run_before = _measured(before, units_of_scored, bins, resamples)
+        run_after = _measured(after, units_of_scored, bins, resamples)
+        scored_metrics = SCORED if test_mask else CROSS_SCORED
+        result["scores"] = paired_scores(scored_metrics, run_before, run_after)
+        if table:
+            result["calibrators"] = table
         write_text(new / CALIBRATOR, record.file_text())
         write_text(new / SCORES, json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
@@ -220,7 +242,72 @@ def cross_fitted(
     return [by_fold[fold] for fold in folds], warnings
 
 
+def suitable(classes: int) -> list[str]:
+    """Return the calibrators for so many classes; of saved maps `vector` is `platt`."""
+    kinds = [calibrator_class(name) for name in CALIBRATORS if name != "vector"]
+    return [kind.name for kind in kinds if classes == 2 or not kind.two_classes]
+
+
+def cross_validated(
+    names: Sequence[str],
+    pixels: Pixels,
+    groups: np.ndarray | None,
+    pairs: Sequence[Pair],
+    form: Form,
+) -> tuple[dict[str, FolderCounts], list[str]]:
+    """Return by calibrator the counts of all maps, each calibrated without its fold, and warnings.
+
+    Each file is read once.
+
+    Args:
+        names: of the calibrators.
+        pixels, groups: as of `cross_fitted`, of the images of `pairs`.
+    """
+    calibrators = {}
+    for name in names:
+        calibrators[name], warnings = cross_fitted(calibrator_class(name), pixels, groups)
+    counted = {name: FolderCounts(form) for name in names}
+    for image, saved in enumerate(read_pairs(pairs, form)):
+        for name, by_image in calibrators.items():
+            probability = calibrated(by_image[image], saved.probability, saved.logits)
+            counted[name].add(replace(saved, probability=probability))
+        del saved, probability  # before the next one is read
+    return counted, warnings
+
+
 # The scores
+
+
+def _measured(
+    counted: FolderCounts, units: np.ndarray | None, bins: int, resamples: int
+) -> Measurement:
+    """Return the metrics of the maps as they are, or calibrated, on the same resamples."""
+    return measure(grouped(counted.counts(), units)["raw"], bins, SEED, resamples)
+
+
+def choose(
+    counted: Mapping[str, FolderCounts], units: np.ndarray | None, bins: int, resamples: int
+) -> tuple[str, dict[str, Any]]:
+    """Return the calibrator that the report's rule recommends, and what it is compared with.
+
+    Args:
+        counted: calibrator, or `BASELINE`, -> its cross-validated counts.
+
+    Returns:
+        its name, and by name the `outcome` of the rule with the `scores`, each paired with that of
+        temperature scaling.
+    """
+    measured = {name: _measured(side, units, bins, resamples) for name, side in counted.items()}
+    methods = {name: MethodFacts(code=name) for name in measured}
+    facts = Facts(CROSS_VALIDATION, methods, {CROSS_VALIDATION: "id"})
+    choice = recommend(ProtocolComparison(facts, {CROSS_VALIDATION: measured}, "id"))
+    table = {}
+    for name, run in measured.items():
+        scores = paired_scores(
+            CROSS_SCORED, measured["temperature"], run, sides=("temperature", "value")
+        )
+        table[name] = {"outcome": choice.outcomes[name], "scores": scores}
+    return choice.method or BASELINE, table
 
 
 def overlap_warnings(fitted_counts: FolderCounts, scored_counts: FolderCounts) -> list[str]:
@@ -244,69 +331,6 @@ def _contents(counted: FolderCounts) -> dict[str, bytes]:
     images = counted.counts()["raw"].images
     varied = (images.column("pixels") > 0) & (images.column("constant") == 0)
     return {images.ids[image]: images.table[image].tobytes() for image in np.flatnonzero(varied)}
-
-
-def _compare(
-    names: Sequence[str],
-    counted: tuple[FolderCounts, FolderCounts],
-    units: np.ndarray | None,
-    bins: int,
-    resamples: int,
-) -> dict[str, Any]:
-    """Compare the counts before and after calibration on the same resamples.
-
-    Returns:
-        By metric the values `before` and `after`, their `intervals`, and whether the value
-        `changed`. Where another metric also decides, the interval of its difference is under its
-        name.
-    """
-    sides = []
-    for side in counted:
-        run = grouped(side.counts(), units)["raw"]
-        sides.append(measure(run, bins, SEED, resamples))
-    before, after = sides
-    limits_before = before.intervals()
-    limits_after = after.intervals()
-    scores: dict[str, Any] = {}
-    for name in names:
-        if name not in before.points:
-            continue
-        intervals = {
-            "before": limits_before.get(name),
-            "after": limits_after.get(name),
-            "difference": None,
-        }
-        changed = ""
-        change = estimate(name, (before, -1.0), (after, 1.0)) if resamples else None
-        if change:
-            if change.decided:
-                intervals[METRICS[name].decided_by] = _limits(change.decided)
-                change = _symmetric(change)
-            intervals["difference"] = _limits(change)
-            changed = change.direction
-        scores[name] = {
-            "before": float(before.points[name][0]),
-            "after": float(after.points[name][0]),
-            "intervals": intervals,
-            "changed": changed,
-        }
-    return scores
-
-
-def _symmetric(change: Estimate) -> Estimate:
-    """Return the change of an error with limits at equal distances, those of the longer side.
-
-    Resampling raises an error near 0. In simulations percentiles held the true difference in 65 to
-    98 % of cases, and symmetric limits in 92 to 100 %.
-    """
-    half = max(change.value - change.image_low, change.image_high - change.value)
-    return replace(change, image_low=change.value - half, image_high=change.value + half)
-
-
-def _limits(effect: Estimate) -> tuple[float, float] | None:
-    if math.isnan(effect.image_low):
-        return None
-    return effect.interval()
 
 
 # The calibrated maps

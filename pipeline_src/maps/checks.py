@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from pipeline_src.calibrators.calibrator import Calibrator, calibrated
 from pipeline_src.calibrators.pixels import least_probability
 from pipeline_src.counting.accumulate import Accumulator
 from pipeline_src.counting.counts import Counts
@@ -195,7 +193,6 @@ def count_folder(
     pairs: Sequence[Pair],
     form: Form,
     *,
-    calibrators: Mapping[str, Calibrator] | None = None,
     whole_maps: bool = False,
     weighted_f: bool = False,
 ) -> FolderCounts:
@@ -203,8 +200,6 @@ def count_folder(
 
     Args:
         form: of all maps.
-        calibrators: of each map by its stem, applied before it is counted; None for the maps as
-            they are.
         whole_maps, weighted_f: as of `FolderCounts`.
 
     Raises:
@@ -212,12 +207,7 @@ def count_folder(
     """
     counted = FolderCounts(form, whole_maps=whole_maps, weighted_f=weighted_f)
     for saved in read_pairs(pairs, form):
-        if calibrators is not None:
-            calibrator = calibrators[saved.pair.stem]
-            probability = calibrated(calibrator, saved.probability, saved.logits)
-            saved = replace(saved, probability=probability)
         counted.add(saved)
         del saved  # before the next one is read
-    if calibrators is None:
-        counted.check()
+    counted.check()
     return counted

@@ -24,7 +24,7 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.files import write_text
 from pipeline_src.maps.checks import count_folder
 from pipeline_src.maps.classes import class_results, draw_worst
-from pipeline_src.maps.files import Pair, form_of, pairs_and_warnings
+from pipeline_src.maps.files import form_of, pairs_and_warnings
 from pipeline_src.maps.gallery import draw_gallery, pictures_of
 from pipeline_src.maps.risk import controls
 from pipeline_src.metrics.image_inputs import per_image
@@ -75,7 +75,7 @@ def judge_folder(
     check_bins(bins)
     outputs.check_output(out, "judge", inputs=(pred, mask))
     pairs, skipped = pairs_and_warnings(pred, mask, skip_unpaired)
-    units = groups_of(pairs, groups)
+    units = groups_of([pair.stem for pair in pairs], groups)
     form = form_of(pairs, ignore, logits=logits, no_object=mask is None)
     classes = form.classes
     if form.volumes and (gallery or images):
@@ -104,6 +104,7 @@ def judge_folder(
     result["clamp"] = counted.clamps
     if groups:
         result["groups"] = groups_note(units)
+        result["groups_by"] = groups
     result["warnings"] = counted.warnings() + skipped
     if resamples and not groups:
         filled = int(np.count_nonzero(raw.images.column("pixels")))
@@ -178,7 +179,7 @@ def miscalibration(intervals: Mapping[str, Sequence[float] | None], units: int) 
     return "inconclusive"
 
 
-def groups_of(pairs: Sequence[Pair], groups: str) -> np.ndarray | None:
+def groups_of(stems: Sequence[str], groups: str) -> np.ndarray | None:
     """Return (N,) the group of each image (`data.groups`); None without `groups`.
 
     Raises:
@@ -186,7 +187,6 @@ def groups_of(pairs: Sequence[Pair], groups: str) -> np.ndarray | None:
     """
     if not groups:
         return None
-    stems = [pair.stem for pair in pairs]
     file = find(groups, None)
     unnamed = []
     for name in names(stems, groups, file):

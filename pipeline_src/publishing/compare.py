@@ -230,6 +230,7 @@ def _side(name: str) -> Side:
     raise UserError(
         f"{name} is neither a published experiment nor one of params.yaml",
         expected=f"one of: {', '.join(dict.fromkeys([*published.names(), *experiments]))}",
+        fix="of saved maps: give --mask and two folders of maps, or two folders that judge wrote",
     )
 
 

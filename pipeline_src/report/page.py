@@ -23,6 +23,7 @@ from PIL import Image
 from pipeline_src.analysis.estimate import Estimate, or_none
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, ROLES
 from pipeline_src.analysis.intervals import FEW_GROUPS
+from pipeline_src.analysis.recommendation import RULE, ProtocolComparison, recommend, sentences
 from pipeline_src.analysis.results import Results
 from pipeline_src.claims import write as claim_texts
 from pipeline_src.figures import gallery
@@ -32,7 +33,6 @@ from pipeline_src.figures.style import color_number
 from pipeline_src.figures.types import Picture
 from pipeline_src.files import write_text
 from pipeline_src.metrics.registry import METRICS
-from pipeline_src.report.recommendation import RULE, ProtocolComparison, recommend, sentences
 from pipeline_src.tables.captions import LEGEND, SYNTHETIC
 from pipeline_src.tables.differences import QUANTITIES
 from pipeline_src.tables.paper_table import SIGNS
@@ -85,10 +85,15 @@ def write_report(
         return _image(figures / f"{picture.name}.png")
 
     roles = ["id"] + [role for role in ("shifted", "ood") if facts.splits_of([role])]
-    comparisons = {}
+    comparisons: dict[str, list[ProtocolComparison]] = {}
     choices = {}
     for protocol in facts.protocols:
-        comparisons[protocol] = [ProtocolComparison(results, protocol, role) for role in roles]
+        comparisons[protocol] = []
+        for role in roles:
+            measured = {
+                split: results.measured(protocol, split) for split in facts.splits_of([role])
+            }
+            comparisons[protocol].append(ProtocolComparison(facts, measured, role))
         choices[protocol] = recommend(comparisons[protocol][0])
     html = _template().render(
         change=QUANTITIES["ece"],

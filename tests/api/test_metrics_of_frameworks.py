@@ -10,7 +10,7 @@ import pytest
 import torch
 from api_ranks import as_rank, learned, made, measured, million, sure, two_ranks
 
-from pipeline_src.api import Evaluation
+from pipeline_src.api import Evaluation, UserError
 from pipeline_src.api.batches import DEFAULT, OF_HISTOGRAMS
 from pipeline_src.counting.counts import ARRAYS
 from pipeline_src.counting.levels import COARSE, LEVELS
@@ -89,6 +89,19 @@ def test_an_empty_batch_adds_nothing(classes):
     values = metric.compute()
     metric.update(p[:0], y[:0])
     assert metric.compute() == values
+
+
+def test_processes_whose_objects_have_other_values_are_refused():
+    """255 is the object of each process for itself; `objects` is what torchmetrics joins by its maximum."""
+    ones, others = DenseCalibration(), DenseCalibration()
+    p, mask = np.full((4, 5), 0.7, np.float32), np.eye(4, 5, dtype=np.uint8)
+    ones.update(p, mask)
+    others.update(p, 255 * mask)
+    assert ones.compute() == others.compute()
+    ones.objects = torch.maximum(ones.objects, others.objects)
+    ones._computed = None
+    with pytest.raises(UserError, match="ignore=255"):
+        ones.compute()
 
 
 def test_a_saved_state_goes_on():

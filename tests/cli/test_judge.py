@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 
 import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pipeline_src.cli.judge import answer
+from pipeline_src.cli.judge import answer, summary_text
 from pipeline_src.cli.main import app
 from pipeline_src.maps.calibrate import calibrate_folder
 from pipeline_src.maps.classes import summary_text
@@ -52,6 +53,12 @@ def test_what_is_typed_is_what_is_done(folders, tmp_path):
     assert json.loads((out / "scores.json").read_text()) == json.loads(json.dumps(expected))
     assert "each by a calibrator fitted without it" in shown.output and f"maps: {out / 'maps'}" in shown.output
 
+    out = tmp_path / "chosen"
+    shown = CliRunner().invoke(app, ["calibrate", *words, str(out), "--apply", str(maps), "--method", "all"])
+    lines = [line.split() for line in shown.output.splitlines()]
+    for name, entry in json.loads((out / "scores.json").read_text())["calibrators"].items():
+        assert next(line[-1] for line in lines if line[:1] == [name]) == entry["outcome"].split()[-1]
+
 
 @pytest.mark.parametrize(
     ("verdict", "ece", "gap", "shown"),
@@ -69,6 +76,46 @@ def test_the_answer_shows_what_the_intervals_hold(verdict, ece, gap, shown):
     values = {"accuracy": 0.9, "ece": 0.04, "gap": 0.03}
     sentence = answer({"raw": values, "intervals": intervals, "miscalibration": {"raw": verdict}})
     assert [text for text in shown if text not in sentence] == []
+
+
+@pytest.mark.parametrize("kind", ["masks", "no object"])
+def test_the_next_step_is_a_command_that_runs(kind, tmp_path):
+    """Of miscalibrated maps it calibrates them, with the options of `judge`; of others there is none."""
+    maps, masks = tmp_path / "my maps", tmp_path / "masks"
+    maps.mkdir(), masks.mkdir()
+    rng = np.random.default_rng(0)
+    for k in range(12):
+        z = rng.normal(-1, 3, (30, 40))
+        np.save(maps / f"a{k}.npy", z)
+        truth = np.uint8(255 * (rng.random(z.shape) < 1 / (1 + np.exp(-z / 3))))
+        truth[:3] = 7
+        cv2.imwrite(str(masks / f"a{k}.png"), truth)
+    mask = ["--mask", str(masks), "--ignore", "7"] if kind == "masks" else ["--no-object"]
+    common = ["--pred", str(maps), "--logits", "--bins", "20", "--resamples", "50", "--groups", "(a.+)"]
+    judged = CliRunner().invoke(app, ["judge", *common, *mask, "--gallery", "--out", str(tmp_path / "out")])
+    lines = [line.strip() for line in judged.output.splitlines()]
+    assert f"gallery: {tmp_path / 'out/gallery.png'}" in lines
+    assert any(line.endswith("docs/reading-results.md") for line in lines)
+    program, *words = shlex.split(lines[-1])
+    given = dict(zip(words[1:-1:2], words[2:-1:2], strict=True))
+    expected = {"--pred": str(maps), "--mask": str(masks), "--ignore": "7"}
+    if kind == "no object":
+        expected = {"--pred": "MAPS", "--mask": "MASKS"}
+    expected |= {"--apply": str(maps), "--out": f"{tmp_path / 'out'}-calibrated", "--bins": "20", "--groups": "(a.+)"}
+    assert (program, words[0], words[-1], given) == ("dense-calibration", "calibrate", "--logits", expected)
+    if kind == "masks":
+        assert CliRunner().invoke(app, [*words, "--resamples", "0"]).exit_code == 0
+        scores = json.loads((tmp_path / "out-calibrated/scores.json").read_text())
+        assert (scores["scored_on"], scores["scored_images"]) == ("cross-validation", 12)
+
+
+def test_without_miscalibration_no_command_follows(tmp_path):
+    result = {"name": "n", "n_images": 50, "n_pixels": 100, "bins": 10, "raw": {"ece": 0.001, "gap": 0.0}}
+    result |= {"intervals": {"raw": {"ece": (0.0, 0.002), "gap": (-0.001, 0.001)}}, "undefined": {"raw": {}}}
+    result |= {"clamp": {}, "warnings": []}
+    for verdict in ("not detected", "inconclusive", "detected"):
+        shown = summary_text(result | {"miscalibration": {"raw": verdict}}, tmp_path, "a command")
+        assert ("a command" in shown) == (verdict == "detected")
 
 
 def test_legends_name_what_is_printed(folders, tmp_path):

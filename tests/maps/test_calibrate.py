@@ -15,8 +15,9 @@ import pytest
 from scipy.special import expit, softmax
 
 from pipeline_src.calibrators.calibrator import calibrated, fitted
-from pipeline_src.calibrators.registry import calibrator_class, read_calibrator
+from pipeline_src.calibrators.registry import CALIBRATORS, calibrator_class, read_calibrator
 from pipeline_src.calibrators.temperature import TemperatureCalibrator
+from pipeline_src.errors import UserError
 from pipeline_src.maps import files
 from pipeline_src.maps.calibrate import calibrate_folder, counts_and_pixels, overlap_warnings, write_calibrated
 from pipeline_src.maps.checks import count_folder
@@ -104,8 +105,8 @@ def test_both_sides_of_a_comparison_have_the_clamp_of_the_type(kind, least, tmp_
     expected = -np.log(np.where(truth[0], q, 1 - q)).mean()
     assert judged["raw"]["nll"] == pytest.approx(expected, rel=1e-4)  # 0.4 is rounded to a level
     identity = TemperatureCalibrator(temperature=1.0)
-    counts = count_folder(pair_files(*folders), Form(), calibrators={"a": identity, "b": identity}).counts()["raw"]
-    assert value("nll", counts) == pytest.approx(judged["raw"]["nll"], rel=1e-2)
+    _, after = write_calibrated(pair_files(*folders), identity, tmp_path / "same", Form())
+    assert value("nll", after.counts()["raw"]) == pytest.approx(judged["raw"]["nll"], rel=1e-2)
     assert judged["clamp"] == {kind.replace("float32", "float"): least}
 
 
@@ -197,9 +198,11 @@ def test_maps_of_three_classes(tmp_path, method):
     assert written.dtype == np.float32 and written.sum(axis=0) == pytest.approx(np.ones((20, 30)), abs=1e-6)
 
 
-@pytest.mark.parametrize(("masks", "reads"), [(True, 1), (False, 2)])
+@pytest.mark.parametrize(
+    ("method", "masks", "reads"), [("platt", True, 1), ("platt", False, 2), ("all", True, 2), ("all", False, 2)]
+)
 def test_each_file_is_read_once_and_with_cross_validation_fitted_files_twice(
-    masks, reads, folders, monkeypatch, tmp_path
+    method, masks, reads, folders, monkeypatch, tmp_path
 ):
     opened: Counter[Path] = Counter()
     load = files._load
@@ -210,10 +213,72 @@ def test_each_file_is_read_once_and_with_cross_validation_fitted_files_twice(
 
     monkeypatch.setattr(files, "_load", counted_load)
     where = {name: folder for name, folder in folders.items() if masks or name != "test_mask"}
-    calibrate_folder(**where, out=tmp_path / "out", resamples=0)
+    calibrate_folder(**where, out=tmp_path / "out", method=method, resamples=20 if method == "all" else 0)
     for name, folder in where.items():
         expected = reads if name in ("pred", "mask") else 1
         assert {path: opened[path] for path in folder.iterdir()} == dict.fromkeys(folder.iterdir(), expected)
+
+
+def test_all_calibrators_are_compared_and_the_simplest_of_the_tie_is_applied(folders, tmp_path, monkeypatch):
+    """Each has the scores of a run of its own; the maps are those of the one that is applied."""
+    monkeypatch.chdir(tmp_path)
+    where = {name: folders[name] for name in ("pred", "mask", "apply")}
+    result = calibrate_folder(**where, out=Path("all"), method="all", resamples=200)
+    table = result["calibrators"]
+    assert list(table) == ["baseline", *(name for name in CALIBRATORS if name != "vector")]
+    for name, entry in table.items():
+        alone = calibrate_folder(**where, out=Path(name), method=name, resamples=0) if name != "baseline" else None
+        for metric in ("ece", "brier", "nll", "accuracy"):
+            score = entry["scores"][metric]
+            expected = alone["scores"][metric]["after"] if alone else result["scores"][metric]["before"]
+            assert score["value"] == expected
+            low, high = score["intervals"]["difference"]
+            assert low - 1e-9 <= score["value"] - score["temperature"] <= high + 1e-9
+    assert result["method"] == "temperature" and table["temperature"]["outcome"] == "recommended"
+    assert table["isotonic"]["outcome"] == "tied" and table["baseline"]["outcome"] == "baseline"
+    for path in (Path("temperature") / "maps").iterdir():
+        assert path.read_bytes() == (Path("all/maps") / path.name).read_bytes()
+    assert Path("all/calibrator.json").read_bytes() == Path("temperature/calibrator.json").read_bytes()
+    with pytest.raises(UserError, match="--resamples"):
+        calibrate_folder(**where, out=Path("none"), method="all", resamples=0)
+
+
+def shifted(root: Path, factor: float, bias: float, classes: int = 0) -> dict[str, Path]:
+    """40 maps whose logits are `factor` z + `bias`, and their masks."""
+    rng = np.random.default_rng(0)
+    maps, masks = root / "maps", root / "masks"
+    maps.mkdir(), masks.mkdir()
+    for i in range(40):
+        z = rng.normal(0, 2, (max(classes, 1), 20, 30))
+        truth = (z + rng.gumbel(size=z.shape)).argmax(0) if classes else 255 * (rng.random((20, 30)) < expit(z[0]))
+        f = softmax(factor * z, axis=0) if classes else expit(factor * z[0] + bias)
+        np.save(maps / f"{i:02d}.npy", f.astype(np.float32))
+        cv2.imwrite(str(masks / f"{i:02d}.png"), np.uint8(truth))
+    return {"pred": maps, "mask": masks, "apply": maps, "out": root / "out"}
+
+
+def test_calibrated_maps_are_left_as_they_are(tmp_path):
+    where = shifted(tmp_path, 1, 0)
+    result = calibrate_folder(**where, method="all", resamples=200)
+    assert result["method"] == "baseline" and result["calibrators"]["baseline"]["outcome"] == "recommended"
+    assert result["scores"]["ece"]["before"] == result["scores"]["ece"]["after"]
+    for path in where["apply"].iterdir():
+        assert np.load(path) == pytest.approx(np.load(where["out"] / "maps" / path.name), abs=1e-6)
+
+
+def test_what_no_temperature_corrects_gets_another_calibrator(tmp_path):
+    result = calibrate_folder(**shifted(tmp_path, 1, 2), method="all", resamples=200, test_mask=tmp_path / "masks")
+    assert result["method"] == "platt" and result["scored_on"] == str(tmp_path / "maps")
+    assert result["calibrators"]["temperature"]["outcome"] != "recommended"
+    scores = result["calibrators"]["platt"]["scores"]
+    assert {scores[name]["changed"] for name in ("ece", "brier", "nll")} == {"lower"}
+    assert "augrc" in result["scores"] and result["scores"]["ece"]["changed"] == "lower"
+
+
+def test_the_calibrators_of_several_classes(tmp_path):
+    result = calibrate_folder(**shifted(tmp_path, T, 0, classes=3), method="all", resamples=100)
+    assert list(result["calibrators"]) == ["baseline", "temperature", "platt", "image_temperature", "dirichlet"]
+    assert result["method"] == "temperature"
 
 
 PEAK = """

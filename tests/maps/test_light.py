@@ -51,6 +51,7 @@ def folder(tmp_path) -> Path:
         (("judge", *MAPS, "--risk", "fnr=0.1"), ["metrics.json"]),
         (("judge", "--pred", "classes", "--mask", "labels", "--out", "out"), ["metrics.json"]),
         (("calibrate", *MAPS, "--apply", "maps"), ["calibrator.json", "maps/0.png"]),
+        (("compare", "maps", "maps", "--mask", "masks", "--out", "out"), ["comparison.json", "reliability.svg"]),
         (("report", "--experiment", "evidence"), []),
         (("report", "--list"), []),
     ],

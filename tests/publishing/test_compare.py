@@ -14,8 +14,8 @@ from pipeline_src.analysis import differences
 from pipeline_src.analysis.differences import UNDECIDED, MetricDifference
 from pipeline_src.analysis.estimate import Estimate
 from pipeline_src.analysis.facts import MethodFacts
+from pipeline_src.cli.compare import summary_text
 from pipeline_src.cli.main import app
-from pipeline_src.cli.published import summary_text
 from pipeline_src.errors import UserError
 from pipeline_src.publishing.compare import Comparison, Side, _side, compare_experiments
 

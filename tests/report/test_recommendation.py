@@ -11,8 +11,7 @@ from made_results import HandMade, analysed, by_hand
 from made_statistics import varied
 
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.metrics.registry import SQUARED
-from pipeline_src.report.recommendation import (
+from pipeline_src.analysis.recommendation import (
     KEPT,
     NO_CHOICE,
     RECOMMENDED,
@@ -22,6 +21,8 @@ from pipeline_src.report.recommendation import (
     sentences,
     simplicity,
 )
+from pipeline_src.analysis.results import Results
+from pipeline_src.metrics.registry import SQUARED
 
 STEADY = np.array([-0.002, 0.0, 0.002])  # resamples around a point, alike for all: differences are certain
 ASIDE = np.array([1, 0, -1])
@@ -51,7 +52,12 @@ def compared(
         values = {name: values + spread.get(name, 0) for name, values in run.values.items()}
         measurements["raw", part, method] = replace(run, values=values, units=more.get("units", 100))
     results = HandMade(facts, {}, measurements)
-    return [ProtocolComparison(results, "raw", role) for role in ("id", "shifted", "ood")]
+    return [of_role(results, role) for role in ("id", "shifted", "ood")]
+
+
+def of_role(results: Results, role: str) -> ProtocolComparison:
+    measured = {split: results.measured("raw", split) for split in results.facts.splits_of([role])}
+    return ProtocolComparison(results.facts, measured, role)
 
 
 @pytest.mark.parametrize(
@@ -140,6 +146,6 @@ def test_a_constant_confidence_is_not_recommended(tmp_path):
     facts = Facts("made", {"baseline": MethodFacts("baseline"), "constant": MethodFacts()}, {"images": "id"})
     maps = {"baseline": pairs, "constant": constant}
     results = analysed(tmp_path, facts, lambda method, seed, part: maps[method])
-    inside = ProtocolComparison(results, "raw", "id")
+    inside = of_role(results, "id")
     assert inside.methods[0] == "constant" and inside.accuracy("constant", "baseline") == KEPT
     assert recommend(inside).outcomes == {"constant": "higher Brier score", "baseline": RECOMMENDED}

@@ -14,11 +14,11 @@ from functools import cached_property
 
 from pipeline_src.analysis.estimate import LOWER, UNDEFINED_ESTIMATE, Estimate, estimate
 from pipeline_src.analysis.facts import Facts
+from pipeline_src.analysis.intervals import MARGINS
 from pipeline_src.analysis.measurement import Measurement
-from pipeline_src.analysis.results import Results
-from pipeline_src.claims.checks import MARGIN
 from pipeline_src.metrics.registry import METRICS
 
+MARGIN = MARGINS["accuracy"]
 # Whether a method has the baseline's accuracy.
 KEPT = "kept"
 LOST = "lost"
@@ -57,27 +57,28 @@ NO_CHOICE = "No recommendation: it needs a baseline, another method and a test s
 
 @dataclass(frozen=True)
 class ProtocolComparison:
-    """The methods in one protocol on the datasets of a role."""
+    """The methods in one protocol on the datasets of a role.
 
-    results: Results
-    protocol: str
+    Attributes:
+        facts: the methods.
+        measured: dataset of the role -> method -> its measurement.
+        role: a key of `facts.ROLES`.
+    """
+
+    facts: Facts
+    measured: Mapping[str, Mapping[str, Measurement]]
     role: str
 
-    @cached_property
+    @property
     def splits(self) -> list[str]:
         """The datasets of the role."""
-        return self.results.facts.splits_of([self.role])
-
-    @cached_property
-    def _measured(self) -> dict[str, dict[str, Measurement]]:
-        """The measurements of all methods: dataset -> method -> measurement."""
-        return {split: self.results.measured(self.protocol, split) for split in self.splits}
+        return list(self.measured)
 
     @cached_property
     def methods(self) -> list[str]:
         """The methods that were run on all datasets, by mean ECE, the lowest first."""
         ece = {}
-        for method in self.results.facts.methods:
+        for method in self.facts.methods:
             value = self.mean("ece", method).value
             if not math.isnan(value):
                 ece[method] = value
@@ -86,7 +87,7 @@ class ProtocolComparison:
     @property
     def baseline(self) -> str | None:
         """The baseline, if it was run on all datasets."""
-        baseline = self.results.facts.baseline
+        baseline = self.facts.baseline
         return baseline if baseline in self.methods else None
 
     def mean(self, metric: str, method: str) -> Estimate:
@@ -120,9 +121,9 @@ class ProtocolComparison:
         terms = []
         for method, weight in weights.items():
             for split in splits:
-                if method not in self._measured[split]:
+                if method not in self.measured[split]:
                     return UNDEFINED_ESTIMATE
-                terms.append((self._measured[split][method], weight * (1 / len(splits))))
+                terms.append((self.measured[split][method], weight * (1 / len(splits))))
         return estimate(metric, *terms) or UNDEFINED_ESTIMATE
 
     def error_text(self, method: str) -> str:
@@ -231,7 +232,7 @@ def recommend(inside: ProtocolComparison) -> Recommendation:
             if inside.ties(method, improving[0]):
                 tie.append(method)
                 outcomes[method] = TIED
-    facts = inside.results.facts
+    facts = inside.facts
     chosen = min(tie, key=lambda method: simplicity(facts, method), default=baseline)
     outcomes[chosen] = RECOMMENDED
     return Recommendation(chosen, [method for method in tie if method != chosen], outcomes)
@@ -251,7 +252,7 @@ def sentences(
     baseline = inside.baseline
     if method is None or baseline is None:
         return NO_CHOICE
-    kind = "synthetic" if inside.results.facts.synthetic else "real"
+    kind = "synthetic" if inside.facts.synthetic else "real"
     images = f"{kind} images ({', '.join(inside.splits)})"
     error = inside.error_text(method)
     if method == baseline:

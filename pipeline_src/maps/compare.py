@@ -1,0 +1,159 @@
+"""Two models side by side: paired differences of the metrics of their maps."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline_src import outputs
+from pipeline_src.analysis.analyse import accuracy_band
+from pipeline_src.analysis.estimate import Estimate, estimate
+from pipeline_src.analysis.intervals import FEW_GROUPS
+from pipeline_src.analysis.measurement import Measurement
+from pipeline_src.analysis.resampling import SEED, measure_protocols
+from pipeline_src.counting.counts import Counts
+from pipeline_src.counting.storage import load
+from pipeline_src.errors import UserError, listed
+from pipeline_src.files import reading, write_text
+from pipeline_src.maps.judge import groups_of
+from pipeline_src.metrics.registry import METRICS
+
+OPTIONS = ("n_classes", "bins", "groups")  # of `judge`, alike for both models
+
+
+def compare_judged(a: Path, b: Path, out: Path) -> dict[str, Any]:
+    """Compare two models on the same images, and write the differences and a diagram into `out`.
+
+    Args:
+        a, b: two folders that `judge` wrote; differences are b - a. Where `judge` had groups of
+            images, these are resampled.
+
+    Returns:
+        The content of comparison.json.
+
+    Raises:
+        UserError: names the options, images or masks that differ. Nothing is written then.
+    """
+    from pipeline_src.figures import bin_tables, reliability, style  # matplotlib
+
+    outputs.check_output(out, "compare", inputs=(a, b))
+    models = []
+    for folder in (a, b):
+        file = folder / "metrics.json"
+        with reading(f"{file} cannot be read", fix="run judge, or give --mask and maps"):
+            models.append(json.loads(file.read_text(encoding="utf-8")))
+    counts = [load(folder / "counts.npz") for folder in (a, b)]
+    facts = [_facts(model, run["raw"]) for model, run in zip(models, counts, strict=True)]
+    if facts[0] != facts[1]:
+        raise UserError(
+            f"{a} and {b} have different images, masks or options",
+            found=listed(sorted(facts[0] ^ facts[1])),
+            fix="judge both with the same options, on the same images and masks",
+        )
+    bins = models[0]["bins"]
+    units = groups_of(counts[0]["raw"].images.ids, models[0].get("groups_by", ""))
+    measured = [measure_protocols(run, bins, SEED, groups=units) for run in counts]
+    result = {key: models[0][key] for key in ("n_images", "n_pixels", "bins")}
+    result["warnings"] = list(dict.fromkeys(models[0]["warnings"] + models[1]["warnings"]))
+    if models[0]["clamp"] != models[1]["clamp"]:
+        result["warnings"].append("NLL: maps of different types have other least probabilities")
+    result["differences"] = {
+        protocol: paired_scores(METRICS, run, measured[1][protocol], sides=("A", "B"))
+        for protocol, run in measured[0].items()
+    }
+    tables = {}
+    for side, model, of_model, run in zip("AB", models, counts, measured, strict=True):
+        band = accuracy_band([run["raw"]], bins)
+        table = bin_tables.reliability_table(of_model["raw"].histogram, bins, band)
+        tables[f"{side}: {model['name']}"] = table
+    result["models"] = list(tables)
+    low = bin_tables.corner(list(tables.values()))
+    lines = [f"{result['n_images']:,} images · {bins} bins · unnormalized", reliability.KEY]
+    with outputs.staged(out, "comparison.json", ["reliability.*"]) as new, style.house():
+        diagram = reliability.draw_panels(
+            tables, dict.fromkeys(tables, ""), "Two models", lines, low
+        )
+        style.save(diagram, new / "reliability")
+        write_text(new / "comparison.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
+    return result
+
+
+def _facts(model: Mapping[str, Any], raw: Counts) -> set[str]:
+    """Return what two models must have in common: options, and what counts know of the masks."""
+    facts = {f"{key}: {model.get(key, 'none')}" for key in OPTIONS}
+    images = raw.images
+    pixels = [of_class.images.levels.sum(axis=1) for of_class in raw.classes or [raw]]
+    rows = np.column_stack([images.column("height"), images.column("width"), *pixels])
+    for name, row in zip(images.ids, rows.tolist(), strict=True):
+        facts.add(f"the mask of {name}: height, width and pixels by class {row}")
+    return facts
+
+
+def paired_scores(
+    names: Iterable[str],
+    before: Measurement,
+    after: Measurement,
+    sides: tuple[str, str] = ("before", "after"),
+) -> dict[str, Any]:
+    """Compare two measurements on the same resamples of the same images.
+
+    A difference is called one only by intervals whose coverage is known: of an error the symmetric
+    one together with that of the squared error, and of 10 images or groups or more.
+
+    Args:
+        sides: the names of both.
+
+    Returns:
+        By metric both values, their `intervals`, and whether the value `changed`. Where another
+        metric also decides, the interval of its difference is under its name.
+    """
+    first, second = sides
+    limits_before = before.intervals()
+    limits_after = after.intervals()
+    scores: dict[str, Any] = {}
+    for name in names:
+        if name not in before.points or name not in after.points:
+            continue
+        intervals = {
+            first: limits_before.get(name),
+            second: limits_after.get(name),
+            "difference": None,
+        }
+        changed = ""
+        change = estimate(name, (before, -1.0), (after, 1.0)) if limits_before else None
+        if change:
+            if change.decided:
+                intervals[METRICS[name].decided_by] = _limits(change.decided)
+                change = _symmetric(change)
+            intervals["difference"] = _limits(change)
+            if change.units >= FEW_GROUPS:
+                changed = change.direction
+        scores[name] = {
+            first: float(before.points[name][0]),
+            second: float(after.points[name][0]),
+            "intervals": intervals,
+            "changed": changed,
+        }
+    return scores
+
+
+def _symmetric(change: Estimate) -> Estimate:
+    """Return the change of an error with limits at equal distances, those of the longer side.
+
+    Resampling raises an error near 0. In simulations percentiles held the true difference in 65 to
+    98 % of cases, and symmetric limits in 92 to 100 %.
+    """
+    half = max(change.value - change.image_low, change.image_high - change.value)
+    return replace(change, image_low=change.value - half, image_high=change.value + half)
+
+
+def _limits(effect: Estimate) -> tuple[float, float] | None:
+    if math.isnan(effect.image_low):
+        return None
+    return effect.interval()
