@@ -19,6 +19,7 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics.image_inputs import pixel_means
 from pipeline_src.metrics.metric import FRACTION
 
+# (method, seed) -> a file of counts, or a function that returns counts by protocol.
 Runs = Mapping[tuple[str, int], Path | Callable[[], Mapping[str, Counts]]]
 
 
@@ -62,7 +63,7 @@ def analyse(
             if expected is None:
                 expected = ids
                 groups = groups_of(ids) if groups_of else None
-            if ids != expected:
+            if ids != expected:  # differences between runs are paired by image
                 raise UserError(
                     f"{method} seed {seed} was not evaluated on the images of the other runs on "
                     f"{split}",
@@ -83,7 +84,13 @@ def analyse(
 def _measurement(
     seeds: Sequence[int], runs: Sequence[Counts], *, bins: int, key: int, resamples: int
 ) -> Measurement:
-    """Return the measurement of a method in one protocol from the counts of each seed."""
+    """Return the measurement of a method in one protocol, with the arrays that figures and tests of
+    differences need (`Measurement.arrays`).
+
+    Args:
+        runs: the counts of each of `seeds`.
+        key: seed of the resamples, the same for all methods on the dataset.
+    """
     summed = Histogram.empty(top=runs[0].histogram.top)
     confidences = []
     accuracies = []
@@ -98,7 +105,7 @@ def _measurement(
         arrays["left_out"] = np.array([leave_one_out(run, bins, COMPARED) for run in runs])
     if runs[0].images.groups is not None:
         arrays["groups"] = runs[0].images.groups
-    measured = [measure(run, bins, key, resamples) for run in runs]
+    measured = [measure(run, bins, key=key, resamples=resamples) for run in runs]
     band = accuracy_band(measured, bins)
     if band is not None:
         arrays["accuracy_band"] = band
@@ -106,9 +113,16 @@ def _measurement(
 
 
 def accuracy_band(runs: Sequence[Measurement], bins: int) -> np.ndarray | None:
-    """Return `band_of_sums` of the runs of a method, one per seed; None without a pixel."""
+    """Return the error bars of a method's reliability diagram, (bins + 1, 2) confidence limits of
+    the accuracy (`band_of_sums`); None without a pixel.
+
+    Args:
+        runs: the measurement of each seed, with its sums by bin.
+    """
     if "bin_sums" not in runs[0].arrays:
         return None
+    # The columns of `Binned.terms`: pixels, hits and scores by bin, three squares by bin, and the
+    # units with pixels in a bin.
     totals = np.array([run.arrays["bin_sums"] for run in runs])
     resampled = sum(run.arrays["resampled_bin_sums"][:, : 2 * bins] for run in runs)
     filled = totals[:, 6 * bins : 7 * bins]
@@ -139,6 +153,7 @@ def band_of_sums(
     """
     # Shares of images add up to one but for rounding.
     enough = filled.min(axis=0) > min(FEW_GROUPS, units) - 1e-6
+    # (S, bins + 1) and (R, bins + 1): the last column is over all pixels.
     pixels, hits = (_with_sum(half) for half in np.split(totals, 2, axis=1))
     drawn_pixels, drawn_hits = (_with_sum(half) for half in np.split(resampled, 2, axis=1))
     limits = np.full((len(enough) + 1, 2), np.nan)
@@ -146,7 +161,9 @@ def band_of_sums(
         value = float(hits[:, k].sum() / pixels[:, k].sum())
         accuracy = hits[:, k] / pixels[:, k]
         shares = pixels[:, k] / pixels[:, k].sum()
-        ends = interval(value, drawn_hits[:, k] / drawn_pixels[:, k], units, FRACTION)
+        # Over images, then with the variance of training.
+        resampled_accuracy = drawn_hits[:, k] / drawn_pixels[:, k]
+        ends = interval(value, resampled_accuracy, units, limits=FRACTION)
         low, high = ends or NAN
         by_seed = value + np.sqrt(len(shares) * (shares**2).sum()) * (accuracy - accuracy.mean())
         estimate = Estimate(dict(enumerate(by_seed.tolist())), low, high, range=FRACTION)

@@ -41,9 +41,12 @@ JOINT = ",joint"  # after a bound, as text
 
 @dataclass(frozen=True)
 class Bound:
-    """A bound on a risk of `RISKS`: the highest expected risk alpha, in (0, 1).
+    """A bound on a risk of masks, which a threshold is to guarantee.
 
     Attributes:
+        risk: `fnr`, the share of the foreground that a mask misses, or `fpr`, the share of the
+            background that is in the mask.
+        alpha: the highest expected risk, in (0, 1).
         joint: whether all of K classes have one threshold that bounds the largest of their risks.
     """
 
@@ -75,9 +78,9 @@ class Bound:
         return cls(name, alpha, joint=single != text)
 
     @property
-    def needs(self) -> int:
+    def fewest_images(self) -> int:
         """The smallest number of images n that can guarantee the bound: 1 / (n + 1) <= alpha."""
-        return math.ceil(1 / self.alpha - 1 - 1e-9)
+        return math.ceil(1 / self.alpha - 1 - 1e-9)  # rounding must not add an image
 
     def defined_risks(self, risks: np.ndarray) -> np.ndarray:
         """Return the risk at all thresholds, (n, 257), of the n units for which it is defined.
@@ -86,19 +89,22 @@ class Bound:
             risks: (U, 2, 257), from `image_risks`.
         """
         chosen = risks[:, RISK_NAMES.index(self.risk)]
+        # A risk is undefined at all thresholds or at none.
         return np.asarray(chosen[~np.isnan(chosen[:, 0])])
 
-    def level(self, total: np.ndarray, units: int) -> int | None:
-        """Return the least cautious t whose bound holds: the largest for FNR, the smallest for FPR.
+    def level(self, summed_risks: np.ndarray, units: int) -> int | None:
+        """Return the least cautious threshold t/255 whose bound holds, as t in 0 .. 256.
+
+        The FNR rises with t, so it is the largest t; the FPR falls, so it is the smallest one.
 
         Args:
-            total: (257,) the summed risks of the units.
+            summed_risks: (257,) over the units (images, or groups of them), by t.
             units: number of units.
 
         Returns:
             None if the bound holds at no t, for example with too few units.
         """
-        allowed = np.flatnonzero(guaranteed(total, units) <= self.alpha)
+        allowed = np.flatnonzero(guaranteed(summed_risks, units) <= self.alpha)
         if not len(allowed):
             return None
         return int(allowed[-1] if self.risk == "fnr" else allowed[0])
@@ -110,14 +116,16 @@ class Bound:
         return f"{largest}{quantity.title} ≤ {quantity.factor * self.alpha:g} %"
 
 
-def guaranteed(total: np.ndarray, units: int) -> np.ndarray:
-    """Return n / (n + 1) R(t) + 1 / (n + 1) at all thresholds t/255, (257,).
+def guaranteed(summed_risks: np.ndarray, units: int) -> np.ndarray:
+    """Return the bound on the expected risk of a further image at all thresholds t/255, (257,).
+
+    It is n / (n + 1) R(t) + 1 / (n + 1), with the mean risk R of n units.
 
     Args:
-        total: (257,) the summed risks of n units.
+        summed_risks: (257,) n R(t).
         units: their number n.
     """
-    return (total + 1) / (units + 1)
+    return (summed_risks + 1) / (units + 1)
 
 
 def image_risks(counts: Counts) -> np.ndarray:
@@ -160,6 +168,7 @@ def _of_units(risks: np.ndarray, images: ImageTable) -> np.ndarray:
     """Return the mean risks of each group, (U, 2, 257), or those of images if there are none."""
     if images.groups is None:
         return risks
+    # The mean over the images of each group, without NaN.
     total = np.zeros((images.units, *risks.shape[1:]))
     number = np.zeros_like(total)
     np.add.at(total, images.groups, np.nan_to_num(risks))

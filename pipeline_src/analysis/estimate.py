@@ -29,7 +29,7 @@ from pipeline_src.analysis.intervals import (
 from pipeline_src.analysis.measurement import COMPARED, Measurement
 from pipeline_src.metrics.registry import METRICS
 
-Term = tuple[Measurement, float]  # a measurement and its weight
+Term = tuple[Measurement, float]  # a measurement and its weight in a sum; -1 of what is subtracted
 
 LOWER = "lower"
 HIGHER = "higher"
@@ -86,7 +86,10 @@ class Estimate:
         return self.sd / math.sqrt(seeds) if seeds > 1 else 0.0
 
     def interval(self, level: float = LEVEL) -> Limits:
-        """Return the limits that hold the true value in a share `level` of cases."""
+        """Return the limits that hold the true value in a share `level` of cases.
+
+        They cover the sampling of images and, with several seeds, the variance of training.
+        """
         training = 0.0
         seeds = len(self.by_seed)
         if seeds > 1:
@@ -133,13 +136,16 @@ UNDEFINED_ESTIMATE = Estimate({0: math.nan}, math.nan, math.nan)
 
 
 def _relative_width(level: float) -> float:
-    """Return the width of a normal interval of a level, as a multiple of the 95 % interval."""
+    """Return the width of a normal interval of a level, as a multiple of the 95 % interval: by it a
+    bootstrap interval is widened, whose resamples are too few for far percentiles.
+    """
     return NORMAL.inv_cdf((1 + level) / 2) / NORMAL.inv_cdf((1 + LEVEL) / 2)
 
 
 def estimate(metric: str, *terms: Term) -> Estimate | None:
     """Return the weighted sum of a metric over terms, averaged over their common seeds.
 
+    A difference of methods has the weights 1 and -1, and its interval is paired by image and seed.
     The result is None if the measurements have no seed in common, or one lacks the metric.
     """
     measured = [run for run, _ in terms]
@@ -150,10 +156,11 @@ def estimate(metric: str, *terms: Term) -> Estimate | None:
     decided_by = METRICS[metric].decided_by
     if not decided_by or not _all_have(decided_by, measured):  # of one image: nothing decides
         return plain
-    # A twofold error is a fourfold square.
+    # The interval of an error near 0 is too narrow, that of its debiased square is not. A twofold
+    # error is a fourfold square.
     squares = [(run, weight * abs(weight)) for run, weight in terms]
     decided = _weighted_sum(decided_by, squares, seeds)
-    if all(weight >= 0 for _, weight in terms):
+    if all(weight >= 0 for _, weight in terms):  # an error, not a difference of errors
         limits = (plain.image_low, plain.image_high)
         of_square = (decided.image_low, decided.image_high)
         low, high = error_interval(plain.value, limits, of_square)
@@ -169,7 +176,11 @@ def _all_have(metric: str, measured: Sequence[Measurement]) -> bool:
 
 
 def _weighted_sum(metric: str, terms: Sequence[Term], seeds: Sequence[int]) -> Estimate:
-    """Return the weighted sum of one metric over terms, with the interval of this metric."""
+    """Return the weighted sum of one metric over terms, with the interval of this metric.
+
+    Args:
+        seeds: that all terms have.
+    """
     by_seed: np.ndarray = np.zeros(len(seeds))
     values: np.ndarray = np.zeros(1)  # (S, R)
     reference = 0.0
@@ -181,7 +192,7 @@ def _weighted_sum(metric: str, terms: Sequence[Term], seeds: Sequence[int]) -> E
         values = values + weight * run.of_seeds(run.values[metric], seeds)
         if weight < 0:
             reference -= float(points.mean())
-        if weight != 0:
+        if weight != 0:  # 0 times an infinite limit is NaN
             limits = [weight * limit for limit in METRICS[metric].range]
             lowest += min(limits)
             highest += max(limits)
@@ -209,6 +220,7 @@ def effective_units(
     the jackknife's pseudo-values.
     """
     seeds = list(effect.by_seed)
+    # The difference without each unit, as a mean over seeds, (U,).
     left_out = first.of_seeds(first.arrays["left_out"], seeds)
     left_out = left_out - second.of_seeds(second.arrays["left_out"], seeds)
     left_out = left_out.mean(axis=0)[COMPARED.index(metric)]
@@ -230,7 +242,7 @@ def joint_level(effects: Sequence[Estimate]) -> float:
         return sidak
     resampled = np.array([effect.resampled[:number] for effect in effects])
     resampled -= resampled.mean(axis=1, keepdims=True)
-    varied = resampled[resampled.std(axis=1) > 0]
+    varied = resampled[resampled.std(axis=1) > 0]  # an effect without variance is never outside
     if not len(varied):
         return LEVEL
     largest = np.abs(varied / varied.std(axis=1, keepdims=True)).max(axis=0)
@@ -255,6 +267,11 @@ def needed_sample(
     effect: Estimate, distance: float, level: float = LEVEL
 ) -> tuple[int | None, float | None]:
     """Return the sample that would narrow the interval of an effect to `distance` on either side.
+
+    Widths fall with the square roots of the numbers of images and of seeds.
+
+    Args:
+        level: of the interval.
 
     Returns:
         The fewest seeds with these images (None with one seed, whose variance is not known), and

@@ -48,10 +48,10 @@ MAIN_TASK = "sod"  # in the catalog's word
 
 @dataclass(frozen=True)
 class MethodFacts:
-    """An entry of `methods:`.
+    """An entry of `methods:` in params.yaml: a method with its parameters.
 
     Attributes:
-        code: name of the method's file.
+        code: name of the method's file, such as `slp`.
         parameters: the method's parameters by name.
         learns: whether it learns a perturbation level per image (alpha.csv).
         trains: whether it trains networks and leaves a history; a post-hoc method does not.
@@ -84,7 +84,7 @@ class MethodFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """An experiment.
+    """An experiment: what its tables, figures and claims have to know besides numbers.
 
     Attributes:
         experiment: its name.
@@ -133,7 +133,9 @@ class Facts:
 
     @property
     def textures(self) -> list[str]:
-        """The out-of-distribution datasets that decide claims: the paper's, or else all."""
+        """The out-of-distribution datasets that decide claims: the paper's, which show textures, or
+        else all.
+        """
         ood = self.splits_of(["ood"])
         return [split for split in ood if split in self.in_paper] or ood
 
@@ -170,7 +172,9 @@ class Facts:
 
     @property
     def static_grid(self) -> dict[str, tuple[float, float]]:
-        """Entry of SLP without noise -> (alpha, beta), ascending; empty if there is only one."""
+        """Entry of SLP (static label perturbation) without noise -> (alpha, beta), ascending: the
+        grid that table T3 shows. It is empty if there is only one entry.
+        """
         grid = []
         for name in self.entries("slp"):
             parameters = self.methods[name].parameters
@@ -200,7 +204,8 @@ class Facts:
 
     @property
     def compared(self) -> list[str]:
-        """The entries that use a method of `COMPARED`."""
+        """The entries that use a method of `COMPARED`, which claims compare with each other."""
+        # Networks that an entry may use: its own (None), or those of the baseline.
         uncorrected = (None, *self.entries("baseline"))
         found = []
         for name, method in self.methods.items():

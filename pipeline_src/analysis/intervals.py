@@ -29,7 +29,7 @@ def percentiles(values: np.ndarray, units: int) -> Limits | None:
     """
     if units < 2 or np.isnan(values).any():
         return None
-    if units < FEW_GROUPS:
+    if units < FEW_GROUPS:  # a normal interval, since too few resamples differ for percentiles
         mean = float(values.mean())
         half = _distance(units) * float(values.std())
         return mean - half, mean + half
@@ -42,8 +42,8 @@ def _distance(units: int) -> float:
     """Return the distance of a percentile in standard deviations of resamples.
 
     It is Student's t with units - 1 degrees of freedom, corrected because resamples divide the
-    variance by units. These are the expanded percentiles of Hesterberg (The American Statistician
-    2015); with many units they are the usual percentiles.
+    variance by units and not by units - 1. These are the expanded percentiles of Hesterberg (The
+    American Statistician 2015); with many units they are the usual percentiles.
     """
     return math.sqrt(units / (units - 1)) * students_t(units, (1 + LEVEL) / 2)
 
@@ -84,7 +84,7 @@ def interval(
     high = max(ends[1], value)
     if units >= FEW_GROUPS:
         # With skewness g an end is t + g (2 t^2 + 1) / 6 standard deviations away, a percentile t +
-        # g (t^2 - 1) / 6.
+        # g (t^2 - 1) / 6: it has to go farther by the difference of both, g (t^2 + 2) / 6.
         farther = float(resampled.std()) * _skewness(resampled) * (_distance(units) ** 2 + 2) / 6
         low += min(0, farther)
         high += max(0, farther)
@@ -113,7 +113,8 @@ def within(ends: Limits, limits: Limits) -> Limits:
 
 
 def error_interval(value: float, ends: Limits, of_square: Limits) -> Limits:
-    """Return the interval of an error that resampling can only raise where it is near 0.
+    """Return the interval of an error that resampling can only raise where it is near 0, so that
+    its percentiles are too high there.
 
     The upper limit is the one of `ends`. The lower limit is its mirror image about `value`, or 0 if
     the interval of the debiased square, `of_square`, contains 0.
@@ -127,7 +128,7 @@ def error_interval(value: float, ends: Limits, of_square: Limits) -> Limits:
 
 
 def groups_note(groups: np.ndarray | None) -> str:
-    """Return the note on the groups of images (N,) for readers of intervals, empty without any."""
+    """Return the note on the groups of images (N,) for readers of intervals; empty for None."""
     if groups is None:
         return ""
     number = len(np.unique(groups))

@@ -45,8 +45,9 @@ class Measurement:
             all pixels; `groups` (N,): the group of each image; `image_means` (2, S, N): mean
             confidence and accuracy of each image, NaN without a pixel that counts; `left_out` (S,
             M, U): the metrics `COMPARED` without each of the units; and the pooled histogram of all
-            seeds, as `storage.histogram_arrays`, with `top`. Of a single run: `bin_sums` (C,) and
-            `resampled_bin_sums` (R, C), the sums of `metrics.inputs.Binned` over its units.
+            seeds as arrays to store (`storage.histogram_arrays`), with `top`. Of a single run:
+            `bin_sums` (C,) and `resampled_bin_sums` (R, C), the sums of `metrics.inputs.Binned`
+            over its units.
     """
 
     seeds: Sequence[int]
@@ -67,10 +68,17 @@ class Measurement:
         runs: Sequence[Measurement],
         arrays: Mapping[str, np.ndarray] | None = None,
     ) -> Measurement:
-        """Return the measurement of the runs of all seeds; NaN where a seed lacks a metric."""
+        """Return the measurement of the runs of all seeds; NaN where a seed lacks a metric.
+
+        Args:
+            seeds: of the runs.
+            runs: the measurement of each run, of one seed.
+            arrays: of the result; those of single runs are left out.
+        """
         points: dict[str, list[float]] = {}
         values: dict[str, list[np.ndarray]] = {}
         reasons: dict[str, str] = {}
+        # Metrics that a run has -> (1, R), the shape of their values on resamples.
         shapes = {name: of_run.shape for run in runs for name, of_run in run.values.items()}
         for run in runs:
             reasons |= run.reasons
@@ -90,8 +98,10 @@ class Measurement:
         )
 
     def of_seeds(self, numbers: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
-        """Return the rows of `numbers` (S, ...) that belong to `seeds`."""
-        if self.of_all_seeds:
+        """Return the rows of `numbers` (S, ...) that belong to `seeds`, to be paired with those of
+        another method.
+        """
+        if self.of_all_seeds:  # its single row is compared with each seed
             return np.repeat(numbers, len(seeds), axis=0)
         return numbers[[list(self.seeds).index(seed) for seed in seeds]]
 
@@ -116,7 +126,7 @@ class Measurement:
         for name, ends in by_percentiles.items():
             metric = METRICS[name]
             square = by_percentiles.get(metric.decided_by)
-            if ends and square:
+            if ends and square:  # an error, whose interval is too narrow near 0
                 ends = error_interval(float(self.points[name][0]), ends, square)
             limits[name] = ends and within(ends, metric.range)
         return limits
@@ -136,7 +146,7 @@ class Measurement:
 
     @property
     def size(self) -> str:
-        """The number of images, and of their groups, as text."""
+        """The number of images, and of their groups, as text; few get a note on their intervals."""
         few = ""
         if self.units == 1:
             few = " (no intervals)"
@@ -175,9 +185,9 @@ def write(
             "arrays": list(run.arrays),
         }
         entries.append(entry)
-        for kind, arrays in (("values", run.values), ("arrays", run.arrays)):
+        for folder, arrays in (("values", run.values), ("arrays", run.arrays)):
             for name, array in arrays.items():
-                members[f"{protocol}/{method}/{kind}/{name}"] = array
+                members[f"{protocol}/{method}/{folder}/{name}"] = array
     text = json.dumps({**header, "entries": entries}, ensure_ascii=False)
     with atomic(path) as temporary:
         np.savez(temporary, header=np.frombuffer(text.encode(), np.uint8), **members)
@@ -213,15 +223,21 @@ class Reader:
         return pair in self._entries
 
     def measurement(self, protocol: str, method: str, of_all_seeds: bool = False) -> Measurement:
-        """Return the measurement of a method in one protocol; its arrays are read lazily."""
+        """Return the measurement of a method in one protocol; its arrays are read when used.
+
+        Args:
+            of_all_seeds: whether the method's single run uses the networks of all seeds.
+        """
         fields = dict(self._entries[protocol, method])
-        for kind in ("values", "arrays"):
-            fields[kind] = _Lazy(self._file, f"{protocol}/{method}/{kind}", fields[kind])
+        for folder in ("values", "arrays"):  # of which the entry has the names of the arrays
+            fields[folder] = _Lazy(self._file, f"{protocol}/{method}/{folder}", fields[folder])
         return Measurement(**fields, of_all_seeds=of_all_seeds)
 
 
 class _Lazy(Mapping[str, np.ndarray]):
-    """The arrays in one folder of an .npz file, by their names in this folder; read on use."""
+    """The arrays in one folder of an .npz file, by their names in this folder; read on use, because
+    values on resamples are large and many readers need only a few.
+    """
 
     def __init__(self, file: Mapping[str, np.ndarray], folder: str, names: Collection[str]):
         """Take the open file, a folder in it, and the names of the arrays in this folder."""

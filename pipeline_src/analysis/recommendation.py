@@ -57,7 +57,7 @@ NO_CHOICE = "No recommendation: it needs a baseline, another method and a test s
 
 @dataclass(frozen=True)
 class ProtocolComparison:
-    """The methods in one protocol on the datasets of a role.
+    """The methods in one protocol on the datasets of a role, compared by means over the datasets.
 
     Attributes:
         facts: the methods.
@@ -77,7 +77,7 @@ class ProtocolComparison:
     @cached_property
     def methods(self) -> list[str]:
         """The methods that were run on all datasets, by mean ECE, the lowest first."""
-        ece = {}
+        ece = {}  # the mean is NaN if a method was not run on one of them
         for method in self.facts.methods:
             value = self.mean("ece", method).value
             if not math.isnan(value):
@@ -151,9 +151,11 @@ class ProtocolComparison:
         return self.difference("brier", method, other).low > 0
 
     def ties(self, method: str, lowest: str) -> bool:
-        """Return whether a method ties with `lowest`, the method of the lowest ECE.
+        """Return whether a method ties with `lowest`, the method of the lowest ECE: its ECE and its
+        Brier score are not significantly higher.
 
-        If both are below the noise floor of ECE, only their Brier scores are compared.
+        If both are below the noise floor of ECE, which networks without calibration error reach on
+        these images, only their Brier scores are compared.
         """
         if method == lowest:
             return True
@@ -169,7 +171,7 @@ class ProtocolComparison:
 def simplicity(facts: Facts, method: str) -> int:
     """Return the place of a method in `SIMPLICITY`; 0 is the simplest.
 
-    A method that uses a network has at least the place of this network.
+    A method that uses networks of another one is at least as complex as that method.
     """
     entry = facts.methods[method]
     places = [_place(entry.code)]
@@ -206,17 +208,21 @@ class Recommendation:
 
 
 def recommend(inside: ProtocolComparison) -> Recommendation:
-    """Return what `RULE` recommends for the methods on the test sets in distribution."""
+    """Return what `RULE` recommends for the methods.
+
+    Args:
+        inside: the methods on the test sets in distribution, because only these decide.
+    """
     baseline = inside.baseline
     outcomes = dict.fromkeys(inside.methods, "")
     if baseline is None:
-        return Recommendation(None, (), outcomes)
+        return Recommendation(method=None, tied=(), outcomes=outcomes)
     outcomes[baseline] = "baseline"
     if len(inside.methods) < 2:
-        return Recommendation(None, (), outcomes)
+        return Recommendation(method=None, tied=(), outcomes=outcomes)
     improving: list[str] = []
     tie: list[str] = []
-    for method in inside.methods:
+    for method in inside.methods:  # the lowest ECE first
         if method == baseline:
             continue
         accuracy = inside.accuracy(method, baseline)
@@ -235,7 +241,8 @@ def recommend(inside: ProtocolComparison) -> Recommendation:
     facts = inside.facts
     chosen = min(tie, key=lambda method: simplicity(facts, method), default=baseline)
     outcomes[chosen] = RECOMMENDED
-    return Recommendation(chosen, [method for method in tie if method != chosen], outcomes)
+    others = [method for method in tie if method != chosen]
+    return Recommendation(method=chosen, tied=others, outcomes=outcomes)
 
 
 def sentences(
@@ -246,6 +253,8 @@ def sentences(
     """Return the recommendation as text: the method and its effect, and the tie.
 
     Args:
+        inside: the methods on the test sets in distribution.
+        choice: the result of `recommend`.
         described: method -> its `title`, the name in the literature.
     """
     method = choice.method

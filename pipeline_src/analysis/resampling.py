@@ -26,7 +26,7 @@ from pipeline_src.metrics.inputs import FEW, Binned
 from pipeline_src.metrics.registry import METRICS, summary
 
 RESAMPLES = 1000
-IN_BINS = Binned(TOP).family
+IN_BINS = Binned(TOP).family  # whose sums also give the error bars of reliability diagrams
 SEED = 0  # the key of draws that no other bootstrap has to share
 # Metrics that are exact on sums are left as they are: equal methods differ by 0, not by rounding.
 ROUNDING = 1e-12
@@ -60,15 +60,19 @@ def measure_protocols(
     resamples: int = RESAMPLES,
     groups: np.ndarray | None = None,
 ) -> dict[str, Measurement]:
-    """Return the measurement of a run (`measure`) by protocol.
+    """Return the measurement of a run, its metrics exactly and on resamples, by protocol.
 
     Args:
+        counts: by protocol.
+        bins: number of equal-width bins.
+        key: seed of the resamples.
+        resamples: their number.
         groups: (N,) the group of each image (`counting.counts.grouped`); None if images are
             independent.
     """
     result = {}
     for protocol, of_protocol in grouped(counts, groups).items():
-        result[protocol] = measure(of_protocol, bins, key, resamples)
+        result[protocol] = measure(of_protocol, bins, key=key, resamples=resamples)
     return result
 
 
@@ -88,6 +92,8 @@ def measure(
     order of their ids, see the same resamples, so their differences are paired.
 
     Args:
+        bins: number of equal-width bins.
+        key: seed of the resamples, such as `key_of` the dataset.
         resamples: number of resamples; 0 for exact values only.
         names: the metrics to compute; by default all, which takes far longer.
     """
@@ -106,7 +112,7 @@ def measure(
     sampled = _sampled_units(counts)
     units = int(sampled.sum())
     sums = _family_sums(counts, bins, points, _weights(draws(units, resamples, key), sampled))
-    present = {}
+    present = {}  # number of units with the metric, where some have none
     for name in points:
         source = METRICS[name].input
         filled = sums[source.family][2]
@@ -121,13 +127,17 @@ def measure(
 
 @one_thread
 def leave_one_out(counts: Counts, bins: int, names: Iterable[str]) -> np.ndarray:
-    """Return M metrics with each of the U independent units left out, (M, U); NaN if U is 1."""
+    """Return M metrics with each of the U independent units left out, (M, U); NaN if U is 1.
+
+    They tell how many units carry a difference (`estimate.effective_units`).
+    """
     points = {}
     for name in names:
         metric = METRICS[name]
         points[name] = float(metric.function(*metric.input.exact(counts, bins)))
     sampled = _sampled_units(counts)
     units = int(sampled.sum())
+    # As a resample draws units 0, 1, 2, ... times, this one has each unit once, but one of them.
     others = 1 - np.eye(units, dtype=np.uint16) if units > 1 else np.full((1, 1), np.nan)
     sums = _family_sums(counts, bins, points, _weights(others, sampled))
     return np.array(list(_values(sums, bins, points).values()))
@@ -142,9 +152,11 @@ def _sampled_units(counts: Counts) -> np.ndarray:
 
 
 def _weights(times: np.ndarray, sampled: np.ndarray) -> np.ndarray:
-    """Return the weights (R, U) of all units from `times`, how often the sampled ones are drawn.
+    """Return the weights (R, U) of all units in R resamples; units that are not sampled have 0.
 
-    Units that are never drawn have the weight 0.
+    Args:
+        times: (R, sampled units) how often each sampled unit is drawn.
+        sampled: (U,) bool, which units are sampled.
     """
     weights = np.zeros((len(times), len(sampled)), times.dtype)
     weights[:, sampled] = times
@@ -154,7 +166,10 @@ def _weights(times: np.ndarray, sampled: np.ndarray) -> np.ndarray:
 def _family_sums(
     counts: Counts, bins: int, names: Iterable[str], weights: np.ndarray
 ) -> dict[object, Sums]:
-    """Return the sums of all units with weights (R, U), by family of the metrics' inputs."""
+    """Return the sums of all units with weights (R, U), by family of the metrics' inputs.
+
+    Metrics of one family share their sums, which take most of the time.
+    """
     sums: dict[object, Sums] = {}
     for name in names:
         source = METRICS[name].input
@@ -165,7 +180,9 @@ def _family_sums(
 
 
 def _weighted_sums(unit_terms: Iterable[np.ndarray], weights: np.ndarray) -> Sums:
-    """Return the sums of terms (n, C), which come in batches of units, with weights (R, U)."""
+    """Return the sums over units of terms (n, C), which come in batches of units: plain ones, and
+    those with weights (R, U); and how many terms are not 0.
+    """
     start = 0
     total: Any = 0
     resampled: Any = 0
@@ -182,11 +199,17 @@ def _weighted_sums(unit_terms: Iterable[np.ndarray], weights: np.ndarray) -> Sum
 def _values(
     sums: Mapping[object, Sums], bins: int, points: Mapping[str, float]
 ) -> dict[str, np.ndarray]:
-    """Return metric -> (R,) values on resamples, shifted to vary around the exact value."""
+    """Return metric -> (R,) values on resamples, shifted to vary around the exact value.
+
+    Args:
+        sums: by family of the metrics' inputs.
+        points: metric -> its exact value.
+    """
     result = {}
     for name, point in points.items():
         metric = METRICS[name]
         total, resampled, _ = sums[metric.input.family]
+        # The sums of all images are coarser than the exact value, by as much as those of resamples.
         if np.isnan(resampled).all():  # a single unit
             result[name] = np.full(len(resampled), np.nan)
             continue
@@ -202,6 +225,9 @@ def draws(units: int, resamples: int, key: int) -> np.ndarray:
     """Return how often each unit is in each resample, (R, U); a resample draws U units.
 
     The result is NaN for a single unit, which does not tell how units differ.
+
+    Args:
+        key: seed of the draws; equal for runs whose differences are paired.
     """
     if units == 1:
         return np.full((resamples, 1), np.nan)
@@ -214,11 +240,14 @@ def draws(units: int, resamples: int, key: int) -> np.ndarray:
 
 @one_thread
 def image_means(values: np.ndarray, key: int, resamples: int = RESAMPLES) -> np.ndarray:
-    """Return means over resampled images, (R, M), of M values per image, `values` (N, M).
+    """Return means over resampled images, (R, M), of M values per image.
 
-    NaN in `values` is left out.
+    Args:
+        values: (N, M); NaN is left out.
+        key: seed of the resamples.
     """
     defined = ~np.isnan(values)
+    # The sums and the numbers of values on a resample are sums weighted by how often it draws each.
     columns = np.concatenate([np.where(defined, values, 0), defined], axis=1)
     total, number = np.split(draws(len(values), resamples, key) @ columns, 2, axis=1)
     with np.errstate(invalid="ignore"):

@@ -1,4 +1,8 @@
-"""The results of an experiment as tables, figures, claims and the report read them."""
+"""The results of an experiment as tables, figures, claims and the report read them.
+
+Protocols are `raw`, the probabilities as they are, and for maps of one object `stretched`, each map
+min-max normalized.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from pipeline_src.analysis.estimate import UNDEFINED_ESTIMATE, Estimate, estimat
 from pipeline_src.analysis.facts import Facts, Run
 from pipeline_src.analysis.intervals import groups_note
 from pipeline_src.analysis.measurement import Measurement, Reader
-from pipeline_src.metrics.registry import METRICS, defined
+from pipeline_src.metrics.registry import METRICS, metric_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,11 +79,14 @@ class Results:
 
     def groups(self, split: str) -> np.ndarray | None:
         """Return the group of each image, (N,); None if images are independent."""
+        # All methods have the same images.
         first = next(iter(self.measured("raw", split).values()), None)
         return first.groups if first else None
 
     def note(self, split: str) -> str:
-        """Return the note on a dataset for readers of its numbers."""
+        """Return the note on a dataset for readers of its numbers: the catalog's, that of its
+        analysis, and that on groups of images; empty if there is none.
+        """
         texts = [
             self.facts.captions.get(split, ""),
             str(self._readers[split].header["note"]),
@@ -107,14 +114,15 @@ class Results:
                         rows.append(row)
         measured = {name for row in rows for name in row}
         metrics = []
-        for name in defined(self.facts.classes):
+        for name in metric_names(self.facts.classes):
+            # Without a value, a slow metric was not asked for, and any other one is undefined.
             if name in measured or not METRICS[name].on_request:
                 metrics.append(name)
         return pd.DataFrame(rows, columns=[*KEYS, *metrics]).astype(dict.fromkeys(metrics, float))
 
     @cached_property
     def reasons(self) -> dict[tuple[str, str], str]:
-        """(dataset, metric) -> why it is undefined there."""
+        """(dataset, metric) -> why it is undefined there, for the notes of tables."""
         found = {}
         for protocol in self.facts.protocols:
             for split in self.facts.splits:

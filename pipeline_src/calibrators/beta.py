@@ -43,11 +43,16 @@ class BetaCalibrator(Calibrator):
 
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:
-        """Maximize the likelihood over a, b and c; a = b = 1 and c = 0 is the identity."""
+        """Return the calibrator of maximum likelihood over a, b >= 0 and c.
+
+        The search starts at a = b = 1 and c = 0, the identity.
+        """
         z = pixels.z[:, 0]
+        # The logit of the result is linear in a, b and c: log f, -log(1 - f) and 1 per pixel.
         terms = np.stack([log_expit(z), -log_expit(-z), np.ones_like(z)], axis=1)
 
         def loss(parameters: np.ndarray) -> ValueAndGradient:
+            """Return the NLL and its gradient by (a, b, c)."""
             value, gradient = nll_and_gradient((terms @ parameters)[:, None], pixels)
             return value, gradient[:, 0] @ terms
 
@@ -55,5 +60,5 @@ class BetaCalibrator(Calibrator):
         return cls(a=a, b=b, c=c)
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
-        """See `Calibrator`."""
+        """Return the calibrated probabilities (N, 1) of logits z (N, 1); `entropy` is not used."""
         return np.asarray(expit(self.a * log_expit(z) - self.b * log_expit(-z) + self.c))

@@ -1,4 +1,4 @@
-"""The interface of a calibrator, the likelihood that it is fitted by, and its record."""
+"""The interface of a calibrator, the likelihood that it is fitted by, and its file."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from pipeline_src.validation import Strict
 
 Bounds = Sequence[tuple[float | None, float | None]]
 ValueAndGradient = tuple[float, np.ndarray]
-Loss = Callable[[np.ndarray], ValueAndGradient]  # of parameters
+Loss = Callable[[np.ndarray], ValueAndGradient]  # a function of the parameters of a calibrator
 
 
 class Calibrator(Strict):
-    """A fitted calibrator; its fields are its parameters.
+    """A fitted post-hoc calibrator; its fields are its parameters.
 
     Attributes:
         name: its name in the registry, which is also its name as a post-hoc method.
@@ -48,7 +48,7 @@ class Calibrator(Strict):
     @classmethod
     @abstractmethod
     def fit(cls, pixels: Pixels) -> Self:
-        """Fit to weighted pixels."""
+        """Return the calibrator that is fitted to weighted pixels with logits and labels."""
 
     @abstractmethod
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
@@ -63,7 +63,9 @@ class Calibrator(Strict):
         """
 
     def apply(self, z: np.ndarray, entropy: float | None = None) -> np.ndarray:
-        """Return calibrated probabilities of one image, float64.
+        """Return the calibrated probabilities of one image, float64.
+
+        `probabilities` does the same for columns of pixels.
 
         Args:
             z: (1, H, W) or (K, H, W) logits, of a whole image or of some of its pixels.
@@ -79,7 +81,7 @@ class Calibrator(Strict):
         return f[0] if len(z) == 1 else f
 
     def of_pixels(self, pixels: Pixels) -> np.ndarray:
-        """Return the calibrated probabilities (N, C) of pixels."""
+        """Return the calibrated probabilities (N, C) of the pixels of several images."""
         return self.probabilities(pixels.z, pixels.entropy[pixels.images])
 
 
@@ -87,7 +89,9 @@ class Calibrator(Strict):
 
 
 def fitted(calibrator: type[Calibrator], pixels: Pixels) -> Calibrator:
-    """Fit a calibrator, to pixels pooled over images unless it depends on the image.
+    """Return a calibrator that is fitted to pixels, pooled over images unless it is `per_image`.
+
+    Pixels with nearly equal logits are merged first, which makes the fit fast.
 
     Raises:
         UserError: the calibrator is not defined for their number of classes.
@@ -102,7 +106,13 @@ def fitted(calibrator: type[Calibrator], pixels: Pixels) -> Calibrator:
 
 
 def minimize_loss(loss: Loss, start: Sequence[float], bounds: Bounds | None = None) -> np.ndarray:
-    """Return the parameters that minimize `loss` (L-BFGS-B)."""
+    """Return the parameters that minimize `loss`, found by L-BFGS-B to high precision.
+
+    Args:
+        loss: returns the value and the gradient at some parameters.
+        start: parameters at which the search begins.
+        bounds: lowest and highest value of each parameter, None for no bound.
+    """
     result = minimize(
         loss,
         np.asarray(start, float),
@@ -115,11 +125,14 @@ def minimize_loss(loss: Loss, start: Sequence[float], bounds: Bounds | None = No
 
 
 def nll_and_gradient(z: np.ndarray, pixels: Pixels) -> ValueAndGradient:
-    """Return the mean NLL of pixels with logits z (N, C), and its gradient by z, (N, C)."""
+    """Return the weighted mean NLL of pixels with logits z (N, C), and its gradient by z, (N, C).
+
+    The labels and weights are those of `pixels`; `z` are their logits after a calibrator.
+    """
     labels = pixels.labels
     weights = pixels.shares
     if z.shape[1] == 1:
-        sign = 1.0 - 2 * labels
+        sign = 1.0 - 2 * labels  # 1 for background, -1 for foreground
         loss = -(weights @ log_expit(-sign * z[:, 0]))
         return loss, (weights * sign * expit(sign * z[:, 0]))[:, None]
     log_f = log_softmax(z, axis=1)
@@ -130,11 +143,15 @@ def nll_and_gradient(z: np.ndarray, pixels: Pixels) -> ValueAndGradient:
 
 
 def nll(f: np.ndarray, pixels: Pixels) -> float:
-    """Return the mean NLL in nats of probabilities f (N, C), clamped to [1e-7, 1 - 1e-7]."""
+    """Return the weighted mean NLL in nats of probabilities f (N, C) of `pixels`.
+
+    Probabilities are clamped to [1e-7, 1 - 1e-7], because some calibrators give 0 and 1.
+    """
     if f.shape[1] == 1:
         f = np.column_stack([1 - f, f])
-    given = f[np.arange(len(f)), pixels.labels]
-    return float(-(pixels.weights @ np.log(given.clip(CLAMP, 1 - CLAMP))) / pixels.weights.sum())
+    of_label = f[np.arange(len(f)), pixels.labels]
+    log_f = np.log(of_label.clip(CLAMP, 1 - CLAMP))
+    return float(-(pixels.weights @ log_f) / pixels.weights.sum())
 
 
 # Saved maps
@@ -143,29 +160,32 @@ def nll(f: np.ndarray, pixels: Pixels) -> float:
 def calibrated(
     calibrator: Calibrator, probability: np.ndarray, logits: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return a stored map, (H, W) or (K, H, W), with calibrated probabilities in the same type.
+    """Return a saved map with calibrated probabilities, in the same shape and type.
 
     Args:
-        logits: of the map, where these were stored.
+        probability: (H, W) or (K, H, W), float in [0, 1] or unsigned integers.
+        logits: the logits of the map, where these were stored: they are more precise.
     """
     entropy = map_entropy(probability, logits) if calibrator.per_image else np.nan
     result = np.empty(probability.shape, probability.dtype)
-    planes = result.reshape(*result.shape[:-2], 1, -1)
+    planes = result.reshape(*result.shape[:-2], 1, -1)  # the same memory, pixels in one line
     for place, z in logit_blocks(probability, logits):
         f = calibrator.apply(z, entropy)
-        if planes.ndim > f.ndim:  # two planes, of one logit
+        if planes.ndim > f.ndim:  # a map of two planes, which one logit describes
             f = np.stack([1 - f, f])
         planes[..., place] = f if probability.dtype.kind == "f" else _levels(f, probability.dtype)
     return result
 
 
-def _levels(f: np.ndarray, kind: np.dtype[Any]) -> np.ndarray:
-    """Return probabilities as levels of an unsigned integer type.
+def _levels(f: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """Return probabilities as levels 0 to 255 or 65535 of an unsigned integer type.
 
     Halves are rounded away from 0.5 on both sides: no pixel moves to the other class, and a value
     on a level stays.
     """
-    top = int(np.iinfo(kind).max)
+    top = int(np.iinfo(dtype).max)
+    # 0.5 lies between two levels, so levels are at distances of a half, 1 1/2, 2 1/2... from it.
+    # The 1e-6 keeps a value on a level there in spite of rounding.
     from_middle = (np.floor(np.abs(f - 0.5) * top + 1e-6) + 0.5) / top
     return np.asarray(np.rint(np.where(f >= 0.5, 0.5 + from_middle, 0.5 - from_middle) * top))
 
@@ -174,7 +194,7 @@ def _levels(f: np.ndarray, kind: np.dtype[Any]) -> np.ndarray:
 
 
 class FittedOn(Strict):
-    """The data of a fit: number of images and pixels, and the NLL of the pixels in nats."""
+    """The data of a fit: number of images and pixels, and their NLL in nats before and after it."""
 
     images: int
     pixels: int
@@ -186,6 +206,9 @@ class Record(Strict):
     """A stored calibrator: the content of calibrator.json, and of a post-hoc method's run.json.
 
     Attributes:
+        calibrator: its name in the registry.
+        classes: number of classes of the predictions that it was fitted to.
+        parameters: the fields of the calibrator.
         digest: of the other fields, in calibrator.json only; empty elsewhere.
     """
 
@@ -214,6 +237,6 @@ class Record(Strict):
         )
 
     def file_text(self) -> str:
-        """Return the content of calibrator.json."""
+        """Return the text of calibrator.json, with a digest that reveals altered values."""
         content = self.model_dump(mode="json")
         return json.dumps(content | {"digest": hash_of(**content)}, indent=2) + "\n"

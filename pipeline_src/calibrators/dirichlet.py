@@ -15,7 +15,7 @@ from pipeline_src.calibrators.calibrator import (
 )
 from pipeline_src.calibrators.pixels import Pixels, to_probabilities
 
-STRENGTH = 1.0  # lambda and mu of ODIR
+STRENGTH = 1.0  # lambda and mu, the weights of both regularizers of ODIR
 
 
 class DirichletCalibrator(Calibrator):
@@ -43,10 +43,15 @@ class DirichletCalibrator(Calibrator):
 
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:
-        """Minimize the regularized NLL over W and b; it starts at the identity."""
+        """Return the calibrator that minimizes the regularized NLL over W and b.
+
+        The search starts at the identity.
+        """
         k = pixels.classes
         terms = log_probabilities(pixels.z)
-        identity = np.eye(k, k + 1)
+        identity = np.eye(k, k + 1)  # W, and b in the last column
+        # The weight of each squared element: means off the diagonal of W and over b, 0 on the
+        # diagonal.
         strength = STRENGTH * (1 - identity) / (k * (k - 1))
         strength[:, k] = STRENGTH / k
 
@@ -61,15 +66,18 @@ class DirichletCalibrator(Calibrator):
         return cls(weights=solution.reshape(k, k + 1).tolist())
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
-        """See `Calibrator`."""
+        """Return the calibrated probabilities (N, C) of logits z (N, C); `entropy` is not used."""
         mapped = log_probabilities(z) @ np.array(self.weights).T
-        if z.shape[1] == 1:
+        if z.shape[1] == 1:  # one logit is the difference of those of the two classes
             mapped = np.diff(mapped, axis=1)
         return to_probabilities(mapped)
 
 
 def log_probabilities(z: np.ndarray) -> np.ndarray:
-    """Return log f_k of logits z (N, C) and a column of ones, (N, K + 1); K = 2 for one logit."""
+    """Return log f_k of logits z (N, C) and a column of ones, (N, K + 1); K = 2 for one logit.
+
+    The ones are for the intercept b of a linear map.
+    """
     if z.shape[1] == 1:
-        z = np.pad(z, ((0, 0), (1, 0)))
+        z = np.pad(z, ((0, 0), (1, 0)))  # a logit of 0 for the background
     return np.pad(log_softmax(z, axis=1), ((0, 0), (0, 1)), constant_values=1.0)

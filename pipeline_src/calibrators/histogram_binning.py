@@ -13,7 +13,7 @@ from pipeline_src.validation import Fraction
 
 
 class HistogramBinningCalibrator(Calibrator):
-    """Replace all probabilities by ten numbers, the share of hits in each of ten bins.
+    """Replace all probabilities by ten numbers, the share of foreground in each of ten bins.
 
     Differences within a bin are lost. So the Brier score suffers, while the ECE in the same bins is
     lowest by construction. The class of a pixel may change.
@@ -35,14 +35,17 @@ class HistogramBinningCalibrator(Calibrator):
 
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:
-        """Count weighted pixels and foreground per bin; an empty bin gets its middle."""
+        """Return the calibrator with the share of foreground pixels in each bin of probability.
+
+        An empty bin gets its middle.
+        """
         bins = bin_numbers(pixels.z[:, 0])
         count = np.bincount(bins, pixels.weights, BINS)
-        hits = np.bincount(bins, pixels.weights * pixels.labels, BINS)
+        foreground = np.bincount(bins, pixels.weights * pixels.labels, BINS)  # labels are 0 and 1
         shares = (np.arange(BINS) + 0.5) / BINS
-        np.divide(hits, count, out=shares, where=count > 0)
+        np.divide(foreground, count, out=shares, where=count > 0)
         return cls(shares=shares.tolist())
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
-        """See `Calibrator`."""
+        """Return the calibrated probabilities (N, 1) of logits z (N, 1); `entropy` is not used."""
         return np.asarray(self.shares).take(bin_numbers(z))

@@ -15,8 +15,8 @@ from pipeline_src.calibrators.calibrator import (
 from pipeline_src.calibrators.pixels import Pixels, to_probabilities
 from pipeline_src.calibrators.temperature import BOUNDS
 
-LOWEST, HIGHEST = np.log(BOUNDS)  # log T
-EQUAL = 1e-6  # a smaller spread of the entropy is rounding, not a difference of images
+LOWEST, HIGHEST = np.log(BOUNDS)  # of log T, for the temperature T of an image
+EQUAL = 1e-6  # a smaller spread of entropies is rounding, not a difference of images
 
 
 class ImageTemperatureCalibrator(Calibrator):
@@ -50,11 +50,16 @@ class ImageTemperatureCalibrator(Calibrator):
 
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:
-        """Maximize the likelihood over a and b."""
+        """Return the calibrator of maximum likelihood over a and b, log T = a + b * entropy.
+
+        The minimization has standardized entropies, because it then converges fast. Images of one
+        entropy give b = 0.
+        """
         center = pixels.entropy.mean()
         spread = pixels.entropy.std()
-        scale = 1 / spread if spread > EQUAL else 0.0  # standardized for the minimization only
+        scale = 1 / spread if spread > EQUAL else 0.0
         standardized = (pixels.entropy - center) * scale
+        # One row per pixel: 1, and the standardized entropy of its image.
         x = np.stack([np.ones(pixels.number), standardized], axis=1)[pixels.images]
 
         def loss(parameters: np.ndarray) -> ValueAndGradient:
@@ -63,18 +68,24 @@ class ImageTemperatureCalibrator(Calibrator):
             clipped = log_t.clip(LOWEST, HIGHEST)
             scaled = pixels.z * np.exp(-clipped)[:, None]
             value, gradient = nll_and_gradient(scaled, pixels)
+            # Scaled logits have the slope -1 times themselves by log T, and 0 where it is clipped.
             inside = (log_t > LOWEST) & (log_t < HIGHEST)
             return value, -((gradient * scaled).sum(axis=1) * inside) @ x
 
         constant, slope = minimize_loss(loss, [0.0, 0.0])
+        # Back from standardized entropies to nats.
         b = float(slope * scale)
         return cls(a=float(constant - slope * scale * center), b=b)
 
     def temperatures(self, entropy: np.ndarray) -> np.ndarray:
-        """Return the temperatures (N,) of images by their entropy (N,)."""
+        """Return the temperatures (N,) of images with mean entropies (N,) in nats, clipped."""
         log_t = self.a + self.b * entropy
         return np.asarray(np.exp(np.clip(log_t, LOWEST, HIGHEST)))
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
-        """See `Calibrator`."""
+        """Return the calibrated probabilities (N, C) of logits z (N, C).
+
+        Args:
+            entropy: (N,) or (1,), the mean entropy of the pixels' images in nats.
+        """
         return to_probabilities(z / self.temperatures(entropy)[:, None])

@@ -16,8 +16,8 @@ from pipeline_src.validation import Fraction
 class IsotonicCalibrator(Calibrator):
     """Replace probabilities by the rising function of them with the least Brier score.
 
-    It is linear between the knots `f`, and constant beyond them. It may give 0 and 1, and it may
-    move the threshold: the class of a pixel may change.
+    It has the values `value` at the probabilities `f`, is linear between them and constant beyond.
+    It may give 0 and 1, and it may move the threshold: the class of a pixel may change.
 
     Kind: posthoc
     Idea: The best rising function of the probability.
@@ -37,15 +37,19 @@ class IsotonicCalibrator(Calibrator):
 
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:
-        """Pool adjacent violators of the weighted share of foreground."""
+        """Return the calibrator with the rising function that has the least squared error.
+
+        It pools adjacent violators of the share of foreground at each distinct probability.
+        """
         f, inverse = np.unique(expit(pixels.z[:, 0]), return_inverse=True)
         count = np.bincount(inverse, pixels.weights)
         share = np.bincount(inverse, pixels.weights * pixels.labels) / count
         value = isotonic_regression(share, weights=count).x.clip(0, 1)
-        # In a run of equal values the two ends suffice.
+        # In a run of equal values the two ends suffice. Values are in [0, 1], so -1 and 2 make the
+        # first and the last one ends.
         knot = (np.diff(value, prepend=-1) != 0) | (np.diff(value, append=2) != 0)
         return cls(f=f[knot].tolist(), value=value[knot].tolist())
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
-        """See `Calibrator`."""
+        """Return the calibrated probabilities (N, 1) of logits z (N, 1); `entropy` is not used."""
         return np.asarray(np.interp(expit(z), self.f, self.value))

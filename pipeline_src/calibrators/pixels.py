@@ -1,4 +1,7 @@
-"""The pixels of validation images that calibrators are fitted to."""
+"""The pixels of validation images that calibrators are fitted to, and the logits of saved maps.
+
+Two classes have one logit z of the foreground, K > 2 classes have K logits.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ from pipeline_src.counting.levels import CLAMP
 from pipeline_src.counting.sample import Sample
 
 BINS = 10  # of histogram binning
-# The width of a cell of logits. Neighboring 8-bit probabilities are further apart: at 0.5 by
-# 2 log(128/127) = 1/63.75.
+# The width of a cell of logits, in which pixels are merged. Neighboring 8-bit probabilities are
+# further apart: at 0.5 by 2 log(128/127) = 1/63.75.
 CELL = 1 / 64
 MOST_LOGITS = 2**23  # of the pixels of a fit, about: 64 MB
 BLOCK = 2**18  # pixels of a saved map whose logits are in memory at once
@@ -23,7 +26,7 @@ BLOCK = 2**18  # pixels of a saved map whose logits are in memory at once
 
 @dataclass(frozen=True)
 class Pixels:
-    """Weighted pixels of I images.
+    """Weighted pixels of I images with logits and labels, to which calibrators are fitted.
 
     Attributes:
         z: (N, C) float64, one logit for two classes, or K for K classes.
@@ -55,7 +58,11 @@ class Pixels:
         return np.asarray(self.weights / self.weights.sum())
 
     def take(self, images: np.ndarray) -> Pixels:
-        """Return the pixels of the selected images, (I,) bool."""
+        """Return the pixels of the selected images only, for cross-validation.
+
+        Args:
+            images: whether each image is selected, (I,) bool. Those that remain are renumbered.
+        """
         rows = images[self.images]
         new_number = np.cumsum(images) - 1
         return Pixels(
@@ -67,23 +74,27 @@ class Pixels:
         )
 
     def pooled(self) -> Pixels:
-        """Return the pixels of all images as one image, for calibrators of single pixels."""
+        """Return the pixels of all images as those of one image, merged by `grouped`.
+
+        Calibrators that do not depend on the image so fit fewer pixels.
+        """
         pooled = replace(self, images=np.zeros_like(self.images), entropy=np.array([np.nan]))
         return pooled.grouped()
 
     def grouped(self) -> Pixels:
-        """Return the pixels, those of one image and label whose logits share a cell merged.
+        """Return the pixels after merging those of one image and label whose logits share a cell.
 
-        A merged pixel has the mean logit of its cell. Cells are 1/64 wide and end where a bin of
-        histogram binning does. For 8-bit maps no two values share a cell, so nothing changes. For
-        finer maps an NLL of 20,000 or more pixels moves by under 0.01 %. Pixels of K classes stay
-        unmerged.
+        Fits are then fast. A merged pixel has the mean logit of its cell. Cells are 1/64 wide and
+        end where a bin of histogram binning does. For 8-bit maps no two values share a cell, so
+        nothing changes. For finer maps an NLL of 20,000 or more pixels moves by under 0.01 %.
+        Pixels of K classes stay unmerged.
         """
         if self.z.shape[1] > 1:
             return self
         z = self.z[:, 0]
         # Both terms rise with z: no two pairs of them have the same sum.
         cells = np.rint(z / CELL).astype(np.int64) + bin_numbers(z)
+        # Numbers from 0, so that `images * span + cells` is one number per image and cell.
         cells -= cells.min(initial=0)
         span = cells.max(initial=0) + 1
         _, first, cell_of_pixel = np.unique(
@@ -94,6 +105,7 @@ class Pixels:
         # first logit make it exact where all logits are equal.
         deviations = np.bincount(cell_of_pixel, self.weights * (z - z[first][cell_of_pixel]))
         means = z[first] + deviations / np.where(weights > 0, weights, 1)
+        # One number per cell and label, which is 0 or 1.
         keys, row = np.unique(cell_of_pixel * 2 + self.labels, return_inverse=True)
         cell = keys // 2
         return Pixels(
@@ -106,7 +118,7 @@ class Pixels:
 
 
 def bin_numbers(z: np.ndarray) -> np.ndarray:
-    """Return the number of the left-closed bin of f, of ten, that each logit lies in.
+    """Return the number, 0 to 9, of the left-closed bin of the probability of each logit.
 
     Levels of 8-bit maps lie on edges, such as 51/255: 1e-9 keeps them right of the edge however f
     is rounded.
@@ -115,7 +127,7 @@ def bin_numbers(z: np.ndarray) -> np.ndarray:
 
 
 def joined(sets: Sequence[Pixels]) -> Pixels:
-    """Return the pixels of several sets as one set; the images keep their order."""
+    """Return the pixels of several sets as one set; images are renumbered, in the same order."""
     images = []
     start = 0
     for pixels in sets:
@@ -135,7 +147,8 @@ def drawn_target(
 ) -> tuple[np.ndarray, float]:
     """Return a target in which at most `most` pixels count, and how many pixels each stands for.
 
-    Pixels are drawn without replacement. Those that are not drawn get the label `classes`.
+    Pixels are drawn without replacement. Those that are not drawn get the label `classes`, which
+    is no class. The memory of a fit is so limited.
 
     Args:
         target: (H, W) integers: classes 0 to `classes` - 1; pixels of other values do not count.
@@ -153,7 +166,7 @@ def drawn_target(
 def image_pixels(
     z: np.ndarray, target: np.ndarray, weight: float = 1.0, entropy: float | None = None
 ) -> Pixels:
-    """Return the pixels of one image that count.
+    """Return the pixels of one image whose label is a class, with their logits.
 
     Args:
         z: (C, H, W) logits, of a whole image or of some of its pixels.
@@ -162,7 +175,7 @@ def image_pixels(
         entropy: mean entropy of the whole image; None where `z` has all of its pixels.
     """
     labels = target.reshape(-1)
-    valid = np.flatnonzero(labels < max(2, len(z)))
+    valid = np.flatnonzero(labels < max(2, len(z)))  # one logit is that of two classes
     return Pixels(
         z=z.reshape(len(z), -1)[:, valid].T.astype(np.float64),
         labels=labels[valid].astype(np.int64),
@@ -177,17 +190,23 @@ def map_pixels(
 ) -> Pixels:
     """Return the pixels of one saved map that a calibrator is fitted to, from its logits if given.
 
-    Of a map of two classes they are all pixels that count, merged (`Pixels.grouped`). Of a map of
-    K classes at most `most` pixels are drawn.
+    Of a map of two classes they are all pixels with a label; those with nearly equal logits are
+    merged. Of a map of K > 2 classes, whose pixels cannot be merged, at most `most` are drawn.
+
+    Args:
+        sample: the map, with its ground truth.
+        logits: of the map, (H, W) or (K, H, W), where the file holds these.
     """
     target = sample.target
     weight = 1.0
     if sample.classes and sample.classes > 2:
         target, weight = drawn_target(target, sample.classes, most, random)
     labels = target.reshape(-1)
+    # The mean entropy is that of the whole map, not of a block or of the drawn pixels: NaN until
+    # the end.
     blocks = []
     for place, z in logit_blocks(sample.probability, logits):
-        blocks.append(image_pixels(z, labels[place], weight, np.nan).grouped())
+        blocks.append(image_pixels(z, labels[place], weight, entropy=np.nan).grouped())
     entropy = map_entropy(sample.probability, logits)
     return replace(joined(blocks).pooled(), entropy=np.array([entropy]))
 
@@ -197,12 +216,12 @@ def logit_blocks(
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield the logits of a saved map, (C, 1, n), in blocks of pixels, and the place of each block.
 
-    The logits of a whole map, and the arrays that they are computed from, take several times the
-    memory of the map.
+    C is 1 for two classes, else K, and n at most `BLOCK`. The logits of a whole map, and the arrays
+    that they are computed from, would take several times the memory of the map.
 
     Args:
-        probability: as of `log_odds`.
-        logits: of the same shape, where the file holds these.
+        probability: (H, W) or (K, H, W): uint8 (v / 255), uint16 (v / 65535), or floats in [0, 1].
+        logits: of the same shape, where the file holds these: then they are used.
     """
     values = probability if logits is None else logits
     planes = values.reshape(*values.shape[:-2], 1, -1)
@@ -213,7 +232,10 @@ def logit_blocks(
 
 
 def reduced_logits(logits: np.ndarray) -> np.ndarray:
-    """Return stored logits in the form of `log_odds`, float64.
+    """Return the stored logits of a map in the form that calibrators need, float64.
+
+    Args:
+        logits: (H, W) or (K, H, W).
 
     Returns:
         One logit a pixel (1, H, W), of two classes their difference; of K > 2 classes log f_k,
@@ -249,12 +271,17 @@ def entropies(z: np.ndarray) -> np.ndarray:
 
 
 def map_entropy(probability: np.ndarray, logits: np.ndarray | None = None) -> float:
-    """Return `mean_entropy` of a saved map; arguments as of `logit_blocks`."""
-    total = 0.0
+    """Return the mean entropy of the predictions in a saved map, in nats.
+
+    Args:
+        probability: (H, W) or (K, H, W): uint8 (v / 255), uint16 (v / 65535), or floats in [0, 1].
+        logits: of the same shape, where the file holds these.
+    """
+    entropy_sum = 0.0
     for _, z in logit_blocks(probability, logits):
-        total += float(entropies(z).sum())
+        entropy_sum += float(entropies(z).sum())
     height, width = probability.shape[-2:]
-    return float(total / (height * width))
+    return float(entropy_sum / (height * width))
 
 
 def least_probability(dtype: np.dtype[Any]) -> float:
@@ -285,9 +312,9 @@ def log_odds(probability: np.ndarray) -> np.ndarray:
         f = probability / np.iinfo(probability.dtype).max
     else:
         f = probability.astype(np.float64)
-    if f.ndim == 3 and len(f) > 2:
+    if f.ndim == 3 and len(f) > 2:  # K classes, whose probabilities need not sum to 1
         return np.asarray(log_softmax(np.log(f.clip(least, 1)), axis=0))
     f = f.clip(least, 1 - least)
-    if f.ndim == 3:
+    if f.ndim == 3:  # two classes
         return np.asarray(np.log(f[1:]) - np.log(f[:1]))
     return np.asarray((np.log(f) - np.log1p(-f))[None])

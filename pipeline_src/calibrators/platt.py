@@ -43,11 +43,15 @@ class PlattCalibrator(Calibrator):
 
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:
-        """Maximize the likelihood over scale and bias."""
+        """Return the calibrator of maximum likelihood over scale and bias.
+
+        The search starts at the identity, all scales 1 and biases 0.
+        """
         z = cls.inputs(pixels.z)
         c = z.shape[1]
 
         def loss(parameters: np.ndarray) -> ValueAndGradient:
+            """Return the NLL and its gradient by the c scales and the c biases."""
             value, gradient = nll_and_gradient(z * parameters[:c] + parameters[c:], pixels)
             return value, np.concatenate([(gradient * z).sum(axis=0), gradient.sum(axis=0)])
 
@@ -58,12 +62,15 @@ class PlattCalibrator(Calibrator):
         return cls(scale=solution[:c].tolist(), bias=bias.tolist())
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
-        """See `Calibrator`."""
+        """Return the calibrated probabilities (N, C) of logits z (N, C); `entropy` is not used."""
         return to_probabilities(self.inputs(z) * np.array(self.scale) + np.array(self.bias))
 
     @staticmethod
     def inputs(z: np.ndarray) -> np.ndarray:
-        """Return what is scaled, (N, C): one logit, or log f_k."""
+        """Return what is scaled for logits z (N, C): one logit itself, for K classes log f_k.
+
+        A subclass scales the logits of K classes.
+        """
         if z.shape[1] == 1:
             return z
         return np.asarray(log_softmax(z, axis=1))

@@ -38,10 +38,13 @@ FIX = "fit it again: dense-calibration calibrate"
 
 
 def calibrator_entry(name: str, where: str = "calibrator") -> str:
-    """Return the entry of a calibrator.
+    """Return the registry's entry of a calibrator, "module:class".
+
+    Args:
+        where: the file or option that gives the name, for the error.
 
     Raises:
-        UserError: there is no calibrator of this name, which stands at `where`.
+        UserError: there is no calibrator of this name.
     """
     problem = f"{where}: there is no calibrator of this name"
     check_name(name, CALIBRATORS, problem, found=name, fix="give one of these")
@@ -49,20 +52,28 @@ def calibrator_entry(name: str, where: str = "calibrator") -> str:
 
 
 def calibrator_class(name: str, where: str = "calibrator") -> type[Calibrator]:
-    """Return the class of a calibrator; a UserError if there is none of this name."""
+    """Return the class of a calibrator, which is imported only when it is asked for.
+
+    Args:
+        where: the file or option that gives the name, for the error.
+
+    Raises:
+        UserError: there is no calibrator of this name.
+    """
     kind: type[Calibrator] = registered_class(PACKAGE, calibrator_entry(name, where))
     return kind
 
 
 def read_calibrator(
-    path: Path, classes: int, source: str, fix: str, by: str = ""
+    path: Path, classes: int, source: str, fix: str, calibrated_by: str = ""
 ) -> tuple[Calibrator, Record]:
-    """Read a calibrator.json that is to be applied to predictions of so many classes.
+    """Return the calibrator of a file calibrator.json, and the file's content.
 
     Args:
+        classes: number of classes of the predictions that it is to be applied to.
         source: what predicts: the name of a run or folder.
         fix: what to do if the calibrator was fitted to another number of classes.
-        by: the calibrator that was applied to the predictions already, if any.
+        calibrated_by: the calibrator that was applied to the predictions already, if any.
 
     Raises:
         UserError: names the file, which is absent, damaged, altered or of another kind; it was
@@ -70,23 +81,24 @@ def read_calibrator(
     """
     from pipeline_src.calibrators.calibrator import Record
 
-    if by:
+    if calibrated_by:
         raise UserError(
             f"--calibrator {path}: the predictions are calibrated already",
-            found=f"{source} by {by}",
+            found=f"{source} by {calibrated_by}",
             fix="leave out --calibrator, or use the network without its calibrator",
         )
     with reading(f"{path} is not a calibrator's file", expected=EXPECTED, fix=FIX):
         content = json.loads(path.read_text(encoding="utf-8"))
     record = validate(Record, content, str(path), EXPECTED, FIX)
+    # A record is written with a digest of its values: other values have another digest.
     if content != json.loads(record.file_text()):
         raise UserError(
             f"{path} was altered, or an earlier version wrote it",
             found="values without their digest",
             fix=FIX,
         )
-    kind = calibrator_class(record.calibrator, str(path))
-    calibrator = validate(kind, record.parameters, f"{path}: parameters", EXPECTED, FIX)
+    chosen = calibrator_class(record.calibrator, where=str(path))
+    calibrator = validate(chosen, record.parameters, f"{path}: parameters", EXPECTED, FIX)
     if record.classes != classes:
         raise UserError(
             f"{path} was fitted to maps of {record.classes} classes",

@@ -37,9 +37,10 @@ class TemperatureCalibrator(Calibrator):
 
     @classmethod
     def fit(cls, pixels: Pixels) -> Self:
-        """Minimize the NLL over T in `BOUNDS`."""
+        """Return the calibrator whose temperature T, within `BOUNDS`, has the least NLL."""
 
         def loss(log_t: float) -> float:
+            """Return the NLL at the temperature exp(log_t)."""
             return nll_and_gradient(pixels.z / np.exp(log_t), pixels)[0]
 
         # The NLL is convex in 1 / T, so there is one minimum.
@@ -48,5 +49,5 @@ class TemperatureCalibrator(Calibrator):
         return cls(temperature=float(np.exp(result.x)))
 
     def probabilities(self, z: np.ndarray, entropy: np.ndarray) -> np.ndarray:
-        """See `Calibrator`."""
+        """Return the calibrated probabilities (N, C) of logits z (N, C); `entropy` is not used."""
         return to_probabilities(z / self.temperature)

@@ -26,5 +26,5 @@ class VectorCalibrator(PlattCalibrator):
 
     @staticmethod
     def inputs(z: np.ndarray) -> np.ndarray:
-        """Return logits z (N, C) as they are."""
+        """Return what is scaled: the logits z (N, C) themselves. Platt scaling has log f_k here."""
         return z

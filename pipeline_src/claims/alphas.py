@@ -31,7 +31,11 @@ SPREAD = Quantity(title="spread of alphas", unit="% of the mean alpha", factor=1
 
 
 def differ(view: View, entry: str) -> Items:
-    """Check that the alphas of a method differ between images."""
+    """Check that the alphas of a method differ between images.
+
+    Args:
+        entry: the name of the method in `methods:` of params.yaml.
+    """
     tables = {}
     for (method, seed), table in view.alphas.items():
         if method == entry:
@@ -56,9 +60,10 @@ def read_alphas(file: Path) -> pd.DataFrame:
 def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
     """Return the standard deviation over the training images of the image-specific part of alpha.
 
-    It is a share of the mean alpha.
+    It is a share of the mean alpha, tested to be above 0.
 
     Args:
+        method: its name in the experiment.
         tables: seed -> alphas by image (rows) and epoch. Shares are averaged over seeds, on the
             same resamples.
     """
@@ -67,12 +72,13 @@ def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
     for seed, table in sorted(tables.items()):
         earlier = _means(table, windows_ago=1)
         last = _means(table, windows_ago=0)
+        # Means over images of these columns give the covariance, also on resamples.
         moments = np.stack([earlier, last, earlier * last], axis=1)
         shares[seed] = float(_shares(moments.mean(axis=0)))
         resampled.append(_shares(image_means(moments, key_of("train"))))
     images = len(earlier)
     mean = float(np.mean(list(shares.values())))
-    low, high = interval(mean, np.mean(resampled, axis=0), images) or NAN
+    low, high = interval(mean, np.mean(resampled, axis=0), images) or NAN  # None: no interval
     return Evidence(
         what=f"image-specific spread of the alphas of {method}",
         sets={"train": images},
@@ -83,7 +89,12 @@ def spread(method: str, tables: Mapping[int, pd.DataFrame]) -> Evidence:
 
 
 def _means(table: pd.DataFrame, windows_ago: int) -> np.ndarray:
-    """Return the means (N,) of the alphas of N images over a window of epochs; 0 is the last."""
+    """Return the means (N,) of the alphas of N images over a window of epochs.
+
+    Args:
+        table: alphas by image (rows) and epoch.
+        windows_ago: 0 for the last window, 1 for the one before it.
+    """
     epochs = table.shape[1]
     length = max(1, epochs // WINDOWS)
     end = epochs - windows_ago * length

@@ -1,4 +1,8 @@
-"""Checks of claims: each yields comparisons of an experiment in a protocol, or what is missing."""
+"""Checks of claims: each yields comparisons of an experiment in a protocol, or what is missing.
+
+An entry is a method as `methods:` of params.yaml configures it, under a name of its own; its code,
+such as `slp`, says which method it is. A claim is about codes, a check about an entry.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +23,8 @@ if TYPE_CHECKING:
 
 MARGIN = MARGINS["accuracy"]  # of kept accuracy and of similar ECE: half a percentage point
 FAR_MORE = 2.0  # "far more" overconfident: more than twice
-NOT_LOWER = Target(-MARGIN, math.inf)
-SIMILAR = Target(-MARGIN, MARGIN)
+NOT_LOWER = Target(low=-MARGIN, high=math.inf)
+SIMILAR = Target(low=-MARGIN, high=MARGIN)
 SAME_S = 1e-3  # relative; params.yaml rounds alpha
 
 
@@ -47,11 +51,16 @@ class View:
         return self.results.facts
 
     def sets(self, role: str) -> list[str]:
-        """Return the test sets of a role, id or ood, that decide claims."""
+        """Return the test sets of a role, id or ood, that decide claims: those in distribution, or
+        the textures out of distribution.
+        """
         return self.facts.textures if role == "ood" else self.facts.splits_of((role,))
 
     def missing_sets(self, role: str) -> Items:
-        """Yield a `Missing` if the experiment has no test set of a role."""
+        """Yield a `Missing` if the experiment has no test set of a role.
+
+        Without it, a claim on all sets of the role would be supported by no comparison.
+        """
         if not self.sets(role):
             yield self.missing(f"a test set {ROLES[role]}", f"add one to “data: {role}:”")
 
@@ -78,6 +87,10 @@ class View:
         """Yield a metric of a method minus that of each of some methods, on each set of a role.
 
         Differences are paired by image and seed.
+
+        Args:
+            target: the range in which the claim wants each difference.
+            method, compared: entries.
         """
         yield from self.missing_sets(role)
         for split in self.sets(role):
@@ -94,7 +107,11 @@ class View:
     ) -> Item:
         """Return a metric summed over terms and averaged over the seeds that all of them have.
 
+        A difference is a sum with the weights 1 and -1. The result is a `Missing` if the sum cannot
+        be computed.
+
         Args:
+            target: the range in which the claim wants the sum.
             subject: the text for the sum.
             terms: method, test set and weight of each.
         """
@@ -114,16 +131,22 @@ class View:
         if effect is None:
             return self.missing(f"{name}, which is undefined on {' or '.join(sets)}")
         margin = MARGINS.get(metric, 0.0)
-        return Evidence(name, sets, effect, target, METRICS[metric], margin)
+        return Evidence(
+            what=name,
+            sets=sets,
+            effect=effect,
+            target=target,
+            quantity=METRICS[metric],
+            margin=margin,
+        )
 
 
-# Of a view, for an entry that uses the claim's subject.
+# (view, entry of a method that the claim is about) -> evidence and missing results.
 Check = Callable[[View, str], Items]
 
 
 def over_confident(view: View, entry: str) -> Items:
     """Check that confidence exceeds accuracy on ID sets, and that OE is far higher on OOD sets."""
-
     yield from view.missing_sets("id")
     for split in view.sets("id"):
         yield view.weighted_sum("gap", ABOVE_ZERO, entry, [(entry, split, 1.0)])
@@ -136,11 +159,15 @@ def over_confident(view: View, entry: str) -> Items:
 
 
 def against_baseline(role: str, target: Target, *metrics: str) -> Check:
-    """Return a check of metrics minus those of the baseline, on all test sets of a role."""
+    """Return a check of metrics minus those of the baseline, on all test sets of a role.
+
+    Args:
+        target: the range in which the claim wants each difference.
+    """
 
     def check(view: View, entry: str) -> Items:
         """Yield the differences of `entry` from the baseline, for each metric and test set."""
-        baseline = view.facts.entries("baseline")[:1]
+        baseline = view.facts.entries("baseline")[:1]  # none, or the first
         if not baseline:
             yield view.missing_entry("baseline")
         for metric in metrics:
@@ -155,6 +182,7 @@ def against_others(
     """Return a check of a metric minus that of each comparison method.
 
     Args:
+        target: the range in which the claim wants each difference.
         roles: of the test sets; sets of all but "id" may be absent.
         codes: of the comparison methods.
     """
@@ -172,7 +200,10 @@ def against_others(
 
 
 def like_smoothing(view: View, entry: str) -> Items:
-    """Check that every SLP with the same s as the label smoothing `entry` has a similar ECE."""
+    """Check that every SLP with the same s as the label smoothing `entry` has a similar ECE.
+
+    The strength s is 2 alpha beta, twice the share that the expected label loses.
+    """
     strengths = view.facts.static
     strength = strengths[entry]
     equal = []

@@ -23,7 +23,11 @@ CARRIED_OVER = "carried_over"  # the key of claims.json under which an experimen
 
 
 def accurate_and_calibrated(view: View, entry: str) -> Items:
-    """Check that ECE is below the baseline's, and that accuracy is kept."""
+    """Check that ECE is below the baseline's, and that accuracy is kept, on every ID set.
+
+    Args:
+        entry: the name of a method in `methods:` of params.yaml.
+    """
     yield from against_baseline("id", BELOW_ZERO, "ece")(view, entry)
     yield from against_baseline("id", NOT_LOWER, "accuracy")(view, entry)
 
@@ -39,12 +43,16 @@ C8 = Claim(
 
 
 def carried_over(view: View) -> Content:
-    """Return what an experiment contributes in one protocol: the finding on its task."""
+    """Return what an experiment contributes in one protocol: the finding on its task.
+
+    It is stored in its claims.json, because the verdict across experiments is read from these.
+    """
     return Finding.of(C8.evidence(view)).as_json()
 
 
 def judged(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -> Content:
-    """Return the verdict on the claim in the form of claims.json.
+    """Return the verdict on C8 in the form of claims.json: text, rule, and by protocol verdict,
+    reason, evidence and missing results.
 
     Args:
         experiments: all of params.yaml, whether they were run or not.
@@ -73,7 +81,7 @@ def _content(summary: ExperimentSummary) -> Content:
     if not file.is_file():
         return {}
     with summary.reading(file, "the verdicts that the experiment wrote"):
-        return dict(json.loads(file.read_bytes()).items())
+        return dict(json.loads(file.read_bytes()).items())  # an error of no mapping names the file
 
 
 def _on_task(
@@ -82,7 +90,12 @@ def _on_task(
     experiments: Sequence[ExperimentSummary],
     contents: Mapping[str, Content],
 ) -> Content:
-    """Return the finding on a task from its experiments; `contents` are their claims.json."""
+    """Return the finding on a task from its experiments, in one protocol.
+
+    Args:
+        task: its description.
+        contents: name of an experiment -> its claims.json.
+    """
     if not experiments:
         return _absent(f"an experiment on {task}", "add one that trains on such a set")
     findings = []
@@ -102,12 +115,14 @@ def _on_task(
 
 
 def _absent(subject: str, change: str) -> Content:
-    """Return the finding where a result is missing, with the `change` that adds it."""
-    return Finding([], [Missing(subject, change)]).as_json()
+    """Return the finding where a result is missing, with the `change` or command that adds it."""
+    return Finding(evidence=[], missing=[Missing(what=subject, do=change)]).as_json()
 
 
 def _combined(findings: Sequence[Content]) -> Content:
-    """Return the finding that follows from the findings of several experiments or tasks."""
+    """Return the finding that follows from the findings of several experiments or tasks: all their
+    comparisons together must support the claim.
+    """
     evidence: list[Content] = []
     missing: list[Content] = []
     for finding in findings:

@@ -25,9 +25,11 @@ class Claim:
     Attributes:
         text: what it says.
         rule: how it is checked, in a sentence.
-        subjects: codes of its methods; the principal entry of each must meet it.
+        subjects: codes of the methods that it is about. An experiment may have several entries of a
+            code in `methods:`; the principal one must meet the claim (`Facts.principal`: the one of
+            the code's name, or else the first).
         check: (view, entry of a subject) -> evidence.
-        by_protocol: whether it has a verdict in each protocol.
+        by_protocol: whether it has a verdict in each protocol, as claims on probabilities have.
     """
 
     text: str
@@ -37,9 +39,9 @@ class Claim:
     by_protocol: bool = True
 
     def evidence(self, view: View) -> Items:
-        """Yield all comparisons that decide the claim."""
+        """Yield all comparisons that decide the claim, or what the experiment lacks for them."""
         for code in self.subjects:
-            entry = view.facts.principal(code)
+            entry = view.facts.principal(code)  # None if no entry uses the method
             if entry:
                 yield from self.check(view, entry)
             else:
@@ -48,7 +50,8 @@ class Claim:
     def secondary(self, view: View) -> Iterator[tuple[str, Finding]]:
         """Yield a title and a finding for each further entry of a subject's method.
 
-        An entry is one of `methods:` in params.yaml. Further entries do not decide the claim.
+        An entry is one of `methods:` in params.yaml. Further entries are shown, because the claim
+        may hold for one setting of a method and not for another, and do not decide the claim.
         """
         for code in self.subjects:
             entries = view.facts.entries(code)
@@ -126,7 +129,12 @@ CLAIM_FILES = ("claims.json", "claims.md")  # what `write.write_claims` writes
 
 
 def check_claims(names: Collection[str], key: str) -> None:
-    """Raise a UserError where a key of params.yaml names a claim that no experiment decides."""
+    """Raise a UserError where a key of params.yaml names a claim that no experiment decides.
+
+    Args:
+        names: of claims.
+        key: of params.yaml, for the message.
+    """
     for name in names:
         if name not in CLAIMS:
             raise UserError(

@@ -46,7 +46,7 @@ Content = Mapping[str, Any]  # of claims.json, or a part of it
 
 @dataclass(frozen=True)
 class Target:
-    """The open range (low, high) in which a claim wants an effect."""
+    """The open range (low, high) in which a claim wants an effect; a side may be infinite."""
 
     low: float
     high: float
@@ -60,7 +60,11 @@ class Target:
         return interval[1] < self.low or interval[0] > self.high
 
     def squared(self, reference: float) -> Target:
-        """Return the range of a difference of squares; the subtracted error is `reference`."""
+        """Return the range of a difference of squares that belongs to this range of a difference.
+
+        An error e lies within `low` of `reference`, the subtracted error, if e^2 lies within the
+        result of reference^2. Where `low` would be below an error of 0, it sets no limit.
+        """
         low = (reference + self.low) ** 2 - reference**2
         high = (reference + self.high) ** 2 - reference**2
         if self.low < -reference:
@@ -68,7 +72,10 @@ class Target:
         return Target(low, high)
 
     def text(self, quantity: Quantity) -> str:
-        """Return the range as it is printed."""
+        """Return the range as it is printed.
+
+        It is symmetric about 0, or infinite on one side, as all targets of claims are.
+        """
         if self.low == -self.high:
             return f"within ±{quantity.signed(self.high).lstrip('+')}"
         bound = min(self.low, self.high, key=abs)  # the other one is infinite
@@ -84,7 +91,8 @@ ABOVE_ZERO = Target(0, math.inf)
 
 @dataclass(frozen=True)
 class Evidence:
-    """One comparison.
+    """One comparison that a claim rests on: an effect, such as a difference of two methods, and the
+    range in which the claim wants it.
 
     Attributes:
         what: name of the effect.
@@ -92,7 +100,8 @@ class Evidence:
         effect: mean over seeds, with its interval.
         target: the range in which the claim wants the effect.
         quantity: unit and printed form of the effect.
-        margin: an interval within it of 0 bounds the effect; 0 where no margin was declared.
+        margin: the effect is bounded, too small to matter, if its interval lies within this
+            distance of 0; 0 where no margin was declared.
     """
 
     what: str
@@ -107,9 +116,13 @@ class Evidence:
 
         FOR if the 95 % interval lies in the target range; AGAINST if the interval of `level` lies
         outside; BOUNDED if the 95 % interval lies within the margin; else INCONCLUSIVE, as always
-        of fewer than `FEW_GROUPS` units.
+        of fewer than `FEW_GROUPS` units (images, or groups of them that are not independent).
+
+        Args:
+            level: of the interval that refutes. One comparison refutes a claim, so it is higher
+                than 95 % for a claim of several comparisons (`Finding.level`).
         """
-        if 0 < self.effect.units < FEW_GROUPS:
+        if 0 < self.effect.units < FEW_GROUPS:  # 0: it is not known
             return INCONCLUSIVE
         ranges = self._ranges(self.target)
         if all(target.excludes(effect.interval(level)) for target, effect in ranges):
@@ -128,7 +141,8 @@ class Evidence:
     def _ranges(self, target: Target) -> list[tuple[Target, Estimate]]:
         """Return the effects that have to agree, each with its range.
 
-        With few seeds the squared error has to agree also.
+        With few seeds the squared error has to agree also, because the interval of an error near 0
+        is then too narrow.
         """
         ranges = [(target, self.effect)]
         square = self.effect.decided
@@ -139,17 +153,21 @@ class Evidence:
 
     @property
     def slack(self) -> float:
-        """How far the interval lies inside the target range, in half widths; negative outside."""
+        """How far the interval lies inside the target range, in half widths; negative outside.
+
+        It orders comparisons of different quantities by how clear they are.
+        """
         low, high = self.effect.interval()
+        # An interval without width is measured in units of the quantity.
         return min(low - self.target.low, self.target.high - high) / ((high - low) / 2 or 1)
 
     def interval_text(self, level: float = LEVEL) -> str:
-        """Return the interval as it is printed."""
+        """Return the interval of a level as it is printed."""
         low, high = self.effect.interval(level)
         return f"[{self.quantity.signed(low)}, {self.quantity.signed(high)}]"
 
     def printed(self, level: float = LEVEL) -> str:
-        """Return effect and interval as they are printed."""
+        """Return the effect and its interval of a level as they are printed."""
         return f"{self.quantity.signed(self.effect.value)} {self.interval_text(level)}"
 
     def text(self, level: float = LEVEL) -> str:
@@ -163,6 +181,7 @@ class Evidence:
         if len(self.sets) == 1:
             place += f" on {next(iter(self.sets))}"
         says = self.says(level)
+        # Whether the interval that could refute decides, which is the one of `level`.
         joint = says != BOUNDED and self.target.excludes(self.effect.interval())
         used = level if joint else LEVEL
         text = f"{place}: {self.printed(used)} {self.quantity.unit}".rstrip()
@@ -176,14 +195,17 @@ class Evidence:
     def needed(self, level: float) -> str:
         """Return the fewest seeds or images that would decide the comparison, as a sentence.
 
-        Each number is for these images or for these seeds. The sentence is empty if the interval is
-        unknown.
+        The number of seeds is for the images at hand, the number of images for the seeds at hand.
+        The sentence is empty if the interval is unknown.
+
+        Args:
+            level: of the interval that would refute.
         """
         value = self.effect.value
         if math.isnan(self.effect.interval()[0]) or 0 < self.effect.units < FEW_GROUPS:
             return ""
         distance = min(abs(self.target.low - value), abs(self.target.high - value))
-        if self.target.contains((value, value)):
+        if self.target.contains((value, value)):  # it would support, by the 95 % interval
             level = LEVEL
         seeds, factor = needed_sample(self.effect, distance, level)
         samples = []
@@ -199,6 +221,9 @@ class Evidence:
         """Return the numbers in full precision, null where undefined, and the printed texts.
 
         Numbers are fractions, nats or shares.
+
+        Args:
+            level: of the interval that refutes.
         """
         content = {"what": self.what, "sets": dict(self.sets), **_estimate_json(self.effect)}
         square = self.effect.decided
@@ -233,7 +258,12 @@ def _estimate_json(effect: Estimate) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Missing:
-    """A result that a claim needs and an experiment lacks, and the command that adds it."""
+    """A result that a claim needs and an experiment lacks.
+
+    Attributes:
+        what: the result, as text.
+        do: the command that adds it, and what to change before.
+    """
 
     what: str
     do: str
@@ -244,7 +274,12 @@ Items = Iterable[Item]  # what a check yields
 
 
 def verdict_of(says: set[str], is_complete: bool) -> str:
-    """Return the verdict: one opposing comparison refutes; support needs all comparisons."""
+    """Return the verdict: one opposing comparison refutes; support needs all comparisons.
+
+    Args:
+        says: the different results of `Evidence.says`.
+        is_complete: whether no result that the claim needs is missing.
+    """
     if AGAINST in says:
         return REFUTED
     if not (is_complete and says):
@@ -265,7 +300,9 @@ class Finding:
 
     @classmethod
     def of(cls, items: Items) -> Finding:
-        """Return the finding that follows from the items of a check."""
+        """Return the finding that follows from the items of a check; equal missing results count
+        once.
+        """
         evidence = []
         missing = []
         for item in items:
@@ -277,7 +314,10 @@ class Finding:
 
     @cached_property
     def level(self) -> float:
-        """The level of each interval at which all of them together hold in 95 % of cases."""
+        """The level of each interval at which all of them together hold in 95 % of cases.
+
+        For a comparison that the squared error decides, that interval counts.
+        """
         return joint_level([item.effect.decided or item.effect for item in self.evidence])
 
     @property
@@ -297,7 +337,7 @@ class Finding:
         missing = [f"Missing: {item.what} (to get it, {item.do})." for item in self.missing]
         if self.verdict == NOT_RUN:
             return " ".join(missing)
-        by_word: dict[str, list[Evidence]] = {}
+        by_word: dict[str, list[Evidence]] = {}  # what comparisons say -> the comparisons
         for item in self.evidence:
             by_word.setdefault(item.says(self.level), []).append(item)
         counts = [
@@ -316,7 +356,7 @@ class Finding:
         return " ".join(filter(None, sentences + missing))
 
     def as_json(self) -> dict[str, Any]:
-        """Return the finding in the form of claims.json."""
+        """Return the finding in the form of claims.json: verdict, reason and all comparisons."""
         return {
             "verdict": self.verdict,
             "seeds": self.seeds,

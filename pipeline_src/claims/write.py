@@ -60,7 +60,12 @@ def write_claims(results: Results, folders: Mapping[Run, Path], out: Path) -> No
 def write_overview_claims(
     experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str], folder: Path
 ) -> None:
-    """Write `CLAIM_FILES` of the claim across experiments; arguments as in `other_tasks.judged`."""
+    """Write `CLAIM_FILES` of the claim across experiments into `folder`.
+
+    Args:
+        experiments: all of params.yaml, whether they were run or not.
+        tasks: task of the catalog -> its description.
+    """
     write_files(other_tasks.judged(experiments, tasks), folder)
 
 
@@ -68,13 +73,16 @@ def judged(view: View) -> dict[str, Any]:
     """Return the verdicts on the experiment's claims in the form of claims.json.
 
     They have verdict, reason, evidence and secondary verdicts by claim and protocol (`any`:
-    independent of it).
+    independent of it), and the experiment's part in the claim across experiments.
+
+    Args:
+        view: the experiment in any protocol; each is taken in turn.
     """
     facts = view.facts
     views = {protocol: replace(view, protocol=protocol) for protocol in facts.protocols}
     claims = []
     for name, claim in CLAIMS.items():
-        if facts.claims is None or name in facts.claims:
+        if facts.claims is None or name in facts.claims:  # None: all
             seen = views if claim.by_protocol else {"any": view}
             findings = {protocol: _finding(claim, view) for protocol, view in seen.items()}
             content = {"claim": name, "text": claim.text, "rule": claim.rule}
@@ -90,7 +98,11 @@ def judged(view: View) -> dict[str, Any]:
 
 
 def _finding(claim: Claim, view: View) -> dict[str, Any]:
-    """Return the finding on a claim in one protocol, with those of the secondary entries."""
+    """Return the finding on a claim in one protocol, with those of the secondary entries.
+
+    An experiment may configure a method more than once. All entries but the principal one, which
+    decides, are secondary.
+    """
     content = Finding.of(claim.evidence(view)).as_json()
     content["secondary"] = []
     for title, found in claim.secondary(view):
@@ -103,20 +115,25 @@ def _finding(claim: Claim, view: View) -> dict[str, Any]:
 
 
 def write_files(claims: Content, folder: Path) -> None:
-    """Write claims.json and claims.md."""
+    """Write the verdicts as claims.json and as text, claims.md."""
     write_json(folder / "claims.json", claims)
     write_text(folder / "claims.md", claims_markdown(claims))
 
 
 def reading(claims: Content) -> list[str]:
-    """Return the sentences that explain the verdicts."""
+    """Return the sentences that explain the verdicts of a claims.json."""
     if claims["synthetic"]:
         return [SYNTHETIC, *READING]
     return list(READING)
 
 
 def verdict(claims: Content, finding: Content) -> str:
-    """Return a verdict with its limits: one training run of each method, or synthetic images."""
+    """Return a verdict with its limits: one training run of each method, or synthetic images.
+
+    Args:
+        claims: claims.json.
+        finding: of a claim in one protocol, or of a secondary entry.
+    """
     text: str = finding["verdict"]
     if text == NOT_RUN:
         return text
@@ -128,7 +145,7 @@ def verdict(claims: Content, finding: Content) -> str:
 
 
 def not_run(claims: Content) -> list[Content]:
-    """Return the claims that have a verdict in no protocol."""
+    """Return the claims that have a verdict in no protocol, because results are missing."""
     found = []
     for claim in claims["claims"]:
         if {finding["verdict"] for finding in claim["protocols"].values()} == {NOT_RUN}:
@@ -137,7 +154,11 @@ def not_run(claims: Content) -> list[Content]:
 
 
 def evidence_table(claim: Content, protocol: str) -> Table:
-    """Return the comparisons that decide a claim, grouped by dataset."""
+    """Return the comparisons that decide a claim in one protocol, grouped by dataset.
+
+    Args:
+        claim: an element of `claims` in claims.json.
+    """
     caption = [f"Evidence on {claim['claim']}"]
     if protocol in PROTOCOL_NAMES:
         caption.append(PROTOCOL_NAMES[protocol])
@@ -179,5 +200,6 @@ def claims_markdown(claims: Content) -> str:
 
 
 def _finding_markdown(claims: Content, finding: Content, title: str) -> str:
+    """Return a line of claims.md: title, verdict with its limits, and reason."""
     words = verdict(claims, finding)
     return f"{markdown_text(title)}: **{words}**. {markdown_text(finding['why'])}"

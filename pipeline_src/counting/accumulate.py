@@ -55,10 +55,12 @@ class Accumulator:
 
     Args:
         classes: the number of classes K of the maps; None for maps of one object.
-        protocols: of maps of one object.
+        protocols: for maps of one object, of `raw` (probabilities as they are) and `stretched`
+            (min-max normalized).
         images: whether to keep a row per image, which takes most of the time. Of K classes only
             the top label is counted without rows.
-        levels: LEVELS, or COARSE of histograms without rows.
+        levels: number of levels of the histograms: LEVELS, or COARSE, which is faster and suffices
+            for bins where no rows are kept.
         whole_maps: whether S-measure and E-measure of maps of one object are computed.
         weighted_f: whether weighted F is computed with these.
     """
@@ -77,6 +79,7 @@ class Accumulator:
         self.images = images
         self.whole_maps = whole_maps
         self.weighted_f = weighted_f
+        # By name: protocols, or `top` and `class0`, `class1`, ... (`counts.named_counts`).
         self._histograms: dict[str, Histogram] = {}
         if classes is None:
             for protocol in protocols:
@@ -100,7 +103,8 @@ class Accumulator:
         """Count one image.
 
         Args:
-            clamp: of integer maps, the least probability whose logarithm is taken.
+            clamp: the least probability whose logarithm is taken. Only integer maps use it, whose
+                steps are wider than CLAMP.
 
         Raises:
             UserError: the id is taken, or the number of classes differs. Nothing was counted then.
@@ -123,7 +127,7 @@ class Accumulator:
             self._add_floats(sample)
 
     def include(self, counts: Mapping[str, Counts]) -> None:
-        """Add counts of other images.
+        """Add counts of other images, which another accumulator returned, such as a worker's.
 
         Raises:
             UserError: an image was counted in both.
@@ -139,7 +143,7 @@ class Accumulator:
         for name, other in parts.items():
             for array in ARRAYS:
                 total = getattr(self._histograms[name], array)
-                total += getattr(other.histogram, array)
+                total += getattr(other.histogram, array)  # in place
             self._rows[name] += list(other.images.table)
             self._levels[name] += list(other.images.levels)
         confusion = counts["raw"].confusion
@@ -153,7 +157,7 @@ class Accumulator:
         counts = {}
         for name, histogram in self._histograms.items():
             counts[name] = Counts(histogram, self._image_table(name))
-        self._returned = True
+        self._returned = True  # the histograms now belong to the counts (`_copy_returned`)
         if self.classes is None:
             return counts
         top = counts.pop("top")
@@ -166,10 +170,11 @@ class Accumulator:
         """Go on with copies of histograms that were returned as counts, which must not change."""
         if self._returned:
             self._histograms = copy.deepcopy(self._histograms)
-            self._passes = {}  # they are empty
+            self._passes = {}  # `counts` emptied their buffers; new passes add to the copies
             self._returned = False
 
     def _image_table(self, name: str) -> ImageTable:
+        """Return the rows of all images so far in the histogram `name`, in the order of ids."""
         if not self._ids:
             return ImageTable.empty()
         return image_table(
@@ -177,13 +182,18 @@ class Accumulator:
         )
 
     def _append_row(self, name: str, row: Mapping[str, int], levels: np.ndarray) -> None:
-        """Add an image's row by column name; columns without a value are unmeasured."""
+        """Add an image's row to those of the histogram `name`.
+
+        Args:
+            row: by column name; columns without a value are unmeasured.
+            levels: (256, 2), the image's pixels by 8-bit level and label.
+        """
         values = [row.get(column, UNMEASURED) for column in COLUMNS]
         self._rows[name].append(np.array(values, np.int64))
         self._levels[name].append(levels.astype(np.uint32))
 
     def _add_floats(self, sample: Sample) -> None:
-        """Count a float map of one object in all protocols."""
+        """Count a float map of one object in all protocols; min-max normalization is per map."""
         probability, labels = sample.pixels
         f = np.ascontiguousarray(probability, np.float32)
         low, high = map(np.float32, sample.limits)
@@ -210,7 +220,7 @@ class Accumulator:
             denominator = top
             if name == "stretched":
                 numerator = value - low
-                denominator = high - low or top
+                denominator = high - low or top  # a map of one value becomes 0
             sums, levels = add_fractions(
                 histogram,
                 numerator,
@@ -224,7 +234,9 @@ class Accumulator:
                 self._append_row(name, row, levels)
 
     def _measures(self, sample: Sample) -> dict[str, dict[str, float]]:
-        """Return the measures of a whole map by protocol and name."""
+        """Return the measures of a whole map by protocol and name; none where they are not asked
+        for, or not defined because the sample is a volume.
+        """
         if not self.whole_maps or sample.target.ndim != 2:
             return {}
         return whole_map_measures(sample.probability, sample.target, weighted=self.weighted_f)
@@ -249,8 +261,9 @@ class Accumulator:
                 sums[name].update(sums_of_slab)
         height, width = sample.target.shape[-2:]
         for name, counted in sums.items():
-            row = {"pixels": 0, "correct": 0} | counted
+            row = {"pixels": 0, "correct": 0} | counted  # an image may have no pixel that counts
             if name == "top":
+                # Maps of K classes are not min-max normalized: a constant one is no special case.
                 row |= {"height": height, "width": width, "constant": 0}
             self._append_row(name, row, levels[name])
 
@@ -279,18 +292,20 @@ class Accumulator:
         for k, f in enumerate(p):
             labelled = (y == k) & has_class
             chosen = predicted == k
-            areas = {
+            areas = {  # union and intersection, whose ratio is the IoU
                 "pixels": int((labelled | chosen).sum()),
                 "correct": int((labelled & chosen).sum()),
             }
             yield f"class{k}", f, labelled, areas
-        cells = (y * len(p) + predicted)[has_class]
+        cells = (y * len(p) + predicted)[has_class]  # indexes into the flat confusion matrix
         self._confusion += np.bincount(cells, minlength=len(p) ** 2).reshape(len(p), len(p))
 
     def _add_scores(self, name: str, f: np.ndarray, hits: np.ndarray) -> np.ndarray:
-        """Count scores (n,) of the top label or of a class, and return them by 8-bit level."""
+        """Count scores f (n,) and hits (n,) bool in the histogram `name`, of the top label or of a
+        class, and return their numbers by 8-bit level and hit, (256, 2).
+        """
         float_pass = self._passes["top"]
-        float_pass.histogram = self._histograms[name]
+        float_pass.histogram = self._histograms[name]  # to which `flush` moves the pixels
         _, levels = float_pass.add(np.ascontiguousarray(f), hits.astype(np.uint8), summed=False)
         float_pass.flush()
         return levels
@@ -299,7 +314,13 @@ class Accumulator:
 def _object_row(
     sample: Sample, sums: Sums, measures: Mapping[str, float], constant: bool
 ) -> dict[str, int]:
-    """Return the row of an image of one object by column name."""
+    """Return the row of an image of one object by column name.
+
+    Args:
+        sums: of the pixels that count.
+        measures: S-measure and the like in [0, 1]; a NaN leaves its column unmeasured.
+        constant: whether the map has one value only.
+    """
     row = {"height": sample.target.shape[-2], "width": sample.target.shape[-1]}
     row["constant"] = int(constant and sums["pixels"] > 0)
     for name, value in measures.items():
@@ -321,6 +342,7 @@ def _class_sums(p: np.ndarray, y: np.ndarray, has_class: np.ndarray) -> dict[str
     clamped = np.clip(exact, CLAMP, 1 - CLAMP)
     return {
         "absolute": _summed(1 - given),
+        # sum_k (p_k - [y = k])^2 = sum_k p_k^2 - 2 p_y + 1
         "brier": _summed((exact**2).sum(axis=0) - 2 * given + has_class),
         "nll": _summed(-np.log(np.clip(given, CLAMP, 1 - CLAMP))),
         "entropy": _summed(-(clamped * np.log(clamped)).sum(axis=0)),
@@ -356,8 +378,9 @@ def score_sums(
 class FloatPass:
     """Adds float32 maps to a histogram; `pending` buffers `held` pixels until `flush`.
 
-    The other arrays are work space, allocated once: `cell` to `logs` of a block, and `single`, one
-    pixel per value.
+    A buffer is faster, because count and position of a pixel are one number in it
+    (`kernels.PIXEL`). The other arrays are work space, allocated once: `cell` to `logs` of a block,
+    and `single`, one pixel per value.
 
     Args:
         histogram: whose arrays are added to.
@@ -370,7 +393,9 @@ class FloatPass:
         self.histogram = histogram
         self.scores = scores
         self.images = images
+        # Whether the kernel for few levels applies, which counts in `copies` of the buffer.
         self.few = histogram.levels == COARSE and not scores
+        # Cells are finer than levels near doubt 0 (`levels`), except on the coarse grid.
         self.last = LAST if histogram.levels == LEVELS else 0
         self.level = LEVEL_OF_CELL if self.last else np.arange(len(histogram.count))
         self.copies = kernels.COPIES if self.few else 1
@@ -407,7 +432,7 @@ class FloatPass:
         sums = np.zeros(2, object)
         scores = np.zeros(len(SCORE_SUMS), object)
         levels = np.zeros((256, 2), np.int64)
-        # Kernels split longer maps.
+        # Without work space for a block, only the buffer of pixels bounds its length.
         block = BLOCK if scale or self.images else kernels.PENDING
         for start in range(0, len(f), block):
             fb = f[start : start + block]
@@ -427,7 +452,7 @@ class FloatPass:
         return _by_column(len(f), [*sums, *scores]), levels
 
     def _count(self, f: np.ndarray, y: np.ndarray) -> None:
-        """Count a block."""
+        """Count the probabilities f (n,) and labels y (n,) of a block in the buffer."""
         if self.held + len(f) > kernels.PENDING:
             self.flush()
         self.held += len(f)
@@ -448,10 +473,10 @@ class FloatPass:
             self.rest,
             self.pending,
         )
-        self.histogram.on_edge[levels // 4] += edge
+        self.histogram.on_edge[levels // 4] += edge  # f = 0.25, where level levels / 4 begins
 
     def flush(self) -> None:
-        """Move the buffered pixels into the histogram."""
+        """Move the buffered pixels into the histogram, whose arrays are passed as flat ones."""
         count = self.histogram.count.reshape(-1)
         position = self.histogram.position.reshape(-1)
         surest = self.histogram.surest.reshape(-1)
@@ -461,7 +486,12 @@ class FloatPass:
 
 
 def _by_column(pixels: int, sums: Sequence[int]) -> Sums:
-    """Return the sums of an image by column name: correct pixels, confidence, `SCORE_SUMS`."""
+    """Return the sums of an image by column name.
+
+    Args:
+        pixels: number of pixels that count.
+        sums: correct pixels, confidence, and the sums of `SCORE_SUMS`.
+    """
     return {"pixels": pixels} | dict(zip(("correct", "confidence", *SCORE_SUMS), sums, strict=True))
 
 
@@ -474,7 +504,7 @@ def value_histogram(v: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarra
         y: (n,) uint8 in {0, 1}.
     """
     pixels = kernels.pixels_by_value(v, y)
-    cells = np.flatnonzero(pixels)
+    cells = np.flatnonzero(pixels)  # 2 * value + label
     return cells >> 1, cells & 1, pixels.reshape(-1)[cells]
 
 
@@ -494,10 +524,11 @@ def add_fractions(
         histogram: whose arrays are added to.
         value, label, number: (n,) int64, as of `value_histogram`; 0 <= value <= denominator, label
             in {0, 1}.
-        clamp: as of `score_sums`.
+        clamp: the least probability whose logarithm is taken.
 
     Returns:
-        as of `FloatPass.add`.
+        the sums of the image by column name, and its pixels by 8-bit level and label, (256, 2)
+        int64.
     """
     levels = np.zeros((256, 2), np.int64)
     error = np.empty(len(value))
@@ -518,6 +549,7 @@ def add_fractions(
         error,
     )
     pixels = int(number.sum())
+    # Confidence is 1 - doubt, and a sum over pixels is their mean times their number.
     confidence = round((1 - doubts / denominator / max(1, pixels)) * pixels * UNIT)
     scores = score_sums(error, np.empty((2, len(value))), number, clamp)
     return _by_column(pixels, [correct, confidence, *scores]), levels

@@ -8,13 +8,13 @@ EPS = np.spacing(1)  # against 0 / 0, where the authors' programs have it
 
 
 def e_curve(levels: np.ndarray) -> np.ndarray:
-    """Return the enhanced-alignment measure at the thresholds floor(255 f) >= t, t = 0..255 (Fan et
-    al., IJCAI 2018).
+    """Return the enhanced-alignment measure E at the thresholds floor(255 f) >= t, t = 0..255.
 
     With a = 1 - p in the predicted foreground and -p outside of it, p its share of the pixels, and
     b likewise for the mask, a pixel counts (1 + 2 a b / (a^2 + b^2))^2 / 4. Where the mask has one
     label, it counts 1 if it is right. The sum is divided by the number of pixels less 1, as the
-    authors do.
+    authors do (Fan et al., IJCAI 2018). All pixels of one prediction and label have the same a and
+    b, so four numbers of pixels suffice.
 
     Args:
         levels: (..., 256, 2) pixels per 8-bit level and label.
@@ -22,6 +22,7 @@ def e_curve(levels: np.ndarray) -> np.ndarray:
     Returns:
         (..., 256) float64.
     """
+    # Predicted pixels of each threshold: those of the background and those of the foreground.
     false, true = np.moveaxis(
         np.flip(np.flip(levels, axis=-2).cumsum(axis=-2, dtype=np.int64), axis=-2), -1, 0
     )
@@ -31,7 +32,7 @@ def e_curve(levels: np.ndarray) -> np.ndarray:
     predicted = false + true
     p = predicted / np.maximum(n, 1)
     share = objects / np.maximum(n, 1)
-    cells = (
+    cells = (  # number of pixels, a, b
         (true, 1 - p, 1 - share),
         (false, 1 - p, -share),
         (objects - true, -p, 1 - share),

@@ -61,7 +61,7 @@ def check_bins(bins: int, levels: int = LEVELS) -> None:
     """Raise a UserError if the edges of `bins` equal-width bins are not on edges of levels."""
     if 1 <= bins <= levels and levels % bins == 0:
         return
-    divisors = [number for number in range(1, 1001) if levels % number == 0]
+    divisors = [number for number in range(1, 1001) if levels % number == 0]  # of usual size
     nearest = sorted(divisors, key=lambda number: abs(number - bins))[:SHOWN_DIVISORS]
     raise UserError(
         "this number of bins cannot be formed exactly",
@@ -83,7 +83,7 @@ def top_label(histogram: Histogram, bins: int | None = None) -> Bins:
         return positive(histogram, bins)
     levels = histogram.levels
     doubt = np.arange(len(histogram.count))
-    sums = np.zeros((4, levels), np.int64)
+    sums = np.zeros((4, levels), np.int64)  # `_add_pixels`
     predicted_and_right = histogram.count[:, 0, 0] + histogram.count[:, 1, 1]
     _add_pixels(
         sums,
@@ -97,10 +97,10 @@ def top_label(histogram: Histogram, bins: int | None = None) -> Bins:
 
 
 def positive(histogram: Histogram, bins: int | None = None) -> Bins:
-    """Return the pixels by probability of the positive class, in bins as of `top_label`.
+    """Return the pixels by probability f of the positive class in `bins` equally wide bins.
 
-    For one object, float32 probabilities below 0.5 are known to 2^-24, as 1 - confidence; for K
-    classes, exactly.
+    By default each level is a bin. For one object, float32 probabilities below 0.5 are known to
+    2^-24, as 1 - confidence; for K classes, exactly.
 
     Raises:
         UserError: the bins cannot be formed.
@@ -112,7 +112,9 @@ def positive(histogram: Histogram, bins: int | None = None) -> Bins:
 
 
 def _add_foreground(sums: np.ndarray, histogram: Histogram) -> None:
-    """Add the pixels that are predicted as foreground, whose score f is 1 - doubt."""
+    """Add the pixels that are predicted as foreground, whose score f is 1 - doubt, to `sums`
+    (`_add_pixels`). Level j of doubt is cell levels - 1 - j.
+    """
     levels = histogram.levels
     doubt = np.arange(len(histogram.count))
     foreground = histogram.count[:, 1]
@@ -127,14 +129,14 @@ def _add_foreground(sums: np.ndarray, histogram: Histogram) -> None:
 
 
 def _add_background(sums: np.ndarray, histogram: Histogram) -> None:
-    """Add the pixels that are predicted as background, whose score f is their doubt.
+    """Add the pixels that are predicted as background, whose score f is their doubt, to `sums`.
 
     Level j is cell j. Levels are closed at their lower end, cells at their upper end, so pixels
     with f = j / L belong to cell j - 1, with its upper end as their score.
     """
     doubt = np.arange(len(histogram.count))
     background = histogram.count[:, 0]
-    edge = histogram.on_edge.copy()
+    edge = histogram.on_edge.copy()  # pixels with f = j / L exactly
     edge[-1] = background[-1]  # all of the last level lies at f = 0.5
     inside = (background - edge)[:-1]
     _add_pixels(
@@ -164,17 +166,18 @@ def _add_pixels(
     start: np.ndarray,
     position: np.ndarray,
 ) -> None:
-    """Add pixels to distinct cells.
+    """Add pixels to distinct cells (a bin of one level is a cell), in integers.
 
     Args:
         sums: (4, levels) int64: pixels, hits, and summed scores, whole units of 1 / LEVELS and the
             rest in 2^-24 / LEVELS. An int64 is too short for one sum of scores.
-        cells: to which numbers are added.
+        cells: (m,) the cells to which numbers are added.
+        count, hits: (m,) pixels of each cell, and hits among them.
         start, position: a pixel has the score `start`, in levels; all pixels of a cell together
             have `position` on top (`Histogram`).
     """
     units, fractions = np.divmod(position, POSITION)
-    width = LEVELS // sums.shape[1]
+    width = LEVELS // sums.shape[1]  # of a level, in units of 1 / LEVELS; above 1 on a coarse grid
     sums[0, cells] += count
     sums[1, cells] += hits
     sums[2, cells] += width * (count * start + units)
@@ -182,7 +185,10 @@ def _add_pixels(
 
 
 def _joined(sums: np.ndarray, bins: int | None) -> Bins:
-    """Return the cells of `_add_pixels` joined to bins; sums are rounded once, at the end."""
+    """Return the cells of `sums` (`_add_pixels`) joined to equally wide bins; None for the cells.
+
+    Sums stay integers until the end, so each is rounded once.
+    """
     if bins is not None:
         check_bins(bins, sums.shape[1])
         sums = sums.reshape(4, bins, -1).sum(axis=2)

@@ -69,7 +69,12 @@ class Histogram:
 
     @classmethod
     def empty(cls, levels: int = LEVELS, top: bool = False) -> Histogram:
-        """Return a histogram without pixels."""
+        """Return a histogram without pixels.
+
+        Args:
+            levels: LEVELS or COARSE.
+            top: whether it is to count the top label of K classes.
+        """
         shape = (levels // 2 + 1, 2, 2)
         # One block: malloc then keeps as much memory for the temporary arrays of images.
         count, position = np.zeros((2, *shape), np.int64)
@@ -92,7 +97,7 @@ class Histogram:
         return int(self.count.sum())
 
     def __add__(self, other: Histogram) -> Histogram:
-        """Return the sum; its cells are `UNKNOWN` if those of one side are."""
+        """Return the histogram of both sides' pixels; `surest` is `UNKNOWN` if one side's is."""
         known = len(self.surest) == len(other.surest)
         return Histogram(
             count=self.count + other.count,
@@ -105,7 +110,9 @@ class Histogram:
 
 @dataclass(frozen=True, eq=False)
 class ImageTable:
-    """A row for each of N images, in the order of their ids (`image_table`).
+    """Whole numbers of each of N images, in the order of their ids (`image_table`).
+
+    Metrics of images are computed from the rows, and the bootstrap draws rows.
 
     Attributes:
         ids: N image ids.
@@ -179,6 +186,9 @@ def image_table(ids: Sequence[str], table: np.ndarray, levels: np.ndarray) -> Im
     """Return the table of images in the order of their ids: no result depends on the order of
     adding.
 
+    Args:
+        table, levels: the rows of `ids`, in their order (`ImageTable`).
+
     Raises:
         UserError: an id occurs twice, that is, an image was counted twice.
     """
@@ -203,7 +213,11 @@ def check_repeated(ids: Iterable[str]) -> None:
 
 
 def named_counts(counts: Mapping[str, Counts]) -> dict[str, Counts]:
-    """Return counts by the names that files use: protocols, or `top`, `class0`, `class1`, ..."""
+    """Return counts by the names that files use: protocols, or `top`, `class0`, `class1`, ...
+
+    Args:
+        counts: by protocol; of K classes `raw` only, which contains the counts of each class.
+    """
     if not counts["raw"].classes:
         return dict(counts)
     names = {"top": counts["raw"]}
@@ -213,8 +227,11 @@ def named_counts(counts: Mapping[str, Counts]) -> dict[str, Counts]:
 
 
 def grouped(counts: Mapping[str, Counts], groups: np.ndarray | None) -> dict[str, Counts]:
-    """Return the counts of all protocols with the group (N,) of each image; None for independent
-    images.
+    """Return the counts of all protocols with the group of each image set.
+
+    Args:
+        groups: (N,) int64 from 0, equal for images that are not independent, such as frames of a
+            video; None if all images are independent.
     """
     result = {}
     for protocol, of_protocol in counts.items():
@@ -232,13 +249,16 @@ def upper_edge(counts: Counts) -> np.ndarray:
     """Return the pixels at f = 1 - j / LEVELS >= 0.5 by level j and label, (HALF + 1, 2), where f
     is a threshold t/255.
 
-    Truncation to 8 bits does not tell them from pixels next to the edge. The pass does not count
-    them. They are the pixels that the 8-bit level above a threshold holds beyond the grid's levels.
+    They are on the edge of two bins, and a level of doubt does not tell them from pixels next to
+    the edge. The pass does not count them. An 8-bit level is closed at its lower threshold, levels
+    of doubt at the upper one (in f). So they are the pixels that the 8-bit level above a threshold
+    holds beyond the levels of doubt.
     """
     total = counts.images.pooled()
     edge = np.zeros((HALF + 1, 2), np.int64)
-    edge[0] = total[255]
+    edge[0] = total[255]  # f = 1 is the only value of 8-bit level 255
     for level in range(EIGHT, HALF, EIGHT):
+        # The pixels between this threshold and the one above it, without those on the latter.
         inside = counts.histogram.count[level - EIGHT : level, 1].sum(axis=0) - edge[level - EIGHT]
         edge[level] = total[255 - level // EIGHT] - inside
     return edge

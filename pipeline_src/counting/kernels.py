@@ -32,16 +32,25 @@ INT = types.int64
 FLOAT = types.float64
 BOOL = types.boolean
 NOTHING = types.void
-several = types.UniTuple
+several = types.UniTuple  # (type, number): what a kernel returns
 
 
 def read_type(element: Any) -> Any:
-    """Return the type of a contiguous array of one axis that a kernel reads."""
+    """Return the numba type of a contiguous array of one axis that a kernel reads.
+
+    Args:
+        element: the numba type of its elements.
+    """
     return types.Array(element, 1, "C", readonly=True)
 
 
 def written_type(element: Any, axes: int = 1) -> Any:
-    """Return the type of a contiguous array that a kernel writes to."""
+    """Return the numba type of a contiguous array that a kernel writes to.
+
+    Args:
+        element: the numba type of its elements.
+        axes: their number.
+    """
     return types.Array(element, axes, "C")
 
 
@@ -53,14 +62,15 @@ def compiled(*signatures: Any) -> Callable[[Callable[..., Any]], Callable[..., A
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
+        """Return the compiled function, from numba's cache where it is there and not damaged."""
         try:
             kernel: Any = njit(cache=True, nogil=True, error_model="numpy")(function)
             folder = Path(kernel.stats.cache_path)
             remove_damaged(folder, function.__name__)
             for signature in signatures:
-                kernel.compile(signature)
-            kernel.disable_compile()
-            if kernel.stats.cache_misses:
+                kernel.compile(signature)  # or load from the cache
+            kernel.disable_compile()  # arguments of other types are an error, not a new variant
+            if kernel.stats.cache_misses:  # compiled, so the cache has new files
                 record_digests(folder, function.__name__)
         except Exception:  # of the cache folder; a fault of the function is raised again below
             kernel = njit(list(signatures), nogil=True, error_model="numpy")(function)
@@ -116,14 +126,14 @@ LOGS = written_type(FLOAT, 2)
 @compiled(several(INT, 2)(SINGLES, BYTES, BOOL, INT, INT, INT, INT, SMALL, SMALL, ROWS))
 def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pending):
     """Add pixels to `pending`, (4 * (levels // 2 + 1 + last),): by cell (`levels`), predicted class
-    and label.
+    and label, the label fastest. A pixel adds `PIXEL` and its position within its level.
 
     Args:
         f, y: (n,), probabilities and labels.
         scores: whether all bits of f below 0.5 count (`accumulate.FloatPass`).
         levels, position: the number of levels, and `POSITION`.
         shift, last: `levels.SHIFT` and `levels.LAST`; 0 for cells that are levels.
-        cell, rest: (m,) int32, buffers.
+        cell, rest: (m,) int32, buffers: index into `pending`, and position within the level.
 
     Returns:
         background and foreground pixels at f = 0.25, the one edge below 0.5 that a float32 can lie
@@ -144,21 +154,25 @@ def count_floats(f, y, scores, levels, position, shift, last, cell, rest, pendin
             doubt = np.float64(least if scores else unity - max(p, unity - p))
             level = np.floor(doubt * levels)  # exact: 24 by 17 bits
             rest[i] = np.int32(np.rint(doubt * position) * levels - level * position)
+            # Leading bits of the doubt, which tell the pixels of the first levels apart.
             finer = (np.float32(least).view(np.int32) >> shift) + (least > 0)
             cell[i] = 4 * (np.int32(level) + min(finer, last)) + 2 * (p >= half) + yb[i]
             on_edge = (doubt == 0.25) & (p < half)
             edge += on_edge
             edge_foreground += on_edge & (yb[i] == 1)
         for i in range(fb.size):
-            pending[np.uint32(cell[i])] += PIXEL + levels // 2 + rest[i]
+            pending[np.uint32(cell[i])] += PIXEL + levels // 2 + rest[i]  # the sum is not negative
     return edge - edge_foreground, edge_foreground
 
 
 @compiled(NOTHING(SINGLES, BYTES, INT, INT, SMALL, ROWS, ROWS))
 def count_few(f, y, levels, bits, cell, amount, pending):
-    """Add pixels of one object to `pending` (4 * (levels // 2 + 1) * COPIES,), for up to 500
-    levels: doubts are whole numbers of 2^-`bits`, up to 2^23 of them, so 32 bits hold their
-    products with `levels`. `cell` and `amount` (m,) are buffers.
+    """Add pixels of one object to `pending` (4 * (levels // 2 + 1) * COPIES,), as `count_floats`
+    does, but in fast 32-bit integers, for up to 500 levels.
+
+    Doubts are whole numbers of 2^-`bits`, up to 2^23 of them, so 32 bits hold their products with
+    `levels`. The upper bits of a product are the level, the lower ones (`below`) the position in
+    it. `cell` and `amount` (m,) are buffers: index into `pending`, and what a pixel adds.
     """
     unity = np.float32(1)
     half = np.float32(0.5)
@@ -180,8 +194,14 @@ def count_few(f, y, levels, bits, cell, amount, pending):
 
 @compiled(NOTHING(ROWS, INTS, INT, INT, ROWS, ROWS, ROWS))
 def move(pending, level, copies, levels, count, position, surest):
-    """Move `pending` to `count`, `position` (2 * levels + 4,) and, where it has cells, `surest`;
-    `level` by cell.
+    """Move the buffer `pending` to the flat arrays of a histogram, and set it to 0.
+
+    Args:
+        pending: (4 * cells * copies,), a number of pixels and their summed positions in one integer
+            (`PIXEL`).
+        level: (cells,) the level of each cell.
+        count, position: (2 * levels + 4,), by level, predicted class and label.
+        surest: pixels of the first cells, as many as it has room for.
     """
     for i in range(4 * level.size * copies):
         cell = i // copies
@@ -208,13 +228,18 @@ def compare_floats(f, y, unit, levels, error):
         confidence += np.int32(max(f[i], unity - f[i]) * np.float64(unit))
         error[i] = abs(y[i] - np.float64(f[i]))
     for i in range(f.size):
-        levels[np.uint64(255 * np.float64(f[i])), y[i]] += 1  # exact
+        levels[np.uint64(255 * np.float64(f[i])), y[i]] += 1  # the product is exact in float64
     return correct, confidence
 
 
 @compiled(NOTHING(DOUBLES, FLOAT, LOGS))
 def chances(error, clamp, chance):
-    """Write the clamped probabilities of the wrong and of the right label, from |f - y|."""
+    """Write the clamped probabilities of the wrong and of the right label, from |f - y|.
+
+    Args:
+        error: (n,) |f - y|, the probability given to the wrong label.
+        chance: (2, n), written.
+    """
     for i in range(error.size):
         wrong = min(max(error[i], clamp), 1 - clamp)
         chance[0, i] = wrong
@@ -223,13 +248,16 @@ def chances(error, clamp, chance):
 
 @compiled(several(INT, 4)(DOUBLES, LOGS, INTS, FLOAT, FLOAT))
 def score_sums(error, logs, number, clamp, unit):
-    """Return the sums of `counts.SCORE_SUMS` over `number` pixels per value, each rounded to 1 /
-    `unit`.
+    """Return the sums of `counts.SCORE_SUMS` over pixels in 1 / `unit`.
+
+    Each value is rounded first, so the order of pixels does not matter.
 
     Args:
         error: (n,), |f - y|.
-        logs: (2, n), logarithms of `chances`.
-        number: (n or more,).
+        logs: (2, n), logarithms of the probabilities of the wrong and of the right label
+            (`chances`).
+        number: (n or more,), how many pixels have each value.
+        clamp: the least probability whose logarithm was taken.
     """
     absolute = 0
     brier = 0
@@ -250,8 +278,9 @@ def score_sums(error, logs, number, clamp, unit):
 
 @compiled(NOTHING(BYTES, BYTES, CUBE), NOTHING(WORDS, BYTES, CUBE))
 def count_values(v, y, pixels):
-    """Add an integer map to `pixels` (values, 2, 2^k): neighboring pixels go to different copies
-    (`COPIES`).
+    """Add an integer map to `pixels` (values, 2, 2^k), by value and label.
+
+    Neighboring pixels go to different ones of the 2^k copies, so none waits for the previous one.
     """
     last = pixels.shape[2] - 1
     for i in range(v.size):
@@ -279,8 +308,17 @@ def count_fractions(
     image,
     error,
 ):
-    """Count `number` pixels with f = value / denominator and label, each (n,), exactly; `surest`
-    where it has cells.
+    """Count `number` pixels with f = value / denominator and label, each (n,), exactly.
+
+    Level and position of each follow from integers: min(f, 1 - f) is `doubt` / denominator.
+
+    Args:
+        levels, position: the number of levels, and `POSITION`.
+        shift, last: `levels.SHIFT` and `levels.LAST`, which give the cell of a doubt.
+        count, positions, on_edge, surest: the arrays of `counts.Histogram`, added to; `surest` as
+            far as it has cells.
+        image: (256, 2), pixels by 8-bit level and label, added to.
+        error: (n,), |f - y|, written.
 
     Returns:
         correct pixels, and their summed doubts times the denominator.

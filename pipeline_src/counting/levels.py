@@ -80,8 +80,9 @@ LEVEL_OF_CELL = np.concatenate(
 
 def further_cells(surest: np.ndarray) -> int:
     """Return by how many the cells of `surest` (CELLS, 2, 2) that hold pixels outnumber the levels
-    that do.
+    that do: whether the cells order pixels better than the levels.
 
-    It is 0 if each level has one value, and for `UNKNOWN`."""
+    It is 0 if the pixels of each level lie in one cell, and for `UNKNOWN`."""
     held = np.asarray(surest.any(axis=(1, 2)))
+    # The levels that hold pixels are those of which a cell does.
     return int(held.sum() - np.logical_or.reduceat(held, STARTS).sum()) if len(held) else 0

@@ -27,7 +27,8 @@ def foreground(values: np.ndarray, *, ones_are_objects: bool = True) -> np.ndarr
 def object_unclear(values: Iterable[int]) -> bool:
     """Return whether the values of all masks together leave open which one is the object.
 
-    In a mask of 0 and 255, 255 is the object, unless other masks have objects of 1.
+    In a mask of 0 and 255, 255 is the object, unless other masks have objects of 1. Values from 2
+    to 127 as the largest are no known form; a small one below a larger one may be a class id.
 
     Args:
         values: that occur in a mask, without ignored pixels.
@@ -35,5 +36,6 @@ def object_unclear(values: Iterable[int]) -> bool:
     present = sorted(values)
     top = max(present, default=0)
     below = [mask_value for mask_value in present[:-1] if mask_value > 0]
+    # Soft edges have values on both sides of 127, so values on one side only are other objects.
     two_objects = bool(below) and below[0] < SMALL and below[-1] <= 127
     return 1 < top <= 127 or two_objects

@@ -50,7 +50,9 @@ class Sample:
 
     @cached_property
     def valid(self) -> Any:
-        """The pixels that count, as an index of (n,): bool, or a slice if all do."""
+        """The pixels that count, as an index of (n,): bool, or a slice if all do, because a slice
+        needs no copy.
+        """
         labels = self.target.reshape(-1)
         if labels.dtype == np.uint8 and labels.max(initial=0) < self.ignore:
             return slice(None)
@@ -69,6 +71,7 @@ class Sample:
     def limits(self) -> tuple[float, float]:
         """The smallest and largest probability that counts: (0, 0) without any, NaN if one is."""
         values = self.pixels[0].reshape(-1)
+        # In blocks, so that the second of the two passes finds them in the cache.
         blocks = [values[start : start + BLOCK] for start in range(0, len(values), BLOCK)]
         ends = [(block.min(), block.max()) for block in blocks] or [(0, 0)]
         lows, highs = np.array(ends, values.dtype).T
@@ -79,7 +82,7 @@ class Sample:
         correct, (n,) uint8. A tensor is reduced on its device.
         """
         if hasattr(self.probability, "detach"):
-            confidence, predicted = self.probability.float().max(0)
+            confidence, predicted = self.probability.float().max(0)  # a tensor: values and places
         else:
             confidence = np.asarray(self.probability, np.float32).max(axis=0)
             predicted = self.probability.argmax(axis=0)
@@ -135,11 +138,16 @@ def checked(
 
 
 def _object_labels(labels: np.ndarray, image_id: str, void: int, void_given: bool) -> np.ndarray:
-    """Return the mask of an object as uint8 with 0, 1 and 255."""
+    """Return the mask of an object as uint8 with 0, 1 and 255; a UserError for other labels.
+
+    Args:
+        void: the label of ignored pixels in `labels`.
+        void_given: whether the caller stated it, so that 255 cannot be meant as foreground.
+    """
     if labels.dtype == bool:
         return labels.view(np.uint8)
     if labels.dtype == np.uint8 and void > 1 and labels.max(initial=0) <= 1:
-        return labels
+        return labels  # the usual mask, without the slow checks
     ignored = labels == void
     foreground = labels == 1
     if labels.dtype.kind not in "iuf" or not (ignored | foreground | (labels == 0)).all():
@@ -165,7 +173,12 @@ def _object_labels(labels: np.ndarray, image_id: str, void: int, void_given: boo
 def _class_labels(
     labels: np.ndarray, image_id: str, classes: int, ignore: int, no_class: int | None
 ) -> np.ndarray:
-    """Return the mask of K classes as integers."""
+    """Return the mask of K classes as integers; a UserError for a label that is no class id.
+
+    Args:
+        classes: the number of classes K.
+        ignore, no_class: further labels that are allowed.
+    """
     known = (labels >= 0) & (labels < classes) | (labels == ignore)
     if no_class is not None:
         known |= labels == no_class
@@ -182,7 +195,10 @@ def _class_labels(
 
 
 def _checked_range(sample: Sample) -> Sample:
-    """Return the sample of an object with probabilities in [0, 1]."""
+    """Return the sample of an object with probabilities in [0, 1]; a UserError for other values.
+
+    Floats that rounding put outside are clipped.
+    """
     dtype = sample.probability.dtype
     if dtype in (np.uint8, np.uint16):
         return sample
@@ -208,10 +224,10 @@ def _checked_range(sample: Sample) -> Sample:
 
 
 def _checked_classes(sample: Sample) -> Sample:
-    """Return the sample of K classes with probabilities that sum to 1.
+    """Return the sample of K classes with probabilities that sum to 1; a UserError for other ones.
 
     All pixels are checked first, because the copy without ignored pixels is slow. It is checked
-    only if this fails.
+    only if this fails, since ignored pixels may hold anything.
     """
     values = sample.probability
     if not sample.target.size:
@@ -246,7 +262,11 @@ def _within_slack(low: float, high: float, deviation: float) -> bool:
 
 
 def _values_error(sample: Sample, *, found: str, expected: str, fix: str) -> UserError:
-    """Return the error of values that are no probabilities, with the likely mistake."""
+    """Return the error of values that are no probabilities, with the likely mistake.
+
+    Args:
+        found, expected, fix: of the error, if no mistake is more likely than this `fix`.
+    """
     values = numpy_array(sample.probability)
     missing = np.argwhere(np.isnan(values))
     if len(missing):
@@ -267,9 +287,9 @@ def _class_limits(values: Any) -> tuple[float, float, float]:
     """Return the smallest and largest number of an array or tensor (K, ...), and by how much its
     sums over K differ from 1 at most.
     """
-    if not values.shape[-1]:
+    if not values.shape[-1]:  # no pixel, of which numpy has no minimum
         return 0.0, 0.0, 0.0
-    # float16 adds up wrongly.
+    # float16 adds up wrongly: tensors are summed in float32, arrays in float64.
     sums = values.float().sum(0) if hasattr(values, "float") else values.sum(0, dtype=np.float64)
     return float(values.min()), float(values.max()), float(abs(sums - 1).max())
 

@@ -31,7 +31,7 @@ from pipeline_src.errors import UserError
 from pipeline_src.files import atomic
 
 Arrays = Mapping[str, np.ndarray]
-SLACK_OF_SUMS = 1e-8  # of confidence a pixel
+SLACK_OF_SUMS = 1e-8  # of the confidence of a pixel, by which two sums of it may differ
 FORMAT = {
     "schema": 3,
     "kind": "counts",
@@ -79,7 +79,7 @@ def load(path: Path | str) -> dict[str, Counts]:
 
 
 def counts_arrays(counts: Mapping[str, Counts]) -> dict[str, np.ndarray]:
-    """Return all arrays to store by name; `counts_from` takes them."""
+    """Return all arrays to store by name, from counts by protocol; `counts_from` takes them."""
     arrays: dict[str, np.ndarray] = {}
     confusion = counts["raw"].confusion
     if confusion is not None:
@@ -99,7 +99,7 @@ def counts_from(arrays: Arrays) -> dict[str, Counts]:
     raise any exception.
     """
     ids = json.loads(arrays["ids"].tobytes())
-    counts = {}
+    counts = {}  # by the names of files: protocols, or `top` and the classes in their order
     for name in [name.removesuffix("_count") for name in arrays if name.endswith("_count")]:
         histogram = histogram_from(arrays, name, top=name == "top")
         counts[name] = Counts(histogram, _images_from(arrays, name, ids))
@@ -113,9 +113,10 @@ def counts_from(arrays: Arrays) -> dict[str, Counts]:
 
 
 def _images_from(arrays: Arrays, name: str, ids: list[str]) -> ImageTable:
+    """Return the rows of images in the counts `name`; a ValueError if they are not one per id."""
     table = arrays[f"{name}_table"]
     levels = arrays[f"{name}_image_levels"]
-    if table.shape[1] == len(ALWAYS):
+    if table.shape[1] == len(ALWAYS):  # the last column is stored only where an image has it
         table = np.pad(table, ((0, 0), (0, 1)), constant_values=UNMEASURED)
     if table.shape != (len(ids), len(COLUMNS)) or levels.shape != (len(ids), 256, 2):
         raise ValueError(f"rows of {name} are not those of {len(ids)} images")
@@ -130,13 +131,19 @@ def histogram_arrays(histogram: Histogram, name: str) -> dict[str, np.ndarray]:
     for array in _stored(len(histogram.surest) > 0):
         dense = getattr(histogram, array).reshape(-1)
         cells = np.flatnonzero(dense)
+        # Distances to the previous place, which are small numbers and compress well.
         arrays[f"{name}_{array}_at"] = np.diff(cells, prepend=0).astype(np.uint32)
         arrays[f"{name}_{array}"] = dense[cells]
     return arrays
 
 
 def histogram_from(arrays: Arrays, name: str, top: bool) -> Histogram:
-    """Return the histogram from the arrays that `histogram_arrays` returned."""
+    """Return the histogram from the arrays that `histogram_arrays` returned.
+
+    Args:
+        name: with which the names of its arrays begin.
+        top: whether it counts the top label of K classes.
+    """
     known = f"{name}_surest" in arrays
     histogram = Histogram.empty(top=top)
     if not known:
@@ -148,11 +155,12 @@ def histogram_from(arrays: Arrays, name: str, top: bool) -> Histogram:
 
 
 def _stored(surest_known: bool) -> tuple[str, ...]:
+    """Return the arrays of a histogram that a file holds: all, or all but `surest`, the last."""
     return ARRAYS if surest_known else ARRAYS[:3]
 
 
 def equal_counts(left: Mapping[str, Counts], right: Mapping[str, Counts]) -> bool:
-    """Return whether two sets of counts have the same images and the same numbers."""
+    """Return whether two sets of counts, each by protocol, have the same images and numbers."""
     lefts = counts_arrays(left)
     rights = counts_arrays(right)
     if lefts.keys() != rights.keys():

@@ -45,14 +45,20 @@ def whole_map_measures(
     values = _measures(raw, y, weighted)
     low = raw.min()
     high = raw.max()
-    if low == 0 and high == 1:
+    if low == 0 and high == 1:  # min-max normalization changes nothing
         return dict.fromkeys(PROTOCOLS, values)
     stretched = (raw - low) / (high - low) if high > low else np.zeros_like(raw)
     return {"raw": values, "stretched": _measures(stretched, y, weighted)}
 
 
 def _measures(f: np.ndarray, y: np.ndarray, weighted: bool) -> dict[str, float]:
-    """Return the measures of a map by name; arguments as of `s_measure`."""
+    """Return the measures of a map by name.
+
+    Args:
+        f: (H, W) float64 in [0, 1], probabilities.
+        y: (H, W) bool, the foreground.
+        weighted: whether weighted F is one of them.
+    """
     values = {"s_measure": s_measure(f, y), "e_measure": e_measure(f, y)}
     if weighted:
         values[WEIGHTED] = weighted_f(f, y)
@@ -83,16 +89,19 @@ def s_measure(f: np.ndarray, y: np.ndarray) -> float:
 
 
 def _rectangles(y: np.ndarray) -> list[tuple[slice, slice]]:
-    """Return the non-empty rectangles above, below, left and right of the foreground's centroid.
+    """Return the up to four rectangles that meet at the foreground's centroid, without empty ones.
 
     The centroid is rounded to a pixel, whose row and column belong to the upper and the left
     rectangles.
+
+    Args:
+        y: (H, W) bool, the foreground.
     """
     cuts = []
     for axis, size in enumerate(y.shape):
-        number = y.sum(axis=1 - axis)
+        number = y.sum(axis=1 - axis)  # pixels of the foreground in each row, or column
         cut = round(number @ np.arange(size) / number.sum()) + 1
-        cuts.append([slice(0, cut), slice(cut, size)][: 1 + (cut < size)])
+        cuts.append([slice(0, cut), slice(cut, size)][: 1 + (cut < size)])  # no empty second part
     return [(rows, columns) for rows in cuts[0] for columns in cuts[1]]
 
 
@@ -106,11 +115,11 @@ def _object_score(values: np.ndarray) -> float:
 
 
 def _similarity(f: np.ndarray, y: np.ndarray) -> float:
-    """Return the structural similarity of map and mask in a rectangle.
+    """Return the structural similarity of map f and mask y in a rectangle, both (h, w).
 
-    4 x y c / ((x^2 + y^2) (v + w)), where x and y are the means of map and mask, v and w their
-    variances, c their covariance. Where the mask has one label, it is 1 if the map has one value,
-    else 0.
+    It is 4 x y c / ((x^2 + y^2) (v + w)), where x and y are the means of map and mask, v and w
+    their variances, c their covariance. Where the mask has one label, it is 1 if the map has one
+    value, else 0.
     """
     if y.all() or not y.any():
         return float(f.min() == f.max())
@@ -130,6 +139,7 @@ def e_measure(f: np.ndarray, y: np.ndarray) -> float:
         f: (H, W) float64 in [0, 1], probabilities.
         y: (H, W) bool, the foreground.
     """
+    # Pixels by floor(255 f) and label, which is all that the curve depends on.
     levels = pixels_by_value(
         (f * (THRESHOLDS - 1)).astype(np.uint8).ravel(), y.view(np.uint8).ravel()
     )
@@ -159,7 +169,7 @@ def weighted_f(f: np.ndarray, y: np.ndarray) -> float:
     nearby = error[tuple(nearest)]
     for axis in (0, 1):
         nearby = ndimage.correlate1d(nearby, window, axis, mode="constant")
-    missed = np.minimum(error, nearby)[y]
+    missed = np.minimum(error, nearby)[y]  # errors in the foreground
     false = error[~y] @ (2 - np.exp2(-distance[~y] / HALF_WAY))
     true = len(missed) - missed.sum()
     recall = 1 - missed.mean()

@@ -1,6 +1,6 @@
-"""The writer of stores.
+"""The writer of stores: folders with the images and masks of a split, decoded and resized once.
 
-It is separate from `store`: training does not depend on code that unpacks archives.
+It is separate from the reader, `store`: training does not depend on code that unpacks archives.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def build(
     out: Path,
     label: int | None = None,
 ) -> dict[str, Any]:
-    """Return the content of store.json, after writing a store into the folder `out`.
+    """Write the images and masks of a split into the folder `out`, a store; return its store.json.
 
     The folder is replaced as a whole at the end. The memory needed does not grow with the number of
     samples. The files hold no paths of this machine and no times.
@@ -64,24 +64,25 @@ def build(
     root = sources.open_root(located, unpacked)
     masks = create_masks(entry, located.layout)
     info = {"schema": SCHEMA, "part": split.model_dump(exclude_none=True), "size": size}
-    if label is not None:
+    if label is not None:  # masks are ignored
         rows = [replace(row, mask="", sha256_mask="", grey=0) for row in rows]
     elif entry.classes:
         info["classes"] = len(entry.classes)
     pixels = sum(row.height * row.width for row in rows)
+    # Bytes: RGB and mask at `size`, labels at the original size, an int32 per grey pixel.
     space = len(rows) * size * size * 4 + pixels + 4 * sum(row.grey for row in rows)
     smaller = "free some space, or choose a smaller image_size"
     check_space(out.parent, space, f"the data store {out.name}", smaller)
     log.info("%s: storing %s samples at %d px", split, f"{len(rows):,}", size)
-    again = "prepare the dataset again"
-    if located.root is None:
-        again = f"remove {root}, and the archive is unpacked again"
+    advice = "prepare the dataset again"
+    if located.root is None:  # the files are those of an archive or a generator
+        advice = f"remove {root}, and the archive is unpacked again"
 
     def load(row: Row) -> tuple[np.ndarray, StoredMask]:
-        """Return the image (H, W, 3) and the mask of a sample."""
-        image = image_io.decode_image(_verified(root / row.image, row.sha256_image, again))
+        """Return the image (H, W, 3) and the mask of a sample, constant if it has no mask file."""
+        image = image_io.decode_image(_verified(root / row.image, row.sha256_image, advice))
         if row.mask:
-            return image, masks.load(_verified(root / row.mask, row.sha256_mask, again), size)
+            return image, masks.load(_verified(root / row.mask, row.sha256_mask, advice), size)
         labels = np.full(image.shape[:2], label or 0, np.uint8)
         return image, StoredMask(np.zeros((size, size), np.uint8), labels, np.empty(0, np.int64))
 
@@ -100,7 +101,8 @@ def _write_samples(
 ) -> None:
     """Write the arrays and index.csv of a store.
 
-    The arrays are memory-mapped, because they may be larger than the memory.
+    The arrays are memory-mapped, because they may be larger than the memory. Labels keep the
+    original size of the images, so those of all samples follow each other in one flat array.
 
     Args:
         load: returns the image (H, W, 3) and the mask of a row.
@@ -112,7 +114,7 @@ def _write_samples(
     masks = open_memmap(folder / "masks.npy", "w+", np.uint8, shape)
     truth = open_memmap(folder / "truth.npy", "w+", np.uint8, (pixels,))
     index: list[IndexRow] = []
-    greys: list[np.ndarray] = []
+    greys: list[np.ndarray] = []  # places of pixels that are neither 0 nor 255 in each mask
     offset = 0
     for i, row in enumerate(rows):
         image, mask = load(row)
@@ -134,7 +136,7 @@ def _verified(path: Path, declared: str, fix: str) -> bytes:
     """Return the bytes of a file that has not changed since the dataset was prepared.
 
     Args:
-        declared: the sha256 that `prepare` recorded.
+        declared: the sha256 that was recorded when the dataset was prepared.
         fix: the advice of the error.
 
     Raises:

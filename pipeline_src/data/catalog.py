@@ -1,4 +1,7 @@
-"""All datasets by name: the built-in datasets of catalog.yaml and the users' datasets."""
+"""All datasets by name: the built-in datasets of catalog.yaml and the users' datasets.
+
+An entry describes a dataset: where its files are, how they are laid out, and its splits.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,9 @@ class Content(Strict):
     """The content of catalog.yaml, in which the datasets are not checked yet.
 
     Attributes:
-        tasks: headings.
-        layouts: lists that datasets refer to.
+        tasks: the heading of each task in lists of datasets.
+        layouts: lists of folders that several datasets refer to by YAML anchors.
+        datasets: keys and values of each dataset by its name.
     """
 
     tasks: dict[str, str]
@@ -32,7 +36,7 @@ class Content(Strict):
 
 
 class Catalog(Strict):
-    """Entries by name."""
+    """The checked entries of datasets, by name."""
 
     datasets: dict[str, Entry]
 
@@ -43,20 +47,26 @@ def load(datasets: Mapping[str, Any] | None = None) -> dict[str, Entry]:
     A user's entry replaces a built-in entry of the same name, and keeps its `task` and `in_paper`
     by default.
 
+    Args:
+        datasets: `datasets:` of params.yaml.
+
     Raises:
         UserError: names every wrong key and value of the user's entries.
     """
     built_in = _entries(_content().datasets, str(FILE), built_in=True)
     given = dict(datasets or {})
     for name in given.keys() & built_in.keys():
-        if isinstance(given[name], Mapping):
+        if isinstance(given[name], Mapping):  # else `_entries` reports it
             defaults = {"task": built_in[name].task, "in_paper": built_in[name].in_paper}
             given[name] = defaults | given[name]
     return built_in | _entries(given, "`datasets:` in params.yaml", built_in=False)
 
 
 def tasks() -> dict[str, str]:
-    """Return the heading of each task by its name in the catalog; salient objects come first."""
+    """Return the heading of each task, under which lists of datasets group them, by its name.
+
+    Salient objects, the task of the paper, come first.
+    """
     return _content().tasks
 
 
@@ -97,7 +107,7 @@ def check_splits(entries: Mapping[str, Entry], splits: Mapping[str, tuple[Split,
     training_set = entries[splits["train"][0].set]
     for name, (split, role) in splits.items():
         entry = entries[split.set]
-        if role == "ood":
+        if role == "ood":  # its pixels have labels of their own, whatever the classes are
             continue
         if entry.ood and training_set.without_background:
             raise UserError(
@@ -125,7 +135,7 @@ def _entries(datasets: Mapping[str, Any], where: str, built_in: bool) -> dict[st
     """Return the checked entries of raw datasets by name, each with its name and origin.
 
     Args:
-        datasets: entries as YAML has them, by name.
+        datasets: keys and values of each dataset as YAML has them, by its name.
         where: the place of the entries in error messages.
         built_in: whether the entries are from catalog.yaml.
 
@@ -134,6 +144,6 @@ def _entries(datasets: Mapping[str, Any], where: str, built_in: bool) -> dict[st
     """
     named = dict(datasets)
     for name, raw in datasets.items():
-        if isinstance(raw, Mapping):
+        if isinstance(raw, Mapping):  # the check below reports all else
             named[name] = {**raw, "name": str(name), "built_in": built_in}
     return validate(Catalog, {"datasets": named}, where).datasets

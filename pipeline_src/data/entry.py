@@ -1,4 +1,4 @@
-"""The entry of a dataset: sources, layout of files, splits and facts.
+"""The entry of a dataset, which describes it: sources, layout of files, splits and facts.
 
 Built-in datasets (catalog.yaml) and users' datasets (`datasets:` in params.yaml) have one form.
 """
@@ -17,20 +17,21 @@ from pipeline_src.labels import NO_CLASS
 from pipeline_src.params.schema import ALL
 from pipeline_src.validation import LONGEST, Count, Strict
 
-GROUPS_FILE = ".csv"
+GROUPS_FILE = ".csv"  # suffix of `groups` if it names a file
 MAX_PIXELS = 178_956_970  # Pillow's limit
 BACKGROUND = "background"  # the class of id 0 of pixels that show no object
 
 
 def _as_tuple(value: Any) -> Any:
+    """Return a text as a tuple of one, because YAML may give one value or a list."""
     return (value,) if isinstance(value, str) else value
 
 
 def check_groups(groups: str) -> str:
-    """Return `groups` unchanged.
+    """Return `groups` of a dataset unchanged, which tells which images are not independent.
 
     Raises:
-        ValueError: it is neither a csv file nor a regular expression with one group.
+        ValueError: it is neither a csv file nor a regular expression with one group in brackets.
     """
     if not groups or groups.endswith(GROUPS_FILE):
         return groups
@@ -75,6 +76,7 @@ class Split(Strict):
     @model_validator(mode="before")
     @classmethod
     def _short_form(cls, value: Any) -> Any:
+        """Return a split as a mapping: name lists may stand in place of {names: ...}."""
         return {"names": value} if isinstance(value, str | list | tuple) else value
 
     @model_validator(mode="after")
@@ -89,12 +91,15 @@ class Split(Strict):
 
     @property
     def parents(self) -> tuple[str, ...]:
-        """The names of the splits that this split is made from."""
+        """The names of the splits that this split is made from, none for lists and folders."""
         return tuple(name for name in (self.of, self.without) if name is not None)
 
 
 class Generator(Strict):
-    """A synthetic dataset, of which `data.synthetic.scenes.write_set` writes each split."""
+    """A synthetic dataset: its kind of pictures, the number of images per split, and a seed.
+
+    `data.synthetic.scenes.write_set` draws each split.
+    """
 
     kind: Literal["scenes", "textures"]
     counts: dict[SetName, Count]
@@ -116,18 +121,19 @@ class Layout(Strict):
 
 
 class NameList(Strict):
-    """The address and digest of a name list."""
+    """The address and digest of a name list, a text file that names the images of a split."""
 
     download: str
     sha256: Sha256
 
 
 class Source(Layout):
-    """A source of a dataset; layout and splits override those of the dataset.
+    """A source of a dataset: archives, a folder, a generator, or only folders of images and masks.
 
-    `get` is the authors' page, `download` the address of each archive, `lists` the name lists that
-    have an address, `note` a remark for users who get it. `max_unpacked_gb` raises the limit of an
-    archive's unpacked size (`data.unpacking`).
+    Its layout and splits override those of the dataset. `sha256` has a digest for each archive,
+    `count` is the number of images. `get` is the authors' page, `download` the address of each
+    archive, `lists` the name lists that have an address, `note` a remark for users who get it.
+    `max_unpacked_gb` raises the limit of an archive's unpacked size (`data.unpacking`).
     """
 
     archive: Strings = ()
@@ -161,7 +167,7 @@ class Source(Layout):
 
     @property
     def label(self) -> str:
-        """The files or folders of the source."""
+        """The files or folders of the source, as messages name them."""
         if self.generator:
             return "the generator"
         if self.archive:
@@ -171,7 +177,10 @@ class Source(Layout):
 
     @property
     def description(self) -> str:
-        """The label with the number of images and the authors' page."""
+        """The files or folders of the source, the number of images, and the authors' page.
+
+        Messages tell users by it what to get.
+        """
         text = self.label
         if self.count:
             text += f" ({self.count:,} images)"
@@ -220,6 +229,7 @@ class Entry(Source):
         """Return the entry after checking its sources, their layouts and their splits.
 
         Without `sources`, the entry's own fields become its only source, with the key "given".
+        With `sources`, only the layout and the splits may be given for all of them.
         """
         given = self.model_dump(include=set(Source.model_fields), exclude_unset=True)
         if not self.sources:
@@ -240,7 +250,10 @@ class Entry(Source):
 
     @model_validator(mode="after")
     def _valid_classes(self) -> Entry:
-        """Return the entry after checking that its number of classes is 0 or 3 to `NO_CLASS`."""
+        """Return the entry after checking that its number of classes is 0 or 3 to `NO_CLASS`.
+
+        Without classes a mask shows one object. Two classes would be the same in another form.
+        """
         if len(self.classes) > NO_CLASS:
             raise ValueError(
                 f"`classes` are at most {NO_CLASS}: masks have 8 bits, and two values are reserved"
@@ -254,7 +267,10 @@ class Entry(Source):
 
     @property
     def without_background(self) -> bool:
-        """Whether no class is right on an image without an object."""
+        """Whether no class is right on an image without an object.
+
+        Class 0 is right there for masks of one object, and if it is called `BACKGROUND`.
+        """
         return self.classes[:1] not in ((), (BACKGROUND,))
 
     @property
@@ -274,9 +290,10 @@ class Entry(Source):
 
     @property
     def draws_groups(self) -> bool:
-        """Whether shares are drawn by whole groups.
+        """Whether images of one group (such as frames of a video) are drawn into a split together.
 
-        Splits of built-in datasets stay as they were published.
+        It holds for datasets with groups and with splits that are seeded shares. Splits of built-in
+        datasets stay as they were published.
         """
         if self.built_in or not self.groups:
             return False
@@ -285,7 +302,7 @@ class Entry(Source):
 
     @property
     def split_names(self) -> tuple[str, ...]:
-        """The names of the splits of all sources."""
+        """The names of the splits of all sources, and `ALL`, which every dataset has."""
         names = {ALL: None} | dict.fromkeys(self.splits)
         for source in self.sources.values():
             names |= dict.fromkeys(source.splits)

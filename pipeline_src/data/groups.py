@@ -27,7 +27,9 @@ GroupName = str | tuple[str]  # a tuple holds the stem of an image that belongs 
 
 
 def find(groups: str, data_root: Path | None) -> Path | None:
-    """Return the file that `groups` names, looked up like a name list; None for a pattern.
+    """Return the csv file that `groups` names; None if `groups` is a regular expression.
+
+    The file is searched in `data_root` and in the working folder.
 
     Raises:
         UserError: there is no such file.
@@ -46,11 +48,12 @@ def find(groups: str, data_root: Path | None) -> Path | None:
 
 
 def names(ids: Sequence[str], groups: str, file: Path | None = None) -> list[GroupName]:
-    """Return the group of each image.
+    """Return the name of the group of each image; a tuple of its stem if it has no group.
 
     Args:
         ids: stems of the images; stems of saved maps include their folders.
-        file: the result of `find`.
+        groups: a regular expression whose brackets match the name of the group, or a csv file.
+        file: the path of the csv file (`find`), None for a regular expression.
 
     Raises:
         UserError: images that the pattern does not fit; a file of another form, or one that names
@@ -61,34 +64,40 @@ def names(ids: Sequence[str], groups: str, file: Path | None = None) -> list[Gro
 
 
 def number(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
-    """Return the group of each image (`names`), (N,) int64 from 0 in the order of occurrence."""
+    """Return the number of the group of each image, (N,) int64 from 0 in the order of occurrence.
+
+    Args:
+        ids: stems of the N images.
+        groups: a regular expression or the name of a csv file, whose path is `file`.
+    """
     numbers: dict[GroupName, int] = {}
     found = [numbers.setdefault(name, len(numbers)) for name in names(ids, groups, file)]
     return np.array(found, np.int64)
 
 
 def number_samples(ids: Sequence[str], groups: str, file: Path | None = None) -> np.ndarray:
-    """Return the group number of each sample, as `number` does for stems, (N,) int64.
+    """Return the number of the group of each sample, (N,) int64 from 0 in the order of occurrence.
 
     Args:
-        ids: sample ids, "<set>/<stem>".
-        groups, file: as for `names`.
+        ids: sample ids, "<set>/<stem>"; groups are defined by stems.
+        groups: a regular expression or the name of a csv file, whose path is `file`.
     """
     return number([name.rpartition("/")[2] for name in ids], groups, file)
 
 
 def crossings(splits: Mapping[str, Sequence[GroupName]]) -> list[str]:
-    """Return a line of text for each pair of splits that share groups.
+    """Return a line of text for each pair of splits that share groups of dependent images.
 
-    Test splits may share groups with each other.
+    A network that was trained on frames of a video knows its other frames. Test splits may share
+    groups with each other.
 
     Args:
-        splits: the group of each image, by split.
+        splits: the group of each image, by split; a tuple for an image without a group.
     """
     lines = []
     for first, second in combinations(splits, 2):
         common = set(splits[first]).intersection(splits[second])
-        # A tuple is the stem of an image without a group: equal stems of two splits mean nothing.
+        # Equal stems of images without a group mean nothing.
         shared = sorted(name for name in common if isinstance(name, str))
         if shared and {first, second} & {"train", "val"}:
             count = f"{len(shared):,} group{'s' * (len(shared) > 1)}"
@@ -98,7 +107,11 @@ def crossings(splits: Mapping[str, Sequence[GroupName]]) -> list[str]:
 
 
 def _matched(ids: Sequence[str], pattern: str) -> dict[str, str]:
-    """Return the group of each stem: the text that the pattern's brackets match."""
+    """Return the group of each stem, the text that the pattern's brackets match.
+
+    Raises:
+        UserError: images that the pattern does not match.
+    """
     by_stem = {}
     unmatched = []
     for stem in ids:
@@ -117,7 +130,17 @@ def _matched(ids: Sequence[str], pattern: str) -> dict[str, str]:
 
 
 def _read(file: Path, ids: Sequence[str]) -> dict[str, str]:
-    """Return the group of each stem in a csv file, which has to name some of the images."""
+    """Return the group of each stem in a csv file with the columns id and group.
+
+    Lines that start with # are skipped.
+
+    Args:
+        ids: stems of the images; the file has to name some of them.
+
+    Raises:
+        UserError: the file is unreadable or has another form, names an image twice, or names images
+            otherwise than `ids` does.
+    """
     with reading(f"the file of groups {file} cannot be read", expected="a csv file in UTF-8"):
         lines = composed(read_bytes(file).decode("utf-8-sig")).splitlines()
         table = list(csv.reader(line for line in lines if not line.startswith("#")))
@@ -137,6 +160,7 @@ def _read(file: Path, ids: Sequence[str]) -> dict[str, str]:
             found=listed(repeated),
             expected="a row per image",
         )
+    # Stems of saved maps have folders: a file without folders would silently name none of them.
     named = set(ids)
     for stem in ids:
         name = stem.rpartition("/")[2]

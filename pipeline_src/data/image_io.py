@@ -32,7 +32,12 @@ GREY_SPREAD = 16
 
 
 class UnreadableImageError(ValueError):
-    """An image file cannot be used: the problem and its fix."""
+    """An image file cannot be used.
+
+    Attributes:
+        problem: what is wrong, as the end of a sentence that begins with the file's name.
+        fix: what its user can do.
+    """
 
     def __init__(self, problem: str, fix: str = "get the file again"):
         """Store the problem with an image file, and the fix that a report suggests."""
@@ -42,21 +47,21 @@ class UnreadableImageError(ValueError):
 
 
 def is_turned(data: bytes) -> bool:
-    """Return whether the EXIF data ask to turn or mirror the stored pixels.
+    """Return whether the EXIF data of an image file ask to turn or mirror the stored pixels.
 
-    The pipeline does not apply this orientation.
+    The pipeline does not apply this orientation, so callers warn of such files.
 
     Raises:
         UnreadableImageError: not an image, cut off, or several pictures.
     """
     with open_image(data) as image:
-        # Phones add previews as MPO.
+        # Phones write MPO files, whose other pictures are previews.
         if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
             raise UnreadableImageError(
                 "holds several pictures", "save the picture that counts as a file of its own"
             )
         if isinstance(image, TiffImageFile):
-            return False
+            return False  # decoders apply the orientation of a TIFF
         exif = Image.Exif()
         with contextlib.suppress(Exception):  # damaged EXIF data
             exif.load(image.info.get("exif", b""))  # `getexif` would decode a PNG
@@ -66,7 +71,7 @@ def is_turned(data: bytes) -> bool:
 
 @contextlib.contextmanager
 def open_image(data: bytes) -> Iterator[Image.Image]:
-    """Yield an image file opened by Pillow, which keeps the indices of a palette.
+    """Yield an image file opened by Pillow; unlike OpenCV it keeps the indices of a palette.
 
     Raises:
         UnreadableImageError: not an image, or cut off.
@@ -85,7 +90,7 @@ def open_image(data: bytes) -> Iterator[Image.Image]:
 
 
 def check_pixels(data: bytes, limit: int = MAX_PIXELS) -> None:
-    """Check the number of pixels that the header of an image file states.
+    """Check that an image file has at most `limit` pixels, by its header.
 
     A small file can need all memory when it is decoded. Files that only OpenCV can
     decode pass; OpenCV has a limit of its own, 2^30 pixels.
@@ -131,8 +136,10 @@ def decode_mask(data: bytes, foreground: int | None = None) -> np.ndarray:
             )
         palette = palette_indices(data)
         values = _grey(data) if palette is None else palette
+        # One value is the object: such a mask has no soft edges.
         return np.where(values == foreground, np.uint8(255), np.uint8(0))
     values = _grey(data)
+    # Values up to 2 were saved as class ids, so none would be above 127, an object.
     if 0 < values.max() < 3:
         raise UnreadableImageError(
             f"mask has no value above {values.max()}, so nothing in it is an object",
@@ -142,7 +149,11 @@ def decode_mask(data: bytes, foreground: int | None = None) -> np.ndarray:
 
 
 def decode_labels(data: bytes, classes: int, void: int, ignored: int) -> np.ndarray:
-    """Return a mask of class ids as uint8 (H, W): 0 to classes - 1, and `ignored` for `void`.
+    """Return a mask file of class ids as uint8 (H, W): 0 to classes - 1, or `ignored`.
+
+    Args:
+        void: the id in the file of pixels that never count.
+        ignored: the id that replaces `void`.
 
     Raises:
         UnreadableImageError: not an image, cut off, JPEG, not 8-bit, or with other values.
@@ -173,7 +184,7 @@ def decode_labels(data: bytes, classes: int, void: int, ignored: int) -> np.ndar
 def palette_indices(data: bytes) -> np.ndarray | None:
     """Return the palette indices of an image file, uint8 (H, W), or None without a palette.
 
-    OpenCV would replace the indices by colors.
+    The indices of a mask are its labels; OpenCV would replace them by colors.
 
     Raises:
         UnreadableImageError: not an image, or cut off.
@@ -183,7 +194,7 @@ def palette_indices(data: bytes) -> np.ndarray | None:
 
 
 def resize(array: np.ndarray, size: int) -> np.ndarray:
-    """Return an array (H, W[, 3]) resized to (size, size[, 3]).
+    """Return an array (H, W[, 3]) resized to (size, size[, 3]); the ratio of sides is not kept.
 
     Pixels are averaged over areas if both sides shrink, else interpolated linearly.
     """
@@ -193,7 +204,11 @@ def resize(array: np.ndarray, size: int) -> np.ndarray:
 
 
 def _grey(data: bytes) -> np.ndarray:
-    """Return the values of a mask file of one channel or of equal channels, uint8 (H, W)."""
+    """Return the values of a mask file of one channel or of equal channels, uint8 (H, W).
+
+    Raises:
+        UnreadableImageError: cut off, not 8-bit, colored or partly transparent.
+    """
     mask = _decode(data, cv2.IMREAD_UNCHANGED)
     if mask.dtype != np.uint8:
         raise UnreadableImageError(
@@ -213,11 +228,15 @@ def _grey(data: bytes) -> np.ndarray:
         raise UnreadableImageError("mask is colored", fix)
     if mask.shape[2] == 4 and mask[..., 3].min() < 255:
         raise UnreadableImageError("mask is partly transparent", "save it without an alpha channel")
-    return np.ascontiguousarray(mask[..., 1])
+    return np.ascontiguousarray(mask[..., 1])  # green: the channels are nearly equal
 
 
 def _decode(data: bytes, flags: int) -> np.ndarray:
-    """Return an image file decoded by OpenCV with the `flags` of `cv2.imdecode`."""
+    """Return an image file decoded by OpenCV with the `flags` of `cv2.imdecode`.
+
+    Raises:
+        UnreadableImageError: not an image, or cut off.
+    """
     _check_whole(data)
     image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if image is None:
@@ -233,7 +252,8 @@ def _check_whole(data: bytes) -> None:
     """
     if not data:
         raise UnreadableImageError("is empty")
+    # The last chunk of a PNG is IEND; a little data after it does no harm.
     cut_png = data.startswith(b"\x89PNG") and b"IEND" not in data[-4096:]
-    # An end marker follows the last start of a scan.
+    # In a JPEG an end marker (ff d9) follows the last start of a scan (ff da).
     if cut_png or (data.startswith(JPEG) and data.rfind(b"\xff\xd9") <= data.rfind(b"\xff\xda")):
         raise UnreadableImageError("is cut off")

@@ -1,4 +1,7 @@
-"""The samples of a dataset and its problems: tables that `prepare` writes and later steps read."""
+"""The samples of a dataset and its problems: tables that `prepare` writes and later steps read.
+
+A sample is an image with its mask.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(kw_only=True)
 class Row:
-    """A sample.
+    """A sample, an image with its mask: a line of manifest.csv.
 
     Attributes:
         id: "<set>/<stem>".
@@ -58,12 +61,12 @@ class Problem(NamedTuple):
         return f"{self.file}: {self.problem}; {self.fix}"
 
 
-# Of the columns of manifest.csv.
+# The type of each column of manifest.csv. The cell of `splits` is a text.
 TYPES = get_type_hints(Row) | {"splits": str}
 
 
 def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Write a table atomically."""
+    """Write a table as a CSV file with a header, atomically: a kill leaves no partial file."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
@@ -72,7 +75,14 @@ def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[object
 
 
 def read_csv(path: Path, row: Callable[[dict[str, Any]], T]) -> list[T]:
-    """Return the rows of a table that `prepare` wrote; UserError if it is missing or damaged."""
+    """Return the lines of a CSV file of a prepared dataset, each converted by `row`.
+
+    Args:
+        row: returns the value of a line from its cells, texts by column.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
     with (
         reading(
             f"{path} cannot be read",
@@ -85,10 +95,10 @@ def read_csv(path: Path, row: Callable[[dict[str, Any]], T]) -> list[T]:
 
 
 def write_rows(folder: Path, rows: Iterable[Row]) -> None:
-    """Write `folder`/manifest.csv."""
+    """Write the samples of a dataset as `folder`/manifest.csv, which `read_rows` reads."""
     table = []
     for row in rows:
-        cells = vars(row).copy()
+        cells = vars(row).copy()  # a field per column, in this order
         cells["splits"] = " ".join(f"{name}:{rank}" for name, rank in row.splits.items())
         cells["foreground"] = f"{row.foreground:.6f}"
         table.append(cells.values())
@@ -101,7 +111,10 @@ def read_rows(folder: Path) -> list[Row]:
 
 
 def _row(cells: dict[str, str]) -> Row:
-    """Return the row of a line of manifest.csv, whose cells are texts by column."""
+    """Return the sample of a line of manifest.csv, whose cells are texts by column.
+
+    The cell of `splits` is "train:0 val:7": the sample's position in each split that has it.
+    """
     values = {key: TYPES[key](text) for key, text in cells.items()}
     values["splits"] = {}
     for item in cells["splits"].split():
@@ -111,9 +124,10 @@ def _row(cells: dict[str, str]) -> Row:
 
 
 def select(split: Split, folder: Path) -> list[Row]:
-    """Return the rows of a split or of a part of it, in the split's order.
+    """Return the samples that `split` of params.yaml chooses, in the order of the dataset's split.
 
     Args:
+        split: names a split of a dataset, or its first or last samples.
         folder: the folder that `prepare` wrote for the dataset.
 
     Raises:
@@ -131,12 +145,16 @@ def select(split: Split, folder: Path) -> list[Row]:
 
 
 def check_size(split: Split, size: int, fix: str) -> None:
-    """Check that the whole split, of `size` samples, has as many as `split` needs.
+    """Check that a dataset's split has as many samples as `split` of params.yaml asks for.
+
+    Args:
+        size: number of samples of the dataset's split.
+        fix: the advice of the error.
 
     Raises:
-        UserError: it has too few; `fix` is the advice.
+        UserError: it has too few.
     """
-    needed = split.skip + (split.first or split.last or 1)
+    needed = split.skip + (split.first or split.last or 1)  # an empty split is of no use
     if size < needed:
         raise UserError(
             f"{split} has too few samples",
@@ -147,9 +165,14 @@ def check_size(split: Split, size: int, fix: str) -> None:
 
 
 def positions(split: Split, size: int) -> range:
-    """Return the positions of the images of `split` in the whole split of `size` images."""
+    """Return the positions of the images that `split` of params.yaml chooses.
+
+    They are positions in the dataset's split, which has `size` images.
+    """
+    # `last` counts from the end. `first` counts from the beginning, after `skip` images.
     start = size - split.last if split.last else split.skip
-    return range(start, start + split.first if split.first else size)
+    end = start + split.first if split.first else size
+    return range(start, end)
 
 
 def check_disjoint(
@@ -158,11 +181,12 @@ def check_disjoint(
     """Return pairs of byte-identical images that have different ids and lie in two splits.
 
     Args:
-        splits: rows of `select` or of `Store.index` by name; "train" and "val" are compared with
-            each other and with all others (test splits may overlap).
+        splits: samples by name of the split, with `id` and `sha256_image`; "train" and "val" are
+            compared with each other and with all others (test splits may overlap).
 
     Returns:
-        Pairs of ids by pair of splits; some datasets have such images.
+        Pairs of ids by pair of splits. They are reported, not refused: some published datasets
+        have such images.
 
     Raises:
         UserError: a sample is in two splits, and one of them is "train" or "val".

@@ -13,17 +13,17 @@ from pipeline_src.data.entry import Entry, Layout
 from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.labels import IGNORED
 
-# Share of object pixels from which a mask looks inverted. Of DUTS-TR, 2 % of the masks are larger.
+# Share of object pixels from which a mask looks inverted. Of DUTS-TR, 2 % of the masks have more.
 LARGE = 0.6
 
 
 class StoredMask(NamedTuple):
-    """A mask as a store holds it.
+    """A mask in the two sizes that a store of preprocessed images holds.
 
     Attributes:
-        mask: uint8 (size, size), at the network's size.
-        labels: uint8 (H, W), at the original size.
-        grey: places of grey pixels in the flattened labels.
+        mask: uint8 (size, size), at the network's size, for training; soft in 0..255 or class ids.
+        labels: uint8 (H, W), at the original size, for evaluation; class ids, or 0 and 1.
+        grey: places in the flattened labels of pixels whose mask is neither 0 nor 255.
     """
 
     mask: np.ndarray
@@ -32,18 +32,21 @@ class StoredMask(NamedTuple):
 
 
 def create_masks(entry: Entry, layout: Layout) -> ObjectMasks | ClassMasks:
-    """Return masks of class ids if the dataset has classes, else masks of one object."""
+    """Return the reader of a dataset's masks, of class ids if it has classes, else one object."""
     return ClassMasks(entry) if entry.classes else ObjectMasks(layout)
 
 
 class ObjectMasks:
-    """Masks of one object: 0 background, 255 object (or `foreground`), greys for soft edges."""
+    """A reader of masks of one object: 0 background, 255 object, greys for soft edges.
+
+    The layout may give another value of the object, `foreground`.
+    """
 
     def __init__(self, layout: Layout):
         self.layout = layout
 
     def inspect(self, row: Row, data: bytes) -> tuple[int, ...]:
-        """Return the shape (H, W) of a mask file.
+        """Return the shape (H, W) of a mask file, the bytes `data`, after decoding it.
 
         Also fills in its row: `foreground`, the share of pixels above 127, and `grey`, the number
         of pixels that are neither 0 nor 255.
@@ -57,7 +60,10 @@ class ObjectMasks:
         return mask.shape
 
     def problems(self, rows: Sequence[Row]) -> list[Problem]:
-        """Return one problem if no mask shows an object: `foreground` is probably wrong."""
+        """Return one problem if no mask shows an object: `foreground` is probably wrong.
+
+        There is none if some image has no mask, because the dataset may have no objects.
+        """
         if not rows or any(row.foreground or not row.mask for row in rows):
             return []
         fix = (
@@ -67,10 +73,14 @@ class ObjectMasks:
         return [Problem(" or ".join(self.layout.masks), "no mask has an object", fix)]
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
-        """Return facts and warnings about the masks."""
+        """Return facts and warnings about the masks of a dataset, one text each.
+
+        They are about masks that look inverted, grey pixels and empty masks.
+        """
         notes = []
         large = sum(row.foreground > LARGE for row in rows)
-        if 2 * large > len(rows):
+        if 2 * large > len(rows):  # most masks
+            # An inverted mask of 0 and 255 has its object at 0; of other values it is not known.
             value = 0 if self.layout.foreground is None else "N"
             notes.append(
                 f"WARNING: in {large:,} of {len(rows):,} masks the object covers more than "
@@ -87,21 +97,21 @@ class ObjectMasks:
         return notes
 
     def load(self, data: bytes, size: int) -> StoredMask:
-        """Return the mask file of a sample, resized to (size, size) for a store."""
+        """Return a mask file in the two sizes that a store holds: (size, size) and its own."""
         mask = image_io.decode_mask(data, self.layout.foreground)
         labels = (mask > 127).astype(np.uint8)
         return StoredMask(image_io.resize(mask, size), labels, _grey(mask))
 
 
 def _grey(mask: np.ndarray) -> np.ndarray:
-    """Return the places of grey pixels in a flattened mask."""
+    """Return the places in a flattened mask of grey pixels, those that are neither 0 nor 255."""
     return np.flatnonzero((mask > 0) & (mask < 255))
 
 
 class ClassMasks:
-    """Masks of class ids, with the methods of `ObjectMasks`.
+    """A reader of masks of class ids, with the methods of `ObjectMasks`.
 
-    `foreground` of a row is the share of pixels that are not void.
+    A mask may have void pixels, which never count. They get the label `IGNORED`.
     """
 
     def __init__(self, entry: Entry):
@@ -109,7 +119,10 @@ class ClassMasks:
         self.pixels_of_id = np.zeros(IGNORED + 1, np.int64)  # of all masks read so far
 
     def inspect(self, row: Row, data: bytes) -> tuple[int, ...]:
-        """Return the shape (H, W) of a mask file; set its row's `foreground`, and count its ids.
+        """Return the shape (H, W) of a mask file, the bytes `data`, after decoding it.
+
+        Also sets its row's `foreground`, the share of pixels that are not void, and counts the
+        pixels of each class id for `notes`.
 
         Raises:
             UnreadableImageError: the file cannot be used.
@@ -124,7 +137,7 @@ class ClassMasks:
         return []
 
     def notes(self, rows: Sequence[Row]) -> list[str]:
-        """Return a line for each class that no mask shows."""
+        """Return a line for each class that no mask shows, of all that `inspect` read."""
         notes = []
         for number, name in enumerate(self.entry.classes):
             if not self.pixels_of_id[number]:
@@ -132,7 +145,10 @@ class ClassMasks:
         return notes
 
     def load(self, data: bytes, size: int) -> StoredMask:
-        """Return the mask file of a sample; its class ids are resized by the nearest pixel."""
+        """Return a mask file in the two sizes that a store holds: (size, size) and its own.
+
+        Class ids are resized by the nearest pixel, and no pixel is grey.
+        """
         labels = self._decode(data)
         resized = cv2.resize(labels, (size, size), interpolation=cv2.INTER_NEAREST_EXACT)
         return StoredMask(resized, labels, np.empty(0, np.int64))

@@ -1,4 +1,4 @@
-"""Object-free crops of images, all background like the texture test sets.
+"""Object-free crops of images (null images), all background like the texture test sets.
 
 On these crops, methods that perturb labels, as `aslp_groups`, learn how overconfident a network is
 without an object.
@@ -16,20 +16,24 @@ from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 
 SMALLEST = 1 / 8  # side of the smallest crop, as a share of the image's side
-MARK = " null"  # end of the ids of crops: validation counts crops apart
+MARK = " null"  # end of the ids of crops, by which validation counts crops apart from images
 
 
 class NullImages(Store):
-    """The largest square of background of each image of a store, resized.
+    """A store of object-free crops: the largest square of background of each image, resized.
 
-    Images without a large square are left out.
+    Images without a large square are left out. The crops are cut when they are read, so they need
+    no files.
 
     Raises:
         UserError: the masks leave no square of an eighth of the side.
     """
 
     def __init__(self, store: Store):
-        """Find the largest square of background in each mask of `store`."""
+        """Find the largest square of background in each mask of `store`.
+
+        The labels of a crop have the square's size in the original image.
+        """
         self._store = store
         self._squares: list[tuple[int, int, int, int]] = []  # image, top, left and side
         self.info = {}
@@ -67,18 +71,19 @@ class NullImages(Store):
         return np.zeros((self.index[i].height, self.index[i].width), np.uint8)
 
     def grey(self, i: int) -> np.ndarray:
-        """Return no places: the mask of a crop has no grey pixel."""
+        """Return the places of grey pixels in the mask of a crop: none, it is all background."""
         return np.zeros(0, np.int32)
 
 
 def largest_square(free: np.ndarray) -> tuple[int, int, int]:
-    """Return top, left and side of a largest all-True square of odd side in (H, W) bool.
+    """Return top, left and side of the largest all-True square of odd side in (H, W) bool.
 
-    The side is 0 if nothing is True.
+    The side is 0 if nothing is True. An odd side, because the square is found by its center.
     """
-    # The chessboard distance to the nearest pixel that is not free is half the side of the square
-    # around a pixel.
+    # A pixel whose nearest pixel that is not free has the chessboard distance d is the center of a
+    # free square of side 2 d - 1. Padding makes the border not free, and shifts all places by 1.
     distance = cv2.distanceTransform(np.pad(free, 1).astype(np.uint8), cv2.DIST_C, 3)
     y, x = np.unravel_index(distance.argmax(), distance.shape)
     reach = int(distance[y, x])
+    # The square begins reach - 1 before its center, which the padding moved by 1.
     return int(y) - reach, int(x) - reach, max(0, 2 * reach - 1)

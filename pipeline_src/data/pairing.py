@@ -14,7 +14,7 @@ from pipeline_src.errors import UserError, listed
 from pipeline_src.files import composed, read_bytes, reading
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
-LISTS = Path(__file__).parent / "lists"
+LISTS = Path(__file__).parent / "lists"  # name lists that come with the package
 
 
 def find_path(name: str | PurePath, *folders: Path) -> Path | None:
@@ -27,15 +27,23 @@ def find_path(name: str | PurePath, *folders: Path) -> Path | None:
 
 
 def find_name_list(name: str, data_root: Path, root: Path | None = None) -> Path | None:
-    """Return a name list in the dataset's folder `root`, `data_root`, its splits/, or LISTS."""
+    """Return the path of a name list (the images of a split), or None if there is none.
+
+    It is searched in the dataset's folder `root`, the folder of downloads `data_root`, its
+    sub-folder splits/, the working folder, and the package.
+    """
     given = find_path(name, root or data_root, data_root, data_root / "splits")
     return given or find_path(name, LISTS)
 
 
 def read_name_list(path: Path) -> list[str]:
-    """Return the stems of a name list: one a line, with or without folder and suffix.
+    """Return the names of images in a name list, without folder and suffix.
 
-    Empty lines and those that start with # are skipped.
+    A line names an image, with or without folder and suffix. Empty lines and those that start with
+    # are skipped.
+
+    Raises:
+        UserError: the file cannot be read.
     """
     with reading(
         f"name list {path} cannot be read",
@@ -47,6 +55,7 @@ def read_name_list(path: Path) -> list[str]:
     for line in map(str.strip, lines):
         if line and not line.startswith("#"):
             name = PurePosixPath(line.replace("\\", "/"))
+            # The dot of another ending, such as "img.2", belongs to the name.
             is_image = name.suffix.lower() in IMAGE_SUFFIXES
             stems.append(composed(name.stem if is_image else name.name))
     return stems
@@ -55,10 +64,17 @@ def read_name_list(path: Path) -> list[str]:
 def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], list[Problem]]:
     """Return a row for each stem with one image and one mask, and a problem for each other file.
 
-    A file that matches the patterns of images and masks (`*.png`, `*_mask.png`) is a mask.
+    The stem is a file's name without suffix and the fixed part of its pattern. A file that matches
+    the patterns of images and masks (`*.png`, `*_mask.png`) is a mask. Sets out of distribution
+    need no masks.
+
+    Args:
+        layout: the folders of images and masks, with or without a pattern.
+        root: folder of the dataset.
 
     Raises:
-        UserError: `find_files` raises it, or images and masks are the same files.
+        UserError: a folder does not exist, a file's name is not UTF-8, or images and masks are the
+            same files.
     """
     image_files = find_files(root, layout.images)
     mask_files = {} if entry.ood else find_files(root, layout.masks)
@@ -73,6 +89,7 @@ def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], lis
     problems: list[Problem] = []
 
     def report(paths: Sequence[str], problem: str, fix: str) -> None:
+        """Add the same problem for each path."""
         problems.extend(Problem(path, problem, fix) for path in paths)
 
     for stem in sorted({*image_files, *mask_files}):
@@ -85,9 +102,9 @@ def pair_files(entry: Entry, layout: Layout, root: Path) -> tuple[list[Row], lis
             report(masks, "mask without an image", "add the image or remove the mask")
         if not (masks or entry.ood or entry.skip_unmasked):
             report(images, "image without a mask", "add the mask or remove the image")
-        if len(images) == 1 and len(masks) == (not entry.ood):
-            sample = f"{entry.name}/{stem}"
-            rows.append(Row(id=sample, stem=stem, image=images[0], mask="".join(masks)))
+        if len(images) == 1 and len(masks) == (0 if entry.ood else 1):
+            mask = masks[0] if masks else ""
+            rows.append(Row(id=f"{entry.name}/{stem}", stem=stem, image=images[0], mask=mask))
     return rows, problems
 
 
@@ -99,12 +116,13 @@ def split_pattern(path: PurePath) -> tuple[PurePath, str]:
 def find_files(root: Path, alternatives: Sequence[str]) -> dict[str, list[str]]:
     """Return the image files of each stem, as sorted paths relative to `root`.
 
-    The stems are sorted, in the form that `files.composed` returns.
+    The stem is a file's name without suffix and the fixed part of its pattern. Stems are sorted,
+    in composed Unicode (NFC), because file systems store letters with accents in two forms.
 
     Args:
         root: folder of the source.
-        alternatives: folders with or without a pattern (`entry.Layout`); the first that exists is
-            used.
+        alternatives: folders at any depth, with or without a pattern of file names, such as
+            `masks/*_mask.png`; the first that exists is used.
 
     Raises:
         UserError: no alternative exists, or the name of an image file is not UTF-8.
@@ -112,7 +130,7 @@ def find_files(root: Path, alternatives: Sequence[str]) -> dict[str, list[str]]:
     for alternative in alternatives:
         folder, pattern = split_pattern(PurePosixPath(alternative))
         tops = [root / folder]
-        if not tops[0].is_dir():
+        if not tops[0].is_dir():  # archives often have folders around it
             tops = [root / top for top in _folders(root) if _ends(top, folder)]
         if tops:
             break
@@ -134,7 +152,7 @@ def find_files(root: Path, alternatives: Sequence[str]) -> dict[str, list[str]]:
 
 
 def walk(top: Path) -> Iterator[Path]:
-    """Yield the files below `top`, without hidden files and folders (`_hidden`)."""
+    """Yield the files at any depth below `top`, without hidden files and hidden folders."""
     for folder, _, names in _visible(top):
         for name in names:
             yield folder / name
@@ -150,6 +168,7 @@ def _folders(root: Path) -> Iterator[PurePosixPath]:
 def _visible(top: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
     """Yield each folder below `top` with the names of its folders and files, as `os.walk` does."""
     for folder, subfolders, names in os.walk(top):
+        # `os.walk` descends into those that are left in its list.
         subfolders[:] = sorted(name for name in subfolders if not _hidden(name))
         yield Path(folder), subfolders, [name for name in names if not _hidden(name)]
 
@@ -160,15 +179,16 @@ def _hidden(name: str) -> bool:
 
 
 def _ends(path: PurePosixPath, folder: PurePath) -> bool:
-    """Return whether `path` ends with `folder`, in which a * stands for any text in a name."""
+    """Return whether the last names of `path` are `folder`, in which a * stands for any text."""
     pattern = re.escape(composed(str(folder))).replace(r"\*", "[^/]*")
     return re.search(f"(^|/){pattern}$", composed(str(path))) is not None
 
 
 def _stem(name: str, pattern: str) -> str:
-    """Return the stem of an image file, which is what the * of a pattern stands for.
+    """Return the stem of an image file: what the * of `pattern` stands for in its name.
 
-    The stem is empty for other files, and for files that the pattern (`*_mask.png`) excludes.
+    Without a pattern it is the name without suffix. It is empty for files that are no images, and
+    for files that the pattern, such as `*_mask.png`, excludes.
     """
     start, _, end = pattern.partition("*")
     suffix = PurePath(name).suffix

@@ -1,4 +1,4 @@
-"""A prepared dataset: unpacked, paired, every file verified, and listed."""
+"""The preparation of a dataset: unpacked, paired, every file verified, and all samples listed."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ from pipeline_src.params.schema import ALL
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-# Correlation of thumbnails: often higher between frames of a video, hardly ever between photos.
+# Correlation of thumbnails above which images are near-copies: often higher between frames of a
+# video, hardly ever between photos.
 NEAR = 0.97
-NEAR_SHARE = 0.05  # share of a drawn split from which near-copies are reported
+NEAR_SHARE = 0.05  # share of near-copies in a drawn split from which they are reported
 
 
 def prepare(
@@ -40,7 +41,7 @@ def prepare(
     out: Path,
     on_problem: Literal["fail", "skip"] = "fail",
 ) -> dict[str, Any]:
-    """Return the content of summary.json, after writing the list of the dataset's samples.
+    """Write the list of a dataset's samples, and return the content of summary.json.
 
     The dataset is unpacked (or drawn), images and masks are paired, and every file is verified.
 
@@ -58,6 +59,7 @@ def prepare(
     located = sources.locate(entry, data_root, unpacked)
     source = located.source
     root = sources.open_root(located, unpacked)
+    # Files of a user's folder have no digests yet: the verifier computes them.
     digests = checked_digests(root) if located.root is None else {}
     pairs, problems = pair_files(entry, located.layout, root)
     where = f"source {located.key} ({source.label})"
@@ -88,6 +90,7 @@ def prepare(
         )
     notes += split_notes + masks.notes(rows)
     if not entry.groups and not entry.built_in:
+        # Seeded shares may separate frames of one video.
         drawn = [name for name, split in splits.items() if split.fraction is not None]
         notes += near_copies(rows, drawn, verifier.thumbnails)
     sizes = {ALL: len(rows)}
@@ -113,7 +116,15 @@ def prepare(
 
 
 class DatasetReport(NamedTuple):
-    """The result of a check: the source that was read, its usable samples, problems, and notes."""
+    """The result of a check of a dataset.
+
+    Attributes:
+        source: key of the source that was read; empty if there is none.
+        samples: number of usable samples.
+        splits: number of samples by split.
+        problems: texts of the problems.
+        notes: texts of warnings and facts.
+    """
 
     source: str
     samples: int
@@ -123,12 +134,19 @@ class DatasetReport(NamedTuple):
 
 
 def check_dataset(entry: Entry, data_root: Path, unpacked: Path) -> DatasetReport:
-    """Return a report on a dataset, after reading all its files and the sha256 of its archives."""
+    """Return a report on a dataset, after reading all its files and the sha256 of its archives.
+
+    It prepares the dataset in a temporary folder, without the samples that have problems.
+
+    Args:
+        data_root: the user's folder of downloads.
+        unpacked: cache folder for unpacked archives.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
             sources.check_archives(sources.locate(entry, data_root, unpacked))
-            summary = prepare(entry, data_root, unpacked, folder, "skip")
+            summary = prepare(entry, data_root, unpacked, folder, on_problem="skip")
             notes = summary["notes"]
             if entry.groups:
                 stems = [row.stem for row in manifest.read_rows(folder)]
@@ -137,7 +155,7 @@ def check_dataset(entry: Entry, data_root: Path, unpacked: Path) -> DatasetRepor
                 count = f"{len(stems):,} images in {number:,} groups"
                 notes.append(f"{count} of images that are not independent")
         except (UserError, OSError) as error:  # reported: the next dataset is checked in any case
-            return DatasetReport("", 0, {}, [str(error)], [])
+            return DatasetReport(source="", samples=0, splits={}, problems=[str(error)], notes=[])
         problems = manifest.read_csv(folder / "problems.csv", lambda cells: str(Problem(**cells)))
     notes += [f"known: {fault}" for fault in entry.faults]
     return DatasetReport(summary["source"], summary["samples"], summary["splits"], problems, notes)
@@ -145,7 +163,7 @@ def check_dataset(entry: Entry, data_root: Path, unpacked: Path) -> DatasetRepor
 
 @dataclass
 class _Verifier:
-    """Reads every file of a dataset.
+    """Reads every file of a dataset, and collects the problems.
 
     Attributes:
         root: folder of the dataset.
@@ -153,7 +171,7 @@ class _Verifier:
         max_pixels: the most pixels that a file may have.
         digests: SHA-256 of files by path; `verify` adds the files that it reads.
         problems: problems with files.
-        thumbnails: `thumbnail` of each image by the id of the sample.
+        thumbnails: a small gray version of each image by the id of the sample, (256,).
     """
 
     root: Path
@@ -164,7 +182,10 @@ class _Verifier:
     thumbnails: dict[str, np.ndarray] = field(default_factory=dict)
 
     def verify(self, row: Row) -> bool:
-        """Return whether a sample can be used; set the sizes and digests of its row."""
+        """Return whether a sample can be used; set the sizes and digests of its row.
+
+        Its files must be readable, and its mask as large as its image. Else a problem is added.
+        """
         image = self._read(row.image, image_io.decode_image)
         mask = self._read(row.mask, partial(self.masks.inspect, row)) if row.mask else None
         if image is None or (row.mask and mask is None):
@@ -173,17 +194,22 @@ class _Verifier:
         row.sha256_image = self.digests[row.image]
         row.sha256_mask = self.digests.get(row.mask, "")
         self.thumbnails[row.id] = thumbnail(image)
+        # `mask` is the shape of the mask, None for a sample without one.
         if mask in (None, (row.height, row.width)):
             return True
         fix = "fix the sizes"
-        if mask == (row.width, row.height):
+        if mask == (row.width, row.height):  # only one of the files was rotated
             fix = "rotate the image's pixels (its EXIF orientation is not applied)"
         text = f"mask is {mask[1]} x {mask[0]}, its image {row.width} x {row.height} pixels"
         self.problems.append(Problem(row.mask, text, fix))
         return False
 
     def _read(self, name: str, decode: Callable[[bytes], T]) -> T | None:
-        """Return a decoded file, or None after a problem with it."""
+        """Return what `decode` makes of a file's bytes, or None after adding a problem with it.
+
+        Args:
+            name: path of the file relative to the dataset's folder.
+        """
         try:
             data = read_bytes(self.root / name)
             image_io.check_pixels(data, self.max_pixels)
@@ -198,7 +224,10 @@ class _Verifier:
 
 
 def thumbnail(image: np.ndarray) -> np.ndarray:
-    """Return an image as 16 x 16 gray values, (256,) float32 with mean 0 and norm 1."""
+    """Return an image as 16 x 16 gray values, (256,) float32 with mean 0 and norm 1.
+
+    The scalar product of two thumbnails is their correlation. Images of one color give zeros.
+    """
     small = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA)
     gray = small.mean(axis=2, dtype=np.float32).ravel()
     gray -= gray.mean()
@@ -208,7 +237,14 @@ def thumbnail(image: np.ndarray) -> np.ndarray:
 def near_copies(
     rows: Sequence[Row], drawn_splits: Sequence[str], thumbnails: Mapping[str, np.ndarray]
 ) -> list[str]:
-    """Return a warning for each drawn split with many images that resemble one outside it."""
+    """Return a warning for each drawn split with many images that resemble one outside it.
+
+    They may be frames of one video: then the split is not independent of the others.
+
+    Args:
+        drawn_splits: names of the splits that are seeded shares.
+        thumbnails: `thumbnail` of each image by the id of its sample.
+    """
     notes = []
     for name in drawn_splits:
         drawn = [row for row in rows if name in row.splits]

@@ -1,8 +1,10 @@
 """The source of a dataset: which one is available, the digest of its content, its folder, and its
 download.
 
-The identity of a dataset does not depend on the machine. If the files are missing, as in a clone
-with pulled results, the identity that `prepare` recorded is used, as long as the entry is the same.
+A dataset can have several sources: archives, a folder or a generator of synthetic images. The
+identity of a dataset, a part of fingerprints, does not depend on the machine. If the files are
+missing, as in a clone with pulled results, the identity that `prepare` recorded is used, as long as
+the entry is the same.
 """
 
 from __future__ import annotations
@@ -42,15 +44,17 @@ PROSE = {"get", "download", "lists", "note", "max_unpacked_gb"}
 
 
 class MissingSourceError(UserError):
-    """No source of a dataset is available."""
+    """No source of a dataset is available on this machine, which may have its results."""
 
 
 @dataclass(frozen=True)
 class Located:
-    """An available source of a dataset.
+    """A source of a dataset, found on this machine.
 
     Attributes:
-        key: name of the source in the entry.
+        key: name of the source in the dataset's entry.
+        layout: the folders of images and masks.
+        archives: files of the archives, if the source has these.
         root: the folder of the files; None for an archive or a generator.
         content: a digest of 64 hex digits; empty as long as `locate` has not read the files.
     """
@@ -66,7 +70,7 @@ class Located:
 
 @dataclass(frozen=True)
 class Identity:
-    """The input of `prepare` for a dataset.
+    """All that determines the samples of a dataset, the input of `prepare`.
 
     Attributes:
         parameters: in JSON's types: `set`, `ood`, `content` (64 hex digits for the files),
@@ -79,7 +83,11 @@ class Identity:
 
 
 def available_source(entry: Entry, data_root: Path) -> str | None:
-    """Return the key of the first source in `data_root`, without reading its files, or None."""
+    """Return the name of the first source that is available, or None, without reading its files.
+
+    Args:
+        data_root: the user's folder of downloads.
+    """
     located = _first(entry, data_root)
     return located.key if located else None
 
@@ -92,13 +100,17 @@ def count_images(entry: Entry, data_root: Path) -> int | None:
     located = _first(entry, data_root)
     if located is None:
         return None
-    if located.root is None:
+    if located.root is None:  # an archive or a generator, of which the entry may state the number
         return located.source.count
     return len(find_files(located.root, located.layout.images))
 
 
 def locate(entry: Entry, data_root: Path, unpacked: Path) -> Located:
-    """Return the first available source of the dataset.
+    """Return the first available source of the dataset, with a digest of its files.
+
+    Args:
+        data_root: the user's folder of downloads.
+        unpacked: cache folder, which also has the digests of unchanged files.
 
     Raises:
         MissingSourceError: no source is available.
@@ -129,7 +141,8 @@ def _first(entry: Entry, data_root: Path) -> Located | None:
 def _find(located: Located, data_root: Path) -> Located | None:
     """Return a source with its root or archives and its layout, or None if it is unavailable.
 
-    The root of images and masks that are given directly is the folder above both.
+    All archives must be there. The root of a source with only folders of images and masks is the
+    folder above both.
     """
     source = located.source
     layout = located.layout
@@ -144,10 +157,11 @@ def _find(located: Located, data_root: Path) -> Located | None:
         return replace(located, root=root) if root and root.is_dir() else None
     given = [_first_path(alternatives, data_root) for alternatives in (layout.images, layout.masks)]
     paths = [path for path in given if path]
-    if len(paths) < bool(layout.images) + bool(layout.masks):
+    if len(paths) < bool(layout.images) + bool(layout.masks):  # sets of textures have no masks
         return None
     root = Path(os.path.commonpath([split_pattern(path)[0] for path in paths]))
     names = tuple(path.relative_to(root).as_posix() for path in paths)
+    # The layout now names the folders that were found, relative to the root: images, then masks.
     layout = layout.model_copy(update={"images": names[:1], "masks": names[1:]})
     return replace(located, layout=layout, root=root)
 
@@ -167,7 +181,7 @@ def _first_path(alternatives: tuple[str, ...], data_root: Path) -> Path | None:
 
 
 def _missing(entry: Entry, data_root: Path) -> MissingSourceError:
-    """Return the error that no source of a dataset is available, with ways to get one."""
+    """Return the error that no source of a dataset is available, with all ways to get one."""
     sources = entry.sources.values()
     fix = "put it there (archives as they are), or correct `data_root` in params.yaml"
     if downloadable(entry):
@@ -183,7 +197,11 @@ def _missing(entry: Entry, data_root: Path) -> MissingSourceError:
 
 
 def _content(located: Located, unpacked: Path) -> str:
-    """Return a digest of a source's files; files that did not change are not read again."""
+    """Return a digest of a source's files, or of the settings of a generator.
+
+    A declared sha256 of an archive is trusted. Files that did not change since their digest was
+    stored are not read again.
+    """
     if located.source.generator:
         return hash_of(generator=located.source.generator.model_dump())
     if located.root:
@@ -191,14 +209,20 @@ def _content(located: Located, unpacked: Path) -> str:
     hashes = []
     for path, declared in zip_longest(located.archives, located.source.sha256):
         if not declared:
-            known = digests(path.parent, [path.name], _cached_digests_file(path, unpacked))
-            declared = known.get(path.name) or sha256(path)
+            stored = digests(path.parent, [path.name], _cached_digests_file(path, unpacked))
+            declared = stored.get(path.name) or sha256(path)
         hashes.append(declared)
     return hash_of(archives=hashes)
 
 
 def _folder_hash(located: Located, root: Path, unpacked: Path) -> str:
-    """Return a digest of names and bytes of all images and masks."""
+    """Return a digest of the names and bytes of all images and masks in the folder `root`.
+
+    Other files may change.
+
+    Raises:
+        UserError: a folder of the layout does not exist.
+    """
     paths: list[str] = []
     for folders in (located.layout.images, located.layout.masks):
         if folders:
@@ -212,14 +236,18 @@ def _folder_hash(located: Located, root: Path, unpacked: Path) -> str:
 
 
 def _cached_digests_file(source: Path, unpacked: Path) -> Path:
-    """Return the file in which `digests` keeps the digests of a source's files between runs."""
+    """Return the file in which `digests` keeps the digests of a source's files between commands.
+
+    Its name is a hash of the source's path, because each folder or archive has a file of its own.
+    """
     return unpacked / FINGERPRINTS / f"{hash_of(source=str(source.absolute()))[:16]}.json"
 
 
 def open_root(located: Located, unpacked: Path) -> Path:
     """Return the folder of the dataset's files: the user's folder or one below `unpacked`.
 
-    A folder below `unpacked` is filled first.
+    A folder below `unpacked` is filled first, by unpacking or generating. Its name has a digest of
+    the content, so another archive gets another folder.
     """
     if located.root is not None:
         return located.root
@@ -230,13 +258,16 @@ def open_root(located: Located, unpacked: Path) -> Path:
     folder = unpacked / f"{name}-{content[:8]}"
     if not (folder / DIGESTS).is_file():
         with alone(name, unpacked / f".{name}.lock"):  # parallel jobs may need the same dataset
+            # Another job may have filled it while this one waited.
             if not (folder / DIGESTS).is_file():
                 _fill(located, folder)
     return folder
 
 
 def check_archives(located: Located) -> None:
-    """Compare the located archives with their declared sha256.
+    """Check that the located archives have the sha256 that the dataset's entry declares.
+
+    An archive without a declared sha256 passes.
 
     Raises:
         UserError: an archive has another sha256.
@@ -277,7 +308,9 @@ def _fill(located: Located, folder: Path) -> None:
 def identify(
     entry: Entry, data_root: Path, unpacked: Path, prepared: Path | None = None
 ) -> Identity:
-    """Return the identity of a dataset, from its files or as `prepare` recorded it.
+    """Return all that determines the samples of a dataset, from its files or as recorded.
+
+    The record lets a clone with pulled results work without the files of the dataset.
 
     Args:
         data_root: the user's folder of downloads.
@@ -295,13 +328,17 @@ def identify(
         recorded = _recorded(prepared) if prepared else {}
         if recorded.get("entry") != _entry_digest(entry):
             raise
-        problem = str(missing).splitlines()[0]
+        problem = str(missing).splitlines()[0]  # without what is expected and the advice
         reason = f"{problem} in {data_root}, so it can't be checked here"
         return Identity(recorded["parameters"], reason)
 
 
 def recorded_identity(located: Located, data_root: Path) -> dict[str, Any]:
-    """Return the part of summary.json by which `identify` knows a dataset without its files."""
+    """Return the part of summary.json by which `identify` knows a dataset without its files.
+
+    Returns:
+        `entry`, a digest of the dataset's entry, and `parameters`, its `Identity.parameters`.
+    """
     return {
         "entry": _entry_digest(located.entry),
         "parameters": _parameters(located, data_root),
@@ -309,7 +346,10 @@ def recorded_identity(located: Located, data_root: Path) -> dict[str, Any]:
 
 
 def _parameters(located: Located, data_root: Path) -> dict[str, Any]:
-    """Return `Identity.parameters` of a located source."""
+    """Return all that determines the samples of a located source, in JSON's types.
+
+    Its name lists are replaced by digests of their names.
+    """
     entry = located.entry
     splits = {}
     for name, split in sorted(entry.splits_of(located.source).items()):
@@ -326,7 +366,7 @@ def _parameters(located: Located, data_root: Path) -> dict[str, Any]:
 
 
 def _list_digest(file: str, located: Located, data_root: Path) -> str | None:
-    """Return a digest of a name list.
+    """Return a digest of the names in a name list, a text file with the images of a split.
 
     The digest is None if the list is missing, or inside an archive, whose digest covers it.
     """
@@ -335,7 +375,7 @@ def _list_digest(file: str, located: Located, data_root: Path) -> str | None:
 
 
 def _entry_digest(entry: Entry) -> str:
-    """Return a digest of all facts of an entry that choose its samples."""
+    """Return a digest of all values of an entry that choose its samples, not of notes and links."""
     sources = {}
     for key, source in entry.sources.items():
         sources[key] = source.model_dump(mode="json", exclude=PROSE)
@@ -344,7 +384,14 @@ def _entry_digest(entry: Entry) -> str:
 
 
 def _recorded(prepared: Path) -> dict[str, Any]:
-    """Return the `recorded_identity` of a prepared dataset; empty if it was not prepared."""
+    """Return the identity that the summary of a prepared dataset has recorded; empty without one.
+
+    It is `entry`, a digest of the dataset's entry, and `parameters`, all that determines the
+    samples. A damaged summary counts as none.
+
+    Args:
+        prepared: the folder that `prepare` wrote.
+    """
     with suppress(OSError, ValueError, LookupError, TypeError):
         summary = json.loads((prepared / "summary.json").read_text(encoding="utf-8"))
         return dict(summary["identity"])
@@ -384,7 +431,16 @@ def download(entry: Entry, folder: Path) -> list[Path]:
 
 
 def download_lists(entry: Entry, folder: Path) -> list[Path]:
-    """Download the missing name lists of the available source; return the new files."""
+    """Download the missing name lists of a dataset's available source; return the new files.
+
+    A name list is a text file that names the images of a split.
+
+    Args:
+        folder: the user's folder of downloads.
+
+    Raises:
+        UserError: a download fails, or a file has another sha256.
+    """
     located = _first(entry, folder)
     files = []
     for name, published in located.source.lists.items() if located else ():
@@ -405,8 +461,9 @@ def _fetch(address: str, path: Path, declared: str | None) -> Path:
     import pooch  # not needed at every start
 
     try:
-        known = f"sha256:{declared}" if declared else None
-        pooch.retrieve(address, known, path.name, path.parent, progressbar=True)
+        known_hash = f"sha256:{declared}" if declared else None
+        pooch.retrieve(address, known_hash, path.name, path.parent, progressbar=True)
+        # Some sites answer with a web page in place of the file.
         if not (declared or zipfile.is_zipfile(path) or tarfile.is_tarfile(path)):
             path.unlink()
             raise ValueError("a file that is no zip or tar archive")

@@ -1,4 +1,7 @@
-"""The samples of each split: lists, folders and seeded shares."""
+"""The samples of each split of a dataset: name lists, folders, seeded shares and rests of splits.
+
+Samples are named by their stem, the file name of image and mask without suffix.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from pipeline_src.data.manifest import Problem, Row
 from pipeline_src.data.pairing import find_name_list, read_name_list
 from pipeline_src.params.schema import ALL
 
-USUAL = ("train", "val", "test")
+USUAL = ("train", "val", "test")  # splits that should share no group of dependent images
 
 
 def assign_splits(
@@ -28,11 +31,14 @@ def assign_splits(
 
     Args:
         splits: splits of the located source.
+        data_root: the user's folder of downloads, which may hold name lists and files of groups.
         root: folder of the dataset.
+        rows: the usable samples, whose `splits` are filled in.
 
     Raises:
         UserError: the dataset's `groups` do not fit its images.
     """
+    # Built-in datasets keep their published splits.
     group_of: dict[str, GroupName] = {}
     if entry.groups and not entry.built_in:
         stems = [row.stem for row in rows]
@@ -45,8 +51,8 @@ def assign_splits(
             by_stem[stem].splits[name] = rank
     notes = assignment.notes
     if not entry.built_in:
-        chosen = assignment.done.items()
-        notes += [f"split {name} is empty" for name, stems in chosen if not stems]
+        assigned = assignment.done.items()
+        notes += [f"split {name} is empty" for name, stems in assigned if not stems]
     if group_of:
         shared = {}
         for name in USUAL:
@@ -58,6 +64,8 @@ def assign_splits(
 @dataclass
 class _Assignment:
     """The splits of a dataset, each computed when it is first needed.
+
+    A split may be made from others, so the order of the splits is free.
 
     Attributes:
         groups: group of each stem; empty if all images are independent.
@@ -75,7 +83,10 @@ class _Assignment:
     done: dict[str, list[str]] = field(default_factory=dict)
 
     def stems(self, name: str) -> list[str]:
-        """Return the stems of a split, in its order."""
+        """Return the stems of the split `name`, in its order.
+
+        `ALL` has all samples, sorted by stem.
+        """
         if name == ALL:
             return [row.stem for row in self.rows]
         if name not in self.done:
@@ -83,6 +94,7 @@ class _Assignment:
             if split.names:
                 self.done[name] = self._listed(name, split)
             elif split.folder is not None:
+                # Slashes at both ends: whole names of folders have to match.
                 folder = f"/{split.folder.strip('/')}/"
                 self.done[name] = [row.stem for row in self.rows if folder in f"/{row.image}"]
             else:
@@ -90,7 +102,10 @@ class _Assignment:
         return self.done[name]
 
     def _derived(self, name: str, split: Split) -> list[str]:
-        """Return the stems of a split that is a seeded share or the rest of another split."""
+        """Return the stems of a split that is a seeded share or the rest of another split.
+
+        Identical images, and images of one group, are drawn together, so the share may be larger.
+        """
         stems = self.stems(split.of or ALL)
         if split.without is not None:
             excluded = set(self.stems(split.without))
@@ -100,9 +115,10 @@ class _Assignment:
         size = round(split.fraction * len(stems))
         drawn: set[str] = set()
         # Drawn by hash: one more image hardly changes the choice among the others.
-        for together in sorted(self._together(stems), key=lambda stems: _hash(split.seed, stems)):
+        units = sorted(self._together(stems), key=lambda unit: _hash(split.seed, unit))
+        for unit in units:
             if len(drawn) < size:
-                drawn.update(together)
+                drawn.update(unit)
         if self.entry.draws_groups and len(drawn) != size:
             asked = f"{split.fraction:g} of {len(stems):,} images are {size:,}"
             self.notes.append(
@@ -115,7 +131,7 @@ class _Assignment:
         from scipy.cluster.hierarchy import DisjointSet  # takes half a second, which `plan` saves
 
         sets = DisjointSet(stems)
-        first: dict[object, str] = {}  # stem with a digest or group
+        first: dict[object, str] = {}  # the first stem with a digest, or with a group
         digests = {row.stem: row.sha256_image for row in self.rows}
         for stem in stems:
             sets.merge(stem, first.setdefault(digests[stem], stem))
@@ -125,8 +141,12 @@ class _Assignment:
         return subsets
 
     def _listed(self, name: str, split: Split) -> list[str]:
-        """Return the stems of a split's name lists that have a usable sample, in list order."""
-        names: dict[str, None] = {}
+        """Return the stems of a split's name lists that have a usable sample, in list order.
+
+        Names without a sample are problems; for sets out of distribution they are a note, because
+        any textures serve. A missing list leaves the split empty.
+        """
+        names: dict[str, None] = {}  # a set that keeps the order
         for file in split.names:
             path = find_name_list(file, self.data_root, self.root)
             if path is None:
@@ -164,5 +184,8 @@ class _Assignment:
 
 
 def _hash(seed: int, stems: set[str]) -> bytes:
-    """Return a key that sorts sets of stems into a random order, which the seed determines."""
+    """Return a key that sorts sets of stems into a random order, which the seed determines.
+
+    The first stem stands for the set.
+    """
     return hashlib.sha256(f"{seed}/{min(stems)}".encode()).digest()

@@ -1,4 +1,4 @@
-"""Some images of a dataset, decoded and resized once, in memory-mapped arrays."""
+"""The reader of a store: images of a split, decoded and resized once, in memory-mapped arrays."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ import numpy as np
 
 from pipeline_src.files import reading
 
-SCHEMA = 2
+SCHEMA = 2  # version of the format; stores of other versions are refused
 
 
 class IndexRow(NamedTuple):
-    """A sample of a store.
+    """A sample of a store, an image with its mask: a line of index.csv.
 
     Attributes:
-        offset: position of the sample's first label in truth.npy.
+        id: "<set>/<stem>".
+        height, width: original size in pixels.
+        offset: position of the sample's first label in truth.npy, where labels of all samples
+            follow each other.
         grey: number of the mask's pixels that are neither 0 nor 255.
+        sha256_image, sha256_mask: digests of the files.
     """
 
     id: str
@@ -32,13 +36,14 @@ class IndexRow(NamedTuple):
 
 
 class Store:
-    """Images and masks from the folder that `build` wrote; UserError if it is missing or damaged.
+    """The preprocessed images and masks of a split, from the folder that `build` wrote.
 
     Arrays are read-only and memory-mapped: processes share them.
 
     Attributes:
         images: uint8 (N, size, size, 3), RGB.
-        masks: uint8 (N, size, size), 0..255 with soft edges; all zero for an OOD set.
+        masks: uint8 (N, size, size), 0..255 with soft edges, or class ids; all zero for a set out
+            of distribution.
         index: one `IndexRow` per sample.
         ids: sample ids, "<set>/<stem>".
         info: the content of store.json.
@@ -67,6 +72,7 @@ class Store:
                 images = f"images.npy has {len(self.images)} images"
                 raise ValueError(f"index.csv has {number} rows; {images}")
         self.ids = [row.id for row in self.index]
+        # grey.npy holds the places of all samples one after another; sample i ends at number i.
         self._grey_ends = np.cumsum([row.grey for row in self.index])
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -103,7 +109,8 @@ class Store:
     def grey(self, i: int) -> np.ndarray:
         """Return the places of grey pixels of the mask of sample `i`, int32.
 
-        A grey pixel is neither 0 nor 255. Places are positions in the flattened `truth`.
+        A grey pixel is neither 0 nor 255 in the mask file. Places are positions in the flattened
+        `truth`.
         """
         end = self._grey_ends[i]
         return np.asarray(self._grey[end - self.index[i].grey : end])

@@ -14,21 +14,22 @@ from pathlib import Path
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import sha256, write_text, writing
 
-DIGESTS = ".unpacked.json"  # in the dataset's folder
+DIGESTS = ".unpacked.json"  # file with the digests, in the dataset's folder
 GB = 10**9
-GROWTH = 20  # an archive may unpack to so many times its size
+GROWTH = 20  # how many times its own size an archive may unpack to
 
 
 def unpack(archive: Path, into: Path, max_gb: float = 0) -> None:
     """Unpack a zip or (compressed) tar archive into a folder.
 
     The members may have 1 GB in total, or 20 times the size of the archive up to 50 GB, or
-    `max_gb`.
+    `max_gb`, whichever is most. A broken or malicious archive so cannot fill the disk.
 
     Raises:
         UserError: the archive is broken, encrypted, of another kind or too large; or a member is a
             device, or leads out of the folder.
     """
+    # Bytes that the next members may have.
     left = max(GB, min(GROWTH * archive.stat().st_size, 50 * GB), max_gb * GB)
     try:
         with writing(into):
@@ -57,7 +58,12 @@ def unpack(archive: Path, into: Path, max_gb: float = 0) -> None:
 
 
 def _check_member(name: str, left: float) -> None:
-    """Raise a ValueError if a member leads out of its folder, or fewer than 0 bytes are left."""
+    """Raise a ValueError if a member's path leads out of the folder, or the limit is exceeded.
+
+    Args:
+        name: path of the member in the archive.
+        left: bytes that are left of the limit on the unpacked size, after this member.
+    """
     if left < 0:
         raise ValueError(
             f"too many bytes up to {name}; `max_unpacked_gb` of the dataset allows more"
@@ -67,7 +73,7 @@ def _check_member(name: str, left: float) -> None:
 
 
 def write_digests(root: Path) -> None:
-    """Write the SHA-256 of all files below a folder into the folder."""
+    """Write the SHA-256 of all files below a folder into the folder, for `checked_digests`."""
     write_text(root / DIGESTS, json.dumps(_digests(root)))
 
 
@@ -90,7 +96,7 @@ def checked_digests(root: Path) -> dict[str, str]:
 
 
 def _digests(root: Path) -> dict[str, str]:
-    """Return the SHA-256 of all files below a folder by relative path, except `DIGESTS`."""
+    """Return the SHA-256 of all files below a folder by relative path, without `DIGESTS`."""
     digests = {}
     for path in sorted(root.rglob("*")):
         if path.is_file() and path != root / DIGESTS:

@@ -2,5 +2,5 @@
 
 from typing import Literal
 
-# Of predicted maps; here, because the command line names it without torch.
+# The file format of predicted maps. It is here, because the command line names it without torch.
 Format = Literal["png8", "png16", "npy"]

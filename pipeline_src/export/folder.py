@@ -1,4 +1,7 @@
-"""Exported folders: a network as a graph of torch, its calibrator, configuration and card."""
+"""Exported folders, which other programs use without this package.
+
+A folder has a network as a graph of torch, its calibrator, configuration, model card and digests.
+"""
 
 from __future__ import annotations
 
@@ -30,8 +33,8 @@ CALIBRATOR = "calibrator.json"
 CARD = "README.md"
 SUMS = "SHA256SUMS"
 FILES = (MODEL, CONFIG, CALIBRATOR, CARD, SUMS)
-TOLERANCE = 1e-5  # of probabilities, between the folder and the run
-HALF_TOLERANCE = 0.02  # of these, if the folder has weights in half precision
+TOLERANCE = 1e-5  # the largest difference of probabilities between the folder and the run
+HALF_TOLERANCE = 0.02  # the same, if the folder has weights in half precision
 
 
 class Config(Strict):
@@ -49,7 +52,9 @@ class Config(Strict):
 
 
 class ExportedNetwork(nn.Module):
-    """Images (B, 3, S, S) uint8, RGB -> logits (B, C, h, w), computed in full precision.
+    """A trained network as it is exported: RGB images (B, 3, S, S) uint8 -> logits (B, C, h, w).
+
+    It computes in full precision, and standardizes the images itself.
 
     Args:
         half: whether the weights of convolutions are stored in half precision. Others are few,
@@ -60,10 +65,11 @@ class ExportedNetwork(nn.Module):
     std: Tensor
 
     def __init__(self, network: DenseClassifier, half: bool = False):
-        """Copy the segmentor of `network`, and the mean and std of its input channels."""
+        """Copy the segmentor of `network`, and the mean and standard deviation of its inputs."""
         super().__init__()
         segmentor = deepcopy(network.segmentor)
         self.segmentor = segmentor.to(memory_format=torch.contiguous_format)
+        # Weights of convolutions have several axes; biases and statistics of batch norm have one.
         for weights in self.segmentor.parameters():
             if half and weights.ndim > 1:
                 weights.data = weights.data.half()
@@ -71,19 +77,27 @@ class ExportedNetwork(nn.Module):
         self.register_buffer("std", network.std)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits (B, C, h, w) of images (B, 3, S, S), computed with float32 weights."""
+        """Return the logits (B, C, h, w) of images (B, 3, S, S) uint8.
+
+        The weights, which may be stored in half precision, are converted to float32 first.
+        """
         weights = {}
         for name, values in self.segmentor.state_dict(keep_vars=True).items():
             weights[name] = values.float() if values.is_floating_point() else values
-        normalized = (images.float() - self.mean) / self.std
-        logits: Tensor = functional_call(self.segmentor, weights, normalized, {"mode": "tensor"})
+        standardized = (images.float() - self.mean) / self.std
+        # `mode` makes a segmentor of mmsegmentation return its logits.
+        logits: Tensor = functional_call(self.segmentor, weights, standardized, {"mode": "tensor"})
         return logits
 
 
 def export(name: str, out: Path, half: bool = False) -> None:
     """Write the run `name` into the folder `out`, whose earlier export it replaces at the end.
 
+    The new folder is read and compared with the run before it takes the place of the old one.
+
     Args:
+        name: such as `demo/aslp_cl/seed0`.
+        out: may hold an earlier export, and no other files.
         half: whether the weights are stored in half precision: half the size, and probabilities
             that differ by up to `HALF_TOLERANCE` from those of the run.
 
@@ -92,36 +106,44 @@ def export(name: str, out: Path, half: bool = False) -> None:
             written then.
     """
     foreign = {path.name for path in out.glob("[!.]*")}
-    if MODEL in foreign:
+    if MODEL in foreign:  # an earlier export
         foreign -= set(FILES)
     outputs.check_output(out, "export", foreign=sorted(foreign))
     run = runs.find(name)
     predictor = run.predictor()
-    graph = run.experiment
+    experiment = run.experiment
     for network in predictor.networks:
-        network.cpu().amp = "off"
-    method = graph.methods[run.method].method.model_dump(mode="json")
+        network.cpu().amp = "off"  # as the exported graph computes
+    method = experiment.methods[run.method].method.model_dump(mode="json")
     provenance = {
         "run": run.name,
         "method": {"entry": run.method} | method,
         "seed": run.seed,
         "fingerprints": [job.fingerprint for job in run.jobs],
-        "experiment": graph.settings.model_dump(mode="json"),
+        "experiment": experiment.settings.model_dump(mode="json"),
     }
     config = Config(
-        image_size=graph.settings.image_size,
-        classes=graph.facts.classes,
-        class_names=list(graph.facts.class_names) or ["background", "object"],
+        image_size=experiment.settings.image_size,
+        classes=experiment.facts.classes,
+        class_names=list(experiment.facts.class_names) or ["background", "object"],
         provenance=provenance,
     )
     with outputs.staged(out, SUMS, FILES[:-1]) as new:
-        write_folder(new, predictor, config, half)
+        write_folder(new, predictor, config, half=half)
         _, exported = read_folder(new)
         _check(exported, predictor, config.image_size, HALF_TOLERANCE if half else TOLERANCE)
 
 
 def write_folder(folder: Path, predictor: Predictor, config: Config, half: bool = False) -> None:
-    """Write all files of an exported folder; UserError where the network has no graph."""
+    """Write all files of an exported folder: graph, configuration, calibrator, card and digests.
+
+    Args:
+        predictor: a network and, for a calibrated run, its calibrator.
+        half: whether weights are stored in half precision.
+
+    Raises:
+        UserError: the network cannot be written as a graph.
+    """
     program = traced(predictor.networks[0], config.image_size, half)
     record = predictor.fitted if isinstance(predictor.method, Calibrated) else None
     with open(folder / MODEL, "wb") as file:
@@ -130,7 +152,7 @@ def write_folder(folder: Path, predictor: Predictor, config: Config, half: bool 
     if record:
         write_text(folder / CALIBRATOR, Record.model_validate(record).file_text())
     write_text(folder / CARD, card(config, record))
-    sums = ""  # in the form of sha256sum
+    sums = ""  # as the program sha256sum writes and checks them
     for name in FILES[:-1]:
         if (folder / name).exists():
             sums += f"{sha256(folder / name)}  {name}\n"
@@ -138,7 +160,15 @@ def write_folder(folder: Path, predictor: Predictor, config: Config, half: bool 
 
 
 def traced(network: DenseClassifier, size: int, half: bool = False) -> torch.export.ExportedProgram:
-    """Return the graph of a network for any number of images; UserError where it has none."""
+    """Return a network as a graph of torch's operators, for any number of images.
+
+    Args:
+        size: side of the network's square input, in pixels.
+        half: whether weights are stored in half precision.
+
+    Raises:
+        UserError: the network cannot be written as a graph.
+    """
     example = torch.zeros(2, 3, size, size, dtype=torch.uint8)
     shape = {0: torch.export.Dim("batch")}
     try:
@@ -157,7 +187,11 @@ def traced(network: DenseClassifier, size: int, half: bool = False) -> torch.exp
 
 
 def card(config: Config, record: dict[str, Any] | None) -> str:
-    """Return the model card (README.md); `record` is the content of calibrator.json."""
+    """Return the model card, README.md of an exported folder, from the template card.md.j2.
+
+    Args:
+        record: content of calibrator.json; None without a calibrator.
+    """
     text = Path(__file__).with_name("card.md.j2").read_text(encoding="utf-8")
     template = Template(text, undefined=StrictUndefined, keep_trailing_newline=True)
     rendered: str = template.render(config=config, record=record)
@@ -165,7 +199,9 @@ def card(config: Config, record: dict[str, Any] | None) -> str:
 
 
 def read_folder(folder: Path) -> tuple[Config, Predictor]:
-    """Read an exported folder: its configuration, and a predictor on the CPU.
+    """Read an exported folder: its configuration, and its network with its calibrator, on the CPU.
+
+    All files are checked against their digests first.
 
     Raises:
         UserError: a file is missing, or is not the one that `export` wrote.
@@ -198,7 +234,15 @@ def read_folder(folder: Path) -> tuple[Config, Predictor]:
 
 
 def _check(exported: Predictor, run: Predictor, size: int, tolerance: float) -> None:
-    """Raise a UserError if the folder predicts other probabilities than the run."""
+    """Raise a UserError if an exported folder predicts other probabilities than its run.
+
+    They are compared on an image of random pixels, of another ratio than the network's input.
+    Ensembles and methods that the folder cannot hold are found by it.
+
+    Args:
+        size: side of the network's square input, in pixels.
+        tolerance: the largest difference that is accepted.
+    """
     image = np.random.default_rng(0).integers(0, 256, (size + 9, size + 20, 3), dtype=np.uint8)
     actual = predict_image(exported, image, size, "image")
     expected = predict_image(run, image, size, "image")

@@ -43,12 +43,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class MapModel:
-    """A model that predicts maps.
+    """A model that predicts maps, from a run of an experiment or an exported folder.
 
     Attributes:
-        name: of the run, or of the exported folder.
+        name: name of the run, or of the exported folder.
         digest: digest of all that its maps depend on.
-        image_size: side of the network's square input.
+        image_size: side of the network's square input, in pixels.
+        predictor: the networks, and the post-hoc method that uses them.
         calibrated: the method or calibrator that calibrates it; empty if nothing does.
     """
 
@@ -61,7 +62,7 @@ class MapModel:
 
 
 def run_model(name: str) -> MapModel:
-    """Return the model of a run of an experiment, with its settings."""
+    """Return the model of the run `name`, such as `demo/aslp_cl/seed0`, on its device."""
     run = runs.find(name)
     predictor = run.predictor()
     return MapModel(
@@ -96,10 +97,10 @@ def predict(
 ) -> tuple[int, int]:
     """Write the probability map of each image, at its original size.
 
-    Returns the numbers of images and of new maps.
+    Returns the numbers of images and of new maps. A call continues one that stopped.
 
     Args:
-        images: a folder.
+        images: a folder with images at any depth.
         out: folder of the maps. Maps that it has are kept: delete the map of an image that has
             changed.
         format: by default png16 for maps of one object, npy for those of several classes.
@@ -121,10 +122,16 @@ def predict(
     applied = None
     if calibrator:
         fix = "fit one to maps of this model: dense-calibration calibrate"
-        applied, _ = read_calibrator(calibrator, model.classes, model.name, fix, model.calibrated)
+        applied, _ = read_calibrator(
+            calibrator,
+            model.classes,
+            source=model.name,
+            fix=fix,
+            calibrated_by=model.calibrated,
+        )
     files = find_images(images)
     if (out / RECORD).exists() and images.resolve() in out.resolve().parents:
-        # Maps of an earlier call are no images.
+        # PNG maps of an earlier call, in a folder below the images, are no images.
         for name, path in list(files.items()):
             if path.resolve().is_relative_to(out.resolve()):
                 del files[name]
@@ -150,7 +157,16 @@ def predict(
 def _check_out(
     out: Path, record: Mapping[str, str], files: Collection[Path], maps: Collection[Path]
 ) -> None:
-    """Raise a UserError if `out` has other files, or maps of another model or format."""
+    """Raise a UserError if `out` cannot take the maps.
+
+    It may have no other files, and no maps of another model, format or calibrator.
+
+    Args:
+        record: name and digest of the model, which `out` has after an earlier call.
+        files: the images, whose folders may not be overwritten.
+        maps: the files of the maps.
+    """
+    # Without a record, nothing tells whose these maps are.
     foreign: list[object] = [path for path in maps if path.exists()]
     if (out / RECORD).exists():
         foreign = []
@@ -168,24 +184,24 @@ def _check_out(
 
 
 def write_map(path: Path, probability: np.ndarray, format: Format) -> None:
-    """Write a map, (H, W) or (K, H, W) in [0, 1].
+    """Write a probability map, (H, W) or (K, H, W) in [0, 1], as a PNG or npy file.
 
-    Integer maps are rounded to the nearest level, halves up at 0.5: rounding moves no pixel to the
-    other class.
+    PNG maps are rounded to the nearest of 256 or 65536 levels. The level of 0.5 is rounded up, so
+    rounding moves no pixel to the other class.
     """
     with atomic(path) as temporary:
         if format == "npy":
             np.save(temporary, probability.astype(np.float32))
         else:
-            kind: type[np.unsignedinteger[Any]] = np.uint8 if format == "png8" else np.uint16
-            levels = np.rint(probability.astype(np.float64) * np.iinfo(kind).max).astype(kind)
+            dtype: type[np.unsignedinteger[Any]] = np.uint8 if format == "png8" else np.uint16
+            levels = np.rint(probability.astype(np.float64) * np.iinfo(dtype).max).astype(dtype)
             temporary.write_bytes(cv2.imencode(".png", levels)[1].tobytes())
 
 
 def find_images(folder: Path) -> dict[str, Path]:
     """Return the images of a folder, at any depth, by their relative path without suffix.
 
-    These are the names of their maps.
+    Their maps have these names, so two images may not differ only in their suffix.
 
     Raises:
         UserError: there is no folder or no image, or two would have the same map.
@@ -212,7 +228,13 @@ def find_images(folder: Path) -> dict[str, Path]:
 
 
 def check_images(paths: Collection[Path]) -> None:
-    """Read the headers of all images; UserError names all that cannot be used."""
+    """Check that all images can be used, by their headers, before the first one is predicted.
+
+    A warning tells of images with an EXIF orientation, which is not applied.
+
+    Raises:
+        UserError: names all images that cannot be used.
+    """
     problems = []
     turned = []
     for path in paths:

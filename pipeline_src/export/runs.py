@@ -15,6 +15,7 @@ from pipeline_src.pipeline.runner import check_results
 from pipeline_src.pipeline.steps.networks import load_predictor
 from pipeline_src.prediction.predict import Predictor
 
+# A run's folder in results/ or its name. Groups: the experiment (in either form), method and seed.
 NAME = re.compile(r"(?:results/([^/]+)/runs/|([^/]+)/)?([^/]+)/seed(\d+)")
 FORM = (
     "EXPERIMENT/METHOD/seedN, as mini/aslp_cl/seed0, "
@@ -37,12 +38,15 @@ class FinishedRun:
 
     @property
     def evaluation(self) -> Job:
-        """The evaluation of the run; its parameters cover what predictions need."""
+        """The job that evaluates the run; its inputs and parameters cover what predictions need."""
         return self.experiment.evaluation(self.method, self.seed)
 
     @property
     def jobs(self) -> list[Job]:
-        """The jobs that trained the networks and fitted the post-hoc method."""
+        """The jobs that trained the networks and fitted the post-hoc method.
+
+        They are inputs of the evaluation, among others such as its images.
+        """
         inputs = self.evaluation.inputs
         return [
             job for role, job in inputs.items() if role == "fit" or role.startswith("networks/")
@@ -50,12 +54,12 @@ class FinishedRun:
 
     @property
     def digest(self) -> str:
-        """16 hex digits of the content that predictions depend on."""
+        """A digest of 16 hex digits of all files that the run's predictions depend on."""
         contents = [[job.fingerprint, job.content] for job in self.jobs]
         return digest([self.method, self.seed, contents])
 
     def predictor(self) -> Predictor:
-        """Return the predictor of the evaluation job."""
+        """Return the networks and the post-hoc method, loaded as the evaluation job loads them."""
         return load_predictor(self.evaluation)
 
 
@@ -65,17 +69,17 @@ def find(run: str) -> FinishedRun:
     Raises:
         UserError: there is no run of that name, or it is not finished and current.
     """
-    name = NAME.fullmatch(str(PurePosixPath(run)))
-    if name is None:
+    match = NAME.fullmatch(str(PurePosixPath(run)))
+    if match is None:
         raise UserError(
             f"--run {run} is not the name of a run",
             found=run,
             expected=FORM,
             fix="dense-calibration plan",
         )
-    method = name[3]
-    seed = int(name[4])
-    experiment = chosen(name[1] or name[2])
+    method = match[3]
+    seed = int(match[4])
+    experiment = chosen(match[1] or match[2])  # without either, the one that params.yaml picks
     experiment.run(method, seed)  # UserError if there is none
     finished = FinishedRun(experiment, method, seed)
     missing = [job.name for job in finished.jobs if not job.is_made]

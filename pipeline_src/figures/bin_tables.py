@@ -1,4 +1,7 @@
-"""The bins of confidence that reliability diagrams show, as tables."""
+"""The bins of confidence that reliability diagrams show, as tables.
+
+Functions that the names of figures do not need import what is slow (`figures.types`).
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,8 @@ LEAST = 0.5
 
 @lru_cache(maxsize=16)  # small, and needed by several figures
 def reliability_tables(results: Results, split: str) -> dict[tuple[str, str], np.recarray]:
-    """Return `reliability_table` with its band for all methods on a dataset.
-
-    Keys are (protocol, method).
+    """Return the numbers of the reliability diagrams of all methods on a dataset: (protocol,
+    method) -> a row per bin (`reliability_table`), with error bars.
     """
     facts = results.facts
     tables = {}
@@ -50,9 +52,9 @@ def reliability_table(
     total = top_label(histogram, 1)
     edges = np.arange(bins + 1) / bins
     pixels = np.append(by_bin.count, total.count)
-    known = np.where(pixels > 0, pixels, np.nan)
-    confidence = np.append(by_bin.score, total.score) / known
-    accuracy = np.append(by_bin.hits, total.hits) / known
+    divisor = np.where(pixels > 0, pixels, np.nan)
+    confidence = np.append(by_bin.score, total.score) / divisor
+    accuracy = np.append(by_bin.hits, total.hits) / divisor
     if band is None:
         band = np.full((bins + 1, 2), np.nan)
     columns = {
@@ -74,9 +76,9 @@ def reliability_table(
 
 
 def corner(tables: Sequence[np.recarray]) -> float:
-    """Return where both axes of diagrams of `tables` begin: 0.5, 0.4 or 0.
+    """Return where both axes of diagrams of `tables` begin: 0.5, 0.4 or 0, below all that is drawn.
 
-    They share one range, so the diagonal has 45 degrees.
+    The axes share one range, so the diagonal has 45 degrees.
     """
     drawn = np.concatenate([drawn_bins(table) for table in tables])
     numbers = [drawn["confidence"], drawn["accuracy"], drawn["low"]]

@@ -1,6 +1,7 @@
 """A gallery of predictions of the worst, median and best calibrated images.
 
-It shows image, mask, confidence and errors.
+It shows image, mask, confidence and errors in rows, which are called layers, and an image in each
+column.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class Prediction:
         id: of the image.
         image: (h, w, 3) uint8 of any size; None if there is none.
         target: (H, W) class ids, `NO_CLASS` and `IGNORED`.
-        maps: method -> its probabilities, (H, W) of one object or (K, H, W), floats or as of saved
-            maps.
+        maps: method -> its probabilities, (H, W) of one object or (K, H, W): floats, or unsigned
+            integers as fractions of their largest value.
     """
 
     rank: str
@@ -49,10 +50,10 @@ class Prediction:
 
 
 class Layer(NamedTuple):
-    """What is drawn of an image.
+    """What is drawn of an image in a row of the gallery.
 
     Attributes:
-        name: of the layer.
+        name: of the row.
         array: (h, w) or (h, w, 3).
         mean: over its pixels that count; NaN of the image.
         colors: name of the color map; None of the image.
@@ -74,13 +75,25 @@ def pictures(facts: Facts) -> Iterator[Picture]:
             f"Images of {split} of {CHOICE}, mean over methods and seeds; "
             f"maps of seed {facts.seeds[0]}."
         )
-        yield Picture(FIGURE, (split,), f"Predictions on {split}", caption, "raw", split, wide=True)
+        yield Picture(
+            type=FIGURE,
+            key=(split,),
+            title=f"Predictions on {split}",
+            caption=caption,
+            protocol="raw",
+            split=split,
+            wide=True,
+        )
 
 
 def paint(
     picture: Picture, results: Results, predictions: Sequence[Prediction]
 ) -> tuple[Figure, DataFrame]:
-    """Draw the predictions of all methods on the same images."""
+    """Draw the predictions of all methods on the same images; return also the numbers below them.
+
+    Args:
+        predictions: of the images that `choose` chose.
+    """
     lines = [
         f"images of {CHOICE}, mean over methods and seeds",
         f"maps: seed {results.facts.seeds[0]}, unnormalized",
@@ -92,12 +105,14 @@ def choose(gaps: np.ndarray) -> dict[int, str]:
     """Return the places of the images to show -> "worst", "median" or "best".
 
     Args:
-        gaps: (N,) of confidence and accuracy; images of NaN are never shown.
+        gaps: (N,) |confidence - accuracy| of each image; images of NaN, which have no pixel that
+            counts, are never shown.
     """
     order = np.argsort(-gaps)[: np.count_nonzero(~np.isnan(gaps))].tolist()
     middle = max(0, (len(order) - EACH) // 2)
     best = dict.fromkeys(order[-EACH:], "best")
     median = dict.fromkeys(order[middle : middle + EACH], "median")
+    # Of few images some are more than one of these: they are shown once, as worst if they are.
     chosen = median | best | dict.fromkeys(order[:EACH], "worst")
     return {image: chosen[image] for image in order if image in chosen}
 
@@ -121,7 +136,7 @@ def draw(
         height, width = prediction.target.shape
         panels[0].set_title(prediction.rank, fontsize=7)
         for axes, layer in zip(panels, drawn, strict=True):
-            step = -(-max(layer.array.shape[:2]) // LONGEST)
+            step = -(-max(layer.array.shape[:2]) // LONGEST)  # rounded up
             axes.imshow(
                 layer.array[::step, ::step],
                 extent=(0, width, height, 0),
@@ -147,24 +162,32 @@ def layers(shown: Prediction) -> Iterator[Layer]:
     Their means are the share of the foreground, and mean confidence and accuracy of each method.
     """
     counts = shown.target != IGNORED
-    known = shown.target < NO_CLASS
+    has_class = shown.target < NO_CLASS
     if shown.image is not None:
         yield Layer("image", shown.image)
-    foreground = (known & (shown.target > 0))[counts].mean()
-    yield Layer("mask", np.where(known, shown.target, math.nan), foreground, "gray", low=0)
+    foreground = (has_class & (shown.target > 0))[counts].mean()
+    mask = np.where(has_class, shown.target, math.nan)  # NaN is not drawn
+    yield Layer("mask", mask, foreground, colors="gray", low=0)
     for method, probability in shown.maps.items():
         confidence, predicted, least = top_label(probability)
         right = predicted == shown.target
-        sure = np.where(counts, confidence, math.nan)
-        wrong = np.where(right, math.nan, sure)
+        counted = np.where(counts, confidence, math.nan)
+        wrong = np.where(right, math.nan, counted)
         accuracy = right[counts].mean()
-        mean = float(np.nanmean(sure))
-        yield Layer(f"{method}: confidence", sure, mean, "Blues", least, 1)
-        yield Layer(f"{method}: errors", wrong, accuracy, "Reds", 2 * least - 1, 1)
+        mean = float(np.nanmean(counted))
+        yield Layer(f"{method}: confidence", counted, mean, colors="Blues", low=least, high=1)
+        # From below the least confidence, so that its errors are not white.
+        yield Layer(f"{method}: errors", wrong, accuracy, "Reds", low=2 * least - 1, high=1)
 
 
 def top_label(probability: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return confidence and class of the top label, (H, W) each, and the least confidence."""
+    """Return confidence and class of the top label, (H, W) each, and the least confidence that a
+    top label can have.
+
+    Args:
+        probability: (H, W) of one object, or (K, H, W); unsigned integers are fractions of their
+            largest value.
+    """
     if probability.ndim == 3:
         return probability.max(axis=0), probability.argmax(axis=0), 1 / len(probability)
     if probability.dtype.kind == "u":

@@ -1,6 +1,6 @@
 """The joint density of confidence and accuracy over images, with both marginals.
 
-The released program draws the same figure.
+The program that the paper's authors released draws the same figure.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
 
 
 def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
-    """Draw a panel of each method, with the images of all seeds."""
+    """Draw a panel of each method, with the images of all seeds; return also its numbers."""
     cells = {}
     for method, run in results.measured(picture.protocol, picture.split).items():
         confidence, accuracy = run.arrays["image_means"].reshape(2, -1)
@@ -63,7 +63,7 @@ def image_cells(confidence: np.ndarray, accuracy: np.ndarray) -> DataFrame:
     import pandas as pd
 
     means = pd.DataFrame({"confidence": confidence, "accuracy": accuracy}).dropna()
-    middles = (np.minimum(np.floor(means * CELLS), CELLS - 1) + 0.5) / CELLS
+    middles = (np.minimum(np.floor(means * CELLS), CELLS - 1) + 0.5) / CELLS  # 1 is in the last
     return middles.value_counts().sort_index().reset_index(name="images")
 
 
@@ -77,7 +77,7 @@ def draw(cells: Mapping[str, DataFrame], heading: str, lines: Sequence[str]) -> 
 
     figure, panels = style.small_multiples(dict.fromkeys(cells, ""), heading, lines)
     least = min(table[["confidence", "accuracy"]].min(axis=None) for table in cells.values())
-    low = math.floor(10 * min(0.5, least)) / 10
+    low = math.floor(10 * min(0.5, least)) / 10  # where the axes begin
     most = max(table["images"].max() for table in cells.values())
     for (method, table), panel in zip(cells.items(), panels, strict=True):
         color = style.METHOD_COLORS[style.color_number(method)]
@@ -88,7 +88,7 @@ def draw(cells: Mapping[str, DataFrame], heading: str, lines: Sequence[str]) -> 
             table["accuracy"],
             EDGES,
             weights=images,
-            cmin=1,
+            cmin=1,  # empty cells are not drawn
             cmap=LinearSegmentedColormap.from_list("", [f"{color}50", color, style.INK]),
             norm=LogNorm(1, max(2, most)),
             rasterized=True,  # in SVG all cells would be drawn

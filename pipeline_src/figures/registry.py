@@ -44,6 +44,7 @@ def draw(
     """Draw all figures.
 
     Args:
+        folders: (method, seed) -> the folder of a run with its history and alphas.
         out: folder of the figures and of their numbers as csv.
         suffixes: the file formats of a figure.
 

@@ -43,7 +43,7 @@ def pictures(facts: Facts) -> Iterator[Picture]:
 
 
 def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
-    """Draw a diagram of each method, all on the same axes."""
+    """Draw a diagram of each method, all on the same axes; return also the numbers behind it."""
     facts = results.facts
     protocol = picture.protocol
     by_method = bin_tables.reliability_tables(results, picture.split)
@@ -73,13 +73,13 @@ def draw_panels(
     """Draw a panel per method or class, with the shares of pixels at its foot.
 
     Args:
-        tables: name -> table as `bin_tables.reliability_table`.
+        tables: name -> a row per bin (`bin_tables.reliability_table`).
         notes: name -> the text below it.
         low: where both axes begin.
         labels: of both axes.
     """
     figure, panels = style.small_multiples(notes, heading, lines, ratio=1 + FOOT)
-    foot = FOOT * (1 - low)
+    foot = FOOT * (1 - low)  # in units of the axis, below `low`
     for table, panel in zip(tables.values(), panels, strict=True):
         axes = panel.axes
         bins = bin_tables.drawn_bins(table)
@@ -114,7 +114,10 @@ def draw_counts(
     """Draw the diagram of one protocol's pixels as <stem>.svg, .pdf and .png.
 
     Args:
-        band: its `accuracy_band`, if known.
+        histogram: the pixels.
+        bins: number of equal-width bins.
+        band: (bins + 1, 2) confidence limits of the accuracy in each bin and over all pixels, if
+            known.
     """
     table = bin_tables.reliability_table(histogram, bins, band)
     low = bin_tables.corner([table])
@@ -148,10 +151,15 @@ def percent_ticks(axes: Axes, ticks: list[float]) -> None:
 
 
 def draw_accuracy(axes: Axes, table: np.recarray) -> None:
-    """Draw accuracy against confidence with a legend."""
+    """Draw accuracy against confidence with a legend, as a single diagram.
+
+    Args:
+        table: `bin_tables.reliability_table`.
+    """
     bins = bin_tables.drawn_bins(table)
     draw_bars(axes, bins, bin_tables.corner([table]))
     entries = {}
+    # The patches of the legend, of which only the look counts.
     if (bins["gap"] > 0).any():
         entries["overconfident"] = _gap_patches((0, 0), 1, 1, style.OVER)
     if (bins["gap"] < 0).any():
@@ -161,14 +169,16 @@ def draw_accuracy(axes: Axes, table: np.recarray) -> None:
 
 
 def draw_bars(axes: Axes, bins: np.recarray, low: float) -> None:
-    """Draw the bars of `bin_tables.drawn_bins` on square axes from `low` to 1.
+    """Draw a bar per bin on square axes from `low` to 1: it ends at the bin's accuracy, with the
+    gap to its mean confidence hatched, and its error bar.
 
-    Each has its gap and its error bar.
+    Args:
+        bins: `bin_tables.drawn_bins`.
     """
     from matplotlib.patches import Rectangle
 
     axes.set(xlim=(low, 1), ylim=(low, 1))
-    tenths = range(math.ceil(10 * low), 11, 1 if low else 2)
+    tenths = range(math.ceil(10 * low), 11, 1 if low else 2)  # ticks: of [0, 1] every second one
     percent_ticks(axes, [tenth / 10 for tenth in tenths])
     axes.set_aspect("equal")
     axes.plot([low, 1], [low, 1], **style.DASHED, zorder=4)
@@ -196,9 +206,12 @@ def draw_bars(axes: Axes, bins: np.recarray, low: float) -> None:
 def _gap_patches(
     corner: tuple[float, float], width: float, height: float, color: str
 ) -> tuple[Rectangle, Rectangle]:
-    """Return a tinted area and its hatch.
+    """Return a tinted area and its hatch, which show a gap.
 
     They are two patches, since an area's transparency would fade its hatch too.
+
+    Args:
+        corner: the lower left one.
     """
     from matplotlib.patches import Rectangle
 

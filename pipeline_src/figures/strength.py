@@ -20,7 +20,10 @@ def pictures(facts: Facts) -> Iterator[Picture]:
 
 
 def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
-    """Draw the ECE of each entry of the grid, a curve per beta."""
+    """Draw the ECE of each entry of the grid, a curve per beta; return also the numbers behind it.
+
+    An entry perturbs the mask of an image with probability alpha, with the strength beta.
+    """
     import pandas as pd
 
     facts = results.facts

@@ -83,9 +83,10 @@ def house() -> AbstractContextManager[None]:
 
 
 def color_number(method: str) -> int:
-    """Return the place in `METHOD_COLORS` of the color of a method entry, by its name only.
+    """Return the place in `METHOD_COLORS` of the color of a method entry, by its name only, so that
+    its color is the same in all reports.
 
-    Names that are not `COLORED` share seven colors: all but the baseline's.
+    Names that are not `COLORED` share seven colors: all but the baseline's, the first.
     """
     if method in COLORED:
         return COLORED.index(method)
@@ -98,11 +99,16 @@ def new_figure(
     """Return a figure with a bold heading, quieter lines, and `body` inches below them.
 
     The second value is the inches that heading and lines take.
+
+    Args:
+        lines: each is wrapped to the width.
+        width: of the figure in inches.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     columns = width / WIDTH
+    # Characters that fit into a column, and inches of a line, in the font sizes below.
     headings = textwrap.wrap(heading, int(40 * columns))
     quieter = [text for line in lines for text in textwrap.wrap(line, int(58 * columns))]
     heights = [0.2] * len(headings) + [0.15] * len(quieter)
@@ -138,21 +144,22 @@ def small_multiples(
     body = FIRST + (rows - 1) * TITLE + rows * high + BOTTOM + SPACE
     figure, used = new_figure(body, heading, lines, width)
     down = figure.get_figheight()
-    names = short_names(notes, int(wide / 0.057))
+    names = short_names(notes, int(wide / 0.057))  # inches of a bold letter
     panels = []
     for place, (name, note) in enumerate(notes.items()):
         row, column = divmod(place, columns)
-        x = LEFT + column * (wide + GAP)
+        x = LEFT + column * (wide + GAP)  # inches from the left, and from the top
         y = used + SPACE + FIRST + row * (TITLE + high)
         axes = figure.add_axes((x / width, 1 - (y + high) / down, wide / width, high / down))
-        _annotate(axes, names[name], 12, fontsize=6, fontweight="bold", color=INK)
-        _annotate(axes, _shortened(note, int(wide / 0.052)), 3, fontsize=6.5, color=MUTED)
+        _annotate(axes, names[name], points=12, fontsize=6, fontweight="bold", color=INK)
+        shown = _shortened(note, letters=int(wide / 0.052))
+        _annotate(axes, shown, points=3, fontsize=6.5, color=MUTED)
         panels.append(Panel(axes, first=column == 0, last=place + columns >= number))
     return figure, panels
 
 
 def _annotate(axes: Axes, text: str, points: float, **look: Any) -> None:
-    """Write a text above axes, so many points above their edge."""
+    """Write a text above axes, so many points above their edge; `look` are properties of a text."""
     axes.annotate(
         text,
         (0, 1),
@@ -165,7 +172,9 @@ def _annotate(axes: Axes, text: str, points: float, **look: Any) -> None:
 
 
 def outer_labels(axes: Axes, panel: Panel, x_label: str, y_label: str) -> None:
-    """Show ticks and labels of `axes` only where `panel` is an outer one."""
+    """Show ticks and labels of `axes` only where `panel` is an outer one: all panels have the same
+    axes. `axes` may be a part of the panel.
+    """
     axes.tick_params(labelleft=panel.first, labelbottom=panel.last, labelsize=6.5)
     if panel.last:
         labels = axes.get_xticklabels()
@@ -180,7 +189,8 @@ def outer_labels(axes: Axes, panel: Panel, x_label: str, y_label: str) -> None:
 def short_names(names: Collection[str], letters: int) -> dict[str, str]:
     """Return names in at most `letters` characters that differ where the full names do.
 
-    They lack their middle, or else their end.
+    They lack their middle. If names are equal then for all lengths of the beginning, they lack
+    their end and have a number.
     """
     for head in (letters // 2, letters // 4, 3 * letters // 4):
         shown = {name: _shortened(name, letters, head) for name in names}
@@ -193,7 +203,9 @@ def short_names(names: Collection[str], letters: int) -> dict[str, str]:
 
 
 def _shortened(text: str, letters: int, head: int | None = None) -> str:
-    """Return a text in at most `letters` characters, without what follows its `head`."""
+    """Return a text in at most `letters` characters: its first `head` ones (by default half of
+    them), an ellipsis and its end.
+    """
     if len(text) <= letters:
         return text
     if head is None:
@@ -213,7 +225,7 @@ def size(picture: Picture, results: Results) -> str:
 
 
 def averaged(facts: Facts) -> str:
-    """Return which networks estimates are of, as text: of several seeds, they are means."""
+    """Return which networks estimates are of, as text: estimates are means over the seeds."""
     seeds = ", ".join(map(str, facts.seeds))
     return f"means over seeds {seeds}" if len(facts.seeds) > 1 else f"seed {seeds}"
 

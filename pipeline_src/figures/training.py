@@ -47,10 +47,29 @@ class Curve(NamedTuple):
 
 
 CURVES = {  # by name of the figure
-    "loss": Curve("Loss of the training images", "Loss", "loss", 1, 3, is_comparable=False),
-    "accuracy": Curve("Accuracy of the validation images", "Accuracy, %", "val_accuracy", 100, 1),
-    "ece": Curve("ECE of the validation images", "ECE, %", "val_ece", 100, 2),
-    "alpha": Curve("Learned perturbation level α", "α", "", 1, 3),
+    "loss": Curve(
+        title="Loss of the training images",
+        label="Loss",
+        column="loss",
+        factor=1,
+        digits=3,
+        is_comparable=False,
+    ),
+    "accuracy": Curve(
+        title="Accuracy of the validation images",
+        label="Accuracy, %",
+        column="val_accuracy",
+        factor=100,
+        digits=1,
+    ),
+    "ece": Curve(
+        title="ECE of the validation images",
+        label="ECE, %",
+        column="val_ece",
+        factor=100,
+        digits=2,
+    ),
+    "alpha": Curve(title="Learned perturbation level α", label="α", column="", factor=1, digits=3),
 }
 
 
@@ -61,11 +80,21 @@ def pictures(facts: Facts) -> Iterator[Picture]:
         if methods:
             band = "the range of the seeds" if curve.column else "90 % of the training images"
             caption = f"{curve.title} over epochs; the band is {band}."
-            yield Picture(FIGURE, (key,), curve.title, caption, wide=is_wide(len(methods)))
+            yield Picture(
+                type=FIGURE,
+                key=(key,),
+                title=curve.title,
+                caption=caption,
+                wide=is_wide(len(methods)),
+            )
 
 
 def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure, DataFrame]:
-    """Draw one curve of all methods that have it."""
+    """Draw one curve of all methods that have it; return also the numbers behind it.
+
+    Args:
+        folders: (method, seed) -> the folder of a run with history.csv and alpha.csv.
+    """
     import pandas as pd
 
     facts = results.facts
@@ -88,10 +117,11 @@ def paint(picture: Picture, results: Results, folders: Folders) -> tuple[Figure,
 def prepare_history(histories: Sequence[DataFrame], column: str) -> DataFrame:
     """Return `epoch` and the `middle`, `low` and `high` of a column over the seeds.
 
-    The middle is the mean over the seeds that have come so far.
+    They are mean, minimum and maximum over the seeds that have come to an epoch.
 
     Args:
-        histories: one table per seed as in history.csv.
+        histories: one table per seed as in history.csv, a row for each epoch.
+        column: of the tables.
     """
     import pandas as pd
 
@@ -123,7 +153,7 @@ def draw(
     Comparable curves of all other methods are behind it, faintly.
 
     Args:
-        tables: method -> table as `prepare_history`.
+        tables: method -> `epoch` and `middle`, `low` and `high` of the curve.
     """
     import pandas as pd
 
@@ -137,7 +167,7 @@ def draw(
         notes[method] = f"{first:.{curve.digits}f} → {last:.{curve.digits}f}"
     figure, panels = style.small_multiples(notes, heading, lines)
     together = pd.concat(curves.values())
-    last_epoch = max(2, int(together["epoch"].max()))
+    last_epoch = max(2, int(together["epoch"].max()))  # an axis needs a length
     low, high = _range(together[["low", "high"]].to_numpy())
     for (method, table), panel in zip(curves.items(), panels, strict=True):
         axes = panel.axes
@@ -160,7 +190,7 @@ def draw(
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:
-    """Return limits of an axis for all values but their outliers."""
+    """Return limits of an axis for all values but the 0.5 % lowest and highest, with a margin."""
     finite = values[np.isfinite(values)]
     low, high = np.quantile(finite, [0.005, 0.995]) if len(finite) else (0, 1)
     margin = 0.06 * max(high - low, 1e-3)

@@ -71,7 +71,7 @@ class FigureType:
         name: the start of its files' names.
         heading: of its section in the report.
         reading: how it is read, in sentences.
-        pictures: those that an experiment has, in order.
+        pictures: returns those that an experiment has, in order.
         paint: draws a picture from results and files of the runs (of a gallery: predictions), and
             returns it with the numbers behind it.
     """
@@ -99,12 +99,19 @@ class FigureType:
                 protocol=PROTOCOL_NAMES[protocol],
                 networks=facts.networks_text(),
             )
-            wide = is_wide(panels)
-            yield Picture(self, (protocol, split), named, text, protocol, split, wide)
+            yield Picture(
+                type=self,
+                key=(protocol, split),
+                title=named,
+                caption=text,
+                protocol=protocol,
+                split=split,
+                wide=is_wide(panels),
+            )
 
 
 def is_wide(panels: int) -> bool:
-    """Return whether so many small multiples need two columns."""
+    """Return whether so many small multiples need the width of two columns of a page."""
     return panels > 2
 
 

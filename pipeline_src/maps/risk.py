@@ -80,7 +80,7 @@ def class_warnings(result: Mapping[str, dict[str, Any]], bound: Bound) -> list[s
     if few:
         warnings.append(
             f"{bound}: no threshold for the class {', '.join(few)}; in brackets the images, or "
-            f"groups of them, that have this risk; {bound.needs:,} are needed"
+            f"groups of them, that have this risk; {bound.fewest_images:,} are needed"
         )
     if above:
         warnings.append(
@@ -121,8 +121,9 @@ def controlled(
     result["delivered"] = None
     if level is None:
         label = "pixels of the object or class" if bound.risk == "fnr" else "other pixels"
+        needed = bound.fewest_images
         result["reason"] = (
-            f"{units:,} images or groups of them have {label}, and {bound.needs:,} are needed"
+            f"{units:,} images or groups of them have {label}, and {needed:,} are needed"
         )
         return result
     result["threshold"] = level / (EIGHT_BIT - 1)

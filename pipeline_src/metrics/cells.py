@@ -21,17 +21,20 @@ POSITIVE = "probability"  # of the positive class
 CLASSES = "probability of each class"
 MIDDLE = HALF // EIGHT  # the 8-bit level that 0.5 lies in
 Arrays = dict[str, np.ndarray]
-Columns = Callable[[slice], np.ndarray]  # images -> (n, C), numbers of each image that are summed
+# Slice of the images -> (n, C), numbers of each image that are summed over images.
+Columns = Callable[[slice], np.ndarray]
 
 
 def image_cells(counts: Counts, score: str, cells: int | np.ndarray) -> Columns:
-    """Return pixels, hits and scores of images by cell of a score, (n, 3 C).
+    """Return a function of a slice of images: their pixels, hits and scores by cell, (n, 3 C).
 
     Args:
         score: TOP or POSITIVE.
-        cells: as of `pixel_cells`.
+        cells: the number of equally wide cells C, or (LEVELS,) the cell that each level is joined
+            to.
     """
     per_pixel = pixel_cells(counts, score, cells)
+    # An image's pixels by 8-bit level and label, each spread over cells as those of all images are.
     return lambda images: counts.images.levels[images].reshape(-1, 512) @ per_pixel
 
 
@@ -51,6 +54,7 @@ def pixel_cells(counts: Counts, score: str, cells: int | np.ndarray) -> np.ndarr
     """
     cell_of_level = np.arange(LEVELS) * cells // LEVELS if isinstance(cells, int) else cells
     pixels = _pooled_pixels(counts, score)
+    # Sum over the pixels of a group and cell, then divide by the pixels of the group.
     number = int(cell_of_level.max()) + 1
     places = pixels["group"] * number + cell_of_level[pixels["level"]]
     sums = []
@@ -64,8 +68,8 @@ def pixel_cells(counts: Counts, score: str, cells: int | np.ndarray) -> np.ndarr
 
 @lru_cache(maxsize=2)  # several metrics have other cells of the same pixels
 def _pooled_pixels(counts: Counts, score: str) -> Arrays:
-    """Return the pixels of all images by group and level of a score, (m,) each: `group` (twice the
-    8-bit level, plus the label), `level`, `count`, `hits` and summed `score`.
+    """Return the pixels of all images by group and level of a score, TOP or POSITIVE, (m,) each:
+    `group` (twice the 8-bit level, plus the label), `level`, `count`, `hits` and summed `score`.
     """
     pixels = _with_eight_bit_levels(counts)
     count = pixels["count"]
@@ -74,6 +78,7 @@ def _pooled_pixels(counts: Counts, score: str) -> Arrays:
     above = pixels["predicted"] == 1
     confidence_level = LEVELS - 1 - pixels["level"]
     result = {"group": pixels["eight_bit"] * 2 + label, "count": count}
+    # Of K classes, confidence in the top label is counted as the probability of an object.
     if score == TOP and not counts.histogram.top:
         result["level"] = confidence_level
         result["hits"] = count * (pixels["predicted"] == label)
@@ -110,8 +115,9 @@ def _with_eight_bit_levels(counts: Counts) -> Arrays:
 
 
 def _by_level(counts: Counts) -> Arrays:
-    """Return the pixels by level, predicted class and label, (m,) each: first those exactly at
-    doubt = level / LEVELS, then all others, with their summed doubts.
+    """Return the pixels by level of doubt (1 - confidence), predicted class and label, (m,) each:
+    first those exactly at doubt = level / LEVELS, which are on the edge of a bin, then all others,
+    with their summed doubts.
     """
     histogram = counts.histogram
     level, predicted, label = np.nonzero(histogram.count)
@@ -121,7 +127,7 @@ def _by_level(counts: Counts) -> Arrays:
     edge_below = histogram.on_edge[level, label]
     edge = np.where(predicted == 1, upper_edge(counts)[level, label], edge_below)
     edge_doubt = edge * (level / LEVELS)
-    return {
+    return {  # the first half of each array is on the edge
         "level": np.tile(level, 2),
         "on_edge": np.arange(2 * len(level)) < len(level),
         "predicted": np.tile(predicted, 2),
@@ -132,8 +138,8 @@ def _by_level(counts: Counts) -> Arrays:
 
 
 def _matched_to_images(pixels: Arrays, eight_bit: np.ndarray, total: np.ndarray) -> Arrays:
-    """Return `pixels`, split where levels differ, with the 8-bit levels according to the rows of
-    images.
+    """Return `pixels` (`_by_level`) with the 8-bit levels according to the rows of images, split
+    where such a level ends within a level of the grid.
 
     The rows know all bits of a float32 f, the grid knows f below 0.5 as 1 - float32 confidence.
     Close to a threshold t/255 the two can lie on different sides of it, and of 8-bit values that
@@ -152,7 +158,10 @@ def _matched_to_images(pixels: Arrays, eight_bit: np.ndarray, total: np.ndarray)
     for label in (0, 1):
         is_below = (pixels["predicted"] == 0) & (pixels["label"] == label) & (count > 0)
         below = np.flatnonzero(is_below)
+        # In the order of f: by level, and the edge, where a level begins, before its other pixels.
         below = below[np.lexsort((~pixels["on_edge"][below], pixels["level"][below]))]
+        # Ranks in this order at which an entry of `pixels` ends, and at which an 8-bit level ends.
+        # Between two neighboring cuts, pixels have one of either.
         ends = np.cumsum(count[below])
         ends_by_rows = np.cumsum(total[:MIDDLE, label])
         inner_ends = ends_by_rows[ends_by_rows < count[below].sum()]
@@ -163,5 +172,6 @@ def _matched_to_images(pixels: Arrays, eight_bit: np.ndarray, total: np.ndarray)
     place = np.concatenate(places)
     matched = {name: array[place] for name, array in pixels.items()}
     split_count = np.concatenate(counts)
+    # A piece of an entry has its share of the summed doubts.
     matched["doubt"] = matched["doubt"] * (split_count / matched["count"])
     return matched | {"count": split_count, "eight_bit": np.concatenate(levels)}

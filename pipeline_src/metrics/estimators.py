@@ -38,33 +38,48 @@ def oe(bins: Bins) -> np.ndarray:
 def squared_error(
     bins: Bins, variance: np.ndarray, counted: np.ndarray | bool = True
 ) -> np.ndarray:
-    """Return the sum of n_k/N (score_k - hits_k)^2, less what sampling adds to it: (E_k^2 - V_k) /
-    n_k / N with E_k the excess of a bin and V_k (..., K) its sampling variance. Unbiased; often
-    below 0 where the true error is 0.
+    """Return the sum of n_k/N (score_k - hits_k)^2, less what sampling adds to it.
+
+    This is the sum of (E_k^2 - V_k) / n_k / N, with E_k the excess of a bin. It is unbiased, and
+    often below 0 where the true error is 0.
 
     Args:
-        counted: (..., K), the bins that are summed over.
+        variance: (..., K), the sampling variance V_k of the excess of each bin.
+        counted: (..., K) bool, the bins that are summed over; True for all.
     """
     return _share(bins, counted * (bins.excess**2 - variance) / bins.divisor)
 
 
 def squared_overconfidence(bins: Bins, variance: np.ndarray) -> np.ndarray:
-    """Return the terms of `squared_error` of the bins whose score is above their hits. For normal
-    E_k, the mean of a term is off its true value by about a tenth of V_k / n_k / N at most, and
-    exact where E_k is truly 0.
+    """Return the debiased squared error (`squared_error`) of the overconfident bins, whose score is
+    above their hits.
+
+    For normal E_k, the mean of a term is off its true value by about a tenth of V_k / n_k / N at
+    most, and exact where E_k is truly 0.
+
+    Args:
+        variance: (..., K), the sampling variance of the excess of each bin.
     """
-    return squared_error(bins, variance, bins.excess > 0)
+    return squared_error(bins, variance, counted=bins.excess > 0)
 
 
 def debiased(bins: Bins, variance: np.ndarray) -> np.ndarray:
-    """Return the root of `squared_error`, 0 where that is negative."""
+    """Return the root-mean-square calibration error without the bias of sampling: the root of
+    `squared_error`, 0 where that is negative.
+
+    Args:
+        variance: (..., K), the sampling variance of the excess of each bin.
+    """
     return np.asarray(np.sqrt(np.maximum(squared_error(bins, variance), 0)))
 
 
 def noise_floor(bins: Bins, variance: np.ndarray) -> np.ndarray:
-    """Return the mean ECE of a network without calibration error whose excesses have these sampling
-    variances (..., K): the mean of abs(x), sqrt(2 V_k / pi) for x normal with mean 0, summed over
-    bins.
+    """Return the mean ECE of a network without calibration error, which only sampling produces.
+
+    It sums over bins the mean of abs(x), sqrt(2 V_k / pi), for x normal with mean 0.
+
+    Args:
+        variance: (..., K), the sampling variance V_k of the excess of each bin.
     """
     return _share(bins, np.sqrt(2 / np.pi * variance))
 
@@ -75,22 +90,26 @@ def _share(bins: Bins, terms: np.ndarray) -> np.ndarray:
 
 
 def equal_mass(bins: Bins, groups: int) -> np.ndarray:
-    """Return the ECE over `groups` groups of N/groups pixels each; a cell's pixels spread evenly
-    over its groups.
+    """Return the ECE over `groups` groups of N/groups pixels each, in the order of the score.
+
+    The pixels of a cell are tied; if a group ends within it, they are spread evenly over the groups
+    that share it.
     """
     return _by_row(bins, lambda row: _grouped_error(row, groups))
 
 
 def sweep(bins: Bins) -> np.ndarray:
-    """Return the equal-mass ECE with the largest number of groups before the hit rate first fails
-    to be monotone.
+    """Return the equal-mass ECE with as many groups as keep their hit rates in the order of the
+    score, counting up from one group, so no number of bins has to be chosen.
     """
     return _by_row(bins, lambda row: _grouped_error(row, sweep_groups(row)))
 
 
 def sweep_groups(row: Bins) -> int:
-    """Return the number of groups that `sweep` of one row (K,) ends with, at most the number of
-    cells with pixels.
+    """Return the largest number of equal-mass groups before hit rates first fall with the score.
+
+    Args:
+        row: cells (K,) of one resample. There are at most as many groups as cells with pixels.
     """
     rank = _cumulative(row, row.count)
     hits = _cumulative(row, row.hits)
@@ -100,10 +119,13 @@ def sweep_groups(row: Bins) -> int:
         return most
     groups = 1
     while groups < most:
-        # Several at once, since a call costs more.
+        # Several numbers of groups at once, since a call costs more: a growing number, and as the
+        # arrays are (tried, groups), not more than 2^16 entries.
         tried = min(most - groups, groups + 15, max(1, (1 << 16) // groups))
         number = groups + 1 + np.arange(tried)[:, None]
         cut = np.arange(groups + tried + 1)
+        # Hits of each group. Hits rise linearly within a cell, whose pixels are tied. Rows of fewer
+        # groups end in repeated cuts, which are not compared.
         gained = np.diff(np.interp(np.minimum(cut, number) * (n / number), rank, hits), axis=1)
         # Ties spread over groups differ by rounding only.
         falls = ((np.diff(gained, axis=1) < -1e-12 * n) & (cut[2:] <= number)).any(axis=1)
@@ -119,15 +141,17 @@ def _cumulative(row: Bins, numbers: np.ndarray) -> np.ndarray:
 
 
 def _grouped_error(row: Bins, groups: int) -> float:
-    """Return the ECE over `groups` equal-mass groups of one row."""
+    """Return the ECE over `groups` equal-mass groups of the cells (K,) of one resample."""
     rank = _cumulative(row, row.count)
     excess = _cumulative(row, row.excess)
-    cuts = np.arange(groups + 1) * (rank[-1] / groups)
+    cuts = np.arange(groups + 1) * (rank[-1] / groups)  # ranks at which groups begin and end
     return float(np.abs(np.diff(np.interp(cuts, rank, excess))).sum() / rank[-1])
 
 
 def _by_row(bins: Bins, function: Callable[[Bins], float]) -> np.ndarray:
-    """Return `function` of each row of `bins`, as an array (...)."""
+    """Return `function` of the cells (K,) of each resample in `bins`, as an array (...): for
+    estimators that numpy cannot compute for all resamples at once.
+    """
     rows = np.stack([bins.count, bins.hits, bins.score, bins.excess], axis=-2)
     shape = rows.shape[:-2]
     values = [function(Bins(*row)) for row in rows.reshape(-1, *rows.shape[-2:])]
@@ -135,9 +159,9 @@ def _by_row(bins: Bins, function: Callable[[Bins], float]) -> np.ndarray:
 
 
 def smooth(bins: Bins) -> np.ndarray:
-    """Return the smooth ECE, the sigma at which `smoothed_error` equals sigma.
+    """Return the smooth ECE: the error after smoothing by a Gaussian whose width equals that error.
 
-    Cells must be equally wide.
+    It is the sigma at which `smoothed_error` equals sigma. Cells must be equally wide.
     """
     spectrum = cosines(bins.excess) / bins.pixels[..., None]
     low = np.zeros(bins.pixels.shape)
@@ -155,19 +179,25 @@ def smoothed_error(spectrum: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     reflected at 0 and 1.
 
     Args:
-        spectrum: `cosines` of the excess of cells over all pixels.
+        spectrum: (..., K + 1), `cosines` of the excess of K cells, divided by the number of pixels.
+        sigma: (...).
     """
     # The reflected Gaussian is diagonal in the cosines cos(pi k t), with factors exp(-(pi k
     # sigma)^2 / 2).
     k = np.arange(spectrum.shape[-1])
     damped = spectrum * np.exp(-((np.pi * k * np.asarray(sigma)[..., None]) ** 2) / 2)
     cells = spectrum.shape[-1] - 1
+    # The inverse of `cosines`: K values and their mirror image, which is dropped.
     smoothed = np.fft.irfft(damped * np.exp(1j * np.pi * k / 2 / cells), axis=-1)[..., :cells]
     return np.asarray(np.abs(smoothed).sum(axis=-1))
 
 
 def cosines(values: np.ndarray) -> np.ndarray:
-    """Return the (..., K+1) cosine spectrum of values at the middles of K cells of [0, 1]."""
+    """Return the (..., K+1) cosine spectrum of values at the middles of K cells of [0, 1].
+
+    It is real because the values are mirrored at 1; the factor shifts the origin by half a cell,
+    from the middle of the first cell to 0.
+    """
     mirrored = np.concatenate([values, values[..., ::-1]], axis=-1)
     k = np.arange(values.shape[-1] + 1)
     spectrum: np.ndarray = np.fft.rfft(mirrored, axis=-1) * np.exp(
@@ -177,9 +207,10 @@ def cosines(values: np.ndarray) -> np.ndarray:
 
 
 def aurc(bins: Bins) -> np.ndarray:
-    """Return the mean over coverages i/N of the error rate of the i highest-scored pixels.
+    """Return the area under the risk-coverage curve: the mean over coverages i/N of the error rate
+    of the i highest-scored pixels.
 
-    Ties are spread evenly.
+    Errors among the tied pixels of a cell are spread evenly.
     """
     from scipy.special import digamma  # 0.2 s, for which readers of the registry need not wait
 
@@ -201,13 +232,13 @@ def augrc(bins: Bins) -> np.ndarray:
     a)^2 / 2.
     """
     count, errors = _risk_coverage(bins)
-    wrong = (errors[..., 1:] + errors[..., :-1]) / 2
+    wrong = (errors[..., 1:] + errors[..., :-1]) / 2  # within a cell they rise linearly
     return _share(bins, np.diff(count, axis=-1) * (wrong / bins.pixels[..., None]))
 
 
 def _risk_coverage(bins: Bins) -> tuple[np.ndarray, np.ndarray]:
-    """Return (..., K + 1) pixels, and errors among them, from the most confident cell on, starting
-    with 0.
+    """Return the numbers of pixels in the k most confident cells, k = 0 .. K, and of the errors
+    among them, (..., K + 1) each.
     """
     both = np.stack([bins.count, bins.count - bins.hits])
     sums = np.flip(both, axis=-1).cumsum(axis=-1)
@@ -222,9 +253,13 @@ def average_precision(rates: np.ndarray) -> np.ndarray:
     of the highest threshold at which an image has it.
 
     Args:
-        rates: (..., 1024) as `image_inputs.rate_curves`.
+        rates: (..., 1024) means over images at 256 falling thresholds (`image_inputs.rate_curves`):
+            precision (0 without predicted pixels), share of the images with predicted pixels,
+            recall, and false positive rate.
     """
     precision, predicted, recall, _ = np.split(rates, 4, axis=-1)
+    # The thresholds above the first one with a predicted pixel take its precision. Dividing by the
+    # share of images with predicted pixels gives the mean over these images.
     first = np.argmax(predicted > 0, axis=-1, keepdims=True)
     place = np.maximum(np.arange(predicted.shape[-1]), first)
     curve = np.take_along_axis(precision, place, axis=-1)
@@ -237,7 +272,8 @@ def auc(rates: np.ndarray) -> np.ndarray:
     thresholds.
 
     Args:
-        rates: (..., 1024) as `image_inputs.rate_curves`.
+        rates: (..., 1024) means over images at 256 falling thresholds (`image_inputs.rate_curves`),
+            of which the last two quarters are true and false positive rate.
     """
     _, _, true, false = np.split(rates, 4, axis=-1)
     return _area(false, true, np.zeros_like(true[..., :1]))
@@ -251,5 +287,7 @@ def _area(x: np.ndarray, y: np.ndarray, start: np.ndarray) -> np.ndarray:
 
 
 def mean_iou(iou: np.ndarray) -> np.ndarray:
-    """Return the mean over the classes that occur, (..., K) -> (...)."""
+    """Return the mean of IoUs (..., K) over the classes that occur, (...); the IoU of a class that
+    does not occur is NaN.
+    """
     return np.asarray(np.nansum(iou, axis=-1) / (~np.isnan(iou)).sum(axis=-1))

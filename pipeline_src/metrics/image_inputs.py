@@ -26,6 +26,7 @@ from pipeline_src.metrics.cells import TOP, Columns, as_bins
 from pipeline_src.metrics.inputs import Arguments, Binned, Input, unit
 
 BETA2 = 0.3  # of F
+# (counts, number of bins) -> function of a slice of images: their numbers (n, C).
 Values = Callable[[Counts, int], Columns]
 
 
@@ -36,10 +37,11 @@ class ImageMean(Input):
     Args:
         values: (counts, number of bins) -> numbers (n, C) of a block of images; an image of NaN
             does not count.
+        classes: the numbers of classes it is defined for: "two", "several" or "any".
         few: whether `FEW` resamples suffice, as of curves with many columns.
     """
 
-    present = -1
+    present = -1  # the last column
 
     def __init__(self, values: Values, classes: str = "two", few: bool = False):
         self.values = values
@@ -48,9 +50,14 @@ class ImageMean(Input):
         self.few = few
 
     def columns(self, counts: Counts, bins: int) -> Columns:
+        """Return the numbers of each image, and 1 where it has them, else zeros, (n, C + 1).
+
+        The sum over images then gives the mean over the images that have the numbers.
+        """
         values = self.values(counts, bins)
 
         def values_and_presence(images: slice) -> np.ndarray:
+            """Return the columns of a slice of images."""
             numbers = values(images)
             defined = ~np.isnan(numbers[:, :1])
             return np.concatenate([np.where(defined, numbers, 0), defined], axis=1)
@@ -58,14 +65,20 @@ class ImageMean(Input):
         return values_and_presence
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
+        """Return the means: sums divided by the number of images that have the numbers."""
         means = sums[..., :-1] / sums[..., -1:]
         return (means[..., 0] if means.shape[-1] == 1 else means,)
 
 
 def whole_map_measure(column: str) -> Values:
-    """Return the values of `ImageMean` for a measure of whole maps."""
+    """Return the values of `ImageMean` for a measure of whole maps, such as the S-measure.
+
+    Args:
+        column: of `counts.COLUMNS`.
+    """
 
     def values(counts: Counts, bins: int) -> Columns:
+        """Return the measure of images, (n, 1); NaN where it was not measured."""
         numbers = counts.images.column(column)[:, None]
         return lambda images: np.where(
             numbers[images] == UNMEASURED, np.nan, numbers[images] / UNIT
@@ -95,6 +108,8 @@ def rate_curves(counts: Counts, bins: int) -> Columns:
     """
 
     def rates(images: slice) -> np.ndarray:
+        """Return the four curves of a slice of images, (n, 1024)."""
+        # Pixels with f >= t/255 by label, (n, 256, 2), from the highest threshold; the last is all.
         at_least = np.flip(counts.images.levels[images], axis=1).cumsum(axis=1, dtype=np.int64)
         total = at_least[:, -1:]
         predicted = at_least.sum(axis=2)
@@ -115,8 +130,9 @@ def image_errors(counts: Counts, bins: int) -> Columns:
     """Return the ECE of images, (n, 1); NaN without a pixel that counts."""
     in_bins = Binned(TOP).columns(counts, bins)
 
-    @np.errstate(invalid="ignore")
+    @np.errstate(invalid="ignore")  # 0 / 0 of an image without pixels that count
     def errors(images: slice) -> np.ndarray:
+        """Return the ECE of a slice of images, (n, 1)."""
         return estimators.ece(as_bins(in_bins(images)))[:, None]
 
     return errors
@@ -135,6 +151,7 @@ def f_curve(levels: np.ndarray) -> np.ndarray:
     Returns:
         (..., 256) float64 in [0, 1]; NaN without foreground.
     """
+    # Pixels with f >= t/255 by label, (..., 256, 2): sums from the highest level down.
     at_least = np.flip(np.cumsum(np.flip(levels, axis=-2), axis=-2), axis=-2)
     hits = at_least[..., 1]
     with np.errstate(invalid="ignore"):
@@ -149,13 +166,16 @@ class ClassAreas(Input):
     classes = "several"
 
     def columns(self, counts: Counts, bins: int) -> Columns:
-        """Return the union of label and prediction of each class, and their intersection."""
+        """Return the pixels of each class by label or prediction (union), and by both
+        (intersection), (n, 2 K); `counts.Counts` says which columns of a class hold them.
+        """
         union = [of_class.images.column("pixels") for of_class in counts.classes]
         both = [of_class.images.column("correct") for of_class in counts.classes]
         areas = np.stack([*union, *both], axis=1)
         return lambda images: areas[images]
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
+        """Return intersection over union; 0 / 0 is NaN."""
         union, both = np.split(sums, 2, axis=-1)
         return (both / union,)
 

@@ -2,7 +2,8 @@
 
 An input provides the arguments of a metric in both ways, so a metric is one function of arrays
 (...), evaluated once or on a thousand resamples. Inputs of one `family` share their sums over
-images. `image_inputs` has inputs by image.
+images. `bins` is the number of equal-width bins; inputs without bins ignore it. `image_inputs` has
+inputs by image.
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ from pipeline_src.metrics.cells import POSITIVE, TOP, Columns, as_bins, image_ce
 
 Arguments = tuple[Any, ...]  # of a metric: `Bins` or arrays
 EQUAL = 204  # equally wide cells of `Ordered`
-FEW = 250  # resamples of such metrics, which cost ten times as much as the others
+FEW = 250  # resamples of the inputs with many columns, which cost ten times as much as the others
 
 
 class Input:
     """Base of all inputs.
 
     Attributes:
-        family: hashable; inputs of one family need the same sums.
+        family: hashable; inputs of one family need the same sums, which are computed once.
         classes: the numbers of classes it is defined for: "two", "several" or "any".
         pooled: whether the pixels of all images together suffice, without rows per image.
         coarse: whether a pooled input needs no more than `levels.COARSE` levels, if these form its
             bins.
         few: whether `FEW` resamples suffice.
-        centred: whether resampling biases its metrics: resampled values are shifted to the exact
-            one.
+        centred: whether resampling biases its metrics, so that resampled values are shifted to have
+            the exact value as their mean.
         present: the column that counts the images that have its metrics; None if all have them.
     """
 
@@ -52,8 +53,8 @@ class Input:
         return self.from_sums(np.sum(sums, axis=0), bins)
 
     def unit_terms(self, counts: Counts, bins: int = 10) -> Iterator[np.ndarray]:
-        """Return batches (n, C) of the terms of independent units, images or groups of images, in
-        order.
+        """Yield batches (n, C) of the terms of independent units, images or groups of images, in
+        order. A bootstrap draws units, and sums their terms.
         """
         columns = self.columns(counts, bins)
         groups = counts.images.groups
@@ -62,6 +63,8 @@ class Input:
             for block in blocks:
                 yield self.terms(columns(block))
             return
+        # The images of a group may lie in several blocks, so all groups are summed before the first
+        # is returned.
         sums = np.zeros((counts.images.units, columns(slice(0, 1)).shape[1]))
         for block in blocks:
             np.add.at(sums, groups[block], columns(block))
@@ -72,7 +75,9 @@ class Input:
         raise NotImplementedError
 
     def terms(self, columns: np.ndarray) -> np.ndarray:
-        """Return the terms (n, C) of n units from their `columns` (n, c)."""
+        """Return the terms (n, C) of n units from their summed `columns` (n, c), which they are by
+        default. Terms may hold squares, which must be taken of units and not of images.
+        """
         return columns
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
@@ -85,6 +90,7 @@ class PixelMeans(Input):
 
     Args:
         columns: of `names`.
+        classes: the numbers of classes it is defined for: "two", "several" or "any".
     """
 
     family = "pixels"
@@ -94,9 +100,10 @@ class PixelMeans(Input):
     def __init__(self, *columns: str, classes: str = "any"):
         self.means = columns
         self.classes = classes
-        self.pooled = set(columns) <= {"correct", "confidence"}
+        self.pooled = set(columns) <= {"correct", "confidence"}  # the histogram has these, too
 
     def exact(self, counts: Counts, bins: int) -> Arguments:
+        """Return the means over all pixels, from exact sums of whole numbers."""
         if len(counts.images):
             sums = {name: counts.images.total(name) / unit(name) for name in self.means}
         else:
@@ -105,16 +112,20 @@ class PixelMeans(Input):
         return tuple(sums[name] / counts.pixels for name in self.means)
 
     def columns(self, counts: Counts, bins: int) -> Columns:
+        """Return the columns `names` of images, (n, 7): the same for all inputs of the family."""
         places = [COLUMNS.index(name) for name in self.names]
         return lambda images: counts.images.table[images][:, places]
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
+        """Return the means over pixels for sums (..., 7) of `names`."""
         pixels = sums[..., 0]
         return tuple(sums[..., self.names.index(name)] / unit(name) / pixels for name in self.means)
 
 
 def unit(column: str) -> int:
-    """Return what a column of the rows per image counts in: whole pixels, or 1 / `UNIT`."""
+    """Return in how many units a column of the rows per image counts 1: 1 for whole pixels, `UNIT`
+    for sums of scores.
+    """
     return 1 if column == "correct" else UNIT
 
 
@@ -124,7 +135,8 @@ class Binned(Input):
     over classes.
 
     Args:
-        score: TOP or CLASSES.
+        score: TOP, the confidence in the predicted class, or CLASSES, the probability of each
+            class.
     """
 
     coarse = True
@@ -136,6 +148,7 @@ class Binned(Input):
         self.classes = "any" if score == TOP else "several"
 
     def exact(self, counts: Counts, bins: int) -> Arguments:
+        """Return the bins of all pixels, from the histograms, which are exact."""
         if self.score == TOP:
             return (top_label(counts.histogram, bins),)
         by_class = [positive(of_class.histogram, bins) for of_class in counts.classes]
@@ -148,11 +161,13 @@ class Binned(Input):
         return (pixels,)
 
     def columns(self, counts: Counts, bins: int) -> Columns:
+        """Return pixels, hits and scores of images by bin, (n, 3 B), each of all classes."""
         if self.score == TOP:
             return _with_image_confidence(counts, image_cells(counts, TOP, bins), bins)
         by_class = [image_cells(of_class, POSITIVE, bins) for of_class in counts.classes]
 
         def class_after_class(images: slice) -> np.ndarray:
+            """Return the pixels of all classes, then the hits of all, then the scores of all."""
             by_kind = [columns(images).reshape(-1, 3, bins) for columns in by_class]
             return np.concatenate(by_kind, axis=2).reshape(-1, 3 * bins * len(by_class))
 
@@ -160,8 +175,10 @@ class Binned(Input):
 
     def terms(self, columns: np.ndarray) -> np.ndarray:
         """Return the columns (n, 3 B), the squares (n, 3 B) that `BinNoise` needs, and whether the
-        unit has pixels in a bin (n, B) and in any bin. A unit with less than a pixel in a bin
-        counts as that share of a unit.
+        unit has pixels in a bin (n, B) and in any bin (n, 1), so (n, 7 B + 1).
+
+        Pixels of an 8-bit level that lies in two bins are split, so a unit can have less than a
+        pixel in a bin. It then counts as that share of a unit.
         """
         bins = as_bins(columns)
         squares = (bins.count**2, bins.count * bins.excess, bins.excess**2)
@@ -170,6 +187,7 @@ class Binned(Input):
         return np.concatenate([columns, *squares, filled, present], axis=1)
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
+        """Return the bins of sums (..., 7 B + 1) of `terms`, of which the first 3 B are columns."""
         return (as_bins(sums[..., : 3 * (sums.shape[-1] // 7)]),)
 
 
@@ -184,14 +202,20 @@ class BinNoise(Binned):
 
     def __init__(self, score: str):
         super().__init__(score)
-        self.pooled = False
+        self.pooled = False  # a variance over images needs their rows
 
     def exact(self, counts: Counts, bins: int) -> Arguments:
+        """Return the exact bins of all pixels, and the variance over the units."""
         (pixels,) = super().exact(counts, bins)
         _, variance = Input.exact(self, counts, bins)
         return pixels, variance
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
+        """Return the bins and variances for sums (..., 7 B + 1) of the terms of `Binned`.
+
+        The square of e_ik - g_k c_ik is expanded, so the sums over units of c_ik^2, c_ik e_ik and
+        e_ik^2 suffice. `units` is the number of units with pixels.
+        """
         (pixels,) = super().from_sums(sums, bins)
         square, product, squared_excess = np.split(sums[..., :-1], 7, axis=-1)[3:6]
         gap = pixels.excess / pixels.divisor
@@ -203,7 +227,7 @@ class BinNoise(Binned):
 
 class Ordered(Input):
     """Pixels in the order of confidence: `Bins` of all levels, ascending; on resamples of `EQUAL`
-    cells.
+    cells. It serves metrics that choose their own bins or smooth.
 
     Exact for 8-bit and 16-bit maps. On resamples cells are few: `analysis.resampling` shifts values
     to the exact one.
@@ -222,24 +246,28 @@ class Ordered(Input):
         self.groups = groups
 
     def exact(self, counts: Counts, bins: int) -> Arguments:
+        """Return all pixels by level of confidence, or by cell."""
         return self._with_groups(top_label(counts.histogram, self.cells), bins)
 
     def columns(self, counts: Counts, bins: int) -> Columns:
+        """Return pixels, hits and confidences of images in `EQUAL` cells, (n, 3 * EQUAL)."""
         return image_cells(counts, TOP, EQUAL)
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
+        """Return the cells that sums (..., 3 * EQUAL) over units hold."""
         return self._with_groups(as_bins(sums), bins)
 
     def _with_groups(self, cells: Bins, bins: int) -> Arguments:
+        """Return the metric's arguments: the cells, and if it forms groups, their number."""
         return (cells, bins) if self.groups else (cells,)
 
 
 class Ranked(Input):
-    """As `Ordered`, with cells of the surest pixels for the first levels; on resamples cells are
-    fine near 1.
+    """Pixels in the order of confidence as `Bins`, for metrics that rank pixels; scores are not
+    used. The first levels are split into cells (`counting.levels`).
 
-    Confidences of networks crowd near 1. So each cell joins levels that span about a twelfth of its
-    distance to 1, at most 0.01: the surest pixels keep their order.
+    Confidences of networks crowd near 1. So on resamples each cell joins levels that span about a
+    twelfth of its distance to 1, at most 0.01: the surest pixels keep their order.
     """
 
     family = "ranked"
@@ -247,14 +275,17 @@ class Ranked(Input):
     few = True
 
     def exact(self, counts: Counts, bins: int) -> Arguments:
+        """Return all pixels by level, or by cell where cells order them better."""
         histogram = counts.histogram
         finer = further_cells(histogram.surest)
         return (_with_surest(histogram) if finer else top_label(histogram),)
 
     def columns(self, counts: Counts, bins: int) -> Columns:
+        """Return pixels, hits and confidences of images in C cells, finer near 1, (n, 3 C)."""
         return image_cells(counts, TOP, _cell_of_level())
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
+        """Return the cells that sums (..., 3 C) over units hold."""
         return (as_bins(sums),)
 
 
@@ -268,24 +299,28 @@ def _cell_of_level() -> np.ndarray:
         width = min(max(1, starts[-1] // 12), LEVELS // 100)
         starts.append(min(starts[-1] + width, LEVELS))
     by_doubt = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
-    return len(starts) - 2 - by_doubt[::-1]
+    return len(starts) - 2 - by_doubt[::-1]  # confidence ascends where doubt descends
 
 
 def _with_surest(histogram: Histogram) -> Bins:
-    """Return pixels and hits by level of confidence, ascending, and by cell at the end; the scores
-    are not used.
+    """Return pixels and hits in the order of confidence: by level, and the surest ones by cell.
+
+    The scores are not used, so they are 0.
     """
+    # The first levels of doubt are left out, because `surest` has their pixels.
     count = histogram.count.copy()
     on_edge = histogram.on_edge.copy()
     count[:SPLIT] = 0
     on_edge[:SPLIT] = 0
     middle = top_label(replace(histogram, count=count, on_edge=on_edge))
     cells = histogram.surest
-    if histogram.top:
+    # Misses and hits by cell of doubt: `low` where confidence ascends with doubt, `high` where it
+    # descends.
+    if histogram.top:  # the score of a top label may lie below 0.5
         low = cells[:, 0]
         high = cells[:, 1]
     else:
-        low = cells[:0, 0]
+        low = cells[:0, 0]  # none
         wrong = cells[:, 0, 1] + cells[:, 1, 0]
         right = cells[:, 0, 0] + cells[:, 1, 1]
         high = np.stack([wrong, right], axis=1)
@@ -311,12 +346,12 @@ def _with_image_confidence(counts: Counts, columns: Columns, bins: int) -> Colum
         pixels, _, confidence = np.moveaxis(cells.sum(axis=2, keepdims=True), 1, 0)
         exact = confidences[images, None]
         difference = exact / UNIT - confidence
-        # As of 8-bit maps: the confidence of each pixel was rounded.
+        # No more than the rounding of each pixel's confidence in the row: 8-bit maps stay exact.
         rounding = np.abs(difference) <= pixels / UNIT
         known = np.where(rounding | (exact == UNMEASURED), 0, difference)
         return np.asarray(known / np.maximum(pixels, 1))
 
-    added = np.zeros((2, bins))
+    added = np.zeros((2, bins))  # what pixels of each bin lack in sum, and their number
     for block in image_blocks(len(counts.images)):
         cells = columns(block).reshape(-1, 3, bins)
         added[0] += (missing(block, cells) * cells[:, 0]).sum(axis=0)
@@ -324,6 +359,7 @@ def _with_image_confidence(counts: Counts, columns: Columns, bins: int) -> Colum
     mean = added[0] / np.maximum(added[1], 1)
 
     def corrected(images: slice) -> np.ndarray:
+        """Return `columns` of a slice of images, with corrected confidences."""
         cells = columns(images).reshape(-1, 3, bins)
         cells[:, 2] += (missing(images, cells) - mean) * cells[:, 0]
         return cells.reshape(-1, 3 * bins)

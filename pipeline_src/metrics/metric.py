@@ -23,7 +23,7 @@ NOT_NEGATIVE = (0, math.inf)
 
 @dataclass(frozen=True, kw_only=True)
 class Quantity:
-    """A kind of number: its name, unit and printed form.
+    """A kind of number: its name, unit and printed form, the same in tables, figures and reports.
 
     Attributes:
         title: its name in a sentence.
@@ -56,8 +56,8 @@ class Quantity:
         high: float = math.nan,
         mark: str = "",
     ) -> str:
-        """Return `mean` as printed text with its mark, then spread over seeds and interval where
-        known.
+        """Return `mean` as printed text, then spread over seeds and interval where they are known,
+        that is, not NaN. `mark` follows the mean: a unit, or a sign for the best value.
         """
         if math.isnan(mean):
             return UNDEFINED
@@ -69,11 +69,11 @@ class Quantity:
     def number(self, value: float) -> str:
         """Return `value` as printed text; a zero has no sign."""
         text = f"{self.factor * value:,.{self.digits}f}".replace("-", "−")
-        return text if text.strip("−0.,") else text.lstrip("−")
+        return text if text.strip("−0.,") else text.lstrip("−")  # nothing but zeros is left
 
     def signed(self, value: float) -> str:
         """Return a difference as signed text, with one digit more than values unless in percentage
-        points.
+        points, which have enough digits.
         """
         if math.isnan(value):
             return UNDEFINED
@@ -90,7 +90,7 @@ def with_ends(quantity: Quantity, value: float, ends: Sequence[float] | None) ->
 
 @dataclass(frozen=True, kw_only=True)
 class Difference(Quantity):
-    """The printed form of differences of a quantity."""
+    """The printed form of differences of a quantity: all numbers have a sign."""
 
     @classmethod
     def of(cls, quantity: Quantity) -> Difference:
@@ -107,12 +107,13 @@ class Difference(Quantity):
         )
 
     def number(self, value: float) -> str:
+        """Return a difference, or one of its confidence limits, as signed text."""
         return self.signed(value)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric(Quantity):
-    """A function of counts.
+    """A function of counts, with its printed form.
 
     Attributes:
         input: the arguments of the function, exactly or on resamples.
@@ -146,7 +147,11 @@ class Metric(Quantity):
 
 
 def percent(title: str, input: Input, function: Function, definition: str, **more: Any) -> Metric:
-    """Return a metric that is a fraction, printed in percent; differences are in points."""
+    """Return a metric that is a fraction, printed in percent; differences are in points.
+
+    Args:
+        more: further fields of `Metric`, which replace the ones set here.
+    """
     about: dict[str, Any] = {
         "factor": 100,
         "digits": 2,
@@ -157,14 +162,18 @@ def percent(title: str, input: Input, function: Function, definition: str, **mor
 
 
 def fraction(title: str, input: Input, function: Function, definition: str, **more: Any) -> Metric:
-    """Return a metric between 0 and 1 that is printed as it is."""
+    """Return a metric between 0 and 1 that is printed as it is; `more` are fields of `Metric`."""
     return Metric(
         title=title, input=input, function=function, definition=definition, range=FRACTION, **more
     )
 
 
 def squared(title: str, input: Input, function: Function, definition: str, **more: Any) -> Metric:
-    """Return a metric that is a squared error, which decides differences of an error."""
+    """Return a metric that is a squared error, which decides differences of an error.
+
+    It is unbounded below, because the sampling variance is subtracted; `more` are fields of
+    `Metric`.
+    """
     about: dict[str, Any] = {"factor": 1e4, "digits": 2, "unit": "points²"} | more
     return Metric(title=title, input=input, function=function, definition=definition, **about)
 

@@ -49,7 +49,8 @@ SQUARED = "squared_error"
 OVER = "squared_overconfidence"
 SQUARED_CLASSES = "classwise_squared_error"
 NAEINI = "Naeini, Cooper, Hauskrecht, AAAI 2015"
-FEW_IMAGES = "its variance needs two images, or two groups of them"  # why a metric is undefined
+# Reasons why a metric is undefined.
+FEW_IMAGES = "its variance needs two images, or two groups of them"
 NO_FOREGROUND = "no image has foreground"
 NO_RATES = "no image has both foreground and background"
 WHOLE_MAPS = "no image has it: it is measured on whole maps, and needs masks without ignored pixels"
@@ -355,7 +356,13 @@ METRICS = MappingProxyType(
 
 
 def value(name: str, counts: Counts, bins: int = 10) -> float:
-    """Return one metric of counts; raises `UndefinedMetricError` where it does not exist."""
+    """Return one metric of counts, computed from all pixels; raises `UndefinedMetricError` where it
+    does not exist.
+
+    Args:
+        name: of `METRICS`.
+        bins: number of equal-width bins, a divisor of `levels.LEVELS`.
+    """
     return _value(METRICS[name], counts, lambda source: source.exact(counts, bins))
 
 
@@ -364,7 +371,8 @@ def summary(
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Return metrics by name, and the reason for each that is undefined.
 
-    Metrics on request are left out where they were not measured.
+    Metrics on request, which are slow, are left out where they were not measured, because their
+    absence is no fault.
 
     Args:
         bins: number of equal-width bins, a divisor of `levels.LEVELS`.
@@ -372,11 +380,11 @@ def summary(
     """
     values: dict[str, float] = {}
     reasons: dict[str, str] = {}
-    # Many metrics have the same arguments.
+    # Many metrics have the same arguments, which are computed once.
     exact = cache(lambda source: source.exact(counts, bins))
     if names is None:
-        # Saved maps can have two classes of which none is the positive one.
-        names = defined(max(3, len(counts.classes)) if counts.classes else 2)
+        # Saved maps can have two classes of which none is the positive one: counted as several.
+        names = metric_names(max(3, len(counts.classes)) if counts.classes else 2)
     for name in names:
         try:
             values[name] = _value(METRICS[name], counts, exact)
@@ -386,14 +394,22 @@ def summary(
     return values, reasons
 
 
-def defined(classes: int) -> list[str]:
-    """Return the names of the metrics for one object class (2), or for several classes."""
-    kind = "several" if classes > 2 else "two"
-    return [name for name, metric in METRICS.items() if metric.classes in ("any", kind)]
+def metric_names(classes: int) -> list[str]:
+    """Return the names of the metrics that are defined for a number of classes.
+
+    Args:
+        classes: 2 for one object and its background, else K.
+    """
+    number = "several" if classes > 2 else "two"
+    return [name for name, metric in METRICS.items() if metric.classes in ("any", number)]
 
 
 def _value(metric: Metric, counts: Counts, arguments_of: Callable[[Input], Arguments]) -> float:
-    """Return one metric; raises `UndefinedMetricError` with the reason where it is undefined."""
+    """Return one metric; raises `UndefinedMetricError` with the reason where it is undefined.
+
+    Args:
+        arguments_of: an input -> the arguments of a metric for these counts.
+    """
     # The confusion matrix leaves out pixels on which no class is right.
     with_class = counts.pixels if counts.confusion is None else int(counts.confusion.sum())
     if metric.needs_true_class and with_class < counts.pixels:

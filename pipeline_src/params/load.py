@@ -1,4 +1,4 @@
-"""The reader of params.yaml, which merges an experiment with the defaults."""
+"""The reader of params.yaml: its values, and an experiment's values merged with the defaults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILE = Path("params.yaml")
 
 
 def read(file: Path = FILE) -> Params:
-    """Return the values of a file of parameters.
+    """Return the checked values of params.yaml.
 
     Raises:
         UserError: names the key, the value found and the values allowed.
@@ -39,8 +39,11 @@ class Loader(yaml.CSafeLoader):
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Return the content of a mapping; keys of a merge key (<<) may be given again."""
-        lines: dict[str, int] = {}
+        """Return the content of a mapping; an error if a key is given twice.
+
+        Keys that a merge key (<<) brings in may be given again, which overrides them.
+        """
+        lines: dict[str, int] = {}  # line of each key
         for key, _ in node.value:
             if key.value in lines:
                 text = f"duplicate key {key.value!r}, also in line {lines[key.value]}"
@@ -50,7 +53,11 @@ class Loader(yaml.CSafeLoader):
 
 
 def _number(loader: Loader, node: yaml.ScalarNode) -> Any:
-    """Return a number; an error if YAML 1.1 reads another one: 010 (octal), 1:30 (base 60)."""
+    """Return the number that a text in YAML stands for.
+
+    The error is for texts that YAML 1.1 reads as a number that people do not mean: 010 is octal,
+    1:30 is to the base 60.
+    """
     value = yaml.CSafeLoader.yaml_constructors[node.tag](loader, node)
     if re.fullmatch(r"[-+]?0[0-7_]+|.*:.*", node.value):
         text = f"{node.value} would be {value}: write the decimal number, or put a text in quotes"
@@ -80,10 +87,17 @@ def read_yaml(file: Path) -> Any:
 
 
 def resolve(params: Params, name: str | None = None) -> tuple[str, Experiment]:
-    """Return the name and the values of experiment `name` (default: the value of `experiment:`)."""
+    """Return the name and the values of an experiment, merged with the defaults.
+
+    Args:
+        name: of the experiment; by default the value of `experiment:`.
+
+    Raises:
+        UserError: there is no such experiment or method, or a value is invalid.
+    """
     name = name or params.experiment
     check_name(name, params.experiments, f"there is no experiment {name!r}")
-    merged = merge(params.defaults, params.experiments[name] or {})
+    merged = merge(below=params.defaults, above=params.experiments[name] or {})
     experiment = validate(Experiment, merged, f"experiments.{name} (with defaults)")
     for method in experiment.methods:
         problem = f"experiments.{name}.methods: there is no entry {method!r} under `methods:`"

@@ -1,4 +1,7 @@
-"""Every key of params.yaml: type, default, allowed values and text."""
+"""Every key of params.yaml: type, default, allowed values and its description.
+
+The reference of params.yaml in the docs is generated from these classes.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from pydantic import (
 
 from pipeline_src.validation import Count, Fraction, Name, Strict, distinct
 
-# Folders in results/ and data/ that belong to no experiment.
+# Names that no experiment may have, of folders in results/ and data/ with another purpose.
 TAKEN = {"judged", "overview", "published", "published-rebuilt", "unpacked", "downloads"}
 
 
@@ -27,7 +30,7 @@ ALL = "all"  # the split that every dataset has: all samples, sorted by name
 
 
 class Documented(Strict):
-    """A block of values; the text below a field is its description."""
+    """A block of values in params.yaml; the text below a field is its description in the docs."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -47,7 +50,10 @@ class Split(Strict):
 
     @model_validator(mode="after")
     def _one_end(self) -> Split:
-        """Raise a ValueError for `first` with `last`, or for `skip` without `first`."""
+        """Return the split after checking that its images are counted from one end.
+
+        `first` and `last` exclude each other, and `skip` needs `first`.
+        """
         if self.first is not None and self.last is not None:
             raise ValueError("`first` and `last` cannot be given together")
         if self.skip and self.first is None:
@@ -90,7 +96,7 @@ class Data(Documented):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Data:
-        """Raise a ValueError if two splits of the experiment have the same name."""
+        """Return the data after checking that no two splits of the experiment share a name."""
         names = Counter(["train", "val", *self.id, *self.shifted, *self.ood])
         duplicates = [name for name, count in names.items() if count > 1]
         if duplicates:
@@ -168,7 +174,7 @@ class Training(Documented):
     @field_validator("amp", mode="before")
     @classmethod
     def _unquoted(cls, amp: Any) -> Any:
-        # YAML reads a bare `off` as False, and DVC drops the quotes.
+        """Return `off` for False, which YAML reads a bare `off` as; DVC drops the quotes."""
         return "off" if amp is False else amp
 
     @field_validator("device")
@@ -239,10 +245,13 @@ class Params(Documented):
 
     @model_validator(mode="after")
     def _experiments_have_folders_of_their_own(self) -> Params:
-        """Raise a ValueError if an experiment has the name of a folder with another purpose."""
+        """Return the parameters after checking the names of experiments.
+
+        An experiment has a folder of its name in results/, which may not have another purpose.
+        """
         taken = {*TAKEN, Path(self.judged).name, Path(self.data_root).name}
         for name in self.experiments:
-            if name.lower() in taken:
+            if name.lower() in taken:  # some file systems ignore case
                 raise ValueError(
                     f"experiments.{name}: its folder has another purpose; choose another name"
                 )

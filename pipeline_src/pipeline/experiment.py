@@ -38,7 +38,9 @@ class ExperimentGraph(Graph):
 
     @property
     def results(self) -> Path:
-        """The folder of the view, which shows people the results under readable names."""
+        """The folder of the view: links that show people the results in the store under readable
+        names.
+        """
         return Path("results") / self.name
 
     @property
@@ -66,9 +68,11 @@ class ExperimentGraph(Graph):
         return catalog.find(self.entries, self.splits[split][0].set)
 
     def label(self, split: str) -> int | None:
-        """Return the label of all pixels of an OOD split, 0 or `NO_CLASS`.
+        """Return the label of all pixels of an OOD split, whose images show no object of a class.
 
-        The result is None for other splits, whose labels come from masks.
+        It is 0, the background, or `NO_CLASS` where the classes of the training images include no
+        background, so that every prediction is wrong. The result is None for other splits, whose
+        labels come from masks.
         """
         if self.splits[split][1] != "ood":
             return None
@@ -107,11 +111,13 @@ class ExperimentGraph(Graph):
 
     @property
     def runs(self) -> list[tuple[str, int]]:
-        """(method, seed) of all runs; methods that need runs of other methods come last."""
+        """(method, seed) of all runs; methods that need runs of other methods come last, because
+        the inputs of a job are added to the graph before it.
+        """
         return sorted(self.facts.runs, key=lambda run: bool(self.references(run[0])))
 
     def run(self, method: str, seed: int) -> Job:
-        """Return the job that trains or fits a run."""
+        """Return the job that fits a run of a post-hoc method, or trains any other run."""
         fit = self.jobs.get(f"fit/{method}/seed{seed}")
         return fit or self.job(f"train/{method}/seed{seed}")
 
@@ -120,7 +126,7 @@ class ExperimentGraph(Graph):
         return self.job(f"evaluate/{method}/seed{seed}")
 
     def references(self, method: str) -> list[str]:
-        """Return the methods whose runs a method needs."""
+        """Return the methods whose runs a method needs, such as the baseline of a calibrator."""
         return self.methods[method].method.references()
 
     def posthoc(self, method: str) -> PostHoc | None:
@@ -142,7 +148,7 @@ class ExperimentGraph(Graph):
 
     @cached_property
     def network_modules(self) -> tuple[str, ...]:
-        """The modules of the network, whose code all jobs of networks share."""
+        """The modules of the network, whose code is in the fingerprints of all jobs that run it."""
         from pipeline_src.training.models.config import model_modules
 
         return model_modules(self.settings.model.config)
@@ -168,6 +174,7 @@ class ExperimentGraph(Graph):
                         f"and {needed!r} is post-hoc itself",
                         expected=", ".join(trained) or "baseline",
                     )
+            # Such a method validates on crops of images that show no object.
             if self.facts.classes > 2 and getattr(chosen.method, "validates_null", False):
                 raise UserError(
                     f"methods.{name} needs object-free crops, and no crop is free of all classes",

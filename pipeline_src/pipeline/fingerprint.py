@@ -55,7 +55,11 @@ def digest(content: Any) -> str:
 def file_fingerprint(ingredients: Mapping[str, Any], roles: Iterable[str]) -> str:
     """Return the fingerprint of a file that depends only on the inputs with these `roles`.
 
-    The fingerprints of these inputs count, their roles do not.
+    Such a file stays current when other inputs of its job change. The fingerprints of these inputs
+    count, their roles do not: a split that is renamed keeps its file.
+
+    Args:
+        ingredients: of the job (`Job.ingredients`).
     """
     needed = [ingredients["inputs"][role] for role in roles]
     return digest(dict(ingredients) | {"inputs": needed})
@@ -67,7 +71,7 @@ def file_digest(file: Path) -> str:
 
 
 def as_json(value: Any) -> Any:
-    """Return a parameter in JSON's types.
+    """Return a parameter in JSON's types, so that equal parameters have equal digests.
 
     Fields of models and dataclasses are sorted; the order of mappings counts. A model
     includes the name of its class, because calibrators of different classes can have equal
@@ -122,7 +126,7 @@ def code_digests(
         modules: dotted names of further modules of the package.
 
     Raises:
-        UserError: a function imports modules.
+        UserError: a function imports modules by computed names, which cannot be followed.
     """
     names = {kind.__module__ for kind in _classes(values)}
     names.update(modules)
@@ -132,7 +136,9 @@ def code_digests(
 
 @cache
 def _code_digests(imports: tuple[str, ...]) -> dict[str, str]:
-    """Return the code that dotted names import, directly or not."""
+    """Return the code that dotted names import, directly or not: file, or file:definition ->
+    digest.
+    """
     names = list(imports)
     found: dict[str, str] = {}
     while names:
@@ -147,7 +153,9 @@ def _code_digests(imports: tuple[str, ...]) -> dict[str, str]:
 
 
 def _classes(value: Any) -> Iterator[type]:
-    """Yield the classes of all models and dataclasses in a value, and their base classes."""
+    """Yield the classes of all models and dataclasses in a value, and their base classes: a job may
+    call their methods, so their code counts.
+    """
     if isinstance(value, BaseModel) or (
         dataclasses.is_dataclass(value) and not isinstance(value, type)
     ):
@@ -162,8 +170,10 @@ def _classes(value: Any) -> Iterator[type]:
 
 @cache
 def _is_neutral(place: str) -> bool:
-    """Return whether a place (`_places`) is a module of `NEUTRAL` or `NEUTRAL_PACKAGES`."""
-    if ":" in place:
+    """Return whether a place (`_places`) is a module of `NEUTRAL` or `NEUTRAL_PACKAGES`, whose code
+    counts in no fingerprint.
+    """
+    if ":" in place:  # a definition in `STEPS` counts, although its package is neutral
         return False
     name = place.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     return name in NEUTRAL or name.partition(".")[0] in NEUTRAL_PACKAGES
@@ -171,14 +181,15 @@ def _is_neutral(place: str) -> bool:
 
 @cache
 def _places(name: str) -> list[str]:
-    """Return the files that an import of a dotted name runs, or file:definition in `STEPS`.
+    """Return the places of a dotted name: the files that its import runs, relative to the package,
+    or file:definition in `STEPS`. The result is empty for names of other packages.
 
     If the name is a package, all files in it count, because they are its attributes.
     """
     top, *parts = name.split(".")
     if top != PACKAGE:
         return []
-    if parts[:-2] == STEPS:
+    if parts[:-2] == STEPS:  # what is left is a module of `STEPS` and a definition in it
         return [f"{'/'.join(parts[:-1])}.py:{parts[-1]}"]
     places = ["__init__.py"]
     for end in range(1, len(parts) + 1):
@@ -193,7 +204,8 @@ def _places(name: str) -> list[str]:
 
 @cache
 def _records() -> dict[str, Any]:
-    """Return the code of places (`_places`), with the states of their files, as `CACHE` has it.
+    """Return the code of places (`_places`) as `CACHE` has it: place -> state of its file, digest,
+    imports. With it, files that have not changed are not parsed when a command starts.
 
     The result is empty if the records are damaged, or another version of this code wrote them.
     """
@@ -205,7 +217,9 @@ def _records() -> dict[str, Any]:
 
 
 def _checksum(records: dict[str, Any]) -> str:
-    """Return the digest of records and of the files with the rules by which they were made."""
+    """Return the digest of records and of the files with the rules by which they were made, so
+    records by other rules are not used.
+    """
     return digest([sha256(__file__), sha256(syntax.__file__), records])
 
 
@@ -214,7 +228,7 @@ def _code(place: str) -> Code:
     """Return the code of a file of the package, or of a definition in it (`_places`)."""
     file, _, name = place.partition(":")
     records = _records()
-    now = state(ROOT / file)
+    now = state(ROOT / file)  # such as its time and size
     if place not in records or records[place][0] != now:
         folder = f"{PACKAGE}/{file}".split("/")[:-1]
         tree = syntax.Remover(folder).visit(syntax_tree(ROOT / file))
@@ -231,9 +245,9 @@ def _save_records() -> None:
     """Write the records to `CACHE` if they changed, without those of files that are gone."""
     records = _records()
     if records.pop(CHANGED, False):
-        known = {}
+        present = {}
         for place, record in records.items():
             if (ROOT / place.partition(":")[0]).is_file():
-                known[place] = record
-        with suppress(OSError, UserError):
-            write_text(CACHE, json.dumps({"records": known, "digest": _checksum(known)}))
+                present[place] = record
+        with suppress(OSError, UserError):  # without a cache, the next command is only slower
+            write_text(CACHE, json.dumps({"records": present, "digest": _checksum(present)}))

@@ -25,12 +25,20 @@ STEPS = (
 
 
 def chosen(name: str | None = None) -> ExperimentGraph:
-    """Return the jobs of an experiment of params.yaml (default: the one that it picks)."""
+    """Return the jobs of an experiment of params.yaml in this folder.
+
+    Args:
+        name: of the experiment, by default the one that params.yaml picks.
+    """
     return build(read(), name)
 
 
 def build(params: Params, name: str | None = None) -> ExperimentGraph:
-    """Return the jobs of an experiment (default: the one that params.yaml picks).
+    """Return the jobs of an experiment, after a check of its methods and splits.
+
+    Args:
+        params: the content of params.yaml.
+        name: of the experiment, by default the one that `params` picks.
 
     Raises:
         UserError: a dataset is unknown or not available, or a method or a model config does not

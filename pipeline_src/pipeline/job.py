@@ -68,10 +68,11 @@ class Job:
 
     @cached_property
     def ingredients(self) -> dict[str, Any]:
-        """The values whose digest is the fingerprint."""
+        """The values whose digest is the fingerprint, in JSON's types."""
         inputs = {}
         for role in sorted(self.inputs):
             needed = self.inputs[role]
+            # Of an input with a fingerprint for each file, only the file that is read counts.
             inputs[role] = needed.file_fingerprints.get(self.reads, needed.fingerprint)
         files = {role: file_digest(file) for role, file in sorted(self.other_files.items())}
         return {
@@ -89,7 +90,9 @@ class Job:
 
     @cached_property
     def file_fingerprints(self) -> dict[str, str]:
-        """The fingerprints of the files of `depends_on`."""
+        """The fingerprints of the files of `depends_on`, by file: they leave out the inputs that a
+        file does not depend on.
+        """
         fingerprints = {}
         for file, roles in self.depends_on.items():
             fingerprints[file] = file_fingerprint(self.ingredients, roles)
@@ -129,10 +132,11 @@ class Job:
         return None
 
     def faults(self, reads: str = "") -> list[Fault]:
-        """Return the missing and damaged files of the result, including its manifest.
+        """Return the missing and damaged files of the result, or its manifest if it is unreadable.
 
         Args:
-            reads: the `reads` of a job that reads the result; without it, all files are checked.
+            reads: the `reads` of a job that reads the result: the one file that it depends on.
+                Without it, all files are checked.
         """
         manifest = self.manifest
         if manifest is None:
@@ -145,7 +149,9 @@ class Job:
         return self.content_of("")
 
     def content_of(self, reads: str) -> str:
-        """Return the digest of the files of the result that a job with these `reads` reads."""
+        """Return the digest of the files of the result that a job with these `reads` reads: of one
+        file, or of all. It is empty if there is no result.
+        """
         manifest = self.manifest
         if manifest is None:
             return ""
@@ -158,7 +164,7 @@ class Job:
 
     @property
     def links(self) -> dict[Path, Path]:
-        """The paths at which people find the files -> the files."""
+        """The paths at which people find the files -> the files; empty without a view."""
         if self.view is None:
             return {}
         return {self.link(name): self.folder / name for name in self.files}
@@ -170,7 +176,10 @@ class Job:
 
     @property
     def former(self) -> tuple[Path, Manifest] | None:
-        """The folder and manifest of the result that the view shows now; None if it shows none."""
+        """The folder and manifest of the result that the view shows now; None if it shows none.
+
+        It is that of an earlier fingerprint if parameters, data or code changed since.
+        """
         for link in self.links:
             folder = linked(link).parent
             manifest = Manifest.read(folder)
@@ -182,7 +191,7 @@ class Job:
 def linked(link: Path) -> Path:
     """Return the file of the store to which a link of a view points; another path as it is.
 
-    The file may itself be a link into the cache of DVC.
+    Only one link is followed, because the file may itself be a link into the cache of DVC.
     """
     if not link.is_symlink():
         return link
@@ -202,7 +211,7 @@ class Graph:
     jobs: dict[str, Job] = field(default_factory=dict, init=False)
 
     def add(self, jobs: Iterable[Job]) -> None:
-        """Add jobs whose inputs were added before."""
+        """Add jobs whose inputs were added before, so the graph has no cycle."""
         for job in jobs:
             self.jobs[job.name] = job
 
@@ -213,13 +222,16 @@ class Graph:
             alike = [job.name for job in self.of_kinds(kind)]
             raise UserError(
                 f"experiment {self.name} has no job {name}",
-                expected=few(alike or self.jobs, 50),
+                expected=few(alike or self.jobs, most=50),
                 fix=did_you_mean(name, self.jobs),
             )
         return self.jobs[name]
 
     def find(self, key: str) -> Job:
-        """Return the job of a fingerprint or a key.
+        """Return the job of a fingerprint or a key, by which Snakemake names it.
+
+        Args:
+            key: a fingerprint, or kind/fingerprint.
 
         Raises:
             UserError: no job has this fingerprint or key.
@@ -230,7 +242,7 @@ class Graph:
         raise UserError(
             f"experiment {self.name} has no job {key}: parameters, data or code changed since this "
             "run was planned",
-            found=few([job.key for job in self.jobs.values()], 50),
+            found=few([job.key for job in self.jobs.values()], most=50),
             fix="start the command again",
         )
 
@@ -247,12 +259,14 @@ class Graph:
         matches = set()
         for pattern in patterns:
             names = set(fnmatch.filter(self.jobs, pattern))
-            matches |= names or {self.job(pattern).name}
+            matches |= names or {self.job(pattern).name}  # `job` raises the error
         return [job for name, job in self.jobs.items() if name in matches]
 
 
 def other_versions(jobs: Iterable[Job]) -> list[str]:
-    """Return a line for each version of a library that made results and is not installed."""
+    """Return a line for each version of a library that made results and is not installed: results
+    of different versions stand side by side then, because versions are in no fingerprint.
+    """
     names: defaultdict[str, list[str]] = defaultdict(list)
     for job in jobs:
         versions = job.manifest.made.get("versions", {}) if job.manifest else {}
@@ -260,4 +274,4 @@ def other_versions(jobs: Iterable[Job]) -> list[str]:
             present = installed(library)
             if version != present:
                 names[f"made with {library} {version}, here {present or 'none'}"].append(job.name)
-    return [f"{version}: {few(results, 5)}" for version, results in names.items()]
+    return [f"{version}: {few(results, most=5)}" for version, results in names.items()]

@@ -36,7 +36,7 @@ class Fault(NamedTuple):
     expected: str
 
     def __str__(self) -> str:
-        """Return a sentence that says whether the file is damaged or missing."""
+        """Return a clause that says whether the file is damaged or missing."""
         return f"{self.file} is damaged" if self.actual else f"{self.file} is missing"
 
 
@@ -74,7 +74,7 @@ class Manifest:
         return _parsed(folder / NAME, info.st_ino, info.st_mtime_ns, info.st_size)
 
     def write(self, folder: Path) -> None:
-        """Write the manifest atomically."""
+        """Write the manifest with its digest, whole or not at all."""
         content = asdict(self)
         write_text(
             folder / NAME, json.dumps(content | {"digest": digest(content)}, indent=1) + "\n"
@@ -82,7 +82,9 @@ class Manifest:
 
     @property
     def kept_records(self) -> list[Mapping[str, str]]:
-        """The records of `kept` of the result and of the files that were copied into it."""
+        """The records of `kept` of the result and of the files that were copied into it: what was
+        accepted under another fingerprint than the one that it was made with.
+        """
         records = list(self.kept)
         for file in self.files.values():
             records += file.get("kept", [])
@@ -90,7 +92,9 @@ class Manifest:
 
     @property
     def file_seconds(self) -> float:
-        """The sum of the `seconds` of all files that record them."""
+        """The sum of the `seconds` of all files that record them: of an evaluation, also those of
+        files that were copied from an earlier result.
+        """
         seconds = 0.0
         for file in self.files.values():
             seconds += file.get("seconds", 0.0)
@@ -110,7 +114,7 @@ class Manifest:
 
 @cache
 def _parsed(file: Path, *state: int) -> Manifest | None:
-    """Return the manifest in a file; None if it is damaged.
+    """Return the manifest in a file; None if it is damaged, so its digest differs.
 
     The result is cached, because many jobs share an input. `state` (inode, modification time and
     size) is part of the cache's key, so a changed file is read again.

@@ -35,7 +35,7 @@ def missing_jobs(experiment: ExperimentGraph) -> list[Job]:
 
 
 def warnings(experiment: ExperimentGraph) -> list[str]:
-    """Return facts that the user has to know before the run."""
+    """Return warnings, a line each: facts that the user has to know before the run."""
     return [
         *unchecked_datasets(experiment),
         *_late_starts(experiment),
@@ -46,7 +46,9 @@ def warnings(experiment: ExperimentGraph) -> list[str]:
 
 
 def unchecked_datasets(experiment: ExperimentGraph) -> list[str]:
-    """Return a line for each dataset whose files are absent, so its results are not checked."""
+    """Return a line for each dataset whose files are absent, so they cannot be compared with those
+    that its results were made from.
+    """
     reasons = [job.options["unchecked"] for job in experiment.of_kinds("prepare")]
     return [reason for reason in reasons if reason]
 
@@ -64,7 +66,7 @@ def check_splits(experiment: ExperimentGraph) -> dict[str, int | None]:
     """
     samples = {}
     unknown = []
-    for name, (split, _) in experiment.splits.items():
+    for name, (split, _) in experiment.splits.items():  # (split, role)
         prepared = experiment.job(f"prepare/{split.set}")
         if prepared.is_made:
             samples[name] = manifest.select(split, prepared.folder)
@@ -72,7 +74,7 @@ def check_splits(experiment: ExperimentGraph) -> dict[str, int | None]:
         size = sources.count_images(experiment.entry(name), experiment.data_root)
         if not size:
             size = LARGEST
-            if not (split.first or split.last):
+            if not (split.first or split.last):  # a part of a dataset says its own size
                 unknown.append(name)
         manifest.check_size(split, size, f"correct `data:` of experiment {experiment.name}")
         samples[name] = []
@@ -103,6 +105,7 @@ def requirements(experiment: ExperimentGraph, sizes: Mapping[str, int | None]) -
         lines.append("Memory and hours: unknown before a run of this network on this machine")
         return lines
     folder, record = finished
+    # Speed of a training in images a second, which the experiment's own trainings will have.
     trained = json.loads((folder / "run.json").read_bytes())["images"]
     lines.append(f"Memory: {record.made['memory']:,} MiB for a training")
     epochs = record.ingredients["parameters"]["training"]["epochs"]
@@ -144,19 +147,28 @@ def _finished_run(job: Job, on_gpu: bool) -> tuple[Path, Manifest] | None:
 
 
 def _speed_facts(ingredients: Mapping[str, Any]) -> list[Any]:
-    """Return the facts of a training on which its speed depends."""
+    """Return the facts of a training on which its speed depends: the model's config, the size of
+    images, and the settings of training except the number of epochs.
+
+    Args:
+        ingredients: of its job (`Job.ingredients`).
+    """
     parameters = ingredients["parameters"]
     configs = [name for name in ingredients["code"] if "/models/configs/" in name]
     return [configs, parameters["image_size"], parameters["training"] | {"epochs": 0}]
 
 
 def _stored_bytes(experiment: ExperimentGraph) -> int:
-    """Return about how many bytes a preprocessed image takes, with its masks of both sizes."""
+    """Return about how many bytes a preprocessed image takes, with its masks of both sizes.
+
+    Image and mask of the network's size have four bytes a pixel, red, green, blue and label. The
+    mask of the original size has one.
+    """
     return 4 * experiment.settings.image_size**2 + USUAL_PIXELS
 
 
 def differences(job: Job) -> list[str]:
-    """Return why a job would run: the differences from the result that the view shows."""
+    """Return why a job would run, a line each: how it differs from the result in the view."""
     if job.former is None:
         return ["not made yet"]
     former = dict(_flat(job.former[1].ingredients, ""))
@@ -173,7 +185,12 @@ def differences(job: Job) -> list[str]:
 
 
 def _difference(name: str, former: str | None, today: str | None) -> str:
-    """Return a line on an ingredient that changed; its value is None where it is absent."""
+    """Return a line on an ingredient that changed.
+
+    Args:
+        name: as `_flat` yields it, such as "parameters.bins" or "code pipeline_src/files.py".
+        former, today: its value as text; None where it is absent.
+    """
     if name.startswith("parameters."):
         parameter = name.removeprefix("parameters.")
         return f"{parameter} {former or 'absent'} -> {today or 'absent'}"
@@ -185,7 +202,12 @@ def _difference(name: str, former: str | None, today: str | None) -> str:
 
 
 def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
-    """Yield the names and texts of all values in nested mappings."""
+    """Yield the names and texts of all values in nested mappings, to be compared one by one.
+
+    Args:
+        value: ingredients of a job, or a value in them.
+        name: of the value, from the outermost mapping; empty for the ingredients themselves.
+    """
     if isinstance(value, Mapping):
         for key, item in value.items():
             separator = "." if name.startswith("parameters") else " "
@@ -195,7 +217,11 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
 
 
 def _late_starts(experiment: ExperimentGraph) -> Iterator[str]:
-    """Yield a line for each method that perturbs almost no label because the run is short."""
+    """Yield a line for each method that perturbs almost no label because the run is short.
+
+    Its alphas start at 0 and grow by eta * margin / beta in each epoch after `start_epoch`, so the
+    number of perturbed labels grows with the square of the epochs that are left.
+    """
     epochs = experiment.settings.training.epochs
     for name, chosen in experiment.methods.items():
         method = chosen.method
@@ -211,9 +237,9 @@ def _late_starts(experiment: ExperimentGraph) -> Iterator[str]:
 
 
 def _full_disk(experiment: ExperimentGraph) -> Iterator[str]:
-    """Yield a line if the preprocessed images do not fit.
+    """Yield a line if the preprocessed images that have to be written do not fit on the disk.
 
-    Only prepared datasets have a known number of images.
+    Only prepared datasets have a known number of images; others are left out.
     """
     images = 0
     for job in experiment.of_kinds("store"):

@@ -32,7 +32,8 @@ LOCKS = Path(".snakemake/locks")
 
 
 def run_job(job: Job, command: str = "snakemake --cores all") -> bool:
-    """Compute the result of a job. Processes that need the same result wait for each other.
+    """Compute the result of a job, unless it exists. Processes that need the same result wait for
+    each other.
 
     Args:
         command: the command that computes all results, for errors.
@@ -50,7 +51,7 @@ def run_job(job: Job, command: str = "snakemake --cores all") -> bool:
             log.info("%s exists: %s", job.name, job.folder)
         else:
             check_results(job.inputs.values(), job.name, command, job.reads)
-            new = job.folder.with_name(f".{job.fingerprint}.new")
+            new = job.folder.with_name(f".{job.fingerprint}.new")  # beside it, to be renamed
             try:
                 _write_result(job, new)
             finally:
@@ -66,7 +67,7 @@ def check_results(jobs: Iterable[Job], reader: str, command: str, reads: str = "
     Args:
         reader: the job or command that reads the results, for the error.
         command: the command that computes all results.
-        reads: the `reads` of the job that reads the results (`Job.reads`).
+        reads: the one file that is read of each result (`Job.reads`); all if it is empty.
     """
     for needed in jobs:
         if needed.manifest is None:
@@ -92,7 +93,9 @@ def remedy(job: Job, command: str) -> str:
 
 
 def _write_result(job: Job, new: Path) -> None:
-    """Write the files and the manifest of a job into the folder `new`, and rename it."""
+    """Write the files and the manifest of a job into the folder `new`, and rename it, so that a
+    result exists only as a whole.
+    """
     shutil.rmtree(new, ignore_errors=True)  # of a killed run
     with writing(new):
         new.mkdir(parents=True)
@@ -108,7 +111,7 @@ def _write_result(job: Job, new: Path) -> None:
             )
         files = {}
         for name in job.files:
-            flush(new / name)
+            flush(new / name)  # to the disk, before the manifest records it
             files[name] = copied.get(name) or _file_record(job, new / name, file_seconds)
         origin = {
             "job": job.name,
@@ -123,13 +126,23 @@ def _write_result(job: Job, new: Path) -> None:
         inputs = {}
         for role, needed in job.inputs.items():
             inputs[role] = {"name": needed.name, "digest": needed.content_of(job.reads)}
-        Manifest(job.fingerprint, job.ingredients, files, inputs, origin).write(new)
+        manifest = Manifest(
+            fingerprint=job.fingerprint,
+            ingredients=job.ingredients,
+            files=files,
+            inputs=inputs,
+            made=origin,
+        )
+        manifest.write(new)
     place(new, job.folder)
     log.info("%s done in %.1f s", job.name, seconds)
 
 
 def _copy_files(job: Job, new: Path) -> dict[str, dict[str, Any]]:
     """Copy files of intact stored results whose fingerprints equal those of the job's files.
+
+    So a job computes only what changed: an evaluation of one more split copies the counts of the
+    others.
 
     Returns:
         The record of each copied file, for the manifest.
@@ -154,7 +167,11 @@ def _copy_files(job: Job, new: Path) -> dict[str, dict[str, Any]]:
 
 
 def _file_record(job: Job, file: Path, seconds: Mapping[str, float]) -> dict[str, Any]:
-    """Return the record of a new file for the manifest."""
+    """Return the record of a new file for the manifest.
+
+    Args:
+        seconds: name -> seconds that the job's work took for a file of `Job.depends_on`.
+    """
     record: dict[str, Any] = {"size": file.stat().st_size, "sha256": sha256(file)}
     if file.name in job.depends_on:
         record["roles"] = job.depends_on[file.name]
@@ -164,7 +181,9 @@ def _file_record(job: Job, file: Path, seconds: Mapping[str, float]) -> dict[str
 
 
 def place(new: Path, folder: Path) -> None:
-    """Rename the folder `new` of a finished result to `folder`, which is removed if it exists."""
+    """Rename the folder `new` of a finished result to `folder`, which is removed if it exists: it
+    is damaged then, or has no manifest.
+    """
     if folder.exists():
         shutil.rmtree(folder)
     folder.parent.mkdir(exist_ok=True)  # of its kind
@@ -194,7 +213,7 @@ def show(jobs: Iterable[Job]) -> None:
         if not job.is_made:
             continue
         former = job.former
-        if former:
+        if former:  # files that the job does not write any more must not seem current
             for name in former[1].files.keys() - set(job.files):
                 job.link(name).unlink(missing_ok=True)
         for link, file in job.links.items():
@@ -207,6 +226,6 @@ def _link(link: Path, file: Path) -> None:
     if link.is_symlink() and os.readlink(link) == target:
         return
     link.parent.mkdir(parents=True, exist_ok=True)
-    new = link.with_name(f".{link.name}.{os.getpid()}")
+    new = link.with_name(f".{link.name}.{os.getpid()}")  # of this process: others may link, too
     os.symlink(target, new)
     os.replace(new, link)

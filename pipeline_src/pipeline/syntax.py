@@ -1,7 +1,8 @@
 """What counts of a Python file in a fingerprint: its syntax tree as text, and its imports.
 
-The text leaves out what cannot change a result: comments, docstrings, type hints of functions,
-imports for type checkers, texts of log calls and errors, descriptions of parameters.
+The text leaves out what cannot change a result, so that its fingerprint stays: comments,
+docstrings, type hints of functions, imports for type checkers, texts of log calls and errors,
+descriptions of parameters.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class Remover(ast.NodeTransformer):
         self.origins: dict[str, str] = {}
 
     def _origin(self, node: ast.expr) -> str:
-        """Return the dotted name that an expression stands for."""
+        """Return the dotted name that an expression stands for, after the imports so far: of
+        `np.exp` it is numpy.exp. Of an expression that is no name it is its text.
+        """
         first, dot, rest = ast.unparse(node).partition(".")
         return f"{self.origins.get(first, first)}{dot}{rest}"
 
@@ -59,7 +62,9 @@ class Remover(ast.NodeTransformer):
         return self._imports(names, node.lineno)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
-        """Split a `from` import into one per name, and make a relative one absolute."""
+        """Split a `from` import into one per name, and make a relative one absolute: `level` is its
+        number of dots, of which one is the file's own package.
+        """
         parts = []
         if node.level:
             parts += self.package[: len(self.package) - node.level + 1]
@@ -71,7 +76,12 @@ class Remover(ast.NodeTransformer):
         return self._imports(names, node.lineno)
 
     def _imports(self, names: dict[str, str], line: int) -> list[ast.Import]:
-        """Return an import statement for each name; `names` are name -> imported dotted name."""
+        """Return an import statement for each name.
+
+        Args:
+            names: name in this file -> the dotted name that it stands for.
+            line: of the statement, for an error.
+        """
         self.origins |= names
         statements = []
         for name, origin in names.items():
@@ -86,7 +96,9 @@ class Remover(ast.NodeTransformer):
         return node
 
     def visit_Name(self, node: ast.Name) -> Any:
-        """Forget the import behind a name that is assigned another value."""
+        """Forget the import behind a name that is assigned another value: a call of it may be no
+        log call then.
+        """
         if isinstance(node.ctx, ast.Store):
             self.origins.pop(node.id, None)
         return node
@@ -122,26 +134,27 @@ class Remover(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> Any:
-        """Remove the description of a parameter."""
+        """Remove the description of a parameter, which only help texts show."""
         if self._origin(node.func) == "pydantic.Field":
             node.keywords = [keyword for keyword in node.keywords if keyword.arg != "description"]
         return self.generic_visit(node)
 
     def visit_arg(self, node: ast.arg) -> Any:
-        """Remove a type hint."""
+        """Remove the type hint of an argument, whose name hides an import of the same name."""
         self.origins.pop(node.arg, None)
         node.annotation = None
         return node
 
 
 def definition(tree: ast.Module, name: str) -> ast.Module:
-    """Return the definition of a name with the statements that it uses.
+    """Return the definition of a name with the statements of its file that it uses, directly or
+    not: other definitions of the file do not count for a job that runs this one.
 
-    Statements that define nothing are also returned.
+    Statements that define nothing are also returned, because they may do anything.
     """
     used = {name}
     number = 0
-    while number < len(used):
+    while number < len(used):  # until no statement adds a name
         number = len(used)
         chosen = [node for node in tree.body if not _defined(node) or _defined(node) & used]
         for node in chosen:
@@ -155,7 +168,10 @@ def _names(node: ast.AST) -> set[str]:
 
 
 def _defined(node: ast.stmt) -> set[str]:
-    """Return the names that a statement defines; none for statements that may do more."""
+    """Return the names that a statement of a module defines; none for statements that may do more.
+
+    Imports have one name each (`Remover`).
+    """
     if isinstance(node, ast.Import):
         return {str(alias.asname) for alias in node.names} - {"*"}
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -168,7 +184,11 @@ def _defined(node: ast.stmt) -> set[str]:
 
 
 def text(node: Any) -> str:
-    """Return a syntax tree, or a list of them, as text that is equal in all versions of Python."""
+    """Return a syntax tree, or a list of them, as text that is equal in all versions of Python.
+
+    Fields that are empty or `IGNORED` are left out, since versions differ in them. A value that is
+    no tree is its repr.
+    """
     if isinstance(node, list):
         return f"[{','.join(map(text, node))}]"
     if not isinstance(node, ast.AST):
@@ -191,6 +211,7 @@ def imports(tree: ast.Module, file: str, computes: bool) -> list[str]:
         UserError: a function imports, by a name that may be computed.
     """
     found = set()
+    # A name occurs as a variable, an attribute or an import.
     for node in ast.walk(tree):
         if isinstance(node, ast.alias):
             found.add(node.name.removesuffix(".*"))

@@ -15,14 +15,18 @@ LARGE = 1e3  # training loss of a diverged training
 
 
 def warn_of_accuracy(job: Job, folder: Path) -> None:
-    """Warn of inverted masks and of divergence, by the last epoch of the history in `folder`."""
+    """Warn of inverted masks and of divergence, by the last epoch of the history in `folder`.
+
+    Args:
+        job: of the training.
+    """
     import pandas as pd
 
     last = pd.read_csv(folder / "history.csv").iloc[-1]
     title = job.options["title"]
     accuracy = float(last["val_accuracy"])
     loss = float(last["loss"])
-    if not loss < LARGE:
+    if not loss < LARGE:  # also true of NaN
         log.warning(
             "%s: the training diverged: loss %.3g, validation accuracy %.1f %%",
             title,

@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 
 
 def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
-    """Read all files of the results of `jobs`.
+    """Compare all files of the results of `jobs`, and the inputs that these were made from, with
+    the digests in their manifests.
 
     Args:
         command: the command that computes all results.
@@ -45,6 +46,7 @@ def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
             continue
         number += len(manifest.files)
         for role, facts in manifest.inputs.items():
+            # An input may have been computed again, with other content under its fingerprint.
             content = job.inputs[role].content_of(job.reads)
             if content and content != facts["digest"]:
                 other = f"another result of {facts['name']} than the stored one"
@@ -53,9 +55,9 @@ def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
 
 
 def keep(jobs: Collection[Job], why: str) -> list[str]:
-    """Rename the results that the view shows to today's fingerprints.
-
-    The manifests record the reason `why`.
+    """Rename the results that the view shows to today's fingerprints, so that they count as current
+    although code or parameters changed. The user vouches that the change cannot change them; the
+    manifests record the reason `why`.
 
     Returns:
         The names of the jobs.
@@ -97,7 +99,9 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
 
 
 def _keep_problem(job: Job) -> str:
-    """Return why the result that the view shows cannot be kept; empty if it can."""
+    """Return why the result that the view shows cannot be kept under today's fingerprint; empty if
+    it can.
+    """
     if job.former is None:
         return "no earlier result is shown"
     folder, manifest = job.former
@@ -109,7 +113,7 @@ def _keep_problem(job: Job) -> str:
 def leftovers(params: Params) -> dict[Path, str]:
     """Return the folders in the store that no experiment of params.yaml needs, with a description.
 
-    For an invalid experiment, the results in its view are needed.
+    For an invalid experiment, the results in its view are needed, since its jobs are not known.
     """
     needed = {overview_job(params).key}
     for name in params.experiments:
@@ -124,8 +128,9 @@ def leftovers(params: Params) -> dict[Path, str]:
     for folder in sorted(UNFINISHED.glob("*/*/")):
         if folder.relative_to(UNFINISHED).as_posix() not in needed:
             found[folder] = "an unfinished training of earlier parameters, data or code"
-    earlier_layout = list(STORE.glob("*-*/"))
+    earlier_layout = list(STORE.glob("*-*/"))  # kind-fingerprint/, not kind/fingerprint/
     for folder in sorted([*STORE.glob("*/*/"), *earlier_layout]):
+        # The folder of a killed job is needed if its result is.
         key = f"{folder.parent.name}/{folder.name.removeprefix('.').removesuffix('.new')}"
         if folder.parent != UNFINISHED and key not in needed:
             found[folder] = "a result of earlier parameters, data or code"

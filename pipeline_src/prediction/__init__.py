@@ -1,1 +1,1 @@
-"""Prediction: trained networks on a store, at the original size of its images."""
+"""Predictions of trained networks for preprocessed images, at the images' original size."""

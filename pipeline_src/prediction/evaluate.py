@@ -1,4 +1,7 @@
-"""The evaluation of a run on a split: the counts of docs/protocol.md."""
+"""The evaluation of a run on a split: all pixels counted by confidence and correctness.
+
+docs/protocol.md defines the counts, from which the metrics are computed.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,16 @@ log = logging.getLogger(__name__)
 def evaluate(
     predictor: Predictor, store: Store, experiment: Experiment, name: str, weighted: bool = False
 ) -> dict[str, Counts]:
-    """Return the counts of the predictions on a store by protocol.
+    """Return the counts of all pixels that a run predicts in a store, the images of a split.
 
     Args:
+        predictor: the networks of the run, and its post-hoc method.
         name: name of the job in log messages.
-        weighted: whether weighted F is also measured.
+        weighted: whether weighted F is also measured, which takes long.
+
+    Returns:
+        The counts by protocol: "raw" of the predictions as they are and, for two classes,
+        "stretched" of the predictions after min-max normalization.
     """
     classes = predictor.networks[0].classes  # a store without masks has no number of classes
     accumulator = Accumulator(

@@ -1,4 +1,4 @@
-"""The networks of runs over a store, at the images' original size."""
+"""The predictions of a run's networks for images, at the images' original size."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ from pipeline_src.training.posthoc import PostHoc
 
 @dataclass(frozen=True)
 class Predictor:
-    """One trained network, or several networks and the post-hoc method that uses them.
+    """One trained network, or several networks, and the post-hoc method that uses them.
 
     Args:
+        networks: the network of a run, or the networks of all seeds for an ensemble.
         method: maps logits to probabilities; the default applies sigmoid or softmax to one network.
         seed: key of the method's random draws.
         fitted: the result of the method's `fit`.
@@ -39,18 +40,30 @@ class Predictor:
     def probabilities(
         self, images: Tensor, ids: list[str], sizes: Sequence[tuple[int, ...]]
     ) -> list[np.ndarray]:
-        """Return the probabilities of images (B, 3, S, S) uint8 at their original sizes, as
-        `predict` yields them.
+        """Return the probabilities of each image of a batch at its original size.
+
+        They are float32 in [0, 1], (H, W) for two classes, else (K, H, W).
+
+        Args:
+            images: (B, 3, S, S) uint8.
+            ids: sample ids of the images, keys of random draws.
+            sizes: (H, W) of each image.
         """
-        members = self.method.logits(self.networks, images, ids, self.seed)
-        return [
-            self.method.probability([z[i] for z in members], (size[0], size[1]), self.fitted)
-            for i, size in enumerate(sizes)
-        ]
+        # Each prediction that the method averages, (B, C, h, w).
+        predictions = self.method.logits(self.networks, images, ids, self.seed)
+        probabilities = []
+        for i, (height, width) in enumerate(sizes):
+            logits = [z[i] for z in predictions]
+            probabilities.append(self.method.probability(logits, (height, width), self.fitted))
+        return probabilities
 
     def map_of(self, image: np.ndarray, name: str, size: Sequence[int]) -> np.ndarray:
-        """Return the probabilities of an image (S, S, 3) uint8 at its original `size`; `name`: key
-        of random draws.
+        """Return the probabilities of one image at its original size, float32 (H, W) or (K, H, W).
+
+        Args:
+            image: (S, S, 3) uint8, resized for the network.
+            name: key of random draws.
+            size: (H, W).
         """
         device = next(self.networks[0].parameters()).device
         x = torch.from_numpy(image.transpose(2, 0, 1).copy())[None].to(device)
@@ -58,8 +71,11 @@ class Predictor:
 
 
 def load(weights: Path, experiment: Experiment, classes: int = 2) -> DenseClassifier:
-    """Return the experiment's network with the `weights` of a run (model.safetensors), for
-    evaluation on its device.
+    """Return the experiment's network with the weights of a run, in evaluation mode.
+
+    Args:
+        weights: file of the run, model.safetensors.
+        classes: K.
 
     Raises:
         UserError: the file can't be read, or its weights don't fit the network.
@@ -72,7 +88,7 @@ def load(weights: Path, experiment: Experiment, classes: int = 2) -> DenseClassi
 def predict(
     predictor: Predictor, store: Store, experiment: Experiment
 ) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
-    """Predict each image at its original size.
+    """Predict each image of a store at its original size.
 
     Yields:
         Probabilities float32 in [0, 1], (H, W) or (K, H, W); ground truth uint8 (H, W); sample id.
@@ -84,10 +100,11 @@ def predict(
 
 
 def predict_image(predictor: Predictor, image: np.ndarray, size: int, name: str) -> np.ndarray:
-    """Return the probabilities of an RGB image (H, W, 3) uint8, which is resized to (size, size)
-    for the network.
+    """Return the probabilities of an image at its own size, float32 (H, W) or (K, H, W).
 
     Args:
+        image: RGB, (H, W, 3) uint8.
+        size: side in pixels to which the image is resized for the network.
         name: key of random draws.
     """
     return predictor.map_of(resize(image, size), name, image.shape[:2])

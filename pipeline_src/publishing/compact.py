@@ -67,7 +67,10 @@ Arrays = dict[str, np.ndarray]
 
 
 def reduced(counts_by_protocol: Mapping[str, Counts], bins: int) -> Arrays:
-    """Return the arrays of a run to publish, rounded; sums in `bins` and `BINS` bins stay exact."""
+    """Return the arrays of a run to publish, rounded; sums in `bins` and `BINS` bins stay exact.
+
+    The module's docstring lists the arrays.
+    """
     raw = counts_by_protocol["raw"]
     arrays = {}
     if raw.confusion is not None:
@@ -77,13 +80,14 @@ def reduced(counts_by_protocol: Mapping[str, Counts], bins: int) -> Arrays:
     arrays["bits"] = np.array(BITS)
     for name, counts in named_counts(counts_by_protocol).items():
         rows = counts.images
+        # (2, G, N): pixels of each image by label and group of 8-bit levels.
         groups = np.add.reduceat(rows.levels.astype(np.int64), STARTS, axis=1).transpose(2, 1, 0)
-        if "unit" not in arrays:
+        if "unit" not in arrays:  # all counts of a run have one unit
             spread = float(np.median(groups[:, 1:-1].std(axis=2)))
             arrays["unit"] = np.array(1 << max(0, round(np.log2(max(1.0, spread / 2)))))
         limits = regular_edges(bins)
         surest = UNKNOWN
-        if name in RANKED:
+        if name in RANKED:  # finer, because metrics sort its pixels
             limits = cell_edges(counts.histogram, bins)
             if further_cells(counts.histogram.surest) > 0:
                 surest = counts.histogram.surest
@@ -110,7 +114,9 @@ def reduced(counts_by_protocol: Mapping[str, Counts], bins: int) -> Arrays:
 
 
 def restored(run: Arrays) -> dict[str, Counts]:
-    """Return full counts from the arrays of `reduced`: whole columns and rebuilt levels."""
+    """Return full counts from the arrays of `reduced`: columns in their units, and the 8-bit levels
+    of each image, filled in.
+    """
     arrays = run | {"ids": run["ids"].astype(np.uint8)}
     for name in names_of_counts(run):
         counts = arrays_of(run, name)
@@ -127,7 +133,10 @@ def restored(run: Arrays) -> dict[str, Counts]:
 
 
 def regular_edges(bins: int) -> np.ndarray:
-    """Return the levels at which 8-bit levels and bins begin, and `HALF`; ascending."""
+    """Return the levels of doubt at which 8-bit levels and bins begin, and `HALF`; ascending.
+
+    Sums between them stay exact, so pixels are only joined between two of them.
+    """
     levels = {HALF}
     levels.update(range(0, HALF, EIGHT))
     for number in (*BINS, bins):
@@ -138,30 +147,42 @@ def regular_edges(bins: int) -> np.ndarray:
 def cell_edges(histogram: Histogram, bins: int) -> np.ndarray:
     """Return the levels at which cells begin, ascending; cells are finer where pixels are dense."""
     levels = [regular_edges(bins)]
+    # Of each predicted class, the pixels up to each level: cells also begin at their quantiles.
     for below in histogram.count.sum(axis=2).cumsum(axis=0).T:
         levels.append(np.searchsorted(below, below[-1] * np.arange(1, SHARES) / SHARES))
     return np.unique(np.concatenate(levels))
 
 
 def _joined(counts: Counts, limits: np.ndarray, surest: np.ndarray) -> Histogram:
-    """Return the histogram with all pixels between two levels of `limits` (L,) at their mean."""
+    """Return the histogram with all pixels between two levels of `limits` (L,) at their mean doubt.
+
+    Pixels exactly on a limit, which is an edge of bins, stay there. The histogram then has few
+    levels with pixels, and compresses well.
+
+    Args:
+        surest: of the result.
+    """
     histogram = counts.histogram
     level, predicted, label = np.nonzero(histogram.count)
     count = histogram.count[level, predicted, label]
     position = histogram.position[level, predicted, label]
+    # Pixels on the lower end of a level: of those between limits it makes no difference.
     begins = np.isin(level, limits)
     edge_below = histogram.on_edge[level, label]
     edge = np.where(predicted == 1, upper_edge(counts)[level, label], edge_below) * begins
     cell = np.searchsorted(limits, level, side="right") - 1
+    # By cell, predicted class and label: pixels on its edge, pixels inside, and the latter's summed
+    # doubts from its beginning, in whole levels.
     edges, inside, doubt = np.zeros((3, len(limits), 2, 2), np.int64)
     np.add.at(edges, (cell, predicted, label), edge)
     np.add.at(inside, (cell, predicted, label), count - edge)
     doubts = (level - limits[cell]) * count + np.rint(position / POSITION).astype(np.int64)
     np.add.at(doubt, (cell, predicted, label), doubts)
     above = doubt.sum(axis=(1, 2)) // np.maximum(inside.sum(axis=(1, 2)), 1)
-    mean = np.minimum(limits + above, np.append(limits[1:], HALF + 1) - 1)
+    mean = np.minimum(limits + above, np.append(limits[1:], HALF + 1) - 1)  # within the cell
     joined = replace(Histogram.empty(), surest=surest)
     joined.count[mean] = inside
+    # What the level of the mean leaves of the summed doubts, which stay exact to a level.
     joined.position[mean] = (doubt - inside * (mean - limits)[:, None, None]) * POSITION
     joined.count[limits] += edges
     joined.on_edge[limits] = edges[:, 0]
@@ -181,7 +202,8 @@ def arrays_of(arrays: Arrays, name: str) -> Arrays:
 
 
 def score_steps(pixels: np.ndarray, bits: int) -> np.ndarray:
-    """Return the rounding unit of each column, a power of 2, (columns, 1).
+    """Return the rounding unit of each column of the rows, (columns, 1): 1 for whole pixels, else a
+    power of 2, by which a mean score of an average image keeps `bits` bits.
 
     Args:
         pixels: of each image by label, (2, N).
@@ -206,12 +228,12 @@ def image_groups(run: Arrays, counts: Arrays) -> np.ndarray:
     for by_group, pixels, pooled in zip(groups, counts["pixels"], sums.T, strict=True):
         more = pixels - by_group.sum(axis=0)
         images = np.arange(len(more))
-        for group in np.argsort(-by_group, axis=0, kind="stable"):
+        for group in np.argsort(-by_group, axis=0, kind="stable"):  # (N,) the k-th largest group
             taken = np.maximum(more, -by_group[group, images])
             by_group[group, images] += taken
             more -= taken
         lack = pooled - by_group.sum(axis=1)
-        while lack.any():
+        while lack.any():  # its sum is 0, so some groups have too many pixels
             target = lack.argmax()
             source = lack.argmin()
             amount = min(lack[target], -lack[source])
@@ -230,6 +252,7 @@ def _image_levels(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) ->
     images. `starts` (G,) are the first levels of the groups.
     """
     images = groups.shape[2]
+    # (G, 2, N + 1): of the first 0 .. N images together.
     sums = np.pad(groups.cumsum(axis=2), ((0, 0), (0, 0), (1, 0))).transpose(1, 0, 2)
     levels = np.empty((images, 256, 2), np.uint32)
     for block in image_blocks(images, 4096):
@@ -241,8 +264,13 @@ def _image_levels(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) ->
 def _spread(groups: np.ndarray, pooled: np.ndarray, starts: np.ndarray) -> np.ndarray:
     """Return the pixels by 8-bit level and label of the first 1 .. n images together, (256, 2, n).
 
-    The pixels of each group of levels (G, 2, n) are spread in proportion to `pooled`. Because
-    the sums over images are rounded, and not each image, no pixel is lost.
+    The pixels of each group of levels are spread in proportion to `pooled`. Because the sums over
+    images are rounded, and not each image, no pixel is lost.
+
+    Args:
+        groups: (G, 2, n) pixels of these images together by group of levels and label.
+        pooled: (256, 2) pixels of all images by 8-bit level and label.
+        starts: (G,) the first 8-bit level of each group.
     """
     sums = np.zeros((256, 2, groups.shape[2]), np.int64)
 

@@ -98,7 +98,7 @@ def add_runs(path: Path, runs: Mapping[Run, Callable[[], Arrays]], cores: int = 
             shutil.copyfile(path, temporary)
         with ZipFile(temporary, "a") as archive, ThreadPoolExecutor(cores) as pool:
             shared = {}
-            first_runs = {run[0]: run for run in reversed(list(runs))}
+            first_runs = {run[0]: run for run in reversed(list(runs))}  # dataset -> its first run
             for split, run in first_runs.items():
                 if f"{split}/images.npz.xz" not in archive.namelist():
                     _write_member(archive, f"{split}/images", _packed(_shared(runs[run]())))
@@ -113,14 +113,26 @@ def add_runs(path: Path, runs: Mapping[Run, Callable[[], Arrays]], cores: int = 
 
 
 def _shared(run: Arrays) -> Arrays:
-    """Return the arrays that all runs on a dataset share."""
+    """Return the arrays that all runs on a dataset share: ids, sizes, and pixels by label, from the
+    arrays of one of them (`compact.reduced`).
+    """
     names = names_of_counts(run)
     shared = {"ids": run["ids"], "size": arrays_of(run, names[0])["table"][:2]}
     return shared | {f"{name}_pixels": run[f"{name}_pixels"] for name in names}
 
 
 def _encoded(run: Arrays, shared: Arrays) -> Arrays:
-    """Return the arrays of a run as small numbers: differences from what other arrays predict."""
+    """Return the arrays of a run as small numbers: differences from what other arrays predict.
+
+    The two protocols of an image are alike, so the second one is stored as its difference from the
+    first. The numbers of pixels in an image's first (background) and last (foreground) group are
+    the largest ones and follow from its pixels; what is stored there is the error of the rounded
+    sum.
+
+    Args:
+        run: `compact.reduced`.
+        shared: the arrays that all runs on the dataset share.
+    """
     if not np.array_equal(run["ids"], shared["ids"]):
         raise UserError(
             "a run was evaluated on other images than the published runs",
@@ -138,7 +150,7 @@ def _encoded(run: Arrays, shared: Arrays) -> Arrays:
         if name == "stretched":
             units -= run["raw_units"]
             table = table - tables["raw"]
-        units[[0, 1], [0, -1]] = ends
+        units[[0, 1], [0, -1]] = ends  # label 0 in the first group, label 1 in the last
         stored[f"{name}_table"] = _sorted_by_previous(table)
         stored[f"{name}_units"] = _sorted_by_previous(units)
         stored[f"{name}_pixels"] = pixels - shared[f"{name}_pixels"]
@@ -154,6 +166,7 @@ def _decoded(stored: Arrays, shared: Arrays) -> Arrays:
         pixels = counts["pixels"] + shared[f"{name}_pixels"]
         units = _unsorted(counts["units"])
         tables[name] = _unsorted(counts["table"])
+        # As in `_encoded`, the first and last groups hold the errors of the rounded sums.
         ends = units[[0, 1], [0, -1]] + pixels // run["unit"]
         if name == "stretched":
             units += run["raw_units"]
@@ -167,9 +180,15 @@ def _decoded(stored: Arrays, shared: Arrays) -> Arrays:
 
 
 def _expected(run: Arrays, name: str, size: np.ndarray) -> np.ndarray:
-    """Return the table (columns, N) as if pixels were in the middle of their 8-bit level.
+    """Return the table (columns, N) that the numbers of pixels predict, as if pixels were in the
+    middle of their 8-bit level; the stored differences from it are small.
 
-    Columns other than sizes and sums over pixels are 0. The integers are the same on every machine.
+    Columns other than sizes and sums over pixels are 0. The integers are the same on every machine,
+    as they must be to decode a file.
+
+    Args:
+        name: of the counts.
+        size: (2, N) height and width of the images.
     """
     counts = arrays_of(run, name)
     if name not in PROTOCOLS:
@@ -187,7 +206,9 @@ def _expected(run: Arrays, name: str, size: np.ndarray) -> np.ndarray:
 
 @cache
 def _pixel_scores() -> np.ndarray:
-    """Return the scores of a pixel by 8-bit level and label, (256, 2, columns) in 1 / SCALE."""
+    """Return the scores of a pixel in the middle of an 8-bit level, by level and label, (256, 2,
+    columns) in 1 / SCALE; columns of the rows that are no sums over pixels have 0.
+    """
     f = np.minimum((np.arange(256) + 0.5) / 255, 1)
     q = np.clip(np.stack([1 - f, f], axis=1), CLAMP, 1 - CLAMP)  # given to the label
     scores = {
@@ -204,7 +225,9 @@ def _pixel_scores() -> np.ndarray:
 
 
 def _sorted_by_previous(columns: np.ndarray) -> np.ndarray:
-    """Return columns (..., N), each sorted by the previous one: xz finds repetitions."""
+    """Return columns (..., N), each in the order in which the previous one ascends: xz finds
+    repetitions. The order need not be stored.
+    """
     flat = columns.reshape(-1, columns.shape[-1])
     order = np.argsort(flat[:-1], axis=1, kind="stable")
     ordered = np.take_along_axis(flat[1:], order, axis=1)
@@ -214,7 +237,7 @@ def _sorted_by_previous(columns: np.ndarray) -> np.ndarray:
 def _unsorted(columns: np.ndarray) -> np.ndarray:
     """Return the original columns from those that `_sorted_by_previous` sorted."""
     flat = columns.reshape(-1, columns.shape[-1]).copy()
-    for k in range(1, len(flat)):
+    for k in range(1, len(flat)):  # the previous column is in its original order by then
         flat[k, np.argsort(flat[k - 1], kind="stable")] = flat[k].copy()
     return flat.reshape(columns.shape)
 
@@ -225,6 +248,7 @@ def _packed(arrays: Arrays) -> bytes:
     for name, array in arrays.items():
         numbers = array.astype("<i8")
         numbers = np.where(numbers < 0, -2 * numbers - 1, 2 * numbers)
+        # (8, *shape): higher bytes that are 0 throughout are left out.
         by_byte = np.ascontiguousarray(np.moveaxis(numbers[..., None].view(np.uint8), -1, 0))
         used = np.flatnonzero(by_byte.reshape(8, -1).any(axis=1))
         planes[name] = by_byte[: used.max(initial=0) + 1]

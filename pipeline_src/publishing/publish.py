@@ -60,7 +60,7 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
             fix="git commit, or git stash",
         )
     folder = FOLDER / graph.name
-    restore_folder(folder)
+    restore_folder(folder)  # if an earlier publishing was killed while it replaced the folder
     published = checked(folder) if (folder / EXPERIMENT).exists() else None
     with atomic_folder(folder) as staging, TemporaryDirectory() as computed:
         if published:
@@ -79,7 +79,13 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
 def write_sources(
     graph: ExperimentGraph, staging: Path, published: Publication | None, cores: int = 1
 ) -> None:
-    """Write counts.zip, runs.zip and experiment.json of an experiment; runs of `published` stay."""
+    """Write counts.zip, runs.zip and experiment.json of an experiment into the folder `staging`.
+
+    Args:
+        staging: contains the files of an earlier publishing, to which new runs are added.
+        published: its experiment.json; None if there is none.
+        cores: number of threads that compress.
+    """
     from pipeline_src.publishing.counts_file import add_runs
 
     facts = graph.facts
@@ -88,7 +94,7 @@ def write_sources(
     empty = Publication(replace(facts, splits={}), {}, {}, params, made={}, data=[], files={})
     earlier = published or empty
     _check_settings(graph.name, settings(earlier.params), settings(params))
-    present = set()
+    present = set()  # (dataset, method, seed) of the runs that are published
     for split in earlier.facts.splits:
         present |= {(split, *run) for run in published_counts(earlier, staging, split)}
     evaluated = {}
@@ -127,7 +133,13 @@ def write_sources(
 
 
 def _check_settings(name: str, earlier: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Raise a UserError if an experiment was published with settings that differ from `now`."""
+    """Raise a UserError if an experiment was published with settings that differ from `now`, since
+    its old and new runs could not be compared.
+
+    Args:
+        name: of the experiment.
+        earlier, now: setting -> value (`published.settings`).
+    """
     changed = [key for key in {**earlier, **now} if earlier.get(key) != now.get(key)]
     if changed:
         raise UserError(
@@ -161,6 +173,7 @@ def evaluated_groups(graph: ExperimentGraph, split: str, file: Path) -> list[int
     """Return the group of each image of a dataset; empty if its images are independent.
 
     Args:
+        split: the dataset.
         file: a file of counts on the dataset, which gives the order of its images.
     """
     from pipeline_src.counting.storage import load
@@ -176,7 +189,9 @@ def evaluated_groups(graph: ExperimentGraph, split: str, file: Path) -> list[int
 
 
 def reduced_counts(file: Path, bins: int) -> dict[str, Any]:
-    """Return the arrays to publish (`compact.reduced`) from a file of counts."""
+    """Return the arrays to publish (`compact.reduced`) from a file of counts, when they are needed:
+    those of all runs together would fill the memory.
+    """
     from pipeline_src.counting.storage import load
     from pipeline_src.publishing.compact import reduced
 
@@ -184,7 +199,7 @@ def reduced_counts(file: Path, bins: int) -> dict[str, Any]:
 
 
 def _add_histories(archive: Path, facts: Facts, trained: Mapping[tuple[str, int], Job]) -> None:
-    """Add the histories and the alphas of runs to an archive."""
+    """Add the histories and the alphas of runs to an archive; those of other runs stay in it."""
     content = {}
     if archive.exists():
         with ZipFile(archive) as file:

@@ -122,7 +122,10 @@ def names() -> list[str]:
 
 
 def checked(folder: Path, files: Sequence[str] = SOURCES) -> Publication:
-    """Return a published experiment; a UserError if one of `files` is missing or was altered."""
+    """Return a published experiment; a UserError if one of `files` is missing or was altered.
+
+    The counts of other experiments that it shares are also checked.
+    """
     publication = Publication.read(folder)
     wrong = []
     for name in files:
@@ -131,7 +134,7 @@ def checked(folder: Path, files: Sequence[str] = SOURCES) -> Publication:
             wrong.append(file)
     if wrong:
         fix = f"git checkout -- {folder}"
-        if set(files).isdisjoint(SOURCES):
+        if set(files).isdisjoint(SOURCES):  # computed files can be recomputed
             fix += f", or: dense-calibration rebuild --write --experiment {folder.name}"
         raise UserError(
             f"{wrong[0]} is not what was published",
@@ -145,7 +148,11 @@ def checked(folder: Path, files: Sequence[str] = SOURCES) -> Publication:
 
 
 def published_counts(publication: Publication, folder: Path, split: str) -> Loaders:
-    """Return (method, seed) -> a function that returns the published counts on a dataset."""
+    """Return (method, seed) -> a function that returns the published counts on a dataset.
+
+    Args:
+        folder: of the published experiment.
+    """
     from pipeline_src.publishing.counts_file import CountsFile
 
     homes = {folder.name, *publication.counts_in.values()}
@@ -162,6 +169,10 @@ def settings(params: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Return the settings of an experiment that can change a number of a run, by dotted name.
 
     Settings of None are left out: a setting that is off equals one that does not exist.
+
+    Args:
+        params: the settings, or a part of them.
+        above: the dotted name of this part, with a dot at its end.
     """
     flat: dict[str, Any] = {}
     for key, value in params.items():

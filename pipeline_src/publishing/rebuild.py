@@ -98,7 +98,9 @@ def _replace_or_compare(name: str, write: bool) -> None:
 
 
 def recompute(places: Mapping[Path, Path], pool: Executor) -> None:
-    """Write `published.COMPUTED` of published experiments.
+    """Write the computed files (`published.COMPUTED`) of published experiments.
+
+    First all datasets are analysed in parallel, then tables and claims are written.
 
     Args:
         places: folder of an experiment -> folder to write into.
@@ -108,12 +110,14 @@ def recompute(places: Mapping[Path, Path], pool: Executor) -> None:
         for split in Publication.read(folder).facts.splits:
             analyses.append(pool.submit(_analyse, folder, out, split))
     for analysis in analyses:
-        analysis.result()
+        analysis.result()  # wait, and raise its error
     list(pool.map(_write_numbers, places.keys(), places.values()))
 
 
 def replace_computed(folder: Path, out: Path) -> None:
-    """Replace the computed files of a published experiment, and its report if it has one."""
+    """Replace the computed files of a published experiment by those in `out`, and its report if it
+    has one; experiment.json gets their digests.
+    """
     for name in (*COMPUTED, REPORT):
         if name != REPORT or (folder / REPORT).exists():
             shutil.copyfile(out / name, folder / name)
@@ -134,7 +138,8 @@ def differing(folder: Path, out: Path) -> list[str]:
 
 
 def _texts(file: Path) -> dict[str, str]:
-    """Return the texts in an archive by name, or {"": text} for a file that is no archive.
+    """Return the texts in an archive by name, or {"": text} for a file that is no archive; empty if
+    there is no file.
 
     Raises:
         UserError: the file is damaged.
@@ -158,6 +163,7 @@ def difference(published: str, computed: str) -> str:
     """Return the first difference of two texts by more than rounding; empty if they agree."""
     if published == computed:
         return ""
+    # What stands between numbers must be equal, numbers nearly.
     texts = NUMBER.split(published)
     computed_texts = NUMBER.split(computed)
     for a, b in zip(texts, computed_texts, strict=False):
@@ -181,16 +187,18 @@ def _analyse(folder: Path, out: Path, split: str) -> None:
         groups = np.array(publication.groups[split], np.int64)
     analyse(
         split,
-        publication.facts.bins,
-        published_counts(publication, folder, split),
-        _results(publication, out).files[split],
+        bins=publication.facts.bins,
+        runs=published_counts(publication, folder, split),
+        out=_results(publication, out).files[split],
         note=publication.notes.get(split, ""),
         groups_of=None if groups is None else lambda ids: groups,
     )
 
 
 def _write_numbers(folder: Path, out: Path) -> None:
-    """Write the files `published.COMPUTED` into `out`, from the analyses below it."""
+    """Write the computed files (`published.COMPUTED`: metrics, tables, claims) of a published
+    experiment into `out`, from the analyses below it.
+    """
     from pipeline_src.claims.write import write_claims
     from pipeline_src.tables.write import write_tables
 
@@ -208,7 +216,9 @@ def _write_numbers(folder: Path, out: Path) -> None:
 
 
 def _place_of_table(file: Path) -> tuple[bool, int, str]:
-    """Return the sorting key of a table in tables.md: main comes first, and T2 before T10."""
+    """Return the sorting key of a table in tables.md: main comes first, and T2 before T10, which is
+    longer.
+    """
     return file.stem != "main", len(file.stem), file.stem
 
 

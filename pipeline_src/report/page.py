@@ -81,7 +81,8 @@ def write_report(
     def image(picture: Picture) -> str:
         """Return the image of a figure as a data URL."""
         if predictions and picture.type is gallery.FIGURE:
-            return _image(predictions / f"{picture.name}.png", GALLERY // len(facts.tests))
+            share = GALLERY // len(facts.tests)
+            return _image(predictions / f"{picture.name}.png", limit=share)
         return _image(figures / f"{picture.name}.png")
 
     roles = ["id"] + [role for role in ("shifted", "ood") if facts.splits_of([role])]
@@ -127,7 +128,9 @@ def write_report(
 
 
 def _template() -> Template:
-    """Return the template of the page; all content is escaped, an undefined name is an error."""
+    """Return the template of the page, with the filters that it uses. All content is escaped, and
+    an undefined name is an error.
+    """
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -144,12 +147,14 @@ def _template() -> Template:
 
 
 def _breakable(name: str) -> Markup:
-    """Return a name with a possible line break after each of its words."""
+    """Return a name with a possible line break after each of its words, for narrow columns."""
     return Markup("<wbr>").join(re.split(r"(?<=[_-])", name))
 
 
 def _ends(estimate: Estimate) -> tuple[float, float]:
-    """Return the confidence limits of an estimate, or its value twice where there are none."""
+    """Return the confidence limits of an estimate, or its value twice where there are none: a bar
+    of no length.
+    """
     if math.isnan(estimate.low):
         return estimate.value, estimate.value
     return estimate.low, estimate.high
@@ -161,7 +166,9 @@ def _small(cell: str) -> Markup:
 
 
 def _source(name: str) -> Markup:
-    """Return a file of this folder as it is: a style sheet or a script."""
+    """Return a file of this folder without escaping: a style sheet or a script, which the page
+    contains because it works offline.
+    """
     return Markup((HERE / name).read_text(encoding="utf-8"))
 
 
@@ -175,14 +182,14 @@ def _image(file: Path, limit: int = 0) -> str:
     with Image.open(file) as opened:
         image = opened.convert("RGB")
     content = _webp(image, lossless=not limit)  # a drawing has half the size of PNG
-    while limit and len(content) > limit:
+    while limit and len(content) > limit:  # four fifths of the size at a time
         image = image.resize((4 * image.width // 5, 4 * image.height // 5))
         content = _webp(image, lossless=False)
     return f"data:image/webp;base64,{base64.b64encode(content).decode()}"
 
 
 def _webp(image: Image.Image, lossless: bool) -> bytes:
-    """Return an image as a WebP file."""
+    """Return an image as the bytes of a WebP file."""
     content = io.BytesIO()
     image.save(content, "WEBP", lossless=lossless, quality=80)
     return content.getvalue()
@@ -199,7 +206,7 @@ def diagram_data(results: Results) -> dict[str, Any]:
     splits = []
     cells: dict[str, dict[str, dict[str, Any]]] = {}
     for split, role in facts.splits.items():
-        run = next(iter(results.measured("raw", split).values()))
+        run = next(iter(results.measured("raw", split).values()))  # all have the same images
         size = f"{run.images:,} images, {run.pixels:,} pixels"
         note = results.note(split)
         splits.append({"name": split, "meaning": ROLES[role], "size": size, "note": note})
@@ -210,7 +217,7 @@ def diagram_data(results: Results) -> dict[str, Any]:
             cells.setdefault(protocol, {}).setdefault(split, {})[method] = cell
     return {
         "bins": facts.bins,
-        "floor": 1 / facts.classes,
+        "floor": 1 / facts.classes,  # the least confidence in a top label
         "methods": list(facts.methods),
         "colors": {method: color_number(method) for method in facts.methods},
         "splits": splits,
@@ -219,9 +226,12 @@ def diagram_data(results: Results) -> dict[str, Any]:
 
 
 def _pooled(table: np.recarray) -> dict[str, Any]:
-    """Return accuracy, confidence and `rows` of a `reliability_table` for JSON."""
+    """Return accuracy, confidence and `rows` of a `reliability_table` for JSON.
+
+    A row has the place of a bin with pixels, and its columns `ROW`.
+    """
     numbers = pd.DataFrame(table)[ROW].round(6).astype(object)
-    numbers = numbers.where(numbers.notna(), None)
+    numbers = numbers.where(numbers.notna(), None)  # JSON has no NaN
     total = numbers.iloc[-1]
     filled = numbers[:-1][table["pixels"][:-1] > 0]
     return {

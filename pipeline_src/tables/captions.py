@@ -37,6 +37,7 @@ LEGEND = (
 
 def heading(results: Results, split: str) -> str:
     """Return a heading with the name, role and size of a dataset."""
+    # All runs have the same images.
     run = next(iter(results.measured("raw", split).values()))
     return f"{split}: {ROLES[results.facts.splits[split]]}, {run.size}, {run.pixels:,} pixels"
 
@@ -57,7 +58,7 @@ def notes(results: Results, metrics: Collection[str], splits: Collection[str]) -
         metrics, splits: the table's metrics and datasets.
     """
     facts = results.facts
-    undefined: dict[tuple[str, str], list[str]] = {}
+    undefined: dict[tuple[str, str], list[str]] = {}  # (metric, reason) -> datasets
     for (split, name), reason in results.reasons.items():
         if name in metrics and split in splits:
             undefined.setdefault((name, reason), []).append(split)
@@ -82,11 +83,11 @@ def notes(results: Results, metrics: Collection[str], splits: Collection[str]) -
 
 
 def _missing(results: Results, splits: Collection[str]) -> Iterator[str]:
-    """Yield the runs that were not evaluated, with the dataset."""
+    """Yield the runs that were not evaluated, with the dataset, as text."""
     facts = results.facts
     for method in facts.methods:
         for split in splits:
-            run = results.measurement("raw", method, split)
+            run = results.measurement("raw", method, split)  # the protocol that all runs have
             for seed in sorted(facts.seeds_of(method)):
                 if run is None or seed not in run.seeds:
                     yield f"{method} seed {seed} on {split}"

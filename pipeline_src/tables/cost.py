@@ -40,8 +40,9 @@ def cost(results: Results) -> PaperTable:
                 "method": method,
                 "metric": name,
                 "mean": np.mean(values) if seeds else math.nan,
+                # The seeds of a method have equal networks.
                 "sd": math.nan if name == "parameters" else sample_sd(values),
                 "seeds": " ".join(map(str, seeds)),
             }
             rows.append(row)
-    return PaperTable("Cost", rows, about(results.facts), NOTES, QUANTITIES)
+    return PaperTable("Cost", rows, about=about(results.facts), notes=NOTES, quantities=QUANTITIES)

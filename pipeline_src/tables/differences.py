@@ -39,11 +39,20 @@ def differences(results: Results) -> PaperTable:
             for row in _rows(measured[method], measured[reference]):
                 rows.append(place | pair | row)
     below = list(NOTES) + notes(results, (), facts.tests)
-    return PaperTable("Differences between methods", rows, about(facts), below, QUANTITIES)
+    return PaperTable(
+        "Differences between methods",
+        rows,
+        about=about(facts),
+        notes=below,
+        quantities=QUANTITIES,
+    )
 
 
 def _pairs(facts: Facts, methods: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Yield each pair of a method and a reference: the baseline, or its temperature scaling."""
+    """Yield each pair of a method and a reference: the baseline, or its temperature scaling.
+
+    A pair of the two references comes once, so a reference is no method of later pairs.
+    """
     references = []
     for code in ("baseline", "temperature"):
         reference = facts.principal(code)
@@ -55,7 +64,12 @@ def _pairs(facts: Facts, methods: Collection[str]) -> Iterator[tuple[str, str]]:
 
 
 def _rows(method: Measurement, reference: Measurement) -> Iterator[Row]:
-    """Yield the differences between two methods by metric, without their place in the table."""
+    """Yield the differences between two methods by metric, without their place in the table.
+
+    With few seeds, the difference of an error near 0 is decided by that of its square. The row then
+    has the limits of both, `own_low` and `own_high` of the error and `decided_low` and
+    `decided_high` of the square.
+    """
     for name, quantity in QUANTITIES.items():
         change = estimate(name, (method, 1.0), (reference, -1.0))
         if change is None:

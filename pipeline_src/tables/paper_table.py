@@ -15,7 +15,7 @@ from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import Results
 from pipeline_src.files import rounded, write_text
 from pipeline_src.metrics.metric import NEITHER, Quantity
-from pipeline_src.metrics.registry import METRICS, OVER, SQUARED, defined
+from pipeline_src.metrics.registry import METRICS, OVER, SQUARED, metric_names
 from pipeline_src.tables.captions import LEGEND, heading
 from pipeline_src.text_tables import UNDEFINED, Group, Table, markdown
 
@@ -82,7 +82,8 @@ class PaperTable:
     def printed(self) -> dict[str, Table]:
         """Return protocol -> the table of its rows.
 
-        The key is "" if the rows have no protocol, or if there are no rows.
+        The key is "" if the rows have no protocol, or if there are no rows: a table without rows is
+        printed for its notes.
         """
         by_protocol: dict[str, list[Row]] = {}
         for row in self.rows:
@@ -97,7 +98,7 @@ class PaperTable:
         """Return the printed table of one protocol: a cell per row and column, in groups."""
         caption = f"{self.title}, {PROTOCOL_NAMES[protocol]}" if protocol else self.title
         columns = list(dict.fromkeys(row["column"] for row in rows))
-        cells: dict[str, dict[str, dict[str, str]]] = {}
+        cells: dict[str, dict[str, dict[str, str]]] = {}  # group -> row -> column -> text
         for row in rows:
             by_row = cells.setdefault(row.get("group", ""), {})
             by_row.setdefault(row["row"], {})[row["column"]] = self._text(row)
@@ -115,7 +116,8 @@ class PaperTable:
         if row.get("effective_images", math.nan) < FEW_UNITS:
             sign += FEW_SIGN
         mean, spread, low, high = (row.get(key, math.nan) for key in NUMBERS)
-        return self.quantities[row["metric"]].text(mean, spread, low, high, sign)
+        quantity = self.quantities[row["metric"]]
+        return quantity.text(mean, spread=spread, low=low, high=high, mark=sign)
 
 
 def write_markdown(name: str, tables: Iterable[Table], folder: Path) -> None:
@@ -133,7 +135,7 @@ def cells(results: Results, splits: Collection[str], metrics: Collection[str]) -
     Metrics that are not defined for the number of classes are left out.
     """
     facts = results.facts
-    possible = defined(facts.classes)
+    possible = metric_names(facts.classes)
     for protocol, split, metric in product(facts.protocols, splits, metrics):
         if metric not in possible:
             continue
@@ -163,7 +165,7 @@ def cells(results: Results, splits: Collection[str], metrics: Collection[str]) -
 
 
 def marks(metric: str, measured: Mapping[str, Measurement]) -> dict[str, str]:
-    """Return method -> BEST, TIED or FLOOR, for one metric on one dataset.
+    """Return method -> BEST, TIED or FLOOR, the sign of its cell, for one metric on one dataset.
 
     The best method has the best mean. A method is TIED with the best if their paired difference is
     not significant, or cannot be computed because the two share no seed; the best is then TIED too.
@@ -179,17 +181,18 @@ def marks(metric: str, measured: Mapping[str, Measurement]) -> dict[str, str]:
     better = METRICS[metric].better
     if len(ranked) < 2 or better == NEITHER:
         return below
-    best = max(ranked, key=lambda method: better * means[method])
+    best = max(ranked, key=lambda method: better * means[method])  # `better` is 1 or -1
     tied: dict[str, str] = {}
     for method in ranked:
         difference = estimate(metric, (measured[best], 1.0), (measured[method], -1.0))
         if method != best and (difference is None or not difference.excludes_zero):
             tied[method] = TIED
-    return {best: TIED if tied else BEST} | tied | below
+    return {best: TIED if tied else BEST} | tied | below  # later entries replace earlier ones
 
 
 def below_floor(metric: str, run: Measurement) -> bool:
-    """Return whether a metric is below its noise floor: its value without a calibration error.
+    """Return whether a metric of a run is below its noise floor, the value that it has without a
+    calibration error because of sampling: it is not ranked then.
 
     For metrics whose differences are decided by squared errors of the same bins, ECE is compared
     with its floor instead. The result is False for a metric without a known floor.

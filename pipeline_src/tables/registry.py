@@ -29,7 +29,7 @@ class ByMethod:
         title: what the table shows.
         roles: the roles of its datasets.
         metrics: the metrics in its columns; metrics that are not defined for the number of
-            classes are left out.
+            classes are left out, and so are slow ones that were not asked for.
         more: a further note, the first below the table.
     """
 
@@ -56,7 +56,7 @@ class ByMethod:
             below = [not_run(facts.experiment, f"a test set {ROLES[role]}", change)]
         if self.more:
             below.insert(0, self.more)
-        return PaperTable(self.title, shown, about(facts), below)
+        return PaperTable(self.title, shown, about=about(facts), notes=below)
 
 
 MAIN = ByMethod(

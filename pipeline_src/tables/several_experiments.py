@@ -41,7 +41,11 @@ def write_overview_tables(
 
 
 def task_table(experiments: Sequence[ExperimentSummary], tasks: Mapping[str, str]) -> PaperTable:
-    """Return T5: experiments that segment something other than salient objects."""
+    """Return T5: experiments that segment something other than salient objects.
+
+    Args:
+        tasks: task of the catalog -> its name in text.
+    """
     by_task: dict[str, list[ExperimentSummary]] = {task: [] for task in tasks}
     for experiment in experiments:
         by_task.setdefault(experiment.task, []).append(experiment)
@@ -87,7 +91,7 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
             for experiment in chosen:
                 if not found[experiment.name]:
                     missing.append(not_run(experiment.name, experiment.network))
-                for row in found[experiment.name]:
+                for row in found[experiment.name]:  # which network the group's numbers are of
                     row["group"] += f": {experiment.network} ({experiment.name})"
             rows += by_split([row for experiment in chosen for row in found[experiment.name]])
     if not rows and not missing:
@@ -100,7 +104,12 @@ def network_table(experiments: Sequence[ExperimentSummary]) -> PaperTable:
 def _chosen(
     group: Sequence[ExperimentSummary], found: Mapping[str, Sequence[Row]]
 ) -> list[ExperimentSummary]:
-    """Return the experiment that stands for each network; `found` are the rows by experiment."""
+    """Return the experiment that stands for each network: the one whose methods experiments of
+    other networks share most, and of equal ones the one with most methods.
+
+    Args:
+        found: name of an experiment -> its rows.
+    """
 
     def shared(experiment: ExperimentSummary) -> tuple[int, int]:
         """Return how many methods experiments of other networks also have, and how many it has."""
@@ -122,7 +131,8 @@ def _chosen(
 def experiment_rows(experiment: ExperimentSummary) -> list[Row]:
     """Return calibration and accuracy on test sets in distribution or under shift, by dataset.
 
-    The list is empty if the experiment was not run.
+    The rows are those of its tables in the form of `PaperTable`. The list is empty if the
+    experiment was not run.
 
     Raises:
         UserError: a table is not what an experiment writes.
@@ -141,6 +151,7 @@ def experiment_rows(experiment: ExperimentSummary) -> list[Row]:
             table.loc[table["role"] == "shifted", "group"] += f", {ROLES['shifted']}"
             table[list(NUMBERS)] = table[list(NUMBERS)].replace("", "nan").astype(float)
             table["images"] = table["images"].astype(int)
+        # Further columns of the CSV file.
         table = table.assign(
             experiment=experiment.name, task=experiment.task, model=experiment.network
         )
@@ -149,18 +160,24 @@ def experiment_rows(experiment: ExperimentSummary) -> list[Row]:
 
 
 def by_split(rows: Sequence[Row]) -> list[Row]:
-    """Return the rows sorted by protocol, then by dataset in the order of first occurrence."""
+    """Return the rows sorted by protocol, then by dataset in the order of first occurrence, so
+    that experiments or networks on a dataset stand together.
+    """
     splits = list(dict.fromkeys(row["part"] for row in rows))
     return sorted(rows, key=lambda row: (_protocol(row), splits.index(row["part"])))
 
 
 def _protocol(row: Row) -> int:
-    """Return the position of the row's protocol in `PROTOCOLS`, a key for sorting."""
+    """Return the position of the row's protocol in `PROTOCOLS`: a key for sorting, because rows of
+    a protocol have to stand together.
+    """
     return PROTOCOLS.index(row["protocol"])
 
 
 def judged_files(folder: Path) -> list[Path]:
-    """Return the files below a folder that `judge` wrote and T8 reads."""
+    """Return the metrics.json that `judge` wrote in <folder>/DATASET/MODEL; the name of a dataset
+    may have folders.
+    """
     found = []
     for file in folder.glob("*/*/**/metrics.json"):
         # What a killed or running `judge` has in a hidden folder is no result.
@@ -178,6 +195,7 @@ def judged_table(folder: Path) -> PaperTable:
             split = file.parent.parent.relative_to(folder).as_posix()
             rows += list(_judged_rows(json.loads(file.read_bytes()), split, file.parent.name))
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            # One damaged file must not hide the others.
             notes.append(f"{file} is not shown: it is damaged ({error}). Run `judge` again.")
     if not rows and not notes:
         options = f"--pred DIR --mask DIR --name MODEL --out {folder}/DATA_SET/MODEL"
@@ -185,7 +203,8 @@ def judged_table(folder: Path) -> PaperTable:
         notes = [f"Not run: no saved maps were evaluated. To get it, run: {command}"]
     rows.sort(key=_protocol)
     about = "Equal-width bins as given to `judge`; no best is marked."
-    return PaperTable("Other models, evaluated from their saved maps", rows, about, notes)
+    title = "Other models, evaluated from their saved maps"
+    return PaperTable(title, rows, about=about, notes=notes)
 
 
 def _judged_rows(content: Any, split: str, model: str) -> Iterator[Row]:

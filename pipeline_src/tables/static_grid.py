@@ -17,11 +17,12 @@ STRENGTH = Quantity(title="strength s")
 def static_grid(results: Results) -> PaperTable:
     """Return T3: strength, ECE, OE and accuracy of SLP (static label perturbation).
 
-    There is a group per dataset and metric, with a row per alpha and a column per beta.
+    There is a group per dataset and metric, with a row per alpha and a column per beta: SLP
+    perturbs the mask of an image with probability alpha, with the strength beta.
     """
     facts = results.facts
     splits = facts.splits_of(LIKE_ID)
-    numbers = list(cells(results, splits, GRID_METRICS))
+    numbers = list(cells(results, splits, GRID_METRICS))  # of all methods, placed by method
     rows: list[Row] = []
     for protocol in facts.protocols:
         for method, (alpha, beta) in facts.static_grid.items():
@@ -38,4 +39,5 @@ def static_grid(results: Results) -> PaperTable:
         change = "add the entries “static-…” to “methods:” of the experiment"
         below = [not_run(facts.experiment, "a grid over α and β", change)]
     title = "Static label perturbation over α and β, in distribution"
-    return PaperTable(title, rows, about(facts), below, METRICS | {"strength": STRENGTH})
+    quantities = METRICS | {"strength": STRENGTH}
+    return PaperTable(title, rows, about=about(facts), notes=below, quantities=quantities)

@@ -19,7 +19,7 @@ def write_tables(results: Results, folder: Path) -> None:
     """Write the files of `TABLE_FILES` into `folder`.
 
     main.csv holds all metrics, a row per protocol, dataset, method and seed; main.md holds those of
-    the main table. metrics.json holds `metrics_with_intervals`.
+    the main table. metrics.json holds all metrics as means over seeds, with intervals.
     """
     numbers = results.table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
     write_text(folder / "main.csv", numbers)
@@ -30,7 +30,7 @@ def write_tables(results: Results, folder: Path) -> None:
 
 
 def printed_tables(results: Results) -> Iterator[tuple[str, dict[str, Table]]]:
-    """Yield the title of each table, and how it is printed by protocol."""
+    """Yield the title of each table, and how it is printed: protocol -> table."""
     for name, make in ({"": MAIN} | dict(TABLES)).items():
         table = make(results)
         yield f"{name} {table.title}".strip(), table.printed()

@@ -1,1 +1,4 @@
-"""Training: augmentation -> targets of a method -> loop -> model.safetensors, checkpoints."""
+"""Training of segmentation networks: augmented batches, methods, and the loop.
+
+A method changes labels or the loss. The loop writes checkpoints, and the network of a run.
+"""

@@ -1,4 +1,8 @@
-"""Batches of preprocessed images: augmented in a keyed order for training, unchanged otherwise."""
+"""Batches of the preprocessed images of a split, which a store holds.
+
+Training batches are augmented and in random order; seed and epoch determine both. Batches of
+validation and evaluation are unchanged and in order.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,10 @@ Sample = dict[str, Any]
 
 @dataclass
 class TrainingSamples(Dataset[Sample]):
-    """The images of a store as `epoch` augments them, equally in every process."""
+    """The images of a store, augmented by draws that depend on seed, epoch and sample id only.
+
+    So any number of worker processes returns the same images.
+    """
 
     store: Store
     augmentation: Augmentation
@@ -35,15 +42,16 @@ class TrainingSamples(Dataset[Sample]):
     def __getitem__(self, i: int) -> Sample:
         """Return image `i` after augmentation, with its mask and its index.
 
-        `inputs` is uint8 (3, S, S) and `masks` uint8 (1, S, S): soft in 0..255, or class ids.
+        `inputs` is uint8 (3, S, S) and `masks` uint8 (1, S, S): soft in 0..255 for two classes, or
+        class ids for K > 2 classes.
         """
-        cv2.setNumThreads(0)
+        cv2.setNumThreads(0)  # workers fill the cores; threads of OpenCV would compete with them
         image, mask = augment(
             self.store.image(i),
             self.store.masks[i],
             generator(self.seed, self.epoch, self.store.ids[i], "augmentation"),
             self.augmentation,
-            ids=self.store.classes > 2,
+            class_ids=self.store.classes > 2,
         )
         return {
             "inputs": torch.from_numpy(image).permute(2, 0, 1),
@@ -57,7 +65,7 @@ class EvaluationSamples(Dataset[Sample]):
     """The images of a store: `inputs` (3, S, S) uint8, `truth`, `grey` and `id`.
 
     `truth` is the ground truth, (H, W) uint8 of original size, 255 where ignored. `grey` holds the
-    places of grey pixels in the flattened `truth`.
+    places in the flattened `truth` of pixels that are grey (neither 0 nor 255) in the mask file.
     """
 
     store: Store
@@ -66,7 +74,10 @@ class EvaluationSamples(Dataset[Sample]):
         return len(self.store)
 
     def __getitem__(self, i: int) -> Sample:
-        """Return image `i` unchanged, with its ground truth and its id."""
+        """Return image `i` unchanged, with its ground truth, the places of grey pixels, and its id.
+
+        The arrays are copies, because those of a store are read-only.
+        """
         return {
             "inputs": torch.from_numpy(np.array(self.store.image(i))).permute(2, 0, 1),
             "truth": np.array(self.store.truth(i)),
@@ -80,10 +91,10 @@ def training_batches(
 ) -> DataLoader[Sample]:
     """Return an epoch's augmented images in a random order, `training.batch_size` at a time.
 
-    Seed and epoch determine the order and the augmentation.
+    Seed and epoch determine the order and the augmentation, so a resumed run repeats them.
 
     Raises:
-        UserError: a step would have more images than there are.
+        UserError: the batch size is larger than the number of images.
     """
     training = experiment.training
     images = len(store)
@@ -107,7 +118,13 @@ def training_batches(
 
 
 def validation_batches(store: Store, training: Training, null_images: bool) -> DataLoader[Sample]:
-    """Return the validation images, followed by object-free crops of them if `null_images`."""
+    """Return the validation images, followed by object-free crops of them if `null_images`.
+
+    Methods that train on object-free crops also need the calibration on such crops.
+
+    Args:
+        training: the settings, with the batch size and the number of workers.
+    """
     samples: Dataset[Sample] = EvaluationSamples(store)
     if null_images:
         samples = ConcatDataset([samples, EvaluationSamples(NullImages(store))])
@@ -115,7 +132,10 @@ def validation_batches(store: Store, training: Training, null_images: bool) -> D
 
 
 def evaluation_batches(store: Store, experiment: Experiment) -> DataLoader[Sample]:
-    """Return all images of a store, `evaluation.batch_size` at a time."""
+    """Return all images of a store, unchanged and in order, `evaluation.batch_size` at a time.
+
+    A batch has `inputs` (B, 3, S, S) uint8, and lists of the ground truth `truth` (H, W) and `id`.
+    """
     samples = EvaluationSamples(store)
     return unchanged_batches(samples, experiment.evaluation.batch_size, experiment.training)
 
@@ -123,7 +143,11 @@ def evaluation_batches(store: Store, experiment: Experiment) -> DataLoader[Sampl
 def unchanged_batches(
     samples: Dataset[Sample], batch_size: int, training: Training
 ) -> DataLoader[Sample]:
-    """Return batches of `EvaluationSamples` in order: `inputs` (B, 3, S, S), all else as lists."""
+    """Return batches of `EvaluationSamples` in order: `inputs` (B, 3, S, S), all else as lists.
+
+    Args:
+        training: the settings, with the number of workers.
+    """
     return DataLoader(
         samples,
         batch_size,
@@ -145,35 +169,35 @@ def augment(
     mask: np.ndarray,
     rng: np.random.Generator,
     settings: Augmentation,
-    ids: bool = False,
+    class_ids: bool = False,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a randomly changed image and its mask, as the paper's program changes them.
 
     One warp flips an image, cuts its borders off, and rotates it. The number of values drawn from
     `rng` does not depend on their outcome. Areas that a rotation brings in from outside are black
-    background, and ignored (255) in a mask of ids. Pixels are interpolated once, so mask edges stay
-    as soft as they were; ids take the nearest.
+    background, and ignored (255) in a mask of class ids. Pixels are interpolated once, so mask
+    edges stay as soft as they were; class ids take the nearest.
 
     Args:
         image: (S, S, 3) uint8.
         mask: (S, S) uint8, soft in 0..255 or class ids.
-        ids: whether the mask has class ids.
+        class_ids: whether the mask holds class ids.
     """
     side = image.shape[0]
     flip = rng.random() < settings.flip
-    cut = rng.uniform(0, settings.crop, size=2) * side
+    cut = rng.uniform(0, settings.crop, size=2) * side  # pixels off the width and the height
     turned = rng.random() < settings.rotate_probability
     angle = np.deg2rad(rng.uniform(-settings.rotate_degrees, settings.rotate_degrees))
 
-    # Where a pixel of the result comes from: (result) -> crop's scale -> rotation -> flip, all
-    # about the center.
+    # OpenCV's inverse map: the place (x, y) in the image that a pixel of the result is taken from.
+    # It scales by the share that the crop leaves, rotates, then flips, all about the center.
     if not turned:
         angle = 0.0
     cosine = np.cos(angle)
     sine = np.sin(angle)
     linear = np.array([[cosine, -sine], [sine, cosine]]) * (1 - cut / side)
     if flip:
-        linear[0] *= -1
+        linear[0] *= -1  # x to the left
     center = (side - 1) / 2
     to_center = np.array([[1, 0, -center], [0, 1, -center], [0, 0, 1]])
     source = np.column_stack([linear, (center, center)]) @ to_center
@@ -186,7 +210,7 @@ def augment(
             mask,
             source,
             (side, side),
-            flags=nearest if ids else smooth,
-            borderValue=IGNORED if ids else 0,
+            flags=nearest if class_ids else smooth,
+            borderValue=IGNORED if class_ids else 0,
         ),
     )

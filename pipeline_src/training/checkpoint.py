@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 def save(folder: Path, epoch: int, content: dict[str, Any]) -> None:
     """Write `content` as the checkpoint of `epoch`, and remove all but the last two.
 
+    The older one serves if the newer one is damaged (`load`).
+
     Args:
         content: tensors, numbers and texts, and lists and dicts of them.
     """
@@ -53,7 +55,7 @@ def load(folder: Path) -> dict[str, Any]:
 
 
 def epoch_of(checkpoint: Path) -> int:
-    """Return the epoch after which a checkpoint was written."""
+    """Return the epoch after which a checkpoint was written, from its name epoch<number>.pt."""
     return int(checkpoint.stem.removeprefix("epoch"))
 
 
@@ -61,13 +63,13 @@ def epoch_of(checkpoint: Path) -> int:
 
 
 def save_network(file: Path, network: nn.Module) -> None:
-    """Write a network's tensors as safetensors."""
+    """Write a network's tensors as safetensors; a process that is killed leaves no partial file."""
     with atomic(file) as temporary:
         save_model(network, str(temporary))
 
 
 def load_network(file: Path, network: nn.Module, name: str) -> None:
-    """Load the tensors of a run's `file` into `network`, which the model `name` describes.
+    """Load the tensors of a run's `file` into `network`, which was built by the model `name`.
 
     Raises:
         UserError: the file is unreadable, or its tensors have other names or shapes than the

@@ -1,4 +1,7 @@
-"""One training run: images, a method and a seed -> the trained network, its history and alphas."""
+"""One training run: images, a method and a seed -> the trained network, its history and alphas.
+
+Alphas are what some methods learn: per training image, the probability that its label is perturbed.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +48,8 @@ class TrainingRun:
         averaged: the exponential average of the weights and running statistics.
         ids: sample ids of the training images, by index.
         history: the rows of history.csv, one for each epoch.
-        alphas: learned levels of the training images (N,) after each epoch; none where the method
-            learns none.
+        alphas: after each epoch, the probability of each training image that its label is
+            perturbed, (N,); empty if the method learns none.
     """
 
     model: DenseClassifier
@@ -60,7 +63,10 @@ class TrainingRun:
 
     @property
     def chosen(self) -> DenseClassifier:
-        """The network that is validated and predicts, for some methods the averaged network."""
+        """The network that is validated, and becomes the result of the run.
+
+        It is the averaged network if the method asks for an average, else the trained network.
+        """
         return self.averaged_network if self.method.average_epochs else self.model
 
     @property
@@ -74,32 +80,40 @@ class TrainingRun:
         """Return the loss of a batch of `training_batches`, after a step down its gradient.
 
         The step changes the weights, their average and the method's state.
+
+        Args:
+            samples: `inputs` (B, 3, S, S) uint8, `masks` (B, 1, S, S) uint8, and the `index` of
+                each image in the training set.
+            epoch: from 1.
         """
         index = samples["index"].numpy()
         batch = Batch(index, [self.ids[i] for i in index], self.seed, epoch)
-        x = self.model.normalized(samples["inputs"])
+        x = self.model.standardized(samples["inputs"])
         masks = samples["masks"].to(self.model.mean.device)
         if self.model.classes == 2:
-            y = masks.float() / 255
-        else:
+            y = masks.float() / 255  # soft masks
+        else:  # class ids
             y = class_planes(masks, self.model.classes)
         x, y = self.method.inputs(x, y, batch)
         targets = self.method.targets(y, batch)
         size = y.shape[2:]
+        # The decode head comes first; auxiliary heads only add to the loss.
         heads = [(upsampled(z, size), weight) for z, weight in self.model.weighted_logits(x)]
         losses = [weight * self.method.loss(z, targets) for z, weight in heads]
         loss = sum(losses[1:], start=losses[0])
-        m = self.method.image_statistic(heads[0][0], y)
+        statistic = self.method.image_statistic(heads[0][0], y)
         self.optimizer.zero_grad()
         torch.autograd.backward(loss)
         self.optimizer.step()
         self.averaged.update_parameters(self.model)
-        if m is not None:  # to the CPU first: not every accelerator has doubles
-            self.method.after_step(m.detach().cpu().double().numpy(), index, epoch)
+        if statistic is not None:
+            # To the CPU first: not every accelerator has doubles.
+            by_image = statistic.detach().cpu().double().numpy()
+            self.method.after_step(by_image, index, epoch)
         return float(loss.detach())
 
     def save(self, folder: Path) -> None:
-        """Write the checkpoint of the last epoch."""
+        """Write the state after the last epoch as a checkpoint, from which `resume` continues."""
         content = {
             "model": self.model.state_dict(),
             "average": self.averaged.state_dict(),
@@ -111,7 +125,7 @@ class TrainingRun:
         checkpoint.save(folder, len(self.history), content)
 
     def resume(self, folder: Path) -> None:
-        """Continue from the last checkpoint, if there is one."""
+        """Restore the state that `save` wrote last, if there is a checkpoint in `folder`."""
         saved = checkpoint.load(folder)
         if saved:
             self.model.load_state_dict(saved["model"])
@@ -122,7 +136,11 @@ class TrainingRun:
             self.alphas = [alphas.numpy() for alphas in saved["alphas"]]
 
     def write(self, folder: Path) -> None:
-        """Write the networks, history.csv, run.json and, with alphas, alpha.csv."""
+        """Write the files of the finished run.
+
+        They are the networks (trained and averaged), history.csv with a row per epoch, run.json
+        with sizes and, with alphas, alpha.csv with a row per training image and a column per epoch.
+        """
         checkpoint.save_network(folder / "model.safetensors", self.chosen.segmentor)
         checkpoint.save_network(folder / "averaged.safetensors", self.averaged_network.segmentor)
         history = pd.DataFrame(self.history).set_index("epoch")
@@ -173,6 +191,7 @@ def train(
     method.start(len(train_store), references, classes)
     torch.manual_seed(torch_seed(seed, "weights"))
     model = build_classifier(experiment, classes, experiment.model.pretrained)
+    # Every run writes an averaged network; a method may choose another number of epochs.
     window = method.average_epochs or settings.average_epochs
     run = TrainingRun(
         model=model,
@@ -214,7 +233,7 @@ def train(
         alphas = method.alphas
         if alphas is not None:
             row["mean_alpha"] = float(alphas.mean())
-            if method.learns:
+            if method.learns:  # other alphas never change
                 run.alphas.append(alphas.copy())
         run.history.append(row)
         progress.end(row, alphas)
@@ -234,12 +253,21 @@ def _train_epoch(
 
     The order of the images, the learning rate and torch's seed (dropout) follow from the seed of
     the run, the epoch and the step, so a resumed run needs no saved state for them.
+
+    Args:
+        epoch: from 1.
+        rate: learning rate of the epoch.
+        progress: counts the steps.
+
+    Raises:
+        UserError: the loss is not finite.
     """
     losses = []
     for group in run.optimizer.param_groups:
         group["lr"] = rate
     run.model.train()
     for step, samples in enumerate(batches):
+        # The 0 has no meaning: it keeps the draws of published runs.
         torch.manual_seed(torch_seed(run.seed, epoch, step, 0, "torch"))
         loss = run.step(samples, epoch)
         if not math.isfinite(loss):
@@ -253,9 +281,10 @@ def _train_epoch(
 
 
 def learning_rate(training: Training, epoch: int) -> float:
-    """Return the learning rate of an epoch, from 1.
+    """Return the learning rate of an epoch, which counts from 1.
 
-    The schedule `compounding` multiplies the rate by 0.95^(e // 10) after each epoch e.
+    The schedule `compounding` multiplies the rate by 0.95^(e // 10) after each epoch e, so the
+    exponents of all earlier epochs add up.
     """
     if training.schedule == "constant":
         return training.lr
@@ -263,14 +292,19 @@ def learning_rate(training: Training, epoch: int) -> float:
 
 
 def averaged_model(model: DenseClassifier, steps: float) -> AveragedModel:
-    """Return an exponential average of weights and running statistics over about `steps` steps.
+    """Return a copy of a model for an exponential average of its weights and running statistics.
 
-    The first `steps` steps count equally.
+    The average is over about `steps` training steps. The first `steps` steps count equally.
     """
 
     def average(averaged: Any, current: Any, number: Tensor | int) -> None:
-        """Update all tensors of one type; on a GPU only `number` waits for earlier steps."""
-        if averaged[0].is_floating_point():
+        """Move all averaged tensors of one type toward the current ones, after `number` steps.
+
+        One call for all tensors is faster than a loop over them.
+        """
+        if averaged[0].is_floating_point():  # integers only count batches
+            # The mean of all steps so far has the weight 1 / (1 + number). With a weight of at
+            # most 1/2, even an average over one step differs from the current weights.
             weight = max(1 / max(steps, 2), 1 / (1 + int(number)))
             torch._foreach_lerp_(averaged, current, weight)
 
@@ -285,17 +319,20 @@ def validate(
 ) -> Validation:
     """Return the results of a network on the validation images, as an evaluation counts them.
 
-    Predictions are unnormalized, at the original size of the masks, with threshold 0.5; for K
-    classes the top class is predicted.
+    Object-free crops, if the batches have some, are counted apart from the images. Predictions are
+    unnormalized, at the original size of the masks, with threshold 0.5; for K classes the top class
+    is predicted.
 
     Args:
-        grey_is_error: whether a grey pixel of a mask is an error of `accuracy`, whatever is
-            predicted there, as in the released program.
+        batches: the result of `validation_batches`.
+        grey_is_error: whether a grey pixel of a mask (neither 0 nor 255) is an error of `accuracy`,
+            whatever is predicted there, as in the released program.
     """
     classes = model.classes if model.classes > 2 else None
-    # Without a row for each image and without other protocols, which take two thirds of the time.
-    pixels = Accumulator(classes, protocols=["raw"], images=False)
-    null = Accumulator(classes, protocols=["raw"], images=False)
+    # Only unnormalized ("raw") predictions of pooled pixels: a row for each image and the other
+    # protocol would take two thirds of the time.
+    whole_images = Accumulator(classes, protocols=["raw"], images=False)
+    crops = Accumulator(classes, protocols=["raw"], images=False)
     right_on_grey = 0
     for batch in batches:
         with torch.no_grad():
@@ -306,12 +343,12 @@ def validate(
             if grey_is_error and classes is None:
                 right = (f.flat[grey] >= 0.5) == truth.flat[grey]
                 right_on_grey += int(np.count_nonzero(right))
-            group = null if name.endswith(MARK) else pixels
-            group.add(checked(f, truth, name, ignore=IGNORED, no_class=NO_CLASS))
-    validation = _validation(pixels.counts()["raw"].histogram, right_on_grey)
-    null_histogram = null.counts()["raw"].histogram
-    if null_histogram.pixels:
-        validation = replace(validation, null=_validation(null_histogram, 0))
+            counts = crops if name.endswith(MARK) else whole_images
+            counts.add(checked(f, truth, name, ignore=IGNORED, no_class=NO_CLASS))
+    validation = _validation(whole_images.counts()["raw"].histogram, right_on_grey)
+    crop_histogram = crops.counts()["raw"].histogram
+    if crop_histogram.pixels:
+        validation = replace(validation, null=_validation(crop_histogram, right_on_grey=0))
     return validation
 
 
@@ -320,13 +357,14 @@ def _validation(histogram: Histogram, right_on_grey: int) -> Validation:
 
     Args:
         histogram: pixels by confidence and correctness.
-        right_on_grey: number of right pixels that `accuracy` counts as errors.
+        right_on_grey: number of right pixels that `accuracy` counts as errors, because their masks
+            are grey.
     """
-    levels = top_label(histogram)
+    bins = top_label(histogram)
     pixels = histogram.pixels
     return Validation(
-        accuracy=(int(levels.hits.sum()) - right_on_grey) / pixels,
-        confidence=float(levels.score.sum()) / pixels,
+        accuracy=(int(bins.hits.sum()) - right_on_grey) / pixels,
+        confidence=float(bins.score.sum()) / pixels,
         histogram=histogram,
         grey=right_on_grey / pixels,
     )

@@ -1,4 +1,7 @@
-"""The GPU that a job reserves on this machine, which changes no result."""
+"""The reservation of a GPU for a job, so jobs that run in parallel do not share one.
+
+A lock file per GPU marks it as taken. The choice of the GPU changes no result.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,7 @@ def reserved_gpu(training: Training) -> Iterator[None]:
     Raises:
         UserError: the settings reserve a GPU, and this machine has none that works.
     """
+    # A device such as cuda:1 is already one GPU.
     if not training.gpus or training.device not in ("auto", "cuda"):
         yield
         return
@@ -44,15 +48,22 @@ def reserved_gpu(training: Training) -> Iterator[None]:
 
 
 def _reserve_first_free(lock: ExitStack) -> None:
-    """Enter the lock of the first GPU that no job holds, and let CUDA see only this GPU."""
+    """Enter the lock of the first GPU that no job holds, and let CUDA see only this GPU.
+
+    If every GPU is taken, nothing changes.
+
+    Args:
+        lock: is given the lock of the GPU, and releases it when it closes.
+    """
     import torch
 
     count = torch.cuda.device_count()
     visible = os.environ.get(VISIBLE) or ",".join(map(str, range(count)))
+    # The variable may name more devices than there are.
     devices = [name.strip() for name in visible.split(",")][:count]
     for device in devices:
         name = f"dense-calibration-{os.getuid()}-gpu-{device.replace('/', '_')}.lock"
-        with suppress(Timeout):
+        with suppress(Timeout):  # another job holds it
             lock.enter_context(FileLock(Path(tempfile.gettempdir(), name), timeout=0))
             os.environ[VISIBLE] = device
             log.info("GPU %s of %d", device, len(devices))

@@ -1,4 +1,4 @@
-"""A training method: its parameters, callbacks and state.
+"""A training method: its parameters, and the callbacks by which it changes plain training.
 
 docs/tutorials/own-experiment.md shows how to write one; docs/theory.md has the formulas.
 """
@@ -26,7 +26,9 @@ else:
 
 @dataclass(frozen=True)
 class Batch:
-    """The images of a step, and the keys of their random draws.
+    """The images of a training step, and the keys of their random draws.
+
+    A draw depends on its key only, so a resumed run repeats it.
 
     Attributes:
         index: (B,) int64, places of the images in the training set.
@@ -47,7 +49,7 @@ class Batch:
         return [generator(self.seed, self.epoch, name, purpose) for name in self.ids]
 
     def uniform(self, purpose: str) -> np.ndarray:
-        """Return one number in [0, 1) per image, shape (B,)."""
+        """Return a uniform random number in [0, 1) per image, shape (B,), keyed by `purpose`."""
         return np.array([draws.random() for draws in self.generators(purpose)])
 
 
@@ -60,7 +62,8 @@ class Validation:
     Attributes:
         accuracy, confidence: means over pixels of being right (threshold 0.5, or the top class) and
             of the predicted class's probability, in [0, 1].
-        histogram: all pixels by confidence, exactly; calibration metrics are functions of it.
+        histogram: all pixels by confidence and correctness; calibration metrics are functions of
+            it. None where only the means are known.
         grey: share of pixels that are right, but that `accuracy` takes for errors because their
             masks are grey (`training.accuracy_on`).
         null: the results on object-free crops (`data/null_images.py`), for a method that trains on
@@ -75,25 +78,36 @@ class Validation:
 
     @property
     def gap(self) -> float:
-        """Confidence minus accuracy on thresholded masks: above 0 for an overconfident network."""
+        """Confidence minus accuracy on thresholded masks: above 0 for an overconfident network.
+
+        Pixels that `accuracy` counts as errors only because their masks are grey count as right.
+        """
         return self.confidence - (self.accuracy + self.grey)
 
     @property
     def ece(self) -> float:
-        """Expected calibration error of 10 equally wide bins."""
+        """Expected calibration error of the predicted class, with 10 equally wide bins."""
         assert self.histogram is not None
-        bins = top_label(self.histogram, 10)
+        bins = top_label(self.histogram, bins=10)
+        # The excess of a bin is its summed confidences minus its number of right pixels.
         return float(np.abs(bins.excess).sum() / bins.count.sum())
 
 
 class MethodEntry(Documented):
-    """An entry of `methods:` in params.yaml: its fields are its parameters."""
+    """A method of `methods:` in params.yaml, one that trains or a post-hoc method.
 
-    # Whether the method learns alphas, which then get tables and figures.
+    Its fields are its parameters.
+    """
+
+    # Whether the method learns alphas (a probability per training image that its label is
+    # perturbed), which then get tables and figures.
     learns: ClassVar[bool] = False
 
     def references(self) -> list[str]:
-        """Return the names of methods whose runs of the same seed are inputs of this method."""
+        """Return the names of methods whose runs of the same seed are inputs of this method.
+
+        Such runs are trained first; most methods need none.
+        """
         return []
 
 
@@ -102,12 +116,13 @@ class Method(MethodEntry):
 
     A subclass overrides the callbacks in which it differs.
 
-    The learned state is `alphas` (one perturbation level per training image, keyed by sample id in
-    what is saved) and all other attributes whose names begin with `_`: arrays, numbers, and lists
-    and dicts of numbers. Tensors have the shapes of `pixels`, for one logit or K classes.
+    The learned state is `alphas` (per training image, the probability that its label is perturbed)
+    and all other attributes whose names begin with `_`: arrays, numbers, and lists and dicts of
+    numbers. Logits and labels are (B, 1, H, W) for two classes, (B, K, H, W) for K (`pixels`).
     """
 
-    validates_null: ClassVar[bool] = False  # whether `after_validation` is to know of null images
+    # Whether `after_validation` needs results on object-free crops (null images).
+    validates_null: ClassVar[bool] = False
 
     average_epochs: NonNegativeFloat = 0.0
     """Above 0, the averaged network, over that many epochs, is validated and becomes the run's
@@ -124,14 +139,17 @@ class Method(MethodEntry):
         Args:
             n: number of training images.
             references: validation accuracies by epoch of the methods that `references()` names.
-            classes: K.
+            classes: K, the number of classes.
         """
         self._references = references
         self._classes = classes
 
     @property
     def alphas(self) -> np.ndarray | None:
-        """Perturbation level per training image, shape (N,) float64; None for a method without."""
+        """The probability per training image that its label is perturbed, (N,) float64.
+
+        None for a method that perturbs no label.
+        """
         return self._alphas
 
     # Callbacks
@@ -140,17 +158,29 @@ class Method(MethodEntry):
         """Return the images and the labels that the network trains on, here x and y unchanged.
 
         Args:
-            x: normalized images (B, 3, H, W).
-            y: labels of the images, in the form that the module `pixels` defines.
+            x: standardized images (B, 3, H, W).
+            y: labels (B, 1, H, W) in [0, 1] for two classes, or planes (B, K, H, W).
         """
         return x, y
 
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
-        """Return the targets of the loss for labels y, whose shape broadcasts to that of y."""
+        """Return the targets of the loss for labels y, here y unchanged.
+
+        Args:
+            y: labels (B, 1, H, W) in [0, 1] for two classes, or planes (B, K, H, W).
+
+        Returns:
+            A tensor whose shape broadcasts to the shape of y.
+        """
         return y
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
-        """Return the loss of logits z against targets t, averaged over pixels and images."""
+        """Return the loss of logits z against targets t, averaged over pixels and images.
+
+        Args:
+            z: logits (B, 1, H, W) for two classes, or (B, K, H, W).
+            t: the result of `targets`. All planes of an ignored pixel are 0.
+        """
         from pipeline_src.training.pixels import cross_entropy
 
         return cross_entropy(z, t)
@@ -158,7 +188,7 @@ class Method(MethodEntry):
     def image_statistic(self, z: Tensor, y: Tensor) -> Tensor | None:
         """Return a number per image (B,) from a step's logits and labels, for `after_step`.
 
-        Without one (None), `after_step` is not called.
+        It lets a method learn from each image. The result None turns `after_step` off.
         """
         return None
 
@@ -175,13 +205,16 @@ class Method(MethodEntry):
         """Update the method's state after an epoch's validation; plain training has no state."""
 
     def history_values(self) -> dict[str, float]:
-        """Return the method's own columns of history.csv after this epoch, by name."""
+        """Return the method's own columns of history.csv after this epoch, by name; here none."""
         return {}
 
     # State, for checkpoints
 
     def state(self) -> dict[str, Any]:
-        """Return all that a resumed run needs: every attribute `_name`, arrays as tensors."""
+        """Return all that a resumed run needs: the values of all attributes `_name`.
+
+        Arrays become tensors, because a checkpoint may only hold tensors, numbers and texts.
+        """
         import torch
 
         state = dict(self.__pydantic_private__ or {})
@@ -191,7 +224,7 @@ class Method(MethodEntry):
         return state
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Set the attributes that `state` returned."""
+        """Set the attributes that `state` returned before the run stopped; tensors as arrays."""
         import torch
 
         for name, value in state.items():

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # params.yaml is checked without torch and scipy
 
 
 class PostHoc(MethodEntry):
-    """One network without a change, and the base of all post-hoc methods."""
+    """The predictions of one trained network, unchanged, and the base of all post-hoc methods."""
 
     # Whether one run has the networks of all seeds, in the place of one run per seed.
     every_seed: ClassVar[bool] = False
@@ -33,13 +33,15 @@ class PostHoc(MethodEntry):
     """The weights of these networks: those of the last step, or averaged over the last epochs."""
 
     def references(self) -> list[str]:
-        """Return a list with the name of the method whose networks this method uses."""
+        """Return the names of methods whose runs must come first: the one with the networks."""
         return [self.of]
 
     def fit(
         self, networks: list[DenseClassifier], store: Store, experiment: Experiment
     ) -> dict[str, Any]:
-        """Return what is learned from the validation images, once per run, before its evaluation.
+        """Return what is learned from the validation images, here nothing.
+
+        It is called once per run, before the evaluation; `probability` gets the result.
 
         Args:
             networks: the network of the run's seed, or of all seeds where `every_seed`.
@@ -53,7 +55,9 @@ class PostHoc(MethodEntry):
     def logits(
         self, networks: list[DenseClassifier], x: Tensor, ids: list[str], seed: int
     ) -> list[Tensor]:
-        """Return the logits of each prediction to be averaged, each (B, C, h, w).
+        """Return the logits of each prediction whose probabilities are averaged, each (B, C, h, w).
+
+        Here every network makes one prediction.
 
         Args:
             x: images (B, 3, S, S) uint8.
@@ -76,7 +80,7 @@ class PostHoc(MethodEntry):
         """
         from pipeline_src.training.pixels import probability
 
-        # In double precision, whose mean rounds to the same float32 in any order of the networks.
+        # In double precision, so the mean rounds to the same float32 in any order of the networks.
         mean = np.mean([probability(z, size) for z in logits], axis=0, dtype=np.float64)
         return np.asarray(mean, np.float32)
 
@@ -84,22 +88,28 @@ class PostHoc(MethodEntry):
 class Calibrated(PostHoc):
     """A network and a calibrator (`pipeline_src/calibrators`) fitted to the validation images.
 
-    `fit` returns the calibrator's `Record`.
+    What `fit` returns is the calibrator's `Record`: its name, its parameters and facts of the fit.
+    A subclass per calibrator sets `calibrator_entry`.
     """
 
     fits: ClassVar[bool] = True
-    calibrator_entry: ClassVar[str]  # of the registry of calibrators
+    calibrator_entry: ClassVar[str]  # "module:class" in the registry of calibrators
 
     @classmethod
     def calibrator(cls) -> type[Calibrator]:
-        """Return the class of the method's calibrator."""
+        """Return the class of the method's calibrator, which is imported only here (scipy)."""
         kind: type[Calibrator] = registered_class("pipeline_src.calibrators", cls.calibrator_entry)
         return kind
 
     def fit(
         self, networks: list[DenseClassifier], store: Store, experiment: Experiment
     ) -> dict[str, Any]:
-        """Return the `Record` of a calibrator fitted to the first network's validation pixels."""
+        """Return the `Record` of a calibrator that is fitted to the network's validation pixels.
+
+        Args:
+            networks: one network.
+            store: the validation images.
+        """
         from pipeline_src.calibrators.calibrator import Record, fitted
 
         pixels = validation_pixels(networks[0], store, experiment)
@@ -109,7 +119,15 @@ class Calibrated(PostHoc):
     def probability(
         self, logits: list[Tensor], size: tuple[int, int], fitted: dict[str, Any]
     ) -> np.ndarray:
-        """Return the calibrated probabilities of one image, whose logits are upsampled first."""
+        """Return the calibrated probabilities of one image at its original `size`, float32.
+
+        The logits are upsampled first: a calibrator is fitted to logits of that size.
+
+        Args:
+            logits: one prediction, (C, h, w), because a calibrator has one network.
+            size: (H, W).
+            fitted: the result of `fit`, which has the calibrator's `parameters`.
+        """
         from pipeline_src.training.pixels import upsampled
 
         z = upsampled(logits[0][None], size)[0].cpu().numpy()
@@ -117,10 +135,11 @@ class Calibrated(PostHoc):
 
 
 def validation_pixels(network: DenseClassifier, store: Store, experiment: Experiment) -> Pixels:
-    """Return valid validation pixels with the network's logits at the original size of the masks.
+    """Return the validation pixels that are not ignored, with the network's logits and labels.
 
-    If these pixels have more than `MOST_LOGITS` logits, the same share of each image is drawn,
-    keyed by the sample id.
+    The logits are upsampled to the original size of the masks. If all pixels, at K logits each,
+    have more than `MOST_LOGITS`, the same share of each image is drawn, keyed by the sample id. So
+    the memory of the fit is limited.
     """
     import torch
 
@@ -129,14 +148,14 @@ def validation_pixels(network: DenseClassifier, store: Store, experiment: Experi
     from pipeline_src.training.pixels import upsampled
 
     total = sum(row.height * row.width for row in store.index)
-    share = MOST_LOGITS / (network.classes * total)
+    share = MOST_LOGITS / (network.classes * total)  # above 1 all pixels are taken
     images = []
     for batch in evaluation_batches(store, experiment):
         with torch.inference_mode():
             logits = network(batch["inputs"])
         for z, truth, name in zip(logits, batch["truth"], batch["id"], strict=True):
             most = ceil(share * np.count_nonzero(truth < network.classes))  # 255 is ignored
-            random = generator(name, "temperature")
+            random = generator(name, "temperature")  # the same pixels for every calibrator
             target, weight = drawn_target(truth, network.classes, most, random)
             resized = upsampled(z[None], truth.shape)[0].cpu().numpy()
             images.append(image_pixels(resized, target, weight))

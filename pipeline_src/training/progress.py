@@ -17,7 +17,7 @@ import torch
 from pipeline_src.errors import UserError
 from pipeline_src.params.schema import Training
 
-FIRST_STEPS = 20  # after which the rate of a training is known
+FIRST_STEPS = 20  # steps after which the speed of a training is known well enough
 log = logging.getLogger(__name__)
 
 
@@ -31,7 +31,8 @@ class Progress:
     Attributes:
         name: name of the run.
         folder: folder of the trackers' files.
-        images: images of all epochs to come. Validation counts as training, which is slower.
+        images: images of all epochs to come, for the estimated end. Validation images count as
+            training images, which take longer.
         steps: steps of an epoch.
         done: steps until now.
         timed: images since the clock started.
@@ -47,13 +48,16 @@ class Progress:
     timed: int = 0
 
     def __post_init__(self) -> None:
-        """Start the trackers and the clocks."""
+        """Start the trackers, the clock of the rate, and the clock of an epoch."""
         self.trackers = [tracker(settings, self.folder) for settings in self.training.trackers]
         self.clock = time.perf_counter()
         self.epoch_clock = self.clock
 
     def step(self, images: int) -> None:
-        """Count a step, and log the rate after the first ones."""
+        """Count a step with a number of `images`; after the first steps, log the rate and the end.
+
+        The rate is logged once, in images a second.
+        """
         self.done += 1
         self.timed += images
         now = time.perf_counter()
@@ -72,12 +76,19 @@ class Progress:
             self.clock = now
 
     def end(self, row: Mapping[str, float], alphas: np.ndarray | None) -> None:
-        """Report an epoch: its row of history.csv, and the perturbation level of each image."""
+        """Report the end of an epoch in a log line and to the trackers.
+
+        Args:
+            row: the epoch's row of history.csv.
+            alphas: per training image, the probability that its label is perturbed, (N,); None for
+                methods that perturb no label.
+        """
         epoch = int(row["epoch"])
         epochs = self.training.epochs
         now = time.perf_counter()
         left = int((now - self.epoch_clock) * (epochs - epoch))
         self.epoch_clock = now
+        # A column without a value, such as mean_alpha of the baseline, is no scalar to show.
         values = {key: value for key, value in row.items() if not math.isnan(value)}
         alpha = ""
         if alphas is not None:
@@ -99,10 +110,13 @@ class Progress:
 
 
 def tracker(settings: str | dict[str, Any], folder: Path) -> Any:
-    """Return a visualization backend of mmengine, ready for values.
+    """Return a visualization backend of mmengine (TensorBoard, MLflow, ...), ready for values.
+
+    A backend whose library is missing fails here, not after the first epoch.
 
     Args:
         settings: name of the backend, or a mapping with the name as `type` and its arguments.
+        folder: folder of the backend's files.
 
     Raises:
         UserError: there is no such backend, or it cannot start.

@@ -1,8 +1,8 @@
-"""The registry of methods, and the method that an entry of `methods:` in params.yaml names.
+"""The registry of methods, and the method that a block of `methods:` in params.yaml names.
 
 A new method is a file in `methods` and an entry here (docs/contributing/extending.md). An entry
-names the module and the class, so only the methods of an experiment are imported. Calibrators have
-a registry of their own.
+names the module and the class, so only the methods of an experiment are imported. Each post-hoc
+calibrator is also a method; calibrators have a registry of their own.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def method_names() -> list[str]:
 
 
 def method_class(name: str) -> type[MethodEntry]:
-    """Return the class of a method."""
+    """Return the class of a method, which is imported only when it is asked for."""
     if name in CALIBRATORS:
         return calibrated_method(name)
     method: type[MethodEntry] = registered_class(PACKAGE, METHODS[name])
@@ -70,10 +70,10 @@ def method_class(name: str) -> type[MethodEntry]:
 
 @cache
 def calibrated_method(name: str) -> type[Calibrated]:
-    """Return the post-hoc method of a calibrator.
+    """Return the post-hoc method that applies a calibrator, a subclass of `Calibrated`.
 
-    Its class has the module and the name of the calibrator's class, so the calibrator is in the
-    fingerprints of jobs with this method.
+    Its class has the module and the name of the calibrator's class. Fingerprints of jobs cover the
+    module of their method's class, so they change with the calibrator's code.
     """
     entry = calibrator_entry(name)
     module, _, class_name = entry.partition(":")
@@ -85,17 +85,24 @@ def calibrated_method(name: str) -> type[Calibrated]:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A method with its parameters; `code` is its name, which may differ from the entry's."""
+    """A method that a block of `methods:` in params.yaml describes.
+
+    Attributes:
+        method: the method; its fields are its parameters.
+        code: its name in the registry. The block may have another name: blocks with different
+            parameters can share one method.
+    """
 
     method: MethodEntry
     code: str
 
 
 def choose(name: str, entry: dict[str, Any] | None) -> Chosen:
-    """Return the method of the entry `name`.
+    """Return the method of the block `name` of `methods:` in params.yaml.
 
-    Its key `method` names a method of the package if the entry has another name; all other keys are
-    parameters.
+    Args:
+        entry: content of the block. Its key `method` names a method of the package if the block has
+            another name; all other keys are parameters. None for all defaults.
 
     Raises:
         UserError: names the wrong key or value.
@@ -115,19 +122,27 @@ def choose(name: str, entry: dict[str, Any] | None) -> Chosen:
 
 
 def docstring_lines(docstring: str) -> dict[str, str]:
-    """Return the lines at the end of a docstring by key, such as `Idea`."""
+    """Return the facts at the end of a docstring by key, such as `Idea` for "Idea: text".
+
+    Indented lines continue a fact. Tables of methods in the report and the docs show the facts.
+    """
     found = re.findall(r"^([A-Z][a-z]+): (.+(?:\n[ \t]+.+)*)", docstring, re.MULTILINE)
     return {key: " ".join(text.split()) for key, text in found}
 
 
 def described(name: str, parameters: Mapping[str, Any], epochs: int) -> dict[str, str]:
-    """Return `title` and `idea` of a method of the package; empty for other names.
+    """Return `title` and `idea` of a method of the package, for the report; empty for other names.
 
-    The title states if the perturbation would start after the last of the `epochs`.
+    Both state it if the perturbation would start only after the last epoch.
+
+    Args:
+        parameters: the method's parameters.
+        epochs: number of epochs of the training.
     """
     if name not in method_names():
         return {}
     of_module, of_class = _docstrings(name)
+    # The first words of the module's docstring, up to a colon, a bracket or the full stop.
     title = re.split(r": | \(|\.$", " ".join(of_module.split()) or name)[0]
     idea = docstring_lines(of_class).get("Idea", "")
     start = parameters.get("start_epoch", 0)

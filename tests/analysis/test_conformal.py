@@ -34,7 +34,7 @@ def test_thresholds_by_hand():
     assert level(Bound("fnr", 0.1), risks) == 10
     assert level(Bound("fnr", 0.4), risks) == 40
     assert level(Bound("fnr", 0.09), risks) is None  # ten images are needed
-    assert [Bound("fnr", alpha).needs for alpha in (0.1, 0.09, 0.05, 0.01, 0.9)] == [9, 11, 19, 99, 1]
+    assert [Bound("fnr", alpha).fewest_images for alpha in (0.1, 0.09, 0.05, 0.01, 0.9)] == [9, 11, 19, 99, 1]
     risks = risks_of([(f, [[0]]) for f, _ in images])
     assert level(Bound("fpr", 0.1), risks) == 91 and level(Bound("fpr", 0.3), risks) == 71
     assert level(Bound("fnr", 0.5), risks) is None  # no image has foreground

@@ -16,7 +16,7 @@ from pipeline_src.analysis.estimate import HIGHER, LOWER
 from pipeline_src.analysis.facts import PROTOCOL_NAMES, Facts, MethodFacts
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.results import RunCost
-from pipeline_src.metrics.registry import defined
+from pipeline_src.metrics.registry import metric_names
 from pipeline_src.tables.paper_table import BEST, CSV_COLUMNS, FLOOR, TIED, marks
 from pipeline_src.tables.registry import TABLES, ByMethod
 
@@ -37,7 +37,8 @@ def measured(facts: Facts) -> HandMade:
         for part in facts.splits:
             together = rng.normal(0, 0.02, 50)
             for method in facts.methods:
-                names = [name for name in defined(facts.classes) if part != "dots" or name not in ("max_f", "mean_f")]
+                absent = ("max_f", "mean_f") if part == "dots" else ()
+                names = [name for name in metric_names(facts.classes) if name not in absent]
                 points = {name: rng.random(len(facts.seeds)) for name in names}
                 made[protocol, part, method] = by_hand(
                     points, together + rng.normal(0, 0.005, 50), facts.seeds, images=8

@@ -91,7 +91,7 @@ def test_pixels_that_a_rotation_brings_in_are_ignored_in_a_mask_of_ids():
     settings = Augmentation(flip=0, crop=0, rotate_probability=1, rotate_degrees=40)
     outside = 0
     for key in range(10):
-        moved, mask = augment(image, ids, generator(key), settings, ids=True)
+        moved, mask = augment(image, ids, generator(key), settings, class_ids=True)
         assert set(np.unique(mask)) <= {1, 3, 255}
         assert moved[mask == 255].max(initial=0) < 128 and moved[mask != 255].min() > 0
         assert np.all(mask[moved[..., 0] == 0] == 255)

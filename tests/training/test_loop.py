@@ -189,7 +189,7 @@ class TwoHeads(nn.Module):
         super().__init__()
         self.mean, self.decode, self.auxiliary = torch.zeros(1), *(nn.Parameter(torch.tensor(z)) for z in (1.0, 10.0))
 
-    def normalized(self, x):
+    def standardized(self, x):
         return x.float()
 
     def weighted_logits(self, x):

@@ -27,7 +27,7 @@ from pipeline_src.data.synthetic.textures import (
 )
 from pipeline_src.rng import generator
 
-_CLOSE = 0.8  # share of the best score from which a second candidate counts too
+_CLOSE = 0.8  # share of the best score from which another candidate is salient too
 _JPEG_QUALITY = 92
 _SIDES = (176, 136)  # usual width and height in pixels
 
@@ -36,8 +36,8 @@ class _Thing(NamedTuple):
     """A candidate for the salient object.
 
     Attributes:
-        colors: (H, W, 3).
-        cover: the coverage of the image, float32 (H, W).
+        colors: RGB of the object's surface at each pixel of the image, (H, W, 3).
+        cover: the share of each pixel that the object covers, float32 (H, W).
         center: x and y, as shares of width and height.
     """
 
@@ -52,7 +52,13 @@ def _lay(scene: Array, colors: Array, cover: Array) -> None:
 
 
 def _background(frame: Frame) -> tuple[Array, Array]:
-    """Return a background, RGB (H, W, 3), and the palette of the surface that objects stand on."""
+    """Return a background, RGB (H, W, 3), and the palette (4, 3) of its main surface.
+
+    Camouflaged objects take colors of this palette.
+
+    Args:
+        frame: the size of the picture, and its random draws.
+    """
     colors = palette(frame)
     pattern = frame.choice(NATURAL)
     scene = surface(frame, pattern, colors, frame.uniform(5, 20), frame.uniform(0, 0.6))
@@ -71,19 +77,22 @@ def _thing(frame: Frame, size: float, center: Array, around: Array, hidden: floa
     """Return an object of a random shape, lit as if it were round.
 
     Args:
-        size: share of sqrt(height width).
+        frame: the size of the picture, and its random draws.
+        size: of the object, as a share of sqrt(height width).
         center: x and y, as shares of width and height.
         around: the palette around the object (4, 3).
         hidden: share in [0, 1] of the colors `around` in the object's colors.
     """
     draw = frame.choice(SHAPES)
     outline, inner = draw(frame)
-    turn = frame.normal(0, 0.12 if draw in UPRIGHT else 2)
+    turn = frame.normal(0, 0.12 if draw in UPRIGHT else 2)  # radians: others lie in any direction
     scale = float(size * np.sqrt(np.prod(frame.shape)))
+    # The shape is scaled, mirrored at random, stretched in height, and turned.
     directions = scale * np.array([[frame.choice([-1, 1])], [frame.uniform(0.8, 1.2)]]) * axes(turn)
-    middle = center * frame.shape[::-1]
+    middle = center * frame.shape[::-1]  # x and y in pixels
     cover = filled(outline, directions, middle, frame.shape, 0.04 * scale)
     parts = filled(inner, directions, middle, frame.shape)
+    # The inner parts (a head, windows) have another surface, blended in.
     colors, other = (_skin(frame, around, hidden) for _ in range(2))
     _lay(colors, other, frame.uniform(0.5, 1) * parts)
     # The distance to the border is taken for a height, and lit from the left or right.
@@ -95,15 +104,26 @@ def _thing(frame: Frame, size: float, center: Array, around: Array, hidden: floa
 
 
 def _skin(frame: Frame, around: Array, hidden: float) -> Array:
-    """Return a surface of an object, blended with the palette around the object."""
+    """Return a random surface of an object, RGB (H, W, 3), with colors of its surroundings.
+
+    Args:
+        around: the palette around the object (4, 3).
+        hidden: share in [0, 1] of the colors `around`: 1 camouflages the object.
+    """
     colors = (1 - hidden) * palette(frame) + hidden * around
     pattern = frame.choice(WORKED if frame.random() < 0.4 else NATURAL)
     return surface(frame, pattern, colors, frame.uniform(3, 10), frame.uniform(0, 0.5))
 
 
 def _candidates(frame: Frame, around: Array) -> list[_Thing]:
-    """Return one to four objects, the farthest first."""
-    hidden = frame.beta(0.9, 1.4)
+    """Return one to four candidates for the salient object, the farthest first.
+
+    The first one tends to be large and central; the others are smaller, and anywhere.
+
+    Args:
+        around: the palette around the objects (4, 3).
+    """
+    hidden = frame.beta(0.9, 1.4)  # how much the objects of this scene are camouflaged
     things = []
     for number in range(frame.choice([1, 2, 3, 4], p=[0.42, 0.3, 0.17, 0.11])):
         size = np.clip(np.exp(frame.normal(np.log(0.33), 0.3)), 0.15, 0.65)
@@ -117,10 +137,16 @@ def _candidates(frame: Frame, around: Array) -> list[_Thing]:
 
 
 def _score(thing: _Thing, seen: Array, scene: Array) -> float:
-    """Return the salience of an object whose part `seen` (H, W) is visible."""
+    """Return the salience of an object: visible size times centrality times contrast.
+
+    Args:
+        seen: the share of each pixel in which the object is visible, (H, W).
+        scene: the picture, RGB (H, W, 3).
+    """
     area = seen.sum()
-    if area < 30:
+    if area < 30:  # pixels: hardly visible
         return 0
+    # The contrast of the object with a ring around it.
     ring = np.clip(blurred(thing.cover, 5) - thing.cover, 0, 1) + 1e-6
     contrast = np.average(scene, (0, 1), seen) - np.average(scene, (0, 1), ring)
     centrality = np.exp(-3 * ((thing.center - 0.5) ** 2).sum())
@@ -129,6 +155,12 @@ def _score(thing: _Thing, seen: Array, scene: Array) -> float:
 
 def draw_scene(frame: Frame) -> tuple[Array, Array]:
     """Return a scene and the mask of its salient objects.
+
+    Objects are painted from far to near; each casts a shadow. Those with the highest salience, or
+    nearly so, are in the mask.
+
+    Args:
+        frame: the size of the picture, and its random draws.
 
     Returns:
         image: uint8 (height, width, 3), RGB.
@@ -142,17 +174,23 @@ def draw_scene(frame: Frame) -> tuple[Array, Array]:
             shade = np.roll(blurred(thing.cover, 4), (3, 4), (0, 1))
             scene *= 1 - frame.uniform(0, 0.6) * shade[..., None]
             _lay(scene, thing.colors, thing.cover)
-            seen = [outline * (1 - thing.cover) for outline in seen] + [thing.cover]
+            # The object hides parts of those that were painted before.
+            seen = [visible * (1 - thing.cover) for visible in seen] + [thing.cover]
         scores = np.array([_score(*pair, scene) for pair in zip(things, seen, strict=True)])
         mask = np.array(seen)[scores >= _CLOSE * scores.max()].sum(0)
         if 0.015 < (mask > 0.5).mean() < 0.7:
-            return simulate_camera(frame, scene), np.round(np.clip(mask, 0, 1) * 255).astype(
-                np.uint8
-            )
+            grey = np.round(np.clip(mask, 0, 1) * 255).astype(np.uint8)
+            return simulate_camera(frame, scene), grey
 
 
 def draw_texture(frame: Frame) -> Array:
-    """Return a surface that fills the frame and holds no object: uint8 (height, width, 3), RGB."""
+    """Return a picture of one surface, without an object: uint8 (height, width, 3), RGB.
+
+    Most show patterns that scenes have on objects, so a network may take them for objects.
+
+    Args:
+        frame: the size of the picture, and its random draws.
+    """
     pattern = frame.choice(WORKED if frame.random() < 0.7 else NATURAL)
     period = float(np.exp(frame.uniform(np.log(5), np.log(32))))
     scene = surface(frame, pattern, palette(frame), period, frame.uniform(0.05, 0.8))
@@ -160,7 +198,10 @@ def draw_texture(frame: Frame) -> Array:
 
 
 def uneven_light(frame: Frame) -> Array:
-    """Return a multiplier (height, width) around 1: a slope, shade, and a vignette."""
+    """Return the light on each pixel, a factor around 1, (height, width).
+
+    It combines a random slope, smooth shade, and a vignette (darker corners).
+    """
     height, width = frame.shape
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     slope = frame.uniform(-0.3, 0.3) * x + frame.uniform(-0.3, 0.3) * y
@@ -169,8 +210,11 @@ def uneven_light(frame: Frame) -> Array:
 
 
 def simulate_camera(frame: Frame, scene: Array) -> Array:
-    """Return a photo, uint8 (H, W, 3), of a scene, RGB (H, W, 3) with values of about [0, 1]."""
-    balance = np.exp(frame.normal(0, 0.07, 3) + frame.normal(0, 0.18))
+    """Return a photo, uint8 (H, W, 3), of a scene, RGB (H, W, 3) with values of about [0, 1].
+
+    The camera adds uneven light, white balance and exposure, haze, blur and noise, all at random.
+    """
+    balance = np.exp(frame.normal(0, 0.07, 3) + frame.normal(0, 0.18))  # white balance, exposure
     taken = np.clip(scene * uneven_light(frame)[..., None] * balance, 0, 1.3)
     if frame.random() < 0.3:  # haze: low contrast
         taken += frame.uniform(0.15, 0.6) * (frame.uniform(0.4, 0.85) - taken)
@@ -183,10 +227,14 @@ def simulate_camera(frame: Frame, scene: Array) -> Array:
 def write_set(
     kind: Literal["scenes", "textures"], split: str, count: int, seed: int, folder: Path
 ) -> None:
-    """Write a dataset in the layout of a downloaded set: Image/<stem>.jpg, GT/<stem>.png.
+    """Write a split of a synthetic dataset: Image/<stem>.jpg, GT/<stem>.png, as downloaded sets do.
 
     Masks of textures are 0. Each image depends only on (seed, kind, split, its number): a longer
     set begins with the shorter one.
+
+    Args:
+        count: number of images.
+        folder: folder of the split.
     """
     for name in ("Image", "GT"):
         (folder / name).mkdir(parents=True, exist_ok=True)
@@ -203,5 +251,6 @@ def write_set(
             image, mask = draw_texture(frame), np.zeros(frame.shape, np.uint8)
         stem = f"{kind.removesuffix('s')}_{split}_{number:04d}"
         options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
+        # OpenCV writes BGR.
         cv2.imwrite(str(folder / "Image" / f"{stem}.jpg"), image[..., ::-1], options)
         cv2.imwrite(str(folder / "GT" / f"{stem}.png"), mask)

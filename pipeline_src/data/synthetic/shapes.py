@@ -1,4 +1,4 @@
-"""Silhouettes of things: animals, plants, vessels, houses, stones.
+"""Random silhouettes of things, the objects of synthetic scenes: animals, plants, vessels, stones.
 
 A shape is (outline, inner): lists of polygons, float (N, 2), x to the right and y down, within
 about [-1, 1]. The union of `outline` is the object; `inner` are parts (a head, windows) that carry
@@ -19,12 +19,15 @@ _TURNS = np.linspace(0, 2 * np.pi, 48, endpoint=False)
 
 
 def around(turns: np.ndarray, radius: np.ndarray | float = 1) -> np.ndarray:
-    """Return points around the origin at angles in radians, (N, 2)."""
+    """Return the points (x, y) around the origin at angles `turns` in radians, (N, 2)."""
     return np.stack([radius * np.cos(turns), radius * np.sin(turns)], 1)
 
 
 def axes(angle: float) -> np.ndarray:
-    """Return the directions to the right and down in a picture turned by an angle, (2, 2)."""
+    """Return the rotation matrix of an angle in radians, (2, 2), for points (N, 2) on its left.
+
+    Its rows are the turned directions to the right and down.
+    """
     return around(np.array([angle, angle + np.pi / 2]))
 
 
@@ -40,10 +43,13 @@ def ellipse(x: float, y: float, a: float, b: float, angle: float = 0) -> np.ndar
 
 
 def animal(rng: Rng) -> Shape:
-    """Return an animal seen from the side, with four legs, a neck and a tail; the head is inner."""
+    """Return a random animal seen from the side, of ellipses: body, head, neck, tail, four legs.
+
+    The head is an inner part, with a surface of its own.
+    """
     long, thick, leg = rng.uniform((0.4, 0.18, 0.4), (0.6, 0.3, 0.8))
     x, y, head = rng.uniform((0.5, -0.7, 0.15), (0.9, -0.1, 0.3))
-    neck = np.arctan2(y, x - long)
+    neck = np.arctan2(y, x - long)  # angle from the front end of the body to the head
     inner = [ellipse(x, y, head, head * rng.uniform(0.6, 1), rng.uniform(0, 1))]
     outline = [ellipse(0, 0, long + thick, thick), *inner]
     outline.append(ellipse((x + long) / 2, y / 2, np.hypot(y, x - long) / 2, 0.12, neck))
@@ -54,7 +60,7 @@ def animal(rng: Rng) -> Shape:
 
 
 def fish(rng: Rng) -> Shape:
-    """Return a fish seen from the side; the tail and two fins are inner."""
+    """Return a random fish seen from the side; the tail and two fins are inner parts."""
     deep, bend = rng.uniform((0.2, -0.2), (0.45, 0.2))
     tail = np.array([(-0.45, 0), (-1, bend - 0.4), (-0.8, bend), (-1, bend + 0.4)])
     fin = np.array([(-0.2, 0), (rng.uniform(-0.3, 0.1), -deep - 0.2), (0.4, 0)])
@@ -63,7 +69,7 @@ def fish(rng: Rng) -> Shape:
 
 
 def flower(rng: Rng) -> Shape:
-    """Return a flower of 4 to 12 elliptic petals around a round heart, which is inner."""
+    """Return a random flower: 4 to 12 elliptic petals around a round heart, an inner part."""
     turns = np.linspace(0, 2 * np.pi, rng.integers(4, 13), endpoint=False)
     long, wide, heart = rng.uniform((0.35, 0.8, 0.16), (0.48, 1.5, 0.34))
     inner = [ellipse(0, 0, heart, heart)]
@@ -74,8 +80,9 @@ def flower(rng: Rng) -> Shape:
 
 
 def vessel(rng: Rng) -> Shape:
-    """Return a vessel with a symmetric profile, such as a vase or bottle; its label is inner."""
+    """Return a random vessel, such as a vase or bottle; its label is an inner part."""
     y = np.linspace(-0.95, 0.95, 24)
+    # Half the width at each height; the right profile and its mirror image are the outline.
     half = np.interp(y, np.linspace(-0.95, 0.95, 5), rng.uniform(0.15, 0.6, 5))
     top, bottom = np.sort(rng.uniform(-0.8, 0.8, 2))
     label = np.array([(-1, top), (1, top), (1, bottom), (-1, bottom)])
@@ -83,14 +90,17 @@ def vessel(rng: Rng) -> Shape:
 
 
 def house(rng: Rng) -> Shape:
-    """Return a house with a gable roof; two windows are inner."""
+    """Return a random house with a gable roof; two windows are inner parts."""
     wide, top, ridge = rng.uniform((0.5, -0.6, -0.3), (0.9, -0.1, 0.3))
     wall = np.array([(-wide, 0.85), (-wide, top), (ridge, top - 0.4), (wide, top), (wide, 0.85)])
     return [wall], [wall * 0.2 + (-wide / 2, 0.3), wall * 0.2 + (wide / 2, 0.3)]
 
 
 def blob(rng: Rng) -> Shape:
-    """Return a closed curve of a few harmonics, such as a stone, a fruit or a bag."""
+    """Return a random closed curve, such as a stone, a fruit or a bag; a smaller copy is inner.
+
+    The radius is a constant plus a few harmonics of the angle.
+    """
     radius = np.full(len(_TURNS), 0.75)
     for k in range(2, 7):
         radius += rng.normal(0, 0.16 / k) * np.cos(k * _TURNS + rng.uniform(0, 2 * np.pi))
@@ -99,7 +109,7 @@ def blob(rng: Rng) -> Shape:
 
 
 def bouquet(rng: Rng) -> Shape:
-    """Return many ellipses close together, such as a bush or balloons; every second is inner."""
+    """Return random ellipses close together, such as a bush or balloons; every second is inner."""
     balls = []
     for x, y in rng.normal(0, 0.36, (rng.integers(5, 14), 2)):
         a, b, angle = rng.uniform((0.18, 0.18, 0), (0.4, 0.4, 3))
@@ -107,7 +117,7 @@ def bouquet(rng: Rng) -> Shape:
     return balls, balls[::2]
 
 
-UPRIGHT = (animal, vessel, house)
+UPRIGHT = (animal, vessel, house)  # others may lie in any direction
 SHAPES = np.array([animal, fish, flower, vessel, house, blob, bouquet])
 _FINE = 3  # masks are drawn so many times larger: their grey edges are exact area shares
 

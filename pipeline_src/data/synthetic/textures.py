@@ -16,7 +16,9 @@ Array = np.ndarray
 
 
 class Frame(np.random.Generator):
-    """Random draws for a picture of one size, from the stream of another generator.
+    """The size of a picture, and a numpy generator of its random draws.
+
+    It continues the stream of another generator.
 
     Attributes:
         shape: height and width in pixels.
@@ -27,15 +29,17 @@ class Frame(np.random.Generator):
         self.shape = (height, width)
 
     def noise(self, cell: float, octaves: int = 4) -> Array:
-        """Return smooth noise in [0, 1], float32 (height, width).
+        """Return smooth noise in [0, 1], float32 (height, width): a sum of enlarged random pixels.
 
         Args:
             cell: size of the largest features in pixels; each octave halves it.
+            octaves: number of sizes of features; smaller ones are weaker.
         """
         height, width = self.shape
         total = np.zeros(self.shape, np.float32)
         for octave in range(octaves):
             size = max(cell / 2**octave, 1)
+            # A few pixels more than needed: the enlarged noise must cover the picture.
             small = self.random((int(height / size) + 3, int(width / size) + 3), np.float32)
             large = cv2.resize(small, None, fx=size, fy=size, interpolation=cv2.INTER_CUBIC)
             total += 0.55**octave * large[:height, :width]
@@ -51,15 +55,25 @@ def blurred(picture: Array, sigma: float) -> Array:
 
 
 def _waves(frame: Frame, period: float) -> Array:
-    """Return two crossing waves in [-1, 1], turned and warped, (2, height, width)."""
+    """Return two crossing waves in [-1, 1], turned and warped, (2, height, width).
+
+    Args:
+        period: half a wavelength, in pixels.
+    """
     y, x = np.indices(frame.shape)
+    # A complex number holds both coordinates, so a product turns them.
     turned = (x + 1j * y) * np.exp(1j * frame.uniform(0, np.pi)) / period
     warped = turned + (1 + 1j) * frame.uniform(0, 1) * frame.noise(4 * period, 2)
     return np.sin(np.pi * np.stack([warped.real, warped.imag]))
 
 
 def _cells(frame: Frame, period: float) -> tuple[Array, Array]:
-    """Return the distance in periods to the nearest of scattered seeds, and the seed's number."""
+    """Return the cells around random seeds, of about one seed per `period` x `period` pixels.
+
+    Returns:
+        the distance of each pixel to its nearest seed in periods, and the number of this seed, both
+        (height, width).
+    """
     canvas = (frame.random(frame.shape) > 1 / period**2).astype(np.uint8)
     canvas[0, 0] = 0  # never without a seed
     distance, label = cv2.distanceTransformWithLabels(
@@ -69,29 +83,32 @@ def _cells(frame: Frame, period: float) -> tuple[Array, Array]:
 
 
 def cloud(frame: Frame, period: float) -> Array:
-    """Return smooth noise with features of four periods."""
+    """Return a pattern in [0, 1]: smooth noise with features of four periods."""
     return frame.noise(4 * period, 5)
 
 
 def granite(frame: Frame, period: float) -> Array:
-    """Return fine grains: the difference of two noises."""
+    """Return a pattern in [0, 1] of fine grains: the difference of two noises."""
     return np.clip(0.5 + 2 * (frame.noise(period / 2, 3) - frame.noise(period, 3)), 0, 1)
 
 
 def marble(frame: Frame, period: float) -> Array:
-    """Return veins: the zero lines of smooth noise."""
+    """Return a pattern in [0, 1] of dark veins: the lines where smooth noise crosses its middle."""
     return np.clip(np.abs(2 * frame.noise(3 * period) - 1) * frame.uniform(2, 5), 0, 1)
 
 
 def pebbles(frame: Frame, period: float) -> Array:
-    """Return round cells, each of its own tone, that darken toward their borders."""
+    """Return a pattern in [0, 1] of round cells, each of its own tone, that darken outward."""
     distance, label = _cells(frame, period)
     tones = frame.uniform(0.3, 1, label.max() + 1)
     return tones[label] * np.clip(1.2 - distance, 0, 1)
 
 
 def litter(frame: Frame, period: float) -> Array:
-    """Return dead leaves: overlapping ellipses of heavy-tailed sizes, the largest below."""
+    """Return a pattern in [0, 1] of dead leaves: overlapping ellipses, the largest below.
+
+    Their sizes have a heavy tail, as those of things in photos.
+    """
     canvas = np.full(frame.shape, 0.3, np.float32)
     for length in np.sort(0.7 * period / np.sqrt(frame.uniform(0.03, 1, 300)))[::-1]:
         x, y = frame.random(2) * frame.shape[::-1]
@@ -101,29 +118,29 @@ def litter(frame: Frame, period: float) -> Array:
 
 
 def stripes(frame: Frame, period: float) -> Array:
-    """Return parallel, slightly warped stripes."""
+    """Return a pattern in [0, 1] of parallel, slightly warped stripes."""
     return np.clip(0.5 + frame.uniform(0.5, 3) * _waves(frame, period)[0], 0, 1)
 
 
 def checks(frame: Frame, period: float) -> Array:
-    """Return a warped checkerboard: the product of two crossing waves."""
+    """Return a pattern in [0, 1], a warped checkerboard: the product of two crossing waves."""
     return np.clip(0.5 + frame.uniform(0.5, 3) * _waves(frame, period).prod(0), 0, 1)
 
 
 def weave(frame: Frame, period: float) -> Array:
-    """Return crossing threads; one or the other lies on top."""
+    """Return a pattern in [0, 1] of crossing threads; one or the other lies on top."""
     across, down = _waves(frame, period)
     return np.abs(np.where(across * down > 0, across, 0.85 * down))
 
 
 def dots(frame: Frame, period: float) -> Array:
-    """Return round dots around scattered seeds."""
+    """Return a pattern in [0, 1] of round dots around scattered seeds."""
     distance, _ = _cells(frame, 1.5 * period)
     return np.clip((frame.uniform(0.2, 0.4) - distance) * frame.uniform(4, 12) + 0.5, 0, 1)
 
 
 def bumps(frame: Frame, period: float) -> Array:
-    """Return a warped grid of bumps."""
+    """Return a pattern in [0, 1], a warped grid of bumps."""
     return np.abs(_waves(frame, period).prod(0)) ** 0.5
 
 
@@ -134,7 +151,8 @@ WORKED = np.array([stripes, checks, weave, dots, bumps])
 
 
 def palette(rng: Rng) -> Array:
-    """Return four RGB colors around a hue, dark to light: float32 (4, 3) in [0, 1]."""
+    """Return four random RGB colors around a hue, dark to light: float32 (4, 3) in [0, 1]."""
+    # Hue in degrees, saturation and value.
     values = rng.uniform(0.2, 0.8) + rng.uniform(0.12, 0.5) * np.linspace(-1, 1, 4)
     colors = np.empty((4, 3), np.float32)
     colors[:, 0] = 360 * np.mod(rng.normal(0.15, 0.2) + rng.normal(0, 0.025, 4), 1)
@@ -144,7 +162,14 @@ def palette(rng: Rng) -> Array:
 
 
 def surface(frame: Frame, pattern: Pattern, colors: Array, period: float, relief: float) -> Array:
-    """Return a pattern colored and lit by its own relief: RGB (height, width, 3)."""
+    """Return a pattern colored by a palette and lit by its own relief: RGB (height, width, 3).
+
+    Args:
+        pattern: returns tones in [0, 1], which also serve as heights.
+        colors: the palette from dark to light, (N, 3).
+        period: size of the pattern's features in pixels.
+        relief: strength of the light on the slopes of the pattern.
+    """
     tone = pattern(frame, period).astype(np.float32)
     light = 0.8 + relief * np.clip(cv2.Sobel(blurred(tone, 0.8), cv2.CV_32F, 1, 0), -1.5, 1.5)
     light += 0.4 * frame.noise(2 * period)

@@ -49,10 +49,10 @@ def prepare_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 
 def _pulled_preparation(experiment: ExperimentGraph, entry: Entry) -> Job | None:
-    """Return the preparation of a dataset whose files are not on this machine.
+    """Return the job of a preparation that was pulled into the store with DVC; its dataset has no
+    files on this machine, so its identity is the one that the preparation recorded.
 
-    It was pulled into the store with DVC, and its dataset has the identity that it recorded. Of
-    several, a current one is taken, else any; None if there is none.
+    Of several preparations, a current one is taken, else any; None if there is none.
     """
     last = None
     for folder, record in stored("prepare"):
@@ -72,7 +72,8 @@ def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) 
     """Return the job that prepares a dataset.
 
     Args:
-        identity: the digests of its source files, which are in the job's fingerprint.
+        identity: the digests of its source files, which are in the job's fingerprint, and a warning
+            if they could not be checked.
     """
     parameters: dict[str, Any] = {
         "data": identity.parameters,
@@ -97,7 +98,9 @@ def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) 
 
 
 def groups_parameter(experiment: ExperimentGraph, entry: Entry) -> str:
-    """Return what fingerprints include of a dataset's groups: a pattern, or a file's digest."""
+    """Return what fingerprints include of a dataset's groups (images that are not independent, such
+    as frames of a video): the pattern that finds the group in a name, or the digest of a file.
+    """
     file = groups.find(entry.groups, experiment.data_root)
     return file_digest(file) if file else entry.groups
 
@@ -108,7 +111,11 @@ def _places(experiment: ExperimentGraph, entry: Entry) -> dict[str, Any]:
 
 
 def prepare_dataset(job: Job, folder: Path) -> None:
-    """Unpack, pair and verify a dataset. After a failure, the view holds the list of problems."""
+    """Unpack, pair and verify a dataset.
+
+    After a failure, the view holds the list of problems, because the folder of an unfinished result
+    is removed.
+    """
     from pipeline_src.data.prepare import prepare
 
     assert job.view
@@ -134,7 +141,11 @@ def prepare_dataset(job: Job, folder: Path) -> None:
 
 
 def store_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
-    """Yield a job per split: its images decoded and resized."""
+    """Yield a job per split: its images decoded and resized, once for all networks.
+
+    `masks.npy` are masks of the networks' size, `truth.npy` the labels of all pixels at their
+    original size, and `grey.npy` the places of pixels with soft edges in these.
+    """
     for name, (split, _) in experiment.splits.items():
         yield Job(
             kind="store",
@@ -160,7 +171,7 @@ def store_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 
 def store_images(job: Job, folder: Path) -> None:
-    """Decode and resize the images of a split."""
+    """Decode and resize the images of a split, and write them as arrays into `folder`."""
     from pipeline_src.data.build import build
 
     build(
@@ -176,7 +187,7 @@ def store_images(job: Job, folder: Path) -> None:
 
 
 def report_overlap(stores: Mapping[str, Store]) -> None:
-    """Log byte-identical images of different names in two splits.
+    """Log byte-identical images of different names in two splits, which make a test too easy.
 
     Raises:
         UserError: two splits share a sample.

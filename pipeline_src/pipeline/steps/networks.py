@@ -29,9 +29,10 @@ MACHINE: dict[str, Any] = {"device": "auto", "gpus": 0, "workers": 0, "trackers"
 
 
 def network_parameters(experiment: ExperimentGraph) -> dict[str, Any]:
-    """Return the parameters on which the networks of an experiment depend.
+    """Return the parameters on which the networks of an experiment depend, besides method and seed.
 
-    The config of a model counts as code.
+    The config of a model counts as code. Settings of the machine are at their defaults, so they
+    cannot change a fingerprint.
     """
     settings = experiment.settings
     return {
@@ -44,7 +45,9 @@ def network_parameters(experiment: ExperimentGraph) -> dict[str, Any]:
 
 
 def predictor_parameters(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Any]:
-    """Return the parameters on which the predictions of given weights depend."""
+    """Return the parameters on which the predictions of a run depend, besides its weights: method
+    and seed only if the method is post-hoc, because trained weights depend on them already.
+    """
     parameters = network_parameters(experiment)
     parameters["batch_size"] = experiment.settings.evaluation.batch_size
     posthoc = experiment.posthoc(method)
@@ -55,7 +58,7 @@ def predictor_parameters(experiment: ExperimentGraph, method: str, seed: int) ->
 
 
 def network_options(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Any]:
-    """Return what a job of networks needs and its fingerprint leaves out.
+    """Return what a job of networks needs and its fingerprint leaves out, for a run.
 
     These are settings of the machine, the model, whose config file counts as code, and the title of
     the run in messages.
@@ -68,7 +71,9 @@ def network_options(experiment: ExperimentGraph, method: str, seed: int) -> dict
 
 
 def network_inputs(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Job]:
-    """Return the training runs whose networks predict for a run, by role (networks/0, 1, ...)."""
+    """Return the training jobs whose networks predict for a run, by role (networks/0, 1, ...): one
+    of its own, or for a post-hoc method those that it uses.
+    """
     inputs = {}
     for number, run in enumerate(experiment.networks(method, seed)):
         inputs[f"networks/{number}"] = experiment.run(*run)
@@ -89,6 +94,7 @@ def train_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         if experiment.posthoc(method):
             continue
         network = experiment.methods[method].method
+        # The training images, the validation images, and runs that the method refers to.
         inputs = {split: experiment.job(f"store/{split}") for split in ("train", "val")}
         for needed in network.references():
             inputs[f"references/{needed}"] = experiment.run(needed, seed)
@@ -106,7 +112,7 @@ def train_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 
 def train_network(job: Job, folder: Path) -> None:
-    """Train a network, or resume its training."""
+    """Train a network, or resume its training from the job's `scratch` folder."""
     import pandas as pd
 
     from pipeline_src.data.store import Store
@@ -115,7 +121,7 @@ def train_network(job: Job, folder: Path) -> None:
     stores = {split: Store(job.inputs[split].folder) for split in ("train", "val")}
     report_overlap(stores)
     method = job.parameters["method"]
-    accuracies = {}
+    accuracies = {}  # reference method -> its validation accuracy after each epoch
     for name in method.references():
         history = pd.read_csv(job.inputs[f"references/{name}"].folder / "history.csv")
         accuracies[name] = history["val_accuracy"].tolist()
@@ -173,7 +179,9 @@ def fit_method(job: Job, folder: Path) -> None:
 
 
 def settings(job: Job) -> Experiment:
-    """Return the settings of a job of networks, without `data`: a job sees its inputs only."""
+    """Return the settings of a job of networks as the functions of training and prediction take
+    them, without `data`: a job sees its inputs only.
+    """
     values: dict[str, Any] = {
         "image_size": job.parameters["image_size"],
         "augmentation": job.parameters["augmentation"],
@@ -186,7 +194,10 @@ def settings(job: Job) -> Experiment:
 
 
 def load_networks(job: Job) -> list[DenseClassifier]:
-    """Load the networks of a job's inputs `networks/0`, `networks/1`..."""
+    """Load the networks of a job's inputs `networks/0`, `networks/1`...
+
+    A post-hoc method may use the weights that were averaged over the training.
+    """
     from pipeline_src.prediction.predict import load
 
     weights = getattr(job.parameters.get("method"), "weights", "last")

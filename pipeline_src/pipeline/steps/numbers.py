@@ -30,8 +30,8 @@ def counts_file(split: str) -> str:
 def evaluate_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """Yield a job per run, which evaluates it on all splits except the training images.
 
-    The counts of a split depend on its own images only: a new split does not change the counts of
-    other splits.
+    The counts of a split depend on its own images only (`depends_on`): a new split does not change
+    the counts of other splits, which are copied. Names of the view are those of earlier versions.
     """
     splits = list(experiment.facts.splits)
     for method, seed in experiment.runs:
@@ -71,11 +71,11 @@ def evaluate_run(job: Job, folder: Path) -> dict[str, float]:
     predictor = None
     for split, images in stores.items():
         file = counts_file(split)
-        if split not in ("train", "val"):
+        if split not in ("train", "val"):  # a test set must share no image with these
             report_overlap({"train": stores["train"], "val": stores["val"], split: images})
         if split == "train" or (folder / file).exists():
             continue
-        predictor = predictor or load_predictor(job)
+        predictor = predictor or load_predictor(job)  # not loaded if all counts were copied
         started = time.perf_counter()
         counts = evaluate(
             predictor,
@@ -93,7 +93,10 @@ def evaluate_run(job: Job, folder: Path) -> dict[str, float]:
 
 
 def analyse_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
-    """Yield a job per evaluated split: the metrics of all runs."""
+    """Yield a job per evaluated split: the metrics of all runs on the same resamples of its images.
+
+    It reads the counts of this split only, so other splits do not change it.
+    """
     facts = experiment.facts
     for split in facts.splits:
         entry = experiment.entry(split)
@@ -120,7 +123,7 @@ def analyse_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 
 def analyse_split(job: Job, folder: Path) -> None:
-    """Compute the metrics of all runs on a split, and resample its images once."""
+    """Compute the metrics of all runs on a split, on the same resamples of its images."""
     from pipeline_src.analysis.analyse import analyse
 
     files = {}
@@ -133,8 +136,8 @@ def analyse_split(job: Job, folder: Path) -> None:
         )
     analyse(
         job.parameters["split"],
-        job.parameters["bins"],
-        files,
-        folder / job.files[0],
+        bins=job.parameters["bins"],
+        runs=files,
+        out=folder / job.files[0],
         groups_of=groups_of,
     )

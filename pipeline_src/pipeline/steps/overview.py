@@ -1,4 +1,7 @@
-"""The overview: tables and a claim that span experiments."""
+"""The overview: tables and a claim that span experiments.
+
+It reads the tables and claims that experiments wrote, whichever of them were run.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,11 @@ SOURCES = [f"tables/{name}.csv" for name in READ] + ["claims.json"]
 
 
 def overview_job(params: Params) -> Job:
-    """Return the job of the overview. Results of other experiments count by their content."""
+    """Return the job of the overview.
+
+    The files of other experiments count by their content, not as inputs, because the overview must
+    not run experiments.
+    """
     experiments = list(_experiments(params))
     judged = Path(params.judged)
     files = {file.relative_to(judged).as_posix(): file for file in judged_files(judged)}
@@ -72,7 +79,7 @@ def _experiments(params: Params) -> Iterator[ExperimentSummary]:
 
 
 def write_overview(job: Job, folder: Path) -> None:
-    """Write the tables T5, T7 and T8, and claim C8."""
+    """Write the tables T5, T7 and T8 on several experiments, and the verdict on claim C8."""
     experiments = job.parameters["experiments"]
     tasks = job.parameters["tasks"]
     for experiment in experiments:
@@ -82,7 +89,10 @@ def write_overview(job: Job, folder: Path) -> None:
 
 
 def _check_intact(experiment: ExperimentSummary) -> None:
-    """Raise a UserError if a table or the claims of an experiment differ from their manifest."""
+    """Raise a UserError if a table or the claims of an experiment differ from their manifest.
+
+    They are no inputs of the job, so the runner does not check them.
+    """
     for name in SOURCES:
         file = experiment.folder / name
         if not file.is_file():

@@ -46,7 +46,10 @@ SHOWN_VERSIONS = (
 
 
 def report_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
-    """Yield the jobs of tables, figures, gallery, claims and report."""
+    """Yield the jobs of tables, figures, gallery, claims and report.
+
+    The gallery is a job of its own, because it needs networks and images and not only analyses.
+    """
     facts = experiment.facts
     trained = _by_name(experiment.of_kinds("train"))
     networks = trained | _by_name(experiment.of_kinds("fit"))
@@ -118,7 +121,7 @@ def report_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 
 def _by_name(jobs: Iterable[Job]) -> dict[str, Job]:
-    """Return the jobs by their names."""
+    """Return the jobs by their names, which are the roles of inputs here."""
     return {job.name: job for job in jobs}
 
 
@@ -136,7 +139,9 @@ def method_descriptions(facts: Facts) -> dict[str, dict[str, str]]:
 
 
 def job_results(job: Job) -> Results:
-    """Return the results of the analyses among the inputs of a job."""
+    """Return the results that tables, figures, claims and the report read, from the analyses among
+    the inputs of a job.
+    """
     facts = job.parameters["facts"]
     analyses = {split: job.inputs[f"analyse/{split}"] for split in facts.splits}
     files = {split: analysis.paths[0] for split, analysis in analyses.items()}
@@ -147,7 +152,10 @@ def job_results(job: Job) -> Results:
 
 
 def run_cost(evaluation: Job) -> RunCost:
-    """Return what a run cost, from the manifests of its evaluation and of its networks."""
+    """Return what a run cost, from the manifests of its evaluation and of its networks.
+
+    For a post-hoc method, the training is its fit, without the training of its networks.
+    """
     networks = [run for role, run in evaluation.inputs.items() if role.startswith("networks/")]
     training = evaluation.inputs.get("fit", networks[0]).manifest
     predicted = evaluation.manifest
@@ -208,7 +216,9 @@ def draw_gallery(job: Job, folder: Path) -> None:
         shown[split] = _shown_images(found, split, Store(job.inputs[f"store/{split}"].folder))
     if not shown:
         return
+    # Each method's networks are loaded once, for all test sets.
     for method in facts.methods:
+        # The evaluations are inputs of any analysis.
         analysis = job.inputs[f"analyse/{next(iter(shown))}"]
         predictor = load_predictor(analysis.inputs[f"{method}/seed{facts.seeds[0]}"])
         for predictions in shown.values():
@@ -227,8 +237,11 @@ def _shown_images(results: Results, split: str, images: Store) -> list[Predictio
     """Return images of a test set, chosen by how well methods are calibrated on them.
 
     The predictions have no maps yet.
+
+    Args:
+        images: the preprocessed images of the test set.
     """
-    gaps = []
+    gaps = []  # |confidence - accuracy| of each image, a mean over seeds for each method
     for run in results.measured("raw", split).values():
         confidence, accuracy = run.arrays["image_means"]
         gaps.append(np.abs(confidence - accuracy).mean(axis=0))
@@ -271,7 +284,9 @@ def write_page(job: Job, folder: Path) -> None:
 
 
 def provenance(job: Job) -> dict[str, str]:
-    """Return the report's provenance by name: date, commit, versions, kept results."""
+    """Return the report's provenance by name: date, commit, versions, and kept results, which were
+    accepted although code or parameters had changed.
+    """
     found = _with_inputs(job.inputs.values())
     inputs = [found[name] for name in sorted(found)]
     facts = {"written": now(), "commit": commit()}
@@ -292,7 +307,7 @@ def provenance(job: Job) -> dict[str, str]:
 
 
 def _with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
-    """Return jobs and all their inputs, direct or not, by name."""
+    """Return jobs and all their inputs, direct or not, by name: all that a report rests on."""
     found: dict[str, Job] = {}
     for job in jobs:
         found[job.name] = job
@@ -301,7 +316,9 @@ def _with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
 
 
 def split_facts(job: Job, name: str) -> Mapping[str, Any]:
-    """Return what the report shows of a split: source, number of images, a hash of all images."""
+    """Return what the report shows of a split: source, number of images, a hash of all images and
+    masks.
+    """
     images = Store(job.inputs[f"store/{name}"].folder)
     rows = [[row.id, row.sha256_image, row.sha256_mask] for row in images.index]
     return {

@@ -1,1 +1,1 @@
-"""The methods that train, and post-hoc methods that are no calibrators: a class in a file each."""
+"""The methods that train, and post-hoc methods that are no calibrators: one class in each file."""

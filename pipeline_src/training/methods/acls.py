@@ -1,4 +1,7 @@
-"""ACLS, adaptive and conditional label smoothing (Park et al., ICCV 2023)."""
+"""ACLS, adaptive and conditional label smoothing (Park et al., ICCV 2023).
+
+Large logits, and large distances between the logits of classes, are penalized beyond a margin.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,12 @@ class ACLS(Method):
     """Weight of the term on the other classes, within `weight`."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
-        """See `Method`."""
+        """Return cross entropy plus the weighted penalty on large logits and large distances.
+
+        Args:
+            z: logits (B, 1, H, W), read as the pair (-z/2, z/2), or (B, K, H, W).
+            t: labels of the same form.
+        """
         import torch
 
         from pipeline_src.training.pixels import mean, planes

@@ -13,9 +13,11 @@ from pipeline_src.training.methods.aslp_mc import ASLPMC
 
 
 class ALS(ASLPMC):
-    """A learned strength beta_i per image at alpha = 1, stored as alphas. At beta = 1 the expected
-    form of ASLP_MC smooths by 2 alpha_i, and label smoothing of strength beta_i by 2 beta_i: the
-    two rules are equal.
+    """Label smoothing whose strength beta_i is learned per image, in the expected form of ASLP_MC.
+
+    ASLP_MC learns the probability alpha_i of a perturbation. At beta = 1 its expected form smooths
+    by 2 alpha_i, and label smoothing of strength beta_i by 2 beta_i. The two rules are equal, so
+    the alphas of ASLP_MC hold the strengths beta_i.
 
     Kind: paper
     Idea: Label smoothing with a strength per image, learned by ASLP_MC's rule.

@@ -1,6 +1,7 @@
 """ASLP_CL, closed-loop label perturbation (docs/theory.md section 6).
 
-It perturbs until confidence and accuracy agree.
+Each training image has a probability alpha that its label is perturbed. The mean of the alphas
+rises until the network's confidence and accuracy agree.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from pipeline_src.training.perturbation import AdaptivePerturbation
 class ASLPCL(AdaptivePerturbation):
     """ASLP whose target level is not 1 - A but B, which follows the network's signed gap C - A on
     the validation images.
+
+    The target level is the mean of beta alpha_i over images, that is 1 minus the mean confidence of
+    the perturbed labels.
 
     B = 0 is the baseline. B rests only where confidence C equals accuracy A. The projection keeps
     the mean of beta alpha_i at B, and the gradient of the loss orders the images around it.
@@ -40,34 +44,51 @@ class ASLPCL(AdaptivePerturbation):
     @model_validator(mode="after")
     def _settles(self) -> ASLPCL:
         """Return the method after checking that a step moves no alpha past its target level."""
-        # The share of its distance to the target level that an alpha goes in a step.
+        # The share of its distance to the target level that an alpha goes in a step: the step size
+        # eta times the weight lam of the distance, which is measured in beta alpha.
         pull = self.eta * self.lam * self.beta
         if pull > 1:
             raise ValueError(f"eta lam beta is {pull:g}; above 1 alpha overshoots its target level")
         return self
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
-        """Set all alphas to 0, and mark the margins of all images as unknown."""
+        """Set all alphas to 0, and the last margins of all n images to NaN: not measured yet.
+
+        Args:
+            references: not used; validation accuracies of other methods.
+        """
         super().start(n, references, classes)
         self._margins = np.full(n, np.nan)
 
     def reg(self, alpha: np.ndarray) -> np.ndarray:
-        """Return B - beta alpha of each image, which is positive below the target level B."""
+        """Return B - beta alpha of images with levels alpha (B,), positive below the target level.
+
+        It pulls each alpha to the target level B, where other methods of ASLP have 1 - A.
+        """
         return self._target_level - self.shortfall(alpha)
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
         """Store the margins of a step; move its images' alphas, and project all alphas.
 
-        Alphas stay 0 through the first `start_epoch` epochs.
+        The projection restores the mean of the alphas that the target level asks for. Alphas stay 0
+        through the first `start_epoch` epochs.
+
+        Args:
+            m: margins of the step's images, (B,).
+            index: places of the images in the training set, (B,).
         """
         self._margins[index] = m
         if epoch <= self.start_epoch:
             return
+        # Margins relative to the mean only order the images: B alone sets the mean alpha.
         self._alphas[index] = self.stepped(self._alphas[index], m - np.nanmean(self._margins))
         self._project()
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
-        """Move the target level by a share of the gap C - A, and project all alphas to it."""
+        """Move the target level by a share of the gap C - A, and project all alphas to it.
+
+        An overconfident network (C > A) gets labels that are perturbed more.
+        """
         if epoch < self.start_epoch:
             return
         self._target_level = self.moved(self._target_level, validation.gap)
@@ -75,30 +96,35 @@ class ASLPCL(AdaptivePerturbation):
 
     def moved(self, target_level: float, gap: float) -> float:
         """Return a target level after an epoch that ended with a gap C - A."""
-        highest = self.beta * self.highest  # without this limit B would wind up
+        # Beyond this limit no alpha could follow, and B would have to come back first.
+        highest = self.beta * self.highest
         return float(np.clip(target_level + self.gain * gap, 0.0, highest))
 
     def _project(self) -> None:
-        """Shift the alphas until the mean of beta alpha_i equals the target level."""
+        """Shift the alphas until the mean of beta alpha_i equals the target level B."""
         self._alphas = projected(self._alphas, self._target_level / self.beta, self.highest)
 
     def history_values(self) -> dict[str, float]:
-        """Return the target level B, in the column `mark`."""
+        """Return the target level B, in the column `mark`, its name in published histories."""
         return {"mark": self._target_level}
 
 
 def projected(alpha: np.ndarray, mean: float, highest: float) -> np.ndarray:
     """Return the alphas (N,) in [0, highest] with a given mean that are nearest to `alpha`.
 
-    All alphas are shifted by one number, then clipped. It takes half a millisecond for 10,000
-    images.
+    All alphas are shifted by one number, then clipped; a root finder determines the number. It
+    takes half a millisecond for 10,000 images.
+
+    Args:
+        mean: in [0, highest].
     """
     from scipy.optimize import brentq
 
     def shifted(shift: float) -> np.ndarray:
+        """Return the alphas after adding `shift` and clipping."""
         return np.clip(alpha + shift, 0.0, highest)
 
-    least = -alpha.max()
-    most = highest - alpha.min()
+    least = -alpha.max()  # all alphas become 0
+    most = highest - alpha.min()  # all alphas become `highest`
     mean = min(mean, shifted(most).mean())  # larger only by rounding
     return shifted(brentq(lambda shift: shifted(shift).mean() - mean, least, most))

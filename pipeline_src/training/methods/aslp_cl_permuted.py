@@ -1,6 +1,7 @@
 """ASLP_CL with alphas of other images (docs/theory.md section 6).
 
-It is a control for what one alpha per image adds.
+Alpha is the probability that an image's label is perturbed. It is a control for what one alpha per
+image adds.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ class ASLPCLPermuted(ASLPCL):
     """
 
     def levels(self, batch: Batch) -> np.ndarray:
-        """Return the alphas (B,) of other images, which a fixed permutation names."""
+        """Return the alphas (B,) that the images of a batch are perturbed with.
+
+        Each is the alpha of another image, which one fixed permutation of the training set names.
+        """
         n = len(self._alphas)
         other_images = generator("aslp_cl_permuted", n).permutation(n)  # equal in all steps
         return self._alphas.take(other_images.take(batch.index))

@@ -41,30 +41,46 @@ class ASLPGroups(ASLPCL):
     _replaced: np.ndarray
 
     def inputs(self, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the batch after replacing randomly drawn images by object-free crops."""
+        """Return the batch after replacing randomly drawn images by object-free crops.
+
+        Args:
+            x: standardized images (B, 3, H, W).
+            y: labels (B, 1, H, W).
+        """
         drawn = batch.uniform("null image") < self.null_images
         x, y, self._replaced = with_null_images(x, y, drawn)
         return x, y
 
     def levels(self, batch: Batch) -> np.ndarray:
-        """Return the levels (B,): B_0 / beta for object-free crops, else the image's own alpha."""
+        """Return the probabilities (B,) that the labels of a batch are perturbed.
+
+        They are B_0 / beta for object-free crops, else the image's own alpha.
+        """
         return np.where(self._replaced, self._null_target / self.beta, super().levels(batch))
 
     def after_step(self, m: np.ndarray, index: np.ndarray, epoch: int) -> None:
-        """Update the alphas of those images of a step that were not replaced by crops."""
-        images = ~self._replaced  # object-free crops share one level
+        """Update the alphas of those images of a step that were not replaced by crops.
+
+        Args:
+            m: margins of the step's images, (B,): how confidently logits agree with labels.
+            index: places of the images in the training set, (B,).
+        """
+        images = ~self._replaced  # object-free crops share one level, which validation moves
         super().after_step(m[images], index[images], epoch)
 
     def after_validation(self, validation: Validation, epoch: int) -> None:
-        """Move both target levels by the gaps C - A and C_0 - A_0 of the validation."""
+        """Move both target levels by the gaps between confidence and accuracy in the validation.
+
+        The gap C - A of images moves B, the gap C_0 - A_0 of object-free crops B_0.
+        """
         super().after_validation(validation, epoch)
         if epoch >= self.start_epoch and validation.null:
             self._null_target = self.moved(self._null_target, validation.null.gap)
 
     def history_values(self) -> dict[str, float]:
-        """Return the target levels B and B_0, in the columns `mark` and `null_mark`.
+        """Return the target levels of perturbation: B of images, and B_0 of object-free crops.
 
-        Published histories have columns of these names.
+        Their columns are `mark` and `null_mark`, the names in published histories.
         """
         return super().history_values() | {"null_mark": self._null_target}
 
@@ -72,12 +88,13 @@ class ASLPGroups(ASLPCL):
 def with_null_images(x: Tensor, y: Tensor, drawn: np.ndarray) -> tuple[Tensor, Tensor, np.ndarray]:
     """Return x and y with drawn images replaced by object-free crops, and which were replaced.
 
-    Images without enough background are not replaced.
+    The crop is the largest square of background, resized to the image's size. An image whose
+    largest square is small is not replaced.
 
     Args:
         x: images (B, 3, H, W).
         y: labels (B, 1, H, W).
-        drawn: (B,) bool.
+        drawn: which images to replace, (B,) bool.
     """
     from pipeline_src.training.pixels import resized
 

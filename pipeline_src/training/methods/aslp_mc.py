@@ -10,8 +10,8 @@ from pipeline_src.training.perturbation import ReferencedPerturbation
 
 
 class ASLPMC(ReferencedPerturbation):
-    """ASLP whose target level is 1 - A, with A the pixel accuracy on the validation images of the
-    network theta_lm.
+    """ASLP (one learned alpha per image, the probability that its label is perturbed) whose target
+    level is 1 - A, with A the pixel accuracy on the validation images of the network theta_lm.
 
     The authors' program takes the current network after the last epoch, the default. Their overview
     figure writes A(theta_lm), which has three more interpretations.
@@ -26,5 +26,8 @@ class ASLPMC(ReferencedPerturbation):
     """
 
     def reg(self, alpha: np.ndarray) -> np.ndarray:
-        """Return min(0, (1 - A) - beta alpha) of each image, for the reference accuracy A."""
+        """Return min(0, (1 - A) - beta alpha) of images with levels alpha (B,).
+
+        It is negative where the expected label is less confident than the reference accuracy A.
+        """
         return np.minimum(0.0, (1 - self.reference_accuracy) - self.shortfall(alpha))

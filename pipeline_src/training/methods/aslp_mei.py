@@ -13,8 +13,10 @@ from pipeline_src.training.perturbation import ReferencedPerturbation
 
 
 class ASLPMEI(ReferencedPerturbation):
-    """ASLP with Reg = min(0, A - A_lm) for all images. The released program has no MEI and does not
-    define A_lm; three interpretations are available.
+    """ASLP (one learned alpha per image, the probability that its label is perturbed) with the
+    regularizer min(0, A - A_lm) for all images: it lowers the alphas where the validation accuracy
+    A is below A_lm. The released program has no MEI and does not define A_lm; three interpretations
+    are available.
 
     Kind: paper
     Idea: One alpha per image, raised as long as validation accuracy is kept.
@@ -30,5 +32,8 @@ class ASLPMEI(ReferencedPerturbation):
     """
 
     def reg(self, alpha: np.ndarray) -> float:
-        """Return min(0, A - A_lm), which is the same for all images."""
+        """Return min(0, A - A_lm), which is the same for all images.
+
+        It is negative if the last validation accuracy A is below the accuracy A_lm to keep.
+        """
         return min(0.0, self._accuracies[-1] - self.reference_accuracy)

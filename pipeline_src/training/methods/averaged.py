@@ -1,4 +1,7 @@
-"""Averaged weights (Polyak and Juditsky, 1992; Izmailov et al., UAI 2018)."""
+"""Averaged weights (Polyak and Juditsky, 1992; Izmailov et al., UAI 2018).
+
+A run predicts with its weights averaged over the last epochs, which the training has stored.
+"""
 
 from __future__ import annotations
 

@@ -17,7 +17,12 @@ class Brier(Method):
     """
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
-        """Return half the squared error of the probabilities, averaged over pixels."""
+        """Return half the squared error of the probabilities, averaged over pixels.
+
+        Args:
+            z: logits (B, 1, H, W) for two classes, or (B, K, H, W).
+            t: labels of the same form.
+        """
         from pipeline_src.training.pixels import log_distribution, mean, planes
 
         y = planes(t)

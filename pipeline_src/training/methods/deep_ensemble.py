@@ -1,4 +1,7 @@
-"""Deep ensembles (Lakshminarayanan et al., NeurIPS 2017)."""
+"""Deep ensembles (Lakshminarayanan et al., NeurIPS 2017).
+
+The probabilities of networks that differ only in their seed are averaged.
+"""
 
 from __future__ import annotations
 

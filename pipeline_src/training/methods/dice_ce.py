@@ -1,4 +1,7 @@
-"""Dice loss with cross entropy (Milletari et al., 3DV 2016; Isensee et al., 2021)."""
+"""Dice loss with cross entropy (Milletari et al., 3DV 2016; Isensee et al., 2021).
+
+The Dice coefficient measures the overlap of prediction and object over all pixels of a batch.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +31,18 @@ class DiceCE(Method):
     """Weight of the Dice term."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
-        """Return cross entropy plus the weighted Dice loss, whose mean leaves out class 0."""
+        """Return cross entropy plus the weighted Dice loss, whose mean leaves out class 0.
+
+        Args:
+            z: logits (B, 1, H, W) for two classes, or (B, K, H, W).
+            t: labels of the same form.
+        """
         from pipeline_src.training.pixels import log_distribution, planes, valid
 
         y = planes(t)
         f = log_distribution(z).exp() * valid(y)[:, None]
+        # Sums of each class over all pixels of the batch, (K,).
         overlap = (f * y).sum((0, 2, 3))
-        total = (f + y).sum((0, 2, 3))
-        dice = (2 * overlap + SMOOTH) / (total + SMOOTH)  # of each class
+        area = (f + y).sum((0, 2, 3))
+        dice = (2 * overlap + SMOOTH) / (area + SMOOTH)
         return super().loss(z, t) + self.weight * (1 - dice[1:].mean())

@@ -1,4 +1,7 @@
-"""Confidence penalty (Pereyra et al., ICLR workshop 2017)."""
+"""Confidence penalty (Pereyra et al., ICLR workshop 2017).
+
+The loss rewards the entropy of the predictions, against overconfidence.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,8 @@ class EntropyPenalty(Method):
         """Return cross entropy minus the weighted mean entropy of the pixels that count.
 
         Args:
-            z: logits (B, C, H, W), C = 1 for one object, else K.
-            t: labels as of `Method.loss`; they tell which pixels are ignored.
+            z: logits (B, 1, H, W) for two classes, or (B, K, H, W).
+            t: labels of the same form; they tell which pixels are ignored.
         """
         from pipeline_src.training.pixels import log_distribution, mean, planes
 

@@ -1,4 +1,7 @@
-"""Focal loss (Lin et al., ICCV 2017; for calibration Mukhoti et al., NeurIPS 2020)."""
+"""Focal loss (Lin et al., ICCV 2017; for calibration Mukhoti et al., NeurIPS 2020).
+
+Cross entropy in which pixels that are right with confidence count less.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,12 @@ class Focal(Method):
     """`flsd53`: gamma is 5 below a label's probability of 0.2, 3 below 0.5, then `gamma`."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
-        """Return the focal loss with a fixed gamma or with the schedule FLSD-53."""
+        """Return the focal loss with a fixed gamma or with the schedule FLSD-53.
+
+        Args:
+            z: logits (B, 1, H, W) for two classes, or (B, K, H, W).
+            t: labels of the same form.
+        """
         import torch
 
         from pipeline_src.training.pixels import log_distribution
@@ -44,11 +52,13 @@ class Focal(Method):
 
 
 def focal_loss(log_f: Tensor, t: Tensor, base: Tensor, gamma: Tensor | float) -> Tensor:
-    """Return the mean of base^gamma (-log f) over the classes of the targets t, and over pixels.
+    """Return the focal loss, the mean of base^gamma (-log f) over pixels and the classes of labels.
 
     Args:
-        log_f, base: (B, K, H, W).
-        t: targets, in the form that the module `pixels` defines.
+        log_f: log probabilities, (B, K, H, W).
+        t: labels (B, 1, H, W) in [0, 1] for two classes, or planes (B, K, H, W). A soft label mixes
+            the losses of its classes.
+        base: (B, K, H, W), such as 1 - f.
         gamma: one value for all pixels, or a value per class and pixel (B, K, H, W).
     """
     from pipeline_src.training.pixels import mean, planes

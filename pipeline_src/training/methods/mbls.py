@@ -1,4 +1,7 @@
-"""MbLS, margin-based label smoothing (Liu et al., CVPR 2022)."""
+"""MbLS, margin-based label smoothing (Liu et al., CVPR 2022).
+
+Distances between the logits of classes are penalized beyond a margin.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,12 @@ class MbLS(Method):
     """Weight of the penalty."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
-        """Return cross entropy plus the weighted penalty on logit distances beyond the margin."""
+        """Return cross entropy plus the weighted penalty on logit distances beyond the margin.
+
+        Args:
+            z: logits (B, 1, H, W) for two classes, or (B, K, H, W).
+            t: labels of the same form.
+        """
         from pipeline_src.training.pixels import class_logits, mean, planes
 
         logits = class_logits(z)

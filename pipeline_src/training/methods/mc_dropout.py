@@ -1,4 +1,7 @@
-"""Monte Carlo dropout (Gal and Ghahramani, ICML 2016)."""
+"""Monte Carlo dropout (Gal and Ghahramani, ICML 2016).
+
+Dropout stays on in prediction, and the probabilities of several passes are averaged.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,11 @@ class MCDropout(PostHoc):
     def fit(
         self, networks: list[DenseClassifier], store: Store, experiment: Experiment
     ) -> dict[str, float]:
-        """Return the number of dropout layers; a network without dropout raises a UserError."""
+        """Return the number of dropout layers, which the run stores. Nothing is fitted.
+
+        Raises:
+            UserError: the network has no dropout, so all passes would be equal.
+        """
         return {"dropout_layers": len(dropouts(networks[0]))}
 
     def logits(
@@ -51,18 +58,22 @@ class MCDropout(PostHoc):
 
         network = networks[0]
         layers = dropouts(network)
-        layers.train()  # all other modules stay: batch norm uses its running statistics
+        # All other modules stay in evaluation mode: batch norm uses its running statistics.
+        layers.train()
         passes = []
         # The passes of an image are a batch with its own draws.
         for image, name in zip(x, ids, strict=True):
+            # The 0 has no meaning: it keeps the draws of published runs.
             torch.manual_seed(torch_seed(seed, name, "mc_dropout", 0))
             passes.append(network(image.expand(self.passes, -1, -1, -1)))
         layers.eval()
-        return list(torch.stack(passes, dim=1))
+        return list(torch.stack(passes, dim=1))  # from one tensor per image to one per pass
 
 
 def dropouts(network: nn.Module) -> nn.ModuleList:
-    """Return the dropout layers of a network with a rate above 0, without stochastic depth.
+    """Return the dropout layers of a network with a rate above 0.
+
+    Stochastic depth, which drops whole layers of some backbones, is left out.
 
     Raises:
         UserError: there is none.

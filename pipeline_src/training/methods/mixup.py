@@ -1,4 +1,7 @@
-"""mixup (Zhang et al., ICLR 2018; for calibration Thulasidasan et al., NeurIPS 2019)."""
+"""mixup (Zhang et al., ICLR 2018; for calibration Thulasidasan et al., NeurIPS 2019).
+
+Networks train on weighted means of two images and of their labels.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,12 @@ class Mixup(Method):
     """Shape of the Beta distribution: near 0 hardly any mixing, 1 is uniform."""
 
     def inputs(self, x: Tensor, y: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Return the batch after mixing each image and its label with a partner's."""
+        """Return the batch after mixing each image and its label with a partner's.
+
+        Args:
+            x: standardized images (B, 3, H, W).
+            y: labels (B, 1 or K, H, W).
+        """
         draws = batch.generator("mixup")
         share = float(draws.beta(self.a, self.a))
         partner = draws.permutation(len(x)).tolist()
@@ -42,6 +50,6 @@ def mix(x: Tensor, y: Tensor, share: float, partner: list[int]) -> tuple[Tensor,
     """
     from pipeline_src.training.pixels import planes, valid
 
-    counts = valid(planes(y))[:, None]
+    counts = valid(planes(y))[:, None]  # pixels that are not ignored
     y = (share * y + (1 - share) * y[partner]) * (counts & counts[partner])
     return share * x + (1 - share) * x[partner], y

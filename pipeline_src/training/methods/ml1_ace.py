@@ -38,32 +38,45 @@ class ML1ACE(DiceCE):
     """`soft` splits a pixel between two bins, `hard` does not."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
-        """Return cross entropy plus the weighted Dice loss and the weighted calibration error."""
+        """Return cross entropy plus the weighted Dice loss and the weighted calibration error.
+
+        Args:
+            z: logits (B, 1, H, W) for two classes, or (B, K, H, W).
+            t: labels of the same form.
+        """
         from pipeline_src.training.pixels import log_distribution, planes
 
         error = self.calibration_error(log_distribution(z).exp(), planes(t))
         return super().loss(z, t) + self.error_weight * error
 
     def calibration_error(self, f: Tensor, y: Tensor) -> Tensor:
-        """Return the ACE of probabilities f and labels y, (B, K, H, W), averaged over B and K."""
+        """Return the average calibration error (ACE) over the B images and K classes of a batch.
+
+        Args:
+            f: probabilities (B, K, H, W).
+            y: labels, a plane per class, (B, K, H, W).
+        """
         from pipeline_src.training.pixels import valid
 
-        if self.binning == "hard":  # bins are closed on the right
+        # The place of each f among the centers of the bins, in bins: 0 is the center of the first.
+        if self.binning == "hard":  # at the center of its bin, which is closed on the right
             position = (f.detach() * self.bins).ceil().clamp(1, self.bins) - 1
         else:
             position = (f * self.bins - 0.5).clamp(0, self.bins - 1)
+        # A pixel is split between two neighboring bins; a hard one is all in one of them.
         lower = position.detach().floor().clamp(max=self.bins - 2)
         counts = valid(y)[:, None]
         upper_share = (position - lower) * counts
         lower_share = (lower + 1 - position) * counts
-        weight = f.new_zeros(*f.shape[:2], self.bins)
-        excess = weight
+        weight = f.new_zeros(*f.shape[:2], self.bins)  # pixels of each image, class and bin
+        excess = weight  # the same zeros: summed probabilities minus labels
         for number, share in ((lower, lower_share), (lower + 1, upper_share)):
             index = number.long().flatten(2)
             weight = weight.scatter_add(2, index, share.flatten(2))
             excess = excess.scatter_add(2, index, (share * (f - y)).flatten(2))
         filled = weight >= EMPTY
+        # The mean of f - y in each bin; empty bins count as 0.
         gaps = filled * excess.abs() / weight.clamp(min=EMPTY)
         errors = gaps.sum(2) / filled.sum(2).clamp(min=1)
-        present = y.sum((2, 3)) > 0
+        present = y.sum((2, 3)) > 0  # classes that an image lacks have no error
         return (errors * present).mean()

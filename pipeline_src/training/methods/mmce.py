@@ -40,45 +40,51 @@ class MMCE(Method):
         """Return cross entropy plus the weighted MMCE of the batch.
 
         The penalty is 0 if the batch has no right pixel or no wrong pixel.
+
+        Args:
+            z: logits (B, 1, H, W) for two classes, or (B, K, H, W).
+            t: labels of the same form.
         """
         from pipeline_src.training.pixels import log_distribution, planes, valid
 
         y = planes(t)
         log_r, predicted = log_distribution(z).max(1, keepdim=True)
-        counts = valid(y).flatten().double()
-        r = log_r.double().exp().flatten()
-        c = y.gather(1, predicted).flatten().double()
+        counts = valid(y).flatten().double()  # 0 for ignored pixels
+        r = log_r.double().exp().flatten()  # confidence
+        c = y.gather(1, predicted).flatten().double()  # the label's share of the predicted class
         right = c * counts
         wrong = (1 - c) * counts
         loss = super().loss(z, t)
         if right.any() and wrong.any():
             d = right * (1 - r) / _divisor(right, counts) - wrong * r / _divisor(wrong, counts)
-            # The norm has no slope at 0; there the penalty is at rest.
+            # The square root has an infinite slope at 0, where the clamp stops the gradient.
             norm = kernel_sum(r, d).clamp(min=1e-12).sqrt()
             loss = loss + self.weight * norm.to(z.dtype)
         return loss
 
 
-def _divisor(kind: Tensor, counts: Tensor) -> Tensor:
-    """Return the divisor in d for the right or for the wrong pixels.
+def _divisor(weights: Tensor, counts: Tensor) -> Tensor:
+    """Return the divisor of the kernel's coefficients d for the right or for the wrong pixels.
+
+    It is their number times, as in the authors' program, their number among `SAMPLES` pixels.
 
     Args:
-        kind: weights of the right or the wrong pixels, (N,) in [0, 1].
-        counts: weights of all pixels, (N,) 0 or 1.
+        weights: weights of the right or of the wrong pixels, (N,) in [0, 1].
+        counts: weights of all pixels, (N,), 0 if ignored and else 1.
     """
-    number = kind.sum()
+    number = weights.sum()
     return number * (SAMPLES * number / counts.sum()).clamp(min=1)
 
 
 def kernel_sum(r: Tensor, d: Tensor) -> Tensor:
     """Return sum_ij d_i d_j exp(-|r_i - r_j| / WIDTH) for r (N,) in [0, 1] and d (N,).
 
-    It takes O(N log N): for sorted r the kernel is exp(-r_i / WIDTH) exp(r_j / WIDTH) for all
-    j < i, so the inner sum is a cumulative sum.
+    It is the squared norm of the kernel penalty. It takes O(N log N): for sorted r the kernel is
+    exp(-r_i / WIDTH) exp(r_j / WIDTH) for all j < i, so the inner sum is a cumulative sum.
     """
     order = r.detach().argsort(stable=True)
     r = r[order]
     d = d[order]
     rise = (r / WIDTH).exp()
-    below = (d * rise).cumsum(0) - d * rise
-    return (d.square() + 2 * d * below / rise).sum()
+    below = (d * rise).cumsum(0) - d * rise  # the sum over all j < i
+    return (d.square() + 2 * d * below / rise).sum()  # pairs i = j, and each other pair twice

@@ -1,4 +1,7 @@
-"""NACL, neighbor-aware calibration (Murugesan et al., MICCAI 2023; Medical Image Analysis 2025)."""
+"""NACL, neighbor-aware calibration (Murugesan et al., MICCAI 2023; Medical Image Analysis 2025).
+
+A penalty pulls the logits of a pixel to the shares of the classes among the pixels around.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +33,18 @@ class NACL(Method):
     """Weight of the penalty."""
 
     def loss(self, z: Tensor, t: Tensor) -> Tensor:
-        """Return cross entropy plus the weighted distance of logits to local class shares."""
+        """Return cross entropy plus the weighted distance of logits to local class shares.
+
+        Args:
+            z: logits (B, 1, H, W) for two classes, or (B, K, H, W).
+            t: labels of the same form.
+        """
         from torch.nn import functional as F
 
         from pipeline_src.training.pixels import local_mean, mean, planes
 
         y = planes(t)
         shares = local_mean(y, partial(F.avg_pool2d, kernel_size=3, stride=1))
-        if z.shape[1] == 1:
+        if z.shape[1] == 1:  # one logit is the difference of two: so is its target
             shares = shares[:, 1:] - shares[:, :1]
         return super().loss(z, t) + self.weight / y.shape[1] * mean((z - shares).abs().sum(1), y)

@@ -15,8 +15,9 @@ from pipeline_src.training.perturbation import Perturbing, perturbed
 
 
 class SLP(Perturbing):
-    """Label perturbation with a fixed alpha. Its beta is 1 for hard inversion (HI), 0.75 for soft
-    inversion (SI), 0.5 for moderation (M) and, with `noise: 0.25`, dynamic moderation.
+    """Label perturbation with a fixed probability alpha. Its strength beta is 1 for hard inversion
+    (HI), 0.75 for soft inversion (SI), 0.5 for moderation (M) and, with `noise: 0.25`, dynamic
+    moderation.
 
     Kind: paper
     Idea: In a step, an image's whole label is perturbed with one fixed probability.
@@ -34,7 +35,10 @@ class SLP(Perturbing):
 
     @model_validator(mode="after")
     def _right_side(self) -> SLP:
-        """Return the method after checking that alpha keeps the class of the expected label."""
+        """Return the method after checking that alpha keeps the class of the expected label.
+
+        The expected label is the mean over the random perturbations, which a network learns.
+        """
         # The bound of two classes; that of K > 2, (K - 1) / (K beta), is larger.
         bound = 1 / (2 * self.beta)
         if self.alpha >= bound:
@@ -45,12 +49,23 @@ class SLP(Perturbing):
         return self
 
     def start(self, n: int, references: dict[str, list[float]], classes: int = 2) -> None:
-        """Set the level of all images to `alpha`."""
+        """Set the probability of a perturbation to `alpha` for all n training images.
+
+        Args:
+            references: not used; validation accuracies of other methods.
+        """
         super().start(n, references, classes)
         self._alphas = np.full(n, self.alpha)
 
     def perturbed(self, y: Tensor, batch: Batch, rows: Sequence[int]) -> Tensor:
-        """Return the perturbed labels; with `noise`, each pixel has its own beta."""
+        """Return the perturbed labels of some images of a batch.
+
+        With `noise`, each pixel has a strength of perturbation beta of its own.
+
+        Args:
+            y: labels (B, C, H, W) of the whole batch.
+            rows: places of the images in the batch.
+        """
         if not self.noise:
             return super().perturbed(y, batch, rows)
         draws = batch.generators("noise")
@@ -62,7 +77,10 @@ class SLP(Perturbing):
 def truncated_normal(
     draws: np.random.Generator, bound: float, shape: tuple[int, ...]
 ) -> np.ndarray:
-    """Return standard normal numbers of `shape`, float64, that lie in [-bound, bound]."""
+    """Return random numbers of `shape`, float64: standard normal, truncated to [-bound, bound].
+
+    They are quantiles of the normal distribution at uniform draws between those of the bounds.
+    """
     from scipy.special import ndtr, ndtri
 
     return np.asarray(ndtri(draws.uniform(ndtr(-bound), ndtr(bound), shape)))

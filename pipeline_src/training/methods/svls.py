@@ -1,4 +1,7 @@
-"""SVLS, spatially varying label smoothing (Islam and Glocker, IPMI 2021)."""
+"""SVLS, spatially varying label smoothing (Islam and Glocker, IPMI 2021).
+
+Labels are smoothed over the pixels around each pixel, so only near the borders of objects.
+"""
 
 from __future__ import annotations
 
@@ -28,15 +31,15 @@ class SVLS(Method):
     """Width of the Gaussian, in pixels."""
 
     def targets(self, y: Tensor, batch: Batch) -> Tensor:
-        """Return labels smoothed over the 3 x 3 pixels around each pixel, (B, 1 or K, H, W)."""
+        """Return labels y (B, 1 or K, H, W), smoothed over the 3 x 3 pixels around each pixel."""
         import torch
         from torch.nn import functional as F
 
         from pipeline_src.training.pixels import local_mean
 
-        squares = y.new_tensor([1.0, 0.0, 1.0])  # of the steps from the center
+        squares = y.new_tensor([1.0, 0.0, 1.0])  # squared steps from the center, in one direction
         gaussian = torch.exp(-(squares + squares[:, None]) / (2 * self.sigma**2))
-        gaussian[1, 1] = gaussian.sum() - gaussian[1, 1]
-        channels = y.shape[1] + 1
+        gaussian[1, 1] = gaussian.sum() - gaussian[1, 1]  # the center weighs as all neighbors do
+        channels = y.shape[1] + 1  # `local_mean` adds a map of the pixels that count
         kernel = gaussian.expand(channels, 1, 3, 3)
         return local_mean(y, partial(F.conv2d, weight=kernel, groups=channels))

@@ -1,1 +1,1 @@
-"""Segmentors: named configs, our backbone and decode head, and what builds them."""
+"""Segmentors: named config files, a backbone and a decode head of this package, and the builder."""

@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 
 def build_segmentor(config: str, pretrained: bool, classes: int = 2) -> EncoderDecoder:
-    """Return the `EncoderDecoder` that a config describes, in train mode and without a loss.
+    """Return the segmentor that a config of mmsegmentation describes, in train mode, no loss.
 
     Each head has one logit a pixel for two classes, else K. Initial weights are drawn from torch's
     global generator: seed it before.
 
     Args:
         config: a name of `config.model_names()`.
-        pretrained: load the weights that the config names.
+        pretrained: whether to load the weights that the config names.
+        classes: K.
 
     Raises:
         UserError: there is no such model, the config names no weights or they are unavailable, or
@@ -36,6 +37,7 @@ def build_segmentor(config: str, pretrained: bool, classes: int = 2) -> EncoderD
     from mmseg.registry import MODELS
 
     model = read_config(config).model
+    # The removal returns the names of the weights. With `pretrained` the config keeps them.
     weights = remove_weights(copy.deepcopy(model) if pretrained else model)
     if pretrained and not weights:
         raise UserError(
@@ -65,7 +67,13 @@ def build_segmentor(config: str, pretrained: bool, classes: int = 2) -> EncoderD
 
 
 def remove_weights(node: Any) -> list[str]:
-    """Remove the pretrained weights of a model's config, in place; return their names."""
+    """Remove the pretrained weights of a model's config, in place; return their names.
+
+    Any part of a model can name weights, by `pretrained` or by `init_cfg`.
+
+    Args:
+        node: the config of a model, or a dict, list or value in it.
+    """
     names: list[str] = []
     children = node
     if isinstance(node, dict):
@@ -84,17 +92,17 @@ def remove_weights(node: Any) -> list[str]:
 
 
 def set_classes(model: Any, classes: int) -> None:
-    """Set one or K logits a pixel per head, in the config of a model.
+    """Set one logit a pixel for two classes, else K, for each head in the config of a model.
 
     The model then predicts whole images, and has no loss, sampler or normalization of
-    mmsegmentation.
+    mmsegmentation: the training loop has its own.
     """
     for head in [model.decode_head, *_listed(model.get("auxiliary_head") or [])]:
         losses = _listed(head.get("loss_decode") or {})
         head.update(
             num_classes=classes,
             out_channels=1 if classes == 2 else classes,
-            threshold=0.5,
+            threshold=0.5,  # of one logit; mmsegmentation's default is 0.3
             sampler=None,
             # Never called (the loss is the method's); it carries the weight of the head.
             loss_decode=dict(
@@ -108,12 +116,16 @@ def set_classes(model: Any, classes: int) -> None:
 
 
 def _listed(value: Any) -> list[Any]:
-    """Return one or several values as a list."""
+    """Return a value of a config as a list: configs give one head or loss, or a list of them."""
     return value if isinstance(value, list) else [value]
 
 
 def normalization(config: str) -> tuple[list[float], list[float]]:
-    """Return the mean and standard deviation per RGB channel that a config has, in 0..255."""
+    """Return the mean and standard deviation per RGB channel that a config has, in 0..255.
+
+    Raises:
+        UserError: the config has none, or its network expects BGR images.
+    """
     content = read_config(config)
     values = content.model.get("data_preprocessor") or content.get("data_preprocessor") or {}
     mean = values.get("mean")

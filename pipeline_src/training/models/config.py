@@ -19,7 +19,7 @@ def model_names() -> list[str]:
 
 
 def model_file(config: str) -> Path:
-    """Return the config file of a model; UserError if there is none."""
+    """Return the config file of the model `config`; UserError if there is none."""
     file = FOLDER / f"{config}.py"
     if not file.is_file():
         check_name(
@@ -37,6 +37,7 @@ def model_modules(config: str) -> tuple[str, ...]:
     They are its config file, the files of `_base_` and the `custom_imports`. Installed files
     (`_base_ = ["mmseg::..."]`) are left out.
     """
+    # Texts in the file tell what it needs: a path of a base config, or a name of a module.
     files = [model_file(config).resolve()]
     modules = set[str]()
     for file in files:  # which grow by the `_base_` of each file

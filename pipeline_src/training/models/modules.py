@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from pipeline_src.errors import UserError
 from pipeline_src.training.pixels import resized
 
-DILATIONS = (3, 6, 12, 18)  # of the decoder
+DILATIONS = (3, 6, 12, 18)  # of the convolutions that the decoder adds up at each level
 
 
 @MODELS.register_module()
@@ -75,12 +75,13 @@ def load_package_weights(network: nn.Module, package: str) -> None:
         ) from error
     file = getattr(module, f"EfficientnetLite{variant}ModelFile").get_model_file_path()
     tensors = torch.load(file, map_location="cpu", weights_only=True).values()
+    # A network without classifier takes all tensors but the last ones.
     network.load_state_dict(dict(zip(network.state_dict(), tensors, strict=False)))
 
 
 @MODELS.register_module()
 class ASLPHead(BaseDecodeHead):
-    """The decoder: features of four levels, 1/4 to 1/32 of the image -> logits (B, C, H, W).
+    """The decoder of ASLP's authors: features at 1/4 to 1/32 of the image -> logits (B, C, H, W).
 
     The logits have the size of the image if 4 divides it. Convolutions start as torch's default
     draws them, those of `DilatedSum` excepted.
@@ -116,7 +117,11 @@ class ASLPHead(BaseDecodeHead):
         self.leave = nn.Sequential(nn.Conv2d(hidden, channels, 3, padding=1), nn.ReLU(inplace=True))
 
     def forward(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Return the logits (B, C, H, W) of feature maps, which are fused from coarse to fine."""
+        """Return the logits (B, C, H, W) of feature maps, which are fused from coarse to fine.
+
+        Args:
+            inputs: feature maps (B, C_i, h_i, w_i) of the backbone, fine to coarse.
+        """
         features = self._transform_inputs(inputs)
         levels = [module(x) for module, x in zip(self.levels, features, strict=True)]
         path = self.coarsest(levels.pop())
@@ -125,6 +130,7 @@ class ASLPHead(BaseDecodeHead):
             # Twice as large, with the same corner pixels; less where an odd size was halved on the
             # way down.
             path = fusion(resized(path, level.shape[2:], align_corners=True), level)
+        # The fused map has 1/4 of the image's size: it is doubled twice.
         x = self.enter(doubled(path, align_corners=True))
         z: Tensor = self.cls_seg(self.leave(doubled(x, align_corners=False)))
         return z
@@ -160,7 +166,11 @@ class DilatedSum(nn.Module):
 
 
 class Fusion(nn.Module):
-    """A level is refined, added to the coarser `path` of its size, and the sum refined again."""
+    """A step of the decoder from coarse to fine.
+
+    The features of a level are refined, added to those of the coarser levels, and the sum is
+    refined again.
+    """
 
     def __init__(self, channels: int):
         """Create the residual units before and after the sum."""
@@ -169,7 +179,12 @@ class Fusion(nn.Module):
         self.after = ResidualUnit(channels)
 
     def forward(self, path: Tensor, level: Tensor) -> Tensor:
-        """Return the fusion of a coarser `path` with `level`, both (B, channels, H, W)."""
+        """Return the fused features, (B, channels, H, W).
+
+        Args:
+            path: the result of the coarser levels, upsampled to the size of `level`.
+            level: features of this level, of the same shape.
+        """
         fused: Tensor = self.after(path + self.before(level))
         return fused
 

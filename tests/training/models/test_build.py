@@ -63,7 +63,7 @@ def trains_and_comes_back(network: str, classes: int, folder: Path, size: int = 
 
     model, other = build(0), build(1)
     images = torch.randint(0, 256, (2, 3, size, size), dtype=torch.uint8)
-    sum(weight * z.square().mean() for z, weight in model.weighted_logits(model.normalized(images))).backward()
+    sum(weight * z.square().mean() for z, weight in model.weighted_logits(model.standardized(images))).backward()
     for name, p in model.named_parameters():
         assert p.grad is not None and p.grad.sum().isfinite(), name
     save_network(folder / "model.safetensors", model.segmentor)
@@ -86,7 +86,7 @@ def heads(network: DenseClassifier, size: int) -> list[tuple[list[int], float]]:
 def test_logits_are_those_of_mmsegmentation(written):
     network = DenseClassifier(written()).eval()
     images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
-    x = network.normalized(images)
+    x = network.standardized(images)
     with torch.no_grad():
         expected = network.segmentor.decode_head(network.segmentor.extract_feat(x))
         assert torch.equal(network(images), expected)

@@ -1,6 +1,6 @@
 """A ResNet-18 of an eighth of the usual width, with a small feature pyramid.
 
-It tries the machinery, and is not for results.
+It is for tests of the pipeline, because it trains in seconds, and not for results.
 """
 
 _base_ = ["_fpn.py"]
