@@ -165,6 +165,7 @@ def band_of_sums(
         resampled_accuracy = drawn_hits[:, k] / drawn_pixels[:, k]
         ends = interval(value, resampled_accuracy, units, limits=FRACTION)
         low, high = ends or NAN
+        # Deviations of seeds, scaled as the docstring says, about the pooled accuracy.
         by_seed = value + np.sqrt(len(shares) * (shares**2).sum()) * (accuracy - accuracy.mean())
         estimate = Estimate(dict(enumerate(by_seed.tolist())), low, high, range=FRACTION)
         limits[k] = estimate.low, estimate.high

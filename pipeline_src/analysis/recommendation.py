@@ -184,7 +184,9 @@ def simplicity(facts: Facts, method: str) -> int:
 
 
 def _place(code: str) -> int:
-    """Return the place of a method's code in `SIMPLICITY`; the last place for all other codes."""
+    """Return the place of a method's code in `SIMPLICITY`, from 0, the simplest; all other codes,
+    of methods that train differently, have the place after the last.
+    """
     for place, codes in enumerate(SIMPLICITY.values()):
         if code in codes:
             return place

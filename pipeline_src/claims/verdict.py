@@ -62,8 +62,8 @@ class Target:
     def squared(self, reference: float) -> Target:
         """Return the range of a difference of squares that belongs to this range of a difference.
 
-        An error e lies within `low` of `reference`, the subtracted error, if e^2 lies within the
-        result of reference^2. Where `low` would be below an error of 0, it sets no limit.
+        With r = `reference`, the error that is subtracted: e^2 - r^2 lies in the result if e - r
+        lies in (low, high). If r + low is negative, which no error is, there is no lower limit.
         """
         low = (reference + self.low) ** 2 - reference**2
         high = (reference + self.high) ** 2 - reference**2

@@ -75,6 +75,9 @@ class Accumulator:
         whole_maps: bool = False,
         weighted_f: bool = False,
     ):
+        """Begin with empty histograms: one per protocol, or for K classes of the top label and of
+        each class.
+        """
         self.classes = classes
         self.images = images
         self.whole_maps = whole_maps
@@ -390,6 +393,7 @@ class FloatPass:
     """
 
     def __init__(self, histogram: Histogram, scores: bool = False, images: bool = True):
+        """Choose the kernel that fits the histogram, and allocate the buffer and the work space."""
         self.histogram = histogram
         self.scores = scores
         self.images = images

@@ -44,6 +44,7 @@ class ImageMean(Input):
     present = -1  # the last column
 
     def __init__(self, values: Values, classes: str = "two", few: bool = False):
+        """Take the function that returns the numbers; means of equal functions share their sums."""
         self.values = values
         self.family = values
         self.classes = classes

@@ -98,6 +98,7 @@ class PixelMeans(Input):
     names = ("pixels", "correct", "confidence", "absolute", "brier", "nll", "entropy")
 
     def __init__(self, *columns: str, classes: str = "any"):
+        """Take the columns whose means are the metric's arguments."""
         self.means = columns
         self.classes = classes
         self.pooled = set(columns) <= {"correct", "confidence"}  # the histogram has these, too
@@ -142,6 +143,7 @@ class Binned(Input):
     coarse = True
 
     def __init__(self, score: str):
+        """Take the score; only bins of TOP are known without rows per image."""
         self.score = score
         self.family = ("bins", score)
         self.pooled = score == TOP
@@ -201,6 +203,7 @@ class BinNoise(Binned):
     centred = True
 
     def __init__(self, score: str):
+        """Take the score, TOP or CLASSES."""
         super().__init__(score)
         self.pooled = False  # a variance over images needs their rows
 
@@ -242,6 +245,7 @@ class Ordered(Input):
     few = True
 
     def __init__(self, cells: int | None = None, groups: bool = False):
+        """Take the number of cells, and whether the metric forms groups of pixels."""
         self.cells = cells
         self.groups = groups
 

@@ -51,7 +51,9 @@ class Remover(ast.NodeTransformer):
         return f"{self.origins.get(first, first)}{dot}{rest}"
 
     def visit_Import(self, node: ast.Import) -> Any:
-        """Split an import into one per name; `import a.b` without `as` becomes an import of `a`."""
+        """Split an import into one per name; `import a.b` without `as` becomes an import of `a`,
+        the name that it binds.
+        """
         names = {}
         for alias in node.names:
             if alias.asname:

@@ -145,7 +145,9 @@ def regular_edges(bins: int) -> np.ndarray:
 
 
 def cell_edges(histogram: Histogram, bins: int) -> np.ndarray:
-    """Return the levels at which cells begin, ascending; cells are finer where pixels are dense."""
+    """Return the levels of doubt at which cells begin, ascending; cells are finer where pixels are
+    dense, so that joining their pixels changes the order of few.
+    """
     levels = [regular_edges(bins)]
     # Of each predicted class, the pixels up to each level: cells also begin at their quantiles.
     for below in histogram.count.sum(axis=2).cumsum(axis=0).T:
@@ -222,6 +224,11 @@ def image_groups(run: Arrays, counts: Arrays) -> np.ndarray:
     Rounded counts do not add up. First, the largest groups of each image gain or lose pixels until
     the sum of the image is exact. Then pixels move from groups with too many pixels over all images
     to groups with too few, within images, in proportion to their pixels in the group.
+
+    Args:
+        run: `reduced`.
+        counts: its arrays of one name (`arrays_of`), which have the exact sums of images (`pixels`)
+            and of 8-bit levels (`pooled`).
     """
     groups = counts["units"] * run["unit"]
     sums = np.add.reduceat(counts["pooled"], run["starts"])

@@ -145,7 +145,7 @@ def train_network(job: Job, folder: Path) -> None:
 
 
 def fit_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
-    """Yield a job per run of a post-hoc method."""
+    """Yield a job per run of a post-hoc method, with validation images if it fits to them."""
     for method, seed in experiment.runs:
         posthoc = experiment.posthoc(method)
         if posthoc is None:
@@ -214,7 +214,7 @@ def load_predictor(job: Job) -> Predictor:
     from pipeline_src.prediction.predict import Predictor
 
     plain = Predictor(load_networks(job))
-    if "fit" not in job.inputs:
+    if "fit" not in job.inputs:  # the method is not post-hoc
         return plain
     fitted = json.loads((job.inputs["fit"].folder / "run.json").read_bytes())["fitted"]
     return replace(
