@@ -29,6 +29,7 @@ from pipeline_src.params.load import merge
 PAGES = (
     "docs/getting-started.md",
     "docs/tutorials/saved-maps.md",
+    "docs/tutorials/classes.md",
     "docs/tutorials/own-experiment.md",
     "docs/tutorials/network.md",
 )

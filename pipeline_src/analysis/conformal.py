@@ -12,6 +12,11 @@ one sample, can have a higher risk.
 
 Both risks are shares of the pixels of one label, and monotone in the threshold, as the method
 needs. The false discovery rate, the share of a mask that is background, is not.
+
+Of K classes, the mask of class k has the pixels of p_k >= t/255; a pixel can be in several masks or
+in none. Either each class has a threshold of its own, from the images that have the class; then its
+own mean risk is bounded. Or all classes have one threshold; then the bound is on the mean over
+images of the largest risk of a class, which is at least that of each class in the image.
 """
 
 from __future__ import annotations
@@ -21,7 +26,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline_src.counting.counts import Counts, image_blocks
+from pipeline_src.counting.counts import Counts, ImageTable, image_blocks
 from pipeline_src.errors import UserError, did_you_mean
 from pipeline_src.metrics.metric import FRACTION, NEITHER, Quantity
 
@@ -31,6 +36,7 @@ FNR = Quantity(title="FNR", heading="FNR %", factor=100, digits=2, better=NEITHE
 FPR = replace(FNR, title="FPR", heading="FPR %")
 RISKS = {"fnr": FNR, "fpr": FPR}
 RISK_NAMES = list(RISKS)
+JOINT = ",joint"  # after a bound, as text
 
 
 @dataclass(frozen=True)
@@ -41,19 +47,22 @@ class Bound:
         risk: `fnr`, the share of the foreground that a mask misses, or `fpr`, the share of the
             background that is in the mask.
         alpha: the highest expected risk, in (0, 1).
+        joint: whether all of K classes have one threshold that bounds the largest of their risks.
     """
 
     risk: str
     alpha: float
+    joint: bool = False
 
     @classmethod
     def of(cls, text: str) -> Bound:
-        """Return the bound that a text such as "fnr=0.1" names.
+        """Return the bound that a text such as "fnr=0.1" or "fnr=0.1,joint" names.
 
         Raises:
             UserError: the text is not of this form.
         """
-        name, _, number = text.partition("=")
+        single = text.removesuffix(JOINT)
+        name, _, number = single.partition("=")
         try:
             alpha = float(number)
         except ValueError:
@@ -63,10 +72,10 @@ class Bound:
             raise UserError(
                 "--risk cannot be used",
                 found=text,
-                expected="fnr=ALPHA or fpr=ALPHA with 0 < ALPHA < 1",
+                expected=f"fnr=ALPHA or fpr=ALPHA with 0 < ALPHA < 1; with {JOINT} of K classes",
                 fix=near or "--risk fnr=0.1",
             )
-        return cls(name, alpha)
+        return cls(name, alpha, joint=single != text)
 
     @property
     def fewest_images(self) -> int:
@@ -103,7 +112,8 @@ class Bound:
     def __str__(self) -> str:
         """Return the bound as text, such as "FNR ≤ 10 %"."""
         quantity = RISKS[self.risk]
-        return f"{quantity.title} ≤ {quantity.factor * self.alpha:g} %"
+        largest = "largest " if self.joint else ""
+        return f"{largest}{quantity.title} ≤ {quantity.factor * self.alpha:g} %"
 
 
 def guaranteed(summed_risks: np.ndarray, units: int) -> np.ndarray:
@@ -126,7 +136,22 @@ def image_risks(counts: Counts) -> np.ndarray:
     FNR of an image without foreground is NaN, and so is the FPR of an image without background. The
     risk of a group of images is the mean over the images in which it is defined.
     """
-    images = counts.images
+    return _of_units(_single_risks(counts.images), counts.images)
+
+
+def largest_risks(counts: Counts) -> np.ndarray:
+    """Return the largest risks of the masks p_k >= t/255 of K classes in each unit, (U, 2, 257).
+
+    They are as those of `image_risks`; classes that an image does not have are left out.
+    """
+    largest = np.full((len(counts.images), len(RISKS), EIGHT_BIT + 1), np.nan)
+    for of_class in counts.classes:
+        largest = np.fmax(largest, _single_risks(of_class.images))  # NaN does not count
+    return _of_units(largest, counts.images)
+
+
+def _single_risks(images: ImageTable) -> np.ndarray:
+    """Return the risks of each image (`image_risks`), (I, 2, 257)."""
     risks = np.empty((len(images), len(RISKS), EIGHT_BIT + 1))
     for block in image_blocks(len(images)):
         # Pixels of f < t/255 by label, t = 0 .. 256.
@@ -136,6 +161,11 @@ def image_risks(counts: Counts) -> np.ndarray:
         wrong = np.stack([foreground, background[:, -1:] - background], axis=1)
         pixels = np.stack([foreground[:, -1:], background[:, -1:]], axis=1)
         risks[block] = np.where(pixels > 0, wrong / np.maximum(pixels, 1), np.nan)
+    return risks
+
+
+def _of_units(risks: np.ndarray, images: ImageTable) -> np.ndarray:
+    """Return the mean risks of each group, (U, 2, 257), or those of images if there are none."""
     if images.groups is None:
         return risks
     # The mean over the images of each group, without NaN.

@@ -31,6 +31,7 @@ PRINTED = (
     "gap",
     "ece",
     "ece_floor",
+    "classwise_ece",
     "oe",
     "ece_debiased",
     "smooth_ece",
@@ -59,6 +60,10 @@ BRACKETS = "in brackets: 95 % confidence intervals over {units}"
 CLAMP = "NLL: no probability is nearer to 0 or 1 than {clamps}"
 LEGENDS = {  # words of the table -> what they mean
     "floor": "floor: the ECE that a calibrated network would have on these images",
+    "class-wise": "class-wise ECE: the mean over classes of the ECE of p_k, a hit being a pixel of "
+    "class k",
+    "class  ECE": "of a class: its ECE, the share of its pixels that are predicted as it, and its "
+    "share of all pixels",
     "OE": "OE: only overconfidence, weighted by confidence",
     "debiased": "debiased RMS: root of the squared calibration error, minus noise",
     "smooth": "smooth ECE: a calibration error without bins",
@@ -170,7 +175,7 @@ def summary_text(result: dict[str, Any], out: Path, command: str) -> str:
     Args:
         command: the one that calibrates the maps.
     """
-    from pipeline_src.maps import risk  # as above
+    from pipeline_src.maps import classes, risk  # as above
 
     size = f"{result['n_images']} images, {result['n_pixels']:,} pixels, {result['bins']} bins"
     names = [name for name in PRINTED if name in result["raw"]]
@@ -180,9 +185,9 @@ def summary_text(result: dict[str, Any], out: Path, command: str) -> str:
         columns.append([PROTOCOL_NAMES[protocol], *cells])
     table = aligned(list(zip(*columns, strict=True)))
     table.append(answer(result))
-    for protocol, control in result.get("risk", {}).items():
-        for text in risk.summary_text(control):
-            table.append(f"{PROTOCOL_NAMES[protocol]}: {text}")
+    table += risk.summary_text(result.get("risk", {}))
+    if "classes" in result:
+        table += classes.summary_text(result["classes"])
     lines = [f"{result['name']}: {size}", *table]
     lines += remarks(result, table, LEGENDS)
     lines += [f"diagram: {path}" for path in sorted(out.glob("reliability-*.svg"))]

@@ -61,7 +61,9 @@ Risk = Annotated[
     typer.Option(
         metavar="BOUND",
         help="fnr=A or fpr=A: also give the threshold that bounds the expected share of an image's "
-        "object that is missed (fnr), or of its background that is predicted as object (fpr)",
+        "object that is missed (fnr), or of its background that is predicted as object (fpr); of K "
+        "classes a threshold for each, or with fnr=A,joint one that bounds the largest share of a "
+        "class",
     ),
 ]
 Groups = Annotated[

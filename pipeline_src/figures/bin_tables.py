@@ -91,9 +91,11 @@ def corner(tables: Sequence[np.recarray]) -> float:
 def drawn_bins(table: np.recarray) -> np.recarray:
     """Return the bins that a diagram shows.
 
-    They are those with pixels, except one up to 0.5 with less than 0.1 % of them. That right-closed
-    bin holds confidences of exactly 0.5 of two classes, which would only distract.
+    They are those with pixels, except the ones up to 0.5 if all of these together have less than
+    0.1 % of them. Of two classes such a right-closed bin holds confidences of exactly 0.5, which
+    would only distract.
     """
-    seen = (table["upper"] > LEAST) | (table["share"] >= 0.001)
+    up_to_half = table["upper"] <= LEAST
+    seen = ~up_to_half | (table["share"][up_to_half].sum() >= 0.001)
     drawn: np.recarray = table[(table["bin"] != "all") & (table["share"] > 0) & seen]
     return drawn

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from matplotlib.patches import Rectangle
 
 KEY = "red: overconfident · blue: underconfident · below: share of pixels per bin"
+CLASS_KEY = (
+    "red: probability above frequency · blue: below it · at the foot: share of pixels per bin"
+)
+TOP_LABELS = ("Confidence, %", "Accuracy, %")  # of the axes
+CLASS_LABELS = ("Probability, %", "Frequency, %")
 FOOT = 0.2  # of the height of the accuracy axis of a panel, for the shares of pixels
 
 
@@ -63,13 +68,15 @@ def draw_panels(
     heading: str,
     lines: Sequence[str],
     low: float,
+    labels: tuple[str, str] = TOP_LABELS,
 ) -> Figure:
-    """Draw a panel per method, with the shares of pixels at its foot.
+    """Draw a panel per method or class, with the shares of pixels at its foot.
 
     Args:
-        tables: method -> a row per bin (`bin_tables.reliability_table`).
-        notes: method -> the text below its name.
+        tables: name -> a row per bin (`bin_tables.reliability_table`).
+        notes: name -> the text below it.
         low: where both axes begin.
+        labels: of both axes.
     """
     figure, panels = style.small_multiples(notes, heading, lines, ratio=1 + FOOT)
     foot = FOOT * (1 - low)  # in units of the axis, below `low`
@@ -92,7 +99,7 @@ def draw_panels(
         axes.axhline(low, color=style.GRID, linewidth=0.6)
         if len(tables) > 1:
             percent_ticks(axes, [low, (1 + low) / 2, 1])
-        style.outer_labels(axes, panel, "Confidence, %", "Accuracy, %")
+        style.outer_labels(axes, panel, *labels)
     return figure
 
 
@@ -116,6 +123,23 @@ def draw_counts(
     low = bin_tables.corner([table])
     with style.house():
         figure = draw_panels({"": table}, {"": ""}, title, [*lines, KEY], low)
+        style.save(figure, stem)
+
+
+def draw_classes(
+    tables: Mapping[str, np.recarray],
+    notes: Mapping[str, str],
+    title: str,
+    lines: Sequence[str],
+    stem: Path,
+) -> None:
+    """Draw the frequency of each class against its probability as <stem>.svg, .pdf and .png.
+
+    Args:
+        tables, notes: by class, as of `draw_panels`.
+    """
+    with style.house():
+        figure = draw_panels(tables, notes, title, [*lines, CLASS_KEY], 0, CLASS_LABELS)
         style.save(figure, stem)
 
 

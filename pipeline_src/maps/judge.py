@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline_src import __version__, outputs
 from pipeline_src.analysis.analyse import accuracy_band
-from pipeline_src.analysis.conformal import Bound
+from pipeline_src.analysis.conformal import JOINT, Bound
 from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.intervals import FEW_GROUPS, MARGINS, groups_note, images_note
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
@@ -23,9 +23,10 @@ from pipeline_src.data.manifest import write_csv
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import write_text
 from pipeline_src.maps.checks import count_folder
+from pipeline_src.maps.classes import class_results, draw_worst
 from pipeline_src.maps.files import form_of, pairs_and_warnings
 from pipeline_src.maps.gallery import draw_gallery, pictures_of
-from pipeline_src.maps.risk import controlled, exceeded
+from pipeline_src.maps.risk import controls
 from pipeline_src.metrics.image_inputs import per_image
 from pipeline_src.metrics.metric import with_ends
 from pipeline_src.metrics.registry import METRICS
@@ -53,11 +54,13 @@ def judge_folder(
 
     Writes metrics.json, counts.npz and images.csv (worst calibrated first). Maps of one object
     have the protocols `raw` and `stretched` (min-max normalized maps); maps of K classes, (K, H,
-    W), have `raw` only. Memory holds one map, and about 2 KB per image and protocol, or class.
+    W), have `raw`, and numbers of each class (`class_results`). Memory holds one map, and about
+    2 KB per image and protocol, or class.
 
     Args:
         resamples: bootstrap resamples; 0 for no intervals.
-        diagrams: also draw the reliability diagram of each protocol of binary maps.
+        diagrams: also draw the reliability diagram of each protocol, and of K classes those of the
+            worst classes.
         mask: None where no image has an object.
         name, bins, ignore, groups, risk, gallery, images, weighted_f, logits, skip_unpaired: the
             options of the command `judge`.
@@ -77,13 +80,13 @@ def judge_folder(
     classes = form.classes
     if form.volumes and (gallery or images):
         raise UserError("the gallery shows no volumes", fix="leave out --gallery and --images")
-    if risk and classes:
-        raise UserError(
-            f"--risk {risk} needs maps of one object",
-            found=f"{classes} classes",
-            fix="leave out --risk",
-        )
     bound = Bound.of(risk) if risk else None
+    if bound and bound.joint and not classes:
+        raise UserError(
+            f"--risk {risk} needs maps of K classes",
+            found="maps of one object",
+            fix=f"--risk {risk.removesuffix(JOINT)}",
+        )
     pictures = pictures_of(pairs, images) if images else {}
     counted = count_folder(pairs, form, whole_maps=True, weighted_f=weighted_f)
     counts = grouped(counted.counts(), units)
@@ -109,6 +112,9 @@ def judge_folder(
     # Without resamples the first two stay empty.
     result |= {"miscalibration": {}, "intervals": {}, "undefined": {}}
     bands = {}
+    class_bands: list[np.ndarray | None] = []
+    if classes:
+        result["classes"], class_bands = class_results(raw, bins, resamples)
     for protocol, run in counts.items():
         measured = measure(run, bins, SEED, resamples)
         result[protocol] = measured.numbers()
@@ -120,10 +126,9 @@ def judge_folder(
             }
             result["miscalibration"][protocol] = miscalibration(intervals, measured.units)
             bands[protocol] = accuracy_band([measured], bins)
-        if bound:
-            control = controlled(run, bound, resamples)
-            result.setdefault("risk", {})[protocol] = control
-            result["warnings"] += exceeded(control, f"{PROTOCOL_NAMES[protocol]}, held-out folds")
+    if bound:
+        result["risk"], risk_warnings = controls(counts, bound, resamples)
+        result["warnings"] += risk_warnings
     provenance = {
         "name": name,
         "pred": str(pred),
@@ -136,8 +141,12 @@ def judge_folder(
     with outputs.staged(out, "metrics.json", older) as new:
         save(counts, new / "counts.npz", provenance)
         _write_images(new / "images.csv", counts, bins)
-        if diagrams and not classes:
-            _draw(result, counts, bands, mask.parts[-2:] if mask else ("none",), new)
+        if diagrams:
+            source = mask.parts[-2:] if mask else ("none",)
+            _draw(result, counts, bands, source, new)
+            if classes:
+                line = f"masks: {'/'.join(source)}"
+                draw_worst(raw, result, class_bands, line, new / "reliability-classes")
         if gallery or images:
             draw_gallery(pairs, raw, form=form, pictures=pictures, name=name, out=new)
         write_text(new / "metrics.json", json.dumps(result, indent=2, allow_nan=False) + "\n")
@@ -233,10 +242,13 @@ def _draw(
             metric = METRICS[name]
             text = with_ends(metric, result[protocol][name], intervals.get(name))
             errors.append(f"{metric.title} % {text}")
+        shown = PROTOCOL_NAMES[protocol]
+        if "classes" in result:
+            shown = f"top label of {result['n_classes']} classes"
         lines = [
             f"masks: {'/'.join(source)}",
             f"{result['n_images']:,} images · {style.count(result['n_pixels'])} pixels",
-            f"{PROTOCOL_NAMES[protocol]} · {result['bins']} bins{over}",
+            f"{shown} · {result['bins']} bins{over}",
             " · ".join(errors),
         ]
         stem = folder / f"reliability-{protocol}"

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from pipeline_src.analysis.conformal import EIGHT_BIT, RISKS, Bound, guaranteed, image_risks
+from pipeline_src.analysis.conformal import (
+    EIGHT_BIT,
+    RISKS,
+    Bound,
+    guaranteed,
+    image_risks,
+    largest_risks,
+)
+from pipeline_src.analysis.facts import PROTOCOL_NAMES
 from pipeline_src.analysis.intervals import FEW_GROUPS, LEVEL, interval
 from pipeline_src.analysis.resampling import SEED, draws, image_means, one_thread
 from pipeline_src.counting.counts import Counts
-from pipeline_src.metrics.metric import FRACTION, with_ends
+from pipeline_src.maps.classes import class_counts
+from pipeline_src.metrics.metric import FRACTION, Quantity, with_ends
 from pipeline_src.rng import generator
+from pipeline_src.text_tables import UNDEFINED, aligned
 
 FOLDS = 5
 
@@ -26,29 +37,90 @@ def folds_of(groups: np.ndarray) -> np.ndarray:
     return np.asarray(order % min(FOLDS, units)).take(groups)
 
 
-def controlled(counts: Counts, bound: Bound, resamples: int) -> dict[str, Any]:
-    """Return the threshold that images guarantee, and its empirical risk.
+def controls(
+    counts: Mapping[str, Counts], bound: Bound, resamples: int
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Return the thresholds that images guarantee, and warnings.
 
     Returns:
-        `risk`, `alpha`; `images`, the n images (or groups of them) that have the risk; `over`,
-        "groups" where the bound is on groups; `level` t and `threshold` t/255, None where no
-        threshold meets the bound; `promised`, the guaranteed n/(n+1) R + 1/(n+1) there; `spread`,
-        as `risk_spread` returns it; `reason`, why there is no threshold; `delivered`, both
-        empirical risks with `images` and `intervals`, each of five folds at the threshold of the
-        other folds, None where one of them has no threshold.
+        What `controlled` returns: of maps of one object by protocol; of K classes as `class0` to
+        `class<K-1>`, or as `joint`.
     """
-    risks = image_risks(counts)  # (U, 2, 257): FNR and FPR at the thresholds t/255
+    raw = counts["raw"]
+    over_groups = raw.images.groups is not None
+    result = {}
+    if raw.classes and not bound.joint:
+        for k in range(len(raw.classes)):
+            risks = image_risks(class_counts(raw, k))
+            result[f"class{k}"] = controlled(risks, bound, resamples, over_groups=over_groups)
+        return result, class_warnings(result, bound)
+    if raw.classes:
+        risks = largest_risks(raw)
+        result["joint"] = controlled(risks, bound, resamples, over_groups=over_groups)
+        return result, exceeded(result["joint"], "held-out folds")
+    warnings = []
+    for protocol, run in counts.items():
+        control = controlled(image_risks(run), bound, resamples, over_groups=over_groups)
+        result[protocol] = control
+        warnings += exceeded(control, f"{PROTOCOL_NAMES[protocol]}, held-out folds")
+    return result, warnings
+
+
+def class_warnings(result: Mapping[str, dict[str, Any]], bound: Bound) -> list[str]:
+    """Return warnings that name the classes without a threshold, and those above the bound."""
+    few = []
+    above = []
+    for name, control in result.items():
+        k = name.removeprefix("class")
+        if control["level"] is None:
+            few.append(f"{k} ({control['images']:,})")
+        elif exceeded(control, name):
+            above.append(k)
+    warnings = []
+    if few:
+        warnings.append(
+            f"{bound}: no threshold for the class {', '.join(few)}; in brackets the images, or "
+            f"groups of them, that have this risk; {bound.fewest_images:,} are needed"
+        )
+    if above:
+        warnings.append(
+            f"held-out folds: the empirical {RISKS[bound.risk].title} of the class "
+            f"{', '.join(above)} is above the bound, by chance in 1 of 40 classes: the images may "
+            "not be exchangeable, or these are too few"
+        )
+    return warnings
+
+
+def controlled(
+    risks: np.ndarray, bound: Bound, resamples: int, *, over_groups: bool = False
+) -> dict[str, Any]:
+    """Return the threshold that images guarantee, and its empirical risk.
+
+    Args:
+        risks: (U, 2, 257) of images, or groups of them, from `image_risks` or `largest_risks`.
+        over_groups: whether they are of groups.
+
+    Returns:
+        `risk`, `alpha`; `images`, the n images (or groups of them) that have the risk; `joint`,
+        true where it is the largest of K classes; `over`, "groups" where the bound is on groups;
+        `level` t and `threshold` t/255, None where no threshold meets the bound; `promised`, the
+        guaranteed n/(n+1) R + 1/(n+1) there; `spread`, as `risk_spread` returns it; `reason`, why
+        there is no threshold; `delivered`, both empirical risks with `images` and `intervals`, each
+        of five folds at the threshold of the other folds, None where one of them has no threshold.
+    """
     defined = bound.defined_risks(risks)
     total = defined.sum(axis=0)
     units = len(defined)
     level = bound.level(total, units)
     result: dict[str, Any] = {"risk": bound.risk, "alpha": bound.alpha, "images": units}
-    if counts.images.groups is not None:
+    if bound.joint:
+        result["joint"] = True
+    if over_groups:
         result["over"] = "groups"
     result |= {"level": level, "threshold": None, "promised": None, "spread": None}
     result["delivered"] = None
     if level is None:
-        label = "foreground" if bound.risk == "fnr" else "background"
+        label = "pixels of the object or class" if bound.risk == "fnr" else "other pixels"
         needed = bound.fewest_images
         result["reason"] = (
             f"{units:,} images or groups of them have {label}, and {needed:,} are needed"
@@ -56,7 +128,7 @@ def controlled(counts: Counts, bound: Bound, resamples: int) -> dict[str, Any]:
         return result
     result["threshold"] = level / (EIGHT_BIT - 1)
     result["promised"] = float(guaranteed(total, units)[level])
-    result["spread"] = risk_spread(counts, bound, resamples)
+    result["spread"] = risk_spread(risks, bound, resamples)
     result["delivered"] = _delivered(risks, bound, resamples)
     return result
 
@@ -65,7 +137,7 @@ def _delivered(risks: np.ndarray, bound: Bound, resamples: int) -> dict[str, Any
     """Return both empirical risks of the images, each at the threshold of the other folds.
 
     Args:
-        risks: (U, 2, 257), from `image_risks`.
+        risks: (U, 2, 257), as of `controlled`.
 
     Returns:
         None if a fold has no threshold.
@@ -83,7 +155,7 @@ def _delivered(risks: np.ndarray, bound: Bound, resamples: int) -> dict[str, Any
 
 @one_thread
 def risk_spread(
-    counts: Counts, bound: Bound, resamples: int, key: int = SEED
+    risks: np.ndarray, bound: Bound, resamples: int, key: int = SEED
 ) -> tuple[float, float] | None:
     """Return the 95 % range of the expected risk of a further image, over calibration samples.
 
@@ -93,22 +165,21 @@ def risk_spread(
     Angelopoulos and Bates (arXiv 2107.07511, section 3.2).
 
     Args:
-        counts: of the calibration images. Only the n images (or groups) that have the risk are
-            resampled.
+        risks: as of `controlled`. Only the n images (or groups) that have the risk are resampled.
         key: of the draws.
 
     Returns:
         None without resamples, with n < 10, or where a resample gives no threshold.
     """
-    risks = bound.defined_risks(image_risks(counts))
-    units = len(risks)
+    defined = bound.defined_risks(risks)
+    units = len(defined)
     if not resamples or units < FEW_GROUPS:
         return None
-    levels = [bound.level(total, units) for total in draws(units, resamples, key) @ risks]
+    levels = [bound.level(total, units) for total in draws(units, resamples, key) @ defined]
     if None in levels:
         return None
     tail = (1 - LEVEL) / 2
-    low, high = np.quantile(risks.mean(axis=0)[np.array(levels)], [tail, (1 + LEVEL) / 2])
+    low, high = np.quantile(defined.mean(axis=0)[np.array(levels)], [tail, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
@@ -137,7 +208,7 @@ def exceeded(result: dict[str, Any], where: str) -> list[str]:
         result: as of `controlled`.
         where: the images of the result, which the warning begins with.
     """
-    bound = Bound(result["risk"], result["alpha"])
+    bound = _bound_of(result)
     delivered = result["delivered"]
     limits = delivered and delivered["intervals"][bound.risk]
     if not limits or limits[0] <= bound.alpha:
@@ -151,9 +222,54 @@ def exceeded(result: dict[str, Any], where: str) -> list[str]:
     ]
 
 
-def summary_text(result: dict[str, Any]) -> list[str]:
+def _bound_of(control: Mapping[str, Any]) -> Bound:
+    """Return the bound of what `controlled` returned."""
+    return Bound(control["risk"], control["alpha"], joint="joint" in control)
+
+
+def summary_text(result: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Return the lines that the terminal shows of the `result` of `controls`."""
+    if "class0" in result:
+        return _class_lines(result)
+    lines = []
+    for name, control in result.items():
+        for text in _control_lines(control):
+            lines.append(f"{PROTOCOL_NAMES.get(name, 'all classes jointly')}: {text}")
+    return lines
+
+
+def _class_lines(result: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Return the table of the thresholds of K classes."""
+    control = result["class0"]
+    units = control.get("over", "images")
+    bound = _bound_of(control)
+    rows = [["class", "p ≥", units, *[f"empirical {risk.column}" for risk in RISKS.values()]]]
+    for name, control in result.items():
+        cells = [name.removeprefix("class"), UNDEFINED, f"{control['images']:,}"]
+        if control["level"] is not None:
+            cells[1] = f"{control['threshold']:.4f}"
+        for risk, quantity in RISKS.items():
+            cells.append(_empirical_text(control["delivered"], risk, quantity))
+        rows.append(cells)
+    return [
+        f"{bound} of each class: the mask of its pixels of p or more meets it on average over "
+        f"{units} like these that have the class (exchangeable with them)",
+        *aligned(rows),
+        "FNR: share of the class that its mask misses; FPR: share of other pixels in it",
+        f"empirical risk: each fifth of the {units} at the thresholds of the others",
+    ]
+
+
+def _empirical_text(delivered: dict[str, Any] | None, risk: str, quantity: Quantity) -> str:
+    """Return an empirical risk as printed text with its confidence limits."""
+    if not delivered or delivered[risk] is None:
+        return UNDEFINED
+    return with_ends(quantity, delivered[risk], delivered["intervals"][risk])
+
+
+def _control_lines(result: dict[str, Any]) -> list[str]:
     """Return the lines that the terminal shows of the `result` of `controlled`."""
-    bound = Bound(result["risk"], result["alpha"])
+    bound = _bound_of(result)
     units = result.get("over", "images")
     level = result["level"]
     if level is None:
@@ -180,8 +296,7 @@ def summary_text(result: dict[str, Any]) -> list[str]:
         shown = []
         for name, risk in RISKS.items():
             if delivered[name] is not None:
-                ends = with_ends(risk, delivered[name], delivered["intervals"][name])
-                shown.append(f"{risk.title} % {ends}")
+                shown.append(f"{risk.title} % {_empirical_text(delivered, name, risk)}")
         lines.append(
             f"empirical risk, each fifth of them at the threshold of the others: {', '.join(shown)}"
         )

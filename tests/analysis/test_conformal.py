@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_statistics import counted
 
-from pipeline_src.analysis.conformal import RISK_NAMES, Bound, guaranteed, image_risks
-from pipeline_src.counting.counts import grouped
+from pipeline_src.analysis.conformal import RISK_NAMES, Bound, guaranteed, image_risks, largest_risks
+from pipeline_src.counting.accumulate import Accumulator
+from pipeline_src.counting.counts import Counts, grouped
+from pipeline_src.counting.sample import checked
 from pipeline_src.errors import UserError
 
 
@@ -88,7 +90,40 @@ def test_the_bound_is_kept_on_further_images(risk, alpha):
     assert np.mean(without) > alpha + 2 * error
 
 
-@pytest.mark.parametrize("text", ["fnr", "fnr=1", "fnr=nan", "fnr=ten", "recall=0.1"])
+def scenes(rng: np.random.Generator, images: int) -> Counts:
+    """Counts of images of four classes that are more or less easy to tell; few have the last two."""
+    accumulator = Accumulator(4)
+    for i in range(images):
+        classes = np.flatnonzero(rng.random(4) < [1, 0.8, 0.4, 0.3])
+        y = rng.choice(classes, (6, 5)).astype(np.uint8)
+        z = rng.normal(0, 1, (4, 6, 5)) + rng.normal(1, 1) * (y == np.arange(4)[:, None, None])
+        accumulator.add(checked(np.exp(z) / np.exp(z).sum(axis=0), y, f"{i:04d}"))
+    return accumulator.counts()["raw"]
+
+
+def test_the_bound_is_kept_for_every_class_and_for_all_jointly():
+    """Over 1,000 splits into 30 images that give thresholds, and all others."""
+    rng = np.random.default_rng(0)
+    raw = scenes(rng, 600)
+    bound = Bound("fnr", 0.2)
+    by_class = [image_risks(of_class)[:, 0] for of_class in raw.classes]
+    jointly = largest_risks(raw)[:, 0]
+    assert np.array_equal(jointly, np.nanmax(by_class, axis=0))
+    for risks in (*by_class, jointly):
+        delivered = []
+        for _ in range(1000):
+            order = rng.permutation(len(risks))
+            sample = risks[order[:30]]
+            sample = sample[~np.isnan(sample[:, 0])]
+            chosen = bound.level(sample.sum(axis=0), len(sample))
+            # Too few images with the class are refused; the mask of all pixels misses none.
+            delivered.append(np.nanmean(risks[order[30:], 0 if chosen is None else chosen]))
+        error = np.std(delivered) / np.sqrt(1000)
+        assert np.mean(delivered) <= bound.alpha + 2 * error
+        assert np.mean(delivered) >= bound.alpha / 2  # not by empty caution
+
+
+@pytest.mark.parametrize("text", ["fnr,joint", "fnr=0.1,jointly", "fnr", "fnr=1", "fnr=nan", "fnr=ten", "recall=0.1"])
 def test_a_bound_that_is_none_is_refused(text):
     with pytest.raises(UserError, match="--risk cannot be used"):
         Bound.of(text)

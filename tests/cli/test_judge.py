@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from pipeline_src.cli.judge import answer, summary_text
 from pipeline_src.cli.main import app
+from pipeline_src.maps import classes
 from pipeline_src.maps.calibrate import calibrate_folder
 from pipeline_src.maps.judge import judge_folder
 
@@ -130,3 +131,15 @@ def test_legends_name_what_is_printed(folders, tmp_path):
             assert ("95 %" in text) == expected and "1/10000000 (float maps)" in text
         assert ("lower: " in fitted) == ("] lower" in fitted) and "higher: " not in fitted
         assert "confidence − accuracy %" in judged and "unnormalized" in judged and "stretched  " not in judged
+
+
+def test_classes_are_printed_worst_first():
+    """At most 20 of them; one without a pixel has no accuracy."""
+    shown = []
+    for k in range(25):
+        accuracy = 0.5 if k else None
+        shown.append({"class": k, "ece": k / 100, "interval": (0, 0.3), "accuracy": accuracy, "share": 0.04})
+    lines = classes.summary_text(shown)
+    assert [line.split()[0] for line in lines[1:21]] == [str(k) for k in range(24, 4, -1)] and "25" in lines[21]
+    assert lines[1].split() == ["24", "24.00", "[0.00,", "30.00]", "50.00", "4.00"]
+    assert classes.summary_text(shown[:1])[1].split() == ["0", "0.00", "[0.00,", "30.00]", "–", "4.00"]

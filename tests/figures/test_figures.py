@@ -249,6 +249,15 @@ def test_curves_are_over_seeds_and_images():
     assert table.loc[2].tolist() == pytest.approx(np.quantile(values, [0.5, 0.05, 0.95]))
 
 
+def test_few_pixels_up_to_a_half_are_drawn_where_others_are():
+    """Of two classes a few pixels are exactly at 0.5; of several classes bins with few pixels are as others."""
+    bins = {"bin": np.array(["1", "2", "3", "all"]), "upper": np.array([0.25, 0.5, 1, 1])}
+    for shares, drawn in (([0, 0.0009, 0.9991], ["3"]), ([0.9, 0.0009, 0.0991], ["1", "2", "3"])):
+        columns = bins | {"share": np.array([*shares, 1.0])}
+        table = np.rec.fromarrays(list(columns.values()), names=list(columns))
+        assert bin_tables.drawn_bins(table)["bin"].tolist() == drawn
+
+
 @pytest.mark.parametrize(
     ("accuracy", "low", "corner"), [(0.55, np.nan, 0.5), (0.55, 0.5, 0.5), (0.55, 0.48, 0.4), (0.1, 0.05, 0.0)]
 )

@@ -95,7 +95,7 @@ JUDGE = [  # name, files, options, names in the error
     ("groups", {}, {"groups": "^(b)"}, ["^(b)", "- a"]),
     ("groups of a file", {"groups.csv": b"id,group\nb,1\n"}, {"groups": "groups.csv"}, ["groups.csv", "- a"]),
     ("unknown risk", {}, {"risk": "fnn=0.1"}, ["fnn=0.1", "'fnr'"]),
-    ("risk of classes", CLASSES, {"risk": "fnr=0.5"}, ["--risk", "3 classes"]),
+    ("joint risk of an object", {}, {"risk": "fnr=0.5,joint"}, ["--risk fnr=0.5,joint", "one object"]),
     ("out is read", {}, {"out": "maps"}, ["maps"]),
     ("out is a file", {"out": b"", "masks/b.png": b"text"}, {"out": "out"}, ["--out out", "write permission"]),
     ("out calibrated", {"out/calibrator.json": b"{}"}, {"out": "out"}, ["calibrator.json", "calibrate"]),

@@ -14,7 +14,7 @@ from made_statistics import summaries
 from PIL import Image
 from scipy.special import expit
 
-from pipeline_src.analysis.resampling import measure_protocols
+from pipeline_src.analysis.resampling import SEED, draws, measure, measure_protocols
 from pipeline_src.calibrators.pixels import least_probability
 from pipeline_src.counting.accumulate import Accumulator
 from pipeline_src.counting.counts import Counts
@@ -23,6 +23,7 @@ from pipeline_src.counting.storage import load
 from pipeline_src.counting.whole_maps import whole_map_measures
 from pipeline_src.errors import UserError
 from pipeline_src.maps.checks import count_folder
+from pipeline_src.maps.classes import class_counts
 from pipeline_src.maps.files import Form, pair_files, read_pair
 from pipeline_src.maps.judge import judge_folder
 from pipeline_src.metrics.registry import value
@@ -143,24 +144,82 @@ def test_measures_of_whole_maps_are_means_over_images(tmp_path):
             assert 0 < low <= result[protocol][name] <= high < 1
 
 
-def test_maps_of_several_classes(tmp_path):
-    counted = Accumulator(4)
+@pytest.fixture
+def four_classes(tmp_path) -> tuple[Path, list[tuple[np.ndarray, np.ndarray]]]:
+    """Maps and masks of four classes, of which no pixel has the last; the pixels that count, (4, n) and (n,)."""
+    pixels = []
     for folder in ("maps", "masks"):
         (tmp_path / folder).mkdir()
-    for k in range(4):
+    for k in range(12):
         rng = np.random.default_rng(k)
-        z = rng.normal(0, 2, (4, 20, 30))
+        z = rng.normal(rng.normal(0, 1, (4, 1, 1)), 2, (4, 20, 30))
         p = (np.exp(z) / np.exp(z).sum(axis=0)).astype(np.float32)
-        truth = rng.integers(0, 4, (20, 30)).astype(np.uint8)
+        truth = rng.integers(0, 1 + k % 3, (20, 30)).astype(np.uint8)
         truth[:2] = 11
-        np.savez_compressed(tmp_path / f"maps/m{k}.npz", p)
-        cv2.imwrite(str(tmp_path / f"masks/m{k}.png"), truth)
-        counted.add(checked(p, truth, f"m{k}", ignore=11))
-    result = judge_folder(tmp_path / "maps", tmp_path / "masks", "four", tmp_path / "out", ignore=11, resamples=30)
-    assert (result["n_classes"], result["n_pixels"]) == (4, 4 * 18 * 30)
+        np.savez_compressed(tmp_path / f"maps/m{k:02}.npz", p)
+        cv2.imwrite(str(tmp_path / f"masks/m{k:02}.png"), truth)
+        pixels.append((p[:, 2:].reshape(4, -1), truth[2:].ravel()))
+    return tmp_path, pixels
+
+
+def test_maps_of_several_classes(four_classes):
+    root, pixels = four_classes
+    counted = Accumulator(4)
+    for k, (p, truth) in enumerate(pixels):
+        counted.add(checked(p[:, None], truth[None], f"m{k:02}"))
+    result = judge_folder(root / "maps", root / "masks", "four", root / "out", ignore=11, resamples=30)
+    assert (result["n_classes"], result["n_pixels"]) == (4, 12 * 18 * 30)
     assert result["raw"] == summaries(counted.counts())["raw"][0]
     low, high = result["intervals"]["raw"]["ece"]
     assert low < result["raw"]["ece"] < high
+
+
+def binned_ece(f: np.ndarray, hits: np.ndarray, bins: int) -> float:
+    """The ECE of scores, by plain numpy."""
+    places = np.ceil(f.astype(np.float64) * bins).astype(int)
+    return np.abs(np.bincount(places, f - hits)).sum() / f.size
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_numbers_of_each_class_are_those_of_its_pixels(four_classes, grouped):
+    root, pixels = four_classes
+    options = {"groups": "(m0|m1)"} if grouped else {}
+    out = root / "out"
+    result = judge_folder(
+        root / "maps", root / "masks", "four", out, ignore=11, resamples=40, bins=15, diagrams=True, **options
+    )
+    p = np.concatenate([p for p, _ in pixels], axis=1)
+    truth = np.concatenate([truth for _, truth in pixels])
+    eces = [binned_ece(p[k], truth == k, 15) for k in range(4)]
+    assert [of_class["class"] for of_class in result["classes"]] == [0, 1, 2, 3]
+    assert [of_class["ece"] for of_class in result["classes"]] == pytest.approx(eces, abs=1e-9)
+    assert np.mean(eces) == pytest.approx(result["raw"]["classwise_ece"], abs=1e-9)
+    for k, of_class in enumerate(result["classes"]):
+        assert of_class["share"] == np.mean(truth == k)
+        accuracy = np.mean(p.argmax(axis=0)[truth == k] == k) if k < 3 else None
+        assert of_class["accuracy"] == accuracy
+        low, high = of_class["interval"]
+        assert 0 <= low <= of_class["ece"] <= high <= 1
+    drawn = {path.stem for path in out.glob("reliability-*.svg")}
+    assert drawn == {"reliability-raw", "reliability-classes"}
+
+
+def test_intervals_of_a_class_resample_all_images(four_classes):
+    """The ECE of each resample, by plain numpy; images without the class are drawn, too."""
+    _, pixels = four_classes
+    counted = Accumulator(4)
+    for k, (p, truth) in enumerate(pixels):
+        counted.add(checked(p[:, None], truth[None], f"m{k:02}"))
+    raw = counted.counts()["raw"]
+    times = draws(12, 50, SEED)
+    for k in range(4):
+        measured = measure(class_counts(raw, k), 10, SEED, 50, ["ece"])
+        expected = []
+        for weights in times:
+            drawn = np.repeat(np.arange(12), weights)
+            f = np.concatenate([pixels[i][0][k] for i in drawn])
+            expected.append(binned_ece(f, np.concatenate([pixels[i][1] == k for i in drawn]), 10))
+        assert measured.values["ece"][0] == pytest.approx(expected, abs=2e-3)
 
 
 def test_images_of_a_group_are_resampled_together(tmp_path):

@@ -10,10 +10,10 @@ import pytest
 from made_statistics import counted
 from scipy.stats import beta
 
-from pipeline_src.analysis.conformal import Bound
+from pipeline_src.analysis.conformal import Bound, image_risks
 from pipeline_src.counting.counts import Counts
 from pipeline_src.maps.judge import judge_folder
-from pipeline_src.maps.risk import exceeded, folds_of, risk_spread
+from pipeline_src.maps.risk import class_warnings, exceeded, folds_of, risk_spread, summary_text
 
 IMAGES = 25
 
@@ -93,9 +93,9 @@ def single_pixels(rng: np.random.Generator, images: int) -> Counts:
 def test_spread_is_that_of_the_beta_distribution():
     """For risks of 0 and 1 the true risk at the threshold of n images is Beta(l, n + 1 - l), l = (n + 1) alpha."""
     rng, n = np.random.default_rng(0), 99
-    spreads = [risk_spread(single_pixels(rng, n), Bound("fnr", 0.2), 300, key) for key in range(20)]
+    spreads = [risk_spread(image_risks(single_pixels(rng, n)), Bound("fnr", 0.2), 300, key) for key in range(20)]
     assert np.mean(spreads, axis=0) == pytest.approx(beta.ppf([0.025, 0.975], 20, 80), abs=0.02)
-    assert risk_spread(single_pixels(rng, 9), Bound("fnr", 0.2), 300) is None
+    assert risk_spread(image_risks(single_pixels(rng, 9)), Bound("fnr", 0.2), 300) is None
 
 
 def test_an_empirical_risk_above_the_bound_is_a_warning(val, tmp_path):
@@ -105,3 +105,73 @@ def test_an_empirical_risk_above_the_bound_is_a_warning(val, tmp_path):
     result["delivered"]["intervals"]["fnr"] = (0.21, 0.3)
     (warning,) = exceeded(result, "x")
     assert "above the bound of 20 %" in warning
+
+
+CLASSES = 4
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory) -> tuple[Path, Path]:
+    """Maps of four classes and masks: eight images have class 2, none has class 3."""
+    root = tmp_path_factory.mktemp("scenes")
+    rng, (maps, masks) = np.random.default_rng(0), (root / "maps", root / "masks")
+    maps.mkdir(), masks.mkdir()
+    for i in range(IMAGES):
+        y = rng.integers(0, 2 + (i < 8), (9, 11)).astype(np.uint8)
+        z = rng.normal(0, 1, (CLASSES, *y.shape)) + rng.normal(1, 1) * (y == np.arange(CLASSES)[:, None, None])
+        y[0] = 255
+        np.save(maps / f"{i:02d}.npy", (np.exp(z) / np.exp(z).sum(axis=0)).astype(np.float32))
+        cv2.imwrite(str(masks / f"{i:02d}.png"), y)
+    return maps, masks
+
+
+def class_fnr(maps: Path, masks: Path) -> np.ndarray:
+    """(N, K, 257) FNR of the classes of the images at all thresholds, pixel by pixel; NaN without the class."""
+    rows = np.full((IMAGES, CLASSES, 257), np.nan)
+    for i, path in enumerate(sorted(maps.iterdir())):
+        p, y = np.load(path), cv2.imread(str(masks / f"{path.stem}.png"), cv2.IMREAD_UNCHANGED)
+        for k in np.intersect1d(y, range(CLASSES)):
+            rows[i, k] = [np.mean(255 * p[k][y == k].astype(np.float64) < t) for t in range(257)]
+    return rows
+
+
+def test_each_class_has_a_threshold_or_is_refused(scenes, tmp_path):
+    fnr = class_fnr(*scenes)
+    result = judged(scenes, tmp_path / "out", risk="fnr=0.2", resamples=20)
+    assert list(result["risk"]) == [f"class{k}" for k in range(CLASSES)]
+    for k in (0, 1):
+        control, t = result["risk"][f"class{k}"], least_cautious(fnr[:, k])
+        assert (control["level"], control["images"]) == (t, IMAGES)
+        assert control["promised"] == pytest.approx((fnr[:, k, t].sum() + 1) / (IMAGES + 1))
+        assert control["delivered"]["fnr"] == pytest.approx(held_out(fnr[:, k]))
+    t = least_cautious(fnr[:8, 2])
+    assert (result["risk"]["class2"]["level"], result["risk"]["class2"]["images"]) == (t, 8)
+    few = result["risk"]["class3"]
+    assert few["level"] is None and few["delivered"] is None and few["images"] == 0
+    assert any("class 3 (0)" in text and "4 are needed" in text for text in result["warnings"])
+    lines = summary_text(result["risk"])
+    assert [line.split()[0] for line in lines[2:6]] == ["0", "1", "2", "3"] and "–" in lines[5]
+    refused = judged(scenes, tmp_path / "strict", risk="fnr=0.1")
+    assert any("2 (8), 3 (0)" in text for text in refused["warnings"])
+
+
+def test_all_classes_jointly_have_one_threshold(scenes, tmp_path):
+    fnr = np.nanmax(class_fnr(*scenes), axis=1)
+    result = judged(scenes, tmp_path / "out", risk="fnr=0.2,joint")["risk"]
+    (control,) = result.values()
+    assert list(result) == ["joint"] and control["joint"]
+    assert (control["level"], control["images"]) == (least_cautious(fnr), IMAGES)
+    assert control["delivered"]["fnr"] == pytest.approx(held_out(fnr))
+    (tmp_path / "groups.csv").write_text("id,group\n" + "".join(f"{i:02d},{i // 5}\n" for i in range(IMAGES)))
+    options = {"risk": "fnr=0.4,joint", "groups": str(tmp_path / "groups.csv")}
+    control = judged(scenes, tmp_path / "grouped", **options)["risk"]["joint"]
+    means = fnr.reshape(5, 5, 257).mean(axis=1)[:, control["level"]]
+    assert control["promised"] == pytest.approx((means.sum() + 1) / 6) and control["over"] == "groups"
+
+
+def test_classes_above_the_bound_are_one_warning(scenes, tmp_path):
+    result = judged(scenes, tmp_path / "out", risk="fnr=0.2", resamples=20)["risk"]
+    for k in (0, 1):
+        result[f"class{k}"]["delivered"]["intervals"]["fnr"] = (0.21, 0.3)
+    warnings = class_warnings(result, Bound("fnr", 0.2))
+    assert len(warnings) == 2 and "class 0, 1 " in warnings[1]
