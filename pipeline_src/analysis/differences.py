@@ -132,7 +132,7 @@ def _measured(
     Args:
         counts: the counts by protocol, for each training seed.
         key: the seed of the generator that draws the resamples.
-        equal: whether both experiments have equal counts, so that all differences are 0.
+        equal: whether both experiments have equal counts; all differences are 0 then.
     """
     resamples = 1 if equal else RESAMPLES  # one where none is needed: arrays must not be empty
     runs = [measure_protocols(run, bins, key, resamples, groups) for run in counts]

@@ -113,8 +113,8 @@ def within(ends: Limits, limits: Limits) -> Limits:
 
 
 def error_interval(value: float, ends: Limits, of_square: Limits) -> Limits:
-    """Return the interval of an error that resampling can only raise where it is near 0, so that
-    its percentiles are too high there.
+    """Return the interval of an error that resampling can only raise where it is near 0: its
+    percentiles are too high there.
 
     The upper limit is the one of `ends`. The lower limit is its mirror image about `value`, or 0 if
     the interval of the debiased square, `of_square`, contains 0.

@@ -285,7 +285,7 @@ def map_entropy(probability: np.ndarray, logits: np.ndarray | None = None) -> fl
 
 
 def least_probability(dtype: np.dtype[Any]) -> float:
-    """Return the probability that replaces 0 in saved maps of a type, so that logits are finite.
+    """Return the probability that replaces 0 in saved maps of a type, for finite logits.
 
     It is half a level of integers, and 1e-7 of floats.
     """

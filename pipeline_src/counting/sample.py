@@ -142,7 +142,7 @@ def _object_labels(labels: np.ndarray, image_id: str, void: int, void_given: boo
 
     Args:
         void: the label of ignored pixels in `labels`.
-        void_given: whether the caller stated it, so that 255 cannot be meant as foreground.
+        void_given: whether the caller stated it; 255 is not meant as foreground then.
     """
     if labels.dtype == bool:
         return labels.view(np.uint8)

@@ -83,7 +83,7 @@ def house() -> AbstractContextManager[None]:
 
 
 def color_number(method: str) -> int:
-    """Return the place in `METHOD_COLORS` of the color of a method entry, by its name only, so that
+    """Return the place in `METHOD_COLORS` of the color of a method entry, by its name only:
     its color is the same in all reports.
 
     Names that are not `COLORED` share seven colors: all but the baseline's, the first.

@@ -35,7 +35,7 @@ class Input:
         coarse: whether a pooled input needs no more than `levels.COARSE` levels, if these form its
             bins.
         few: whether `FEW` resamples suffice.
-        centred: whether resampling biases its metrics, so that resampled values are shifted to have
+        centred: whether resampling biases its metrics; resampled values are shifted then to have
             the exact value as their mean.
         present: the column that counts the images that have its metrics; None if all have them.
     """
@@ -189,7 +189,7 @@ class Binned(Input):
         return np.concatenate([columns, *squares, filled, present], axis=1)
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
-        """Return the bins of sums (..., 7 B + 1) of `terms`, of which the first 3 B are columns."""
+        """Return the bins of sums (..., 7 B + 1) of `terms`; the first 3 B of these are columns."""
         return (as_bins(sums[..., : 3 * (sums.shape[-1] // 7)]),)
 
 

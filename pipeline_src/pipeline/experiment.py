@@ -71,7 +71,7 @@ class ExperimentGraph(Graph):
         """Return the label of all pixels of an OOD split, whose images show no object of a class.
 
         It is 0, the background, or `NO_CLASS` where the classes of the training images include no
-        background, so that every prediction is wrong. The result is None for other splits, whose
+        background: every prediction is wrong. The result is None for other splits, whose
         labels come from masks.
         """
         if self.splits[split][1] != "ood":

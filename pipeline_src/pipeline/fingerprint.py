@@ -71,7 +71,7 @@ def file_digest(file: Path) -> str:
 
 
 def as_json(value: Any) -> Any:
-    """Return a parameter in JSON's types, so that equal parameters have equal digests.
+    """Return a parameter in JSON's types; equal parameters have equal digests.
 
     Fields of models and dataclasses are sorted; the order of mappings counts. A model
     includes the name of its class, because calibrators of different classes can have equal

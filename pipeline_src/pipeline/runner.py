@@ -93,8 +93,8 @@ def remedy(job: Job, command: str) -> str:
 
 
 def _write_result(job: Job, new: Path) -> None:
-    """Write the files and the manifest of a job into the folder `new`, and rename it, so that a
-    result exists only as a whole.
+    """Write the files and the manifest of a job into the folder `new`, and rename it: a result
+    exists only as a whole.
     """
     shutil.rmtree(new, ignore_errors=True)  # of a killed run
     with writing(new):

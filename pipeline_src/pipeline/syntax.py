@@ -1,6 +1,6 @@
 """What counts of a Python file in a fingerprint: its syntax tree as text, and its imports.
 
-The text leaves out what cannot change a result, so that its fingerprint stays: comments,
+The text leaves out what cannot change a result, and changes no fingerprint: comments,
 docstrings, type hints of functions, imports for type checkers, texts of log calls and errors,
 descriptions of parameters.
 """
@@ -65,7 +65,7 @@ class Remover(ast.NodeTransformer):
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> Any:
         """Split a `from` import into one per name, and make a relative one absolute: `level` is its
-        number of dots, of which one is the file's own package.
+        number of dots; one is the file's own package.
         """
         parts = []
         if node.level:

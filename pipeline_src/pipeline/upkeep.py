@@ -55,7 +55,7 @@ def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
 
 
 def keep(jobs: Collection[Job], why: str) -> list[str]:
-    """Rename the results that the view shows to today's fingerprints, so that they count as current
+    """Rename the results that the view shows to today's fingerprints: they count as current
     although code or parameters changed. The user vouches that the change cannot change them; the
     manifests record the reason `why`.
 
