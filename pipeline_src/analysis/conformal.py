@@ -15,8 +15,9 @@ needs. The false discovery rate, the share of a mask that is background, is not.
 
 Of K classes, the mask of class k has the pixels of p_k >= t/255; a pixel can be in several masks or
 in none. Either each class has a threshold of its own, from the images that have the class; then its
-own mean risk is bounded. Or all classes have one threshold; then the bound is on the mean over
-images of the largest risk of a class, which is at least that of each class in the image.
+own mean risk is bounded. Or all classes have one threshold; then the bound is on the mean over all
+images of the largest risk of a class in the image. It does not bound the mean risk of one class
+over the images that have it: a class of few images can be missed there.
 """
 
 from __future__ import annotations

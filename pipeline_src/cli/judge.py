@@ -47,12 +47,14 @@ ANSWERS = {  # to the question whether the maps are calibrated
     "detected": "miscalibration detected, of about {amount} points: {side}confident on average",
     "not detected": "no miscalibration detected at this size: the ECE is at most {high} %",
     "inconclusive": "inconclusive: the ECE may be from {low} to {high} %; more images narrow this",
+    "not tested": "not tested: --resamples 0 leaves out the intervals that would tell",
 }
 NEXT = {  # what a user does after each answer
     "detected": "next: calibrate; --apply takes the maps to calibrate, here those of --pred\n"
     "  {command}",
     "not detected": "next: nothing to do",
     "inconclusive": "next: evaluate more images; four times as many halve the intervals",
+    "not tested": "next: leave out --resamples 0",
 }
 READING = "how to read a result: docs/reading-results.md"
 SIDES = {1: "over", -1: "under", 0: "not shown to be over- or under"}
@@ -195,7 +197,7 @@ def summary_text(result: dict[str, Any], out: Path, command: str) -> str:
     lines.append(f"all numbers: {out / 'metrics.json'}")
     lines.append(f"images, the worst first: {out / 'images.csv'}")
     lines.append(READING)
-    lines.append(NEXT[result["miscalibration"].get("raw", "inconclusive")].format(command=command))
+    lines.append(NEXT[result["miscalibration"].get("raw", "not tested")].format(command=command))
     return "\n  ".join(lines)
 
 
@@ -214,7 +216,7 @@ def answer(result: dict[str, Any]) -> str:
     low, high = intervals.get("ece") or (0, 1)
     gap = intervals.get("gap") or (0, 0)
     number = METRICS["ece"].number
-    return ANSWERS[result["miscalibration"].get("raw", "inconclusive")].format(
+    return ANSWERS[result["miscalibration"].get("raw", "not tested")].format(
         amount=number(values["ece"] if low > 0 else abs(values["gap"])),
         side=SIDES[int(gap[0] > 0) - int(gap[1] < 0)],
         low=number(low),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,10 @@ from pipeline_src.rng import generator
 from pipeline_src.text_tables import UNDEFINED, aligned
 
 FOLDS = 5
+WHOSE = {  # images that have a risk of a class
+    "fnr": "that have the class",
+    "fpr": "that have other pixels than the class",
+}
 
 
 def folds_of(groups: np.ndarray) -> np.ndarray:
@@ -70,17 +75,25 @@ def class_warnings(result: Mapping[str, dict[str, Any]], bound: Bound) -> list[s
     """Return warnings that name the classes without a threshold, and those above the bound."""
     few = []
     above = []
+    whole = []
     for name, control in result.items():
         k = name.removeprefix("class")
         if control["level"] is None:
             few.append(f"{k} ({control['images']:,})")
         elif exceeded(control, name):
             above.append(k)
+        if control["level"] == 0:
+            whole.append(k)
     warnings = []
     if few:
         warnings.append(
             f"{bound}: no threshold for the class {', '.join(few)}; in brackets the images, or "
             f"groups of them, that have this risk; {bound.fewest_images:,} are needed"
+        )
+    if whole:
+        warnings.append(
+            f"{bound}: only a mask of all pixels meets it for the class {', '.join(whole)}; "
+            "thresholds are multiples of 1/255: calibrated maps may have lower risks"
         )
     if above:
         warnings.append(
@@ -247,17 +260,23 @@ def _class_lines(result: Mapping[str, dict[str, Any]]) -> list[str]:
     for name, control in result.items():
         cells = [name.removeprefix("class"), UNDEFINED, f"{control['images']:,}"]
         if control["level"] is not None:
-            cells[1] = f"{control['threshold']:.4f}"
+            cells[1] = f"{_rounded(control['threshold'], bound):.4f}"
         for risk, quantity in RISKS.items():
             cells.append(_empirical_text(control["delivered"], risk, quantity))
         rows.append(cells)
     return [
         f"{bound} of each class: the mask of its pixels of p or more meets it on average over "
-        f"{units} like these that have the class (exchangeable with them)",
+        f"{units} like these {WHOSE[bound.risk]} (exchangeable with them)",
         *aligned(rows),
         "FNR: share of the class that its mask misses; FPR: share of other pixels in it",
         f"empirical risk: each fifth of the {units} at the thresholds of the others",
     ]
+
+
+def _rounded(threshold: float, bound: Bound) -> float:
+    """Return a threshold with four decimals, rounded to the side on which the bound holds."""
+    scaled = 1e4 * threshold
+    return (math.floor(scaled) if bound.risk == "fnr" else math.ceil(scaled)) / 1e4
 
 
 def _empirical_text(delivered: dict[str, Any] | None, risk: str, quantity: Quantity) -> str:
@@ -274,7 +293,8 @@ def _control_lines(result: dict[str, Any]) -> list[str]:
     level = result["level"]
     if level is None:
         return [f"{bound}: no threshold meets it: {result['reason']}"]
-    mask = f"a mask of the pixels of probability {result['threshold']:.4f} ({level} of 255) or more"
+    threshold = _rounded(result["threshold"], bound)
+    mask = f"a mask of the pixels of probability {threshold:.4f} ({level} of 255) or more"
     if level == 0:
         mask = "only a mask of all pixels"
     elif level == EIGHT_BIT:
@@ -285,10 +305,11 @@ def _control_lines(result: dict[str, Any]) -> list[str]:
         "them)"
     ]
     quantity = RISKS[bound.risk]
+    largest = "largest " if bound.joint else ""
     if result["spread"]:
         low, high = result["spread"]
         lines.append(
-            f"95 % of samples of {sample} {units} give an expected {quantity.title} of "
+            f"95 % of samples of {sample} {units} give an expected {largest}{quantity.title} of "
             f"{quantity.number(low)} to {quantity.number(high)} %"
         )
     delivered = result["delivered"]
@@ -296,7 +317,7 @@ def _control_lines(result: dict[str, Any]) -> list[str]:
         shown = []
         for name, risk in RISKS.items():
             if delivered[name] is not None:
-                shown.append(f"{risk.title} % {_empirical_text(delivered, name, risk)}")
+                shown.append(f"{largest}{risk.title} % {_empirical_text(delivered, name, risk)}")
         lines.append(
             f"empirical risk, each fifth of them at the threshold of the others: {', '.join(shown)}"
         )
