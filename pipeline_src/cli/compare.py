@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +23,7 @@ from pipeline_src.cli.options import (
     check_groups,
     start_log,
 )
-from pipeline_src.errors import listed
+from pipeline_src.errors import UserError, listed
 from pipeline_src.metrics.metric import Difference, Metric, with_ends
 from pipeline_src.metrics.registry import METRICS, SUMMARY
 from pipeline_src.text_tables import UNDEFINED, aligned
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MARKS = {SAME: "=", DIFFERENT: "≠", UNDECIDED: "?"}
 MOST_EXAMPLES = 5
+MAP_OPTIONS = {"bins": 10, "ignore": None, "groups": "", "logits": False, "skip_unpaired": False}
 FITTED = " (validation images, to which post-hoc methods were fitted)"
 QUALITIES = {1: ", which is better", -1: ", which is worse", 0: ""}
 INTERVALS = (
@@ -73,30 +74,37 @@ def compare(
     """
     start_log()
     sides = [Path(a), Path(b)]
-    if mask is None and not (sides[0] / "counts.npz").exists():
-        from pipeline_src.publishing.compare import compare_experiments
+    options = {
+        "bins": bins,
+        "ignore": ignore,
+        "groups": groups,
+        "logits": logits,
+        "skip_unpaired": skip_unpaired,
+    }
+    from pipeline_src.maps.compare import compare_judged, compare_maps
 
-        typer.echo(summary_text(compare_experiments(a, b, cores or os.cpu_count() or 1)))
-        return
-    from pipeline_src.maps.compare import compare_judged
-    from pipeline_src.maps.judge import judge_folder
-
-    check_groups(groups)
     if mask is not None:
-        for side, letter in zip(sides, "ab", strict=True):
-            judge_folder(
-                side,
-                mask,
-                str(side),
-                out / letter,
-                bins=bins,
-                ignore=ignore,
-                groups=groups,
-                logits=logits,
-                skip_unpaired=skip_unpaired,
-            )
-        sides = [out / "a", out / "b"]
-    typer.echo(models_text(compare_judged(sides[0], sides[1], out), out))
+        check_groups(groups)
+        typer.echo(models_text(compare_maps(*sides, mask, out, **options), out))
+        return
+    _check_unused(options)
+    if any((side / "counts.npz").exists() for side in sides):
+        typer.echo(models_text(compare_judged(*sides, out), out))
+        return
+    from pipeline_src.publishing.compare import compare_experiments
+
+    typer.echo(summary_text(compare_experiments(a, b, cores or os.cpu_count() or 1)))
+
+
+def _check_unused(options: Mapping[str, Any]) -> None:
+    """Raise a UserError if options of maps are given without maps."""
+    given = [name for name, value in options.items() if value != MAP_OPTIONS[name]]
+    if given:
+        raise UserError(
+            "these options are of maps, and need --mask",
+            found=", ".join(f"--{name.replace('_', '-')}" for name in given),
+            fix="give --mask and two folders of maps, or give these options to judge",
+        )
 
 
 # Two experiments

@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipeline_src import outputs
 from pipeline_src.analysis.facts import Facts, MethodFacts
-from pipeline_src.analysis.intervals import groups_note, images_note
+from pipeline_src.analysis.intervals import FEW_GROUPS, groups_note, images_note
 from pipeline_src.analysis.measurement import Measurement
 from pipeline_src.analysis.recommendation import ProtocolComparison, recommend
 from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
@@ -110,6 +110,14 @@ def calibrate_folder(
     scored = applied if test_mask else pairs
     units = groups_of([pair.stem for pair in pairs], groups)
     units_of_scored = groups_of([pair.stem for pair in scored], groups)
+    number = len(pairs) if units is None else int(units.max()) + 1
+    if method == ALL and number < FEW_GROUPS:
+        raise UserError(
+            "--method all needs more images, or groups of them, to tell calibrators apart",
+            found=number,
+            expected=f"{FEW_GROUPS} or more",
+            fix="--method temperature",
+        )
     form = form_of(pairs, ignore, logits=logits)
     fit_counts, pixels = counts_and_pixels(pairs, form)
     _check_labels(pixels, mask)
@@ -123,6 +131,11 @@ def calibrate_folder(
     table: dict[str, Any] = {}
     if method == ALL:
         method, table = choose(by_method, units, bins, resamples)
+        if not test_mask:
+            warnings.append(
+                "these scores chose the calibrator, so they are slightly too good; --test-mask "
+                "gives others"
+            )
     if method == BASELINE:
         calibrator: Calibrator = TemperatureCalibrator(temperature=1)
         warnings.append("no calibrator improves on the maps; they are written as they are")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from hashlib import sha256
 
 import numpy as np
 
@@ -58,6 +59,7 @@ class FolderCounts:
         self.examples: dict[int, str] = {}
         self.ignored = 0
         self.resized: list[str] = []
+        self._masks = sha256()
 
     def counts(self) -> dict[str, Counts]:
         """Return the counts of all pixels that count by protocol, with the clamps of `clamps`."""
@@ -77,8 +79,14 @@ class FolderCounts:
         for mask_value in np.flatnonzero(saved.mask_values).tolist():
             self.examples.setdefault(mask_value, str(saved.pair.mask))
         self.ignored += int(np.count_nonzero(sample.target == sample.ignore))
+        self._masks.update(np.ascontiguousarray(sample.target, np.uint8))
         if probability.shape != saved.probability.shape:
             self.resized.append(sample.id)
+
+    @property
+    def masks_digest(self) -> str:
+        """The SHA-256 of the labels of all masks, in the order of the images."""
+        return self._masks.hexdigest()
 
     def check(self) -> None:
         """Raise a UserError where the values of binary maps or masks do not show what they mean."""

@@ -20,19 +20,38 @@ from pipeline_src.analysis.resampling import SEED, measure_protocols
 from pipeline_src.counting.counts import Counts
 from pipeline_src.counting.storage import load
 from pipeline_src.errors import UserError, listed
-from pipeline_src.files import reading, write_text
-from pipeline_src.maps.judge import groups_of
+from pipeline_src.files import hash_of, reading, write_text
+from pipeline_src.maps.judge import judge_folder
 from pipeline_src.metrics.registry import METRICS
 
 OPTIONS = ("n_classes", "bins", "groups")  # of `judge`, alike for both models
+READ = ("name", "n_images", "n_pixels", "bins", "clamp", "masks", "warnings")  # of metrics.json
 
 
-def compare_judged(a: Path, b: Path, out: Path) -> dict[str, Any]:
+def compare_maps(a: Path, b: Path, mask: Path, out: Path, **options: Any) -> dict[str, Any]:
+    """Judge two folders of maps into `out`/a and `out`/b, and compare them (`compare_judged`).
+
+    An error leaves earlier results.
+
+    Args:
+        options: of `judge_folder`.
+    """
+    outputs.check_output(out, "compare", inputs=(a, b, mask))
+    with outputs.staged(out, "comparison.json", ["reliability.*"]) as new:
+        judge_folder(a, mask, str(a), new / "a", **options)
+        judge_folder(b, mask, str(b), new / "b", **options)
+        return compare_judged(new / "a", new / "b", new, titles=(str(a), str(b)))
+
+
+def compare_judged(
+    a: Path, b: Path, out: Path, titles: tuple[str, str] | None = None
+) -> dict[str, Any]:
     """Compare two models on the same images, and write the differences and a diagram into `out`.
 
     Args:
         a, b: two folders that `judge` wrote; differences are b - a. Where `judge` had groups of
             images, these are resampled.
+        titles: the names of both in messages; by default the folders.
 
     Returns:
         The content of comparison.json.
@@ -43,21 +62,19 @@ def compare_judged(a: Path, b: Path, out: Path) -> dict[str, Any]:
     from pipeline_src.figures import bin_tables, reliability, style  # matplotlib
 
     outputs.check_output(out, "compare", inputs=(a, b))
-    models = []
-    for folder in (a, b):
-        file = folder / "metrics.json"
-        with reading(f"{file} cannot be read", fix="run judge, or give --mask and maps"):
-            models.append(json.loads(file.read_text(encoding="utf-8")))
+    models = [_judged(folder) for folder in (a, b)]
     counts = [load(folder / "counts.npz") for folder in (a, b)]
     facts = [_facts(model, run["raw"]) for model, run in zip(models, counts, strict=True)]
     if facts[0] != facts[1]:
         raise UserError(
-            f"{a} and {b} have different images, masks or options",
+            "{} and {} have different images, masks or options".format(*(titles or (a, b))),
             found=listed(sorted(facts[0] ^ facts[1])),
-            fix="judge both with the same options, on the same images and masks",
+            expected="the same images and masks, and the same options of judge",
         )
     bins = models[0]["bins"]
-    units = groups_of(counts[0]["raw"].images.ids, models[0].get("groups_by", ""))
+    units = None
+    if "group_numbers" in models[0]:
+        units = np.array(models[0]["group_numbers"], np.int64)
     measured = [measure_protocols(run, bins, SEED, groups=units) for run in counts]
     result = {key: models[0][key] for key in ("n_images", "n_pixels", "bins")}
     result["warnings"] = list(dict.fromkeys(models[0]["warnings"] + models[1]["warnings"]))
@@ -84,9 +101,26 @@ def compare_judged(a: Path, b: Path, out: Path) -> dict[str, Any]:
     return result
 
 
+def _judged(folder: Path) -> dict[str, Any]:
+    """Return metrics.json of a folder of `judge`; a UserError if it is missing or incomplete."""
+    file = folder / "metrics.json"
+    with reading(f"{file} cannot be read", fix="run judge, or give --mask and maps"):
+        content = json.loads(file.read_text(encoding="utf-8"))
+    missing = [key for key in READ if not isinstance(content, dict) or key not in content]
+    if missing:
+        raise UserError(
+            f"{file} was not written by this version of judge",
+            found=f"no {', '.join(missing)}",
+            fix="judge the maps again",
+        )
+    return dict(content)
+
+
 def _facts(model: Mapping[str, Any], raw: Counts) -> set[str]:
-    """Return what two models must have in common: options, and what counts know of the masks."""
+    """Return what two models must have in common: options, and what is known of the masks."""
     facts = {f"{key}: {model.get(key, 'none')}" for key in OPTIONS}
+    facts.add(f"SHA-256 of the masks: {model['masks']}")
+    facts.add(f"SHA-256 of the groups: {hash_of(groups=model.get('group_numbers', []))}")
     images = raw.images
     pixels = [of_class.images.levels.sum(axis=1) for of_class in raw.classes or [raw]]
     rows = np.column_stack([images.column("height"), images.column("width"), *pixels])

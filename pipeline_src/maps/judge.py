@@ -102,9 +102,10 @@ def judge_folder(
         result["n_classes"] = classes
     result["bins"] = bins
     result["clamp"] = counted.clamps
+    result["masks"] = counted.masks_digest
     if groups:
         result["groups"] = groups_note(units)
-        result["groups_by"] = groups
+        result["group_numbers"] = [] if units is None else units.tolist()  # of each image
     result["warnings"] = counted.warnings() + skipped
     if resamples and not groups:
         filled = int(np.count_nonzero(raw.images.column("pixels")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 
 from pipeline_src.cli.judge import answer, summary_text
 from pipeline_src.cli.main import app
+from pipeline_src.errors import UserError
 from pipeline_src.maps import classes
 from pipeline_src.maps.calibrate import calibrate_folder
 from pipeline_src.maps.judge import judge_folder
@@ -54,6 +56,12 @@ def test_what_is_typed_is_what_is_done(folders, tmp_path):
     assert "each by a calibrator fitted without it" in shown.output and f"maps: {out / 'maps'}" in shown.output
 
     out = tmp_path / "chosen"
+    words[words.index("--groups") + 1] = "(.+)"
+    refused = CliRunner().invoke(app, ["calibrate", *words, str(out), "--apply", str(maps), "--method", "all"])
+    assert isinstance(refused.exception, UserError) and "10" in str(refused.exception)  # of three images
+    for file in [*maps.iterdir(), *masks.iterdir()]:
+        for k in range(3):
+            shutil.copy(file, file.with_stem(f"{file.stem}{k}"))
     shown = CliRunner().invoke(app, ["calibrate", *words, str(out), "--apply", str(maps), "--method", "all"])
     lines = [line.split() for line in shown.output.splitlines()]
     for name, entry in json.loads((out / "scores.json").read_text())["calibrators"].items():

@@ -137,6 +137,18 @@ def test_folders_of_maps_are_judged_and_compared(folders, tmp_path):
     assert [line for line in sentences if line not in shown.output] == []
 
 
+def test_options_of_maps_need_maps_and_an_error_leaves_earlier_results(folders, tmp_path):
+    a, b = judged(folders, tmp_path, resamples=0)
+    shown = CliRunner().invoke(app, ["compare", str(a), str(b), "--groups", "(.)", "--out", str(tmp_path / "out")])
+    assert shown.exit_code and "--groups" in str(shown.exception) and not (tmp_path / "out").exists()
+    out = tmp_path / "maps"
+    words = ["--mask", str(folders["masks"]), "--out", str(out)]
+    assert CliRunner().invoke(app, ["compare", str(folders["a"]), str(folders["b"]), *words]).exit_code == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    assert CliRunner().invoke(app, ["compare", str(folders["b"]), str(tmp_path / "none"), *words]).exit_code
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
 def test_models_of_several_classes(tmp_path):
     scores = compare_judged(*judged(made(tmp_path, classes=3), tmp_path / "j", resamples=0), tmp_path / "out")
     assert [*scores["differences"]] == ["raw"]
@@ -151,6 +163,9 @@ def moved(folders: dict[str, Path], tmp_path: Path, change: str) -> dict[str, Pa
         for file in folders[name].iterdir():
             stem = file.stem.replace("07", "seven") if change == "images" else file.stem
             (folder / f"{stem}{file.suffix}").write_bytes(file.read_bytes())
+    if change == "flipped":  # as many pixels of the object as before
+        for file in other["masks"].iterdir():
+            cv2.imwrite(str(file), cv2.imread(str(file), 0)[::-1])
     if change == "masks":
         mask = cv2.imread(str(other["masks"] / "07.png"), 0)
         mask[:3] = 255
@@ -163,6 +178,9 @@ def moved(folders: dict[str, Path], tmp_path: Path, change: str) -> dict[str, Pa
     [
         ("images", ["seven", "07"]),
         ("masks", ["07"]),
+        ("flipped", ["SHA-256 of the masks"]),
+        ("other groups", ["SHA-256 of the groups"]),
+        ("older", ["metrics.json", "masks"]),
         ("classes", ["n_classes", "3"]),
         ("bins", ["bins", "20"]),
         ("groups", ["groups: none", "40 groups"]),
@@ -172,17 +190,22 @@ def moved(folders: dict[str, Path], tmp_path: Path, change: str) -> dict[str, Pa
 def test_what_differs_is_named_and_nothing_is_written(folders, tmp_path, change, named):
     options = {"resamples": 0}
     other = folders
-    if change in ("images", "masks"):
+    if change in ("images", "masks", "flipped"):
         other = moved(folders, tmp_path, change)
     elif change == "classes":
         other = made(tmp_path / "k", classes=3)
     elif change == "bins":
         options["bins"] = 20
+    elif change == "other groups":
+        options["groups"] = "(.)$"
     a, b = tmp_path / "a", tmp_path / "b"
-    groups = "(.+)" if change == "groups" else ""
+    groups = {"groups": "(.+)", "other groups": "^(.)"}.get(change, "")
     judge_folder(folders["a"], folders["masks"], "a", a, resamples=0, groups=groups)
     if change != "judged":
         judge_folder(other["b"], other["masks"], "b", b, **options)
+    if change == "older":
+        content = json.loads((b / "metrics.json").read_text())
+        (b / "metrics.json").write_text(json.dumps({key: content[key] for key in content if key != "masks"}))
     with pytest.raises(UserError) as error:
         compare_judged(a, b, tmp_path / "out")
     assert [text for text in named if text not in str(error.value)] == []
