@@ -1,11 +1,11 @@
 """Effects with confidence intervals: a metric, or a weighted sum paired by seed and image.
 
 An interval has two parts, image sampling and training variance. They are combined by MOVER (Zou and
-Donner, Statistics in Medicine 2008): distances of a limit from the value add in squares. The first
-part is a bootstrap interval over images of the mean over seeds. The second is t s / sqrt(S) with s
-the standard deviation of the effect over S seeds and t of S - 1 degrees of freedom. With one seed
-there is no second part, and the interval speaks of these networks only. `benchmarks/intervals`
-measures how often equal methods are called different.
+Donner, Statistics in Medicine 2008): the squared distance of a limit from the value is the sum of
+both parts' squared distances. The first part is a bootstrap interval over images of the mean over
+seeds. The second is t s / sqrt(S) with s the standard deviation of the effect over S seeds and t of
+S - 1 degrees of freedom. With one seed there is no second part, and the interval speaks of these
+networks only. `benchmarks/intervals` measures how often equal methods are called different.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ HIGHER = "higher"
 # With so many seeds the interval of a difference of calibration errors decides by itself: their
 # spread widens it where resampling images misleads (benchmarks/intervals).
 DECISIVE_SEEDS = 3
-NO_DIFFERENCE = 1e-5  # of methods on an image: less than what is printed
+NO_DIFFERENCE = 1e-5  # added to the difference on each image: less is not printed
 # What `needed_sample` tries: seeds, and multiples of the images that were evaluated.
 MOST_SEEDS = 50
 MOST_IMAGES = 100
@@ -51,10 +51,11 @@ class Estimate:
         image_low, image_high: ends of the 95 % interval over images of the mean over seeds; NaN
             where undefined.
         resampled: (R,) the mean over seeds on resamples of the images; empty where it is not known.
-        decided: the difference of the deciding metric (`Metric.decided_by`), for fewer than
-            `DECISIVE_SEEDS` seeds. Near 0 the interval of an error covers the true value too
-            rarely, so `low` and `high` are NaN. Equal errors can have different squares: methods
-            differ only where both intervals exclude 0.
+        decided: the same difference of the metric that also decides (`Metric.decided_by`: of ECE
+            its debiased square); None for other metrics, and from `DECISIVE_SEEDS` seeds on.
+            Resampling moves an error near 0 only upwards, so its own interval misses the true value
+            too often: `low` and `high` are NaN then. Methods differ only where both intervals
+            exclude 0 on the same side.
         reference: the subtracted value, of a difference.
         units: number of resampled images, or groups of images; 0 where it is not known.
         range: least and largest possible value, where intervals end.

@@ -141,7 +141,11 @@ class Facts:
 
     @property
     def runs(self) -> list[Run]:
-        """(method, seed) of all evaluated runs; a run of all seeds together has the first one."""
+        """(method, seed) of all evaluated runs.
+
+        A method that joins the networks of all seeds, as an ensemble does, has one run, with the
+        first seed.
+        """
         return [(name, seed) for name in self.methods for seed in self.seeds_of(name)]
 
     def seeds_of(self, method: str) -> list[int]:

@@ -1,5 +1,6 @@
-"""Batches of images as users have them, arrays and tensors alike, and their counts without rows per
-image, whose size does not depend on the number of images.
+"""Users' batches of images, arrays and tensors alike, in one form, and their pixel counts.
+
+The counts have no rows per image, so their size does not depend on the number of images.
 """
 
 from __future__ import annotations
@@ -25,13 +26,14 @@ IMAGES = (
     "(H, W), (N, H, W) or (N, 1, H, W) of an object; (N, K, H, W) of K classes; masks (N, H, W)"
 )
 VOLUMES = IMAGES.replace("H, W", "D, H, W")
+# Metrics that need the histogram of all pixels only, without rows per image.
 OF_HISTOGRAMS = [name for name, metric in METRICS.items() if metric.input.pooled]
 DEFAULT = ("ece", "oe", "accuracy", "gap")
 Batch = tuple[Any, Any, int | None]  # probabilities, masks, classes, as `batches_of` returns them
 
 
 def batches_of(probabilities: Any, masks: Any, *, volumes: bool = False) -> list[Batch]:
-    """Return batches in one form: one of arrays, and of lists one for each image.
+    """Return batches in one form: one batch for arrays, and one per image for lists.
 
     Args:
         probabilities, masks: arrays or tensors, of one image or of a batch; or two lists of images,

@@ -98,7 +98,10 @@ def record_digests(folder: Path, kernel: str) -> None:
 
 
 def digests(folder: Path, kernel: str) -> str:
-    """Return the SHA-256 and the name of each file of a kernel in numba's cache, one a line."""
+    """Return a line "SHA-256  name" for each file of a kernel in numba's cache.
+
+    `remove_damaged` recognizes a damaged file by these.
+    """
     files = sorted(folder.glob(f"kernels.{kernel}-*.nb?"))
     return "".join(f"{sha256(file)}  {file.name}\n" for file in files)
 

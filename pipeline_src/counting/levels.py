@@ -15,10 +15,10 @@ LEVELS is divisible by 10, 15, 20, 100 (bins) and 255 (8-bit levels), and above 
 values of an 8-bit or 16-bit map never share a level: every metric of the order of confidences is
 exact for such maps.
 
-Equal-width bins of the top label need less: `COARSE` levels, each of which joins LEVELS / COARSE of
-the others. Their counts stay in a processor's fastest cache. Bins of float32 maps are the same bit
-by bit; those of integer maps and of scores of K classes, whose positions are rounded to 2^-24 of a
-level, are within 1e-9.
+Equal-width bins of the top label need less: `COARSE` levels, each of LEVELS / COARSE joined ones.
+Their counts stay in a processor's fastest cache. The bins that they give are those of all LEVELS:
+bit by bit for float32 maps, and within 1e-9 for integer maps and scores of K classes, whose
+positions are rounded to 2^-24 of a level.
 
 Bins of the positive class are right-closed on f, which for f < 0.5 is left-closed on confidence.
 The two differ only for f = j / LEVELS exactly, and those pixels are counted once more, per level
@@ -37,11 +37,11 @@ the order of its pixels. So the pixels of the first `SPLIT` levels are also coun
     b = 0 if doubt == 0 else 1 + (bits of the float32 doubt >> SHIFT)
     cell = level + min(b, LAST),   LAST = b of SPLIT / LEVELS.
 
-The leading bits of a float32, its exponent and four bits of its mantissa, are a number that rises
-16 times whenever the doubt doubles; min(f, 1 - f) is exact in float32. Level and b rise with the
-doubt, never both at once: from SPLIT on each level is a cell. The pixels of cell 0 are tied; in
-others, doubts differ by less than a sixteenth, or are below 2^-126. No two values of a 16-bit map
-share a cell.
+b numbers the leading bits of the float32 doubt, its exponent and four bits of its mantissa: it
+rises 16 times whenever the doubt doubles. Level and b rise with the doubt and never both at once,
+so their sum tells both. From level SPLIT on b counts as LAST: each level is one cell. min(f, 1 - f)
+is exact in float32. The pixels of cell 0 are tied; in each other cell, doubts differ by less than a
+sixteenth of themselves, or are below 2^-126. No two values of a 16-bit map share a cell.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ SLACK = 1e-6
 SUM_SLACK = 1e-3  # by which the sum of a pixel's K probabilities may differ from 1
 PROTOCOLS = ("raw", "stretched")
 
-SPLIT = 16  # levels: from there on a level is as narrow, relative to its doubt, as a cell
+SPLIT = 16  # first levels that are divided into cells: later ones are as narrow as a cell
 SHIFT = 19  # bits of a float32 below the leading ones
 _B = 1 + (
     (np.arange(1, SPLIT + 1) / LEVELS).astype(np.float32).view(np.int32) >> SHIFT
@@ -79,10 +79,14 @@ LEVEL_OF_CELL = np.concatenate(
 
 
 def further_cells(surest: np.ndarray) -> int:
-    """Return by how many the cells of `surest` (CELLS, 2, 2) that hold pixels outnumber the levels
-    that do: whether the cells order pixels better than the levels.
+    """Return how much finer the cells order the pixels than the levels: the number of cells that
+    hold pixels minus the number of levels that do.
 
-    It is 0 if the pixels of each level lie in one cell, and for `UNKNOWN`."""
+    It is 0 if the pixels of each level lie in one cell, and for `UNKNOWN`.
+
+    Args:
+        surest: (CELLS, 2, 2) pixels of the first `SPLIT` levels by cell, predicted class and label.
+    """
     held = np.asarray(surest.any(axis=(1, 2)))
     # The levels that hold pixels are those of which a cell does.
     return int(held.sum() - np.logical_or.reduceat(held, STARTS).sum()) if len(held) else 0

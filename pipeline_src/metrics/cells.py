@@ -45,8 +45,10 @@ def as_bins(sums: np.ndarray) -> Bins:
 
 
 def pixel_cells(counts: Counts, score: str, cells: int | np.ndarray) -> np.ndarray:
-    """Return pixels, hits and scores of one pixel of each group (8-bit level and label) in C cells
-    of a score, (512, 3 C).
+    """Return the table from which an image's 8-bit levels give its cells of a score, (512, 3 C).
+
+    Row 2 * level + label is the mean pixel of this 8-bit level and label over all images: its share
+    in each of C cells, then its share of hits there, then its summed score there.
 
     Args:
         cells: the number of equally wide cells, or (LEVELS,) the cell that each level is joined to,

@@ -89,7 +89,7 @@ class PixelMeans(Input):
     """Means over pixels of columns of the rows per image: an array (...) each.
 
     Args:
-        columns: of `names`.
+        columns: those of `names` whose means are the metric's arguments.
         classes: the numbers of classes it is defined for: "two", "several" or "any".
     """
 
@@ -113,7 +113,10 @@ class PixelMeans(Input):
         return tuple(sums[name] / counts.pixels for name in self.means)
 
     def columns(self, counts: Counts, bins: int) -> Columns:
-        """Return the columns `names` of images, (n, 7): the same for all inputs of the family."""
+        """Return a function of a slice of images that returns their columns `names`, (n, 7).
+
+        The columns are the same for all inputs of the family, which share their sums.
+        """
         places = [COLUMNS.index(name) for name in self.names]
         return lambda images: counts.images.table[images][:, places]
 
@@ -214,10 +217,11 @@ class BinNoise(Binned):
         return pixels, variance
 
     def from_sums(self, sums: np.ndarray, bins: int) -> Arguments:
-        """Return the bins and variances for sums (..., 7 B + 1) of the terms of `Binned`.
+        """Return the bins and variances for sums (..., 7 B + 1) over units.
 
-        The square of e_ik - g_k c_ik is expanded, so the sums over units of c_ik^2, c_ik e_ik and
-        e_ik^2 suffice. `units` is the number of units with pixels.
+        The sums are, B each: pixels, hits, scores; c_ik^2, c_ik e_ik, e_ik^2; units with pixels in
+        the bin. The last one is the number of units with pixels at all. The square of
+        e_ik - g_k c_ik is expanded, so the sums of the three products suffice.
         """
         (pixels,) = super().from_sums(sums, bins)
         square, product, squared_excess = np.split(sums[..., :-1], 7, axis=-1)[3:6]

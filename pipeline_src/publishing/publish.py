@@ -63,11 +63,11 @@ def publish(graph: ExperimentGraph, cores: int = 1) -> Path:
     restore_folder(folder)  # if an earlier publishing was killed while it replaced the folder
     published = checked(folder) if (folder / EXPERIMENT).exists() else None
     with atomic_folder(folder) as staging, TemporaryDirectory() as computed:
-        if published:
+        if published:  # its runs stay; a report that was published is written anew below
             for name in (COUNTS, RUNS, REPORT):
                 if (folder / name).exists():
                     shutil.copyfile(folder / name, staging / name)
-        write_sources(graph, staging, published, cores)
+        write_sources(graph, staging, published, cores)  # adds new runs to the copies
         with processes.pool(cores) as pool:
             recompute({staging: Path(computed)}, pool)
         if (staging / REPORT).exists():

@@ -55,9 +55,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class Validation:
-    """Results of an epoch's unnormalized predictions on the validation images, pixels pooled.
+    """Results of an epoch's predictions on the validation images, pixels pooled.
 
-    Predictions have the original size of the masks.
+    Predictions are not min-max normalized, and have the original size of the masks.
 
     Attributes:
         accuracy, confidence: means over pixels of being right (threshold 0.5, or the top class) and
