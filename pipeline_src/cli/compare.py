@@ -73,8 +73,9 @@ def compare(
     Example: dense-calibration compare mini_seeds:baseline mini_seeds:aslp_cl
     """
     start_log()
-    sides = [Path(a), Path(b)]
-    options = {
+    first = Path(a)
+    second = Path(b)
+    options: dict[str, Any] = {
         "bins": bins,
         "ignore": ignore,
         "groups": groups,
@@ -85,11 +86,11 @@ def compare(
 
     if mask is not None:
         check_groups(groups)
-        typer.echo(models_text(compare_maps(*sides, mask, out, **options), out))
+        typer.echo(models_text(compare_maps(first, second, mask, out, **options), out))
         return
     _check_unused(options)
-    if any((side / "counts.npz").exists() for side in sides):
-        typer.echo(models_text(compare_judged(*sides, out), out))
+    if any((side / "counts.npz").exists() for side in (first, second)):
+        typer.echo(models_text(compare_judged(first, second, out), out))
         return
     from pipeline_src.publishing.compare import compare_experiments
 

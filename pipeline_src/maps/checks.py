@@ -79,7 +79,7 @@ class FolderCounts:
         for mask_value in np.flatnonzero(saved.mask_values).tolist():
             self.examples.setdefault(mask_value, str(saved.pair.mask))
         self.ignored += int(np.count_nonzero(sample.target == sample.ignore))
-        self._masks.update(np.ascontiguousarray(sample.target, np.uint8))
+        self._masks.update(np.ascontiguousarray(sample.target, np.uint8).data)
         if probability.shape != saved.probability.shape:
             self.resized.append(sample.id)
 
