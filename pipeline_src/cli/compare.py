@@ -6,6 +6,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 MARKS = {SAME: "=", DIFFERENT: "≠", UNDECIDED: "?"}
 MOST_EXAMPLES = 5
-MAP_OPTIONS = {"bins": 10, "ignore": None, "groups": "", "logits": False, "skip_unpaired": False}
 FITTED = " (validation images, to which post-hoc methods were fitted)"
 QUALITIES = {1: ", which is better", -1: ", which is worse", 0: ""}
 INTERVALS = (
@@ -99,7 +99,8 @@ def compare(
 
 def _check_unused(options: Mapping[str, Any]) -> None:
     """Raise a UserError if options of maps are given without maps."""
-    given = [name for name, value in options.items() if value != MAP_OPTIONS[name]]
+    parameters = signature(compare).parameters
+    given = [name for name, value in options.items() if value != parameters[name].default]
     if given:
         raise UserError(
             "these options are of maps, and need --mask",

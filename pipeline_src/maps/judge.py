@@ -103,9 +103,9 @@ def judge_folder(
     result["bins"] = bins
     result["clamp"] = counted.clamps
     result["masks"] = counted.masks_digest
-    if groups:
+    if units is not None:
         result["groups"] = groups_note(units)
-        result["group_numbers"] = [] if units is None else units.tolist()  # of each image
+        result["group_numbers"] = units.tolist()  # of each image
     result["warnings"] = counted.warnings() + skipped
     if resamples and not groups:
         filled = int(np.count_nonzero(raw.images.column("pixels")))
