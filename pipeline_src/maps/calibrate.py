@@ -343,7 +343,11 @@ def _contents(counted: FolderCounts) -> dict[str, bytes]:
     """
     images = counted.counts()["raw"].images
     varied = (images.column("pixels") > 0) & (images.column("constant") == 0)
-    return {images.ids[image]: images.table[image].tobytes() for image in np.flatnonzero(varied)}
+    contents = {}
+    for image, identifier in enumerate(images.ids):
+        if varied[image]:
+            contents[identifier] = images.table[image].tobytes()
+    return contents
 
 
 # The calibrated maps
