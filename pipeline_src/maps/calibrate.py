@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,12 +45,13 @@ from pipeline_src.rng import generator
 CALIBRATOR = "calibrator.json"
 FOLDER = "maps"
 SCORES = "scores.json"
+# The metrics of scores.json: of applied maps with masks, and of cross-validated maps. The latter
+# are without AUGRC, which compares the pixels of all images, but folds have different calibrators.
 SCORED = ("ece", "brier", "augrc", "nll", "accuracy")
-# Without AUGRC, which compares the pixels of all images, but folds have different calibrators.
 CROSS_SCORED = ("ece", "brier", "nll", "accuracy")
 CROSS_VALIDATION = "cross-validation"
-ALL = "all"  # the `--method` that chooses
-BASELINE = "baseline"  # the maps as they are, in the words of the rule
+ALL = "all"  # the `--method` that chooses a calibrator
+BASELINE = "baseline"  # the maps as they are, as the rule of `recommend` calls them
 
 
 def calibrate_folder(
@@ -91,55 +92,39 @@ def calibrate_folder(
             then.
     """
     check_bins(bins)
-    if method != ALL:
-        calibrator_class(method, "--method")
-    elif not resamples:
-        raise UserError("--method all needs intervals", found="--resamples 0", fix="leave it out")
-    foreign = []
-    if (out / FOLDER).exists() and not (out / CALIBRATOR).exists():
-        foreign = [out / FOLDER]
-    outputs.check_output(
-        out,
-        "calibrate",
-        below=[out / FOLDER],
-        inputs=(pred, mask, apply, test_mask),
-        foreign=foreign,
-    )
+    _check_method(method, resamples)
+    _check_output(out, inputs=(pred, mask, apply, test_mask))
     pairs, skipped = pairs_and_warnings(pred, mask, skip_unpaired)
     applied, skipped_applied = pairs_and_warnings(apply, test_mask, skip_unpaired)
     scored = applied if test_mask else pairs
     units = groups_of([pair.stem for pair in pairs], groups)
     units_of_scored = groups_of([pair.stem for pair in scored], groups)
-    number = len(pairs) if units is None else int(units.max()) + 1
-    if method == ALL and number < FEW_GROUPS:
-        raise UserError(
-            "--method all needs more images, or groups of them, to tell calibrators apart",
-            found=number,
-            expected=f"{FEW_GROUPS} or more",
-            fix="--method temperature",
-        )
+    if method == ALL:
+        _check_number(len(pairs), units)
     form = form_of(pairs, ignore, logits=logits)
     fit_counts, pixels = counts_and_pixels(pairs, form)
     _check_labels(pixels, mask)
     warnings = fit_counts.warnings() + skipped + skipped_applied
-    by_method = {BASELINE: fit_counts}
+    # Of the fitted maps: as they are, and cross-validated by calibrator.
+    measured: dict[str, Measurement] = {}
     if method == ALL or not test_mask:
         names = suitable(pixels.classes) if method == ALL else [method]
-        crossed, remarks = cross_validated(names, pixels, units, pairs, form)
-        by_method |= crossed
-        warnings += remarks
+        counted, fold_warnings = cross_validated(names, pixels, units, pairs, form)
+        warnings += fold_warnings
+        for name, counts in ({BASELINE: fit_counts} | counted).items():
+            measured[name] = _measured(counts, units, bins, resamples)
     table: dict[str, Any] = {}
     if method == ALL:
-        method, table = choose(by_method, units, bins, resamples)
+        method, table = choose(measured)
         if not test_mask:
             warnings.append(
                 "these scores chose the calibrator, so they are slightly too good; --test-mask "
                 "gives others"
             )
-    if method == BASELINE:
-        calibrator: Calibrator = TemperatureCalibrator(temperature=1)
-        warnings.append("no calibrator improves on the maps; they are written as they are")
-    else:
+        if method == BASELINE:
+            warnings.append("no calibrator improves on the maps; they are written as they are")
+    calibrator: Calibrator = TemperatureCalibrator(temperature=1)  # which changes nothing
+    if method != BASELINE:
         calibrator = fitted(calibrator_class(method), pixels)
     with outputs.staged(out, SCORES, [FOLDER]) as new:
         before, after = write_calibrated(applied, calibrator, new / FOLDER, form)
@@ -147,9 +132,11 @@ def calibrate_folder(
             before.check()
             warnings += [f"{apply}: {line}" for line in before.warnings()]
             warnings += overlap_warnings(fit_counts, before)
+            run_before = _measured(before, units_of_scored, bins, resamples)
+            run_after = _measured(after, units_of_scored, bins, resamples)
         else:
-            before = fit_counts
-            after = by_method[method]
+            run_before = measured[BASELINE]
+            run_after = measured[method]
         record = Record.of(calibrator, pixels)
         result: dict[str, Any] = {
             "method": method,
@@ -159,15 +146,13 @@ def calibrate_folder(
             "scored_images": len(scored),
             "applied_images": len(applied),
             "bins": bins,
-            "clamp": before.clamps,
+            "clamp": before.clamps if test_mask else fit_counts.clamps,
         }
         if groups:
             result["groups"] = groups_note(units_of_scored)
         elif resamples:
             warnings += images_note(len(scored))
         result["warnings"] = warnings
-        run_before = _measured(before, units_of_scored, bins, resamples)
-        run_after = _measured(after, units_of_scored, bins, resamples)
         scored_metrics = SCORED if test_mask else CROSS_SCORED
         result["scores"] = paired_scores(scored_metrics, run_before, run_after)
         if table:
@@ -175,6 +160,41 @@ def calibrate_folder(
         write_text(new / CALIBRATOR, record.file_text())
         write_text(new / SCORES, json.dumps(result, indent=2, allow_nan=False) + "\n")
     return result
+
+
+# The checks of the options
+
+
+def _check_method(method: str, resamples: int) -> None:
+    """Raise a UserError for an unknown calibrator, or a choice of one without intervals."""
+    if method != ALL:
+        calibrator_class(method, "--method")
+    elif not resamples:
+        raise UserError("--method all needs intervals", found="--resamples 0", fix="leave it out")
+
+
+def _check_output(out: Path, inputs: Collection[Path | None]) -> None:
+    """Raise a UserError if `out` cannot be written, or has files that `calibrate` did not write."""
+    foreign = []
+    if (out / FOLDER).exists() and not (out / CALIBRATOR).exists():
+        foreign = [out / FOLDER]
+    outputs.check_output(out, "calibrate", below=[out / FOLDER], inputs=inputs, foreign=foreign)
+
+
+def _check_number(images: int, units: np.ndarray | None) -> None:
+    """Raise a UserError if there are too few images to choose a calibrator, or groups of them.
+
+    Args:
+        units: (N,) the group of each image, from 0; None where images are independent.
+    """
+    number = images if units is None else int(units.max()) + 1
+    if number < FEW_GROUPS:
+        raise UserError(
+            "--method all needs more images, or groups of them, to tell calibrators apart",
+            found=number,
+            expected=f"{FEW_GROUPS} or more",
+            fix="--method temperature",
+        )
 
 
 # The fit
@@ -298,22 +318,23 @@ def _measured(
     return measure(grouped(counted.counts(), units)["raw"], bins, SEED, resamples)
 
 
-def choose(
-    counted: Mapping[str, FolderCounts], units: np.ndarray | None, bins: int, resamples: int
-) -> tuple[str, dict[str, Any]]:
-    """Return the calibrator that the report's rule recommends, and what it is compared with.
+def choose(measured: Mapping[str, Measurement]) -> tuple[str, dict[str, Any]]:
+    """Return the calibrator that the rule of reports (`recommend`) chooses, and a table of all.
+
+    Of calibrators that the rule finds equally simple, the one with the lowest Brier score is
+    chosen, because a coarse calibrator can have the lower ECE and tell fewer pixels apart.
 
     Args:
-        counted: calibrator, or `BASELINE`, -> its cross-validated counts.
+        measured: calibrator, or `BASELINE`, -> the measurement of its cross-validated maps.
 
     Returns:
-        its name, and by name the `outcome` of the rule with the `scores`, each paired with that of
-        temperature scaling.
+        The calibrator's name, `BASELINE` if none improves on the maps. The table has by name the
+        `outcome` of the rule and the `scores`, each paired with that of temperature scaling.
     """
-    measured = {name: _measured(side, units, bins, resamples) for name, side in counted.items()}
     methods = {name: MethodFacts(code=name) for name in measured}
     facts = Facts(CROSS_VALIDATION, methods, {CROSS_VALIDATION: "id"})
-    choice = recommend(ProtocolComparison(facts, {CROSS_VALIDATION: measured}, "id"))
+    comparison = ProtocolComparison(facts, {CROSS_VALIDATION: measured}, "id")
+    choice = recommend(comparison, tie_break="brier")
     table = {}
     for name, run in measured.items():
         scores = paired_scores(
