@@ -29,7 +29,7 @@ from pipeline_src.files import atomic, write_text
 from pipeline_src.maps.checks import FolderCounts
 from pipeline_src.maps.compare import paired_scores
 from pipeline_src.maps.files import (
-    VOLUMES,
+    VOLUME_SUFFIXES,
     Form,
     Pair,
     form_of,
@@ -201,10 +201,10 @@ def _check_number(images: int, units: np.ndarray | None) -> None:
 
 
 def counts_and_pixels(pairs: Sequence[Pair], form: Form) -> tuple[FolderCounts, Pixels]:
-    """Return the counts of all pairs, and their pixels that a calibrator is fitted to.
+    """Return the counts of all pairs, and the pixels to which a calibrator is fitted.
 
-    Of maps of two classes these are all pixels, merged by logit. Of maps of K classes as many
-    pixels of each image as fit into memory are drawn, and each stands for an equal share of its
+    Of maps of two classes these are all pixels, merged by logit. Of maps of K classes pixels are
+    drawn, from each image as many as fit into memory, and each stands for an equal share of its
     image.
 
     Raises:
@@ -212,7 +212,7 @@ def counts_and_pixels(pairs: Sequence[Pair], form: Form) -> tuple[FolderCounts, 
     """
     counts = FolderCounts(form)
     pixels = []
-    most = max(1, MOST_LOGITS // ((form.classes or 2) * len(pairs)))
+    most = max(1, MOST_LOGITS // ((form.classes or 2) * len(pairs)))  # pixels of an image
     for saved in read_pairs(pairs, form):
         counts.add(saved)
         random = generator(saved.pair.stem, "calibrate")
@@ -238,15 +238,18 @@ def _check_labels(pixels: Pixels, mask: Path) -> None:
 
 
 def _classes(pixels: Pixels) -> np.ndarray:
+    """Return the labels that occur, ascending; a pixel of weight 0 does not count."""
     return np.unique(pixels.labels[pixels.weights > 0])
 
 
 def cross_fitted(
     calibrator: type[Calibrator], pixels: Pixels, groups: np.ndarray | None
 ) -> tuple[list[Calibrator], list[str]]:
-    """Return for each image the calibrator that is fitted to the other folds, and warnings.
+    """Return for each image the calibrator that is fitted without the image's fold, and warnings.
 
     Args:
+        calibrator: the type of the calibrators.
+        pixels: of all images.
         groups: (I,) the group of each image; None where images are independent.
 
     Raises:
@@ -264,8 +267,8 @@ def cross_fitted(
         )
     by_fold = []
     warnings: list[str] = []
-    for fold in range(folds.max() + 1):  # one at a time in memory
-        others = pixels.take(folds != fold)
+    for fold in range(folds.max() + 1):
+        others = pixels.take(folds != fold)  # a copy; one at a time is in memory
         by_fold.append(fitted(calibrator, others))
         if len(_classes(others)) < 2:
             warnings = [
@@ -276,7 +279,10 @@ def cross_fitted(
 
 
 def suitable(classes: int) -> list[str]:
-    """Return the calibrators for so many classes; of saved maps `vector` is `platt`."""
+    """Return the names of the calibrators that are defined for maps of so many classes.
+
+    `vector` is left out, because on saved maps `platt` is the same calibrator.
+    """
     kinds = [calibrator_class(name) for name in CALIBRATORS if name != "vector"]
     return [kind.name for kind in kinds if classes == 2 or not kind.two_classes]
 
@@ -288,13 +294,16 @@ def cross_validated(
     pairs: Sequence[Pair],
     form: Form,
 ) -> tuple[dict[str, FolderCounts], list[str]]:
-    """Return by calibrator the counts of all maps, each calibrated without its fold, and warnings.
+    """Return the counts of all maps after cross-validated calibration, by calibrator, and warnings.
 
-    Each file is read once.
+    Each map is calibrated by a calibrator that was fitted without the map's fold. Each file is read
+    once.
 
     Args:
         names: of the calibrators.
-        pixels, groups: as of `cross_fitted`, of the images of `pairs`.
+        pixels: of the images of `pairs`, to be fitted to.
+        groups: (I,) the group of each image; None where images are independent.
+        form: of all maps.
     """
     calibrators = {}
     for name in names:
@@ -314,7 +323,15 @@ def cross_validated(
 def _measured(
     counted: FolderCounts, units: np.ndarray | None, bins: int, resamples: int
 ) -> Measurement:
-    """Return the metrics of the maps as they are, or calibrated, on the same resamples."""
+    """Return the metrics of unnormalized maps, exactly and on resamples of the images.
+
+    The resamples are the same for all counts of the same images, so differences are paired.
+
+    Args:
+        units: (N,) the group of each image; None where images are independent.
+        bins: number of equal-width bins.
+        resamples: their number.
+    """
     return measure(grouped(counted.counts(), units)["raw"], bins, SEED, resamples)
 
 
@@ -345,7 +362,9 @@ def choose(measured: Mapping[str, Measurement]) -> tuple[str, dict[str, Any]]:
 
 
 def overlap_warnings(fitted_counts: FolderCounts, scored_counts: FolderCounts) -> list[str]:
-    """Return a warning that names scored images whose content was also fitted, under any name."""
+    """Return a warning that names scored images which were also fitted, under any name; an empty
+    list if there are none.
+    """
     known = set(_contents(fitted_counts).values())
     shared = [name for name, content in _contents(scored_counts).items() if content in known]
     if not shared:
@@ -357,7 +376,9 @@ def overlap_warnings(fitted_counts: FolderCounts, scored_counts: FolderCounts) -
 
 
 def _contents(counted: FolderCounts) -> dict[str, bytes]:
-    """Return by image id the sums over the pixels of map and mask, which identify the content.
+    """Return for each image id the image's row of the counts, as bytes that identify its content.
+
+    The row holds size, numbers of pixels and sums of scores, equal for equal maps and masks only.
 
     Images without a pixel that counts and maps of one value are left out, because several images
     share such sums.
@@ -398,8 +419,9 @@ def write_calibrated(
         probability = calibrated(calibrator, saved.probability, saved.logits)
         new = replace(saved, probability=probability)
         stored = probability
+        # The file of a volume can hold two classes, of which only the object's was read.
         two_classes = len(saved.stored_shape) == 4 and saved.stored_shape[0] == 2
-        if two_classes:  # of a volume: background and object
+        if two_classes:
             stored = np.stack([1 - probability, probability])
         path = folder / (pair.stem + suffix_of(pair.map))
         _write_map(path, pair.map, stored.reshape(saved.stored_shape))
@@ -411,7 +433,10 @@ def write_calibrated(
 
 
 def _write_map(path: Path, original: Path, stored: np.ndarray) -> None:
-    """Write an array in the format of the file `original`."""
+    """Write an array to `path`, in the format of the file `original`.
+
+    An .npz file keeps the name of its array, a NIfTI file its header.
+    """
     suffix = suffix_of(path)
     # A file object, because numpy appends .npy to the names of other files.
     with atomic(path) as temporary, open(temporary, "wb") as file:
@@ -421,17 +446,19 @@ def _write_map(path: Path, original: Path, stored: np.ndarray) -> None:
             with np.load(original) as arrays:
                 named: dict[str, Any] = {arrays.files[0]: stored}
             np.savez_compressed(file, **named)
-        elif suffix in VOLUMES:
-            file.write(_nifti_bytes(original, stored, compressed=suffix == VOLUMES[-1]))
+        elif suffix in VOLUME_SUFFIXES:
+            file.write(_nifti_bytes(original, stored, compressed=suffix == ".nii.gz"))
         else:
             Image.fromarray(stored).save(file, Image.registered_extensions()[suffix])
 
 
 def _nifti_bytes(original: Path, stored: np.ndarray, compressed: bool) -> bytes:
-    """Return a NIfTI file of values (z, y, x) with the affine and the header of another."""
+    """Return the content of a NIfTI file with the values `stored`, (z, y, x), and with the affine
+    and the header of the file `original`.
+    """
     image = nifti(original)
     header = image.header.copy()
     header.set_data_dtype(stored.dtype)
-    header.set_slope_inter(1, 0)
+    header.set_slope_inter(1, 0)  # values are stored as they are, not scaled
     content: bytes = type(image)(stored.T, image.affine, header).to_bytes()
     return gzip.compress(content, mtime=0) if compressed else content
