@@ -16,7 +16,7 @@ from pipeline_src.data.store import Store
 from pipeline_src.errors import UserError
 
 SMALLEST = 1 / 8  # side of the smallest crop, as a share of the image's side
-MARK = " null"  # end of the ids of crops, by which validation counts crops apart from images
+CROP_SUFFIX = " null"  # end of the ids of crops, by which validation counts them apart from images
 
 
 class NullImages(Store):
@@ -45,7 +45,7 @@ class NullImages(Store):
                 height = ceil(row.height * (side / store.size))
                 width = ceil(row.width * (side / store.size))
                 self.index.append(
-                    row._replace(id=f"{row.id}{MARK}", height=height, width=width, grey=0)
+                    row._replace(id=f"{row.id}{CROP_SUFFIX}", height=height, width=width, grey=0)
                 )
                 self._squares.append((number, top, left, side))
         if not self.index:

@@ -101,7 +101,7 @@ def train_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         yield Job(
             kind="train",
             name=f"train/{method}/seed{seed}",
-            files=(*RUN_FILES, LEVELS_FILE) if network.learns else RUN_FILES,
+            files=(*RUN_FILES, LEVELS_FILE) if network.learns_alphas else RUN_FILES,
             work=train_network,
             parameters=network_parameters(experiment) | {"method": network, "seed": seed},
             inputs=inputs,
