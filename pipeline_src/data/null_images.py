@@ -1,7 +1,7 @@
 """Object-free crops of images (null images), all background like the texture test sets.
 
-On these crops, methods that perturb labels, as `aslp_groups`, learn how overconfident a network is
-without an object.
+The method `aslp_groups` trains on such crops, and learns from those of the validation images how
+overconfident the network is where there is no object.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class NullImages(Store):
         The labels of a crop have the square's size in the original image.
         """
         self._store = store
-        self._squares: list[tuple[int, int, int, int]] = []  # image, top, left and side
+        # For each crop: the number of its image, and top, left and side of the square in pixels.
+        self._squares: list[tuple[int, int, int, int]] = []
         self.info = {}
         self.index = []
         for number, mask in enumerate(store.masks):
@@ -76,9 +77,12 @@ class NullImages(Store):
 
 
 def largest_square(free: np.ndarray) -> tuple[int, int, int]:
-    """Return top, left and side of the largest all-True square of odd side in (H, W) bool.
+    """Return top, left and side of the largest square of an odd side in which `free` is True.
 
-    The side is 0 if nothing is True. An odd side, because the square is found by its center.
+    The side is odd because the square is found by its center pixel. It is 0 if nothing is True.
+
+    Args:
+        free: (H, W) bool.
     """
     # A pixel whose nearest pixel that is not free has the chessboard distance d is the center of a
     # free square of side 2 d - 1. Padding makes the border not free, and shifts all places by 1.
