@@ -94,7 +94,7 @@ def outdated(folder: Path) -> dict[str, int]:
 
 def forget_code() -> None:
     """Have the code read again at the next fingerprint, because files were edited."""
-    for cached in (fingerprint._code_digests, fingerprint._places, fingerprint._code, fingerprint._records):
+    for cached in (fingerprint._code_digests, fingerprint._places, fingerprint._code, fingerprint._known_code):
         cached.cache_clear()
 
 

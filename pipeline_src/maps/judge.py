@@ -18,7 +18,7 @@ from pipeline_src.analysis.resampling import RESAMPLES, SEED, measure
 from pipeline_src.counting.bins import check_bins
 from pipeline_src.counting.counts import Counts, grouped
 from pipeline_src.counting.storage import save
-from pipeline_src.data.groups import find, names, number
+from pipeline_src.data.groups import find, names, numbers_of_stems
 from pipeline_src.data.manifest import write_csv
 from pipeline_src.errors import UserError, listed
 from pipeline_src.files import write_text
@@ -219,7 +219,7 @@ def groups_of(stems: Sequence[str], groups: str) -> np.ndarray | None:
             found=f"no row for{listed(unnamed)}",
             fix="add the rows; an image without relatives gets a group of its own name",
         )
-    return number(stems, groups, file)
+    return numbers_of_stems(stems, groups, file)
 
 
 def _write_images(path: Path, counts: Mapping[str, Counts], bins: int) -> None:

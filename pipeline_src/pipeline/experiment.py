@@ -104,6 +104,7 @@ class ExperimentGraph(Graph):
             class_names=entries["train"].classes,
             in_paper=tuple(in_paper),
             captions=captions,
+            # `claims: true` in params.yaml asks for all claims, which None stands for.
             claims=None if self.settings.claims is True else tuple(self.settings.claims or ()),
         )
 
@@ -156,7 +157,9 @@ class ExperimentGraph(Graph):
     def check(self) -> None:
         """Raise a UserError for an unknown claim, or a method that the experiment cannot run.
 
-        The experiment may lack another method that the method needs, object-free crops or seeds.
+        A method cannot run if it refers to a method that the experiment lacks or that trains no
+        network, if it needs object-free crops and there are several classes, or if it needs several
+        seeds and there is one.
         """
         if self.facts.claims:
             check_claims(self.facts.claims, f"experiments.{self.name}.claims")
@@ -174,7 +177,7 @@ class ExperimentGraph(Graph):
                         f"and {needed!r} is post-hoc itself",
                         expected=", ".join(trained) or "baseline",
                     )
-            # Such a method validates on crops of images that show no object.
+            # A method with `validates_null` validates on crops that show no object.
             if self.facts.classes > 2 and getattr(chosen.method, "validates_null", False):
                 raise UserError(
                     f"methods.{name} needs object-free crops, and no crop is free of all classes",
@@ -197,7 +200,7 @@ def _method_facts(chosen: Chosen) -> MethodFacts:
     return MethodFacts(
         code=chosen.code,
         parameters=method.model_dump(),
-        learns=method.learns,
+        learns=method.learns_alphas,
         trains=posthoc is None,
         of_all_seeds=posthoc is not None and posthoc.every_seed,
     )

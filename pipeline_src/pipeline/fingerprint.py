@@ -3,7 +3,8 @@ the store.
 
 A fingerprint covers the parameters of a job, the fingerprints of its inputs, and code: the function
 of the job with the definitions in `steps` that it uses, and all modules of the package that these
-import, directly or not. A module counts as `syntax` reads it.
+import, directly or not. A module counts as the text of its syntax tree, without comments and
+docstrings (`syntax`).
 """
 
 from __future__ import annotations
@@ -39,12 +40,14 @@ NEUTRAL = {
 }
 NEUTRAL_PACKAGES = ("params", "pipeline")
 STEPS = ["pipeline", "steps"]  # each definition of these modules counts by itself
-# Modules whose functions import by computed names. What they import counts otherwise: the generator
-# of a dataset is in the modules of its jobs; weights are no code. Classes of registries, which
-# `python_source.registered_class` imports, are in the parameters of their jobs.
+# The only modules whose functions may import modules by names that they compute. What these two
+# import changes fingerprints in other ways: the first imports the generator of a dataset, which is
+# in `Job.modules` of its jobs; the second only finds a module's weights, which are no code.
+# Classes of registries, which `python_source.registered_class` imports, are in the parameters of
+# their jobs.
 COMPUTING = {"data/sources.py", "training/models/modules.py"}
-CACHE = Path(".snakemake/code.json")  # may be removed at any time
-CHANGED = "changed"  # a key of the records
+CACHE = Path(".snakemake/code.json")  # what `_known_code` returns; may be removed at any time
+CHANGED = "changed"  # key in `_known_code` that says that `CACHE` has to be written
 
 
 def digest(content: Any) -> str:
@@ -137,9 +140,9 @@ def code_digests(
 @cache
 def _code_digests(imports: tuple[str, ...]) -> dict[str, str]:
     """Return the code that dotted names import, directly or not: file, or file:definition ->
-    digest.
+    digest of its text.
     """
-    names = list(imports)
+    names = list(imports)  # whose code has still to be found
     found: dict[str, str] = {}
     while names:
         for place in _places(names.pop()):
@@ -148,7 +151,7 @@ def _code_digests(imports: tuple[str, ...]) -> dict[str, str]:
                 code = _code(place)
                 found[key] = code.digest
                 names += code.imports
-    _save_records()
+    _save_known_code()
     return dict(sorted(found.items()))
 
 
@@ -203,51 +206,54 @@ def _places(name: str) -> list[str]:
 
 
 @cache
-def _records() -> dict[str, Any]:
-    """Return the code of places (`_places`) as `CACHE` has it: place -> state of its file, digest,
-    imports. With it, files that have not changed are not parsed when a command starts.
+def _known_code() -> dict[str, Any]:
+    """Return what `CACHE` records of the package's code, so that a command need not parse files
+    that have not changed: place (`_places`) -> [state of its file, digest of its text, imports].
 
-    The result is empty if the records are damaged, or another version of this code wrote them.
+    The result is empty if `CACHE` is damaged or was written by another version of this code.
+    `_code` adds places to it, and sets `CHANGED` then.
     """
     with suppress(OSError, ValueError, LookupError, TypeError):
         content = json.loads(CACHE.read_bytes())
-        if content["digest"] == _checksum(content["records"]):
-            return dict(content["records"])
+        if content["digest"] == _cache_digest(content["known"]):
+            return dict(content["known"])
     return {}
 
 
-def _checksum(records: dict[str, Any]) -> str:
-    """Return the digest of records and of the files with the rules by which they were made, so
-    records by other rules are not used.
+def _cache_digest(known: dict[str, Any]) -> str:
+    """Return the digest that `CACHE` holds of its content `known` (`_known_code`).
+
+    It also covers this file and `syntax`, by whose rules the content was computed: if they change,
+    the cache is not used.
     """
-    return digest([sha256(__file__), sha256(syntax.__file__), records])
+    return digest([sha256(__file__), sha256(syntax.__file__), known])
 
 
 @cache
 def _code(place: str) -> Code:
     """Return the code of a file of the package, or of a definition in it (`_places`)."""
     file, _, name = place.partition(":")
-    records = _records()
+    known = _known_code()
     now = state(ROOT / file)  # such as its time and size
-    if place not in records or records[place][0] != now:
+    if place not in known or known[place][0] != now:
         folder = f"{PACKAGE}/{file}".split("/")[:-1]
         tree = syntax.Remover(folder).visit(syntax_tree(ROOT / file))
         if name:
             tree = syntax.definition(tree, name)
-        imports = syntax.imports(tree, f"{PACKAGE}/{file}", file in COMPUTING)
-        records[place] = [now, digest(syntax.text(tree)), imports]
-        records[CHANGED] = True
-    _, text, imports = records[place]
-    return Code(text, imports)
+        imports = syntax.imports(tree, f"{PACKAGE}/{file}", computes=file in COMPUTING)
+        known[place] = [now, digest(syntax.text(tree)), imports]
+        known[CHANGED] = True
+    _, text_digest, imports = known[place]
+    return Code(text_digest, imports)
 
 
-def _save_records() -> None:
-    """Write the records to `CACHE` if they changed, without those of files that are gone."""
-    records = _records()
-    if records.pop(CHANGED, False):
+def _save_known_code() -> None:
+    """Write `_known_code` to `CACHE` if it changed, without the places in files that are gone."""
+    known = _known_code()
+    if known.pop(CHANGED, False):
         present = {}
-        for place, record in records.items():
+        for place, record in known.items():
             if (ROOT / place.partition(":")[0]).is_file():
                 present[place] = record
         with suppress(OSError, UserError):  # without a cache, the next command is only slower
-            write_text(CACHE, json.dumps({"records": present, "digest": _checksum(present)}))
+            write_text(CACHE, json.dumps({"known": present, "digest": _cache_digest(present)}))

@@ -159,7 +159,9 @@ class Job:
         return digest([manifest.files[name]["sha256"] for name in names])
 
     def _read_files(self, manifest: Manifest, reads: str) -> list[str]:
-        """Return the files that a job with these `reads` reads: the one that it names, or all."""
+        """Return the names of the files that a job with these `reads` reads: `reads` itself if it
+        is a file with a fingerprint of its own, else all.
+        """
         return [reads] if reads in self.depends_on else list(manifest.files)
 
     @property
@@ -178,7 +180,8 @@ class Job:
     def former(self) -> tuple[Path, Manifest] | None:
         """The folder and manifest of the result that the view shows now; None if it shows none.
 
-        It is that of an earlier fingerprint if parameters, data or code changed since.
+        The view shows the last finished result: one of an earlier fingerprint if parameters, data
+        or code changed since.
         """
         for link in self.links:
             folder = linked(link).parent
@@ -219,10 +222,10 @@ class Graph:
         """Return the job of a name; if there is none, a UserError suggests the nearest name."""
         if name not in self.jobs:
             kind = name.partition("/")[0]
-            alike = [job.name for job in self.of_kinds(kind)]
+            same_kind = [job.name for job in self.of_kinds(kind)]
             raise UserError(
                 f"experiment {self.name} has no job {name}",
-                expected=few(alike or self.jobs, most=50),
+                expected=few(same_kind or self.jobs, most=50),
                 fix=did_you_mean(name, self.jobs),
             )
         return self.jobs[name]
@@ -264,14 +267,16 @@ class Graph:
 
 
 def other_versions(jobs: Iterable[Job]) -> list[str]:
-    """Return a line for each version of a library that made results and is not installed: results
-    of different versions stand side by side then, because versions are in no fingerprint.
+    """Return a line for each version of a library that made results but is not installed now, with
+    the names of these results.
+
+    Versions are in no fingerprint, so such results stay current beside those of today's version.
     """
-    names: defaultdict[str, list[str]] = defaultdict(list)
+    results: defaultdict[str, list[str]] = defaultdict(list)  # version -> names of jobs
     for job in jobs:
         versions = job.manifest.made.get("versions", {}) if job.manifest else {}
         for library, version in versions.items():
-            present = installed(library)
-            if version != present:
-                names[f"made with {library} {version}, here {present or 'none'}"].append(job.name)
-    return [f"{version}: {few(results, most=5)}" for version, results in names.items()]
+            today = installed(library)
+            if version != today:
+                results[f"made with {library} {version}, here {today or 'none'}"].append(job.name)
+    return [f"{version}: {few(names, most=5)}" for version, names in results.items()]

@@ -82,8 +82,10 @@ class Manifest:
 
     @property
     def kept_records(self) -> list[Mapping[str, str]]:
-        """The records of `kept` of the result and of the files that were copied into it: what was
-        accepted under another fingerprint than the one that it was made with.
+        """The records of `kept` of the result and of the files that were copied into it.
+
+        Each tells that a user accepted a result under another fingerprint than the one that it was
+        computed with, and why.
         """
         records = list(self.kept)
         for file in self.files.values():
@@ -92,8 +94,9 @@ class Manifest:
 
     @property
     def file_seconds(self) -> float:
-        """The sum of the `seconds` of all files that record them: of an evaluation, also those of
-        files that were copied from an earlier result.
+        """The sum of the `seconds` of all files that record them, as those of an evaluation do.
+
+        Files that were copied from an earlier result count with the seconds that they took there.
         """
         seconds = 0.0
         for file in self.files.values():
@@ -114,7 +117,7 @@ class Manifest:
 
 @cache
 def _parsed(file: Path, *state: int) -> Manifest | None:
-    """Return the manifest in a file; None if it is damaged, so its digest differs.
+    """Return the manifest in a file; None if it is damaged: unreadable, or of another digest.
 
     The result is cached, because many jobs share an input. `state` (inode, modification time and
     size) is part of the cache's key, so a changed file is read again.
@@ -146,7 +149,7 @@ def now() -> str:
 
 def peak_memory() -> int:
     """Return the peak memory of this process in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS, else in KiB
     return peak // (2**20 if sys.platform == "darwin" else 2**10)
 
 

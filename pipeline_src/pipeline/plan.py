@@ -15,14 +15,16 @@ from pipeline_src.pipeline.job import Job, other_versions
 from pipeline_src.pipeline.manifest import STORE, Manifest, processor, stored
 from pipeline_src.training.perturbation import AdaptivePerturbation
 
-USUAL_PIXELS = 400 * 300  # of an image of the usual datasets
-MOST = 4  # reasons that are shown
-LARGEST = 10**7  # images that a dataset of unknown size is taken to have
-# Margin of a label with which a network agrees, as alphas of published runs grow after
-# `start_epoch`.
-MARGIN = 4.5
-# Perturbed labels per image in a run; of twelve images, none is perturbed in 5 % of runs.
-FEW_DRAWS = 0.25
+USUAL_PIXELS = 400 * 300  # of an image at its original size, as most datasets have
+MOST_REASONS = 4  # for which a job runs; `differences` shows no more
+ASSUMED_SIZE = 10**7  # number of images of a dataset whose size is not known
+# Mean of (2 y - 1) z over the pixels of a training image, logits z and labels y, once the network
+# has learned the image. It is estimated from published runs: alphas grow by eta * margin / beta in
+# each epoch after `start_epoch`.
+USUAL_MARGIN = 4.5
+# Perturbed labels per image in a whole run, below which a run is too short for its method. At 0.25,
+# a run with twelve training images perturbs no label with probability exp(-12 * 0.25) = 5 %.
+FEW_PERTURBED = 0.25
 
 
 def missing_jobs(experiment: ExperimentGraph) -> list[Job]:
@@ -56,25 +58,27 @@ def unchecked_datasets(experiment: ExperimentGraph) -> list[str]:
 def check_splits(experiment: ExperimentGraph) -> dict[str, int | None]:
     """Return the number of images of each split after checks; None where it is not known.
 
-    Splits must fit into their datasets, and train, val and tests be disjoint. A dataset that is not
-    prepared has no list of samples: positions in a split replace it, and each split counts as
-    large as the whole dataset, which is not known for some datasets. A size that is too large can
-    hide an overlap but cannot produce one. The jobs check again.
+    No split may name more images than its dataset has, and train, val and tests must be disjoint.
+
+    Prepared datasets have a list of samples. For another dataset, the positions of a split's images
+    in the dataset replace it, up to the dataset's size or, if that is not known, `ASSUMED_SIZE`.
+    Too large a size can hide an overlap of splits, which the jobs find later, but cannot report
+    one that does not exist.
 
     Raises:
         UserError: names the splits.
     """
     samples = {}
-    unknown = []
-    for name, (split, _) in experiment.splits.items():  # (split, role)
+    unknown = []  # splits
+    for name, (split, _role) in experiment.splits.items():
         prepared = experiment.job(f"prepare/{split.set}")
         if prepared.is_made:
             samples[name] = manifest.select(split, prepared.folder)
             continue
         size = sources.count_images(experiment.entry(name), experiment.data_root)
         if not size:
-            size = LARGEST
-            if not (split.first or split.last):  # a part of a dataset says its own size
+            size = ASSUMED_SIZE
+            if not (split.first or split.last):  # else these two say how many images it has
                 unknown.append(name)
         manifest.check_size(split, size, f"correct `data:` of experiment {experiment.name}")
         samples[name] = []
@@ -100,16 +104,17 @@ def requirements(experiment: ExperimentGraph, sizes: Mapping[str, int | None]) -
         f"Disk: {disk:,.0f} MiB for preprocessed images",
     ]
     trainings = experiment.of_kinds("train")
-    finished = _finished_run(trainings[0], bool(experiment.settings.training.gpus))
+    uses_gpu = experiment.settings.training.gpus > 0
+    finished = _finished_run(trainings[0], on_gpu=uses_gpu)
     if finished is None:
         lines.append("Memory and hours: unknown before a run of this network on this machine")
         return lines
     folder, record = finished
-    # Speed of a training in images a second, which the experiment's own trainings will have.
-    trained = json.loads((folder / "run.json").read_bytes())["images"]
+    # The experiment's own trainings will process as many images a second as the finished one.
+    number = json.loads((folder / "run.json").read_bytes())["images"]
     lines.append(f"Memory: {record.made['memory']:,} MiB for a training")
     epochs = record.ingredients["parameters"]["training"]["epochs"]
-    images_a_second = trained * epochs / record.made["seconds"]
+    images_a_second = number * epochs / record.made["seconds"]
     missing = len([job for job in trainings if not job.is_made])
     hours = "unknown"
     if "train" in known:
@@ -155,7 +160,8 @@ def _speed_facts(ingredients: Mapping[str, Any]) -> list[Any]:
     """
     parameters = ingredients["parameters"]
     configs = [name for name in ingredients["code"] if "/models/configs/" in name]
-    return [configs, parameters["image_size"], parameters["training"] | {"epochs": 0}]
+    training = parameters["training"] | {"epochs": 0}  # equal for all numbers of epochs
+    return [configs, parameters["image_size"], training]
 
 
 def _stored_bytes(experiment: ExperimentGraph) -> int:
@@ -168,7 +174,9 @@ def _stored_bytes(experiment: ExperimentGraph) -> int:
 
 
 def differences(job: Job) -> list[str]:
-    """Return why a job would run, a line each: how it differs from the result in the view."""
+    """Return why a job would run, a line each: the ingredients (parameters, inputs, code, files)
+    that differ from those of the result in the view.
+    """
     if job.former is None:
         return ["not made yet"]
     former = dict(_flat(job.former[1].ingredients, ""))
@@ -179,8 +187,8 @@ def differences(job: Job) -> list[str]:
             found.append(_difference(name, former.get(name), today.get(name)))
     if not found:
         return ["its result was removed"]
-    if len(found) > MOST:
-        return [*found[:MOST], f"and {len(found) - MOST} more"]
+    if len(found) > MOST_REASONS:
+        return [*found[:MOST_REASONS], f"and {len(found) - MOST_REASONS} more"]
     return found
 
 
@@ -219,20 +227,24 @@ def _flat(value: Any, name: str) -> Iterator[tuple[str, str]]:
 def _late_starts(experiment: ExperimentGraph) -> Iterator[str]:
     """Yield a line for each method that perturbs almost no label because the run is short.
 
-    Its alphas start at 0 and grow by eta * margin / beta in each epoch after `start_epoch`, so the
-    number of perturbed labels grows with the square of the epochs that are left.
+    Alpha is the probability that an image's label is perturbed. It is 0 until `start_epoch` and
+    grows by a step of eta * margin / beta after each later epoch. Of v visits of an image with an
+    alpha above 0, the k-th perturbs its label with probability k * step: in all, step v (v + 1) / 2
+    labels are perturbed.
     """
     epochs = experiment.settings.training.epochs
     for name, chosen in experiment.methods.items():
         method = chosen.method
         if not isinstance(method, AdaptivePerturbation):
             continue
-        # Visits of an image whose alpha can be above 0.
+        step = method.eta * USUAL_MARGIN / method.beta
+        # Visits of an image whose alpha can be above 0: one in each epoch, after the first step.
         visits = max(0, epochs - method.start_epoch - 1)
-        drawn = method.eta * MARGIN / method.beta * visits * (visits + 1) / 2
-        if visits == 0 or (method.form == "drawn" and drawn < FEW_DRAWS):
+        perturbed = step * visits * (visits + 1) / 2
+        # The form "expected" perturbs every label a little, instead of few labels by draws.
+        if visits == 0 or (method.form == "drawn" and perturbed < FEW_PERTURBED):
             reason = f"start_epoch is {method.start_epoch}, and training.epochs is {epochs}"
-            labels = f"about {drawn:.2f} labels per image are perturbed in all epochs"
+            labels = f"about {perturbed:.2f} labels per image are perturbed in all epochs"
             yield f"methods.{name}: {labels}: {reason}."
 
 

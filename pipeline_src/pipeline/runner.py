@@ -45,7 +45,7 @@ def run_job(job: Job, command: str = "snakemake --cores all") -> bool:
         UserError: an input is missing or damaged, the folder is not writable, the disk is full,
             `work` left out a file.
     """
-    with alone(job.name, LOCKS / f"{job.key}.lock"):
+    with alone(job.name, LOCKS / f"{job.key}.lock"):  # no two processes at a time
         existed = job.is_made
         if existed:
             log.info("%s exists: %s", job.name, job.folder)
@@ -97,7 +97,7 @@ def _write_result(job: Job, new: Path) -> None:
     exists only as a whole.
     """
     shutil.rmtree(new, ignore_errors=True)  # of a killed run
-    with writing(new):
+    with writing(new):  # a full disk becomes a UserError
         new.mkdir(parents=True)
         resumed = job.scratch.exists()
         copied = _copy_files(job, new)
@@ -113,16 +113,6 @@ def _write_result(job: Job, new: Path) -> None:
         for name in job.files:
             flush(new / name)  # to the disk, before the manifest records it
             files[name] = copied.get(name) or _file_record(job, new / name, file_seconds)
-        origin = {
-            "job": job.name,
-            "time": now(),
-            "seconds": round(seconds, 3),
-            "resumed": resumed,
-            "machine": processor(),
-            "gpu": gpu(),
-            "memory": peak_memory(),
-            "versions": loaded_versions(),
-        }
         inputs = {}
         for role, needed in job.inputs.items():
             inputs[role] = {"name": needed.name, "digest": needed.content_of(job.reads)}
@@ -131,27 +121,45 @@ def _write_result(job: Job, new: Path) -> None:
             ingredients=job.ingredients,
             files=files,
             inputs=inputs,
-            made=origin,
+            made=_origin(job, seconds, resumed=resumed),
         )
         manifest.write(new)
     place(new, job.folder)
     log.info("%s done in %.1f s", job.name, seconds)
 
 
+def _origin(job: Job, seconds: float, *, resumed: bool) -> dict[str, Any]:
+    """Return when, where and with which libraries this process computed a result
+    (`Manifest.made`).
+    """
+    return {
+        "job": job.name,
+        "time": now(),
+        "seconds": round(seconds, 3),
+        "resumed": resumed,
+        "machine": processor(),
+        "gpu": gpu(),
+        "memory": peak_memory(),
+        "versions": loaded_versions(),
+    }
+
+
 def _copy_files(job: Job, new: Path) -> dict[str, dict[str, Any]]:
     """Copy files of intact stored results whose fingerprints equal those of the job's files.
 
     So a job computes only what changed: an evaluation of one more split copies the counts of the
-    others.
+    splits that are evaluated already.
 
     Returns:
         The record of each copied file, for the manifest.
     """
     fingerprints = set(job.file_fingerprints.values())
-    found: dict[str, tuple[Path, dict[str, Any]]] = {}
-    for folder, manifest in stored(job.kind) if fingerprints else ():
+    if not fingerprints:
+        return {}
+    found: dict[str, tuple[Path, dict[str, Any]]] = {}  # fingerprint -> file, record
+    for folder, manifest in stored(job.kind):
         for name, record in manifest.files.items():
-            if "roles" not in record:  # of an earlier version
+            if "roles" not in record:  # an earlier version wrote it, without file fingerprints
                 continue
             fingerprint = file_fingerprint(manifest.ingredients, record["roles"])
             if fingerprint in fingerprints and not manifest.faults(folder, [name]):
@@ -194,8 +202,8 @@ def reset_future_times(jobs: Iterable[Job]) -> None:
     """Set the modification times of results that lie in the future to now.
 
     Such times stem from a clock that was set back, or from files of a machine with a fast clock.
-    Snakemake removes a finished result that is older than one of its inputs. Of links, as DVC makes
-    them, their own times count.
+    They have to go because Snakemake removes a finished result that is older than one of its
+    inputs. Files may be links, which DVC makes; Snakemake then reads the time of the link itself.
     """
     for job in jobs:
         for file in (job.folder / NAME, *job.paths):
@@ -208,13 +216,14 @@ def reset_future_times(jobs: Iterable[Job]) -> None:
 
 
 def show(jobs: Iterable[Job]) -> None:
-    """Link the results of finished jobs into the view; links to other results stay."""
+    """Link the results of finished jobs into the view; links of jobs without a result stay."""
     for job in jobs:
         if not job.is_made:
             continue
-        former = job.former
-        if former:  # files that the job does not write any more must not seem current
-            for name in former[1].files.keys() - set(job.files):
+        if job.former:
+            _, earlier = job.former
+            # Files that the job does not write any more must not seem current.
+            for name in earlier.files.keys() - set(job.files):
                 job.link(name).unlink(missing_ok=True)
         for link, file in job.links.items():
             _link(link, file)

@@ -44,8 +44,8 @@ class Remover(ast.NodeTransformer):
         self.origins: dict[str, str] = {}
 
     def _origin(self, node: ast.expr) -> str:
-        """Return the dotted name that an expression stands for, after the imports so far: of
-        `np.exp` it is numpy.exp. Of an expression that is no name it is its text.
+        """Return the dotted name that an expression stands for, after the imports so far: for
+        `np.exp`, this is numpy.exp. If the expression is no name, return its text.
         """
         first, dot, rest = ast.unparse(node).partition(".")
         return f"{self.origins.get(first, first)}{dot}{rest}"
@@ -155,9 +155,9 @@ def definition(tree: ast.Module, name: str) -> ast.Module:
     Statements that define nothing are also returned, because they may do anything.
     """
     used = {name}
-    number = 0
-    while number < len(used):  # until no statement adds a name
-        number = len(used)
+    known = 0  # number of names before the last pass
+    while known < len(used):  # until a pass adds no name
+        known = len(used)
         chosen = [node for node in tree.body if not _defined(node) or _defined(node) & used]
         for node in chosen:
             used |= _names(node)

@@ -1,4 +1,7 @@
-"""Warnings of runs that end without an error. Their code is in no fingerprint."""
+"""Warnings about trainings that end without an error but with a network that is of no use.
+
+This code is in no fingerprint, so a change of it re-runs no training.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +13,18 @@ if TYPE_CHECKING:
     from pipeline_src.pipeline.job import Job
 
 log = logging.getLogger(__name__)
-LOW = 0.2  # validation accuracy below which masks may be inverted
-LARGE = 1e3  # training loss of a diverged training
+LOW_ACCURACY = 0.2  # share of correct validation pixels, below which masks may be inverted
+LARGE_LOSS = 1e3  # training loss, from which a training counts as diverged
 
 
 def warn_of_accuracy(job: Job, folder: Path) -> None:
-    """Warn of inverted masks and of divergence, by the last epoch of the history in `folder`.
+    """Log a warning if the training in `folder` diverged, or if the masks may be inverted.
+
+    Both show in the last epoch of history.csv. With two classes, a network that learned from
+    inverted masks is wrong on most pixels.
 
     Args:
-        job: of the training.
+        job: the job that trained.
     """
     import pandas as pd
 
@@ -26,14 +32,14 @@ def warn_of_accuracy(job: Job, folder: Path) -> None:
     title = job.options["title"]
     accuracy = float(last["val_accuracy"])
     loss = float(last["loss"])
-    if not loss < LARGE:  # also true of NaN
+    if not loss < LARGE_LOSS:  # also true of NaN
         log.warning(
             "%s: the training diverged: loss %.3g, validation accuracy %.1f %%",
             title,
             loss,
             100 * accuracy,
         )
-    elif accuracy < LOW and job.parameters["classes"] == 2:
+    elif accuracy < LOW_ACCURACY and job.parameters["classes"] == 2:
         log.warning(
             "%s: validation accuracy %.1f %%. Masks may be inverted.", title, 100 * accuracy
         )

@@ -56,11 +56,13 @@ def verify(jobs: Iterable[Job], command: str) -> tuple[int, list[str]]:
 
 def keep(jobs: Collection[Job], why: str) -> list[str]:
     """Rename the results that the view shows to today's fingerprints: they count as current
-    although code or parameters changed. The user vouches that the change cannot change them; the
-    manifests record the reason `why`.
+    although code or parameters changed.
+
+    The user vouches that the change cannot change these results. The manifests record the user's
+    reason `why`.
 
     Returns:
-        The names of the jobs.
+        The names of the jobs whose results were renamed.
 
     Raises:
         UserError: a result does not exist, has other files or is damaged; nothing is renamed.
@@ -99,8 +101,8 @@ def keep(jobs: Collection[Job], why: str) -> list[str]:
 
 
 def _keep_problem(job: Job) -> str:
-    """Return why the result that the view shows cannot be kept under today's fingerprint; empty if
-    it can.
+    """Return a clause on why the result that the view shows cannot be kept under today's
+    fingerprint; empty if it can.
     """
     if job.former is None:
         return "no earlier result is shown"
@@ -111,9 +113,11 @@ def _keep_problem(job: Job) -> str:
 
 
 def leftovers(params: Params) -> dict[Path, str]:
-    """Return the folders in the store that no experiment of params.yaml needs, with a description.
+    """Return the folders in the store that no experiment of params.yaml needs: folder ->
+    description.
 
-    For an invalid experiment, the results in its view are needed, since its jobs are not known.
+    The jobs of an invalid experiment are not known, so all results that its view shows count as
+    needed.
     """
     needed = {overview_job(params).key}
     for name in params.experiments:
@@ -122,7 +126,7 @@ def leftovers(params: Params) -> dict[Path, str]:
         except UserError as error:
             log.warning("%s is left as it is: %s", name, str(error).partition("\n")[0])
             for path in (STORE.parent / name).rglob("*"):
-                if path.is_symlink():
+                if path.is_symlink():  # to a file in kind/fingerprint/
                     needed.add("/".join(linked(path).parent.parts[-2:]))
     found = {}
     for folder in sorted(UNFINISHED.glob("*/*/")):

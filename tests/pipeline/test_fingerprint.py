@@ -71,7 +71,7 @@ EDITS = [
         "# a comment\nfrom __future__ import annotations\n",
         set(),
     ),
-    ("pipeline/training_faults.py", "LARGE = 1e3", "LARGE = 1e4", set()),
+    ("pipeline/training_faults.py", "LARGE_LOSS = 1e3", "LARGE_LOSS = 1e4", set()),
     ("pipeline/steps/data.py", '"%s and %s hold %d byte-identical images: %s"', '"%s %s %d %s"', set()),
     ("training/models/build.py", "but the weights can't be loaded", "and no weights are there", set()),
     ("training/method.py", "0: the last weights.", "0: those of the last step.", set()),
@@ -178,10 +178,10 @@ def test_the_class_of_a_method_counts_and_no_other_method():
 def test_digests_are_kept_between_processes_and_renewed(package):
     before = digests()
     assert fingerprint.CACHE.is_file()
-    fingerprint._records.cache_clear()  # as in another process
+    fingerprint._known_code.cache_clear()  # as in another process
     assert digests() == before
     fingerprint.CACHE.write_text("[damaged")
-    fingerprint._records.cache_clear()
+    fingerprint._known_code.cache_clear()
     assert digests() == before
 
 

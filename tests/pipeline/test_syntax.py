@@ -245,7 +245,7 @@ def test_a_module_that_becomes_a_package_is_followed(package):
     after = code("loop")
     moved = {f"pipeline_src/training/strength/{name}.py" for name in ("__init__", "more")}
     assert after.keys() == before.keys() - {"pipeline_src/training/strength.py"} | moved
-    records = json.loads(fingerprint.CACHE.read_bytes())["records"]
+    records = json.loads(fingerprint.CACHE.read_bytes())["known"]
     assert "training/strength.py" not in records and "training/strength/more.py" in records
 
 

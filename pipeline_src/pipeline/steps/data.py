@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pipeline_src.data.store import Store
 
 log = logging.getLogger(__name__)
-# In the folder of a preparation below results/<experiment>/, where it failed.
-FAILED = "problems.failed.csv"
+# The list of problems of a preparation that failed, in the folder of its view.
+FAILED_FILE = "problems.failed.csv"
 
 
 # Datasets
@@ -49,10 +49,11 @@ def prepare_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 
 def _pulled_preparation(experiment: ExperimentGraph, entry: Entry) -> Job | None:
-    """Return the job of a preparation that was pulled into the store with DVC; its dataset has no
-    files on this machine, so its identity is the one that the preparation recorded.
+    """Return the job of a preparation that was pulled into the store with DVC; None if there is
+    none.
 
-    Of several preparations, a current one is taken, else any; None if there is none.
+    Its dataset has no files on this machine, so the preparation's record of them identifies it. Of
+    several preparations, a current one is returned, else the last.
     """
     last = None
     for folder, record in stored("prepare"):
@@ -91,22 +92,27 @@ def _preparation(experiment: ExperimentGraph, entry: Entry, identity: Identity) 
         files=("manifest.csv", "problems.csv", "summary.json"),
         work=prepare_dataset,
         parameters=parameters,
-        options=_places(experiment, entry) | {"unchecked": identity.unchecked},
+        options=_dataset_options(experiment, entry) | {"unchecked": identity.unchecked},
         modules=(sources.GENERATOR,) if entry.generated else (),
         view=experiment.results / "prepared" / entry.name,
     )
 
 
 def groups_parameter(experiment: ExperimentGraph, entry: Entry) -> str:
-    """Return what fingerprints include of a dataset's groups (images that are not independent, such
-    as frames of a video): the pattern that finds the group in a name, or the digest of a file.
+    """Return what fingerprints include of a dataset's groups: images that are not independent, such
+    as frames of a video.
+
+    `Entry.groups` is a file that lists the groups, whose digest counts, or a pattern that finds the
+    group in the name of an image, which counts itself.
     """
-    file = groups.find(entry.groups, experiment.data_root)
+    file = groups.find(entry.groups, experiment.data_root)  # None for a pattern
     return file_digest(file) if file else entry.groups
 
 
-def _places(experiment: ExperimentGraph, entry: Entry) -> dict[str, Any]:
-    """Return the dataset's entry, and the folders in which its files lie."""
+def _dataset_options(experiment: ExperimentGraph, entry: Entry) -> dict[str, Any]:
+    """Return the options of a job that reads a dataset's files: the dataset's entry in the catalog,
+    and the folders of downloads and of unpacked archives.
+    """
     return {"entry": entry, "data_root": experiment.data_root, "unpacked": UNPACKED}
 
 
@@ -119,7 +125,7 @@ def prepare_dataset(job: Job, folder: Path) -> None:
     from pipeline_src.data.prepare import prepare
 
     assert job.view
-    failed = job.view / FAILED
+    failed = job.view / FAILED_FILE
     try:
         prepare(
             job.options["entry"],
@@ -143,8 +149,9 @@ def prepare_dataset(job: Job, folder: Path) -> None:
 def store_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """Yield a job per split: its images decoded and resized, once for all networks.
 
-    `masks.npy` are masks of the networks' size, `truth.npy` the labels of all pixels at their
-    original size, and `grey.npy` the places of pixels with soft edges in these.
+    `masks.npy` are masks of the networks' size, and `truth.npy` the labels of all pixels at the
+    original size of the masks. `grey.npy` are positions in these: pixels of a soft edge, whose mask
+    is neither 0 nor 255.
     """
     for name, (split, _) in experiment.splits.items():
         yield Job(
@@ -165,7 +172,7 @@ def store_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
                 "label": experiment.label(name),
             },
             inputs={"prepare": experiment.job(f"prepare/{split.set}")},
-            options=_places(experiment, experiment.entry(name)),
+            options=_dataset_options(experiment, experiment.entry(name)),
             view=experiment.results / "stores" / name,
         )
 

@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from pipeline_src.prediction.predict import Predictor
     from pipeline_src.training.classifier import DenseClassifier
 
+# What a training writes: weights after the last epoch and averaged over epochs, losses and
+# accuracies by epoch, facts of the run.
 RUN_FILES = ("model.safetensors", "averaged.safetensors", "history.csv", "run.json")
-LEVELS_FILE = "alpha.csv"  # of methods that learn perturbation levels
-# Settings on which results do not depend.
+# Written by methods that learn a perturbation level (alpha) for each training image.
+LEVELS_FILE = "alpha.csv"
+# Settings of a training on which results do not depend, with their defaults.
 MACHINE: dict[str, Any] = {"device": "auto", "gpus": 0, "workers": 0, "trackers": []}
 
 
@@ -31,8 +34,8 @@ MACHINE: dict[str, Any] = {"device": "auto", "gpus": 0, "workers": 0, "trackers"
 def network_parameters(experiment: ExperimentGraph) -> dict[str, Any]:
     """Return the parameters on which the networks of an experiment depend, besides method and seed.
 
-    The config of a model counts as code. Settings of the machine are at their defaults, so they
-    cannot change a fingerprint.
+    The config of the model is not among them, because its file counts as code. `MACHINE` overrides
+    the user's settings of the machine, so they cannot change a fingerprint.
     """
     settings = experiment.settings
     return {
@@ -58,10 +61,10 @@ def predictor_parameters(experiment: ExperimentGraph, method: str, seed: int) ->
 
 
 def network_options(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Any]:
-    """Return what a job of networks needs and its fingerprint leaves out, for a run.
+    """Return the options (`Job.options`) of a job that trains, fits or evaluates a run.
 
-    These are settings of the machine, the model, whose config file counts as code, and the title of
-    the run in messages.
+    No fingerprint includes them: `machine` cannot change a result, the config file of `model`
+    counts as code, and `title` names the run in messages.
     """
     return {
         "machine": experiment.settings.training.model_dump(include=set(MACHINE)),
@@ -71,8 +74,10 @@ def network_options(experiment: ExperimentGraph, method: str, seed: int) -> dict
 
 
 def network_inputs(experiment: ExperimentGraph, method: str, seed: int) -> dict[str, Job]:
-    """Return the training jobs whose networks predict for a run, by role (networks/0, 1, ...): one
-    of its own, or for a post-hoc method those that it uses.
+    """Return the training jobs whose networks predict for a run, by role: networks/0,
+    networks/1, ...
+
+    A run that trains has its own network only. A post-hoc method uses networks of other runs.
     """
     inputs = {}
     for number, run in enumerate(experiment.networks(method, seed)):
@@ -81,7 +86,7 @@ def network_inputs(experiment: ExperimentGraph, method: str, seed: int) -> dict[
 
 
 def run_view(experiment: ExperimentGraph, method: str, seed: int) -> Path:
-    """Return the folder in which people find the files of a run."""
+    """Return the folder below `results/<experiment>` in which people find the files of a run."""
     return experiment.results / "runs" / method / f"seed{seed}"
 
 
@@ -90,29 +95,32 @@ def run_view(experiment: ExperimentGraph, method: str, seed: int) -> Path:
 
 def train_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """Yield a job per run of a method that trains."""
-    for method, seed in experiment.runs:
-        if experiment.posthoc(method):
+    for name, seed in experiment.runs:
+        if experiment.posthoc(name):
             continue
-        network = experiment.methods[method].method
-        # The training images, the validation images, and runs that the method refers to.
+        method = experiment.methods[name].method  # its fields are its parameters
+        # The preprocessed images of both splits, and the runs with which the method compares its
+        # own validation accuracy.
         inputs = {split: experiment.job(f"store/{split}") for split in ("train", "val")}
-        for needed in network.references():
+        for needed in method.references():
             inputs[f"references/{needed}"] = experiment.run(needed, seed)
         yield Job(
             kind="train",
-            name=f"train/{method}/seed{seed}",
-            files=(*RUN_FILES, LEVELS_FILE) if network.learns else RUN_FILES,
+            name=f"train/{name}/seed{seed}",
+            files=(*RUN_FILES, LEVELS_FILE) if method.learns_alphas else RUN_FILES,
             work=train_network,
-            parameters=network_parameters(experiment) | {"method": network, "seed": seed},
+            parameters=network_parameters(experiment) | {"method": method, "seed": seed},
             inputs=inputs,
-            options=network_options(experiment, method, seed),
+            options=network_options(experiment, name, seed),
             modules=experiment.network_modules,
-            view=run_view(experiment, method, seed),
+            view=run_view(experiment, name, seed),
         )
 
 
 def train_network(job: Job, folder: Path) -> None:
-    """Train a network, or resume its training from the job's `scratch` folder."""
+    """Train a network, or resume its training from the job's `scratch` folder, and write its files
+    into `folder`.
+    """
     import pandas as pd
 
     from pipeline_src.data.store import Store
@@ -179,8 +187,9 @@ def fit_method(job: Job, folder: Path) -> None:
 
 
 def settings(job: Job) -> Experiment:
-    """Return the settings of a job of networks as the functions of training and prediction take
-    them, without `data`: a job sees its inputs only.
+    """Return the settings of a job that trains, fits or evaluates, in the form that functions of
+    training and prediction take: an `Experiment` that lacks `data`, because a job sees no images
+    but its inputs.
     """
     values: dict[str, Any] = {
         "image_size": job.parameters["image_size"],
@@ -188,15 +197,16 @@ def settings(job: Job) -> Experiment:
         "model": job.options["model"],
         "training": job.parameters["training"].model_copy(update=job.options["machine"]),
     }
-    if "batch_size" in job.parameters:  # no training has it
+    if "batch_size" in job.parameters:  # that of predictions, which a training does not have
         values["evaluation"] = Evaluation(batch_size=job.parameters["batch_size"])
     return Experiment.model_construct(**values)
 
 
 def load_networks(job: Job) -> list[DenseClassifier]:
-    """Load the networks of a job's inputs `networks/0`, `networks/1`...
+    """Return the networks of a job's inputs `networks/0`, `networks/1`..., with their weights.
 
-    A post-hoc method may use the weights that were averaged over the training.
+    These are the weights after the last epoch, or those averaged over the training where the
+    setting `weights` of a post-hoc method is "averaged".
     """
     from pipeline_src.prediction.predict import load
 

@@ -30,8 +30,9 @@ def counts_file(split: str) -> str:
 def evaluate_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """Yield a job per run, which evaluates it on all splits except the training images.
 
-    The counts of a split depend on its own images only (`depends_on`): a new split does not change
-    the counts of other splits, which are copied. Names of the view are those of earlier versions.
+    The counts of a split depend on its own images and on the networks only (`depends_on`): after a
+    new split is added, the counts of the other splits are copied. The names in the view
+    (statistics/, statistic.npz) are those of earlier versions.
     """
     splits = list(experiment.facts.splits)
     for method, seed in experiment.runs:
@@ -71,7 +72,7 @@ def evaluate_run(job: Job, folder: Path) -> dict[str, float]:
     predictor = None
     for split, images in stores.items():
         file = counts_file(split)
-        if split not in ("train", "val"):  # a test set must share no image with these
+        if split not in ("train", "val"):  # a test set must share no image with these two
             report_overlap({"train": stores["train"], "val": stores["val"], split: images})
         if split == "train" or (folder / file).exists():
             continue
@@ -95,7 +96,7 @@ def evaluate_run(job: Job, folder: Path) -> dict[str, float]:
 def analyse_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """Yield a job per evaluated split: the metrics of all runs on the same resamples of its images.
 
-    It reads the counts of this split only, so other splits do not change it.
+    The job reads the counts of its split only (`reads`), so other splits do not change it.
     """
     facts = experiment.facts
     for split in facts.splits:
@@ -132,7 +133,7 @@ def analyse_split(job: Job, folder: Path) -> None:
     groups_of = None
     if job.options["groups"]:
         groups_of = partial(
-            groups.number_samples, groups=job.options["groups"], file=job.options["grouped"]
+            groups.numbers_of_samples, groups=job.options["groups"], file=job.options["grouped"]
         )
     analyse(
         job.parameters["split"],

@@ -24,18 +24,18 @@ from pipeline_src.tables.several_experiments import (
     write_overview_tables,
 )
 
-# The files of each experiment that the overview reads.
+# The files of each experiment that the overview reads, below results/<experiment>/.
 SOURCES = [f"tables/{name}.csv" for name in READ] + ["claims.json"]
 
 
 def overview_job(params: Params) -> Job:
     """Return the job of the overview.
 
-    The files of other experiments count by their content, not as inputs, because the overview must
-    not run experiments.
+    Files of experiments count by their content (`other_files`). As inputs of the job, they would
+    make Snakemake run the experiments, but the overview shows only what was run.
     """
     experiments = list(_experiments(params))
-    judged = Path(params.judged)
+    judged = Path(params.judged)  # results of `judge`, the evaluation of other models' maps
     files = {file.relative_to(judged).as_posix(): file for file in judged_files(judged)}
     for experiment in experiments:
         for name in SOURCES:

@@ -31,6 +31,7 @@ from pipeline_src.training import registry
 if TYPE_CHECKING:
     from pipeline_src.figures.gallery import Prediction
 
+# Packages whose installed versions the report shows.
 SHOWN_VERSIONS = (
     "python",
     "dense-calibration",
@@ -48,13 +49,11 @@ SHOWN_VERSIONS = (
 def report_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
     """Yield the jobs of tables, figures, gallery, claims and report.
 
-    The gallery is a job of its own, because it needs networks and images and not only analyses.
+    Each is added to the experiment before the next is built, so the report's job finds the others.
     """
     facts = experiment.facts
     trained = _by_name(experiment.of_kinds("train"))
-    networks = trained | _by_name(experiment.of_kinds("fit"))
     analyses = _by_name(experiment.of_kinds("analyse"))
-    stores = _by_name(experiment.of_kinds("store"))
     styles = {f"style/{file.name}": file for file in sorted((ROOT / "figures").glob("*.mplstyle"))}
     yield Job(
         kind="tables",
@@ -75,19 +74,7 @@ def report_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         other_files=styles,
         view=experiment.results / "figures",
     )
-    pictures = gallery.FIGURE.pictures(facts)
-    tests = {f"store/{split}": stores[f"store/{split}"] for split in facts.tests}
-    yield Job(
-        kind="gallery",
-        name="gallery",
-        files=tuple(sorted(file for picture in pictures for file in picture.files)),
-        work=draw_gallery,
-        parameters={"facts": facts},
-        inputs=analyses | networks | tests,
-        modules=experiment.network_modules,
-        other_files=styles,
-        view=experiment.results / "figures",
-    )
+    yield _gallery_job(experiment, styles)
     yield Job(
         kind="claims",
         name="claims",
@@ -97,12 +84,48 @@ def report_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
         inputs=analyses | trained,
         view=experiment.results,
     )
-    pages = {}
+    yield _report_job(experiment)
+
+
+def _gallery_job(experiment: ExperimentGraph, styles: Mapping[str, Path]) -> Job:
+    """Return the job that draws the gallery: images of each test set with all methods' maps.
+
+    It is apart from the other figures because it needs networks and images, not only analyses.
+
+    Args:
+        styles: role -> a style sheet of the figures (`Job.other_files`).
+    """
+    facts = experiment.facts
+    pictures = gallery.FIGURE.pictures(facts)
+    inputs = _by_name(experiment.of_kinds("analyse", "train", "fit"))
+    for split in facts.tests:
+        inputs[f"store/{split}"] = experiment.job(f"store/{split}")
+    return Job(
+        kind="gallery",
+        name="gallery",
+        files=tuple(sorted(file for picture in pictures for file in picture.files)),
+        work=draw_gallery,
+        parameters={"facts": facts},
+        inputs=inputs,
+        modules=experiment.network_modules,
+        other_files=styles,
+        view=experiment.results / "figures",
+    )
+
+
+def _report_job(experiment: ExperimentGraph) -> Job:
+    """Return the job that writes the HTML page of an experiment.
+
+    Its inputs are results that the page shows, and networks and preprocessed images, from which
+    it takes costs, versions and numbers of images.
+    """
+    facts = experiment.facts
+    shown = experiment.of_kinds("analyse", "figures", "gallery", "claims")
+    pages = {}  # role -> a template, style sheet or script of the page
     for suffix in ("j2", "css", "js"):
         for file in (ROOT / "report").rglob(f"*.{suffix}"):
             pages[f"page/{file.name}"] = file
-    shown = _by_name(experiment.of_kinds("figures", "gallery", "claims"))
-    yield Job(
+    return Job(
         kind="report",
         name="report",
         files=("report.html",),
@@ -113,7 +136,7 @@ def report_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
             "described": method_descriptions(facts),
             "task": catalog.tasks().get(experiment.entry("train").task, ""),
         },
-        inputs=networks | stores | analyses | shown,
+        inputs=_by_name([*experiment.of_kinds("train", "fit", "store"), *shown]),
         options={"settings": experiment.settings, "command": experiment.command},
         other_files=pages,
         view=experiment.results,
@@ -121,12 +144,14 @@ def report_jobs(experiment: ExperimentGraph) -> Iterator[Job]:
 
 
 def _by_name(jobs: Iterable[Job]) -> dict[str, Job]:
-    """Return the jobs by their names, which are the roles of inputs here."""
+    """Return jobs by their names: as inputs of another job, these have their names as roles."""
     return {job.name: job for job in jobs}
 
 
 def method_descriptions(facts: Facts) -> dict[str, dict[str, str]]:
-    """Return a description of each method: entry of `methods:` -> `title` and `idea`."""
+    """Return a description of each method that has one: entry of `methods:` -> its `title` and
+    `idea`, a text each.
+    """
     descriptions = {}
     for name, method in facts.methods.items():
         texts = registry.described(method.code, method.parameters, facts.epochs)
@@ -145,6 +170,7 @@ def job_results(job: Job) -> Results:
     facts = job.parameters["facts"]
     analyses = {split: job.inputs[f"analyse/{split}"] for split in facts.splits}
     files = {split: analysis.paths[0] for split, analysis in analyses.items()}
+    # Costs of runs are in the manifests of their evaluations, which any analysis has as inputs.
     costs = {}
     for method, seed in facts.runs:
         costs[method, seed] = run_cost(analyses["val"].inputs[f"{method}/seed{seed}"])
@@ -152,9 +178,10 @@ def job_results(job: Job) -> Results:
 
 
 def run_cost(evaluation: Job) -> RunCost:
-    """Return what a run cost, from the manifests of its evaluation and of its networks.
+    """Return the seconds of a run's training and prediction and its number of parameters, from the
+    manifests of its evaluation and of its networks; NaN where a manifest is missing.
 
-    For a post-hoc method, the training is its fit, without the training of its networks.
+    The training of a post-hoc method is its fit, without the training of the networks that it uses.
     """
     networks = [run for role, run in evaluation.inputs.items() if role.startswith("networks/")]
     training = evaluation.inputs.get("fit", networks[0]).manifest
@@ -234,14 +261,15 @@ def draw_gallery(job: Job, folder: Path) -> None:
 
 
 def _shown_images(results: Results, split: str, images: Store) -> list[Prediction]:
-    """Return images of a test set, chosen by how well methods are calibrated on them.
+    """Return a few images of a test set, chosen by how well methods are calibrated on them
+    (`gallery.choose`).
 
-    The predictions have no maps yet.
+    They are predictions without maps, which the caller adds.
 
     Args:
         images: the preprocessed images of the test set.
     """
-    gaps = []  # |confidence - accuracy| of each image, a mean over seeds for each method
+    gaps = []  # of each method: |confidence - accuracy| of each image, a mean over seeds
     for run in results.measured("raw", split).values():
         confidence, accuracy = run.arrays["image_means"]
         gaps.append(np.abs(confidence - accuracy).mean(axis=0))
@@ -300,6 +328,7 @@ def provenance(job: Job) -> dict[str, str]:
             kept.append(needed.name)
         for record in records:
             reasons.add(f"{record['why']} ({record['time']})")
+    # Versions of libraries that made results and differ from the installed ones.
     facts["other versions"] = "; ".join(other_versions(inputs))
     if kept:
         facts["kept results"] = f"{', '.join(kept)}: {'; '.join(sorted(reasons))}"
@@ -307,7 +336,7 @@ def provenance(job: Job) -> dict[str, str]:
 
 
 def _with_inputs(jobs: Iterable[Job]) -> dict[str, Job]:
-    """Return jobs and all their inputs, direct or not, by name: all that a report rests on."""
+    """Return jobs and all their inputs, direct or not, by name."""
     found: dict[str, Job] = {}
     for job in jobs:
         found[job.name] = job
