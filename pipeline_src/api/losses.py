@@ -213,8 +213,8 @@ class ASLP(SCBCE):
             margins = self.method.image_statistic(z, y)  # (B,), from which levels are updated
             assert margins is not None
             # Each process makes the updates of all processes.
-            own = margins.cpu().double().numpy()
-            for of_process, images in all_gather_object((own, indices)):
+            own = margins.cpu().double().numpy(), indices
+            for of_process, images in all_gather_object(own):
                 self.method.after_step(of_process, images, self.epoch)
         return loss
 

@@ -162,11 +162,11 @@ def judge(
         diagrams=True,
     )
     # The command that calibrates these maps, which is printed as the next step.
-    command = ["dense-calibration", "calibrate"]
     # Without objects a calibrator needs other maps, with masks.
-    command += ["--pred", str(pred if mask else "MAPS"), "--mask", str(mask or "MASKS")]
-    command += ["--apply", str(pred), "--out", f"{out}-calibrated"]
-    command += ["--bins", str(bins)]
+    fitted_maps = str(pred if mask else "MAPS")
+    command = ["dense-calibration", "calibrate", "--pred", fitted_maps]
+    command += ["--mask", str(mask or "MASKS"), "--apply", str(pred)]
+    command += ["--out", f"{out}-calibrated", "--bins", str(bins)]
     if ignore is not None:
         command += ["--ignore", str(ignore)]
     if groups:
